@@ -1,0 +1,35 @@
+# Two commands are enough: `make demo` and `make test`. Both make .venv first; nothing else is needed.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint messages clean
+
+demo: .venv/installed
+	rm -rf demo.eventabs
+	$(BIN)/eventabs run examples/behaviors.jsonl --profiles examples/profiles.csv --provider rules --out demo.eventabs
+	@printf '\n%s\n' 'demo.eventabs/events.jsonl:'
+	@head -n 6 demo.eventabs/events.jsonl
+
+test: lint
+	$(BIN)/python -m pytest --cov
+lint: .venv/dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+messages: .venv/dev
+	$(BIN)/python -m eventabs.locales
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/installed: .venv/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+.venv/dev: .venv/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@ .venv/installed
+
+clean:
+	rm -rf .venv demo.eventabs

@@ -1,0 +1,263 @@
+"""One frozen Settings from a TOML file, the environment and flags; each layer over the one before."""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from eventabs.errors import ConfigError
+from eventabs.language import gettext as _
+
+DEFAULT_CONFIG = Path("eventabs.toml")
+
+Tokens = Annotated[int, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class Section(BaseModel):
+    """A table of the TOML file. Unknown keys are errors: a typo must not pass for a setting."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class InputColumns(Section):
+    """Column names by role, where the usual names do not find them. "" means: find it."""
+
+    user: str = ""
+    time: str = ""
+    action: str = ""
+    text: str = ""
+    item: str = ""
+    place: str = ""
+    app: str = ""
+    media: str = ""
+    duration: str = ""
+
+
+class InputSettings(Section):
+    """What to read."""
+
+    paths: tuple[str, ...] = ()
+    profiles: str = ""
+    timezone: str = ""
+    columns: InputColumns = InputColumns()
+
+
+class ProfileSettings(Section):
+    """Which columns of the profiles may leave the machine."""
+
+    columns: tuple[str, ...] = ("age", "gender", "occupation", "city")
+
+
+class PriceSettings(Section):
+    """Price of a million tokens; None: unknown, so no cost is shown."""
+
+    input: float | None = Field(default=None, ge=0)
+    output: float | None = Field(default=None, ge=0)
+    currency: str = "USD"
+
+
+class LlmSettings(Section):
+    """The endpoint and how to talk to it."""
+
+    provider: Literal["auto", "openai", "rules"] = "auto"
+    model: str = ""
+    base_url: str = "https://api.openai.com/v1"
+    api_key_env: str = "OPENAI_API_KEY"
+    stream: bool = True
+    temperature: float | None = None
+    seed: int | None = None
+    extra_body: dict[str, Any] = {}
+    extra_headers: dict[str, SecretStr] = {}
+    proxy: str = ""
+    ca_file: str = ""
+    connect_timeout: Seconds = 10.0
+    idle_timeout: Seconds = 120.0
+    call_timeout: Seconds = 900.0
+    tokens_per_second: Annotated[float, Field(gt=0)] = 60.0
+    price: PriceSettings = PriceSettings()
+
+
+class PromptSettings(Section):
+    """What is asked, and in which form the answer is wanted."""
+
+    template: str = ""
+    language: Literal["auto", "zh", "en"] = "auto"
+    answer: Literal["lines", "json", "schema"] = "lines"
+    detail: Literal["brief", "day", "fine"] = "day"
+    tokenizer: str = "cl100k_base"
+
+
+class CompactionSettings(Section):
+    """How behaviors become short lines."""
+
+    level: Literal["line"] = "line"
+    strip: tuple[str, ...] = ("XX",)
+
+
+class BudgetSettings(Section):
+    """What one call may hold."""
+
+    max_input_tokens: Tokens = 40_000
+    max_output_tokens: Tokens = 8_192
+    max_users: Annotated[int, Field(gt=0)] = 30
+
+
+class RunSettings(Section):
+    """How the run is driven. 0 or None: no limit."""
+
+    concurrency: Annotated[int, Field(gt=0, le=1000)] = 3
+    max_concurrency: Annotated[int, Field(ge=0, le=1000)] = 0
+    rpm: Annotated[int, Field(ge=0)] = 0
+    tpm: Annotated[int, Field(ge=0)] = 0
+    max_cost: Annotated[float, Field(ge=0)] = 0.0
+    max_total_tokens: Annotated[int, Field(ge=0)] = 0
+    limit: Annotated[int, Field(ge=0)] = 0
+    attempts: Annotated[int, Field(gt=0, le=10)] = 3
+    call_tries: Annotated[int, Field(gt=0, le=20)] = 6
+    min_grounded: Annotated[float, Field(ge=0, le=1)] = 0.5
+
+
+class CategorySettings(Section):
+    """A kind of event; `mark` is one character behind the type, "" for the default category."""
+
+    name: str
+    mark: Annotated[str, Field(max_length=1)] = ""
+    meaning: str = ""
+
+
+class TypeSettings(Section):
+    """A name for events; `category` is the one it has when the reply gives no mark."""
+
+    name: str
+    category: str = ""
+
+
+class VocabularySettings(Section):
+    """Event types and categories. No types: the list that ships with the prompt's language."""
+
+    types: tuple[TypeSettings, ...] = ()
+    open: bool = True
+    categories: tuple[CategorySettings, ...] = (
+        CategorySettings(name="conversion", mark="!"),
+        CategorySettings(name="engagement"),
+    )
+
+    @model_validator(mode="after")
+    def _one_default_category(self) -> Self:
+        marks = [category.mark for category in self.categories]
+        if marks.count("") != 1 or len(set(marks)) != len(marks):
+            message = _("give every category its own mark, and exactly one of them none")
+            raise ValueError(message)
+        unknown = {kind.category for kind in self.types} - {c.name for c in self.categories} - {""}
+        if unknown:
+            message = _("unknown category: {names}").format(names=", ".join(sorted(unknown)))
+            raise ValueError(message)
+        return self
+
+
+class RulesSettings(Section):
+    """The built-in rules provider. "": the mapping that ships with the package."""
+
+    file: str = ""
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. Read with `load_settings`."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix="EVENTABS_", env_nested_delimiter="__"
+    )
+
+    lang: Literal["auto", "en", "zh"] = "auto"
+    input: InputSettings = InputSettings()
+    profiles: ProfileSettings = ProfileSettings()
+    llm: LlmSettings = LlmSettings()
+    prompt: PromptSettings = PromptSettings()
+    compaction: CompactionSettings = CompactionSettings()
+    budget: BudgetSettings = BudgetSettings()
+    run: RunSettings = RunSettings()
+    vocabulary: VocabularySettings = VocabularySettings()
+    rules: RulesSettings = RulesSettings()
+
+    @property
+    def provider(self) -> Literal["openai", "rules"]:
+        """The provider in force: `openai` only when a model is set."""
+        if self.llm.provider == "auto":
+            return "openai" if self.llm.model else "rules"
+        return self.llm.provider
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take values as they are given: `load_settings` has laid the layers over each other."""
+        return (init_settings,)
+
+
+def find_config(named: Path | None, environment: Mapping[str, str]) -> Path | None:
+    """Return the config file in force: --config, $EVENTABS_CONFIG, ./eventabs.toml, or None."""
+    if named is not None:
+        return named
+    if from_environment := environment.get("EVENTABS_CONFIG"):
+        return Path(from_environment)
+    return DEFAULT_CONFIG if DEFAULT_CONFIG.is_file() else None
+
+
+def load_settings(config: Path | None, flags: Mapping[str, Any]) -> Settings:
+    """Lay TOML, EVENTABS_* and flags (nested, as in the TOML) over the defaults.
+
+    Raises ConfigError with the first fault, named by its key.
+    """
+    layers = [read_toml(config) if config else {}, EnvSettingsSource(Settings)(), dict(flags)]
+    values: dict[str, Any] = {}
+    for layer in layers:
+        values = _overlay(values, layer)
+    return validated(values, origin=str(config) if config else _("environment or flags"))
+
+
+def validated(values: Mapping[str, Any], *, origin: str) -> Settings:
+    """Make Settings of nested plain values; `origin` names their source in the error."""
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        raise ConfigError(_describe(error, origin)) from None
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file. Raises ConfigError where it is missing or not TOML."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        message = _("config file {path} does not exist; name another with --config")
+        raise ConfigError(message.format(path=path)) from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        message = _("config file {path} cannot be read: {error}; mend it or name another with --config")
+        raise ConfigError(message.format(path=path, error=error)) from None
+
+
+def _overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        both = isinstance(old, Mapping) and isinstance(value, Mapping)
+        merged[key] = _overlay(old, value) if both else value
+    return merged
+
+
+def _describe(error: ValidationError, origin: str) -> str:
+    first = error.errors(include_url=False, include_context=False)[0]
+    key = ".".join(str(step) for step in first["loc"])
+    if first["type"] == "extra_forbidden":
+        message = _("{origin}: there is no setting {key}; config.example.toml names them all")
+        return message.format(origin=origin, key=key)
+    message = _("{origin}: {key}: {fault}; see config.example.toml")
+    return message.format(origin=origin, key=key, fault=first["msg"].removeprefix("Value error, "))

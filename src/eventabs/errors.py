@@ -1,0 +1,92 @@
+"""What can go wrong, and what the exit code is then.
+
+EventabsError                   one line for people: what is wrong and the next step
+├── UsageError                  exit 2: wrong usage, bad input or config, changed settings
+│   ├── InputError              an export that cannot be read
+│   ├── ConfigError             a setting, template, vocabulary or rules file that does not hold
+│   └── RunDirectoryError       a run directory that is in use, taken, damaged or from elsewhere
+└── StoppedError                exit 1: the run could not go on; it is saved and can be resumed
+    ├── LimitReachedError       a limit that the user set
+    ├── StorageError            the run directory cannot be written (full, read-only)
+    └── EndpointError           a call that ended without a readable answer
+        ├── FatalEndpointError  no call can succeed: key, quota, model, address
+        ├── TransientError      may succeed later: connection, timeout, 408 409 425 429 5xx
+        │   └── RateLimitedError  429 and its like, with the wait that the server asks for
+        ├── ModeratedError      the endpoint refuses the content
+        ├── ContextTooLongError the request is longer than the model's context
+        └── RejectedRequestError  any other 4xx: this request will never be accepted as it is
+"""
+
+from typing import ClassVar
+
+
+class EventabsError(Exception):
+    """Base of all errors that people meet; `str(error)` is one line in their language."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(EventabsError):
+    """Something that the caller has to correct before anything can run."""
+
+    exit_code = 2
+
+
+class InputError(UsageError):
+    """An export or profiles file that cannot be read."""
+
+
+class ConfigError(UsageError):
+    """A setting, template, vocabulary or rules file that does not hold."""
+
+
+class RunDirectoryError(UsageError):
+    """A run directory that is in use, already holds a run, is damaged or is not one."""
+
+
+class StoppedError(EventabsError):
+    """The run could not go on; what was reached is saved."""
+
+
+class LimitReachedError(StoppedError):
+    """A limit set by the user (cost, tokens) was reached."""
+
+
+class StorageError(StoppedError):
+    """The run directory cannot be written any more."""
+
+
+class EndpointError(StoppedError):
+    """A call that ended without a readable answer. `status` is the HTTP status, None without one."""
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class FatalEndpointError(EndpointError):
+    """No call can succeed until the user changes something: key, quota, model or address."""
+
+
+class TransientError(EndpointError):
+    """The same call may succeed later."""
+
+
+class RateLimitedError(TransientError):
+    """The endpoint asks for fewer requests. `wait_seconds` is its own demand, None if it named none."""
+
+    def __init__(self, message: str, *, status: int | None = None, wait_seconds: float | None = None) -> None:
+        super().__init__(message, status=status)
+        self.wait_seconds = wait_seconds
+
+
+class ModeratedError(EndpointError):
+    """The endpoint's moderation refused the content of the request."""
+
+
+class ContextTooLongError(EndpointError):
+    """The request does not fit the model's context."""
+
+
+class RejectedRequestError(EndpointError):
+    """A 4xx that no repetition will change."""

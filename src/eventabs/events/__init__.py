@@ -1,0 +1,1 @@
+"""Reply text -> an outcome for each user: lenient reading, grounding, vocabulary."""

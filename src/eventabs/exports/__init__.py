@@ -1,0 +1,1 @@
+"""Files -> user logs, lazily: formats, column roles, times, durations, profiles."""

@@ -1,0 +1,1 @@
+"""Messages -> replies: the HTTP provider, the built-in rules provider, pacing."""

@@ -1,0 +1,1 @@
+"""User logs -> batches -> messages: compaction, token counts, packing, templates."""

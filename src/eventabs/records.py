@@ -1,0 +1,189 @@
+"""The frozen records that travel between the rooms."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, NamedTuple, TypedDict
+
+from pydantic import BaseModel, ConfigDict, Field
+
+FinishReason = Literal["stop", "length", "content_filter", "interrupted"]
+FailureReason = Literal[
+    "empty",
+    "unparsable",
+    "cut",
+    "missing",
+    "ungrounded",
+    "refused",
+    "content_filter",
+    "too_long",
+    "endpoint",
+    "no_readable_rows",
+]
+AnswerForm = Literal["lines", "json", "schema"]
+Detail = Literal["brief", "day", "fine"]
+
+
+class Behavior(NamedTuple):
+    """One row of the export, in normal form: the same for structured and sentence rows.
+
+    A tuple because there are millions of them.
+    """
+
+    start: datetime  # whole seconds; local wall time, aware only if the input or --timezone names a zone
+    action: str  # canonical (see exports.actions) or the export's own word; "" for free text
+    item: str  # what: the place of a visit, the app used, the thing browsed, or the free text
+    place: str = ""  # where else: site, app or shop; "" if none
+    duration: int | None = None  # seconds
+    file: int = 0  # index into the run's list of input files
+    line: int = 0  # 1-based line in that file (record number where a file has no lines)
+    text: str = ""  # the export's own sentence, for counting its tokens; "" for structured rows
+
+
+@dataclass(frozen=True, slots=True)
+class UserLog:
+    """One user's behaviors ordered by time, file and line. No behaviors: no row was readable."""
+
+    user_id: str
+    behaviors: tuple[Behavior, ...]
+    profile: tuple[tuple[str, str], ...] = ()  # (column, value), only columns that may be sent
+
+
+class Part(NamedTuple):
+    """A user, or the stretch of a user too large for one batch: log indices first..last, both included."""
+
+    user_id: str
+    first: int
+    last: int
+
+
+class PartSize(NamedTuple):
+    """What a part costs: input tokens of its block, expected output tokens of its answer."""
+
+    input_tokens: int
+    output_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The parts sent in one prompt. `attempt` is 1 for the first plan."""
+
+    parts: tuple[Part, ...]
+    attempt: int = 1
+
+
+class Message(TypedDict):
+    """One chat message as the endpoint takes it."""
+
+    role: Literal["system", "user"]
+    content: str
+
+
+class JsonSchemaFormat(TypedDict):
+    """The `response_format` of structured outputs, when the answer form asks for it."""
+
+    type: Literal["json_schema"]
+    json_schema: dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call to make: the messages, and the same users as records, by alias (U1, U2, ...).
+
+    Each log in `users` holds only the behaviors of its part.
+    """
+
+    messages: tuple[Message, ...]
+    users: dict[str, UserLog]
+    input_tokens: int
+    max_output_tokens: int
+    response_format: JsonSchemaFormat | None = None
+
+
+class Usage(NamedTuple):
+    """Tokens as the endpoint counted them. Reasoning tokens are part of the completion tokens."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    reasoning_tokens: int = 0
+    cached_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the model answered, whole or as far as it came (`interrupted`)."""
+
+    text: str
+    finish_reason: FinishReason = "stop"
+    reasoning: str = ""
+    usage: Usage = Usage()
+    usage_reported: bool = True  # False: the endpoint sent none
+    seconds: float = 0.0
+
+
+class Event(BaseModel):
+    """One high-level thing that a user did. Times are ISO 8601."""
+
+    model_config = ConfigDict(frozen=True)
+
+    user_id: str
+    type: str
+    category: str
+    start: str
+    end: str
+    summary: str = ""
+    behaviors: tuple[int, ...] = Field(default=(), description="0-based indices into the user's log")
+    grounded: bool = True
+    source: Literal["llm", "rules"] = "llm"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one part in one reply: usable (no reason) or not, with the reason."""
+
+    part: Part
+    reason: FailureReason | None
+    events: tuple[Event, ...] = ()
+
+    @property
+    def usable(self) -> bool:
+        """Whether the part is done with this outcome."""
+        return self.reason is None
+
+
+class Category(NamedTuple):
+    """A kind of event. `mark` is the one character behind a type, "" for the default category."""
+
+    name: str
+    mark: str = ""
+    meaning: str = ""
+
+
+class EventType(NamedTuple):
+    """A name for events, with the category that it has when a reply does not mark it."""
+
+    name: str
+    category: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """Event types and categories as the user configured them. Exactly one category has no mark."""
+
+    types: tuple[EventType, ...]
+    categories: tuple[Category, ...]
+    open: bool = True  # whether types outside the list are welcome
+
+    @property
+    def default_category(self) -> str:
+        """The category of an event without a mark."""
+        return next(category.name for category in self.categories if not category.mark)
+
+
+class RejectedRow(NamedTuple):
+    """An input row that could not be read. `user_id` is "" where not even that was readable."""
+
+    file: str
+    line: int
+    reason: str
+    text: str
+    user_id: str = ""

@@ -1,0 +1,1 @@
+"""The engine that drives the other rooms; ledger, checkpoint, recovery."""

@@ -1,0 +1,136 @@
+"""What a run tells whoever watches it: plain facts, no words and no colours."""
+
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+RunStatus = Literal["running", "interrupted", "stopped", "completed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The first line of a run. `config_file`, `model` and `host` are "" where there is none."""
+
+    config_file: str
+    provider: str
+    model: str
+    host: str
+    out: str
+    resumed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class InputRead:
+    """The input has been read to its end."""
+
+    files: int
+    users: int
+    behaviors: int
+    rejected_rows: int
+    duplicates: int
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """The plan before the first call. `pending_users` are those still to be asked about."""
+
+    batches: int
+    pending_users: int
+    users: int
+    users_per_batch: float
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the run is; sent after every change."""
+
+    users: int = 0
+    done: int = 0
+    failed: int = 0
+    batches_total: int = 0
+    batches_done: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    in_flight: int = 0
+    calls: int = 0
+    retries: int = 0
+    cost: float | None = None
+    eta_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Retrying:
+    """A call failed in a way that may pass; it is sent again after `wait_seconds`."""
+
+    call: int
+    cause: str
+    wait_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class BatchDone:
+    """A reply was read. `unusable` counts its parts by reason."""
+
+    call: int
+    users: int
+    usable: int
+    unusable: dict[str, int]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class CallFailed:
+    """A call ended without a readable answer, after all its tries."""
+
+    call: int
+    users: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class StateChanged:
+    """The run's state, and in one line why, "" where it needs no reason."""
+
+    status: RunStatus
+    cause: str = ""
+
+
+Note = InputRead | Planned | Retrying | BatchDone | CallFailed | StateChanged
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """How a run ended; the object that --json prints, and what the closing table needs beside it."""
+
+    status: RunStatus
+    provider: str
+    users: int
+    success_count: int
+    failed_count: int
+    pending: int
+    events: int
+    calls: int
+    retries: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost: float | None
+    seconds: float
+    out: str
+    rejected_rows: int = 0
+    duplicates: int = 0
+    behaviors: int = 0
+    users_per_call: float = 0.0
+    failures: dict[str, int] = field(default_factory=dict)
+    currency: str = "USD"
+
+
+class Observer(Protocol):
+    """Watches a run. Its methods are quick and never raise."""
+
+    def started(self, facts: Started) -> None:
+        """The run begins or goes on."""
+
+    def noted(self, note: Note) -> None:
+        """Something happened that deserves a line."""
+
+    def progressed(self, progress: Progress) -> None:
+        """A count changed."""

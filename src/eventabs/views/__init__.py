@@ -1,0 +1,1 @@
+"""What people see: console, progress, summaries. The only room that knows rich."""
