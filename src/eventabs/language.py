@@ -5,7 +5,7 @@ import locale
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 
 Language = Literal["en", "zh"]
 LANGUAGES: tuple[Language, ...] = ("en", "zh")
@@ -34,7 +34,7 @@ def requested(arguments: Sequence[str], environment: Mapping[str, str]) -> Langu
     """Find the language before the command line is parsed: --lang, EVENTABS_LANG, then the locale."""
     named = _flag_value(arguments) or environment.get("EVENTABS_LANG", "")
     if named in LANGUAGES:
-        return cast(Language, named)
+        return named
     for variable in ("LC_ALL", "LC_MESSAGES", "LANG"):
         if value := environment.get(variable):
             return "zh" if locale.normalize(value).startswith("zh") else "en"

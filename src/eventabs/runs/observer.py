@@ -127,10 +127,10 @@ class Observer(Protocol):
     """Watches a run. Its methods are quick and never raise."""
 
     def started(self, facts: Started) -> None:
-        """The run begins or goes on."""
+        """Hear that the run begins or goes on."""
 
     def noted(self, note: Note) -> None:
-        """Something happened that deserves a line."""
+        """Hear of something that deserves a line."""
 
     def progressed(self, progress: Progress) -> None:
-        """A count changed."""
+        """Hear that a count changed."""
