@@ -212,15 +212,16 @@ def find_config(named: Path | None, environment: Mapping[str, str]) -> Path | No
     return DEFAULT_CONFIG if DEFAULT_CONFIG.is_file() else None
 
 
-def load_settings(config: Path | None, flags: Mapping[str, Any]) -> Settings:
-    """Lay TOML, EVENTABS_* and flags (nested, as in the TOML) over the defaults.
+def load_settings(
+    config: Path | None, flags: Mapping[str, Any], *, base: Mapping[str, Any] | None = None
+) -> Settings:
+    """Lay TOML, EVENTABS_* and flags (nested, as in the TOML) over `base` and the defaults.
 
     Raises ConfigError with the first fault, named by its key.
     """
-    layers = [read_toml(config) if config else {}, EnvSettingsSource(Settings)(), dict(flags)]
-    values: dict[str, Any] = {}
-    for layer in layers:
-        values = _overlay(values, layer)
+    values: dict[str, Any] = dict(base or {})
+    for layer in (read_toml(config) if config else {}, environment_values(), flags):
+        values = overlay(values, layer)
     return validated(values, origin=str(config) if config else _("environment or flags"))
 
 
@@ -244,12 +245,38 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(message.format(path=path, error=error)) from None
 
 
-def _overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+def environment_values() -> dict[str, Any]:
+    """Return what EVENTABS_* variables set, nested: EVENTABS_LLM__MODEL is llm.model."""
+    return EnvSettingsSource(Settings)()
+
+
+def with_absolute_paths(settings: Settings, folder: Path) -> Settings:
+    """Return the settings with every file named from `folder`, so that another folder can use them."""
+    named = {
+        "input": {"profiles": settings.input.profiles},
+        "llm": {"ca_file": settings.llm.ca_file},
+        "prompt": {"template": settings.prompt.template},
+        "rules": {"file": settings.rules.file},
+    }
+    absolute = {
+        section: {key: str(folder / path) for key, path in paths.items() if path}
+        for section, paths in named.items()
+    }
+    return settings.model_copy(
+        update={
+            section: getattr(settings, section).model_copy(update=paths)
+            for section, paths in absolute.items()
+        }
+    )
+
+
+def overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay nested tables over each other: what stands above wins, key by key."""
     merged = dict(below)
     for key, value in above.items():
         old = merged.get(key)
         if isinstance(old, Mapping) and isinstance(value, Mapping):
-            merged[key] = _overlay(old, value)
+            merged[key] = overlay(old, value)
         else:
             merged[key] = value
     return merged

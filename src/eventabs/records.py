@@ -63,12 +63,26 @@ class PartSize(NamedTuple):
     output_tokens: int
 
 
+class PlannedPart(NamedTuple):
+    """A part still to be asked about, and what earlier calls have shown."""
+
+    part: Part
+    size: PartSize
+    attempts: int = 0  # delivered answers that were bad for it
+    broken_calls: int = 0  # calls that brought no answer at all
+    max_peers: int = 0  # most parts in its next batch; 0: as the plan has it
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The parts sent in one prompt. `attempt` is 1 for the first plan."""
+    """The parts sent in one prompt."""
 
-    parts: tuple[Part, ...]
-    attempt: int = 1
+    parts: tuple[PlannedPart, ...]
+
+    @property
+    def attempt(self) -> int:
+        """1 for parts that no answer has been bad for yet."""
+        return 1 + max(planned.attempts for planned in self.parts)
 
 
 class Message(TypedDict):

@@ -1,1 +1,1 @@
-"""Reply text -> an outcome for each user: lenient reading, grounding, vocabulary."""
+"""Reply text to one outcome per part: reading, grounding, judging. The door is `reading.read_reply`."""

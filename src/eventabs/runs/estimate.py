@@ -1,7 +1,33 @@
-"""What a run would take, from the input alone."""
+"""What a run would take, from the input alone. Calls nobody."""
 
-from dataclasses import dataclass
-from typing import Literal
+import heapq
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from itertools import chain, islice
+from pathlib import Path
+from typing import Literal, get_args
+
+from eventabs.config import Settings
+from eventabs.errors import UsageError
+from eventabs.exports import Export, open_export
+from eventabs.language import gettext as _
+from eventabs.prompts.builder import PromptBuilder
+from eventabs.prompts.detail import expected_output_tokens
+from eventabs.prompts.packing import Limits, case_batches, lower_bound, pack
+from eventabs.prompts.sentences import long_lines
+from eventabs.prompts.tokens import TokenCounter
+from eventabs.records import Detail, Part, PartSize, Request, UserLog
+from eventabs.runs.intake import cut_to, measured_parts, sample_texts
+from eventabs.runs.spool import STDIN, spool
+from eventabs.runs.tally import Price
+from eventabs.runs.wiring import SAMPLED_USERS, batch_limits, make_builder, prompt_language_of, template_text
+
+CASE_BUDGETS = (8_000, 40_000)  # tokens a batch: as the case had it, and as it was planned
+_OUTPUT_STEP = 1_024  # larger output limits are named in steps, as models have them
+
+Bound = Literal["input", "output", "users"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,7 +37,7 @@ class DetailEstimate:
     detail: str
     expected_output_tokens: int
     batches: int
-    binds: Literal["input", "output", "users"]
+    binds: Bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +53,7 @@ class Estimate:
     tokens_prompt_total: int
     batches: int
     lower_bound: int
-    binds: Literal["input", "output", "users"]
+    binds: Bound
     expected_output_tokens: int
     seconds: float
     cost: float | None
@@ -40,3 +66,156 @@ class Estimate:
     tokens_per_second: float
     max_input_tokens: int
     max_output_tokens: int
+
+
+@dataclass(slots=True)
+class _Measured:
+    """What one pass over the users adds up to; one small row a part."""
+
+    counts: list[int] = field(default_factory=list)  # behaviors by user
+    tokens_long: int = 0
+    parts: list[Part] = field(default_factory=list)
+    input_tokens: list[int] = field(default_factory=list)
+    output_tokens: dict[Detail, list[int]] = field(
+        default_factory=lambda: {detail: [] for detail in get_args(Detail)}
+    )
+
+    def sizes(self, detail: Detail) -> list[PartSize]:
+        return list(map(PartSize, self.input_tokens, self.output_tokens[detail]))
+
+
+def estimate_run(settings: Settings, paths: Sequence[str]) -> Estimate:
+    """Plan a run of the input. Raises UsageError for input that cannot be read."""
+    with _opened(settings, paths) as export:
+        builder, logs = _prepared(settings, export)
+        limits = batch_limits(settings, builder)
+        measured = _measure(settings, logs, builder, limits)
+        return _estimate(settings, export, measured, limits)
+
+
+def first_request(settings: Settings, paths: Sequence[str]) -> Request:
+    """Return the first request of the plan, exactly as it would be sent."""
+    with _opened(settings, paths) as export:
+        builder, logs = _prepared(settings, export)
+        limits = batch_limits(settings, builder)
+        measured = _measure(settings, logs, builder, limits)
+        batches = pack(measured.sizes(settings.prompt.detail), limits)
+        if not batches:
+            message = _("the input holds no behavior that could be read; see: eventabs estimate")
+            raise UsageError(message)
+        wanted = [measured.parts[index] for index in batches[0]]
+        found = _find(export.user_logs(), {part.user_id for part in wanted})
+        return builder.request(
+            [cut_to(found[part.user_id], part) for part in wanted],
+            max_output_tokens=limits.max_output_tokens,
+        )
+
+
+@contextmanager
+def _opened(settings: Settings, paths: Sequence[str]) -> Iterator[Export]:
+    named = list(paths or settings.input.paths)
+    if not named:
+        message = _("no input is named; give files, or set input.paths in the config")
+        raise UsageError(message)
+    with tempfile.TemporaryDirectory(prefix="eventabs-") as folder, open_export(
+        [spool(Path(folder)) if path == STDIN else path for path in named],
+        columns=settings.input.columns.model_dump(),
+        profiles=settings.input.profiles,
+        profile_columns=settings.profiles.columns,
+        timezone=settings.input.timezone,
+        work_dir=Path(folder),
+    ) as export:
+        yield export
+
+
+def _prepared(settings: Settings, export: Export) -> tuple[PromptBuilder, Iterator[UserLog]]:
+    logs = iter(export.user_logs())
+    first = list(islice(logs, SAMPLED_USERS))
+    language = prompt_language_of(settings, sample_texts(first))
+    return make_builder(settings, language, template_text(settings)), chain(first, logs)
+
+
+def _measure(
+    settings: Settings, logs: Iterable[UserLog], builder: PromptBuilder, limits: Limits
+) -> _Measured:
+    counter = TokenCounter(settings.prompt.tokenizer)
+    measured = _Measured()
+    for log in logs:
+        measured.counts.append(len(log.behaviors))
+        measured.tokens_long += counter.count(long_lines(log))
+        for part, size in measured_parts(log, builder, limits):
+            measured.parts.append(part)
+            measured.input_tokens.append(size.input_tokens)
+            behaviors = cut_to(log, part).behaviors
+            for detail, tokens in measured.output_tokens.items():
+                tokens.append(expected_output_tokens(behaviors, detail, settings.prompt.answer))
+    return measured
+
+
+def _estimate(settings: Settings, export: Export, measured: _Measured, limits: Limits) -> Estimate:
+    sizes = measured.sizes(settings.prompt.detail)
+    batches = pack(sizes, limits)
+    bound, binds = lower_bound(sizes, limits)
+    output = sum(size.output_tokens for size in sizes)
+    compact = sum(measured.input_tokens)
+    prompt_total = compact + limits.instructions_tokens * len(batches)
+    larger = _larger_output_limit(sizes, limits, len(batches))
+    price = settings.llm.price
+    return Estimate(
+        users=export.users,
+        behaviors=export.behaviors,
+        rejected_rows=export.rejected_rows,
+        duplicates=export.duplicates,
+        tokens_long=measured.tokens_long,
+        tokens_compact=compact,
+        tokens_prompt_total=prompt_total,
+        batches=len(batches),
+        lower_bound=bound,
+        binds=binds,
+        expected_output_tokens=output,
+        seconds=_schedule_seconds(
+            [sum(sizes[index].output_tokens for index in batch) for batch in batches],
+            workers=settings.run.concurrency,
+            tokens_per_second=settings.llm.tokens_per_second,
+        ),
+        cost=Price(price.input, price.output).cost(prompt_total, output),
+        currency=price.currency,
+        case_batches={budget: case_batches(measured.counts, budget) for budget in CASE_BUDGETS},
+        details=tuple(_of_detail(measured, detail, limits) for detail in get_args(Detail)),
+        larger_output_limit=larger[0] if larger else None,
+        larger_output_batches=larger[1] if larger else None,
+        concurrency=settings.run.concurrency,
+        tokens_per_second=settings.llm.tokens_per_second,
+        max_input_tokens=limits.max_input_tokens,
+        max_output_tokens=limits.max_output_tokens,
+    )
+
+
+def _of_detail(measured: _Measured, detail: Detail, limits: Limits) -> DetailEstimate:
+    sizes = measured.sizes(detail)
+    _bound, binds = lower_bound(sizes, limits)
+    return DetailEstimate(detail, sum(measured.output_tokens[detail]), len(pack(sizes, limits)), binds)
+
+
+def _larger_output_limit(sizes: Sequence[PartSize], limits: Limits, batches: int) -> tuple[int, int] | None:
+    """Return the output limit from which on another limit binds, and the batches under it."""
+    output = sum(size.output_tokens for size in sizes)
+    others, _binds = lower_bound(sizes, replace(limits, max_output_tokens=max(1, output)))
+    needed = -(-output // max(1, others))
+    limit = -(-needed // _OUTPUT_STEP) * _OUTPUT_STEP
+    if limit <= limits.max_output_tokens:
+        return None
+    saved = len(pack(sizes, replace(limits, max_output_tokens=limit)))
+    return (limit, saved) if saved < batches else None
+
+
+def _schedule_seconds(output_tokens: Sequence[int], *, workers: int, tokens_per_second: float) -> float:
+    """Return when the last of the batches, taken in this order by the first free worker, is written."""
+    free = [0.0] * workers
+    for tokens in output_tokens:
+        heapq.heapreplace(free, free[0] + tokens / tokens_per_second)
+    return max(free)
+
+
+def _find(logs: Iterable[UserLog], wanted: set[str]) -> Mapping[str, UserLog]:
+    return {log.user_id: log for log in logs if log.user_id in wanted}

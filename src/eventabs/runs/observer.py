@@ -118,7 +118,7 @@ class Summary:
     rejected_rows: int = 0
     duplicates: int = 0
     behaviors: int = 0
-    users_per_call: float = 0.0
+    batches: int = 0  # of the first plan, so without what was asked again
     failures: dict[str, int] = field(default_factory=dict)
     currency: str = "USD"
 

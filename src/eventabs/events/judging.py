@@ -1,0 +1,125 @@
+"""What becomes of each part: its first usable block, or the reason why there is none."""
+
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from typing import Literal
+
+from eventabs.events.claims import Block, Claim
+from eventabs.events.grounding import LogIndex
+from eventabs.events.times import Calendar
+from eventabs.events.vocabulary import Words
+from eventabs.records import Event, FailureReason, Outcome, Part, UserLog
+
+_MOST_TRIES = 3  # blocks of one user that are looked at until one is usable
+
+
+class Judge:
+    """Collects the blocks of one reply and keeps the best outcome of each part."""
+
+    def __init__(
+        self,
+        users: Mapping[str, UserLog],
+        parts: Mapping[str, Part],
+        *,
+        words: Words,
+        min_grounded: float,
+        source: Literal["llm", "rules"],
+    ) -> None:
+        self._users, self._parts = users, parts
+        self._words, self._min_grounded, self._source = words, min_grounded, source
+        self._outcomes: dict[str, Outcome] = {}
+        self._seen: dict[str, int] = {}
+        self.unknown = 0
+        self.left_open = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether every part is done."""
+        return len(self._outcomes) == len(self._users) and all(o.usable for o in self._outcomes.values())
+
+    @property
+    def read_anything(self) -> bool:
+        """Whether any block was there to be judged."""
+        return bool(self._seen or self.unknown)
+
+    @property
+    def repeated(self) -> int:
+        """How many blocks stood in the reply beyond the first of their user."""
+        return sum(self._seen.values()) - len(self._seen)
+
+    @property
+    def ungrounded(self) -> int:
+        """How many events of usable parts no behavior supports."""
+        return sum(not event.grounded for outcome in self._outcomes.values() for event in outcome.events)
+
+    def hear(self, blocks: Iterable[Block]) -> None:
+        """Judge blocks in the order of the reply."""
+        for block in blocks:
+            if not block.alias:
+                self.unknown += 1
+                continue
+            tries = self._seen[block.alias] = self._seen.get(block.alias, 0) + 1
+            self.left_open = self.left_open or not block.closed
+            known = self._outcomes.get(block.alias)
+            if tries > _MOST_TRIES or (known and (known.usable or not block.closed)):
+                continue
+            outcome = self._judge(block)
+            if known is None or outcome.usable or known.reason == "cut":
+                self._outcomes[block.alias] = outcome
+
+    def outcomes(self, otherwise: FailureReason) -> dict[str, Outcome]:
+        """Return an outcome for every part; `otherwise` is the reason of those that no block named."""
+        return {
+            alias: self._outcomes.get(alias) or Outcome(self._parts[alias], otherwise)
+            for alias in self._users
+        }
+
+    def _judge(self, block: Block) -> Outcome:
+        part = self._parts[block.alias]
+        if not block.closed:
+            return Outcome(part, "cut")
+        events = self._events(block)
+        if not events:
+            return Outcome(part, "empty")
+        if sum(event.grounded for event in events) < self._min_grounded * len(events):
+            return Outcome(part, "ungrounded")
+        return Outcome(part, None, events)
+
+    def _events(self, block: Block) -> tuple[Event, ...]:
+        log, part = self._users[block.alias], self._parts[block.alias]
+        placed = _placed(block.claims, Calendar(behavior.start for behavior in log.behaviors), self._words)
+        covers = LogIndex(log.behaviors).ground([span for span, _ in placed])
+        events: dict[Event, None] = {}
+        for (_, (kind, category, summary)), cover in zip(placed, covers, strict=True):
+            event = Event(
+                user_id=log.user_id,
+                type=kind,
+                category=category,
+                start=cover.start,
+                end=cover.end,
+                summary=summary,
+                behaviors=tuple(part.first + position for position in cover.behaviors),
+                grounded=bool(cover.behaviors),
+                source=self._source,
+            )
+            events[event] = None
+        return tuple(sorted(events, key=_local_times))
+
+
+def _placed(
+    claims: Iterable[Claim], calendar: Calendar, words: Words
+) -> list[tuple[tuple[datetime, datetime], tuple[str, str, str]]]:
+    """Return the claims that have a type and possible times, with both, in their order."""
+    placed = []
+    after: date | None = None
+    for claim in claims:
+        span, described = calendar.span(claim, after), words.describe(claim)
+        if span and described[0]:
+            after = span[0].date()
+            placed.append((span, described))
+    return placed
+
+
+def _local_times(event: Event) -> tuple[str, str]:
+    # Both are ISO at the same precision, so that text order is time order; an offset decides nothing.
+    return event.start[:19], event.end[:19]

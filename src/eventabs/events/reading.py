@@ -1,0 +1,92 @@
+"""The door of the room: a reply becomes an outcome for every part that was asked about.
+
+The steps, cheapest first; each is taken only where the one before left a part without usable events:
+
+1. text that is to the letter an answer is read as it stands;
+2. otherwise reasoning is taken away (prose, fences and byte order marks fall away by themselves);
+3. lines, rows and JSON objects are read one by one, in any of the forms;
+4. what is left of JSON is mended piece by piece;
+5. reasoning that never ended is read from its end, if it ends in a whole answer.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from eventabs.events.aliases import Aliases
+from eventabs.events.cleaning import Answer, without_reasoning
+from eventabs.events.json_text import is_json, read_json
+from eventabs.events.judging import Judge
+from eventabs.events.lines import is_strict, read_lines
+from eventabs.events.pipes import read_rows
+from eventabs.events.refusals import is_refusal
+from eventabs.events.vocabulary import Words
+from eventabs.records import FailureReason, Outcome, Part, Reply, UserLog, Vocabulary
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a reply gave: an outcome for every alias that was asked about, and counts of what was ignored."""
+
+    outcomes: dict[str, Outcome]
+    unknown_aliases: int = 0  # blocks of users that are not in the batch
+    repeated_users: int = 0  # blocks of users that had one before
+    ungrounded_events: int = 0  # events of usable parts that cover no behavior
+
+
+def read_reply(
+    reply: Reply,
+    users: Mapping[str, UserLog],
+    parts: Mapping[str, Part],
+    *,
+    vocabulary: Vocabulary,
+    min_grounded: float,
+    source: Literal["llm", "rules"],
+) -> Reading:
+    """Read a reply in whatever form it came. Raises nothing, whatever the text.
+
+    `users` holds for each alias only the behaviors of its part; events point into the whole log.
+    """
+    words = Words(vocabulary)
+    judge = Judge(users, parts, words=words, min_grounded=min_grounded, source=source)
+    stopped = reply.finish_reason == "stop"
+    answer = _answer(reply.text)
+    aliases = Aliases(users)
+    judge.hear(read_lines(answer.text, aliases))
+    if not judge.complete:
+        judge.hear(read_rows(answer.text, aliases))
+    if not judge.complete:
+        judge.hear(read_json(answer.text, aliases, stopped=stopped))
+    if not judge.read_anything and stopped and answer.unclosed:
+        _hear_end(judge, answer.unclosed, aliases)
+    outcomes = judge.outcomes(_otherwise(reply, answer, judge))
+    if reply.finish_reason == "content_filter":
+        outcomes = {alias: _moderated(outcome) for alias, outcome in outcomes.items()}
+    return Reading(outcomes, judge.unknown, judge.repeated, judge.ungrounded)
+
+
+def _answer(text: str) -> Answer:
+    return Answer(text) if is_strict(text) or is_json(text) else without_reasoning(text)
+
+
+def _hear_end(judge: Judge, reasoning: str, aliases: Aliases) -> None:
+    """Take the last block of each user: what stands before are drafts."""
+    if not reasoning.rstrip("` \r\n").endswith(("##", "}", "]")):
+        return
+    for blocks in (read_lines(reasoning, aliases), read_json(reasoning, aliases, stopped=True)):
+        judge.hear(reversed([block for block in blocks if block.closed]))
+
+
+def _otherwise(reply: Reply, answer: Answer, judge: Judge) -> FailureReason:
+    """Return why a user stands nowhere in the reply."""
+    if reply.finish_reason in ("length", "interrupted") or judge.left_open:
+        return "cut"
+    if judge.read_anything:
+        return "missing"
+    if not answer.text.strip():
+        return "empty"
+    return "refused" if is_refusal(answer.text) else "unparsable"
+
+
+def _moderated(outcome: Outcome) -> Outcome:
+    return outcome if outcome.usable else replace(outcome, reason="content_filter")

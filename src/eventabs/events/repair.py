@@ -1,0 +1,123 @@
+"""JSON that is no longer JSON: cut into one piece a user and one an event, each mended by json-repair alone.
+
+Small pieces because one fault then costs one event, and because json-repair takes quadratic time on some texts.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from itertools import islice
+
+import json_repair
+
+from eventabs.events.aliases import Aliases
+from eventabs.events.claims import Block
+from eventabs.events.cleaning import fold
+from eventabs.events.objects import blocks_of
+
+_MOST_CHUNKS = 10_000
+_LONGEST_PIECE = 2_000  # characters
+_ALLOWANCE = 50_000_000  # sum of squared lengths given to json-repair for one reply; at worst some 2 s
+
+_DECODER = json.JSONDecoder(strict=False)  # raw line breaks inside strings are fine
+_STRING_OR_WIDE = re.compile(r'"(?:[^"\\\n]++|\\.)*+"?|[：，；｛｝［］【】（）“”‘’]++')
+_USER = re.compile(
+    r"""\{\s*+["']?(?:user_?id|user|uid|u|alias|id|name|用户)["']?\s*+:\s*+["']?(?P<value>[^"',:\[\]{}\n]{1,20}+)["']?\s*+,"""
+    r"""|["'](?P<key>[^"'\n]{1,20}+)["']\s*+:\s*+(?=[\[{])""",
+    re.IGNORECASE,
+)
+_EVENT = re.compile(r"""[\[(]\s*+["']?\d{1,4}[-/.年月:]|\{\s*+["']?\w{1,20}+["']?\s*+:""")
+_BRACKET = re.compile(r"[\[\](){}]")
+_CLOSED = re.compile(r"[\])]\s*+,?\s*+\}[\s\]},;]*$")
+
+
+def read_chunks(text: str, aliases: Aliases, *, stopped: bool) -> Iterator[Block]:
+    """Read users from text in which JSON objects begin, valid or not.
+
+    What a user's part became is trusted where it is valid, where the next user of the batch begins behind
+    it, or where its brackets are closed at the end of a reply that `stopped` by itself.
+    """
+    open_blocks: list[Block] = []
+    yield from blocks_of(_values(straightened(text), aliases, open_blocks, stopped), aliases, closed=False)
+    yield from open_blocks
+
+
+def straightened(text: str) -> str:
+    """Write full-width punctuation outside of strings as ASCII."""
+    if text.isascii():
+        return text
+    return _STRING_OR_WIDE.sub(lambda match: match[0] if match[0][0] == '"' else fold(match[0]), text)
+
+
+def _values(text: str, aliases: Aliases, open_blocks: list[Block], stopped: bool) -> Iterator[object]:
+    chunks = list(_chunks(text, aliases))
+    last_known = max((at for at, (alias, *_) in enumerate(chunks) if alias), default=-1)
+    mender = _Mender()
+    for at, (alias, start, inside, end) in enumerate(chunks):
+        valid = _prefix(text[start:end])
+        if valid is not None:
+            keyed = inside == start
+            yield {alias or "U0": valid} if keyed else valid
+        elif not alias:
+            continue
+        elif at < last_known or (stopped and _ends_closed(text[start:end])):
+            yield mender.mend(alias, text[start:end], inside - start)
+        else:
+            open_blocks.append(Block(alias))
+
+
+def _chunks(text: str, aliases: Aliases) -> Iterator[tuple[str, int, int, int]]:
+    """Yield alias ("" if unknown), start of the value, start of what the user holds, end."""
+    before: tuple[str, int, int] | None = None
+    marks = (
+        match for match in _USER.finditer(text) if aliases.find(match["value"] or match["key"]) is not None
+    )
+    for match in islice(marks, _MOST_CHUNKS):
+        if before:
+            yield (*before, match.start())
+        alias = aliases.find(match["value"] or match["key"]) or ""
+        before = (alias, match.end() if match["key"] else match.start(), match.end())
+    if before:
+        yield (*before, len(text))
+
+
+def _prefix(text: str) -> object:
+    try:
+        value, _ = _DECODER.raw_decode(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict | list) else None
+
+
+def _ends_closed(chunk: str) -> bool:
+    brackets = [match.end() for match in _BRACKET.finditer(chunk, max(0, len(chunk) - _LONGEST_PIECE))]
+    return bool(brackets) and _CLOSED.search(chunk[max(0, brackets[-1] - 100) : brackets[-1]]) is not None
+
+
+class _Mender:
+    """Hands single events to json-repair until the allowance of a reply is used up."""
+
+    def __init__(self) -> None:
+        self._left = _ALLOWANCE
+
+    def mend(self, alias: str, chunk: str, inside: int) -> object:
+        """Return the value of a user: their events one by one, or where none begins, what the chunk is."""
+        starts = [match.start() for match in _EVENT.finditer(chunk, inside)]
+        if not starts:
+            return self._repaired(chunk)
+        pieces = (chunk[start:end] for start, end in zip(starts, [*starts[1:], len(chunk)], strict=True))
+        return {alias: [self._event(piece.rstrip(" \t\r\n,;")) for piece in pieces]}
+
+    def _event(self, piece: str) -> object:
+        valid = _prefix(piece)
+        return valid if valid is not None else self._repaired(piece)
+
+    def _repaired(self, piece: str) -> object:
+        cost = len(piece) ** 2
+        if len(piece) > _LONGEST_PIECE or cost > self._left:
+            return None
+        self._left -= cost
+        try:
+            return json_repair.loads(piece, skip_json_loads=True)
+        except (ValueError, RecursionError):
+            return None

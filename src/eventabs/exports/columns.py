@@ -1,0 +1,52 @@
+"""The columns that a file must have, and what to say where it does not."""
+
+from collections.abc import Mapping, Sequence
+
+from eventabs.errors import InputError
+from eventabs.exports.roles import UnknownColumnError, find_profile_columns, find_roles
+from eventabs.exports.sources import Source
+from eventabs.language import gettext as _
+
+_WHAT_HAPPENED = ("text", "action", "item", "place", "app", "media")
+
+
+def behavior_columns(source: Source, named: Mapping[str, str]) -> dict[str, str]:
+    """Return the column of each role in an export's file. Raises InputError where one is missing."""
+    try:
+        found = find_roles(source.columns, named)
+    except UnknownColumnError as error:
+        message = _('{path} has no column {name} ([input.columns] {role} = "{name}"); it has: {columns}')
+        raise InputError(
+            message.format(path=source.path, name=error.name, role=error.role, columns=_listed(source))
+        ) from None
+    if "user" not in found:
+        message = _('{path} has no user column; name it: [input.columns] user = "..."; it has: {columns}')
+        raise InputError(message.format(path=source.path, columns=_listed(source)))
+    if "time" not in found:
+        message = _('{path} has no time column; name it: [input.columns] time = "..."; it has: {columns}')
+        raise InputError(message.format(path=source.path, columns=_listed(source)))
+    if not any(role in found for role in _WHAT_HAPPENED):
+        message = _(
+            "{path} has no column that says what was done; name it:"
+            ' [input.columns] text = "..." or action = "..." and item = "..."; it has: {columns}'
+        )
+        raise InputError(message.format(path=source.path, columns=_listed(source)))
+    return found
+
+
+def profile_columns(source: Source, named_user: str, wanted: Sequence[str]) -> tuple[str, list[tuple[str, str]]]:
+    """Return the user column of the profiles' file, and (name to show, column) for what may be shown.
+
+    Raises InputError without a user column.
+    """
+    user = named_user if named_user in source.columns else find_roles(source.columns, {}).get("user")
+    if user is None:
+        message = _("profiles file {path} has no user column; call it user_id; it has: {columns}")
+        raise InputError(message.format(path=source.path, columns=_listed(source)))
+    return user, find_profile_columns(source.columns, wanted)
+
+
+def _listed(source: Source) -> str:
+    shown = ", ".join(source.columns[:20])
+    single_line = "".join(char if char.isprintable() else " " for char in shown)
+    return single_line[:300] + ("..." if len(source.columns) > 20 or len(single_line) > 300 else "")

@@ -1,0 +1,185 @@
+"""An opened export: its counts, its users' logs and the rows that could not be read."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from functools import cache
+from itertools import chain, groupby, islice
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+
+from eventabs.exports import files, store
+from eventabs.exports.columns import behavior_columns, profile_columns as find_profile
+from eventabs.exports.database import errors_named, scratch_database
+from eventabs.exports.loading import load
+from eventabs.exports.roles import ROLES
+from eventabs.exports.sources import Source, open_source
+from eventabs.exports.tidy import records
+from eventabs.records import Behavior, RejectedRow, UserLog
+
+_FETCHED: Final = 10_000  # rows held in Python at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """Files that have been read to their end. Good only inside `open_export`.
+
+    `fingerprint` is the sha256 of the files' contents. `roles` tells for each file which column was taken
+    for which role. Rows in = behaviors + rejected_rows + duplicates.
+    """
+
+    files: tuple[str, ...]
+    fingerprint: str
+    roles: dict[str, dict[str, str]]
+    users: int
+    behaviors: int
+    rejected_rows: int
+    duplicates: int
+    _connection: duckdb.DuckDBPyConnection
+    _with_offset: bool
+    _profile_names: tuple[str, ...]
+    _sources: tuple[Source, ...]
+    _tidied: frozenset[int]
+
+    def user_logs(self) -> Iterator[UserLog]:
+        """Yield every user's log, ordered by user_id; behaviors ordered by time, file and line.
+
+        A user none of whose rows was readable has a log without behaviors.
+        """
+        names = self._profile_names
+        columns = "".join(f", p{position}" for position in range(len(names)))
+        facts = "start, action, coalesce(item, text), place, duration, file, line, coalesce(text, ''), shift"
+        with (
+            errors_named("the export"),
+            closing(self._connection.cursor()) as user_cursor,
+            closing(self._connection.cursor()) as cursor,
+        ):
+            user_cursor.execute(f"SELECT user_id, readable{columns} FROM users")
+            cursor.execute(f"SELECT {facts} FROM behaviors WHERE reason IS NULL")
+            make = _aware_behavior if self._with_offset else _naive_behavior
+            behaviors = map(make, _fetched(cursor))
+            for user_id, readable, *values in _fetched(user_cursor):
+                profile = tuple(pair for pair in zip(names, values, strict=True) if pair[1] is not None)
+                yield UserLog(user_id, tuple(islice(behaviors, readable)), profile)
+
+    def rejects(self) -> Iterator[RejectedRow]:
+        """Yield the rows that could not be read, ordered by file and line, with the rows' own text."""
+        query = "SELECT file, line, reason, coalesce(user_id, '') FROM behaviors WHERE reason IS NOT NULL ORDER BY 1, 2"
+        with errors_named("the export"), closing(self._connection.cursor()) as cursor:
+            cursor.execute(query)
+            for index, rows in groupby(_fetched(cursor), key=lambda row: row[0]):
+                texts = self._texts(index)
+                for _file, line, reason, user_id in rows:
+                    text = next(text for number, text in texts if number == line)
+                    yield RejectedRow(self.files[index], line, reason, text, user_id)
+
+    def _texts(self, index: int) -> Iterator[tuple[int, str]]:
+        """Yield each line's number and text; a record's first line stands for all of it."""
+        if index in self._tidied:
+            return ((record.line, record.text) for record in records(self._sources[index]))
+        return _lines(self.files[index])
+
+
+@contextmanager
+def open_export(
+    paths: Sequence[str],
+    *,
+    columns: Mapping[str, str],
+    profiles: str,
+    profile_columns: Sequence[str],
+    timezone: str,
+    work_dir: Path,
+) -> Iterator[Export]:
+    """Read the files and globs `paths` to their end, and the file `profiles` if it is not "".
+
+    `columns` maps roles to column names ("" finds them); `timezone` is a name or "". Scratch files live in
+    `work_dir`/reading.tmp while the export is open. Raises InputError, and ConfigError for the zone.
+    """
+    named = files.expand(paths)
+    contents = {path: files.inspect(path) for path in named}
+    sources = tuple(open_source(path, content) for path, content in contents.items())
+    roles = {source.path: behavior_columns(source, columns) for source in sources}
+    profile = _open_profile(profiles, columns.get("user", ""), profile_columns)
+    every_content = [*contents.values(), *([profile.source.content] if profile else [])]
+    names = tuple(name for name, _column in profile.shown) if profile else ()
+    folder = work_dir / "reading.tmp"
+    with scratch_database(folder, [*named, *([profiles] if profiles else [])]) as connection:
+        store.prepare(connection, len(names))
+        store.check_zone(connection, timezone)
+        tidied = frozenset(
+            index
+            for index, source in enumerate(sources)
+            if load(
+                connection,
+                source,
+                [(role, roles[source.path].get(role, "")) for role in ROLES],
+                lambda query, index=index: store.load_behaviors(connection, query, index, timezone),
+                folder,
+            )
+        )
+        if profile:
+            load(
+                connection,
+                profile.source,
+                [("user", profile.user), *((f"p{n}", column) for n, (_name, column) in enumerate(profile.shown))],
+                lambda query: store.load_profiles(connection, query, len(names)),
+                folder,
+            )
+        with errors_named("the export"):
+            counts = store.finish(connection, len(names))
+        yield Export(
+            files=named,
+            fingerprint=files.fingerprint(every_content),
+            roles=roles,
+            users=counts.users,
+            behaviors=counts.behaviors,
+            rejected_rows=counts.rejected_rows,
+            duplicates=counts.duplicates,
+            _connection=connection,
+            _with_offset=counts.with_offset,
+            _profile_names=names,
+            _sources=sources,
+            _tidied=tidied,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Profile:
+    source: Source
+    user: str
+    shown: list[tuple[str, str]]
+
+
+def _open_profile(path: str, named_user: str, wanted: Sequence[str]) -> _Profile | None:
+    if not path:
+        return None
+    (name,) = files.expand([path])
+    source = open_source(name, files.inspect(name))
+    return _Profile(source, *find_profile(source, named_user, wanted))
+
+
+def _fetched(cursor: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
+    return chain.from_iterable(iter(lambda: cursor.fetchmany(_FETCHED), []))
+
+
+def _naive_behavior(row: tuple[Any, ...]) -> Behavior:
+    return Behavior(*row[:8])
+
+
+def _aware_behavior(row: tuple[Any, ...]) -> Behavior:
+    start: datetime = row[0]
+    return Behavior(start.replace(tzinfo=_offset(row[8])), *row[1:8])
+
+
+@cache
+def _offset(seconds: int) -> timezone:
+    return timezone(timedelta(seconds=seconds))
+
+
+def _lines(path: str) -> Iterator[tuple[int, str]]:
+    with Path(path).open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            yield number, line.decode("utf-8-sig", errors="replace").rstrip("\r\n")

@@ -1,0 +1,162 @@
+"""Which files an export consists of, and what their bytes are like."""
+
+import glob
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from eventabs.errors import InputError
+from eventabs.language import gettext as _
+
+_CHUNK: Final = 1 << 20
+_HEAD: Final = 1 << 16
+LONGEST_LINE: Final = 64 << 20  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What one pass over a file's bytes shows."""
+
+    sha256: bytes
+    lines: int  # a last line without a newline counts
+    one_newline: bool  # every line ends in LF, or every line ends in CRLF
+    longest: int  # bytes; an upper bound of the longest line, in whole chunks
+
+
+def expand(paths: Sequence[str]) -> tuple[str, ...]:
+    """Return the files that `paths` (files and globs) name, sorted, none twice.
+
+    A name that exists is taken literally, whatever characters it holds. Raises InputError.
+    """
+    found = {each for path in paths for each in _matches(path)}
+    by_identity: dict[tuple[int, int], str] = {}
+    for path in sorted(found):
+        status = Path(path).stat()
+        by_identity.setdefault((status.st_dev, status.st_ino), path)
+    return tuple(by_identity.values())
+
+
+def inspect(path: str) -> Content:
+    """Read the file once. Raises InputError where it cannot be read, is empty or is not text."""
+    digest = hashlib.sha256()
+    lines = returns = pairs = newline_free = longest = 0
+    last = b""
+    try:
+        with Path(path).open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                if not last:
+                    _check_text(path, chunk[:_HEAD])
+                digest.update(chunk)
+                newlines = chunk.count(b"\n")
+                lines += newlines
+                if b"\r" in chunk or last == b"\r":
+                    returns += chunk.count(b"\r")
+                    pairs += chunk.count(b"\r\n") + (last == b"\r" and chunk.startswith(b"\n"))
+                newline_free = 0 if newlines else newline_free + 1
+                longest = max(longest, (newline_free + 2) * _CHUNK)
+                last = chunk[-1:]
+    except OSError as error:
+        raise unreadable(path, error) from None
+    if not last:
+        message = _("{path} is empty; name a file with a row for each behavior")
+        raise InputError(message.format(path=path))
+    if longest > LONGEST_LINE:
+        message = _("{path} has a line longer than {limit} MB; export one row a line")
+        raise InputError(message.format(path=path, limit=LONGEST_LINE >> 20))
+    all_lf, all_crlf = returns == 0, returns == pairs == lines
+    return Content(digest.digest(), lines + (last != b"\n"), all_lf or all_crlf, longest)
+
+
+def fingerprint(contents: Iterable[Content]) -> str:
+    """Return the sha256 of the files' contents, whatever their names and order."""
+    return hashlib.sha256(b"".join(sorted(content.sha256 for content in contents))).hexdigest()
+
+
+def head(path: str, size: int) -> list[str]:
+    """Return the first lines of a file, as many as fit `size` bytes, but the first one whole.
+
+    Raises InputError where they are not UTF-8.
+    """
+    with Path(path).open("rb") as file:
+        first = file.readline(LONGEST_LINE)
+        rest = file.read(max(0, size - len(first)))
+    if rest and not rest.endswith(b"\n"):
+        rest = rest[: rest.rfind(b"\n") + 1]
+    try:
+        return (first + rest).decode("utf-8-sig").split("\n")
+    except UnicodeDecodeError:
+        raise not_utf8(path) from None
+
+
+def windows(path: str, count: int, size: int) -> Iterable[str]:
+    """Yield whole lines out of `count` places spread evenly over a file, `size` bytes at each."""
+    end = Path(path).stat().st_size
+    with Path(path).open("rb") as file:
+        for number in range(1, count + 1):
+            file.seek(end * number // (count + 1))
+            yield from file.read(size).decode("utf-8", errors="replace").split("\n")[1:-1]
+
+
+def check_utf8(paths: Iterable[str]) -> None:
+    """Raise InputError for the first of `paths` that is not UTF-8 throughout, naming the line."""
+    for path in paths:
+        with Path(path).open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                try:
+                    line.decode()
+                except UnicodeDecodeError:
+                    raise not_utf8(path, number) from None
+
+
+def not_utf8(path: str, line: int = 1) -> InputError:
+    """Return the error for a file in another encoding."""
+    message = _("{path} is not UTF-8 (line {line}); convert it, for example: iconv -f GB18030 -t UTF-8")
+    return InputError(message.format(path=path, line=line))
+
+
+def unreadable(path: str, error: OSError) -> InputError:
+    """Return the error for a file that the system does not let us read."""
+    message = _("{path} cannot be read: {cause}; check its permissions")
+    return InputError(message.format(path=path, cause=error.strerror))
+
+
+def _matches(path: str) -> list[str]:
+    if "://" in path:
+        message = _("{path} is an address; download it and name the file")
+        raise InputError(message.format(path=path))
+    try:
+        if Path(path).is_dir():
+            message = _("{path} is a folder; name its files, for example {path}/*.jsonl")
+            raise InputError(message.format(path=path))
+        if Path(path).exists():
+            return [path]
+    except (OSError, ValueError):  # a name too long or with a NUL exists nowhere
+        return _no_such_file(path)
+    matches = [match for match in glob.glob(path, recursive=True) if Path(match).is_file()]
+    return matches or _no_such_file(path)
+
+
+def _no_such_file(path: str) -> list[str]:
+    if glob.has_magic(path):
+        message = _("no file matches {path}; check the pattern and the current folder")
+    else:
+        message = _("{path} does not exist; check the name and the current folder")
+    raise InputError(message.format(path=path))
+
+
+def _check_text(path: str, start: bytes) -> None:
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise not_utf8(path)
+    if b"\0" not in start:
+        return
+    try:
+        start.decode()
+    except UnicodeDecodeError as error:
+        cut_at_the_end = error.start > len(start) - 4
+    else:
+        cut_at_the_end = True
+    if start.count(b"\0") * 100 > len(start) or not cut_at_the_end:
+        message = _("{path} is a binary file; export the behaviors as JSON lines or CSV")
+        raise InputError(message.format(path=path))

@@ -1,0 +1,90 @@
+"""Raw rows -> behaviors in normal form, as one SELECT."""
+
+from typing import Final
+
+from eventabs.exports import durations, sentences, times
+from eventabs.exports.roles import ROLES
+from eventabs.exports.sources import WHITE
+
+WORDS_TABLE: Final = "action_words"  # (word, action): see exports.actions
+_LONGEST_WORD: Final = 24  # characters; a longer text is a sentence, not an action's name
+
+
+def normal_form(raw: str, zone: str) -> str:
+    """Return the SELECT that normalizes the relation `raw` (file, line, problem and a text column per role).
+
+    `zone` is a quoted SQL literal, or "" where wall times stay as they are. The result has user_id, start
+    (TIMESTAMP, wall time), shift (offset in seconds or NULL), action, item (NULL: the text itself), place,
+    duration, file, line, text (NULL for structured rows) and reason (NULL for readable rows).
+    """
+    cleaned = ", ".join(f"nullif(trim({_quote(role)}, {WHITE}), '') AS {_quote(role)}" for role in ROLES)
+    moved = times.in_zone("moment", zone) if zone else "moment"
+    return f"""
+    WITH cleaned AS (SELECT file, line, problem, {cleaned} FROM ({raw})),
+    known AS (
+        SELECT c.* EXCLUDE (action, text),
+            coalesce(w.action, c.action) AS deed,
+            CASE WHEN c.action IS NULL AND w.action IS NULL THEN c.text END AS sentence
+        FROM cleaned c LEFT JOIN {WORDS_TABLE} w ON w.word = {_plain_word()}
+    ),
+    parsed AS (
+        SELECT *, {times.stamp('"time"')} AS stamped, {sentences.parts("sentence")} AS said FROM known
+    ),
+    sifted AS (
+        SELECT * EXCLUDE (stamped), {times.sane("stamped")} AS moment, {sentences.action("said")} AS done,
+            coalesce(duration, {sentences.spoken_duration("said")}) AS lasting
+        FROM parsed
+    ),
+    timed AS (SELECT * EXCLUDE (moment), {moved} AS moment, {durations.seconds("lasting")} AS seconds FROM sifted)
+    SELECT "user" AS user_id, moment.wall AS start, moment.shift AS shift,
+        {_action()} AS action, {_item()} AS item, {_place()} AS place,
+        seconds AS duration, file, line, sentence AS text, {_reason()} AS reason
+    FROM timed
+    """
+
+
+def _quote(name: str) -> str:
+    return f'"{name}"'
+
+
+def _plain_word() -> str:
+    text = f"CASE WHEN length(c.text) <= {_LONGEST_WORD} THEN c.text END"
+    return f"translate(lower(coalesce(c.action, {text})), ' _-', '')"
+
+
+def _action() -> str:
+    """Without an action, a place alone was visited and an app alone was used; all else is free text."""
+    return """CASE WHEN sentence IS NOT NULL THEN coalesce(done, '')
+        WHEN deed IS NOT NULL THEN deed
+        WHEN item IS NULL AND media IS NULL AND place IS NOT NULL THEN 'visit'
+        WHEN item IS NULL AND media IS NULL AND app IS NOT NULL THEN 'use'
+        ELSE '' END"""
+
+
+def _item() -> str:
+    return f"""CASE WHEN done IS NOT NULL THEN {sentences.item("said")}
+        WHEN sentence IS NOT NULL THEN NULL
+        WHEN deed = 'visit' OR (deed IS NULL AND item IS NULL AND media IS NULL AND place IS NOT NULL)
+            THEN coalesce(place, item, app, media, '')
+        WHEN deed = 'use' THEN coalesce(app, item, media, place, '')
+        ELSE coalesce(item, media, app, place, '') END"""
+
+
+def _place() -> str:
+    return f"""CASE WHEN done IN ('visit', 'use') THEN ''
+        WHEN done IS NOT NULL THEN coalesce(nullif({sentences.place("said", "done")}, ''), media, app, place, '')
+        WHEN sentence IS NOT NULL THEN coalesce(place, media, app, '')
+        WHEN deed IN ('visit', 'use') THEN ''
+        WHEN deed = 'purchase' AND item IS NOT NULL THEN coalesce(place, media, app, '')
+        WHEN item IS NOT NULL THEN coalesce(media, app, place, '')
+        WHEN media IS NOT NULL THEN coalesce(app, place, '')
+        WHEN app IS NOT NULL AND deed IS NOT NULL THEN coalesce(place, '')
+        ELSE '' END"""
+
+
+def _reason() -> str:
+    return """CASE WHEN problem IS NOT NULL THEN problem
+        WHEN "user" IS NULL THEN 'no_user'
+        WHEN moment.wall IS NULL THEN 'bad_time'
+        WHEN duration IS NOT NULL AND seconds IS NULL THEN 'bad_duration'
+        WHEN coalesce(deed, sentence, item, place, app, media) IS NULL THEN 'no_behavior' END"""

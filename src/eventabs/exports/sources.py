@@ -1,0 +1,160 @@
+"""One input file: its format and columns, and how DuckDB reads it as rows of text."""
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from eventabs.errors import InputError
+from eventabs.exports import files
+from eventabs.exports.files import Content
+from eventabs.language import gettext as _
+
+Format = Literal["jsonl", "csv"]
+_JSON_SUFFIXES: Final = (".jsonl", ".ndjson", ".json")
+_SAMPLE: Final = 1 << 18  # bytes looked at for the columns of a file's start
+_WINDOWS: Final = 16  # places behind the start where JSON keys are looked for as well
+_WINDOW: Final = 1 << 16
+_USUAL_LINE: Final = 2_000_000  # bytes; what DuckDB takes without being asked
+WHITE: Final = "' \t\r\n\v\f\u00a0\u3000\ufeff'"  # SQL literal of the characters trimmed from every field
+_DELIMITERS: Final = ",\t;|"
+_NO_DELIMITER: Final = "\x01"  # not allowed in JSON text, so no readable line holds it
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An input file as it was found."""
+
+    path: str
+    format: Format
+    delimiter: str  # "" for JSON lines
+    columns: tuple[str, ...]
+    content: Content
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A SELECT and the values bound to it."""
+
+    sql: str
+    values: tuple[object, ...]
+
+
+def open_source(path: str, content: Content) -> Source:
+    """Find format and columns of a file. Raises InputError where there is neither."""
+    lines = files.head(path, _SAMPLE)
+    first = next((line for line in lines if line.strip()), "")
+    if first.lstrip().startswith("{") or Path(path).suffix.lower() in _JSON_SUFFIXES:
+        if first.lstrip().startswith("["):
+            message = _("{path} is a JSON array; write one object a line, for example: jq -c '.[]'")
+            raise InputError(message.format(path=path))
+        return Source(path, "jsonl", "", _json_keys(path, lines), content)
+    delimiter = max(_DELIMITERS, key=first.count)
+    header = next(csv.reader([first], delimiter=delimiter), [])
+    return Source(path, "csv", delimiter, tuple(name.strip() for name in header), content)
+
+
+def quoted(text: str) -> str:
+    """Return `text` as an SQL literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def as_glob(path: str) -> str:
+    """Return the glob that matches this very path."""
+    return "".join(f"[{char}]" if char in "*?[" else char for char in path)
+
+
+def rows(source: Source, wanted: Sequence[tuple[str, str]]) -> Query:
+    """Return the rows of a file: line, problem (NULL for good rows) and `wanted`.
+
+    `wanted` pairs a result's name with the column that it comes from, "" for none. A CSV file must have one
+    record a line; DuckDB raises an error where a record has too few or too many fields.
+    """
+    return _json_rows(source, wanted) if source.format == "jsonl" else _csv_rows(source, wanted)
+
+
+def tidied_rows(source: Source, copy: Path, longest: int, wanted: Sequence[tuple[str, str]]) -> Query:
+    """Return the rows of a copy that `tidy.tidy_csv` made, as `rows` would; `longest` bounds its rows' bytes."""
+    names = ["line", "problem", *(f"c{position}" for position in range(len(source.columns)))]
+    reader = _csv_reader(names, ",", longest)
+    fields = _csv_fields(source, wanted)
+    return Query(
+        f"SELECT CAST(line AS BIGINT) AS line, problem, {fields} FROM {reader}",
+        (as_glob(str(copy)),),
+    )
+
+
+def _json_rows(source: Source, wanted: Sequence[tuple[str, str]]) -> Query:
+    """Read lines as such and count them, so that blank and broken ones keep their numbers."""
+    keys = list(dict.fromkeys(key for _name, key in wanted if key))
+    pointers = ", ".join(quoted(_pointer(key)) for key in keys)
+    fields = ", ".join(
+        f'fields[{keys.index(key) + 1}] AS "{name}"' if key else f'NULL::VARCHAR AS "{name}"'
+        for name, key in wanted
+    )
+    return Query(
+        f"""SELECT line, {fields},
+            CASE WHEN fields IS NULL THEN 'bad_json'
+                WHEN fields[1] IS NULL AND json_type(text) <> 'OBJECT' THEN 'not_an_object' END AS problem
+        FROM (
+            SELECT text, row_number() OVER () AS line, try(json_extract_string(text, [{pointers}])) AS fields
+            FROM read_csv(?, auto_detect = false, header = false, delim = '{_NO_DELIMITER}', quote = '',
+                escape = '', columns = {{'text': 'VARCHAR'}}, strict_mode = false,
+                compression = 'none'{_buffers(source.content.longest)})
+        )
+        WHERE text IS NOT NULL AND NOT (fields IS NULL AND trim(text, {WHITE}) = '')""",
+        (as_glob(source.path),),
+    )
+
+
+def _csv_rows(source: Source, wanted: Sequence[tuple[str, str]]) -> Query:
+    names = [f"c{position}" for position in range(len(source.columns))]
+    reader = _csv_reader(names, source.delimiter, source.content.longest, header=True)
+    return Query(
+        f"""SELECT row_number() OVER () + 1 AS line, NULL::VARCHAR AS problem, {_csv_fields(source, wanted)}
+        FROM {reader}""",
+        (as_glob(source.path),),
+    )
+
+
+def _csv_reader(names: Sequence[str], delimiter: str, longest: int, *, header: bool = False) -> str:
+    columns = ", ".join(f"'{name}': 'VARCHAR'" for name in names)
+    return (
+        f"read_csv(?, auto_detect = false, header = {header}, delim = {quoted(delimiter)}, quote = '\"',"
+        f" escape = '\"', columns = {{{columns}}}, compression = 'none'{_buffers(longest)})"
+    )
+
+
+def _csv_fields(source: Source, wanted: Sequence[tuple[str, str]]) -> str:
+    return ", ".join(
+        f'c{source.columns.index(column)} AS "{name}"' if column else f'NULL::VARCHAR AS "{name}"'
+        for name, column in wanted
+    )
+
+
+def _buffers(longest: int) -> str:
+    """Make room for lines longer than DuckDB expects, at the price of reading on one thread."""
+    if longest <= _USUAL_LINE:
+        return ""
+    return f", max_line_size = {longest}, parallel = false"
+
+
+def _pointer(key: str) -> str:
+    return "/" + key.replace("~", "~0").replace("/", "~1")
+
+
+def _json_keys(path: str, lines: Sequence[str]) -> tuple[str, ...]:
+    keys: dict[str, None] = {}
+    for line in (*lines, *files.windows(path, _WINDOWS, _WINDOW)):
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(record, dict):
+            keys.update(dict.fromkeys(record))
+    if not keys:
+        message = _("{path} has no line that is a JSON object; write one object a line, or a CSV with a header")
+        raise InputError(message.format(path=path))
+    return tuple(keys)

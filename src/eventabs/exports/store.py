@@ -1,0 +1,117 @@
+"""The tables between reading and handing out: staged rows, sorted behaviors, users."""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import duckdb
+
+from eventabs.errors import ConfigError, InputError
+from eventabs.exports.actions import CANONICAL
+from eventabs.exports.normal_form import WORDS_TABLE, normal_form
+from eventabs.exports.sources import WHITE, Query, quoted
+from eventabs.language import gettext as _
+
+# What makes an instant comparable, whether the wall time has an offset or not.
+_INSTANT: Final = "epoch_us(start) - coalesce(shift, 0) * 1000000"
+_FACTS: Final = "user_id, start, shift, action, item, place, duration, text"
+
+
+class Counts(NamedTuple):
+    """What an export holds. `with_offset`: its times carry an offset from UTC."""
+
+    users: int
+    behaviors: int
+    rejected_rows: int
+    duplicates: int
+    with_offset: bool
+
+
+def prepare(connection: duckdb.DuckDBPyConnection, profile_width: int) -> None:
+    """Make the empty tables."""
+    profile = "".join(f", p{position} VARCHAR" for position in range(profile_width))
+    connection.execute(f"""
+        CREATE TABLE {WORDS_TABLE} (word VARCHAR, action VARCHAR);
+        CREATE TABLE profiles (line BIGINT, user_id VARCHAR{profile});
+        CREATE TABLE staged (user_id VARCHAR, start TIMESTAMP, shift INTEGER, action VARCHAR, item VARCHAR,
+            place VARCHAR, duration INTEGER, file INTEGER, line BIGINT, text VARCHAR, reason VARCHAR)""")
+    connection.executemany(f"INSERT INTO {WORDS_TABLE} VALUES (?, ?)", list(CANONICAL.items()))
+
+
+def check_zone(connection: duckdb.DuckDBPyConnection, zone: str) -> None:
+    """Raise ConfigError unless `zone` is a time zone's name or ""."""
+    known = connection.execute("SELECT count(*) FROM pg_timezone_names() WHERE name = ?", [zone]).fetchone()
+    if zone and known == (0,):
+        message = _("there is no time zone {zone}; take a name such as Asia/Shanghai or Europe/Berlin")
+        raise ConfigError(message.format(zone=zone))
+
+
+def load_behaviors(connection: duckdb.DuckDBPyConnection, rows: Query, index: int, zone: str) -> int:
+    """Stage the rows of an export's file, the run's file number `index`. Returns how many they are."""
+    raw = f"SELECT {index} AS file, * FROM ({rows.sql})"
+    select = normal_form(raw, quoted(zone) if zone else "")
+    return _changed(connection, f"INSERT INTO staged BY NAME {select}", rows.values)
+
+
+def load_profiles(connection: duckdb.DuckDBPyConnection, rows: Query, width: int) -> int:
+    """Keep the readable rows of the profiles' file: line, problem, user and `width` columns p0, p1, ..."""
+    values = "".join(f", nullif(trim(regexp_replace(p{n}, '\\s+', ' ', 'g'), {WHITE}), '')" for n in range(width))
+    select = f'SELECT line, nullif(trim("user", {WHITE}), \'\'){values} FROM ({rows.sql})'
+    return _changed(connection, f"INSERT INTO profiles {select}", rows.values)
+
+
+def finish(connection: duckdb.DuckDBPyConnection, profile_width: int) -> Counts:
+    """Sort what was staged, drop duplicates, and list the users. Raises InputError for a mix of zones."""
+    connection.execute(f"""
+        CREATE TABLE behaviors AS SELECT * FROM staged ORDER BY user_id, {_INSTANT}, file, line;
+        DROP TABLE staged""")
+    duplicates = _drop_duplicates(connection)
+    profile = "".join(f", p.p{n}" for n in range(profile_width))
+    # arg_min: a user with several profiles has the first value of each column
+    first = "".join(f", arg_min(p{n}, line) AS p{n}" for n in range(profile_width))
+    connection.execute(f"""
+        CREATE TABLE users AS SELECT b.user_id, b.readable{profile}
+        FROM (SELECT user_id, count(*) FILTER (reason IS NULL) AS readable FROM behaviors
+            WHERE user_id IS NOT NULL GROUP BY user_id) b
+        LEFT JOIN (SELECT user_id{first} FROM profiles GROUP BY user_id) p ON p.user_id = b.user_id
+        ORDER BY b.user_id""")
+    users = _number(connection, "SELECT count(*) FROM users")
+    behaviors = _number(connection, "SELECT count(*) FROM behaviors WHERE reason IS NULL")
+    rejected = _number(connection, "SELECT count(*) FROM behaviors WHERE reason IS NOT NULL")
+    with_offset = _number(connection, "SELECT count(shift) FROM behaviors WHERE reason IS NULL")
+    if 0 < with_offset < behaviors:
+        message = _(
+            "some times name their offset from UTC and some do not;"
+            " say what zone people lived in: --timezone Asia/Shanghai"
+        )
+        raise InputError(message)
+    return Counts(users, behaviors, rejected, duplicates, with_offset > 0)
+
+
+def _drop_duplicates(connection: duckdb.DuckDBPyConnection) -> int:
+    """Delete all but the first of equal rows. They share user and instant, so they lie near each other."""
+    neighbor = "row_user IS NOT DISTINCT FROM {side}(row_user) OVER () AND instant = {side}(instant) OVER ()"
+    return _changed(
+        connection,
+        f"""
+        DELETE FROM behaviors WHERE rowid IN (
+            SELECT id FROM (
+                SELECT rowid AS id, row_number() OVER (PARTITION BY {_FACTS} ORDER BY file, line) AS copy
+                FROM behaviors
+                WHERE reason IS NULL AND rowid IN (
+                    SELECT id FROM (
+                        SELECT id, ({neighbor.format(side="lag")}) OR ({neighbor.format(side="lead")}) AS close
+                        FROM (SELECT rowid AS id, user_id AS row_user, {_INSTANT} AS instant FROM behaviors)
+                    ) WHERE close
+                )
+            ) WHERE copy > 1
+        )""",
+    )
+
+
+def _changed(connection: duckdb.DuckDBPyConnection, sql: str, values: Sequence[object] = ()) -> int:
+    return _number(connection, sql, values)
+
+
+def _number(connection: duckdb.DuckDBPyConnection, sql: str, values: Sequence[object] = ()) -> int:
+    row = connection.execute(sql, list(values)).fetchone()
+    return int(row[0]) if row else 0

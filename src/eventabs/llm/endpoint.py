@@ -1,0 +1,138 @@
+"""Where requests go, how the model samples, and what one call may take."""
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import httpx
+
+from eventabs.errors import ConfigError
+from eventabs.language import gettext as _
+
+_CREDENTIAL_HEADERS = {"authorization", "proxy-authorization", "api-key", "x-api-key", "cookie"}
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An OpenAI-compatible endpoint. `repr` shows nothing that may hold a secret.
+
+    `base_url` is what stands before /chat/completions; `proxy` "" means the environment's;
+    `ca_file` "" means the usual authorities.
+    """
+
+    model: str
+    base_url: str = field(repr=False)
+    api_key: str | None = field(default=None, repr=False)
+    extra_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    proxy: str = field(default="", repr=False)
+    ca_file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """What is asked of the model beside the messages. None: the endpoint's own default.
+
+    Fields of `extra_body` take the place of ours.
+    """
+
+    stream: bool = True
+    temperature: float | None = None
+    seed: int | None = None
+    extra_body: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CallLimits:
+    """What one call may take. Times in seconds; `reply_bytes` counts after decompression."""
+
+    connect_timeout: float = 10.0
+    idle_timeout: float = 120.0  # between pieces of content of a stream
+    call_timeout: float = 900.0  # wall clock from sending to the last byte
+    max_connections: int = 100
+    reply_bytes: int = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """An endpoint's address, taken apart so that its secrets stay out of messages."""
+
+    url: httpx.URL  # with the query, without user and password
+    host: str
+    login: tuple[str, str] | None = field(repr=False)
+    secrets: tuple[str, ...] = field(repr=False)
+
+
+def parse_address(endpoint: Endpoint) -> Address:
+    """Check the endpoint's settings and take its address apart.
+
+    Raises ConfigError where the address, the proxy, the key or a header cannot be used, and where
+    a key would travel unencrypted to another machine.
+    """
+    base = _parse_url(endpoint.base_url, "llm.base_url", ("http", "https"))
+    proxy = None
+    if endpoint.proxy:
+        proxy = _parse_url(endpoint.proxy, "llm.proxy", ("http", "https"))
+    _check_headers(endpoint)
+    if base.scheme == "http" and _holds_key(endpoint, base):
+        exposed = next((u.host for u in (base, proxy) if u is not None and not is_loopback(u.host)), None)
+        if exposed is not None:
+            message = _(
+                "the API key would travel unencrypted to {host}; set llm.base_url to an https address, "
+                "or unset the variable named by llm.api_key_env if the server needs no key"
+            )
+            raise ConfigError(message.format(host=exposed))
+    return Address(
+        url=base.copy_with(
+            username=None, password=None, path=base.path.rstrip("/") + "/chat/completions", fragment=None
+        ),
+        host=base.netloc.decode("ascii"),
+        login=(base.username, base.password) if base.userinfo else None,
+        secrets=_find_secrets(endpoint, base, proxy),
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether the host is this machine by its name or number; names are not looked up."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _parse_url(text: str, setting: str, schemes: tuple[str, ...]) -> httpx.URL:
+    try:
+        url = httpx.URL(text.strip())
+    except httpx.InvalidURL:
+        url = httpx.URL()
+    if url.scheme in schemes and url.host:
+        return url
+    message = _("{setting} is no address; write one like https://api.example.com/v1")
+    raise ConfigError(message.format(setting=setting))
+
+
+def _check_headers(endpoint: Endpoint) -> None:
+    for name, value in (("llm.api_key_env", endpoint.api_key or ""), *endpoint.extra_headers.items()):
+        if not (value.isascii() and value.isprintable()):
+            message = _(
+                "the value of {name} holds characters that no HTTP header may hold; copy it again "
+                "without line breaks or placeholders"
+            )
+            raise ConfigError(message.format(name=name))
+
+
+def _holds_key(endpoint: Endpoint, base: httpx.URL) -> bool:
+    headers = {name.lower() for name in endpoint.extra_headers}
+    return bool(endpoint.api_key or base.userinfo or headers & _CREDENTIAL_HEADERS)
+
+
+def _find_secrets(endpoint: Endpoint, base: httpx.URL, proxy: httpx.URL | None) -> tuple[str, ...]:
+    found = [endpoint.api_key or "", *endpoint.extra_headers.values()]
+    for value in list(endpoint.extra_headers.values()):
+        found += value.split()  # "Bearer <token>" is echoed as the token alone
+    for url in (base, proxy):
+        if url is not None:
+            found += [url.username, url.password, f"{url.username}:{url.password}", url.query.decode("ascii")]
+            found += [value for _name, value in url.params.multi_items()]
+    return tuple({secret for secret in found if secret.strip(":")})

@@ -1,0 +1,110 @@
+"""When the next request may leave: so many requests and tokens a minute, and one cooldown for all."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+# A server counts a minute by its own clock, behind a network that makes some requests late. A minute that
+# is 3 % longer here leaves 1.8 seconds for that and still reaches 97 % of the limit.
+WINDOW = 60.0 / 0.97
+_CATCH_UP = 0.5  # seconds behind the schedule that may be made good, so that late timers cost nothing
+_FIRST_GAP = 1.0  # seconds between the first two admissions after a cooldown
+_SLOW_ADMISSIONS = 1024  # after so many the gaps are too short to matter
+
+
+class Pacer:
+    """Admits calls one by one, in the order in which they ask.
+
+    No 60 seconds at the server hold more than `rpm` requests or `tpm` tokens (0: no limit), and both
+    are spread over the minute. A request larger than `tpm` leaves when it has a minute for itself.
+    """
+
+    def __init__(
+        self,
+        rpm: int = 0,
+        tpm: int = 0,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._requests = _Meter(rpm) if rpm else None
+        self._tokens = _Meter(tpm) if tpm else None
+        self._slow_start = _SlowStart()
+        self._clock = clock
+        self._sleep = sleep
+        self._turn = asyncio.Lock()  # hands itself on in order of asking, also past cancelled waiters
+
+    async def admit(self, tokens: int) -> None:
+        """Wait until a request of so many tokens may leave."""
+        async with self._turn:
+            while (wait := self._free_at(tokens) - self._clock()) > 0:
+                await self._sleep(wait)
+            now = self._clock()
+            self._slow_start.take(now)
+            if self._requests:
+                self._requests.take(1, now)
+            if self._tokens:
+                self._tokens.take(tokens, now)
+
+    def cool_down(self, seconds: float) -> None:
+        """Hold every admission for so many seconds from now; then they start one by one, doubling."""
+        self._slow_start.hold(self._clock() + seconds)
+
+    def _free_at(self, tokens: int) -> float:
+        now = self._clock()
+        free = self._slow_start.free_at
+        if self._requests:
+            free = max(free, self._requests.free_at(1, now))
+        if self._tokens:
+            free = max(free, self._tokens.free_at(tokens, now))
+        return free
+
+
+class _Meter:
+    """A limit a minute: an even schedule (GCRA), and a sliding window that it cannot break."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._due = float("-inf")  # when the schedule has room again
+        self._taken: deque[tuple[float, int]] = deque()  # (time, amount) of the last window
+        self._sum = 0
+
+    def free_at(self, amount: int, now: float) -> float:
+        """Return the earliest time at which `amount` may be taken."""
+        self._forget(now)
+        over = self._sum + min(amount, self._limit) - self._limit
+        free = self._due - _CATCH_UP
+        for taken_at, taken in self._taken:
+            if over <= 0:
+                break
+            over -= taken
+            free = max(free, taken_at + WINDOW)
+        return free
+
+    def take(self, amount: int, now: float) -> None:
+        amount = min(amount, self._limit)
+        self._due = max(self._due, now) + amount * WINDOW / self._limit
+        self._taken.append((now, amount))
+        self._sum += amount
+
+    def _forget(self, now: float) -> None:
+        while self._taken and self._taken[0][0] + WINDOW <= now:
+            self._sum -= self._taken.popleft()[1]
+
+
+class _SlowStart:
+    """Nothing until the cooldown is over, then one admission in the first second, two in the next, four ..."""
+
+    def __init__(self) -> None:
+        self.free_at = float("-inf")
+        self._admitted = _SLOW_ADMISSIONS
+
+    def hold(self, until: float) -> None:
+        self.free_at = max(self.free_at, until)
+        self._admitted = 0
+
+    def take(self, now: float) -> None:
+        if self._admitted < _SLOW_ADMISSIONS:
+            self._admitted += 1
+            self.free_at = now + _FIRST_GAP / 2 ** (self._admitted.bit_length() - 1)

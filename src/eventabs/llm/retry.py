@@ -1,0 +1,80 @@
+"""Asking again where it may help: connection errors, timeouts, 429 and 5xx."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import tenacity
+
+from eventabs.errors import RateLimitedError, TransientError
+from eventabs.llm.pacing import Pacer
+from eventabs.llm.provider import Provider
+from eventabs.records import Reply, Request
+
+OnRetry = Callable[[TransientError, float], None]  # the cause and the seconds until the next try
+
+_FIRST_WAIT = 1.0
+_LONGEST_WAIT = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often a call is tried. `jitter` returns numbers in [0, 1)."""
+
+    tries: int = 6
+    jitter: Callable[[], float] = random.random
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+
+async def complete_with_retries(
+    provider: Provider, request: Request, *, pacer: Pacer, policy: RetryPolicy, on_retry: OnRetry
+) -> Reply:
+    """Answer a request in as many tries as the policy allows, each admitted by the pacer.
+
+    Waits grow exponentially (1 s, 2 s, 4 s ... 60 s) with jitter from half to the whole, but never
+    below what the server asks for. A rate limit cools down everybody who shares the pacer. Raises the
+    last TransientError when no try is left, and every other error at once.
+    """
+
+    async def ask() -> Reply:
+        await pacer.admit(request.input_tokens + request.max_output_tokens)
+        try:
+            return await provider.complete(request)
+        except RateLimitedError as error:
+            pacer.cool_down(error.wait_seconds or 0.0)
+            raise
+
+    def note(state: tenacity.RetryCallState) -> None:
+        error = _error_of(state)
+        wait = state.upcoming_sleep
+        if isinstance(error, RateLimitedError):
+            pacer.cool_down(wait)
+        on_retry(error, wait)
+
+    retrying = tenacity.AsyncRetrying(
+        stop=tenacity.stop_after_attempt(policy.tries),
+        wait=lambda state: _choose_wait(state, policy.jitter()),
+        retry=tenacity.retry_if_exception_type(TransientError),
+        sleep=policy.sleep,
+        before_sleep=note,
+        reraise=True,
+    )
+    return await retrying(ask)
+
+
+_exponential = tenacity.wait_exponential(multiplier=_FIRST_WAIT, max=_LONGEST_WAIT)
+
+
+def _choose_wait(state: tenacity.RetryCallState, jitter: float) -> float:
+    error = _error_of(state)
+    backoff = _exponential(state) * (1 + jitter) / 2
+    floor = error.wait_seconds if isinstance(error, RateLimitedError) else None
+    return max(backoff, floor or 0.0)
+
+
+def _error_of(state: tenacity.RetryCallState) -> TransientError:
+    error = state.outcome and state.outcome.exception()
+    if isinstance(error, TransientError):
+        return error
+    raise TypeError(error)  # nothing else is tried again

@@ -1,0 +1,85 @@
+"""The provider that needs no model: events by rules, answered as the text that a model would send."""
+
+import asyncio
+from collections.abc import Iterator
+from itertools import zip_longest
+
+from eventabs.errors import ConfigError
+from eventabs.language import gettext as _
+from eventabs.llm.rules_book import Rules
+from eventabs.llm.rules_stretches import Stretch, stretches
+from eventabs.llm.rules_summary import Summarizer
+from eventabs.records import Detail, Reply, Request, UserLog, Vocabulary
+
+HALF_A_YEAR = 180  # days; as far ahead as a day without its year is looked for in the next one
+
+
+class RulesProvider:
+    """Answers requests from their users' behaviors. It buys nothing, so its replies use no tokens."""
+
+    def __init__(self, rules: Rules, vocabulary: Vocabulary, detail: Detail = "day") -> None:
+        """Raise ConfigError where a type of the rules has a category that the vocabulary lacks."""
+        self._rules = rules
+        self._detail = detail
+        self._marks = _marks(rules, vocabulary)
+
+    async def complete(self, request: Request) -> Reply:
+        """Answer with the events of every user in the request, in the `lines` form."""
+        lines: list[str] = []
+        for alias, log in request.users.items():
+            lines.append(f"## {alias}")
+            lines.extend(self._lines(log))
+            await asyncio.sleep(0)  # a user takes milliseconds, a batch could hold up the progress bar
+        lines.append("##")
+        return Reply("\n".join(lines))
+
+    async def aclose(self) -> None:
+        """Let go of nothing: no connection is held."""
+
+    def _lines(self, log: UserLog) -> Iterator[str]:
+        summarizer = Summarizer(log.behaviors, self._rules)
+        events = stretches(log.behaviors, self._rules, self._detail)
+        day = None
+        for event, following in zip_longest(events, events[1:]):
+            if event.first.date() != day:
+                new_year = day is None or event.first.year != day.year
+                day = event.first.date()
+                yield f"# {day:%Y-%m-%d}" if new_year else f"# {day:%m-%d}"
+            span = _span(event, following)
+            summary = summarizer.summary(event)
+            line = f"{span} {event.kind.name}{self._marks[event.kind.key]}"
+            yield f"{line} | {summary}" if summary else line
+
+
+def _marks(rules: Rules, vocabulary: Vocabulary) -> dict[str, str]:
+    known = {category.name: category.mark for category in vocabulary.categories}
+    known[""] = ""
+    for kind in rules.kinds.values():
+        if kind.category not in known:
+            message = _(
+                "the rules file does not hold: types.{key}.category: there is no category {name}; "
+                "add it to [[vocabulary.categories]] or change it in a rules file of your own"
+            )
+            raise ConfigError(message.format(key=kind.key, name=kind.category))
+    return {kind.key: known[kind.category] for kind in rules.kinds.values()}
+
+
+def _span(event: Stretch, following: Stretch | None) -> str:
+    """Print when an event was, by the minute.
+
+    The end reaches no further than the minute in which the next event starts: what starts there belongs to
+    that one, so every behavior is covered once.
+    """
+    start = event.first
+    end = event.end.replace(second=0, microsecond=0)
+    if following is not None:
+        end = min(end, following.first)
+    end = max(end, event.last)
+    if end == start:
+        return f"{start:%H:%M}"
+    days = (end.date() - start.date()).days
+    if days == 0 or (days == 1 and end.time() < start.time()):
+        return f"{start:%H:%M}-{end:%H:%M}"
+    if end.year == start.year or days < HALF_A_YEAR:
+        return f"{start:%H:%M}-{end:%m-%d %H:%M}"
+    return f"{start:%H:%M}-{end:%Y-%m-%d %H:%M}"

@@ -1,0 +1,92 @@
+"""How summaries put names, counts and times, in each language."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from eventabs.llm.rules_book import RulesLanguage
+
+A_MINUTE, AN_HOUR, A_DAY = 60, 3_600, 86_400  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """The phrases of one language. `longest`: characters of a summary; `longest_name`: of one name in it."""
+
+    longest: int
+    longest_name: int
+    and_: str
+    then: str
+    next_theme: str
+    gap: str  # between words
+    selection: str
+    one_of_many: str
+    times: str
+    total: str
+    units: tuple[str, str, str, str]  # days, hours, minutes, seconds
+
+    def deed(self, verb: str, what: str) -> str:
+        """Say what was done with what."""
+        return f"{verb}{self.gap}{what}"
+
+    def time(self, seconds: int) -> str:
+        """Say how long, in the two largest units; "" for no time."""
+        days, rest = divmod(seconds, A_DAY)
+        amounts = (days, rest // AN_HOUR, rest % AN_HOUR // A_MINUTE, seconds if seconds < A_MINUTE else 0)
+        said = [unit.format(amount) for unit, amount in zip(self.units, amounts, strict=True) if amount > 0]
+        return self.gap.join(said[:2])
+
+    def amount(self, counts: Sequence[str], seconds: int) -> str:
+        """Say how often, and how long in all."""
+        total = self.total.format(self.time(seconds)) if seconds > 0 else ""
+        return self.and_.join(counts) + total
+
+    def names(self, names: Sequence[str], *, most: int, room: int) -> str:
+        """Join the first names, `most` at most and as many as fit, and say how many there are in all."""
+        if len(names) == 1:
+            return clipped(names[0], max(room, self.longest_name))
+        for shown in range(min(most, len(names)), 0, -1):
+            joined = self.and_.join(clipped(name, self.longest_name) for name in names[:shown])
+            if shown < len(names):
+                joined = self.selection.format(names=joined, count=len(names))
+            if len(joined) <= room or shown == 1:
+                return joined
+        return ""
+
+    def place(self, names: Sequence[str]) -> str:
+        """Name the first of the places, and whether there are more."""
+        return names[0] if len(names) == 1 else self.one_of_many.format(names[0])
+
+
+def clipped(name: str, longest: int) -> str:
+    """Cut a name that is too long, and show that it is cut."""
+    return name if len(name) <= longest else name[: longest - 1] + "…"
+
+
+WORDING: dict[RulesLanguage, Wording] = {
+    "zh": Wording(
+        longest=44,
+        longest_name=20,
+        and_="、",
+        then="，",
+        next_theme="；",
+        gap="",
+        selection="{names}等{count}项",
+        one_of_many="{}等",
+        times="{}次",
+        total="共{}",
+        units=("{}天", "{}小时", "{}分钟", "{}秒"),
+    ),
+    "en": Wording(
+        longest=96,
+        longest_name=40,
+        and_=", ",
+        then=", ",
+        next_theme="; ",
+        gap=" ",
+        selection="{names} (of {count})",
+        one_of_many="{} etc.",
+        times="{}x",
+        total=", {}",
+        units=("{} d", "{} h", "{} min", "{} s"),
+    ),
+}

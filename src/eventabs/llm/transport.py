@@ -1,0 +1,108 @@
+"""The HTTP client, and the one boundary where its exceptions become ours.
+
+httpx does the talking, aiohttp holds the connections: httpx's own pool slows down with many requests in
+flight.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Iterator
+from importlib.metadata import version
+
+import aiohttp
+import httpx
+from httpx_aiohttp import HttpxAiohttpClient
+
+from eventabs.errors import ConfigError, EndpointError, FatalEndpointError, TransientError
+from eventabs.language import gettext as _
+from eventabs.llm.endpoint import Address, CallLimits, Endpoint, is_loopback
+from eventabs.llm.payloads import UnreadableBodyError
+from eventabs.llm.redaction import one_line
+
+BROKEN = (httpx.HTTPError, httpx.StreamError, aiohttp.ClientError, OSError, UnreadableBodyError)
+
+_KEEPALIVE = 60.0  # seconds that an unused connection is kept
+_GRACE = 1.0  # seconds for the last bytes after [DONE]; with them the connection can be used again
+
+
+class Patience:
+    """Moves the deadline of one call: a wall clock for it all, an idle limit between pieces of content."""
+
+    def __init__(self, deadline: asyncio.Timeout, *, idle_timeout: float, call_timeout: float) -> None:
+        self._deadline = deadline
+        self._idle_timeout = idle_timeout
+        self._now = asyncio.get_running_loop().time
+        self._end = self._now() + call_timeout
+        self.renew()
+
+    def renew(self) -> None:
+        """Hear that content has come."""
+        self._wait(self._idle_timeout)
+
+    def hurry(self) -> None:
+        """Hear that the answer is whole: only its last bytes are waited for."""
+        self._wait(_GRACE)
+
+    def _wait(self, seconds: float) -> None:
+        self._deadline.reschedule(min(self._now() + seconds, self._end))
+
+
+def make_client(endpoint: Endpoint, address: Address, limits: CallLimits) -> httpx.AsyncClient:
+    """Make the client. Proxies of the environment hold, but not for loopback. Raises ConfigError."""
+    headers = httpx.Headers(
+        {
+            "Accept-Encoding": "identity",
+            "Content-Type": "application/json",
+            "User-Agent": f"eventabs/{version('eventabs')}",
+        }
+    )
+    if endpoint.api_key:
+        headers["Authorization"] = f"Bearer {endpoint.api_key}"
+    headers.update(endpoint.extra_headers)
+    return HttpxAiohttpClient(
+        auth=address.login if not endpoint.api_key else None,
+        headers=headers,
+        verify=_trusted(endpoint.ca_file),
+        proxy=endpoint.proxy or None,
+        trust_env=not is_loopback(address.url.host),
+        follow_redirects=False,
+        timeout=httpx.Timeout(None, connect=limits.connect_timeout),
+        limits=httpx.Limits(max_connections=limits.max_connections, keepalive_expiry=_KEEPALIVE),
+    )
+
+
+def translate(error: Exception, address: Address) -> EndpointError:
+    """Turn an exception of the wire into one of ours, without its traceback: that may hold secrets."""
+    causes = list(_causes(error))
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
+        message = _("{host} shows a certificate that is not trusted; set llm.ca_file to your authority's")
+        return FatalEndpointError(message.format(host=address.host))
+    if any(isinstance(cause, ValueError | httpx.UnsupportedProtocol) for cause in causes):
+        message = _("{host} cannot be reached this way: {said}; check llm.base_url and the proxy settings")
+        return FatalEndpointError(message.format(host=address.host, said=_say(error, address)))
+    if any(isinstance(cause, UnreadableBodyError) for cause in causes):
+        message = _("{host} sent an answer that is too large or wrongly compressed; check llm.base_url")
+        return TransientError(message.format(host=address.host))
+    message = _("no connection to {host}, or it broke: {said}; check the network and llm.base_url")
+    return TransientError(message.format(host=address.host, said=_say(error, address)))
+
+
+def _trusted(ca_file: str) -> ssl.SSLContext:
+    if not ca_file:
+        return httpx.create_ssl_context()
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as error:
+        message = _("llm.ca_file {path} cannot be used: {error}; name a PEM file of certificates")
+        raise ConfigError(message.format(path=ca_file, error=error)) from None
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__
+
+
+def _say(error: Exception, address: Address) -> str:
+    name = type(error.__cause__ or error).__name__
+    return one_line(f"{name} {error}", address.secrets)

@@ -1,0 +1,1 @@
+"""The Chinese catalogue. English needs none: its words stand in the code."""

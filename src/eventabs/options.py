@@ -1,0 +1,172 @@
+"""The options of the commands. Each is declared once, with the setting that it sets."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, fields
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_type_hints
+
+from typer import Option
+
+from eventabs.language import gettext as _
+
+INPUT = _("Input")
+MODEL = _("Model")
+BUDGET = _("Budget")
+PACE = _("Pace and limits")
+SHOWN = _("What is shown")
+
+
+@dataclass(frozen=True, slots=True)
+class SettingFlags:
+    """Flags that set a setting for this run."""
+
+    config: Annotated[
+        Path | None, Option(help=_("Config file (TOML). Else $EVENTABS_CONFIG, else ./eventabs.toml."))
+    ] = None
+    profiles: Annotated[
+        str | None,
+        Option(help=_("File with one row a user: age, gender, occupation, city."), rich_help_panel=INPUT),
+    ] = None
+    timezone: Annotated[
+        str | None,
+        Option(help=_("Zone that the users lived by, such as Asia/Shanghai."), rich_help_panel=INPUT),
+    ] = None
+    limit: Annotated[
+        int | None,
+        Option(help=_("Only the first N users; resume goes on with the others."), rich_help_panel=INPUT),
+    ] = None
+    provider: Annotated[
+        Literal["auto", "openai", "rules"] | None,
+        Option(
+            help=_("openai: a model at an endpoint. rules: built in, calls nobody."), rich_help_panel=MODEL
+        ),
+    ] = None
+    model: Annotated[str | None, Option(help=_("Name of the model."), rich_help_panel=MODEL)] = None
+    base_url: Annotated[
+        str | None,
+        Option(
+            help=_("Address of the endpoint, such as https://api.deepseek.com/v1."), rich_help_panel=MODEL
+        ),
+    ] = None
+    detail: Annotated[
+        Literal["brief", "day", "fine"] | None,
+        Option(
+            help=_("How much to say: brief (12 events a user), day, fine (every session)."),
+            rich_help_panel=MODEL,
+        ),
+    ] = None
+    answer: Annotated[
+        Literal["lines", "json", "schema"] | None,
+        Option(help=_("Form of the answers; lines cost the fewest tokens."), rich_help_panel=MODEL),
+    ] = None
+    compaction: Annotated[
+        Literal["line"] | None, Option(help=_("How behaviors are shortened."), rich_help_panel=BUDGET)
+    ] = None
+    max_input_tokens: Annotated[
+        int | None, Option(help=_("Tokens of a prompt. (default: 40000)"), rich_help_panel=BUDGET)
+    ] = None
+    max_output_tokens: Annotated[
+        int | None, Option(help=_("Tokens of an answer. (default: 8192)"), rich_help_panel=BUDGET)
+    ] = None
+    max_users: Annotated[
+        int | None, Option(help=_("Users in a prompt. (default: 30)"), rich_help_panel=BUDGET)
+    ] = None
+    concurrency: Annotated[
+        int | None, Option(help=_("Calls at a time. (default: 3)"), rich_help_panel=PACE)
+    ] = None
+    rpm: Annotated[int | None, Option(help=_("Requests a minute, at most."), rich_help_panel=PACE)] = None
+    tpm: Annotated[int | None, Option(help=_("Tokens a minute, at most."), rich_help_panel=PACE)] = None
+    max_cost: Annotated[
+        float | None,
+        Option(help=_("Stop before more than this is spent; needs llm.price."), rich_help_panel=PACE),
+    ] = None
+    max_total_tokens: Annotated[
+        int | None, Option(help=_("Stop before more tokens than this are used."), rich_help_panel=PACE)
+    ] = None
+
+    def nested(self) -> dict[str, dict[str, Any]]:
+        """Return the flags that were given as settings, nested as in the TOML."""
+        values: dict[str, dict[str, Any]] = {}
+        for name, (section, key) in _SETTINGS.items():
+            value = getattr(self, name)
+            if value is not None:
+                values.setdefault(section, {})[key] = value
+        return values
+
+
+_SETTINGS = {
+    "profiles": ("input", "profiles"),
+    "timezone": ("input", "timezone"),
+    "limit": ("run", "limit"),
+    "provider": ("llm", "provider"),
+    "model": ("llm", "model"),
+    "base_url": ("llm", "base_url"),
+    "detail": ("prompt", "detail"),
+    "answer": ("prompt", "answer"),
+    "compaction": ("compaction", "level"),
+    "max_input_tokens": ("budget", "max_input_tokens"),
+    "max_output_tokens": ("budget", "max_output_tokens"),
+    "max_users": ("budget", "max_users"),
+    "concurrency": ("run", "concurrency"),
+    "rpm": ("run", "rpm"),
+    "tpm": ("run", "tpm"),
+    "max_cost": ("run", "max_cost"),
+    "max_total_tokens": ("run", "max_total_tokens"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ShownFlags:
+    """Flags about what is shown."""
+
+    lang: Annotated[
+        Literal["en", "zh"] | None, Option(help=_("Language of messages."), rich_help_panel=SHOWN)
+    ] = None
+    progress: Annotated[
+        Literal["auto", "plain", "json"],
+        Option(help=_("How progress is shown on standard error."), rich_help_panel=SHOWN),
+    ] = "auto"
+    quiet: Annotated[
+        bool, Option("--quiet", "-q", help=_("Only errors and the end."), rich_help_panel=SHOWN)
+    ] = False
+    verbose: Annotated[
+        bool, Option("--verbose", "-v", help=_("Every batch and every retry."), rich_help_panel=SHOWN)
+    ] = False
+    json: Annotated[
+        bool,
+        Option("--json", help=_("One JSON object on standard output at the end."), rich_help_panel=SHOWN),
+    ] = False
+
+
+def with_options(*groups: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of dataclasses; it receives one filled instance of each, by position.
+
+    Typer has no such notion: it reads the signature made here.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = list(inspect.signature(command).parameters.values())[len(groups) :]
+        options = [_parameter(group, field) for group in groups for field in fields(group)]
+        names = {group: [field.name for field in fields(group)] for group in groups}
+
+        @wraps(command)
+        def flat(**values: Any) -> None:  # noqa: ANN401  whatever the options hold
+            filled = [group(**{name: values.pop(name) for name in names[group]}) for group in groups]
+            command(*filled, **values)
+
+        parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in [*own, *options]]
+        flat.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        flat.__annotations__ = {p.name: p.annotation for p in parameters}
+        return flat
+
+    return decorate
+
+
+def _parameter(group: type, field: Any) -> inspect.Parameter:  # noqa: ANN401  dataclasses.Field
+    hints = get_type_hints(group, include_extras=True)
+    default = inspect.Parameter.empty if field.default is MISSING else field.default
+    return inspect.Parameter(
+        field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hints[field.name]
+    )

@@ -1,0 +1,219 @@
+"""Behaviors as short lines under day headers: compaction level `line`.
+
+    block    = day { line | day }
+    day      = "# " ( YYYY-MM-DD " " weekday | MM-DD ) "\\n"      full first, and at a new year
+    line     = HH:MM " " body [ " " duration ] "\\n"
+    body     = [ verb | word ":" | "·" ] object                  visits have no verb, "·" is free text,
+                                                                 word: an action that has no verb
+    object   = item [ " " place ] | quoted [ " " quoted ]
+    duration = hours "h" [ minutes "m" ] | minutes "m" | seconds "s"
+
+A bare place is the last word; visits, apps and free text have no bare place. Whatever would be read back
+otherwise is quoted: `\\` before `"` and `\\` inside. An item that begins with its own verb and `_` says the
+verb itself (`对比_A` is a comparison). Nothing but the filler marks, invisible characters and what exceeds
+200 characters is lost.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import date
+from functools import lru_cache, partial
+
+from eventabs.language import Language
+from eventabs.prompts.fields import MASK, clean, colliding, id_pattern, shorten, without_marks
+from eventabs.records import UserLog
+
+# The shortest that cl100k_base has, in tokens behind a space, and that still says what is meant.
+VERBS: dict[Language, dict[str, str]] = {
+    "zh": {
+        "use": "用",
+        "browse": "看",
+        "click": "点",
+        "search": "搜",
+        "compare": "对比",
+        "cart": "加购",
+        "favorite": "收藏",
+        "purchase": "购买",
+    },
+    "en": {
+        "use": "use",
+        "browse": "view",
+        "click": "click",
+        "search": "search",
+        "compare": "compare",
+        "cart": "cart",
+        "favorite": "save",
+        "purchase": "buy",
+    },
+}
+WEEKDAYS: dict[Language, tuple[str, ...]] = {
+    "zh": ("周一", "周二", "周三", "周四", "周五", "周六", "周日"),
+    "en": ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"),
+}
+YEARS: dict[Language, str] = {"zh": "岁", "en": "y"}
+SELF_EXPLAINING = frozenset({"gender", "occupation", "city"})  # columns whose values need no name
+NOTE = "·"
+WITHOUT_PLACE = frozenset({"visit", "use", ""})  # actions whose bare object is all item
+
+_CLOCKS = tuple(f"{minute // 60:02d}:{minute % 60:02d}" for minute in range(24 * 60))
+_CACHED_BODIES = 1 << 15
+_LOOKS_LIKE_DURATION = re.compile(r"(?:^| )(?:\d+h(?:\d+m)?|\d+m|\d+s)$", re.ASCII)
+_OWN_WORD = re.compile(r'[^":·][^":]*:(?: |$)')
+
+_Body = tuple[str, str]  # behind the clock: before a duration, and as the end of the line
+
+
+class Compactor:
+    """Writes logs at level `line`. `strip`: filler marks that are taken out of names.
+
+    A mark stays in those names of a log that would become one without it.
+    """
+
+    def __init__(self, language: Language, strip: Sequence[str] = ()) -> None:
+        self._verbs = VERBS[language]
+        self._verb_words = frozenset(self._verbs.values())
+        self._weekdays = WEEKDAYS[language]
+        self._years = YEARS[language]
+        self._marks = tuple(strip)
+        self._ordinary_body = lru_cache(_CACHED_BODIES)(partial(self._body, None, frozenset()))
+        self._day = lru_cache(_CACHED_BODIES)(self._make_day)
+
+    def pieces(self, log: UserLog) -> list[str]:
+        """Return the lines and day headers of a log, in pieces whose token counts add up.
+
+        Every cut stands before a single space or behind a line end (see TokenCounter.total).
+        """
+        body = self._body_maker(log)
+        pieces: list[str] = []
+        day = year = 0
+        for start, action, item, place, duration, _file, _line, _text in log.behaviors:
+            if (today := start.toordinal()) != day:
+                pieces.append(self._day(today, start.year != year))
+                day, year = today, start.year
+            before_duration, whole = body(action, item, place)
+            pieces.append(_CLOCKS[start.hour * 60 + start.minute])
+            if duration is None:
+                pieces.append(whole)
+            else:
+                pieces += (before_duration, _tail(duration))
+        return pieces
+
+    def profile(self, log: UserLog) -> str:
+        """Return the profile as it stands behind the alias in a user's header, each value after a space.
+
+        Age and the standard columns speak for themselves; others are named: `income:22351`.
+        """
+        masked = id_pattern(log.user_id)
+        values = []
+        for column, raw in log.profile:
+            if value := _shown(raw, masked):
+                values.append(_quoted_if_spaced(self._profile_value(column, value)))
+        return "".join(f" {value}" for value in values)
+
+    def _body_maker(self, log: UserLog) -> Callable[[str, str, str], _Body]:
+        """Return what makes bodies; not the shared cache where the log has names to be treated apart."""
+        names = {b.item for b in log.behaviors} | {b.place for b in log.behaviors}
+        joined = "|".join(names | {b.action for b in log.behaviors})
+        kept: frozenset[str] = frozenset()
+        if any(mark in joined for mark in self._marks):
+            kept = colliding(map(clean, names), self._marks)
+        masked = None
+        if clean(log.user_id).casefold() in joined.casefold() or "  " in joined or not joined.isprintable():
+            masked = id_pattern(log.user_id)
+        if masked is None and not kept:
+            return self._ordinary_body
+        return lru_cache(_CACHED_BODIES)(partial(self._body, masked, kept))
+
+    def _body(
+        self, masked: re.Pattern[str] | None, kept: frozenset[str], action: str, item: str, place: str
+    ) -> _Body:
+        if action:
+            item, place = (
+                _shown(name, masked, () if clean(name) in kept else self._marks) for name in (item, place)
+            )
+        else:
+            item, place = _shown(item, masked), _shown(place, masked)
+        body = " " + self._put_together(action, item, place, _shown(action, masked))
+        return body, body + "\n"
+
+    def _put_together(self, action: str, item: str, place: str, word: str) -> str:
+        is_bare, what = _object(action, item, place)
+        if action == "visit":
+            return what if is_bare and not self._reads_as_action(what) else _quoted_object(item, place)
+        if not action:
+            return NOTE + what
+        if verb := self._verbs.get(action):
+            return what if is_bare and item.startswith(f"{verb}_") else f"{verb} {what}".rstrip()
+        name = word if _OWN_WORD.match(f"{word}:") and not self._starts_with_verb(word) else _quoted(word)
+        return f"{name}: {what}".rstrip()
+
+    def _reads_as_action(self, place: str) -> bool:
+        return (
+            not place
+            or place.startswith(NOTE)
+            or self._starts_with_verb(place)
+            or _OWN_WORD.match(place) is not None
+        )
+
+    def _starts_with_verb(self, text: str) -> bool:
+        word = text.partition(" ")[0]
+        return word in self._verb_words or word.partition("_")[0] in self._verb_words
+
+    def _make_day(self, ordinal: int, is_first_of_year: bool) -> str:
+        day = date.fromordinal(ordinal)
+        if is_first_of_year:
+            return f"# {day.isoformat()} {self._weekdays[day.weekday()]}\n"
+        return f"# {day.month:02d}-{day.day:02d}\n"
+
+    def _profile_value(self, column: str, value: str) -> str:
+        if column == "age":
+            return value + self._years if value[-1:].isdecimal() else value
+        return value if column in SELF_EXPLAINING else f"{clean(column)}:{value}"
+
+
+def duration_text(seconds: int) -> str:
+    """Write a duration: minutes, floored, from 60 s, seconds below."""
+    if seconds < 60:
+        return f"{seconds}s"
+    hours, minutes = divmod(seconds // 60, 60)
+    if not hours:
+        return f"{minutes}m"
+    return f"{hours}h{minutes}m" if minutes else f"{hours}h"
+
+
+@lru_cache(_CACHED_BODIES)
+def _tail(seconds: int) -> str:
+    return f" {duration_text(seconds)}\n"
+
+
+def _shown(name: str, masked: re.Pattern[str] | None, marks: Sequence[str] = ()) -> str:
+    text = clean(name)
+    if masked is not None:
+        text = masked.sub(MASK, text)
+    return shorten(without_marks(text, marks))
+
+
+def _object(action: str, item: str, place: str) -> tuple[bool, str]:
+    """Return whether item and place can stand bare, and how they are written."""
+    if action in WITHOUT_PLACE:
+        is_bare = not place
+    elif place:
+        is_bare = bool(item) and " " not in place
+    else:
+        is_bare = " " not in item
+    bare = f"{item} {place}".strip()
+    if is_bare and not item.startswith('"') and not _LOOKS_LIKE_DURATION.search(bare):
+        return True, bare
+    return False, _quoted_object(item, place)
+
+
+def _quoted_object(item: str, place: str) -> str:
+    return f"{_quoted(item)} {_quoted(place)}" if place else _quoted(item)
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _quoted_if_spaced(value: str) -> str:
+    return _quoted(value) if " " in value or value.startswith('"') else value

@@ -1,0 +1,75 @@
+"""Text from data made fit to be sent: one clean line, the user's id masked, filler marks gone."""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+MAX_CHARACTERS = 200
+MASK = "[id]"
+
+_CUT = "…"
+_JOINER = "\u200d"  # holds compound emoji together
+_SHORTEST_NUMBER = 5  # shorter numbers are no identity, and stand in texts for other reasons
+
+
+def clean(text: str) -> str:
+    """Return `text` as one line: white space as single spaces, no control, bidi and other invisible characters.
+
+    Lone surrogates become U+FFFD.
+    """
+    if text.isprintable() and "  " not in text and text[:1] != " " and text[-1:] != " ":
+        return text
+    return " ".join("".join(map(_visible, " ".join(text.split()))).split())
+
+
+def shorten(text: str) -> str:
+    """Cut `text` to 200 characters, the last of them an ellipsis then."""
+    return text if len(text) <= MAX_CHARACTERS else text[: MAX_CHARACTERS - 1] + _CUT
+
+
+def without_marks(name: str, marks: Sequence[str]) -> str:
+    """Return a clean `name` without the filler marks in it; never empty.
+
+    A mark is left alone where it is part of a Latin word or number: `XX` in `XXL`.
+    """
+    for mark in marks:
+        if mark and mark in name:
+            name = clean(_whole(mark).sub("", name)) or name
+    return name
+
+
+def colliding(names: Iterable[str], marks: Sequence[str]) -> frozenset[str]:
+    """Return the clean names that would no longer differ from another one without their marks."""
+    origins: dict[str, set[str]] = {}
+    for name in names:
+        origins.setdefault(without_marks(name, marks), set()).add(name)
+    return frozenset(name for same in origins.values() if len(same) > 1 for name in same)
+
+
+def id_pattern(user_id: str) -> re.Pattern[str] | None:
+    """Return what finds the user's id as a whole word in clean text, whatever its case.
+
+    None for single characters and numbers of less than five digits: these identify nobody.
+    """
+    name = clean(user_id)
+    if len(name) < (_SHORTEST_NUMBER if name.isdecimal() else 2):
+        return None
+    return _whole(name, re.IGNORECASE)
+
+
+def _whole(text: str, flags: re.RegexFlag = re.NOFLAG) -> re.Pattern[str]:
+    """Match `text` where neither end of it continues a Latin word or a number."""
+    before = r"(?<![0-9A-Za-z])" if _is_latin(text[0]) else ""
+    after = r"(?![0-9A-Za-z])" if _is_latin(text[-1]) else ""
+    return re.compile(before + re.escape(text) + after, flags)
+
+
+def _is_latin(character: str) -> bool:
+    return character.isascii() and character.isalnum()
+
+
+def _visible(character: str) -> str:
+    category = unicodedata.category(character)
+    if category == "Cs":
+        return "\ufffd"
+    return "" if category in {"Cc", "Cf"} and character != _JOINER else character

@@ -1,0 +1,77 @@
+"""Behaviors in their long form: the sentences that compaction is measured against."""
+
+from collections.abc import Sequence
+
+from eventabs.language import Language
+from eventabs.records import Behavior, UserLog
+
+# {} is the item. Structured rows read so when they are written out.
+_VERBS: dict[Language, dict[str, str]] = {
+    "zh": {
+        "": "{}",
+        "visit": "在{}停留",
+        "use": "使用{}",
+        "browse": "浏览{}",
+        "click": "点击{}",
+        "search": "搜索{}",
+        "compare": "对比{}",
+        "cart": "将{}加入购物车",
+        "favorite": "收藏{}",
+        "purchase": "购买{}",
+    },
+    "en": {
+        "": "{}",
+        "visit": "stayed at {}",
+        "use": "used {}",
+        "browse": "viewed {}",
+        "click": "clicked {}",
+        "search": "searched for {}",
+        "compare": "compared {}",
+        "cart": "put {} into the cart",
+        "favorite": "saved {}",
+        "purchase": "bought {}",
+    },
+}
+_IN_SECONDS = "browse"
+_WITHOUT_DURATION = frozenset({"click", "search", "compare", "cart", "favorite", "purchase"})
+
+
+def sentence(behavior: Behavior, language: Language = "zh") -> str:
+    """Return the export's own sentence, or for a structured row the one that says the same.
+
+    In Chinese: 在X停留 1小时14分钟, 使用A 13分钟, 浏览A 在B上 292秒, and without a duration 点击A 在B,
+    搜索Q 在B, 对比A 在B, 将A加入购物车 在B, 收藏A 在B, 购买A 在B. Other actions: their word, A 在B, duration.
+    """
+    if behavior.text:
+        return behavior.text
+    action = behavior.action
+    what = _VERBS[language].get(action, action + " {}").replace("{}", behavior.item, 1)
+    duration = None if action in _WITHOUT_DURATION else behavior.duration
+    if language == "en":
+        where = f"on {behavior.place}" if behavior.place else ""
+        how_long = "" if duration is None else f"for {_english(duration, action)}"
+    else:
+        where = f"在{behavior.place}" if behavior.place else ""
+        where += "上" if where and action == _IN_SECONDS else ""
+        how_long = "" if duration is None else _chinese(duration, action)
+    return " ".join(filter(None, (what, where, how_long)))
+
+
+def long_lines(log: UserLog, language: Language = "zh") -> str:
+    """Return a user's lines joined by newlines, each `YYYY-MM-DD HH:MM:SS sentence`."""
+    return "".join(long_pieces(log, language))
+
+
+def long_pieces(log: UserLog, language: Language = "zh") -> Sequence[str]:
+    """Return `long_lines` in pieces whose token counts add up (see TokenCounter.total)."""
+    pieces: list[str] = []
+    for behavior in log.behaviors:
+        stamp = behavior.start.isoformat(" ")
+        text = sentence(behavior, language)
+        # the last word is mostly a duration, and what stands before it is repeated
+        words, _, last = text.rpartition(" ")
+        pieces += (stamp[:10], stamp[10:16], stamp[16:19])
+        pieces += (f" {words}", f" {last}\n") if words[-1:].strip() else (f" {text}\n",)
+    if pieces:
+        pieces[-1] = pieces[-1].removesuffix("\n")
+    return pieces

@@ -1,0 +1,70 @@
+"""Who answers: the provider that the settings name, with its pacing and its retries."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from eventabs.errors import ConfigError
+from eventabs.language import gettext as _
+from eventabs.llm.rules import RulesProvider
+from eventabs.llm.rules_book import load_rules
+from eventabs.records import Reply, Request
+from eventabs.runs.engine import Ask, OnRetry
+from eventabs.runs.job import Job
+from eventabs.runs.wiring import vocabulary_of
+
+
+@asynccontextmanager
+async def open_asker(job: Job) -> AsyncIterator[Ask]:
+    """Make what answers requests. Raises ConfigError where the settings cannot work."""
+    asker = _rules(job) if job.settings.provider == "rules" else _openai(job)
+    async with asker as ask:
+        yield ask
+
+
+@asynccontextmanager
+async def _rules(job: Job) -> AsyncIterator[Ask]:
+    rules = load_rules(job.facts["rules"], job.prompt_language)
+    vocabulary = vocabulary_of(job.settings, job.prompt_language)
+    provider = RulesProvider(rules, vocabulary, job.settings.prompt.detail)
+
+    async def ask(request: Request, _on_retry: OnRetry) -> Reply:
+        return await provider.complete(request)
+
+    yield ask
+
+
+@asynccontextmanager
+async def _openai(job: Job) -> AsyncIterator[Ask]:
+    # the HTTP stack takes half a second to load; runs that call nobody need not wait for it
+    from eventabs.llm.endpoint import CallLimits, Endpoint, Sampling  # noqa: PLC0415
+    from eventabs.llm.openai import OpenAIProvider  # noqa: PLC0415
+    from eventabs.llm.pacing import Pacer  # noqa: PLC0415
+    from eventabs.llm.retry import RetryPolicy, complete_with_retries  # noqa: PLC0415
+
+    llm, run = job.settings.llm, job.settings.run
+    if not llm.model:
+        message = _("no model is named; set llm.model or --model, or use --provider rules")
+        raise ConfigError(message)
+    endpoint = Endpoint(
+        model=llm.model,
+        base_url=llm.base_url,
+        api_key=job.environment.get(llm.api_key_env) or None,
+        extra_headers={name: value.get_secret_value() for name, value in llm.extra_headers.items()},
+        proxy=llm.proxy,
+        ca_file=llm.ca_file,
+    )
+    provider = OpenAIProvider(
+        endpoint,
+        Sampling(llm.stream, llm.temperature, llm.seed, llm.extra_body),
+        CallLimits(llm.connect_timeout, llm.idle_timeout, llm.call_timeout, run.concurrency + 1),
+    )
+    pacer = Pacer(run.rpm, run.tpm)
+    policy = RetryPolicy(run.call_tries)
+
+    async def ask(request: Request, on_retry: OnRetry) -> Reply:
+        return await complete_with_retries(provider, request, pacer=pacer, policy=policy, on_retry=on_retry)
+
+    try:
+        yield ask
+    finally:
+        await provider.aclose()

@@ -1,0 +1,136 @@
+"""The part of a run that has an event loop: from what is pending in the ledger to nothing."""
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from eventabs.prompts.builder import PromptBuilder
+from eventabs.prompts.packing import Limits
+from eventabs.records import Batch, Part, PartSize, PlannedPart
+from eventabs.runs.asking import open_asker
+from eventabs.runs.engine import Calling, Engine
+from eventabs.runs.intake import halves
+from eventabs.runs.job import Job
+from eventabs.runs.journal import Journal
+from eventabs.runs.ledger import Ledger
+from eventabs.runs.limits import SpendingLimit
+from eventabs.runs.observer import Planned
+from eventabs.runs.results import EventsFile, write_results
+from eventabs.runs.scheduler import Scheduler
+from eventabs.runs.settling import Reader, Settler
+from eventabs.runs.tally import Tally
+from eventabs.runs.wiring import batch_limits, make_builder, make_reader
+
+
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """What everybody at work shares."""
+
+    job: Job
+    builder: PromptBuilder
+    limits: Limits
+    journal: Journal
+    events: EventsFile
+    tally: Tally
+
+    def settler(self, scheduler: Scheduler) -> Settler:
+        return Settler(
+            reader=Reader(
+                read=make_reader(self.job.settings, self.job.prompt_language),
+                split=self._split,
+                attempts=self.job.settings.run.attempts,
+                max_output_tokens=self.limits.max_output_tokens,
+            ),
+            journal=self.journal,
+            scheduler=scheduler,
+            tally=self.tally,
+            events=self.events,
+            observer=self.job.observer,
+        )
+
+    async def _split(self, part: Part) -> list[tuple[Part, PartSize]]:
+        (log,) = await self.journal.write(lambda ledger: ledger.logs([part]))
+        return halves(log, self.builder, start=part.first)
+
+
+async def call_everybody(job: Job) -> bool:
+    """Ask about everything that is pending. Return whether somebody interrupted it."""
+    write_results(job.directory, job.ledger)  # an earlier process may have left a torn line
+    builder = make_builder(job.settings, job.prompt_language, job.facts["template"])
+    limits = batch_limits(job.settings, builder)
+    with Journal(job.ledger) as journal, EventsFile(job.directory.events) as events:
+        desk = _Desk(job, builder, limits, journal, events, job.tally())
+        await _read_leftovers(desk)
+        pending = await journal.write(Ledger.pending_parts)
+        if not pending:
+            return False
+        return await _call(desk, pending)
+
+
+async def _read_leftovers(desk: _Desk) -> None:
+    """Settle replies that were committed but not read when an earlier process died."""
+    settler = desk.settler(Scheduler([], desk.limits))
+    for stored in await desk.journal.write(Ledger.unread_replies):
+        parts = list(stored.users.values())
+        logs = await desk.journal.write(lambda ledger, parts=parts: ledger.logs(parts))
+        planned = {known.part: known for known in await desk.journal.write(Ledger.pending_parts)}
+        batch = Batch(tuple(planned[part] for part in parts))
+        await settler.take_reply(
+            stored.call_id, batch, dict(zip(stored.users, logs, strict=True)), stored.reply
+        )
+
+
+async def _call(desk: _Desk, pending: list[PlannedPart]) -> bool:
+    job = desk.job
+    scheduler = Scheduler(pending, desk.limits)
+    _announce(desk, scheduler, pending)
+    async with open_asker(job) as ask:
+        engine = Engine(
+            calling=Calling(
+                compose=lambda logs: desk.builder.request(
+                    logs, max_output_tokens=desk.limits.max_output_tokens
+                ),
+                ask=ask,
+                spending=SpendingLimit(
+                    max_cost=job.settings.run.max_cost,
+                    max_total_tokens=job.settings.run.max_total_tokens,
+                    instructions_tokens=desk.builder.instructions_tokens,
+                ),
+                settings_fingerprint=job.facts["settings_fingerprint"],
+                concurrency=job.settings.run.concurrency,
+                save=lambda: job.save(desk.tally, status="running", batches_waiting=scheduler.batches),
+                wall_clock=time.time,
+            ),
+            settler=desk.settler(scheduler),
+            journal=desk.journal,
+            scheduler=scheduler,
+            tally=desk.tally,
+            observer=job.observer,
+        )
+        with _interrupts(engine.stop):
+            await engine.run()
+        return engine.stopped
+
+
+def _announce(desk: _Desk, scheduler: Scheduler, pending: list[PlannedPart]) -> None:
+    users = len({planned.part.user_id for planned in pending})
+    batches = scheduler.batches
+    desk.job.facts.setdefault("batches_planned", batches)
+    desk.job.observer.noted(Planned(batches, users, desk.tally.users, len(pending) / batches))
+    desk.job.save(desk.tally, status="running", batches_waiting=batches)
+
+
+@contextmanager
+def _interrupts(stop: Callable[[], None]) -> Iterator[None]:
+    """Hear Ctrl-C and SIGTERM in the event loop."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)

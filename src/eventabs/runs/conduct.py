@@ -1,0 +1,154 @@
+"""A run from start to stop: what is done in which order, and in which state it is left."""
+
+import asyncio
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain, islice
+from types import FrameType
+
+from eventabs.errors import InputError, RunDirectoryError, StoppedError
+from eventabs.exports import Export, open_export
+from eventabs.language import gettext as _
+from eventabs.runs.binding import host_of
+from eventabs.runs.calling import call_everybody
+from eventabs.runs.intake import sample_texts, take_in
+from eventabs.runs.job import Job
+from eventabs.runs.ledger_results import failure_reasons
+from eventabs.runs.observer import InputRead, RunStatus, Started, StateChanged, Summary
+from eventabs.runs.results import write_rejects, write_results
+from eventabs.runs.wiring import SAMPLED_USERS, batch_limits, make_builder, prompt_language_of
+
+
+def conduct(job: Job, *, resumed: bool) -> Summary:
+    """Read what is not read yet, call for what is not answered yet, and leave everything in order."""
+    began = time.monotonic()
+    job.observer.started(_start_facts(job, resumed=resumed))
+    status: RunStatus = "completed"
+    cause = ""
+    with _termination_interrupts():
+        try:
+            if not job.facts.get("input_complete"):
+                _read_input(job)
+            job.save(job.tally(), status="running")
+            if asyncio.run(call_everybody(job)):
+                status = "interrupted"
+        except StoppedError as error:
+            status, cause = "stopped", str(error)
+        except KeyboardInterrupt:
+            status = "interrupted"
+    _leave(job, status)
+    job.observer.noted(StateChanged(status, cause))
+    return _summary(job, status, time.monotonic() - began)
+
+
+def _read_input(job: Job) -> None:
+    settings = job.settings
+    with open_export(
+        job.facts["paths"],
+        columns=settings.input.columns.model_dump(),
+        profiles=settings.input.profiles,
+        profile_columns=settings.profiles.columns,
+        timezone=settings.input.timezone,
+        work_dir=job.directory.work,
+    ) as export:
+        _refuse_other_input(job, export)
+        logs = export.user_logs()
+        first = list(islice(logs, SAMPLED_USERS))
+        language = job.facts.get("prompt_language") or prompt_language_of(settings, sample_texts(first))
+        job.remember(
+            prompt_language=language,
+            input={
+                "paths": job.facts["paths"],
+                "fingerprint": export.fingerprint,
+                "users": export.users,
+                "behaviors": export.behaviors,
+                "rejected_rows": export.rejected_rows,
+                "duplicates": export.duplicates,
+            },
+        )
+        write_rejects(job.directory, export.rejects())
+        builder = make_builder(settings, language, job.facts["template"])
+        limits = batch_limits(settings, builder)
+        take_in(job.ledger, chain(first, logs), builder, limits, most_users=job.most_users)
+        job.remember(input_complete=not 0 < job.most_users < export.users)
+        job.observer.noted(
+            InputRead(
+                len(export.files), export.users, export.behaviors, export.rejected_rows, export.duplicates
+            )
+        )
+
+
+def _refuse_other_input(job: Job, export: Export) -> None:
+    before = job.facts.get("input", {}).get("fingerprint", export.fingerprint)
+    if before != export.fingerprint and not job.facts.get("other_input_accepted"):
+        message = _(
+            "the input is not the one that this run began with; restore it, or take it with --accept-changes"
+        )
+        raise RunDirectoryError(message)
+    if not export.users:
+        message = _("the input holds no user that could be read; see the reasons in {path}")
+        write_rejects(job.directory, export.rejects())
+        raise InputError(message.format(path=job.directory.rejects))
+
+
+def _leave(job: Job, status: RunStatus) -> None:
+    with job.ledger.transaction():
+        job.ledger.lose_open_calls()
+    write_results(job.directory, job.ledger)
+    job.save(job.tally(), status=status)
+
+
+def _start_facts(job: Job, *, resumed: bool) -> Started:
+    settings = job.settings
+    calls = settings.provider == "openai"
+    return Started(
+        config_file=job.facts["config_file"],
+        provider=settings.provider,
+        model=settings.llm.model if calls else "",
+        host=host_of(settings.llm.base_url) if calls else "",
+        out=str(job.directory.path),
+        resumed=resumed,
+    )
+
+
+def _summary(job: Job, status: RunStatus, seconds: float) -> Summary:
+    tally = job.tally()
+    counted = job.facts.get("input", {})
+    return Summary(
+        status=status,
+        provider=job.settings.provider,
+        users=tally.users,
+        success_count=tally.done,
+        failed_count=tally.failed,
+        pending=tally.users - tally.done - tally.failed,
+        events=tally.events,
+        calls=tally.calls,
+        retries=tally.retries,
+        prompt_tokens=tally.prompt_tokens,
+        completion_tokens=tally.completion_tokens,
+        cost=tally.cost,
+        seconds=seconds,
+        out=str(job.directory.path),
+        rejected_rows=counted.get("rejected_rows", 0),
+        duplicates=counted.get("duplicates", 0),
+        behaviors=counted.get("behaviors", 0),
+        batches=job.facts.get("batches_planned", 0),
+        failures=failure_reasons(job.ledger),
+        currency=job.settings.llm.price.currency,
+    )
+
+
+@contextmanager
+def _termination_interrupts() -> Iterator[None]:
+    """Take SIGTERM for Ctrl-C while there is no event loop to hear it."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,118 @@
+"""The run directory: its files, who may open it, and how files in it are replaced."""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from filelock import FileLock, Timeout
+
+from eventabs.errors import RunDirectoryError, StorageError
+from eventabs.language import gettext as _
+
+_PRIVATE_DIRECTORY: Final = 0o700
+_PRIVATE_FILE: Final = 0o600
+
+
+class RunDirectory:
+    """Paths of a run. Every file in it is readable by its owner only."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.checkpoint = path / "checkpoint.json"
+        self.ledger = path / "ledger.sqlite"
+        self.events = path / "events.jsonl"
+        self.failures = path / "failures.jsonl"
+        self.rejects = path / "rejects.jsonl"
+        self.log = path / "run.log"
+        self.work = path / "tmp"
+
+    @classmethod
+    def create(cls, path: Path) -> "RunDirectory":
+        """Make a new run directory. Raises RunDirectoryError where `path` holds anything already."""
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise _taken(path)
+        try:
+            path.mkdir(mode=_PRIVATE_DIRECTORY, parents=True, exist_ok=True)
+            path.chmod(_PRIVATE_DIRECTORY)
+            directory = cls(path)
+            replace_file(path / ".gitignore", [b"*\n"])
+        except OSError as error:
+            message = _("{path} cannot be made ({error}); name another folder with --out")
+            raise RunDirectoryError(message.format(path=path, error=error.strerror)) from None
+        return directory
+
+    @classmethod
+    def find(cls, named: Path) -> "RunDirectory":
+        """Take the run directory, its checkpoint.json or any other file in it."""
+        if not named.exists():
+            message = _("{path} does not exist; name a run directory or its checkpoint.json")
+            raise RunDirectoryError(message.format(path=named))
+        return cls(named if named.is_dir() else named.parent)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the directory for this process; the lock goes when the process does.
+
+        Raises RunDirectoryError where another process has it.
+        """
+        os.umask(0o077)
+        lock = FileLock(self.path / "run.lock", mode=_PRIVATE_FILE)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            message = _("{path} is in use by another eventabs; wait for it or stop it first")
+            raise RunDirectoryError(message.format(path=self.path)) from None
+        except (OSError, NotImplementedError) as error:
+            message = _("{path} cannot be locked ({error}); use a writable folder on a local disk")
+            raise RunDirectoryError(message.format(path=self.path, error=error)) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+def replace_file(path: Path, chunks: Iterable[bytes]) -> None:
+    """Replace a file as a whole: readers see the old or the new one, also after a crash.
+
+    Raises StorageError where the disk refuses.
+    """
+    fresh = path.with_name(path.name + ".tmp")
+    try:
+        with open(fresh, "wb", opener=_private) as file:
+            file.writelines(chunks)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+        _sync_directory(path.parent)
+    except OSError as error:
+        raise storage_error(path, error) from error
+
+
+def storage_error(path: Path, error: OSError) -> StorageError:
+    """Say that the disk refuses, and what to do."""
+    message = _(
+        "{path} cannot be written ({error}); make room or mend it, then run: eventabs resume {directory}"
+    )
+    return StorageError(message.format(path=path, error=error.strerror or error, directory=path.parent))
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, _PRIVATE_FILE)
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _taken(path: Path) -> RunDirectoryError:
+    if (path / "ledger.sqlite").exists():
+        message = _("{path} already holds a run; go on with: eventabs resume {path} (or name another --out)")
+    else:
+        message = _("{path} exists and is not an empty folder; name another with --out")
+    return RunDirectoryError(message.format(path=path))

@@ -1,0 +1,179 @@
+"""The engine: workers that send batches, as results come, until nothing is left or somebody says stop."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from eventabs.errors import EndpointError, StoppedError
+from eventabs.language import gettext as _
+from eventabs.records import Batch, Reply, Request, UserLog
+from eventabs.runs.checkpoint import EVERY_BATCHES
+from eventabs.runs.journal import Journal
+from eventabs.runs.limits import SpendingLimit
+from eventabs.runs.observer import Observer, Retrying
+from eventabs.runs.scheduler import Scheduler
+from eventabs.runs.settling import Settler
+from eventabs.runs.tally import Tally
+
+OnRetry = Callable[[EndpointError, float], None]  # cause, seconds to wait
+Ask = Callable[[Request, OnRetry], Awaitable[Reply]]
+
+MOST_FRUITLESS_CALLS = 10  # calls without one success before the run stops rather than burn money
+GRACE_SECONDS = 10.0  # what calls in flight get when the run is asked to stop
+
+
+@dataclass(frozen=True, slots=True)
+class Calling:
+    """How calls are made. `save` writes the checkpoint; `wall_clock` gives seconds since 1970."""
+
+    compose: Callable[[Sequence[UserLog]], Request]
+    ask: Ask
+    spending: SpendingLimit
+    settings_fingerprint: str
+    concurrency: int
+    save: Callable[[], None]
+    wall_clock: Callable[[], float]
+
+
+class Engine:
+    """Sends what the scheduler has. A reply is committed before it is read."""
+
+    def __init__(
+        self,
+        *,
+        calling: Calling,
+        settler: Settler,
+        journal: Journal,
+        scheduler: Scheduler,
+        tally: Tally,
+        observer: Observer,
+    ) -> None:
+        self._calling = calling
+        self._settler = settler
+        self._journal = journal
+        self._scheduler = scheduler
+        self._tally = tally
+        self._observer = observer
+        self._changed = asyncio.Event()
+        self._stop = asyncio.Event()
+        self._abandon = asyncio.Event()
+        self._error: Exception | None = None
+        self._fruitless = 0
+
+    async def run(self) -> None:
+        """Work until done or stopped.
+
+        Raises the error that ended the run early; a stop that was asked for raises nothing.
+        """
+        workers = [asyncio.create_task(self._work()) for _worker in range(self._calling.concurrency)]
+        patience = asyncio.create_task(self._lose_patience(workers))
+        await asyncio.wait(workers)
+        patience.cancel()
+        if self._error is not None:
+            raise self._error
+
+    def stop(self) -> None:
+        """Send no more calls; said a second time, wait for none either."""
+        if self._stop.is_set():
+            self._abandon.set()
+        self._stop.set()
+        self._changed.set()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the run was asked to stop."""
+        return self._stop.is_set()
+
+    async def _lose_patience(self, workers: Sequence[asyncio.Task[None]]) -> None:
+        """Once the run is to stop, give calls in flight some seconds, or none, and cancel them."""
+        await self._stop.wait()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._abandon.wait(), GRACE_SECONDS)
+        for worker in workers:
+            worker.cancel()
+
+    async def _work(self) -> None:
+        try:
+            while (batch := await self._take()) is not None:
+                try:
+                    await self._send(batch)
+                finally:
+                    self._calling.spending.release(batch)
+                    self._tally.in_flight -= 1
+                    self._report()
+                    self._changed.set()
+        except Exception as error:  # noqa: BLE001  whatever it is ends the run, once calls in flight are in
+            self._error = self._error or error
+            self._stop.set()
+            self._changed.set()
+
+    async def _take(self) -> Batch | None:
+        while not self._stop.is_set():
+            batch = self._scheduler.next()
+            if batch is not None:
+                self._calling.spending.reserve(batch, self._tally)
+                self._tally.in_flight += 1
+                return batch
+            if not self._tally.in_flight:
+                return None
+            self._changed.clear()
+            await self._changed.wait()
+        return None
+
+    async def _send(self, batch: Batch) -> None:
+        parts = [planned.part for planned in batch.parts]
+        logs = await self._journal.write(lambda ledger: ledger.logs(parts))
+        request = self._calling.compose(logs)
+        call_id = await self._journal.write(
+            lambda ledger: ledger.open_call(
+                batch,
+                request,
+                settings_fingerprint=self._calling.settings_fingerprint,
+                sent_at=self._calling.wall_clock(),
+            )
+        )
+        self._tally.calls += 1
+        self._report()
+        retries = 0
+
+        def on_retry(cause: EndpointError, wait_seconds: float) -> None:
+            nonlocal retries
+            retries += 1
+            self._tally.retries += 1
+            self._observer.noted(Retrying(call_id, str(cause), wait_seconds))
+            self._report()
+
+        try:
+            reply = await self._calling.ask(request, on_retry)
+        except EndpointError as error:
+            await self._settler.take_error(call_id, batch, error, retries)
+            self._count_batch(fruitful=False)
+            if self._fruitless >= MOST_FRUITLESS_CALLS:
+                raise _fruitless(error) from error
+            return
+        await self._journal.write(lambda ledger: ledger.store_reply(call_id, reply, retries=retries))
+        self._tally.bought(reply.usage, reply.seconds)
+        fruitful = await self._settler.take_reply(call_id, batch, request.users, reply)
+        self._count_batch(fruitful=fruitful)
+        if self._fruitless >= MOST_FRUITLESS_CALLS and not self._tally.done:
+            message = _("none of the first answers could be read")
+            raise _fruitless(message)
+
+    def _count_batch(self, *, fruitful: bool) -> None:
+        self._fruitless = 0 if fruitful else self._fruitless + 1
+        self._tally.batches_done += 1
+        if self._tally.batches_done % EVERY_BATCHES == 0:
+            self._calling.save()
+
+    def _report(self) -> None:
+        self._observer.progressed(
+            self._tally.progress(waiting=self._scheduler.batches, workers=self._calling.concurrency)
+        )
+
+
+def _fruitless(cause: object) -> StoppedError:
+    message = _(
+        "{calls} calls without one success ({cause}); mend the endpoint or the prompt, then: eventabs resume"
+    )
+    return StoppedError(message.format(calls=MOST_FRUITLESS_CALLS, cause=cause))

@@ -1,0 +1,67 @@
+"""From the export into the ledger: every user logged, measured, and cut where it is too large."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+
+from eventabs.prompts.builder import PromptBuilder
+from eventabs.prompts.packing import Limits
+from eventabs.prompts.splitting import split
+from eventabs.records import Part, PartSize, UserLog
+from eventabs.runs.ledger import Ledger
+
+USERS_A_COMMIT = 500
+
+
+def take_in(
+    ledger: Ledger, logs: Iterable[UserLog], builder: PromptBuilder, limits: Limits, *, most_users: int
+) -> None:
+    """Log the users that are not logged yet; at most `most_users` in all, 0: no limit."""
+    known = ledger.logged_users()
+    fresh: Iterator[UserLog] = (log for log in logs if log.user_id not in known)
+    if most_users:
+        fresh = islice(fresh, max(0, most_users - len(known)))
+    while chunk := list(islice(fresh, USERS_A_COMMIT)):
+        with ledger.transaction():
+            ledger.add_users((log, measured_parts(log, builder, limits)) for log in chunk)
+
+
+def measured_parts(
+    log: UserLog, builder: PromptBuilder, limits: Limits, *, start: int = 0
+) -> list[tuple[Part, PartSize]]:
+    """Return the parts of a log and what each costs; one part unless the log is too large for a batch.
+
+    `start` is the index of the log's first behavior in the user's whole log.
+    """
+    return [_measured(log, part, builder, start) for part in builder.split(log, limits)]
+
+
+def halves(log: UserLog, builder: PromptBuilder, *, start: int) -> list[tuple[Part, PartSize]]:
+    """Cut a log in parts of at most half its behaviors, nothing if it is a single one.
+
+    `start` is the index of the log's first behavior in the user's whole log.
+    """
+    half = (len(log.behaviors) + 1) // 2
+    parts = split(log, lambda first, last: last - first < half)
+    return [] if len(parts) == 1 else [_measured(log, part, builder, start) for part in parts]
+
+
+def measure_again(ledger: Ledger, builder: PromptBuilder, limits: Limits) -> None:
+    """Measure what is still pending, after a change of prompt or budget."""
+    with ledger.transaction():
+        for planned in ledger.pending_parts():
+            (log,) = ledger.logs([planned.part])
+            ledger.replace_part(planned.part, measured_parts(log, builder, limits, start=planned.part.first))
+
+
+def sample_texts(logs: Sequence[UserLog]) -> list[str]:
+    """Return the words of some logs, to see which language they are in."""
+    return [text for log in logs for b in log.behaviors for text in (b.action, b.item, b.place)]
+
+
+def _measured(log: UserLog, part: Part, builder: PromptBuilder, start: int) -> tuple[Part, PartSize]:
+    return Part(log.user_id, part.first + start, part.last + start), builder.measure(cut_to(log, part))
+
+
+def cut_to(log: UserLog, part: Part) -> UserLog:
+    """Return the log with the behaviors of a part only, whose indices count from the log's first."""
+    return UserLog(log.user_id, log.behaviors[part.first : part.last + 1], log.profile)

@@ -1,0 +1,47 @@
+"""An open run: its directory, its ledger, its settings and who watches it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from eventabs.config import Settings
+from eventabs.language import Language
+from eventabs.runs.checkpoint import write_checkpoint
+from eventabs.runs.directory import RunDirectory
+from eventabs.runs.ledger import Ledger
+from eventabs.runs.ledger_results import totals
+from eventabs.runs.observer import Observer, RunStatus
+from eventabs.runs.tally import Price, Tally
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A run that this process holds. `facts` is the ledger's meta; `most_users` is --limit, 0: everybody."""
+
+    directory: RunDirectory
+    ledger: Ledger
+    settings: Settings
+    environment: Mapping[str, str]
+    observer: Observer
+    facts: dict[str, Any]
+    most_users: int
+
+    def remember(self, **values: object) -> None:
+        """Keep facts, in the ledger too."""
+        self.facts.update(values)
+        with self.ledger.transaction():
+            self.ledger.set_meta(values)
+
+    def tally(self) -> Tally:
+        """Count what the ledger holds."""
+        price = self.settings.llm.price
+        return Tally.of(totals(self.ledger), Price(price.input, price.output))
+
+    def save(self, tally: Tally, *, status: RunStatus, batches_waiting: int = 0) -> None:
+        """Write checkpoint.json."""
+        write_checkpoint(self.directory, self.facts, tally, status=status, batches_waiting=batches_waiting)
+
+    @property
+    def prompt_language(self) -> Language:
+        """The language of the prompt, settled when the input was read."""
+        return "zh" if self.facts["prompt_language"] == "zh" else "en"

@@ -1,0 +1,87 @@
+"""Ledger work from the event loop: one thread, and one commit for all that waits at that moment."""
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, NamedTuple, Self, TypeVar
+
+from eventabs.runs.ledger import Ledger
+
+T = TypeVar("T")
+
+_MOST_TOGETHER = 256
+
+
+class _Work(NamedTuple):
+    task: Callable[[Ledger], Any]
+    future: asyncio.Future[Any]
+
+
+class Journal:
+    """Owns the ledger while it is open; use as a context manager inside a running event loop.
+
+    A commit waits for the disk. Sixty-four calls in flight must not wait sixty-four times, so the
+    thread commits together whatever has gathered while the last commit was on its way.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._queue: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._serve, name="ledger")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._queue.put(None)
+        self._thread.join()
+
+    async def write(self, task: Callable[[Ledger], T]) -> T:
+        """Run `task` in a transaction; return its result once that is on disk.
+
+        Not undone when the caller is cancelled. Raises StorageError where the disk refuses; then
+        everything that was to be committed together is refused.
+        """
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._queue.put(_Work(task, future))
+        return await asyncio.shield(future)
+
+    def _serve(self) -> None:
+        while (work := self._queue.get()) is not None:
+            self._commit(self._gather(work))
+
+    def _gather(self, first: _Work) -> list[_Work]:
+        gathered = [first]
+        with suppress(queue.Empty):
+            while len(gathered) < _MOST_TOGETHER:
+                work = self._queue.get_nowait()
+                if work is None:
+                    self._queue.put(None)
+                    break
+                gathered.append(work)
+        return gathered
+
+    def _commit(self, gathered: list[_Work]) -> None:
+        try:
+            with self._ledger.transaction():
+                results = [work.task(self._ledger) for work in gathered]
+        except Exception as error:  # noqa: BLE001  whatever it is belongs to those who wait
+            for work in gathered:
+                self._loop.call_soon_threadsafe(_fail, work.future, error)
+        else:
+            for work, result in zip(gathered, results, strict=True):
+                self._loop.call_soon_threadsafe(_fulfil, work.future, result)
+
+
+def _fulfil(future: asyncio.Future[Any], result: object) -> None:
+    if not future.done():
+        future.set_result(result)
+
+
+def _fail(future: asyncio.Future[Any], error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)

@@ -1,0 +1,307 @@
+"""The ledger: the one source of truth of a run, an SQLite database.
+
+One connection, one thread. `transaction` makes what happens inside it durable as a whole.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import orjson
+
+from eventabs.errors import EventabsError, RunDirectoryError, StorageError
+from eventabs.language import gettext as _
+from eventabs.records import (
+    Batch,
+    FailureReason,
+    Outcome,
+    Part,
+    PartSize,
+    PlannedPart,
+    Reply,
+    Request,
+    Usage,
+    UserLog,
+)
+from eventabs.runs.stored_logs import pack_json, pack_log, pack_messages, pack_text, unpack_log
+from eventabs.runs.stored_logs import unpack_text as _text
+
+FORMAT = 1
+
+
+class PartChange(NamedTuple):
+    """What a call did to a part.
+
+    `too_large`: failed because it was asked about whole; `replaced_by`: the pieces it was cut into.
+    """
+
+    part: Part
+    state: str
+    attempts: int = 0
+    broken_calls: int = 0
+    max_peers: int = 0
+    reason: FailureReason | None = None
+    events: int = 0
+    too_large: bool = False
+    replaced_by: tuple[tuple[Part, PartSize], ...] = ()
+
+
+class StoredReply(NamedTuple):
+    """A reply that was committed, with what it answers."""
+
+    call_id: int
+    attempt: int
+    users: dict[str, Part]
+    reply: Reply
+
+
+class Ledger:
+    """Open with `create` or `open`."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+
+    @classmethod
+    def create(cls, path: Path) -> Self:
+        """Make a new, empty ledger."""
+        ledger = cls(_connect(path))
+        with _translated(path):
+            ledger._db.executescript(
+                resources.files("eventabs.runs").joinpath("ledger.sql").read_text("utf-8")
+            )
+            ledger._db.execute(f"PRAGMA user_version = {FORMAT}")
+        return ledger
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open a ledger. Raises RunDirectoryError where there is none, or none that holds together."""
+        if not path.is_file():
+            message = _("{path} holds no ledger.sqlite; name the run directory or its checkpoint.json")
+            raise RunDirectoryError(message.format(path=path.parent))
+        with _translated(path):
+            ledger = cls(_connect(path))
+            (found,) = ledger._db.execute("PRAGMA user_version").fetchone()
+            (sound,) = ledger._db.execute("PRAGMA quick_check(1)").fetchone()
+        if sound != "ok":
+            raise _damaged(path)
+        if found != FORMAT:
+            message = _(
+                "{path} was written by another version of eventabs (format {found}, this one reads {known})"
+            )
+            raise RunDirectoryError(message.format(path=path, found=found, known=FORMAT))
+        return ledger
+
+    def close(self) -> None:
+        """Close the connection; the write-ahead log is folded in."""
+        self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commit all that happens inside, or nothing of it."""
+        with _translated(None):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    # meta
+
+    def set_meta(self, values: Mapping[str, object]) -> None:
+        """Remember values (JSON) by key."""
+        self._db.executemany(
+            "INSERT OR REPLACE INTO meta VALUES (?, ?)",
+            [(key, orjson.dumps(value).decode()) for key, value in values.items()],
+        )
+
+    def meta(self) -> dict[str, Any]:
+        """Return all remembered values."""
+        return {key: orjson.loads(value) for key, value in self._db.execute("SELECT key, value FROM meta")}
+
+    # users and parts
+
+    def add_users(self, logged: Iterable[tuple[UserLog, Sequence[tuple[Part, PartSize]]]]) -> None:
+        """Log users with their parts. A user without behaviors is failed at once: nothing can be asked."""
+        for log, parts in logged:
+            self._db.execute(
+                "INSERT INTO users VALUES (?, ?, ?)", (log.user_id, len(log.behaviors), pack_log(log))
+            )
+            if not log.behaviors:
+                self._db.execute(
+                    "INSERT INTO parts (user_id, first, last, input_tokens, output_tokens, state, reason)"
+                    " VALUES (?, 0, -1, 0, 0, 'failed', 'no_readable_rows')",
+                    (log.user_id,),
+                )
+            self._add_parts(parts)
+
+    def logged_users(self) -> set[str]:
+        """Return the ids of all users that have been logged."""
+        return {user_id for (user_id,) in self._db.execute("SELECT user_id FROM users")}
+
+    def pending_parts(self) -> list[PlannedPart]:
+        """Return what is still to be asked, in order of user and index."""
+        rows = self._db.execute(
+            "SELECT user_id, first, last, input_tokens, output_tokens, attempts, broken_calls, max_peers"
+            " FROM parts WHERE state = 'pending' ORDER BY user_id, first"
+        )
+        return [
+            PlannedPart(Part(user_id, first, last), PartSize(tokens_in, tokens_out), *rest)
+            for user_id, first, last, tokens_in, tokens_out, *rest in rows
+        ]
+
+    def replace_part(self, part: Part, pieces: Iterable[tuple[Part, PartSize]]) -> None:
+        """Put pieces in the place of a pending part."""
+        self._db.execute("DELETE FROM parts WHERE user_id = ? AND first = ? AND last = ?", part)
+        self._add_parts(pieces)
+
+    def logs(self, parts: Iterable[Part]) -> list[UserLog]:
+        """Return the logs of parts, each with its part's behaviors only."""
+        found = []
+        for part in parts:
+            (blob,) = self._db.execute("SELECT log FROM users WHERE user_id = ?", (part.user_id,)).fetchone()
+            found.append(unpack_log(part.user_id, blob, part.first, part.last))
+        return found
+
+    # calls
+
+    def open_call(self, batch: Batch, request: Request, *, settings_fingerprint: str, sent_at: float) -> int:
+        """Write down a call before it is sent; return its number."""
+        users = dict(zip(request.users, [planned.part for planned in batch.parts], strict=True))
+        cursor = self._db.execute(
+            "INSERT INTO calls (attempt, users, messages, settings_fingerprint, input_tokens, sent_at)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                batch.attempt,
+                orjson.dumps(users).decode(),
+                pack_messages(request.messages),
+                settings_fingerprint,
+                request.input_tokens,
+                sent_at,
+            ),
+        )
+        return int(cursor.lastrowid or 0)
+
+    def store_reply(self, call_id: int, reply: Reply, *, retries: int) -> None:
+        """Keep what was paid for, before anybody reads it."""
+        self._db.execute(
+            "UPDATE calls SET status = 'answered', reply = ?, reasoning = ?, finish_reason = ?,"
+            " prompt_tokens = ?, completion_tokens = ?, reasoning_tokens = ?, cached_tokens = ?,"
+            " usage_reported = ?, seconds = ?, retries = ? WHERE id = ?",
+            (
+                pack_text(reply.text),
+                pack_text(reply.reasoning),
+                reply.finish_reason,
+                *reply.usage,
+                reply.usage_reported,
+                reply.seconds,
+                retries,
+                call_id,
+            ),
+        )
+
+    def fail_call(self, call_id: int, error: str, changes: Iterable[PartChange], *, retries: int) -> None:
+        """Close a call that brought no answer."""
+        self._db.execute(
+            "UPDATE calls SET status = 'failed', error = ?, retries = ? WHERE id = ?",
+            (error, retries, call_id),
+        )
+        self._apply(call_id, changes)
+
+    def settle(self, call_id: int, outcomes: Iterable[Outcome], changes: Iterable[PartChange]) -> None:
+        """Keep what a stored reply meant for each of its parts."""
+        self._db.executemany(
+            "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                (call_id, *outcome.part, outcome.reason, pack_json([e.model_dump() for e in outcome.events]))
+                for outcome in outcomes
+            ],
+        )
+        self._db.execute("UPDATE calls SET status = 'read' WHERE id = ?", (call_id,))
+        self._apply(call_id, changes)
+
+    def unread_replies(self) -> list[StoredReply]:
+        """Return replies that were committed but not settled: the process died in between."""
+        rows = self._db.execute(
+            "SELECT id, attempt, users, reply, reasoning, finish_reason, prompt_tokens, completion_tokens,"
+            " reasoning_tokens, cached_tokens, usage_reported, seconds"
+            " FROM calls WHERE status = 'answered' ORDER BY id"
+        )
+        return [_stored_reply(row) for row in rows]
+
+    def lose_open_calls(self) -> int:
+        """Mark calls that were in flight when the process died; return how many."""
+        return self._db.execute("UPDATE calls SET status = 'lost' WHERE status = 'sent'").rowcount
+
+    def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        """Ask the ledger; see ledger.sql for its tables."""
+        return self._db.execute(sql, values).fetchall()
+
+    def _add_parts(self, parts: Iterable[tuple[Part, PartSize]]) -> None:
+        self._db.executemany(
+            "INSERT INTO parts (user_id, first, last, input_tokens, output_tokens) VALUES (?, ?, ?, ?, ?)",
+            [(*part, *size) for part, size in parts],
+        )
+
+    def _apply(self, call_id: int, changes: Iterable[PartChange]) -> None:
+        for change in changes:
+            if change.replaced_by:
+                self.replace_part(change.part, change.replaced_by)
+                continue
+            self._db.execute(
+                "UPDATE parts SET state = ?, attempts = ?, broken_calls = ?, max_peers = ?, reason = ?,"
+                " events = ?, call_id = ?"
+                " WHERE user_id = ? AND first = ? AND last = ?",
+                (
+                    change.state,
+                    change.attempts,
+                    change.broken_calls,
+                    change.max_peers,
+                    change.reason,
+                    change.events,
+                    call_id,
+                    *change.part,
+                ),
+            )
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    # the connection is handed to the one thread that writes; it is never used by two at a time
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    return connection
+
+
+def _stored_reply(row: Sequence[Any]) -> StoredReply:
+    call_id, attempt, users, reply, reasoning, finish_reason, *usage, reported, seconds = row
+    return StoredReply(
+        call_id,
+        attempt,
+        {alias: Part(*part) for alias, part in orjson.loads(users).items()},
+        Reply(_text(reply), finish_reason, _text(reasoning), Usage(*usage), bool(reported), seconds),
+    )
+
+
+@contextmanager
+def _translated(path: Path | None) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        message = _(
+            "the run directory cannot be written ({error}); make room or mend it, then run: eventabs resume"
+        )
+        raise StorageError(message.format(error=error)) from error
+    except sqlite3.DatabaseError as error:
+        raise _damaged(path or Path("ledger.sqlite")) from error
+
+
+def _damaged(path: Path) -> EventabsError:
+    message = _("{path} is damaged; keep a copy and save what is left with: sqlite3 {path} .recover")
+    return RunDirectoryError(message.format(path=path))

@@ -1,0 +1,102 @@
+"""What the ledger says of the run's results: counts, events, failures."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from eventabs.runs.ledger import Ledger
+from eventabs.runs.stored_logs import unpack_json
+
+# a user is done when every part is, and failed when one is and none is pending
+_USER_STATES = """
+    SELECT user_id, sum(events) AS events,
+        CASE WHEN sum(state = 'pending') THEN 'pending' WHEN sum(state = 'failed') THEN 'failed' ELSE 'done' END
+        AS state
+    FROM parts GROUP BY user_id
+"""
+
+
+class Totals(NamedTuple):
+    """Counts over the whole ledger; `events` are those of users that are done."""
+
+    users: int
+    behaviors: int
+    done: int
+    failed: int
+    events: int
+    calls: int
+    retries: int
+    prompt_tokens: int
+    completion_tokens: int
+    calls_ended: int
+
+
+class FailedUser(NamedTuple):
+    """A user that failed: the reason, delivered bad answers, and the calls that it was part of."""
+
+    user_id: str
+    reason: str
+    attempts: int
+    calls: list[int]
+
+
+def totals(ledger: Ledger) -> Totals:
+    """Count everything."""
+    (users,) = ledger.rows("SELECT count(*), coalesce(sum(behaviors), 0) FROM users")
+    (states,) = ledger.rows(
+        "SELECT count(*) FILTER (WHERE state = 'done'), count(*) FILTER (WHERE state = 'failed'),"
+        f" coalesce(sum(events) FILTER (WHERE state = 'done'), 0) FROM ({_USER_STATES})"
+    )
+    (calls,) = ledger.rows(
+        "SELECT count(*), coalesce(sum(retries), 0), coalesce(sum(prompt_tokens), 0),"
+        " coalesce(sum(completion_tokens), 0), count(*) FILTER (WHERE status IN ('read', 'failed')) FROM calls"
+    )
+    return Totals(*users, *states, *calls)
+
+
+def user_state(ledger: Ledger, user_id: str) -> str:
+    """Return `pending`, `done` or `failed`."""
+    rows = ledger.rows("SELECT DISTINCT state FROM parts WHERE user_id = ?", user_id)
+    states = {state for (state,) in rows}
+    return next(state for state in ("pending", "failed", "done") if state in states)
+
+
+def events_of(ledger: Ledger, user_id: str) -> list[dict[str, Any]]:
+    """Return the events of a user that is done, in order of start and end."""
+    rows = ledger.rows(
+        "SELECT outcomes.events FROM parts JOIN outcomes USING (call_id, user_id, first)"
+        " WHERE user_id = ? ORDER BY first",
+        user_id,
+    )
+    events = [event for (blob,) in rows for event in unpack_json(blob)]
+    return sorted(events, key=lambda event: (event["start"], event["end"]))
+
+
+def done_users(ledger: Ledger) -> list[str]:
+    """Return the ids of all users that are done, in order."""
+    rows = ledger.rows(f"SELECT user_id FROM ({_USER_STATES}) WHERE state = 'done' ORDER BY user_id")
+    return [user_id for (user_id,) in rows]
+
+
+def failed_users(ledger: Ledger) -> Iterator[FailedUser]:
+    """Yield all users that failed, in order of user id."""
+    rows = ledger.rows(
+        "SELECT user_id, min(reason), max(attempts) FROM parts WHERE state = 'failed' AND user_id IN"
+        f" (SELECT user_id FROM ({_USER_STATES}) WHERE state = 'failed') GROUP BY user_id ORDER BY user_id"
+    )
+    for user_id, reason, attempts in rows:
+        calls = ledger.rows(
+            "SELECT call_id FROM outcomes WHERE user_id = ? AND reason IS NOT NULL"
+            " UNION SELECT call_id FROM parts WHERE user_id = ? AND state = 'failed' AND call_id IS NOT NULL"
+            " ORDER BY 1",
+            user_id,
+            user_id,
+        )
+        yield FailedUser(user_id, reason, attempts, [call_id for (call_id,) in calls])
+
+
+def failure_reasons(ledger: Ledger) -> dict[str, int]:
+    """Count failed users by reason, the most frequent first."""
+    counts: dict[str, int] = {}
+    for user in failed_users(ledger):
+        counts[user.reason] = counts.get(user.reason, 0) + 1
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

@@ -1,0 +1,168 @@
+"""How a run is begun, and how one that stopped is taken up again."""
+
+import shutil
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from eventabs.config import Settings, load_settings, overlay, with_absolute_paths
+from eventabs.errors import RunDirectoryError, UsageError
+from eventabs.language import gettext as _
+from eventabs.runs.binding import binding_facts, changes, fingerprint, public_flags, public_settings
+from eventabs.runs.checkpoint import timestamp
+from eventabs.runs.directory import RunDirectory
+from eventabs.runs.intake import measure_again
+from eventabs.runs.job import Job
+from eventabs.runs.ledger import Ledger
+from eventabs.runs.observer import Observer
+from eventabs.runs.spool import STDIN, spool
+from eventabs.runs.trust import refuse_unknown_endpoint
+from eventabs.runs.wiring import batch_limits, make_builder, rules_text, template_text
+
+Watch = Callable[[RunDirectory, Settings], AbstractContextManager[Observer]]
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """What the command line said. `flags` are settings, nested as in the TOML."""
+
+    config: Path | None
+    flags: Mapping[str, Any]
+    environment: Mapping[str, str]
+
+
+@contextmanager
+def begun(invocation: Invocation, *, paths: Sequence[str], out: Path | None, watch: Watch) -> Iterator[Job]:
+    """Begin a run in a new directory; remove it again where nothing could begin.
+
+    Raises UsageError for wrong settings or input and a directory that is taken.
+    """
+    settings = with_absolute_paths(load_settings(invocation.config, invocation.flags), Path.cwd())
+    named = list(paths or settings.input.paths)
+    if not named:
+        message = _("no input is named; give files, or set input.paths in the config")
+        raise UsageError(message)
+    facts = _first_facts(invocation, settings)
+    directory = RunDirectory.create(out or default_out(named))
+    try:
+        with directory.locked(), watch(directory, settings) as observer:
+            facts["paths"] = [
+                spool(directory.path) if path == STDIN else str(Path.cwd() / path) for path in named
+            ]
+            ledger = Ledger.create(directory.ledger)
+            try:
+                with ledger.transaction():
+                    ledger.set_meta(facts)
+                yield Job(
+                    directory, ledger, settings, invocation.environment, observer, facts, settings.run.limit
+                )
+            finally:
+                ledger.close()
+    except UsageError:
+        shutil.rmtree(directory.path, ignore_errors=True)
+        raise
+
+
+@contextmanager
+def reopened(
+    invocation: Invocation, *, named: Path, accept_changes: bool, confirmed: bool, watch: Watch
+) -> Iterator[Job]:
+    """Take up a run again, under the settings that it began with and the flags of today.
+
+    Raises RunDirectoryError where there is none, another process has it, or settings that its answers
+    depend on have changed without `accept_changes`.
+    """
+    directory = RunDirectory.find(named)
+    with directory.locked():
+        ledger = Ledger.open(directory.ledger)
+        try:
+            facts = ledger.meta()
+            if "run_id" not in facts:
+                message = _("{path} holds a run that never began; delete it and start again: eventabs run")
+                raise RunDirectoryError(message.format(path=directory.path))
+            settings = _settings_of_today(invocation, facts)
+            if not confirmed:
+                refuse_unknown_endpoint(
+                    settings,
+                    config=invocation.config,
+                    flags=invocation.flags,
+                    environment=invocation.environment,
+                )
+            with watch(directory, settings) as observer:
+                # a trial under --limit goes on with everybody: the first limit does not hold any more
+                most_users = int(invocation.flags.get("run", {}).get("limit", 0))
+                job = Job(directory, ledger, settings, invocation.environment, observer, facts, most_users)
+                _take_changes(job, accepted=accept_changes)
+                yield job
+        finally:
+            ledger.close()
+
+
+def default_out(paths: Sequence[str]) -> Path:
+    """Return the run directory for an input: `<stem>.eventabs` in the current folder."""
+    first = paths[0]
+    stem = "stdin" if first == STDIN else Path(first).name.split(".")[0].strip("*?[]") or "input"
+    return Path(f"{stem}.eventabs")
+
+
+def _first_facts(invocation: Invocation, settings: Settings) -> dict[str, Any]:
+    template, rules = template_text(settings), rules_text(settings)
+    binding = binding_facts(settings, template=template, rules=rules)
+    return {
+        "run_id": uuid.uuid4().hex,
+        "created_at": timestamp(datetime.now(UTC)),
+        "folder": str(Path.cwd()),
+        "config_file": str(invocation.config.absolute()) if invocation.config else "",
+        "flags": public_flags(invocation.flags),
+        "settings": public_settings(settings),
+        "binding": binding,
+        "settings_fingerprint": fingerprint(binding),
+        "template": template,
+        "rules": rules,
+    }
+
+
+def _settings_of_today(invocation: Invocation, facts: Mapping[str, Any]) -> Settings:
+    """Lay the config file and the flags, first those of the beginning, over the stored settings."""
+    recorded = Path(facts["config_file"]) if facts["config_file"] else None
+    config = invocation.config or (recorded if recorded and recorded.is_file() else None)
+    flags = overlay(facts["flags"], invocation.flags)
+    settings = load_settings(config, flags, base=facts["settings"])
+    return with_absolute_paths(settings, Path(facts["folder"]))
+
+
+def _take_changes(job: Job, *, accepted: bool) -> None:
+    """Refuse settings that differ from those of the beginning, or take them for what is still pending."""
+    template = _text_of_today(job.settings.prompt.template, job.facts["template"])
+    rules = _text_of_today(job.settings.rules.file, job.facts["rules"])
+    binding = binding_facts(job.settings, template=template, rules=rules)
+    changed = changes(job.facts["binding"], binding)
+    if changed and not accepted:
+        told = "; ".join(f"{key} {before or '-'} -> {now or '-'}" for key, before, now in changed)
+        message = _(
+            "settings have changed since this run began ({changes}); undo that, or take it for users not yet"
+            " done with --accept-changes"
+        )
+        raise RunDirectoryError(message.format(changes=told))
+    job.facts["other_input_accepted"] = accepted
+    if not changed:
+        return
+    job.remember(
+        settings=public_settings(job.settings),
+        binding=binding,
+        settings_fingerprint=fingerprint(binding),
+        template=template,
+        rules=rules,
+    )
+    if "prompt_language" in job.facts:
+        builder = make_builder(job.settings, job.prompt_language, template)
+        measure_again(job.ledger, builder, batch_limits(job.settings, builder))
+
+
+def _text_of_today(path: str, before: str | None) -> str | None:
+    """Return what stands in the file now; what stood there at the beginning where it is gone."""
+    return Path(path).read_text("utf-8-sig") if path and Path(path).is_file() else before

@@ -1,0 +1,166 @@
+"""From a call's end to the ledger: what it means for each part, kept before anybody hears of it."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from eventabs.errors import EndpointError, FatalEndpointError, RejectedRequestError
+from eventabs.events.reading import Reading
+from eventabs.records import Batch, Outcome, Part, PartSize, PlannedPart, Reply, UserLog
+from eventabs.runs.journal import Journal
+from eventabs.runs.ledger import Ledger, PartChange
+from eventabs.runs.ledger_results import events_of, user_state
+from eventabs.runs.observer import BatchDone, CallFailed, Observer
+from eventabs.runs.results import EventsFile
+from eventabs.runs.scheduler import Scheduler
+from eventabs.runs.tally import Tally
+from eventabs.runs.verdicts import after_error, after_reply, halved
+
+Split = Callable[[Part], Awaitable[Sequence[tuple[Part, PartSize]]]]
+Read = Callable[[Reply, Mapping[str, UserLog], Mapping[str, Part]], Reading]
+
+
+class _SettledUser(NamedTuple):
+    state: str
+    events: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """How replies are read. `attempts`: bad answers a user may get; `split` cuts a part in smaller ones, none if it is a single behavior."""
+
+    read: Read
+    split: Split
+    attempts: int
+    max_output_tokens: int
+
+
+class Settler:
+    """Takes replies and errors; hands what must be asked again to the scheduler."""
+
+    def __init__(
+        self,
+        *,
+        reader: Reader,
+        journal: Journal,
+        scheduler: Scheduler,
+        tally: Tally,
+        events: EventsFile,
+        observer: Observer,
+    ) -> None:
+        self._reader = reader
+        self._journal = journal
+        self._scheduler = scheduler
+        self._tally = tally
+        self._events = events
+        self._observer = observer
+        self._rejected: set[Part] = set()
+
+    async def take_reply(
+        self, call_id: int, batch: Batch, users: Mapping[str, UserLog], reply: Reply
+    ) -> bool:
+        """Read a reply that is already committed. Return whether any of its users is well."""
+        parts = {alias: planned.part for alias, planned in zip(users, batch.parts, strict=True)}
+        reading = self._reader.read(reply, users, parts)
+        outcomes = {outcome.part: outcome for outcome in reading.outcomes.values()}
+        at_the_cap = reply.usage.completion_tokens >= self._reader.max_output_tokens
+        changes = after_reply(
+            batch,
+            outcomes,
+            "length" if at_the_cap else reply.finish_reason,
+            attempts=self._reader.attempts,
+        )
+        changes = [await self._cut(change) for change in changes]
+        settled = await self._journal.write(
+            lambda ledger: _settle_reply(ledger, call_id, list(outcomes.values()), changes)
+        )
+        self._apply(batch, changes, settled)
+        usable = sum(outcome.usable for outcome in outcomes.values())
+        self._observer.noted(
+            BatchDone(call_id, len(batch.parts), usable, _reasons(outcomes.values()), reply.seconds)
+        )
+        return usable > 0
+
+    async def take_error(self, call_id: int, batch: Batch, error: EndpointError, retries: int) -> None:
+        """Close a call without an answer. Raises `error` where no other call could fare better."""
+        changes = [] if self._is_final(batch, error) else self._changes_after(batch, error)
+        changes = [await self._cut(change) for change in changes]
+        settled = await self._journal.write(
+            lambda ledger: _settle_error(ledger, call_id, str(error), changes, retries)
+        )
+        self._observer.noted(CallFailed(call_id, len(batch.parts), str(error)))
+        if not changes:
+            raise error
+        self._apply(batch, changes, settled)
+
+    def _is_final(self, batch: Batch, error: EndpointError) -> bool:
+        """Whether nothing can be won by asking differently: a refused request is split once only."""
+        if isinstance(error, RejectedRequestError):
+            parts = {planned.part for planned in batch.parts}
+            return len(parts) == 1 or bool(parts & self._rejected)
+        return isinstance(error, FatalEndpointError)
+
+    def _changes_after(self, batch: Batch, error: EndpointError) -> list[PartChange]:
+        if isinstance(error, RejectedRequestError):
+            self._rejected |= {planned.part for planned in batch.parts}
+            return halved(batch)
+        return after_error(batch, error)
+
+    async def _cut(self, change: PartChange) -> PartChange:
+        """Cut a part that is too large for an answer; it fails where it cannot be cut."""
+        if not change.too_large:
+            return change
+        pieces = await self._reader.split(change.part)
+        return change._replace(state="pending", replaced_by=tuple(pieces)) if pieces else change
+
+    def _apply(
+        self, batch: Batch, changes: Sequence[PartChange], settled: Mapping[str, _SettledUser]
+    ) -> None:
+        sizes = {planned.part: planned.size for planned in batch.parts}
+        for change in changes:
+            if change.replaced_by:
+                self._scheduler.put_back(
+                    PlannedPart(part, size, max_peers=1) for part, size in change.replaced_by
+                )
+            elif change.state == "pending":
+                again = PlannedPart(
+                    change.part, sizes[change.part], change.attempts, change.broken_calls, change.max_peers
+                )
+                self._scheduler.put_back([again])
+        for user in settled.values():
+            if user.state == "done":
+                self._tally.done += 1
+                self._tally.events += len(user.events)
+                self._events.append(user.events)
+            elif user.state == "failed":
+                self._tally.failed += 1
+
+
+def _settle_reply(
+    ledger: Ledger, call_id: int, outcomes: Sequence[Outcome], changes: Sequence[PartChange]
+) -> dict[str, _SettledUser]:
+    ledger.settle(call_id, outcomes, changes)
+    return _settled(ledger, changes)
+
+
+def _settle_error(
+    ledger: Ledger, call_id: int, error: str, changes: Sequence[PartChange], retries: int
+) -> dict[str, _SettledUser]:
+    ledger.fail_call(call_id, error, changes, retries=retries)
+    return _settled(ledger, changes)
+
+
+def _settled(ledger: Ledger, changes: Iterable[PartChange]) -> dict[str, _SettledUser]:
+    settled = {}
+    for user_id in {change.part.user_id for change in changes}:
+        state = user_state(ledger, user_id)
+        settled[user_id] = _SettledUser(state, events_of(ledger, user_id) if state == "done" else [])
+    return settled
+
+
+def _reasons(outcomes: Iterable[Outcome]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for outcome in outcomes:
+        if outcome.reason is not None:
+            counts[outcome.reason] = counts.get(outcome.reason, 0) + 1
+    return counts

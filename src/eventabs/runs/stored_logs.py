@@ -1,0 +1,76 @@
+"""How a user log, a request and a reply are kept in the ledger: JSON, deflated."""
+
+import zlib
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import orjson
+
+from eventabs.records import Behavior, Message, UserLog
+
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  wall times are counted from a naive epoch
+_FAST = 1  # deflate level: logs shrink by nine tenths already here
+
+
+def pack_json(value: object) -> bytes:
+    """Deflate `value` as JSON."""
+    return zlib.compress(orjson.dumps(value), _FAST)
+
+
+def unpack_json(blob: bytes) -> Any:  # noqa: ANN401  JSON
+    """Return what `pack_json` was given."""
+    return orjson.loads(zlib.decompress(blob))
+
+
+def pack_log(log: UserLog) -> bytes:
+    """Keep a log: profile and, per behavior, wall seconds, zone offset in seconds and the fields.
+
+    The export's own sentence is left out: what is sent and shown is made from the fields.
+    """
+    rows = [
+        (_wall_seconds(b.start), _offset(b.start), b.action, b.item, b.place, b.duration, b.file, b.line)
+        for b in log.behaviors
+    ]
+    return pack_json([log.profile, rows])
+
+
+def unpack_log(user_id: str, blob: bytes, first: int = 0, last: int | None = None) -> UserLog:
+    """Return the log, or its behaviors `first`..`last`, both included."""
+    profile, rows = unpack_json(blob)
+    wanted = rows[first:] if last is None else rows[first : last + 1]
+    return UserLog(
+        user_id, tuple(_behavior(row) for row in wanted), tuple((name, value) for name, value in profile)
+    )
+
+
+def pack_messages(messages: Sequence[Message]) -> bytes:
+    """Keep the messages of a call as they were sent."""
+    return pack_json(list(messages))
+
+
+def pack_text(text: str) -> bytes:
+    """Deflate a text; lone surrogates, which a broken reply may hold, survive."""
+    return zlib.compress(text.encode("utf-8", "surrogatepass"), _FAST)
+
+
+def unpack_text(blob: bytes) -> str:
+    """Return what `pack_text` was given."""
+    return zlib.decompress(blob).decode("utf-8", "surrogatepass")
+
+
+def _wall_seconds(moment: datetime) -> int:
+    return int((moment.replace(tzinfo=None) - _EPOCH).total_seconds())
+
+
+def _offset(moment: datetime) -> int | None:
+    offset = moment.utcoffset()
+    return None if offset is None else int(offset.total_seconds())
+
+
+def _behavior(row: Sequence[Any]) -> Behavior:
+    seconds, offset, action, item, place, duration, file, line = row
+    start = _EPOCH + timedelta(seconds=seconds)
+    if offset is not None:
+        start = start.replace(tzinfo=timezone(timedelta(seconds=offset)) if offset else UTC)
+    return Behavior(start, action, item, place, duration, file, line)

@@ -1,0 +1,92 @@
+"""What an answer, or the lack of one, does to the parts that were asked about.
+
+An attempt is charged only when a delivered answer was bad for that user. Everything else makes the
+next batch smaller until the part stands alone, so every path ends.
+"""
+
+from collections.abc import Mapping
+
+from eventabs.errors import ContextTooLongError, EndpointError, ModeratedError
+from eventabs.records import (
+    Batch,
+    FailureReason,
+    FinishReason,
+    Outcome,
+    Part,
+    PlannedPart,
+)
+from eventabs.runs.ledger import PartChange
+
+MOST_BROKEN_CALLS = 5  # calls a part may see end without an answer
+
+
+def after_reply(
+    batch: Batch,
+    outcomes: Mapping[Part, Outcome],
+    finish_reason: FinishReason,
+    *,
+    attempts: int,
+) -> list[PartChange]:
+    """Judge each part by its outcome. `too_large`: it must be cut in pieces, or fails where it cannot."""
+    empty = all(outcome.reason == "empty" for outcome in outcomes.values())
+    changes = []
+    for planned in batch.parts:
+        outcome = outcomes[planned.part]
+        if outcome.reason is None:
+            change = PartChange(planned.part, "done", attempts=planned.attempts, events=len(outcome.events))
+        elif empty:
+            change = _broken(planned, batch, "empty")
+        elif outcome.reason == "content_filter":
+            change = _smaller(planned, batch, "content_filter")
+        elif outcome.reason in ("cut", "missing") and finish_reason == "length":
+            change = _shorter(planned, batch, "cut")
+        elif outcome.reason in ("cut", "missing") and finish_reason == "interrupted" and len(batch.parts) > 1:
+            change = _smaller(planned, batch, "cut")
+        else:
+            change = _charged(planned, batch, outcome.reason, attempts)
+        changes.append(change)
+    return changes
+
+
+def after_error(batch: Batch, error: EndpointError) -> list[PartChange]:
+    """Judge the parts of a call that brought no answer."""
+    if isinstance(error, ModeratedError):
+        return [_smaller(planned, batch, "content_filter") for planned in batch.parts]
+    if isinstance(error, ContextTooLongError):
+        return [_shorter(planned, batch, "too_long") for planned in batch.parts]
+    return [_broken(planned, batch, "endpoint") for planned in batch.parts]
+
+
+def halved(batch: Batch) -> list[PartChange]:
+    """Ask again in two halves, charging nobody."""
+    return [_smaller(planned, batch, "endpoint") for planned in batch.parts]
+
+
+def _charged(planned: PlannedPart, batch: Batch, reason: FailureReason, limit: int) -> PartChange:
+    used = planned.attempts + 1
+    if used >= limit:
+        return PartChange(planned.part, "failed", used, planned.broken_calls, reason=reason)
+    peers = 1 if used == limit - 1 else _half(batch)
+    return PartChange(planned.part, "pending", used, planned.broken_calls, peers, reason)
+
+
+def _broken(planned: PlannedPart, batch: Batch, reason: FailureReason) -> PartChange:
+    broken = planned.broken_calls + 1
+    if broken >= MOST_BROKEN_CALLS:
+        return PartChange(planned.part, "failed", planned.attempts, broken, reason=reason)
+    return PartChange(planned.part, "pending", planned.attempts, broken, _half(batch), reason)
+
+
+def _smaller(planned: PlannedPart, batch: Batch, reason: FailureReason) -> PartChange:
+    if len(batch.parts) == 1:
+        return PartChange(planned.part, "failed", planned.attempts, planned.broken_calls, reason=reason)
+    return PartChange(planned.part, "pending", planned.attempts, planned.broken_calls, _half(batch), reason)
+
+
+def _shorter(planned: PlannedPart, batch: Batch, reason: FailureReason) -> PartChange:
+    change = _smaller(planned, batch, reason)
+    return change._replace(too_large=True) if change.state == "failed" else change
+
+
+def _half(batch: Batch) -> int:
+    return (len(batch.parts) + 1) // 2

@@ -1,0 +1,98 @@
+"""From settings to the other rooms' plain arguments: the only place that knows both."""
+
+from collections.abc import Callable, Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+
+from eventabs.config import Settings
+from eventabs.errors import ConfigError
+from eventabs.events.reading import Reading, read_reply
+from eventabs.language import Language
+from eventabs.language import gettext as _
+from eventabs.prompts.builder import PromptBuilder
+from eventabs.prompts.language import prompt_language
+from eventabs.prompts.packing import Limits
+from eventabs.prompts.tokens import TokenCounter
+from eventabs.prompts.vocabulary import default_vocabulary
+from eventabs.records import Category, EventType, Part, Reply, UserLog, Vocabulary
+
+SAMPLED_USERS = 20  # whose words decide the prompt's language
+
+
+def read_text(path: str, setting: str) -> str:
+    """Read a file that a setting names. Raises ConfigError."""
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        message = _("{setting}: {path} cannot be read ({error}); name a UTF-8 text file")
+        raise ConfigError(message.format(setting=setting, path=path, error=error)) from None
+
+
+def template_text(settings: Settings) -> str | None:
+    """Return the user's own template, None for the one that ships."""
+    return read_text(settings.prompt.template, "prompt.template") if settings.prompt.template else None
+
+
+def rules_text(settings: Settings) -> str:
+    """Return the user's own rules, or those that ship."""
+    if settings.rules.file:
+        return read_text(settings.rules.file, "rules.file")
+    return resources.files("eventabs.llm").joinpath("rules.toml").read_text("utf-8")
+
+
+def prompt_language_of(settings: Settings, texts: Sequence[str]) -> Language:
+    """Return the prompt's language: as set, or the one that the texts are in."""
+    return prompt_language(texts) if settings.prompt.language == "auto" else settings.prompt.language
+
+
+def vocabulary_of(settings: Settings, language: Language) -> Vocabulary:
+    """Return the configured vocabulary, with the shipped types where none are named."""
+    configured = settings.vocabulary
+    categories = tuple(Category(c.name, c.mark, c.meaning) for c in configured.categories)
+    if not configured.types:
+        return default_vocabulary(language, categories, open_types=configured.open)
+    types = tuple(EventType(kind.name, kind.category) for kind in configured.types)
+    return Vocabulary(types, categories, configured.open)
+
+
+def make_builder(settings: Settings, language: Language, template: str | None) -> PromptBuilder:
+    """Make what turns user logs into requests."""
+    return PromptBuilder(
+        counter=TokenCounter(settings.prompt.tokenizer),
+        language=language,
+        template=template,
+        vocabulary=vocabulary_of(settings, language),
+        answer=settings.prompt.answer,
+        detail=settings.prompt.detail,
+        strip=settings.compaction.strip,
+    )
+
+
+def batch_limits(settings: Settings, builder: PromptBuilder) -> Limits:
+    """Return what one batch may hold."""
+    budget = settings.budget
+    return Limits(
+        max_input_tokens=budget.max_input_tokens,
+        instructions_tokens=builder.instructions_tokens,
+        max_output_tokens=budget.max_output_tokens,
+        max_users=budget.max_users,
+    )
+
+
+def make_reader(
+    settings: Settings, language: Language
+) -> Callable[[Reply, Mapping[str, UserLog], Mapping[str, Part]], Reading]:
+    """Make what reads replies."""
+    vocabulary = vocabulary_of(settings, language)
+
+    def read(reply: Reply, users: Mapping[str, UserLog], parts: Mapping[str, Part]) -> Reading:
+        return read_reply(
+            reply,
+            users,
+            parts,
+            vocabulary=vocabulary,
+            min_grounded=settings.run.min_grounded,
+            source="rules" if settings.provider == "rules" else "llm",
+        )
+
+    return read

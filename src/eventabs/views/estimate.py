@@ -1,0 +1,143 @@
+"""What a run would take: tables for people, and as JSON."""
+
+from dataclasses import asdict
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from eventabs.language import gettext as _
+from eventabs.runs.estimate import Estimate
+from eventabs.views import sentences
+from eventabs.views.console import print_line
+from eventabs.views.figures import count, duration, money
+from eventabs.views.jsonlines import encode
+
+
+def render_estimate(console: Console, estimate: Estimate) -> None:
+    """Print what the input holds, its tokens, the batches and what the run would cost."""
+    for table in (_input(estimate), _tokens(estimate), _batches(estimate), _details(estimate)):
+        console.print(table, "", sep="\n")
+    if estimate.larger_output_limit is not None and estimate.larger_output_batches is not None:
+        print_line(
+            console, _larger_limit(estimate, estimate.larger_output_limit, estimate.larger_output_batches)
+        )
+    print_line(console, _time(estimate))
+    print_line(console, _cost(estimate))
+    if estimate.batches:
+        print_line(console, sentences.plan(estimate.batches, estimate.users / estimate.batches), style="bold")
+
+
+def estimate_json(estimate: Estimate) -> bytes:
+    """Return the object that estimate prints with --json, and a line end."""
+    larger = None
+    if estimate.larger_output_limit is not None:
+        larger = {"limit": estimate.larger_output_limit, "batches": estimate.larger_output_batches}
+    fields = {
+        "users": estimate.users,
+        "behaviors": estimate.behaviors,
+        "rejected_rows": estimate.rejected_rows,
+        "duplicates": estimate.duplicates,
+        "tokens": {
+            "long": estimate.tokens_long,
+            "compact": estimate.tokens_compact,
+            "prompt_total": estimate.tokens_prompt_total,
+        },
+        "batches": estimate.batches,
+        "lower_bound": estimate.lower_bound,
+        "binds": estimate.binds,
+        "expected_output_tokens": estimate.expected_output_tokens,
+        "seconds": round(estimate.seconds, 1),
+        "cost": estimate.cost,
+        "case": {str(budget): batches for budget, batches in estimate.case_batches.items()},
+        "currency": estimate.currency,
+        "details": [asdict(detail) for detail in estimate.details],
+        "larger_output": larger,
+        "concurrency": estimate.concurrency,
+        "tokens_per_second": estimate.tokens_per_second,
+        "max_input_tokens": estimate.max_input_tokens,
+        "max_output_tokens": estimate.max_output_tokens,
+    }
+    return f"{encode(fields)}\n".encode()
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table.add_column(title, style="bold", min_width=26)
+    for column in columns:
+        table.add_column(column, justify="right", min_width=12)
+    return table
+
+
+def _input(estimate: Estimate) -> Table:
+    table = _table(_("Input"), _("total"), _("a user"))
+    table.add_row(_("users"), count(estimate.users))
+    table.add_row(_("behaviors"), count(estimate.behaviors), _mean(estimate.behaviors, estimate.users))
+    table.add_row(_("rejected rows"), count(estimate.rejected_rows))
+    table.add_row(_("duplicates dropped"), count(estimate.duplicates))
+    return table
+
+
+def _tokens(estimate: Estimate) -> Table:
+    table = _table(_("Input tokens"), _("total"), _("a behavior"), _("ratio"))
+    rows = (
+        (_("long lines"), estimate.tokens_long),
+        (_("compact lines"), estimate.tokens_compact),
+        (_("all that is sent"), estimate.tokens_prompt_total),
+    )
+    for label, tokens in rows:
+        ratio = f"{tokens / estimate.tokens_long:.2f}" if estimate.tokens_long else "-"
+        table.add_row(label, count(tokens), _mean(tokens, estimate.behaviors), ratio)
+    return table
+
+
+def _batches(estimate: Estimate) -> Table:
+    table = _table(_("Batches"), _("batches"), _("users a batch"))
+    rows = [(_("this plan"), estimate.batches), (_("lower bound"), estimate.lower_bound)]
+    template = _("case's rule at {tokens}")
+    rows += [
+        (template.format(tokens=count(budget)), batches) for budget, batches in estimate.case_batches.items()
+    ]
+    for label, batches in rows:
+        table.add_row(label, count(batches), _mean(estimate.users, batches))
+    return table
+
+
+def _details(estimate: Estimate) -> Table:
+    table = _table(_("Level of detail"), _("output tokens"), _("batches"), _("limit that binds"))
+    for detail in estimate.details:
+        row = (detail.detail, count(detail.expected_output_tokens), count(detail.batches))
+        table.add_row(*row, Text(_limit(detail.binds)))
+    return table
+
+
+def _mean(total: int, number: int) -> str:
+    return f"{total / number:.1f}" if number else "-"
+
+
+def _limit(binds: str) -> str:
+    return {"input": _("input tokens"), "output": _("output tokens"), "users": _("users")}[binds]
+
+
+def _larger_limit(estimate: Estimate, limit: int, batches: int) -> str:
+    template = _("--max-output-tokens {limit} instead of {present}: {batches} batches instead of {now}")
+    return template.format(
+        limit=limit,
+        present=estimate.max_output_tokens,
+        batches=count(batches),
+        now=count(estimate.batches),
+    )
+
+
+def _time(estimate: Estimate) -> str:
+    template = _("Time: about {time}, with {calls} calls at once and {speed} output tokens a second each")
+    return template.format(
+        time=duration(estimate.seconds), calls=estimate.concurrency, speed=f"{estimate.tokens_per_second:g}"
+    )
+
+
+def _cost(estimate: Estimate) -> str:
+    if estimate.cost is None:
+        return _("Cost: unknown; set input and output prices under [llm.price] of the config")
+    return _("Cost: about {cost}").format(cost=money(estimate.cost, estimate.currency))

@@ -1,0 +1,64 @@
+"""run.log: everything that was seen of a run, in plain lines."""
+
+import contextlib
+import io
+import os
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import TextIO
+
+from eventabs.runs.observer import Note, Progress, Started, StateChanged
+from eventabs.views import sentences
+from eventabs.views.console import one_line
+from eventabs.views.plain import TenthBatch
+
+
+def open_log(path: Path) -> TextIO:
+    """Open a log to append to, for the owner's eyes only; each line is written as it comes."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    # Unbuffered: what a full disk refuses must not be tried again, and fail, when the log is closed.
+    raw = os.fdopen(descriptor, "ab", buffering=0)
+    return io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", write_through=True)
+
+
+class LogObserver:
+    """Appends every note, and the counts after every tenth batch, to a log. `redact` takes out secrets."""
+
+    def __init__(
+        self,
+        file: TextIO,
+        *,
+        redact: Callable[[str], str] = str,
+        currency: str = "USD",
+        now: Callable[[], datetime] = datetime.now,
+    ) -> None:
+        self._file = file
+        self._redact = redact
+        self._currency = currency
+        self._now = now
+        self._tenth = TenthBatch()
+        self._latest: Progress | None = None
+
+    def started(self, facts: Started) -> None:
+        """Log the start."""
+        self.line(sentences.started(facts))
+
+    def noted(self, note: Note) -> None:
+        """Log a note, and the counts at a stop."""
+        self.line(sentences.noted(note))
+        if isinstance(note, StateChanged) and note.status != "running" and self._latest is not None:
+            self.line(sentences.progressed(self._latest, self._currency))
+
+    def progressed(self, progress: Progress) -> None:
+        """Log the counts after every tenth batch."""
+        self._latest = progress
+        if self._tenth.passed(progress):
+            self.line(sentences.progressed(progress, self._currency))
+
+    def line(self, text: str) -> None:
+        """Append a line of any text, such as an error that ended the run."""
+        stamp = self._now().astimezone().isoformat(timespec="seconds")
+        # A full disk is the ledger's to report: it stops the run cleanly.
+        with contextlib.suppress(OSError):
+            self._file.write(f"{stamp} {one_line(self._redact(text))}\n")

@@ -1,0 +1,176 @@
+"""The facts of a run as sentences, the same in the terminal, in plain lines and in run.log."""
+
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import assert_never
+
+from eventabs.language import gettext as _
+from eventabs.language import ngettext
+from eventabs.runs.observer import (
+    BatchDone,
+    CallFailed,
+    InputRead,
+    Note,
+    Planned,
+    Progress,
+    Retrying,
+    RunStatus,
+    Started,
+    StateChanged,
+)
+from eventabs.views.figures import average, clock, count, duration, joined, listed, money
+
+
+def started(facts: Started) -> str:
+    """Say where this run's settings, model and results are; of the rules, that no model is called."""
+    config = facts.config_file or _("none, defaults in force")
+    if facts.provider == "rules":
+        provider = _("provider rules (built in: no model is called, nothing leaves this machine)")
+    else:
+        provider = _("provider {provider}, model {model}, host {host}").format(
+            provider=facts.provider, model=facts.model, host=facts.host
+        )
+    template = _("Config {config}; {provider}; run directory {out}")
+    if facts.resumed:
+        template = _("Going on: config {config}; {provider}; run directory {out}")
+    return template.format(config=config, provider=provider, out=facts.out)
+
+
+def noted(note: Note) -> str:
+    """Say a note in one line."""
+    match note:
+        case InputRead():
+            return _input_read(note)
+        case Planned():
+            return _planned(note)
+        case Retrying():
+            template = _("Call {call}: {cause}; again in {wait}")
+            return template.format(call=note.call, cause=note.cause, wait=duration(note.wait_seconds))
+        case BatchDone():
+            return _batch_done(note)
+        case CallFailed():
+            template = ngettext(
+                "Call {call} for {count} user failed: {error}",
+                "Call {call} for {count} users failed: {error}",
+                note.users,
+            )
+            return template.format(call=note.call, count=count(note.users), error=note.error)
+        case StateChanged():
+            state = status(note.status)
+            return _("{state}: {cause}").format(state=state, cause=note.cause) if note.cause else state
+    assert_never(note)
+
+
+def plan(batches: int, users_per_batch: float) -> str:
+    """Announce the plan."""
+    if users_per_batch == 1:
+        template = ngettext(
+            "Split into {batches} batch of 1 user", "Split into {batches} batches of 1 user", batches
+        )
+    else:
+        template = ngettext(
+            "Split into {batches} batch, {average} users a batch on average",
+            "Split into {batches} batches, {average} users a batch on average",
+            batches,
+        )
+    return template.format(batches=count(batches), average=average(users_per_batch))
+
+
+def progressed(progress: Progress, currency: str) -> str:
+    """Say how far the run is in one line."""
+    parts = [
+        _("batches {done} of {total}").format(
+            done=count(progress.batches_done), total=count(progress.batches_total)
+        ),
+        _("users {done} done, {failed} failed of {total}").format(
+            done=count(progress.done), failed=count(progress.failed), total=count(progress.users)
+        ),
+        _("tokens {prompt} in, {completion} out").format(
+            prompt=count(progress.prompt_tokens), completion=count(progress.completion_tokens)
+        ),
+        _("{count} in flight").format(count=count(progress.in_flight)),
+        retries(progress.retries),
+    ]
+    if progress.cost is not None:
+        parts.append(_("cost {cost}").format(cost=money(progress.cost, currency)))
+    if progress.eta_seconds is not None:
+        parts.append(_("{time} left").format(time=clock(progress.eta_seconds)))
+    return joined(parts)
+
+
+def retries(number: int) -> str:
+    """Count repeated calls."""
+    return ngettext("{count} retry", "{count} retries", number).format(count=count(number))
+
+
+def users(number: int) -> str:
+    """Count users."""
+    return ngettext("{count} user", "{count} users", number).format(count=count(number))
+
+
+def status(state: RunStatus) -> str:
+    """Name a state of the run."""
+    return {
+        "running": _("Running"),
+        "interrupted": _("Interrupted, state saved"),
+        "stopped": _("Stopped, state saved"),
+        "completed": _("Completed"),
+    }[state]
+
+
+def reason(code: str) -> str:
+    """Say why a user has no events; an unknown code stands for itself."""
+    return {
+        "empty": _("the reply was empty or held no events"),
+        "unparsable": _("the reply could not be read"),
+        "cut": _("the reply was cut off before the user's end"),
+        "missing": _("the reply left the user out"),
+        "ungrounded": _("too few events match the user's behaviors"),
+        "refused": _("the model refused to answer"),
+        "content_filter": _("the endpoint's moderation refused the content"),
+        "too_long": _("too long for the model's context even alone"),
+        "endpoint": _("the endpoint gave no readable answer"),
+        "no_readable_rows": _("no row of the user could be read"),
+    }.get(code, code)
+
+
+def resume_command(out: str) -> str:
+    """Return the command that goes on with the run in `out`, ready to paste."""
+    return f"eventabs resume {shlex.quote(out)}"
+
+
+def _input_read(note: InputRead) -> str:
+    parts = [
+        ngettext("{count} file", "{count} files", note.files).format(count=count(note.files)),
+        users(note.users),
+        ngettext("{count} behavior", "{count} behaviors", note.behaviors).format(count=count(note.behaviors)),
+    ]
+    if note.rejected_rows:
+        template = ngettext("{count} row rejected", "{count} rows rejected", note.rejected_rows)
+        parts.append(template.format(count=count(note.rejected_rows)))
+    if note.duplicates:
+        template = ngettext("{count} duplicate dropped", "{count} duplicates dropped", note.duplicates)
+        parts.append(template.format(count=count(note.duplicates)))
+    return _("Input: {facts}").format(facts=listed(parts))
+
+
+def _planned(note: Planned) -> str:
+    sentence = plan(note.batches, note.users_per_batch)
+    if note.pending_users == note.users:
+        return sentence
+    rest = _("{pending} of {users} still to do").format(
+        pending=count(note.pending_users), users=users(note.users)
+    )
+    return joined((sentence, rest))
+
+
+def _batch_done(note: BatchDone) -> str:
+    sentence = _("Call {call}: {usable} of {users} usable in {time}").format(
+        call=note.call, usable=count(note.usable), users=users(note.users), time=duration(note.seconds)
+    )
+    return joined((sentence, *_by_reason(note.unusable)))
+
+
+def _by_reason(unusable: Mapping[str, int]) -> Iterator[str]:
+    for code, number in unusable.items():
+        yield _("{reason} ({count})").format(reason=reason(code), count=count(number))

@@ -1,0 +1,146 @@
+"""How a run ended: for people beside the case that it is measured against, and as JSON."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from eventabs.language import gettext as _
+from eventabs.runs.observer import Summary
+from eventabs.views import sentences
+from eventabs.views.console import one_line, print_command, print_line
+from eventabs.views.figures import average, count, duration, joined, listed, money, share
+from eventabs.views.jsonlines import encode
+
+
+class _Case(NamedTuple):
+    """What the same job took before: 486 users, 8,000 tokens a batch, one call after another."""
+
+    users: int = 486
+    batches: int = 406
+    users_per_batch: float = 1.2
+    calls: int = 406
+    hours: tuple[int, int] = (5, 25)
+    success_percent: int = 15
+
+
+CASE = _Case()
+
+
+def render_summary(console: Console, summary: Summary, *, quiet: bool = False) -> None:
+    """Print how the run ended, what failed and what to do next; `quiet`: only the first line and failures."""
+    print_line(console, _headline(summary), style=_style(summary))
+    if not quiet:
+        console.print("", _beside_the_case(summary), "", sep="\n")
+        print_line(console, _spent(summary))
+    if summary.failures:
+        print_line(console, _("Failed users by reason:"))
+        console.print(Padding(_failures(summary), (0, 0, 0, 2), expand=False))
+    for label, step in _next_steps(summary):
+        print_command(console, label, step)
+
+
+def summary_json(summary: Summary) -> bytes:
+    """Return the object that run and resume print with --json, and a line end."""
+    fields = {
+        "status": summary.status,
+        "provider": summary.provider,
+        "users": summary.users,
+        "success_count": summary.success_count,
+        "failed_count": summary.failed_count,
+        "pending": summary.pending,
+        "events": summary.events,
+        "calls": summary.calls,
+        "retries": summary.retries,
+        "prompt_tokens": summary.prompt_tokens,
+        "completion_tokens": summary.completion_tokens,
+        "cost": summary.cost,
+        "seconds": round(summary.seconds, 3),
+        "out": summary.out,
+        "failures": summary.failures,
+        "behaviors": summary.behaviors,
+        "rejected_rows": summary.rejected_rows,
+        "duplicates": summary.duplicates,
+    }
+    return f"{encode(fields)}\n".encode()
+
+
+def _headline(summary: Summary) -> str:
+    parts = [
+        _("{done} of {users} done").format(
+            done=count(summary.success_count), users=sentences.users(summary.users)
+        )
+    ]
+    if summary.failed_count:
+        parts.append(_("{count} failed").format(count=count(summary.failed_count)))
+    if summary.pending:
+        parts.append(_("{count} still to do").format(count=count(summary.pending)))
+    parts.append(_("{count} events").format(count=count(summary.events)))
+    return _("{state}: {facts}").format(state=sentences.status(summary.status), facts=listed(parts))
+
+
+def _style(summary: Summary) -> str:
+    if summary.status == "completed" and not summary.failed_count:
+        return "bold green"
+    return "bold yellow"
+
+
+def _beside_the_case(summary: Summary) -> Table:
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table.add_column("")
+    table.add_column(_("the case, before"), justify="right")
+    table.add_column(_("this run"), justify="right", style="bold")
+    first, last = CASE.hours
+    per_batch = average(summary.users / summary.batches) if summary.batches else "-"
+    calls = count(summary.calls)
+    if summary.retries:
+        calls = _("{calls} + {retries}").format(calls=calls, retries=sentences.retries(summary.retries))
+    rows = [
+        (_("users"), count(CASE.users), count(summary.users)),
+        (_("batches"), count(CASE.batches), count(summary.batches)),
+        (_("users a batch"), average(CASE.users_per_batch), per_batch),
+        (_("calls"), count(CASE.calls), calls),
+        (_("time"), _("{first}-{last} h").format(first=first, last=last), duration(summary.seconds)),
+        (_("users that end well"), f"{CASE.success_percent} %", share(summary.success_count, summary.users)),
+    ]
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _spent(summary: Summary) -> str:
+    if summary.provider == "rules":
+        return _("No model was called: the built-in rules made the events.")
+    spent = _("{prompt} tokens in, {completion} tokens out").format(
+        prompt=count(summary.prompt_tokens), completion=count(summary.completion_tokens)
+    )
+    if summary.cost is None:
+        return spent
+    return joined((spent, _("cost {cost}").format(cost=money(summary.cost, summary.currency))))
+
+
+def _failures(summary: Summary) -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(justify="right", style="yellow")
+    table.add_column()
+    for code, number in sorted(summary.failures.items(), key=lambda item: (-item[1], item[0])):
+        table.add_row(count(number), Text(one_line(sentences.reason(code))))
+    return table
+
+
+def _next_steps(summary: Summary) -> list[tuple[str, str]]:
+    """Return what to look at and what to do, each with the file or command for it."""
+    out = Path(summary.out)
+    steps = [(_("Events: "), str(out / "events.jsonl"))]
+    if summary.rejected_rows:
+        template = _("Unreadable rows ({count}), each with its line number: ")
+        steps.append((template.format(count=count(summary.rejected_rows)), str(out / "rejects.jsonl")))
+    if summary.failed_count:
+        steps.append((_("Failed users, each with its reason: "), str(out / "failures.jsonl")))
+    if summary.status in {"interrupted", "stopped"}:
+        steps.append((_("Go on with: "), sentences.resume_command(summary.out)))
+    return steps

@@ -1,0 +1,137 @@
+import io
+import json
+from dataclasses import replace
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from eventabs.language import activate
+from eventabs.runs.estimate import DetailEstimate, Estimate
+from eventabs.views.estimate import estimate_json, render_estimate
+
+ESTIMATE = Estimate(
+    users=486,
+    behaviors=44_847,
+    rejected_rows=3,
+    duplicates=12,
+    tokens_long=1_404_441,
+    tokens_compact=1_067_000,
+    tokens_prompt_total=1_092_000,
+    batches=25,
+    lower_bound=24,
+    binds="output",
+    expected_output_tokens=151_000,
+    seconds=840.0,
+    cost=0.4321,
+    currency="CNY",
+    case_batches={8000: 381, 40_000: 62},
+    details=(
+        DetailEstimate("brief", 98_000, 20, "input"),
+        DetailEstimate("day", 151_000, 25, "output"),
+        DetailEstimate("fine", 402_000, 61, "users"),
+    ),
+    larger_output_limit=16_384,
+    larger_output_batches=20,
+    concurrency=3,
+    tokens_per_second=60.0,
+    max_input_tokens=40_000,
+    max_output_tokens=8192,
+)
+
+
+@pytest.fixture(autouse=True)
+def _english(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LANGUAGE", "en")
+
+
+def _printed(estimate: Estimate) -> list[str]:
+    pipe = io.StringIO()
+    render_estimate(Console(file=pipe, width=80), estimate)
+    return pipe.getvalue().splitlines()
+
+
+def _squeezed(estimate: Estimate) -> list[str]:
+    return [" ".join(line.split()) for line in _printed(estimate)]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "users 486",
+        "behaviors 44,847 92.3",
+        "rejected rows 3",
+        "duplicates dropped 12",
+        "long lines 1,404,441 31.3 1.00",
+        "compact lines 1,067,000 23.8 0.76",
+        "all that is sent 1,092,000 24.3 0.78",
+        "this plan 25 19.4",
+        "lower bound 24 20.2",
+        "case's rule at 8,000 381 1.3",
+        "case's rule at 40,000 62 7.8",
+        "brief 98,000 20 input tokens",
+        "day 151,000 25 output tokens",
+        "fine 402,000 61 users",
+        "--max-output-tokens 16384 instead of 8192: 20 batches instead of 25",
+        "Time: about 14m 00s, with 3 calls at once and 60 output tokens a second each",
+        "Cost: about 0.4321 CNY",
+        "Split into 25 batches, 19 users a batch on average",
+    ],
+)
+def test_the_estimate_shows_what_the_run_would_take(row: str) -> None:
+    assert row in _squeezed(ESTIMATE)
+
+
+def test_in_chinese_the_plan_is_announced_in_its_own_words() -> None:
+    activate("zh")
+    assert _printed(ESTIMATE)[-1] == "分为 25 批处理，每批平均 19 个用户"
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_every_table_fits_80_columns_and_lines_up(language: str) -> None:
+    activate("zh" if language == "zh" else "en")
+    lines = _printed(ESTIMATE)
+    for number, line in enumerate(lines):
+        assert cell_len(line) <= 80
+        if line.startswith("──"):
+            assert cell_len(lines[number - 1]) == cell_len(line) == cell_len(lines[number + 1])
+
+
+def test_without_prices_the_cost_says_where_to_set_them() -> None:
+    assert "Cost: unknown; set input and output prices under [llm.price] of the config" in _squeezed(
+        replace(ESTIMATE, cost=None)
+    )
+
+
+def test_an_output_limit_that_saves_nothing_is_not_mentioned() -> None:
+    text = "\n".join(_printed(replace(ESTIMATE, larger_output_limit=None, larger_output_batches=None)))
+    assert "--max-output-tokens" not in text
+
+
+def test_an_empty_input_is_shown_without_a_plan() -> None:
+    empty = replace(ESTIMATE, users=0, behaviors=0, tokens_long=0, tokens_compact=0, batches=0, lower_bound=0)
+    lines = _squeezed(empty)
+    assert "long lines 0 - -" in lines
+    assert not any(line.startswith("Split") for line in lines)
+
+
+def test_json_has_the_fixed_keys_and_one_line() -> None:
+    encoded = estimate_json(ESTIMATE)
+    assert encoded.count(b"\n") == 1
+    fields = json.loads(encoded)
+    fixed = (
+        "users behaviors rejected_rows duplicates tokens batches lower_bound binds "
+        "expected_output_tokens seconds cost case"
+    )
+    assert list(fields)[:12] == fixed.split()
+    assert fields["tokens"] == {"long": 1_404_441, "compact": 1_067_000, "prompt_total": 1_092_000}
+    assert fields["case"] == {"8000": 381, "40000": 62}
+    assert fields["details"][0] == {
+        "detail": "brief",
+        "expected_output_tokens": 98_000,
+        "batches": 20,
+        "binds": "input",
+    }
+    assert fields["larger_output"] == {"limit": 16_384, "batches": 20}
+    plain = json.loads(estimate_json(replace(ESTIMATE, cost=None, larger_output_limit=None)))
+    assert (plain["cost"], plain["larger_output"]) == (None, None)

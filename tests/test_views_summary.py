@@ -1,0 +1,147 @@
+import io
+import json
+from dataclasses import replace
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from eventabs.language import activate
+from eventabs.runs.observer import Summary
+from eventabs.views.summary import render_summary, summary_json
+
+WELL = Summary(
+    "completed",
+    "openai",
+    486,
+    486,
+    0,
+    0,
+    9012,
+    25,
+    0,
+    714_000,
+    102_000,
+    None,
+    754.2,
+    "x.eventabs",
+    batches=25,
+)
+BADLY = replace(
+    WELL,
+    status="interrupted",
+    success_count=304,
+    failed_count=4,
+    pending=178,
+    retries=3,
+    cost=0.4,
+    currency="CNY",
+    out="my runs/[x]",
+    rejected_rows=3,
+    failures={"missing": 1, "cut": 3},
+)
+
+
+@pytest.fixture(autouse=True)
+def _english(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LANGUAGE", "en")
+
+
+def _printed(summary: Summary, *, quiet: bool = False, width: int = 80) -> str:
+    pipe = io.StringIO()
+    render_summary(Console(file=pipe, width=width), summary, quiet=quiet)
+    return pipe.getvalue()
+
+
+def _squeezed(text: str) -> list[str]:
+    return [" ".join(line.split()) for line in text.splitlines()]
+
+
+def test_the_case_stands_beside_this_run() -> None:
+    lines = _squeezed(_printed(WELL))
+    assert lines[0] == "Completed: 486 of 486 users done, 9,012 events"
+    for row in (
+        "the case, before this run",
+        "users 486 486",
+        "batches 406 25",
+        "users a batch 1.2 19",
+        "calls 406 25",
+        "time 5-25 h 12m 34s",
+        "users that end well 15 % 100 %",
+    ):
+        assert row in lines
+
+
+def test_what_failed_is_told_in_words_the_most_frequent_first() -> None:
+    lines = _squeezed(_printed(BADLY))
+    start = lines.index("Failed users by reason:")
+    assert lines[start + 1 : start + 3] == [
+        "3 the reply was cut off before the user's end",
+        "1 the reply left the user out",
+    ]
+
+
+def test_the_next_steps_name_the_files_and_the_command_to_go_on() -> None:
+    text = _printed(BADLY)
+    assert "Events: my runs/[x]/events.jsonl\n" in text
+    assert "Unreadable rows (3), each with its line number: my runs/[x]/rejects.jsonl\n" in text
+    assert "Failed users, each with its reason: my runs/[x]/failures.jsonl\n" in text
+    assert "Go on with: eventabs resume 'my runs/[x]'\n" in text
+
+
+def test_a_run_that_went_well_asks_for_nothing() -> None:
+    text = _printed(WELL)
+    assert text.splitlines()[-1] == "Events: x.eventabs/events.jsonl"
+    assert "failed" not in text.lower()
+    assert "resume" not in text
+
+
+def test_tokens_retries_and_cost_are_told_where_a_model_was_called() -> None:
+    assert "714,000 tokens in, 102,000 tokens out; cost 0.4000 CNY" in _printed(BADLY)
+    assert "25 + 3 retries" in _printed(BADLY)
+    assert "cost" not in _printed(WELL)
+
+
+def test_the_rules_say_plainly_that_no_model_was_called() -> None:
+    text = _printed(replace(WELL, provider="rules"))
+    assert "No model was called" in text
+    assert "tokens in" not in text
+
+
+def test_a_run_that_was_never_planned_still_has_a_summary() -> None:
+    lines = _squeezed(_printed(replace(WELL, status="stopped", users=0, success_count=0, batches=0)))
+    assert "users a batch 1.2 -" in lines
+    assert "users that end well 15 % -" in lines
+
+
+def test_quiet_leaves_the_end_and_what_failed() -> None:
+    text = _printed(BADLY, quiet=True)
+    assert "the case" not in text
+    assert text.startswith("Interrupted, state saved: 304 of 486 users done, 4 failed, 178 still to do")
+    assert "cut off" in text
+    assert "eventabs resume" in text
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_table_lines_up_in_both_languages(language: str) -> None:
+    activate("zh" if language == "zh" else "en")
+    lines = _printed(BADLY).splitlines()
+    rule = next(i for i, line in enumerate(lines) if line.startswith("──"))
+    rows = lines[rule - 1 : rule + 7]
+    assert len({cell_len(row) for row in rows}) == 1
+    assert cell_len(rows[0]) <= 80
+
+
+def test_json_has_the_fixed_keys_and_one_line() -> None:
+    encoded = summary_json(BADLY)
+    assert encoded.count(b"\n") == 1
+    assert encoded.endswith(b"\n")
+    fields = json.loads(encoded)
+    fixed = (
+        "status provider users success_count failed_count pending events calls retries "
+        "prompt_tokens completion_tokens cost seconds out"
+    )
+    assert list(fields)[:14] == fixed.split()
+    assert fields["out"] == "my runs/[x]"
+    assert fields["failures"] == {"missing": 1, "cut": 3}
+    assert json.loads(summary_json(WELL))["cost"] is None
