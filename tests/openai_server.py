@@ -334,7 +334,7 @@ class OpenAIServer:
     def _note(self, what: str, received: Received) -> None:
         if self.log is not None:
             users = list(received.blocks.values())
-            line = {"event": what, "number": received.number, "time": received.time, "users": users}
+            line = {"event": what, "number": received.number, "time": time.monotonic(), "users": users}
             with self.log.open("a", encoding="utf-8") as log:
                 log.write(json.dumps(line, ensure_ascii=False) + "\n")
 

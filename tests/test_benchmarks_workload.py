@@ -28,8 +28,8 @@ def written(tmp_path: Path, *options: str) -> Path:
     return out
 
 
-def start(row: Any) -> datetime:
-    return datetime.fromisoformat(row.timestamp)
+def start(timestamp: str) -> datetime:
+    return datetime.fromisoformat(timestamp)
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def test_rows_are_not_sorted_by_time(rows: list[Any]) -> None:
 
 
 def test_minutes_are_uniform_and_some_are_shared(rows: list[Any]) -> None:
-    by_minute = Counter(start(row).minute for row in rows)
+    by_minute = Counter(start(row.timestamp).minute for row in rows)
     assert len(by_minute) == 60
     assert max(by_minute.values()) < 2.5 * min(by_minute.values())
     shared = Counter((row.user_id, row.timestamp[:16]) for row in rows)
@@ -84,7 +84,11 @@ def test_minutes_are_uniform_and_some_are_shared(rows: list[Any]) -> None:
 
 
 def test_some_stays_cross_midnight_and_some_last_days(rows: list[Any]) -> None:
-    stays = [(start(row), timedelta(seconds=int(row.duration))) for row in rows if row.action == "visit_poi"]
+    stays = [
+        (start(row.timestamp), timedelta(seconds=int(row.duration)))
+        for row in rows
+        if row.action == "visit_poi"
+    ]
     assert any(lasting < timedelta(hours=3) and (at + lasting).date() > at.date() for at, lasting in stays)
     assert any(lasting > timedelta(days=1) for _at, lasting in stays)
 

@@ -8,6 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from eventabs.errors import (
+    ConfigError,
+    ContextTooLongError,
+    EndpointError,
+    FatalEndpointError,
+    ModeratedError,
+    RateLimitedError,
+    RejectedRequestError,
+    TransientError,
+)
+from eventabs.llm.endpoint import CallLimits, Endpoint, Sampling
+from eventabs.llm.openai import OpenAIProvider
+from eventabs.records import Reply, Request, Usage
 from openai_server import (
     Behavior,
     OpenAIServer,
@@ -23,20 +37,6 @@ from openai_server import (
     status,
     stream,
 )
-
-from eventabs.errors import (
-    ConfigError,
-    ContextTooLongError,
-    EndpointError,
-    FatalEndpointError,
-    ModeratedError,
-    RateLimitedError,
-    RejectedRequestError,
-    TransientError,
-)
-from eventabs.llm.endpoint import CallLimits, Endpoint, Sampling
-from eventabs.llm.openai import OpenAIProvider
-from eventabs.records import Reply, Request, Usage
 
 KEY = "sk-secret-0123456789abcdef"
 TITLE = "x-header-value-0123456789"
@@ -139,7 +139,7 @@ WHOLE: list[tuple[str, Behavior]] = [
     ("CRLF", stream(*(piece.replace(b"\n", b"\r\n") for piece in (A, B, STOP, DONE)))),
     ("CR", stream(*(piece.replace(b"\n", b"\r") for piece in (A, B, STOP, DONE)))),
     ("one write", stream(A + B + STOP + DONE)),
-    ("byte by byte", stream(*(bytes([byte]) for byte in A), B + STOP + DONE)),
+    ("cut in a character", stream(*A.partition("看".encode()[1:2]), B + STOP + DONE)),
     ("comments", stream(b": hi\n\n", A, b": hi\n\n", B, STOP, DONE)),
     ("event names", stream(b"event: message\nid: 1\n" + A, B, STOP, DONE)),
     ("data on two lines", stream(A.replace(b'"object"', b'\ndata: "object"'), B, STOP, DONE)),
@@ -271,7 +271,6 @@ FAILED: list[tuple[str, Behavior, type[EndpointError]]] = [
     ("a wrong key", status(401, {"error": {"message": KEY}}), FatalEndpointError),
     ("a web page as an error", status(503, b"<html>" + b"x" * 200_000, HTML), TransientError),
     ("a gzip error", status(402, gzip.compress(b"{}"), {"Content-Encoding": "gzip"}), FatalEndpointError),
-    ("a refused parameter of the user", status(400, {"error": {"param": "top_k"}}), RejectedRequestError),
 ]
 
 
@@ -440,28 +439,31 @@ async def test_connections_are_used_again(openai_server: OpenAIServer) -> None:
     assert len(ports) == 1
 
 
+SMALL = CallLimits(idle_timeout=20.0, call_timeout=20.0, reply_bytes=100_000)
+
+
 @pytest.mark.parametrize(
     "behavior",
     [
-        keep_alive(event(delta("x" * 10_000)), interval=0),
         keep_alive(b"x" * 10_000, interval=0),
         keep_alive(b'{"' + b"x" * 10_000, interval=0),
         status(200, gzip.compress(b"{" + b" " * 100_000_000), {"Content-Encoding": "gzip"}),
     ],
-    ids=["content", "one endless line", "one endless document", "zip bomb"],
+    ids=["one endless line", "one endless document", "zip bomb"],
 )
 async def test_an_endless_answer_stops_early(openai_server: OpenAIServer, behavior: Behavior) -> None:
     openai_server.behavior = behavior
-    limits = CallLimits(idle_timeout=20.0, call_timeout=20.0, reply_bytes=100_000)
     started = time.monotonic()
-    try:
-        reply = await complete(openai_server.base_url, limits=limits)
-    except TransientError as error:
-        assert "too large" in str(error)
-    else:
-        assert reply.finish_reason == "interrupted"
-        assert len(reply.text) < 200_000
+    with pytest.raises(TransientError, match="too large"):
+        await complete(openai_server.base_url, limits=SMALL)
     assert time.monotonic() - started < 5
+
+
+async def test_of_an_endless_stream_the_beginning_is_kept(openai_server: OpenAIServer) -> None:
+    openai_server.behavior = keep_alive(event(delta("x" * 10_000)), interval=0)
+    reply = await complete(openai_server.base_url, limits=SMALL)
+    assert reply.finish_reason == "interrupted"
+    assert 90_000 < len(reply.text) < 200_000
 
 
 async def test_a_refused_connection_may_pass() -> None:
@@ -474,7 +476,7 @@ async def test_a_refused_connection_may_pass() -> None:
 
 async def test_a_secret_that_the_server_echoes_reaches_nobody(openai_server: OpenAIServer) -> None:
     echo = f"{KEY} {TITLE} {QUERY}"
-    endpoint = {"extra_headers": {"X-Title": TITLE}}
+    endpoint: dict[str, Any] = {"extra_headers": {"X-Title": TITLE}}
     base_url = openai_server.base_url + "?key=" + QUERY
     openai_server.behavior = script(
         stream(event(delta(echo[:9])), event(delta(echo[9:], reasoning=echo)), STOP, DONE),
@@ -510,12 +512,6 @@ async def test_a_proxy_is_used_where_one_is_named(openai_server: OpenAIServer) -
     assert openai_server.requests[0].path == "http://api.example.com/v1/chat/completions"
 
 
-async def test_a_proxy_of_a_kind_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
-    with pytest.raises(FatalEndpointError, match="proxy settings"):
-        await complete("https://api.example.com/v1")
-
-
 def test_a_missing_ca_file_is_named(tmp_path: Path) -> None:
     missing = tmp_path / "ca.pem"
     with pytest.raises(ConfigError, match=r"ca\.pem"):
@@ -529,8 +525,8 @@ async def test_a_cancelled_call_ends_at_once_and_frees_its_connection(openai_ser
     )
     try:
         first = asyncio.create_task(provider.complete(make_request()))
-        while not openai_server.requests:
-            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+        assert len(openai_server.requests) == 1
         first.cancel()
         with pytest.raises(asyncio.CancelledError):
             await first

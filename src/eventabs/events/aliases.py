@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from eventabs.events.cleaning import fold
 
 NAME = r"(?:(?:用户|users?)[\s_:#-]{0,3}+(?:u[\s_-]{0,2}+)?|u[\s_-]{0,2}+)(?P<number>[1-9]\d{0,6})"
-_DECORATION = " \t\r\n*_`#:<>[]()\"'.,"
+_DECORATION = " \t\r\n-•*_`#:<>[]()\"'.,"
 _NAME = re.compile(NAME, re.IGNORECASE)
 _LONGEST = 40
 

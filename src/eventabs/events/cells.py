@@ -20,15 +20,10 @@ def told(cells: Sequence[str]) -> tuple[str, str, str]:
 
     Of two cells the second is the summary; whether it is rather a category, the vocabulary knows.
     """
-    match list(cells):
-        case []:
-            return "", "", ""
-        case [kind]:
-            return kind, "", ""
-        case [kind, summary]:
-            return kind, "", summary
-        case [kind, category, *rest]:
-            return kind, category, " ".join(part for part in rest if part)
+    kind, *others = cells or [""]
+    if len(others) <= 1:
+        return kind, "", "".join(others)
+    return kind, others[0], " ".join(other for other in others[1:] if other)
 
 
 def read_cells(cells: Sequence[object], day: Day | None) -> Claim | None:

@@ -21,6 +21,8 @@ def read_json(text: str, aliases: Aliases, *, stopped: bool) -> Iterator[Block]:
 
     `stopped`: the model ended of its own accord, so that a mended end may be one.
     """
+    if "{" not in text and "[" not in text:
+        return
     whole = _loads(text) or _loads(_between_brackets(text))
     if whole is not None:
         yield from blocks_of([whole], aliases, closed=True)
@@ -50,6 +52,9 @@ def _loads(text: str) -> object:
 
 
 def _between_brackets(text: str) -> str:
+    """Leave out prose before and behind; "" where the last bracket opens something that never ends."""
     starts = [at for at in (text.find("{"), text.find("[")) if at >= 0]
     end = max(text.rfind("}"), text.rfind("]"))
-    return text[min(starts) : end + 1] if starts else ""
+    if not starts or end < max(text.rfind("{"), text.rfind("[")):
+        return ""
+    return text[min(starts) : end + 1]

@@ -12,20 +12,12 @@ from eventabs.events.times import DATE, SPAN, day_of, span_of
 
 _LONGEST = 2_000  # characters of a line that are looked at; what follows could only be summary
 
-_MONTH_DAY = r"(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
-_CLOCK = r"(?:[01]\d|2[0-3]):[0-5]\d"
-_STRICT_KINDS = (
-    (
-        "E",
-        re.compile(
-            rf"{_CLOCK}(?:-(?:{_MONTH_DAY} )?{_CLOCK})? [^\s|]++(?: [^\s|]++)*+(?: \| \S++(?: \S++)*+)?"
-        ),
-    ),
-    ("D", re.compile(rf"# (?:\d{{4}}-)?{_MONTH_DAY}")),
-    ("U", re.compile(r"## U[1-9]\d*")),
-    (".", re.compile(r"##")),
-)
-_STRICT_ORDER = re.compile(r"(?:U(?:DE++)++)++\.")
+_MONTH_DAY = r"(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
+_CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
+_WORDS = r"[^\s|｜│¦]++(?: [^\s|｜│¦]++)*+"
+_STRICT_EVENT = rf"{_CLOCK}(?:-(?:{_MONTH_DAY} )?{_CLOCK})? {_WORDS}(?: \| \S++(?: \S++)*+)?\n"
+_STRICT_DAY = rf"# (?:[0-9]{{4}}-)?{_MONTH_DAY}\n(?:{_STRICT_EVENT})++"
+_STRICT = re.compile(rf"(?:## U[1-9][0-9]*\n(?:{_STRICT_DAY})++)++##\n?")
 
 _LEAD = r"[\s>*+•·_`\[(-]*+"
 _EVENT = re.compile(rf"{_LEAD}(?:\d{{1,4}}[.),]\s++)?+{_LEAD}{SPAN}(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
@@ -40,15 +32,7 @@ _BEFORE_TYPE = " \t\r\n*_`:.,])\"'-"
 
 def is_strict(text: str) -> bool:
     """Whether `text` is to the letter an answer in the lines form, so that nothing needs to be taken away."""
-    if not text.startswith("## "):
-        return False
-    kinds = []
-    for line in text.removesuffix("\n").split("\n"):
-        kind = next((kind for kind, pattern in _STRICT_KINDS if pattern.fullmatch(line)), None)
-        if kind is None:
-            return False
-        kinds.append(kind)
-    return _STRICT_ORDER.fullmatch("".join(kinds)) is not None
+    return _STRICT.fullmatch(text) is not None
 
 
 def read_lines(text: str, aliases: Aliases) -> Iterator[Block]:
@@ -118,5 +102,5 @@ def _claim(line: str, folded: str, day: Day | None) -> Claim | None:
         bar = rest.find("|")
         kind, category, summary = (original, "", "") if bar < 0 else (original[:bar], "", original[bar + 1 :])
     skipped = len(kind) - len(fold(kind).lstrip(_BEFORE_TYPE))
-    kind = kind[skipped:].strip()
+    kind = kind[skipped:].strip() or kind.strip()
     return Claim(span.start, span.end, kind, category, summary.strip()) if kind else None

@@ -121,16 +121,21 @@ def _claims(value: object, day: Day | None, depth: int) -> Iterator[Claim]:
             for inner in value:
                 yield from _claims(inner, day, depth + 1)
     elif isinstance(value, Mapping):
-        fields = _fields(value)
-        if claim := _object(fields, day):
-            yield claim
-        else:
-            named = read_cell(_first(fields, _DATE), None)
-            for key, inner in value.items():
-                found = read_cell(key, None)
-                inner_day = found if isinstance(found, Day) else named if isinstance(named, Day) else day
-                if isinstance(inner, list | Mapping):
-                    yield from _claims(inner, inner_day, depth + 1)
+        yield from _keyed_claims(value, day, depth)
+
+
+def _keyed_claims(value: Mapping[str, object], day: Day | None, depth: int) -> Iterator[Claim]:
+    """Read one event, or events under their day, or under any other name."""
+    fields = _fields(value)
+    if claim := _object(fields, day):
+        yield claim
+        return
+    named = read_cell(_first(fields, _DATE), None)
+    day = named if isinstance(named, Day) else day
+    for key, inner in value.items():
+        if isinstance(inner, list | Mapping):
+            found = read_cell(key, None)
+            yield from _claims(inner, found if isinstance(found, Day) else day, depth + 1)
 
 
 def _object(fields: Fields, day: Day | None) -> Claim | None:

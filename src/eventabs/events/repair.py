@@ -17,7 +17,8 @@ from eventabs.events.objects import blocks_of
 
 _MOST_CHUNKS = 10_000
 _LONGEST_PIECE = 2_000  # characters
-_ALLOWANCE = 50_000_000  # sum of squared lengths given to json-repair for one reply; at worst some 2 s
+_ALLOWANCE = 100_000_000  # cost of what one reply may give to json-repair; at worst some 3 s
+_COST_OF_A_PIECE = 5_000  # beside its squared length
 
 _DECODER = json.JSONDecoder(strict=False)  # raw line breaks inside strings are fine
 _STRING_OR_WIDE = re.compile(r'"(?:[^"\\\n]++|\\.)*+"?|[：，；｛｝［］【】（）“”‘’]++')
@@ -94,6 +95,11 @@ def _ends_closed(chunk: str) -> bool:
     return bool(brackets) and _CLOSED.search(chunk[max(0, brackets[-1] - 100) : brackets[-1]]) is not None
 
 
+def _listed(piece: str) -> str:
+    """Write a Python tuple as a list."""
+    return f"[{piece[1:].rstrip(')]},; ')}]" if piece.startswith("(") else piece
+
+
 class _Mender:
     """Hands single events to json-repair until the allowance of a reply is used up."""
 
@@ -106,14 +112,14 @@ class _Mender:
         if not starts:
             return self._repaired(chunk)
         pieces = (chunk[start:end] for start, end in zip(starts, [*starts[1:], len(chunk)], strict=True))
-        return {alias: [self._event(piece.rstrip(" \t\r\n,;")) for piece in pieces]}
+        return {alias: [self._event(_listed(piece.rstrip(" \t\r\n,;"))) for piece in pieces]}
 
     def _event(self, piece: str) -> object:
         valid = _prefix(piece)
         return valid if valid is not None else self._repaired(piece)
 
     def _repaired(self, piece: str) -> object:
-        cost = len(piece) ** 2
+        cost = _COST_OF_A_PIECE + len(piece) ** 2
         if len(piece) > _LONGEST_PIECE or cost > self._left:
             return None
         self._left -= cost

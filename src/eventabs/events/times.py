@@ -15,13 +15,20 @@ _LONGEST_CELL = 80
 _WEEKDAY = (
     r"(?:\s*+[(\[]?(?:(?:周|星期|礼拜)[一二三四五六日天]|(?:mon|tue|wed|thu|fri|sat|sun)[a-z]{0,6}+)[)\]]?)?+"
 )
-_DATE = r"(?:(?P<{0}year>\d{{4}})[-/.年])?(?P<{0}month>\d{{1,2}})[-/.月](?P<{0}day>\d{{1,2}})"
-_TIME = r"(?P<{0}hour>\d{{1,2}})[:时点](?P<{0}minute>\d{{2}})(?!\d)分?(?::\d{{2}}(?!\d)(?:\.\d{{1,9}})?)?"
+# "@" stands for the prefix of the groups: a range holds two stamps.
+_DATE = r"(?:(?P<@year>\d{4})[-/.年])?(?P<@month>\d{1,2})[-/.月](?P<@day>\d{1,2})"
+_TIME = r"(?P<@hour>\d{1,2})[:时点](?P<@minute>\d{2})(?!\d)分?(?::\d{2}(?!\d)(?:\.\d{1,9})?)?"
 _STAMP = rf"(?:{_DATE}日?+{_WEEKDAY}(?:(?<=[日)\]])|[T,\s])\s*+)?{_TIME}"
 _LATER = r"(?P<later>次日|翌日|第二天|隔天|next\s?day)?+\s*+"
 
-DATE = _DATE.format("") + "日?+" + _WEEKDAY
-SPAN = _STAMP.format("") + r"(?:\s*+(?:[-~至到]|to\b)[->]?\s*+" + _LATER + _STAMP.format("to_") + ")?"
+DATE = _DATE.replace("@", "") + "日?+" + _WEEKDAY
+SPAN = (
+    _STAMP.replace("@", "")
+    + r"(?:\s*+(?:[-~至到]|to\b)[->]?\s*+"
+    + _LATER
+    + _STAMP.replace("@", "to_")
+    + ")?"
+)
 
 _DATE_CELL = re.compile(DATE, re.IGNORECASE)
 _SPAN_CELL = re.compile(SPAN, re.IGNORECASE)

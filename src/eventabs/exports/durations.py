@@ -1,4 +1,4 @@
-"""Durations as people export them -> whole seconds, parsed by SQL."""
+"""Durations as people export them -> whole seconds, parsed by SQL in four steps."""
 
 from typing import Final
 
@@ -22,31 +22,38 @@ _COLONS: Final = r"^()(\d{1,6}):([0-5]?\d):([0-5]?\d(?:\.\d+)?)$"
 _FIELDS: Final = "['d', 'h', 'm', 's']"
 
 
-def seconds(text: str) -> str:
-    """SQL that parses the SQL expression `text` (292, 1h14m, 1小时14分钟, PT1H14M, 01:14:00): INTEGER seconds.
+def number(text: str) -> str:
+    """SQL for a duration that is a plain number of seconds, else NULL."""
+    return f"try_cast({text} AS DOUBLE)"
 
-    Fractions are floored. NULL where the text is no duration, is negative or longer than a century.
+
+def parts(text: str, plain_number: str) -> str:
+    """SQL that takes apart what `number` left over: a list of one struct of days, hours, minutes and seconds.
+
+    A list, because DuckDB would run the regular expression again for each field of a bare struct.
     """
     low = f"lower({text})"
-    parts = (
-        f"CASE WHEN starts_with({low}, 'p') THEN regexp_extract({low}, '{_ISO}', {_FIELDS})"
-        f" WHEN contains({low}, ':') THEN regexp_extract({low}, '{_COLONS}', {_FIELDS})"
-        f" ELSE regexp_extract({low}, '^{_UNITS}$', {_FIELDS}) END"
+    return (
+        f"CASE WHEN {text} IS NULL OR {plain_number} IS NOT NULL THEN NULL"
+        f" WHEN starts_with({low}, 'p') THEN [regexp_extract({low}, '{_ISO}', {_FIELDS})]"
+        f" WHEN contains({low}, ':') THEN [regexp_extract({low}, '{_COLONS}', {_FIELDS})]"
+        f" ELSE [regexp_extract({low}, '^{_UNITS}$', {_FIELDS})] END"
     )
+
+
+def seconds(plain_number: str, taken_apart: str) -> str:
+    """SQL for the duration in seconds (DOUBLE), NULL where the text is none."""
     total = " + ".join(
         f"coalesce(try_cast(u.{field} AS DOUBLE), 0) * {unit}"
         for field, unit in (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
     )
-    # A list of one with a lambda runs the regular expression once for the four fields.
     spoken = (
-        f"list_transform([{parts}], lambda u: CASE WHEN concat(u.d, u.h, u.m, u.s) <> '' THEN {total} END)[1]"
+        f"list_transform({taken_apart}, lambda u:"
+        f" CASE WHEN u.d <> '' OR u.h <> '' OR u.m <> '' OR u.s <> '' THEN {total} END)[1]"
     )
-    return (
-        f"CASE WHEN regexp_full_match({text}, '\\d{{1,10}}') THEN {_bounded(f'CAST({text} AS BIGINT)')}"
-        f" WHEN try_cast({text} AS DOUBLE) IS NOT NULL THEN {_bounded(f'CAST({text} AS DOUBLE)')}"
-        f" ELSE {_bounded(spoken)} END"
-    )
+    return f"CASE WHEN {plain_number} IS NOT NULL THEN {plain_number} ELSE {spoken} END"
 
 
-def _bounded(number: str) -> str:
-    return f"list_transform([{number}], lambda n: CASE WHEN n >= 0 AND n < {_LONGEST} THEN CAST(floor(n) AS INTEGER) END)[1]"
+def believable(total: str) -> str:
+    """SQL for a number of seconds as INTEGER, floored; NULL where it is negative or longer than a century."""
+    return f"CASE WHEN {total} >= 0 AND {total} < {_LONGEST} THEN CAST(floor({total}) AS INTEGER) END"

@@ -4,10 +4,10 @@ from typing import Final
 
 from eventabs.exports import durations, sentences, times
 from eventabs.exports.roles import ROLES
-from eventabs.exports.sources import WHITE
+from eventabs.exports.sources import trimmed
 
 WORDS_TABLE: Final = "action_words"  # (word, action): see exports.actions
-_LONGEST_WORD: Final = 24  # characters; a longer text is a sentence, not an action's name
+_LONGEST_WORD: Final = 24  # bytes; a longer text is a sentence, not an action's name
 
 
 def normal_form(raw: str, zone: str) -> str:
@@ -17,8 +17,7 @@ def normal_form(raw: str, zone: str) -> str:
     (TIMESTAMP, wall time), shift (offset in seconds or NULL), action, item (NULL: the text itself), place,
     duration, file, line, text (NULL for structured rows) and reason (NULL for readable rows).
     """
-    cleaned = ", ".join(f"nullif(trim({_quote(role)}, {WHITE}), '') AS {_quote(role)}" for role in ROLES)
-    moved = times.in_zone("moment", zone) if zone else "moment"
+    cleaned = ", ".join(f'{trimmed(_quote(role))} AS {_quote(role)}' for role in ROLES)
     return f"""
     WITH cleaned AS (SELECT file, line, problem, {cleaned} FROM ({raw})),
     known AS (
@@ -27,20 +26,38 @@ def normal_form(raw: str, zone: str) -> str:
             CASE WHEN c.action IS NULL AND w.action IS NULL THEN c.text END AS sentence
         FROM cleaned c LEFT JOIN {WORDS_TABLE} w ON w.word = {_plain_word()}
     ),
-    parsed AS (
-        SELECT *, {times.stamp('"time"')} AS stamped, {sentences.parts("sentence")} AS said FROM known
+    first_look AS (
+        SELECT *, {times.usual('"time"')} AS usual_time, {sentences.parts("sentence")} AS said FROM known
     ),
-    sifted AS (
-        SELECT * EXCLUDE (stamped), {times.sane("stamped")} AS moment, {sentences.action("said")} AS done,
+    apart AS (
+        SELECT *, {times.parts('"time"', "usual_time")} AS stamp, {sentences.action("said")} AS done,
             coalesce(duration, {sentences.spoken_duration("said")}) AS lasting
-        FROM parsed
+        FROM first_look
     ),
-    timed AS (SELECT * EXCLUDE (moment), {moved} AS moment, {durations.seconds("lasting")} AS seconds FROM sifted)
-    SELECT "user" AS user_id, moment.wall AS start, moment.shift AS shift,
-        {_action()} AS action, {_item()} AS item, {_place()} AS place,
-        seconds AS duration, file, line, sentence AS text, {_reason()} AS reason
-    FROM timed
+    valued AS (
+        SELECT *, {times.wall('"time"', "usual_time", "stamp")} AS wall,
+            {times.shift('"time"', "usual_time", "stamp")} AS shift, {durations.number("lasting")} AS number
+        FROM apart
+    ),
+    believed AS (
+        SELECT * REPLACE ({times.believable("wall", "shift")} AS wall),
+            {durations.parts("lasting", "number")} AS units
+        FROM valued
+    ),
+    summed AS (SELECT *, {durations.seconds("number", "units")} AS total FROM believed),
+    placed AS ({_in_zone(zone)})
+    SELECT "user" AS user_id, wall AS start, shift,
+        {_action()} AS action, {_item()} AS item, {_place()} AS place, seconds AS duration,
+        file, line, sentence AS text, {_reason()} AS reason
+    FROM (SELECT *, {durations.believable("total")} AS seconds FROM placed)
     """
+
+
+def _in_zone(zone: str) -> str:
+    if not zone:
+        return "SELECT * FROM summed"
+    return f"""SELECT * REPLACE ({times.wall_in(zone, "moment")} AS wall, {times.shift_in(zone, "moment")} AS shift)
+        FROM (SELECT *, {times.instant("wall", "shift", zone)} AS moment FROM summed)"""
 
 
 def _quote(name: str) -> str:
@@ -48,7 +65,7 @@ def _quote(name: str) -> str:
 
 
 def _plain_word() -> str:
-    text = f"CASE WHEN length(c.text) <= {_LONGEST_WORD} THEN c.text END"
+    text = f"CASE WHEN strlen(c.text) <= {_LONGEST_WORD} THEN c.text END"
     return f"translate(lower(coalesce(c.action, {text})), ' _-', '')"
 
 
@@ -85,6 +102,6 @@ def _place() -> str:
 def _reason() -> str:
     return """CASE WHEN problem IS NOT NULL THEN problem
         WHEN "user" IS NULL THEN 'no_user'
-        WHEN moment.wall IS NULL THEN 'bad_time'
+        WHEN wall IS NULL THEN 'bad_time'
         WHEN duration IS NOT NULL AND seconds IS NULL THEN 'bad_duration'
         WHEN coalesce(deed, sentence, item, place, app, media) IS NULL THEN 'no_behavior' END"""

@@ -8,7 +8,7 @@ import duckdb
 from eventabs.errors import ConfigError, InputError
 from eventabs.exports.actions import CANONICAL
 from eventabs.exports.normal_form import WORDS_TABLE, normal_form
-from eventabs.exports.sources import WHITE, Query, quoted
+from eventabs.exports.sources import BLANK, Query, quoted, trimmed
 from eventabs.language import gettext as _
 
 # What makes an instant comparable, whether the wall time has an offset or not.
@@ -54,15 +54,18 @@ def load_behaviors(connection: duckdb.DuckDBPyConnection, rows: Query, index: in
 
 def load_profiles(connection: duckdb.DuckDBPyConnection, rows: Query, width: int) -> int:
     """Keep the readable rows of the profiles' file: line, problem, user and `width` columns p0, p1, ..."""
-    values = "".join(f", nullif(trim(regexp_replace(p{n}, '\\s+', ' ', 'g'), {WHITE}), '')" for n in range(width))
-    select = f'SELECT line, nullif(trim("user", {WHITE}), \'\'){values} FROM ({rows.sql})'
+    on_one_line = (f"regexp_replace(p{position}, '\\s+', ' ', 'g')" for position in range(width))
+    values = "".join(f", {trimmed(value)}" for value in on_one_line)
+    user = trimmed('"user"')
+    select = f"SELECT line, {user}{values} FROM ({rows.sql})"
     return _changed(connection, f"INSERT INTO profiles {select}", rows.values)
 
 
 def finish(connection: duckdb.DuckDBPyConnection, profile_width: int) -> Counts:
     """Sort what was staged, drop duplicates, and list the users. Raises InputError for a mix of zones."""
     connection.execute(f"""
-        CREATE TABLE behaviors AS SELECT * FROM staged ORDER BY user_id, {_INSTANT}, file, line;
+        CREATE TABLE behaviors AS SELECT * FROM staged
+            WHERE reason IS DISTINCT FROM '{BLANK}' ORDER BY user_id, {_INSTANT}, file, line;
         DROP TABLE staged""")
     duplicates = _drop_duplicates(connection)
     profile = "".join(f", p.p{n}" for n in range(profile_width))

@@ -1,4 +1,4 @@
-"""Times as people export them -> wall time and offset, parsed by SQL."""
+"""Times as people export them -> wall time and offset, parsed by SQL in two steps."""
 
 from typing import Final
 
@@ -7,68 +7,72 @@ _CLOCK: Final = r"\d{1,2}:\d{2}(?::\d{2})?"
 _FRACTION: Final = r"(?:[.,]\d+)?"
 _ZONE: Final = r"Z|z|UTC|GMT|[+-]\d{2}(?::?\d{2})?"
 
-_NAIVE: Final = rf"{_DATE}(?:[ T]{_CLOCK}{_FRACTION})?"
+_STAMP: Final = rf"^({_DATE})(?:[ T]({_CLOCK}){_FRACTION}(?: ?({_ZONE}))?)?$"
 _EPOCH: Final = r"(?:\d{9,10}|\d{12,13})(?:\.\d+)?"  # seconds from 1973 on, or milliseconds
-_ZONED: Final = rf"^({_DATE})[ T]({_CLOCK}){_FRACTION} ?({_ZONE})$"
 _MILLISECOND_DIGITS: Final = 12
 _FIRST_YEAR, _LAST_YEAR = 1970, 2100
 _LARGEST_OFFSET: Final = 18 * 3600  # seconds; offsets in use stay below
 
 
-def stamp(text: str) -> str:
-    """SQL that parses the SQL expression `text`: a struct of `wall` (TIMESTAMP, whole seconds) and `shift`.
+def usual(text: str) -> str:
+    """SQL for the TIMESTAMP of a text in the form most exports have, else NULL: much faster than the rest."""
+    return f"try_strptime({text}, ['%Y-%m-%d %H:%M:%S', '%Y-%m-%dT%H:%M:%S'])"
 
-    `shift` is the offset from UTC in seconds, NULL where the text names none; an epoch is UTC.
-    The whole is NULL, or its `wall` is, where the text is no time.
-    """
+
+def parts(text: str, usual_time: str) -> str:
+    """SQL that takes apart what `usual` left over: a struct of day, clock and zone, or NULL."""
+    return (
+        f"CASE WHEN {usual_time} IS NULL AND {text} IS NOT NULL"
+        f" THEN regexp_extract({text}, '{_STAMP}', ['day', 'clock', 'zone']) END"
+    )
+
+
+def wall(text: str, usual_time: str, parts: str) -> str:
+    """SQL for the time as it is written, a TIMESTAMP in whole seconds; NULL if it is none. An epoch is UTC."""
     whole = f"split_part({text}, '.', 1)"
-    seconds = (
-        f"CAST({whole} AS BIGINT) // (CASE WHEN length({whole}) >= {_MILLISECOND_DIGITS} THEN 1000 ELSE 1 END)"
-    )
-    offset = (
-        "CASE WHEN z.zone[1] IN ('+', '-') THEN"
-        " (CASE z.zone[1] WHEN '-' THEN -1 ELSE 1 END) * (CAST(z.zone[2:3] AS INTEGER) * 3600"
-        " + coalesce(try_cast(right(replace(z.zone[4:], ':', ''), 2) AS INTEGER), 0) * 60) ELSE 0 END"
-    )
-    # A list of one with a lambda runs the regular expression once for the three fields.
-    zoned_wall = _wall("z.day || ' ' || z.clock")
-    naive_wall = _wall(f"replace({text}, ',', '.')")
-    zoned = (
-        f"list_transform([regexp_extract({text}, '{_ZONED}', ['day', 'clock', 'zone'])],"
-        f" lambda z: {{'wall': {zoned_wall}, 'shift': {offset}}})[1]"
-    )
+    unit = f"CASE WHEN length({whole}) >= {_MILLISECOND_DIGITS} THEN 1000 ELSE 1 END"
+    spelled = f"try_cast(concat_ws(' ', replace({parts}.day, '/', '-'), nullif({parts}.clock, '')) AS TIMESTAMP)"
     return (
-        f"CASE WHEN regexp_full_match({text}, '{_NAIVE}')"
-        f" THEN {{'wall': date_trunc('second', {naive_wall}), 'shift': NULL::INTEGER}}"
+        f"CASE WHEN {usual_time} IS NOT NULL THEN {usual_time} WHEN {parts}.day <> '' THEN {spelled}"
         f" WHEN regexp_full_match({text}, '{_EPOCH}')"
-        f" THEN {{'wall': make_timestamp(({seconds}) * 1000000), 'shift': 0}}"
-        f" WHEN regexp_matches({text}, '{_ZONED}') THEN {zoned} END"
+        f" THEN make_timestamp(CAST({whole} AS BIGINT) // ({unit}) * 1000000) END"
     )
 
 
-def sane(parsed: str) -> str:
-    """SQL that keeps the struct made by `stamp` only if year and offset are believable, else NULL."""
-    return (
-        f"CASE WHEN year({parsed}.wall) BETWEEN {_FIRST_YEAR} AND {_LAST_YEAR}"
-        f" AND abs(coalesce({parsed}.shift, 0)) <= {_LARGEST_OFFSET} THEN {parsed} END"
-    )
-
-
-def in_zone(parsed: str, zone: str) -> str:
-    """SQL that moves the struct made by `stamp` into the time zone `zone`, a quoted SQL literal.
-
-    Wall times without an offset are taken as wall times of that zone. The session's zone must be UTC.
-    """
-    instant = (
-        f"CASE WHEN {parsed}.shift IS NULL THEN timezone({zone}, {parsed}.wall)"
-        f" ELSE timezone('UTC', {parsed}.wall - to_seconds({parsed}.shift)) END"
+def shift(text: str, usual_time: str, parts: str) -> str:
+    """SQL for the offset from UTC in seconds that the text names, NULL if it names none. An epoch's is 0."""
+    zone = f"{parts}.zone"
+    seconds = (
+        f"(CASE {zone}[1] WHEN '-' THEN -1 ELSE 1 END) * (CAST({zone}[2:3] AS INTEGER) * 3600"
+        f" + coalesce(try_cast(right(replace({zone}[4:], ':', ''), 2) AS INTEGER), 0) * 60)"
     )
     return (
-        f"CASE WHEN {parsed} IS NOT NULL THEN list_transform([{instant}], lambda i:"
-        f" {{'wall': timezone({zone}, i),"
-        f" 'shift': CAST(date_diff('second', timezone('UTC', i), timezone({zone}, i)) AS INTEGER)}})[1] END"
+        f"CASE WHEN {text} IS NULL OR {usual_time} IS NOT NULL OR ({parts}.day <> '' AND {zone} = '') THEN NULL"
+        f" WHEN {zone}[1] IN ('+', '-') THEN {seconds} ELSE 0 END"
     )
 
 
-def _wall(text: str) -> str:
-    return f"try_cast(replace({text}, '/', '-') AS TIMESTAMP)"
+def believable(wall_time: str, offset: str) -> str:
+    """SQL for `wall_time` where its year and offset are believable, else NULL."""
+    return (
+        f"CASE WHEN year({wall_time}) BETWEEN {_FIRST_YEAR} AND {_LAST_YEAR}"
+        f" AND abs(coalesce({offset}, 0)) <= {_LARGEST_OFFSET} THEN {wall_time} END"
+    )
+
+
+def instant(wall_time: str, offset: str, zone: str) -> str:
+    """SQL for the TIMESTAMPTZ of a wall time; one without offset is of `zone`, a quoted SQL literal."""
+    return (
+        f"CASE WHEN {offset} IS NULL THEN timezone({zone}, {wall_time})"
+        f" ELSE timezone('UTC', {wall_time} - to_seconds({offset})) END"
+    )
+
+
+def wall_in(zone: str, moment: str) -> str:
+    """SQL for the wall time of a TIMESTAMPTZ in `zone`."""
+    return f"timezone({zone}, {moment})"
+
+
+def shift_in(zone: str, moment: str) -> str:
+    """SQL for the offset from UTC, in seconds, of `zone` at a TIMESTAMPTZ."""
+    return f"CAST(date_diff('second', timezone('UTC', {moment}), timezone({zone}, {moment})) AS INTEGER)"

@@ -99,7 +99,8 @@ class OpenAIProvider:
         try:
             async with asyncio.timeout(None) as deadline:
                 patience = Patience(deadline, idle_timeout=idle_timeout, call_timeout=limits.call_timeout)
-                response = await self._send(orjson.dumps(body))
+                sent = self._client.build_request("POST", self._address.url, content=orjson.dumps(body))
+                response = await self._client.send(sent, stream=True)
                 try:
                     await self._receive(response, assembler, patience)
                 finally:
@@ -112,13 +113,6 @@ class OpenAIProvider:
             )
             raise TransientError(message.format(host=self._address.host)) from None
         except BROKEN as error:
-            raise translate(error, self._address) from None
-
-    async def _send(self, content: bytes) -> httpx.Response:
-        request = self._client.build_request("POST", self._address.url, content=content)
-        try:
-            return await self._client.send(request, stream=True)
-        except ValueError as error:  # aiohttp's word for an address or a proxy that it cannot use
             raise translate(error, self._address) from None
 
     async def _receive(self, response: httpx.Response, assembler: ReplyAssembler, patience: Patience) -> None:

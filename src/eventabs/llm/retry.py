@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import cast
 
 import tenacity
 
@@ -74,7 +75,5 @@ def _choose_wait(state: tenacity.RetryCallState, jitter: float) -> float:
 
 
 def _error_of(state: tenacity.RetryCallState) -> TransientError:
-    error = state.outcome and state.outcome.exception()
-    if isinstance(error, TransientError):
-        return error
-    raise TypeError(error)  # nothing else is tried again
+    outcome = cast("tenacity.Future", state.outcome)  # there is one after every try
+    return cast("TransientError", outcome.exception())  # nothing else is tried again

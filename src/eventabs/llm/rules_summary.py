@@ -37,7 +37,7 @@ class Summarizer:
             joined = text + self._wording.next_theme + clause if text else clause
             if not text or len(joined) <= self._wording.longest:
                 text = joined
-        return text
+        return text.strip()
 
     def _clause(self, kind: Kind, behaviors: Classified, *, brief: bool) -> str:
         if any(behavior.action in LOOKING for behavior, _kind in behaviors):
@@ -53,7 +53,7 @@ class Summarizer:
         else:
             how_much = wording.then + wording.amount([wording.times.format(len(behaviors))], seconds)
         phrase = kind.phrase if all(behavior.action == "visit" for behavior in behaviors) else "{}"
-        room = wording.longest - len(phrase) - len(how_much)
+        room = wording.longest - len(phrase.replace("{}", "")) - len(how_much)
         return phrase.replace("{}", self._top(behaviors, most=2 if brief else 3, room=room)) + how_much
 
     def _looking(self, kind: Kind, behaviors: Classified, *, brief: bool) -> str:

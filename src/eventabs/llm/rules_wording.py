@@ -44,13 +44,14 @@ class Wording:
         """Join the first names, `most` at most and as many as fit, and say how many there are in all."""
         if len(names) == 1:
             return clipped(names[0], max(room, self.longest_name))
-        for shown in range(min(most, len(names)), 0, -1):
-            joined = self.and_.join(clipped(name, self.longest_name) for name in names[:shown])
-            if shown < len(names):
-                joined = self.selection.format(names=joined, count=len(names))
-            if len(joined) <= room or shown == 1:
-                return joined
-        return ""
+        shown = min(most, len(names))
+        while len(joined := self._first(names, shown)) > room and shown > 1:
+            shown -= 1
+        return joined
+
+    def _first(self, names: Sequence[str], shown: int) -> str:
+        joined = self.and_.join(clipped(name, self.longest_name) for name in names[:shown])
+        return joined if shown == len(names) else self.selection.format(names=joined, count=len(names))
 
     def place(self, names: Sequence[str]) -> str:
         """Name the first of the places, and whether there are more."""

@@ -77,13 +77,10 @@ def translate(error: Exception, address: Address) -> EndpointError:
     if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
         message = _("{host} shows a certificate that is not trusted; set llm.ca_file to your authority's")
         return FatalEndpointError(message.format(host=address.host))
-    if any(isinstance(cause, ValueError | httpx.UnsupportedProtocol) for cause in causes):
-        message = _("{host} cannot be reached this way: {said}; check llm.base_url and the proxy settings")
-        return FatalEndpointError(message.format(host=address.host, said=_say(error, address)))
     if any(isinstance(cause, UnreadableBodyError) for cause in causes):
         message = _("{host} sent an answer that is too large or wrongly compressed; check llm.base_url")
         return TransientError(message.format(host=address.host))
-    message = _("no connection to {host}, or it broke: {said}; check the network and llm.base_url")
+    message = _("no connection to {host}, or it broke: {said}; check the network, llm.base_url and the proxy")
     return TransientError(message.format(host=address.host, said=_say(error, address)))
 
 

@@ -1,15 +1,15 @@
-"""Behaviors as short lines under day headers: compaction level `line`.
+r"""Behaviors as short lines under day headers: compaction level `line`.
 
     block    = day { line | day }
-    day      = "# " ( YYYY-MM-DD " " weekday | MM-DD ) "\\n"      full first, and at a new year
-    line     = HH:MM " " body [ " " duration ] "\\n"
+    day      = "# " ( YYYY-MM-DD " " weekday | MM-DD ) "\n"       full first, and at a new year
+    line     = HH:MM " " body [ " " duration ] "\n"
     body     = [ verb | word ":" | "·" ] object                  visits have no verb, "·" is free text,
                                                                  word: an action that has no verb
     object   = item [ " " place ] | quoted [ " " quoted ]
     duration = hours "h" [ minutes "m" ] | minutes "m" | seconds "s"
 
 A bare place is the last word; visits, apps and free text have no bare place. Whatever would be read back
-otherwise is quoted: `\\` before `"` and `\\` inside. An item that begins with its own verb and `_` says the
+otherwise is quoted: `\` before `"` and `\` inside. An item that begins with its own verb and `_` says the
 verb itself (`对比_A` is a comparison). Nothing but the filler marks, invisible characters and what exceeds
 200 characters is lost.
 """
@@ -56,6 +56,7 @@ NOTE = "·"
 WITHOUT_PLACE = frozenset({"visit", "use", ""})  # actions whose bare object is all item
 
 _CLOCKS = tuple(f"{minute // 60:02d}:{minute % 60:02d}" for minute in range(24 * 60))
+_MINUTE = 60
 _CACHED_BODIES = 1 << 15
 _LOOKS_LIKE_DURATION = re.compile(r"(?:^| )(?:\d+h(?:\d+m)?|\d+m|\d+s)$", re.ASCII)
 _OWN_WORD = re.compile(r'[^":·][^":]*:(?: |$)')
@@ -78,11 +79,14 @@ class Compactor:
         self._ordinary_body = lru_cache(_CACHED_BODIES)(partial(self._body, None, frozenset()))
         self._day = lru_cache(_CACHED_BODIES)(self._make_day)
 
-    def pieces(self, log: UserLog) -> list[str]:
-        """Return the lines and day headers of a log, in pieces whose token counts add up.
+    def block(self, alias: str, log: UserLog) -> list[str]:
+        """Return a user's header, day headers and lines, in pieces whose token counts add up.
 
         Every cut stands before a single space or behind a line end (see TokenCounter.total).
         """
+        return [f"## {alias}", f"{self._profile(log)}\n", *self._lines(log)]
+
+    def _lines(self, log: UserLog) -> list[str]:
         body = self._body_maker(log)
         pieces: list[str] = []
         day = year = 0
@@ -98,11 +102,13 @@ class Compactor:
                 pieces += (before_duration, _tail(duration))
         return pieces
 
-    def profile(self, log: UserLog) -> str:
-        """Return the profile as it stands behind the alias in a user's header, each value after a space.
+    def _profile(self, log: UserLog) -> str:
+        """Return the profile, each value behind a space.
 
         Age and the standard columns speak for themselves; others are named: `income:22351`.
         """
+        if not log.profile:
+            return ""
         masked = id_pattern(log.user_id)
         values = []
         for column, raw in log.profile:
@@ -173,9 +179,9 @@ class Compactor:
 
 def duration_text(seconds: int) -> str:
     """Write a duration: minutes, floored, from 60 s, seconds below."""
-    if seconds < 60:
+    if seconds < _MINUTE:
         return f"{seconds}s"
-    hours, minutes = divmod(seconds // 60, 60)
+    hours, minutes = divmod(seconds // _MINUTE, 60)
     if not hours:
         return f"{minutes}m"
     return f"{hours}h{minutes}m" if minutes else f"{hours}h"

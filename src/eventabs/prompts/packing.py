@@ -78,11 +78,12 @@ def pack(sizes: Sequence[PartSize], limits: Limits) -> list[list[int]]:
 
 
 def case_batches(counts: Sequence[int], budget: int) -> int:
-    """Return the batches of the case that this tool replaces: users in the order of the input's first rows,
-    50 tokens a behavior and 100 a user, a batch closed when the next user would pass the budget.
+    """Return how many batches the practice makes that this tool replaces, from behaviors by user.
+
+    Users in order (of user_id, say), 50 tokens a behavior and 100 a user guessed; a batch is closed when
+    the next user would pass the budget.
     """
-    batches = 0
-    load = budget
+    batches = load = 0
     for count in counts:
         tokens = 50 * count + 100
         if not batches or load + tokens > budget:

@@ -32,6 +32,7 @@ _VERBS: dict[Language, dict[str, str]] = {
         "purchase": "bought {}",
     },
 }
+_MINUTE = 60
 _IN_SECONDS = "browse"
 _WITHOUT_DURATION = frozenset({"click", "search", "compare", "cart", "favorite", "purchase"})
 
@@ -49,7 +50,7 @@ def sentence(behavior: Behavior, language: Language = "zh") -> str:
     duration = None if action in _WITHOUT_DURATION else behavior.duration
     if language == "en":
         where = f"on {behavior.place}" if behavior.place else ""
-        how_long = "" if duration is None else f"for {_english(duration, action)}"
+        how_long = "" if duration is None else f"for {_english(duration)}"
     else:
         where = f"在{behavior.place}" if behavior.place else ""
         where += "上" if where and action == _IN_SECONDS else ""
@@ -75,3 +76,19 @@ def long_pieces(log: UserLog, language: Language = "zh") -> Sequence[str]:
     if pieces:
         pieces[-1] = pieces[-1].removesuffix("\n")
     return pieces
+
+
+def _chinese(seconds: int, action: str) -> str:
+    if action == _IN_SECONDS or seconds < _MINUTE:
+        return f"{seconds}秒"
+    hours, minutes = divmod(seconds // _MINUTE, 60)
+    return (f"{hours}小时" if hours else "") + (f"{minutes}分钟" if minutes else "")
+
+
+def _english(seconds: int) -> str:
+    if seconds < _MINUTE:
+        return f"{seconds} seconds"
+    hours, minutes = divmod(seconds // _MINUTE, 60)
+    return " ".join(
+        filter(None, (f"{hours} hours" if hours else "", f"{minutes} minutes" if minutes else ""))
+    )

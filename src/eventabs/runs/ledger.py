@@ -172,7 +172,7 @@ class Ledger:
 
     def open_call(self, batch: Batch, request: Request, *, settings_fingerprint: str, sent_at: float) -> int:
         """Write down a call before it is sent; return its number."""
-        users = dict(zip(request.users, [planned.part for planned in batch.parts], strict=True))
+        users = dict(zip(request.users, [list(planned.part) for planned in batch.parts], strict=True))
         cursor = self._db.execute(
             "INSERT INTO calls (attempt, users, messages, settings_fingerprint, input_tokens, sent_at)"
             " VALUES (?, ?, ?, ?, ?, ?)",

@@ -1,0 +1,89 @@
+"""User logs -> what they cost, their parts, and the request for a batch. The door of this room."""
+
+from collections.abc import Sequence
+
+from eventabs.language import Language
+from eventabs.prompts.answers import response_format
+from eventabs.prompts.compaction import Compactor
+from eventabs.prompts.detail import TOKENS_A_USER, TOKENS_AN_EVENT, expected_output_tokens
+from eventabs.prompts.packing import Limits
+from eventabs.prompts.splitting import split
+from eventabs.prompts.templates import system_message
+from eventabs.prompts.tokens import TokenCounter
+from eventabs.records import AnswerForm, Detail, Message, Part, PartSize, Request, UserLog, Vocabulary
+
+# What a chat format adds to two messages: 4 tokens each, and 3 before the answer (OpenAI's cookbook,
+# "How to count tokens with tiktoken").
+CHAT_FRAMING_TOKENS = 11
+
+_ANY_ALIAS = "U1"  # U1 to U999 cost the same: up to three digits are one token
+# A token is at least a byte, so these bounds need no counting:
+_MOST_BYTES_A_LINE = 64  # all but the fields, with a day header
+_MOST_BYTES_A_CHARACTER = 8  # four in UTF-8, twice where it is escaped
+
+
+class PromptBuilder:
+    """Writes prompts of one kind. Raises ConfigError where `template` does not hold."""
+
+    def __init__(
+        self,
+        *,
+        counter: TokenCounter,
+        language: Language,
+        template: str | None,
+        vocabulary: Vocabulary,
+        answer: AnswerForm,
+        detail: Detail,
+        strip: Sequence[str] = (),
+    ) -> None:
+        self._counter = counter
+        self._answer: AnswerForm = answer
+        self._detail: Detail = detail
+        self._compactor = Compactor(language, strip)
+        self._system: Message = {
+            "role": "system",
+            "content": system_message(template, language, vocabulary, answer, detail),
+        }
+        self._response_format = response_format(answer)
+        self.instructions_tokens = counter.count(self._system["content"]) + CHAT_FRAMING_TOKENS
+
+    def measure(self, log: UserLog) -> PartSize:
+        """Count the tokens of the log's block, exactly, and estimate those of the answer about it."""
+        return PartSize(
+            self._counter.total(self._compactor.block(_ANY_ALIAS, log)),
+            expected_output_tokens(log.behaviors, self._detail, self._answer),
+        )
+
+    def split(self, log: UserLog, limits: Limits) -> tuple[Part, ...]:
+        """Cut a log into parts that each fit into a batch; one part where the whole log does."""
+
+        def fits(first: int, last: int) -> bool:
+            part = UserLog(log.user_id, log.behaviors[first : last + 1], log.profile)
+            return self._surely_fits(part, limits) or limits.hold(self.measure(part))
+
+        return split(log, fits)
+
+    def request(self, logs: Sequence[UserLog], *, max_output_tokens: int) -> Request:
+        """Write the request for some logs, each already cut to its part: aliases U1, U2, ... in order."""
+        users = {f"U{number}": log for number, log in enumerate(logs, 1)}
+        pieces = [piece for alias, log in users.items() for piece in self._compactor.block(alias, log)]
+        return Request(
+            messages=(self._system, {"role": "user", "content": "".join(pieces)}),
+            users=users,
+            input_tokens=self.instructions_tokens + self._counter.total(pieces),
+            max_output_tokens=max_output_tokens,
+            response_format=self._response_format,
+        )
+
+    def _surely_fits(self, log: UserLog, limits: Limits) -> bool:
+        """Whether an upper bound already fits, which is far cheaper than to count."""
+        characters = sum(len(b.action) + len(b.item) + len(b.place) for b in log.behaviors)
+        characters += sum(len(column) + len(value) for column, value in log.profile)
+        lines = len(log.behaviors) + len(log.profile) + 1
+        most_events = len(log.behaviors)
+        return limits.hold(
+            PartSize(
+                characters * _MOST_BYTES_A_CHARACTER + lines * _MOST_BYTES_A_LINE,
+                TOKENS_A_USER + TOKENS_AN_EVENT[self._answer] * most_events,
+            )
+        )

@@ -1,0 +1,55 @@
+import asyncio
+import ssl
+
+import httpx
+import pytest
+
+from eventabs.errors import EndpointError, FatalEndpointError, TransientError
+from eventabs.llm.endpoint import Endpoint, parse_address
+from eventabs.llm.payloads import UnreadableBodyError
+from eventabs.llm.transport import Patience, translate
+
+KEY = "sk-secret-0123456789abcdef"
+ADDRESS = parse_address(Endpoint(model="m", base_url="https://x.example/v1", api_key=KEY))
+
+
+def caused_by(cause: Exception) -> Exception:
+    error = httpx.ConnectError(f"cannot connect with {KEY}")
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "said"),
+    [
+        (httpx.ReadError("gone"), TransientError, "ReadError gone"),
+        (OSError("no route"), TransientError, "OSError no route"),
+        (caused_by(OSError("no route")), TransientError, r"OSError cannot connect with \[redacted\]"),
+        (caused_by(ssl.SSLCertVerificationError("self-signed")), FatalEndpointError, "llm.ca_file"),
+        (UnreadableBodyError(), TransientError, "too large"),
+    ],
+)
+def test_what_breaks_on_the_wire_becomes_an_error_with_its_next_step(
+    error: Exception, kind: type[EndpointError], said: str
+) -> None:
+    translated = translate(error, ADDRESS)
+    assert type(translated) is kind
+    with pytest.raises(kind, match=said):
+        raise translated
+    assert "x.example" in str(translated)
+    assert KEY not in str(translated)
+
+
+async def test_patience_ends_with_the_idle_limit_or_the_call_whichever_is_first() -> None:
+    now = asyncio.get_running_loop().time
+    deadline = asyncio.timeout(None)
+    async with deadline:
+        patience = Patience(deadline, idle_timeout=50.0, call_timeout=80.0)
+        await asyncio.sleep(0)
+        assert deadline.when() == pytest.approx(now() + 50.0, abs=0.5)
+        patience.hurry()
+        assert deadline.when() == pytest.approx(now() + 1.0, abs=0.5)
+        patience.renew()
+        assert deadline.when() == pytest.approx(now() + 50.0, abs=0.5)
+        Patience(deadline, idle_timeout=50.0, call_timeout=20.0)
+        assert deadline.when() == pytest.approx(now() + 20.0, abs=0.5)

@@ -1,0 +1,183 @@
+"""Killed runs: what is on disk is enough, nobody is lost and nobody is asked twice."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from house import asked_users, checkpoint, eventabs, lines, start, wait_until, write_users
+from openai_server import OpenAIServer, answer, slowly
+
+USERS = 36
+
+
+@pytest.fixture
+def export(tmp_path: Path) -> Path:
+    return write_users(tmp_path / "input.jsonl", users=USERS)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[OpenAIServer]:
+    with OpenAIServer(slowly(0.05, answer()), log=tmp_path / "server.jsonl") as running:
+        yield running
+
+
+def undisturbed(tmp_path: Path, server: OpenAIServer) -> bytes:
+    done = eventabs("run", "input.jsonl", *flags(server), "--out", "calm", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "server.jsonl").unlink()
+    server.requests.clear()
+    return (tmp_path / "calm" / "events.jsonl").read_bytes()
+
+
+def flags(server: OpenAIServer) -> tuple[object, ...]:
+    return ("--model", "m", "--base-url", server.base_url, "--max-users", 1)
+
+
+def kill_after(process: "subprocess.Popen[bytes]", server: OpenAIServer, requests: int) -> None:
+    wait_until(lambda: len(server.requests) >= requests or process.poll() is not None)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+
+
+def test_a_run_killed_twice_ends_byte_equal_and_asks_nobody_again_whose_answer_was_stored(
+    tmp_path: Path, export: Path, server: OpenAIServer
+) -> None:
+    calm = undisturbed(tmp_path, server)
+    # once before the tenth batch, once in the middle
+    kill_after(start("run", "input.jsonl", *flags(server), "--out", "wild", cwd=tmp_path), server, 6)
+    assert checkpoint(tmp_path / "wild")["status"] == "running"
+    stored = stored_users(tmp_path / "wild")
+    before = len(asked_users(lines(tmp_path / "server.jsonl")))
+    kill_after(start("resume", "wild/checkpoint.json", cwd=tmp_path), server, 20)
+    assert not stored & asked_from(tmp_path, before)
+    stored = stored_users(tmp_path / "wild")
+    before = len(received(tmp_path))
+    done = eventabs("resume", "wild", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert not stored & asked_from(tmp_path, before)
+    assert (tmp_path / "wild" / "events.jsonl").read_bytes() == calm
+    assert checkpoint(tmp_path / "wild")["success_count"] == USERS
+    # a kill loses at most the three calls in flight
+    assert sum(Counter(received(tmp_path)).values()) <= USERS + 2 * 3
+
+
+def received(tmp_path: Path) -> list[tuple[str, ...]]:
+    log = [line for line in lines(tmp_path / "server.jsonl") if line["event"] == "received"]
+    return asked_users(log)
+
+
+def asked_from(tmp_path: Path, position: int) -> set[str]:
+    return {json.dumps(block, ensure_ascii=False) for block in received(tmp_path)[position:]}
+
+
+def stored_users(out: Path) -> set[str]:
+    """Return the blocks whose usable outcome stands in the ledger."""
+    import sqlite3  # noqa: PLC0415, TID251  read as any other program would
+    import zlib  # noqa: PLC0415
+
+    database = sqlite3.connect(out / "ledger.sqlite")
+    rows = database.execute("SELECT messages FROM calls WHERE status IN ('answered', 'read')").fetchall()
+    database.close()
+    blocks = set()
+    for (blob,) in rows:
+        message = json.loads(zlib.decompress(blob))[1]["content"]
+        body = [line for line in message.splitlines() if line and not line.startswith("## ")]
+        blocks.add(json.dumps(body, ensure_ascii=False))
+    return blocks
+
+
+def test_kills_at_random_moments_never_lose_or_double_a_user(
+    tmp_path: Path, export: Path, server: OpenAIServer
+) -> None:
+    calm = undisturbed(tmp_path, server)
+    moments = random.Random(7)  # noqa: S311  a seeded choice of moments
+    process = start("run", "input.jsonl", *flags(server), "--out", "wild", cwd=tmp_path)
+    for _kill in range(4):
+        seen = len(server.requests)
+        kill_after(process, server, seen + moments.randint(1, 6))
+        process = start("resume", "wild", cwd=tmp_path)
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert (tmp_path / "wild" / "events.jsonl").read_bytes() == calm
+    assert len(received(tmp_path)) <= USERS + 4 * 3
+
+
+def test_a_run_killed_while_it_reads_its_input_can_be_resumed(
+    tmp_path: Path, server: OpenAIServer
+) -> None:
+    write_users(tmp_path / "input.jsonl", users=3000, behaviors=30)
+    process = start("run", "input.jsonl", *flags(server), "--provider", "rules", "--out", "wild", cwd=tmp_path)
+    wait_until(lambda: (tmp_path / "wild" / "ledger.sqlite").exists())
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    done = eventabs("resume", "wild", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert checkpoint(tmp_path / "wild")["success_count"] == 3000
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_waits_for_calls_in_flight_saves_and_prints_the_resume_command(
+    tmp_path: Path, export: Path, server: OpenAIServer, number: signal.Signals
+) -> None:
+    process = start("run", "input.jsonl", *flags(server), cwd=tmp_path)
+    wait_until(lambda: len(server.requests) >= 8)
+    process.send_signal(number)
+    _out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert b"eventabs resume input.eventabs" in err
+    snapshot = checkpoint(tmp_path / "input.eventabs")
+    assert snapshot["status"] == "interrupted"
+    answered = [line for line in lines(tmp_path / "server.jsonl") if line["event"] == "answered"]
+    assert snapshot["success_count"] == len(answered)
+    assert len({e["user_id"] for e in lines(tmp_path / "input.eventabs" / "events.jsonl")}) == len(answered)
+
+
+def test_a_second_interrupt_stops_at_once_and_is_still_safe(
+    tmp_path: Path, export: Path, server: OpenAIServer
+) -> None:
+    server.behavior = slowly(60, answer())
+    process = start("run", "input.jsonl", *flags(server), cwd=tmp_path)
+    wait_until(lambda: len(server.requests) >= 3)
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGINT)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(timeout=0.2)
+    os.kill(process.pid, signal.SIGINT)
+    process.communicate(timeout=8)
+    assert process.returncode == 130
+    server.behavior = answer()
+    done = eventabs("resume", "input.eventabs", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_checkpoint_that_is_missing_or_broken_is_made_again_from_the_ledger(
+    tmp_path: Path, export: Path, server: OpenAIServer
+) -> None:
+    calm = undisturbed(tmp_path, server)
+    kill_after(start("run", "input.jsonl", *flags(server), "--out", "wild", cwd=tmp_path), server, 15)
+    (tmp_path / "wild" / "checkpoint.json").write_bytes(b'{"format": 1, "sta')
+    with (tmp_path / "wild" / "events.jsonl").open("ab") as torn:
+        torn.write(b'{"user_id": "user_00')
+    done = eventabs("resume", "wild/checkpoint.json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "wild" / "events.jsonl").read_bytes() == calm
+
+
+def test_a_run_that_another_process_holds_is_refused(
+    tmp_path: Path, export: Path, server: OpenAIServer
+) -> None:
+    server.behavior = slowly(60, answer())
+    process = start("run", "input.jsonl", *flags(server), cwd=tmp_path)
+    wait_until(lambda: len(server.requests) >= 3)
+    second = eventabs("resume", "input.eventabs", cwd=tmp_path)
+    process.kill()
+    process.communicate()
+    assert second.returncode == 2
+    assert "in use" in second.stderr

@@ -1,0 +1,342 @@
+"""Whole runs through the command line, against the rules and against a server on loopback."""
+
+import json
+import sqlite3  # noqa: TID251  what the tool wrote is read as any other program would
+import stat
+from pathlib import Path
+
+import pytest
+
+from house import checkpoint, eventabs, lines, write_users
+from openai_server import OpenAIServer, answer, answer_by_day, script, slowly, status, stream
+
+
+def model(server: OpenAIServer) -> tuple[str, ...]:
+    return ("--model", "test-model", "--base-url", server.base_url)
+
+
+def test_a_run_by_rules_accounts_for_every_user_and_leaves_the_promised_files(tmp_path: Path) -> None:
+    write_users(tmp_path / "input.jsonl", users=7)
+    done = eventabs("run", "input.jsonl", "--provider", "rules", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    out = tmp_path / "input.eventabs"
+    assert {p.name for p in out.iterdir()} >= {
+        "checkpoint.json",
+        "ledger.sqlite",
+        "events.jsonl",
+        "failures.jsonl",
+        "rejects.jsonl",
+        "run.log",
+        ".gitignore",
+    }
+    assert (out / ".gitignore").read_text() == "*\n"
+    assert stat.S_IMODE(out.stat().st_mode) == 0o700
+    assert all(stat.S_IMODE(p.stat().st_mode) == 0o600 for p in out.iterdir() if p.is_file())
+    summary = json.loads(done.stdout)
+    assert summary["status"] == "completed"
+    assert summary["users"] == summary["success_count"] == 7
+    assert summary["provider"] == "rules"
+    snapshot = checkpoint(out)
+    assert snapshot["status"] == "completed"
+    assert snapshot["processed_users"] == snapshot["total_users"] == snapshot["success_count"] == 7
+    assert snapshot["input"]["behaviors"] == 84
+    assert snapshot["ledger"] == "ledger.sqlite"
+    events = lines(out / "events.jsonl")
+    assert len(events) == summary["events"]
+    assert {event["user_id"] for event in events} == {f"user_{n:04d}" for n in range(7)}
+    assert all(event["source"] == "rules" and event["grounded"] for event in events)
+
+
+def test_events_checkpoint_and_ledger_agree(tmp_path: Path, openai_server: OpenAIServer) -> None:
+    write_users(tmp_path / "input.jsonl", users=9)
+    done = eventabs(
+        "run", "input.jsonl", *model(openai_server), "--max-users", 2, "--json", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    out = tmp_path / "input.eventabs"
+    events = lines(out / "events.jsonl")
+    snapshot = checkpoint(out)
+    database = sqlite3.connect(out / "ledger.sqlite")
+    (calls, tokens) = database.execute("SELECT count(*), sum(prompt_tokens) FROM calls").fetchone()
+    (counted,) = database.execute("SELECT sum(events) FROM parts WHERE state = 'done'").fetchone()
+    database.close()
+    assert calls == snapshot["usage"]["calls"] == len(openai_server.requests) == 5
+    assert tokens == snapshot["usage"]["prompt_tokens"] == json.loads(done.stdout)["prompt_tokens"]
+    assert counted == len(events) == 9 * 4
+    assert snapshot["batches"] == {"total": 5, "done": 5}
+    assert events == sorted(events, key=lambda e: (e["user_id"], e["start"]))
+
+
+def test_three_calls_are_in_flight_by_default(tmp_path: Path, openai_server: OpenAIServer) -> None:
+    openai_server.behavior = slowly(0.2, answer())
+    write_users(tmp_path / "input.jsonl", users=9)
+    done = eventabs("run", "input.jsonl", *model(openai_server), "--max-users", 1, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert openai_server.most_in_flight == 3
+
+
+def test_no_user_id_leaves_the_machine(tmp_path: Path, openai_server: OpenAIServer) -> None:
+    write_users(tmp_path / "input.jsonl", users=3)
+    eventabs("run", "input.jsonl", *model(openai_server), cwd=tmp_path)
+    assert openai_server.requests
+    assert "user_0" not in json.dumps([r.body for r in openai_server.requests])
+
+
+def test_an_unusable_user_is_asked_again_in_a_smaller_batch_and_the_others_are_not(
+    tmp_path: Path, openai_server: OpenAIServer
+) -> None:
+    def without_last(message: str) -> str:
+        return answer_by_day(message).rpartition("## U4")[0] + "##"
+
+    openai_server.behavior = script(answer(without_last), then=answer())
+    write_users(tmp_path / "input.jsonl", users=4)
+    done = eventabs("run", "input.jsonl", *model(openai_server), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    first, second = openai_server.requests
+    assert len(first.blocks) == 4
+    assert len(second.blocks) == 1
+    assert second.blocks["U1"] == first.blocks["U4"]
+
+
+def test_a_user_whose_answers_stay_bad_fails_with_the_reason_after_three_attempts(
+    tmp_path: Path, openai_server: OpenAIServer
+) -> None:
+    def other_times(message: str) -> str:
+        return answer_by_day(message) if "09:17" not in message else "## U1\n# 2019-05-05\n10:00 睡觉\n##"
+
+    openai_server.behavior = answer(other_times)
+    write_users(tmp_path / "input.jsonl", users=3)
+    done = eventabs("run", "input.jsonl", *model(openai_server), "--max-users", 1, cwd=tmp_path)
+    assert done.returncode == 3, done.stderr
+    (failure,) = lines(tmp_path / "input.eventabs" / "failures.jsonl")
+    assert failure["user_id"] == "user_0002"
+    assert failure["reason"] == "ungrounded"
+    assert failure["attempts"] == 3
+    assert len(failure["calls"]) == 3
+    assert checkpoint(tmp_path / "input.eventabs")["failed_count"] == 1
+    assert "failures.jsonl" in done.stderr
+
+
+def test_a_cut_answer_keeps_the_whole_users_and_asks_for_the_others_without_charge(
+    tmp_path: Path, openai_server: OpenAIServer
+) -> None:
+    def cut(message: str) -> str:
+        whole = answer_by_day(message)
+        return whole[: whole.index("## U3") + 30]
+
+    openai_server.behavior = script(answer(cut, finish_reason="length"), then=answer())
+    write_users(tmp_path / "input.jsonl", users=6)
+    done = eventabs("run", "input.jsonl", *model(openai_server), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    first, *again = openai_server.requests
+    asked_again = [block for request in again for block in request.blocks.values()]
+    assert sorted(asked_again) == sorted(block for alias, block in first.blocks.items() if alias > "U2")
+    assert max(len(request.blocks) for request in again) == 3
+
+
+def test_a_user_alone_whose_answer_is_cut_is_asked_in_parts_and_done_when_every_part_is(
+    tmp_path: Path, openai_server: OpenAIServer
+) -> None:
+    def cut_when_long(message: str) -> str:
+        whole = answer_by_day(message)
+        return whole[:40] if whole.count("#") > 5 else whole
+
+    def behave_for(message: str) -> str:
+        return cut_when_long(message)
+
+    async def behave(exchange) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+        text = behave_for(exchange.received.user_message)
+        await answer(behave_for, finish_reason="stop" if text.endswith("##") else "length")(exchange)
+
+    openai_server.behavior = behave
+    write_users(tmp_path / "input.jsonl", users=1, behaviors=12)
+    done = eventabs("run", "input.jsonl", *model(openai_server), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    events = lines(tmp_path / "input.eventabs" / "events.jsonl")
+    assert [index for event in events for index in event["behaviors"]] == list(range(12))
+
+
+def test_a_user_larger_than_a_batch_is_cut_at_day_boundaries_and_joined_again(
+    tmp_path: Path, openai_server: OpenAIServer
+) -> None:
+    write_users(tmp_path / "input.jsonl", users=2, behaviors=300)
+    done = eventabs(
+        "run", "input.jsonl", *model(openai_server), "--max-input-tokens", 2500, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(openai_server.requests) > 2
+    events = lines(tmp_path / "input.eventabs" / "events.jsonl")
+    for user in ("user_0000", "user_0001"):
+        covered = [i for e in events if e["user_id"] == user for i in e["behaviors"]]
+        assert covered == list(range(300))
+
+
+@pytest.mark.parametrize("form", ["lines", "json", "schema"])
+def test_every_answer_form_is_asked_for_in_its_own_way(
+    tmp_path: Path, openai_server: OpenAIServer, form: str
+) -> None:
+    write_users(tmp_path / "input.jsonl", users=2)
+    done = eventabs("run", "input.jsonl", *model(openai_server), "--answer", form, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert ("response_format" in openai_server.requests[0].body) is (form == "schema")
+
+
+def test_a_connection_error_and_a_429_are_tried_again_within_the_same_call(
+    tmp_path: Path, openai_server: OpenAIServer
+) -> None:
+    openai_server.behavior = script(
+        status(429, headers={"Retry-After": "0"}), status(503), then=answer()
+    )
+    write_users(tmp_path / "input.jsonl", users=2)
+    done = eventabs("run", "input.jsonl", *model(openai_server), "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert (summary["calls"], summary["retries"]) == (1, 2)
+
+
+def test_a_stream_that_breaks_is_kept_and_read_as_far_as_it_came(
+    tmp_path: Path, openai_server: OpenAIServer
+) -> None:
+    broken: list[bytes] = []
+
+    async def behave(exchange) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+        if broken:
+            await answer()(exchange)
+            return
+        text = answer_by_day(exchange.received.user_message)
+        half = text[: text.index("## U3") + 12]
+        broken.append(json.dumps({"choices": [{"delta": {"content": half}}]}).encode())
+        await stream(b"data: " + broken[0] + b"\n\n", end=False)(exchange)
+
+    openai_server.behavior = behave
+    write_users(tmp_path / "input.jsonl", users=4)
+    done = eventabs("run", "input.jsonl", *model(openai_server), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    first, *again = openai_server.requests
+    asked_again = {block for request in again for block in request.blocks.values()}
+    assert asked_again == {first.blocks["U3"], first.blocks["U4"]}
+
+
+def test_a_wrong_key_stops_the_run_saved_and_resumable(tmp_path: Path, openai_server: OpenAIServer) -> None:
+    openai_server.behavior = status(401, {"error": {"message": "Incorrect API key", "code": "invalid_api_key"}})
+    write_users(tmp_path / "input.jsonl", users=2)
+    done = eventabs("run", "input.jsonl", *model(openai_server), cwd=tmp_path, OPENAI_API_KEY="sk-wrong-one")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "eventabs resume input.eventabs" in done.stderr
+    assert checkpoint(tmp_path / "input.eventabs")["status"] == "stopped"
+    openai_server.behavior = answer()
+    resumed = eventabs("resume", "input.eventabs", cwd=tmp_path, OPENAI_API_KEY="sk-right-one")
+    assert resumed.returncode == 0, resumed.stderr
+    written = b"".join(p.read_bytes() for p in (tmp_path / "input.eventabs").rglob("*") if p.is_file())
+    assert b"sk-wrong-one" not in written
+    assert b"sk-right-one" not in written
+
+
+def test_a_trial_under_limit_goes_on_with_the_others_and_pays_nobody_twice(
+    tmp_path: Path, openai_server: OpenAIServer
+) -> None:
+    write_users(tmp_path / "input.jsonl", users=6)
+    trial = eventabs("run", "input.jsonl", *model(openai_server), "--limit", 2, "--json", cwd=tmp_path)
+    assert trial.returncode == 0, trial.stderr
+    assert json.loads(trial.stdout)["users"] == 2
+    done = eventabs("resume", "input.eventabs", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["success_count"] == 6
+    asked = [block for request in openai_server.requests for block in request.blocks.values()]
+    assert len(asked) == 6
+
+
+def test_resuming_a_completed_run_calls_nobody(tmp_path: Path, openai_server: OpenAIServer) -> None:
+    write_users(tmp_path / "input.jsonl", users=2)
+    eventabs("run", "input.jsonl", *model(openai_server), cwd=tmp_path)
+    before = (tmp_path / "input.eventabs" / "events.jsonl").read_bytes()
+    (tmp_path / "input.jsonl").unlink()
+    done = eventabs("resume", "input.eventabs/checkpoint.json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert len(openai_server.requests) == 1
+    assert (tmp_path / "input.eventabs" / "events.jsonl").read_bytes() == before
+
+
+def test_changed_settings_are_named_and_refused_on_resume_until_they_are_accepted(
+    tmp_path: Path, openai_server: OpenAIServer
+) -> None:
+    openai_server.behavior = script(answer(), then=status(401))
+    write_users(tmp_path / "input.jsonl", users=4)
+    eventabs(
+        "run", "input.jsonl", *model(openai_server), "--max-users", 1, "--concurrency", 1, cwd=tmp_path
+    )
+    refused = eventabs("resume", "input.eventabs", "--model", "another-model", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "llm.model" in refused.stderr
+    assert "another-model" in refused.stderr
+    assert "--accept-changes" in refused.stderr
+    openai_server.behavior = answer()
+    taken = eventabs(
+        "resume", "input.eventabs", "--model", "another-model", "--accept-changes", cwd=tmp_path
+    )
+    assert taken.returncode == 0, taken.stderr
+    assert openai_server.requests[-1].body["model"] == "another-model"
+    free = eventabs("resume", "input.eventabs", "--concurrency", 7, cwd=tmp_path)
+    assert free.returncode == 0, free.stderr
+
+
+def test_max_total_tokens_stops_the_run_before_the_limit_is_passed(
+    tmp_path: Path, openai_server: OpenAIServer
+) -> None:
+    write_users(tmp_path / "input.jsonl", users=6)
+    done = eventabs(
+        "run", "input.jsonl", *model(openai_server), "--max-users", 1, "--concurrency", 1,
+        "--max-total-tokens", 6000, cwd=tmp_path,
+    )
+    assert done.returncode == 1
+    usage = checkpoint(tmp_path / "input.eventabs")["usage"]
+    assert 0 < usage["prompt_tokens"] + usage["completion_tokens"] <= 6000
+    assert eventabs("resume", "input.eventabs", "--max-total-tokens", 0, cwd=tmp_path).returncode == 0
+
+
+def test_standard_input_is_spooled_and_can_be_resumed(tmp_path: Path, openai_server: OpenAIServer) -> None:
+    rows = write_users(tmp_path / "rows.jsonl", users=3).read_bytes()
+    done = eventabs(
+        "run", "-", *model(openai_server), "--limit", 1, "--out", "piped", cwd=tmp_path, stdin=rows
+    )
+    assert done.returncode == 0, done.stderr
+    resumed = eventabs("resume", "piped", cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    assert checkpoint(tmp_path / "piped")["success_count"] == 3
+
+
+def test_a_user_without_a_readable_row_is_accounted_for(tmp_path: Path) -> None:
+    (tmp_path / "input.csv").write_text(
+        "user_id,timestamp,behavior_text\nu1,2026-01-01 10:00:00,在家停留 20分钟\nu2,yesterday,在家停留 20分钟\n",
+        encoding="utf-8",
+    )
+    done = eventabs("run", "input.csv", "--provider", "rules", cwd=tmp_path)
+    assert done.returncode == 3, done.stderr
+    (failure,) = lines(tmp_path / "input.eventabs" / "failures.jsonl")
+    assert (failure["user_id"], failure["reason"]) == ("u2", "no_readable_rows")
+    (reject,) = lines(tmp_path / "input.eventabs" / "rejects.jsonl")
+    assert (reject["line"], reject["reason"]) == (3, "bad_time")
+    assert checkpoint(tmp_path / "input.eventabs")["input"]["rejected_rows"] == 1
+
+
+def test_the_rules_call_nobody_even_if_a_key_is_set(tmp_path: Path, openai_server: OpenAIServer) -> None:
+    write_users(tmp_path / "input.jsonl", users=1)
+    done = eventabs(
+        "run", "input.jsonl", "--provider", "rules", cwd=tmp_path,
+        OPENAI_API_KEY="sk-1234567890", EVENTABS_LLM__BASE_URL=openai_server.base_url, EVENTABS_LLM__MODEL="m",
+    )
+    assert done.returncode == 0, done.stderr
+    assert not openai_server.requests
+
+
+def test_in_chinese_the_plan_is_announced_with_true_numbers(
+    tmp_path: Path, openai_server: OpenAIServer
+) -> None:
+    write_users(tmp_path / "input.jsonl", users=10)
+    done = eventabs(
+        "run", "input.jsonl", *model(openai_server), "--max-users", 5, "--lang", "zh", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert "分为 2 批处理，每批平均 5 个用户" in done.stderr
+    assert "分为 2 批处理，每批平均 5 个用户" in (tmp_path / "input.eventabs" / "run.log").read_text("utf-8")
