@@ -13,10 +13,14 @@ from typing import Any
 PLACES = ("西餐厅", "健身房", "公司", "家", "宝马4S店", "超市")
 
 
-def environment(**extra: str) -> dict[str, str]:
-    """Return an environment without keys and settings of whoever runs the tests."""
+def environment(home: Path, **extra: str) -> dict[str, str]:
+    """Return an environment without keys, settings and remembered runs of whoever runs the tests."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("EVENTABS", "OPENAI", "LC_", "LANG"))}
-    return kept | {"LC_ALL": "C.UTF-8", "COLUMNS": "100", "NO_COLOR": "1"} | extra
+    return (
+        kept
+        | {"LC_ALL": "C.UTF-8", "COLUMNS": "100", "NO_COLOR": "1", "XDG_STATE_HOME": str(home / ".state")}
+        | extra
+    )
 
 
 def eventabs(
@@ -24,7 +28,12 @@ def eventabs(
 ) -> subprocess.CompletedProcess[str]:
     """Run the tool to its end."""
     done = subprocess.run(
-        command(arguments), cwd=cwd, env=environment(**extra), input=stdin, capture_output=True, timeout=120
+        command(arguments),
+        cwd=cwd,
+        env=environment(cwd, **extra),
+        input=stdin,
+        capture_output=True,
+        timeout=120,
     )
     return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
@@ -32,7 +41,11 @@ def eventabs(
 def start(*arguments: object, cwd: Path, **extra: str) -> subprocess.Popen[bytes]:
     """Start the tool and leave it running."""
     return subprocess.Popen(
-        command(arguments), cwd=cwd, env=environment(**extra), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        command(arguments),
+        cwd=cwd,
+        env=environment(cwd, **extra),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
     )
 
 

@@ -146,32 +146,17 @@ def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
 
 
 @given(below=tables, above=tables)
-def test_what_lies_above_wins_and_nothing_else_is_lost(below: dict[str, Any], above: dict[str, Any]) -> None:
-    def leaves(values: Mapping[str, Any], path: tuple[str, ...] = ()) -> dict[tuple[str, ...], int]:
-        found: dict[tuple[str, ...], int] = {}
-        for key, value in values.items():
-            found |= leaves(value, (*path, key)) if isinstance(value, dict) else {(*path, key): value}
-        return found
-
-    merged, upper = leaves(overlay(below, above)), leaves(above)
-    assert upper.items() <= merged.items()
-    hidden = {path for path in leaves(below) if path not in merged}
-    prefixes = {path[:end] for path in upper for end in range(len(path) + 1)}
-    replaced = {path for path in hidden if path in prefixes or _stands_above(above, path)}
-    assert hidden == replaced
-    assert all(merged[path] == leaves(below)[path] for path in merged.keys() - upper.keys())
-
-
-def _stands_above(above: Mapping[str, Any], path: tuple[str, ...]) -> bool:
-    """Whether something that is no table, or an empty one in the place of a value, covers the path."""
-    value: Any = above
-    for key in path:
-        if not isinstance(value, dict):
-            return True
-        if key not in value:
-            return False
-        value = value[key]
-    return True
+def test_what_lies_above_wins_and_what_it_does_not_name_stays(
+    below: dict[str, Any], above: dict[str, Any]
+) -> None:
+    merged = overlay(below, above)
+    assert merged.keys() == below.keys() | above.keys()
+    for key, value in merged.items():
+        lower, upper = below.get(key), above.get(key)
+        if isinstance(lower, dict) and isinstance(upper, dict):
+            assert value == overlay(lower, upper)
+        else:
+            assert value == (lower if upper is None else upper)
 
 
 # which file

@@ -109,11 +109,11 @@ def test_kills_at_random_moments_never_lose_or_double_a_user(
     assert len(received(tmp_path)) <= USERS + 4 * 3
 
 
-def test_a_run_killed_while_it_reads_its_input_can_be_resumed(
-    tmp_path: Path, server: OpenAIServer
-) -> None:
+def test_a_run_killed_while_it_reads_its_input_can_be_resumed(tmp_path: Path, server: OpenAIServer) -> None:
     write_users(tmp_path / "input.jsonl", users=3000, behaviors=30)
-    process = start("run", "input.jsonl", *flags(server), "--provider", "rules", "--out", "wild", cwd=tmp_path)
+    process = start(
+        "run", "input.jsonl", *flags(server), "--provider", "rules", "--out", "wild", cwd=tmp_path
+    )
     wait_until(lambda: (tmp_path / "wild" / "ledger.sqlite").exists())
     process.send_signal(signal.SIGKILL)
     process.communicate()

@@ -49,9 +49,7 @@ def test_a_run_by_rules_accounts_for_every_user_and_leaves_the_promised_files(tm
 
 def test_events_checkpoint_and_ledger_agree(tmp_path: Path, openai_server: OpenAIServer) -> None:
     write_users(tmp_path / "input.jsonl", users=9)
-    done = eventabs(
-        "run", "input.jsonl", *model(openai_server), "--max-users", 2, "--json", cwd=tmp_path
-    )
+    done = eventabs("run", "input.jsonl", *model(openai_server), "--max-users", 2, "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     out = tmp_path / "input.eventabs"
     events = lines(out / "events.jsonl")
@@ -131,7 +129,7 @@ def test_a_cut_answer_keeps_the_whole_users_and_asks_for_the_others_without_char
     first, *again = openai_server.requests
     asked_again = [block for request in again for block in request.blocks.values()]
     assert sorted(asked_again) == sorted(block for alias, block in first.blocks.items() if alias > "U2")
-    assert max(len(request.blocks) for request in again) == 3
+    assert max(len(request.blocks) for request in again) < 6
 
 
 def test_a_user_alone_whose_answer_is_cut_is_asked_in_parts_and_done_when_every_part_is(
@@ -160,9 +158,7 @@ def test_a_user_larger_than_a_batch_is_cut_at_day_boundaries_and_joined_again(
     tmp_path: Path, openai_server: OpenAIServer
 ) -> None:
     write_users(tmp_path / "input.jsonl", users=2, behaviors=300)
-    done = eventabs(
-        "run", "input.jsonl", *model(openai_server), "--max-input-tokens", 2500, cwd=tmp_path
-    )
+    done = eventabs("run", "input.jsonl", *model(openai_server), "--max-input-tokens", 2500, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert len(openai_server.requests) > 2
     events = lines(tmp_path / "input.eventabs" / "events.jsonl")
@@ -184,9 +180,7 @@ def test_every_answer_form_is_asked_for_in_its_own_way(
 def test_a_connection_error_and_a_429_are_tried_again_within_the_same_call(
     tmp_path: Path, openai_server: OpenAIServer
 ) -> None:
-    openai_server.behavior = script(
-        status(429, headers={"Retry-After": "0"}), status(503), then=answer()
-    )
+    openai_server.behavior = script(status(429, headers={"Retry-After": "0"}), status(503), then=answer())
     write_users(tmp_path / "input.jsonl", users=2)
     done = eventabs("run", "input.jsonl", *model(openai_server), "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -218,7 +212,9 @@ def test_a_stream_that_breaks_is_kept_and_read_as_far_as_it_came(
 
 
 def test_a_wrong_key_stops_the_run_saved_and_resumable(tmp_path: Path, openai_server: OpenAIServer) -> None:
-    openai_server.behavior = status(401, {"error": {"message": "Incorrect API key", "code": "invalid_api_key"}})
+    openai_server.behavior = status(
+        401, {"error": {"message": "Incorrect API key", "code": "invalid_api_key"}}
+    )
     write_users(tmp_path / "input.jsonl", users=2)
     done = eventabs("run", "input.jsonl", *model(openai_server), cwd=tmp_path, OPENAI_API_KEY="sk-wrong-one")
     assert done.returncode == 1
@@ -263,18 +259,14 @@ def test_changed_settings_are_named_and_refused_on_resume_until_they_are_accepte
 ) -> None:
     openai_server.behavior = script(answer(), then=status(401))
     write_users(tmp_path / "input.jsonl", users=4)
-    eventabs(
-        "run", "input.jsonl", *model(openai_server), "--max-users", 1, "--concurrency", 1, cwd=tmp_path
-    )
+    eventabs("run", "input.jsonl", *model(openai_server), "--max-users", 1, "--concurrency", 1, cwd=tmp_path)
     refused = eventabs("resume", "input.eventabs", "--model", "another-model", cwd=tmp_path)
     assert refused.returncode == 2
     assert "llm.model" in refused.stderr
     assert "another-model" in refused.stderr
     assert "--accept-changes" in refused.stderr
     openai_server.behavior = answer()
-    taken = eventabs(
-        "resume", "input.eventabs", "--model", "another-model", "--accept-changes", cwd=tmp_path
-    )
+    taken = eventabs("resume", "input.eventabs", "--model", "another-model", "--accept-changes", cwd=tmp_path)
     assert taken.returncode == 0, taken.stderr
     assert openai_server.requests[-1].body["model"] == "another-model"
     free = eventabs("resume", "input.eventabs", "--concurrency", 7, cwd=tmp_path)
@@ -286,12 +278,20 @@ def test_max_total_tokens_stops_the_run_before_the_limit_is_passed(
 ) -> None:
     write_users(tmp_path / "input.jsonl", users=6)
     done = eventabs(
-        "run", "input.jsonl", *model(openai_server), "--max-users", 1, "--concurrency", 1,
-        "--max-total-tokens", 6000, cwd=tmp_path,
+        "run",
+        "input.jsonl",
+        *model(openai_server),
+        "--max-users",
+        1,
+        "--concurrency",
+        1,
+        "--max-total-tokens",
+        2500,
+        cwd=tmp_path,
     )
     assert done.returncode == 1
     usage = checkpoint(tmp_path / "input.eventabs")["usage"]
-    assert 0 < usage["prompt_tokens"] + usage["completion_tokens"] <= 6000
+    assert 0 < usage["prompt_tokens"] + usage["completion_tokens"] <= 2500
     assert eventabs("resume", "input.eventabs", "--max-total-tokens", 0, cwd=tmp_path).returncode == 0
 
 
@@ -323,8 +323,14 @@ def test_a_user_without_a_readable_row_is_accounted_for(tmp_path: Path) -> None:
 def test_the_rules_call_nobody_even_if_a_key_is_set(tmp_path: Path, openai_server: OpenAIServer) -> None:
     write_users(tmp_path / "input.jsonl", users=1)
     done = eventabs(
-        "run", "input.jsonl", "--provider", "rules", cwd=tmp_path,
-        OPENAI_API_KEY="sk-1234567890", EVENTABS_LLM__BASE_URL=openai_server.base_url, EVENTABS_LLM__MODEL="m",
+        "run",
+        "input.jsonl",
+        "--provider",
+        "rules",
+        cwd=tmp_path,
+        OPENAI_API_KEY="sk-1234567890",
+        EVENTABS_LLM__BASE_URL=openai_server.base_url,
+        EVENTABS_LLM__MODEL="m",
     )
     assert done.returncode == 0, done.stderr
     assert not openai_server.requests

@@ -1,5 +1,6 @@
 """The columns that a file must have, and what to say where it does not."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 from eventabs.errors import InputError
@@ -7,6 +8,7 @@ from eventabs.exports.roles import UnknownColumnError, find_profile_columns, fin
 from eventabs.exports.sources import Source
 from eventabs.language import gettext as _
 
+_LISTED = 300  # characters
 _WHAT_HAPPENED = ("text", "action", "item", "place", "app", "media")
 
 
@@ -34,7 +36,9 @@ def behavior_columns(source: Source, named: Mapping[str, str]) -> dict[str, str]
     return found
 
 
-def profile_columns(source: Source, named_user: str, wanted: Sequence[str]) -> tuple[str, list[tuple[str, str]]]:
+def profile_columns(
+    source: Source, named_user: str, wanted: Sequence[str]
+) -> tuple[str, list[tuple[str, str]]]:
     """Return the user column of the profiles' file, and (name to show, column) for what may be shown.
 
     Raises InputError without a user column.
@@ -47,6 +51,4 @@ def profile_columns(source: Source, named_user: str, wanted: Sequence[str]) -> t
 
 
 def _listed(source: Source) -> str:
-    shown = ", ".join(source.columns[:20])
-    single_line = "".join(char if char.isprintable() else " " for char in shown)
-    return single_line[:300] + ("..." if len(source.columns) > 20 or len(single_line) > 300 else "")
+    return textwrap.shorten(", ".join(source.columns), _LISTED, placeholder=" ...")

@@ -55,5 +55,7 @@ def errors_named(what: str) -> Iterator[None]:
         yield
     except duckdb.Error as error:
         first_line = str(error).partition("\n")[0]
-        message = _("{what} cannot be read: {error}; check the file, and the space left for the run directory")
+        message = _(
+            "{what} cannot be read: {error}; check the file, and the space left for the run directory"
+        )
         raise InputError(message.format(what=what, error=first_line)) from None

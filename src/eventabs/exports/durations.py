@@ -14,21 +14,19 @@ _NUMBER: Final = r"\d{1,12}(?:\.\d{1,9})?"
 # A duration inside a sentence: a unit behind each number, and no days, which are rather dates there.
 SPOKEN: Final = rf"(?:{_NUMBER} ?(?:{_HOURS}|{_MINUTES}|{_SECONDS}) ?)+"
 
-_UNITS: Final = "".join(
-    f"(?:({_NUMBER}) ?(?:{unit}) ?)?" for unit in (_DAYS, _HOURS, _MINUTES, _SECONDS)
-)
+_UNITS: Final = "".join(f"(?:({_NUMBER}) ?(?:{unit}) ?)?" for unit in (_DAYS, _HOURS, _MINUTES, _SECONDS))
 _ISO: Final = rf"^p(?:({_NUMBER})d)?(?:t(?:({_NUMBER})h)?(?:({_NUMBER})m)?(?:({_NUMBER})s)?)?$"
 _COLONS: Final = r"^()(\d{1,6}):([0-5]?\d):([0-5]?\d(?:\.\d+)?)$"
 _FIELDS: Final = "['d', 'h', 'm', 's']"
 
 
 def number(text: str) -> str:
-    """SQL for a duration that is a plain number of seconds, else NULL."""
+    """Return SQL for a duration that is a plain number of seconds, else NULL."""
     return f"try_cast({text} AS DOUBLE)"
 
 
 def parts(text: str, plain_number: str) -> str:
-    """SQL that takes apart what `number` left over: a list of one struct of days, hours, minutes and seconds.
+    """Return SQL that takes apart what `number` left over: a list of one struct of days, hours, minutes and seconds.
 
     A list, because DuckDB would run the regular expression again for each field of a bare struct.
     """
@@ -42,7 +40,7 @@ def parts(text: str, plain_number: str) -> str:
 
 
 def seconds(plain_number: str, taken_apart: str) -> str:
-    """SQL for the duration in seconds (DOUBLE), NULL where the text is none."""
+    """Return SQL for the duration in seconds (DOUBLE), NULL where the text is none."""
     total = " + ".join(
         f"coalesce(try_cast(u.{field} AS DOUBLE), 0) * {unit}"
         for field, unit in (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
@@ -55,5 +53,5 @@ def seconds(plain_number: str, taken_apart: str) -> str:
 
 
 def believable(total: str) -> str:
-    """SQL for a number of seconds as INTEGER, floored; NULL where it is negative or longer than a century."""
+    """Return SQL for a number of seconds as INTEGER, floored; NULL where it is negative or longer than a century."""
     return f"CASE WHEN {total} >= 0 AND {total} < {_LONGEST} THEN CAST(floor({total}) AS INTEGER) END"

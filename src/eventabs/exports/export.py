@@ -1,10 +1,10 @@
 """An opened export: its counts, its users' logs and the rows that could not be read."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from functools import cache
+from functools import cache, partial
 from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import Any, Final
@@ -12,7 +12,8 @@ from typing import Any, Final
 import duckdb
 
 from eventabs.exports import files, store
-from eventabs.exports.columns import behavior_columns, profile_columns as find_profile
+from eventabs.exports.columns import behavior_columns
+from eventabs.exports.columns import profile_columns as find_profile
 from eventabs.exports.database import errors_named, scratch_database
 from eventabs.exports.loading import load
 from eventabs.exports.roles import ROLES
@@ -109,23 +110,20 @@ def open_export(
     with scratch_database(folder, [*named, *([profiles] if profiles else [])]) as connection:
         store.prepare(connection, len(names))
         store.check_zone(connection, timezone)
-        tidied = frozenset(
-            index
-            for index, source in enumerate(sources)
-            if load(
-                connection,
-                source,
-                [(role, roles[source.path].get(role, "")) for role in ROLES],
-                lambda query, index=index: store.load_behaviors(connection, query, index, timezone),
-                folder,
-            )
-        )
+        tidied: set[int] = set()
+        for index, source in enumerate(sources):
+            wanted = [(role, roles[source.path].get(role, "")) for role in ROLES]
+            insert = partial(store.load_behaviors, connection, index, timezone)
+            if load(connection, source, wanted, insert, folder):
+                tidied.add(index)
         if profile:
+            wanted = [("user", profile.user)]
+            wanted += [(f"p{position}", column) for position, (_name, column) in enumerate(profile.shown)]
             load(
                 connection,
                 profile.source,
-                [("user", profile.user), *((f"p{n}", column) for n, (_name, column) in enumerate(profile.shown))],
-                lambda query: store.load_profiles(connection, query, len(names)),
+                wanted,
+                partial(store.load_profiles, connection, len(names)),
                 folder,
             )
         with errors_named("the export"):
@@ -142,7 +140,7 @@ def open_export(
             _with_offset=counts.with_offset,
             _profile_names=names,
             _sources=sources,
-            _tidied=tidied,
+            _tidied=frozenset(tidied),
         )
 
 

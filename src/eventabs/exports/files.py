@@ -12,6 +12,7 @@ from eventabs.language import gettext as _
 
 _CHUNK: Final = 1 << 20
 _HEAD: Final = 1 << 16
+_SHOWN: Final = 300  # characters of a name that cannot be one
 LONGEST_LINE: Final = 64 << 20  # bytes
 
 
@@ -87,7 +88,8 @@ def head(path: str, size: int) -> list[str]:
     try:
         return (first + rest).decode("utf-8-sig").split("\n")
     except UnicodeDecodeError:
-        raise not_utf8(path) from None
+        check_utf8(path)
+        raise
 
 
 def windows(path: str, count: int, size: int) -> Iterable[str]:
@@ -99,18 +101,17 @@ def windows(path: str, count: int, size: int) -> Iterable[str]:
             yield from file.read(size).decode("utf-8", errors="replace").split("\n")[1:-1]
 
 
-def check_utf8(paths: Iterable[str]) -> None:
-    """Raise InputError for the first of `paths` that is not UTF-8 throughout, naming the line."""
-    for path in paths:
-        with Path(path).open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                try:
-                    line.decode()
-                except UnicodeDecodeError:
-                    raise not_utf8(path, number) from None
+def check_utf8(path: str) -> None:
+    """Raise InputError, naming the line, unless the file is UTF-8 throughout."""
+    with Path(path).open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                line.decode()
+            except UnicodeDecodeError:
+                raise not_utf8(path, number) from None
 
 
-def not_utf8(path: str, line: int = 1) -> InputError:
+def not_utf8(path: str, line: int) -> InputError:
     """Return the error for a file in another encoding."""
     message = _("{path} is not UTF-8 (line {line}); convert it, for example: iconv -f GB18030 -t UTF-8")
     return InputError(message.format(path=path, line=line))
@@ -134,7 +135,8 @@ def _matches(path: str) -> list[str]:
             return [path]
     except (OSError, ValueError):  # a name too long or with a NUL exists nowhere
         return _no_such_file(path)
-    matches = [match for match in glob.glob(path, recursive=True) if Path(match).is_file()]
+    matched = glob.glob(path, recursive=True)  # noqa: PTH207 - a Path cannot glob an absolute pattern
+    matches = [match for match in matched if Path(match).is_file()]
     return matches or _no_such_file(path)
 
 
@@ -143,20 +145,15 @@ def _no_such_file(path: str) -> list[str]:
         message = _("no file matches {path}; check the pattern and the current folder")
     else:
         message = _("{path} does not exist; check the name and the current folder")
-    raise InputError(message.format(path=path))
+    raise InputError(message.format(path=path[:_SHOWN]))
 
 
 def _check_text(path: str, start: bytes) -> None:
     if start.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise not_utf8(path)
+        raise not_utf8(path, 1)
     if b"\0" not in start:
         return
-    try:
-        start.decode()
-    except UnicodeDecodeError as error:
-        cut_at_the_end = error.start > len(start) - 4
-    else:
-        cut_at_the_end = True
-    if start.count(b"\0") * 100 > len(start) or not cut_at_the_end:
+    text = start.decode(errors="replace").rstrip("\ufffd")  # a character may be cut at the end
+    if start.count(b"\0") * 100 > len(start) or "\ufffd" in text:
         message = _("{path} is a binary file; export the behaviors as JSON lines or CSV")
         raise InputError(message.format(path=path))

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import duckdb
 
+from eventabs.errors import StorageError
 from eventabs.exports.database import errors_named
 from eventabs.exports.files import check_utf8
 from eventabs.exports.sources import Query, Source, rows, tidied_rows
 from eventabs.exports.tidy import tidy_csv, tidy_json
+from eventabs.language import gettext as _
 
 Insert = Callable[[Query], int]  # puts the rows into a table, returns how many they are
 
@@ -23,7 +25,8 @@ def load(
 ) -> bool:
     """Read a file through `insert`; copies go to `folder`. Returns whether its records had to be tidied.
 
-    `wanted` pairs names with columns, as in `sources.rows`. Raises InputError.
+    `wanted` pairs names with columns, as in `sources.rows`. Raises InputError, and StorageError
+    where there is no room for a copy.
     """
     copy = folder / "tidied.txt"
     try:
@@ -35,6 +38,10 @@ def load(
         longest = tidy_csv(source, copy, dict(wanted)["user"])
         with errors_named(source.path):
             insert(tidied_rows(source, copy, longest, wanted))
+    except OSError as error:
+        message = _("{folder} cannot be written: {cause}; make room and start again")
+        raise StorageError(message.format(folder=folder, cause=error.strerror)) from None
+    else:
         return True
     finally:
         copy.unlink(missing_ok=True)
@@ -49,7 +56,7 @@ def _load_json(source: Source, wanted: Sequence[tuple[str, str]], insert: Insert
         try:
             insert(rows(regular, wanted))
         except duckdb.Error:
-            check_utf8([source.path])
+            check_utf8(source.path)
             raise
 
 
@@ -61,10 +68,11 @@ def _load_csv(
 ) -> bool:
     """Try the fast way: it holds only if every line after the header is one good record."""
     connection.begin()
-    try:
-        regular = insert(rows(source, wanted)) == source.content.lines - 1
-    except duckdb.InvalidInputException:
-        regular = False
+    with errors_named(source.path):
+        try:
+            regular = insert(rows(source, wanted)) == source.content.lines - 1
+        except duckdb.InvalidInputException:
+            regular = False
     if regular:
         connection.commit()
     else:

@@ -7,6 +7,7 @@ from eventabs.exports.roles import ROLES
 from eventabs.exports.sources import trimmed
 
 WORDS_TABLE: Final = "action_words"  # (word, action): see exports.actions
+_LONGEST_USER_ID: Final = 1024  # bytes; what is longer is no id
 _LONGEST_WORD: Final = 24  # bytes; a longer text is a sentence, not an action's name
 
 
@@ -17,7 +18,7 @@ def normal_form(raw: str, zone: str) -> str:
     (TIMESTAMP, wall time), shift (offset in seconds or NULL), action, item (NULL: the text itself), place,
     duration, file, line, text (NULL for structured rows) and reason (NULL for readable rows).
     """
-    cleaned = ", ".join(f'{trimmed(_quote(role))} AS {_quote(role)}' for role in ROLES)
+    cleaned = ", ".join(f"{trimmed(_quote(role))} AS {_quote(role)}" for role in ROLES)
     return f"""
     WITH cleaned AS (SELECT file, line, problem, {cleaned} FROM ({raw})),
     known AS (
@@ -46,7 +47,7 @@ def normal_form(raw: str, zone: str) -> str:
     ),
     summed AS (SELECT *, {durations.seconds("number", "units")} AS total FROM believed),
     placed AS ({_in_zone(zone)})
-    SELECT "user" AS user_id, wall AS start, shift,
+    SELECT {_user()} AS user_id, wall AS start, shift,
         {_action()} AS action, {_item()} AS item, {_place()} AS place, seconds AS duration,
         file, line, sentence AS text, {_reason()} AS reason
     FROM (SELECT *, {durations.believable("total")} AS seconds FROM placed)
@@ -58,6 +59,10 @@ def _in_zone(zone: str) -> str:
         return "SELECT * FROM summed"
     return f"""SELECT * REPLACE ({times.wall_in(zone, "moment")} AS wall, {times.shift_in(zone, "moment")} AS shift)
         FROM (SELECT *, {times.instant("wall", "shift", zone)} AS moment FROM summed)"""
+
+
+def _user() -> str:
+    return f"""CASE WHEN strlen("user") <= {_LONGEST_USER_ID} THEN "user" END"""
 
 
 def _quote(name: str) -> str:
@@ -100,8 +105,8 @@ def _place() -> str:
 
 
 def _reason() -> str:
-    return """CASE WHEN problem IS NOT NULL THEN problem
-        WHEN "user" IS NULL THEN 'no_user'
+    return f"""CASE WHEN problem IS NOT NULL THEN problem
+        WHEN {_user()} IS NULL THEN 'no_user'
         WHEN wall IS NULL THEN 'bad_time'
         WHEN duration IS NOT NULL AND seconds IS NULL THEN 'bad_duration'
         WHEN coalesce(deed, sentence, item, place, app, media) IS NULL THEN 'no_behavior' END"""

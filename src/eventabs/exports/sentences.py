@@ -1,7 +1,7 @@
 """Sentences that hold the facts of a structured row -> those facts, parsed by SQL.
 
-    在XX西餐厅停留 1小时14分钟      浏览A 在B上 292秒      使用A 13分钟      搜索Q 在B
-    点击A 在B      对比A 在B      将A加入购物车 在B      购买A 在B      收藏A 在B
+在XX西餐厅停留 1小时14分钟      浏览A 在B上 292秒      使用A 13分钟      搜索Q 在B
+点击A 在B      对比A 在B      将A加入购物车 在B      购买A 在B      收藏A 在B
 """
 
 from typing import Final
@@ -31,7 +31,7 @@ _ON_A_SITE: Final = "('browse', 'search', 'click', 'compare')"
 
 
 def parts(sentence: str) -> str:
-    """SQL that takes the SQL expression `sentence` apart: a struct of verb, item, place and spoken duration.
+    """Return SQL that takes the SQL expression `sentence` apart: a struct of verb, item, place and spoken duration.
 
     The verb is "" or the whole is NULL where the sentence fits no pattern.
     """
@@ -44,13 +44,13 @@ def parts(sentence: str) -> str:
 
 
 def action(said: str) -> str:
-    """SQL for the canonical action of the struct made by `parts`, NULL where it fits no pattern."""
+    """Return SQL for the canonical action of the struct made by `parts`, NULL where it fits no pattern."""
     cases = " ".join(f"WHEN '{opening}' THEN '{name}'" for opening, name in _OPENINGS.items())
     return f"CASE {said}.verb {cases} END"
 
 
 def item(said: str) -> str:
-    """SQL for what the sentence is about. A search without a site owns its last words: 搜索深圳天气 30分钟."""
+    """Return SQL for what the sentence is about. A search without a site owns its last words: 搜索深圳天气 30分钟."""
     return (
         f"CASE WHEN {_is_bare_search(said)} AND {said}.spoken <> ''"
         f" THEN {said}.item || ' ' || {said}.spoken ELSE {said}.item END"
@@ -58,7 +58,7 @@ def item(said: str) -> str:
 
 
 def place(said: str, doing: str) -> str:
-    """SQL for where else, "" if nowhere; `doing` is the SQL expression of the canonical action."""
+    """Return SQL for where else, "" if nowhere; `doing` is the SQL expression of the canonical action."""
     return (
         f"CASE WHEN {doing} IN {_ON_A_SITE} AND length({said}.place) > 1 AND ends_with({said}.place, '上')"
         f" THEN left({said}.place, -1) ELSE {said}.place END"
@@ -66,7 +66,7 @@ def place(said: str, doing: str) -> str:
 
 
 def spoken_duration(said: str) -> str:
-    """SQL for the text of the duration, NULL if there is none."""
+    """Return SQL for the text of the duration, NULL if there is none."""
     return f"CASE WHEN NOT ({_is_bare_search(said)}) THEN nullif({said}.spoken, '') END"
 
 

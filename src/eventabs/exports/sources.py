@@ -63,7 +63,7 @@ def quoted(text: str) -> str:
 
 
 def trimmed(text: str) -> str:
-    """SQL for the SQL expression `text` without white space around it, NULL if nothing is left.
+    """Return SQL for the SQL expression `text` without white space around it, NULL if nothing is left.
 
     `trim` with a set of characters is slow, so it is called only where the text's ends ask for it.
     """
@@ -169,6 +169,8 @@ def _json_keys(path: str, lines: Sequence[str]) -> tuple[str, ...]:
         if isinstance(record, dict):
             keys.update(dict.fromkeys(record))
     if not keys:
-        message = _("{path} has no line that is a JSON object; write one object a line, or a CSV with a header")
+        message = _(
+            "{path} has no line that is a JSON object; write one object a line, or a CSV with a header"
+        )
         raise InputError(message.format(path=path))
     return tuple(keys)

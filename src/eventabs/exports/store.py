@@ -12,7 +12,7 @@ from eventabs.exports.sources import BLANK, Query, quoted, trimmed
 from eventabs.language import gettext as _
 
 # What makes an instant comparable, whether the wall time has an offset or not.
-_INSTANT: Final = "epoch_us(start) - coalesce(shift, 0) * 1000000"
+_INSTANT: Final = "epoch_us(start) - coalesce(shift, 0)::BIGINT * 1000000"
 _FACTS: Final = "user_id, start, shift, action, item, place, duration, text"
 
 
@@ -45,14 +45,14 @@ def check_zone(connection: duckdb.DuckDBPyConnection, zone: str) -> None:
         raise ConfigError(message.format(zone=zone))
 
 
-def load_behaviors(connection: duckdb.DuckDBPyConnection, rows: Query, index: int, zone: str) -> int:
+def load_behaviors(connection: duckdb.DuckDBPyConnection, index: int, zone: str, rows: Query) -> int:
     """Stage the rows of an export's file, the run's file number `index`. Returns how many they are."""
     raw = f"SELECT {index} AS file, * FROM ({rows.sql})"
     select = normal_form(raw, quoted(zone) if zone else "")
     return _changed(connection, f"INSERT INTO staged BY NAME {select}", rows.values)
 
 
-def load_profiles(connection: duckdb.DuckDBPyConnection, rows: Query, width: int) -> int:
+def load_profiles(connection: duckdb.DuckDBPyConnection, width: int, rows: Query) -> int:
     """Keep the readable rows of the profiles' file: line, problem, user and `width` columns p0, p1, ..."""
     on_one_line = (f"regexp_replace(p{position}, '\\s+', ' ', 'g')" for position in range(width))
     values = "".join(f", {trimmed(value)}" for value in on_one_line)

@@ -15,12 +15,12 @@ _LARGEST_OFFSET: Final = 18 * 3600  # seconds; offsets in use stay below
 
 
 def usual(text: str) -> str:
-    """SQL for the TIMESTAMP of a text in the form most exports have, else NULL: much faster than the rest."""
+    """Return SQL for the TIMESTAMP of a text in the form most exports have, else NULL: much faster than the rest."""
     return f"try_strptime({text}, ['%Y-%m-%d %H:%M:%S', '%Y-%m-%dT%H:%M:%S'])"
 
 
 def parts(text: str, usual_time: str) -> str:
-    """SQL that takes apart what `usual` left over: a struct of day, clock and zone, or NULL."""
+    """Return SQL that takes apart what `usual` left over: a struct of day, clock and zone, or NULL."""
     return (
         f"CASE WHEN {usual_time} IS NULL AND {text} IS NOT NULL"
         f" THEN regexp_extract({text}, '{_STAMP}', ['day', 'clock', 'zone']) END"
@@ -28,10 +28,12 @@ def parts(text: str, usual_time: str) -> str:
 
 
 def wall(text: str, usual_time: str, parts: str) -> str:
-    """SQL for the time as it is written, a TIMESTAMP in whole seconds; NULL if it is none. An epoch is UTC."""
+    """Return SQL for the time as it is written, a TIMESTAMP in whole seconds; NULL if it is none. An epoch is UTC."""
     whole = f"split_part({text}, '.', 1)"
     unit = f"CASE WHEN length({whole}) >= {_MILLISECOND_DIGITS} THEN 1000 ELSE 1 END"
-    spelled = f"try_cast(concat_ws(' ', replace({parts}.day, '/', '-'), nullif({parts}.clock, '')) AS TIMESTAMP)"
+    spelled = (
+        f"try_cast(concat_ws(' ', replace({parts}.day, '/', '-'), nullif({parts}.clock, '')) AS TIMESTAMP)"
+    )
     return (
         f"CASE WHEN {usual_time} IS NOT NULL THEN {usual_time} WHEN {parts}.day <> '' THEN {spelled}"
         f" WHEN regexp_full_match({text}, '{_EPOCH}')"
@@ -40,7 +42,7 @@ def wall(text: str, usual_time: str, parts: str) -> str:
 
 
 def shift(text: str, usual_time: str, parts: str) -> str:
-    """SQL for the offset from UTC in seconds that the text names, NULL if it names none. An epoch's is 0."""
+    """Return SQL for the offset from UTC in seconds that the text names, NULL if it names none. An epoch's is 0."""
     zone = f"{parts}.zone"
     seconds = (
         f"(CASE {zone}[1] WHEN '-' THEN -1 ELSE 1 END) * (CAST({zone}[2:3] AS INTEGER) * 3600"
@@ -53,7 +55,7 @@ def shift(text: str, usual_time: str, parts: str) -> str:
 
 
 def believable(wall_time: str, offset: str) -> str:
-    """SQL for `wall_time` where its year and offset are believable, else NULL."""
+    """Return SQL for `wall_time` where its year and offset are believable, else NULL."""
     return (
         f"CASE WHEN year({wall_time}) BETWEEN {_FIRST_YEAR} AND {_LAST_YEAR}"
         f" AND abs(coalesce({offset}, 0)) <= {_LARGEST_OFFSET} THEN {wall_time} END"
@@ -61,7 +63,7 @@ def believable(wall_time: str, offset: str) -> str:
 
 
 def instant(wall_time: str, offset: str, zone: str) -> str:
-    """SQL for the TIMESTAMPTZ of a wall time; one without offset is of `zone`, a quoted SQL literal."""
+    """Return SQL for the TIMESTAMPTZ of a wall time; one without offset is of `zone`, a quoted SQL literal."""
     return (
         f"CASE WHEN {offset} IS NULL THEN timezone({zone}, {wall_time})"
         f" ELSE timezone('UTC', {wall_time} - to_seconds({offset})) END"
@@ -69,10 +71,10 @@ def instant(wall_time: str, offset: str, zone: str) -> str:
 
 
 def wall_in(zone: str, moment: str) -> str:
-    """SQL for the wall time of a TIMESTAMPTZ in `zone`."""
+    """Return SQL for the wall time of a TIMESTAMPTZ in `zone`."""
     return f"timezone({zone}, {moment})"
 
 
 def shift_in(zone: str, moment: str) -> str:
-    """SQL for the offset from UTC, in seconds, of `zone` at a TIMESTAMPTZ."""
+    """Return SQL for the offset from UTC, in seconds, of `zone` at a TIMESTAMPTZ."""
     return f"CAST(date_diff('second', timezone('UTC', {moment}), timezone({zone}, {moment})) AS INTEGER)"

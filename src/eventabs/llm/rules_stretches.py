@@ -16,6 +16,8 @@ from eventabs.records import Behavior, Detail
 
 ALONE = 1_000.0  # added to the cost of joining what should stand alone: only `brief` ever pays it
 WITHIN_THEME = 0.25  # the share of the weight that is lost where only the type differs
+DOUBLING = 7_200  # seconds that count as much as the behavior itself
+LONG = 28_800  # seconds; more of them do not mark a day any further
 DAY_BETWEEN = 2.0  # what joining over a change of days costs, in the unit of weights
 
 
@@ -89,7 +91,7 @@ def _minutes(behaviors: Iterable[Behavior], rules: Rules) -> list[Stretch]:
         stretch = by_minute.setdefault(minute, Stretch(minute, minute, minute, []))
         stretch.end = max(stretch.end, _end(start, behavior.duration))
         stretch.behaviors.append((behavior, kind))
-        stretch.weights[kind] += kind.weight
+        stretch.weights[kind] += kind.weight * (1 + min(behavior.duration or 0, LONG) / DOUBLING)
     return [by_minute[minute] for minute in sorted(by_minute)]
 
 

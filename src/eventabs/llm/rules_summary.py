@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from eventabs.llm.rules_book import Kind, Rules
 from eventabs.llm.rules_stretches import Stretch
-from eventabs.llm.rules_wording import WORDING
+from eventabs.llm.rules_wording import WORDING, width
 from eventabs.records import Behavior
 
 # Actions that deal with a thing somewhere, rather than with the place itself. The first ones say the most.
@@ -35,7 +35,7 @@ class Summarizer:
         for kind, behaviors in themes:
             clause = self._clause(kind, behaviors, brief=len(themes) > 1)
             joined = text + self._wording.next_theme + clause if text else clause
-            if not text or len(joined) <= self._wording.longest:
+            if not text or width(joined) <= self._wording.longest:
                 text = joined
         return text.strip()
 
@@ -53,7 +53,7 @@ class Summarizer:
         else:
             how_much = wording.then + wording.amount([wording.times.format(len(behaviors))], seconds)
         phrase = kind.phrase if all(behavior.action == "visit" for behavior in behaviors) else "{}"
-        room = wording.longest - len(phrase.replace("{}", "")) - len(how_much)
+        room = wording.longest - width(phrase.replace("{}", "") + how_much)
         return phrase.replace("{}", self._top(behaviors, most=2 if brief else 3, room=room)) + how_much
 
     def _looking(self, kind: Kind, behaviors: Classified, *, brief: bool) -> str:
@@ -63,7 +63,7 @@ class Summarizer:
         lead = _lead(kind, behaviors)
         how_much = self._how_much(plain, lead)
         about = [behavior for behavior in plain if behavior.action == lead] if lead else plain
-        room = wording.longest - len(how_much) - len(self._verb(lead))
+        room = wording.longest - width(self._verb(lead) + how_much)
         text = self._top(about, most=2 if brief else 3, room=room)
         if lead:
             text = wording.deed(self._verb(lead), text)
@@ -72,7 +72,7 @@ class Summarizer:
             (self._rules.clean(_site(behavior)), behavior) for behavior in plain if _site(behavior)
         )
         where = wording.then + wording.place(sites) if sites else ""
-        return text if brief or len(text) + len(where) > wording.longest else text + where
+        return text if brief or width(text + where) > wording.longest else text + where
 
     def _how_much(self, behaviors: Sequence[Behavior], lead: str) -> str:
         wording = self._wording

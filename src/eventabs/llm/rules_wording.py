@@ -10,7 +10,7 @@ A_MINUTE, AN_HOUR, A_DAY = 60, 3_600, 86_400  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """The phrases of one language. `longest`: characters of a summary; `longest_name`: of one name in it."""
+    """The phrases of one language. `longest`: width of a summary; `longest_name`: of one name in it."""
 
     longest: int
     longest_name: int
@@ -45,7 +45,7 @@ class Wording:
         if len(names) == 1:
             return clipped(names[0], max(room, self.longest_name))
         shown = min(most, len(names))
-        while len(joined := self._first(names, shown)) > room and shown > 1:
+        while width(joined := self._first(names, shown)) > room and shown > 1:
             shown -= 1
         return joined
 
@@ -58,15 +58,25 @@ class Wording:
         return names[0] if len(names) == 1 else self.one_of_many.format(names[0])
 
 
+def width(text: str) -> int:
+    """Count columns as a terminal does, nearly: a Chinese character takes two."""
+    return (len(text) + len(text.encode("utf-8", "surrogatepass"))) // 2
+
+
 def clipped(name: str, longest: int) -> str:
-    """Cut a name that is too long, and show that it is cut."""
-    return name if len(name) <= longest else name[: longest - 1] + "…"
+    """Cut a name that is wider than `longest` columns, and show that it is cut."""
+    if width(name) <= longest:
+        return name
+    kept = name[:longest]
+    while width(kept) >= longest:
+        kept = kept[:-1]
+    return kept + "…"
 
 
 WORDING: dict[RulesLanguage, Wording] = {
     "zh": Wording(
-        longest=44,
-        longest_name=20,
+        longest=88,
+        longest_name=40,
         and_="、",
         then="，",
         next_theme="；",

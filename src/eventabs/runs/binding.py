@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 import orjson
 
@@ -62,14 +62,13 @@ def changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[tuple[str
 
 def public_url(url: str) -> str:
     """Return the URL without user info and query, which may hold secrets."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, host, parts.path, "", ""))
+    parts = _split(url)
+    return urlunsplit((parts.scheme, host_of(url), parts.path, "", ""))
 
 
 def host_of(url: str) -> str:
     """Return host and port of a URL."""
-    return urlsplit(url).netloc.rpartition("@")[2]
+    return _split(url).netloc.rpartition("@")[2]
 
 
 def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -81,6 +80,13 @@ def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[prefix + key] = value
     return flat
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:  # no address at all; whoever calls it will say so
+        return urlsplit("")
 
 
 def _digest(text: str | None) -> str:

@@ -6,16 +6,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from eventabs.prompts.builder import PromptBuilder
 from eventabs.prompts.packing import Limits
-from eventabs.records import Batch, Part, PartSize, PlannedPart
+from eventabs.records import Batch, Part, PartSize, PlannedPart, UserLog
 from eventabs.runs.asking import open_asker
 from eventabs.runs.engine import Calling, Engine
 from eventabs.runs.intake import halves
 from eventabs.runs.job import Job
 from eventabs.runs.journal import Journal
-from eventabs.runs.ledger import Ledger
+from eventabs.runs.ledger import Ledger, StoredReply
 from eventabs.runs.limits import SpendingLimit
 from eventabs.runs.observer import Planned
 from eventabs.runs.results import EventsFile, write_results
@@ -74,19 +75,23 @@ async def _read_leftovers(desk: _Desk) -> None:
     """Settle replies that were committed but not read when an earlier process died."""
     settler = desk.settler(Scheduler([], desk.limits))
     for stored in await desk.journal.write(Ledger.unread_replies):
-        parts = list(stored.users.values())
-        logs = await desk.journal.write(lambda ledger, parts=parts: ledger.logs(parts))
-        planned = {known.part: known for known in await desk.journal.write(Ledger.pending_parts)}
-        batch = Batch(tuple(planned[part] for part in parts))
+        batch, logs = await desk.journal.write(partial(_asked_about, stored))
         await settler.take_reply(
             stored.call_id, batch, dict(zip(stored.users, logs, strict=True)), stored.reply
         )
+        desk.tally.batches_done += 1
+
+
+def _asked_about(stored: StoredReply, ledger: Ledger) -> tuple[Batch, list[UserLog]]:
+    parts = list(stored.users.values())
+    planned = {known.part: known for known in ledger.pending_parts()}
+    return Batch(tuple(planned[part] for part in parts)), ledger.logs(parts)
 
 
 async def _call(desk: _Desk, pending: list[PlannedPart]) -> bool:
     job = desk.job
     scheduler = Scheduler(pending, desk.limits)
-    _announce(desk, scheduler, pending)
+    await _announce(desk, scheduler, pending)
     async with open_asker(job) as ask:
         engine = Engine(
             calling=Calling(
@@ -115,10 +120,12 @@ async def _call(desk: _Desk, pending: list[PlannedPart]) -> bool:
         return engine.stopped
 
 
-def _announce(desk: _Desk, scheduler: Scheduler, pending: list[PlannedPart]) -> None:
+async def _announce(desk: _Desk, scheduler: Scheduler, pending: list[PlannedPart]) -> None:
     users = len({planned.part.user_id for planned in pending})
     batches = scheduler.batches
-    desk.job.facts.setdefault("batches_planned", batches)
+    if "batches_planned" not in desk.job.facts:
+        desk.job.facts["batches_planned"] = batches
+        await desk.journal.write(lambda ledger: ledger.set_meta({"batches_planned": batches}))
     desk.job.observer.noted(Planned(batches, users, desk.tally.users, len(pending) / batches))
     desk.job.save(desk.tally, status="running", batches_waiting=batches)
 
@@ -127,10 +134,12 @@ def _announce(desk: _Desk, scheduler: Scheduler, pending: list[PlannedPart]) -> 
 def _interrupts(stop: Callable[[], None]) -> Iterator[None]:
     """Hear Ctrl-C and SIGTERM in the event loop."""
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
         loop.add_signal_handler(number, stop)
     try:
         yield
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number, handler in before.items():
             loop.remove_signal_handler(number)
+            signal.signal(number, handler)

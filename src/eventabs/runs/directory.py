@@ -31,9 +31,9 @@ class RunDirectory:
     @classmethod
     def create(cls, path: Path) -> "RunDirectory":
         """Make a new run directory. Raises RunDirectoryError where `path` holds anything already."""
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise _taken(path)
         try:
+            if path.exists() and (not path.is_dir() or any(path.iterdir())):
+                raise _taken(path)
             path.mkdir(mode=_PRIVATE_DIRECTORY, parents=True, exist_ok=True)
             path.chmod(_PRIVATE_DIRECTORY)
             directory = cls(path)
@@ -57,7 +57,6 @@ class RunDirectory:
 
         Raises RunDirectoryError where another process has it.
         """
-        os.umask(0o077)
         lock = FileLock(self.path / "run.lock", mode=_PRIVATE_FILE)
         try:
             lock.acquire(timeout=0)
@@ -67,9 +66,11 @@ class RunDirectory:
         except (OSError, NotImplementedError) as error:
             message = _("{path} cannot be locked ({error}); use a writable folder on a local disk")
             raise RunDirectoryError(message.format(path=self.path, error=error)) from None
+        umask = os.umask(0o777 ^ _PRIVATE_DIRECTORY)
         try:
             yield
         finally:
+            os.umask(umask)
             lock.release()
 
 

@@ -5,7 +5,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from eventabs.errors import EndpointError, StoppedError
+from eventabs.errors import (
+    ContextTooLongError,
+    EndpointError,
+    LimitReachedError,
+    ModeratedError,
+    StoppedError,
+)
 from eventabs.language import gettext as _
 from eventabs.records import Batch, Reply, Request, UserLog
 from eventabs.runs.checkpoint import EVERY_BATCHES
@@ -56,7 +62,8 @@ class Engine:
         self._tally = tally
         self._observer = observer
         self._changed = asyncio.Event()
-        self._stop = asyncio.Event()
+        self._stopped = False
+        self._hurry = asyncio.Event()
         self._abandon = asyncio.Event()
         self._error: Exception | None = None
         self._fruitless = 0
@@ -75,19 +82,20 @@ class Engine:
 
     def stop(self) -> None:
         """Send no more calls; said a second time, wait for none either."""
-        if self._stop.is_set():
+        if self._stopped:
             self._abandon.set()
-        self._stop.set()
+        self._stopped = True
+        self._hurry.set()
         self._changed.set()
 
     @property
     def stopped(self) -> bool:
         """Whether the run was asked to stop."""
-        return self._stop.is_set()
+        return self._stopped
 
     async def _lose_patience(self, workers: Sequence[asyncio.Task[None]]) -> None:
-        """Once the run is to stop, give calls in flight some seconds, or none, and cancel them."""
-        await self._stop.wait()
+        """Once there is a hurry, give calls in flight some seconds, or none, and cancel them."""
+        await self._hurry.wait()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._abandon.wait(), GRACE_SECONDS)
         for worker in workers:
@@ -103,13 +111,16 @@ class Engine:
                     self._tally.in_flight -= 1
                     self._report()
                     self._changed.set()
+                if self._tally.batches_done % EVERY_BATCHES == 0:
+                    self._calling.save()
         except Exception as error:  # noqa: BLE001  whatever it is ends the run, once calls in flight are in
             self._error = self._error or error
-            self._stop.set()
             self._changed.set()
+            if not isinstance(error, LimitReachedError):  # within a limit, what is paid for is waited for
+                self._hurry.set()
 
     async def _take(self) -> Batch | None:
-        while not self._stop.is_set():
+        while not self._stopped and self._error is None:
             batch = self._scheduler.next()
             if batch is not None:
                 self._calling.spending.reserve(batch, self._tally)
@@ -148,7 +159,9 @@ class Engine:
             reply = await self._calling.ask(request, on_retry)
         except EndpointError as error:
             await self._settler.take_error(call_id, batch, error, retries)
-            self._count_batch(fruitful=False)
+            # a refusal of content shows that the endpoint works, if anything else shows it too
+            refused = isinstance(error, ModeratedError | ContextTooLongError)
+            self._count_batch(fruitful=refused and self._tally.done > 0)
             if self._fruitless >= MOST_FRUITLESS_CALLS:
                 raise _fruitless(error) from error
             return
@@ -163,8 +176,6 @@ class Engine:
     def _count_batch(self, *, fruitful: bool) -> None:
         self._fruitless = 0 if fruitful else self._fruitless + 1
         self._tally.batches_done += 1
-        if self._tally.batches_done % EVERY_BATCHES == 0:
-            self._calling.save()
 
     def _report(self) -> None:
         self._observer.progressed(

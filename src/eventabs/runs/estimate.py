@@ -117,14 +117,17 @@ def _opened(settings: Settings, paths: Sequence[str]) -> Iterator[Export]:
     if not named:
         message = _("no input is named; give files, or set input.paths in the config")
         raise UsageError(message)
-    with tempfile.TemporaryDirectory(prefix="eventabs-") as folder, open_export(
-        [spool(Path(folder)) if path == STDIN else path for path in named],
-        columns=settings.input.columns.model_dump(),
-        profiles=settings.input.profiles,
-        profile_columns=settings.profiles.columns,
-        timezone=settings.input.timezone,
-        work_dir=Path(folder),
-    ) as export:
+    with (
+        tempfile.TemporaryDirectory(prefix="eventabs-") as folder,
+        open_export(
+            [spool(Path(folder)) if path == STDIN else path for path in named],
+            columns=settings.input.columns.model_dump(),
+            profiles=settings.input.profiles,
+            profile_columns=settings.profiles.columns,
+            timezone=settings.input.timezone,
+            work_dir=Path(folder),
+        ) as export,
+    ):
         yield export
 
 

@@ -46,9 +46,15 @@ def halves(log: UserLog, builder: PromptBuilder, *, start: int) -> list[tuple[Pa
 
 
 def measure_again(ledger: Ledger, builder: PromptBuilder, limits: Limits) -> None:
-    """Measure what is still pending, after a change of prompt or budget."""
+    """Measure what is still pending, after a change of prompt or budget.
+
+    Parts whose answer is there but not read yet stay as they were asked about.
+    """
+    answered = {part for stored in ledger.unread_replies() for part in stored.users.values()}
     with ledger.transaction():
         for planned in ledger.pending_parts():
+            if planned.part in answered:
+                continue
             (log,) = ledger.logs([planned.part])
             ledger.replace_part(planned.part, measured_parts(log, builder, limits, start=planned.part.first))
 

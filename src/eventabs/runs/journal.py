@@ -43,8 +43,8 @@ class Journal:
     async def write(self, task: Callable[[Ledger], T]) -> T:
         """Run `task` in a transaction; return its result once that is on disk.
 
-        Not undone when the caller is cancelled. Raises StorageError where the disk refuses; then
-        everything that was to be committed together is refused.
+        Not undone when the caller is cancelled. Raises what the task raises, and StorageError where the
+        disk refuses.
         """
         future: asyncio.Future[T] = self._loop.create_future()
         self._queue.put(_Work(task, future))
@@ -70,8 +70,11 @@ class Journal:
             with self._ledger.transaction():
                 results = [work.task(self._ledger) for work in gathered]
         except Exception as error:  # noqa: BLE001  whatever it is belongs to those who wait
-            for work in gathered:
-                self._loop.call_soon_threadsafe(_fail, work.future, error)
+            if len(gathered) > 1:  # a reply that is paid for must not be lost for a neighbor's fault
+                for work in gathered:
+                    self._commit([work])
+            else:
+                self._loop.call_soon_threadsafe(_fail, gathered[0].future, error)
         else:
             for work, result in zip(gathered, results, strict=True):
                 self._loop.call_soon_threadsafe(_fulfil, work.future, result)
@@ -85,3 +88,4 @@ def _fulfil(future: asyncio.Future[Any], result: object) -> None:
 def _fail(future: asyncio.Future[Any], error: Exception) -> None:
     if not future.done():
         future.set_exception(error)
+        future.exception()  # a caller that was cancelled does not come back for it

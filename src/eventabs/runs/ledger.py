@@ -30,6 +30,7 @@ from eventabs.runs.stored_logs import pack_json, pack_log, pack_messages, pack_t
 from eventabs.runs.stored_logs import unpack_text as _text
 
 FORMAT = 1
+PEERS_OF_PIECES = 1  # a part cut because its answer was too long stands alone
 
 
 class PartChange(NamedTuple):
@@ -155,10 +156,12 @@ class Ledger:
             for user_id, first, last, tokens_in, tokens_out, *rest in rows
         ]
 
-    def replace_part(self, part: Part, pieces: Iterable[tuple[Part, PartSize]]) -> None:
+    def replace_part(
+        self, part: Part, pieces: Iterable[tuple[Part, PartSize]], *, max_peers: int = 0
+    ) -> None:
         """Put pieces in the place of a pending part."""
         self._db.execute("DELETE FROM parts WHERE user_id = ? AND first = ? AND last = ?", part)
-        self._add_parts(pieces)
+        self._add_parts(pieces, max_peers)
 
     def logs(self, parts: Iterable[Part]) -> list[UserLog]:
         """Return the logs of parts, each with its part's behaviors only."""
@@ -242,16 +245,17 @@ class Ledger:
         """Ask the ledger; see ledger.sql for its tables."""
         return self._db.execute(sql, values).fetchall()
 
-    def _add_parts(self, parts: Iterable[tuple[Part, PartSize]]) -> None:
+    def _add_parts(self, parts: Iterable[tuple[Part, PartSize]], max_peers: int = 0) -> None:
         self._db.executemany(
-            "INSERT INTO parts (user_id, first, last, input_tokens, output_tokens) VALUES (?, ?, ?, ?, ?)",
-            [(*part, *size) for part, size in parts],
+            "INSERT INTO parts (user_id, first, last, input_tokens, output_tokens, max_peers)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            [(*part, *size, max_peers) for part, size in parts],
         )
 
     def _apply(self, call_id: int, changes: Iterable[PartChange]) -> None:
         for change in changes:
             if change.replaced_by:
-                self.replace_part(change.part, change.replaced_by)
+                self.replace_part(change.part, change.replaced_by, max_peers=PEERS_OF_PIECES)
                 continue
             self._db.execute(
                 "UPDATE parts SET state = ?, attempts = ?, broken_calls = ?, max_peers = ?, reason = ?,"
@@ -299,6 +303,8 @@ def _translated(path: Path | None) -> Iterator[None]:
         )
         raise StorageError(message.format(error=error)) from error
     except sqlite3.DatabaseError as error:
+        if type(error) is not sqlite3.DatabaseError:  # its subclasses speak of wrong statements
+            raise
         raise _damaged(path or Path("ledger.sqlite")) from error
 
 

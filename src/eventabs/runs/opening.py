@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from eventabs.config import Settings, load_settings, overlay, with_absolute_paths
-from eventabs.errors import RunDirectoryError, UsageError
+from eventabs.errors import ConfigError, InputError, RunDirectoryError, UsageError
 from eventabs.language import gettext as _
 from eventabs.runs.binding import binding_facts, changes, fingerprint, public_flags, public_settings
 from eventabs.runs.checkpoint import timestamp
@@ -20,7 +20,7 @@ from eventabs.runs.job import Job
 from eventabs.runs.ledger import Ledger
 from eventabs.runs.observer import Observer
 from eventabs.runs.spool import STDIN, spool
-from eventabs.runs.trust import refuse_unknown_endpoint
+from eventabs.runs.trust import refuse_unknown_endpoint, remember_run
 from eventabs.runs.wiring import batch_limits, make_builder, rules_text, template_text
 
 Watch = Callable[[RunDirectory, Settings], AbstractContextManager[Observer]]
@@ -57,12 +57,13 @@ def begun(invocation: Invocation, *, paths: Sequence[str], out: Path | None, wat
             try:
                 with ledger.transaction():
                     ledger.set_meta(facts)
+                remember_run(facts["run_id"], settings)
                 yield Job(
                     directory, ledger, settings, invocation.environment, observer, facts, settings.run.limit
                 )
             finally:
                 ledger.close()
-    except UsageError:
+    except (ConfigError, InputError):
         shutil.rmtree(directory.path, ignore_errors=True)
         raise
 
@@ -87,6 +88,7 @@ def reopened(
             settings = _settings_of_today(invocation, facts)
             if not confirmed:
                 refuse_unknown_endpoint(
+                    facts["run_id"],
                     settings,
                     config=invocation.config,
                     flags=invocation.flags,
@@ -96,7 +98,7 @@ def reopened(
                 # a trial under --limit goes on with everybody: the first limit does not hold any more
                 most_users = int(invocation.flags.get("run", {}).get("limit", 0))
                 job = Job(directory, ledger, settings, invocation.environment, observer, facts, most_users)
-                _take_changes(job, accepted=accept_changes)
+                _take_changes(job, invocation, accepted=accept_changes)
                 yield job
         finally:
             ledger.close()
@@ -135,7 +137,7 @@ def _settings_of_today(invocation: Invocation, facts: Mapping[str, Any]) -> Sett
     return with_absolute_paths(settings, Path(facts["folder"]))
 
 
-def _take_changes(job: Job, *, accepted: bool) -> None:
+def _take_changes(job: Job, invocation: Invocation, *, accepted: bool) -> None:
     """Refuse settings that differ from those of the beginning, or take them for what is still pending."""
     template = _text_of_today(job.settings.prompt.template, job.facts["template"])
     rules = _text_of_today(job.settings.rules.file, job.facts["rules"])
@@ -152,6 +154,8 @@ def _take_changes(job: Job, *, accepted: bool) -> None:
     if not changed:
         return
     job.remember(
+        config_file=str(invocation.config.absolute()) if invocation.config else job.facts["config_file"],
+        flags=public_flags(overlay(job.facts["flags"], invocation.flags)),
         settings=public_settings(job.settings),
         binding=binding,
         settings_fingerprint=fingerprint(binding),

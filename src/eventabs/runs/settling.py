@@ -8,7 +8,7 @@ from eventabs.errors import EndpointError, FatalEndpointError, RejectedRequestEr
 from eventabs.events.reading import Reading
 from eventabs.records import Batch, Outcome, Part, PartSize, PlannedPart, Reply, UserLog
 from eventabs.runs.journal import Journal
-from eventabs.runs.ledger import Ledger, PartChange
+from eventabs.runs.ledger import PEERS_OF_PIECES, Ledger, PartChange
 from eventabs.runs.ledger_results import events_of, user_state
 from eventabs.runs.observer import BatchDone, CallFailed, Observer
 from eventabs.runs.results import EventsFile
@@ -120,7 +120,7 @@ class Settler:
         for change in changes:
             if change.replaced_by:
                 self._scheduler.put_back(
-                    PlannedPart(part, size, max_peers=1) for part, size in change.replaced_by
+                    PlannedPart(part, size, max_peers=PEERS_OF_PIECES) for part, size in change.replaced_by
                 )
             elif change.state == "pending":
                 again = PlannedPart(

@@ -1,8 +1,15 @@
-"""A run directory may come from anywhere: its endpoint gets a key only when somebody here named it."""
+"""A run directory may come from anywhere: its endpoint gets a key only when somebody here named it.
 
+Runs that were begun by this user on this machine are known by a digest of where their key goes.
+"""
+
+import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from platformdirs import user_state_path
 
 from eventabs.config import LlmSettings, Settings, environment_values, find_config, overlay, read_toml
 from eventabs.errors import RunDirectoryError
@@ -12,24 +19,57 @@ from eventabs.runs.binding import host_of
 _CONNECTION = ("base_url", "proxy", "ca_file", "api_key_env")  # each can lead a key astray
 
 
+def remember_run(run_id: str, settings: Settings) -> None:
+    """Note that this user began the run. Where that cannot be noted, resume asks for --yes."""
+    with suppress(OSError):
+        folder = user_state_path("eventabs")
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with (folder / "runs").open("a", encoding="ascii") as known:
+            known.write(_digest(run_id, settings) + "\n")
+
+
 def refuse_unknown_endpoint(
-    settings: Settings, *, config: Path | None, flags: Mapping[str, Any], environment: Mapping[str, str]
+    run_id: str,
+    settings: Settings,
+    *,
+    config: Path | None,
+    flags: Mapping[str, Any],
+    environment: Mapping[str, str],
 ) -> None:
     """Raise RunDirectoryError where a key would go where only the run directory says.
 
     `config` is the file named on the command line; what counts is it, the config found here, the
-    environment, the flags and the defaults.
+    environment, the flags, the defaults, and runs that were begun here.
     """
-    if settings.provider != "openai" or not environment.get(settings.llm.api_key_env):
+    secret = environment.get(settings.llm.api_key_env) or settings.llm.extra_headers
+    if settings.provider != "openai" or not secret:
+        return
+    if _is_known(run_id, settings):
         return
     here = find_config(config, environment)
     named: dict[str, Any] = {}
     for layer in (read_toml(here) if here else {}, environment_values(), flags):
         named = overlay(named, layer.get("llm", {}))
+    if named.get("ca_file"):
+        named["ca_file"] = str(Path.cwd() / named["ca_file"])
     for key in _CONNECTION:
         value = getattr(settings.llm, key)
         if value not in (LlmSettings.model_fields[key].default, named.get(key)):
             message = _(
-                "the run directory alone says that {host} gets your API key (llm.{key}); confirm with --yes"
+                "this run was not begun here, and it alone says that {host} gets your API key (llm.{key});"
+                " confirm with --yes"
             )
             raise RunDirectoryError(message.format(host=host_of(settings.llm.base_url), key=key))
+
+
+def _is_known(run_id: str, settings: Settings) -> bool:
+    try:
+        known = (user_state_path("eventabs") / "runs").read_text("ascii")
+    except (OSError, UnicodeDecodeError):
+        return False
+    return _digest(run_id, settings) in known.splitlines()
+
+
+def _digest(run_id: str, settings: Settings) -> str:
+    where = [str(getattr(settings.llm, key)) for key in _CONNECTION]
+    return hashlib.sha256("\n".join([run_id, *where]).encode()).hexdigest()

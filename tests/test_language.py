@@ -1,0 +1,91 @@
+import gettext as standard
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from eventabs import language
+from eventabs.language import activate, active, gettext, ngettext, requested
+
+
+@pytest.fixture(autouse=True)
+def _language_of_before() -> Iterator[None]:
+    before, domain = os.environ.get("LANGUAGE"), standard.textdomain()
+    yield
+    standard.textdomain(domain)
+    if before is None:
+        os.environ.pop("LANGUAGE", None)
+    else:
+        os.environ["LANGUAGE"] = before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "expected"),
+    [
+        ([], {}, "en"),
+        (["run", "--lang", "zh"], {}, "zh"),
+        (["--lang", "zh", "run"], {}, "zh"),
+        (["run", "--lang=zh"], {"LANG": "en_US.UTF-8"}, "zh"),
+        (["run", "--lang", "en"], {"EVENTABS_LANG": "zh"}, "en"),
+        ([], {"EVENTABS_LANG": "zh", "LANG": "en_US.UTF-8"}, "zh"),
+        ([], {"EVENTABS_LANG": "auto", "LANG": "zh_CN.UTF-8"}, "zh"),
+        ([], {"LANG": "zh_CN.UTF-8"}, "zh"),
+        ([], {"LANG": "zh_TW"}, "zh"),
+        ([], {"LANG": "zh"}, "zh"),
+        ([], {"LANG": "de_DE.UTF-8"}, "en"),
+        ([], {"LANG": "C.UTF-8"}, "en"),
+        ([], {"LC_ALL": "C", "LANG": "zh_CN.UTF-8"}, "en"),
+        ([], {"LC_ALL": "", "LC_MESSAGES": "zh_CN", "LANG": "en_US"}, "zh"),
+    ],
+)
+def test_the_flag_comes_first_then_the_variable_then_the_locale(
+    arguments: list[str], environment: dict[str, str], expected: str
+) -> None:
+    assert requested(arguments, environment) == expected
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--lang"], ["--lang="], ["--lang", "fr"], ["--language", "zh"], ["zh"]]
+)
+def test_what_names_no_language_is_left_to_the_command_line_to_refuse(arguments: list[str]) -> None:
+    assert requested(arguments, {"LANG": "zh_CN.UTF-8"}) == "zh"
+    assert requested(arguments, {}) == "en"
+
+
+def test_messages_follow_the_language_in_force() -> None:
+    activate("zh")
+    assert (active(), gettext("Options")) == ("zh", "选项")
+    activate("en")
+    assert (active(), gettext("Options")) == ("en", "Options")
+
+
+def test_english_tells_one_from_many() -> None:
+    activate("en")
+    assert ngettext("{count} user", "{count} users", 1) == "{count} user"
+    assert ngettext("{count} user", "{count} users", 0) == "{count} users"
+
+
+def test_a_message_that_is_not_in_the_catalogue_stands_as_it_is() -> None:
+    activate("zh")
+    assert gettext("no such message anywhere") == "no such message anywhere"
+
+
+def test_other_programs_words_are_looked_up_in_the_same_catalogue() -> None:
+    activate("zh")
+    assert standard.gettext("Options") == "选项"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [("zh", "zh"), ("zh_CN:en", "zh"), ("en", "en"), ("de", "en")]
+)
+def test_the_language_in_force_is_one_of_the_two(
+    monkeypatch: pytest.MonkeyPatch, value: str, expected: str
+) -> None:
+    monkeypatch.setenv("LANGUAGE", value)
+    assert active() == expected
+
+
+def test_before_anything_is_chosen_messages_are_english(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LANGUAGE", raising=False)
+    assert active() == "en"
+    assert set(language.LANGUAGES) == {"en", "zh"}
