@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reply_cases import USERS, read, told
 
 from eventabs.events.aliases import Aliases
 from eventabs.events.lines import is_strict, read_lines
+from reply_cases import USERS, read, told
 
 PAGE = (Path(__file__).parent.parent / "docs" / "formats.md").read_text(encoding="utf-8")
 PAGE = PAGE[PAGE.index("## The reply") :]
@@ -26,7 +26,7 @@ SPECIAL = {
     "any character but white space": r"\S",
     "line feed": r"\n",
 }
-TOKEN = re.compile(r'"[^"]*"|\?.*?\?|[A-Za-z_]+|[=,|;()\[\]{}]')
+SYMBOL = re.compile(r'"[^"]*"|\?.*?\?|[A-Za-z_]+|[=,|;()\[\]{}]')
 CLOSING = {"(": ")", "[": "]", "{": "}"}
 QUANTIFIER = {"(": "", "[": "?", "{": "*"}
 
@@ -36,21 +36,21 @@ def regex_of(rules: dict[str, list[str]], name: str) -> str:
     return alternatives(iter(rules[name]), "", rules)
 
 
-def alternatives(tokens: Iterator[str], until: str, rules: dict[str, list[str]]) -> str:
+def alternatives(symbols: Iterator[str], until: str, rules: dict[str, list[str]]) -> str:
     parts = []
-    for token in tokens:
-        if token == until:
+    for symbol in symbols:
+        if symbol == until:
             break
-        if token in CLOSING:
-            parts.append(alternatives(tokens, CLOSING[token], rules) + QUANTIFIER[token])
-        elif token == "|":
+        if symbol in CLOSING:
+            parts.append(alternatives(symbols, CLOSING[symbol], rules) + QUANTIFIER[symbol])
+        elif symbol == "|":
             parts.append("|")
-        elif token.startswith('"'):
-            parts.append(re.escape(token[1:-1]))
-        elif token.startswith("?"):
-            parts.append(SPECIAL[token.strip("? ")])
-        elif token != ",":
-            parts.append(regex_of(rules, token))
+        elif symbol[0] == '"':
+            parts.append(re.escape(symbol[1:-1]))
+        elif symbol.startswith("?"):
+            parts.append(SPECIAL[symbol.strip("? ")])
+        elif symbol != ",":
+            parts.append(regex_of(rules, symbol))
     return f"(?:{''.join(parts)})"
 
 
@@ -58,9 +58,9 @@ def grammar(text: str) -> str:
     rules = {}
     for rule in re.split(r";\s*\n", text):
         if rule.strip():
-            name, equals, *tokens = TOKEN.findall(rule)
+            name, equals, *symbols = SYMBOL.findall(rule)
             assert equals == "="
-            rules[name] = tokens
+            rules[name] = symbols
     return regex_of(rules, "reply")
 
 
@@ -70,7 +70,7 @@ SHORT_REPLY = REPLY.replace(")*", "){0,2}")  # the same, with few repetitions
 
 @settings(max_examples=60, deadline=None)
 @given(st.from_regex(SHORT_REPLY, fullmatch=True))
-def test_every_text_of_the_grammar_is_read_strictly_and_whole(text):
+def test_every_text_of_the_grammar_is_read_strictly_and_whole(text: str) -> None:
     assert is_strict(text)
     users = len(re.findall(r"^## U", text, re.MULTILINE))
     events = len(re.findall(r"^\d\d:\d\d", text, re.MULTILINE))
@@ -82,7 +82,7 @@ def test_every_text_of_the_grammar_is_read_strictly_and_whole(text):
 
 @settings(max_examples=150, deadline=None)
 @given(st.data())
-def test_what_is_strict_is_what_the_grammar_says(data):
+def test_what_is_strict_is_what_the_grammar_says(data: st.DataObject) -> None:
     text = blocks("lines")[0]
     at = data.draw(st.integers(0, len(text)))
     length = data.draw(st.integers(0, 3))
@@ -91,7 +91,7 @@ def test_what_is_strict_is_what_the_grammar_says(data):
     assert is_strict(changed) == (re.fullmatch(REPLY, changed) is not None)
 
 
-def test_the_examples_of_the_three_forms_say_the_same():
+def test_the_examples_of_the_three_forms_say_the_same() -> None:
     lines, (json_lines, schema) = blocks("lines")[0], blocks("json")
     assert told(read(lines)) == told(read(json_lines)) == told(read(schema))
     assert read(lines).ungrounded_events == 0
@@ -102,18 +102,18 @@ EXAMPLES = re.findall(r"^\| [^|]+ \| `(.*)` \|$", PAGE, re.MULTILINE)
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_each_variant_on_the_page_is_read_as_the_same_event(example):
+def test_each_variant_on_the_page_is_read_as_the_same_event(example: str) -> None:
     text = f"## U1\n# 2026-01-01\n{example.replace(chr(92) + '|', '|')}\n##\n"
     assert told(read(text, only="U1")) == {
         "U1": [("用餐", "engagement", "2026-01-01T10:00:42", "西餐厅用餐", (0,))]
     }
 
 
-def test_the_page_has_the_variants():
+def test_the_page_has_the_variants() -> None:
     assert len(EXAMPLES) == 5
 
 
-def test_the_reasons_on_the_page_are_those_that_reading_gives():
+def test_the_reasons_on_the_page_are_those_that_reading_gives() -> None:
     reasons = set(re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE))
     replies = [
         read("## U1\n# 01-01\n10:00 a\n", "length"),

@@ -5,7 +5,23 @@ import re
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reply_cases import FORMS, GOOD, JSON_LINES, LINES, OBJECTS, PARTS, PIPES, ROWS, SCHEMA, USERS, dumped, read, told
+
+from eventabs.records import FinishReason
+from reply_cases import (
+    FORMS,
+    GOOD,
+    JSON_LINES,
+    LINES,
+    OBJECTS,
+    PARTS,
+    PIPES,
+    ROWS,
+    SCHEMA,
+    USERS,
+    dumped,
+    read,
+    told,
+)
 
 KEYS = ("开始", "结束", "类型", "类别", "摘要")
 DECOY = "## U1\n# 01-02\n09:30-10:00 诱饵\n## U2\n# 01-01\n12:00 诱饵\n##\n"
@@ -39,10 +55,17 @@ WELL = {
     "thought behind the answer": f"{LINES}<think>{DECOY}</think>",
     "thought that never ends, before an answer": f"<think>\nA draft:\n{DECOY}So the answer is\n{LINES}",
     "the same before json": f"<think>\nWell, so the answer is\n{SCHEMA}\n```",
-    "day headers with weekdays": LINES.replace("2026-01-01", "2026-01-01 周四").replace("01-02\n", "01-02 Fri\n"),
-    "chinese day headers": LINES.replace("# 2026-01-01", "# 2026年1月1日（周四）").replace("# 01-02", "# 1月2日"),
+    "day headers with weekdays": LINES.replace("2026-01-01", "2026-01-01 周四").replace(
+        "01-02\n", "01-02 Fri\n"
+    ),
+    "chinese day headers": LINES.replace("# 2026-01-01", "# 2026年1月1日（周四）").replace(
+        "# 01-02", "# 1月2日"
+    ),
     "days in bold": LINES.replace("# 2026-01-01", "**2026-01-01**").replace("# 01-02", "01/02:"),
-    "full-width punctuation": LINES.replace(":", "：").replace("-1", "～1").replace("|", "｜").replace("!", "！"),
+    "full-width punctuation": LINES.replace(":", "：")
+    .replace("-1", "～1")
+    .replace("|", "｜")
+    .replace("!", "！"),
     "full-width digits": LINES.translate({ord(str(digit)): 0xFF10 + digit for digit in range(10)}),
     "en dashes": re.sub(r"(?<=:\d\d)-", " – ", LINES),
     "bullets": re.sub(r"^(?=\d)", "- ", LINES, flags=re.MULTILINE),
@@ -58,17 +81,27 @@ WELL = {
     "every block ended": LINES.replace("## U2", "##\n## U2"),
     "pretty json": dumped({"users": OBJECTS}).replace("],[", "],\n  [").replace('{"u"', '{\n"u"'),
     "users by alias": dumped(ROWS),
-    "users by alias, wrapped": dumped({"status": "ok", "result": {"data": {"u1": ROWS["U1"], "用户U2": ROWS["U2"]}}}),
+    "users by alias, wrapped": dumped(
+        {"status": "ok", "result": {"data": {"u1": ROWS["U1"], "用户U2": ROWS["U2"]}}}
+    ),
     "english keys": dumped(keyed("start", "end", "type", "category", "summary")),
     "other english keys": dumped(keyed("start_time", "endTime", "Event Type", "category", "description")),
     "chinese keys": dumped([{"用户": alias, "事件": rows} for alias, rows in keyed(*KEYS).items()]),
     "an object an event": dumped(
-        [{"user": a} | row for a, rows in keyed("start", "end", "type", "category", "summary").items() for row in rows]
+        [
+            {"user": a} | row
+            for a, rows in keyed("start", "end", "type", "category", "summary").items()
+            for row in rows
+        ]
     ),
     "an array an event": dumped([[alias, *row] for alias, rows in ROWS.items() for row in rows]),
     "events as lines in json": dumped(
         {
-            "U1": ["01-01 10:00-11:14 用餐 | 西餐厅用餐", "01-01 22:10-01:30 聚会", "01-02 09:10-10:40 到店! | 看车"],
+            "U1": [
+                "01-01 10:00-11:14 用餐 | 西餐厅用餐",
+                "01-01 22:10-01:30 聚会",
+                "01-02 09:10-10:40 到店! | 看车",
+            ],
             "U2": ["2026-01-01 08:00 起床"],
         }
     ),
@@ -83,7 +116,9 @@ WELL = {
     ),
     "single quotes": SCHEMA.replace('"', "'"),
     "python literals": repr({"done": True, "next": None, "users": OBJECTS}),
-    "python tuples": repr({"users": [{"u": a, "events": [tuple(r) for r in rows]} for a, rows in ROWS.items()]}),
+    "python tuples": repr(
+        {"users": [{"u": a, "events": [tuple(r) for r in rows]} for a, rows in ROWS.items()]}
+    ),
     "trailing commas": SCHEMA.replace("]]}", "],],}"),
     "unquoted keys": SCHEMA.replace('"u"', "u").replace('"events"', "events"),
     "full-width json": SCHEMA.replace('":', '"：').replace('",', '"，').replace("],[", "]，["),
@@ -97,7 +132,7 @@ WELL = {
 
 
 @pytest.mark.parametrize("text", WELL.values(), ids=WELL)
-def test_a_good_answer_is_read_in_whatever_dress_it_comes(text):
+def test_a_good_answer_is_read_in_whatever_dress_it_comes(text: str) -> None:
     assert told(read(text)) == GOOD
 
 
@@ -117,7 +152,12 @@ BAD = {
     "null": ("null", "stop", "unparsable", "unparsable"),
     "no json of ours": ('{"error": {"code": 7}}', "stop", "unparsable", "unparsable"),
     "moderated": ("", "content_filter", "content_filter", "content_filter"),
-    "moderated after the first": (LINES[: LINES.index("# 2026-01-01\n08")], "content_filter", U1, "content_filter"),
+    "moderated after the first": (
+        LINES[: LINES.index("# 2026-01-01\n08")],
+        "content_filter",
+        U1,
+        "content_filter",
+    ),
     "no end": (LINES.removesuffix("##\n"), "stop", U1, "cut"),
     "cut in the last line": (LINES[: LINES.index("起床")], "length", U1, "cut"),
     "cut in the last line, unsaid": (LINES[: LINES.index("起床")], "stop", U1, "cut"),
@@ -139,67 +179,78 @@ BAD = {
     "a user without events in json": (dumped({"U1": [], "U2": ROWS["U2"]}), "stop", "empty", U2),
     "events null": (dumped([{"u": "U1", "events": None}, OBJECTS[1]]), "stop", "empty", U2),
     "dates that do not exist": (LINES.replace("# 2026-01-01\n08", "# 02-30\n08"), "stop", U1, "empty"),
-    "times of another user": ("## U2\n" + LINES[6 : LINES.index("## U2")] + "##", "stop", "missing", "ungrounded"),
+    "times of another user": (
+        "## U2\n" + LINES[6 : LINES.index("## U2")] + "##",
+        "stop",
+        "missing",
+        "ungrounded",
+    ),
     "a broken user": ('[{"u":"U1","events":["x","y"]},' + dumped(OBJECTS[1]) + ",]", "stop", "empty", U2),
 }
 
 
 @pytest.mark.parametrize(("text", "finish", "first", "second"), BAD.values(), ids=BAD)
-def test_users_that_cannot_be_read_have_the_reason(text, finish, first, second):
+def test_users_that_cannot_be_read_have_the_reason(
+    text: str, finish: FinishReason, first: object, second: object
+) -> None:
     assert told(read(text, finish)) == {"U1": first, "U2": second}
 
 
-def test_reasoning_beside_the_text_is_no_answer():
+def test_reasoning_beside_the_text_is_no_answer() -> None:
     assert told(read("", reasoning=LINES)) == {"U1": "empty", "U2": "empty"}
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_the_first_usable_part_of_a_user_counts_and_the_others_are_counted(form):
+def test_the_first_usable_part_of_a_user_counts_and_the_others_are_counted(form: str) -> None:
     other = FORMS[form].replace("起床", "另一个")
-    reading = read(FORMS["lines"] + other) if form == "lines" else read(JSON_LINES + JSON_LINES.replace("起床", "他"))
+    reading = (
+        read(FORMS["lines"] + other)
+        if form == "lines"
+        else read(JSON_LINES + JSON_LINES.replace("起床", "他"))
+    )
     assert told(reading) == GOOD
     assert reading.repeated_users == 2
 
 
-def test_a_later_part_counts_where_the_first_is_not_usable():
+def test_a_later_part_counts_where_the_first_is_not_usable() -> None:
     reading = read("## U2\n# 01-01\n03:00 a\n" + LINES)
     assert told(reading) == GOOD
     assert reading.repeated_users == 1
 
 
-def test_unknown_users_are_ignored_and_counted():
+def test_unknown_users_are_ignored_and_counted() -> None:
     reading = read(LINES.replace("##\n", "## U3\n# 01-01\n10:00 a\n## 用户U44\n##\n"))
     assert told(reading) == GOOD
     assert reading.unknown_aliases == 2
 
 
-def test_unknown_users_in_json_are_counted():
+def test_unknown_users_in_json_are_counted() -> None:
     assert read(dumped({**ROWS, "U9": []})).unknown_aliases == 1
 
 
 @pytest.mark.parametrize("text", [f"{HEADLESS}\n##", dumped({"events": ROWS["U1"]}), dumped(ROWS["U1"])])
-def test_a_user_alone_needs_no_name(text):
+def test_a_user_alone_needs_no_name(text: str) -> None:
     outcome = read(text, only="U1").outcomes["U1"]
     assert outcome.usable
     assert outcome.events[0].summary == "西餐厅用餐"
 
 
-def test_a_user_alone_in_a_cut_answer_without_name_is_cut():
+def test_a_user_alone_in_a_cut_answer_without_name_is_cut() -> None:
     assert told(read(HEADLESS, "length", only="U1")) == {"U1": "cut"}
 
 
-def test_prose_before_a_header_is_no_event_of_a_user_alone():
+def test_prose_before_a_header_is_no_event_of_a_user_alone() -> None:
     reading = read("10:00 I begin\n" + LINES, only="U1")
     assert told(reading) == {"U1": GOOD["U1"]}
     assert reading.unknown_aliases == 1
 
 
-def test_a_tag_in_a_summary_of_a_strict_answer_is_text():
+def test_a_tag_in_a_summary_of_a_strict_answer_is_text() -> None:
     reading = read(LINES.replace("看车", "搜索</think>"))
     assert reading.outcomes["U1"].events[2].summary == "搜索</think>"
 
 
-def test_events_without_a_behavior_are_kept_and_counted():
+def test_events_without_a_behavior_are_kept_and_counted() -> None:
     reading = read(LINES.replace("08:00", "08:00 起床\n03:00"))
     assert reading.ungrounded_events == 1
     ungrounded = reading.outcomes["U2"].events[0]
@@ -223,13 +274,36 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
-def test_hostile_text_is_survived(text):
+def test_hostile_text_is_survived(text: str) -> None:
     assert read(text).outcomes.keys() == USERS.keys()
     assert read(text, "length", only="U1").outcomes.keys() == {"U1"}
 
 
 PIECES = st.sampled_from(
-    ["##", "## U1\n", "\n", "|", '"', "'", "[", "]", "{", "}", ",", ":", "-", "<think>", "</think>", "10:00", "02-30", "\\", "：", "U2", "\r", "\x00"]
+    [
+        "##",
+        "## U1\n",
+        "\n",
+        "|",
+        '"',
+        "'",
+        "[",
+        "]",
+        "{",
+        "}",
+        ",",
+        ":",
+        "-",
+        "<think>",
+        "</think>",
+        "10:00",
+        "02-30",
+        "\\",
+        "：",
+        "U2",
+        "\r",
+        "\x00",
+    ]
 )
 
 
@@ -239,7 +313,9 @@ PIECES = st.sampled_from(
     st.lists(st.tuples(st.integers(0, 400), st.integers(0, 6), PIECES | st.text(max_size=3)), max_size=5),
     st.sampled_from(["stop", "length", "interrupted", "content_filter"]),
 )
-def test_any_damage_leaves_outcomes_for_all_and_invents_nothing(text, damages, finish):
+def test_any_damage_leaves_outcomes_for_all_and_invents_nothing(
+    text: str, damages: list[tuple[int, int, str]], finish: FinishReason
+) -> None:
     for at, length, put in damages:
         text = text[:at] + put + text[at + length :]
     reading = read(text, finish)
@@ -258,13 +334,13 @@ def test_any_damage_leaves_outcomes_for_all_and_invents_nothing(text, damages, f
 
 @settings(max_examples=100, deadline=None)
 @given(st.text(max_size=200), st.sampled_from(["stop", "length"]))
-def test_any_text_leaves_outcomes_for_all(text, finish):
+def test_any_text_leaves_outcomes_for_all(text: str, finish: FinishReason) -> None:
     assert read(text, finish).outcomes.keys() == USERS.keys()
 
 
 @settings(max_examples=150, deadline=None)
 @given(st.sampled_from(list(FORMS.values())), st.data())
-def test_a_cut_answer_never_yields_more_or_other_events(text, data):
+def test_a_cut_answer_never_yields_more_or_other_events(text: str, data: st.DataObject) -> None:
     cut = text[: data.draw(st.integers(0, len(text)))]
     for finish in ("stop", "length"):
         for alias, found in told(read(cut, finish)).items():

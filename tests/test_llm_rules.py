@@ -237,6 +237,14 @@ async def test_a_small_thing_in_between_goes_into_its_surroundings() -> None:
     assert [event.type for event in parse(await answer(log))["U1"]] == ["工作", "用餐", "运动"]
 
 
+async def test_what_begins_during_a_visit_is_a_part_of_it_but_not_of_a_longer_stay() -> None:
+    aside = behavior("2026-01-05 11:00", "browse", "星瀚_M5", "车迹汽车网", 60)
+    visit = behavior("2026-01-05 10:00", "visit", "高尔夫球场", duration=2 * 3_600)
+    stay = behavior("2026-01-05 10:00", "visit", "酒店", duration=20 * 3_600)
+    assert (await lines([visit, aside]))[1:] == ["10:00-12:00 运动 | 高尔夫球场运动 2小时；浏览星瀚M5 1分钟"]
+    assert [event.type for event in parse(await answer([stay, aside]))["U1"]] == ["住宿", "看车"]
+
+
 async def test_fine_keeps_every_session_and_a_pause_ends_one() -> None:
     log = [
         behavior("2026-01-05 10:00", "browse", "A", "车迹汽车网", 1_200),

@@ -5,7 +5,8 @@ from datetime import datetime
 import pytest
 
 from eventabs.errors import ConfigError
-from eventabs.llm.rules_book import Rules, RulesLanguage, load_rules, shipped_rules
+from eventabs.language import Language
+from eventabs.llm.rules_book import Rules, load_rules, shipped_rules
 from eventabs.prompts.vocabulary import DEFAULT_TYPES
 from eventabs.records import Behavior, EventType
 
@@ -86,7 +87,7 @@ def test_conversions_stand_alone(key: str) -> None:
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
-def test_types_that_the_prompt_offers_are_named_alike(language: RulesLanguage) -> None:
+def test_types_that_the_prompt_offers_are_named_alike(language: Language) -> None:
     rules = load_rules(shipped_rules(), language)
     by_name = {kind.name: kind for kind in rules.kinds.values()}
     assert {kind.name for kind in DEFAULT_TYPES[language]} <= set(by_name)
@@ -158,8 +159,9 @@ def test_a_type_without_a_name_in_the_language_takes_the_other() -> None:
         (
             "[types.meal]",
             "[[names.replace]]\npattern = '('\nwith = ''\n[types.meal]",
-            "names.replace.0.pattern",
+            "names.replace.0",
         ),
+        ("[types.meal]", "[[names.replace]]\npattern = 'a'\nwith = '\\1'\n[types.meal]", "names.replace.0"),
         ("[detail]", "[detail", "not TOML"),
     ],
 )

@@ -4,10 +4,11 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from eventabs.llm.rules_book import RulesLanguage, load_rules, shipped_rules
+from eventabs.language import Language
+from eventabs.llm.rules_book import load_rules, shipped_rules
 from eventabs.llm.rules_stretches import stretches
 from eventabs.llm.rules_summary import Summarizer
-from eventabs.llm.rules_wording import WORDING, clipped
+from eventabs.llm.rules_wording import WORDING, clipped, width
 from eventabs.records import Behavior
 
 RULES = {language: load_rules(shipped_rules(), language) for language in WORDING}
@@ -15,7 +16,7 @@ START = datetime.fromisoformat("2026-01-05 10:00")
 Doing = tuple[str, str, str, int | None]
 
 
-def summarized(*doings: Doing, language: RulesLanguage = "zh") -> str:
+def summarized(*doings: Doing, language: Language = "zh") -> str:
     log = [
         Behavior(START + timedelta(seconds=second), action, item, place, duration)
         for second, (action, item, place, duration) in enumerate(doings)
@@ -82,9 +83,15 @@ def test_what_was_dealt_with_most_comes_first() -> None:
 def test_summaries_stay_short_whatever_the_names() -> None:
     long: list[Doing] = [("browse", f"{n}" + "很长的商品名称" * 9, "店铺" * 30, 60) for n in range(4)]
     for count in range(1, 5):
-        assert len(summarized(*long[:count])) <= 44
-        assert len(summarized(*long[:count], language="en")) <= 96
+        assert width(summarized(*long[:count])) <= 88
+        assert width(summarized(*long[:count], language="en")) <= 96
     assert summarized(("", "长" * 300, "", None)) == "长" * 43 + "…"
+    assert summarized(("", "long" * 300, "", None)) == "long" * 21 + "lo…"
+
+
+def test_further_themes_are_left_out_where_no_room_is() -> None:
+    doings: list[Doing] = [("visit", "餐厅" * 20, "", 3_600), ("use", "微信" * 20, "", 60)]
+    assert "微信" not in summarized(*doings)
 
 
 @pytest.mark.parametrize(
@@ -106,4 +113,6 @@ def test_times_are_said_in_their_two_largest_units(seconds: int, zh: str, en: st
 
 def test_a_name_that_is_cut_shows_it() -> None:
     assert clipped("abcdef", 6) == "abcdef"
-    assert clipped("abcdefg", 6) == "abcde…"
+    assert clipped("abcdefg", 6) == "abcd…"
+    assert clipped("长城哈弗", 8) == "长城哈弗"
+    assert clipped("长城哈弗H6", 8) == "长城哈…"

@@ -22,20 +22,20 @@ from eventabs.prompts.fields import MASK, clean, colliding, id_pattern, shorten,
         ("", ""),
     ],
 )
-def test_a_field_is_one_visible_line(raw, cleaned):
+def test_a_field_is_one_visible_line(raw: str, cleaned: str) -> None:
     assert clean(raw) == cleaned
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.text())
-def test_clean_text_is_stable_encodable_and_has_no_line_ends(raw):
+def test_clean_text_is_stable_encodable_and_has_no_line_ends(raw: str) -> None:
     text = clean(raw)
     assert clean(text) == text
     assert text.encode("utf-8").decode("utf-8").splitlines() in ([], [text])
     assert text == text.strip()
 
 
-def test_long_fields_are_cut_to_200_characters_and_say_so():
+def test_long_fields_are_cut_to_200_characters_and_say_so() -> None:
     assert shorten("好" * 200) == "好" * 200
     assert shorten("好" * 201) == "好" * 199 + "…"
 
@@ -53,11 +53,11 @@ def test_long_fields_are_cut_to_200_characters_and_say_so():
         ("西餐厅", "西餐厅"),
     ],
 )
-def test_filler_marks_go_unless_they_are_part_of_a_word_or_all_there_is(name, stripped):
+def test_filler_marks_go_unless_they_are_part_of_a_word_or_all_there_is(name: str, stripped: str) -> None:
     assert without_marks(name, ("XX", "")) == stripped
 
 
-def test_names_that_would_become_one_collide():
+def test_names_that_would_become_one_collide() -> None:
     names = ["XX西餐厅", "西餐厅", "XX日料店", "某日料店", "XX茶馆"]
     assert colliding(names, ("XX", "某")) == {"XX西餐厅", "西餐厅", "XX日料店", "某日料店"}
 
@@ -73,12 +73,12 @@ def test_names_that_would_become_one_collide():
         ("bob", "bobsleigh with Bob", f"bobsleigh with {MASK}"),
     ],
 )
-def test_the_users_own_id_is_found_as_a_whole_word(user_id, text, masked):
+def test_the_users_own_id_is_found_as_a_whole_word(user_id: str, text: str, masked: str) -> None:
     pattern = id_pattern(user_id)
     assert pattern is not None
     assert pattern.sub(MASK, text) == masked
 
 
 @pytest.mark.parametrize("user_id", ["7", "1234", "x", "", " "])
-def test_short_numbers_and_single_characters_are_no_identity(user_id):
+def test_short_numbers_and_single_characters_are_no_identity(user_id: str) -> None:
     assert id_pattern(user_id) is None

@@ -76,6 +76,10 @@ class SettingFlags:
     concurrency: Annotated[
         int | None, Option(help=_("Calls at a time. (default: 3)"), rich_help_panel=PACE)
     ] = None
+    max_concurrency: Annotated[
+        int | None,
+        Option(help=_("Calls at a time, at most: grows while it helps."), rich_help_panel=PACE),
+    ] = None
     rpm: Annotated[int | None, Option(help=_("Requests a minute, at most."), rich_help_panel=PACE)] = None
     tpm: Annotated[int | None, Option(help=_("Tokens a minute, at most."), rich_help_panel=PACE)] = None
     max_cost: Annotated[
@@ -110,6 +114,7 @@ _SETTINGS = {
     "max_output_tokens": ("budget", "max_output_tokens"),
     "max_users": ("budget", "max_users"),
     "concurrency": ("run", "concurrency"),
+    "max_concurrency": ("run", "max_concurrency"),
     "rpm": ("run", "rpm"),
     "tpm": ("run", "tpm"),
     "max_cost": ("run", "max_cost"),

@@ -9,7 +9,7 @@ from eventabs.records import Vocabulary
 MAX_TYPE = 40
 MAX_SUMMARY = 200
 
-_DECORATION = ' *_`"“”'
+_DECORATION = ' *_`"“”-:：.,'
 _BRACKETED = re.compile(r"\s*[\[(](?P<name>[^\[\]()]{1,40})[\])]$")
 
 
@@ -22,11 +22,12 @@ class Words:
         self._marked = {
             fold(category.mark): category.name for category in vocabulary.categories if category.mark
         }
+        self._decoration = "".join(mark for mark in _DECORATION if fold(mark) not in self._marked)
         self._types = {kind.name.casefold(): kind for kind in vocabulary.types}
 
     def describe(self, claim: Claim) -> tuple[str, str, str]:
         """Return type, category and summary, clean. The type is "" where the claim names none."""
-        kind, said = self._split(one_line(claim.type, MAX_TYPE + MAX_TYPE).strip(_DECORATION))
+        kind, said = self._split(one_line(claim.type, MAX_TYPE + MAX_TYPE).strip(self._decoration))
         summary = one_line(claim.summary, MAX_SUMMARY)
         category = said or self._category(claim.category)
         if not category and not claim.category and (category := self._category(summary)):
@@ -42,11 +43,11 @@ class Words:
             return kind, ""
         folded = fold(kind)
         if (match := _BRACKETED.search(folded)) and (category := self._category(match["name"])):
-            return kind[: match.start()].strip(_DECORATION), category
+            return kind[: match.start()].strip(self._decoration), category
         if category := self._marked.get(folded[-1:], ""):
-            return kind[:-1].strip(_DECORATION), category
+            return kind[:-1].strip(self._decoration), category
         return kind, ""
 
     def _category(self, text: str) -> str:
-        name = one_line(text, MAX_TYPE).strip(_DECORATION)
+        name = one_line(text, MAX_TYPE).strip(self._decoration)
         return self._named.get(name.casefold()) or self._marked.get(fold(name), "")

@@ -117,15 +117,9 @@ def open_export(
             if load(connection, source, wanted, insert, folder):
                 tidied.add(index)
         if profile:
-            wanted = [("user", profile.user)]
-            wanted += [(f"p{position}", column) for position, (_name, column) in enumerate(profile.shown)]
-            load(
-                connection,
-                profile.source,
-                wanted,
-                partial(store.load_profiles, connection, len(names)),
-                folder,
-            )
+            shown = [(f"p{position}", column) for position, (_name, column) in enumerate(profile.shown)]
+            insert = partial(store.load_profiles, connection, len(names))
+            load(connection, profile.source, [("user", profile.user), *shown], insert, folder)
         with errors_named("the export"):
             counts = store.finish(connection, len(names))
         yield Export(

@@ -12,7 +12,7 @@ ROLES: Final[tuple[Role, ...]] = get_args(Role)
 _USUAL_NAMES: Final[dict[Role, str]] = {
     "user": "user_id uid user user_name member_id customer_id client_id visitor_id device_id"
     " 用户ID 用户 用户编号 用户标识 用户名 会员ID 会员编号 客户ID 设备ID",
-    "time": "timestamp event_time time datetime date_time start start_time begin_time created_at utc_timestamp"
+    "time": "timestamp event_time time datetime start start_time begin_time created_at utc_timestamp"
     " ts event_timestamp occurred_at date 时间 时间戳 行为时间 发生时间 事件时间 开始时间 操作时间 日期时间 日期",
     "text": "behavior_text behaviour_text text behavior behaviour behavior_description description"
     " 行为 行为描述 描述 行为文本 行为内容 文本",

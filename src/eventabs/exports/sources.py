@@ -67,8 +67,9 @@ def trimmed(text: str) -> str:
 
     `trim` with a set of characters is slow, so it is called only where the text's ends ask for it.
     """
-    at_the_start = f"{text} < '!' OR starts_with({text}, '\u3000') OR starts_with({text}, '\ufeff')"
-    at_the_end = " OR ".join(f"ends_with({text}, '{white}')" for white in " \t\r\n\u00a0\u3000")
+    wide = "\u00a0\u3000\ufeff"
+    at_the_start = " OR ".join([f"{text} < '!'", *(f"starts_with({text}, '{white}')" for white in wide)])
+    at_the_end = " OR ".join(f"ends_with({text}, '{white}')" for white in f" \t\r\n{wide}")
     return f"CASE WHEN {at_the_start} OR {at_the_end} THEN nullif(trim({text}, {_WHITE}), '') ELSE {text} END"
 
 

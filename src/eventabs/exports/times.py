@@ -16,7 +16,12 @@ _LARGEST_OFFSET: Final = 18 * 3600  # seconds; offsets in use stay below
 
 def usual(text: str) -> str:
     """Return SQL for the TIMESTAMP of a text in the form most exports have, else NULL: much faster than the rest."""
-    return f"try_strptime({text}, ['%Y-%m-%d %H:%M:%S', '%Y-%m-%dT%H:%M:%S'])"
+    # strptime also knows the words epoch and infinity
+    begins_with_digit = f"{text} >= '0' AND {text} < ':'"
+    return (
+        f"CASE WHEN {begins_with_digit}"
+        f" THEN try_strptime({text}, ['%Y-%m-%d %H:%M:%S', '%Y-%m-%dT%H:%M:%S']) END"
+    )
 
 
 def parts(text: str, usual_time: str) -> str:

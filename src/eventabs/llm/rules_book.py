@@ -1,128 +1,17 @@
-"""The rules file: which type of event a behavior belongs to, and how names are cleaned up."""
+"""Rules ready to use: which type of event a behavior belongs to, and how names are cleaned up."""
 
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
-from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
-
-from eventabs.errors import ConfigError
-from eventabs.language import gettext as _
+from eventabs.language import Language
+from eventabs.llm.rules_file import Replacement, Rule, TypeTable, read_rules_file
 from eventabs.records import Behavior
 
-RulesLanguage = Literal["zh", "en"]
 JOINERS = "\u200c\u200d"  # what holds emoji and some scripts together
 REMEMBERED = 50_000  # classified behaviors and cleaned names: most exports repeat theirs
-
-
-def _checked_pattern(pattern: str) -> str:
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        message = _("is no regular expression: {error}").format(error=error)
-        raise ValueError(message) from None
-    return pattern
-
-
-def _checked_name(name: str) -> str:
-    if re.search(r"[|｜\r\n]", name) or not (name[0].isalnum() and name[-1].isalnum()):
-        message = _("must begin and end with a letter or digit, and hold no | and no line break")
-        raise ValueError(message)
-    return name
-
-
-def _checked_phrase(phrase: str) -> str:
-    if phrase.count("{}") != 1:
-        message = _("must hold {} once, where the names go").format("{}")
-        raise ValueError(message)
-    return phrase
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class _Detail(_Table):
-    session_minutes: Annotated[int, Field(ge=0)]
-    per_day: Annotated[int, Field(gt=0)]
-    most: Annotated[int, Field(gt=0)]
-    most_brief: Annotated[int, Field(gt=0)]
-
-
-class _Replacement(_Table):
-    pattern: Annotated[str, AfterValidator(_checked_pattern)]
-    replacement: str = Field(alias="with")
-
-
-class _Names(_Table):
-    separators: tuple[Annotated[str, Field(min_length=1)], ...] = ()
-    replace: tuple[_Replacement, ...] = ()
-
-
-class _Words(_Table):
-    """The same in each language; a language that is missing takes the other's words."""
-
-    zh: str = ""
-    en: str = ""
-
-    @model_validator(mode="after")
-    def _one_language_at_least(self) -> Self:
-        if not (self.zh or self.en):
-            message = _("needs zh, en or both")
-            raise ValueError(message)
-        return self
-
-    def in_language(self, language: RulesLanguage) -> str:
-        return (self.zh or self.en) if language == "zh" else (self.en or self.zh)
-
-
-class _Phrase(_Words):
-    zh: Annotated[str, AfterValidator(_checked_phrase)] = ""
-    en: Annotated[str, AfterValidator(_checked_phrase)] = ""
-
-
-class _Type(_Words):
-    zh: Annotated[str, Field(min_length=1, max_length=40), AfterValidator(_checked_name)] = ""
-    en: Annotated[str, Field(min_length=1, max_length=40), AfterValidator(_checked_name)] = ""
-    category: str = ""
-    theme: str = ""
-    weight: Annotated[float, Field(gt=0)] = 1.0
-    alone: bool = False
-    phrase: _Phrase = _Phrase(zh="{}", en="{}")
-
-
-class _Rule(_Table):
-    type: str
-    actions: tuple[str, ...] = ()
-    words: tuple[Annotated[str, Field(min_length=1)], ...] = ()
-    names: tuple[Annotated[str, Field(min_length=1)], ...] = ()
-
-    @property
-    def fits_everything(self) -> bool:
-        return not (self.actions or self.words or self.names)
-
-
-class _File(_Table):
-    detail: _Detail
-    names: _Names = _Names()
-    verbs: dict[str, _Words] = {}
-    types: dict[str, _Type]
-    rules: Annotated[tuple[_Rule, ...], Field(min_length=1)]
-
-    @model_validator(mode="after")
-    def _rules_hold_together(self) -> Self:
-        for position, rule in enumerate(self.rules):
-            if rule.type not in self.types:
-                message = _("rules.{position}.type: there is no type {name} under [types]")
-                raise ValueError(message.format(position=position, name=rule.type))
-        if not self.rules[-1].fits_everything:
-            message = _("the last of the rules must fit everything: give it a type and nothing else")
-            raise ValueError(message)
-        return self
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -152,7 +41,7 @@ class Limits:
 class Rules:
     """A rules file, ready to use."""
 
-    language: RulesLanguage
+    language: Language
     limits: Limits
     kinds: Mapping[str, Kind]
     verbs: Mapping[str, str]
@@ -174,15 +63,9 @@ def shipped_rules() -> str:
     return files("eventabs.llm").joinpath("rules.toml").read_text(encoding="utf-8")
 
 
-def load_rules(text: str, language: RulesLanguage) -> Rules:
+def load_rules(text: str, language: Language) -> Rules:
     """Read a rules file. Raises ConfigError that names the key where the text does not hold."""
-    try:
-        file = _File.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        message = _("the rules file is not TOML: {error}; mend it or remove [rules] file from the config")
-        raise ConfigError(message.format(error=error)) from None
-    except ValidationError as error:
-        raise ConfigError(_describe(error)) from None
+    file = read_rules_file(text)
     kinds = {key: _kind(key, table, language) for key, table in file.types.items()}
     separators = "|".join(map(re.escape, file.names.separators))
     return Rules(
@@ -196,15 +79,7 @@ def load_rules(text: str, language: RulesLanguage) -> Rules:
     )
 
 
-def _describe(error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_context=False)[0]
-    key = ".".join(str(step) for step in first["loc"])
-    fault = first["msg"].removeprefix("Value error, ")
-    message = _("the rules file does not hold: {fault}; compare it with the one that ships with eventabs")
-    return message.format(fault=f"{key}: {fault}" if key else fault)
-
-
-def _kind(key: str, table: _Type, language: RulesLanguage) -> Kind:
+def _kind(key: str, table: TypeTable, language: Language) -> Kind:
     name = table.in_language(language)
     return Kind(
         key=key,
@@ -217,7 +92,7 @@ def _kind(key: str, table: _Type, language: RulesLanguage) -> Kind:
     )
 
 
-def _classifier(rules: tuple[_Rule, ...], kinds: Mapping[str, Kind]) -> Callable[[str, str, str], Kind]:
+def _classifier(rules: tuple[Rule, ...], kinds: Mapping[str, Kind]) -> Callable[[str, str, str], Kind]:
     *fitting, last = rules
     ready = [
         (frozenset(rule.actions), _any_of(rule.words), frozenset(map(str.casefold, rule.names)), rule)
@@ -251,7 +126,7 @@ def _any_of(words: tuple[str, ...]) -> re.Pattern[str] | None:
     return re.compile(alternatives, re.IGNORECASE)
 
 
-def _cleaner(replacements: tuple[_Replacement, ...]) -> Callable[[str], str]:
+def _cleaner(replacements: tuple[Replacement, ...]) -> Callable[[str], str]:
     ready = [(re.compile(step.pattern), step.replacement) for step in replacements]
 
     @lru_cache(maxsize=REMEMBERED)

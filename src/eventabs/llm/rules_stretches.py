@@ -18,6 +18,7 @@ ALONE = 1_000.0  # added to the cost of joining what should stand alone: only `b
 WITHIN_THEME = 0.25  # the share of the weight that is lost where only the type differs
 DOUBLING = 7_200  # seconds that count as much as the behavior itself
 LONG = 28_800  # seconds; more of them do not mark a day any further
+A_VISIT = timedelta(hours=4)  # a longer stay is the frame of other events rather than one with them
 DAY_BETWEEN = 2.0  # what joining over a change of days costs, in the unit of weights
 
 
@@ -121,14 +122,16 @@ def _same_session(earlier: Stretch, later: Stretch, pause: timedelta) -> bool:
 
 
 def _cost(earlier: Stretch, later: Stretch) -> float:
-    """Return what is lost by joining two neighbors: the lesser one's weight, less within a theme; and days.
+    """Return what is lost by joining two neighbors: the lesser one's weight, and something for a change of days.
 
-    Nothing is lost within a theme and a day.
+    Within a theme less is lost, on the same day nothing. What begins during a visit is a part of it.
     """
     days_between = (later.first.date() - earlier.last.date()).days
     lost = min(earlier.weight, later.weight)
     if earlier.kind.theme == later.kind.theme:
         lost *= WITHIN_THEME if days_between and earlier.kind is not later.kind else 0
+    elif later.first < earlier.end <= earlier.first + A_VISIT:
+        lost = 0
     if earlier.kind.alone or later.kind.alone:
         lost += ALONE
     return lost + days_between * DAY_BETWEEN

@@ -63,7 +63,7 @@ class Summarizer:
         lead = _lead(kind, behaviors)
         how_much = self._how_much(plain, lead)
         about = [behavior for behavior in plain if behavior.action == lead] if lead else plain
-        room = wording.longest - width(self._verb(lead) + how_much)
+        room = wording.longest - width(wording.deed(self._verb(lead), how_much))
         text = self._top(about, most=2 if brief else 3, room=room)
         if lead:
             text = wording.deed(self._verb(lead), text)

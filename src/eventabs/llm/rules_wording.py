@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from eventabs.llm.rules_book import RulesLanguage
+from eventabs.language import Language
 
 A_MINUTE, AN_HOUR, A_DAY = 60, 3_600, 86_400  # seconds
 
@@ -68,12 +68,12 @@ def clipped(name: str, longest: int) -> str:
     if width(name) <= longest:
         return name
     kept = name[:longest]
-    while width(kept) >= longest:
+    while width(kept + "…") > longest:
         kept = kept[:-1]
     return kept + "…"
 
 
-WORDING: dict[RulesLanguage, Wording] = {
+WORDING: dict[Language, Wording] = {
     "zh": Wording(
         longest=88,
         longest_name=40,

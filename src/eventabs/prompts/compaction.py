@@ -59,7 +59,8 @@ _CLOCKS = tuple(f"{minute // 60:02d}:{minute % 60:02d}" for minute in range(24 *
 _MINUTE = 60
 _CACHED_BODIES = 1 << 15
 _LOOKS_LIKE_DURATION = re.compile(r"(?:^| )(?:\d+h(?:\d+m)?|\d+m|\d+s)$", re.ASCII)
-_OWN_WORD = re.compile(r'[^":·][^":]*:(?: |$)')
+_BARE_WORD = re.compile(r'[^":·][^":]*')
+_OWN_WORD = re.compile(_BARE_WORD.pattern + r":(?: |$)")
 
 _Body = tuple[str, str]  # behind the clock: before a duration, and as the end of the line
 
@@ -150,7 +151,7 @@ class Compactor:
             return NOTE + what
         if verb := self._verbs.get(action):
             return what if is_bare and item.startswith(f"{verb}_") else f"{verb} {what}".rstrip()
-        name = word if _OWN_WORD.match(f"{word}:") and not self._starts_with_verb(word) else _quoted(word)
+        name = word if _BARE_WORD.fullmatch(word) and not self._starts_with_verb(word) else _quoted(word)
         return f"{name}: {what}".rstrip()
 
     def _reads_as_action(self, place: str) -> bool:

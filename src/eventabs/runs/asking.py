@@ -10,7 +10,7 @@ from eventabs.llm.rules_book import load_rules
 from eventabs.records import Reply, Request
 from eventabs.runs.engine import Ask, OnRetry
 from eventabs.runs.job import Job
-from eventabs.runs.wiring import vocabulary_of
+from eventabs.runs.wiring import most_workers, vocabulary_of
 
 
 @asynccontextmanager
@@ -56,7 +56,7 @@ async def _openai(job: Job) -> AsyncIterator[Ask]:
     provider = OpenAIProvider(
         endpoint,
         Sampling(llm.stream, llm.temperature, llm.seed, llm.extra_body),
-        CallLimits(llm.connect_timeout, llm.idle_timeout, llm.call_timeout, run.concurrency + 1),
+        CallLimits(llm.connect_timeout, llm.idle_timeout, llm.call_timeout, most_workers(job.settings) + 1),
     )
     pacer = Pacer(run.rpm, run.tpm)
     policy = RetryPolicy(run.call_tries)

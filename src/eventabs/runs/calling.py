@@ -10,12 +10,14 @@ from functools import partial
 
 from eventabs.prompts.builder import PromptBuilder
 from eventabs.prompts.packing import Limits
+from eventabs.prompts.tokens import TokenCounter
 from eventabs.records import Batch, Part, PartSize, PlannedPart, UserLog
 from eventabs.runs.asking import open_asker
 from eventabs.runs.engine import Calling, Engine
 from eventabs.runs.intake import halves
 from eventabs.runs.job import Job
 from eventabs.runs.journal import Journal
+from eventabs.runs.learning import Learner
 from eventabs.runs.ledger import Ledger, StoredReply
 from eventabs.runs.limits import SpendingLimit
 from eventabs.runs.observer import Planned
@@ -23,7 +25,8 @@ from eventabs.runs.results import EventsFile, write_results
 from eventabs.runs.scheduler import Scheduler
 from eventabs.runs.settling import Reader, Settler
 from eventabs.runs.tally import Tally
-from eventabs.runs.wiring import batch_limits, make_builder, make_reader
+from eventabs.runs.width import Width
+from eventabs.runs.wiring import batch_limits, make_builder, make_reader, most_workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ class _Desk:
                 split=self._split,
                 attempts=self.job.settings.run.attempts,
                 max_output_tokens=self.limits.max_output_tokens,
+                learner=Learner(self.limits),
             ),
             journal=self.journal,
             scheduler=scheduler,
@@ -90,7 +94,7 @@ def _asked_about(stored: StoredReply, ledger: Ledger) -> tuple[Batch, list[UserL
 
 async def _call(desk: _Desk, pending: list[PlannedPart]) -> bool:
     job = desk.job
-    scheduler = Scheduler(pending, desk.limits)
+    scheduler = Scheduler(pending, desk.limits, probe=job.settings.provider == "openai")
     await _announce(desk, scheduler, pending)
     async with open_asker(job) as ask:
         engine = Engine(
@@ -105,7 +109,9 @@ async def _call(desk: _Desk, pending: list[PlannedPart]) -> bool:
                     instructions_tokens=desk.builder.instructions_tokens,
                 ),
                 settings_fingerprint=job.facts["settings_fingerprint"],
-                concurrency=job.settings.run.concurrency,
+                width=Width(job.settings.run.concurrency, job.settings.run.max_concurrency, time.monotonic),
+                most_workers=most_workers(job.settings),
+                count=TokenCounter(job.settings.prompt.tokenizer).count,
                 save=lambda: job.save(desk.tally, status="running", batches_waiting=scheduler.batches),
                 wall_clock=time.time,
             ),

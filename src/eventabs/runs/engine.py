@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from eventabs.errors import (
     ContextTooLongError,
@@ -13,7 +13,7 @@ from eventabs.errors import (
     StoppedError,
 )
 from eventabs.language import gettext as _
-from eventabs.records import Batch, Reply, Request, UserLog
+from eventabs.records import Batch, Reply, Request, Usage, UserLog
 from eventabs.runs.checkpoint import EVERY_BATCHES
 from eventabs.runs.journal import Journal
 from eventabs.runs.limits import SpendingLimit
@@ -21,6 +21,7 @@ from eventabs.runs.observer import Observer, Retrying
 from eventabs.runs.scheduler import Scheduler
 from eventabs.runs.settling import Settler
 from eventabs.runs.tally import Tally
+from eventabs.runs.width import Width
 
 OnRetry = Callable[[EndpointError, float], None]  # cause, seconds to wait
 Ask = Callable[[Request, OnRetry], Awaitable[Reply]]
@@ -31,13 +32,19 @@ GRACE_SECONDS = 10.0  # what calls in flight get when the run is asked to stop
 
 @dataclass(frozen=True, slots=True)
 class Calling:
-    """How calls are made. `save` writes the checkpoint; `wall_clock` gives seconds since 1970."""
+    """How calls are made.
+
+    `save` writes the checkpoint; `wall_clock` gives seconds since 1970; `count` counts the tokens of a
+    text, for endpoints that report no usage.
+    """
 
     compose: Callable[[Sequence[UserLog]], Request]
     ask: Ask
     spending: SpendingLimit
     settings_fingerprint: str
-    concurrency: int
+    width: Width
+    most_workers: int
+    count: Callable[[str], int]
     save: Callable[[], None]
     wall_clock: Callable[[], float]
 
@@ -73,7 +80,7 @@ class Engine:
 
         Raises the error that ended the run early; a stop that was asked for raises nothing.
         """
-        workers = [asyncio.create_task(self._work()) for _worker in range(self._calling.concurrency)]
+        workers = [asyncio.create_task(self._work()) for _worker in range(self._calling.most_workers)]
         patience = asyncio.create_task(self._lose_patience(workers))
         await asyncio.wait(workers)
         patience.cancel()
@@ -121,7 +128,8 @@ class Engine:
 
     async def _take(self) -> Batch | None:
         while not self._stopped and self._error is None:
-            batch = self._scheduler.next()
+            is_free = self._tally.in_flight < self._calling.width.now
+            batch = self._scheduler.next() if is_free else None
             if batch is not None:
                 self._calling.spending.reserve(batch, self._tally)
                 self._tally.in_flight += 1
@@ -152,12 +160,14 @@ class Engine:
             nonlocal retries
             retries += 1
             self._tally.retries += 1
+            self._calling.width.trouble()
             self._observer.noted(Retrying(call_id, str(cause), wait_seconds))
             self._report()
 
         try:
             reply = await self._calling.ask(request, on_retry)
         except EndpointError as error:
+            self._calling.width.trouble()
             await self._settler.take_error(call_id, batch, error, retries)
             # a refusal of content shows that the endpoint works, if anything else shows it too
             refused = isinstance(error, ModeratedError | ContextTooLongError)
@@ -165,6 +175,8 @@ class Engine:
             if self._fruitless >= MOST_FRUITLESS_CALLS:
                 raise _fruitless(error) from error
             return
+        self._calling.width.answered()
+        reply = self._counted(request, reply)
         await self._journal.write(lambda ledger: ledger.store_reply(call_id, reply, retries=retries))
         self._tally.bought(reply.usage, reply.seconds)
         fruitful = await self._settler.take_reply(call_id, batch, request.users, reply)
@@ -173,13 +185,20 @@ class Engine:
             message = _("none of the first answers could be read")
             raise _fruitless(message)
 
+    def _counted(self, request: Request, reply: Reply) -> Reply:
+        """Count ourselves where the endpoint reports no usage, as it does for a broken stream."""
+        if reply.usage_reported:
+            return reply
+        usage = Usage(request.input_tokens, self._calling.count(reply.text + reply.reasoning))
+        return replace(reply, usage=usage)
+
     def _count_batch(self, *, fruitful: bool) -> None:
         self._fruitless = 0 if fruitful else self._fruitless + 1
         self._tally.batches_done += 1
 
     def _report(self) -> None:
         self._observer.progressed(
-            self._tally.progress(waiting=self._scheduler.batches, workers=self._calling.concurrency)
+            self._tally.progress(waiting=self._scheduler.batches, workers=self._calling.width.now)
         )
 
 

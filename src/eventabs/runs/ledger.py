@@ -66,14 +66,14 @@ class Ledger:
         self._db = connection
 
     @classmethod
-    def create(cls, path: Path) -> Self:
-        """Make a new, empty ledger."""
-        ledger = cls(_connect(path))
+    def create(cls, path: Path, facts: Mapping[str, object]) -> Self:
+        """Make a new ledger that remembers the facts of its run."""
+        tables = resources.files("eventabs.runs").joinpath("ledger.sql").read_text("utf-8")
         with _translated(path):
-            ledger._db.executescript(
-                resources.files("eventabs.runs").joinpath("ledger.sql").read_text("utf-8")
-            )
-            ledger._db.execute(f"PRAGMA user_version = {FORMAT}")
+            ledger = cls(_connect(path))
+            ledger._db.executescript(f"BEGIN; {tables}; PRAGMA user_version = {FORMAT};")
+            ledger.set_meta(facts)
+            ledger._db.execute("COMMIT")
         return ledger
 
     @classmethod
@@ -88,6 +88,9 @@ class Ledger:
             (sound,) = ledger._db.execute("PRAGMA quick_check(1)").fetchone()
         if sound != "ok":
             raise _damaged(path)
+        if not found:
+            message = _("{path} holds a run that never began; delete it and start again: eventabs run")
+            raise RunDirectoryError(message.format(path=path.parent))
         if found != FORMAT:
             message = _(
                 "{path} was written by another version of eventabs (format {found}, this one reads {known})"

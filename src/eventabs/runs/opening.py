@@ -53,10 +53,8 @@ def begun(invocation: Invocation, *, paths: Sequence[str], out: Path | None, wat
             facts["paths"] = [
                 spool(directory.path) if path == STDIN else str(Path.cwd() / path) for path in named
             ]
-            ledger = Ledger.create(directory.ledger)
+            ledger = Ledger.create(directory.ledger, facts)
             try:
-                with ledger.transaction():
-                    ledger.set_meta(facts)
                 remember_run(facts["run_id"], settings)
                 yield Job(
                     directory, ledger, settings, invocation.environment, observer, facts, settings.run.limit
@@ -82,9 +80,6 @@ def reopened(
         ledger = Ledger.open(directory.ledger)
         try:
             facts = ledger.meta()
-            if "run_id" not in facts:
-                message = _("{path} holds a run that never began; delete it and start again: eventabs run")
-                raise RunDirectoryError(message.format(path=directory.path))
             settings = _settings_of_today(invocation, facts)
             if not confirmed:
                 refuse_unknown_endpoint(

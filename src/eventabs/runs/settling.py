@@ -8,6 +8,7 @@ from eventabs.errors import EndpointError, FatalEndpointError, RejectedRequestEr
 from eventabs.events.reading import Reading
 from eventabs.records import Batch, Outcome, Part, PartSize, PlannedPart, Reply, UserLog
 from eventabs.runs.journal import Journal
+from eventabs.runs.learning import Learner
 from eventabs.runs.ledger import PEERS_OF_PIECES, Ledger, PartChange
 from eventabs.runs.ledger_results import events_of, user_state
 from eventabs.runs.observer import BatchDone, CallFailed, Observer
@@ -27,12 +28,17 @@ class _SettledUser(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """How replies are read. `attempts`: bad answers a user may get; `split` cuts a part in smaller ones, none if it is a single behavior."""
+    """How replies are read.
+
+    `attempts`: bad answers a user may get; `split` cuts a part in smaller ones, none if it is a single
+    behavior; `learner` hears what replies took.
+    """
 
     read: Read
     split: Split
     attempts: int
     max_output_tokens: int
+    learner: Learner
 
 
 class Settler:
@@ -75,11 +81,23 @@ class Settler:
             lambda ledger: _settle_reply(ledger, call_id, list(outcomes.values()), changes)
         )
         self._apply(batch, changes, settled)
+        self._learn(batch, outcomes, reply)
         usable = sum(outcome.usable for outcome in outcomes.values())
         self._observer.noted(
             BatchDone(call_id, len(batch.parts), usable, _reasons(outcomes.values()), reply.seconds)
         )
         return usable > 0
+
+    def _learn(self, batch: Batch, outcomes: Mapping[Part, Outcome], reply: Reply) -> None:
+        sent = [planned.size for planned in batch.parts]
+        answered = [
+            planned.size
+            for planned in batch.parts
+            if outcomes[planned.part].reason not in ("cut", "missing", "empty")
+        ]
+        limits = self._reader.learner.hear(sent, answered, reply.usage)
+        if limits is not None:
+            self._scheduler.replan(limits)
 
     async def take_error(self, call_id: int, batch: Batch, error: EndpointError, retries: int) -> None:
         """Close a call without an answer. Raises `error` where no other call could fare better."""

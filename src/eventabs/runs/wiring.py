@@ -79,6 +79,11 @@ def batch_limits(settings: Settings, builder: PromptBuilder) -> Limits:
     )
 
 
+def most_workers(settings: Settings) -> int:
+    """Return how many calls may ever be in flight."""
+    return max(settings.run.concurrency, settings.run.max_concurrency)
+
+
 def make_reader(
     settings: Settings, language: Language
 ) -> Callable[[Reply, Mapping[str, UserLog], Mapping[str, Part]], Reading]:

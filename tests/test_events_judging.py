@@ -1,0 +1,87 @@
+from dataclasses import replace
+
+import pytest
+
+from eventabs.events.claims import Block, Claim, Day, Moment
+from eventabs.events.judging import Judge
+from eventabs.events.vocabulary import Words
+from reply_cases import PARTS, USERS, VOCABULARY
+
+
+def claim(minute: int, kind: str = "a", *, to: int | None = None, summary: str = "") -> Claim:
+    return Claim(Moment(Day(2026, 1, 1), minute), None if to is None else Moment(None, to), kind, "", summary)
+
+
+def judged(*blocks: Block, min_grounded: float = 0.5) -> Judge:
+    judge = Judge(USERS, PARTS, words=Words(VOCABULARY), min_grounded=min_grounded, source="rules")
+    judge.hear(blocks)
+    return judge
+
+
+GROUNDED, ELSEWHERE = claim(480), claim(180)
+
+
+@pytest.mark.parametrize(
+    ("claims", "closed", "min_grounded", "reason"),
+    [
+        ([GROUNDED], True, 1.0, None),
+        ([GROUNDED], False, 0.0, "cut"),
+        ([], True, 0.0, "empty"),
+        ([claim(480, "!")], True, 0.0, "empty"),
+        ([claim(480)._replace(start=Moment(None, 480))], True, 0.0, None),
+        ([claim(480)._replace(start=Moment(Day(2026, 2, 30), 480))], True, 0.0, "empty"),
+        ([GROUNDED, ELSEWHERE], True, 0.5, None),
+        ([GROUNDED, ELSEWHERE], True, 0.6, "ungrounded"),
+        ([ELSEWHERE], True, 0.0, None),
+    ],
+)
+def test_a_block_is_usable_when_closed_with_enough_grounded_events(
+    claims: list[Claim], closed: bool, min_grounded: float, reason: str | None
+) -> None:
+    judge = judged(Block("U2", closed, claims), min_grounded=min_grounded)
+    outcome = judge.outcomes("missing")["U2"]
+    assert outcome.reason == reason
+    assert bool(outcome.events) == (reason is None)
+
+
+def test_events_are_sorted_and_exact_duplicates_dropped() -> None:
+    late, early = claim(720, "late"), claim(480, "early", to=720)
+    judge = judged(
+        Block("U2", True, [late, early, late, claim(720, "late", summary="other"), claim(480, "x")])
+    )
+    events = judge.outcomes("missing")["U2"].events
+    assert [(event.type, event.summary) for event in events] == [
+        ("early", ""),
+        ("x", ""),
+        ("late", ""),
+        ("late", "other"),
+    ]
+    assert {event.source for event in events} == {"rules"}
+
+
+def test_behaviors_are_counted_in_the_whole_log() -> None:
+    judge = judged(Block("U2", True, [claim(480), claim(720)]))
+    assert [event.behaviors for event in judge.outcomes("missing")["U2"].events] == [(5,), (6,)]
+
+
+def test_the_first_reason_stands_until_a_usable_block() -> None:
+    bad, cut, good = Block("U2", True, [ELSEWHERE]), Block("U2", False, []), Block("U2", True, [GROUNDED])
+    assert judged(bad, cut).outcomes("missing")["U2"].reason == "ungrounded"
+    assert judged(cut, bad).outcomes("missing")["U2"].reason == "ungrounded"
+    assert judged(bad, cut, good).outcomes("missing")["U2"].usable
+    assert judged(bad, bad, bad, good).outcomes("missing")["U2"].reason == "ungrounded"
+
+
+def test_what_was_ignored_is_counted() -> None:
+    judge = judged(Block("", True), Block("U2", True, [GROUNDED, ELSEWHERE]), Block("U2", True, [GROUNDED]))
+    assert (judge.unknown, judge.repeated, judge.ungrounded) == (1, 1, 1)
+    assert judge.read_anything
+    assert not judge.complete
+    assert judge.outcomes("missing")["U1"].reason == "missing"
+
+
+def test_a_user_whose_log_is_empty_gets_no_events() -> None:
+    users = {"U1": replace(USERS["U1"], behaviors=())}
+    judge = Judge(users, PARTS, words=Words(VOCABULARY), min_grounded=0.5, source="llm")
+    judge.hear([Block("U1", True, [GROUNDED])])
+    assert judge.outcomes("missing")["U1"].reason == "empty"

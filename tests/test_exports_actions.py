@@ -1,0 +1,36 @@
+"""Raw words for actions get one canonical name."""
+
+import pytest
+
+from eventabs.exports.actions import ACTIONS, CANONICAL, canonical, plain
+
+
+@pytest.mark.parametrize(
+    ("word", "action"),
+    [
+        ("visit_poi", "visit"),
+        ("use_app", "use"),
+        ("openApp", "use"),
+        ("pv", "browse"),
+        ("Page-View", "browse"),
+        ("add_to_cart", "cart"),
+        ("addtocart", "cart"),
+        ("fav", "favorite"),
+        ("buy", "purchase"),
+        ("order", "purchase"),
+        ("购买", "purchase"),
+        ("浏览", "browse"),
+        ("加入购物车", "cart"),
+    ],
+)
+def test_usual_words_get_their_canonical_action(word, action):
+    assert canonical(word) == action
+
+
+def test_an_unknown_word_stays_as_it_is():
+    assert canonical("Log_In") == "Log_In"
+
+
+def test_every_canonical_action_names_itself_and_every_key_is_plain():
+    assert all(canonical(action) == action for action in ACTIONS)
+    assert all(plain(word) == word for word in CANONICAL)

@@ -1,0 +1,36 @@
+"""The shipped vocabulary is sound in both languages."""
+
+import pytest
+
+from eventabs.language import Language
+from eventabs.prompts.vocabulary import DEFAULT_TYPES, default_vocabulary
+from eventabs.records import Category
+
+
+def test_both_languages_offer_the_same_types_in_the_same_order() -> None:
+    categories = [[kind.category for kind in DEFAULT_TYPES[language]] for language in ("zh", "en")]
+    assert categories[0] == categories[1]
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_names_are_unique_and_free_of_the_characters_of_the_answer(language: Language) -> None:
+    names = [kind.name for kind in DEFAULT_TYPES[language]]
+    assert len(set(names)) == len(names)
+    assert not any(character in name for name in names for character in "|!#$\n")
+
+
+def test_conversions_are_conversions_and_the_rest_is_the_default() -> None:
+    vocabulary = default_vocabulary("zh")
+    assert {kind.name for kind in vocabulary.types if kind.category == "conversion"} == {
+        "到店",
+        "加购",
+        "购买",
+    }
+    assert vocabulary.default_category == "engagement"
+    assert vocabulary.open
+
+
+def test_under_other_categories_no_type_claims_one_that_is_not_there() -> None:
+    vocabulary = default_vocabulary("en", (Category("risk", "*"), Category("normal")), open_types=False)
+    assert {kind.category for kind in vocabulary.types} == {""}
+    assert not vocabulary.open

@@ -1,0 +1,89 @@
+from datetime import datetime, timedelta, timezone
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from eventabs.records import Behavior, Message, UserLog
+from eventabs.runs.stored_logs import (
+    pack_json,
+    pack_log,
+    pack_messages,
+    pack_text,
+    unpack_json,
+    unpack_log,
+    unpack_text,
+)
+
+offsets = st.integers(-86_399, 86_399).map(lambda seconds: timezone(timedelta(seconds=seconds)))
+moments = st.builds(
+    lambda moment, zone: moment.replace(microsecond=0, tzinfo=zone), st.datetimes(), st.none() | offsets
+)
+behaviors = st.builds(
+    Behavior,
+    moments,
+    st.text(max_size=8),
+    st.text(max_size=20),
+    st.text(max_size=8),
+    st.none() | st.integers(-1, 2**62),
+    st.integers(0, 1000),
+    st.integers(0, 2**40),
+    st.just(""),
+)
+logs = st.builds(
+    UserLog,
+    st.text(max_size=8),
+    st.lists(behaviors, max_size=6).map(tuple),
+    st.lists(st.tuples(st.text(max_size=5), st.text(max_size=5)), max_size=3).map(tuple),
+)
+any_text = st.text(st.characters(exclude_categories=()), max_size=200)
+
+
+def wall_and_offset(log: UserLog) -> list[tuple[datetime, timedelta | None]]:
+    """Equal instants in different zones are equal to Python, but not to an analyst."""
+    return [(b.start.replace(tzinfo=None), b.start.utcoffset()) for b in log.behaviors]
+
+
+@given(logs)
+@settings(max_examples=200, deadline=None)
+def test_a_log_comes_back_as_it_was_with_its_wall_times_and_offsets(log: UserLog):
+    back = unpack_log(log.user_id, pack_log(log))
+    assert back == log
+    assert wall_and_offset(back) == wall_and_offset(log)
+
+
+@given(logs, st.data())
+@settings(max_examples=100, deadline=None)
+def test_a_part_of_a_log_is_its_behaviors_first_to_last(log: UserLog, data: st.DataObject):
+    first = data.draw(st.integers(0, max(0, len(log.behaviors) - 1)))
+    last = data.draw(st.integers(first, max(first, len(log.behaviors) - 1)))
+    part = unpack_log(log.user_id, pack_log(log), first, last)
+    assert part.behaviors == log.behaviors[first : last + 1]
+    assert part.profile == log.profile
+
+
+def test_the_part_of_a_user_without_behaviors_is_empty():
+    assert unpack_log("u", pack_log(UserLog("u", ())), 0, -1).behaviors == ()
+
+
+def test_the_sentence_of_the_export_is_left_out():
+    behavior = Behavior(datetime(2026, 1, 1), "visit", "x", text="在XX停留")  # noqa: DTZ001  wall time
+    (back,) = unpack_log("u", pack_log(UserLog("u", (behavior,)))).behaviors
+    assert back == behavior._replace(text="")
+
+
+@given(any_text)
+@settings(max_examples=100, deadline=None)
+def test_any_reply_text_survives_also_with_half_surrogate_pairs(text: str):
+    assert unpack_text(pack_text(text)) == text
+
+
+def test_messages_come_back_as_they_were_sent():
+    messages: list[Message] = [
+        {"role": "system", "content": "指令\r\n\u2028"},
+        {"role": "user", "content": "## U1\n"},
+    ]
+    assert unpack_json(pack_messages(messages)) == messages
+
+
+def test_what_is_kept_is_deflated():
+    assert len(pack_json(["在西餐厅停留"] * 1000)) < 1000
