@@ -23,14 +23,14 @@ from eventabs.exports.actions import ACTIONS, CANONICAL, canonical, plain
         ("加入购物车", "cart"),
     ],
 )
-def test_usual_words_get_their_canonical_action(word, action):
+def test_usual_words_get_their_canonical_action(word: str, action: str) -> None:
     assert canonical(word) == action
 
 
-def test_an_unknown_word_stays_as_it_is():
+def test_an_unknown_word_stays_as_it_is() -> None:
     assert canonical("Log_In") == "Log_In"
 
 
-def test_every_canonical_action_names_itself_and_every_key_is_plain():
+def test_every_canonical_action_names_itself_and_every_key_is_plain() -> None:
     assert all(canonical(action) == action for action in ACTIONS)
     assert all(plain(word) == word for word in CANONICAL)

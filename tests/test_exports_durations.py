@@ -50,7 +50,7 @@ def read(text: str | None) -> int | None:
         ("100:00:01.9", 360_001),
     ],
 )
-def test_every_usual_form_becomes_whole_seconds(text, seconds):
+def test_every_usual_form_becomes_whole_seconds(text: str | None, seconds: int) -> None:
     assert read(text) == seconds
 
 
@@ -58,13 +58,16 @@ def test_every_usual_form_becomes_whole_seconds(text, seconds):
     "text",
     [None, "", "-5", "-1h", "long", "h", "P", "PT", "1h1h", "14:00", "1:60:00", "292ms", "nan", "inf", "9e99", "9999999天"],
 )  # fmt: skip
-def test_what_is_no_believable_duration_is_not_guessed(text):
+def test_what_is_no_believable_duration_is_not_guessed(text: str | None) -> None:
     assert read(text) is None
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 400_000), st.sampled_from(["{h}小时{m}分钟{s}秒", "{h}h{m}m{s}s", "PT{h}H{m}M{s}S", "{h}:{m}:{s}"]))
-def test_hours_minutes_and_seconds_add_up_in_every_form(total, form):
+@given(
+    st.integers(0, 400_000),
+    st.sampled_from(["{h}小时{m}分钟{s}秒", "{h}h{m}m{s}s", "PT{h}H{m}M{s}S", "{h}:{m}:{s}"]),
+)
+def test_hours_minutes_and_seconds_add_up_in_every_form(total: int, form: str) -> None:
     minutes, seconds = divmod(total, 60)
     hours, minutes = divmod(minutes, 60)
     assert read(form.format(h=hours, m=minutes, s=seconds)) == total
@@ -72,6 +75,6 @@ def test_hours_minutes_and_seconds_add_up_in_every_form(total, form):
 
 @settings(max_examples=60, deadline=None)
 @given(st.text() | st.text("0123456789.:hmsdpt小时分钟秒天", max_size=20))
-def test_no_text_makes_it_fail(text):
+def test_no_text_makes_it_fail(text: str | None) -> None:
     found = read(text)
     assert found is None or found >= 0

@@ -21,31 +21,36 @@ from eventabs.exports.roles import (
         (["price", "brand"], {}),
     ],
 )  # fmt: skip
-def test_roles_are_found_in_english_and_chinese_whatever_the_spelling(columns, roles):
+def test_roles_are_found_in_english_and_chinese_whatever_the_spelling(
+    columns: list[str], roles: dict[str, int]
+) -> None:
     assert find_roles(columns, {}) == {role: columns[position] for role, position in roles.items()}
 
 
-def test_of_two_fitting_columns_the_more_specific_name_wins():
-    assert find_roles(["user", "time", "user_id", "timestamp"], {}) == {"user": "user_id", "time": "timestamp"}
+def test_of_two_fitting_columns_the_more_specific_name_wins() -> None:
+    assert find_roles(["user", "time", "user_id", "timestamp"], {}) == {
+        "user": "user_id",
+        "time": "timestamp",
+    }
 
 
-def test_a_named_column_is_taken_and_is_free_for_no_other_role():
+def test_a_named_column_is_taken_and_is_free_for_no_other_role() -> None:
     found = find_roles(["user_id", "time", "text", "type"], {"user": "text", "item": "type", "action": ""})
     assert found == {"user": "text", "time": "time", "item": "type"}
 
 
-def test_a_named_column_that_is_not_there_is_an_error_with_role_and_name():
+def test_a_named_column_that_is_not_there_is_an_error_with_role_and_name() -> None:
     with pytest.raises(UnknownColumnError) as caught:
         find_roles(["a"], {"user": "b"})
     assert (caught.value.role, caught.value.name) == ("user", "b")
 
 
-def test_no_usual_name_stands_for_two_roles():
+def test_no_usual_name_stands_for_two_roles() -> None:
     names = [name for each in USUAL_NAMES.values() for name in each]
     assert sorted(names) == sorted(set(names))
 
 
-def test_profile_columns_come_in_the_wanted_order_under_english_names():
+def test_profile_columns_come_in_the_wanted_order_under_english_names() -> None:
     columns = ["用户ID", "城市", "性别", "Income", "职业", "年龄"]
     wanted = ("age", "gender", "职业", "城市", "income", "hobby")
     assert find_profile_columns(columns, wanted) == [
@@ -57,5 +62,5 @@ def test_profile_columns_come_in_the_wanted_order_under_english_names():
     ]
 
 
-def test_a_profile_column_wanted_twice_is_shown_once():
+def test_a_profile_column_wanted_twice_is_shown_once() -> None:
     assert find_profile_columns(["age"], ("age", "年龄")) == [("age", "age")]

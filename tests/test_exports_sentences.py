@@ -45,12 +45,14 @@ def read(sentence: str) -> tuple[Any, ...] | None:
         ("浏览新闻 在上", ("browse", "新闻", "上", None)),
     ],
 )
-def test_a_known_sentence_gives_the_facts_of_the_structured_row(sentence, facts):
+def test_a_known_sentence_gives_the_facts_of_the_structured_row(
+    sentence: str, facts: tuple[Any, ...]
+) -> None:
     assert read(sentence) == facts
 
 
 @pytest.mark.parametrize("sentence", ["看了一部电影", "在公园散步", "将来的打算", "浏览", "", "went home"])
-def test_other_sentences_stay_free_text(sentence):
+def test_other_sentences_stay_free_text(sentence: str) -> None:
     assert read(sentence) is None
 
 
@@ -59,7 +61,7 @@ NAMES = st.text("宝马吉利AB_7号店", min_size=1, max_size=8)
 
 @settings(max_examples=60, deadline=None)
 @given(NAMES, NAMES, st.integers(1, 999))
-def test_any_name_comes_back_from_the_sentence_made_of_it(item, place, seconds):
+def test_any_name_comes_back_from_the_sentence_made_of_it(item: str, place: str, seconds: int) -> None:
     assert read(f"浏览{item} 在{place}上 {seconds}秒") == ("browse", item, place, f"{seconds}秒")
     assert read(f"购买{item} 在{place}") == ("purchase", item, place, None)
     assert read(f"在{item}停留 {seconds}分钟") == ("visit", item, "", f"{seconds}分钟")

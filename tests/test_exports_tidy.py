@@ -38,22 +38,24 @@ def fields(folder: Path, text: str) -> list[tuple[int, list[str] | None]]:
         ('1,"x"y\n2,z\n', [(1, None), (2, ["2", "z"])]),
     ],
 )
-def test_each_record_stands_at_its_line_and_a_broken_one_alone_is_lost(tmp_path, text, found):
+def test_each_record_stands_at_its_line_and_a_broken_one_alone_is_lost(
+    tmp_path: Path, text: str, found: list[tuple[int, list[str] | None]]
+) -> None:
     assert fields(tmp_path, text) == found
 
 
-def test_the_text_of_a_record_is_all_its_lines(tmp_path):
+def test_the_text_of_a_record_is_all_its_lines(tmp_path: Path) -> None:
     assert [record.text for record in records(source(tmp_path, '1,"x\ny"\n'))] == ['1,"x\ny"']
 
 
-def test_a_quote_left_open_looks_no_further_than_a_thousand_lines(tmp_path):
+def test_a_quote_left_open_looks_no_further_than_a_thousand_lines(tmp_path: Path) -> None:
     text = '0,"open\n' + "1,x\n" * 1500 + '2,close"\n'
     found = fields(tmp_path, text)
     assert found[0] == (1, None)
     assert len(found) == 1502
 
 
-def test_the_copy_has_line_problem_and_fields_and_keeps_the_user_of_a_broken_row(tmp_path):
+def test_the_copy_has_line_problem_and_fields_and_keeps_the_user_of_a_broken_row(tmp_path: Path) -> None:
     target = tmp_path / "copy"
     text = 'user,b\n1,2\n\n7\n"8,\n9,"x\ny"\n'
     longest = tidy_csv(source(tmp_path, text), target, "user")
@@ -67,23 +69,25 @@ def test_the_copy_has_line_problem_and_fields_and_keeps_the_user_of_a_broken_row
     assert longest >= len('6,,9,"x\ny"')
 
 
-def test_a_line_in_another_encoding_is_named(tmp_path):
+def test_a_line_in_another_encoding_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"not UTF-8 \(line 3\)"):
         list(records(source(tmp_path, b"user,b\n1,2\n3,\xff\n")))
 
 
-def test_a_copy_of_json_lines_has_one_kind_of_line_ending_and_as_many_lines(tmp_path):
+def test_a_copy_of_json_lines_has_one_kind_of_line_ending_and_as_many_lines(tmp_path: Path) -> None:
     target = tmp_path / "copy"
     tidy_json(source(tmp_path, b"a\r\nb\n\r\nc\rd\ne"), target)
     assert target.read_bytes() == b"a\nb\n\nc d\ne\n"
 
 
-CELL = st.text("ab,\"\n 好", max_size=5).filter(lambda cell: cell.strip())
+CELL = st.text('ab,"\n 好', max_size=5).filter(lambda cell: cell.strip())
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(CELL, CELL), max_size=8))
-def test_what_a_csv_writer_wrote_comes_back(tmp_path_factory, table):
+def test_what_a_csv_writer_wrote_comes_back(
+    tmp_path_factory: pytest.TempPathFactory, table: list[tuple[str, str]]
+) -> None:
     folder = tmp_path_factory.mktemp("table")
     with (folder / "a.csv").open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([("user", "b"), *table])

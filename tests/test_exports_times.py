@@ -50,7 +50,9 @@ def read(text: str | None, zone: str = "") -> tuple[datetime, int | None] | None
         ("1767225600999", "2026-01-01T00:00:00", 0),
     ],
 )
-def test_a_usual_form_is_read_in_whole_seconds_and_keeps_its_offset(text, wall, shift):
+def test_a_usual_form_is_read_in_whole_seconds_and_keeps_its_offset(
+    text: str, wall: str, shift: int | None
+) -> None:
     assert read(text) == (datetime.fromisoformat(wall), shift)
 
 
@@ -77,7 +79,7 @@ def test_a_usual_form_is_read_in_whole_seconds_and_keeps_its_offset(text, wall, 
         "15/01/2026 10:00:00",
     ],
 )
-def test_what_is_no_sane_time_is_not_guessed(text):
+def test_what_is_no_sane_time_is_not_guessed(text: str | None) -> None:
     assert read(text) is None
 
 
@@ -91,11 +93,11 @@ def test_what_is_no_sane_time_is_not_guessed(text):
         ("2026-03-29 02:30:00", "2026-03-29T03:30:00", 2),  # a wall time that the clocks skipped
     ],
 )
-def test_with_a_zone_every_time_becomes_its_wall_time_with_offset(text, wall, hours):
+def test_with_a_zone_every_time_becomes_its_wall_time_with_offset(text: str, wall: str, hours: int) -> None:
     assert read(text, "Europe/Berlin") == (datetime.fromisoformat(wall), hours * 3600)
 
 
-def test_with_a_zone_an_unreadable_time_stays_unreadable():
+def test_with_a_zone_an_unreadable_time_stays_unreadable() -> None:
     assert read("never", "Europe/Berlin") is None
 
 
@@ -105,7 +107,7 @@ def test_with_a_zone_an_unreadable_time_stays_unreadable():
     st.integers(-14 * 4, 14 * 4).map(lambda quarters: timedelta(minutes=15 * quarters)),
     st.sampled_from(["iso", "epoch", "milliseconds"]),
 )
-def test_any_instant_comes_back_from_any_form_of_it(wall, offset, form):
+def test_any_instant_comes_back_from_any_form_of_it(wall: datetime, offset: timedelta, form: str) -> None:
     moment = wall.replace(microsecond=0, tzinfo=timezone(offset))
     spelled = {
         "iso": moment.isoformat(),
@@ -120,5 +122,5 @@ def test_any_instant_comes_back_from_any_form_of_it(wall, offset, form):
 
 @settings(max_examples=60, deadline=None)
 @given(st.text() | st.text("0123456789-/: TZ+.", max_size=25))
-def test_no_text_makes_it_fail(text):
+def test_no_text_makes_it_fail(text: str) -> None:
     read(text)

@@ -54,8 +54,8 @@ def read_body(body: str, language: Language) -> tuple[str, str, str]:
 
 def read_object(text: str, *, place_allowed: bool) -> tuple[str, str]:
     if found := QUOTED.match(text):
-        place = QUOTED.fullmatch(text[found.end() + 1 :])
-        return unquote(found), unquote(place) if place else ""
+        second = QUOTED.fullmatch(text[found.end() + 1 :])
+        return unquote(found), unquote(second) if second else ""
     if place_allowed and " " in text:
         item, _, place = text.rpartition(" ")
         return item, place

@@ -49,7 +49,9 @@ def test_nobody_is_lost_or_doubled_and_no_budget_is_broken(sizes: list[PartSize]
     limits = Limits(40_000, 700, 8_192, max_users)
     batches = pack(sizes, limits)
     assert_sound(batches, sizes, limits)
-    assert len(batches) >= lower_bound(sizes, limits)[0] == plain_bound(sizes, limits)
+    assert lower_bound(sizes, limits)[0] == plain_bound(sizes, limits)
+    if all(map(limits.hold, sizes)):
+        assert len(batches) >= plain_bound(sizes, limits)
 
 
 @settings(max_examples=100, deadline=None)
@@ -75,17 +77,24 @@ def test_users_up_to_a_quarter_of_a_budget_take_hardly_more_than_the_bound(
         assert len(batches) <= plain_bound(sizes, LIMITS) + 2
 
 
+LARGE = [PartSize(1, tokens) for tokens in (4_096, 4_096, 2_785, 2_703, 2_703)]  # 2 x 1/2, 3 x 1/3
+
+
 def test_large_parts_are_packed_like_first_fit_where_that_is_better() -> None:
-    shares = [0.5, 0.5, 0.4, 0.4, 0.3, 0.3, 0.3, 0.3]
-    sizes = [PartSize(1, int(8_192 * share)) for share in shares]
-    assert len(pack(sizes, LIMITS)) == 3
+    assert pack(LARGE, LIMITS) == [[0, 1], [2, 3, 4]]
 
 
-def test_batches_are_filled_evenly() -> None:
+def test_the_fullest_dimension_of_batches_is_filled_evenly() -> None:
     rng = random.Random(5)  # noqa: S311  sizes, not secrets
-    sizes = [PartSize(rng.randint(1_000, 3_000), rng.randint(200, 700)) for _ in range(400)]
-    loads = [sum(sizes[index].output_tokens for index in batch) for batch in pack(sizes, LIMITS)]
-    assert min(loads) > 0.9 * max(loads)
+    sizes = [PartSize(rng.randint(1_000, 3_000), rng.randint(200, 600)) for _ in range(380)]
+    fills = [
+        max(
+            sum(sizes[index].input_tokens for index in batch) / LIMITS.room,
+            sum(sizes[index].output_tokens for index in batch) / LIMITS.max_output_tokens,
+        )
+        for batch in pack(sizes, LIMITS)
+    ]
+    assert min(fills) > 0.95 * max(fills)
 
 
 def test_batches_come_longest_answer_first_and_always_the_same() -> None:
@@ -150,15 +159,14 @@ def test_the_search_ends_where_the_bound_is_far_from_what_is_possible() -> None:
 
 def test_the_cases_rule_counts_as_it_did() -> None:
     assert case_batches([], 8_000) == 0
-    assert case_batches([78, 78, 78], 8_000) == 2 + 1
-    assert case_batches([78, 78], 8_000) == 2
-    assert case_batches([70, 84], 8_000) == 1 + 1
-    assert case_batches([70, 86, 2], 8_000) == 2
+    assert case_batches([78, 78], 8_000) == 1
+    assert case_batches([78, 79], 8_000) == 2
+    assert case_batches([78, 78, 1, 2], 8_000) == 2
     assert case_batches([1_000, 1], 8_000) == 2
-    assert case_batches([39, 39, 39, 39], 8_200) == 2
 
 
 def test_first_fit_is_left_out_where_it_would_take_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packing, "_FIRST_FIT_STEPS", 0)
-    sizes = [PartSize(1, int(8_192 * share)) for share in (0.5, 0.5, 0.4, 0.4, 0.3, 0.3, 0.3, 0.3)]
-    assert_sound(pack(sizes, LIMITS), sizes, LIMITS)
+    batches = pack(LARGE, LIMITS)
+    assert_sound(batches, LARGE, LIMITS)
+    assert len(batches) == 3

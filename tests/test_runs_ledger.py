@@ -1,5 +1,5 @@
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -43,12 +43,12 @@ def part_row(ledger: Ledger, part: Part) -> tuple[object, ...]:
 # its file
 
 
-def test_a_commit_waits_for_the_disk(ledger: Ledger):
+def test_a_commit_waits_for_the_disk(ledger: Ledger) -> None:
     assert ledger.rows("PRAGMA journal_mode") == [("wal",)]
     assert ledger.rows("PRAGMA synchronous") == [(2,)]
 
 
-def test_what_is_committed_is_there_in_another_process_after_a_crash(ledger: Ledger, tmp_path: Path):
+def test_what_is_committed_is_there_in_another_process_after_a_crash(ledger: Ledger, tmp_path: Path) -> None:
     call(ledger, ANNA)
     crashed = tmp_path / "crashed"
     crashed.mkdir()
@@ -60,27 +60,21 @@ def test_what_is_committed_is_there_in_another_process_after_a_crash(ledger: Led
     again.close()
 
 
-def test_a_folder_without_a_ledger_is_refused(tmp_path: Path):
-    with pytest.raises(RunDirectoryError, match=r"holds no ledger\.sqlite"):
-        Ledger.open(tmp_path / "ledger.sqlite")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_file_that_is_no_ledger_is_called_damaged(tmp_path: Path):
+def test_a_file_that_is_no_ledger_is_called_damaged(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite"
     path.write_bytes(b"not a database, though long enough to be looked at" * 50)
     with pytest.raises(RunDirectoryError, match="damaged"):
         Ledger.open(path)
 
 
-def test_a_ledger_of_another_format_is_refused(ledger: Ledger, tmp_path: Path):
+def test_a_ledger_of_another_format_is_refused(ledger: Ledger, tmp_path: Path) -> None:
     ledger.rows("PRAGMA user_version = 99")
     ledger.close()
     with pytest.raises(RunDirectoryError, match="format 99"):
         Ledger.open(tmp_path / "ledger.sqlite")
 
 
-def test_a_ledger_that_was_never_finished_being_made_is_told_from_an_old_one(tmp_path: Path):
+def test_a_ledger_that_was_never_finished_being_made_is_told_from_an_old_one(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite"
     path.touch()
     with pytest.raises(RunDirectoryError, match="never began"):
@@ -91,7 +85,7 @@ def test_a_ledger_that_was_never_finished_being_made_is_told_from_an_old_one(tmp
 @settings(max_examples=15, deadline=None)
 def test_a_damaged_ledger_is_refused_in_one_line_or_still_whole(
     tmp_path_factory: pytest.TempPathFactory, page: int, garbage: bytes
-):
+) -> None:
     folder = tmp_path_factory.mktemp("damaged")
     ledger = new_ledger(folder, [make_log(f"user {n}", 60) for n in range(40)])
     ledger.close()
@@ -102,28 +96,36 @@ def test_a_damaged_ledger_is_refused_in_one_line_or_still_whole(
     try:
         opened = Ledger.open(path)
     except EventabsError as error:
-        assert "\n" not in str(error)
+        told = str(error)
     else:
+        told = ""
         assert len(opened.logged_users()) <= 40
         opened.close()
+    assert "\n" not in told
 
 
 # transactions
 
 
-def test_a_transaction_is_kept_as_a_whole_or_not_at_all(ledger: Ledger):
-    with pytest.raises(ZeroDivisionError), ledger.transaction():
-        ledger.set_meta({"a": 1})
-        ledger.replace_part(whole(ANNA), [])
-        1 / 0  # noqa: B018  something goes wrong
+def test_a_transaction_is_kept_as_a_whole_or_not_at_all(ledger: Ledger) -> None:
+    def change_and_fail() -> None:
+        with ledger.transaction():
+            ledger.set_meta({"a": 1})
+            ledger.replace_part(whole(ANNA), [])
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        change_and_fail()
     assert ledger.meta() == {}
     assert [planned.part for planned in ledger.pending_parts()] == [whole(ANNA), whole(BERT), whole(CLEO)]
 
 
-def test_a_full_disk_is_told_and_leaves_the_ledger_as_it_was(ledger: Ledger):
+def test_a_full_disk_is_told_and_leaves_the_ledger_as_it_was(ledger: Ledger) -> None:
     (pages,) = ledger.rows("PRAGMA page_count")[0]
     ledger.rows(f"PRAGMA max_page_count = {pages}")
-    big = [(make_log(f"new {n}", 400), []) for n in range(50)]
+    big: list[tuple[UserLog, Sequence[tuple[Part, PartSize]]]] = [
+        (make_log(f"new {n}", 400), []) for n in range(50)
+    ]
     with pytest.raises(StorageError, match="eventabs resume"), ledger.transaction():
         ledger.add_users(big)
     assert ledger.logged_users() == {"anna", "bert", "cleo"}
@@ -133,13 +135,13 @@ def test_a_full_disk_is_told_and_leaves_the_ledger_as_it_was(ledger: Ledger):
     assert len(ledger.logged_users()) == 53
 
 
-def test_a_read_only_disk_is_told(ledger: Ledger):
+def test_a_read_only_disk_is_told(ledger: Ledger) -> None:
     ledger.rows("PRAGMA query_only = ON")
     with pytest.raises(StorageError, match="cannot be written"), ledger.transaction():
         ledger.set_meta({"a": 1})
 
 
-def test_a_wrong_statement_is_not_taken_for_damage(ledger: Ledger):
+def test_a_wrong_statement_is_not_taken_for_damage(ledger: Ledger) -> None:
     with pytest.raises(Exception, match="UNIQUE") as caught, ledger.transaction():
         ledger.add_users([(ANNA, [])])
     assert not isinstance(caught.value, EventabsError)
@@ -148,7 +150,7 @@ def test_a_wrong_statement_is_not_taken_for_damage(ledger: Ledger):
 # users and parts
 
 
-def test_a_user_without_behaviors_fails_at_once(ledger: Ledger):
+def test_a_user_without_behaviors_fails_at_once(ledger: Ledger) -> None:
     with ledger.transaction():
         ledger.add_users([(UserLog("dora", ()), [])])
     assert part_row(ledger, Part("dora", 0, -1))[0] == "failed"
@@ -156,7 +158,7 @@ def test_a_user_without_behaviors_fails_at_once(ledger: Ledger):
     assert "dora" not in {planned.part.user_id for planned in ledger.pending_parts()}
 
 
-def test_pending_parts_come_in_order_with_what_earlier_calls_have_shown(ledger: Ledger):
+def test_pending_parts_come_in_order_with_what_earlier_calls_have_shown(ledger: Ledger) -> None:
     number = call(ledger, BERT)
     with ledger.transaction():
         ledger.settle(
@@ -170,13 +172,13 @@ def test_pending_parts_come_in_order_with_what_earlier_calls_have_shown(ledger: 
     assert cleo.part == Part("cleo", 0, 19)
 
 
-def test_a_log_comes_back_cut_to_its_part(ledger: Ledger):
+def test_a_log_comes_back_cut_to_its_part(ledger: Ledger) -> None:
     first, second = ledger.logs([Part("cleo", 5, 7), whole(ANNA)])
     assert first.behaviors == CLEO.behaviors[5:8]
     assert second == ANNA
 
 
-def test_a_part_is_replaced_by_its_pieces(ledger: Ledger):
+def test_a_part_is_replaced_by_its_pieces(ledger: Ledger) -> None:
     pieces = [(Part("cleo", 0, 9), PartSize(50, 20)), (Part("cleo", 10, 19), PartSize(60, 30))]
     with ledger.transaction():
         ledger.replace_part(whole(CLEO), pieces)
@@ -184,7 +186,7 @@ def test_a_part_is_replaced_by_its_pieces(ledger: Ledger):
     assert found == pieces
 
 
-def test_pieces_of_a_part_whose_answer_was_too_long_stand_alone_also_after_a_restart(ledger: Ledger):
+def test_pieces_of_a_part_whose_answer_was_too_long_stand_alone_also_after_a_restart(ledger: Ledger) -> None:
     number = call(ledger, CLEO)
     pieces = ((Part("cleo", 0, 9), SIZE), (Part("cleo", 10, 19), SIZE))
     with ledger.transaction():
@@ -199,7 +201,7 @@ def test_pieces_of_a_part_whose_answer_was_too_long_stand_alone_also_after_a_res
 # calls
 
 
-def test_a_call_is_written_down_before_it_is_sent(ledger: Ledger):
+def test_a_call_is_written_down_before_it_is_sent(ledger: Ledger) -> None:
     number = call(ledger, ANNA, CLEO)
     (row,) = ledger.rows(
         "SELECT id, attempt, users, settings_fingerprint, sent_at, status, input_tokens FROM calls"
@@ -207,7 +209,7 @@ def test_a_call_is_written_down_before_it_is_sent(ledger: Ledger):
     assert row == (number, 1, '{"U1":["anna",0,2],"U2":["cleo",0,2]}', "f", 1000.5, "sent", 100)
 
 
-def test_a_reply_that_nobody_has_read_is_found_again_as_it_came(ledger: Ledger):
+def test_a_reply_that_nobody_has_read_is_found_again_as_it_came(ledger: Ledger) -> None:
     reply = Reply(
         "## U1\ud800 \x00",
         "length",
@@ -224,7 +226,7 @@ def test_a_reply_that_nobody_has_read_is_found_again_as_it_came(ledger: Ledger):
     assert stored.users == {"U1": whole(ANNA), "U2": whole(BERT)}
 
 
-def test_a_reply_that_was_read_is_not_found_again(ledger: Ledger):
+def test_a_reply_that_was_read_is_not_found_again(ledger: Ledger) -> None:
     number = call(ledger, ANNA)
     with ledger.transaction():
         ledger.store_reply(number, answer(), retries=0)
@@ -234,7 +236,7 @@ def test_a_reply_that_was_read_is_not_found_again(ledger: Ledger):
     assert part_row(ledger, whole(ANNA)) == ("done", 0, 0, 0, None, 1, number)
 
 
-def test_a_call_that_brought_no_answer_keeps_the_error_and_what_it_means(ledger: Ledger):
+def test_a_call_that_brought_no_answer_keeps_the_error_and_what_it_means(ledger: Ledger) -> None:
     number = call(ledger, ANNA)
     change = PartChange(whole(ANNA), "failed", broken_calls=5, reason="endpoint")
     with ledger.transaction():
@@ -243,7 +245,7 @@ def test_a_call_that_brought_no_answer_keeps_the_error_and_what_it_means(ledger:
     assert part_row(ledger, whole(ANNA)) == ("failed", 0, 5, 0, "endpoint", 0, number)
 
 
-def test_only_calls_without_an_answer_are_lost_with_the_process(ledger: Ledger):
+def test_only_calls_without_an_answer_are_lost_with_the_process(ledger: Ledger) -> None:
     call(ledger, ANNA)
     answered = call(ledger, BERT)
     with ledger.transaction():
@@ -255,7 +257,7 @@ def test_only_calls_without_an_answer_are_lost_with_the_process(ledger: Ledger):
     assert [stored.call_id for stored in ledger.unread_replies()] == [answered]
 
 
-def test_values_are_remembered_by_key_and_replaced(ledger: Ledger):
+def test_values_are_remembered_by_key_and_replaced(ledger: Ledger) -> None:
     with ledger.transaction():
         ledger.set_meta({"a": 1, "b": None})
     with ledger.transaction():

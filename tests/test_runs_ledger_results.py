@@ -40,7 +40,7 @@ def settled(ledger: Ledger, outcome: Outcome, state: str, reason: FailureReason 
     return number
 
 
-def test_an_empty_ledger_counts_nothing(tmp_path: Path):
+def test_an_empty_ledger_counts_nothing(tmp_path: Path) -> None:
     ledger = new_ledger(tmp_path)
     assert totals(ledger) == Totals(0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
     assert done_users(ledger) == []
@@ -48,7 +48,7 @@ def test_an_empty_ledger_counts_nothing(tmp_path: Path):
     ledger.close()
 
 
-def test_a_user_in_parts_is_done_only_when_every_part_is(tmp_path: Path):
+def test_a_user_in_parts_is_done_only_when_every_part_is(tmp_path: Path) -> None:
     ledger = in_halves(tmp_path)
     settled(ledger, well(HALVES[0]), "done")
     assert user_state(ledger, "cleo") == "pending"
@@ -61,7 +61,7 @@ def test_a_user_in_parts_is_done_only_when_every_part_is(tmp_path: Path):
     ledger.close()
 
 
-def test_a_user_with_a_failed_part_fails_once_no_part_is_pending(tmp_path: Path):
+def test_a_user_with_a_failed_part_fails_once_no_part_is_pending(tmp_path: Path) -> None:
     ledger = in_halves(tmp_path)
     failed = settled(ledger, bad(HALVES[0], "refused"), "failed", "refused")
     assert user_state(ledger, "cleo") == "pending"
@@ -73,7 +73,7 @@ def test_a_user_with_a_failed_part_fails_once_no_part_is_pending(tmp_path: Path)
     ledger.close()
 
 
-def test_the_events_of_a_user_in_parts_are_joined_in_order_of_time(tmp_path: Path):
+def test_the_events_of_a_user_in_parts_are_joined_in_order_of_time(tmp_path: Path) -> None:
     ledger = in_halves(tmp_path)
     early, late = event_of(HALVES[0]), event_of(HALVES[0], start="2026-01-03T00:00:00")
     between = event_of(HALVES[1], start="2026-01-02T00:00:00")
@@ -83,7 +83,7 @@ def test_the_events_of_a_user_in_parts_are_joined_in_order_of_time(tmp_path: Pat
     ledger.close()
 
 
-def test_events_are_those_of_the_call_that_holds_not_of_an_earlier_one(tmp_path: Path):
+def test_events_are_those_of_the_call_that_holds_not_of_an_earlier_one(tmp_path: Path) -> None:
     log = make_log("anna")
     ledger = new_ledger(tmp_path, [log])
     settled(ledger, bad(whole(log)), "pending", "unparsable")
@@ -92,7 +92,7 @@ def test_events_are_those_of_the_call_that_holds_not_of_an_earlier_one(tmp_path:
     ledger.close()
 
 
-def test_a_failed_user_names_every_call_whose_answer_was_bad_for_it(tmp_path: Path):
+def test_a_failed_user_names_every_call_whose_answer_was_bad_for_it(tmp_path: Path) -> None:
     log = make_log("anna")
     ledger = new_ledger(tmp_path, [log, make_log("bert")])
     first = settled(ledger, bad(whole(log)), "pending", "unparsable")
@@ -102,14 +102,14 @@ def test_a_failed_user_names_every_call_whose_answer_was_bad_for_it(tmp_path: Pa
     ledger.close()
 
 
-def test_reasons_are_counted_the_most_frequent_first(tmp_path: Path):
+def test_reasons_are_counted_the_most_frequent_first(tmp_path: Path) -> None:
     ledger = new_ledger(tmp_path, [UserLog(f"nobody {n}", ()) for n in range(2)] + [make_log("anna")])
     settled(ledger, bad(Part("anna", 0, 2), "refused"), "failed", "refused")
     assert list(failure_reasons(ledger).items()) == [("no_readable_rows", 2), ("refused", 1)]
     ledger.close()
 
 
-def test_calls_count_with_their_tokens_and_retries_whatever_became_of_them(tmp_path: Path):
+def test_calls_count_with_their_tokens_and_retries_whatever_became_of_them(tmp_path: Path) -> None:
     log = make_log("anna")
     ledger = new_ledger(tmp_path, [log])
     settled(ledger, bad(whole(log)), "pending", "unparsable")
@@ -129,7 +129,7 @@ def test_calls_count_with_their_tokens_and_retries_whatever_became_of_them(tmp_p
 @settings(max_examples=25, deadline=None)
 def test_the_states_of_users_follow_from_those_of_their_parts(
     tmp_path_factory: pytest.TempPathFactory, users: list[list[str]]
-):
+) -> None:
     ledger = new_ledger(tmp_path_factory.mktemp("states"))
     with ledger.transaction():
         for number, states in enumerate(users):

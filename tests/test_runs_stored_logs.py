@@ -45,7 +45,7 @@ def wall_and_offset(log: UserLog) -> list[tuple[datetime, timedelta | None]]:
 
 @given(logs)
 @settings(max_examples=200, deadline=None)
-def test_a_log_comes_back_as_it_was_with_its_wall_times_and_offsets(log: UserLog):
+def test_a_log_comes_back_as_it_was_with_its_wall_times_and_offsets(log: UserLog) -> None:
     back = unpack_log(log.user_id, pack_log(log))
     assert back == log
     assert wall_and_offset(back) == wall_and_offset(log)
@@ -53,7 +53,7 @@ def test_a_log_comes_back_as_it_was_with_its_wall_times_and_offsets(log: UserLog
 
 @given(logs, st.data())
 @settings(max_examples=100, deadline=None)
-def test_a_part_of_a_log_is_its_behaviors_first_to_last(log: UserLog, data: st.DataObject):
+def test_a_part_of_a_log_is_its_behaviors_first_to_last(log: UserLog, data: st.DataObject) -> None:
     first = data.draw(st.integers(0, max(0, len(log.behaviors) - 1)))
     last = data.draw(st.integers(first, max(first, len(log.behaviors) - 1)))
     part = unpack_log(log.user_id, pack_log(log), first, last)
@@ -61,11 +61,11 @@ def test_a_part_of_a_log_is_its_behaviors_first_to_last(log: UserLog, data: st.D
     assert part.profile == log.profile
 
 
-def test_the_part_of_a_user_without_behaviors_is_empty():
+def test_the_part_of_a_user_without_behaviors_is_empty() -> None:
     assert unpack_log("u", pack_log(UserLog("u", ())), 0, -1).behaviors == ()
 
 
-def test_the_sentence_of_the_export_is_left_out():
+def test_the_sentence_of_the_export_is_left_out() -> None:
     behavior = Behavior(datetime(2026, 1, 1), "visit", "x", text="在XX停留")  # noqa: DTZ001  wall time
     (back,) = unpack_log("u", pack_log(UserLog("u", (behavior,)))).behaviors
     assert back == behavior._replace(text="")
@@ -73,11 +73,11 @@ def test_the_sentence_of_the_export_is_left_out():
 
 @given(any_text)
 @settings(max_examples=100, deadline=None)
-def test_any_reply_text_survives_also_with_half_surrogate_pairs(text: str):
+def test_any_reply_text_survives_also_with_half_surrogate_pairs(text: str) -> None:
     assert unpack_text(pack_text(text)) == text
 
 
-def test_messages_come_back_as_they_were_sent():
+def test_messages_come_back_as_they_were_sent() -> None:
     messages: list[Message] = [
         {"role": "system", "content": "指令\r\n\u2028"},
         {"role": "user", "content": "## U1\n"},
@@ -85,5 +85,5 @@ def test_messages_come_back_as_they_were_sent():
     assert unpack_json(pack_messages(messages)) == messages
 
 
-def test_what_is_kept_is_deflated():
+def test_what_is_kept_is_deflated() -> None:
     assert len(pack_json(["在西餐厅停留"] * 1000)) < 1000

@@ -346,3 +346,44 @@ def test_in_chinese_the_plan_is_announced_with_true_numbers(
     assert done.returncode == 0, done.stderr
     assert "分为 2 批处理，每批平均 5 个用户" in done.stderr
     assert "分为 2 批处理，每批平均 5 个用户" in (tmp_path / "input.eventabs" / "run.log").read_text("utf-8")
+
+
+def test_reparse_makes_the_same_events_again_without_a_call(
+    tmp_path: Path, openai_server: OpenAIServer
+) -> None:
+    write_users(tmp_path / "input.jsonl", users=5)
+    eventabs("run", "input.jsonl", *model(openai_server), "--max-users", 2, cwd=tmp_path)
+    events = tmp_path / "input.eventabs" / "events.jsonl"
+    before, calls = events.read_bytes(), len(openai_server.requests)
+    events.unlink()
+    (tmp_path / "input.jsonl").unlink()
+    done = eventabs("reparse", "input.eventabs", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert events.read_bytes() == before
+    assert len(openai_server.requests) == calls
+
+
+def test_reparse_follows_a_changed_reading_and_failed_users_can_be_asked_again(
+    tmp_path: Path, openai_server: OpenAIServer
+) -> None:
+    def half_right(message: str) -> str:
+        return "## U1\n# 2026-01-01\n09:00-23:00 活动\n# 2019-01-01\n10:00 睡觉\n10:30 起床\n##"
+
+    openai_server.behavior = answer(half_right)
+    write_users(tmp_path / "input.jsonl", users=1)
+    failed = eventabs("run", "input.jsonl", *model(openai_server), cwd=tmp_path)
+    assert failed.returncode == 3
+    assert "ungrounded" in (tmp_path / "input.eventabs" / "failures.jsonl").read_text()
+    (tmp_path / "mild.toml").write_text("[run]\nmin_grounded = 0.2\n")
+    mild = eventabs("reparse", "input.eventabs", "--config", "mild.toml", cwd=tmp_path)
+    assert mild.returncode == 0, mild.stderr
+    assert len(lines(tmp_path / "input.eventabs" / "events.jsonl")) == 3
+    strict = eventabs("reparse", "input.eventabs", cwd=tmp_path)
+    assert strict.returncode == 3
+    calls = len(openai_server.requests)
+    openai_server.behavior = answer()
+    assert eventabs("resume", "input.eventabs", cwd=tmp_path).returncode == 3
+    assert len(openai_server.requests) == calls
+    again = eventabs("resume", "input.eventabs", "--retry-failed", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert len(openai_server.requests) == calls + 1

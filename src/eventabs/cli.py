@@ -86,10 +86,14 @@ def run(
 def resume(
     flags: SettingFlags,
     shown: ShownFlags,
+    *,
     checkpoint: Checkpoint,
     accept_changes: Annotated[
         bool,
         typer.Option("--accept-changes", help=_("Take changed settings for users that are not done yet.")),
+    ] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help=_("Ask about failed users once more."))
     ] = False,
     yes: Annotated[
         bool, typer.Option("--yes", help=_("Trust the endpoint that the run directory names."))
@@ -103,11 +107,28 @@ def resume(
         with reopened(
             _invocation(flags),
             named=checkpoint,
-            accept_changes=accept_changes,
+            changed="accept" if accept_changes else "refuse",
             confirmed=yes,
             watch=_watch(shown),
         ) as job:
+            if retry_failed:
+                job.ask_failed_again()
             summary = conduct(job, resumed=True)
+        _end(summary, shown)
+
+
+@app.command(help=_("Make the events again from the stored replies. Calls nobody."))
+@with_options(SettingFlags, ShownFlags)
+def reparse(flags: SettingFlags, shown: ShownFlags, checkpoint: Checkpoint) -> None:
+    """Read the stored replies again."""
+    from eventabs.runs.opening import reopened  # noqa: PLC0415
+    from eventabs.runs.reparse import reparse as read_again  # noqa: PLC0415
+
+    with _errors_told():
+        with reopened(
+            _invocation(flags), named=checkpoint, changed="ignore", confirmed=True, watch=_watch(shown)
+        ) as job:
+            summary = read_again(job)
         _end(summary, shown)
 
 

@@ -30,15 +30,13 @@ def scratch_database(folder: Path, readable: Sequence[str]) -> Iterator[duckdb.D
         "memory_limit": _MEMORY_LIMIT,
         "threads": min(os.cpu_count() or 1, _MOST_THREADS),
         "temp_directory": str(folder / "spill"),
-        # row_number() and the final scan rely on rows staying in order
+        # line numbers and the final scan rely on rows staying in order
         "preserve_insertion_order": True,
     }
     try:
         with duckdb.connect(folder / "behaviors.duckdb", config=config) as connection:
             connection.execute("SET TimeZone = 'UTC'")
             connection.execute("SET enable_progress_bar = false")
-            # the size of a text file's result is unknown: build on the small table that is joined to it
-            connection.execute("SET disabled_optimizers = 'join_order,build_side_probe_side'")
             connection.execute("SET allowed_paths = ?", [list(readable)])
             connection.execute("SET allowed_directories = ?", [[str(folder)]])
             connection.execute("SET enable_external_access = false")

@@ -83,13 +83,14 @@ def head(path: str, size: int) -> list[str]:
     with Path(path).open("rb") as file:
         first = file.readline(LONGEST_LINE)
         rest = file.read(max(0, size - len(first)))
-    if rest and not rest.endswith(b"\n"):
+        whole = not file.read(1)
+    if not whole:
         rest = rest[: rest.rfind(b"\n") + 1]
+    start = first + rest
     try:
-        return (first + rest).decode("utf-8-sig").split("\n")
-    except UnicodeDecodeError:
-        check_utf8(path)
-        raise
+        return start.decode("utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise not_utf8(path, start.count(b"\n", 0, error.start) + 1) from None
 
 
 def windows(path: str, count: int, size: int) -> Iterable[str]:

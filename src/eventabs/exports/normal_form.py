@@ -3,16 +3,20 @@
 from typing import Final
 
 from eventabs.exports import durations, sentences, times
+from eventabs.exports.actions import CANONICAL
 from eventabs.exports.roles import ROLES
-from eventabs.exports.sources import trimmed
+from eventabs.exports.sources import quoted, trimmed
 
-WORDS_TABLE: Final = "action_words"  # (word, action): see exports.actions
+# A constant map, not a table: a join would not keep rows in order.
+_CANONICAL: Final = (
+    "MAP {" + ", ".join(f"{quoted(word)}: {quoted(action)}" for word, action in CANONICAL.items()) + "}"
+)
 _LONGEST_USER_ID: Final = 1024  # bytes; what is longer is no id
 _LONGEST_WORD: Final = 24  # bytes; a longer text is a sentence, not an action's name
 
 
 def normal_form(raw: str, zone: str) -> str:
-    """Return the SELECT that normalizes the relation `raw` (file, line, problem and a text column per role).
+    """Return the SELECT that normalizes the relation `raw`, row by row (file, line, problem and a text column per role).
 
     `zone` is a quoted SQL literal, or "" where wall times stay as they are. The result has user_id, start
     (TIMESTAMP, wall time), shift (offset in seconds or NULL), action, item (NULL: the text itself), place,
@@ -21,11 +25,11 @@ def normal_form(raw: str, zone: str) -> str:
     cleaned = ", ".join(f"{trimmed(_quote(role))} AS {_quote(role)}" for role in ROLES)
     return f"""
     WITH cleaned AS (SELECT file, line, problem, {cleaned} FROM ({raw})),
+    looked_up AS (SELECT *, {_CANONICAL}[{_plain_word()}] AS canonical FROM cleaned),
     known AS (
-        SELECT c.* EXCLUDE (action, text),
-            coalesce(w.action, c.action) AS deed,
-            CASE WHEN c.action IS NULL AND w.action IS NULL THEN c.text END AS sentence
-        FROM cleaned c LEFT JOIN {WORDS_TABLE} w ON w.word = {_plain_word()}
+        SELECT *, coalesce(canonical, action) AS deed,
+            CASE WHEN action IS NULL AND canonical IS NULL THEN text END AS sentence
+        FROM looked_up
     ),
     first_look AS (
         SELECT *, {times.usual('"time"')} AS usual_time, {sentences.parts("sentence")} AS said FROM known
@@ -70,8 +74,8 @@ def _quote(name: str) -> str:
 
 
 def _plain_word() -> str:
-    text = f"CASE WHEN strlen(c.text) <= {_LONGEST_WORD} THEN c.text END"
-    return f"translate(lower(coalesce(c.action, {text})), ' _-', '')"
+    text = f"CASE WHEN strlen(text) <= {_LONGEST_WORD} THEN text END"
+    return f"translate(lower(coalesce(action, {text})), ' _-', '')"
 
 
 def _action() -> str:

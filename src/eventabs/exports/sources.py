@@ -37,10 +37,14 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A SELECT and the values bound to it."""
+    """A SELECT, the values bound to it, and the number of the line that its first row stands on.
+
+    Its column `line` is NULL where row and line number go up together.
+    """
 
     sql: str
     values: tuple[object, ...]
+    first_line: int = 1
 
 
 def open_source(path: str, content: Content) -> Source:
@@ -79,7 +83,7 @@ def as_glob(path: str) -> str:
 
 
 def rows(source: Source, wanted: Sequence[tuple[str, str]]) -> Query:
-    """Return the rows of a file: line, problem (NULL for good rows) and `wanted`.
+    """Return the rows of a file, in its order: line, problem (NULL for good rows) and `wanted`.
 
     `wanted` pairs a result's name with the column that it comes from, "" for none. A CSV file must have one
     record a line; DuckDB raises an error where a record has too few or too many fields.
@@ -99,9 +103,9 @@ def tidied_rows(source: Source, copy: Path, longest: int, wanted: Sequence[tuple
 
 
 def _json_rows(source: Source, wanted: Sequence[tuple[str, str]]) -> Query:
-    """Read lines as such and count them, so that blank and broken ones keep their numbers.
+    """Read lines as such, and mark the blank and broken ones, so that all keep their numbers.
 
-    Blank lines are marked, not left out: a condition here would make DuckDB parse every line twice.
+    Rows are not numbered here: DuckDB does that on a single thread.
     """
     keys = list(dict.fromkeys(key for _name, key in wanted if key))
     pointers = ", ".join(quoted(_pointer(key)) for key in keys)
@@ -110,16 +114,16 @@ def _json_rows(source: Source, wanted: Sequence[tuple[str, str]]) -> Query:
         for name, key in wanted
     )
     return Query(
-        f"""SELECT line, {fields},
-            CASE WHEN fields IS NULL THEN CASE WHEN {trimmed("text")} IS NULL THEN '{BLANK}' ELSE 'bad_json' END
+        f"""SELECT NULL::BIGINT AS line, {fields},
+            CASE WHEN text IS NULL THEN '{BLANK}'
+                WHEN fields IS NULL THEN CASE WHEN {trimmed("text")} IS NULL THEN '{BLANK}' ELSE 'bad_json' END
                 WHEN fields[1] IS NULL AND json_type(text) <> 'OBJECT' THEN 'not_an_object' END AS problem
         FROM (
-            SELECT text, row_number() OVER () AS line, try(json_extract_string(text, [{pointers}])) AS fields
+            SELECT text, try(json_extract_string(text, [{pointers}])) AS fields
             FROM read_csv(?, auto_detect = false, header = false, delim = '{_NO_DELIMITER}', quote = '',
                 escape = '', columns = {{'text': 'VARCHAR'}}, strict_mode = false,
                 compression = 'none'{_buffers(source.content.longest)})
-        )
-        WHERE text IS NOT NULL""",
+        )""",
         (as_glob(source.path),),
     )
 
@@ -128,9 +132,9 @@ def _csv_rows(source: Source, wanted: Sequence[tuple[str, str]]) -> Query:
     names = [f"c{position}" for position in range(len(source.columns))]
     reader = _csv_reader(names, source.delimiter, source.content.longest, header=True)
     return Query(
-        f"""SELECT row_number() OVER () + 1 AS line, NULL::VARCHAR AS problem, {_csv_fields(source, wanted)}
-        FROM {reader}""",
+        f"SELECT NULL::BIGINT AS line, NULL::VARCHAR AS problem, {_csv_fields(source, wanted)} FROM {reader}",
         (as_glob(source.path),),
+        first_line=2,
     )
 
 

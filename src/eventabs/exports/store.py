@@ -6,8 +6,7 @@ from typing import Final, NamedTuple
 import duckdb
 
 from eventabs.errors import ConfigError, InputError
-from eventabs.exports.actions import CANONICAL
-from eventabs.exports.normal_form import WORDS_TABLE, normal_form
+from eventabs.exports.normal_form import normal_form
 from eventabs.exports.sources import BLANK, Query, quoted, trimmed
 from eventabs.language import gettext as _
 
@@ -30,11 +29,10 @@ def prepare(connection: duckdb.DuckDBPyConnection, profile_width: int) -> None:
     """Make the empty tables."""
     profile = "".join(f", p{position} VARCHAR" for position in range(profile_width))
     connection.execute(f"""
-        CREATE TABLE {WORDS_TABLE} (word VARCHAR, action VARCHAR);
-        CREATE TABLE profiles (line BIGINT, user_id VARCHAR{profile});
+        CREATE TABLE first_lines (file INTEGER, first_line BIGINT);
+        CREATE TABLE profiles (user_id VARCHAR{profile});
         CREATE TABLE staged (user_id VARCHAR, start TIMESTAMP, shift INTEGER, action VARCHAR, item VARCHAR,
             place VARCHAR, duration INTEGER, file INTEGER, line BIGINT, text VARCHAR, reason VARCHAR)""")
-    connection.executemany(f"INSERT INTO {WORDS_TABLE} VALUES (?, ?)", list(CANONICAL.items()))
 
 
 def check_zone(connection: duckdb.DuckDBPyConnection, zone: str) -> None:
@@ -49,28 +47,32 @@ def load_behaviors(connection: duckdb.DuckDBPyConnection, index: int, zone: str,
     """Stage the rows of an export's file, the run's file number `index`. Returns how many they are."""
     raw = f"SELECT {index} AS file, * FROM ({rows.sql})"
     select = normal_form(raw, quoted(zone) if zone else "")
+    connection.execute("INSERT INTO first_lines VALUES (?, ?)", [index, rows.first_line])
     return _changed(connection, f"INSERT INTO staged BY NAME {select}", rows.values)
 
 
 def load_profiles(connection: duckdb.DuckDBPyConnection, width: int, rows: Query) -> int:
-    """Keep the readable rows of the profiles' file: line, problem, user and `width` columns p0, p1, ..."""
+    """Keep the readable rows of the profiles' file: in order: user and `width` columns p0, p1, ..."""
     on_one_line = (f"regexp_replace(p{position}, '\\s+', ' ', 'g')" for position in range(width))
     values = "".join(f", {trimmed(value)}" for value in on_one_line)
     user = trimmed('"user"')
-    select = f"SELECT line, {user}{values} FROM ({rows.sql})"
+    select = f"SELECT {user}{values} FROM ({rows.sql})"
     return _changed(connection, f"INSERT INTO profiles {select}", rows.values)
 
 
 def finish(connection: duckdb.DuckDBPyConnection, profile_width: int) -> Counts:
     """Sort what was staged, drop duplicates, and list the users. Raises InputError for a mix of zones."""
     connection.execute(f"""
-        CREATE TABLE behaviors AS SELECT * FROM staged
+        CREATE TABLE behaviors AS
+            SELECT staged.* REPLACE (coalesce(line, first_line + staged.rowid - first_row) AS line)
+            FROM staged JOIN first_lines USING (file)
+            JOIN (SELECT file, min(rowid) AS first_row FROM staged GROUP BY file) USING (file)
             WHERE reason IS DISTINCT FROM '{BLANK}' ORDER BY user_id, {_INSTANT}, file, line;
         DROP TABLE staged""")
     duplicates = _drop_duplicates(connection)
     profile = "".join(f", p.p{n}" for n in range(profile_width))
     # arg_min: a user with several profiles has the first value of each column
-    first = "".join(f", arg_min(p{n}, line) AS p{n}" for n in range(profile_width))
+    first = "".join(f", arg_min(p{n}, rowid) AS p{n}" for n in range(profile_width))
     connection.execute(f"""
         CREATE TABLE users AS SELECT b.user_id, b.readable{profile}
         FROM (SELECT user_id, count(*) FILTER (reason IS NULL) AS readable FROM behaviors

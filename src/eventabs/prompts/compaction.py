@@ -23,7 +23,8 @@ from eventabs.language import Language
 from eventabs.prompts.fields import MASK, clean, colliding, id_pattern, shorten, without_marks
 from eventabs.records import UserLog
 
-# The shortest that cl100k_base has, in tokens behind a space, and that still says what is meant.
+# Chosen by their tokens behind a space in cl100k_base: 用 点 搜 对比 加购 take 2 (比 would take 3), 看 收藏 买
+# take 3 (购买 5); every English verb takes 1.
 VERBS: dict[Language, dict[str, str]] = {
     "zh": {
         "use": "用",
@@ -33,7 +34,7 @@ VERBS: dict[Language, dict[str, str]] = {
         "compare": "对比",
         "cart": "加购",
         "favorite": "收藏",
-        "purchase": "购买",
+        "purchase": "买",
     },
     "en": {
         "use": "use",

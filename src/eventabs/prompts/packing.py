@@ -13,7 +13,8 @@ Bound = Literal["input", "output", "users"]
 
 MAX_ALIASES = 999  # U1000 would cost a token more than what was measured
 
-_LOOKED_AT = 4  # of the emptiest batches, when a part looks for its place
+_LOOKS = 50_000  # at batches, while parts look for their places; shared out among the parts
+_FEWEST_LOOKS = 4  # of a part, at the emptiest batches
 _FEW = 8  # batches too many, up to which the search goes one by one
 _FIRST_FIT_STEPS = 1_000_000  # parts times batches, about a second
 
@@ -65,8 +66,7 @@ def pack(sizes: Sequence[PartSize], limits: Limits) -> list[list[int]]:
     """
     fitting = [index for index, size in enumerate(sizes) if limits.hold(size)]
     too_large = [[index] for index, size in enumerate(sizes) if not limits.hold(size)]
-    packer = _Packer(sizes, limits, fitting)
-    packed = packer.fewest(lower_bound([sizes[index] for index in fitting], limits)[0]) if fitting else []
+    packed = _Packer(sizes, limits, fitting).fewest() if fitting else []
     batches = [sorted(batch) for batch in packed] + too_large
 
     def length(batch: list[int]) -> tuple[int, int, int]:
@@ -107,13 +107,16 @@ class _Packer:
 
     def __init__(self, sizes: Sequence[PartSize], limits: Limits, indices: Sequence[int]) -> None:
         self._sizes = sizes
+        self._limits = limits
         self._room = limits.room
         self._max_output = limits.max_output_tokens
         self._max_users = min(limits.max_users, MAX_ALIASES)
+        self._looks = max(_FEWEST_LOOKS, _LOOKS // len(indices))
         self._largest_first = sorted(indices, key=lambda index: (-self._fill(*sizes[index], 1), index))
 
-    def fewest(self, bound: int) -> list[list[int]]:
-        """Search upwards from `bound` for the fewest batches; to within half a percent of them."""
+    def fewest(self) -> list[list[int]]:
+        """Search upwards from the lower bound for the fewest batches; to within half a percent of them."""
+        bound = lower_bound([self._sizes[index] for index in self._largest_first], self._limits)[0]
         best = self._level(bound)
         if len(best) > bound and len(self._largest_first) * len(best) <= _FIRST_FIT_STEPS:
             best = min(best, self._first_fit(), key=len)
@@ -168,7 +171,7 @@ class _Packer:
 
         Returns its fill, number and load with the part.
         """
-        seen = [heappop(heap) for _ in range(min(_LOOKED_AT, len(heap)))]
+        seen = [heappop(heap) for _ in range(min(self._looks, len(heap)))]
         best = None
         for entry in seen:
             grown = self._grown(loads[entry[1]], size)

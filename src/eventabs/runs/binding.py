@@ -61,9 +61,9 @@ def changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[tuple[str
 
 
 def public_url(url: str) -> str:
-    """Return the URL without user info and query, which may hold secrets."""
+    """Return the URL without user info and query, which may hold secrets; "" if it names no host."""
     parts = _split(url)
-    return urlunsplit((parts.scheme, host_of(url), parts.path, "", ""))
+    return urlunsplit((parts.scheme, host_of(url), parts.path, "", "")) if parts.netloc else ""
 
 
 def host_of(url: str) -> str:

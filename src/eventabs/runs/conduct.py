@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain, islice
@@ -38,9 +39,9 @@ def conduct(job: Job, *, resumed: bool) -> Summary:
             status, cause = "stopped", str(error)
         except KeyboardInterrupt:
             status = "interrupted"
-    _leave(job, status)
+    leave(job, status)
     job.observer.noted(StateChanged(status, cause))
-    return _summary(job, status, time.monotonic() - began)
+    return summarize(job, status, time.monotonic() - began)
 
 
 def _read_input(job: Job) -> None:
@@ -88,15 +89,20 @@ def _refuse_other_input(job: Job, export: Export) -> None:
         )
         raise RunDirectoryError(message)
     if not export.users:
-        message = _("the input holds no user that could be read; see the reasons in {path}")
-        write_rejects(job.directory, export.rejects())
-        raise InputError(message.format(path=job.directory.rejects))
+        reasons = Counter(reject.reason for reject in export.rejects())
+        told = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common()) or _("no rows")
+        message = _(
+            "the input holds no user that could be read ({reasons}); check [input.columns] in the config"
+        )
+        raise InputError(message.format(reasons=told))
 
 
-def _leave(job: Job, status: RunStatus) -> None:
+def leave(job: Job, status: RunStatus) -> None:
+    """Write the results and the checkpoint of a run that stops here."""
     with job.ledger.transaction():
         job.ledger.lose_open_calls()
     write_results(job.directory, job.ledger)
+    job.remember(status=status)
     job.save(job.tally(), status=status)
 
 
@@ -113,7 +119,8 @@ def _start_facts(job: Job, *, resumed: bool) -> Started:
     )
 
 
-def _summary(job: Job, status: RunStatus, seconds: float) -> Summary:
+def summarize(job: Job, status: RunStatus, seconds: float) -> Summary:
+    """Say how the run stands. `seconds` is how long this process worked on it."""
     tally = job.tally()
     counted = job.facts.get("input", {})
     return Summary(

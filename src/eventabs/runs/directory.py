@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -45,11 +45,19 @@ class RunDirectory:
 
     @classmethod
     def find(cls, named: Path) -> "RunDirectory":
-        """Take the run directory, its checkpoint.json or any other file in it."""
-        if not named.exists():
-            message = _("{path} does not exist; name a run directory or its checkpoint.json")
-            raise RunDirectoryError(message.format(path=named))
-        return cls(named if named.is_dir() else named.parent)
+        """Take the run directory, its checkpoint.json or any other file in it.
+
+        Raises RunDirectoryError where there is no run.
+        """
+        with suppress(OSError):  # a name that the system does not take is nobody's
+            if named.exists():
+                directory = cls(named if named.is_dir() else named.parent)
+                if directory.ledger.is_file():
+                    return directory
+                message = _("{path} holds no ledger.sqlite; name the run directory or its checkpoint.json")
+                raise RunDirectoryError(message.format(path=directory.path))
+        message = _("{path} does not exist; name a run directory or its checkpoint.json")
+        raise RunDirectoryError(message.format(path=named))
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -88,6 +96,8 @@ def replace_file(path: Path, chunks: Iterable[bytes]) -> None:
         fresh.replace(path)
         _sync_directory(path.parent)
     except OSError as error:
+        with suppress(OSError):  # what it takes may be just what is missing
+            fresh.unlink()
         raise storage_error(path, error) from error
 
 

@@ -12,11 +12,12 @@ from typing import Literal, get_args
 from eventabs.config import Settings
 from eventabs.errors import UsageError
 from eventabs.exports import Export, open_export
+from eventabs.language import Language
 from eventabs.language import gettext as _
 from eventabs.prompts.builder import PromptBuilder
 from eventabs.prompts.detail import expected_output_tokens
 from eventabs.prompts.packing import Limits, case_batches, lower_bound, pack
-from eventabs.prompts.sentences import long_lines
+from eventabs.prompts.sentences import long_pieces
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.records import Detail, Part, PartSize, Request, UserLog
 from eventabs.runs.intake import cut_to, measured_parts, sample_texts
@@ -87,18 +88,18 @@ class _Measured:
 def estimate_run(settings: Settings, paths: Sequence[str]) -> Estimate:
     """Plan a run of the input. Raises UsageError for input that cannot be read."""
     with _opened(settings, paths) as export:
-        builder, logs = _prepared(settings, export)
+        language, builder, logs = _prepared(settings, export)
         limits = batch_limits(settings, builder)
-        measured = _measure(settings, logs, builder, limits)
+        measured = _measure(settings, logs, builder, limits, language)
         return _estimate(settings, export, measured, limits)
 
 
 def first_request(settings: Settings, paths: Sequence[str]) -> Request:
     """Return the first request of the plan, exactly as it would be sent."""
     with _opened(settings, paths) as export:
-        builder, logs = _prepared(settings, export)
+        language, builder, logs = _prepared(settings, export)
         limits = batch_limits(settings, builder)
-        measured = _measure(settings, logs, builder, limits)
+        measured = _measure(settings, logs, builder, limits, language)
         batches = pack(measured.sizes(settings.prompt.detail), limits)
         if not batches:
             message = _("the input holds no behavior that could be read; see: eventabs estimate")
@@ -131,21 +132,21 @@ def _opened(settings: Settings, paths: Sequence[str]) -> Iterator[Export]:
         yield export
 
 
-def _prepared(settings: Settings, export: Export) -> tuple[PromptBuilder, Iterator[UserLog]]:
+def _prepared(settings: Settings, export: Export) -> tuple[Language, PromptBuilder, Iterator[UserLog]]:
     logs = iter(export.user_logs())
     first = list(islice(logs, SAMPLED_USERS))
     language = prompt_language_of(settings, sample_texts(first))
-    return make_builder(settings, language, template_text(settings)), chain(first, logs)
+    return language, make_builder(settings, language, template_text(settings)), chain(first, logs)
 
 
 def _measure(
-    settings: Settings, logs: Iterable[UserLog], builder: PromptBuilder, limits: Limits
+    settings: Settings, logs: Iterable[UserLog], builder: PromptBuilder, limits: Limits, language: Language
 ) -> _Measured:
     counter = TokenCounter(settings.prompt.tokenizer)
     measured = _Measured()
     for log in logs:
         measured.counts.append(len(log.behaviors))
-        measured.tokens_long += counter.count(long_lines(log))
+        measured.tokens_long += counter.total(long_pieces(log, language))
         for part, size in measured_parts(log, builder, limits):
             measured.parts.append(part)
             measured.input_tokens.append(size.input_tokens)

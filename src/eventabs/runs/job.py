@@ -32,6 +32,11 @@ class Job:
         with self.ledger.transaction():
             self.ledger.set_meta(values)
 
+    def ask_failed_again(self) -> None:
+        """Make failed users pending again."""
+        with self.ledger.transaction():
+            self.ledger.ask_failed_again()
+
     def tally(self) -> Tally:
         """Count what the ledger holds."""
         price = self.settings.llm.price

@@ -30,6 +30,10 @@ from eventabs.runs.stored_logs import pack_json, pack_log, pack_messages, pack_t
 from eventabs.runs.stored_logs import unpack_text as _text
 
 FORMAT = 1
+_REPLIES = (
+    "SELECT id, attempt, users, reply, reasoning, finish_reason, prompt_tokens, completion_tokens,"
+    " reasoning_tokens, cached_tokens, usage_reported, seconds FROM calls"
+)
 PEERS_OF_PIECES = 1  # a part cut because its answer was too long stands alone
 
 
@@ -78,10 +82,7 @@ class Ledger:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Open a ledger. Raises RunDirectoryError where there is none, or none that holds together."""
-        if not path.is_file():
-            message = _("{path} holds no ledger.sqlite; name the run directory or its checkpoint.json")
-            raise RunDirectoryError(message.format(path=path.parent))
+        """Open a ledger. Raises RunDirectoryError where it does not hold together."""
         with _translated(path):
             ledger = cls(_connect(path))
             (found,) = ledger._db.execute("PRAGMA user_version").fetchone()
@@ -233,12 +234,33 @@ class Ledger:
 
     def unread_replies(self) -> list[StoredReply]:
         """Return replies that were committed but not settled: the process died in between."""
-        rows = self._db.execute(
-            "SELECT id, attempt, users, reply, reasoning, finish_reason, prompt_tokens, completion_tokens,"
-            " reasoning_tokens, cached_tokens, usage_reported, seconds"
-            " FROM calls WHERE status = 'answered' ORDER BY id"
+        return [_stored_reply(row) for row in self.rows(f"{_REPLIES} WHERE status = 'answered' ORDER BY id")]
+
+    def stored_replies(self) -> Iterator[StoredReply]:
+        """Yield all replies in the order of their calls."""
+        ids = self.rows("SELECT id FROM calls WHERE status IN ('answered', 'read') ORDER BY id")
+        for (call_id,) in ids:
+            (row,) = self.rows(f"{_REPLIES} WHERE id = ?", call_id)
+            yield _stored_reply(row)
+
+    def fail_parts(self, reasons: Mapping[Part, FailureReason]) -> None:
+        """Fail parts that were done, because no stored reply is usable for them any more."""
+        self._db.executemany(
+            "UPDATE parts SET state = 'failed', reason = ?, events = 0"
+            " WHERE user_id = ? AND first = ? AND last = ? AND state = 'done'",
+            [(reason, *part) for part, reason in reasons.items()],
         )
-        return [_stored_reply(row) for row in rows]
+
+    def ask_failed_again(self) -> int:
+        """Make failed parts pending, with nothing held against them; return how many.
+
+        Where the endpoint was at fault they go as the plan has it, otherwise each alone.
+        """
+        return self._db.execute(
+            "UPDATE parts SET state = 'pending', attempts = 0, broken_calls = 0,"
+            " max_peers = CASE WHEN reason = 'endpoint' THEN 0 ELSE 1 END"
+            " WHERE state = 'failed' AND reason <> 'no_readable_rows'"
+        ).rowcount
 
     def lose_open_calls(self) -> int:
         """Mark calls that were in flight when the process died; return how many."""

@@ -7,9 +7,9 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from eventabs.config import Settings, load_settings, overlay, with_absolute_paths
+from eventabs.config import Settings, find_config, load_settings, overlay, with_absolute_paths
 from eventabs.errors import ConfigError, InputError, RunDirectoryError, UsageError
 from eventabs.language import gettext as _
 from eventabs.runs.binding import binding_facts, changes, fingerprint, public_flags, public_settings
@@ -23,6 +23,7 @@ from eventabs.runs.spool import STDIN, spool
 from eventabs.runs.trust import refuse_unknown_endpoint, remember_run
 from eventabs.runs.wiring import batch_limits, make_builder, rules_text, template_text
 
+OnChange = Literal["refuse", "accept", "ignore"]
 Watch = Callable[[RunDirectory, Settings], AbstractContextManager[Observer]]
 
 
@@ -41,12 +42,13 @@ def begun(invocation: Invocation, *, paths: Sequence[str], out: Path | None, wat
 
     Raises UsageError for wrong settings or input and a directory that is taken.
     """
-    settings = with_absolute_paths(load_settings(invocation.config, invocation.flags), Path.cwd())
+    config = find_config(invocation.config, invocation.environment)
+    settings = with_absolute_paths(load_settings(config, invocation.flags), Path.cwd())
     named = list(paths or settings.input.paths)
     if not named:
         message = _("no input is named; give files, or set input.paths in the config")
         raise UsageError(message)
-    facts = _first_facts(invocation, settings)
+    facts = _first_facts(invocation, config, settings)
     directory = RunDirectory.create(out or default_out(named))
     try:
         with directory.locked(), watch(directory, settings) as observer:
@@ -68,12 +70,12 @@ def begun(invocation: Invocation, *, paths: Sequence[str], out: Path | None, wat
 
 @contextmanager
 def reopened(
-    invocation: Invocation, *, named: Path, accept_changes: bool, confirmed: bool, watch: Watch
+    invocation: Invocation, *, named: Path, changed: OnChange, confirmed: bool, watch: Watch
 ) -> Iterator[Job]:
     """Take up a run again, under the settings that it began with and the flags of today.
 
     Raises RunDirectoryError where there is none, another process has it, or settings that its answers
-    depend on have changed without `accept_changes`.
+    depend on have changed and `changed` is to refuse that. `ignore` is for those who call nobody.
     """
     directory = RunDirectory.find(named)
     with directory.locked():
@@ -81,7 +83,7 @@ def reopened(
         try:
             facts = ledger.meta()
             settings = _settings_of_today(invocation, facts)
-            if not confirmed:
+            if not confirmed and changed != "ignore":
                 refuse_unknown_endpoint(
                     facts["run_id"],
                     settings,
@@ -93,7 +95,8 @@ def reopened(
                 # a trial under --limit goes on with everybody: the first limit does not hold any more
                 most_users = int(invocation.flags.get("run", {}).get("limit", 0))
                 job = Job(directory, ledger, settings, invocation.environment, observer, facts, most_users)
-                _take_changes(job, invocation, accepted=accept_changes)
+                if changed != "ignore":
+                    _take_changes(job, invocation, accepted=changed == "accept")
                 yield job
         finally:
             ledger.close()
@@ -106,14 +109,14 @@ def default_out(paths: Sequence[str]) -> Path:
     return Path(f"{stem}.eventabs")
 
 
-def _first_facts(invocation: Invocation, settings: Settings) -> dict[str, Any]:
+def _first_facts(invocation: Invocation, config: Path | None, settings: Settings) -> dict[str, Any]:
     template, rules = template_text(settings), rules_text(settings)
     binding = binding_facts(settings, template=template, rules=rules)
     return {
         "run_id": uuid.uuid4().hex,
         "created_at": timestamp(datetime.now(UTC)),
         "folder": str(Path.cwd()),
-        "config_file": str(invocation.config.absolute()) if invocation.config else "",
+        "config_file": str(config.absolute()) if config else "",
         "flags": public_flags(invocation.flags),
         "settings": public_settings(settings),
         "binding": binding,

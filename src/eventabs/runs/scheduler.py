@@ -40,7 +40,8 @@ class Scheduler:
     def put_back(self, parts: Iterable[PlannedPart]) -> None:
         """Take parts that have to be asked again."""
         for planned in parts:
-            self._again.setdefault(planned.max_peers, []).append(planned)
+            peers = min(planned.max_peers, self._limits.max_users)
+            self._again.setdefault(peers, []).append(planned)
 
     def replan(self, limits: Limits) -> None:
         """Pack all that has not been sent under other limits."""

@@ -3,13 +3,14 @@
 from collections.abc import Callable
 
 _ROUNDS_TO_HOLD = 8  # after a step that did not help
+_LEAST_GAIN = 0.25  # of what one more call would bring at the same speed
 
 
 class Width:
     """Additive increase, multiplicative decrease, between two limits.
 
     A round is as many answers as calls may be in flight. `clock` counts seconds, from anywhere. A step
-    up is taken back when the round after it brings no more answers a second: then the endpoint, not
+    up is taken back when the round after it brings hardly more answers a second: then the endpoint, not
     this number, is what limits.
     """
 
@@ -40,7 +41,7 @@ class Width:
         before, self._rate_before = self._rate_before, None
         if self._hold:
             self._hold -= 1
-        elif before is not None and rate <= before:
+        elif before is not None and rate < before * (1 + _LEAST_GAIN / (self.now - 1)):
             self.now = max(self._low, self.now - 1)
             self._hold = _ROUNDS_TO_HOLD
         elif self.now < self._high:

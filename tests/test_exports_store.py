@@ -1,0 +1,104 @@
+"""Staged rows become sorted behaviors, users and honest counts."""
+
+from collections.abc import Iterator
+
+import duckdb
+import pytest
+
+from eventabs.errors import ConfigError, InputError
+from eventabs.exports import store
+from eventabs.exports.sources import Query
+
+
+@pytest.fixture
+def connection() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect() as opened:
+        opened.execute("SET TimeZone = 'UTC'")
+        store.prepare(opened, 1)
+        yield opened
+
+
+def stage(connection: duckdb.DuckDBPyConnection, *rows: tuple[object, ...]) -> None:
+    connection.executemany(
+        "INSERT INTO staged (user_id, start, shift, item, file, line, reason) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [[*row] for row in rows],
+    )
+
+
+def lines(connection: duckdb.DuckDBPyConnection) -> list[tuple[int, int]]:
+    return connection.execute("SELECT file, line FROM behaviors").fetchall()
+
+
+EARLY, LATE = "2026-01-01 10:00:00", "2026-01-01 11:00:00"
+
+
+def test_behaviors_are_ordered_by_user_instant_file_and_line(connection: duckdb.DuckDBPyConnection) -> None:
+    stage(
+        connection,
+        ("b", EARLY, None, "x", 0, 1, None),
+        ("a", LATE, None, "x", 0, 2, None),
+        ("a", EARLY, None, "y", 1, 3, None),
+        ("a", EARLY, None, "x", 0, 4, None),
+    )
+    store.finish(connection, 1)
+    assert lines(connection) == [(0, 4), (1, 3), (0, 2), (0, 1)]
+
+
+def test_instants_decide_not_wall_times(connection: duckdb.DuckDBPyConnection) -> None:
+    stage(connection, ("a", LATE, 8 * 3600, "x", 0, 1, None), ("a", EARLY, 0, "x", 0, 2, None))
+    counts = store.finish(connection, 1)
+    assert lines(connection) == [(0, 1), (0, 2)]
+    assert counts.with_offset
+
+
+def test_the_first_of_equal_rows_stays_also_when_others_lie_between(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    stage(
+        connection,
+        ("a", EARLY, None, "x", 0, 1, None),
+        ("a", EARLY, None, "y", 0, 2, None),
+        ("a", EARLY, None, "x", 0, 3, None),
+        ("a", LATE, None, "x", 0, 4, None),
+        ("b", EARLY, None, "x", 0, 5, None),
+        ("a", EARLY, None, "x", 1, 1, None),
+        ("a", EARLY, None, "x", 1, 2, "bad_duration"),
+    )
+    counts = store.finish(connection, 1)
+    assert counts == store.Counts(users=2, behaviors=4, rejected_rows=1, duplicates=2, with_offset=False)
+    assert lines(connection) == [(0, 1), (0, 2), (1, 2), (0, 4), (0, 5)]
+
+
+def test_blank_lines_are_no_rows_and_rejected_rows_keep_their_users(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    stage(
+        connection,
+        (None, None, None, None, 0, 1, "blank"),
+        (None, None, None, None, 0, 2, "bad_json"),
+        ("a", None, None, "x", 0, 3, "bad_time"),
+    )
+    assert store.finish(connection, 1) == store.Counts(1, 0, 2, 0, with_offset=False)
+    assert connection.execute("FROM users").fetchall() == [("a", 0, None)]
+
+
+def test_times_with_and_without_offset_do_not_mix(connection: duckdb.DuckDBPyConnection) -> None:
+    stage(connection, ("a", EARLY, None, "x", 0, 1, None), ("a", LATE, 0, "x", 0, 2, None))
+    with pytest.raises(InputError, match="--timezone"):
+        store.finish(connection, 1)
+
+
+def test_the_first_profile_value_of_a_user_counts_on_one_line(connection: duckdb.DuckDBPyConnection) -> None:
+    values = "(3, 'a', 'late'), (2, ' a ', E' \\n'), (1, 'a', E' two\\n words ')"
+    query = Query(f'SELECT * FROM (VALUES {values}) AS t(line, "user", p0)', ())
+    assert store.load_profiles(connection, 1, query) == 3
+    stage(connection, ("a", EARLY, None, "x", 0, 1, None))
+    store.finish(connection, 1)
+    assert connection.execute("FROM users").fetchall() == [("a", 1, "two words")]
+
+
+def test_a_time_zone_must_exist(connection: duckdb.DuckDBPyConnection) -> None:
+    store.check_zone(connection, "")
+    store.check_zone(connection, "Asia/Shanghai")
+    with pytest.raises(ConfigError, match="there is no time zone Mars/Base; take a name such as"):
+        store.check_zone(connection, "Mars/Base")

@@ -1,0 +1,76 @@
+"""What replies teach about tokens."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from eventabs.prompts.packing import Limits
+from eventabs.records import PartSize, Usage
+from eventabs.runs.learning import Learner
+
+LIMITS = Limits(max_input_tokens=10_000, instructions_tokens=1_000, max_output_tokens=4_000, max_users=30)
+SENT = [PartSize(500, 100), PartSize(500, 100)]  # with the instructions 2,000 tokens in, 200 out
+
+
+def taught(learner: Learner, *usages: Usage) -> Limits | None:
+    limits = None
+    for usage in usages:
+        limits = learner.hear(SENT, SENT, usage) or limits
+    return limits
+
+
+def test_answers_twice_as_long_as_expected_halve_what_is_planned_into_a_batch() -> None:
+    limits = taught(Learner(LIMITS), *[Usage(2_000, 400)] * 3)
+    assert limits is not None
+    assert limits.max_output_tokens == 2_000
+    assert limits.max_input_tokens == LIMITS.max_input_tokens
+
+
+def test_the_long_answers_count_not_the_average_one() -> None:
+    usages = [Usage(2_000, 200)] * 5 + [Usage(2_000, 600)] + [Usage(2_000, 200)] * 6
+    limits = taught(Learner(LIMITS), *usages)
+    assert limits is not None
+    assert limits.max_output_tokens == 4_000 // 3
+
+
+def test_a_cut_answer_teaches_at_once() -> None:
+    learner = Learner(LIMITS)
+    limits = learner.hear(SENT, [], Usage(2_000, 4_000))
+    assert limits is not None
+    assert limits.max_output_tokens == 2_000
+
+
+def test_an_answer_that_covers_some_users_teaches_by_those() -> None:
+    learner = Learner(LIMITS)
+    for _reply in range(3):
+        limits = learner.hear(SENT, SENT[:1], Usage(2_000, 300))
+    assert limits is not None
+    assert limits.max_output_tokens == 4_000 // 3
+
+
+def test_a_server_that_counts_more_tokens_lowers_the_input_and_one_that_counts_less_does_not_raise_it() -> (
+    None
+):
+    more = taught(Learner(LIMITS), *[Usage(2_500, 200)] * 3)
+    assert more is not None
+    assert more.max_input_tokens == 8_000
+    assert taught(Learner(LIMITS), *[Usage(1_000, 200)] * 10) is None
+
+
+def test_replies_as_expected_change_no_plan() -> None:
+    assert taught(Learner(LIMITS), *[Usage(2_000, 201)] * 20) is None
+
+
+def test_a_reply_without_tokens_teaches_nothing() -> None:
+    assert taught(Learner(LIMITS), *[Usage()] * 20) is None
+
+
+@given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 10**6), st.booleans()), max_size=60))
+@settings(max_examples=60, deadline=None)
+def test_whatever_is_heard_the_limits_stay_usable(heard: list[tuple[int, int, bool]]) -> None:
+    learner = Learner(LIMITS)
+    for prompt, completion, whole in heard:
+        limits = learner.hear(SENT, SENT if whole else [], Usage(prompt, completion))
+        if limits is not None:
+            assert limits.room >= 1
+            assert LIMITS.max_output_tokens / 8 <= limits.max_output_tokens <= 2 * LIMITS.max_output_tokens
+            assert limits.max_input_tokens <= LIMITS.max_input_tokens
