@@ -7,7 +7,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
@@ -20,9 +20,13 @@ from typer.core import TyperGroup
 import eventabs
 from eventabs.cli import app
 from eventabs.config import Settings, load_settings
+from eventabs.exports import open_export
+from eventabs.exports.actions import plain
+from eventabs.exports.roles import USUAL_NAMES
 from eventabs.prompts.answers import AnsweredEvent, written
+from eventabs.prompts.compaction import Compactor
 from eventabs.prompts.tokens import TokenCounter
-from eventabs.records import Part
+from eventabs.records import Behavior, Part, UserLog
 from eventabs.runs.ledger import Ledger
 from eventabs.runs.stored_logs import unpack_json, unpack_log, unpack_text
 from house import environment
@@ -32,6 +36,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = sorted(path.relative_to(ROOT) for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")))
 READMES = (Path("README.md"), Path("README.zh-CN.md"))
 ARCHITECTURE = Path("docs/architecture.md")
+FORMATS = Path("docs/formats.md")
 
 LINK = re.compile(r"!?\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 HEADING = re.compile(r"^#+ +(?P<title>.+)$", re.MULTILINE)
@@ -304,6 +309,107 @@ def test_the_figures_of_the_workload_are_those_of_its_commands(tmp_path: Path) -
     for page in READMES:
         assert f"{small['users']:,}" in _text(page)
         assert f"{small['behaviors']:,}" in _text(page)
+
+
+# formats
+
+
+def _table(heading: str) -> list[list[str]]:
+    """Return the cells of all tables below a heading of docs/formats.md, without those of the head."""
+    page = _text(FORMATS)
+    below = re.split(r"^#+ ", page[page.index(f"# {heading}\n") + 2 :], flags=re.MULTILINE)[0]
+    rows = [re.split(r"(?<!\\) *\| *", line)[1:-1] for line in below.splitlines() if line.startswith("|")]
+    return [row for row, following in zip(rows, [*rows[1:], [""]], strict=True) if not _rules(row, following)]
+
+
+def _rules(row: list[str], following: list[str]) -> bool:
+    return row[0].startswith("---") or following[0].startswith("---")
+
+
+def _read(folder: Path, rows: Sequence[Mapping[str, str]], timezone: str = "") -> list[Behavior]:
+    """Read one behavior a row, each of a user of its own, in the order of the rows."""
+    file = folder / "rows.jsonl"
+    lines = [
+        json.dumps({"user": f"{number:03}", "time": "2026-01-01 10:00:00", **row}, ensure_ascii=False)
+        for number, row in enumerate(rows)
+    ]
+    file.write_text("\n".join(lines), "utf-8")
+    with open_export(
+        [str(file)], columns={}, profiles="", profile_columns=(), timezone=timezone, work_dir=folder
+    ) as export:
+        assert export.rejected_rows == 0, list(export.rejects())
+        return [log.behaviors[0] for log in export.user_logs()]
+
+
+def test_the_usual_names_are_those_that_are_found() -> None:
+    listed = {
+        role.strip("`"): {plain(name) for name in names.split(", ")} for role, names in _table("Columns")
+    }
+    assert listed == {role: set(names) for role, names in USUAL_NAMES.items()}
+
+
+def test_the_sentences_hold_the_facts_that_the_page_says(tmp_path: Path) -> None:
+    table = _table("Structured rows and sentences")
+    behaviors = _read(tmp_path, [{"text": sentence} for sentence, *_facts in table])
+    assert [[b.action, b.item, b.place, str(b.duration or "")] for b in behaviors] == [
+        facts for _sentence, *facts in table
+    ]
+
+
+def test_times_are_read_as_the_page_says(tmp_path: Path) -> None:
+    table = _table("Times")
+    for with_offset in (False, True):
+        rows = [row for row in table if ("+" in row[1]) is with_offset]
+        assert len(rows) > 3
+        behaviors = _read(tmp_path, [{"time": time, "item": "x"} for time, _read_as in rows])
+        assert [behavior.start.isoformat() for behavior in behaviors] == [read_as for _time, read_as in rows]
+
+
+def test_durations_are_read_as_the_page_says(tmp_path: Path) -> None:
+    table = _table("Durations")
+    behaviors = _read(tmp_path, [{"item": "x", "duration": duration} for duration, _seconds in table])
+    assert [str(behavior.duration) for behavior in behaviors] == [seconds for _duration, seconds in table]
+
+
+def test_the_prompt_is_written_as_the_page_shows() -> None:
+    first, second = datetime(2026, 1, 1), datetime(2026, 1, 2)  # noqa: DTZ001  wall times
+    users = (
+        UserLog(
+            "user_0007",
+            (
+                Behavior(first.replace(hour=10), "visit", "XX西餐厅", "", 4440),
+                Behavior(first.replace(hour=14, minute=30), "browse", "宝马7系", "汽车之家", 150),
+                Behavior(second.replace(hour=9, minute=5), "use", "微信", "", 45),
+                Behavior(second.replace(hour=22, minute=37), "", "和室友在宿舍聊到很晚"),
+            ),
+            (("age", "40"), ("gender", "男"), ("occupation", "企业管理者"), ("city", "上海")),
+        ),
+        UserLog("user_0008", (Behavior(first.replace(hour=12, minute=10), "cart", "帐篷", "淘宝"),)),
+    )
+    compactor = Compactor("zh", Settings().compaction.strip)
+    blocks = [compactor.block(f"U{number}", log) for number, log in enumerate(users, 1)]
+    assert "".join(piece for block in blocks for piece in block) == _block(FORMATS, "prompt") + "\n"
+
+
+def test_every_reason_for_a_rejected_row_is_explained(tmp_path: Path) -> None:
+    bad = {
+        "rows.jsonl": '{"uid": "a", "time": "2026-01-01", "item": "x"}\n{"uid\n[1]\n{"time": "2026-01-01"}\n'
+        '{"uid": "a", "time": "soon", "item": "x"}\n{"uid": "a", "time": "2026-01-01"}\n'
+        '{"uid": "a", "time": "2026-01-01", "item": "x", "duration": "long"}\n',
+        "rows.csv": "uid,time,item\na,2026-01-01,x,y\n",
+    }
+    for name, text in bad.items():
+        (tmp_path / name).write_text(text, "utf-8")
+    with open_export(
+        [str(tmp_path / name) for name in bad],
+        columns={},
+        profiles="",
+        profile_columns=(),
+        timezone="",
+        work_dir=tmp_path,
+    ) as export:
+        reasons = {row.reason for row in export.rejects()}
+    assert reasons == {reason.strip("`") for reason, _when in _table("Rejected rows")}
 
 
 # architecture

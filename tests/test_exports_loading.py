@@ -20,8 +20,9 @@ def read(folder: Path, name: str, data: str | bytes) -> tuple[bool, list[tuple[A
     with duckdb.connect() as connection:
 
         def insert(query: Query) -> int:
-            sql = f'SELECT line, problem, "user", b FROM ({query.sql})'
-            found[:] = connection.execute(sql, list(query.values)).fetchall()
+            connection.execute(f"CREATE TABLE t AS {query.sql}", list(query.values))
+            line = f"coalesce(line, rowid - (SELECT min(rowid) FROM t) + {query.first_line})"
+            found[:] = connection.execute(f'SELECT {line}, problem, "user", b FROM t').fetchall()
             return len(found)
 
         tidied = load(connection, source, [("user", "user"), ("b", "b")], insert, folder)
@@ -42,7 +43,7 @@ def test_a_regular_csv_is_read_directly(tmp_path: Path, newline: str) -> None:
     [
         ("user,b\n\n1,x\n", [(3, None, "1", "x")]),
         ('user,b\n1,"x\ny"\n2,z\n', [(2, None, "1", "x\ny"), (4, None, "2", "z")]),
-        ("user,b\n1\n2,z\n", [(2, "bad_csv", "1", None), (3, None, "2", "z")]),
+        ("user,b\n1\n2,z\n", [(2, "bad_csv", None, None), (3, None, "2", "z")]),
         ("user,b\r\n1,x\n2,y\r\n", [(2, None, "1", "x"), (3, None, "2", "y")]),
         ('user,b\n1,"x\n2,y\n', [(2, "bad_csv", "1", None), (3, None, "2", "y")]),
     ],
@@ -57,7 +58,7 @@ def test_json_lines_with_mixed_line_endings_keep_their_line_numbers(tmp_path: Pa
     text = '{"user": 1, "b": 2}\r\n{"user": 2}\n\r\n{"user": 3}\r\n'
     assert read(tmp_path, "a.jsonl", text) == (
         False,
-        [(1, None, "1", "2"), (2, None, "2", None), (4, None, "3", None)],
+        [(1, None, "1", "2"), (2, None, "2", None), (3, "blank", None, None), (4, None, "3", None)],
     )
 
 

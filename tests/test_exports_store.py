@@ -19,6 +19,7 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def stage(connection: duckdb.DuckDBPyConnection, *rows: tuple[object, ...]) -> None:
+    connection.execute("INSERT INTO first_lines SELECT unnest(range(3)), 1")
     connection.executemany(
         "INSERT INTO staged (user_id, start, shift, item, file, line, reason) VALUES (?, ?, ?, ?, ?, ?, ?)",
         [[*row] for row in rows],
@@ -69,6 +70,17 @@ def test_the_first_of_equal_rows_stays_also_when_others_lie_between(
     assert lines(connection) == [(0, 1), (0, 2), (1, 2), (0, 4), (0, 5)]
 
 
+def test_rows_without_a_line_are_counted_from_their_files_first_one(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    connection.execute("INSERT INTO first_lines VALUES (0, 1), (1, 2)")
+    for file, line in ((0, None), (0, None), (1, None), (1, None), (1, 77)):
+        connection.execute("INSERT INTO staged (user_id, file, line) VALUES ('a', ?, ?)", [file, line])
+    connection.execute("UPDATE staged SET start = TIMESTAMP '2026-01-01' + to_hours(rowid)")
+    store.finish(connection, 1)
+    assert lines(connection) == [(0, 1), (0, 2), (1, 2), (1, 3), (1, 77)]
+
+
 def test_blank_lines_are_no_rows_and_rejected_rows_keep_their_users(
     connection: duckdb.DuckDBPyConnection,
 ) -> None:
@@ -89,8 +101,8 @@ def test_times_with_and_without_offset_do_not_mix(connection: duckdb.DuckDBPyCon
 
 
 def test_the_first_profile_value_of_a_user_counts_on_one_line(connection: duckdb.DuckDBPyConnection) -> None:
-    values = "(3, 'a', 'late'), (2, ' a ', E' \\n'), (1, 'a', E' two\\n words ')"
-    query = Query(f'SELECT * FROM (VALUES {values}) AS t(line, "user", p0)', ())
+    values = "(' a ', E' \\n'), ('a', E' two\\n words '), ('a', 'late')"
+    query = Query(f'SELECT * FROM (VALUES {values}) AS t("user", p0)', ())
     assert store.load_profiles(connection, 1, query) == 3
     stage(connection, ("a", EARLY, None, "x", 0, 1, None))
     store.finish(connection, 1)

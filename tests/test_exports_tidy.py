@@ -57,7 +57,7 @@ def test_a_quote_left_open_looks_no_further_than_a_thousand_lines(tmp_path: Path
 
 def test_the_copy_has_line_problem_and_fields_and_keeps_the_user_of_a_broken_row(tmp_path: Path) -> None:
     target = tmp_path / "copy"
-    text = 'user,b\n1,2\n\n7\n"8,\n9,"x\ny"\n'
+    text = 'user,b\n1,2\n\n7,,x\n"8,\n9,"x\ny"\n12\n'
     longest = tidy_csv(source(tmp_path, text), target, "user")
     with target.open(encoding="utf-8", newline="") as copy:
         assert list(csv.reader(copy)) == [
@@ -65,6 +65,7 @@ def test_the_copy_has_line_problem_and_fields_and_keeps_the_user_of_a_broken_row
             ["4", "bad_csv", "7", ""],
             ["5", "bad_csv", "", ""],
             ["6", "", "9", "x\ny"],
+            ["8", "bad_csv", "", ""],  # 12 may be the start of a longer id
         ]
     assert longest >= len('6,,9,"x\ny"')
 

@@ -47,18 +47,23 @@ def main() -> None:
     app()
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"eventabs {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def common(
     lang: Annotated[str | None, typer.Option(help=_("Language of messages: en or zh."))] = None,
     version: Annotated[
-        bool, typer.Option("--version", is_eager=True, help=_("Show the version and exit."))
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_print_version, help=_("Show the version and exit.")
+        ),
     ] = False,
 ) -> None:
-    """Take options that stand before the command. The language is already settled."""
-    del lang
-    if version:
-        typer.echo(f"eventabs {__version__}")
-        raise typer.Exit
+    """Take options that stand before the command; the language was settled before this was loaded."""
 
 
 @app.command(help=_("Read exports, ask the model about every user, write events.jsonl."))

@@ -52,15 +52,16 @@ class Export:
         """
         names = self._profile_names
         columns = "".join(f", p{position}" for position in range(len(names)))
-        facts = "start, action, coalesce(item, text), place, duration, file, line, coalesce(text, ''), shift"
+        facts = "start, action, coalesce(item, text), place, duration, file, line, coalesce(text, '')"
         with (
             errors_named("the export"),
             closing(self._connection.cursor()) as user_cursor,
             closing(self._connection.cursor()) as cursor,
         ):
             user_cursor.execute(f"SELECT user_id, readable{columns} FROM users")
-            cursor.execute(f"SELECT {facts} FROM behaviors WHERE reason IS NULL")
-            make = _aware_behavior if self._with_offset else _naive_behavior
+            offset = ", shift" if self._with_offset else ""
+            cursor.execute(f"SELECT {facts}{offset} FROM behaviors WHERE reason IS NULL")
+            make = _aware_behavior if self._with_offset else Behavior._make
             behaviors = map(make, _fetched(cursor))
             for user_id, readable, *values in _fetched(user_cursor):
                 profile = tuple(pair for pair in zip(names, values, strict=True) if pair[1] is not None)
@@ -155,10 +156,6 @@ def _open_profile(path: str, named_user: str, wanted: Sequence[str]) -> _Profile
 
 def _fetched(cursor: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
     return chain.from_iterable(iter(lambda: cursor.fetchmany(_FETCHED), []))
-
-
-def _naive_behavior(row: tuple[Any, ...]) -> Behavior:
-    return Behavior(*row[:8])
 
 
 def _aware_behavior(row: tuple[Any, ...]) -> Behavior:

@@ -17,7 +17,7 @@ _JSON_SUFFIXES: Final = (".jsonl", ".ndjson", ".json")
 _SAMPLE: Final = 1 << 18  # bytes looked at for the columns of a file's start
 _WINDOWS: Final = 16  # places behind the start where JSON keys are looked for as well
 _WINDOW: Final = 1 << 16
-_USUAL_LINE: Final = 2_000_000  # bytes; what DuckDB takes without being asked
+_USUAL_LINE: Final = 2 << 20  # bytes
 BLANK: Final = "blank"  # the problem of a line of white space, which is no row at all
 _WHITE: Final = "' \t\r\n\v\f\u00a0\u3000\ufeff'"  # an SQL literal
 _DELIMITERS: Final = ",\t;|"
@@ -154,10 +154,9 @@ def _csv_fields(source: Source, wanted: Sequence[tuple[str, str]]) -> str:
 
 
 def _buffers(longest: int) -> str:
-    """Make room for lines longer than DuckDB expects, at the price of reading on one thread."""
-    if longest <= _USUAL_LINE:
-        return ""
-    return f", max_line_size = {longest}, parallel = false"
+    """Make room for the longest line. Beyond the usual that costs so much memory that one thread reads."""
+    room = f", max_line_size = {max(longest, _USUAL_LINE)}"
+    return room if longest <= _USUAL_LINE else f"{room}, parallel = false"
 
 
 def _pointer(key: str) -> str:

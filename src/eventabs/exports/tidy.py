@@ -143,6 +143,7 @@ def _split(text: str, delimiter: str, width: int) -> list[str] | None:
 
 
 def _field(text: str, position: int, delimiter: str) -> str:
-    """Return one field of a broken line, "" where a quote makes the fields before it uncertain."""
-    before = text.split(delimiter)[: position + 1]
-    return before[position] if len(before) > position and '"' not in "".join(before) else ""
+    """Return one field of a broken line, "" where it may be cut off or a quote makes it uncertain."""
+    fields = text.split(delimiter)
+    certain = position + 1 < len(fields) and '"' not in "".join(fields[: position + 1])
+    return fields[position] if certain else ""

@@ -1,8 +1,10 @@
 """Who answers: the provider that the settings name, with its pacing and its retries."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
+from eventabs.config import Settings
 from eventabs.errors import ConfigError
 from eventabs.language import gettext as _
 from eventabs.llm.rules import RulesProvider
@@ -10,7 +12,40 @@ from eventabs.llm.rules_book import load_rules
 from eventabs.records import Reply, Request
 from eventabs.runs.engine import Ask, OnRetry
 from eventabs.runs.job import Job
+from eventabs.runs.tally import Price
 from eventabs.runs.wiring import most_workers, vocabulary_of
+
+if TYPE_CHECKING:
+    from eventabs.llm.endpoint import Endpoint
+
+
+def refuse_unusable(settings: Settings, environment: Mapping[str, str]) -> None:
+    """Raise ConfigError where the settings name no provider that could be asked."""
+    if settings.provider == "openai":
+        from eventabs.llm.endpoint import parse_address  # noqa: PLC0415  as below
+
+        parse_address(_endpoint(settings, environment))
+    price = settings.llm.price
+    if settings.run.max_cost and Price(price.input, price.output).cost(1, 1) is None:
+        message = _("--max-cost needs prices; set input and output under [llm.price] in the config")
+        raise ConfigError(message)
+
+
+def _endpoint(settings: Settings, environment: Mapping[str, str]) -> "Endpoint":
+    from eventabs.llm.endpoint import Endpoint  # noqa: PLC0415  as below
+
+    llm = settings.llm
+    if not llm.model:
+        message = _("no model is named; set llm.model or --model, or use --provider rules")
+        raise ConfigError(message)
+    return Endpoint(
+        model=llm.model,
+        base_url=llm.base_url,
+        api_key=environment.get(llm.api_key_env) or None,
+        extra_headers={name: value.get_secret_value() for name, value in llm.extra_headers.items()},
+        proxy=llm.proxy,
+        ca_file=llm.ca_file,
+    )
 
 
 @asynccontextmanager
@@ -36,25 +71,14 @@ async def _rules(job: Job) -> AsyncIterator[Ask]:
 @asynccontextmanager
 async def _openai(job: Job) -> AsyncIterator[Ask]:
     # the HTTP stack takes half a second to load; runs that call nobody need not wait for it
-    from eventabs.llm.endpoint import CallLimits, Endpoint, Sampling  # noqa: PLC0415
+    from eventabs.llm.endpoint import CallLimits, Sampling  # noqa: PLC0415
     from eventabs.llm.openai import OpenAIProvider  # noqa: PLC0415
     from eventabs.llm.pacing import Pacer  # noqa: PLC0415
     from eventabs.llm.retry import RetryPolicy, complete_with_retries  # noqa: PLC0415
 
     llm, run = job.settings.llm, job.settings.run
-    if not llm.model:
-        message = _("no model is named; set llm.model or --model, or use --provider rules")
-        raise ConfigError(message)
-    endpoint = Endpoint(
-        model=llm.model,
-        base_url=llm.base_url,
-        api_key=job.environment.get(llm.api_key_env) or None,
-        extra_headers={name: value.get_secret_value() for name, value in llm.extra_headers.items()},
-        proxy=llm.proxy,
-        ca_file=llm.ca_file,
-    )
     provider = OpenAIProvider(
-        endpoint,
+        _endpoint(job.settings, job.environment),
         Sampling(llm.stream, llm.temperature, llm.seed, llm.extra_body),
         CallLimits(llm.connect_timeout, llm.idle_timeout, llm.call_timeout, most_workers(job.settings) + 1),
     )

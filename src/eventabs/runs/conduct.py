@@ -3,18 +3,17 @@
 import asyncio
 import signal
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain, islice
 from types import FrameType
 
-from eventabs.errors import InputError, RunDirectoryError, StoppedError
+from eventabs.errors import RunDirectoryError, StoppedError, UsageError
 from eventabs.exports import Export, open_export
 from eventabs.language import gettext as _
 from eventabs.runs.binding import host_of
 from eventabs.runs.calling import call_everybody
-from eventabs.runs.intake import sample_texts, take_in
+from eventabs.runs.intake import refuse_nobody, sample_texts, take_in
 from eventabs.runs.job import Job
 from eventabs.runs.ledger_results import failure_reasons
 from eventabs.runs.observer import InputRead, RunStatus, Started, StateChanged, Summary
@@ -39,6 +38,9 @@ def conduct(job: Job, *, resumed: bool) -> Summary:
             status, cause = "stopped", str(error)
         except KeyboardInterrupt:
             status = "interrupted"
+        except UsageError:
+            leave(job, "stopped")
+            raise
     leave(job, status)
     job.observer.noted(StateChanged(status, cause))
     return summarize(job, status, time.monotonic() - began)
@@ -55,6 +57,7 @@ def _read_input(job: Job) -> None:
         work_dir=job.directory.work,
     ) as export:
         _refuse_other_input(job, export)
+        refuse_nobody(export)
         logs = export.user_logs()
         first = list(islice(logs, SAMPLED_USERS))
         language = job.facts.get("prompt_language") or prompt_language_of(settings, sample_texts(first))
@@ -88,13 +91,6 @@ def _refuse_other_input(job: Job, export: Export) -> None:
             "the input is not the one that this run began with; restore it, or take it with --accept-changes"
         )
         raise RunDirectoryError(message)
-    if not export.users:
-        reasons = Counter(reject.reason for reject in export.rejects())
-        told = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common()) or _("no rows")
-        message = _(
-            "the input holds no user that could be read ({reasons}); check [input.columns] in the config"
-        )
-        raise InputError(message.format(reasons=told))
 
 
 def leave(job: Job, status: RunStatus) -> None:

@@ -19,8 +19,9 @@ from eventabs.prompts.detail import expected_output_tokens
 from eventabs.prompts.packing import Limits, case_batches, lower_bound, pack
 from eventabs.prompts.sentences import long_pieces
 from eventabs.prompts.tokens import TokenCounter
-from eventabs.records import Detail, Part, PartSize, Request, UserLog
-from eventabs.runs.intake import cut_to, measured_parts, sample_texts
+from eventabs.records import Detail, Part, PartSize, PlannedPart, Request, UserLog
+from eventabs.runs.intake import cut_to, measured_parts, refuse_nobody, sample_texts
+from eventabs.runs.scheduler import Scheduler
 from eventabs.runs.spool import STDIN, spool
 from eventabs.runs.tally import Price
 from eventabs.runs.wiring import SAMPLED_USERS, batch_limits, make_builder, prompt_language_of, template_text
@@ -100,11 +101,12 @@ def first_request(settings: Settings, paths: Sequence[str]) -> Request:
         language, builder, logs = _prepared(settings, export)
         limits = batch_limits(settings, builder)
         measured = _measure(settings, logs, builder, limits, language)
-        batches = pack(measured.sizes(settings.prompt.detail), limits)
-        if not batches:
+        planned = map(PlannedPart, measured.parts, measured.sizes(settings.prompt.detail))
+        batch = Scheduler(planned, limits, probe=settings.provider == "openai").next()
+        if batch is None:
             message = _("the input holds no behavior that could be read; see: eventabs estimate")
             raise UsageError(message)
-        wanted = [measured.parts[index] for index in batches[0]]
+        wanted = [planned.part for planned in batch.parts]
         found = _find(export.user_logs(), {part.user_id for part in wanted})
         return builder.request(
             [cut_to(found[part.user_id], part) for part in wanted],
@@ -133,6 +135,7 @@ def _opened(settings: Settings, paths: Sequence[str]) -> Iterator[Export]:
 
 
 def _prepared(settings: Settings, export: Export) -> tuple[Language, PromptBuilder, Iterator[UserLog]]:
+    refuse_nobody(export)
     logs = iter(export.user_logs())
     first = list(islice(logs, SAMPLED_USERS))
     language = prompt_language_of(settings, sample_texts(first))

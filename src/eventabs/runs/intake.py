@@ -1,8 +1,12 @@
 """From the export into the ledger: every user logged, measured, and cut where it is too large."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
+from eventabs.errors import InputError
+from eventabs.exports import Export
+from eventabs.language import gettext as _
 from eventabs.prompts.builder import PromptBuilder
 from eventabs.prompts.packing import Limits
 from eventabs.prompts.splitting import split
@@ -10,6 +14,16 @@ from eventabs.records import Part, PartSize, UserLog
 from eventabs.runs.ledger import Ledger
 
 USERS_A_COMMIT = 500
+
+
+def refuse_nobody(export: Export) -> None:
+    """Raise InputError where not one user could be read."""
+    if export.users:
+        return
+    reasons = Counter(reject.reason for reject in export.rejects())
+    told = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common()) or _("no rows")
+    message = _("the input holds no user that could be read ({reasons}); check [input.columns] in the config")
+    raise InputError(message.format(reasons=told))
 
 
 def take_in(

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from eventabs.config import Settings, find_config, load_settings, overlay, with_absolute_paths
 from eventabs.errors import ConfigError, InputError, RunDirectoryError, UsageError
 from eventabs.language import gettext as _
+from eventabs.runs.asking import refuse_unusable
 from eventabs.runs.binding import binding_facts, changes, fingerprint, public_flags, public_settings
 from eventabs.runs.checkpoint import timestamp
 from eventabs.runs.directory import RunDirectory
@@ -21,7 +22,7 @@ from eventabs.runs.ledger import Ledger
 from eventabs.runs.observer import Observer
 from eventabs.runs.spool import STDIN, spool
 from eventabs.runs.trust import refuse_unknown_endpoint, remember_run
-from eventabs.runs.wiring import batch_limits, make_builder, rules_text, template_text
+from eventabs.runs.wiring import batch_limits, make_builder, read_text, rules_text, template_text
 
 OnChange = Literal["refuse", "accept", "ignore"]
 Watch = Callable[[RunDirectory, Settings], AbstractContextManager[Observer]]
@@ -44,6 +45,7 @@ def begun(invocation: Invocation, *, paths: Sequence[str], out: Path | None, wat
     """
     config = find_config(invocation.config, invocation.environment)
     settings = with_absolute_paths(load_settings(config, invocation.flags), Path.cwd())
+    refuse_unusable(settings, invocation.environment)
     named = list(paths or settings.input.paths)
     if not named:
         message = _("no input is named; give files, or set input.paths in the config")
@@ -52,9 +54,7 @@ def begun(invocation: Invocation, *, paths: Sequence[str], out: Path | None, wat
     directory = RunDirectory.create(out or default_out(named))
     try:
         with directory.locked(), watch(directory, settings) as observer:
-            facts["paths"] = [
-                spool(directory.path) if path == STDIN else str(Path.cwd() / path) for path in named
-            ]
+            facts["paths"] = [spool(directory.path) if path == STDIN else _absolute(path) for path in named]
             ledger = Ledger.create(directory.ledger, facts)
             try:
                 remember_run(facts["run_id"], settings)
@@ -83,6 +83,8 @@ def reopened(
         try:
             facts = ledger.meta()
             settings = _settings_of_today(invocation, facts)
+            if changed != "ignore":
+                refuse_unusable(settings, invocation.environment)
             if not confirmed and changed != "ignore":
                 refuse_unknown_endpoint(
                     facts["run_id"],
@@ -100,6 +102,11 @@ def reopened(
                 yield job
         finally:
             ledger.close()
+
+
+def _absolute(path: str) -> str:
+    """Name a file so that a later process finds it from another folder; a URL is left for the reader to refuse."""
+    return path if "://" in path else str(Path.cwd() / path)
 
 
 def default_out(paths: Sequence[str]) -> Path:
@@ -137,8 +144,8 @@ def _settings_of_today(invocation: Invocation, facts: Mapping[str, Any]) -> Sett
 
 def _take_changes(job: Job, invocation: Invocation, *, accepted: bool) -> None:
     """Refuse settings that differ from those of the beginning, or take them for what is still pending."""
-    template = _text_of_today(job.settings.prompt.template, job.facts["template"])
-    rules = _text_of_today(job.settings.rules.file, job.facts["rules"])
+    template = _text_of_today(job.settings.prompt.template, "prompt.template", job.facts["template"])
+    rules = _text_of_today(job.settings.rules.file, "rules.file", job.facts["rules"])
     binding = binding_facts(job.settings, template=template, rules=rules)
     changed = changes(job.facts["binding"], binding)
     if changed and not accepted:
@@ -165,6 +172,6 @@ def _take_changes(job: Job, invocation: Invocation, *, accepted: bool) -> None:
         measure_again(job.ledger, builder, batch_limits(job.settings, builder))
 
 
-def _text_of_today(path: str, before: str | None) -> str | None:
+def _text_of_today(path: str, setting: str, before: str | None) -> str | None:
     """Return what stands in the file now; what stood there at the beginning where it is gone."""
-    return Path(path).read_text("utf-8-sig") if path and Path(path).is_file() else before
+    return read_text(path, setting) if path and Path(path).is_file() else before

@@ -1,0 +1,217 @@
+"""The command line: wrong usage and wrong input give one line that names the next step, and exit code 2."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from eventabs import __version__
+from house import eventabs, write_users
+from openai_server import OpenAIServer
+
+TAKEN = "already holds a run"
+
+
+def one_error_line(stderr: str) -> str:
+    """Return the line of the error, having seen that there is exactly one and no traceback."""
+    assert "Traceback" not in stderr
+    (line,) = [line for line in stderr.splitlines() if line.startswith("eventabs: ")]
+    return line
+
+
+WRONG_INPUT = {
+    "missing.csv": (None, "check the name"),
+    "https://example.com/a.csv": (None, "download"),
+    "*.nothing": (None, "no file matches"),
+    "empty.csv": (b"", "is empty"),
+    "empty.jsonl": (b"", "is empty"),
+    "binary.csv": (bytes(range(256)) * 20, "binary file"),
+    "nouser.csv": (b"a,timestamp,text\n1,2026-01-01 10:00:00,x\n", "[input.columns] user"),
+    "notime.csv": (b"user_id,text\nu1,x\n", "[input.columns] time"),
+    "nothing.csv": (b"user_id,timestamp\nu1,2026-01-01 10:00:00\n", "[input.columns]"),
+    "gbk.csv": ("user_id,timestamp,行为\nu1,2026-01-01 10:00:00,在家停留\n".encode("gb18030"), "UTF-8"),
+    "header.csv": (b"user_id,timestamp,text\n", "no rows"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_INPUT)
+@pytest.mark.parametrize("command", ["run", "estimate"])
+def test_input_that_cannot_be_read_is_one_line_with_the_next_step(
+    tmp_path: Path, command: str, name: str
+) -> None:
+    content, hint = WRONG_INPUT[name]
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    done = eventabs(command, name, "--provider", "rules", cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert hint in one_error_line(done.stderr)
+    assert not list(tmp_path.glob("*.eventabs")), "a run that never began left its directory"
+
+
+WRONG_CONFIG = {
+    "unknown key": ('[llm]\nmodle = "x"\n', "llm.modle"),
+    "no TOML": ("[llm\n", "cannot be read"),
+    "wrong type": ('[run]\nconcurrency = "many"\n', "run.concurrency"),
+    "no default category": ('[[vocabulary.categories]]\nname = "a"\nmark = "!"\n', "vocabulary"),
+    "missing template": ('[prompt]\ntemplate = "none.txt"\n', "prompt.template"),
+    "missing rules": ('[rules]\nfile = "none.toml"\n', "rules.file"),
+    "unknown tokenizer": ('[prompt]\ntokenizer = "gpt9"\n', "cl100k_base"),
+    "unknown zone": ('[input]\ntimezone = "Mars/Base"\n', "Mars/Base"),
+    "max cost without prices": ("[run]\nmax_cost = 1.0\n", "llm.price"),
+    "no model": ('[llm]\nprovider = "openai"\n', "--model"),
+    "instructions too long": ("[budget]\nmax_input_tokens = 100\n", "--max-input-tokens"),
+}
+
+
+@pytest.mark.parametrize("fault", WRONG_CONFIG)
+def test_a_wrong_config_is_one_line_that_names_the_setting(tmp_path: Path, fault: str) -> None:
+    content, hint = WRONG_CONFIG[fault]
+    write_users(tmp_path / "input.jsonl", users=1)
+    (tmp_path / "eventabs.toml").write_text(content)
+    done = eventabs("run", "input.jsonl", cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert hint in one_error_line(done.stderr)
+    assert not list(tmp_path.glob("*.eventabs"))
+
+
+def test_without_input_the_paths_of_the_config_are_taken(tmp_path: Path) -> None:
+    nothing = eventabs("run", cwd=tmp_path)
+    assert nothing.returncode == 2
+    assert "input.paths" in one_error_line(nothing.stderr)
+    write_users(tmp_path / "input.jsonl", users=1)
+    (tmp_path / "eventabs.toml").write_text('[input]\npaths = ["input.jsonl"]\n')
+    assert eventabs("run", "--provider", "rules", cwd=tmp_path).returncode == 0
+    assert eventabs("estimate", cwd=tmp_path).returncode == 0
+
+
+def test_a_key_is_not_sent_unencrypted_to_another_machine(tmp_path: Path) -> None:
+    write_users(tmp_path / "input.jsonl", users=1)
+    done = eventabs(
+        "run",
+        "input.jsonl",
+        "--model",
+        "m",
+        "--base-url",
+        "http://example.com/v1",
+        cwd=tmp_path,
+        OPENAI_API_KEY="sk-secret-secret",
+    )
+    assert done.returncode == 2
+    assert "https" in one_error_line(done.stderr)
+    assert "sk-secret" not in done.stderr
+
+
+def test_a_directory_that_holds_a_run_is_never_overwritten(tmp_path: Path) -> None:
+    write_users(tmp_path / "input.jsonl", users=1)
+    assert eventabs("run", "input.jsonl", "--provider", "rules", cwd=tmp_path).returncode == 0
+    before = {p: p.read_bytes() for p in (tmp_path / "input.eventabs").iterdir() if p.is_file()}
+    again = eventabs("run", "input.jsonl", "--provider", "rules", cwd=tmp_path)
+    assert again.returncode == 2
+    assert "eventabs resume input.eventabs" in one_error_line(again.stderr)
+    assert {p: p.read_bytes() for p in (tmp_path / "input.eventabs").iterdir() if p.is_file()} == before
+
+
+def test_a_folder_with_other_files_is_never_taken_for_a_run(tmp_path: Path) -> None:
+    write_users(tmp_path / "input.jsonl", users=1)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("dear")
+    done = eventabs("run", "input.jsonl", "--provider", "rules", "--out", "mine", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "--out" in one_error_line(done.stderr)
+    assert [p.name for p in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize("named", ["nothing-here", ".", "input.jsonl"])
+def test_resume_of_what_is_no_run_says_so(tmp_path: Path, named: str) -> None:
+    write_users(tmp_path / "input.jsonl", users=1)
+    done = eventabs("resume", named, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "run directory" in one_error_line(done.stderr)
+
+
+def test_a_damaged_ledger_is_refused_with_what_can_be_saved(tmp_path: Path) -> None:
+    write_users(tmp_path / "input.jsonl", users=1)
+    eventabs("run", "input.jsonl", "--provider", "rules", cwd=tmp_path)
+    ledger = tmp_path / "input.eventabs" / "ledger.sqlite"
+    ledger.write_bytes(b"not a database" * 500)
+    done = eventabs("resume", "input.eventabs", cwd=tmp_path)
+    assert done.returncode == 2
+    assert ".recover" in one_error_line(done.stderr)
+
+
+def test_names_with_brackets_and_spaces_are_shown_to_the_letter(tmp_path: Path) -> None:
+    name = "odd [bold] 用户 (1).jsonl"
+    write_users(tmp_path / name, users=1)
+    done = eventabs("run", name, "--provider", "rules", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "odd [bold] 用户 (1).eventabs" in done.stderr
+    gone = eventabs("run", "[/red].jsonl", cwd=tmp_path)
+    assert "[/red].jsonl" in one_error_line(gone.stderr)
+
+
+def test_json_is_one_object_on_stdout_and_everything_else_is_on_stderr(tmp_path: Path) -> None:
+    write_users(tmp_path / "input.jsonl", users=2)
+    done = eventabs("run", "input.jsonl", "--provider", "rules", "--json", cwd=tmp_path)
+    assert json.loads(done.stdout)["status"] == "completed"
+    assert len(done.stdout.splitlines()) == 1
+    estimate = json.loads(eventabs("estimate", "input.jsonl", "--json", cwd=tmp_path).stdout)
+    assert {"users", "behaviors", "tokens", "batches", "lower_bound", "binds", "seconds", "case"} <= set(
+        estimate
+    )
+    assert estimate["users"] == 2
+    assert estimate["cost"] is None
+
+
+def test_progress_json_is_json_lines_on_stderr(tmp_path: Path) -> None:
+    write_users(tmp_path / "input.jsonl", users=2)
+    done = eventabs("run", "input.jsonl", "--provider", "rules", "--progress", "json", "-q", cwd=tmp_path)
+    parsed = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
+    assert len(parsed) >= 3
+
+
+def test_estimate_calls_nobody_and_leaves_nothing(tmp_path: Path, openai_server: OpenAIServer) -> None:
+    write_users(tmp_path / "input.jsonl", users=2)
+    before = sorted(os.listdir(tmp_path))
+    done = eventabs(
+        "estimate", "input.jsonl", "--model", "m", "--base-url", openai_server.base_url, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert not openai_server.requests
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+def test_show_prompt_is_exactly_the_first_request(tmp_path: Path, openai_server: OpenAIServer) -> None:
+    write_users(tmp_path / "input.jsonl", users=3)
+    flags = ("--model", "m", "--base-url", openai_server.base_url)
+    shown = eventabs("estimate", "input.jsonl", *flags, "--show-prompt", "--json", cwd=tmp_path)
+    plain = eventabs("estimate", "input.jsonl", *flags, "--show-prompt", cwd=tmp_path)
+    eventabs("run", "input.jsonl", *flags, cwd=tmp_path)
+    sent = openai_server.requests[0].body
+    assert json.loads(shown.stdout)["messages"] == sent["messages"]
+    assert sent["messages"][0]["content"] in plain.stdout
+    assert sent["messages"][1]["content"] in plain.stdout
+
+
+def test_version_and_help_need_nothing(tmp_path: Path) -> None:
+    assert eventabs("--version", cwd=tmp_path).stdout.strip() == f"eventabs {__version__}"
+    for command in ((), ("run",), ("resume",), ("estimate",), ("reparse",)):
+        assert eventabs(*command, "--help", cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize("where", ["flag before", "flag after", "environment", "locale", "config"])
+def test_chinese_is_spoken_where_it_is_asked_for(tmp_path: Path, where: str) -> None:
+    write_users(tmp_path / "input.jsonl", users=1)
+    before = ("--lang", "zh") if where == "flag before" else ()
+    after = ("--lang", "zh") if where == "flag after" else ()
+    extra = {"environment": {"EVENTABS_LANG": "zh"}, "locale": {"LC_ALL": "zh_CN.UTF-8"}}.get(where, {})
+    if where == "config":
+        (tmp_path / "eventabs.toml").write_text('lang = "zh"\n')
+    done = eventabs(*before, "run", "input.jsonl", "--provider", "rules", *after, cwd=tmp_path, **extra)
+    assert done.returncode == 0, done.stderr
+    assert "分为 1 批处理" in done.stderr
+
+
+def test_usage_errors_exit_2(tmp_path: Path) -> None:
+    for wrong in (("frobnicate",), ("run", "--detail", "huge"), ("run", "--no-such-flag"), ("resume",)):
+        assert eventabs(*wrong, cwd=tmp_path).returncode == 2
