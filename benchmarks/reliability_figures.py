@@ -43,7 +43,7 @@ def endings(run: Run, code: int, errors: str) -> list[Figure]:
         Figure("users failed", ", ".join(f"{n} {reason}" for reason, n in reasons.most_common()) or "0"),
         Figure("exit code", str(code), "0", code == 0),
     ]
-    return [*found, Figure("said", errors[-200:])] if code else found
+    return [*found, Figure(f"said: {errors.splitlines()[0] if errors else ''}", "")] if code else found
 
 
 def calls(run: Run) -> list[Figure]:
@@ -58,7 +58,8 @@ def calls(run: Run) -> list[Figure]:
             read[kind] += len(call.kept)
     statuses = Counter(call.status for call in run.calls)
     return [
-        Figure("requests", f"{len(run.log)} ({', '.join(f'{n} {kind}' for kind, n in kinds.most_common())})"),
+        Figure("requests", str(len(run.log))),
+        *(Figure(f"  {kind}", f"{n}, {n / len(run.log):.0%}") for kind, n in kinds.most_common()),
         Figure("calls in the ledger", ", ".join(f"{n} {status}" for status, n in statuses.most_common())),
         Figure("requests not in the ledger", str(run.unlisted), "0", run.unlisted == 0),
         *(Figure(f"  users read of {kind}", f"{read[kind]} of {n}") for kind, n in sorted(asked.items())),
@@ -78,9 +79,6 @@ def tokens(run: Run) -> list[Figure]:
         by_kind[served["kind"]] += served["completion_tokens"] * (1 - share)
     total = sum(served["completion_tokens"] for served in run.log)
     wasted = total - useful
-    kinds = ", ".join(
-        f"{n:,.0f} {kind}" for kind, n in sorted(by_kind.items(), key=lambda kind: -kind[1]) if n
-    )
     again = run.bought_again + run.usable_twice
     share = wasted / useful if useful else float("inf")
     return [
@@ -92,7 +90,11 @@ def tokens(run: Run) -> list[Figure]:
             f"<= {MOST_WASTED:.0%}",
             share <= MOST_WASTED,
         ),
-        Figure("  wasted by kind", kinds),
+        *(
+            Figure(f"    {kind}", f"{n:,.0f}")
+            for kind, n in sorted(by_kind.items(), key=lambda k: -k[1])
+            if n
+        ),
         Figure("usable answers bought again", str(again), "0", again == 0),
     ]
 

@@ -4,6 +4,7 @@ An answer is a list of segments, each the text about one user ("" for what is ab
 token can be counted for the user whom it serves.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +20,7 @@ from eventabs.records import AnswerForm, FinishReason
 
 _DAY = re.compile(r"# (?:(\d{4})-)?(\d{2})-(\d{2})")
 _LINE = re.compile(r"(\d{2}):(\d{2}) (.+)")
-_LONGEST_SUMMARY = 24  # characters
+_LONGEST_SUMMARY = 12  # characters
 _FEW, _MANY = 3, 8  # behaviors on a day, up to which there are one and two events; three beyond
 
 # Words in a line, the type in Chinese and in English, and whether it is a conversion.
@@ -243,7 +244,7 @@ def _keyed_objects(events: Events, _form: AnswerForm, _rng: Random) -> Iterable[
     for number, (alias, theirs) in enumerate(events.items()):
         objects = ", ".join(
             f'{{"开始时间": "{e.start:%Y-%m-%d %H:%M}", "结束时间": "{e.end:%Y-%m-%d %H:%M}", "事件类型": "{e.type}", '
-            f'"类别": "{e.category}"}}'
+            f'"类别": "{e.category}", "摘要": {json.dumps(e.summary, ensure_ascii=False)}}}'
             for e in theirs
         )
         yield Segment(alias, f'{", " if number else ""}"{alias}": [{objects}]')

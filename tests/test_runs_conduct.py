@@ -1,6 +1,5 @@
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,10 @@ TWO_A_BATCH = RULES | {"budget": {"max_users": 2}, "run": {"concurrency": 1}}
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    yield Place(tmp_path)
+    return Place(tmp_path)
 
 
 def run(place: Place, flags: dict[str, Any] = TWO_A_BATCH, **more: Any) -> Summary:  # noqa: ANN401
@@ -255,8 +254,9 @@ def test_users_none_of_whose_rows_are_readable_are_failed_with_the_reason(place:
     assert (reject["file"], reject["line"]) == (str(place.export), 73)
 
 
-def test_a_run_that_cannot_go_on_for_its_settings_is_not_left_running(place: Place) -> None:
+def test_settings_that_cannot_work_change_nothing(place: Place) -> None:
     run(place, TWO_A_BATCH | {"run": {"limit": 2}})
     with pytest.raises(ConfigError, match="no model"):
         resume(place, {"llm": {"provider": "openai"}}, changed="accept")
-    assert place.checkpoint()["status"] == "stopped"
+    assert place.checkpoint()["status"] == "completed"
+    assert resume(place).success_count == 6

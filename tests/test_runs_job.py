@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from eventabs.config import Settings, validated
+from eventabs.records import FailureReason
 from eventabs.runs.directory import RunDirectory
 from eventabs.runs.job import Job
 from eventabs.runs.ledger import Ledger, PartChange
@@ -48,8 +49,8 @@ def test_the_language_of_the_prompt_is_that_of_the_first_reading(
 @pytest.mark.parametrize(("reason", "peers"), [("endpoint", 0), ("refused", 1)])
 def test_failed_users_can_be_asked_again_with_nothing_held_against_them(
     tmp_path: Path,
-    reason: Any,
-    peers: int,  # noqa: ANN401
+    reason: FailureReason,
+    peers: int,
 ) -> None:
     ledger = new_ledger(tmp_path, [ANNA, make_log("nobody", 0)])
     with ledger.transaction():

@@ -1,6 +1,5 @@
 import io
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +22,10 @@ OPENAI = {"llm": {"model": "m", "base_url": "https://api.example.com/v1"}}
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    yield Place(tmp_path)
+    return Place(tmp_path)
 
 
 def begin_only(place: Place, flags: dict[str, Any] = RULES, **more: Any) -> None:  # noqa: ANN401

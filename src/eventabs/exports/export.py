@@ -17,7 +17,7 @@ from eventabs.exports.columns import profile_columns as find_profile
 from eventabs.exports.database import errors_named, scratch_database
 from eventabs.exports.loading import load
 from eventabs.exports.roles import ROLES
-from eventabs.exports.sources import Source, open_source
+from eventabs.exports.sources import Source, as_glob, open_source
 from eventabs.exports.tidy import records
 from eventabs.records import Behavior, RejectedRow, UserLog
 
@@ -108,7 +108,10 @@ def open_export(
     every_content = [*contents.values(), *([profile.source.content] if profile else [])]
     names = tuple(name for name, _column in profile.shown) if profile else ()
     folder = work_dir / "reading.tmp"
-    with scratch_database(folder, [*named, *([profiles] if profiles else [])]) as connection:
+    files_read = [*named, *([profiles] if profiles else [])]
+    # a name that is read as a glob is checked as the glob and as the file that it matches
+    readable = {form for path in files_read for form in (path, as_glob(path))}
+    with scratch_database(folder, sorted(readable)) as connection:
         store.prepare(connection, len(names))
         store.check_zone(connection, timezone)
         tidied: set[int] = set()
