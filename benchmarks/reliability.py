@@ -169,23 +169,23 @@ def _is_clean(options: argparse.Namespace, run: Run) -> bool:
 def _kill(bench: Bench, base_url: str, calm: Run, options: argparse.Namespace) -> tuple[int, Life]:
     """Kill the tool at random moments until it has died often enough, then let it end.
 
-    A life lasts on average as long as the tool takes to its first call, and the same share of the calls
-    as if all lives were to have the same: so kills fall into every stage.
+    Lives are as long on average as the way to the first call and an even share of the calls, at first;
+    shorter where the run is ahead of the kills, longer where it is behind.
     """
     moments = Random(options.seed)
-    share = calm.calls_seconds / (options.kills + 1)
+    mean = calm.first_call_seconds + calm.calls_seconds / (options.kills + 1)
     kills = 0
     while kills < options.kills:
         process = bench.start("killed", base_url)
         try:
-            process.communicate(
-                timeout=_FIRST_LIFE + moments.random() * 2 * (calm.first_call_seconds + share)
-            )
+            process.communicate(timeout=_FIRST_LIFE + moments.random() * 2 * mean)
             break
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             process.communicate()
             kills += 1
+        ahead = len(read_log(bench.folder / "killed.jsonl")) / len(calm.log) > kills / options.kills
+        mean *= 0.8 if ahead else 1.1
     return kills, bench.live("killed", base_url)
 
 

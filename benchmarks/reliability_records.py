@@ -26,6 +26,11 @@ class Call(NamedTuple):
     parts: dict[str, Part]  # by alias
     kept: frozenset[str]
 
+    @property
+    def is_stored(self) -> bool:
+        """Whether a reply was committed."""
+        return self.status in ("answered", "read")
+
 
 @dataclass(frozen=True)
 class Run:
@@ -60,16 +65,19 @@ class Run:
 
     @cached_property
     def matched(self) -> dict[int, Call]:
-        """The calls whose stored reply is what the endpoint sent, by number of the request."""
-        stored: dict[tuple[str, str], list[Call]] = defaultdict(list)
+        """The calls whose stored reply is what the endpoint sent, by number of the request.
+
+        A request belongs to the latest call with its message that was opened before it came; after a kill
+        that may be another than the one whose equal answer was stored.
+        """
+        opened: dict[str, list[Call]] = defaultdict(list)
         for call in self.calls:
-            if call.status in ("answered", "read"):
-                stored[call.message, call.text].append(call)
+            opened[call.message].append(call)
         found = {}
         for served in self.log:
-            waiting = stored.get((served["message"], served["text"]))
-            if waiting and served["finished"]:
-                found[served["number"]] = waiting.pop(0)
+            before = [call for call in opened[served["message"]] if call.sent_at <= served["time"]]
+            if before and before[-1].is_stored and before[-1].text == served["text"]:
+                found[served["number"]] = before[-1]
         return found
 
     @cached_property

@@ -176,8 +176,8 @@ class Simulator:
         wait = (
             f"Retry-After: {seconds:.0f}" if seconds.is_integer() else f"retry-after-ms: {seconds * 1000:.0f}"
         )
-        await _respond(writer, served.status, {"error": {"message": "too many requests"}}, wait)
         self._limits.forbid(time.monotonic(), seconds)
+        await _respond(writer, served.status, {"error": {"message": "too many requests"}}, wait)
         return True
 
     async def _whole(

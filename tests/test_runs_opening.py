@@ -96,8 +96,27 @@ def test_wrong_settings_are_told_before_anything_is_made(place: Place) -> None:
     assert not place.out.exists()
 
 
-def test_an_address_that_is_none_is_no_crash(place: Place) -> None:
-    begin_only(place, {"llm": {"model": "m", "base_url": "http://["}})
+@pytest.mark.parametrize("address", ["api.example.com", "ftp://x", ""])
+def test_an_address_that_is_none_matters_only_to_who_calls(place: Place, address: str) -> None:
+    with pytest.raises(ConfigError, match=r"llm\.base_url"):
+        begin_only(place, {"llm": {"model": "m", "base_url": address}})
+    assert not place.out.exists()
+    begin_only(place, {"llm": {"provider": "rules", "base_url": address}})
+
+
+def test_an_address_that_cannot_even_be_taken_apart_is_no_crash(place: Place) -> None:
+    begin_only(place, {"llm": {"provider": "rules", "base_url": "http://["}})
+
+
+def test_a_limit_on_cost_that_no_price_could_ever_reach_is_refused(place: Place) -> None:
+    with pytest.raises(ConfigError, match=r"llm\.price"):
+        begin_only(place, RULES | {"run": {"max_cost": 1.0}})
+
+
+@pytest.mark.parametrize("path", ["https://example.com/a.csv", "s3://bucket/a.csv"])
+def test_a_url_stays_a_url_so_that_the_reader_can_refuse_it(place: Place, path: str) -> None:
+    with place.begin(paths=[path]) as job:
+        assert job.facts["paths"] == [path]
 
 
 @pytest.mark.parametrize("error", [ConfigError("wrong"), InputError("wrong")])

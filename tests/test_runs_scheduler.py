@@ -52,7 +52,7 @@ def test_every_part_goes_once_in_a_batch_that_no_limit_forbids(parts: list[Plann
 
 
 @given(pending(), st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_nobody_is_lost_or_asked_twice_at_a_time_whatever_comes_back(
     parts: list[PlannedPart], data: st.DataObject
 ) -> None:

@@ -1,12 +1,19 @@
 """One frozen Settings from a TOML file, the environment and flags; each layer over the one before."""
 
+import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 from eventabs.errors import ConfigError
 from eventabs.language import gettext as _
@@ -246,8 +253,21 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def environment_values() -> dict[str, Any]:
-    """Return what EVENTABS_* variables set, nested: EVENTABS_LLM__MODEL is llm.model."""
-    return EnvSettingsSource(Settings)()
+    """Return what EVENTABS_* variables set, nested: EVENTABS_LLM__MODEL is llm.model.
+
+    Raises ConfigError for a variable that no setting has, or a value that cannot be parsed.
+    """
+    known = {"config", *Settings.model_fields}
+    for variable in os.environ:
+        name = variable.lower()
+        if name.startswith("eventabs_") and name.removeprefix("eventabs_").partition("__")[0] not in known:
+            message = _("there is no setting for {variable}; one looks like EVENTABS_LLM__MODEL")
+            raise ConfigError(message.format(variable=variable))
+    try:
+        return EnvSettingsSource(Settings)()
+    except SettingsError as error:
+        message = _("an EVENTABS_ variable cannot be read ({error}); lists and tables are written as JSON")
+        raise ConfigError(message.format(error=error)) from None
 
 
 def with_absolute_paths(settings: Settings, folder: Path) -> Settings:

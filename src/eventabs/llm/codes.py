@@ -1,7 +1,7 @@
 """Error codes that endpoints are known to send, and what each means.
 
 Codes are compared in lower case with the `code`, the inner code and the `type` of an error, in that
-order. Sources, as read in November 2026:
+order. Sources, and where they speak; codes change, so an unknown one falls back to its HTTP status:
 
 - OpenAI: https://platform.openai.com/docs/guides/error-codes/api-errors
 - Azure: https://learn.microsoft.com/azure/ai-services/openai/concepts/content-filter

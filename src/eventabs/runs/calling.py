@@ -26,7 +26,7 @@ from eventabs.runs.scheduler import Scheduler
 from eventabs.runs.settling import Reader, Settler
 from eventabs.runs.tally import Tally
 from eventabs.runs.width import Width
-from eventabs.runs.wiring import batch_limits, make_builder, make_reader, most_workers
+from eventabs.runs.wiring import batch_limits, make_builder, make_reader, most_workers, probes
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +94,8 @@ def _asked_about(stored: StoredReply, ledger: Ledger) -> tuple[Batch, list[UserL
 
 async def _call(desk: _Desk, pending: list[PlannedPart]) -> bool:
     job = desk.job
-    scheduler = Scheduler(pending, desk.limits, probe=job.settings.provider == "openai")
-    await _announce(desk, scheduler, pending)
+    scheduler = Scheduler(pending, desk.limits, probe=probes(job.settings))
+    _announce(desk, scheduler, pending)
     async with open_asker(job) as ask:
         engine = Engine(
             calling=Calling(
@@ -126,12 +126,9 @@ async def _call(desk: _Desk, pending: list[PlannedPart]) -> bool:
         return engine.stopped
 
 
-async def _announce(desk: _Desk, scheduler: Scheduler, pending: list[PlannedPart]) -> None:
+def _announce(desk: _Desk, scheduler: Scheduler, pending: list[PlannedPart]) -> None:
     users = len({planned.part.user_id for planned in pending})
     batches = scheduler.batches
-    if "batches_planned" not in desk.job.facts:
-        desk.job.facts["batches_planned"] = batches
-        await desk.journal.write(lambda ledger: ledger.set_meta({"batches_planned": batches}))
     desk.job.observer.noted(Planned(batches, users, desk.tally.users, len(pending) / batches))
     desk.job.save(desk.tally, status="running", batches_waiting=batches)
 

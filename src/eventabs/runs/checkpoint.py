@@ -48,7 +48,7 @@ def write_checkpoint(
             "retries": tally.retries,
             "prompt_tokens": tally.prompt_tokens,
             "completion_tokens": tally.completion_tokens,
-            "cost": tally.cost,
+            "cost": None if tally.cost is None else round(tally.cost, 6),
         },
         "ledger": directory.ledger.name,
     }

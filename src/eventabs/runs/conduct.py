@@ -4,7 +4,7 @@ import asyncio
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain, islice
 from types import FrameType
 
@@ -18,6 +18,7 @@ from eventabs.runs.job import Job
 from eventabs.runs.ledger_results import failure_reasons
 from eventabs.runs.observer import InputRead, RunStatus, Started, StateChanged, Summary
 from eventabs.runs.results import write_rejects, write_results
+from eventabs.runs.scheduler import Scheduler
 from eventabs.runs.wiring import SAMPLED_USERS, batch_limits, make_builder, prompt_language_of
 
 
@@ -77,6 +78,8 @@ def _read_input(job: Job) -> None:
         limits = batch_limits(settings, builder)
         take_in(job.ledger, chain(first, logs), builder, limits, most_users=job.most_users)
         job.remember(input_complete=not 0 < job.most_users < export.users)
+    with suppress(OSError):
+        job.directory.work.rmdir()
         job.observer.noted(
             InputRead(
                 len(export.files), export.users, export.behaviors, export.rejected_rows, export.duplicates
@@ -99,7 +102,16 @@ def leave(job: Job, status: RunStatus) -> None:
         job.ledger.lose_open_calls()
     write_results(job.directory, job.ledger)
     job.remember(status=status)
-    job.save(job.tally(), status=status)
+    job.save(job.tally(), status=status, batches_waiting=_batches_waiting(job))
+
+
+def _batches_waiting(job: Job) -> int:
+    """Count the batches that the pending parts make: the plan of whoever resumes."""
+    pending = job.ledger.pending_parts()
+    if not pending:
+        return 0
+    builder = make_builder(job.settings, job.prompt_language, job.facts["template"])
+    return Scheduler(pending, batch_limits(job.settings, builder)).batches
 
 
 def _start_facts(job: Job, *, resumed: bool) -> Started:
@@ -137,7 +149,7 @@ def summarize(job: Job, status: RunStatus, seconds: float) -> Summary:
         rejected_rows=counted.get("rejected_rows", 0),
         duplicates=counted.get("duplicates", 0),
         behaviors=counted.get("behaviors", 0),
-        batches=job.facts.get("batches_planned", 0),
+        users_in_input=counted.get("users", 0),
         failures=failure_reasons(job.ledger),
         currency=job.settings.llm.price.currency,
     )

@@ -13,6 +13,7 @@ from eventabs.language import gettext as _
 
 _PRIVATE_DIRECTORY: Final = 0o700
 _PRIVATE_FILE: Final = 0o600
+_LEFTOVERS: Final = {".gitignore", "run.lock", "run.log", "ledger.sqlite.new"}  # of a run killed at birth
 
 
 class RunDirectory:
@@ -32,7 +33,9 @@ class RunDirectory:
     def create(cls, path: Path) -> "RunDirectory":
         """Make a new run directory. Raises RunDirectoryError where `path` holds anything already."""
         try:
-            if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            if path.exists() and not (
+                path.is_dir() and all(file.name in _LEFTOVERS for file in path.iterdir())
+            ):
                 raise _taken(path)
             path.mkdir(mode=_PRIVATE_DIRECTORY, parents=True, exist_ok=True)
             path.chmod(_PRIVATE_DIRECTORY)

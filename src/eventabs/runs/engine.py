@@ -5,16 +5,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from eventabs.errors import (
-    ContextTooLongError,
-    EndpointError,
-    LimitReachedError,
-    ModeratedError,
-    StoppedError,
-)
-from eventabs.language import gettext as _
+from eventabs.errors import EndpointError, LimitReachedError
 from eventabs.records import Batch, Reply, Request, Usage, UserLog
 from eventabs.runs.checkpoint import EVERY_BATCHES
+from eventabs.runs.fruitless import Fruitless
 from eventabs.runs.journal import Journal
 from eventabs.runs.limits import SpendingLimit
 from eventabs.runs.observer import Observer, Retrying
@@ -26,7 +20,6 @@ from eventabs.runs.width import Width
 OnRetry = Callable[[EndpointError, float], None]  # cause, seconds to wait
 Ask = Callable[[Request, OnRetry], Awaitable[Reply]]
 
-MOST_FRUITLESS_CALLS = 10  # calls without one success before the run stops rather than burn money
 GRACE_SECONDS = 10.0  # what calls in flight get when the run is asked to stop
 
 
@@ -73,7 +66,7 @@ class Engine:
         self._hurry = asyncio.Event()
         self._abandon = asyncio.Event()
         self._error: Exception | None = None
-        self._fruitless = 0
+        self._fruitless = Fruitless()
 
     async def run(self) -> None:
         """Work until done or stopped.
@@ -169,21 +162,19 @@ class Engine:
         except EndpointError as error:
             self._calling.width.trouble()
             await self._settler.take_error(call_id, batch, error, retries)
-            # a refusal of content shows that the endpoint works, if anything else shows it too
-            refused = isinstance(error, ModeratedError | ContextTooLongError)
-            self._count_batch(fruitful=refused and self._tally.done > 0)
-            if self._fruitless >= MOST_FRUITLESS_CALLS:
-                raise _fruitless(error) from error
+            self._tally.batches_done += 1
+            self._fruitless.no_answer(error)
             return
         self._calling.width.answered()
         reply = self._counted(request, reply)
         await self._journal.write(lambda ledger: ledger.store_reply(call_id, reply, retries=retries))
         self._tally.bought(reply.usage, reply.seconds)
         fruitful = await self._settler.take_reply(call_id, batch, request.users, reply)
-        self._count_batch(fruitful=fruitful)
-        if self._fruitless >= MOST_FRUITLESS_CALLS and not self._tally.done:
-            message = _("none of the first answers could be read")
-            raise _fruitless(message)
+        self._tally.batches_done += 1
+        if fruitful:
+            self._fruitless.succeeded()
+        else:
+            self._fruitless.bad_answer(batch)
 
     def _counted(self, request: Request, reply: Reply) -> Reply:
         """Count ourselves where the endpoint reports no usage, as it does for a broken stream."""
@@ -192,18 +183,7 @@ class Engine:
         usage = Usage(request.input_tokens, self._calling.count(reply.text + reply.reasoning))
         return replace(reply, usage=usage)
 
-    def _count_batch(self, *, fruitful: bool) -> None:
-        self._fruitless = 0 if fruitful else self._fruitless + 1
-        self._tally.batches_done += 1
-
     def _report(self) -> None:
         self._observer.progressed(
             self._tally.progress(waiting=self._scheduler.batches, workers=self._calling.width.now)
         )
-
-
-def _fruitless(cause: object) -> StoppedError:
-    message = _(
-        "{calls} calls without one success ({cause}); mend the endpoint or the prompt, then: eventabs resume"
-    )
-    return StoppedError(message.format(calls=MOST_FRUITLESS_CALLS, cause=cause))

@@ -16,15 +16,22 @@ from eventabs.language import Language
 from eventabs.language import gettext as _
 from eventabs.prompts.builder import PromptBuilder
 from eventabs.prompts.detail import expected_output_tokens
-from eventabs.prompts.packing import Limits, case_batches, lower_bound, pack
+from eventabs.prompts.packing import Limits, case_batches, lower_bound
 from eventabs.prompts.sentences import long_pieces
 from eventabs.prompts.tokens import TokenCounter
-from eventabs.records import Detail, Part, PartSize, PlannedPart, Request, UserLog
+from eventabs.records import Batch, Detail, Part, PartSize, PlannedPart, Request, UserLog
 from eventabs.runs.intake import cut_to, measured_parts, refuse_nobody, sample_texts
-from eventabs.runs.scheduler import Scheduler
+from eventabs.runs.planning import plan
 from eventabs.runs.spool import STDIN, spool
 from eventabs.runs.tally import Price
-from eventabs.runs.wiring import SAMPLED_USERS, batch_limits, make_builder, prompt_language_of, template_text
+from eventabs.runs.wiring import (
+    SAMPLED_USERS,
+    batch_limits,
+    make_builder,
+    probes,
+    prompt_language_of,
+    template_text,
+)
 
 CASE_BUDGETS = (8_000, 40_000)  # tokens a batch: as the case had it, and as it was planned
 _OUTPUT_STEP = 1_024  # larger output limits are named in steps, as models have them
@@ -101,12 +108,11 @@ def first_request(settings: Settings, paths: Sequence[str]) -> Request:
         language, builder, logs = _prepared(settings, export)
         limits = batch_limits(settings, builder)
         measured = _measure(settings, logs, builder, limits, language)
-        planned = map(PlannedPart, measured.parts, measured.sizes(settings.prompt.detail))
-        batch = Scheduler(planned, limits, probe=settings.provider == "openai").next()
-        if batch is None:
+        batches = _plan(measured, settings.prompt.detail, limits, settings)
+        if not batches:
             message = _("the input holds no behavior that could be read; see: eventabs estimate")
             raise UsageError(message)
-        wanted = [planned.part for planned in batch.parts]
+        wanted = [planned.part for planned in batches[0].parts]
         found = _find(export.user_logs(), {part.user_id for part in wanted})
         return builder.request(
             [cut_to(found[part.user_id], part) for part in wanted],
@@ -161,12 +167,12 @@ def _measure(
 
 def _estimate(settings: Settings, export: Export, measured: _Measured, limits: Limits) -> Estimate:
     sizes = measured.sizes(settings.prompt.detail)
-    batches = pack(sizes, limits)
+    batches = _plan(measured, settings.prompt.detail, limits, settings)
     bound, binds = lower_bound(sizes, limits)
     output = sum(size.output_tokens for size in sizes)
     compact = sum(measured.input_tokens)
     prompt_total = compact + limits.instructions_tokens * len(batches)
-    larger = _larger_output_limit(sizes, limits, len(batches))
+    larger = _larger_output_limit(measured, limits, settings)
     price = settings.llm.price
     return Estimate(
         users=export.users,
@@ -181,14 +187,14 @@ def _estimate(settings: Settings, export: Export, measured: _Measured, limits: L
         binds=binds,
         expected_output_tokens=output,
         seconds=_schedule_seconds(
-            [sum(sizes[index].output_tokens for index in batch) for batch in batches],
+            [sum(planned.size.output_tokens for planned in batch.parts) for batch in batches],
             workers=settings.run.concurrency,
             tokens_per_second=settings.llm.tokens_per_second,
         ),
         cost=Price(price.input, price.output).cost(prompt_total, output),
         currency=price.currency,
         case_batches={budget: case_batches(measured.counts, budget) for budget in CASE_BUDGETS},
-        details=tuple(_of_detail(measured, detail, limits) for detail in get_args(Detail)),
+        details=tuple(_of_detail(measured, detail, limits, settings) for detail in get_args(Detail)),
         larger_output_limit=larger[0] if larger else None,
         larger_output_batches=larger[1] if larger else None,
         concurrency=settings.run.concurrency,
@@ -198,22 +204,30 @@ def _estimate(settings: Settings, export: Export, measured: _Measured, limits: L
     )
 
 
-def _of_detail(measured: _Measured, detail: Detail, limits: Limits) -> DetailEstimate:
-    sizes = measured.sizes(detail)
-    _bound, binds = lower_bound(sizes, limits)
-    return DetailEstimate(detail, sum(measured.output_tokens[detail]), len(pack(sizes, limits)), binds)
+def _plan(measured: _Measured, detail: Detail, limits: Limits, settings: Settings) -> list[Batch]:
+    """Return the plan that a run would begin with."""
+    parts = list(map(PlannedPart, measured.parts, measured.sizes(detail)))
+    return plan(parts, limits, probe=probes(settings))
 
 
-def _larger_output_limit(sizes: Sequence[PartSize], limits: Limits, batches: int) -> tuple[int, int] | None:
+def _of_detail(measured: _Measured, detail: Detail, limits: Limits, settings: Settings) -> DetailEstimate:
+    _bound, binds = lower_bound(measured.sizes(detail), limits)
+    batches = len(_plan(measured, detail, limits, settings))
+    return DetailEstimate(detail, sum(measured.output_tokens[detail]), batches, binds)
+
+
+def _larger_output_limit(measured: _Measured, limits: Limits, settings: Settings) -> tuple[int, int] | None:
     """Return the output limit from which on another limit binds, and the batches under it."""
-    output = sum(size.output_tokens for size in sizes)
-    others, _binds = lower_bound(sizes, replace(limits, max_output_tokens=max(1, output)))
+    detail = settings.prompt.detail
+    output = sum(measured.output_tokens[detail])
+    others, _binds = lower_bound(measured.sizes(detail), replace(limits, max_output_tokens=max(1, output)))
     needed = -(-output // max(1, others))
     limit = -(-needed // _OUTPUT_STEP) * _OUTPUT_STEP
     if limit <= limits.max_output_tokens:
         return None
-    saved = len(pack(sizes, replace(limits, max_output_tokens=limit)))
-    return (limit, saved) if saved < batches else None
+    larger = replace(limits, max_output_tokens=limit)
+    batches = len(_plan(measured, detail, larger, settings))
+    return (limit, batches) if batches < len(_plan(measured, detail, limits, settings)) else None
 
 
 def _schedule_seconds(output_tokens: Sequence[int], *, workers: int, tokens_per_second: float) -> float:

@@ -71,14 +71,18 @@ class Ledger:
 
     @classmethod
     def create(cls, path: Path, facts: Mapping[str, object]) -> Self:
-        """Make a new ledger that remembers the facts of its run."""
+        """Make a new ledger that remembers the facts of its run. It is there as a whole or not at all."""
         tables = resources.files("eventabs.runs").joinpath("ledger.sql").read_text("utf-8")
+        fresh = path.with_name(path.name + ".new")
+        fresh.unlink(missing_ok=True)
         with _translated(path):
-            ledger = cls(_connect(path))
+            ledger = cls(sqlite3.connect(fresh, isolation_level=None))
             ledger._db.executescript(f"BEGIN; {tables}; PRAGMA user_version = {FORMAT};")
             ledger.set_meta(facts)
             ledger._db.execute("COMMIT")
-        return ledger
+            ledger.close()
+            fresh.replace(path)
+            return cls(_connect(path))
 
     @classmethod
     def open(cls, path: Path) -> Self:

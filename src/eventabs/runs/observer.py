@@ -118,7 +118,7 @@ class Summary:
     rejected_rows: int = 0
     duplicates: int = 0
     behaviors: int = 0
-    batches: int = 0  # of the first plan, so without what was asked again
+    users_in_input: int = 0  # more than `users` after a trial under --limit
     failures: dict[str, int] = field(default_factory=dict)
     currency: str = "USD"
 

@@ -52,6 +52,7 @@ def begun(invocation: Invocation, *, paths: Sequence[str], out: Path | None, wat
         raise UsageError(message)
     facts = _first_facts(invocation, config, settings)
     directory = RunDirectory.create(out or default_out(named))
+    begun_calling = False
     try:
         with directory.locked(), watch(directory, settings) as observer:
             facts["paths"] = [spool(directory.path) if path == STDIN else _absolute(path) for path in named]
@@ -62,9 +63,11 @@ def begun(invocation: Invocation, *, paths: Sequence[str], out: Path | None, wat
                     directory, ledger, settings, invocation.environment, observer, facts, settings.run.limit
                 )
             finally:
+                begun_calling = bool(ledger.rows("SELECT 1 FROM calls LIMIT 1"))
                 ledger.close()
     except (ConfigError, InputError):
-        shutil.rmtree(directory.path, ignore_errors=True)
+        if not begun_calling:
+            shutil.rmtree(directory.path, ignore_errors=True)
         raise
 
 

@@ -170,7 +170,7 @@ def _settle_error(
 
 def _settled(ledger: Ledger, changes: Iterable[PartChange]) -> dict[str, _SettledUser]:
     settled = {}
-    for user_id in {change.part.user_id for change in changes}:
+    for user_id in dict.fromkeys(change.part.user_id for change in changes):
         state = user_state(ledger, user_id)
         settled[user_id] = _SettledUser(state, events_of(ledger, user_id) if state == "done" else [])
     return settled

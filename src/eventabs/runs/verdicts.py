@@ -6,7 +6,7 @@ next batch smaller until the part stands alone, so every path ends.
 
 from collections.abc import Mapping
 
-from eventabs.errors import ContextTooLongError, EndpointError, ModeratedError
+from eventabs.errors import ContextTooLongError, EndpointError, ModeratedError, RateLimitedError
 from eventabs.records import (
     Batch,
     FailureReason,
@@ -54,7 +54,7 @@ def after_error(batch: Batch, error: EndpointError) -> list[PartChange]:
         return [_smaller(planned, batch, "content_filter") for planned in batch.parts]
     if isinstance(error, ContextTooLongError):
         return [_shorter(planned, batch, "too_long") for planned in batch.parts]
-    return [_broken(planned, batch, "endpoint") for planned in batch.parts]
+    return [_unanswered(planned, batch, error) for planned in batch.parts]
 
 
 def halved(batch: Batch) -> list[PartChange]:
@@ -75,6 +75,13 @@ def _broken(planned: PlannedPart, batch: Batch, reason: FailureReason) -> PartCh
     if broken >= MOST_BROKEN_CALLS:
         return PartChange(planned.part, "failed", planned.attempts, broken, reason=reason)
     return PartChange(planned.part, "pending", planned.attempts, broken, _half(batch), reason)
+
+
+def _unanswered(planned: PlannedPart, batch: Batch, error: EndpointError) -> PartChange:
+    """Ask again; in a smaller batch only when it may have been the batch's size that broke it twice."""
+    change = _broken(planned, batch, "endpoint")
+    innocent = isinstance(error, RateLimitedError) or not planned.broken_calls
+    return change._replace(max_peers=planned.max_peers) if innocent and change.state == "pending" else change
 
 
 def _smaller(planned: PlannedPart, batch: Batch, reason: FailureReason) -> PartChange:

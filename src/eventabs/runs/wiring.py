@@ -79,6 +79,11 @@ def batch_limits(settings: Settings, builder: PromptBuilder) -> Limits:
     )
 
 
+def probes(settings: Settings) -> bool:
+    """Whether the first batch probes how long answers are; the rules' answers have no limit."""
+    return settings.provider == "openai"
+
+
 def most_workers(settings: Settings) -> int:
     """Return how many calls may ever be in flight."""
     return max(settings.run.concurrency, settings.run.max_concurrency)

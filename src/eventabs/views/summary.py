@@ -58,7 +58,7 @@ def summary_json(summary: Summary) -> bytes:
         "retries": summary.retries,
         "prompt_tokens": summary.prompt_tokens,
         "completion_tokens": summary.completion_tokens,
-        "cost": summary.cost,
+        "cost": None if summary.cost is None else round(summary.cost, 6),
         "seconds": round(summary.seconds, 3),
         "out": summary.out,
         "failures": summary.failures,
@@ -95,13 +95,14 @@ def _beside_the_case(summary: Summary) -> Table:
     table.add_column(_("the case, before"), justify="right")
     table.add_column(_("this run"), justify="right", style="bold")
     first, last = CASE.hours
-    per_batch = average(summary.users / summary.batches) if summary.batches else "-"
+    processed = summary.success_count + summary.failed_count
+    per_batch = average(processed / summary.calls) if summary.calls else "-"
     calls = count(summary.calls)
     if summary.retries:
         calls = _("{calls} + {retries}").format(calls=calls, retries=sentences.retries(summary.retries))
     rows = [
         (_("users"), count(CASE.users), count(summary.users)),
-        (_("batches"), count(CASE.batches), count(summary.batches)),
+        (_("batches"), count(CASE.batches), count(summary.calls)),
         (_("users a batch"), average(CASE.users_per_batch), per_batch),
         (_("calls"), count(CASE.calls), calls),
         (_("time"), _("{first}-{last} h").format(first=first, last=last), duration(summary.seconds)),
@@ -139,6 +140,10 @@ def _next_steps(summary: Summary) -> list[tuple[str, str]]:
     if summary.rejected_rows:
         template = _("Unreadable rows ({count}), each with its line number: ")
         steps.append((template.format(count=count(summary.rejected_rows)), str(out / "rejects.jsonl")))
+    left_out = summary.users_in_input - summary.users
+    if summary.status == "completed" and left_out > 0:
+        template = _("{count} users were left out by --limit; go on with them: ")
+        steps.append((template.format(count=count(left_out)), sentences.resume_command(summary.out)))
     if summary.failed_count:
         steps.append((_("Failed users, each with its reason: "), str(out / "failures.jsonl")))
     if summary.status in {"interrupted", "stopped"}:

@@ -1,0 +1,44 @@
+"""When to stop rather than burn money: too many calls without one success."""
+
+from eventabs.errors import ContextTooLongError, EndpointError, ModeratedError, StoppedError
+from eventabs.language import gettext as _
+from eventabs.records import Batch
+
+MOST_FRUITLESS_CALLS = 10
+
+
+class Fruitless:
+    """Counts calls of this process since the last success. Raises StoppedError when they are too many."""
+
+    def __init__(self) -> None:
+        self._calls = 0
+        self._succeeded = False
+
+    def succeeded(self) -> None:
+        """Hear of an answer that some user is well with."""
+        self._calls = 0
+        self._succeeded = True
+
+    def bad_answer(self, batch: Batch) -> None:
+        """Hear of an answer that no user is well with.
+
+        Such answers are the tail of every run, so they count only for users asked for the first time,
+        and only until one is well.
+        """
+        if batch.attempt == 1 and not self._succeeded:
+            self._count(_("none of the first answers could be read"))
+
+    def no_answer(self, error: EndpointError) -> None:
+        """Hear of a call without an answer. A refusal of content shows an endpoint that works."""
+        refused = isinstance(error, ModeratedError | ContextTooLongError)
+        if not (refused and self._succeeded):
+            self._count(error)
+
+    def _count(self, cause: object) -> None:
+        self._calls += 1
+        if self._calls < MOST_FRUITLESS_CALLS:
+            return
+        message = _(
+            "{calls} calls without one success ({cause}); mend the endpoint or the prompt, then: eventabs resume"
+        )
+        raise StoppedError(message.format(calls=self._calls, cause=cause))
