@@ -137,7 +137,7 @@ class Model:
         *before, last = (message["content"] for message in messages)
         for text in before:
             if text not in self._instructions:
-                self._instructions[text] = replies.count(self._counter, text)
+                self._instructions[text] = self._counter.count(text)
         return sum(self._instructions[text] for text in before) + replies.count(self._counter, last)
 
     def draw(self, message: str) -> tuple[str, Random]:

@@ -1,4 +1,5 @@
 import stat
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,12 @@ def test_the_checkpoint_has_its_fixed_keys(tmp_path: Path) -> None:
         },
         "ledger": "ledger.sqlite",
     }
+
+
+def test_a_cost_is_told_to_the_millionth(tmp_path: Path) -> None:
+    tally = replace(TALLY, price=Price(0.1, 0.2), prompt_tokens=3, completion_tokens=0)
+    write_checkpoint(RunDirectory(tmp_path), FACTS, tally, status="running", batches_waiting=0)
+    assert orjson.loads((tmp_path / "checkpoint.json").read_bytes())["usage"]["cost"] == 0.0
 
 
 def test_before_the_input_is_read_the_checkpoint_names_its_paths(tmp_path: Path) -> None:

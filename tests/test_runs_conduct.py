@@ -83,7 +83,7 @@ def test_a_run_ends_with_every_user_done_and_its_files_agreeing(place: Place) ->
         6,
     )
     assert checkpoint["input"]["behaviors"] == summary.behaviors == 72
-    assert summary.batches == 3
+    assert summary.users_in_input == 6
 
 
 def test_a_run_directory_holds_what_is_promised_and_nobody_else_may_read_it(place: Place) -> None:
@@ -113,11 +113,19 @@ def test_what_happens_is_told_in_order(place: Place) -> None:
     ]
 
 
+def test_a_file_left_among_the_scratch_files_changes_nothing(place: Place) -> None:
+    with place.begin(TWO_A_BATCH) as job:
+        job.directory.work.mkdir()
+        (job.directory.work / "stray").touch()
+        conduct(job, resumed=False)
+    assert place.watcher.of(InputRead)
+
+
 def test_a_completed_run_that_is_resumed_makes_no_call_and_stays_as_it_is(place: Place) -> None:
     first = run(place)
     before = place.events()
     again = resume(place)
-    assert (again.status, again.calls, again.batches) == ("completed", first.calls, first.batches)
+    assert (again.status, again.calls) == ("completed", first.calls)
     assert place.events() == before
 
 
@@ -131,7 +139,9 @@ def test_an_interrupted_run_is_saved_and_ends_as_if_it_had_never_been(
     summary = run(place)
     assert summary.status == "interrupted"
     assert summary.pending > 0
-    assert place.checkpoint()["status"] == "interrupted"
+    checkpoint = place.checkpoint()
+    assert checkpoint["status"] == "interrupted"
+    assert checkpoint["batches"]["total"] == 3, "what is done, and the plan for the rest"
     assert len({event["user_id"] for event in lines(place.out / "events.jsonl")}) == summary.success_count
     assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == handlers
     place.watcher = Watcher()
@@ -185,7 +195,7 @@ def test_a_limit_stops_the_run_and_a_higher_one_ends_it(place: Place) -> None:
 
 def test_a_trial_is_not_paid_for_twice(place: Place) -> None:
     trial = run(place, TWO_A_BATCH | {"run": {"limit": 2}})
-    assert (trial.status, trial.users, trial.calls) == ("completed", 2, 1)
+    assert (trial.status, trial.users, trial.users_in_input, trial.calls) == ("completed", 2, 6, 1)
     rest = resume(place)
     assert (rest.users, rest.success_count, rest.calls) == (6, 6, 3)
     assert place.events() == undisturbed(place.folder)

@@ -53,6 +53,12 @@ def test_a_directory_that_holds_a_run_is_refused_with_the_command_that_goes_on(t
     assert [path.name for path in tmp_path.iterdir()] == ["ledger.sqlite"]
 
 
+def test_what_a_run_left_that_was_killed_at_its_birth_is_no_hindrance(tmp_path: Path) -> None:
+    for name in (".gitignore", "run.lock", "run.log", "ledger.sqlite.new"):
+        (tmp_path / name).touch()
+    RunDirectory.create(tmp_path)
+
+
 @pytest.mark.parametrize("kind", ["folder", "file", "dangling", "below a file", "long"])
 def test_what_cannot_become_a_run_directory_is_refused_in_one_line(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "out"

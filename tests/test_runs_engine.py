@@ -16,7 +16,8 @@ from eventabs.errors import (
     TransientError,
 )
 from eventabs.records import Reply, Request
-from eventabs.runs.engine import MOST_FRUITLESS_CALLS, OnRetry
+from eventabs.runs.engine import OnRetry
+from eventabs.runs.fruitless import MOST_FRUITLESS_CALLS
 from eventabs.runs.observer import BatchDone, Retrying
 from runs_desk import Desk, at_work
 from runs_kit import LIMITS, answer, make_log

@@ -104,6 +104,15 @@ def test_a_damaged_ledger_is_refused_in_one_line_or_still_whole(
     assert "\n" not in told
 
 
+def test_a_ledger_is_made_as_a_whole_also_after_one_that_was_killed_half_made(tmp_path: Path) -> None:
+    (tmp_path / "ledger.sqlite.new").write_bytes(b"half")
+    Ledger.create(tmp_path / "ledger.sqlite", {"run_id": "r"}).close()
+    ledger = Ledger.open(tmp_path / "ledger.sqlite")
+    assert ledger.meta() == {"run_id": "r"}
+    assert not (tmp_path / "ledger.sqlite.new").exists()
+    ledger.close()
+
+
 # transactions
 
 

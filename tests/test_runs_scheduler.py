@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from eventabs.prompts.packing import Limits
 from eventabs.records import Batch, Part, PartSize, PlannedPart
-from eventabs.runs.scheduler import PROBE_SHARE, Scheduler
+from eventabs.runs.planning import PROBE_SHARE
+from eventabs.runs.scheduler import Scheduler
 from runs_kit import LIMITS, plan
 
 SMALL = Limits(max_input_tokens=1_100, instructions_tokens=100, max_output_tokens=500, max_users=5)

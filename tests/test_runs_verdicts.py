@@ -25,7 +25,7 @@ ALONE = batch_of("anna")
 
 # reason, finish_reason, what becomes of the user in a batch of five, and alone:
 # charged: an attempt is used up, half as many peers; smaller: half as many peers, no attempt;
-# broken: a call without an answer; failed: at once; cut: into pieces
+# broken: a call without an answer, half as many peers; unanswered: the same, as many peers; failed: at once; cut: into pieces
 TABLE: list[tuple[FailureReason, FinishReason, str, str]] = [
     ("unparsable", "stop", "charged", "charged"),
     ("unparsable", "length", "charged", "charged"),
@@ -55,6 +55,8 @@ def kind_of(change: PartChange, peers: int) -> str:
             return "charged"
         case PartChange(state="pending", attempts=0, broken_calls=0) if change.max_peers == peers:
             return "smaller"
+        case PartChange(state="pending", attempts=0, broken_calls=1, max_peers=0, reason="endpoint"):
+            return "unanswered"
         case PartChange(state="pending", attempts=0, broken_calls=1) if change.max_peers == peers:
             return "broken"
     return repr(change)
@@ -108,8 +110,8 @@ def test_the_last_attempt_is_made_alone_and_then_the_user_fails_with_the_last_re
 
 
 ERRORS: list[tuple[EndpointError, str, str, FailureReason]] = [
-    (TransientError("503"), "broken", "broken", "endpoint"),
-    (RateLimitedError("429"), "broken", "broken", "endpoint"),
+    (TransientError("503"), "unanswered", "unanswered", "endpoint"),
+    (RateLimitedError("429"), "unanswered", "unanswered", "endpoint"),
     (ModeratedError("no"), "smaller", "failed", "content_filter"),
     (ContextTooLongError("long"), "smaller", "cut", "too_long"),
 ]
@@ -123,6 +125,14 @@ def test_what_becomes_of_users_whose_call_brought_no_answer(
     assert [kind_of(change, peers=3) for change in changes] == [together] * 5
     assert {change.reason for change in changes} == {reason}
     assert [kind_of(change, peers=1) for change in after_error(ALONE, error)] == [alone]
+
+
+@pytest.mark.parametrize(("error", "peers"), [(TransientError("503"), 3), (RateLimitedError("429"), 0)])
+def test_a_batch_that_breaks_twice_is_made_smaller_unless_only_its_moment_was_wrong(
+    error: EndpointError, peers: int
+) -> None:
+    again = Batch(tuple(planned._replace(broken_calls=1) for planned in TOGETHER.parts))
+    assert {change.max_peers for change in after_error(again, error)} == {peers}
 
 
 def test_a_user_fails_after_too_many_calls_without_an_answer() -> None:
@@ -183,7 +193,7 @@ def test_every_path_ends_with_every_behavior_done_or_failed_once(
             if pieces:
                 scheduler.put_back(PlannedPart(piece, planned.size, max_peers=1) for piece in pieces)
             elif change.state == "pending":
-                assert 0 < change.max_peers <= len(batch.parts)
+                assert change.max_peers <= len(batch.parts)
                 scheduler.put_back(
                     [
                         planned._replace(

@@ -108,7 +108,7 @@ def test_the_rules_say_plainly_that_no_model_was_called() -> None:
 
 
 def test_a_run_that_was_never_planned_still_has_a_summary() -> None:
-    lines = _squeezed(_printed(replace(WELL, status="stopped", users=0, success_count=0)))
+    lines = _squeezed(_printed(replace(WELL, status="stopped", users=0, success_count=0, calls=0)))
     assert "users a batch 1.2 -" in lines
     assert "users that end well 15 % -" in lines
 

@@ -110,7 +110,7 @@ def test_kills_at_random_moments_never_lose_or_double_a_user(
 
 
 def test_a_run_killed_while_it_reads_its_input_can_be_resumed(tmp_path: Path, server: OpenAIServer) -> None:
-    write_users(tmp_path / "input.jsonl", users=3000, behaviors=30)
+    write_users(tmp_path / "input.jsonl", users=600)
     process = start(
         "run", "input.jsonl", *flags(server), "--provider", "rules", "--out", "wild", cwd=tmp_path
     )
@@ -119,7 +119,7 @@ def test_a_run_killed_while_it_reads_its_input_can_be_resumed(tmp_path: Path, se
     process.communicate()
     done = eventabs("resume", "wild", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert checkpoint(tmp_path / "wild")["success_count"] == 3000
+    assert checkpoint(tmp_path / "wild")["success_count"] == 600
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

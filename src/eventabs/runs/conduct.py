@@ -80,11 +80,9 @@ def _read_input(job: Job) -> None:
         job.remember(input_complete=not 0 < job.most_users < export.users)
     with suppress(OSError):
         job.directory.work.rmdir()
-        job.observer.noted(
-            InputRead(
-                len(export.files), export.users, export.behaviors, export.rejected_rows, export.duplicates
-            )
-        )
+    job.observer.noted(
+        InputRead(len(export.files), export.users, export.behaviors, export.rejected_rows, export.duplicates)
+    )
 
 
 def _refuse_other_input(job: Job, export: Export) -> None:

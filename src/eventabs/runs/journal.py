@@ -48,7 +48,7 @@ class Journal:
         """
         future: asyncio.Future[T] = self._loop.create_future()
         self._queue.put(_Work(task, future))
-        return await asyncio.shield(future)
+        return await future
 
     def _serve(self) -> None:
         while (work := self._queue.get()) is not None:
@@ -88,4 +88,3 @@ def _fulfil(future: asyncio.Future[Any], result: object) -> None:
 def _fail(future: asyncio.Future[Any], error: Exception) -> None:
     if not future.done():
         future.set_exception(error)
-        future.exception()  # a caller that was cancelled does not come back for it
