@@ -67,22 +67,25 @@ class Bench:
             process.terminate()
             process.wait()
 
-    def flags(self, base_url: str) -> list[str]:
-        """Return the tool's flags for this bench."""
+    def _flags(self, base_url: str, rpm: int) -> list[str]:
         given = self._options
         flags = ["--model", "simulated", "--base-url", base_url, "--concurrency", str(given.concurrency)]
         named = {
             "--max-users": given.max_users,
-            "--rpm": given.rpm,
+            "--rpm": rpm,
             "--max-concurrency": given.max_concurrency,
             "--answer": given.answer,
         }
         return flags + [part for flag, value in named.items() if value for part in (flag, str(value))]
 
-    def start(self, out: str, base_url: str) -> "subprocess.Popen[str]":
+    def start(self, out: str, base_url: str, *, rpm: int = 0) -> "subprocess.Popen[str]":
         """Start a run, or resume it if there is one."""
         known = (self.folder / out / "ledger.sqlite").exists()
-        what = ["resume", out] if known else ["run", str(self._source), "--out", out, *self.flags(base_url)]
+        what = (
+            ["resume", out]
+            if known
+            else ["run", str(self._source), "--out", out, *self._flags(base_url, rpm)]
+        )
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("EVENTABS", "OPENAI", "LANG"))}
         idle = self._options.idle_timeout or max(2.0, 120.0 / self._options.scale)
         return subprocess.Popen(
@@ -99,10 +102,10 @@ class Bench:
             text=True,
         )
 
-    def live(self, out: str, base_url: str) -> Life:
+    def live(self, out: str, base_url: str, *, rpm: int = 0) -> Life:
         """Run the tool to its end."""
         began = time.monotonic()
-        process = self.start(out, base_url)
+        process = self.start(out, base_url, rpm=rpm)
         said, errors = process.communicate(timeout=MOST_SECONDS)
         return Life(
             process.returncode, json.loads(said) if said else {}, errors.strip(), time.monotonic() - began
@@ -141,7 +144,7 @@ def _reliability(bench: Bench, options: argparse.Namespace) -> list[Figure]:
     with bench.endpoint("calm", scale=1000) as base_url:
         calm = bench.live("calm", base_url)
     with bench.endpoint("undisturbed", **mixed) as base_url:
-        life = bench.live("undisturbed", base_url)
+        life = bench.live("undisturbed", base_url, rpm=options.rpm)
     run = bench.run("undisturbed")
     found = [
         *figures.endings(run, life.code, life.errors),
@@ -176,7 +179,7 @@ def _kill(bench: Bench, base_url: str, calm: Run, options: argparse.Namespace) -
     mean = calm.first_call_seconds + calm.calls_seconds / (options.kills + 1)
     kills = 0
     while kills < options.kills:
-        process = bench.start("killed", base_url)
+        process = bench.start("killed", base_url, rpm=options.rpm)
         try:
             process.communicate(timeout=_FIRST_LIFE + moments.random() * 2 * mean)
             break
@@ -186,7 +189,7 @@ def _kill(bench: Bench, base_url: str, calm: Run, options: argparse.Namespace) -
             kills += 1
         ahead = len(read_log(bench.folder / "killed.jsonl")) / len(calm.log) > kills / options.kills
         mean *= 0.8 if ahead else 1.1
-    return kills, bench.live("killed", base_url)
+    return kills, bench.live("killed", base_url, rpm=options.rpm)
 
 
 def _generated(folder: Path, users: int, behaviors: int) -> Path:

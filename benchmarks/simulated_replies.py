@@ -254,10 +254,12 @@ def _keyed_objects(events: Events, _form: AnswerForm, _rng: Random) -> Iterable[
 def _full_width(events: Events, _form: AnswerForm, _rng: Random) -> Iterable[Segment]:
     wide = str.maketrans({":": "：", "|": "｜", "!": "！", "-": "－"})
     for segment in segments(events, "lines"):
-        lines = segment.text.splitlines(keepends=True)
-        yield segment._replace(
-            text="".join(line if line.startswith("#") else line.translate(wide) for line in lines)
+        lines = (line.partition("| ") for line in segment.text.splitlines(keepends=True))
+        told = (
+            head if head.startswith("#") else head.translate(wide) + bar.translate(wide) + tail
+            for head, bar, tail in lines
         )
+        yield segment._replace(text="".join(told))
 
 
 def _alias_noise(events: Events, _form: AnswerForm, _rng: Random) -> Iterable[Segment]:

@@ -155,6 +155,18 @@ def test_the_first_request_is_shown_exactly_as_a_run_sends_it(
     assert (unpack_json(first[0]), first[1]) == (list(request.messages), request.input_tokens)
 
 
+def test_the_first_batch_for_a_model_leaves_room_for_longer_answers(place: Place) -> None:
+    budget = {"max_output_tokens": 1_000}
+    sure, probing = (
+        first_request(
+            validated({"llm": {"provider": provider, "model": "m"}, "budget": budget}, origin="test"),
+            [str(place.export)],
+        )
+        for provider in ("rules", "openai")
+    )
+    assert len(probing.users) < len(sure.users)
+
+
 def test_standard_input_can_be_estimated(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(place.export.read_bytes())))
     assert estimate_run(with_settings(), ["-"]) == estimated(place)

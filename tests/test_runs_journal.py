@@ -120,6 +120,8 @@ async def test_a_full_disk_leaves_the_ledger_as_it_was_and_can_be_written_once_t
 
 
 async def test_a_write_is_kept_although_its_caller_was_cancelled(ledger: Ledger) -> None:
+    noise: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: noise.append(context))
     free = threading.Event()
     with Journal(ledger) as journal:
         first = await hold(journal, free)
@@ -130,7 +132,9 @@ async def test_a_write_is_kept_although_its_caller_was_cancelled(ledger: Ledger)
             await write
         free.set()
         await first
+    await asyncio.sleep(0)
     assert ledger.meta() == {"paid": True}
+    assert noise == []
 
 
 async def test_the_failure_of_a_write_whose_caller_was_cancelled_makes_no_noise(ledger: Ledger) -> None:

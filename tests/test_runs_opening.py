@@ -17,7 +17,9 @@ from eventabs.runs.conduct import conduct
 from eventabs.runs.directory import RunDirectory
 from eventabs.runs.opening import default_out
 from runs_jobs import RULES, Place
+from runs_kit import batch_of, make_log, request_for
 
+LATE = ConfigError("wrong")
 OPENAI = {"llm": {"model": "m", "base_url": "https://api.example.com/v1"}}
 
 
@@ -133,6 +135,21 @@ def test_what_may_hold_paid_replies_is_never_removed(place: Place, error: BaseEx
     with pytest.raises(type(error)):
         end_with(place, error)
     assert (place.out / "paid.txt").exists()
+    assert (place.out / "ledger.sqlite").exists()
+
+
+def test_wrong_settings_that_show_late_cost_nobody_a_paid_reply(place: Place) -> None:
+    def call_and_fail() -> None:
+        with place.begin() as job:
+            log = make_log("anna")
+            with job.ledger.transaction():
+                job.ledger.open_call(
+                    batch_of("anna"), request_for([log]), settings_fingerprint="f", sent_at=0.0
+                )
+            raise LATE
+
+    with pytest.raises(ConfigError):
+        call_and_fail()
     assert (place.out / "ledger.sqlite").exists()
 
 

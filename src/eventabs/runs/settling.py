@@ -1,5 +1,6 @@
 """From a call's end to the ledger: what it means for each part, kept before anybody hears of it."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -16,6 +17,8 @@ from eventabs.runs.results import EventsFile
 from eventabs.runs.scheduler import Scheduler
 from eventabs.runs.tally import Tally
 from eventabs.runs.verdicts import after_error, after_reply, halved
+
+_LONG_REPLY = 200_000  # characters; far beyond what a model says
 
 Split = Callable[[Part], Awaitable[Sequence[tuple[Part, PartSize]]]]
 Read = Callable[[Reply, Mapping[str, UserLog], Mapping[str, Part]], Reading]
@@ -67,7 +70,10 @@ class Settler:
     ) -> bool:
         """Read a reply that is already committed. Return whether any of its users is well."""
         parts = {alias: planned.part for alias, planned in zip(users, batch.parts, strict=True)}
-        reading = self._reader.read(reply, users, parts)
+        if len(reply.text) < _LONG_REPLY:
+            reading = self._reader.read(reply, users, parts)
+        else:  # a hostile reply takes seconds, in which other calls want to be served
+            reading = await asyncio.to_thread(self._reader.read, reply, users, parts)
         outcomes = {outcome.part: outcome for outcome in reading.outcomes.values()}
         at_the_cap = reply.usage.completion_tokens >= self._reader.max_output_tokens
         changes = after_reply(
