@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint messages clean
+.PHONY: demo test lint messages bench-reliability clean
 
 demo: .venv/installed
 	rm -rf demo.eventabs
@@ -30,6 +30,10 @@ messages: .venv/dev
 .venv/dev: .venv/bin/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@ .venv/installed
+
+# The case's failures, drawn against the tool; OPTIONS="--kills 50" and the like: see docs/benchmarks.md
+bench-reliability: .venv/installed
+	$(BIN)/python benchmarks/reliability.py $(OPTIONS)
 
 clean:
 	rm -rf .venv demo.eventabs

@@ -32,6 +32,7 @@ def eventabs(
         cwd=cwd,
         env=environment(cwd, **extra),
         input=stdin,
+        check=False,
         capture_output=True,
         timeout=120,
     )

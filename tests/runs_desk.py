@@ -75,7 +75,10 @@ class Desk:
                 compose=request_for,
                 ask=self.endpoint.ask,
                 spending=SpendingLimit(
-                    max_cost=0.0, max_total_tokens=max_total_tokens, instructions_tokens=0
+                    max_cost=0.0,
+                    max_total_tokens=max_total_tokens,
+                    instructions_tokens=0,
+                    max_output_tokens=40,
                 ),
                 settings_fingerprint="f",
                 width=Width(workers, workers, lambda: 0.0),
@@ -102,7 +105,7 @@ class Desk:
         """Return whose events stand in events.jsonl, a name for each event."""
         return [line.split('"')[3] for line in (self.path / "events.jsonl").read_text("utf-8").splitlines()]
 
-    def _save(self) -> None:
+    async def _save(self) -> None:
         self.saves.append(self.tally.batches_done)
         self.totals.append(self.tally.progress(waiting=self.scheduler.batches, workers=1).batches_total)
 

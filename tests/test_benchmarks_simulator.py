@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 import simulated_model
 import simulated_replies
 from reliability_figures import longest_first
+from reliability_records import Call, Run
 from simulated_model import MINUTE, ON_THE_WAY, Model, Options, RateLimits, Speed, parse_failures
 from simulator import Simulator
 
@@ -288,3 +289,35 @@ async def test_many_requests_at_once_are_served_fast() -> None:
 def test_the_longest_first_schedule_gives_each_to_the_first_free_worker() -> None:
     assert longest_first([1, 2, 3, 4, 5], 2) == 8  # 5+2+1 and 4+3
     assert longest_first([4, 1, 1], 3) == 4
+
+
+def run_of(log: list[dict[str, Any]], calls: list[Call]) -> Run:
+    return Run(Path("out"), log, calls, {"a": "done", "b": "done"})
+
+
+def served(number: int, at: float, text: str = "answer", *, message: str = "both") -> dict[str, Any]:
+    return {"number": number, "time": at, "seconds": 1.0, "message": message, "text": text}
+
+
+def call(number: int, at: float, status: str = "read", *, kept: str = "U1", message: str = "both") -> Call:
+    parts = {"U1": ("a", 0, 9), "U2": ("b", 0, 9)}
+    return Call(
+        number,
+        at,
+        status,
+        message,
+        "answer" if status == "read" else "",
+        parts,
+        frozenset(filter(None, [kept])),
+    )
+
+
+def test_an_answer_counts_as_bought_again_only_if_it_was_stored_before() -> None:
+    again = run_of([served(1, 10.1), served(2, 20.1)], [call(1, 10.0), call(2, 20.0)])
+    assert (again.bought_again, again.usable_twice) == (1, 1)
+    lost = run_of([served(1, 10.1), served(2, 20.1)], [call(1, 10.0, "lost", kept=""), call(2, 20.0)])
+    assert (lost.bought_again, lost.usable_twice) == (0, 0)
+
+
+def test_a_request_that_the_ledger_does_not_know_is_counted() -> None:
+    assert run_of([served(1, 10.1), served(2, 10.2, message="other")], [call(1, 10.0)]).unlisted == 1

@@ -1,7 +1,6 @@
 """The command line: wrong usage and wrong input give one line that names the next step, and exit code 2."""
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -172,13 +171,13 @@ def test_progress_json_is_json_lines_on_stderr(tmp_path: Path) -> None:
 
 def test_estimate_calls_nobody_and_leaves_nothing(tmp_path: Path, openai_server: OpenAIServer) -> None:
     write_users(tmp_path / "input.jsonl", users=2)
-    before = sorted(os.listdir(tmp_path))
+    before = sorted(tmp_path.iterdir())
     done = eventabs(
         "estimate", "input.jsonl", "--model", "m", "--base-url", openai_server.base_url, cwd=tmp_path
     )
     assert done.returncode == 0, done.stderr
     assert not openai_server.requests
-    assert sorted(os.listdir(tmp_path)) == before
+    assert sorted(tmp_path.iterdir()) == before
 
 
 def test_show_prompt_is_exactly_the_first_request(tmp_path: Path, openai_server: OpenAIServer) -> None:
@@ -204,10 +203,14 @@ def test_chinese_is_spoken_where_it_is_asked_for(tmp_path: Path, where: str) -> 
     write_users(tmp_path / "input.jsonl", users=1)
     before = ("--lang", "zh") if where == "flag before" else ()
     after = ("--lang", "zh") if where == "flag after" else ()
-    extra = {"environment": {"EVENTABS_LANG": "zh"}, "locale": {"LC_ALL": "zh_CN.UTF-8"}}.get(where, {})
+    extra: dict[str, str] = {"environment": {"EVENTABS_LANG": "zh"}, "locale": {"LC_ALL": "zh_CN.UTF-8"}}.get(
+        where, {}
+    )
     if where == "config":
         (tmp_path / "eventabs.toml").write_text('lang = "zh"\n')
-    done = eventabs(*before, "run", "input.jsonl", "--provider", "rules", *after, cwd=tmp_path, **extra)
+    done = eventabs(
+        *before, "run", "input.jsonl", "--provider", "rules", *after, cwd=tmp_path, stdin=None, **extra
+    )
     assert done.returncode == 0, done.stderr
     assert "分为 1 批处理" in done.stderr
 

@@ -186,7 +186,7 @@ def test_a_limit_stops_the_run_and_a_higher_one_ends_it(place: Place) -> None:
         assert place.checkpoint()["status"] == "stopped"
         assert place.watcher.notes[-1] == StateChanged(
             "stopped",
-            f"--max-total-tokens {tokens} would be passed by the next call; go on with more: eventabs resume",
+            f"--max-total-tokens {tokens} could be passed by the next call; go on with more: eventabs resume",
         )
         tokens *= 2
         summary = resume(place, {"run": {"max_total_tokens": tokens}})

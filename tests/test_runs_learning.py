@@ -14,7 +14,7 @@ SENT = [PartSize(500, 100), PartSize(500, 100)]  # with the instructions 2,000 t
 def taught(learner: Learner, *usages: Usage) -> Limits | None:
     limits = None
     for usage in usages:
-        limits = learner.hear(SENT, SENT, usage) or limits
+        limits = learner.hear(SENT, usage, whole=True) or limits
     return limits
 
 
@@ -25,26 +25,35 @@ def test_answers_twice_as_long_as_expected_halve_what_is_planned_into_a_batch() 
     assert limits.max_input_tokens == LIMITS.max_input_tokens
 
 
-def test_the_long_answers_count_not_the_average_one() -> None:
-    usages = [Usage(2_000, 200)] * 5 + [Usage(2_000, 600)] + [Usage(2_000, 200)] * 6
+def test_of_few_answers_the_longest_one_does_not_decide() -> None:
+    usages = [Usage(2_000, 600), *[Usage(2_000, 200)] * 5]
+    assert taught(Learner(LIMITS), *usages) is None
+
+
+def test_of_many_answers_the_long_ones_count_not_the_average_one() -> None:
+    usages = [Usage(2_000, 200 if n % 10 else 600) for n in range(48)]
     limits = taught(Learner(LIMITS), *usages)
     assert limits is not None
     assert limits.max_output_tokens == 4_000 // 3
 
 
-def test_a_cut_answer_teaches_at_once() -> None:
-    learner = Learner(LIMITS)
-    limits = learner.hear(SENT, [], Usage(2_000, 4_000))
+def test_an_answer_at_the_cap_teaches_at_once() -> None:
+    limits = Learner(LIMITS).hear(SENT, Usage(2_000, 400), whole=False, capped=True)
     assert limits is not None
-    assert limits.max_output_tokens == 2_000
+    assert limits.max_output_tokens == int(4_000 / 2.5)
 
 
-def test_an_answer_that_covers_some_users_teaches_by_those() -> None:
+def test_answers_that_some_user_is_not_well_with_teach_nothing() -> None:
     learner = Learner(LIMITS)
-    for _reply in range(3):
-        limits = learner.hear(SENT, SENT[:1], Usage(2_000, 300))
-    assert limits is not None
-    assert limits.max_output_tokens == 4_000 // 3
+    assert [learner.hear(SENT, Usage(2_000, 20), whole=False) for _reply in range(30)] == [None] * 30
+
+
+def test_an_answer_far_shorter_than_others_broke_off_by_accident_one_as_long_at_the_cap() -> None:
+    learner = Learner(LIMITS)
+    assert learner.at_the_cap(Usage(2_000, 10)), "nothing is known yet"
+    taught(learner, Usage(2_000, 1_000))
+    assert learner.at_the_cap(Usage(2_000, 950))
+    assert not learner.at_the_cap(Usage(2_000, 500))
 
 
 def test_a_server_that_counts_more_tokens_lowers_the_input_and_one_that_counts_less_does_not_raise_it() -> (
@@ -64,12 +73,16 @@ def test_a_reply_without_tokens_teaches_nothing() -> None:
     assert taught(Learner(LIMITS), *[Usage()] * 20) is None
 
 
-@given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 10**6), st.booleans()), max_size=60))
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 10**6), st.integers(0, 10**6), st.booleans(), st.booleans()), max_size=60
+    )
+)
 @settings(max_examples=60, deadline=None)
-def test_whatever_is_heard_the_limits_stay_usable(heard: list[tuple[int, int, bool]]) -> None:
+def test_whatever_is_heard_the_limits_stay_usable(heard: list[tuple[int, int, bool, bool]]) -> None:
     learner = Learner(LIMITS)
-    for prompt, completion, whole in heard:
-        limits = learner.hear(SENT, SENT if whole else [], Usage(prompt, completion))
+    for prompt, completion, whole, capped in heard:
+        limits = learner.hear(SENT, Usage(prompt, completion), whole=whole, capped=capped)
         if limits is not None:
             assert limits.room >= 1
             assert LIMITS.max_output_tokens / 8 <= limits.max_output_tokens <= 2 * LIMITS.max_output_tokens

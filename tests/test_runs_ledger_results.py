@@ -68,7 +68,7 @@ def test_a_user_with_a_failed_part_fails_once_no_part_is_pending(tmp_path: Path)
     assert list(failed_users(ledger)) == []
     settled(ledger, well(HALVES[1]), "done")
     assert user_state(ledger, "cleo") == "failed"
-    assert list(failed_users(ledger)) == [FailedUser("cleo", "refused", 1, [failed])]
+    assert list(failed_users(ledger)) == [FailedUser("cleo", "refused", 1, [failed, failed + 1])]
     assert totals(ledger).events == 0, "only users that are done count"
     ledger.close()
 

@@ -135,7 +135,7 @@ async def test_a_user_whose_answer_is_too_long_is_cut_and_its_pieces_are_joined_
         assert desk.states() == {"cleo": "pending pending"}
         first, second = desk.ledger.pending_parts()
         assert (first.part, second.part) == (Part("cleo", 0, 3), Part("cleo", 4, 7))
-        assert (first.attempts, second.attempts) == (0, 0), "a cut answer is held against nobody"
+        assert (first.attempts, second.attempts) == (1, 1), "cutting must end"
         for _piece in range(2):
             assert await replied(desk, settler)
         assert desk.scheduler.next() is None
@@ -180,6 +180,12 @@ async def test_long_answers_make_the_batches_that_wait_smaller(tmp_path: Path) -
             assert len(batch.parts) < 30
             left |= {planned.part for planned in batch.parts}
         assert left == {planned.part for planned in desk.ledger.pending_parts()}
+
+
+async def test_a_very_long_reply_is_read_like_any_other(tmp_path: Path) -> None:
+    async with at_work(tmp_path, [ANNA]) as desk:
+        assert await replied(desk, desk.settler(), answer("x" * 2_000_000))
+        assert desk.states() == {"anna": "done"}
 
 
 # errors

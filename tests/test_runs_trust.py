@@ -94,8 +94,9 @@ def test_headers_are_as_secret_as_a_key() -> None:
         check(stored(overlay(HERE, headers)), environment={})
 
 
-def test_without_a_secret_nothing_can_be_led_astray() -> None:
-    check(stored(HERE), environment={})
+def test_also_without_a_secret_the_users_rows_go_nowhere_unknown() -> None:
+    with pytest.raises(RunDirectoryError, match="confirm"):
+        check(stored(HERE), environment={})
 
 
 def test_a_run_that_calls_nobody_is_not_asked_about() -> None:

@@ -25,17 +25,18 @@ ALONE = batch_of("anna")
 
 # reason, finish_reason, what becomes of the user in a batch of five, and alone:
 # charged: an attempt is used up, half as many peers; smaller: half as many peers, no attempt;
-# broken: a call without an answer, half as many peers; unanswered: the same, as many peers; failed: at once; cut: into pieces
+# broken: a call without an answer, half as many peers; unanswered: the same, as many peers; failed: at once;
+# pieces: cut; cut: the same, and charged for; where the answer did not end at its cap: broken.
 TABLE: list[tuple[FailureReason, FinishReason, str, str]] = [
     ("unparsable", "stop", "charged", "charged"),
     ("unparsable", "length", "charged", "charged"),
     ("unparsable", "interrupted", "charged", "charged"),
     ("missing", "stop", "charged", "charged"),
     ("missing", "length", "smaller", "cut"),
-    ("missing", "interrupted", "smaller", "charged"),
+    ("missing", "interrupted", "smaller", "broken"),
     ("cut", "stop", "charged", "charged"),
     ("cut", "length", "smaller", "cut"),
-    ("cut", "interrupted", "smaller", "charged"),
+    ("cut", "interrupted", "smaller", "broken"),
     ("ungrounded", "stop", "charged", "charged"),
     ("ungrounded", "length", "charged", "charged"),
     ("refused", "stop", "charged", "charged"),
@@ -47,7 +48,8 @@ TABLE: list[tuple[FailureReason, FinishReason, str, str]] = [
 
 def kind_of(change: PartChange, peers: int) -> str:
     kinds = {
-        ("failed", 0, 0, 0, True): "cut",
+        ("failed", 1, 0, 0, True): "cut",
+        ("failed", 0, 0, 0, True): "pieces",
         ("failed", 0, 0, 0, False): "failed",
         ("pending", 1, 0, peers, False): "charged",
         ("pending", 0, 0, peers, False): "smaller",
@@ -64,12 +66,16 @@ def test_what_becomes_of_a_user_that_did_not_come_well(
 ) -> None:
     outcomes = {planned.part: well(planned.part) for planned in TOGETHER.parts}
     outcomes[TOGETHER.parts[0].part] = bad(TOGETHER.parts[0].part, reason)
-    first, *others = after_reply(TOGETHER, outcomes, finish, attempts=ATTEMPTS)
+    first, *others = after_reply(TOGETHER, outcomes, finish, attempts=ATTEMPTS, at_the_cap=finish == "length")
     assert kind_of(first, peers=3) == together
-    assert first.reason == ("cut" if together in ("smaller", "cut") and reason == "missing" else reason)
+    assert first.reason == ("cut" if together == "smaller" and reason == "missing" else reason)
     assert {change.state for change in others} == {"done"}
     (change,) = after_reply(
-        ALONE, {ALONE.parts[0].part: bad(ALONE.parts[0].part, reason)}, finish, attempts=ATTEMPTS
+        ALONE,
+        {ALONE.parts[0].part: bad(ALONE.parts[0].part, reason)},
+        finish,
+        attempts=ATTEMPTS,
+        at_the_cap=finish == "length",
     )
     assert kind_of(change, peers=1) == alone
 
@@ -78,13 +84,19 @@ def test_a_user_that_came_well_is_done_with_its_events_whatever_ended_the_reply(
     part = ALONE.parts[0].part
     outcome = well(part, event_of(part), event_of(part, "聚会"))
     for finish in get_args(FinishReason):
-        (change,) = after_reply(ALONE, {part: outcome}, finish, attempts=ATTEMPTS)
+        (change,) = after_reply(ALONE, {part: outcome}, finish, attempts=ATTEMPTS, at_the_cap=True)
         assert change == PartChange(part, "done", events=2)
+
+
+def test_a_user_alone_whose_answer_broke_off_by_accident_is_asked_again_as_a_whole() -> None:
+    part = ALONE.parts[0].part
+    (change,) = after_reply(ALONE, {part: bad(part, "cut")}, "length", attempts=ATTEMPTS, at_the_cap=False)
+    assert kind_of(change, peers=1) == "broken"
 
 
 def test_an_answer_that_is_empty_for_everybody_is_held_against_nobody() -> None:
     outcomes = {planned.part: bad(planned.part, "empty") for planned in TOGETHER.parts}
-    changes = after_reply(TOGETHER, outcomes, "stop", attempts=ATTEMPTS)
+    changes = after_reply(TOGETHER, outcomes, "stop", attempts=ATTEMPTS, at_the_cap=False)
     assert [kind_of(change, peers=3) for change in changes] == ["broken"] * 5
 
 
@@ -96,7 +108,7 @@ def test_the_last_attempt_is_made_alone_and_then_the_user_fails_with_the_last_re
         outcomes = {p.part: well(p.part) for p in batch.parts} | {
             planned.part: bad(planned.part, "unparsable")
         }
-        change = after_reply(batch, outcomes, "stop", attempts=ATTEMPTS)[0]
+        change = after_reply(batch, outcomes, "stop", attempts=ATTEMPTS, at_the_cap=False)[0]
         if change.state == "failed":
             break
         tries.append(change.max_peers)
@@ -109,7 +121,7 @@ ERRORS: list[tuple[EndpointError, str, str, FailureReason]] = [
     (TransientError("503"), "unanswered", "unanswered", "endpoint"),
     (RateLimitedError("429"), "unanswered", "unanswered", "endpoint"),
     (ModeratedError("no"), "smaller", "failed", "content_filter"),
-    (ContextTooLongError("long"), "smaller", "cut", "too_long"),
+    (ContextTooLongError("long"), "smaller", "pieces", "too_long"),
 ]
 
 
@@ -166,7 +178,11 @@ def verdicts(draw: st.DrawFn, batch: Batch) -> list[PartChange]:
     reasons = st.none() | st.sampled_from(READ_REASONS)
     outcomes = {planned.part: Outcome(planned.part, draw(reasons)) for planned in batch.parts}
     return after_reply(
-        batch, outcomes, draw(st.sampled_from(get_args(FinishReason))), attempts=draw(st.integers(1, 3))
+        batch,
+        outcomes,
+        draw(st.sampled_from(get_args(FinishReason))),
+        attempts=draw(st.integers(1, 3)),
+        at_the_cap=draw(st.booleans()),
     )
 
 

@@ -114,7 +114,7 @@ def test_a_run_killed_while_it_reads_its_input_can_be_resumed(tmp_path: Path, se
     process = start(
         "run", "input.jsonl", *flags(server), "--provider", "rules", "--out", "wild", cwd=tmp_path
     )
-    wait_until(lambda: (tmp_path / "wild" / "ledger.sqlite").exists())
+    wait_until((tmp_path / "wild" / "ledger.sqlite").exists)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     done = eventabs("resume", "wild", cwd=tmp_path)

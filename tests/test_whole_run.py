@@ -287,6 +287,8 @@ def test_max_total_tokens_stops_the_run_before_the_limit_is_passed(
         1,
         "--max-total-tokens",
         2500,
+        "--max-output-tokens",
+        300,
         cwd=tmp_path,
     )
     assert done.returncode == 1

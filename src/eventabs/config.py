@@ -76,7 +76,7 @@ class LlmSettings(Section):
     api_key_env: str = "OPENAI_API_KEY"
     stream: bool = True
     temperature: float | None = None
-    seed: int | None = None
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
     extra_body: dict[str, Any] = {}
     extra_headers: dict[str, SecretStr] = {}
     proxy: str = ""

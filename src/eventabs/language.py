@@ -4,24 +4,34 @@ import gettext as _gettext
 import locale
 import os
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
 Language = Literal["en", "zh"]
 LANGUAGES: tuple[Language, ...] = ("en", "zh")
 
-gettext = _gettext.gettext
-ngettext = _gettext.ngettext
+_DOMAIN = "eventabs"
+_LOCALES = str(Path(__file__).parent / "locales")
+
+
+def gettext(message: str) -> str:
+    """Return the message in the active language."""
+    return _catalogue(active()).gettext(message)
+
+
+def ngettext(singular: str, plural: str, number: int) -> str:
+    """Return the message for a number in the active language."""
+    return _catalogue(active()).ngettext(singular, plural, number)
 
 
 def activate(language: Language) -> None:
-    """Make gettext speak `language`, also for what typer itself says.
+    """Speak `language`, also where typer itself does.
 
-    The standard library's process-wide domain is used because typer looks its own words up there.
+    typer looks its own words up in the standard library's process-wide domain.
     """
-    domain = "eventabs"
-    _gettext.bindtextdomain(domain, str(Path(__file__).parent / "locales"))
-    _gettext.textdomain(domain)
+    _gettext.bindtextdomain(_DOMAIN, _LOCALES)
+    _gettext.textdomain(_DOMAIN)
     os.environ["LANGUAGE"] = language
 
 
@@ -39,6 +49,12 @@ def requested(arguments: Sequence[str], environment: Mapping[str, str]) -> Langu
         if value := environment.get(variable):
             return "zh" if locale.normalize(value).startswith("zh") else "en"
     return "en"
+
+
+@cache
+def _catalogue(language: Language) -> _gettext.NullTranslations:
+    """Open a catalogue once: the standard library looks for it on disk at every message."""
+    return _gettext.translation(_DOMAIN, _LOCALES, languages=[language], fallback=True)
 
 
 def _flag_value(arguments: Sequence[str]) -> str:

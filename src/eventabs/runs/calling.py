@@ -5,7 +5,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from eventabs.prompts.builder import PromptBuilder
@@ -107,12 +107,13 @@ async def _call(desk: _Desk, pending: list[PlannedPart]) -> bool:
                     max_cost=job.settings.run.max_cost,
                     max_total_tokens=job.settings.run.max_total_tokens,
                     instructions_tokens=desk.builder.instructions_tokens,
+                    max_output_tokens=desk.limits.max_output_tokens,
                 ),
                 settings_fingerprint=job.facts["settings_fingerprint"],
                 width=Width(job.settings.run.concurrency, job.settings.run.max_concurrency, time.monotonic),
                 most_workers=most_workers(job.settings),
                 count=TokenCounter(job.settings.prompt.tokenizer).count,
-                save=lambda: job.save(desk.tally, status="running", batches_waiting=scheduler.batches),
+                save=_Saver(job, desk.tally, scheduler),
                 wall_clock=time.time,
             ),
             settler=desk.settler(scheduler),
@@ -124,6 +125,22 @@ async def _call(desk: _Desk, pending: list[PlannedPart]) -> bool:
         with _interrupts(engine.stop):
             await engine.run()
         return engine.stopped
+
+
+class _Saver:
+    """Writes the checkpoint of a running run beside the event loop, one at a time."""
+
+    def __init__(self, job: Job, tally: Tally, scheduler: Scheduler) -> None:
+        self._job = job
+        self._tally = tally
+        self._scheduler = scheduler
+        self._turn = asyncio.Lock()
+
+    async def __call__(self) -> None:
+        async with self._turn:
+            counted = replace(self._tally)
+            waiting = self._scheduler.batches
+            await asyncio.to_thread(self._job.save, counted, status="running", batches_waiting=waiting)
 
 
 def _announce(desk: _Desk, scheduler: Scheduler, pending: list[PlannedPart]) -> None:

@@ -124,6 +124,12 @@ def _sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
+def refuse_taken(directory: RunDirectory) -> None:
+    """Raise RunDirectoryError where a run began in the directory before this process held it."""
+    if directory.ledger.exists():
+        raise _taken(directory.path)
+
+
 def _taken(path: Path) -> RunDirectoryError:
     if (path / "ledger.sqlite").exists():
         message = _("{path} already holds a run; go on with: eventabs resume {path} (or name another --out)")

@@ -10,6 +10,7 @@ from eventabs.records import Batch, Reply, Request, Usage, UserLog
 from eventabs.runs.checkpoint import EVERY_BATCHES
 from eventabs.runs.fruitless import Fruitless
 from eventabs.runs.journal import Journal
+from eventabs.runs.ledger import Ledger
 from eventabs.runs.limits import SpendingLimit
 from eventabs.runs.observer import Observer, Retrying
 from eventabs.runs.scheduler import Scheduler
@@ -38,7 +39,7 @@ class Calling:
     width: Width
     most_workers: int
     count: Callable[[str], int]
-    save: Callable[[], None]
+    save: Callable[[], Awaitable[None]]
     wall_clock: Callable[[], float]
 
 
@@ -66,6 +67,7 @@ class Engine:
         self._hurry = asyncio.Event()
         self._abandon = asyncio.Event()
         self._error: Exception | None = None
+        self._held: Batch | None = None
         self._fruitless = Fruitless()
 
     async def run(self) -> None:
@@ -112,7 +114,7 @@ class Engine:
                     self._report()
                     self._changed.set()
                 if self._tally.batches_done % EVERY_BATCHES == 0:
-                    self._calling.save()
+                    await self._calling.save()
         except Exception as error:  # noqa: BLE001  whatever it is ends the run, once calls in flight are in
             self._error = self._error or error
             self._changed.set()
@@ -121,11 +123,7 @@ class Engine:
 
     async def _take(self) -> Batch | None:
         while not self._stopped and self._error is None:
-            is_free = self._tally.in_flight < self._calling.width.now
-            batch = self._scheduler.next() if is_free else None
-            if batch is not None:
-                self._calling.spending.reserve(batch, self._tally)
-                self._tally.in_flight += 1
+            if self._tally.in_flight < self._calling.width.now and (batch := self._next()) is not None:
                 return batch
             if not self._tally.in_flight:
                 return None
@@ -133,18 +131,18 @@ class Engine:
             await self._changed.wait()
         return None
 
+    def _next(self) -> Batch | None:
+        """Take a batch that the limits on spending allow now; None: there is none, or not yet."""
+        batch = self._held or self._scheduler.next()
+        self._held = None
+        if batch is not None and not self._calling.spending.reserve(batch, self._tally):
+            self._held, batch = batch, None
+        if batch is not None:
+            self._tally.in_flight += 1
+        return batch
+
     async def _send(self, batch: Batch) -> None:
-        parts = [planned.part for planned in batch.parts]
-        logs = await self._journal.write(lambda ledger: ledger.logs(parts))
-        request = self._calling.compose(logs)
-        call_id = await self._journal.write(
-            lambda ledger: ledger.open_call(
-                batch,
-                request,
-                settings_fingerprint=self._calling.settings_fingerprint,
-                sent_at=self._calling.wall_clock(),
-            )
-        )
+        call_id, request = await self._journal.write(lambda ledger: self._open(ledger, batch))
         self._tally.calls += 1
         self._report()
         retries = 0
@@ -176,6 +174,17 @@ class Engine:
         else:
             self._fruitless.bad_answer(batch)
 
+    def _open(self, ledger: Ledger, batch: Batch) -> tuple[int, Request]:
+        """Compose a call and write it down; one errand to the ledger's thread instead of two."""
+        request = self._calling.compose(ledger.logs([planned.part for planned in batch.parts]))
+        call_id = ledger.open_call(
+            batch,
+            request,
+            settings_fingerprint=self._calling.settings_fingerprint,
+            sent_at=self._calling.wall_clock(),
+        )
+        return call_id, request
+
     def _counted(self, request: Request, reply: Reply) -> Reply:
         """Count ourselves where the endpoint reports no usage, as it does for a broken stream."""
         if reply.usage_reported:
@@ -185,5 +194,7 @@ class Engine:
 
     def _report(self) -> None:
         self._observer.progressed(
-            self._tally.progress(waiting=self._scheduler.batches, workers=self._calling.width.now)
+            self._tally.progress(
+                waiting=self._scheduler.batches + (self._held is not None), workers=self._calling.width.now
+            )
         )

@@ -22,7 +22,7 @@ from eventabs.prompts.tokens import TokenCounter
 from eventabs.records import Batch, Detail, Part, PartSize, PlannedPart, Request, UserLog
 from eventabs.runs.intake import cut_to, measured_parts, refuse_nobody, sample_texts
 from eventabs.runs.planning import plan
-from eventabs.runs.spool import STDIN, spool
+from eventabs.runs.spool import STDIN, named_inputs, spool
 from eventabs.runs.tally import Price
 from eventabs.runs.wiring import (
     SAMPLED_USERS,
@@ -122,10 +122,7 @@ def first_request(settings: Settings, paths: Sequence[str]) -> Request:
 
 @contextmanager
 def _opened(settings: Settings, paths: Sequence[str]) -> Iterator[Export]:
-    named = list(paths or settings.input.paths)
-    if not named:
-        message = _("no input is named; give files, or set input.paths in the config")
-        raise UsageError(message)
+    named = named_inputs(paths, settings)
     with (
         tempfile.TemporaryDirectory(prefix="eventabs-") as folder,
         open_export(

@@ -165,11 +165,11 @@ class Ledger:
         ]
 
     def replace_part(
-        self, part: Part, pieces: Iterable[tuple[Part, PartSize]], *, max_peers: int = 0
+        self, part: Part, pieces: Iterable[tuple[Part, PartSize]], *, attempts: int = 0, max_peers: int = 0
     ) -> None:
-        """Put pieces in the place of a pending part."""
+        """Put pieces in the place of a pending part; `attempts` are held against each."""
         self._db.execute("DELETE FROM parts WHERE user_id = ? AND first = ? AND last = ?", part)
-        self._add_parts(pieces, max_peers)
+        self._add_parts(pieces, attempts, max_peers)
 
     def logs(self, parts: Iterable[Part]) -> list[UserLog]:
         """Return the logs of parts, each with its part's behaviors only."""
@@ -274,17 +274,21 @@ class Ledger:
         """Ask the ledger; see ledger.sql for its tables."""
         return self._db.execute(sql, values).fetchall()
 
-    def _add_parts(self, parts: Iterable[tuple[Part, PartSize]], max_peers: int = 0) -> None:
+    def _add_parts(
+        self, parts: Iterable[tuple[Part, PartSize]], attempts: int = 0, max_peers: int = 0
+    ) -> None:
         self._db.executemany(
-            "INSERT INTO parts (user_id, first, last, input_tokens, output_tokens, max_peers)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            [(*part, *size, max_peers) for part, size in parts],
+            "INSERT INTO parts (user_id, first, last, input_tokens, output_tokens, attempts, max_peers)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [(*part, *size, attempts, max_peers) for part, size in parts],
         )
 
     def _apply(self, call_id: int, changes: Iterable[PartChange]) -> None:
         for change in changes:
             if change.replaced_by:
-                self.replace_part(change.part, change.replaced_by, max_peers=PEERS_OF_PIECES)
+                self.replace_part(
+                    change.part, change.replaced_by, attempts=change.attempts, max_peers=PEERS_OF_PIECES
+                )
                 continue
             self._db.execute(
                 "UPDATE parts SET state = ?, attempts = ?, broken_calls = ?, max_peers = ?, reason = ?,"

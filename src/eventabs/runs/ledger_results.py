@@ -83,15 +83,16 @@ def failed_users(ledger: Ledger) -> Iterator[FailedUser]:
         "SELECT user_id, min(reason), max(attempts) FROM parts WHERE state = 'failed' AND user_id IN"
         f" (SELECT user_id FROM ({_USER_STATES}) WHERE state = 'failed') GROUP BY user_id ORDER BY user_id"
     )
+    calls: dict[str, list[int]] = {user_id: [] for user_id, _reason, _attempts in rows}
+    if calls:
+        for call_id, user_id in ledger.rows(
+            "SELECT DISTINCT calls.id, json_extract(asked.value, '$[0]') FROM calls, json_each(calls.users) AS asked"
+            " ORDER BY 1"
+        ):
+            if user_id in calls:
+                calls[user_id].append(call_id)
     for user_id, reason, attempts in rows:
-        calls = ledger.rows(
-            "SELECT call_id FROM outcomes WHERE user_id = ? AND reason IS NOT NULL"
-            " UNION SELECT call_id FROM parts WHERE user_id = ? AND state = 'failed' AND call_id IS NOT NULL"
-            " ORDER BY 1",
-            user_id,
-            user_id,
-        )
-        yield FailedUser(user_id, reason, attempts, [call_id for (call_id,) in calls])
+        yield FailedUser(user_id, reason, attempts, calls[user_id])
 
 
 def failure_reasons(ledger: Ledger) -> dict[str, int]:

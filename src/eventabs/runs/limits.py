@@ -7,43 +7,55 @@ from eventabs.runs.tally import Tally
 
 
 class SpendingLimit:
-    """Counts what calls in flight are expected to take beside what has been spent. 0: no limit.
+    """Keeps a run under its limits even if every call in flight answers as long as it may. 0: no limit.
 
-    `instructions_tokens` come on top of each batch's own input.
+    Input is counted as the batches are; `instructions_tokens` come on top of each.
     """
 
-    def __init__(self, *, max_cost: float, max_total_tokens: int, instructions_tokens: int) -> None:
+    def __init__(
+        self, *, max_cost: float, max_total_tokens: int, instructions_tokens: int, max_output_tokens: int
+    ) -> None:
         self._max_cost = max_cost
         self._max_total_tokens = max_total_tokens
         self._instructions_tokens = instructions_tokens
+        self._max_output_tokens = max_output_tokens
+        self._in_flight = 0
         self._reserved_input = 0
-        self._reserved_output = 0
 
-    def reserve(self, batch: Batch, tally: Tally) -> None:
-        """Reserve what a batch is expected to take. Raises LimitReachedError where it would pass a limit."""
-        tokens_in, tokens_out = self._expected(batch)
-        prompt = tally.prompt_tokens + self._reserved_input + tokens_in
-        completion = tally.completion_tokens + self._reserved_output + tokens_out
-        cost = tally.price.cost(prompt, completion)
-        if self._max_cost and cost is not None and cost > self._max_cost:
-            message = _(
-                "--max-cost {limit} would be passed by the next call; go on with a higher one: eventabs resume"
-            )
-            raise LimitReachedError(message.format(limit=self._max_cost))
-        if self._max_total_tokens and prompt + completion > self._max_total_tokens:
-            message = _(
-                "--max-total-tokens {limit} would be passed by the next call; go on with more: eventabs resume"
-            )
-            raise LimitReachedError(message.format(limit=self._max_total_tokens))
-        self._reserved_input += tokens_in
-        self._reserved_output += tokens_out
+    def reserve(self, batch: Batch, tally: Tally) -> bool:
+        """Reserve what a batch may take. False: not before calls in flight have shown what they took.
+
+        Raises LimitReachedError where it would pass a limit and nothing is in flight.
+        """
+        refusal = self._refusal(self._input(batch), tally)
+        if refusal is None:
+            self._in_flight += 1
+            self._reserved_input += self._input(batch)
+            return True
+        if self._in_flight:
+            return False
+        raise refusal
 
     def release(self, batch: Batch) -> None:
         """Give back what `reserve` took: the call has ended and its real tokens are counted."""
-        tokens_in, tokens_out = self._expected(batch)
-        self._reserved_input -= tokens_in
-        self._reserved_output -= tokens_out
+        self._in_flight -= 1
+        self._reserved_input -= self._input(batch)
 
-    def _expected(self, batch: Batch) -> tuple[int, int]:
-        tokens_in = self._instructions_tokens + sum(planned.size.input_tokens for planned in batch.parts)
-        return tokens_in, sum(planned.size.output_tokens for planned in batch.parts)
+    def _input(self, batch: Batch) -> int:
+        return self._instructions_tokens + sum(planned.size.input_tokens for planned in batch.parts)
+
+    def _refusal(self, tokens_in: int, tally: Tally) -> LimitReachedError | None:
+        prompt = tally.prompt_tokens + self._reserved_input + tokens_in
+        completion = tally.completion_tokens + (self._in_flight + 1) * self._max_output_tokens
+        cost = tally.price.cost(prompt, completion)
+        if self._max_cost and cost is not None and cost > self._max_cost:
+            message = _(
+                "--max-cost {limit} could be passed by the next call; go on with a higher one: eventabs resume"
+            )
+            return LimitReachedError(message.format(limit=self._max_cost))
+        if self._max_total_tokens and prompt + completion > self._max_total_tokens:
+            message = _(
+                "--max-total-tokens {limit} could be passed by the next call; go on with more: eventabs resume"
+            )
+            return LimitReachedError(message.format(limit=self._max_total_tokens))
+        return None

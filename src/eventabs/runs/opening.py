@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 from eventabs.config import Settings, find_config, load_settings, overlay, with_absolute_paths
-from eventabs.errors import ConfigError, InputError, RunDirectoryError, UsageError
+from eventabs.errors import ConfigError, InputError, RunDirectoryError
 from eventabs.language import gettext as _
 from eventabs.runs.asking import refuse_unusable
 from eventabs.runs.binding import binding_facts, changes, fingerprint, public_flags, public_settings
 from eventabs.runs.checkpoint import timestamp
-from eventabs.runs.directory import RunDirectory
+from eventabs.runs.directory import RunDirectory, refuse_taken
 from eventabs.runs.intake import measure_again
 from eventabs.runs.job import Job
 from eventabs.runs.ledger import Ledger
 from eventabs.runs.observer import Observer
-from eventabs.runs.spool import STDIN, spool
+from eventabs.runs.spool import STDIN, named_inputs, spool
 from eventabs.runs.trust import refuse_unknown_endpoint, remember_run
 from eventabs.runs.wiring import batch_limits, make_builder, read_text, rules_text, template_text
 
@@ -46,15 +46,13 @@ def begun(invocation: Invocation, *, paths: Sequence[str], out: Path | None, wat
     config = find_config(invocation.config, invocation.environment)
     settings = with_absolute_paths(load_settings(config, invocation.flags), Path.cwd())
     refuse_unusable(settings, invocation.environment)
-    named = list(paths or settings.input.paths)
-    if not named:
-        message = _("no input is named; give files, or set input.paths in the config")
-        raise UsageError(message)
+    named = named_inputs(paths, settings)
     facts = _first_facts(invocation, config, settings)
     directory = RunDirectory.create(out or default_out(named))
-    begun_calling = False
+    nothing_paid = True
     try:
         with directory.locked(), watch(directory, settings) as observer:
+            refuse_taken(directory)
             facts["paths"] = [spool(directory.path) if path == STDIN else _absolute(path) for path in named]
             ledger = Ledger.create(directory.ledger, facts)
             try:
@@ -62,11 +60,13 @@ def begun(invocation: Invocation, *, paths: Sequence[str], out: Path | None, wat
                 yield Job(
                     directory, ledger, settings, invocation.environment, observer, facts, settings.run.limit
                 )
+            except (ConfigError, InputError):
+                nothing_paid = not ledger.rows("SELECT 1 FROM calls LIMIT 1")
+                raise
             finally:
-                begun_calling = bool(ledger.rows("SELECT 1 FROM calls LIMIT 1"))
                 ledger.close()
     except (ConfigError, InputError):
-        if not begun_calling:
+        if nothing_paid:
             shutil.rmtree(directory.path, ignore_errors=True)
         raise
 

@@ -75,33 +75,34 @@ class Settler:
         else:  # a hostile reply takes seconds, in which other calls want to be served
             reading = await asyncio.to_thread(self._reader.read, reply, users, parts)
         outcomes = {outcome.part: outcome for outcome in reading.outcomes.values()}
-        at_the_cap = reply.usage.completion_tokens >= self._reader.max_output_tokens
+        at_the_cap = self._is_at_the_cap(reply)
         changes = after_reply(
             batch,
             outcomes,
-            "length" if at_the_cap else reply.finish_reason,
+            reply.finish_reason,
             attempts=self._reader.attempts,
+            at_the_cap=at_the_cap,
         )
         changes = [await self._cut(change) for change in changes]
         settled = await self._journal.write(
             lambda ledger: _settle_reply(ledger, call_id, list(outcomes.values()), changes)
         )
         self._apply(batch, changes, settled)
-        self._learn(batch, outcomes, reply)
+        self._learn(batch, reply, whole=all(o.usable for o in outcomes.values()), capped=at_the_cap)
         usable = sum(outcome.usable for outcome in outcomes.values())
         self._observer.noted(
             BatchDone(call_id, len(batch.parts), usable, _reasons(outcomes.values()), reply.seconds)
         )
         return usable > 0
 
-    def _learn(self, batch: Batch, outcomes: Mapping[Part, Outcome], reply: Reply) -> None:
+    def _is_at_the_cap(self, reply: Reply) -> bool:
+        if reply.usage.completion_tokens >= self._reader.max_output_tokens:
+            return True
+        return reply.finish_reason == "length" and self._reader.learner.at_the_cap(reply.usage)
+
+    def _learn(self, batch: Batch, reply: Reply, *, whole: bool, capped: bool) -> None:
         sent = [planned.size for planned in batch.parts]
-        answered = [
-            planned.size
-            for planned in batch.parts
-            if outcomes[planned.part].reason not in ("cut", "missing", "empty")
-        ]
-        limits = self._reader.learner.hear(sent, answered, reply.usage)
+        limits = self._reader.learner.hear(sent, reply.usage, whole=whole, capped=capped)
         if limits is not None:
             self._scheduler.replan(limits)
 
@@ -144,7 +145,8 @@ class Settler:
         for change in changes:
             if change.replaced_by:
                 self._scheduler.put_back(
-                    PlannedPart(part, size, max_peers=PEERS_OF_PIECES) for part, size in change.replaced_by
+                    PlannedPart(part, size, change.attempts, max_peers=PEERS_OF_PIECES)
+                    for part, size in change.replaced_by
                 )
             elif change.state == "pending":
                 again = PlannedPart(

@@ -2,13 +2,33 @@
 
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from eventabs.config import Settings
+from eventabs.errors import UsageError
+from eventabs.language import gettext as _
 from eventabs.runs.directory import storage_error
 
 STDIN = "-"
 _HEAD = 4096
+
+
+def named_inputs(paths: Sequence[str], settings: Settings) -> list[str]:
+    """Return what to read, each once: what the command line names, else the config.
+
+    Raises UsageError where nothing is named, or a name could not be stored as text.
+    """
+    named = list(dict.fromkeys(paths or settings.input.paths))
+    if not named:
+        message = _("no input is named; give files, or set input.paths in the config")
+        raise UsageError(message)
+    for path in named:
+        if not path.isprintable() and any("\ud800" <= character <= "\udfff" for character in path):
+            message = _("the file name {path} is not valid text; rename the file")
+            raise UsageError(message.format(path=ascii(path)))
+    return named
 
 
 def spool(directory: Path, stream: BinaryIO | None = None) -> str:

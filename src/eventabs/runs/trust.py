@@ -1,4 +1,4 @@
-"""A run directory may come from anywhere: its endpoint gets a key only when somebody here named it.
+"""A run directory may come from anywhere: its endpoint is called only when somebody here named it.
 
 Runs that were begun by this user on this machine are known by a digest of where their key goes.
 """
@@ -16,7 +16,7 @@ from eventabs.errors import RunDirectoryError
 from eventabs.language import gettext as _
 from eventabs.runs.binding import host_of
 
-_CONNECTION = ("base_url", "proxy", "ca_file", "api_key_env")  # each can lead a key astray
+_CONNECTION = ("base_url", "proxy", "ca_file", "api_key_env")  # each can lead a key or the users' rows astray
 
 
 def remember_run(run_id: str, settings: Settings) -> None:
@@ -36,15 +36,12 @@ def refuse_unknown_endpoint(
     flags: Mapping[str, Any],
     environment: Mapping[str, str],
 ) -> None:
-    """Raise RunDirectoryError where a key would go where only the run directory says.
+    """Raise RunDirectoryError where keys and users' rows would go where only the run directory says.
 
     `config` is the file named on the command line; what counts is it, the config found here, the
     environment, the flags, the defaults, and runs that were begun here.
     """
-    secret = environment.get(settings.llm.api_key_env) or settings.llm.extra_headers
-    if settings.provider != "openai" or not secret:
-        return
-    if _is_known(run_id, settings):
+    if settings.provider != "openai" or _is_known(run_id, settings):
         return
     here = find_config(config, environment)
     named: dict[str, Any] = {}
@@ -56,7 +53,7 @@ def refuse_unknown_endpoint(
         value = getattr(settings.llm, key)
         if value not in (LlmSettings.model_fields[key].default, named.get(key)):
             message = _(
-                "this run was not begun here, and it alone says that {host} gets your API key (llm.{key});"
+                "this run was not begun here, and it alone says that {host} is to be called (llm.{key});"
                 " confirm with --yes"
             )
             raise RunDirectoryError(message.format(host=host_of(settings.llm.base_url), key=key))

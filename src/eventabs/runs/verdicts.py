@@ -26,8 +26,13 @@ def after_reply(
     finish_reason: FinishReason,
     *,
     attempts: int,
+    at_the_cap: bool,
 ) -> list[PartChange]:
-    """Judge each part by its outcome. `too_large`: it must be cut in pieces, or fails where it cannot."""
+    """Judge each part by its outcome.
+
+    `at_the_cap`: the answer broke off because it was as long as it may be, not by accident. A change
+    that is `too_large` must be cut in pieces, or fails where it cannot.
+    """
     empty = all(outcome.reason == "empty" for outcome in outcomes.values())
     changes = []
     for planned in batch.parts:
@@ -38,10 +43,10 @@ def after_reply(
             change = _broken(planned, batch, "empty")
         elif outcome.reason == "content_filter":
             change = _smaller(planned, batch, "content_filter")
-        elif outcome.reason in ("cut", "missing") and finish_reason == "length":
-            change = _shorter(planned, batch, "cut")
-        elif outcome.reason in ("cut", "missing") and finish_reason == "interrupted" and len(batch.parts) > 1:
-            change = _smaller(planned, batch, "cut")
+        elif outcome.reason in ("cut", "missing") and (
+            at_the_cap or finish_reason in ("length", "interrupted")
+        ):
+            change = _cut_short(planned, batch, attempts, at_the_cap=at_the_cap)
         else:
             change = _charged(planned, batch, outcome.reason, attempts)
         changes.append(change)
@@ -93,6 +98,21 @@ def _smaller(planned: PlannedPart, batch: Batch, reason: FailureReason) -> PartC
 def _shorter(planned: PlannedPart, batch: Batch, reason: FailureReason) -> PartChange:
     change = _smaller(planned, batch, reason)
     return change._replace(too_large=True) if change.state == "failed" else change
+
+
+def _cut_short(planned: PlannedPart, batch: Batch, limit: int, *, at_the_cap: bool) -> PartChange:
+    """Ask about fewer users; a user alone again, or in pieces where the answer has no room.
+
+    Pieces are charged for, so that cutting ends.
+    """
+    if len(batch.parts) > 1:
+        return _smaller(planned, batch, "cut")
+    if not at_the_cap:
+        return _broken(planned, batch, "cut")
+    used = planned.attempts + 1
+    return PartChange(
+        planned.part, "failed", used, planned.broken_calls, reason="cut", too_large=used < limit
+    )
 
 
 def _half(batch: Batch) -> int:
