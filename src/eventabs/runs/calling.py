@@ -128,16 +128,24 @@ async def _call(desk: _Desk, pending: list[PlannedPart]) -> bool:
 
 
 class _Saver:
-    """Writes the checkpoint of a running run beside the event loop, one at a time."""
+    """Writes the checkpoint of a running run beside the event loop, one at a time.
+
+    Who comes while another waits for its turn need not wait too: that one will write the newest counts.
+    """
 
     def __init__(self, job: Job, tally: Tally, scheduler: Scheduler) -> None:
         self._job = job
         self._tally = tally
         self._scheduler = scheduler
         self._turn = asyncio.Lock()
+        self._waiting = False
 
     async def __call__(self) -> None:
+        if self._waiting:
+            return
+        self._waiting = True
         async with self._turn:
+            self._waiting = False
             counted = replace(self._tally)
             waiting = self._scheduler.batches
             await asyncio.to_thread(self._job.save, counted, status="running", batches_waiting=waiting)

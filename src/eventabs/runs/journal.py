@@ -3,7 +3,7 @@
 import asyncio
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, Self, TypeVar
 
@@ -76,13 +76,14 @@ class Journal:
             else:
                 self._loop.call_soon_threadsafe(_fail, gathered[0].future, error)
         else:
-            for work, result in zip(gathered, results, strict=True):
-                self._loop.call_soon_threadsafe(_fulfil, work.future, result)
+            # waking the loop costs a system call: once for all
+            self._loop.call_soon_threadsafe(_fulfil, gathered, results)
 
 
-def _fulfil(future: asyncio.Future[Any], result: object) -> None:
-    if not future.done():
-        future.set_result(result)
+def _fulfil(gathered: Sequence[_Work], results: Sequence[Any]) -> None:
+    for work, result in zip(gathered, results, strict=True):
+        if not work.future.done():
+            work.future.set_result(result)
 
 
 def _fail(future: asyncio.Future[Any], error: Exception) -> None:
