@@ -42,7 +42,8 @@ def conduct(job: Job, *, resumed: bool) -> Summary:
         except UsageError:
             leave(job, "stopped")
             raise
-    leave(job, status)
+    with _signals_ignored():  # it is only moments until everything is saved
+        leave(job, status)
     job.observer.noted(StateChanged(status, cause))
     return summarize(job, status, time.monotonic() - began)
 
@@ -165,3 +166,13 @@ def _termination_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _signals_ignored() -> Iterator[None]:
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
