@@ -11,7 +11,7 @@ demo: .venv/installed
 	@head -n 6 demo.eventabs/events.jsonl
 
 test: lint
-	$(BIN)/python -m pytest --cov
+	$(BIN)/python -m pytest -n auto --dist worksteal --cov
 lint: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .

@@ -1,6 +1,7 @@
 """The command line: wrong usage and wrong input give one line that names the next step, and exit code 2."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -218,3 +219,28 @@ def test_chinese_is_spoken_where_it_is_asked_for(tmp_path: Path, where: str) -> 
 def test_usage_errors_exit_2(tmp_path: Path) -> None:
     for wrong in (("frobnicate",), ("run", "--detail", "huge"), ("run", "--no-such-flag"), ("resume",)):
         assert eventabs(*wrong, cwd=tmp_path).returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "hint"),
+    [
+        ("EVENTABS_MODEL", "m", "EVENTABS_LLM__MODEL"),
+        ("EVENTABS_INPUT__PATHS", "a.csv", "JSON"),
+        ("EVENTABS_RUN__CONCURRENCY", "many", "run.concurrency"),
+    ],
+)
+def test_a_variable_that_sets_nothing_is_no_silent_typo(
+    tmp_path: Path, variable: str, value: str, hint: str
+) -> None:
+    write_users(tmp_path / "input.jsonl", users=1)
+    done = eventabs("run", "input.jsonl", cwd=tmp_path, stdin=None, **{variable: value})
+    assert done.returncode == 2
+    assert hint in one_error_line(done.stderr)
+
+
+def test_a_file_name_that_is_no_text_is_refused_in_one_line(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.jsonl")
+    write_users(tmp_path / name, users=1)
+    done = eventabs("run", name, "--provider", "rules", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "rename" in one_error_line(done.stderr)
