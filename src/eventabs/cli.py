@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -13,7 +13,7 @@ from eventabs import __version__, language
 from eventabs.errors import EventabsError
 from eventabs.language import gettext as _
 from eventabs.options import SettingFlags, ShownFlags, with_options
-from eventabs.views.console import print_error, stderr_console, stdout_console
+from eventabs.views.console import print_error, print_line, stderr_console, stdout_console
 
 if TYPE_CHECKING:
     from eventabs.config import Settings
@@ -169,6 +169,31 @@ def estimate(
             sys.stdout.buffer.write(estimate_json(estimated))
         else:
             render_estimate(stdout_console(), estimated)
+
+
+@app.command(help=_("Make one HTML file that shows the run: calls, tokens, failures, events, users."))
+def report(
+    checkpoint: Checkpoint,
+    output: Annotated[
+        Path | None, typer.Option(help=_("File to write. (default: report.html in the run directory)"))
+    ] = None,
+    lang: Annotated[
+        Literal["en", "zh"] | None, typer.Option(help=_("Language of the report and of messages."))
+    ] = None,
+) -> None:
+    """Make the report of a run."""
+    from eventabs.runs.directory import RunDirectory  # noqa: PLC0415
+    from eventabs.runs.report_facts import open_report_facts  # noqa: PLC0415
+    from eventabs.views.report import NAME, render_report, write_report  # noqa: PLC0415
+
+    with _errors_told():
+        path = output or RunDirectory.find(checkpoint).path / NAME
+        with open_report_facts(checkpoint) as facts:
+            if facts.language in language.LANGUAGES and not lang and not os.environ.get("EVENTABS_LANG"):
+                language.activate(facts.language)
+            page = render_report(facts)
+        write_report(page, path)
+        print_line(stdout_console(), str(path))
 
 
 def _invocation(flags: SettingFlags) -> "Invocation":

@@ -38,7 +38,7 @@ def extracted(package: Path) -> dict[MessageId, list[str]]:
     """Return the messages in the code of `package` with the files they stand in, in order."""
     found: dict[MessageId, set[str]] = {}
     for file, _line, words, _comments, _context in extract_from_dir(
-        package, method_map=[("**.py", "python")]
+        package, method_map=[("**.py", "python"), ("**.j2", "jinja2")]
     ):
         message: MessageId = words if isinstance(words, str) else tuple(words)
         found.setdefault(message, set()).add(f"eventabs/{file}")

@@ -34,6 +34,7 @@ _REPLIES = (
     "SELECT id, attempt, users, reply, reasoning, finish_reason, prompt_tokens, completion_tokens,"
     " reasoning_tokens, cached_tokens, usage_reported, seconds FROM calls"
 )
+_NOW = "(julianday('now') - 2440587.5) * 86400.0"  # seconds since 1970; older SQLite has no unixepoch('subsec')
 PEERS_OF_PIECES = 1  # a part cut because its answer was too long stands alone
 
 
@@ -201,7 +202,7 @@ class Ledger:
     def store_reply(self, call_id: int, reply: Reply, *, retries: int) -> None:
         """Keep what was paid for, before anybody reads it."""
         self._db.execute(
-            "UPDATE calls SET status = 'answered', reply = ?, reasoning = ?, finish_reason = ?,"
+            f"UPDATE calls SET status = 'answered', ended_at = {_NOW}, reply = ?, reasoning = ?, finish_reason = ?,"
             " prompt_tokens = ?, completion_tokens = ?, reasoning_tokens = ?, cached_tokens = ?,"
             " usage_reported = ?, seconds = ?, retries = ? WHERE id = ?",
             (
@@ -219,7 +220,7 @@ class Ledger:
     def fail_call(self, call_id: int, error: str, changes: Iterable[PartChange], *, retries: int) -> None:
         """Close a call that brought no answer."""
         self._db.execute(
-            "UPDATE calls SET status = 'failed', error = ?, retries = ? WHERE id = ?",
+            f"UPDATE calls SET status = 'failed', ended_at = {_NOW}, error = ?, retries = ? WHERE id = ?",
             (error, retries, call_id),
         )
         self._apply(call_id, changes)

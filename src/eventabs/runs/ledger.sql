@@ -41,7 +41,8 @@ CREATE TABLE calls (
     cached_tokens INTEGER NOT NULL DEFAULT 0,
     usage_reported INTEGER NOT NULL DEFAULT 0,
     seconds REAL,
-    error TEXT
+    error TEXT,
+    ended_at REAL                             -- when the reply or the error was written down; NULL: lost
 );
 CREATE INDEX calls_by_status ON calls (status) WHERE status IN ('sent', 'answered');
 CREATE TABLE outcomes (

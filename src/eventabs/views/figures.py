@@ -59,3 +59,8 @@ def money(amount: float, currency: str) -> str:
     """Return an amount with enough digits to be more than zero where it is."""
     digits = 2 if amount >= 1 or not amount else 4
     return f"{amount:,.{digits}f} {currency}"
+
+
+def weekdays() -> list[str]:
+    """Return the names of the days from Monday, short."""
+    return [_("Mon"), _("Tue"), _("Wed"), _("Thu"), _("Fri"), _("Sat"), _("Sun")]

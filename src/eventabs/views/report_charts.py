@@ -1,0 +1,145 @@
+"""The arithmetic of the report's charts: bins, lanes and bars in percent of their frame. No words, no markup."""
+
+import math
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+from eventabs.runs.report_calls import CallFacts
+
+TIME_BINS = 120
+_MOST_BINS = 24
+_STEPS = (1, 2, 5)
+_SHORTEST_PAUSE = 30.0  # seconds with no call in flight that are cut out of the time axis
+_PAUSE_SHARE = 0.03  # or so much of the time with calls, if that is longer
+
+
+class Bin(NamedTuple):
+    """A bar: from where to where its values lie, and how many there are."""
+
+    low: float
+    high: float
+    count: int
+
+
+class Histogram(NamedTuple):
+    """A distribution. `bins` are equally wide and follow each other."""
+
+    bins: tuple[Bin, ...]
+    median: float
+    p90: float
+    largest: float
+
+
+class TimeBin(NamedTuple):
+    """A stretch of the run: calls at work and waiting in it on average, and calls that ended badly in it."""
+
+    start: float  # seconds since the first call, pauses left out
+    working: float
+    waiting: float
+    bad: int
+
+
+class Timeline(NamedTuple):
+    """The run from its first call to its last. `pauses`: where time with no call in flight was cut out."""
+
+    bins: tuple[TimeBin, ...]
+    seconds: float
+    pauses: tuple[float, ...]
+
+
+class _Span(NamedTuple):
+    start: float
+    turn: float  # when its last try began
+    end: float
+
+
+def histogram(values: Sequence[float]) -> Histogram | None:
+    """Sort values into at most two dozen bins of a round width; None of nothing."""
+    if not values:
+        return None
+    ordered = sorted(values)
+    low, high = ordered[0], ordered[-1]
+    whole = all(float(value).is_integer() for value in ordered)
+    width = _round_up((high - low) / (_MOST_BINS - 1), least=1.0 if whole else 0.0)
+    first = math.floor(low / width)
+    counts = [0] * (math.floor(high / width) - first + 1)
+    for value in ordered:
+        counts[math.floor(value / width) - first] += 1
+    bins = tuple(
+        Bin((first + place) * width, (first + place + 1) * width, count) for place, count in enumerate(counts)
+    )
+    return Histogram(bins, _quantile(ordered, 0.5), _quantile(ordered, 0.9), high)
+
+
+def timeline(calls: Sequence[CallFacts]) -> Timeline | None:
+    """Spread the calls over time; None without calls."""
+    spans = [_span(call) for call in calls]
+    if not spans:
+        return None
+    axis = _Axis(spans)
+    width = (axis.seconds / TIME_BINS) or 1.0
+    working, waiting, bad = [0.0] * TIME_BINS, [0.0] * TIME_BINS, [0] * TIME_BINS
+    for call, span in zip(calls, spans, strict=True):
+        start, turn, end = (axis.place(moment) for moment in span)
+        _spread(waiting, start, turn, width)
+        _spread(working, turn, end, width)
+        bad[min(TIME_BINS - 1, int(end / width))] += call.usable < call.users
+    rows = zip(working, waiting, bad, strict=True)
+    bins = tuple(TimeBin(place * width, *row) for place, row in enumerate(rows))
+    return Timeline(bins, axis.seconds, axis.pauses)
+
+
+class _Axis:
+    """Time without the pauses."""
+
+    def __init__(self, spans: Sequence[_Span]) -> None:
+        busy = _merged(spans)
+        total = sum(end - start for start, end in busy)
+        longest = max(_SHORTEST_PAUSE, total * _PAUSE_SHARE)
+        self._starts, self._shifts = [busy[0][0]], [busy[0][0]]
+        for (_before, end), (start, _after) in pairwise(busy):
+            if start - end > longest:
+                self._starts.append(start)
+                self._shifts.append(self._shifts[-1] + start - end)
+        self.seconds = self.place(busy[-1][1])
+        self.pauses = tuple(self.place(start) for start in self._starts[1:])
+
+    def place(self, moment: float) -> float:
+        """Return seconds since the first call."""
+        return max(0.0, moment - self._shifts[max(0, bisect_right(self._starts, moment) - 1)])
+
+
+def _merged(spans: Iterable[_Span]) -> list[tuple[float, float]]:
+    merged: list[tuple[float, float]] = []
+    for span in sorted(spans):
+        if merged and span.start <= merged[-1][1]:
+            merged[-1] = merged[-1][0], max(merged[-1][1], span.end)
+        else:
+            merged.append((span.start, span.end))
+    return merged
+
+
+def _span(call: CallFacts) -> _Span:
+    """Place a call in time: an answered one works for its last try and waits before, any other only waits."""
+    end = max(call.sent_at, call.ended_at or call.sent_at)
+    turn = end if call.seconds is None else max(call.sent_at, end - call.seconds)
+    return _Span(call.sent_at, turn, end)
+
+
+def _spread(bins: list[float], start: float, end: float, width: float) -> None:
+    for place in range(int(start / width), min(len(bins), int(end / width) + 1)):
+        bins[place] += max(0.0, min(end, (place + 1) * width) - max(start, place * width)) / width
+
+
+def _round_up(width: float, *, least: float) -> float:
+    """Return the next of 1, 2, 5, 10, 20, ... times a power of ten."""
+    if width <= least:
+        return least or 1.0
+    power = 10.0 ** math.floor(math.log10(width))
+    return next((step * power for step in _STEPS if step * power >= width), 10 * power)
+
+
+def _quantile(ordered: Sequence[float], share: float) -> float:
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
