@@ -34,7 +34,9 @@ _REPLIES = (
     "SELECT id, attempt, users, reply, reasoning, finish_reason, prompt_tokens, completion_tokens,"
     " reasoning_tokens, cached_tokens, usage_reported, seconds FROM calls"
 )
-_NOW = "(julianday('now') - 2440587.5) * 86400.0"  # seconds since 1970; older SQLite has no unixepoch('subsec')
+_NOW = (
+    "(julianday('now') - 2440587.5) * 86400.0"  # seconds since 1970; older SQLite has no unixepoch('subsec')
+)
 PEERS_OF_PIECES = 1  # a part cut because its answer was too long stands alone
 
 

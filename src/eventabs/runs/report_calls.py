@@ -84,8 +84,13 @@ def token_use(
     """Split the tokens of a call by what they were for; the parts add up to all of them."""
     instructions = min(prompt, prompt * instructions_share)
     thought = min(completion, reasoning)
-    used = [instructions, prompt - instructions, thought, completion - thought]
-    return TokenUse(*(tokens * usable_share for tokens in used), (prompt + completion) * (1 - usable_share))
+    return TokenUse(
+        instructions * usable_share,
+        (prompt - instructions) * usable_share,
+        thought * usable_share,
+        (completion - thought) * usable_share,
+        (prompt + completion) * (1 - usable_share),
+    )
 
 
 class _Instructions:

@@ -56,7 +56,9 @@ class ReportFacts:
     calls: tuple[CallFacts, ...]
     failures: tuple[FailureFacts, ...]
     call_errors: tuple[CallError, ...]
-    users: Iterator[UserFacts]  # failed ones first, then pending, then done, each by id; read once, as it goes
+    users: Iterator[
+        UserFacts
+    ]  # failed ones first, then pending, then done, each by id; read once, as it goes
     language: str  # the `lang` setting of the run
 
 

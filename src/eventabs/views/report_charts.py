@@ -20,7 +20,7 @@ class Bin(NamedTuple):
 
     low: float
     high: float
-    count: int
+    number: int
 
 
 class Histogram(NamedTuple):

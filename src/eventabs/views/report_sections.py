@@ -14,6 +14,7 @@ from eventabs.views.report_people import People
 from eventabs.views.summary import CASE
 
 _MOST_BARS = 16
+_MOST_TRANSITIONS = 10
 _SHADES = 6  # of the heat map
 _TABLE_ROWS = 24
 
@@ -82,7 +83,9 @@ def sections(facts: ReportFacts, people: People) -> dict[str, Any]:
         "types": _bars(people.types, lambda name: name, _marked_types(people)),
         "more_types": max(0, len(people.types) - _MOST_BARS),
         "categories": _bars(people.categories, lambda name: name, set()),
-        "transitions": _bars(people.transitions, lambda pair: f"{pair[0]} → {pair[1]}", set()),
+        "transitions": _bars(
+            people.transitions, lambda pair: f"{pair[0]} → {pair[1]}", set(), _MOST_TRANSITIONS
+        ),
         "hours": _hours(people),
     }
 
@@ -139,7 +142,11 @@ def _beside_the_case(facts: ReportFacts, line: Timeline | None) -> list[tuple[st
             average(CASE.users_per_batch),
             average(ended / totals.calls) if totals.calls else "-",
         ),
-        (_("time"), _("{first}-{last} h").format(first=first, last=last), duration(line.seconds) if line else "-"),
+        (
+            _("time"),
+            _("{first}-{last} h").format(first=first, last=last),
+            duration(line.seconds) if line else "-",
+        ),
         (_("users that end well"), f"{CASE.success_percent} %", share(totals.done, ended)),
     ]
 
@@ -201,18 +208,20 @@ def _distributions(facts: ReportFacts) -> list[Distribution]:
 
 
 def _distribution(title: str, drawn: Histogram, written: Callable[[Any], str]) -> Distribution:
-    most = max(bin_.count for bin_ in drawn.bins)
+    most = max(bin_.number for bin_ in drawn.bins)
     width = 100 / len(drawn.bins)
     whole = written is count
 
     def label(bin_: Bin) -> str:
         high = bin_.high - 1 if whole else bin_.high
-        return written(_number(bin_.low, whole)) + ("" if high == bin_.low else f"–{written(_number(high, whole))}")
+        return written(_number(bin_.low, whole)) + (
+            "" if high == bin_.low else f"–{written(_number(high, whole))}"
+        )
 
     return Distribution(
         title,
         tuple(
-            Column(place * width, width, 100 * bin_.count / most, label(bin_), count(bin_.count))
+            Column(place * width, width, 100 * bin_.number / most, label(bin_), count(bin_.number))
             for place, bin_ in enumerate(drawn.bins)
         ),
         label(drawn.bins[0]),
@@ -239,9 +248,11 @@ def _slices(facts: ReportFacts) -> list[Slice]:
     return slices if total else []
 
 
-def _bars(numbers: Counter[Any], label: Callable[[Any], str], marked: set[Any]) -> list[Bar]:
+def _bars(
+    numbers: Counter[Any], label: Callable[[Any], str], marked: set[Any], most_bars: int = _MOST_BARS
+) -> list[Bar]:
     """Return the most frequent ones, ties in order of their names."""
-    rows = sorted(numbers.items(), key=lambda item: (-item[1], item[0]))[:_MOST_BARS]
+    rows = sorted(numbers.items(), key=lambda item: (-item[1], item[0]))[:most_bars]
     total, most = numbers.total(), max(numbers.values(), default=1)
     return [
         Bar(
@@ -260,9 +271,7 @@ def _marked_types(people: People) -> set[str]:
     if not people.categories:
         return set()
     usual = max(people.categories, key=lambda name: (people.categories[name], name))
-    return {
-        name for name, number in people.types.items() if 2 * people.kinds[name, usual] < number
-    }
+    return {name for name, number in people.types.items() if 2 * people.kinds[name, usual] < number}
 
 
 def _hours(people: People) -> dict[str, Any]:
