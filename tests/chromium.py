@@ -1,0 +1,140 @@
+"""A headless Chromium, driven over its DevTools protocol."""
+
+import asyncio
+import base64
+import itertools
+import shutil
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+BINARY = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
+_FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--remote-debugging-port=0",
+)
+_PATIENCE = 30.0  # seconds
+
+
+class Page:
+    """One tab. `complaints` are its console errors, exceptions, blocked and failed requests."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._socket = socket
+        self._numbers = itertools.count(1)
+        self._events: list[dict[str, Any]] = []
+
+    async def do(self, method: str, **parameters: object) -> dict[str, Any]:
+        """Send a command and return its result; keep what happens meanwhile."""
+        number = next(self._numbers)
+        await self._socket.send_json({"id": number, "method": method, "params": parameters})
+        async with asyncio.timeout(_PATIENCE):
+            while True:
+                message = await self._socket.receive_json()
+                if message.get("id") == number:
+                    assert "error" not in message, message
+                    result: dict[str, Any] = message["result"]
+                    return result
+                self._events.append(message)
+
+    async def run(self, script: str) -> Any:  # noqa: ANN401  whatever the script gives
+        """Evaluate a script; return its value."""
+        done = await self.do("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in done, done
+        return done["result"].get("value")
+
+    async def open(self, path: Path) -> None:
+        """Load a file to its end."""
+        await self.do("Page.navigate", url=path.resolve().as_uri())
+        async with asyncio.timeout(_PATIENCE):
+            while await self.run("location.href") == "about:blank" or (
+                await self.run("document.readyState") != "complete"
+            ):
+                await asyncio.sleep(0.02)
+
+    async def press(self, key: str, code: int, text: str = "") -> None:
+        """Press a key and let it go."""
+        for kind in ("keyDown" if text else "rawKeyDown", "keyUp"):
+            await self.do("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code, text=text)
+
+    async def size(self, width: int, height: int, *, phone: bool = False) -> None:
+        """Set the size of the window."""
+        await self.do(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=phone,
+        )
+
+    async def picture(self, path: Path) -> None:
+        """Write a PNG of what the window shows."""
+        shot = await self.do("Page.captureScreenshot", format="png")
+        path.write_bytes(base64.b64decode(shot["data"]))
+
+    def complaints(self) -> list[str]:
+        """Return everything that a person would find red in the console."""
+        found = []
+        for event in self._events:
+            said = event.get("params", {})
+            if event.get("method") == "Runtime.exceptionThrown" or (
+                event.get("method") == "Log.entryAdded" and said["entry"]["level"] in ("error", "warning")
+            ):
+                found.append(str(said))
+            if event.get("method") == "Runtime.consoleAPICalled" and said["type"] in ("error", "warning"):
+                found.append(str(said))
+        return found
+
+    def requests(self) -> list[str]:
+        """Return all addresses that were asked for."""
+        return [
+            event["params"]["request"]["url"]
+            for event in self._events
+            if event.get("method") == "Network.requestWillBeSent"
+        ]
+
+
+@asynccontextmanager
+async def browser() -> AsyncIterator[Page]:
+    """Start a browser with nothing remembered; yield its one tab."""
+    with tempfile.TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True) as profile:
+        process = subprocess.Popen(
+            [BINARY, *_FLAGS, f"--user-data-dir={profile}", "about:blank"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            port = await _port(Path(profile) / "DevToolsActivePort", process)
+            async with aiohttp.ClientSession() as session:
+                async with session.get(f"http://127.0.0.1:{port}/json/list") as answer:
+                    tabs = await answer.json(content_type=None)
+                address = next(tab["webSocketDebuggerUrl"] for tab in tabs if tab["type"] == "page")
+                async with session.ws_connect(address, max_msg_size=0) as socket:
+                    page = Page(socket)
+                    for domain in ("Page", "Runtime", "Log", "Network"):
+                        await page.do(f"{domain}.enable")
+                    yield page
+        finally:
+            process.terminate()
+            await asyncio.to_thread(process.wait, _PATIENCE)
+
+
+async def _port(file: Path, process: "subprocess.Popen[bytes]") -> int:
+    async with asyncio.timeout(_PATIENCE):
+        while not file.exists() or not file.read_text("utf-8").strip():
+            assert process.poll() is None, "chromium ended at once"
+            await asyncio.sleep(0.05)
+    return int(file.read_text("utf-8").split()[0])
