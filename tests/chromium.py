@@ -1,4 +1,5 @@
 """A headless Chromium, driven over its DevTools protocol."""
+# ruff: noqa: ASYNC110, ASYNC220, ASYNC240  one tab, one test: nothing else waits for the event loop
 
 import asyncio
 import base64

@@ -53,7 +53,15 @@ class _Elements(HTMLParser):
 def test_the_page_shows_the_run(tmp_path: Path) -> None:
     make_run(tmp_path)
     page = _page(tmp_path)
-    for shown in ("behaviors.csv", "deepseek-chat", "api.example.com", "用餐", "HTTP 503", "0.0010 CNY", "406"):
+    for shown in (
+        "behaviors.csv",
+        "deepseek-chat",
+        "api.example.com",
+        "用餐",
+        "HTTP 503",
+        "0.0010 CNY",
+        "406",
+    ):
         assert shown in page
 
 
@@ -152,7 +160,10 @@ async def test_search_timeline_and_keys_work_in_a_browser_without_a_complaint(tm
         await page.run("query.value = '西餐厅'; document.getElementById('search').requestSubmit()")
         assert await page.run("list.textContent.includes('ann') && list.children.length") == 1
         await page.run("query.value = 'nobody'; document.getElementById('search').requestSubmit()")
-        assert await page.run("found.textContent") == "No user matches. Clear the search or choose another state."
+        assert (
+            await page.run("found.textContent")
+            == "No user matches. Clear the search or choose another state."
+        )
         assert page.complaints() == []
         assert page.requests() == [path.as_uri()]
 
