@@ -50,6 +50,9 @@ class InputSettings(Section):
     paths: tuple[str, ...] = ()
     profiles: str = ""
     timezone: str = ""
+    keep_duplicates: bool = False
+    strict: bool = False
+    max_rejects: Annotated[float, Field(ge=0, le=1)] = 0.05
     columns: InputColumns = InputColumns()
 
 

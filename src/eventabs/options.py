@@ -33,6 +33,20 @@ class SettingFlags:
         str | None,
         Option(help=_("Zone that the users lived by, such as Asia/Shanghai."), rich_help_panel=INPUT),
     ] = None
+    keep_duplicates: Annotated[
+        bool | None, Option("--keep-duplicates", help=_("Keep equal rows."), rich_help_panel=INPUT)
+    ] = None
+    strict: Annotated[
+        bool | None,
+        Option("--strict", help=_("Stop at the first row that cannot be read."), rich_help_panel=INPUT),
+    ] = None
+    max_rejects: Annotated[
+        float | None,
+        Option(
+            help=_("Share of rows that may be unreadable; beyond it nothing begins. (default: 0.05)"),
+            rich_help_panel=INPUT,
+        ),
+    ] = None
     limit: Annotated[
         int | None,
         Option(help=_("Only the first N users; resume goes on with the others."), rich_help_panel=INPUT),
@@ -103,6 +117,9 @@ class SettingFlags:
 _SETTINGS = {
     "profiles": ("input", "profiles"),
     "timezone": ("input", "timezone"),
+    "keep_duplicates": ("input", "keep_duplicates"),
+    "strict": ("input", "strict"),
+    "max_rejects": ("input", "max_rejects"),
     "limit": ("run", "limit"),
     "provider": ("llm", "provider"),
     "model": ("llm", "model"),

@@ -29,7 +29,8 @@ class Export:
     """Files that have been read to their end. Good only inside `open_export`.
 
     `fingerprint` is the sha256 of the files' contents. `roles` tells for each file which column was taken
-    for which role. Rows in = behaviors + rejected_rows + duplicates.
+    for which role; `reasons` counts the rejected rows by reason, the most frequent first.
+    Rows in = behaviors + rejected_rows + duplicates.
     """
 
     files: tuple[str, ...]
@@ -37,13 +38,23 @@ class Export:
     roles: dict[str, dict[str, str]]
     users: int
     behaviors: int
-    rejected_rows: int
+    reasons: dict[str, int]
     duplicates: int
     _connection: duckdb.DuckDBPyConnection
     _with_offset: bool
     _profile_names: tuple[str, ...]
     _sources: tuple[Source, ...]
     _tidied: frozenset[int]
+
+    @property
+    def rejected_rows(self) -> int:
+        """How many rows could not be read."""
+        return sum(self.reasons.values())
+
+    @property
+    def rows(self) -> int:
+        """How many rows the files hold; blank lines are none."""
+        return self.behaviors + self.rejected_rows + self.duplicates
 
     def user_logs(self) -> Iterator[UserLog]:
         """Yield every user's log, ordered by user_id; behaviors ordered by time, file and line.
@@ -94,6 +105,7 @@ def open_export(
     profile_columns: Sequence[str],
     timezone: str,
     work_dir: Path,
+    keep_duplicates: bool = False,
 ) -> Iterator[Export]:
     """Read the files and globs `paths` to their end, and the file `profiles` if it is not "".
 
@@ -125,14 +137,14 @@ def open_export(
             insert = partial(store.load_profiles, connection, len(names))
             load(connection, profile.source, [("user", profile.user), *shown], insert, folder)
         with errors_named("the export"):
-            counts = store.finish(connection, len(names))
+            counts = store.finish(connection, len(names), keep_duplicates=keep_duplicates)
         yield Export(
             files=named,
             fingerprint=files.fingerprint(every_content),
             roles=roles,
             users=counts.users,
             behaviors=counts.behaviors,
-            rejected_rows=counts.rejected_rows,
+            reasons=counts.rejects,
             duplicates=counts.duplicates,
             _connection=connection,
             _with_offset=counts.with_offset,

@@ -16,11 +16,11 @@ _FACTS: Final = "user_id, start, shift, action, item, place, duration, text"
 
 
 class Counts(NamedTuple):
-    """What an export holds. `with_offset`: its times carry an offset from UTC."""
+    """What an export holds; `rejects` by reason. `with_offset`: its times carry an offset from UTC."""
 
     users: int
     behaviors: int
-    rejected_rows: int
+    rejects: dict[str, int]
     duplicates: int
     with_offset: bool
 
@@ -47,8 +47,9 @@ def load_behaviors(connection: duckdb.DuckDBPyConnection, index: int, zone: str,
     """Stage the rows of an export's file, the run's file number `index`. Returns how many they are."""
     raw = f"SELECT {index} AS file, * FROM ({rows.sql})"
     select = normal_form(raw, quoted(zone) if zone else "")
+    staged = _changed(connection, f"INSERT INTO staged BY NAME {select}", rows.values)
     connection.execute("INSERT INTO first_lines VALUES (?, ?)", [index, rows.first_line])
-    return _changed(connection, f"INSERT INTO staged BY NAME {select}", rows.values)
+    return staged
 
 
 def load_profiles(connection: duckdb.DuckDBPyConnection, width: int, rows: Query) -> int:
@@ -60,7 +61,7 @@ def load_profiles(connection: duckdb.DuckDBPyConnection, width: int, rows: Query
     return _changed(connection, f"INSERT INTO profiles {select}", rows.values)
 
 
-def finish(connection: duckdb.DuckDBPyConnection, profile_width: int) -> Counts:
+def finish(connection: duckdb.DuckDBPyConnection, profile_width: int, *, keep_duplicates: bool) -> Counts:
     """Sort what was staged, drop duplicates, and list the users. Raises InputError for a mix of zones."""
     connection.execute(f"""
         CREATE TABLE behaviors AS
@@ -69,7 +70,7 @@ def finish(connection: duckdb.DuckDBPyConnection, profile_width: int) -> Counts:
             JOIN (SELECT file, min(rowid) AS first_row FROM staged GROUP BY file) USING (file)
             WHERE reason IS DISTINCT FROM '{BLANK}' ORDER BY user_id, {_INSTANT}, file, line;
         DROP TABLE staged""")
-    duplicates = _drop_duplicates(connection)
+    duplicates = 0 if keep_duplicates else _drop_duplicates(connection)
     profile = "".join(f", p.p{n}" for n in range(profile_width))
     # arg_min: a user with several profiles has the first value of each column
     first = "".join(f", arg_min(p{n}, rowid) AS p{n}" for n in range(profile_width))
@@ -81,7 +82,9 @@ def finish(connection: duckdb.DuckDBPyConnection, profile_width: int) -> Counts:
         ORDER BY b.user_id""")
     users = _number(connection, "SELECT count(*) FROM users")
     behaviors = _number(connection, "SELECT count(*) FROM behaviors WHERE reason IS NULL")
-    rejected = _number(connection, "SELECT count(*) FROM behaviors WHERE reason IS NOT NULL")
+    rejects = connection.execute(
+        "SELECT reason, count(*) AS rows FROM behaviors WHERE reason IS NOT NULL GROUP BY 1 ORDER BY rows DESC, 1"
+    ).fetchall()
     with_offset = _number(connection, "SELECT count(shift) FROM behaviors WHERE reason IS NULL")
     if 0 < with_offset < behaviors:
         message = _(
@@ -89,7 +92,7 @@ def finish(connection: duckdb.DuckDBPyConnection, profile_width: int) -> Counts:
             " say what zone people lived in: --timezone Asia/Shanghai"
         )
         raise InputError(message)
-    return Counts(users, behaviors, rejected, duplicates, with_offset > 0)
+    return Counts(users, behaviors, dict(rejects), duplicates, with_offset > 0)
 
 
 def _drop_duplicates(connection: duckdb.DuckDBPyConnection) -> int:

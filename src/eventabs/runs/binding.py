@@ -9,7 +9,16 @@ import orjson
 
 from eventabs.config import Settings
 
-_BINDING = ("input.timezone", "input.columns", "profiles", "prompt", "compaction", "budget", "vocabulary")
+_BINDING = (
+    "input.timezone",
+    "input.keep_duplicates",
+    "input.columns",
+    "profiles",
+    "prompt",
+    "compaction",
+    "budget",
+    "vocabulary",
+)
 _BINDING_OPENAI = ("llm.model", "llm.base_url", "llm.temperature", "llm.seed", "llm.extra_body")
 
 
