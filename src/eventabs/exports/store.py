@@ -8,10 +8,12 @@ import duckdb
 from eventabs.errors import ConfigError, InputError
 from eventabs.exports.normal_form import normal_form
 from eventabs.exports.sources import BLANK, Query, quoted, trimmed
+from eventabs.exports.times import SHORT_DATE
 from eventabs.language import gettext as _
 
 # What makes an instant comparable, whether the wall time has an offset or not.
 _INSTANT: Final = "epoch_us(start) - coalesce(shift, 0)::BIGINT * 1000000"
+_TRIED_ROWS: Final = 2000  # in which a file with day-first or month-first dates shows one
 _FACTS: Final = "user_id, start, shift, action, item, place, duration, text"
 
 
@@ -43,13 +45,46 @@ def check_zone(connection: duckdb.DuckDBPyConnection, zone: str) -> None:
         raise ConfigError(message.format(zone=zone))
 
 
-def load_behaviors(connection: duckdb.DuckDBPyConnection, index: int, zone: str, rows: Query) -> int:
-    """Stage the rows of an export's file, the run's file number `index`. Returns how many they are."""
+def load_behaviors(
+    connection: duckdb.DuckDBPyConnection, index: int, zone: str, dayfirst: bool | None, rows: Query
+) -> int:
+    """Stage the rows of an export's file, the run's file number `index`. Returns how many they are.
+
+    Raises InputError where dates are day-first or month-first, and neither `dayfirst` nor the data says which.
+    """
     raw = f"SELECT {index} AS file, * FROM ({rows.sql})"
-    select = normal_form(raw, quoted(zone) if zone else "")
+    order = _date_order(connection, rows) if dayfirst is None else dayfirst
+    select = normal_form(raw, quoted(zone) if zone else "", order)
     staged = _changed(connection, f"INSERT INTO staged BY NAME {select}", rows.values)
     connection.execute("INSERT INTO first_lines VALUES (?, ?)", [index, rows.first_line])
     return staged
+
+
+def _date_order(connection: duckdb.DuckDBPyConnection, rows: Query) -> bool | None:
+    """Return whether dates such as 13/04/2026 are day-first; None where the first rows hold none such.
+
+    All rows are looked at: the first number above 12 decides.
+    """
+    date = f'SELECT coalesce("date", "time") AS day FROM ({rows.sql})'
+    short = f"regexp_matches(trim(day), '{SHORT_DATE}')"
+    (found,) = connection.execute(
+        f"SELECT count(*) FROM ({date} LIMIT {_TRIED_ROWS}) WHERE {short}", list(rows.values)
+    ).fetchall()
+    if found == (0,):
+        return None
+    first, second = (
+        f"CAST(regexp_extract(trim(day), '{SHORT_DATE}', {group}) AS INTEGER)" for group in (1, 2)
+    )
+    ((day_first, month_first),) = connection.execute(
+        f"SELECT bool_or({first} > 12), bool_or({second} > 12) FROM ({date}) WHERE {short}", list(rows.values)
+    ).fetchall()
+    if day_first == month_first:
+        message = _(
+            "dates such as 03/04/2026 can be day-first or month-first, and the data does not decide;"
+            " say which: [input] dayfirst = true or false"
+        )
+        raise InputError(message)
+    return bool(day_first)
 
 
 def load_profiles(connection: duckdb.DuckDBPyConnection, width: int, rows: Query) -> int:

@@ -12,6 +12,9 @@ from eventabs.config import Settings
 _BINDING = (
     "input.timezone",
     "input.keep_duplicates",
+    "input.encoding",
+    "input.dayfirst",
+    "input.header",
     "input.columns",
     "profiles",
     "prompt",

@@ -40,6 +40,9 @@ def open_input(settings: Settings, paths: Sequence[str], work_dir: Path) -> Abst
         timezone=settings.input.timezone,
         work_dir=work_dir,
         keep_duplicates=settings.input.keep_duplicates,
+        encoding=settings.input.encoding,
+        dayfirst=settings.input.dayfirst,
+        header=settings.input.header,
     )
 
 
