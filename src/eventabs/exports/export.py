@@ -146,6 +146,8 @@ def open_export(
                 if load(connection, source, _wanted(roles[source.path]), insert, folder):
                     tidied.add(index)
             except files.NotUtf8Error:
+                if encoding:
+                    raise
                 opened[index] = other = open_named(each.source.path, surely_other=True)
                 roles[source.path] = behavior_columns(other.source, columns)
                 if load(connection, other.source, _wanted(roles[source.path]), insert, folder):

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -41,9 +42,16 @@ def open_file(
     out not to be UTF-8. Raises InputError, and StorageError where there is no room for a copy.
     """
     copy = folder / f"copy-{len(list(folder.glob('copy-*')))}"
+    opened = partial(_opened, connection, path, copy=copy, header=header, time=columns.get("time", ""))
     try:
-        plain = transcode(path, copy, "") if surely_other else plain_file(path, copy, encoding)
-        return _opened(connection, path, plain, copy, header=header, time=columns.get("time", ""))
+        if surely_other:
+            return opened(transcode(path, copy, ""))
+        try:
+            return opened(plain_file(path, copy, encoding))
+        except files.NotUtf8Error:
+            if encoding:
+                raise
+            return opened(transcode(path, copy, ""))
     except OSError as error:
         message = _("{folder} cannot be written: {cause}; make room and start again")
         raise StorageError(message.format(folder=folder, cause=error.strerror)) from None
@@ -53,8 +61,8 @@ def _opened(
     connection: duckdb.DuckDBPyConnection,
     path: str,
     plain: Plain,
-    copy: Path,
     *,
+    copy: Path,
     header: Sequence[str],
     time: str,
 ) -> Opened:
