@@ -63,7 +63,7 @@ def inspect(path: str, *, binary: bool = False) -> Content:
         with Path(path).open("rb") as file:
             while chunk := file.read(_CHUNK):
                 if not last and not binary:
-                    _check_text(path, chunk[:_HEAD])
+                    refuse_binary(path, chunk[:_HEAD])
                 digest.update(chunk)
                 newlines = chunk.count(b"\n")
                 lines += newlines
@@ -189,7 +189,8 @@ def _no_such_file(path: str) -> list[str]:
     raise InputError(message.format(path=path[:_SHOWN]))
 
 
-def _check_text(path: str, start: bytes) -> None:
+def refuse_binary(path: str, start: bytes) -> None:
+    """Raise InputError where a file's first bytes are those of no text in UTF-8."""
     if b"\0" not in start:
         return
     text = start.decode(errors="replace").rstrip("\ufffd")  # a character may be cut at the end

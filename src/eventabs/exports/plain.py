@@ -13,7 +13,7 @@ from typing import BinaryIO, Final, NamedTuple
 import zstandard
 
 from eventabs.errors import ConfigError, InputError
-from eventabs.exports.files import not_utf8, unreadable
+from eventabs.exports.files import not_utf8, refuse_binary, unreadable
 from eventabs.language import gettext as _
 
 _CHUNK: Final = 1 << 20
@@ -63,6 +63,8 @@ def plain_file(path: str, copy: Path, encoding: str) -> Plain:
             return Plain(str(copy), "utf-8")
         if not packed and codecs.lookup(found or "gb18030").name in ("utf-8", "utf-8-sig"):
             return Plain(path, "utf-8")
+        if not found:
+            refuse_binary(path, head)
         return transcode(path, copy, found)
     except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
         message = _("{path} cannot be decompressed ({error}); copy it again")
