@@ -30,7 +30,10 @@ WRONG_INPUT = {
     "nouser.csv": (b"a,timestamp,text\n1,2026-01-01 10:00:00,x\n", "[input.columns] user"),
     "notime.csv": (b"user_id,text\nu1,x\n", "[input.columns] time"),
     "nothing.csv": (b"user_id,timestamp\nu1,2026-01-01 10:00:00\n", "[input.columns]"),
-    "gbk.csv": ("user_id,timestamp,行为\nu1,2026-01-01 10:00:00,在家停留\n".encode("gb18030"), "UTF-8"),
+    "latin1.csv": (
+        "user_id,timestamp,text\nu1,2026-01-01 10:00:00,café à l'été\n".encode("latin-1"),
+        "UTF-8",
+    ),
     "header.csv": (b"user_id,timestamp,text\n", "no rows"),
 }
 

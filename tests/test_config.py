@@ -87,6 +87,7 @@ def test_the_example_names_every_setting() -> None:
 def test_the_example_says_something_about_every_setting_that_it_comments_out() -> None:
     without = _named(tomllib.loads(EXAMPLE.read_text("utf-8")))
     assert [field for field in _fields(Settings) if field not in without] == [
+        "input.dayfirst",
         "llm.temperature",
         "llm.seed",
         "llm.extra_body",

@@ -9,7 +9,7 @@ from eventabs.exports.sources import Source
 
 
 def source(*columns: str) -> Source:
-    return Source("x.csv", "csv", ",", columns, Content(b"", 0, one_newline=True, longest=0))
+    return Source("x.csv", "csv", ",", columns, Content(b"", 0, one_newline=True, longest=0), "x.csv")
 
 
 @pytest.mark.parametrize(

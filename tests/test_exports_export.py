@@ -235,7 +235,7 @@ def test_a_header_without_rows_is_an_export_without_users(tmp_path: Path) -> Non
 
 
 def test_no_error_of_duckdb_reaches_the_caller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         message = "no memory\nat all"
         raise duckdb.OutOfMemoryException(message)
 

@@ -17,8 +17,8 @@ from eventabs.exports.roles import (
         (["UserID", "Event Time", "Event-Type"], {"user": 0, "time": 1, "action": 2}),
         (["用户ID", "行为时间", "行为类型", "商品", "停留时长"], {"user": 0, "time": 1, "action": 2, "item": 3, "duration": 4}),
         (["uid", "时间戳", "行为描述", "地点", "应用", "网站"], {"user": 0, "time": 1, "text": 2, "place": 3, "app": 4, "media": 5}),
-        (["user", "start", "end", "object"], {"user": 0, "time": 1, "item": 3}),
-        (["price", "brand"], {}),
+        (["user", "start", "end", "object"], {"user": 0, "time": 1, "item": 3, "end": 2}),
+        (["cost", "maker"], {}),
     ],
 )  # fmt: skip
 def test_roles_are_found_in_english_and_chinese_whatever_the_spelling(
@@ -46,7 +46,8 @@ def test_a_named_column_that_is_not_there_is_an_error_with_role_and_name() -> No
 
 
 def test_no_usual_name_stands_for_two_roles() -> None:
-    names = [name for each in USUAL_NAMES.values() for name in each]
+    # a date stands for the time where there is no other
+    names = [name for role, each in USUAL_NAMES.items() if role != "date" for name in each]
     assert sorted(names) == sorted(set(names))
 
 

@@ -55,7 +55,7 @@ def test_keys_that_come_late_are_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "part"), [('[{"a": 1}]', "is a JSON array"), ("\n\n", "no line that is a JSON object")]
+    ("text", "part"), [("[1]\n", "no line that is a JSON object"), ("\n\n", "no line that is a JSON object")]
 )
 def test_json_of_another_shape_is_refused(tmp_path: Path, text: str, part: str) -> None:
     with pytest.raises(InputError, match=part):

@@ -41,13 +41,13 @@ def test_behaviors_are_ordered_by_user_instant_file_and_line(connection: duckdb.
         ("a", EARLY, None, "y", 1, 3, None),
         ("a", EARLY, None, "x", 0, 4, None),
     )
-    store.finish(connection, 1)
+    store.finish(connection, 1, keep_duplicates=False)
     assert lines(connection) == [(0, 4), (1, 3), (0, 2), (0, 1)]
 
 
 def test_instants_decide_not_wall_times(connection: duckdb.DuckDBPyConnection) -> None:
     stage(connection, ("a", LATE, 8 * 3600, "x", 0, 1, None), ("a", EARLY, 0, "x", 0, 2, None))
-    counts = store.finish(connection, 1)
+    counts = store.finish(connection, 1, keep_duplicates=False)
     assert lines(connection) == [(0, 1), (0, 2)]
     assert counts.with_offset
 
@@ -65,8 +65,10 @@ def test_the_first_of_equal_rows_stays_also_when_others_lie_between(
         ("a", EARLY, None, "x", 1, 1, None),
         ("a", EARLY, None, "x", 1, 2, "bad_duration"),
     )
-    counts = store.finish(connection, 1)
-    assert counts == store.Counts(users=2, behaviors=4, rejected_rows=1, duplicates=2, with_offset=False)
+    counts = store.finish(connection, 1, keep_duplicates=False)
+    assert counts == store.Counts(
+        users=2, behaviors=4, rejects={"bad_duration": 1}, duplicates=2, with_offset=False
+    )
     assert lines(connection) == [(0, 1), (0, 2), (1, 2), (0, 4), (0, 5)]
 
 
@@ -77,7 +79,7 @@ def test_rows_without_a_line_are_counted_from_their_files_first_one(
     for file, line in ((0, None), (0, None), (1, None), (1, None), (1, 77)):
         connection.execute("INSERT INTO staged (user_id, file, line) VALUES ('a', ?, ?)", [file, line])
     connection.execute("UPDATE staged SET start = TIMESTAMP '2026-01-01' + to_hours(rowid)")
-    store.finish(connection, 1)
+    store.finish(connection, 1, keep_duplicates=False)
     assert lines(connection) == [(0, 1), (0, 2), (1, 2), (1, 3), (1, 77)]
 
 
@@ -90,14 +92,16 @@ def test_blank_lines_are_no_rows_and_rejected_rows_keep_their_users(
         (None, None, None, None, 0, 2, "bad_json"),
         ("a", None, None, "x", 0, 3, "bad_time"),
     )
-    assert store.finish(connection, 1) == store.Counts(1, 0, 2, 0, with_offset=False)
+    assert store.finish(connection, 1, keep_duplicates=False) == store.Counts(
+        1, 0, {"bad_json": 1, "bad_time": 1}, 0, with_offset=False
+    )
     assert connection.execute("FROM users").fetchall() == [("a", 0, None)]
 
 
 def test_times_with_and_without_offset_do_not_mix(connection: duckdb.DuckDBPyConnection) -> None:
     stage(connection, ("a", EARLY, None, "x", 0, 1, None), ("a", LATE, 0, "x", 0, 2, None))
     with pytest.raises(InputError, match="--timezone"):
-        store.finish(connection, 1)
+        store.finish(connection, 1, keep_duplicates=False)
 
 
 def test_the_first_profile_value_of_a_user_counts_on_one_line(connection: duckdb.DuckDBPyConnection) -> None:
@@ -105,7 +109,7 @@ def test_the_first_profile_value_of_a_user_counts_on_one_line(connection: duckdb
     query = Query(f'SELECT * FROM (VALUES {values}) AS t("user", p0)', ())
     assert store.load_profiles(connection, 1, query) == 3
     stage(connection, ("a", EARLY, None, "x", 0, 1, None))
-    store.finish(connection, 1)
+    store.finish(connection, 1, keep_duplicates=False)
     assert connection.execute("FROM users").fetchall() == [("a", 1, "two words")]
 
 

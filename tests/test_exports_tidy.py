@@ -18,7 +18,7 @@ CONTENT = Content(b"", 0, one_newline=True, longest=0)
 def source(folder: Path, text: str | bytes, columns: tuple[str, ...] = ("user", "b")) -> Source:
     path = folder / "a.csv"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return Source(str(path), "csv", ",", columns, CONTENT)
+    return Source(str(path), "csv", ",", columns, CONTENT, str(path))
 
 
 def fields(folder: Path, text: str) -> list[tuple[int, list[str] | None]]:
@@ -92,5 +92,5 @@ def test_what_a_csv_writer_wrote_comes_back(
     folder = tmp_path_factory.mktemp("table")
     with (folder / "a.csv").open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([("user", "b"), *table])
-    found = records(Source(str(folder / "a.csv"), "csv", ",", ("user", "b"), CONTENT))
+    found = records(Source(str(folder / "a.csv"), "csv", ",", ("user", "b"), CONTENT, str(folder / "a.csv")))
     assert [tuple(record.fields or ()) for record in found] == [("user", "b"), *table]

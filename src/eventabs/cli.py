@@ -32,7 +32,7 @@ app = typer.Typer(
 Inputs = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="INPUT", help=_("Exports: files or globs (JSON lines, CSV); - is standard input.")
+        metavar="INPUT", help=_("Exports: files, folders or globs (JSON, CSV, Parquet); - is standard input.")
     ),
 ]
 Checkpoint = Annotated[
@@ -135,6 +135,23 @@ def reparse(flags: SettingFlags, shown: ShownFlags, checkpoint: Checkpoint) -> N
         ) as job:
             summary = read_again(job)
         _end(summary, shown)
+
+
+@app.command(help=_("Write the events of a run as CSV, Parquet or SQLite."))
+def export(
+    checkpoint: Checkpoint,
+    form: Annotated[
+        Literal["csv", "parquet", "sqlite"], typer.Option("--format", help=_("Format of the file."))
+    ],
+    output: Annotated[
+        Path | None, typer.Option(help=_("File to write. (default: events.<format> in the run directory)"))
+    ] = None,
+) -> None:
+    """Hand out the events in another format."""
+    from eventabs.runs.handing_out import export_events  # noqa: PLC0415
+
+    with _errors_told():
+        typer.echo(export_events(checkpoint, form, output))
 
 
 @app.command(help=_("Show what a run would take: users, tokens, calls, time, cost. Calls nobody."))

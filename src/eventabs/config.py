@@ -42,6 +42,12 @@ class InputColumns(Section):
     app: str = ""
     media: str = ""
     duration: str = ""
+    end: str = ""
+    date: str = ""
+    offset: str = ""
+    category: str = ""
+    brand: str = ""
+    price: str = ""
 
 
 class InputSettings(Section):
@@ -50,6 +56,12 @@ class InputSettings(Section):
     paths: tuple[str, ...] = ()
     profiles: str = ""
     timezone: str = ""
+    encoding: str = ""
+    dayfirst: bool | None = None
+    header: tuple[str, ...] = ()
+    keep_duplicates: bool = False
+    strict: bool = False
+    max_rejects: Annotated[float, Field(ge=0, le=1)] = 0.05
     columns: InputColumns = InputColumns()
 
 

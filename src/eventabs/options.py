@@ -33,6 +33,27 @@ class SettingFlags:
         str | None,
         Option(help=_("Zone that the users lived by, such as Asia/Shanghai."), rich_help_panel=INPUT),
     ] = None
+    columns: Annotated[
+        str | None,
+        Option(
+            help=_("Columns of a CSV without a header: user_id,item_id,category,action,timestamp."),
+            rich_help_panel=INPUT,
+        ),
+    ] = None
+    keep_duplicates: Annotated[
+        bool | None, Option("--keep-duplicates", help=_("Keep equal rows."), rich_help_panel=INPUT)
+    ] = None
+    strict: Annotated[
+        bool | None,
+        Option("--strict", help=_("Stop at the first row that cannot be read."), rich_help_panel=INPUT),
+    ] = None
+    max_rejects: Annotated[
+        float | None,
+        Option(
+            help=_("Share of rows that may be unreadable; beyond it nothing begins. (default: 0.05)"),
+            rich_help_panel=INPUT,
+        ),
+    ] = None
     limit: Annotated[
         int | None,
         Option(help=_("Only the first N users; resume goes on with the others."), rich_help_panel=INPUT),
@@ -96,13 +117,17 @@ class SettingFlags:
         for name, (section, key) in _SETTINGS.items():
             value = getattr(self, name)
             if value is not None:
-                values.setdefault(section, {})[key] = value
+                values.setdefault(section, {})[key] = _names(value) if name == "columns" else value
         return values
 
 
 _SETTINGS = {
     "profiles": ("input", "profiles"),
     "timezone": ("input", "timezone"),
+    "columns": ("input", "header"),
+    "keep_duplicates": ("input", "keep_duplicates"),
+    "strict": ("input", "strict"),
+    "max_rejects": ("input", "max_rejects"),
     "limit": ("run", "limit"),
     "provider": ("llm", "provider"),
     "model": ("llm", "model"),
@@ -143,6 +168,10 @@ class ShownFlags:
         bool,
         Option("--json", help=_("One JSON object on standard output at the end."), rich_help_panel=SHOWN),
     ] = False
+
+
+def _names(listed: str) -> list[str]:
+    return [name.strip() for name in listed.split(",")]
 
 
 def with_options(*groups: type) -> Callable[[Callable[..., None]], Callable[..., None]]:

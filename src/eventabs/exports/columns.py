@@ -9,7 +9,7 @@ from eventabs.exports.sources import Source
 from eventabs.language import gettext as _
 
 _LISTED = 300  # characters
-_WHAT_HAPPENED = ("text", "action", "item", "place", "app", "media")
+_WHAT_HAPPENED = ("text", "action", "item", "place", "app", "media", "category")
 
 
 def behavior_columns(source: Source, named: Mapping[str, str]) -> dict[str, str]:

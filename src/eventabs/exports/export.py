@@ -16,8 +16,9 @@ from eventabs.exports.columns import behavior_columns
 from eventabs.exports.columns import profile_columns as find_profile
 from eventabs.exports.database import errors_named, scratch_database
 from eventabs.exports.loading import load
+from eventabs.exports.opening import Opened, open_file
 from eventabs.exports.roles import ROLES
-from eventabs.exports.sources import Source, as_glob, open_source
+from eventabs.exports.sources import Source, as_glob
 from eventabs.exports.tidy import records
 from eventabs.records import Behavior, RejectedRow, UserLog
 
@@ -29,7 +30,8 @@ class Export:
     """Files that have been read to their end. Good only inside `open_export`.
 
     `fingerprint` is the sha256 of the files' contents. `roles` tells for each file which column was taken
-    for which role. Rows in = behaviors + rejected_rows + duplicates.
+    for which role; `reasons` counts the rejected rows by reason, the most frequent first.
+    Rows in = behaviors + rejected_rows + duplicates.
     """
 
     files: tuple[str, ...]
@@ -37,13 +39,24 @@ class Export:
     roles: dict[str, dict[str, str]]
     users: int
     behaviors: int
-    rejected_rows: int
+    reasons: dict[str, int]
     duplicates: int
+    encodings: dict[str, str]
     _connection: duckdb.DuckDBPyConnection
     _with_offset: bool
     _profile_names: tuple[str, ...]
     _sources: tuple[Source, ...]
     _tidied: frozenset[int]
+
+    @property
+    def rejected_rows(self) -> int:
+        """How many rows could not be read."""
+        return sum(self.reasons.values())
+
+    @property
+    def rows(self) -> int:
+        """How many rows the files hold; blank lines are none."""
+        return self.behaviors + self.rejected_rows + self.duplicates
 
     def user_logs(self) -> Iterator[UserLog]:
         """Yield every user's log, ordered by user_id; behaviors ordered by time, file and line.
@@ -82,7 +95,8 @@ class Export:
         """Yield each line's number and text; a record's first line stands for all of it."""
         if index in self._tidied:
             return ((record.line, record.text) for record in records(self._sources[index]))
-        return _lines(self.files[index])
+        source = self._sources[index]
+        return _parquet_texts(self._connection, source) if source.format == "parquet" else _lines(source.text)
 
 
 @contextmanager
@@ -94,67 +108,90 @@ def open_export(
     profile_columns: Sequence[str],
     timezone: str,
     work_dir: Path,
+    keep_duplicates: bool = False,
+    encoding: str = "",
+    dayfirst: bool | None = None,
+    header: Sequence[str] = (),
 ) -> Iterator[Export]:
     """Read the files and globs `paths` to their end, and the file `profiles` if it is not "".
 
+    `encoding` is a codec of Python's ("" finds it), `header` names the columns of CSV files that have none.
     `columns` maps roles to column names ("" finds them); `timezone` is a name or "". Scratch files live in
     `work_dir`/reading.tmp while the export is open. Raises InputError, and ConfigError for the zone.
     """
-    named = files.expand(paths)
-    contents = {path: files.inspect(path) for path in named}
-    sources = tuple(open_source(path, content) for path, content in contents.items())
-    roles = {source.path: behavior_columns(source, columns) for source in sources}
-    profile = _open_profile(profiles, columns.get("user", ""), profile_columns)
-    every_content = [*contents.values(), *([profile.source.content] if profile else [])]
-    names = tuple(name for name, _column in profile.shown) if profile else ()
+    named = files.expand(paths, [profiles] if profiles else [])
     folder = work_dir / "reading.tmp"
     files_read = [*named, *([profiles] if profiles else [])]
     # a name that is read as a glob is checked as the glob and as the file that it matches
     readable = {form for path in files_read for form in (path, as_glob(path))}
     with scratch_database(folder, sorted(readable)) as connection:
-        store.prepare(connection, len(names))
         store.check_zone(connection, timezone)
+        open_named = partial(
+            open_file, connection, folder=folder, encoding=encoding, header=header, columns=columns
+        )
+        opened = [open_named(path) for path in named]
+        roles = {each.source.path: behavior_columns(each.source, columns) for each in opened}
+        profile = None
+        if profiles:
+            (profile_path,) = files.expand([profiles])
+            table = open_named(profile_path, header=())
+            profile = _Profile(table, *find_profile(table.source, columns.get("user", ""), profile_columns))
+        names = tuple(name for name, _column in profile.shown) if profile else ()
+        store.prepare(connection, len(names))
         tidied: set[int] = set()
-        for index, source in enumerate(sources):
-            wanted = [(role, roles[source.path].get(role, "")) for role in ROLES]
-            insert = partial(store.load_behaviors, connection, index, timezone)
-            if load(connection, source, wanted, insert, folder):
-                tidied.add(index)
+        for index, each in enumerate(opened):
+            insert = partial(store.load_behaviors, connection, index, timezone, dayfirst)
+            try:
+                source = each.source
+                if load(connection, source, _wanted(roles[source.path]), insert, folder):
+                    tidied.add(index)
+            except files.NotUtf8Error:
+                if encoding:
+                    raise
+                opened[index] = other = open_named(each.source.path, surely_other=True)
+                roles[source.path] = behavior_columns(other.source, columns)
+                if load(connection, other.source, _wanted(roles[source.path]), insert, folder):
+                    tidied.add(index)
         if profile:
             shown = [(f"p{position}", column) for position, (_name, column) in enumerate(profile.shown)]
             insert = partial(store.load_profiles, connection, len(names))
-            load(connection, profile.source, [("user", profile.user), *shown], insert, folder)
+            load(connection, profile.opened.source, [("user", profile.user), *shown], insert, folder)
+        every_content = [each.content for each in [*opened, *([profile.opened] if profile else [])]]
         with errors_named("the export"):
-            counts = store.finish(connection, len(names))
+            counts = store.finish(connection, len(names), keep_duplicates=keep_duplicates)
         yield Export(
             files=named,
             fingerprint=files.fingerprint(every_content),
             roles=roles,
             users=counts.users,
             behaviors=counts.behaviors,
-            rejected_rows=counts.rejected_rows,
+            reasons=counts.rejects,
             duplicates=counts.duplicates,
             _connection=connection,
             _with_offset=counts.with_offset,
             _profile_names=names,
-            _sources=sources,
+            encodings={each.source.path: each.encoding for each in opened},
+            _sources=tuple(each.source for each in opened),
             _tidied=frozenset(tidied),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class _Profile:
-    source: Source
+    opened: Opened
     user: str
     shown: list[tuple[str, str]]
 
 
-def _open_profile(path: str, named_user: str, wanted: Sequence[str]) -> _Profile | None:
-    if not path:
-        return None
-    (name,) = files.expand([path])
-    source = open_source(name, files.inspect(name))
-    return _Profile(source, *find_profile(source, named_user, wanted))
+def _wanted(roles: Mapping[str, str]) -> list[tuple[str, str]]:
+    return [(role, roles.get(role, "")) for role in ROLES]
+
+
+def _parquet_texts(connection: duckdb.DuckDBPyConnection, source: Source) -> Iterator[tuple[int, str]]:
+    with closing(connection.cursor()) as cursor:
+        cursor.execute("SELECT to_json(r)::VARCHAR FROM read_parquet(?) AS r", [as_glob(source.text)])
+        for number, (text,) in enumerate(_fetched(cursor), start=1):
+            yield number, text
 
 
 def _fetched(cursor: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:

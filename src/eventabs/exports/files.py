@@ -2,6 +2,8 @@
 
 import glob
 import hashlib
+import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,12 @@ _CHUNK: Final = 1 << 20
 _HEAD: Final = 1 << 16
 _SHOWN: Final = 300  # characters of a name that cannot be one
 LONGEST_LINE: Final = 64 << 20  # bytes
+_READABLE: Final = re.compile(r"\.(?:jsonl|ndjson|json|csv|tsv|parquet)(?:\.(?:gz|zst))?$")
+_OF_A_RUN: Final = "ledger.sqlite"
+
+
+class NotUtf8Error(InputError):
+    """A file that turns out not to be UTF-8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +34,19 @@ class Content:
     longest: int  # bytes; an upper bound of the longest line, in whole chunks
 
 
-def expand(paths: Sequence[str]) -> tuple[str, ...]:
+def expand(paths: Sequence[str], apart: Sequence[str] = ()) -> tuple[str, ...]:
     """Return the files that `paths` (files and globs) name, sorted, none twice.
 
-    A name that exists is taken literally, whatever characters it holds. Raises InputError.
+    A name that exists is taken literally, whatever characters it holds. `apart` names files that a folder or
+    glob does not mean. Raises InputError.
     """
-    found = {each for path in paths for each in _matches(path)}
+    others = {Path(path).resolve() for path in apart}
+    found = {
+        each
+        for path in paths
+        for each in _matches(path)
+        if each == path or Path(each).resolve() not in others
+    }
     by_identity: dict[tuple[int, int], str] = {}
     for path in sorted(found):
         status = Path(path).stat()
@@ -39,16 +54,16 @@ def expand(paths: Sequence[str]) -> tuple[str, ...]:
     return tuple(by_identity.values())
 
 
-def inspect(path: str) -> Content:
-    """Read the file once. Raises InputError where it cannot be read, is empty or is not text."""
+def inspect(path: str, *, binary: bool = False) -> Content:
+    """Read the file once. Raises InputError where it cannot be read, is empty or, unless `binary`, is not text."""
     digest = hashlib.sha256()
     lines = returns = pairs = newline_free = longest = 0
     last = b""
     try:
         with Path(path).open("rb") as file:
             while chunk := file.read(_CHUNK):
-                if not last:
-                    _check_text(path, chunk[:_HEAD])
+                if not last and not binary:
+                    refuse_binary(path, chunk[:_HEAD])
                 digest.update(chunk)
                 newlines = chunk.count(b"\n")
                 lines += newlines
@@ -63,11 +78,15 @@ def inspect(path: str) -> Content:
     if not last:
         message = _("{path} is empty; name a file with a row for each behavior")
         raise InputError(message.format(path=path))
-    if longest > LONGEST_LINE:
-        message = _("{path} has a line longer than {limit} MB; export one row a line")
-        raise InputError(message.format(path=path, limit=LONGEST_LINE >> 20))
     all_lf, all_crlf = returns == 0, returns == pairs == lines
     return Content(digest.digest(), lines + (last != b"\n"), all_lf or all_crlf, longest)
+
+
+def refuse_endless_lines(path: str, content: Content) -> None:
+    """Raise InputError where a line is longer than can be read."""
+    if content.longest > LONGEST_LINE:
+        message = _("{path} has a line longer than {limit} MB; export one row a line")
+        raise InputError(message.format(path=path, limit=LONGEST_LINE >> 20))
 
 
 def fingerprint(contents: Iterable[Content]) -> str:
@@ -102,9 +121,9 @@ def windows(path: str, count: int, size: int) -> Iterable[str]:
             yield from file.read(size).decode("utf-8", errors="replace").split("\n")[1:-1]
 
 
-def check_utf8(path: str) -> None:
-    """Raise InputError, naming the line, unless the file is UTF-8 throughout."""
-    with Path(path).open("rb") as file:
+def check_utf8(path: str, text: str) -> None:
+    """Raise NotUtf8Error about `path`, naming the line, unless the file `text` is UTF-8 throughout."""
+    with Path(text).open("rb") as file:
         for number, line in enumerate(file, start=1):
             try:
                 line.decode()
@@ -112,10 +131,12 @@ def check_utf8(path: str) -> None:
                 raise not_utf8(path, number) from None
 
 
-def not_utf8(path: str, line: int) -> InputError:
-    """Return the error for a file in another encoding."""
-    message = _("{path} is not UTF-8 (line {line}); convert it, for example: iconv -f GB18030 -t UTF-8")
-    return InputError(message.format(path=path, line=line))
+def not_utf8(path: str, line: int) -> NotUtf8Error:
+    """Return the error for a file whose encoding is not certain."""
+    message = _(
+        "{path} is not UTF-8 (line {line}), and what it is, is not certain; name it: [input] encoding"
+    )
+    return NotUtf8Error(message.format(path=path, line=line))
 
 
 def unreadable(path: str, error: OSError) -> InputError:
@@ -130,8 +151,7 @@ def _matches(path: str) -> list[str]:
         raise InputError(message.format(path=path))
     try:
         if Path(path).is_dir():
-            message = _("{path} is a folder; name its files, for example {path}/*.jsonl")
-            raise InputError(message.format(path=path))
+            return _in_folder(path)
         if Path(path).exists():
             return [path]
     except (OSError, ValueError):  # a name too long or with a NUL exists nowhere
@@ -139,6 +159,26 @@ def _matches(path: str) -> list[str]:
     matched = glob.glob(path, recursive=True)  # noqa: PTH207 - a Path cannot glob an absolute pattern
     matches = [match for match in matched if Path(match).is_file()]
     return matches or _no_such_file(path)
+
+
+def _in_folder(path: str) -> list[str]:
+    """Return the files of a folder and its subfolders, without hidden ones and what runs have left."""
+    found: list[str] = []
+    for folder, folders, names in os.walk(path):
+        folders[:] = [
+            name
+            for name in folders
+            if not name.startswith(".") and not (Path(folder) / name / _OF_A_RUN).exists()
+        ]
+        found += [
+            str(Path(folder) / name)
+            for name in names
+            if not name.startswith((".", "_")) and _READABLE.search(name.lower())
+        ]
+    if not found:
+        message = _("{path} holds no export; name a folder with .jsonl, .csv, .tsv or .parquet files")
+        raise InputError(message.format(path=path))
+    return found
 
 
 def _no_such_file(path: str) -> list[str]:
@@ -149,12 +189,11 @@ def _no_such_file(path: str) -> list[str]:
     raise InputError(message.format(path=path[:_SHOWN]))
 
 
-def _check_text(path: str, start: bytes) -> None:
-    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise not_utf8(path, 1)
+def refuse_binary(path: str, start: bytes) -> None:
+    """Raise InputError where a file's first bytes are those of no text in UTF-8."""
     if b"\0" not in start:
         return
     text = start.decode(errors="replace").rstrip("\ufffd")  # a character may be cut at the end
     if start.count(b"\0") * 100 > len(start) or "\ufffd" in text:
-        message = _("{path} is a binary file; export the behaviors as JSON lines or CSV")
+        message = _("{path} is a binary file; export the behaviors as JSON lines, CSV or Parquet")
         raise InputError(message.format(path=path))

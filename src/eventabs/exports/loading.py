@@ -33,6 +33,10 @@ def load(
         if source.format == "jsonl":
             _load_json(source, wanted, insert, copy)
             return False
+        if source.format == "parquet":
+            with errors_named(source.path):
+                insert(rows(source, wanted))
+            return False
         if source.content.one_newline and _load_csv(connection, source, wanted, insert):
             return False
         longest = tidy_csv(source, copy, dict(wanted)["user"])
@@ -51,12 +55,12 @@ def _load_json(source: Source, wanted: Sequence[tuple[str, str]], insert: Insert
     regular = source
     if not source.content.one_newline:
         tidy_json(source, copy)
-        regular = replace(source, path=str(copy))
+        regular = replace(source, text=str(copy))
     with errors_named(source.path):
         try:
             insert(rows(regular, wanted))
         except duckdb.Error:
-            check_utf8(source.path)
+            check_utf8(source.path, source.text)
             raise
 
 
@@ -70,7 +74,7 @@ def _load_csv(
     connection.begin()
     with errors_named(source.path):
         try:
-            regular = insert(rows(source, wanted)) == source.content.lines - 1
+            regular = insert(rows(source, wanted)) == source.content.lines - source.header
         except duckdb.InvalidInputException:
             regular = False
     if regular:

@@ -15,7 +15,7 @@ _LONGEST_USER_ID: Final = 1024  # bytes; what is longer is no id
 _LONGEST_WORD: Final = 24  # bytes; a longer text is a sentence, not an action's name
 
 
-def normal_form(raw: str, zone: str) -> str:
+def normal_form(raw: str, zone: str, dayfirst: bool | None = None) -> str:
     """Return the SELECT that normalizes the relation `raw`, row by row (file, line, problem and a text column per role).
 
     `zone` is a quoted SQL literal, or "" where wall times stay as they are. The result has user_id, start
@@ -24,7 +24,13 @@ def normal_form(raw: str, zone: str) -> str:
     """
     cleaned = ", ".join(f"{trimmed(_quote(role))} AS {_quote(role)}" for role in ROLES)
     return f"""
-    WITH cleaned AS (SELECT file, line, problem, {cleaned} FROM ({raw})),
+    WITH trim_ends AS (SELECT file, line, problem, {cleaned} FROM ({raw})),
+    cleaned AS (
+        SELECT * REPLACE ({times.spelled_out('"time"', '"date"', dayfirst)} AS "time",
+            {times.spelled_out('"end"', '"date"', dayfirst)} AS "end",
+            nullif(concat_ws(' ', category, brand, item, price), '') AS item)
+        FROM trim_ends
+    ),
     looked_up AS (SELECT *, {_CANONICAL}[{_plain_word()}] AS canonical FROM cleaned),
     known AS (
         SELECT *, coalesce(canonical, action) AS deed,
@@ -49,7 +55,29 @@ def normal_form(raw: str, zone: str) -> str:
             {durations.parts("lasting", "number")} AS units
         FROM valued
     ),
-    summed AS (SELECT *, {durations.seconds("number", "units")} AS total FROM believed),
+    ended AS (
+        SELECT *, {times.wall('"end"', "usual_end", "end_stamp")} AS end_wall
+        FROM (
+            SELECT *, {times.parts('"end"', "usual_end")} AS end_stamp
+            FROM (SELECT *, {times.usual('"end"')} AS usual_end FROM believed)
+        )
+    ),
+    until AS (
+        SELECT * REPLACE (coalesce(lasting, "end") AS lasting), CASE WHEN lasting IS NULL THEN
+            epoch(end_wall) - epoch(wall)
+            - coalesce({times.shift('"end"', "usual_end", "end_stamp")}, 0) + coalesce(shift, 0) END AS until_end
+        FROM ended
+    ),
+    offsets AS (
+        SELECT * REPLACE (
+            CASE WHEN "offset" IS NULL THEN wall ELSE wall - to_seconds(coalesce(shift, 0))
+                + to_minutes(try_cast("offset" AS INTEGER)) END AS wall,
+            CASE WHEN "offset" IS NULL THEN shift ELSE try_cast("offset" AS INTEGER) * 60 END AS shift
+        ) FROM until
+    ),
+    summed AS (
+        SELECT *, coalesce(until_end, {durations.seconds("number", "units")}) AS total FROM offsets
+    ),
     placed AS ({_in_zone(zone)})
     SELECT {_user()} AS user_id, wall AS start, shift,
         {_action()} AS action, {_item()} AS item, {_place()} AS place, seconds AS duration,
@@ -112,5 +140,5 @@ def _reason() -> str:
     return f"""CASE WHEN problem IS NOT NULL THEN problem
         WHEN {_user()} IS NULL THEN 'no_user'
         WHEN wall IS NULL THEN 'bad_time'
-        WHEN duration IS NOT NULL AND seconds IS NULL THEN 'bad_duration'
+        WHEN coalesce(duration, "end") IS NOT NULL AND seconds IS NULL THEN 'bad_duration'
         WHEN coalesce(deed, sentence, item, place, app, media) IS NULL THEN 'no_behavior' END"""

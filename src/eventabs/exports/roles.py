@@ -5,7 +5,23 @@ from typing import Final, Literal, get_args
 
 from eventabs.exports.actions import plain
 
-Role = Literal["user", "time", "text", "action", "item", "place", "app", "media", "duration"]
+Role = Literal[
+    "user",
+    "time",
+    "text",
+    "action",
+    "item",
+    "place",
+    "app",
+    "media",
+    "duration",
+    "end",
+    "date",
+    "offset",
+    "category",
+    "brand",
+    "price",
+]
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 
 # In order of preference: of two columns that fit a role, the name further left wins.
@@ -26,6 +42,12 @@ _USUAL_NAMES: Final[dict[Role, str]] = {
     "media": "media_id media media_name site website channel platform 媒体 媒体ID 媒体名称 网站 平台 渠道",
     "duration": "duration dwell duration_seconds dwell_time duration_sec stay_seconds stay_time seconds"
     " 时长 停留时长 持续时间 停留时间 使用时长 时长秒 时长(秒)",
+    "end": "end end_time end_timestamp finish finish_time stop stop_time ended_at 结束时间 结束",
+    "date": "date event_date day 日期",
+    "offset": "timezone_offset tz_offset utc_offset 时区偏移",
+    "category": "category_code category category_name item_category product_category category_id 类目 品类 商品类目",
+    "brand": "brand brand_name 品牌",
+    "price": "price unit_price 价格 单价",
 }
 USUAL_NAMES: Final[dict[Role, tuple[str, ...]]] = {
     role: tuple(plain(name) for name in names.split()) for role, names in _USUAL_NAMES.items()
@@ -61,7 +83,8 @@ def find_roles(columns: Sequence[str], named: Mapping[str, str]) -> dict[str, st
     found: dict[str, str] = {}
     for role in ROLES:
         usual = (free[name] for name in USUAL_NAMES[role] if name in free)
-        if column := named.get(role) or next(usual, ""):
+        column = named.get(role) or next(usual, "")
+        if column and not (role == "date" and column == found.get("time")):
             found[role] = column
     return found
 

@@ -10,9 +10,10 @@ from typing import Final, Literal
 from eventabs.errors import InputError
 from eventabs.exports import files
 from eventabs.exports.files import Content
+from eventabs.exports.headerless import find_dialect, known_shape
 from eventabs.language import gettext as _
 
-Format = Literal["jsonl", "csv"]
+Format = Literal["jsonl", "csv", "parquet"]
 _JSON_SUFFIXES: Final = (".jsonl", ".ndjson", ".json")
 _SAMPLE: Final = 1 << 18  # bytes looked at for the columns of a file's start
 _WINDOWS: Final = 16  # places behind the start where JSON keys are looked for as well
@@ -26,13 +27,16 @@ _NO_DELIMITER: Final = "\x01"  # not allowed in JSON text, so no readable line h
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """An input file as it was found."""
+    """An input file as it was found. `text` is what is read: the file at `path`, or a copy in plain form."""
 
     path: str
     format: Format
-    delimiter: str  # "" for JSON lines
+    delimiter: str  # "" for JSON lines and Parquet
     columns: tuple[str, ...]
     content: Content
+    text: str
+    quote: str = '"'
+    header: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +51,29 @@ class Query:
     first_line: int = 1
 
 
-def open_source(path: str, content: Content) -> Source:
-    """Find format and columns of a file. Raises InputError where there is neither."""
-    lines = files.head(path, _SAMPLE)
+def open_source(path: str, content: Content, *, text: str = "", names: Sequence[str] = ()) -> Source:
+    """Find format and columns of the file `path`, read at `text` if that is elsewhere.
+
+    `names` are the columns of a CSV without a header. Raises InputError where format or columns are not found.
+    """
+    text = text or path
+    lines = files.head(text, _SAMPLE)
     first = next((line for line in lines if line.strip()), "")
-    if first.lstrip().startswith("{") or Path(path).suffix.lower() in _JSON_SUFFIXES:
-        if first.lstrip().startswith("["):
-            message = _("{path} is a JSON array; write one object a line, for example: jq -c '.[]'")
-            raise InputError(message.format(path=path))
-        return Source(path, "jsonl", "", _json_keys(path, lines), content)
-    delimiter = max(_DELIMITERS, key=first.count)
-    header = next(csv.reader([first], delimiter=delimiter), [])
-    return Source(path, "csv", delimiter, tuple(name.strip() for name in header), content)
+    if is_json(path, first):
+        return Source(path, "jsonl", "", _json_keys(path, text, lines), content, text)
+    delimiter, quote = find_dialect(lines, _DELIMITERS)
+    fields = [name.strip() for name in next(csv.reader([first], delimiter=delimiter, quotechar=quote), [])]
+    named = tuple(names) or known_shape(lines)
+    if named and len(named) != len(fields):
+        message = _("{path} has {found} fields in its first line, but --columns names {named}")
+        raise InputError(message.format(path=path, found=len(fields), named=len(named)))
+    return Source(path, "csv", delimiter, named or tuple(fields), content, text, quote, header=not named)
+
+
+def is_json(path: str, first_line: str) -> bool:
+    """Whether a file is JSON, by its first line or else its name."""
+    name = Path(path).name.lower().removesuffix(".gz").removesuffix(".zst")
+    return first_line.lstrip().startswith(("{", "[")) or name.endswith(_JSON_SUFFIXES)
 
 
 def quoted(text: str) -> str:
@@ -88,7 +103,13 @@ def rows(source: Source, wanted: Sequence[tuple[str, str]]) -> Query:
     `wanted` pairs a result's name with the column that it comes from, "" for none. A CSV file must have one
     record a line; DuckDB raises an error where a record has too few or too many fields.
     """
-    return _json_rows(source, wanted) if source.format == "jsonl" else _csv_rows(source, wanted)
+    match source.format:
+        case "jsonl":
+            return _json_rows(source, wanted)
+        case "csv":
+            return _csv_rows(source, wanted)
+        case "parquet":
+            return _parquet_rows(source, wanted)
 
 
 def tidied_rows(source: Source, copy: Path, longest: int, wanted: Sequence[tuple[str, str]]) -> Query:
@@ -124,25 +145,44 @@ def _json_rows(source: Source, wanted: Sequence[tuple[str, str]]) -> Query:
                 escape = '', columns = {{'text': 'VARCHAR'}}, strict_mode = false,
                 compression = 'none'{_buffers(source.content.longest)})
         )""",
-        (as_glob(source.path),),
+        (as_glob(source.text),),
     )
+
+
+def _parquet_rows(source: Source, wanted: Sequence[tuple[str, str]]) -> Query:
+    fields = ", ".join(
+        f'CAST({_identifier(column)} AS VARCHAR) AS "{name}"' if column else f'NULL::VARCHAR AS "{name}"'
+        for name, column in wanted
+    )
+    return Query(
+        f"SELECT NULL::BIGINT AS line, NULL::VARCHAR AS problem, {fields} FROM read_parquet(?)",
+        (as_glob(source.text),),
+    )
+
+
+def _identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _csv_rows(source: Source, wanted: Sequence[tuple[str, str]]) -> Query:
     names = [f"c{position}" for position in range(len(source.columns))]
-    reader = _csv_reader(names, source.delimiter, source.content.longest, header=True)
+    reader = _csv_reader(
+        names, source.delimiter, source.content.longest, quote=source.quote, header=source.header
+    )
     return Query(
         f"SELECT NULL::BIGINT AS line, NULL::VARCHAR AS problem, {_csv_fields(source, wanted)} FROM {reader}",
-        (as_glob(source.path),),
-        first_line=2,
+        (as_glob(source.text),),
+        first_line=2 if source.header else 1,
     )
 
 
-def _csv_reader(names: Sequence[str], delimiter: str, longest: int, *, header: bool = False) -> str:
+def _csv_reader(
+    names: Sequence[str], delimiter: str, longest: int, *, quote: str = '"', header: bool = False
+) -> str:
     columns = ", ".join(f"'{name}': 'VARCHAR'" for name in names)
     return (
-        f"read_csv(?, auto_detect = false, header = {header}, delim = {quoted(delimiter)}, quote = '\"',"
-        f" escape = '\"', columns = {{{columns}}}, compression = 'none'{_buffers(longest)})"
+        f"read_csv(?, auto_detect = false, header = {header}, delim = {quoted(delimiter)},"
+        f" quote = {quoted(quote)}, escape = {quoted(quote)}, columns = {{{columns}}}, compression = 'none'{_buffers(longest)})"
     )
 
 
@@ -163,9 +203,9 @@ def _pointer(key: str) -> str:
     return "/" + key.replace("~", "~0").replace("/", "~1")
 
 
-def _json_keys(path: str, lines: Sequence[str]) -> tuple[str, ...]:
+def _json_keys(path: str, text: str, lines: Sequence[str]) -> tuple[str, ...]:
     keys: dict[str, None] = {}
-    for line in (*lines, *files.windows(path, _WINDOWS, _WINDOW)):
+    for line in (*lines, *files.windows(text, _WINDOWS, _WINDOW)):
         try:
             record = json.loads(line)
         except (ValueError, RecursionError):

@@ -8,19 +8,21 @@ import duckdb
 from eventabs.errors import ConfigError, InputError
 from eventabs.exports.normal_form import normal_form
 from eventabs.exports.sources import BLANK, Query, quoted, trimmed
+from eventabs.exports.times import SHORT_DATE
 from eventabs.language import gettext as _
 
 # What makes an instant comparable, whether the wall time has an offset or not.
 _INSTANT: Final = "epoch_us(start) - coalesce(shift, 0)::BIGINT * 1000000"
+_TRIED_ROWS: Final = 2000  # in which a file with day-first or month-first dates shows one
 _FACTS: Final = "user_id, start, shift, action, item, place, duration, text"
 
 
 class Counts(NamedTuple):
-    """What an export holds. `with_offset`: its times carry an offset from UTC."""
+    """What an export holds; `rejects` by reason. `with_offset`: its times carry an offset from UTC."""
 
     users: int
     behaviors: int
-    rejected_rows: int
+    rejects: dict[str, int]
     duplicates: int
     with_offset: bool
 
@@ -43,12 +45,46 @@ def check_zone(connection: duckdb.DuckDBPyConnection, zone: str) -> None:
         raise ConfigError(message.format(zone=zone))
 
 
-def load_behaviors(connection: duckdb.DuckDBPyConnection, index: int, zone: str, rows: Query) -> int:
-    """Stage the rows of an export's file, the run's file number `index`. Returns how many they are."""
+def load_behaviors(
+    connection: duckdb.DuckDBPyConnection, index: int, zone: str, dayfirst: bool | None, rows: Query
+) -> int:
+    """Stage the rows of an export's file, the run's file number `index`. Returns how many they are.
+
+    Raises InputError where dates are day-first or month-first, and neither `dayfirst` nor the data says which.
+    """
     raw = f"SELECT {index} AS file, * FROM ({rows.sql})"
-    select = normal_form(raw, quoted(zone) if zone else "")
+    order = _date_order(connection, rows) if dayfirst is None else dayfirst
+    select = normal_form(raw, quoted(zone) if zone else "", order)
+    staged = _changed(connection, f"INSERT INTO staged BY NAME {select}", rows.values)
     connection.execute("INSERT INTO first_lines VALUES (?, ?)", [index, rows.first_line])
-    return _changed(connection, f"INSERT INTO staged BY NAME {select}", rows.values)
+    return staged
+
+
+def _date_order(connection: duckdb.DuckDBPyConnection, rows: Query) -> bool | None:
+    """Return whether dates such as 13/04/2026 are day-first; None where the first rows hold none such.
+
+    All rows are looked at: the first number above 12 decides.
+    """
+    date = f'SELECT coalesce("date", "time") AS day FROM ({rows.sql})'
+    short = f"regexp_matches(trim(day), '{SHORT_DATE}')"
+    (found,) = connection.execute(
+        f"SELECT count(*) FROM ({date} LIMIT {_TRIED_ROWS}) WHERE {short}", list(rows.values)
+    ).fetchall()
+    if found == (0,):
+        return None
+    first, second = (
+        f"CAST(regexp_extract(trim(day), '{SHORT_DATE}', {group}) AS INTEGER)" for group in (1, 2)
+    )
+    ((day_first, month_first),) = connection.execute(
+        f"SELECT bool_or({first} > 12), bool_or({second} > 12) FROM ({date}) WHERE {short}", list(rows.values)
+    ).fetchall()
+    if day_first == month_first:
+        message = _(
+            "dates such as 03/04/2026 can be day-first or month-first, and the data does not decide;"
+            " say which: [input] dayfirst = true or false"
+        )
+        raise InputError(message)
+    return bool(day_first)
 
 
 def load_profiles(connection: duckdb.DuckDBPyConnection, width: int, rows: Query) -> int:
@@ -60,7 +96,7 @@ def load_profiles(connection: duckdb.DuckDBPyConnection, width: int, rows: Query
     return _changed(connection, f"INSERT INTO profiles {select}", rows.values)
 
 
-def finish(connection: duckdb.DuckDBPyConnection, profile_width: int) -> Counts:
+def finish(connection: duckdb.DuckDBPyConnection, profile_width: int, *, keep_duplicates: bool) -> Counts:
     """Sort what was staged, drop duplicates, and list the users. Raises InputError for a mix of zones."""
     connection.execute(f"""
         CREATE TABLE behaviors AS
@@ -69,7 +105,7 @@ def finish(connection: duckdb.DuckDBPyConnection, profile_width: int) -> Counts:
             JOIN (SELECT file, min(rowid) AS first_row FROM staged GROUP BY file) USING (file)
             WHERE reason IS DISTINCT FROM '{BLANK}' ORDER BY user_id, {_INSTANT}, file, line;
         DROP TABLE staged""")
-    duplicates = _drop_duplicates(connection)
+    duplicates = 0 if keep_duplicates else _drop_duplicates(connection)
     profile = "".join(f", p.p{n}" for n in range(profile_width))
     # arg_min: a user with several profiles has the first value of each column
     first = "".join(f", arg_min(p{n}, rowid) AS p{n}" for n in range(profile_width))
@@ -81,7 +117,9 @@ def finish(connection: duckdb.DuckDBPyConnection, profile_width: int) -> Counts:
         ORDER BY b.user_id""")
     users = _number(connection, "SELECT count(*) FROM users")
     behaviors = _number(connection, "SELECT count(*) FROM behaviors WHERE reason IS NULL")
-    rejected = _number(connection, "SELECT count(*) FROM behaviors WHERE reason IS NOT NULL")
+    rejects = connection.execute(
+        "SELECT reason, count(*) AS rows FROM behaviors WHERE reason IS NOT NULL GROUP BY 1 ORDER BY rows DESC, 1"
+    ).fetchall()
     with_offset = _number(connection, "SELECT count(shift) FROM behaviors WHERE reason IS NULL")
     if 0 < with_offset < behaviors:
         message = _(
@@ -89,7 +127,7 @@ def finish(connection: duckdb.DuckDBPyConnection, profile_width: int) -> Counts:
             " say what zone people lived in: --timezone Asia/Shanghai"
         )
         raise InputError(message)
-    return Counts(users, behaviors, rejected, duplicates, with_offset > 0)
+    return Counts(users, behaviors, dict(rejects), duplicates, with_offset > 0)
 
 
 def _drop_duplicates(connection: duckdb.DuckDBPyConnection) -> int:

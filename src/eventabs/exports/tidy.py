@@ -28,7 +28,7 @@ class Record(NamedTuple):
 
 def tidy_json(source: Source, target: Path) -> None:
     """Copy a JSON-lines file with LF as its only line ending."""
-    with Path(source.path).open("rb") as original, target.open("wb") as copy:
+    with Path(source.text).open("rb") as original, target.open("wb") as copy:
         for line in original:
             copy.write(line.rstrip(b"\r\n").replace(b"\r", b" ") + b"\n")
 
@@ -44,11 +44,11 @@ def tidy_csv(source: Source, target: Path, user_column: str) -> int:
     longest = 0
     with target.open("w", encoding="utf-8", newline="") as copy:
         writer = csv.writer(copy, lineterminator="\n")
-        for record in islice(records(source), 1, None):
+        for record in islice(records(source), int(source.header), None):
             fields = record.fields
             if fields is None:
                 fields = [""] * len(source.columns)
-                fields[user] = _field(record.text, user, source.delimiter)
+                fields[user] = _field(record.text, user, source.delimiter, source.quote)
                 written = writer.writerow((record.line, "bad_csv", *fields))
             else:
                 written = writer.writerow((record.line, "", *fields))
@@ -62,16 +62,16 @@ def records(source: Source) -> Iterator[Record]:
     Raises InputError where the file is not UTF-8.
     """
     width = len(source.columns)
-    with Path(source.path).open("rb") as file:
+    with Path(source.text).open("rb") as file:
         lines = _Lines(file, source.path)
         while (text := lines.take()) is not None:
             if not text.strip():
                 continue
             line = lines.number
-            fields = _split(text, source.delimiter, width)
-            if fields is None and text.count('"') % 2:
-                joined, following = _joined(text, lines)
-                if fields := _split(joined, source.delimiter, width):
+            fields = _split(text, source.delimiter, source.quote, width)
+            if fields is None and text.count(source.quote) % 2:
+                joined, following = _joined(text, source.quote, lines)
+                if fields := _split(joined, source.delimiter, source.quote, width):
                     text = joined
                     lines.skip(following)
             yield Record(line, text, fields)
@@ -119,20 +119,20 @@ class _Lines:
         return text.rstrip("\r\n").replace("\r", " ")
 
 
-def _joined(text: str, lines: _Lines) -> tuple[str, int]:
+def _joined(text: str, quote: str, lines: _Lines) -> tuple[str, int]:
     """Join a line that opens a quote with those up to the one that closes it; also return how many."""
     parts = [text]
     for line in lines.ahead():
         parts.append(line)
-        if line.count('"') % 2:
+        if line.count(quote) % 2:
             break
     return "\n".join(parts), len(parts) - 1
 
 
-def _split(text: str, delimiter: str, width: int) -> list[str] | None:
-    if '"' in text:
+def _split(text: str, delimiter: str, quote: str, width: int) -> list[str] | None:
+    if quote in text:
         try:
-            fields = next(csv.reader([text], delimiter=delimiter, strict=True))
+            fields = next(csv.reader([text], delimiter=delimiter, quotechar=quote, strict=True))
         except csv.Error:
             return None
     else:
@@ -142,8 +142,8 @@ def _split(text: str, delimiter: str, width: int) -> list[str] | None:
     return fields[:width]
 
 
-def _field(text: str, position: int, delimiter: str) -> str:
+def _field(text: str, position: int, delimiter: str, quote: str) -> str:
     """Return one field of a broken line, "" where it may be cut off or a quote makes it uncertain."""
     fields = text.split(delimiter)
-    certain = position + 1 < len(fields) and '"' not in "".join(fields[: position + 1])
+    certain = position + 1 < len(fields) and quote not in "".join(fields[: position + 1])
     return fields[position] if certain else ""

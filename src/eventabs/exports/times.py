@@ -8,10 +8,40 @@ _FRACTION: Final = r"(?:[.,]\d+)?"
 _ZONE: Final = r"Z|z|UTC|GMT|[+-]\d{2}(?::?\d{2})?"
 
 _STAMP: Final = rf"^({_DATE})(?:[ T]({_CLOCK}){_FRACTION}(?: ?({_ZONE}))?)?$"
-_EPOCH: Final = r"(?:\d{9,10}|\d{12,13})(?:\.\d+)?"  # seconds from 1973 on, or milliseconds
+_EPOCH: Final = r"(?:\d{9,10}|\d{12,13}|\d{15,16})(?:\.\d+)?"  # seconds from 1973 on, milli- or microseconds
 _MILLISECOND_DIGITS: Final = 12
+_MICROSECOND_DIGITS: Final = 15
+# Tue Apr 03 18:00:09 +0000 2012
+_POSTED: Final = r"^[A-Z][a-z]{2} ([A-Z][a-z]{2}) (\d{1,2}) (\d{2}:\d{2}:\d{2}) ([+-]\d{4}) (\d{4})$"
+_MONTHS: Final = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec"
+# 03/04/2026: day or month first
+SHORT_DATE: Final = r"^(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})( .*)?$"
+_CLOCK_ONLY: Final = rf"^{_CLOCK}{_FRACTION}$"
 _FIRST_YEAR, _LAST_YEAR = 1970, 2100
 _LARGEST_OFFSET: Final = 18 * 3600  # seconds; offsets in use stay below
+
+
+def spelled_out(text: str, date: str, dayfirst: bool | None) -> str:
+    """Return SQL that writes less usual forms of a time as YYYY-MM-DD HH:MM:SS with its zone, others as they are.
+
+    `date` is the SQL expression of a date in a column of its own, for a `text` that is a time of day. Without
+    `dayfirst` a date such as 03/04/2026 stays as it is, and is none.
+    """
+    whole = f"CASE WHEN regexp_matches({text}, '{_CLOCK_ONLY}') THEN concat_ws(' ', {date}, {text}) ELSE {text} END"
+    month = (
+        f"lpad(CAST(position(regexp_extract(t, '{_POSTED}', 1) IN '{_MONTHS}') // 4 + 1 AS VARCHAR), 2, '0')"
+    )
+    posted = (
+        f"regexp_extract(t, '{_POSTED}', 5) || '-' || {month} || '-' || regexp_extract(t, '{_POSTED}', 2) || ' '"
+        f" || regexp_extract(t, '{_POSTED}', 3) || regexp_extract(t, '{_POSTED}', 4)"
+    )
+    order = "\\3-\\2-\\1\\4" if dayfirst else "\\3-\\1-\\2\\4"
+    short = "t" if dayfirst is None else f"regexp_replace(t, '{SHORT_DATE}', '{order}')"
+    return (
+        f"list_transform([{whole}], lambda t: CASE WHEN t IS NULL OR t[5] = '-' THEN t"
+        f" WHEN t >= 'A' AND regexp_matches(t, '{_POSTED}') THEN {posted}"
+        f" WHEN t[2] IN ('/', '-', '.') OR t[3] IN ('/', '-', '.') THEN {short} ELSE t END)[1]"
+    )
 
 
 def usual(text: str) -> str:
@@ -35,7 +65,10 @@ def parts(text: str, usual_time: str) -> str:
 def wall(text: str, usual_time: str, parts: str) -> str:
     """Return SQL for the time as it is written, a TIMESTAMP in whole seconds; NULL if it is none. An epoch is UTC."""
     whole = f"split_part({text}, '.', 1)"
-    unit = f"CASE WHEN length({whole}) >= {_MILLISECOND_DIGITS} THEN 1000 ELSE 1 END"
+    unit = (
+        f"CASE WHEN length({whole}) >= {_MICROSECOND_DIGITS} THEN 1000000"
+        f" WHEN length({whole}) >= {_MILLISECOND_DIGITS} THEN 1000 ELSE 1 END"
+    )
     spelled = (
         f"try_cast(concat_ws(' ', replace({parts}.day, '/', '-'), nullif({parts}.clock, '')) AS TIMESTAMP)"
     )

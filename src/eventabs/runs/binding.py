@@ -9,7 +9,19 @@ import orjson
 
 from eventabs.config import Settings
 
-_BINDING = ("input.timezone", "input.columns", "profiles", "prompt", "compaction", "budget", "vocabulary")
+_BINDING = (
+    "input.timezone",
+    "input.keep_duplicates",
+    "input.encoding",
+    "input.dayfirst",
+    "input.header",
+    "input.columns",
+    "profiles",
+    "prompt",
+    "compaction",
+    "budget",
+    "vocabulary",
+)
 _BINDING_OPENAI = ("llm.model", "llm.base_url", "llm.temperature", "llm.seed", "llm.extra_body")
 
 

@@ -9,17 +9,23 @@ from itertools import chain, islice
 from types import FrameType
 
 from eventabs.errors import RunDirectoryError, StoppedError, UsageError
-from eventabs.exports import Export, open_export
+from eventabs.exports import Export
 from eventabs.language import gettext as _
 from eventabs.runs.binding import host_of
 from eventabs.runs.calling import call_everybody
-from eventabs.runs.intake import refuse_nobody, sample_texts, take_in
+from eventabs.runs.intake import refuse_unreadable, sample_texts, take_in
 from eventabs.runs.job import Job
 from eventabs.runs.ledger_results import failure_reasons
 from eventabs.runs.observer import InputRead, RunStatus, Started, StateChanged, Summary
 from eventabs.runs.results import write_rejects, write_results
 from eventabs.runs.scheduler import Scheduler
-from eventabs.runs.wiring import SAMPLED_USERS, batch_limits, make_builder, prompt_language_of
+from eventabs.runs.wiring import (
+    SAMPLED_USERS,
+    batch_limits,
+    make_builder,
+    open_input,
+    prompt_language_of,
+)
 
 
 def conduct(job: Job, *, resumed: bool) -> Summary:
@@ -50,16 +56,9 @@ def conduct(job: Job, *, resumed: bool) -> Summary:
 
 def _read_input(job: Job) -> None:
     settings = job.settings
-    with open_export(
-        job.facts["paths"],
-        columns=settings.input.columns.model_dump(),
-        profiles=settings.input.profiles,
-        profile_columns=settings.profiles.columns,
-        timezone=settings.input.timezone,
-        work_dir=job.directory.work,
-    ) as export:
+    with open_input(settings, job.facts["paths"], job.directory.work) as export:
         _refuse_other_input(job, export)
-        refuse_nobody(export)
+        refuse_unreadable(export, strict=settings.input.strict, max_rejects=settings.input.max_rejects)
         logs = export.user_logs()
         first = list(islice(logs, SAMPLED_USERS))
         language = job.facts.get("prompt_language") or prompt_language_of(settings, sample_texts(first))
@@ -72,6 +71,8 @@ def _read_input(job: Job) -> None:
                 "behaviors": export.behaviors,
                 "rejected_rows": export.rejected_rows,
                 "duplicates": export.duplicates,
+                "rows": export.rows,
+                "rejects": export.reasons,
             },
         )
         write_rejects(job.directory, export.rejects())
@@ -82,7 +83,14 @@ def _read_input(job: Job) -> None:
     with suppress(OSError):
         job.directory.work.rmdir()
     job.observer.noted(
-        InputRead(len(export.files), export.users, export.behaviors, export.rejected_rows, export.duplicates)
+        InputRead(
+            len(export.files),
+            export.users,
+            export.behaviors,
+            export.rejected_rows,
+            export.duplicates,
+            export.reasons,
+        )
     )
 
 
@@ -146,6 +154,7 @@ def summarize(job: Job, status: RunStatus, seconds: float) -> Summary:
         seconds=seconds,
         out=str(job.directory.path),
         rejected_rows=counted.get("rejected_rows", 0),
+        rejects=counted.get("rejects", {}),
         duplicates=counted.get("duplicates", 0),
         behaviors=counted.get("behaviors", 0),
         users_in_input=counted.get("users", 0),

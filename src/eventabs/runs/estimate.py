@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 from eventabs.config import Settings
 from eventabs.errors import UsageError
-from eventabs.exports import Export, open_export
+from eventabs.exports import Export
 from eventabs.language import Language
 from eventabs.language import gettext as _
 from eventabs.prompts.builder import PromptBuilder
@@ -20,7 +20,7 @@ from eventabs.prompts.packing import Limits, case_batches, lower_bound
 from eventabs.prompts.sentences import long_pieces
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.records import Batch, Detail, Part, PartSize, PlannedPart, Request, UserLog
-from eventabs.runs.intake import cut_to, measured_parts, refuse_nobody, sample_texts
+from eventabs.runs.intake import cut_to, measured_parts, refuse_unreadable, sample_texts
 from eventabs.runs.planning import plan
 from eventabs.runs.spool import STDIN, named_inputs, spool
 from eventabs.runs.tally import Price
@@ -28,6 +28,7 @@ from eventabs.runs.wiring import (
     SAMPLED_USERS,
     batch_limits,
     make_builder,
+    open_input,
     probes,
     prompt_language_of,
     template_text,
@@ -125,20 +126,15 @@ def _opened(settings: Settings, paths: Sequence[str]) -> Iterator[Export]:
     named = named_inputs(paths, settings)
     with (
         tempfile.TemporaryDirectory(prefix="eventabs-") as folder,
-        open_export(
-            [spool(Path(folder)) if path == STDIN else path for path in named],
-            columns=settings.input.columns.model_dump(),
-            profiles=settings.input.profiles,
-            profile_columns=settings.profiles.columns,
-            timezone=settings.input.timezone,
-            work_dir=Path(folder),
+        open_input(
+            settings, [spool(Path(folder)) if path == STDIN else path for path in named], Path(folder)
         ) as export,
     ):
         yield export
 
 
 def _prepared(settings: Settings, export: Export) -> tuple[Language, PromptBuilder, Iterator[UserLog]]:
-    refuse_nobody(export)
+    refuse_unreadable(export, strict=settings.input.strict, max_rejects=settings.input.max_rejects)
     logs = iter(export.user_logs())
     first = list(islice(logs, SAMPLED_USERS))
     language = prompt_language_of(settings, sample_texts(first))

@@ -1,8 +1,9 @@
 """From the export into the ledger: every user logged, measured, and cut where it is too large."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from pathlib import Path
+from textwrap import shorten
 
 from eventabs.errors import InputError
 from eventabs.exports import Export
@@ -10,20 +11,69 @@ from eventabs.language import gettext as _
 from eventabs.prompts.builder import PromptBuilder
 from eventabs.prompts.packing import Limits
 from eventabs.prompts.splitting import split
-from eventabs.records import Part, PartSize, UserLog
+from eventabs.records import Part, PartSize, RejectedRow, UserLog
 from eventabs.runs.ledger import Ledger
 
 USERS_A_COMMIT = 500
+_SHOWN_TEXT = 200  # characters
 
 
-def refuse_nobody(export: Export) -> None:
-    """Raise InputError where not one user could be read."""
-    if export.users:
-        return
-    reasons = Counter(reject.reason for reject in export.rejects())
-    told = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common()) or _("no rows")
-    message = _("the input holds no user that could be read ({reasons}); check [input.columns] in the config")
-    raise InputError(message.format(reasons=told))
+def refuse_unreadable(export: Export, *, strict: bool, max_rejects: float) -> None:
+    """Raise InputError where no user could be read, or more rows are unreadable than may be.
+
+    `max_rejects` is a share of all rows; `strict` allows not a single one.
+    """
+    if strict and export.rejected_rows:
+        first = next(export.rejects())
+        message = _("{file}, line {line} cannot be read ({reason}): {text}; mend it, or go without --strict")
+        raise InputError(
+            message.format(
+                file=first.file,
+                line=first.line,
+                reason=first.reason,
+                text=shorten(first.text, _SHOWN_TEXT, placeholder=" ..."),
+            )
+        )
+    if not export.users:
+        message = _(
+            "the input holds no user that could be read ({reasons}); check [input.columns] in the config"
+        )
+        raise InputError(message.format(reasons=_told(export) or _("no rows")))
+    if export.rejected_rows > max_rejects * export.rows:
+        message = _(
+            "{rejected} of {rows} rows cannot be read ({reasons}); columns were taken as {columns}: name others"
+            " in [input.columns], or allow it with --max-rejects"
+        )
+        raise InputError(
+            message.format(
+                rejected=export.rejected_rows,
+                rows=export.rows,
+                reasons=_told(export),
+                columns=_columns(export),
+            )
+        )
+
+
+def _told(export: Export) -> str:
+    """Name each reason with its count and the first row that it is about."""
+    first: dict[str, RejectedRow] = {}
+    rejects = export.rejects()
+    while len(first) < len(export.reasons):
+        reject = next(rejects)
+        first.setdefault(reject.reason, reject)
+    example = _("{reason} {count}, first in {file} line {line}")
+    return "; ".join(
+        example.format(
+            reason=reason, count=count, file=Path(first[reason].file).name, line=first[reason].line
+        )
+        for reason, count in export.reasons.items()
+    )
+
+
+def _columns(export: Export) -> str:
+    """Name the columns of the file that the first rejected row is in."""
+    roles = export.roles[next(export.rejects()).file]
+    return ", ".join(f"{role} = {column}" for role, column in roles.items())
 
 
 def take_in(

@@ -27,6 +27,7 @@ class InputRead:
     behaviors: int
     rejected_rows: int
     duplicates: int
+    reasons: dict[str, int] = field(default_factory=dict)  # rejected rows by reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,7 @@ class Summary:
     seconds: float
     out: str
     rejected_rows: int = 0
+    rejects: dict[str, int] = field(default_factory=dict)  # rejected rows by reason
     duplicates: int = 0
     behaviors: int = 0
     users_in_input: int = 0  # more than `users` after a trial under --limit

@@ -1,12 +1,14 @@
 """From settings to the other rooms' plain arguments: the only place that knows both."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from importlib import resources
 from pathlib import Path
 
 from eventabs.config import Settings
 from eventabs.errors import ConfigError
 from eventabs.events.reading import Reading, read_reply
+from eventabs.exports import Export, open_export
 from eventabs.language import Language
 from eventabs.language import gettext as _
 from eventabs.prompts.builder import PromptBuilder
@@ -26,6 +28,22 @@ def read_text(path: str, setting: str) -> str:
     except (OSError, UnicodeDecodeError) as error:
         message = _("{setting}: {path} cannot be read ({error}); name a UTF-8 text file")
         raise ConfigError(message.format(setting=setting, path=path, error=error)) from None
+
+
+def open_input(settings: Settings, paths: Sequence[str], work_dir: Path) -> AbstractContextManager[Export]:
+    """Read the export as it is configured; see `open_export`."""
+    return open_export(
+        paths,
+        columns=settings.input.columns.model_dump(),
+        profiles=settings.input.profiles,
+        profile_columns=settings.profiles.columns,
+        timezone=settings.input.timezone,
+        work_dir=work_dir,
+        keep_duplicates=settings.input.keep_duplicates,
+        encoding=settings.input.encoding,
+        dayfirst=settings.input.dayfirst,
+        header=settings.input.header,
+    )
 
 
 def template_text(settings: Settings) -> str | None:

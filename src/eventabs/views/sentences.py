@@ -134,6 +134,11 @@ def reason(code: str) -> str:
     }.get(code, code)
 
 
+def reject_counts(reasons: Mapping[str, int]) -> str:
+    """Name the reasons for rejected rows, with their counts; the names are those of rejects.jsonl."""
+    return ", ".join(f"{reason} {count(rows)}" for reason, rows in reasons.items())
+
+
 def resume_command(out: str) -> str:
     """Return the command that goes on with the run in `out`, ready to paste."""
     return f"eventabs resume {shlex.quote(out)}"
@@ -147,7 +152,8 @@ def _input_read(note: InputRead) -> str:
     ]
     if note.rejected_rows:
         template = ngettext("{count} row rejected", "{count} rows rejected", note.rejected_rows)
-        parts.append(template.format(count=count(note.rejected_rows)))
+        told = template.format(count=count(note.rejected_rows))
+        parts.append(f"{told} ({reject_counts(note.reasons)})" if note.reasons else told)
     if note.duplicates:
         template = ngettext("{count} duplicate dropped", "{count} duplicates dropped", note.duplicates)
         parts.append(template.format(count=count(note.duplicates)))

@@ -64,6 +64,7 @@ def summary_json(summary: Summary) -> bytes:
         "failures": summary.failures,
         "behaviors": summary.behaviors,
         "rejected_rows": summary.rejected_rows,
+        "rejects": summary.rejects,
         "duplicates": summary.duplicates,
     }
     return f"{encode(fields)}\n".encode()
@@ -139,7 +140,8 @@ def _next_steps(summary: Summary) -> list[tuple[str, str]]:
     steps = [(_("Events: "), str(out / "events.jsonl"))]
     if summary.rejected_rows:
         template = _("Unreadable rows ({count}), each with its line number: ")
-        steps.append((template.format(count=count(summary.rejected_rows)), str(out / "rejects.jsonl")))
+        told = sentences.reject_counts(summary.rejects) or count(summary.rejected_rows)
+        steps.append((template.format(count=told), str(out / "rejects.jsonl")))
     left_out = summary.users_in_input - summary.users
     if summary.status == "completed" and left_out > 0:
         template = _("{count} users were left out by --limit; go on with them: ")
