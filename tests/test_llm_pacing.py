@@ -153,3 +153,14 @@ async def test_a_cancelled_waiter_takes_nothing_and_holds_nobody_up() -> None:
     clock.now += 1.04  # room for one
     await asyncio.wait_for(behind, 1)
     assert at_the_head.cancelled()
+
+
+async def test_a_cooldown_is_told_only_when_it_ends_later_than_those_before() -> None:
+    clock, told = FakeClock(), list[float]()
+    pacer = Pacer(clock=clock, sleep=clock.sleep, on_cooldown=told.append)
+    pacer.cool_down(0.0)
+    pacer.cool_down(20.0)
+    pacer.cool_down(5.0)
+    clock.now += 10
+    pacer.cool_down(20.0)
+    assert told == [20.0, 20.0]

@@ -1,5 +1,6 @@
 import pytest
 
+from eventabs.errors import EndpointError, RateLimitedError, TransientError
 from eventabs.records import Usage
 from eventabs.runs.ledger_results import Totals
 from eventabs.runs.tally import Price, Tally
@@ -63,3 +64,81 @@ def test_no_time_remains_when_nothing_does() -> None:
     tally = Tally(Price(None, None))
     tally.bought(Usage(), 4.0)
     assert tally.progress(waiting=0, workers=3).eta_seconds == 0.0
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def _after(clock: Clock, *, calls: int, every: float, seconds: float, price: Price | None = None) -> Tally:
+    """Return a tally that has seen calls of 1,000 tokens in and 100 out end one after another."""
+    tally = Tally(price or Price(None, None), clock=clock)
+    for _call in range(calls):
+        clock.seconds += every
+        tally.bought(Usage(1_000, 100), seconds)
+        tally.ended()
+    return tally
+
+
+def test_the_last_batch_takes_a_whole_call_however_many_workers_there_are() -> None:
+    tally = Tally(Price(None, None))
+    tally.bought(Usage(), 8.0)
+    assert tally.progress(waiting=1, workers=4).eta_seconds == 8.0
+
+
+def test_waits_between_calls_count_for_the_remaining_time() -> None:
+    tally = _after(Clock(), calls=10, every=30.0, seconds=5.0)
+    assert tally.progress(waiting=4, workers=3).eta_seconds == pytest.approx(4 * 30.0)
+
+
+def test_the_first_calls_which_end_together_are_no_pace() -> None:
+    clock = Clock()
+    tally = _after(clock, calls=3, every=0.0, seconds=50.0)
+    assert tally.progress(waiting=6, workers=3).eta_seconds == pytest.approx(100.0)
+
+
+def test_tokens_a_second_are_those_of_all_calls_of_late() -> None:
+    clock = Clock()
+    tally = _after(clock, calls=200, every=0.5, seconds=2.0)
+    assert tally.progress(waiting=1, workers=4).tokens_per_second == pytest.approx(200.0)
+    clock.seconds += 1_000
+    assert tally.progress(waiting=1, workers=4).tokens_per_second == 0.0
+
+
+def test_tokens_a_second_count_from_the_start_of_the_first_call() -> None:
+    clock = Clock()
+    tally = _after(clock, calls=1, every=10.0, seconds=10.0)
+    assert tally.progress(waiting=1, workers=1).tokens_per_second == pytest.approx(10.0)
+
+
+def test_before_a_reply_there_is_neither_speed_nor_projection() -> None:
+    progress = Tally(Price(1.0, 1.0)).progress(waiting=3, workers=2)
+    assert (progress.tokens_per_second, progress.cost_projected) == (None, None)
+
+
+def test_the_projected_cost_adds_what_the_rest_takes_at_the_price_of_late() -> None:
+    tally = _after(Clock(), calls=4, every=1.0, seconds=1.0, price=Price(10.0, 100.0))
+    progress = tally.progress(waiting=6, workers=1)
+    assert progress.cost == pytest.approx(4 * 0.02)
+    assert progress.cost_projected == pytest.approx(10 * 0.02)
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (RateLimitedError("x", status=429), "rate_limit"),
+        (RateLimitedError("x", status=200), "rate_limit"),
+        (TransientError("x", status=503), "503"),
+        (TransientError("x"), "connection"),
+    ],
+)
+def test_repeated_calls_are_counted_by_cause(error: EndpointError, cause: str) -> None:
+    tally = Tally(Price(None, None))
+    tally.retried(error)
+    tally.retried(error)
+    progress = tally.progress(waiting=0, workers=1)
+    assert (progress.retries, progress.retry_causes) == (2, {cause: 2})

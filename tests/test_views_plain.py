@@ -1,6 +1,6 @@
 import io
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 from rich.console import Console
@@ -8,6 +8,7 @@ from rich.console import Console
 from eventabs.runs.observer import (
     BatchDone,
     CallFailed,
+    CoolingDown,
     InputRead,
     Note,
     Planned,
@@ -105,3 +106,13 @@ def test_quiet_says_only_what_went_wrong() -> None:
     observer.noted(CallFailed(2, 2, "HTTP 500"))
     observer.noted(StateChanged("stopped", "no quota"))
     assert pipe.getvalue() == "Call 2 for 2 users failed: HTTP 500\nStopped, state saved: no quota\n"
+
+
+def test_a_cooldown_is_one_line_until_it_is_over() -> None:
+    moments = [NOON, NOON, NOON + timedelta(seconds=9), NOON + timedelta(seconds=40)]
+    pipe, clock = io.StringIO(), [NOON]
+    observer = PlainObserver(Console(file=pipe, width=80), now=lambda: clock[0])
+    for moment in moments:
+        clock[0] = moment
+        observer.noted(CoolingDown(10.0))
+    assert pipe.getvalue().count("all calls wait 10s") == 2

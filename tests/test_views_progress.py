@@ -11,6 +11,7 @@ from eventabs.language import activate
 from eventabs.runs.observer import (
     BatchDone,
     CallFailed,
+    CoolingDown,
     InputRead,
     Note,
     Planned,
@@ -22,17 +23,36 @@ from eventabs.runs.observer import (
 from eventabs.views.progress import REFRESHES_PER_SECOND, RichObserver
 
 START = Started("", "openai", "[m]", "h", "x.eventabs", resumed=False)
-COUNTS = Progress(486, 304, 4, 25, 16, 672_000, 96_000, 3, 19, 3, cost=0.3744, eta_seconds=140)
+COUNTS = Progress(
+    486,
+    304,
+    4,
+    25,
+    16,
+    672_000,
+    96_000,
+    3,
+    19,
+    3,
+    cost=0.3744,
+    eta_seconds=140,
+    in_flight_limit=4,
+    retry_causes={"rate_limit": 2, "503": 1},
+    tokens_per_second=312.4,
+    cost_projected=0.5922,
+)
 NOTES: list[Note] = [
     InputRead(1, 486, 44847, 0, 0),
     Planned(25, 486, 486, 19.44),
     Retrying(12, "HTTP 429 [slow]", 20),
+    CoolingDown(18.0),
     BatchDone(13, 19, 17, {"missing": 2}, 42),
     CallFailed(14, 19, "HTTP 500"),
     StateChanged("running"),
     StateChanged("interrupted"),
     StateChanged("stopped", "no quota"),
 ]
+ROWS = 8  # of the panel with COUNTS
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -82,8 +102,10 @@ def test_the_panel_shows_how_far_the_run_is() -> None:
         "[m] @ h",
         "63 % 2m 20s left",
         "users 304 of 486 done 4 failed",
-        "batches 16 of 25 done 3 in flight 3 retries",
-        "tokens 672,000 in 96,000 out cost 0.3744 USD",
+        "batches 16 of 25 done 3 of 4 in flight 19 calls",
+        "tokens 672,000 in 96,000 out 312 a second",
+        "cost 0.3744 USD of about 0.5922 USD",
+        "retries rate limit ×2, HTTP 503 ×1",
         "last Call 12: HTTP 429 [slow]; again in 20s",
     ):
         assert fact in text
@@ -137,7 +159,7 @@ def test_nothing_of_the_panel_stays_behind() -> None:
     with observer:
         observer.progressed(COUNTS)
     erased = terminal.getvalue().rsplit("╯", 1)[1]
-    assert erased.count("\x1b[2K") == 6
+    assert erased.count("\x1b[2K") == ROWS
 
 
 def test_a_panel_that_a_narrower_terminal_folded_is_erased_whole() -> None:
@@ -150,7 +172,7 @@ def test_a_panel_that_a_narrower_terminal_folded_is_erased_whole() -> None:
         before = terminal.getvalue().count("\x1b[2K")
         console.width = 70
         observer._live.refresh()
-        assert terminal.getvalue().count("\x1b[2K") - before == 2 * 6
+        assert terminal.getvalue().count("\x1b[2K") - before == 2 * ROWS
 
 
 def test_thousands_of_updates_draw_only_a_few_frames() -> None:
@@ -178,3 +200,64 @@ def test_an_error_inside_leaves_the_terminal_as_it_was() -> None:
     with pytest.raises(RuntimeError), observer:
         raise RuntimeError
     assert terminal.getvalue().rindex("\x1b[?25h") > terminal.getvalue().rindex("\x1b[?25l")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.seconds = 1_000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def _timed() -> tuple[RichObserver, Terminal, Clock]:
+    terminal, clock = Terminal(), Clock()
+    console = Console(file=terminal, width=80, force_terminal=True, color_system=None)
+    return RichObserver(console, clock=clock), terminal, clock
+
+
+def _last_frame(terminal: Terminal) -> str:
+    return terminal.getvalue().rsplit("╭", 1)[1]
+
+
+def test_a_cooldown_counts_down_and_goes() -> None:
+    observer, terminal, clock = _timed()
+    with observer:
+        observer.progressed(COUNTS)
+        observer.noted(CoolingDown(20.0))
+        clock.seconds += 5
+        observer._live.refresh()
+        assert "cooling down, 15s left" in _last_frame(terminal)
+        clock.seconds += 15
+        observer._live.refresh()
+        assert "cooling down" not in _last_frame(terminal)
+        assert "rate limit ×2" in _last_frame(terminal)
+
+
+def test_the_remaining_time_runs_down_between_two_counts_and_never_below_zero() -> None:
+    observer, terminal, clock = _timed()
+    with observer:
+        observer.progressed(COUNTS)
+        clock.seconds += 20
+        observer._live.refresh()
+        assert "2m 00s left" in _last_frame(terminal)
+        clock.seconds += 999
+        observer._live.refresh()
+        assert "0s left" in _last_frame(terminal)
+
+
+def test_retries_without_a_known_cause_are_counted() -> None:
+    observer, terminal, _clock = _timed()
+    with observer:
+        observer.progressed(replace(COUNTS, retry_causes={}))
+        observer._live.refresh()
+        assert re.search(r"retries +3 ", _last_frame(terminal))
+
+
+def test_the_panel_has_a_row_for_cost_and_retries_only_where_there_are_any() -> None:
+    observer, terminal, _clock = _timed()
+    with observer:
+        observer.progressed(replace(COUNTS, cost=None, cost_projected=None, retries=0, retry_causes={}))
+        observer._live.refresh()
+        assert "cost" not in _last_frame(terminal)
+        assert "retries" not in _last_frame(terminal)

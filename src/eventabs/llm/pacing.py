@@ -18,6 +18,7 @@ class Pacer:
 
     No 60 seconds at the server hold more than `rpm` requests or `tpm` tokens (0: no limit), and both
     are spread over the minute. A request larger than `tpm` leaves when it has a minute for itself.
+    `on_cooldown` hears of every cooldown that ends later than those before it, with its seconds.
     """
 
     def __init__(
@@ -27,12 +28,14 @@ class Pacer:
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        on_cooldown: Callable[[float], None] | None = None,
     ) -> None:
         self._requests = _Meter(rpm) if rpm else None
         self._tokens = _Meter(tpm) if tpm else None
         self._slow_start = _SlowStart()
         self._clock = clock
         self._sleep = sleep
+        self._on_cooldown = on_cooldown
         self._turn = asyncio.Lock()  # hands itself on in order of asking, also past cancelled waiters
 
     async def admit(self, tokens: int) -> None:
@@ -49,7 +52,10 @@ class Pacer:
 
     def cool_down(self, seconds: float) -> None:
         """Hold every admission for so many seconds from now; then they start one by one, doubling."""
-        self._slow_start.hold(self._clock() + seconds)
+        until = self._clock() + seconds
+        if self._on_cooldown and seconds > 0 and until > self._slow_start.free_at:
+            self._on_cooldown(seconds)
+        self._slow_start.hold(until)
 
     def _free_at(self, tokens: int) -> float:
         now = self._clock()

@@ -12,6 +12,7 @@ from eventabs.llm.rules_book import load_rules
 from eventabs.records import Reply, Request
 from eventabs.runs.engine import Ask, OnRetry
 from eventabs.runs.job import Job
+from eventabs.runs.observer import CoolingDown
 from eventabs.runs.tally import Price
 from eventabs.runs.wiring import most_workers, vocabulary_of
 
@@ -82,7 +83,7 @@ async def _openai(job: Job) -> AsyncIterator[Ask]:
         Sampling(llm.stream, llm.temperature, llm.seed, llm.extra_body),
         CallLimits(llm.connect_timeout, llm.idle_timeout, llm.call_timeout, most_workers(job.settings) + 1),
     )
-    pacer = Pacer(run.rpm, run.tpm)
+    pacer = Pacer(run.rpm, run.tpm, on_cooldown=lambda seconds: job.observer.noted(CoolingDown(seconds)))
     policy = RetryPolicy(run.call_tries)
 
     async def ask(request: Request, on_retry: OnRetry) -> Reply:

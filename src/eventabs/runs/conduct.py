@@ -36,6 +36,7 @@ def conduct(job: Job, *, resumed: bool) -> Summary:
     cause = ""
     with _termination_interrupts():
         try:
+            job.remember(status="running", began_at=time.time())
             if not job.facts.get("input_complete"):
                 _read_input(job)
             job.save(job.tally(), status="running")
@@ -50,6 +51,7 @@ def conduct(job: Job, *, resumed: bool) -> Summary:
             raise
     with _signals_ignored():  # it is only moments until everything is saved
         leave(job, status)
+        job.remember(ended_at=time.time())
     job.observer.noted(StateChanged(status, cause))
     return summarize(job, status, time.monotonic() - began)
 

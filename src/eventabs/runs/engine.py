@@ -150,7 +150,7 @@ class Engine:
         def on_retry(cause: EndpointError, wait_seconds: float) -> None:
             nonlocal retries
             retries += 1
-            self._tally.retries += 1
+            self._tally.retried(cause)
             self._calling.width.trouble()
             self._observer.noted(Retrying(call_id, str(cause), wait_seconds))
             self._report()
@@ -160,7 +160,7 @@ class Engine:
         except EndpointError as error:
             self._calling.width.trouble()
             await self._settler.take_error(call_id, batch, error, retries)
-            self._tally.batches_done += 1
+            self._tally.ended()
             self._fruitless.no_answer(error)
             return
         self._calling.width.answered()
@@ -168,7 +168,7 @@ class Engine:
         await self._journal.write(lambda ledger: ledger.store_reply(call_id, reply, retries=retries))
         self._tally.bought(reply.usage, reply.seconds)
         fruitful = await self._settler.take_reply(call_id, batch, request.users, reply)
-        self._tally.batches_done += 1
+        self._tally.ended()
         if fruitful:
             self._fruitless.succeeded()
         else:

@@ -42,7 +42,12 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the run is; sent after every change."""
+    """How far the run is; sent after every change.
+
+    `in_flight_limit`: calls that may be in flight now; 0: not known. `retry_causes` counts repeated calls
+    by what made them necessary: `rate_limit`, an HTTP status such as `503`, or `connection`.
+    `tokens_per_second`: completion tokens of all calls together, lately. `cost_projected`: at the end.
+    """
 
     users: int = 0
     done: int = 0
@@ -56,6 +61,17 @@ class Progress:
     retries: int = 0
     cost: float | None = None
     eta_seconds: float | None = None
+    in_flight_limit: int = 0
+    retry_causes: dict[str, int] = field(default_factory=dict)
+    tokens_per_second: float | None = None
+    cost_projected: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """Progress is also answered over HTTP, at `address`."""
+
+    address: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +81,13 @@ class Retrying:
     call: int
     cause: str
     wait_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class CoolingDown:
+    """The endpoint asked for fewer requests: for so many seconds from now nobody sends any."""
+
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +118,7 @@ class StateChanged:
     cause: str = ""
 
 
-Note = InputRead | Planned | Retrying | BatchDone | CallFailed | StateChanged
+Note = InputRead | Planned | Serving | Retrying | CoolingDown | BatchDone | CallFailed | StateChanged
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,16 +17,23 @@ from eventabs.views.figures import clock, count, listed, money, share
 WIDTH = 80  # wider lines are no calmer
 NARROW = 60  # below this the frame and the columns go
 
+_Facts = list[tuple[str, tuple[Text, ...]]]  # label, up to three cells
+
 
 class ProgressPanel:
-    """Draws the facts of a run that it has been given last."""
+    """Draws the facts of a run that it has been given last.
 
-    def __init__(self, currency: str) -> None:
+    `began`, `now`, `told_at` (when the counts came) and `cooling_until` are seconds of one clock; between
+    two counts the remaining time runs down with it.
+    """
+
+    def __init__(self, currency: str, *, began: float = 0.0) -> None:
         self.title = ""
         self.phase = _("reading the input")
         self.progress = Progress()
         self.trouble = ""
-        self.elapsed_seconds = 0.0
+        self.began = self.now = self.told_at = began
+        self.cooling_until = began
         self.drawn = (0, 0)  # columns and rows of the frame drawn last, zeros without a frame
         self._currency = currency
 
@@ -53,13 +60,17 @@ class ProgressPanel:
         if not self.progress.users:
             return [self._waiting()]
         rows: list[RenderableType] = [self._bar(), self._grid()]
-        return [*rows, self._last()] if self.trouble else rows
+        if any(retries := self._retries()):
+            rows.append(_row(_("retries"), *zip((7, 5), retries, strict=True)))
+        if self.trouble:
+            rows.append(_row(_("last"), (12, Text(one_line(self.trouble), style="yellow"))))
+        return rows
 
     def _waiting(self) -> Text:
         return Text(listed((self.phase, self._elapsed())))
 
     def _elapsed(self) -> str:
-        return _("{time} so far").format(time=clock(self.elapsed_seconds))
+        return _("{time} so far").format(time=clock(self.now - self.began))
 
     def _bar(self) -> Table:
         progress = self.progress
@@ -81,54 +92,78 @@ class ProgressPanel:
             grid.add_row(label, *cells)
         return grid
 
-    def _last(self) -> Table:
-        row = Table.grid(expand=True, padding=(0, 1, 0, 0))
-        row.add_column(style="dim", ratio=2, no_wrap=True)
-        row.add_column(style="yellow", ratio=12, no_wrap=True, overflow="ellipsis")
-        row.add_row(_("last"), Text(one_line(self.trouble)))
-        return row
-
     def _stacked(self) -> list[Text]:
         """Return one short line a group of facts, for terminals too narrow for columns."""
         if not self.progress.users:
             return [self._waiting()]
         finished = share(self.progress.done + self.progress.failed, self.progress.users)
         lines = [Text(f"{finished}  {self._remaining()}")]
-        for label, cells in self._facts():
-            lines.append(Text.assemble((f"{label} ", "dim"), listed(cell.plain for cell in cells if cell)))
+        for label, cells in [*self._facts(), (_("retries"), self._retries())]:
+            if any(cells):
+                lines.append(
+                    Text.assemble((f"{label} ", "dim"), listed(cell.plain for cell in cells if cell))
+                )
         if self.trouble:
             lines.append(Text(one_line(self.trouble), style="yellow", no_wrap=True, overflow="ellipsis"))
         return lines
 
-    def _facts(self) -> list[tuple[str, tuple[Text, ...]]]:
+    def _facts(self) -> _Facts:
         progress = self.progress
         of = _("{done} of {total} done")
-        cost = ""
-        if progress.cost is not None:
-            cost = _("cost {cost}").format(cost=money(progress.cost, self._currency))
+        failed = _("{count} failed").format(count=count(progress.failed))
         users = (
             Text(of.format(done=count(progress.done), total=count(progress.users))),
-            Text(
-                _("{count} failed").format(count=count(progress.failed)),
-                style="red" if progress.failed else "",
-            ),
+            Text(failed, style="red" if progress.failed else ""),
             Text(self._elapsed()),
         )
         batches = (
             Text(of.format(done=count(progress.batches_done), total=count(progress.batches_total))),
-            Text(_("{count} in flight").format(count=count(progress.in_flight))),
-            Text(sentences.retries(progress.retries)),
+            Text(sentences.in_flight(progress)),
+            Text(sentences.calls(progress.calls)),
         )
+        speed = "" if progress.tokens_per_second is None else sentences.speed(progress.tokens_per_second)
         tokens = (
             Text(_("{count} in").format(count=count(progress.prompt_tokens))),
             Text(_("{count} out").format(count=count(progress.completion_tokens))),
-            Text(cost),
+            Text(speed),
         )
-        return [(_("users"), users), (_("batches"), batches), (_("tokens"), tokens)]
+        facts = [(_("users"), users), (_("batches"), batches), (_("tokens"), tokens)]
+        return [*facts, *self._cost()]
+
+    def _cost(self) -> _Facts:
+        progress = self.progress
+        if progress.cost is None:
+            return []
+        projected = ""
+        if progress.cost_projected is not None:
+            projected = _("of about {cost}").format(cost=money(progress.cost_projected, self._currency))
+        spent = money(progress.cost, self._currency)
+        return [(_("cost"), (Text(spent), Text(projected), Text()))]
+
+    def _retries(self) -> tuple[Text, Text]:
+        """Say what was tried again and why, and how long everybody waits; empty where there is nothing to say."""
+        progress = self.progress
+        said = listed(sentences.causes(progress.retry_causes))
+        if progress.retries and not said:
+            said = count(progress.retries)
+        cooling = max(0.0, self.cooling_until - self.now)
+        left = _("cooling down, {time} left").format(time=clock(cooling)) if cooling else ""
+        return Text(said), Text(left, style="bold yellow")
 
     def _remaining(self) -> str:
         if not self.progress.batches_done:
             return self.phase
         if self.progress.eta_seconds is None:
             return ""
-        return _("{time} left").format(time=clock(self.progress.eta_seconds))
+        left = max(0.0, self.progress.eta_seconds - (self.now - self.told_at))
+        return _("{time} left").format(time=clock(left))
+
+
+def _row(label: str, *cells: tuple[int, Text]) -> Table:
+    """Return a row of its own under the grid: cells with their shares of its width, which sum up to 12."""
+    row = Table.grid(expand=True, padding=(0, 1, 0, 0))
+    row.add_column(style="dim", ratio=2, no_wrap=True)
+    for ratio, _cell in cells:
+        row.add_column(ratio=ratio, no_wrap=True, overflow="ellipsis")
+    row.add_row(label, *(cell for _ratio, cell in cells))
+    return row

@@ -1,11 +1,21 @@
 """Progress as plain lines, for logs, pipes and --quiet."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from rich.console import Console
 
-from eventabs.runs.observer import BatchDone, CallFailed, Note, Progress, Retrying, Started, StateChanged
+from eventabs.runs.observer import (
+    BatchDone,
+    CallFailed,
+    CoolingDown,
+    Note,
+    Progress,
+    Retrying,
+    Serving,
+    Started,
+    StateChanged,
+)
 from eventabs.views import sentences
 from eventabs.views.console import print_line
 
@@ -42,6 +52,7 @@ class PlainObserver:
         self._now = now
         self._tenth = TenthBatch()
         self._latest: Progress | None = None
+        self._cooling_until: datetime | None = None
 
     def started(self, facts: Started) -> None:
         """Write the first line."""
@@ -49,7 +60,7 @@ class PlainObserver:
 
     def noted(self, note: Note) -> None:
         """Write a note; single calls only when they failed or on --verbose; at a stop also the counts."""
-        if self._verbose or not isinstance(note, Retrying | BatchDone):
+        if self._verbose or self._deserves_a_line(note):
             self._write(sentences.noted(note))
         if isinstance(note, StateChanged) and note.status != "running" and self._latest is not None:
             self._write(sentences.progressed(self._latest, self._currency))
@@ -60,12 +71,20 @@ class PlainObserver:
         if self._tenth.passed(progress):
             self._write(sentences.progressed(progress, self._currency))
 
+    def _deserves_a_line(self, note: Note) -> bool:
+        """Whether a note tells of more than one call; a cooldown that only grows was told of already."""
+        if not isinstance(note, CoolingDown):
+            return not isinstance(note, Retrying | BatchDone)
+        now, before = self._now(), self._cooling_until
+        self._cooling_until = now + timedelta(seconds=note.seconds)
+        return before is None or now >= before
+
     def _write(self, text: str) -> None:
         print_line(self._console, f"{self._now():%Y-%m-%d %H:%M:%S} {text}")
 
 
 class QuietObserver:
-    """Says only what went wrong: calls that failed, and a run that stopped."""
+    """Says only what went wrong, calls that failed and a run that stopped, and an address that was asked for."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -74,9 +93,9 @@ class QuietObserver:
         """Say nothing."""
 
     def noted(self, note: Note) -> None:
-        """Write failed calls and a stop."""
+        """Write failed calls, a stop and the address of the progress."""
         match note:
-            case CallFailed() | StateChanged(status="interrupted" | "stopped"):
+            case CallFailed() | Serving() | StateChanged(status="interrupted" | "stopped"):
                 print_line(self._console, sentences.noted(note))
 
     def progressed(self, progress: Progress) -> None:

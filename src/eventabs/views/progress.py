@@ -15,11 +15,13 @@ from eventabs.language import gettext as _
 from eventabs.runs.observer import (
     BatchDone,
     CallFailed,
+    CoolingDown,
     InputRead,
     Note,
     Planned,
     Progress,
     Retrying,
+    Serving,
     Started,
     StateChanged,
 )
@@ -47,8 +49,7 @@ class RichObserver:
         self._console = console
         self._verbose = verbose
         self._clock = clock
-        self._panel = ProgressPanel(currency)
-        self._begun = clock()
+        self._panel = ProgressPanel(currency, began=clock())
         self._live = Live(
             console=console,
             get_renderable=self._current,
@@ -81,6 +82,8 @@ class RichObserver:
                 self._panel.phase = _("counting and packing")
             case Planned():
                 self._panel.phase = _("waiting for the first reply")
+            case CoolingDown():
+                self._panel.cooling_until = self._clock() + note.seconds
             case Retrying() | CallFailed():
                 self._panel.trouble = sentences.noted(note)
             case BatchDone() if note.unusable:
@@ -91,9 +94,10 @@ class RichObserver:
     def progressed(self, progress: Progress) -> None:
         """Keep the counts; the panel takes them at its next refresh."""
         self._panel.progress = progress
+        self._panel.told_at = self._clock()
 
     def _current(self) -> RenderableType:
-        self._panel.elapsed_seconds = self._clock() - self._begun
+        self._panel.now = self._clock()
         self._unfold()
         return self._panel
 
@@ -109,7 +113,7 @@ class RichObserver:
 
 def _deserves_a_line(note: Note) -> bool:
     match note:
-        case InputRead() | Planned() | CallFailed():
+        case InputRead() | Planned() | Serving() | CallFailed():
             return True
         case StateChanged():
             return bool(note.cause)  # the closing summary names the state itself

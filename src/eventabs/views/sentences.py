@@ -9,12 +9,14 @@ from eventabs.language import ngettext
 from eventabs.runs.observer import (
     BatchDone,
     CallFailed,
+    CoolingDown,
     InputRead,
     Note,
     Planned,
     Progress,
     Retrying,
     RunStatus,
+    Serving,
     Started,
     StateChanged,
 )
@@ -55,6 +57,17 @@ def noted(note: Note) -> str:
                 note.users,
             )
             return template.format(call=note.call, count=count(note.users), error=note.error)
+        case _:
+            return _of_the_run(note)
+
+
+def _of_the_run(note: Serving | CoolingDown | StateChanged) -> str:
+    match note:
+        case Serving():
+            return _("Progress is also at {address}").format(address=note.address)
+        case CoolingDown():
+            template = _("The endpoint asks for fewer requests: all calls wait {wait}")
+            return template.format(wait=duration(note.seconds))
         case StateChanged():
             state = status(note.status)
             return _("{state}: {cause}").format(state=state, cause=note.cause) if note.cause else state
@@ -88,11 +101,15 @@ def progressed(progress: Progress, currency: str) -> str:
         _("tokens {prompt} in, {completion} out").format(
             prompt=count(progress.prompt_tokens), completion=count(progress.completion_tokens)
         ),
-        _("{count} in flight").format(count=count(progress.in_flight)),
-        retries(progress.retries),
+        in_flight(progress),
+        listed((retries(progress.retries), *causes(progress.retry_causes))),
     ]
+    if progress.tokens_per_second is not None:
+        parts.append(speed(progress.tokens_per_second))
     if progress.cost is not None:
         parts.append(_("cost {cost}").format(cost=money(progress.cost, currency)))
+    if progress.cost_projected is not None:
+        parts.append(_("of about {cost}").format(cost=money(progress.cost_projected, currency)))
     if progress.eta_seconds is not None:
         parts.append(_("{time} left").format(time=clock(progress.eta_seconds)))
     return joined(parts)
@@ -101,6 +118,32 @@ def progressed(progress: Progress, currency: str) -> str:
 def retries(number: int) -> str:
     """Count repeated calls."""
     return ngettext("{count} retry", "{count} retries", number).format(count=count(number))
+
+
+def calls(number: int) -> str:
+    """Count calls."""
+    return ngettext("{count} call", "{count} calls", number).format(count=count(number))
+
+
+def causes(retry_causes: Mapping[str, int]) -> Iterator[str]:
+    """Count repeated calls by cause, the most frequent first."""
+    names = {"rate_limit": _("rate limit"), "connection": _("connection")}
+    for code, number in sorted(retry_causes.items(), key=lambda item: (-item[1], item[0])):
+        yield f"{names.get(code) or f'HTTP {code}'} ×{count(number)}"
+
+
+def in_flight(progress: Progress) -> str:
+    """Count calls in flight, against how many may be where that is known."""
+    if not progress.in_flight_limit:
+        return _("{count} in flight").format(count=count(progress.in_flight))
+    return _("{count} of {limit} in flight").format(
+        count=count(progress.in_flight), limit=count(progress.in_flight_limit)
+    )
+
+
+def speed(tokens_per_second: float) -> str:
+    """Say how many tokens come a second."""
+    return _("{count} a second").format(count=average(tokens_per_second))
 
 
 def users(number: int) -> str:
