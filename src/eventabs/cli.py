@@ -2,32 +2,40 @@
 
 import os
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from typer.exceptions import TyperException
 
 from eventabs import __version__, language
 from eventabs.errors import EventabsError
 from eventabs.language import gettext as _
-from eventabs.options import SettingFlags, ShownFlags, with_options
+from eventabs.options import SHOWN, LookFlags, SettingFlags, ShownFlags, with_options
+from eventabs.usage import Command, Group, explained
 from eventabs.views.console import print_error, print_line, stderr_console, stdout_console
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from eventabs.config import Settings
     from eventabs.runs.directory import RunDirectory
     from eventabs.runs.observer import Observer, Summary
     from eventabs.runs.opening import Invocation, Watch
+    from eventabs.views.progress_server import ProgressServer
 
 app = typer.Typer(
     name="eventabs",
     help=_("Turn exports of user behavior into high-level events with an LLM."),
-    no_args_is_help=True,
+    cls=Group,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+command = partial(app.command, cls=Command)
 
 Inputs = Annotated[
     list[str] | None,
@@ -39,12 +47,25 @@ Checkpoint = Annotated[
     Path, typer.Argument(metavar="CHECKPOINT", help=_("A run directory or its checkpoint.json."))
 ]
 
+ProgressPort = Annotated[
+    int | None,
+    typer.Option(
+        help=_("Answer progress over HTTP at this port, on this machine only; 0: any that is free."),
+        rich_help_panel=SHOWN,
+    ),
+]
+
 INTERRUPTED = 130
 
 
 def main() -> None:
-    """Run the command line."""
-    app()
+    """Run the command line; without arguments, its help."""
+    try:
+        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+    except TyperException as error:
+        print_error(stderr_console(), explained(error))
+        sys.exit(error.exit_code)
+    sys.exit(code)
 
 
 def _print_version(wanted: bool) -> None:
@@ -66,7 +87,7 @@ def common(
     """Take options that stand before the command; the language was settled before this was loaded."""
 
 
-@app.command(help=_("Read exports, ask the model about every user, write events.jsonl."))
+@command(help=_("Read exports, ask the model about every user, write events.jsonl."))
 @with_options(SettingFlags, ShownFlags)
 def run(
     flags: SettingFlags,
@@ -75,18 +96,22 @@ def run(
     out: Annotated[
         Path | None, typer.Option(help=_("Run directory. (default: <input stem>.eventabs)"))
     ] = None,
+    progress_port: ProgressPort = None,
 ) -> None:
     """Begin a run."""
     from eventabs.runs.conduct import conduct  # noqa: PLC0415
     from eventabs.runs.opening import begun  # noqa: PLC0415
 
     with _errors_told():
-        with begun(_invocation(flags), paths=inputs or (), out=out, watch=_watch(shown)) as job:
+        with (
+            _served(progress_port) as server,
+            begun(_invocation(flags), paths=inputs or (), out=out, watch=_watch(shown, server)) as job,
+        ):
             summary = conduct(job, resumed=False)
         _end(summary, shown)
 
 
-@app.command(help=_("Go on with a run that was stopped, killed or has crashed."))
+@command(help=_("Go on with a run that was stopped, killed or has crashed."))
 @with_options(SettingFlags, ShownFlags)
 def resume(
     flags: SettingFlags,
@@ -103,26 +128,30 @@ def resume(
     yes: Annotated[
         bool, typer.Option("--yes", help=_("Trust the endpoint that the run directory names."))
     ] = False,
+    progress_port: ProgressPort = None,
 ) -> None:
     """Go on with a run."""
     from eventabs.runs.conduct import conduct  # noqa: PLC0415
     from eventabs.runs.opening import reopened  # noqa: PLC0415
 
     with _errors_told():
-        with reopened(
-            _invocation(flags),
-            named=checkpoint,
-            changed="accept" if accept_changes else "refuse",
-            confirmed=yes,
-            watch=_watch(shown),
-        ) as job:
+        with (
+            _served(progress_port) as server,
+            reopened(
+                _invocation(flags),
+                named=checkpoint,
+                changed="accept" if accept_changes else "refuse",
+                confirmed=yes,
+                watch=_watch(shown, server),
+            ) as job,
+        ):
             if retry_failed:
                 job.ask_failed_again()
             summary = conduct(job, resumed=True)
         _end(summary, shown)
 
 
-@app.command(help=_("Make the events again from the stored replies. Calls nobody."))
+@command(help=_("Make the events again from the stored replies. Calls nobody."))
 @with_options(SettingFlags, ShownFlags)
 def reparse(flags: SettingFlags, shown: ShownFlags, checkpoint: Checkpoint) -> None:
     """Read the stored replies again."""
@@ -137,7 +166,7 @@ def reparse(flags: SettingFlags, shown: ShownFlags, checkpoint: Checkpoint) -> N
         _end(summary, shown)
 
 
-@app.command(help=_("Write the events of a run as CSV, Parquet or SQLite."))
+@command(help=_("Write the events of a run as CSV, Parquet or SQLite."))
 def export(
     checkpoint: Checkpoint,
     form: Annotated[
@@ -154,7 +183,7 @@ def export(
         typer.echo(export_events(checkpoint, form, output))
 
 
-@app.command(help=_("Show what a run would take: users, tokens, calls, time, cost. Calls nobody."))
+@command(help=_("Show what a run would take: users, tokens, calls, time, cost. Calls nobody."))
 @with_options(SettingFlags, ShownFlags)
 def estimate(
     flags: SettingFlags,
@@ -188,7 +217,7 @@ def estimate(
             render_estimate(stdout_console(), estimated)
 
 
-@app.command(help=_("Make one HTML file that shows the run: calls, tokens, failures, events, users."))
+@command(help=_("Make one HTML file that shows the run: calls, tokens, failures, events, users."))
 def report(
     checkpoint: Checkpoint,
     output: Annotated[
@@ -213,6 +242,74 @@ def report(
         print_line(stdout_console(), str(path))
 
 
+@command(help=_("Show how far a run is, how fast, and what failed; also while it goes on elsewhere."))
+@with_options(LookFlags)
+def status(
+    look: LookFlags,
+    *,
+    checkpoint: Checkpoint,
+    watch: Annotated[
+        bool, typer.Option("--watch", help=_("Look again every second until the run is completed."))
+    ] = False,
+) -> None:
+    """Show how a run stands."""
+    from eventabs.runs.inspection import inspect_run  # noqa: PLC0415
+    from eventabs.views.status import render_status, status_json, watch_status  # noqa: PLC0415
+
+    with _errors_told():
+        inspect = partial(inspect_run, checkpoint, now=time.time)
+        if watch:
+            with suppress(KeyboardInterrupt):
+                watch_status(stdout_console(), inspect, as_json=look.json, sleep=time.sleep)
+        elif look.json:
+            typer.echo(status_json(inspect()))
+        else:
+            render_status(stdout_console(), inspect())
+
+
+@command(help=_("Show a user's behaviors and events side by side; without a user, list the users."))
+@with_options(LookFlags)
+def show(
+    look: LookFlags,
+    *,
+    checkpoint: Checkpoint,
+    user_id: Annotated[str | None, typer.Argument(metavar="USER_ID", help=_("The user to show."))] = None,
+    raw: Annotated[
+        bool, typer.Option("--raw", help=_("Also the stored prompts and replies of the user's calls."))
+    ] = False,
+    state: Annotated[
+        Literal["pending", "done", "failed"] | None, typer.Option(help=_("List only users in this state."))
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help=_("List so many users at most."))] = 50,
+    offset: Annotated[int, typer.Option(min=0, help=_("Leave out so many users of the list first."))] = 0,
+) -> None:
+    """Show one user or list all."""
+    from eventabs.runs.directory import RunDirectory  # noqa: PLC0415
+    from eventabs.runs.ledger import Ledger  # noqa: PLC0415
+    from eventabs.runs.ledger_results import user_rows, user_states  # noqa: PLC0415
+    from eventabs.runs.looking import stored_calls, view_user  # noqa: PLC0415
+    from eventabs.views import show as views  # noqa: PLC0415
+
+    with _errors_told(), Ledger.watch(RunDirectory.find(checkpoint).ledger) as ledger:
+        console = stdout_console()
+        if user_id is None:
+            states = user_states(ledger)
+            total = states.get(state, 0) if state else sum(states.values())
+            rows = user_rows(ledger, state, most=limit, skip=offset)
+            if look.json:
+                typer.echo(views.users_json(rows, total=total, skip=offset))
+            else:
+                views.render_users(console, rows, total=total, skip=offset)
+            return
+        view = view_user(ledger, user_id)
+        if look.json:
+            typer.echo(views.user_json(view, stored_calls(ledger, user_id) if raw else None))
+            return
+        views.render_user(console, view)
+        if raw:
+            views.render_calls(console, stored_calls(ledger, user_id))
+
+
 def _invocation(flags: SettingFlags) -> "Invocation":
     from eventabs.runs.opening import Invocation  # noqa: PLC0415
 
@@ -233,7 +330,17 @@ def _speak(settings: "Settings", shown: ShownFlags) -> None:
         language.activate(settings.lang)
 
 
-def _watch(shown: ShownFlags) -> "Watch":
+def _served(port: int | None) -> "AbstractContextManager[ProgressServer | None]":
+    """Make what answers progress over HTTP, before anything else begins: a busy port costs nothing."""
+    if port is None:
+        return nullcontext()
+    from eventabs.views.progress_server import ProgressServer  # noqa: PLC0415
+
+    return ProgressServer(port)
+
+
+def _watch(shown: ShownFlags, server: "ProgressServer | None" = None) -> "Watch":
+    from eventabs.runs.observer import Serving  # noqa: PLC0415
     from eventabs.views.observers import Observers, display  # noqa: PLC0415
     from eventabs.views.runlog import LogObserver, open_log  # noqa: PLC0415
 
@@ -250,7 +357,10 @@ def _watch(shown: ShownFlags) -> "Watch":
                 verbose=shown.verbose,
                 currency=currency,
             )
-            yield opened.enter_context(Observers([panel, LogObserver(log, currency=currency)]))
+            observers: list[Observer] = [panel, LogObserver(log, currency=currency)]
+            opening = [Serving(server.address)] if server else []
+            told = opened.enter_context(Observers(observers, opening=opening))
+            yield Observers([told, server]) if server else told
 
     return watch
 

@@ -174,6 +174,16 @@ def _names(listed: str) -> list[str]:
     return [name.strip() for name in listed.split(",")]
 
 
+@dataclass(frozen=True, slots=True)
+class LookFlags:
+    """Flags of the commands that only look."""
+
+    lang: Annotated[
+        Literal["en", "zh"] | None, Option(help=_("Language of messages."), rich_help_panel=SHOWN)
+    ] = None
+    json: Annotated[bool, Option("--json", help=_("JSON on standard output."), rich_help_panel=SHOWN)] = False
+
+
 def with_options(*groups: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command the options of dataclasses; it receives one filled instance of each, by position.
 

@@ -1,5 +1,6 @@
 """The run directory: its files, who may open it, and how files in it are replaced."""
 
+import fcntl
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +14,7 @@ from eventabs.language import gettext as _
 
 _PRIVATE_DIRECTORY: Final = 0o700
 _PRIVATE_FILE: Final = 0o600
+_LOOKS_PASS: Final = 0.25  # seconds; `in_use` of somebody who looks holds the lock for moments
 _LEFTOVERS: Final = {".gitignore", "run.lock", "run.log", "ledger.sqlite.new"}  # of a run killed at birth
 
 
@@ -62,6 +64,20 @@ class RunDirectory:
         message = _("{path} does not exist; name a run directory or its checkpoint.json")
         raise RunDirectoryError(message.format(path=named))
 
+    def in_use(self) -> bool:
+        """Whether a process works on the run."""
+        try:
+            descriptor = os.open(self.path / "run.lock", os.O_RDONLY)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the directory for this process; the lock goes when the process does.
@@ -70,7 +86,7 @@ class RunDirectory:
         """
         lock = FileLock(self.path / "run.lock", mode=_PRIVATE_FILE)
         try:
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=_LOOKS_PASS, poll_interval=_LOOKS_PASS / 5)
         except Timeout:
             message = _("{path} is in use by another eventabs; wait for it or stop it first")
             raise RunDirectoryError(message.format(path=self.path)) from None

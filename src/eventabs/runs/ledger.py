@@ -92,10 +92,39 @@ class Ledger:
         """Open a ledger. Raises RunDirectoryError where it does not hold together."""
         with _translated(path):
             ledger = cls(_connect(path))
-            (found,) = ledger._db.execute("PRAGMA user_version").fetchone()
             (sound,) = ledger._db.execute("PRAGMA quick_check(1)").fetchone()
-        if sound != "ok":
-            raise _damaged(path)
+            if sound != "ok":
+                raise _damaged(path)
+            ledger._refuse_other_formats(path)
+        return ledger
+
+    @classmethod
+    @contextmanager
+    def watch(cls, path: Path) -> Iterator[Self]:
+        """Read a ledger, as it is at this moment, beside the process that works on it.
+
+        Raises RunDirectoryError where it cannot be read.
+        """
+        try:
+            # deferred: the first read takes a snapshot, and nobody who writes waits for it
+            connection = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None
+            )
+            try:
+                connection.execute("BEGIN")
+                ledger = cls(connection)
+                ledger._refuse_other_formats(path)
+                yield ledger
+            finally:
+                connection.close()
+        except sqlite3.OperationalError as error:
+            message = _("{path} cannot be read ({error}); it needs a folder that you may write to")
+            raise RunDirectoryError(message.format(path=path, error=error)) from error
+        except sqlite3.DatabaseError as error:
+            raise _damaged(path) from error
+
+    def _refuse_other_formats(self, path: Path) -> None:
+        (found,) = self._db.execute("PRAGMA user_version").fetchone()
         if not found:
             message = _("{path} holds a run that never began; delete it and start again: eventabs run")
             raise RunDirectoryError(message.format(path=path.parent))
@@ -104,7 +133,6 @@ class Ledger:
                 "{path} was written by another version of eventabs (format {found}, this one reads {known})"
             )
             raise RunDirectoryError(message.format(path=path, found=found, known=FORMAT))
-        return ledger
 
     def close(self) -> None:
         """Close the connection; the write-ahead log is folded in."""

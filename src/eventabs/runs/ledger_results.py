@@ -53,6 +53,38 @@ def totals(ledger: Ledger) -> Totals:
     return Totals(*users, *states, *calls)
 
 
+class UserRow(NamedTuple):
+    """A user as a list shows it; `reason` is None unless it failed."""
+
+    user_id: str
+    state: str
+    behaviors: int
+    events: int
+    reason: str | None
+    attempts: int
+
+
+def user_rows(ledger: Ledger, state: str | None = None, *, most: int = -1, skip: int = 0) -> list[UserRow]:
+    """Return users in order of user id, all or those of a state; `most` of them after `skip`."""
+    rows = ledger.rows(
+        f"SELECT user_id, states.state, behaviors, states.events,"
+        " (SELECT min(reason) FROM parts WHERE parts.user_id = users.user_id AND parts.state = 'failed'),"
+        " (SELECT max(attempts) FROM parts WHERE parts.user_id = users.user_id)"
+        f" FROM ({_USER_STATES}) AS states JOIN users USING (user_id)"
+        " WHERE ? IS NULL OR states.state = ? ORDER BY user_id LIMIT ? OFFSET ?",
+        state,
+        state,
+        most,
+        skip,
+    )
+    return [UserRow(*row) for row in rows]
+
+
+def user_states(ledger: Ledger) -> dict[str, int]:
+    """Count users by state."""
+    return dict(ledger.rows(f"SELECT state, count(*) FROM ({_USER_STATES}) GROUP BY state"))
+
+
 def user_state(ledger: Ledger, user_id: str) -> str:
     """Return `pending`, `done` or `failed`."""
     rows = ledger.rows("SELECT DISTINCT state FROM parts WHERE user_id = ?", user_id)

@@ -34,10 +34,14 @@ def display(
 
 
 class Observers:
-    """Tells every fact to several observers. A context manager that enters and leaves those that are one."""
+    """Tells every fact to several observers. A context manager that enters and leaves those that are one.
 
-    def __init__(self, observers: Iterable[Observer]) -> None:
+    `opening` are notes that follow the start.
+    """
+
+    def __init__(self, observers: Iterable[Observer], *, opening: Iterable[Note] = ()) -> None:
         self._observers = tuple(observers)
+        self._opening = tuple(opening)
         self._entered = ExitStack()
 
     def __enter__(self) -> Self:
@@ -58,6 +62,8 @@ class Observers:
         """Pass it on."""
         for observer in self._observers:
             observer.started(facts)
+        for note in self._opening:
+            self.noted(note)
 
     def noted(self, note: Note) -> None:
         """Pass it on."""

@@ -1,0 +1,182 @@
+"""How a run stands, read beside whoever works on it: without the lock, from the ledger and the checkpoint."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import orjson
+
+from eventabs.records import Usage
+from eventabs.runs.binding import host_of
+from eventabs.runs.directory import RunDirectory
+from eventabs.runs.ledger import Ledger
+from eventabs.runs.ledger_results import failure_reasons, totals
+from eventabs.runs.observer import BatchDone, CallFailed, Progress
+from eventabs.runs.tally import Price, Tally
+
+_RECENT_CALLS = 50
+
+Status = Literal["running", "interrupted", "stopped", "completed", "killed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a run stands. `killed`: it was at work and nobody is any more.
+
+    `seconds`: how long the last process worked on it. `last_failure`: of the latest calls.
+    """
+
+    status: Status
+    run_id: str
+    out: str
+    created_at: str
+    provider: str
+    model: str
+    host: str
+    currency: str
+    progress: Progress
+    events: int
+    seconds: float
+    failures: dict[str, int]
+    last_failure: CallFailed | BatchDone | None
+
+    @property
+    def pending(self) -> int:
+        """How many users are neither done nor failed."""
+        return self.progress.users - self.progress.done - self.progress.failed
+
+
+class _Call(NamedTuple):
+    id: int
+    parts: int
+    status: str
+    sent_at: float
+    seconds: float | None
+    usage: Usage
+    error: str | None
+
+    @property
+    def ended_at(self) -> float:
+        return self.sent_at + (self.seconds or 0.0)
+
+
+def inspect_run(named: Path, *, now: Callable[[], float]) -> Standing:
+    """Look at a run; `now` gives seconds since 1970. Raises RunDirectoryError where there is none."""
+    directory = RunDirectory.find(named)
+    in_use = directory.in_use()  # before the ledger: what is written while we look does not look killed
+    with Ledger.watch(directory.ledger) as ledger:
+        facts = ledger.meta()
+        return _standing(directory, ledger, facts, _status(facts, in_use=in_use), now())
+
+
+def _standing(
+    directory: RunDirectory, ledger: Ledger, facts: Mapping[str, Any], status: Status, now: float
+) -> Standing:
+    llm = facts["settings"]["llm"]
+    calls = _recent_calls(ledger)
+    counted = totals(ledger)
+    began_at = facts.get("began_at", 0.0)
+    last = now if status == "running" else _last_sign(facts, calls)
+    tally = Tally.of(counted, Price(llm["price"]["input"], llm["price"]["output"]), lambda: last)
+    tally.in_flight = _count(ledger, "calls WHERE status = 'sent'") if status == "running" else 0
+    for call in sorted(calls, key=lambda call: call.ended_at):
+        if call.sent_at >= began_at and call.status in {"answered", "read"}:
+            tally.remember(call.usage, call.seconds or 0.0, call.ended_at)
+            tally.ended_at(call.ended_at)
+    waiting = _waiting(directory, ledger, facts, calls)
+    progress = tally.progress(waiting=waiting, workers=max(1, tally.in_flight))
+    is_model = _provider(llm) == "openai"
+    return Standing(
+        status=status,
+        run_id=facts["run_id"],
+        out=str(directory.path),
+        created_at=facts["created_at"],
+        provider=_provider(llm),
+        model=llm["model"] if is_model else "",
+        host=host_of(llm["base_url"]) if is_model else "",
+        currency=llm["price"]["currency"],
+        progress=replace(
+            progress,
+            in_flight_limit=0,
+            eta_seconds=progress.eta_seconds if status == "running" else None,
+        ),
+        events=counted.events,
+        seconds=max(0.0, last - began_at) if began_at else 0.0,
+        failures=failure_reasons(ledger),
+        last_failure=_last_failure(ledger, calls),
+    )
+
+
+def _status(facts: Mapping[str, Any], *, in_use: bool) -> Status:
+    if in_use:
+        return "running"
+    known: dict[str, Status] = {
+        "interrupted": "interrupted",
+        "stopped": "stopped",
+        "completed": "completed",
+    }
+    return known.get(facts.get("status", ""), "killed")
+
+
+def _provider(llm: Mapping[str, Any]) -> str:
+    if llm["provider"] == "auto":
+        return "openai" if llm["model"] else "rules"
+    return str(llm["provider"])
+
+
+def _recent_calls(ledger: Ledger) -> list[_Call]:
+    rows = ledger.rows(
+        "SELECT id, users, status, sent_at, seconds, error, prompt_tokens, completion_tokens"
+        " FROM calls ORDER BY id DESC LIMIT ?",
+        _RECENT_CALLS,
+    )
+    return [
+        _Call(call_id, len(orjson.loads(users)), status, sent_at, seconds, Usage(*tokens), error)
+        for call_id, users, status, sent_at, seconds, error, *tokens in rows
+    ]
+
+
+def _last_sign(facts: Mapping[str, Any], calls: list[_Call]) -> float:
+    """Return when a run that nobody works on was last heard of."""
+    began_at, ended_at = facts.get("began_at", 0.0), facts.get("ended_at", 0.0)
+    if ended_at >= began_at:
+        return float(ended_at)
+    return max([float(began_at), *(call.ended_at for call in calls)])
+
+
+def _waiting(directory: RunDirectory, ledger: Ledger, facts: Mapping[str, Any], calls: list[_Call]) -> int:
+    """Estimate how many batches the pending parts make: as large as the latest, or as the checkpoint has it."""
+    pending = _count(ledger, "parts WHERE state = 'pending'")
+    in_flight = sum(call.parts for call in calls if call.status == "sent")
+    if calls:
+        waiting = max(0, pending - in_flight)
+        return -(-waiting * len(calls) // max(1, sum(call.parts for call in calls)))
+    if not pending:
+        return 0
+    try:
+        planned = orjson.loads(directory.checkpoint.read_bytes())["batches"]["total"]
+    except (OSError, ValueError, KeyError, TypeError):
+        planned = 0
+    return int(planned) or -(-pending // int(facts["settings"]["budget"]["max_users"]))
+
+
+def _last_failure(ledger: Ledger, calls: list[_Call]) -> CallFailed | BatchDone | None:
+    for call in calls:  # the latest first
+        if call.status == "failed":
+            return CallFailed(call.id, call.parts, call.error or "")
+        unusable = dict(
+            ledger.rows(
+                "SELECT reason, count(*) FROM outcomes WHERE call_id = ? AND reason IS NOT NULL GROUP BY reason",
+                call.id,
+            )
+        )
+        if unusable:
+            usable = call.parts - sum(unusable.values())
+            return BatchDone(call.id, call.parts, usable, unusable, call.seconds or 0.0)
+    return None
+
+
+def _count(ledger: Ledger, of: str) -> int:
+    ((number,),) = ledger.rows(f"SELECT count(*) FROM {of}")
+    return int(number)

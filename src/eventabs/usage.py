@@ -1,0 +1,83 @@
+"""What typer says by itself, in our words: help pages and usage errors."""
+
+from typing import Any
+
+from typer import BadParameter
+from typer.core import TyperCommand, TyperGroup
+from typer.exceptions import TyperException
+
+from eventabs.language import gettext as _
+
+_ENGLISH = "Usage: "
+_TAKES_NONE = "does not take a value"
+_EXTRA = "Got unexpected extra argument(s) "
+
+
+class Command(TyperCommand):
+    """A command whose help page is all in one language."""
+
+    def get_usage(self, ctx: Any) -> str:  # noqa: ANN401  typer keeps the type to itself
+        """Return the usage line."""
+        return _usage(super().get_usage(ctx))
+
+    def get_help_option(self, ctx: Any) -> Any:  # noqa: ANN401  as above
+        """Return --help."""
+        return _helpful(super().get_help_option(ctx))
+
+
+class Group(TyperGroup):
+    """A group of commands whose help page is all in one language."""
+
+    def get_usage(self, ctx: Any) -> str:  # noqa: ANN401  as above
+        """Return the usage line."""
+        return _usage(super().get_usage(ctx))
+
+    def get_help_option(self, ctx: Any) -> Any:  # noqa: ANN401  as above
+        """Return --help."""
+        return _helpful(super().get_help_option(ctx))
+
+
+def explained(error: TyperException) -> str:
+    """Say a usage error in one line, with the next step."""
+    context = getattr(error, "ctx", None)
+    what = _wrong_parameter(error) if isinstance(error, BadParameter) else _wrong_usage(error)
+    if context is None:
+        return what
+    return _("{what}; see: {command} --help").format(what=what, command=context.command_path)
+
+
+def _usage(text: str) -> str:
+    return text.replace(_ENGLISH, _("Usage: "), 1)
+
+
+def _helpful(option: Any) -> Any:  # noqa: ANN401  as above
+    option.help = _("Show this message and exit.")
+    return option
+
+
+def _wrong_parameter(error: BadParameter) -> str:
+    name = error.param.get_error_hint() if error.param else ""
+    if hasattr(error, "param_type"):
+        return _("{name} is missing").format(name=name)
+    parameter: Any = error.param  # typer tells the type of a parameter on its help page only
+    expected = parameter.display_type_rich(ctx=error.ctx) if parameter else ""
+    return _("wrong value for {name}; it takes {expected}").format(name=name, expected=expected)
+
+
+def _wrong_usage(error: TyperException) -> str:
+    option = getattr(error, "option_name", None)
+    if option is None:
+        if error.message.startswith(_EXTRA):
+            return _("too many arguments: {extra}").format(
+                extra=error.message.removeprefix(_EXTRA).strip("()")
+            )
+        return error.format_message().rstrip(".。")
+    if hasattr(error, "possibilities"):
+        what = _("no such option: {option}").format(option=option)
+        if error.possibilities:
+            alike = ", ".join(sorted(error.possibilities))
+            what = _("{what} (perhaps {alike})").format(what=what, alike=alike)
+        return what
+    if _TAKES_NONE in error.message:  # the error has neither the command nor the option itself
+        return _("{option} takes no value").format(option=option)
+    return _("{option} needs a value").format(option=option)

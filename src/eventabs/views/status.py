@@ -1,0 +1,155 @@
+"""How a run stands, for people and as JSON, once or again and again."""
+
+from collections.abc import Callable
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from eventabs.language import gettext as _
+from eventabs.runs.inspection import Standing
+from eventabs.views import sentences
+from eventabs.views.console import one_line, print_command, print_line
+from eventabs.views.counts import progress_fields
+from eventabs.views.figures import count, duration, joined
+from eventabs.views.jsonlines import encode
+from eventabs.views.panel import ProgressPanel
+
+SECONDS_BETWEEN_LOOKS = 1.0
+
+
+def status_json(standing: Standing) -> str:
+    """Return how a run stands as one line of JSON."""
+    progress = standing.progress
+    failure = standing.last_failure
+    return encode(
+        progress_fields(standing.status, progress, progress.eta_seconds)
+        | {
+            "pending": standing.pending,
+            "in_flight": progress.in_flight,
+            "events": standing.events,
+            "calls": progress.calls,
+            "retries": progress.retries,
+            "prompt_tokens": progress.prompt_tokens,
+            "completion_tokens": progress.completion_tokens,
+            "tokens_per_second": _rounded(progress.tokens_per_second, 1),
+            "cost": _rounded(progress.cost, 6),
+            "cost_projected": _rounded(progress.cost_projected, 6),
+            "currency": standing.currency,
+            "seconds": round(standing.seconds, 3),
+            "failures": standing.failures,
+            "last_failure": failure and sentences.noted(failure),
+            "provider": standing.provider,
+            "model": standing.model,
+            "host": standing.host,
+            "run_id": standing.run_id,
+            "created_at": standing.created_at,
+            "out": standing.out,
+        }
+    )
+
+
+def render_status(console: Console, standing: Standing) -> None:
+    """Print how a run stands, and what to do next."""
+    if console.is_terminal:
+        console.print(_picture(standing))
+    else:
+        print_line(console, _headline(standing))
+        print_line(console, sentences.progressed(standing.progress, standing.currency))
+        for line in _troubles(standing):
+            print_line(console, line)
+    if command := _next_step(standing):
+        print_command(console, _("Go on with: "), command)
+
+
+def watch_status(
+    console: Console,
+    look: Callable[[], Standing],
+    *,
+    as_json: bool,
+    sleep: Callable[[float], None],
+) -> None:
+    """Show how a run stands until it is completed, also past a kill and a resume."""
+    if as_json or not console.is_terminal:
+        _watch_lines(console, look, as_json=as_json, sleep=sleep)
+        return
+    with Live(console=console, auto_refresh=False, redirect_stderr=False) as live:
+        while True:
+            standing = look()
+            live.update(_picture(standing), refresh=True)
+            if standing.status == "completed":
+                return
+            sleep(SECONDS_BETWEEN_LOOKS)
+
+
+def _watch_lines(
+    console: Console, look: Callable[[], Standing], *, as_json: bool, sleep: Callable[[float], None]
+) -> None:
+    before = ""
+    while True:
+        standing = look()
+        if as_json:
+            line = status_json(standing)
+        else:
+            line = joined((_state(standing), sentences.progressed(standing.progress, standing.currency)))
+        if line != before:
+            console.out(line if as_json else one_line(line), highlight=False)
+            before = line
+        if standing.status == "completed":
+            return
+        sleep(SECONDS_BETWEEN_LOOKS)
+
+
+def _picture(standing: Standing) -> RenderableType:
+    panel = ProgressPanel(standing.currency)
+    panel.now = standing.seconds
+    panel.progress = standing.progress
+    panel.phase = "" if standing.status != "running" else panel.phase
+    if standing.progress.users:
+        panel.phase = _("waiting for the first reply") if standing.status == "running" else ""
+    if standing.model:
+        panel.title = f"{standing.model} @ {standing.host}"
+    else:
+        panel.title = standing.provider
+    if standing.last_failure:
+        panel.trouble = sentences.noted(standing.last_failure)
+    style = {"completed": "bold green", "running": "bold"}.get(standing.status, "bold yellow")
+    lines = [Text(one_line(line)) for line in _reasons(standing)]
+    return Group(Text(one_line(_headline(standing)), style=style), panel, *lines)
+
+
+def _headline(standing: Standing) -> str:
+    return _("{state}: {out}").format(state=_state(standing), out=standing.out)
+
+
+def _state(standing: Standing) -> str:
+    if standing.status == "killed":
+        return _("Not running: the process was killed or has crashed, state saved")
+    return sentences.status(standing.status)
+
+
+def _troubles(standing: Standing) -> list[str]:
+    lines = _reasons(standing)
+    if standing.last_failure:
+        lines.append(sentences.noted(standing.last_failure))
+    lines.append(_("{time} so far").format(time=duration(standing.seconds)))
+    return lines
+
+
+def _reasons(standing: Standing) -> list[str]:
+    if not standing.failures:
+        return []
+    return [
+        _("Failed users by reason:"),
+        *(f"  {count(number)}  {sentences.reason(code)}" for code, number in standing.failures.items()),
+    ]
+
+
+def _next_step(standing: Standing) -> str:
+    if standing.status in {"interrupted", "stopped", "killed"}:
+        return sentences.resume_command(standing.out)
+    return ""
+
+
+def _rounded(number: float | None, digits: int) -> float | None:
+    return None if number is None else round(number, digits)

@@ -1,0 +1,81 @@
+"""Looking at whole runs from other processes, while they go on, are killed and resumed."""
+
+import json
+import re
+import signal
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from house import eventabs, start, wait_until, write_users
+from openai_server import OpenAIServer, answer, slowly
+
+USERS = 12
+
+
+def status(cwd: Path) -> dict[str, Any]:
+    done = eventabs("status", "out", "--json", cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    shown: dict[str, Any] = json.loads(done.stdout)
+    return shown
+
+
+def test_a_run_is_watched_while_it_is_killed_and_resumed(tmp_path: Path, openai_server: OpenAIServer) -> None:
+    openai_server.behavior = slowly(0.3, answer())
+    write_users(tmp_path / "input.jsonl", users=USERS)
+    flags = ("--model", "m", "--base-url", openai_server.base_url, "--max-users", 1)
+    process = start("run", "input.jsonl", *flags, "--out", "out", "--progress-port", 0, cwd=tmp_path)
+    assert process.stderr
+    address = ""
+    while not address:
+        if found := re.search(rb"http://127.0.0.1:\d+/progress", process.stderr.readline()):
+            address = found.group().decode()
+    wait_until(lambda: len(openai_server.requests) > 3)
+    with urllib.request.urlopen(address, timeout=5) as response:  # noqa: S310  http, to this machine
+        served = json.load(response)
+    assert (served["status"], served["total_users"]) == ("running", USERS)
+    (tmp_path / "out" / "checkpoint.json").unlink()
+    running = status(tmp_path)
+    assert (running["status"], running["total_users"]) == ("running", USERS)
+    assert running["in_flight"] > 0
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    killed = status(tmp_path)
+    assert (killed["status"], killed["in_flight"]) == ("killed", 0)
+    assert killed["pending"] > 0
+    openai_server.behavior = answer()
+    watched = start("status", "out", "--watch", cwd=tmp_path)
+    assert eventabs("resume", "out", cwd=tmp_path).returncode == 0
+    watched.communicate(timeout=20)
+    assert watched.returncode == 0
+    assert status(tmp_path)["success_count"] == USERS
+
+
+def test_users_and_one_user_with_raw_are_shown(tmp_path: Path) -> None:
+    write_users(tmp_path / "input.jsonl", users=3)
+    eventabs("run", "input.jsonl", "--provider", "rules", "--out", "out", cwd=tmp_path)
+    assert "user_0002" in eventabs("show", "out", "--state", "done", cwd=tmp_path).stdout
+    assert "No users" in eventabs("show", "out", "--state", "failed", cwd=tmp_path).stdout
+    listed = json.loads(eventabs("show", "out", "--limit", 1, "--offset", 1, "--json", cwd=tmp_path).stdout)
+    assert (listed["total"], [user["user_id"] for user in listed["users"]]) == (3, ["user_0001"])
+    shown = eventabs("show", "out", "user_0001", "--raw", cwd=tmp_path)
+    assert "--- user" in shown.stdout
+    assert json.loads(eventabs("show", "out", "user_0001", "--json", cwd=tmp_path).stdout)["lines"]
+    unknown = eventabs("show", "out", "nobody", cwd=tmp_path)
+    assert (unknown.returncode, len(unknown.stderr.splitlines())) == (2, 1)
+
+
+@pytest.mark.parametrize("command", ["status", "show"])
+def test_where_no_run_is_looking_is_wrong_usage(tmp_path: Path, command: str) -> None:
+    done = eventabs(command, "nothing", cwd=tmp_path)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+
+
+def test_a_busy_port_leaves_nothing_behind(tmp_path: Path, openai_server: OpenAIServer) -> None:
+    write_users(tmp_path / "input.jsonl", users=1)
+    port = openai_server.base_url.split(":")[2].split("/")[0]
+    done = eventabs("run", "input.jsonl", "--provider", "rules", "--progress-port", port, cwd=tmp_path)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert not list(tmp_path.glob("*.eventabs"))
