@@ -81,9 +81,10 @@ def test_a_file_without_permission_is_refused(tmp_path: Path, monkeypatch: pytes
 
 def test_a_line_beyond_the_limit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "LONGEST_LINE", 2 << 20)
+    path = write(tmp_path, "a.csv", b"x" * (4 << 20))
+    content = files.inspect(path)
     with pytest.raises(InputError, match="a line longer than 2 MB"):
-        path = write(tmp_path, "a.csv", b"x" * (4 << 20))
-        files.refuse_endless_lines(path, files.inspect(path))
+        files.refuse_endless_lines(path, content)
 
 
 @pytest.mark.parametrize(

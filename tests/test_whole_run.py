@@ -313,7 +313,7 @@ def test_a_user_without_a_readable_row_is_accounted_for(tmp_path: Path) -> None:
         "user_id,timestamp,behavior_text\nu1,2026-01-01 10:00:00,在家停留 20分钟\nu2,yesterday,在家停留 20分钟\n",
         encoding="utf-8",
     )
-    done = eventabs("run", "input.csv", "--provider", "rules", cwd=tmp_path)
+    done = eventabs("run", "input.csv", "--provider", "rules", "--max-rejects", "0.5", cwd=tmp_path)
     assert done.returncode == 3, done.stderr
     (failure,) = lines(tmp_path / "input.eventabs" / "failures.jsonl")
     assert (failure["user_id"], failure["reason"]) == ("u2", "no_readable_rows")
