@@ -26,10 +26,12 @@ def normal_form(raw: str, zone: str, dayfirst: bool | None = None) -> str:
     return f"""
     WITH trim_ends AS (SELECT file, line, problem, {cleaned} FROM ({raw})),
     cleaned AS (
-        SELECT * REPLACE ({times.spelled_out('"time"', '"date"', dayfirst)} AS "time",
-            {times.spelled_out('"end"', '"date"', dayfirst)} AS "end",
-            nullif(concat_ws(' ', category, brand, item, price), '') AS item)
-        FROM trim_ends
+        SELECT * REPLACE (
+            CASE WHEN early IS NULL THEN {times.spelled_out('"time"', '"date"', dayfirst)} ELSE "time" END AS "time",
+            CASE WHEN "end" IS NOT NULL THEN {times.spelled_out('"end"', '"date"', dayfirst)} END AS "end",
+            CASE WHEN coalesce(category, brand, price) IS NULL THEN item
+                ELSE concat_ws(' ', category, brand, item, price) END AS item)
+        FROM (SELECT *, {times.usual('"time"')} AS early FROM trim_ends)
     ),
     looked_up AS (SELECT *, {_CANONICAL}[{_plain_word()}] AS canonical FROM cleaned),
     known AS (
@@ -38,7 +40,7 @@ def normal_form(raw: str, zone: str, dayfirst: bool | None = None) -> str:
         FROM looked_up
     ),
     first_look AS (
-        SELECT *, {times.usual('"time"')} AS usual_time, {sentences.parts("sentence")} AS said FROM known
+        SELECT *, CASE WHEN early IS NULL THEN {times.usual('"time"')} ELSE early END AS usual_time, {sentences.parts("sentence")} AS said FROM known
     ),
     apart AS (
         SELECT *, {times.parts('"time"', "usual_time")} AS stamp, {sentences.action("said")} AS done,
