@@ -78,8 +78,9 @@ def test_encoding_and_compression_are_found(tmp_path: Path, codec: str, packed: 
     assert len(expected) == 20
 
 
-def test_gbk_behind_a_long_ascii_beginning_is_found(tmp_path: Path) -> None:
-    rows = "".join(f"u1,2026-01-15 10:00:00,item {n}\n" for n in range(5000))
+@pytest.mark.parametrize("beginning", [5_000, 20_000])
+def test_gbk_behind_a_long_ascii_beginning_is_found(tmp_path: Path, beginning: int) -> None:
+    rows = "".join(f"u1,2026-01-15 10:00:00,item {n}\n" for n in range(beginning))
     text = f"uid,time,item\n{rows}u1,2026-01-15 11:00:00,新能源汽车的价格和试驾\n"
     assert facts(tmp_path, write(tmp_path, "a.csv", text.encode("gbk")))[-1].endswith("试驾||")
 
