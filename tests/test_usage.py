@@ -25,7 +25,7 @@ ERRORS = {
     ("run", "--detail", "huge"): ("it takes <brief|day|fine>", "应为 <brief|day|fine>"),
     ("run", "--rpm", "x"): ("--rpm", "--rpm"),
     ("run", "--no-such-flag"): ("no such option: --no-such-flag", "没有这个选项：--no-such-flag"),
-    ("run", "--confg", "x"): ("perhaps --config", "--config"),
+    ("run", "--confg", "x"): ("perhaps", "--config"),
     ("run", "--config"): ("--config needs a value", "--config 需要一个值"),
     ("run", "--quiet=3"): ("--quiet takes no value", "--quiet 不带值"),
     ("resume",): ("'CHECKPOINT' is missing", "缺少 'CHECKPOINT'"),

@@ -23,7 +23,7 @@ def status(cwd: Path) -> dict[str, Any]:
 
 
 def test_a_run_is_watched_while_it_is_killed_and_resumed(tmp_path: Path, openai_server: OpenAIServer) -> None:
-    openai_server.behavior = slowly(0.3, answer())
+    openai_server.behavior = slowly(0.5, answer())
     write_users(tmp_path / "input.jsonl", users=USERS)
     flags = ("--model", "m", "--base-url", openai_server.base_url, "--max-users", 1)
     process = start("run", "input.jsonl", *flags, "--out", "out", "--progress-port", 0, cwd=tmp_path)
@@ -39,7 +39,7 @@ def test_a_run_is_watched_while_it_is_killed_and_resumed(tmp_path: Path, openai_
     (tmp_path / "out" / "checkpoint.json").unlink()
     running = status(tmp_path)
     assert (running["status"], running["total_users"]) == ("running", USERS)
-    assert running["in_flight"] > 0
+    wait_until(lambda: status(tmp_path)["in_flight"] > 0)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     killed = status(tmp_path)
