@@ -23,7 +23,7 @@ def status(cwd: Path) -> dict[str, Any]:
 
 
 def test_a_run_is_watched_while_it_is_killed_and_resumed(tmp_path: Path, openai_server: OpenAIServer) -> None:
-    openai_server.behavior = slowly(0.5, answer())
+    openai_server.behavior = slowly(2.0, answer())
     write_users(tmp_path / "input.jsonl", users=USERS)
     flags = ("--model", "m", "--base-url", openai_server.base_url, "--max-users", 1)
     process = start("run", "input.jsonl", *flags, "--out", "out", "--progress-port", 0, cwd=tmp_path)
