@@ -164,7 +164,10 @@ def test_the_first_batch_for_a_model_leaves_room_for_longer_answers(place: Place
     budget = {"max_output_tokens": 1_000}
     sure, probing = (
         first_request(
-            validated({"llm": {"provider": provider, "model": "m"}, "budget": budget}, origin="test"),
+            validated(
+                {"llm": {"provider": provider, "model": "m"}, "budget": budget, "run": {"concurrency": 1}},
+                origin="test",
+            ),
             [str(place.export)],
         )
         for provider in ("rules", "openai")

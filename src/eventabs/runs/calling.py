@@ -94,7 +94,9 @@ def _asked_about(stored: StoredReply, ledger: Ledger) -> tuple[Batch, list[UserL
 
 async def _call(desk: _Desk, pending: list[PlannedPart]) -> bool:
     job = desk.job
-    scheduler = Scheduler(pending, desk.limits, probe=probes(job.settings))
+    scheduler = Scheduler(
+        pending, desk.limits, probe=probes(job.settings), workers=job.settings.run.concurrency
+    )
     _announce(desk, scheduler, pending)
     async with open_asker(job) as ask:
         engine = Engine(

@@ -118,7 +118,9 @@ def _batches_waiting(job: Job) -> int:
     if not pending:
         return 0
     builder = job.builder()
-    return Scheduler(pending, batch_limits(job.settings, builder)).batches
+    return Scheduler(
+        pending, batch_limits(job.settings, builder), workers=job.settings.run.concurrency
+    ).batches
 
 
 def _start_facts(job: Job, *, resumed: bool) -> Started:

@@ -241,7 +241,7 @@ def _estimate(
 def _plan(measured: _Measured, detail: Detail, settings: Settings) -> list[Batch]:
     """Return the plan that a run would begin with."""
     parts = list(map(PlannedPart, measured.parts, measured.sizes(detail)))
-    return plan(parts, measured.limits, probe=probes(settings))
+    return plan(parts, measured.limits, probe=probes(settings), workers=settings.run.concurrency)
 
 
 def _compact_tokens(measured: _Measured, batches: int) -> int:
