@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eventabs.errors import ConfigError
-from eventabs.prompts import packing
-from eventabs.prompts.packing import MAX_ALIASES, Limits, case_batches, lower_bound, pack
+from eventabs.prompts import filling, packing
+from eventabs.prompts.packing import MAX_ALIASES, Limits, case_batches, lower_bound, pack, tight_bound
 from eventabs.records import PartSize
 
 LIMITS = Limits(max_input_tokens=40_000, instructions_tokens=700, max_output_tokens=8_192, max_users=30)
@@ -165,8 +165,55 @@ def test_the_cases_rule_counts_as_it_did() -> None:
     assert case_batches([1_000, 1], 8_000) == 2
 
 
-def test_first_fit_is_left_out_where_it_would_take_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packing, "_FIRST_FIT_STEPS", 0)
+@settings(max_examples=100, deadline=None)
+@given(sizes_up_to(1.0), st.integers(1, 30))
+def test_the_tight_bound_is_never_above_a_packing(sizes: list[PartSize], max_users: int) -> None:
+    limits = Limits(40_000, 700, 8_192, max_users)
+    assert plain_bound(sizes, limits) <= tight_bound(sizes, limits) <= len(pack(sizes, limits))
+
+
+@pytest.mark.parametrize(
+    ("share", "count", "bound"),
+    [(0.51, 10, 10), (0.34, 90, 45), (0.21, 100, 25), (0.2, 100, 20), (0.26, 90, 30)],
+)
+def test_the_tight_bound_knows_how_many_large_parts_go_together(share: float, count: int, bound: int) -> None:
+    sizes = [PartSize(1, int(8_192 * share))] * count
+    assert tight_bound(sizes, LIMITS) == bound
+    assert len(pack(sizes, LIMITS)) == bound
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_users_of_a_fifth_of_a_budget_take_the_bound_or_one_batch_more(seed: int) -> None:
+    rng = random.Random(seed)  # noqa: S311  sizes, not secrets
+    sizes = [PartSize(rng.randint(400, 4_000), rng.randint(1_228, 2_048)) for _ in range(486)]
+    batches = pack(sizes, LIMITS)
+    assert_sound(batches, sizes, LIMITS)
+    assert len(batches) <= plain_bound(sizes, LIMITS) + 1
+
+
+def test_more_batches_than_needed_are_filled_as_evenly() -> None:
+    rng = random.Random(8)  # noqa: S311  sizes, not secrets
+    sizes = [PartSize(rng.randint(1_000, 3_000), rng.randint(200, 600)) for _ in range(380)]
+    least = len(pack(sizes, LIMITS)) + 3
+    batches = pack(sizes, LIMITS, least=least)
+    assert_sound(batches, sizes, LIMITS)
+    assert len(batches) == least
+    assert len(pack(sizes[:5], LIMITS, least=50)) == 5
+
+
+def test_more_parts_than_are_packed_at_once_go_in_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packing, "_AT_ONCE", 1_000)
+    monkeypatch.setattr(packing, "_WINDOW", 500)
+    rng = random.Random(9)  # noqa: S311  sizes, not secrets
+    sizes = [PartSize(rng.randint(300, 3_500), rng.randint(300, 1_400)) for _ in range(2_300)]
+    batches = pack(sizes, LIMITS)
+    assert_sound(batches, sizes, LIMITS)
+    assert len(batches) <= 1.03 * plain_bound(sizes, LIMITS)
+
+
+def test_where_best_fit_would_take_long_parts_are_packed_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(filling, "_BEST_FIT_STEPS", 0)
     batches = pack(LARGE, LIMITS)
     assert_sound(batches, LARGE, LIMITS)
-    assert len(batches) == 3

@@ -10,7 +10,7 @@ from eventabs.language import Language
 from eventabs.prompts.templates import system_message
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.prompts.vocabulary import DEFAULT_CATEGORIES, DEFAULT_TYPES, default_vocabulary
-from eventabs.records import AnswerForm, Category, Detail, EventType, Vocabulary
+from eventabs.records import AnswerForm, Category, Compaction, Detail, EventType, Vocabulary
 
 OWN = "T $types C $categories D $detail F $format"
 FORMS: tuple[AnswerForm, ...] = ("lines", "json", "schema")
@@ -100,3 +100,14 @@ def test_an_unknown_placeholder_is_named_beside_those_that_there_are() -> None:
 def test_a_lone_dollar_sign_is_named_by_its_line() -> None:
     with pytest.raises(ConfigError, match=r"line 2: .*\$\$"):
         message(OWN + "\n5 $ each")
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+@pytest.mark.parametrize(("level", "shown"), [("legend", "\nA="), ("day", "\nA="), ("line", "## U1")])
+def test_the_worked_example_stands_in_the_level_that_is_sent(
+    language: Language, level: Compaction, shown: str
+) -> None:
+    text = system_message(None, language, default_vocabulary(language), "lines", "day", level=level)
+    assert shown in text
+    assert ("`A=…`" in text) == (level != "line")
+    assert ("\n03 12:10 " in text) == (level == "day")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from eventabs.config import Settings, overlay, validated
-from eventabs.errors import InputError, UsageError
+from eventabs.errors import ConfigError, InputError, UsageError
 from eventabs.exports import open_export
 from eventabs.prompts.sentences import long_pieces
 from eventabs.prompts.tokens import TokenCounter
@@ -64,6 +64,8 @@ def test_the_long_lines_are_counted_exactly(place: Place) -> None:
         {"budget": {"max_input_tokens": 2_000}},
         {"budget": {"max_output_tokens": 100}},  # every user has to be cut
         {"prompt": {"answer": "json", "detail": "fine"}},
+        {"compaction": {"level": "legend"}},
+        {"compaction": {"level": "day"}, "budget": {"max_users": 4}},
     ],
 )
 def test_a_run_sends_what_was_estimated(place: Place, sections: dict[str, dict[str, Any]]) -> None:
@@ -74,7 +76,10 @@ def test_a_run_sends_what_was_estimated(place: Place, sections: dict[str, dict[s
         parts = job.ledger.rows("SELECT sum(input_tokens), sum(output_tokens) FROM parts")
     assert summary.success_count == 23
     assert sent == [(estimate.tokens_prompt_total, estimate.batches)]
-    assert parts == [(estimate.tokens_compact, estimate.expected_output_tokens)]
+    legends = estimate.tokens_compact - parts[0][0]
+    assert parts[0][1] == estimate.expected_output_tokens
+    assert legends % estimate.batches == 0
+    assert (legends > 0) == ("compaction" in sections)
 
 
 @pytest.mark.parametrize(
@@ -159,7 +164,10 @@ def test_the_first_batch_for_a_model_leaves_room_for_longer_answers(place: Place
     budget = {"max_output_tokens": 1_000}
     sure, probing = (
         first_request(
-            validated({"llm": {"provider": provider, "model": "m"}, "budget": budget}, origin="test"),
+            validated(
+                {"llm": {"provider": provider, "model": "m"}, "budget": budget, "run": {"concurrency": 1}},
+                origin="test",
+            ),
             [str(place.export)],
         )
         for provider in ("rules", "openai")
@@ -198,3 +206,23 @@ def test_nothing_is_left_behind(place: Place) -> None:
     before = sorted(place.folder.iterdir())
     estimated(place)
     assert sorted(place.folder.iterdir()) == before
+
+
+def test_the_tokens_of_each_level_stand_side_by_side(place: Place) -> None:
+    estimate = estimated(place)
+    assert [level.level for level in estimate.levels] == ["line", "legend", "day"]
+    line, legend, day = (level.tokens for level in estimate.levels)
+    assert line == estimate.tokens_compact
+    assert line > legend > day
+    for level in estimate.levels:
+        chosen = estimated(place, compaction={"level": level.level})
+        assert (chosen.tokens_compact, chosen.batches) == (level.tokens, level.batches)
+
+
+def test_levels_that_a_template_of_ones_own_does_not_explain_are_left_out(place: Place) -> None:
+    own = place.folder / "own.txt"
+    own.write_text("$types $categories $detail $format")
+    estimate = estimated(place, prompt={"template": str(own)})
+    assert [level.level for level in estimate.levels] == ["line"]
+    with pytest.raises(ConfigError, match=r"\$input"):
+        estimated(place, prompt={"template": str(own)}, compaction={"level": "day"})

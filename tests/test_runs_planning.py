@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 from random import Random
 
 from hypothesis import given, settings
@@ -54,3 +55,19 @@ def test_the_order_of_asking_again_depends_on_the_parts_alone(
     mixed = list(planned)
     random.shuffle(mixed)
     assert shuffled(mixed) == shuffled(planned)
+
+
+def equal_parts(count: int, size: PartSize) -> list[PlannedPart]:
+    return [PlannedPart(Part(f"u{number:02d}", 0, 2), size) for number in range(count)]
+
+
+def test_the_last_round_of_the_workers_is_filled_where_that_ends_sooner() -> None:
+    planned = equal_parts(20, PartSize(50, 100))
+    assert [len(plan(planned, LIMITS, workers=workers)) for workers in (1, 2, 3, 8)] == [4, 4, 6, 4]
+
+
+def test_no_batches_are_added_that_cost_more_than_they_win() -> None:
+    planned = equal_parts(20, PartSize(50, 100))
+    costly = replace(LIMITS, max_input_tokens=21_000, instructions_tokens=20_000)
+    assert len(plan(planned, costly, workers=3)) == 4
+    assert len(plan(equal_parts(4, PartSize(50, 500)), LIMITS, workers=3)) == 4

@@ -7,7 +7,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from eventabs.language import activate
-from eventabs.runs.estimate import DetailEstimate, Estimate
+from eventabs.runs.estimate import DetailEstimate, Estimate, LevelEstimate
 from eventabs.views.estimate import estimate_json, render_estimate
 
 ESTIMATE = Estimate(
@@ -26,6 +26,7 @@ ESTIMATE = Estimate(
     cost=0.4321,
     currency="CNY",
     case_batches={8000: 381, 40_000: 62},
+    levels=(LevelEstimate("line", 1_067_000, 25), LevelEstimate("day", 547_700, 25)),
     details=(
         DetailEstimate("brief", 98_000, 20, "input"),
         DetailEstimate("day", 151_000, 25, "output"),
@@ -63,7 +64,8 @@ def _squeezed(estimate: Estimate) -> list[str]:
         "rejected rows 3",
         "duplicates dropped 12",
         "long lines 1,404,441 31.3 1.00",
-        "compact lines 1,067,000 23.8 0.76",
+        "level line 1,067,000 23.8 0.76",
+        "level day 547,700 12.2 0.39",
         "all that is sent 1,092,000 24.3 0.78",
         "this plan 25 19.4",
         "lower bound 24 20.2",

@@ -113,7 +113,7 @@ class PromptSettings(Section):
 class CompactionSettings(Section):
     """How behaviors become short lines."""
 
-    level: Literal["line"] = "line"
+    level: Literal["line", "legend", "day"] = "line"
     strip: tuple[str, ...] = ("XX",)
 
 

@@ -83,7 +83,11 @@ class SettingFlags:
         Option(help=_("Form of the answers; lines cost the fewest tokens."), rich_help_panel=MODEL),
     ] = None
     compaction: Annotated[
-        Literal["line"] | None, Option(help=_("How behaviors are shortened."), rich_help_panel=BUDGET)
+        Literal["line", "legend", "day"] | None,
+        Option(
+            help=_("How behaviors are shortened: line; legend and day, shorter, with codes for names."),
+            rich_help_panel=BUDGET,
+        ),
     ] = None
     max_input_tokens: Annotated[
         int | None, Option(help=_("Tokens of a prompt. (default: 40000)"), rich_help_panel=BUDGET)

@@ -21,6 +21,7 @@ FailureReason = Literal[
 ]
 AnswerForm = Literal["lines", "json", "schema"]
 Detail = Literal["brief", "day", "fine"]
+Compaction = Literal["line", "legend", "day"]
 
 
 class Behavior(NamedTuple):

@@ -1,29 +1,44 @@
 """User logs -> what they cost, their parts, and the request for a batch. The door of this room."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from eventabs.language import Language
 from eventabs.prompts.answers import response_format
 from eventabs.prompts.compaction import Compactor
 from eventabs.prompts.detail import TOKENS_A_USER, TOKENS_AN_EVENT, expected_output_tokens
+from eventabs.prompts.legend import make_legend
 from eventabs.prompts.packing import Limits
 from eventabs.prompts.splitting import split
 from eventabs.prompts.templates import system_message
 from eventabs.prompts.tokens import TokenCounter
-from eventabs.records import AnswerForm, Detail, Message, Part, PartSize, Request, UserLog, Vocabulary
+from eventabs.records import (
+    AnswerForm,
+    Compaction,
+    Detail,
+    Message,
+    Part,
+    PartSize,
+    Request,
+    UserLog,
+    Vocabulary,
+)
 
 # What a chat format adds to two messages: 4 tokens each, and 3 before the answer (OpenAI's cookbook,
 # "How to count tokens with tiktoken").
 CHAT_FRAMING_TOKENS = 11
 
-_ANY_ALIAS = "U1"  # U1 to U999 cost the same: up to three digits are one token
+_ALIASES = ("U9", "U99", "U999")  # one of them costs as much as any; in OpenAI's encodings all cost the same
 # A token is at least a byte, so these bounds need no counting:
 _MOST_BYTES_A_LINE = 64  # all but the fields, with a day header
 _MOST_BYTES_A_CHARACTER = 8  # four in UTF-8, twice where it is escaped
 
 
 class PromptBuilder:
-    """Writes prompts of one kind. Raises ConfigError where `template` does not hold."""
+    """Writes prompts of one kind. Raises ConfigError where `template` does not hold.
+
+    The `legend` (texts by code, see `legend_for`) stands in every request, used or not: so a part costs the
+    same in any batch, and requests begin with the same bytes, which prefix caches want.
+    """
 
     def __init__(
         self,
@@ -35,22 +50,41 @@ class PromptBuilder:
         answer: AnswerForm,
         detail: Detail,
         strip: Sequence[str] = (),
+        level: Compaction = "line",
+        legend: Mapping[str, str] | None = None,
     ) -> None:
         self._counter = counter
         self._answer: AnswerForm = answer
         self._detail: Detail = detail
-        self._compactor = Compactor(language, strip)
+        self._compactor = Compactor(language, strip, level=level, legend=legend)
         self._system: Message = {
             "role": "system",
-            "content": system_message(template, language, vocabulary, answer, detail),
+            "content": system_message(template, language, vocabulary, answer, detail, level=level),
         }
         self._response_format = response_format(answer)
-        self.instructions_tokens = counter.count(self._system["content"]) + CHAT_FRAMING_TOKENS
+        self._alias = max(_ALIASES, key=counter.count)
+        self.legend_tokens = counter.count(self._compactor.legend())
+        self.instructions_tokens = (
+            counter.count(self._system["content"]) + CHAT_FRAMING_TOKENS + self.legend_tokens
+        )
+
+    def legend_for(self, logs: Sequence[UserLog], limits: Limits) -> dict[str, str]:
+        """Return the legend that shortens batches of users like these most."""
+        if not logs:
+            return {}
+        sizes = [self.measure(log) for log in logs]
+        users = min(
+            limits.max_users,
+            len(logs) * limits.room / max(1, sum(size.input_tokens for size in sizes)),
+            len(logs) * limits.max_output_tokens / sum(size.output_tokens for size in sizes),
+        )
+        share = min(1.0, users / len(logs))
+        return make_legend(self._compactor.texts(logs), share, self._counter.count)
 
     def measure(self, log: UserLog) -> PartSize:
         """Count the tokens of the log's block, exactly, and estimate those of the answer about it."""
         return PartSize(
-            self._counter.total(self._compactor.block(_ANY_ALIAS, log)),
+            self._counter.total(self._compactor.block(self._alias, log)),
             expected_output_tokens(log.behaviors, self._detail, self._answer),
         )
 
@@ -68,7 +102,7 @@ class PromptBuilder:
         users = {f"U{number}": log for number, log in enumerate(logs, 1)}
         pieces = [piece for alias, log in users.items() for piece in self._compactor.block(alias, log)]
         return Request(
-            messages=(self._system, {"role": "user", "content": "".join(pieces)}),
+            messages=(self._system, {"role": "user", "content": self._compactor.legend() + "".join(pieces)}),
             users=users,
             input_tokens=self.instructions_tokens + self._counter.total(pieces),
             max_output_tokens=max_output_tokens,

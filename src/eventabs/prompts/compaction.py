@@ -1,27 +1,41 @@
-r"""Behaviors as short lines under day headers: compaction level `line`.
+r"""Behaviors as short lines under day headers: the levels `line`, `legend` and `day`.
 
-    block    = day { line | day }
+Level `line`:
+
+    block    = user { day { line } }
     day      = "# " ( YYYY-MM-DD " " weekday | MM-DD ) "\n"       full first, and at a new year
-    line     = HH:MM " " body [ " " duration ] "\n"
-    body     = [ verb | word ":" | "·" ] object                  visits have no verb, "·" is free text,
+    line     = behavior "\n"
+    behavior = HH:MM " " head [ " " tail ] [ " " duration ]
+    head     = [ verb " " | word ": " | "·" ] item               visits have no verb, "·" is free text,
                                                                  word: an action that has no verb
-    object   = item [ " " place ] | quoted [ " " quoted ]
+    tail     = place
     duration = hours "h" [ minutes "m" ] | minutes "m" | seconds "s"
 
 A bare place is the last word; visits, apps and free text have no bare place. Whatever would be read back
 otherwise is quoted: `\` before `"` and `\` inside. An item that begins with its own verb and `_` says the
 verb itself (`对比_A` is a comparison). Nothing but the filler marks, invisible characters and what exceeds
 200 characters is lost.
+
+Level `legend`: a head or tail that the legend has gives way to its code, so the first and the last word
+of a behavior may be codes. Names that would be taken for one are quoted.
+
+Level `day`: as `legend`, with a line for each day:
+
+    day      = ( YYYY-MM-DD " " weekday | MM-DD | DD ) { " " behavior } "\n"     DD: month as before
+
+Where a name has a word like `10:00`, it is quoted and a `\` stands before that word.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from functools import lru_cache, partial
+from typing import NamedTuple
 
 from eventabs.language import Language
 from eventabs.prompts.fields import MASK, clean, colliding, id_pattern, shorten, without_marks
-from eventabs.records import UserLog
+from eventabs.records import Compaction, UserLog
 
 # Chosen by their tokens behind a space in cl100k_base: 用 点 搜 对比 加购 take 2 (比 would take 3), 看 收藏 买
 # take 3 (购买 5); every English verb takes 1.
@@ -57,22 +71,41 @@ NOTE = "·"
 WITHOUT_PLACE = frozenset({"visit", "use", ""})  # actions whose bare object is all item
 
 _CLOCKS = tuple(f"{minute // 60:02d}:{minute % 60:02d}" for minute in range(24 * 60))
+_CLOCKS_BEHIND = tuple(f" {clock}" for clock in _CLOCKS)
 _MINUTE = 60
 _CACHED_BODIES = 1 << 15
 _LOOKS_LIKE_DURATION = re.compile(r"(?:^| )(?:\d+h(?:\d+m)?|\d+m|\d+s)$", re.ASCII)
 _BARE_WORD = re.compile(r'[^":·][^":]*')
 _OWN_WORD = re.compile(_BARE_WORD.pattern + r":(?: |$)")
+_CLOCK_WORD = re.compile(r"(?<![^ ])\d\d:\d\d(?![^ ])", re.ASCII)
 
 _Body = tuple[str, str]  # behind the clock: before a duration, and as the end of the line
 
 
+class _Words(NamedTuple):
+    """What a behavior says: `tail` is where, if that is said apart."""
+
+    head: str
+    tail: str
+
+
 class Compactor:
-    """Writes logs at level `line`. `strip`: filler marks that are taken out of names.
+    """Writes logs at a level. `strip`: filler marks that are taken out of names; `legend`: texts by code.
 
     A mark stays in those names of a log that would become one without it.
     """
 
-    def __init__(self, language: Language, strip: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        language: Language,
+        strip: Sequence[str] = (),
+        *,
+        level: Compaction = "line",
+        legend: Mapping[str, str] | None = None,
+    ) -> None:
+        self._writes_days = level == "day"
+        self._legend = dict(legend or {})
+        self._codes = {text: code for code, text in self._legend.items()}
         self._verbs = VERBS[language]
         self._verb_words = frozenset(self._verbs.values())
         self._weekdays = WEEKDAYS[language]
@@ -80,13 +113,29 @@ class Compactor:
         self._marks = tuple(strip)
         self._ordinary_body = lru_cache(_CACHED_BODIES)(partial(self._body, None, frozenset()))
         self._day = lru_cache(_CACHED_BODIES)(self._make_day)
+        self._short_day = lru_cache(_CACHED_BODIES)(self._make_short_day)
+
+    def legend(self) -> str:
+        """Return the legend as it stands above the blocks, "" if there is none."""
+        return "".join(f"{code}={text}\n" for code, text in self._legend.items())
+
+    def texts(self, logs: Iterable[UserLog]) -> Counter[str]:
+        """Count the texts in logs that a legend could have: heads and tails of behaviors."""
+        texts: Counter[str] = Counter()
+        for log in logs:
+            words = self._words_maker(log)
+            for (action, item, place), count in Counter(b[1:4] for b in log.behaviors).items():
+                for text in filter(None, words(action, item, place)):
+                    texts[text] += count
+        return texts
 
     def block(self, alias: str, log: UserLog) -> list[str]:
-        """Return a user's header, day headers and lines, in pieces whose token counts add up.
+        """Return a user's header, days and behaviors, in pieces whose token counts add up.
 
         Every cut stands before a single space or behind a line end (see TokenCounter.total).
         """
-        return [f"## {alias}", f"{self._profile(log)}\n", *self._lines(log)]
+        lines = self._days(log) if self._writes_days else self._lines(log)
+        return [f"## {alias}", f"{self._profile(log)}\n", *lines]
 
     def _lines(self, log: UserLog) -> list[str]:
         body = self._body_maker(log)
@@ -102,6 +151,23 @@ class Compactor:
                 pieces.append(whole)
             else:
                 pieces += (before_duration, _tail(duration))
+        return pieces
+
+    def _days(self, log: UserLog) -> list[str]:
+        body = self._body_maker(log)
+        pieces: list[str] = []
+        day = year = month = 0
+        for start, action, item, place, duration, _file, _line, _text in log.behaviors:
+            if (today := start.toordinal()) != day:
+                if pieces:
+                    pieces[-1] += "\n"
+                pieces.append(self._short_day(today, start.year != year, start.month != month))
+                day, year, month = today, start.year, start.month
+            pieces += (_CLOCKS_BEHIND[start.hour * 60 + start.minute], body(action, item, place)[0])
+            if duration is not None:
+                pieces.append(f" {duration_text(duration)}")
+        if pieces:
+            pieces[-1] += "\n"
         return pieces
 
     def _profile(self, log: UserLog) -> str:
@@ -120,6 +186,16 @@ class Compactor:
 
     def _body_maker(self, log: UserLog) -> Callable[[str, str, str], _Body]:
         """Return what makes bodies; not the shared cache where the log has names to be treated apart."""
+        treated = self._treatment(log)
+        if treated is None:
+            return self._ordinary_body
+        return lru_cache(_CACHED_BODIES)(partial(self._body, *treated))
+
+    def _words_maker(self, log: UserLog) -> Callable[[str, str, str], _Words]:
+        return partial(self._words, *(self._treatment(log) or (None, frozenset())))
+
+    def _treatment(self, log: UserLog) -> tuple[re.Pattern[str] | None, frozenset[str]] | None:
+        """Return what masks the user's id and the names that keep their marks; None: neither is needed."""
         names = {b.item for b in log.behaviors} | {b.place for b in log.behaviors}
         joined = "|".join(names | {b.action for b in log.behaviors})
         kept: frozenset[str] = frozenset()
@@ -128,32 +204,66 @@ class Compactor:
         masked = None
         if clean(log.user_id).casefold() in joined.casefold() or "  " in joined or not joined.isprintable():
             masked = id_pattern(log.user_id)
-        if masked is None and not kept:
-            return self._ordinary_body
-        return lru_cache(_CACHED_BODIES)(partial(self._body, masked, kept))
+        return None if masked is None and not kept else (masked, kept)
 
     def _body(
         self, masked: re.Pattern[str] | None, kept: frozenset[str], action: str, item: str, place: str
     ) -> _Body:
+        words = self._words(masked, kept, action, item, place)
+        body = "".join(f" {self._codes.get(text, text)}" for text in words if text)
+        return body, body + "\n"
+
+    def _words(
+        self, masked: re.Pattern[str] | None, kept: frozenset[str], action: str, item: str, place: str
+    ) -> _Words:
         if action:
             item, place = (
                 _shown(name, masked, () if clean(name) in kept else self._marks) for name in (item, place)
             )
         else:
             item, place = _shown(item, masked), _shown(place, masked)
-        body = " " + self._put_together(action, item, place, _shown(action, masked))
-        return body, body + "\n"
+        return self._put_together(action, item, place, _shown(action, masked))
 
-    def _put_together(self, action: str, item: str, place: str, word: str) -> str:
-        is_bare, what = _object(action, item, place)
+    def _put_together(self, action: str, item: str, place: str, word: str) -> _Words:
+        is_bare = self._can_stand_bare(action, item, place)
         if action == "visit":
-            return what if is_bare and not self._reads_as_action(what) else _quoted_object(item, place)
+            is_bare = is_bare and not self._reads_as_action(item)
+        what, where = (item, place) if is_bare else (self._quoted(item), place and self._quoted(place))
+        if action == "visit":
+            return _Words(what, where)
         if not action:
-            return NOTE + what
+            return _Words(NOTE + what, where)
         if verb := self._verbs.get(action):
-            return what if is_bare and item.startswith(f"{verb}_") else f"{verb} {what}".rstrip()
-        name = word if _BARE_WORD.fullmatch(word) and not self._starts_with_verb(word) else _quoted(word)
-        return f"{name}: {what}".rstrip()
+            says_itself = is_bare and item.startswith(f"{verb}_")
+            return _Words(what if says_itself else f"{verb} {what}".rstrip(), where)
+        return _Words(f"{self._own_word(word)}: {what}".rstrip(), where)
+
+    def _can_stand_bare(self, action: str, item: str, place: str) -> bool:
+        if action in WITHOUT_PLACE:
+            is_bare = not place
+        elif place:
+            is_bare = bool(item) and " " not in place
+        else:
+            is_bare = " " not in item
+        bare = f"{item} {place}".strip()
+        return (
+            is_bare
+            and not item.startswith('"')
+            and not _LOOKS_LIKE_DURATION.search(bare)
+            and not self._reads_as_code(bare)
+            and not (self._writes_days and _CLOCK_WORD.search(bare))
+        )
+
+    def _own_word(self, word: str) -> str:
+        is_bare = _BARE_WORD.fullmatch(word) and not self._starts_with_verb(word)
+        return word if is_bare and not self._reads_as_code(word) else self._quoted(word)
+
+    def _reads_as_code(self, text: str) -> bool:
+        return text.partition(" ")[0] in self._legend or text.rpartition(" ")[2] in self._legend
+
+    def _quoted(self, text: str) -> str:
+        quoted = _quoted(text)
+        return _CLOCK_WORD.sub(r"\\\g<0>", quoted) if self._writes_days else quoted
 
     def _reads_as_action(self, place: str) -> bool:
         return (
@@ -172,6 +282,12 @@ class Compactor:
         if is_first_of_year:
             return f"# {day.isoformat()} {self._weekdays[day.weekday()]}\n"
         return f"# {day.month:02d}-{day.day:02d}\n"
+
+    def _make_short_day(self, ordinal: int, is_first_of_year: bool, is_first_of_month: bool) -> str:
+        day = date.fromordinal(ordinal)
+        if is_first_of_year:
+            return f"{day.isoformat()} {self._weekdays[day.weekday()]}"
+        return f"{day.month:02d}-{day.day:02d}" if is_first_of_month else f"{day.day:02d}"
 
     def _profile_value(self, column: str, value: str) -> str:
         if column == "age":
@@ -199,24 +315,6 @@ def _shown(name: str, masked: re.Pattern[str] | None, marks: Sequence[str] = ())
     if masked is not None:
         text = masked.sub(MASK, text)
     return shorten(without_marks(text, marks))
-
-
-def _object(action: str, item: str, place: str) -> tuple[bool, str]:
-    """Return whether item and place can stand bare, and how they are written."""
-    if action in WITHOUT_PLACE:
-        is_bare = not place
-    elif place:
-        is_bare = bool(item) and " " not in place
-    else:
-        is_bare = " " not in item
-    bare = f"{item} {place}".strip()
-    if is_bare and not item.startswith('"') and not _LOOKS_LIKE_DURATION.search(bare):
-        return True, bare
-    return False, _quoted_object(item, place)
-
-
-def _quoted_object(item: str, place: str) -> str:
-    return f"{_quoted(item)} {_quoted(place)}" if place else _quoted(item)
 
 
 def _quoted(text: str) -> str:

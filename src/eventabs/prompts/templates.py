@@ -12,28 +12,37 @@ from eventabs.language import Language
 from eventabs.language import gettext as _
 from eventabs.prompts.answers import AnsweredEvent, written
 from eventabs.prompts.compaction import Compactor
-from eventabs.records import AnswerForm, Behavior, Detail, EventType, UserLog, Vocabulary
+from eventabs.prompts.legend import CODES
+from eventabs.records import AnswerForm, Behavior, Compaction, Detail, EventType, UserLog, Vocabulary
 
 REQUIRED = ("types", "categories", "detail", "format")
-PLACEHOLDERS = (*REQUIRED, "example")
+PLACEHOLDERS = (*REQUIRED, "input", "example")
 
 
 def system_message(
-    template: str | None, language: Language, vocabulary: Vocabulary, answer: AnswerForm, detail: Detail
+    template: str | None,
+    language: Language,
+    vocabulary: Vocabulary,
+    answer: AnswerForm,
+    detail: Detail,
+    *,
+    level: Compaction = "line",
 ) -> str:
     """Fill the user's template, or the one that ships. Raises ConfigError where a placeholder is wrong."""
     words = _words(language)
-    filled = _checked(template or _packaged(f"{language}.txt")).substitute(
+    required = REQUIRED if level == "line" else (*REQUIRED, "input")
+    filled = _checked(template or _packaged(f"{language}.txt"), required).substitute(
+        input=words["input"][level].strip(),
         types=_types(words["vocabulary"], vocabulary, answer),
         categories=_categories(words["vocabulary"], vocabulary, answer),
         detail=words["detail"][detail],
         format=words["format"][answer].strip(),
-        example=_example(words["example"], language, vocabulary, answer),
+        example=_example(words["example"], language, vocabulary, answer, level),
     )
     return filled.strip()
 
 
-def _checked(text: str) -> Template:
+def _checked(text: str, required: Sequence[str]) -> Template:
     template = Template(text)
     if not template.is_valid():
         line = next(
@@ -46,7 +55,7 @@ def _checked(text: str) -> Template:
     if unknown := [name for name in named if name not in PLACEHOLDERS]:
         message = _("prompt template: ${name} is no placeholder; there are {known}")
         raise ConfigError(message.format(name=unknown[0], known=known))
-    if missing := [name for name in REQUIRED if name not in named]:
+    if missing := [name for name in required if name not in named]:
         message = _("prompt template: ${name} is missing; put it where that text belongs")
         raise ConfigError(message.format(name=missing[0]))
     return template
@@ -83,16 +92,31 @@ def _categories(words: Mapping[str, Any], vocabulary: Vocabulary, answer: Answer
     return str(words["between"]).join(said)
 
 
-def _example(words: Mapping[str, Any], language: Language, vocabulary: Vocabulary, answer: AnswerForm) -> str:
+def _example(
+    words: Mapping[str, Any],
+    language: Language,
+    vocabulary: Vocabulary,
+    answer: AnswerForm,
+    level: Compaction,
+) -> str:
     """Write some users as they would be sent, and the answer to them as it should be."""
-    compactor = Compactor(language)
-    sent: list[str] = []
+    logs = [_log(user) for user in words["users"]]
+    compactor = _example_compactor(logs, language, level)
+    sent = [compactor.legend()]
     answers = []
-    for number, user in enumerate(words["users"], 1):
+    for number, (log, user) in enumerate(zip(logs, words["users"], strict=True), 1):
         alias = f"U{number}"
-        sent += compactor.block(alias, _log(user))
+        sent += compactor.block(alias, log)
         answers.append((alias, _events(user["events"], vocabulary)))
     return "\n".join((words["input"], "".join(sent) + words["output"], written(answers, answer)))
+
+
+def _example_compactor(logs: Sequence[UserLog], language: Language, level: Compaction) -> Compactor:
+    """Return what writes the example; its legend has every text that comes twice."""
+    if level == "line":
+        return Compactor(language)
+    repeated = [text for text, count in Compactor(language).texts(logs).most_common() if count > 1]
+    return Compactor(language, level=level, legend=dict(zip(CODES, repeated, strict=False)))
 
 
 def _log(user: Mapping[str, Any]) -> UserLog:

@@ -26,7 +26,7 @@ from eventabs.runs.scheduler import Scheduler
 from eventabs.runs.settling import Reader, Settler
 from eventabs.runs.tally import Tally
 from eventabs.runs.width import Width
-from eventabs.runs.wiring import batch_limits, make_builder, make_reader, most_workers, probes
+from eventabs.runs.wiring import batch_limits, make_reader, most_workers, probes
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class _Desk:
 async def call_everybody(job: Job) -> bool:
     """Ask about everything that is pending. Return whether somebody interrupted it."""
     write_results(job.directory, job.ledger)  # an earlier process may have left a torn line
-    builder = make_builder(job.settings, job.prompt_language, job.facts["template"])
+    builder = job.builder()
     limits = batch_limits(job.settings, builder)
     with Journal(job.ledger) as journal, EventsFile(job.directory.events) as events:
         desk = _Desk(job, builder, limits, journal, events, job.tally())
@@ -94,7 +94,9 @@ def _asked_about(stored: StoredReply, ledger: Ledger) -> tuple[Batch, list[UserL
 
 async def _call(desk: _Desk, pending: list[PlannedPart]) -> bool:
     job = desk.job
-    scheduler = Scheduler(pending, desk.limits, probe=probes(job.settings))
+    scheduler = Scheduler(
+        pending, desk.limits, probe=probes(job.settings), workers=job.settings.run.concurrency
+    )
     _announce(desk, scheduler, pending)
     async with open_asker(job) as ask:
         engine = Engine(

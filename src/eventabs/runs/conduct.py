@@ -5,7 +5,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from itertools import chain, islice
+from itertools import chain
 from types import FrameType
 
 from eventabs.errors import RunDirectoryError, StoppedError, UsageError
@@ -13,19 +13,13 @@ from eventabs.exports import Export
 from eventabs.language import gettext as _
 from eventabs.runs.binding import host_of
 from eventabs.runs.calling import call_everybody
-from eventabs.runs.intake import refuse_unreadable, sample_texts, take_in
+from eventabs.runs.intake import refuse_unreadable, take_in
 from eventabs.runs.job import Job
 from eventabs.runs.ledger_results import failure_reasons
 from eventabs.runs.observer import InputRead, RunStatus, Started, StateChanged, Summary
 from eventabs.runs.results import write_rejects, write_results
 from eventabs.runs.scheduler import Scheduler
-from eventabs.runs.wiring import (
-    SAMPLED_USERS,
-    batch_limits,
-    make_builder,
-    open_input,
-    prompt_language_of,
-)
+from eventabs.runs.wiring import batch_limits, legend_of, open_input, prompt_language_of, sampled
 
 
 def conduct(job: Job, *, resumed: bool) -> Summary:
@@ -62,10 +56,14 @@ def _read_input(job: Job) -> None:
         _refuse_other_input(job, export)
         refuse_unreadable(export, strict=settings.input.strict, max_rejects=settings.input.max_rejects)
         logs = export.user_logs()
-        first = list(islice(logs, SAMPLED_USERS))
-        language = job.facts.get("prompt_language") or prompt_language_of(settings, sample_texts(first))
+        first = sampled(logs)
+        language = job.facts.get("prompt_language") or prompt_language_of(settings, first)
+        legend = job.facts.get("legend")
+        if legend is None:
+            legend = legend_of(settings, language, job.facts["template"], first)
         job.remember(
             prompt_language=language,
+            legend=legend,
             input={
                 "paths": job.facts["paths"],
                 "fingerprint": export.fingerprint,
@@ -78,7 +76,7 @@ def _read_input(job: Job) -> None:
             },
         )
         write_rejects(job.directory, export.rejects())
-        builder = make_builder(settings, language, job.facts["template"])
+        builder = job.builder()
         limits = batch_limits(settings, builder)
         take_in(job.ledger, chain(first, logs), builder, limits, most_users=job.most_users)
         job.remember(input_complete=not 0 < job.most_users < export.users)
@@ -119,8 +117,10 @@ def _batches_waiting(job: Job) -> int:
     pending = job.ledger.pending_parts()
     if not pending:
         return 0
-    builder = make_builder(job.settings, job.prompt_language, job.facts["template"])
-    return Scheduler(pending, batch_limits(job.settings, builder)).batches
+    builder = job.builder()
+    return Scheduler(
+        pending, batch_limits(job.settings, builder), workers=job.settings.run.concurrency
+    ).batches
 
 
 def _start_facts(job: Job, *, resumed: bool) -> Started:

@@ -3,14 +3,14 @@
 import heapq
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Literal, get_args
 
 from eventabs.config import Settings
-from eventabs.errors import UsageError
+from eventabs.errors import ConfigError, UsageError
 from eventabs.exports import Export
 from eventabs.language import Language
 from eventabs.language import gettext as _
@@ -19,18 +19,19 @@ from eventabs.prompts.detail import expected_output_tokens
 from eventabs.prompts.packing import Limits, case_batches, lower_bound
 from eventabs.prompts.sentences import long_pieces
 from eventabs.prompts.tokens import TokenCounter
-from eventabs.records import Batch, Detail, Part, PartSize, PlannedPart, Request, UserLog
-from eventabs.runs.intake import cut_to, measured_parts, refuse_unreadable, sample_texts
+from eventabs.records import Batch, Compaction, Detail, Part, PartSize, PlannedPart, Request, UserLog
+from eventabs.runs.intake import cut_to, measured_parts, refuse_unreadable
 from eventabs.runs.planning import plan
 from eventabs.runs.spool import STDIN, named_inputs, spool
 from eventabs.runs.tally import Price
 from eventabs.runs.wiring import (
-    SAMPLED_USERS,
     batch_limits,
+    legend_of,
     make_builder,
     open_input,
     probes,
     prompt_language_of,
+    sampled,
     template_text,
 )
 
@@ -48,6 +49,15 @@ class DetailEstimate:
     expected_output_tokens: int
     batches: int
     binds: Bound
+
+
+@dataclass(frozen=True, slots=True)
+class LevelEstimate:
+    """The plan for one level of compaction. `tokens`: blocks and legends, without instructions."""
+
+    level: str
+    tokens: int
+    batches: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +79,7 @@ class Estimate:
     cost: float | None
     currency: str
     case_batches: dict[int, int]  # batches by the case's rule, by its budget (8,000 and 40,000)
+    levels: tuple[LevelEstimate, ...]
     details: tuple[DetailEstimate, ...]
     larger_output_limit: int | None  # an output limit that would save calls, None if none would
     larger_output_batches: int | None
@@ -79,11 +90,19 @@ class Estimate:
 
 
 @dataclass(slots=True)
-class _Measured:
-    """What one pass over the users adds up to; one small row a part."""
+class _Input:
+    """What one pass over the users tells of the input itself."""
 
     counts: list[int] = field(default_factory=list)  # behaviors by user
     tokens_long: int = 0
+
+
+@dataclass(slots=True)
+class _Measured:
+    """What one pass over the users adds up to at a level of compaction; one small row a part."""
+
+    builder: PromptBuilder
+    limits: Limits
     parts: list[Part] = field(default_factory=list)
     input_tokens: list[int] = field(default_factory=list)
     output_tokens: dict[Detail, list[int]] = field(
@@ -97,27 +116,32 @@ class _Measured:
 def estimate_run(settings: Settings, paths: Sequence[str]) -> Estimate:
     """Plan a run of the input. Raises UsageError for input that cannot be read."""
     with _opened(settings, paths) as export:
-        language, builder, logs = _prepared(settings, export)
-        limits = batch_limits(settings, builder)
-        measured = _measure(settings, logs, builder, limits, language)
-        return _estimate(settings, export, measured, limits)
+        language, sample, logs = _prepared(settings, export)
+        level = settings.compaction.level
+        levels = {level: _at_level(settings, level, language, sample)}
+        for other in get_args(Compaction):
+            if other != level:
+                with suppress(ConfigError):  # a template of the user's own need not explain the others
+                    levels[other] = _at_level(settings, other, language, sample)
+        read = _measure(settings, logs, levels.values(), language)
+        return _estimate(settings, export, read, levels)
 
 
 def first_request(settings: Settings, paths: Sequence[str]) -> Request:
     """Return the first request of the plan, exactly as it would be sent."""
     with _opened(settings, paths) as export:
-        language, builder, logs = _prepared(settings, export)
-        limits = batch_limits(settings, builder)
-        measured = _measure(settings, logs, builder, limits, language)
-        batches = _plan(measured, settings.prompt.detail, limits, settings)
+        language, sample, logs = _prepared(settings, export)
+        measured = _at_level(settings, settings.compaction.level, language, sample)
+        _measure(settings, logs, [measured], language)
+        batches = _plan(measured, settings.prompt.detail, settings)
         if not batches:
             message = _("the input holds no behavior that could be read; see: eventabs estimate")
             raise UsageError(message)
         wanted = [planned.part for planned in batches[0].parts]
         found = _find(export.user_logs(), {part.user_id for part in wanted})
-        return builder.request(
+        return measured.builder.request(
             [cut_to(found[part.user_id], part) for part in wanted],
-            max_output_tokens=limits.max_output_tokens,
+            max_output_tokens=measured.limits.max_output_tokens,
         )
 
 
@@ -133,47 +157,61 @@ def _opened(settings: Settings, paths: Sequence[str]) -> Iterator[Export]:
         yield export
 
 
-def _prepared(settings: Settings, export: Export) -> tuple[Language, PromptBuilder, Iterator[UserLog]]:
+def _prepared(settings: Settings, export: Export) -> tuple[Language, list[UserLog], Iterator[UserLog]]:
+    """Return the prompt's language, the sample that decided it, and all users."""
     refuse_unreadable(export, strict=settings.input.strict, max_rejects=settings.input.max_rejects)
     logs = iter(export.user_logs())
-    first = list(islice(logs, SAMPLED_USERS))
-    language = prompt_language_of(settings, sample_texts(first))
-    return language, make_builder(settings, language, template_text(settings)), chain(first, logs)
+    sample = sampled(logs)
+    return prompt_language_of(settings, sample), sample, chain(sample, logs)
+
+
+def _at_level(
+    settings: Settings, level: Compaction, language: Language, sample: Sequence[UserLog]
+) -> _Measured:
+    compaction = settings.compaction.model_copy(update={"level": level})
+    settings = settings.model_copy(update={"compaction": compaction})
+    template = template_text(settings)
+    builder = make_builder(settings, language, template, legend_of(settings, language, template, sample))
+    return _Measured(builder, batch_limits(settings, builder))
 
 
 def _measure(
-    settings: Settings, logs: Iterable[UserLog], builder: PromptBuilder, limits: Limits, language: Language
-) -> _Measured:
+    settings: Settings, logs: Iterable[UserLog], levels: Iterable[_Measured], language: Language
+) -> _Input:
     counter = TokenCounter(settings.prompt.tokenizer)
-    measured = _Measured()
+    read = _Input()
     for log in logs:
-        measured.counts.append(len(log.behaviors))
-        measured.tokens_long += counter.total(long_pieces(log, language))
-        for part, size in measured_parts(log, builder, limits):
-            measured.parts.append(part)
-            measured.input_tokens.append(size.input_tokens)
-            behaviors = cut_to(log, part).behaviors
-            for detail, tokens in measured.output_tokens.items():
-                tokens.append(expected_output_tokens(behaviors, detail, settings.prompt.answer))
-    return measured
+        read.counts.append(len(log.behaviors))
+        read.tokens_long += counter.total(long_pieces(log, language))
+        for measured in levels:
+            for part, size in measured_parts(log, measured.builder, measured.limits):
+                measured.parts.append(part)
+                measured.input_tokens.append(size.input_tokens)
+                behaviors = cut_to(log, part).behaviors
+                for detail, tokens in measured.output_tokens.items():
+                    tokens.append(expected_output_tokens(behaviors, detail, settings.prompt.answer))
+    return read
 
 
-def _estimate(settings: Settings, export: Export, measured: _Measured, limits: Limits) -> Estimate:
+def _estimate(
+    settings: Settings, export: Export, read: _Input, levels: Mapping[Compaction, _Measured]
+) -> Estimate:
+    measured = levels[settings.compaction.level]
+    limits = measured.limits
     sizes = measured.sizes(settings.prompt.detail)
-    batches = _plan(measured, settings.prompt.detail, limits, settings)
+    batches = _plan(measured, settings.prompt.detail, settings)
     bound, binds = lower_bound(sizes, limits)
     output = sum(size.output_tokens for size in sizes)
-    compact = sum(measured.input_tokens)
-    prompt_total = compact + limits.instructions_tokens * len(batches)
-    larger = _larger_output_limit(measured, limits, settings)
+    prompt_total = sum(measured.input_tokens) + limits.instructions_tokens * len(batches)
+    larger = _larger_output_limit(measured, settings)
     price = settings.llm.price
     return Estimate(
         users=export.users,
         behaviors=export.behaviors,
         rejected_rows=export.rejected_rows,
         duplicates=export.duplicates,
-        tokens_long=measured.tokens_long,
-        tokens_compact=compact,
+        tokens_long=read.tokens_long,
+        tokens_compact=_compact_tokens(measured, len(batches)),
         tokens_prompt_total=prompt_total,
         batches=len(batches),
         lower_bound=bound,
@@ -186,8 +224,11 @@ def _estimate(settings: Settings, export: Export, measured: _Measured, limits: L
         ),
         cost=Price(price.input, price.output).cost(prompt_total, output),
         currency=price.currency,
-        case_batches={budget: case_batches(measured.counts, budget) for budget in CASE_BUDGETS},
-        details=tuple(_of_detail(measured, detail, limits, settings) for detail in get_args(Detail)),
+        case_batches={budget: case_batches(read.counts, budget) for budget in CASE_BUDGETS},
+        levels=tuple(
+            _of_level(levels[level], level, settings) for level in get_args(Compaction) if level in levels
+        ),
+        details=tuple(_of_detail(measured, detail, settings) for detail in get_args(Detail)),
         larger_output_limit=larger[0] if larger else None,
         larger_output_batches=larger[1] if larger else None,
         concurrency=settings.run.concurrency,
@@ -197,30 +238,40 @@ def _estimate(settings: Settings, export: Export, measured: _Measured, limits: L
     )
 
 
-def _plan(measured: _Measured, detail: Detail, limits: Limits, settings: Settings) -> list[Batch]:
+def _plan(measured: _Measured, detail: Detail, settings: Settings) -> list[Batch]:
     """Return the plan that a run would begin with."""
     parts = list(map(PlannedPart, measured.parts, measured.sizes(detail)))
-    return plan(parts, limits, probe=probes(settings))
+    return plan(parts, measured.limits, probe=probes(settings), workers=settings.run.concurrency)
 
 
-def _of_detail(measured: _Measured, detail: Detail, limits: Limits, settings: Settings) -> DetailEstimate:
-    _bound, binds = lower_bound(measured.sizes(detail), limits)
-    batches = len(_plan(measured, detail, limits, settings))
+def _compact_tokens(measured: _Measured, batches: int) -> int:
+    return sum(measured.input_tokens) + measured.builder.legend_tokens * batches
+
+
+def _of_level(measured: _Measured, level: Compaction, settings: Settings) -> LevelEstimate:
+    batches = len(_plan(measured, settings.prompt.detail, settings))
+    return LevelEstimate(level, _compact_tokens(measured, batches), batches)
+
+
+def _of_detail(measured: _Measured, detail: Detail, settings: Settings) -> DetailEstimate:
+    _bound, binds = lower_bound(measured.sizes(detail), measured.limits)
+    batches = len(_plan(measured, detail, settings))
     return DetailEstimate(detail, sum(measured.output_tokens[detail]), batches, binds)
 
 
-def _larger_output_limit(measured: _Measured, limits: Limits, settings: Settings) -> tuple[int, int] | None:
+def _larger_output_limit(measured: _Measured, settings: Settings) -> tuple[int, int] | None:
     """Return the output limit from which on another limit binds, and the batches under it."""
     detail = settings.prompt.detail
+    limits = measured.limits
     output = sum(measured.output_tokens[detail])
     others, _binds = lower_bound(measured.sizes(detail), replace(limits, max_output_tokens=max(1, output)))
     needed = -(-output // max(1, others))
     limit = -(-needed // _OUTPUT_STEP) * _OUTPUT_STEP
     if limit <= limits.max_output_tokens:
         return None
-    larger = replace(limits, max_output_tokens=limit)
-    batches = len(_plan(measured, detail, larger, settings))
-    return (limit, batches) if batches < len(_plan(measured, detail, limits, settings)) else None
+    larger = replace(measured, limits=replace(limits, max_output_tokens=limit))
+    batches = len(_plan(larger, detail, settings))
+    return (limit, batches) if batches < len(_plan(measured, detail, settings)) else None
 
 
 def _schedule_seconds(output_tokens: Sequence[int], *, workers: int, tokens_per_second: float) -> float:

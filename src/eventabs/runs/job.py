@@ -6,12 +6,14 @@ from typing import Any
 
 from eventabs.config import Settings
 from eventabs.language import Language
+from eventabs.prompts.builder import PromptBuilder
 from eventabs.runs.checkpoint import write_checkpoint
 from eventabs.runs.directory import RunDirectory
 from eventabs.runs.ledger import Ledger
 from eventabs.runs.ledger_results import totals
 from eventabs.runs.observer import Observer, RunStatus
 from eventabs.runs.tally import Price, Tally
+from eventabs.runs.wiring import make_builder
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,12 @@ class Job:
     def save(self, tally: Tally, *, status: RunStatus, batches_waiting: int = 0) -> None:
         """Write checkpoint.json."""
         write_checkpoint(self.directory, self.facts, tally, status=status, batches_waiting=batches_waiting)
+
+    def builder(self) -> PromptBuilder:
+        """Make what writes the run's prompts, under the legend that was settled when the input was read."""
+        return make_builder(
+            self.settings, self.prompt_language, self.facts["template"], self.facts.get("legend")
+        )
 
     @property
     def prompt_language(self) -> Language:

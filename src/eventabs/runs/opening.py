@@ -22,7 +22,9 @@ from eventabs.runs.ledger import Ledger
 from eventabs.runs.observer import Observer
 from eventabs.runs.spool import STDIN, named_inputs, spool
 from eventabs.runs.trust import refuse_unknown_endpoint, remember_run
-from eventabs.runs.wiring import batch_limits, make_builder, read_text, rules_text, template_text
+from eventabs.runs.wiring import batch_limits, legend_of, read_text, rules_text, template_text
+
+_LEGEND_PARTS = 500  # whose names make the legend anew
 
 OnChange = Literal["refuse", "accept", "ignore"]
 Watch = Callable[[RunDirectory, Settings], AbstractContextManager[Observer]]
@@ -171,7 +173,10 @@ def _take_changes(job: Job, invocation: Invocation, *, accepted: bool) -> None:
         rules=rules,
     )
     if "prompt_language" in job.facts:
-        builder = make_builder(job.settings, job.prompt_language, template)
+        sample = job.ledger.logs([planned.part for planned in job.ledger.pending_parts()[:_LEGEND_PARTS]])
+        legend = legend_of(job.settings, job.prompt_language, template, sample) if sample else None
+        job.remember(legend=legend)
+        builder = job.builder()
         measure_again(job.ledger, builder, batch_limits(job.settings, builder))
 
 

@@ -2,24 +2,57 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from heapq import heapreplace
 
 from eventabs.prompts.packing import Limits, pack
-from eventabs.records import Batch, PlannedPart
+from eventabs.records import Batch, PartSize, PlannedPart
 
 PROBE_SHARE = 0.7  # of the budgets, for the first batch: nothing is known yet of how long answers are
 
 
-def plan(parts: Sequence[PlannedPart], limits: Limits, *, probe: bool = False) -> list[Batch]:
+def plan(
+    parts: Sequence[PlannedPart], limits: Limits, *, probe: bool = False, workers: int = 1
+) -> list[Batch]:
     """Pack parts into batches, the longest first.
+
+    Where more than one round of `workers` would end sooner with as many batches more as fill the last
+    round, they get these, unless the instructions that are sent once more cost a larger share than is won.
 
     With `probe` the first batch leaves room for an answer that is longer than expected; what it gives
     up goes into others, or into one more.
     """
-    batches = pack([planned.size for planned in parts], limits)
+    sizes = [planned.size for planned in parts]
+    batches = pack(sizes, limits)
+    whole_rounds = -(-len(batches) // workers) * workers
+    if workers < len(batches) < whole_rounds <= len(parts):
+        batches = _sooner(batches, pack(sizes, limits, least=whole_rounds), sizes, limits, workers)
     packed = [[parts[index] for index in batch] for batch in batches]
     if probe and packed:
         _make_room_in_first(packed, limits)
     return [Batch(tuple(batch)) for batch in packed]
+
+
+def _sooner(
+    batches: list[list[int]],
+    more: list[list[int]],
+    sizes: Sequence[PartSize],
+    limits: Limits,
+    workers: int,
+) -> list[list[int]]:
+    """Return `more` batches where the share of time won exceeds the share of tokens that they cost."""
+    before, after = (_rounds_end(packed, sizes, workers) for packed in (batches, more))
+    tokens = sum(size.input_tokens + size.output_tokens for size in sizes)
+    tokens += limits.instructions_tokens * len(batches)
+    added = limits.instructions_tokens * (len(more) - len(batches))
+    return more if (before - after) * tokens > added * before else batches
+
+
+def _rounds_end(batches: Sequence[Sequence[int]], sizes: Sequence[PartSize], workers: int) -> int:
+    """Return how many output tokens the busiest worker writes when the first free one takes the next batch."""
+    free = [0] * workers
+    for batch in batches:
+        heapreplace(free, free[0] + sum(sizes[index].output_tokens for index in batch))
+    return max(free)
 
 
 def shuffled(parts: Iterable[PlannedPart]) -> list[PlannedPart]:

@@ -15,8 +15,11 @@ class Scheduler:
     They wait so that they can share calls: each call pays for the instructions once more.
     """
 
-    def __init__(self, pending: Iterable[PlannedPart], limits: Limits, *, probe: bool = False) -> None:
+    def __init__(
+        self, pending: Iterable[PlannedPart], limits: Limits, *, probe: bool = False, workers: int = 1
+    ) -> None:
         self._limits = limits
+        self._workers = workers
         self._again: dict[int, list[PlannedPart]] = {}  # by the most parts that their batch may have
         fresh = []
         for planned in pending:
@@ -24,7 +27,7 @@ class Scheduler:
                 self.put_back([planned])
             else:
                 fresh.append(planned)
-        self._queue = deque(plan(fresh, limits, probe=probe))
+        self._queue = deque(plan(fresh, limits, probe=probe, workers=workers))
 
     def next(self) -> Batch | None:
         """Take the next batch; None while there is nothing to send."""
@@ -55,5 +58,5 @@ class Scheduler:
     def _plan_again(self) -> None:
         for peers in sorted(self._again, key=lambda peers: (peers != 0, -peers)):
             limits = replace(self._limits, max_users=peers) if peers else self._limits
-            self._queue += plan(shuffled(self._again[peers]), limits)
+            self._queue += plan(shuffled(self._again[peers]), limits, workers=1 if peers else self._workers)
         self._again.clear()

@@ -1,6 +1,6 @@
 """From settings to the other rooms' plain arguments: the only place that knows both."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from importlib import resources
 from pathlib import Path
@@ -17,8 +17,11 @@ from eventabs.prompts.packing import Limits
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.prompts.vocabulary import default_vocabulary
 from eventabs.records import Category, EventType, Part, Reply, UserLog, Vocabulary
+from eventabs.runs.intake import sample_texts
 
-SAMPLED_USERS = 20  # whose words decide the prompt's language
+_LANGUAGE_USERS = 20  # whose words decide the prompt's language
+_LEGEND_USERS = 500  # whose names make the legend
+_LEGEND_BEHAVIORS = 100_000  # of these users; no further one then, since they are kept in memory
 
 
 def read_text(path: str, setting: str) -> str:
@@ -58,9 +61,11 @@ def rules_text(settings: Settings) -> str:
     return resources.files("eventabs.llm").joinpath("rules.toml").read_text("utf-8")
 
 
-def prompt_language_of(settings: Settings, texts: Sequence[str]) -> Language:
-    """Return the prompt's language: as set, or the one that the texts are in."""
-    return prompt_language(texts) if settings.prompt.language == "auto" else settings.prompt.language
+def prompt_language_of(settings: Settings, sample: Sequence[UserLog]) -> Language:
+    """Return the prompt's language: as set, or the one that the first of the users' words are in."""
+    if settings.prompt.language != "auto":
+        return settings.prompt.language
+    return prompt_language(sample_texts(sample[:_LANGUAGE_USERS]))
 
 
 def vocabulary_of(settings: Settings, language: Language) -> Vocabulary:
@@ -73,7 +78,32 @@ def vocabulary_of(settings: Settings, language: Language) -> Vocabulary:
     return Vocabulary(types, categories, configured.open)
 
 
-def make_builder(settings: Settings, language: Language, template: str | None) -> PromptBuilder:
+def sampled(logs: Iterator[UserLog]) -> list[UserLog]:
+    """Take from `logs` the first users, whose words decide the language and the legend."""
+    sample: list[UserLog] = []
+    behaviors = 0
+    while len(sample) < _LEGEND_USERS and behaviors < _LEGEND_BEHAVIORS:
+        log = next(logs, None)
+        if log is None:
+            break
+        sample.append(log)
+        behaviors += len(log.behaviors)
+    return sample
+
+
+def legend_of(
+    settings: Settings, language: Language, template: str | None, sample: Sequence[UserLog]
+) -> dict[str, str]:
+    """Return the run's legend, made from the names of some users; empty at level `line`."""
+    if settings.compaction.level == "line":
+        return {}
+    builder = make_builder(settings, language, template)
+    return builder.legend_for(sample, batch_limits(settings, builder))
+
+
+def make_builder(
+    settings: Settings, language: Language, template: str | None, legend: Mapping[str, str] | None = None
+) -> PromptBuilder:
     """Make what turns user logs into requests."""
     return PromptBuilder(
         counter=TokenCounter(settings.prompt.tokenizer),
@@ -83,6 +113,8 @@ def make_builder(settings: Settings, language: Language, template: str | None) -
         answer=settings.prompt.answer,
         detail=settings.prompt.detail,
         strip=settings.compaction.strip,
+        level=settings.compaction.level,
+        legend=legend,
     )
 
 

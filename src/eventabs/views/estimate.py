@@ -52,6 +52,7 @@ def estimate_json(estimate: Estimate) -> bytes:
         "cost": estimate.cost,
         "case": {str(budget): batches for budget, batches in estimate.case_batches.items()},
         "currency": estimate.currency,
+        "levels": [asdict(level) for level in estimate.levels],
         "details": [asdict(detail) for detail in estimate.details],
         "larger_output": larger,
         "concurrency": estimate.concurrency,
@@ -81,9 +82,10 @@ def _input(estimate: Estimate) -> Table:
 
 def _tokens(estimate: Estimate) -> Table:
     table = _table(_("Input tokens"), _("total"), _("a behavior"), _("ratio"))
+    template = _("level {level}")
     rows = (
         (_("long lines"), estimate.tokens_long),
-        (_("compact lines"), estimate.tokens_compact),
+        *((template.format(level=level.level), level.tokens) for level in estimate.levels),
         (_("all that is sent"), estimate.tokens_prompt_total),
     )
     for label, tokens in rows:
