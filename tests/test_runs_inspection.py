@@ -96,6 +96,17 @@ def test_a_run_that_nobody_works_on_any_more_was_killed(directory: RunDirectory,
     assert (standing.status, standing.progress.in_flight, standing.seconds) == ("killed", 0, 22.0)
 
 
+def test_calls_that_an_earlier_process_left_open_are_not_in_flight(
+    directory: RunDirectory, ledger: Ledger
+) -> None:
+    send(ledger, "u00", at=10.0)
+    send(ledger, "u01", at=1_001.0)
+    with directory.locked():
+        progress = look(directory).progress
+    assert (progress.in_flight, progress.batches_total) == (1, 6)
+    assert look(directory).progress.batches_total == 6
+
+
 def test_calls_of_an_earlier_process_teach_nothing_about_the_speed(
     directory: RunDirectory, ledger: Ledger
 ) -> None:

@@ -67,6 +67,16 @@ def test_before_the_first_count_and_at_the_end_it_answers_too() -> None:
         assert (last["status"], last["progress_percent"]) == ("completed", 100.0)
 
 
+def test_an_estimate_that_has_run_out_is_not_repeated_as_zero() -> None:
+    clock = Clock()
+    with ProgressServer(0, clock=clock) as server:
+        server.progressed(COUNTS)
+        clock.seconds += 141
+        assert ask(server)[1]["estimated_remaining_seconds"] is None
+        server.progressed(replace(COUNTS, eta_seconds=0.0))
+        assert ask(server)[1]["estimated_remaining_seconds"] == 0.0
+
+
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", ""])
 def test_other_hosts_are_refused(host: str) -> None:
     with ProgressServer(0) as server:

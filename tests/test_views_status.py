@@ -43,6 +43,7 @@ def test_people_see_state_counts_failures_and_the_next_step(standing: Standing, 
     assert ("eventabs resume x.eventabs" in text) == (standing.status == "killed")
     if terminal:
         assert max(map(cell_len, text.splitlines())) <= 80
+        assert ("2m 20s left" in text) == (standing is RUNNING)
     if standing.progress.users:
         assert "304" in text
         assert "HTTP 500" in text

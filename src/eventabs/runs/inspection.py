@@ -79,12 +79,15 @@ def _standing(
     began_at = facts.get("began_at", 0.0)
     last = now if status == "running" else _last_sign(facts, calls)
     tally = Tally.of(counted, Price(llm["price"]["input"], llm["price"]["output"]), lambda: last)
-    tally.in_flight = _count(ledger, "calls WHERE status = 'sent'") if status == "running" else 0
+    # those of an earlier process stay `sent` in the ledger until the present one stops
+    open_calls = _open_calls(ledger, began_at) if status == "running" else []
+    tally.in_flight = len(open_calls)
     for call in sorted(calls, key=lambda call: call.ended_at):
         if call.sent_at >= began_at and call.status in {"answered", "read"}:
             tally.remember(call.usage, call.seconds or 0.0, call.ended_at)
             tally.ended_at(call.ended_at)
-    waiting = _waiting(directory, ledger, facts, calls)
+    pending = _count(ledger, "parts WHERE state = 'pending'") - sum(call.parts for call in open_calls)
+    waiting = _batches(max(0, pending), directory, facts, calls)
     progress = tally.progress(waiting=waiting, workers=max(1, tally.in_flight))
     is_model = _provider(llm) == "openai"
     return Standing(
@@ -126,10 +129,19 @@ def _provider(llm: Mapping[str, Any]) -> str:
 
 
 def _recent_calls(ledger: Ledger) -> list[_Call]:
+    """Return the latest calls, the last one first."""
+    return _calls(ledger, "ORDER BY id DESC LIMIT ?", _RECENT_CALLS)
+
+
+def _open_calls(ledger: Ledger, since: float) -> list[_Call]:
+    return _calls(ledger, "WHERE status = 'sent' AND sent_at >= ?", since)
+
+
+def _calls(ledger: Ledger, which: str, value: float) -> list[_Call]:
     rows = ledger.rows(
         "SELECT id, users, status, sent_at, seconds, error, prompt_tokens, completion_tokens"
-        " FROM calls ORDER BY id DESC LIMIT ?",
-        _RECENT_CALLS,
+        f" FROM calls {which}",
+        value,
     )
     return [
         _Call(call_id, len(orjson.loads(users)), status, sent_at, seconds, Usage(*tokens), error)
@@ -145,13 +157,10 @@ def _last_sign(facts: Mapping[str, Any], calls: list[_Call]) -> float:
     return max([float(began_at), *(call.ended_at for call in calls)])
 
 
-def _waiting(directory: RunDirectory, ledger: Ledger, facts: Mapping[str, Any], calls: list[_Call]) -> int:
-    """Estimate how many batches the pending parts make: as large as the latest, or as the checkpoint has it."""
-    pending = _count(ledger, "parts WHERE state = 'pending'")
-    in_flight = sum(call.parts for call in calls if call.status == "sent")
+def _batches(pending: int, directory: RunDirectory, facts: Mapping[str, Any], calls: list[_Call]) -> int:
+    """Estimate how many batches pending parts make: as large as the latest, or as the checkpoint has it."""
     if calls:
-        waiting = max(0, pending - in_flight)
-        return -(-waiting * len(calls) // max(1, sum(call.parts for call in calls)))
+        return -(-pending * len(calls) // max(1, sum(call.parts for call in calls)))
     if not pending:
         return 0
     try:

@@ -24,7 +24,7 @@ class ProgressPanel:
     """Draws the facts of a run that it has been given last.
 
     `began`, `now`, `told_at` (when the counts came) and `cooling_until` are seconds of one clock; between
-    two counts the remaining time runs down with it.
+    two counts the remaining time runs down with it, and is gone when it has run out.
     """
 
     def __init__(self, currency: str, *, began: float = 0.0) -> None:
@@ -155,7 +155,10 @@ class ProgressPanel:
             return self.phase
         if self.progress.eta_seconds is None:
             return ""
-        left = max(0.0, self.progress.eta_seconds - (self.now - self.told_at))
+        cooling = max(0.0, self.cooling_until - self.now)
+        left = self.progress.eta_seconds - (self.now - self.told_at) + cooling
+        if left < 0:  # the estimate has run out: nothing is better than "0s" for minutes
+            return ""
         return _("{time} left").format(time=clock(left))
 
 

@@ -71,8 +71,9 @@ class ProgressServer:
         """Return the counts as JSON; the remaining time has run down since they came."""
         progress, told_at = self._counts
         eta = progress.eta_seconds
-        if eta is not None:
-            eta -= self._clock() - told_at
+        if eta:
+            left = eta - (self._clock() - told_at)
+            eta = left if left >= 0 else None  # an estimate that has run out says nothing
         return encode(progress_fields(self._status, progress, eta)).encode()
 
 

@@ -102,7 +102,7 @@ def _watch_lines(
 
 def _picture(standing: Standing) -> RenderableType:
     panel = ProgressPanel(standing.currency)
-    panel.now = standing.seconds
+    panel.now = panel.told_at = standing.seconds
     panel.progress = standing.progress
     panel.phase = "" if standing.status != "running" else panel.phase
     if standing.progress.users:
