@@ -63,7 +63,7 @@ def test_events_checkpoint_and_ledger_agree(tmp_path: Path, openai_server: OpenA
     )  # five would do; six end sooner with three workers
     assert tokens == snapshot["usage"]["prompt_tokens"] == json.loads(done.stdout)["prompt_tokens"]
     assert counted == len(events) == 9 * 4
-    assert snapshot["batches"] == {"total": 5, "done": 5}
+    assert snapshot["batches"] == {"total": 6, "done": 6}
     assert events == sorted(events, key=lambda e: (e["user_id"], e["start"]))
 
 
