@@ -1,10 +1,13 @@
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 
 from eventabs.events.claims import Block, Claim, Day, Moment
 from eventabs.events.judging import Judge
+from eventabs.events.reading import read_reply
 from eventabs.events.vocabulary import Words
+from eventabs.records import Behavior, Part, Reply, UserLog
 from reply_cases import PARTS, USERS, VOCABULARY
 
 
@@ -85,3 +88,35 @@ def test_a_user_whose_log_is_empty_gets_no_events() -> None:
     judge = Judge(users, PARTS, words=Words(VOCABULARY), min_grounded=0.5, source="llm")
     judge.hear([Block("U1", True, [GROUNDED])])
     assert judge.outcomes("missing")["U1"].reason == "empty"
+
+
+def test_two_users_whose_answers_were_mixed_up_are_both_ungrounded() -> None:
+    """Their hours overlap, so that each event covers something of the wrong user too."""
+    first, second = (
+        UserLog(
+            name,
+            tuple(
+                Behavior(datetime(2026, 1, 1, hour, minute), "visit", "家")  # noqa: DTZ001  wall time
+                for hour in range(8, 20)
+            ),
+        )
+        for name, minute in (("anna", 10), ("bert", 40))
+    )
+    users = {"U1": first, "U2": second}
+    parts = {alias: Part(log.user_id, 0, 11) for alias, log in users.items()}
+
+    def answered(*minutes: int) -> str:
+        blocks = [
+            f"## U{number}\n# 2026-01-01\n"
+            + "\n".join(f"{h:02d}:{minute}-{h + 2:02d}:{minute} 居家" for h in (8, 11, 14))
+            for number, minute in enumerate(minutes, 1)
+        ]
+        return "\n".join([*blocks, "##"])
+
+    def reasons(text: str) -> list[str | None]:
+        reading = read_reply(Reply(text), users, parts, vocabulary=VOCABULARY, min_grounded=0.5, source="llm")
+        return [outcome.reason for outcome in reading.outcomes.values()]
+
+    assert reasons(answered(10, 40)) == [None, None]
+    assert reasons(answered(40, 10)) == ["ungrounded", "ungrounded"]
+    assert reasons(answered(15, 45)) == [None, None], "rounded times are nobody else's"

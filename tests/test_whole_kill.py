@@ -179,3 +179,15 @@ def test_a_run_that_another_process_holds_is_refused(
     process.communicate()
     assert second.returncode == 2
     assert "in use" in second.stderr
+
+
+def test_an_interrupt_while_the_input_is_read_is_no_error(tmp_path: Path) -> None:
+    write_users(tmp_path / "input.jsonl", users=2000, behaviors=60)
+    process = start("run", "input.jsonl", "--provider", "rules", "--out", "out", cwd=tmp_path)
+    wait_until((tmp_path / "out" / "tmp" / "reading.tmp").exists)
+    process.send_signal(signal.SIGINT)
+    _out, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    assert b"Traceback" not in err
+    assert b"eventabs resume out" in err
+    assert eventabs("resume", "out", "-q", cwd=tmp_path).returncode == 0

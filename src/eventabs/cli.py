@@ -17,7 +17,7 @@ from eventabs.errors import EventabsError
 from eventabs.language import gettext as _
 from eventabs.options import SHOWN, LookFlags, SettingFlags, ShownFlags, with_options
 from eventabs.usage import Command, Group, explained
-from eventabs.views.console import print_error, print_line, stderr_console, stdout_console
+from eventabs.views.console import print_bytes, print_error, print_line, stderr_console, stdout_console
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -206,13 +206,13 @@ def estimate(
         if show_prompt:
             request = first_request(settings, inputs or ())
             if shown.json:
-                sys.stdout.buffer.write(prompt_json(request))
+                print_bytes(prompt_json(request))
             else:
                 print_prompt(stdout_console(), request)
             return
         estimated = estimate_run(settings, inputs or ())
         if shown.json:
-            sys.stdout.buffer.write(estimate_json(estimated))
+            print_bytes(estimate_json(estimated))
         else:
             render_estimate(stdout_console(), estimated)
 
@@ -370,7 +370,7 @@ def _end(summary: "Summary", shown: ShownFlags) -> None:
 
     render_summary(stderr_console(), summary, quiet=shown.quiet)
     if shown.json:
-        sys.stdout.buffer.write(summary_json(summary))
+        print_bytes(summary_json(summary))
     raise typer.Exit(_exit_code(summary))
 
 

@@ -21,6 +21,10 @@ from eventabs.language import gettext as _
 DEFAULT_CONFIG = Path("eventabs.toml")
 
 Tokens = Annotated[int, Field(gt=0)]
+# what a line of an answer can hold as a type: none of the grammar's own characters
+Name = Annotated[
+    str, Field(pattern=r"^[^\s|｜#\u202a-\u202e\u2066-\u2069][^|｜\n\r\t\u202a-\u202e\u2066-\u2069]*$")
+]
 Seconds = Annotated[float, Field(gt=0)]
 
 
@@ -143,15 +147,15 @@ class RunSettings(Section):
 class CategorySettings(Section):
     """A kind of event; `mark` is one character behind the type, "" for the default category."""
 
-    name: str
-    mark: Annotated[str, Field(max_length=1)] = ""
+    name: Name
+    mark: Annotated[str, Field(pattern=r"^[^\s|｜\u202a-\u202e\u2066-\u2069]?$")] = ""
     meaning: str = ""
 
 
 class TypeSettings(Section):
     """A name for events; `category` is the one it has when the reply gives no mark."""
 
-    name: str
+    name: Name
     category: str = ""
 
 
@@ -168,7 +172,8 @@ class VocabularySettings(Section):
     @model_validator(mode="after")
     def _one_default_category(self) -> Self:
         marks = [category.mark for category in self.categories]
-        if marks.count("") != 1 or len(set(marks)) != len(marks):
+        names = {category.name for category in self.categories}
+        if marks.count("") != 1 or len(set(marks)) != len(marks) or len(names) != len(marks):
             message = _("give every category its own mark, and exactly one of them none")
             raise ValueError(message)
         unknown = {kind.category for kind in self.types} - {c.name for c in self.categories} - {""}

@@ -1,6 +1,6 @@
 """What becomes of each part: its first usable block, or the reason why there is none."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Literal
 
@@ -9,6 +9,8 @@ from eventabs.events.grounding import LogIndex
 from eventabs.events.times import Calendar
 from eventabs.events.vocabulary import Words
 from eventabs.records import Event, FailureReason, Outcome, Part, UserLog
+
+_Placed = tuple[tuple[datetime, datetime], tuple[str, str, str]]  # span, (type, category, summary)
 
 _MOST_TRIES = 3  # blocks of one user that are looked at until one is usable
 
@@ -29,6 +31,7 @@ class Judge:
         self._words, self._min_grounded, self._source = words, min_grounded, source
         self._outcomes: dict[str, Outcome] = {}
         self._seen: dict[str, int] = {}
+        self._minutes: dict[str, frozenset[datetime]] = {}
         self.unknown = 0
         self.left_open = False
 
@@ -78,16 +81,44 @@ class Judge:
         part = self._parts[block.alias]
         if not block.closed:
             return Outcome(part, "cut")
-        events = self._events(block)
-        if not events:
+        placed = self._placed(block)
+        if not placed:
             return Outcome(part, "empty")
+        if self._is_another_users(block.alias, [start for (start, _end), _described in placed]):
+            return Outcome(part, "ungrounded")
+        events = self._events(block.alias, placed)
         if sum(event.grounded for event in events) < self._min_grounded * len(events):
             return Outcome(part, "ungrounded")
         return Outcome(part, None, events)
 
-    def _events(self, block: Block) -> tuple[Event, ...]:
-        log, part = self._users[block.alias], self._parts[block.alias]
-        placed = _placed(block.claims, Calendar(behavior.start for behavior in log.behaviors), self._words)
+    def _placed(self, block: Block) -> list[_Placed]:
+        behaviors = self._users[block.alias].behaviors
+        return _placed(block.claims, Calendar(behavior.start for behavior in behaviors), self._words)
+
+    def _is_another_users(self, alias: str, starts: Sequence[datetime]) -> bool:
+        """Whether the times are those of another user of the batch.
+
+        An event of some hours covers something in nearly anybody's log, so that covering alone would not
+        show that two users were mixed up. The minutes at which events start do.
+        """
+        own = self._starts_shared(alias, starts)
+        if 2 * own >= len(starts):
+            return False
+        others = (self._starts_shared(other, starts) for other in self._users if other != alias)
+        best = max(others, default=0)
+        return 2 * best >= len(starts) and best >= 2 * own
+
+    def _starts_shared(self, alias: str, starts: Sequence[datetime]) -> int:
+        """Count the starts that are minutes in which a behavior of the user starts."""
+        if alias not in self._minutes:
+            self._minutes[alias] = frozenset(
+                behavior.start.replace(second=0, microsecond=0, tzinfo=None)
+                for behavior in self._users[alias].behaviors
+            )
+        return sum(start in self._minutes[alias] for start in starts)
+
+    def _events(self, alias: str, placed: Sequence[_Placed]) -> tuple[Event, ...]:
+        log, part = self._users[alias], self._parts[alias]
         covers = LogIndex(log.behaviors).ground([span for span, _ in placed])
         events: dict[Event, None] = {}
         for (_, (kind, category, summary)), cover in zip(placed, covers, strict=True):
@@ -106,9 +137,7 @@ class Judge:
         return tuple(sorted(events, key=_local_times))
 
 
-def _placed(
-    claims: Iterable[Claim], calendar: Calendar, words: Words
-) -> list[tuple[tuple[datetime, datetime], tuple[str, str, str]]]:
+def _placed(claims: Iterable[Claim], calendar: Calendar, words: Words) -> list[_Placed]:
     """Return the claims that have a type and possible times, with both, in their order."""
     placed = []
     after: date | None = None

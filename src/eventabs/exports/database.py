@@ -9,9 +9,10 @@ from typing import Final
 
 import duckdb
 
-from eventabs.errors import InputError
+from eventabs.errors import InputError, StorageError
 from eventabs.language import gettext as _
 
+_DISK_IS_FULL: Final = ("No space left", "Could not write", "failed to offload")
 _MEMORY_LIMIT: Final = "600MB"
 _MOST_THREADS: Final = 4  # each thread takes its share of the memory limit
 
@@ -22,6 +23,7 @@ def scratch_database(folder: Path, readable: Sequence[str]) -> Iterator[duckdb.D
 
     The folder is made anew, and gone afterwards.
     """
+    folder = folder.absolute()  # DuckDB takes a leading ~ for the home folder
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700, parents=True)
     config: dict[str, str | bool | int | float | list[str]] = {
@@ -42,6 +44,10 @@ def scratch_database(folder: Path, readable: Sequence[str]) -> Iterator[duckdb.D
             connection.execute("SET enable_external_access = false")
             connection.execute("SET lock_configuration = true")
             yield connection
+    except (RuntimeError, duckdb.InterruptException) as error:
+        if "interrupted" in str(error).lower():  # how DuckDB passes Ctrl-C on
+            raise KeyboardInterrupt from None
+        raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -51,7 +57,12 @@ def errors_named(what: str) -> Iterator[None]:
     """Turn DuckDB's errors into an InputError of one line about `what`."""
     try:
         yield
+    except duckdb.InterruptException:
+        raise
     except duckdb.Error as error:
+        if any(sign in str(error) for sign in _DISK_IS_FULL):
+            message = _("there is no room left for reading {what}; make room, then start again: eventabs run")
+            raise StorageError(message.format(what=what)) from None
         first_line = str(error).partition("\n")[0]
         message = _(
             "{what} cannot be read: {error}; check the file, and the space left for the run directory"

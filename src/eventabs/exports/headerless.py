@@ -34,7 +34,7 @@ def looks_like_data(columns: Sequence[str]) -> bool:
 
 def find_dialect(lines: Sequence[str], delimiters: str) -> tuple[str, str]:
     """Return the delimiter and the quote that fit the first lines best."""
-    tried = [line.rstrip("\r") for line in lines if line.strip()][:_TRIED]
+    tried = [line.replace("\r", " ").rstrip() for line in lines if line.strip()][:_TRIED]
     first = tried[0] if tried else ""
     best = max(delimiters, key=lambda delimiter: _fit(tried, delimiter))
     fields = first.split(best)

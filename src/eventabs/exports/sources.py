@@ -62,12 +62,23 @@ def open_source(path: str, content: Content, *, text: str = "", names: Sequence[
     if is_json(path, first):
         return Source(path, "jsonl", "", _json_keys(path, text, lines), content, text)
     delimiter, quote = find_dialect(lines, _DELIMITERS)
-    fields = [name.strip() for name in next(csv.reader([first], delimiter=delimiter, quotechar=quote), [])]
+    fields = _header_fields(path, first, delimiter, quote)
     named = tuple(names) or known_shape(lines)
     if named and len(named) != len(fields):
         message = _("{path} has {found} fields in its first line, but --columns names {named}")
         raise InputError(message.format(path=path, found=len(fields), named=len(named)))
     return Source(path, "csv", delimiter, named or tuple(fields), content, text, quote, header=not named)
+
+
+def _header_fields(path: str, line: str, delimiter: str, quote: str) -> list[str]:
+    try:
+        fields = next(csv.reader([line.replace("\r", " ")], delimiter=delimiter, quotechar=quote), [])
+    except csv.Error as error:
+        message = _(
+            "{path}: the first line is no header ({error}); export the behaviors as JSON lines or CSV"
+        )
+        raise InputError(message.format(path=path, error=error)) from None
+    return [name.strip() for name in fields]
 
 
 def is_json(path: str, first_line: str) -> bool:

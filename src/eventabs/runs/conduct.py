@@ -19,6 +19,7 @@ from eventabs.runs.ledger_results import failure_reasons
 from eventabs.runs.observer import InputRead, RunStatus, Started, StateChanged, Summary
 from eventabs.runs.results import write_rejects, write_results
 from eventabs.runs.scheduler import Scheduler
+from eventabs.runs.spool import STDIN, spooled
 from eventabs.runs.wiring import batch_limits, legend_of, open_input, prompt_language_of, sampled
 
 
@@ -52,7 +53,9 @@ def conduct(job: Job, *, resumed: bool) -> Summary:
 
 def _read_input(job: Job) -> None:
     settings = job.settings
-    with open_input(settings, job.facts["paths"], job.directory.work) as export:
+    # what came by standard input lies in the run directory, wherever that has been moved to
+    paths = [spooled(job.directory.path) if path == STDIN else path for path in job.facts["paths"]]
+    with open_input(settings, paths, job.directory.work) as export:
         _refuse_other_input(job, export)
         refuse_unreadable(export, strict=settings.input.strict, max_rejects=settings.input.max_rejects)
         logs = export.user_logs()

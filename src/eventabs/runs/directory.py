@@ -15,7 +15,15 @@ from eventabs.language import gettext as _
 _PRIVATE_DIRECTORY: Final = 0o700
 _PRIVATE_FILE: Final = 0o600
 _LOOKS_PASS: Final = 0.25  # seconds; `in_use` of somebody who looks holds the lock for moments
-_LEFTOVERS: Final = {".gitignore", "run.lock", "run.log", "ledger.sqlite.new"}  # of a run killed at birth
+_LEFTOVERS: Final = {  # of a run killed at birth, before it had a ledger
+    ".gitignore",
+    ".gitignore.tmp",
+    "ledger.sqlite.new",
+    "run.lock",
+    "run.log",
+    "stdin.csv",
+    "stdin.jsonl",
+}
 
 
 class RunDirectory:

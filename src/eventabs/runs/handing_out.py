@@ -9,8 +9,10 @@ from typing import Any, Literal
 
 import orjson
 
+from eventabs.errors import UsageError
 from eventabs.exports.event_tables import write_table
-from eventabs.runs.directory import RunDirectory, storage_error
+from eventabs.language import gettext as _
+from eventabs.runs.directory import RunDirectory
 from eventabs.runs.ledger import Ledger
 from eventabs.runs.ledger_results import done_users, events_of
 
@@ -24,10 +26,14 @@ _TABLE = (
 def export_events(named: Path, form: OutputFormat, output: Path | None) -> Path:
     """Write the events of all users that are done; return the file.
 
-    `output` is replaced as a whole; without it the file stands beside events.jsonl. Raises RunDirectoryError
-    where there is no run, and StorageError.
+    Without `output` the file stands beside events.jsonl and is replaced as a whole. Raises
+    RunDirectoryError where there is no run, and UsageError where `output` is there already or cannot be
+    written.
     """
     directory = RunDirectory.find(named)
+    if output is not None and (output.exists() or output.is_symlink()):
+        message = _("{path} exists; name another file with --output")
+        raise UsageError(message.format(path=output))
     target = output or directory.path / f"events.{form}"
     ledger = Ledger.open(directory.ledger)
     try:
@@ -42,7 +48,8 @@ def export_events(named: Path, form: OutputFormat, output: Path | None) -> Path:
             fresh.chmod(0o600)
             fresh.replace(target)
     except OSError as error:
-        raise storage_error(target, error) from error
+        message = _("{path} cannot be written ({error}); name another file with --output")
+        raise UsageError(message.format(path=target, error=error.strerror or error)) from error
     finally:
         ledger.close()
     return target

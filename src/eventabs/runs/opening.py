@@ -55,7 +55,9 @@ def begun(invocation: Invocation, *, paths: Sequence[str], out: Path | None, wat
     try:
         with directory.locked(), watch(directory, settings) as observer:
             refuse_taken(directory)
-            facts["paths"] = [spool(directory.path) if path == STDIN else _absolute(path) for path in named]
+            if STDIN in named:
+                spool(directory.path)
+            facts["paths"] = [path if path == STDIN else _absolute(path) for path in named]
             ledger = Ledger.create(directory.ledger, facts)
             try:
                 remember_run(facts["run_id"], settings)

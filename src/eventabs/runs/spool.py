@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from eventabs.config import Settings
-from eventabs.errors import UsageError
+from eventabs.errors import InputError, UsageError
 from eventabs.language import gettext as _
 from eventabs.runs.directory import storage_error
 
 STDIN = "-"
+_NAMES = ("stdin.csv", "stdin.jsonl")
 _HEAD = 4096
 
 
@@ -39,7 +40,7 @@ def spool(directory: Path, stream: BinaryIO | None = None) -> str:
     stream = stream or sys.stdin.buffer
     head = stream.read(_HEAD)
     looks_like_json = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"[")
-    path = directory / ("stdin.jsonl" if looks_like_json else "stdin.csv")
+    path = directory / _NAMES[looks_like_json]
     try:
         with path.open("wb") as file:
             file.write(head)
@@ -47,3 +48,12 @@ def spool(directory: Path, stream: BinaryIO | None = None) -> str:
     except OSError as error:
         raise storage_error(path, error) from error
     return str(path.absolute())
+
+
+def spooled(directory: Path) -> str:
+    """Return where `spool` put the stream. Raises InputError where it is gone."""
+    for name in _NAMES:
+        if (directory / name).is_file():
+            return str((directory / name).absolute())
+    message = _("{path} no longer holds what came by standard input; begin a new run")
+    raise InputError(message.format(path=directory))

@@ -9,8 +9,13 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
+from eventabs.errors import UsageError
+from eventabs.language import gettext as _
+
 # C0 and C1 controls, bidi marks and overrides, line separators, BOM, and bytes of undecodable file names.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+
+_USUAL_WIDTH = 80
 
 
 class LastingConsole(Console):
@@ -60,4 +65,21 @@ def _console(stream: TextIO, *, stderr: bool) -> Console:
     if isinstance(stream, io.TextIOWrapper):
         # A locale that lacks a character must not end a run.
         stream.reconfigure(errors="replace")
-    return LastingConsole(stderr=stderr, markup=False, highlight=False, emoji=False)
+    console = LastingConsole(stderr=stderr, markup=False, highlight=False, emoji=False)
+    if not console.width:  # COLUMNS=0: some terminals say so before they know
+        console.width = _USUAL_WIDTH
+    return console
+
+
+def print_bytes(data: bytes) -> None:
+    """Write to standard output, where there is one. Raises UsageError where it takes nothing more."""
+    if sys.stdout is None:  # closed by whoever started us
+        return
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        return
+    except OSError as error:
+        message = _("standard output cannot be written ({error})")
+        raise UsageError(message.format(error=error.strerror)) from None

@@ -14,11 +14,14 @@ from eventabs.views.console import print_line
 from eventabs.views.figures import count, duration, money
 from eventabs.views.jsonlines import encode
 
+_LEAST_WIDTH = 80
+
 
 def render_estimate(console: Console, estimate: Estimate) -> None:
     """Print what the input holds, its tokens, the batches and what the run would cost."""
     for table in (_input(estimate), _tokens(estimate), _batches(estimate), _details(estimate)):
-        console.print(table, "", sep="\n")
+        # figures are never cut: in a narrower terminal the rows fold
+        console.print(table, "", sep="\n", width=max(console.width, _LEAST_WIDTH), crop=False)
     if estimate.larger_output_limit is not None and estimate.larger_output_batches is not None:
         print_line(
             console, _larger_limit(estimate, estimate.larger_output_limit, estimate.larger_output_batches)

@@ -58,13 +58,18 @@ def write_report(page: str, path: Path) -> None:
     Raises UsageError where that does not work.
     """
     try:
-        if path.exists() and not path.read_bytes()[:15].lower().startswith(b"<!doctype html>"):
+        if path.exists() and not _begins_like_a_page(path):
             message = _("{path} exists and is no report; name another file with --output")
             raise UsageError(message.format(path=path))
         with _page_errors(path):
             replace_file(path, [page.encode("utf-8", "replace")])
     except OSError as error:
         raise _unwritable(path, error) from None
+
+
+def _begins_like_a_page(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(15).lower() == b"<!doctype html>"
 
 
 def embedded_json(value: object) -> Markup:
