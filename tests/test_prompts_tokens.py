@@ -1,5 +1,7 @@
 """Counts are exact, need no network, and no text makes them fail."""
 
+import hashlib
+import inspect
 import os
 import socket
 import time
@@ -10,8 +12,10 @@ import pytest
 import tiktoken
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiktoken_ext import openai_public  # type: ignore[import-untyped]
 
 from eventabs.errors import ConfigError
+from eventabs.prompts import tokens
 from eventabs.prompts.tokens import TokenCounter
 
 COUNTER = TokenCounter()
@@ -34,9 +38,14 @@ def test_text_that_looks_like_a_special_token_counts_as_ordinary_text() -> None:
     assert COUNTER.count("<|endoftext|>") == plain_count("<|endoftext|>") > 1
 
 
-def test_an_encoding_that_is_not_installed_is_refused_with_the_names_of_those_that_are() -> None:
+def test_an_encoding_that_is_not_installed_is_refused_with_the_names_of_those_that_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("TIKTOKEN_CACHE_DIR", raising=False)
     with pytest.raises(ConfigError, match=r"o200k_base.*cl100k_base"):
         TokenCounter("o200k_base")
+    with pytest.raises(ConfigError, match=r"no-such-encoding.*cl100k_base"):
+        TokenCounter("no-such-encoding")
 
 
 def test_the_encoding_loads_without_network_and_without_a_writable_cache(
@@ -89,3 +98,26 @@ def test_a_line_of_a_megabyte_is_counted_in_bounded_time(text: str) -> None:
     begun = time.perf_counter()
     assert COUNTER.count(text) > 0
     assert time.perf_counter() - begun < 10
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_an_encoding_in_tiktokens_cache_is_used_only_where_it_is_whole(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, damaged: bool
+) -> None:
+    data = b"data of an encoding"
+    address, digest = "https://example.org/o200k_base.tiktoken", hashlib.sha256(data).hexdigest()
+    name = hashlib.sha1(address.encode(), usedforsecurity=False).hexdigest()
+    (tmp_path / name).write_bytes(data + b"!" * damaged)
+    monkeypatch.setitem(tokens._PUBLISHED, "o200k_base", (address, digest))
+    monkeypatch.setattr(tiktoken, "get_encoding", {"o200k_base": ENCODING}.__getitem__)
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
+    if damaged:
+        with pytest.raises(ConfigError, match="TIKTOKEN_CACHE_DIR"):
+            TokenCounter("o200k_base")
+    else:
+        assert TokenCounter("o200k_base").count("10:00 西餐厅") == plain_count("10:00 西餐厅")
+
+
+def test_what_is_known_of_published_data_is_what_tiktoken_knows() -> None:
+    source = inspect.getsource(openai_public.o200k_base)
+    assert all(fact in source for fact in tokens._PUBLISHED["o200k_base"])

@@ -292,7 +292,7 @@ def with_absolute_paths(settings: Settings, folder: Path) -> Settings:
     named = {
         "input": {"profiles": settings.input.profiles},
         "llm": {"ca_file": settings.llm.ca_file},
-        "prompt": {"template": settings.prompt.template},
+        "prompt": {"template": settings.prompt.template, "tokenizer": _if_file(settings.prompt.tokenizer)},
         "rules": {"file": settings.rules.file},
     }
     absolute = {
@@ -305,6 +305,10 @@ def with_absolute_paths(settings: Settings, folder: Path) -> Settings:
             for section, paths in absolute.items()
         }
     )
+
+
+def _if_file(tokenizer: str) -> str:
+    return tokenizer if tokenizer.endswith(".json") else ""
 
 
 def overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

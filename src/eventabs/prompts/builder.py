@@ -84,7 +84,7 @@ class PromptBuilder:
     def measure(self, log: UserLog) -> PartSize:
         """Count the tokens of the log's block, exactly, and estimate those of the answer about it."""
         return PartSize(
-            self._counter.total(self._compactor.block(self._alias, log)),
+            self._counter.total(self._compactor.block(self._alias, log)) + self._counter.seam,
             expected_output_tokens(log.behaviors, self._detail, self._answer),
         )
 

@@ -1,15 +1,18 @@
 """Token counts, exact and with no network. The only module that knows tiktoken."""
 
+import hashlib
 import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from pathlib import Path
 
 import tiktoken
 
 from eventabs.errors import ConfigError
 from eventabs.language import gettext as _
+from eventabs.prompts.tokenizer_file import load_tokenizer
 
 _BUNDLED = "_offline"  # how encodings whose data is installed are named in tiktoken's registry
 _CACHED_PIECES = 1 << 15
@@ -19,25 +22,39 @@ _LONG = 50_000  # characters
 _BLANKS = re.compile(r"[^\S\r\n\x1c-\x1f]{1000,}")
 
 
-class TokenCounter:
-    """Counts tokens of `encoding`. Raises ConfigError where its data is not installed.
+# Encodings whose data tiktoken's cache may have: where it is published, and its SHA-256.
+_PUBLISHED = {
+    "o200k_base": (
+        "https://openaipublic.blob.core.windows.net/encodings/o200k_base.tiktoken",
+        "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d",
+    )
+}
+SEAM = 2  # tokens; where counts of pieces do not add up, what a cut may cost
 
-    Text that looks like a special token (`<|endoftext|>`) counts as the ordinary text that it is.
+
+class TokenCounter:
+    """Counts tokens of an encoding, or of the tokenizer.json that `name` is the path of.
+
+    Raises ConfigError where the data is not on this machine. Text that looks like a special token
+    (`<|endoftext|>`) counts as the ordinary text that it is.
     """
 
-    def __init__(self, encoding: str = "cl100k_base") -> None:
-        names = tiktoken.list_encoding_names()
-        bundled = [name.removesuffix(_BUNDLED) for name in names if name.endswith(_BUNDLED)]
-        if encoding not in bundled:
-            message = _("tokenizer {name} is not installed; set prompt.tokenizer to one of: {known}")
-            raise ConfigError(message.format(name=encoding, known=", ".join(sorted(bundled))))
-        with _no_cache_folder():
-            self._encoding = tiktoken.get_encoding(encoding + _BUNDLED)
+    def __init__(self, name: str = "cl100k_base") -> None:
+        if name.endswith(".json"):
+            self._encode, self.adds_up = load_tokenizer(name)
+        else:
+            encoding = _encoding(name)
+            self._encode, self.adds_up = lambda text: len(encoding.encode_ordinary(text)), True
         self._piece = lru_cache(_CACHED_PIECES)(self._encode)
+
+    @property
+    def seam(self) -> int:
+        """What to add to the count of a piece that is counted alone, in tokens."""
+        return 0 if self.adds_up else SEAM
 
     def count(self, text: str) -> int:
         """Count the tokens of `text`."""
-        if len(text) < _LONG:
+        if len(text) < _LONG or not self.adds_up:
             return self._encode(text)
         return sum(map(self._encode, _cut_at_blanks(text)))
 
@@ -46,14 +63,41 @@ class TokenCounter:
 
         The sum is the count of the joined text where every cut stands right before a single space
         that follows a visible character, or right behind a line end and before a character that is not white space: the pre-tokenizer of
-        tiktoken's encodings parts there too, whatever stands on the other side.
+        tiktoken's encodings parts there too, whatever stands on the other side. Where that does not hold
+        for a tokenizer.json, the joined text is counted.
         """
+        if not self.adds_up:
+            return self._encode("".join(pieces))
         return sum(
             self._piece(piece) if len(piece) <= _CACHED_LENGTH else self.count(piece) for piece in pieces
         )
 
-    def _encode(self, text: str) -> int:
-        return len(self._encoding.encode_ordinary(text))
+
+def _encoding(name: str) -> tiktoken.Encoding:
+    bundled = [
+        each.removesuffix(_BUNDLED) for each in tiktoken.list_encoding_names() if each.endswith(_BUNDLED)
+    ]
+    if name in bundled:
+        with _no_cache_folder():
+            return tiktoken.get_encoding(name + _BUNDLED)
+    if name in _PUBLISHED and _is_cached(*_PUBLISHED[name]):
+        return tiktoken.get_encoding(name)
+    message = _(
+        "tokenizer {name} is not on this machine; set prompt.tokenizer to {known} or the path of a tokenizer.json,"
+        " or let TIKTOKEN_CACHE_DIR name a folder with the data of: {cacheable}"
+    )
+    raise ConfigError(
+        message.format(name=name, known=", ".join(sorted(bundled)), cacheable=", ".join(_PUBLISHED))
+    )
+
+
+def _is_cached(address: str, digest: str) -> bool:
+    """Whether tiktoken will find sound data, so that it has no need of the network."""
+    folder = os.environ.get("TIKTOKEN_CACHE_DIR")
+    if not folder:
+        return False
+    file = Path(folder) / hashlib.sha1(address.encode(), usedforsecurity=False).hexdigest()
+    return file.is_file() and hashlib.sha256(file.read_bytes()).hexdigest() == digest
 
 
 @contextmanager
