@@ -244,3 +244,20 @@ def test_csv_of_events_is_safe_in_spreadsheets(tmp_path: Path) -> None:
     write_table(lines, tmp_path / "events.parquet", "parquet")
     kept = duckdb.connect().execute(f"FROM '{tmp_path}/events.parquet'").fetchall()
     assert kept == [("=1+1", "+看车", "-", "@x", "\tz", '\rw, "q"', "llm", [1, 2], True)]
+
+
+def test_one_line_in_another_encoding_is_named_by_its_number(tmp_path: Path) -> None:
+    good = "user_id,timestamp,text\n" + "u,2026-01-01 10:00:00,好\n" * 15_003
+    (tmp_path / "mixed.csv").write_bytes(good.encode() + "u,2026-01-01 10:00:00,车\n".encode("gbk"))
+    with (
+        pytest.raises(InputError, match=r"not UTF-8 \(line 15005\)"),
+        open_export(
+            [str(tmp_path / "mixed.csv")],
+            columns={},
+            profiles="",
+            profile_columns=(),
+            timezone="",
+            work_dir=tmp_path,
+        ),
+    ):
+        pass

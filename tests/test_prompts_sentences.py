@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eventabs.prompts.sentences import long_lines, long_pieces, sentence
+from eventabs.prompts.sentences import long_pieces, sentence
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.records import Behavior, UserLog
 
@@ -54,8 +54,8 @@ def test_the_exports_own_sentence_is_kept() -> None:
 def test_long_lines_are_stamped_with_wall_time_and_joined_by_newlines() -> None:
     east = timezone(timedelta(hours=8))
     log = UserLog("u", (Behavior(NOON, "use", "微信"), Behavior(NOON.replace(tzinfo=east), "", "hello you")))
-    assert long_lines(log) == "2026-01-01 12:00:05 使用微信\n2026-01-01 12:00:05 hello you"
-    assert long_lines(UserLog("u", ())) == ""
+    assert "".join(long_pieces(log)) == "2026-01-01 12:00:05 使用微信\n2026-01-01 12:00:05 hello you"
+    assert "".join(long_pieces(UserLog("u", ()))) == ""
 
 
 TEXTS = st.text(st.sampled_from("ab  \n\t\u3000。)1好'"), min_size=1, max_size=12)
@@ -65,4 +65,4 @@ TEXTS = st.text(st.sampled_from("ab  \n\t\u3000。)1好'"), min_size=1, max_size
 @given(st.lists(TEXTS, max_size=5))
 def test_the_counts_of_long_pieces_add_up_to_that_of_the_lines(texts: list[str]) -> None:
     log = UserLog("u", tuple(Behavior(NOON, "", "", text=text) for text in texts))
-    assert COUNTER.total(long_pieces(log)) == COUNTER.count(long_lines(log))
+    assert COUNTER.total(long_pieces(log)) == COUNTER.count("".join(long_pieces(log)))

@@ -124,3 +124,10 @@ def test_every_state_has_a_name(state: RunStatus) -> None:
 
 def test_the_resume_command_can_be_pasted_even_with_spaces() -> None:
     assert sentences.resume_command("my runs/x.eventabs") == "eventabs resume 'my runs/x.eventabs'"
+
+
+def test_what_was_ignored_in_a_reply_and_how_files_were_read_is_told() -> None:
+    done = sentences.noted(BatchDone(7, 3, 3, {}, 1.0, ignored=2))
+    assert "2 blocks ignored" in done
+    read = sentences.noted(InputRead(1, 2, 3, 0, 0, encodings=("gb18030",)))
+    assert "read as gb18030" in read

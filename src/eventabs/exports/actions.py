@@ -1,9 +1,8 @@
 """The canonical actions, and the usual raw words for them in English and Chinese."""
 
-from typing import Final, Literal, get_args
+from typing import Final, Literal
 
 Action = Literal["visit", "use", "browse", "click", "search", "compare", "cart", "favorite", "purchase"]
-ACTIONS: Final[tuple[Action, ...]] = get_args(Action)
 
 _WORDS: Final[dict[Action, str]] = {
     "visit": "visit_poi visit_place visit_venue visited check_in checkin 到访 访问地点 停留 签到 到店 打卡",
@@ -26,8 +25,3 @@ def plain(word: str) -> str:
 CANONICAL: Final[dict[str, Action]] = {
     plain(word): action for action, words in _WORDS.items() for word in (action, *words.split())
 }
-
-
-def canonical(word: str) -> str:
-    """Return the canonical action for an export's own word; an unknown word stays as it is."""
-    return CANONICAL.get(plain(word), word)

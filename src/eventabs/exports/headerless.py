@@ -13,7 +13,6 @@ _SHAPES: Final[dict[tuple[str, ...], re.Pattern[str]]] = {
 }
 _TRIED: Final = 20  # lines
 _SHARE: Final = 0.8
-_VALUE: Final = re.compile(r"[+-]?\d[\d.:/T +Z-]*")
 
 
 def known_shape(lines: Sequence[str]) -> tuple[str, ...]:
@@ -25,11 +24,6 @@ def known_shape(lines: Sequence[str]) -> tuple[str, ...]:
             if fitting >= _SHARE * len(tried):
                 return columns
     return ()
-
-
-def looks_like_data(columns: Sequence[str]) -> bool:
-    """Whether what stands where a header should is rather a row."""
-    return any(_VALUE.fullmatch(column) for column in columns)
 
 
 def find_dialect(lines: Sequence[str], delimiters: str) -> tuple[str, str]:

@@ -78,7 +78,6 @@ def transcode(path: str, copy: Path, encoding: str) -> Plain:
     codec = encoding or "gb18030"
     decoder = codecs.getincrementaldecoder(codec)()
     seen: Counter[str] = Counter()
-    line = 1
     with Path(path).open("rb") as file:
         magic = file.read(4)
     with _decompressed(path, magic) as file, copy.open("w", encoding="utf-8", newline="") as target:
@@ -87,17 +86,28 @@ def transcode(path: str, copy: Path, encoding: str) -> Plain:
                 text = decoder.decode(chunk)
                 if not encoding and not text.isascii():
                     seen.update(text)
-                line += text.count("\n")
                 target.write(text)
             target.write(decoder.decode(b"", final=True))
         except (UnicodeError, ValueError) as error:
             if not encoding:
-                raise not_utf8(path, line) from None
+                raise not_utf8(path, _first_line_not_utf8(path, magic)) from None
             message = _("{path} is not {encoding} ({error}); name another: [input] encoding")
             raise InputError(message.format(path=path, encoding=encoding, error=error)) from None
     if not encoding and not _looks_chinese(seen):
-        raise not_utf8(path, 1)
+        raise not_utf8(path, _first_line_not_utf8(path, magic))
     return Plain(str(copy), codec)
+
+
+def _first_line_not_utf8(path: str, magic: bytes) -> int:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    line = 1
+    with _decompressed(path, magic) as file:
+        while chunk := file.read(_CHUNK):
+            try:
+                line += decoder.decode(chunk).count("\n")
+            except UnicodeDecodeError as error:
+                return line + error.object[: error.start].count(b"\n")
+    return line
 
 
 @contextmanager

@@ -58,13 +58,11 @@ def sentence(behavior: Behavior, language: Language = "zh") -> str:
     return " ".join(filter(None, (what, where, how_long)))
 
 
-def long_lines(log: UserLog, language: Language = "zh") -> str:
-    """Return a user's lines joined by newlines, each `YYYY-MM-DD HH:MM:SS sentence`."""
-    return "".join(long_pieces(log, language))
-
-
 def long_pieces(log: UserLog, language: Language = "zh") -> Sequence[str]:
-    """Return `long_lines` in pieces whose token counts add up (see TokenCounter.total)."""
+    """Return a user's lines joined by newlines, each `YYYY-MM-DD HH:MM:SS sentence`.
+
+    In pieces whose token counts add up (see TokenCounter.total).
+    """
     pieces: list[str] = []
     for behavior in log.behaviors:
         stamp = behavior.start.isoformat(" ")

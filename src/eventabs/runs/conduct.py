@@ -22,6 +22,8 @@ from eventabs.runs.scheduler import Scheduler
 from eventabs.runs.spool import STDIN, spooled
 from eventabs.runs.wiring import batch_limits, legend_of, open_input, prompt_language_of, sampled
 
+_USUAL_ENCODINGS = ("utf-8", "")  # "": Parquet has none
+
 
 def conduct(job: Job, *, resumed: bool) -> Summary:
     """Read what is not read yet, call for what is not answered yet, and leave everything in order."""
@@ -93,6 +95,7 @@ def _read_input(job: Job) -> None:
             export.rejected_rows,
             export.duplicates,
             export.reasons,
+            tuple(sorted({name for name in export.encodings.values() if name not in _USUAL_ENCODINGS})),
         )
     )
 

@@ -28,6 +28,7 @@ class InputRead:
     rejected_rows: int
     duplicates: int
     reasons: dict[str, int] = field(default_factory=dict)  # rejected rows by reason
+    encodings: tuple[str, ...] = ()  # found in the files, but for UTF-8
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +93,17 @@ class CoolingDown:
 
 @dataclass(frozen=True, slots=True)
 class BatchDone:
-    """A reply was read. `unusable` counts its parts by reason."""
+    """A reply was read. `unusable` counts its parts by reason.
+
+    `ignored` counts its blocks about nobody in the batch, or about users that had one before.
+    """
 
     call: int
     users: int
     usable: int
     unusable: dict[str, int]
     seconds: float
+    ignored: int = 0
 
 
 @dataclass(frozen=True, slots=True)

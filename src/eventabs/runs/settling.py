@@ -91,7 +91,14 @@ class Settler:
         self._learn(batch, reply, whole=all(o.usable for o in outcomes.values()), capped=at_the_cap)
         usable = sum(outcome.usable for outcome in outcomes.values())
         self._observer.noted(
-            BatchDone(call_id, len(batch.parts), usable, _reasons(outcomes.values()), reply.seconds)
+            BatchDone(
+                call_id,
+                len(batch.parts),
+                usable,
+                _reasons(outcomes.values()),
+                reply.seconds,
+                ignored=reading.unknown_aliases + reading.repeated_users,
+            )
         )
         return usable > 0
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from importlib import resources
 from pathlib import Path
 
 from eventabs.config import Settings
@@ -11,6 +10,7 @@ from eventabs.events.reading import Reading, read_reply
 from eventabs.exports import Export, open_export
 from eventabs.language import Language
 from eventabs.language import gettext as _
+from eventabs.llm.rules_book import shipped_rules
 from eventabs.prompts.builder import PromptBuilder
 from eventabs.prompts.language import prompt_language
 from eventabs.prompts.packing import Limits
@@ -58,7 +58,7 @@ def rules_text(settings: Settings) -> str:
     """Return the user's own rules, or those that ship."""
     if settings.rules.file:
         return read_text(settings.rules.file, "rules.file")
-    return resources.files("eventabs.llm").joinpath("rules.toml").read_text("utf-8")
+    return shipped_rules()
 
 
 def prompt_language_of(settings: Settings, sample: Sequence[UserLog]) -> Language:

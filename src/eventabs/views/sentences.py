@@ -193,6 +193,8 @@ def _input_read(note: InputRead) -> str:
         users(note.users),
         ngettext("{count} behavior", "{count} behaviors", note.behaviors).format(count=count(note.behaviors)),
     ]
+    if note.encodings:
+        parts.append(_("read as {encodings}").format(encodings=", ".join(note.encodings)))
     if note.rejected_rows:
         template = ngettext("{count} row rejected", "{count} rows rejected", note.rejected_rows)
         told = template.format(count=count(note.rejected_rows))
@@ -217,7 +219,9 @@ def _batch_done(note: BatchDone) -> str:
     sentence = _("Call {call}: {usable} of {users} usable in {time}").format(
         call=note.call, usable=count(note.usable), users=users(note.users), time=duration(note.seconds)
     )
-    return joined((sentence, *_by_reason(note.unusable)))
+    ignored = ngettext("{count} block ignored", "{count} blocks ignored", note.ignored)
+    told = (ignored.format(count=count(note.ignored)),) if note.ignored else ()
+    return joined((sentence, *_by_reason(note.unusable), *told))
 
 
 def _by_reason(unusable: Mapping[str, int]) -> Iterator[str]:
