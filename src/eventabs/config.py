@@ -100,6 +100,7 @@ class LlmSettings(Section):
     connect_timeout: Seconds = 10.0
     idle_timeout: Seconds = 120.0
     call_timeout: Seconds = 900.0
+    longest_wait: Seconds = 900.0
     tokens_per_second: Annotated[float, Field(gt=0)] = 60.0
     price: PriceSettings = PriceSettings()
 

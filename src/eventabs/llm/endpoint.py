@@ -43,11 +43,15 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class CallLimits:
-    """What one call may take. Times in seconds; `reply_bytes` counts after decompression."""
+    """What one call may take. Times in seconds; `reply_bytes` counts after decompression.
+
+    `longest_wait`: a server that asks to wait longer before the next request ends the run.
+    """
 
     connect_timeout: float = 10.0
     idle_timeout: float = 120.0  # between pieces of content of a stream
     call_timeout: float = 900.0  # wall clock from sending to the last byte
+    longest_wait: float = 900.0
     max_connections: int = 100
     reply_bytes: int = 8 * 1024 * 1024
 

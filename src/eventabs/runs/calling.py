@@ -98,13 +98,15 @@ async def _call(desk: _Desk, pending: list[PlannedPart]) -> bool:
         pending, desk.limits, probe=probes(job.settings), workers=job.settings.run.concurrency
     )
     _announce(desk, scheduler, pending)
-    async with open_asker(job) as ask:
+    hurry = asyncio.Event()
+    async with open_asker(job, hurry) as ask:
         engine = Engine(
             calling=Calling(
                 compose=lambda logs: desk.builder.request(
                     logs, max_output_tokens=desk.limits.max_output_tokens
                 ),
                 ask=ask,
+                hurry=hurry,
                 spending=SpendingLimit(
                     max_cost=job.settings.run.max_cost,
                     max_total_tokens=job.settings.run.max_total_tokens,
