@@ -1,37 +1,52 @@
 """Whole runs under hostile conditions: signals, full disks, damaged files, endpoints that are up to no good."""
 
+import os
+import shlex
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from house import checkpoint, eventabs, start, wait_until, write_users
-from openai_server import Behavior, OpenAIServer, answer, script, status
+from house import checkpoint, environment, eventabs, start, wait_until, write_users
+from openai_server import Behavior, OpenAIServer, answer, script, slowly, status
 
 
 def model(server: OpenAIServer) -> tuple[object, ...]:
     return ("--model", "m", "--base-url", server.base_url, "--max-users", 1)
 
 
+needs_full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no disk that is always full")
+
+
+def in_shell(folder: Path, arguments: str) -> subprocess.CompletedProcess[bytes]:
+    """Run the tool with redirections, as a shell makes them; the exit code is that of the tool."""
+    script = f"set -o pipefail; {shlex.quote(sys.executable)} -m eventabs {arguments}"
+    return subprocess.run(
+        ["bash", "-c", script], cwd=folder, env=environment(folder), check=False, capture_output=True
+    )
+
+
 # waiting
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize(
-    ("behavior", "flags"),
+    ("number", "behavior", "flags"),
     [
-        (status(429, headers={"Retry-After": "600"}), ()),
-        (status(503), ()),
-        (answer(), ("--rpm", "1")),
+        (signal.SIGINT, status(429, headers={"Retry-After": "600"}), ()),
+        (signal.SIGTERM, status(503), ()),
+        (signal.SIGINT, answer(), ("--rpm", "1")),
     ],
     ids=["cooldown", "backoff", "pace"],
 )
 def test_a_run_that_only_waits_stops_at_once(
     tmp_path: Path,
     openai_server: OpenAIServer,
+    number: signal.Signals,
     behavior: Behavior,
     flags: tuple[str, ...],
-    number: signal.Signals,
 ) -> None:
     openai_server.behavior = behavior
     write_users(tmp_path / "input.jsonl", users=5)
@@ -61,3 +76,80 @@ def test_a_wait_of_hours_stops_the_run_saved_and_says_when_to_resume(
     openai_server.behavior = answer()
     assert eventabs("resume", "input.eventabs", cwd=tmp_path).returncode == 0
     assert len(openai_server.requests) == 4
+
+
+# signals
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(("slow", "command"), [("rich", "--help"), ("duckdb", "run"), ("jinja2", "report")])
+def test_an_interrupt_while_the_tool_is_loaded_says_nothing_and_leaves_nothing(
+    tmp_path: Path, number: signal.Signals, slow: str, command: str
+) -> None:
+    folder = tmp_path / "slow"
+    folder.mkdir()
+    (folder / f"{slow}.py").write_text("import time\nopen('loading', 'w')\ntime.sleep(60)\n")
+    paths = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]
+    process = start(command, "input.jsonl", cwd=tmp_path, PYTHONPATH=os.pathsep.join(paths))
+    wait_until((tmp_path / "loading").exists)
+    process.send_signal(number)
+    _out, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (130, b"")
+    assert {path.name for path in tmp_path.iterdir()} == {"slow", "loading"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_however_often_it_is_interrupted_a_run_saves_and_prints_the_resume_command(
+    tmp_path: Path, openai_server: OpenAIServer, number: signal.Signals
+) -> None:
+    openai_server.behavior = slowly(60, answer())
+    write_users(tmp_path / "input.jsonl", users=5)
+    process = start("run", "input.jsonl", *model(openai_server), cwd=tmp_path)
+    wait_until(lambda: len(openai_server.requests) >= 3)
+    while process.poll() is None:
+        process.send_signal(number)
+        time.sleep(0.005)
+    _out, err = process.communicate()
+    assert process.returncode == 130, err
+    assert b"eventabs resume input.eventabs" in err
+    assert b"Traceback" not in err
+    assert checkpoint(tmp_path / "input.eventabs")["status"] == "interrupted"
+
+
+# output that nobody takes
+
+
+@needs_full
+@pytest.mark.parametrize("form", ["plain", "json"])
+def test_messages_that_a_full_disk_refuses_do_not_end_a_run(tmp_path: Path, form: str) -> None:
+    write_users(tmp_path / "input.jsonl", users=3)
+    done = in_shell(tmp_path, f"run input.jsonl --provider rules --progress {form} 2> /dev/full")
+    assert done.returncode == 0
+    assert checkpoint(tmp_path / "input.eventabs")["status"] == "completed"
+    assert "Completed" in (tmp_path / "input.eventabs" / "run.log").read_text("utf-8")
+
+
+def test_messages_that_nobody_reads_any_more_do_not_end_a_run(
+    tmp_path: Path, openai_server: OpenAIServer
+) -> None:
+    openai_server.behavior = slowly(0.1, answer())
+    write_users(tmp_path / "input.jsonl", users=9)
+    process = start("run", "input.jsonl", *model(openai_server), cwd=tmp_path)
+    wait_until(lambda: len(openai_server.requests) >= 2)
+    assert process.stderr is not None
+    process.stderr.close()
+    assert process.wait(timeout=30) == 0
+    assert checkpoint(tmp_path / "input.eventabs")["success_count"] == 9
+
+
+@needs_full
+def test_results_that_cannot_be_written_are_one_line_and_those_that_nobody_reads_none(tmp_path: Path) -> None:
+    write_users(tmp_path / "input.jsonl", users=2)
+    assert eventabs("run", "input.jsonl", "--out", "out", "-q", cwd=tmp_path).returncode == 0
+    for arguments in ("--help", "status out", "show out --json", "estimate input.jsonl", "report out"):
+        full = in_shell(tmp_path, f"{arguments} > /dev/full")
+        assert full.returncode == 2
+        assert full.stderr.decode().startswith("eventabs: standard output cannot be written")
+        assert len(full.stderr.splitlines()) == 1
+        gone = in_shell(tmp_path, f"{arguments} | true")
+        assert (gone.returncode, gone.stderr) == (0, b"")

@@ -12,12 +12,20 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from typer.exceptions import TyperException
 
-from eventabs import __version__, language
+from eventabs import __version__, interrupts, language
 from eventabs.errors import EventabsError
 from eventabs.language import gettext as _
 from eventabs.options import SHOWN, LookFlags, SettingFlags, ShownFlags, with_options
 from eventabs.usage import Command, Group, explained
-from eventabs.views.console import print_bytes, print_error, print_line, stderr_console, stdout_console
+from eventabs.views.console import (
+    print_bytes,
+    print_error,
+    print_json,
+    print_line,
+    stderr_console,
+    stdout_console,
+)
+from eventabs.views.streams import OutputGoneError, replace_streams
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -55,16 +63,23 @@ ProgressPort = Annotated[
     ),
 ]
 
-INTERRUPTED = 130
-
 
 def main() -> None:
     """Run the command line; without arguments, its help."""
+    replace_streams()
     try:
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+    except OutputGoneError:
+        code = 0
+    except KeyboardInterrupt:
+        code = interrupts.EXIT_CODE
     except TyperException as error:
         print_error(stderr_console(), explained(error))
-        sys.exit(error.exit_code)
+        code = error.exit_code
+    except EventabsError as error:
+        print_error(stderr_console(), error)
+        code = error.exit_code
+    interrupts.ignore()
     sys.exit(code)
 
 
@@ -102,13 +117,13 @@ def run(
     from eventabs.runs.conduct import conduct  # noqa: PLC0415
     from eventabs.runs.opening import begun  # noqa: PLC0415
 
-    with _errors_told():
-        with (
-            _served(progress_port) as server,
-            begun(_invocation(flags), paths=inputs or (), out=out, watch=_watch(shown, server)) as job,
-        ):
-            summary = conduct(job, resumed=False)
-        _end(summary, shown)
+    with (
+        _served(progress_port) as server,
+        begun(_invocation(flags), paths=inputs or (), out=out, watch=_watch(shown, server)) as job,
+    ):
+        summary = conduct(job, resumed=False)
+        interrupts.ignore()
+    _end(summary, shown)
 
 
 @command(help=_("Go on with a run that was stopped, killed or has crashed."))
@@ -134,21 +149,21 @@ def resume(
     from eventabs.runs.conduct import conduct  # noqa: PLC0415
     from eventabs.runs.opening import reopened  # noqa: PLC0415
 
-    with _errors_told():
-        with (
-            _served(progress_port) as server,
-            reopened(
-                _invocation(flags),
-                named=checkpoint,
-                changed="accept" if accept_changes else "refuse",
-                confirmed=yes,
-                watch=_watch(shown, server),
-            ) as job,
-        ):
-            if retry_failed:
-                job.ask_failed_again()
-            summary = conduct(job, resumed=True)
-        _end(summary, shown)
+    with (
+        _served(progress_port) as server,
+        reopened(
+            _invocation(flags),
+            named=checkpoint,
+            changed="accept" if accept_changes else "refuse",
+            confirmed=yes,
+            watch=_watch(shown, server),
+        ) as job,
+    ):
+        if retry_failed:
+            job.ask_failed_again()
+        summary = conduct(job, resumed=True)
+        interrupts.ignore()
+    _end(summary, shown)
 
 
 @command(help=_("Make the events again from the stored replies. Calls nobody."))
@@ -158,12 +173,11 @@ def reparse(flags: SettingFlags, shown: ShownFlags, checkpoint: Checkpoint) -> N
     from eventabs.runs.opening import reopened  # noqa: PLC0415
     from eventabs.runs.reparse import reparse as read_again  # noqa: PLC0415
 
-    with _errors_told():
-        with reopened(
-            _invocation(flags), named=checkpoint, changed="ignore", confirmed=True, watch=_watch(shown)
-        ) as job:
-            summary = read_again(job)
-        _end(summary, shown)
+    with reopened(
+        _invocation(flags), named=checkpoint, changed="ignore", confirmed=True, watch=_watch(shown)
+    ) as job:
+        summary = read_again(job)
+    _end(summary, shown)
 
 
 @command(help=_("Write the events of a run as CSV, Parquet or SQLite."))
@@ -179,8 +193,8 @@ def export(
     """Hand out the events in another format."""
     from eventabs.runs.handing_out import export_events  # noqa: PLC0415
 
-    with _errors_told():
-        typer.echo(export_events(checkpoint, form, output))
+    interrupts.interrupt()
+    print_line(stdout_console(), str(export_events(checkpoint, form, output)))
 
 
 @command(help=_("Show what a run would take: users, tokens, calls, time, cost. Calls nobody."))
@@ -201,20 +215,20 @@ def estimate(
     from eventabs.views.estimate import estimate_json, render_estimate  # noqa: PLC0415
     from eventabs.views.prompt import print_prompt, prompt_json  # noqa: PLC0415
 
-    with _errors_told():
-        settings = _settings(flags, shown)
-        if show_prompt:
-            request = first_request(settings, inputs or ())
-            if shown.json:
-                print_bytes(prompt_json(request))
-            else:
-                print_prompt(stdout_console(), request)
-            return
-        estimated = estimate_run(settings, inputs or ())
+    interrupts.interrupt()
+    settings = _settings(flags, shown)
+    if show_prompt:
+        request = first_request(settings, inputs or ())
         if shown.json:
-            print_bytes(estimate_json(estimated))
+            print_bytes(prompt_json(request))
         else:
-            render_estimate(stdout_console(), estimated)
+            print_prompt(stdout_console(), request)
+        return
+    estimated = estimate_run(settings, inputs or ())
+    if shown.json:
+        print_bytes(estimate_json(estimated))
+    else:
+        render_estimate(stdout_console(), estimated)
 
 
 @command(help=_("Make one HTML file that shows the run: calls, tokens, failures, events, users."))
@@ -232,14 +246,14 @@ def report(
     from eventabs.runs.report_facts import open_report_facts  # noqa: PLC0415
     from eventabs.views.report import NAME, render_report, write_report  # noqa: PLC0415
 
-    with _errors_told():
-        path = output or RunDirectory.find(checkpoint).path / NAME
-        with open_report_facts(checkpoint) as facts:
-            if facts.language in language.LANGUAGES and not lang and not os.environ.get("EVENTABS_LANG"):
-                language.activate(facts.language)
-            page = render_report(facts)
-        write_report(page, path)
-        print_line(stdout_console(), str(path))
+    interrupts.interrupt()
+    path = output or RunDirectory.find(checkpoint).path / NAME
+    with open_report_facts(checkpoint) as facts:
+        if facts.language in language.LANGUAGES and not lang and not os.environ.get("EVENTABS_LANG"):
+            language.activate(facts.language)
+        page = render_report(facts)
+    write_report(page, path)
+    print_line(stdout_console(), str(path))
 
 
 @command(help=_("Show how far a run is, how fast, and what failed; also while it goes on elsewhere."))
@@ -256,15 +270,15 @@ def status(
     from eventabs.runs.inspection import inspect_run  # noqa: PLC0415
     from eventabs.views.status import render_status, status_json, watch_status  # noqa: PLC0415
 
-    with _errors_told():
-        inspect = partial(inspect_run, checkpoint, now=time.time)
-        if watch:
-            with suppress(KeyboardInterrupt):
-                watch_status(stdout_console(), inspect, as_json=look.json, sleep=time.sleep)
-        elif look.json:
-            typer.echo(status_json(inspect()))
-        else:
-            render_status(stdout_console(), inspect())
+    interrupts.interrupt()
+    inspect = partial(inspect_run, checkpoint, now=time.time)
+    if watch:
+        with suppress(KeyboardInterrupt):
+            watch_status(stdout_console(), inspect, as_json=look.json, sleep=time.sleep)
+    elif look.json:
+        print_json(status_json(inspect()))
+    else:
+        render_status(stdout_console(), inspect())
 
 
 @command(help=_("Show a user's behaviors and events side by side; without a user, list the users."))
@@ -290,20 +304,20 @@ def show(
     from eventabs.runs.looking import stored_calls, view_user  # noqa: PLC0415
     from eventabs.views import show as views  # noqa: PLC0415
 
-    with _errors_told(), Ledger.watch(RunDirectory.find(checkpoint).ledger) as ledger:
+    with Ledger.watch(RunDirectory.find(checkpoint).ledger) as ledger:
         console = stdout_console()
         if user_id is None:
             states = user_states(ledger)
             total = states.get(state, 0) if state else sum(states.values())
             rows = user_rows(ledger, state, most=limit, skip=offset)
             if look.json:
-                typer.echo(views.users_json(rows, total=total, skip=offset))
+                print_json(views.users_json(rows, total=total, skip=offset))
             else:
                 views.render_users(console, rows, total=total, skip=offset)
             return
         view = view_user(ledger, user_id)
         if look.json:
-            typer.echo(views.user_json(view, stored_calls(ledger, user_id) if raw else None))
+            print_json(views.user_json(view, stored_calls(ledger, user_id) if raw else None))
             return
         views.render_user(console, view)
         if raw:
@@ -346,6 +360,7 @@ def _watch(shown: ShownFlags, server: "ProgressServer | None" = None) -> "Watch"
 
     @contextmanager
     def watch(directory: "RunDirectory", settings: "Settings") -> Iterator["Observer"]:
+        interrupts.interrupt()
         _speak(settings, shown)
         currency = settings.llm.price.currency
         with ExitStack() as opened:
@@ -370,7 +385,8 @@ def _end(summary: "Summary", shown: ShownFlags) -> None:
 
     render_summary(stderr_console(), summary, quiet=shown.quiet)
     if shown.json:
-        print_bytes(summary_json(summary))
+        with suppress(OutputGoneError):  # how the run ended is told by the exit code as well
+            print_bytes(summary_json(summary))
     raise typer.Exit(_exit_code(summary))
 
 
@@ -379,17 +395,6 @@ def _exit_code(summary: "Summary") -> int:
         case "completed":
             return 3 if summary.failed_count else 0
         case "interrupted":
-            return INTERRUPTED
+            return interrupts.EXIT_CODE
         case _:
             return 1
-
-
-@contextmanager
-def _errors_told() -> Iterator[None]:
-    try:
-        yield
-    except EventabsError as error:
-        print_error(stderr_console(), error)
-        raise typer.Exit(error.exit_code) from None
-    except KeyboardInterrupt:
-        raise typer.Exit(INTERRUPTED) from None

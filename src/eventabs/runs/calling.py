@@ -1,13 +1,13 @@
 """The part of a run that has an event loop: from what is pending in the ledger to nothing."""
 
 import asyncio
-import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
+from eventabs import interrupts
 from eventabs.prompts.builder import PromptBuilder
 from eventabs.prompts.packing import Limits
 from eventabs.prompts.tokens import TokenCounter
@@ -164,14 +164,13 @@ def _announce(desk: _Desk, scheduler: Scheduler, pending: list[PlannedPart]) -> 
 
 @contextmanager
 def _interrupts(stop: Callable[[], None]) -> Iterator[None]:
-    """Hear Ctrl-C and SIGTERM in the event loop."""
+    """Hear Ctrl-C and SIGTERM in the event loop; nobody need hear them afterwards: all that is left is saving."""
     loop = asyncio.get_running_loop()
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for number in before:
+    for number in interrupts.NUMBERS:
         loop.add_signal_handler(number, stop)
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number in interrupts.NUMBERS:
             loop.remove_signal_handler(number)
-            signal.signal(number, handler)
+        interrupts.ignore()
