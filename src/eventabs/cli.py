@@ -298,13 +298,15 @@ def show(
     offset: Annotated[int, typer.Option(min=0, help=_("Leave out so many users of the list first."))] = 0,
 ) -> None:
     """Show one user or list all."""
+    from eventabs.runs.damage import blamed  # noqa: PLC0415
     from eventabs.runs.directory import RunDirectory  # noqa: PLC0415
     from eventabs.runs.ledger import Ledger  # noqa: PLC0415
     from eventabs.runs.ledger_results import user_rows, user_states  # noqa: PLC0415
     from eventabs.runs.looking import stored_calls, view_user  # noqa: PLC0415
     from eventabs.views import show as views  # noqa: PLC0415
 
-    with Ledger.watch(RunDirectory.find(checkpoint).ledger) as ledger:
+    path = RunDirectory.find(checkpoint).ledger
+    with blamed(path), Ledger.watch(path) as ledger:
         console = stdout_console()
         if user_id is None:
             states = user_states(ledger)

@@ -9,6 +9,7 @@ import orjson
 
 from eventabs.records import Usage
 from eventabs.runs.binding import host_of
+from eventabs.runs.damage import blamed
 from eventabs.runs.directory import RunDirectory
 from eventabs.runs.ledger import Ledger
 from eventabs.runs.ledger_results import failure_reasons, totals
@@ -65,7 +66,7 @@ def inspect_run(named: Path, *, now: Callable[[], float]) -> Standing:
     """Look at a run; `now` gives seconds since 1970. Raises RunDirectoryError where there is none."""
     directory = RunDirectory.find(named)
     in_use = directory.in_use()  # before the ledger: what is written while we look does not look killed
-    with Ledger.watch(directory.ledger) as ledger:
+    with blamed(directory.ledger), Ledger.watch(directory.ledger) as ledger:
         facts = ledger.meta()
         return _standing(directory, ledger, facts, _status(facts, in_use=in_use), now())
 

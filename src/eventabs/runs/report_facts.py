@@ -1,13 +1,14 @@
 """What a report shows, from the ledger alone: the headline, the users and what is said of them."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from eventabs.records import Behavior
 from eventabs.runs.binding import host_of
+from eventabs.runs.damage import blamed
 from eventabs.runs.directory import RunDirectory
 from eventabs.runs.ledger import Ledger
 from eventabs.runs.ledger_results import Totals, totals
@@ -65,11 +66,9 @@ class ReportFacts:
 @contextmanager
 def open_report_facts(named: Path) -> Iterator[ReportFacts]:
     """Read what a report needs of a run directory. Raises RunDirectoryError where there is no run."""
-    ledger = Ledger.open(RunDirectory.find(named).ledger)
-    try:
+    path = RunDirectory.find(named).ledger
+    with blamed(path), closing(Ledger.open(path)) as ledger:
         yield _facts(ledger)
-    finally:
-        ledger.close()
 
 
 def _facts(ledger: Ledger) -> ReportFacts:
