@@ -208,3 +208,33 @@ def test_a_kill_at_any_moment_leaves_a_whole_file(tmp_path: Path) -> None:
     content = path.read_bytes()
     assert len(content) == 100_000
     assert len(set(content)) == 1
+
+
+def test_a_run_is_found_by_a_checkpoint_that_is_gone_as_long_as_its_ledger_is_there(tmp_path: Path) -> None:
+    named = tmp_path / "checkpoint.json"
+    with pytest.raises(RunDirectoryError, match="holds no ledger"):
+        RunDirectory.find(named)
+    (tmp_path / "ledger.sqlite").touch()
+    assert RunDirectory.find(named).path == tmp_path
+    with pytest.raises(RunDirectoryError, match="does not exist"):
+        RunDirectory.find(tmp_path / "chekpoint.json")
+
+
+@pytest.mark.parametrize("name", ["run.log", "stdin.csv", ".gitignore.tmp"])
+def test_a_folder_or_a_link_is_no_leftover_of_a_run_whatever_its_name(tmp_path: Path, name: str) -> None:
+    for at, make in (("a", Path.mkdir), ("b", lambda path: path.symlink_to(tmp_path / "target"))):
+        folder = tmp_path / at
+        folder.mkdir()
+        make(folder / name)
+        with pytest.raises(RunDirectoryError, match="--out"):
+            RunDirectory.create(folder)
+
+
+def test_a_link_in_the_place_of_a_file_to_be_made_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "profile").write_text("precious")
+    (tmp_path / "checkpoint.json.tmp").symlink_to(tmp_path / "profile")
+    with pytest.raises(StorageError):
+        replace_file(tmp_path / "checkpoint.json", [b"{}"])
+    assert (tmp_path / "profile").read_text() == "precious"
+    replace_file(tmp_path / "checkpoint.json", [b"{}"])
+    assert (tmp_path / "checkpoint.json").read_bytes() == b"{}", "the link is out of the way"

@@ -153,3 +153,33 @@ def test_results_that_cannot_be_written_are_one_line_and_those_that_nobody_reads
         assert len(full.stderr.splitlines()) == 1
         gone = in_shell(tmp_path, f"{arguments} | true")
         assert (gone.returncode, gone.stderr) == (0, b"")
+
+
+# files of the run directory
+
+
+@pytest.mark.parametrize("name", ["run.log", "checkpoint.json", "events.jsonl", "failures.jsonl"])
+def test_a_folder_in_the_place_of_a_file_is_one_line_and_the_run_goes_on_without_it(
+    tmp_path: Path, name: str
+) -> None:
+    write_users(tmp_path / "input.jsonl", users=2)
+    assert eventabs("run", "input.jsonl", "--limit", 1, "--out", "out", "-q", cwd=tmp_path).returncode == 0
+    (tmp_path / "out" / name).unlink()
+    (tmp_path / "out" / name).mkdir()
+    done = eventabs("resume", "out", "-q", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"eventabs: out/{name} cannot be written (Is a directory)")
+    assert len(done.stderr.splitlines()) == 1
+    (tmp_path / "out" / name).rmdir()
+    assert eventabs("resume", "out", "-q", cwd=tmp_path).returncode == 0
+    assert checkpoint(tmp_path / "out")["success_count"] == 2
+
+
+def test_a_checkpoint_that_is_gone_may_still_be_named(tmp_path: Path) -> None:
+    write_users(tmp_path / "input.jsonl", users=2)
+    assert eventabs("run", "input.jsonl", "--limit", 1, "--out", "out", "-q", cwd=tmp_path).returncode == 0
+    for command in ("status", "show", "report", "reparse", "resume"):
+        (tmp_path / "out" / "checkpoint.json").unlink(missing_ok=True)
+        done = eventabs(command, "out/checkpoint.json", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    assert checkpoint(tmp_path / "out")["success_count"] == 2
