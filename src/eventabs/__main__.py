@@ -6,12 +6,9 @@ def main() -> None:
     from eventabs import interrupts  # noqa: PLC0415  loading takes a while: first of all, be ready for Ctrl-C
 
     interrupts.leave_at_once()
-    import os  # noqa: PLC0415
-    import sys  # noqa: PLC0415
+    from eventabs import speaking  # noqa: PLC0415
 
-    from eventabs import language  # noqa: PLC0415
-
-    language.activate(language.requested(sys.argv[1:], os.environ))
+    speaking.settle()
     from eventabs.cli import main as command_line  # noqa: PLC0415
 
     command_line()

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from typer.exceptions import TyperException
 
-from eventabs import __version__, interrupts, language
+from eventabs import __version__, interrupts, speaking
 from eventabs.errors import EventabsError
 from eventabs.language import gettext as _
-from eventabs.options import SHOWN, LookFlags, SettingFlags, ShownFlags, with_options
+from eventabs.options import SHOWN, Lang, LookFlags, SettingFlags, ShownFlags, with_options
 from eventabs.usage import Command, Group, explained
 from eventabs.views.console import (
     print_bytes,
@@ -68,6 +68,7 @@ def main() -> None:
     """Run the command line; without arguments, its help."""
     replace_streams()
     try:
+        speaking.refuse_unknown()
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except OutputGoneError:
         code = 0
@@ -77,7 +78,8 @@ def main() -> None:
         print_error(stderr_console(), explained(error))
         code = error.exit_code
     except EventabsError as error:
-        print_error(stderr_console(), error)
+        for line in error.args:
+            print_error(stderr_console(), line)
         code = error.exit_code
     interrupts.ignore()
     sys.exit(code)
@@ -91,7 +93,7 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def common(
-    lang: Annotated[str | None, typer.Option(help=_("Language of messages: en or zh."))] = None,
+    lang: Lang = None,  # settled before this was loaded
     version: Annotated[
         bool,
         typer.Option(
@@ -99,7 +101,7 @@ def common(
         ),
     ] = False,
 ) -> None:
-    """Take options that stand before the command; the language was settled before this was loaded."""
+    """Take options that stand before the command."""
 
 
 @command(help=_("Read exports, ask the model about every user, write events.jsonl."))
@@ -189,6 +191,7 @@ def export(
     output: Annotated[
         Path | None, typer.Option(help=_("File to write. (default: events.<format> in the run directory)"))
     ] = None,
+    lang: Lang = None,  # noqa: ARG001  settled before this was loaded
 ) -> None:
     """Hand out the events in another format."""
     from eventabs.runs.handing_out import export_events  # noqa: PLC0415
@@ -211,12 +214,14 @@ def estimate(
     ] = False,
 ) -> None:
     """Estimate a run."""
+    from eventabs.config import load_settings  # noqa: PLC0415
+    from eventabs.config_file import find_config  # noqa: PLC0415
     from eventabs.runs.estimate import estimate_run, first_request  # noqa: PLC0415
     from eventabs.views.estimate import estimate_json, render_estimate  # noqa: PLC0415
     from eventabs.views.prompt import print_prompt, prompt_json  # noqa: PLC0415
 
     interrupts.interrupt()
-    settings = _settings(flags, shown)
+    settings = load_settings(find_config(flags.config, os.environ), flags.nested())
     if show_prompt:
         request = first_request(settings, inputs or ())
         if shown.json:
@@ -237,9 +242,7 @@ def report(
     output: Annotated[
         Path | None, typer.Option(help=_("File to write. (default: report.html in the run directory)"))
     ] = None,
-    lang: Annotated[
-        Literal["en", "zh"] | None, typer.Option(help=_("Language of the report and of messages."))
-    ] = None,
+    lang: Lang = None,  # noqa: ARG001  settled before this was loaded
 ) -> None:
     """Make the report of a run."""
     from eventabs.runs.directory import RunDirectory  # noqa: PLC0415
@@ -249,8 +252,7 @@ def report(
     interrupts.interrupt()
     path = output or RunDirectory.find(checkpoint).path / NAME
     with open_report_facts(checkpoint) as facts:
-        if facts.language in language.LANGUAGES and not lang and not os.environ.get("EVENTABS_LANG"):
-            language.activate(facts.language)
+        speaking.settle(facts.language)
         page = render_report(facts)
     write_report(page, path)
     print_line(stdout_console(), str(path))
@@ -267,11 +269,15 @@ def status(
     ] = False,
 ) -> None:
     """Show how a run stands."""
-    from eventabs.runs.inspection import inspect_run  # noqa: PLC0415
+    from eventabs.runs.inspection import Standing, inspect_run  # noqa: PLC0415
     from eventabs.views.status import render_status, status_json, watch_status  # noqa: PLC0415
 
+    def inspect() -> Standing:
+        standing = inspect_run(checkpoint, now=time.time)
+        speaking.settle(standing.language)
+        return standing
+
     interrupts.interrupt()
-    inspect = partial(inspect_run, checkpoint, now=time.time)
     if watch:
         with suppress(KeyboardInterrupt):
             watch_status(stdout_console(), inspect, as_json=look.json, sleep=time.sleep)
@@ -307,6 +313,7 @@ def show(
 
     path = RunDirectory.find(checkpoint).ledger
     with blamed(path), Ledger.watch(path) as ledger:
+        speaking.settle(ledger.meta()["settings"]["lang"])
         console = stdout_console()
         if user_id is None:
             states = user_states(ledger)
@@ -332,20 +339,6 @@ def _invocation(flags: SettingFlags) -> "Invocation":
     return Invocation(config=flags.config, flags=flags.nested(), environment=os.environ)
 
 
-def _settings(flags: SettingFlags, shown: ShownFlags) -> "Settings":
-    from eventabs.config import find_config, load_settings  # noqa: PLC0415
-
-    settings = load_settings(find_config(flags.config, os.environ), flags.nested())
-    _speak(settings, shown)
-    return settings
-
-
-def _speak(settings: "Settings", shown: ShownFlags) -> None:
-    """Take the config's language where neither flag nor environment names one."""
-    if settings.lang != "auto" and not shown.lang and not os.environ.get("EVENTABS_LANG"):
-        language.activate(settings.lang)
-
-
 def _served(port: int | None) -> "AbstractContextManager[ProgressServer | None]":
     """Make what answers progress over HTTP, before anything else begins: a busy port costs nothing."""
     if port is None:
@@ -363,7 +356,7 @@ def _watch(shown: ShownFlags, server: "ProgressServer | None" = None) -> "Watch"
     @contextmanager
     def watch(directory: "RunDirectory", settings: "Settings") -> Iterator["Observer"]:
         interrupts.interrupt()
-        _speak(settings, shown)
+        speaking.settle(settings.lang)
         currency = settings.llm.price.currency
         with ExitStack() as opened:
             log = opened.enter_context(open_log(directory.log))

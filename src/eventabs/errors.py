@@ -21,9 +21,12 @@ from typing import ClassVar
 
 
 class EventabsError(Exception):
-    """Base of all errors that people meet; `str(error)` is one line in their language."""
+    """Base of all errors that people meet; each of its arguments is one line in their language."""
 
     exit_code: ClassVar[int] = 1
+
+    def __str__(self) -> str:
+        return "; ".join(map(str, self.args))
 
 
 class UsageError(EventabsError):

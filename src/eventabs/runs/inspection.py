@@ -25,7 +25,8 @@ Status = Literal["running", "interrupted", "stopped", "completed", "killed"]
 class Standing:
     """How a run stands. `killed`: it was at work and nobody is any more.
 
-    `seconds`: how long the last process worked on it. `last_failure`: of the latest calls.
+    `seconds`: how long the last process worked on it. `last_failure`: of the latest calls. `language`: the
+    `lang` setting.
     """
 
     status: Status
@@ -41,6 +42,7 @@ class Standing:
     seconds: float
     failures: dict[str, int]
     last_failure: CallFailed | BatchDone | None
+    language: str
 
     @property
     def pending(self) -> int:
@@ -109,6 +111,7 @@ def _standing(
         seconds=max(0.0, last - began_at) if began_at else 0.0,
         failures=failure_reasons(ledger),
         last_failure=_last_failure(ledger, calls),
+        language=facts["settings"]["lang"],
     )
 
 

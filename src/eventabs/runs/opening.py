@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from eventabs.config import Settings, find_config, load_settings, overlay, with_absolute_paths
+from eventabs.config import Settings, load_settings, overlay, with_absolute_paths
+from eventabs.config_file import find_config
 from eventabs.errors import ConfigError, InputError, RunDirectoryError
 from eventabs.language import gettext as _
 from eventabs.runs.asking import refuse_unusable

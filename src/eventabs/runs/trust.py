@@ -11,7 +11,8 @@ from typing import Any
 
 from platformdirs import user_state_path
 
-from eventabs.config import LlmSettings, Settings, environment_values, find_config, overlay, read_toml
+from eventabs.config import LlmSettings, Settings, environment_values, overlay
+from eventabs.config_file import find_config, read_toml
 from eventabs.errors import RunDirectoryError
 from eventabs.language import gettext as _
 from eventabs.runs.binding import host_of
