@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -62,9 +62,14 @@ class LevelEstimate:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What `eventabs estimate` shows. Tokens are totals; `cost` is None without prices."""
+    """What `eventabs estimate` shows. Tokens are totals; `cost` is None without prices.
+
+    `users`: those that a run would ask about, fewer than are in the input under --limit; all that follows is
+    about them, but for rejected rows and duplicates.
+    """
 
     users: int
+    users_in_input: int
     behaviors: int
     rejected_rows: int
     duplicates: int
@@ -158,11 +163,12 @@ def _opened(settings: Settings, paths: Sequence[str]) -> Iterator[Export]:
 
 
 def _prepared(settings: Settings, export: Export) -> tuple[Language, list[UserLog], Iterator[UserLog]]:
-    """Return the prompt's language, the sample that decided it, and all users."""
+    """Return the prompt's language, the sample that decided it, and the users that a run would take."""
     refuse_unreadable(export, strict=settings.input.strict, max_rejects=settings.input.max_rejects)
     logs = iter(export.user_logs())
     sample = sampled(logs)
-    return prompt_language_of(settings, sample), sample, chain(sample, logs)
+    taken = islice(chain(sample, logs), settings.run.limit or None)
+    return prompt_language_of(settings, sample), sample, taken
 
 
 def _at_level(
@@ -206,8 +212,9 @@ def _estimate(
     larger = _larger_output_limit(measured, settings)
     price = settings.llm.price
     return Estimate(
-        users=export.users,
-        behaviors=export.behaviors,
+        users=len(read.counts),
+        users_in_input=export.users,
+        behaviors=sum(read.counts),
         rejected_rows=export.rejected_rows,
         duplicates=export.duplicates,
         tokens_long=read.tokens_long,
