@@ -63,6 +63,7 @@ WRONG_CONFIG = {
     "unknown tokenizer": ('[prompt]\ntokenizer = "gpt9"\n', "cl100k_base"),
     "unknown zone": ('[input]\ntimezone = "Mars/Base"\n', "Mars/Base"),
     "max cost without prices": ("[run]\nmax_cost = 1.0\n", "llm.price"),
+    "port beyond all": ('[llm]\nmodel = "m"\nbase_url = "https://x.example:99999/v1"\n', "llm.base_url"),
     "no model": ('[llm]\nprovider = "openai"\n', "--model"),
     "instructions too long": ("[budget]\nmax_input_tokens = 100\n", "--max-input-tokens"),
 }
