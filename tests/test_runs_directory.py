@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 import stat
@@ -28,6 +29,10 @@ for n in range(10**9):
     replace_file(Path(sys.argv[1]), (str(n % 10).encode() * 100 for _ in range(1000)))
     print(n, flush=True)
 """
+
+
+def full(*_anything: object) -> int:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def mode(path: Path) -> int:
@@ -162,14 +167,17 @@ def test_a_file_is_replaced_as_a_whole_and_private(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["file"]
 
 
-def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
-    path = tmp_path / "file"
+@pytest.mark.parametrize(("begun", "next_step"), [(True, "eventabs resume {path}"), (False, "start again")])
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, next_step: str, *, begun: bool
+) -> None:
+    path = tmp_path / ("ledger.sqlite" if begun else "file")
     path.write_text("old")
-    (tmp_path / "file.tmp").symlink_to("/dev/full")
-    with pytest.raises(StorageError, match=f"eventabs resume {tmp_path}"):
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match=next_step.format(path=tmp_path)):
         replace_file(path, [b"new"])
     assert path.read_text() == "old"
-    assert [file.name for file in tmp_path.iterdir()] == ["file"]
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:

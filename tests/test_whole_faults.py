@@ -1,5 +1,6 @@
 """Whole runs under hostile conditions: signals, full disks, damaged files, endpoints that are up to no good."""
 
+import gzip
 import os
 import shlex
 import signal
@@ -21,9 +22,9 @@ def model(server: OpenAIServer) -> tuple[object, ...]:
 needs_full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no disk that is always full")
 
 
-def in_shell(folder: Path, arguments: str) -> subprocess.CompletedProcess[bytes]:
+def in_shell(folder: Path, arguments: str, before: str = "true") -> subprocess.CompletedProcess[bytes]:
     """Run the tool with redirections, as a shell makes them; the exit code is that of the tool."""
-    script = f"set -o pipefail; {shlex.quote(sys.executable)} -m eventabs {arguments}"
+    script = f"set -o pipefail; {before}; {shlex.quote(sys.executable)} -m eventabs {arguments}"
     return subprocess.run(
         ["bash", "-c", script], cwd=folder, env=environment(folder), check=False, capture_output=True
     )
@@ -183,3 +184,14 @@ def test_a_checkpoint_that_is_gone_may_still_be_named(tmp_path: Path) -> None:
         done = eventabs(command, "out/checkpoint.json", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
     assert checkpoint(tmp_path / "out")["success_count"] == 2
+
+
+def test_without_a_run_directory_a_full_disk_is_no_reason_to_resume(tmp_path: Path) -> None:
+    rows = write_users(tmp_path / "input.jsonl", users=20, behaviors=40)
+    (tmp_path / "packed.jsonl.gz").write_bytes(gzip.compress(rows.read_bytes()))
+    for command in ("estimate - < input.jsonl", "estimate packed.jsonl.gz", "run - --out out < input.jsonl"):
+        done = in_shell(tmp_path, command, before="ulimit -f 20")
+        said = done.stderr.decode().splitlines()[-1]
+        assert said.startswith("eventabs: ")
+        assert said.endswith("start again"), said
+        assert "resume" not in said

@@ -128,10 +128,13 @@ def replace_file(path: Path, chunks: Iterable[bytes]) -> None:
 
 
 def storage_error(path: Path, error: OSError) -> StorageError:
-    """Say that the disk refuses, and what to do."""
-    message = _(
-        "{path} cannot be written ({error}); make room or mend it, then run: eventabs resume {directory}"
-    )
+    """Say that the disk refuses, and what to do: a run that has not begun cannot be resumed."""
+    if (path.parent / "ledger.sqlite").is_file():
+        message = _(
+            "{path} cannot be written ({error}); make room or mend it, then run: eventabs resume {directory}"
+        )
+    else:
+        message = _("{path} cannot be written ({error}); make room or mend it, and start again")
     return StorageError(message.format(path=path, error=error.strerror or error, directory=path.parent))
 
 

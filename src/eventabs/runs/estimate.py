@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from eventabs.config import Settings
-from eventabs.errors import ConfigError, UsageError
+from eventabs.errors import ConfigError, StorageError, UsageError
 from eventabs.exports import Export
 from eventabs.language import Language
 from eventabs.language import gettext as _
@@ -154,12 +154,20 @@ def first_request(settings: Settings, paths: Sequence[str]) -> Request:
 def _opened(settings: Settings, paths: Sequence[str]) -> Iterator[Export]:
     named = named_inputs(paths, settings)
     with (
-        tempfile.TemporaryDirectory(prefix="eventabs-") as folder,
+        _scratch_folder() as folder,
         open_input(
             settings, [spool(Path(folder)) if path == STDIN else path for path in named], Path(folder)
         ) as export,
     ):
         yield export
+
+
+def _scratch_folder() -> tempfile.TemporaryDirectory[str]:
+    try:
+        return tempfile.TemporaryDirectory(prefix="eventabs-")
+    except OSError as error:
+        message = _("no folder for scratch files can be written ({error}); let TMPDIR name one that has room")
+        raise StorageError(message.format(error=error.strerror)) from None
 
 
 def _prepared(settings: Settings, export: Export) -> tuple[Language, list[UserLog], Iterator[UserLog]]:

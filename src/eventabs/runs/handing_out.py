@@ -39,7 +39,7 @@ def export_events(named: Path, form: OutputFormat, output: Path | None) -> Path:
     try:
         with (
             blamed(directory.ledger),
-            closing(Ledger.open(directory.ledger)) as ledger,
+            Ledger.watch(directory.ledger) as ledger,
             TemporaryDirectory(prefix=".eventabs-", dir=target.parent) as folder,
         ):
             fresh = Path(folder) / "events"

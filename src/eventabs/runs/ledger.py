@@ -121,7 +121,9 @@ class Ledger:
         except sqlite3.OperationalError as error:
             if _is_about_content(error):
                 raise
-            message = _("{path} cannot be read ({error}); it needs a folder that you may write to")
+            message = _(
+                "{path} cannot be read ({error}); it needs a folder that you may write to, and room there"
+            )
             raise RunDirectoryError(message.format(path=path, error=error)) from error
         except sqlite3.DatabaseError as error:
             raise damaged(path) from error
@@ -369,7 +371,9 @@ def _translated(path: Path | None) -> Iterator[None]:
         message = _(
             "the run directory cannot be written ({error}); make room or mend it, then run: eventabs resume"
         )
-        raise StorageError(message.format(error=error)) from error
+        if path is not None:  # nothing is under way
+            message = _("{path} cannot be written ({error}); make room or mend it, and start again")
+        raise StorageError(message.format(path=path, error=error)) from error
     except sqlite3.DatabaseError as error:
         if type(error) is not sqlite3.DatabaseError:  # its subclasses speak of wrong statements
             raise

@@ -1,7 +1,7 @@
 """What a report shows, from the ledger alone: the headline, the users and what is said of them."""
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,7 @@ class ReportFacts:
 def open_report_facts(named: Path) -> Iterator[ReportFacts]:
     """Read what a report needs of a run directory. Raises RunDirectoryError where there is no run."""
     path = RunDirectory.find(named).ledger
-    with blamed(path), closing(Ledger.open(path)) as ledger:
+    with blamed(path), Ledger.watch(path) as ledger:
         yield _facts(ledger)
 
 
