@@ -10,6 +10,7 @@ from eventabs.events.reading import Reading
 from eventabs.prompts.packing import Limits
 from eventabs.records import FailureReason, Part, PartSize, Reply, Request, UserLog
 from eventabs.runs.engine import Calling, Engine, OnRetry
+from eventabs.runs.fruitless import Fruitless
 from eventabs.runs.journal import Journal
 from eventabs.runs.learning import Learner
 from eventabs.runs.ledger import Ledger
@@ -84,6 +85,7 @@ class Desk:
                     max_output_tokens=40,
                 ),
                 settings_fingerprint="f",
+                fruitless=Fruitless({"settings_fingerprint": "f"}),
                 width=Width(workers, workers, lambda: 0.0),
                 most_workers=workers,
                 count=len,

@@ -195,3 +195,24 @@ def test_without_a_run_directory_a_full_disk_is_no_reason_to_resume(tmp_path: Pa
         assert said.startswith("eventabs: ")
         assert said.endswith("start again"), said
         assert "resume" not in said
+
+
+# endpoints that are up to no good
+
+
+def test_a_loop_of_restarts_buys_one_call_each_time_and_goes_on_once_the_endpoint_is_well(
+    tmp_path: Path, openai_server: OpenAIServer
+) -> None:
+    openai_server.behavior = status(500)
+    write_users(tmp_path / "input.jsonl", users=30)
+    flags = (*model(openai_server), "--concurrency", 1)
+    done = eventabs("run", "input.jsonl", *flags, cwd=tmp_path, EVENTABS_RUN__CALL_TRIES="1")
+    assert (done.returncode, len(openai_server.requests)) == (1, 10), done.stderr
+    for restarts in (1, 2):
+        done = eventabs("resume", "input.eventabs", cwd=tmp_path, EVENTABS_RUN__CALL_TRIES="1")
+        assert (done.returncode, len(openai_server.requests)) == (1, 10 + restarts), done.stderr
+        assert "without one success" in done.stderr
+    openai_server.behavior = answer()
+    done = eventabs("resume", "input.eventabs", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert checkpoint(tmp_path / "input.eventabs")["success_count"] == 30

@@ -14,6 +14,7 @@ from eventabs.prompts.tokens import TokenCounter
 from eventabs.records import Batch, Part, PartSize, PlannedPart, UserLog
 from eventabs.runs.asking import open_asker
 from eventabs.runs.engine import Calling, Engine
+from eventabs.runs.fruitless import Fruitless
 from eventabs.runs.intake import halves
 from eventabs.runs.job import Job
 from eventabs.runs.journal import Journal
@@ -99,6 +100,7 @@ async def _call(desk: _Desk, pending: list[PlannedPart]) -> bool:
     )
     _announce(desk, scheduler, pending)
     hurry = asyncio.Event()
+    fruitless = Fruitless(job.facts)
     async with open_asker(job, hurry) as ask:
         engine = Engine(
             calling=Calling(
@@ -114,6 +116,7 @@ async def _call(desk: _Desk, pending: list[PlannedPart]) -> bool:
                     max_output_tokens=desk.limits.max_output_tokens,
                 ),
                 settings_fingerprint=job.facts["settings_fingerprint"],
+                fruitless=fruitless,
                 width=Width(job.settings.run.concurrency, job.settings.run.max_concurrency, time.monotonic),
                 most_workers=most_workers(job.settings),
                 count=TokenCounter(job.settings.prompt.tokenizer).count,
@@ -126,8 +129,11 @@ async def _call(desk: _Desk, pending: list[PlannedPart]) -> bool:
             tally=desk.tally,
             observer=job.observer,
         )
-        with _interrupts(engine.stop):
-            await engine.run()
+        try:
+            with _interrupts(engine.stop):
+                await engine.run()
+        finally:
+            await desk.journal.write(lambda ledger: ledger.set_meta(fruitless.facts()))
         return engine.stopped
 
 

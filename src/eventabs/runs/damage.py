@@ -47,6 +47,7 @@ _LATER_FACTS: dict[str, Any] = {
     "status": str,
     "began_at": float,
     "ended_at": float,
+    "fruitless": dict[str, str | int],
 }
 _NEEDED_BY_FEW = ("calls.messages of", "calls.reply of", "calls.reasoning of")
 _ASKED = dict[str, tuple[str, int, int]]

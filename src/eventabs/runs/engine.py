@@ -39,6 +39,7 @@ class Calling:
     hurry: asyncio.Event
     spending: SpendingLimit
     settings_fingerprint: str
+    fruitless: Fruitless
     width: Width
     most_workers: int
     count: Callable[[str], int]
@@ -70,7 +71,7 @@ class Engine:
         self._abandon = asyncio.Event()
         self._error: Exception | None = None
         self._held: Batch | None = None
-        self._fruitless = Fruitless()
+        self._fruitless = calling.fruitless
 
     async def run(self) -> None:
         """Work until done or stopped.
