@@ -304,7 +304,7 @@ async def test_brief_gives_up_visits_before_purchases() -> None:
 
 
 async def test_the_rules_look_at_no_more_of_a_text_than_a_model_is_sent() -> None:
-    begins = "宝马4S店 " + "好" * 193
+    begins = "宝马4S店 " + "好" * 194
     short = await answer([behavior("2026-01-05 10:00", "visit", begins, begins, 60)])
     assert len(begins) == 200
     assert (
