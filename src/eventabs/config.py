@@ -6,7 +6,16 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+import orjson
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -20,7 +29,9 @@ from eventabs.config_file import read_toml
 from eventabs.errors import ConfigError
 from eventabs.language import gettext as _
 
-Tokens = Annotated[int, Field(gt=0)]
+_MOST = 10**12  # what is stored has 64 bits; more of anything is a slip of the hand
+Tokens = Annotated[int, Field(gt=0, le=_MOST)]
+Limit = Annotated[int, Field(ge=0, le=_MOST)]  # 0: none
 # what a line of an answer can hold as a type: none of the grammar's own characters
 Name = Annotated[
     str, Field(pattern=r"^[^\s|｜#\u202a-\u202e\u2066-\u2069][^|｜\n\r\t\u202a-\u202e\u2066-\u2069]*$")
@@ -32,7 +43,7 @@ Seconds = Annotated[float, Field(gt=0)]
 class Section(BaseModel):
     """A table of the TOML file. Unknown keys are errors: a typo must not pass for a setting."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class InputColumns(Section):
@@ -105,6 +116,16 @@ class LlmSettings(Section):
     tokens_per_second: Annotated[float, Field(gt=0)] = 60.0
     price: PriceSettings = PriceSettings()
 
+    @field_validator("extra_body")
+    @classmethod
+    def _can_be_sent(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        try:
+            orjson.dumps(fields)
+        except TypeError:
+            message = _("it takes values that JSON has, and whole numbers of 64 bits at most")
+            raise ValueError(message) from None
+        return fields
+
 
 class PromptSettings(Section):
     """What is asked, and in which form the answer is wanted."""
@@ -128,7 +149,7 @@ class BudgetSettings(Section):
 
     max_input_tokens: Tokens = 40_000
     max_output_tokens: Tokens = 8_192
-    max_users: Annotated[int, Field(gt=0)] = 30
+    max_users: Annotated[int, Field(gt=0, le=_MOST)] = 30
 
 
 class RunSettings(Section):
@@ -136,11 +157,11 @@ class RunSettings(Section):
 
     concurrency: Annotated[int, Field(gt=0, le=1000)] = 3
     max_concurrency: Annotated[int, Field(ge=0, le=1000)] = 0
-    rpm: Annotated[int, Field(ge=0)] = 0
-    tpm: Annotated[int, Field(ge=0)] = 0
+    rpm: Limit = 0
+    tpm: Limit = 0
     max_cost: Annotated[float, Field(ge=0)] = 0.0
-    max_total_tokens: Annotated[int, Field(ge=0)] = 0
-    limit: Annotated[int, Field(ge=0)] = 0
+    max_total_tokens: Limit = 0
+    limit: Limit = 0
     attempts: Annotated[int, Field(gt=0, le=10)] = 3
     call_tries: Annotated[int, Field(gt=0, le=20)] = 6
     min_grounded: Annotated[float, Field(ge=0, le=1)] = 0.5
