@@ -15,6 +15,7 @@ import pytest
 from httpx_aiohttp import HttpxAiohttpClient
 
 from eventabs.events.reading import Reading, read_reply
+from eventabs.events.vocabulary import Words
 from eventabs.llm.endpoint import CallLimits, Endpoint
 from eventabs.llm.openai import OpenAIProvider
 from eventabs.prompts.builder import PromptBuilder
@@ -74,7 +75,7 @@ def body_of(request: Request, **fields: object) -> dict[str, Any]:
 
 def read(request: Request, reply: Reply) -> Reading:
     parts = {alias: Part(log.user_id, 0, len(log.behaviors) - 1) for alias, log in request.users.items()}
-    return read_reply(reply, request.users, parts, vocabulary=VOCABULARY, min_grounded=0.5, source="llm")
+    return read_reply(reply, request.users, parts, words=Words(VOCABULARY), min_grounded=0.5, source="llm")
 
 
 def lines(path: Path) -> list[dict[str, Any]]:

@@ -68,6 +68,7 @@ class Engine:
         self._abandon = asyncio.Event()
         self._error: Exception | None = None
         self._held: Batch | None = None
+        self._is_telling = False
         self._fruitless = Fruitless()
 
     async def run(self) -> None:
@@ -193,6 +194,13 @@ class Engine:
         return replace(reply, usage=usage)
 
     def _report(self) -> None:
+        """Tell the counts; once for all that changes in this turn of the event loop."""
+        if not self._is_telling:
+            self._is_telling = True
+            asyncio.get_running_loop().call_soon(self._tell)
+
+    def _tell(self) -> None:
+        self._is_telling = False
         self._observer.progressed(
             self._tally.progress(
                 waiting=self._scheduler.batches + (self._held is not None), workers=self._calling.width.now

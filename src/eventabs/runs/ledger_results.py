@@ -1,6 +1,6 @@
 """What the ledger says of the run's results: counts, events, failures."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from eventabs.runs.ledger import Ledger
@@ -85,21 +85,36 @@ def user_states(ledger: Ledger) -> dict[str, int]:
     return dict(ledger.rows(f"SELECT state, count(*) FROM ({_USER_STATES}) GROUP BY state"))
 
 
-def user_state(ledger: Ledger, user_id: str) -> str:
-    """Return `pending`, `done` or `failed`."""
-    rows = ledger.rows("SELECT DISTINCT state FROM parts WHERE user_id = ?", user_id)
-    states = {state for (state,) in rows}
-    return next(state for state in ("pending", "failed", "done") if state in states)
+class SettledUser(NamedTuple):
+    """What has become of a user: `pending`, `done` or `failed`; events only of one that is done."""
+
+    state: str
+    events: list[dict[str, Any]]
+
+
+def settled_user(ledger: Ledger, user_id: str) -> SettledUser:
+    """Return a user's state, and its events in order of start and end."""
+    rows = ledger.rows(
+        "SELECT state, outcomes.events FROM parts LEFT JOIN outcomes USING (call_id, user_id, first)"
+        " WHERE user_id = ?",
+        user_id,
+    )
+    states = {state for state, _events in rows}
+    state = next(state for state in ("pending", "failed", "done") if state in states)
+    return SettledUser(state, _in_order(blob for _state, blob in rows if blob) if state == "done" else [])
 
 
 def events_of(ledger: Ledger, user_id: str) -> list[dict[str, Any]]:
     """Return the events of a user that is done, in order of start and end."""
     rows = ledger.rows(
-        "SELECT outcomes.events FROM parts JOIN outcomes USING (call_id, user_id, first)"
-        " WHERE user_id = ? ORDER BY first",
+        "SELECT outcomes.events FROM parts JOIN outcomes USING (call_id, user_id, first) WHERE user_id = ?",
         user_id,
     )
-    events = [event for (blob,) in rows for event in unpack_json(blob)]
+    return _in_order(blob for (blob,) in rows)
+
+
+def _in_order(blobs: Iterable[bytes]) -> list[dict[str, Any]]:
+    events = [event for blob in blobs for event in unpack_json(blob)]
     return sorted(events, key=lambda event: (event["start"], event["end"]))
 
 
