@@ -1,5 +1,6 @@
 """Connections are tried before anything is asked, and each way to fail has a name."""
 
+import os
 import socket
 import ssl
 import threading
@@ -30,6 +31,12 @@ AgNHADBEAiBdBLpXt3B3ukCOfAImsFp0yAMx8fr5+SwBfcsSLBHUAgIgZRMqWFZj
 rMz5Spusx2GhHraNLM8PYhOu7HDHfNDbF/I=
 -----END CERTIFICATE-----
 """
+
+
+@pytest.fixture(autouse=True)
+def _no_proxies_around(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
 
 
 @pytest.fixture

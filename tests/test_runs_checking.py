@@ -1,5 +1,6 @@
 """What `eventabs check` finds at good, broken and hostile endpoints, and what it says to do."""
 
+import os
 import socket
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +15,14 @@ from house import write_users
 from openai_server import Behavior, OpenAIServer, completion, listing, raw, script, stall, status
 
 KEY = "sk-tell-nobody-1234567890"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_around(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [
+        name for name in os.environ if name.lower().endswith("_proxy") or name.startswith("EVENTABS_")
+    ]:
+        monkeypatch.delenv(name)
 
 
 class Checked:
@@ -43,9 +52,7 @@ def check(folder: Path, server: OpenAIServer | None = None, config: str = "", **
     path.write_text(f"[llm]\nconnect_timeout = 2.0\n{address}{model}{config}", encoding="utf-8")
     told: list[Finding] = []
     environment = {"OPENAI_API_KEY": KEY} | environment
-    report = check_all(
-        load_settings(path, {}), config_file=str(path), environment=environment, tell=told.append
-    )
+    report = check_all(load_settings(path, {}), str(path), environment, told.append)
     assert tuple(told) == report.findings
     assert KEY not in str(asdict(report))
     return Checked(report)

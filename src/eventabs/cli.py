@@ -230,16 +230,17 @@ def check(
     """Check what a run would need."""
     from eventabs.config import find_config  # noqa: PLC0415
     from eventabs.runs.checking import check as check_all  # noqa: PLC0415
-    from eventabs.views.check import FindingLines, check_json, render_verdict  # noqa: PLC0415
+    from eventabs.views.check import check_json, render_verdict, showing_findings  # noqa: PLC0415
 
     with _errors_told():
         settings = _settings(flags, look)
-        config = find_config(flags.config, os.environ)
-        tell = (lambda _finding: None) if look.json else FindingLines(stdout_console(), quiet=quiet)
-        report = check_all(settings, config_file=str(config or ""), environment=os.environ, tell=tell)
+        config = str(find_config(flags.config, os.environ) or "")
         if look.json:
+            report = check_all(settings, config, os.environ, lambda _finding: None)
             print_bytes(check_json(report))
         else:
+            with showing_findings(stdout_console(), quiet=quiet) as tell:
+                report = check_all(settings, config, os.environ, tell)
             render_verdict(stdout_console(), report)
         raise typer.Exit(report.exit_code)
 

@@ -112,7 +112,12 @@ class Prober:
         return "yes" if isinstance(value, dict) and (not key or key in value) else "ignored"
 
     async def _count_up(self, sampling: Sampling) -> OutputLimit:
-        answer = await self._ask(_COUNT, _COUNT_TOKENS, sampling)
+        try:
+            answer = await self._ask(_COUNT, _COUNT_TOKENS, sampling)
+        except RejectedRequestError:  # so say models that cannot think in so few tokens
+            return OutputLimit(
+                "max_completion_tokens" if "max_tokens" in sampling.omit else "max_tokens", "unknown", 0
+            )
         reply = answer.reply
         tokens = reply.usage.completion_tokens or len(reply.text) // _CHARACTERS_A_TOKEN
         unlimited = tokens - reply.usage.reasoning_tokens > _COUNT_TOKENS * _SLACK

@@ -66,6 +66,14 @@ def no_model(preset: str) -> str:
     return _("no model is named; set llm.model or --model, or use --provider rules")
 
 
+def start_command(settings: Settings) -> str:
+    """Return the command that starts a server of one's own with room for a call; "" where there is none."""
+    if not settings.llm.preset:
+        return ""
+    call_tokens = settings.budget.max_input_tokens + settings.budget.max_output_tokens
+    return load_preset(settings.llm.preset).started(settings.llm.model, call_tokens=call_tokens)
+
+
 def lacks_key(llm: LlmSettings, environment: Mapping[str, str]) -> bool:
     """Whether the endpoint is known to want a key, and none would be sent."""
     if not llm.preset or environment.get(llm.api_key_env) or llm.extra_headers:

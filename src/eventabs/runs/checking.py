@@ -13,7 +13,7 @@ from eventabs.runs.findings import CheckReport, EndpointFacts, Finding, Tell
 from eventabs.runs.tally import Price
 
 
-def check(settings: Settings, *, config_file: str, environment: Mapping[str, str], tell: Tell) -> CheckReport:
+def check(settings: Settings, config_file: str, environment: Mapping[str, str], tell: Tell) -> CheckReport:
     """Check the settings, the endpoint and what a run would do; `tell` hears of each finding when it is made."""
     began = time.monotonic()
     findings: list[Finding] = []

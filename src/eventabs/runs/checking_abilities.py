@@ -156,7 +156,7 @@ def _told_limit(limit: OutputLimit, *, omitted: bool) -> tuple[str, str, State]:
             said = _("answers have no limit: {tokens} tokens came where {most} were allowed")
             step = _("let fewer users go into a call (budget.max_users): costs can pass run.max_cost")
             return said.format(tokens=limit.tokens, most=limit.asked), step, "warning"
-    return _("not known: the answer ended before its limit"), "", "note"
+    return _("not known: no answer came as far as its limit"), "", "note"
 
 
 def _told_json(support: Support) -> str:

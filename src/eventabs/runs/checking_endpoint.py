@@ -13,11 +13,16 @@ from eventabs.llm.preset import load_preset
 from eventabs.llm.probing import Answer, Prober
 from eventabs.runs import checking_steps
 from eventabs.runs.checking_abilities import AbilityCheck
-from eventabs.runs.findings import EndpointFacts, Finding, State, Tell
+from eventabs.runs.findings import (
+    CONNECT_SECONDS,
+    LIST_SECONDS,
+    REQUEST_SECONDS,
+    EndpointFacts,
+    Finding,
+    State,
+    Tell,
+)
 
-CONNECT_SECONDS = 10.0  # at most, each
-LIST_SECONDS = 20.0
-REQUEST_SECONDS = 60.0
 _SHOWN = 40  # characters of an answer
 
 
@@ -58,9 +63,10 @@ class EndpointCheck:
         try:
             way = await find_way(self._endpoint, parse_address(self._endpoint), seconds=self._connect_seconds)
         except UnreachableError as error:
-            step = checking_steps.after_no_connection(error, self._llm)
+            step = checking_steps.after_no_connection(error, self._settings)
             self._found("connection", "fault", str(error), step)
             return False
+        self.facts.is_reached = True
         said = _("{ip} answers").format(ip=way.ip)
         if way.proxy:
             said = _("the proxy {proxy} answers").format(proxy=way.proxy)
@@ -73,7 +79,8 @@ class EndpointCheck:
             models = await list_models(self._endpoint, limits)
         except EndpointError as error:
             # whether that matters shows the request that follows: many endpoints have no list
-            self._found("models", "note", _("no list of models: {error}").format(error=error))
+            told = _("no list of models (HTTP {status})").format(status=error.status)
+            self._found("models", "note", told if error.status else _("no list of models came"))
             return
         self.facts.models = models
         listed = ngettext("{count} model listed", "{count} models listed", len(models)).format(

@@ -13,6 +13,7 @@ from eventabs.language import Language, active, ngettext
 from eventabs.language import gettext as _
 from eventabs.llm.preset import load_preset
 from eventabs.llm.rules_book import load_rules
+from eventabs.runs.asking import start_command
 from eventabs.runs.findings import EndpointFacts, Finding, State
 from eventabs.runs.spool import STDIN
 from eventabs.runs.wiring import batch_limits, make_builder, rules_text, template_text
@@ -72,7 +73,7 @@ def _limits(settings: Settings) -> Finding:
         "max_total_tokens": run.max_total_tokens,
     }
     said += [f"{name} {limit:,}" for name, limit in limits.items() if limit]
-    return Finding("run", "limits", "ok", "; ".join(said))
+    return Finding("run", "limits", "ok", _("; ").join(said))
 
 
 def _context(settings: Settings, facts: EndpointFacts) -> Iterator[Finding]:
@@ -81,8 +82,10 @@ def _context(settings: Settings, facts: EndpointFacts) -> Iterator[Finding]:
     output = settings.budget.max_output_tokens
     needed = settings.budget.max_input_tokens + output
     if context is None:
+        if not facts.is_reached:
+            return
         said = _("not known; a call takes up to {needed} tokens").format(needed=f"{needed:,}")
-        command = load_preset(settings.llm.preset).start_command if settings.llm.preset else ""
+        command = start_command(settings)
         step = _("start the server with room for them: {command}").format(command=command) if command else ""
         yield Finding("run", "context", "note", said, step)
     elif needed <= context:

@@ -5,25 +5,26 @@ from difflib import get_close_matches
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
-from eventabs.config import LlmSettings
+from eventabs.config import LlmSettings, Settings
 from eventabs.errors import EndpointError, RejectedRequestError
 from eventabs.language import gettext as _
 from eventabs.llm.connecting import Obstacle, UnreachableError
 from eventabs.llm.endpoint import is_loopback
 from eventabs.llm.listing import ListedModel
 from eventabs.llm.preset import load_preset
+from eventabs.runs.asking import start_command
 
 _NEAREST = 3
 _SHOWN = 8
 _LIKENESS = 0.4
 
 
-def after_no_connection(error: UnreachableError, llm: LlmSettings) -> str:
+def after_no_connection(error: UnreachableError, settings: Settings) -> str:
     """Say what to do where nobody could be connected to."""
     if error.through_proxy:
         return _("check llm.proxy and the variables HTTPS_PROXY, HTTP_PROXY and NO_PROXY")
-    if error.obstacle in {"refused", "silent"} and _is_here(llm):
-        return _start(llm)
+    if error.obstacle in {"refused", "silent"} and _is_here(settings.llm):
+        return _start(settings)
     steps: dict[Obstacle, str] = {
         "name": _("check the host in llm.base_url, and the network"),
         "refused": _("check host and port in llm.base_url, and whether the server runs"),
@@ -92,8 +93,8 @@ def _is_here(llm: LlmSettings) -> bool:
     return is_loopback(urlsplit(llm.base_url).hostname or "")
 
 
-def _start(llm: LlmSettings) -> str:
-    command = load_preset(llm.preset).start_command if llm.preset else ""
+def _start(settings: Settings) -> str:
+    command = start_command(settings)
     if command:
         return _("start the server: {command}").format(command=command)
     return _("start the server, or correct the port in llm.base_url")

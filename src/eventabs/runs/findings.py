@@ -25,11 +25,17 @@ class Finding:
 
 Tell = Callable[[Finding], None]
 
+# how long an endpoint is waited for at most, in seconds: shorter than in a run
+CONNECT_SECONDS = 10.0
+LIST_SECONDS = 20.0
+REQUEST_SECONDS = 60.0
+
 
 @dataclass(slots=True)
 class EndpointFacts:
     """What is known of the endpoint so far. None: not known."""
 
+    is_reached: bool = False
     models: tuple[ListedModel, ...] | None = None
     context_tokens: int | None = None  # as the server runs the model, else as its preset has it
     context_is_told: bool = False  # by the server

@@ -1,5 +1,7 @@
 """What `eventabs check` finds: line by line as it is found, and as JSON."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from typing import get_args
 
@@ -10,7 +12,7 @@ from rich.text import Text
 
 from eventabs.language import gettext as _
 from eventabs.language import ngettext
-from eventabs.runs.findings import CheckReport, Finding, Section, State
+from eventabs.runs.findings import REQUEST_SECONDS, CheckReport, Finding, Section, State, Tell
 from eventabs.views.console import one_line, print_line
 from eventabs.views.figures import count, duration, joined, money
 from eventabs.views.jsonlines import encode
@@ -23,6 +25,14 @@ _MARKS: dict[State, tuple[str, str]] = {
     "skipped": ("–", "dim"),
 }
 _ARROW = "→ "
+
+
+@contextmanager
+def showing_findings(console: Console, *, quiet: bool) -> Iterator[Tell]:
+    """Give what prints each finding when it comes, and say meanwhile that answers are waited for."""
+    waiting = _("Waiting for answers: {seconds:.0f} seconds at most for each").format(seconds=REQUEST_SECONDS)
+    with console.status(Text(waiting)) if console.is_terminal else nullcontext():
+        yield FindingLines(console, quiet=quiet)
 
 
 class FindingLines:
