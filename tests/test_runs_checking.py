@@ -183,6 +183,22 @@ def test_an_address_without_its_path_is_told(tmp_path: Path, openai_server: Open
     assert f"{bare}/v1" in checked.step("request")
 
 
+def test_secrets_in_the_address_are_in_no_finding(tmp_path: Path, openai_server: OpenAIServer) -> None:
+    openai_server.behavior = openai_server.models = status(404, b"")
+    bare = openai_server.base_url.removesuffix("/v1").replace("http://", "http://me:hunter2hunter2@")
+    checked = check(tmp_path, None, f'base_url = "{bare}?token=tell-nobody-token"\nmodel = "m"\n')
+    assert checked.state("request") == "fault"
+    assert "hunter2" not in str(asdict(checked.report))
+    assert "tell-nobody" not in str(asdict(checked.report))
+
+
+def test_a_model_that_is_listed_and_yet_not_found_is_no_matter_of_its_name(
+    tmp_path: Path, openai_server: OpenAIServer
+) -> None:
+    openai_server.behavior = status(404, b"")
+    assert "llm.model to" not in check(tmp_path, openai_server).step("request")
+
+
 def test_without_a_model_those_of_the_endpoint_are_listed(
     tmp_path: Path, openai_server: OpenAIServer
 ) -> None:

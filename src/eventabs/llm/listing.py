@@ -83,9 +83,8 @@ def _models(entries: list[Any], secrets: tuple[str, ...]) -> Iterator[ListedMode
 
 
 def _context(entry: Mapping[str, Any]) -> int | None:
-    meta = entry.get("meta")
     found = [entry.get(field) for field in _CONTEXT_FIELDS]
-    found.append(
-        meta.get("n_ctx") if isinstance(meta, dict) else None
-    )  # llama.cpp; n_ctx_train is not in force
+    meta = entry.get("meta")
+    if isinstance(meta, dict):  # llama.cpp, where n_ctx_train is not what is in force
+        found.append(meta.get("n_ctx"))
     return next((tokens for tokens in found if type(tokens) is int and tokens > 0), None)

@@ -30,7 +30,7 @@ class KnownModel(BaseModel):
 
 
 class Preset(BaseModel):
-    """One file of presets/. `source` and `read`: where and when its facts were looked up."""
+    """One file of presets/. `source` and `read`: where and when its facts were looked up, none of them tried."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -87,8 +87,8 @@ class EndpointCheck:
             count=len(models)
         )
         if not self._llm.model:
-            names = checking_steps.some_names(models)
-            self._found("models", "note", listed, _("set llm.model: {names}").format(names=names))
+            step = _("set llm.model: {names}").format(names=checking_steps.some_names(models))
+            self._found("models", "note", listed, step if models else "")
         elif _find(self._llm.model, models):
             self._found(
                 "models", "ok", _("{listed}, {model} among them").format(listed=listed, model=self._llm.model)

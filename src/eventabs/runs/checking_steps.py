@@ -13,6 +13,7 @@ from eventabs.llm.endpoint import is_loopback
 from eventabs.llm.listing import ListedModel
 from eventabs.llm.preset import load_preset
 from eventabs.runs.asking import start_command
+from eventabs.runs.binding import public_url
 
 _NEAREST = 3
 _SHOWN = 8
@@ -77,13 +78,13 @@ def _after_refused_key(llm: LlmSettings, *, key_is_set: bool) -> str:
 
 
 def _after_not_found(llm: LlmSettings, models: Sequence[ListedModel] | None) -> str:
-    if models:
+    if models and llm.model not in {listed.name for listed in models}:
         alike = nearest(llm.model, models)
         if alike:
             return _("set llm.model to one that it lists, such as {names}").format(names=", ".join(alike))
         return _("set llm.model to one that it lists: {names}").format(names=some_names(models))
     if not urlsplit(llm.base_url).path.strip("/"):
-        return _("try llm.base_url = {address}/v1").format(address=llm.base_url.rstrip("/"))
+        return _("try llm.base_url = {address}/v1").format(address=public_url(llm.base_url).rstrip("/"))
     return _(
         "llm.base_url is what stands before /chat/completions; llm.model is spelled as the endpoint does"
     )

@@ -32,13 +32,13 @@ def showing_findings(console: Console, *, quiet: bool) -> Iterator[Tell]:
     """Give what prints each finding when it comes, and say meanwhile that answers are waited for."""
     waiting = _("Waiting for answers: {seconds:.0f} seconds at most for each").format(seconds=REQUEST_SECONDS)
     with console.status(Text(waiting)) if console.is_terminal else nullcontext():
-        yield FindingLines(console, quiet=quiet)
+        yield _FindingLines(console, quiet=quiet)
 
 
-class FindingLines:
+class _FindingLines:
     """Prints each finding when it comes, under the title of its section; `quiet`: only what is wrong."""
 
-    def __init__(self, console: Console, *, quiet: bool = False) -> None:
+    def __init__(self, console: Console, *, quiet: bool) -> None:
         self._console = console
         self._quiet = quiet
         self._section: Section | None = None
