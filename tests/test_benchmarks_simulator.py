@@ -217,6 +217,15 @@ async def test_over_the_limit_a_429_names_the_wait_and_the_log_names_who_did_not
     assert [line["forbidden"] for line in lines(tmp_path / "log")] == [False, False, True]
 
 
+async def test_the_endpoint_lists_its_model_and_logs_calls_only(tmp_path: Path) -> None:
+    with Simulator(Options(AT_ONCE), log=tmp_path / "log") as simulator:
+        async with httpx.AsyncClient(base_url=simulator.base_url) as client:
+            listed = (await client.get("/models")).json()
+            await client.post("/chat/completions", json=body_of(request_of(1)))
+    assert [model["id"] for model in listed["data"]] == ["simulated"]
+    assert len(lines(tmp_path / "log")) == 1
+
+
 async def test_the_latency_is_that_of_the_model(tmp_path: Path) -> None:
     request = request_of(2)
     speed = Speed(first_token=1.0, prefill=5000.0, decode=500.0, scale=10.0)
