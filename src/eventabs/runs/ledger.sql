@@ -44,7 +44,7 @@ CREATE TABLE calls (
     error TEXT,
     ended_at REAL                             -- when the reply or the error was written down; NULL: lost
 );
-CREATE INDEX calls_by_status ON calls (status) WHERE status IN ('sent', 'answered');
+CREATE INDEX calls_by_status ON calls (status);
 CREATE TABLE outcomes (
     call_id INTEGER NOT NULL,
     user_id TEXT NOT NULL,
