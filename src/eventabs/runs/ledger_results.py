@@ -33,6 +33,7 @@ class Totals(NamedTuple):
     prompt_tokens: int
     completion_tokens: int
     calls_ended: int
+    retry_causes: dict[str, int]
 
 
 class FailedUser(NamedTuple):
@@ -52,10 +53,11 @@ def totals(ledger: Ledger) -> Totals:
         f" coalesce(sum(events) FILTER (WHERE state = 'done'), 0) FROM ({_USER_STATES})"
     )
     (calls,) = ledger.rows(
-        "SELECT count(*), coalesce(sum(retries), 0), coalesce(sum(prompt_tokens), 0),"
+        "SELECT count(*), (SELECT count(*) FROM retries), coalesce(sum(prompt_tokens), 0),"
         " coalesce(sum(completion_tokens), 0), count(*) FILTER (WHERE status IN ('read', 'failed')) FROM calls"
     )
-    return Totals(*users, *states, *calls)
+    causes = ledger.rows("SELECT cause, count(*) FROM retries GROUP BY cause ORDER BY 2 DESC, 1")
+    return Totals._make((*users, *states, *calls, dict(causes)))
 
 
 class UserRow(NamedTuple):
