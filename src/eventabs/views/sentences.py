@@ -141,6 +141,11 @@ def in_flight(progress: Progress) -> str:
     )
 
 
+def cooling(seconds: float) -> str:
+    """Say how long everybody still waits."""
+    return _("cooling down, {time} left").format(time=clock(seconds))
+
+
 def speed(tokens_per_second: float) -> str:
     """Say how many tokens come a second."""
     return _("{count} a second").format(count=average(tokens_per_second))
