@@ -65,6 +65,14 @@ def test_the_page_shows_the_run(tmp_path: Path) -> None:
         assert shown in page
 
 
+def test_the_page_tells_what_was_sent_again_and_why(tmp_path: Path) -> None:
+    make_run(tmp_path)
+    page = _page(tmp_path)
+    assert "<th scope=\"row\">rate limit</th><td>3</td><td>2.0s</td>" in page
+    assert "<th scope=\"row\">HTTP 503</th><td>1</td><td>1.0s</td>" in page
+    assert page.count("plain cooldown") == 1
+
+
 def test_the_page_speaks_chinese(tmp_path: Path) -> None:
     make_run(tmp_path)
     language.activate("zh")

@@ -127,9 +127,13 @@ def calls(number: int) -> str:
 
 def causes(retry_causes: Mapping[str, int]) -> Iterator[str]:
     """Count repeated calls by cause, the most frequent first."""
-    names = {"rate_limit": _("rate limit"), "connection": _("connection")}
     for code, number in sorted(retry_causes.items(), key=lambda item: (-item[1], item[0])):
-        yield f"{names.get(code) or f'HTTP {code}'} ×{count(number)}"
+        yield f"{cause(code)} ×{count(number)}"
+
+
+def cause(code: str) -> str:
+    """Name what made a repeated call necessary."""
+    return {"rate_limit": _("rate limit"), "connection": _("connection")}.get(code, f"HTTP {code}")
 
 
 def in_flight(progress: Progress) -> str:
