@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from eventabs.config import (
@@ -15,7 +13,6 @@ from eventabs.config import (
     Settings,
     find_config,
     load_settings,
-    overlay,
     read_toml,
     validated,
     with_absolute_paths,
@@ -24,10 +21,6 @@ from eventabs.errors import ConfigError
 
 EXAMPLE = Path(__file__).parent.parent / "config.example.toml"
 COMMENTED_OUT = re.compile(r"^#(?=[A-Za-z\[])", re.MULTILINE)
-
-tables = st.recursive(
-    st.integers(0, 9), lambda leaves: st.dictionaries(st.sampled_from("abc"), leaves), max_leaves=12
-).filter(lambda value: isinstance(value, dict))
 
 
 @pytest.fixture(autouse=True)
@@ -144,20 +137,6 @@ def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
     path = tmp_path / "windows.toml"
     path.write_bytes(b"\xef\xbb\xbfrun.rpm = 7\r\n")
     assert load_settings(path, {}).run.rpm == 7
-
-
-@given(below=tables, above=tables)
-def test_what_lies_above_wins_and_what_it_does_not_name_stays(
-    below: dict[str, Any], above: dict[str, Any]
-) -> None:
-    merged = overlay(below, above)
-    assert merged.keys() == below.keys() | above.keys()
-    for key, value in merged.items():
-        lower, upper = below.get(key), above.get(key)
-        if isinstance(lower, dict) and isinstance(upper, dict):
-            assert value == overlay(lower, upper)
-        else:
-            assert value == (lower if upper is None else upper)
 
 
 # which file

@@ -3,8 +3,9 @@ from typing import Any
 
 import pytest
 
-from eventabs.config import Settings, overlay, validated, with_absolute_paths
+from eventabs.config import Settings, validated, with_absolute_paths
 from eventabs.errors import RunDirectoryError
+from eventabs.layers import overlay
 from eventabs.runs.trust import refuse_unknown_endpoint, remember_run
 
 KEY = {"OPENAI_API_KEY": "secret"}

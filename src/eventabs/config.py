@@ -17,6 +17,7 @@ from pydantic_settings import (
 
 from eventabs.errors import ConfigError
 from eventabs.language import gettext as _
+from eventabs.layers import over_stored, overlay
 
 DEFAULT_CONFIG = Path("eventabs.toml")
 
@@ -26,6 +27,7 @@ Name = Annotated[
     str, Field(pattern=r"^[^\s|｜#\u202a-\u202e\u2066-\u2069][^|｜\n\r\t\u202a-\u202e\u2066-\u2069]*$")
 ]
 Seconds = Annotated[float, Field(gt=0)]
+Omittable = Literal["response_format", "stream_options", "temperature", "seed", "max_tokens"]
 
 
 class Section(BaseModel):
@@ -84,8 +86,9 @@ class PriceSettings(Section):
 
 
 class LlmSettings(Section):
-    """The endpoint and how to talk to it."""
+    """The endpoint and how to talk to it. `omit`: parameters that are never sent."""
 
+    preset: str = ""
     provider: Literal["auto", "openai", "rules"] = "auto"
     model: str = ""
     base_url: str = "https://api.openai.com/v1"
@@ -93,6 +96,7 @@ class LlmSettings(Section):
     stream: bool = True
     temperature: float | None = None
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
+    omit: tuple[Omittable, ...] = ()
     extra_body: dict[str, Any] = {}
     extra_headers: dict[str, SecretStr] = {}
     proxy: str = ""
@@ -209,9 +213,9 @@ class Settings(BaseSettings):
 
     @property
     def provider(self) -> Literal["openai", "rules"]:
-        """The provider in force: `openai` only when a model is set."""
+        """The provider in force: `openai` when a model is set; with a preset one has to be."""
         if self.llm.provider == "auto":
-            return "openai" if self.llm.model else "rules"
+            return "openai" if self.llm.model or self.llm.preset else "rules"
         return self.llm.provider
 
     @classmethod
@@ -239,14 +243,18 @@ def find_config(named: Path | None, environment: Mapping[str, str]) -> Path | No
 def load_settings(
     config: Path | None, flags: Mapping[str, Any], *, base: Mapping[str, Any] | None = None
 ) -> Settings:
-    """Lay TOML, EVENTABS_* and flags (nested, as in the TOML) over `base` and the defaults.
+    """Lay TOML, EVENTABS_* and flags (nested, as in the TOML) over the preset that they name, `base` and the defaults.
 
     Raises ConfigError with the first fault, named by its key.
     """
-    values: dict[str, Any] = dict(base or {})
-    for layer in (read_toml(config) if config else {}, environment_values(), flags):
-        values = overlay(values, layer)
+    values = over_stored(base or {}, named_values(config, flags))
     return validated(values, origin=str(config) if config else _("environment or flags"))
+
+
+def named_values(config: Path | None, flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what TOML, EVENTABS_* and flags name, the later over the earlier. Raises ConfigError."""
+    toml = read_toml(config) if config else {}
+    return overlay(overlay(toml, environment_values()), flags)
 
 
 def validated(values: Mapping[str, Any], *, origin: str) -> Settings:
@@ -309,18 +317,6 @@ def with_absolute_paths(settings: Settings, folder: Path) -> Settings:
 
 def _if_file(tokenizer: str) -> str:
     return tokenizer if tokenizer.endswith(".json") else ""
-
-
-def overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay nested tables over each other: what stands above wins, key by key."""
-    merged = dict(below)
-    for key, value in above.items():
-        old = merged.get(key)
-        if isinstance(old, Mapping) and isinstance(value, Mapping):
-            merged[key] = overlay(old, value)
-        else:
-            merged[key] = value
-    return merged
 
 
 def _describe(error: ValidationError, origin: str) -> str:

@@ -64,6 +64,10 @@ class SettingFlags:
             help=_("openai: a model at an endpoint. rules: built in, calls nobody."), rich_help_panel=MODEL
         ),
     ] = None
+    preset: Annotated[
+        str | None,
+        Option(help=_("Known endpoint, such as deepseek, qwen or vllm."), rich_help_panel=MODEL),
+    ] = None
     model: Annotated[str | None, Option(help=_("Name of the model."), rich_help_panel=MODEL)] = None
     base_url: Annotated[
         str | None,
@@ -134,6 +138,7 @@ _SETTINGS = {
     "max_rejects": ("input", "max_rejects"),
     "limit": ("run", "limit"),
     "provider": ("llm", "provider"),
+    "preset": ("llm", "preset"),
     "model": ("llm", "model"),
     "base_url": ("llm", "base_url"),
     "detail": ("prompt", "detail"),

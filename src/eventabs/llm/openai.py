@@ -49,7 +49,7 @@ class OpenAIProvider:
         self._limits = limits
         self._clock = clock
         self._wall_clock = wall_clock
-        self._dropped: frozenset[str] = frozenset()
+        self._dropped = sampling.omit
         self._echoes = tuple(secret for secret in self._address.secrets if len(secret) >= _ECHO_LENGTH)
         self._client = make_client(endpoint, self._address, limits)
 

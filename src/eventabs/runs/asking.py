@@ -4,9 +4,10 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from eventabs.config import Settings
+from eventabs.config import LlmSettings, Settings
 from eventabs.errors import ConfigError
 from eventabs.language import gettext as _
+from eventabs.llm.preset import load_preset
 from eventabs.llm.rules import RulesProvider
 from eventabs.llm.rules_book import load_rules
 from eventabs.records import Reply, Request
@@ -26,6 +27,7 @@ def refuse_unusable(settings: Settings, environment: Mapping[str, str]) -> None:
         from eventabs.llm.endpoint import parse_address  # noqa: PLC0415  as below
 
         parse_address(_endpoint(settings, environment))
+        _refuse_missing_key(settings.llm, environment)
     price = settings.llm.price
     if settings.run.max_cost and Price(price.input, price.output).cost(1, 1) is None:
         message = _("--max-cost needs prices; set input and output under [llm.price] in the config")
@@ -37,8 +39,7 @@ def _endpoint(settings: Settings, environment: Mapping[str, str]) -> "Endpoint":
 
     llm = settings.llm
     if not llm.model:
-        message = _("no model is named; set llm.model or --model, or use --provider rules")
-        raise ConfigError(message)
+        raise ConfigError(_no_model(llm.preset))
     return Endpoint(
         model=llm.model,
         base_url=llm.base_url,
@@ -47,6 +48,26 @@ def _endpoint(settings: Settings, environment: Mapping[str, str]) -> "Endpoint":
         proxy=llm.proxy,
         ca_file=llm.ca_file,
     )
+
+
+def _no_model(preset: str) -> str:
+    suggested = load_preset(preset).suggested_model if preset else ""
+    if suggested:
+        message = _("no model is named, and a preset chooses none; set llm.model or --model, such as {model}")
+        return message.format(model=suggested)
+    return _("no model is named; set llm.model or --model, or use --provider rules")
+
+
+def _refuse_missing_key(llm: LlmSettings, environment: Mapping[str, str]) -> None:
+    """Raise ConfigError where the endpoint is known to want a key, and none would be sent."""
+    if not llm.preset or environment.get(llm.api_key_env) or llm.extra_headers:
+        return
+    preset = load_preset(llm.preset)
+    if preset.needs_key and llm.base_url in {preset.base_url, *preset.other_base_urls}:
+        message = _(
+            "{preset} wants a key, and {variable} is not set; export it, or name another in llm.api_key_env"
+        )
+        raise ConfigError(message.format(preset=llm.preset, variable=llm.api_key_env))
 
 
 @asynccontextmanager
@@ -80,7 +101,7 @@ async def _openai(job: Job) -> AsyncIterator[Ask]:
     llm, run = job.settings.llm, job.settings.run
     provider = OpenAIProvider(
         _endpoint(job.settings, job.environment),
-        Sampling(llm.stream, llm.temperature, llm.seed, llm.extra_body),
+        Sampling(llm.stream, llm.temperature, llm.seed, llm.extra_body, frozenset(llm.omit)),
         CallLimits(llm.connect_timeout, llm.idle_timeout, llm.call_timeout, most_workers(job.settings) + 1),
     )
     pacer = Pacer(run.rpm, run.tpm, on_cooldown=lambda seconds: job.observer.noted(CoolingDown(seconds)))
