@@ -52,7 +52,8 @@ def test_what_a_preset_sets_are_settings(name: str) -> None:
 @every_preset
 def test_servers_of_ones_own_say_how_they_are_started_and_need_no_key(name: str) -> None:
     preset = load_preset(name)
-    assert bool(preset.start_command) == (name in LOCAL) == (not preset.needs_key)
+    assert ("{tokens}" in preset.start_command) == (name in LOCAL) == (not preset.needs_key)
+    assert bool(preset.started("m", call_tokens=48_192)) == (name in LOCAL)
     assert bool(preset.suggested_model) == (name not in LOCAL)
 
 
@@ -66,6 +67,12 @@ def test_the_suggested_model_is_not_one_of_another_vendor(name: str) -> None:
 
 def test_parameters_can_be_omitted_that_requests_can_do_without() -> None:
     assert set(get_args(Omittable)) == DROPPABLE
+
+
+def test_the_command_of_a_server_names_the_model_and_gives_calls_room() -> None:
+    command = load_preset("vllm").started("my model", call_tokens=48_192)
+    assert command == "vllm serve 'my model' --max-model-len 49152"
+    assert "MODEL" in load_preset("vllm").started("", call_tokens=1)
 
 
 def test_the_first_pattern_that_fits_counts_and_case_does_not_matter() -> None:

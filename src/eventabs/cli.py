@@ -217,6 +217,34 @@ def estimate(
             render_estimate(stdout_console(), estimated)
 
 
+@command(help=_("Check the config, the key and the endpoint; a few tiny requests, for a few dozen tokens."))
+@with_options(SettingFlags, LookFlags)
+def check(
+    flags: SettingFlags,
+    look: LookFlags,
+    *,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help=_("Only what is wrong."), rich_help_panel=SHOWN)
+    ] = False,
+) -> None:
+    """Check what a run would need."""
+    from eventabs.config import find_config  # noqa: PLC0415
+    from eventabs.runs.checking import check as check_all  # noqa: PLC0415
+    from eventabs.views.check import check_json, render_verdict, showing_findings  # noqa: PLC0415
+
+    with _errors_told():
+        settings = _settings(flags, look)
+        config = str(find_config(flags.config, os.environ) or "")
+        if look.json:
+            report = check_all(settings, config, os.environ, lambda _finding: None)
+            print_bytes(check_json(report))
+        else:
+            with showing_findings(stdout_console(), quiet=quiet) as tell:
+                report = check_all(settings, config, os.environ, tell)
+            render_verdict(stdout_console(), report)
+        raise typer.Exit(report.exit_code)
+
+
 @command(help=_("Make one HTML file that shows the run: calls, tokens, failures, events, users."))
 def report(
     checkpoint: Checkpoint,
@@ -316,7 +344,7 @@ def _invocation(flags: SettingFlags) -> "Invocation":
     return Invocation(config=flags.config, flags=flags.nested(), environment=os.environ)
 
 
-def _settings(flags: SettingFlags, shown: ShownFlags) -> "Settings":
+def _settings(flags: SettingFlags, shown: ShownFlags | LookFlags) -> "Settings":
     from eventabs.config import find_config, load_settings  # noqa: PLC0415
 
     settings = load_settings(find_config(flags.config, os.environ), flags.nested())
@@ -324,7 +352,7 @@ def _settings(flags: SettingFlags, shown: ShownFlags) -> "Settings":
     return settings
 
 
-def _speak(settings: "Settings", shown: ShownFlags) -> None:
+def _speak(settings: "Settings", shown: ShownFlags | LookFlags) -> None:
     """Take the config's language where neither flag nor environment names one."""
     if settings.lang != "auto" and not shown.lang and not os.environ.get("EVENTABS_LANG"):
         language.activate(settings.lang)

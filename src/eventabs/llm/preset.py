@@ -1,5 +1,6 @@
 """What is known of vendors and servers: where they answer and what they take. One TOML file each, in presets/."""
 
+import shlex
 import tomllib
 from datetime import date
 from fnmatch import fnmatchcase
@@ -13,6 +14,7 @@ from eventabs.errors import ConfigError
 from eventabs.language import gettext as _
 
 _SUFFIX = ".toml"
+_STEP = 1_024  # tokens; a context is given in round numbers
 
 
 class KnownModel(BaseModel):
@@ -28,7 +30,7 @@ class KnownModel(BaseModel):
 
 
 class Preset(BaseModel):
-    """One file of presets/. `source` and `read`: where and when its facts were looked up."""
+    """One file of presets/. `source` and `read`: where and when its facts were looked up, none of them tried."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -40,7 +42,7 @@ class Preset(BaseModel):
     api_key_env: str
     needs_key: bool = True
     suggested_model: str = ""  # to be named in messages, never set
-    start_command: str = ""  # of a server that people run themselves
+    start_command: str = ""  # of a server that people run themselves, with {model} and {tokens} of context
     omit: tuple[str, ...] = ()
     extra_body: dict[str, Any] = {}
     models: tuple[KnownModel, ...] = ()
@@ -51,6 +53,11 @@ class Preset(BaseModel):
             if any(fnmatchcase(model.lower(), pattern.lower()) for pattern in known.names):
                 return known
         return KnownModel()
+
+    def started(self, model: str, *, call_tokens: int) -> str:
+        """Return the command that starts the server for calls of so many tokens; "" where people run none."""
+        tokens = -(-call_tokens // _STEP) * _STEP
+        return self.start_command.format(model=shlex.quote(model) if model else "MODEL", tokens=tokens)
 
     def settings(self, model: str) -> dict[str, Any]:
         """Return the values of [llm] that the preset sets for a model."""
