@@ -191,6 +191,24 @@ async def test_the_failure_of_a_write_whose_caller_was_cancelled_makes_no_noise(
     assert noise == []
 
 
+async def test_what_is_posted_is_kept_in_order_and_nobody_waits_for_it(ledger: Ledger) -> None:
+    with Journal(ledger) as journal:
+        for number in range(3):
+            journal.post(lambda db, number=number: db.set_meta({"latest": number}))  # type: ignore[misc]
+        assert await journal.write(Ledger.meta) == {"latest": 2}
+
+
+async def test_the_failure_of_what_is_posted_makes_no_noise_and_harms_nobody(ledger: Ledger) -> None:
+    noise: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: noise.append(context))
+    with Journal(ledger) as journal:
+        journal.post(lambda db: db.rows("no SQL"))  # type: ignore[arg-type]
+        await journal.write(keep(paid=True))
+    await asyncio.sleep(0)
+    gc.collect()
+    assert (ledger.meta(), noise) == ({"paid": True}, [])
+
+
 async def test_leaving_waits_for_what_was_asked_for(ledger: Ledger) -> None:
     with Journal(ledger) as journal:
         writes = [asyncio.create_task(journal.write(keep(**{str(n): n}))) for n in range(400)]

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eventabs.records import FailureReason, Outcome, Part, UserLog
-from eventabs.runs.ledger import Ledger, PartChange
+from eventabs.runs.ledger import Ledger, PartChange, Retry
 from eventabs.runs.ledger_results import (
     FailedUser,
     Totals,
@@ -42,7 +42,7 @@ def settled(ledger: Ledger, outcome: Outcome, state: str, reason: FailureReason 
 
 def test_an_empty_ledger_counts_nothing(tmp_path: Path) -> None:
     ledger = new_ledger(tmp_path)
-    assert totals(ledger) == Totals(0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    assert totals(ledger) == Totals(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {})
     assert done_users(ledger) == []
     assert list(failed_users(ledger)) == []
     ledger.close()
@@ -118,9 +118,12 @@ def test_calls_count_with_their_tokens_and_retries_whatever_became_of_them(tmp_p
             number = ledger.open_call(
                 batch_of("anna"), request_for([log]), settings_fingerprint="f", sent_at=0.0
             )
-        ledger.fail_call(number, "gone", [], retries=3)
+        for cause in ("503", "rate_limit", "rate_limit"):
+            ledger.note_retry(Retry(number - 1, 5.0, cause, "HTTP", 2.0))
+        ledger.fail_call(number, "gone", [], retries=0)
     counted = totals(ledger)
-    assert (counted.calls, counted.retries, counted.calls_ended) == (3, 4, 2)
+    assert (counted.calls, counted.retries, counted.calls_ended) == (3, 3, 2)
+    assert list(counted.retry_causes.items()) == [("rate_limit", 2), ("503", 1)]
     assert (counted.prompt_tokens, counted.completion_tokens) == (100, 40)
     ledger.close()
 

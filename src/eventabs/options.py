@@ -122,14 +122,14 @@ class SettingFlags:
     def nested(self) -> dict[str, dict[str, Any]]:
         """Return the flags that were given as settings, nested as in the TOML."""
         values: dict[str, dict[str, Any]] = {}
-        for name, (section, key) in _SETTINGS.items():
+        for name, (section, key) in SET_BY_FLAGS.items():
             value = getattr(self, name)
             if value is not None:
                 values.setdefault(section, {})[key] = _names(value) if name == "columns" else value
         return values
 
 
-_SETTINGS = {
+SET_BY_FLAGS = {
     "profiles": ("input", "profiles"),
     "timezone": ("input", "timezone"),
     "columns": ("input", "header"),

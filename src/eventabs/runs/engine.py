@@ -10,12 +10,12 @@ from eventabs.records import Batch, Reply, Request, Usage, UserLog
 from eventabs.runs.checkpoint import EVERY_BATCHES
 from eventabs.runs.fruitless import Fruitless
 from eventabs.runs.journal import Journal
-from eventabs.runs.ledger import Ledger
+from eventabs.runs.ledger import Ledger, Retry
 from eventabs.runs.limits import SpendingLimit
 from eventabs.runs.observer import Observer, Retrying
 from eventabs.runs.scheduler import Scheduler
 from eventabs.runs.settling import Settler
-from eventabs.runs.tally import Tally
+from eventabs.runs.tally import Tally, retry_cause
 from eventabs.runs.width import Width
 
 OnRetry = Callable[[EndpointError, float], None]  # cause, seconds to wait
@@ -152,6 +152,8 @@ class Engine:
             nonlocal retries
             retries += 1
             self._tally.retried(cause)
+            retry = Retry(call_id, self._calling.wall_clock(), retry_cause(cause), str(cause), wait_seconds)
+            self._journal.post(lambda ledger: ledger.note_retry(retry))
             self._calling.width.trouble()
             self._observer.noted(Retrying(call_id, str(cause), wait_seconds))
             self._report()
@@ -183,6 +185,7 @@ class Engine:
             request,
             settings_fingerprint=self._calling.settings_fingerprint,
             sent_at=self._calling.wall_clock(),
+            in_flight_limit=self._calling.width.now,
         )
         return call_id, request
 

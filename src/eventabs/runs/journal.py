@@ -52,6 +52,12 @@ class Journal:
         self._queue.put(_Work(task, then, future))
         return await future
 
+    def post(self, task: Callable[[Ledger], None]) -> None:
+        """Run `task` in a transaction soon. What the disk refuses, the next `write` hears."""
+        future: asyncio.Future[None] = self._loop.create_future()
+        future.add_done_callback(_overheard)
+        self._queue.put(_Work(task, None, future))
+
     def _serve(self) -> None:
         while (work := self._queue.get()) is not None:
             self._commit(self._gather(work))
@@ -81,6 +87,11 @@ class Journal:
             errors = [_follow_up(work, result) for work, result in zip(gathered, results, strict=True)]
             # waking the loop costs a system call: once for all
             self._loop.call_soon_threadsafe(_fulfil, gathered, results, errors)
+
+
+def _overheard(future: asyncio.Future[None]) -> None:
+    if not future.cancelled():
+        future.exception()  # asyncio complains of exceptions that nobody looks at
 
 
 def _follow_up(work: _Work, result: object) -> Exception | None:

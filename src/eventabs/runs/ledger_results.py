@@ -14,6 +14,11 @@ _USER_STATES = """
     FROM parts GROUP BY user_id
 """
 
+_FAILED_PARTS = """
+    SELECT user_id, reason FROM parts AS failed WHERE state = 'failed'
+    AND NOT EXISTS (SELECT 1 FROM parts WHERE user_id = failed.user_id AND state = 'pending')
+"""
+
 
 class Totals(NamedTuple):
     """Counts over the whole ledger; `events` are those of users that are done."""
@@ -28,6 +33,7 @@ class Totals(NamedTuple):
     prompt_tokens: int
     completion_tokens: int
     calls_ended: int
+    retry_causes: dict[str, int]
 
 
 class FailedUser(NamedTuple):
@@ -47,10 +53,11 @@ def totals(ledger: Ledger) -> Totals:
         f" coalesce(sum(events) FILTER (WHERE state = 'done'), 0) FROM ({_USER_STATES})"
     )
     (calls,) = ledger.rows(
-        "SELECT count(*), coalesce(sum(retries), 0), coalesce(sum(prompt_tokens), 0),"
+        "SELECT count(*), (SELECT count(*) FROM retries), coalesce(sum(prompt_tokens), 0),"
         " coalesce(sum(completion_tokens), 0), count(*) FILTER (WHERE status IN ('read', 'failed')) FROM calls"
     )
-    return Totals(*users, *states, *calls)
+    causes = ledger.rows("SELECT cause, count(*) FROM retries GROUP BY cause ORDER BY 2 DESC, 1")
+    return Totals._make((*users, *states, *calls, dict(causes)))
 
 
 class UserRow(NamedTuple):
@@ -64,25 +71,50 @@ class UserRow(NamedTuple):
     attempts: int
 
 
+# one user at a time, so that a page of them costs no more among a million
+_STATE_OF_ROW = """CASE
+    WHEN EXISTS (SELECT 1 FROM parts WHERE user_id = users.user_id AND state = 'pending') THEN 'pending'
+    WHEN EXISTS (SELECT 1 FROM parts WHERE user_id = users.user_id AND state = 'failed') THEN 'failed'
+    ELSE 'done' END"""
+_USER_COLUMNS = f"""
+    users.user_id, {_STATE_OF_ROW}, behaviors,
+        (SELECT sum(events) FROM parts WHERE user_id = users.user_id),
+        (SELECT min(reason) FROM parts WHERE user_id = users.user_id AND state = 'failed'),
+        (SELECT max(attempts) FROM parts WHERE user_id = users.user_id)
+"""
+
+
 def user_rows(ledger: Ledger, state: str | None = None, *, most: int = -1, skip: int = 0) -> list[UserRow]:
     """Return users in order of user id, all or those of a state; `most` of them after `skip`."""
-    rows = ledger.rows(
-        f"SELECT user_id, states.state, behaviors, states.events,"
-        " (SELECT min(reason) FROM parts WHERE parts.user_id = users.user_id AND parts.state = 'failed'),"
-        " (SELECT max(attempts) FROM parts WHERE parts.user_id = users.user_id)"
-        f" FROM ({_USER_STATES}) AS states JOIN users USING (user_id)"
-        " WHERE ? IS NULL OR states.state = ? ORDER BY user_id LIMIT ? OFFSET ?",
-        state,
-        state,
-        most,
-        skip,
-    )
+    if state is None:
+        rows = ledger.rows(f"SELECT {_USER_COLUMNS} FROM users ORDER BY 1 LIMIT ? OFFSET ?", most, skip)
+    else:
+        rows = ledger.rows(
+            f"SELECT {_USER_COLUMNS} FROM parts CROSS JOIN users USING (user_id)"
+            f" WHERE parts.state = ? AND {_STATE_OF_ROW} = ? GROUP BY parts.user_id ORDER BY parts.user_id LIMIT ? OFFSET ?",
+            state,
+            state,
+            most,
+            skip,
+        )
     return [UserRow(*row) for row in rows]
+
+
+def user_row(ledger: Ledger, user_id: str) -> UserRow:
+    """Return a user that the ledger has."""
+    (row,) = ledger.rows(f"SELECT {_USER_COLUMNS} FROM users WHERE user_id = ?", user_id)
+    return UserRow(*row)
 
 
 def user_states(ledger: Ledger) -> dict[str, int]:
     """Count users by state."""
-    return dict(ledger.rows(f"SELECT state, count(*) FROM ({_USER_STATES}) GROUP BY state"))
+    (counts,) = ledger.rows(
+        "SELECT (SELECT count(*) FROM users),"
+        " (SELECT count(DISTINCT user_id) FROM parts WHERE state = 'pending'),"
+        f" (SELECT count(DISTINCT user_id) FROM ({_FAILED_PARTS}))"
+    )
+    users, pending, failed = counts
+    return {"pending": pending, "done": users - pending - failed, "failed": failed}
 
 
 class SettledUser(NamedTuple):
@@ -144,7 +176,9 @@ def failed_users(ledger: Ledger) -> Iterator[FailedUser]:
 
 def failure_reasons(ledger: Ledger) -> dict[str, int]:
     """Count failed users by reason, the most frequent first."""
-    counts: dict[str, int] = {}
-    for user in failed_users(ledger):
-        counts[user.reason] = counts.get(user.reason, 0) + 1
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+    return dict(
+        ledger.rows(
+            f"SELECT reason, count(*) FROM (SELECT min(reason) AS reason FROM ({_FAILED_PARTS}) GROUP BY user_id)"
+            " GROUP BY reason ORDER BY count(*) DESC, reason"
+        )
+    )
