@@ -106,7 +106,7 @@ def test_each_layer_lies_over_the_one_before(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("EVENTABS_RUN__RPM", "5")
     monkeypatch.setenv("EVENTABS_RUN__TPM", "5")
     run = load_settings(config, {"run": {"tpm": 6}}).run
-    assert (run.attempts, run.concurrency, run.rpm, run.tpm) == (3, 4, 5, 6)
+    assert (run.attempts, run.concurrency, run.rpm, run.tpm) == (5, 4, 5, 6)
 
 
 def test_all_layers_lie_over_the_base(tmp_path: Path) -> None:
