@@ -31,7 +31,7 @@ from eventabs.exports.database import scratch_database
 from eventabs.exports.files import inspect
 from eventabs.exports.sources import Query, as_glob, open_source, quoted, rows
 from eventabs.records import PlannedPart
-from eventabs.runs.intake import measured_parts
+from eventabs.runs.measuring import output_tokens, parts_by_user, users_apart
 from eventabs.runs.planning import plan
 from eventabs.runs.wiring import batch_limits, make_builder, open_input, prompt_language_of, sampled
 
@@ -86,9 +86,12 @@ def pack_batches(path: str, folder: Path) -> tuple[int, str]:
         language = prompt_language_of(settings, sampled(export.user_logs()))
         builder = make_builder(settings, language, None)
         limits = batch_limits(settings, builder)
-        parts = [
-            PlannedPart(*part) for log in export.user_logs() for part in measured_parts(log, builder, limits)
-        ]
+        parts: list[PlannedPart] = []
+        for stretch in export.stretches():
+            apart = users_apart(stretch, settings.compaction.strip)
+            expected = output_tokens(stretch, settings.prompt.detail, settings.prompt.answer)
+            users = parts_by_user(stretch, builder, limits, apart, expected)
+            parts += (PlannedPart(*part) for parts_of_user, _log in users for part in parts_of_user)
         began = time.perf_counter()
         batches = plan(parts, limits, probe=True, workers=settings.run.concurrency)
         seconds = time.perf_counter() - began
