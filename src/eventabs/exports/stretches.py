@@ -49,10 +49,9 @@ class Stretch:
         self.users = users
         self._rows = f"rowid BETWEEN {users[0].first_row} AND {users[-1].last_row}"
         self._number()
-        self.names = [
-            Name(*row)
-            for row in self._fetched("SELECT * EXCLUDE (name, folded) FROM names_here ORDER BY name")
-        ]
+        self.names = list(
+            map(Name._make, self._fetched("SELECT * EXCLUDE (name, folded) FROM names_here ORDER BY name"))
+        )
         self.durations = [
             seconds
             for (seconds,) in self._fetched("SELECT DISTINCT duration FROM here WHERE duration IS NOT NULL")

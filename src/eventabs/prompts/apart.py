@@ -32,17 +32,21 @@ def id_key(user_id: str) -> str | None:
 
 def kin(names: Sequence[Name], marks: Sequence[str]) -> Iterable[tuple[int, int, int]]:
     """Group the texts that would become one without their marks: (position in `names`, group, member)."""
-    if not any(mark in text for name in names for text in name[1:3] for mark in marks):
-        return
     texts = {text for name in names for text in name[1:3]}
     groups: dict[str, list[str]] = {}
     for text in texts:
-        groups.setdefault(without_marks(clean(text), marks), []).append(text)
-    several = [group for group in groups.values() if len(group) > 1]
-    found = {
-        text: (number, member) for number, group in enumerate(several) for member, text in enumerate(group)
-    }
+        if any(mark in text for mark in marks):
+            groups.setdefault(without_marks(clean(text), marks), []).append(text)
+    for bare, those in groups.items():
+        if bare in texts and bare not in those:
+            those.append(bare)
+    members: dict[str, list[tuple[int, int]]] = {}
+    for group, those in enumerate(groups.values()):
+        for member, text in enumerate(those if len(those) > 1 else ()):
+            members.setdefault(text, []).append((group, member))
+    if not members:
+        return
     for position, name in enumerate(names):
         for text in name[1:3]:
-            if text in found:
-                yield position, *found[text]
+            for group, member in members.get(text, ()):
+                yield position, group, member

@@ -75,6 +75,7 @@ _CLOCKS_BEHIND = tuple(f" {clock}" for clock in _CLOCKS)
 _MINUTE = 60
 _CACHED_BODIES = 1 << 15
 _LOOKS_LIKE_DURATION = re.compile(r"(?:^| )(?:\d+h(?:\d+m)?|\d+m|\d+s)$", re.ASCII)
+_DURATION_ENDS = ("h", "m", "s")
 _BARE_WORD = re.compile(r'[^":·][^":]*')
 _OWN_WORD = re.compile(_BARE_WORD.pattern + r":(?: |$)")
 _CLOCK_WORD = re.compile(r"(?<![^ ])\d\d:\d\d(?![^ ])", re.ASCII)
@@ -262,7 +263,7 @@ class Compactor:
         return (
             is_bare
             and not item.startswith('"')
-            and not _LOOKS_LIKE_DURATION.search(bare)
+            and not (bare.endswith(_DURATION_ENDS) and _LOOKS_LIKE_DURATION.search(bare))
             and not self._reads_as_code(bare)
             and not (self.lines_are_days and _CLOCK_WORD.search(bare))
         )
@@ -272,6 +273,8 @@ class Compactor:
         return word if is_bare and not self._reads_as_code(word) else self._quoted(word)
 
     def _reads_as_code(self, text: str) -> bool:
+        if not self._legend:
+            return False
         return text.partition(" ")[0] in self._legend or text.rpartition(" ")[2] in self._legend
 
     def _quoted(self, text: str) -> str:
@@ -324,6 +327,8 @@ def _tail(seconds: int) -> str:
 
 
 def _shown(name: str, masked: re.Pattern[str] | None, marks: Sequence[str] = ()) -> str:
+    if not name:
+        return ""
     text = clean(name)
     if masked is not None:
         text = masked.sub(MASK, text)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
+from itertools import chain, islice
 from pathlib import Path
 
 import tiktoken
@@ -60,13 +61,18 @@ class TokenCounter:
             return self._encode(text)
         return sum(map(self._encode, _cut_at_blanks(text)))
 
-    def counts(self, pieces: Sequence[str]) -> list[int]:
-        """Count each piece by itself, many at once on all cores: tiktoken lets go of the interpreter."""
-        if len(pieces) < _MANY:
-            return list(map(self._remembered, pieces))
+    def counts(self, pieces: Iterable[str]) -> list[int]:
+        """Count each piece by itself. Many are counted on all cores, as tiktoken lets go of the interpreter.
+
+        Those that follow are taken from `pieces` meanwhile.
+        """
+        pieces = iter(pieces)
+        slices = iter(lambda: list(islice(pieces, _MANY)), [])
+        first = next(slices, [])
+        if len(first) < _MANY:
+            return self._counted(first)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            slices = (pieces[first : first + _MANY] for first in range(0, len(pieces), _MANY))
-            return [count for counted in pool.map(self._counted, slices) for count in counted]
+            return list(chain.from_iterable(pool.map(self._counted, chain([first], slices))))
 
     def _counted(self, pieces: Sequence[str]) -> list[int]:
         return list(map(self._remembered, pieces))

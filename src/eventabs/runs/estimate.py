@@ -13,9 +13,10 @@ from eventabs.errors import ConfigError, UsageError
 from eventabs.exports import Export, Stretch
 from eventabs.language import Language
 from eventabs.language import gettext as _
+from eventabs.prompts.bounds import lower_bound
 from eventabs.prompts.builder import PromptBuilder
 from eventabs.prompts.detail import expected_output_tokens
-from eventabs.prompts.packing import Limits, case_batches, lower_bound
+from eventabs.prompts.packing import Limits, case_batches
 from eventabs.prompts.sentences import long_pieces, long_tokens
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.records import Batch, Compaction, Detail, Part, PartSize, PlannedPart, Request, UserLog
