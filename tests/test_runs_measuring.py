@@ -53,6 +53,8 @@ NAMES = st.one_of(
             '"quoted"',
             "at 10:00",
             "half 5m",
+            "half 0",
+            " 0",
             "A",
             "咖啡。",
             "对比_A",

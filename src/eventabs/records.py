@@ -50,13 +50,17 @@ class UserLog:
 
 
 class Name(NamedTuple):
-    """What some behaviors have in common: `bare` without a duration, `timed` with one."""
+    """What some behaviors have in common: `bare` without a duration, `timed` with one.
+
+    `only_user` is the number of the user whose single behavior it is, None where there are more.
+    """
 
     action: str
     item: str
     place: str
     bare: bool = True
     timed: bool = True
+    only_user: int | None = None
 
 
 class Day(NamedTuple):
@@ -82,9 +86,11 @@ class PieceCosts(NamedTuple):
     """What the pieces of blocks cost, in tokens; pairs are within a line, and at its end.
 
     `bodies`, `durations` and `days` are in the order in which these were named, `clocks` by minute of the day.
+    `single` is what those bodies cost that occur once, by user; they are 0 in `bodies`.
     """
 
     bodies: list[tuple[int, int]]
+    single: dict[int, int]
     durations: list[tuple[int, int]]
     clocks: list[int]
     days: list[int]

@@ -50,7 +50,12 @@ class Stretch:
         self._rows = f"rowid BETWEEN {users[0].first_row} AND {users[-1].last_row}"
         self._number()
         self.names = list(
-            map(Name._make, self._fetched("SELECT * EXCLUDE (name, folded) FROM names_here ORDER BY name"))
+            map(
+                Name._make,
+                self._fetched("""
+            SELECT action, item, place, bare, timed, user_number FROM names_here
+            LEFT JOIN here ON here.name = names_here.name AND uses = 1 ORDER BY names_here.name"""),
+            )
         )
         self.durations = [
             seconds
@@ -105,7 +110,7 @@ class Stretch:
         self._cursor.execute(f"""
             CREATE OR REPLACE TEMP TABLE names_here AS
             SELECT row_number() OVER () - 1 AS name, *, {_FOLDED} AS folded FROM (
-                SELECT action, coalesce(item, text) AS item, place,
+                SELECT action, coalesce(item, text) AS item, place, count(*) AS uses,
                     bool_or(duration IS NULL) AS bare, bool_or(duration IS NOT NULL) AS timed
                 {rows_here} GROUP BY ALL)""")
         self._cursor.execute(f"""
@@ -136,7 +141,7 @@ class Stretch:
             a_day = f"{per_behavior} + arg_max({at_the_end}, row)"
         else:
             a_day = "sum(clock + CASE WHEN duration IS NULL THEN body_end ELSE body + lasting_end END)"
-        return self._by_user(
+        costs = self._by_user(
             f"""
             WITH body_costs AS (
                 SELECT unnest(range(len($body))) AS name, unnest($body) AS body, unnest($body_end) AS body_end),
@@ -161,6 +166,9 @@ class Stretch:
                 "days": pieces.days,
             },
         )
+        for user, tokens in pieces.single.items():
+            costs[user] += tokens
+        return costs
 
     def active_days(self) -> list[int]:
         """Count the days on which each user did something."""

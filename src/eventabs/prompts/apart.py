@@ -3,7 +3,8 @@
 All of this may name a user too many, whose log is then written out and counted. It never names one too few.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 
 from eventabs.prompts.fields import clean, identifies, without_marks
 from eventabs.records import Name
@@ -30,19 +31,11 @@ def id_key(user_id: str) -> str | None:
     return "" if "|" in name else name.casefold()  # every text holds ""
 
 
-def kin(names: Sequence[Name], marks: Sequence[str]) -> Iterable[tuple[int, int, int]]:
+def kin(names: Sequence[Name], marks: Sequence[str]) -> Iterator[tuple[int, int, int]]:
     """Group the texts that would become one without their marks: (position in `names`, group, member)."""
-    texts = {text for name in names for text in name[1:3]}
-    groups: dict[str, list[str]] = {}
-    for text in texts:
-        if any(mark in text for mark in marks):
-            groups.setdefault(without_marks(clean(text), marks), []).append(text)
-    for bare, those in groups.items():
-        if bare in texts and bare not in those:
-            those.append(bare)
     members: dict[str, list[tuple[int, int]]] = {}
-    for group, those in enumerate(groups.values()):
-        for member, text in enumerate(those if len(those) > 1 else ()):
+    for group, texts in enumerate(_becoming_one({text for name in names for text in name[1:3]}, marks)):
+        for member, text in enumerate(texts):
             members.setdefault(text, []).append((group, member))
     if not members:
         return
@@ -50,3 +43,15 @@ def kin(names: Sequence[Name], marks: Sequence[str]) -> Iterable[tuple[int, int,
         for text in name[1:3]:
             for group, member in members.get(text, ()):
                 yield position, group, member
+
+
+def _becoming_one(texts: AbstractSet[str], marks: Sequence[str]) -> Iterator[list[str]]:
+    groups: dict[str, list[str]] = {}
+    for text in texts:
+        if any(mark in text for mark in marks):
+            groups.setdefault(without_marks(clean(text), marks), []).append(text)
+    for bare, those in groups.items():
+        if bare in texts and bare not in those:
+            those.append(bare)
+        if len(those) > 1:
+            yield those

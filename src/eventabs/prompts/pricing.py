@@ -1,9 +1,12 @@
 """What the pieces of blocks cost, each counted once: sums of these are the counts of whole blocks."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from eventabs.prompts.compaction import Compactor
+from eventabs.prompts.compaction import Body, Compactor
 from eventabs.records import Day, Name, PieceCosts
+
+_BEFORE = "0"  # like a clock: a visible character before the space of a body, so that counts add up
+_DURATION = " 0\n"  # like a duration, before which a body does not end its line
 
 Counts = Callable[[Iterable[str]], list[int]]
 
@@ -12,16 +15,23 @@ def piece_costs(
     compactor: Compactor, counts: Counts, names: Sequence[Name], durations: Sequence[int], days: Sequence[Day]
 ) -> PieceCosts:
     """Count what `Compactor.block` would cut blocks into, but for their headers."""
-    # at the level of days a behavior may end a line or not, at the others it ends one
-    within = [compactor.lines_are_days or name.timed for name in names]
-    at_end = [compactor.lines_are_days or name.bare for name in names]
-    counted = iter(counts(_bodies(compactor, names, within, at_end)))
+    bodies = [(0, 0)] * len(names)
+    single: dict[int, list[tuple[Body, bool]]] = {}
+    repeated: list[tuple[int, Body]] = []
+    for position, name in enumerate(names):
+        body = compactor.body(name.action, name.item, name.place)
+        if name.only_user is None or compactor.lines_are_days or not body[0]:
+            repeated.append((position, body))
+        else:
+            single.setdefault(name.only_user, []).append((body, name.timed))
+    within = counts(body for _position, (body, _end) in repeated)
+    at_end = counts(end for _position, (_body, end) in repeated)
+    for (position, _body), *pair in zip(repeated, within, at_end, strict=True):
+        bodies[position] = pair[0], pair[1]
     lasting = [compactor.duration(seconds) for seconds in durations]
     return PieceCosts(
-        bodies=[
-            (next(counted) if is_within else 0, next(counted) if is_at_end else 0)
-            for is_within, is_at_end in zip(within, at_end, strict=True)
-        ],
+        bodies=bodies,
+        single=_single_costs(single, counts),
         durations=list(
             zip(counts(text for text, _end in lasting), counts(end for _text, end in lasting), strict=True)
         ),
@@ -31,13 +41,20 @@ def piece_costs(
     )
 
 
-def _bodies(
-    compactor: Compactor, names: Sequence[Name], within: Sequence[bool], at_end: Sequence[bool]
-) -> Iterator[str]:
-    """Yield those forms of each name's body that occur."""
-    for (action, item, place, *_uses), is_within, is_at_end in zip(names, within, at_end, strict=True):
-        body, end = compactor.body(action, item, place)
-        if is_within:
-            yield body
-        if is_at_end:
-            yield end
+def _single_costs(single: Mapping[int, Sequence[tuple[Body, bool]]], counts: Counts) -> dict[int, int]:
+    """Count bodies that occur once, with a duration behind them or not, all of a user's at once.
+
+    A few long texts are counted faster than many short ones.
+    """
+    before, duration = counts((_BEFORE, _DURATION))
+    costs = counts(
+        "".join(
+            f"{_BEFORE}{body}{_DURATION}" if is_timed else f"{_BEFORE}{end}"
+            for (body, end), is_timed in bodies
+        )
+        for bodies in single.values()
+    )
+    return {
+        user: cost - before * len(bodies) - duration * sum(is_timed for _body, is_timed in bodies)
+        for (user, bodies), cost in zip(single.items(), costs, strict=True)
+    }

@@ -20,7 +20,7 @@ _BUNDLED = "_offline"  # how encodings whose data is installed are named in tikt
 _CACHED_PIECES = 1 << 15
 _CACHED_LENGTH = 1000  # characters: a memory of longer pieces would grow large and seldom be of use
 _LONG = 50_000  # characters
-_MANY = 1_000  # pieces, with which it is worth to wake a thread
+_MANY = 100  # pieces, with which it is worth to wake a thread
 # Rust's \s without line ends; Python's \s knows four separators more.
 _BLANKS = re.compile(r"[^\S\r\n\x1c-\x1f]{1000,}")
 
