@@ -37,8 +37,7 @@ def in_stretches(users: Iterable[User]) -> Iterator[list[User]]:
 class Stretch:
     """Users that follow one another, numbered from 0. Good until the next stretch is taken.
 
-    `names`, `durations` and `days` are each different one that
-    occurs; `days` are those on which a user did something, seen from the user's active day before.
+    `names`, `durations` and `days` hold each different one that occurs. A name is known by its position.
     """
 
     def __init__(
@@ -49,14 +48,10 @@ class Stretch:
         self.users = users
         self._rows = f"rowid BETWEEN {users[0].first_row} AND {users[-1].last_row}"
         self._number()
-        self.names = list(
-            map(
-                Name._make,
-                self._fetched("""
+        names = self._fetched("""
             SELECT action, item, place, bare, timed, user_number FROM names_here
-            LEFT JOIN here ON here.name = names_here.name AND uses = 1 ORDER BY names_here.name"""),
-            )
-        )
+            LEFT JOIN here ON here.name = names_here.name AND uses = 1 ORDER BY names_here.name""")
+        self.names = list(map(Name._make, names))
         self.durations = [
             seconds
             for (seconds,) in self._fetched("SELECT DISTINCT duration FROM here WHERE duration IS NOT NULL")
@@ -69,12 +64,12 @@ class Stretch:
     def logs(self, numbers: Collection[int]) -> Iterator[UserLog]:
         """Yield the logs of some users, in order."""
         wanted = [self.users[number] for number in sorted(numbers)]
-        if not wanted:
-            return
-        ids = [user.user_id for user in wanted]
-        condition = f"{self._rows} AND user_id IN (SELECT unnest(?::VARCHAR[])) ORDER BY rowid"
+        condition, values = self._rows, []
+        if len(wanted) < len(self.users):
+            condition += " AND user_id IN (SELECT unnest(?::VARCHAR[])) ORDER BY rowid"
+            values = [[user.user_id for user in wanted]]
         with closing(self._cursor.cursor()) as cursor:
-            behaviors = behaviors_of(cursor, condition, [ids], with_offset=self._with_offset)
+            behaviors = behaviors_of(cursor, condition, values, with_offset=self._with_offset)
             for user in wanted:
                 yield UserLog(user.user_id, tuple(islice(behaviors, user.behaviors)), user.profile)
 
@@ -92,7 +87,7 @@ class Stretch:
                 yield Sentence(Behavior(*behavior), count, last)
 
     def stamps(self) -> list[tuple[str, int]]:
-        """Return the pieces of the stamps `YYYY-MM-DD HH:MM:SS` of the behaviors (day, minute, seconds), each once with its count."""
+        """Return the pieces of the behaviors' stamps `YYYY-MM-DD HH:MM:SS` (day, minute, seconds), each once with its count."""
         pieces = (
             f"SELECT strftime(start, '{form}'), count(*) FROM behaviors WHERE {self._rows} AND reason IS NULL GROUP BY 1"
             for form in ("%Y-%m-%d", " %H:%M", ":%S")
@@ -189,42 +184,32 @@ class Stretch:
                 FROM here) GROUP BY user_number""")
 
     def users_of(self, names: Collection[int]) -> set[int]:
-        """Return the users who have one of `names`, by their positions."""
-        return (
-            self._users(
-                "SELECT DISTINCT user_number FROM here JOIN (SELECT unnest(?::BIGINT[]) AS name) USING (name)",
-                [list(names)],
-            )
-            if names
-            else set()
+        """Return the users who have one of `names`."""
+        return self._users(
+            "SELECT DISTINCT user_number FROM here JOIN (SELECT unnest(?::BIGINT[]) AS name) USING (name)",
+            [list(names)],
         )
 
     def users_named(self, keys: Sequence[str | None]) -> set[int]:
         """Return the users whose key (by user, in lower case) occurs in a text of theirs, whatever its ASCII case."""
-        return (
-            self._users(
-                """SELECT DISTINCT user_number FROM (SELECT DISTINCT user_number, name FROM here)
+        return self._users(
+            """SELECT DISTINCT user_number FROM (SELECT DISTINCT user_number, name FROM here)
             JOIN (SELECT unnest(range(len($keys))) AS user_number, unnest($keys::VARCHAR[]) AS key) USING (user_number)
             JOIN names_here USING (name) WHERE contains(folded, key)""",
-                {"keys": list(keys)},
-            )
-            if any(key is not None for key in keys)
-            else set()
+            {"keys": list(keys)},
         )
 
     def users_of_several(self, members: Iterable[tuple[int, int, int]]) -> set[int]:
-        """Return the users who have several members of a group; `members` are (name's position, group, member)."""
+        """Return the users who have several members of a group; `members` are (name, group, member)."""
         rows = list(zip(*members, strict=True))
-        return (
-            self._users(
-                """SELECT DISTINCT user_number FROM (
+        if not rows:
+            return set()
+        return self._users(
+            """SELECT DISTINCT user_number FROM (
                 SELECT user_number, kin FROM here
                 JOIN (SELECT unnest(?::BIGINT[]) AS name, unnest(?::BIGINT[]) AS kin, unnest(?::BIGINT[]) AS member)
                 USING (name) GROUP BY user_number, kin HAVING count(DISTINCT member) > 1)""",
-                [list(values) for values in rows],
-            )
-            if rows
-            else set()
+            [list(values) for values in rows],
         )
 
     def users_back_in_time(self) -> set[int]:
