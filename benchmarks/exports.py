@@ -92,9 +92,9 @@ def pack_batches(path: str, folder: Path) -> tuple[int, str]:
             expected = output_tokens(stretch, settings.prompt.detail, settings.prompt.answer)
             users = parts_by_user(stretch, builder, limits, apart, expected)
             parts += (PlannedPart(*part) for parts_of_user, _log in users for part in parts_of_user)
-        began = time.perf_counter()
-        batches = plan(parts, limits, probe=True, workers=settings.run.concurrency)
-        seconds = time.perf_counter() - began
+    began = time.perf_counter()
+    batches = plan(parts, limits, probe=True, workers=settings.run.concurrency)
+    seconds = time.perf_counter() - began
     return export.behaviors, f"{len(batches):,} batches, packed in {seconds:.1f} s"
 
 

@@ -125,7 +125,7 @@ def estimate_run(settings: Settings, paths: Sequence[str]) -> Estimate:
                 with suppress(ConfigError):  # a template of the user's own need not explain the others
                     levels[other] = _at_level(settings, other, language, sample)
         read = _measure(settings, export, levels.values(), language)
-        return _estimate(settings, export, read, levels)
+    return _estimate(settings, export, read, levels)  # what DuckDB held is free now
 
 
 def first_request(settings: Settings, paths: Sequence[str]) -> Request:
