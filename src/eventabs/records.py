@@ -50,7 +50,7 @@ class UserLog:
 
 
 class Name(NamedTuple):
-    """What some behaviors have in common: `bare` without a duration, `timed` with one.
+    """What some behaviors have in common; `timed`: one of them has a duration.
 
     `only_user` is the number of the user whose single behavior it is, None where there are more.
     """
@@ -58,7 +58,6 @@ class Name(NamedTuple):
     action: str
     item: str
     place: str
-    bare: bool = True
     timed: bool = True
     only_user: int | None = None
 

@@ -49,7 +49,7 @@ class Stretch:
         self._rows = f"rowid BETWEEN {users[0].first_row} AND {users[-1].last_row}"
         self._number()
         names = self._fetched("""
-            SELECT action, item, place, bare, timed, user_number FROM names_here
+            SELECT action, item, place, timed, user_number FROM names_here
             LEFT JOIN here ON here.name = names_here.name AND uses = 1 ORDER BY names_here.name""")
         self.names = list(map(Name._make, names))
         self.durations = [
@@ -106,7 +106,7 @@ class Stretch:
             CREATE OR REPLACE TEMP TABLE names_here AS
             SELECT row_number() OVER () - 1 AS name, *, {_FOLDED} AS folded FROM (
                 SELECT action, coalesce(item, text) AS item, place, count(*) AS uses,
-                    bool_or(duration IS NULL) AS bare, bool_or(duration IS NOT NULL) AS timed
+                    bool_or(duration IS NOT NULL) AS timed
                 {rows_here} GROUP BY ALL)""")
         self._cursor.execute(f"""
             CREATE OR REPLACE TEMP TABLE here AS
