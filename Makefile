@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint messages docs bench-reliability clean
+.PHONY: demo test lint messages docs bench-reliability bench-exports clean
 
 demo: .venv/installed
 	rm -rf demo.eventabs
@@ -39,6 +39,10 @@ docs: .venv/dev
 # The case's failures, drawn against the tool; OPTIONS="--kills 50" and the like: see docs/benchmarks.md
 bench-reliability: .venv/installed
 	$(BIN)/python benchmarks/reliability.py $(OPTIONS)
+
+# From files to packed batches, beside DuckDB alone; OPTIONS="--all" for 46 million rows: see docs/benchmarks.md
+bench-exports: .venv/installed
+	$(BIN)/python benchmarks/exports.py $(OPTIONS)
 
 clean:
 	rm -rf .venv demo.eventabs
