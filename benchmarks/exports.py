@@ -48,10 +48,11 @@ _WANTED: Final = 500_000  # rows a second
 
 
 class Measured(NamedTuple):
-    """What a step did; `memory` is the most that its process held, in MB."""
+    """What a step did; `busy`: seconds on all cores together; `memory` is the most that its process held, in MB."""
 
     rows: int
     seconds: float
+    busy: float
     memory: float
     result: str
 
@@ -176,7 +177,7 @@ def _write_users(first: int, last: int, unique_text: float, path: Path) -> None:
 
 def _measure(path: Path, folder: Path) -> bool:
     print(f"{path.name}: {path.stat().st_size / _MB:,.0f} MB")
-    print(f"{'':22}{'rows/s':>12}{'seconds':>10}{'memory MB':>11}{'x DuckDB':>10}  result")
+    print(f"{'':22}{'rows/s':>12}{'seconds':>10}{'CPU s':>8}{'memory MB':>11}{'x DuckDB':>10}  result")
     yardstick = 0.0
     met = True
     for step in STEPS:
@@ -184,7 +185,7 @@ def _measure(path: Path, folder: Path) -> bool:
         yardstick = yardstick or measured.seconds
         speed = measured.rows / measured.seconds
         print(
-            f"{step:22}{speed:12,.0f}{measured.seconds:10.1f}{measured.memory:11,.0f}"
+            f"{step:22}{speed:12,.0f}{measured.seconds:10.1f}{measured.busy:8.1f}{measured.memory:11,.0f}"
             f"{measured.seconds / yardstick:10.2f}  {measured.result}",
             flush=True,
         )
@@ -203,7 +204,7 @@ def _report(step: str, path: str, folder: Path) -> None:
     count, result = STEPS[step](path, folder / "step")
     seconds = time.perf_counter() - began
     shutil.rmtree(folder / "step", ignore_errors=True)
-    print(json.dumps(Measured(count, seconds, _peak_memory(), result)))
+    print(json.dumps(Measured(count, seconds, time.process_time(), _peak_memory(), result)))
 
 
 def _peak_memory() -> float:
