@@ -11,12 +11,11 @@ from pydantic import BaseModel, ValidationError
 from eventabs.config import (
     Section,
     Settings,
-    find_config,
     load_settings,
-    read_toml,
     validated,
     with_absolute_paths,
 )
+from eventabs.config_file import find_config, read_toml
 from eventabs.errors import ConfigError
 
 EXAMPLE = Path(__file__).parent.parent / "config.example.toml"
@@ -208,7 +207,7 @@ def test_a_value_that_cannot_be_is_named_by_its_key(tmp_path: Path, text: str, k
 
 
 def test_a_fault_outside_a_file_names_where_to_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert _fault(flags={"run": {"rpm": -1}}).startswith("environment or flags: run.rpm:")
+    assert _fault(flags={"run": {"rpm": -1}}).startswith("flags: run.rpm:")
     monkeypatch.setenv("EVENTABS_RUN__RPN", "1")
     assert "there is no setting run.rpn;" in _fault()
 

@@ -11,7 +11,8 @@ from eventabs.runs.observer import BatchDone, CallFailed, Retrying
 from runs_kit import SIZE, answer, bad, batch_of, make_log, plan, request_for, well, whole
 
 USERS = [f"u{n:02d}" for n in range(6)]
-SETTINGS: dict[str, dict[str, Any]] = {
+SETTINGS: dict[str, Any] = {
+    "lang": "auto",
     "llm": {
         "provider": "auto",
         "model": "m",

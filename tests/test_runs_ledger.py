@@ -75,10 +75,10 @@ def test_a_ledger_of_another_format_is_refused(ledger: Ledger, tmp_path: Path) -
         Ledger.open(tmp_path / "ledger.sqlite")
 
 
-def test_a_ledger_that_was_never_finished_being_made_is_told_from_an_old_one(tmp_path: Path) -> None:
+def test_an_empty_ledger_is_called_damaged_since_none_is_ever_made_empty(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite"
     path.touch()
-    with pytest.raises(RunDirectoryError, match="never began"):
+    with pytest.raises(RunDirectoryError, match="damaged"):
         Ledger.open(path)
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from eventabs.errors import StorageError
 from eventabs.runs.observer import BatchDone, CallFailed, Progress, Retrying, Started, StateChanged
 from eventabs.views.runlog import LogObserver, open_log
 
@@ -75,3 +76,13 @@ def test_only_the_owner_may_read_the_log(tmp_path: Path) -> None:
 def test_a_full_disk_ends_neither_the_run_nor_the_closing_of_the_log() -> None:
     with open_log(Path("/dev/full")) as file:
         LogObserver(file).line("lost")
+
+
+def test_a_log_that_cannot_be_opened_is_one_error_and_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "run.log").mkdir()
+    with pytest.raises(StorageError, match="resume"):
+        open_log(tmp_path / "run.log")
+    (tmp_path / "link").symlink_to(tmp_path / "profile")
+    with pytest.raises(StorageError, match="resume"):
+        open_log(tmp_path / "link")
+    assert not (tmp_path / "profile").exists()

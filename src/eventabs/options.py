@@ -156,13 +156,17 @@ SET_BY_FLAGS = {
 }
 
 
+# settled before the command line is parsed, see speaking.py; here it is checked and has its place on the help pages
+Lang = Annotated[
+    Literal["en", "zh", "auto"] | None, Option(help=_("Language of messages."), rich_help_panel=SHOWN)
+]
+
+
 @dataclass(frozen=True, slots=True)
 class ShownFlags:
     """Flags about what is shown."""
 
-    lang: Annotated[
-        Literal["en", "zh"] | None, Option(help=_("Language of messages."), rich_help_panel=SHOWN)
-    ] = None
+    lang: Lang = None
     progress: Annotated[
         Literal["auto", "plain", "json"],
         Option(help=_("How progress is shown on standard error."), rich_help_panel=SHOWN),
@@ -187,9 +191,7 @@ def _names(listed: str) -> list[str]:
 class LookFlags:
     """Flags of the commands that only look."""
 
-    lang: Annotated[
-        Literal["en", "zh"] | None, Option(help=_("Language of messages."), rich_help_panel=SHOWN)
-    ] = None
+    lang: Lang = None
     json: Annotated[bool, Option("--json", help=_("JSON on standard output."), rich_help_panel=SHOWN)] = False
 
 

@@ -45,7 +45,7 @@ async def list_models(endpoint: Endpoint, limits: CallLimits) -> tuple[ListedMod
             raise TransientError(message.format(host=address.host)) from None
         except BROKEN as error:
             raise translate(error, address) from None
-    return _understand(body, response, address)
+    return _understand(body, response, address, limits)
 
 
 async def _read(response: httpx.Response, limit: int) -> bytes:
@@ -58,8 +58,17 @@ async def _read(response: httpx.Response, limit: int) -> bytes:
     return b"".join(reader.finish()) or reader.head
 
 
-def _understand(body: bytes, response: httpx.Response, address: Address) -> tuple[ListedModel, ...]:
-    origin = Origin(response.status_code, response.headers, time.time(), address.host, address.secrets)
+def _understand(
+    body: bytes, response: httpx.Response, address: Address, limits: CallLimits
+) -> tuple[ListedModel, ...]:
+    origin = Origin(
+        response.status_code,
+        response.headers,
+        time.time(),
+        address.host,
+        address.secrets,
+        limits.longest_wait,
+    )
     if not response.is_success:
         raise explain_refusal(body, origin)
     payload = parse_json(body)

@@ -163,6 +163,7 @@ class OpenAIProvider:
             now=self._wall_clock(),
             host=self._address.host,
             secrets=self._address.secrets,
+            longest_wait=self._limits.longest_wait,
         )
 
 

@@ -1,5 +1,6 @@
 """Who answers: the provider that the settings name, with its pacing and its retries."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -91,9 +92,12 @@ def _refuse_missing_key(llm: LlmSettings, environment: Mapping[str, str]) -> Non
 
 
 @asynccontextmanager
-async def open_asker(job: Job) -> AsyncIterator[Ask]:
-    """Make what answers requests. Raises ConfigError where the settings cannot work."""
-    asker = _rules(job) if job.settings.provider == "rules" else _openai(job)
+async def open_asker(job: Job, closing: asyncio.Event) -> AsyncIterator[Ask]:
+    """Make what answers requests; none leaves any more once `closing` is set.
+
+    Raises ConfigError where the settings cannot work.
+    """
+    asker = _rules(job) if job.settings.provider == "rules" else _openai(job, closing)
     async with asker as ask:
         yield ask
 
@@ -111,9 +115,10 @@ async def _rules(job: Job) -> AsyncIterator[Ask]:
 
 
 @asynccontextmanager
-async def _openai(job: Job) -> AsyncIterator[Ask]:
+async def _openai(job: Job, closing: asyncio.Event) -> AsyncIterator[Ask]:
     # the HTTP stack takes half a second to load; runs that call nobody need not wait for it
     from eventabs.llm.endpoint import CallLimits  # noqa: PLC0415
+    from eventabs.llm.gate import Gate  # noqa: PLC0415
     from eventabs.llm.openai import OpenAIProvider  # noqa: PLC0415
     from eventabs.llm.pacing import Pacer  # noqa: PLC0415
     from eventabs.llm.retry import RetryPolicy, complete_with_retries  # noqa: PLC0415
@@ -122,13 +127,25 @@ async def _openai(job: Job) -> AsyncIterator[Ask]:
     provider = OpenAIProvider(
         endpoint_of(llm, job.environment),
         sampling_of(llm),
-        CallLimits(llm.connect_timeout, llm.idle_timeout, llm.call_timeout, most_workers(job.settings) + 1),
+        CallLimits(
+            llm.connect_timeout,
+            llm.idle_timeout,
+            llm.call_timeout,
+            llm.longest_wait,
+            most_workers(job.settings) + 1,
+        ),
     )
-    pacer = Pacer(run.rpm, run.tpm, on_cooldown=lambda seconds: job.observer.noted(CoolingDown(seconds)))
-    policy = RetryPolicy(run.call_tries)
+    gate = Gate(provider, closing)
+    pacer = Pacer(
+        run.rpm,
+        run.tpm,
+        sleep=gate.sleep,
+        on_cooldown=lambda seconds: job.observer.noted(CoolingDown(seconds)),
+    )
+    policy = RetryPolicy(run.call_tries, sleep=gate.sleep)
 
     async def ask(request: Request, on_retry: OnRetry) -> Reply:
-        return await complete_with_retries(provider, request, pacer=pacer, policy=policy, on_retry=on_retry)
+        return await complete_with_retries(gate, request, pacer=pacer, policy=policy, on_retry=on_retry)
 
     try:
         yield ask

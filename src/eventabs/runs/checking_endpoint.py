@@ -40,6 +40,7 @@ class EndpointCheck:
             self._connect_seconds,
             min(llm.idle_timeout, REQUEST_SECONDS),
             min(llm.call_timeout, REQUEST_SECONDS),
+            llm.longest_wait,
         )
         self._prober = Prober(endpoint, sampling, self._limits)
         self.facts = EndpointFacts()

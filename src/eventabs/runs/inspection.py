@@ -9,6 +9,7 @@ import orjson
 
 from eventabs.records import Usage
 from eventabs.runs.binding import host_of
+from eventabs.runs.damage import blamed
 from eventabs.runs.directory import RunDirectory
 from eventabs.runs.ledger import Ledger, Retry
 from eventabs.runs.ledger_results import failure_reasons, totals
@@ -25,8 +26,8 @@ Status = Literal["running", "interrupted", "stopped", "completed", "killed"]
 class Standing:
     """How a run stands. `killed`: it was at work and nobody is any more.
 
-    `seconds`: how long the last process worked on it. `last_failure`: of the latest calls. `cooling_seconds`:
-    how long nobody sends anything, because the endpoint asked for fewer requests.
+    `seconds`: how long the last process worked on it. `last_failure`: of the latest calls. `language`: the
+    `lang` setting. `cooling_seconds`: how long nobody sends anything, because the endpoint asked for fewer requests.
     """
 
     status: Status
@@ -42,6 +43,7 @@ class Standing:
     seconds: float
     failures: dict[str, int]
     last_failure: CallFailed | BatchDone | Retrying | None
+    language: str
     cooling_seconds: float = 0.0
 
     @property
@@ -69,7 +71,7 @@ def inspect_run(named: Path, *, now: Callable[[], float]) -> Standing:
     """Look at a run; `now` gives seconds since 1970. Raises RunDirectoryError where there is none."""
     directory = RunDirectory.find(named)
     in_use = directory.in_use()  # before the ledger: what is written while we look does not look killed
-    with Ledger.watch(directory.ledger) as ledger:
+    with blamed(directory.ledger), Ledger.watch(directory.ledger) as ledger:
         facts = ledger.meta()
         return _standing(directory, ledger, facts, _status(facts, in_use=in_use), now())
 
@@ -116,6 +118,7 @@ def _standing(
         seconds=max(0.0, last - began_at) if began_at else 0.0,
         failures=failure_reasons(ledger),
         last_failure=_told(retry) if retry else _last_failure(ledger, calls),
+        language=facts["settings"]["lang"],
         cooling_seconds=max(0.0, cooling_until(ledger, began_at) - now) if running else 0.0,
     )
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from eventabs.records import Behavior
 from eventabs.runs.binding import host_of
+from eventabs.runs.damage import blamed
 from eventabs.runs.directory import RunDirectory
 from eventabs.runs.ledger import Ledger, Retry
 from eventabs.runs.ledger_results import Totals, totals
@@ -67,11 +68,9 @@ class ReportFacts:
 @contextmanager
 def open_report_facts(named: Path) -> Iterator[ReportFacts]:
     """Read what a report needs of a run directory. Raises RunDirectoryError where there is no run."""
-    ledger = Ledger.open(RunDirectory.find(named).ledger)
-    try:
+    path = RunDirectory.find(named).ledger
+    with blamed(path), Ledger.watch(path) as ledger:
         yield _facts(ledger)
-    finally:
-        ledger.close()
 
 
 def _facts(ledger: Ledger) -> ReportFacts:

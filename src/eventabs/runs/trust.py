@@ -11,7 +11,8 @@ from typing import Any
 
 from platformdirs import user_state_path
 
-from eventabs.config import LlmSettings, Settings, find_config, named_values
+from eventabs.config import LlmSettings, Settings, named_values
+from eventabs.config_file import find_config
 from eventabs.errors import RunDirectoryError
 from eventabs.language import gettext as _
 from eventabs.layers import with_preset

@@ -63,6 +63,7 @@ def estimate_json(estimate: Estimate) -> bytes:
         "tokens_per_second": estimate.tokens_per_second,
         "max_input_tokens": estimate.max_input_tokens,
         "max_output_tokens": estimate.max_output_tokens,
+        "users_in_input": estimate.users_in_input,
     }
     return f"{encode(fields)}\n".encode()
 
@@ -78,6 +79,8 @@ def _table(title: str, *columns: str) -> Table:
 def _input(estimate: Estimate) -> Table:
     table = _table(_("Input"), _("total"), _("a user"))
     table.add_row(_("users"), count(estimate.users))
+    if estimate.users < estimate.users_in_input:
+        table.add_row(_("without --limit"), count(estimate.users_in_input))
     table.add_row(_("behaviors"), count(estimate.behaviors), _mean(estimate.behaviors, estimate.users))
     table.add_row(_("rejected rows"), count(estimate.rejected_rows))
     table.add_row(_("duplicates dropped"), count(estimate.duplicates))

@@ -24,6 +24,7 @@ from eventabs.runs.observer import (
     Serving,
     Started,
     StateChanged,
+    Stopping,
 )
 from eventabs.views import sentences
 from eventabs.views.console import print_line
@@ -114,7 +115,7 @@ class RichObserver:
 
 def _deserves_a_line(note: Note) -> bool:
     match note:
-        case InputRead() | Planned() | Serving() | CallFailed():
+        case InputRead() | Planned() | Serving() | CallFailed() | Stopping():
             return True
         case StateChanged():
             return bool(note.cause)  # the closing summary names the state itself
@@ -126,7 +127,7 @@ def _style(note: Note) -> str:
     match note:
         case CallFailed() | Retrying():
             return "yellow"
-        case StateChanged(status="interrupted" | "stopped"):
+        case Stopping() | StateChanged(status="interrupted" | "stopped"):
             return "bold yellow"
         case Planned():
             return "bold"

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TextIO
 
+from eventabs.runs.directory import open_private, storage_error
 from eventabs.runs.observer import BatchDone, Note, Progress, Started, StateChanged
 from eventabs.views import sentences
 from eventabs.views.console import one_line
@@ -15,8 +16,11 @@ from eventabs.views.plain import TenthBatch
 
 
 def open_log(path: Path) -> TextIO:
-    """Open a log to append to, for the owner's eyes only; each line is written as it comes."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    """Open a log to append to, for the owner's eyes only; each line is written as it comes. Raises StorageError."""
+    try:
+        descriptor = open_private(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    except OSError as error:
+        raise storage_error(path, error) from error
     # Unbuffered: what a full disk refuses must not be tried again, and fail, when the log is closed.
     raw = os.fdopen(descriptor, "ab", buffering=0)
     return io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", write_through=True)

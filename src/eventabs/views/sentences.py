@@ -19,6 +19,7 @@ from eventabs.runs.observer import (
     Serving,
     Started,
     StateChanged,
+    Stopping,
 )
 from eventabs.views.figures import average, clock, count, duration, joined, listed, money
 
@@ -61,13 +62,16 @@ def noted(note: Note) -> str:
             return _of_the_run(note)
 
 
-def _of_the_run(note: Serving | CoolingDown | StateChanged) -> str:
+def _of_the_run(note: Serving | CoolingDown | Stopping | StateChanged) -> str:
     match note:
         case Serving():
             return _("Progress is also at {address}").format(address=note.address)
         case CoolingDown():
             template = _("The endpoint asks for fewer requests: all calls wait {wait}")
             return template.format(wait=duration(note.seconds))
+        case Stopping():
+            template = _("Stopping: calls on their way have {time} to end; a second time stops at once")
+            return template.format(time=duration(note.seconds))
         case StateChanged():
             state = status(note.status)
             return _("{state}: {cause}").format(state=state, cause=note.cause) if note.cause else state
