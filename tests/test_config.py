@@ -206,6 +206,12 @@ def test_a_value_that_cannot_be_is_named_by_its_key(tmp_path: Path, text: str, k
     assert "config.example.toml" in fault
 
 
+def test_a_key_in_the_place_of_its_variables_name_is_refused_and_not_repeated(tmp_path: Path) -> None:
+    fault = _fault(_toml(tmp_path, "llm.api_key_env = 'sk-secret'"))
+    assert "llm.api_key_env: it takes the name of an environment variable" in fault
+    assert "sk-secret" not in fault
+
+
 def test_a_fault_outside_a_file_names_where_to_look(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _fault(flags={"run": {"rpm": -1}}).startswith("flags: run.rpm:")
     monkeypatch.setenv("EVENTABS_RUN__RPN", "1")

@@ -26,6 +26,7 @@ Tokens = Annotated[int, Field(gt=0)]
 Name = Annotated[
     str, Field(pattern=r"^[^\s|｜#\u202a-\u202e\u2066-\u2069][^|｜\n\r\t\u202a-\u202e\u2066-\u2069]*$")
 ]
+Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]  # a key in its place is refused unseen
 Seconds = Annotated[float, Field(gt=0)]
 Omittable = Literal["response_format", "stream_options", "temperature", "seed", "max_tokens"]
 
@@ -92,7 +93,7 @@ class LlmSettings(Section):
     provider: Literal["auto", "openai", "rules"] = "auto"
     model: str = ""
     base_url: str = "https://api.openai.com/v1"
-    api_key_env: str = "OPENAI_API_KEY"
+    api_key_env: Variable = "OPENAI_API_KEY"
     stream: bool = True
     temperature: float | None = None
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None

@@ -33,9 +33,12 @@ def _words(fault: "ErrorDetails") -> str:
         choices = ", ".join(_CHOICE.findall(context["expected"]))
         return _("it takes one of: {choices}").format(choices=choices)
     if kind == "string_pattern_mismatch":
-        if fault["loc"][-1] == "mark":
-            return _("it takes one character, but no space and no bar")
-        return _("it takes a name: one line without bars, that does not begin with a space or #")
+        patterns = {
+            "mark": _("it takes one character, but no space and no bar"),
+            "api_key_env": _("it takes the name of an environment variable, not the key itself"),
+        }
+        a_name = _("it takes a name: one line without bars, that does not begin with a space or #")
+        return patterns.get(str(fault["loc"][-1]), a_name)
     bounds = {
         "greater_than": _("it must be greater than {gt}"),
         "greater_than_equal": _("it must be at least {ge}"),

@@ -1,6 +1,6 @@
 """What the ledger says of the run's results: counts, events, failures."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from eventabs.runs.ledger import Ledger
@@ -75,7 +75,7 @@ class UserRow(NamedTuple):
 _STATE_OF_ROW = """CASE
     WHEN EXISTS (SELECT 1 FROM parts WHERE user_id = users.user_id AND state = 'pending') THEN 'pending'
     WHEN EXISTS (SELECT 1 FROM parts WHERE user_id = users.user_id AND state = 'failed') THEN 'failed'
-    ELSE 'done' END"""
+    ELSE (SELECT state FROM parts WHERE user_id = users.user_id LIMIT 1) END"""
 _USER_COLUMNS = f"""
     users.user_id, {_STATE_OF_ROW}, behaviors,
         (SELECT sum(events) FROM parts WHERE user_id = users.user_id),
@@ -97,13 +97,20 @@ def user_rows(ledger: Ledger, state: str | None = None, *, most: int = -1, skip:
             most,
             skip,
         )
-    return [UserRow(*row) for row in rows]
+    return list(map(_user_row, rows))
 
 
 def user_row(ledger: Ledger, user_id: str) -> UserRow:
     """Return a user that the ledger has."""
     (row,) = ledger.rows(f"SELECT {_USER_COLUMNS} FROM users WHERE user_id = ?", user_id)
-    return UserRow(*row)
+    return _user_row(row)
+
+
+def _user_row(row: Sequence[Any]) -> UserRow:
+    user = UserRow(*row)
+    if user.state is None:
+        raise LookupError(user.user_id)  # a user without parts: the ledger is damaged
+    return user
 
 
 def user_states(ledger: Ledger) -> dict[str, int]:
