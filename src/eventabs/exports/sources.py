@@ -205,8 +205,12 @@ def _csv_fields(source: Source, wanted: Sequence[tuple[str, str]]) -> str:
 
 
 def _buffers(longest: int) -> str:
-    """Make room for the longest line. Beyond the usual that costs so much memory that one thread reads."""
-    room = f", max_line_size = {max(longest, _USUAL_LINE)}"
+    """Make room for the longest line. Beyond the usual that costs so much memory that one thread reads.
+
+    Of DuckDB's own, eight times larger buffers a file of 30 MB is one, which a single thread reads.
+    """
+    line = max(longest, _USUAL_LINE)
+    room = f", max_line_size = {line}, buffer_size = {2 * line}"
     return room if longest <= _USUAL_LINE else f"{room}, parallel = false"
 
 
