@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint messages bench-reliability bench-exports clean
+.PHONY: demo test lint messages docs bench-reliability bench-exports clean
 
 demo: .venv/installed
 	rm -rf demo.eventabs
@@ -20,6 +20,11 @@ lint: .venv/dev
 
 messages: .venv/dev
 	$(BIN)/python -m eventabs.locales
+
+# docs/configuration.md, from the settings and the comments of config.example.toml
+docs: .venv/dev
+	$(BIN)/python tools/configuration_page.py
+
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 

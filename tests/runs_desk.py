@@ -1,5 +1,6 @@
 """A run room at work on a real ledger: only the endpoint and the reading of its replies are made up."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from eventabs.events.reading import Reading
 from eventabs.prompts.packing import Limits
 from eventabs.records import FailureReason, Part, PartSize, Reply, Request, UserLog
 from eventabs.runs.engine import Calling, Engine, OnRetry
+from eventabs.runs.fruitless import Fruitless
 from eventabs.runs.journal import Journal
 from eventabs.runs.learning import Learner
 from eventabs.runs.ledger import Ledger
@@ -56,6 +58,7 @@ class Desk:
     means: dict[str, list[FailureReason]] = field(default_factory=dict)
     endpoint: Endpoint = field(default_factory=Endpoint)
     watcher: Watcher = field(default_factory=Watcher)
+    hurry: asyncio.Event = field(default_factory=asyncio.Event)
     saves: list[int] = field(default_factory=list)  # batches done at each checkpoint
     totals: list[int] = field(default_factory=list)  # batches in all at each checkpoint
 
@@ -74,6 +77,7 @@ class Desk:
             calling=Calling(
                 compose=request_for,
                 ask=self.endpoint.ask,
+                hurry=self.hurry,
                 spending=SpendingLimit(
                     max_cost=0.0,
                     max_total_tokens=max_total_tokens,
@@ -81,6 +85,7 @@ class Desk:
                     max_output_tokens=40,
                 ),
                 settings_fingerprint="f",
+                fruitless=Fruitless({"settings_fingerprint": "f"}),
                 width=Width(workers, workers, lambda: 0.0),
                 most_workers=workers,
                 count=len,

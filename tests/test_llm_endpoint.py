@@ -17,16 +17,34 @@ KEY = "sk-0123456789abcdef"
             "https://api.example.com/v1/chat/completions?api-version=7",
             "api.example.com",
         ),
+        ("http://my_box:65535/v1", "http://my_box:65535/v1/chat/completions", "my_box:65535"),
+        ("https://例子.com", "https://xn--fsqu00a.com/chat/completions", "xn--fsqu00a.com"),
         (" http://[::1]:8000/v1 ", "http://[::1]:8000/v1/chat/completions", "[::1]:8000"),
     ],
 )
 def test_the_address_is_the_base_and_the_path_of_chat_completions(base_url: str, url: str, host: str) -> None:
-    address = parse_address(Endpoint(model="m", base_url=base_url, api_key=KEY))
+    address = parse_address(Endpoint(model="m", base_url=base_url))
     assert (str(address.url), address.host) == (url, host)
 
 
 @pytest.mark.parametrize(
-    "base_url", ["", "api.example.com/v1", "ftp://x/v1", "http://", "https://a:b:c/", "看"]
+    "base_url",
+    [
+        "",
+        "api.example.com/v1",
+        "ftp://x/v1",
+        "http://",
+        "https://a:b:c/",
+        "看",
+        "https://api.example.com:99999/v1",
+        "https://api.example.com:0/v1",
+        "https://api..example.com/v1",
+        "https://api example.com/v1",
+        "https://*.example.com/v1",
+        "https://-.example.com/v1",
+        f"https://{'a' * 64}.com/v1",
+        f"https://{'a.' * 130}com/v1",
+    ],
 )
 def test_what_is_no_address_is_refused_with_the_name_of_the_setting(base_url: str) -> None:
     with pytest.raises(ConfigError, match=r"llm\.base_url"):

@@ -1,4 +1,5 @@
 import json
+from datetime import UTC, datetime
 
 import pytest
 
@@ -19,7 +20,15 @@ KEY = "sk-0123456789abcdef"
 def refuse(status: int, body: object = b"", headers: dict[str, str] | None = None) -> EndpointError:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     return explain_refusal(
-        data, Origin(status=status, headers=headers or {}, now=0.0, host="x.example", secrets=(KEY,))
+        data,
+        Origin(
+            status=status,
+            headers=headers or {},
+            now=0.0,
+            host="x.example",
+            secrets=(KEY,),
+            longest_wait=900.0,
+        ),
     )
 
 
@@ -103,3 +112,13 @@ def test_a_redirect_names_its_target_host(location: str, target: str) -> None:
     message = str(refuse(307, b"", {"location": location}))
     assert target in message
     assert "token" not in message
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_wait_beyond_the_bound_ends_the_run_and_the_error_says_when_to_resume(status: int) -> None:
+    assert isinstance(refuse(status, {}, {"retry-after": "900"}), RateLimitedError)
+    error = refuse(status, {}, {"retry-after": "901"})
+    assert type(error) is FatalEndpointError
+    moment = datetime.fromtimestamp(901, tz=UTC).astimezone()
+    assert f"{moment:%Y-%m-%d %H:%M}" in str(error)
+    assert "llm.longest_wait" in str(error)

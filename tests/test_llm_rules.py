@@ -303,6 +303,17 @@ async def test_brief_gives_up_visits_before_purchases() -> None:
     assert [event.start.day for event in events if event.type == "购买"] == [9]
 
 
+async def test_the_rules_look_at_no_more_of_a_text_than_a_model_is_sent() -> None:
+    begins = "宝马4S店 " + "好" * 194
+    short = await answer([behavior("2026-01-05 10:00", "visit", begins, begins, 60)])
+    assert len(begins) == 200
+    assert (
+        await answer([behavior("2026-01-05 10:00", "visit", begins + "医院", begins + " 医院", 60)]) == short
+    )
+    padded = begins.replace(" ", " " * 100)
+    assert await answer([behavior("2026-01-05 10:00", "visit", padded, begins, 60)]) == short
+
+
 async def test_an_empty_log_is_answered_with_no_event() -> None:
     assert await answer([]) == "## U1\n##"
 

@@ -73,7 +73,10 @@ def test_durations_are_read(text: str, seconds: float | None) -> None:
             1.0,
         ),
         ({"x-ratelimit-reset-tokens": "250ms", "x-ratelimit-remaining-requests": "0"}, None),
-        ({"x-ratelimit-reset-requests": "9d"}, LONGEST_WAIT),
+        ({"x-ratelimit-reset-requests": "9d", "x-ratelimit-remaining-requests": "0"}, 777_600.0),
+        ({"x-ratelimit-reset-requests": "999d", "x-ratelimit-remaining-requests": "0"}, LONGEST_WAIT),
+        ({"x-ratelimit-reset-requests": "23h59m", "x-ratelimit-reset-tokens": "40s"}, 40.0),
+        ({"x-ratelimit-reset-requests": "23h59m"}, None),
     ],
 )
 def test_the_limit_that_is_used_up_decides_the_wait(headers: dict[str, str], seconds: float | None) -> None:

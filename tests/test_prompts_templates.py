@@ -92,6 +92,11 @@ def test_a_missing_placeholder_is_named(name: str) -> None:
         message(OWN.replace(f"${name}", ""))
 
 
+def test_an_empty_template_is_none_of_ours() -> None:
+    with pytest.raises(ConfigError, match="types is missing"):
+        message("")
+
+
 def test_an_unknown_placeholder_is_named_beside_those_that_there_are() -> None:
     with pytest.raises(ConfigError, match=r"\$users is no placeholder.*\$types"):
         message(OWN + " $users")

@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 import stat
@@ -28,6 +29,10 @@ for n in range(10**9):
     replace_file(Path(sys.argv[1]), (str(n % 10).encode() * 100 for _ in range(1000)))
     print(n, flush=True)
 """
+
+
+def full(*_anything: object) -> int:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def mode(path: Path) -> int:
@@ -162,14 +167,17 @@ def test_a_file_is_replaced_as_a_whole_and_private(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["file"]
 
 
-def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
-    path = tmp_path / "file"
+@pytest.mark.parametrize(("begun", "next_step"), [(True, "eventabs resume {path}"), (False, "start again")])
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, next_step: str, *, begun: bool
+) -> None:
+    path = tmp_path / ("ledger.sqlite" if begun else "file")
     path.write_text("old")
-    (tmp_path / "file.tmp").symlink_to("/dev/full")
-    with pytest.raises(StorageError, match=f"eventabs resume {tmp_path}"):
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match=next_step.format(path=tmp_path)):
         replace_file(path, [b"new"])
     assert path.read_text() == "old"
-    assert [file.name for file in tmp_path.iterdir()] == ["file"]
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:
@@ -208,3 +216,33 @@ def test_a_kill_at_any_moment_leaves_a_whole_file(tmp_path: Path) -> None:
     content = path.read_bytes()
     assert len(content) == 100_000
     assert len(set(content)) == 1
+
+
+def test_a_run_is_found_by_a_checkpoint_that_is_gone_as_long_as_its_ledger_is_there(tmp_path: Path) -> None:
+    named = tmp_path / "checkpoint.json"
+    with pytest.raises(RunDirectoryError, match="holds no ledger"):
+        RunDirectory.find(named)
+    (tmp_path / "ledger.sqlite").touch()
+    assert RunDirectory.find(named).path == tmp_path
+    with pytest.raises(RunDirectoryError, match="does not exist"):
+        RunDirectory.find(tmp_path / "chekpoint.json")
+
+
+@pytest.mark.parametrize("name", ["run.log", "stdin.csv", ".gitignore.tmp"])
+def test_a_folder_or_a_link_is_no_leftover_of_a_run_whatever_its_name(tmp_path: Path, name: str) -> None:
+    for at, make in (("a", Path.mkdir), ("b", lambda path: path.symlink_to(tmp_path / "target"))):
+        folder = tmp_path / at
+        folder.mkdir()
+        make(folder / name)
+        with pytest.raises(RunDirectoryError, match="--out"):
+            RunDirectory.create(folder)
+
+
+def test_a_link_in_the_place_of_a_file_to_be_made_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "profile").write_text("precious")
+    (tmp_path / "checkpoint.json.tmp").symlink_to(tmp_path / "profile")
+    with pytest.raises(StorageError):
+        replace_file(tmp_path / "checkpoint.json", [b"{}"])
+    assert (tmp_path / "profile").read_text() == "precious"
+    replace_file(tmp_path / "checkpoint.json", [b"{}"])
+    assert (tmp_path / "checkpoint.json").read_bytes() == b"{}", "the link is out of the way"

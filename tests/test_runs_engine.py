@@ -15,10 +15,13 @@ from eventabs.errors import (
     StorageError,
     TransientError,
 )
+from eventabs.llm.gate import CalledOffError
 from eventabs.records import Reply, Request
-from eventabs.runs.engine import OnRetry
+from eventabs.runs.engine import GRACE_SECONDS, OnRetry
 from eventabs.runs.fruitless import MOST_FRUITLESS_CALLS
-from eventabs.runs.observer import BatchDone, Retrying
+from eventabs.runs.ledger import Retry
+from eventabs.runs.ledger_retries import stored_retries
+from eventabs.runs.observer import BatchDone, Retrying, Stopping
 from runs_desk import Desk, at_work
 from runs_kit import LIMITS, answer, make_log
 
@@ -170,7 +173,11 @@ async def test_retries_are_counted_and_told_and_kept_with_the_call(tmp_path: Pat
         await desk.engine().run()
         assert desk.watcher.of(Retrying) == [Retrying(1, "HTTP 503", 2.0), Retrying(1, "HTTP 502", 4.0)]
         assert desk.tally.retries == 2
-        assert desk.ledger.rows("SELECT retries FROM calls") == [(2,)]
+        assert desk.ledger.rows("SELECT retries, in_flight_limit FROM calls") == [(2, 1)]
+        assert stored_retries(desk.ledger) == [
+            Retry(1, 1_000.0, "503", "HTTP 503", 2.0),
+            Retry(1, 1_000.0, "connection", "HTTP 502", 4.0),
+        ]
 
 
 async def test_tokens_are_counted_here_where_the_endpoint_reports_none(tmp_path: Path) -> None:
@@ -230,6 +237,32 @@ async def test_patience_with_calls_in_flight_ends(tmp_path: Path, monkeypatch: p
         engine.stop()
         await asyncio.wait_for(running, 2.0)
         assert desk.states() == {"u00": "pending", "u01": "done", "u02": "done"}
+
+
+async def test_calls_that_only_wait_are_called_off_at_a_stop_and_held_against_nobody(tmp_path: Path) -> None:
+    async with working(tmp_path, 3) as desk:
+        gate = Gate("u00")
+
+        async def wait_or_answer(request: Request, on_retry: OnRetry) -> Reply:
+            if "u00" in request.messages[1]["content"]:
+                return await gate(request, on_retry)
+            await desk.hurry.wait()
+            raise CalledOffError
+
+        desk.endpoint.answering = wait_or_answer
+        engine = desk.engine(workers=3)
+        running = asyncio.create_task(engine.run())
+        await until(lambda: desk.endpoint.in_flight == 3)
+        engine.stop()
+        await until(lambda: desk.tally.in_flight == 1)
+        assert desk.watcher.of(Stopping) == [Stopping(GRACE_SECONDS)]
+        gate.opened.set()
+        await asyncio.wait_for(running, 2.0)
+        assert desk.states() == {"u00": "done", "u01": "pending", "u02": "pending"}
+        charged = desk.ledger.rows(
+            "SELECT sum(attempts), sum(broken_calls) FROM parts WHERE state = 'pending'"
+        )
+        assert charged == [(0, 0)]
 
 
 async def test_a_stop_before_the_first_call_sends_none(tmp_path: Path) -> None:

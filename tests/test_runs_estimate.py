@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from eventabs.config import Settings, overlay, validated
+from eventabs.config import Settings, validated
 from eventabs.errors import ConfigError, InputError, UsageError
 from eventabs.exports import open_export
+from eventabs.layers import overlay
 from eventabs.prompts.sentences import long_pieces
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.runs.conduct import conduct
@@ -66,6 +67,9 @@ def test_the_long_lines_are_counted_exactly(place: Place) -> None:
         {"prompt": {"answer": "json", "detail": "fine"}},
         {"compaction": {"level": "legend"}},
         {"compaction": {"level": "day"}, "budget": {"max_users": 4}},
+        {"compaction": {"level": "legend"}, "run": {"limit": 7}},
+        {"budget": {"max_users": 4}, "run": {"limit": 7}},
+        {"run": {"limit": 99}},
     ],
 )
 def test_a_run_sends_what_was_estimated(place: Place, sections: dict[str, dict[str, Any]]) -> None:
@@ -74,7 +78,8 @@ def test_a_run_sends_what_was_estimated(place: Place, sections: dict[str, dict[s
         summary = conduct(job, resumed=False)
         sent = job.ledger.rows("SELECT sum(input_tokens), count(*) FROM calls")
         parts = job.ledger.rows("SELECT sum(input_tokens), sum(output_tokens) FROM parts")
-    assert summary.success_count == 23
+    assert (summary.success_count, summary.users_in_input) == (estimate.users, estimate.users_in_input)
+    assert estimate.users_in_input == 23
     assert sent == [(estimate.tokens_prompt_total, estimate.batches)]
     legends = estimate.tokens_compact - parts[0][0]
     assert parts[0][1] == estimate.expected_output_tokens

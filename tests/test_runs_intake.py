@@ -12,7 +12,7 @@ from eventabs.prompts.packing import Limits
 from eventabs.records import Batch, Part, UserLog
 from eventabs.runs.intake import halves, measure_again, sample_texts, take_in
 from eventabs.runs.ledger import Ledger, PartChange
-from eventabs.runs.ledger_results import totals, user_state
+from eventabs.runs.ledger_results import settled_user, totals
 from eventabs.runs.measuring import Parts, cut_to, measured_parts
 from eventabs.runs.wiring import batch_limits, make_builder
 from runs_kit import answer, make_log, new_ledger, request_for, well, whole
@@ -65,7 +65,7 @@ def test_every_user_is_logged_once_with_what_it_costs(
     anna, whale = ledger.pending_parts()
     assert anna.size == builder.measure(make_log("anna"))
     assert whale.part == whole(WHALE)
-    assert user_state(ledger, "nobody") == "failed"
+    assert settled_user(ledger, "nobody").state == "failed"
 
 
 def test_users_that_are_logged_already_are_not_logged_again(
@@ -155,7 +155,7 @@ def test_what_is_pending_is_measured_again_and_what_is_done_stays(
     with ledger.transaction():
         ledger.settle(1, [well(anna)], [PartChange(anna, "done", events=1)])
     measure_again(ledger, builder, tight(limits))
-    assert user_state(ledger, "anna") == "done"
+    assert settled_user(ledger, "anna").state == "done"
     parts = ledger.pending_parts()
     assert {planned.part.user_id for planned in parts} == {"whale"}
     assert [n for p in parts for n in range(p.part.first, p.part.last + 1)] == list(range(60))

@@ -1,3 +1,4 @@
+import errno
 import os
 import stat
 from pathlib import Path
@@ -112,10 +113,16 @@ def test_events_are_appended_in_whole_lines_as_users_are_done(tmp_path: Path) ->
     ]
 
 
-def test_a_full_disk_is_told_when_events_are_appended(tmp_path: Path) -> None:
-    (tmp_path / "events.jsonl").symlink_to("/dev/full")
-    with EventsFile(tmp_path / "events.jsonl") as events, pytest.raises(StorageError, match="No space"):
-        events.append([{"user_id": "a"}])
+def test_a_full_disk_is_told_when_events_are_appended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_anything: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with EventsFile(tmp_path / "events.jsonl") as events:
+        monkeypatch.setattr(os, "write", full)
+        with pytest.raises(StorageError, match="No space"):
+            events.append([{"user_id": "a"}])
 
 
 def test_half_a_line_that_a_full_disk_took_is_taken_back(

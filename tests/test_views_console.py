@@ -1,6 +1,4 @@
 import io
-import os
-import sys
 
 import pytest
 from hypothesis import given, settings
@@ -14,7 +12,6 @@ from eventabs.views.console import (
     print_error,
     print_line,
     stderr_console,
-    stdout_console,
 )
 
 
@@ -69,22 +66,3 @@ def test_a_command_to_paste_is_never_folded() -> None:
     console, screen = _terminal(width=20)
     print_command(console, "Go on with: ", "eventabs resume a/long/path/to/a.eventabs")
     assert screen.getvalue() == "Go on with: eventabs resume a/long/path/to/a.eventabs\n"
-
-
-def test_a_character_that_the_locale_lacks_does_not_end_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    pipe = io.BytesIO()
-    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(pipe, encoding="ascii"))
-    print_line(stdout_console(), "看车 a")
-    sys.stdout.flush()
-    assert pipe.getvalue() == b"?? a\n"
-
-
-def test_output_that_nobody_reads_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    reader, writer = os.pipe()
-    os.close(reader)
-    with os.fdopen(writer, "w", encoding="utf-8") as stream:
-        monkeypatch.setattr(sys, "stderr", stream)
-        console = stderr_console()
-        print_line(console, "first")
-        print_line(console, "second")
-    assert console.quiet

@@ -12,6 +12,7 @@ from eventabs.views.estimate import estimate_json, render_estimate
 
 ESTIMATE = Estimate(
     users=486,
+    users_in_input=486,
     behaviors=44_847,
     rejected_rows=3,
     duplicates=12,
@@ -84,6 +85,11 @@ def test_the_estimate_shows_what_the_run_would_take(row: str) -> None:
     assert row in _squeezed(ESTIMATE)
 
 
+def test_one_batch_is_no_plural() -> None:
+    one = replace(ESTIMATE, larger_output_batches=1)
+    assert "--max-output-tokens 16384 instead of 8192: 1 batch instead of 25" in _squeezed(one)
+
+
 def test_in_chinese_the_plan_is_announced_in_its_own_words() -> None:
     activate("zh")
     assert _printed(ESTIMATE)[-1] == "分为 25 批处理，每批平均 19 个用户"
@@ -103,6 +109,12 @@ def test_without_prices_the_cost_says_where_to_set_them() -> None:
     assert "Cost: unknown; set input and output prices under [llm.price] of the config" in _squeezed(
         replace(ESTIMATE, cost=None)
     )
+
+
+def test_users_left_out_by_a_limit_are_counted() -> None:
+    assert not [line for line in _printed(ESTIMATE) if "--limit" in line]
+    (line,) = [line for line in _printed(replace(ESTIMATE, users=5)) if "--limit" in line]
+    assert "486" in line
 
 
 def test_an_output_limit_that_saves_nothing_is_not_mentioned() -> None:

@@ -1,14 +1,14 @@
 """`python -m eventabs`, and the console script."""
 
-import os
-import sys
-
-from eventabs import language
-
 
 def main() -> None:
     """Settle the language before the command line, whose help texts are made on import, is loaded."""
-    language.activate(language.requested(sys.argv[1:], os.environ))
+    from eventabs import interrupts  # noqa: PLC0415  loading takes a while: first of all, be ready for Ctrl-C
+
+    interrupts.leave_at_once()
+    from eventabs import speaking  # noqa: PLC0415
+
+    speaking.settle()
     from eventabs.cli import main as command_line  # noqa: PLC0415
 
     command_line()

@@ -12,12 +12,20 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from typer.exceptions import TyperException
 
-from eventabs import __version__, language
+from eventabs import __version__, interrupts, speaking
 from eventabs.errors import EventabsError
 from eventabs.language import gettext as _
-from eventabs.options import SHOWN, LookFlags, SettingFlags, ShownFlags, with_options
+from eventabs.options import SHOWN, Lang, LookFlags, SettingFlags, ShownFlags, with_options
 from eventabs.usage import Command, Group, explained
-from eventabs.views.console import print_bytes, print_error, print_line, stderr_console, stdout_console
+from eventabs.views.console import (
+    print_bytes,
+    print_error,
+    print_json,
+    print_line,
+    stderr_console,
+    stdout_console,
+)
+from eventabs.views.streams import OutputGoneError, replace_streams
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -55,16 +63,25 @@ ProgressPort = Annotated[
     ),
 ]
 
-INTERRUPTED = 130
-
 
 def main() -> None:
     """Run the command line; without arguments, its help."""
+    replace_streams()
     try:
+        speaking.refuse_unknown()
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+    except OutputGoneError:
+        code = 0
+    except KeyboardInterrupt:
+        code = interrupts.EXIT_CODE
     except TyperException as error:
         print_error(stderr_console(), explained(error))
-        sys.exit(error.exit_code)
+        code = error.exit_code
+    except EventabsError as error:
+        for line in error.args:
+            print_error(stderr_console(), line)
+        code = error.exit_code
+    interrupts.ignore()
     sys.exit(code)
 
 
@@ -76,7 +93,7 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def common(
-    lang: Annotated[str | None, typer.Option(help=_("Language of messages: en or zh."))] = None,
+    lang: Lang = None,  # settled before this was loaded
     version: Annotated[
         bool,
         typer.Option(
@@ -84,7 +101,7 @@ def common(
         ),
     ] = False,
 ) -> None:
-    """Take options that stand before the command; the language was settled before this was loaded."""
+    """Take options that stand before the command."""
 
 
 @command(help=_("Read exports, ask the model about every user, write events.jsonl."))
@@ -102,13 +119,13 @@ def run(
     from eventabs.runs.conduct import conduct  # noqa: PLC0415
     from eventabs.runs.opening import begun  # noqa: PLC0415
 
-    with _errors_told():
-        with (
-            _served(progress_port) as server,
-            begun(_invocation(flags), paths=inputs or (), out=out, watch=_watch(shown, server)) as job,
-        ):
-            summary = conduct(job, resumed=False)
-        _end(summary, shown)
+    with (
+        _served(progress_port) as server,
+        begun(_invocation(flags), paths=inputs or (), out=out, watch=_watch(shown, server)) as job,
+    ):
+        summary = conduct(job, resumed=False)
+        interrupts.ignore()
+    _end(summary, shown)
 
 
 @command(help=_("Go on with a run that was stopped, killed or has crashed."))
@@ -134,21 +151,21 @@ def resume(
     from eventabs.runs.conduct import conduct  # noqa: PLC0415
     from eventabs.runs.opening import reopened  # noqa: PLC0415
 
-    with _errors_told():
-        with (
-            _served(progress_port) as server,
-            reopened(
-                _invocation(flags),
-                named=checkpoint,
-                changed="accept" if accept_changes else "refuse",
-                confirmed=yes,
-                watch=_watch(shown, server),
-            ) as job,
-        ):
-            if retry_failed:
-                job.ask_failed_again()
-            summary = conduct(job, resumed=True)
-        _end(summary, shown)
+    with (
+        _served(progress_port) as server,
+        reopened(
+            _invocation(flags),
+            named=checkpoint,
+            changed="accept" if accept_changes else "refuse",
+            confirmed=yes,
+            watch=_watch(shown, server),
+        ) as job,
+    ):
+        if retry_failed:
+            job.ask_failed_again()
+        summary = conduct(job, resumed=True)
+        interrupts.ignore()
+    _end(summary, shown)
 
 
 @command(help=_("Make the events again from the stored replies. Calls nobody."))
@@ -158,12 +175,11 @@ def reparse(flags: SettingFlags, shown: ShownFlags, checkpoint: Checkpoint) -> N
     from eventabs.runs.opening import reopened  # noqa: PLC0415
     from eventabs.runs.reparse import reparse as read_again  # noqa: PLC0415
 
-    with _errors_told():
-        with reopened(
-            _invocation(flags), named=checkpoint, changed="ignore", confirmed=True, watch=_watch(shown)
-        ) as job:
-            summary = read_again(job)
-        _end(summary, shown)
+    with reopened(
+        _invocation(flags), named=checkpoint, changed="ignore", confirmed=True, watch=_watch(shown)
+    ) as job:
+        summary = read_again(job)
+    _end(summary, shown)
 
 
 @command(help=_("Write the events of a run as CSV, Parquet or SQLite."))
@@ -175,12 +191,13 @@ def export(
     output: Annotated[
         Path | None, typer.Option(help=_("File to write. (default: events.<format> in the run directory)"))
     ] = None,
+    lang: Lang = None,  # noqa: ARG001  settled before this was loaded
 ) -> None:
     """Hand out the events in another format."""
     from eventabs.runs.handing_out import export_events  # noqa: PLC0415
 
-    with _errors_told():
-        typer.echo(export_events(checkpoint, form, output))
+    interrupts.interrupt()
+    print_line(stdout_console(), str(export_events(checkpoint, form, output)))
 
 
 @command(help=_("Show what a run would take: users, tokens, calls, time, cost. Calls nobody."))
@@ -197,24 +214,55 @@ def estimate(
     ] = False,
 ) -> None:
     """Estimate a run."""
+    from eventabs.config import load_settings  # noqa: PLC0415
+    from eventabs.config_file import find_config  # noqa: PLC0415
     from eventabs.runs.estimate import estimate_run, first_request  # noqa: PLC0415
     from eventabs.views.estimate import estimate_json, render_estimate  # noqa: PLC0415
     from eventabs.views.prompt import print_prompt, prompt_json  # noqa: PLC0415
 
-    with _errors_told():
-        settings = _settings(flags, shown)
-        if show_prompt:
-            request = first_request(settings, inputs or ())
-            if shown.json:
-                print_bytes(prompt_json(request))
-            else:
-                print_prompt(stdout_console(), request)
-            return
-        estimated = estimate_run(settings, inputs or ())
+    interrupts.interrupt()
+    settings = load_settings(find_config(flags.config, os.environ), flags.nested())
+    if show_prompt:
+        request = first_request(settings, inputs or ())
         if shown.json:
-            print_bytes(estimate_json(estimated))
+            print_bytes(prompt_json(request))
         else:
-            render_estimate(stdout_console(), estimated)
+            print_prompt(stdout_console(), request)
+        return
+    estimated = estimate_run(settings, inputs or ())
+    if shown.json:
+        print_bytes(estimate_json(estimated))
+    else:
+        render_estimate(stdout_console(), estimated)
+
+
+@command(help=_("Check the config, the key and the endpoint; a few tiny requests, for a few dozen tokens."))
+@with_options(SettingFlags, LookFlags)
+def check(
+    flags: SettingFlags,
+    look: LookFlags,
+    *,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help=_("Only what is wrong."), rich_help_panel=SHOWN)
+    ] = False,
+) -> None:
+    """Check what a run would need."""
+    from eventabs.config import load_settings  # noqa: PLC0415
+    from eventabs.config_file import find_config  # noqa: PLC0415
+    from eventabs.runs.checking import check as check_all  # noqa: PLC0415
+    from eventabs.views.check import check_json, render_verdict, showing_findings  # noqa: PLC0415
+
+    interrupts.interrupt()
+    config = find_config(flags.config, os.environ)
+    settings = load_settings(config, flags.nested())
+    if look.json:
+        report = check_all(settings, str(config or ""), os.environ, lambda _finding: None)
+        print_bytes(check_json(report))
+    else:
+        with showing_findings(stdout_console(), quiet=quiet) as tell:
+            report = check_all(settings, str(config or ""), os.environ, tell)
+        render_verdict(stdout_console(), report)
+    raise typer.Exit(report.exit_code)
 
 
 @command(help=_("Make one HTML file that shows the run: calls, tokens, failures, events, users."))
@@ -223,23 +271,20 @@ def report(
     output: Annotated[
         Path | None, typer.Option(help=_("File to write. (default: report.html in the run directory)"))
     ] = None,
-    lang: Annotated[
-        Literal["en", "zh"] | None, typer.Option(help=_("Language of the report and of messages."))
-    ] = None,
+    lang: Lang = None,  # noqa: ARG001  settled before this was loaded
 ) -> None:
     """Make the report of a run."""
     from eventabs.runs.directory import RunDirectory  # noqa: PLC0415
     from eventabs.runs.report_facts import open_report_facts  # noqa: PLC0415
     from eventabs.views.report import NAME, render_report, write_report  # noqa: PLC0415
 
-    with _errors_told():
-        path = output or RunDirectory.find(checkpoint).path / NAME
-        with open_report_facts(checkpoint) as facts:
-            if facts.language in language.LANGUAGES and not lang and not os.environ.get("EVENTABS_LANG"):
-                language.activate(facts.language)
-            page = render_report(facts)
-        write_report(page, path)
-        print_line(stdout_console(), str(path))
+    interrupts.interrupt()
+    path = output or RunDirectory.find(checkpoint).path / NAME
+    with open_report_facts(checkpoint) as facts:
+        speaking.settle(facts.language)
+        page = render_report(facts)
+    write_report(page, path)
+    print_line(stdout_console(), str(path))
 
 
 @command(help=_("Show how far a run is, how fast, and what failed; also while it goes on elsewhere."))
@@ -253,18 +298,22 @@ def status(
     ] = False,
 ) -> None:
     """Show how a run stands."""
-    from eventabs.runs.inspection import inspect_run  # noqa: PLC0415
+    from eventabs.runs.inspection import Standing, inspect_run  # noqa: PLC0415
     from eventabs.views.status import render_status, status_json, watch_status  # noqa: PLC0415
 
-    with _errors_told():
-        inspect = partial(inspect_run, checkpoint, now=time.time)
-        if watch:
-            with suppress(KeyboardInterrupt):
-                watch_status(stdout_console(), inspect, as_json=look.json, sleep=time.sleep)
-        elif look.json:
-            typer.echo(status_json(inspect()))
-        else:
-            render_status(stdout_console(), inspect())
+    def inspect() -> Standing:
+        standing = inspect_run(checkpoint, now=time.time)
+        speaking.settle(standing.language)
+        return standing
+
+    interrupts.interrupt()
+    if watch:
+        with suppress(KeyboardInterrupt):
+            watch_status(stdout_console(), inspect, as_json=look.json, sleep=time.sleep)
+    elif look.json:
+        print_json(status_json(inspect()))
+    else:
+        render_status(stdout_console(), inspect())
 
 
 @command(help=_("Show a user's behaviors and events side by side; without a user, list the users."))
@@ -284,26 +333,29 @@ def show(
     offset: Annotated[int, typer.Option(min=0, help=_("Leave out so many users of the list first."))] = 0,
 ) -> None:
     """Show one user or list all."""
+    from eventabs.runs.damage import blamed  # noqa: PLC0415
     from eventabs.runs.directory import RunDirectory  # noqa: PLC0415
     from eventabs.runs.ledger import Ledger  # noqa: PLC0415
     from eventabs.runs.ledger_results import user_rows, user_states  # noqa: PLC0415
     from eventabs.runs.looking import stored_calls, view_user  # noqa: PLC0415
     from eventabs.views import show as views  # noqa: PLC0415
 
-    with _errors_told(), Ledger.watch(RunDirectory.find(checkpoint).ledger) as ledger:
+    path = RunDirectory.find(checkpoint).ledger
+    with blamed(path), Ledger.watch(path) as ledger:
+        speaking.settle(ledger.meta()["settings"]["lang"])
         console = stdout_console()
         if user_id is None:
             states = user_states(ledger)
             total = states.get(state, 0) if state else sum(states.values())
             rows = user_rows(ledger, state, most=limit, skip=offset)
             if look.json:
-                typer.echo(views.users_json(rows, total=total, skip=offset))
+                print_json(views.users_json(rows, total=total, skip=offset))
             else:
                 views.render_users(console, rows, total=total, skip=offset)
             return
         view = view_user(ledger, user_id)
         if look.json:
-            typer.echo(views.user_json(view, stored_calls(ledger, user_id) if raw else None))
+            print_json(views.user_json(view, stored_calls(ledger, user_id) if raw else None))
             return
         views.render_user(console, view)
         if raw:
@@ -314,20 +366,6 @@ def _invocation(flags: SettingFlags) -> "Invocation":
     from eventabs.runs.opening import Invocation  # noqa: PLC0415
 
     return Invocation(config=flags.config, flags=flags.nested(), environment=os.environ)
-
-
-def _settings(flags: SettingFlags, shown: ShownFlags) -> "Settings":
-    from eventabs.config import find_config, load_settings  # noqa: PLC0415
-
-    settings = load_settings(find_config(flags.config, os.environ), flags.nested())
-    _speak(settings, shown)
-    return settings
-
-
-def _speak(settings: "Settings", shown: ShownFlags) -> None:
-    """Take the config's language where neither flag nor environment names one."""
-    if settings.lang != "auto" and not shown.lang and not os.environ.get("EVENTABS_LANG"):
-        language.activate(settings.lang)
 
 
 def _served(port: int | None) -> "AbstractContextManager[ProgressServer | None]":
@@ -346,7 +384,8 @@ def _watch(shown: ShownFlags, server: "ProgressServer | None" = None) -> "Watch"
 
     @contextmanager
     def watch(directory: "RunDirectory", settings: "Settings") -> Iterator["Observer"]:
-        _speak(settings, shown)
+        interrupts.interrupt()
+        speaking.settle(settings.lang)
         currency = settings.llm.price.currency
         with ExitStack() as opened:
             log = opened.enter_context(open_log(directory.log))
@@ -370,7 +409,8 @@ def _end(summary: "Summary", shown: ShownFlags) -> None:
 
     render_summary(stderr_console(), summary, quiet=shown.quiet)
     if shown.json:
-        print_bytes(summary_json(summary))
+        with suppress(OutputGoneError):  # how the run ended is told by the exit code as well
+            print_bytes(summary_json(summary))
     raise typer.Exit(_exit_code(summary))
 
 
@@ -379,17 +419,6 @@ def _exit_code(summary: "Summary") -> int:
         case "completed":
             return 3 if summary.failed_count else 0
         case "interrupted":
-            return INTERRUPTED
+            return interrupts.EXIT_CODE
         case _:
             return 1
-
-
-@contextmanager
-def _errors_told() -> Iterator[None]:
-    try:
-        yield
-    except EventabsError as error:
-        print_error(stderr_console(), error)
-        raise typer.Exit(error.exit_code) from None
-    except KeyboardInterrupt:
-        raise typer.Exit(INTERRUPTED) from None

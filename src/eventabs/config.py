@@ -1,8 +1,8 @@
 """One frozen Settings from a TOML file, the environment and flags; each layer over the one before."""
 
 import os
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -15,17 +15,20 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from eventabs.config_faults import Step, described
+from eventabs.config_file import read_toml
 from eventabs.errors import ConfigError
 from eventabs.language import gettext as _
-
-DEFAULT_CONFIG = Path("eventabs.toml")
+from eventabs.layers import over_stored, overlay
 
 Tokens = Annotated[int, Field(gt=0)]
 # what a line of an answer can hold as a type: none of the grammar's own characters
 Name = Annotated[
     str, Field(pattern=r"^[^\s|｜#\u202a-\u202e\u2066-\u2069][^|｜\n\r\t\u202a-\u202e\u2066-\u2069]*$")
 ]
+Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]  # a key in its place is refused unseen
 Seconds = Annotated[float, Field(gt=0)]
+Omittable = Literal["response_format", "stream_options", "temperature", "seed", "max_tokens"]
 
 
 class Section(BaseModel):
@@ -84,15 +87,17 @@ class PriceSettings(Section):
 
 
 class LlmSettings(Section):
-    """The endpoint and how to talk to it."""
+    """The endpoint and how to talk to it. `omit`: parameters that are never sent."""
 
+    preset: str = ""
     provider: Literal["auto", "openai", "rules"] = "auto"
     model: str = ""
     base_url: str = "https://api.openai.com/v1"
-    api_key_env: str = "OPENAI_API_KEY"
+    api_key_env: Variable = "OPENAI_API_KEY"
     stream: bool = True
     temperature: float | None = None
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
+    omit: tuple[Omittable, ...] = ()
     extra_body: dict[str, Any] = {}
     extra_headers: dict[str, SecretStr] = {}
     proxy: str = ""
@@ -100,6 +105,7 @@ class LlmSettings(Section):
     connect_timeout: Seconds = 10.0
     idle_timeout: Seconds = 120.0
     call_timeout: Seconds = 900.0
+    longest_wait: Seconds = 900.0
     tokens_per_second: Annotated[float, Field(gt=0)] = 60.0
     price: PriceSettings = PriceSettings()
 
@@ -139,7 +145,7 @@ class RunSettings(Section):
     max_cost: Annotated[float, Field(ge=0)] = 0.0
     max_total_tokens: Annotated[int, Field(ge=0)] = 0
     limit: Annotated[int, Field(ge=0)] = 0
-    attempts: Annotated[int, Field(gt=0, le=10)] = 3
+    attempts: Annotated[int, Field(gt=0, le=10)] = 5
     call_tries: Annotated[int, Field(gt=0, le=20)] = 6
     min_grounded: Annotated[float, Field(ge=0, le=1)] = 0.5
 
@@ -209,9 +215,9 @@ class Settings(BaseSettings):
 
     @property
     def provider(self) -> Literal["openai", "rules"]:
-        """The provider in force: `openai` only when a model is set."""
+        """The provider in force: `openai` when a model is set; with a preset one has to be."""
         if self.llm.provider == "auto":
-            return "openai" if self.llm.model else "rules"
+            return "openai" if self.llm.model or self.llm.preset else "rules"
         return self.llm.provider
 
     @classmethod
@@ -227,26 +233,51 @@ class Settings(BaseSettings):
         return (init_settings,)
 
 
-def find_config(named: Path | None, environment: Mapping[str, str]) -> Path | None:
-    """Return the config file in force: --config, $EVENTABS_CONFIG, ./eventabs.toml, or None."""
-    if named is not None:
-        return named
-    if from_environment := environment.get("EVENTABS_CONFIG"):
-        return Path(from_environment)
-    return DEFAULT_CONFIG if DEFAULT_CONFIG.is_file() else None
-
-
 def load_settings(
     config: Path | None, flags: Mapping[str, Any], *, base: Mapping[str, Any] | None = None
 ) -> Settings:
-    """Lay TOML, EVENTABS_* and flags (nested, as in the TOML) over `base` and the defaults.
+    """Lay TOML, EVENTABS_* and flags (nested, as in the TOML) over the preset that they name, `base` and the defaults.
 
-    Raises ConfigError with the first fault, named by its key.
+    Raises ConfigError with all faults, each named by its key and where it was set.
     """
-    values: dict[str, Any] = dict(base or {})
-    for layer in (read_toml(config) if config else {}, environment_values(), flags):
+    layers = _layers(config, flags)
+    values = over_stored(base or {}, _laid(layers))
+    layers = {_("the run directory"): base or {}, **layers}
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        raise ConfigError(*described(error, partial(_origin, layers))) from None
+
+
+def named_values(config: Path | None, flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what TOML, EVENTABS_* and flags name, the later over the earlier. Raises ConfigError."""
+    return _laid(_layers(config, flags))
+
+
+def _layers(config: Path | None, flags: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    return {
+        str(config): read_toml(config) if config else {},
+        _("environment"): environment_values(),
+        _("flags"): flags,
+    }
+
+
+def _laid(layers: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for layer in layers.values():
         values = overlay(values, layer)
-    return validated(values, origin=str(config) if config else _("environment or flags"))
+    return values
+
+
+def _origin(layers: Mapping[str, Mapping[str, Any]], steps: Sequence[Step]) -> str:
+    """Name the uppermost of the layers that know most of the steps to a setting."""
+    return max(reversed(list(layers)), key=lambda name: _known(layers[name], steps))
+
+
+def _known(layer: Any, steps: Sequence[Step]) -> int:  # noqa: ANN401  whatever stands in a TOML
+    if steps and isinstance(layer, Mapping) and steps[0] in layer:
+        return 1 + _known(layer[steps[0]], steps[1:])
+    return 0
 
 
 def validated(values: Mapping[str, Any], *, origin: str) -> Settings:
@@ -254,19 +285,7 @@ def validated(values: Mapping[str, Any], *, origin: str) -> Settings:
     try:
         return Settings(**values)
     except ValidationError as error:
-        raise ConfigError(_describe(error, origin)) from None
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file. Raises ConfigError where it is missing or not TOML."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        message = _("config file {path} does not exist; name another with --config")
-        raise ConfigError(message.format(path=path)) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        message = _("config file {path} cannot be read: {error}; mend it or name another with --config")
-        raise ConfigError(message.format(path=path, error=error)) from None
+        raise ConfigError(*described(error, lambda _steps: origin)) from None
 
 
 def environment_values() -> dict[str, Any]:
@@ -281,10 +300,13 @@ def environment_values() -> dict[str, Any]:
             message = _("there is no setting for {variable}; one looks like EVENTABS_LLM__MODEL")
             raise ConfigError(message.format(variable=variable))
     try:
-        return EnvSettingsSource(Settings)()
+        values = EnvSettingsSource(Settings)()
     except SettingsError as error:
         message = _("an EVENTABS_ variable cannot be read ({error}); lists and tables are written as JSON")
         raise ConfigError(message.format(error=error)) from None
+    if not values.get("lang"):  # an empty EVENTABS_LANG unsets the variable, as with LANG
+        values.pop("lang", None)
+    return values
 
 
 def with_absolute_paths(settings: Settings, folder: Path) -> Settings:
@@ -309,25 +331,3 @@ def with_absolute_paths(settings: Settings, folder: Path) -> Settings:
 
 def _if_file(tokenizer: str) -> str:
     return tokenizer if tokenizer.endswith(".json") else ""
-
-
-def overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay nested tables over each other: what stands above wins, key by key."""
-    merged = dict(below)
-    for key, value in above.items():
-        old = merged.get(key)
-        if isinstance(old, Mapping) and isinstance(value, Mapping):
-            merged[key] = overlay(old, value)
-        else:
-            merged[key] = value
-    return merged
-
-
-def _describe(error: ValidationError, origin: str) -> str:
-    first = error.errors(include_url=False, include_context=False)[0]
-    key = ".".join(str(step) for step in first["loc"])
-    if first["type"] == "extra_forbidden":
-        message = _("{origin}: there is no setting {key}; config.example.toml names them all")
-        return message.format(origin=origin, key=key)
-    message = _("{origin}: {key}: {fault}; see config.example.toml")
-    return message.format(origin=origin, key=key, fault=first["msg"].removeprefix("Value error, "))

@@ -9,7 +9,7 @@ EventabsError                   one line for people: what is wrong and the next 
     ├── LimitReachedError       a limit that the user set
     ├── StorageError            the run directory cannot be written (full, read-only)
     └── EndpointError           a call that ended without a readable answer
-        ├── FatalEndpointError  no call can succeed: key, quota, model, address
+        ├── FatalEndpointError  no call can succeed: key, quota, model, address, a wait of hours
         ├── TransientError      may succeed later: connection, timeout, 408 409 425 429 5xx
         │   └── RateLimitedError  429 and its like, with the wait that the server asks for
         ├── ModeratedError      the endpoint refuses the content
@@ -21,9 +21,12 @@ from typing import ClassVar
 
 
 class EventabsError(Exception):
-    """Base of all errors that people meet; `str(error)` is one line in their language."""
+    """Base of all errors that people meet; each of its arguments is one line in their language."""
 
     exit_code: ClassVar[int] = 1
+
+    def __str__(self) -> str:
+        return "; ".join(map(str, self.args))
 
 
 class UsageError(EventabsError):
@@ -65,7 +68,7 @@ class EndpointError(StoppedError):
 
 
 class FatalEndpointError(EndpointError):
-    """No call can succeed until the user changes something: key, quota, model or address."""
+    """No call can succeed until the user changes something (key, quota, model, address) or hours pass."""
 
 
 class TransientError(EndpointError):

@@ -40,11 +40,24 @@ def active() -> Language:
     return "zh" if os.environ.get("LANGUAGE", "").startswith("zh") else "en"
 
 
-def requested(arguments: Sequence[str], environment: Mapping[str, str]) -> Language:
-    """Find the language before the command line is parsed: --lang, EVENTABS_LANG, then the locale."""
-    named = _flag_value(arguments) or environment.get("EVENTABS_LANG", "")
-    if named in LANGUAGES:
-        return named
+def requested(
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    configured: str = "",
+    remembered: str = "",
+) -> Language:
+    """Find the language before the command line is parsed.
+
+    --lang comes first, then EVENTABS_LANG, the `configured` one and the one that a run is `remembered` to
+    have; "auto" in either of the first two, or none at all, leave it to the locale.
+    """
+    asked_for = flag_value("--lang", arguments) or environment.get("EVENTABS_LANG", "")
+    for named in (asked_for, configured, remembered):
+        if named in LANGUAGES:
+            return named
+        if named == "auto" and named is asked_for:
+            break
     for variable in ("LC_ALL", "LC_MESSAGES", "LANG"):
         if value := environment.get(variable):
             return "zh" if locale.normalize(value).startswith("zh") else "en"
@@ -57,10 +70,11 @@ def _catalogue(language: Language) -> _gettext.NullTranslations:
     return _gettext.translation(_DOMAIN, _LOCALES, languages=[language], fallback=True)
 
 
-def _flag_value(arguments: Sequence[str]) -> str:
+def flag_value(flag: str, arguments: Sequence[str]) -> str:
+    """Return what a flag is set to on a command line that is not parsed yet, "" where it is not there."""
     for position, argument in enumerate(arguments):
-        if argument == "--lang":
+        if argument == flag:
             return "".join(arguments[position + 1 : position + 2])
-        if argument.startswith("--lang="):
-            return argument.removeprefix("--lang=")
+        if argument.startswith(f"{flag}="):
+            return argument.removeprefix(f"{flag}=")
     return ""

@@ -180,6 +180,7 @@ class Reply:
     usage: Usage = Usage()
     usage_reported: bool = True  # False: the endpoint sent none
     seconds: float = 0.0
+    streamed: bool = False  # whether it came as a stream of events, whatever was asked for
 
 
 class Event(BaseModel):

@@ -4,7 +4,12 @@ import textwrap
 from collections.abc import Mapping, Sequence
 
 from eventabs.errors import InputError
-from eventabs.exports.roles import UnknownColumnError, find_profile_columns, find_roles
+from eventabs.exports.roles import (
+    UnknownColumnError,
+    find_profile_columns,
+    find_roles,
+    missing_profile_columns,
+)
 from eventabs.exports.sources import Source
 from eventabs.language import gettext as _
 
@@ -41,12 +46,15 @@ def profile_columns(
 ) -> tuple[str, list[tuple[str, str]]]:
     """Return the user column of the profiles' file, and (name to show, column) for what may be shown.
 
-    Raises InputError without a user column.
+    Raises InputError without a user column, and where there is no such column as one of `wanted`.
     """
     user = named_user if named_user in source.columns else find_roles(source.columns, {}).get("user")
     if user is None:
         message = _("profiles file {path} has no user column; call it user_id; it has: {columns}")
         raise InputError(message.format(path=source.path, columns=_listed(source)))
+    if missing := missing_profile_columns(source.columns, wanted):
+        message = _("profiles file {path} has no column {name} ([profiles] columns); it has: {columns}")
+        raise InputError(message.format(path=source.path, name=missing[0], columns=_listed(source)))
     return user, find_profile_columns(source.columns, wanted)
 
 

@@ -9,7 +9,8 @@ from typing import Final
 
 import duckdb
 
-from eventabs.errors import InputError, StorageError
+from eventabs.errors import InputError
+from eventabs.exports.files import no_room
 from eventabs.language import gettext as _
 
 _DISK_IS_FULL: Final = ("No space left", "Could not write", "failed to offload")
@@ -61,8 +62,7 @@ def errors_named(what: str) -> Iterator[None]:
         raise
     except duckdb.Error as error:
         if any(sign in str(error) for sign in _DISK_IS_FULL):
-            message = _("there is no room left for reading {what}; make room, then start again: eventabs run")
-            raise StorageError(message.format(what=what)) from None
+            raise no_room(what) from None
         first_line = str(error).partition("\n")[0]
         message = _(
             "{what} cannot be read: {error}; check the file, and the space left for the run directory"

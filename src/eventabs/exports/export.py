@@ -70,14 +70,17 @@ class Export:
             for user in self._users(user_cursor):
                 yield UserLog(user.user_id, tuple(islice(behaviors, user.behaviors)), user.profile)
 
-    def stretches(self) -> Iterator[Stretch]:
-        """Yield all users in the same order, some at a time: for what can be summed up without making their logs."""
+    def stretches(self, most_users: int = 0) -> Iterator[Stretch]:
+        """Yield all users, or the first so many, in the same order, some at a time.
+
+        For what can be summed up without making their logs.
+        """
         with (
             errors_named("the export"),
             closing(self._connection.cursor()) as user_cursor,
             closing(self._connection.cursor()) as cursor,
         ):
-            for users in in_stretches(self._users(user_cursor)):
+            for users in in_stretches(islice(self._users(user_cursor), most_users or None)):
                 yield Stretch(cursor, users, with_offset=self._with_offset)
 
     def _users(self, cursor: duckdb.DuckDBPyConnection) -> Iterator[User]:

@@ -1,5 +1,6 @@
 """Which files an export consists of, and what their bytes are like."""
 
+import errno
 import glob
 import hashlib
 import os
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from eventabs.errors import InputError
+from eventabs.errors import InputError, StorageError
 from eventabs.language import gettext as _
 
 _CHUNK: Final = 1 << 20
@@ -139,8 +140,16 @@ def not_utf8(path: str, line: int) -> NotUtf8Error:
     return NotUtf8Error(message.format(path=path, line=line))
 
 
-def unreadable(path: str, error: OSError) -> InputError:
-    """Return the error for a file that the system does not let us read."""
+def no_room(what: str) -> StorageError:
+    """Return the error for a disk on which there is no room for the scratch files of reading."""
+    message = _("there is no room left for reading {what}; make room and start again")
+    return StorageError(message.format(what=what))
+
+
+def unreadable(path: str, error: OSError) -> InputError | StorageError:
+    """Return the error for a file that the system does not let us read, or has no room to unpack."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return no_room(path)
     message = _("{path} cannot be read: {cause}; check its permissions")
     return InputError(message.format(path=path, cause=error.strerror))
 

@@ -89,6 +89,12 @@ def find_roles(columns: Sequence[str], named: Mapping[str, str]) -> dict[str, st
     return found
 
 
+def missing_profile_columns(columns: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    """Return those of `wanted` that are not among `columns`; age, gender, occupation and city may be missing."""
+    known = {*map(plain, columns), *(name for names in PROFILE_NAMES.values() for name in names)}
+    return [name for name in wanted if plain(name) not in known]
+
+
 def find_profile_columns(columns: Sequence[str], wanted: Sequence[str]) -> list[tuple[str, str]]:
     """Return (name to show, column) for each of `wanted` that is among `columns`, in that order.
 

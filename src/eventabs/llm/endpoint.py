@@ -1,6 +1,7 @@
 """Where requests go, how the model samples, and what one call may take."""
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -9,6 +10,9 @@ import httpx
 from eventabs.errors import ConfigError
 from eventabs.language import gettext as _
 
+_PORTS = range(1, 65_536)
+_LONGEST_NAME = 254  # with the dot at its end; RFC 1035
+_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?", re.IGNORECASE)
 _CREDENTIAL_HEADERS = {"authorization", "proxy-authorization", "api-key", "x-api-key", "cookie"}
 
 
@@ -32,22 +36,27 @@ class Endpoint:
 class Sampling:
     """What is asked of the model beside the messages. None: the endpoint's own default.
 
-    Fields of `extra_body` take the place of ours.
+    Fields of `extra_body` take the place of ours. `omit`: parameters that are never sent (of wire.DROPPABLE).
     """
 
     stream: bool = True
     temperature: float | None = None
     seed: int | None = None
     extra_body: Mapping[str, object] = field(default_factory=dict)
+    omit: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class CallLimits:
-    """What one call may take. Times in seconds; `reply_bytes` counts after decompression."""
+    """What one call may take. Times in seconds; `reply_bytes` counts after decompression.
+
+    `longest_wait`: a server that asks to wait longer before the next request ends the run.
+    """
 
     connect_timeout: float = 10.0
     idle_timeout: float = 120.0  # between pieces of content of a stream
     call_timeout: float = 900.0  # wall clock from sending to the last byte
+    longest_wait: float = 900.0
     max_connections: int = 100
     reply_bytes: int = 8 * 1024 * 1024
 
@@ -106,10 +115,21 @@ def _parse_url(text: str, setting: str, schemes: tuple[str, ...]) -> httpx.URL:
         url = httpx.URL(text.strip())
     except httpx.InvalidURL:
         url = httpx.URL()
-    if url.scheme in schemes and url.host:
+    if (
+        url.scheme in schemes
+        and _is_host(url.raw_host.decode("ascii"))
+        and (url.port is None or url.port in _PORTS)
+    ):
         return url
     message = _("{setting} is no address; write one like https://api.example.com/v1")
     raise ConfigError(message.format(setting=setting))
+
+
+def _is_host(host: str) -> bool:
+    """Whether it is an IP address or a name that could be looked up: anything else would be tried again for nothing."""
+    if ":" in host:
+        return True  # an IPv6 address, which httpx has checked
+    return len(host) <= _LONGEST_NAME and all(map(_LABEL.fullmatch, host.removesuffix(".").split(".")))
 
 
 def _check_headers(endpoint: Endpoint) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
@@ -42,20 +43,25 @@ class UnsupportedParameterError(RejectedRequestError):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The answer that a fault comes from, when it came (Unix time), and from whom."""
+    """The answer that a fault comes from, when it came (Unix time), and from whom.
+
+    `longest_wait`: seconds that a server may ask to wait before that counts as a refusal.
+    """
 
     status: int
     headers: Mapping[str, str]
     now: float
     host: str
     secrets: tuple[str, ...]
+    longest_wait: float
 
 
 def explain(fault: Fault, origin: Origin) -> EndpointError:
     """Make the error of a fault inside an answer."""
     meaning = fault.means(origin.status)
+    answer = _("{host} answered with HTTP {status}").format(host=origin.host, status=origin.status)
     message = _word(meaning).format(
-        answer=_("{host} answered with HTTP {status}").format(host=origin.host, status=origin.status),
+        answer=answer,
         said=one_line(fault.message, origin.secrets) or _("no reason given"),
     )
     if meaning == "rejected" and fault.parameters:
@@ -65,6 +71,8 @@ def explain(fault: Fault, origin: Origin) -> EndpointError:
     wait = read_retry_after(origin.headers, origin.now)
     if wait is None and meaning == "rate":
         wait = read_reset(origin.headers)
+    if wait is not None and wait > origin.longest_wait:
+        return FatalEndpointError(_too_long_a_wait(answer, origin.now + wait), status=origin.status)
     if meaning == "rate" or wait is not None:
         return RateLimitedError(message, status=origin.status, wait_seconds=wait)
     return TransientError(message, status=origin.status)
@@ -99,6 +107,14 @@ def _word(meaning: Meaning | None) -> str:
         "again": _("{answer}: {said}; it may pass: resume later"),
     }
     return words[meaning or "again"]
+
+
+def _too_long_a_wait(answer: str, until: float) -> str:
+    message = _(
+        "{answer}: it takes no requests before {time}; resume then, or let runs wait that long: llm.longest_wait"
+    )
+    moment = datetime.fromtimestamp(until, tz=UTC).astimezone()
+    return message.format(answer=answer, time=f"{moment:%Y-%m-%d %H:%M}")
 
 
 def _host_of(location: str) -> str | None:

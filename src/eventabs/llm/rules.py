@@ -9,8 +9,9 @@ from eventabs.language import gettext as _
 from eventabs.llm.rules_book import Rules
 from eventabs.llm.rules_stretches import Stretch, stretches
 from eventabs.llm.rules_summary import Summarizer
-from eventabs.records import Detail, Reply, Request, UserLog, Vocabulary
+from eventabs.records import Behavior, Detail, Reply, Request, UserLog, Vocabulary
 
+_LONGEST = 200  # characters of a text, as in a prompt
 HALF_A_YEAR = 180  # days; as far ahead as a day without its year is looked for in the next one
 
 
@@ -37,8 +38,9 @@ class RulesProvider:
         """Let go of nothing: no connection is held."""
 
     def _lines(self, log: UserLog) -> Iterator[str]:
-        summarizer = Summarizer(log.behaviors, self._rules)
-        events = stretches(log.behaviors, self._rules, self._detail)
+        behaviors = [_as_sent(behavior) for behavior in log.behaviors]
+        summarizer = Summarizer(behaviors, self._rules)
+        events = stretches(behaviors, self._rules, self._detail)
         day = None
         for event, following in zip_longest(events, events[1:]):
             if event.first.date() != day:
@@ -49,6 +51,18 @@ class RulesProvider:
             summary = summarizer.summary(event)
             line = f"{span} {event.kind.name}{self._marks[event.kind.key]}"
             yield f"{line} | {summary}" if summary else line
+
+
+def _as_sent(behavior: Behavior) -> Behavior:
+    """Return the behavior with no more of its texts than a model is sent: rules look at every character."""
+    action, item, place = behavior.action, behavior.item, behavior.place
+    if max(len(action), len(item), len(place)) <= _LONGEST:
+        return behavior
+    return behavior._replace(action=_cut(action), item=_cut(item), place=_cut(place))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else " ".join(text.split())[:_LONGEST]
 
 
 def _marks(rules: Rules, vocabulary: Vocabulary) -> dict[str, str]:

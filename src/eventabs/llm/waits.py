@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
-LONGEST_WAIT = 86_400.0  # seconds; a demand beyond a day is taken as a day
+LONGEST_WAIT = 31_536_000.0  # seconds; a demand beyond a year is taken as a year
+_LONGEST_GUESS = 900.0  # seconds; where it is not said which limit is used up, one of hours is hardly it
 _RESETS = ("requests", "tokens")
 _UNITS = {"d": 86_400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _DURATION = re.compile(r"(\d{1,12}(?:\.\d{1,12})?)(ms|[dhms])", re.ASCII)
@@ -30,12 +31,15 @@ def read_retry_after(headers: Mapping[str, str], now: float) -> float | None:
 def read_reset(headers: Mapping[str, str]) -> float | None:
     """Read x-ratelimit-reset-requests and -tokens (`1s`, `6m0s`, `250ms`) of an answer 429.
 
-    The longest counts, of those limits that are used up where the server says which.
+    The longest counts of those limits that are used up; where the server does not say which, the longest
+    but for those of hours: a day's quota is told of in every answer.
     https://platform.openai.com/docs/guides/rate-limits
     """
     waits = {name: read_duration(headers.get(f"x-ratelimit-reset-{name}", "")) for name in _RESETS}
     used_up = [name for name in _RESETS if headers.get(f"x-ratelimit-remaining-{name}", "").strip() == "0"]
     known = [wait for name in used_up or _RESETS if (wait := waits[name]) is not None]
+    if not used_up:
+        known = [wait for wait in known if wait <= _LONGEST_GUESS]
     return min(max(known), LONGEST_WAIT) if known else None
 
 

@@ -31,7 +31,7 @@ def system_message(
     """Fill the user's template, or the one that ships. Raises ConfigError where a placeholder is wrong."""
     words = _words(language)
     required = REQUIRED if level == "line" else (*REQUIRED, "input")
-    filled = _checked(template or _packaged(f"{language}.txt"), required).substitute(
+    filled = _checked(_packaged(f"{language}.txt") if template is None else template, required).substitute(
         input=words["input"][level].strip(),
         types=_types(words["vocabulary"], vocabulary, answer),
         categories=_categories(words["vocabulary"], vocabulary, answer),

@@ -1,19 +1,20 @@
 """The part of a run that has an event loop: from what is pending in the ledger to nothing."""
 
 import asyncio
-import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
+from eventabs import interrupts
 from eventabs.prompts.builder import PromptBuilder
 from eventabs.prompts.packing import Limits
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.records import Batch, Part, PartSize, PlannedPart, UserLog
 from eventabs.runs.asking import open_asker
 from eventabs.runs.engine import Calling, Engine
+from eventabs.runs.fruitless import Fruitless
 from eventabs.runs.intake import halves
 from eventabs.runs.job import Job
 from eventabs.runs.journal import Journal
@@ -66,7 +67,8 @@ async def call_everybody(job: Job) -> bool:
     write_results(job.directory, job.ledger)  # an earlier process may have left a torn line
     builder = job.builder()
     limits = batch_limits(job.settings, builder)
-    with Journal(job.ledger) as journal, EventsFile(job.directory.events) as events:
+    # the journal writes the events too, so that it closes first
+    with EventsFile(job.directory.events) as events, Journal(job.ledger) as journal:
         desk = _Desk(job, builder, limits, journal, events, job.tally())
         await _read_leftovers(desk)
         pending = await journal.write(Ledger.pending_parts)
@@ -98,13 +100,16 @@ async def _call(desk: _Desk, pending: list[PlannedPart]) -> bool:
         pending, desk.limits, probe=probes(job.settings), workers=job.settings.run.concurrency
     )
     _announce(desk, scheduler, pending)
-    async with open_asker(job) as ask:
+    hurry = asyncio.Event()
+    fruitless = Fruitless(job.facts)
+    async with open_asker(job, hurry) as ask:
         engine = Engine(
             calling=Calling(
                 compose=lambda logs: desk.builder.request(
                     logs, max_output_tokens=desk.limits.max_output_tokens
                 ),
                 ask=ask,
+                hurry=hurry,
                 spending=SpendingLimit(
                     max_cost=job.settings.run.max_cost,
                     max_total_tokens=job.settings.run.max_total_tokens,
@@ -112,6 +117,7 @@ async def _call(desk: _Desk, pending: list[PlannedPart]) -> bool:
                     max_output_tokens=desk.limits.max_output_tokens,
                 ),
                 settings_fingerprint=job.facts["settings_fingerprint"],
+                fruitless=fruitless,
                 width=Width(job.settings.run.concurrency, job.settings.run.max_concurrency, time.monotonic),
                 most_workers=most_workers(job.settings),
                 count=TokenCounter(job.settings.prompt.tokenizer).count,
@@ -124,8 +130,11 @@ async def _call(desk: _Desk, pending: list[PlannedPart]) -> bool:
             tally=desk.tally,
             observer=job.observer,
         )
-        with _interrupts(engine.stop):
-            await engine.run()
+        try:
+            with _interrupts(engine.stop):
+                await engine.run()
+        finally:
+            await desk.journal.write(lambda ledger: ledger.set_meta(fruitless.facts()))
         return engine.stopped
 
 
@@ -162,14 +171,13 @@ def _announce(desk: _Desk, scheduler: Scheduler, pending: list[PlannedPart]) -> 
 
 @contextmanager
 def _interrupts(stop: Callable[[], None]) -> Iterator[None]:
-    """Hear Ctrl-C and SIGTERM in the event loop."""
+    """Hear Ctrl-C and SIGTERM in the event loop; nobody need hear them afterwards: all that is left is saving."""
     loop = asyncio.get_running_loop()
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for number in before:
+    for number in interrupts.NUMBERS:
         loop.add_signal_handler(number, stop)
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number in interrupts.NUMBERS:
             loop.remove_signal_handler(number)
-            signal.signal(number, handler)
+        interrupts.ignore()

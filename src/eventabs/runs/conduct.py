@@ -1,12 +1,10 @@
 """A run from start to stop: what is done in which order, and in which state it is left."""
 
 import asyncio
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from types import FrameType
+from contextlib import suppress
 
+from eventabs import interrupts
 from eventabs.errors import RunDirectoryError, StoppedError, UsageError
 from eventabs.exports import Export
 from eventabs.language import gettext as _
@@ -28,11 +26,12 @@ _USUAL_ENCODINGS = ("utf-8", "")  # "": Parquet has none
 def conduct(job: Job, *, resumed: bool) -> Summary:
     """Read what is not read yet, call for what is not answered yet, and leave everything in order."""
     began = time.monotonic()
-    job.observer.started(_start_facts(job, resumed=resumed))
     status: RunStatus = "completed"
     cause = ""
-    with _termination_interrupts():
+    with interrupts.restored():
+        interrupts.interrupt()
         try:
+            job.observer.started(_start_facts(job, resumed=resumed))
             job.remember(status="running", began_at=time.time())
             if not job.facts.get("input_complete"):
                 _read_input(job)
@@ -46,11 +45,11 @@ def conduct(job: Job, *, resumed: bool) -> Summary:
         except UsageError:
             leave(job, "stopped")
             raise
-    with _signals_ignored():  # it is only moments until everything is saved
+        interrupts.ignore()  # it is only moments until everything is saved
         leave(job, status)
         job.remember(ended_at=time.time())
-    job.observer.noted(StateChanged(status, cause))
-    return summarize(job, status, time.monotonic() - began)
+        job.observer.noted(StateChanged(status, cause))
+        return summarize(job, status, time.monotonic() - began)
 
 
 def _read_input(job: Job) -> None:
@@ -169,27 +168,3 @@ def summarize(job: Job, status: RunStatus, seconds: float) -> Summary:
         failures=failure_reasons(job.ledger),
         currency=job.settings.llm.price.currency,
     )
-
-
-@contextmanager
-def _termination_interrupts() -> Iterator[None]:
-    """Take SIGTERM for Ctrl-C while there is no event loop to hear it."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-@contextmanager
-def _signals_ignored() -> Iterator[None]:
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -43,9 +43,7 @@ class RunDirectory:
     def create(cls, path: Path) -> "RunDirectory":
         """Make a new run directory. Raises RunDirectoryError where `path` holds anything already."""
         try:
-            if path.exists() and not (
-                path.is_dir() and all(file.name in _LEFTOVERS for file in path.iterdir())
-            ):
+            if path.exists() and not (path.is_dir() and all(_is_leftover(file) for file in path.iterdir())):
                 raise _taken(path)
             path.mkdir(mode=_PRIVATE_DIRECTORY, parents=True, exist_ok=True)
             path.chmod(_PRIVATE_DIRECTORY)
@@ -58,13 +56,14 @@ class RunDirectory:
 
     @classmethod
     def find(cls, named: Path) -> "RunDirectory":
-        """Take the run directory, its checkpoint.json or any other file in it.
+        """Take the run directory, its checkpoint.json, also where that is gone, or any other file in it.
 
         Raises RunDirectoryError where there is no run.
         """
         with suppress(OSError):  # a name that the system does not take is nobody's
-            if named.exists():
-                directory = cls(named if named.is_dir() else named.parent)
+            is_checkpoint = named.name == "checkpoint.json"
+            if is_checkpoint or named.exists():
+                directory = cls(named if named.is_dir() and not is_checkpoint else named.parent)
                 if directory.ledger.is_file():
                     return directory
                 message = _("{path} holds no ledger.sqlite; name the run directory or its checkpoint.json")
@@ -116,7 +115,7 @@ def replace_file(path: Path, chunks: Iterable[bytes]) -> None:
     """
     fresh = path.with_name(path.name + ".tmp")
     try:
-        with open(fresh, "wb", opener=_private) as file:
+        with open(fresh, "wb", opener=open_private) as file:
             file.writelines(chunks)
             file.flush()
             os.fsync(file.fileno())
@@ -129,15 +128,19 @@ def replace_file(path: Path, chunks: Iterable[bytes]) -> None:
 
 
 def storage_error(path: Path, error: OSError) -> StorageError:
-    """Say that the disk refuses, and what to do."""
-    message = _(
-        "{path} cannot be written ({error}); make room or mend it, then run: eventabs resume {directory}"
-    )
+    """Say that the disk refuses, and what to do: a run that has not begun cannot be resumed."""
+    if (path.parent / "ledger.sqlite").is_file():
+        message = _(
+            "{path} cannot be written ({error}); make room or mend it, then run: eventabs resume {directory}"
+        )
+    else:
+        message = _("{path} cannot be written ({error}); make room or mend it, and start again")
     return StorageError(message.format(path=path, error=error.strerror or error, directory=path.parent))
 
 
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, _PRIVATE_FILE)
+def open_private(path: Path | str, flags: int) -> int:
+    """Open a file of the run directory, for its owner only; a link that somebody put there is not followed."""
+    return os.open(path, flags | os.O_NOFOLLOW, _PRIVATE_FILE)
 
 
 def _sync_directory(path: Path) -> None:
@@ -152,6 +155,10 @@ def refuse_taken(directory: RunDirectory) -> None:
     """Raise RunDirectoryError where a run began in the directory before this process held it."""
     if directory.ledger.exists():
         raise _taken(directory.path)
+
+
+def _is_leftover(file: Path) -> bool:
+    return file.name in _LEFTOVERS and file.is_file() and not file.is_symlink()
 
 
 def _taken(path: Path) -> RunDirectoryError:

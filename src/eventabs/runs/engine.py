@@ -6,16 +6,17 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from eventabs.errors import EndpointError, LimitReachedError
+from eventabs.llm.gate import CalledOffError
 from eventabs.records import Batch, Reply, Request, Usage, UserLog
 from eventabs.runs.checkpoint import EVERY_BATCHES
 from eventabs.runs.fruitless import Fruitless
 from eventabs.runs.journal import Journal
-from eventabs.runs.ledger import Ledger
+from eventabs.runs.ledger import Ledger, Retry
 from eventabs.runs.limits import SpendingLimit
-from eventabs.runs.observer import Observer, Retrying
+from eventabs.runs.observer import Observer, Retrying, Stopping
 from eventabs.runs.scheduler import Scheduler
 from eventabs.runs.settling import Settler
-from eventabs.runs.tally import Tally
+from eventabs.runs.tally import Tally, retry_cause
 from eventabs.runs.width import Width
 
 OnRetry = Callable[[EndpointError, float], None]  # cause, seconds to wait
@@ -28,14 +29,17 @@ GRACE_SECONDS = 10.0  # what calls in flight get when the run is asked to stop
 class Calling:
     """How calls are made.
 
+    `hurry` is set when the run is to stop: `ask` then raises CalledOffError for what is not on the wire.
     `save` writes the checkpoint; `wall_clock` gives seconds since 1970; `count` counts the tokens of a
     text, for endpoints that report no usage.
     """
 
     compose: Callable[[Sequence[UserLog]], Request]
     ask: Ask
+    hurry: asyncio.Event
     spending: SpendingLimit
     settings_fingerprint: str
+    fruitless: Fruitless
     width: Width
     most_workers: int
     count: Callable[[str], int]
@@ -64,11 +68,11 @@ class Engine:
         self._observer = observer
         self._changed = asyncio.Event()
         self._stopped = False
-        self._hurry = asyncio.Event()
         self._abandon = asyncio.Event()
         self._error: Exception | None = None
         self._held: Batch | None = None
-        self._fruitless = Fruitless()
+        self._is_telling = False
+        self._fruitless = calling.fruitless
 
     async def run(self) -> None:
         """Work until done or stopped.
@@ -86,8 +90,10 @@ class Engine:
         """Send no more calls; said a second time, wait for none either."""
         if self._stopped:
             self._abandon.set()
+        elif self._tally.in_flight:
+            self._observer.noted(Stopping(GRACE_SECONDS))
         self._stopped = True
-        self._hurry.set()
+        self._calling.hurry.set()
         self._changed.set()
 
     @property
@@ -97,7 +103,7 @@ class Engine:
 
     async def _lose_patience(self, workers: Sequence[asyncio.Task[None]]) -> None:
         """Once there is a hurry, give calls in flight some seconds, or none, and cancel them."""
-        await self._hurry.wait()
+        await self._calling.hurry.wait()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._abandon.wait(), GRACE_SECONDS)
         for worker in workers:
@@ -119,7 +125,7 @@ class Engine:
             self._error = self._error or error
             self._changed.set()
             if not isinstance(error, LimitReachedError):  # within a limit, what is paid for is waited for
-                self._hurry.set()
+                self._calling.hurry.set()
 
     async def _take(self) -> Batch | None:
         while not self._stopped and self._error is None:
@@ -151,12 +157,16 @@ class Engine:
             nonlocal retries
             retries += 1
             self._tally.retried(cause)
+            retry = Retry(call_id, self._calling.wall_clock(), retry_cause(cause), str(cause), wait_seconds)
+            self._journal.post(lambda ledger: ledger.note_retry(retry))
             self._calling.width.trouble()
             self._observer.noted(Retrying(call_id, str(cause), wait_seconds))
             self._report()
 
         try:
             reply = await self._calling.ask(request, on_retry)
+        except CalledOffError:
+            return
         except EndpointError as error:
             self._calling.width.trouble()
             await self._settler.take_error(call_id, batch, error, retries)
@@ -182,6 +192,7 @@ class Engine:
             request,
             settings_fingerprint=self._calling.settings_fingerprint,
             sent_at=self._calling.wall_clock(),
+            in_flight_limit=self._calling.width.now,
         )
         return call_id, request
 
@@ -193,6 +204,13 @@ class Engine:
         return replace(reply, usage=usage)
 
     def _report(self) -> None:
+        """Tell the counts; once for all that changes in this turn of the event loop."""
+        if not self._is_telling:
+            self._is_telling = True
+            asyncio.get_running_loop().call_soon(self._tell)
+
+    def _tell(self) -> None:
+        self._is_telling = False
         self._observer.progressed(
             self._tally.progress(
                 waiting=self._scheduler.batches + (self._held is not None), workers=self._calling.width.now

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from eventabs.config import Settings
-from eventabs.errors import ConfigError, UsageError
+from eventabs.errors import ConfigError, StorageError, UsageError
 from eventabs.exports import Export, Stretch
 from eventabs.language import Language
 from eventabs.language import gettext as _
@@ -63,9 +63,14 @@ class LevelEstimate:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What `eventabs estimate` shows. Tokens are totals; `cost` is None without prices."""
+    """What `eventabs estimate` shows. Tokens are totals; `cost` is None without prices.
+
+    `users`: those that a run would ask about, fewer than are in the input under --limit; all that follows is
+    about them, but for rejected rows and duplicates.
+    """
 
     users: int
+    users_in_input: int
     behaviors: int
     rejected_rows: int
     duplicates: int
@@ -150,12 +155,20 @@ def first_request(settings: Settings, paths: Sequence[str]) -> Request:
 def _opened(settings: Settings, paths: Sequence[str]) -> Iterator[Export]:
     named = named_inputs(paths, settings)
     with (
-        tempfile.TemporaryDirectory(prefix="eventabs-") as folder,
+        _scratch_folder() as folder,
         open_input(
             settings, [spool(Path(folder)) if path == STDIN else path for path in named], Path(folder)
         ) as export,
     ):
         yield export
+
+
+def _scratch_folder() -> tempfile.TemporaryDirectory[str]:
+    try:
+        return tempfile.TemporaryDirectory(prefix="eventabs-")
+    except OSError as error:
+        message = _("no folder for scratch files can be written ({error}); let TMPDIR name one that has room")
+        raise StorageError(message.format(error=error.strerror)) from None
 
 
 def _prepared(settings: Settings, export: Export) -> tuple[Language, list[UserLog]]:
@@ -178,7 +191,7 @@ def _at_level(
 def _measure(settings: Settings, export: Export, levels: Iterable[_Measured], language: Language) -> _Input:
     counter = TokenCounter(settings.prompt.tokenizer)
     read = _Input()
-    for stretch in export.stretches():
+    for stretch in export.stretches(settings.run.limit):
         read.counts += [user.behaviors for user in stretch.users]
         read.tokens_long += _long_tokens(stretch, counter, language)
         apart = users_apart(stretch, settings.compaction.strip)
@@ -230,8 +243,9 @@ def _estimate(
     larger = _larger_output_limit(measured, settings)
     price = settings.llm.price
     return Estimate(
-        users=export.users,
-        behaviors=export.behaviors,
+        users=len(read.counts),
+        users_in_input=export.users,
+        behaviors=sum(read.counts),
         rejected_rows=export.rejected_rows,
         duplicates=export.duplicates,
         tokens_long=read.tokens_long,

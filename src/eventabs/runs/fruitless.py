@@ -1,18 +1,38 @@
 """When to stop rather than burn money: too many calls without one success."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from eventabs.errors import ContextTooLongError, EndpointError, ModeratedError, StoppedError
 from eventabs.language import gettext as _
 from eventabs.records import Batch
 
 MOST_FRUITLESS_CALLS = 10
+_FACT = "fruitless"
 
 
 class Fruitless:
-    """Counts calls of this process since the last success. Raises StoppedError when they are too many."""
+    """Counts calls since the last success, also of earlier processes. Raises StoppedError when they are too many.
 
-    def __init__(self) -> None:
-        self._calls = 0
-        self._succeeded = False
+    What was counted holds only under the settings that it was counted under. A run that was stopped makes one
+    call when it is resumed: restarting it again and again must not buy ten calls each time.
+    """
+
+    def __init__(self, facts: Mapping[str, Any]) -> None:
+        self._settings = facts["settings_fingerprint"]
+        counted = facts.get(_FACT) or {}
+        known = counted.get("settings_fingerprint") == self._settings
+        self._calls: int = counted["calls"] if known else 0
+        self._succeeded: bool = counted["succeeded"] if known else False
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the next process has to know."""
+        counted = {
+            "settings_fingerprint": self._settings,
+            "calls": self._calls,
+            "succeeded": self._succeeded,
+        }
+        return {_FACT: counted}
 
     def succeeded(self) -> None:
         """Hear of an answer that some user is well with."""

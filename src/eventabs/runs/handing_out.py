@@ -12,6 +12,7 @@ import orjson
 from eventabs.errors import UsageError
 from eventabs.exports.event_tables import write_table
 from eventabs.language import gettext as _
+from eventabs.runs.damage import blamed
 from eventabs.runs.directory import RunDirectory
 from eventabs.runs.ledger import Ledger
 from eventabs.runs.ledger_results import done_users, events_of
@@ -35,9 +36,12 @@ def export_events(named: Path, form: OutputFormat, output: Path | None) -> Path:
         message = _("{path} exists; name another file with --output")
         raise UsageError(message.format(path=output))
     target = output or directory.path / f"events.{form}"
-    ledger = Ledger.open(directory.ledger)
     try:
-        with TemporaryDirectory(prefix=".eventabs-", dir=target.parent) as folder:
+        with (
+            blamed(directory.ledger),
+            Ledger.watch(directory.ledger) as ledger,
+            TemporaryDirectory(prefix=".eventabs-", dir=target.parent) as folder,
+        ):
             fresh = Path(folder) / "events"
             if form == "sqlite":
                 _write_sqlite(ledger, fresh)
@@ -50,8 +54,6 @@ def export_events(named: Path, form: OutputFormat, output: Path | None) -> Path:
     except OSError as error:
         message = _("{path} cannot be written ({error}); name another file with --output")
         raise UsageError(message.format(path=target, error=error.strerror or error)) from error
-    finally:
-        ledger.close()
     return target
 
 

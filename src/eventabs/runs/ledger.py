@@ -3,6 +3,7 @@
 One connection, one thread. `transaction` makes what happens inside it durable as a whole.
 """
 
+import shlex
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple, Self
 
 import orjson
 
-from eventabs.errors import EventabsError, RunDirectoryError, StorageError
+from eventabs.errors import RunDirectoryError, StorageError
 from eventabs.language import gettext as _
 from eventabs.records import (
     Batch,
@@ -29,7 +30,7 @@ from eventabs.records import (
 from eventabs.runs.stored_logs import pack_json, pack_log, pack_messages, pack_text, unpack_log
 from eventabs.runs.stored_logs import unpack_text as _text
 
-FORMAT = 1
+FORMAT = 2
 _REPLIES = (
     "SELECT id, attempt, users, reply, reasoning, finish_reason, prompt_tokens, completion_tokens,"
     " reasoning_tokens, cached_tokens, usage_reported, seconds FROM calls"
@@ -66,6 +67,19 @@ class StoredReply(NamedTuple):
     reply: Reply
 
 
+class Retry(NamedTuple):
+    """A call that failed in a way that may pass, at `at` (seconds since 1970); it is sent again after the wait.
+
+    `cause`: `rate_limit`, an HTTP status, or `connection`.
+    """
+
+    call_id: int
+    at: float
+    cause: str
+    error: str
+    wait_seconds: float
+
+
 class Ledger:
     """Open with `create` or `open`."""
 
@@ -94,7 +108,7 @@ class Ledger:
             ledger = cls(_connect(path))
             (sound,) = ledger._db.execute("PRAGMA quick_check(1)").fetchone()
             if sound != "ok":
-                raise _damaged(path)
+                raise damaged(path)
             ledger._refuse_other_formats(path)
         return ledger
 
@@ -118,16 +132,19 @@ class Ledger:
             finally:
                 connection.close()
         except sqlite3.OperationalError as error:
-            message = _("{path} cannot be read ({error}); it needs a folder that you may write to")
+            if _is_about_content(error):
+                raise
+            message = _(
+                "{path} cannot be read ({error}); it needs a folder that you may write to, and room there"
+            )
             raise RunDirectoryError(message.format(path=path, error=error)) from error
         except sqlite3.DatabaseError as error:
-            raise _damaged(path) from error
+            raise damaged(path) from error
 
     def _refuse_other_formats(self, path: Path) -> None:
         (found,) = self._db.execute("PRAGMA user_version").fetchone()
-        if not found:
-            message = _("{path} holds a run that never began; delete it and start again: eventabs run")
-            raise RunDirectoryError(message.format(path=path.parent))
+        if not found:  # a new ledger is there as a whole or not at all
+            raise damaged(path)
         if found != FORMAT:
             message = _(
                 "{path} was written by another version of eventabs (format {found}, this one reads {known})"
@@ -212,12 +229,20 @@ class Ledger:
 
     # calls
 
-    def open_call(self, batch: Batch, request: Request, *, settings_fingerprint: str, sent_at: float) -> int:
-        """Write down a call before it is sent; return its number."""
+    def open_call(
+        self,
+        batch: Batch,
+        request: Request,
+        *,
+        settings_fingerprint: str,
+        sent_at: float,
+        in_flight_limit: int = 0,
+    ) -> int:
+        """Write down a call before it is sent; return its number. `in_flight_limit` 0: not known."""
         users = dict(zip(request.users, [list(planned.part) for planned in batch.parts], strict=True))
         cursor = self._db.execute(
-            "INSERT INTO calls (attempt, users, messages, settings_fingerprint, input_tokens, sent_at)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO calls (attempt, users, messages, settings_fingerprint, input_tokens, sent_at,"
+            " in_flight_limit) VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
                 batch.attempt,
                 orjson.dumps(users).decode(),
@@ -225,9 +250,14 @@ class Ledger:
                 settings_fingerprint,
                 request.input_tokens,
                 sent_at,
+                in_flight_limit,
             ),
         )
         return int(cursor.lastrowid or 0)
+
+    def note_retry(self, retry: Retry) -> None:
+        """Write down that a call is sent again."""
+        self._db.execute("INSERT INTO retries VALUES (?, ?, ?, ?, ?)", retry)
 
     def store_reply(self, call_id: int, reply: Reply, *, retries: int) -> None:
         """Keep what was paid for, before anybody reads it."""
@@ -362,16 +392,29 @@ def _translated(path: Path | None) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
+        if _is_about_content(error):
+            raise
         message = _(
             "the run directory cannot be written ({error}); make room or mend it, then run: eventabs resume"
         )
-        raise StorageError(message.format(error=error)) from error
+        if path is not None:  # nothing is under way
+            message = _("{path} cannot be written ({error}); make room or mend it, and start again")
+        raise StorageError(message.format(path=path, error=error)) from error
     except sqlite3.DatabaseError as error:
         if type(error) is not sqlite3.DatabaseError:  # its subclasses speak of wrong statements
             raise
-        raise _damaged(path or Path("ledger.sqlite")) from error
+        raise damaged(path or Path("ledger.sqlite")) from error
 
 
-def _damaged(path: Path) -> EventabsError:
-    message = _("{path} is damaged; keep a copy and save what is left with: sqlite3 {path} .recover")
-    return RunDirectoryError(message.format(path=path))
+def damaged(path: Path) -> RunDirectoryError:
+    """Say that the database itself is damaged, and what to do."""
+    message = _(
+        "{path} is damaged; events.jsonl beside it has what was done. Keep a copy, and save what else is left"
+        " with: sqlite3 {quoted} .recover | sqlite3 saved.sqlite"
+    )
+    return RunDirectoryError(message.format(path=path, quoted=shlex.quote(str(path))))
+
+
+def _is_about_content(error: sqlite3.OperationalError) -> bool:
+    """Whether a table, a column or a text is at fault, not the disk: `blamed` looks into that."""
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) == sqlite3.SQLITE_ERROR

@@ -116,6 +116,13 @@ class CallFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class Stopping:
+    """Somebody asked the run to stop; calls on the wire have `seconds` for their answers."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class StateChanged:
     """The run's state, and in one line why, "" where it needs no reason."""
 
@@ -123,7 +130,9 @@ class StateChanged:
     cause: str = ""
 
 
-Note = InputRead | Planned | Serving | Retrying | CoolingDown | BatchDone | CallFailed | StateChanged
+Note = (
+    InputRead | Planned | Serving | Retrying | CoolingDown | BatchDone | CallFailed | Stopping | StateChanged
+)
 
 
 @dataclass(frozen=True, slots=True)

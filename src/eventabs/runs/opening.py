@@ -9,12 +9,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from eventabs.config import Settings, find_config, load_settings, overlay, with_absolute_paths
+from eventabs.config import Settings, load_settings, with_absolute_paths
+from eventabs.config_file import find_config
 from eventabs.errors import ConfigError, InputError, RunDirectoryError
 from eventabs.language import gettext as _
+from eventabs.layers import overlay
 from eventabs.runs.asking import refuse_unusable
 from eventabs.runs.binding import binding_facts, changes, fingerprint, public_flags, public_settings
 from eventabs.runs.checkpoint import timestamp
+from eventabs.runs.damage import blamed
 from eventabs.runs.directory import RunDirectory, refuse_taken
 from eventabs.runs.intake import measure_again
 from eventabs.runs.job import Job
@@ -85,7 +88,7 @@ def reopened(
     depend on have changed and `changed` is to refuse that. `ignore` is for those who call nobody.
     """
     directory = RunDirectory.find(named)
-    with directory.locked():
+    with directory.locked(), blamed(directory.ledger):
         ledger = Ledger.open(directory.ledger)
         try:
             facts = ledger.meta()

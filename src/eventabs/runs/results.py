@@ -10,7 +10,7 @@ from typing import Any, Self
 import orjson
 
 from eventabs.records import RejectedRow
-from eventabs.runs.directory import RunDirectory, replace_file, storage_error
+from eventabs.runs.directory import RunDirectory, open_private, replace_file, storage_error
 from eventabs.runs.ledger import Ledger
 from eventabs.runs.ledger_results import done_users, events_of, failed_users
 
@@ -21,7 +21,7 @@ class EventsFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            self._descriptor = open_private(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         except OSError as error:
             raise storage_error(path, error) from error
 

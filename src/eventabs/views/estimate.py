@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from eventabs.language import gettext as _
+from eventabs.language import ngettext
 from eventabs.runs.estimate import Estimate
 from eventabs.views import sentences
 from eventabs.views.console import print_line
@@ -62,6 +63,7 @@ def estimate_json(estimate: Estimate) -> bytes:
         "tokens_per_second": estimate.tokens_per_second,
         "max_input_tokens": estimate.max_input_tokens,
         "max_output_tokens": estimate.max_output_tokens,
+        "users_in_input": estimate.users_in_input,
     }
     return f"{encode(fields)}\n".encode()
 
@@ -77,6 +79,8 @@ def _table(title: str, *columns: str) -> Table:
 def _input(estimate: Estimate) -> Table:
     table = _table(_("Input"), _("total"), _("a user"))
     table.add_row(_("users"), count(estimate.users))
+    if estimate.users < estimate.users_in_input:
+        table.add_row(_("without --limit"), count(estimate.users_in_input))
     table.add_row(_("behaviors"), count(estimate.behaviors), _mean(estimate.behaviors, estimate.users))
     table.add_row(_("rejected rows"), count(estimate.rejected_rows))
     table.add_row(_("duplicates dropped"), count(estimate.duplicates))
@@ -126,7 +130,11 @@ def _limit(binds: str) -> str:
 
 
 def _larger_limit(estimate: Estimate, limit: int, batches: int) -> str:
-    template = _("--max-output-tokens {limit} instead of {present}: {batches} batches instead of {now}")
+    template = ngettext(
+        "--max-output-tokens {limit} instead of {present}: {batches} batch instead of {now}",
+        "--max-output-tokens {limit} instead of {present}: {batches} batches instead of {now}",
+        batches,
+    )
     return template.format(
         limit=limit,
         present=estimate.max_output_tokens,

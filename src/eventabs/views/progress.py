@@ -24,6 +24,7 @@ from eventabs.runs.observer import (
     Serving,
     Started,
     StateChanged,
+    Stopping,
 )
 from eventabs.views import sentences
 from eventabs.views.console import print_line
@@ -52,7 +53,7 @@ class RichObserver:
         self._panel = ProgressPanel(currency, began=clock())
         self._live = Live(
             console=console,
-            get_renderable=self._current,
+            get_renderable=self.picture,
             refresh_per_second=REFRESHES_PER_SECOND,
             transient=True,
             redirect_stdout=False,  # results on standard output go on to where it leads
@@ -96,7 +97,8 @@ class RichObserver:
         self._panel.progress = progress
         self._panel.told_at = self._clock()
 
-    def _current(self) -> RenderableType:
+    def picture(self) -> RenderableType:
+        """Return what the live panel shows now."""
         self._panel.now = self._clock()
         self._unfold()
         return self._panel
@@ -113,7 +115,7 @@ class RichObserver:
 
 def _deserves_a_line(note: Note) -> bool:
     match note:
-        case InputRead() | Planned() | Serving() | CallFailed():
+        case InputRead() | Planned() | Serving() | CallFailed() | Stopping():
             return True
         case StateChanged():
             return bool(note.cause)  # the closing summary names the state itself
@@ -125,7 +127,7 @@ def _style(note: Note) -> str:
     match note:
         case CallFailed() | Retrying():
             return "yellow"
-        case StateChanged(status="interrupted" | "stopped"):
+        case Stopping() | StateChanged(status="interrupted" | "stopped"):
             return "bold yellow"
         case Planned():
             return "bold"

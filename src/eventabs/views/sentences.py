@@ -19,6 +19,7 @@ from eventabs.runs.observer import (
     Serving,
     Started,
     StateChanged,
+    Stopping,
 )
 from eventabs.views.figures import average, clock, count, duration, joined, listed, money
 
@@ -61,13 +62,16 @@ def noted(note: Note) -> str:
             return _of_the_run(note)
 
 
-def _of_the_run(note: Serving | CoolingDown | StateChanged) -> str:
+def _of_the_run(note: Serving | CoolingDown | Stopping | StateChanged) -> str:
     match note:
         case Serving():
             return _("Progress is also at {address}").format(address=note.address)
         case CoolingDown():
             template = _("The endpoint asks for fewer requests: all calls wait {wait}")
             return template.format(wait=duration(note.seconds))
+        case Stopping():
+            template = _("Stopping: calls on their way have {time} to end; a second time stops at once")
+            return template.format(time=duration(note.seconds))
         case StateChanged():
             state = status(note.status)
             return _("{state}: {cause}").format(state=state, cause=note.cause) if note.cause else state
@@ -127,9 +131,13 @@ def calls(number: int) -> str:
 
 def causes(retry_causes: Mapping[str, int]) -> Iterator[str]:
     """Count repeated calls by cause, the most frequent first."""
-    names = {"rate_limit": _("rate limit"), "connection": _("connection")}
     for code, number in sorted(retry_causes.items(), key=lambda item: (-item[1], item[0])):
-        yield f"{names.get(code) or f'HTTP {code}'} ×{count(number)}"
+        yield f"{cause(code)} ×{count(number)}"
+
+
+def cause(code: str) -> str:
+    """Name what made a repeated call necessary."""
+    return {"rate_limit": _("rate limit"), "connection": _("connection")}.get(code, f"HTTP {code}")
 
 
 def in_flight(progress: Progress) -> str:
@@ -139,6 +147,11 @@ def in_flight(progress: Progress) -> str:
     return _("{count} of {limit} in flight").format(
         count=count(progress.in_flight), limit=count(progress.in_flight_limit)
     )
+
+
+def cooling(seconds: float) -> str:
+    """Say how long everybody still waits."""
+    return _("cooling down, {time} left").format(time=clock(seconds))
 
 
 def speed(tokens_per_second: float) -> str:

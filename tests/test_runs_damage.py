@@ -1,0 +1,151 @@
+import os
+import shutil
+import sqlite3  # noqa: TID251  damage is done from outside
+import subprocess
+import zlib
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from eventabs.errors import RunDirectoryError, StorageError
+from eventabs.runs.conduct import conduct
+from eventabs.runs.damage import blamed
+from eventabs.runs.handing_out import export_events
+from eventabs.runs.inspection import inspect_run
+from eventabs.runs.ledger import Ledger
+from eventabs.runs.looking import stored_calls, view_user
+from eventabs.runs.report_facts import open_report_facts
+from runs_jobs import RULES, Place
+
+NO_BLOB = "x'00112233'"
+OTHER_JSON = f"x'{zlib.compress(b'[1, 2]').hex()}'"
+
+# what is done to the ledger: what the error names
+DAMAGE = {
+    f"UPDATE users SET log = {NO_BLOB}": "users.log of user_0000",
+    f"UPDATE users SET log = {OTHER_JSON}": "users.log of user_0000",
+    "UPDATE users SET log = 'text'": "users.log",
+    f"UPDATE outcomes SET events = {NO_BLOB}": "outcomes.events of 1 user_0000",
+    f"UPDATE outcomes SET events = {OTHER_JSON}": "outcomes.events of 1 user_0000",
+    f"UPDATE calls SET reply = {NO_BLOB}": "calls.reply of 1",
+    f"UPDATE calls SET messages = {NO_BLOB}": "calls.messages of 1",
+    "UPDATE calls SET users = '{'": "calls.users of 1",
+    "UPDATE calls SET users = '[1]'": "calls.users of 1",
+    "UPDATE calls SET sent_at = 'yesterday'": "calls.sent_at",
+    "UPDATE meta SET value = '{'": "meta.run_id",
+    "UPDATE meta SET value = '{}' WHERE key = 'settings'": "meta.settings",
+    "UPDATE meta SET value = '1' WHERE key = 'flags'": "meta.flags",
+    "UPDATE meta SET value = '1' WHERE key = 'input'": "meta.input",
+    "DELETE FROM meta": "meta.run_id",
+    "DELETE FROM users WHERE user_id = 'user_0001'": "users.user_id of user_0001",
+    "DELETE FROM parts WHERE user_id = 'user_0000'": "parts.user_id of user_0000",
+    "ALTER TABLE calls RENAME COLUMN seconds TO hours": "calls.seconds",
+    "DROP TABLE outcomes": "outcomes.call_id",
+    "DROP TABLE meta": "meta.key",
+}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """Return a run of which a part is done."""
+    place = Place(tmp_path_factory.mktemp("whole"))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("XDG_STATE_HOME", str(place.folder / "state"))
+        with place.begin(RULES | {"budget": {"max_users": 2}, "run": {"limit": 4}}) as job:
+            conduct(job, resumed=False)
+    return place
+
+
+@pytest.fixture
+def place(whole: Place, tmp_path: Path) -> Place:
+    """Return a copy of it."""
+    shutil.copytree(whole.folder, tmp_path / "copy")
+    return Place(tmp_path / "copy")
+
+
+def look(place: Place) -> None:
+    inspect_run(place.out, now=lambda: 0.0)
+
+
+def show(place: Place) -> None:
+    path = place.out / "ledger.sqlite"
+    with blamed(path), Ledger.watch(path) as ledger:
+        view_user(ledger, "user_0000")
+        list(stored_calls(ledger, "user_0000"))
+
+
+def report(place: Place) -> None:
+    with open_report_facts(place.out) as facts:
+        list(facts.users)
+
+
+def export(place: Place) -> None:
+    export_events(place.out, "csv", place.folder / "new.csv")
+
+
+def resume(place: Place) -> None:
+    with place.reopen() as job:
+        conduct(job, resumed=True)
+
+
+COMMANDS = (look, show, report, export, resume)
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_what_is_damaged_is_named_by_every_command_that_needs_it(place: Place, damage: str) -> None:
+    with closing(sqlite3.connect(place.out / "ledger.sqlite")) as ledger:
+        ledger.execute(damage)
+        ledger.commit()
+    refused = [command for command in COMMANDS if (told := error_of(command, place)) and check(told, damage)]
+    assert refused
+
+
+def error_of(command: Callable[[Place], None], place: Place) -> str:
+    try:
+        command(place)
+    except RunDirectoryError as error:
+        return str(error)
+    return ""
+
+
+def check(told: str, damage: str) -> bool:
+    assert "\n" not in told
+    assert f" {DAMAGE[damage]} cannot be read" in told
+    assert "go on without" in told or "events.jsonl" in told
+    return True
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_torn_pages_are_called_damage_with_the_command_that_saves_what_is_left(
+    place: Place, command: Callable[[Place], None]
+) -> None:
+    path = place.out / "ledger.sqlite"
+    os.truncate(path, path.stat().st_size // 2)
+    assert ".recover" in error_of(command, place)
+
+
+def test_a_whole_ledger_is_never_blamed_for_a_fault_of_ours(place: Place) -> None:
+    with pytest.raises(ZeroDivisionError), blamed(place.out / "ledger.sqlite"):
+        _never = 1 / 0
+    with pytest.raises(KeyError), blamed(place.out / "ledger.sqlite"):
+        raise KeyError
+
+
+def test_errors_that_say_what_to_do_are_left_as_they_are(place: Place) -> None:
+    with pytest.raises(StorageError, match="full"), blamed(place.out / "ledger.sqlite"):
+        raise StorageError("full")  # noqa: EM101
+
+
+@pytest.mark.skipif(not shutil.which("sqlite3"), reason="no sqlite3 command")
+def test_the_command_that_the_error_names_makes_a_ledger_again(place: Place) -> None:
+    path = place.out / "ledger.sqlite"
+    with path.open("r+b") as file:
+        file.seek(3 * 4096 + 8)
+        file.write(bytes(16))
+    _said, _with, command = error_of(report, place).partition("with: ")
+    subprocess.run(command, shell=True, check=True, cwd=place.folder)  # noqa: S602  as a person pastes it
+    ledger = Ledger.open(place.folder / "saved.sqlite")
+    assert len(ledger.logged_users()) == 4
+    ledger.close()

@@ -1,0 +1,218 @@
+"""Whole runs under hostile conditions: signals, full disks, damaged files, endpoints that are up to no good."""
+
+import gzip
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from house import checkpoint, environment, eventabs, start, wait_until, write_users
+from openai_server import Behavior, OpenAIServer, answer, script, slowly, status
+
+
+def model(server: OpenAIServer) -> tuple[object, ...]:
+    return ("--model", "m", "--base-url", server.base_url, "--max-users", 1)
+
+
+needs_full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no disk that is always full")
+
+
+def in_shell(folder: Path, arguments: str, before: str = "true") -> subprocess.CompletedProcess[bytes]:
+    """Run the tool with redirections, as a shell makes them; the exit code is that of the tool."""
+    script = f"set -o pipefail; {before}; {shlex.quote(sys.executable)} -m eventabs {arguments}"
+    return subprocess.run(
+        ["bash", "-c", script], cwd=folder, env=environment(folder), check=False, capture_output=True
+    )
+
+
+# waiting
+
+
+@pytest.mark.parametrize(
+    ("number", "behavior", "flags"),
+    [
+        (signal.SIGINT, status(429, headers={"Retry-After": "600"}), ()),
+        (signal.SIGTERM, status(503), ()),
+        (signal.SIGINT, answer(), ("--rpm", "1")),
+    ],
+    ids=["cooldown", "backoff", "pace"],
+)
+def test_a_run_that_only_waits_stops_at_once(
+    tmp_path: Path,
+    openai_server: OpenAIServer,
+    number: signal.Signals,
+    behavior: Behavior,
+    flags: tuple[str, ...],
+) -> None:
+    openai_server.behavior = behavior
+    write_users(tmp_path / "input.jsonl", users=5)
+    process = start("run", "input.jsonl", *model(openai_server), *flags, cwd=tmp_path)
+    wait_until(lambda: len(openai_server.requests) >= (1 if flags else 3) and not openai_server.in_flight)
+    process.send_signal(number)
+    _out, err = process.communicate(timeout=8)  # calls on the wire would have ten seconds
+    assert process.returncode == 130, err
+    assert b"eventabs resume input.eventabs" in err
+    sent = len(openai_server.requests)
+    openai_server.behavior = answer()
+    assert eventabs("resume", "input.eventabs", "--rpm", 0, cwd=tmp_path).returncode == 0
+    assert checkpoint(tmp_path / "input.eventabs")["success_count"] == 5
+    assert len(openai_server.requests) <= sent + 5
+
+
+def test_a_wait_of_hours_stops_the_run_saved_and_says_when_to_resume(
+    tmp_path: Path, openai_server: OpenAIServer
+) -> None:
+    openai_server.behavior = script(answer(), then=status(429, headers={"Retry-After": "7200"}))
+    write_users(tmp_path / "input.jsonl", users=3)
+    done = eventabs("run", "input.jsonl", *model(openai_server), "--concurrency", 1, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "takes no requests before" in done.stderr
+    assert "llm.longest_wait" in done.stderr
+    assert checkpoint(tmp_path / "input.eventabs")["status"] == "stopped"
+    openai_server.behavior = answer()
+    assert eventabs("resume", "input.eventabs", cwd=tmp_path).returncode == 0
+    assert len(openai_server.requests) == 4
+
+
+# signals
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(("slow", "command"), [("rich", "--help"), ("duckdb", "run"), ("jinja2", "report")])
+def test_an_interrupt_while_the_tool_is_loaded_says_nothing_and_leaves_nothing(
+    tmp_path: Path, number: signal.Signals, slow: str, command: str
+) -> None:
+    folder = tmp_path / "slow"
+    folder.mkdir()
+    (folder / f"{slow}.py").write_text("import time\nopen('loading', 'w')\ntime.sleep(60)\n")
+    paths = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]
+    process = start(command, "input.jsonl", cwd=tmp_path, PYTHONPATH=os.pathsep.join(paths))
+    wait_until((tmp_path / "loading").exists)
+    process.send_signal(number)
+    _out, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (130, b"")
+    assert {path.name for path in tmp_path.iterdir()} == {"slow", "loading"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_however_often_it_is_interrupted_a_run_saves_and_prints_the_resume_command(
+    tmp_path: Path, openai_server: OpenAIServer, number: signal.Signals
+) -> None:
+    openai_server.behavior = slowly(60, answer())
+    write_users(tmp_path / "input.jsonl", users=5)
+    process = start("run", "input.jsonl", *model(openai_server), cwd=tmp_path)
+    wait_until(lambda: len(openai_server.requests) >= 3)
+    while process.poll() is None:
+        process.send_signal(number)
+        time.sleep(0.005)
+    _out, err = process.communicate()
+    assert process.returncode == 130, err
+    assert b"eventabs resume input.eventabs" in err
+    assert b"Traceback" not in err
+    assert checkpoint(tmp_path / "input.eventabs")["status"] == "interrupted"
+
+
+# output that nobody takes
+
+
+@needs_full
+@pytest.mark.parametrize("form", ["plain", "json"])
+def test_messages_that_a_full_disk_refuses_do_not_end_a_run(tmp_path: Path, form: str) -> None:
+    write_users(tmp_path / "input.jsonl", users=3)
+    done = in_shell(tmp_path, f"run input.jsonl --provider rules --progress {form} 2> /dev/full")
+    assert done.returncode == 0
+    assert checkpoint(tmp_path / "input.eventabs")["status"] == "completed"
+    assert "Completed" in (tmp_path / "input.eventabs" / "run.log").read_text("utf-8")
+
+
+def test_messages_that_nobody_reads_any_more_do_not_end_a_run(
+    tmp_path: Path, openai_server: OpenAIServer
+) -> None:
+    openai_server.behavior = slowly(0.1, answer())
+    write_users(tmp_path / "input.jsonl", users=9)
+    process = start("run", "input.jsonl", *model(openai_server), cwd=tmp_path)
+    wait_until(lambda: len(openai_server.requests) >= 2)
+    assert process.stderr is not None
+    process.stderr.close()
+    assert process.wait(timeout=30) == 0
+    assert checkpoint(tmp_path / "input.eventabs")["success_count"] == 9
+
+
+@needs_full
+def test_results_that_cannot_be_written_are_one_line_and_those_that_nobody_reads_none(tmp_path: Path) -> None:
+    write_users(tmp_path / "input.jsonl", users=2)
+    assert eventabs("run", "input.jsonl", "--out", "out", "-q", cwd=tmp_path).returncode == 0
+    for arguments in ("--help", "status out", "show out --json", "estimate input.jsonl", "report out"):
+        full = in_shell(tmp_path, f"{arguments} > /dev/full")
+        assert full.returncode == 2
+        assert full.stderr.decode().startswith("eventabs: standard output cannot be written")
+        assert len(full.stderr.splitlines()) == 1
+        gone = in_shell(tmp_path, f"{arguments} | true")
+        assert (gone.returncode, gone.stderr) == (0, b"")
+
+
+# files of the run directory
+
+
+@pytest.mark.parametrize("name", ["run.log", "checkpoint.json", "events.jsonl", "failures.jsonl"])
+def test_a_folder_in_the_place_of_a_file_is_one_line_and_the_run_goes_on_without_it(
+    tmp_path: Path, name: str
+) -> None:
+    write_users(tmp_path / "input.jsonl", users=2)
+    assert eventabs("run", "input.jsonl", "--limit", 1, "--out", "out", "-q", cwd=tmp_path).returncode == 0
+    (tmp_path / "out" / name).unlink()
+    (tmp_path / "out" / name).mkdir()
+    done = eventabs("resume", "out", "-q", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"eventabs: out/{name} cannot be written (Is a directory)")
+    assert len(done.stderr.splitlines()) == 1
+    (tmp_path / "out" / name).rmdir()
+    assert eventabs("resume", "out", "-q", cwd=tmp_path).returncode == 0
+    assert checkpoint(tmp_path / "out")["success_count"] == 2
+
+
+def test_a_checkpoint_that_is_gone_may_still_be_named(tmp_path: Path) -> None:
+    write_users(tmp_path / "input.jsonl", users=2)
+    assert eventabs("run", "input.jsonl", "--limit", 1, "--out", "out", "-q", cwd=tmp_path).returncode == 0
+    for command in ("status", "show", "report", "reparse", "resume"):
+        (tmp_path / "out" / "checkpoint.json").unlink(missing_ok=True)
+        done = eventabs(command, "out/checkpoint.json", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    assert checkpoint(tmp_path / "out")["success_count"] == 2
+
+
+def test_without_a_run_directory_a_full_disk_is_no_reason_to_resume(tmp_path: Path) -> None:
+    rows = write_users(tmp_path / "input.jsonl", users=20, behaviors=40)
+    (tmp_path / "packed.jsonl.gz").write_bytes(gzip.compress(rows.read_bytes()))
+    for command in ("estimate - < input.jsonl", "estimate packed.jsonl.gz", "run - --out out < input.jsonl"):
+        done = in_shell(tmp_path, command, before="ulimit -f 20")
+        said = done.stderr.decode().splitlines()[-1]
+        assert said.startswith("eventabs: ")
+        assert said.endswith("start again"), said
+        assert "resume" not in said
+
+
+# endpoints that are up to no good
+
+
+def test_a_loop_of_restarts_buys_one_call_each_time_and_goes_on_once_the_endpoint_is_well(
+    tmp_path: Path, openai_server: OpenAIServer
+) -> None:
+    openai_server.behavior = status(500)
+    write_users(tmp_path / "input.jsonl", users=30)
+    flags = (*model(openai_server), "--concurrency", 1)
+    done = eventabs("run", "input.jsonl", *flags, cwd=tmp_path, EVENTABS_RUN__CALL_TRIES="1")
+    assert (done.returncode, len(openai_server.requests)) == (1, 10), done.stderr
+    for restarts in (1, 2):
+        done = eventabs("resume", "input.eventabs", cwd=tmp_path, EVENTABS_RUN__CALL_TRIES="1")
+        assert (done.returncode, len(openai_server.requests)) == (1, 10 + restarts), done.stderr
+        assert "without one success" in done.stderr
+    openai_server.behavior = answer()
+    done = eventabs("resume", "input.eventabs", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert checkpoint(tmp_path / "input.eventabs")["success_count"] == 30
