@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint messages bench-reliability clean
+.PHONY: demo test lint messages docs bench-reliability bench-exports clean
 
 demo: .venv/installed
 	rm -rf demo.eventabs
@@ -20,6 +20,11 @@ lint: .venv/dev
 
 messages: .venv/dev
 	$(BIN)/python -m eventabs.locales
+
+# docs/configuration.md, from the settings and the comments of config.example.toml
+docs: .venv/dev
+	$(BIN)/python tools/configuration_page.py
+
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
@@ -34,6 +39,10 @@ messages: .venv/dev
 # The case's failures, drawn against the tool; OPTIONS="--kills 50" and the like: see docs/benchmarks.md
 bench-reliability: .venv/installed
 	$(BIN)/python benchmarks/reliability.py $(OPTIONS)
+
+# From files to packed batches, beside DuckDB alone; OPTIONS="--all" for 46 million rows: see docs/benchmarks.md
+bench-exports: .venv/installed
+	$(BIN)/python benchmarks/exports.py $(OPTIONS)
 
 clean:
 	rm -rf .venv demo.eventabs

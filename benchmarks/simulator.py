@@ -111,13 +111,21 @@ class Simulator:
         self._connections.add(task)
         try:
             with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-                while await self._exchange(await _receive(reader), reader, writer):
+                while await self._hear(reader, writer):
                     pass
         finally:
             self._connections.discard(task)
             writer.close()
             with contextlib.suppress(ConnectionError, asyncio.CancelledError):
                 await writer.wait_closed()
+
+    async def _hear(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        body = await _receive(reader)
+        if body is not None:
+            return await self._exchange(body, reader, writer)
+        models = {"object": "list", "data": [{"id": "simulated", "object": "model"}]}
+        await _respond(writer, HTTPStatus.OK, models)
+        return True
 
     async def _exchange(
         self, body: Mapping[str, Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -272,8 +280,11 @@ def form_of(body: Mapping[str, Any]) -> AnswerForm:
     return "json" if '{"u":' in instructions else "lines"
 
 
-async def _receive(reader: asyncio.StreamReader) -> dict[str, Any]:
+async def _receive(reader: asyncio.StreamReader) -> dict[str, Any] | None:
+    """Return what a call asks; None: the list of models is wanted."""
     head = (await reader.readuntil(b"\r\n\r\n")).lower()
+    if head.startswith(b"get "):
+        return None
     _, _, behind = head.partition(b"content-length:")
     body: dict[str, Any] = json.loads(await reader.readexactly(int(behind.split(b"\r\n")[0])))
     return body

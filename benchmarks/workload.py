@@ -85,14 +85,16 @@ class Row(NamedTuple):
 COLUMNS = ("user_id", "action", "timestamp", "item_id", "app_id", "media_id", "poi_id", "duration")
 
 
-def generate(users: int, behaviors: int, seed: int, *, unique_text: float = 0.0) -> Iterator[Row]:
+def generate(
+    users: int, behaviors: int, seed: int, *, unique_text: float = 0.0, first: int = 1
+) -> Iterator[Row]:
     """Yield the rows of `users` users with `behaviors` each on average, mixed.
 
-    `unique_text` is the share of rows that are free text and occur once.
+    `unique_text` is the share of rows that are free text and occur once. Users before number `first` are left out.
     """
     order = Random(f"{seed}:order")
     held: list[Row] = []
-    for user in range(1, users + 1):
+    for user in range(first, users + 1):
         for row in _life(user, behaviors, Random(f"{seed}:{user}"), unique_text):
             if len(held) < SHUFFLED_AT_ONCE:
                 held.append(row)

@@ -36,10 +36,11 @@ class Received:
     path: str
     headers: dict[str, str]
     body: dict[str, Any]
+    method: str = "POST"
 
     @property
     def user_message(self) -> str:
-        return str(self.body["messages"][-1]["content"])
+        return str(self.body["messages"][-1]["content"]) if "messages" in self.body else ""
 
     @property
     def blocks(self) -> dict[str, tuple[str, ...]]:
@@ -207,6 +208,12 @@ def keep_alive(piece: bytes = b": keep-alive\n\n", interval: float = 0.02) -> Be
     return behave
 
 
+def listing(*models: str | dict[str, Any]) -> Behavior:
+    """Answer GET /models with these: names, or entries as the server has them."""
+    data = [{"id": model, "object": "model"} if isinstance(model, str) else model for model in models]
+    return status(200, {"object": "list", "data": data})
+
+
 def script(*behaviors: Behavior, then: Behavior | None = None) -> Behavior:
     """Behave as listed, request by request; afterwards as `then`, by default as the last one."""
     rest = iter(behaviors)
@@ -253,6 +260,7 @@ class OpenAIServer:
     """Serves on loopback from entering to leaving the context. `behavior` may be replaced in between."""
 
     behavior: Behavior = field(default_factory=answer)
+    models: Behavior = field(default_factory=lambda: listing("m"))  # what GET is answered with
     port: int = 0
     log: Path | None = None
     requests: list[Received] = field(default_factory=list)
@@ -311,7 +319,7 @@ class OpenAIServer:
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         self._note("received", exchange.received)
         try:
-            await self.behavior(exchange)
+            await (self.models if exchange.received.method == "GET" else self.behavior)(exchange)
             self._note("answered", exchange.received)
         finally:
             self.in_flight -= 1
@@ -327,6 +335,7 @@ class OpenAIServer:
             path=request_line.split()[1],
             headers=headers,
             body=json.loads(body or b"{}"),
+            method=request_line.split()[0],
         )
         self.requests.append(received)
         return received

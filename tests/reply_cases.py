@@ -4,6 +4,7 @@ import json
 from datetime import datetime
 
 from eventabs.events.reading import Reading, read_reply
+from eventabs.events.vocabulary import Words
 from eventabs.records import (
     Behavior,
     Category,
@@ -81,7 +82,7 @@ def read(text: str, finish_reason: FinishReason = "stop", *, only: str = "", rea
         Reply(text, finish_reason, reasoning),
         users,
         {alias: PARTS[alias] for alias in users},
-        vocabulary=VOCABULARY,
+        words=Words(VOCABULARY),
         min_grounded=0.5,
         source="llm",
     )

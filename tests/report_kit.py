@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from eventabs.records import Event, Part, Usage, UserLog
-from eventabs.runs.ledger import Ledger, PartChange
+from eventabs.runs.ledger import Ledger, PartChange, Retry
 from runs_kit import SIZE, answer, bad, batch_of, event_of, make_log, request_for, well, whole
 
 FACTS: dict[str, object] = {
@@ -58,7 +58,10 @@ def make_run(
                 PartChange(failed, "failed", attempts=3, reason="cut"),
             ],
         )
+        ledger.note_retry(Retry(first, 1_001.0, "503", error, 1.0))
         second = _call(ledger, logs[2])
+        for again in range(3):
+            ledger.note_retry(Retry(second, 1_002.0 + again, "rate_limit", error, 2.0))
         ledger.fail_call(second, error, [PartChange(broken, "pending", broken_calls=1)], retries=3)
     ledger.close()
 

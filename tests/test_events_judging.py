@@ -114,7 +114,9 @@ def test_two_users_whose_answers_were_mixed_up_are_both_ungrounded() -> None:
         return "\n".join([*blocks, "##"])
 
     def reasons(text: str) -> list[str | None]:
-        reading = read_reply(Reply(text), users, parts, vocabulary=VOCABULARY, min_grounded=0.5, source="llm")
+        reading = read_reply(
+            Reply(text), users, parts, words=Words(VOCABULARY), min_grounded=0.5, source="llm"
+        )
         return [outcome.reason for outcome in reading.outcomes.values()]
 
     assert reasons(answered(10, 40)) == [None, None]

@@ -27,7 +27,9 @@ def stage(connection: duckdb.DuckDBPyConnection, *rows: tuple[object, ...]) -> N
 
 
 def lines(connection: duckdb.DuckDBPyConnection) -> list[tuple[int, int]]:
-    return connection.execute("SELECT file, line FROM behaviors").fetchall()
+    return connection.execute(
+        "SELECT file, line FROM behaviors WHERE reason IS DISTINCT FROM 'duplicate'"
+    ).fetchall()
 
 
 EARLY, LATE = "2026-01-01 10:00:00", "2026-01-01 11:00:00"
@@ -95,7 +97,7 @@ def test_blank_lines_are_no_rows_and_rejected_rows_keep_their_users(
     assert store.finish(connection, 1, keep_duplicates=False) == store.Counts(
         1, 0, {"bad_json": 1, "bad_time": 1}, 0, with_offset=False
     )
-    assert connection.execute("FROM users").fetchall() == [("a", 0, None)]
+    assert connection.execute("FROM users").fetchall() == [("a", 0, 0, 0, None)]
 
 
 def test_times_with_and_without_offset_do_not_mix(connection: duckdb.DuckDBPyConnection) -> None:
@@ -110,7 +112,7 @@ def test_the_first_profile_value_of_a_user_counts_on_one_line(connection: duckdb
     assert store.load_profiles(connection, 1, query) == 3
     stage(connection, ("a", EARLY, None, "x", 0, 1, None))
     store.finish(connection, 1, keep_duplicates=False)
-    assert connection.execute("FROM users").fetchall() == [("a", 1, "two words")]
+    assert connection.execute("FROM users").fetchall() == [("a", 1, 0, 0, "two words")]
 
 
 def test_a_time_zone_must_exist(connection: duckdb.DuckDBPyConnection) -> None:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from eventabs.errors import ConfigError
 from eventabs.prompts import filling, packing
-from eventabs.prompts.packing import MAX_ALIASES, Limits, case_batches, lower_bound, pack, tight_bound
+from eventabs.prompts.bounds import lower_bound, tight_bound
+from eventabs.prompts.packing import MAX_ALIASES, Limits, case_batches, pack
 from eventabs.records import PartSize
 
 LIMITS = Limits(max_input_tokens=40_000, instructions_tokens=700, max_output_tokens=8_192, max_users=30)
@@ -217,3 +218,13 @@ def test_where_best_fit_would_take_long_parts_are_packed_all_the_same(
     monkeypatch.setattr(filling, "_BEST_FIT_STEPS", 0)
     batches = pack(LARGE, LIMITS)
     assert_sound(batches, LARGE, LIMITS)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_small_users_of_about_a_fifth_go_together_so_that_five_fit(seed: int) -> None:
+    rng = random.Random(seed)  # noqa: S311  sizes, not secrets
+    sizes = [PartSize(rng.randint(400, 4_000), rng.randint(1_557, 1_884)) for _ in range(2_000)]
+    batches = pack(sizes, LIMITS)
+    assert_sound(batches, sizes, LIMITS)
+    assert len(batches) <= 1.005 * tight_bound(sizes, LIMITS)
+    assert tight_bound(sizes, LIMITS) > 1.06 * plain_bound(sizes, LIMITS)

@@ -20,6 +20,8 @@ from eventabs.llm.gate import CalledOffError
 from eventabs.records import Reply, Request
 from eventabs.runs.engine import GRACE_SECONDS, OnRetry
 from eventabs.runs.fruitless import MOST_FRUITLESS_CALLS
+from eventabs.runs.ledger import Retry
+from eventabs.runs.ledger_retries import stored_retries
 from eventabs.runs.observer import BatchDone, Retrying, Stopping
 from runs_desk import Desk, at_work
 from runs_kit import LIMITS, answer, make_log
@@ -172,7 +174,11 @@ async def test_retries_are_counted_and_told_and_kept_with_the_call(tmp_path: Pat
         await desk.engine().run()
         assert desk.watcher.of(Retrying) == [Retrying(1, "HTTP 503", 2.0), Retrying(1, "HTTP 502", 4.0)]
         assert desk.tally.retries == 2
-        assert desk.ledger.rows("SELECT retries FROM calls") == [(2,)]
+        assert desk.ledger.rows("SELECT retries, in_flight_limit FROM calls") == [(2, 1)]
+        assert stored_retries(desk.ledger) == [
+            Retry(1, 1_000.0, "503", "HTTP 503", 2.0),
+            Retry(1, 1_000.0, "connection", "HTTP 502", 4.0),
+        ]
 
 
 async def test_tokens_are_counted_here_where_the_endpoint_reports_none(tmp_path: Path) -> None:

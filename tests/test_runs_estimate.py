@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from eventabs.config import Settings, overlay, validated
+from eventabs.config import Settings, validated
 from eventabs.errors import ConfigError, InputError, UsageError
 from eventabs.exports import open_export
+from eventabs.layers import overlay
 from eventabs.prompts.sentences import long_pieces
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.runs.conduct import conduct

@@ -6,8 +6,8 @@ import pytest
 from eventabs.errors import RunDirectoryError
 from eventabs.runs.directory import RunDirectory
 from eventabs.runs.inspection import Standing, inspect_run
-from eventabs.runs.ledger import Ledger, PartChange
-from eventabs.runs.observer import BatchDone, CallFailed
+from eventabs.runs.ledger import Ledger, PartChange, Retry
+from eventabs.runs.observer import BatchDone, CallFailed, Retrying
 from runs_kit import SIZE, answer, bad, batch_of, make_log, plan, request_for, well, whole
 
 USERS = [f"u{n:02d}" for n in range(6)]
@@ -42,10 +42,17 @@ def look(directory: RunDirectory, now: float = 1_010.0) -> Standing:
     return inspect_run(directory.path, now=lambda: now)
 
 
-def send(ledger: Ledger, *users: str, at: float = 1_000.0) -> int:
+def send(ledger: Ledger, *users: str, at: float = 1_000.0, limit: int = 0) -> int:
     request = request_for([make_log(user) for user in users])
     with ledger.transaction():
-        return ledger.open_call(batch_of(*users), request, settings_fingerprint="f", sent_at=at)
+        return ledger.open_call(
+            batch_of(*users), request, settings_fingerprint="f", sent_at=at, in_flight_limit=limit
+        )
+
+
+def retry(ledger: Ledger, call_id: int, at: float, cause: str, wait_seconds: float) -> None:
+    with ledger.transaction():
+        ledger.note_retry(Retry(call_id, at, cause, f"HTTP {cause}", wait_seconds))
 
 
 def settle(ledger: Ledger, call_id: int, good: list[str], unusable: list[str]) -> None:
@@ -53,14 +60,15 @@ def settle(ledger: Ledger, call_id: int, good: list[str], unusable: list[str]) -
     changes = [PartChange(plan(user).part, "done", events=1) for user in good]
     changes += [PartChange(plan(user).part, "failed", reason="cut", attempts=3) for user in unusable]
     with ledger.transaction():
-        ledger.store_reply(call_id, answer(prompt_tokens=1_000, completion_tokens=100), retries=1)
+        ledger.store_reply(call_id, answer(prompt_tokens=1_000, completion_tokens=100), retries=0)
         ledger.settle(call_id, outcomes, changes)
 
 
 def test_a_run_is_seen_while_another_holds_it_and_writes(directory: RunDirectory, ledger: Ledger) -> None:
     with directory.locked():
         settle(ledger, send(ledger, "u00", "u01"), ["u00"], ["u01"])
-        send(ledger, "u02", "u03", at=1_005.0)
+        send(ledger, "u02", "u03", at=1_005.0, limit=4)
+        retry(ledger, 1, 1_001.0, "503", 1.0)
         with ledger.transaction():
             standing = look(directory)
             ledger.set_meta({"more": 1})
@@ -71,12 +79,42 @@ def test_a_run_is_seen_while_another_holds_it_and_writes(directory: RunDirectory
     assert (progress.calls, progress.retries, progress.prompt_tokens) == (2, 1, 1_000)
     assert progress.cost == pytest.approx(0.02)
     assert progress.cost_projected == pytest.approx(0.06)
-    assert progress.eta_seconds == pytest.approx(4.0)
+    assert (progress.in_flight_limit, progress.retry_causes) == (4, {"503": 1})
+    assert progress.eta_seconds == pytest.approx(2.0)
     assert progress.tokens_per_second == pytest.approx(10.0)
     assert (standing.provider, standing.model, standing.host) == ("openai", "m", "example.com")
     assert (standing.seconds, standing.events, standing.currency) == (10.0, 1, "CNY")
     assert standing.failures == {"cut": 1}
     assert standing.last_failure == BatchDone(1, 2, 1, {"cut": 1}, 2.0)
+
+
+def test_a_retry_is_the_last_failure_while_its_call_is_in_flight(
+    directory: RunDirectory, ledger: Ledger
+) -> None:
+    settle(ledger, send(ledger, "u00", "u01"), ["u00"], ["u01"])
+    waiting = send(ledger, "u02")
+    retry(ledger, waiting, 1_006.0, "rate_limit", 30.0)
+    retry(ledger, waiting - 1, 1_008.0, "503", 60.0)
+    with directory.locked():
+        standing = look(directory)
+        assert (standing.last_failure, standing.cooling_seconds) == (Retrying(2, "HTTP rate_limit", 30.0), 26)
+        settle(ledger, waiting, ["u02"], [])
+        assert look(directory).last_failure == BatchDone(1, 2, 1, {"cut": 1}, 2.0)
+        assert look(directory, now=1_040.0).cooling_seconds == 0.0
+
+
+def test_cooldowns_and_limits_of_a_process_that_is_gone_hold_no_more(
+    directory: RunDirectory, ledger: Ledger
+) -> None:
+    retry(ledger, send(ledger, "u00", at=990.0, limit=8), 995.0, "rate_limit", 60.0)
+    with directory.locked():
+        standing = look(directory)
+    assert (standing.cooling_seconds, standing.progress.in_flight_limit, standing.last_failure) == (
+        0,
+        0,
+        None,
+    )
+    assert standing.progress.retry_causes == {"rate_limit": 1}
 
 
 @pytest.mark.parametrize("status", ["interrupted", "stopped", "completed"])

@@ -1,4 +1,4 @@
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,9 +10,10 @@ from eventabs.config import Settings
 from eventabs.prompts.builder import PromptBuilder
 from eventabs.prompts.packing import Limits
 from eventabs.records import Batch, Part, UserLog
-from eventabs.runs.intake import cut_to, halves, measure_again, measured_parts, sample_texts, take_in
+from eventabs.runs.intake import halves, measure_again, sample_texts, take_in
 from eventabs.runs.ledger import Ledger, PartChange
-from eventabs.runs.ledger_results import totals, user_state
+from eventabs.runs.ledger_results import settled_user, totals
+from eventabs.runs.measuring import Parts, cut_to, measured_parts
 from eventabs.runs.wiring import batch_limits, make_builder
 from runs_kit import answer, make_log, new_ledger, request_for, well, whole
 
@@ -41,6 +42,12 @@ def tight(limits: Limits) -> Limits:
     return replace(limits, max_output_tokens=8 + 32)
 
 
+def measured_one_by_one(
+    logs: Iterable[UserLog], builder: PromptBuilder, limits: Limits
+) -> Iterator[tuple[UserLog, Parts]]:
+    return ((log, measured_parts(log, builder, limits)) for log in logs)
+
+
 def ids(ledger: Ledger) -> list[str]:
     return sorted(ledger.logged_users())
 
@@ -48,21 +55,25 @@ def ids(ledger: Ledger) -> list[str]:
 def test_every_user_is_logged_once_with_what_it_costs(
     ledger: Ledger, builder: PromptBuilder, limits: Limits
 ) -> None:
-    take_in(ledger, [make_log("anna"), UserLog("nobody", ()), WHALE], builder, limits, most_users=0)
+    take_in(
+        ledger,
+        measured_one_by_one([make_log("anna"), UserLog("nobody", ()), WHALE], builder, limits),
+        most_users=0,
+    )
     assert ids(ledger) == ["anna", "nobody", "whale"]
     assert ledger.logs([whole(WHALE)]) == [WHALE]
     anna, whale = ledger.pending_parts()
     assert anna.size == builder.measure(make_log("anna"))
     assert whale.part == whole(WHALE)
-    assert user_state(ledger, "nobody") == "failed"
+    assert settled_user(ledger, "nobody").state == "failed"
 
 
 def test_users_that_are_logged_already_are_not_logged_again(
     ledger: Ledger, builder: PromptBuilder, limits: Limits
 ) -> None:
     logs = [make_log(f"user {n}") for n in range(5)]
-    take_in(ledger, logs[:3], builder, limits, most_users=0)
-    take_in(ledger, logs, builder, limits, most_users=0)
+    take_in(ledger, measured_one_by_one(logs[:3], builder, limits), most_users=0)
+    take_in(ledger, measured_one_by_one(logs, builder, limits), most_users=0)
     assert len(ledger.pending_parts()) == 5
     assert totals(ledger).behaviors == 15
 
@@ -73,7 +84,7 @@ def test_a_limit_counts_the_users_of_all_takes(
 ) -> None:
     logs = [make_log(f"user {n}") for n in range(6)]
     for most_users in most:
-        take_in(ledger, logs, builder, limits, most_users=most_users)
+        take_in(ledger, measured_one_by_one(logs, builder, limits), most_users=most_users)
     assert ids(ledger) == [f"user {n}" for n in range(logged)]
 
 
@@ -87,7 +98,7 @@ def test_under_a_limit_no_more_is_read_than_needed(
             read.append(n)
             yield make_log(f"user {n}")
 
-    take_in(ledger, logs(), builder, limits, most_users=3)
+    take_in(ledger, measured_one_by_one(logs(), builder, limits), most_users=3)
     assert len(read) <= 4
 
 
@@ -101,14 +112,14 @@ def test_users_are_kept_as_they_come_so_that_a_kill_loses_only_the_last_few(
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        take_in(ledger, logs(), builder, limits, most_users=0)
+        take_in(ledger, measured_one_by_one(logs(), builder, limits), most_users=0)
     assert len(ids(ledger)) == 8
 
 
 def test_a_user_too_large_for_a_batch_is_logged_in_parts_that_each_fit(
     ledger: Ledger, builder: PromptBuilder, limits: Limits
 ) -> None:
-    take_in(ledger, [WHALE], builder, tight(limits), most_users=0)
+    take_in(ledger, measured_one_by_one([WHALE], builder, tight(limits)), most_users=0)
     parts = ledger.pending_parts()
     assert len(parts) > 1
     assert [n for p in parts for n in range(p.part.first, p.part.last + 1)] == list(range(60))
@@ -139,12 +150,12 @@ def test_halves_cover_the_stretch_and_none_is_longer_than_half(first: int, count
 def test_what_is_pending_is_measured_again_and_what_is_done_stays(
     ledger: Ledger, builder: PromptBuilder, limits: Limits
 ) -> None:
-    take_in(ledger, [make_log("anna"), WHALE], builder, limits, most_users=0)
+    take_in(ledger, measured_one_by_one([make_log("anna"), WHALE], builder, limits), most_users=0)
     anna = Part("anna", 0, 2)
     with ledger.transaction():
         ledger.settle(1, [well(anna)], [PartChange(anna, "done", events=1)])
     measure_again(ledger, builder, tight(limits))
-    assert user_state(ledger, "anna") == "done"
+    assert settled_user(ledger, "anna").state == "done"
     parts = ledger.pending_parts()
     assert {planned.part.user_id for planned in parts} == {"whale"}
     assert [n for p in parts for n in range(p.part.first, p.part.last + 1)] == list(range(60))
@@ -153,7 +164,7 @@ def test_what_is_pending_is_measured_again_and_what_is_done_stays(
 def test_a_part_whose_paid_answer_is_not_read_yet_stays_as_it_was_asked_about(
     ledger: Ledger, builder: PromptBuilder, limits: Limits
 ) -> None:
-    take_in(ledger, [make_log("anna", 30), WHALE], builder, limits, most_users=0)
+    take_in(ledger, measured_one_by_one([make_log("anna", 30), WHALE], builder, limits), most_users=0)
     (planned, _whale) = ledger.pending_parts()
     with ledger.transaction():
         number = ledger.open_call(

@@ -8,7 +8,7 @@ from eventabs.records import FailureReason
 from eventabs.runs.directory import RunDirectory
 from eventabs.runs.job import Job
 from eventabs.runs.ledger import Ledger, PartChange
-from eventabs.runs.ledger_results import user_state
+from eventabs.runs.ledger_results import settled_user
 from runs_kit import Watcher, bad, make_log, new_ledger, whole
 
 ANNA = make_log("anna")
@@ -67,5 +67,5 @@ def test_failed_users_can_be_asked_again_with_nothing_held_against_them(
         0,
         peers,
     )
-    assert user_state(ledger, "nobody") == "failed", "there is nothing to ask about"
+    assert settled_user(ledger, "nobody").state == "failed", "there is nothing to ask about"
     ledger.close()

@@ -55,6 +55,44 @@ async def test_a_write_gives_back_what_its_task_returned_once_it_is_kept(ledger:
     assert ledger.meta() == {"a": 1}
 
 
+async def test_what_follows_a_write_hears_its_result_when_it_is_kept_and_before_the_caller(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    heard: list[object] = []
+
+    def follow(number: int) -> None:
+        with Ledger.watch(tmp_path / "ledger.sqlite") as other:
+            heard.append((number, other.meta()))
+
+    def task(db: Ledger) -> int:
+        db.set_meta({"a": 1})
+        return 7
+
+    with Journal(ledger) as journal:
+        await journal.write(task, then=follow)
+        assert heard == [(7, {"a": 1})]
+
+
+async def test_an_error_of_what_follows_reaches_its_caller_alone_and_undoes_nothing(ledger: Ledger) -> None:
+    free = threading.Event()
+
+    def fail(_result: object) -> None:
+        raise ZeroDivisionError
+
+    with Journal(ledger) as journal:
+        first = await hold(journal, free)
+        waiting = [
+            asyncio.create_task(journal.write(keep(a=1), then=fail)),
+            asyncio.create_task(journal.write(keep(b=2))),
+        ]
+        await asyncio.sleep(0)
+        free.set()
+        await first
+        results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(result) for result in results] == [ZeroDivisionError, type(None)]
+    assert ledger.meta() == {"a": 1, "b": 2}
+
+
 async def test_what_has_gathered_is_committed_together(ledger: Ledger) -> None:
     free = threading.Event()
     with Journal(ledger) as journal:
@@ -151,6 +189,24 @@ async def test_the_failure_of_a_write_whose_caller_was_cancelled_makes_no_noise(
     await asyncio.sleep(0)
     gc.collect()
     assert noise == []
+
+
+async def test_what_is_posted_is_kept_in_order_and_nobody_waits_for_it(ledger: Ledger) -> None:
+    with Journal(ledger) as journal:
+        for number in range(3):
+            journal.post(lambda db, number=number: db.set_meta({"latest": number}))  # type: ignore[misc]
+        assert await journal.write(Ledger.meta) == {"latest": 2}
+
+
+async def test_the_failure_of_what_is_posted_makes_no_noise_and_harms_nobody(ledger: Ledger) -> None:
+    noise: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: noise.append(context))
+    with Journal(ledger) as journal:
+        journal.post(lambda db: db.rows("no SQL"))  # type: ignore[arg-type]
+        await journal.write(keep(paid=True))
+    await asyncio.sleep(0)
+    gc.collect()
+    assert (ledger.meta(), noise) == ({"paid": True}, [])
 
 
 async def test_leaving_waits_for_what_was_asked_for(ledger: Ledger) -> None:

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from eventabs.errors import EventabsError, RunDirectoryError, StorageError
 from eventabs.records import Part, PartSize, Reply, Usage, UserLog
-from eventabs.runs.ledger import Ledger, PartChange
+from eventabs.runs.ledger import Ledger, PartChange, Retry
+from eventabs.runs.ledger_retries import stored_retries
 from runs_kit import SIZE, answer, bad, batch_of, make_log, new_ledger, plan, request_for, well, whole
 
 ANNA, BERT, CLEO = make_log("anna"), make_log("bert"), make_log("cleo", 20)
@@ -252,6 +253,13 @@ def test_a_call_that_brought_no_answer_keeps_the_error_and_what_it_means(ledger:
         ledger.fail_call(number, "HTTP 503: 忙", [change], retries=6)
     assert ledger.rows("SELECT status, error, retries FROM calls") == [("failed", "HTTP 503: 忙", 6)]
     assert part_row(ledger, whole(ANNA)) == ("failed", 0, 5, 0, "endpoint", 0, number)
+
+
+def test_retries_are_kept_with_their_time_cause_and_wait(ledger: Ledger) -> None:
+    retry = Retry(call(ledger, ANNA), 1_000.5, "rate_limit", "HTTP 429: 忙", 20.0)
+    with ledger.transaction():
+        ledger.note_retry(retry)
+    assert stored_retries(ledger) == [retry]
 
 
 def test_only_calls_without_an_answer_are_lost_with_the_process(ledger: Ledger) -> None:

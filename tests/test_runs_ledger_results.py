@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eventabs.records import FailureReason, Outcome, Part, UserLog
-from eventabs.runs.ledger import Ledger, PartChange
+from eventabs.runs.ledger import Ledger, PartChange, Retry
 from eventabs.runs.ledger_results import (
     FailedUser,
     Totals,
@@ -13,8 +13,8 @@ from eventabs.runs.ledger_results import (
     events_of,
     failed_users,
     failure_reasons,
+    settled_user,
     totals,
-    user_state,
 )
 from runs_kit import SIZE, answer, bad, batch_of, event_of, make_log, new_ledger, request_for, well, whole
 
@@ -42,7 +42,7 @@ def settled(ledger: Ledger, outcome: Outcome, state: str, reason: FailureReason 
 
 def test_an_empty_ledger_counts_nothing(tmp_path: Path) -> None:
     ledger = new_ledger(tmp_path)
-    assert totals(ledger) == Totals(0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    assert totals(ledger) == Totals(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {})
     assert done_users(ledger) == []
     assert list(failed_users(ledger)) == []
     ledger.close()
@@ -51,11 +51,11 @@ def test_an_empty_ledger_counts_nothing(tmp_path: Path) -> None:
 def test_a_user_in_parts_is_done_only_when_every_part_is(tmp_path: Path) -> None:
     ledger = in_halves(tmp_path)
     settled(ledger, well(HALVES[0]), "done")
-    assert user_state(ledger, "cleo") == "pending"
+    assert settled_user(ledger, "cleo").state == "pending"
     assert done_users(ledger) == []
     assert totals(ledger).events == 0
     settled(ledger, well(HALVES[1]), "done")
-    assert user_state(ledger, "cleo") == "done"
+    assert settled_user(ledger, "cleo").state == "done"
     assert done_users(ledger) == ["cleo"]
     assert totals(ledger).events == 2
     ledger.close()
@@ -64,10 +64,10 @@ def test_a_user_in_parts_is_done_only_when_every_part_is(tmp_path: Path) -> None
 def test_a_user_with_a_failed_part_fails_once_no_part_is_pending(tmp_path: Path) -> None:
     ledger = in_halves(tmp_path)
     failed = settled(ledger, bad(HALVES[0], "refused"), "failed", "refused")
-    assert user_state(ledger, "cleo") == "pending"
+    assert settled_user(ledger, "cleo").state == "pending"
     assert list(failed_users(ledger)) == []
     settled(ledger, well(HALVES[1]), "done")
-    assert user_state(ledger, "cleo") == "failed"
+    assert settled_user(ledger, "cleo").state == "failed"
     assert list(failed_users(ledger)) == [FailedUser("cleo", "refused", 1, [failed, failed + 1])]
     assert totals(ledger).events == 0, "only users that are done count"
     ledger.close()
@@ -118,9 +118,12 @@ def test_calls_count_with_their_tokens_and_retries_whatever_became_of_them(tmp_p
             number = ledger.open_call(
                 batch_of("anna"), request_for([log]), settings_fingerprint="f", sent_at=0.0
             )
-        ledger.fail_call(number, "gone", [], retries=3)
+        for cause in ("503", "rate_limit", "rate_limit"):
+            ledger.note_retry(Retry(number - 1, 5.0, cause, "HTTP", 2.0))
+        ledger.fail_call(number, "gone", [], retries=0)
     counted = totals(ledger)
-    assert (counted.calls, counted.retries, counted.calls_ended) == (3, 4, 2)
+    assert (counted.calls, counted.retries, counted.calls_ended) == (3, 3, 2)
+    assert list(counted.retry_causes.items()) == [("rate_limit", 2), ("503", 1)]
     assert (counted.prompt_tokens, counted.completion_tokens) == (100, 40)
     ledger.close()
 
@@ -141,7 +144,7 @@ def test_the_states_of_users_follow_from_those_of_their_parts(
     expected = [
         "pending" if "pending" in states else "failed" if "failed" in states else "done" for states in users
     ]
-    assert [user_state(ledger, f"user {number}") for number in range(len(users))] == expected
+    assert [settled_user(ledger, f"user {number}").state for number in range(len(users))] == expected
     counted = totals(ledger)
     assert (counted.users, counted.done, counted.failed) == (
         len(users),

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -5,9 +6,9 @@ import pytest
 from eventabs.errors import UsageError
 from eventabs.records import Event, Part
 from eventabs.runs.ledger import Ledger, PartChange
-from eventabs.runs.ledger_results import UserRow, user_rows, user_states
+from eventabs.runs.ledger_results import UserRow, failure_reasons, user_rows, user_states
 from eventabs.runs.looking import stored_calls, view_user
-from runs_kit import SIZE, answer, batch_of, event_of, make_log, plan, request_for, well, whole
+from runs_kit import SIZE, answer, bad, batch_of, event_of, make_log, plan, request_for, well, whole
 
 FACTS = {"settings": {"compaction": {"strip": []}}, "prompt_language": "zh"}
 
@@ -30,7 +31,19 @@ def _answered(ledger: Ledger, user: str, *events: Event) -> None:
         )
         ledger.store_reply(call_id, answer("## U1\n[x]"), retries=0)
         part = plan(user).part
-        ledger.settle(call_id, [well(part, *events)], [PartChange(part, "done", events=len(events))])
+        ledger.settle(
+            call_id,
+            [well(part, *events), bad(plan("c").part)],
+            [PartChange(part, "done", events=len(events))],
+        )
+
+
+def _answered_alone(ledger: Ledger, user: str) -> None:
+    number = ledger.open_call(
+        batch_of(user), request_for([make_log(user)]), settings_fingerprint="f", sent_at=5.0
+    )
+    ledger.store_reply(number, answer(), retries=0)
+    ledger.settle(number, [well(plan(user).part)], [PartChange(plan(user).part, "done", events=1)])
 
 
 def test_lines_know_their_events_and_gaps_are_found(ledger: Ledger) -> None:
@@ -68,6 +81,52 @@ def test_stored_calls_are_those_the_user_was_part_of(ledger: Ledger) -> None:
     (call,) = stored_calls(ledger, "b")
     assert (call.asked, call.reply, call.status) == ({"U1": Part("b", 0, 2)}, "## U1\n[x]", "read")
     assert call.messages[0]["content"] == "extract"
+
+
+def test_calls_that_brought_no_answer_are_stored_calls_too(ledger: Ledger) -> None:
+    request = request_for([make_log("b")])
+    with ledger.transaction():
+        for _call in range(3):
+            number = ledger.open_call(batch_of("b"), request, settings_fingerprint="f", sent_at=5.0)
+        ledger.fail_call(number, "HTTP 503", [], retries=0)
+        ledger.store_reply(number - 1, answer(), retries=0)
+    assert [call.status for call in stored_calls(ledger, "b")] == ["sent", "answered", "failed"]
+    assert list(stored_calls(ledger, "a")) == []
+
+
+def _steps(ledger: Ledger, look: Callable[[], object]) -> int:
+    """Count the steps of SQLite's machine, in hundreds."""
+    steps = 0
+
+    def count() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    ledger._db.set_progress_handler(count, 100)
+    look()
+    ledger._db.set_progress_handler(None, 0)
+    return steps
+
+
+def test_looking_at_a_user_or_a_page_does_not_go_through_all_others(ledger: Ledger) -> None:
+    looks: list[Callable[[], object]] = [
+        lambda: view_user(ledger, "a"),
+        lambda: list(stored_calls(ledger, "a")),
+        lambda: user_rows(ledger, most=2),
+        lambda: user_rows(ledger, "done", most=2),
+        lambda: failure_reasons(ledger),
+        lambda: user_states(ledger),
+    ]
+    _answered(ledger, "a", event_of(Part("a", 0, 2)))
+    _answered(ledger, "b", event_of(Part("b", 0, 2)))
+    among_few = [_steps(ledger, look) for look in looks]
+    more = [f"d{number}" for number in range(600)]
+    with ledger.transaction():
+        ledger.add_users((make_log(user), [(whole(make_log(user)), SIZE)]) for user in more)
+        for user in more:
+            _answered_alone(ledger, user)
+    assert [_steps(ledger, look) for look in looks] == pytest.approx(among_few, abs=3)
 
 
 def test_users_are_listed_by_state_and_in_pages(ledger: Ledger) -> None:

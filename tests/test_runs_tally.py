@@ -16,6 +16,7 @@ TOTALS = Totals(
     prompt_tokens=1_000,
     completion_tokens=400,
     calls_ended=7,
+    retry_causes={"503": 2},
 )
 
 
@@ -40,7 +41,7 @@ def test_a_resumed_run_counts_on_from_the_ledger() -> None:
     progress = tally.progress(waiting=3, workers=2)
     assert (progress.users, progress.done, progress.failed, progress.batches_done) == (10, 4, 1, 7)
     assert (progress.prompt_tokens, progress.completion_tokens) == (1_010, 405)
-    assert (progress.calls, progress.retries) == (9, 2)
+    assert (progress.calls, progress.retries, progress.retry_causes) == (9, 2, {"503": 2})
 
 
 def test_batches_are_those_done_in_flight_and_waiting() -> None:

@@ -3,8 +3,9 @@ from typing import Any
 
 import pytest
 
-from eventabs.config import Settings, overlay, validated, with_absolute_paths
+from eventabs.config import Settings, validated, with_absolute_paths
 from eventabs.errors import RunDirectoryError
+from eventabs.layers import overlay, with_preset
 from eventabs.runs.trust import refuse_unknown_endpoint, remember_run
 
 KEY = {"OPENAI_API_KEY": "secret"}
@@ -127,3 +128,14 @@ def test_where_nothing_can_be_remembered_runs_begin_all_the_same(tmp_path: Path)
     remember_run("r", stored(HERE))
     with pytest.raises(RunDirectoryError):
         check(stored(HERE))
+
+
+def test_a_preset_that_is_named_here_names_its_endpoint_and_no_other(tmp_path: Path) -> None:
+    deepseek = with_preset({"llm": {"preset": "deepseek", "model": "m"}})["llm"]
+    environment = {"DEEPSEEK_API_KEY": "secret"}
+    with pytest.raises(RunDirectoryError, match=r"llm\.base_url.*--yes"):
+        check(stored(deepseek), environment=environment)
+    check(stored(deepseek), environment=environment, named={"preset": "deepseek"})
+    elsewhere = stored({**deepseek, "base_url": "https://evil.example/v1"})
+    with pytest.raises(RunDirectoryError, match=r"llm\.base_url.*--yes"):
+        check(elsewhere, environment=environment, named={"preset": "deepseek"})

@@ -85,6 +85,11 @@ def test_the_estimate_shows_what_the_run_would_take(row: str) -> None:
     assert row in _squeezed(ESTIMATE)
 
 
+def test_one_batch_is_no_plural() -> None:
+    one = replace(ESTIMATE, larger_output_batches=1)
+    assert "--max-output-tokens 16384 instead of 8192: 1 batch instead of 25" in _squeezed(one)
+
+
 def test_in_chinese_the_plan_is_announced_in_its_own_words() -> None:
     activate("zh")
     assert _printed(ESTIMATE)[-1] == "分为 25 批处理，每批平均 19 个用户"

@@ -65,6 +65,14 @@ def test_the_page_shows_the_run(tmp_path: Path) -> None:
         assert shown in page
 
 
+def test_the_page_tells_what_was_sent_again_and_why(tmp_path: Path) -> None:
+    make_run(tmp_path)
+    page = _page(tmp_path)
+    assert '<th scope="row">rate limit</th><td>3</td><td>2.0s</td>' in page
+    assert '<th scope="row">HTTP 503</th><td>1</td><td>1.0s</td>' in page
+    assert page.count("plain cooldown") == 1
+
+
 def test_the_page_speaks_chinese(tmp_path: Path) -> None:
     make_run(tmp_path)
     language.activate("zh")
@@ -180,6 +188,51 @@ async def test_text_from_data_stays_text_in_a_browser(tmp_path: Path) -> None:
         assert await page.run("document.querySelectorAll('img, main script').length") == 0
         assert "<script>alert('x')</script>" in await page.run("list.textContent")
         assert page.complaints() == []
+
+
+@in_a_browser
+async def test_a_moment_is_seen_on_a_phone(tmp_path: Path) -> None:
+    make_run(tmp_path)
+    path = tmp_path / "report.html"
+    write_report(_page(tmp_path), path)
+    async with chromium.browser() as page:
+        await page.size(390, 844, phone=True)
+        await page.open(path)
+        await page.run("for (const one of document.querySelectorAll('.user > button')) one.click()")
+        assert await page.run("document.querySelector('.event.short').getBoundingClientRect().width") >= 3
+
+
+@in_a_browser
+async def test_on_paper_no_heading_stands_over_nothing(tmp_path: Path) -> None:
+    make_run(tmp_path)
+    path = tmp_path / "report.html"
+    write_report(_page(tmp_path), path)
+    async with chromium.browser() as page:
+        await page.do("Emulation.setEmulatedMedia", media="print")
+        await page.open(path)
+        shown = "getComputedStyle(document.querySelector('.examples')).display"
+        assert await page.run(shown) == "none"
+        await page.run("document.querySelector('.example').open = true")
+        assert await page.run(shown) == "block"
+
+
+@in_a_browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_the_more_events_an_hour_has_the_more_it_stands_out(tmp_path: Path, scheme: str) -> None:
+    make_run(tmp_path)
+    path = tmp_path / "report.html"
+    write_report(_page(tmp_path), path)
+    async with chromium.browser() as page:
+        await page.do(
+            "Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}]
+        )
+        await page.open(path)
+        colors = await page.run(
+            "[...document.querySelectorAll('.scale .swatch')].map((one) => getComputedStyle(one).backgroundColor)"
+        )
+    brightness = [sum(map(int, re.findall(r"\d+", color))) for color in colors]
+    assert len(set(brightness)) == 7
+    assert brightness == sorted(brightness, reverse=scheme == "light")
 
 
 @in_a_browser

@@ -14,10 +14,13 @@ from eventabs.views.status import render_status, status_json, watch_status
 
 RUNNING = Standing(
     "running", "r", "x.eventabs", "2026-01-01T00:00:00+00:00", "openai", "[m]", "h", "USD",
-    Progress(486, 304, 4, 25, 16, 672_000, 96_000, 3, 19, 3, cost=0.3744, eta_seconds=140, tokens_per_second=312.4, cost_projected=0.5922),
-    2_000, 181.0, {"cut": 4}, CallFailed(14, 19, "HTTP 500"), "auto",
+    Progress(486, 304, 4, 25, 16, 672_000, 96_000, 3, 19, 3, cost=0.3744, eta_seconds=140, in_flight_limit=4,
+        retry_causes={"rate_limit": 2, "503": 1}, tokens_per_second=312.4, cost_projected=0.5922),
+    2_000, 181.0, {"cut": 4}, CallFailed(14, 19, "HTTP 500"), "auto", cooling_seconds=12.5,
 )  # fmt: skip
-KILLED = replace(RUNNING, status="killed", progress=replace(RUNNING.progress, eta_seconds=None))
+KILLED = replace(
+    RUNNING, status="killed", progress=replace(RUNNING.progress, eta_seconds=None), cooling_seconds=0.0
+)
 COMPLETED = replace(KILLED, status="completed")
 
 
@@ -43,10 +46,12 @@ def test_people_see_state_counts_failures_and_the_next_step(standing: Standing, 
     assert ("eventabs resume x.eventabs" in text) == (standing.status == "killed")
     if terminal:
         assert max(map(cell_len, text.splitlines())) <= 80
-        assert ("2m 20s left" in text) == (standing is RUNNING)
+        assert ("2m 32s left" in text) == (standing is RUNNING)
     if standing.progress.users:
         assert "304" in text
         assert "HTTP 500" in text
+        assert "rate limit ×2, HTTP 503 ×1" in text
+        assert ("cooling down, 12s left" in text) == (standing is RUNNING)
 
 
 def test_programs_get_one_object() -> None:
@@ -55,6 +60,8 @@ def test_programs_get_one_object() -> None:
     assert (shown["current_batch"], shown["estimated_remaining_seconds"]) == (19, 140)
     assert (shown["failures"], shown["cost"]) == ({"cut": 4}, 0.3744)
     assert "HTTP 500" in shown["last_failure"]
+    assert (shown["retry_causes"], shown["cooling_seconds"]) == ({"rate_limit": 2, "503": 1}, 12.5)
+    assert (shown["in_flight"], shown["in_flight_limit"]) == (3, 4)
     assert json.loads(status_json(replace(RUNNING, last_failure=None)))["last_failure"] is None
 
 

@@ -98,7 +98,7 @@ def test_an_unusable_user_is_asked_again_in_a_smaller_batch_and_the_others_are_n
     assert second.blocks["U1"] == first.blocks["U4"]
 
 
-def test_a_user_whose_answers_stay_bad_fails_with_the_reason_after_three_attempts(
+def test_a_user_whose_answers_stay_bad_fails_with_the_reason_after_five_attempts(
     tmp_path: Path, openai_server: OpenAIServer
 ) -> None:
     def other_times(message: str) -> str:
@@ -111,8 +111,8 @@ def test_a_user_whose_answers_stay_bad_fails_with_the_reason_after_three_attempt
     (failure,) = lines(tmp_path / "input.eventabs" / "failures.jsonl")
     assert failure["user_id"] == "user_0002"
     assert failure["reason"] == "ungrounded"
-    assert failure["attempts"] == 3
-    assert len(failure["calls"]) == 3
+    assert failure["attempts"] == 5
+    assert len(failure["calls"]) == 5
     assert checkpoint(tmp_path / "input.eventabs")["failed_count"] == 1
     assert "failures.jsonl" in done.stderr
 

@@ -236,6 +236,35 @@ def estimate(
         render_estimate(stdout_console(), estimated)
 
 
+@command(help=_("Check the config, the key and the endpoint; a few tiny requests, for a few dozen tokens."))
+@with_options(SettingFlags, LookFlags)
+def check(
+    flags: SettingFlags,
+    look: LookFlags,
+    *,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help=_("Only what is wrong."), rich_help_panel=SHOWN)
+    ] = False,
+) -> None:
+    """Check what a run would need."""
+    from eventabs.config import load_settings  # noqa: PLC0415
+    from eventabs.config_file import find_config  # noqa: PLC0415
+    from eventabs.runs.checking import check as check_all  # noqa: PLC0415
+    from eventabs.views.check import check_json, render_verdict, showing_findings  # noqa: PLC0415
+
+    interrupts.interrupt()
+    config = find_config(flags.config, os.environ)
+    settings = load_settings(config, flags.nested())
+    if look.json:
+        report = check_all(settings, str(config or ""), os.environ, lambda _finding: None)
+        print_bytes(check_json(report))
+    else:
+        with showing_findings(stdout_console(), quiet=quiet) as tell:
+            report = check_all(settings, str(config or ""), os.environ, tell)
+        render_verdict(stdout_console(), report)
+    raise typer.Exit(report.exit_code)
+
+
 @command(help=_("Make one HTML file that shows the run: calls, tokens, failures, events, users."))
 def report(
     checkpoint: Checkpoint,

@@ -28,6 +28,7 @@ from eventabs.config_faults import Step, described
 from eventabs.config_file import read_toml
 from eventabs.errors import ConfigError
 from eventabs.language import gettext as _
+from eventabs.layers import over_stored, overlay
 
 _MOST = 10**12  # what is stored has 64 bits; more of anything is a slip of the hand
 Tokens = Annotated[int, Field(gt=0, le=_MOST)]
@@ -38,6 +39,7 @@ Name = Annotated[
 ]
 Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]  # a key in its place is refused unseen
 Seconds = Annotated[float, Field(gt=0)]
+Omittable = Literal["response_format", "stream_options", "temperature", "seed", "max_tokens"]
 
 
 class Section(BaseModel):
@@ -96,8 +98,9 @@ class PriceSettings(Section):
 
 
 class LlmSettings(Section):
-    """The endpoint and how to talk to it."""
+    """The endpoint and how to talk to it. `omit`: parameters that are never sent."""
 
+    preset: str = ""
     provider: Literal["auto", "openai", "rules"] = "auto"
     model: str = ""
     base_url: str = "https://api.openai.com/v1"
@@ -105,6 +108,7 @@ class LlmSettings(Section):
     stream: bool = True
     temperature: float | None = None
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
+    omit: tuple[Omittable, ...] = ()
     extra_body: dict[str, Any] = {}
     extra_headers: dict[str, SecretStr] = {}
     proxy: str = ""
@@ -162,7 +166,7 @@ class RunSettings(Section):
     max_cost: Annotated[float, Field(ge=0)] = 0.0
     max_total_tokens: Limit = 0
     limit: Limit = 0
-    attempts: Annotated[int, Field(gt=0, le=10)] = 3
+    attempts: Annotated[int, Field(gt=0, le=10)] = 5
     call_tries: Annotated[int, Field(gt=0, le=20)] = 6
     min_grounded: Annotated[float, Field(ge=0, le=1)] = 0.5
 
@@ -232,9 +236,9 @@ class Settings(BaseSettings):
 
     @property
     def provider(self) -> Literal["openai", "rules"]:
-        """The provider in force: `openai` only when a model is set."""
+        """The provider in force: `openai` when a model is set; with a preset one has to be."""
         if self.llm.provider == "auto":
-            return "openai" if self.llm.model else "rules"
+            return "openai" if self.llm.model or self.llm.preset else "rules"
         return self.llm.provider
 
     @classmethod
@@ -253,23 +257,37 @@ class Settings(BaseSettings):
 def load_settings(
     config: Path | None, flags: Mapping[str, Any], *, base: Mapping[str, Any] | None = None
 ) -> Settings:
-    """Lay TOML, EVENTABS_* and flags (nested, as in the TOML) over `base` and the defaults.
+    """Lay TOML, EVENTABS_* and flags (nested, as in the TOML) over the preset that they name, `base` and the defaults.
 
     Raises ConfigError with all faults, each named by its key and where it was set.
     """
-    layers = {
-        _("the run directory"): base or {},
-        str(config): read_toml(config) if config else {},
-        _("environment"): environment_values(),
-        _("flags"): flags,
-    }
-    values: dict[str, Any] = {}
-    for layer in layers.values():
-        values = overlay(values, layer)
+    layers = _layers(config, flags)
+    values = over_stored(base or {}, _laid(layers))
+    layers = {_("the run directory"): base or {}, **layers}
     try:
         return Settings(**values)
     except ValidationError as error:
         raise ConfigError(*described(error, partial(_origin, layers))) from None
+
+
+def named_values(config: Path | None, flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what TOML, EVENTABS_* and flags name, the later over the earlier. Raises ConfigError."""
+    return _laid(_layers(config, flags))
+
+
+def _layers(config: Path | None, flags: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    return {
+        str(config): read_toml(config) if config else {},
+        _("environment"): environment_values(),
+        _("flags"): flags,
+    }
+
+
+def _laid(layers: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for layer in layers.values():
+        values = overlay(values, layer)
+    return values
 
 
 def _origin(layers: Mapping[str, Mapping[str, Any]], steps: Sequence[Step]) -> str:
@@ -334,15 +352,3 @@ def with_absolute_paths(settings: Settings, folder: Path) -> Settings:
 
 def _if_file(tokenizer: str) -> str:
     return tokenizer if tokenizer.endswith(".json") else ""
-
-
-def overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay nested tables over each other: what stands above wins, key by key."""
-    merged = dict(below)
-    for key, value in above.items():
-        old = merged.get(key)
-        if isinstance(old, Mapping) and isinstance(value, Mapping):
-            merged[key] = overlay(old, value)
-        else:
-            merged[key] = value
-    return merged

@@ -64,6 +64,10 @@ class SettingFlags:
             help=_("openai: a model at an endpoint. rules: built in, calls nobody."), rich_help_panel=MODEL
         ),
     ] = None
+    preset: Annotated[
+        str | None,
+        Option(help=_("Known endpoint, such as deepseek, qwen or vllm."), rich_help_panel=MODEL),
+    ] = None
     model: Annotated[str | None, Option(help=_("Name of the model."), rich_help_panel=MODEL)] = None
     base_url: Annotated[
         str | None,
@@ -118,14 +122,14 @@ class SettingFlags:
     def nested(self) -> dict[str, dict[str, Any]]:
         """Return the flags that were given as settings, nested as in the TOML."""
         values: dict[str, dict[str, Any]] = {}
-        for name, (section, key) in _SETTINGS.items():
+        for name, (section, key) in SET_BY_FLAGS.items():
             value = getattr(self, name)
             if value is not None:
                 values.setdefault(section, {})[key] = _names(value) if name == "columns" else value
         return values
 
 
-_SETTINGS = {
+SET_BY_FLAGS = {
     "profiles": ("input", "profiles"),
     "timezone": ("input", "timezone"),
     "columns": ("input", "header"),
@@ -134,6 +138,7 @@ _SETTINGS = {
     "max_rejects": ("input", "max_rejects"),
     "limit": ("run", "limit"),
     "provider": ("llm", "provider"),
+    "preset": ("llm", "preset"),
     "model": ("llm", "model"),
     "base_url": ("llm", "base_url"),
     "detail": ("prompt", "detail"),

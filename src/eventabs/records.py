@@ -49,6 +49,53 @@ class UserLog:
     profile: tuple[tuple[str, str], ...] = ()  # (column, value), only columns that may be sent
 
 
+class Name(NamedTuple):
+    """What some behaviors have in common; `timed`: one of them has a duration.
+
+    `only_user` is the number of the user whose single behavior it is, None where there are more.
+    """
+
+    action: str
+    item: str
+    place: str
+    timed: bool = True
+    only_user: int | None = None
+
+
+class Day(NamedTuple):
+    """A day on which a user did something: whether the user's active day before is of another year, or month.
+
+    `ordinal` as in `date.toordinal`.
+    """
+
+    ordinal: int
+    starts_year: bool
+    starts_month: bool
+
+
+class Sentence(NamedTuple):
+    """What some behaviors say in their long form, one of them, and how many they are: in all, and as a user's last."""
+
+    behavior: Behavior
+    uses: int
+    last_uses: int
+
+
+class PieceCosts(NamedTuple):
+    """What the pieces of blocks cost, in tokens; pairs are within a line, and at its end.
+
+    `bodies`, `durations` and `days` are in the order in which these were named, `clocks` by minute of the day.
+    `single` is what those bodies cost that occur once, by user; they are 0 in `bodies`.
+    """
+
+    bodies: list[tuple[int, int]]
+    single: dict[int, int]
+    durations: list[tuple[int, int]]
+    clocks: list[int]
+    days: list[int]
+    lines_are_days: bool  # a line for each day, else for each behavior
+
+
 class Part(NamedTuple):
     """A user, or the stretch of a user too large for one batch: log indices first..last, both included."""
 
@@ -133,6 +180,7 @@ class Reply:
     usage: Usage = Usage()
     usage_reported: bool = True  # False: the endpoint sent none
     seconds: float = 0.0
+    streamed: bool = False  # whether it came as a stream of events, whatever was asked for
 
 
 class Event(BaseModel):

@@ -21,7 +21,7 @@ from eventabs.events.lines import is_strict, read_lines
 from eventabs.events.pipes import read_rows
 from eventabs.events.refusals import is_refusal
 from eventabs.events.vocabulary import Words
-from eventabs.records import FailureReason, Outcome, Part, Reply, UserLog, Vocabulary
+from eventabs.records import FailureReason, Outcome, Part, Reply, UserLog
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ def read_reply(
     users: Mapping[str, UserLog],
     parts: Mapping[str, Part],
     *,
-    vocabulary: Vocabulary,
+    words: Words,
     min_grounded: float,
     source: Literal["llm", "rules"],
 ) -> Reading:
@@ -47,7 +47,6 @@ def read_reply(
 
     `users` holds for each alias only the behaviors of its part; events point into the whole log.
     """
-    words = Words(vocabulary)
     judge = Judge(users, parts, words=words, min_grounded=min_grounded, source=source)
     stopped = reply.finish_reason == "stop"
     answer = _answer(reply.text)

@@ -1,5 +1,6 @@
 """Files -> user logs, lazily: formats, column roles, times, durations, profiles."""
 
 from eventabs.exports.export import Export, open_export
+from eventabs.exports.stretches import Stretch
 
-__all__ = ["Export", "open_export"]
+__all__ = ["Export", "Stretch", "open_export"]

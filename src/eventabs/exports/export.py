@@ -3,11 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
-from functools import cache, partial
-from itertools import chain, groupby, islice
+from functools import partial
+from itertools import groupby, islice
 from pathlib import Path
-from typing import Any, Final
 
 import duckdb
 
@@ -16,13 +14,13 @@ from eventabs.exports.columns import behavior_columns
 from eventabs.exports.columns import profile_columns as find_profile
 from eventabs.exports.database import errors_named, scratch_database
 from eventabs.exports.loading import load
+from eventabs.exports.logs import User, behaviors_of, fetched
 from eventabs.exports.opening import Opened, open_file
 from eventabs.exports.roles import ROLES
 from eventabs.exports.sources import Source, as_glob
+from eventabs.exports.stretches import Stretch, in_stretches
 from eventabs.exports.tidy import records
-from eventabs.records import Behavior, RejectedRow, UserLog
-
-_FETCHED: Final = 10_000  # rows held in Python at a time
+from eventabs.records import RejectedRow, UserLog
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,29 +61,45 @@ class Export:
 
         A user none of whose rows was readable has a log without behaviors.
         """
-        names = self._profile_names
-        columns = "".join(f", p{position}" for position in range(len(names)))
-        facts = "start, action, coalesce(item, text), place, duration, file, line, coalesce(text, '')"
         with (
             errors_named("the export"),
             closing(self._connection.cursor()) as user_cursor,
             closing(self._connection.cursor()) as cursor,
         ):
-            user_cursor.execute(f"SELECT user_id, readable{columns} FROM users")
-            offset = ", shift" if self._with_offset else ""
-            cursor.execute(f"SELECT {facts}{offset} FROM behaviors WHERE reason IS NULL")
-            make = _aware_behavior if self._with_offset else Behavior._make
-            behaviors = map(make, _fetched(cursor))
-            for user_id, readable, *values in _fetched(user_cursor):
-                profile = tuple(pair for pair in zip(names, values, strict=True) if pair[1] is not None)
-                yield UserLog(user_id, tuple(islice(behaviors, readable)), profile)
+            behaviors = behaviors_of(cursor, "TRUE", with_offset=self._with_offset)
+            for user in self._users(user_cursor):
+                yield UserLog(user.user_id, tuple(islice(behaviors, user.behaviors)), user.profile)
+
+    def stretches(self, most_users: int = 0) -> Iterator[Stretch]:
+        """Yield all users, or the first so many, in the same order, some at a time.
+
+        For what can be summed up without making their logs.
+        """
+        with (
+            errors_named("the export"),
+            closing(self._connection.cursor()) as user_cursor,
+            closing(self._connection.cursor()) as cursor,
+        ):
+            for users in in_stretches(islice(self._users(user_cursor), most_users or None)):
+                yield Stretch(cursor, users, with_offset=self._with_offset)
+
+    def _users(self, cursor: duckdb.DuckDBPyConnection) -> Iterator[User]:
+        names = self._profile_names
+        columns = "".join(f", p{position}" for position in range(len(names)))
+        cursor.execute(f"SELECT user_id, readable, first_row, last_row{columns} FROM users")
+        for user_id, readable, first_row, last_row, *values in fetched(cursor):
+            profile = tuple(pair for pair in zip(names, values, strict=True) if pair[1] is not None)
+            yield User(user_id, readable, first_row, last_row, profile)
 
     def rejects(self) -> Iterator[RejectedRow]:
         """Yield the rows that could not be read, ordered by file and line, with the rows' own text."""
-        query = "SELECT file, line, reason, coalesce(user_id, '') FROM behaviors WHERE reason IS NOT NULL ORDER BY 1, 2"
+        query = (
+            "SELECT file, line, reason, coalesce(user_id, '') FROM behaviors"
+            f" WHERE reason <> '{store.DUPLICATE}' ORDER BY 1, 2"
+        )
         with errors_named("the export"), closing(self._connection.cursor()) as cursor:
             cursor.execute(query)
-            for index, rows in groupby(_fetched(cursor), key=lambda row: row[0]):
+            for index, rows in groupby(fetched(cursor), key=lambda row: row[0]):
                 texts = self._texts(index)
                 for _file, line, reason, user_id in rows:
                     text = next(text for number, text in texts if number == line)
@@ -190,22 +204,8 @@ def _wanted(roles: Mapping[str, str]) -> list[tuple[str, str]]:
 def _parquet_texts(connection: duckdb.DuckDBPyConnection, source: Source) -> Iterator[tuple[int, str]]:
     with closing(connection.cursor()) as cursor:
         cursor.execute("SELECT to_json(r)::VARCHAR FROM read_parquet(?) AS r", [as_glob(source.text)])
-        for number, (text,) in enumerate(_fetched(cursor), start=1):
+        for number, (text,) in enumerate(fetched(cursor), start=1):
             yield number, text
-
-
-def _fetched(cursor: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
-    return chain.from_iterable(iter(lambda: cursor.fetchmany(_FETCHED), []))
-
-
-def _aware_behavior(row: tuple[Any, ...]) -> Behavior:
-    start: datetime = row[0]
-    return Behavior(start.replace(tzinfo=_offset(row[8])), *row[1:8])
-
-
-@cache
-def _offset(seconds: int) -> timezone:
-    return timezone(timedelta(seconds=seconds))
 
 
 def _lines(path: str) -> Iterator[tuple[int, str]]:

@@ -7,10 +7,6 @@ from eventabs.exports.actions import CANONICAL
 from eventabs.exports.roles import ROLES
 from eventabs.exports.sources import quoted, trimmed
 
-# A constant map, not a table: a join would not keep rows in order.
-_CANONICAL: Final = (
-    "MAP {" + ", ".join(f"{quoted(word)}: {quoted(action)}" for word, action in CANONICAL.items()) + "}"
-)
 _LONGEST_USER_ID: Final = 1024  # bytes; what is longer is no id
 _LONGEST_WORD: Final = 24  # bytes; a longer text is a sentence, not an action's name
 
@@ -33,7 +29,7 @@ def normal_form(raw: str, zone: str, dayfirst: bool | None = None) -> str:
                 ELSE concat_ws(' ', category, brand, item, price) END AS item)
         FROM (SELECT *, {times.usual('"time"')} AS early FROM trim_ends)
     ),
-    looked_up AS (SELECT *, {_CANONICAL}[{_plain_word()}] AS canonical FROM cleaned),
+    looked_up AS (SELECT *, {_canonical("word")} AS canonical FROM (SELECT *, {_plain_word()} AS word FROM cleaned)),
     known AS (
         SELECT *, coalesce(canonical, action) AS deed,
             CASE WHEN action IS NULL AND canonical IS NULL THEN text END AS sentence
@@ -106,6 +102,17 @@ def _quote(name: str) -> str:
 def _plain_word() -> str:
     text = f"CASE WHEN strlen(text) <= {_LONGEST_WORD} THEN text END"
     return f"translate(lower(coalesce(action, {text})), ' _-', '')"
+
+
+def _canonical(word: str) -> str:
+    """Return SQL for the canonical action of a word, by its length first: no join, which would not keep rows in order."""
+    by_length: dict[int, list[str]] = {}
+    for known, action in CANONICAL.items():
+        by_length.setdefault(len(known.encode()), []).append(f"WHEN {quoted(known)} THEN {quoted(action)}")
+    cases = " ".join(
+        f"WHEN {length} THEN CASE {word} {' '.join(those)} END" for length, those in by_length.items()
+    )
+    return f"CASE strlen({word}) {cases} END"
 
 
 def _action() -> str:

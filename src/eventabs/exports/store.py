@@ -14,6 +14,8 @@ from eventabs.language import gettext as _
 # What makes an instant comparable, whether the wall time has an offset or not.
 _INSTANT: Final = "epoch_us(start) - coalesce(shift, 0)::BIGINT * 1000000"
 _TRIED_ROWS: Final = 2000  # in which a file with day-first or month-first dates shows one
+_FEW: Final = 100_000  # different texts, which are kept in memory while rows are sorted
+DUPLICATE: Final = "duplicate"  # the reason of rows that count once only
 _FACTS: Final = "user_id, start, shift, action, item, place, duration, text"
 
 
@@ -97,28 +99,23 @@ def load_profiles(connection: duckdb.DuckDBPyConnection, width: int, rows: Query
 
 
 def finish(connection: duckdb.DuckDBPyConnection, profile_width: int, *, keep_duplicates: bool) -> Counts:
-    """Sort what was staged, drop duplicates, and list the users. Raises InputError for a mix of zones."""
-    connection.execute(f"""
-        CREATE TABLE behaviors AS
-            SELECT staged.* REPLACE (coalesce(line, first_line + staged.rowid - first_row) AS line)
-            FROM staged JOIN first_lines USING (file)
-            JOIN (SELECT file, min(rowid) AS first_row FROM staged GROUP BY file) USING (file)
-            WHERE reason IS DISTINCT FROM '{BLANK}' ORDER BY user_id, {_INSTANT}, file, line;
-        DROP TABLE staged""")
-    duplicates = 0 if keep_duplicates else _drop_duplicates(connection)
+    """Sort what was staged, mark duplicates, and list the users. Raises InputError for a mix of zones."""
+    _sort(connection)
+    duplicates = 0 if keep_duplicates else _mark_duplicates(connection)
     profile = "".join(f", p.p{n}" for n in range(profile_width))
     # arg_min: a user with several profiles has the first value of each column
     first = "".join(f", arg_min(p{n}, rowid) AS p{n}" for n in range(profile_width))
     connection.execute(f"""
-        CREATE TABLE users AS SELECT b.user_id, b.readable{profile}
-        FROM (SELECT user_id, count(*) FILTER (reason IS NULL) AS readable FROM behaviors
-            WHERE user_id IS NOT NULL GROUP BY user_id) b
+        CREATE TABLE users AS SELECT b.user_id, b.readable, b.first_row, b.last_row{profile}
+        FROM (SELECT user_id, count(*) FILTER (reason IS NULL) AS readable,
+                min(rowid) AS first_row, max(rowid) AS last_row
+            FROM behaviors WHERE user_id IS NOT NULL GROUP BY user_id) b
         LEFT JOIN (SELECT user_id{first} FROM profiles GROUP BY user_id) p ON p.user_id = b.user_id
         ORDER BY b.user_id""")
     users = _number(connection, "SELECT count(*) FROM users")
     behaviors = _number(connection, "SELECT count(*) FROM behaviors WHERE reason IS NULL")
     rejects = connection.execute(
-        "SELECT reason, count(*) AS rows FROM behaviors WHERE reason IS NOT NULL GROUP BY 1 ORDER BY rows DESC, 1"
+        f"SELECT reason, count(*) AS rows FROM behaviors WHERE reason <> '{DUPLICATE}' GROUP BY 1 ORDER BY rows DESC, 1"
     ).fetchall()
     with_offset = _number(connection, "SELECT count(shift) FROM behaviors WHERE reason IS NULL")
     if 0 < with_offset < behaviors:
@@ -130,13 +127,44 @@ def finish(connection: duckdb.DuckDBPyConnection, profile_width: int, *, keep_du
     return Counts(users, behaviors, dict(rejects), duplicates, with_offset > 0)
 
 
-def _drop_duplicates(connection: duckdb.DuckDBPyConnection) -> int:
-    """Delete all but the first of equal rows. They share user and instant, so they lie near each other."""
+def _sort(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the sorted table out of the staged one. Texts that recur are sorted as numbers, which takes far less room."""
+    few = _columns_of_few(connection)
+    for column in few:
+        connection.execute(
+            f"CREATE TYPE few_{column} AS ENUM"
+            f" (SELECT DISTINCT {column} FROM staged WHERE {column} IS NOT NULL ORDER BY {column})"
+        )
+    numbers = "".join(f", CAST({column} AS few_{column}) AS {column}" for column in few)
+    texts = (
+        f"REPLACE ({', '.join(f'CAST({column} AS VARCHAR) AS {column}' for column in few)})" if few else ""
+    )
+    connection.execute(f"""
+        CREATE TABLE behaviors AS SELECT * {texts} FROM (
+            SELECT staged.* REPLACE (coalesce(line, first_line + staged.rowid - first_row) AS line{numbers})
+            FROM staged JOIN first_lines USING (file)
+            JOIN (SELECT file, min(rowid) AS first_row FROM staged GROUP BY file) USING (file)
+            WHERE reason IS DISTINCT FROM '{BLANK}' ORDER BY user_id, {_INSTANT}, file, line);
+        DROP TABLE staged""")
+
+
+def _columns_of_few(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    columns = ("user_id", "action", "item", "place")
+    counts = ", ".join(f"approx_count_distinct({column})" for column in columns)
+    (found,) = connection.execute(f"SELECT {counts} FROM staged").fetchall()
+    return [column for column, count in zip(columns, found, strict=True) if 0 < count <= _FEW]
+
+
+def _mark_duplicates(connection: duckdb.DuckDBPyConnection) -> int:
+    """Mark all but the first of equal rows. They share user and instant, so they lie near each other.
+
+    They are not deleted: rowids have to stay.
+    """
     neighbor = "row_user IS NOT DISTINCT FROM {side}(row_user) OVER () AND instant = {side}(instant) OVER ()"
     return _changed(
         connection,
         f"""
-        DELETE FROM behaviors WHERE rowid IN (
+        UPDATE behaviors SET reason = '{DUPLICATE}' WHERE rowid IN (
             SELECT id FROM (
                 SELECT rowid AS id, row_number() OVER (PARTITION BY {_FACTS} ORDER BY file, line) AS copy
                 FROM behaviors

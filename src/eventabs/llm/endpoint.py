@@ -38,13 +38,14 @@ class Endpoint:
 class Sampling:
     """What is asked of the model beside the messages. None: the endpoint's own default.
 
-    Fields of `extra_body` take the place of ours.
+    Fields of `extra_body` take the place of ours. `omit`: parameters that are never sent (of wire.DROPPABLE).
     """
 
     stream: bool = True
     temperature: float | None = None
     seed: int | None = None
     extra_body: Mapping[str, object] = field(default_factory=dict)
+    omit: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

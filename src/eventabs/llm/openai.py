@@ -49,7 +49,7 @@ class OpenAIProvider:
         self._limits = limits
         self._clock = clock
         self._wall_clock = wall_clock
-        self._dropped: frozenset[str] = frozenset()
+        self._dropped = sampling.omit
         self._echoes = tuple(secret for secret in self._address.secrets if len(secret) >= _ECHO_LENGTH)
         self._client = make_client(endpoint, self._address, limits)
 
@@ -68,6 +68,11 @@ class OpenAIProvider:
                 if not refused:
                     raise
                 self._dropped |= refused
+
+    @property
+    def dropped(self) -> frozenset[str]:
+        """The parameters that are not sent: omitted from the start, or refused by the endpoint since."""
+        return self._dropped
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -122,6 +127,7 @@ class OpenAIProvider:
         reader = PayloadReader(encoding=_encoding(response), limit=self._limits.reply_bytes)
         async for raw in response.aiter_raw():
             payloads = reader.feed(raw)
+            assembler.is_streamed = not reader.is_document
             if self._add(payloads, assembler, origin) or (reader.is_document and not raw.isspace()):
                 patience.renew()
             if payloads and payloads[-1] == _DONE:

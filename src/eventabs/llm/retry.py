@@ -46,6 +46,16 @@ async def complete_with_retries(
             pacer.cool_down(error.wait_seconds or 0.0)
             raise
 
+    try:
+        return await ask()
+    except TransientError as error:
+        first = [error]
+
+    async def ask_again() -> Reply:
+        if first:  # nearly every call ends well at once: tenacity comes in, and counts, where one does not
+            raise first.pop()
+        return await ask()
+
     def note(state: tenacity.RetryCallState) -> None:
         error = _error_of(state)
         wait = state.upcoming_sleep
@@ -61,7 +71,7 @@ async def complete_with_retries(
         before_sleep=note,
         reraise=True,
     )
-    return await retrying(ask)
+    return await retrying(ask_again)
 
 
 _exponential = tenacity.wait_exponential(multiplier=_FIRST_WAIT, max=_LONGEST_WAIT)

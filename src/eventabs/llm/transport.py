@@ -61,12 +61,12 @@ def make_client(endpoint: Endpoint, address: Address, limits: CallLimits) -> htt
     if endpoint.api_key:
         headers["Authorization"] = f"Bearer {endpoint.api_key}"
     headers.update(endpoint.extra_headers)
-    trusted = _trusted(endpoint.ca_file)
+    authorities = trusted(endpoint.ca_file)
     try:
         return HttpxAiohttpClient(
             auth=address.login if not endpoint.api_key else None,
             headers=headers,
-            verify=trusted,
+            verify=authorities,
             proxy=endpoint.proxy or None,
             trust_env=not is_loopback(address.url.host),
             follow_redirects=False,
@@ -91,7 +91,8 @@ def translate(error: Exception, address: Address) -> EndpointError:
     return TransientError(message.format(host=address.host, said=_say(error, address)))
 
 
-def _trusted(ca_file: str) -> ssl.SSLContext:
+def trusted(ca_file: str) -> ssl.SSLContext:
+    """Return what certificates are checked with. Raises ConfigError where the file cannot be used."""
     if not ca_file:
         return httpx.create_ssl_context()
     try:

@@ -71,6 +71,7 @@ class ReplyAssembler:
         self._usage: Usage | None = None
         self.characters = 0  # of text and reasoning
         self.is_recognized = False  # whether any payload was one of a chat completion
+        self.is_streamed = False  # whether the payloads come as events
 
     @property
     def has_content(self) -> bool:
@@ -107,6 +108,7 @@ class ReplyAssembler:
             usage=self._usage or Usage(),
             usage_reported=self._usage is not None,
             seconds=seconds,
+            streamed=self.is_streamed,
         )
 
     def _add_choice(self, choice: dict[str, Any]) -> None:

@@ -8,16 +8,20 @@ from eventabs.prompts.compaction import Compactor
 from eventabs.prompts.detail import TOKENS_A_USER, TOKENS_AN_EVENT, expected_output_tokens
 from eventabs.prompts.legend import make_legend
 from eventabs.prompts.packing import Limits
+from eventabs.prompts.pricing import piece_costs
 from eventabs.prompts.splitting import split
 from eventabs.prompts.templates import system_message
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.records import (
     AnswerForm,
     Compaction,
+    Day,
     Detail,
     Message,
+    Name,
     Part,
     PartSize,
+    PieceCosts,
     Request,
     UserLog,
     Vocabulary,
@@ -87,6 +91,18 @@ class PromptBuilder:
             self._counter.total(self._compactor.block(self._alias, log)) + self._counter.seam,
             expected_output_tokens(log.behaviors, self._detail, self._answer),
         )
+
+    def header_tokens(self, log: UserLog) -> int:
+        """Count the tokens of what stands above the log's days."""
+        return self._counter.total(self._compactor.header(self._alias, log))
+
+    def piece_costs(
+        self, names: Sequence[Name], durations: Sequence[int], days: Sequence[Day]
+    ) -> PieceCosts | None:
+        """Count what blocks are made of, so that a block's tokens are a sum; None: with this tokenizer they are not."""
+        if not self._counter.adds_up:
+            return None
+        return piece_costs(self._compactor, self._counter.counts, names, durations, days)
 
     def split(self, log: UserLog, limits: Limits) -> tuple[Part, ...]:
         """Cut a log into parts that each fit into a batch; one part where the whole log does."""

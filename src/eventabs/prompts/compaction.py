@@ -75,11 +75,12 @@ _CLOCKS_BEHIND = tuple(f" {clock}" for clock in _CLOCKS)
 _MINUTE = 60
 _CACHED_BODIES = 1 << 15
 _LOOKS_LIKE_DURATION = re.compile(r"(?:^| )(?:\d+h(?:\d+m)?|\d+m|\d+s)$", re.ASCII)
+_DURATION_ENDS = ("h", "m", "s")
 _BARE_WORD = re.compile(r'[^":·][^":]*')
 _OWN_WORD = re.compile(_BARE_WORD.pattern + r":(?: |$)")
 _CLOCK_WORD = re.compile(r"(?<![^ ])\d\d:\d\d(?![^ ])", re.ASCII)
 
-_Body = tuple[str, str]  # behind the clock: before a duration, and as the end of the line
+Body = tuple[str, str]  # within a line, and as the end of it
 
 
 class _Words(NamedTuple):
@@ -103,7 +104,8 @@ class Compactor:
         level: Compaction = "line",
         legend: Mapping[str, str] | None = None,
     ) -> None:
-        self._writes_days = level == "day"
+        self.lines_are_days = level == "day"
+        self.clocks = _CLOCKS_BEHIND if self.lines_are_days else _CLOCKS
         self._legend = dict(legend or {})
         self._codes = {text: code for code, text in self._legend.items()}
         self._verbs = VERBS[language]
@@ -112,8 +114,7 @@ class Compactor:
         self._years = YEARS[language]
         self._marks = tuple(strip)
         self._ordinary_body = lru_cache(_CACHED_BODIES)(partial(self._body, None, frozenset()))
-        self._day = lru_cache(_CACHED_BODIES)(self._make_day)
-        self._short_day = lru_cache(_CACHED_BODIES)(self._make_short_day)
+        self.day = lru_cache(_CACHED_BODIES)(self._make_short_day if self.lines_are_days else self._make_day)
 
     def legend(self) -> str:
         """Return the legend as it stands above the blocks, "" if there is none."""
@@ -134,19 +135,32 @@ class Compactor:
 
         Every cut stands before a single space or behind a line end (see TokenCounter.total).
         """
-        lines = self._days(log) if self._writes_days else self._lines(log)
-        return [f"## {alias}", f"{self._profile(log)}\n", *lines]
+        lines = self._days(log) if self.lines_are_days else self._lines(log)
+        return [*self.header(alias, log), *lines]
+
+    def header(self, alias: str, log: UserLog) -> list[str]:
+        """Return what stands above a user's days, in pieces."""
+        return [f"## {alias}", f"{self._profile(log)}\n"]
+
+    def body(self, action: str, item: str, place: str) -> Body:
+        """Return what stands behind the clock in a log that nothing is done to (see `apart`)."""
+        return self._body(None, frozenset(), action, item, place)
+
+    def duration(self, seconds: int) -> Body:
+        """Return a behavior's duration: as it stands within a line, and at its end."""
+        text = f" {duration_text(seconds)}"
+        return text, f"{text}\n"
 
     def _lines(self, log: UserLog) -> list[str]:
         body = self._body_maker(log)
         pieces: list[str] = []
-        day = year = 0
+        day = year = month = 0
         for start, action, item, place, duration, _file, _line, _text in log.behaviors:
             if (today := start.toordinal()) != day:
-                pieces.append(self._day(today, start.year != year))
-                day, year = today, start.year
+                pieces.append(self.day(today, start.year != year, start.month != month))
+                day, year, month = today, start.year, start.month
             before_duration, whole = body(action, item, place)
-            pieces.append(_CLOCKS[start.hour * 60 + start.minute])
+            pieces.append(self.clocks[start.hour * 60 + start.minute])
             if duration is None:
                 pieces.append(whole)
             else:
@@ -161,9 +175,9 @@ class Compactor:
             if (today := start.toordinal()) != day:
                 if pieces:
                     pieces[-1] += "\n"
-                pieces.append(self._short_day(today, start.year != year, start.month != month))
+                pieces.append(self.day(today, start.year != year, start.month != month))
                 day, year, month = today, start.year, start.month
-            pieces += (_CLOCKS_BEHIND[start.hour * 60 + start.minute], body(action, item, place)[0])
+            pieces += (self.clocks[start.hour * 60 + start.minute], body(action, item, place)[0])
             if duration is not None:
                 pieces.append(f" {duration_text(duration)}")
         if pieces:
@@ -184,7 +198,7 @@ class Compactor:
                 values.append(_quoted_if_spaced(self._profile_value(column, value)))
         return "".join(f" {value}" for value in values)
 
-    def _body_maker(self, log: UserLog) -> Callable[[str, str, str], _Body]:
+    def _body_maker(self, log: UserLog) -> Callable[[str, str, str], Body]:
         """Return what makes bodies; not the shared cache where the log has names to be treated apart."""
         treated = self._treatment(log)
         if treated is None:
@@ -208,7 +222,7 @@ class Compactor:
 
     def _body(
         self, masked: re.Pattern[str] | None, kept: frozenset[str], action: str, item: str, place: str
-    ) -> _Body:
+    ) -> Body:
         words = self._words(masked, kept, action, item, place)
         body = "".join(f" {self._codes.get(text, text)}" for text in words if text)
         return body, body + "\n"
@@ -249,9 +263,9 @@ class Compactor:
         return (
             is_bare
             and not item.startswith('"')
-            and not _LOOKS_LIKE_DURATION.search(bare)
+            and not (bare.endswith(_DURATION_ENDS) and _LOOKS_LIKE_DURATION.search(bare))
             and not self._reads_as_code(bare)
-            and not (self._writes_days and _CLOCK_WORD.search(bare))
+            and not (self.lines_are_days and _CLOCK_WORD.search(bare))
         )
 
     def _own_word(self, word: str) -> str:
@@ -259,11 +273,13 @@ class Compactor:
         return word if is_bare and not self._reads_as_code(word) else self._quoted(word)
 
     def _reads_as_code(self, text: str) -> bool:
+        if not self._legend:
+            return False
         return text.partition(" ")[0] in self._legend or text.rpartition(" ")[2] in self._legend
 
     def _quoted(self, text: str) -> str:
         quoted = _quoted(text)
-        return _CLOCK_WORD.sub(r"\\\g<0>", quoted) if self._writes_days else quoted
+        return _CLOCK_WORD.sub(r"\\\g<0>", quoted) if self.lines_are_days else quoted
 
     def _reads_as_action(self, place: str) -> bool:
         return (
@@ -277,7 +293,7 @@ class Compactor:
         word = text.partition(" ")[0]
         return word in self._verb_words or word.partition("_")[0] in self._verb_words
 
-    def _make_day(self, ordinal: int, is_first_of_year: bool) -> str:
+    def _make_day(self, ordinal: int, is_first_of_year: bool, _is_first_of_month: bool) -> str:
         day = date.fromordinal(ordinal)
         if is_first_of_year:
             return f"# {day.isoformat()} {self._weekdays[day.weekday()]}\n"
@@ -311,6 +327,8 @@ def _tail(seconds: int) -> str:
 
 
 def _shown(name: str, masked: re.Pattern[str] | None, marks: Sequence[str] = ()) -> str:
+    if not name:
+        return ""
     text = clean(name)
     if masked is not None:
         text = masked.sub(MASK, text)

@@ -29,8 +29,13 @@ def expected_events(behaviors: Sequence[Behavior], detail: Detail) -> int:
 
 
 def expected_output_tokens(behaviors: Sequence[Behavior], detail: Detail, answer: AnswerForm) -> int:
+    """Return what the answer about behaviors in time order is expected to have."""
+    return answer_tokens(expected_events(behaviors, detail), answer)
+
+
+def answer_tokens(events: int, answer: AnswerForm) -> int:
     """Return 8 + 32 tokens an event (40 as JSON)."""
-    return TOKENS_A_USER + TOKENS_AN_EVENT[answer] * expected_events(behaviors, detail)
+    return TOKENS_A_USER + TOKENS_AN_EVENT[answer] * events
 
 
 def _sessions(behaviors: Sequence[Behavior]) -> int:

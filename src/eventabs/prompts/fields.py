@@ -47,14 +47,14 @@ def colliding(names: Iterable[str], marks: Sequence[str]) -> frozenset[str]:
 
 
 def id_pattern(user_id: str) -> re.Pattern[str] | None:
-    """Return what finds the user's id as a whole word in clean text, whatever its case.
-
-    None for single characters and numbers of less than five digits: these identify nobody.
-    """
+    """Return what finds the user's id as a whole word in clean text, whatever its case; None: it identifies nobody."""
     name = clean(user_id)
-    if len(name) < (_SHORTEST_NUMBER if name.isdecimal() else 2):
-        return None
-    return _whole(name, re.IGNORECASE)
+    return _whole(name, re.IGNORECASE) if identifies(name) else None
+
+
+def identifies(name: str) -> bool:
+    """Whether a clean user id stands for somebody: single characters and numbers of less than five digits do not."""
+    return len(name) >= (_SHORTEST_NUMBER if name.isdecimal() else 2)
 
 
 def _whole(text: str, flags: re.RegexFlag = re.NOFLAG) -> re.Pattern[str]:

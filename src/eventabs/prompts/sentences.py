@@ -1,9 +1,11 @@
 """Behaviors in their long form: the sentences that compaction is measured against."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 from eventabs.language import Language
-from eventabs.records import Behavior, UserLog
+from eventabs.prompts.tokens import TokenCounter
+from eventabs.records import Behavior, Sentence, UserLog
 
 # {} is the item. Structured rows read so when they are written out.
 _VERBS: dict[Language, dict[str, str]] = {
@@ -66,14 +68,39 @@ def long_pieces(log: UserLog, language: Language = "zh") -> Sequence[str]:
     pieces: list[str] = []
     for behavior in log.behaviors:
         stamp = behavior.start.isoformat(" ")
-        text = sentence(behavior, language)
-        # the last word is mostly a duration, and what stands before it is repeated
-        words, _, last = text.rpartition(" ")
-        pieces += (stamp[:10], stamp[10:16], stamp[16:19])
-        pieces += (f" {words}", f" {last}\n") if words[-1:].strip() else (f" {text}\n",)
+        pieces += (stamp[:10], stamp[10:16], stamp[16:19], *_behind_stamp(behavior, language))
     if pieces:
         pieces[-1] = pieces[-1].removesuffix("\n")
     return pieces
+
+
+def long_tokens(
+    counter: TokenCounter,
+    sentences: Iterable[Sentence],
+    stamps: Iterable[tuple[str, int]],
+    language: Language,
+) -> int:
+    """Count the tokens of `long_pieces` for many users at once, where counts add up.
+
+    `stamps` are the pieces of the stamps, each with how often it occurs.
+    """
+    pieces: Counter[str] = Counter(dict(stamps))
+    for behavior, uses, last_uses in sentences:
+        *words, end = _behind_stamp(behavior, language)
+        for piece in words:
+            pieces[piece] += uses
+        pieces[end] += uses - last_uses
+        if last_uses:
+            pieces[end.removesuffix("\n")] += last_uses
+    counts = zip(counter.counts(list(pieces)), pieces.values(), strict=True)
+    return sum(tokens * count for tokens, count in counts)
+
+
+def _behind_stamp(behavior: Behavior, language: Language) -> tuple[str, ...]:
+    text = sentence(behavior, language)
+    # the last word is mostly a duration, and what stands before it is repeated
+    words, _, last = text.rpartition(" ")
+    return (f" {words}", f" {last}\n") if words[-1:].strip() else (f" {text}\n",)
 
 
 def _chinese(seconds: int, action: str) -> str:

@@ -22,7 +22,7 @@ _BINDING = (
     "budget",
     "vocabulary",
 )
-_BINDING_OPENAI = ("llm.model", "llm.base_url", "llm.temperature", "llm.seed", "llm.extra_body")
+_BINDING_OPENAI = ("llm.model", "llm.base_url", "llm.temperature", "llm.seed", "llm.omit", "llm.extra_body")
 
 
 def public_settings(settings: Settings) -> dict[str, Any]:

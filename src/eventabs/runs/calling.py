@@ -67,7 +67,8 @@ async def call_everybody(job: Job) -> bool:
     write_results(job.directory, job.ledger)  # an earlier process may have left a torn line
     builder = job.builder()
     limits = batch_limits(job.settings, builder)
-    with Journal(job.ledger) as journal, EventsFile(job.directory.events) as events:
+    # the journal writes the events too, so that it closes first
+    with EventsFile(job.directory.events) as events, Journal(job.ledger) as journal:
         desk = _Desk(job, builder, limits, journal, events, job.tally())
         await _read_leftovers(desk)
         pending = await journal.write(Ledger.pending_parts)

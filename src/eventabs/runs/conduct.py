@@ -3,7 +3,6 @@
 import asyncio
 import time
 from contextlib import suppress
-from itertools import chain
 
 from eventabs import interrupts
 from eventabs.errors import RunDirectoryError, StoppedError, UsageError
@@ -14,6 +13,7 @@ from eventabs.runs.calling import call_everybody
 from eventabs.runs.intake import refuse_unreadable, take_in
 from eventabs.runs.job import Job
 from eventabs.runs.ledger_results import failure_reasons
+from eventabs.runs.measuring import measured_logs
 from eventabs.runs.observer import InputRead, RunStatus, Started, StateChanged, Summary
 from eventabs.runs.results import write_rejects, write_results
 from eventabs.runs.scheduler import Scheduler
@@ -59,8 +59,7 @@ def _read_input(job: Job) -> None:
     with open_input(settings, paths, job.directory.work) as export:
         _refuse_other_input(job, export)
         refuse_unreadable(export, strict=settings.input.strict, max_rejects=settings.input.max_rejects)
-        logs = export.user_logs()
-        first = sampled(logs)
+        first = sampled(export.user_logs())
         language = job.facts.get("prompt_language") or prompt_language_of(settings, first)
         legend = job.facts.get("legend")
         if legend is None:
@@ -82,7 +81,8 @@ def _read_input(job: Job) -> None:
         write_rejects(job.directory, export.rejects())
         builder = job.builder()
         limits = batch_limits(settings, builder)
-        take_in(job.ledger, chain(first, logs), builder, limits, most_users=job.most_users)
+        users = measured_logs(export.stretches(), builder, limits, settings)
+        take_in(job.ledger, users, most_users=job.most_users)
         job.remember(input_complete=not 0 < job.most_users < export.users)
     with suppress(OSError):
         job.directory.work.rmdir()

@@ -11,12 +11,12 @@ from eventabs.records import Batch, Reply, Request, Usage, UserLog
 from eventabs.runs.checkpoint import EVERY_BATCHES
 from eventabs.runs.fruitless import Fruitless
 from eventabs.runs.journal import Journal
-from eventabs.runs.ledger import Ledger
+from eventabs.runs.ledger import Ledger, Retry
 from eventabs.runs.limits import SpendingLimit
 from eventabs.runs.observer import Observer, Retrying, Stopping
 from eventabs.runs.scheduler import Scheduler
 from eventabs.runs.settling import LONG_REPLY, Settler
-from eventabs.runs.tally import Tally
+from eventabs.runs.tally import Tally, retry_cause
 from eventabs.runs.width import Width
 
 OnRetry = Callable[[EndpointError, float], None]  # cause, seconds to wait
@@ -71,6 +71,7 @@ class Engine:
         self._abandon = asyncio.Event()
         self._error: Exception | None = None
         self._held: Batch | None = None
+        self._is_telling = False
         self._fruitless = calling.fruitless
 
     async def run(self) -> None:
@@ -156,6 +157,8 @@ class Engine:
             nonlocal retries
             retries += 1
             self._tally.retried(cause)
+            retry = Retry(call_id, self._calling.wall_clock(), retry_cause(cause), str(cause), wait_seconds)
+            self._journal.post(lambda ledger: ledger.note_retry(retry))
             self._calling.width.trouble()
             self._observer.noted(Retrying(call_id, str(cause), wait_seconds))
             self._report()
@@ -189,6 +192,7 @@ class Engine:
             request,
             settings_fingerprint=self._calling.settings_fingerprint,
             sent_at=self._calling.wall_clock(),
+            in_flight_limit=self._calling.width.now,
         )
         return call_id, request
 
@@ -204,6 +208,13 @@ class Engine:
         return replace(reply, usage=Usage(request.input_tokens, tokens))
 
     def _report(self) -> None:
+        """Tell the counts; once for all that changes in this turn of the event loop."""
+        if not self._is_telling:
+            self._is_telling = True
+            asyncio.get_running_loop().call_soon(self._tell)
+
+    def _tell(self) -> None:
+        self._is_telling = False
         self._observer.progressed(
             self._tally.progress(
                 waiting=self._scheduler.batches + (self._held is not None), workers=self._calling.width.now

@@ -5,22 +5,23 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from itertools import chain, islice
 from pathlib import Path
 from typing import Literal, get_args
 
 from eventabs.config import Settings
 from eventabs.errors import ConfigError, StorageError, UsageError
-from eventabs.exports import Export
+from eventabs.exports import Export, Stretch
 from eventabs.language import Language
 from eventabs.language import gettext as _
+from eventabs.prompts.bounds import lower_bound
 from eventabs.prompts.builder import PromptBuilder
 from eventabs.prompts.detail import expected_output_tokens
-from eventabs.prompts.packing import Limits, case_batches, lower_bound
-from eventabs.prompts.sentences import long_pieces
+from eventabs.prompts.packing import Limits, case_batches
+from eventabs.prompts.sentences import long_pieces, long_tokens
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.records import Batch, Compaction, Detail, Part, PartSize, PlannedPart, Request, UserLog
-from eventabs.runs.intake import cut_to, measured_parts, refuse_unreadable
+from eventabs.runs.intake import refuse_unreadable
+from eventabs.runs.measuring import cut_to, output_tokens, parts_by_user, users_apart
 from eventabs.runs.planning import plan
 from eventabs.runs.spool import STDIN, named_inputs, spool
 from eventabs.runs.tally import Price
@@ -121,23 +122,23 @@ class _Measured:
 def estimate_run(settings: Settings, paths: Sequence[str]) -> Estimate:
     """Plan a run of the input. Raises UsageError for input that cannot be read."""
     with _opened(settings, paths) as export:
-        language, sample, logs = _prepared(settings, export)
+        language, sample = _prepared(settings, export)
         level = settings.compaction.level
         levels = {level: _at_level(settings, level, language, sample)}
         for other in get_args(Compaction):
             if other != level:
                 with suppress(ConfigError):  # a template of the user's own need not explain the others
                     levels[other] = _at_level(settings, other, language, sample)
-        read = _measure(settings, logs, levels.values(), language)
-        return _estimate(settings, export, read, levels)
+        read = _measure(settings, export, levels.values(), language)
+    return _estimate(settings, export, read, levels)  # what DuckDB held is free now
 
 
 def first_request(settings: Settings, paths: Sequence[str]) -> Request:
     """Return the first request of the plan, exactly as it would be sent."""
     with _opened(settings, paths) as export:
-        language, sample, logs = _prepared(settings, export)
+        language, sample = _prepared(settings, export)
         measured = _at_level(settings, settings.compaction.level, language, sample)
-        _measure(settings, logs, [measured], language)
+        _measure(settings, export, [measured], language)
         batches = _plan(measured, settings.prompt.detail, settings)
         if not batches:
             message = _("the input holds no behavior that could be read; see: eventabs estimate")
@@ -170,13 +171,11 @@ def _scratch_folder() -> tempfile.TemporaryDirectory[str]:
         raise StorageError(message.format(error=error.strerror)) from None
 
 
-def _prepared(settings: Settings, export: Export) -> tuple[Language, list[UserLog], Iterator[UserLog]]:
-    """Return the prompt's language, the sample that decided it, and the users that a run would take."""
+def _prepared(settings: Settings, export: Export) -> tuple[Language, list[UserLog]]:
+    """Return the prompt's language, and the sample that decided it."""
     refuse_unreadable(export, strict=settings.input.strict, max_rejects=settings.input.max_rejects)
-    logs = iter(export.user_logs())
-    sample = sampled(logs)
-    taken = islice(chain(sample, logs), settings.run.limit or None)
-    return prompt_language_of(settings, sample), sample, taken
+    sample = sampled(export.user_logs())
+    return prompt_language_of(settings, sample), sample
 
 
 def _at_level(
@@ -189,22 +188,46 @@ def _at_level(
     return _Measured(builder, batch_limits(settings, builder))
 
 
-def _measure(
-    settings: Settings, logs: Iterable[UserLog], levels: Iterable[_Measured], language: Language
-) -> _Input:
+def _measure(settings: Settings, export: Export, levels: Iterable[_Measured], language: Language) -> _Input:
     counter = TokenCounter(settings.prompt.tokenizer)
     read = _Input()
-    for log in logs:
-        read.counts.append(len(log.behaviors))
-        read.tokens_long += counter.total(long_pieces(log, language))
+    for stretch in export.stretches(settings.run.limit):
+        read.counts += [user.behaviors for user in stretch.users]
+        read.tokens_long += _long_tokens(stretch, counter, language)
+        apart = users_apart(stretch, settings.compaction.strip)
+        expected = {
+            detail: output_tokens(stretch, detail, settings.prompt.answer) for detail in get_args(Detail)
+        }
         for measured in levels:
-            for part, size in measured_parts(log, measured.builder, measured.limits):
-                measured.parts.append(part)
-                measured.input_tokens.append(size.input_tokens)
-                behaviors = cut_to(log, part).behaviors
-                for detail, tokens in measured.output_tokens.items():
-                    tokens.append(expected_output_tokens(behaviors, detail, settings.prompt.answer))
+            _add(measured, stretch, apart, expected, settings)
     return read
+
+
+def _long_tokens(stretch: Stretch, counter: TokenCounter, language: Language) -> int:
+    if counter.adds_up:
+        return long_tokens(counter, stretch.sentences(), stretch.stamps(), language)
+    logs = stretch.logs(range(len(stretch.users)))
+    return sum(counter.total(long_pieces(log, language)) for log in logs)
+
+
+def _add(
+    measured: _Measured,
+    stretch: Stretch,
+    apart: set[int],
+    expected: Mapping[Detail, Sequence[int]],
+    settings: Settings,
+) -> None:
+    users = parts_by_user(stretch, measured.builder, measured.limits, apart, expected[settings.prompt.detail])
+    for number, (parts, log) in enumerate(users):
+        for part, size in parts:
+            measured.parts.append(part)
+            measured.input_tokens.append(size.input_tokens)
+            for detail, tokens in measured.output_tokens.items():
+                if log is None:
+                    tokens.append(expected[detail][number])
+                else:
+                    behaviors = cut_to(log, part).behaviors
+                    tokens.append(expected_output_tokens(behaviors, detail, settings.prompt.answer))
 
 
 def _estimate(

@@ -11,9 +11,10 @@ from eventabs.records import Usage
 from eventabs.runs.binding import host_of
 from eventabs.runs.damage import blamed
 from eventabs.runs.directory import RunDirectory
-from eventabs.runs.ledger import Ledger
+from eventabs.runs.ledger import Ledger, Retry
 from eventabs.runs.ledger_results import failure_reasons, totals
-from eventabs.runs.observer import BatchDone, CallFailed, Progress
+from eventabs.runs.ledger_retries import cooling_until, retry_under_way
+from eventabs.runs.observer import BatchDone, CallFailed, Progress, Retrying
 from eventabs.runs.tally import Price, Tally
 
 _RECENT_CALLS = 50
@@ -26,7 +27,7 @@ class Standing:
     """How a run stands. `killed`: it was at work and nobody is any more.
 
     `seconds`: how long the last process worked on it. `last_failure`: of the latest calls. `language`: the
-    `lang` setting.
+    `lang` setting. `cooling_seconds`: how long nobody sends anything, because the endpoint asked for fewer requests.
     """
 
     status: Status
@@ -41,8 +42,9 @@ class Standing:
     events: int
     seconds: float
     failures: dict[str, int]
-    last_failure: CallFailed | BatchDone | None
+    last_failure: CallFailed | BatchDone | Retrying | None
     language: str
+    cooling_seconds: float = 0.0
 
     @property
     def pending(self) -> int:
@@ -55,6 +57,7 @@ class _Call(NamedTuple):
     parts: int
     status: str
     sent_at: float
+    in_flight_limit: int
     seconds: float | None
     usage: Usage
     error: str | None
@@ -80,10 +83,11 @@ def _standing(
     calls = _recent_calls(ledger)
     counted = totals(ledger)
     began_at = facts.get("began_at", 0.0)
-    last = now if status == "running" else _last_sign(facts, calls)
+    running = status == "running"
+    last = now if running else _last_sign(facts, calls)
     tally = Tally.of(counted, Price(llm["price"]["input"], llm["price"]["output"]), lambda: last)
     # those of an earlier process stay `sent` in the ledger until the present one stops
-    open_calls = _open_calls(ledger, began_at) if status == "running" else []
+    open_calls = _open_calls(ledger, began_at) if running else []
     tally.in_flight = len(open_calls)
     for call in sorted(calls, key=lambda call: call.ended_at):
         if call.sent_at >= began_at and call.status in {"answered", "read"}:
@@ -91,7 +95,10 @@ def _standing(
             tally.ended_at(call.ended_at)
     pending = _count(ledger, "parts WHERE state = 'pending'") - sum(call.parts for call in open_calls)
     waiting = _batches(max(0, pending), directory, facts, calls)
-    progress = tally.progress(waiting=waiting, workers=max(1, tally.in_flight))
+    # as it was when the latest call was sent
+    limit = calls[0].in_flight_limit if running and calls and calls[0].sent_at >= began_at else 0
+    retry = retry_under_way(ledger, began_at) if running else None
+    progress = tally.progress(waiting=waiting, workers=limit or max(1, tally.in_flight))
     is_model = _provider(llm) == "openai"
     return Standing(
         status=status,
@@ -104,14 +111,15 @@ def _standing(
         currency=llm["price"]["currency"],
         progress=replace(
             progress,
-            in_flight_limit=0,
-            eta_seconds=progress.eta_seconds if status == "running" else None,
+            in_flight_limit=limit,
+            eta_seconds=progress.eta_seconds if running else None,
         ),
         events=counted.events,
         seconds=max(0.0, last - began_at) if began_at else 0.0,
         failures=failure_reasons(ledger),
-        last_failure=_last_failure(ledger, calls),
+        last_failure=_told(retry) if retry else _last_failure(ledger, calls),
         language=facts["settings"]["lang"],
+        cooling_seconds=max(0.0, cooling_until(ledger, began_at) - now) if running else 0.0,
     )
 
 
@@ -143,13 +151,13 @@ def _open_calls(ledger: Ledger, since: float) -> list[_Call]:
 
 def _calls(ledger: Ledger, which: str, value: float) -> list[_Call]:
     rows = ledger.rows(
-        "SELECT id, users, status, sent_at, seconds, error, prompt_tokens, completion_tokens"
+        "SELECT id, users, status, sent_at, in_flight_limit, seconds, error, prompt_tokens, completion_tokens"
         f" FROM calls {which}",
         value,
     )
     return [
-        _Call(call_id, len(orjson.loads(users)), status, sent_at, seconds, Usage(*tokens), error)
-        for call_id, users, status, sent_at, seconds, error, *tokens in rows
+        _Call(call_id, len(orjson.loads(users)), status, sent_at, limit, seconds, Usage(*tokens), error)
+        for call_id, users, status, sent_at, limit, seconds, error, *tokens in rows
     ]
 
 
@@ -172,6 +180,10 @@ def _batches(pending: int, directory: RunDirectory, facts: Mapping[str, Any], ca
     except (OSError, ValueError, KeyError, TypeError):
         planned = 0
     return int(planned) or -(-pending // int(facts["settings"]["budget"]["max_users"]))
+
+
+def _told(retry: Retry) -> Retrying:
+    return Retrying(retry.call_id, retry.error, retry.wait_seconds)
 
 
 def _last_failure(ledger: Ledger, calls: list[_Call]) -> CallFailed | BatchDone | None:

@@ -13,6 +13,7 @@ from eventabs.prompts.packing import Limits
 from eventabs.prompts.splitting import split
 from eventabs.records import Part, PartSize, RejectedRow, UserLog
 from eventabs.runs.ledger import Ledger
+from eventabs.runs.measuring import Parts, measured, measured_parts
 
 USERS_A_COMMIT = 500
 _SHOWN_TEXT = 200  # characters
@@ -76,27 +77,15 @@ def _columns(export: Export) -> str:
     return ", ".join(f"{role} = {column}" for role, column in roles.items())
 
 
-def take_in(
-    ledger: Ledger, logs: Iterable[UserLog], builder: PromptBuilder, limits: Limits, *, most_users: int
-) -> None:
+def take_in(ledger: Ledger, users: Iterable[tuple[UserLog, Parts]], *, most_users: int) -> None:
     """Log the users that are not logged yet; at most `most_users` in all, 0: no limit."""
     known = ledger.logged_users()
-    fresh: Iterator[UserLog] = (log for log in logs if log.user_id not in known)
+    fresh: Iterator[tuple[UserLog, Parts]] = (user for user in users if user[0].user_id not in known)
     if most_users:
         fresh = islice(fresh, max(0, most_users - len(known)))
     while chunk := list(islice(fresh, USERS_A_COMMIT)):
         with ledger.transaction():
-            ledger.add_users((log, measured_parts(log, builder, limits)) for log in chunk)
-
-
-def measured_parts(
-    log: UserLog, builder: PromptBuilder, limits: Limits, *, start: int = 0
-) -> list[tuple[Part, PartSize]]:
-    """Return the parts of a log and what each costs; one part unless the log is too large for a batch.
-
-    `start` is the index of the log's first behavior in the user's whole log.
-    """
-    return [_measured(log, part, builder, start) for part in builder.split(log, limits)]
+            ledger.add_users(chunk)
 
 
 def halves(log: UserLog, builder: PromptBuilder, *, start: int) -> list[tuple[Part, PartSize]]:
@@ -106,7 +95,7 @@ def halves(log: UserLog, builder: PromptBuilder, *, start: int) -> list[tuple[Pa
     """
     half = (len(log.behaviors) + 1) // 2
     parts = split(log, lambda first, last: last - first < half)
-    return [] if len(parts) == 1 else [_measured(log, part, builder, start) for part in parts]
+    return [] if len(parts) == 1 else [measured(log, part, builder, start) for part in parts]
 
 
 def measure_again(ledger: Ledger, builder: PromptBuilder, limits: Limits) -> None:
@@ -126,12 +115,3 @@ def measure_again(ledger: Ledger, builder: PromptBuilder, limits: Limits) -> Non
 def sample_texts(logs: Sequence[UserLog]) -> list[str]:
     """Return the words of some logs, to see which language they are in."""
     return [text for log in logs for b in log.behaviors for text in (b.action, b.item, b.place)]
-
-
-def _measured(log: UserLog, part: Part, builder: PromptBuilder, start: int) -> tuple[Part, PartSize]:
-    return Part(log.user_id, part.first + start, part.last + start), builder.measure(cut_to(log, part))
-
-
-def cut_to(log: UserLog, part: Part) -> UserLog:
-    """Return the log with the behaviors of a part only, whose indices count from the log's first."""
-    return UserLog(log.user_id, log.behaviors[part.first : part.last + 1], log.profile)

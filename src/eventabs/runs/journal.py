@@ -16,6 +16,7 @@ _MOST_TOGETHER = 256
 
 class _Work(NamedTuple):
     task: Callable[[Ledger], Any]
+    then: Callable[[Any], None] | None
     future: asyncio.Future[Any]
 
 
@@ -40,15 +41,22 @@ class Journal:
         self._queue.put(None)
         self._thread.join()
 
-    async def write(self, task: Callable[[Ledger], T]) -> T:
+    async def write(self, task: Callable[[Ledger], T], *, then: Callable[[T], None] | None = None) -> T:
         """Run `task` in a transaction; return its result once that is on disk.
 
-        Not undone when the caller is cancelled. Raises what the task raises, and StorageError where the
-        disk refuses.
+        `then` hears the result first, also in the ledger's thread: what else has to be written once the
+        commit holds. Neither is undone when the caller is cancelled. Raises what they raise, and
+        StorageError where the disk refuses.
         """
         future: asyncio.Future[T] = self._loop.create_future()
-        self._queue.put(_Work(task, future))
+        self._queue.put(_Work(task, then, future))
         return await future
+
+    def post(self, task: Callable[[Ledger], None]) -> None:
+        """Run `task` in a transaction soon. What the disk refuses, the next `write` hears."""
+        future: asyncio.Future[None] = self._loop.create_future()
+        future.add_done_callback(_overheard)
+        self._queue.put(_Work(task, None, future))
 
     def _serve(self) -> None:
         while (work := self._queue.get()) is not None:
@@ -76,13 +84,30 @@ class Journal:
             else:
                 self._loop.call_soon_threadsafe(_fail, gathered[0].future, error)
         else:
+            errors = [_follow_up(work, result) for work, result in zip(gathered, results, strict=True)]
             # waking the loop costs a system call: once for all
-            self._loop.call_soon_threadsafe(_fulfil, gathered, results)
+            self._loop.call_soon_threadsafe(_fulfil, gathered, results, errors)
 
 
-def _fulfil(gathered: Sequence[_Work], results: Sequence[Any]) -> None:
-    for work, result in zip(gathered, results, strict=True):
-        if not work.future.done():
+def _overheard(future: asyncio.Future[None]) -> None:
+    if not future.cancelled():
+        future.exception()  # asyncio complains of exceptions that nobody looks at
+
+
+def _follow_up(work: _Work, result: object) -> Exception | None:
+    if work.then is not None:
+        try:
+            work.then(result)
+        except Exception as error:  # noqa: BLE001  as above
+            return error
+    return None
+
+
+def _fulfil(gathered: Sequence[_Work], results: Sequence[Any], errors: Sequence[Exception | None]) -> None:
+    for work, result, error in zip(gathered, results, errors, strict=True):
+        if error is not None:
+            _fail(work.future, error)
+        elif not work.future.done():
             work.future.set_result(result)
 
 

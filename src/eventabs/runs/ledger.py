@@ -30,7 +30,7 @@ from eventabs.records import (
 from eventabs.runs.stored_logs import pack_json, pack_log, pack_messages, pack_text, unpack_log
 from eventabs.runs.stored_logs import unpack_text as _text
 
-FORMAT = 1
+FORMAT = 2
 _REPLIES = (
     "SELECT id, attempt, users, reply, reasoning, finish_reason, prompt_tokens, completion_tokens,"
     " reasoning_tokens, cached_tokens, usage_reported, seconds FROM calls"
@@ -65,6 +65,19 @@ class StoredReply(NamedTuple):
     attempt: int
     users: dict[str, Part]
     reply: Reply
+
+
+class Retry(NamedTuple):
+    """A call that failed in a way that may pass, at `at` (seconds since 1970); it is sent again after the wait.
+
+    `cause`: `rate_limit`, an HTTP status, or `connection`.
+    """
+
+    call_id: int
+    at: float
+    cause: str
+    error: str
+    wait_seconds: float
 
 
 class Ledger:
@@ -216,12 +229,20 @@ class Ledger:
 
     # calls
 
-    def open_call(self, batch: Batch, request: Request, *, settings_fingerprint: str, sent_at: float) -> int:
-        """Write down a call before it is sent; return its number."""
+    def open_call(
+        self,
+        batch: Batch,
+        request: Request,
+        *,
+        settings_fingerprint: str,
+        sent_at: float,
+        in_flight_limit: int = 0,
+    ) -> int:
+        """Write down a call before it is sent; return its number. `in_flight_limit` 0: not known."""
         users = dict(zip(request.users, [list(planned.part) for planned in batch.parts], strict=True))
         cursor = self._db.execute(
-            "INSERT INTO calls (attempt, users, messages, settings_fingerprint, input_tokens, sent_at)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO calls (attempt, users, messages, settings_fingerprint, input_tokens, sent_at,"
+            " in_flight_limit) VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
                 batch.attempt,
                 orjson.dumps(users).decode(),
@@ -229,9 +250,14 @@ class Ledger:
                 settings_fingerprint,
                 request.input_tokens,
                 sent_at,
+                in_flight_limit,
             ),
         )
         return int(cursor.lastrowid or 0)
+
+    def note_retry(self, retry: Retry) -> None:
+        """Write down that a call is sent again."""
+        self._db.execute("INSERT INTO retries VALUES (?, ?, ?, ?, ?)", retry)
 
     def store_reply(self, call_id: int, reply: Reply, *, retries: int) -> None:
         """Keep what was paid for, before anybody reads it."""

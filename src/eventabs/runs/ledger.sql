@@ -30,6 +30,7 @@ CREATE TABLE calls (
     settings_fingerprint TEXT NOT NULL,
     input_tokens INTEGER NOT NULL,
     sent_at REAL NOT NULL,                    -- seconds since 1970
+    in_flight_limit INTEGER NOT NULL,         -- calls that could be in flight then, 0: not known
     status TEXT NOT NULL DEFAULT 'sent' CHECK (status IN ('sent', 'answered', 'read', 'failed', 'lost')),
     retries INTEGER NOT NULL DEFAULT 0,
     reply BLOB,
@@ -44,7 +45,15 @@ CREATE TABLE calls (
     error TEXT,
     ended_at REAL                             -- when the reply or the error was written down; NULL: lost
 );
-CREATE INDEX calls_by_status ON calls (status) WHERE status IN ('sent', 'answered');
+CREATE INDEX calls_by_status ON calls (status);
+-- calls that were sent again; rare, but what status shows of a run that hardly moves
+CREATE TABLE retries (
+    call_id INTEGER NOT NULL,
+    at REAL NOT NULL,
+    cause TEXT NOT NULL,                      -- rate_limit, an HTTP status, or connection
+    error TEXT NOT NULL,
+    wait_seconds REAL NOT NULL
+);
 CREATE TABLE outcomes (
     call_id INTEGER NOT NULL,
     user_id TEXT NOT NULL,

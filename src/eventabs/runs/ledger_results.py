@@ -1,6 +1,6 @@
 """What the ledger says of the run's results: counts, events, failures."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from eventabs.runs.ledger import Ledger
@@ -12,6 +12,11 @@ _USER_STATES = """
         CASE WHEN sum(state = 'pending') THEN 'pending' WHEN sum(state = 'failed') THEN 'failed' ELSE 'done' END
         AS state
     FROM parts GROUP BY user_id
+"""
+
+_FAILED_PARTS = """
+    SELECT user_id, reason FROM parts AS failed WHERE state = 'failed'
+    AND NOT EXISTS (SELECT 1 FROM parts WHERE user_id = failed.user_id AND state = 'pending')
 """
 
 
@@ -28,6 +33,7 @@ class Totals(NamedTuple):
     prompt_tokens: int
     completion_tokens: int
     calls_ended: int
+    retry_causes: dict[str, int]
 
 
 class FailedUser(NamedTuple):
@@ -47,10 +53,11 @@ def totals(ledger: Ledger) -> Totals:
         f" coalesce(sum(events) FILTER (WHERE state = 'done'), 0) FROM ({_USER_STATES})"
     )
     (calls,) = ledger.rows(
-        "SELECT count(*), coalesce(sum(retries), 0), coalesce(sum(prompt_tokens), 0),"
+        "SELECT count(*), (SELECT count(*) FROM retries), coalesce(sum(prompt_tokens), 0),"
         " coalesce(sum(completion_tokens), 0), count(*) FILTER (WHERE status IN ('read', 'failed')) FROM calls"
     )
-    return Totals(*users, *states, *calls)
+    causes = ledger.rows("SELECT cause, count(*) FROM retries GROUP BY cause ORDER BY 2 DESC, 1")
+    return Totals._make((*users, *states, *calls, dict(causes)))
 
 
 class UserRow(NamedTuple):
@@ -64,42 +71,89 @@ class UserRow(NamedTuple):
     attempts: int
 
 
+# one user at a time, so that a page of them costs no more among a million
+_STATE_OF_ROW = """CASE
+    WHEN EXISTS (SELECT 1 FROM parts WHERE user_id = users.user_id AND state = 'pending') THEN 'pending'
+    WHEN EXISTS (SELECT 1 FROM parts WHERE user_id = users.user_id AND state = 'failed') THEN 'failed'
+    ELSE (SELECT state FROM parts WHERE user_id = users.user_id LIMIT 1) END"""
+_USER_COLUMNS = f"""
+    users.user_id, {_STATE_OF_ROW}, behaviors,
+        (SELECT sum(events) FROM parts WHERE user_id = users.user_id),
+        (SELECT min(reason) FROM parts WHERE user_id = users.user_id AND state = 'failed'),
+        (SELECT max(attempts) FROM parts WHERE user_id = users.user_id)
+"""
+
+
 def user_rows(ledger: Ledger, state: str | None = None, *, most: int = -1, skip: int = 0) -> list[UserRow]:
     """Return users in order of user id, all or those of a state; `most` of them after `skip`."""
-    rows = ledger.rows(
-        f"SELECT user_id, states.state, behaviors, states.events,"
-        " (SELECT min(reason) FROM parts WHERE parts.user_id = users.user_id AND parts.state = 'failed'),"
-        " (SELECT max(attempts) FROM parts WHERE parts.user_id = users.user_id)"
-        f" FROM ({_USER_STATES}) AS states JOIN users USING (user_id)"
-        " WHERE ? IS NULL OR states.state = ? ORDER BY user_id LIMIT ? OFFSET ?",
-        state,
-        state,
-        most,
-        skip,
-    )
-    return [UserRow(*row) for row in rows]
+    if state is None:
+        rows = ledger.rows(f"SELECT {_USER_COLUMNS} FROM users ORDER BY 1 LIMIT ? OFFSET ?", most, skip)
+    else:
+        rows = ledger.rows(
+            f"SELECT {_USER_COLUMNS} FROM parts CROSS JOIN users USING (user_id)"
+            f" WHERE parts.state = ? AND {_STATE_OF_ROW} = ? GROUP BY parts.user_id ORDER BY parts.user_id LIMIT ? OFFSET ?",
+            state,
+            state,
+            most,
+            skip,
+        )
+    return list(map(_user_row, rows))
+
+
+def user_row(ledger: Ledger, user_id: str) -> UserRow:
+    """Return a user that the ledger has."""
+    (row,) = ledger.rows(f"SELECT {_USER_COLUMNS} FROM users WHERE user_id = ?", user_id)
+    return _user_row(row)
+
+
+def _user_row(row: Sequence[Any]) -> UserRow:
+    user = UserRow(*row)
+    if user.state is None:
+        raise LookupError(user.user_id)  # a user without parts: the ledger is damaged
+    return user
 
 
 def user_states(ledger: Ledger) -> dict[str, int]:
     """Count users by state."""
-    return dict(ledger.rows(f"SELECT state, count(*) FROM ({_USER_STATES}) GROUP BY state"))
+    (counts,) = ledger.rows(
+        "SELECT (SELECT count(*) FROM users),"
+        " (SELECT count(DISTINCT user_id) FROM parts WHERE state = 'pending'),"
+        f" (SELECT count(DISTINCT user_id) FROM ({_FAILED_PARTS}))"
+    )
+    users, pending, failed = counts
+    return {"pending": pending, "done": users - pending - failed, "failed": failed}
 
 
-def user_state(ledger: Ledger, user_id: str) -> str:
-    """Return `pending`, `done` or `failed`."""
-    rows = ledger.rows("SELECT DISTINCT state FROM parts WHERE user_id = ?", user_id)
-    states = {state for (state,) in rows}
-    return next(state for state in ("pending", "failed", "done") if state in states)
+class SettledUser(NamedTuple):
+    """What has become of a user: `pending`, `done` or `failed`; events only of one that is done."""
+
+    state: str
+    events: list[dict[str, Any]]
+
+
+def settled_user(ledger: Ledger, user_id: str) -> SettledUser:
+    """Return a user's state, and its events in order of start and end."""
+    rows = ledger.rows(
+        "SELECT state, outcomes.events FROM parts LEFT JOIN outcomes USING (call_id, user_id, first)"
+        " WHERE user_id = ?",
+        user_id,
+    )
+    states = {state for state, _events in rows}
+    state = next(state for state in ("pending", "failed", "done") if state in states)
+    return SettledUser(state, _in_order(blob for _state, blob in rows if blob) if state == "done" else [])
 
 
 def events_of(ledger: Ledger, user_id: str) -> list[dict[str, Any]]:
     """Return the events of a user that is done, in order of start and end."""
     rows = ledger.rows(
-        "SELECT outcomes.events FROM parts JOIN outcomes USING (call_id, user_id, first)"
-        " WHERE user_id = ? ORDER BY first",
+        "SELECT outcomes.events FROM parts JOIN outcomes USING (call_id, user_id, first) WHERE user_id = ?",
         user_id,
     )
-    events = [event for (blob,) in rows for event in unpack_json(blob)]
+    return _in_order(blob for (blob,) in rows)
+
+
+def _in_order(blobs: Iterable[bytes]) -> list[dict[str, Any]]:
+    events = [event for blob in blobs for event in unpack_json(blob)]
     return sorted(events, key=lambda event: (event["start"], event["end"]))
 
 
@@ -129,7 +183,9 @@ def failed_users(ledger: Ledger) -> Iterator[FailedUser]:
 
 def failure_reasons(ledger: Ledger) -> dict[str, int]:
     """Count failed users by reason, the most frequent first."""
-    counts: dict[str, int] = {}
-    for user in failed_users(ledger):
-        counts[user.reason] = counts.get(user.reason, 0) + 1
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+    return dict(
+        ledger.rows(
+            f"SELECT reason, count(*) FROM (SELECT min(reason) AS reason FROM ({_FAILED_PARTS}) GROUP BY user_id)"
+            " GROUP BY reason ORDER BY count(*) DESC, reason"
+        )
+    )

@@ -12,8 +12,17 @@ from eventabs.language import gettext as _
 from eventabs.prompts.compaction import Compactor
 from eventabs.records import Message, Part, UserLog
 from eventabs.runs.ledger import Ledger
-from eventabs.runs.ledger_results import UserRow, user_rows
+from eventabs.runs.ledger_results import UserRow, user_row
 from eventabs.runs.stored_logs import unpack_json, unpack_log, unpack_text
+
+# outcomes name the users of calls that were read; in the others, which are few, the id is looked for
+_CALLS_OF_USER = """
+    SELECT id, users FROM calls WHERE id IN (SELECT call_id FROM outcomes WHERE user_id = ?
+        UNION ALL
+        SELECT calls.id FROM calls, json_each(calls.users) AS asked
+        WHERE status IN ('sent', 'answered', 'failed', 'lost') AND json_extract(asked.value, '$[0]') = ?)
+    ORDER BY id
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +81,14 @@ def view_user(ledger: Ledger, user_id: str) -> UserView:
         raise UsageError(message.format(user=user_id))
     log = unpack_log(user_id, found[0][0])
     events = _events(ledger, user_id)
-    (row,) = [row for row in user_rows(ledger) if row.user_id == user_id]
-    return UserView(row, log.profile, tuple(_lines(log, events, ledger.meta())), tuple(events))
+    return UserView(
+        user_row(ledger, user_id), log.profile, tuple(_lines(log, events, ledger.meta())), tuple(events)
+    )
 
 
 def stored_calls(ledger: Ledger, user_id: str) -> Iterator[StoredCall]:
     """Yield the calls that a user was part of, in order."""
-    for call_id, users in ledger.rows("SELECT id, users FROM calls ORDER BY id"):
+    for call_id, users in ledger.rows(_CALLS_OF_USER, user_id, user_id):
         asked = {alias: Part(*part) for alias, part in orjson.loads(users).items() if part[0] == user_id}
         if asked:
             yield _stored_call(ledger, call_id, asked)

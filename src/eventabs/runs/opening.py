@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from eventabs.config import Settings, load_settings, overlay, with_absolute_paths
+from eventabs.config import Settings, load_settings, with_absolute_paths
 from eventabs.config_file import find_config
 from eventabs.errors import ConfigError, InputError, RunDirectoryError
 from eventabs.language import gettext as _
+from eventabs.layers import overlay
 from eventabs.runs.asking import refuse_unusable
 from eventabs.runs.binding import binding_facts, changes, fingerprint, public_flags, public_settings
 from eventabs.runs.checkpoint import timestamp

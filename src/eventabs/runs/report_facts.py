@@ -10,8 +10,9 @@ from eventabs.records import Behavior
 from eventabs.runs.binding import host_of
 from eventabs.runs.damage import blamed
 from eventabs.runs.directory import RunDirectory
-from eventabs.runs.ledger import Ledger
+from eventabs.runs.ledger import Ledger, Retry
 from eventabs.runs.ledger_results import Totals, totals
+from eventabs.runs.ledger_retries import stored_retries
 from eventabs.runs.report_calls import CallFacts, call_facts
 from eventabs.runs.report_failures import CallError, FailureFacts, call_errors, failure_facts
 from eventabs.runs.stored_logs import unpack_json, unpack_log
@@ -55,6 +56,7 @@ class ReportFacts:
     cost: float | None
     currency: str
     calls: tuple[CallFacts, ...]
+    retries: tuple[Retry, ...]
     failures: tuple[FailureFacts, ...]
     call_errors: tuple[CallError, ...]
     users: Iterator[
@@ -90,6 +92,7 @@ def _facts(ledger: Ledger) -> ReportFacts:
         cost=price.cost(counted.prompt_tokens, counted.completion_tokens) if calls_model else None,
         currency=llm["price"]["currency"],
         calls=tuple(call_facts(ledger, settings["prompt"]["tokenizer"])),
+        retries=tuple(stored_retries(ledger)),
         failures=tuple(failure_facts(ledger)),
         call_errors=tuple(call_errors(ledger)),
         users=_users(ledger),

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
 
 from eventabs.errors import EndpointError, FatalEndpointError, RejectedRequestError
 from eventabs.events.reading import Reading
@@ -11,7 +10,7 @@ from eventabs.records import Batch, Outcome, Part, PartSize, PlannedPart, Reply,
 from eventabs.runs.journal import Journal
 from eventabs.runs.learning import Learner
 from eventabs.runs.ledger import PEERS_OF_PIECES, Ledger, PartChange
-from eventabs.runs.ledger_results import events_of, user_state
+from eventabs.runs.ledger_results import SettledUser, settled_user
 from eventabs.runs.observer import BatchDone, CallFailed, Observer
 from eventabs.runs.results import EventsFile
 from eventabs.runs.scheduler import Scheduler
@@ -22,11 +21,6 @@ LONG_REPLY = 200_000  # characters; far beyond what a model says
 
 Split = Callable[[Part], Awaitable[Sequence[tuple[Part, PartSize]]]]
 Read = Callable[[Reply, Mapping[str, UserLog], Mapping[str, Part]], Reading]
-
-
-class _SettledUser(NamedTuple):
-    state: str
-    events: list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +79,8 @@ class Settler:
         )
         changes = [await self._cut(change) for change in changes]
         settled = await self._journal.write(
-            lambda ledger: _settle_reply(ledger, call_id, list(outcomes.values()), changes)
+            lambda ledger: _settle_reply(ledger, call_id, list(outcomes.values()), changes),
+            then=self._publish,
         )
         self._apply(batch, changes, settled)
         self._learn(batch, reply, whole=all(o.usable for o in outcomes.values()), capped=at_the_cap)
@@ -118,7 +113,8 @@ class Settler:
         changes = [] if self._is_final(batch, error) else self._changes_after(batch, error)
         changes = [await self._cut(change) for change in changes]
         settled = await self._journal.write(
-            lambda ledger: _settle_error(ledger, call_id, str(error), changes, retries)
+            lambda ledger: _settle_error(ledger, call_id, str(error), changes, retries),
+            then=self._publish,
         )
         self._observer.noted(CallFailed(call_id, len(batch.parts), str(error)))
         if not changes:
@@ -145,9 +141,12 @@ class Settler:
         pieces = await self._reader.split(change.part)
         return change._replace(state="pending", replaced_by=tuple(pieces)) if pieces else change
 
-    def _apply(
-        self, batch: Batch, changes: Sequence[PartChange], settled: Mapping[str, _SettledUser]
-    ) -> None:
+    def _publish(self, settled: Mapping[str, SettledUser]) -> None:
+        for user in settled.values():
+            if user.events:
+                self._events.append(user.events)
+
+    def _apply(self, batch: Batch, changes: Sequence[PartChange], settled: Mapping[str, SettledUser]) -> None:
         sizes = {planned.part: planned.size for planned in batch.parts}
         for change in changes:
             if change.replaced_by:
@@ -164,31 +163,27 @@ class Settler:
             if user.state == "done":
                 self._tally.done += 1
                 self._tally.events += len(user.events)
-                self._events.append(user.events)
             elif user.state == "failed":
                 self._tally.failed += 1
 
 
 def _settle_reply(
     ledger: Ledger, call_id: int, outcomes: Sequence[Outcome], changes: Sequence[PartChange]
-) -> dict[str, _SettledUser]:
+) -> dict[str, SettledUser]:
     ledger.settle(call_id, outcomes, changes)
     return _settled(ledger, changes)
 
 
 def _settle_error(
     ledger: Ledger, call_id: int, error: str, changes: Sequence[PartChange], retries: int
-) -> dict[str, _SettledUser]:
+) -> dict[str, SettledUser]:
     ledger.fail_call(call_id, error, changes, retries=retries)
     return _settled(ledger, changes)
 
 
-def _settled(ledger: Ledger, changes: Iterable[PartChange]) -> dict[str, _SettledUser]:
-    settled = {}
-    for user_id in dict.fromkeys(change.part.user_id for change in changes):
-        state = user_state(ledger, user_id)
-        settled[user_id] = _SettledUser(state, events_of(ledger, user_id) if state == "done" else [])
-    return settled
+def _settled(ledger: Ledger, changes: Iterable[PartChange]) -> dict[str, SettledUser]:
+    users = dict.fromkeys(change.part.user_id for change in changes)
+    return {user_id: settled_user(ledger, user_id) for user_id in users}
 
 
 def _reasons(outcomes: Iterable[Outcome]) -> dict[str, int]:

@@ -81,6 +81,7 @@ class Tally:
             prompt_tokens=totals.prompt_tokens,
             completion_tokens=totals.completion_tokens,
             batches_done=totals.calls_ended,
+            retry_causes=dict(totals.retry_causes),
             clock=clock,
         )
 

@@ -11,10 +11,11 @@ from typing import Any
 
 from platformdirs import user_state_path
 
-from eventabs.config import LlmSettings, Settings, environment_values, overlay
-from eventabs.config_file import find_config, read_toml
+from eventabs.config import LlmSettings, Settings, named_values
+from eventabs.config_file import find_config
 from eventabs.errors import RunDirectoryError
 from eventabs.language import gettext as _
+from eventabs.layers import with_preset
 from eventabs.runs.binding import host_of
 
 _CONNECTION = ("base_url", "proxy", "ca_file", "api_key_env")  # each can lead a key or the users' rows astray
@@ -40,14 +41,11 @@ def refuse_unknown_endpoint(
     """Raise RunDirectoryError where keys and users' rows would go where only the run directory says.
 
     `config` is the file named on the command line; what counts is it, the config found here, the
-    environment, the flags, the defaults, and runs that were begun here.
+    environment, the flags, the preset that these name, the defaults, and runs that were begun here.
     """
     if settings.provider != "openai" or _is_known(run_id, settings):
         return
-    here = find_config(config, environment)
-    named: dict[str, Any] = {}
-    for layer in (read_toml(here) if here else {}, environment_values(), flags):
-        named = overlay(named, layer.get("llm", {}))
+    named = with_preset(named_values(find_config(config, environment), flags)).get("llm", {})
     if named.get("ca_file"):
         named["ca_file"] = str(Path.cwd() / named["ca_file"])
     for key in _CONNECTION:

@@ -17,7 +17,7 @@ from eventabs.records import (
 )
 from eventabs.runs.ledger import PartChange
 
-MOST_BROKEN_CALLS = 5  # calls a part may see end without an answer
+MOST_BROKEN_CALLS = 8  # calls a part may see end without an answer
 
 
 def after_reply(

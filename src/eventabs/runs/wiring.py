@@ -7,6 +7,7 @@ from pathlib import Path
 from eventabs.config import Settings
 from eventabs.errors import ConfigError
 from eventabs.events.reading import Reading, read_reply
+from eventabs.events.vocabulary import Words
 from eventabs.exports import Export, open_export
 from eventabs.language import Language
 from eventabs.language import gettext as _
@@ -143,14 +144,14 @@ def make_reader(
     settings: Settings, language: Language
 ) -> Callable[[Reply, Mapping[str, UserLog], Mapping[str, Part]], Reading]:
     """Make what reads replies."""
-    vocabulary = vocabulary_of(settings, language)
+    words = Words(vocabulary_of(settings, language))
 
     def read(reply: Reply, users: Mapping[str, UserLog], parts: Mapping[str, Part]) -> Reading:
         return read_reply(
             reply,
             users,
             parts,
-            vocabulary=vocabulary,
+            words=words,
             min_grounded=settings.run.min_grounded,
             source="rules" if settings.provider == "rules" else "llm",
         )

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from eventabs.language import gettext as _
+from eventabs.language import ngettext
 from eventabs.runs.estimate import Estimate
 from eventabs.views import sentences
 from eventabs.views.console import print_line
@@ -129,7 +130,11 @@ def _limit(binds: str) -> str:
 
 
 def _larger_limit(estimate: Estimate, limit: int, batches: int) -> str:
-    template = _("--max-output-tokens {limit} instead of {present}: {batches} batches instead of {now}")
+    template = ngettext(
+        "--max-output-tokens {limit} instead of {present}: {batches} batch instead of {now}",
+        "--max-output-tokens {limit} instead of {present}: {batches} batches instead of {now}",
+        batches,
+    )
     return template.format(
         limit=limit,
         present=estimate.max_output_tokens,

@@ -64,7 +64,7 @@ class JsonObserver:
     def noted(self, note: Note) -> None:
         """Write a note, after the counts that led to it."""
         self._write_held()
-        self._write(_snake_case(type(note).__name__), asdict(note))
+        self._write(event_name(type(note)), asdict(note))
 
     def progressed(self, progress: Progress) -> None:
         """Write the counts, or hold them back until some time has passed."""
@@ -83,5 +83,6 @@ class JsonObserver:
         self._console.out(encode({"event": event, "time": stamp, **facts}), highlight=False)
 
 
-def _snake_case(name: str) -> str:
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+def event_name(kind: type) -> str:
+    """Return `batch_done` for BatchDone."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower()

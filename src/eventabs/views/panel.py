@@ -147,7 +147,7 @@ class ProgressPanel:
         if progress.retries and not said:
             said = count(progress.retries)
         cooling = max(0.0, self.cooling_until - self.now)
-        left = _("cooling down, {time} left").format(time=clock(cooling)) if cooling else ""
+        left = sentences.cooling(cooling) if cooling else ""
         return Text(said), Text(left, style="bold yellow")
 
     def _remaining(self) -> str:

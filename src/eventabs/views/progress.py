@@ -53,7 +53,7 @@ class RichObserver:
         self._panel = ProgressPanel(currency, began=clock())
         self._live = Live(
             console=console,
-            get_renderable=self._current,
+            get_renderable=self.picture,
             refresh_per_second=REFRESHES_PER_SECOND,
             transient=True,
             redirect_stdout=False,  # results on standard output go on to where it leads
@@ -97,7 +97,8 @@ class RichObserver:
         self._panel.progress = progress
         self._panel.told_at = self._clock()
 
-    def _current(self) -> RenderableType:
+    def picture(self) -> RenderableType:
+        """Return what the live panel shows now."""
         self._panel.now = self._clock()
         self._unfold()
         return self._panel

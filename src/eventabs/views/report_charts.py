@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+from eventabs.runs.ledger import Retry
 from eventabs.runs.report_calls import CallFacts
 
 TIME_BINS = 120
@@ -33,20 +34,25 @@ class Histogram(NamedTuple):
 
 
 class TimeBin(NamedTuple):
-    """A stretch of the run: calls at work and waiting in it on average, and calls that ended badly in it."""
+    """A stretch of the run: calls at work and waiting in it on average; calls that ended badly or were sent again."""
 
     start: float  # seconds since the first call, pauses left out
     working: float
     waiting: float
     bad: int
+    retries: int
 
 
 class Timeline(NamedTuple):
-    """The run from its first call to its last. `pauses`: where time with no call in flight was cut out."""
+    """The run from its first call to its last. `pauses`: where time with no call in flight was cut out.
+
+    `cooldowns`: from when to when nobody sent anything, because the endpoint asked for fewer requests.
+    """
 
     bins: tuple[TimeBin, ...]
     seconds: float
     pauses: tuple[float, ...]
+    cooldowns: tuple[tuple[float, float], ...]
 
 
 class _Span(NamedTuple):
@@ -73,29 +79,32 @@ def histogram(values: Sequence[float]) -> Histogram | None:
     return Histogram(bins, _quantile(ordered, 0.5), _quantile(ordered, 0.9), high)
 
 
-def timeline(calls: Sequence[CallFacts]) -> Timeline | None:
-    """Spread the calls over time; None without calls."""
+def timeline(calls: Sequence[CallFacts], retries: Sequence[Retry]) -> Timeline | None:
+    """Spread the calls and what was sent again over time; None without calls."""
     spans = [_span(call) for call in calls]
     if not spans:
         return None
     axis = _Axis(spans)
     width = (axis.seconds / TIME_BINS) or 1.0
-    working, waiting, bad = [0.0] * TIME_BINS, [0.0] * TIME_BINS, [0] * TIME_BINS
+    working, waiting = [0.0] * TIME_BINS, [0.0] * TIME_BINS
+    bad, again = [0] * TIME_BINS, [0] * TIME_BINS
     for call, span in zip(calls, spans, strict=True):
         start, turn, end = (axis.place(moment) for moment in span)
         _spread(waiting, start, turn, width)
         _spread(working, turn, end, width)
         bad[min(TIME_BINS - 1, int(end / width))] += call.usable < call.users
-    rows = zip(working, waiting, bad, strict=True)
+    for retry in retries:
+        again[min(TIME_BINS - 1, int(axis.place(retry.at) / width))] += 1
+    rows = zip(working, waiting, bad, again, strict=True)
     bins = tuple(TimeBin(place * width, *row) for place, row in enumerate(rows))
-    return Timeline(bins, axis.seconds, axis.pauses)
+    return Timeline(bins, axis.seconds, axis.pauses, _cooldowns(retries, axis))
 
 
 class _Axis:
     """Time without the pauses."""
 
     def __init__(self, spans: Sequence[_Span]) -> None:
-        busy = _merged(spans)
+        busy = _merged((span.start, span.end) for span in spans)
         total = sum(end - start for start, end in busy)
         longest = max(_SHORTEST_PAUSE, total * _PAUSE_SHARE)
         self._starts, self._shifts = [busy[0][0]], [busy[0][0]]
@@ -111,13 +120,19 @@ class _Axis:
         return max(0.0, moment - self._shifts[max(0, bisect_right(self._starts, moment) - 1)])
 
 
-def _merged(spans: Iterable[_Span]) -> list[tuple[float, float]]:
+def _cooldowns(retries: Iterable[Retry], axis: _Axis) -> tuple[tuple[float, float], ...]:
+    waits = _merged((one.at, one.at + one.wait_seconds) for one in retries if one.cause == "rate_limit")
+    placed = ((axis.place(start), min(axis.place(end), axis.seconds)) for start, end in waits)
+    return tuple((start, end) for start, end in placed if start < end)
+
+
+def _merged(stretches: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
     merged: list[tuple[float, float]] = []
-    for span in sorted(spans):
-        if merged and span.start <= merged[-1][1]:
-            merged[-1] = merged[-1][0], max(merged[-1][1], span.end)
+    for start, end in sorted(stretches):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = merged[-1][0], max(merged[-1][1], end)
         else:
-            merged.append((span.start, span.end))
+            merged.append((start, end))
     return merged
 
 

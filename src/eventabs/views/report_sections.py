@@ -1,22 +1,23 @@
 """The figures of the report as its template draws them: labels, values and percent of the frame."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from eventabs.language import gettext as _
+from eventabs.runs.ledger import Retry
 from eventabs.runs.report_facts import ReportFacts
 from eventabs.views import sentences
 from eventabs.views.console import one_line
 from eventabs.views.figures import average, count, duration, money, share, weekdays
 from eventabs.views.report_charts import Bin, Histogram, Timeline, histogram, timeline
 from eventabs.views.report_people import People
+from eventabs.views.report_timeline import drawn_timeline
 from eventabs.views.summary import CASE
 
 _MOST_BARS = 16
 _MOST_TRANSITIONS = 10
 _SHADES = 6  # of the heat map
-_TABLE_ROWS = 24
 
 
 class Tile(NamedTuple):
@@ -72,12 +73,13 @@ class Slice(NamedTuple):
 
 def sections(facts: ReportFacts, people: People) -> dict[str, Any]:
     """Return everything that the template needs, by name."""
-    line = timeline(facts.calls)
+    line = timeline(facts.calls, facts.retries)
     return {
         "state": sentences.status(facts.status),  # type: ignore[arg-type]
         "tiles": _tiles(facts, people, line),
         "beside": _beside_the_case(facts, line),
-        "line": None if line is None else _drawn(line),
+        "line": None if line is None else drawn_timeline(line),
+        "retries": [(sentences.cause(code), *row) for code, *row in _retried(facts.retries)],
         "distributions": _distributions(facts),
         "slices": _slices(facts),
         "types": _bars(people.types, lambda name: name, _marked_types(people)),
@@ -151,45 +153,12 @@ def _beside_the_case(facts: ReportFacts, line: Timeline | None) -> list[tuple[st
     ]
 
 
-def _drawn(line: Timeline) -> dict[str, Any]:
-    """Scale the calls over time to their frame, and thin them out for the table."""
-    top = max(1.0, *(bin_.working + bin_.waiting for bin_ in line.bins))
-    bad = max(1, *(bin_.bad for bin_ in line.bins))
-    width = 100 / len(line.bins)
-    step = max(1, len(line.bins) // _TABLE_ROWS)
-    rows = [line.bins[at : at + step] for at in range(0, len(line.bins), step)]
-    return {
-        "columns": [
-            {
-                "left": f"{place * width:.3f}",
-                "width": f"{width + 0.05:.3f}",  # no seams between neighbors
-                "working": f"{100 * bin_.working / top:.2f}",
-                "working_top": f"{100 - 100 * bin_.working / top:.2f}",
-                "waiting": f"{100 * bin_.waiting / top:.2f}",
-                "waiting_top": f"{100 - 100 * (bin_.working + bin_.waiting) / top:.2f}",
-                "bad": f"{100 * bin_.bad / bad:.1f}",
-                "title": _("{time}: {working} at work, {waiting} waiting, {bad} with a bad reply").format(
-                    time=duration(bin_.start),
-                    working=f"{bin_.working:.1f}",
-                    waiting=f"{bin_.waiting:.1f}",
-                    bad=bin_.bad,
-                ),
-            }
-            for place, bin_ in enumerate(line.bins)
-        ],
-        "pauses": [f"{100 * pause / line.seconds:.3f}" for pause in line.pauses if line.seconds],
-        "ticks": [duration(line.seconds * place / 4) for place in range(5)],
-        "top": f"{top:.1f}".removesuffix(".0"),
-        "rows": [
-            (
-                duration(row[0].start),
-                f"{sum(bin_.working for bin_ in row) / len(row):.1f}",
-                f"{sum(bin_.waiting for bin_ in row) / len(row):.1f}",
-                count(sum(bin_.bad for bin_ in row)),
-            )
-            for row in rows
-        ],
-    }
+def _retried(retries: Sequence[Retry]) -> Iterator[tuple[str, str, str]]:
+    """Yield causes with how often they made a call wait and the longest wait, the most frequent first."""
+    by_cause = Counter(retry.cause for retry in retries)
+    for cause, number in sorted(by_cause.items(), key=lambda item: (-item[1], item[0])):
+        longest = max(retry.wait_seconds for retry in retries if retry.cause == cause)
+        yield cause, count(number), duration(longest)
 
 
 def _distributions(facts: ReportFacts) -> list[Distribution]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TextIO
 
 from eventabs.runs.directory import open_private, storage_error
-from eventabs.runs.observer import Note, Progress, Started, StateChanged
+from eventabs.runs.observer import BatchDone, Note, Progress, Started, StateChanged
 from eventabs.views import sentences
 from eventabs.views.console import one_line
 from eventabs.views.plain import TenthBatch
@@ -43,26 +43,44 @@ class LogObserver:
         self._now = now
         self._tenth = TenthBatch()
         self._latest: Progress | None = None
+        self._unwritten: list[str] = []
 
     def started(self, facts: Started) -> None:
         """Log the start."""
         self.line(sentences.started(facts))
 
     def noted(self, note: Note) -> None:
-        """Log a note, and the counts at a stop."""
+        """Log a note, and the counts at a stop.
+
+        Of hundreds of replies a second each would wait for the disk: they are written with the counts
+        that follow.
+        """
+        if isinstance(note, BatchDone):
+            self._unwritten.append(self._stamped(sentences.noted(note)))
+            return
         self.line(sentences.noted(note))
         if isinstance(note, StateChanged) and note.status != "running" and self._latest is not None:
             self.line(sentences.progressed(self._latest, self._currency))
 
     def progressed(self, progress: Progress) -> None:
-        """Log the counts after every tenth batch."""
+        """Log the replies of late, and the counts after every tenth batch."""
         self._latest = progress
         if self._tenth.passed(progress):
-            self.line(sentences.progressed(progress, self._currency))
+            self._unwritten.append(self._stamped(sentences.progressed(progress, self._currency)))
+        if self._unwritten:
+            self._write()
 
     def line(self, text: str) -> None:
         """Append a line of any text, such as an error that ended the run."""
+        self._unwritten.append(self._stamped(text))
+        self._write()
+
+    def _stamped(self, text: str) -> str:
         stamp = self._now().astimezone().isoformat(timespec="seconds")
+        return f"{stamp} {one_line(self._redact(text))}\n"
+
+    def _write(self) -> None:
+        lines, self._unwritten = self._unwritten, []
         # A full disk is the ledger's to report: it stops the run cleanly.
         with contextlib.suppress(OSError):
-            self._file.write(f"{stamp} {one_line(self._redact(text))}\n")
+            self._file.write("".join(lines))

@@ -131,9 +131,13 @@ def calls(number: int) -> str:
 
 def causes(retry_causes: Mapping[str, int]) -> Iterator[str]:
     """Count repeated calls by cause, the most frequent first."""
-    names = {"rate_limit": _("rate limit"), "connection": _("connection")}
     for code, number in sorted(retry_causes.items(), key=lambda item: (-item[1], item[0])):
-        yield f"{names.get(code) or f'HTTP {code}'} ×{count(number)}"
+        yield f"{cause(code)} ×{count(number)}"
+
+
+def cause(code: str) -> str:
+    """Name what made a repeated call necessary."""
+    return {"rate_limit": _("rate limit"), "connection": _("connection")}.get(code, f"HTTP {code}")
 
 
 def in_flight(progress: Progress) -> str:
@@ -143,6 +147,11 @@ def in_flight(progress: Progress) -> str:
     return _("{count} of {limit} in flight").format(
         count=count(progress.in_flight), limit=count(progress.in_flight_limit)
     )
+
+
+def cooling(seconds: float) -> str:
+    """Say how long everybody still waits."""
+    return _("cooling down, {time} left").format(time=clock(seconds))
 
 
 def speed(tokens_per_second: float) -> str:

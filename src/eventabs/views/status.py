@@ -27,9 +27,12 @@ def status_json(standing: Standing) -> str:
         | {
             "pending": standing.pending,
             "in_flight": progress.in_flight,
+            "in_flight_limit": progress.in_flight_limit,
             "events": standing.events,
             "calls": progress.calls,
             "retries": progress.retries,
+            "retry_causes": progress.retry_causes,
+            "cooling_seconds": round(standing.cooling_seconds, 1),
             "prompt_tokens": progress.prompt_tokens,
             "completion_tokens": progress.completion_tokens,
             "tokens_per_second": _rounded(progress.tokens_per_second, 1),
@@ -103,6 +106,7 @@ def _watch_lines(
 def _picture(standing: Standing) -> RenderableType:
     panel = ProgressPanel(standing.currency)
     panel.now = panel.told_at = standing.seconds
+    panel.cooling_until = standing.seconds + standing.cooling_seconds
     panel.progress = standing.progress
     panel.phase = "" if standing.status != "running" else panel.phase
     if standing.progress.users:
@@ -130,6 +134,8 @@ def _state(standing: Standing) -> str:
 
 def _troubles(standing: Standing) -> list[str]:
     lines = _reasons(standing)
+    if standing.cooling_seconds:
+        lines.append(sentences.cooling(standing.cooling_seconds))
     if standing.last_failure:
         lines.append(sentences.noted(standing.last_failure))
     lines.append(_("{time} so far").format(time=duration(standing.seconds)))

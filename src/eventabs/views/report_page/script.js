@@ -1,7 +1,7 @@
 "use strict";
 // The list of users. Text from data only ever becomes text: textContent and attributes, never markup.
 (() => {
-  const PAGE = 40, DAY = 1440, SVG = "http://www.w3.org/2000/svg";
+  const PAGE = 40, DAY = 1440, SHORT = 1, SVG = "http://www.w3.org/2000/svg";
   const data = JSON.parse(document.getElementById("data").textContent);
   const { behaviors: names, texts, words } = data;
   const list = document.getElementById("list"), more = document.getElementById("more");
@@ -59,10 +59,10 @@
     const percent = (minute) => (100 * (minute - day * DAY) / DAY).toFixed(2) + "%";
     for (const hour of [6, 12, 18]) svg.append(drawn("line", { class: "hour", x1: percent(day * DAY + hour * 60), x2: percent(day * DAY + hour * 60), y1: 0, y2: 30 }));
     for (const event of events) {
-      const from = Math.max(event.from, day * DAY), to = Math.min(event.to, (day + 1) * DAY);
+      const from = Math.max(event.from, day * DAY), to = Math.min(event.to, (day + 1) * DAY), width = 100 * (to - from) / DAY;
       svg.append(drawn("rect", {
-        class: "event" + (event.marked ? " marked" : "") + (event.ungrounded ? " ungrounded" : ""),
-        x: percent(from), y: 3, width: Math.max(0.5, 100 * (to - from) / DAY).toFixed(2) + "%", height: 15, rx: 3,
+        class: "event" + (event.marked ? " marked" : "") + (event.ungrounded ? " ungrounded" : "") + (width < SHORT ? " short" : ""),
+        x: percent(from), y: 3, width: Math.max(0.5, width).toFixed(2) + "%", height: 15, rx: width < SHORT ? 1 : 3,
       }, span(event) + " " + event.type + (event.summary ? " · " + event.summary : "")));
     }
     for (const one of behaviors) {

@@ -1,0 +1,166 @@
+"""What `eventabs check` finds: line by line as it is found, and as JSON."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
+from typing import get_args
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from eventabs.language import gettext as _
+from eventabs.language import ngettext
+from eventabs.runs.findings import REQUEST_SECONDS, CheckReport, Finding, Section, State, Tell
+from eventabs.views.console import one_line, print_line
+from eventabs.views.figures import count, duration, joined, money
+from eventabs.views.jsonlines import encode
+
+_MARKS: dict[State, tuple[str, str]] = {
+    "ok": ("✓", "green"),
+    "note": ("·", "dim"),
+    "warning": ("!", "bold yellow"),
+    "fault": ("✗", "bold red"),
+    "skipped": ("–", "dim"),
+}
+_ARROW = "→ "
+
+
+@contextmanager
+def showing_findings(console: Console, *, quiet: bool) -> Iterator[Tell]:
+    """Give what prints each finding when it comes, and say meanwhile that answers are waited for."""
+    waiting = _("Waiting for answers: {seconds:.0f} seconds at most for each").format(seconds=REQUEST_SECONDS)
+    with console.status(Text(waiting)) if console.is_terminal else nullcontext():
+        yield _FindingLines(console, quiet=quiet)
+
+
+class _FindingLines:
+    """Prints each finding when it comes, under the title of its section; `quiet`: only what is wrong."""
+
+    def __init__(self, console: Console, *, quiet: bool) -> None:
+        self._console = console
+        self._quiet = quiet
+        self._section: Section | None = None
+        self._width = max(cell_len(name) for name in _names().values())
+
+    def __call__(self, finding: Finding) -> None:
+        """Print the finding."""
+        if self._quiet and finding.state not in {"warning", "fault"}:
+            return
+        if finding.section != self._section:
+            self._section = finding.section
+            print_line(self._console, _titles()[finding.section], style="bold")
+        if self._console.is_terminal:
+            self._console.print(self._row(finding))
+            return
+        mark, _style = _MARKS[finding.state]
+        print_line(self._console, f"  {mark} {_name(finding)}: {finding.said}")
+        if finding.step:
+            print_line(self._console, f"    {_ARROW}{finding.step}")
+
+    def _row(self, finding: Finding) -> Table:
+        mark, style = _MARKS[finding.state]
+        row = Table.grid(padding=(0, 1, 0, 0))
+        row.add_column(width=3, justify="right")
+        row.add_column(width=self._width)
+        row.add_column(overflow="fold")
+        said = Text(one_line(finding.said), style="dim" if finding.state == "skipped" else "")
+        row.add_row(Text(mark, style=style), Text(_name(finding)), said)
+        if finding.step:
+            row.add_row("", "", Text(_ARROW + one_line(finding.step), style="cyan"))
+        return row
+
+
+def render_verdict(console: Console, report: CheckReport) -> None:
+    """Print what all of it comes to, and what the check itself cost."""
+    warnings = sum(finding.state == "warning" for finding in report.findings)
+    if report.exit_code:
+        style = "bold red"
+        verdict = {
+            1: _("The endpoint fails: see what is marked ✗"),
+            2: _("The settings have to be corrected: see what is marked ✗"),
+        }[report.exit_code]
+    elif warnings:
+        style = "bold yellow"
+        template = ngettext("Sound, with {count} warning", "Sound, with {count} warnings", warnings)
+        verdict = template.format(count=count(warnings))
+    else:
+        style = "bold green"
+        verdict = _("Sound: a run can begin")
+    print_line(console, joined((verdict, *_spent(report))), style=style)
+
+
+def check_json(report: CheckReport) -> bytes:
+    """Return the object that check prints with --json, and a line end."""
+    facts = report.facts
+    fields = {
+        "sound": not report.exit_code,
+        "config": report.config_file or None,
+        "provider": report.provider,
+        "preset": report.preset,
+        "model": report.model,
+        "host": report.host,
+        "key_variable": report.key_variable,
+        "key_set": report.key_is_set,
+        "models": None if facts.models is None else [model.name for model in facts.models],
+        "context_tokens": facts.context_tokens,
+        "abilities": facts.abilities,
+        "prompt_tokens": facts.spent.prompt_tokens,
+        "completion_tokens": facts.spent.completion_tokens,
+        "cost": None if report.cost is None else round(report.cost, 6),
+        "currency": report.currency,
+        "seconds": round(report.seconds, 3),
+        "findings": [asdict(finding) for finding in report.findings],
+    }
+    return f"{encode(fields)}\n".encode()
+
+
+def _spent(report: CheckReport) -> list[str]:
+    spent = report.facts.spent
+    if not any(spent):
+        return []
+    told = _("the check took {prompt} tokens in and {completion} out in {time}").format(
+        prompt=count(spent.prompt_tokens),
+        completion=count(spent.completion_tokens),
+        time=duration(report.seconds),
+    )
+    if report.cost is None:
+        return [told]
+    return [told, _("cost {cost}").format(cost=money(report.cost, report.currency))]
+
+
+def _name(finding: Finding) -> str:
+    return _names().get(finding.name, finding.name)
+
+
+def _titles() -> dict[Section, str]:
+    titles = (_("Settings"), _("Endpoint"), _("What it can do"), _("A run with these settings"))
+    return dict(zip(get_args(Section), titles, strict=True))
+
+
+def _names() -> dict[str, str]:
+    return {
+        "config": _("config"),
+        "provider": _("provider"),
+        "preset": _("preset"),
+        "model": _("model"),
+        "address": _("address"),
+        "key": _("key"),
+        "connection": _("connection"),
+        "models": _("models"),
+        "request": _("request"),
+        "streaming": _("streaming"),
+        "usage": _("token counts"),
+        "temperature": _("temperature"),
+        "thinking": _("thinking"),
+        "output_limit": _("answer limit"),
+        "json_schema": "json_schema",
+        "json_object": "json_object",
+        "prompt": _("prompt"),
+        "limits": _("limits"),
+        "context": _("context"),
+        "answer_length": _("longest answer"),
+        "price": _("price"),
+        "input": _("input"),
+    }

@@ -1,0 +1,63 @@
+"""Presets in whole runs: the address, the key's variable and what is sent come from the preset."""
+
+from pathlib import Path
+
+from house import checkpoint, eventabs, write_users
+from openai_server import OpenAIServer
+
+
+def _config(folder: Path, text: str) -> None:
+    (folder / "eventabs.toml").write_text(text, encoding="utf-8")
+    write_users(folder / "input.jsonl", users=3)
+
+
+def test_a_run_sends_what_the_preset_says_and_keeps_it(tmp_path: Path, openai_server: OpenAIServer) -> None:
+    _config(
+        tmp_path, f'[llm]\npreset = "moonshot"\nmodel = "kimi-k2.6"\nbase_url = "{openai_server.base_url}"\n'
+    )
+    done = eventabs("run", "input.jsonl", cwd=tmp_path, MOONSHOT_API_KEY="sk-kimi-secret")
+    assert done.returncode == 0, done.stderr
+    (request,) = openai_server.requests
+    assert request.headers["authorization"] == "Bearer sk-kimi-secret"
+    assert request.body["thinking"] == {"type": "disabled"}
+    assert "max_tokens" not in request.body
+    assert request.body["max_completion_tokens"] == 8192
+    llm = checkpoint(tmp_path / "input.eventabs")["settings"]["llm"]
+    assert llm["omit"] == ["temperature", "max_tokens"]
+    assert llm["api_key_env"] == "MOONSHOT_API_KEY"
+    again = eventabs("resume", "input.eventabs", cwd=tmp_path, MOONSHOT_API_KEY="sk-kimi-secret")
+    assert again.returncode == 0, again.stderr
+
+
+def test_another_preset_on_resume_is_a_change_that_is_told(
+    tmp_path: Path, openai_server: OpenAIServer
+) -> None:
+    _config(tmp_path, f'[llm]\npreset = "vllm"\nmodel = "m"\nbase_url = "{openai_server.base_url}"\n')
+    assert eventabs("run", "input.jsonl", "--limit", "1", cwd=tmp_path).returncode == 0
+    again = eventabs("resume", "input.eventabs", "--preset", "ollama", cwd=tmp_path)
+    assert again.returncode == 2
+    assert "llm.extra_body" in again.stderr
+
+
+def test_a_preset_without_a_model_is_an_error_and_no_run_with_the_rules(tmp_path: Path) -> None:
+    _config(tmp_path, '[llm]\npreset = "deepseek"\n')
+    done = eventabs("run", "input.jsonl", cwd=tmp_path, DEEPSEEK_API_KEY="k")
+    assert done.returncode == 2
+    assert "such as deepseek-flash" in done.stderr
+    assert eventabs("run", "input.jsonl", "--provider", "rules", cwd=tmp_path).returncode == 0
+
+
+def test_a_missing_key_is_told_before_anything_begins(tmp_path: Path) -> None:
+    _config(tmp_path, '[llm]\npreset = "deepseek"\nmodel = "deepseek-flash"\n')
+    done = eventabs("run", "input.jsonl", cwd=tmp_path, DEEPSEEK_API_KEY="")
+    assert done.returncode == 2
+    assert "DEEPSEEK_API_KEY" in done.stderr
+    assert not list(tmp_path.glob("*.eventabs"))
+
+
+def test_an_unknown_preset_is_one_line_with_those_known(tmp_path: Path) -> None:
+    _config(tmp_path, '[llm]\npreset = "depseek"\n')
+    done = eventabs("estimate", "input.jsonl", cwd=tmp_path)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "deepseek, glm, llamacpp" in line
