@@ -240,7 +240,7 @@ def _estimate(
     bound, binds = lower_bound(sizes, limits)
     output = sum(size.output_tokens for size in sizes)
     prompt_total = sum(measured.input_tokens) + limits.instructions_tokens * len(batches)
-    larger = _larger_output_limit(measured, settings)
+    larger = _larger_output_limit(measured, settings, len(batches))
     price = settings.llm.price
     return Estimate(
         users=len(read.counts),
@@ -264,9 +264,11 @@ def _estimate(
         currency=price.currency,
         case_batches={budget: case_batches(read.counts, budget) for budget in CASE_BUDGETS},
         levels=tuple(
-            _of_level(levels[level], level, settings) for level in get_args(Compaction) if level in levels
+            _of_level(levels[level], level, settings, len(batches))
+            for level in get_args(Compaction)
+            if level in levels
         ),
-        details=tuple(_of_detail(measured, detail, settings) for detail in get_args(Detail)),
+        details=tuple(_of_detail(measured, detail, settings, len(batches)) for detail in get_args(Detail)),
         larger_output_limit=larger[0] if larger else None,
         larger_output_batches=larger[1] if larger else None,
         concurrency=settings.run.concurrency,
@@ -286,19 +288,20 @@ def _compact_tokens(measured: _Measured, batches: int) -> int:
     return sum(measured.input_tokens) + measured.builder.legend_tokens * batches
 
 
-def _of_level(measured: _Measured, level: Compaction, settings: Settings) -> LevelEstimate:
-    batches = len(_plan(measured, settings.prompt.detail, settings))
+def _of_level(measured: _Measured, level: Compaction, settings: Settings, planned: int) -> LevelEstimate:
+    is_planned = level == settings.compaction.level
+    batches = planned if is_planned else len(_plan(measured, settings.prompt.detail, settings))
     return LevelEstimate(level, _compact_tokens(measured, batches), batches)
 
 
-def _of_detail(measured: _Measured, detail: Detail, settings: Settings) -> DetailEstimate:
+def _of_detail(measured: _Measured, detail: Detail, settings: Settings, planned: int) -> DetailEstimate:
     _bound, binds = lower_bound(measured.sizes(detail), measured.limits)
-    batches = len(_plan(measured, detail, settings))
+    batches = planned if detail == settings.prompt.detail else len(_plan(measured, detail, settings))
     return DetailEstimate(detail, sum(measured.output_tokens[detail]), batches, binds)
 
 
-def _larger_output_limit(measured: _Measured, settings: Settings) -> tuple[int, int] | None:
-    """Return the output limit from which on another limit binds, and the batches under it."""
+def _larger_output_limit(measured: _Measured, settings: Settings, planned: int) -> tuple[int, int] | None:
+    """Return the output limit from which on another limit binds, and the batches under it, if less than `planned`."""
     detail = settings.prompt.detail
     limits = measured.limits
     output = sum(measured.output_tokens[detail])
@@ -309,7 +312,7 @@ def _larger_output_limit(measured: _Measured, settings: Settings) -> tuple[int, 
         return None
     larger = replace(measured, limits=replace(limits, max_output_tokens=limit))
     batches = len(_plan(larger, detail, settings))
-    return (limit, batches) if batches < len(_plan(measured, detail, settings)) else None
+    return (limit, batches) if batches < planned else None
 
 
 def _schedule_seconds(output_tokens: Sequence[int], *, workers: int, tokens_per_second: float) -> float:
