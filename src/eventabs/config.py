@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 import orjson
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -30,9 +31,16 @@ from eventabs.errors import ConfigError
 from eventabs.language import gettext as _
 from eventabs.layers import over_stored, overlay
 
-_MOST = 10**12  # what is stored has 64 bits; more of anything is a slip of the hand
-Tokens = Annotated[int, Field(gt=0, le=_MOST)]
-Limit = Annotated[int, Field(ge=0, le=_MOST)]  # 0: none
+
+def _storable(number: int) -> int:
+    if number.bit_length() >= 64:  # noqa: PLR2004  bits, one of them the sign's
+        message = _("it takes whole numbers of 64 bits at most")
+        raise ValueError(message)
+    return number
+
+
+Amount = Annotated[int, Field(gt=0), AfterValidator(_storable)]
+Limit = Annotated[int, Field(ge=0), AfterValidator(_storable)]  # 0: none
 # what a line of an answer can hold as a type: none of the grammar's own characters
 Name = Annotated[
     str, Field(pattern=r"^[^\s|｜#\u202a-\u202e\u2066-\u2069][^|｜\n\r\t\u202a-\u202e\u2066-\u2069]*$")
@@ -151,9 +159,9 @@ class CompactionSettings(Section):
 class BudgetSettings(Section):
     """What one call may hold."""
 
-    max_input_tokens: Tokens = 40_000
-    max_output_tokens: Tokens = 8_192
-    max_users: Annotated[int, Field(gt=0, le=_MOST)] = 30
+    max_input_tokens: Amount = 40_000
+    max_output_tokens: Amount = 8_192
+    max_users: Amount = 30
 
 
 class RunSettings(Section):
