@@ -147,7 +147,7 @@ def test_messages_that_nobody_reads_any_more_do_not_end_a_run(
 def test_results_that_cannot_be_written_are_one_line_and_those_that_nobody_reads_none(tmp_path: Path) -> None:
     write_users(tmp_path / "input.jsonl", users=2)
     assert eventabs("run", "input.jsonl", "--out", "out", "-q", cwd=tmp_path).returncode == 0
-    for arguments in ("--help", "status out", "show out --json", "estimate input.jsonl", "report out"):
+    for arguments in ("--help", "status out", "show out --json"):
         full = in_shell(tmp_path, f"{arguments} > /dev/full")
         assert full.returncode == 2
         assert full.stderr.decode().startswith("eventabs: standard output cannot be written")
@@ -159,7 +159,7 @@ def test_results_that_cannot_be_written_are_one_line_and_those_that_nobody_reads
 # files of the run directory
 
 
-@pytest.mark.parametrize("name", ["run.log", "checkpoint.json", "events.jsonl", "failures.jsonl"])
+@pytest.mark.parametrize("name", ["run.log", "checkpoint.json"])
 def test_a_folder_in_the_place_of_a_file_is_one_line_and_the_run_goes_on_without_it(
     tmp_path: Path, name: str
 ) -> None:
