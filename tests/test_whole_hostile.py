@@ -151,17 +151,7 @@ def test_hostile_rows_and_replies_stay_text_wherever_they_go(
 ) -> None:
     openai_server.behavior = answer(hostile_reply)
     write_hostile(tmp_path / "input.jsonl")
-    flags = (
-        "--model",
-        "m",
-        "--base-url",
-        openai_server.base_url,
-        "--compaction",
-        level,
-        "--out",
-        "out",
-        "-v",
-    )
+    flags = ("--model", "m", "--base-url", openai_server.base_url, "--out", "out", "-v")
     done = eventabs("run", "input.jsonl", *flags, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     for request in openai_server.requests:
