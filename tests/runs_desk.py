@@ -59,6 +59,7 @@ class Desk:
     endpoint: Endpoint = field(default_factory=Endpoint)
     watcher: Watcher = field(default_factory=Watcher)
     hurry: asyncio.Event = field(default_factory=asyncio.Event)
+    count: Callable[[str], int] = len
     saves: list[int] = field(default_factory=list)  # batches done at each checkpoint
     totals: list[int] = field(default_factory=list)  # batches in all at each checkpoint
 
@@ -88,7 +89,7 @@ class Desk:
                 fruitless=Fruitless({"settings_fingerprint": "f"}),
                 width=Width(workers, workers, lambda: 0.0),
                 most_workers=workers,
-                count=len,
+                count=self.count,
                 save=self._save,
                 wall_clock=lambda: 1_000.0,
             ),

@@ -197,6 +197,11 @@ def test_an_unknown_key_is_named_with_the_file_that_knows_them_all(
         ("prompt.detail = 'all'", "prompt.detail"),
         ("compaction.level = 'tiny'", "compaction.level"),
         ("lang = 'fr'", "lang"),
+        ("run.rpm = 999999999999999999999", "run.rpm"),
+        ("budget.max_input_tokens = 999999999999999999999", "budget.max_input_tokens"),
+        ("llm.connect_timeout = inf", "llm.connect_timeout"),
+        ("llm.temperature = nan", "llm.temperature"),
+        ("llm.extra_body = { seed = 999999999999999999999 }", "llm.extra_body"),
         ("run = 3", "run"),
     ],
 )

@@ -121,3 +121,12 @@ def test_everything_secret_is_known_as_such_and_in_no_repr() -> None:
 )
 def test_loopback_is_told_by_name_and_number(host: str, loopback: bool) -> None:
     assert is_loopback(host) is loopback
+
+
+@pytest.mark.parametrize(
+    "name", ["", "看", "X Y", "X\r\nEvil", f"Bearer {KEY}:", "Content-Length", "transfer-encoding"]
+)
+def test_a_header_that_would_break_the_request_is_refused_and_not_repeated(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"llm\.extra_headers") as caught:
+        parse_address(Endpoint(model="m", base_url="http://localhost/v1", extra_headers={name: "1"}))
+    assert KEY not in str(caught.value)

@@ -4,10 +4,10 @@ import ssl
 import httpx
 import pytest
 
-from eventabs.errors import EndpointError, FatalEndpointError, TransientError
-from eventabs.llm.endpoint import Endpoint, parse_address
+from eventabs.errors import ConfigError, EndpointError, FatalEndpointError, TransientError
+from eventabs.llm.endpoint import CallLimits, Endpoint, parse_address
 from eventabs.llm.payloads import UnreadableBodyError
-from eventabs.llm.transport import Patience, translate
+from eventabs.llm.transport import Patience, make_client, translate
 
 KEY = "sk-secret-0123456789abcdef"
 ADDRESS = parse_address(Endpoint(model="m", base_url="https://x.example/v1", api_key=KEY))
@@ -38,6 +38,22 @@ def test_what_breaks_on_the_wire_becomes_an_error_with_its_next_step(
         raise translated
     assert "x.example" in str(translated)
     assert KEY not in str(translated)
+
+
+def test_the_login_of_a_proxy_that_the_environment_names_is_not_shown() -> None:
+    said = str(translate(ValueError("http://me:pa@ss@proxy.example:99999"), ADDRESS))
+    assert "http://proxy.example:99999" in said
+    assert "pa@ss" not in said
+
+
+@pytest.mark.parametrize("proxy", ["http://[::1", "ftp://proxy.example"])
+def test_a_proxy_variable_that_is_no_address_is_one_error(
+    monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    endpoint = Endpoint(model="m", base_url="https://x.example/v1")
+    with pytest.raises(ConfigError, match="HTTPS_PROXY"):
+        make_client(endpoint, parse_address(endpoint), CallLimits())
 
 
 async def test_patience_ends_with_the_idle_limit_or_the_call_whichever_is_first() -> None:

@@ -1,4 +1,5 @@
 import asyncio
+import threading
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
@@ -192,6 +193,27 @@ async def test_tokens_are_counted_here_where_the_endpoint_reports_none(tmp_path:
         assert desk.ledger.rows("SELECT prompt_tokens, completion_tokens, usage_reported FROM calls") == [
             (100, 9, 0)
         ]
+
+
+async def test_a_hostile_reply_is_counted_beside_the_event_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eventabs.runs.engine.LONG_REPLY", 5)
+    async with working(tmp_path, 2) as desk:
+        counted_in = []
+
+        def count(text: str) -> int:
+            counted_in.append((len(text), threading.current_thread() is threading.main_thread()))
+            return len(text)
+
+        async def silent(request: Request, _on_retry: OnRetry) -> Reply:
+            return Reply(
+                "four" if "u00" in request.messages[1]["content"] else "longer", usage_reported=False
+            )
+
+        desk.count, desk.endpoint.answering = count, silent
+        await desk.engine().run()
+        assert counted_in == [(4, True), (6, False)]
 
 
 # stopping

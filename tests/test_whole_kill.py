@@ -182,7 +182,9 @@ def test_a_run_that_another_process_holds_is_refused(
 
 
 def test_an_interrupt_while_the_input_is_read_is_no_error(tmp_path: Path) -> None:
-    write_users(tmp_path / "input.jsonl", users=2000, behaviors=60)
+    write_users(tmp_path / "once.jsonl", users=200, behaviors=60)
+    rows = (tmp_path / "once.jsonl").read_bytes()
+    (tmp_path / "input.jsonl").write_bytes(rows * 10)  # long to read, and most of it duplicates
     process = start("run", "input.jsonl", "--provider", "rules", "--out", "out", cwd=tmp_path)
     wait_until((tmp_path / "out" / "tmp" / "reading.tmp").exists)
     process.send_signal(signal.SIGINT)

@@ -6,7 +6,17 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+import orjson
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -21,7 +31,16 @@ from eventabs.errors import ConfigError
 from eventabs.language import gettext as _
 from eventabs.layers import over_stored, overlay
 
-Tokens = Annotated[int, Field(gt=0)]
+
+def _storable(number: int) -> int:
+    if number.bit_length() >= 64:  # noqa: PLR2004  bits, one of them the sign's
+        message = _("it takes whole numbers of 64 bits at most")
+        raise ValueError(message)
+    return number
+
+
+Amount = Annotated[int, Field(gt=0), AfterValidator(_storable)]
+Limit = Annotated[int, Field(ge=0), AfterValidator(_storable)]  # 0: none
 # what a line of an answer can hold as a type: none of the grammar's own characters
 Name = Annotated[
     str, Field(pattern=r"^[^\s|｜#\u202a-\u202e\u2066-\u2069][^|｜\n\r\t\u202a-\u202e\u2066-\u2069]*$")
@@ -34,7 +53,7 @@ Omittable = Literal["response_format", "stream_options", "temperature", "seed", 
 class Section(BaseModel):
     """A table of the TOML file. Unknown keys are errors: a typo must not pass for a setting."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class InputColumns(Section):
@@ -109,6 +128,16 @@ class LlmSettings(Section):
     tokens_per_second: Annotated[float, Field(gt=0)] = 60.0
     price: PriceSettings = PriceSettings()
 
+    @field_validator("extra_body")
+    @classmethod
+    def _can_be_sent(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        try:
+            orjson.dumps(fields)
+        except TypeError:
+            message = _("it takes values that JSON has, and whole numbers of 64 bits at most")
+            raise ValueError(message) from None
+        return fields
+
 
 class PromptSettings(Section):
     """What is asked, and in which form the answer is wanted."""
@@ -130,9 +159,9 @@ class CompactionSettings(Section):
 class BudgetSettings(Section):
     """What one call may hold."""
 
-    max_input_tokens: Tokens = 40_000
-    max_output_tokens: Tokens = 8_192
-    max_users: Annotated[int, Field(gt=0)] = 30
+    max_input_tokens: Amount = 40_000
+    max_output_tokens: Amount = 8_192
+    max_users: Amount = 30
 
 
 class RunSettings(Section):
@@ -140,11 +169,11 @@ class RunSettings(Section):
 
     concurrency: Annotated[int, Field(gt=0, le=1000)] = 3
     max_concurrency: Annotated[int, Field(ge=0, le=1000)] = 0
-    rpm: Annotated[int, Field(ge=0)] = 0
-    tpm: Annotated[int, Field(ge=0)] = 0
+    rpm: Limit = 0
+    tpm: Limit = 0
     max_cost: Annotated[float, Field(ge=0)] = 0.0
-    max_total_tokens: Annotated[int, Field(ge=0)] = 0
-    limit: Annotated[int, Field(ge=0)] = 0
+    max_total_tokens: Limit = 0
+    limit: Limit = 0
     attempts: Annotated[int, Field(gt=0, le=10)] = 5
     call_tries: Annotated[int, Field(gt=0, le=20)] = 6
     min_grounded: Annotated[float, Field(ge=0, le=1)] = 0.5

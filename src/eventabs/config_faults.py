@@ -51,6 +51,7 @@ def _words(fault: "ErrorDetails") -> str:
         "missing": _("it is missing"),
         "int": _("it takes a whole number"),
         "float": _("it takes a number"),
+        "finite": _("it takes a number"),
         "bool": _("it takes true or false"),
         "string": _("it takes a text"),
         "tuple": _("it takes a list"),

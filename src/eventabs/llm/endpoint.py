@@ -13,6 +13,8 @@ from eventabs.language import gettext as _
 _PORTS = range(1, 65_536)
 _LONGEST_NAME = 254  # with the dot at its end; RFC 1035
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?", re.IGNORECASE)
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.1
+_FRAMING = {"connection", "content-encoding", "content-length", "transfer-encoding"}
 _CREDENTIAL_HEADERS = {"authorization", "proxy-authorization", "api-key", "x-api-key", "cookie"}
 
 
@@ -133,6 +135,11 @@ def _is_host(host: str) -> bool:
 
 
 def _check_headers(endpoint: Endpoint) -> None:
+    if any(not _HEADER.fullmatch(name) or name.lower() in _FRAMING for name in endpoint.extra_headers):
+        message = _(
+            "llm.extra_headers has a name that no header may have, or that is not yours to set; check them"
+        )
+        raise ConfigError(message)
     for name, value in (("llm.api_key_env", endpoint.api_key or ""), *endpoint.extra_headers.items()):
         if not (value.isascii() and value.isprintable()):
             message = _(

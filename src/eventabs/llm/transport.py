@@ -5,6 +5,7 @@ flight.
 """
 
 import asyncio
+import re
 import ssl
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -21,6 +22,7 @@ from eventabs.llm.redaction import one_line
 
 BROKEN = (httpx.HTTPError, httpx.StreamError, aiohttp.ClientError, OSError, UnreadableBodyError)
 
+_USERINFO = re.compile(r"//[^/\s]*@")  # of a proxy that the environment names
 _KEEPALIVE = 60.0  # seconds that an unused connection is kept
 _GRACE = 1.0  # seconds for the last bytes after [DONE]; with them the connection can be used again
 
@@ -59,16 +61,21 @@ def make_client(endpoint: Endpoint, address: Address, limits: CallLimits) -> htt
     if endpoint.api_key:
         headers["Authorization"] = f"Bearer {endpoint.api_key}"
     headers.update(endpoint.extra_headers)
-    return HttpxAiohttpClient(
-        auth=address.login if not endpoint.api_key else None,
-        headers=headers,
-        verify=trusted(endpoint.ca_file),
-        proxy=endpoint.proxy or None,
-        trust_env=not is_loopback(address.url.host),
-        follow_redirects=False,
-        timeout=httpx.Timeout(None, connect=limits.connect_timeout),
-        limits=httpx.Limits(max_connections=limits.max_connections, keepalive_expiry=_KEEPALIVE),
-    )
+    authorities = trusted(endpoint.ca_file)
+    try:
+        return HttpxAiohttpClient(
+            auth=address.login if not endpoint.api_key else None,
+            headers=headers,
+            verify=authorities,
+            proxy=endpoint.proxy or None,
+            trust_env=not is_loopback(address.url.host),
+            follow_redirects=False,
+            timeout=httpx.Timeout(None, connect=limits.connect_timeout),
+            limits=httpx.Limits(max_connections=limits.max_connections, keepalive_expiry=_KEEPALIVE),
+        )
+    except (httpx.InvalidURL, ValueError):  # llm.proxy has been checked
+        message = _("a proxy variable (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY) is no address; mend or unset it")
+        raise ConfigError(message) from None
 
 
 def translate(error: Exception, address: Address) -> EndpointError:
@@ -103,4 +110,4 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 def _say(error: Exception, address: Address) -> str:
     name = type(error.__cause__ or error).__name__
-    return one_line(f"{name} {error}", address.secrets)
+    return one_line(_USERINFO.sub("//", f"{name} {error}"), address.secrets)

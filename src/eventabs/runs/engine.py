@@ -15,7 +15,7 @@ from eventabs.runs.ledger import Ledger, Retry
 from eventabs.runs.limits import SpendingLimit
 from eventabs.runs.observer import Observer, Retrying, Stopping
 from eventabs.runs.scheduler import Scheduler
-from eventabs.runs.settling import Settler
+from eventabs.runs.settling import LONG_REPLY, Settler
 from eventabs.runs.tally import Tally, retry_cause
 from eventabs.runs.width import Width
 
@@ -174,7 +174,7 @@ class Engine:
             self._fruitless.no_answer(error)
             return
         self._calling.width.answered()
-        reply = self._counted(request, reply)
+        reply = await self._counted(request, reply)
         await self._journal.write(lambda ledger: ledger.store_reply(call_id, reply, retries=retries))
         self._tally.bought(reply.usage, reply.seconds)
         fruitful = await self._settler.take_reply(call_id, batch, request.users, reply)
@@ -196,12 +196,16 @@ class Engine:
         )
         return call_id, request
 
-    def _counted(self, request: Request, reply: Reply) -> Reply:
+    async def _counted(self, request: Request, reply: Reply) -> Reply:
         """Count ourselves where the endpoint reports no usage, as it does for a broken stream."""
         if reply.usage_reported:
             return reply
-        usage = Usage(request.input_tokens, self._calling.count(reply.text + reply.reasoning))
-        return replace(reply, usage=usage)
+        text = reply.text + reply.reasoning
+        if len(text) < LONG_REPLY:
+            tokens = self._calling.count(text)
+        else:
+            tokens = await asyncio.to_thread(self._calling.count, text)
+        return replace(reply, usage=Usage(request.input_tokens, tokens))
 
     def _report(self) -> None:
         """Tell the counts; once for all that changes in this turn of the event loop."""

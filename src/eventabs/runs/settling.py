@@ -17,7 +17,7 @@ from eventabs.runs.scheduler import Scheduler
 from eventabs.runs.tally import Tally
 from eventabs.runs.verdicts import after_error, after_reply, halved
 
-_LONG_REPLY = 200_000  # characters; far beyond what a model says
+LONG_REPLY = 200_000  # characters; far beyond what a model says
 
 Split = Callable[[Part], Awaitable[Sequence[tuple[Part, PartSize]]]]
 Read = Callable[[Reply, Mapping[str, UserLog], Mapping[str, Part]], Reading]
@@ -64,7 +64,7 @@ class Settler:
     ) -> bool:
         """Read a reply that is already committed. Return whether any of its users is well."""
         parts = {alias: planned.part for alias, planned in zip(users, batch.parts, strict=True)}
-        if len(reply.text) < _LONG_REPLY:
+        if len(reply.text) < LONG_REPLY:
             reading = self._reader.read(reply, users, parts)
         else:  # a hostile reply takes seconds, in which other calls want to be served
             reading = await asyncio.to_thread(self._reader.read, reply, users, parts)
