@@ -130,7 +130,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--input", default="", help="your own export, instead of the generator's")
     parser.add_argument("--rows", type=int, nargs="*", help="sizes to generate")
     parser.add_argument(
-        "--all", action="store_true", help="46 million rows as well: minutes, and 15 GB of disk"
+        "--all", action="store_true", help="46 million rows as well: half an hour, and 15 GB of disk"
     )
     parser.add_argument(
         "--unique-text", type=float, nargs="*", default=UNIQUE_TEXT, help="shares of the rows"
