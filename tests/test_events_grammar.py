@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from eventabs.events.aliases import Aliases
@@ -70,6 +70,7 @@ SHORT_REPLY = REPLY.replace(")*", "){0,2}")  # the same, with few repetitions
 
 @settings(max_examples=60, deadline=None)
 @given(st.from_regex(SHORT_REPLY, fullmatch=True))
+@example("## U1\n# 01-01\n10:00 . | ¦\n##")
 def test_every_text_of_the_grammar_is_read_strictly_and_whole(text: str) -> None:
     assert is_strict(text)
     users = len(re.findall(r"^## U", text, re.MULTILINE))

@@ -96,9 +96,10 @@ def _claim(line: str, folded: str, day: Day | None) -> Claim | None:
         return None
     at = match.start("rest")
     rest, original = folded[at:], line[at:_LONGEST]
+    kind = category = summary = ""
     if rest.lstrip(_BEFORE_TYPE).startswith("|"):
         kind, category, summary = told(split_bars(original[rest.index("|") + 1 :]))
-    else:
+    if not kind:
         bar = rest.find("|")
         kind, category, summary = (original, "", "") if bar < 0 else (original[:bar], "", original[bar + 1 :])
     skipped = len(kind) - len(fold(kind).lstrip(_BEFORE_TYPE))
