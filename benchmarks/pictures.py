@@ -3,8 +3,8 @@
     python benchmarks/pictures.py
 
 It writes panel-LANG.svg and report-LANG.png to docs/pictures. The run is one of the command line tool, with the
-workload of the READMEs and the case's failures; both languages show the same run. Chromium takes the
-photograph of the report.
+workload of the READMEs and the case's failures, once in each language: what endpoints and the tool say of a
+failure is kept in the words in which it was said. Chromium takes the photograph of the report.
 """
 
 import argparse
@@ -74,8 +74,8 @@ class Fact(NamedTuple):
     told: Any  # Started, Progress or one of Note
 
 
-def run(folder: Path) -> list[Fact]:
-    """Run the tool in a folder; return all that it told."""
+def run(folder: Path, lang: str) -> list[Fact]:
+    """Run the tool in a folder, in a language; return all that it told."""
     words = "--users 486 --behaviors 92 --seed 7 --format text --output"
     workload.main([*words.split(), str(folder / "workload.jsonl")])
     (folder / "eventabs.toml").write_text(CONFIG, "utf-8")
@@ -84,7 +84,7 @@ def run(folder: Path) -> list[Fact]:
     )
     with Simulator(options, port=8000):
         done = subprocess.run(
-            [sys.executable, "-m", "eventabs", "run", "workload.jsonl", "--progress", "json"],
+            [sys.executable, "-m", "eventabs", "run", "workload.jsonl", "--progress", "json", "--lang", lang],
             cwd=folder,
             env=os.environ | {"XDG_STATE_HOME": str(folder / "state")},
             stderr=subprocess.PIPE,
@@ -174,12 +174,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     output = parser.parse_args(arguments).output.resolve()
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="pictures-") as temporary:
-        folder = Path(temporary)
-        shown = until_a_cooldown(run(folder), SHARE_DONE)
         for lang in language.LANGUAGES:
+            folder = Path(temporary) / lang
+            folder.mkdir()
+            shown = until_a_cooldown(run(folder, lang), SHARE_DONE)
             language.activate(lang)
             (output / f"panel-{lang}.svg").write_text(draw_panel(shown), "utf-8")
-            page = folder / f"report-{lang}.html"
+            page = folder / "report.html"
             make = ["report", "workload.eventabs", "--lang", lang, "--output", page]
             subprocess.run([sys.executable, "-m", "eventabs", *map(str, make)], cwd=folder, check=True)
             photograph(page, output / f"report-{lang}.png")
