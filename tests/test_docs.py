@@ -62,7 +62,7 @@ def _anchor(title: str) -> str:
 
 
 def _make_targets() -> set[str]:
-    return set(re.findall(r"^([a-z]+):", text_of(Path("Makefile")), re.MULTILINE))
+    return set(re.findall(r"^([a-z-]+):", text_of(Path("Makefile")), re.MULTILINE))
 
 
 @pytest.fixture(scope="module")
