@@ -49,7 +49,7 @@ def make_run(
     with ledger.transaction():
         first = _call(ledger, *logs[:2])
         usage = Usage(prompt_tokens=200, completion_tokens=80, reasoning_tokens=20)
-        ledger.store_reply(first, replace(answer(reply), usage=usage, finish_reason="length"), retries=1)
+        ledger.store_reply(first, replace(answer(reply), usage=usage, finish_reason="length"))
         ledger.settle(
             first,
             [well(done, *events), bad(failed, "cut")],
@@ -62,7 +62,7 @@ def make_run(
         second = _call(ledger, logs[2])
         for again in range(3):
             ledger.note_retry(Retry(second, 1_002.0 + again, "rate_limit", error, 2.0))
-        ledger.fail_call(second, error, [PartChange(broken, "pending", broken_calls=1)], retries=3)
+        ledger.fail_call(second, error, [PartChange(broken, "pending", broken_calls=1)])
     ledger.close()
 
 

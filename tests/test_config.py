@@ -12,7 +12,6 @@ from eventabs.config import (
     Section,
     Settings,
     load_settings,
-    validated,
     with_absolute_paths,
 )
 from eventabs.config_file import find_config, read_toml
@@ -312,7 +311,7 @@ def test_header_values_are_not_shown() -> None:
 def test_settings_survive_being_stored() -> None:
     flags = {"input": {"paths": ["a.csv"]}, "llm": {"model": "m", "extra_body": {"enable_thinking": False}}}
     settings = load_settings(None, flags)
-    assert validated(settings.model_dump(mode="json"), origin="the ledger") == settings
+    assert Settings.model_validate(settings.model_dump(mode="json")) == settings
 
 
 def test_files_are_named_from_a_folder_so_that_another_one_can_use_them(tmp_path: Path) -> None:

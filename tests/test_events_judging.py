@@ -77,7 +77,7 @@ def test_the_first_reason_stands_until_a_usable_block() -> None:
 
 def test_what_was_ignored_is_counted() -> None:
     judge = judged(Block("", True), Block("U2", True, [GROUNDED, ELSEWHERE]), Block("U2", True, [GROUNDED]))
-    assert (judge.unknown, judge.repeated, judge.ungrounded) == (1, 1, 1)
+    assert (judge.unknown, judge.repeated) == (1, 1)
     assert judge.read_anything
     assert not judge.complete
     assert judge.outcomes("missing")["U1"].reason == "missing"

@@ -35,6 +35,21 @@ def expand(text: str, language: Language) -> list[tuple[str, ...]]:
     return rows
 
 
+def what_comes_back(behaviors: list[Behavior]) -> list[tuple[str, ...]]:
+    """Return what a block says of behaviors, as `expand` gives it back."""
+    return [
+        (
+            f"{b.start:%Y-%m-%d}",
+            f"{b.start:%H:%M}",
+            b.action,
+            shorten(clean(b.item)),
+            shorten(clean(b.place)),
+            "" if b.duration is None else duration_text(b.duration),
+        )
+        for b in behaviors
+    ]
+
+
 def read_body(body: str, language: Language) -> tuple[str, str, str]:
     actions = {verb: action for action, verb in VERBS[language].items()}
     if body.startswith("·"):
@@ -205,18 +220,7 @@ BEHAVIORS = st.lists(
 @settings(max_examples=250, deadline=None)
 @given(BEHAVIORS, st.sampled_from(["zh", "en"]))
 def test_every_behavior_comes_back_from_its_line(behaviors: list[Behavior], language: Language) -> None:
-    expected = [
-        (
-            f"{b.start:%Y-%m-%d}",
-            f"{b.start:%H:%M}",
-            b.action,
-            shorten(clean(b.item)),
-            shorten(clean(b.place)),
-            "" if b.duration is None else duration_text(b.duration),
-        )
-        for b in behaviors
-    ]
-    assert expand(block(behaviors, language=language, user_id=""), language) == expected
+    assert expand(block(behaviors, language=language, user_id=""), language) == what_comes_back(behaviors)
 
 
 def test_no_field_can_forge_a_header_or_a_line() -> None:

@@ -10,14 +10,13 @@ from hypothesis import strategies as st
 
 from eventabs.language import Language
 from eventabs.prompts.builder import CHAT_FRAMING_TOKENS, PromptBuilder
-from eventabs.prompts.compaction import Compactor, duration_text
-from eventabs.prompts.fields import clean, shorten
+from eventabs.prompts.compaction import Compactor
 from eventabs.prompts.legend import CODES, make_legend
 from eventabs.prompts.packing import Limits
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.prompts.vocabulary import default_vocabulary
 from eventabs.records import Behavior, Compaction, UserLog
-from test_prompts_compaction import BEHAVIORS, DURATION, at, expand
+from test_prompts_compaction import BEHAVIORS, DURATION, at, expand, what_comes_back
 
 COUNTER = TokenCounter()
 SPLIT = re.compile(r" (?=\d\d:\d\d(?: |$))", re.ASCII)
@@ -124,18 +123,9 @@ def test_every_behavior_comes_back_from_a_shorter_level(
     texts = sorted(Compactor(language, level=level).texts([UserLog("", tuple(behaviors))]))
     chosen = data.draw(st.lists(st.sampled_from(texts), unique=True, max_size=4)) if texts else []
     legend = dict(zip(CODES, chosen, strict=False))
-    expected = [
-        (
-            f"{b.start:%Y-%m-%d}",
-            f"{b.start:%H:%M}",
-            b.action,
-            shorten(clean(b.item)),
-            shorten(clean(b.place)),
-            "" if b.duration is None else duration_text(b.duration),
-        )
-        for b in behaviors
-    ]
-    assert expand(as_lines(written(behaviors, level, legend, language)), language) == expected
+    assert expand(as_lines(written(behaviors, level, legend, language)), language) == what_comes_back(
+        behaviors
+    )
 
 
 CODED = st.builds(
@@ -178,9 +168,11 @@ def test_there_are_no_more_entries_than_codes_and_the_best_have_the_cheapest() -
     assert costs == sorted(costs)
 
 
-def make_builder(level: Compaction, legend: Mapping[str, str] | None = None) -> PromptBuilder:
+def make_builder(
+    level: Compaction, legend: Mapping[str, str] | None = None, counter: TokenCounter = COUNTER
+) -> PromptBuilder:
     return PromptBuilder(
-        counter=COUNTER,
+        counter=counter,
         language="zh",
         template=None,
         vocabulary=default_vocabulary("zh"),

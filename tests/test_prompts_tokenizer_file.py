@@ -15,10 +15,10 @@ from tokenizers.pre_tokenizers import ByteLevel, Metaspace, PreTokenizer, Sequen
 from tokenizers.trainers import BpeTrainer
 
 from eventabs.errors import ConfigError
-from eventabs.prompts.builder import CHAT_FRAMING_TOKENS, PromptBuilder
+from eventabs.prompts.builder import CHAT_FRAMING_TOKENS
 from eventabs.prompts.tokens import SEAM, TokenCounter
-from eventabs.prompts.vocabulary import default_vocabulary
 from eventabs.records import Behavior, Compaction, UserLog
+from test_prompts_levels import make_builder
 
 SAMPLE = [
     "10:00 西餐厅 1h14m\n14:30 看 宝马7系 汽车之家 2m\n## U1 40岁\n# 2026-01-01 周四\n",
@@ -94,16 +94,7 @@ def test_what_is_sent_never_counts_more_than_what_was_measured(
     folder: Path, logs: list[UserLog], kind: str, level: Compaction
 ) -> None:
     counter = TokenCounter(str(folder / f"{kind}.json"))
-    builder = PromptBuilder(
-        counter=counter,
-        language="zh",
-        template=None,
-        vocabulary=default_vocabulary("zh"),
-        answer="lines",
-        detail="day",
-        level=level,
-        legend={} if level == "line" else {"A": "看 宝马7系", "B": "汽车之家"},
-    )
+    builder = make_builder(level, {} if level == "line" else {"A": "看 宝马7系", "B": "汽车之家"}, counter)
     request = builder.request(logs, max_output_tokens=1)
     measured = builder.instructions_tokens + sum(builder.measure(log).input_tokens for log in logs)
     counted = sum(counter.count(message["content"]) for message in request.messages) + CHAT_FRAMING_TOKENS

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventabs.config import Settings, validated
+from eventabs.config import Settings
 from eventabs.runs.binding import (
     binding_facts,
     changes,
@@ -22,7 +22,7 @@ SECRETS = ("hunter2", "hunter3", "hunter4", "hunter5")
 
 
 def with_settings(values: dict[str, Any]) -> Settings:
-    return validated(values, origin="test")
+    return Settings.model_validate(values)
 
 
 def bound(

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from eventabs.config import Settings, validated
+from eventabs.config import Settings
 from eventabs.errors import ConfigError, InputError, UsageError
 from eventabs.exports import open_export
 from eventabs.layers import overlay
@@ -26,7 +26,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
 
 
 def with_settings(**sections: dict[str, Any]) -> Settings:
-    return validated(overlay(RULES, sections), origin="test")
+    return Settings.model_validate(overlay(RULES, sections))
 
 
 def estimated(place: Place, **sections: dict[str, Any]) -> Estimate:
@@ -158,7 +158,7 @@ def test_the_first_request_is_shown_exactly_as_a_run_sends_it(
         "run": {"concurrency": 1},
         "budget": budget,
     }
-    request = first_request(validated(flags, origin="test"), [str(place.export)])
+    request = first_request(Settings.model_validate(flags), [str(place.export)])
     with place.begin(flags) as job:
         conduct(job, resumed=False)
         (first,) = job.ledger.rows("SELECT messages, input_tokens FROM calls WHERE id = 1")
@@ -169,9 +169,8 @@ def test_the_first_batch_for_a_model_leaves_room_for_longer_answers(place: Place
     budget = {"max_output_tokens": 1_000}
     sure, probing = (
         first_request(
-            validated(
-                {"llm": {"provider": provider, "model": "m"}, "budget": budget, "run": {"concurrency": 1}},
-                origin="test",
+            Settings.model_validate(
+                {"llm": {"provider": provider, "model": "m"}, "budget": budget, "run": {"concurrency": 1}}
             ),
             [str(place.export)],
         )

@@ -60,7 +60,7 @@ def settle(ledger: Ledger, call_id: int, good: list[str], unusable: list[str]) -
     changes = [PartChange(plan(user).part, "done", events=1) for user in good]
     changes += [PartChange(plan(user).part, "failed", reason="cut", attempts=3) for user in unusable]
     with ledger.transaction():
-        ledger.store_reply(call_id, answer(prompt_tokens=1_000, completion_tokens=100), retries=0)
+        ledger.store_reply(call_id, answer(prompt_tokens=1_000, completion_tokens=100))
         ledger.settle(call_id, outcomes, changes)
 
 
@@ -158,7 +158,7 @@ def test_a_failed_call_is_the_last_failure(directory: RunDirectory, ledger: Ledg
     settle(ledger, send(ledger, "u00", "u01"), ["u00"], ["u01"])
     call_id = send(ledger, "u02")
     with ledger.transaction():
-        ledger.fail_call(call_id, "HTTP 500", [], retries=5)
+        ledger.fail_call(call_id, "HTTP 500", [])
     assert look(directory).last_failure == CallFailed(2, 1, "HTTP 500")
 
 

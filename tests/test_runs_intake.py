@@ -170,7 +170,7 @@ def test_a_part_whose_paid_answer_is_not_read_yet_stays_as_it_was_asked_about(
         number = ledger.open_call(
             Batch((planned,)), request_for([make_log("anna", 30)]), settings_fingerprint="f", sent_at=0.0
         )
-        ledger.store_reply(number, answer(), retries=0)
+        ledger.store_reply(number, answer())
     measure_again(ledger, builder, tight(limits))
     (stored,) = ledger.unread_replies()
     assert set(stored.users.values()) <= {pending.part for pending in ledger.pending_parts()}

@@ -230,7 +230,7 @@ def test_a_reply_that_nobody_has_read_is_found_again_as_it_came(ledger: Ledger) 
     )
     number = call(ledger, ANNA, BERT)
     with ledger.transaction():
-        ledger.store_reply(number, reply, retries=2)
+        ledger.store_reply(number, reply)
     (stored,) = ledger.unread_replies()
     assert (stored.call_id, stored.attempt, stored.reply) == (number, 1, reply)
     assert stored.users == {"U1": whole(ANNA), "U2": whole(BERT)}
@@ -239,7 +239,7 @@ def test_a_reply_that_nobody_has_read_is_found_again_as_it_came(ledger: Ledger) 
 def test_a_reply_that_was_read_is_not_found_again(ledger: Ledger) -> None:
     number = call(ledger, ANNA)
     with ledger.transaction():
-        ledger.store_reply(number, answer(), retries=0)
+        ledger.store_reply(number, answer())
     with ledger.transaction():
         ledger.settle(number, [well(whole(ANNA))], [PartChange(whole(ANNA), "done", events=1)])
     assert ledger.unread_replies() == []
@@ -250,8 +250,8 @@ def test_a_call_that_brought_no_answer_keeps_the_error_and_what_it_means(ledger:
     number = call(ledger, ANNA)
     change = PartChange(whole(ANNA), "failed", broken_calls=5, reason="endpoint")
     with ledger.transaction():
-        ledger.fail_call(number, "HTTP 503: 忙", [change], retries=6)
-    assert ledger.rows("SELECT status, error, retries FROM calls") == [("failed", "HTTP 503: 忙", 6)]
+        ledger.fail_call(number, "HTTP 503: 忙", [change])
+    assert ledger.rows("SELECT status, error FROM calls") == [("failed", "HTTP 503: 忙")]
     assert part_row(ledger, whole(ANNA)) == ("failed", 0, 5, 0, "endpoint", 0, number)
 
 
@@ -266,7 +266,7 @@ def test_only_calls_without_an_answer_are_lost_with_the_process(ledger: Ledger) 
     call(ledger, ANNA)
     answered = call(ledger, BERT)
     with ledger.transaction():
-        ledger.store_reply(answered, answer(), retries=0)
+        ledger.store_reply(answered, answer())
     with ledger.transaction():
         assert ledger.lose_open_calls() == 1
         assert ledger.lose_open_calls() == 0

@@ -35,7 +35,7 @@ def settled(ledger: Ledger, outcome: Outcome, state: str, reason: FailureReason 
         number = ledger.open_call(
             batch_of(log.user_id), request_for([log]), settings_fingerprint="f", sent_at=0.0
         )
-        ledger.store_reply(number, answer(), retries=1)
+        ledger.store_reply(number, answer())
         ledger.settle(number, [outcome], [change])
     return number
 
@@ -120,7 +120,7 @@ def test_calls_count_with_their_tokens_and_retries_whatever_became_of_them(tmp_p
             )
         for cause in ("503", "rate_limit", "rate_limit"):
             ledger.note_retry(Retry(number - 1, 5.0, cause, "HTTP", 2.0))
-        ledger.fail_call(number, "gone", [], retries=0)
+        ledger.fail_call(number, "gone", [])
     counted = totals(ledger)
     assert (counted.calls, counted.retries, counted.calls_ended) == (3, 3, 2)
     assert list(counted.retry_causes.items()) == [("rate_limit", 2), ("503", 1)]

@@ -29,7 +29,7 @@ def _answered(ledger: Ledger, user: str, *events: Event) -> None:
             settings_fingerprint="f",
             sent_at=5.0,
         )
-        ledger.store_reply(call_id, answer("## U1\n[x]"), retries=0)
+        ledger.store_reply(call_id, answer("## U1\n[x]"))
         part = plan(user).part
         ledger.settle(
             call_id,
@@ -42,7 +42,7 @@ def _answered_alone(ledger: Ledger, user: str) -> None:
     number = ledger.open_call(
         batch_of(user), request_for([make_log(user)]), settings_fingerprint="f", sent_at=5.0
     )
-    ledger.store_reply(number, answer(), retries=0)
+    ledger.store_reply(number, answer())
     ledger.settle(number, [well(plan(user).part)], [PartChange(plan(user).part, "done", events=1)])
 
 
@@ -88,8 +88,8 @@ def test_calls_that_brought_no_answer_are_stored_calls_too(ledger: Ledger) -> No
     with ledger.transaction():
         for _call in range(3):
             number = ledger.open_call(batch_of("b"), request, settings_fingerprint="f", sent_at=5.0)
-        ledger.fail_call(number, "HTTP 503", [], retries=0)
-        ledger.store_reply(number - 1, answer(), retries=0)
+        ledger.fail_call(number, "HTTP 503", [])
+        ledger.store_reply(number - 1, answer())
     assert [call.status for call in stored_calls(ledger, "b")] == ["sent", "answered", "failed"]
     assert list(stored_calls(ledger, "a")) == []
 

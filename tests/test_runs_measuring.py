@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eventabs.config import Settings, validated
+from eventabs.config import Settings
 from eventabs.exports import Export, open_export
 from eventabs.language import Language
 from eventabs.prompts.sentences import long_pieces, long_tokens
@@ -92,7 +92,7 @@ def joined(rows: list[Row]) -> list[Row]:
 
 
 def with_level(level: Compaction, detail: Detail = "day") -> Settings:
-    return validated({"compaction": {"level": level}, "prompt": {"detail": detail}}, origin="test")
+    return Settings.model_validate({"compaction": {"level": level}, "prompt": {"detail": detail}})
 
 
 @settings(max_examples=25, deadline=None)

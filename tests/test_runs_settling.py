@@ -36,7 +36,7 @@ async def sent(
         lambda ledger: ledger.open_call(batch, request, settings_fingerprint="f", sent_at=0.0)
     )
     if reply is not None:
-        await desk.journal.write(lambda ledger: ledger.store_reply(call_id, reply, retries=0))
+        await desk.journal.write(lambda ledger: ledger.store_reply(call_id, reply))
     return call_id, batch, request.users
 
 
@@ -47,7 +47,7 @@ async def replied(desk: Desk, settler: Settler, reply: Reply | None = None) -> b
 
 async def refused(desk: Desk, settler: Settler, error: EndpointError, *, batch: Batch | None = None) -> None:
     call_id, asked, _users = await sent(desk, batch=batch)
-    await settler.take_error(call_id, asked, error, retries=2)
+    await settler.take_error(call_id, asked, error)
 
 
 async def test_users_that_came_well_are_done_and_their_events_written(tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ async def test_a_very_long_reply_is_read_like_any_other(tmp_path: Path) -> None:
 async def test_a_call_without_an_answer_is_closed_with_its_error_and_told(tmp_path: Path) -> None:
     async with at_work(tmp_path, [ANNA, BERT]) as desk:
         await refused(desk, desk.settler(), TransientError("HTTP 503"))
-        assert desk.ledger.rows("SELECT status, error, retries FROM calls") == [("failed", "HTTP 503", 2)]
+        assert desk.ledger.rows("SELECT status, error FROM calls") == [("failed", "HTTP 503")]
         assert desk.watcher.of(CallFailed) == [CallFailed(1, 2, "HTTP 503")]
         assert [(p.attempts, p.broken_calls) for p in desk.ledger.pending_parts()] == [(0, 1)] * 2
 

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from eventabs.config import Settings, validated, with_absolute_paths
+from eventabs.config import Settings, with_absolute_paths
 from eventabs.errors import RunDirectoryError
 from eventabs.layers import overlay, with_preset
 from eventabs.runs.trust import refuse_unknown_endpoint, remember_run
@@ -20,7 +20,7 @@ def _empty_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def stored(llm: dict[str, Any]) -> Settings:
     """Return settings as a run directory gives them."""
-    return with_absolute_paths(validated({"llm": llm}, origin="run"), Path.cwd())
+    return with_absolute_paths(Settings.model_validate({"llm": llm}), Path.cwd())
 
 
 def check(

@@ -17,7 +17,7 @@ DAY = datetime(2026, 1, 5, 9, 0)  # noqa: DTZ001  a Monday, as exports have it
 
 
 def _call(sent_at: float, ended_at: float | None, seconds: float | None, *, usable: int = 1) -> CallFacts:
-    return CallFacts(1, 1, usable, sent_at, ended_at, seconds, "read", 0, "stop", 10, 10, TokenUse())
+    return CallFacts(1, 1, usable, sent_at, ended_at, seconds, "read", "stop", 10, 10, TokenUse())
 
 
 def _user(user_id: str, *events: dict[str, object], behaviors: int = 3) -> UserFacts:

@@ -309,14 +309,6 @@ def _known(layer: Any, steps: Sequence[Step]) -> int:  # noqa: ANN401  whatever 
     return 0
 
 
-def validated(values: Mapping[str, Any], *, origin: str) -> Settings:
-    """Make Settings of nested plain values; `origin` names their source in the error."""
-    try:
-        return Settings(**values)
-    except ValidationError as error:
-        raise ConfigError(*described(error, lambda _steps: origin)) from None
-
-
 def environment_values() -> dict[str, Any]:
     """Return what EVENTABS_* variables set, nested: EVENTABS_LLM__MODEL is llm.model.
 

@@ -50,11 +50,6 @@ class Judge:
         """How many blocks stood in the reply beyond the first of their user."""
         return sum(self._seen.values()) - len(self._seen)
 
-    @property
-    def ungrounded(self) -> int:
-        """How many events of usable parts no behavior supports."""
-        return sum(not event.grounded for outcome in self._outcomes.values() for event in outcome.events)
-
     def hear(self, blocks: Iterable[Block]) -> None:
         """Judge blocks in the order of the reply."""
         for block in blocks:

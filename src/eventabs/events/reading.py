@@ -31,7 +31,6 @@ class Reading:
     outcomes: dict[str, Outcome]
     unknown_aliases: int = 0  # blocks of users that are not in the batch
     repeated_users: int = 0  # blocks of users that had one before
-    ungrounded_events: int = 0  # events of usable parts that cover no behavior
 
 
 def read_reply(
@@ -61,7 +60,7 @@ def read_reply(
     outcomes = judge.outcomes(_otherwise(reply, answer, judge))
     if reply.finish_reason == "content_filter":
         outcomes = {alias: _moderated(outcome) for alias, outcome in outcomes.items()}
-    return Reading(outcomes, judge.unknown, judge.repeated, judge.ungrounded)
+    return Reading(outcomes, judge.unknown, judge.repeated)
 
 
 def _answer(text: str) -> Answer:

@@ -151,11 +151,8 @@ class Engine:
         call_id, request = await self._journal.write(lambda ledger: self._open(ledger, batch))
         self._tally.calls += 1
         self._report()
-        retries = 0
 
         def on_retry(cause: EndpointError, wait_seconds: float) -> None:
-            nonlocal retries
-            retries += 1
             self._tally.retried(cause)
             retry = Retry(call_id, self._calling.wall_clock(), retry_cause(cause), str(cause), wait_seconds)
             self._journal.post(lambda ledger: ledger.note_retry(retry))
@@ -169,13 +166,13 @@ class Engine:
             return
         except EndpointError as error:
             self._calling.width.trouble()
-            await self._settler.take_error(call_id, batch, error, retries)
+            await self._settler.take_error(call_id, batch, error)
             self._tally.ended()
             self._fruitless.no_answer(error)
             return
         self._calling.width.answered()
         reply = await self._counted(request, reply)
-        await self._journal.write(lambda ledger: ledger.store_reply(call_id, reply, retries=retries))
+        await self._journal.write(lambda ledger: ledger.store_reply(call_id, reply))
         self._tally.bought(reply.usage, reply.seconds)
         fruitful = await self._settler.take_reply(call_id, batch, request.users, reply)
         self._tally.ended()

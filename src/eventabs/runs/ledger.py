@@ -259,12 +259,12 @@ class Ledger:
         """Write down that a call is sent again."""
         self._db.execute("INSERT INTO retries VALUES (?, ?, ?, ?, ?)", retry)
 
-    def store_reply(self, call_id: int, reply: Reply, *, retries: int) -> None:
+    def store_reply(self, call_id: int, reply: Reply) -> None:
         """Keep what was paid for, before anybody reads it."""
         self._db.execute(
             f"UPDATE calls SET status = 'answered', ended_at = {_NOW}, reply = ?, reasoning = ?, finish_reason = ?,"
             " prompt_tokens = ?, completion_tokens = ?, reasoning_tokens = ?, cached_tokens = ?,"
-            " usage_reported = ?, seconds = ?, retries = ? WHERE id = ?",
+            " usage_reported = ?, seconds = ? WHERE id = ?",
             (
                 pack_text(reply.text),
                 pack_text(reply.reasoning),
@@ -272,16 +272,15 @@ class Ledger:
                 *reply.usage,
                 reply.usage_reported,
                 reply.seconds,
-                retries,
                 call_id,
             ),
         )
 
-    def fail_call(self, call_id: int, error: str, changes: Iterable[PartChange], *, retries: int) -> None:
+    def fail_call(self, call_id: int, error: str, changes: Iterable[PartChange]) -> None:
         """Close a call that brought no answer."""
         self._db.execute(
-            f"UPDATE calls SET status = 'failed', ended_at = {_NOW}, error = ?, retries = ? WHERE id = ?",
-            (error, retries, call_id),
+            f"UPDATE calls SET status = 'failed', ended_at = {_NOW}, error = ? WHERE id = ?",
+            (error, call_id),
         )
         self._apply(call_id, changes)
 

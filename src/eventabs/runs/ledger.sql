@@ -32,7 +32,6 @@ CREATE TABLE calls (
     sent_at REAL NOT NULL,                    -- seconds since 1970
     in_flight_limit INTEGER NOT NULL,         -- calls that could be in flight then, 0: not known
     status TEXT NOT NULL DEFAULT 'sent' CHECK (status IN ('sent', 'answered', 'read', 'failed', 'lost')),
-    retries INTEGER NOT NULL DEFAULT 0,
     reply BLOB,
     reasoning BLOB,
     finish_reason TEXT,

@@ -47,7 +47,7 @@ class Progress:
 
     `in_flight_limit`: calls that may be in flight now; 0: not known. `retry_causes` counts repeated calls
     by what made them necessary: `rate_limit`, an HTTP status such as `503`, or `connection`.
-    `tokens_per_second`: completion tokens of all calls together, lately. `cost_projected`: at the end.
+    `tokens_per_second`: completion tokens of all calls together, lately. `cost_projected`: at the end, while there is something left.
     """
 
     users: int = 0

@@ -11,7 +11,7 @@ from eventabs.runs.ledger import Ledger
 from eventabs.runs.stored_logs import unpack_json, unpack_text
 
 _CALLS = (
-    "SELECT id, users, messages, input_tokens, sent_at, ended_at, seconds, status, retries, finish_reason,"
+    "SELECT id, users, messages, input_tokens, sent_at, ended_at, seconds, status, finish_reason,"
     " prompt_tokens, completion_tokens, reasoning_tokens, reply, reasoning FROM calls ORDER BY sent_at, id"
 )
 
@@ -39,7 +39,6 @@ class CallFacts(NamedTuple):
     ended_at: float | None
     seconds: float | None
     status: str
-    retries: int
     finish_reason: str
     prompt_tokens: int
     completion_tokens: int
@@ -51,7 +50,7 @@ def call_facts(ledger: Ledger, tokenizer: str) -> Iterator[CallFacts]:
     instructions = _Instructions(TokenCounter(tokenizer))
     usable = dict(ledger.rows("SELECT call_id, count(*) FROM parts WHERE state = 'done' GROUP BY call_id"))
     for row in ledger.rows(_CALLS):
-        call_id, users, messages, tokens, sent_at, ended_at, seconds, status, retries, finish, *spent = row
+        call_id, users, messages, tokens, sent_at, ended_at, seconds, status, finish, *spent = row
         prompt, completion, reasoning, reply, thoughts = spent
         asked = len(orjson.loads(users))
         held = usable.get(call_id, 0)
@@ -70,7 +69,6 @@ def call_facts(ledger: Ledger, tokenizer: str) -> Iterator[CallFacts]:
             ended_at,
             seconds,
             status,
-            retries,
             finish or "",
             prompt,
             completion,

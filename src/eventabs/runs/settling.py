@@ -108,12 +108,12 @@ class Settler:
         if limits is not None:
             self._scheduler.replan(limits)
 
-    async def take_error(self, call_id: int, batch: Batch, error: EndpointError, retries: int) -> None:
+    async def take_error(self, call_id: int, batch: Batch, error: EndpointError) -> None:
         """Close a call without an answer. Raises `error` where no other call could fare better."""
         changes = [] if self._is_final(batch, error) else self._changes_after(batch, error)
         changes = [await self._cut(change) for change in changes]
         settled = await self._journal.write(
-            lambda ledger: _settle_error(ledger, call_id, str(error), changes, retries),
+            lambda ledger: _settle_error(ledger, call_id, str(error), changes),
             then=self._publish,
         )
         self._observer.noted(CallFailed(call_id, len(batch.parts), str(error)))
@@ -175,9 +175,9 @@ def _settle_reply(
 
 
 def _settle_error(
-    ledger: Ledger, call_id: int, error: str, changes: Sequence[PartChange], retries: int
+    ledger: Ledger, call_id: int, error: str, changes: Sequence[PartChange]
 ) -> dict[str, SettledUser]:
-    ledger.fail_call(call_id, error, changes, retries=retries)
+    ledger.fail_call(call_id, error, changes)
     return _settled(ledger, changes)
 
 

@@ -174,7 +174,7 @@ class Tally:
         return sum(bought.completion_tokens for bought in recent) / span if span > 0 else None
 
     def _projected(self, remaining: int) -> float | None:
-        if self.cost is None or not self._bought:
+        if self.cost is None or not self._bought or not remaining:
             return None
         known = len(self._bought)
         prompt = remaining * sum(bought.prompt_tokens for bought in self._bought) // known

@@ -84,7 +84,10 @@ class PlainObserver:
 
 
 class QuietObserver:
-    """Says only what went wrong, calls that failed and a run that stopped, and an address that was asked for."""
+    """Says only what went wrong, calls that failed and a run that stopped, and an address that was asked for.
+
+    The summary that follows says that a run was interrupted.
+    """
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -95,7 +98,7 @@ class QuietObserver:
     def noted(self, note: Note) -> None:
         """Write failed calls, a stop and the address of the progress."""
         match note:
-            case CallFailed() | Serving() | StateChanged(status="interrupted" | "stopped"):
+            case CallFailed() | Serving() | StateChanged(status="stopped"):
                 print_line(self._console, sentences.noted(note))
 
     def progressed(self, progress: Progress) -> None:
