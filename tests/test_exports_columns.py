@@ -15,13 +15,21 @@ def source(*columns: str) -> Source:
 @pytest.mark.parametrize(
     ("columns", "named", "message"),
     [
-        (("a", "b"), {}, 'x.csv has no user column; name it: [input.columns] user = "..."; it has: a, b'),
-        (("uid", "b"), {}, 'x.csv has no time column; name it: [input.columns] time = "..."; it has: uid, b'),
+        (
+            ("a", "b"),
+            {},
+            'x.csv has no user column; name it in eventabs.toml: [input.columns] user = "..."; it has: a, b',
+        ),
+        (
+            ("uid", "b"),
+            {},
+            'x.csv has no time column; name it in eventabs.toml: [input.columns] time = "..."; it has: uid, b',
+        ),
         (
             ("uid", "time", "price"),
             {},
             (
-                "x.csv has no column that says what was done; name it:"
+                "x.csv has no column that says what was done; name it in eventabs.toml:"
                 ' [input.columns] text = "..." or action = "..." and item = "..."; it has: uid, time, price'
             ),
         ),

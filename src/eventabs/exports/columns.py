@@ -27,14 +27,18 @@ def behavior_columns(source: Source, named: Mapping[str, str]) -> dict[str, str]
             message.format(path=source.path, name=error.name, role=error.role, columns=_listed(source))
         ) from None
     if "user" not in found:
-        message = _('{path} has no user column; name it: [input.columns] user = "..."; it has: {columns}')
+        message = _(
+            '{path} has no user column; name it in eventabs.toml: [input.columns] user = "..."; it has: {columns}'
+        )
         raise InputError(message.format(path=source.path, columns=_listed(source)))
     if "time" not in found:
-        message = _('{path} has no time column; name it: [input.columns] time = "..."; it has: {columns}')
+        message = _(
+            '{path} has no time column; name it in eventabs.toml: [input.columns] time = "..."; it has: {columns}'
+        )
         raise InputError(message.format(path=source.path, columns=_listed(source)))
     if not any(role in found for role in _WHAT_HAPPENED):
         message = _(
-            "{path} has no column that says what was done; name it:"
+            "{path} has no column that says what was done; name it in eventabs.toml:"
             ' [input.columns] text = "..." or action = "..." and item = "..."; it has: {columns}'
         )
         raise InputError(message.format(path=source.path, columns=_listed(source)))
