@@ -82,9 +82,10 @@ async def _read_leftovers(desk: _Desk) -> None:
     settler = desk.settler(Scheduler([], desk.limits))
     for stored in await desk.journal.write(Ledger.unread_replies):
         batch, logs = await desk.journal.write(partial(_asked_about, stored))
-        await settler.take_reply(
+        settlement = await settler.take_reply(
             stored.call_id, batch, dict(zip(stored.users, logs, strict=True)), stored.reply
         )
+        await settlement.kept
         desk.tally.batches_done += 1
 
 
