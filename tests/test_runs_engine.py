@@ -144,7 +144,7 @@ async def test_the_next_call_is_prepared_while_a_good_answer_is_being_written_do
     monkeypatch.setattr(EventsFile, "append", wait)
     async with working(tmp_path, 3) as desk:
         running = asyncio.create_task(desk.engine().run())
-        await until(lambda: bool(desk.tally.settling))
+        await until(lambda: bool(desk.tally.settling and desk.tally.in_flight))
         assert (desk.tally.in_flight, desk.tally.done, desk.watcher.of(BatchDone)) == (1, 0, [])
         assert desk.tally.progress(waiting=desk.scheduler.batches, workers=1).batches_total == 3
         on_disk.set()

@@ -89,6 +89,25 @@ async def test_an_error_of_what_follows_reaches_its_caller_alone_and_undoes_noth
     assert ledger.meta() == {"a": 1, "b": 2}
 
 
+async def test_who_needs_no_more_than_the_commit_does_not_wait_for_what_follows_for_others(
+    ledger: Ledger,
+) -> None:
+    free, followed = threading.Event(), threading.Event()
+
+    def follow(_result: object) -> None:
+        assert followed.wait(10)
+
+    with Journal(ledger) as journal:
+        first = await hold(journal, free)
+        long, short = journal.submit(keep(a=1), then=follow), journal.submit(keep(b=2))
+        free.set()
+        await first
+        await short
+        assert not long.done()
+        followed.set()
+        await long
+
+
 async def test_what_has_gathered_is_committed_together(ledger: Ledger) -> None:
     free = threading.Event()
     with Journal(ledger) as journal:

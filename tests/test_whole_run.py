@@ -58,12 +58,12 @@ def test_events_checkpoint_and_ledger_agree(tmp_path: Path, openai_server: OpenA
     (calls, tokens) = database.execute("SELECT count(*), sum(prompt_tokens) FROM calls").fetchone()
     (counted,) = database.execute("SELECT sum(events) FROM parts WHERE state = 'done'").fetchone()
     database.close()
-    assert (
-        calls == snapshot["usage"]["calls"] == len(openai_server.requests) == 6
-    )  # five would do; six end sooner with three workers
+    assert calls == snapshot["usage"]["calls"] == len(openai_server.requests)
+    # six end sooner with three workers; five do where the first answer came before the others were asked
+    assert calls in (5, 6)
     assert tokens == snapshot["usage"]["prompt_tokens"] == json.loads(done.stdout)["prompt_tokens"]
     assert counted == len(events) == 9 * 4
-    assert snapshot["batches"] == {"total": 6, "done": 6}
+    assert snapshot["batches"] == {"total": calls, "done": calls}
     assert events == sorted(events, key=lambda e: (e["user_id"], e["start"]))
 
 

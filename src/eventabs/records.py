@@ -119,6 +119,7 @@ class PlannedPart(NamedTuple):
     attempts: int = 0  # delivered answers that were bad for it
     broken_calls: int = 0  # calls that brought no answer at all
     max_peers: int = 0  # most parts in its next batch; 0: as the plan has it
+    is_whole: bool = False  # known to be all that its user did
 
 
 @dataclass(frozen=True, slots=True)

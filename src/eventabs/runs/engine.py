@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
@@ -25,6 +25,7 @@ OnRetry = Callable[[EndpointError, float], None]  # cause, seconds to wait
 Ask = Callable[[Request, OnRetry], Awaitable[Reply]]
 
 GRACE_SECONDS = 10.0  # what calls in flight get when the run is asked to stop
+_CALLS_AN_UNREAD_ANSWER = 4  # with fewer calls at a time, every answer is read before the next call
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,16 @@ class Calling:
     wall_clock: Callable[[], float]
 
 
+class _Answered(NamedTuple):
+    """A call that has left the wire."""
+
+    call_id: int
+    request: Request
+    answer: Reply | EndpointError
+
+
 class _Ending(NamedTuple):
-    """A call that is over: `kept` is awaited until that is written down, `judge` then hears what it was worth."""
+    """What came of a call: `kept` is awaited until that is written down, `judge` then hears what it was worth."""
 
     fruitful: bool
     kept: Awaitable[None]
@@ -83,6 +92,7 @@ class Engine:
         self._held: Batch | None = None
         self._is_telling = False
         self._endings: set[asyncio.Task[None]] = set()
+        self._unread = 0  # answers that are not read yet, or were bad and are not judged yet
         self._fruitless = calling.fruitless
 
     async def run(self) -> None:
@@ -136,13 +146,22 @@ class Engine:
 
     async def _take(self) -> Batch | None:
         while not self._stopped and self._error is None:
-            if self._tally.in_flight < self._calling.width.now and (batch := self._next()) is not None:
+            if self._has_room() and (batch := self._next()) is not None:
                 return batch
             if not self._tally.under_way:
                 return None
             self._changed.clear()
             await self._changed.wait()
         return None
+
+    def _has_room(self) -> bool:
+        """Whether another call may be made.
+
+        To wait for the disk with every answer leaves the wire empty for that long; to wait with none would
+        choose batches before anything was learnt. So a few answers may be unread, none beside few calls.
+        """
+        calls, width = self._tally.in_flight, self._calling.width.now
+        return calls < width and calls + self._unread < width + width // _CALLS_AN_UNREAD_ANSWER
 
     def _next(self) -> Batch | None:
         """Take a batch that the limits on spending allow now; None: there is none, or not yet."""
@@ -155,25 +174,25 @@ class Engine:
         return batch
 
     async def _send(self, batch: Batch) -> None:
-        """Make a call and have its end written down, which a good answer's worker does not wait for."""
-        ending: _Ending | None = None
+        """Make a call. Its answer is seen to beside the next call; what went wrong comes before it."""
+        answered: _Answered | None = None
         try:
-            ending = await self._call(batch)
+            answered = await self._call(batch)
         finally:
             self._tally.in_flight -= 1
-            if ending is None:
+            if answered is None:
                 self._release(batch)
-            else:
-                self._tally.settling += 1
-        if ending is not None:
+        if answered is not None:
+            self._tally.settling += 1
+            self._unread += 1
             self._changed.set()
-            task = asyncio.create_task(self._end(batch, ending))
-            self._endings.add(task)
-            task.add_done_callback(self._endings.discard)
-            if not ending.fruitful:  # what it means for other calls comes before the next of them
-                await asyncio.wait([task])
+            ending = asyncio.create_task(self._end(batch, answered))
+            self._endings.add(ending)
+            ending.add_done_callback(self._endings.discard)
+            if isinstance(answered.answer, EndpointError):
+                await asyncio.wait([ending])
 
-    async def _call(self, batch: Batch) -> _Ending | None:
+    async def _call(self, batch: Batch) -> _Answered | None:
         """Ask about a batch. None: it was called off."""
         call_id, request = await self._journal.write(lambda ledger: self._open(ledger, batch))
         self._tally.calls += 1
@@ -184,36 +203,46 @@ class Engine:
             return None
         except EndpointError as error:
             self._calling.width.trouble()
-            return _Ending(
-                fruitful=False,
-                kept=self._settler.take_error(call_id, batch, error),
-                judge=partial(self._fruitless.no_answer, error),
-            )
+            return _Answered(call_id, request, error)
         self._calling.width.answered()
-        reply = await self._counted(request, reply)
-        await self._journal.write(lambda ledger: ledger.store_reply(call_id, reply))
-        self._tally.bought(reply.usage, reply.seconds)
-        settlement = await self._settler.take_reply(call_id, batch, request.users, reply)
-        fruitless = self._fruitless
-        return _Ending(
-            fruitful=settlement.fruitful,
-            kept=settlement.kept,
-            judge=fruitless.succeeded if settlement.fruitful else partial(fruitless.bad_answer, batch),
-        )
+        return _Answered(call_id, request, reply)
 
-    async def _end(self, batch: Batch, ending: _Ending) -> None:
+    async def _end(self, batch: Batch, answered: _Answered) -> None:
+        """Write down what came of a call. Its place is free when its answer is read, after a bad one when it is judged."""
         try:
-            try:
-                await ending.kept
-            finally:
-                self._tally.settling -= 1
-                self._release(batch)
-            self._tally.ended()
-            ending.judge()
+            with ExitStack() as place:
+                place.callback(self._free_place)
+                try:
+                    ending = await self._read(batch, answered)
+                    if ending.fruitful:
+                        place.close()
+                    await ending.kept
+                finally:
+                    self._tally.settling -= 1
+                    self._release(batch)
+                self._tally.ended()
+                ending.judge()
             if self._tally.batches_done % EVERY_BATCHES == 0:
                 await self._calling.save()
         except Exception as error:  # noqa: BLE001  as above
             self._give_up(error)
+
+    async def _read(self, batch: Batch, answered: _Answered) -> _Ending:
+        call_id, request, answer = answered
+        fruitless = self._fruitless
+        if isinstance(answer, EndpointError):
+            kept = self._settler.take_error(call_id, batch, answer)
+            return _Ending(fruitful=False, kept=kept, judge=partial(fruitless.no_answer, answer))
+        reply = await self._counted(request, answer)
+        await self._journal.write(lambda ledger: ledger.store_reply(call_id, reply))
+        self._tally.bought(reply.usage, reply.seconds)
+        settlement = await self._settler.take_reply(call_id, batch, request.users, reply)
+        judge = fruitless.succeeded if settlement.fruitful else partial(fruitless.bad_answer, batch)
+        return _Ending(settlement.fruitful, settlement.kept, judge)
+
+    def _free_place(self) -> None:
+        self._unread -= 1
+        self._changed.set()
 
     def _release(self, batch: Batch) -> None:
         self._calling.spending.release(batch)

@@ -3,7 +3,7 @@
 import asyncio
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, NamedTuple, Self, TypeVar
 
@@ -91,9 +91,22 @@ class Journal:
             else:
                 self._loop.call_soon_threadsafe(_fail, gathered[0].future, error)
         else:
-            errors = [_follow_up(work, result) for work, result in zip(gathered, results, strict=True)]
-            # waking the loop costs a system call: once for all
-            self._loop.call_soon_threadsafe(_fulfil, gathered, results, errors)
+            self._fulfil(zip(gathered, results, strict=True))
+
+    def _fulfil(self, results: Iterable[tuple[_Work, Any]]) -> None:
+        """Tell the loop, whose waking costs a system call: once of all that needs no more than the commit, and once of the rest."""
+        simple: list[tuple[_Work, Any, Exception | None]] = []
+        followed: list[tuple[_Work, Any]] = []
+        for work, result in results:
+            if work.then is None:
+                simple.append((work, result, None))
+            else:
+                followed.append((work, result))
+        if simple:
+            self._loop.call_soon_threadsafe(_resolve, simple)
+        if followed:
+            done = [(work, result, _follow_up(work, result)) for work, result in followed]
+            self._loop.call_soon_threadsafe(_resolve, done)
 
 
 def _overheard(future: asyncio.Future[None]) -> None:
@@ -110,8 +123,8 @@ def _follow_up(work: _Work, result: object) -> Exception | None:
     return None
 
 
-def _fulfil(gathered: Sequence[_Work], results: Sequence[Any], errors: Sequence[Exception | None]) -> None:
-    for work, result, error in zip(gathered, results, errors, strict=True):
+def _resolve(done: Iterable[tuple[_Work, Any, Exception | None]]) -> None:
+    for work, result, error in done:
         if error is not None:
             _fail(work.future, error)
         elif not work.future.done():

@@ -204,12 +204,13 @@ class Ledger:
     def pending_parts(self) -> list[PlannedPart]:
         """Return what is still to be asked, in order of user and index."""
         rows = self._db.execute(
-            "SELECT user_id, first, last, input_tokens, output_tokens, attempts, broken_calls, max_peers"
-            " FROM parts WHERE state = 'pending' ORDER BY user_id, first"
+            "SELECT user_id, first, last, input_tokens, output_tokens, attempts, broken_calls, max_peers,"
+            " last - first + 1 = behaviors"
+            " FROM parts JOIN users USING (user_id) WHERE state = 'pending' ORDER BY user_id, first"
         )
         return [
-            PlannedPart(Part(user_id, first, last), PartSize(tokens_in, tokens_out), *rest)
-            for user_id, first, last, tokens_in, tokens_out, *rest in rows
+            PlannedPart(Part(user_id, first, last), PartSize(*size), attempts, broken, peers, bool(is_whole))
+            for user_id, first, last, *size, attempts, broken, peers, is_whole in rows
         ]
 
     def replace_part(

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from eventabs.records import Event
 from eventabs.runs.ledger import Ledger
 from eventabs.runs.stored_logs import unpack_json
 
@@ -131,6 +132,11 @@ class SettledUser(NamedTuple):
     events: list[dict[str, Any]]
 
 
+def settled_by(state: str, events: Iterable[Event]) -> SettledUser:
+    """Return what has become of a user whose only part has this state and these events."""
+    return SettledUser(state, _in_order(event.model_dump() for event in events) if state == "done" else [])
+
+
 def settled_user(ledger: Ledger, user_id: str) -> SettledUser:
     """Return a user's state, and its events in order of start and end."""
     rows = ledger.rows(
@@ -140,7 +146,7 @@ def settled_user(ledger: Ledger, user_id: str) -> SettledUser:
     )
     states = {state for state, _events in rows}
     state = next(state for state in ("pending", "failed", "done") if state in states)
-    return SettledUser(state, _in_order(blob for _state, blob in rows if blob) if state == "done" else [])
+    return SettledUser(state, _unpacked(blob for _state, blob in rows if blob) if state == "done" else [])
 
 
 def events_of(ledger: Ledger, user_id: str) -> list[dict[str, Any]]:
@@ -149,11 +155,14 @@ def events_of(ledger: Ledger, user_id: str) -> list[dict[str, Any]]:
         "SELECT outcomes.events FROM parts JOIN outcomes USING (call_id, user_id, first) WHERE user_id = ?",
         user_id,
     )
-    return _in_order(blob for (blob,) in rows)
+    return _unpacked(blob for (blob,) in rows)
 
 
-def _in_order(blobs: Iterable[bytes]) -> list[dict[str, Any]]:
-    events = [event for blob in blobs for event in unpack_json(blob)]
+def _unpacked(blobs: Iterable[bytes]) -> list[dict[str, Any]]:
+    return _in_order(event for blob in blobs for event in unpack_json(blob))
+
+
+def _in_order(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(events, key=lambda event: (event["start"], event["end"]))
 
 

@@ -22,6 +22,7 @@ class EventsFile:
         self._path = path
         try:
             self._descriptor = open_private(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            self._end = os.lseek(self._descriptor, 0, os.SEEK_END)
         except OSError as error:
             raise storage_error(path, error) from error
 
@@ -34,16 +35,16 @@ class EventsFile:
         os.close(self._descriptor)
 
     def append(self, events: Iterable[Mapping[str, Any]]) -> None:
-        """Write a user's events with one call to the system. Raises StorageError."""
+        """Write events with one call to the system. Raises StorageError."""
         lines = _lines(events)
-        end = os.lseek(self._descriptor, 0, os.SEEK_END)
         try:
             written = os.write(self._descriptor, lines)
         except OSError as error:
             raise storage_error(self._path, error) from error
         if written != len(lines):
-            os.ftruncate(self._descriptor, end)
+            os.ftruncate(self._descriptor, self._end)
             raise storage_error(self._path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+        self._end += written
 
 
 def write_results(directory: RunDirectory, ledger: Ledger) -> None:

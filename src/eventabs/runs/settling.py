@@ -10,7 +10,7 @@ from eventabs.records import Batch, Outcome, Part, PartSize, PlannedPart, Reply,
 from eventabs.runs.journal import Journal
 from eventabs.runs.learning import Learner
 from eventabs.runs.ledger import PEERS_OF_PIECES, Ledger, PartChange
-from eventabs.runs.ledger_results import SettledUser, settled_user
+from eventabs.runs.ledger_results import SettledUser, settled_by, settled_user
 from eventabs.runs.observer import BatchDone, CallFailed, Observer
 from eventabs.runs.results import EventsFile
 from eventabs.runs.scheduler import Scheduler
@@ -90,7 +90,7 @@ class Settler:
         )
         changes = [await self._cut(change) for change in changes]
         kept = self._journal.submit(
-            lambda ledger: _settle_reply(ledger, call_id, list(outcomes.values()), changes),
+            lambda ledger: _settle_reply(ledger, call_id, batch, outcomes, changes),
             then=self._publish,
         )
         self._learn(batch, reply, whole=all(o.usable for o in outcomes.values()), capped=at_the_cap)
@@ -160,12 +160,11 @@ class Settler:
         return change._replace(state="pending", replaced_by=tuple(pieces)) if pieces else change
 
     def _publish(self, settled: Mapping[str, SettledUser]) -> None:
-        for user in settled.values():
-            if user.events:
-                self._events.append(user.events)
+        if events := [event for user in settled.values() for event in user.events]:
+            self._events.append(events)
 
     def _apply(self, batch: Batch, changes: Sequence[PartChange], settled: Mapping[str, SettledUser]) -> None:
-        sizes = {planned.part: planned.size for planned in batch.parts}
+        asked = {planned.part: planned for planned in batch.parts}
         for change in changes:
             if change.replaced_by:
                 self._scheduler.put_back(
@@ -173,8 +172,8 @@ class Settler:
                     for part, size in change.replaced_by
                 )
             elif change.state == "pending":
-                again = PlannedPart(
-                    change.part, sizes[change.part], change.attempts, change.broken_calls, change.max_peers
+                again = asked[change.part]._replace(
+                    attempts=change.attempts, broken_calls=change.broken_calls, max_peers=change.max_peers
                 )
                 self._scheduler.put_back([again])
         for user in settled.values():
@@ -186,10 +185,23 @@ class Settler:
 
 
 def _settle_reply(
-    ledger: Ledger, call_id: int, outcomes: Sequence[Outcome], changes: Sequence[PartChange]
+    ledger: Ledger,
+    call_id: int,
+    batch: Batch,
+    outcomes: Mapping[Part, Outcome],
+    changes: Sequence[PartChange],
 ) -> dict[str, SettledUser]:
-    ledger.settle(call_id, outcomes, changes)
-    return _settled(ledger, changes)
+    """Write down what a reply means; return what has become of its users.
+
+    Whose one part was asked about is settled by it alone; of others the ledger knows the other parts.
+    """
+    ledger.settle(call_id, outcomes.values(), changes)
+    whole = {planned.part for planned in batch.parts if planned.is_whole}
+    alone = [change for change in changes if change.part in whole and not change.replaced_by]
+    settled = {
+        change.part.user_id: settled_by(change.state, outcomes[change.part].events) for change in alone
+    }
+    return settled | _settled(ledger, [change for change in changes if change.part.user_id not in settled])
 
 
 def _settle_error(

@@ -12,6 +12,7 @@ from eventabs.records import Behavior, Message, UserLog
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  wall times are counted from a naive epoch
 _EPOCH_DAY = _EPOCH.toordinal()
 _FAST = 1  # deflate level: logs shrink by nine tenths already here
+_NO_TEXT = zlib.compress(b"", _FAST)  # most replies come without reasoning
 
 
 def pack_json(value: object) -> bytes:
@@ -52,6 +53,8 @@ def pack_messages(messages: Sequence[Message]) -> bytes:
 
 def pack_text(text: str) -> bytes:
     """Deflate a text; lone surrogates, which a broken reply may hold, survive."""
+    if not text:
+        return _NO_TEXT
     return zlib.compress(text.encode("utf-8", "surrogatepass"), _FAST)
 
 
