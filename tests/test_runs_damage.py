@@ -16,6 +16,7 @@ from eventabs.runs.handing_out import export_events
 from eventabs.runs.inspection import inspect_run
 from eventabs.runs.ledger import Ledger
 from eventabs.runs.looking import stored_calls, view_user
+from eventabs.runs.reparse import reparse
 from eventabs.runs.report_facts import open_report_facts
 from runs_jobs import RULES, Place
 
@@ -90,6 +91,11 @@ def resume(place: Place) -> None:
         conduct(job, resumed=True)
 
 
+def read_again(place: Place) -> None:
+    with place.reopen(changed="ignore") as job:
+        reparse(job)
+
+
 COMMANDS = (look, show, report, export, resume)
 
 
@@ -124,6 +130,69 @@ def test_torn_pages_are_called_damage_with_the_command_that_saves_what_is_left(
     path = place.out / "ledger.sqlite"
     os.truncate(path, path.stat().st_size // 2)
     assert ".recover" in error_of(command, place)
+
+
+BOMB = f"x'{zlib.compress(bytes(8_000_000), 9).hex()}'"
+
+
+@pytest.mark.parametrize(
+    ("value", "commands"),
+    [
+        ("users.log", (show, report, read_again)),
+        ("outcomes.events", (show, report, export, resume)),
+        ("calls.messages", (show,)),
+        ("calls.reply", (show, report, read_again)),
+        ("calls.reasoning", (show, report, read_again)),
+    ],
+)
+def test_a_value_made_to_fill_the_memory_is_named_in_one_line_by_every_command_that_inflates_it(
+    place: Place, value: str, commands: tuple[Callable[[Place], None], ...]
+) -> None:
+    table, column = value.split(".")
+    with closing(sqlite3.connect(place.out / "ledger.sqlite")) as ledger:
+        ledger.execute(f"UPDATE {table} SET {column} = {BOMB}")
+        ledger.commit()
+    for command in commands:
+        told = error_of(command, place)
+        assert f"{value} of " in told
+        assert "32 times its size" in told
+        assert "\n" not in told
+    assert error_of(look, place) == ""  # status reads no such value
+
+
+@pytest.mark.parametrize(
+    ("bomb", "named"),
+    [
+        (f"UPDATE users SET log = {BOMB}", "users.log of user_0000"),
+        (f"UPDATE calls SET status = 'answered', reply = {BOMB}", "calls.reply of 1"),
+    ],
+)
+def test_a_value_made_to_fill_the_memory_stops_a_resume_that_needs_it(
+    place: Place, bomb: str, named: str
+) -> None:
+    with closing(sqlite3.connect(place.out / "ledger.sqlite")) as ledger:
+        ledger.execute("UPDATE parts SET state = 'pending'")
+        ledger.execute(bomb)
+        ledger.commit()
+    assert f"{named} would unpack" in error_of(resume, place)
+
+
+@pytest.mark.parametrize(
+    "active",
+    [
+        "CREATE VIEW more AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i FROM n) SELECT * FROM n",
+        "CREATE TRIGGER more AFTER UPDATE ON parts BEGIN DELETE FROM users; END",
+        "CREATE VIRTUAL TABLE more USING fts5(text)",
+    ],
+)
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_ledger_that_would_run_somebody_elses_statements_is_refused(
+    place: Place, command: Callable[[Place], None], active: str
+) -> None:
+    with closing(sqlite3.connect(place.out / "ledger.sqlite")) as ledger:
+        ledger.execute(active)
+        ledger.commit()
+    assert "was not written by eventabs alone" in error_of(command, place)
 
 
 def test_a_whole_ledger_is_never_blamed_for_a_fault_of_ours(place: Place) -> None:

@@ -80,11 +80,10 @@ async def call_everybody(job: Job) -> bool:
 async def _read_leftovers(desk: _Desk) -> None:
     """Settle replies that were committed but not read when an earlier process died."""
     settler = desk.settler(Scheduler([], desk.limits))
-    for stored in await desk.journal.write(Ledger.unread_replies):
+    for call_id in await desk.journal.write(Ledger.unread_calls):
+        stored = await desk.journal.write(partial(Ledger.stored_reply, call_id=call_id))
         batch, logs = await desk.journal.write(partial(_asked_about, stored))
-        await settler.take_reply(
-            stored.call_id, batch, dict(zip(stored.users, logs, strict=True)), stored.reply
-        )
+        await settler.take_reply(call_id, batch, dict(zip(stored.users, logs, strict=True)), stored.reply)
         desk.tally.batches_done += 1
 
 

@@ -18,7 +18,7 @@ from eventabs.language import gettext as _
 from eventabs.records import Event
 from eventabs.runs.binding import public_settings
 from eventabs.runs.ledger import damaged
-from eventabs.runs.stored_logs import unpack_json, unpack_log, unpack_text
+from eventabs.runs.stored_logs import MOST_TIMES, SwollenError, unpack_json, unpack_log, unpack_text
 
 _UNREADABLE = (ValueError, TypeError, LookupError, ArithmeticError, zlib.error)
 _STORED_AS = {
@@ -66,7 +66,17 @@ def blamed(path: Path) -> Iterator[None]:
                 raise damaged(path) from error
         if not what:
             raise
+        if isinstance(error, SwollenError):
+            raise _swollen(path, what) from None
         raise _unreadable(path, what) from error
+
+
+def _swollen(path: Path, what: str) -> RunDirectoryError:
+    message = _(
+        "{path} is not opened further: {what} would unpack to more than {times} times its size, which no run"
+        " leaves behind; it was made to fill your memory, or it is damaged: do not use this run directory"
+    )
+    return RunDirectoryError(message.format(path=path, what=what, times=MOST_TIMES))
 
 
 def _unreadable(path: Path, what: str) -> RunDirectoryError:
