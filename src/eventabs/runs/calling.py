@@ -100,7 +100,9 @@ async def _call(desk: _Desk, pending: list[PlannedPart]) -> bool:
     )
     _announce(desk, scheduler, pending)
     hurry = asyncio.Event()
-    fruitless = Fruitless(job.facts)
+    fruitless = Fruitless(
+        job.facts, remember=lambda facts: desk.journal.post(lambda ledger: ledger.set_meta(facts))
+    )
     async with open_asker(job, hurry) as ask:
         engine = Engine(
             calling=Calling(
@@ -129,11 +131,8 @@ async def _call(desk: _Desk, pending: list[PlannedPart]) -> bool:
             tally=desk.tally,
             observer=job.observer,
         )
-        try:
-            with _interrupts(engine.stop):
-                await engine.run()
-        finally:
-            await desk.journal.write(lambda ledger: ledger.set_meta(fruitless.facts()))
+        with _interrupts(engine.stop):
+            await engine.run()
         return engine.stopped
 
 
