@@ -5,9 +5,11 @@ import subprocess
 import zlib
 from collections.abc import Callable
 from contextlib import closing
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from eventabs.errors import RunDirectoryError, StorageError
 from eventabs.runs.conduct import conduct
@@ -18,6 +20,8 @@ from eventabs.runs.ledger import Ledger
 from eventabs.runs.looking import stored_calls, view_user
 from eventabs.runs.reparse import reparse
 from eventabs.runs.report_facts import open_report_facts
+from eventabs.views.report import render_report
+from eventabs.views.show import render_calls
 from runs_jobs import RULES, Place
 
 NO_BLOB = "x'00112233'"
@@ -35,6 +39,9 @@ DAMAGE = {
     "UPDATE calls SET users = '{'": "calls.users of 1",
     "UPDATE calls SET users = '[1]'": "calls.users of 1",
     "UPDATE calls SET sent_at = 'yesterday'": "calls.sent_at",
+    "UPDATE calls SET sent_at = 1e18": "calls.sent_at",
+    "UPDATE meta SET value = '\"gone\"' WHERE key = 'status'": "meta.status",
+    "UPDATE users SET behaviors = 4611686018427387904": "users.behaviors",
     "UPDATE meta SET value = '{'": "meta.run_id",
     "UPDATE meta SET value = '{}' WHERE key = 'settings'": "meta.settings",
     "UPDATE meta SET value = '1' WHERE key = 'flags'": "meta.flags",
@@ -74,12 +81,12 @@ def show(place: Place) -> None:
     path = place.out / "ledger.sqlite"
     with blamed(path), Ledger.watch(path) as ledger:
         view_user(ledger, "user_0000")
-        list(stored_calls(ledger, "user_0000"))
+        render_calls(Console(file=StringIO()), stored_calls(ledger, "user_0000"))
 
 
 def report(place: Place) -> None:
     with open_report_facts(place.out) as facts:
-        list(facts.users)
+        render_report(facts)
 
 
 def export(place: Place) -> None:
