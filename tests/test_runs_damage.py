@@ -1,3 +1,4 @@
+import errno
 import os
 import shutil
 import sqlite3  # noqa: TID251  damage is done from outside
@@ -207,6 +208,11 @@ def test_a_whole_ledger_is_never_blamed_for_a_fault_of_ours(place: Place) -> Non
         _never = 1 / 0
     with pytest.raises(KeyError), blamed(place.out / "ledger.sqlite"):
         raise KeyError
+
+
+def test_a_disk_that_refuses_is_no_damage(place: Place) -> None:
+    with pytest.raises(OSError, match="Read-only"), blamed(place.out / "ledger.sqlite"):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
 
 def test_errors_that_say_what_to_do_are_left_as_they_are(place: Place) -> None:

@@ -281,3 +281,14 @@ def test_values_are_remembered_by_key_and_replaced(ledger: Ledger) -> None:
     with ledger.transaction():
         ledger.set_meta({"a": {"深": [1.5, True]}})
     assert ledger.meta() == {"a": {"深": [1.5, True]}, "b": None}
+
+
+def test_a_ledger_on_a_read_only_medium_is_read_without_a_file_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new_ledger(tmp_path, [ANNA]).close()
+    monkeypatch.setattr("os.access", lambda _path, _mode: False)
+    before = sorted(tmp_path.iterdir())
+    with Ledger.watch(tmp_path / "ledger.sqlite") as ledger:
+        assert ledger.logged_users() == {"anna"}
+        assert sorted(tmp_path.iterdir()) == before

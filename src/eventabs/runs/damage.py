@@ -1,5 +1,6 @@
 """What is wrong with a ledger that something failed on. Nobody looks for it before: that takes a read of it all."""
 
+import errno
 import sqlite3
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +18,7 @@ from eventabs.errors import RunDirectoryError
 from eventabs.language import gettext as _
 from eventabs.records import Event
 from eventabs.runs.binding import public_settings
-from eventabs.runs.ledger import damaged
+from eventabs.runs.ledger import connect_to_read, damaged
 from eventabs.runs.observer import RunStatus
 from eventabs.runs.stored_logs import MOST_TIMES, SwollenError, unpack_json, unpack_log, unpack_text
 
@@ -64,7 +65,9 @@ def blamed(path: Path) -> Iterator[None]:
     try:
         yield
     except (*_UNREADABLE, AttributeError, RuntimeError, OSError, sqlite3.Error) as error:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as ledger:
+        if isinstance(error, OSError) and error.errno != errno.EOVERFLOW:
+            raise  # the disk's fault; the other one is a time beyond the calendar
+        with closing(connect_to_read(path)) as ledger:
             try:
                 what = next(_findings(ledger), "")
             except sqlite3.Error:

@@ -3,6 +3,7 @@
 One connection, one thread. `transaction` makes what happens inside it durable as a whole.
 """
 
+import os
 import shlex
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -123,9 +124,7 @@ class Ledger:
         """
         try:
             # deferred: the first read takes a snapshot, and nobody who writes waits for it
-            connection = sqlite3.connect(
-                f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None
-            )
+            connection = connect_to_read(path)
             try:
                 connection.execute("BEGIN")
                 ledger = cls(connection)
@@ -382,6 +381,17 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA temp_store = MEMORY")
     return connection
+
+
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """Connect without a right to write.
+
+    On a read-only medium, where SQLite cannot make its files beside a ledger, one that was closed in order is
+    read without them.
+    """
+    at_rest = not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists()
+    mode = "mode=ro&immutable=1" if at_rest else "mode=ro"
+    return sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, isolation_level=None)
 
 
 def _stored_reply(row: Sequence[Any]) -> StoredReply:
