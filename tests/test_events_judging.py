@@ -136,7 +136,7 @@ def test_an_honest_answer_has_room_whatever_the_size_of_the_user() -> None:
 
 
 def test_events_that_cover_the_same_again_and_again_are_no_answer() -> None:
-    every = [claim(480, f"{number}", to=900) for number in range(50)]
+    every = [claim(480, f"{number}", to=900) for number in range(200)]
     assert judged(Block("U2", True, every)).outcomes("missing")["U2"].usable
     every.append(claim(480, "more", to=900))
     assert judged(Block("U2", True, every)).outcomes("missing")["U2"].reason == "too_many"

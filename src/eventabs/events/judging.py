@@ -12,7 +12,7 @@ from eventabs.records import Event, FailureReason, Outcome, Part, UserLog
 
 _Placed = tuple[tuple[datetime, datetime], tuple[str, str, str]]  # span, (type, category, summary)
 
-_MOST_COVERS = 50  # that a behavior may be part of, on average; honest answers come to one or two
+_MOST_COVERS = 200  # events that a behavior may be part of, on average; dozens in exports by the day
 _MOST_TRIES = 3  # blocks of one user that are looked at until one is usable
 
 
