@@ -1,13 +1,16 @@
 import asyncio
 import ssl
+from contextlib import aclosing
+from typing import Any
 
 import httpx
 import pytest
 
-from eventabs.errors import ConfigError, EndpointError, FatalEndpointError, TransientError
+from eventabs.errors import EndpointError, FatalEndpointError, TransientError
 from eventabs.llm.endpoint import CallLimits, Endpoint, parse_address
 from eventabs.llm.payloads import UnreadableBodyError
-from eventabs.llm.transport import Patience, make_client, translate
+from eventabs.llm.transport import Channel, Patience, translate
+from openai_server import OpenAIServer, status
 
 KEY = "sk-secret-0123456789abcdef"
 ADDRESS = parse_address(Endpoint(model="m", base_url="https://x.example/v1", api_key=KEY))
@@ -46,14 +49,30 @@ def test_the_login_of_a_proxy_that_the_environment_names_is_not_shown() -> None:
     assert "pa@ss" not in said
 
 
-@pytest.mark.parametrize("proxy", ["http://[::1", "ftp://proxy.example"])
-def test_a_proxy_variable_that_is_no_address_is_one_error(
-    monkeypatch: pytest.MonkeyPatch, proxy: str
+@pytest.mark.parametrize(
+    ("endpoint", "sent"),
+    [
+        ({"api_key": KEY}, f"Bearer {KEY}"),
+        ({"base_url": "https://me:pa%40ss@x.example/v1"}, "Basic bWU6cGFAc3M="),
+        ({"base_url": "https://me:pass@x.example/v1", "api_key": KEY}, f"Bearer {KEY}"),
+        ({"extra_headers": {"authorization": "Token t"}, "api_key": KEY}, "Token t"),
+        ({}, None),
+    ],
+)
+async def test_one_credential_is_sent_and_the_headers_of_the_settings_stand(
+    openai_server: OpenAIServer, endpoint: dict[str, Any], sent: str | None
 ) -> None:
-    monkeypatch.setenv("HTTPS_PROXY", proxy)
-    endpoint = Endpoint(model="m", base_url="https://x.example/v1")
-    with pytest.raises(ConfigError, match="HTTPS_PROXY"):
-        make_client(endpoint, parse_address(endpoint), CallLimits())
+    made = Endpoint(**({"model": "m", "base_url": "https://x.example/v1"} | endpoint))
+    openai_server.behavior = status(200)
+    channel = Channel(made, parse_address(made), CallLimits())
+    async with aclosing(channel):
+        response = await channel.send("POST", httpx.URL(openai_server.base_url + "/chat/completions"), b"{}")
+        await response.aclose()
+    headers = {name.lower(): value for name, value in openai_server.requests[0].headers.items()}
+    assert headers.get("authorization") == sent
+    assert headers["content-type"] == "application/json"
+    assert headers["accept-encoding"] == "identity"
+    assert headers["user-agent"].startswith("eventabs/")
 
 
 async def test_patience_ends_with_the_idle_limit_or_the_call_whichever_is_first() -> None:

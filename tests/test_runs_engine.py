@@ -23,6 +23,7 @@ from eventabs.runs.fruitless import MOST_FRUITLESS_CALLS
 from eventabs.runs.ledger import Retry
 from eventabs.runs.ledger_retries import stored_retries
 from eventabs.runs.observer import BatchDone, Retrying, Stopping
+from eventabs.runs.results import EventsFile
 from runs_desk import Desk, at_work
 from runs_kit import LIMITS, answer, make_log
 
@@ -128,6 +129,27 @@ async def test_a_call_is_in_the_ledger_while_it_is_in_flight(tmp_path: Path) -> 
         desk.endpoint.answering = look
         await desk.engine().run()
         assert statuses == [("sent", 1_000.0)]
+
+
+async def test_the_next_call_is_prepared_while_a_good_answer_is_being_written_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_disk = threading.Event()
+    append = EventsFile.append
+
+    def wait(file: EventsFile, events: list[dict[str, object]]) -> None:
+        assert on_disk.wait(10)
+        append(file, events)
+
+    monkeypatch.setattr(EventsFile, "append", wait)
+    async with working(tmp_path, 3) as desk:
+        running = asyncio.create_task(desk.engine().run())
+        await until(lambda: bool(desk.tally.settling))
+        assert (desk.tally.in_flight, desk.tally.done, desk.watcher.of(BatchDone)) == (1, 0, [])
+        assert desk.tally.progress(waiting=desk.scheduler.batches, workers=1).batches_total == 3
+        on_disk.set()
+        await running
+        assert (desk.tally.done, desk.tally.in_flight, desk.tally.settling) == (3, 0, 0)
 
 
 async def test_what_has_to_be_asked_again_is_asked_by_workers_that_were_idle(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ async def test_what_follows_a_write_hears_its_result_when_it_is_kept_and_before_
         return 7
 
     with Journal(ledger) as journal:
-        await journal.write(task, then=follow)
+        await journal.submit(task, then=follow)
         assert heard == [(7, {"a": 1})]
 
 
@@ -81,11 +81,7 @@ async def test_an_error_of_what_follows_reaches_its_caller_alone_and_undoes_noth
 
     with Journal(ledger) as journal:
         first = await hold(journal, free)
-        waiting = [
-            asyncio.create_task(journal.write(keep(a=1), then=fail)),
-            asyncio.create_task(journal.write(keep(b=2))),
-        ]
-        await asyncio.sleep(0)
+        waiting = [journal.submit(keep(a=1), then=fail), journal.submit(keep(b=2))]
         free.set()
         await first
         results = await asyncio.gather(*waiting, return_exceptions=True)

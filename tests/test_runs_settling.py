@@ -40,9 +40,13 @@ async def sent(
     return call_id, batch, request.users
 
 
-async def replied(desk: Desk, settler: Settler, reply: Reply | None = None) -> bool:
+async def replied(
+    desk: Desk, settler: Settler, reply: Reply | None = None, *, batch: Batch | None = None
+) -> bool:
     reply = reply or answer()
-    return await settler.take_reply(*await sent(desk, reply), reply)
+    settlement = await settler.take_reply(*await sent(desk, reply, batch=batch), reply)
+    await settlement.kept
+    return settlement.fruitful
 
 
 async def refused(desk: Desk, settler: Settler, error: EndpointError, *, batch: Batch | None = None) -> None:
@@ -216,7 +220,7 @@ async def test_a_moderated_user_is_found_by_halving_and_fails_alone(tmp_path: Pa
             if any(planned.part.user_id == "u07" for planned in batch.parts):
                 await refused(desk, settler, ModeratedError("no"), batch=batch)
             else:
-                await settler.take_reply(*await sent(desk, answer(), batch=batch), answer())
+                await replied(desk, settler, batch=batch)
         assert (desk.tally.done, desk.tally.failed) == (19, 1)
         assert [tuple(user)[:3] for user in failed_users(desk.ledger)] == [("u07", "content_filter", 0)]
         assert calls <= 12
@@ -243,8 +247,9 @@ async def test_where_the_ledger_cannot_be_written_nothing_is_told_or_asked_again
         reply = answer()
         call_id, batch, users = await sent(desk, reply)
         desk.ledger.rows("PRAGMA query_only = ON")
+        settlement = await desk.settler().take_reply(call_id, batch, users, reply)
         with pytest.raises(StorageError):
-            await desk.settler().take_reply(call_id, batch, users, reply)
+            await settlement.kept
         assert (desk.tally.done, desk.written_users(), desk.watcher.notes) == (0, [], [])
         assert desk.scheduler.next() is None
         assert desk.ledger.unread_calls() == [call_id]

@@ -5,13 +5,13 @@ import socket
 import ssl
 from dataclasses import dataclass
 from typing import Literal
-from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
 from eventabs.errors import EndpointError
 from eventabs.language import gettext as _
-from eventabs.llm.endpoint import Address, Endpoint, is_loopback
+from eventabs.llm.endpoint import Address, Endpoint
+from eventabs.llm.proxies import proxy_of
 from eventabs.llm.redaction import one_line
 from eventabs.llm.transport import trusted
 
@@ -40,7 +40,8 @@ class UnreachableError(EndpointError):
 
 async def find_way(endpoint: Endpoint, address: Address, *, seconds: float) -> Way:
     """Look the name up and connect, to the proxy where there is one. Raises UnreachableError or ConfigError."""
-    proxy = _proxy_of(endpoint, address)
+    between = proxy_of(endpoint, address)
+    proxy = between.url if between else None
     target = proxy or address.url
     port = target.port or _PORTS[target.scheme]
     context = trusted(endpoint.ca_file) if target.scheme == "https" else None
@@ -51,21 +52,6 @@ async def find_way(endpoint: Endpoint, address: Address, *, seconds: float) -> W
     except (OSError, TimeoutError) as error:
         raise _explain(error, target, through_proxy=proxy is not None) from None
     return Way(ip, _host_and_port(proxy) if proxy else "", "" if proxy else tls)
-
-
-def _proxy_of(endpoint: Endpoint, address: Address) -> httpx.URL | None:
-    """Return the proxy that requests take: that of the settings, or the environment's."""
-    if endpoint.proxy:
-        return httpx.URL(endpoint.proxy)
-    host = address.url.host
-    if is_loopback(host) or proxy_bypass(host):
-        return None
-    proxies = getproxies()
-    named = proxies.get(address.url.scheme) or proxies.get("all")
-    if not named:
-        return None
-    url = httpx.URL(named if "://" in named else f"http://{named}")
-    return url if url.scheme in _PORTS and url.host else None
 
 
 async def _look_up(host: str, port: int) -> list[str]:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from eventabs.llm.failures import Origin, explain, explain_refusal
 from eventabs.llm.faults import find_fault
 from eventabs.llm.payloads import PayloadReader
 from eventabs.llm.redaction import one_line
-from eventabs.llm.transport import BROKEN, make_client, translate
+from eventabs.llm.transport import BROKEN, Channel, pieces, translate
 from eventabs.llm.wire import parse_json
 
 # how servers name a model's context: vLLM and SGLang, Moonshot and OpenRouter, Groq, LM Studio
@@ -35,10 +36,10 @@ async def list_models(endpoint: Endpoint, limits: CallLimits) -> tuple[ListedMod
     """Ask for the list of models. Raises ConfigError and the subclasses of EndpointError; many have no list."""
     address = parse_address(endpoint)
     url = address.url.copy_with(path=address.url.path.removesuffix(_COMPLETIONS) + "/models")
-    async with make_client(endpoint, address, limits) as client:
+    async with aclosing(Channel(endpoint, address, limits)) as channel:
         try:
             async with asyncio.timeout(limits.call_timeout):
-                response = await client.send(client.build_request("GET", url), stream=True)
+                response = await channel.send("GET", url)
                 body = await _read(response, limits.reply_bytes)
         except TimeoutError:
             message = _("{host} sends no list of models in time; it may pass")
@@ -51,7 +52,7 @@ async def list_models(endpoint: Endpoint, limits: CallLimits) -> tuple[ListedMod
 async def _read(response: httpx.Response, limit: int) -> bytes:
     reader = PayloadReader(encoding=response.headers.get("content-encoding", "").strip().lower(), limit=limit)
     try:
-        async for raw in response.aiter_raw():
+        async for raw in pieces(response):
             reader.feed(raw)
     finally:
         await response.aclose()

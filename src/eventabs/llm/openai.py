@@ -16,7 +16,7 @@ from eventabs.llm.failures import Origin, UnsupportedParameterError, explain, ex
 from eventabs.llm.faults import find_fault
 from eventabs.llm.payloads import PayloadReader, UnreadableBodyError
 from eventabs.llm.redaction import one_line, redact
-from eventabs.llm.transport import BROKEN, Patience, make_client, translate
+from eventabs.llm.transport import BROKEN, Channel, Patience, pieces, translate
 from eventabs.llm.wire import DROPPABLE, ReplyAssembler, build_body, parse_json
 from eventabs.records import FinishReason, Reply, Request
 
@@ -51,7 +51,7 @@ class OpenAIProvider:
         self._wall_clock = wall_clock
         self._dropped = sampling.omit
         self._echoes = tuple(secret for secret in self._address.secrets if len(secret) >= _ECHO_LENGTH)
-        self._client = make_client(endpoint, self._address, limits)
+        self._channel = Channel(endpoint, self._address, limits)
 
     async def complete(self, request: Request) -> Reply:
         """Answer one request; what arrived of a broken answer comes back as `interrupted`.
@@ -76,7 +76,7 @@ class OpenAIProvider:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._client.aclose()
+        await self._channel.aclose()
 
     async def _call(self, body: dict[str, Any]) -> Reply:
         started = self._clock()
@@ -104,8 +104,7 @@ class OpenAIProvider:
         try:
             async with asyncio.timeout(None) as deadline:
                 patience = Patience(deadline, idle_timeout=idle_timeout, call_timeout=limits.call_timeout)
-                sent = self._client.build_request("POST", self._address.url, content=orjson.dumps(body))
-                response = await self._client.send(sent, stream=True)
+                response = await self._channel.send("POST", self._address.url, orjson.dumps(body))
                 try:
                     await self._receive(response, assembler, patience)
                 finally:
@@ -125,7 +124,7 @@ class OpenAIProvider:
         if not response.is_success:
             raise explain_refusal(await _read_refusal(response), origin)
         reader = PayloadReader(encoding=_encoding(response), limit=self._limits.reply_bytes)
-        async for raw in response.aiter_raw():
+        async for raw in pieces(response):
             payloads = reader.feed(raw)
             assembler.is_streamed = not reader.is_document
             if self._add(payloads, assembler, origin) or (reader.is_document and not raw.isspace()):
@@ -178,7 +177,7 @@ async def _read_refusal(response: httpx.Response) -> bytes:
     try:
         reader = PayloadReader(encoding=_encoding(response), limit=_REFUSAL_BYTES)
         async with asyncio.timeout(_REFUSAL_SECONDS):
-            async for raw in response.aiter_raw():
+            async for raw in pieces(response):
                 payloads += reader.feed(raw)
                 head = reader.head
         payloads += reader.finish()

@@ -1,4 +1,4 @@
-"""The HTTP client, and the one boundary where its exceptions become ours.
+"""How requests reach an endpoint, and the one boundary where the network's exceptions become ours.
 
 httpx does the talking, aiohttp holds the connections: httpx's own pool slows down with many requests in
 flight.
@@ -9,15 +9,17 @@ import re
 import ssl
 from collections.abc import Iterator
 from importlib.metadata import version
+from typing import cast
 
 import aiohttp
 import httpx
-from httpx_aiohttp import HttpxAiohttpClient
+from httpx_aiohttp import AiohttpTransport
 
 from eventabs.errors import ConfigError, EndpointError, FatalEndpointError, TransientError
 from eventabs.language import gettext as _
-from eventabs.llm.endpoint import Address, CallLimits, Endpoint, is_loopback
+from eventabs.llm.endpoint import Address, CallLimits, Endpoint
 from eventabs.llm.payloads import UnreadableBodyError
+from eventabs.llm.proxies import proxy_of
 from eventabs.llm.redaction import one_line
 
 BROKEN = (httpx.HTTPError, httpx.StreamError, aiohttp.ClientError, OSError, UnreadableBodyError)
@@ -49,8 +51,33 @@ class Patience:
         self._deadline.reschedule(min(self._now() + seconds, self._end))
 
 
-def make_client(endpoint: Endpoint, address: Address, limits: CallLimits) -> httpx.AsyncClient:
-    """Make the client. Proxies of the environment hold, but not for loopback. Raises ConfigError."""
+class Channel:
+    """Sends requests to one endpoint. Raises ConfigError where the settings or the environment cannot work.
+
+    It talks to httpx's transport, not to its client: redirects and cookies are not wanted here, and with
+    many requests in flight the client costs as much time as all the rest of a call.
+    """
+
+    def __init__(self, endpoint: Endpoint, address: Address, limits: CallLimits) -> None:
+        self._headers = _headers(endpoint, address)
+        self._extensions = {"timeout": {"connect": limits.connect_timeout}}
+        self._transport = AiohttpTransport(
+            verify=trusted(endpoint.ca_file),
+            proxy=proxy_of(endpoint, address),
+            limits=httpx.Limits(max_connections=limits.max_connections, keepalive_expiry=_KEEPALIVE),
+        )
+
+    async def send(self, method: str, url: httpx.URL, body: bytes = b"") -> httpx.Response:
+        """Send a request; return the answer's head. Its `pieces` are still to be read, and it to be closed."""
+        request = httpx.Request(method, url, headers=self._headers, content=body, extensions=self._extensions)
+        return await self._transport.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._transport.aclose()
+
+
+def _headers(endpoint: Endpoint, address: Address) -> httpx.Headers:
     headers = httpx.Headers(
         {
             "Accept-Encoding": "identity",
@@ -61,21 +88,17 @@ def make_client(endpoint: Endpoint, address: Address, limits: CallLimits) -> htt
     if endpoint.api_key:
         headers["Authorization"] = f"Bearer {endpoint.api_key}"
     headers.update(endpoint.extra_headers)
-    authorities = trusted(endpoint.ca_file)
-    try:
-        return HttpxAiohttpClient(
-            auth=address.login if not endpoint.api_key else None,
-            headers=headers,
-            verify=authorities,
-            proxy=endpoint.proxy or None,
-            trust_env=not is_loopback(address.url.host),
-            follow_redirects=False,
-            timeout=httpx.Timeout(None, connect=limits.connect_timeout),
-            limits=httpx.Limits(max_connections=limits.max_connections, keepalive_expiry=_KEEPALIVE),
-        )
-    except (httpx.InvalidURL, ValueError):  # llm.proxy has been checked
-        message = _("a proxy variable (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY) is no address; mend or unset it")
-        raise ConfigError(message) from None
+    if address.login and not endpoint.api_key:
+        request = httpx.Request("POST", address.url, headers=headers)
+        headers["Authorization"] = next(httpx.BasicAuth(*address.login).auth_flow(request)).headers[
+            "Authorization"
+        ]
+    return headers
+
+
+def pieces(response: httpx.Response) -> httpx.AsyncByteStream:
+    """Return the bytes of an answer, as the network brings them."""
+    return cast("httpx.AsyncByteStream", response.stream)
 
 
 def translate(error: Exception, address: Address) -> EndpointError:

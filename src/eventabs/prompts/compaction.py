@@ -191,7 +191,7 @@ class Compactor:
         """
         if not log.profile:
             return ""
-        masked = id_pattern(log.user_id)
+        masked = _mask(log.user_id, "|".join(value for _column, value in log.profile))
         values = []
         for column, raw in log.profile:
             if value := _shown(raw, masked):
@@ -215,9 +215,7 @@ class Compactor:
         kept: frozenset[str] = frozenset()
         if any(mark in joined for mark in self._marks):
             kept = colliding(map(clean, names), self._marks)
-        masked = None
-        if clean(log.user_id).casefold() in joined.casefold() or "  " in joined or not joined.isprintable():
-            masked = id_pattern(log.user_id)
+        masked = _mask(log.user_id, joined)
         return None if masked is None and not kept else (masked, kept)
 
     def _body(
@@ -324,6 +322,13 @@ def duration_text(seconds: int) -> str:
 @lru_cache(_CACHED_BODIES)
 def _tail(seconds: int) -> str:
     return f" {duration_text(seconds)}\n"
+
+
+def _mask(user_id: str, joined: str) -> re.Pattern[str] | None:
+    """Return what masks the user's id; None: it is not in the joined texts, which is far cheaper to find out."""
+    if clean(user_id).casefold() in joined.casefold() or "  " in joined or not joined.isprintable():
+        return id_pattern(user_id)
+    return None
 
 
 def _shown(name: str, masked: re.Pattern[str] | None, marks: Sequence[str] = ()) -> str:

@@ -83,7 +83,10 @@ async def _read_leftovers(desk: _Desk) -> None:
     for call_id in await desk.journal.write(Ledger.unread_calls):
         stored = await desk.journal.write(partial(Ledger.stored_reply, call_id=call_id))
         batch, logs = await desk.journal.write(partial(_asked_about, stored))
-        await settler.take_reply(call_id, batch, dict(zip(stored.users, logs, strict=True)), stored.reply)
+        settlement = await settler.take_reply(
+            call_id, batch, dict(zip(stored.users, logs, strict=True)), stored.reply
+        )
+        await settlement.kept
         desk.tally.batches_done += 1
 
 

@@ -36,7 +36,7 @@ def write_checkpoint(
         "settings": facts["settings"],
         "settings_fingerprint": facts["settings_fingerprint"],
         "batches": {
-            "total": tally.batches_done + tally.in_flight + batches_waiting,
+            "total": tally.batches_done + tally.under_way + batches_waiting,
             "done": tally.batches_done,
         },
         "total_users": tally.users,

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import NamedTuple
 
 from eventabs.errors import EndpointError, LimitReachedError
 from eventabs.llm.gate import CalledOffError
@@ -47,6 +49,14 @@ class Calling:
     wall_clock: Callable[[], float]
 
 
+class _Ending(NamedTuple):
+    """A call that is over: `kept` is awaited until that is written down, `judge` then hears what it was worth."""
+
+    fruitful: bool
+    kept: Awaitable[None]
+    judge: Callable[[], None]
+
+
 class Engine:
     """Sends what the scheduler has. A reply is committed before it is read."""
 
@@ -72,6 +82,7 @@ class Engine:
         self._error: Exception | None = None
         self._held: Batch | None = None
         self._is_telling = False
+        self._endings: set[asyncio.Task[None]] = set()
         self._fruitless = calling.fruitless
 
     async def run(self) -> None:
@@ -83,6 +94,7 @@ class Engine:
         patience = asyncio.create_task(self._lose_patience(workers))
         await asyncio.wait(workers)
         patience.cancel()
+        await asyncio.gather(*self._endings)
         if self._error is not None:
             raise self._error
 
@@ -112,26 +124,21 @@ class Engine:
     async def _work(self) -> None:
         try:
             while (batch := await self._take()) is not None:
-                try:
-                    await self._send(batch)
-                finally:
-                    self._calling.spending.release(batch)
-                    self._tally.in_flight -= 1
-                    self._report()
-                    self._changed.set()
-                if self._tally.batches_done % EVERY_BATCHES == 0:
-                    await self._calling.save()
+                await self._send(batch)
         except Exception as error:  # noqa: BLE001  whatever it is ends the run, once calls in flight are in
-            self._error = self._error or error
-            self._changed.set()
-            if not isinstance(error, LimitReachedError):  # within a limit, what is paid for is waited for
-                self._calling.hurry.set()
+            self._give_up(error)
+
+    def _give_up(self, error: Exception) -> None:
+        self._error = self._error or error
+        self._changed.set()
+        if not isinstance(error, LimitReachedError):  # within a limit, what is paid for is waited for
+            self._calling.hurry.set()
 
     async def _take(self) -> Batch | None:
         while not self._stopped and self._error is None:
             if self._tally.in_flight < self._calling.width.now and (batch := self._next()) is not None:
                 return batch
-            if not self._tally.in_flight:
+            if not self._tally.under_way:
                 return None
             self._changed.clear()
             await self._changed.wait()
@@ -148,38 +155,78 @@ class Engine:
         return batch
 
     async def _send(self, batch: Batch) -> None:
+        """Make a call and have its end written down, which a good answer's worker does not wait for."""
+        ending: _Ending | None = None
+        try:
+            ending = await self._call(batch)
+        finally:
+            self._tally.in_flight -= 1
+            if ending is None:
+                self._release(batch)
+            else:
+                self._tally.settling += 1
+        if ending is not None:
+            self._changed.set()
+            task = asyncio.create_task(self._end(batch, ending))
+            self._endings.add(task)
+            task.add_done_callback(self._endings.discard)
+            if not ending.fruitful:  # what it means for other calls comes before the next of them
+                await asyncio.wait([task])
+
+    async def _call(self, batch: Batch) -> _Ending | None:
+        """Ask about a batch. None: it was called off."""
         call_id, request = await self._journal.write(lambda ledger: self._open(ledger, batch))
         self._tally.calls += 1
         self._report()
-
-        def on_retry(cause: EndpointError, wait_seconds: float) -> None:
-            self._tally.retried(cause)
-            retry = Retry(call_id, self._calling.wall_clock(), retry_cause(cause), str(cause), wait_seconds)
-            self._journal.post(lambda ledger: ledger.note_retry(retry))
-            self._calling.width.trouble()
-            self._observer.noted(Retrying(call_id, str(cause), wait_seconds))
-            self._report()
-
         try:
-            reply = await self._calling.ask(request, on_retry)
+            reply = await self._calling.ask(request, partial(self._note_retry, call_id))
         except CalledOffError:
-            return
+            return None
         except EndpointError as error:
             self._calling.width.trouble()
-            await self._settler.take_error(call_id, batch, error)
-            self._tally.ended()
-            self._fruitless.no_answer(error)
-            return
+            return _Ending(
+                fruitful=False,
+                kept=self._settler.take_error(call_id, batch, error),
+                judge=partial(self._fruitless.no_answer, error),
+            )
         self._calling.width.answered()
         reply = await self._counted(request, reply)
         await self._journal.write(lambda ledger: ledger.store_reply(call_id, reply))
         self._tally.bought(reply.usage, reply.seconds)
-        fruitful = await self._settler.take_reply(call_id, batch, request.users, reply)
-        self._tally.ended()
-        if fruitful:
-            self._fruitless.succeeded()
-        else:
-            self._fruitless.bad_answer(batch)
+        settlement = await self._settler.take_reply(call_id, batch, request.users, reply)
+        fruitless = self._fruitless
+        return _Ending(
+            fruitful=settlement.fruitful,
+            kept=settlement.kept,
+            judge=fruitless.succeeded if settlement.fruitful else partial(fruitless.bad_answer, batch),
+        )
+
+    async def _end(self, batch: Batch, ending: _Ending) -> None:
+        try:
+            try:
+                await ending.kept
+            finally:
+                self._tally.settling -= 1
+                self._release(batch)
+            self._tally.ended()
+            ending.judge()
+            if self._tally.batches_done % EVERY_BATCHES == 0:
+                await self._calling.save()
+        except Exception as error:  # noqa: BLE001  as above
+            self._give_up(error)
+
+    def _release(self, batch: Batch) -> None:
+        self._calling.spending.release(batch)
+        self._report()
+        self._changed.set()
+
+    def _note_retry(self, call_id: int, cause: EndpointError, wait_seconds: float) -> None:
+        self._tally.retried(cause)
+        retry = Retry(call_id, self._calling.wall_clock(), retry_cause(cause), str(cause), wait_seconds)
+        self._journal.post(lambda ledger: ledger.note_retry(retry))
+        self._calling.width.trouble()
+        self._observer.noted(Retrying(call_id, str(cause), wait_seconds))
+        self._report()
 
     def _open(self, ledger: Ledger, batch: Batch) -> tuple[int, Request]:
         """Compose a call and write it down; one errand to the ledger's thread instead of two."""

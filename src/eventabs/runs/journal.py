@@ -41,22 +41,29 @@ class Journal:
         self._queue.put(None)
         self._thread.join()
 
-    async def write(self, task: Callable[[Ledger], T], *, then: Callable[[T], None] | None = None) -> T:
+    async def write(self, task: Callable[[Ledger], T]) -> T:
         """Run `task` in a transaction; return its result once that is on disk.
 
+        It is not undone when the caller is cancelled. Raises what it raises, and StorageError where the
+        disk refuses.
+        """
+        return await self.submit(task)
+
+    def submit(
+        self, task: Callable[[Ledger], T], *, then: Callable[[T], None] | None = None
+    ) -> asyncio.Future[T]:
+        """Have `task` run in a transaction after all that was handed in before; the future is what `write` returns.
+
         `then` hears the result first, also in the ledger's thread: what else has to be written once the
-        commit holds. Neither is undone when the caller is cancelled. Raises what they raise, and
-        StorageError where the disk refuses.
+        commit holds.
         """
         future: asyncio.Future[T] = self._loop.create_future()
         self._queue.put(_Work(task, then, future))
-        return await future
+        return future
 
     def post(self, task: Callable[[Ledger], None]) -> None:
         """Run `task` in a transaction soon. What the disk refuses, the next `write` hears."""
-        future: asyncio.Future[None] = self._loop.create_future()
-        future.add_done_callback(_overheard)
-        self._queue.put(_Work(task, None, future))
+        self.submit(task).add_done_callback(_overheard)
 
     def _serve(self) -> None:
         while (work := self._queue.get()) is not None:

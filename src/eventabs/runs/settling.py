@@ -38,6 +38,17 @@ class Reader:
     learner: Learner
 
 
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What came of a reply. `fruitful`: any of its users is well; `kept` is to be awaited: it then is on disk.
+
+    Whoever made the call need not wait: the next one goes into the ledger behind this, if not with it.
+    """
+
+    fruitful: bool
+    kept: Awaitable[None]
+
+
 class Settler:
     """Takes replies and errors; hands what must be asked again to the scheduler."""
 
@@ -62,8 +73,8 @@ class Settler:
 
     async def take_reply(
         self, call_id: int, batch: Batch, users: Mapping[str, UserLog], reply: Reply
-    ) -> bool:
-        """Read a reply that is already committed. Return whether any of its users is well."""
+    ) -> Settlement:
+        """Read a reply that is already committed, and have written down what it means."""
         parts = {alias: planned.part for alias, planned in zip(users, batch.parts, strict=True)}
         if len(reply.text) < LONG_REPLY:
             reading = self._reader.read(reply, users, parts)
@@ -80,24 +91,31 @@ class Settler:
             at_the_cap=at_the_cap,
         )
         changes = [await self._cut(change) for change in changes]
-        settled = await self._journal.write(
+        kept = self._journal.submit(
             lambda ledger: _settle_reply(ledger, call_id, list(outcomes.values()), changes),
             then=self._publish,
         )
-        self._apply(batch, changes, settled)
         self._learn(batch, reply, whole=all(o.usable for o in outcomes.values()), capped=at_the_cap)
         usable = sum(outcome.usable for outcome in outcomes.values())
-        self._observer.noted(
-            BatchDone(
-                call_id,
-                len(batch.parts),
-                usable,
-                _reasons(outcomes.values()),
-                reply.seconds,
-                ignored=reading.unknown_aliases + reading.repeated_users,
-            )
+        done = BatchDone(
+            call_id,
+            len(batch.parts),
+            usable,
+            _reasons(outcomes.values()),
+            reply.seconds,
+            ignored=reading.unknown_aliases + reading.repeated_users,
         )
-        return usable > 0
+        return Settlement(fruitful=usable > 0, kept=self._finish(kept, batch, changes, done))
+
+    async def _finish(
+        self,
+        kept: Awaitable[Mapping[str, SettledUser]],
+        batch: Batch,
+        changes: Sequence[PartChange],
+        done: BatchDone,
+    ) -> None:
+        self._apply(batch, changes, await kept)
+        self._observer.noted(done)
 
     def _is_at_the_cap(self, reply: Reply) -> bool:
         if reply.usage.completion_tokens >= self._reader.max_output_tokens:
@@ -114,7 +132,7 @@ class Settler:
         """Close a call without an answer. Raises `error` where no other call could fare better."""
         changes = [] if self._is_final(batch, error) else self._changes_after(batch, error)
         changes = [await self._cut(change) for change in changes]
-        settled = await self._journal.write(
+        settled = await self._journal.submit(
             lambda ledger: _settle_error(ledger, call_id, str(error), changes),
             then=self._publish,
         )

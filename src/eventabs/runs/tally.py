@@ -62,6 +62,7 @@ class Tally:
     completion_tokens: int = 0
     batches_done: int = 0
     in_flight: int = 0
+    settling: int = 0  # answered, but not yet written down as done
     retry_causes: dict[str, int] = field(default_factory=dict)
     clock: Callable[[], float] = time.monotonic
     _bought: deque[_Bought] = field(default_factory=lambda: deque(maxlen=_RECENT_CALLS))
@@ -84,6 +85,11 @@ class Tally:
             retry_causes=dict(totals.retry_causes),
             clock=clock,
         )
+
+    @property
+    def under_way(self) -> int:
+        """How many batches have been sent and have not ended."""
+        return self.in_flight + self.settling
 
     def bought(self, usage: Usage, seconds: float) -> None:
         """Count a reply."""
@@ -120,7 +126,7 @@ class Tally:
 
         `waiting`: batches not sent yet; `workers`: calls that may be in flight now.
         """
-        remaining = waiting + self.in_flight
+        remaining = waiting + self.under_way
         return Progress(
             users=self.users,
             done=self.done,
