@@ -86,7 +86,7 @@ class Desk:
                     max_output_tokens=40,
                 ),
                 settings_fingerprint="f",
-                fruitless=Fruitless({"settings_fingerprint": "f"}),
+                fruitless=Fruitless({"settings_fingerprint": "f"}, remember=lambda _facts: None),
                 width=Width(workers, workers, lambda: 0.0),
                 most_workers=workers,
                 count=self.count,

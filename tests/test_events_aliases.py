@@ -2,7 +2,7 @@ import pytest
 
 from eventabs.events.aliases import Aliases
 
-ALIASES = Aliases(["U1", "U12"])
+ALIASES = Aliases(dict.fromkeys(["U1", "U12"], 100))
 
 
 @pytest.mark.parametrize(
@@ -42,5 +42,5 @@ def test_what_names_no_user_is_none(name: object) -> None:
 
 
 def test_a_user_alone_is_known() -> None:
-    assert Aliases(["U3"]).only == "U3"
+    assert Aliases(dict.fromkeys(["U3"], 100)).only == "U3"
     assert ALIASES.only is None

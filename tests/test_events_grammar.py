@@ -75,7 +75,9 @@ def test_every_text_of_the_grammar_is_read_strictly_and_whole(text: str) -> None
     assert is_strict(text)
     users = len(re.findall(r"^## U", text, re.MULTILINE))
     events = len(re.findall(r"^\d\d:\d\d", text, re.MULTILINE))
-    read_back = list(read_lines(text, Aliases(re.findall(r"^## (U\d+)$", text, re.MULTILINE))))
+    read_back = list(
+        read_lines(text, Aliases(dict.fromkeys(re.findall(r"^## (U\d+)$", text, re.MULTILINE), 100)))
+    )
     assert len(read_back) == users
     assert all(block.closed for block in read_back)
     assert sum(len(block.claims) for block in read_back) == events
@@ -120,6 +122,7 @@ def test_the_reasons_on_the_page_are_those_that_reading_gives() -> None:
         read("## U1\n# 01-01\n10:00 a\n", "length"),
         read("## U1\n# 01-01\n10:00 a\n##"),
         read("## U1\n# 01-01\n03:00 a\n##"),
+        read("## U1\n# 01-01\n" + "10:00 a\n" * 1000 + "##"),
         read(""),
         read("I cannot help with that."),
         read("hello"),

@@ -37,7 +37,7 @@ def at(clock: str) -> datetime:
 def test_an_event_covers_what_starts_within_it_and_leaves_its_end_to_a_later_one(
     spans: list[tuple[str, str]], covered: list[tuple[int, ...]]
 ) -> None:
-    covers = LogIndex(LOG).ground([(at(start), at(end)) for start, end in spans])
+    covers = list(LogIndex(LOG).ground([(at(start), at(end)) for start, end in spans]))
     assert [cover.behaviors for cover in covers] == covered
 
 

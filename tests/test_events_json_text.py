@@ -3,7 +3,7 @@ import pytest
 from eventabs.events.aliases import Aliases
 from eventabs.events.json_text import is_json, read_json
 
-BOTH = Aliases(["U1", "U2"])
+BOTH = Aliases(dict.fromkeys(["U1", "U2"], 100))
 U1 = '{"u":"U1","events":[["01-01 10:00","a"]]}'
 U2 = '{"u":"U2","events":[["01-01 10:00","b"]]}'
 

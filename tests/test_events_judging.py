@@ -3,7 +3,7 @@ from datetime import datetime
 
 import pytest
 
-from eventabs.events.claims import Block, Claim, Day, Moment
+from eventabs.events.claims import Block, Claim, Day, Moment, most_claims
 from eventabs.events.judging import Judge
 from eventabs.events.reading import read_reply
 from eventabs.events.vocabulary import Words
@@ -122,3 +122,21 @@ def test_two_users_whose_answers_were_mixed_up_are_both_ungrounded() -> None:
     assert reasons(answered(10, 40)) == [None, None]
     assert reasons(answered(40, 10)) == ["ungrounded", "ungrounded"]
     assert reasons(answered(15, 45)) == [None, None], "rounded times are nobody else's"
+
+
+def test_more_events_than_a_user_can_have_are_no_answer() -> None:
+    block = Block("U2", True, [GROUNDED], overfull=True)
+    assert judged(block).outcomes("missing")["U2"].reason == "too_many"
+    assert judged(block, Block("U2", True, [GROUNDED])).outcomes("missing")["U2"].usable
+
+
+def test_an_honest_answer_has_room_whatever_the_size_of_the_user() -> None:
+    assert most_claims(1) > 100
+    assert most_claims(10_000) > 20_000
+
+
+def test_events_that_cover_the_same_again_and_again_are_no_answer() -> None:
+    every = [claim(480, f"{number}", to=900) for number in range(200)]
+    assert judged(Block("U2", True, every)).outcomes("missing")["U2"].usable
+    every.append(claim(480, "more", to=900))
+    assert judged(Block("U2", True, every)).outcomes("missing")["U2"].reason == "too_many"

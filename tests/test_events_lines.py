@@ -1,12 +1,12 @@
 import pytest
 
 from eventabs.events.aliases import Aliases
-from eventabs.events.claims import MAX_CLAIMS, Claim, Day, Moment
+from eventabs.events.claims import Claim, Day, Moment
 from eventabs.events.lines import is_strict, read_line, read_lines
 
 JAN_1 = Day(None, 1, 1)
 TEN, ELEVEN = Moment(JAN_1, 600), Moment(None, 660)
-BOTH = Aliases(["U1", "U2"])
+BOTH = Aliases(dict.fromkeys(["U1", "U2"], 100))
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_block_is_closed_by_the_next_known_header_or_the_end(
 def test_events_without_a_header_belong_to_a_user_alone(
     text: str, blocks: list[tuple[str, bool, list[str]]]
 ) -> None:
-    assert shape(text, Aliases(["U1"])) == blocks
+    assert shape(text, Aliases(dict.fromkeys(["U1"], 100))) == blocks
 
 
 @pytest.mark.parametrize(
@@ -106,9 +106,10 @@ def test_a_day_does_not_reach_into_the_next_user() -> None:
     )
 
 
-def test_absurdly_many_events_are_not_kept() -> None:
-    (block,) = read_lines("## U1\n" + "10:00 a\n" * (MAX_CLAIMS + 5) + "##", BOTH)
-    assert len(block.claims) == MAX_CLAIMS
+def test_absurdly_many_events_are_not_kept_and_the_block_says_so() -> None:
+    full, overfull = read_lines("## U1\n" + "10:00 a\n" * 100 + "## U2\n" + "10:00 a\n" * 500 + "##", BOTH)
+    assert (len(full.claims), full.overfull) == (100, False)
+    assert (len(overfull.claims), overfull.overfull) == (100, True)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from eventabs.events.pipes import read_rows
 
 
 def shape(text: str) -> list[tuple[str, bool, list[str]]]:
-    blocks = read_rows(text, Aliases(["U1", "U2"]))
+    blocks = read_rows(text, Aliases(dict.fromkeys(["U1", "U2"], 100)))
     return [(b.alias, b.closed, [claim.type for claim in b.claims]) for b in blocks]
 
 
@@ -22,7 +22,7 @@ def shape(text: str) -> list[tuple[str, bool, list[str]]]:
             "U1|01-01 10:00|a\nU2|01-01 11:00|b\nU1|01-01 12:00|c\n",
             [("U1", False, ["a", "c"]), ("U2", False, ["b"])],
         ),
-        ("U9|01-01 10:00|a\n##", [("", True, ["a"])]),
+        ("U9|01-01 10:00|a\n##", [("", True, [])]),
         ("U1|whenever|a\n##", [("U1", True, [])]),
         ("10:00-11:00 | a | b\nplain\n##", []),
     ],

@@ -1,6 +1,7 @@
 """The whole ladder: whatever a model sends, every user of the batch has an outcome."""
 
 import re
+import tracemalloc
 
 import pytest
 from hypothesis import given, settings
@@ -344,3 +345,18 @@ def test_a_cut_answer_never_yields_more_or_other_events(text: str, data: st.Data
     for finish in ("stop", "length"):
         for alias, found in told(read(cut, finish)).items():
             assert found == GOOD[alias] or isinstance(found, str)
+
+
+def test_a_flood_of_events_about_one_user_takes_little_memory_and_leaves_the_others_alone() -> None:
+    flood = "".join(f"00:00-01-03 23:59 t{number}\n" for number in range(20_000))
+    rows = ",".join(f'["01-01 00:00","01-03 23:59","t{number}"]' for number in range(20_000))
+    for text in (
+        LINES.replace("10:00-11:14 用餐 | 西餐厅用餐\n", flood),
+        f'{{"U1":[{rows}],"U2":{dumped(ROWS["U2"])}}}',
+    ):
+        tracemalloc.start()
+        reading = read(text)
+        _now, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert told(reading) == {"U1": "too_many", "U2": GOOD["U2"]}
+        assert peak < 20 * len(text)

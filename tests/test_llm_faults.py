@@ -95,6 +95,8 @@ def test_a_known_code_decides_before_the_status(status: int, payload: object, ex
         {"choices": [], "message": "hello"},
         {"choices": [], "base_resp": {"status_code": 0, "status_msg": ""}},
         {"choices": [], "error": None},
+        {"choices": [], "error": {}},
+        {"choices": [], "error": {"code": None, "message": ""}},
         {"usage": {}},
     ],
 )

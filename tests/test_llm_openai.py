@@ -447,9 +447,10 @@ SMALL = CallLimits(idle_timeout=20.0, call_timeout=20.0, reply_bytes=100_000)
     [
         keep_alive(b"x" * 10_000, interval=0),
         keep_alive(b'{"' + b"x" * 10_000, interval=0),
+        stream(event(delta("x" * 200_000)), DONE),
         status(200, gzip.compress(b"{" + b" " * 100_000_000), {"Content-Encoding": "gzip"}),
     ],
-    ids=["one endless line", "one endless document", "zip bomb"],
+    ids=["one endless line", "one endless document", "one huge piece", "zip bomb"],
 )
 async def test_an_endless_answer_stops_early(openai_server: OpenAIServer, behavior: Behavior) -> None:
     openai_server.behavior = behavior

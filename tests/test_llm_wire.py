@@ -138,6 +138,22 @@ def test_the_end_mark_of_a_stream_without_a_reason_means_stop_but_changes_no_rea
             ],
             Usage(3, 2, 1, 2),
         ),
+        (
+            [
+                {
+                    "usage": {
+                        "prompt_tokens": 32,
+                        "completion_tokens": 9,
+                        "total_tokens": 135,
+                        "completion_tokens_details": {"reasoning_tokens": 94},
+                    }
+                }
+            ],
+            Usage(32, 103, 94),
+        ),
+        ([{"usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 9}}], Usage(3, 6, 4)),
+        ([{"usage": {"prompt_tokens": 3, "completion_tokens": 0, "total_tokens": 9}}], Usage(3, 6, 6)),
+        ([{"usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}}], Usage(3, 2)),
         ([{"usage": {"prompt_tokens": 3, "prompt_cache_hit_tokens": 2}}], Usage(3, 0, 0, 2)),
         ([{"usage": {"prompt_tokens": 3, "cached_tokens": 1}}], Usage(3, 0, 0, 1)),
         ([{"choices": [{"delta": {}, "usage": {"prompt_tokens": 3}}]}], Usage(3)),

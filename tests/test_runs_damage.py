@@ -1,3 +1,4 @@
+import errno
 import os
 import shutil
 import sqlite3  # noqa: TID251  damage is done from outside
@@ -5,9 +6,11 @@ import subprocess
 import zlib
 from collections.abc import Callable
 from contextlib import closing
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from eventabs.errors import RunDirectoryError, StorageError
 from eventabs.runs.conduct import conduct
@@ -16,7 +19,10 @@ from eventabs.runs.handing_out import export_events
 from eventabs.runs.inspection import inspect_run
 from eventabs.runs.ledger import Ledger
 from eventabs.runs.looking import stored_calls, view_user
+from eventabs.runs.reparse import reparse
 from eventabs.runs.report_facts import open_report_facts
+from eventabs.views.report import render_report
+from eventabs.views.show import render_calls
 from runs_jobs import RULES, Place
 
 NO_BLOB = "x'00112233'"
@@ -34,6 +40,9 @@ DAMAGE = {
     "UPDATE calls SET users = '{'": "calls.users of 1",
     "UPDATE calls SET users = '[1]'": "calls.users of 1",
     "UPDATE calls SET sent_at = 'yesterday'": "calls.sent_at",
+    "UPDATE calls SET sent_at = 1e18": "calls.sent_at",
+    "UPDATE meta SET value = '\"gone\"' WHERE key = 'status'": "meta.status",
+    "UPDATE users SET behaviors = 4611686018427387904": "users.behaviors",
     "UPDATE meta SET value = '{'": "meta.run_id",
     "UPDATE meta SET value = '{}' WHERE key = 'settings'": "meta.settings",
     "UPDATE meta SET value = '1' WHERE key = 'flags'": "meta.flags",
@@ -73,12 +82,12 @@ def show(place: Place) -> None:
     path = place.out / "ledger.sqlite"
     with blamed(path), Ledger.watch(path) as ledger:
         view_user(ledger, "user_0000")
-        list(stored_calls(ledger, "user_0000"))
+        render_calls(Console(file=StringIO()), stored_calls(ledger, "user_0000"))
 
 
 def report(place: Place) -> None:
     with open_report_facts(place.out) as facts:
-        list(facts.users)
+        render_report(facts)
 
 
 def export(place: Place) -> None:
@@ -88,6 +97,11 @@ def export(place: Place) -> None:
 def resume(place: Place) -> None:
     with place.reopen() as job:
         conduct(job, resumed=True)
+
+
+def read_again(place: Place) -> None:
+    with place.reopen(changed="ignore") as job:
+        reparse(job)
 
 
 COMMANDS = (look, show, report, export, resume)
@@ -126,11 +140,82 @@ def test_torn_pages_are_called_damage_with_the_command_that_saves_what_is_left(
     assert ".recover" in error_of(command, place)
 
 
+BOMB = f"x'{zlib.compress(bytes(8_000_000), 9).hex()}'"
+
+
+@pytest.mark.parametrize(
+    ("value", "commands"),
+    [
+        ("users.log", (show, report, read_again)),
+        ("outcomes.events", (show, report, export, resume)),
+        ("calls.messages", (show, report)),
+        ("calls.reply", (show, report, read_again)),
+        ("calls.reasoning", (show, report, read_again)),
+    ],
+)
+def test_a_value_made_to_fill_the_memory_is_named_in_one_line_by_every_command_that_inflates_it(
+    place: Place, value: str, commands: tuple[Callable[[Place], None], ...]
+) -> None:
+    table, column = value.split(".")
+    with closing(sqlite3.connect(place.out / "ledger.sqlite")) as ledger:
+        ledger.execute(
+            "UPDATE calls SET input_tokens = 9, prompt_tokens = 9"
+        )  # as of an endpoint, not the rules
+        ledger.execute(f"UPDATE {table} SET {column} = {BOMB}")
+        ledger.commit()
+    for command in commands:
+        told = error_of(command, place)
+        assert f"{value} of " in told
+        assert "32 times its size" in told
+        assert "\n" not in told
+    assert error_of(look, place) == ""  # status reads no such value
+
+
+@pytest.mark.parametrize(
+    ("bomb", "named"),
+    [
+        (f"UPDATE users SET log = {BOMB}", "users.log of user_0000"),
+        (f"UPDATE calls SET status = 'answered', reply = {BOMB}", "calls.reply of 1"),
+    ],
+)
+def test_a_value_made_to_fill_the_memory_stops_a_resume_that_needs_it(
+    place: Place, bomb: str, named: str
+) -> None:
+    with closing(sqlite3.connect(place.out / "ledger.sqlite")) as ledger:
+        ledger.execute("UPDATE parts SET state = 'pending'")
+        ledger.execute(bomb)
+        ledger.commit()
+    assert f"{named} would unpack" in error_of(resume, place)
+
+
+@pytest.mark.parametrize(
+    "active",
+    [
+        "CREATE VIEW more AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i FROM n) SELECT * FROM n",
+        "CREATE TRIGGER more AFTER UPDATE ON parts BEGIN DELETE FROM users; END",
+        "CREATE VIRTUAL TABLE more USING fts5(text)",
+    ],
+)
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_ledger_that_would_run_somebody_elses_statements_is_refused(
+    place: Place, command: Callable[[Place], None], active: str
+) -> None:
+    with closing(sqlite3.connect(place.out / "ledger.sqlite")) as ledger:
+        ledger.execute(active)
+        ledger.commit()
+    assert "was not written by eventabs alone" in error_of(command, place)
+
+
 def test_a_whole_ledger_is_never_blamed_for_a_fault_of_ours(place: Place) -> None:
     with pytest.raises(ZeroDivisionError), blamed(place.out / "ledger.sqlite"):
         _never = 1 / 0
     with pytest.raises(KeyError), blamed(place.out / "ledger.sqlite"):
         raise KeyError
+
+
+def test_a_disk_that_refuses_is_no_damage(place: Place) -> None:
+    with pytest.raises(OSError, match="Read-only"), blamed(place.out / "ledger.sqlite"):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
 
 def test_errors_that_say_what_to_do_are_left_as_they_are(place: Place) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from eventabs.errors import RunDirectoryError, StorageError
-from eventabs.runs.directory import RunDirectory, replace_file
+from eventabs.runs.directory import RunDirectory, open_private, read_head, replace_file
 
 HOLD = """
 import sys, time
@@ -149,10 +149,49 @@ def test_all_that_is_made_while_the_directory_is_held_is_its_owners_alone(tmp_pa
         os.umask(umask)
 
 
-def test_a_place_without_locks_is_told(tmp_path: Path) -> None:
+def test_a_lock_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "run.lock").mkdir()
     with pytest.raises(RunDirectoryError, match="cannot be locked"), RunDirectory(tmp_path).locked():
         pass
+
+
+@pytest.mark.parametrize("code", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_place_without_locks_is_told_and_nobody_is_at_work_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def refuse(_file: int, _operation: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with pytest.raises(RunDirectoryError, match="cannot be locked"), RunDirectory(tmp_path).locked():
+        pass
+    (tmp_path / "run.lock").touch()
+    assert not RunDirectory(tmp_path).in_use()
+
+
+def test_a_link_in_the_place_of_the_lock_harms_nobody(tmp_path: Path) -> None:
+    (tmp_path / "profile").write_text("precious")
+    (tmp_path / "run.lock").symlink_to(tmp_path / "profile")
+    with pytest.raises(RunDirectoryError, match="cannot be locked"), RunDirectory(tmp_path).locked():
+        pass
+    assert (tmp_path / "profile").read_text() == "precious"
+
+
+def test_nobody_waits_for_a_pipe_in_the_place_of_a_file(tmp_path: Path) -> None:
+    for name in ("run.lock", "events.jsonl", "checkpoint.json"):
+        os.mkfifo(tmp_path / name)
+    assert not RunDirectory(tmp_path).in_use()
+    assert read_head(tmp_path / "checkpoint.json", 100) == b""
+    with pytest.raises(OSError, match="events"):
+        open_private(tmp_path / "events.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+
+def test_no_more_of_a_file_is_read_than_it_may_hold_and_no_link_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "long").write_bytes(b"x" * 1000)
+    (tmp_path / "endless").symlink_to("/dev/zero")
+    assert read_head(tmp_path / "long", 100) == b"x" * 100
+    with pytest.raises(OSError, match="endless"):
+        read_head(tmp_path / "endless", 100)
 
 
 # replacing files

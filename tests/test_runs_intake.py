@@ -172,7 +172,8 @@ def test_a_part_whose_paid_answer_is_not_read_yet_stays_as_it_was_asked_about(
         )
         ledger.store_reply(number, answer())
     measure_again(ledger, builder, tight(limits))
-    (stored,) = ledger.unread_replies()
+    (number,) = ledger.unread_calls()
+    stored = ledger.stored_reply(number)
     assert set(stored.users.values()) <= {pending.part for pending in ledger.pending_parts()}
 
 

@@ -231,7 +231,8 @@ def test_a_reply_that_nobody_has_read_is_found_again_as_it_came(ledger: Ledger) 
     number = call(ledger, ANNA, BERT)
     with ledger.transaction():
         ledger.store_reply(number, reply)
-    (stored,) = ledger.unread_replies()
+    assert ledger.unread_calls() == [number]
+    stored = ledger.stored_reply(number)
     assert (stored.call_id, stored.attempt, stored.reply) == (number, 1, reply)
     assert stored.users == {"U1": whole(ANNA), "U2": whole(BERT)}
 
@@ -242,7 +243,7 @@ def test_a_reply_that_was_read_is_not_found_again(ledger: Ledger) -> None:
         ledger.store_reply(number, answer())
     with ledger.transaction():
         ledger.settle(number, [well(whole(ANNA))], [PartChange(whole(ANNA), "done", events=1)])
-    assert ledger.unread_replies() == []
+    assert ledger.unread_calls() == []
     assert part_row(ledger, whole(ANNA)) == ("done", 0, 0, 0, None, 1, number)
 
 
@@ -271,7 +272,7 @@ def test_only_calls_without_an_answer_are_lost_with_the_process(ledger: Ledger) 
         assert ledger.lose_open_calls() == 1
         assert ledger.lose_open_calls() == 0
     assert ledger.rows("SELECT status FROM calls ORDER BY id") == [("lost",), ("answered",)]
-    assert [stored.call_id for stored in ledger.unread_replies()] == [answered]
+    assert ledger.unread_calls() == [answered]
 
 
 def test_values_are_remembered_by_key_and_replaced(ledger: Ledger) -> None:
@@ -280,3 +281,14 @@ def test_values_are_remembered_by_key_and_replaced(ledger: Ledger) -> None:
     with ledger.transaction():
         ledger.set_meta({"a": {"深": [1.5, True]}})
     assert ledger.meta() == {"a": {"深": [1.5, True]}, "b": None}
+
+
+def test_a_ledger_on_a_read_only_medium_is_read_without_a_file_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new_ledger(tmp_path, [ANNA]).close()
+    monkeypatch.setattr("os.access", lambda _path, _mode: False)
+    before = sorted(tmp_path.iterdir())
+    with Ledger.watch(tmp_path / "ledger.sqlite") as ledger:
+        assert ledger.logged_users() == {"anna"}
+        assert sorted(tmp_path.iterdir()) == before

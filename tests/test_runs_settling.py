@@ -62,7 +62,7 @@ async def test_users_that_came_well_are_done_and_their_events_written(tmp_path: 
         assert (desk.tally.done, desk.tally.events, desk.tally.failed) == (2, 2, 0)
         assert desk.scheduler.next() is None
         assert desk.watcher.of(BatchDone) == [BatchDone(1, 2, 2, {}, 2.0)]
-        assert desk.ledger.unread_replies() == []
+        assert desk.ledger.unread_calls() == []
 
 
 async def test_only_users_that_did_not_come_well_are_asked_again(tmp_path: Path) -> None:
@@ -252,4 +252,4 @@ async def test_where_the_ledger_cannot_be_written_nothing_is_told_or_asked_again
             await settlement.kept
         assert (desk.tally.done, desk.written_users(), desk.watcher.notes) == (0, [], [])
         assert desk.scheduler.next() is None
-        assert [stored.call_id for stored in desk.ledger.unread_replies()] == [call_id]
+        assert desk.ledger.unread_calls() == [call_id]

@@ -1,10 +1,15 @@
+import tracemalloc
+import zlib
 from datetime import datetime, timedelta, timezone
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eventabs.records import Behavior, Message, UserLog
 from eventabs.runs.stored_logs import (
+    MOST_TIMES,
+    SwollenError,
     pack_json,
     pack_log,
     pack_messages,
@@ -87,3 +92,28 @@ def test_messages_come_back_as_they_were_sent() -> None:
 
 def test_what_is_kept_is_deflated() -> None:
     assert len(pack_json(["在西餐厅停留"] * 1000)) < 1000
+
+
+def test_a_value_that_inflates_without_end_is_refused_before_it_takes_memory() -> None:
+    bomb = zlib.compress(bytes(200_000_000), 9)
+    tracemalloc.start()
+    with pytest.raises(SwollenError):
+        unpack_text(bomb)
+    with pytest.raises(SwollenError):
+        unpack_json(bomb)
+    _now, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2 * (MOST_TIMES * len(bomb)) + 1_000_000
+
+
+def test_whatever_is_stored_can_be_read_again_however_well_it_would_shrink() -> None:
+    long = "a" * 9_000_000
+    assert unpack_text(pack_text(long)) == long
+    assert unpack_json(pack_json([long])) == [long]
+    assert len(pack_text("a" * 1_000_000)) < 10_000
+
+
+def test_half_a_value_is_an_error_not_a_shorter_value() -> None:
+    packed = pack_text("一二三" * 1000)
+    with pytest.raises(zlib.error):
+        unpack_text(packed[: len(packed) // 2])

@@ -1,6 +1,7 @@
 """The report: what stands in it, that nothing breaks out of it, and that it works in a browser."""
 
 import json
+import os
 import re
 import stat
 from html.parser import HTMLParser
@@ -123,6 +124,12 @@ def test_a_page_is_readable_by_its_owner_only_and_replaces_a_page(tmp_path: Path
     write_report("<!doctype html>2", path)
     assert path.read_text("utf-8").endswith("2")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_pipe_in_the_place_of_the_page_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "report.html")
+    with pytest.raises(UsageError, match="--output"):
+        write_report("<!doctype html>", tmp_path / "report.html")
 
 
 def test_a_file_that_is_no_page_is_not_replaced(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from house import checkpoint, environment, eventabs, start, wait_until, write_users
-from openai_server import Behavior, OpenAIServer, answer, script, slowly, status
+from openai_server import Behavior, OpenAIServer, answer, script, slowly, stall, status
 
 
 def model(server: OpenAIServer) -> tuple[object, ...]:
@@ -217,3 +217,16 @@ def test_a_loop_of_restarts_buys_one_call_each_time_and_goes_on_once_the_endpoin
     done = eventabs("resume", "input.eventabs", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert checkpoint(tmp_path / "input.eventabs")["success_count"] == 30
+
+
+def test_a_kill_makes_no_call_without_success_forgotten(tmp_path: Path, openai_server: OpenAIServer) -> None:
+    openai_server.behavior = script(*[status(500)] * 9, stall(), then=status(500))
+    write_users(tmp_path / "input.jsonl", users=30)
+    flags = (*model(openai_server), "--concurrency", 1)
+    run = start("run", "input.jsonl", *flags, cwd=tmp_path, EVENTABS_RUN__CALL_TRIES="1")
+    wait_until(lambda: len(openai_server.requests) == 10)
+    run.kill()
+    run.communicate()
+    done = eventabs("resume", "input.eventabs", cwd=tmp_path, EVENTABS_RUN__CALL_TRIES="1")
+    assert (done.returncode, len(openai_server.requests)) == (1, 11), done.stderr
+    assert "10 calls without one success" in done.stderr

@@ -139,6 +139,35 @@ def write_hostile(path: Path) -> None:
     path.write_text("\n".join(map(json.dumps, rows)))
 
 
+def floods(message: str) -> str:
+    """Answer well about all users but the one with the longest block."""
+    answered = answer_by_day(message)
+    blocks = read_blocks(message)
+    target = max(blocks, key=lambda alias: len(blocks[alias]))
+    if len(blocks[target]) < 20:
+        return answered
+    flood = "\n".join(f"00:00-12-31 23:59 {number}" for number in range(30_000))
+    return answered.replace(f"## {target}\n", f"## {target}\n# 2026-01-01\n{flood}\n")
+
+
+def test_a_user_with_a_flood_of_events_fails_alone_and_the_reply_is_kept(
+    tmp_path: Path, openai_server: OpenAIServer
+) -> None:
+    openai_server.behavior = answer(floods)
+    small = write_users(tmp_path / "small.jsonl", users=4)
+    large = write_users(tmp_path / "large.jsonl", users=1, behaviors=40)
+    large.write_text(large.read_text("utf-8").replace("user_0000", "large"), "utf-8")
+    flags = ("--model", "m", "--base-url", openai_server.base_url, "--out", "out")
+    done = eventabs("run", small, large, *flags, cwd=tmp_path, EVENTABS_RUN__ATTEMPTS="1")
+    assert done.returncode == 3, done.stderr
+    (failed,) = lines(tmp_path / "out" / "failures.jsonl")
+    assert (failed["user_id"], failed["reason"]) == ("large", "too_many")
+    assert len({event["user_id"] for event in lines(tmp_path / "out" / "events.jsonl")}) == 4
+    shown = eventabs("show", "out", "large", "--raw", cwd=tmp_path)
+    assert "more events than the user can have" in shown.stdout
+    assert "23:59 29999" in shown.stdout
+
+
 def hostile_reply(message: str) -> str:
     answered = []
     for alias in read_blocks(message):

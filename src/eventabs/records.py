@@ -13,6 +13,7 @@ FailureReason = Literal[
     "cut",
     "missing",
     "ungrounded",
+    "too_many",
     "refused",
     "content_filter",
     "too_long",

@@ -3,7 +3,15 @@
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-MAX_CLAIMS = 5_000  # in one block; a hostile reply holds a million, an honest one some hundreds
+_SPARE = 100
+
+
+def most_claims(behaviors: int) -> int:
+    """Return how many events a user may be said to have. An honest answer has fewer events than behaviors.
+
+    Far more than that: a small user whose visit becomes three events is no reason to ask again.
+    """
+    return 2 * behaviors + _SPARE
 
 
 class Day(NamedTuple):
@@ -34,13 +42,22 @@ class Claim(NamedTuple):
 
 @dataclass(slots=True)
 class Block:
-    """What a reply says about one user. `alias` is "" where the batch holds no such user."""
+    """What a reply says about one user. `alias` is "" where the batch holds no such user.
+
+    `overfull`: there were more claims than `most`, and those are not kept: a hostile reply has a million.
+    """
 
     alias: str
     closed: bool = False
     claims: list[Claim] = field(default_factory=list)
+    most: int = most_claims(0)
+    overfull: bool = False
 
     def add(self, claim: Claim | None) -> None:
         """Keep a claim, as long as there are not absurdly many."""
-        if claim is not None and len(self.claims) < MAX_CLAIMS:
+        if claim is None:
+            return
+        if len(self.claims) < self.most:
             self.claims.append(claim)
+        else:
+            self.overfull = True

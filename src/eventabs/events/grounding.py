@@ -5,7 +5,7 @@ belongs to a later event that starts there, if there is one.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from typing import NamedTuple
 
@@ -36,10 +36,10 @@ class LogIndex:
         self._positions = [position for _, position in by_minute]
         self._ends = [_end(behaviors[position]) for position in self._positions]
 
-    def ground(self, spans: Sequence[tuple[datetime, datetime]]) -> list[Cover]:
-        """Return the cover of each span of local minutes, in their order."""
+    def ground(self, spans: Sequence[tuple[datetime, datetime]]) -> Iterator[Cover]:
+        """Yield the cover of each span of local minutes, in their order."""
         starts = {start for start, _ in spans}
-        return [self._cover(start, end, end in starts) for start, end in spans]
+        return (self._cover(start, end, end in starts) for start, end in spans)
 
     def _cover(self, start: datetime, end: datetime, another_starts_at_end: bool) -> Cover:
         low = bisect_left(self._minutes, start)

@@ -12,6 +12,7 @@ from eventabs.records import Event, FailureReason, Outcome, Part, UserLog
 
 _Placed = tuple[tuple[datetime, datetime], tuple[str, str, str]]  # span, (type, category, summary)
 
+_MOST_COVERS = 200  # events that a behavior may be part of, on average; dozens in exports by the day
 _MOST_TRIES = 3  # blocks of one user that are looked at until one is usable
 
 
@@ -74,14 +75,16 @@ class Judge:
 
     def _judge(self, block: Block) -> Outcome:
         part = self._parts[block.alias]
-        if not block.closed:
-            return Outcome(part, "cut")
+        if not block.closed or block.overfull:
+            return Outcome(part, "too_many" if block.closed else "cut")
         placed = self._placed(block)
         if not placed:
             return Outcome(part, "empty")
         if self._is_another_users(block.alias, [start for (start, _end), _described in placed]):
             return Outcome(part, "ungrounded")
         events = self._events(block.alias, placed)
+        if events is None:
+            return Outcome(part, "too_many")
         if sum(event.grounded for event in events) < self._min_grounded * len(events):
             return Outcome(part, "ungrounded")
         return Outcome(part, None, events)
@@ -112,11 +115,16 @@ class Judge:
             )
         return sum(start in self._minutes[alias] for start in starts)
 
-    def _events(self, alias: str, placed: Sequence[_Placed]) -> tuple[Event, ...]:
+    def _events(self, alias: str, placed: Sequence[_Placed]) -> tuple[Event, ...] | None:
+        """Return the events in order; None where they cover the same again and again, without end."""
         log, part = self._users[alias], self._parts[alias]
         covers = LogIndex(log.behaviors).ground([span for span, _ in placed])
         events: dict[Event, None] = {}
+        left = _MOST_COVERS * len(log.behaviors)
         for (_, (kind, category, summary)), cover in zip(placed, covers, strict=True):
+            left -= len(cover.behaviors)
+            if left < 0:
+                return None
             event = Event(
                 user_id=log.user_id,
                 type=kind,

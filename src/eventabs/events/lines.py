@@ -41,7 +41,7 @@ def read_lines(text: str, aliases: Aliases) -> Iterator[Block]:
     A block is closed by the next header of a user of this batch or by the closing `##`. Where the batch
     has one user, events in a text without any header are theirs.
     """
-    current = opened = Block(aliases.only or "")
+    current = opened = aliases.block(aliases.only or "")
     under_header = False
     day: Day | None = None
     for line in StringIO(text, newline=None):
@@ -51,14 +51,14 @@ def read_lines(text: str, aliases: Aliases) -> Iterator[Block]:
         elif (alias := _header(folded, aliases)) is not None:
             if alias and under_header:
                 yield from _ended(opened, closed=True)
-            current, day, under_header = Block(alias), None, True
+            current, day, under_header = aliases.block(alias), None, True
             if alias:
                 opened = current
             else:
                 yield current
         elif _END.fullmatch(folded):
             yield from _ended(opened, closed=True, empty=under_header)
-            current = opened = Block("")
+            current = opened = aliases.block("")
         elif found := _day(folded):
             day = found
     yield from _ended(opened, closed=False, empty=under_header)

@@ -44,7 +44,7 @@ def blocks_of(values: Iterable[object], aliases: Aliases, *, closed: bool) -> It
     """
     rows: dict[str, Block] = {}
     seen = False
-    orphans = Block(aliases.only or "", closed=closed)
+    orphans = aliases.block(aliases.only or "", closed=closed)
     last = ""
     for value in values:
         for block in _users(value, aliases, 0):
@@ -53,9 +53,10 @@ def blocks_of(values: Iterable[object], aliases: Aliases, *, closed: bool) -> It
                 yield block
             else:
                 last = block.alias
-                kept = rows.setdefault(last, Block(last))
+                if last not in rows:
+                    rows[last] = aliases.block(last)
                 for claim in block.claims:
-                    kept.add(claim)
+                    rows[last].add(claim)
         if not seen and orphans.alias:
             for claim in _claims(value, None, 0):
                 orphans.add(claim)
@@ -66,9 +67,9 @@ def blocks_of(values: Iterable[object], aliases: Aliases, *, closed: bool) -> It
         yield orphans
 
 
-def user_block(alias: str, value: object) -> Block:
+def _user_block(aliases: Aliases, alias: str, value: object) -> Block:
     """Return the block of one user from their part of the answer."""
-    block = Block(alias)
+    block = aliases.block(alias, closed=True)
     for claim in _claims(value, None, 0):
         block.add(claim)
     return block
@@ -82,17 +83,17 @@ def _users(value: object, aliases: Aliases, depth: int) -> Iterator[Block]:
         fields = _fields(value)
         owner = aliases.find(_first(fields, _OWNER_KEYS))
         if owner is not None and (has := _first(fields, _EVENTS)) is not None and not isinstance(has, str):
-            yield _closed(user_block(owner, has))
+            yield _user_block(aliases, owner, has)
         elif (alias := aliases.find(_first(fields, USER_KEYS))) is not None:
             claim = _object(fields, None)
-            yield Block(alias, claims=[claim]) if claim else _closed(user_block(alias, value))
+            yield Block(alias, claims=[claim]) if claim else _user_block(aliases, alias, value)
         else:
             for key, inner in value.items():
                 alias = aliases.find(key)
                 if alias is None:
                     yield from _users(inner, aliases, depth + 1)
                 else:
-                    yield _closed(user_block(alias, inner))
+                    yield _user_block(aliases, alias, inner)
     elif isinstance(value, list):
         alias = aliases.find(value[0]) if value and isinstance(value[0], str) else None
         claim = None if alias is None else read_cells(value[1:], None)
@@ -101,11 +102,6 @@ def _users(value: object, aliases: Aliases, depth: int) -> Iterator[Block]:
         else:
             for inner in value:
                 yield from _users(inner, aliases, depth + 1)
-
-
-def _closed(block: Block) -> Block:
-    block.closed = True
-    return block
 
 
 def _claims(value: object, day: Day | None, depth: int) -> Iterator[Claim]:

@@ -28,7 +28,9 @@ def read_rows(text: str, aliases: Aliases) -> Iterator[Block]:
             continue
         back = back or (alias != last and alias in blocks)
         last, ended = alias, False
-        blocks.setdefault(alias, Block(alias)).add(read_cells(cells[1:], None))
+        if alias not in blocks:
+            blocks[alias] = aliases.block(alias)
+        blocks[alias].add(read_cells(cells[1:], None))
     for alias, block in blocks.items():
         block.closed = ended or not (back or alias == last)
         yield block

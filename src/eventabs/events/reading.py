@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from eventabs.events.aliases import Aliases
+from eventabs.events.claims import most_claims
 from eventabs.events.cleaning import Answer, without_reasoning
 from eventabs.events.json_text import is_json, read_json
 from eventabs.events.judging import Judge
@@ -49,7 +50,7 @@ def read_reply(
     judge = Judge(users, parts, words=words, min_grounded=min_grounded, source=source)
     stopped = reply.finish_reason == "stop"
     answer = _answer(reply.text)
-    aliases = Aliases(users)
+    aliases = Aliases({alias: most_claims(len(log.behaviors)) for alias, log in users.items()})
     judge.hear(read_lines(answer.text, aliases))
     if not judge.complete:
         judge.hear(read_rows(answer.text, aliases))

@@ -64,7 +64,7 @@ def _values(text: str, aliases: Aliases, open_blocks: list[Block], stopped: bool
         elif at < last_known or (stopped and _ends_closed(text[start:end])):
             yield mender.mend(alias, text[start:end], inside - start)
         else:
-            open_blocks.append(Block(alias))
+            open_blocks.append(aliases.block(alias))
 
 
 def _chunks(text: str, aliases: Aliases) -> Iterator[tuple[str, int, int, int]]:

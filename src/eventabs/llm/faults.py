@@ -64,7 +64,8 @@ def find_fault(payload: object) -> Fault | None:
         return Fault(message=str(base.get("status_msg", "")), meaning=meaning)
     error = payload.get("error")
     if isinstance(error, dict):
-        return _read_error(error)
+        is_empty = not any(error.values())  # as a server may name it in every good answer
+        return None if is_empty and payload.get("choices") is not None else _read_error(error)
     if error:
         return _read_error(payload | {"message": error})
     if payload.get("choices") is None and ("message" in payload or "detail" in payload):

@@ -34,7 +34,10 @@ class PayloadReader:
         if self._read > (self._limit if self.is_document else self._limit * _WIRE_FACTOR):
             raise UnreadableBodyError
         if not self.is_document:
-            return self._events.feed(chunk)
+            payloads = self._events.feed(chunk)
+            if any(len(payload) > self._limit for payload in payloads):
+                raise UnreadableBodyError
+            return payloads
         self._document.append(chunk)
         return []
 

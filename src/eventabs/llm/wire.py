@@ -150,10 +150,15 @@ def _read_usage(usage: dict[str, Any]) -> Usage | None:
     if "prompt_tokens" not in usage and "completion_tokens" not in usage:
         return None
     cached = _count(usage, "prompt_tokens_details", "cached_tokens")
+    prompt, completion = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
+    reasoning = _count(usage, "completion_tokens_details", "reasoning_tokens")
+    # xAI and Gemini count reasoning beside the completion, but in the total:
+    # https://docs.x.ai/docs/key-information/consumption-and-rate-limits
+    aside = max(0, _count(usage, "total_tokens") - prompt - completion) if prompt else 0
     return Usage(
-        prompt_tokens=_count(usage, "prompt_tokens"),
-        completion_tokens=_count(usage, "completion_tokens"),
-        reasoning_tokens=_count(usage, "completion_tokens_details", "reasoning_tokens"),
+        prompt_tokens=prompt,
+        completion_tokens=completion + aside,
+        reasoning_tokens=max(reasoning, aside),
         # DeepSeek and Moonshot have fields of their own
         cached_tokens=cached or _count(usage, "prompt_cache_hit_tokens") or _count(usage, "cached_tokens"),
     )

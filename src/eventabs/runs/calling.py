@@ -80,10 +80,11 @@ async def call_everybody(job: Job) -> bool:
 async def _read_leftovers(desk: _Desk) -> None:
     """Settle replies that were committed but not read when an earlier process died."""
     settler = desk.settler(Scheduler([], desk.limits))
-    for stored in await desk.journal.write(Ledger.unread_replies):
+    for call_id in await desk.journal.write(Ledger.unread_calls):
+        stored = await desk.journal.write(partial(Ledger.stored_reply, call_id=call_id))
         batch, logs = await desk.journal.write(partial(_asked_about, stored))
         settlement = await settler.take_reply(
-            stored.call_id, batch, dict(zip(stored.users, logs, strict=True)), stored.reply
+            call_id, batch, dict(zip(stored.users, logs, strict=True)), stored.reply
         )
         await settlement.kept
         desk.tally.batches_done += 1
@@ -102,7 +103,9 @@ async def _call(desk: _Desk, pending: list[PlannedPart]) -> bool:
     )
     _announce(desk, scheduler, pending)
     hurry = asyncio.Event()
-    fruitless = Fruitless(job.facts)
+    fruitless = Fruitless(
+        job.facts, remember=lambda facts: desk.journal.post(lambda ledger: ledger.set_meta(facts))
+    )
     async with open_asker(job, hurry) as ask:
         engine = Engine(
             calling=Calling(
@@ -131,11 +134,8 @@ async def _call(desk: _Desk, pending: list[PlannedPart]) -> bool:
             tally=desk.tally,
             observer=job.observer,
         )
-        try:
-            with _interrupts(engine.stop):
-                await engine.run()
-        finally:
-            await desk.journal.write(lambda ledger: ledger.set_meta(fruitless.facts()))
+        with _interrupts(engine.stop):
+            await engine.run()
         return engine.stopped
 
 

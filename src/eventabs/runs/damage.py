@@ -1,5 +1,6 @@
 """What is wrong with a ledger that something failed on. Nobody looks for it before: that takes a read of it all."""
 
+import errno
 import sqlite3
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -17,8 +18,9 @@ from eventabs.errors import RunDirectoryError
 from eventabs.language import gettext as _
 from eventabs.records import Event
 from eventabs.runs.binding import public_settings
-from eventabs.runs.ledger import damaged
-from eventabs.runs.stored_logs import unpack_json, unpack_log, unpack_text
+from eventabs.runs.ledger import connect_to_read, damaged
+from eventabs.runs.observer import RunStatus
+from eventabs.runs.stored_logs import MOST_TIMES, SwollenError, unpack_json, unpack_log, unpack_text
 
 _UNREADABLE = (ValueError, TypeError, LookupError, ArithmeticError, zlib.error)
 _STORED_AS = {
@@ -26,6 +28,10 @@ _STORED_AS = {
     "REAL": "'real', 'integer', 'null'",
     "TEXT": "'text', 'null'",
     "BLOB": "'blob', 'null'",
+}
+_RANGES = {
+    "INTEGER": (-1, 10**15),  # sums of more pass what the database can add up
+    "REAL": (0, 10**11),  # seconds since 1970; later ones are beyond the calendar
 }
 # what JSON facts and blobs are made of; those of a run that has just begun, and what it learns later
 _FACTS: dict[str, Any] = {
@@ -44,7 +50,7 @@ _LATER_FACTS: dict[str, Any] = {
     "input": dict[str, Any],
     "legend": dict[str, str] | None,
     "prompt_language": str,
-    "status": str,
+    "status": RunStatus,
     "began_at": float,
     "ended_at": float,
     "fruitless": dict[str, str | int],
@@ -58,15 +64,27 @@ def blamed(path: Path) -> Iterator[None]:
     """Raise RunDirectoryError for what fails because the ledger is damaged; a fault of ours stays what it is."""
     try:
         yield
-    except (*_UNREADABLE, AttributeError, RuntimeError, sqlite3.Error) as error:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as ledger:
+    except (*_UNREADABLE, AttributeError, RuntimeError, OSError, sqlite3.Error) as error:
+        if isinstance(error, OSError) and error.errno != errno.EOVERFLOW:
+            raise  # the disk's fault; the other one is a time beyond the calendar
+        with closing(connect_to_read(path)) as ledger:
             try:
                 what = next(_findings(ledger), "")
             except sqlite3.Error:
                 raise damaged(path) from error
         if not what:
             raise
+        if isinstance(error, SwollenError):
+            raise _swollen(path, what) from None
         raise _unreadable(path, what) from error
+
+
+def _swollen(path: Path, what: str) -> RunDirectoryError:
+    message = _(
+        "{path} is not opened further: {what} would unpack to more than {times} times its size, which no run"
+        " leaves behind; it was made to fill your memory, or it is damaged: do not use this run directory"
+    )
+    return RunDirectoryError(message.format(path=path, what=what, times=MOST_TIMES))
 
 
 def _unreadable(path: Path, what: str) -> RunDirectoryError:
@@ -117,8 +135,10 @@ def _columns(ledger: sqlite3.Connection) -> Iterator[str]:
         for (table,) in fresh.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
             found = {name for _id, name, *_rest in ledger.execute(f"PRAGMA table_info({table})")}
             for _id, column, kind, *_rest in fresh.execute(f"PRAGMA table_info({table})"):
-                stray = f"SELECT 1 FROM {table} WHERE typeof({column}) NOT IN ({_STORED_AS[kind]}) LIMIT 1"
-                if column not in found or ledger.execute(stray).fetchone():
+                stray = f"SELECT 1 FROM {table} WHERE typeof({column}) NOT IN ({_STORED_AS[kind]})"
+                if kind in _RANGES:
+                    stray += " OR {} NOT BETWEEN {} AND {}".format(column, *_RANGES[kind])
+                if column not in found or ledger.execute(f"{stray} LIMIT 1").fetchone():
                     yield f"{table}.{column}"
 
 

@@ -1,7 +1,9 @@
 """The run directory: its files, who may open it, and how files in it are replaced."""
 
+import errno
 import fcntl
 import os
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,6 +16,7 @@ from eventabs.language import gettext as _
 
 _PRIVATE_DIRECTORY: Final = 0o700
 _PRIVATE_FILE: Final = 0o600
+_PLAIN_FILE: Final = os.O_NOFOLLOW | os.O_NONBLOCK  # a link is not followed, a pipe not waited for
 _LOOKS_PASS: Final = 0.25  # seconds; `in_use` of somebody who looks holds the lock for moments
 _LEFTOVERS: Final = {  # of a run killed at birth, before it had a ledger
     ".gitignore",
@@ -74,13 +77,15 @@ class RunDirectory:
     def in_use(self) -> bool:
         """Whether a process works on the run."""
         try:
-            descriptor = os.open(self.path / "run.lock", os.O_RDONLY)
+            descriptor = os.open(self.path / "run.lock", os.O_RDONLY | _PLAIN_FILE)
         except OSError:
             return False
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             return True
+        except OSError:  # no locks here, so nobody can hold one
+            return False
         finally:
             os.close(descriptor)
         return False
@@ -93,7 +98,7 @@ class RunDirectory:
         """
         lock = FileLock(self.path / "run.lock", mode=_PRIVATE_FILE)
         try:
-            lock.acquire(timeout=_LOOKS_PASS, poll_interval=_LOOKS_PASS / 5)
+            self._take(lock)
         except Timeout:
             message = _("{path} is in use by another eventabs; wait for it or stop it first")
             raise RunDirectoryError(message.format(path=self.path)) from None
@@ -106,6 +111,15 @@ class RunDirectory:
         finally:
             os.umask(umask)
             lock.release()
+
+    def _take(self, lock: FileLock) -> None:
+        """Take the lock. Raises Timeout, and OSError where there are no locks that go with the process."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # filelock tells that it makes do with a marker: so do we
+            lock.acquire(timeout=_LOOKS_PASS, poll_interval=_LOOKS_PASS / 5)
+        if not self.in_use():  # a marker outlives a kill, and nobody who looks sees it
+            lock.release()
+            raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
 
 def replace_file(path: Path, chunks: Iterable[bytes]) -> None:
@@ -139,8 +153,20 @@ def storage_error(path: Path, error: OSError) -> StorageError:
 
 
 def open_private(path: Path | str, flags: int) -> int:
-    """Open a file of the run directory, for its owner only; a link that somebody put there is not followed."""
-    return os.open(path, flags | os.O_NOFOLLOW, _PRIVATE_FILE)
+    """Open a file of the run directory, for its owner only.
+
+    A link that somebody put there is not followed, a pipe not waited for.
+    """
+    return os.open(path, flags | _PLAIN_FILE, _PRIVATE_FILE)
+
+
+def read_head(path: Path, size: int) -> bytes:
+    """Read the first bytes of a file of the run directory, whatever it is. Raises OSError."""
+    descriptor = open_private(path, os.O_RDONLY)
+    try:
+        return os.read(descriptor, size)
+    finally:
+        os.close(descriptor)
 
 
 def _sync_directory(path: Path) -> None:

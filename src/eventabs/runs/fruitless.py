@@ -1,6 +1,6 @@
 """When to stop rather than burn money: too many calls without one success."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from eventabs.errors import ContextTooLongError, EndpointError, ModeratedError, StoppedError
@@ -15,29 +15,22 @@ class Fruitless:
     """Counts calls since the last success, also of earlier processes. Raises StoppedError when they are too many.
 
     What was counted holds only under the settings that it was counted under. A run that was stopped makes one
-    call when it is resumed: restarting it again and again must not buy ten calls each time.
+    call when it is resumed: restarting it again and again must not buy ten calls each time. `remember` is given
+    what the next process has to know, as soon as that changes: a killed process says nothing at its end.
     """
 
-    def __init__(self, facts: Mapping[str, Any]) -> None:
+    def __init__(self, facts: Mapping[str, Any], *, remember: Callable[[dict[str, Any]], None]) -> None:
+        self._remember = remember
         self._settings = facts["settings_fingerprint"]
         counted = facts.get(_FACT) or {}
         known = counted.get("settings_fingerprint") == self._settings
         self._calls: int = counted["calls"] if known else 0
         self._succeeded: bool = counted["succeeded"] if known else False
 
-    def facts(self) -> dict[str, Any]:
-        """Return what the next process has to know."""
-        counted = {
-            "settings_fingerprint": self._settings,
-            "calls": self._calls,
-            "succeeded": self._succeeded,
-        }
-        return {_FACT: counted}
-
     def succeeded(self) -> None:
         """Hear of an answer that some user is well with."""
-        self._calls = 0
-        self._succeeded = True
+        if not self._succeeded or self._calls:
+            self._keep(0, succeeded=True)
 
     def bad_answer(self, batch: Batch) -> None:
         """Hear of an answer that no user is well with.
@@ -55,10 +48,15 @@ class Fruitless:
             self._count(error)
 
     def _count(self, cause: object) -> None:
-        self._calls += 1
+        self._keep(self._calls + 1, succeeded=self._succeeded)
         if self._calls < MOST_FRUITLESS_CALLS:
             return
         message = _(
             "{calls} calls without one success ({cause}); mend the endpoint or the prompt, then: eventabs resume"
         )
         raise StoppedError(message.format(calls=self._calls, cause=cause))
+
+    def _keep(self, calls: int, *, succeeded: bool) -> None:
+        self._calls, self._succeeded = calls, succeeded
+        counted = {"settings_fingerprint": self._settings, "calls": calls, "succeeded": succeeded}
+        self._remember({_FACT: counted})

@@ -10,7 +10,7 @@ import orjson
 from eventabs.records import Usage
 from eventabs.runs.binding import host_of
 from eventabs.runs.damage import blamed
-from eventabs.runs.directory import RunDirectory
+from eventabs.runs.directory import RunDirectory, read_head
 from eventabs.runs.ledger import Ledger, Retry
 from eventabs.runs.ledger_results import failure_reasons, totals
 from eventabs.runs.ledger_retries import cooling_until, retry_under_way
@@ -18,6 +18,7 @@ from eventabs.runs.observer import BatchDone, CallFailed, Progress, Retrying
 from eventabs.runs.tally import Price, Tally
 
 _RECENT_CALLS = 50
+_LARGEST_CHECKPOINT = 1_000_000  # bytes; one with many input files has some thousands
 
 Status = Literal["running", "interrupted", "stopped", "completed", "killed"]
 
@@ -176,7 +177,7 @@ def _batches(pending: int, directory: RunDirectory, facts: Mapping[str, Any], ca
     if not pending:
         return 0
     try:
-        planned = orjson.loads(directory.checkpoint.read_bytes())["batches"]["total"]
+        planned = orjson.loads(read_head(directory.checkpoint, _LARGEST_CHECKPOINT))["batches"]["total"]
     except (OSError, ValueError, KeyError, TypeError):
         planned = 0
     return int(planned) or -(-pending // int(facts["settings"]["budget"]["max_users"]))

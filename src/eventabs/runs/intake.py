@@ -103,7 +103,8 @@ def measure_again(ledger: Ledger, builder: PromptBuilder, limits: Limits) -> Non
 
     Parts whose answer is there but not read yet stay as they were asked about.
     """
-    answered = {part for stored in ledger.unread_replies() for part in stored.users.values()}
+    unread = map(ledger.stored_reply, ledger.unread_calls())
+    answered = {part for stored in unread for part in stored.users.values()}
     with ledger.transaction():
         for planned in ledger.pending_parts():
             if planned.part in answered:

@@ -3,6 +3,7 @@
 One connection, one thread. `transaction` makes what happens inside it durable as a whole.
 """
 
+import os
 import shlex
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,6 +28,7 @@ from eventabs.records import (
     Usage,
     UserLog,
 )
+from eventabs.runs.ledger_schema import refuse_active
 from eventabs.runs.stored_logs import pack_json, pack_log, pack_messages, pack_text, unpack_log
 from eventabs.runs.stored_logs import unpack_text as _text
 
@@ -106,6 +108,7 @@ class Ledger:
         """Open a ledger. Raises RunDirectoryError where it does not hold together."""
         with _translated(path):
             ledger = cls(_connect(path))
+            refuse_active(ledger._db, path)
             (sound,) = ledger._db.execute("PRAGMA quick_check(1)").fetchone()
             if sound != "ok":
                 raise damaged(path)
@@ -121,12 +124,11 @@ class Ledger:
         """
         try:
             # deferred: the first read takes a snapshot, and nobody who writes waits for it
-            connection = sqlite3.connect(
-                f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None
-            )
+            connection = connect_to_read(path)
             try:
                 connection.execute("BEGIN")
                 ledger = cls(connection)
+                refuse_active(connection, path)
                 ledger._refuse_other_formats(path)
                 yield ledger
             finally:
@@ -297,16 +299,21 @@ class Ledger:
         self._db.execute("UPDATE calls SET status = 'read' WHERE id = ?", (call_id,))
         self._apply(call_id, changes)
 
-    def unread_replies(self) -> list[StoredReply]:
-        """Return replies that were committed but not settled: the process died in between."""
-        return [_stored_reply(row) for row in self.rows(f"{_REPLIES} WHERE status = 'answered' ORDER BY id")]
+    def unread_calls(self) -> list[int]:
+        """Return calls whose replies were committed but not settled: the process died in between."""
+        return [
+            call_id for (call_id,) in self.rows("SELECT id FROM calls WHERE status = 'answered' ORDER BY id")
+        ]
+
+    def stored_reply(self, call_id: int) -> StoredReply:
+        """Return the reply of a call that has one."""
+        (row,) = self.rows(f"{_REPLIES} WHERE id = ?", call_id)
+        return _stored_reply(row)
 
     def stored_replies(self) -> Iterator[StoredReply]:
-        """Yield all replies in the order of their calls."""
+        """Yield all replies in the order of their calls, one at a time: they may be large."""
         ids = self.rows("SELECT id FROM calls WHERE status IN ('answered', 'read') ORDER BY id")
-        for (call_id,) in ids:
-            (row,) = self.rows(f"{_REPLIES} WHERE id = ?", call_id)
-            yield _stored_reply(row)
+        yield from (self.stored_reply(call_id) for (call_id,) in ids)
 
     def fail_parts(self, reasons: Mapping[Part, FailureReason]) -> None:
         """Fail parts that were done, because no stored reply is usable for them any more."""
@@ -375,6 +382,17 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA temp_store = MEMORY")
     return connection
+
+
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """Connect without a right to write.
+
+    On a read-only medium, where SQLite cannot make its files beside a ledger, one that was closed in order is
+    read without them.
+    """
+    at_rest = not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists()
+    mode = "mode=ro&immutable=1" if at_rest else "mode=ro"
+    return sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, isolation_level=None)
 
 
 def _stored_reply(row: Sequence[Any]) -> StoredReply:

@@ -92,18 +92,19 @@ def token_use(
 
 
 class _Instructions:
-    """Counts system messages; there are few different ones in a run."""
+    """Counts system messages; mostly the one before is there again."""
 
     def __init__(self, counter: TokenCounter) -> None:
         self._counter = counter
-        self._known: dict[str, int] = {}
+        self._before = ""
+        self._counted = 0
 
     def tokens(self, packed: bytes) -> int:
         messages: list[dict[str, Any]] = unpack_json(packed)
         text = "".join(message["content"] for message in messages if message["role"] == "system")
-        if text not in self._known:
-            self._known[text] = self._counter.count(text)
-        return self._known[text]
+        if text != self._before:
+            self._before, self._counted = text, self._counter.count(text)
+        return self._counted
 
 
 def _thought_share(reply: bytes | None, thoughts: bytes | None) -> float:

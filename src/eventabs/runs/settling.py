@@ -69,6 +69,7 @@ class Settler:
         self._events = events
         self._observer = observer
         self._rejected: set[Part] = set()
+        self._reading_long = asyncio.Lock()
 
     async def take_reply(
         self, call_id: int, batch: Batch, users: Mapping[str, UserLog], reply: Reply
@@ -77,8 +78,9 @@ class Settler:
         parts = {alias: planned.part for alias, planned in zip(users, batch.parts, strict=True)}
         if len(reply.text) < LONG_REPLY:
             reading = self._reader.read(reply, users, parts)
-        else:  # a hostile reply takes seconds, in which other calls want to be served
-            reading = await asyncio.to_thread(self._reader.read, reply, users, parts)
+        else:  # a hostile reply takes seconds, in which other calls want to be served, and memory: one at a time
+            async with self._reading_long:
+                reading = await asyncio.to_thread(self._reader.read, reply, users, parts)
         outcomes = {outcome.part: outcome for outcome in reading.outcomes.values()}
         at_the_cap = self._is_at_the_cap(reply)
         changes = after_reply(

@@ -1,4 +1,7 @@
-"""How a user log, a request and a reply are kept in the ledger: JSON, deflated."""
+"""How a user log, a request and a reply are kept in the ledger: JSON, deflated.
+
+What is read may come from anybody, so inflating has an end: see `SwollenError`.
+"""
 
 import zlib
 from collections.abc import Sequence
@@ -12,17 +15,25 @@ from eventabs.records import Behavior, Message, UserLog
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  wall times are counted from a naive epoch
 _EPOCH_DAY = _EPOCH.toordinal()
 _FAST = 1  # deflate level: logs shrink by nine tenths already here
+_AS_IT_IS = 0
 _NO_TEXT = zlib.compress(b"", _FAST)  # most replies come without reasoning
+
+MOST_TIMES = 32  # that a value may be as large as what is stored of it
+_ALWAYS_ALLOWED = 1024 * 1024  # bytes; so far it may shrink as it likes
+
+
+class SwollenError(ValueError):
+    """A value that inflates to more than 1 MB and more than 32 times its size. None that we stored does."""
 
 
 def pack_json(value: object) -> bytes:
     """Deflate `value` as JSON."""
-    return zlib.compress(orjson.dumps(value), _FAST)
+    return _deflate(orjson.dumps(value))
 
 
 def unpack_json(blob: bytes) -> Any:  # noqa: ANN401  JSON
-    """Return what `pack_json` was given."""
-    return orjson.loads(zlib.decompress(blob))
+    """Return what `pack_json` was given. Raises SwollenError, as all that unpack do."""
+    return orjson.loads(_inflate(blob))
 
 
 def pack_log(log: UserLog) -> bytes:
@@ -53,14 +64,33 @@ def pack_messages(messages: Sequence[Message]) -> bytes:
 
 def pack_text(text: str) -> bytes:
     """Deflate a text; lone surrogates, which a broken reply may hold, survive."""
-    if not text:
-        return _NO_TEXT
-    return zlib.compress(text.encode("utf-8", "surrogatepass"), _FAST)
+    return _deflate(text.encode("utf-8", "surrogatepass")) if text else _NO_TEXT
 
 
 def unpack_text(blob: bytes) -> str:
     """Return what `pack_text` was given."""
-    return zlib.decompress(blob).decode("utf-8", "surrogatepass")
+    return _inflate(blob).decode("utf-8", "surrogatepass")
+
+
+def _deflate(data: bytes) -> bytes:
+    packed = zlib.compress(data, _FAST)
+    return packed if len(data) <= _most_of(packed) else zlib.compress(data, _AS_IT_IS)
+
+
+def _inflate(blob: bytes) -> bytes:
+    most = _most_of(blob)
+    inflater = zlib.decompressobj()
+    data = inflater.decompress(blob, most + 1)
+    if len(data) > most:
+        raise SwollenError
+    if not inflater.eof:
+        message = "incomplete"
+        raise zlib.error(message)
+    return data
+
+
+def _most_of(packed: bytes) -> int:
+    return max(_ALWAYS_ALLOWED, MOST_TIMES * len(packed))
 
 
 def _wall_seconds(moment: datetime) -> int:

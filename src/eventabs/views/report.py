@@ -68,6 +68,8 @@ def write_report(page: str, path: Path) -> None:
 
 
 def _begins_like_a_page(path: Path) -> bool:
+    if not path.is_file():  # a pipe would wait for somebody to write
+        return False
     with path.open("rb") as file:
         return file.read(15).lower() == b"<!doctype html>"
 

@@ -182,6 +182,7 @@ def reason(code: str) -> str:
         "cut": _("the reply was cut off before the user's end"),
         "missing": _("the reply left the user out"),
         "ungrounded": _("too few events match the user's behaviors"),
+        "too_many": _("the reply holds more events than the user can have"),
         "refused": _("the model refused to answer"),
         "content_filter": _("the endpoint's moderation refused the content"),
         "too_long": _("too long for the model's context even alone"),
