@@ -57,7 +57,7 @@ def test_a_sample_is_read_as_the_page_shows(tmp_path: Path, name: str, text: str
 
 
 def test_the_page_has_all_its_samples() -> None:
-    assert len(SAMPLES) == 11
+    assert len(SAMPLES) == 13
 
 
 PACKED: dict[str, Callable[[bytes], bytes]] = {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 
-from eventabs.exports import files, store
+from eventabs.exports import files, markers, store
 from eventabs.exports.columns import behavior_columns
 from eventabs.exports.columns import profile_columns as find_profile
 from eventabs.exports.database import errors_named, scratch_database
@@ -29,7 +29,8 @@ class Export:
 
     `fingerprint` is the sha256 of the files' contents. `roles` tells for each file which column was taken
     for which role; `reasons` counts the rejected rows by reason, the most frequent first.
-    Rows in = behaviors + rejected_rows + duplicates.
+    Rows in = behaviors + rejected_rows + duplicates + paired_ends. `unpaired` are behaviors: begins without an end,
+    ends without a begin.
     """
 
     files: tuple[str, ...]
@@ -39,6 +40,8 @@ class Export:
     behaviors: int
     reasons: dict[str, int]
     duplicates: int
+    paired_ends: int
+    unpaired: int
     encodings: dict[str, str]
     _connection: duckdb.DuckDBPyConnection
     _with_offset: bool
@@ -54,7 +57,7 @@ class Export:
     @property
     def rows(self) -> int:
         """How many rows the files hold; blank lines are none."""
-        return self.behaviors + self.rejected_rows + self.duplicates
+        return self.behaviors + self.rejected_rows + self.duplicates + self.paired_ends
 
     def user_logs(self) -> Iterator[UserLog]:
         """Yield every user's log, ordered by user_id; behaviors ordered by time, file and line.
@@ -144,7 +147,9 @@ def open_export(
             open_file, connection, folder=folder, encoding=encoding, header=header, columns=columns
         )
         opened = [open_named(path) for path in named]
-        roles = {each.source.path: behavior_columns(each.source, columns) for each in opened}
+        every_role = [(each.source, behavior_columns(each.source, columns)) for each in opened]
+        paired = markers.paired_columns(connection, every_role, columns.get("marker", ""))
+        roles = {source.path: markers.with_marker(found, paired) for source, found in every_role}
         profile = None
         if profiles:
             (profile_path,) = files.expand([profiles])
@@ -163,7 +168,11 @@ def open_export(
                 if encoding:
                     raise
                 opened[index] = other = open_named(each.source.path, surely_other=True)
-                roles[source.path] = behavior_columns(other.source, columns)
+                found = behavior_columns(other.source, columns)
+                paired |= markers.paired_columns(
+                    connection, [(other.source, found)], columns.get("marker", "")
+                )
+                roles[source.path] = markers.with_marker(found, paired)
                 if load(connection, other.source, _wanted(roles[source.path]), insert, folder):
                     tidied.add(index)
         if profile:
@@ -181,6 +190,8 @@ def open_export(
             behaviors=counts.behaviors,
             reasons=counts.rejects,
             duplicates=counts.duplicates,
+            paired_ends=counts.paired.ends,
+            unpaired=counts.paired.alone,
             _connection=connection,
             _with_offset=counts.with_offset,
             _profile_names=names,

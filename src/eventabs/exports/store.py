@@ -7,6 +7,7 @@ import duckdb
 
 from eventabs.errors import ConfigError, InputError
 from eventabs.exports.normal_form import normal_form
+from eventabs.exports.pairing import PAIRED_END, Paired, pair
 from eventabs.exports.sources import BLANK, Query, quoted, trimmed
 from eventabs.exports.times import SHORT_DATE
 from eventabs.language import gettext as _
@@ -27,6 +28,7 @@ class Counts(NamedTuple):
     rejects: dict[str, int]
     duplicates: int
     with_offset: bool
+    paired: Paired = Paired(0, 0)
 
 
 def prepare(connection: duckdb.DuckDBPyConnection, profile_width: int) -> None:
@@ -36,7 +38,7 @@ def prepare(connection: duckdb.DuckDBPyConnection, profile_width: int) -> None:
         CREATE TABLE first_lines (file INTEGER, first_line BIGINT);
         CREATE TABLE profiles (user_id VARCHAR{profile});
         CREATE TABLE staged (user_id VARCHAR, start TIMESTAMP, shift INTEGER, action VARCHAR, item VARCHAR,
-            place VARCHAR, duration INTEGER, file INTEGER, line BIGINT, text VARCHAR, reason VARCHAR)""")
+            place VARCHAR, duration INTEGER, file INTEGER, line BIGINT, text VARCHAR, reason VARCHAR, mark TINYINT)""")
 
 
 def check_zone(connection: duckdb.DuckDBPyConnection, zone: str) -> None:
@@ -99,9 +101,11 @@ def load_profiles(connection: duckdb.DuckDBPyConnection, width: int, rows: Query
 
 
 def finish(connection: duckdb.DuckDBPyConnection, profile_width: int, *, keep_duplicates: bool) -> Counts:
-    """Sort what was staged, mark duplicates, and list the users. Raises InputError for a mix of zones."""
+    """Join ends with their begins, sort, mark duplicates, and list the users. Raises InputError for a mix of zones."""
+    paired = pair(connection, _INSTANT, None if keep_duplicates else DUPLICATE)
     _sort(connection)
-    duplicates = 0 if keep_duplicates else _mark_duplicates(connection)
+    if not keep_duplicates:
+        _mark_duplicates(connection)
     profile = "".join(f", p.p{n}" for n in range(profile_width))
     # arg_min: a user with several profiles has the first value of each column
     first = "".join(f", arg_min(p{n}, rowid) AS p{n}" for n in range(profile_width))
@@ -114,9 +118,12 @@ def finish(connection: duckdb.DuckDBPyConnection, profile_width: int, *, keep_du
         ORDER BY b.user_id""")
     users = _number(connection, "SELECT count(*) FROM users")
     behaviors = _number(connection, "SELECT count(*) FROM behaviors WHERE reason IS NULL")
-    rejects = connection.execute(
-        f"SELECT reason, count(*) AS rows FROM behaviors WHERE reason <> '{DUPLICATE}' GROUP BY 1 ORDER BY rows DESC, 1"
-    ).fetchall()
+    rejects = dict(
+        connection.execute(
+            "SELECT reason, count(*) AS rows FROM behaviors WHERE reason IS NOT NULL GROUP BY 1 ORDER BY rows DESC, 1"
+        ).fetchall()
+    )
+    duplicates = rejects.pop(DUPLICATE, 0)
     with_offset = _number(connection, "SELECT count(shift) FROM behaviors WHERE reason IS NULL")
     if 0 < with_offset < behaviors:
         message = _(
@@ -124,7 +131,7 @@ def finish(connection: duckdb.DuckDBPyConnection, profile_width: int, *, keep_du
             " say what zone people lived in: --timezone Asia/Shanghai"
         )
         raise InputError(message)
-    return Counts(users, behaviors, dict(rejects), duplicates, with_offset > 0)
+    return Counts(users, behaviors, rejects, duplicates, with_offset > 0, paired)
 
 
 def _sort(connection: duckdb.DuckDBPyConnection) -> None:
@@ -141,10 +148,10 @@ def _sort(connection: duckdb.DuckDBPyConnection) -> None:
     )
     connection.execute(f"""
         CREATE TABLE behaviors AS SELECT * {texts} FROM (
-            SELECT staged.* REPLACE (coalesce(line, first_line + staged.rowid - first_row) AS line{numbers})
+            SELECT staged.* EXCLUDE (mark) REPLACE (coalesce(line, first_line + staged.rowid - first_row) AS line{numbers})
             FROM staged JOIN first_lines USING (file)
             JOIN (SELECT file, min(rowid) AS first_row FROM staged GROUP BY file) USING (file)
-            WHERE reason IS DISTINCT FROM '{BLANK}' ORDER BY user_id, {_INSTANT}, file, line);
+            WHERE coalesce(reason, '') NOT IN ('{BLANK}', '{PAIRED_END}') ORDER BY user_id, {_INSTANT}, file, line);
         DROP TABLE staged""")
 
 
@@ -155,15 +162,13 @@ def _columns_of_few(connection: duckdb.DuckDBPyConnection) -> list[str]:
     return [column for column, count in zip(columns, found, strict=True) if 0 < count <= _FEW]
 
 
-def _mark_duplicates(connection: duckdb.DuckDBPyConnection) -> int:
+def _mark_duplicates(connection: duckdb.DuckDBPyConnection) -> None:
     """Mark all but the first of equal rows. They share user and instant, so they lie near each other.
 
     They are not deleted: rowids have to stay.
     """
     neighbor = "row_user IS NOT DISTINCT FROM {side}(row_user) OVER () AND instant = {side}(instant) OVER ()"
-    return _changed(
-        connection,
-        f"""
+    connection.execute(f"""
         UPDATE behaviors SET reason = '{DUPLICATE}' WHERE rowid IN (
             SELECT id FROM (
                 SELECT rowid AS id, row_number() OVER (PARTITION BY {_FACTS} ORDER BY file, line) AS copy
@@ -175,8 +180,7 @@ def _mark_duplicates(connection: duckdb.DuckDBPyConnection) -> int:
                     ) WHERE close
                 )
             ) WHERE copy > 1
-        )""",
-    )
+        )""")
 
 
 def _changed(connection: duckdb.DuckDBPyConnection, sql: str, values: Sequence[object] = ()) -> int:
