@@ -9,6 +9,7 @@ from eventabs.errors import ConfigError, InputError
 from eventabs.exports.normal_form import normal_form
 from eventabs.exports.pairing import PAIRED_END, Paired, pair
 from eventabs.exports.sources import BLANK, Query, quoted, trimmed
+from eventabs.exports.strictness import first_reject_found, refusing
 from eventabs.exports.times import SHORT_DATE
 from eventabs.language import gettext as _
 
@@ -50,16 +51,28 @@ def check_zone(connection: duckdb.DuckDBPyConnection, zone: str) -> None:
 
 
 def load_behaviors(
-    connection: duckdb.DuckDBPyConnection, index: int, zone: str, dayfirst: bool | None, rows: Query
+    connection: duckdb.DuckDBPyConnection,
+    index: int,
+    zone: str,
+    dayfirst: bool | None,
+    rows: Query,
+    *,
+    strict: bool = False,
 ) -> int:
     """Stage the rows of an export's file, the run's file number `index`. Returns how many they are.
 
-    Raises InputError where dates are day-first or month-first, and neither `dayfirst` nor the data says which.
+    Raises InputError where dates are day-first or month-first, and neither `dayfirst` nor the data says which, and, if
+    `strict`, UnreadableRowError where a row cannot be read.
     """
-    raw = f"SELECT {index} AS file, * FROM ({rows.sql})"
     order = _date_order(connection, rows) if dayfirst is None else dayfirst
-    select = normal_form(raw, quoted(zone) if zone else "", order)
-    staged = _changed(connection, f"INSERT INTO staged BY NAME {select}", rows.values)
+
+    def normal(limit: str = "") -> str:
+        raw = f"SELECT {index} AS file, * FROM ({rows.sql}{limit})"
+        return normal_form(raw, quoted(zone) if zone else "", order)
+
+    wanted = refusing(normal()) if strict else normal()
+    with first_reject_found(connection, normal, rows.values):
+        staged = _changed(connection, f"INSERT INTO staged BY NAME {wanted}", rows.values)
     connection.execute("INSERT INTO first_lines VALUES (?, ?)", [index, rows.first_line])
     return staged
 

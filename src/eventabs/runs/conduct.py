@@ -58,7 +58,7 @@ def _read_input(job: Job) -> None:
     paths = [spooled(job.directory.path) if path == STDIN else path for path in job.facts["paths"]]
     with open_input(settings, paths, job.directory.work) as export:
         _refuse_other_input(job, export)
-        refuse_unreadable(export, strict=settings.input.strict, max_rejects=settings.input.max_rejects)
+        refuse_unreadable(export, max_rejects=settings.input.max_rejects)
         first = sampled(export.user_logs())
         language = job.facts.get("prompt_language") or prompt_language_of(settings, first)
         legend = job.facts.get("legend")

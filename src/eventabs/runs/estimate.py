@@ -175,7 +175,7 @@ def _scratch_folder() -> tempfile.TemporaryDirectory[str]:
 
 def _prepared(settings: Settings, export: Export) -> tuple[Language, list[UserLog]]:
     """Return the prompt's language, and the sample that decided it."""
-    refuse_unreadable(export, strict=settings.input.strict, max_rejects=settings.input.max_rejects)
+    refuse_unreadable(export, max_rejects=settings.input.max_rejects)
     sample = sampled(export.user_logs())
     return prompt_language_of(settings, sample), sample
 
