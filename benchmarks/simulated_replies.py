@@ -6,7 +6,7 @@ token can be counted for the user whom it serves.
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -18,8 +18,11 @@ from eventabs.prompts.answers import AnsweredEvent, written
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.records import AnswerForm, FinishReason
 
-_DAY = re.compile(r"# (?:(\d{4})-)?(\d{2})-(\d{2})")
+_DAY = re.compile(r"# (?:(?:(\d{4})-)?(\d{2})-)?(\d{2})")
 _LINE = re.compile(r"(\d{2}):(\d{2}) (.+)")
+# level `day`: the date, then all behaviors of the day
+_DAY_LINE = re.compile(r"(?:(?:(\d{4})-)?(\d{2})-)?(\d{2})(?: [^\d\s]\S*)? (\d{2}:\d{2} .+)")
+_BEHAVIOR_BEGINS = re.compile(r" (?=\d{2}:\d{2} )")
 _LONGEST_SUMMARY = 12  # characters
 _FEW, _MANY = 3, 8  # behaviors on a day, up to which there are one and two events; three beyond
 
@@ -87,15 +90,25 @@ def events_of(block: str) -> tuple[AnsweredEvent, ...]:
     """Return one to three events for every active day of a block, in order of time, without overlaps."""
     days: list[list[tuple[datetime, str]]] = []
     day = ""
-    year = ""
-    for line in block.splitlines()[1:]:
+    year = month = ""
+    for line in _lines_of_days(block):
         if header := _DAY.match(line):
-            year = header[1] or year
-            day = f"{year}-{header[2]}-{header[3]}"
+            year, month = header[1] or year, header[2] or month
+            day = f"{year}-{month}-{header[3]}"
             days.append([])
         elif day and (told := _LINE.match(line)):
             days[-1].append((datetime.fromisoformat(f"{day}T{told[1]}:{told[2]}"), told[3]))
     return tuple(_event(stretch) for lines in days for stretch in _stretches(lines))
+
+
+def _lines_of_days(block: str) -> Iterator[str]:
+    """Yield the lines below a user's header, those of level `day` as if they were of level `line`."""
+    for line in block.splitlines()[1:]:
+        if whole := _DAY_LINE.match(line):
+            yield f"# {line[: whole.start(4)]}"
+            yield from _BEHAVIOR_BEGINS.split(whole[4])
+        else:
+            yield line
 
 
 def segments(events: Events, form: AnswerForm) -> list[Segment]:

@@ -21,7 +21,7 @@ from eventabs.llm.openai import OpenAIProvider
 from eventabs.prompts.builder import PromptBuilder
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.prompts.vocabulary import default_vocabulary
-from eventabs.records import AnswerForm, Behavior, Category, Part, Reply, Request, UserLog
+from eventabs.records import AnswerForm, Behavior, Category, Compaction, Part, Reply, Request, UserLog
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 
@@ -56,7 +56,9 @@ def log_of(user: int, behaviors: int = 24) -> UserLog:
     )
 
 
-def request_of(users: int, form: AnswerForm = "lines", *, most_tokens: int = 8192) -> Request:
+def request_of(
+    users: int, form: AnswerForm = "lines", *, most_tokens: int = 8192, level: Compaction = "line"
+) -> Request:
     builder = PromptBuilder(
         counter=TokenCounter(),
         language="zh",
@@ -64,6 +66,7 @@ def request_of(users: int, form: AnswerForm = "lines", *, most_tokens: int = 819
         vocabulary=VOCABULARY,
         answer=form,
         detail="day",
+        level=level,
     )
     return builder.request([log_of(user) for user in range(users)], max_output_tokens=most_tokens)
 
@@ -112,6 +115,16 @@ def test_a_users_answer_depends_on_that_users_block_alone() -> None:
     alone = simulated_replies.read_blocks(request_of(1).messages[-1]["content"])
     assert simulated_replies.events_of(both["U1"]) == simulated_replies.events_of(alone["U1"])
     assert simulated_replies.events_of(both["U1"]) != simulated_replies.events_of(both["U2"])
+
+
+def test_an_answer_is_the_same_at_every_level_of_compaction() -> None:
+    by_line, by_day = (
+        simulated_replies.read_blocks(request_of(3, level=level).messages[-1]["content"])
+        for level in ("line", "day")
+    )
+    assert by_line != by_day
+    for alias, block in by_line.items():
+        assert simulated_replies.events_of(by_day[alias]) == simulated_replies.events_of(block)
 
 
 READABLE = set(simulated_replies.MALFORMED) - {

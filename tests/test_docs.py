@@ -23,6 +23,7 @@ from eventabs.cli import app
 from eventabs.config import Settings, load_settings
 from eventabs.exports import open_export
 from eventabs.exports.actions import plain
+from eventabs.exports.markers import WORDS
 from eventabs.exports.roles import USUAL_NAMES
 from eventabs.prompts.answers import AnsweredEvent, written
 from eventabs.prompts.compaction import Compactor
@@ -325,6 +326,14 @@ def test_the_usual_names_are_those_that_are_found() -> None:
         role.strip("`"): {plain(name) for name in names.split(", ")} for role, names in _table("Columns")
     }
     assert listed == {role: set(names) for role, names in USUAL_NAMES.items()}
+
+
+def test_the_words_that_begin_and_end_are_those_that_are_known() -> None:
+    listed = tuple(
+        tuple(tuple(plain(word) for word in words.split(", ")) for words in row)
+        for row in _table("Begins and ends")
+    )
+    assert listed == WORDS
 
 
 def test_the_sentences_hold_the_facts_that_the_page_says(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def test_a_sample_is_read_as_the_page_shows(tmp_path: Path, name: str, text: str
 
 
 def test_the_page_has_all_its_samples() -> None:
-    assert len(SAMPLES) == 11
+    assert len(SAMPLES) == 13
 
 
 PACKED: dict[str, Callable[[bytes], bytes]] = {
@@ -182,6 +182,53 @@ def test_an_array_larger_than_what_is_read_at_once_keeps_every_element(tmp_path:
     for form in (json.dumps(rows), json.dumps(rows, indent=1)):
         with opened(tmp_path, write(tmp_path, "a.json", form)) as export:
             assert (export.users, export.behaviors, export.rejected_rows) == (9_000, 9_000, 0)
+
+
+WRAPPED = {
+    "exported": "2026-01-16",
+    "data": [{"uid": "u1", "time": "2026-01-15", "item": 'a "quoted" [x], {y}'}] * 3,
+    "city": "x",
+    "more": [{"uid": "u2", "time": "2026-01-15", "item": "b", "city": "y"}],
+}
+
+
+@pytest.mark.parametrize("form", [{}, {"indent": 1}])
+def test_an_object_around_all_records_is_read_as_a_stream_where_it_is_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: dict[str, Any]
+) -> None:
+    text = json.dumps(WRAPPED, **form)
+    path = write(tmp_path, "a.json", text)
+    monkeypatch.setattr("eventabs.exports.json_records.LONGEST_LINE", 300)
+    monkeypatch.setattr("eventabs.exports.files.LONGEST_LINE", 300)
+    monkeypatch.setattr("eventabs.exports.json_values._CHUNK", 20)
+    monkeypatch.setattr("eventabs.exports.files._CHUNK", 100)
+    columns = {"place": "city"}
+    with opened(tmp_path, path, columns=columns) as export:
+        assert (export.users, export.behaviors, export.duplicates, export.rejected_rows) == (2, 2, 2, 0)
+        assert [log.behaviors[0].place for log in export.user_logs()] == ["x", "y"]
+    path.write_text(json.dumps({"data": "x" * 400}, indent=1))
+    with pytest.raises(InputError, match="has a JSON value longer than"), opened(tmp_path, path):
+        pass
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        '{"n": 1, "data": [\n',
+        '{"n": 1,\n"data": [',
+        '{"n": 1, "data": [{"uid": "u0",\n"time": "2026-01-15"},',
+    ],
+)
+def test_an_object_around_records_may_break_its_lines_anywhere(tmp_path: Path, before: str) -> None:
+    rows = ",\n".join(f'{{"uid": "u{n}", "time": "2026-01-15", "item": "x"}}' for n in (1, 2))
+    with opened(tmp_path, write(tmp_path, "a.json", f"{before}{rows}\n]}}\n")) as export:
+        assert [log.user_id for log in export.user_logs()][-2:] == ["u1", "u2"]
+
+
+def test_a_first_line_that_is_cut_costs_no_other_line(tmp_path: Path) -> None:
+    good = '{"uid": "u", "time": "2026-01-15", "item": "x"}\n'
+    with opened(tmp_path, write(tmp_path, "a.jsonl", '{"uid": "u",\n' + good)) as export:
+        assert (export.behaviors, export.reasons) == (1, {"bad_json": 1})
 
 
 def test_equal_rows_are_kept_on_demand(tmp_path: Path) -> None:

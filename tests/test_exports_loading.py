@@ -77,7 +77,7 @@ def test_another_encoding_deep_in_the_file_is_named_with_its_line(
 
 
 def test_no_room_for_the_copy_is_an_error_of_storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("eventabs.exports.loading.tidy_csv", full)

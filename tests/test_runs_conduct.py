@@ -250,6 +250,23 @@ def test_an_input_without_anything_to_ask_about_ends_in_one_line_or_in_failures(
     assert said is None or said in told
 
 
+def test_ends_that_were_joined_are_counted_wherever_rows_are(place: Place) -> None:
+    clock = ("10:00:00", "10:05:00", "11:00:00", "never")
+    for at, event in zip(clock, ("open", "close", "open", "close"), strict=True):
+        with place.export.open("a") as file:
+            file.write(
+                f'{{"user_id": "u", "timestamp": "2026-01-01 {at}", "item": "x", "event": "{event}"}}\n'
+            )
+    summary = run(place)
+    assert (summary.behaviors, summary.paired_ends, summary.unpaired, summary.rejected_rows) == (74, 1, 1, 1)
+    counted = place.checkpoint()["input"]
+    assert (
+        counted["rows"]
+        == 76
+        == sum(counted[part] for part in ("behaviors", "rejected_rows", "duplicates", "paired_ends"))
+    )
+
+
 def test_users_none_of_whose_rows_are_readable_are_failed_with_the_reason(place: Place) -> None:
     with place.export.open("a") as file:
         file.write('{"user_id": "lost", "timestamp": "never", "behavior_text": "x"}\n')

@@ -44,6 +44,7 @@ def test_the_counts_are_those_of_the_input(place: Place) -> None:
         1,
         1,
     )
+    assert (estimate.paired_ends, estimate.unpaired) == (0, 0)
 
 
 def test_the_long_lines_are_counted_exactly(place: Place) -> None:

@@ -16,6 +16,8 @@ ESTIMATE = Estimate(
     behaviors=44_847,
     rejected_rows=3,
     duplicates=12,
+    paired_ends=0,
+    unpaired=0,
     tokens_long=1_404_441,
     tokens_compact=1_067_000,
     tokens_prompt_total=1_092_000,
@@ -127,6 +129,15 @@ def test_an_empty_input_is_shown_without_a_plan() -> None:
     lines = _squeezed(empty)
     assert "long lines 0 - -" in lines
     assert not any(line.startswith("Split") for line in lines)
+
+
+def test_joined_ends_are_told_where_there_are_any() -> None:
+    lines = _squeezed(replace(ESTIMATE, paired_ends=7, unpaired=2))
+    assert lines[lines.index("duplicates dropped 12") + 1 :][:2] == [
+        "ends joined to begins 7",
+        "without a partner 2",
+    ]
+    assert not any(line.startswith("without a partner") for line in _squeezed(ESTIMATE))
 
 
 def test_json_has_the_fixed_keys_and_one_line() -> None:

@@ -76,6 +76,10 @@ def test_the_plan_is_announced_in_both_languages(
     [
         (InputRead(1, 1, 1, 0, 0), "Input: 1 file, 1 user, 1 behavior"),
         (
+            InputRead(1, 1, 3, 0, 0, paired_ends=1, unpaired=2),
+            "Input: 1 file, 1 user, 3 behaviors, 1 end joined to its begin (2 without a partner)",
+        ),
+        (
             InputRead(2, 486, 44847, 1, 12),
             "Input: 2 files, 486 users, 44,847 behaviors, 1 row rejected, 12 duplicates dropped",
         ),

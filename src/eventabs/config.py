@@ -74,6 +74,7 @@ class InputColumns(Section):
     category: str = ""
     brand: str = ""
     price: str = ""
+    marker: str = ""
 
 
 class InputSettings(Section):

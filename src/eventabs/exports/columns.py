@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 
 from eventabs.errors import InputError
+from eventabs.exports.markers import NONE
 from eventabs.exports.roles import (
     UnknownColumnError,
     find_profile_columns,
@@ -20,7 +21,9 @@ _WHAT_HAPPENED = ("text", "action", "item", "place", "app", "media", "category")
 def behavior_columns(source: Source, named: Mapping[str, str]) -> dict[str, str]:
     """Return the column of each role in an export's file. Raises InputError where one is missing."""
     try:
-        found = find_roles(source.columns, named)
+        found = find_roles(
+            source.columns, {role: name for role, name in named.items() if (role, name) != ("marker", NONE)}
+        )
     except UnknownColumnError as error:
         message = _('{path} has no column {name} ([input.columns] {role} = "{name}"); it has: {columns}')
         raise InputError(

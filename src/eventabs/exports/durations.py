@@ -2,7 +2,7 @@
 
 from typing import Final
 
-_LONGEST: Final = 100 * 366 * 86_400  # seconds; keeps start + duration inside the calendar
+_LONGEST: Final = 1 << 31  # seconds, 68 years: what an INTEGER holds
 
 # Each unit's words, longest first: the first that fits is taken.
 _DAYS: Final = "天|日|days?|d"
@@ -53,5 +53,5 @@ def seconds(plain_number: str, taken_apart: str) -> str:
 
 
 def believable(total: str) -> str:
-    """Return SQL for a number of seconds as INTEGER, floored; NULL where it is negative or longer than a century."""
+    """Return SQL for a number of seconds as INTEGER, floored; NULL where it is negative or longer than 68 years."""
     return f"CASE WHEN {total} >= 0 AND {total} < {_LONGEST} THEN CAST(floor({total}) AS INTEGER) END"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 
-from eventabs.exports import files, store
+from eventabs.exports import files, markers, store
 from eventabs.exports.columns import behavior_columns
 from eventabs.exports.columns import profile_columns as find_profile
 from eventabs.exports.database import errors_named, scratch_database
@@ -17,9 +17,10 @@ from eventabs.exports.loading import load
 from eventabs.exports.logs import User, behaviors_of, fetched
 from eventabs.exports.opening import Opened, open_file
 from eventabs.exports.roles import ROLES
+from eventabs.exports.row_texts import texts_by_line
 from eventabs.exports.sources import Source, as_glob
 from eventabs.exports.stretches import Stretch, in_stretches
-from eventabs.exports.tidy import records
+from eventabs.exports.strictness import UnreadableRowError, refusal
 from eventabs.records import RejectedRow, UserLog
 
 
@@ -29,7 +30,8 @@ class Export:
 
     `fingerprint` is the sha256 of the files' contents. `roles` tells for each file which column was taken
     for which role; `reasons` counts the rejected rows by reason, the most frequent first.
-    Rows in = behaviors + rejected_rows + duplicates.
+    Rows in = behaviors + rejected_rows + duplicates + paired_ends. `unpaired` are behaviors: begins without an end,
+    ends without a begin.
     """
 
     files: tuple[str, ...]
@@ -39,6 +41,8 @@ class Export:
     behaviors: int
     reasons: dict[str, int]
     duplicates: int
+    paired_ends: int
+    unpaired: int
     encodings: dict[str, str]
     _connection: duckdb.DuckDBPyConnection
     _with_offset: bool
@@ -54,7 +58,7 @@ class Export:
     @property
     def rows(self) -> int:
         """How many rows the files hold; blank lines are none."""
-        return self.behaviors + self.rejected_rows + self.duplicates
+        return self.behaviors + self.rejected_rows + self.duplicates + self.paired_ends
 
     def user_logs(self) -> Iterator[UserLog]:
         """Yield every user's log, ordered by user_id; behaviors ordered by time, file and line.
@@ -100,17 +104,10 @@ class Export:
         with errors_named("the export"), closing(self._connection.cursor()) as cursor:
             cursor.execute(query)
             for index, rows in groupby(fetched(cursor), key=lambda row: row[0]):
-                texts = self._texts(index)
+                texts = texts_by_line(self._connection, self._sources[index], tidied=index in self._tidied)
                 for _file, line, reason, user_id in rows:
                     text = next(text for number, text in texts if number == line)
                     yield RejectedRow(self.files[index], line, reason, text, user_id)
-
-    def _texts(self, index: int) -> Iterator[tuple[int, str]]:
-        """Yield each line's number and text; a record's first line stands for all of it."""
-        if index in self._tidied:
-            return ((record.line, record.text) for record in records(self._sources[index]))
-        source = self._sources[index]
-        return _parquet_texts(self._connection, source) if source.format == "parquet" else _lines(source.text)
 
 
 @contextmanager
@@ -126,11 +123,13 @@ def open_export(
     encoding: str = "",
     dayfirst: bool | None = None,
     header: Sequence[str] = (),
+    strict: bool = False,
 ) -> Iterator[Export]:
     """Read the files and globs `paths` to their end, and the file `profiles` if it is not "".
 
     `encoding` is a codec of Python's ("" finds it), `header` names the columns of CSV files that have none.
-    `columns` maps roles to column names ("" finds them); `timezone` is a name or "". Scratch files live in
+    `columns` maps roles to column names ("" finds them); `timezone` is a name or "". `strict`: the first row that
+    cannot be read is an InputError, raised soon after it is reached. Scratch files live in
     `work_dir`/reading.tmp while the export is open. Raises InputError, and ConfigError for the zone.
     """
     named = files.expand(paths, [profiles] if profiles else [])
@@ -144,7 +143,9 @@ def open_export(
             open_file, connection, folder=folder, encoding=encoding, header=header, columns=columns
         )
         opened = [open_named(path) for path in named]
-        roles = {each.source.path: behavior_columns(each.source, columns) for each in opened}
+        every_role = [(each.source, behavior_columns(each.source, columns)) for each in opened]
+        paired = markers.paired_columns(connection, every_role, columns.get("marker", ""))
+        roles = {source.path: markers.with_marker(found, paired) for source, found in every_role}
         profile = None
         if profiles:
             (profile_path,) = files.expand([profiles])
@@ -153,19 +154,28 @@ def open_export(
         names = tuple(name for name, _column in profile.shown) if profile else ()
         store.prepare(connection, len(names))
         tidied: set[int] = set()
-        for index, each in enumerate(opened):
-            insert = partial(store.load_behaviors, connection, index, timezone, dayfirst)
+
+        def read(index: int, source: Source) -> None:
+            insert = partial(store.load_behaviors, connection, index, timezone, dayfirst, strict=strict)
             try:
-                source = each.source
-                if load(connection, source, _wanted(roles[source.path]), insert, folder):
+                if load(connection, source, _wanted(roles[source.path]), insert, folder, strict=strict):
                     tidied.add(index)
+            except UnreadableRowError as row:
+                raise refusal(connection, source, row) from None
+
+        for index, each in enumerate(opened):
+            try:
+                read(index, each.source)
             except files.NotUtf8Error:
                 if encoding:
                     raise
                 opened[index] = other = open_named(each.source.path, surely_other=True)
-                roles[source.path] = behavior_columns(other.source, columns)
-                if load(connection, other.source, _wanted(roles[source.path]), insert, folder):
-                    tidied.add(index)
+                found = behavior_columns(other.source, columns)
+                paired |= markers.paired_columns(
+                    connection, [(other.source, found)], columns.get("marker", "")
+                )
+                roles[each.source.path] = markers.with_marker(found, paired)
+                read(index, other.source)
         if profile:
             shown = [(f"p{position}", column) for position, (_name, column) in enumerate(profile.shown)]
             insert = partial(store.load_profiles, connection, len(names))
@@ -181,6 +191,8 @@ def open_export(
             behaviors=counts.behaviors,
             reasons=counts.rejects,
             duplicates=counts.duplicates,
+            paired_ends=counts.paired.ends,
+            unpaired=counts.paired.alone,
             _connection=connection,
             _with_offset=counts.with_offset,
             _profile_names=names,
@@ -199,16 +211,3 @@ class _Profile:
 
 def _wanted(roles: Mapping[str, str]) -> list[tuple[str, str]]:
     return [(role, roles.get(role, "")) for role in ROLES]
-
-
-def _parquet_texts(connection: duckdb.DuckDBPyConnection, source: Source) -> Iterator[tuple[int, str]]:
-    with closing(connection.cursor()) as cursor:
-        cursor.execute("SELECT to_json(r)::VARCHAR FROM read_parquet(?) AS r", [as_glob(source.text)])
-        for number, (text,) in enumerate(fetched(cursor), start=1):
-            yield number, text
-
-
-def _lines(path: str) -> Iterator[tuple[int, str]]:
-    with Path(path).open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            yield number, line.decode("utf-8-sig", errors="replace").rstrip("\r\n")

@@ -2,22 +2,29 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TextIO
 
+from eventabs.errors import InputError
 from eventabs.exports.actions import plain
+from eventabs.exports.files import LONGEST_LINE
+from eventabs.exports.json_values import NotOneObjectError, TooLongError, elements, records_inside
 from eventabs.exports.roles import USUAL_NAMES
+from eventabs.language import gettext as _
 
-_CHUNK: Final = 1 << 20
-_TOKEN: Final = re.compile(r'"(?:[^"\\\n]|\\.)*"|[\[\]{},]|"')
+_NEWLINES: Final = re.compile(r"[\r\n]+")
+_LOOK: Final = 1 << 16  # characters
 _DEEPEST: Final = 4  # lists within lists that are followed
 
 
-def is_array(first_line: str) -> bool:
-    """Whether a text that begins so is a JSON array, or an object that is spread over lines."""
-    start = first_line.strip()
-    return start.startswith("[") or start == "{"
+def is_spread(lines: Sequence[str]) -> bool:
+    """Whether a text that begins with these lines is a JSON array, or an object that is spread over lines."""
+    first, second = [*(line.strip() for line in lines if line.strip()), "", ""][:2]
+    if first.startswith("[") or first == "{":
+        return True
+    opens_more = first.startswith("{") and first.endswith(("[", "{", ","))
+    return opens_more and _loaded(first) is None and not isinstance(_loaded(second), dict)
 
 
 def is_nested(lines: Iterable[str], time_column: str) -> bool:
@@ -30,21 +37,56 @@ def is_nested(lines: Iterable[str], time_column: str) -> bool:
     return False
 
 
-def split_array(path: str, copy: Path) -> None:
+def split(path: str, copy: Path) -> dict[str, Any]:
     """Copy the elements of a top-level array (or values one after the other), one a line.
 
-    An element that is no JSON stays as it is, on its line.
+    Of one object that is too large to be held, the records in its lists are copied, and the fields around them returned.
+    An element that is no JSON stays as it is, on its line. Raises InputError where one is too long.
     """
     with (
         Path(path).open(encoding="utf-8-sig", newline="") as file,
         copy.open("w", encoding="utf-8", newline="") as target,
     ):
-        for element in _elements(file):
-            target.write(re.sub(r"\s*[\r\n]+\s*", " ", element).strip() + "\n")
+        try:
+            if Path(path).stat().st_size > LONGEST_LINE:
+                try:
+                    return _split_object(file, target)
+                except NotOneObjectError:
+                    target.seek(0)
+                    target.truncate()
+            file.seek(0)
+            _write(target, elements(file, LONGEST_LINE))
+        except TooLongError:
+            message = _(
+                "{path} has a JSON value longer than {limit} MB that is no list of records; write one record a line"
+            )
+            raise InputError(message.format(path=path, limit=LONGEST_LINE >> 20)) from None
+    return {}
 
 
-def flatten(path: str, copy: Path, time_column: str) -> None:
-    """Copy JSON lines so that each behavior inside a record is a line of its own, with its user's fields."""
+def _split_object(file: TextIO, target: TextIO) -> dict[str, Any]:
+    """Copy the records inside the file's one object, and return its other fields. Raises NotOneObjectError."""
+    if not file.read(_LOOK).lstrip().startswith("{"):
+        raise NotOneObjectError
+    file.seek(0)
+    around: list[str] = []
+    _write(target, records_inside(file, around, LONGEST_LINE))
+    fields = _loaded("".join(around))
+    if not isinstance(fields, dict):
+        return {}
+    return {key: value for key, value in fields.items() if value != []}
+
+
+def _write(target: TextIO, elements: Iterable[str]) -> None:
+    target.writelines(_on_one_line(element) + "\n" for element in elements)
+
+
+def _on_one_line(text: str) -> str:
+    return " ".join(map(str.strip, _NEWLINES.split(text.strip()))) if _NEWLINES.search(text) else text.strip()
+
+
+def flatten(path: str, copy: Path, time_column: str, around: Mapping[str, Any]) -> None:
+    """Copy JSON lines so that each behavior inside a record is a line of its own, with its user's fields and those `around` all."""
     with (
         Path(path).open(encoding="utf-8-sig", newline="") as file,
         copy.open("w", encoding="utf-8", newline="") as target,
@@ -55,47 +97,8 @@ def flatten(path: str, copy: Path, time_column: str) -> None:
                 if line.strip():
                     target.write(line.strip("\r\n").replace("\r", " ") + "\n")
                 continue
-            for flat in _flat(record, {}, time_column, 0):
+            for flat in _flat(record, around, time_column, 0):
                 target.write(json.dumps(flat, ensure_ascii=False) + "\n")
-
-
-def _elements(file: TextIO) -> Iterator[str]:  # noqa: C901  one automaton reads better in one piece
-    """Yield the texts of the elements by counting brackets outside strings."""
-    text = ""
-    depth = base = start = position = 0
-    opened = False
-    while True:
-        chunk = file.read(_CHUNK)
-        text = text[start:] + chunk
-        position -= start
-        start = 0
-        for token in _TOKEN.finditer(text, position):
-            mark = token.group()
-            if mark == '"' and chunk and text.find("\n", token.end()) < 0:
-                break  # a string that goes on in the next chunk; one never ends on another line
-            position = token.end()
-            if mark in "[{":
-                if not opened:
-                    opened = True
-                    base = 1 if mark == "[" else 0
-                    start = token.end() if base else token.start()
-                depth += 1
-            elif mark in "]}":
-                depth -= 1
-                if depth < base or (base == 0 and depth == 0):
-                    end = token.start() if base else token.end()
-                    if text[start:end].strip():
-                        yield text[start:end]
-                    start = token.end()
-                    depth = max(depth, 0)
-            elif mark == "," and depth == base == 1:
-                yield text[start : token.start()]
-                start = token.end()
-        if not chunk:
-            break
-    rest = text[start:].strip()
-    if rest:
-        yield rest
 
 
 def _flat(

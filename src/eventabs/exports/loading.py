@@ -22,9 +22,12 @@ def load(
     wanted: Sequence[tuple[str, str]],
     insert: Insert,
     folder: Path,
+    *,
+    strict: bool = False,
 ) -> bool:
     """Read a file through `insert`; copies go to `folder`. Returns whether its records had to be tidied.
 
+    `strict`: nothing behind the first broken record is read, and `insert` raises where it gets one.
     `wanted` pairs names with columns, as in `sources.rows`. Raises InputError, and StorageError
     where there is no room for a copy.
     """
@@ -39,7 +42,7 @@ def load(
             return False
         if source.content.one_newline and _load_csv(connection, source, wanted, insert):
             return False
-        longest = tidy_csv(source, copy, dict(wanted)["user"])
+        longest = tidy_csv(source, copy, dict(wanted)["user"], strict=strict)
         with errors_named(source.path):
             insert(tidied_rows(source, copy, longest, wanted))
     except OSError as error:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from eventabs.exports import durations, sentences, times
+from eventabs.exports import durations, markers, sentences, times
 from eventabs.exports.actions import CANONICAL
 from eventabs.exports.roles import ROLES
 from eventabs.exports.sources import quoted, trimmed
@@ -16,18 +16,22 @@ def normal_form(raw: str, zone: str, dayfirst: bool | None = None) -> str:
 
     `zone` is a quoted SQL literal, or "" where wall times stay as they are. The result has user_id, start
     (TIMESTAMP, wall time), shift (offset in seconds or NULL), action, item (NULL: the text itself), place,
-    duration, file, line, text (NULL for structured rows) and reason (NULL for readable rows).
+    duration, file, line, text (NULL for structured rows), reason (NULL for readable rows) and mark (see `markers`).
     """
     cleaned = ", ".join(f"{trimmed(_quote(role))} AS {_quote(role)}" for role in ROLES)
     return f"""
     WITH trim_ends AS (SELECT file, line, problem, {cleaned} FROM ({raw})),
+    marked AS (
+        SELECT * EXCLUDE (marker_word) REPLACE ({_unmarked_action()} AS action), {markers.mark("marker_word")} AS mark
+        FROM (SELECT *, {markers.word("marker")} AS marker_word FROM trim_ends)
+    ),
     cleaned AS (
         SELECT * REPLACE (
             CASE WHEN early IS NULL THEN {times.spelled_out('"time"', '"date"', dayfirst)} ELSE "time" END AS "time",
             CASE WHEN "end" IS NOT NULL THEN {times.spelled_out('"end"', '"date"', dayfirst)} END AS "end",
             CASE WHEN coalesce(category, brand, price) IS NULL THEN item
                 ELSE concat_ws(' ', category, brand, item, price) END AS item)
-        FROM (SELECT *, {times.usual('"time"')} AS early FROM trim_ends)
+        FROM (SELECT *, {times.usual('"time"')} AS early FROM marked)
     ),
     looked_up AS (SELECT *, {_canonical("word")} AS canonical FROM (SELECT *, {_plain_word()} AS word FROM cleaned)),
     known AS (
@@ -79,9 +83,15 @@ def normal_form(raw: str, zone: str, dayfirst: bool | None = None) -> str:
     placed AS ({_in_zone(zone)})
     SELECT {_user()} AS user_id, wall AS start, shift,
         {_action()} AS action, {_item()} AS item, {_place()} AS place, seconds AS duration,
-        file, line, sentence AS text, {_reason()} AS reason
+        file, line, sentence AS text, {_reason()} AS reason, mark
     FROM (SELECT *, {durations.believable("total")} AS seconds FROM placed)
     """
+
+
+def _unmarked_action() -> str:
+    """Drop an action that only begins or ends something, unless nothing else says what was done."""
+    return f"""CASE WHEN marker IS NULL OR marker IS DISTINCT FROM action OR {markers.mark("marker_word")} IS NULL THEN action
+        WHEN coalesce(text, item, place, app, media, category, brand) IS NULL THEN {markers.opening("marker_word")} END"""
 
 
 def _in_zone(zone: str) -> str:

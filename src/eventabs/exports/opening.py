@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -75,11 +76,12 @@ def _opened(
     lines = files.head(text, _HEAD)
     first = next((line for line in lines if line.strip()), "")
     if is_json(path, first):
-        if json_records.is_array(first):
-            json_records.split_array(text, copy.with_name(copy.name + "-array"))
+        around: dict[str, Any] = {}
+        if json_records.is_spread(lines) or (content.longest > files.LONGEST_LINE and content.lines == 1):
+            around = json_records.split(text, copy.with_name(copy.name + "-array"))
             text = str(copy.with_name(copy.name + "-array"))
-        if json_records.is_nested(files.head(text, _HEAD), time):
-            json_records.flatten(text, copy.with_name(copy.name + "-flat"), time)
+        if around or json_records.is_nested(files.head(text, _HEAD), time):
+            json_records.flatten(text, copy.with_name(copy.name + "-flat"), time, around)
             text = str(copy.with_name(copy.name + "-flat"))
     rows = content if text == plain.path else files.inspect(text)
     files.refuse_endless_lines(path, rows)

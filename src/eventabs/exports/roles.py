@@ -21,6 +21,7 @@ Role = Literal[
     "category",
     "brand",
     "price",
+    "marker",
 ]
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 
@@ -48,6 +49,8 @@ _USUAL_NAMES: Final[dict[Role, str]] = {
     "category": "category_code category category_name item_category product_category category_id 类目 品类 商品类目",
     "brand": "brand brand_name 品牌",
     "price": "price unit_price 价格 单价",
+    "marker": "marker phase state status event_state lifecycle transition begin_end start_end start_stop open_close on_off"
+    " 标记 状态 阶段 起止 起止标记 开始结束",
 }
 USUAL_NAMES: Final[dict[Role, tuple[str, ...]]] = {
     role: tuple(plain(name) for name in names.split()) for role, names in _USUAL_NAMES.items()
@@ -78,7 +81,9 @@ def find_roles(columns: Sequence[str], named: Mapping[str, str]) -> dict[str, st
     for role, name in named.items():
         if name and name not in columns:
             raise UnknownColumnError(role, name)
-    taken = {name for name in named.values() if name}
+    taken = {
+        name for role, name in named.items() if name and role != "marker"
+    }  # whose words may be actions too
     free = {plain(column): column for column in reversed(columns) if column not in taken}
     found: dict[str, str] = {}
     for role in ROLES:

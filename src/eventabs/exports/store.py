@@ -7,7 +7,9 @@ import duckdb
 
 from eventabs.errors import ConfigError, InputError
 from eventabs.exports.normal_form import normal_form
+from eventabs.exports.pairing import PAIRED_END, Paired, pair
 from eventabs.exports.sources import BLANK, Query, quoted, trimmed
+from eventabs.exports.strictness import first_reject_found, refusing
 from eventabs.exports.times import SHORT_DATE
 from eventabs.language import gettext as _
 
@@ -27,6 +29,7 @@ class Counts(NamedTuple):
     rejects: dict[str, int]
     duplicates: int
     with_offset: bool
+    paired: Paired = Paired(0, 0)
 
 
 def prepare(connection: duckdb.DuckDBPyConnection, profile_width: int) -> None:
@@ -36,7 +39,7 @@ def prepare(connection: duckdb.DuckDBPyConnection, profile_width: int) -> None:
         CREATE TABLE first_lines (file INTEGER, first_line BIGINT);
         CREATE TABLE profiles (user_id VARCHAR{profile});
         CREATE TABLE staged (user_id VARCHAR, start TIMESTAMP, shift INTEGER, action VARCHAR, item VARCHAR,
-            place VARCHAR, duration INTEGER, file INTEGER, line BIGINT, text VARCHAR, reason VARCHAR)""")
+            place VARCHAR, duration INTEGER, file INTEGER, line BIGINT, text VARCHAR, reason VARCHAR, mark TINYINT)""")
 
 
 def check_zone(connection: duckdb.DuckDBPyConnection, zone: str) -> None:
@@ -48,16 +51,28 @@ def check_zone(connection: duckdb.DuckDBPyConnection, zone: str) -> None:
 
 
 def load_behaviors(
-    connection: duckdb.DuckDBPyConnection, index: int, zone: str, dayfirst: bool | None, rows: Query
+    connection: duckdb.DuckDBPyConnection,
+    index: int,
+    zone: str,
+    dayfirst: bool | None,
+    rows: Query,
+    *,
+    strict: bool = False,
 ) -> int:
     """Stage the rows of an export's file, the run's file number `index`. Returns how many they are.
 
-    Raises InputError where dates are day-first or month-first, and neither `dayfirst` nor the data says which.
+    Raises InputError where dates are day-first or month-first, and neither `dayfirst` nor the data says which, and, if
+    `strict`, UnreadableRowError where a row cannot be read.
     """
-    raw = f"SELECT {index} AS file, * FROM ({rows.sql})"
     order = _date_order(connection, rows) if dayfirst is None else dayfirst
-    select = normal_form(raw, quoted(zone) if zone else "", order)
-    staged = _changed(connection, f"INSERT INTO staged BY NAME {select}", rows.values)
+
+    def normal(limit: str = "") -> str:
+        raw = f"SELECT {index} AS file, * FROM ({rows.sql}{limit})"
+        return normal_form(raw, quoted(zone) if zone else "", order)
+
+    wanted = refusing(normal()) if strict else normal()
+    with first_reject_found(connection, normal, rows.values):
+        staged = _changed(connection, f"INSERT INTO staged BY NAME {wanted}", rows.values)
     connection.execute("INSERT INTO first_lines VALUES (?, ?)", [index, rows.first_line])
     return staged
 
@@ -99,9 +114,11 @@ def load_profiles(connection: duckdb.DuckDBPyConnection, width: int, rows: Query
 
 
 def finish(connection: duckdb.DuckDBPyConnection, profile_width: int, *, keep_duplicates: bool) -> Counts:
-    """Sort what was staged, mark duplicates, and list the users. Raises InputError for a mix of zones."""
+    """Join ends with their begins, sort, mark duplicates, and list the users. Raises InputError for a mix of zones."""
+    paired = pair(connection, _INSTANT, None if keep_duplicates else DUPLICATE)
     _sort(connection)
-    duplicates = 0 if keep_duplicates else _mark_duplicates(connection)
+    if not keep_duplicates:
+        _mark_duplicates(connection)
     profile = "".join(f", p.p{n}" for n in range(profile_width))
     # arg_min: a user with several profiles has the first value of each column
     first = "".join(f", arg_min(p{n}, rowid) AS p{n}" for n in range(profile_width))
@@ -114,9 +131,12 @@ def finish(connection: duckdb.DuckDBPyConnection, profile_width: int, *, keep_du
         ORDER BY b.user_id""")
     users = _number(connection, "SELECT count(*) FROM users")
     behaviors = _number(connection, "SELECT count(*) FROM behaviors WHERE reason IS NULL")
-    rejects = connection.execute(
-        f"SELECT reason, count(*) AS rows FROM behaviors WHERE reason <> '{DUPLICATE}' GROUP BY 1 ORDER BY rows DESC, 1"
-    ).fetchall()
+    rejects = dict(
+        connection.execute(
+            "SELECT reason, count(*) AS rows FROM behaviors WHERE reason IS NOT NULL GROUP BY 1 ORDER BY rows DESC, 1"
+        ).fetchall()
+    )
+    duplicates = rejects.pop(DUPLICATE, 0)
     with_offset = _number(connection, "SELECT count(shift) FROM behaviors WHERE reason IS NULL")
     if 0 < with_offset < behaviors:
         message = _(
@@ -124,7 +144,7 @@ def finish(connection: duckdb.DuckDBPyConnection, profile_width: int, *, keep_du
             " say what zone people lived in: --timezone Asia/Shanghai"
         )
         raise InputError(message)
-    return Counts(users, behaviors, dict(rejects), duplicates, with_offset > 0)
+    return Counts(users, behaviors, rejects, duplicates, with_offset > 0, paired)
 
 
 def _sort(connection: duckdb.DuckDBPyConnection) -> None:
@@ -141,10 +161,10 @@ def _sort(connection: duckdb.DuckDBPyConnection) -> None:
     )
     connection.execute(f"""
         CREATE TABLE behaviors AS SELECT * {texts} FROM (
-            SELECT staged.* REPLACE (coalesce(line, first_line + staged.rowid - first_row) AS line{numbers})
+            SELECT staged.* EXCLUDE (mark) REPLACE (coalesce(line, first_line + staged.rowid - first_row) AS line{numbers})
             FROM staged JOIN first_lines USING (file)
             JOIN (SELECT file, min(rowid) AS first_row FROM staged GROUP BY file) USING (file)
-            WHERE reason IS DISTINCT FROM '{BLANK}' ORDER BY user_id, {_INSTANT}, file, line);
+            WHERE coalesce(reason, '') NOT IN ('{BLANK}', '{PAIRED_END}') ORDER BY user_id, {_INSTANT}, file, line);
         DROP TABLE staged""")
 
 
@@ -155,15 +175,13 @@ def _columns_of_few(connection: duckdb.DuckDBPyConnection) -> list[str]:
     return [column for column, count in zip(columns, found, strict=True) if 0 < count <= _FEW]
 
 
-def _mark_duplicates(connection: duckdb.DuckDBPyConnection) -> int:
+def _mark_duplicates(connection: duckdb.DuckDBPyConnection) -> None:
     """Mark all but the first of equal rows. They share user and instant, so they lie near each other.
 
     They are not deleted: rowids have to stay.
     """
     neighbor = "row_user IS NOT DISTINCT FROM {side}(row_user) OVER () AND instant = {side}(instant) OVER ()"
-    return _changed(
-        connection,
-        f"""
+    connection.execute(f"""
         UPDATE behaviors SET reason = '{DUPLICATE}' WHERE rowid IN (
             SELECT id FROM (
                 SELECT rowid AS id, row_number() OVER (PARTITION BY {_FACTS} ORDER BY file, line) AS copy
@@ -175,8 +193,7 @@ def _mark_duplicates(connection: duckdb.DuckDBPyConnection) -> int:
                     ) WHERE close
                 )
             ) WHERE copy > 1
-        )""",
-    )
+        )""")
 
 
 def _changed(connection: duckdb.DuckDBPyConnection, sql: str, values: Sequence[object] = ()) -> int:

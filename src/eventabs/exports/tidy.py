@@ -33,10 +33,11 @@ def tidy_json(source: Source, target: Path) -> None:
             copy.write(line.rstrip(b"\r\n").replace(b"\r", b" ") + b"\n")
 
 
-def tidy_csv(source: Source, target: Path, user_column: str) -> int:
+def tidy_csv(source: Source, target: Path, user_column: str, *, strict: bool = False) -> int:
     """Copy a CSV file without its header; a line number and a problem stand before each row's fields.
 
-    A line that is no record of as many fields as the header keeps only its user, if that can be read.
+    A line that is no record of as many fields as the header keeps only its user, if that can be read. `strict`: the
+    copy ends with the first such line.
     Returns the length of the longest row in bytes, an upper bound. Raises InputError where the file is not
     UTF-8.
     """
@@ -53,6 +54,8 @@ def tidy_csv(source: Source, target: Path, user_column: str) -> int:
             else:
                 written = writer.writerow((record.line, "", *fields))
             longest = max(longest, written)
+            if strict and record.fields is None:
+                break
     return longest * 4  # a character takes at most four bytes
 
 

@@ -84,7 +84,8 @@ class TokenCounter:
         """Add up the counts of pieces; those of short ones are remembered.
 
         The sum is the count of the joined text where every cut stands right before a single space
-        that follows a visible character, or right behind a line end and before a character that is not white space: the pre-tokenizer of
+        that follows a visible character, or right behind a line end and before a character that is neither white space nor `/` (which
+        o200k_base takes along with punctuation before the line end): the pre-tokenizer of
         tiktoken's encodings parts there too, whatever stands on the other side. Where that does not hold
         for a tokenizer.json, the joined text is counted.
         """

@@ -58,7 +58,7 @@ def _read_input(job: Job) -> None:
     paths = [spooled(job.directory.path) if path == STDIN else path for path in job.facts["paths"]]
     with open_input(settings, paths, job.directory.work) as export:
         _refuse_other_input(job, export)
-        refuse_unreadable(export, strict=settings.input.strict, max_rejects=settings.input.max_rejects)
+        refuse_unreadable(export, max_rejects=settings.input.max_rejects)
         first = sampled(export.user_logs())
         language = job.facts.get("prompt_language") or prompt_language_of(settings, first)
         legend = job.facts.get("legend")
@@ -74,6 +74,8 @@ def _read_input(job: Job) -> None:
                 "behaviors": export.behaviors,
                 "rejected_rows": export.rejected_rows,
                 "duplicates": export.duplicates,
+                "paired_ends": export.paired_ends,
+                "unpaired": export.unpaired,
                 "rows": export.rows,
                 "rejects": export.reasons,
             },
@@ -95,6 +97,8 @@ def _read_input(job: Job) -> None:
             export.duplicates,
             export.reasons,
             tuple(sorted({name for name in export.encodings.values() if name not in _USUAL_ENCODINGS})),
+            export.paired_ends,
+            export.unpaired,
         )
     )
 
@@ -163,6 +167,8 @@ def summarize(job: Job, status: RunStatus, seconds: float) -> Summary:
         rejected_rows=counted.get("rejected_rows", 0),
         rejects=counted.get("rejects", {}),
         duplicates=counted.get("duplicates", 0),
+        paired_ends=counted.get("paired_ends", 0),
+        unpaired=counted.get("unpaired", 0),
         behaviors=counted.get("behaviors", 0),
         users_in_input=counted.get("users", 0),
         failures=failure_reasons(job.ledger),

@@ -66,7 +66,7 @@ class Estimate:
     """What `eventabs estimate` shows. Tokens are totals; `cost` is None without prices.
 
     `users`: those that a run would ask about, fewer than are in the input under --limit; all that follows is
-    about them, but for rejected rows and duplicates.
+    about them, but for rejected rows, duplicates and rows that begin or end something.
     """
 
     users: int
@@ -74,6 +74,8 @@ class Estimate:
     behaviors: int
     rejected_rows: int
     duplicates: int
+    paired_ends: int
+    unpaired: int
     tokens_long: int
     tokens_compact: int
     tokens_prompt_total: int
@@ -173,7 +175,7 @@ def _scratch_folder() -> tempfile.TemporaryDirectory[str]:
 
 def _prepared(settings: Settings, export: Export) -> tuple[Language, list[UserLog]]:
     """Return the prompt's language, and the sample that decided it."""
-    refuse_unreadable(export, strict=settings.input.strict, max_rejects=settings.input.max_rejects)
+    refuse_unreadable(export, max_rejects=settings.input.max_rejects)
     sample = sampled(export.user_logs())
     return prompt_language_of(settings, sample), sample
 
@@ -248,6 +250,8 @@ def _estimate(
         behaviors=sum(read.counts),
         rejected_rows=export.rejected_rows,
         duplicates=export.duplicates,
+        paired_ends=export.paired_ends,
+        unpaired=export.unpaired,
         tokens_long=read.tokens_long,
         tokens_compact=_compact_tokens(measured, len(batches)),
         tokens_prompt_total=prompt_total,

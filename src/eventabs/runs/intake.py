@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from textwrap import shorten
 
 from eventabs.errors import InputError
 from eventabs.exports import Export
@@ -16,25 +15,13 @@ from eventabs.runs.ledger import Ledger
 from eventabs.runs.measuring import Parts, measured, measured_parts
 
 USERS_A_COMMIT = 500
-_SHOWN_TEXT = 200  # characters
 
 
-def refuse_unreadable(export: Export, *, strict: bool, max_rejects: float) -> None:
+def refuse_unreadable(export: Export, *, max_rejects: float) -> None:
     """Raise InputError where no user could be read, or more rows are unreadable than may be.
 
-    `max_rejects` is a share of all rows; `strict` allows not a single one.
+    `max_rejects` is a share of all rows.
     """
-    if strict and export.rejected_rows:
-        first = next(export.rejects())
-        message = _("{file}, line {line} cannot be read ({reason}): {text}; mend it, or go without --strict")
-        raise InputError(
-            message.format(
-                file=first.file,
-                line=first.line,
-                reason=first.reason,
-                text=shorten(first.text, _SHOWN_TEXT, placeholder=" ..."),
-            )
-        )
     if not export.users:
         message = _(
             "the input holds no user that could be read ({reasons}); check [input.columns] in the config"

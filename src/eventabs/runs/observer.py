@@ -29,6 +29,8 @@ class InputRead:
     duplicates: int
     reasons: dict[str, int] = field(default_factory=dict)  # rejected rows by reason
     encodings: tuple[str, ...] = ()  # found in the files, but for UTF-8
+    paired_ends: int = 0  # rows that gave a begin its duration
+    unpaired: int = 0  # behaviors: begins without an end, ends without a begin
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +158,8 @@ class Summary:
     rejected_rows: int = 0
     rejects: dict[str, int] = field(default_factory=dict)  # rejected rows by reason
     duplicates: int = 0
+    paired_ends: int = 0
+    unpaired: int = 0
     behaviors: int = 0
     users_in_input: int = 0  # more than `users` after a trial under --limit
     failures: dict[str, int] = field(default_factory=dict)

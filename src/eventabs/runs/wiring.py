@@ -47,6 +47,7 @@ def open_input(settings: Settings, paths: Sequence[str], work_dir: Path) -> Abst
         encoding=settings.input.encoding,
         dayfirst=settings.input.dayfirst,
         header=settings.input.header,
+        strict=settings.input.strict,
     )
 
 

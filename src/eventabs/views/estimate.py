@@ -64,6 +64,8 @@ def estimate_json(estimate: Estimate) -> bytes:
         "max_input_tokens": estimate.max_input_tokens,
         "max_output_tokens": estimate.max_output_tokens,
         "users_in_input": estimate.users_in_input,
+        "paired_ends": estimate.paired_ends,
+        "unpaired": estimate.unpaired,
     }
     return f"{encode(fields)}\n".encode()
 
@@ -84,6 +86,9 @@ def _input(estimate: Estimate) -> Table:
     table.add_row(_("behaviors"), count(estimate.behaviors), _mean(estimate.behaviors, estimate.users))
     table.add_row(_("rejected rows"), count(estimate.rejected_rows))
     table.add_row(_("duplicates dropped"), count(estimate.duplicates))
+    if estimate.paired_ends or estimate.unpaired:
+        table.add_row(_("ends joined to begins"), count(estimate.paired_ends))
+        table.add_row(_("without a partner"), count(estimate.unpaired))
     return table
 
 

@@ -216,6 +216,13 @@ def _input_read(note: InputRead) -> str:
     if note.duplicates:
         template = ngettext("{count} duplicate dropped", "{count} duplicates dropped", note.duplicates)
         parts.append(template.format(count=count(note.duplicates)))
+    if note.paired_ends or note.unpaired:
+        template = ngettext(
+            "{count} end joined to its begin ({alone} without a partner)",
+            "{count} ends joined to their begins ({alone} without a partner)",
+            note.paired_ends,
+        )
+        parts.append(template.format(count=count(note.paired_ends), alone=count(note.unpaired)))
     return _("Input: {facts}").format(facts=listed(parts))
 
 

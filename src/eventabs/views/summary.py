@@ -66,6 +66,8 @@ def summary_json(summary: Summary) -> bytes:
         "rejected_rows": summary.rejected_rows,
         "rejects": summary.rejects,
         "duplicates": summary.duplicates,
+        "paired_ends": summary.paired_ends,
+        "unpaired": summary.unpaired,
     }
     return f"{encode(fields)}\n".encode()
 
