@@ -94,7 +94,7 @@ class Export:
     def rejects(self) -> Iterator[RejectedRow]:
         """Yield the rows that could not be read, ordered by file and line, with the rows' own text."""
         query = (
-            "SELECT file, line, reason, coalesce(user_id, '') FROM behaviors"
+            "SELECT file, line, reason, coalesce(CAST(user_id AS VARCHAR), '') FROM behaviors"
             f" WHERE reason <> '{store.DUPLICATE}' ORDER BY 1, 2"
         )
         with errors_named("the export"), closing(self._connection.cursor()) as cursor:
