@@ -44,9 +44,7 @@ class Packer:
         self._room = limits.room
         self._max_output = limits.max_output_tokens
         self._max_users = min(limits.max_users, most_users)
-        self._largest_first = sorted(
-            range(len(sizes)), key=lambda index: (-self._fill((*sizes[index], 1)), index)
-        )
+        self._largest_first = sorted(range(len(sizes)), key=lambda index: -self._fill((*sizes[index], 1)))
         self._rank = {index: rank for rank, index in enumerate(self._largest_first)}
 
     def packed(self, least: int) -> _Batches:
