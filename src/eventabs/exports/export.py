@@ -18,7 +18,7 @@ from eventabs.exports.logs import User, behaviors_of, fetched
 from eventabs.exports.opening import Opened, open_file
 from eventabs.exports.roles import ROLES
 from eventabs.exports.sources import Source, as_glob
-from eventabs.exports.stretches import Stretch, in_stretches
+from eventabs.exports.stretches import Stretch, in_stretches, made_ahead
 from eventabs.exports.tidy import records
 from eventabs.records import RejectedRow, UserLog
 
@@ -75,13 +75,9 @@ class Export:
 
         For what can be summed up without making their logs.
         """
-        with (
-            errors_named("the export"),
-            closing(self._connection.cursor()) as user_cursor,
-            closing(self._connection.cursor()) as cursor,
-        ):
-            for users in in_stretches(islice(self._users(user_cursor), most_users or None)):
-                yield Stretch(cursor, users, with_offset=self._with_offset)
+        with errors_named("the export"), closing(self._connection.cursor()) as user_cursor:
+            users = islice(self._users(user_cursor), most_users or None)
+            yield from made_ahead(self._connection, in_stretches(users), with_offset=self._with_offset)
 
     def _users(self, cursor: duckdb.DuckDBPyConnection) -> Iterator[User]:
         names = self._profile_names

@@ -5,8 +5,9 @@ durations, times of day and days, each known to Python once a stretch and not on
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from itertools import islice
+from itertools import cycle, islice
 from string import ascii_lowercase, ascii_uppercase
 from typing import Any, Final
 
@@ -17,7 +18,9 @@ from eventabs.records import Behavior, Day, Name, PieceCosts, Sentence, UserLog
 
 _MINUTES: Final = 24 * 60
 _BEHAVIORS: Final = 300_000  # of a stretch
-_SAID: Final = "CASE WHEN item IS NULL THEN text END"  # apart from items, which are mostly numbers (see `store`)
+_SAID: Final = (
+    "CASE WHEN item IS NULL THEN text END"  # apart from items, which are mostly numbers (see `store`)
+)
 _FOLDED: Final = f"translate(concat_ws('|', action, coalesce(item, said), place), '{ascii_uppercase}', '{ascii_lowercase}')"
 
 
@@ -33,6 +36,25 @@ def in_stretches(users: Iterable[User]) -> Iterator[list[User]]:
             stretch, behaviors = [], 0
     if stretch:
         yield stretch
+
+
+def made_ahead(
+    connection: duckdb.DuckDBPyConnection, groups: Iterable[list[User]], *, with_offset: bool
+) -> Iterator["Stretch"]:
+    """Yield a stretch for each group of users. While one is in use, a thread makes the next."""
+    with (
+        closing(connection.cursor()) as one,
+        closing(connection.cursor()) as other,
+        ThreadPoolExecutor(1) as thread,
+    ):
+        ready: Future[Stretch] | None = None
+        for cursor, users in zip(cycle((one, other)), groups):  # a stretch's tables belong to its cursor
+            following = thread.submit(Stretch, cursor, users, with_offset=with_offset)
+            if ready is not None:
+                yield ready.result()
+            ready = following
+        if ready is not None:
+            yield ready.result()
 
 
 class Stretch:

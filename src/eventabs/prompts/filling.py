@@ -146,7 +146,22 @@ class Packer:
         return False
 
     def _exchanged(self, batch: int, partner: int, batches: _Batches, loads: list[_Load]) -> bool:
-        """Do the exchange of at most one part each that leaves least in excess; False where none is better.
+        """Do the best exchange of two batches; False where none is better than none."""
+        best = self._best_exchange(batch, partner, batches, loads)
+        if best is None:
+            return False
+        out, back, loads[batch], loads[partner] = best
+        batches[batch].remove(out)
+        batches[partner].append(out)
+        if back is not None:
+            batches[partner].remove(back)
+            batches[batch].append(back)
+        return True
+
+    def _best_exchange(
+        self, batch: int, partner: int, batches: _Batches, loads: list[_Load]
+    ) -> tuple[int, int | None, _Load, _Load] | None:
+        """Find the exchange of at most one part each that leaves least in excess; the loads are those after it.
 
         The partner never gets too full.
         """
@@ -183,19 +198,9 @@ class Packer:
                 if excess < best_excess or fill < best_fill:
                     best_excess, best_fill = excess, fill
                     best = out, back, load, other
-        if best is None:
-            return False
-        out, back, loads[batch], loads[partner] = best
-        batches[batch].remove(out)
-        batches[partner].append(out)
-        if back is not None:
-            batches[partner].remove(back)
-            batches[batch].append(back)
-        return True
+        return best
 
-    def _given_back(
-        self, batch: list[int], load: _Load
-    ) -> list[tuple[int | None, int, int, int, int, int]]:
+    def _given_back(self, batch: list[int], load: _Load) -> list[tuple[int | None, int, int, int, int, int]]:
         """Return what a batch may give for a part: none or one of its own, the size, and the most tokens that it then takes."""
         free_in, free_out = self._room - load.tokens_in, self._max_output - load.tokens_out
         given: list[tuple[int | None, int, int, int, int, int]] = []
