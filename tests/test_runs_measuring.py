@@ -137,6 +137,17 @@ def test_small_stretches_say_the_same_as_one(monkeypatch: pytest.MonkeyPatch) ->
         assert measured == [(log, measured_parts(log, builder, limits)) for log in export.user_logs()]
 
 
+def test_who_stops_after_one_stretch_can_read_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eventabs.exports.stretches._BEHAVIORS", 5)
+    rows = [(f"user {n % 7}", f"2026-01-01 10:{n:02}:00", "visit", "", "", "A", "60", "") for n in range(40)]
+    with exported(rows) as export:
+        stretches = export.stretches()
+        first = next(stretches)
+        assert [user.user_id for user in first.users] == ["user 0"]
+        del stretches  # which ends the thread that makes the next one
+        assert [len(stretch.users) for stretch in export.stretches()] == [1] * 7
+
+
 def test_users_too_large_for_a_batch_are_cut_as_their_logs_are() -> None:
     rows = [
         ("whale", f"2026-01-0{day} 10:{n:02}:00", "visit", "", "", f"place {n}", "60", "")

@@ -19,7 +19,7 @@ from eventabs.exports.opening import Opened, open_file
 from eventabs.exports.roles import ROLES
 from eventabs.exports.row_texts import texts_by_line
 from eventabs.exports.sources import Source, as_glob
-from eventabs.exports.stretches import Stretch, in_stretches
+from eventabs.exports.stretches import Stretch, in_stretches, made_ahead
 from eventabs.exports.strictness import UnreadableRowError, refusal
 from eventabs.records import RejectedRow, UserLog
 
@@ -79,13 +79,9 @@ class Export:
 
         For what can be summed up without making their logs.
         """
-        with (
-            errors_named("the export"),
-            closing(self._connection.cursor()) as user_cursor,
-            closing(self._connection.cursor()) as cursor,
-        ):
-            for users in in_stretches(islice(self._users(user_cursor), most_users or None)):
-                yield Stretch(cursor, users, with_offset=self._with_offset)
+        with errors_named("the export"), closing(self._connection.cursor()) as user_cursor:
+            users = islice(self._users(user_cursor), most_users or None)
+            yield from made_ahead(self._connection, in_stretches(users), with_offset=self._with_offset)
 
     def _users(self, cursor: duckdb.DuckDBPyConnection) -> Iterator[User]:
         names = self._profile_names
@@ -98,7 +94,7 @@ class Export:
     def rejects(self) -> Iterator[RejectedRow]:
         """Yield the rows that could not be read, ordered by file and line, with the rows' own text."""
         query = (
-            "SELECT file, line, reason, coalesce(user_id, '') FROM behaviors"
+            "SELECT file, line, reason, coalesce(CAST(user_id AS VARCHAR), '') FROM behaviors"
             f" WHERE reason <> '{store.DUPLICATE}' ORDER BY 1, 2"
         )
         with errors_named("the export"), closing(self._connection.cursor()) as cursor:

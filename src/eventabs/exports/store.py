@@ -16,7 +16,9 @@ from eventabs.language import gettext as _
 # What makes an instant comparable, whether the wall time has an offset or not.
 _INSTANT: Final = "epoch_us(start) - coalesce(shift, 0)::BIGINT * 1000000"
 _TRIED_ROWS: Final = 2000  # in which a file with day-first or month-first dates shows one
-_FEW: Final = 100_000  # different texts, which are kept in memory while rows are sorted
+_FEW: Final = 100_000  # different texts, which are kept in memory once and stand in rows as numbers
+# Where most values of a block differ, trying how they compress costs more than it saves in a table that is read once.
+_PLAIN_TEXT: Final = "VARCHAR USING COMPRESSION uncompressed"
 DUPLICATE: Final = "duplicate"  # the reason of rows that count once only
 _FACTS: Final = "user_id, start, shift, action, item, place, duration, text"
 
@@ -38,8 +40,8 @@ def prepare(connection: duckdb.DuckDBPyConnection, profile_width: int) -> None:
     connection.execute(f"""
         CREATE TABLE first_lines (file INTEGER, first_line BIGINT);
         CREATE TABLE profiles (user_id VARCHAR{profile});
-        CREATE TABLE staged (user_id VARCHAR, start TIMESTAMP, shift INTEGER, action VARCHAR, item VARCHAR,
-            place VARCHAR, duration INTEGER, file INTEGER, line BIGINT, text VARCHAR, reason VARCHAR, mark TINYINT)""")
+        CREATE TABLE staged (user_id {_PLAIN_TEXT}, start TIMESTAMP, shift INTEGER, action VARCHAR, item VARCHAR,
+            place VARCHAR, duration INTEGER, file INTEGER, line BIGINT, text {_PLAIN_TEXT}, reason VARCHAR, mark TINYINT)""")
 
 
 def check_zone(connection: duckdb.DuckDBPyConnection, zone: str) -> None:
@@ -123,7 +125,7 @@ def finish(connection: duckdb.DuckDBPyConnection, profile_width: int, *, keep_du
     # arg_min: a user with several profiles has the first value of each column
     first = "".join(f", arg_min(p{n}, rowid) AS p{n}" for n in range(profile_width))
     connection.execute(f"""
-        CREATE TABLE users AS SELECT b.user_id, b.readable, b.first_row, b.last_row{profile}
+        CREATE TABLE users AS SELECT CAST(b.user_id AS VARCHAR) AS user_id, b.readable, b.first_row, b.last_row{profile}
         FROM (SELECT user_id, count(*) FILTER (reason IS NULL) AS readable,
                 min(rowid) AS first_row, max(rowid) AS last_row
             FROM behaviors WHERE user_id IS NOT NULL GROUP BY user_id) b
@@ -148,7 +150,7 @@ def finish(connection: duckdb.DuckDBPyConnection, profile_width: int, *, keep_du
 
 
 def _sort(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the sorted table out of the staged one. Texts that recur are sorted as numbers, which takes far less room."""
+    """Make the sorted table out of the staged one. Texts that recur are kept as numbers, which takes far less room."""
     few = _columns_of_few(connection)
     for column in few:
         connection.execute(
@@ -156,15 +158,12 @@ def _sort(connection: duckdb.DuckDBPyConnection) -> None:
             f" (SELECT DISTINCT {column} FROM staged WHERE {column} IS NOT NULL ORDER BY {column})"
         )
     numbers = "".join(f", CAST({column} AS few_{column}) AS {column}" for column in few)
-    texts = (
-        f"REPLACE ({', '.join(f'CAST({column} AS VARCHAR) AS {column}' for column in few)})" if few else ""
-    )
     connection.execute(f"""
-        CREATE TABLE behaviors AS SELECT * {texts} FROM (
-            SELECT staged.* EXCLUDE (mark) REPLACE (coalesce(line, first_line + staged.rowid - first_row) AS line{numbers})
-            FROM staged JOIN first_lines USING (file)
-            JOIN (SELECT file, min(rowid) AS first_row FROM staged GROUP BY file) USING (file)
-            WHERE coalesce(reason, '') NOT IN ('{BLANK}', '{PAIRED_END}') ORDER BY user_id, {_INSTANT}, file, line);
+        CREATE TABLE behaviors AS
+        SELECT staged.* EXCLUDE (mark) REPLACE (coalesce(line, first_line + staged.rowid - first_row) AS line{numbers})
+        FROM staged JOIN first_lines USING (file)
+        JOIN (SELECT file, min(rowid) AS first_row FROM staged GROUP BY file) USING (file)
+        WHERE coalesce(reason, '') NOT IN ('{BLANK}', '{PAIRED_END}') ORDER BY user_id, {_INSTANT}, file, line;
         DROP TABLE staged""")
 
 

@@ -5,8 +5,9 @@ durations, times of day and days, each known to Python once a stretch and not on
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from itertools import islice
+from itertools import cycle, islice
 from string import ascii_lowercase, ascii_uppercase
 from typing import Any, Final
 
@@ -17,7 +18,10 @@ from eventabs.records import Behavior, Day, Name, PieceCosts, Sentence, UserLog
 
 _MINUTES: Final = 24 * 60
 _BEHAVIORS: Final = 300_000  # of a stretch
-_FOLDED: Final = f"translate(concat_ws('|', action, item, place), '{ascii_uppercase}', '{ascii_lowercase}')"
+_SAID: Final = (
+    "CASE WHEN item IS NULL THEN text END"  # apart from items, which are mostly numbers (see `store`)
+)
+_FOLDED: Final = f"translate(concat_ws('|', action, coalesce(item, said), place), '{ascii_uppercase}', '{ascii_lowercase}')"
 
 
 def in_stretches(users: Iterable[User]) -> Iterator[list[User]]:
@@ -32,6 +36,25 @@ def in_stretches(users: Iterable[User]) -> Iterator[list[User]]:
             stretch, behaviors = [], 0
     if stretch:
         yield stretch
+
+
+def made_ahead(
+    connection: duckdb.DuckDBPyConnection, groups: Iterable[list[User]], *, with_offset: bool
+) -> Iterator["Stretch"]:
+    """Yield a stretch for each group of users. While one is in use, a thread makes the next."""
+    with (
+        closing(connection.cursor()) as one,
+        closing(connection.cursor()) as other,
+        ThreadPoolExecutor(1) as thread,
+    ):
+        ready: Future[Stretch] | None = None
+        for cursor, users in zip(cycle((one, other)), groups):  # a stretch's tables belong to its cursor
+            following = thread.submit(Stretch, cursor, users, with_offset=with_offset)
+            if ready is not None:
+                yield ready.result()
+            ready = following
+        if ready is not None:
+            yield ready.result()
 
 
 class Stretch:
@@ -49,7 +72,7 @@ class Stretch:
         self._rows = f"rowid BETWEEN {users[0].first_row} AND {users[-1].last_row}"
         self._number()
         names = self._fetched("""
-            SELECT action, item, place, timed, user_number FROM names_here
+            SELECT action, coalesce(item, said), place, timed, user_number FROM names_here
             LEFT JOIN here ON here.name = names_here.name AND uses = 1 ORDER BY names_here.name""")
         self.names = list(map(Name._make, names))
         self.durations = [
@@ -105,7 +128,7 @@ class Stretch:
         self._cursor.execute(f"""
             CREATE OR REPLACE TEMP TABLE names_here AS
             SELECT row_number() OVER () - 1 AS name, *, {_FOLDED} AS folded FROM (
-                SELECT action, coalesce(item, text) AS item, place, count(*) AS uses,
+                SELECT action, item, {_SAID} AS said, place, count(*) AS uses,
                     bool_or(duration IS NOT NULL) AS timed
                 {rows_here} GROUP BY ALL)""")
         self._cursor.execute(f"""
@@ -113,8 +136,10 @@ class Stretch:
             SELECT row, user_number, name, duration, CAST(start AS DATE) AS day,
                 hour(start) * 60 + minute(start) AS minute,
                 CAST(epoch(start) AS BIGINT) - coalesce(shift, 0) AS instant
-            FROM (SELECT rowid AS row, user_id, start, shift, action, coalesce(item, text) AS item, place, duration {rows_here})
-            JOIN names_here USING (action, item, place) JOIN users_here USING (user_id)""")
+            FROM (SELECT rowid AS row, user_id, start, shift, action, item, {_SAID} AS said, place, duration {rows_here}) b
+            JOIN names_here n ON n.action = b.action AND n.place = b.place
+                AND n.item IS NOT DISTINCT FROM b.item AND n.said IS NOT DISTINCT FROM b.said
+            JOIN users_here USING (user_id)""")
         self._cursor.execute("""
             CREATE OR REPLACE TEMP TABLE days_here AS
             SELECT *, year(day) IS DISTINCT FROM year(before) AS starts_year,

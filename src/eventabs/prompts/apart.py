@@ -33,6 +33,8 @@ def id_key(user_id: str) -> str | None:
 
 def kin(names: Sequence[Name], marks: Sequence[str]) -> Iterator[tuple[int, int, int]]:
     """Group the texts that would become one without their marks: (position in `names`, group, member)."""
+    if not marks:
+        return
     members: dict[str, list[tuple[int, int]]] = {}
     for group, texts in enumerate(_becoming_one({text for name in names for text in name[1:3]}, marks)):
         for member, text in enumerate(texts):

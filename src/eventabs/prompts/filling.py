@@ -1,7 +1,7 @@
 """Filling batches: spread evenly over a number of them, then put right those that are too full."""
 
+from bisect import insort
 from collections.abc import Sequence
-from heapq import heappop, heappush
 from math import inf
 from typing import NamedTuple
 
@@ -44,9 +44,7 @@ class Packer:
         self._room = limits.room
         self._max_output = limits.max_output_tokens
         self._max_users = min(limits.max_users, most_users)
-        self._largest_first = sorted(
-            range(len(sizes)), key=lambda index: (-self._fill((*sizes[index], 1)), index)
-        )
+        self._largest_first = sorted(range(len(sizes)), key=lambda index: -self._fill((*sizes[index], 1)))
         self._rank = {index: rank for rank, index in enumerate(self._largest_first)}
 
     def packed(self, least: int) -> _Batches:
@@ -95,16 +93,15 @@ class Packer:
 
         Whether it has room there or not.
         """
-        room, max_output, max_users = self._room, self._max_output, self._max_users
+        room, max_output, max_users, sizes = self._room, self._max_output, self._max_users, self._sizes
         batches: _Batches = [[] for _ in range(count)]
         tokens_in, tokens_out = [0] * count, [0] * count
-        heap = [(0.0, batch) for batch in range(count)]
-        looks = min(count, max(_FEWEST_LOOKS, _LOOKS // len(self._sizes)))
+        emptiest_first = [(0.0, batch) for batch in range(count)]  # sorted: few move, so this beats a heap
+        looks = min(count, max(_FEWEST_LOOKS, _LOOKS // len(sizes)))
         for index in self._largest_first:
-            size_in, size_out = self._sizes[index]
-            seen = [heappop(heap) for _ in range(looks)]
+            size_in, size_out = sizes[index]
             emptiest = inf, count
-            for at, (_fill, batch) in enumerate(seen):
+            for at, (_fill, batch) in enumerate(emptiest_first[:looks]):
                 fill_in = (tokens_in[batch] + size_in) / room
                 fill_out = (tokens_out[batch] + size_out) / max_output
                 fill = fill_in if fill_in > fill_out else fill_out  # noqa: FURB136  twice as fast, and this is the inmost loop
@@ -116,9 +113,8 @@ class Packer:
             batches[chosen].append(index)
             tokens_in[chosen] += size_in
             tokens_out[chosen] += size_out
-            seen[chosen_at] = emptiest
-            for entry in seen:
-                heappush(heap, entry)
+            del emptiest_first[chosen_at]
+            insort(emptiest_first, emptiest)
         users = map(len, batches)
         return batches, list(map(_Load, tokens_in, tokens_out, users))
 
@@ -150,32 +146,8 @@ class Packer:
         return False
 
     def _exchanged(self, batch: int, partner: int, batches: _Batches, loads: list[_Load]) -> bool:
-        """Do the exchange of at most one part each that leaves least in excess; False where none is better.
-
-        The partner never gets too full.
-        """
-        room, max_output, max_users, sizes = self._room, self._max_output, self._max_users, self._sizes
-        (ours_in, ours_out, ours), (theirs_in, theirs_out, theirs) = loads[batch], loads[partner]
-        best_excess, best_fill = self._excess(loads[batch]), 2.0
-        best = None
-        given_back: list[tuple[int | None, int, int, int]] = [(None, 0, 0, 0)]
-        given_back += ((back, *sizes[back], 1) for back in batches[partner])
-        for out in batches[batch]:
-            out_in, out_out = sizes[out]
-            for back, back_in, back_out, back_user in given_back:
-                other_in = theirs_in + out_in - back_in
-                other_out = theirs_out + out_out - back_out
-                if other_in > room or other_out > max_output or theirs + 1 - back_user > max_users:
-                    continue
-                load = ours_in - out_in + back_in, ours_out - out_out + back_out, ours - 1 + back_user
-                excess = self._excess(load)
-                if excess > best_excess:
-                    continue
-                other = other_in, other_out, theirs + 1 - back_user
-                fill = max(self._fill(load), self._fill(other))
-                if excess < best_excess or (best is not None and fill < best_fill):
-                    best_excess, best_fill = excess, fill
-                    best = out, back, _Load(*load), _Load(*other)
+        """Do the best exchange of two batches; False where none is better than none."""
+        best = self._best_exchange(batch, partner, batches, loads)
         if best is None:
             return False
         out, back, loads[batch], loads[partner] = best
@@ -185,6 +157,62 @@ class Packer:
             batches[partner].remove(back)
             batches[batch].append(back)
         return True
+
+    def _best_exchange(
+        self, batch: int, partner: int, batches: _Batches, loads: list[_Load]
+    ) -> tuple[int, int | None, _Load, _Load] | None:
+        """Find the exchange of at most one part each that leaves least in excess; the loads are those after it.
+
+        The partner never gets too full.
+        """
+        room, max_output, max_users, sizes = self._room, self._max_output, self._max_users, self._sizes
+        (ours_in, ours_out, ours), (theirs_in, theirs_out, theirs) = loads[batch], loads[partner]
+        best_excess, best_fill = self._excess(loads[batch]), 2.0
+        best = None
+        given_back = self._given_back(batches[partner], loads[partner])
+        for out in batches[batch]:
+            out_in, out_out = sizes[out]
+            left_in, left_out, left = ours_in - out_in, ours_out - out_out, ours - 1
+            for back, back_in, back_out, back_user, most_in, most_out in given_back:
+                if out_in > most_in or out_out > most_out:
+                    continue
+                # `_excess` written out: this is the inmost loop
+                load_in, load_out, load_users = left_in + back_in, left_out + back_out, left + back_user
+                excess = 0.0
+                if load_in > room:
+                    excess += load_in / room - 1
+                if load_out > max_output:
+                    excess += load_out / max_output - 1
+                if load_users > max_users:
+                    excess += load_users / max_users - 1
+                if excess > best_excess or (best is None and excess == best_excess):
+                    continue
+                load = _Load(load_in, load_out, load_users)
+                fill = self._fill(load)
+                if excess == best_excess and fill >= best_fill:
+                    continue
+                other = _Load(
+                    theirs_in + out_in - back_in, theirs_out + out_out - back_out, theirs + 1 - back_user
+                )
+                fill = max(fill, self._fill(other))
+                if excess < best_excess or fill < best_fill:
+                    best_excess, best_fill = excess, fill
+                    best = out, back, load, other
+        return best
+
+    def _given_back(self, batch: list[int], load: _Load) -> list[tuple[int | None, int, int, int, int, int]]:
+        """Return what a batch may give for a part: none or one of its own, the size, and the most tokens that it then takes."""
+        free_in, free_out = self._room - load.tokens_in, self._max_output - load.tokens_out
+        given: list[tuple[int | None, int, int, int, int, int]] = []
+        if load.users < self._max_users:
+            given.append((None, 0, 0, 0, free_in, free_out))
+        if load.users <= self._max_users:
+            sizes = ((back, *self._sizes[back]) for back in batch)
+            given += (
+                (back, back_in, back_out, 1, free_in + back_in, free_out + back_out)
+                for back, back_in, back_out in sizes
+            )
+        return given
 
     def _best_fit(self, indices: Sequence[int]) -> _Batches:
         """Put each part, in the given order, largest first, into the fullest batch that has room; best where parts are large."""

@@ -71,12 +71,14 @@ def _windows(indices: list[int], sizes: Sequence[PartSize], limits: Limits) -> l
     if len(indices) <= _AT_ONCE:
         return [indices] if indices else []
 
-    def fill(index: int) -> tuple[float, int]:
+    room, max_output = limits.room, limits.max_output_tokens
+
+    def fill(index: int) -> float:
         size = sizes[index]
-        return max(size.input_tokens / limits.room, size.output_tokens / limits.max_output_tokens), index
+        return max(size.input_tokens / room, size.output_tokens / max_output)
 
     count = -(-len(indices) // _WINDOW)
-    ordered = sorted(indices, key=fill)
+    ordered = sorted(indices, key=fill)  # equals stay in order
     return [ordered[window::count] for window in range(count)]
 
 
