@@ -111,7 +111,9 @@ def _quote(name: str) -> str:
 
 def _plain_word() -> str:
     text = f"CASE WHEN strlen(text) <= {_LONGEST_WORD} THEN text END"
-    return f"translate(lower(coalesce(action, {text})), ' _-', '')"
+    low = f"lower(coalesce(action, {text}))"
+    marked = " OR ".join(f"contains({low}, '{mark}')" for mark in " _-")
+    return f"CASE WHEN {marked} THEN translate({low}, ' _-', '') ELSE {low} END"  # translate is slow
 
 
 def _canonical(word: str) -> str:

@@ -22,7 +22,6 @@ _USUAL_LINE: Final = 2 << 20  # bytes
 BLANK: Final = "blank"  # the problem of a line of white space, which is no row at all
 _WHITE: Final = "' \t\r\n\v\f\u00a0\u3000\ufeff'"  # an SQL literal
 _WIDE_WHITE: Final = "(160, 12288, 65279)"
-_WHITE_ENDS: Final = "(' ', '\t', '\r', '\n', '\v', '\f', '\u00a0', '\u3000', '\ufeff')"
 _DELIMITERS: Final = ",\t;|"
 _NO_DELIMITER: Final = "\x01"  # not allowed in JSON text, so no readable line holds it
 
@@ -97,10 +96,12 @@ def quoted(text: str) -> str:
 def trimmed(text: str) -> str:
     """Return SQL for the SQL expression `text` without white space around it, NULL if nothing is left.
 
-    `trim` with a set of characters is slow, so it is called only where the text's ends ask for it.
+    `trim` with a set of characters is slow, so it is called only where the text's ends ask for it; and so is a
+    character's look-up in a list, which this does for every field.
     """
-    is_white = f"unicode({text}) IN {_WIDE_WHITE} OR {text}[-1] IN {_WHITE_ENDS}"
-    return f"CASE WHEN {text} < '!' OR {is_white} THEN nullif(trim({text}, {_WHITE}), '') ELSE {text} END"
+    begins_white = f"{text} < '!' OR ({text} >= '\u00a0' AND unicode({text}) IN {_WIDE_WHITE})"
+    ends_white = f"contains({_WHITE}, {text}[-1])"
+    return f"CASE WHEN {begins_white} OR {ends_white} THEN nullif(trim({text}, {_WHITE}), '') ELSE {text} END"
 
 
 def as_glob(path: str) -> str:

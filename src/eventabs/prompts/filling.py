@@ -48,7 +48,10 @@ class Packer:
         self._rank = {index: rank for rank, index in enumerate(self._largest_first)}
 
     def packed(self, least: int) -> _Batches:
-        """Search upwards from `least` for the fewest batches that hold all."""
+        """Search upwards from `least` for the fewest batches that hold all, evenly filled if so many can be.
+
+        Among many batches the search ends with the first number that brings none fewer.
+        """
         close = least // CLOSE
         best = even = self._filled(least)
         too_few = least if len(best) > least else least - 1
@@ -59,6 +62,8 @@ class Packer:
             even = self._filled(count)
             if len(even) > count:
                 too_few = count
+            if close and len(even) >= len(best):
+                return best
             best = min(even, best, key=len)
         if len(even) != len(best):
             even = self._filled(len(best))
