@@ -144,8 +144,8 @@ async def test_the_next_call_is_prepared_while_a_good_answer_is_being_written_do
     monkeypatch.setattr(EventsFile, "append", wait)
     async with working(tmp_path, 3) as desk:
         running = asyncio.create_task(desk.engine().run())
-        await until(lambda: bool(desk.tally.settling and desk.tally.in_flight))
-        assert (desk.tally.in_flight, desk.tally.done, desk.watcher.of(BatchDone)) == (1, 0, [])
+        await until(lambda: desk.tally.under_way == 2)
+        assert (desk.tally.done, desk.watcher.of(BatchDone)) == (0, [])
         assert desk.tally.progress(waiting=desk.scheduler.batches, workers=1).batches_total == 3
         on_disk.set()
         await running
@@ -420,7 +420,7 @@ async def test_a_full_disk_stops_the_run_and_what_was_kept_stays(tmp_path: Path)
     async with working(tmp_path, 20) as desk:
 
         async def fill(request: Request, _on_retry: OnRetry) -> Reply:
-            if desk.tally.done == 5:
+            if desk.tally.done >= 5:
                 await desk.journal.write(lambda ledger: ledger.rows("PRAGMA query_only = ON"))
             return answer()
 
@@ -428,8 +428,9 @@ async def test_a_full_disk_stops_the_run_and_what_was_kept_stays(tmp_path: Path)
         with pytest.raises(StorageError, match="resume"):
             await desk.engine().run()
         desk.ledger.rows("PRAGMA query_only = OFF")
-        assert list(desk.states().values()).count("done") == 5
-        assert len(desk.written_users()) == 5
+        done = [user_id for user_id, state in desk.states().items() if state == "done"]
+        assert 5 <= len(done) < 20, "some may have been on their way to the disk"
+        assert sorted(desk.written_users()) == done
 
 
 # fruitless calls

@@ -1,6 +1,7 @@
 """The part of a run that has an event loop: from what is pending in the ledger to nothing."""
 
 import asyncio
+import gc
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,6 +29,8 @@ from eventabs.runs.settling import Reader, Settler
 from eventabs.runs.tally import Tally
 from eventabs.runs.width import Width
 from eventabs.runs.wiring import batch_limits, make_reader, most_workers, probes
+
+_NEW_OBJECTS = 10_000  # until the youngest are looked through
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +137,7 @@ async def _call(desk: _Desk, pending: list[PlannedPart]) -> bool:
             tally=desk.tally,
             observer=job.observer,
         )
-        with _interrupts(engine.stop):
+        with _interrupts(engine.stop), _seldom_collected():
             await engine.run()
         return engine.stopped
 
@@ -168,6 +171,22 @@ def _announce(desk: _Desk, scheduler: Scheduler, pending: list[PlannedPart]) -> 
     batches = scheduler.batches
     desk.job.observer.noted(Planned(batches, users, desk.tally.users, len(pending) / batches))
     desk.job.save(desk.tally, status="running", batches_waiting=batches)
+
+
+@contextmanager
+def _seldom_collected() -> Iterator[None]:
+    """Have Python look for garbage in cycles less often: a call makes hundreds of objects, the plan holds millions.
+
+    At hundreds of calls a second the looking takes a twentieth of the time.
+    """
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(_NEW_OBJECTS, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 @contextmanager

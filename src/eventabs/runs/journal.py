@@ -29,7 +29,8 @@ class Journal:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._queue: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[list[_Work] | None] = queue.SimpleQueue()
+        self._submitted: list[_Work] = []  # in this turn of the loop
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._serve, name="ledger")
 
@@ -38,6 +39,7 @@ class Journal:
         return self
 
     def __exit__(self, *_exception: object) -> None:
+        self._hand_over()
         self._queue.put(None)
         self._thread.join()
 
@@ -58,26 +60,33 @@ class Journal:
         commit holds.
         """
         future: asyncio.Future[T] = self._loop.create_future()
-        self._queue.put(_Work(task, then, future))
+        self._submitted.append(_Work(task, then, future))
+        if len(self._submitted) == 1:  # to wake the thread costs both threads time: once a turn
+            self._loop.call_soon(self._hand_over)
         return future
 
     def post(self, task: Callable[[Ledger], None]) -> None:
         """Run `task` in a transaction soon. What the disk refuses, the next `write` hears."""
         self.submit(task).add_done_callback(_overheard)
 
-    def _serve(self) -> None:
-        while (work := self._queue.get()) is not None:
-            self._commit(self._gather(work))
+    def _hand_over(self) -> None:
+        submitted, self._submitted = self._submitted, []
+        if submitted:
+            self._queue.put(submitted)
 
-    def _gather(self, first: _Work) -> list[_Work]:
-        gathered = [first]
+    def _serve(self) -> None:
+        while (works := self._queue.get()) is not None:
+            self._commit(self._gather(works))
+
+    def _gather(self, first: list[_Work]) -> list[_Work]:
+        gathered = first
         with suppress(queue.Empty):
             while len(gathered) < _MOST_TOGETHER:
-                work = self._queue.get_nowait()
-                if work is None:
+                works = self._queue.get_nowait()
+                if works is None:
                     self._queue.put(None)
                     break
-                gathered.append(work)
+                gathered += works
         return gathered
 
     def _commit(self, gathered: list[_Work]) -> None:
