@@ -107,6 +107,23 @@ def test_a_key_is_not_sent_unencrypted_to_another_machine(tmp_path: Path) -> Non
     assert "sk-secret" not in done.stderr
 
 
+def test_a_proxy_that_cannot_be_used_is_told_before_the_input_is_read(tmp_path: Path) -> None:
+    (tmp_path / "input.jsonl").write_text("not to be read")
+    done = eventabs(
+        "run",
+        "input.jsonl",
+        "--model",
+        "m",
+        "--base-url",
+        "https://x.example/v1",
+        cwd=tmp_path,
+        ALL_PROXY="socks5://127.0.0.1:1080",
+    )
+    assert done.returncode == 2
+    assert "ALL_PROXY" in one_error_line(done.stderr)
+    assert not list(tmp_path.glob("*.eventabs"))
+
+
 def test_a_directory_that_holds_a_run_is_never_overwritten(tmp_path: Path) -> None:
     write_users(tmp_path / "input.jsonl", users=1)
     assert eventabs("run", "input.jsonl", "--provider", "rules", cwd=tmp_path).returncode == 0

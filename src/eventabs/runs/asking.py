@@ -26,10 +26,12 @@ def refuse_unusable(settings: Settings, environment: Mapping[str, str]) -> None:
     """Raise ConfigError where the settings name no provider that could be asked."""
     if settings.provider == "openai":
         from eventabs.llm.endpoint import parse_address  # noqa: PLC0415  as below
+        from eventabs.llm.proxies import proxy_of  # noqa: PLC0415
 
         if not settings.llm.model:
             raise ConfigError(no_model(settings.llm.preset))
-        parse_address(endpoint_of(settings.llm, environment))
+        endpoint = endpoint_of(settings.llm, environment)
+        proxy_of(endpoint, parse_address(endpoint))
         _refuse_missing_key(settings.llm, environment)
     price = settings.llm.price
     if settings.run.max_cost and Price(price.input, price.output).cost(1, 1) is None:
