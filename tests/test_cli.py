@@ -90,24 +90,8 @@ def test_without_input_the_paths_of_the_config_are_taken(tmp_path: Path) -> None
     assert eventabs("estimate", cwd=tmp_path).returncode == 0
 
 
-def test_a_key_is_not_sent_unencrypted_to_another_machine(tmp_path: Path) -> None:
-    write_users(tmp_path / "input.jsonl", users=1)
-    done = eventabs(
-        "run",
-        "input.jsonl",
-        "--model",
-        "m",
-        "--base-url",
-        "http://example.com/v1",
-        cwd=tmp_path,
-        OPENAI_API_KEY="sk-secret-secret",
-    )
-    assert done.returncode == 2
-    assert "https" in one_error_line(done.stderr)
-    assert "sk-secret" not in done.stderr
-
-
-def test_a_proxy_that_cannot_be_used_is_told_before_the_input_is_read(tmp_path: Path) -> None:
+def refused_endpoint(tmp_path: Path, base_url: str, *, key: str = "", proxy: str = "") -> str:
+    """Return the error line of a run that must not begin; its input is not to be read."""
     (tmp_path / "input.jsonl").write_text("not to be read")
     done = eventabs(
         "run",
@@ -115,13 +99,25 @@ def test_a_proxy_that_cannot_be_used_is_told_before_the_input_is_read(tmp_path: 
         "--model",
         "m",
         "--base-url",
-        "https://x.example/v1",
+        base_url,
         cwd=tmp_path,
-        ALL_PROXY="socks5://127.0.0.1:1080",
+        OPENAI_API_KEY=key,
+        ALL_PROXY=proxy,
     )
     assert done.returncode == 2
-    assert "ALL_PROXY" in one_error_line(done.stderr)
     assert not list(tmp_path.glob("*.eventabs"))
+    return one_error_line(done.stderr)
+
+
+def test_a_key_is_not_sent_unencrypted_to_another_machine(tmp_path: Path) -> None:
+    said = refused_endpoint(tmp_path, "http://example.com/v1", key="sk-secret-secret")
+    assert "https" in said
+    assert "sk-secret" not in said
+
+
+def test_a_proxy_that_cannot_be_used_is_told_at_once(tmp_path: Path) -> None:
+    said = refused_endpoint(tmp_path, "https://x.example/v1", proxy="socks5://127.0.0.1:1080")
+    assert "ALL_PROXY" in said
 
 
 def test_a_directory_that_holds_a_run_is_never_overwritten(tmp_path: Path) -> None:
