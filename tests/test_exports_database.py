@@ -6,7 +6,7 @@ import duckdb
 import pytest
 
 from eventabs.errors import InputError
-from eventabs.exports.database import errors_named, scratch_database
+from eventabs.exports.database import errors_named, give_back_memory, scratch_database
 
 
 def test_only_the_named_files_can_be_read(tmp_path: Path) -> None:
@@ -20,6 +20,18 @@ def test_only_the_named_files_can_be_read(tmp_path: Path) -> None:
             connection.execute(query, [str(other)])
         with pytest.raises(duckdb.Error):
             connection.execute("SET enable_external_access = true")
+        with pytest.raises(duckdb.Error):
+            connection.execute("SET allowed_paths = ?", [[str(other)]])
+
+
+def test_memory_is_given_back_and_nothing_can_be_set_afterwards(tmp_path: Path) -> None:
+    with scratch_database(tmp_path / "scratch", []) as connection:
+        allowed = "SELECT current_setting('memory_limit')"
+        before = connection.execute(allowed).fetchone()
+        give_back_memory(connection)
+        assert (before, connection.execute(allowed).fetchone()) == (("572.2 MiB",), ("238.4 MiB",))
+        with pytest.raises(duckdb.Error):
+            connection.execute("SET memory_limit = '8GB'")
 
 
 def test_the_folder_is_private_and_gone_afterwards_also_after_an_error(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from eventabs.language import gettext as _
 
 _DISK_IS_FULL: Final = ("No space left", "Could not write", "failed to offload")
 _MEMORY_LIMIT: Final = "600MB"  # with 500 MB, 46 million rows cannot be sorted any more
+_LESS_MEMORY: Final = "250MB"  # once rows are sorted, DuckDB fills what it may with pages that are read once
 _MOST_THREADS: Final = 4  # each thread takes its share of the memory limit
 
 
@@ -43,7 +44,6 @@ def scratch_database(folder: Path, readable: Sequence[str]) -> Iterator[duckdb.D
             connection.execute("SET allowed_paths = ?", [list(readable)])
             connection.execute("SET allowed_directories = ?", [[str(folder)]])
             connection.execute("SET enable_external_access = false")
-            connection.execute("SET lock_configuration = true")
             yield connection
     except (RuntimeError, duckdb.InterruptException) as error:
         if "interrupted" in str(error).lower():  # how DuckDB passes Ctrl-C on
@@ -51,6 +51,12 @@ def scratch_database(folder: Path, readable: Sequence[str]) -> Iterator[duckdb.D
         raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def give_back_memory(connection: duckdb.DuckDBPyConnection) -> None:
+    """Leave memory to Python once rows are sorted. No setting can be changed any more."""
+    connection.execute(f"SET memory_limit = '{_LESS_MEMORY}'")
+    connection.execute("SET lock_configuration = true")
 
 
 @contextmanager

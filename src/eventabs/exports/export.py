@@ -12,7 +12,7 @@ import duckdb
 from eventabs.exports import files, markers, store
 from eventabs.exports.columns import behavior_columns
 from eventabs.exports.columns import profile_columns as find_profile
-from eventabs.exports.database import errors_named, scratch_database
+from eventabs.exports.database import errors_named, give_back_memory, scratch_database
 from eventabs.exports.loading import load
 from eventabs.exports.logs import User, behaviors_of, fetched
 from eventabs.exports.opening import Opened, open_file
@@ -179,6 +179,7 @@ def open_export(
         every_content = [each.content for each in [*opened, *([profile.opened] if profile else [])]]
         with errors_named("the export"):
             counts = store.finish(connection, len(names), keep_duplicates=keep_duplicates)
+            give_back_memory(connection)
         yield Export(
             files=named,
             fingerprint=files.fingerprint(every_content),
