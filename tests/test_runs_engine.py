@@ -16,6 +16,7 @@ from eventabs.errors import (
     StorageError,
     TransientError,
 )
+from eventabs.events.reading import Reading
 from eventabs.llm.gate import CalledOffError
 from eventabs.records import Reply, Request
 from eventabs.runs.engine import GRACE_SECONDS, OnRetry
@@ -331,6 +332,52 @@ async def test_a_reply_that_came_while_its_worker_was_given_up_is_kept(tmp_path:
         await desk.journal.write(lambda _ledger: None)
         (status,) = desk.ledger.rows("SELECT status FROM calls")
         assert status in {("answered",), ("read",)}
+
+
+async def test_a_reply_is_kept_whatever_happens_between_the_wire_and_its_reading(tmp_path: Path) -> None:
+    def give_up_what_comes_of_it() -> None:
+        for task in asyncio.all_tasks():
+            if getattr(task.get_coro(), "__name__", "") == "_end":
+                task.cancel()
+
+    async with working(tmp_path, 1) as desk:
+
+        async def answer_at_a_bad_moment(_request: Request, _on_retry: OnRetry) -> Reply:
+            asyncio.get_running_loop().call_soon(give_up_what_comes_of_it)
+            return answer("## U1")
+
+        desk.endpoint.answering = answer_at_a_bad_moment
+        engine = desk.engine()
+        running = asyncio.create_task(engine.run())
+        await until(lambda: desk.tally.calls == 1 and not desk.tally.in_flight)
+        engine.stop()
+        engine.stop()
+        await asyncio.wait_for(running, 1.0)
+        await desk.journal.write(lambda _ledger: None)
+        assert desk.ledger.rows("SELECT status FROM calls") == [("answered",)]
+
+
+async def test_a_second_stop_does_not_wait_for_a_hostile_reply_to_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eventabs.runs.settling.LONG_REPLY", 0)
+    reading, go_on = threading.Event(), threading.Event()
+
+    def read_for_ever(*_reply: object) -> Reading:
+        reading.set()
+        assert go_on.wait(10)
+        return Reading({})
+
+    monkeypatch.setattr(Desk, "_read", read_for_ever)
+    async with working(tmp_path, 1) as desk:
+        engine = desk.engine()
+        running = asyncio.create_task(engine.run())
+        await until(reading.is_set)
+        engine.stop()
+        engine.stop()
+        await asyncio.wait_for(running, 1.0)
+        assert desk.ledger.rows("SELECT status FROM calls") == [("answered",)]
+        go_on.set()
 
 
 # errors

@@ -1,7 +1,7 @@
 """The engine: workers that send batches, as results come, until nothing is left or somebody says stop."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -50,20 +50,19 @@ class Calling:
     wall_clock: Callable[[], float]
 
 
-class _Answered(NamedTuple):
-    """A call that has left the wire."""
-
-    call_id: int
-    request: Request
-    answer: Reply | EndpointError
-
-
 class _Ending(NamedTuple):
     """What came of a call: `kept` is awaited until that is written down, `judge` then hears what it was worth."""
 
     fruitful: bool
     kept: Awaitable[None]
     judge: Callable[[], None]
+
+
+class _Answered(NamedTuple):
+    """A call that has left the wire; `read` finds out what came of it. `failed`: with an error instead of a reply."""
+
+    failed: bool
+    read: Callable[[], Awaitable[_Ending]]
 
 
 class Engine:
@@ -103,8 +102,8 @@ class Engine:
         workers = [asyncio.create_task(self._work()) for _worker in range(self._calling.most_workers)]
         patience = asyncio.create_task(self._lose_patience(workers))
         await asyncio.wait(workers)
+        await asyncio.gather(*self._endings, return_exceptions=True)
         patience.cancel()
-        await asyncio.gather(*self._endings)
         if self._error is not None:
             raise self._error
 
@@ -124,12 +123,15 @@ class Engine:
         return self._stopped
 
     async def _lose_patience(self, workers: Sequence[asyncio.Task[None]]) -> None:
-        """Once there is a hurry, give calls in flight some seconds, or none, and cancel them."""
+        """Once there is a hurry, give calls in flight some seconds, or none, and cancel them and what comes of others.
+
+        An answer that nobody reads to its end is in the ledger, and read when the run is resumed.
+        """
         await self._calling.hurry.wait()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._abandon.wait(), GRACE_SECONDS)
-        for worker in workers:
-            worker.cancel()
+        for task in (*workers, *self._endings):
+            task.cancel()
 
     async def _work(self) -> None:
         try:
@@ -189,7 +191,7 @@ class Engine:
             ending = asyncio.create_task(self._end(batch, answered))
             self._endings.add(ending)
             ending.add_done_callback(self._endings.discard)
-            if isinstance(answered.answer, EndpointError):
+            if answered.failed:
                 await asyncio.wait([ending])
 
     async def _call(self, batch: Batch) -> _Answered | None:
@@ -203,9 +205,13 @@ class Engine:
             return None
         except EndpointError as error:
             self._calling.width.trouble()
-            return _Answered(call_id, request, error)
+            return _Answered(failed=True, read=partial(self._read_error, batch, call_id, error))
         self._calling.width.answered()
-        return _Answered(call_id, request, reply)
+        reply = await self._counted(request, reply)
+        # now, so that nothing can come between what is paid for and the ledger
+        stored = self._journal.submit(lambda ledger: ledger.store_reply(call_id, reply))
+        read = partial(self._read_reply, batch, call_id, request.users, reply, stored)
+        return _Answered(failed=False, read=read)
 
     async def _end(self, batch: Batch, answered: _Answered) -> None:
         """Write down what came of a call. Its place is free when its answer is read, after a bad one when it is judged."""
@@ -213,7 +219,7 @@ class Engine:
             with ExitStack() as place:
                 place.callback(self._free_place)
                 try:
-                    ending = await self._read(batch, answered)
+                    ending = await answered.read()
                     if ending.fruitful:
                         place.close()
                     await ending.kept
@@ -227,16 +233,17 @@ class Engine:
         except Exception as error:  # noqa: BLE001  as above
             self._give_up(error)
 
-    async def _read(self, batch: Batch, answered: _Answered) -> _Ending:
-        call_id, request, answer = answered
-        fruitless = self._fruitless
-        if isinstance(answer, EndpointError):
-            kept = self._settler.take_error(call_id, batch, answer)
-            return _Ending(fruitful=False, kept=kept, judge=partial(fruitless.no_answer, answer))
-        reply = await self._counted(request, answer)
-        await self._journal.write(lambda ledger: ledger.store_reply(call_id, reply))
+    async def _read_error(self, batch: Batch, call_id: int, error: EndpointError) -> _Ending:
+        kept = self._settler.take_error(call_id, batch, error)
+        return _Ending(fruitful=False, kept=kept, judge=partial(self._fruitless.no_answer, error))
+
+    async def _read_reply(
+        self, batch: Batch, call_id: int, users: Mapping[str, UserLog], reply: Reply, stored: Awaitable[None]
+    ) -> _Ending:
+        await stored
         self._tally.bought(reply.usage, reply.seconds)
-        settlement = await self._settler.take_reply(call_id, batch, request.users, reply)
+        settlement = await self._settler.take_reply(call_id, batch, users, reply)
+        fruitless = self._fruitless
         judge = fruitless.succeeded if settlement.fruitful else partial(fruitless.bad_answer, batch)
         return _Ending(settlement.fruitful, settlement.kept, judge)
 
