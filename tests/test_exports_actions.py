@@ -1,10 +1,14 @@
 """Raw words for actions get one canonical name."""
 
+import string
 from typing import get_args
 
+import duckdb
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from eventabs.exports.actions import CANONICAL, Action, plain
+from eventabs.exports.actions import CANONICAL, Action, plain, plain_sql
 
 
 @pytest.mark.parametrize(
@@ -32,3 +36,9 @@ def test_usual_words_get_their_canonical_action(word: str, action: str) -> None:
 def test_every_canonical_action_names_itself_and_every_key_is_plain() -> None:
     assert all(CANONICAL[action] == action for action in get_args(Action))
     assert all(plain(word) == word for word in CANONICAL)
+
+
+@given(st.text(alphabet=string.printable + "加购Äß\u3000", max_size=12))
+def test_sql_compares_words_as_python_does(word: str) -> None:
+    ((found,),) = duckdb.execute(f"SELECT {plain_sql('$1::VARCHAR')}", [word]).fetchall()
+    assert found == plain(word)

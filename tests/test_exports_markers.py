@@ -8,7 +8,8 @@ import pytest
 
 from eventabs.errors import InputError
 from eventabs.exports import Export, open_export
-from eventabs.exports.markers import BEGINS, ENDS, WORDS, mark, opening, word
+from eventabs.exports.actions import plain_sql
+from eventabs.exports.markers import BEGINS, ENDS, WORDS, mark, opening
 
 
 def counted(folder: Path, *texts: str, marker: str = "") -> tuple[int, int, int]:
@@ -47,7 +48,7 @@ def test_no_word_both_begins_and_ends_or_stands_in_two_families() -> None:
 @pytest.mark.parametrize(("begin", "end"), [(begins[0], ends[0]) for begins, ends in WORDS])
 def test_both_words_of_a_pair_are_known_to_sql_in_any_spelling(begin: str, end: str) -> None:
     for text, kind in ((begin, BEGINS), (end.upper(), ENDS)):
-        plain = word(f"'{text}'")
+        plain = plain_sql(f"'{text}'")
         found = duckdb.execute(f"SELECT {mark('w')}, {opening('w')} FROM (SELECT {plain} AS w)")
         assert found.fetchall() == [(kind, begin)]
 

@@ -4,6 +4,7 @@ from typing import Final, Literal
 
 Action = Literal["visit", "use", "browse", "click", "search", "compare", "cart", "favorite", "purchase"]
 
+_MARKS: Final = " _-"
 _WORDS: Final[dict[Action, str]] = {
     "visit": "visit_poi visit_place visit_venue visited check_in checkin 到访 访问地点 停留 签到 到店 打卡",
     "use": "use_app open_app app_use app_open launch launch_app app_launch 使用 使用应用 打开应用 启动应用",
@@ -19,7 +20,14 @@ _WORDS: Final[dict[Action, str]] = {
 
 def plain(word: str) -> str:
     """Return `word` as names are compared: lower case, without space, underscore and hyphen."""
-    return word.lower().translate({ord(mark): None for mark in " _-"})
+    return word.lower().translate({ord(mark): None for mark in _MARKS})
+
+
+def plain_sql(text: str) -> str:
+    """Return SQL that does to an SQL expression what `plain` does to a word."""
+    low = f"lower({text})"
+    marked = " OR ".join(f"contains({low}, '{mark}')" for mark in _MARKS)
+    return f"CASE WHEN {marked} THEN translate({low}, '{_MARKS}', '') ELSE {low} END"  # translate is slow
 
 
 CANONICAL: Final[dict[str, Action]] = {

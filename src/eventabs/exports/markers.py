@@ -73,11 +73,6 @@ def with_marker(roles: Mapping[str, str], paired: Collection[str]) -> dict[str, 
     return settled
 
 
-def word(column: str) -> str:
-    """Return SQL for the text of an SQL expression as words are compared."""
-    return f"translate(lower({column}), ' _-', '')"
-
-
 def mark(of: str) -> str:
     """Return SQL for the kind of a word (SQL): BEGINS, ENDS or NULL."""
     begins, ends = (", ".join(quoted(each) for family in WORDS for each in family[kind]) for kind in (0, 1))

@@ -3,7 +3,7 @@
 from typing import Final
 
 from eventabs.exports import durations, markers, sentences, times
-from eventabs.exports.actions import CANONICAL
+from eventabs.exports.actions import CANONICAL, plain_sql
 from eventabs.exports.roles import ROLES
 from eventabs.exports.sources import quoted, trimmed
 
@@ -23,7 +23,7 @@ def normal_form(raw: str, zone: str, dayfirst: bool | None = None) -> str:
     WITH trim_ends AS (SELECT file, line, problem, {cleaned} FROM ({raw})),
     marked AS (
         SELECT * EXCLUDE (marker_word) REPLACE ({_unmarked_action()} AS action), {markers.mark("marker_word")} AS mark
-        FROM (SELECT *, {markers.word("marker")} AS marker_word FROM trim_ends)
+        FROM (SELECT *, {plain_sql("marker")} AS marker_word FROM trim_ends)
     ),
     cleaned AS (
         SELECT * REPLACE (
@@ -111,9 +111,7 @@ def _quote(name: str) -> str:
 
 def _plain_word() -> str:
     text = f"CASE WHEN strlen(text) <= {_LONGEST_WORD} THEN text END"
-    low = f"lower(coalesce(action, {text}))"
-    marked = " OR ".join(f"contains({low}, '{mark}')" for mark in " _-")
-    return f"CASE WHEN {marked} THEN translate({low}, ' _-', '') ELSE {low} END"  # translate is slow
+    return plain_sql(f"coalesce(action, {text})")
 
 
 def _canonical(word: str) -> str:

@@ -14,11 +14,7 @@ from eventabs.language import gettext as _
 
 _REFUSED: Final = "refused row: "  # how DuckDB is told to stop, and how that is known again
 _SHOWN: Final = 200  # characters
-_LOOKED_THROUGH: Final = (
-    " LIMIT 10000",
-    " LIMIT 1000000",
-    "",
-)  # DuckDB reads far beyond a row that it looks for
+_LIMITS: Final = (" LIMIT 10000", " LIMIT 1000000", "")  # DuckDB reads far beyond a row that it looks for
 _UNREADABLE: Final = f"reason IS NOT NULL AND reason <> '{BLANK}'"
 
 
@@ -54,7 +50,7 @@ def first_reject_found(
         if _REFUSED not in str(error):
             raise
         with closing(connection.cursor()) as cursor:  # the transaction of the other one has failed
-            for limit in _LOOKED_THROUGH:
+            for limit in _LIMITS:
                 found = cursor.execute(
                     f"""SELECT number, line, reason
                     FROM (SELECT row_number() OVER () AS number, line, reason FROM ({select(limit)}))

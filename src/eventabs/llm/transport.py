@@ -54,8 +54,8 @@ class Patience:
 class Channel:
     """Sends requests to one endpoint. Raises ConfigError where the settings or the environment cannot work.
 
-    It talks to httpx's transport, not to its client: redirects and cookies are not wanted here, and with
-    many requests in flight the client costs as much time as all the rest of a call.
+    It talks to httpx's transport, not to its client: redirects are not followed and no hooks are needed here,
+    and with many requests in flight the client costs as much time as all the rest of a call.
     """
 
     def __init__(self, endpoint: Endpoint, address: Address, limits: CallLimits) -> None:

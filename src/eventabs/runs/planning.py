@@ -9,9 +9,7 @@ from eventabs.records import Batch, PartSize, PlannedPart
 
 PROBE_SHARE = 0.7  # of the budgets, for the first batch: nothing is known yet of how long answers are
 
-_MOST_ROUNDS = (
-    100  # of which a full last one can be worth packing once more: it ends the run by 1 % sooner at best
-)
+_MOST_ROUNDS = 100  # with more, a full last round ends a run by less than 1 % sooner
 
 
 def plan(
