@@ -283,10 +283,16 @@ def test_values_are_remembered_by_key_and_replaced(ledger: Ledger) -> None:
     assert ledger.meta() == {"a": {"深": [1.5, True]}, "b": None}
 
 
+@pytest.mark.parametrize("looked_at", [False, True])
 def test_a_ledger_on_a_read_only_medium_is_read_without_a_file_beside_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, looked_at: bool
 ) -> None:
     new_ledger(tmp_path, [ANNA]).close()
+    if looked_at:
+        with Ledger.watch(tmp_path / "ledger.sqlite") as ledger:
+            assert ledger.logged_users() == {"anna"}
+        (tmp_path / "ledger.sqlite-shm").unlink()  # as copying does, and SQLite cannot make it anew there
+        assert (tmp_path / "ledger.sqlite-wal").exists()
     monkeypatch.setattr("os.access", lambda _path, _mode: False)
     before = sorted(tmp_path.iterdir())
     with Ledger.watch(tmp_path / "ledger.sqlite") as ledger:

@@ -388,10 +388,13 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
     """Connect without a right to write.
 
     On a read-only medium, where SQLite cannot make its files beside a ledger, one that was closed in order is
-    read without them.
+    read without them. Who looked at it before left an empty write-ahead log.
     """
-    at_rest = not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists()
-    mode = "mode=ro&immutable=1" if at_rest else "mode=ro"
+    mode = "mode=ro"
+    if not os.access(path.parent, os.W_OK):
+        log = path.with_name(path.name + "-wal")
+        if not log.exists() or not log.stat().st_size:
+            mode += "&immutable=1"
     return sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, isolation_level=None)
 
 
