@@ -42,6 +42,8 @@ def pack(sizes: Sequence[PartSize], limits: Limits, *, least: int = 0) -> list[l
 
 
 def _packed(sizes: Sequence[PartSize], limits: Limits, least: int) -> list[list[int]]:
+    if limits.max_users == 1:
+        return [[index] for index in range(len(sizes))]
     by_volume = max(volume_bound(sizes, limits), least)
     by_count = count_bound(sizes, limits)
     if by_count.bound <= by_volume:
