@@ -19,7 +19,7 @@ lint: .venv/dev
 	$(BIN)/lint-imports
 
 messages: .venv/dev
-	$(BIN)/python -m eventabs.locales
+	$(BIN)/python tools/messages.py
 
 # docs/configuration.md, from the settings and the comments of config.example.toml
 docs: .venv/dev

@@ -25,15 +25,15 @@ from typing import Final, NamedTuple
 import duckdb
 
 import workload
-from eventabs.config import Settings
-from eventabs.exports.columns import behavior_columns
-from eventabs.exports.database import scratch_database
-from eventabs.exports.files import inspect
-from eventabs.exports.sources import Query, as_glob, open_source, quoted, rows
+from eventabs.config.settings import Settings
+from eventabs.ingest.columns import behavior_columns
+from eventabs.ingest.database import scratch_database
+from eventabs.ingest.files import inspect
+from eventabs.ingest.sources import Query, as_glob, open_source, quoted, rows
+from eventabs.prompts.measurement import output_tokens, parts_by_user, users_counted_by_log
+from eventabs.prompts.packing.rounds import plan
 from eventabs.records import PlannedPart
-from eventabs.runs.measuring import output_tokens, parts_by_user, users_apart
-from eventabs.runs.planning import plan
-from eventabs.runs.wiring import batch_limits, make_builder, open_input, prompt_language_of, sampled
+from eventabs.runs.components import batch_limits, make_builder, open_input, prompt_language_of, sampled
 
 BEHAVIORS_A_USER: Final = 92
 SIZES: Final = (460_000, 4_600_000)
@@ -89,7 +89,7 @@ def pack_batches(path: str, folder: Path) -> tuple[int, str]:
         limits = batch_limits(settings, builder)
         parts: list[PlannedPart] = []
         for stretch in export.stretches():
-            apart = users_apart(stretch, settings.compaction.strip)
+            apart = users_counted_by_log(stretch, settings.compaction.strip)
             expected = output_tokens(stretch, settings.prompt.detail, settings.prompt.answer)
             users = parts_by_user(stretch, builder, limits, apart, expected)
             parts += (PlannedPart(*part) for parts_of_user, _log in users for part in parts_of_user)

@@ -30,8 +30,8 @@ from rich.console import Console
 import workload
 from eventabs import language
 from eventabs.runs.observer import CoolingDown, Note, Progress, Started
-from eventabs.views.jsonlines import event_name
-from eventabs.views.progress import RichObserver
+from eventabs.views.json_lines import event_name
+from eventabs.views.panel import RichObserver
 from simulated_model import CASE_FAILURES, Options, Speed, parse_failures
 from simulator import Simulator
 

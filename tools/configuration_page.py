@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from eventabs.config import Settings
-from eventabs.options import SET_BY_FLAGS
+from eventabs.cli.options import SET_BY_FLAGS
+from eventabs.config.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 EXAMPLE = ROOT / "config.example.toml"

@@ -3,13 +3,13 @@
 
 def main() -> None:
     """Settle the language before the command line, whose help texts are made on import, is loaded."""
-    from eventabs import interrupts  # noqa: PLC0415  loading takes a while: first of all, be ready for Ctrl-C
+    from eventabs.cli import signals  # noqa: PLC0415  loading takes a while: first of all, be ready for Ctrl-C
 
-    interrupts.leave_at_once()
-    from eventabs import speaking  # noqa: PLC0415
+    signals.leave_at_once()
+    from eventabs.cli import speaking  # noqa: PLC0415
 
     speaking.settle()
-    from eventabs.cli import main as command_line  # noqa: PLC0415
+    from eventabs.cli.commands import main as command_line  # noqa: PLC0415
 
     command_line()
 

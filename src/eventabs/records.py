@@ -20,6 +20,7 @@ FailureReason = Literal[
     "endpoint",
     "no_readable_rows",
 ]
+RunStatus = Literal["running", "interrupted", "stopped", "completed"]
 AnswerForm = Literal["lines", "json", "schema"]
 Detail = Literal["brief", "day", "fine"]
 Compaction = Literal["line", "legend", "day"]
@@ -50,7 +51,17 @@ class UserLog:
     profile: tuple[tuple[str, str], ...] = ()  # (column, value), only columns that may be sent
 
 
-class Name(NamedTuple):
+class GroupUser(NamedTuple):
+    """A user of a group with the number of readable behaviors, which lie between two rows, both included."""
+
+    user_id: str
+    behaviors: int
+    first_row: int
+    last_row: int
+    profile: tuple[tuple[str, str], ...]
+
+
+class ActivityName(NamedTuple):
     """What some behaviors have in common; `timed`: one of them has a duration.
 
     `only_user` is the number of the user whose single behavior it is, None where there are more.
@@ -63,7 +74,7 @@ class Name(NamedTuple):
     only_user: int | None = None
 
 
-class Day(NamedTuple):
+class DayKind(NamedTuple):
     """A day on which a user did something: whether the user's active day before is of another year, or month.
 
     `ordinal` as in `date.toordinal`.
@@ -74,7 +85,7 @@ class Day(NamedTuple):
     starts_month: bool
 
 
-class Sentence(NamedTuple):
+class SentenceUse(NamedTuple):
     """What some behaviors say in their long form, one of them, and how many they are: in all, and as a user's last."""
 
     behavior: Behavior

@@ -1,1 +1,5 @@
-"""User logs -> batches -> messages: compaction, token counts, packing, templates."""
+"""User logs -> batches -> requests: compaction, token counts, packing, templates."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

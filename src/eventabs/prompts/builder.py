@@ -3,25 +3,19 @@
 from collections.abc import Mapping, Sequence
 
 from eventabs.language import Language
-from eventabs.prompts.answers import response_format
-from eventabs.prompts.compaction import Compactor
-from eventabs.prompts.detail import TOKENS_A_USER, TOKENS_AN_EVENT, expected_output_tokens
-from eventabs.prompts.legend import make_legend
-from eventabs.prompts.packing import Limits
-from eventabs.prompts.pricing import piece_costs
+from eventabs.prompts.answers import TOKENS_A_USER, TOKENS_AN_EVENT, expected_output_tokens, response_format
+from eventabs.prompts.compaction import Compactor, make_legend
+from eventabs.prompts.packing import BatchLimits
 from eventabs.prompts.splitting import split
 from eventabs.prompts.templates import system_message
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.records import (
     AnswerForm,
     Compaction,
-    Day,
     Detail,
     Message,
-    Name,
     Part,
     PartSize,
-    PieceCosts,
     Request,
     UserLog,
     Vocabulary,
@@ -57,22 +51,23 @@ class PromptBuilder:
         level: Compaction = "line",
         legend: Mapping[str, str] | None = None,
     ) -> None:
-        self._counter = counter
-        self._answer: AnswerForm = answer
-        self._detail: Detail = detail
-        self._compactor = Compactor(language, strip, level=level, legend=legend)
+        self.counter = counter
+        self.answer: AnswerForm = answer
+        self.detail: Detail = detail
+        self.strip = tuple(strip)
+        self.compactor = Compactor(language, strip, level=level, legend=legend)
         self._system: Message = {
             "role": "system",
             "content": system_message(template, language, vocabulary, answer, detail, level=level),
         }
         self._response_format = response_format(answer)
         self._alias = max(_ALIASES, key=counter.count)
-        self.legend_tokens = counter.count(self._compactor.legend())
+        self.legend_tokens = counter.count(self.compactor.legend())
         self.instructions_tokens = (
             counter.count(self._system["content"]) + CHAT_FRAMING_TOKENS + self.legend_tokens
         )
 
-    def legend_for(self, logs: Sequence[UserLog], limits: Limits) -> dict[str, str]:
+    def legend_for(self, logs: Sequence[UserLog], limits: BatchLimits) -> dict[str, str]:
         """Return the legend that shortens batches of users like these most."""
         if not logs:
             return {}
@@ -83,28 +78,20 @@ class PromptBuilder:
             len(logs) * limits.max_output_tokens / sum(size.output_tokens for size in sizes),
         )
         share = min(1.0, users / len(logs))
-        return make_legend(self._compactor.texts(logs), share, self._counter.count)
+        return make_legend(self.compactor.texts(logs), share, self.counter.count)
 
     def measure(self, log: UserLog) -> PartSize:
         """Count the tokens of the log's block, exactly, and estimate those of the answer about it."""
         return PartSize(
-            self._counter.total(self._compactor.block(self._alias, log)) + self._counter.seam,
-            expected_output_tokens(log.behaviors, self._detail, self._answer),
+            self.counter.total(self.compactor.block(self._alias, log)) + self.counter.seam,
+            expected_output_tokens(log.behaviors, self.detail, self.answer),
         )
 
     def header_tokens(self, log: UserLog) -> int:
         """Count the tokens of what stands above the log's days."""
-        return self._counter.total(self._compactor.header(self._alias, log))
+        return self.counter.total(self.compactor.header(self._alias, log))
 
-    def piece_costs(
-        self, names: Sequence[Name], durations: Sequence[int], days: Sequence[Day]
-    ) -> PieceCosts | None:
-        """Count what blocks are made of, so that a block's tokens are a sum; None: with this tokenizer they are not."""
-        if not self._counter.adds_up:
-            return None
-        return piece_costs(self._compactor, self._counter.counts, names, durations, days)
-
-    def split(self, log: UserLog, limits: Limits) -> tuple[Part, ...]:
+    def split(self, log: UserLog, limits: BatchLimits) -> tuple[Part, ...]:
         """Cut a log into parts that each fit into a batch; one part where the whole log does."""
 
         def fits(first: int, last: int) -> bool:
@@ -116,16 +103,16 @@ class PromptBuilder:
     def request(self, logs: Sequence[UserLog], *, max_output_tokens: int) -> Request:
         """Write the request for some logs, each already cut to its part: aliases U1, U2, ... in order."""
         users = {f"U{number}": log for number, log in enumerate(logs, 1)}
-        pieces = [piece for alias, log in users.items() for piece in self._compactor.block(alias, log)]
+        pieces = [piece for alias, log in users.items() for piece in self.compactor.block(alias, log)]
         return Request(
-            messages=(self._system, {"role": "user", "content": self._compactor.legend() + "".join(pieces)}),
+            messages=(self._system, {"role": "user", "content": self.compactor.legend() + "".join(pieces)}),
             users=users,
-            input_tokens=self.instructions_tokens + self._counter.total(pieces),
+            input_tokens=self.instructions_tokens + self.counter.total(pieces),
             max_output_tokens=max_output_tokens,
             response_format=self._response_format,
         )
 
-    def _surely_fits(self, log: UserLog, limits: Limits) -> bool:
+    def _surely_fits(self, log: UserLog, limits: BatchLimits) -> bool:
         """Whether an upper bound already fits, which is far cheaper than to count."""
         characters = sum(len(b.action) + len(b.item) + len(b.place) for b in log.behaviors)
         characters += sum(len(column) + len(value) for column, value in log.profile)
@@ -134,6 +121,6 @@ class PromptBuilder:
         return limits.hold(
             PartSize(
                 characters * _MOST_BYTES_A_CHARACTER + lines * _MOST_BYTES_A_LINE,
-                TOKENS_A_USER + TOKENS_AN_EVENT[self._answer] * most_events,
+                TOKENS_A_USER + TOKENS_AN_EVENT[self.answer] * most_events,
             )
         )

@@ -27,15 +27,43 @@ Where a name has a word like `10:00`, it is quoted and a `\` stands before that 
 """
 
 import re
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from functools import lru_cache, partial
+from itertools import product
+from string import ascii_uppercase
 from typing import NamedTuple
 
 from eventabs.language import Language
 from eventabs.prompts.fields import MASK, clean, colliding, id_pattern, shorten, without_marks
 from eventabs.records import Compaction, UserLog
+
+CODES = (*ascii_uppercase, *map("".join, product(ascii_uppercase, repeat=2)))
+
+
+def make_legend(uses: Mapping[str, int], share: float, count: Callable[[str], int]) -> dict[str, str]:
+    """Give codes to the texts that cost fewer tokens so; return the texts by code.
+
+    `uses` says how often each text was seen, `share` how much of that a batch is expected to hold. A text
+    is worth a code when its uses in a batch save more than its line of the legend costs. Those that save
+    most get the codes that cost least.
+    """
+    codes = deque(sorted(CODES, key=lambda code: (count(f" {code}"), len(code))))
+
+    def saved(text: str) -> float:
+        code = codes[0]
+        gain = (count(f" {text}") - count(f" {code}")) * uses[text] * share
+        return gain - count(f"{code}={text}\n")
+
+    legend = {}
+    for text in sorted(filter(lambda text: saved(text) > 0, uses), key=lambda text: (-saved(text), text)):
+        if not codes:
+            break
+        if saved(text) > 0:  # the codes that are left may cost more than the first one did
+            legend[codes.popleft()] = text
+    return legend
+
 
 # Chosen by their tokens behind a space in cl100k_base: 用 点 搜 对比 加购 take 2 (比 would take 3), 看 收藏 买
 # take 3 (购买 5); every English verb takes 1. In o200k_base all take 1 but for 对比 and 加购, which take 2.

@@ -1,19 +1,31 @@
 """The system message: instructions, vocabulary, answer grammar and a worked example."""
 
+import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from importlib import resources
 from string import Template
 from typing import Any
 
 from eventabs.errors import ConfigError
-from eventabs.language import Language
-from eventabs.language import gettext as _
+from eventabs.language import Language, gettext as _
 from eventabs.prompts.answers import AnsweredEvent, written
-from eventabs.prompts.compaction import Compactor
-from eventabs.prompts.legend import CODES
+from eventabs.prompts.compaction import CODES, Compactor
 from eventabs.records import AnswerForm, Behavior, Compaction, Detail, EventType, UserLog, Vocabulary
+
+_CHINESE_SHARE = 0.1  # names of brands and apps are Latin in Chinese exports too
+_CJK = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f]")
+
+
+def prompt_language(texts: Iterable[str]) -> Language:
+    """Return "zh" where more than one in ten letters of the sample is Chinese, else "en"."""
+    letters = chinese = 0
+    for text in texts:
+        letters += sum(map(str.isalpha, text))
+        chinese += len(_CJK.findall(text))
+    return "zh" if chinese > _CHINESE_SHARE * letters else "en"
+
 
 REQUIRED = ("types", "categories", "detail", "format")
 PLACEHOLDERS = (*REQUIRED, "input", "example")

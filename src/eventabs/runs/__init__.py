@@ -1,1 +1,5 @@
-"""The engine that drives the other rooms; ledger, checkpoint, recovery."""
+"""A run: begin, read, plan, call, settle, save, resume."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -8,18 +8,14 @@ from functools import partial
 from typing import NamedTuple
 
 from eventabs.errors import EndpointError, LimitReachedError
-from eventabs.llm.gate import CalledOffError
+from eventabs.providers import CallCancelledError
 from eventabs.records import Batch, Reply, Request, Usage, UserLog
-from eventabs.runs.checkpoint import EVERY_BATCHES
-from eventabs.runs.fruitless import Fruitless
-from eventabs.runs.journal import Journal
-from eventabs.runs.ledger import Ledger, Retry
-from eventabs.runs.limits import SpendingLimit
+from eventabs.runs.limits import ConcurrencyLimit, FailureLimit, SpendingLimit
 from eventabs.runs.observer import Observer, Retrying, Stopping
+from eventabs.runs.progress import ProgressTracker, retry_cause
 from eventabs.runs.scheduler import Scheduler
-from eventabs.runs.settling import LONG_REPLY, Settler
-from eventabs.runs.tally import Tally, retry_cause
-from eventabs.runs.width import Width
+from eventabs.runs.settlement import LONG_REPLY, Settlement
+from eventabs.store import EVERY_BATCHES, Ledger, LedgerWriter, Retry
 
 OnRetry = Callable[[EndpointError, float], None]  # cause, seconds to wait
 Ask = Callable[[Request, OnRetry], Awaitable[Reply]]
@@ -42,8 +38,8 @@ class Calling:
     hurry: asyncio.Event
     spending: SpendingLimit
     settings_fingerprint: str
-    fruitless: Fruitless
-    width: Width
+    fruitless: FailureLimit
+    width: ConcurrencyLimit
     most_workers: int
     count: Callable[[str], int]
     save: Callable[[], Awaitable[None]]
@@ -72,10 +68,10 @@ class Engine:
         self,
         *,
         calling: Calling,
-        settler: Settler,
-        journal: Journal,
+        settler: Settlement,
+        journal: LedgerWriter,
         scheduler: Scheduler,
-        tally: Tally,
+        tally: ProgressTracker,
         observer: Observer,
     ) -> None:
         self._calling = calling
@@ -201,7 +197,7 @@ class Engine:
         self._report()
         try:
             reply = await self._calling.ask(request, partial(self._note_retry, call_id))
-        except CalledOffError:
+        except CallCancelledError:
             return None
         except EndpointError as error:
             self._calling.width.trouble()

@@ -10,22 +10,25 @@ from typing import Literal, get_args
 
 from eventabs.config import Settings
 from eventabs.errors import ConfigError, StorageError, UsageError
-from eventabs.exports import Export, Stretch
-from eventabs.language import Language
-from eventabs.language import gettext as _
-from eventabs.prompts.bounds import lower_bound
-from eventabs.prompts.builder import PromptBuilder
-from eventabs.prompts.detail import expected_output_tokens
-from eventabs.prompts.packing import Limits, case_batches
-from eventabs.prompts.sentences import long_pieces, long_tokens
-from eventabs.prompts.tokens import TokenCounter
+from eventabs.ingest import Export, UserGroup
+from eventabs.language import Language, gettext as _
+from eventabs.prompts import (
+    BatchLimits,
+    PromptBuilder,
+    TokenCounter,
+    case_batches,
+    expected_output_tokens,
+    log_of_part,
+    long_pieces,
+    long_tokens,
+    lower_bound,
+    output_tokens,
+    parts_by_user,
+    plan,
+    users_counted_by_log,
+)
 from eventabs.records import Batch, Compaction, Detail, Part, PartSize, PlannedPart, Request, UserLog
-from eventabs.runs.intake import refuse_unreadable
-from eventabs.runs.measuring import cut_to, output_tokens, parts_by_user, users_apart
-from eventabs.runs.planning import plan
-from eventabs.runs.spool import STDIN, named_inputs, spool
-from eventabs.runs.tally import Price
-from eventabs.runs.wiring import (
+from eventabs.runs.components import (
     batch_limits,
     legend_of,
     make_builder,
@@ -35,6 +38,8 @@ from eventabs.runs.wiring import (
     sampled,
     template_text,
 )
+from eventabs.runs.intake import STDIN, copy_stdin, input_paths, refuse_unreadable
+from eventabs.runs.progress import Price
 
 CASE_BUDGETS = (8_000, 40_000)  # tokens a batch: as the case had it, and as it was planned
 _OUTPUT_STEP = 1_024  # larger output limits are named in steps, as models have them
@@ -110,7 +115,7 @@ class _Measured:
     """What one pass over the users adds up to at a level of compaction; one small row a part."""
 
     builder: PromptBuilder
-    limits: Limits
+    limits: BatchLimits
     parts: list[Part] = field(default_factory=list)
     input_tokens: list[int] = field(default_factory=list)
     output_tokens: dict[Detail, list[int]] = field(
@@ -148,18 +153,18 @@ def first_request(settings: Settings, paths: Sequence[str]) -> Request:
         wanted = [planned.part for planned in batches[0].parts]
         found = _find(export.user_logs(), {part.user_id for part in wanted})
         return measured.builder.request(
-            [cut_to(found[part.user_id], part) for part in wanted],
+            [log_of_part(found[part.user_id], part) for part in wanted],
             max_output_tokens=measured.limits.max_output_tokens,
         )
 
 
 @contextmanager
 def _opened(settings: Settings, paths: Sequence[str]) -> Iterator[Export]:
-    named = named_inputs(paths, settings)
+    named = input_paths(paths, settings)
     with (
         _scratch_folder() as folder,
         open_input(
-            settings, [spool(Path(folder)) if path == STDIN else path for path in named], Path(folder)
+            settings, [copy_stdin(Path(folder)) if path == STDIN else path for path in named], Path(folder)
         ) as export,
     ):
         yield export
@@ -196,7 +201,7 @@ def _measure(settings: Settings, export: Export, levels: Iterable[_Measured], la
     for stretch in export.stretches(settings.run.limit):
         read.counts += [user.behaviors for user in stretch.users]
         read.tokens_long += _long_tokens(stretch, counter, language)
-        apart = users_apart(stretch, settings.compaction.strip)
+        apart = users_counted_by_log(stretch, settings.compaction.strip)
         expected = {
             detail: output_tokens(stretch, detail, settings.prompt.answer) for detail in get_args(Detail)
         }
@@ -205,7 +210,7 @@ def _measure(settings: Settings, export: Export, levels: Iterable[_Measured], la
     return read
 
 
-def _long_tokens(stretch: Stretch, counter: TokenCounter, language: Language) -> int:
+def _long_tokens(stretch: UserGroup, counter: TokenCounter, language: Language) -> int:
     if counter.adds_up:
         return long_tokens(counter, stretch.sentences(), stretch.stamps(), language)
     logs = stretch.logs(range(len(stretch.users)))
@@ -214,7 +219,7 @@ def _long_tokens(stretch: Stretch, counter: TokenCounter, language: Language) ->
 
 def _add(
     measured: _Measured,
-    stretch: Stretch,
+    stretch: UserGroup,
     apart: set[int],
     expected: Mapping[Detail, Sequence[int]],
     settings: Settings,
@@ -228,7 +233,7 @@ def _add(
                 if log is None:
                     tokens.append(expected[detail][number])
                 else:
-                    behaviors = cut_to(log, part).behaviors
+                    behaviors = log_of_part(log, part).behaviors
                     tokens.append(expected_output_tokens(behaviors, detail, settings.prompt.answer))
 
 

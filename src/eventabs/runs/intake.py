@@ -1,18 +1,67 @@
 """From the export into the ledger: every user logged, measured, and cut where it is too large."""
 
+import shutil
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
-from eventabs.errors import InputError
-from eventabs.exports import Export
+from eventabs.config import Settings
+from eventabs.errors import InputError, UsageError
+from eventabs.ingest import Export
 from eventabs.language import gettext as _
-from eventabs.prompts.builder import PromptBuilder
-from eventabs.prompts.packing import Limits
-from eventabs.prompts.splitting import split
+from eventabs.prompts import BatchLimits, Parts, PromptBuilder, measure_part, measure_parts, split
 from eventabs.records import Part, PartSize, RejectedRow, UserLog
-from eventabs.runs.ledger import Ledger
-from eventabs.runs.measuring import Parts, measured, measured_parts
+from eventabs.store import Ledger, storage_error
+
+STDIN = "-"
+_NAMES = ("stdin.csv", "stdin.jsonl")
+_HEAD = 4096
+
+
+def input_paths(paths: Sequence[str], settings: Settings) -> list[str]:
+    """Return what to read, each once: what the command line names, else the config.
+
+    Raises UsageError where nothing is named, or a name could not be stored as text.
+    """
+    named = list(dict.fromkeys(paths or settings.input.paths))
+    if not named:
+        message = _("no input is named; give files, or set input.paths in the config")
+        raise UsageError(message)
+    for path in named:
+        if not path.isprintable() and any("\ud800" <= character <= "\udfff" for character in path):
+            message = _("the file name {path} is not valid text; rename the file")
+            raise UsageError(message.format(path=ascii(path)))
+    return named
+
+
+def copy_stdin(directory: Path, stream: BinaryIO | None = None) -> str:
+    """Copy a stream (standard input) into `directory`, named by what it looks like; return the path.
+
+    Raises StorageError where the disk refuses.
+    """
+    stream = stream or sys.stdin.buffer
+    head = stream.read(_HEAD)
+    looks_like_json = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"[")
+    path = directory / _NAMES[looks_like_json]
+    try:
+        with path.open("wb") as file:
+            file.write(head)
+            shutil.copyfileobj(stream, file)
+    except OSError as error:
+        raise storage_error(path, error) from error
+    return str(path.absolute())
+
+
+def stdin_copy(directory: Path) -> str:
+    """Return where `spool` put the stream. Raises InputError where it is gone."""
+    for name in _NAMES:
+        if (directory / name).is_file():
+            return str((directory / name).absolute())
+    message = _("{path} no longer holds what came by standard input; begin a new run")
+    raise InputError(message.format(path=directory))
+
 
 USERS_A_COMMIT = 500
 
@@ -82,10 +131,10 @@ def halves(log: UserLog, builder: PromptBuilder, *, start: int) -> list[tuple[Pa
     """
     half = (len(log.behaviors) + 1) // 2
     parts = split(log, lambda first, last: last - first < half)
-    return [] if len(parts) == 1 else [measured(log, part, builder, start) for part in parts]
+    return [] if len(parts) == 1 else [measure_part(log, part, builder, start) for part in parts]
 
 
-def measure_again(ledger: Ledger, builder: PromptBuilder, limits: Limits) -> None:
+def measure_again(ledger: Ledger, builder: PromptBuilder, limits: BatchLimits) -> None:
     """Measure what is still pending, after a change of prompt or budget.
 
     Parts whose answer is there but not read yet stay as they were asked about.
@@ -97,7 +146,7 @@ def measure_again(ledger: Ledger, builder: PromptBuilder, limits: Limits) -> Non
             if planned.part in answered:
                 continue
             (log,) = ledger.logs([planned.part])
-            ledger.replace_part(planned.part, measured_parts(log, builder, limits, start=planned.part.first))
+            ledger.replace_part(planned.part, measure_parts(log, builder, limits, start=planned.part.first))
 
 
 def sample_texts(logs: Sequence[UserLog]) -> list[str]:

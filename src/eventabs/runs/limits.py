@@ -1,9 +1,21 @@
-"""Limits on what a run may spend, checked before a call is sent."""
+"""What replies teach about tokens: how much longer answers are than expected, and prompts than counted."""
 
-from eventabs.errors import LimitReachedError
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from eventabs.errors import (
+    ContextTooLongError,
+    EndpointError,
+    LimitReachedError,
+    ModeratedError,
+    StoppedError,
+)
 from eventabs.language import gettext as _
-from eventabs.records import Batch
-from eventabs.runs.tally import Tally
+from eventabs.prompts import BatchLimits
+from eventabs.records import Batch, PartSize, Usage
+from eventabs.runs.progress import ProgressTracker
 
 
 class SpendingLimit:
@@ -22,7 +34,7 @@ class SpendingLimit:
         self._in_flight = 0
         self._reserved_input = 0
 
-    def reserve(self, batch: Batch, tally: Tally) -> bool:
+    def reserve(self, batch: Batch, tally: ProgressTracker) -> bool:
         """Reserve what a batch may take. False: not before calls in flight have shown what they took.
 
         Raises LimitReachedError where it would pass a limit and nothing is in flight.
@@ -44,7 +56,7 @@ class SpendingLimit:
     def _input(self, batch: Batch) -> int:
         return self._instructions_tokens + sum(planned.size.input_tokens for planned in batch.parts)
 
-    def _refusal(self, tokens_in: int, tally: Tally) -> LimitReachedError | None:
+    def _refusal(self, tokens_in: int, tally: ProgressTracker) -> LimitReachedError | None:
         prompt = tally.prompt_tokens + self._reserved_input + tokens_in
         completion = tally.completion_tokens + (self._in_flight + 1) * self._max_output_tokens
         cost = tally.price.cost(prompt, completion)
@@ -59,3 +71,191 @@ class SpendingLimit:
             )
             return LimitReachedError(message.format(limit=self._max_total_tokens))
         return None
+
+
+MAX_FAILED_CALLS = 10
+_FACT = "fruitless"
+
+
+class FailureLimit:
+    """Counts calls since the last success, also of earlier processes. Raises StoppedError when they are too many.
+
+    What was counted holds only under the settings that it was counted under. A run that was stopped makes one
+    call when it is resumed: restarting it again and again must not buy ten calls each time. `remember` is given
+    what the next process has to know, as soon as that changes: a killed process says nothing at its end.
+    """
+
+    def __init__(self, facts: Mapping[str, Any], *, remember: Callable[[dict[str, Any]], None]) -> None:
+        self._remember = remember
+        self._settings = facts["settings_fingerprint"]
+        counted = facts.get(_FACT) or {}
+        known = counted.get("settings_fingerprint") == self._settings
+        self._calls: int = counted["calls"] if known else 0
+        self._succeeded: bool = counted["succeeded"] if known else False
+
+    def succeeded(self) -> None:
+        """Hear of an answer that some user is well with."""
+        if not self._succeeded or self._calls:
+            self._keep(0, succeeded=True)
+
+    def bad_answer(self, batch: Batch) -> None:
+        """Hear of an answer that no user is well with.
+
+        Such answers are the tail of every run, so they count only for users asked for the first time,
+        and only until one is well.
+        """
+        if batch.attempt == 1 and not self._succeeded:
+            self._count(_("none of the first answers could be read"))
+
+    def no_answer(self, error: EndpointError) -> None:
+        """Hear of a call without an answer. A refusal of content shows an endpoint that works."""
+        refused = isinstance(error, ModeratedError | ContextTooLongError)
+        if not (refused and self._succeeded):
+            self._count(error)
+
+    def _count(self, cause: object) -> None:
+        self._keep(self._calls + 1, succeeded=self._succeeded)
+        if self._calls < MAX_FAILED_CALLS:
+            return
+        message = _(
+            "{calls} calls without one success ({cause}); mend the endpoint or the prompt, then: eventabs resume"
+        )
+        raise StoppedError(message.format(calls=self._calls, cause=cause))
+
+    def _keep(self, calls: int, *, succeeded: bool) -> None:
+        self._calls, self._succeeded = calls, succeeded
+        counted = {"settings_fingerprint": self._settings, "calls": calls, "succeeded": succeeded}
+        self._remember({_FACT: counted})
+
+
+_ROUNDS_TO_HOLD = 8  # after a step that did not help
+_LEAST_GAIN = 0.25  # of what one more call would bring at the same speed
+
+
+class ConcurrencyLimit:
+    """Additive increase, multiplicative decrease, between two limits.
+
+    A round is as many answers as calls may be in flight. `clock` counts seconds, from anywhere. A step
+    up is taken back when the round after it brings hardly more answers a second: then the endpoint, not
+    this number, is what limits.
+    """
+
+    def __init__(self, low: int, high: int, clock: Callable[[], float]) -> None:
+        self._low = low
+        self._high = max(low, high)
+        self._clock = clock
+        self._answers = 0
+        self._began = clock()
+        self._rate_before: float | None = None
+        self._hold = 0
+        self.now = low
+
+    def answered(self) -> None:
+        """Count a good answer."""
+        self._answers += 1
+        if self._answers >= self.now:
+            self._end_round()
+
+    def trouble(self) -> None:
+        """Halve: the endpoint asked for less or did not answer."""
+        self.now = max(self._low, self.now // 2)
+        self._rate_before = None
+        self._begin_round()
+
+    def _end_round(self) -> None:
+        rate = self._answers / max(self._clock() - self._began, 1e-9)
+        before, self._rate_before = self._rate_before, None
+        if self._hold:
+            self._hold -= 1
+        elif before is not None and rate < before * (1 + _LEAST_GAIN / (self.now - 1)):
+            self.now = max(self._low, self.now - 1)
+            self._hold = _ROUNDS_TO_HOLD
+        elif self.now < self._high:
+            self.now += 1
+            self._rate_before = rate
+        self._begin_round()
+
+    def _begin_round(self) -> None:
+        self._answers = 0
+        self._began = self._clock()
+
+
+_QUANTILE = 0.95  # of answers must fit, not the average one, or batches would be cut
+_EARLY_QUANTILE = 0.6  # of few answers the tail is only the one longest, and the longest users go first
+_ENOUGH_FOR_THE_TAIL = 20  # replies
+_AFTER_A_CUT = 1.25  # at least so much longer than it came
+_NEAR_THE_CAP = 0.9
+_REMEMBERED = 100  # replies
+_FIRST_LESSON = 3  # replies
+_WORTH_PLANNING = 0.05  # a change of a factor by less than this is not worth a new plan
+_OUTPUT_FACTORS = (0.5, 8.0)  # what is believed at most
+_MOST_INPUT_FACTOR = 2.0
+
+
+class BudgetLearner:
+    """Turns usage into limits to plan with.
+
+    The limits are the user's, divided by how many tokens came for each that was expected. The input
+    limit is only ever lowered: the user set it in tokens of the tokenizer that counts.
+    """
+
+    def __init__(self, limits: BatchLimits) -> None:
+        self._limits = limits
+        self._inputs: deque[float] = deque(maxlen=_REMEMBERED)
+        self._outputs: deque[float] = deque(maxlen=_REMEMBERED)
+        self._heard = 0
+        self._longest = 0  # tokens of an answer
+        self._next_lesson = _FIRST_LESSON
+        self._input_factor = 1.0
+        self._output_factor = 1.0
+
+    def at_the_cap(self, usage: Usage) -> bool:
+        """Whether an answer that broke off was as long as answers can be.
+
+        The endpoint's own cap may be lower than ours; an answer far shorter than others broke off by
+        accident.
+        """
+        cap = min(self._limits.max_output_tokens, self._longest or self._limits.max_output_tokens)
+        return not self._longest or usage.completion_tokens >= _NEAR_THE_CAP * cap
+
+    def hear(
+        self, sent: Iterable[PartSize], usage: Usage, *, whole: bool, capped: bool = False
+    ) -> BatchLimits | None:
+        """Take a reply's usage. `whole`: every part came out well; `capped`: it broke off at the cap.
+
+        Return the limits to plan with from now on where they have changed enough, else None.
+        """
+        sent = list(sent)
+        if not usage.completion_tokens or not (whole or capped):
+            return None
+        self._heard += 1
+        self._longest = max(self._longest, usage.completion_tokens)
+        input_tokens = self._limits.instructions_tokens + sum(size.input_tokens for size in sent)
+        self._inputs.append(usage.prompt_tokens / input_tokens)
+        ratio = usage.completion_tokens / sum(size.output_tokens for size in sent)
+        self._outputs.append(ratio if whole else _AFTER_A_CUT * max(ratio, self._output_factor))
+        if self._heard < self._next_lesson and not capped:
+            return None
+        self._next_lesson = max(self._next_lesson, 2 * self._heard)
+        return self._learn()
+
+    def _learn(self) -> BatchLimits | None:
+        lowest, highest = _OUTPUT_FACTORS
+        share = _QUANTILE if self._heard >= _ENOUGH_FOR_THE_TAIL else _EARLY_QUANTILE
+        output_factor = min(max(_quantile(self._outputs, share), lowest), highest)
+        input_factor = min(max(_quantile(self._inputs, share), 1.0), _MOST_INPUT_FACTOR)
+        changes = (output_factor / self._output_factor, input_factor / self._input_factor)
+        if all(abs(change - 1) < _WORTH_PLANNING for change in changes):
+            return None
+        self._output_factor, self._input_factor = output_factor, input_factor
+        room = max(1, int(self._limits.max_input_tokens / input_factor) - self._limits.instructions_tokens)
+        return replace(
+            self._limits,
+            max_input_tokens=self._limits.instructions_tokens + room,
+            max_output_tokens=max(1, int(self._limits.max_output_tokens / output_factor)),
+        )
+
+
+def _quantile(values: Iterable[float], share: float) -> float:
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]

@@ -1,9 +1,9 @@
 """What a run tells whoever watches it: plain facts, no words and no colours."""
 
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Protocol
 
-RunStatus = Literal["running", "interrupted", "stopped", "completed"]
+from eventabs.records import RunStatus
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,8 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
 
-from eventabs.prompts.packing import Limits
+from eventabs.prompts import BatchLimits, plan, shuffled
 from eventabs.records import Batch, PlannedPart
-from eventabs.runs.planning import plan, shuffled
 
 
 class Scheduler:
@@ -16,7 +15,7 @@ class Scheduler:
     """
 
     def __init__(
-        self, pending: Iterable[PlannedPart], limits: Limits, *, probe: bool = False, workers: int = 1
+        self, pending: Iterable[PlannedPart], limits: BatchLimits, *, probe: bool = False, workers: int = 1
     ) -> None:
         self._limits = limits
         self._workers = workers
@@ -41,7 +40,7 @@ class Scheduler:
             peers = min(planned.max_peers, self._limits.max_users)
             self._again.setdefault(peers, []).append(planned)
 
-    def replan(self, limits: Limits) -> None:
+    def replan(self, limits: BatchLimits) -> None:
         """Pack all that has not been sent under other limits."""
         self._limits = limits
         for batch in self._queue:

@@ -11,12 +11,10 @@ from typing import Any
 
 from platformdirs import user_state_path
 
-from eventabs.config import LlmSettings, Settings, named_values
-from eventabs.config_file import find_config
+from eventabs.config import LlmSettings, Settings, find_config, named_values, with_preset
 from eventabs.errors import RunDirectoryError
 from eventabs.language import gettext as _
-from eventabs.layers import with_preset
-from eventabs.runs.binding import host_of
+from eventabs.store import host_of
 
 _CONNECTION = ("base_url", "proxy", "ca_file", "api_key_env")  # each can lead a key or the users' rows astray
 

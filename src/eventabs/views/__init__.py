@@ -1,1 +1,5 @@
-"""What people see: console, progress, summaries. The only room that knows rich."""
+"""What people see. The only room that knows rich."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -10,12 +10,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from eventabs.language import gettext as _
-from eventabs.language import ngettext
-from eventabs.runs.findings import REQUEST_SECONDS, CheckReport, Finding, Section, State, Tell
+from eventabs.checks import REQUEST_SECONDS, CheckReport, Finding, OnFinding, Section, State
+from eventabs.language import gettext as _, ngettext
 from eventabs.views.console import one_line, print_line
-from eventabs.views.figures import count, duration, joined, money
-from eventabs.views.jsonlines import encode
+from eventabs.views.json_lines import encode
+from eventabs.views.wording import count, duration, joined, money
 
 _MARKS: dict[State, tuple[str, str]] = {
     "ok": ("✓", "green"),
@@ -28,7 +27,7 @@ _ARROW = "→ "
 
 
 @contextmanager
-def showing_findings(console: Console, *, quiet: bool) -> Iterator[Tell]:
+def showing_findings(console: Console, *, quiet: bool) -> Iterator[OnFinding]:
     """Give what prints each finding when it comes, and say meanwhile that answers are waited for."""
     waiting = _("Waiting for answers: {seconds:.0f} seconds at most for each").format(seconds=REQUEST_SECONDS)
     with console.status(Text(waiting)) if console.is_terminal else nullcontext():

@@ -7,13 +7,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from eventabs.language import gettext as _
-from eventabs.language import ngettext
-from eventabs.runs.estimate import Estimate
-from eventabs.views import sentences
+from eventabs.language import gettext as _, ngettext
+from eventabs.runs import Estimate
+from eventabs.views import wording
 from eventabs.views.console import print_line
-from eventabs.views.figures import count, duration, money
-from eventabs.views.jsonlines import encode
+from eventabs.views.json_lines import encode
+from eventabs.views.wording import count, duration, money
 
 _LEAST_WIDTH = 80
 
@@ -30,7 +29,7 @@ def render_estimate(console: Console, estimate: Estimate) -> None:
     print_line(console, _time(estimate))
     print_line(console, _cost(estimate))
     if estimate.batches:
-        print_line(console, sentences.plan(estimate.batches, estimate.users / estimate.batches), style="bold")
+        print_line(console, wording.plan(estimate.batches, estimate.users / estimate.batches), style="bold")
 
 
 def estimate_json(estimate: Estimate) -> bytes:

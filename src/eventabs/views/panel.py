@@ -1,18 +1,39 @@
-"""How far a run is, as one calm panel of at most 80 columns."""
+"""The live display of a run for terminals."""
+
+import time
+from collections.abc import Callable
+from math import ceil
+from types import TracebackType
+from typing import Self
 
 from rich.box import ROUNDED
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.control import Control
+from rich.live import Live
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
-from rich.segment import Segment
+from rich.segment import ControlType, Segment
 from rich.table import Table
 from rich.text import Text
 
 from eventabs.language import gettext as _
-from eventabs.runs.observer import Progress
-from eventabs.views import sentences
-from eventabs.views.console import one_line
-from eventabs.views.figures import clock, count, listed, money, share
+from eventabs.runs import (
+    BatchDone,
+    CallFailed,
+    CoolingDown,
+    InputRead,
+    Note,
+    Planned,
+    Progress,
+    Retrying,
+    Serving,
+    Started,
+    StateChanged,
+    Stopping,
+)
+from eventabs.views import wording
+from eventabs.views.console import one_line, print_line
+from eventabs.views.wording import clock, count, listed, money, share
 
 WIDTH = 80  # wider lines are no calmer
 NARROW = 60  # below this the frame and the columns go
@@ -118,10 +139,10 @@ class ProgressPanel:
         )
         batches = (
             Text(of.format(done=count(progress.batches_done), total=count(progress.batches_total))),
-            Text(sentences.in_flight(progress)),
-            Text(sentences.calls(progress.calls)),
+            Text(wording.in_flight(progress)),
+            Text(wording.calls(progress.calls)),
         )
-        speed = "" if progress.tokens_per_second is None else sentences.speed(progress.tokens_per_second)
+        speed = "" if progress.tokens_per_second is None else wording.speed(progress.tokens_per_second)
         tokens = (
             Text(_("{count} in").format(count=count(progress.prompt_tokens))),
             Text(_("{count} out").format(count=count(progress.completion_tokens))),
@@ -143,11 +164,11 @@ class ProgressPanel:
     def _retries(self) -> tuple[Text, Text]:
         """Say what was tried again and why, and how long everybody waits; empty where there is nothing to say."""
         progress = self.progress
-        said = listed(sentences.causes(progress.retry_causes))
+        said = listed(wording.causes(progress.retry_causes))
         if progress.retries and not said:
             said = count(progress.retries)
         cooling = max(0.0, self.cooling_until - self.now)
-        left = sentences.cooling(cooling) if cooling else ""
+        left = wording.cooling(cooling) if cooling else ""
         return Text(said), Text(left, style="bold yellow")
 
     def _remaining(self) -> str:
@@ -170,3 +191,108 @@ def _row(label: str, *cells: tuple[int, Text]) -> Table:
         row.add_column(ratio=ratio, no_wrap=True, overflow="ellipsis")
     row.add_row(label, *(cell for _ratio, cell in cells))
     return row
+
+
+REFRESHES_PER_SECOND = 8
+
+
+class RichObserver:
+    """Shows the run on a terminal: one live panel, with the notes that deserve a line above it.
+
+    A context manager: the panel lives inside it. `clock` counts seconds, from anywhere.
+    """
+
+    def __init__(
+        self,
+        console: Console,
+        *,
+        verbose: bool = False,
+        currency: str = "USD",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._console = console
+        self._verbose = verbose
+        self._clock = clock
+        self._panel = ProgressPanel(currency, began=clock())
+        self._live = Live(
+            console=console,
+            get_renderable=self.picture,
+            refresh_per_second=REFRESHES_PER_SECOND,
+            transient=True,
+            redirect_stdout=False,  # results on standard output go on to where it leads
+        )
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._live.stop()
+
+    def started(self, facts: Started) -> None:
+        """Print the first line and name the model in the panel's title."""
+        self._panel.title = f"{facts.model} @ {facts.host}" if facts.model else facts.provider
+        print_line(self._console, wording.started(facts), style="dim")
+
+    def noted(self, note: Note) -> None:
+        """Print a note above the panel if it deserves a line, or keep it as the last trouble."""
+        match note:
+            case InputRead():
+                self._panel.phase = _("counting and packing")
+            case Planned():
+                self._panel.phase = _("waiting for the first reply")
+            case CoolingDown():
+                self._panel.cooling_until = self._clock() + note.seconds
+            case Retrying() | CallFailed():
+                self._panel.trouble = wording.noted(note)
+            case BatchDone() if note.unusable:
+                self._panel.trouble = wording.noted(note)
+        if self._verbose or _deserves_a_line(note):
+            print_line(self._console, wording.noted(note), style=_style(note))
+
+    def progressed(self, progress: Progress) -> None:
+        """Keep the counts; the panel takes them at its next refresh."""
+        self._panel.progress = progress
+        self._panel.told_at = self._clock()
+
+    def picture(self) -> RenderableType:
+        """Return what the live panel shows now."""
+        self._panel.now = self._clock()
+        self._unfold()
+        return self._panel
+
+    def _unfold(self) -> None:
+        """Erase the rows that a terminal made of a frame when it became narrower than that."""
+        width, height = self._panel.drawn
+        folded = height * (ceil(width / self._console.width) - 1)
+        if folded > 0:
+            step = ((ControlType.ERASE_IN_LINE, 2), (ControlType.CURSOR_UP, 1))
+            self._console.control(Control(*step * folded))
+            self._panel.drawn = (0, 0)
+
+
+def _deserves_a_line(note: Note) -> bool:
+    match note:
+        case InputRead() | Planned() | Serving() | CallFailed() | Stopping():
+            return True
+        case StateChanged():
+            return bool(note.cause)  # the closing summary names the state itself
+        case _:
+            return False
+
+
+def _style(note: Note) -> str:
+    match note:
+        case CallFailed() | Retrying():
+            return "yellow"
+        case Stopping() | StateChanged(status="interrupted" | "stopped"):
+            return "bold yellow"
+        case Planned():
+            return "bold"
+        case _:
+            return ""

@@ -10,9 +10,8 @@ from typing import Self
 
 from eventabs.errors import UsageError
 from eventabs.language import gettext as _
-from eventabs.runs.observer import Note, Progress, Started, StateChanged
-from eventabs.views.counts import progress_fields
-from eventabs.views.jsonlines import encode
+from eventabs.runs import Note, Progress, Started, StateChanged
+from eventabs.views.json_lines import encode, progress_fields
 
 LOOPBACK = "127.0.0.1"
 PATHS = ("/progress", "/api/v1/events/extract/progress")

@@ -10,15 +10,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from eventabs.language import gettext as _
-from eventabs.language import ngettext
+from eventabs.inspection import Line, StoredCall, UserView
+from eventabs.language import gettext as _, ngettext
 from eventabs.records import Message
-from eventabs.runs.ledger_results import UserRow
-from eventabs.runs.looking import Line, StoredCall, UserView
-from eventabs.views import sentences
+from eventabs.store import UserRow
+from eventabs.views import wording
 from eventabs.views.console import one_line, print_line
-from eventabs.views.figures import count, duration, joined, listed
-from eventabs.views.jsonlines import encode
+from eventabs.views.json_lines import encode
+from eventabs.views.wording import count, duration, joined, listed
 
 NARROW = 60  # below this, events stand under the behaviors that they begin with
 UNCOVERED = "○"
@@ -42,7 +41,7 @@ def render_users(console: Console, rows: Iterable[UserRow], *, total: int, skip:
     shown = 0
     for row in rows:
         shown += 1
-        reason = sentences.reason(row.reason) if row.state == "failed" and row.reason else ""
+        reason = wording.reason(row.reason) if row.state == "failed" and row.reason else ""
         state = Text(state_name(row.state), style=_style(row.state))
         table.add_row(
             Text(one_line(row.user_id)), state, count(row.behaviors), count(row.events), one_line(reason)
@@ -52,7 +51,7 @@ def render_users(console: Console, rows: Iterable[UserRow], *, total: int, skip:
         return
     console.print(table)
     page = _("{first}-{last} of {total}").format(
-        first=count(skip + 1), last=count(skip + shown), total=sentences.users(total)
+        first=count(skip + 1), last=count(skip + shown), total=wording.users(total)
     )
     if skip + shown < total:
         page = joined((page, _("more with --offset {offset}").format(offset=skip + shown)))
@@ -152,7 +151,7 @@ def _headline(view: UserView) -> str:
         _("{count} events").format(count=count(len(view.events))),
     ]
     if row.state == "failed" and row.reason:
-        parts.append(sentences.reason(row.reason))
+        parts.append(wording.reason(row.reason))
     named = " ".join((row.user_id, *(value for _column, value in view.profile)))
     return _("{state}: {facts}").format(state=named, facts=listed(parts))
 

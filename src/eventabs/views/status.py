@@ -6,19 +6,18 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from eventabs.inspection import RunState
 from eventabs.language import gettext as _
-from eventabs.runs.inspection import Standing
-from eventabs.views import sentences
+from eventabs.views import wording
 from eventabs.views.console import one_line, print_command, print_line
-from eventabs.views.counts import progress_fields
-from eventabs.views.figures import count, duration, joined
-from eventabs.views.jsonlines import encode
+from eventabs.views.json_lines import encode, progress_fields
 from eventabs.views.panel import ProgressPanel
+from eventabs.views.wording import count, duration, joined
 
 SECONDS_BETWEEN_LOOKS = 1.0
 
 
-def status_json(standing: Standing) -> str:
+def status_json(standing: RunState) -> str:
     """Return how a run stands as one line of JSON."""
     progress = standing.progress
     failure = standing.last_failure
@@ -41,7 +40,7 @@ def status_json(standing: Standing) -> str:
             "currency": standing.currency,
             "seconds": round(standing.seconds, 3),
             "failures": standing.failures,
-            "last_failure": failure and sentences.noted(failure),
+            "last_failure": failure and wording.noted(failure),
             "provider": standing.provider,
             "model": standing.model,
             "host": standing.host,
@@ -52,13 +51,13 @@ def status_json(standing: Standing) -> str:
     )
 
 
-def render_status(console: Console, standing: Standing) -> None:
+def render_status(console: Console, standing: RunState) -> None:
     """Print how a run stands, and what to do next."""
     if console.is_terminal:
         console.print(_picture(standing))
     else:
         print_line(console, _headline(standing))
-        print_line(console, sentences.progressed(standing.progress, standing.currency))
+        print_line(console, wording.progressed(standing.progress, standing.currency))
         for line in _troubles(standing):
             print_line(console, line)
     if command := _next_step(standing):
@@ -67,7 +66,7 @@ def render_status(console: Console, standing: Standing) -> None:
 
 def watch_status(
     console: Console,
-    look: Callable[[], Standing],
+    look: Callable[[], RunState],
     *,
     as_json: bool,
     sleep: Callable[[float], None],
@@ -86,7 +85,7 @@ def watch_status(
 
 
 def _watch_lines(
-    console: Console, look: Callable[[], Standing], *, as_json: bool, sleep: Callable[[float], None]
+    console: Console, look: Callable[[], RunState], *, as_json: bool, sleep: Callable[[float], None]
 ) -> None:
     before = ""
     while True:
@@ -94,7 +93,7 @@ def _watch_lines(
         if as_json:
             line = status_json(standing)
         else:
-            line = joined((_state(standing), sentences.progressed(standing.progress, standing.currency)))
+            line = joined((_state(standing), wording.progressed(standing.progress, standing.currency)))
         if line != before:
             console.out(line if as_json else one_line(line), highlight=False)
             before = line
@@ -103,7 +102,7 @@ def _watch_lines(
         sleep(SECONDS_BETWEEN_LOOKS)
 
 
-def _picture(standing: Standing) -> RenderableType:
+def _picture(standing: RunState) -> RenderableType:
     panel = ProgressPanel(standing.currency)
     panel.now = panel.told_at = standing.seconds
     panel.cooling_until = standing.seconds + standing.cooling_seconds
@@ -116,44 +115,44 @@ def _picture(standing: Standing) -> RenderableType:
     else:
         panel.title = standing.provider
     if standing.last_failure:
-        panel.trouble = sentences.noted(standing.last_failure)
+        panel.trouble = wording.noted(standing.last_failure)
     style = {"completed": "bold green", "running": "bold"}.get(standing.status, "bold yellow")
     lines = [Text(one_line(line)) for line in _reasons(standing)]
     return Group(Text(one_line(_headline(standing)), style=style), panel, *lines)
 
 
-def _headline(standing: Standing) -> str:
+def _headline(standing: RunState) -> str:
     return _("{state}: {out}").format(state=_state(standing), out=standing.out)
 
 
-def _state(standing: Standing) -> str:
+def _state(standing: RunState) -> str:
     if standing.status == "killed":
         return _("Not running: the process was killed or has crashed, state saved")
-    return sentences.status(standing.status)
+    return wording.status(standing.status)
 
 
-def _troubles(standing: Standing) -> list[str]:
+def _troubles(standing: RunState) -> list[str]:
     lines = _reasons(standing)
     if standing.cooling_seconds:
-        lines.append(sentences.cooling(standing.cooling_seconds))
+        lines.append(wording.cooling(standing.cooling_seconds))
     if standing.last_failure:
-        lines.append(sentences.noted(standing.last_failure))
+        lines.append(wording.noted(standing.last_failure))
     lines.append(_("{time} so far").format(time=duration(standing.seconds)))
     return lines
 
 
-def _reasons(standing: Standing) -> list[str]:
+def _reasons(standing: RunState) -> list[str]:
     if not standing.failures:
         return []
     return [
         _("Failed users by reason:"),
-        *(f"  {count(number)}  {sentences.reason(code)}" for code, number in standing.failures.items()),
+        *(f"  {count(number)}  {wording.reason(code)}" for code, number in standing.failures.items()),
     ]
 
 
-def _next_step(standing: Standing) -> str:
+def _next_step(standing: RunState) -> str:
     if standing.status in {"interrupted", "stopped", "killed"}:
-        return sentences.resume_command(standing.out)
+        return wording.resume_command(standing.out)
     return ""
 
 

@@ -10,11 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from eventabs.language import gettext as _
-from eventabs.runs.observer import Summary
-from eventabs.views import sentences
+from eventabs.runs import Summary
+from eventabs.views import wording
 from eventabs.views.console import one_line, print_command, print_line
-from eventabs.views.figures import average, count, duration, joined, listed, money, share
-from eventabs.views.jsonlines import encode
+from eventabs.views.json_lines import encode
+from eventabs.views.wording import average, count, duration, joined, listed, money, share
 
 
 class _Case(NamedTuple):
@@ -75,7 +75,7 @@ def summary_json(summary: Summary) -> bytes:
 def _headline(summary: Summary) -> str:
     parts = [
         _("{done} of {users} done").format(
-            done=count(summary.success_count), users=sentences.users(summary.users)
+            done=count(summary.success_count), users=wording.users(summary.users)
         )
     ]
     if summary.failed_count:
@@ -83,7 +83,7 @@ def _headline(summary: Summary) -> str:
     if summary.pending:
         parts.append(_("{count} still to do").format(count=count(summary.pending)))
     parts.append(_("{count} events").format(count=count(summary.events)))
-    return _("{state}: {facts}").format(state=sentences.status(summary.status), facts=listed(parts))
+    return _("{state}: {facts}").format(state=wording.status(summary.status), facts=listed(parts))
 
 
 def _style(summary: Summary) -> str:
@@ -102,7 +102,7 @@ def _beside_the_case(summary: Summary) -> Table:
     per_batch = average(processed / summary.calls) if summary.calls else "-"
     calls = count(summary.calls)
     if summary.retries:
-        calls = _("{calls} + {retries}").format(calls=calls, retries=sentences.retries(summary.retries))
+        calls = _("{calls} + {retries}").format(calls=calls, retries=wording.retries(summary.retries))
     rows = [
         (_("users"), count(CASE.users), count(summary.users)),
         (_("batches"), count(CASE.batches), count(summary.calls)),
@@ -132,7 +132,7 @@ def _failures(summary: Summary) -> Table:
     table.add_column(justify="right", style="yellow")
     table.add_column()
     for code, number in sorted(summary.failures.items(), key=lambda item: (-item[1], item[0])):
-        table.add_row(count(number), Text(one_line(sentences.reason(code))))
+        table.add_row(count(number), Text(one_line(wording.reason(code))))
     return table
 
 
@@ -142,14 +142,14 @@ def _next_steps(summary: Summary) -> list[tuple[str, str]]:
     steps = [(_("Events: "), str(out / "events.jsonl"))]
     if summary.rejected_rows:
         template = _("Unreadable rows ({count}), each with its line number: ")
-        told = sentences.reject_counts(summary.rejects) or count(summary.rejected_rows)
+        told = wording.reject_counts(summary.rejects) or count(summary.rejected_rows)
         steps.append((template.format(count=told), str(out / "rejects.jsonl")))
     left_out = summary.users_in_input - summary.users
     if summary.status == "completed" and left_out > 0:
         template = _("{count} users were left out by --limit; go on with them: ")
-        steps.append((template.format(count=count(left_out)), sentences.resume_command(summary.out)))
+        steps.append((template.format(count=count(left_out)), wording.resume_command(summary.out)))
     if summary.failed_count:
         steps.append((_("Failed users, each with its reason: "), str(out / "failures.jsonl")))
     if summary.status in {"interrupted", "stopped"}:
-        steps.append((_("Go on with: "), sentences.resume_command(summary.out)))
+        steps.append((_("Go on with: "), wording.resume_command(summary.out)))
     return steps

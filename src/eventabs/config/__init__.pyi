@@ -1,0 +1,13 @@
+from .layers import (
+    find_config as find_config,
+    overlay as overlay,
+    read_toml as read_toml,
+    with_preset as with_preset,
+)
+from .settings import (
+    LlmSettings as LlmSettings,
+    Settings as Settings,
+    load_settings as load_settings,
+    named_values as named_values,
+    with_absolute_paths as with_absolute_paths,
+)

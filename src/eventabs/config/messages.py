@@ -1,0 +1,64 @@
+"""What is wrong with settings, in our own words. Values are never repeated: one may be a key in the wrong place."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from eventabs.language import gettext as _
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+
+Step = int | str
+_CHOICE = re.compile(r"'([^']*)'")
+
+
+def described(error: ValidationError, origin_of: Callable[[tuple[Step, ...]], str]) -> Iterator[str]:
+    """Yield a line for each fault. `origin_of` names where a setting, as the steps to it, was set."""
+    for fault in error.errors(include_url=False):
+        key = ".".join(str(step) for step in fault["loc"])
+        message = _("{origin}: {key}: {fault}; see config.example.toml")
+        if fault["type"] == "extra_forbidden":
+            message = _("{origin}: there is no setting {key}; config.example.toml names them all")
+        yield message.format(origin=origin_of(fault["loc"]), key=key, fault=_words(fault))
+
+
+def _words(fault: "ErrorDetails") -> str:
+    kind, context = fault["type"], fault.get("ctx", {})
+    if kind == "value_error":  # ours
+        return str(context["error"])
+    if kind == "literal_error":
+        choices = ", ".join(_CHOICE.findall(context["expected"]))
+        return _("it takes one of: {choices}").format(choices=choices)
+    if kind == "string_pattern_mismatch":
+        patterns = {
+            "mark": _("it takes one character, but no space and no bar"),
+            "api_key_env": _("it takes the name of an environment variable, not the key itself"),
+        }
+        a_name = _("it takes a name: one line without bars, that does not begin with a space or #")
+        return patterns.get(str(fault["loc"][-1]), a_name)
+    bounds = {
+        "greater_than": _("it must be greater than {gt}"),
+        "greater_than_equal": _("it must be at least {ge}"),
+        "less_than": _("it must be less than {lt}"),
+        "less_than_equal": _("it must be at most {le}"),
+    }
+    if kind in bounds:
+        return bounds[kind].format(**context)
+    kinds = {
+        "missing": _("it is missing"),
+        "int": _("it takes a whole number"),
+        "float": _("it takes a number"),
+        "finite": _("it takes a number"),
+        "bool": _("it takes true or false"),
+        "string": _("it takes a text"),
+        "tuple": _("it takes a list"),
+        "list": _("it takes a list"),
+        "dict": _("it takes a table"),
+        "mapping": _("it takes a table"),
+        "model": _("it takes a table"),
+    }
+    return kinds.get(kind.partition("_")[0], fault["msg"])

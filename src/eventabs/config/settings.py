@@ -1,0 +1,354 @@
+"""One frozen Settings from a TOML file, the environment and flags; each layer over the one before."""
+
+import os
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import orjson
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+
+from eventabs.config.layers import over_stored, overlay, read_toml
+from eventabs.config.messages import Step, described
+from eventabs.errors import ConfigError
+from eventabs.language import gettext as _
+
+
+def _storable(number: int) -> int:
+    if number.bit_length() >= 64:  # noqa: PLR2004  bits, one of them the sign's
+        message = _("it takes whole numbers of 64 bits at most")
+        raise ValueError(message)
+    return number
+
+
+Amount = Annotated[int, Field(gt=0), AfterValidator(_storable)]
+Limit = Annotated[int, Field(ge=0), AfterValidator(_storable)]  # 0: none
+# what a line of an answer can hold as a type: none of the grammar's own characters
+Name = Annotated[
+    str, Field(pattern=r"^[^\s|｜#\u202a-\u202e\u2066-\u2069][^|｜\n\r\t\u202a-\u202e\u2066-\u2069]*$")
+]
+Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]  # a key in its place is refused unseen
+Seconds = Annotated[float, Field(gt=0)]
+Omittable = Literal["response_format", "stream_options", "temperature", "seed", "max_tokens"]
+
+
+class Section(BaseModel):
+    """A table of the TOML file. Unknown keys are errors: a typo must not pass for a setting."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class InputColumns(Section):
+    """Column names by role, where the usual names do not find them. "" means: find it."""
+
+    user: str = ""
+    time: str = ""
+    action: str = ""
+    text: str = ""
+    item: str = ""
+    place: str = ""
+    app: str = ""
+    media: str = ""
+    duration: str = ""
+    end: str = ""
+    date: str = ""
+    offset: str = ""
+    category: str = ""
+    brand: str = ""
+    price: str = ""
+    marker: str = ""
+
+
+class InputSettings(Section):
+    """What to read."""
+
+    paths: tuple[str, ...] = ()
+    profiles: str = ""
+    timezone: str = ""
+    encoding: str = ""
+    dayfirst: bool | None = None
+    header: tuple[str, ...] = ()
+    keep_duplicates: bool = False
+    strict: bool = False
+    max_rejects: Annotated[float, Field(ge=0, le=1)] = 0.05
+    columns: InputColumns = InputColumns()
+
+
+class ProfileSettings(Section):
+    """Which columns of the profiles may leave the machine."""
+
+    columns: tuple[str, ...] = ("age", "gender", "occupation", "city")
+
+
+class PriceSettings(Section):
+    """Price of a million tokens; None: unknown, so no cost is shown."""
+
+    input: float | None = Field(default=None, ge=0)
+    output: float | None = Field(default=None, ge=0)
+    currency: str = "USD"
+
+
+class LlmSettings(Section):
+    """The endpoint and how to talk to it. `omit`: parameters that are never sent."""
+
+    preset: str = ""
+    provider: Literal["auto", "openai", "rules"] = "auto"
+    model: str = ""
+    base_url: str = "https://api.openai.com/v1"
+    api_key_env: Variable = "OPENAI_API_KEY"
+    stream: bool = True
+    temperature: float | None = None
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
+    omit: tuple[Omittable, ...] = ()
+    extra_body: dict[str, Any] = {}
+    extra_headers: dict[str, SecretStr] = {}
+    proxy: str = ""
+    ca_file: str = ""
+    connect_timeout: Seconds = 10.0
+    idle_timeout: Seconds = 120.0
+    call_timeout: Seconds = 900.0
+    longest_wait: Seconds = 900.0
+    tokens_per_second: Annotated[float, Field(gt=0)] = 60.0
+    price: PriceSettings = PriceSettings()
+
+    @field_validator("extra_body")
+    @classmethod
+    def _can_be_sent(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        try:
+            orjson.dumps(fields)
+        except TypeError:
+            message = _("it takes values that JSON has, and whole numbers of 64 bits at most")
+            raise ValueError(message) from None
+        return fields
+
+
+class PromptSettings(Section):
+    """What is asked, and in which form the answer is wanted."""
+
+    template: str = ""
+    language: Literal["auto", "zh", "en"] = "auto"
+    answer: Literal["lines", "json", "schema"] = "lines"
+    detail: Literal["brief", "day", "fine"] = "day"
+    tokenizer: str = "cl100k_base"
+
+
+class CompactionSettings(Section):
+    """How behaviors become short lines."""
+
+    level: Literal["line", "legend", "day"] = "line"
+    strip: tuple[str, ...] = ("XX",)
+
+
+class BudgetSettings(Section):
+    """What one call may hold."""
+
+    max_input_tokens: Amount = 40_000
+    max_output_tokens: Amount = 8_192
+    max_users: Amount = 30
+
+
+class RunSettings(Section):
+    """How the run is driven. 0 or None: no limit."""
+
+    concurrency: Annotated[int, Field(gt=0, le=1000)] = 3
+    max_concurrency: Annotated[int, Field(ge=0, le=1000)] = 0
+    rpm: Limit = 0
+    tpm: Limit = 0
+    max_cost: Annotated[float, Field(ge=0)] = 0.0
+    max_total_tokens: Limit = 0
+    limit: Limit = 0
+    attempts: Annotated[int, Field(gt=0, le=10)] = 5
+    call_tries: Annotated[int, Field(gt=0, le=20)] = 6
+    min_grounded: Annotated[float, Field(ge=0, le=1)] = 0.5
+
+
+class CategorySettings(Section):
+    """A kind of event; `mark` is one character behind the type, "" for the default category."""
+
+    name: Name
+    mark: Annotated[str, Field(pattern=r"^[^\s|｜\u202a-\u202e\u2066-\u2069]?$")] = ""
+    meaning: str = ""
+
+
+class TypeSettings(Section):
+    """A name for events; `category` is the one it has when the reply gives no mark."""
+
+    name: Name
+    category: str = ""
+
+
+class VocabularySettings(Section):
+    """Event types and categories. No types: the list that ships with the prompt's language."""
+
+    types: tuple[TypeSettings, ...] = ()
+    open: bool = True
+    categories: tuple[CategorySettings, ...] = (
+        CategorySettings(name="conversion", mark="!"),
+        CategorySettings(name="engagement"),
+    )
+
+    @model_validator(mode="after")
+    def _one_default_category(self) -> Self:
+        marks = [category.mark for category in self.categories]
+        names = {category.name for category in self.categories}
+        if marks.count("") != 1 or len(set(marks)) != len(marks) or len(names) != len(marks):
+            message = _("give every category its own mark, and exactly one of them none")
+            raise ValueError(message)
+        unknown = {kind.category for kind in self.types} - {c.name for c in self.categories} - {""}
+        if unknown:
+            message = _("unknown category: {names}").format(names=", ".join(sorted(unknown)))
+            raise ValueError(message)
+        return self
+
+
+class RulesSettings(Section):
+    """The built-in rules provider. "": the mapping that ships with the package."""
+
+    file: str = ""
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. Read with `load_settings`."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix="EVENTABS_", env_nested_delimiter="__"
+    )
+
+    lang: Literal["auto", "en", "zh"] = "auto"
+    input: InputSettings = InputSettings()
+    profiles: ProfileSettings = ProfileSettings()
+    llm: LlmSettings = LlmSettings()
+    prompt: PromptSettings = PromptSettings()
+    compaction: CompactionSettings = CompactionSettings()
+    budget: BudgetSettings = BudgetSettings()
+    run: RunSettings = RunSettings()
+    vocabulary: VocabularySettings = VocabularySettings()
+    rules: RulesSettings = RulesSettings()
+
+    @property
+    def provider(self) -> Literal["openai", "rules"]:
+        """The provider in force: `openai` when a model is set; with a preset one has to be."""
+        if self.llm.provider == "auto":
+            return "openai" if self.llm.model or self.llm.preset else "rules"
+        return self.llm.provider
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take values as they are given: `load_settings` has laid the layers over each other."""
+        return (init_settings,)
+
+
+def load_settings(
+    config: Path | None, flags: Mapping[str, Any], *, base: Mapping[str, Any] | None = None
+) -> Settings:
+    """Lay TOML, EVENTABS_* and flags (nested, as in the TOML) over the preset that they name, `base` and the defaults.
+
+    Raises ConfigError with all faults, each named by its key and where it was set.
+    """
+    layers = _layers(config, flags)
+    values = over_stored(base or {}, _laid(layers))
+    layers = {_("the run directory"): base or {}, **layers}
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        raise ConfigError(*described(error, partial(_origin, layers))) from None
+
+
+def named_values(config: Path | None, flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what TOML, EVENTABS_* and flags name, the later over the earlier. Raises ConfigError."""
+    return _laid(_layers(config, flags))
+
+
+def _layers(config: Path | None, flags: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    return {
+        str(config): read_toml(config) if config else {},
+        _("environment"): environment_values(),
+        _("flags"): flags,
+    }
+
+
+def _laid(layers: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for layer in layers.values():
+        values = overlay(values, layer)
+    return values
+
+
+def _origin(layers: Mapping[str, Mapping[str, Any]], steps: Sequence[Step]) -> str:
+    """Name the uppermost of the layers that know most of the steps to a setting."""
+    return max(reversed(list(layers)), key=lambda name: _known(layers[name], steps))
+
+
+def _known(layer: Any, steps: Sequence[Step]) -> int:  # noqa: ANN401  whatever stands in a TOML
+    if steps and isinstance(layer, Mapping) and steps[0] in layer:
+        return 1 + _known(layer[steps[0]], steps[1:])
+    return 0
+
+
+def environment_values() -> dict[str, Any]:
+    """Return what EVENTABS_* variables set, nested: EVENTABS_LLM__MODEL is llm.model.
+
+    Raises ConfigError for a variable that no setting has, or a value that cannot be parsed.
+    """
+    known = {"config", *Settings.model_fields}
+    for variable in os.environ:
+        name = variable.lower()
+        if name.startswith("eventabs_") and name.removeprefix("eventabs_").partition("__")[0] not in known:
+            message = _("there is no setting for {variable}; one looks like EVENTABS_LLM__MODEL")
+            raise ConfigError(message.format(variable=variable))
+    try:
+        values = EnvSettingsSource(Settings)()
+    except SettingsError as error:
+        message = _("an EVENTABS_ variable cannot be read ({error}); lists and tables are written as JSON")
+        raise ConfigError(message.format(error=error)) from None
+    if not values.get("lang"):  # an empty EVENTABS_LANG unsets the variable, as with LANG
+        values.pop("lang", None)
+    return values
+
+
+def with_absolute_paths(settings: Settings, folder: Path) -> Settings:
+    """Return the settings with every file named from `folder`, so that another folder can use them."""
+    named = {
+        "input": {"profiles": settings.input.profiles},
+        "llm": {"ca_file": settings.llm.ca_file},
+        "prompt": {"template": settings.prompt.template, "tokenizer": _if_file(settings.prompt.tokenizer)},
+        "rules": {"file": settings.rules.file},
+    }
+    absolute = {
+        section: {key: str(folder / path) for key, path in paths.items() if path}
+        for section, paths in named.items()
+    }
+    return settings.model_copy(
+        update={
+            section: getattr(settings, section).model_copy(update=paths)
+            for section, paths in absolute.items()
+        }
+    )
+
+
+def _if_file(tokenizer: str) -> str:
+    return tokenizer if tokenizer.endswith(".json") else ""

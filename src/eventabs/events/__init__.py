@@ -1,1 +1,0 @@
-"""Reply text to one outcome per part: reading, grounding, judging. The door is `reading.read_reply`."""

@@ -1,0 +1,76 @@
+"""DuckDB as this room uses it: on disk, small in memory, cut off from the network and other files."""
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import duckdb
+
+from eventabs.errors import InputError
+from eventabs.ingest.files import no_room
+from eventabs.language import gettext as _
+
+_DISK_IS_FULL: Final = ("No space left", "Could not write", "failed to offload")
+_MEMORY_LIMIT: Final = "600MB"  # with 500 MB, 46 million rows cannot be sorted any more
+_LESS_MEMORY: Final = "250MB"  # once rows are sorted, DuckDB fills what it may with pages that are read once
+_MOST_THREADS: Final = 4  # each thread takes its share of the memory limit
+
+
+@contextmanager
+def scratch_database(folder: Path, readable: Sequence[str]) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open an empty database in `folder`, which may read the files `readable` and nothing else.
+
+    The folder is made anew, and gone afterwards.
+    """
+    folder = folder.absolute()  # DuckDB takes a leading ~ for the home folder
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700, parents=True)
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+        "memory_limit": _MEMORY_LIMIT,
+        "threads": min(os.cpu_count() or 1, _MOST_THREADS),
+        "temp_directory": str(folder / "spill"),
+        # line numbers and the final scan rely on rows staying in order
+        "preserve_insertion_order": True,
+    }
+    try:
+        with duckdb.connect(folder / "behaviors.duckdb", config=config) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            connection.execute("SET enable_progress_bar = false")
+            connection.execute("SET allowed_paths = ?", [list(readable)])
+            connection.execute("SET allowed_directories = ?", [[str(folder)]])
+            connection.execute("SET enable_external_access = false")
+            yield connection
+    except (RuntimeError, duckdb.InterruptException) as error:
+        if "interrupted" in str(error).lower():  # how DuckDB passes Ctrl-C on
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def give_back_memory(connection: duckdb.DuckDBPyConnection) -> None:
+    """Leave memory to Python once rows are sorted. No setting can be changed any more."""
+    connection.execute(f"SET memory_limit = '{_LESS_MEMORY}'")
+    connection.execute("SET lock_configuration = true")
+
+
+@contextmanager
+def errors_named(what: str) -> Iterator[None]:
+    """Turn DuckDB's errors into an InputError of one line about `what`."""
+    try:
+        yield
+    except duckdb.InterruptException:
+        raise
+    except duckdb.Error as error:
+        if any(sign in str(error) for sign in _DISK_IS_FULL):
+            raise no_room(what) from None
+        first_line = str(error).partition("\n")[0]
+        message = _(
+            "{what} cannot be read: {error}; check the file, and the space left for the run directory"
+        )
+        raise InputError(message.format(what=what, error=first_line)) from None

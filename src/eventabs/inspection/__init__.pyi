@@ -1,0 +1,14 @@
+from .report import (
+    CallFacts as CallFacts,
+    ReportFacts as ReportFacts,
+    UserFacts as UserFacts,
+    open_report_facts as open_report_facts,
+)
+from .status import RunState as RunState, inspect_run as inspect_run
+from .user import (
+    Line as Line,
+    StoredCall as StoredCall,
+    UserView as UserView,
+    stored_calls as stored_calls,
+    view_user as view_user,
+)

@@ -1,0 +1,213 @@
+"""How a run stands, read beside whoever works on it: without the lock, from the ledger and the checkpoint."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import orjson
+
+from eventabs.records import Usage
+from eventabs.runs import BatchDone, CallFailed, Price, Progress, ProgressTracker, Retrying
+from eventabs.store import (
+    Ledger,
+    Retry,
+    RunDirectory,
+    cooling_until,
+    damage_reported,
+    failure_reasons,
+    host_of,
+    read_head,
+    retry_under_way,
+    totals,
+)
+
+_RECENT_CALLS = 50
+_LARGEST_CHECKPOINT = 1_000_000  # bytes; one with many input files has some thousands
+
+Status = Literal["running", "interrupted", "stopped", "completed", "killed"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """How a run stands. `killed`: it was at work and nobody is any more.
+
+    `seconds`: how long the last process worked on it. `last_failure`: of the latest calls. `language`: the
+    `lang` setting. `cooling_seconds`: how long nobody sends anything, because the endpoint asked for fewer requests.
+    """
+
+    status: Status
+    run_id: str
+    out: str
+    created_at: str
+    provider: str
+    model: str
+    host: str
+    currency: str
+    progress: Progress
+    events: int
+    seconds: float
+    failures: dict[str, int]
+    last_failure: CallFailed | BatchDone | Retrying | None
+    language: str
+    cooling_seconds: float = 0.0
+
+    @property
+    def pending(self) -> int:
+        """How many users are neither done nor failed."""
+        return self.progress.users - self.progress.done - self.progress.failed
+
+
+class _Call(NamedTuple):
+    id: int
+    parts: int
+    status: str
+    sent_at: float
+    in_flight_limit: int
+    seconds: float | None
+    usage: Usage
+    error: str | None
+
+    @property
+    def ended_at(self) -> float:
+        return self.sent_at + (self.seconds or 0.0)
+
+
+def inspect_run(named: Path, *, now: Callable[[], float]) -> RunState:
+    """Look at a run; `now` gives seconds since 1970. Raises RunDirectoryError where there is none."""
+    directory = RunDirectory.find(named)
+    in_use = directory.in_use()  # before the ledger: what is written while we look does not look killed
+    with damage_reported(directory.ledger), Ledger.watch(directory.ledger) as ledger:
+        facts = ledger.meta()
+        return _standing(directory, ledger, facts, _status(facts, in_use=in_use), now())
+
+
+def _standing(
+    directory: RunDirectory, ledger: Ledger, facts: Mapping[str, Any], status: Status, now: float
+) -> RunState:
+    llm = facts["settings"]["llm"]
+    calls = _recent_calls(ledger)
+    counted = totals(ledger)
+    began_at = facts.get("began_at", 0.0)
+    running = status == "running"
+    last = now if running else _last_sign(facts, calls)
+    tally = ProgressTracker.of(counted, Price(llm["price"]["input"], llm["price"]["output"]), lambda: last)
+    # those of an earlier process stay `sent` in the ledger until the present one stops
+    open_calls = _open_calls(ledger, began_at) if running else []
+    tally.in_flight = len(open_calls)
+    for call in sorted(calls, key=lambda call: call.ended_at):
+        if call.sent_at >= began_at and call.status in {"answered", "read"}:
+            tally.remember(call.usage, call.seconds or 0.0, call.ended_at)
+            tally.ended_at(call.ended_at)
+    pending = _count(ledger, "parts WHERE state = 'pending'") - sum(call.parts for call in open_calls)
+    waiting = _batches(max(0, pending), directory, facts, calls)
+    # as it was when the latest call was sent
+    limit = calls[0].in_flight_limit if running and calls and calls[0].sent_at >= began_at else 0
+    retry = retry_under_way(ledger, began_at) if running else None
+    progress = tally.progress(waiting=waiting, workers=limit or max(1, tally.in_flight))
+    is_model = _provider(llm) == "openai"
+    return RunState(
+        status=status,
+        run_id=facts["run_id"],
+        out=str(directory.path),
+        created_at=facts["created_at"],
+        provider=_provider(llm),
+        model=llm["model"] if is_model else "",
+        host=host_of(llm["base_url"]) if is_model else "",
+        currency=llm["price"]["currency"],
+        progress=replace(
+            progress,
+            in_flight_limit=limit,
+            eta_seconds=progress.eta_seconds if running else None,
+        ),
+        events=counted.events,
+        seconds=max(0.0, last - began_at) if began_at else 0.0,
+        failures=failure_reasons(ledger),
+        last_failure=_told(retry) if retry else _last_failure(ledger, calls),
+        language=facts["settings"]["lang"],
+        cooling_seconds=max(0.0, cooling_until(ledger, began_at) - now) if running else 0.0,
+    )
+
+
+def _status(facts: Mapping[str, Any], *, in_use: bool) -> Status:
+    if in_use:
+        return "running"
+    known: dict[str, Status] = {
+        "interrupted": "interrupted",
+        "stopped": "stopped",
+        "completed": "completed",
+    }
+    return known.get(facts.get("status", ""), "killed")
+
+
+def _provider(llm: Mapping[str, Any]) -> str:
+    if llm["provider"] == "auto":
+        return "openai" if llm["model"] else "rules"
+    return str(llm["provider"])
+
+
+def _recent_calls(ledger: Ledger) -> list[_Call]:
+    """Return the latest calls, the last one first."""
+    return _calls(ledger, "ORDER BY id DESC LIMIT ?", _RECENT_CALLS)
+
+
+def _open_calls(ledger: Ledger, since: float) -> list[_Call]:
+    return _calls(ledger, "WHERE status = 'sent' AND sent_at >= ?", since)
+
+
+def _calls(ledger: Ledger, which: str, value: float) -> list[_Call]:
+    rows = ledger.rows(
+        "SELECT id, users, status, sent_at, in_flight_limit, seconds, error, prompt_tokens, completion_tokens"
+        f" FROM calls {which}",
+        value,
+    )
+    return [
+        _Call(call_id, len(orjson.loads(users)), status, sent_at, limit, seconds, Usage(*tokens), error)
+        for call_id, users, status, sent_at, limit, seconds, error, *tokens in rows
+    ]
+
+
+def _last_sign(facts: Mapping[str, Any], calls: list[_Call]) -> float:
+    """Return when a run that nobody works on was last heard of."""
+    began_at, ended_at = facts.get("began_at", 0.0), facts.get("ended_at", 0.0)
+    if ended_at >= began_at:
+        return float(ended_at)
+    return max([float(began_at), *(call.ended_at for call in calls)])
+
+
+def _batches(pending: int, directory: RunDirectory, facts: Mapping[str, Any], calls: list[_Call]) -> int:
+    """Estimate how many batches pending parts make: as large as the latest, or as the checkpoint has it."""
+    if calls:
+        return -(-pending * len(calls) // max(1, sum(call.parts for call in calls)))
+    if not pending:
+        return 0
+    try:
+        planned = orjson.loads(read_head(directory.checkpoint, _LARGEST_CHECKPOINT))["batches"]["total"]
+    except (OSError, ValueError, KeyError, TypeError):
+        planned = 0
+    return int(planned) or -(-pending // int(facts["settings"]["budget"]["max_users"]))
+
+
+def _told(retry: Retry) -> Retrying:
+    return Retrying(retry.call_id, retry.error, retry.wait_seconds)
+
+
+def _last_failure(ledger: Ledger, calls: list[_Call]) -> CallFailed | BatchDone | None:
+    for call in calls:  # the latest first
+        if call.status == "failed":
+            return CallFailed(call.id, call.parts, call.error or "")
+        unusable = dict(
+            ledger.rows(
+                "SELECT reason, count(*) FROM outcomes WHERE call_id = ? AND reason IS NOT NULL GROUP BY reason",
+                call.id,
+            )
+        )
+        if unusable:
+            usable = call.parts - sum(unusable.values())
+            return BatchDone(call.id, call.parts, usable, unusable, call.seconds or 0.0)
+    return None
+
+
+def _count(ledger: Ledger, of: str) -> int:
+    ((number,),) = ledger.rows(f"SELECT count(*) FROM {of}")
+    return int(number)

@@ -1,1 +1,0 @@
-"""Messages -> replies: the HTTP provider, the built-in rules provider, pacing."""

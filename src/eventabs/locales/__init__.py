@@ -1,1 +1,0 @@
-"""The Chinese catalogue. English needs none: its words stand in the code."""

@@ -1,0 +1,266 @@
+"""Filling batches: spread evenly over a number of them, then put right those that are too full."""
+
+from bisect import insort
+from collections.abc import Sequence
+from math import inf
+from typing import NamedTuple
+
+from eventabs.prompts.packing.bounds import BatchLimits
+from eventabs.records import PartSize
+
+_PARTNERS = 300_000  # with which batches that are too full may exchange parts; shared out among the parts
+_FEWEST_PARTNERS = 10
+_MOST_PARTNERS = 60
+CLOSE = 200  # a search among many batches ends within one in so many
+_HOPELESS = 8  # batches that stay too full, at which a number of batches is given up; and one in twenty
+_LOOKS = 50_000  # at batches, while parts look for their places; shared out among the parts
+_FEWEST_LOOKS = 4
+_ROUNDS = 6  # over all that are too full
+_BEST_FIT_STEPS = 1_000_000  # parts times batches, about a second
+
+
+class _Load(NamedTuple):
+    tokens_in: int
+    tokens_out: int
+    users: int
+
+    def changed(self, leaving: PartSize | None, coming: PartSize | None) -> "_Load":
+        tokens_in, tokens_out, users = self
+        if leaving is not None:
+            tokens_in, tokens_out, users = tokens_in - leaving[0], tokens_out - leaving[1], users - 1
+        if coming is not None:
+            tokens_in, tokens_out, users = tokens_in + coming[0], tokens_out + coming[1], users + 1
+        return _Load(tokens_in, tokens_out, users)
+
+
+_Batches = list[list[int]]
+
+
+class Packer:
+    """Packs parts that each fit into a batch alone. `most_users` caps the users that the limits allow."""
+
+    def __init__(self, sizes: Sequence[PartSize], limits: BatchLimits, most_users: int) -> None:
+        self._sizes = sizes
+        self._room = limits.room
+        self._max_output = limits.max_output_tokens
+        self._max_users = min(limits.max_users, most_users)
+        self._largest_first = sorted(range(len(sizes)), key=lambda index: -self._fill((*sizes[index], 1)))
+        self._rank = {index: rank for rank, index in enumerate(self._largest_first)}
+
+    def packed(self, least: int) -> _Batches:
+        """Search upwards from `least` for the fewest batches that hold all, evenly filled if so many can be.
+
+        Among many batches the search ends with the first number that brings none fewer.
+        """
+        close = least // CLOSE
+        best = even = self._filled(least)
+        too_few = least if len(best) > least else least - 1
+        if len(best) > least and len(self._sizes) * least <= _BEST_FIT_STEPS:
+            best = min(best, self._best_fit(self._largest_first), key=len)
+        while len(best) > too_few + 1 + close:
+            count = (too_few + len(best)) // 2
+            even = self._filled(count)
+            if len(even) > count:
+                too_few = count
+            if close and len(even) >= len(best):
+                return best
+            best = min(even, best, key=len)
+        if len(even) != len(best):
+            even = self._filled(len(best))
+        return even if len(even) == len(best) else best
+
+    def _filled(self, count: int) -> _Batches:
+        """Return so many batches, evenly filled, and further ones where parts found no room."""
+        batches, loads = self._spread(count)
+        self._repair(batches, loads)
+        left = [
+            index
+            for batch, load in zip(batches, loads, strict=True)
+            for index in self._taken_out(batch, load)
+        ]
+        left.sort(key=self._rank.__getitem__)
+        return [batch for batch in batches if batch] + self._best_fit(left)
+
+    def _taken_out(self, batch: list[int], load: _Load) -> list[int]:
+        """Take parts out of a batch until it is no longer too full: the smallest that is enough, or the largest."""
+        taken = []
+        while self._excess(load):
+            batch.sort(key=self._rank.__getitem__)
+            enough = (i for i in reversed(batch) if not self._excess(load.changed(self._sizes[i], None)))
+            out = next(enough, batch[0])
+            batch.remove(out)
+            load = load.changed(self._sizes[out], None)
+            taken.append(out)
+        return taken
+
+    def _spread(self, count: int) -> tuple[_Batches, list[_Load]]:
+        """Put each part, largest first, where of the emptiest batches one stays emptiest (LPT).
+
+        Whether it has room there or not.
+        """
+        room, max_output, max_users, sizes = self._room, self._max_output, self._max_users, self._sizes
+        batches: _Batches = [[] for _ in range(count)]
+        tokens_in, tokens_out = [0] * count, [0] * count
+        emptiest_first = [(0.0, batch) for batch in range(count)]  # sorted: few move, so this beats a heap
+        looks = min(count, max(_FEWEST_LOOKS, _LOOKS // len(sizes)))
+        for index in self._largest_first:
+            size_in, size_out = sizes[index]
+            emptiest = inf, count
+            for at, (_fill, batch) in enumerate(emptiest_first[:looks]):
+                fill_in = (tokens_in[batch] + size_in) / room
+                fill_out = (tokens_out[batch] + size_out) / max_output
+                fill = fill_in if fill_in > fill_out else fill_out  # noqa: FURB136  twice as fast, and this is the inmost loop
+                fill_users = (len(batches[batch]) + 1) / max_users
+                fill = fill if fill > fill_users else fill_users  # noqa: FURB136
+                if (fill, batch) < emptiest:
+                    emptiest, chosen_at = (fill, batch), at
+            chosen = emptiest[1]
+            batches[chosen].append(index)
+            tokens_in[chosen] += size_in
+            tokens_out[chosen] += size_out
+            del emptiest_first[chosen_at]
+            insort(emptiest_first, emptiest)
+        users = map(len, batches)
+        return batches, list(map(_Load, tokens_in, tokens_out, users))
+
+    def _repair(self, batches: _Batches, loads: list[_Load]) -> None:
+        """Exchange parts until no batch is too full, or nothing helps any more."""
+        hopeless = _HOPELESS + len(batches) // 20
+        for _round in range(_ROUNDS):
+            too_full = [batch for batch, load in enumerate(loads) if self._excess(load)]
+            too_full.sort(key=lambda batch: (-self._excess(loads[batch]), batch))
+            others = [batch for batch, load in enumerate(loads) if not self._excess(load)]
+            emptiest = [sorted(others, key=lambda batch: (loads[batch][at], batch)) for at in range(3)]
+            failures = 0
+            for batch in too_full:
+                partners = emptiest[self._fullest(loads[batch])]
+                failures += not self._relieved(batch, batches, loads, partners)
+                if failures > hopeless:
+                    return
+            if failures == len(too_full):
+                return
+
+    def _relieved(self, batch: int, batches: _Batches, loads: list[_Load], partners: list[int]) -> bool:
+        """Exchange parts of a batch that is too full with some of `partners`. Return whether that was enough."""
+        most = min(_MOST_PARTNERS, max(_FEWEST_PARTNERS, _PARTNERS // len(self._sizes)))
+        for at, partner in enumerate(partners[:most]):
+            while self._exchanged(batch, partner, batches, loads):
+                if not self._excess(loads[batch]):
+                    partners.append(partners.pop(at))  # it is less empty now
+                    return True
+        return False
+
+    def _exchanged(self, batch: int, partner: int, batches: _Batches, loads: list[_Load]) -> bool:
+        """Do the best exchange of two batches; False where none is better than none."""
+        best = self._best_exchange(batch, partner, batches, loads)
+        if best is None:
+            return False
+        out, back, loads[batch], loads[partner] = best
+        batches[batch].remove(out)
+        batches[partner].append(out)
+        if back is not None:
+            batches[partner].remove(back)
+            batches[batch].append(back)
+        return True
+
+    def _best_exchange(
+        self, batch: int, partner: int, batches: _Batches, loads: list[_Load]
+    ) -> tuple[int, int | None, _Load, _Load] | None:
+        """Find the exchange of at most one part each that leaves least in excess; the loads are those after it.
+
+        The partner never gets too full.
+        """
+        room, max_output, max_users, sizes = self._room, self._max_output, self._max_users, self._sizes
+        (ours_in, ours_out, ours), (theirs_in, theirs_out, theirs) = loads[batch], loads[partner]
+        best_excess, best_fill = self._excess(loads[batch]), 2.0
+        best = None
+        given_back = self._given_back(batches[partner], loads[partner])
+        for out in batches[batch]:
+            out_in, out_out = sizes[out]
+            left_in, left_out, left = ours_in - out_in, ours_out - out_out, ours - 1
+            for back, back_in, back_out, back_user, most_in, most_out in given_back:
+                if out_in > most_in or out_out > most_out:
+                    continue
+                # `_excess` written out: this is the inmost loop
+                load_in, load_out, load_users = left_in + back_in, left_out + back_out, left + back_user
+                excess = 0.0
+                if load_in > room:
+                    excess += load_in / room - 1
+                if load_out > max_output:
+                    excess += load_out / max_output - 1
+                if load_users > max_users:
+                    excess += load_users / max_users - 1
+                if excess > best_excess or (best is None and excess == best_excess):
+                    continue
+                load = _Load(load_in, load_out, load_users)
+                fill = self._fill(load)
+                if excess == best_excess and fill >= best_fill:
+                    continue
+                other = _Load(
+                    theirs_in + out_in - back_in, theirs_out + out_out - back_out, theirs + 1 - back_user
+                )
+                fill = max(fill, self._fill(other))
+                if excess < best_excess or fill < best_fill:
+                    best_excess, best_fill = excess, fill
+                    best = out, back, load, other
+        return best
+
+    def _given_back(self, batch: list[int], load: _Load) -> list[tuple[int | None, int, int, int, int, int]]:
+        """Return what a batch may give for a part: none or one of its own, the size, and the most tokens that it then takes."""
+        free_in, free_out = self._room - load.tokens_in, self._max_output - load.tokens_out
+        given: list[tuple[int | None, int, int, int, int, int]] = []
+        if load.users < self._max_users:
+            given.append((None, 0, 0, 0, free_in, free_out))
+        if load.users <= self._max_users:
+            sizes = ((back, *self._sizes[back]) for back in batch)
+            given += (
+                (back, back_in, back_out, 1, free_in + back_in, free_out + back_out)
+                for back, back_in, back_out in sizes
+            )
+        return given
+
+    def _best_fit(self, indices: Sequence[int]) -> _Batches:
+        """Put each part, in the given order, largest first, into the fullest batch that has room; best where parts are large."""
+        batches: _Batches = []
+        loads: list[_Load] = []
+        for index in indices:
+            size_in, size_out = self._sizes[index]
+            most_in, most_out, most_users = (
+                self._room - size_in,
+                self._max_output - size_out,
+                self._max_users - 1,
+            )
+            chosen, fullest = None, -1.0
+            for batch, (tokens_in, tokens_out, users) in enumerate(loads):
+                if tokens_in <= most_in and tokens_out <= most_out and users <= most_users:
+                    fill = self._fill((tokens_in + size_in, tokens_out + size_out, users + 1))
+                    if fill > fullest:
+                        chosen, fullest = batch, fill
+            if chosen is None:
+                batches.append([index])
+                loads.append(_Load(size_in, size_out, 1))
+            else:
+                batches[chosen].append(index)
+                loads[chosen] = loads[chosen].changed(None, self._sizes[index])
+        return batches
+
+    def _fill(self, load: tuple[int, int, int]) -> float:
+        """Return the share of the fullest dimension."""
+        return max(load[0] / self._room, load[1] / self._max_output, load[2] / self._max_users)
+
+    def _fullest(self, load: _Load) -> int:
+        """Return which dimension is the fullest."""
+        shares = (load[0] / self._room, load[1] / self._max_output, load[2] / self._max_users)
+        return shares.index(max(shares))
+
+    def _excess(self, load: tuple[int, int, int]) -> float:
+        """Return by what share the load breaks limits, 0 where it breaks none."""
+        tokens_in, tokens_out, users = load
+        excess = 0.0
+        if tokens_in > self._room:
+            excess += tokens_in / self._room - 1
+        if tokens_out > self._max_output:
+            excess += tokens_out / self._max_output - 1
+        if users > self._max_users:
+            excess += users / self._max_users - 1
+        return excess

@@ -1,0 +1,5 @@
+"""Requests -> replies: presets, retries, rate limits; each kind of provider has a folder."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,281 @@
+"""The payloads of /chat/completions, asked and answered.
+
+https://platform.openai.com/docs/api-reference/chat, and what compatible servers make of it.
+"""
+
+import json
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from eventabs.providers.openai.endpoint import Sampling
+from eventabs.records import FinishReason, Reply, Request, Usage
+
+
+class EventDecoder:
+    """Cuts the bytes of a stream into the data of its events.
+
+    Works on bytes, so a character cut between two chunks stays whole. Event names, ids and comments
+    are dropped: chat completions carry everything in the data.
+    """
+
+    def __init__(self) -> None:
+        self._unfinished: list[bytes] = []  # pieces of the line that has not ended yet
+        self._data: list[bytes] = []
+        self._after_cr = False
+        self._at_start = True
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """Take the next bytes; return the data of every event that they complete."""
+        if self._after_cr and chunk.startswith(b"\n"):
+            chunk = chunk[1:]
+            self._after_cr = False
+        if not chunk:
+            return []
+        self._after_cr = chunk.endswith(b"\r")
+        if b"\r" in chunk:
+            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        self._unfinished.append(chunk)
+        if b"\n" not in chunk:
+            return []
+        *lines, rest = b"".join(self._unfinished).split(b"\n")
+        self._unfinished = [rest]
+        return self._read(lines)
+
+    def finish(self) -> list[bytes]:
+        """Return the data of an event that the end of the stream cut off."""
+        return self._read([b"".join(self._unfinished), b""])
+
+    def _read(self, lines: list[bytes]) -> list[bytes]:
+        if self._at_start:
+            lines[0] = lines[0].removeprefix(b"\xef\xbb\xbf")
+            self._at_start = False
+        events = []
+        for line in lines:
+            if line.startswith(b"data:"):
+                self._data.append(line[6:] if line.startswith(b"data: ") else line[5:])
+            elif not line and self._data:
+                events.append(b"\n".join(self._data))
+                self._data = []
+        return events
+
+
+_WIRE_FACTOR = 8  # a stream spends a few hundred bytes on a word, so it may be longer than what is kept
+
+
+class UnreadableBodyError(Exception):
+    """The answer's bytes are larger than allowed, or compressed in a way that was not asked for."""
+
+
+class PayloadReader:
+    """Cuts an answer into payloads. Which kind it is shows in its first byte: headers are often wrong."""
+
+    def __init__(self, *, encoding: str, limit: int) -> None:
+        self.head = b""  # the first bytes that are not blank, to describe what is no payload
+        self.is_document = False  # one JSON document (or whatever else it is), not events
+        self._inflater = _make_inflater(encoding)
+        self._limit = limit
+        self._read = 0
+        self._document: list[bytes] = []
+        self._events = EventDecoder()
+
+    def feed(self, raw: bytes) -> list[bytes]:
+        """Take the next bytes; return the payloads that they complete. Raises UnreadableBodyError."""
+        chunk = _inflate(self._inflater, raw, self._limit) if self._inflater else raw
+        self._read += len(chunk)
+        if not self.head:
+            chunk = chunk.lstrip(b"\xef\xbb\xbf \t\r\n")
+            self.head = chunk[:1024]
+            self.is_document = self.head.startswith((b"{", b"[", b"<"))
+        if self._read > (self._limit if self.is_document else self._limit * _WIRE_FACTOR):
+            raise UnreadableBodyError
+        if not self.is_document:
+            payloads = self._events.feed(chunk)
+            if any(len(payload) > self._limit for payload in payloads):
+                raise UnreadableBodyError
+            return payloads
+        self._document.append(chunk)
+        return []
+
+    def finish(self) -> list[bytes]:
+        """Return the payloads that the end of the answer completes."""
+        return [b"".join(self._document)] if self.is_document else self._events.finish()
+
+
+def _inflate(inflater: "zlib._Decompress", raw: bytes, limit: int) -> bytes:
+    try:
+        chunk = inflater.decompress(raw, limit)
+    except zlib.error:
+        raise UnreadableBodyError from None
+    if inflater.unconsumed_tail:
+        raise UnreadableBodyError
+    return chunk
+
+
+def _make_inflater(encoding: str) -> "zlib._Decompress | None":
+    if encoding in {"", "identity"}:
+        return None
+    if encoding in {"gzip", "x-gzip", "deflate"}:
+        return zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)  # 32: gzip or zlib by its header
+    raise UnreadableBodyError
+
+
+# Parameters that a server may do without; max_tokens goes over into max_completion_tokens.
+DROPPABLE = frozenset({"response_format", "stream_options", "temperature", "seed", "max_tokens"})
+
+_FINISH_REASONS: dict[str, FinishReason] = {
+    "length": "length",
+    "max_tokens": "length",
+    "max_length": "length",
+    "model_length": "length",  # Mistral
+    "model_context_window_exceeded": "length",  # GLM
+    "content_filter": "content_filter",
+    "sensitive": "content_filter",  # GLM
+    "network_error": "interrupted",  # GLM
+    "insufficient_system_resource": "interrupted",  # DeepSeek
+    "error": "interrupted",  # OpenRouter
+    "abort": "interrupted",  # vLLM, SGLang
+}
+_REASONING_FIELDS = ("reasoning_content", "reasoning", "thinking")
+_MOST_TOKENS = 10**9  # no call has more: what a server claims is added up and stored
+
+
+def build_body(request: Request, model: str, sampling: Sampling, dropped: frozenset[str]) -> dict[str, Any]:
+    """Put the JSON body of a request together, without the parameters that the server does not take."""
+    optional: dict[str, Any] = {
+        "temperature": sampling.temperature,
+        "seed": sampling.seed,
+        "response_format": request.response_format,
+        "max_tokens": request.max_output_tokens,
+        "stream_options": {"include_usage": True} if sampling.stream else None,
+    }
+    body: dict[str, Any] = {"model": model, "messages": list(request.messages), "stream": sampling.stream}
+    body |= {name: value for name, value in optional.items() if value is not None and name not in dropped}
+    if "max_tokens" in dropped or "max_completion_tokens" in sampling.extra_body:
+        body.pop("max_tokens", None)
+        body["max_completion_tokens"] = request.max_output_tokens
+    return body | dict(sampling.extra_body)
+
+
+def parse_json(data: bytes) -> object:
+    """Read JSON, also with broken UTF-8 or half surrogate pairs in its strings. None: it is none."""
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        return json.loads(data.decode("utf-8-sig", "replace"))
+    except (ValueError, RecursionError):
+        return None
+
+
+class ReplyAssembler:
+    """Puts a reply together from the payloads of a stream, or from the one payload of a plain answer."""
+
+    def __init__(self) -> None:
+        self._text: list[str] = []
+        self._reasoning: list[str] = []
+        self._finish_reason: FinishReason | None = None
+        self._usage: Usage | None = None
+        self.characters = 0  # of text and reasoning
+        self.is_recognized = False  # whether any payload was one of a chat completion
+        self.is_streamed = False  # whether the payloads come as events
+
+    @property
+    def has_content(self) -> bool:
+        """Whether any text or reasoning has arrived."""
+        return self.characters > 0
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the server has said how the answer ended."""
+        return self._finish_reason is not None
+
+    def add(self, payload: Mapping[str, Any]) -> None:
+        """Take one payload. Whatever it holds, this does not raise."""
+        usage = payload.get("usage")
+        choices = payload.get("choices")
+        if isinstance(choices, list):
+            self.is_recognized = True
+            if choices and isinstance(choice := choices[0], dict):
+                self._add_choice(choice)
+                usage = usage or choice.get("usage")  # Moonshot
+        if isinstance(usage, dict):
+            self._usage = _read_usage(usage) or self._usage
+
+    def end(self) -> None:
+        """Hear the stream's [DONE]: the answer is whole, also if no finish_reason came."""
+        self._finish_reason = self._finish_reason or "stop"
+
+    def build(self, *, broken_by: FinishReason, seconds: float) -> Reply:
+        """Return the reply as far as it came; `broken_by` is how it ended if the server did not say."""
+        return Reply(
+            text=_join(self._text),
+            finish_reason=self._finish_reason or broken_by,
+            reasoning=_join(self._reasoning),
+            usage=self._usage or Usage(),
+            usage_reported=self._usage is not None,
+            seconds=seconds,
+            streamed=self.is_streamed,
+        )
+
+    def _add_choice(self, choice: dict[str, Any]) -> None:
+        if choice.get("index"):
+            return
+        message = choice.get("delta") or choice.get("message")
+        # MiniMax repeats the whole message behind the last delta.
+        repeated = not choice.get("delta") and self.has_content
+        if isinstance(message, dict) and not repeated:
+            self._add_content(message.get("content") or message.get("refusal"), self._text)
+            thought = next((value for name in _REASONING_FIELDS if (value := message.get(name))), None)
+            self._add_content(thought, self._reasoning)
+        if isinstance(reason := choice.get("finish_reason"), str) and reason:
+            self._finish_reason = _FINISH_REASONS.get(reason, "stop")
+
+    def _add_content(self, content: object, into: list[str]) -> None:
+        """Add a string, or a list of parts as Mistral and others send them."""
+        if isinstance(content, str):
+            if content:
+                into.append(content)
+                self.characters += len(content)
+        elif isinstance(content, list):
+            for part in content:
+                if isinstance(part, dict):
+                    self._add_content(part.get("text"), into)
+                    self._add_content(part.get("thinking"), self._reasoning)
+
+
+def _join(pieces: list[str]) -> str:
+    text = "".join(pieces)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # a surrogate pair that came in two halves becomes one character again
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def _read_usage(usage: dict[str, Any]) -> Usage | None:
+    if "prompt_tokens" not in usage and "completion_tokens" not in usage:
+        return None
+    cached = _count(usage, "prompt_tokens_details", "cached_tokens")
+    prompt, completion = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
+    reasoning = _count(usage, "completion_tokens_details", "reasoning_tokens")
+    # xAI and Gemini count reasoning beside the completion, but in the total:
+    # https://docs.x.ai/docs/key-information/consumption-and-rate-limits
+    aside = max(0, _count(usage, "total_tokens") - prompt - completion) if prompt else 0
+    return Usage(
+        prompt_tokens=prompt,
+        completion_tokens=completion + aside,
+        reasoning_tokens=max(reasoning, aside),
+        # DeepSeek and Moonshot have fields of their own
+        cached_tokens=cached or _count(usage, "prompt_cache_hit_tokens") or _count(usage, "cached_tokens"),
+    )
+
+
+def _count(usage: dict[str, Any], *path: str) -> int:
+    value: Any = usage
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return min(value, _MOST_TOKENS) if isinstance(value, int) and value > 0 else 0

@@ -1,0 +1,5 @@
+"""Reply text -> an outcome for each user: lenient reading, grounding, judging."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,3 @@
+from .labels import Labels as Labels
+from .reader import Reading as Reading, read_reply as read_reply
+from .text import without_reasoning as without_reasoning

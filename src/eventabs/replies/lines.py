@@ -1,0 +1,177 @@
+"""Rows with a user in front: `U1|2026-01-01 10:00|2026-01-01 11:14|用餐|...`, also as a Markdown table."""
+
+import re
+from collections.abc import Iterator, Sequence
+from io import StringIO
+
+from eventabs.replies.claims import NAME, Aliases, Block, Claim, NamedDay, NamedTime
+from eventabs.replies.text import fold
+from eventabs.replies.times import DATE, SPAN, Span, day_of, read_cell, span_of
+
+_MOST_CELLS = 12
+_BAR = re.compile(r"[|｜│¦]")
+
+
+def split_bars(text: str) -> list[str]:
+    """Split at bars, also full-width ones."""
+    return [cell.strip() for cell in _BAR.split(text)]
+
+
+def told(cells: Sequence[str]) -> tuple[str, str, str]:
+    """Return type, category and summary of the cells behind the times.
+
+    Of two cells the second is the summary; whether it is rather a category, the vocabulary knows.
+    """
+    kind, *others = cells or [""]
+    if len(others) <= 1:
+        return kind, "", "".join(others)
+    return kind, others[0], " ".join(other for other in others[1:] if other)
+
+
+def read_cells(cells: Sequence[object], day: NamedDay | None) -> Claim | None:
+    """Read a row such as [start, end, type, category, summary]; None where it is no event."""
+    moments: list[NamedTime] = []
+    position = 0
+    for position, cell in enumerate(cells[:_MOST_CELLS]):  # noqa: B007 - where the times end
+        found = None if len(moments) > 1 else read_cell(cell, day)
+        if isinstance(found, NamedDay):
+            day = found
+        elif isinstance(found, Span):
+            moments += [found.start, found.end] if found.end else [found.start]
+            day = found.start.day
+        elif not (cell is None and moments):
+            break
+    else:
+        return None
+    texts = ["" if cell is None else cell for cell in cells[position:_MOST_CELLS]]
+    words = [text for text in texts if isinstance(text, str)]
+    kind, category, summary = told(words)
+    if not moments or not kind:
+        return None
+    return Claim(moments[0], moments[1] if len(moments) > 1 else None, kind, category, summary)
+
+
+_LONGEST = 2_000  # characters of a line that are looked at; what follows could only be summary
+
+_MONTH_DAY = r"(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
+_CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
+_WORDS = r"[^\s|｜│¦]++(?: [^\s|｜│¦]++)*+"
+_STRICT_EVENT = rf"{_CLOCK}(?:-(?:{_MONTH_DAY} )?{_CLOCK})? {_WORDS}(?: \| \S++(?: \S++)*+)?\n"
+_STRICT_DAY = rf"# (?:[0-9]{{4}}-)?{_MONTH_DAY}\n(?:{_STRICT_EVENT})++"
+_STRICT = re.compile(rf"(?:## U[1-9][0-9]*\n(?:{_STRICT_DAY})++)++##\n?")
+
+_LEAD = r"[\s>*+•·_`\[(-]*+"
+_EVENT = re.compile(rf"{_LEAD}(?:\d{{1,4}}[.),]\s++)?+{_LEAD}{SPAN}(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
+_DAY = re.compile(rf"{_LEAD}(?P<hashes>#{{0,6}}+)\s*+{DATE}(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
+_USER = re.compile(
+    rf"{_LEAD}(?P<hashes>#{{0,6}}+){_LEAD}{NAME}(?![0-9a-z])(?P<rest>.*)", re.IGNORECASE | re.DOTALL
+)
+_END = re.compile(r"\s*+##\s*+(?:end)?\s*", re.IGNORECASE)
+_NOTHING = re.compile(r"[\s*_`:.\])\"',|-]*")
+_BEFORE_TYPE = " \t\r\n*_`:.,])\"'-"
+
+
+def is_strict(text: str) -> bool:
+    """Whether `text` is to the letter an answer in the lines form, so that nothing needs to be taken away."""
+    return _STRICT.fullmatch(text) is not None
+
+
+def read_lines(text: str, aliases: Aliases) -> Iterator[Block]:
+    """Read the blocks of users in any text; whatever is neither header nor event is passed over.
+
+    A block is closed by the next header of a user of this batch or by the closing `##`. Where the batch
+    has one user, events in a text without any header are theirs.
+    """
+    current = opened = aliases.block(aliases.only or "")
+    under_header = False
+    day: NamedDay | None = None
+    for line in StringIO(text, newline=None):
+        folded = fold(line[:_LONGEST])
+        if claim := _claim(line, folded, day):
+            current.add(claim)
+        elif (alias := _header(folded, aliases)) is not None:
+            if alias and under_header:
+                yield from _ended(opened, closed=True)
+            current, day, under_header = aliases.block(alias), None, True
+            if alias:
+                opened = current
+            else:
+                yield current
+        elif _END.fullmatch(folded):
+            yield from _ended(opened, closed=True, empty=under_header)
+            current = opened = aliases.block("")
+        elif found := _day(folded):
+            day = found
+    yield from _ended(opened, closed=False, empty=under_header)
+
+
+def read_line(line: str, day: NamedDay | None) -> Claim | None:
+    """Read one line as an event on `day`, None where it is none."""
+    return _claim(line, fold(line[:_LONGEST]), day)
+
+
+def _ended(block: Block, *, closed: bool, empty: bool = True) -> Iterator[Block]:
+    if block.alias and (block.claims or empty):
+        block.closed = closed
+        yield block
+
+
+def _header(folded: str, aliases: Aliases) -> str | None:
+    match = _USER.match(folded)
+    if match is None or not (match["hashes"] or _NOTHING.fullmatch(match["rest"])):
+        return None
+    return aliases.numbered(match["number"])
+
+
+def _day(folded: str) -> NamedDay | None:
+    match = _DAY.match(folded)
+    if match is None or not (match["hashes"] or _NOTHING.fullmatch(match["rest"])):
+        return None
+    return day_of(match)
+
+
+def _claim(line: str, folded: str, day: NamedDay | None) -> Claim | None:
+    match = _EVENT.match(folded)
+    span = match and span_of(match, day)
+    if match is None or span is None:
+        return None
+    at = match.start("rest")
+    rest, original = folded[at:], line[at:_LONGEST]
+    kind = category = summary = ""
+    if rest.lstrip(_BEFORE_TYPE).startswith("|"):
+        kind, category, summary = told(split_bars(original[rest.index("|") + 1 :]))
+    if not kind:
+        bar = rest.find("|")
+        kind, category, summary = (original, "", "") if bar < 0 else (original[:bar], "", original[bar + 1 :])
+    skipped = len(kind) - len(fold(kind).lstrip(_BEFORE_TYPE))
+    kind = kind[skipped:].strip() or kind.strip()
+    return Claim(span.start, span.end, kind, category, summary.strip()) if kind else None
+
+
+_LONGEST_ROW = 2_000
+_FEWEST_CELLS = 3
+
+
+def read_rows(text: str, aliases: Aliases) -> Iterator[Block]:
+    """Read the rows of each user, wherever they stand.
+
+    A user is closed when rows of another follow and theirs do not come back; the last one by `##`.
+    """
+    blocks: dict[str, Block] = {}
+    last, back, ended = None, False, False
+    for line in StringIO(text, newline=None):
+        cells = split_bars(line[:_LONGEST_ROW].strip().strip("|｜"))
+        if len(cells) < _FEWEST_CELLS:
+            ended = ended or cells == ["##"]
+            continue
+        alias = aliases.find(cells[0])
+        if alias is None:
+            continue
+        back = back or (alias != last and alias in blocks)
+        last, ended = alias, False
+        if alias not in blocks:
+            blocks[alias] = aliases.block(alias)
+        blocks[alias].add(read_cells(cells[1:], None))
+    for alias, block in blocks.items():
+        block.closed = ended or not (back or alias == last)
+        yield block

@@ -1,0 +1,38 @@
+from .components import (
+    batch_limits as batch_limits,
+    endpoint_of as endpoint_of,
+    lacks_key as lacks_key,
+    make_builder as make_builder,
+    no_model_message as no_model_message,
+    rules_text as rules_text,
+    sampling_of as sampling_of,
+    start_command as start_command,
+    template_text as template_text,
+)
+from .estimate import Estimate as Estimate, estimate_run as estimate_run, first_request as first_request
+from .execution import execute as execute
+from .intake import STDIN as STDIN
+from .lifecycle import (
+    Invocation as Invocation,
+    Watch as Watch,
+    begin_run as begin_run,
+    reopen_run as reopen_run,
+    reparse as reparse,
+)
+from .observer import (
+    BatchDone as BatchDone,
+    CallFailed as CallFailed,
+    CoolingDown as CoolingDown,
+    InputRead as InputRead,
+    Note as Note,
+    Observer as Observer,
+    Planned as Planned,
+    Progress as Progress,
+    Retrying as Retrying,
+    Serving as Serving,
+    Started as Started,
+    StateChanged as StateChanged,
+    Stopping as Stopping,
+    Summary as Summary,
+)
+from .progress import Price as Price, ProgressTracker as ProgressTracker

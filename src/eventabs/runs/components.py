@@ -1,0 +1,300 @@
+"""Who answers: the provider that the settings name, with its pacing and its retries."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from eventabs.config import LlmSettings, Settings
+from eventabs.errors import ConfigError
+from eventabs.ingest import Export, open_export
+from eventabs.language import Language, gettext as _
+from eventabs.prompts import BatchLimits, PromptBuilder, TokenCounter, default_vocabulary, prompt_language
+from eventabs.providers import load_preset
+from eventabs.providers.rules import RulesProvider, load_rules, shipped_rules
+from eventabs.records import Category, EventType, Part, Reply, Request, UserLog, Vocabulary
+from eventabs.replies import Labels, Reading, read_reply
+from eventabs.runs.engine import Ask, OnRetry
+from eventabs.runs.intake import sample_texts
+from eventabs.runs.observer import CoolingDown, Observer
+from eventabs.runs.progress import Price
+
+if TYPE_CHECKING:
+    from eventabs.providers.openai import Endpoint, Sampling
+
+
+_LANGUAGE_USERS = 20  # whose words decide the prompt's language
+_LEGEND_USERS = 500  # whose names make the legend
+_LEGEND_BEHAVIORS = 100_000  # of these users; no further one then, since they are kept in memory
+
+
+def read_text(path: str, setting: str) -> str:
+    """Read a file that a setting names. Raises ConfigError."""
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        message = _("{setting}: {path} cannot be read ({error}); name a UTF-8 text file")
+        raise ConfigError(message.format(setting=setting, path=path, error=error)) from None
+
+
+def open_input(settings: Settings, paths: Sequence[str], work_dir: Path) -> AbstractContextManager[Export]:
+    """Read the export as it is configured; see `open_export`."""
+    return open_export(
+        paths,
+        columns=settings.input.columns.model_dump(),
+        profiles=settings.input.profiles,
+        profile_columns=settings.profiles.columns,
+        timezone=settings.input.timezone,
+        work_dir=work_dir,
+        keep_duplicates=settings.input.keep_duplicates,
+        encoding=settings.input.encoding,
+        dayfirst=settings.input.dayfirst,
+        header=settings.input.header,
+        strict=settings.input.strict,
+    )
+
+
+def template_text(settings: Settings) -> str | None:
+    """Return the user's own template, None for the one that ships."""
+    return read_text(settings.prompt.template, "prompt.template") if settings.prompt.template else None
+
+
+def rules_text(settings: Settings) -> str:
+    """Return the user's own rules, or those that ship."""
+    if settings.rules.file:
+        return read_text(settings.rules.file, "rules.file")
+    return shipped_rules()
+
+
+def prompt_language_of(settings: Settings, sample: Sequence[UserLog]) -> Language:
+    """Return the prompt's language: as set, or the one that the first of the users' words are in."""
+    if settings.prompt.language != "auto":
+        return settings.prompt.language
+    return prompt_language(sample_texts(sample[:_LANGUAGE_USERS]))
+
+
+def vocabulary_of(settings: Settings, language: Language) -> Vocabulary:
+    """Return the configured vocabulary, with the shipped types where none are named."""
+    configured = settings.vocabulary
+    categories = tuple(Category(c.name, c.mark, c.meaning) for c in configured.categories)
+    if not configured.types:
+        return default_vocabulary(language, categories, open_types=configured.open)
+    types = tuple(EventType(kind.name, kind.category) for kind in configured.types)
+    return Vocabulary(types, categories, configured.open)
+
+
+def sampled(logs: Iterator[UserLog]) -> list[UserLog]:
+    """Take from `logs` the first users, whose words decide the language and the legend."""
+    sample: list[UserLog] = []
+    behaviors = 0
+    while len(sample) < _LEGEND_USERS and behaviors < _LEGEND_BEHAVIORS:
+        log = next(logs, None)
+        if log is None:
+            break
+        sample.append(log)
+        behaviors += len(log.behaviors)
+    return sample
+
+
+def legend_of(
+    settings: Settings, language: Language, template: str | None, sample: Sequence[UserLog]
+) -> dict[str, str]:
+    """Return the run's legend, made from the names of some users; empty at level `line`."""
+    if settings.compaction.level == "line":
+        return {}
+    builder = make_builder(settings, language, template)
+    return builder.legend_for(sample, batch_limits(settings, builder))
+
+
+def make_builder(
+    settings: Settings, language: Language, template: str | None, legend: Mapping[str, str] | None = None
+) -> PromptBuilder:
+    """Make what turns user logs into requests."""
+    return PromptBuilder(
+        counter=TokenCounter(settings.prompt.tokenizer),
+        language=language,
+        template=template,
+        vocabulary=vocabulary_of(settings, language),
+        answer=settings.prompt.answer,
+        detail=settings.prompt.detail,
+        strip=settings.compaction.strip,
+        level=settings.compaction.level,
+        legend=legend,
+    )
+
+
+def batch_limits(settings: Settings, builder: PromptBuilder) -> BatchLimits:
+    """Return what one batch may hold."""
+    budget = settings.budget
+    return BatchLimits(
+        max_input_tokens=budget.max_input_tokens,
+        instructions_tokens=builder.instructions_tokens,
+        max_output_tokens=budget.max_output_tokens,
+        max_users=budget.max_users,
+    )
+
+
+def probes(settings: Settings) -> bool:
+    """Whether the first batch probes how long answers are; the rules' answers have no limit."""
+    return settings.provider == "openai"
+
+
+def most_workers(settings: Settings) -> int:
+    """Return how many calls may ever be in flight."""
+    return max(settings.run.concurrency, settings.run.max_concurrency)
+
+
+def make_reader(
+    settings: Settings, language: Language
+) -> Callable[[Reply, Mapping[str, UserLog], Mapping[str, Part]], Reading]:
+    """Make what reads replies."""
+    words = Labels(vocabulary_of(settings, language))
+
+    def read(reply: Reply, users: Mapping[str, UserLog], parts: Mapping[str, Part]) -> Reading:
+        return read_reply(
+            reply,
+            users,
+            parts,
+            words=words,
+            min_grounded=settings.run.min_grounded,
+            source="rules" if settings.provider == "rules" else "llm",
+        )
+
+    return read
+
+
+def require_usable_provider(settings: Settings, environment: Mapping[str, str]) -> None:
+    """Raise ConfigError where the settings name no provider that could be asked."""
+    if settings.provider == "openai":
+        from eventabs.providers.openai import parse_address, proxy_of  # noqa: PLC0415
+
+        if not settings.llm.model:
+            raise ConfigError(no_model_message(settings.llm.preset))
+        endpoint = endpoint_of(settings.llm, environment)
+        proxy_of(endpoint, parse_address(endpoint))
+        _refuse_missing_key(settings.llm, environment)
+    price = settings.llm.price
+    if settings.run.max_cost and Price(price.input, price.output).cost(1, 1) is None:
+        message = _("--max-cost needs prices; set input and output under [llm.price] in the config")
+        raise ConfigError(message)
+
+
+def endpoint_of(llm: LlmSettings, environment: Mapping[str, str]) -> "Endpoint":
+    """Return where requests go, with the key that the environment holds."""
+    from eventabs.providers.openai import Endpoint  # noqa: PLC0415  as below
+
+    return Endpoint(
+        model=llm.model,
+        base_url=llm.base_url,
+        api_key=environment.get(llm.api_key_env) or None,
+        extra_headers={name: value.get_secret_value() for name, value in llm.extra_headers.items()},
+        proxy=llm.proxy,
+        ca_file=llm.ca_file,
+    )
+
+
+def sampling_of(llm: LlmSettings) -> "Sampling":
+    """Return what is asked of the model beside the messages."""
+    from eventabs.providers.openai import Sampling  # noqa: PLC0415  as below
+
+    return Sampling(llm.stream, llm.temperature, llm.seed, llm.extra_body, frozenset(llm.omit))
+
+
+def no_model_message(preset: str) -> str:
+    """Say that a model has to be named, such as the one that the preset suggests."""
+    suggested = load_preset(preset).suggested_model if preset else ""
+    if suggested:
+        message = _("no model is named, and a preset chooses none; set llm.model or --model, such as {model}")
+        return message.format(model=suggested)
+    return _("no model is named; set llm.model or --model, or use --provider rules")
+
+
+def start_command(settings: Settings) -> str:
+    """Return the command that starts a server of one's own with room for a call; "" where there is none."""
+    if not settings.llm.preset:
+        return ""
+    call_tokens = settings.budget.max_input_tokens + settings.budget.max_output_tokens
+    return load_preset(settings.llm.preset).started(settings.llm.model, call_tokens=call_tokens)
+
+
+def lacks_key(llm: LlmSettings, environment: Mapping[str, str]) -> bool:
+    """Whether the endpoint is known to want a key, and none would be sent."""
+    if not llm.preset or environment.get(llm.api_key_env) or llm.extra_headers:
+        return False
+    preset = load_preset(llm.preset)
+    return preset.needs_key and llm.base_url in {preset.base_url, *preset.other_base_urls}
+
+
+def _refuse_missing_key(llm: LlmSettings, environment: Mapping[str, str]) -> None:
+    if lacks_key(llm, environment):
+        message = _(
+            "{preset} wants a key, and {variable} is not set; export it, or name another in llm.api_key_env"
+        )
+        raise ConfigError(message.format(preset=llm.preset, variable=llm.api_key_env))
+
+
+@asynccontextmanager
+async def open_provider(
+    settings: Settings,
+    environment: Mapping[str, str],
+    *,
+    rules: str,
+    language: Language,
+    observer: Observer,
+    closing: asyncio.Event,
+) -> AsyncIterator[Ask]:
+    """Make what answers requests; none leaves any more once `closing` is set.
+
+    Raises ConfigError where the settings cannot work.
+    """
+    if settings.provider == "rules":
+        provider = RulesProvider(
+            load_rules(rules, language), vocabulary_of(settings, language), settings.prompt.detail
+        )
+
+        async def ask_rules(request: Request, _on_retry: OnRetry) -> Reply:
+            return await provider.complete(request)
+
+        yield ask_rules
+        return
+    async with _openai(settings, environment, observer, closing) as ask:
+        yield ask
+
+
+@asynccontextmanager
+async def _openai(
+    settings: Settings, environment: Mapping[str, str], observer: Observer, closing: asyncio.Event
+) -> AsyncIterator[Ask]:
+    # the HTTP stack takes half a second to load; runs that call nobody need not wait for it
+    from eventabs.providers import Gate, Pacer, RetryPolicy, complete_with_retries  # noqa: PLC0415
+    from eventabs.providers.openai import CallLimits, OpenAIProvider  # noqa: PLC0415
+
+    llm, run = settings.llm, settings.run
+    provider = OpenAIProvider(
+        endpoint_of(llm, environment),
+        sampling_of(llm),
+        CallLimits(
+            llm.connect_timeout,
+            llm.idle_timeout,
+            llm.call_timeout,
+            llm.longest_wait,
+            most_workers(settings) + 1,
+        ),
+    )
+    gate = Gate(provider, closing)
+    pacer = Pacer(
+        run.rpm,
+        run.tpm,
+        sleep=gate.sleep,
+        on_cooldown=lambda seconds: observer.noted(CoolingDown(seconds)),
+    )
+    policy = RetryPolicy(run.call_tries, sleep=gate.sleep)
+
+    async def ask(request: Request, on_retry: OnRetry) -> Reply:
+        return await complete_with_retries(gate, request, pacer=pacer, policy=policy, on_retry=on_retry)
+
+    try:
+        yield ask
+    finally:
+        await provider.aclose()

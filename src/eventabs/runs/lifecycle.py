@@ -1,0 +1,251 @@
+"""Events again from the stored replies, with no call: after the reading or the vocabulary has changed."""
+
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from eventabs.config import Settings, find_config, load_settings, overlay, with_absolute_paths
+from eventabs.errors import ConfigError, InputError, RunDirectoryError
+from eventabs.language import gettext as _
+from eventabs.records import FailureReason, Outcome, Part
+from eventabs.runs.components import (
+    batch_limits,
+    legend_of,
+    make_reader,
+    read_text,
+    require_usable_provider,
+    rules_text,
+    template_text,
+)
+from eventabs.runs.context import RunContext
+from eventabs.runs.execution import save_stopped, summarize
+from eventabs.runs.intake import STDIN, copy_stdin, input_paths, measure_again
+from eventabs.runs.observer import Observer, StateChanged, Summary
+from eventabs.runs.trust import refuse_unknown_endpoint, remember_run
+from eventabs.store import (
+    Ledger,
+    PartChange,
+    RunDirectory,
+    binding_facts,
+    changes,
+    damage_reported,
+    facts_fingerprint,
+    public_flags,
+    public_settings,
+    refuse_taken,
+    timestamp,
+)
+
+_LEGEND_PARTS = 500  # whose names make the legend anew
+
+OnChange = Literal["refuse", "accept", "ignore"]
+Watch = Callable[[RunDirectory, Settings], AbstractContextManager[Observer]]
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """What the command line said. `flags` are settings, nested as in the TOML."""
+
+    config: Path | None
+    flags: Mapping[str, Any]
+    environment: Mapping[str, str]
+
+
+@contextmanager
+def begin_run(
+    invocation: Invocation, *, paths: Sequence[str], out: Path | None, watch: Watch
+) -> Iterator[RunContext]:
+    """Begin a run in a new directory; remove it again where nothing could begin.
+
+    Raises UsageError for wrong settings or input and a directory that is taken.
+    """
+    config = find_config(invocation.config, invocation.environment)
+    settings = with_absolute_paths(load_settings(config, invocation.flags), Path.cwd())
+    require_usable_provider(settings, invocation.environment)
+    named = input_paths(paths, settings)
+    facts = _first_facts(invocation, config, settings)
+    directory = RunDirectory.create(out or default_out(named))
+    nothing_paid = True
+    try:
+        with directory.locked(), watch(directory, settings) as observer:
+            refuse_taken(directory)
+            if STDIN in named:
+                copy_stdin(directory.path)
+            facts["paths"] = [path if path == STDIN else _absolute(path) for path in named]
+            ledger = Ledger.create(directory.ledger, facts)
+            try:
+                remember_run(facts["run_id"], settings)
+                yield RunContext(
+                    directory, ledger, settings, invocation.environment, observer, facts, settings.run.limit
+                )
+            except (ConfigError, InputError):
+                nothing_paid = not ledger.rows("SELECT 1 FROM calls LIMIT 1")
+                raise
+            finally:
+                ledger.close()
+    except (ConfigError, InputError):
+        if nothing_paid:
+            shutil.rmtree(directory.path, ignore_errors=True)
+        raise
+
+
+@contextmanager
+def reopen_run(
+    invocation: Invocation, *, named: Path, changed: OnChange, confirmed: bool, watch: Watch
+) -> Iterator[RunContext]:
+    """Take up a run again, under the settings that it began with and the flags of today.
+
+    Raises RunDirectoryError where there is none, another process has it, or settings that its answers
+    depend on have changed and `changed` is to refuse that. `ignore` is for those who call nobody.
+    """
+    directory = RunDirectory.find(named)
+    with directory.locked(), damage_reported(directory.ledger):
+        ledger = Ledger.open(directory.ledger)
+        try:
+            facts = ledger.meta()
+            settings = _settings_of_today(invocation, facts)
+            if changed != "ignore":
+                require_usable_provider(settings, invocation.environment)
+            if not confirmed and changed != "ignore":
+                refuse_unknown_endpoint(
+                    facts["run_id"],
+                    settings,
+                    config=invocation.config,
+                    flags=invocation.flags,
+                    environment=invocation.environment,
+                )
+            with watch(directory, settings) as observer:
+                # a trial under --limit goes on with everybody: the first limit does not hold any more
+                most_users = int(invocation.flags.get("run", {}).get("limit", 0))
+                job = RunContext(
+                    directory, ledger, settings, invocation.environment, observer, facts, most_users
+                )
+                if changed != "ignore":
+                    _take_changes(job, invocation, accepted=changed == "accept")
+                yield job
+        finally:
+            ledger.close()
+
+
+def _absolute(path: str) -> str:
+    """Name a file so that a later process finds it from another folder; a URL is left for the reader to refuse."""
+    return path if "://" in path else str(Path.cwd() / path)
+
+
+def default_out(paths: Sequence[str]) -> Path:
+    """Return the run directory for an input: `<stem>.eventabs` in the current folder."""
+    first = paths[0]
+    stem = "stdin" if first == STDIN else Path(first).name.split(".")[0].strip("*?[]") or "input"
+    return Path(f"{stem}.eventabs")
+
+
+def _first_facts(invocation: Invocation, config: Path | None, settings: Settings) -> dict[str, Any]:
+    template, rules = template_text(settings), rules_text(settings)
+    binding = binding_facts(settings, template=template, rules=rules)
+    return {
+        "run_id": uuid.uuid4().hex,
+        "created_at": timestamp(datetime.now(UTC)),
+        "folder": str(Path.cwd()),
+        "config_file": str(config.absolute()) if config else "",
+        "flags": public_flags(invocation.flags),
+        "settings": public_settings(settings),
+        "binding": binding,
+        "settings_fingerprint": facts_fingerprint(binding),
+        "template": template,
+        "rules": rules,
+    }
+
+
+def _settings_of_today(invocation: Invocation, facts: Mapping[str, Any]) -> Settings:
+    """Lay the config file and the flags, first those of the beginning, over the stored settings."""
+    recorded = Path(facts["config_file"]) if facts["config_file"] else None
+    config = invocation.config or (recorded if recorded and recorded.is_file() else None)
+    flags = overlay(facts["flags"], invocation.flags)
+    settings = load_settings(config, flags, base=facts["settings"])
+    return with_absolute_paths(settings, Path(facts["folder"]))
+
+
+def _take_changes(job: RunContext, invocation: Invocation, *, accepted: bool) -> None:
+    """Refuse settings that differ from those of the beginning, or take them for what is still pending."""
+    template = _text_of_today(job.settings.prompt.template, "prompt.template", job.facts["template"])
+    rules = _text_of_today(job.settings.rules.file, "rules.file", job.facts["rules"])
+    binding = binding_facts(job.settings, template=template, rules=rules)
+    changed = changes(job.facts["binding"], binding)
+    if changed and not accepted:
+        told = "; ".join(f"{key} {before or '-'} -> {now or '-'}" for key, before, now in changed)
+        message = _(
+            "settings have changed since this run began ({changes}); undo that, or take it for users not yet"
+            " done with --accept-changes"
+        )
+        raise RunDirectoryError(message.format(changes=told))
+    job.facts["other_input_accepted"] = accepted
+    if not changed:
+        return
+    job.remember(
+        config_file=str(invocation.config.absolute()) if invocation.config else job.facts["config_file"],
+        flags=public_flags(overlay(job.facts["flags"], invocation.flags)),
+        settings=public_settings(job.settings),
+        binding=binding,
+        settings_fingerprint=facts_fingerprint(binding),
+        template=template,
+        rules=rules,
+    )
+    if "prompt_language" in job.facts:
+        sample = job.ledger.logs([planned.part for planned in job.ledger.pending_parts()[:_LEGEND_PARTS]])
+        legend = legend_of(job.settings, job.prompt_language, template, sample) if sample else None
+        job.remember(legend=legend)
+        builder = job.builder()
+        measure_again(job.ledger, builder, batch_limits(job.settings, builder))
+
+
+def _text_of_today(path: str, setting: str, before: str | None) -> str | None:
+    """Return what stands in the file now; what stood there at the beginning where it is gone."""
+    return read_text(path, setting) if path and Path(path).is_file() else before
+
+
+def reparse(job: RunContext) -> Summary:
+    """Read every stored reply anew. A part takes the events of the first reply that is usable for it.
+
+    A part that no reply is usable for any more is failed, so that it can be asked about again.
+    """
+    began = time.monotonic()
+    status = job.facts.get("status", "stopped")
+    if "prompt_language" in job.facts:
+        with job.ledger.transaction():
+            _read_again(job)
+    save_stopped(job, status)
+    job.observer.noted(StateChanged(status))
+    return summarize(job, status, time.monotonic() - began)
+
+
+def _read_again(job: RunContext) -> None:
+    read = make_reader(job.settings, job.prompt_language)
+    usable: set[Part] = set()
+    reasons: dict[Part, FailureReason] = {}
+    for stored in job.ledger.stored_replies():
+        logs = job.ledger.logs(stored.users.values())
+        reading = read(stored.reply, dict(zip(stored.users, logs, strict=True)), stored.users)
+        outcomes = list(reading.outcomes.values())
+        job.ledger.settle(
+            stored.call_id, outcomes, [_done(outcome) for outcome in outcomes if _wins(outcome, usable)]
+        )
+        for outcome in outcomes:
+            if outcome.reason is None:
+                usable.add(outcome.part)
+            else:
+                reasons[outcome.part] = outcome.reason
+    job.ledger.fail_parts({part: reason for part, reason in reasons.items() if part not in usable})
+
+
+def _wins(outcome: Outcome, usable: set[Part]) -> bool:
+    return outcome.usable and outcome.part not in usable
+
+
+def _done(outcome: Outcome) -> PartChange:
+    return PartChange(outcome.part, "done", events=len(outcome.events))

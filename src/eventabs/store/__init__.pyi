@@ -1,0 +1,49 @@
+from .checkpoint import (
+    EVERY_BATCHES as EVERY_BATCHES,
+    timestamp as timestamp,
+    write_checkpoint as write_checkpoint,
+)
+from .codec import unpack_json as unpack_json, unpack_log as unpack_log, unpack_text as unpack_text
+from .damage import damage_reported as damage_reported
+from .directory import (
+    RunDirectory as RunDirectory,
+    open_private as open_private,
+    read_head as read_head,
+    refuse_taken as refuse_taken,
+    replace_file as replace_file,
+    storage_error as storage_error,
+)
+from .fingerprint import (
+    binding_facts as binding_facts,
+    changes as changes,
+    facts_fingerprint as facts_fingerprint,
+    host_of as host_of,
+    public_flags as public_flags,
+    public_settings as public_settings,
+    public_url as public_url,
+)
+from .ledger import (
+    PEERS_OF_PIECES as PEERS_OF_PIECES,
+    Ledger as Ledger,
+    PartChange as PartChange,
+    Retry as Retry,
+    StoredReply as StoredReply,
+)
+from .queries import (
+    SettledUser as SettledUser,
+    Totals as Totals,
+    UserRow as UserRow,
+    cooling_until as cooling_until,
+    failure_reasons as failure_reasons,
+    retry_under_way as retry_under_way,
+    settled_by as settled_by,
+    settled_user as settled_user,
+    stored_retries as stored_retries,
+    totals as totals,
+    user_row as user_row,
+    user_rows as user_rows,
+    user_states as user_states,
+)
+from .results import EventsFile as EventsFile, write_rejects as write_rejects, write_results as write_results
+from .tables import export_events as export_events
+from .writer import LedgerWriter as LedgerWriter

@@ -1,0 +1,105 @@
+"""Which settings bind a run: what its answers depend on, and how a change of them is told."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import SplitResult, urlsplit, urlunsplit
+
+import orjson
+
+from eventabs.config import Settings
+
+_BINDING = (
+    "input.timezone",
+    "input.keep_duplicates",
+    "input.encoding",
+    "input.dayfirst",
+    "input.header",
+    "input.columns",
+    "profiles",
+    "prompt",
+    "compaction",
+    "budget",
+    "vocabulary",
+)
+_BINDING_OPENAI = ("llm.model", "llm.base_url", "llm.temperature", "llm.seed", "llm.omit", "llm.extra_body")
+
+
+def public_settings(settings: Settings) -> dict[str, Any]:
+    """Return the settings as plain values that may be stored: without header values and URL secrets."""
+    values = settings.model_dump(mode="json", exclude={"llm": {"extra_headers"}})
+    values["llm"]["base_url"] = public_url(settings.llm.base_url)
+    values["llm"]["proxy"] = public_url(settings.llm.proxy)
+    return values
+
+
+def public_flags(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the flags without URL secrets."""
+    public = {section: dict(values) for section, values in flags.items() if isinstance(values, Mapping)}
+    for key in ("base_url", "proxy"):
+        if key in public.get("llm", {}):
+            public["llm"][key] = public_url(public["llm"][key])
+    return public
+
+
+def binding_facts(settings: Settings, *, template: str | None, rules: str | None) -> dict[str, str]:
+    """Return, by dotted key, the settings that answers depend on. Files count by their content."""
+    values = flattened(public_settings(settings))
+    keys = _BINDING + (_BINDING_OPENAI if settings.provider == "openai" else ())
+    facts = {
+        key: orjson.dumps(value).decode()
+        for key, value in values.items()
+        if any(key == bound or key.startswith(f"{bound}.") for bound in keys)
+    }
+    facts["llm.provider"] = settings.provider
+    facts["prompt.template"] = _digest(template)
+    if settings.provider == "rules":
+        facts["rules.file"] = _digest(rules)
+    return facts
+
+
+def facts_fingerprint(facts: Mapping[str, str]) -> str:
+    """Name a set of facts: equal facts, equal names."""
+    return hashlib.sha256(orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    """Return (key, value before, value now) of what differs, by key; "" where there was nothing."""
+    return [
+        (key, before.get(key, ""), now.get(key, ""))
+        for key in sorted({*before, *now})
+        if before.get(key) != now.get(key)
+    ]
+
+
+def public_url(url: str) -> str:
+    """Return the URL without user info and query, which may hold secrets; "" if it names no host."""
+    parts = _split(url)
+    return urlunsplit((parts.scheme, host_of(url), parts.path, "", "")) if parts.netloc else ""
+
+
+def host_of(url: str) -> str:
+    """Return host and port of a URL."""
+    return _split(url).netloc.rpartition("@")[2]
+
+
+def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested tables as one, by dotted key."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping) and not key.startswith("extra_"):
+            flat |= flattened(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:  # no address at all; whoever calls it will say so
+        return urlsplit("")
+
+
+def _digest(text: str | None) -> str:
+    return "" if text is None else hashlib.sha256(text.encode()).hexdigest()[:16]

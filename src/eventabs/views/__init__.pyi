@@ -1,0 +1,32 @@
+from .check import (
+    check_json as check_json,
+    render_verdict as render_verdict,
+    showing_findings as showing_findings,
+)
+from .console import (
+    print_bytes as print_bytes,
+    print_error as print_error,
+    print_json as print_json,
+    print_line as print_line,
+    stderr_console as stderr_console,
+    stdout_console as stdout_console,
+)
+from .estimate import estimate_json as estimate_json, render_estimate as render_estimate
+from .json_lines import print_prompt as print_prompt, prompt_json as prompt_json
+from .observers import (
+    LogObserver as LogObserver,
+    Observers as Observers,
+    display as display,
+    open_log as open_log,
+)
+from .progress_server import ProgressServer as ProgressServer
+from .report import NAME as NAME, render_report as render_report, write_report as write_report
+from .show import (
+    render_calls as render_calls,
+    render_user as render_user,
+    render_users as render_users,
+    user_json as user_json,
+    users_json as users_json,
+)
+from .status import render_status as render_status, status_json as status_json, watch_status as watch_status
+from .summary import render_summary as render_summary, summary_json as summary_json

@@ -1,0 +1,150 @@
+"""The report: one HTML file that needs nothing else, made from the facts of a run.
+
+Charts are drawn here, as SVG and tables; only the list of users needs the script. The page forbids
+itself every connection, and every style and script but its own, which are named by their hashes.
+"""
+
+import base64
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import orjson
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+
+from eventabs import __version__, language
+from eventabs.errors import StorageError, UsageError
+from eventabs.inspection import ReportFacts
+from eventabs.language import gettext as _
+from eventabs.store import replace_file
+from eventabs.views import wording
+from eventabs.views.console import one_line
+from eventabs.views.report.people import People
+from eventabs.views.report.sections import sections
+
+NAME = "report.html"
+# < > & cannot end the script element or open a comment in it; the separators end a line in old engines
+_ESCAPED = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"}
+
+
+def render_report(facts: ReportFacts) -> str:
+    """Return the page. Reads the facts' users to their end."""
+    people = People.of(facts.users)
+    style, script = _part("style.css"), _part("script.js")
+    return (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            lang={"en": "en", "zh": "zh-Hans"}[language.active()],
+            version=__version__,
+            policy=_policy(style, script),
+            style=Markup(style),  # noqa: S704  our own file
+            script=Markup(script),  # noqa: S704  our own file
+            data=embedded_json(people.data() | {"words": _words()}),
+            facts=facts,
+            people=people,
+            **sections(facts, people),
+        )
+    )
+
+
+def write_report(page: str, path: Path) -> None:
+    """Write the page, readable by its owner only. A file that is no page is not replaced.
+
+    Raises UsageError where that does not work.
+    """
+    try:
+        if path.exists() and not _begins_like_a_page(path):
+            message = _("{path} exists and is no report; name another file with --output")
+            raise UsageError(message.format(path=path))
+        with _page_errors(path):
+            replace_file(path, [page.encode("utf-8", "replace")])
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
+def _begins_like_a_page(path: Path) -> bool:
+    if not path.is_file():  # a pipe would wait for somebody to write
+        return False
+    with path.open("rb") as file:
+        return file.read(15).lower() == b"<!doctype html>"
+
+
+def embedded_json(value: object) -> Markup:
+    """Return JSON that stays inside its script element, whatever its strings hold."""
+    text = orjson.dumps(value).decode()
+    return Markup(text.translate(_ESCAPED))  # noqa: S704  nothing in it can end the element
+
+
+def lines(text: str) -> str:
+    """Return a text of many lines with every control and bidi character made visible."""
+    return "\n".join(one_line(line.rstrip("\r").replace("\t", "    ")) for line in text.split("\n"))
+
+
+@contextmanager
+def _page_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except StorageError as error:  # says how a run goes on; here none has to
+        cause = error.__cause__
+        raise _unwritable(path, cause if isinstance(cause, OSError) else OSError(str(error))) from None
+
+
+def _unwritable(path: Path, error: OSError) -> UsageError:
+    message = _("{path} cannot be written ({error}); name another file with --output")
+    return UsageError(message.format(path=path, error=error.strerror or error))
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        autoescape=True,
+        loader=FunctionLoader(_part),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["_"] = _
+    environment.filters |= {
+        "count": wording.count,
+        "duration": wording.duration,
+        "one_line": one_line,
+        "lines": lines,
+        "reason": wording.reason,
+    }
+    return environment
+
+
+def _part(name: str) -> str:
+    return resources.files("eventabs.views.report").joinpath("assets", name).read_text("utf-8")
+
+
+def _policy(style: str, script: str) -> str:
+    return (
+        f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; img-src data:;"
+        " base-uri 'none'; form-action 'none'"
+    )
+
+
+def _digest(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _words() -> dict[str, Any]:
+    """Return what the script says."""
+    return {
+        "states": {"done": _("done"), "failed": _("failed"), "pending": _("still to do")},
+        "weekdays": wording.weekdays(),
+        "shown": _("{shown} of {found} users"),
+        "none": _("No user matches. Clear the search or choose another state."),
+        "behaviors": _("Behaviors: {count}"),
+        "events": _("Events: {count}"),
+        "uncovered": _("in no event: {count}"),
+        "ungrounded": _("matches no behavior"),
+        "noEvents": _("No events."),
+        "minutes": _("{count} min"),
+        "allBehaviors": _("All behaviors as text"),
+    }

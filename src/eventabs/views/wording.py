@@ -1,0 +1,309 @@
+"""The facts of a run as sentences, the same in the terminal, in plain lines and in run.log."""
+
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+from typing import assert_never
+
+from eventabs.language import gettext as _, ngettext
+from eventabs.records import RunStatus
+from eventabs.runs import (
+    BatchDone,
+    CallFailed,
+    CoolingDown,
+    InputRead,
+    Note,
+    Planned,
+    Progress,
+    Retrying,
+    Serving,
+    Started,
+    StateChanged,
+    Stopping,
+)
+
+TENTHS_BELOW = 10  # from ten on they are noise
+
+
+def count(number: int) -> str:
+    """Return 44847 as 44,847."""
+    return f"{number:,}"
+
+
+def duration(seconds: float) -> str:
+    """Return a time in its two largest units, tenths below ten seconds."""
+    if seconds < TENTHS_BELOW:
+        return _("{seconds:.1f}s").format(seconds=seconds)
+    return clock(seconds)
+
+
+def clock(seconds: float) -> str:
+    """Return a time in its two largest units, whole seconds: what a running clock shows."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return _("{days}d {hours:02d}h").format(days=days, hours=hours)
+    if hours:
+        return _("{hours}h {minutes:02d}m").format(hours=hours, minutes=minutes)
+    if minutes:
+        return _("{minutes}m {seconds:02d}s").format(minutes=minutes, seconds=rest)
+    return _("{seconds}s").format(seconds=rest)
+
+
+def listed(parts: Iterable[str]) -> str:
+    """Join small facts in a row."""
+    return _(", ").join(parts)
+
+
+def joined(clauses: Iterable[str]) -> str:
+    """Join clauses that may hold rows of facts themselves."""
+    return _("; ").join(clauses)
+
+
+def average(number: float) -> str:
+    """Return a mean rounded to a whole number, below ten to one decimal."""
+    return f"{number:.1f}".removesuffix(".0") if number < TENTHS_BELOW else f"{number:,.0f}"
+
+
+def share(part: float, whole: float) -> str:
+    """Return a percentage, never rounded up to 100; "-" of nothing."""
+    if not whole:
+        return "-"
+    return f"{min(round(100 * part / whole), 99 if part < whole else 100)} %"
+
+
+def money(amount: float, currency: str) -> str:
+    """Return an amount with enough digits to be more than zero where it is."""
+    digits = 2 if amount >= 1 or not amount else 4
+    return f"{amount:,.{digits}f} {currency}"
+
+
+def weekdays() -> list[str]:
+    """Return the names of the days from Monday, short."""
+    return [_("Mon"), _("Tue"), _("Wed"), _("Thu"), _("Fri"), _("Sat"), _("Sun")]
+
+
+def started(facts: Started) -> str:
+    """Say where this run's settings, model and results are; of the rules, that no model is called."""
+    config = facts.config_file or _("none, defaults in force")
+    if facts.provider == "rules":
+        provider = _("provider rules (built in: no model is called, nothing leaves this machine)")
+    else:
+        provider = _("provider {provider}, model {model}, host {host}").format(
+            provider=facts.provider, model=facts.model, host=facts.host
+        )
+    template = _("Config {config}; {provider}; run directory {out}")
+    if facts.resumed:
+        template = _("Going on: config {config}; {provider}; run directory {out}")
+    return template.format(config=config, provider=provider, out=facts.out)
+
+
+def noted(note: Note) -> str:
+    """Say a note in one line."""
+    match note:
+        case InputRead():
+            return _input_read(note)
+        case Planned():
+            return _planned(note)
+        case Retrying():
+            template = _("Call {call}: {cause}; again in {wait}")
+            return template.format(call=note.call, cause=note.cause, wait=duration(note.wait_seconds))
+        case BatchDone():
+            return _batch_done(note)
+        case CallFailed():
+            template = ngettext(
+                "Call {call} for {count} user failed: {error}",
+                "Call {call} for {count} users failed: {error}",
+                note.users,
+            )
+            return template.format(call=note.call, count=count(note.users), error=note.error)
+        case _:
+            return _of_the_run(note)
+
+
+def _of_the_run(note: Serving | CoolingDown | Stopping | StateChanged) -> str:
+    match note:
+        case Serving():
+            return _("Progress is also at {address}").format(address=note.address)
+        case CoolingDown():
+            template = _("The endpoint asks for fewer requests: all calls wait {wait}")
+            return template.format(wait=duration(note.seconds))
+        case Stopping():
+            template = _("Stopping: calls on their way have {time} to end; a second time stops at once")
+            return template.format(time=duration(note.seconds))
+        case StateChanged():
+            state = status(note.status)
+            return _("{state}: {cause}").format(state=state, cause=note.cause) if note.cause else state
+    assert_never(note)
+
+
+def plan(batches: int, users_per_batch: float) -> str:
+    """Announce the plan."""
+    if users_per_batch == 1:
+        template = ngettext(
+            "Split into {batches} batch of 1 user", "Split into {batches} batches of 1 user", batches
+        )
+    else:
+        template = ngettext(
+            "Split into {batches} batch, {average} users a batch on average",
+            "Split into {batches} batches, {average} users a batch on average",
+            batches,
+        )
+    return template.format(batches=count(batches), average=average(users_per_batch))
+
+
+def progressed(progress: Progress, currency: str) -> str:
+    """Say how far the run is in one line."""
+    parts = [
+        _("batches {done} of {total}").format(
+            done=count(progress.batches_done), total=count(progress.batches_total)
+        ),
+        _("users {done} done, {failed} failed of {total}").format(
+            done=count(progress.done), failed=count(progress.failed), total=count(progress.users)
+        ),
+        _("tokens {prompt} in, {completion} out").format(
+            prompt=count(progress.prompt_tokens), completion=count(progress.completion_tokens)
+        ),
+        in_flight(progress),
+        listed((retries(progress.retries), *causes(progress.retry_causes))),
+    ]
+    if progress.tokens_per_second is not None:
+        parts.append(speed(progress.tokens_per_second))
+    if progress.cost is not None:
+        parts.append(_("cost {cost}").format(cost=money(progress.cost, currency)))
+    if progress.cost_projected is not None:
+        parts.append(_("of about {cost}").format(cost=money(progress.cost_projected, currency)))
+    if progress.eta_seconds is not None:
+        parts.append(_("{time} left").format(time=clock(progress.eta_seconds)))
+    return joined(parts)
+
+
+def retries(number: int) -> str:
+    """Count repeated calls."""
+    return ngettext("{count} retry", "{count} retries", number).format(count=count(number))
+
+
+def calls(number: int) -> str:
+    """Count calls."""
+    return ngettext("{count} call", "{count} calls", number).format(count=count(number))
+
+
+def causes(retry_causes: Mapping[str, int]) -> Iterator[str]:
+    """Count repeated calls by cause, the most frequent first."""
+    for code, number in sorted(retry_causes.items(), key=lambda item: (-item[1], item[0])):
+        yield f"{cause(code)} ×{count(number)}"
+
+
+def cause(code: str) -> str:
+    """Name what made a repeated call necessary."""
+    return {"rate_limit": _("rate limit"), "connection": _("connection")}.get(code, f"HTTP {code}")
+
+
+def in_flight(progress: Progress) -> str:
+    """Count calls in flight, against how many may be where that is known."""
+    if not progress.in_flight_limit:
+        return _("{count} in flight").format(count=count(progress.in_flight))
+    return _("{count} of {limit} in flight").format(
+        count=count(progress.in_flight), limit=count(progress.in_flight_limit)
+    )
+
+
+def cooling(seconds: float) -> str:
+    """Say how long everybody still waits."""
+    return _("cooling down, {time} left").format(time=clock(seconds))
+
+
+def speed(tokens_per_second: float) -> str:
+    """Say how many tokens come a second."""
+    return _("{count} a second").format(count=average(tokens_per_second))
+
+
+def users(number: int) -> str:
+    """Count users."""
+    return ngettext("{count} user", "{count} users", number).format(count=count(number))
+
+
+def status(state: RunStatus) -> str:
+    """Name a state of the run."""
+    return {
+        "running": _("Running"),
+        "interrupted": _("Interrupted, state saved"),
+        "stopped": _("Stopped, state saved"),
+        "completed": _("Completed"),
+    }[state]
+
+
+def reason(code: str) -> str:
+    """Say why a user has no events; an unknown code stands for itself."""
+    return {
+        "empty": _("the reply was empty or held no events"),
+        "unparsable": _("the reply could not be read"),
+        "cut": _("the reply was cut off before the user's end"),
+        "missing": _("the reply left the user out"),
+        "ungrounded": _("too few events match the user's behaviors"),
+        "too_many": _("the reply holds more events than the user can have"),
+        "refused": _("the model refused to answer"),
+        "content_filter": _("the endpoint's moderation refused the content"),
+        "too_long": _("too long for the model's context even alone"),
+        "endpoint": _("the endpoint gave no readable answer"),
+        "no_readable_rows": _("no row of the user could be read"),
+    }.get(code, code)
+
+
+def reject_counts(reasons: Mapping[str, int]) -> str:
+    """Name the reasons for rejected rows, with their counts; the names are those of rejects.jsonl."""
+    return ", ".join(f"{reason} {count(rows)}" for reason, rows in reasons.items())
+
+
+def resume_command(out: str) -> str:
+    """Return the command that goes on with the run in `out`, ready to paste."""
+    return f"eventabs resume {shlex.quote(out)}"
+
+
+def _input_read(note: InputRead) -> str:
+    parts = [
+        ngettext("{count} file", "{count} files", note.files).format(count=count(note.files)),
+        users(note.users),
+        ngettext("{count} behavior", "{count} behaviors", note.behaviors).format(count=count(note.behaviors)),
+    ]
+    if note.encodings:
+        parts.append(_("read as {encodings}").format(encodings=", ".join(note.encodings)))
+    if note.rejected_rows:
+        template = ngettext("{count} row rejected", "{count} rows rejected", note.rejected_rows)
+        told = template.format(count=count(note.rejected_rows))
+        parts.append(f"{told} ({reject_counts(note.reasons)})" if note.reasons else told)
+    if note.duplicates:
+        template = ngettext("{count} duplicate dropped", "{count} duplicates dropped", note.duplicates)
+        parts.append(template.format(count=count(note.duplicates)))
+    if note.paired_ends or note.unpaired:
+        template = ngettext(
+            "{count} end joined to its begin ({alone} without a partner)",
+            "{count} ends joined to their begins ({alone} without a partner)",
+            note.paired_ends,
+        )
+        parts.append(template.format(count=count(note.paired_ends), alone=count(note.unpaired)))
+    return _("Input: {facts}").format(facts=listed(parts))
+
+
+def _planned(note: Planned) -> str:
+    sentence = plan(note.batches, note.users_per_batch)
+    if note.pending_users == note.users:
+        return sentence
+    rest = _("{pending} of {users} still to do").format(
+        pending=count(note.pending_users), users=users(note.users)
+    )
+    return joined((sentence, rest))
+
+
+def _batch_done(note: BatchDone) -> str:
+    sentence = _("Call {call}: {usable} of {users} usable in {time}").format(
+        call=note.call, usable=count(note.usable), users=users(note.users), time=duration(note.seconds)
+    )
+    ignored = ngettext("{count} block ignored", "{count} blocks ignored", note.ignored)
+    told = (ignored.format(count=count(note.ignored)),) if note.ignored else ()
+    return joined((sentence, *_by_reason(note.unusable), *told))
+
+
+def _by_reason(unusable: Mapping[str, int]) -> Iterator[str]:
+    for code, number in unusable.items():
+        yield _("{reason} ({count})").format(reason=reason(code), count=count(number))

@@ -1,0 +1,347 @@
+"""The simulated endpoint: good answers, reproducible failures, limits that hold, a log that tells it all."""
+
+import asyncio
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from httpx_aiohttp import HttpxAiohttpClient
+
+from eventabs.prompts.builder import PromptBuilder
+from eventabs.prompts.tokens import TokenCounter
+from eventabs.prompts.vocabulary import default_vocabulary
+from eventabs.providers.openai.chat import OpenAIProvider
+from eventabs.providers.openai.endpoint import CallLimits, Endpoint
+from eventabs.records import AnswerForm, Behavior, Category, Compaction, Part, Reply, Request, UserLog
+from eventabs.replies.labels import Labels
+from eventabs.replies.reader import Reading, read_reply
+from paths import ROOT
+
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+import simulated_model
+import simulated_replies
+from reliability_figures import longest_first
+from reliability_records import Call, Run
+from simulated_model import MINUTE, ON_THE_WAY, Model, Options, RateLimits, Speed, parse_failures
+from simulator import Simulator
+
+VOCABULARY = default_vocabulary("zh", (Category("conversion", "!"), Category("engagement")), open_types=True)
+AT_ONCE = Speed(first_token=0.0, prefill=0.0, decode=0.0)
+FIRST = datetime(2025, 12, 30, 8, 5)  # noqa: DTZ001  exports hold wall times
+
+
+def log_of(user: int, behaviors: int = 24) -> UserLog:
+    """Return a log of some days, for the first user across New Year; no two users share a day."""
+    places = ("西餐厅", "宝马4S店", "公司", "健身房")
+    return UserLog(
+        f"user_{user}",
+        tuple(
+            Behavior(
+                FIRST + timedelta(days=10 * user, hours=3 * n, minutes=7 * user),
+                "visit",
+                places[(user + n) % 4],
+                "",
+                600,
+            )
+            for n in range(behaviors)
+        ),
+        (("city", f"城市{user}"),),
+    )
+
+
+def request_of(
+    users: int, form: AnswerForm = "lines", *, most_tokens: int = 8192, level: Compaction = "line"
+) -> Request:
+    builder = PromptBuilder(
+        counter=TokenCounter(),
+        language="zh",
+        template=None,
+        vocabulary=VOCABULARY,
+        answer=form,
+        detail="day",
+        level=level,
+    )
+    return builder.request([log_of(user) for user in range(users)], max_output_tokens=most_tokens)
+
+
+def body_of(request: Request, **fields: object) -> dict[str, Any]:
+    body = {"model": "m", "messages": list(request.messages), "max_tokens": request.max_output_tokens}
+    return body | ({"response_format": request.response_format} if request.response_format else {}) | fields
+
+
+def read(request: Request, reply: Reply) -> Reading:
+    parts = {alias: Part(log.user_id, 0, len(log.behaviors) - 1) for alias, log in request.users.items()}
+    return read_reply(reply, request.users, parts, words=Labels(VOCABULARY), min_grounded=0.5, source="llm")
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+async def ask(simulator: Simulator, request: Request, idle_timeout: float = 5.0) -> Reply:
+    provider = OpenAIProvider(Endpoint("m", simulator.base_url), limits=CallLimits(idle_timeout=idle_timeout))
+    try:
+        return await provider.complete(request)
+    finally:
+        await provider.aclose()
+
+
+@pytest.mark.parametrize("form", ["lines", "json", "schema"])
+async def test_a_good_answer_covers_every_behavior_of_every_user_in_the_asked_form(form: AnswerForm) -> None:
+    request = request_of(5, form)
+    with Simulator(Options(AT_ONCE)) as simulator:
+        reply = await ask(simulator, request)
+    reading = read(request, reply)
+    assert reply.text.lstrip().startswith(
+        {"lines": "## U1", "json": '{"u":"U1"', "schema": '{"users":['}[form]
+    )
+    for alias, outcome in reading.outcomes.items():
+        covered = {index for event in outcome.events for index in event.behaviors}
+        assert covered == set(range(len(request.users[alias].behaviors)))
+        days = Counter(event.start[:10] for event in outcome.events)
+        assert set(days.values()) <= {1, 2, 3}
+        assert all(event.grounded for event in outcome.events)
+
+
+def test_a_users_answer_depends_on_that_users_block_alone() -> None:
+    both = simulated_replies.read_blocks(request_of(2).messages[-1]["content"])
+    alone = simulated_replies.read_blocks(request_of(1).messages[-1]["content"])
+    assert simulated_replies.events_of(both["U1"]) == simulated_replies.events_of(alone["U1"])
+    assert simulated_replies.events_of(both["U1"]) != simulated_replies.events_of(both["U2"])
+
+
+def test_an_answer_is_the_same_at_every_level_of_compaction() -> None:
+    by_line, by_day = (
+        simulated_replies.read_blocks(request_of(3, level=level).messages[-1]["content"])
+        for level in ("line", "day")
+    )
+    assert by_line != by_day
+    for alias, block in by_line.items():
+        assert simulated_replies.events_of(by_day[alias]) == simulated_replies.events_of(block)
+
+
+READABLE = set(simulated_replies.MALFORMED) - {
+    "missing_users",
+    "unknown_alias",
+    "swapped_users",
+    "truncated",
+    "wrong_dates",
+    "unreadable",
+}
+
+
+@pytest.mark.parametrize("form", ["lines", "json"])
+@pytest.mark.parametrize("kind", sorted(simulated_replies.MALFORMED))
+def test_malformed_answers_hold_what_can_be_read_and_nothing_that_passes_for_more(
+    kind: str, form: AnswerForm
+) -> None:
+    request = request_of(6, form)
+    blocks = simulated_replies.read_blocks(request.messages[-1]["content"])
+    events = {alias: simulated_replies.events_of(block) for alias, block in blocks.items()}
+    rng = Model({}, 1).draw(kind)[1]
+    told = simulated_replies.malformed(kind, events, form, rng)
+    text = "".join(segment.text for segment in told)
+    assert text != "".join(segment.text for segment in simulated_replies.segments(events, form))
+    usable = {alias for alias, outcome in read(request, Reply(text)).outcomes.items() if outcome.usable}
+    if kind in READABLE:
+        assert usable == set(blocks)
+    else:
+        assert usable < set(blocks)
+
+
+def outcomes(failures: Mapping[str, float], seed: int, order: Callable[[range], Any]) -> dict[str, Any]:
+    model = Model(failures, seed)
+    found = {}
+    for number in order(range(400)):
+        kind, rng = model.draw(f"message {number}")
+        found[f"{number}"] = kind, rng.random()
+    return found
+
+
+def test_a_mix_is_the_same_for_a_seed_in_whatever_order_requests_come() -> None:
+    mix = parse_failures(simulated_model.CASE_FAILURES)
+    first = outcomes(mix, 3, iter)
+    assert first == outcomes(mix, 3, reversed)
+    assert first != outcomes(mix, 4, iter)
+
+
+def test_a_mix_has_the_asked_shares_and_another_draw_for_what_is_asked_again() -> None:
+    model = Model(parse_failures(simulated_model.CASE_FAILURES), 7)
+    kinds = Counter(model.draw("the same message")[0] for _ in range(4000))
+    shares = {
+        "empty": 0.10,
+        "malformed": 0.15,
+        "cut": 0.10,
+        "stalled": 0.05,
+        "rate_limited": 0.05,
+        "well": 0.55,
+    }
+    assert kinds.keys() == shares.keys()
+    for kind, share in shares.items():
+        assert kinds[kind] / 4000 == pytest.approx(share, abs=0.025)
+
+
+@pytest.mark.parametrize("text", ["emtpy=0.1", "empty=0.7,cut=0.4", "think=2", "cut=many"])
+def test_a_mix_that_cannot_be_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        parse_failures(text)
+
+
+def test_no_sixty_seconds_hold_more_requests_or_tokens_than_the_limits() -> None:
+    limits = RateLimits(rpm=3, tpm=100)
+    assert [limits.admit(now, 40) for now in (0.0, 1.0)] == [0.0, 0.0]
+    assert limits.admit(2.0, 40) == 58.0  # tokens
+    assert limits.admit(3.0, 1) == 0.0
+    assert limits.admit(4.0, 1) == 56.0  # requests
+    assert limits.admit(60.0, 40) == 0.0
+    assert limits.admit(60.5, 500) == pytest.approx(MINUTE - 0.5)  # alone in a minute of its own
+    assert limits.admit(121.0, 500) == 0.0
+
+
+def test_a_request_while_a_retry_after_runs_is_forbidden_but_not_one_that_was_on_the_way() -> None:
+    limits = RateLimits(0, 0)
+    limits.forbid(10.0, 5.0)
+    limits.forbid(11.0, 2.0)
+    moments = (10.0, 10.0 + ON_THE_WAY / 2, 10.5, 14.9, 15.0)
+    assert [limits.is_forbidden(now) for now in moments] == [False, False, True, True, False]
+
+
+async def test_over_the_limit_a_429_names_the_wait_and_the_log_names_who_did_not_heed_it(
+    tmp_path: Path,
+) -> None:
+    body = body_of(request_of(1))
+    with Simulator(Options(AT_ONCE, rpm=1), log=tmp_path / "log") as simulator:
+        async with httpx.AsyncClient(base_url=simulator.base_url) as client:
+            statuses = []
+            for pause in (0.0, 0.0, ON_THE_WAY * 1.5):
+                await asyncio.sleep(pause)
+                response = await client.post("/chat/completions", json=body)
+                statuses.append(response.status_code)
+    assert simulator.counts["forbidden"] == 1  # counted once the answer is out, so asked when all is over
+    assert statuses == [200, 429, 429]
+    assert 58 <= int(response.headers["retry-after"]) <= 60
+    assert [line["forbidden"] for line in lines(tmp_path / "log")] == [False, False, True]
+
+
+async def test_the_endpoint_lists_its_model_and_logs_calls_only(tmp_path: Path) -> None:
+    with Simulator(Options(AT_ONCE), log=tmp_path / "log") as simulator:
+        async with httpx.AsyncClient(base_url=simulator.base_url) as client:
+            listed = (await client.get("/models")).json()
+            await client.post("/chat/completions", json=body_of(request_of(1)))
+    assert [model["id"] for model in listed["data"]] == ["simulated"]
+    assert len(lines(tmp_path / "log")) == 1
+
+
+async def test_the_latency_is_that_of_the_model(tmp_path: Path) -> None:
+    request = request_of(2)
+    speed = Speed(first_token=1.0, prefill=5000.0, decode=500.0, scale=10.0)
+    with Simulator(Options(speed), log=tmp_path / "log") as simulator:
+        began = time.monotonic()
+        reply = await ask(simulator, request)
+        seconds = time.monotonic() - began
+    expected = (1.0 + reply.usage.prompt_tokens / 5000 + reply.usage.completion_tokens / 500) / 10
+    assert expected <= seconds < expected + 0.3
+    (line,) = lines(tmp_path / "log")
+    assert line["seconds"] == pytest.approx(seconds, abs=0.1)
+
+
+async def test_an_answer_longer_than_asked_for_is_cut_and_paid_as_far_as_it_came(tmp_path: Path) -> None:
+    request = request_of(4, most_tokens=300)
+    with Simulator(Options(AT_ONCE, {"think": 1.0}), log=tmp_path / "log") as simulator:
+        reply = await ask(simulator, request)
+    assert reply.finish_reason == "length"
+    assert 290 <= reply.usage.completion_tokens <= 310
+    (line,) = lines(tmp_path / "log")
+    assert line["completion_tokens"] == reply.usage.completion_tokens
+    assert 0 < sum(line["answered"].values()) < reply.usage.completion_tokens
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("kind", ["well", *simulated_model.KINDS])
+async def test_everything_that_was_served_stands_in_the_log(tmp_path: Path, kind: str, stream: bool) -> None:
+    request = request_of(3)
+    failures = {kind: 1.0} if kind != "well" else {}
+    body = body_of(request, stream=stream, stream_options={"include_usage": True})
+    with Simulator(Options(AT_ONCE, failures), log=tmp_path / "log") as simulator:
+        async with httpx.AsyncClient(base_url=simulator.base_url, timeout=0.3) as client:
+            try:
+                response = await client.post("/chat/completions", json=body)
+            except httpx.HTTPError:
+                response = None
+    (line,) = lines(tmp_path / "log")
+    assert line["kind"] == kind
+    assert list(line["users"]) == ["U1", "U2", "U3"]
+    assert line["users"]["U2"].splitlines()[0] == "城市1"
+    assert line["prompt_tokens"] + 11 == request.input_tokens  # what a chat format adds is not text
+    assert line["finished"] == (response is not None)
+    if response is not None:
+        assert line["status"] == response.status_code
+    if kind == "well":
+        assert set(line["answered"]) == {"U1", "U2", "U3"}
+        assert sum(line["answered"].values()) <= line["completion_tokens"]
+    if kind in ("stalled", "rate_limited", "unavailable"):
+        assert line["completion_tokens"] == 0
+
+
+async def test_many_requests_at_once_are_served_fast() -> None:
+    body = json.dumps(body_of(request_of(1), stream=True)).encode()
+    waiting = iter(range(640))
+    with Simulator(Options(AT_ONCE)) as simulator:
+        async with HttpxAiohttpClient(base_url=simulator.base_url) as client:
+
+            async def work() -> None:
+                for _ in waiting:
+                    async with client.stream("POST", "/chat/completions", content=body) as response:
+                        assert response.status_code == 200
+                        await response.aread()
+
+            began = time.monotonic()
+            await asyncio.gather(*(work() for _ in range(64)))
+            seconds = time.monotonic() - began
+    assert simulator.counts["well"] == 640
+    assert seconds < 6  # the client shares the interpreter; alone it is many times faster
+
+
+def test_the_longest_first_schedule_gives_each_to_the_first_free_worker() -> None:
+    assert longest_first([1, 2, 3, 4, 5], 2) == 8  # 5+2+1 and 4+3
+    assert longest_first([4, 1, 1], 3) == 4
+
+
+def run_of(log: list[dict[str, Any]], calls: list[Call]) -> Run:
+    return Run(Path("out"), log, calls, {"a": "done", "b": "done"})
+
+
+def served(number: int, at: float, text: str = "answer", *, message: str = "both") -> dict[str, Any]:
+    return {"number": number, "time": at, "seconds": 1.0, "message": message, "text": text}
+
+
+def call(number: int, at: float, status: str = "read", *, kept: str = "U1", message: str = "both") -> Call:
+    parts = {"U1": ("a", 0, 9), "U2": ("b", 0, 9)}
+    return Call(
+        number,
+        at,
+        status,
+        message,
+        "answer" if status == "read" else "",
+        parts,
+        frozenset(filter(None, [kept])),
+    )
+
+
+def test_an_answer_counts_as_bought_again_only_if_it_was_stored_before() -> None:
+    again = run_of([served(1, 10.1), served(2, 20.1)], [call(1, 10.0), call(2, 20.0)])
+    assert (again.bought_again, again.usable_twice) == (1, 1)
+    lost = run_of([served(1, 10.1), served(2, 20.1)], [call(1, 10.0, "lost", kept=""), call(2, 20.0)])
+    assert (lost.bought_again, lost.usable_twice) == (0, 0)
+
+
+def test_a_request_that_the_ledger_does_not_know_is_counted() -> None:
+    assert run_of([served(1, 10.1), served(2, 10.2, message="other")], [call(1, 10.0)]).unlisted == 1

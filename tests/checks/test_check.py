@@ -1,0 +1,354 @@
+"""What `eventabs check` finds at good, broken and hostile endpoints, and what it says to do."""
+
+import os
+import socket
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from check_kit import Model
+from eventabs.checks.findings import CheckReport, Finding
+from eventabs.checks.sequence import check as check_all
+from eventabs.config.settings import load_settings
+from house import write_users
+from openai_server import Behavior, OpenAIServer, completion, listing, raw, script, stall, status
+
+KEY = "sk-tell-nobody-1234567890"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_around(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [
+        name for name in os.environ if name.lower().endswith("_proxy") or name.startswith("EVENTABS_")
+    ]:
+        monkeypatch.delenv(name)
+
+
+class Checked:
+    """What one check found."""
+
+    def __init__(self, report: CheckReport) -> None:
+        self.code = report.exit_code
+        self.report = report
+        self.facts = report.facts
+        self.findings = {finding.name: finding for finding in report.findings}
+
+    def state(self, name: str) -> str:
+        return self.findings[name].state
+
+    def said(self, name: str) -> str:
+        return self.findings[name].said
+
+    def step(self, name: str) -> str:
+        return self.findings[name].step
+
+
+def check(folder: Path, server: OpenAIServer | None = None, config: str = "", **environment: str) -> Checked:
+    """Check with a config; whatever is asked and answered, the key is in none of the findings."""
+    address = f'base_url = "{server.base_url}"\n' if server else ""
+    model = 'model = "m"\n' if server and "model =" not in config else ""
+    path = folder / "eventabs.toml"
+    path.write_text(f"[llm]\nconnect_timeout = 2.0\n{address}{model}{config}", encoding="utf-8")
+    told: list[Finding] = []
+    environment = {"OPENAI_API_KEY": KEY} | environment
+    report = check_all(load_settings(path, {}), str(path), environment, told.append)
+    assert tuple(told) == report.findings
+    assert KEY not in str(asdict(report))
+    return Checked(report)
+
+
+# sound
+
+
+def test_a_good_endpoint_is_sound(tmp_path: Path, openai_server: OpenAIServer) -> None:
+    model = Model()
+    openai_server.behavior = model()
+    openai_server.models = listing({"id": "m", "max_model_len": 65536}, "other")
+    checked = check(tmp_path, openai_server, "temperature = 0.0\n[llm.price]\ninput = 1.0\noutput = 2.0\n")
+    assert checked.code == 0
+    assert {finding.state for finding in checked.report.findings} <= {"ok", "skipped"}
+    assert checked.facts.abilities == {
+        "streaming": "yes",
+        "usage": "yes",
+        "temperature": "yes",
+        "thinking": "no",
+        "output_limit": "max_tokens",
+        "json_schema": "yes",
+        "json_object": "yes",
+    }
+    assert checked.facts.context_tokens == 65536
+    assert [model.name for model in checked.facts.models or ()] == ["m", "other"]
+    assert checked.report.key_is_set is True
+    assert 0 < (checked.report.cost or 0) < 0.01
+    assert len(model.asked) == 4
+    assert all(int(str(body["max_tokens"])) <= 512 for body in model.asked)
+
+
+@pytest.mark.parametrize(
+    ("model", "ability", "value"),
+    [
+        (Model(streams=False), "streaming", "no"),
+        (Model(usage=False), "usage", "no"),
+        (Model(refuses=("stream_options",), usage=False), "usage", "no"),
+        (Model(refuses=("temperature",)), "temperature", "no"),
+        (Model(reasoning="Let me see."), "thinking", "yes"),
+        (Model(says="<think>Well.</think>ready"), "thinking", "yes"),
+        (
+            Model(refuses=("max_tokens",), limit="max_completion_tokens"),
+            "output_limit",
+            "max_completion_tokens",
+        ),
+        (Model(limit="max_completion_tokens"), "output_limit", "max_completion_tokens"),
+        (Model(limit=""), "output_limit", "ignored"),
+        (Model(schema="refused"), "json_schema", "no"),
+        (Model(schema="ignored"), "json_schema", "ignored"),
+        (Model(json="refused"), "json_object", "no"),
+        (Model(json="ignored"), "json_object", "ignored"),
+    ],
+)
+def test_each_inability_is_found(
+    tmp_path: Path, openai_server: OpenAIServer, model: Model, ability: str, value: str
+) -> None:
+    openai_server.behavior = model()
+    checked = check(tmp_path, openai_server, "temperature = 0.5\n")
+    assert checked.facts.abilities[ability] == value
+    assert checked.code == 0
+
+
+def test_thinking_that_should_be_off_is_told(tmp_path: Path, openai_server: OpenAIServer) -> None:
+    openai_server.behavior = Model(reasoning="Hm.")()
+    checked = check(tmp_path, openai_server, "extra_body = { thinking = { type = 'disabled' } }\n")
+    assert "although" in checked.said("thinking")
+    assert checked.state("thinking") == "warning"
+
+
+def test_an_answer_form_that_the_endpoint_does_not_support_names_another(
+    tmp_path: Path, openai_server: OpenAIServer
+) -> None:
+    openai_server.behavior = Model(schema="refused")()
+    checked = check(tmp_path, openai_server, '[prompt]\nanswer = "schema"\n')
+    assert checked.state("json_schema") == "warning"
+    assert 'prompt.answer = "lines"' in checked.step("json_schema")
+
+
+def test_a_stream_is_tried_also_where_none_is_asked_for(tmp_path: Path, openai_server: OpenAIServer) -> None:
+    openai_server.behavior = Model()()
+    checked = check(tmp_path, openai_server, "stream = false\n")
+    assert "llm.stream = true" in checked.step("streaming")
+
+
+def test_what_the_body_sets_itself_is_not_tried(tmp_path: Path, openai_server: OpenAIServer) -> None:
+    openai_server.behavior = Model()()
+    body = "extra_body = { max_tokens = 9, response_format = { type = 'text' } }\n"
+    checked = check(tmp_path, openai_server, body)
+    assert [checked.state(name) for name in ("output_limit", "json_schema")] == ["skipped", "skipped"]
+
+
+# the context
+
+
+def test_a_context_too_small_for_a_call_says_what_to_set(tmp_path: Path, openai_server: OpenAIServer) -> None:
+    openai_server.behavior = Model()()
+    openai_server.models = listing({"id": "m", "max_model_len": 32768})
+    checked = check(tmp_path, openai_server)
+    assert checked.code == 2
+    assert "budget.max_input_tokens = 24576" in checked.step("context")
+    openai_server.models = listing({"id": "m", "meta": {"n_ctx": 4096, "n_ctx_train": 131072}})
+    checked = check(tmp_path, openai_server)
+    assert "max_input_tokens = 3072 and budget.max_output_tokens = 1024" in checked.step("context")
+
+
+# what fails
+
+
+def test_a_wrong_key_names_the_variable_and_the_other_regions(
+    tmp_path: Path, openai_server: OpenAIServer
+) -> None:
+    openai_server.behavior = status(401, {"error": {"message": f"Incorrect API key: {KEY}"}})
+    openai_server.models = openai_server.behavior
+    checked = check(tmp_path, openai_server, 'api_key_env = "MY_KEY"\n', MY_KEY=KEY)
+    assert checked.code == 1
+    assert "MY_KEY" in checked.step("request")
+    checked = check(tmp_path, openai_server, 'preset = "qwen"\n', DASHSCOPE_API_KEY=KEY)
+    assert "dashscope-intl" in checked.step("request")
+    checked = check(tmp_path, openai_server, 'api_key_env = "MY_KEY"\n')
+    assert "put your key into MY_KEY" in checked.step("request")
+
+
+def test_an_address_without_its_path_is_told(tmp_path: Path, openai_server: OpenAIServer) -> None:
+    openai_server.behavior = openai_server.models = status(404, b"<html>not here</html>")
+    bare = openai_server.base_url.removesuffix("/v1")
+    checked = check(tmp_path, None, f'base_url = "{bare}"\nmodel = "m"\n')
+    assert f"{bare}/v1" in checked.step("request")
+
+
+def test_secrets_in_the_address_are_in_no_finding(tmp_path: Path, openai_server: OpenAIServer) -> None:
+    openai_server.behavior = openai_server.models = status(404, b"")
+    bare = openai_server.base_url.removesuffix("/v1").replace("http://", "http://me:hunter2hunter2@")
+    checked = check(tmp_path, None, f'base_url = "{bare}?token=tell-nobody-token"\nmodel = "m"\n')
+    assert checked.state("request") == "fault"
+    assert "hunter2" not in str(asdict(checked.report))
+    assert "tell-nobody" not in str(asdict(checked.report))
+
+
+def test_a_model_that_is_listed_and_yet_not_found_is_no_matter_of_its_name(
+    tmp_path: Path, openai_server: OpenAIServer
+) -> None:
+    openai_server.behavior = status(404, b"")
+    assert "llm.model to" not in check(tmp_path, openai_server).step("request")
+
+
+def test_without_a_model_those_of_the_endpoint_are_listed(
+    tmp_path: Path, openai_server: OpenAIServer
+) -> None:
+    openai_server.models = listing("one", "two")
+    checked = check(tmp_path, None, f'preset = "vllm"\nbase_url = "{openai_server.base_url}"\n')
+    assert checked.code == 2
+    assert checked.state("model") == "fault"
+    assert "one, two" in checked.step("models")
+    assert not any(request.method == "POST" for request in openai_server.requests)
+
+
+def test_an_unknown_model_names_those_that_are_most_like_it(
+    tmp_path: Path, openai_server: OpenAIServer
+) -> None:
+    openai_server.behavior = status(404, {"error": {"message": "no such model", "code": "model_not_found"}})
+    openai_server.models = listing("qwen-plus", "qwen-flash", "Llama-9")
+    checked = check(tmp_path, openai_server, 'model = "qwen-pluss"\n')
+    assert checked.code == 1
+    assert "such as qwen-plus" in checked.step("request")
+    checked = check(tmp_path, openai_server, 'model = "zzz"\n')
+    assert "qwen-plus, qwen-flash, Llama-9" in checked.step("request")
+
+
+def test_a_model_that_is_not_listed_and_yet_answers_is_sound(
+    tmp_path: Path, openai_server: OpenAIServer
+) -> None:
+    openai_server.behavior = Model()()
+    openai_server.models = listing("other")
+    checked = check(tmp_path, openai_server)
+    assert checked.state("models") == "note"
+    assert checked.code == 0
+
+
+@pytest.mark.parametrize(
+    ("preset", "command"), [("vllm", "vllm serve"), ("ollama", "ollama serve"), ("llamacpp", "llama-server")]
+)
+def test_a_server_of_ones_own_that_does_not_run_is_named_by_its_command(
+    tmp_path: Path, preset: str, command: str
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound, but nobody listens
+        port = taken.getsockname()[1]
+        checked = check(
+            tmp_path, None, f'preset = "{preset}"\nmodel = "m"\nbase_url = "http://127.0.0.1:{port}/v1"\n'
+        )
+    assert checked.code == 1
+    assert "refuses the connection" in checked.said("connection")
+    assert command in checked.step("connection")
+    assert "request" not in checked.findings
+
+
+def test_a_name_that_nobody_knows_is_told(tmp_path: Path) -> None:
+    checked = check(tmp_path, None, 'base_url = "https://nowhere.invalid/v1"\nmodel = "m"\n')
+    assert checked.code == 1
+    assert "llm.base_url" in checked.step("connection")
+
+
+def test_a_proxy_that_does_not_answer_is_told_from_the_endpoint(tmp_path: Path) -> None:
+    config = 'base_url = "https://api.example.com/v1"\nmodel = "m"\nproxy = "http://127.0.0.1:9"\n'
+    checked = check(tmp_path, None, config)
+    assert "127.0.0.1:9" in checked.said("connection")
+    assert "llm.proxy" in checked.step("connection")
+
+
+def test_a_redirect_is_not_followed_and_names_its_target(tmp_path: Path, openai_server: OpenAIServer) -> None:
+    there = {"Location": "https://elsewhere.example/v1/chat/completions"}
+    openai_server.behavior = openai_server.models = status(308, b"", there)
+    checked = check(tmp_path, openai_server)
+    assert checked.code == 1
+    assert "elsewhere.example" in checked.said("request")
+
+
+@pytest.mark.parametrize(
+    "behavior",
+    [
+        status(200, b"<!doctype html><html>Welcome</html>"),
+        status(200, b'{"choices": 3}'),
+        status(200, b'[{"oh": "no"}]'),
+        status(200, b"\xff\xfe nothing"),
+        status(500, b"oops"),
+        raw(b"SSH-2.0-OpenSSH\r\n"),
+        raw(b""),
+        stall(),
+    ],
+)
+def test_whatever_a_hostile_endpoint_sends_is_one_line_and_exit_code_1(
+    tmp_path: Path, openai_server: OpenAIServer, behavior: Behavior
+) -> None:
+    openai_server.behavior = openai_server.models = behavior
+    checked = check(tmp_path, openai_server, "idle_timeout = 0.3\ncall_timeout = 0.5\n")
+    assert checked.code == 1
+    assert checked.state("request") == "fault"
+    assert "\n" not in checked.said("request")
+
+
+def test_a_later_question_that_fails_does_not_hide_what_is_known(
+    tmp_path: Path, openai_server: OpenAIServer
+) -> None:
+    openai_server.behavior = script(Model()(), status(503, b"busy"))
+    checked = check(tmp_path, openai_server)
+    assert checked.facts.abilities["streaming"] == "yes"
+    assert checked.facts.abilities["json_schema"] == "unknown"
+
+
+def test_a_key_that_the_endpoint_repeats_is_masked_everywhere(
+    tmp_path: Path, openai_server: OpenAIServer
+) -> None:
+    openai_server.behavior = status(200, completion(f"Your key is {KEY}", "stop"))
+    openai_server.models = listing(f"model-of-{KEY}", "m")
+    checked = check(tmp_path, openai_server)  # asserts that the key is nowhere
+    assert "[redacted]" in checked.said("request")
+    assert "model-of-[redacted]" in [model.name for model in checked.facts.models or ()]
+
+
+def test_a_missing_key_is_a_matter_of_the_settings_and_nothing_is_asked(tmp_path: Path) -> None:
+    config = 'preset = "deepseek"\nmodel = "deepseek-flash"\nproxy = "http://127.0.0.1:9"\n'
+    checked = check(tmp_path, None, config)
+    assert checked.code == 2
+    assert "DEEPSEEK_API_KEY" in checked.step("key")
+
+
+@pytest.mark.parametrize(
+    ("config", "name", "hint"),
+    [
+        ('[prompt]\ntemplate = "none.txt"\n', "prompt", "prompt.template"),
+        ("[budget]\nmax_input_tokens = 100\n", "prompt", "--max-input-tokens"),
+        ('[rules]\nfile = "none.toml"\n', "prompt", "rules.file"),
+        ('[input]\npaths = ["none.csv"]\n', "input", "none.csv"),
+        ('[input]\nprofiles = "none.csv"\n', "input", "none.csv"),
+        ('[input]\ntimezone = "Mars/Base"\n', "input", "Mars/Base"),
+    ],
+)
+def test_a_setting_that_would_stop_a_run_is_a_fault(
+    tmp_path: Path, config: str, name: str, hint: str
+) -> None:
+    checked = check(tmp_path, None, config)
+    assert checked.code == 2
+    assert checked.state(name) == "fault"
+    assert hint in checked.said(name)
+
+
+def test_a_key_that_would_travel_unencrypted_is_a_fault_and_nothing_is_sent(tmp_path: Path) -> None:
+    checked = check(tmp_path, None, 'base_url = "http://example.com/v1"\nmodel = "m"\n')
+    assert checked.code == 2
+    assert checked.state("address") == "fault"
+    assert "connection" not in checked.findings
+
+
+def test_the_input_of_the_config_is_looked_for(tmp_path: Path) -> None:
+    export = write_users(tmp_path / "a.jsonl", users=1)
+    checked = check(tmp_path, None, f'[input]\npaths = ["{export}"]\n')
+    assert checked.code == 0
+    assert checked.said("input").startswith("1 file")

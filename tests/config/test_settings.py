@@ -1,0 +1,323 @@
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from eventabs.config.layers import find_config, read_toml
+from eventabs.config.settings import Section, Settings, load_settings, with_absolute_paths
+from eventabs.errors import ConfigError
+from paths import ROOT
+
+EXAMPLE = ROOT / "config.example.toml"
+COMMENTED_OUT = re.compile(r"^#(?=[A-Za-z\[])", re.MULTILINE)
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_around(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [name for name in os.environ if name.startswith("EVENTABS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def _toml(folder: Path, text: str) -> Path:
+    path = folder / "own.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def _fault(config: Path | None = None, flags: Mapping[str, Any] | None = None) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load_settings(config, flags or {})
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+# config.example.toml
+
+
+def _fields(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, Section):
+            yield from _fields(kind, f"{prefix}{name}.")
+        else:
+            yield prefix + name
+
+
+def _named(values: Mapping[str, Any], prefix: str = "") -> set[str]:
+    names = set()
+    for key, value in values.items():
+        names.add(prefix + key)
+        if isinstance(value, dict):
+            names |= _named(value, f"{prefix}{key}.")
+    return names
+
+
+def _example_in_use() -> str:
+    return COMMENTED_OUT.sub("", EXAMPLE.read_text("utf-8"))
+
+
+def test_the_example_holds_the_defaults() -> None:
+    assert load_settings(EXAMPLE, {}) == Settings()
+
+
+def test_the_example_names_every_setting() -> None:
+    named = _named(tomllib.loads(_example_in_use()))
+    assert [field for field in _fields(Settings) if field not in named] == []
+
+
+def test_the_example_says_something_about_every_setting_that_it_comments_out() -> None:
+    without = _named(tomllib.loads(EXAMPLE.read_text("utf-8")))
+    assert [field for field in _fields(Settings) if field not in without] == [
+        "input.dayfirst",
+        "llm.temperature",
+        "llm.seed",
+        "llm.extra_body",
+        "llm.extra_headers",
+        "llm.price.input",
+        "llm.price.output",
+    ]
+
+
+def test_the_example_still_loads_when_all_that_is_commented_out_is_used(tmp_path: Path) -> None:
+    settings = load_settings(_toml(tmp_path, _example_in_use()), {})
+    assert settings.llm.extra_body["enable_thinking"] is False
+    assert settings.llm.extra_body["thinking"] == {"type": "disabled"}
+    assert settings.llm.extra_body["chat_template_kwargs"] == {"enable_thinking": False}
+    assert settings.llm.price.input is not None
+
+
+# layers
+
+
+def test_each_layer_lies_over_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = _toml(tmp_path, "[run]\nconcurrency = 4\nrpm = 4\ntpm = 4\n")
+    monkeypatch.setenv("EVENTABS_RUN__RPM", "5")
+    monkeypatch.setenv("EVENTABS_RUN__TPM", "5")
+    run = load_settings(config, {"run": {"tpm": 6}}).run
+    assert (run.attempts, run.concurrency, run.rpm, run.tpm) == (5, 4, 5, 6)
+
+
+def test_all_layers_lie_over_the_base(tmp_path: Path) -> None:
+    base = {"run": {"rpm": 1, "tpm": 1}, "lang": "zh"}
+    settings = load_settings(_toml(tmp_path, "run.tpm = 2"), {}, base=base)
+    assert (settings.run.rpm, settings.run.tpm, settings.lang) == (1, 2, "zh")
+
+
+def test_a_variable_names_nested_settings_with_two_underscores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EVENTABS_LLM__MODEL", "some-model")
+    monkeypatch.setenv("EVENTABS_LLM__PRICE__INPUT", "0.5")
+    monkeypatch.setenv("EVENTABS_INPUT__COLUMNS__USER", "会员")
+    monkeypatch.setenv("EVENTABS_INPUT__PATHS", '["a.csv", "b.csv"]')
+    settings = load_settings(None, {})
+    assert settings.llm.model == "some-model"
+    assert settings.llm.price.input == 0.5
+    assert settings.input.columns.user == "会员"
+    assert settings.input.paths == ("a.csv", "b.csv")
+
+
+def test_variables_without_the_prefix_set_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLM__MODEL", "some-model")
+    monkeypatch.setenv("LANG", "zh_CN.UTF-8")
+    assert load_settings(None, {}) == Settings()
+
+
+def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "windows.toml"
+    path.write_bytes(b"\xef\xbb\xbfrun.rpm = 7\r\n")
+    assert load_settings(path, {}).run.rpm == 7
+
+
+# which file
+
+
+def test_the_named_file_comes_first_then_the_variable_then_the_folder(tmp_path: Path) -> None:
+    Path("eventabs.toml").touch()
+    there = {"EVENTABS_CONFIG": "there.toml"}
+    assert find_config(tmp_path / "named.toml", there) == tmp_path / "named.toml"
+    assert find_config(None, there) == Path("there.toml")
+    assert find_config(None, {"EVENTABS_CONFIG": ""}) == Path("eventabs.toml")
+    assert find_config(None, {}) == Path("eventabs.toml")
+
+
+def test_without_a_file_there_is_no_config() -> None:
+    assert find_config(None, {}) is None
+    assert load_settings(None, {}) == Settings()
+
+
+def test_a_folder_of_that_name_is_no_config() -> None:
+    Path("eventabs.toml").mkdir()
+    assert find_config(None, {}) is None
+
+
+# faults
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("modle = 1", "modle"),
+        ("run.concurency = 3", "run.concurency"),
+        ("[input.columns]\nwhen = 'x'", "input.columns.when"),
+        ("llm.api_key = 'sk-secret'", "llm.api_key"),
+    ],
+)
+def test_an_unknown_key_is_named_with_the_file_that_knows_them_all(
+    tmp_path: Path, text: str, key: str
+) -> None:
+    config = _toml(tmp_path, text)
+    fault = _fault(config)
+    assert f"no setting {key};" in fault
+    assert str(config) in fault
+    assert "config.example.toml" in fault
+    assert "sk-secret" not in fault
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("run.concurrency = 0", "run.concurrency"),
+        ("run.concurrency = 'many'", "run.concurrency"),
+        ("run.min_grounded = 1.5", "run.min_grounded"),
+        ("run.attempts = 11", "run.attempts"),
+        ("budget.max_input_tokens = -1", "budget.max_input_tokens"),
+        ("llm.idle_timeout = 0", "llm.idle_timeout"),
+        ("llm.price.input = -0.1", "llm.price.input"),
+        ("llm.provider = 'qwen'", "llm.provider"),
+        ("prompt.detail = 'all'", "prompt.detail"),
+        ("compaction.level = 'tiny'", "compaction.level"),
+        ("lang = 'fr'", "lang"),
+        ("run.rpm = 999999999999999999999", "run.rpm"),
+        ("budget.max_input_tokens = 999999999999999999999", "budget.max_input_tokens"),
+        ("llm.connect_timeout = inf", "llm.connect_timeout"),
+        ("llm.temperature = nan", "llm.temperature"),
+        ("llm.extra_body = { seed = 999999999999999999999 }", "llm.extra_body"),
+        ("run = 3", "run"),
+    ],
+)
+def test_a_value_that_cannot_be_is_named_by_its_key(tmp_path: Path, text: str, key: str) -> None:
+    fault = _fault(_toml(tmp_path, text))
+    assert f" {key}: " in fault
+    assert "config.example.toml" in fault
+
+
+def test_a_key_in_the_place_of_its_variables_name_is_refused_and_not_repeated(tmp_path: Path) -> None:
+    fault = _fault(_toml(tmp_path, "llm.api_key_env = 'sk-secret'"))
+    assert "llm.api_key_env: it takes the name of an environment variable" in fault
+    assert "sk-secret" not in fault
+
+
+def test_a_fault_outside_a_file_names_where_to_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _fault(flags={"run": {"rpm": -1}}).startswith("flags: run.rpm:")
+    monkeypatch.setenv("EVENTABS_RUN__RPN", "1")
+    assert "there is no setting run.rpn;" in _fault()
+
+
+def test_a_missing_file_is_named_with_the_flag_to_use(tmp_path: Path) -> None:
+    fault = _fault(tmp_path / "none.toml")
+    assert "none.toml does not exist" in fault
+    assert "--config" in fault
+
+
+@pytest.mark.parametrize("content", [b"[run\n", b"a = 1\na = 2\n", b"lang = '\xff'\n", b"\x00"])
+def test_what_is_no_toml_is_refused_with_the_file_and_the_flag(tmp_path: Path, content: bytes) -> None:
+    config = tmp_path / "bad.toml"
+    config.write_bytes(content)
+    fault = _fault(config)
+    assert "bad.toml cannot be read" in fault
+    assert "--config" in fault
+
+
+def test_a_folder_in_the_place_of_a_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_toml(tmp_path)
+
+
+# vocabulary
+
+
+@pytest.mark.parametrize(
+    "categories",
+    [
+        [],
+        [{"name": "a", "mark": "!"}],
+        [{"name": "a"}, {"name": "b"}],
+        [{"name": "a"}, {"name": "b", "mark": "!"}, {"name": "c", "mark": "!"}],
+    ],
+)
+def test_categories_have_marks_of_their_own_and_one_has_none(categories: list[dict[str, str]]) -> None:
+    assert "give every category its own mark, and exactly one of them none" in _fault(
+        flags={"vocabulary": {"categories": categories}}
+    )
+
+
+def test_a_mark_is_one_character() -> None:
+    fault = _fault(flags={"vocabulary": {"categories": [{"name": "a"}, {"name": "b", "mark": "!!"}]}})
+    assert "vocabulary.categories.1.mark" in fault
+
+
+def test_a_type_is_of_a_category_that_exists() -> None:
+    fault = _fault(flags={"vocabulary": {"types": [{"name": "到店", "category": "conversoin"}]}})
+    assert "unknown category: conversoin" in fault
+    assert "Value error" not in fault
+
+
+def test_types_may_leave_their_category_open() -> None:
+    types = [{"name": "看车"}, {"name": "到店", "category": "conversion"}]
+    vocabulary = load_settings(None, {"vocabulary": {"types": types}}).vocabulary
+    assert [(kind.name, kind.category) for kind in vocabulary.types] == [("看车", ""), ("到店", "conversion")]
+
+
+# what comes out
+
+
+@pytest.mark.parametrize(
+    ("llm", "provider"),
+    [
+        ({}, "rules"),
+        ({"base_url": "http://127.0.0.1:8000/v1"}, "rules"),
+        ({"model": "some-model"}, "openai"),
+        ({"model": "some-model", "provider": "rules"}, "rules"),
+        ({"provider": "openai"}, "openai"),
+    ],
+)
+def test_a_model_is_called_only_where_one_is_set(llm: dict[str, str], provider: str) -> None:
+    assert load_settings(None, {"llm": llm}).provider == provider
+
+
+def test_settings_cannot_be_changed() -> None:
+    settings = Settings()
+    with pytest.raises(ValidationError):
+        settings.lang = "zh"
+    with pytest.raises(ValidationError):
+        settings.run.rpm = 1
+
+
+def test_header_values_are_not_shown() -> None:
+    settings = load_settings(None, {"llm": {"extra_headers": {"X-Token": "tell-nobody"}}})
+    assert settings.llm.extra_headers["X-Token"].get_secret_value() == "tell-nobody"
+    assert "tell-nobody" not in f"{settings!r} {settings} {settings.model_dump_json()}"
+
+
+def test_settings_survive_being_stored() -> None:
+    flags = {"input": {"paths": ["a.csv"]}, "llm": {"model": "m", "extra_body": {"enable_thinking": False}}}
+    settings = load_settings(None, flags)
+    assert Settings.model_validate(settings.model_dump(mode="json")) == settings
+
+
+def test_files_are_named_from_a_folder_so_that_another_one_can_use_them(tmp_path: Path) -> None:
+    flags = {
+        "input": {"profiles": "people.csv"},
+        "llm": {"ca_file": "/etc/own.pem"},
+        "prompt": {"template": "asks/short.txt"},
+    }
+    settings = with_absolute_paths(load_settings(None, flags), tmp_path)
+    assert settings.input.profiles == str(tmp_path / "people.csv")
+    assert settings.llm.ca_file == "/etc/own.pem"
+    assert settings.prompt.template == str(tmp_path / "asks" / "short.txt")
+    assert settings.rules.file == ""

@@ -1,0 +1,117 @@
+"""The guides, played: their commands are run in order, and what they are said to print is compared."""
+
+import ast
+import importlib.util
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from docs_kit import Block, blocks_of, command_lines, without_assignments
+from eventabs import language
+from eventabs.cli.commands import app
+from eventabs.providers.presets import load_preset, preset_names
+from house import environment
+from paths import ROOT
+from simulated_model import Options, Speed
+from simulator import Simulator
+
+GETTING_STARTED = Path("docs/getting-started.md")
+COOKBOOK = Path("docs/cookbook.md")
+FAQ = Path("docs/faq.md")
+LEFT_OUT = "..."
+AT_ONCE = Speed(first_token=0.0, prefill=0.0, decode=0.0)
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    """Answer for every model that the guides name."""
+    with Simulator(Options(AT_ONCE)) as simulator:
+        yield simulator.base_url
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Play in a folder with the examples, with a key for every preset and nothing else of whoever runs the tests."""
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    keys = {load_preset(name).api_key_env: "sk-test" for name in preset_names()}
+    variables = environment(tmp_path, **keys)
+    for name in os.environ.keys() - variables.keys():
+        monkeypatch.delenv(name)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    language.activate("en")
+    return tmp_path
+
+
+def play(page: Path, folder: Path, *, has_model: bool) -> None:
+    """Do what a page says; compare what it shows where no model had a say."""
+    printed = ""
+    for block in blocks_of(page):
+        match block.language:
+            case "toml" if has_model:
+                (folder / "eventabs.toml").write_text(block.text, "utf-8")
+            case "sample" | "template":
+                (folder / block.title).parent.mkdir(exist_ok=True)
+                (folder / block.title).write_text(block.text, "utf-8")
+            case "python":
+                _run_python(block.text)
+            case "sh":
+                printed = "".join(map(_run, command_lines(block.text)))
+            case "text" if not has_model or block.title == "always":
+                _compare(block, printed)
+
+
+def _run(line: str) -> str:
+    """Run a command of ours, or one that only shows a file; the others start servers or install something."""
+    words = shlex.split(line, comments=True)
+    if words[0] == "head":
+        return subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    if without_assignments(words)[:1] != ["eventabs"]:
+        return ""
+    # in this process: starting one each would take most of the time
+    done = CliRunner().invoke(app, words[1:])
+    assert done.exit_code == 0, f"{line}\n{done.output}"
+    return done.output
+
+
+def _run_python(text: str) -> None:
+    """Run a program if what it needs is here; that it is one holds anywhere."""
+    program = ast.parse(text)
+    needed = {name.name for node in program.body if isinstance(node, ast.Import) for name in node.names}
+    if all(importlib.util.find_spec(name) for name in needed):
+        subprocess.run([sys.executable, "-c", text], check=True, stdout=subprocess.DEVNULL)
+
+
+def _compare(block: Block, printed: str) -> None:
+    said = {re.sub(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ", "", line).rstrip() for line in printed.splitlines()}
+    shown = [line.rstrip() for line in block.text.splitlines()]
+    assert [line for line in shown if line not in said | {LEFT_OUT}] == [], printed
+
+
+def test_the_guide_without_a_model_says_what_is_shown(folder: Path) -> None:
+    play(GETTING_STARTED, folder, has_model=False)
+
+
+@pytest.mark.parametrize("guide", [GETTING_STARTED, COOKBOOK], ids=str)
+def test_a_guide_with_a_model_comes_to_its_end(
+    guide: Path, folder: Path, endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EVENTABS_LLM__BASE_URL", endpoint)
+    play(guide, folder, has_model=True)
+
+
+def test_users_can_be_shared_out_as_the_answer_says(folder: Path) -> None:
+    (block,) = blocks_of(FAQ, "python")
+    _run_python(block.text)
+    parts = [(folder / f"part{number}.jsonl").read_text("utf-8").splitlines() for number in range(4)]
+    users = [{json.loads(line)["user_id"] for line in part} for part in parts]
+    assert sum(map(len, users)) == len(set.union(*users)) == 24

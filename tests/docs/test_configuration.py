@@ -1,0 +1,68 @@
+"""docs/configuration.md is made from the settings; nothing is missing in it and nothing stale."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import configuration_page
+from configuration_page import Setting, meanings, settings
+from eventabs.cli.options import SET_BY_FLAGS
+from eventabs.config.settings import Settings, load_settings
+
+VALUES = {"string": "deepseek", "boolean": "true", "integer": "2", "number": "0.25"}
+
+
+def kind_of(setting: Setting) -> dict[str, Any]:
+    """Return the type that a setting has where it has a value."""
+    (kind,) = [kind for kind in setting.schema.get("anyOf", [setting.schema]) if kind["type"] != "null"]
+    return dict(kind)
+
+
+def plain_settings() -> Iterator[Setting]:
+    """Yield settings that take any text, number or truth."""
+    for setting in settings():
+        kind = kind_of(setting)
+        if kind["type"] in VALUES and "enum" not in kind:
+            yield setting
+
+
+def test_the_page_is_what_the_settings_say() -> None:
+    assert configuration_page.page() == configuration_page.PAGE.read_text("utf-8"), "run: make docs"
+
+
+def test_every_setting_says_what_it_is_for() -> None:
+    assert [setting.name for setting in settings() if not setting.meaning] == []
+
+
+def test_every_flag_that_sets_something_stands_with_its_setting() -> None:
+    names = {setting.name for setting in settings()}
+    assert [flag for flag, where in SET_BY_FLAGS.items() if ".".join(where) not in names] == []
+    page = configuration_page.page()
+    for flag in SET_BY_FLAGS:
+        assert f"<br>`--{flag.replace('_', '-')}` |" in page, flag
+
+
+@pytest.mark.parametrize("setting", list(plain_settings()), ids=lambda setting: setting.name)
+def test_the_variable_of_a_setting_sets_it(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(setting.variable, VALUES[kind_of(setting)["type"]])
+    value: object = load_settings(None, {})
+    for step in setting.name.split("."):
+        value = getattr(value, step)
+    assert str(value).lower() == VALUES[kind_of(setting)["type"]]
+
+
+def test_a_comment_goes_on_below_its_setting_or_stands_above_it() -> None:
+    assert meanings(
+        "# A file.\n\n# What to read.\n[input]\na = 1   # first\n        # and more\n#b = 2 # second\n\n# above\nc = [\n]\n"
+    ) == {
+        "input": "What to read.",
+        "input.a": "first and more",
+        "input.b": "second",
+        "input.c": "above",
+    }
+
+
+def test_the_defaults_are_those_in_force() -> None:
+    (concurrency,) = [setting for setting in settings() if setting.name == "run.concurrency"]
+    assert concurrency.schema["default"] == Settings().run.concurrency

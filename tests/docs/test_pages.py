@@ -1,0 +1,481 @@
+"""The documentation, tested: its links, commands, settings, figures and the walk of one behavior."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import typer
+from typer.core import TyperGroup
+
+import eventabs
+from docs_kit import FENCE, PAGES, block_of, blocks_of, commands_of, text_of
+from eventabs.cli.commands import app
+from eventabs.config.settings import Settings, load_settings
+from eventabs.ingest.actions import plain
+from eventabs.ingest.columns import USUAL_NAMES
+from eventabs.ingest.export import open_export
+from eventabs.ingest.markers import WORDS
+from eventabs.prompts.answers import AnsweredEvent, written
+from eventabs.prompts.compaction import Compactor
+from eventabs.prompts.tokens import TokenCounter
+from eventabs.records import Behavior, Part, UserLog
+from eventabs.store.codec import unpack_json, unpack_log, unpack_text
+from eventabs.store.ledger import Ledger
+from house import environment, eventabs as run_eventabs
+from paths import ROOT
+
+READMES = (Path("README.md"), Path("README.zh-CN.md"))
+ARCHITECTURE = Path("docs/architecture.md")
+FORMATS = Path("docs/formats.md")
+
+LINK = re.compile(r"!?\[[^\]]*\]\((?P<target>[^)\s]+)\)")
+HEADING = re.compile(r"^#+ +(?P<title>.+)$", re.MULTILINE)
+
+pages = pytest.mark.parametrize("page", PAGES, ids=str)
+readmes = pytest.mark.parametrize("page", READMES, ids=str)
+
+
+class Demo(NamedTuple):
+    """What `make demo` leaves and says."""
+
+    said: str
+    events: list[str]
+    ledger: Ledger
+
+    def one(self, sql: str, *values: object) -> Any:  # noqa: ANN401  whatever the column holds
+        ((value,),) = self.ledger.rows(sql, *values)
+        return value
+
+
+def _anchor(title: str) -> str:
+    """Return the anchor that code hosts give a heading."""
+    return re.sub(r"[^\w\- ]", "", title.strip().lower()).replace(" ", "-")
+
+
+def _make_targets() -> set[str]:
+    return set(re.findall(r"^([a-z-]+):", text_of(Path("Makefile")), re.MULTILINE))
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """Run the command of `make demo`."""
+    (line,) = [line for line in text_of(Path("Makefile")).splitlines() if "$(BIN)/eventabs run" in line]
+    folder = tmp_path_factory.mktemp("demo")
+    (folder / "examples").symlink_to(ROOT / "examples")
+    done = run_eventabs(*shlex.split(line)[1:], cwd=folder)
+    assert done.returncode == 0, done.stderr
+    ledger = Ledger.open(folder / "demo.eventabs" / "ledger.sqlite")
+    events = (folder / "demo.eventabs" / "events.jsonl").read_text("utf-8").splitlines()
+    yield Demo(done.stderr, events, ledger)
+    ledger.close()
+
+
+# links
+
+
+@pages
+def test_links_between_pages_and_files_lead_somewhere(page: Path) -> None:
+    for match in LINK.finditer(FENCE.sub("", text_of(page))):
+        target, _, anchor = match["target"].partition("#")
+        if "://" in target:
+            continue
+        named = (ROOT / page).parent / target if target else ROOT / page
+        assert named.exists(), match["target"]
+        if anchor:
+            titles = HEADING.findall(FENCE.sub("", named.read_text("utf-8")))
+            assert anchor in map(_anchor, titles), match["target"]
+
+
+@pages
+def test_every_fence_is_closed(page: Path) -> None:
+    assert "```" not in FENCE.sub("", text_of(page))
+
+
+def test_each_page_can_be_reached_from_the_readme() -> None:
+    reached, waiting = set[Path](), [READMES[0]]
+    while waiting:
+        page = waiting.pop()
+        reached.add(page)
+        for match in LINK.finditer(text_of(page)):
+            target = Path(os.path.normpath(page.parent / match["target"].partition("#")[0]))
+            if target in PAGES and target not in reached:
+                waiting.append(target)
+    assert [page for page in PAGES if page not in reached] == []
+
+
+# commands
+
+
+@pages
+def test_every_command_line_of_the_tool_can_be_parsed(page: Path) -> None:
+    group = typer.main.get_command(app)
+    assert isinstance(group, TyperGroup)
+    for words in commands_of(page):
+        if words[0] != "eventabs" or words[1:] == ["--help"]:
+            continue
+        command = group.commands[words[1]]
+        command.make_context(words[1], words[2:])  # raises for an option that there is not
+
+
+@pages
+def test_every_make_target_that_is_named_is_there(page: Path) -> None:
+    named = {words[1] for words in commands_of(page) if words[0] == "make"}
+    named |= set(re.findall(r"`make ([a-z-]+)`", text_of(page)))
+    assert named <= _make_targets()
+
+
+def test_the_first_screen_of_the_readmes_has_the_two_commands() -> None:
+    for page in READMES:
+        assert blocks_of(page, "sh")[0].text == "make demo\nmake test\n"
+        assert text_of(page).index("make test") < 600
+
+
+@pages
+def test_settings_in_code_spans_are_settings(page: Path) -> None:
+    known = Settings().model_dump()
+    for section, key in re.findall(r"`\[?(llm|run|input|prompt|budget)\.(?!log)([a-z_]+)\]?`", text_of(page)):
+        assert key in known[section], f"{section}.{key}"
+    for name in re.findall(r"`EVENTABS_([A-Z_]+)`", text_of(page)):
+        value: Any = known
+        for step in name.lower().split("__"):
+            assert step in value, name
+            value = value[step]
+
+
+# settings
+
+
+@pages
+def test_every_toml_block_loads_as_settings(page: Path, tmp_path: Path) -> None:
+    for block in blocks_of(page, "toml"):
+        config = tmp_path / "eventabs.toml"
+        config.write_text(block.text, "utf-8")
+        load_settings(config, {})
+
+
+@readmes
+def test_the_endpoints_of_the_readme_have_a_model_an_address_and_no_thinking(
+    page: Path, tmp_path: Path
+) -> None:
+    blocks = blocks_of(page, "toml")
+    assert len(blocks) == 3
+    for block in blocks:
+        config = tmp_path / "eventabs.toml"
+        config.write_text(block.text, "utf-8")
+        settings = load_settings(config, {})
+        assert settings.provider == "openai"
+        assert settings.llm.base_url.startswith(("https://", "http://127.0.0.1"))
+        assert settings.llm.api_key_env.endswith("_API_KEY")
+        thinking = json.dumps(settings.llm.extra_body)
+        assert "disabled" in thinking or "false" in thinking
+
+
+# two languages
+
+
+def test_both_readmes_have_the_same_blocks_in_the_same_order() -> None:
+    english, chinese = (blocks_of(page) for page in READMES)
+    assert english == chinese
+
+
+def test_both_readmes_have_the_same_sections_tables_and_links() -> None:
+    english, chinese = (FENCE.sub("", text_of(page)) for page in READMES)
+    for pattern in (r"^(#+) ", r"^\|(?:.*?\|)+$"):
+        assert len(re.findall(pattern, english, re.MULTILINE)) == len(
+            re.findall(pattern, chinese, re.MULTILINE)
+        )
+    pictures = re.compile(r"(docs/pictures/\w+)-(?:en|zh)\.")  # each page has those in its language
+    links = [
+        {match["target"] for match in LINK.finditer(pictures.sub(r"\1.", text))}
+        - {page.name for page in READMES}
+        for text in (english, chinese)
+    ]
+    assert links[0] == links[1]
+
+
+def test_both_readmes_have_the_same_figures() -> None:
+    english, chinese = (FENCE.sub("", text_of(page)) for page in READMES)
+    chinese = re.sub(r"(\d+) 万", lambda match: f"{int(match[1]) / 100:g}", chinese)  # in millions
+    figures = [set(re.findall(r"\d[\d,.]*\d|\d", text)) for text in (english, chinese)]
+    assert figures[0] == figures[1]
+
+
+# what is shown is what happens
+
+
+@readmes
+def test_the_demo_says_what_the_readme_says(page: Path, demo: Demo) -> None:
+    said = [line.split(" ", 2)[2] if re.match(r"\d{4}-", line) else line for line in demo.said.splitlines()]
+    shown = blocks_of(page, "text")[0].text.splitlines()
+    assert [line for line in shown if line not in said] == []
+
+
+@readmes
+def test_the_row_and_the_event_of_the_readme_are_those_of_the_demo(page: Path, demo: Demo) -> None:
+    row, event = blocks_of(page, "text")[1].text.splitlines()
+    assert row in text_of(Path("examples/behaviors.jsonl")).splitlines()
+    assert event in demo.events
+
+
+@readmes
+def test_the_tokens_an_event_are_those_of_the_demo(page: Path, demo: Demo) -> None:
+    by_user = groupby(map(json.loads, demo.events), key=lambda event: event["user_id"])
+    users = [(f"U{number}", list(map(_answered, events))) for number, (_, events) in enumerate(by_user, 1)]
+    named = [
+        {
+            "user_id": alias,
+            "events": [
+                {
+                    "start_time": event.start.isoformat(),
+                    "end_time": event.end.isoformat(),
+                    "event_type": event.type,
+                    "category": event.category,
+                    "summary": event.summary,
+                }
+                for event in events
+            ],
+        }
+        for alias, events in users
+    ]
+    count = TokenCounter().count
+    sent = (written(users, "lines"), written(users, "json"), json.dumps({"users": named}, ensure_ascii=False))
+    lines, arrays, objects = (round(count(text) / len(demo.events)) for text in sent)
+    figures = [str(len(demo.events)), str(lines), str(arrays), str(objects)]
+    assert figures in [re.findall(r"\d+", line) for line in text_of(page).splitlines()]
+
+
+def _answered(event: dict[str, Any]) -> AnsweredEvent:
+    start, end = (datetime.fromisoformat(event[key]) for key in ("start", "end"))
+    mark = "!" if event["category"] == "conversion" else ""
+    return AnsweredEvent(start, end, event["type"], event["category"], mark, event["summary"])
+
+
+def test_the_figures_of_the_workload_are_those_of_its_commands(tmp_path: Path) -> None:
+    (tmp_path / "benchmarks").symlink_to(ROOT / "benchmarks")
+    generate, estimate = (
+        words
+        for words in commands_of(READMES[0])
+        if any(word.endswith("workload.py") for word in words) or words[-1] == "workload.jsonl"
+    )
+    subprocess.run([sys.executable, *generate[1:]], cwd=tmp_path, env=environment(tmp_path), check=True)
+    small, large = (
+        json.loads(run_eventabs(*estimate[1:], *flags, "--json", cwd=tmp_path).stdout)
+        for flags in ((), ("--max-output-tokens", "16384"))
+    )
+    assert small["batches"] == small["lower_bound"] == 54
+    shown = re.findall(r"^\|.*\| ([\d.]+) million \| (\d+) \|$", text_of(READMES[0]), re.MULTILINE)
+    long, compact = small["tokens"]["long"], small["tokens"]["compact"]
+    assert [(float(millions), int(batches)) for millions, batches in shown] == [
+        (round(tokens / 1e6, 2), batches)
+        for tokens, batches in (
+            (long, small["case"]["8000"]),
+            (long, small["case"]["40000"]),
+            (compact, small["batches"]),
+            (compact, large["batches"]),
+        )
+    ]
+    sent, answered = small["tokens"]["prompt_total"] / 1e6, small["expected_output_tokens"] / 1e6
+    assert f"{sent:.2f} million tokens in and {answered:.2f} million out" in text_of(Path("docs/faq.md"))
+    for page in READMES:
+        assert f"{small['users']:,}" in text_of(page)
+        assert f"{small['behaviors']:,}" in text_of(page)
+
+
+# formats
+
+
+def _table(heading: str) -> list[list[str]]:
+    """Return the cells of all tables below a heading of docs/formats.md, without those of the head."""
+    page = text_of(FORMATS)
+    below = re.split(r"^#+ ", page[page.index(f"# {heading}\n") + 2 :], flags=re.MULTILINE)[0]
+    rows = [re.split(r"(?<!\\) *\| *", line)[1:-1] for line in below.splitlines() if line.startswith("|")]
+    return [row for row, following in zip(rows, [*rows[1:], [""]], strict=True) if not _rules(row, following)]
+
+
+def _rules(row: list[str], following: list[str]) -> bool:
+    return row[0].startswith("---") or following[0].startswith("---")
+
+
+def _read(folder: Path, rows: Sequence[Mapping[str, str]], timezone: str = "") -> list[Behavior]:
+    """Read one behavior a row, each of a user of its own, in the order of the rows."""
+    file = folder / "rows.jsonl"
+    lines = [
+        json.dumps({"user": f"{number:03}", "time": "2026-01-01 10:00:00", **row}, ensure_ascii=False)
+        for number, row in enumerate(rows)
+    ]
+    file.write_text("\n".join(lines), "utf-8")
+    with open_export(
+        [str(file)], columns={}, profiles="", profile_columns=(), timezone=timezone, work_dir=folder
+    ) as export:
+        assert export.rejected_rows == 0, list(export.rejects())
+        return [log.behaviors[0] for log in export.user_logs()]
+
+
+def test_the_usual_names_are_those_that_are_found() -> None:
+    listed = {
+        role.strip("`"): {plain(name) for name in names.split(", ")} for role, names in _table("Columns")
+    }
+    assert listed == {role: set(names) for role, names in USUAL_NAMES.items()}
+
+
+def test_the_words_that_begin_and_end_are_those_that_are_known() -> None:
+    listed = tuple(
+        tuple(tuple(plain(word) for word in words.split(", ")) for words in row)
+        for row in _table("Begins and ends")
+    )
+    assert listed == WORDS
+
+
+def test_the_sentences_hold_the_facts_that_the_page_says(tmp_path: Path) -> None:
+    table = _table("Structured rows and sentences")
+    behaviors = _read(tmp_path, [{"text": sentence} for sentence, *_facts in table])
+    assert [[b.action, b.item, b.place, str(b.duration or "")] for b in behaviors] == [
+        facts for _sentence, *facts in table
+    ]
+
+
+def test_times_are_read_as_the_page_says(tmp_path: Path) -> None:
+    table = _table("Times")
+    for with_offset in (False, True):
+        rows = [row for row in table if ("+" in row[1]) is with_offset]
+        assert len(rows) > 3
+        behaviors = _read(tmp_path, [{"time": time, "item": "x"} for time, _read_as in rows])
+        assert [behavior.start.isoformat() for behavior in behaviors] == [read_as for _time, read_as in rows]
+
+
+def test_durations_are_read_as_the_page_says(tmp_path: Path) -> None:
+    table = _table("Durations")
+    behaviors = _read(tmp_path, [{"item": "x", "duration": duration} for duration, _seconds in table])
+    assert [str(behavior.duration) for behavior in behaviors] == [seconds for _duration, seconds in table]
+
+
+def test_the_prompt_is_written_as_the_page_shows() -> None:
+    first, second = datetime(2026, 1, 1), datetime(2026, 1, 2)  # noqa: DTZ001  wall times
+    users = (
+        UserLog(
+            "user_0007",
+            (
+                Behavior(first.replace(hour=10), "visit", "XX西餐厅", "", 4440),
+                Behavior(first.replace(hour=14, minute=30), "browse", "宝马7系", "汽车之家", 150),
+                Behavior(second.replace(hour=9, minute=5), "use", "微信", "", 45),
+                Behavior(second.replace(hour=22, minute=37), "", "和室友在宿舍聊到很晚"),
+            ),
+            (("age", "40"), ("gender", "男"), ("occupation", "企业管理者"), ("city", "上海")),
+        ),
+        UserLog("user_0008", (Behavior(first.replace(hour=12, minute=10), "cart", "帐篷", "淘宝"),)),
+    )
+    compactor = Compactor("zh", Settings().compaction.strip)
+    blocks = [compactor.block(f"U{number}", log) for number, log in enumerate(users, 1)]
+    assert "".join(piece for block in blocks for piece in block) == block_of(FORMATS, "prompt") + "\n"
+
+
+def test_every_reason_for_a_rejected_row_is_explained(tmp_path: Path) -> None:
+    bad = {
+        "rows.jsonl": '{"uid": "a", "time": "2026-01-01", "item": "x"}\n{"uid\n[1]\n{"time": "2026-01-01"}\n'
+        '{"uid": "a", "time": "soon", "item": "x"}\n{"uid": "a", "time": "2026-01-01"}\n'
+        '{"uid": "a", "time": "2026-01-01", "item": "x", "duration": "long"}\n',
+        "rows.csv": "uid,time,item\na,2026-01-01,x,y\n",
+    }
+    for name, text in bad.items():
+        (tmp_path / name).write_text(text, "utf-8")
+    with open_export(
+        [str(tmp_path / name) for name in bad],
+        columns={},
+        profiles="",
+        profile_columns=(),
+        timezone="",
+        work_dir=tmp_path,
+    ) as export:
+        reasons = {row.reason for row in export.rejects()}
+    assert reasons == {reason.strip("`") for reason, _when in _table("Rejected rows")}
+
+
+# architecture
+
+
+def test_the_rooms_in_the_drawing_are_the_folders_of_the_package() -> None:
+    package = Path(eventabs.__file__).parent
+    folders = {path.parent.name for path in package.glob("*/__init__.py")}
+    assert set(re.findall(r"^  (\w+)/", block_of(ARCHITECTURE, "tree"), re.MULTILINE)) == folders
+    drawing = blocks_of(ARCHITECTURE, "text")[0].text
+    modules = {path.stem for path in package.glob("*.py")} - {"__init__"}
+    for name in folders | modules:
+        assert re.search(rf"\b{name}\b", drawing), name
+
+
+def test_every_module_that_the_architecture_names_is_there() -> None:
+    package = Path(eventabs.__file__).parent
+    named = set(re.findall(r"`(?:src/eventabs/)?((?:[a-z]+/)?[a-z_]+\.(?:py|toml))`", text_of(ARCHITECTURE)))
+    assert len(named) > 5
+    assert [name for name in named if not ((package / name).exists() or (ROOT / name).exists())] == []
+
+
+def test_every_dependency_has_its_reason() -> None:
+    project = tomllib.loads(text_of(Path("pyproject.toml")))["project"]
+    reasons = set(re.findall(r"^\| \[?([a-z0-9-]+)[\] ]", text_of(ARCHITECTURE), re.MULTILINE))
+    needed = {re.split(r"[<>=!~ ]", each)[0] for each in project["dependencies"]}
+    assert needed <= reasons
+    for each in project["optional-dependencies"]["dev"]:
+        assert re.search(rf"\b{re.split(r'[<>=!~ ]', each)[0]}\b", text_of(ARCHITECTURE)), each
+
+
+def test_the_tables_of_the_ledger_are_those_of_the_architecture(demo: Demo) -> None:
+    tables = {name for (name,) in demo.ledger.rows("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    described = text_of(ARCHITECTURE).partition("## The ledger")[2].partition("\n## ")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", described, re.MULTILINE)) == tables
+
+
+def test_the_walk_of_one_behavior_is_what_the_demo_does(demo: Demo) -> None:
+    text = " ".join(text_of(ARCHITECTURE).split())
+    rows = text_of(Path("examples/behaviors.jsonl")).splitlines()
+    line = rows.index(block_of(ARCHITECTURE, "row")) + 1
+    assert f"Line {line} of" in text
+
+    log = unpack_log("u008", demo.one("SELECT log FROM users WHERE user_id = 'u008'"))
+    ((index, behavior),) = [(i, b) for i, b in enumerate(log.behaviors) if b.line == line]
+    assert repr(behavior) == block_of(ARCHITECTURE, "behavior")
+    assert f"{len(log.behaviors)} behaviors, this one at index {index}" in text
+    assert f"`{' '.join(value for _name, value in log.profile)}`" in text
+
+    ((first, last, tokens_in, tokens_out, call),) = demo.ledger.rows(
+        "SELECT first, last, input_tokens, output_tokens, call_id FROM parts WHERE user_id = 'u008'"
+    )
+    assert f"part (u008, {first}, {last})" in text
+    assert f"{tokens_in:,} tokens in, and {tokens_out} expected out" in text
+    assert f"for each of {(tokens_out - 8) // 32} events" in text
+
+    users = {
+        alias: Part(*part)
+        for alias, part in json.loads(demo.one("SELECT users FROM calls WHERE id = ?", call)).items()
+    }
+    (alias,) = [alias for alias, part in users.items() if part.user_id == "u008"]
+    assert f"is called {alias} there" in text
+    assert f"{len(users)} each" in text
+    prompt = unpack_json(demo.one("SELECT messages FROM calls WHERE id = ?", call))[1]["content"]
+    assert block_of(ARCHITECTURE, "line") in _user_block(prompt, alias)
+    reply = unpack_text(demo.one("SELECT reply FROM calls WHERE id = ?", call))
+    assert block_of(ARCHITECTURE, "answer") in _user_block(reply, alias)
+    assert block_of(ARCHITECTURE, "event") in demo.events
+
+
+def _user_block(text: str, alias: str) -> list[str]:
+    """Return the lines of one user in a prompt or a reply."""
+    return re.split(r"^## ?", text, flags=re.MULTILINE)[int(alias[1:])].splitlines()
+
+
+# versions
+
+
+def test_the_changelog_names_the_version() -> None:
+    assert f"## [{eventabs.__version__}]" in text_of(Path("CHANGELOG.md"))
+    assert tomllib.loads(text_of(Path("pyproject.toml")))["project"]["version"] == eventabs.__version__

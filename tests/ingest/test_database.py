@@ -1,0 +1,59 @@
+"""The scratch database is shut off, and leaves nothing behind."""
+
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from eventabs.errors import InputError
+from eventabs.ingest.database import errors_named, give_back_memory, scratch_database
+
+
+def test_only_the_named_files_can_be_read(tmp_path: Path) -> None:
+    mine, other = tmp_path / "mine.csv", tmp_path / "other.csv"
+    mine.write_text("a\n1\n")
+    other.write_text("a\n1\n")
+    with scratch_database(tmp_path / "scratch", [str(mine)]) as connection:
+        query = "SELECT count(*) FROM read_csv(?)"
+        assert connection.execute(query, [str(mine)]).fetchone() == (1,)
+        with pytest.raises(duckdb.PermissionException):
+            connection.execute(query, [str(other)])
+        with pytest.raises(duckdb.Error):
+            connection.execute("SET enable_external_access = true")
+        with pytest.raises(duckdb.Error):
+            connection.execute("SET allowed_paths = ?", [[str(other)]])
+
+
+def test_memory_is_given_back_and_nothing_can_be_set_afterwards(tmp_path: Path) -> None:
+    with scratch_database(tmp_path / "scratch", []) as connection:
+        allowed = "SELECT current_setting('memory_limit')"
+        before = connection.execute(allowed).fetchone()
+        give_back_memory(connection)
+        assert (before, connection.execute(allowed).fetchone()) == (("572.2 MiB",), ("238.4 MiB",))
+        with pytest.raises(duckdb.Error):
+            connection.execute("SET memory_limit = '8GB'")
+
+
+def test_the_folder_is_private_and_gone_afterwards_also_after_an_error(tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "scratch"
+    with scratch_database(folder, []):
+        assert folder.stat().st_mode & 0o777 == 0o700
+    assert not folder.exists()
+    with pytest.raises(duckdb.Error), scratch_database(folder, []) as connection:
+        connection.execute("no sql")
+    assert not folder.exists()
+
+
+def test_what_a_killed_run_left_is_cleared(tmp_path: Path) -> None:
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    (folder / "behaviors.duckdb").write_bytes(b"half a database")
+    with scratch_database(folder, []) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_duckdbs_errors_become_one_line_about_the_file() -> None:
+    with pytest.raises(InputError) as caught, errors_named("x.csv"):
+        duckdb.execute("SELECT error('first' || chr(10) || 'second')")
+    assert str(caught.value).startswith("x.csv cannot be read: ")
+    assert "second" not in str(caught.value)

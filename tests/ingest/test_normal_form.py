@@ -1,0 +1,126 @@
+"""Structured rows and sentences with the same facts get the same normal form."""
+
+from typing import Any
+
+import duckdb
+import pytest
+
+from eventabs.ingest import staging
+from eventabs.ingest.columns import ROLES
+from eventabs.ingest.normal_form import normal_form
+from eventabs.ingest.sources import quoted
+
+WHEN = "2026-01-15 10:00:42"
+
+
+def normalize(**fields: str) -> dict[str, Any]:
+    values = {"user": "u", "time": WHEN, **fields}
+    problem = values.pop("problem", "")
+    row = ", ".join(f'{quoted(values.get(role, ""))} AS "{role}"' for role in ROLES)
+    raw = f"SELECT 0 AS file, 7 AS line, nullif({quoted(problem)}, '') AS problem, {row}"
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        staging.prepare(connection, 0)
+        cursor = connection.execute(normal_form(raw, ""))
+        names = [str(column[0]) for column in cursor.description or ()]
+        (found,) = cursor.fetchall()
+    return dict(zip(names, found, strict=True))
+
+
+def facts(**fields: str) -> tuple[Any, ...]:
+    row = normalize(**fields)
+    assert row["reason"] is None
+    return tuple(row[name] for name in ("action", "item", "place", "duration"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"action": "visit_poi", "place": "西餐厅", "duration": "4440"}, ("visit", "西餐厅", "", 4440)),
+        ({"action": "visit", "item": "西餐厅"}, ("visit", "西餐厅", "", None)),
+        ({"action": "use_app", "app": "微信", "duration": "60"}, ("use", "微信", "", 60)),
+        (
+            {"action": "browse", "item": "博越", "media": "懂车帝", "duration": "292"},
+            ("browse", "博越", "懂车帝", 292),
+        ),
+        ({"action": "search", "item": "油耗", "app": "易车"}, ("search", "油耗", "易车", None)),
+        (
+            {"action": "compare", "item": "a", "app": "易车", "media": "懂车帝"},
+            ("compare", "a", "懂车帝", None),
+        ),
+        (
+            {"action": "buy", "item": "汉兰达", "place": "4S店", "app": "京东"},
+            ("purchase", "汉兰达", "4S店", None),
+        ),
+        ({"action": "buy", "item": "书", "app": "京东"}, ("purchase", "书", "京东", None)),
+        ({"action": "点击", "media": "易车", "place": "家"}, ("click", "易车", "家", None)),
+        ({"action": "click", "app": "易车", "place": "家"}, ("click", "易车", "家", None)),
+        ({"action": "click", "place": "家"}, ("click", "家", "", None)),
+        ({"action": "Log_In"}, ("Log_In", "", "", None)),
+        ({"place": "Cafe"}, ("visit", "Cafe", "", None)),
+        ({"app": "WeChat", "duration": "90s"}, ("use", "WeChat", "", 90)),
+        ({"item": "X5", "media": "易车"}, ("", "X5", "易车", None)),
+        ({"action": " pv ", "item": "\u3000X5 "}, ("browse", "X5", "", None)),
+        ({"text": "购买", "item": "X5"}, ("purchase", "X5", "", None)),
+    ],
+)
+def test_structured_rows(fields: dict[str, str], expected: tuple[Any, ...]) -> None:
+    assert facts(**fields) == expected
+    assert normalize(**fields)["text"] is None
+
+
+@pytest.mark.parametrize(
+    ("sentence", "structured"),
+    [
+        ("在XX西餐厅停留 1小时14分钟", {"action": "visit_poi", "place": "XX西餐厅", "duration": "4440"}),
+        (
+            "浏览吉利_博越 在懂车帝上 292秒",
+            {"action": "browse", "item": "吉利_博越", "media": "懂车帝", "duration": "292"},
+        ),
+        ("使用大众点评 13分钟", {"action": "use_app", "app": "大众点评", "duration": "780"}),
+        ("搜索博越油耗 在易车", {"action": "search", "item": "博越油耗", "app": "易车"}),
+        ("将宝马_X3加入购物车 在汽车之家", {"action": "add_cart", "item": "宝马_X3", "app": "汽车之家"}),
+        ("购买宝马_X5 在宝马4S店", {"action": "purchase", "item": "宝马_X5", "place": "宝马4S店"}),
+    ],
+)
+def test_a_sentence_gives_the_same_as_the_structured_row(sentence: str, structured: dict[str, str]) -> None:
+    assert facts(text=sentence) == facts(**structured)
+    assert normalize(text=sentence)["text"] == sentence
+
+
+def test_free_text_is_its_own_item_stored_once() -> None:
+    row = normalize(text=" 看了一部电影 ", place="万达影城", duration="2小时")
+    assert (row["action"], row["item"], row["text"], row["place"]) == ("", None, "看了一部电影", "万达影城")
+    assert row["duration"] == 7200
+
+
+def test_columns_beside_a_sentence_fill_what_it_does_not_say() -> None:
+    assert facts(text="浏览博越", media="易车", duration="30") == ("browse", "博越", "易车", 30)
+    assert facts(text="浏览博越 在懂车帝上 292秒", media="易车", duration="291") == (
+        "browse",
+        "博越",
+        "懂车帝",
+        291,
+    )
+
+
+def test_an_action_beside_a_text_wins() -> None:
+    row = normalize(text="看了看宝马", action="view", item="宝马")
+    assert (row["action"], row["item"], row["text"]) == ("browse", "宝马", None)
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"problem": "bad_json"}, "bad_json"),
+        ({"user": " \t", "action": "pv"}, "no_user"),
+        ({"user": "x" * 1025, "action": "pv"}, "no_user"),
+        ({"time": "", "action": "pv"}, "bad_time"),
+        ({"time": "soon", "action": "pv"}, "bad_time"),
+        ({"duration": "-5", "action": "pv"}, "bad_duration"),
+        ({"duration": "long", "action": "pv"}, "bad_duration"),
+        ({"duration": "5"}, "no_behavior"),
+    ],
+)
+def test_what_cannot_be_read_has_its_reason(fields: dict[str, str], reason: str) -> None:
+    assert normalize(**fields)["reason"] == reason

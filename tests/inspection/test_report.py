@@ -1,0 +1,87 @@
+"""What a report is told by the ledger."""
+
+from pathlib import Path
+
+import pytest
+
+from eventabs.errors import RunDirectoryError
+from eventabs.inspection.report import TokenUse, open_report_facts, token_use
+from report_kit import make_run
+
+
+def test_the_headline_counts_what_the_ledger_holds(tmp_path: Path) -> None:
+    make_run(tmp_path)
+    with open_report_facts(tmp_path) as facts:
+        assert (facts.totals.users, facts.totals.done, facts.totals.failed) == (3, 1, 1)
+        assert (facts.totals.events, facts.totals.calls, facts.totals.retries) == (2, 2, 4)
+        assert facts.cost == pytest.approx((200 * 2 + 80 * 8) / 1e6)
+        assert (facts.provider, facts.model, facts.host) == ("openai", "deepseek-chat", "api.example.com")
+        assert facts.inputs == ("behaviors.csv",)
+
+
+def test_failed_users_come_first_then_pending_then_done(tmp_path: Path) -> None:
+    make_run(tmp_path)
+    with open_report_facts(tmp_path) as facts:
+        users = list(facts.users)
+    assert [(user.user_id, user.state, user.reason) for user in users] == [
+        ("bob", "failed", "cut"),
+        ("cy", "pending", ""),
+        ("ann", "done", ""),
+    ]
+    assert [len(user.events) for user in users] == [0, 0, 2]
+    assert {len(user.behaviors) for user in users} == {3}
+
+
+def test_a_cause_has_its_counts_and_the_raw_reply(tmp_path: Path) -> None:
+    make_run(tmp_path)
+    with open_report_facts(tmp_path) as facts:
+        (cut,) = facts.failures
+    assert (cut.reason, cut.bad_answers, cut.users, cut.failed) == ("cut", 1, 1, 1)
+    (example,) = cut.examples
+    assert (example.user_id, example.finish_reason, example.left_out) == ("bob", "length", 0)
+    assert example.reply == "<think>hm</think>## U1\n10:0"
+
+
+def test_the_middle_of_a_long_reply_is_left_out_and_counted(tmp_path: Path) -> None:
+    make_run(tmp_path, reply="a" * 3_000 + "b" * 50_000 + "c" * 600)
+    with open_report_facts(tmp_path) as facts:
+        (example,) = facts.failures[0].examples
+    assert example.left_out == 50_000
+    assert "b" not in example.reply
+    assert example.reply.startswith("a" * 3_000)
+    assert example.reply.endswith("c" * 600)
+
+
+def test_calls_without_an_answer_are_counted_by_their_error(tmp_path: Path) -> None:
+    make_run(tmp_path)
+    with open_report_facts(tmp_path) as facts:
+        assert facts.call_errors == (("HTTP 503", 1),)
+
+
+def test_a_call_tells_when_it_was_sent_and_ended_and_whom_it_served(tmp_path: Path) -> None:
+    make_run(tmp_path)
+    with open_report_facts(tmp_path) as facts:
+        answered, failed = facts.calls
+    assert (answered.users, answered.usable, answered.sent_at, answered.seconds) == (2, 1, 1_000.0, 2.0)
+    assert answered.ended_at is not None
+    assert answered.ended_at > answered.sent_at
+    assert (failed.usable, failed.seconds, failed.status) == (0, None, "failed")
+
+
+def test_the_tokens_of_a_call_are_split_without_a_rest() -> None:
+    use = token_use(prompt=1_000, completion=400, reasoning=100, instructions_share=0.2, usable_share=0.75)
+    assert use == TokenUse(150, 600, 75, 225, 350)
+    assert sum(use) == 1_400
+
+
+def test_reasoning_inside_the_reply_is_told_by_its_characters(tmp_path: Path) -> None:
+    make_run(tmp_path, reply="<think>" + "x" * 93 + "</think>" + "y" * 108)
+    with open_report_facts(tmp_path) as facts:
+        use = facts.calls[0].use
+    assert use.reasoning == 10  # 20 tokens that the endpoint counted, for the half that was of use
+    assert use.answers == 30
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RunDirectoryError), open_report_facts(tmp_path / "nowhere"):
+        pass

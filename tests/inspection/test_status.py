@@ -1,0 +1,217 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eventabs.errors import RunDirectoryError
+from eventabs.inspection.status import RunState, inspect_run
+from eventabs.runs.observer import BatchDone, CallFailed, Retrying
+from eventabs.store.directory import RunDirectory
+from eventabs.store.ledger import Ledger, PartChange, Retry
+from runs_kit import SIZE, answer, bad, batch_of, make_log, plan, request_for, well, whole
+
+USERS = [f"u{n:02d}" for n in range(6)]
+SETTINGS: dict[str, Any] = {
+    "lang": "auto",
+    "llm": {
+        "provider": "auto",
+        "model": "m",
+        "base_url": "https://example.com/v1",
+        "price": {"input": 10.0, "output": 100.0, "currency": "CNY"},
+    },
+    "budget": {"max_users": 4},
+    "compaction": {"strip": []},
+}
+FACTS = {"run_id": "r", "created_at": "2026-01-01T00:00:00+00:00", "settings": SETTINGS, "began_at": 1_000.0}
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> RunDirectory:
+    return RunDirectory.create(tmp_path / "run")
+
+
+@pytest.fixture
+def ledger(directory: RunDirectory) -> Ledger:
+    ledger = Ledger.create(directory.ledger, FACTS)
+    with ledger.transaction():
+        ledger.add_users((make_log(user), [(whole(make_log(user)), SIZE)]) for user in USERS)
+    return ledger
+
+
+def look(directory: RunDirectory, now: float = 1_010.0) -> RunState:
+    return inspect_run(directory.path, now=lambda: now)
+
+
+def send(ledger: Ledger, *users: str, at: float = 1_000.0, limit: int = 0) -> int:
+    request = request_for([make_log(user) for user in users])
+    with ledger.transaction():
+        return ledger.open_call(
+            batch_of(*users), request, settings_fingerprint="f", sent_at=at, in_flight_limit=limit
+        )
+
+
+def retry(ledger: Ledger, call_id: int, at: float, cause: str, wait_seconds: float) -> None:
+    with ledger.transaction():
+        ledger.note_retry(Retry(call_id, at, cause, f"HTTP {cause}", wait_seconds))
+
+
+def settle(ledger: Ledger, call_id: int, good: list[str], unusable: list[str]) -> None:
+    outcomes = [well(plan(user).part) for user in good] + [bad(plan(user).part, "cut") for user in unusable]
+    changes = [PartChange(plan(user).part, "done", events=1) for user in good]
+    changes += [PartChange(plan(user).part, "failed", reason="cut", attempts=3) for user in unusable]
+    with ledger.transaction():
+        ledger.store_reply(call_id, answer(prompt_tokens=1_000, completion_tokens=100))
+        ledger.settle(call_id, outcomes, changes)
+
+
+def test_a_run_is_seen_while_another_holds_it_and_writes(directory: RunDirectory, ledger: Ledger) -> None:
+    with directory.locked():
+        settle(ledger, send(ledger, "u00", "u01"), ["u00"], ["u01"])
+        send(ledger, "u02", "u03", at=1_005.0, limit=4)
+        retry(ledger, 1, 1_001.0, "503", 1.0)
+        with ledger.transaction():
+            standing = look(directory)
+            ledger.set_meta({"more": 1})
+    progress = standing.progress
+    assert standing.status == "running"
+    assert (progress.users, progress.done, progress.failed, standing.pending) == (6, 1, 1, 4)
+    assert (progress.batches_done, progress.in_flight, progress.batches_total) == (1, 1, 3)
+    assert (progress.calls, progress.retries, progress.prompt_tokens) == (2, 1, 1_000)
+    assert progress.cost == pytest.approx(0.02)
+    assert progress.cost_projected == pytest.approx(0.06)
+    assert (progress.in_flight_limit, progress.retry_causes) == (4, {"503": 1})
+    assert progress.eta_seconds == pytest.approx(2.0)
+    assert progress.tokens_per_second == pytest.approx(10.0)
+    assert (standing.provider, standing.model, standing.host) == ("openai", "m", "example.com")
+    assert (standing.seconds, standing.events, standing.currency) == (10.0, 1, "CNY")
+    assert standing.failures == {"cut": 1}
+    assert standing.last_failure == BatchDone(1, 2, 1, {"cut": 1}, 2.0)
+
+
+def test_a_retry_is_the_last_failure_while_its_call_is_in_flight(
+    directory: RunDirectory, ledger: Ledger
+) -> None:
+    settle(ledger, send(ledger, "u00", "u01"), ["u00"], ["u01"])
+    waiting = send(ledger, "u02")
+    retry(ledger, waiting, 1_006.0, "rate_limit", 30.0)
+    retry(ledger, waiting - 1, 1_008.0, "503", 60.0)
+    with directory.locked():
+        standing = look(directory)
+        assert (standing.last_failure, standing.cooling_seconds) == (Retrying(2, "HTTP rate_limit", 30.0), 26)
+        settle(ledger, waiting, ["u02"], [])
+        assert look(directory).last_failure == BatchDone(1, 2, 1, {"cut": 1}, 2.0)
+        assert look(directory, now=1_040.0).cooling_seconds == 0.0
+
+
+def test_cooldowns_and_limits_of_a_process_that_is_gone_hold_no_more(
+    directory: RunDirectory, ledger: Ledger
+) -> None:
+    retry(ledger, send(ledger, "u00", at=990.0, limit=8), 995.0, "rate_limit", 60.0)
+    with directory.locked():
+        standing = look(directory)
+    assert (standing.cooling_seconds, standing.progress.in_flight_limit, standing.last_failure) == (
+        0,
+        0,
+        None,
+    )
+    assert standing.progress.retry_causes == {"rate_limit": 1}
+
+
+@pytest.mark.parametrize("status", ["interrupted", "stopped", "completed"])
+def test_a_run_that_ended_says_how(directory: RunDirectory, ledger: Ledger, status: str) -> None:
+    with ledger.transaction():
+        ledger.set_meta({"status": status, "ended_at": 1_060.0})
+    ledger.close()
+    standing = look(directory, now=9_999.0)
+    assert (standing.status, standing.seconds, standing.progress.eta_seconds) == (status, 60.0, None)
+
+
+def test_a_run_that_nobody_works_on_any_more_was_killed(directory: RunDirectory, ledger: Ledger) -> None:
+    with ledger.transaction():
+        ledger.set_meta({"status": "running"})
+    settle(ledger, send(ledger, "u00", at=1_020.0), ["u00"], [])
+    send(ledger, "u01", at=1_021.0)
+    standing = look(directory, now=9_999.0)
+    assert (standing.status, standing.progress.in_flight, standing.seconds) == ("killed", 0, 22.0)
+
+
+def test_calls_that_an_earlier_process_left_open_are_not_in_flight(
+    directory: RunDirectory, ledger: Ledger
+) -> None:
+    send(ledger, "u00", at=10.0)
+    send(ledger, "u01", at=1_001.0)
+    with directory.locked():
+        progress = look(directory).progress
+    assert (progress.in_flight, progress.batches_total) == (1, 6)
+    assert look(directory).progress.batches_total == 6
+
+
+def test_calls_of_an_earlier_process_teach_nothing_about_the_speed(
+    directory: RunDirectory, ledger: Ledger
+) -> None:
+    settle(ledger, send(ledger, "u00", at=10.0), ["u00"], [])
+    with directory.locked():
+        assert look(directory).progress.eta_seconds is None
+
+
+def test_a_failed_call_is_the_last_failure(directory: RunDirectory, ledger: Ledger) -> None:
+    settle(ledger, send(ledger, "u00", "u01"), ["u00"], ["u01"])
+    call_id = send(ledger, "u02")
+    with ledger.transaction():
+        ledger.fail_call(call_id, "HTTP 500", [])
+    assert look(directory).last_failure == CallFailed(2, 1, "HTTP 500")
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "batches"),
+    [(None, 2), (b"{", 2), (b"[]", 2), (b'{"batches": {"total": 5, "done": 0}}', 5)],
+)
+def test_before_the_first_call_the_plan_is_that_of_the_checkpoint_if_there_is_one(
+    directory: RunDirectory, ledger: Ledger, checkpoint: bytes | None, batches: int
+) -> None:
+    if checkpoint is not None:
+        directory.checkpoint.write_bytes(checkpoint)
+    ledger.close()
+    assert look(directory).progress.batches_total == batches
+
+
+def test_a_run_that_has_read_nobody_yet_is_seen(directory: RunDirectory) -> None:
+    Ledger.create(directory.ledger, FACTS).close()
+    standing = look(directory)
+    assert (standing.progress.users, standing.progress.batches_total) == (0, 0)
+    assert standing.last_failure is None
+
+
+def test_the_rules_have_neither_model_nor_host(directory: RunDirectory, ledger: Ledger) -> None:
+    with ledger.transaction():
+        ledger.set_meta({"settings": SETTINGS | {"llm": SETTINGS["llm"] | {"provider": "rules"}}})
+    standing = look(directory)
+    assert (standing.provider, standing.model, standing.host) == ("rules", "", "")
+
+
+def test_looking_writes_nothing_and_leaves_the_lock_free(directory: RunDirectory, ledger: Ledger) -> None:
+    with pytest.raises(RunDirectoryError, match="readonly"), Ledger.watch(directory.ledger) as watched:
+        watched._db.execute("INSERT INTO meta VALUES ('a', '1')")
+    assert not directory.in_use()
+    with directory.locked():
+        assert directory.in_use()
+
+
+def test_a_snapshot_does_not_move_while_it_is_read(directory: RunDirectory, ledger: Ledger) -> None:
+    with Ledger.watch(directory.ledger) as watched:
+        before = watched.meta()
+        with ledger.transaction():
+            ledger.set_meta({"more": 1})
+        assert watched.meta() == before
+
+
+def test_what_is_no_ledger_is_said_so(directory: RunDirectory) -> None:
+    directory.ledger.write_bytes(b"no database" * 500)
+    with pytest.raises(RunDirectoryError, match="damaged"):
+        look(directory)
+
+
+def test_a_ledger_of_another_version_is_refused(directory: RunDirectory, ledger: Ledger) -> None:
+    ledger._db.execute("PRAGMA user_version = 99")
+    with pytest.raises(RunDirectoryError, match="another version"):
+        look(directory)

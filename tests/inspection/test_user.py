@@ -1,0 +1,141 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from eventabs.errors import UsageError
+from eventabs.inspection.user import stored_calls, view_user
+from eventabs.records import Event, Part
+from eventabs.store.ledger import Ledger, PartChange
+from eventabs.store.queries import UserRow, failure_reasons, user_rows, user_states
+from runs_kit import SIZE, answer, bad, batch_of, event_of, make_log, plan, request_for, well, whole
+
+FACTS = {"settings": {"compaction": {"strip": []}}, "prompt_language": "zh"}
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    ledger = Ledger.create(tmp_path / "ledger.sqlite", FACTS)
+    with ledger.transaction():
+        ledger.add_users((make_log(user), [(whole(make_log(user)), SIZE)]) for user in ("a", "b", "c"))
+    return ledger
+
+
+def _answered(ledger: Ledger, user: str, *events: Event) -> None:
+    with ledger.transaction():
+        call_id = ledger.open_call(
+            batch_of(user, "c"),
+            request_for([make_log(user), make_log("c")]),
+            settings_fingerprint="f",
+            sent_at=5.0,
+        )
+        ledger.store_reply(call_id, answer("## U1\n[x]"))
+        part = plan(user).part
+        ledger.settle(
+            call_id,
+            [well(part, *events), bad(plan("c").part)],
+            [PartChange(part, "done", events=len(events))],
+        )
+
+
+def _answered_alone(ledger: Ledger, user: str) -> None:
+    number = ledger.open_call(
+        batch_of(user), request_for([make_log(user)]), settings_fingerprint="f", sent_at=5.0
+    )
+    ledger.store_reply(number, answer())
+    ledger.settle(number, [well(plan(user).part)], [PartChange(plan(user).part, "done", events=1)])
+
+
+def test_lines_know_their_events_and_gaps_are_found(ledger: Ledger) -> None:
+    lost = Event(
+        user_id="a",
+        type="梦",
+        category="x",
+        start="2026-01-09T01:00:00",
+        end="2026-01-09T02:00:00",
+        grounded=False,
+    )
+    _answered(ledger, "a", event_of(Part("a", 0, 1)), lost)
+    view = view_user(ledger, "a")
+    assert view.lines[0].text == "09:15 餐厅0 30m"
+    assert [line.events for line in view.lines] == [(0,), (0,), ()]
+    assert [line.day for line in view.lines] == ["2026-01-01"] * 3
+    assert (view.uncovered, view.ungrounded) == ([2], [1])
+    assert view.profile == (("city", "上海"),)
+
+
+def test_a_user_that_was_not_answered_has_lines_and_no_events(ledger: Ledger) -> None:
+    view = view_user(ledger, "b")
+    assert (view.row, view.events, len(view.lines)) == (UserRow("b", "pending", 3, 0, None, 0), (), 3)
+
+
+def test_an_unknown_user_is_a_usage_error(ledger: Ledger) -> None:
+    with pytest.raises(UsageError, match="no user nobody"):
+        view_user(ledger, "nobody")
+
+
+def test_stored_calls_are_those_the_user_was_part_of(ledger: Ledger) -> None:
+    _answered(ledger, "a", event_of(Part("a", 0, 2)))
+    _answered(ledger, "b", event_of(Part("b", 0, 2)))
+    assert [call.id for call in stored_calls(ledger, "c")] == [1, 2]
+    (call,) = stored_calls(ledger, "b")
+    assert (call.asked, call.reply, call.status) == ({"U1": Part("b", 0, 2)}, "## U1\n[x]", "read")
+    assert call.messages[0]["content"] == "extract"
+
+
+def test_calls_that_brought_no_answer_are_stored_calls_too(ledger: Ledger) -> None:
+    request = request_for([make_log("b")])
+    with ledger.transaction():
+        for _call in range(3):
+            number = ledger.open_call(batch_of("b"), request, settings_fingerprint="f", sent_at=5.0)
+        ledger.fail_call(number, "HTTP 503", [])
+        ledger.store_reply(number - 1, answer())
+    assert [call.status for call in stored_calls(ledger, "b")] == ["sent", "answered", "failed"]
+    assert list(stored_calls(ledger, "a")) == []
+
+
+def _steps(ledger: Ledger, look: Callable[[], object]) -> int:
+    """Count the steps of SQLite's machine, in hundreds."""
+    steps = 0
+
+    def count() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    ledger._db.set_progress_handler(count, 100)
+    look()
+    ledger._db.set_progress_handler(None, 0)
+    return steps
+
+
+def test_looking_at_a_user_or_a_page_does_not_go_through_all_others(ledger: Ledger) -> None:
+    looks: list[Callable[[], object]] = [
+        lambda: view_user(ledger, "a"),
+        lambda: list(stored_calls(ledger, "a")),
+        lambda: user_rows(ledger, most=2),
+        lambda: user_rows(ledger, "done", most=2),
+        lambda: failure_reasons(ledger),
+        lambda: user_states(ledger),
+    ]
+    _answered(ledger, "a", event_of(Part("a", 0, 2)))
+    _answered(ledger, "b", event_of(Part("b", 0, 2)))
+    among_few = [_steps(ledger, look) for look in looks]
+    more = [f"d{number}" for number in range(600)]
+    with ledger.transaction():
+        ledger.add_users((make_log(user), [(whole(make_log(user)), SIZE)]) for user in more)
+        for user in more:
+            _answered_alone(ledger, user)
+    assert [_steps(ledger, look) for look in looks] == pytest.approx(among_few, abs=3)
+
+
+def test_users_are_listed_by_state_and_in_pages(ledger: Ledger) -> None:
+    _answered(ledger, "b", event_of(Part("b", 0, 2)))
+    with ledger.transaction():
+        ledger._db.execute(
+            "UPDATE parts SET state = 'failed', reason = 'cut', attempts = 3 WHERE user_id = 'c'"
+        )
+    assert user_states(ledger) == {"pending": 1, "done": 1, "failed": 1}
+    assert [row.user_id for row in user_rows(ledger)] == ["a", "b", "c"]
+    assert [row.user_id for row in user_rows(ledger, most=1, skip=1)] == ["b"]
+    assert user_rows(ledger, "failed") == [UserRow("c", "failed", 3, 0, "cut", 3)]

@@ -1,0 +1,229 @@
+"""Nobody is lost or doubled, no budget broken, and batches are as few as they can be."""
+
+import random
+import time
+from math import ceil
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from eventabs.errors import ConfigError
+from eventabs.prompts.packing import search
+from eventabs.prompts.packing.batches import MAX_ALIASES, case_batches, pack
+from eventabs.prompts.packing.bounds import BatchLimits, lower_bound, tight_bound
+from eventabs.records import PartSize
+
+LIMITS = BatchLimits(max_input_tokens=40_000, instructions_tokens=700, max_output_tokens=8_192, max_users=30)
+
+
+def sizes_up_to(share: float, least: int = 1) -> st.SearchStrategy[list[PartSize]]:
+    most_in, most_out = int(LIMITS.room * share), int(LIMITS.max_output_tokens * share)
+    return st.lists(
+        st.builds(PartSize, st.integers(least, most_in), st.integers(least, most_out)), max_size=120
+    )
+
+
+def plain_bound(sizes: list[PartSize], limits: BatchLimits) -> int:
+    return max(
+        ceil(
+            sum(size.input_tokens for size in sizes) / (limits.max_input_tokens - limits.instructions_tokens)
+        ),
+        ceil(sum(size.output_tokens for size in sizes) / limits.max_output_tokens),
+        ceil(len(sizes) / limits.max_users),
+    )
+
+
+def assert_sound(batches: list[list[int]], sizes: list[PartSize], limits: BatchLimits) -> None:
+    assert sorted(index for batch in batches for index in batch) == list(range(len(sizes)))
+    for batch in batches:
+        tokens_in = sum(sizes[index].input_tokens for index in batch)
+        tokens_out = sum(sizes[index].output_tokens for index in batch)
+        assert len(batch) == 1 or tokens_in + limits.instructions_tokens <= limits.max_input_tokens
+        assert len(batch) == 1 or tokens_out <= limits.max_output_tokens
+        assert 1 <= len(batch) <= limits.max_users
+
+
+@settings(max_examples=100, deadline=None)
+@given(sizes_up_to(1.3), st.integers(1, 30))
+def test_nobody_is_lost_or_doubled_and_no_budget_is_broken(sizes: list[PartSize], max_users: int) -> None:
+    limits = BatchLimits(40_000, 700, 8_192, max_users)
+    batches = pack(sizes, limits)
+    assert_sound(batches, sizes, limits)
+    assert lower_bound(sizes, limits)[0] == plain_bound(sizes, limits)
+    if all(map(limits.hold, sizes)):
+        assert len(batches) >= plain_bound(sizes, limits)
+
+
+@settings(max_examples=100, deadline=None)
+@given(sizes_up_to(0.1))
+def test_small_users_take_the_lower_bound_or_one_batch_more(sizes: list[PartSize]) -> None:
+    batches = pack(sizes, LIMITS)
+    assert_sound(batches, sizes, LIMITS)
+    assert len(batches) <= plain_bound(sizes, LIMITS) + 1
+
+
+@pytest.mark.parametrize(("share_in", "share_out"), [(0.25, 0.25), (0.05, 0.25), (0.25, 0.05)])
+def test_users_up_to_a_quarter_of_a_budget_take_hardly_more_than_the_bound(
+    share_in: float, share_out: float
+) -> None:
+    rng = random.Random(4)  # noqa: S311  sizes, not secrets
+    for _ in range(20):
+        sizes = [
+            PartSize(rng.randint(1, int(39_300 * share_in)), rng.randint(1, int(8_192 * share_out)))
+            for _ in range(rng.randint(1, 300))
+        ]
+        batches = pack(sizes, LIMITS)
+        assert_sound(batches, sizes, LIMITS)
+        assert len(batches) <= plain_bound(sizes, LIMITS) + 2
+
+
+LARGE = [PartSize(1, tokens) for tokens in (4_096, 4_096, 2_785, 2_703, 2_703)]  # 2 x 1/2, 3 x 1/3
+
+
+def test_large_parts_are_packed_like_first_fit_where_that_is_better() -> None:
+    assert pack(LARGE, LIMITS) == [[0, 1], [2, 3, 4]]
+
+
+def test_the_fullest_dimension_of_batches_is_filled_evenly() -> None:
+    rng = random.Random(5)  # noqa: S311  sizes, not secrets
+    sizes = [PartSize(rng.randint(1_000, 3_000), rng.randint(200, 600)) for _ in range(380)]
+    fills = [
+        max(
+            sum(sizes[index].input_tokens for index in batch) / LIMITS.room,
+            sum(sizes[index].output_tokens for index in batch) / LIMITS.max_output_tokens,
+        )
+        for batch in pack(sizes, LIMITS)
+    ]
+    assert min(fills) > 0.95 * max(fills)
+
+
+def test_batches_come_longest_answer_first_and_always_the_same() -> None:
+    rng = random.Random(6)  # noqa: S311  sizes, not secrets
+    sizes = [PartSize(rng.randint(1, 9_000), rng.randint(1, 2_000)) for _ in range(200)]
+    batches = pack(sizes, LIMITS)
+    loads = [sum(sizes[index].output_tokens for index in batch) for batch in batches]
+    assert loads == sorted(loads, reverse=True)
+    assert pack(sizes, LIMITS) == batches
+    assert all(batch == sorted(batch) for batch in batches)
+
+
+def test_users_who_answer_much_go_together_with_users_who_say_much() -> None:
+    sizes = [PartSize(30_000, 1_000)] * 5 + [PartSize(5_000, 7_000)] * 5
+    assert len(pack(sizes, LIMITS)) == 5
+
+
+@pytest.mark.parametrize(
+    ("size", "count", "bound"),
+    [
+        (PartSize(39_300, 1), 4, (4, "input")),
+        (PartSize(1, 8_192), 4, (4, "output")),
+        (PartSize(1, 1), 31, (2, "users")),
+        (PartSize(1, 1), 0, (0, "input")),
+    ],
+)
+def test_the_bound_names_the_limit_that_binds(size: PartSize, count: int, bound: tuple[int, str]) -> None:
+    assert lower_bound([size] * count, LIMITS) == bound
+    assert len(pack([size] * count, LIMITS)) == bound[0]
+
+
+def test_a_part_too_large_for_any_batch_stands_alone() -> None:
+    sizes = [PartSize(50_000, 10), PartSize(10, 10), PartSize(10, 9_000), PartSize(10, 10)]
+    assert pack(sizes, LIMITS) == [[2], [1, 3], [0]] or pack(sizes, LIMITS) == [[2], [0], [1, 3]]
+
+
+def test_instructions_that_fill_the_budget_are_refused_with_the_next_step() -> None:
+    with pytest.raises(ConfigError, match="--max-input-tokens"):
+        pack([PartSize(1, 1)], BatchLimits(700, 700, 8_192, 30))
+
+
+def test_no_batch_has_an_alias_that_costs_more_than_was_measured() -> None:
+    batches = pack([PartSize(1, 1)] * 1_500, BatchLimits(40_000, 700, 8_192, 2_000))
+    assert max(map(len, batches)) <= MAX_ALIASES
+    assert len(batches) == 2
+
+
+def test_many_users_are_packed_in_seconds() -> None:
+    rng = random.Random(7)  # noqa: S311  sizes, not secrets
+    sizes = [PartSize(rng.randint(300, 3_500), rng.randint(300, 1_400)) for _ in range(20_000)]
+    begun = time.perf_counter()
+    batches = pack(sizes, LIMITS)
+    assert time.perf_counter() - begun < 10
+    assert_sound(batches, sizes, LIMITS)
+    assert len(batches) <= 1.03 * plain_bound(sizes, LIMITS)
+
+
+def test_the_search_ends_where_the_bound_is_far_from_what_is_possible() -> None:
+    sizes = [PartSize(1, int(8_192 * 0.34))] * 90  # two to a batch, where the bound thinks of almost three
+    assert len(pack(sizes, LIMITS)) == 45
+
+
+def test_the_cases_rule_counts_as_it_did() -> None:
+    assert case_batches([], 8_000) == 0
+    assert case_batches([78, 78], 8_000) == 1
+    assert case_batches([78, 79], 8_000) == 2
+    assert case_batches([78, 78, 1, 2], 8_000) == 2
+    assert case_batches([1_000, 1], 8_000) == 2
+
+
+@settings(max_examples=100, deadline=None)
+@given(sizes_up_to(1.0), st.integers(1, 30))
+def test_the_tight_bound_is_never_above_a_packing(sizes: list[PartSize], max_users: int) -> None:
+    limits = BatchLimits(40_000, 700, 8_192, max_users)
+    assert plain_bound(sizes, limits) <= tight_bound(sizes, limits) <= len(pack(sizes, limits))
+
+
+@pytest.mark.parametrize(
+    ("share", "count", "bound"),
+    [(0.51, 10, 10), (0.34, 90, 45), (0.21, 100, 25), (0.2, 100, 20), (0.26, 90, 30)],
+)
+def test_the_tight_bound_knows_how_many_large_parts_go_together(share: float, count: int, bound: int) -> None:
+    sizes = [PartSize(1, int(8_192 * share))] * count
+    assert tight_bound(sizes, LIMITS) == bound
+    assert len(pack(sizes, LIMITS)) == bound
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_users_of_a_fifth_of_a_budget_take_the_bound_or_one_batch_more(seed: int) -> None:
+    rng = random.Random(seed)  # noqa: S311  sizes, not secrets
+    sizes = [PartSize(rng.randint(400, 4_000), rng.randint(1_228, 2_048)) for _ in range(486)]
+    batches = pack(sizes, LIMITS)
+    assert_sound(batches, sizes, LIMITS)
+    assert len(batches) <= plain_bound(sizes, LIMITS) + 1
+
+
+def test_more_batches_than_needed_are_filled_as_evenly() -> None:
+    rng = random.Random(8)  # noqa: S311  sizes, not secrets
+    sizes = [PartSize(rng.randint(1_000, 3_000), rng.randint(200, 600)) for _ in range(380)]
+    least = len(pack(sizes, LIMITS)) + 3
+    batches = pack(sizes, LIMITS, least=least)
+    assert_sound(batches, sizes, LIMITS)
+    assert len(batches) == least
+    assert len(pack(sizes[:5], LIMITS, least=50)) == 5
+
+
+def test_more_parts_than_are_packed_at_once_go_in_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eventabs.prompts.packing.batches._AT_ONCE", 1_000)
+    monkeypatch.setattr("eventabs.prompts.packing.batches._WINDOW", 500)
+    rng = random.Random(9)  # noqa: S311  sizes, not secrets
+    sizes = [PartSize(rng.randint(300, 3_500), rng.randint(300, 1_400)) for _ in range(2_300)]
+    batches = pack(sizes, LIMITS)
+    assert_sound(batches, sizes, LIMITS)
+    assert len(batches) <= 1.03 * plain_bound(sizes, LIMITS)
+
+
+def test_where_best_fit_would_take_long_parts_are_packed_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(search, "_BEST_FIT_STEPS", 0)
+    batches = pack(LARGE, LIMITS)
+    assert_sound(batches, LARGE, LIMITS)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_small_users_of_about_a_fifth_go_together_so_that_five_fit(seed: int) -> None:
+    rng = random.Random(seed)  # noqa: S311  sizes, not secrets
+    sizes = [PartSize(rng.randint(400, 4_000), rng.randint(1_557, 1_884)) for _ in range(2_000)]
+    batches = pack(sizes, LIMITS)
+    assert_sound(batches, sizes, LIMITS)
+    assert len(batches) <= 1.005 * tight_bound(sizes, LIMITS)
+    assert tight_bound(sizes, LIMITS) > 1.06 * plain_bound(sizes, LIMITS)

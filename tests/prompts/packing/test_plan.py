@@ -1,0 +1,72 @@
+from collections import Counter
+from dataclasses import replace
+from random import Random
+
+from hypothesis import given, settings, strategies as st
+
+from eventabs.prompts.packing.bounds import BatchLimits
+from eventabs.prompts.packing.rounds import PROBE_SHARE, plan, shuffled
+from eventabs.records import Batch, Part, PartSize, PlannedPart
+
+LIMITS = BatchLimits(max_input_tokens=1_100, instructions_tokens=100, max_output_tokens=500, max_users=5)
+
+parts = st.lists(st.builds(PartSize, st.integers(1, 1_200), st.integers(1, 600)), max_size=30).map(
+    lambda sizes: [PlannedPart(Part(f"user {n}", 0, 2), size) for n, size in enumerate(sizes)]
+)
+
+
+def tokens(batch: Batch) -> tuple[int, int]:
+    return (
+        sum(planned.size.input_tokens for planned in batch.parts),
+        sum(planned.size.output_tokens for planned in batch.parts),
+    )
+
+
+@given(parts, st.booleans())
+@settings(max_examples=150, deadline=None)
+def test_every_part_is_planned_once_within_the_limits(planned: list[PlannedPart], probe: bool) -> None:
+    batches = plan(planned, LIMITS, probe=probe)
+    assert Counter(p for batch in batches for p in batch.parts) == Counter(planned)
+    for batch in batches:
+        tokens_in, tokens_out = tokens(batch)
+        assert 1 <= len(batch.parts) <= LIMITS.max_users
+        assert len(batch.parts) == 1 or (tokens_in <= LIMITS.room and tokens_out <= LIMITS.max_output_tokens)
+
+
+@given(parts)
+@settings(max_examples=100, deadline=None)
+def test_a_probe_keeps_the_first_batch_small_and_costs_at_most_a_few_batches(
+    planned: list[PlannedPart],
+) -> None:
+    sure, probing = plan(planned, LIMITS), plan(planned, LIMITS, probe=True)
+    assert len(sure) <= len(probing) <= len(sure) + LIMITS.max_users
+    if probing and len(probing[0].parts) > 1:
+        tokens_in, tokens_out = tokens(probing[0])
+        assert tokens_in <= PROBE_SHARE * LIMITS.room
+        assert tokens_out <= PROBE_SHARE * LIMITS.max_output_tokens
+
+
+@given(parts, st.randoms(use_true_random=False))
+@settings(max_examples=50, deadline=None)
+def test_the_order_of_asking_again_depends_on_the_parts_alone(
+    planned: list[PlannedPart], random: Random
+) -> None:
+    mixed = list(planned)
+    random.shuffle(mixed)
+    assert shuffled(mixed) == shuffled(planned)
+
+
+def equal_parts(count: int, size: PartSize) -> list[PlannedPart]:
+    return [PlannedPart(Part(f"u{number:02d}", 0, 2), size) for number in range(count)]
+
+
+def test_the_last_round_of_the_workers_is_filled_where_that_ends_sooner() -> None:
+    planned = equal_parts(20, PartSize(50, 100))
+    assert [len(plan(planned, LIMITS, workers=workers)) for workers in (1, 2, 3, 8)] == [4, 4, 6, 4]
+
+
+def test_no_batches_are_added_that_cost_more_than_they_win() -> None:
+    planned = equal_parts(20, PartSize(50, 100))
+    costly = replace(LIMITS, max_input_tokens=21_000, instructions_tokens=20_000)
+    assert len(plan(planned, costly, workers=3)) == 4
+    assert len(plan(equal_parts(4, PartSize(50, 500)), LIMITS, workers=3)) == 4

@@ -1,0 +1,129 @@
+"""What is measured is what is sent, and every call begins with the same bytes."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from eventabs.prompts.builder import CHAT_FRAMING_TOKENS, PromptBuilder
+from eventabs.prompts.packing.batches import MAX_ALIASES
+from eventabs.prompts.packing.bounds import BatchLimits
+from eventabs.prompts.tokens import TokenCounter
+from eventabs.prompts.vocabulary import default_vocabulary
+from eventabs.records import AnswerForm, Behavior, UserLog
+
+COUNTER = TokenCounter()
+START = datetime.fromisoformat("2026-01-01T10:00")
+
+
+def make_builder(answer: AnswerForm = "lines", strip: tuple[str, ...] = ("XX",)) -> PromptBuilder:
+    return PromptBuilder(
+        counter=COUNTER,
+        language="zh",
+        template=None,
+        vocabulary=default_vocabulary("zh"),
+        answer=answer,
+        detail="day",
+        strip=strip,
+    )
+
+
+BUILDER = make_builder()
+
+
+def user(name: str, count: int = 3, step: timedelta = timedelta(hours=7)) -> UserLog:
+    behaviors = [Behavior(START + step * n, "visit", f"XX餐厅{n}", "", 60 * n) for n in range(count)]
+    return UserLog(name, tuple(behaviors), (("age", "40"), ("city", "上海")))
+
+
+WORDS = st.text(st.sampled_from("ab Z019宝马餐厅·\"'\\:#|_-!，。)😀\u3000\n"), max_size=12)
+LOGS = st.builds(
+    UserLog,
+    st.text(max_size=4),
+    st.lists(
+        st.builds(
+            Behavior,
+            st.integers(0, 100_000).map(lambda minute: START + timedelta(minutes=minute)),
+            st.sampled_from(["visit", "", "use", "browse", "compare", "打卡"]),
+            WORDS,
+            WORDS,
+            st.none() | st.integers(0, 90_000),
+        ),
+        max_size=4,
+    ).map(lambda rows: tuple(sorted(rows, key=lambda row: row.start))),
+    st.lists(st.tuples(st.sampled_from(["age", "city", "income"]), WORDS), max_size=3).map(tuple),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(LOGS, min_size=1, max_size=5))
+def test_measured_blocks_and_instructions_add_up_to_the_messages(logs: list[UserLog]) -> None:
+    request = BUILDER.request(logs, max_output_tokens=100)
+    measured = sum(BUILDER.measure(log).input_tokens for log in logs) + BUILDER.instructions_tokens
+    counted = sum(COUNTER.count(message["content"]) for message in request.messages)
+    assert request.input_tokens == measured == counted + CHAT_FRAMING_TOKENS
+
+
+def test_every_alias_of_a_batch_costs_the_same() -> None:
+    counts = {COUNTER.count(f"## U{number}") for number in range(1, MAX_ALIASES + 1)}
+    assert len(counts) == 1
+
+
+def test_the_system_message_is_equal_to_the_byte_in_every_call() -> None:
+    one = BUILDER.request([user("a")], max_output_tokens=1)
+    two = make_builder().request([user("b"), user("c")], max_output_tokens=2)
+    assert one.messages[0] == two.messages[0]
+    assert one.messages[0]["role"] == "system"
+
+
+def test_a_request_holds_only_blocks_under_aliases_and_no_user_id() -> None:
+    request = BUILDER.request([user("user_0007"), user("user_0008")], max_output_tokens=500)
+    content = request.messages[1]["content"]
+    assert content.startswith("## U1 40岁 上海\n# 2026-01-01 周四\n10:00 餐厅0 0s\n")
+    assert content.endswith("\n")
+    assert content.count("## U") == 2
+    assert "user_000" not in content
+    assert {alias: log.user_id for alias, log in request.users.items()} == {
+        "U1": "user_0007",
+        "U2": "user_0008",
+    }
+    assert request.max_output_tokens == 500
+
+
+@pytest.mark.parametrize("answer", ["lines", "json", "schema"])
+def test_only_the_schema_form_carries_a_response_format(answer: AnswerForm) -> None:
+    request = make_builder(answer).request([user("a")], max_output_tokens=1)
+    assert (request.response_format is not None) == (answer == "schema")
+
+
+def test_expected_output_is_measured_with_the_log() -> None:
+    assert BUILDER.measure(user("a", 1)).output_tokens == 8 + 32
+    assert make_builder("json").measure(user("a", 1)).output_tokens == 8 + 40
+
+
+def test_a_user_too_large_for_a_batch_is_cut_into_parts_that_fit_with_their_own_headers() -> None:
+    log = user("a", 200, timedelta(hours=1))
+    limits = BatchLimits(BUILDER.instructions_tokens + 500, BUILDER.instructions_tokens, 8_192, 30)
+    parts = BUILDER.split(log, limits)
+    assert [index for part in parts for index in range(part.first, part.last + 1)] == list(range(200))
+    pieces = [UserLog("a", log.behaviors[part.first : part.last + 1], log.profile) for part in parts]
+    assert len(parts) > 2
+    assert all(limits.hold(BUILDER.measure(piece)) for piece in pieces)
+    content = BUILDER.request(pieces[1:2], max_output_tokens=1).messages[1]["content"]
+    assert content.startswith("## U1 40岁 上海\n# 2026-01-0")
+
+
+def test_the_expected_answer_cuts_a_user_as_well() -> None:
+    log = user("a", 40, timedelta(days=1))
+    parts = BUILDER.split(log, BatchLimits(40_000, BUILDER.instructions_tokens, 8 + 32 * 10, 30))
+    assert [part.last - part.first + 1 for part in parts] == [10, 10, 10, 10]
+
+
+@settings(max_examples=100, deadline=None)
+@given(LOGS)
+def test_the_cheap_bound_is_never_below_the_count(log: UserLog) -> None:
+    size = BUILDER.measure(log)
+    tight = BatchLimits(
+        BUILDER.instructions_tokens + max(1, size.input_tokens - 1), BUILDER.instructions_tokens, 8_192, 30
+    )
+    assert not BUILDER._surely_fits(log, tight)

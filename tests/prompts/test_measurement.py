@@ -1,0 +1,186 @@
+"""Users are measured by sums over the whole export: what comes out is what counting each user's log says."""
+
+import csv
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import get_args
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from eventabs.config.settings import Settings
+from eventabs.ingest.export import Export, open_export
+from eventabs.language import Language
+from eventabs.prompts.long_form import long_pieces, long_tokens
+from eventabs.prompts.measurement import measure_logs, measure_parts, users_counted_by_log
+from eventabs.prompts.tokens import TokenCounter
+from eventabs.records import Compaction, Detail
+from eventabs.runs.components import batch_limits, make_builder
+
+COLUMNS = (
+    "user_id",
+    "timestamp",
+    "action",
+    "item_id",
+    "app_id",
+    "poi_id",
+    "duration",
+    "behavior_text",
+    "city",
+)
+Row = tuple[str, ...]
+
+USERS = st.sampled_from(["u1", "用户2", "10086", "7", "Straße", "a|b", "DE", "K\u212aelvin"])
+DAYS = st.sampled_from(["2025-12-30", "2025-12-31", "2026-01-01", "2026-01-02", "2026-02-01", "2027-02-01"])
+CLOCKS = st.sampled_from(["00:00:00", "00:29:59", "09:05:30", "09:05:59", "23:59:59"])
+NAMES = st.one_of(
+    st.sampled_from(
+        [
+            "",
+            "XX公园",
+            "公园",
+            "XX",
+            "看 宝马7系",
+            "宝马_u1的店",
+            "10086号",
+            "STRASSE 7",
+            "ODE",
+            "de",
+            "in DE",
+            "two  spaces",
+            "tab\u200bless",
+            "a|b",
+            '"quoted"',
+            "at 10:00",
+            "half 5m",
+            "half 0",
+            " 0",
+            "A",
+            "咖啡。",
+            "对比_A",
+            "<|endoftext|>",
+            "kelvin",
+        ]
+    ),
+    st.text("aA宝马XX 0:\"'。é", max_size=8),
+)
+ACTIONS = st.sampled_from(["", "visit", "browse", "use_app", "compare", "purchase", "own word", "u1"])
+DURATIONS = st.sampled_from(["", "", "0", "59", "60", "4440", "90000"])
+ROWS = st.lists(
+    st.tuples(USERS, DAYS, CLOCKS, ACTIONS, NAMES, NAMES, NAMES, DURATIONS, NAMES), min_size=1, max_size=30
+)
+
+
+@contextmanager
+def exported(rows: Sequence[Row], timezone: str = "") -> Iterator[Export]:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "behaviors.csv"
+        with path.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([COLUMNS[:8], *rows])
+        with open_export(
+            [str(path)], columns={}, profiles="", profile_columns=(), timezone=timezone, work_dir=Path(folder)
+        ) as export:
+            yield export
+
+
+def joined(rows: list[Row]) -> list[Row]:
+    return [(user, f"{day} {clock}", *others) for user, day, clock, *others in rows]
+
+
+def with_level(level: Compaction, detail: Detail = "day") -> Settings:
+    return Settings.model_validate({"compaction": {"level": level}, "prompt": {"detail": detail}})
+
+
+@settings(max_examples=25, deadline=None)
+@given(ROWS, st.sampled_from(["zh", "en"]))
+def test_every_user_costs_what_counting_the_log_says(rows: list[Row], language: Language) -> None:
+    with exported(joined(rows)) as export:
+        logs = list(export.user_logs())
+        for level, detail in zip(get_args(Compaction), get_args(Detail), strict=True):
+            wanted = with_level(level, detail)
+            legend = None if level == "line" else {"A": "XX公园", "B": "看 宝马7系", "C": "·de"}
+            builder = make_builder(wanted, language, None, legend)
+            limits = batch_limits(wanted, builder)
+            measured = list(measure_logs(export.stretches(), builder, limits))
+            assert measured == [(log, measure_parts(log, builder, limits)) for log in logs]
+
+
+@settings(max_examples=10, deadline=None)
+@given(ROWS, st.sampled_from(["zh", "en"]))
+def test_the_long_lines_of_all_cost_what_counting_each_log_says(rows: list[Row], language: Language) -> None:
+    counter = TokenCounter()
+    with exported(joined(rows)) as export:
+        together = sum(
+            long_tokens(counter, stretch.sentences(), stretch.stamps(), language)
+            for stretch in export.stretches()
+        )
+        each = sum(counter.total(long_pieces(log, language)) for log in export.user_logs())
+    assert together == each
+
+
+def test_small_stretches_say_the_same_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eventabs.ingest.groups._BEHAVIORS", 5)
+    rows = [
+        (f"user {n % 7}", f"2026-01-0{n % 5 + 1} 10:{n:02}:00", "visit", "", "", f"place {n % 3}", "60", "")
+        for n in range(40)
+    ]
+    wanted = with_level("day")
+    builder = make_builder(wanted, "en", None)
+    limits = batch_limits(wanted, builder)
+    with exported(rows) as export:
+        assert len(list(export.stretches())) == 7
+        measured = list(measure_logs(export.stretches(), builder, limits))
+        assert measured == [(log, measure_parts(log, builder, limits)) for log in export.user_logs()]
+
+
+def test_who_stops_after_one_stretch_can_read_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eventabs.ingest.groups._BEHAVIORS", 5)
+    rows = [(f"user {n % 7}", f"2026-01-01 10:{n:02}:00", "visit", "", "", "A", "60", "") for n in range(40)]
+    with exported(rows) as export:
+        stretches = export.stretches()
+        first = next(stretches)
+        assert [user.user_id for user in first.users] == ["user 0"]
+        del stretches  # which ends the thread that makes the next one
+        assert [len(stretch.users) for stretch in export.stretches()] == [1] * 7
+
+
+def test_users_too_large_for_a_batch_are_cut_as_their_logs_are() -> None:
+    rows = [
+        ("whale", f"2026-01-0{day} 10:{n:02}:00", "visit", "", "", f"place {n}", "60", "")
+        for day in range(1, 5)
+        for n in range(60)
+    ]
+    rows += [("shrimp", "2026-01-01 10:00:00", "visit", "", "", "place", "", "")]
+    wanted = with_level("line")
+    builder = make_builder(wanted, "en", None)
+    limits = replace(batch_limits(wanted, builder), max_output_tokens=600)
+    with exported(rows) as export:
+        measured = list(measure_logs(export.stretches(), builder, limits))
+    assert [len(parts) for _log, parts in measured] == [1, 4]
+    assert measured == [(log, measure_parts(log, builder, limits)) for log, _parts in measured]
+
+
+def test_where_a_zone_turns_clocks_back_over_midnight_days_are_told_as_in_the_log() -> None:
+    rows = [
+        ("anna", at, "visit", "", "", "place", "", "")
+        for at in ("2026-01-02T00:10:00+09:00", "2026-01-01T23:20:00+08:00", "2026-01-02T00:50:00+09:00")
+    ]
+    wanted = with_level("line")
+    builder = make_builder(wanted, "en", None)
+    limits = batch_limits(wanted, builder)
+    with exported(rows) as export:
+        assert [users_counted_by_log(stretch, ()) for stretch in export.stretches()] == [{0}]
+        measured = list(measure_logs(export.stretches(), builder, limits))
+        assert measured == [(log, measure_parts(log, builder, limits)) for log in export.user_logs()]
+
+
+def test_ordinary_users_are_not_written_out_for_being_counted() -> None:
+    rows = [
+        (f"user_{n:03}", f"2026-01-01 10:{n:02}:00", "visit", "", "", "XX餐厅", "60", "") for n in range(20)
+    ]
+    rows += [("user_020", "2026-01-01 10:00:00", "", "", "", "", "", "met USER_020 again")]
+    with exported(rows) as export:
+        assert [users_counted_by_log(stretch, ("XX",)) for stretch in export.stretches()] == [{20}]

@@ -1,0 +1,224 @@
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from eventabs.providers.openai.endpoint import Sampling
+from eventabs.providers.openai.wire import ReplyAssembler, build_body, parse_json
+from eventabs.records import Reply, Request, Usage
+
+REQUEST = Request(
+    messages=({"role": "system", "content": "s"}, {"role": "user", "content": "u"}),
+    users={},
+    input_tokens=2,
+    max_output_tokens=50,
+    response_format={"type": "json_schema", "json_schema": {}},
+)
+
+
+def assemble(*payloads: dict[str, Any]) -> Reply:
+    assembler = ReplyAssembler()
+    for payload in payloads:
+        assembler.add(payload)
+    return assembler.build(broken_by="interrupted", seconds=1.5)
+
+
+def piece(**delta: object) -> dict[str, Any]:
+    return {"choices": [{"index": 0, "delta": delta}]}
+
+
+def ending(reason: str | None) -> dict[str, Any]:
+    return {"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]}
+
+
+def test_a_body_holds_what_is_asked_for_and_nothing_unset() -> None:
+    body = build_body(REQUEST, "m", Sampling(stream=False), frozenset())
+    assert body == {
+        "model": "m",
+        "messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}],
+        "stream": False,
+        "max_tokens": 50,
+        "response_format": {"type": "json_schema", "json_schema": {}},
+    }
+
+
+def test_a_streamed_body_asks_for_usage_and_carries_the_sampling() -> None:
+    sampling = Sampling(temperature=0.0, seed=7, extra_body={"top_p": 0.5, "model": "other"})
+    body = build_body(REQUEST, "m", sampling, frozenset())
+    assert (body["stream"], body["stream_options"]) == (True, {"include_usage": True})
+    assert (body["temperature"], body["seed"], body["top_p"], body["model"]) == (0.0, 7, 0.5, "other")
+
+
+def test_dropped_parameters_are_left_out_and_max_tokens_changes_its_name() -> None:
+    dropped = frozenset({"temperature", "response_format", "stream_options", "max_tokens", "seed"})
+    body = build_body(REQUEST, "m", Sampling(temperature=1.0, seed=1), dropped)
+    assert body.keys() == {"model", "messages", "stream", "max_completion_tokens"}
+    assert body["max_completion_tokens"] == 50
+
+
+def test_a_limit_in_extra_body_replaces_ours() -> None:
+    body = build_body(REQUEST, "m", Sampling(extra_body={"max_completion_tokens": 9}), frozenset())
+    assert "max_tokens" not in body
+    assert body["max_completion_tokens"] == 9
+
+
+@pytest.mark.parametrize(
+    ("payloads", "text", "reasoning"),
+    [
+        ([piece(content="a"), piece(content="b")], "ab", ""),
+        ([piece(content=None), piece(content="")], "", ""),
+        ([piece(reasoning_content="r", content=""), piece(content="a")], "a", "r"),
+        ([piece(reasoning="r"), piece(thinking="s")], "", "rs"),
+        ([piece(reasoning="r", reasoning_content="r")], "", "r"),
+        ([piece(content=[{"type": "text", "text": "a"}, {"type": "text", "text": "b"}])], "ab", ""),
+        (
+            [piece(content=[{"type": "thinking", "thinking": [{"type": "text", "text": "r"}]}])],
+            "",
+            "r",
+        ),
+        ([piece(content=None, refusal="no")], "no", ""),
+        ([{"choices": [{"message": {"role": "assistant", "content": "a"}}]}], "a", ""),
+        ([piece(content="a"), {"choices": [{"message": {"content": "a"}}]}], "a", ""),
+        ([piece(content="a"), {"choices": [{"index": 1, "delta": {"content": "b"}}]}], "a", ""),
+        ([{"choices": []}, {"choices": None}, {"choices": ["x"]}, {"choices": [{"delta": 3}]}], "", ""),
+        ([piece(content="\ud83d"), piece(content="\ude97")], "🚗", ""),
+    ],
+)
+def test_text_and_reasoning_are_found_wherever_servers_put_them(
+    payloads: list[dict[str, Any]], text: str, reasoning: str
+) -> None:
+    reply = assemble(*payloads)
+    assert (reply.text, reply.reasoning) == (text, reasoning)
+
+
+@pytest.mark.parametrize(
+    ("reason", "normalized"),
+    [
+        ("stop", "stop"),
+        ("tool_calls", "stop"),
+        ("function_call", "stop"),
+        ("eos", "stop"),
+        ("length", "length"),
+        ("max_tokens", "length"),
+        ("content_filter", "content_filter"),
+        ("sensitive", "content_filter"),
+        ("insufficient_system_resource", "interrupted"),
+        ("network_error", "interrupted"),
+        (None, "interrupted"),
+    ],
+)
+def test_finish_reasons_are_normalized(reason: str | None, normalized: str) -> None:
+    assert assemble(piece(content="a"), ending(reason)).finish_reason == normalized
+
+
+def test_the_end_mark_of_a_stream_without_a_reason_means_stop_but_changes_no_reason() -> None:
+    for reason, expected in ((None, "stop"), ("length", "length")):
+        assembler = ReplyAssembler()
+        assembler.add(ending(reason))
+        assembler.end()
+        assert assembler.build(broken_by="interrupted", seconds=0).finish_reason == expected
+
+
+@pytest.mark.parametrize(
+    ("payloads", "usage"),
+    [
+        ([{"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 2}}], Usage(3, 2)),
+        (
+            [
+                {
+                    "usage": {
+                        "prompt_tokens": 3,
+                        "completion_tokens": 2,
+                        "completion_tokens_details": {"reasoning_tokens": 1},
+                        "prompt_tokens_details": {"cached_tokens": 2},
+                    }
+                }
+            ],
+            Usage(3, 2, 1, 2),
+        ),
+        (
+            [
+                {
+                    "usage": {
+                        "prompt_tokens": 32,
+                        "completion_tokens": 9,
+                        "total_tokens": 135,
+                        "completion_tokens_details": {"reasoning_tokens": 94},
+                    }
+                }
+            ],
+            Usage(32, 103, 94),
+        ),
+        ([{"usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 9}}], Usage(3, 6, 4)),
+        ([{"usage": {"prompt_tokens": 3, "completion_tokens": 0, "total_tokens": 9}}], Usage(3, 6, 6)),
+        ([{"usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}}], Usage(3, 2)),
+        ([{"usage": {"prompt_tokens": 3, "prompt_cache_hit_tokens": 2}}], Usage(3, 0, 0, 2)),
+        ([{"usage": {"prompt_tokens": 3, "cached_tokens": 1}}], Usage(3, 0, 0, 1)),
+        ([{"choices": [{"delta": {}, "usage": {"prompt_tokens": 3}}]}], Usage(3)),
+        ([{"usage": {"prompt_tokens": 1}}, piece(content="a"), {"usage": {"prompt_tokens": 2}}], Usage(2)),
+        ([{"usage": {"prompt_tokens": 1}}, {"usage": None}], Usage(1)),
+        ([{"usage": {"prompt_tokens": -1, "completion_tokens": "x", "prompt_tokens_details": 4}}], Usage()),
+        ([{"usage": {"prompt_tokens": 2**63}}], Usage(10**9)),
+    ],
+)
+def test_usage_is_read_from_any_payload(payloads: list[dict[str, Any]], usage: Usage) -> None:
+    reply = assemble(*payloads)
+    assert reply.usage == usage
+    assert reply.usage_reported
+
+
+@pytest.mark.parametrize("payload", [{}, {"usage": {}}, {"usage": {"total_tokens": 5}}, {"usage": [1]}])
+def test_no_usage_is_said_to_be_none(payload: dict[str, Any]) -> None:
+    reply = assemble(payload)
+    assert (reply.usage, reply.usage_reported, reply.seconds) == (Usage(), False, 1.5)
+
+
+@pytest.mark.parametrize(
+    ("data", "value"),
+    [
+        (b'{"a": "\xe7\x9c\x8b"}', {"a": "看"}),
+        (b'{"a": "\xe7\x9c"}', {"a": "�"}),
+        (b'{"a": "\\ud83d"}', {"a": "\ud83d"}),
+        (b'\xef\xbb\xbf{"a": 1}', {"a": 1}),
+        (b"{", None),
+        (b"", None),
+        (b"[" * 100_000, None),
+    ],
+)
+def test_json_is_read_also_where_its_strings_are_broken(data: bytes, value: object) -> None:
+    assert parse_json(data) == value
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "choices",
+                    "delta",
+                    "message",
+                    "content",
+                    "text",
+                    "thinking",
+                    "usage",
+                    "index",
+                    "finish_reason",
+                ]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(["choices", "usage"]), JSON, max_size=2), max_size=3))
+@settings(max_examples=300, deadline=None)
+def test_no_payload_makes_the_assembler_fail(payloads: list[dict[str, Any]]) -> None:
+    reply = assemble(*payloads)
+    assert json.dumps(reply.text)
+    assert reply.usage.prompt_tokens >= 0

@@ -1,0 +1,382 @@
+"""The rules provider: what its answers promise, read by a strict parser of the `lines` form."""
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, timezone
+from itertools import chain, pairwise
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from eventabs.errors import ConfigError
+from eventabs.providers.rules.book import load_rules, shipped_rules
+from eventabs.providers.rules.provider import RulesProvider
+from eventabs.records import Behavior, Category, Detail, Reply, Request, Usage, UserLog, Vocabulary
+
+VOCABULARY = Vocabulary((), (Category("conversion", "!"), Category("engagement")))
+RULES = load_rules(shipped_rules(), "zh")
+ENGLISH = load_rules(shipped_rules(), "en")
+HALF_A_YEAR = timedelta(days=183)
+LINE = re.compile(
+    r"(?P<start>\d\d:\d\d)(?:-(?:(?:(?P<year>\d{4})-)?(?P<day>\d\d-\d\d) )?(?P<end>\d\d:\d\d))?"
+    r" (?P<type>[^\s|!][^|!]*?)(?P<mark>!?)(?: \| (?P<summary>\S.*))?"
+)
+
+
+@dataclass(frozen=True)
+class Read:
+    """An event as the text says it, with the minutes that it names."""
+
+    start: datetime
+    end: datetime
+    type: str
+    mark: str
+    summary: str
+
+
+def parse(text: str) -> dict[str, list[Read]]:
+    """Read a whole answer; fails on any line that is not to the letter of the form."""
+    *lines, last = text.split("\n")
+    assert last == "##"
+    users: dict[str, list[Read]] = {}
+    day = None
+    for line in lines:
+        if line.startswith("## "):
+            events = users.setdefault(line.removeprefix("## "), [])
+            day = None
+        elif header := re.fullmatch(r"# (?:(\d{4})-)?(\d\d)-(\d\d)", line):
+            year = int(header[1]) if header[1] else day.year if day else 0
+            day = date(year, int(header[2]), int(header[3]))
+        else:
+            assert day is not None
+            match = LINE.fullmatch(line)
+            assert match, line
+            events.append(event_of(match, day))
+    return users
+
+
+def event_of(match: re.Match[str], day: date) -> Read:
+    start = at(day, match["start"])
+    if match["end"] is None:
+        end = start
+    elif match["day"] is None:
+        end = at(day, match["end"])
+        if end < start:
+            end += timedelta(days=1)
+    elif match["year"]:
+        end = at(date.fromisoformat(f"{match['year']}-{match['day']}"), match["end"])
+    else:
+        end = at(date.fromisoformat(f"{day.year}-{match['day']}"), match["end"])
+        if end < start:
+            end = at(date.fromisoformat(f"{day.year + 1}-{match['day']}"), match["end"])
+            assert end - start < HALF_A_YEAR
+    assert start <= end
+    return Read(start, end, match["type"], match["mark"], match["summary"] or "")
+
+
+def at(day: date, clock: str) -> datetime:
+    return datetime.fromisoformat(f"{day.isoformat()}T{clock}")
+
+
+def covered(events: list[Read], log: tuple[Behavior, ...]) -> list[list[int]]:
+    """Return which behaviors each event covers, by the documented rule."""
+    starts = {event.start for event in events}
+    minutes = [behavior.start.replace(second=0, microsecond=0, tzinfo=None) for behavior in log]
+    return [
+        [
+            position
+            for position, minute in enumerate(minutes)
+            if event.start <= minute <= event.end
+            and not (minute == event.end > event.start and event.end in starts)
+        ]
+        for event in events
+    ]
+
+
+def behavior(start: str, action: str, item: str, place: str = "", duration: int | None = None) -> Behavior:
+    return Behavior(datetime.fromisoformat(start), action, item, place, duration)
+
+
+async def answer(log: list[Behavior], detail: Detail = "day", *, english: bool = False) -> str:
+    provider = RulesProvider(ENGLISH if english else RULES, VOCABULARY, detail)
+    request = Request((), {"U1": UserLog("someone", tuple(log))}, 0, 0)
+    return (await provider.complete(request)).text
+
+
+async def lines(log: list[Behavior], detail: Detail = "day", *, english: bool = False) -> list[str]:
+    text = await answer(log, detail, english=english)
+    parse(text)
+    return text.split("\n")[1:-1]
+
+
+DEALER = [
+    behavior("2026-01-05 10:00:05", "visit", "宝马4S店", duration=6_900),
+    behavior("2026-01-05 10:30:00", "use", "微信", duration=600),
+]
+
+
+async def test_the_reply_is_whole_and_costs_nothing() -> None:
+    provider = RulesProvider(RULES, VOCABULARY)
+    reply = await provider.complete(Request((), {"U1": UserLog("a", tuple(DEALER))}, 0, 0))
+    await provider.aclose()
+    assert reply == Reply(
+        "## U1\n# 2026-01-05\n10:00-10:30 到店! | 宝马4S店看车 1小时55分钟\n10:30-10:40 社交 | 微信 10分钟\n##",
+        usage=Usage(),
+    )
+
+
+async def test_english_types_and_summaries() -> None:
+    assert await lines(DEALER, english=True) == [
+        "# 2026-01-05",
+        "10:00-10:30 store visit! | looking at cars at 宝马4S店 1 h 55 min",
+        "10:30-10:40 socializing | 微信 10 min",
+    ]
+
+
+async def test_every_user_of_the_request_is_answered_in_order() -> None:
+    users = {f"U{n}": UserLog(str(n), tuple(DEALER[:1])) for n in (1, 2, 3)}
+    reply = await RulesProvider(RULES, VOCABULARY).complete(Request((), users, 0, 0))
+    assert list(parse(reply.text)) == ["U1", "U2", "U3"]
+
+
+async def test_a_visit_overnight_ends_on_the_next_day_and_one_of_days_names_its_last() -> None:
+    assert await lines([behavior("2026-01-04 22:10", "visit", "XX会所", duration=12_000)]) == [
+        "# 2026-01-04",
+        "22:10-01:30 社交 | 会所聚会 3小时20分钟",
+    ]
+    assert await lines([behavior("2026-01-03 20:00", "visit", "XX酒店", duration=133_800)]) == [
+        "# 2026-01-03",
+        "20:00-01-05 09:10 住宿 | 酒店住宿 1天13小时",
+    ]
+
+
+async def test_a_day_and_an_hour_is_not_read_as_an_hour() -> None:
+    log = [behavior("2026-01-03 20:00", "visit", "XX酒店", duration=86_400 + 3_600)]
+    assert (await lines(log))[1].startswith("20:00-01-04 21:00 ")
+    log = [behavior("2026-01-03 20:00", "visit", "XX酒店", duration=86_400)]
+    assert (await lines(log))[1].startswith("20:00-01-04 20:00 ")
+
+
+async def test_the_year_stands_where_it_changes() -> None:
+    log = [
+        behavior("2025-12-31 23:00", "visit", "餐厅", duration=5_400),
+        behavior("2026-01-02 12:00", "visit", "餐厅"),
+        behavior("2026-01-03 12:00", "purchase", "车"),
+    ]
+    assert [line for line in await lines(log) if line.startswith("#")] == [
+        "# 2025-12-31",
+        "# 2026-01-02",
+        "# 01-03",
+    ]
+    assert "23:00-00:30 用餐 | 餐厅用餐 1小时30分钟" in await lines(log)
+
+
+async def test_an_end_more_than_half_a_year_ahead_in_another_year_names_its_year() -> None:
+    assert (await lines([behavior("2025-06-01 10:00", "visit", "公寓", duration=86_400 * 250)]))[
+        1
+    ].startswith("10:00-2026-02-06 10:00 ")
+    assert (await lines([behavior("2025-12-01 10:00", "visit", "公寓", duration=86_400 * 40)]))[1].startswith(
+        "10:00-01-10 10:00 "
+    )
+
+
+async def test_a_duration_beyond_the_calendar_does_no_harm() -> None:
+    log = [Behavior(datetime.fromisoformat("9999-12-31 10:00"), "visit", "家", "", 10**9)]
+    assert (await lines(log))[1].startswith("10:00 居家 ")
+
+
+async def test_times_with_an_offset_are_printed_as_wall_time() -> None:
+    east = timezone(timedelta(hours=8))
+    log = [Behavior(datetime(2026, 1, 5, 0, 30, tzinfo=east), "visit", "餐厅", "", 600)]
+    assert (await lines(log))[:2] == ["# 2026-01-05", "00:30-00:40 用餐 | 餐厅用餐 10分钟"]
+
+
+async def test_a_clock_that_is_set_back_loses_nobody() -> None:
+    summer, winter = timezone(timedelta(hours=2)), timezone(timedelta(hours=1))
+    log = (
+        Behavior(datetime(2026, 10, 25, 2, 50, tzinfo=summer), "visit", "餐厅"),
+        Behavior(datetime(2026, 10, 25, 2, 10, tzinfo=winter), "purchase", "车"),
+        Behavior(datetime(2026, 10, 25, 2, 50, tzinfo=winter), "use", "微信"),
+    )
+    events = parse(await answer(list(log)))["U1"]
+    assert covered(events, log) == [[1], [0, 2]]
+
+
+async def test_behaviors_of_a_purchase_minute_are_told_with_the_purchase() -> None:
+    log = [
+        behavior("2026-01-05 10:00:01", "browse", "星瀚_M5", "车迹", 20),
+        behavior("2026-01-05 10:00:30", "purchase", "星瀚_M5", "星瀚4S店"),
+        behavior("2026-01-05 10:00:50", "use", "微信", duration=20),
+    ]
+    assert await lines(log) == ["# 2026-01-05", "10:00-10:01 购买! | 购买星瀚M5；浏览星瀚M5 20秒；微信 20秒"]
+
+
+async def test_interleaved_themes_are_cut_into_runs() -> None:
+    log = [
+        behavior("2026-01-05 08:00", "visit", "公司", duration=14_000),
+        behavior("2026-01-05 12:00", "visit", "食堂", duration=1_800),
+        behavior("2026-01-05 13:00", "visit", "公司", duration=18_000),
+    ]
+    assert [event.type for event in parse(await answer(log))["U1"]] == ["工作", "用餐", "工作"]
+
+
+async def test_a_small_thing_in_between_goes_into_its_surroundings() -> None:
+    log = [
+        behavior(f"2026-01-05 {hour:02}:00", action, item, "", 600)
+        for hour, action, item in [
+            (8, "visit", "公司"),
+            (9, "use", "微信"),
+            (10, "visit", "公司"),
+            (11, "use", "高德地图"),
+            (12, "visit", "餐厅"),
+            (18, "visit", "健身房"),
+        ]
+    ]
+    assert [event.type for event in parse(await answer(log))["U1"]] == ["工作", "用餐", "运动"]
+
+
+async def test_what_begins_during_a_visit_is_a_part_of_it_but_not_of_a_longer_stay() -> None:
+    aside = behavior("2026-01-05 11:00", "browse", "星瀚_M5", "车迹汽车网", 60)
+    visit = behavior("2026-01-05 10:00", "visit", "高尔夫球场", duration=2 * 3_600)
+    stay = behavior("2026-01-05 10:00", "visit", "酒店", duration=20 * 3_600)
+    assert (await lines([visit, aside]))[1:] == ["10:00-12:00 运动 | 高尔夫球场运动 2小时；浏览星瀚M5 1分钟"]
+    assert [event.type for event in parse(await answer([stay, aside]))["U1"]] == ["住宿", "看车"]
+
+
+async def test_fine_keeps_every_session_and_a_pause_ends_one() -> None:
+    log = [
+        behavior("2026-01-05 10:00", "browse", "A", "车迹汽车网", 1_200),
+        behavior("2026-01-05 10:45", "browse", "B", "车迹汽车网", 60),
+        behavior("2026-01-05 11:30", "browse", "C", "车迹汽车网", 60),
+    ]
+    assert [len(parse(await answer(log, detail))["U1"]) for detail in ("fine", "day")] == [2, 1]
+
+
+async def test_a_session_goes_on_over_midnight() -> None:
+    log = [
+        behavior("2026-01-05 23:40", "use", "Steam", duration=1_500),
+        behavior("2026-01-06 00:20", "use", "Steam", duration=1_500),
+    ]
+    assert await lines(log) == ["# 2026-01-05", "23:40-00:45 娱乐 | Steam，2次共50分钟"]
+
+
+def busy_log(days: int) -> list[Behavior]:
+    doings = [
+        ("visit", "公司"),
+        ("use", "微信"),
+        ("browse", "星瀚_M5"),
+        ("visit", "餐厅"),
+        ("search", "星瀚M5价格"),
+        ("visit", "健身房"),
+        ("visit", "星瀚4S店"),
+        ("compare", "对比_星瀚_M5,云驰_K3"),
+    ]
+    first = datetime.fromisoformat("2026-01-05 08:00")
+    return [
+        Behavior(first + timedelta(days=day, hours=2 * hour), action, item, "", 900)
+        for day in range(days)
+        for hour, (action, item) in enumerate(doings)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("detail", "days", "most"), [("brief", 40, 12), ("day", 12, 40), ("day", 60, 60 * 3), ("fine", 12, 96)]
+)
+async def test_each_level_of_detail_keeps_its_measure(detail: Detail, days: int, most: int) -> None:
+    log = busy_log(days)
+    events = parse(await answer(log, detail))["U1"]
+    assert 1 < len(events) <= most
+    assert sorted(chain.from_iterable(covered(events, tuple(log)))) == list(range(len(log)))
+    if detail != "brief":
+        assert sum(event.type == "到店" for event in events) == days
+
+
+async def test_brief_gives_up_visits_before_purchases() -> None:
+    log = [
+        behavior(f"2026-01-{day:02} 10:00", "purchase" if day == 9 else "visit", "星瀚4S店")
+        for day in range(1, 29)
+    ]
+    events = parse(await answer(log, "brief"))["U1"]
+    assert len(events) == 12
+    assert [event.start.day for event in events if event.type == "购买"] == [9]
+
+
+async def test_the_rules_look_at_no_more_of_a_text_than_a_model_is_sent() -> None:
+    begins = "宝马4S店 " + "好" * 194
+    short = await answer([behavior("2026-01-05 10:00", "visit", begins, begins, 60)])
+    assert len(begins) == 200
+    assert (
+        await answer([behavior("2026-01-05 10:00", "visit", begins + "医院", begins + " 医院", 60)]) == short
+    )
+    padded = begins.replace(" ", " " * 100)
+    assert await answer([behavior("2026-01-05 10:00", "visit", padded, begins, 60)]) == short
+
+
+async def test_an_empty_log_is_answered_with_no_event() -> None:
+    assert await answer([]) == "## U1\n##"
+
+
+async def test_marks_come_from_the_vocabulary() -> None:
+    vocabulary = Vocabulary((), (Category("conversion", "$"), Category("other")))
+    provider = RulesProvider(RULES, vocabulary)
+    reply = await provider.complete(Request((), {"U1": UserLog("a", tuple(DEALER[:1]))}, 0, 0))
+    assert "到店$ | " in reply.text
+
+
+def test_a_category_that_the_vocabulary_lacks_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"types\.purchase\.category.*conversion.*vocabulary\.categories"):
+        RulesProvider(RULES, Vocabulary((), (Category("all"),)))
+
+
+names = st.one_of(
+    st.sampled_from(
+        ["XX西餐厅", "微信", "星瀚4S店", "星瀚_M5_详情页", "对比_星瀚_M5,云驰_K3", "公司", "家", "XX"]
+    ),
+    st.text(max_size=30),
+)
+actions = st.sampled_from(
+    ["visit", "use", "browse", "click", "search", "compare", "cart", "favorite", "purchase", "", "赞"]
+)
+durations = st.one_of(st.none(), st.integers(0, 7_200), st.integers(80_000, 400_000))
+minutes = st.one_of(st.integers(0, 60), st.integers(0, 60 * 72), st.integers(0, 60 * 24 * 500))
+
+
+@st.composite
+def logs(draw: st.DrawFn) -> tuple[Behavior, ...]:
+    rows = draw(
+        st.lists(
+            st.tuples(minutes, st.integers(0, 59), actions, names, names, durations), min_size=1, max_size=25
+        )
+    )
+    first = datetime.fromisoformat("2025-12-30 22:00")
+    unordered = [
+        Behavior(first + timedelta(minutes=minute, seconds=second), action, item, place, duration, 0, line)
+        for line, (minute, second, action, item, place, duration) in enumerate(rows)
+    ]
+    return tuple(sorted(unordered, key=lambda row: (row.start, row.line)))
+
+
+def stands_alone(row: Behavior) -> bool:
+    return row.action in {"purchase", "cart"} or (row.action == "visit" and "4S" in row.item + row.place)
+
+
+@settings(max_examples=200, deadline=None)
+@given(log=logs(), detail=st.sampled_from(["brief", "day", "fine"]), english=st.booleans())
+async def test_any_log_is_covered_once_by_events_that_do_not_overlap(
+    log: tuple[Behavior, ...], detail: Detail, *, english: bool
+) -> None:
+    events = parse(await answer(list(log), detail, english=english))["U1"]
+    covers = covered(events, log)
+    assert Counter(position for cover in covers for position in cover) == Counter(range(len(log)))
+    assert all(covers)
+    assert all(one.end <= other.start for one, other in pairwise(events))
+    assert all(len(event.summary) <= 200 and event.summary.isprintable() for event in events)
+    if detail == "brief":
+        assert len(events) <= 12
+        return
+    for event, cover in zip(events, covers, strict=True):
+        alone = [log[position] for position in cover if stands_alone(log[position])]
+        assert (event.mark == "!") == bool(alone)
+        if alone:
+            assert len({log[position].start.replace(second=0) for position in cover}) == 1

@@ -1,0 +1,98 @@
+"""The files of presets: whole, with their sources, and fit to be settings."""
+
+from datetime import date
+from typing import get_args
+
+import pytest
+
+from eventabs.config.settings import LlmSettings, Omittable
+from eventabs.errors import ConfigError
+from eventabs.providers.openai.endpoint import Endpoint, is_loopback, parse_address
+from eventabs.providers.openai.wire import DROPPABLE
+from eventabs.providers.presets import KnownModel, Preset, load_preset, preset_names
+
+KNOWN = ("deepseek", "glm", "llamacpp", "minimax", "moonshot", "ollama", "openai", "qwen", "vllm")
+LOCAL = {"llamacpp", "ollama", "vllm"}
+
+every_preset = pytest.mark.parametrize("name", KNOWN)
+
+
+def _models(preset: Preset) -> list[str]:
+    return ["unheard-of", *(name for known in preset.models for name in known.names)]
+
+
+def test_these_are_the_presets() -> None:
+    assert preset_names() == KNOWN
+
+
+@every_preset
+def test_each_file_says_where_and_when_its_facts_were_found(name: str) -> None:
+    preset = load_preset(name)
+    assert preset.source
+    assert all(address.startswith("https://") for address in preset.source)
+    assert date(2026, 11, 1) <= preset.read
+
+
+@every_preset
+def test_each_preset_is_an_address_that_a_key_may_be_sent_to(name: str) -> None:
+    preset = load_preset(name)
+    for base_url in (preset.base_url, *preset.other_base_urls):
+        address = parse_address(Endpoint("m", base_url, "secret-key"))
+        assert address.url.path.endswith("/chat/completions")
+        assert is_loopback(address.url.host) == (name in LOCAL)
+
+
+@every_preset
+def test_what_a_preset_sets_are_settings(name: str) -> None:
+    preset = load_preset(name)
+    for model in _models(preset):
+        LlmSettings(model=model, **preset.settings(model))
+
+
+@every_preset
+def test_servers_of_ones_own_say_how_they_are_started_and_need_no_key(name: str) -> None:
+    preset = load_preset(name)
+    assert ("{tokens}" in preset.start_command) == (name in LOCAL) == (not preset.needs_key)
+    assert bool(preset.started("m", call_tokens=48_192)) == (name in LOCAL)
+    assert bool(preset.suggested_model) == (name not in LOCAL)
+
+
+@every_preset
+def test_the_suggested_model_is_not_one_of_another_vendor(name: str) -> None:
+    preset = load_preset(name)
+    others = [load_preset(other) for other in KNOWN if other not in {name, *LOCAL}]
+    for other in others:
+        assert other.known_model(preset.suggested_model) == KnownModel()
+
+
+def test_parameters_can_be_omitted_that_requests_can_do_without() -> None:
+    assert set(get_args(Omittable)) == DROPPABLE
+
+
+def test_the_command_of_a_server_names_the_model_and_gives_calls_room() -> None:
+    command = load_preset("vllm").started("my model", call_tokens=48_192)
+    assert command == "vllm serve 'my model' --max-model-len 49152"
+    assert "MODEL" in load_preset("vllm").started("", call_tokens=1)
+
+
+def test_the_first_pattern_that_fits_counts_and_case_does_not_matter() -> None:
+    openai = load_preset("openai")
+    assert openai.settings("gpt-5.4-pro")["extra_body"] == {}
+    assert openai.settings("GPT-5.4")["extra_body"] == {"reasoning_effort": "none"}
+    assert openai.settings("gpt-5-mini")["extra_body"] == {"reasoning_effort": "minimal"}
+    assert openai.known_model("gpt-5.4-mini").max_output_tokens == 128_000
+    assert openai.settings("gpt-4.1") == openai.settings("unheard-of")
+
+
+def test_a_model_that_only_thinks_is_not_told_to_stop() -> None:
+    assert load_preset("qwen").settings("qwen3-next-80b-a3b-thinking")["extra_body"] == {}
+    assert load_preset("qwen").settings("qwen-plus")["extra_body"] == {"enable_thinking": False}
+    assert load_preset("moonshot").settings("kimi-k2.7-code")["extra_body"] == {}
+
+
+@pytest.mark.parametrize("name", ["", "DeepSeek", "../rules", "deepseek.toml"])
+def test_another_name_is_refused_with_the_known_ones(name: str) -> None:
+    with pytest.raises(
+        ConfigError, match="deepseek, glm, llamacpp, minimax, moonshot, ollama, openai, qwen, vllm"
+    ):
+        load_preset(name)

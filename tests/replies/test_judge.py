@@ -1,0 +1,148 @@
+from dataclasses import replace
+from datetime import datetime
+
+import pytest
+
+from eventabs.records import Behavior, Part, Reply, UserLog
+from eventabs.replies.claims import Block, Claim, NamedDay, NamedTime, most_claims
+from eventabs.replies.judge import Judge
+from eventabs.replies.labels import Labels
+from eventabs.replies.reader import read_reply
+from reply_cases import PARTS, USERS, VOCABULARY
+
+
+def claim(minute: int, kind: str = "a", *, to: int | None = None, summary: str = "") -> Claim:
+    return Claim(
+        NamedTime(NamedDay(2026, 1, 1), minute),
+        None if to is None else NamedTime(None, to),
+        kind,
+        "",
+        summary,
+    )
+
+
+def judged(*blocks: Block, min_grounded: float = 0.5) -> Judge:
+    judge = Judge(USERS, PARTS, words=Labels(VOCABULARY), min_grounded=min_grounded, source="rules")
+    judge.hear(blocks)
+    return judge
+
+
+GROUNDED, ELSEWHERE = claim(480), claim(180)
+
+
+@pytest.mark.parametrize(
+    ("claims", "closed", "min_grounded", "reason"),
+    [
+        ([GROUNDED], True, 1.0, None),
+        ([GROUNDED], False, 0.0, "cut"),
+        ([], True, 0.0, "empty"),
+        ([claim(480, "!")], True, 0.0, "empty"),
+        ([claim(480)._replace(start=NamedTime(None, 480))], True, 0.0, None),
+        ([claim(480)._replace(start=NamedTime(NamedDay(2026, 2, 30), 480))], True, 0.0, "empty"),
+        ([GROUNDED, ELSEWHERE], True, 0.5, None),
+        ([GROUNDED, ELSEWHERE], True, 0.6, "ungrounded"),
+        ([ELSEWHERE], True, 0.0, None),
+    ],
+)
+def test_a_block_is_usable_when_closed_with_enough_grounded_events(
+    claims: list[Claim], closed: bool, min_grounded: float, reason: str | None
+) -> None:
+    judge = judged(Block("U2", closed, claims), min_grounded=min_grounded)
+    outcome = judge.outcomes("missing")["U2"]
+    assert outcome.reason == reason
+    assert bool(outcome.events) == (reason is None)
+
+
+def test_events_are_sorted_and_exact_duplicates_dropped() -> None:
+    late, early = claim(720, "late"), claim(480, "early", to=720)
+    judge = judged(
+        Block("U2", True, [late, early, late, claim(720, "late", summary="other"), claim(480, "x")])
+    )
+    events = judge.outcomes("missing")["U2"].events
+    assert [(event.type, event.summary) for event in events] == [
+        ("early", ""),
+        ("x", ""),
+        ("late", ""),
+        ("late", "other"),
+    ]
+    assert {event.source for event in events} == {"rules"}
+
+
+def test_behaviors_are_counted_in_the_whole_log() -> None:
+    judge = judged(Block("U2", True, [claim(480), claim(720)]))
+    assert [event.behaviors for event in judge.outcomes("missing")["U2"].events] == [(5,), (6,)]
+
+
+def test_the_first_reason_stands_until_a_usable_block() -> None:
+    bad, cut, good = Block("U2", True, [ELSEWHERE]), Block("U2", False, []), Block("U2", True, [GROUNDED])
+    assert judged(bad, cut).outcomes("missing")["U2"].reason == "ungrounded"
+    assert judged(cut, bad).outcomes("missing")["U2"].reason == "ungrounded"
+    assert judged(bad, cut, good).outcomes("missing")["U2"].usable
+    assert judged(bad, bad, bad, good).outcomes("missing")["U2"].reason == "ungrounded"
+
+
+def test_what_was_ignored_is_counted() -> None:
+    judge = judged(Block("", True), Block("U2", True, [GROUNDED, ELSEWHERE]), Block("U2", True, [GROUNDED]))
+    assert (judge.unknown, judge.repeated) == (1, 1)
+    assert judge.read_anything
+    assert not judge.complete
+    assert judge.outcomes("missing")["U1"].reason == "missing"
+
+
+def test_a_user_whose_log_is_empty_gets_no_events() -> None:
+    users = {"U1": replace(USERS["U1"], behaviors=())}
+    judge = Judge(users, PARTS, words=Labels(VOCABULARY), min_grounded=0.5, source="llm")
+    judge.hear([Block("U1", True, [GROUNDED])])
+    assert judge.outcomes("missing")["U1"].reason == "empty"
+
+
+def test_two_users_whose_answers_were_mixed_up_are_both_ungrounded() -> None:
+    """Their hours overlap, so that each event covers something of the wrong user too."""
+    first, second = (
+        UserLog(
+            name,
+            tuple(
+                Behavior(datetime(2026, 1, 1, hour, minute), "visit", "家")  # noqa: DTZ001  wall time
+                for hour in range(8, 20)
+            ),
+        )
+        for name, minute in (("anna", 10), ("bert", 40))
+    )
+    users = {"U1": first, "U2": second}
+    parts = {alias: Part(log.user_id, 0, 11) for alias, log in users.items()}
+
+    def answered(*minutes: int) -> str:
+        blocks = [
+            f"## U{number}\n# 2026-01-01\n"
+            + "\n".join(f"{h:02d}:{minute}-{h + 2:02d}:{minute} 居家" for h in (8, 11, 14))
+            for number, minute in enumerate(minutes, 1)
+        ]
+        return "\n".join([*blocks, "##"])
+
+    def reasons(text: str) -> list[str | None]:
+        reading = read_reply(
+            Reply(text), users, parts, words=Labels(VOCABULARY), min_grounded=0.5, source="llm"
+        )
+        return [outcome.reason for outcome in reading.outcomes.values()]
+
+    assert reasons(answered(10, 40)) == [None, None]
+    assert reasons(answered(40, 10)) == ["ungrounded", "ungrounded"]
+    assert reasons(answered(15, 45)) == [None, None], "rounded times are nobody else's"
+
+
+def test_more_events_than_a_user_can_have_are_no_answer() -> None:
+    block = Block("U2", True, [GROUNDED], overfull=True)
+    assert judged(block).outcomes("missing")["U2"].reason == "too_many"
+    assert judged(block, Block("U2", True, [GROUNDED])).outcomes("missing")["U2"].usable
+
+
+def test_an_honest_answer_has_room_whatever_the_size_of_the_user() -> None:
+    assert most_claims(1) > 100
+    assert most_claims(10_000) > 20_000
+
+
+def test_events_that_cover_the_same_again_and_again_are_no_answer() -> None:
+    every = [claim(480, f"{number}", to=900) for number in range(200)]
+    assert judged(Block("U2", True, every)).outcomes("missing")["U2"].usable
+    every.append(claim(480, "more", to=900))
+    assert judged(Block("U2", True, every)).outcomes("missing")["U2"].reason == "too_many"

@@ -1,0 +1,52 @@
+import pytest
+
+from eventabs.records import Category, EventType, Vocabulary
+from eventabs.replies.claims import Claim, NamedTime
+from eventabs.replies.labels import MAX_SUMMARY, MAX_TYPE, Labels
+
+WORDS = Labels(
+    Vocabulary(
+        types=(EventType("到店", "conversion"), EventType("Go!", "intent"), EventType("Dining")),
+        categories=(Category("conversion", "!"), Category("engagement"), Category("intent", "？")),
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "category", "summary", "described"),
+    [
+        ("看车", "", "", ("看车", "engagement", "")),
+        ("看车!", "", "", ("看车", "conversion", "")),
+        ("看车！", "", "", ("看车", "conversion", "")),
+        ("看车 !", "", "", ("看车", "conversion", "")),
+        ("看车?", "", "", ("看车", "intent", "")),
+        ("**看车!**", "", "", ("看车", "conversion", "")),
+        ("看车 (Conversion)", "", "", ("看车", "conversion", "")),
+        ("看车【conversion】", "", "", ("看车", "conversion", "")),
+        ("看车 (西单)", "", "", ("看车 (西单)", "engagement", "")),
+        ("到店", "", "", ("到店", "conversion", "")),
+        ("到店", "engagement", "", ("到店", "engagement", "")),
+        ("Go!", "", "", ("Go!", "intent", "")),
+        ("dining", "", "", ("Dining", "engagement", "")),
+        ("看车", "conversion", "好", ("看车", "conversion", "好")),
+        ("看车", "!", "好", ("看车", "conversion", "好")),
+        ("看车", "other", "好", ("看车", "engagement", "好")),
+        ("到店", "other", "conversion", ("到店", "conversion", "conversion")),
+        ("看车", "", "conversion", ("看车", "conversion", "")),
+        ("!", "", "x", ("", "conversion", "x")),
+        ("** : -", "", "", ("", "engagement", "")),
+        ("a\x00\u202eb\nc", "", "d\r\ne", ("a b c", "engagement", "d e")),
+        ("x" * 90, "", "y" * 900, ("x" * MAX_TYPE, "engagement", "y" * MAX_SUMMARY)),
+        ("x" * MAX_TYPE + "!", "", "", ("x" * MAX_TYPE, "conversion", "")),
+    ],
+)
+def test_type_category_and_summary_are_named_by_the_vocabulary(
+    kind: str, category: str, summary: str, described: tuple[str, str, str]
+) -> None:
+    claim = Claim(NamedTime(None, 0), None, kind, category, summary)
+    assert WORDS.describe(claim) == described
+
+
+def test_a_mark_may_be_a_character_that_otherwise_only_adorns() -> None:
+    words = Labels(Vocabulary((), (Category("big", "*"), Category("small"))))
+    assert words.describe(Claim(NamedTime(None, 0), None, "a*"))[:2] == ("a", "big")

@@ -1,0 +1,90 @@
+"""What replies teach about tokens."""
+
+from hypothesis import given, settings, strategies as st
+
+from eventabs.prompts.packing.bounds import BatchLimits
+from eventabs.records import PartSize, Usage
+from eventabs.runs.limits import BudgetLearner
+
+LIMITS = BatchLimits(
+    max_input_tokens=10_000, instructions_tokens=1_000, max_output_tokens=4_000, max_users=30
+)
+SENT = [PartSize(500, 100), PartSize(500, 100)]  # with the instructions 2,000 tokens in, 200 out
+
+
+def taught(learner: BudgetLearner, *usages: Usage) -> BatchLimits | None:
+    limits = None
+    for usage in usages:
+        limits = learner.hear(SENT, usage, whole=True) or limits
+    return limits
+
+
+def test_answers_twice_as_long_as_expected_halve_what_is_planned_into_a_batch() -> None:
+    limits = taught(BudgetLearner(LIMITS), *[Usage(2_000, 400)] * 3)
+    assert limits is not None
+    assert limits.max_output_tokens == 2_000
+    assert limits.max_input_tokens == LIMITS.max_input_tokens
+
+
+def test_of_few_answers_the_longest_one_does_not_decide() -> None:
+    usages = [Usage(2_000, 600), *[Usage(2_000, 200)] * 5]
+    assert taught(BudgetLearner(LIMITS), *usages) is None
+
+
+def test_of_many_answers_the_long_ones_count_not_the_average_one() -> None:
+    usages = [Usage(2_000, 200 if n % 10 else 600) for n in range(48)]
+    limits = taught(BudgetLearner(LIMITS), *usages)
+    assert limits is not None
+    assert limits.max_output_tokens == 4_000 // 3
+
+
+def test_an_answer_at_the_cap_teaches_at_once() -> None:
+    limits = BudgetLearner(LIMITS).hear(SENT, Usage(2_000, 400), whole=False, capped=True)
+    assert limits is not None
+    assert limits.max_output_tokens == int(4_000 / 2.5)
+
+
+def test_answers_that_some_user_is_not_well_with_teach_nothing() -> None:
+    learner = BudgetLearner(LIMITS)
+    assert [learner.hear(SENT, Usage(2_000, 20), whole=False) for _reply in range(30)] == [None] * 30
+
+
+def test_an_answer_far_shorter_than_others_broke_off_by_accident_one_as_long_at_the_cap() -> None:
+    learner = BudgetLearner(LIMITS)
+    assert learner.at_the_cap(Usage(2_000, 10)), "nothing is known yet"
+    taught(learner, Usage(2_000, 1_000))
+    assert learner.at_the_cap(Usage(2_000, 950))
+    assert not learner.at_the_cap(Usage(2_000, 500))
+
+
+def test_a_server_that_counts_more_tokens_lowers_the_input_and_one_that_counts_less_does_not_raise_it() -> (
+    None
+):
+    more = taught(BudgetLearner(LIMITS), *[Usage(2_500, 200)] * 3)
+    assert more is not None
+    assert more.max_input_tokens == 8_000
+    assert taught(BudgetLearner(LIMITS), *[Usage(1_000, 200)] * 10) is None
+
+
+def test_replies_as_expected_change_no_plan() -> None:
+    assert taught(BudgetLearner(LIMITS), *[Usage(2_000, 201)] * 20) is None
+
+
+def test_a_reply_without_tokens_teaches_nothing() -> None:
+    assert taught(BudgetLearner(LIMITS), *[Usage()] * 20) is None
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 10**6), st.integers(0, 10**6), st.booleans(), st.booleans()), max_size=60
+    )
+)
+@settings(max_examples=60, deadline=None)
+def test_whatever_is_heard_the_limits_stay_usable(heard: list[tuple[int, int, bool, bool]]) -> None:
+    learner = BudgetLearner(LIMITS)
+    for prompt, completion, whole, capped in heard:
+        limits = learner.hear(SENT, Usage(prompt, completion), whole=whole, capped=capped)
+        if limits is not None:
+            assert limits.room >= 1
+            assert LIMITS.max_output_tokens / 8 <= limits.max_output_tokens <= 2 * LIMITS.max_output_tokens
+            assert limits.max_input_tokens <= LIMITS.max_input_tokens

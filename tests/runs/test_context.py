@@ -1,0 +1,71 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eventabs.config.settings import Settings
+from eventabs.records import FailureReason
+from eventabs.runs.context import RunContext
+from eventabs.store.directory import RunDirectory
+from eventabs.store.ledger import Ledger, PartChange
+from eventabs.store.queries import settled_user
+from runs_kit import Watcher, bad, make_log, new_ledger, whole
+
+ANNA = make_log("anna")
+
+
+def job_on(path: Path, ledger: Ledger, settings: Settings | None = None, **facts: Any) -> RunContext:  # noqa: ANN401
+    return RunContext(RunDirectory(path), ledger, settings or Settings(), {}, Watcher(), facts, 0)
+
+
+def test_what_a_run_remembers_is_there_in_the_next_process(tmp_path: Path) -> None:
+    ledger = new_ledger(tmp_path)
+    job = job_on(tmp_path, ledger)
+    job.remember(prompt_language="zh", input={"users": 3})
+    ledger.close()
+    again = Ledger.open(tmp_path / "ledger.sqlite")
+    assert again.meta() == job.facts == {"prompt_language": "zh", "input": {"users": 3}}
+    again.close()
+
+
+def test_the_counts_are_the_ledgers_with_the_prices_of_today(tmp_path: Path) -> None:
+    ledger = new_ledger(tmp_path, [ANNA])
+    settings = Settings.model_validate({"llm": {"price": {"input": 0.0, "output": 0.0}}})
+    tally = job_on(tmp_path, ledger, settings).tally()
+    assert (tally.users, tally.done, tally.cost) == (1, 0, 0.0)
+    assert job_on(tmp_path, ledger).tally().cost is None
+    ledger.close()
+
+
+@pytest.mark.parametrize(("stored", "language"), [("zh", "zh"), ("en", "en")])
+def test_the_language_of_the_prompt_is_that_of_the_first_reading(
+    tmp_path: Path, stored: str, language: str
+) -> None:
+    ledger = new_ledger(tmp_path)
+    assert job_on(tmp_path, ledger, prompt_language=stored).prompt_language == language
+    ledger.close()
+
+
+@pytest.mark.parametrize(("reason", "peers"), [("endpoint", 0), ("refused", 1)])
+def test_failed_users_can_be_asked_again_with_nothing_held_against_them(
+    tmp_path: Path,
+    reason: FailureReason,
+    peers: int,
+) -> None:
+    ledger = new_ledger(tmp_path, [ANNA, make_log("nobody", 0)])
+    with ledger.transaction():
+        ledger.settle(
+            1,
+            [bad(whole(ANNA))],
+            [PartChange(whole(ANNA), "failed", attempts=3, broken_calls=2, reason=reason)],
+        )
+    job_on(tmp_path, ledger).ask_failed_again()
+    (planned,) = ledger.pending_parts()
+    assert (planned.part, planned.attempts, planned.broken_calls, planned.max_peers) == (
+        whole(ANNA),
+        0,
+        0,
+        peers,
+    )
+    assert settled_user(ledger, "nobody").state == "failed", "there is nothing to ask about"
+    ledger.close()

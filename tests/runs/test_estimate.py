@@ -1,0 +1,233 @@
+import io
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eventabs.config.layers import overlay
+from eventabs.config.settings import Settings
+from eventabs.errors import ConfigError, InputError, UsageError
+from eventabs.ingest.export import open_export
+from eventabs.prompts.long_form import long_pieces
+from eventabs.prompts.tokens import TokenCounter
+from eventabs.runs.estimate import Estimate, estimate_run, first_request
+from eventabs.runs.execution import execute
+from eventabs.store.codec import unpack_json
+from openai_server import OpenAIServer
+from runs_jobs import RULES, Place
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return Place(tmp_path, users=23)
+
+
+def with_settings(**sections: dict[str, Any]) -> Settings:
+    return Settings.model_validate(overlay(RULES, sections))
+
+
+def estimated(place: Place, **sections: dict[str, Any]) -> Estimate:
+    return estimate_run(with_settings(**sections), [str(place.export)])
+
+
+def test_the_counts_are_those_of_the_input(place: Place) -> None:
+    with place.export.open("a") as file:
+        file.write("not json\n")
+        file.write(place.export.read_text().splitlines()[0] + "\n")
+    estimate = estimated(place)
+    assert (estimate.users, estimate.behaviors, estimate.rejected_rows, estimate.duplicates) == (
+        23,
+        276,
+        1,
+        1,
+    )
+    assert (estimate.paired_ends, estimate.unpaired) == (0, 0)
+
+
+def test_the_long_lines_are_counted_exactly(place: Place) -> None:
+    with open_export(
+        [str(place.export)], columns={}, profiles="", profile_columns=(), timezone="", work_dir=place.folder
+    ) as export:
+        texts = ["".join(long_pieces(log, "zh")) for log in export.user_logs()]
+    assert texts[0].startswith("2026-01-01 09:15:00 在")
+    counter = TokenCounter("cl100k_base")
+    assert estimated(place).tokens_long == sum(counter.count(text) for text in texts)
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        {},
+        {"budget": {"max_users": 4}},
+        {"budget": {"max_output_tokens": 700}},
+        {"budget": {"max_input_tokens": 2_000}},
+        {"budget": {"max_output_tokens": 100}},  # every user has to be cut
+        {"prompt": {"answer": "json", "detail": "fine"}},
+        {"compaction": {"level": "legend"}},
+        {"compaction": {"level": "day"}, "budget": {"max_users": 4}},
+        {"compaction": {"level": "legend"}, "run": {"limit": 7}},
+        {"budget": {"max_users": 4}, "run": {"limit": 7}},
+        {"run": {"limit": 99}},
+    ],
+)
+def test_a_run_sends_what_was_estimated(place: Place, sections: dict[str, dict[str, Any]]) -> None:
+    estimate = estimated(place, **sections)
+    with place.begin(overlay(RULES, sections)) as job:
+        summary = execute(job, resumed=False)
+        sent = job.ledger.rows("SELECT sum(input_tokens), count(*) FROM calls")
+        parts = job.ledger.rows("SELECT sum(input_tokens), sum(output_tokens) FROM parts")
+    assert (summary.success_count, summary.users_in_input) == (estimate.users, estimate.users_in_input)
+    assert estimate.users_in_input == 23
+    assert sent == [(estimate.tokens_prompt_total, estimate.batches)]
+    legends = estimate.tokens_compact - parts[0][0]
+    assert parts[0][1] == estimate.expected_output_tokens
+    assert legends % estimate.batches == 0
+    assert (legends > 0) == ("compaction" in sections)
+
+
+@pytest.mark.parametrize(
+    ("budget", "binds"),
+    [
+        ({"max_users": 2}, "users"),
+        ({"max_output_tokens": 500}, "output"),
+        ({"max_input_tokens": 1_500, "max_output_tokens": 10**6}, "input"),
+    ],
+)
+def test_the_limit_that_binds_is_named_and_no_plan_undercuts_the_bound(
+    place: Place, budget: dict[str, int], binds: str
+) -> None:
+    estimate = estimated(place, budget=budget)
+    assert estimate.binds == binds
+    assert estimate.lower_bound <= estimate.batches
+
+
+def test_the_time_is_that_of_the_answers_shared_by_the_workers(place: Place) -> None:
+    one = estimated(place, budget={"max_users": 1}, run={"concurrency": 1}, llm={"tokens_per_second": 10.0})
+    assert one.seconds == pytest.approx(one.expected_output_tokens / 10)
+    many = estimated(
+        place, budget={"max_users": 1}, run={"concurrency": 100}, llm={"tokens_per_second": 10.0}
+    )
+    assert many.seconds == pytest.approx(one.seconds / 23), "all answers are equally long here"
+
+
+def test_the_cost_is_that_of_prompts_and_answers_and_unknown_without_prices(place: Place) -> None:
+    assert estimated(place).cost is None
+    estimate = estimated(place, llm={"price": {"input": 2.0, "output": 8.0, "currency": "CNY"}})
+    expected = (2 * estimate.tokens_prompt_total + 8 * estimate.expected_output_tokens) / 10**6
+    assert estimate.cost == pytest.approx(expected)
+    assert estimate.currency == "CNY"
+
+
+def test_each_level_of_detail_has_its_plan(place: Place) -> None:
+    estimate = estimated(place, budget={"max_output_tokens": 600})
+    assert [level.detail for level in estimate.details] == ["brief", "day", "fine"]
+    assert estimate.details[1].batches == estimate.batches
+    assert estimate.details[1].expected_output_tokens == estimate.expected_output_tokens
+    brief, _day, fine = (level.expected_output_tokens for level in estimate.details)
+    assert brief < fine
+
+
+def test_a_larger_output_limit_is_named_with_the_calls_that_it_would_take(place: Place) -> None:
+    estimate = estimated(place, budget={"max_output_tokens": 600})
+    assert estimate.larger_output_limit is not None
+    assert estimate.larger_output_batches is not None
+    assert estimate.larger_output_batches < estimate.batches
+    again = estimated(place, budget={"max_output_tokens": estimate.larger_output_limit})
+    assert again.batches == estimate.larger_output_batches
+
+
+def test_no_larger_output_limit_is_named_where_none_would_help(place: Place) -> None:
+    estimate = estimated(place)
+    assert (estimate.batches, estimate.larger_output_limit, estimate.larger_output_batches) == (1, None, None)
+
+
+def test_the_practice_that_this_tool_replaces_is_estimated_beside(place: Place) -> None:
+    # 12 behaviors a user: 700 guessed tokens, so eleven users in 8,000
+    assert estimated(place).case_batches == {8_000: 3, 40_000: 1}
+
+
+@pytest.mark.parametrize("provider", ["rules", "openai"])
+@pytest.mark.parametrize("budget", [{}, {"max_output_tokens": 300}, {"max_users": 3}])
+def test_the_first_request_is_shown_exactly_as_a_run_sends_it(
+    place: Place, openai_server: OpenAIServer, provider: str, budget: dict[str, int]
+) -> None:
+    flags = {
+        "llm": {"provider": provider, "model": "m", "base_url": openai_server.base_url},
+        "run": {"concurrency": 1},
+        "budget": budget,
+    }
+    request = first_request(Settings.model_validate(flags), [str(place.export)])
+    with place.begin(flags) as job:
+        execute(job, resumed=False)
+        (first,) = job.ledger.rows("SELECT messages, input_tokens FROM calls WHERE id = 1")
+    assert (unpack_json(first[0]), first[1]) == (list(request.messages), request.input_tokens)
+
+
+def test_the_first_batch_for_a_model_leaves_room_for_longer_answers(place: Place) -> None:
+    budget = {"max_output_tokens": 1_000}
+    sure, probing = (
+        first_request(
+            Settings.model_validate(
+                {"llm": {"provider": provider, "model": "m"}, "budget": budget, "run": {"concurrency": 1}}
+            ),
+            [str(place.export)],
+        )
+        for provider in ("rules", "openai")
+    )
+    assert len(probing.users) < len(sure.users)
+
+
+def test_standard_input_can_be_estimated(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(place.export.read_bytes())))
+    assert estimate_run(with_settings(), ["-"]) == estimated(place)
+
+
+def test_the_inputs_of_the_config_are_taken_where_none_are_named(place: Place) -> None:
+    settings = with_settings(input={"paths": [str(place.export)]})
+    assert estimate_run(settings, []).users == 23
+    with pytest.raises(UsageError, match="no input is named"):
+        estimate_run(with_settings(), [])
+
+
+def test_an_input_without_a_user_is_refused(place: Place) -> None:
+    place.export.write_text('{"timestamp": "x", "user_id": "", "behavior_text": "y"}\n')
+    for look in (estimate_run, first_request):
+        with pytest.raises(InputError):
+            look(with_settings(), [str(place.export)])
+
+
+def test_an_input_without_a_readable_behavior_has_no_first_request(place: Place) -> None:
+    place.export.write_text('{"timestamp": "never", "user_id": "u", "behavior_text": "y"}\n')
+    allowed: dict[str, Any] = {"input": {"max_rejects": 1}}
+    assert estimated(place, **allowed).batches == 0
+    with pytest.raises(UsageError, match="no behavior"):
+        first_request(with_settings(**allowed), [str(place.export)])
+
+
+def test_nothing_is_left_behind(place: Place) -> None:
+    before = sorted(place.folder.iterdir())
+    estimated(place)
+    assert sorted(place.folder.iterdir()) == before
+
+
+def test_the_tokens_of_each_level_stand_side_by_side(place: Place) -> None:
+    estimate = estimated(place)
+    assert [level.level for level in estimate.levels] == ["line", "legend", "day"]
+    line, legend, day = (level.tokens for level in estimate.levels)
+    assert line == estimate.tokens_compact
+    assert line > legend > day
+    for level in estimate.levels:
+        chosen = estimated(place, compaction={"level": level.level})
+        assert (chosen.tokens_compact, chosen.batches) == (level.tokens, level.batches)
+
+
+def test_levels_that_a_template_of_ones_own_does_not_explain_are_left_out(place: Place) -> None:
+    own = place.folder / "own.txt"
+    own.write_text("$types $categories $detail $format")
+    estimate = estimated(place, prompt={"template": str(own)})
+    assert [level.level for level in estimate.levels] == ["line"]
+    with pytest.raises(ConfigError, match=r"\$input"):
+        estimated(place, prompt={"template": str(own)}, compaction={"level": "day"})

@@ -1,0 +1,289 @@
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eventabs.errors import ConfigError, InputError, RunDirectoryError, StorageError
+from eventabs.runs.execution import execute
+from eventabs.runs.observer import InputRead, Note, Planned, Progress, StateChanged, Summary
+from eventabs.runs.settlement import Settlement
+from house import lines, write_users
+from runs_jobs import RULES, Place
+from runs_kit import Watcher
+
+TWO_A_BATCH = RULES | {"budget": {"max_users": 2}, "run": {"concurrency": 1}}
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return Place(tmp_path)
+
+
+def run(place: Place, flags: dict[str, Any] = TWO_A_BATCH, **more: Any) -> Summary:  # noqa: ANN401
+    with place.begin(flags, **more) as job:
+        return execute(job, resumed=False)
+
+
+def resume(place: Place, flags: dict[str, Any] | None = None, **more: Any) -> Summary:  # noqa: ANN401
+    with place.reopen(flags, **more) as job:
+        return execute(job, resumed=True)
+
+
+def undisturbed(tmp_path: Path) -> bytes:
+    folder = tmp_path / "undisturbed"
+    folder.mkdir()
+    place = Place(folder)
+    run(place)
+    return place.events()
+
+
+class Signalling(Watcher):
+    """Sends this process a signal when something is told, once."""
+
+    def __init__(self, number: int, at: type[Note | Progress]) -> None:
+        super().__init__()
+        self._number, self._at = number, at
+
+    def noted(self, note: Note) -> None:
+        super().noted(note)
+        self._hear(note)
+
+    def progressed(self, progress: Progress) -> None:
+        if progress.done:
+            self._hear(progress)
+
+    def _hear(self, fact: Note | Progress) -> None:
+        if isinstance(fact, self._at) and self._number:
+            number, self._number = self._number, 0
+            os.kill(os.getpid(), number)
+
+
+def test_a_run_ends_with_every_user_done_and_its_files_agreeing(place: Place) -> None:
+    summary = run(place)
+    assert (summary.status, summary.users, summary.success_count, summary.failed_count, summary.pending) == (
+        "completed",
+        6,
+        6,
+        0,
+        0,
+    )
+    events = lines(place.out / "events.jsonl")
+    assert len(events) == summary.events
+    assert events == sorted(events, key=lambda event: (event["user_id"], event["start"]))
+    checkpoint = place.checkpoint()
+    assert checkpoint["status"] == "completed"
+    assert checkpoint["batches"] == {"total": 3, "done": 3}
+    assert (checkpoint["total_users"], checkpoint["processed_users"], checkpoint["success_count"]) == (
+        6,
+        6,
+        6,
+    )
+    assert checkpoint["input"]["behaviors"] == summary.behaviors == 72
+    assert summary.users_in_input == 6
+
+
+def test_a_run_directory_holds_what_is_promised_and_nobody_else_may_read_it(place: Place) -> None:
+    run(place)
+    assert {file.name for file in place.out.iterdir()} >= {
+        "checkpoint.json",
+        "ledger.sqlite",
+        "events.jsonl",
+        "failures.jsonl",
+        "rejects.jsonl",
+        ".gitignore",
+    }
+    assert not list(place.out.rglob("*.tmp"))
+    for file in [place.out, *place.out.rglob("*")]:
+        assert file.stat().st_mode & 0o077 == 0, file
+
+
+def test_what_happens_is_told_in_order(place: Place) -> None:
+    run(place)
+    (started,) = place.watcher.starts
+    assert (started.provider, started.model, started.host, started.resumed) == ("rules", "", "", False)
+    told = [note for note in place.watcher.notes if isinstance(note, InputRead | Planned | StateChanged)]
+    assert told == [
+        InputRead(files=1, users=6, behaviors=72, rejected_rows=0, duplicates=0),
+        Planned(batches=3, pending_users=6, users=6, users_per_batch=2.0),
+        StateChanged("completed"),
+    ]
+
+
+def test_a_file_left_among_the_scratch_files_changes_nothing(place: Place) -> None:
+    with place.begin(TWO_A_BATCH) as job:
+        job.directory.work.mkdir()
+        (job.directory.work / "stray").touch()
+        execute(job, resumed=False)
+    assert place.watcher.of(InputRead)
+
+
+def test_a_completed_run_that_is_resumed_makes_no_call_and_stays_as_it_is(place: Place) -> None:
+    first = run(place)
+    before = place.events()
+    again = resume(place)
+    assert (again.status, again.calls) == ("completed", first.calls)
+    assert place.events() == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("at", [InputRead, Planned, Progress])
+def test_an_interrupted_run_is_saved_and_ends_as_if_it_had_never_been(
+    place: Place, number: int, at: type[Note | Progress]
+) -> None:
+    handlers = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
+    place.watcher = Signalling(number, at)
+    summary = run(place)
+    assert summary.status == "interrupted"
+    assert summary.pending > 0
+    checkpoint = place.checkpoint()
+    assert checkpoint["status"] == "interrupted"
+    assert checkpoint["batches"]["total"] == 3, "what is done, and the plan for the rest"
+    assert len({event["user_id"] for event in lines(place.out / "events.jsonl")}) == summary.success_count
+    assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == handlers
+    place.watcher = Watcher()
+    assert resume(place).status == "completed"
+    assert place.watcher.starts[0].resumed
+    assert place.events() == undisturbed(place.folder)
+
+
+def test_a_reply_that_was_paid_for_but_not_read_is_read_and_not_bought_again(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_arguments: object) -> bool:
+        raise StorageError("full")  # noqa: EM101  what it says does not matter
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Settlement, "take_reply", full)
+        summary = run(place)
+    assert (summary.status, summary.calls, summary.pending) == ("stopped", 1, 6)
+    assert resume(place).calls == 3
+    assert place.events() == undisturbed(place.folder)
+
+
+def test_a_paid_reply_is_read_although_what_is_pending_is_planned_anew(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_arguments: object) -> bool:
+        raise StorageError("full")  # noqa: EM101  what it says does not matter
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Settlement, "take_reply", full)
+        run(place)
+    summary = resume(place, {"budget": {"max_output_tokens": 60}}, changed="accept")
+    assert (summary.status, summary.success_count) == ("completed", 6)
+    covered = {(e["user_id"], n) for e in lines(place.out / "events.jsonl") for n in e["behaviors"]}
+    assert len(covered) == 72
+
+
+def test_a_limit_stops_the_run_and_a_higher_one_ends_it(place: Place) -> None:
+    tokens = 4_000
+    summary = run(place, TWO_A_BATCH | {"run": {"concurrency": 1, "max_total_tokens": tokens}})
+    while summary.status == "stopped":
+        assert place.checkpoint()["status"] == "stopped"
+        assert place.watcher.notes[-1] == StateChanged(
+            "stopped",
+            f"--max-total-tokens {tokens} could be passed by the next call; go on with more: eventabs resume",
+        )
+        tokens *= 2
+        summary = resume(place, {"run": {"max_total_tokens": tokens}})
+    assert summary.status == "completed"
+
+
+def test_a_trial_is_not_paid_for_twice(place: Place) -> None:
+    trial = run(place, TWO_A_BATCH | {"run": {"limit": 2}})
+    assert (trial.status, trial.users, trial.users_in_input, trial.calls) == ("completed", 2, 6, 1)
+    rest = resume(place)
+    assert (rest.users, rest.success_count, rest.calls) == (6, 6, 3)
+    assert place.events() == undisturbed(place.folder)
+
+
+def test_another_input_is_refused_as_long_as_it_is_not_all_read(place: Place) -> None:
+    run(place, TWO_A_BATCH | {"run": {"limit": 2}})
+    write_users(place.export, users=9)
+    with pytest.raises(RunDirectoryError, match="--accept-changes"):
+        resume(place)
+    assert place.checkpoint()["status"] == "stopped", "nobody is running"
+    assert resume(place, changed="accept").users == 9
+
+
+def test_another_place_of_the_same_input_is_no_other_input(place: Place) -> None:
+    run(place, TWO_A_BATCH | {"run": {"limit": 2}})
+    os.utime(place.export, (0, 0))
+    assert resume(place).users == 6
+
+
+def test_an_input_that_is_read_is_never_needed_again(place: Place) -> None:
+    place.watcher = Signalling(signal.SIGINT, Progress)
+    run(place)
+    place.export.unlink()
+    place.watcher = Watcher()
+    assert resume(place).success_count == 6
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is empty"),
+        (b'{"user_id": "u", "timestamp": "never", "behavior_text": "x"}\n', None),
+        (b'{"timestamp": "2026-01-01 10:00:00", "behavior_text": "x"}\n', None),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\0", None),
+    ],
+)
+def test_an_input_without_anything_to_ask_about_ends_in_one_line_or_in_failures(
+    place: Place, content: bytes, said: str | None
+) -> None:
+    place.export.write_bytes(content)
+    try:
+        summary = run(place)
+    except InputError as error:
+        told = str(error)
+        assert not place.out.exists()
+    else:
+        told = ""
+        assert (summary.status, summary.pending, summary.calls) == ("completed", 0, 0)
+        assert summary.failures == {"no_readable_rows": summary.users}
+    assert "\n" not in told
+    assert said is None or said in told
+
+
+def test_ends_that_were_joined_are_counted_wherever_rows_are(place: Place) -> None:
+    clock = ("10:00:00", "10:05:00", "11:00:00", "never")
+    for at, event in zip(clock, ("open", "close", "open", "close"), strict=True):
+        with place.export.open("a") as file:
+            file.write(
+                f'{{"user_id": "u", "timestamp": "2026-01-01 {at}", "item": "x", "event": "{event}"}}\n'
+            )
+    summary = run(place)
+    assert (summary.behaviors, summary.paired_ends, summary.unpaired, summary.rejected_rows) == (74, 1, 1, 1)
+    counted = place.checkpoint()["input"]
+    assert (
+        counted["rows"]
+        == 76
+        == sum(counted[part] for part in ("behaviors", "rejected_rows", "duplicates", "paired_ends"))
+    )
+
+
+def test_users_none_of_whose_rows_are_readable_are_failed_with_the_reason(place: Place) -> None:
+    with place.export.open("a") as file:
+        file.write('{"user_id": "lost", "timestamp": "never", "behavior_text": "x"}\n')
+    summary = run(place)
+    assert (summary.users, summary.success_count, summary.failed_count) == (7, 6, 1)
+    assert summary.failures == {"no_readable_rows": 1}
+    assert summary.rejected_rows == 1
+    assert lines(place.out / "failures.jsonl") == [
+        {"user_id": "lost", "reason": "no_readable_rows", "attempts": 0, "calls": []}
+    ]
+    (reject,) = lines(place.out / "rejects.jsonl")
+    assert (reject["file"], reject["line"]) == (str(place.export), 73)
+
+
+def test_settings_that_cannot_work_change_nothing(place: Place) -> None:
+    run(place, TWO_A_BATCH | {"run": {"limit": 2}})
+    with pytest.raises(ConfigError, match="no model"):
+        resume(place, {"llm": {"provider": "openai"}}, changed="accept")
+    assert place.checkpoint()["status"] == "completed"
+    assert resume(place).success_count == 6

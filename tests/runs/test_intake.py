@@ -1,0 +1,182 @@
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from eventabs.config.settings import Settings
+from eventabs.prompts.builder import PromptBuilder
+from eventabs.prompts.measurement import Parts, log_of_part, measure_parts
+from eventabs.prompts.packing.bounds import BatchLimits
+from eventabs.records import Batch, Part, UserLog
+from eventabs.runs.components import batch_limits, make_builder
+from eventabs.runs.intake import halves, measure_again, sample_texts, take_in
+from eventabs.store.ledger import Ledger, PartChange
+from eventabs.store.queries import settled_user, totals
+from runs_kit import answer, make_log, new_ledger, request_for, well, whole
+
+WHALE = make_log("whale", 60)
+
+
+@pytest.fixture(scope="module")
+def builder() -> PromptBuilder:
+    return make_builder(Settings(), "zh", None)
+
+
+@pytest.fixture(scope="module")
+def limits(builder: PromptBuilder) -> BatchLimits:
+    return batch_limits(Settings(), builder)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    ledger = new_ledger(tmp_path)
+    yield ledger
+    ledger.close()
+
+
+def tight(limits: BatchLimits) -> BatchLimits:
+    """Return limits into which no day of the whale fits."""
+    return replace(limits, max_output_tokens=8 + 32)
+
+
+def measured_one_by_one(
+    logs: Iterable[UserLog], builder: PromptBuilder, limits: BatchLimits
+) -> Iterator[tuple[UserLog, Parts]]:
+    return ((log, measure_parts(log, builder, limits)) for log in logs)
+
+
+def ids(ledger: Ledger) -> list[str]:
+    return sorted(ledger.logged_users())
+
+
+def test_every_user_is_logged_once_with_what_it_costs(
+    ledger: Ledger, builder: PromptBuilder, limits: BatchLimits
+) -> None:
+    take_in(
+        ledger,
+        measured_one_by_one([make_log("anna"), UserLog("nobody", ()), WHALE], builder, limits),
+        most_users=0,
+    )
+    assert ids(ledger) == ["anna", "nobody", "whale"]
+    assert ledger.logs([whole(WHALE)]) == [WHALE]
+    anna, whale = ledger.pending_parts()
+    assert anna.size == builder.measure(make_log("anna"))
+    assert whale.part == whole(WHALE)
+    assert settled_user(ledger, "nobody").state == "failed"
+
+
+def test_users_that_are_logged_already_are_not_logged_again(
+    ledger: Ledger, builder: PromptBuilder, limits: BatchLimits
+) -> None:
+    logs = [make_log(f"user {n}") for n in range(5)]
+    take_in(ledger, measured_one_by_one(logs[:3], builder, limits), most_users=0)
+    take_in(ledger, measured_one_by_one(logs, builder, limits), most_users=0)
+    assert len(ledger.pending_parts()) == 5
+    assert totals(ledger).behaviors == 15
+
+
+@pytest.mark.parametrize(("most", "logged"), [((2, 0), 6), ((2, 4), 4), ((4, 2), 4), ((0, 2), 6)])
+def test_a_limit_counts_the_users_of_all_takes(
+    ledger: Ledger, builder: PromptBuilder, limits: BatchLimits, most: tuple[int, int], logged: int
+) -> None:
+    logs = [make_log(f"user {n}") for n in range(6)]
+    for most_users in most:
+        take_in(ledger, measured_one_by_one(logs, builder, limits), most_users=most_users)
+    assert ids(ledger) == [f"user {n}" for n in range(logged)]
+
+
+def test_under_a_limit_no_more_is_read_than_needed(
+    ledger: Ledger, builder: PromptBuilder, limits: BatchLimits
+) -> None:
+    read = []
+
+    def logs() -> Iterator[UserLog]:
+        for n in range(100):
+            read.append(n)
+            yield make_log(f"user {n}")
+
+    take_in(ledger, measured_one_by_one(logs(), builder, limits), most_users=3)
+    assert len(read) <= 4
+
+
+def test_users_are_kept_as_they_come_so_that_a_kill_loses_only_the_last_few(
+    ledger: Ledger, builder: PromptBuilder, limits: BatchLimits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eventabs.runs.intake.USERS_A_COMMIT", 4)
+
+    def logs() -> Iterator[UserLog]:
+        yield from (make_log(f"user {n}") for n in range(10))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        take_in(ledger, measured_one_by_one(logs(), builder, limits), most_users=0)
+    assert len(ids(ledger)) == 8
+
+
+def test_a_user_too_large_for_a_batch_is_logged_in_parts_that_each_fit(
+    ledger: Ledger, builder: PromptBuilder, limits: BatchLimits
+) -> None:
+    take_in(ledger, measured_one_by_one([WHALE], builder, tight(limits)), most_users=0)
+    parts = ledger.pending_parts()
+    assert len(parts) > 1
+    assert [n for p in parts for n in range(p.part.first, p.part.last + 1)] == list(range(60))
+    assert all(tight(limits).hold(planned.size) for planned in parts)
+
+
+def test_parts_of_a_stretch_are_numbered_in_the_whole_log(
+    builder: PromptBuilder, limits: BatchLimits
+) -> None:
+    stretch = log_of_part(WHALE, Part("whale", 20, 39))
+    parts = [part for part, _size in measure_parts(stretch, builder, tight(limits), start=20)]
+    assert [n for part in parts for n in range(part.first, part.last + 1)] == list(range(20, 40))
+
+
+@given(st.integers(0, 50), st.integers(1, 40))
+@settings(max_examples=30, deadline=None)
+def test_halves_cover_the_stretch_and_none_is_longer_than_half(first: int, count: int) -> None:
+    builder = make_builder(Settings(), "zh", None)
+    log = log_of_part(make_log("whale", first + count), Part("whale", first, first + count - 1))
+    parts = [part for part, _size in halves(log, builder, start=first)]
+    if count == 1:
+        assert parts == []
+        return
+    assert [n for part in parts for n in range(part.first, part.last + 1)] == list(
+        range(first, first + count)
+    )
+    assert max(part.last - part.first + 1 for part in parts) <= (count + 1) // 2
+
+
+def test_what_is_pending_is_measured_again_and_what_is_done_stays(
+    ledger: Ledger, builder: PromptBuilder, limits: BatchLimits
+) -> None:
+    take_in(ledger, measured_one_by_one([make_log("anna"), WHALE], builder, limits), most_users=0)
+    anna = Part("anna", 0, 2)
+    with ledger.transaction():
+        ledger.settle(1, [well(anna)], [PartChange(anna, "done", events=1)])
+    measure_again(ledger, builder, tight(limits))
+    assert settled_user(ledger, "anna").state == "done"
+    parts = ledger.pending_parts()
+    assert {planned.part.user_id for planned in parts} == {"whale"}
+    assert [n for p in parts for n in range(p.part.first, p.part.last + 1)] == list(range(60))
+
+
+def test_a_part_whose_paid_answer_is_not_read_yet_stays_as_it_was_asked_about(
+    ledger: Ledger, builder: PromptBuilder, limits: BatchLimits
+) -> None:
+    take_in(ledger, measured_one_by_one([make_log("anna", 30), WHALE], builder, limits), most_users=0)
+    (planned, _whale) = ledger.pending_parts()
+    with ledger.transaction():
+        number = ledger.open_call(
+            Batch((planned,)), request_for([make_log("anna", 30)]), settings_fingerprint="f", sent_at=0.0
+        )
+        ledger.store_reply(number, answer())
+    measure_again(ledger, builder, tight(limits))
+    (number,) = ledger.unread_calls()
+    stored = ledger.stored_reply(number)
+    assert set(stored.users.values()) <= {pending.part for pending in ledger.pending_parts()}
+
+
+def test_the_language_is_seen_in_what_people_did_where(builder: PromptBuilder) -> None:
+    assert sample_texts([make_log("anna", 2)]) == ["visit", "餐厅0", "", "visit", "餐厅1", ""]

@@ -1,0 +1,280 @@
+import io
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eventabs.errors import (
+    ConfigError,
+    EventabsError,
+    InputError,
+    RunDirectoryError,
+    StorageError,
+    UsageError,
+)
+from eventabs.runs.execution import execute
+from eventabs.runs.lifecycle import default_out
+from eventabs.store.directory import RunDirectory
+from runs_jobs import RULES, Place
+from runs_kit import batch_of, make_log, request_for
+
+LATE = ConfigError("wrong")
+OPENAI = {"llm": {"model": "m", "base_url": "https://api.example.com/v1"}}
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return Place(tmp_path)
+
+
+def begin_only(place: Place, flags: dict[str, Any] = RULES, **more: Any) -> None:  # noqa: ANN401
+    """Begin a run and read its input, but answer nobody."""
+    with place.begin(flags, **more):
+        pass
+
+
+def end_with(place: Place, error: BaseException) -> None:
+    with place.begin() as job:
+        (job.directory.path / "paid.txt").touch()
+        raise error
+
+
+@pytest.mark.parametrize(
+    ("path", "out"),
+    [
+        ("behaviors.csv", "behaviors.eventabs"),
+        ("/data/2026/behaviors.v2.jsonl.gz", "behaviors.eventabs"),
+        ("-", "stdin.eventabs"),
+        ("logs/day*.csv", "day.eventabs"),
+        ("*.csv", "input.eventabs"),
+        ("导出.csv", "导出.eventabs"),
+        (".hidden", "input.eventabs"),
+    ],
+)
+def test_a_run_directory_is_named_after_the_first_input(path: str, out: str) -> None:
+    assert default_out([path, "other.csv"]) == Path(out)
+
+
+def test_a_run_knows_how_it_was_begun(place: Place) -> None:
+    with place.begin(RULES | {"run": {"limit": 5}}, paths=["export.jsonl"]) as job:
+        assert job.most_users == 5
+        assert job.facts["paths"] == [str(place.export)]
+        assert job.ledger.meta() == job.facts
+    with place.reopen() as job:
+        assert job.ledger.meta()["run_id"] == job.facts["run_id"]
+        assert job.settings.provider == "rules"
+
+
+def test_a_trial_goes_on_with_everybody_unless_limited_again(place: Place) -> None:
+    begin_only(place, RULES | {"run": {"limit": 5}})
+    with place.reopen() as job:
+        assert job.most_users == 0
+    with place.reopen({"run": {"limit": 3}}) as job:
+        assert job.most_users == 3
+
+
+def test_no_secret_is_stored(place: Place) -> None:
+    config = place.folder / "eventabs.toml"
+    config.write_text('[llm.extra_headers]\nAuthorization = "Bearer hunter2"\n')
+    flags = {"llm": {"model": "m", "base_url": "https://user:hunter2@api.example.com/v1?key=hunter2"}}
+    with place.begin(flags, environment={"OPENAI_API_KEY": "hunter2"}):
+        pass
+    for file in place.out.rglob("*"):
+        assert not file.is_file() or b"hunter2" not in file.read_bytes(), file
+
+
+def test_without_an_input_nothing_is_made(place: Place) -> None:
+    with pytest.raises(UsageError, match="no input"):
+        begin_only(place, paths=())
+    assert not place.out.exists()
+
+
+def test_wrong_settings_are_told_before_anything_is_made(place: Place) -> None:
+    with pytest.raises(ConfigError, match=r"prompt\.template"):
+        begin_only(place, RULES | {"prompt": {"template": "gone.txt"}})
+    assert not place.out.exists()
+
+
+@pytest.mark.parametrize("address", ["api.example.com", "ftp://x", ""])
+def test_an_address_that_is_none_matters_only_to_who_calls(place: Place, address: str) -> None:
+    with pytest.raises(ConfigError, match=r"llm\.base_url"):
+        begin_only(place, {"llm": {"model": "m", "base_url": address}})
+    assert not place.out.exists()
+    begin_only(place, {"llm": {"provider": "rules", "base_url": address}})
+
+
+def test_an_address_that_cannot_even_be_taken_apart_is_no_crash(place: Place) -> None:
+    begin_only(place, {"llm": {"provider": "rules", "base_url": "http://["}})
+
+
+def test_a_limit_on_cost_that_no_price_could_ever_reach_is_refused(place: Place) -> None:
+    with pytest.raises(ConfigError, match=r"llm\.price"):
+        begin_only(place, RULES | {"run": {"max_cost": 1.0}})
+
+
+@pytest.mark.parametrize("path", ["https://example.com/a.csv", "s3://bucket/a.csv"])
+def test_a_url_stays_a_url_so_that_the_reader_can_refuse_it(place: Place, path: str) -> None:
+    with place.begin(paths=[path]) as job:
+        assert job.facts["paths"] == [path]
+
+
+@pytest.mark.parametrize("error", [ConfigError("wrong"), InputError("wrong")])
+def test_where_nothing_could_begin_the_directory_goes_again(place: Place, error: EventabsError) -> None:
+    with pytest.raises(type(error)):
+        end_with(place, error)
+    assert not place.out.exists()
+
+
+@pytest.mark.parametrize(
+    "error", [RunDirectoryError("damaged"), StorageError("full"), KeyboardInterrupt(), ZeroDivisionError()]
+)
+def test_what_may_hold_paid_replies_is_never_removed(place: Place, error: BaseException) -> None:
+    with pytest.raises(type(error)):
+        end_with(place, error)
+    assert (place.out / "paid.txt").exists()
+    assert (place.out / "ledger.sqlite").exists()
+
+
+def test_wrong_settings_that_show_late_cost_nobody_a_paid_reply(place: Place) -> None:
+    def call_and_fail() -> None:
+        with place.begin() as job:
+            log = make_log("anna")
+            with job.ledger.transaction():
+                job.ledger.open_call(
+                    batch_of("anna"), request_for([log]), settings_fingerprint="f", sent_at=0.0
+                )
+            raise LATE
+
+    with pytest.raises(ConfigError):
+        call_and_fail()
+    assert (place.out / "ledger.sqlite").exists()
+
+
+def test_a_directory_that_another_process_took_in_the_meantime_is_left_to_it(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = RunDirectory.create(place.out)
+    (place.out / "paid.txt").touch()
+    monkeypatch.setattr(RunDirectory, "create", RunDirectory)  # as if it had still been empty
+    with other.locked(), pytest.raises(RunDirectoryError, match="in use"):
+        begin_only(place)
+    assert (place.out / "paid.txt").exists()
+
+
+def test_a_run_is_never_begun_where_one_is(place: Place) -> None:
+    begin_only(place)
+    before = (place.out / "ledger.sqlite").read_bytes()
+    with pytest.raises(RunDirectoryError, match="eventabs resume"):
+        begin_only(place)
+    assert (place.out / "ledger.sqlite").read_bytes() == before
+
+
+def test_standard_input_is_kept_so_that_it_can_be_read_again(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stdin = io.TextIOWrapper(io.BytesIO(place.export.read_bytes()))
+    monkeypatch.setattr(sys, "stdin", stdin)
+    begin_only(place, paths=["-"])
+    assert (place.out / "stdin.jsonl").read_bytes() == place.export.read_bytes()
+    assert (place.out / "stdin.jsonl").stat().st_mode & 0o077 == 0
+    with place.reopen() as job:
+        assert execute(job, resumed=True).success_count == 6
+
+
+# taking a run up again
+
+
+def test_flags_of_today_stand_over_those_of_the_beginning(place: Place) -> None:
+    begin_only(place, RULES | {"run": {"concurrency": 2, "rpm": 10}})
+    with place.reopen({"run": {"concurrency": 9}}) as job:
+        assert (job.settings.run.concurrency, job.settings.run.rpm) == (9, 10)
+
+
+def test_the_config_file_of_the_beginning_is_read_again(place: Place) -> None:
+    config = place.folder / "mine.toml"
+    config.write_text("[run]\nrpm = 10\n")
+    begin_only(place, config=config)
+    config.write_text("[run]\nrpm = 20\n")
+    with place.reopen() as job:
+        assert job.settings.run.rpm == 20
+    config.unlink()
+    with place.reopen() as job:
+        assert job.settings.run.rpm == 10, "as it was at the beginning"
+
+
+def test_changed_settings_are_listed_and_refused(place: Place) -> None:
+    begin_only(place)
+    flags = {"prompt": {"detail": "fine"}, "budget": {"max_users": 3}}
+    with pytest.raises(RunDirectoryError, match="--accept-changes") as caught, place.reopen(flags):
+        pass
+    assert 'prompt.detail "day" -> "fine"' in str(caught.value)
+    assert "budget.max_users 30 -> 3" in str(caught.value)
+    with place.reopen():
+        pass
+
+
+def test_accepted_changes_hold_from_then_on(place: Place) -> None:
+    begin_only(place)
+    flags = {"prompt": {"detail": "fine"}}
+    with place.reopen(flags, changed="accept"):
+        pass
+    with place.reopen() as job:
+        assert job.settings.prompt.detail == "fine"
+    with pytest.raises(RunDirectoryError), place.reopen({"prompt": {"detail": "day"}}):
+        pass
+
+
+def test_who_calls_nobody_is_not_asked_about_changes(place: Place) -> None:
+    begin_only(place, OPENAI)
+    with place.reopen(
+        {"prompt": {"detail": "fine"}}, changed="ignore", environment={"OPENAI_API_KEY": "k"}
+    ) as job:
+        assert job.settings.prompt.detail == "fine"
+
+
+def test_a_changed_template_is_refused_and_one_that_is_gone_is_remembered(place: Place) -> None:
+    template = place.folder / "mine.txt"
+    template.write_text("a")
+    begin_only(place, RULES | {"prompt": {"template": "mine.txt"}})
+    template.write_text("b")
+    with pytest.raises(RunDirectoryError, match=r"prompt\.template"), place.reopen():
+        pass
+    template.unlink()
+    with place.reopen() as job:
+        assert job.facts["template"] == "a"
+
+
+def test_a_template_that_is_no_text_any_more_is_told(place: Place) -> None:
+    template = place.folder / "mine.txt"
+    template.write_text("a")
+    begin_only(place, RULES | {"prompt": {"template": "mine.txt"}})
+    template.write_bytes(b"\xff\xfe\xff")
+    with pytest.raises(ConfigError, match=r"prompt\.template"), place.reopen():
+        pass
+
+
+def test_a_run_that_was_not_begun_here_gets_no_key_without_confirmation(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin_only(place, OPENAI)
+    key = {"OPENAI_API_KEY": "k"}
+    with place.reopen(environment=key):
+        pass
+    monkeypatch.setenv("XDG_STATE_HOME", str(place.folder / "another machine"))
+    with pytest.raises(RunDirectoryError, match="--yes"), place.reopen(environment=key):
+        pass
+    with place.reopen(environment=key, confirmed=True):
+        pass
+
+
+def test_a_run_that_another_process_has_is_not_taken_up(place: Place) -> None:
+    begin_only(place)
+    with (
+        RunDirectory(place.out).locked(),
+        pytest.raises(RunDirectoryError, match="in use"),
+        place.reopen(),
+    ):
+        pass

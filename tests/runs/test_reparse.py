@@ -1,0 +1,107 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eventabs.errors import StorageError
+from eventabs.runs.execution import execute
+from eventabs.runs.lifecycle import reparse
+from eventabs.runs.observer import Summary
+from eventabs.runs.settlement import Settlement
+from eventabs.store.codec import pack_json, pack_text
+from house import lines
+from runs_jobs import RULES, Place
+
+TWO_A_BATCH = RULES | {"budget": {"max_users": 2}, "run": {"concurrency": 1}}
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return Place(tmp_path)
+
+
+def run(place: Place, flags: dict[str, Any] = TWO_A_BATCH) -> Summary:
+    with place.begin(flags) as job:
+        return execute(job, resumed=False)
+
+
+def read_again(place: Place, flags: dict[str, Any] | None = None) -> Summary:
+    with place.reopen(flags, changed="ignore") as job:
+        return reparse(job)
+
+
+def spoil(place: Place, sql: str, *values: object) -> None:
+    with place.reopen(changed="ignore") as job, job.ledger.transaction():
+        job.ledger.rows(sql, *values)
+
+
+def test_replies_that_are_read_as_before_give_the_same_events_and_cost_nothing(place: Place) -> None:
+    first = run(place)
+    before = place.events()
+    again = read_again(place)
+    assert (again.status, again.calls, again.success_count, again.events) == (
+        "completed",
+        first.calls,
+        6,
+        first.events,
+    )
+    assert place.events() == before
+
+
+def test_everything_comes_from_the_replies_not_from_what_was_read_in_them_before(place: Place) -> None:
+    run(place)
+    before = place.events()
+    spoil(place, "UPDATE outcomes SET events = ?, reason = 'unparsable'", pack_json([]))
+    spoil(place, "UPDATE parts SET state = 'failed', reason = 'unparsable', events = 0")
+    assert read_again(place).success_count == 6
+    assert place.events() == before
+
+
+def test_a_user_that_no_reply_is_usable_for_any_more_is_failed_and_can_be_asked_again(place: Place) -> None:
+    run(place)
+    before = place.events()
+    spoil(place, "UPDATE calls SET reply = ? WHERE id = 1", pack_text("I cannot do that"))
+    summary = read_again(place)
+    assert (summary.success_count, summary.failed_count) == (4, 2)
+    assert len({event["user_id"] for event in lines(place.out / "events.jsonl")}) == 4
+    assert [sorted(failure["calls"]) for failure in lines(place.out / "failures.jsonl")] == [[1], [1]]
+    with place.reopen() as job:
+        job.ask_failed_again()
+        assert execute(job, resumed=True).success_count == 6
+    assert place.events() == before
+
+
+def test_the_first_reply_that_is_usable_for_a_user_counts(place: Place) -> None:
+    run(place)
+    before = place.events()
+    spoil(place, "UPDATE calls SET reply = ? WHERE id = 1", pack_text("I cannot do that"))
+    read_again(place)
+    with place.reopen() as job:
+        job.ask_failed_again()
+        execute(job, resumed=True)
+    assert read_again(place).success_count == 6
+    assert place.events() == before
+
+
+def test_a_reply_that_nobody_has_read_yet_is_read_too_and_a_stopped_run_stays_stopped(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_arguments: object) -> bool:
+        raise StorageError("full")  # noqa: EM101  what it says does not matter
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Settlement, "take_reply", full)
+        run(place)
+    summary = read_again(place)
+    assert (summary.status, summary.success_count, summary.pending) == ("stopped", 2, 4)
+    with place.reopen() as job:
+        assert execute(job, resumed=True).calls == 3
+
+
+def test_a_run_that_never_read_its_input_has_nothing_to_read_again(place: Place) -> None:
+    with place.begin():
+        pass
+    summary = read_again(place)
+    assert (summary.status, summary.users, summary.events) == ("stopped", 0, 0)

@@ -1,0 +1,40 @@
+import io
+from pathlib import Path
+
+import pytest
+
+from eventabs.errors import StorageError
+from eventabs.runs.intake import copy_stdin
+
+
+@pytest.mark.parametrize(
+    ("head", "name"),
+    [
+        (b'{"user_id": 1}\n', "stdin.jsonl"),
+        (b'\xef\xbb\xbf \n{"user_id": 1}\n', "stdin.jsonl"),
+        (b'[{"user_id": 1}]', "stdin.jsonl"),
+        (b"user_id,timestamp\n", "stdin.csv"),
+        (b'"{user}",timestamp\n', "stdin.csv"),
+        (b"", "stdin.csv"),
+    ],
+)
+def test_standard_input_is_named_by_what_it_looks_like(tmp_path: Path, head: bytes, name: str) -> None:
+    path = Path(copy_stdin(tmp_path, io.BytesIO(head)))
+    assert path == tmp_path / name
+    assert path.read_bytes() == head
+
+
+def test_a_long_stream_is_kept_to_the_byte(tmp_path: Path) -> None:
+    content = bytes(range(256)) * 10_000
+    assert Path(copy_stdin(tmp_path, io.BytesIO(content))).read_bytes() == content
+
+
+def test_a_relative_directory_gives_an_absolute_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert copy_stdin(Path(), io.BytesIO(b"a")) == str(tmp_path / "stdin.csv")
+
+
+def test_a_full_disk_is_told(tmp_path: Path) -> None:
+    (tmp_path / "stdin.csv").symlink_to("/dev/full")
+    with pytest.raises(StorageError, match="No space"):
+        copy_stdin(tmp_path, io.BytesIO(b"a" * 100_000))

@@ -1,0 +1,97 @@
+import stat
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from eventabs.runs.progress import Price, ProgressTracker
+from eventabs.store.checkpoint import timestamp, write_checkpoint
+from eventabs.store.directory import RunDirectory
+
+FACTS: dict[str, Any] = {
+    "run_id": "r",
+    "created_at": "2026-01-01T00:00:00+00:00",
+    "paths": ["/data/a.csv"],
+    "settings": {"llm": {"model": "m"}},
+    "settings_fingerprint": "f",
+    "flags": {"not": "shown"},
+}
+READ = {
+    "paths": ["/data/a.csv"],
+    "fingerprint": "c",
+    "users": 9,
+    "behaviors": 90,
+    "rejected_rows": 1,
+    "duplicates": 2,
+}
+TALLY = ProgressTracker(
+    Price(1.0, 2.0),
+    users=9,
+    done=5,
+    failed=2,
+    calls=8,
+    retries=3,
+    prompt_tokens=10**6,
+    completion_tokens=10**6,
+    batches_done=7,
+    in_flight=1,
+)
+
+
+def written(tmp_path: Path, facts: dict[str, Any]) -> dict[str, Any]:
+    directory = RunDirectory(tmp_path)
+    write_checkpoint(directory, facts, TALLY, status="running", batches_waiting=4)
+    document: dict[str, Any] = orjson.loads(directory.checkpoint.read_bytes())
+    return document
+
+
+def test_the_checkpoint_has_its_fixed_keys(tmp_path: Path) -> None:
+    document = written(tmp_path, FACTS | {"input": READ})
+    updated = datetime.fromisoformat(document.pop("updated_at"))
+    assert abs(updated - datetime.now(UTC)) < timedelta(minutes=1)
+    assert document == {
+        "format": 1,
+        "status": "running",
+        "run_id": "r",
+        "created_at": "2026-01-01T00:00:00+00:00",
+        "input": READ,
+        "settings": {"llm": {"model": "m"}},
+        "settings_fingerprint": "f",
+        "batches": {"total": 12, "done": 7},
+        "total_users": 9,
+        "processed_users": 7,
+        "success_count": 5,
+        "failed_count": 2,
+        "usage": {
+            "calls": 8,
+            "retries": 3,
+            "prompt_tokens": 10**6,
+            "completion_tokens": 10**6,
+            "cost": 3.0,
+        },
+        "ledger": "ledger.sqlite",
+    }
+
+
+def test_a_cost_is_told_to_the_millionth(tmp_path: Path) -> None:
+    tally = replace(TALLY, price=Price(0.1, 0.2), prompt_tokens=3, completion_tokens=0)
+    write_checkpoint(RunDirectory(tmp_path), FACTS, tally, status="running", batches_waiting=0)
+    assert orjson.loads((tmp_path / "checkpoint.json").read_bytes())["usage"]["cost"] == 0.0
+
+
+def test_before_the_input_is_read_the_checkpoint_names_its_paths(tmp_path: Path) -> None:
+    assert written(tmp_path, FACTS)["input"] == {"paths": ["/data/a.csv"]}
+
+
+def test_the_checkpoint_is_private_and_ends_with_a_newline(tmp_path: Path) -> None:
+    written(tmp_path, FACTS)
+    path = tmp_path / "checkpoint.json"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert path.read_bytes().endswith(b"}\n")
+
+
+def test_times_are_told_in_utc_to_the_second() -> None:
+    moment = datetime(2026, 1, 1, 8, 0, 0, 999, tzinfo=timezone(timedelta(hours=8)))
+    assert timestamp(moment) == "2026-01-01T00:00:00+00:00"

@@ -1,0 +1,118 @@
+import tracemalloc
+import zlib
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from eventabs.records import Behavior, Message, UserLog
+from eventabs.store.codec import (
+    MOST_TIMES,
+    InflationError,
+    pack_json,
+    pack_log,
+    pack_messages,
+    pack_text,
+    unpack_json,
+    unpack_log,
+    unpack_text,
+)
+
+offsets = st.integers(-86_399, 86_399).map(lambda seconds: timezone(timedelta(seconds=seconds)))
+moments = st.builds(
+    lambda moment, zone: moment.replace(microsecond=0, tzinfo=zone), st.datetimes(), st.none() | offsets
+)
+behaviors = st.builds(
+    Behavior,
+    moments,
+    st.text(max_size=8),
+    st.text(max_size=20),
+    st.text(max_size=8),
+    st.none() | st.integers(-1, 2**62),
+    st.integers(0, 1000),
+    st.integers(0, 2**40),
+    st.just(""),
+)
+logs = st.builds(
+    UserLog,
+    st.text(max_size=8),
+    st.lists(behaviors, max_size=6).map(tuple),
+    st.lists(st.tuples(st.text(max_size=5), st.text(max_size=5)), max_size=3).map(tuple),
+)
+any_text = st.text(st.characters(exclude_categories=()), max_size=200)
+
+
+def wall_and_offset(log: UserLog) -> list[tuple[datetime, timedelta | None]]:
+    """Equal instants in different zones are equal to Python, but not to an analyst."""
+    return [(b.start.replace(tzinfo=None), b.start.utcoffset()) for b in log.behaviors]
+
+
+@given(logs)
+@settings(max_examples=200, deadline=None)
+def test_a_log_comes_back_as_it_was_with_its_wall_times_and_offsets(log: UserLog) -> None:
+    back = unpack_log(log.user_id, pack_log(log))
+    assert back == log
+    assert wall_and_offset(back) == wall_and_offset(log)
+
+
+@given(logs, st.data())
+@settings(max_examples=100, deadline=None)
+def test_a_part_of_a_log_is_its_behaviors_first_to_last(log: UserLog, data: st.DataObject) -> None:
+    first = data.draw(st.integers(0, max(0, len(log.behaviors) - 1)))
+    last = data.draw(st.integers(first, max(first, len(log.behaviors) - 1)))
+    part = unpack_log(log.user_id, pack_log(log), first, last)
+    assert part.behaviors == log.behaviors[first : last + 1]
+    assert part.profile == log.profile
+
+
+def test_the_part_of_a_user_without_behaviors_is_empty() -> None:
+    assert unpack_log("u", pack_log(UserLog("u", ())), 0, -1).behaviors == ()
+
+
+def test_the_sentence_of_the_export_is_left_out() -> None:
+    behavior = Behavior(datetime(2026, 1, 1), "visit", "x", text="在XX停留")  # noqa: DTZ001  wall time
+    (back,) = unpack_log("u", pack_log(UserLog("u", (behavior,)))).behaviors
+    assert back == behavior._replace(text="")
+
+
+@given(any_text)
+@settings(max_examples=100, deadline=None)
+def test_any_reply_text_survives_also_with_half_surrogate_pairs(text: str) -> None:
+    assert unpack_text(pack_text(text)) == text
+
+
+def test_messages_come_back_as_they_were_sent() -> None:
+    messages: list[Message] = [
+        {"role": "system", "content": "指令\r\n\u2028"},
+        {"role": "user", "content": "## U1\n"},
+    ]
+    assert unpack_json(pack_messages(messages)) == messages
+
+
+def test_what_is_kept_is_deflated() -> None:
+    assert len(pack_json(["在西餐厅停留"] * 1000)) < 1000
+
+
+def test_a_value_that_inflates_without_end_is_refused_before_it_takes_memory() -> None:
+    bomb = zlib.compress(bytes(200_000_000), 9)
+    tracemalloc.start()
+    with pytest.raises(InflationError):
+        unpack_text(bomb)
+    with pytest.raises(InflationError):
+        unpack_json(bomb)
+    _now, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2 * (MOST_TIMES * len(bomb)) + 1_000_000
+
+
+def test_whatever_is_stored_can_be_read_again_however_well_it_would_shrink() -> None:
+    long = "a" * 9_000_000
+    assert unpack_text(pack_text(long)) == long
+    assert unpack_json(pack_json([long])) == [long]
+    assert len(pack_text("a" * 1_000_000)) < 10_000
+
+
+def test_half_a_value_is_an_error_not_a_shorter_value() -> None:
+    packed = pack_text("一二三" * 1000)
+    with pytest.raises(zlib.error):
+        unpack_text(packed[: len(packed) // 2])

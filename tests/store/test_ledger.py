@@ -1,0 +1,299 @@
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from eventabs.errors import EventabsError, RunDirectoryError, StorageError
+from eventabs.records import Part, PartSize, Reply, Usage, UserLog
+from eventabs.store.ledger import Ledger, PartChange, Retry
+from eventabs.store.queries import stored_retries
+from runs_kit import SIZE, answer, bad, batch_of, make_log, new_ledger, plan, request_for, well, whole
+
+ANNA, BERT, CLEO = make_log("anna"), make_log("bert"), make_log("cleo", 20)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    ledger = new_ledger(tmp_path, [ANNA, BERT, CLEO])
+    yield ledger
+    ledger.close()
+
+
+def call(ledger: Ledger, *logs: UserLog) -> int:
+    with ledger.transaction():
+        return ledger.open_call(
+            batch_of(*(log.user_id for log in logs)),
+            request_for(logs),
+            settings_fingerprint="f",
+            sent_at=1000.5,
+        )
+
+
+def part_row(ledger: Ledger, part: Part) -> tuple[object, ...]:
+    (row,) = ledger.rows(
+        "SELECT state, attempts, broken_calls, max_peers, reason, events, call_id FROM parts"
+        " WHERE user_id = ? AND first = ? AND last = ?",
+        *part,
+    )
+    return row
+
+
+# its file
+
+
+def test_a_commit_waits_for_the_disk(ledger: Ledger) -> None:
+    assert ledger.rows("PRAGMA journal_mode") == [("wal",)]
+    assert ledger.rows("PRAGMA synchronous") == [(2,)]
+
+
+def test_what_is_committed_is_there_in_another_process_after_a_crash(ledger: Ledger, tmp_path: Path) -> None:
+    call(ledger, ANNA)
+    crashed = tmp_path / "crashed"
+    crashed.mkdir()
+    for file in tmp_path.glob("ledger.sqlite*"):  # as a kill leaves them: the log is not folded in
+        shutil.copy(file, crashed)
+    again = Ledger.open(crashed / "ledger.sqlite")
+    assert again.logged_users() == {"anna", "bert", "cleo"}
+    assert again.rows("SELECT status FROM calls") == [("sent",)]
+    again.close()
+
+
+def test_a_file_that_is_no_ledger_is_called_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    path.write_bytes(b"not a database, though long enough to be looked at" * 50)
+    with pytest.raises(RunDirectoryError, match="damaged"):
+        Ledger.open(path)
+
+
+def test_a_ledger_of_another_format_is_refused(ledger: Ledger, tmp_path: Path) -> None:
+    ledger.rows("PRAGMA user_version = 99")
+    ledger.close()
+    with pytest.raises(RunDirectoryError, match="format 99"):
+        Ledger.open(tmp_path / "ledger.sqlite")
+
+
+def test_an_empty_ledger_is_called_damaged_since_none_is_ever_made_empty(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    path.touch()
+    with pytest.raises(RunDirectoryError, match="damaged"):
+        Ledger.open(path)
+
+
+@given(page=st.integers(0, 30), garbage=st.binary(min_size=64, max_size=64))
+@settings(max_examples=15, deadline=None)
+def test_a_damaged_ledger_is_refused_in_one_line_or_still_whole(
+    tmp_path_factory: pytest.TempPathFactory, page: int, garbage: bytes
+) -> None:
+    folder = tmp_path_factory.mktemp("damaged")
+    ledger = new_ledger(folder, [make_log(f"user {n}", 60) for n in range(40)])
+    ledger.close()
+    path = folder / "ledger.sqlite"
+    with path.open("r+b") as file:
+        file.seek(page * 4096 % path.stat().st_size)
+        file.write(garbage)
+    try:
+        opened = Ledger.open(path)
+    except EventabsError as error:
+        told = str(error)
+    else:
+        told = ""
+        assert len(opened.logged_users()) <= 40
+        opened.close()
+    assert "\n" not in told
+
+
+def test_a_ledger_is_made_as_a_whole_also_after_one_that_was_killed_half_made(tmp_path: Path) -> None:
+    (tmp_path / "ledger.sqlite.new").write_bytes(b"half")
+    Ledger.create(tmp_path / "ledger.sqlite", {"run_id": "r"}).close()
+    ledger = Ledger.open(tmp_path / "ledger.sqlite")
+    assert ledger.meta() == {"run_id": "r"}
+    assert not (tmp_path / "ledger.sqlite.new").exists()
+    ledger.close()
+
+
+# transactions
+
+
+def test_a_transaction_is_kept_as_a_whole_or_not_at_all(ledger: Ledger) -> None:
+    def change_and_fail() -> None:
+        with ledger.transaction():
+            ledger.set_meta({"a": 1})
+            ledger.replace_part(whole(ANNA), [])
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        change_and_fail()
+    assert ledger.meta() == {}
+    assert [planned.part for planned in ledger.pending_parts()] == [whole(ANNA), whole(BERT), whole(CLEO)]
+
+
+def test_a_full_disk_is_told_and_leaves_the_ledger_as_it_was(ledger: Ledger) -> None:
+    (pages,) = ledger.rows("PRAGMA page_count")[0]
+    ledger.rows(f"PRAGMA max_page_count = {pages}")
+    big: list[tuple[UserLog, Sequence[tuple[Part, PartSize]]]] = [
+        (make_log(f"new {n}", 400), []) for n in range(50)
+    ]
+    with pytest.raises(StorageError, match="eventabs resume"), ledger.transaction():
+        ledger.add_users(big)
+    assert ledger.logged_users() == {"anna", "bert", "cleo"}
+    ledger.rows("PRAGMA max_page_count = 1000000")
+    with ledger.transaction():
+        ledger.add_users(big)
+    assert len(ledger.logged_users()) == 53
+
+
+def test_a_read_only_disk_is_told(ledger: Ledger) -> None:
+    ledger.rows("PRAGMA query_only = ON")
+    with pytest.raises(StorageError, match="cannot be written"), ledger.transaction():
+        ledger.set_meta({"a": 1})
+
+
+def test_a_wrong_statement_is_not_taken_for_damage(ledger: Ledger) -> None:
+    with pytest.raises(Exception, match="UNIQUE") as caught, ledger.transaction():
+        ledger.add_users([(ANNA, [])])
+    assert not isinstance(caught.value, EventabsError)
+
+
+# users and parts
+
+
+def test_a_user_without_behaviors_fails_at_once(ledger: Ledger) -> None:
+    with ledger.transaction():
+        ledger.add_users([(UserLog("dora", ()), [])])
+    assert part_row(ledger, Part("dora", 0, -1))[0] == "failed"
+    assert part_row(ledger, Part("dora", 0, -1))[4] == "no_readable_rows"
+    assert "dora" not in {planned.part.user_id for planned in ledger.pending_parts()}
+
+
+def test_pending_parts_come_in_order_with_what_earlier_calls_have_shown(ledger: Ledger) -> None:
+    number = call(ledger, BERT)
+    with ledger.transaction():
+        ledger.settle(
+            number,
+            [bad(whole(BERT))],
+            [PartChange(whole(BERT), "pending", attempts=1, broken_calls=2, max_peers=4)],
+        )
+    anna, bert, cleo = ledger.pending_parts()
+    assert anna == plan("anna")._replace(is_whole=True)
+    assert (bert.size, bert.attempts, bert.broken_calls, bert.max_peers) == (SIZE, 1, 2, 4)
+    assert cleo.part == Part("cleo", 0, 19)
+
+
+def test_a_log_comes_back_cut_to_its_part(ledger: Ledger) -> None:
+    first, second = ledger.logs([Part("cleo", 5, 7), whole(ANNA)])
+    assert first.behaviors == CLEO.behaviors[5:8]
+    assert second == ANNA
+
+
+def test_a_part_is_replaced_by_its_pieces(ledger: Ledger) -> None:
+    pieces = [(Part("cleo", 0, 9), PartSize(50, 20)), (Part("cleo", 10, 19), PartSize(60, 30))]
+    with ledger.transaction():
+        ledger.replace_part(whole(CLEO), pieces)
+    found = [(p.part, p.size, p.is_whole) for p in ledger.pending_parts() if p.part.user_id == "cleo"]
+    assert found == [(part, size, False) for part, size in pieces]
+
+
+def test_pieces_of_a_part_whose_answer_was_too_long_stand_alone_also_after_a_restart(ledger: Ledger) -> None:
+    number = call(ledger, CLEO)
+    pieces = ((Part("cleo", 0, 9), SIZE), (Part("cleo", 10, 19), SIZE))
+    with ledger.transaction():
+        ledger.settle(
+            number,
+            [bad(whole(CLEO), "cut")],
+            [PartChange(whole(CLEO), "pending", too_large=True, replaced_by=pieces)],
+        )
+    assert [p.max_peers for p in ledger.pending_parts() if p.part.user_id == "cleo"] == [1, 1]
+
+
+# calls
+
+
+def test_a_call_is_written_down_before_it_is_sent(ledger: Ledger) -> None:
+    number = call(ledger, ANNA, CLEO)
+    (row,) = ledger.rows(
+        "SELECT id, attempt, users, settings_fingerprint, sent_at, status, input_tokens FROM calls"
+    )
+    assert row == (number, 1, '{"U1":["anna",0,2],"U2":["cleo",0,2]}', "f", 1000.5, "sent", 100)
+
+
+def test_a_reply_that_nobody_has_read_is_found_again_as_it_came(ledger: Ledger) -> None:
+    reply = Reply(
+        "## U1\ud800 \x00",
+        "length",
+        reasoning="hm\udfff",
+        usage=Usage(7, 6, 5, 4),
+        usage_reported=False,
+        seconds=1.25,
+    )
+    number = call(ledger, ANNA, BERT)
+    with ledger.transaction():
+        ledger.store_reply(number, reply)
+    assert ledger.unread_calls() == [number]
+    stored = ledger.stored_reply(number)
+    assert (stored.call_id, stored.attempt, stored.reply) == (number, 1, reply)
+    assert stored.users == {"U1": whole(ANNA), "U2": whole(BERT)}
+
+
+def test_a_reply_that_was_read_is_not_found_again(ledger: Ledger) -> None:
+    number = call(ledger, ANNA)
+    with ledger.transaction():
+        ledger.store_reply(number, answer())
+    with ledger.transaction():
+        ledger.settle(number, [well(whole(ANNA))], [PartChange(whole(ANNA), "done", events=1)])
+    assert ledger.unread_calls() == []
+    assert part_row(ledger, whole(ANNA)) == ("done", 0, 0, 0, None, 1, number)
+
+
+def test_a_call_that_brought_no_answer_keeps_the_error_and_what_it_means(ledger: Ledger) -> None:
+    number = call(ledger, ANNA)
+    change = PartChange(whole(ANNA), "failed", broken_calls=5, reason="endpoint")
+    with ledger.transaction():
+        ledger.fail_call(number, "HTTP 503: 忙", [change])
+    assert ledger.rows("SELECT status, error FROM calls") == [("failed", "HTTP 503: 忙")]
+    assert part_row(ledger, whole(ANNA)) == ("failed", 0, 5, 0, "endpoint", 0, number)
+
+
+def test_retries_are_kept_with_their_time_cause_and_wait(ledger: Ledger) -> None:
+    retry = Retry(call(ledger, ANNA), 1_000.5, "rate_limit", "HTTP 429: 忙", 20.0)
+    with ledger.transaction():
+        ledger.note_retry(retry)
+    assert stored_retries(ledger) == [retry]
+
+
+def test_only_calls_without_an_answer_are_lost_with_the_process(ledger: Ledger) -> None:
+    call(ledger, ANNA)
+    answered = call(ledger, BERT)
+    with ledger.transaction():
+        ledger.store_reply(answered, answer())
+    with ledger.transaction():
+        assert ledger.lose_open_calls() == 1
+        assert ledger.lose_open_calls() == 0
+    assert ledger.rows("SELECT status FROM calls ORDER BY id") == [("lost",), ("answered",)]
+    assert ledger.unread_calls() == [answered]
+
+
+def test_values_are_remembered_by_key_and_replaced(ledger: Ledger) -> None:
+    with ledger.transaction():
+        ledger.set_meta({"a": 1, "b": None})
+    with ledger.transaction():
+        ledger.set_meta({"a": {"深": [1.5, True]}})
+    assert ledger.meta() == {"a": {"深": [1.5, True]}, "b": None}
+
+
+@pytest.mark.parametrize("looked_at", [False, True])
+def test_a_ledger_on_a_read_only_medium_is_read_without_a_file_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, looked_at: bool
+) -> None:
+    new_ledger(tmp_path, [ANNA]).close()
+    if looked_at:
+        with Ledger.watch(tmp_path / "ledger.sqlite") as ledger:
+            assert ledger.logged_users() == {"anna"}
+        (tmp_path / "ledger.sqlite-shm").unlink()  # as copying does, and SQLite cannot make it anew there
+        assert (tmp_path / "ledger.sqlite-wal").exists()
+    monkeypatch.setattr("os.access", lambda _path, _mode: False)
+    before = sorted(tmp_path.iterdir())
+    with Ledger.watch(tmp_path / "ledger.sqlite") as ledger:
+        assert ledger.logged_users() == {"anna"}
+        assert sorted(tmp_path.iterdir()) == before

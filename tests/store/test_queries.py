@@ -1,0 +1,153 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from eventabs.records import FailureReason, Outcome, Part, UserLog
+from eventabs.store.ledger import Ledger, PartChange, Retry
+from eventabs.store.queries import (
+    FailedUser,
+    Totals,
+    done_users,
+    events_of,
+    failed_users,
+    failure_reasons,
+    settled_user,
+    totals,
+)
+from runs_kit import SIZE, answer, bad, batch_of, event_of, make_log, new_ledger, request_for, well, whole
+
+HALVES = (Part("cleo", 0, 9), Part("cleo", 10, 19))
+
+
+def in_halves(tmp_path: Path) -> Ledger:
+    ledger = new_ledger(tmp_path)
+    with ledger.transaction():
+        ledger.add_users([(make_log("cleo", 20), [(part, SIZE) for part in HALVES])])
+    return ledger
+
+
+def settled(ledger: Ledger, outcome: Outcome, state: str, reason: FailureReason | None = None) -> int:
+    log = make_log(outcome.part.user_id)
+    change = PartChange(outcome.part, state, attempts=1, reason=reason, events=len(outcome.events))
+    with ledger.transaction():
+        number = ledger.open_call(
+            batch_of(log.user_id), request_for([log]), settings_fingerprint="f", sent_at=0.0
+        )
+        ledger.store_reply(number, answer())
+        ledger.settle(number, [outcome], [change])
+    return number
+
+
+def test_an_empty_ledger_counts_nothing(tmp_path: Path) -> None:
+    ledger = new_ledger(tmp_path)
+    assert totals(ledger) == Totals(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {})
+    assert done_users(ledger) == []
+    assert list(failed_users(ledger)) == []
+    ledger.close()
+
+
+def test_a_user_in_parts_is_done_only_when_every_part_is(tmp_path: Path) -> None:
+    ledger = in_halves(tmp_path)
+    settled(ledger, well(HALVES[0]), "done")
+    assert settled_user(ledger, "cleo").state == "pending"
+    assert done_users(ledger) == []
+    assert totals(ledger).events == 0
+    settled(ledger, well(HALVES[1]), "done")
+    assert settled_user(ledger, "cleo").state == "done"
+    assert done_users(ledger) == ["cleo"]
+    assert totals(ledger).events == 2
+    ledger.close()
+
+
+def test_a_user_with_a_failed_part_fails_once_no_part_is_pending(tmp_path: Path) -> None:
+    ledger = in_halves(tmp_path)
+    failed = settled(ledger, bad(HALVES[0], "refused"), "failed", "refused")
+    assert settled_user(ledger, "cleo").state == "pending"
+    assert list(failed_users(ledger)) == []
+    settled(ledger, well(HALVES[1]), "done")
+    assert settled_user(ledger, "cleo").state == "failed"
+    assert list(failed_users(ledger)) == [FailedUser("cleo", "refused", 1, [failed, failed + 1])]
+    assert totals(ledger).events == 0, "only users that are done count"
+    ledger.close()
+
+
+def test_the_events_of_a_user_in_parts_are_joined_in_order_of_time(tmp_path: Path) -> None:
+    ledger = in_halves(tmp_path)
+    early, late = event_of(HALVES[0]), event_of(HALVES[0], start="2026-01-03T00:00:00")
+    between = event_of(HALVES[1], start="2026-01-02T00:00:00")
+    settled(ledger, well(HALVES[1], between), "done")
+    settled(ledger, well(HALVES[0], early, late), "done")
+    assert [event["start"] for event in events_of(ledger, "cleo")] == [early.start, between.start, late.start]
+    ledger.close()
+
+
+def test_events_are_those_of_the_call_that_holds_not_of_an_earlier_one(tmp_path: Path) -> None:
+    log = make_log("anna")
+    ledger = new_ledger(tmp_path, [log])
+    settled(ledger, bad(whole(log)), "pending", "unparsable")
+    settled(ledger, well(whole(log), event_of(whole(log), "聚会")), "done")
+    assert [event["type"] for event in events_of(ledger, "anna")] == ["聚会"]
+    ledger.close()
+
+
+def test_a_failed_user_names_every_call_whose_answer_was_bad_for_it(tmp_path: Path) -> None:
+    log = make_log("anna")
+    ledger = new_ledger(tmp_path, [log, make_log("bert")])
+    first = settled(ledger, bad(whole(log)), "pending", "unparsable")
+    settled(ledger, well(Part("bert", 0, 2)), "done")
+    last = settled(ledger, bad(whole(log), "missing"), "failed", "missing")
+    assert list(failed_users(ledger)) == [FailedUser("anna", "missing", 1, [first, last])]
+    ledger.close()
+
+
+def test_reasons_are_counted_the_most_frequent_first(tmp_path: Path) -> None:
+    ledger = new_ledger(tmp_path, [UserLog(f"nobody {n}", ()) for n in range(2)] + [make_log("anna")])
+    settled(ledger, bad(Part("anna", 0, 2), "refused"), "failed", "refused")
+    assert list(failure_reasons(ledger).items()) == [("no_readable_rows", 2), ("refused", 1)]
+    ledger.close()
+
+
+def test_calls_count_with_their_tokens_and_retries_whatever_became_of_them(tmp_path: Path) -> None:
+    log = make_log("anna")
+    ledger = new_ledger(tmp_path, [log])
+    settled(ledger, bad(whole(log)), "pending", "unparsable")
+    with ledger.transaction():
+        for _lost in range(2):
+            number = ledger.open_call(
+                batch_of("anna"), request_for([log]), settings_fingerprint="f", sent_at=0.0
+            )
+        for cause in ("503", "rate_limit", "rate_limit"):
+            ledger.note_retry(Retry(number - 1, 5.0, cause, "HTTP", 2.0))
+        ledger.fail_call(number, "gone", [])
+    counted = totals(ledger)
+    assert (counted.calls, counted.retries, counted.calls_ended) == (3, 3, 2)
+    assert list(counted.retry_causes.items()) == [("rate_limit", 2), ("503", 1)]
+    assert (counted.prompt_tokens, counted.completion_tokens) == (100, 40)
+    ledger.close()
+
+
+@given(st.lists(st.lists(st.sampled_from(["pending", "done", "failed"]), min_size=1, max_size=4), max_size=8))
+@settings(max_examples=25, deadline=None)
+def test_the_states_of_users_follow_from_those_of_their_parts(
+    tmp_path_factory: pytest.TempPathFactory, users: list[list[str]]
+) -> None:
+    ledger = new_ledger(tmp_path_factory.mktemp("states"))
+    with ledger.transaction():
+        for number, states in enumerate(users):
+            user_id = f"user {number}"
+            parts = [Part(user_id, position, position) for position in range(len(states))]
+            ledger.add_users([(make_log(user_id, len(states)), [(part, SIZE) for part in parts])])
+            changes = [PartChange(part, state) for part, state in zip(parts, states, strict=True)]
+            ledger.settle(1, [], changes)
+    expected = [
+        "pending" if "pending" in states else "failed" if "failed" in states else "done" for states in users
+    ]
+    assert [settled_user(ledger, f"user {number}").state for number in range(len(users))] == expected
+    counted = totals(ledger)
+    assert (counted.users, counted.done, counted.failed) == (
+        len(users),
+        expected.count("done"),
+        expected.count("failed"),
+    )
+    ledger.close()

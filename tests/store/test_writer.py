@@ -1,0 +1,232 @@
+import asyncio
+import gc
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eventabs.errors import StorageError
+from eventabs.records import Part, PartSize, UserLog
+from eventabs.store.ledger import Ledger
+from eventabs.store.writer import LedgerWriter
+from runs_kit import make_log, new_ledger
+
+Logged = list[tuple[UserLog, Sequence[tuple[Part, PartSize]]]]
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    ledger = new_ledger(tmp_path)
+    yield ledger
+    ledger.close()
+
+
+def keep(**values: object) -> Callable[[Ledger], None]:
+    return partial(Ledger.set_meta, values=values)
+
+
+def count_commits(ledger: Ledger) -> list[str]:
+    """Hear every statement that the connection runs."""
+    heard: list[str] = []
+    ledger._db.set_trace_callback(lambda sql: heard.append(sql) if sql == "COMMIT" else None)
+    return heard
+
+
+async def hold(journal: LedgerWriter, until: threading.Event) -> asyncio.Task[bool]:
+    """Keep the ledger's thread busy, so that what comes now has to wait."""
+    busy = threading.Event()
+
+    def wait(_ledger: Ledger) -> bool:
+        busy.set()
+        return until.wait(5)
+
+    task = asyncio.create_task(journal.write(wait))
+    await asyncio.to_thread(busy.wait, 5)
+    return task
+
+
+async def test_a_write_gives_back_what_its_task_returned_once_it_is_kept(ledger: Ledger) -> None:
+    with LedgerWriter(ledger) as journal:
+        await journal.write(keep(a=1))
+        assert await journal.write(Ledger.meta) == {"a": 1}
+    assert ledger.meta() == {"a": 1}
+
+
+async def test_what_follows_a_write_hears_its_result_when_it_is_kept_and_before_the_caller(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    heard: list[object] = []
+
+    def follow(number: int) -> None:
+        with Ledger.watch(tmp_path / "ledger.sqlite") as other:
+            heard.append((number, other.meta()))
+
+    def task(db: Ledger) -> int:
+        db.set_meta({"a": 1})
+        return 7
+
+    with LedgerWriter(ledger) as journal:
+        await journal.submit(task, then=follow)
+        assert heard == [(7, {"a": 1})]
+
+
+async def test_an_error_of_what_follows_reaches_its_caller_alone_and_undoes_nothing(ledger: Ledger) -> None:
+    free = threading.Event()
+
+    def fail(_result: object) -> None:
+        raise ZeroDivisionError
+
+    with LedgerWriter(ledger) as journal:
+        first = await hold(journal, free)
+        waiting = [journal.submit(keep(a=1), then=fail), journal.submit(keep(b=2))]
+        free.set()
+        await first
+        results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(result) for result in results] == [ZeroDivisionError, type(None)]
+    assert ledger.meta() == {"a": 1, "b": 2}
+
+
+async def test_who_needs_no_more_than_the_commit_does_not_wait_for_what_follows_for_others(
+    ledger: Ledger,
+) -> None:
+    free, followed = threading.Event(), threading.Event()
+
+    def follow(_result: object) -> None:
+        assert followed.wait(10)
+
+    with LedgerWriter(ledger) as journal:
+        first = await hold(journal, free)
+        long, short = journal.submit(keep(a=1), then=follow), journal.submit(keep(b=2))
+        free.set()
+        await first
+        await short
+        assert not long.done()
+        followed.set()
+        await long
+
+
+async def test_what_has_gathered_is_committed_together(ledger: Ledger) -> None:
+    free = threading.Event()
+    with LedgerWriter(ledger) as journal:
+        first = await hold(journal, free)
+        waiting = [asyncio.create_task(journal.write(keep(**{str(n): n}))) for n in range(50)]
+        await asyncio.sleep(0)
+        commits = count_commits(ledger)
+        free.set()
+        await asyncio.gather(first, *waiting)
+    assert len(commits) == 2  # the one that was on its way, and one for all the rest
+    assert len(ledger.meta()) == 50
+
+
+async def test_writes_happen_in_the_order_in_which_they_were_asked_for(ledger: Ledger) -> None:
+    with LedgerWriter(ledger) as journal:
+        await asyncio.gather(*(journal.write(keep(last=n)) for n in range(600)))
+    assert ledger.meta() == {"last": 599}
+
+
+async def test_the_error_of_a_task_reaches_its_own_caller_and_nobody_else(ledger: Ledger) -> None:
+    free = threading.Event()
+
+    def fail(db: Ledger) -> None:
+        db.set_meta({"half": True})
+        raise ZeroDivisionError
+
+    with LedgerWriter(ledger) as journal:
+        first = await hold(journal, free)
+        tasks: list[Any] = [keep(a=1), fail, keep(b=2)]
+        waiting = [asyncio.create_task(journal.write(task)) for task in tasks]
+        await asyncio.sleep(0)
+        free.set()
+        await first
+        results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(result) for result in results] == [type(None), ZeroDivisionError, type(None)]
+    assert ledger.meta() == {"a": 1, "b": 2}
+
+
+async def test_a_disk_that_refuses_is_told_to_everybody_and_the_journal_lives_on(ledger: Ledger) -> None:
+    ledger.rows("PRAGMA query_only = ON")
+    with LedgerWriter(ledger) as journal:
+        writes = [journal.write(keep(**{str(n): n})) for n in range(3)]
+        results = await asyncio.gather(*writes, return_exceptions=True)
+        assert [type(result) for result in results] == [StorageError] * 3
+        ledger.rows("PRAGMA query_only = OFF")
+        await journal.write(keep(later=1))
+    assert ledger.meta() == {"later": 1}
+
+
+async def test_a_full_disk_leaves_the_ledger_as_it_was_and_can_be_written_once_there_is_room(
+    ledger: Ledger,
+) -> None:
+    pages = ledger.rows("PRAGMA page_count")[0][0]
+    ledger.rows(f"PRAGMA max_page_count = {pages}")
+    big: Logged = [(make_log(f"user {n}", 300), []) for n in range(60)]
+    with LedgerWriter(ledger) as journal:
+        with pytest.raises(StorageError, match="resume"):
+            await journal.write(lambda db: db.add_users(big))
+        assert await journal.write(Ledger.logged_users) == set()
+        await journal.write(lambda db: db.rows("PRAGMA max_page_count = 1000000"))
+        await journal.write(lambda db: db.add_users(big))
+    assert len(ledger.logged_users()) == 60
+
+
+async def test_a_write_is_kept_although_its_caller_was_cancelled(ledger: Ledger) -> None:
+    noise: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: noise.append(context))
+    free = threading.Event()
+    with LedgerWriter(ledger) as journal:
+        first = await hold(journal, free)
+        write = asyncio.create_task(journal.write(keep(paid=True)))
+        await asyncio.sleep(0)
+        write.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await write
+        free.set()
+        await first
+    await asyncio.sleep(0)
+    assert ledger.meta() == {"paid": True}
+    assert noise == []
+
+
+async def test_the_failure_of_a_write_whose_caller_was_cancelled_makes_no_noise(ledger: Ledger) -> None:
+    noise: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: noise.append(context))
+    free = threading.Event()
+    with LedgerWriter(ledger) as journal:
+        first = await hold(journal, free)
+        write = asyncio.create_task(journal.write(lambda _db: 1 / 0))
+        await asyncio.sleep(0)
+        write.cancel()
+        free.set()
+        await asyncio.gather(first, write, return_exceptions=True)
+    await asyncio.sleep(0)
+    gc.collect()
+    assert noise == []
+
+
+async def test_what_is_posted_is_kept_in_order_and_nobody_waits_for_it(ledger: Ledger) -> None:
+    with LedgerWriter(ledger) as journal:
+        for number in range(3):
+            journal.post(lambda db, number=number: db.set_meta({"latest": number}))  # type: ignore[misc]
+        assert await journal.write(Ledger.meta) == {"latest": 2}
+
+
+async def test_the_failure_of_what_is_posted_makes_no_noise_and_harms_nobody(ledger: Ledger) -> None:
+    noise: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: noise.append(context))
+    with LedgerWriter(ledger) as journal:
+        journal.post(lambda db: db.rows("no SQL"))  # type: ignore[arg-type]
+        await journal.write(keep(paid=True))
+    await asyncio.sleep(0)
+    gc.collect()
+    assert (ledger.meta(), noise) == ({"paid": True}, [])
+
+
+async def test_leaving_waits_for_what_was_asked_for(ledger: Ledger) -> None:
+    with LedgerWriter(ledger) as journal:
+        writes = [asyncio.create_task(journal.write(keep(**{str(n): n}))) for n in range(400)]
+        await asyncio.sleep(0)
+    assert len(ledger.meta()) == 400
+    await asyncio.gather(*writes)

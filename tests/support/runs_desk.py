@@ -1,0 +1,151 @@
+"""A run room at work on a real ledger: only the endpoint and the reading of its replies are made up."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from eventabs.prompts.packing.bounds import BatchLimits
+from eventabs.records import FailureReason, Part, PartSize, Reply, Request, UserLog
+from eventabs.replies.reader import Reading
+from eventabs.runs.engine import Calling, Engine, OnRetry
+from eventabs.runs.limits import BudgetLearner, ConcurrencyLimit, FailureLimit, SpendingLimit
+from eventabs.runs.progress import Price, ProgressTracker
+from eventabs.runs.scheduler import Scheduler
+from eventabs.runs.settlement import Reader, Settlement
+from eventabs.store.ledger import Ledger
+from eventabs.store.results import EventsFile
+from eventabs.store.writer import LedgerWriter
+from runs_kit import LIMITS, SIZE, Watcher, answer, bad, request_for, well, whole
+
+Answering = Callable[[Request, OnRetry], Awaitable[Reply]]
+MAX_OUTPUT = 8_192
+
+
+@dataclass
+class Endpoint:
+    """Answers every request, unless told otherwise; keeps who was asked about."""
+
+    answering: Answering | None = None
+    asked: list[tuple[str, ...]] = field(default_factory=list)
+    in_flight: int = 0
+    most_in_flight: int = 0
+
+    async def ask(self, request: Request, on_retry: OnRetry) -> Reply:
+        self.asked.append(tuple(log.user_id for log in request.users.values()))
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            return answer() if self.answering is None else await self.answering(request, on_retry)
+        finally:
+            self.in_flight -= 1
+
+
+@dataclass
+class Desk:
+    """What a run works with. `means` tells what each user's next replies are worth; then all are well."""
+
+    ledger: Ledger
+    journal: LedgerWriter
+    scheduler: Scheduler
+    tally: ProgressTracker
+    events: EventsFile
+    path: Path
+    means: dict[str, list[FailureReason]] = field(default_factory=dict)
+    endpoint: Endpoint = field(default_factory=Endpoint)
+    watcher: Watcher = field(default_factory=Watcher)
+    hurry: asyncio.Event = field(default_factory=asyncio.Event)
+    count: Callable[[str], int] = len
+    saves: list[int] = field(default_factory=list)  # batches done at each checkpoint
+    totals: list[int] = field(default_factory=list)  # batches in all at each checkpoint
+
+    def settler(self, *, attempts: int = 3) -> Settlement:
+        return Settlement(
+            reader=Reader(self._read, self._split, attempts, MAX_OUTPUT, BudgetLearner(LIMITS)),
+            journal=self.journal,
+            scheduler=self.scheduler,
+            tally=self.tally,
+            events=self.events,
+            observer=self.watcher,
+        )
+
+    def engine(self, *, workers: int = 1, max_total_tokens: int = 0) -> Engine:
+        return Engine(
+            calling=Calling(
+                compose=request_for,
+                ask=self.endpoint.ask,
+                hurry=self.hurry,
+                spending=SpendingLimit(
+                    max_cost=0.0,
+                    max_total_tokens=max_total_tokens,
+                    instructions_tokens=0,
+                    max_output_tokens=40,
+                ),
+                settings_fingerprint="f",
+                fruitless=FailureLimit({"settings_fingerprint": "f"}, remember=lambda _facts: None),
+                width=ConcurrencyLimit(workers, workers, lambda: 0.0),
+                most_workers=workers,
+                count=self.count,
+                save=self._save,
+                wall_clock=lambda: 1_000.0,
+            ),
+            settler=self.settler(),
+            journal=self.journal,
+            scheduler=self.scheduler,
+            tally=self.tally,
+            observer=self.watcher,
+        )
+
+    def states(self) -> dict[str, str]:
+        """Return the states of each user's parts, in order."""
+        states: dict[str, str] = {}
+        for user_id, state in self.ledger.rows("SELECT user_id, state FROM parts ORDER BY user_id, first"):
+            states[user_id] = f"{states[user_id]} {state}" if user_id in states else state
+        return states
+
+    def written_users(self) -> list[str]:
+        """Return whose events stand in events.jsonl, a name for each event."""
+        return [line.split('"')[3] for line in (self.path / "events.jsonl").read_text("utf-8").splitlines()]
+
+    async def _save(self) -> None:
+        self.saves.append(self.tally.batches_done)
+        self.totals.append(self.tally.progress(waiting=self.scheduler.batches, workers=1).batches_total)
+
+    def _read(self, _reply: Reply, _users: Mapping[str, UserLog], parts: Mapping[str, Part]) -> Reading:
+        outcomes = {}
+        for alias, part in parts.items():
+            reasons = self.means.get(part.user_id, [])
+            outcomes[alias] = bad(part, reasons.pop(0)) if reasons else well(part)
+        return Reading(outcomes)
+
+    async def _split(self, part: Part) -> Sequence[tuple[Part, PartSize]]:
+        middle = (part.first + part.last) // 2
+        if part.first == part.last:
+            return []
+        pieces = Part(part.user_id, part.first, middle), Part(part.user_id, middle + 1, part.last)
+        return [(piece, SIZE) for piece in pieces]
+
+
+@asynccontextmanager
+async def at_work(
+    path: Path,
+    logs: Sequence[UserLog],
+    *,
+    parts: Mapping[str, Sequence[Part]] | None = None,
+    limits: BatchLimits = LIMITS,
+) -> AsyncIterator[Desk]:
+    """Log users, each in one part unless `parts` says otherwise, and open everything."""
+    ledger = Ledger.create(path / "ledger.sqlite", {})
+    named = parts or {}
+    with ledger.transaction():
+        ledger.add_users(
+            (log, [(part, SIZE) for part in named.get(log.user_id, [whole(log)])]) for log in logs
+        )
+    tally = ProgressTracker(Price(None, None), users=len(logs))
+    scheduler = Scheduler(ledger.pending_parts(), limits)
+    try:
+        with LedgerWriter(ledger) as journal, EventsFile(path / "events.jsonl") as events:
+            yield Desk(ledger, journal, scheduler, tally, events, path)
+    finally:
+        ledger.close()

@@ -1,0 +1,125 @@
+"""Small records for the tests of the runs room, and somebody who watches."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
+
+from eventabs.prompts.packing.bounds import BatchLimits
+from eventabs.records import (
+    Batch,
+    Behavior,
+    Event,
+    FailureReason,
+    Message,
+    Outcome,
+    Part,
+    PartSize,
+    PlannedPart,
+    Reply,
+    Request,
+    Usage,
+    UserLog,
+)
+from eventabs.runs.observer import Note, Progress, Started
+from eventabs.store.ledger import Ledger
+
+T = TypeVar("T")
+
+SIZE = PartSize(100, 40)
+LIMITS = BatchLimits(max_input_tokens=40_000, instructions_tokens=500, max_output_tokens=8_192, max_users=30)
+
+
+def make_log(user_id: str, behaviors: int = 3) -> UserLog:
+    """Return a log with a visit an hour, eight a day."""
+    first = datetime(2026, 1, 1, 9, 15)  # noqa: DTZ001  exports hold wall times
+    return UserLog(
+        user_id,
+        tuple(
+            Behavior(first + timedelta(days=n // 8, hours=n % 8), "visit", f"餐厅{n}", "", 1800, 0, n + 1)
+            for n in range(behaviors)
+        ),
+        (("city", "上海"),),
+    )
+
+
+def whole(log: UserLog) -> Part:
+    """Return the part that is all of a log."""
+    return Part(log.user_id, 0, len(log.behaviors) - 1)
+
+
+def plan(user_id: str, first: int = 0, last: int = 2, *, peers: int = 0, attempts: int = 0) -> PlannedPart:
+    """Return a part to be asked about."""
+    return PlannedPart(Part(user_id, first, last), SIZE, attempts, 0, peers)
+
+
+def batch_of(*user_ids: str) -> Batch:
+    """Return a batch of whole, fresh users."""
+    return Batch(tuple(plan(user_id) for user_id in user_ids))
+
+
+def request_for(logs: Sequence[UserLog]) -> Request:
+    """Return a request about some logs."""
+    messages: tuple[Message, ...] = (
+        {"role": "system", "content": "extract"},
+        {"role": "user", "content": "\n".join(log.user_id for log in logs)},
+    )
+    return Request(messages, {f"U{n}": log for n, log in enumerate(logs, 1)}, 100, 8_192)
+
+
+def event_of(part: Part, kind: str = "用餐", start: str = "2026-01-01T09:15:00") -> Event:
+    """Return an event that covers all of a part."""
+    return Event(
+        user_id=part.user_id,
+        type=kind,
+        category="engagement",
+        start=start,
+        end=start,
+        behaviors=tuple(range(part.first, part.last + 1)),
+    )
+
+
+def well(part: Part, *events: Event) -> Outcome:
+    """Return a usable outcome."""
+    return Outcome(part, None, events or (event_of(part),))
+
+
+def bad(part: Part, reason: FailureReason = "unparsable") -> Outcome:
+    """Return an outcome that is not usable."""
+    return Outcome(part, reason)
+
+
+def answer(text: str = "##", *, prompt_tokens: int = 100, completion_tokens: int = 40) -> Reply:
+    """Return a whole reply."""
+    return Reply(text, usage=Usage(prompt_tokens, completion_tokens), seconds=2.0)
+
+
+def new_ledger(path: Path, logs: Iterable[UserLog] = ()) -> Ledger:
+    """Make a ledger that has logged some users, each as one part."""
+    ledger = Ledger.create(path / "ledger.sqlite", {})
+    with ledger.transaction():
+        ledger.add_users((log, [(whole(log), SIZE)] if log.behaviors else []) for log in logs)
+    return ledger
+
+
+@dataclass
+class Watcher:
+    """An observer that remembers."""
+
+    starts: list[Started] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+    progress: list[Progress] = field(default_factory=list)
+
+    def started(self, facts: Started) -> None:
+        self.starts.append(facts)
+
+    def noted(self, note: Note) -> None:
+        self.notes.append(note)
+
+    def progressed(self, progress: Progress) -> None:
+        self.progress.append(progress)
+
+    def of(self, kind: type[T]) -> list[T]:
+        """Return the notes of one kind."""
+        return [note for note in self.notes if isinstance(note, kind)]

@@ -1,0 +1,263 @@
+import io
+import re
+import time
+from dataclasses import replace
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from eventabs.language import activate
+from eventabs.runs.observer import (
+    BatchDone,
+    CallFailed,
+    CoolingDown,
+    InputRead,
+    Note,
+    Planned,
+    Progress,
+    Retrying,
+    Started,
+    StateChanged,
+)
+from eventabs.views.panel import REFRESHES_PER_SECOND, RichObserver
+
+START = Started("", "openai", "[m]", "h", "x.eventabs", resumed=False)
+COUNTS = Progress(
+    486,
+    304,
+    4,
+    25,
+    16,
+    672_000,
+    96_000,
+    3,
+    19,
+    3,
+    cost=0.3744,
+    eta_seconds=140,
+    in_flight_limit=4,
+    retry_causes={"rate_limit": 2, "503": 1},
+    tokens_per_second=312.4,
+    cost_projected=0.5922,
+)
+NOTES: list[Note] = [
+    InputRead(1, 486, 44847, 0, 0),
+    Planned(25, 486, 486, 19.44),
+    Retrying(12, "HTTP 429 [slow]", 20),
+    CoolingDown(18.0),
+    BatchDone(13, 19, 17, {"missing": 2}, 42),
+    CallFailed(14, 19, "HTTP 500"),
+    StateChanged("running"),
+    StateChanged("interrupted"),
+    StateChanged("stopped", "no quota"),
+]
+ROWS = 8  # of the panel with COUNTS
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+@pytest.fixture(autouse=True)
+def _english(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LANGUAGE", "en")
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def _screen(width: int = 80, *, verbose: bool = False) -> tuple[RichObserver, Terminal]:
+    terminal = Terminal()
+    console = Console(file=terminal, width=width, force_terminal=True, color_system=None)
+    return RichObserver(console, verbose=verbose), terminal
+
+
+def _lines(terminal: Terminal) -> list[str]:
+    return [line.rstrip() for line in _ESCAPES.sub("", terminal.getvalue()).replace("\r", "\n").splitlines()]
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("width", [30, 59, 60, 80, 120])
+def test_no_line_is_wider_than_the_terminal_or_than_80_columns(width: int, language: str) -> None:
+    activate("zh" if language == "zh" else "en")
+    observer, terminal = _screen(width)
+    with observer:
+        observer.started(START)
+        observer.progressed(COUNTS)
+        for note in NOTES:
+            observer.noted(note)
+    frames = [line for line in _lines(terminal) if "│" in line or "╭" in line or "╰" in line]
+    assert max(cell_len(line) for line in _lines(terminal)) <= max(width, 80 if frames else 0)
+    assert {cell_len(line) for line in frames} == ({min(width, 80)} if width >= 60 else set())
+
+
+def test_the_panel_shows_how_far_the_run_is() -> None:
+    observer, terminal = _screen()
+    with observer:
+        observer.started(START)
+        observer.progressed(COUNTS)
+        observer.noted(NOTES[2])
+    text = " ".join("".join(c if c not in "│━╺" else " " for c in terminal.getvalue()).split())
+    for fact in (
+        "[m] @ h",
+        "63 % 2m 20s left",
+        "users 304 of 486 done 4 failed",
+        "batches 16 of 25 done 3 of 4 in flight 19 calls",
+        "tokens 672,000 in 96,000 out 312 a second",
+        "cost 0.3744 USD of about 0.5922 USD",
+        "retries rate limit ×2, HTTP 503 ×1",
+        "last Call 12: HTTP 429 [slow]; again in 20s",
+    ):
+        assert fact in text
+
+
+def test_before_the_first_count_the_panel_says_what_is_being_done() -> None:
+    observer, terminal = _screen()
+    with observer:
+        observer.started(Started("", "rules", "", "", "x", resumed=False))
+        observer.noted(NOTES[0])
+    assert "reading the input" in terminal.getvalue()
+    assert "counting and packing" in terminal.getvalue()
+    assert " of 0" not in terminal.getvalue()
+
+
+def test_until_a_reply_came_no_time_is_promised() -> None:
+    observer, terminal = _screen()
+    with observer:
+        observer.noted(NOTES[1])
+        observer.progressed(replace(COUNTS, batches_done=0))
+    assert "waiting for the first reply" in terminal.getvalue()
+    assert "left" not in terminal.getvalue()
+
+
+def test_an_unknown_remaining_time_is_left_out() -> None:
+    observer, terminal = _screen(44)
+    with observer:
+        observer.progressed(replace(COUNTS, eta_seconds=None, cost=None))
+    assert "63 %" in terminal.getvalue()
+    assert "left" not in terminal.getvalue()
+    assert "cost" not in terminal.getvalue()
+
+
+def _printed(*, verbose: bool) -> list[str]:
+    observer, terminal = _screen(verbose=verbose)
+    for note in NOTES:  # outside the live display only the lines above it are printed
+        observer.noted(note)
+    return _lines(terminal)
+
+
+def test_only_notes_that_deserve_a_line_are_printed_above_the_panel() -> None:
+    assert [line.split(" ")[0] for line in _printed(verbose=False)] == ["Input:", "Split", "Call", "Stopped,"]
+
+
+def test_verbose_prints_every_note() -> None:
+    assert len(_printed(verbose=True)) == len(NOTES)
+
+
+def test_nothing_of_the_panel_stays_behind() -> None:
+    observer, terminal = _screen()
+    with observer:
+        observer.progressed(COUNTS)
+    erased = terminal.getvalue().rsplit("╯", 1)[1]
+    assert erased.count("\x1b[2K") == ROWS
+
+
+def test_a_panel_that_a_narrower_terminal_folded_is_erased_whole() -> None:
+    terminal = Terminal()
+    console = Console(file=terminal, width=80, force_terminal=True, color_system=None)
+    observer = RichObserver(console)
+    with observer:
+        observer.progressed(COUNTS)
+        observer._live.refresh()
+        before = terminal.getvalue().count("\x1b[2K")
+        console.width = 70
+        observer._live.refresh()
+        assert terminal.getvalue().count("\x1b[2K") - before == 2 * ROWS
+
+
+def test_thousands_of_updates_draw_only_a_few_frames() -> None:
+    observer, terminal = _screen()
+    begun = time.monotonic()
+    with observer:
+        for done in range(20_000):
+            observer.progressed(replace(COUNTS, done=done % 400))
+    seconds = time.monotonic() - begun
+    assert terminal.getvalue().count("╭") <= seconds * REFRESHES_PER_SECOND + 3
+
+
+def test_no_color_keeps_the_panel_readable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    terminal = Terminal()
+    observer = RichObserver(Console(file=terminal, width=80, force_terminal=True))
+    with observer:
+        observer.progressed(COUNTS)
+    assert "304 of 486 done" in terminal.getvalue()
+    assert not re.search(r"\x1b\[[0-9;]*3[0-9]", terminal.getvalue())
+
+
+def test_an_error_inside_leaves_the_terminal_as_it_was() -> None:
+    observer, terminal = _screen()
+    with pytest.raises(RuntimeError), observer:
+        raise RuntimeError
+    assert terminal.getvalue().rindex("\x1b[?25h") > terminal.getvalue().rindex("\x1b[?25l")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.seconds = 1_000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def _timed() -> tuple[RichObserver, Terminal, Clock]:
+    terminal, clock = Terminal(), Clock()
+    console = Console(file=terminal, width=80, force_terminal=True, color_system=None)
+    return RichObserver(console, clock=clock), terminal, clock
+
+
+def _last_frame(terminal: Terminal) -> str:
+    return terminal.getvalue().rsplit("╭", 1)[1]
+
+
+def test_a_cooldown_counts_down_and_goes() -> None:
+    observer, terminal, clock = _timed()
+    with observer:
+        observer.progressed(COUNTS)
+        observer.noted(CoolingDown(20.0))
+        clock.seconds += 5
+        observer._live.refresh()
+        assert "cooling down, 15s left" in _last_frame(terminal)
+        clock.seconds += 15
+        observer._live.refresh()
+        assert "cooling down" not in _last_frame(terminal)
+        assert "rate limit ×2" in _last_frame(terminal)
+
+
+def test_the_remaining_time_runs_down_between_two_counts_and_is_gone_when_it_has_run_out() -> None:
+    observer, terminal, clock = _timed()
+    with observer:
+        observer.progressed(COUNTS)
+        clock.seconds += 20
+        observer._live.refresh()
+        assert "2m 00s left" in _last_frame(terminal)
+        clock.seconds += 999
+        observer._live.refresh()
+        assert "left" not in _last_frame(terminal)
+
+
+def test_retries_without_a_known_cause_are_counted() -> None:
+    observer, terminal, _clock = _timed()
+    with observer:
+        observer.progressed(replace(COUNTS, retry_causes={}))
+        observer._live.refresh()
+        assert re.search(r"retries +3 ", _last_frame(terminal))
+
+
+def test_the_panel_has_a_row_for_cost_and_retries_only_where_there_are_any() -> None:
+    observer, terminal, _clock = _timed()
+    with observer:
+        observer.progressed(replace(COUNTS, cost=None, cost_projected=None, retries=0, retry_causes={}))
+        observer._live.refresh()
+        assert "cost" not in _last_frame(terminal)
+        assert "retries" not in _last_frame(terminal)

@@ -1,0 +1,140 @@
+import io
+import json
+from dataclasses import replace
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from eventabs.inspection.user import Line, StoredCall, UserView
+from eventabs.records import Part
+from eventabs.store.queries import UserRow
+from eventabs.views.show import render_calls, render_user, render_users, user_json, users_json
+
+NASTY = "[red]a\x1b[31m\u202eb"
+ROW = UserRow(NASTY, "done", 3, 2, None, 0)
+EVENTS = (
+    {
+        "type": "看车",
+        "category": "conversion",
+        "start": "2026-01-01T09:15:00",
+        "end": "2026-01-01T10:45:00",
+        "summary": NASTY,
+        "behaviors": [0, 1],
+    },
+    {
+        "type": "梦游",
+        "category": "other",
+        "start": "2026-01-03T23:00:00",
+        "end": "2026-01-04T01:00:00",
+        "summary": "",
+        "behaviors": [],
+    },
+)
+VIEW = UserView(
+    ROW,
+    (("city", "上海"),),
+    (
+        Line(0, "2026-01-01", "09:15 宝马4S店" + "很长" * 30, (0,)),
+        Line(1, "2026-01-01", f"10:15 {NASTY}", (0,)),
+        Line(2, "2026-01-02", "08:00 家 1h", ()),
+    ),
+    EVENTS,
+)
+CALL = StoredCall(
+    3,
+    {"U1": Part("u", 0, 2)},
+    ({"role": "system", "content": "do [b]\nwell"}, {"role": "user", "content": "## U1"}),
+    "hm",
+    f"## U1\n{NASTY}",
+    "read",
+    0.0,
+    2.0,
+    "stop",
+    10,
+    20,
+    None,
+)
+
+
+@pytest.fixture(autouse=True)
+def _english(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LANGUAGE", "en")
+
+
+def _console(width: int = 80) -> tuple[Console, io.StringIO]:
+    pipe = io.StringIO()
+    return Console(file=pipe, width=width, markup=False, highlight=False, emoji=False), pipe
+
+
+@pytest.mark.parametrize("width", [30, 60, 80, 120])
+def test_no_line_of_a_user_is_wider_than_the_terminal(width: int) -> None:
+    console, pipe = _console(width)
+    render_user(console, VIEW)
+    table = [line for line in pipe.getvalue().splitlines() if not line.startswith(("\\", "[", "○", "?"))]
+    assert max(cell_len(line) for line in table) <= width
+
+
+@pytest.mark.parametrize("width", [40, 100])
+def test_uncovered_behaviors_and_ungrounded_events_are_marked_without_colors(width: int) -> None:
+    console, pipe = _console(width)
+    render_user(console, VIEW)
+    text = pipe.getvalue()
+    assert [line.split()[1] for line in text.splitlines() if line.startswith("○")] == ["08:00", "no"]
+    assert any(line.startswith("?") and "梦游" in line for line in text.splitlines())
+    assert "2026-01-03" in text
+
+
+def test_an_event_stands_beside_the_behavior_that_it_begins_with_and_lasts() -> None:
+    console, pipe = _console(120)
+    render_user(console, VIEW)
+    lines = pipe.getvalue().splitlines()
+    (first,) = [line for line in lines if line.startswith("  09:15")]
+    assert "09:15-10:45 看车 (conversion)" in first
+    (second,) = [line for line in lines if "10:15 " in line]
+    assert "│" in second
+    assert any("23:00-01-04 01:00 梦游" in line for line in lines)
+
+
+def test_text_from_data_can_neither_style_nor_tear_the_terminal() -> None:
+    console, pipe = _console()
+    render_user(console, VIEW)
+    render_users(console, [ROW], total=1, skip=0)
+    render_calls(console, [CALL])
+    assert "\x1b" not in pipe.getvalue()
+    assert "\u202e" not in pipe.getvalue()
+    assert "[red]a" in pipe.getvalue()
+
+
+def test_instructions_are_printed_once_and_other_texts_every_time() -> None:
+    console, pipe = _console()
+    render_calls(console, [CALL, replace(CALL, id=4, reply="", reasoning="", seconds=None, error="HTTP 500")])
+    assert pipe.getvalue().count("do [b]\nwell\n") == 1
+    assert "(as in call 3)" in pipe.getvalue()
+    assert pipe.getvalue().count("--- user\n## U1\n") == 2
+    assert "HTTP 500" in pipe.getvalue()
+
+
+def test_a_page_of_users_says_how_to_see_more() -> None:
+    rows = [UserRow("u1", "failed", 3, 0, "cut", 3), UserRow("u2", "pending", 3, 0, None, 0)]
+    console, pipe = _console()
+    render_users(console, rows, total=5, skip=2)
+    assert "3-4 of 5 users; more with --offset 4" in pipe.getvalue()
+    assert "the reply was cut off" in pipe.getvalue()
+    console, pipe = _console()
+    render_users(console, [], total=0, skip=0)
+    assert pipe.getvalue() == "No users of this kind.\n"
+
+
+def test_a_failed_user_says_why() -> None:
+    console, pipe = _console()
+    render_user(console, replace(VIEW, row=ROW._replace(state="failed", reason="cut")))
+    assert "the reply was cut off" in pipe.getvalue()
+
+
+def test_json_holds_all_that_is_shown() -> None:
+    shown = json.loads(user_json(VIEW, [CALL]))
+    assert (shown["user_id"], shown["uncovered"], shown["ungrounded"]) == (NASTY, [2], [1])
+    assert shown["calls"][0]["reply"] == CALL.reply
+    assert "calls" not in json.loads(user_json(VIEW, None))
+    assert json.loads(users_json([ROW], total=9, skip=0))["users"][0]["behaviors"] == 3

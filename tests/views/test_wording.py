@@ -1,0 +1,136 @@
+from typing import get_args
+
+import pytest
+
+from eventabs.language import activate
+from eventabs.records import FailureReason, RunStatus
+from eventabs.runs.observer import (
+    BatchDone,
+    CallFailed,
+    InputRead,
+    Note,
+    Planned,
+    Progress,
+    Retrying,
+    Started,
+    StateChanged,
+)
+from eventabs.views import wording
+
+MODEL = Started("eventabs.toml", "openai", "deepseek-chat", "api.deepseek.com", "x.eventabs", resumed=False)
+RULES = Started("", "rules", "", "", "x.eventabs", resumed=True)
+
+
+@pytest.fixture(autouse=True)
+def _english(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LANGUAGE", "en")
+
+
+def test_the_first_line_names_config_provider_model_and_host() -> None:
+    line = wording.started(MODEL)
+    assert line == (
+        "Config eventabs.toml; provider openai, model deepseek-chat, host api.deepseek.com; "
+        "run directory x.eventabs"
+    )
+
+
+def test_the_first_line_of_the_rules_says_that_no_model_is_called() -> None:
+    line = wording.started(RULES)
+    assert "provider rules" in line
+    assert "no model is called" in line
+    assert line.startswith("Going on: config none")
+    activate("zh")
+    assert "不调用模型" in wording.started(RULES)
+
+
+@pytest.mark.parametrize(
+    ("batches", "mean", "english", "chinese"),
+    [
+        (
+            25,
+            486 / 25,
+            "Split into 25 batches, 19 users a batch on average",
+            "分为 25 批处理，每批平均 19 个用户",
+        ),
+        (1, 24, "Split into 1 batch, 24 users a batch on average", "分为 1 批处理，每批平均 24 个用户"),
+        (
+            406,
+            486 / 406,
+            "Split into 406 batches, 1.2 users a batch on average",
+            "分为 406 批处理，每批平均 1.2 个用户",
+        ),
+        (3, 1, "Split into 3 batches of 1 user", "分为 3 批处理，每批 1 个用户"),
+    ],
+)
+def test_the_plan_is_announced_in_both_languages(
+    batches: int, mean: float, english: str, chinese: str
+) -> None:
+    assert wording.plan(batches, mean) == english
+    activate("zh")
+    assert wording.plan(batches, mean) == chinese
+
+
+@pytest.mark.parametrize(
+    ("note", "line"),
+    [
+        (InputRead(1, 1, 1, 0, 0), "Input: 1 file, 1 user, 1 behavior"),
+        (
+            InputRead(1, 1, 3, 0, 0, paired_ends=1, unpaired=2),
+            "Input: 1 file, 1 user, 3 behaviors, 1 end joined to its begin (2 without a partner)",
+        ),
+        (
+            InputRead(2, 486, 44847, 1, 12),
+            "Input: 2 files, 486 users, 44,847 behaviors, 1 row rejected, 12 duplicates dropped",
+        ),
+        (Planned(25, 486, 486, 19.4), "Split into 25 batches, 19 users a batch on average"),
+        (
+            Planned(5, 96, 486, 19.2),
+            "Split into 5 batches, 19 users a batch on average; 96 of 486 users still to do",
+        ),
+        (Retrying(12, "HTTP 429", 20), "Call 12: HTTP 429; again in 20s"),
+        (BatchDone(3, 19, 19, {}, 42), "Call 3: 19 of 19 users usable in 42s"),
+        (
+            BatchDone(3, 19, 17, {"cut": 1, "new": 1}, 42),
+            "Call 3: 17 of 19 users usable in 42s; the reply was cut off before the user's end (1); new (1)",
+        ),
+        (CallFailed(4, 1, "HTTP 500"), "Call 4 for 1 user failed: HTTP 500"),
+        (CallFailed(4, 2, "HTTP 500"), "Call 4 for 2 users failed: HTTP 500"),
+        (StateChanged("stopped", "out of money"), "Stopped, state saved: out of money"),
+        (StateChanged("running"), "Running"),
+    ],
+)
+def test_each_note_is_one_clear_line(note: Note, line: str) -> None:
+    assert wording.noted(note) == line
+
+
+def test_progress_shows_cost_and_remaining_time_only_where_they_are_known() -> None:
+    counts = Progress(486, 380, 4, 25, 20, 642_120, 81_024, 3, 22, 2)
+    line = "batches 20 of 25; users 380 done, 4 failed of 486; tokens 642,120 in, 81,024 out; 3 in flight; 2 retries"
+    assert wording.progressed(counts, "CNY") == line
+    known = Progress(486, 380, 4, 25, 20, 642_120, 81_024, 3, 22, 2, cost=1.5, eta_seconds=200)
+    assert wording.progressed(known, "CNY") == f"{line}; cost 1.50 CNY; 3m 20s left"
+
+
+@pytest.mark.parametrize("code", get_args(FailureReason))
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_every_reason_of_a_failure_has_words(code: str, language: str) -> None:
+    activate("zh" if language == "zh" else "en")
+    words = wording.reason(code)
+    assert words != code
+    assert words.isascii() == (language == "en")
+
+
+@pytest.mark.parametrize("state", get_args(RunStatus))
+def test_every_state_has_a_name(state: RunStatus) -> None:
+    assert wording.status(state)
+
+
+def test_the_resume_command_can_be_pasted_even_with_spaces() -> None:
+    assert wording.resume_command("my runs/x.eventabs") == "eventabs resume 'my runs/x.eventabs'"
+
+
+def test_what_was_ignored_in_a_reply_and_how_files_were_read_is_told() -> None:
+    done = wording.noted(BatchDone(7, 3, 3, {}, 1.0, ignored=2))
+    assert "2 blocks ignored" in done
+    read = wording.noted(InputRead(1, 2, 3, 0, 0, encodings=("gb18030",)))
+    assert "read as gb18030" in read
