@@ -1,6 +1,6 @@
 """The frozen records that travel between the rooms."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, NamedTuple, TypedDict
 
@@ -210,6 +210,31 @@ class Event(BaseModel):
     behaviors: tuple[int, ...] = Field(default=(), description="0-based indices into the user's log")
     grounded: bool = True
     source: Literal["llm", "rules"] = "llm"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Counts:
+    """What a run holds and has used so far; `events` are those of users that are done, tokens those of all replies.
+
+    `retry_causes` counts repeated calls by cause: `rate_limit`, an HTTP status such as `503`, or `connection`.
+    """
+
+    users: int = 0
+    behaviors: int = 0
+    done: int = 0
+    failed: int = 0
+    events: int = 0
+    calls: int = 0
+    retries: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    batches_done: int = 0
+    retry_causes: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def pending(self) -> int:
+        """Users that are neither done nor failed."""
+        return self.users - self.done - self.failed
 
 
 @dataclass(frozen=True, slots=True)

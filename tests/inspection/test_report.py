@@ -12,8 +12,8 @@ from report_kit import make_run
 def test_the_headline_counts_what_the_ledger_holds(tmp_path: Path) -> None:
     make_run(tmp_path)
     with open_report_facts(tmp_path) as facts:
-        assert (facts.totals.users, facts.totals.done, facts.totals.failed) == (3, 1, 1)
-        assert (facts.totals.events, facts.totals.calls, facts.totals.retries) == (2, 2, 4)
+        assert (facts.counts.users, facts.counts.done, facts.counts.failed) == (3, 1, 1)
+        assert (facts.counts.events, facts.counts.calls, facts.counts.retries) == (2, 2, 4)
         assert facts.cost == pytest.approx((200 * 2 + 80 * 8) / 1e6)
         assert (facts.provider, facts.model, facts.host) == ("openai", "deepseek-chat", "api.example.com")
         assert facts.inputs == ("behaviors.csv",)

@@ -86,8 +86,12 @@ async def test_everybody_is_asked_once_and_done(tmp_path: Path) -> None:
         await desk.engine(workers=3).run()
         assert sorted(user_id for asked in desk.endpoint.asked for user_id in asked) == users(12)
         assert set(desk.states().values()) == {"done"}
-        assert (desk.tally.calls, desk.tally.batches_done, desk.tally.in_flight) == (3, 3, 0)
-        assert (desk.tally.prompt_tokens, desk.tally.completion_tokens) == (300, 120)
+        assert (desk.tracker.counts.calls, desk.tracker.counts.batches_done, desk.tracker.in_flight) == (
+            3,
+            3,
+            0,
+        )
+        assert (desk.tracker.counts.prompt_tokens, desk.tracker.counts.completion_tokens) == (300, 120)
 
 
 @pytest.mark.parametrize(("workers", "batches"), [(1, 4), (3, 9), (16, 9)])
@@ -99,7 +103,7 @@ async def test_as_many_calls_are_in_flight_as_there_are_workers_and_never_more(
         running = asyncio.create_task(desk.engine(workers=workers).run())
         await gate.full(min(workers, batches))
         await asyncio.sleep(0.01)
-        assert desk.endpoint.in_flight == desk.tally.in_flight == min(workers, batches)
+        assert desk.endpoint.in_flight == desk.tracker.in_flight == min(workers, batches)
         gate.opened.set()
         await running
         assert desk.endpoint.most_in_flight == min(workers, batches)
@@ -109,12 +113,12 @@ async def test_a_slow_call_holds_up_nobody(tmp_path: Path) -> None:
     async with working(tmp_path, 10) as desk:
         gate = desk.endpoint.answering = Gate("u00")
         running = asyncio.create_task(desk.engine(workers=2).run())
-        await until(lambda: desk.tally.done == 9)
+        await until(lambda: desk.tracker.counts.done == 9)
         assert "u00" not in desk.written_users(), "results are there as they come"
         assert len(desk.written_users()) == 9
         gate.opened.set()
         await running
-        assert desk.tally.done == 10
+        assert desk.tracker.counts.done == 10
 
 
 async def test_a_call_is_in_the_ledger_while_it_is_in_flight(tmp_path: Path) -> None:
@@ -145,12 +149,12 @@ async def test_the_next_call_is_prepared_while_a_good_answer_is_being_written_do
     monkeypatch.setattr(EventsFile, "append", wait)
     async with working(tmp_path, 3) as desk:
         running = asyncio.create_task(desk.engine().run())
-        await until(lambda: desk.tally.under_way == 2)
-        assert (desk.tally.done, desk.watcher.of(BatchDone)) == (0, [])
-        assert desk.tally.progress(waiting=desk.scheduler.batches, workers=1).batches_total == 3
+        await until(lambda: desk.tracker.under_way == 2)
+        assert (desk.tracker.counts.done, desk.watcher.of(BatchDone)) == (0, [])
+        assert desk.tracker.progress(waiting=desk.scheduler.batches, workers=1).batches_total == 3
         on_disk.set()
         await running
-        assert (desk.tally.done, desk.tally.in_flight, desk.tally.settling) == (3, 0, 0)
+        assert (desk.tracker.counts.done, desk.tracker.in_flight, desk.tracker.unsettled) == (3, 0, 0)
 
 
 async def test_what_has_to_be_asked_again_is_asked_by_workers_that_were_idle(tmp_path: Path) -> None:
@@ -172,7 +176,7 @@ async def test_the_checkpoint_is_saved_after_every_tenth_batch_with_the_true_num
 
 async def test_a_resumed_run_saves_at_every_tenth_batch_of_the_whole(tmp_path: Path) -> None:
     async with working(tmp_path, 9) as desk:
-        desk.tally.batches_done = 17
+        desk.tracker.add(batches_done=17)
         await desk.engine().run()
         assert desk.saves == [20]
 
@@ -196,7 +200,7 @@ async def test_retries_are_counted_and_told_and_kept_with_the_call(tmp_path: Pat
         desk.endpoint.answering = retry
         await desk.engine().run()
         assert desk.watcher.of(Retrying) == [Retrying(1, "HTTP 503", 2.0), Retrying(1, "HTTP 502", 4.0)]
-        assert desk.tally.retries == 2
+        assert desk.tracker.counts.retries == 2
         assert desk.ledger.rows("SELECT in_flight_limit FROM calls") == [(1,)]
         assert stored_retries(desk.ledger) == [
             Retry(1, 1_000.0, "503", "HTTP 503", 2.0),
@@ -212,7 +216,7 @@ async def test_tokens_are_counted_here_where_the_endpoint_reports_none(tmp_path:
 
         desk.endpoint.answering = silent
         await desk.engine().run()
-        assert (desk.tally.prompt_tokens, desk.tally.completion_tokens) == (100, 9)
+        assert (desk.tracker.counts.prompt_tokens, desk.tracker.counts.completion_tokens) == (100, 9)
         assert desk.ledger.rows("SELECT prompt_tokens, completion_tokens, usage_reported FROM calls") == [
             (100, 9, 0)
         ]
@@ -253,7 +257,7 @@ async def test_a_stop_sends_no_more_calls_and_waits_for_those_in_flight(tmp_path
         gate.opened.set()
         await running
         assert engine.stopped
-        assert (desk.tally.done, len(desk.endpoint.asked)) == (3, 3)
+        assert (desk.tracker.counts.done, len(desk.endpoint.asked)) == (3, 3)
         assert len(desk.ledger.pending_parts()) == 6
 
 
@@ -266,7 +270,7 @@ async def test_a_second_stop_waits_for_nobody(tmp_path: Path) -> None:
         engine.stop()
         engine.stop()
         await asyncio.wait_for(running, 1.0)
-        assert (desk.endpoint.in_flight, desk.tally.in_flight, desk.tally.done) == (0, 0, 0)
+        assert (desk.endpoint.in_flight, desk.tracker.in_flight, desk.tracker.counts.done) == (0, 0, 0)
         assert len(desk.ledger.pending_parts()) == 9
         assert desk.ledger.rows("SELECT DISTINCT status FROM calls") == [("sent",)]
 
@@ -277,7 +281,7 @@ async def test_patience_with_calls_in_flight_ends(tmp_path: Path, monkeypatch: p
         gate = desk.endpoint.answering = Gate("u00")
         engine = desk.engine(workers=3)
         running = asyncio.create_task(engine.run())
-        await until(lambda: desk.tally.done == 2)
+        await until(lambda: desk.tracker.counts.done == 2)
         assert gate.waiting == 1
         engine.stop()
         await asyncio.wait_for(running, 2.0)
@@ -299,7 +303,7 @@ async def test_calls_that_only_wait_are_called_off_at_a_stop_and_held_against_no
         running = asyncio.create_task(engine.run())
         await until(lambda: desk.endpoint.in_flight == 3)
         engine.stop()
-        await until(lambda: desk.tally.in_flight == 1)
+        await until(lambda: desk.tracker.in_flight == 1)
         assert desk.watcher.of(Stopping) == [Stopping(GRACE_SECONDS)]
         gate.opened.set()
         await asyncio.wait_for(running, 2.0)
@@ -349,7 +353,7 @@ async def test_a_reply_is_kept_whatever_happens_between_the_wire_and_its_reading
         desk.endpoint.answering = answer_at_a_bad_moment
         engine = desk.engine()
         running = asyncio.create_task(engine.run())
-        await until(lambda: desk.tally.calls == 1 and not desk.tally.in_flight)
+        await until(lambda: desk.tracker.counts.calls == 1 and not desk.tracker.in_flight)
         engine.stop()
         engine.stop()
         await asyncio.wait_for(running, 1.0)
@@ -434,8 +438,8 @@ async def test_a_limit_lets_calls_in_flight_finish_however_long_they_take(
         gate.opened.set()
         with pytest.raises(LimitReachedError):
             await running
-        assert desk.tally.done == 2
-        assert desk.tally.prompt_tokens + desk.tally.completion_tokens <= 280
+        assert desk.tracker.counts.done == 2
+        assert desk.tracker.counts.prompt_tokens + desk.tracker.counts.completion_tokens <= 280
 
 
 async def test_a_stop_while_a_limit_holds_calls_back_is_heard(tmp_path: Path) -> None:
@@ -448,7 +452,7 @@ async def test_a_stop_while_a_limit_holds_calls_back_is_heard(tmp_path: Path) ->
         engine.stop()
         engine.stop()
         await asyncio.wait_for(running, 1.0)
-        assert desk.tally.done == 0
+        assert desk.tracker.counts.done == 0
 
 
 async def test_an_error_of_our_own_ends_the_run_and_is_not_hidden(tmp_path: Path) -> None:
@@ -460,14 +464,14 @@ async def test_an_error_of_our_own_ends_the_run_and_is_not_hidden(tmp_path: Path
         desk.endpoint.answering = broken
         with pytest.raises(ZeroDivisionError):
             await desk.engine(workers=2).run()
-        assert desk.tally.in_flight == 0
+        assert desk.tracker.in_flight == 0
 
 
 async def test_a_full_disk_stops_the_run_and_what_was_kept_stays(tmp_path: Path) -> None:
     async with working(tmp_path, 20) as desk:
 
         async def fill(request: Request, _on_retry: OnRetry) -> Reply:
-            if desk.tally.done >= 5:
+            if desk.tracker.counts.done >= 5:
                 await desk.journal.write(lambda ledger: ledger.rows("PRAGMA query_only = ON"))
             return answer()
 
@@ -519,7 +523,7 @@ async def test_unreadable_answers_do_not_stop_a_run_that_has_had_good_ones(tmp_p
     async with working(tmp_path, 20) as desk:
         desk.means = {user_id: ["unparsable"] * 3 for user_id in users(20)[1:]}
         await desk.engine().run()
-        assert (desk.tally.done, desk.tally.failed) == (1, 19)
+        assert (desk.tracker.counts.done, desk.tracker.counts.failed) == (1, 19)
 
 
 async def test_users_whose_content_is_refused_do_not_stop_a_run_that_has_had_good_answers(
@@ -528,7 +532,7 @@ async def test_users_whose_content_is_refused_do_not_stop_a_run_that_has_had_goo
     async with working(tmp_path, 20) as desk:
         desk.endpoint.answering = Failing(ModeratedError("no"), *users(20)[1:])
         await desk.engine().run()
-        assert (desk.tally.done, desk.tally.failed) == (1, 19)
+        assert (desk.tracker.counts.done, desk.tracker.counts.failed) == (1, 19)
 
 
 async def test_an_endpoint_that_refuses_all_content_from_the_start_is_stopped(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def test_a_run_sends_what_was_estimated(place: Place, sections: dict[str, dict[s
         summary = execute(job, resumed=False)
         sent = job.ledger.rows("SELECT sum(input_tokens), count(*) FROM calls")
         parts = job.ledger.rows("SELECT sum(input_tokens), sum(output_tokens) FROM parts")
-    assert (summary.success_count, summary.users_in_input) == (estimate.users, estimate.users_in_input)
+    assert (summary.done, summary.users_in_input) == (estimate.users, estimate.users_in_input)
     assert estimate.users_in_input == 23
     assert sent == [(estimate.tokens_prompt_total, estimate.batches)]
     legends = estimate.tokens_compact - parts[0][0]

@@ -64,7 +64,7 @@ class Signalling(Watcher):
 
 def test_a_run_ends_with_every_user_done_and_its_files_agreeing(place: Place) -> None:
     summary = run(place)
-    assert (summary.status, summary.users, summary.success_count, summary.failed_count, summary.pending) == (
+    assert (summary.status, summary.users, summary.done, summary.failed, summary.pending) == (
         "completed",
         6,
         6,
@@ -142,7 +142,7 @@ def test_an_interrupted_run_is_saved_and_ends_as_if_it_had_never_been(
     checkpoint = place.checkpoint()
     assert checkpoint["status"] == "interrupted"
     assert checkpoint["batches"]["total"] == 3, "what is done, and the plan for the rest"
-    assert len({event["user_id"] for event in lines(place.out / "events.jsonl")}) == summary.success_count
+    assert len({event["user_id"] for event in lines(place.out / "events.jsonl")}) == summary.done
     assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == handlers
     place.watcher = Watcher()
     assert resume(place).status == "completed"
@@ -174,7 +174,7 @@ def test_a_paid_reply_is_read_although_what_is_pending_is_planned_anew(
         broken.setattr(Settlement, "take_reply", full)
         run(place)
     summary = resume(place, {"budget": {"max_output_tokens": 60}}, changed="accept")
-    assert (summary.status, summary.success_count) == ("completed", 6)
+    assert (summary.status, summary.done) == ("completed", 6)
     covered = {(e["user_id"], n) for e in lines(place.out / "events.jsonl") for n in e["behaviors"]}
     assert len(covered) == 72
 
@@ -197,7 +197,7 @@ def test_a_trial_is_not_paid_for_twice(place: Place) -> None:
     trial = run(place, TWO_A_BATCH | {"run": {"limit": 2}})
     assert (trial.status, trial.users, trial.users_in_input, trial.calls) == ("completed", 2, 6, 1)
     rest = resume(place)
-    assert (rest.users, rest.success_count, rest.calls) == (6, 6, 3)
+    assert (rest.users, rest.done, rest.calls) == (6, 6, 3)
     assert place.events() == undisturbed(place.folder)
 
 
@@ -221,7 +221,7 @@ def test_an_input_that_is_read_is_never_needed_again(place: Place) -> None:
     run(place)
     place.export.unlink()
     place.watcher = Watcher()
-    assert resume(place).success_count == 6
+    assert resume(place).done == 6
 
 
 @pytest.mark.parametrize(
@@ -271,7 +271,7 @@ def test_users_none_of_whose_rows_are_readable_are_failed_with_the_reason(place:
     with place.export.open("a") as file:
         file.write('{"user_id": "lost", "timestamp": "never", "behavior_text": "x"}\n')
     summary = run(place)
-    assert (summary.users, summary.success_count, summary.failed_count) == (7, 6, 1)
+    assert (summary.users, summary.done, summary.failed) == (7, 6, 1)
     assert summary.failures == {"no_readable_rows": 1}
     assert summary.rejected_rows == 1
     assert lines(place.out / "failures.jsonl") == [
@@ -286,4 +286,4 @@ def test_settings_that_cannot_work_change_nothing(place: Place) -> None:
     with pytest.raises(ConfigError, match="no model"):
         resume(place, {"llm": {"provider": "openai"}}, changed="accept")
     assert place.checkpoint()["status"] == "completed"
-    assert resume(place).success_count == 6
+    assert resume(place).done == 6

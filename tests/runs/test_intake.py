@@ -13,7 +13,7 @@ from eventabs.records import Batch, Part, UserLog
 from eventabs.runs.components import batch_limits, make_builder
 from eventabs.runs.intake import halves, measure_again, sample_texts, take_in
 from eventabs.store.ledger import Ledger, PartChange
-from eventabs.store.queries import settled_user, totals
+from eventabs.store.queries import count_all, settled_user
 from runs_kit import answer, make_log, new_ledger, request_for, well, whole
 
 WHALE = make_log("whale", 60)
@@ -74,7 +74,7 @@ def test_users_that_are_logged_already_are_not_logged_again(
     take_in(ledger, measured_one_by_one(logs[:3], builder, limits), most_users=0)
     take_in(ledger, measured_one_by_one(logs, builder, limits), most_users=0)
     assert len(ledger.pending_parts()) == 5
-    assert totals(ledger).behaviors == 15
+    assert count_all(ledger).behaviors == 15
 
 
 @pytest.mark.parametrize(("most", "logged"), [((2, 0), 6), ((2, 4), 4), ((4, 2), 4), ((0, 2), 6)])

@@ -181,7 +181,7 @@ def test_standard_input_is_kept_so_that_it_can_be_read_again(
     assert (place.out / "stdin.jsonl").read_bytes() == place.export.read_bytes()
     assert (place.out / "stdin.jsonl").stat().st_mode & 0o077 == 0
     with place.reopen() as job:
-        assert execute(job, resumed=True).success_count == 6
+        assert execute(job, resumed=True).done == 6
 
 
 # taking a run up again

@@ -1,11 +1,10 @@
 import pytest
 
 from eventabs.errors import EndpointError, RateLimitedError, TransientError
-from eventabs.records import Usage
+from eventabs.records import Counts, Usage
 from eventabs.runs.progress import Price, ProgressTracker
-from eventabs.store.queries import Totals
 
-TOTALS = Totals(
+COUNTS = Counts(
     users=10,
     behaviors=90,
     done=4,
@@ -15,7 +14,7 @@ TOTALS = Totals(
     retries=2,
     prompt_tokens=1_000,
     completion_tokens=400,
-    calls_ended=7,
+    batches_done=7,
     retry_causes={"503": 2},
 )
 
@@ -32,21 +31,22 @@ TOTALS = Totals(
 def test_cost_is_by_the_million_tokens_and_unknown_without_both_prices(
     price: Price, cost: float | None
 ) -> None:
-    assert ProgressTracker.of(TOTALS, price).cost == cost
+    assert ProgressTracker(price, COUNTS).cost == cost
 
 
 def test_a_resumed_run_counts_on_from_the_ledger() -> None:
-    tally = ProgressTracker.of(TOTALS, Price(None, None))
-    tally.bought(Usage(10, 5), 1.0)
-    progress = tally.progress(waiting=3, workers=2)
+    tracker = ProgressTracker(Price(None, None), COUNTS)
+    tracker.count_reply(Usage(10, 5), 1.0)
+    progress = tracker.progress(waiting=3, workers=2)
     assert (progress.users, progress.done, progress.failed, progress.batches_done) == (10, 4, 1, 7)
     assert (progress.prompt_tokens, progress.completion_tokens) == (1_010, 405)
     assert (progress.calls, progress.retries, progress.retry_causes) == (9, 2, {"503": 2})
 
 
 def test_batches_are_those_done_in_flight_and_waiting() -> None:
-    tally = ProgressTracker(Price(None, None), batches_done=7, in_flight=2)
-    assert tally.progress(waiting=3, workers=2).batches_total == 12
+    tracker = ProgressTracker(Price(None, None), Counts(batches_done=7))
+    tracker.in_flight = 2
+    assert tracker.progress(waiting=3, workers=2).batches_total == 12
 
 
 def test_the_remaining_time_is_unknown_before_the_first_answer() -> None:
@@ -54,17 +54,18 @@ def test_the_remaining_time_is_unknown_before_the_first_answer() -> None:
 
 
 def test_the_remaining_time_is_shared_by_the_workers_and_follows_the_latest_calls() -> None:
-    tally = ProgressTracker(Price(None, None), in_flight=1)
-    tally.bought(Usage(), 1_000.0)
+    tracker = ProgressTracker(Price(None, None))
+    tracker.in_flight = 1
+    tracker.count_reply(Usage(), 1_000.0)
     for _call in range(50):
-        tally.bought(Usage(), 4.0)
-    assert tally.progress(waiting=5, workers=2).eta_seconds == pytest.approx(6 * 4.0 / 2)
+        tracker.count_reply(Usage(), 4.0)
+    assert tracker.progress(waiting=5, workers=2).eta_seconds == pytest.approx(6 * 4.0 / 2)
 
 
 def test_no_time_remains_when_nothing_does() -> None:
-    tally = ProgressTracker(Price(None, None))
-    tally.bought(Usage(), 4.0)
-    assert tally.progress(waiting=0, workers=3).eta_seconds == 0.0
+    tracker = ProgressTracker(Price(None, None))
+    tracker.count_reply(Usage(), 4.0)
+    assert tracker.progress(waiting=0, workers=3).eta_seconds == 0.0
 
 
 class Clock:
@@ -78,44 +79,44 @@ class Clock:
 def _after(
     clock: Clock, *, calls: int, every: float, seconds: float, price: Price | None = None
 ) -> ProgressTracker:
-    """Return a tally that has seen calls of 1,000 tokens in and 100 out end one after another."""
-    tally = ProgressTracker(price or Price(None, None), clock=clock)
+    """Return a tracker that has seen calls of 1,000 tokens in and 100 out end one after another."""
+    tracker = ProgressTracker(price or Price(None, None), clock=clock)
     for _call in range(calls):
         clock.seconds += every
-        tally.bought(Usage(1_000, 100), seconds)
-        tally.ended()
-    return tally
+        tracker.count_reply(Usage(1_000, 100), seconds)
+        tracker.count_batch()
+    return tracker
 
 
 def test_the_last_batch_takes_a_whole_call_however_many_workers_there_are() -> None:
-    tally = ProgressTracker(Price(None, None))
-    tally.bought(Usage(), 8.0)
-    assert tally.progress(waiting=1, workers=4).eta_seconds == 8.0
+    tracker = ProgressTracker(Price(None, None))
+    tracker.count_reply(Usage(), 8.0)
+    assert tracker.progress(waiting=1, workers=4).eta_seconds == 8.0
 
 
 def test_waits_between_calls_count_for_the_remaining_time() -> None:
-    tally = _after(Clock(), calls=10, every=30.0, seconds=5.0)
-    assert tally.progress(waiting=4, workers=3).eta_seconds == pytest.approx(4 * 30.0)
+    tracker = _after(Clock(), calls=10, every=30.0, seconds=5.0)
+    assert tracker.progress(waiting=4, workers=3).eta_seconds == pytest.approx(4 * 30.0)
 
 
 def test_the_first_calls_which_end_together_are_no_pace() -> None:
     clock = Clock()
-    tally = _after(clock, calls=3, every=0.0, seconds=50.0)
-    assert tally.progress(waiting=6, workers=3).eta_seconds == pytest.approx(100.0)
+    tracker = _after(clock, calls=3, every=0.0, seconds=50.0)
+    assert tracker.progress(waiting=6, workers=3).eta_seconds == pytest.approx(100.0)
 
 
 def test_tokens_a_second_are_those_of_all_calls_of_late() -> None:
     clock = Clock()
-    tally = _after(clock, calls=200, every=0.5, seconds=2.0)
-    assert tally.progress(waiting=1, workers=4).tokens_per_second == pytest.approx(200.0)
+    tracker = _after(clock, calls=200, every=0.5, seconds=2.0)
+    assert tracker.progress(waiting=1, workers=4).tokens_per_second == pytest.approx(200.0)
     clock.seconds += 1_000
-    assert tally.progress(waiting=1, workers=4).tokens_per_second == 0.0
+    assert tracker.progress(waiting=1, workers=4).tokens_per_second == 0.0
 
 
 def test_tokens_a_second_count_from_the_start_of_the_first_call() -> None:
     clock = Clock()
-    tally = _after(clock, calls=1, every=10.0, seconds=10.0)
-    assert tally.progress(waiting=1, workers=1).tokens_per_second == pytest.approx(10.0)
+    tracker = _after(clock, calls=1, every=10.0, seconds=10.0)
+    assert tracker.progress(waiting=1, workers=1).tokens_per_second == pytest.approx(10.0)
 
 
 def test_before_a_reply_there_is_neither_speed_nor_projection() -> None:
@@ -124,8 +125,8 @@ def test_before_a_reply_there_is_neither_speed_nor_projection() -> None:
 
 
 def test_the_projected_cost_adds_what_the_rest_takes_at_the_price_of_late() -> None:
-    tally = _after(Clock(), calls=4, every=1.0, seconds=1.0, price=Price(10.0, 100.0))
-    progress = tally.progress(waiting=6, workers=1)
+    tracker = _after(Clock(), calls=4, every=1.0, seconds=1.0, price=Price(10.0, 100.0))
+    progress = tracker.progress(waiting=6, workers=1)
     assert progress.cost == pytest.approx(4 * 0.02)
     assert progress.cost_projected == pytest.approx(10 * 0.02)
 
@@ -140,8 +141,8 @@ def test_the_projected_cost_adds_what_the_rest_takes_at_the_price_of_late() -> N
     ],
 )
 def test_repeated_calls_are_counted_by_cause(error: EndpointError, cause: str) -> None:
-    tally = ProgressTracker(Price(None, None))
-    tally.retried(error)
-    tally.retried(error)
-    progress = tally.progress(waiting=0, workers=1)
+    tracker = ProgressTracker(Price(None, None))
+    tracker.count_retry(error)
+    tracker.count_retry(error)
+    progress = tracker.progress(waiting=0, workers=1)
     assert (progress.retries, progress.retry_causes) == (2, {cause: 2})

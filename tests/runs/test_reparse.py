@@ -41,7 +41,7 @@ def test_replies_that_are_read_as_before_give_the_same_events_and_cost_nothing(p
     first = run(place)
     before = place.events()
     again = read_again(place)
-    assert (again.status, again.calls, again.success_count, again.events) == (
+    assert (again.status, again.calls, again.done, again.events) == (
         "completed",
         first.calls,
         6,
@@ -55,7 +55,7 @@ def test_everything_comes_from_the_replies_not_from_what_was_read_in_them_before
     before = place.events()
     spoil(place, "UPDATE outcomes SET events = ?, reason = 'unparsable'", pack_json([]))
     spoil(place, "UPDATE parts SET state = 'failed', reason = 'unparsable', events = 0")
-    assert read_again(place).success_count == 6
+    assert read_again(place).done == 6
     assert place.events() == before
 
 
@@ -64,12 +64,12 @@ def test_a_user_that_no_reply_is_usable_for_any_more_is_failed_and_can_be_asked_
     before = place.events()
     spoil(place, "UPDATE calls SET reply = ? WHERE id = 1", pack_text("I cannot do that"))
     summary = read_again(place)
-    assert (summary.success_count, summary.failed_count) == (4, 2)
+    assert (summary.done, summary.failed) == (4, 2)
     assert len({event["user_id"] for event in lines(place.out / "events.jsonl")}) == 4
     assert [sorted(failure["calls"]) for failure in lines(place.out / "failures.jsonl")] == [[1], [1]]
     with place.reopen() as job:
         job.ask_failed_again()
-        assert execute(job, resumed=True).success_count == 6
+        assert execute(job, resumed=True).done == 6
     assert place.events() == before
 
 
@@ -81,7 +81,7 @@ def test_the_first_reply_that_is_usable_for_a_user_counts(place: Place) -> None:
     with place.reopen() as job:
         job.ask_failed_again()
         execute(job, resumed=True)
-    assert read_again(place).success_count == 6
+    assert read_again(place).done == 6
     assert place.events() == before
 
 
@@ -95,7 +95,7 @@ def test_a_reply_that_nobody_has_read_yet_is_read_too_and_a_stopped_run_stays_st
         broken.setattr(Settlement, "take_reply", full)
         run(place)
     summary = read_again(place)
-    assert (summary.status, summary.success_count, summary.pending) == ("stopped", 2, 4)
+    assert (summary.status, summary.done, summary.pending) == ("stopped", 2, 4)
     with place.reopen() as job:
         assert execute(job, resumed=True).calls == 3
 

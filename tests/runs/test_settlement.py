@@ -61,7 +61,7 @@ async def test_users_that_came_well_are_done_and_their_events_written(tmp_path: 
         assert await replied(desk, desk.settler())
         assert desk.states() == {"anna": "done", "bert": "done"}
         assert desk.written_users() == ["anna", "bert"]
-        assert (desk.tally.done, desk.tally.events, desk.tally.failed) == (2, 2, 0)
+        assert (desk.tracker.counts.done, desk.tracker.counts.events, desk.tracker.counts.failed) == (2, 2, 0)
         assert desk.scheduler.next() is None
         assert desk.watcher.of(BatchDone) == [BatchDone(1, 2, 2, {}, 2.0)]
         assert desk.ledger.unread_calls() == []
@@ -89,7 +89,7 @@ async def test_a_user_fails_with_its_reason_after_its_last_attempt(tmp_path: Pat
         assert not await replied(desk, settler)
         assert not await replied(desk, settler)
         assert desk.states() == {"anna": "failed"}
-        assert (desk.tally.done, desk.tally.failed) == (0, 1)
+        assert (desk.tracker.counts.done, desk.tracker.counts.failed) == (0, 1)
         (failed,) = failed_users(desk.ledger)
         assert failed == ("anna", "refused", 2, [1, 2])
         assert desk.scheduler.next() is None
@@ -99,9 +99,9 @@ async def test_a_user_in_two_parts_is_done_once_both_are(tmp_path: Path) -> None
     async with at_work(tmp_path, [CLEO], parts=CLEO_IN_PARTS, limits=replace(LIMITS, max_users=1)) as desk:
         settler = desk.settler()
         await replied(desk, settler)
-        assert (desk.tally.done, desk.written_users()) == (0, [])
+        assert (desk.tracker.counts.done, desk.written_users()) == (0, [])
         await replied(desk, settler)
-        assert (desk.tally.done, desk.written_users()) == (1, ["cleo", "cleo"])
+        assert (desk.tracker.counts.done, desk.written_users()) == (1, ["cleo", "cleo"])
         covered = [n for event in events_of(desk.ledger, "cleo") for n in event["behaviors"]]
         assert covered == list(range(8))
 
@@ -109,7 +109,7 @@ async def test_a_user_in_two_parts_is_done_once_both_are(tmp_path: Path) -> None
 async def test_two_parts_of_a_user_in_one_reply_count_as_one_user(tmp_path: Path) -> None:
     async with at_work(tmp_path, [CLEO], parts=CLEO_IN_PARTS) as desk:
         await replied(desk, desk.settler())
-        assert (desk.tally.done, desk.written_users()) == (1, ["cleo", "cleo"])
+        assert (desk.tracker.counts.done, desk.written_users()) == (1, ["cleo", "cleo"])
 
 
 async def test_a_user_with_one_failed_part_fails_once_and_keeps_its_good_part(tmp_path: Path) -> None:
@@ -117,9 +117,9 @@ async def test_a_user_with_one_failed_part_fails_once_and_keeps_its_good_part(tm
         settler = desk.settler(attempts=1)
         desk.means = {"cleo": ["refused"]}
         await replied(desk, settler)
-        assert desk.tally.failed == 0, "its other part is not answered yet"
+        assert desk.tracker.counts.failed == 0, "its other part is not answered yet"
         await replied(desk, settler)
-        assert (desk.tally.done, desk.tally.failed, desk.written_users()) == (0, 1, [])
+        assert (desk.tracker.counts.done, desk.tracker.counts.failed, desk.written_users()) == (0, 1, [])
         assert sorted(desk.states()["cleo"].split()) == ["done", "failed"]
         assert desk.ledger.rows("SELECT count(*) FROM outcomes WHERE reason IS NULL") == [(1,)]
 
@@ -146,7 +146,7 @@ async def test_a_user_whose_answer_is_too_long_is_cut_and_its_pieces_are_joined_
             assert await replied(desk, settler)
         assert desk.scheduler.next() is None
         assert desk.states() == {"cleo": "done done"}
-        assert desk.tally.done == 1
+        assert desk.tracker.counts.done == 1
         assert [event["behaviors"] for event in events_of(desk.ledger, "cleo")] == [
             [0, 1, 2, 3],
             [4, 5, 6, 7],
@@ -223,7 +223,7 @@ async def test_a_moderated_user_is_found_by_halving_and_fails_alone(tmp_path: Pa
                 await refused(desk, settler, ModeratedError("no"), batch=batch)
             else:
                 await replied(desk, settler, batch=batch)
-        assert (desk.tally.done, desk.tally.failed) == (19, 1)
+        assert (desk.tracker.counts.done, desk.tracker.counts.failed) == (19, 1)
         assert [tuple(user)[:3] for user in failed_users(desk.ledger)] == [("u07", "content_filter", 0)]
         assert calls <= 12
 
@@ -252,6 +252,6 @@ async def test_where_the_ledger_cannot_be_written_nothing_is_told_or_asked_again
         settlement = await desk.settler().take_reply(call_id, batch, users, reply)
         with pytest.raises(StorageError):
             await settlement.kept
-        assert (desk.tally.done, desk.written_users(), desk.watcher.notes) == (0, [], [])
+        assert (desk.tracker.counts.done, desk.written_users(), desk.watcher.notes) == (0, [], [])
         assert desk.scheduler.next() is None
         assert desk.ledger.unread_calls() == [call_id]

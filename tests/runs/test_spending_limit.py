@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from eventabs.errors import LimitReachedError
-from eventabs.records import Batch, Usage
+from eventabs.records import Batch, Counts, Usage
 from eventabs.runs.limits import SpendingLimit
 from eventabs.runs.progress import Price, ProgressTracker
 from runs_kit import batch_of
@@ -28,37 +28,37 @@ def limit(*, max_cost: float = 0.0, max_total_tokens: int = 0) -> SpendingLimit:
 def test_a_call_that_could_pass_a_limit_waits_for_those_in_flight_and_is_refused_when_none_is(
     spending: SpendingLimit, flag: str
 ) -> None:
-    tally = ProgressTracker(PRICE)
-    assert spending.reserve(ONE, tally)
-    assert spending.reserve(ONE, tally)  # exactly at the limit
-    assert not spending.reserve(ONE, tally)
+    tracker = ProgressTracker(PRICE)
+    assert spending.reserve(ONE, tracker)
+    assert spending.reserve(ONE, tracker)  # exactly at the limit
+    assert not spending.reserve(ONE, tracker)
     spending.release(ONE)
-    assert spending.reserve(ONE, tally)  # that call took nothing, so there is room
+    assert spending.reserve(ONE, tracker)  # that call took nothing, so there is room
     for _call in range(2):
         spending.release(ONE)
-        tally.bought(Usage(160, MOST), 1.0)
+        tracker.count_reply(Usage(160, MOST), 1.0)
     with pytest.raises(LimitReachedError, match=flag):
-        spending.reserve(ONE, tally)
+        spending.reserve(ONE, tracker)
 
 
 def test_what_was_spent_counts_also_by_an_earlier_process() -> None:
-    tally = ProgressTracker(PRICE, prompt_tokens=201, completion_tokens=0)
+    tracker = ProgressTracker(PRICE, Counts(prompt_tokens=201, completion_tokens=0))
     with pytest.raises(LimitReachedError):
-        limit(max_total_tokens=400).reserve(ONE, tally)
+        limit(max_total_tokens=400).reserve(ONE, tracker)
 
 
 def test_a_call_that_has_to_wait_reserves_nothing() -> None:
     spending = limit(max_total_tokens=399)
-    tally = ProgressTracker(PRICE)
-    assert spending.reserve(ONE, tally)
-    assert not any(spending.reserve(ONE, tally) for _try in range(3))
+    tracker = ProgressTracker(PRICE)
+    assert spending.reserve(ONE, tracker)
+    assert not any(spending.reserve(ONE, tracker) for _try in range(3))
     spending.release(ONE)
-    assert spending.reserve(ONE, tally)
+    assert spending.reserve(ONE, tracker)
 
 
 def test_without_limits_anything_may_be_spent() -> None:
-    tally = ProgressTracker(PRICE, prompt_tokens=10**12, completion_tokens=10**12)
-    limit().reserve(ONE, tally)
+    tracker = ProgressTracker(PRICE, Counts(prompt_tokens=10**12, completion_tokens=10**12))
+    limit().reserve(ONE, tracker)
 
 
 @given(
@@ -68,12 +68,12 @@ def test_without_limits_anything_may_be_spent() -> None:
 @settings(max_examples=100, deadline=None)
 def test_the_limit_is_never_passed(most: int, calls: list[tuple[int, int, int]]) -> None:
     """Calls of some users each, ended in any order, with answers of any allowed length."""
-    spending, tally = limit(max_total_tokens=most), ProgressTracker(PRICE)
+    spending, tracker = limit(max_total_tokens=most), ProgressTracker(PRICE)
     in_flight: list[Batch] = []
     for users, which, completion in calls:
         batch = batch_of(*(f"u{n}" for n in range(users)))
         try:
-            admitted = spending.reserve(batch, tally)
+            admitted = spending.reserve(batch, tracker)
         except LimitReachedError:
             assert not in_flight
             admitted = False
@@ -81,6 +81,6 @@ def test_the_limit_is_never_passed(most: int, calls: list[tuple[int, int, int]])
             in_flight.append(batch)
         elif in_flight:
             ended = in_flight.pop(which % len(in_flight))
-            tally.bought(Usage(60 + 100 * len(ended.parts), min(completion, MOST)), 1.0)
+            tracker.count_reply(Usage(60 + 100 * len(ended.parts), min(completion, MOST)), 1.0)
             spending.release(ended)
-        assert tally.prompt_tokens + tally.completion_tokens <= most
+        assert tracker.counts.prompt_tokens + tracker.counts.completion_tokens <= most

@@ -1,12 +1,11 @@
 import stat
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from eventabs.runs.progress import Price, ProgressTracker
+from eventabs.records import Counts
 from eventabs.store.checkpoint import timestamp, write_checkpoint
 from eventabs.store.directory import RunDirectory
 
@@ -26,8 +25,7 @@ READ = {
     "rejected_rows": 1,
     "duplicates": 2,
 }
-TALLY = ProgressTracker(
-    Price(1.0, 2.0),
+COUNTS = Counts(
     users=9,
     done=5,
     failed=2,
@@ -36,13 +34,12 @@ TALLY = ProgressTracker(
     prompt_tokens=10**6,
     completion_tokens=10**6,
     batches_done=7,
-    in_flight=1,
 )
 
 
 def written(tmp_path: Path, facts: dict[str, Any]) -> dict[str, Any]:
     directory = RunDirectory(tmp_path)
-    write_checkpoint(directory, facts, TALLY, status="running", batches_waiting=4)
+    write_checkpoint(directory, facts, COUNTS, status="running", cost=3.0, batches_left=5)
     document: dict[str, Any] = orjson.loads(directory.checkpoint.read_bytes())
     return document
 
@@ -75,10 +72,9 @@ def test_the_checkpoint_has_its_fixed_keys(tmp_path: Path) -> None:
     }
 
 
-def test_a_cost_is_told_to_the_millionth(tmp_path: Path) -> None:
-    tally = replace(TALLY, price=Price(0.1, 0.2), prompt_tokens=3, completion_tokens=0)
-    write_checkpoint(RunDirectory(tmp_path), FACTS, tally, status="running", batches_waiting=0)
-    assert orjson.loads((tmp_path / "checkpoint.json").read_bytes())["usage"]["cost"] == 0.0
+def test_a_cost_is_written_to_the_millionth(tmp_path: Path) -> None:
+    write_checkpoint(RunDirectory(tmp_path), FACTS, COUNTS, status="running", cost=0.0000034, batches_left=0)
+    assert orjson.loads((tmp_path / "checkpoint.json").read_bytes())["usage"]["cost"] == 0.000003
 
 
 def test_before_the_input_is_read_the_checkpoint_names_its_paths(tmp_path: Path) -> None:

@@ -3,17 +3,16 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.records import FailureReason, Outcome, Part, UserLog
+from eventabs.records import Counts, FailureReason, Outcome, Part, UserLog
 from eventabs.store.ledger import Ledger, PartChange, Retry
 from eventabs.store.queries import (
     FailedUser,
-    Totals,
+    count_all,
     done_users,
     events_of,
     failed_users,
     failure_reasons,
     settled_user,
-    totals,
 )
 from runs_kit import SIZE, answer, bad, batch_of, event_of, make_log, new_ledger, request_for, well, whole
 
@@ -41,7 +40,7 @@ def settled(ledger: Ledger, outcome: Outcome, state: str, reason: FailureReason 
 
 def test_an_empty_ledger_counts_nothing(tmp_path: Path) -> None:
     ledger = new_ledger(tmp_path)
-    assert totals(ledger) == Totals(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {})
+    assert count_all(ledger) == Counts()
     assert done_users(ledger) == []
     assert list(failed_users(ledger)) == []
     ledger.close()
@@ -52,11 +51,11 @@ def test_a_user_in_parts_is_done_only_when_every_part_is(tmp_path: Path) -> None
     settled(ledger, well(HALVES[0]), "done")
     assert settled_user(ledger, "cleo").state == "pending"
     assert done_users(ledger) == []
-    assert totals(ledger).events == 0
+    assert count_all(ledger).events == 0
     settled(ledger, well(HALVES[1]), "done")
     assert settled_user(ledger, "cleo").state == "done"
     assert done_users(ledger) == ["cleo"]
-    assert totals(ledger).events == 2
+    assert count_all(ledger).events == 2
     ledger.close()
 
 
@@ -68,7 +67,7 @@ def test_a_user_with_a_failed_part_fails_once_no_part_is_pending(tmp_path: Path)
     settled(ledger, well(HALVES[1]), "done")
     assert settled_user(ledger, "cleo").state == "failed"
     assert list(failed_users(ledger)) == [FailedUser("cleo", "refused", 1, [failed, failed + 1])]
-    assert totals(ledger).events == 0, "only users that are done count"
+    assert count_all(ledger).events == 0, "only users that are done count"
     ledger.close()
 
 
@@ -120,8 +119,8 @@ def test_calls_count_with_their_tokens_and_retries_whatever_became_of_them(tmp_p
         for cause in ("503", "rate_limit", "rate_limit"):
             ledger.note_retry(Retry(number - 1, 5.0, cause, "HTTP", 2.0))
         ledger.fail_call(number, "gone", [])
-    counted = totals(ledger)
-    assert (counted.calls, counted.retries, counted.calls_ended) == (3, 3, 2)
+    counted = count_all(ledger)
+    assert (counted.calls, counted.retries, counted.batches_done) == (3, 3, 2)
     assert list(counted.retry_causes.items()) == [("rate_limit", 2), ("503", 1)]
     assert (counted.prompt_tokens, counted.completion_tokens) == (100, 40)
     ledger.close()
@@ -144,7 +143,7 @@ def test_the_states_of_users_follow_from_those_of_their_parts(
         "pending" if "pending" in states else "failed" if "failed" in states else "done" for states in users
     ]
     assert [settled_user(ledger, f"user {number}").state for number in range(len(users))] == expected
-    counted = totals(ledger)
+    counted = count_all(ledger)
     assert (counted.users, counted.done, counted.failed) == (
         len(users),
         expected.count("done"),

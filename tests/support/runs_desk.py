@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from eventabs.prompts.packing.bounds import BatchLimits
-from eventabs.records import FailureReason, Part, PartSize, Reply, Request, UserLog
+from eventabs.records import Counts, FailureReason, Part, PartSize, Reply, Request, UserLog
 from eventabs.replies.reader import Reading
 from eventabs.runs.engine import Calling, Engine, OnRetry
 from eventabs.runs.limits import BudgetLearner, ConcurrencyLimit, FailureLimit, SpendingLimit
@@ -49,7 +49,7 @@ class Desk:
     ledger: Ledger
     journal: LedgerWriter
     scheduler: Scheduler
-    tally: ProgressTracker
+    tracker: ProgressTracker
     events: EventsFile
     path: Path
     means: dict[str, list[FailureReason]] = field(default_factory=dict)
@@ -65,7 +65,7 @@ class Desk:
             reader=Reader(self._read, self._split, attempts, MAX_OUTPUT, BudgetLearner(LIMITS)),
             journal=self.journal,
             scheduler=self.scheduler,
-            tally=self.tally,
+            tracker=self.tracker,
             events=self.events,
             observer=self.watcher,
         )
@@ -93,7 +93,7 @@ class Desk:
             settler=self.settler(),
             journal=self.journal,
             scheduler=self.scheduler,
-            tally=self.tally,
+            tracker=self.tracker,
             observer=self.watcher,
         )
 
@@ -109,8 +109,8 @@ class Desk:
         return [line.split('"')[3] for line in (self.path / "events.jsonl").read_text("utf-8").splitlines()]
 
     async def _save(self) -> None:
-        self.saves.append(self.tally.batches_done)
-        self.totals.append(self.tally.progress(waiting=self.scheduler.batches, workers=1).batches_total)
+        self.saves.append(self.tracker.counts.batches_done)
+        self.totals.append(self.tracker.progress(waiting=self.scheduler.batches, workers=1).batches_total)
 
     def _read(self, _reply: Reply, _users: Mapping[str, UserLog], parts: Mapping[str, Part]) -> Reading:
         outcomes = {}
@@ -142,10 +142,10 @@ async def at_work(
         ledger.add_users(
             (log, [(part, SIZE) for part in named.get(log.user_id, [whole(log)])]) for log in logs
         )
-    tally = ProgressTracker(Price(None, None), users=len(logs))
+    tracker = ProgressTracker(Price(None, None), Counts(users=len(logs)))
     scheduler = Scheduler(ledger.pending_parts(), limits)
     try:
         with LedgerWriter(ledger) as journal, EventsFile(path / "events.jsonl") as events:
-            yield Desk(ledger, journal, scheduler, tally, events, path)
+            yield Desk(ledger, journal, scheduler, tracker, events, path)
     finally:
         ledger.close()

@@ -9,7 +9,9 @@ from eventabs.errors import UsageError
 from eventabs.runs.observer import Planned, Progress, Started, StateChanged
 from eventabs.views.progress_server import PATHS, ProgressServer
 
-COUNTS = Progress(486, 304, 4, 25, 16, in_flight=3, eta_seconds=140)
+COUNTS = Progress(
+    users=486, done=304, failed=4, batches_total=25, batches_done=16, in_flight=3, eta_seconds=140
+)
 
 
 class Clock:

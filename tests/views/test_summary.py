@@ -11,27 +11,25 @@ from eventabs.runs.observer import Summary
 from eventabs.views.summary import render_summary, summary_json
 
 WELL = Summary(
-    "completed",
-    "openai",
-    486,
-    486,
-    0,
-    0,
-    9012,
-    25,
-    0,
-    714_000,
-    102_000,
-    None,
-    754.2,
-    "x.eventabs",
+    status="completed",
+    provider="openai",
+    users=486,
+    done=486,
+    failed=0,
+    events=9012,
+    calls=25,
+    retries=0,
+    prompt_tokens=714_000,
+    completion_tokens=102_000,
+    cost=None,
+    seconds=754.2,
+    out="x.eventabs",
 )
 BADLY = replace(
     WELL,
     status="interrupted",
-    success_count=304,
-    failed_count=4,
-    pending=178,
+    done=304,
+    failed=4,
     retries=3,
     cost=0.4,
     currency="CNY",
@@ -108,7 +106,7 @@ def test_the_rules_say_plainly_that_no_model_was_called() -> None:
 
 
 def test_a_run_that_was_never_planned_still_has_a_summary() -> None:
-    lines = _squeezed(_printed(replace(WELL, status="stopped", users=0, success_count=0, calls=0)))
+    lines = _squeezed(_printed(replace(WELL, status="stopped", users=0, done=0, failed=0, calls=0)))
     assert "users a batch 1.2 -" in lines
     assert "users that end well 15 % -" in lines
 

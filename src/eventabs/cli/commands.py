@@ -407,7 +407,7 @@ def _end(summary: "Summary", shown: ShownFlags) -> None:
 def _exit_code(summary: "Summary") -> int:
     match summary.status:
         case "completed":
-            return 3 if summary.failed_count else 0
+            return 3 if summary.failed else 0
         case "interrupted":
             return signals.EXIT_CODE
         case _:

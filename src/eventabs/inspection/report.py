@@ -9,18 +9,17 @@ from typing import Any, NamedTuple
 import orjson
 
 from eventabs.prompts import TokenCounter
-from eventabs.records import Behavior
+from eventabs.records import Behavior, Counts
 from eventabs.replies import without_reasoning
 from eventabs.runs import Price
 from eventabs.store import (
     Ledger,
     Retry,
     RunDirectory,
-    Totals,
+    count_all,
     damage_reported,
     host_of,
     stored_retries,
-    totals,
     unpack_json,
     unpack_log,
     unpack_text,
@@ -238,7 +237,7 @@ class ReportFacts:
     provider: str
     model: str
     host: str
-    totals: Totals
+    counts: Counts
     cost: float | None
     currency: str
     calls: tuple[CallFacts, ...]
@@ -263,7 +262,7 @@ def _facts(ledger: Ledger) -> ReportFacts:
     meta = ledger.meta()
     settings = meta["settings"]
     llm = settings["llm"]
-    counted = totals(ledger)
+    counted = count_all(ledger)
     calls_model = bool(llm["model"]) and llm["provider"] != "rules"
     price = Price(llm["price"]["input"], llm["price"]["output"])
     return ReportFacts(
@@ -274,7 +273,7 @@ def _facts(ledger: Ledger) -> ReportFacts:
         provider="openai" if calls_model else "rules",
         model=llm["model"] if calls_model else "",
         host=host_of(llm["base_url"]) if calls_model else "",
-        totals=counted,
+        counts=counted,
         cost=price.cost(counted.prompt_tokens, counted.completion_tokens) if calls_model else None,
         currency=llm["price"]["currency"],
         calls=tuple(call_facts(ledger, settings["prompt"]["tokenizer"])),

@@ -14,12 +14,12 @@ from eventabs.store import (
     Retry,
     RunDirectory,
     cooling_until,
+    count_all,
     damage_reported,
     failure_reasons,
     host_of,
     read_head,
     retry_under_way,
-    totals,
 )
 
 _RECENT_CALLS = 50
@@ -87,24 +87,24 @@ def _standing(
 ) -> RunState:
     llm = facts["settings"]["llm"]
     calls = _recent_calls(ledger)
-    counted = totals(ledger)
+    counted = count_all(ledger)
     began_at = facts.get("began_at", 0.0)
     running = status == "running"
     last = now if running else _last_sign(facts, calls)
-    tally = ProgressTracker.of(counted, Price(llm["price"]["input"], llm["price"]["output"]), lambda: last)
+    tracker = ProgressTracker(Price(llm["price"]["input"], llm["price"]["output"]), counted, lambda: last)
     # those of an earlier process stay `sent` in the ledger until the present one stops
     open_calls = _open_calls(ledger, began_at) if running else []
-    tally.in_flight = len(open_calls)
+    tracker.in_flight = len(open_calls)
     for call in sorted(calls, key=lambda call: call.ended_at):
         if call.sent_at >= began_at and call.status in {"answered", "read"}:
-            tally.remember(call.usage, call.seconds or 0.0, call.ended_at)
-            tally.ended_at(call.ended_at)
+            tracker.measure_reply(call.usage, call.seconds or 0.0, call.ended_at)
+            tracker.measure_end(call.ended_at)
     pending = _count(ledger, "parts WHERE state = 'pending'") - sum(call.parts for call in open_calls)
     waiting = _batches(max(0, pending), directory, facts, calls)
     # as it was when the latest call was sent
     limit = calls[0].in_flight_limit if running and calls and calls[0].sent_at >= began_at else 0
     retry = retry_under_way(ledger, began_at) if running else None
-    progress = tally.progress(waiting=waiting, workers=limit or max(1, tally.in_flight))
+    progress = tracker.progress(waiting=waiting, workers=limit or max(1, tracker.in_flight))
     is_model = _provider(llm) == "openai"
     return RunState(
         status=status,

@@ -11,7 +11,7 @@ from eventabs.records import RunStatus
 from eventabs.runs.components import make_builder
 from eventabs.runs.observer import Observer
 from eventabs.runs.progress import Price, ProgressTracker
-from eventabs.store import Ledger, RunDirectory, totals, write_checkpoint
+from eventabs.store import Ledger, RunDirectory, count_all, write_checkpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +37,21 @@ class RunContext:
         with self.ledger.transaction():
             self.ledger.ask_failed_again()
 
-    def tally(self) -> ProgressTracker:
+    def tracker(self) -> ProgressTracker:
         """Count what the ledger holds."""
         price = self.settings.llm.price
-        return ProgressTracker.of(totals(self.ledger), Price(price.input, price.output))
+        return ProgressTracker(Price(price.input, price.output), count_all(self.ledger))
 
-    def save(self, tally: ProgressTracker, *, status: RunStatus, batches_waiting: int = 0) -> None:
+    def save(self, tracker: ProgressTracker, *, status: RunStatus, batches_waiting: int = 0) -> None:
         """Write checkpoint.json."""
-        write_checkpoint(self.directory, self.facts, tally, status=status, batches_waiting=batches_waiting)
+        write_checkpoint(
+            self.directory,
+            self.facts,
+            tracker.counts,
+            status=status,
+            cost=tracker.cost,
+            batches_left=tracker.under_way + batches_waiting,
+        )
 
     def builder(self) -> PromptBuilder:
         """Make what writes the run's prompts, under the legend that was settled when the input was read."""

@@ -71,14 +71,14 @@ class Engine:
         settler: Settlement,
         journal: LedgerWriter,
         scheduler: Scheduler,
-        tally: ProgressTracker,
+        tracker: ProgressTracker,
         observer: Observer,
     ) -> None:
         self._calling = calling
         self._settler = settler
         self._journal = journal
         self._scheduler = scheduler
-        self._tally = tally
+        self._tracker = tracker
         self._observer = observer
         self._changed = asyncio.Event()
         self._stopped = False
@@ -107,7 +107,7 @@ class Engine:
         """Send no more calls; said a second time, wait for none either."""
         if self._stopped:
             self._abandon.set()
-        elif self._tally.in_flight:
+        elif self._tracker.in_flight:
             self._observer.noted(Stopping(GRACE_SECONDS))
         self._stopped = True
         self._calling.hurry.set()
@@ -146,7 +146,7 @@ class Engine:
         while not self._stopped and self._error is None:
             if self._has_room() and (batch := self._next()) is not None:
                 return batch
-            if not self._tally.under_way:
+            if not self._tracker.under_way:
                 return None
             self._changed.clear()
             await self._changed.wait()
@@ -158,17 +158,17 @@ class Engine:
         To wait for the disk with every answer leaves the wire empty for that long; to wait with none would
         choose batches before anything was learnt. So a few answers may be unread, none beside few calls.
         """
-        calls, width = self._tally.in_flight, self._calling.width.now
+        calls, width = self._tracker.in_flight, self._calling.width.now
         return calls < width and calls + self._unread < width + width // _CALLS_AN_UNREAD_ANSWER
 
     def _next(self) -> Batch | None:
         """Take a batch that the limits on spending allow now; None: there is none, or not yet."""
         batch = self._held or self._scheduler.next()
         self._held = None
-        if batch is not None and not self._calling.spending.reserve(batch, self._tally):
+        if batch is not None and not self._calling.spending.reserve(batch, self._tracker):
             self._held, batch = batch, None
         if batch is not None:
-            self._tally.in_flight += 1
+            self._tracker.in_flight += 1
         return batch
 
     async def _send(self, batch: Batch) -> None:
@@ -177,11 +177,11 @@ class Engine:
         try:
             answered = await self._call(batch)
         finally:
-            self._tally.in_flight -= 1
+            self._tracker.in_flight -= 1
             if answered is None:
                 self._release(batch)
         if answered is not None:
-            self._tally.settling += 1
+            self._tracker.unsettled += 1
             self._unread += 1
             self._changed.set()
             ending = asyncio.create_task(self._end(batch, answered))
@@ -193,7 +193,7 @@ class Engine:
     async def _call(self, batch: Batch) -> _Answered | None:
         """Ask about a batch. None: it was called off."""
         call_id, request = await self._journal.write(lambda ledger: self._open(ledger, batch))
-        self._tally.calls += 1
+        self._tracker.add(calls=1)
         self._report()
         try:
             reply = await self._calling.ask(request, partial(self._note_retry, call_id))
@@ -220,11 +220,11 @@ class Engine:
                         place.close()
                     await ending.kept
                 finally:
-                    self._tally.settling -= 1
+                    self._tracker.unsettled -= 1
                     self._release(batch)
-                self._tally.ended()
+                self._tracker.count_batch()
                 ending.judge()
-            if self._tally.batches_done % EVERY_BATCHES == 0:
+            if self._tracker.counts.batches_done % EVERY_BATCHES == 0:
                 await self._calling.save()
         except Exception as error:  # noqa: BLE001  as above
             self._give_up(error)
@@ -237,7 +237,7 @@ class Engine:
         self, batch: Batch, call_id: int, users: Mapping[str, UserLog], reply: Reply, stored: Awaitable[None]
     ) -> _Ending:
         await stored
-        self._tally.bought(reply.usage, reply.seconds)
+        self._tracker.count_reply(reply.usage, reply.seconds)
         settlement = await self._settler.take_reply(call_id, batch, users, reply)
         fruitless = self._fruitless
         judge = fruitless.succeeded if settlement.fruitful else partial(fruitless.bad_answer, batch)
@@ -253,7 +253,7 @@ class Engine:
         self._changed.set()
 
     def _note_retry(self, call_id: int, cause: EndpointError, wait_seconds: float) -> None:
-        self._tally.retried(cause)
+        self._tracker.count_retry(cause)
         retry = Retry(call_id, self._calling.wall_clock(), retry_cause(cause), str(cause), wait_seconds)
         self._journal.post(lambda ledger: ledger.note_retry(retry))
         self._calling.width.trouble()
@@ -292,7 +292,7 @@ class Engine:
     def _tell(self) -> None:
         self._is_telling = False
         self._observer.progressed(
-            self._tally.progress(
+            self._tracker.progress(
                 waiting=self._scheduler.batches + (self._held is not None), workers=self._calling.width.now
             )
         )

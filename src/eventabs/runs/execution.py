@@ -5,7 +5,8 @@ import gc
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from copy import copy
+from dataclasses import dataclass, fields
 from functools import partial
 
 from eventabs.cli import signals
@@ -13,7 +14,7 @@ from eventabs.errors import RunDirectoryError, StoppedError, UsageError
 from eventabs.ingest import Export
 from eventabs.language import gettext as _
 from eventabs.prompts import BatchLimits, PromptBuilder, TokenCounter, measure_logs
-from eventabs.records import Batch, Part, PartSize, PlannedPart, RunStatus, UserLog
+from eventabs.records import Batch, Counts, Part, PartSize, PlannedPart, RunStatus, UserLog
 from eventabs.runs.components import (
     batch_limits,
     legend_of,
@@ -56,7 +57,7 @@ class _Desk:
     limits: BatchLimits
     journal: LedgerWriter
     events: EventsFile
-    tally: ProgressTracker
+    tracker: ProgressTracker
 
     def settler(self, scheduler: Scheduler) -> Settlement:
         return Settlement(
@@ -69,7 +70,7 @@ class _Desk:
             ),
             journal=self.journal,
             scheduler=scheduler,
-            tally=self.tally,
+            tracker=self.tracker,
             events=self.events,
             observer=self.job.observer,
         )
@@ -86,7 +87,7 @@ async def call_model(job: RunContext) -> bool:
     limits = batch_limits(job.settings, builder)
     # the journal writes the events too, so that it closes first
     with EventsFile(job.directory.events) as events, LedgerWriter(job.ledger) as journal:
-        desk = _Desk(job, builder, limits, journal, events, job.tally())
+        desk = _Desk(job, builder, limits, journal, events, job.tracker())
         await _read_leftovers(desk)
         pending = await journal.write(Ledger.pending_parts)
         if not pending:
@@ -104,7 +105,7 @@ async def _read_leftovers(desk: _Desk) -> None:
             call_id, batch, dict(zip(stored.users, logs, strict=True)), stored.reply
         )
         await settlement.kept
-        desk.tally.batches_done += 1
+        desk.tracker.add(batches_done=1)
 
 
 def _asked_about(stored: StoredReply, ledger: Ledger) -> tuple[Batch, list[UserLog]]:
@@ -151,13 +152,13 @@ async def _call(desk: _Desk, pending: list[PlannedPart]) -> bool:
                 ),
                 most_workers=most_workers(job.settings),
                 count=TokenCounter(job.settings.prompt.tokenizer).count,
-                save=_Saver(job, desk.tally, scheduler),
+                save=_Saver(job, desk.tracker, scheduler),
                 wall_clock=time.time,
             ),
             settler=desk.settler(scheduler),
             journal=desk.journal,
             scheduler=scheduler,
-            tally=desk.tally,
+            tracker=desk.tracker,
             observer=job.observer,
         )
         with _interrupts(engine.stop), _seldom_collected():
@@ -171,9 +172,9 @@ class _Saver:
     Who comes while another waits for its turn need not wait too: that one will write the newest counts.
     """
 
-    def __init__(self, job: RunContext, tally: ProgressTracker, scheduler: Scheduler) -> None:
+    def __init__(self, job: RunContext, tracker: ProgressTracker, scheduler: Scheduler) -> None:
         self._job = job
-        self._tally = tally
+        self._tracker = tracker
         self._scheduler = scheduler
         self._turn = asyncio.Lock()
         self._waiting = False
@@ -184,7 +185,7 @@ class _Saver:
         self._waiting = True
         async with self._turn:
             self._waiting = False
-            counted = replace(self._tally)
+            counted = copy(self._tracker)
             waiting = self._scheduler.batches
             await asyncio.to_thread(self._job.save, counted, status="running", batches_waiting=waiting)
 
@@ -192,8 +193,8 @@ class _Saver:
 def _announce(desk: _Desk, scheduler: Scheduler, pending: list[PlannedPart]) -> None:
     users = len({planned.part.user_id for planned in pending})
     batches = scheduler.batches
-    desk.job.observer.noted(Planned(batches, users, desk.tally.users, len(pending) / batches))
-    desk.job.save(desk.tally, status="running", batches_waiting=batches)
+    desk.job.observer.noted(Planned(batches, users, desk.tracker.counts.users, len(pending) / batches))
+    desk.job.save(desk.tracker, status="running", batches_waiting=batches)
 
 
 @contextmanager
@@ -241,7 +242,7 @@ def execute(job: RunContext, *, resumed: bool) -> Summary:
             job.remember(status="running", began_at=time.time())
             if not job.facts.get("input_complete"):
                 _read_input(job)
-            job.save(job.tally(), status="running")
+            job.save(job.tracker(), status="running")
             if asyncio.run(call_model(job)):
                 status = "interrupted"
         except StoppedError as error:
@@ -324,7 +325,7 @@ def save_stopped(job: RunContext, status: RunStatus) -> None:
         job.ledger.lose_open_calls()
     write_results(job.directory, job.ledger)
     job.remember(status=status)
-    job.save(job.tally(), status=status, batches_waiting=_batches_waiting(job))
+    job.save(job.tracker(), status=status, batches_waiting=_batches_waiting(job))
 
 
 def _batches_waiting(job: RunContext) -> int:
@@ -353,21 +354,15 @@ def _start_facts(job: RunContext, *, resumed: bool) -> Started:
 
 def summarize(job: RunContext, status: RunStatus, seconds: float) -> Summary:
     """Say how the run stands. `seconds` is how long this process worked on it."""
-    tally = job.tally()
+    tracker = job.tracker()
     counted = job.facts.get("input", {})
+    counts = {field.name: getattr(tracker.counts, field.name) for field in fields(Counts)}
+    counts["behaviors"] = counted.get("behaviors", 0)
     return Summary(
+        **counts,
         status=status,
         provider=job.settings.provider,
-        users=tally.users,
-        success_count=tally.done,
-        failed_count=tally.failed,
-        pending=tally.users - tally.done - tally.failed,
-        events=tally.events,
-        calls=tally.calls,
-        retries=tally.retries,
-        prompt_tokens=tally.prompt_tokens,
-        completion_tokens=tally.completion_tokens,
-        cost=tally.cost,
+        cost=tracker.cost,
         seconds=seconds,
         out=str(job.directory.path),
         rejected_rows=counted.get("rejected_rows", 0),
@@ -375,7 +370,6 @@ def summarize(job: RunContext, status: RunStatus, seconds: float) -> Summary:
         duplicates=counted.get("duplicates", 0),
         paired_ends=counted.get("paired_ends", 0),
         unpaired=counted.get("unpaired", 0),
-        behaviors=counted.get("behaviors", 0),
         users_in_input=counted.get("users", 0),
         failures=failure_reasons(job.ledger),
         currency=job.settings.llm.price.currency,

@@ -34,12 +34,12 @@ class SpendingLimit:
         self._in_flight = 0
         self._reserved_input = 0
 
-    def reserve(self, batch: Batch, tally: ProgressTracker) -> bool:
+    def reserve(self, batch: Batch, tracker: ProgressTracker) -> bool:
         """Reserve what a batch may take. False: not before calls in flight have shown what they took.
 
         Raises LimitReachedError where it would pass a limit and nothing is in flight.
         """
-        refusal = self._refusal(self._input(batch), tally)
+        refusal = self._refusal(self._input(batch), tracker)
         if refusal is None:
             self._in_flight += 1
             self._reserved_input += self._input(batch)
@@ -56,10 +56,10 @@ class SpendingLimit:
     def _input(self, batch: Batch) -> int:
         return self._instructions_tokens + sum(planned.size.input_tokens for planned in batch.parts)
 
-    def _refusal(self, tokens_in: int, tally: ProgressTracker) -> LimitReachedError | None:
-        prompt = tally.prompt_tokens + self._reserved_input + tokens_in
-        completion = tally.completion_tokens + (self._in_flight + 1) * self._max_output_tokens
-        cost = tally.price.cost(prompt, completion)
+    def _refusal(self, tokens_in: int, tracker: ProgressTracker) -> LimitReachedError | None:
+        prompt = tracker.counts.prompt_tokens + self._reserved_input + tokens_in
+        completion = tracker.counts.completion_tokens + (self._in_flight + 1) * self._max_output_tokens
+        cost = tracker.price.cost(prompt, completion)
         if self._max_cost and cost is not None and cost > self._max_cost:
             message = _(
                 "--max-cost {limit} could be passed by the next call; go on with a higher one: eventabs resume"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from eventabs.records import RunStatus
+from eventabs.records import Counts, RunStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,29 +43,19 @@ class Planned:
     users_per_batch: float
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Progress(Counts):
     """How far the run is; sent after every change.
 
-    `in_flight_limit`: calls that may be in flight now; 0: not known. `retry_causes` counts repeated calls
-    by what made them necessary: `rate_limit`, an HTTP status such as `503`, or `connection`.
-    `tokens_per_second`: completion tokens of all calls together, lately. `cost_projected`: at the end, while there is something left.
+    `in_flight_limit`: calls that may be in flight now; 0: not known. `tokens_per_second`: recent completion tokens of
+    all calls together. `cost_projected`: of the whole run, None where nothing is left.
     """
 
-    users: int = 0
-    done: int = 0
-    failed: int = 0
     batches_total: int = 0
-    batches_done: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
     in_flight: int = 0
-    calls: int = 0
-    retries: int = 0
+    in_flight_limit: int = 0
     cost: float | None = None
     eta_seconds: float | None = None
-    in_flight_limit: int = 0
-    retry_causes: dict[str, int] = field(default_factory=dict)
     tokens_per_second: float | None = None
     cost_projected: float | None = None
 
@@ -137,21 +127,15 @@ Note = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """How a run ended; the object that --json prints, and what the closing table needs beside it."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Summary(Counts):
+    """How a run ended; the object that --json prints, and what the closing table needs beside it.
+
+    `behaviors` are those of the input; `users_in_input` is more than `users` after a trial under --limit.
+    """
 
     status: RunStatus
     provider: str
-    users: int
-    success_count: int
-    failed_count: int
-    pending: int
-    events: int
-    calls: int
-    retries: int
-    prompt_tokens: int
-    completion_tokens: int
     cost: float | None
     seconds: float
     out: str
@@ -160,8 +144,7 @@ class Summary:
     duplicates: int = 0
     paired_ends: int = 0
     unpaired: int = 0
-    behaviors: int = 0
-    users_in_input: int = 0  # more than `users` after a trial under --limit
+    users_in_input: int = 0
     failures: dict[str, int] = field(default_factory=dict)
     currency: str = "USD"
 

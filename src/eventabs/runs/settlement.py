@@ -64,14 +64,14 @@ class Settlement:
         reader: Reader,
         journal: LedgerWriter,
         scheduler: Scheduler,
-        tally: ProgressTracker,
+        tracker: ProgressTracker,
         events: EventsFile,
         observer: Observer,
     ) -> None:
         self._reader = reader
         self._journal = journal
         self._scheduler = scheduler
-        self._tally = tally
+        self._tracker = tracker
         self._events = events
         self._observer = observer
         self._rejected: set[Part] = set()
@@ -186,10 +186,10 @@ class Settlement:
                 self._scheduler.put_back([again])
         for user in settled.values():
             if user.state == "done":
-                self._tally.done += 1
-                self._tally.events += len(user.events)
+                self._tracker.add(done=1)
+                self._tracker.add(events=len(user.events))
             elif user.state == "failed":
-                self._tally.failed += 1
+                self._tracker.add(failed=1)
 
 
 def _settle_reply(

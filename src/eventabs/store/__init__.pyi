@@ -31,15 +31,14 @@ from .ledger import (
 )
 from .queries import (
     SettledUser as SettledUser,
-    Totals as Totals,
     UserRow as UserRow,
     cooling_until as cooling_until,
+    count_all as count_all,
     failure_reasons as failure_reasons,
     retry_under_way as retry_under_way,
     settled_by as settled_by,
     settled_user as settled_user,
     stored_retries as stored_retries,
-    totals as totals,
     user_row as user_row,
     user_rows as user_rows,
     user_states as user_states,

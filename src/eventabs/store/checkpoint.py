@@ -2,15 +2,12 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
-from eventabs.records import RunStatus
+from eventabs.records import Counts, RunStatus
 from eventabs.store.directory import RunDirectory, replace_file
-
-if TYPE_CHECKING:
-    from eventabs.runs import ProgressTracker
 
 FORMAT = 1
 EVERY_BATCHES = 10
@@ -19,10 +16,11 @@ EVERY_BATCHES = 10
 def write_checkpoint(
     directory: RunDirectory,
     facts: Mapping[str, Any],
-    tally: "ProgressTracker",
+    counts: Counts,
     *,
     status: RunStatus,
-    batches_waiting: int,
+    cost: float | None,
+    batches_left: int,
 ) -> None:
     """Replace checkpoint.json.
 
@@ -38,19 +36,19 @@ def write_checkpoint(
         "settings": facts["settings"],
         "settings_fingerprint": facts["settings_fingerprint"],
         "batches": {
-            "total": tally.batches_done + tally.under_way + batches_waiting,
-            "done": tally.batches_done,
+            "total": counts.batches_done + batches_left,
+            "done": counts.batches_done,
         },
-        "total_users": tally.users,
-        "processed_users": tally.done + tally.failed,
-        "success_count": tally.done,
-        "failed_count": tally.failed,
+        "total_users": counts.users,
+        "processed_users": counts.done + counts.failed,
+        "success_count": counts.done,
+        "failed_count": counts.failed,
         "usage": {
-            "calls": tally.calls,
-            "retries": tally.retries,
-            "prompt_tokens": tally.prompt_tokens,
-            "completion_tokens": tally.completion_tokens,
-            "cost": None if tally.cost is None else round(tally.cost, 6),
+            "calls": counts.calls,
+            "retries": counts.retries,
+            "prompt_tokens": counts.prompt_tokens,
+            "completion_tokens": counts.completion_tokens,
+            "cost": None if cost is None else round(cost, 6),
         },
         "ledger": directory.ledger.name,
     }

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from eventabs.records import Event
+from eventabs.records import Counts, Event
 from eventabs.store.codec import unpack_json
 from eventabs.store.ledger import Ledger, Retry
 
@@ -21,22 +21,6 @@ _FAILED_PARTS = """
 """
 
 
-class Totals(NamedTuple):
-    """Counts over the whole ledger; `events` are those of users that are done."""
-
-    users: int
-    behaviors: int
-    done: int
-    failed: int
-    events: int
-    calls: int
-    retries: int
-    prompt_tokens: int
-    completion_tokens: int
-    calls_ended: int
-    retry_causes: dict[str, int]
-
-
 class FailedUser(NamedTuple):
     """A user that failed: the reason, delivered bad answers, and the calls that it was part of."""
 
@@ -46,19 +30,31 @@ class FailedUser(NamedTuple):
     calls: list[int]
 
 
-def totals(ledger: Ledger) -> Totals:
+def count_all(ledger: Ledger) -> Counts:
     """Count everything."""
-    (users,) = ledger.rows("SELECT count(*), coalesce(sum(behaviors), 0) FROM users")
-    (states,) = ledger.rows(
+    ((users, behaviors),) = ledger.rows("SELECT count(*), coalesce(sum(behaviors), 0) FROM users")
+    ((done, failed, events),) = ledger.rows(
         "SELECT count(*) FILTER (WHERE state = 'done'), count(*) FILTER (WHERE state = 'failed'),"
         f" coalesce(sum(events) FILTER (WHERE state = 'done'), 0) FROM ({_USER_STATES})"
     )
-    (calls,) = ledger.rows(
+    ((calls, retries, prompt_tokens, completion_tokens, ended),) = ledger.rows(
         "SELECT count(*), (SELECT count(*) FROM retries), coalesce(sum(prompt_tokens), 0),"
         " coalesce(sum(completion_tokens), 0), count(*) FILTER (WHERE status IN ('read', 'failed')) FROM calls"
     )
     causes = ledger.rows("SELECT cause, count(*) FROM retries GROUP BY cause ORDER BY 2 DESC, 1")
-    return Totals._make((*users, *states, *calls, dict(causes)))
+    return Counts(
+        users=users,
+        behaviors=behaviors,
+        done=done,
+        failed=failed,
+        events=events,
+        calls=calls,
+        retries=retries,
+        prompt_tokens=prompt_tokens,
+        completion_tokens=completion_tokens,
+        batches_done=ended,
+        retry_causes=dict(causes),
+    )
 
 
 class UserRow(NamedTuple):

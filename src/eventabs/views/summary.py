@@ -50,8 +50,8 @@ def summary_json(summary: Summary) -> bytes:
         "status": summary.status,
         "provider": summary.provider,
         "users": summary.users,
-        "success_count": summary.success_count,
-        "failed_count": summary.failed_count,
+        "success_count": summary.done,
+        "failed_count": summary.failed,
         "pending": summary.pending,
         "events": summary.events,
         "calls": summary.calls,
@@ -73,13 +73,9 @@ def summary_json(summary: Summary) -> bytes:
 
 
 def _headline(summary: Summary) -> str:
-    parts = [
-        _("{done} of {users} done").format(
-            done=count(summary.success_count), users=wording.users(summary.users)
-        )
-    ]
-    if summary.failed_count:
-        parts.append(_("{count} failed").format(count=count(summary.failed_count)))
+    parts = [_("{done} of {users} done").format(done=count(summary.done), users=wording.users(summary.users))]
+    if summary.failed:
+        parts.append(_("{count} failed").format(count=count(summary.failed)))
     if summary.pending:
         parts.append(_("{count} still to do").format(count=count(summary.pending)))
     parts.append(_("{count} events").format(count=count(summary.events)))
@@ -87,7 +83,7 @@ def _headline(summary: Summary) -> str:
 
 
 def _style(summary: Summary) -> str:
-    if summary.status == "completed" and not summary.failed_count:
+    if summary.status == "completed" and not summary.failed:
         return "bold green"
     return "bold yellow"
 
@@ -98,7 +94,7 @@ def _beside_the_case(summary: Summary) -> Table:
     table.add_column(_("the case, before"), justify="right")
     table.add_column(_("this run"), justify="right", style="bold")
     first, last = CASE.hours
-    processed = summary.success_count + summary.failed_count
+    processed = summary.done + summary.failed
     per_batch = average(processed / summary.calls) if summary.calls else "-"
     calls = count(summary.calls)
     if summary.retries:
@@ -109,7 +105,7 @@ def _beside_the_case(summary: Summary) -> Table:
         (_("users a batch"), average(CASE.users_per_batch), per_batch),
         (_("calls"), count(CASE.calls), calls),
         (_("time"), _("{first}-{last} h").format(first=first, last=last), duration(summary.seconds)),
-        (_("users that end well"), f"{CASE.success_percent} %", share(summary.success_count, summary.users)),
+        (_("users that end well"), f"{CASE.success_percent} %", share(summary.done, summary.users)),
     ]
     for row in rows:
         table.add_row(*row)
@@ -148,7 +144,7 @@ def _next_steps(summary: Summary) -> list[tuple[str, str]]:
     if summary.status == "completed" and left_out > 0:
         template = _("{count} users were left out by --limit; go on with them: ")
         steps.append((template.format(count=count(left_out)), wording.resume_command(summary.out)))
-    if summary.failed_count:
+    if summary.failed:
         steps.append((_("Failed users, each with its reason: "), str(out / "failures.jsonl")))
     if summary.status in {"interrupted", "stopped"}:
         steps.append((_("Go on with: "), wording.resume_command(summary.out)))

@@ -92,7 +92,7 @@ def sections(facts: ReportFacts, people: People) -> dict[str, Any]:
 
 
 def _tiles(facts: ReportFacts, people: People, line: Timeline | None) -> list[Tile]:
-    totals = facts.totals
+    totals = facts.counts
     ended = totals.done + totals.failed
     per_user = average(totals.events / totals.done) if totals.done else "-"
     tiles = [
@@ -132,7 +132,7 @@ def _tiles(facts: ReportFacts, people: People, line: Timeline | None) -> list[Ti
 
 
 def _beside_the_case(facts: ReportFacts, line: Timeline | None) -> list[tuple[str, str, str]]:
-    totals = facts.totals
+    totals = facts.counts
     ended = totals.done + totals.failed
     first, last = CASE.hours
     return [
