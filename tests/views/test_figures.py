@@ -4,11 +4,6 @@ from eventabs.language import activate
 from eventabs.views import wording
 
 
-@pytest.fixture(autouse=True)
-def _english(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LANGUAGE", "en")
-
-
 @pytest.mark.parametrize(
     ("seconds", "english", "chinese"),
     [

@@ -2,7 +2,6 @@ import io
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-import pytest
 from rich.console import Console
 
 from eventabs.runs.observer import (
@@ -22,11 +21,6 @@ from eventabs.views.observers import PlainObserver, QuietObserver
 NOON = datetime(2026, 1, 15, 12, 0, 0)  # noqa: DTZ001  local wall time, as people read it
 START = Started("", "openai", "m", "[host]", "x.eventabs", resumed=False)
 COUNTS = Progress(users=486, batches_total=25)
-
-
-@pytest.fixture(autouse=True)
-def _english(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LANGUAGE", "en")
 
 
 def _plain(*, verbose: bool = False) -> tuple[PlainObserver, io.StringIO]:

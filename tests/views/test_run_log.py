@@ -11,11 +11,6 @@ from eventabs.views.observers import LogObserver, open_log
 NOON = datetime(2026, 1, 15, 12, 0, 0, tzinfo=UTC)
 
 
-@pytest.fixture(autouse=True)
-def _english(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LANGUAGE", "en")
-
-
 def test_everything_that_happens_is_appended_as_one_line_each(tmp_path: Path) -> None:
     path = tmp_path / "run.log"
     for _process in range(2):

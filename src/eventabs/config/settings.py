@@ -263,13 +263,19 @@ class Settings(BaseSettings):
 
 
 def load_settings(
-    config: Path | None, flags: Mapping[str, Any], *, base: Mapping[str, Any] | None = None
+    config: Path | None,
+    flags: Mapping[str, Any],
+    *,
+    base: Mapping[str, Any] | None = None,
+    isolated: bool = False,
 ) -> Settings:
     """Lay TOML, EVENTABS_* and flags (nested, as in the TOML) over the preset that they name, `base` and the defaults.
 
+    `isolated`: without EVENTABS_* variables.
+
     Raises ConfigError with all faults, each named by its key and where it was set.
     """
-    layers = _layers(config, flags)
+    layers = _layers(config, flags, isolated=isolated)
     values = over_stored(base or {}, _laid(layers))
     layers = {_("the run directory"): base or {}, **layers}
     try:
@@ -278,15 +284,15 @@ def load_settings(
         raise ConfigError(*described(error, partial(_origin, layers))) from None
 
 
-def named_values(config: Path | None, flags: Mapping[str, Any]) -> dict[str, Any]:
+def named_values(config: Path | None, flags: Mapping[str, Any], *, isolated: bool = False) -> dict[str, Any]:
     """Return what TOML, EVENTABS_* and flags name, the later over the earlier. Raises ConfigError."""
-    return _laid(_layers(config, flags))
+    return _laid(_layers(config, flags, isolated=isolated))
 
 
-def _layers(config: Path | None, flags: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+def _layers(config: Path | None, flags: Mapping[str, Any], *, isolated: bool) -> dict[str, Mapping[str, Any]]:
     return {
         str(config): read_toml(config) if config else {},
-        _("environment"): environment_values(),
+        _("environment"): {} if isolated else environment_values(),
         _("flags"): flags,
     }
 

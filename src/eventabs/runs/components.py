@@ -15,8 +15,7 @@ from eventabs.providers import load_preset
 from eventabs.providers.rules import RulesProvider, load_rules, shipped_rules
 from eventabs.records import Category, EventType, Part, Reply, Request, UserLog, Vocabulary
 from eventabs.replies import Labels, Reading, read_reply
-from eventabs.runs.engine import Ask, OnRetry
-from eventabs.runs.intake import sample_texts
+from eventabs.runs.engine import Complete, OnRetry
 from eventabs.runs.observer import CoolingDown, Observer
 from eventabs.runs.progress import Price
 
@@ -71,7 +70,12 @@ def prompt_language_of(settings: Settings, sample: Sequence[UserLog]) -> Languag
     """Return the prompt's language: as set, or the one that the first of the users' words are in."""
     if settings.prompt.language != "auto":
         return settings.prompt.language
-    return prompt_language(sample_texts(sample[:_LANGUAGE_USERS]))
+    return prompt_language(_sample_texts(sample[:_LANGUAGE_USERS]))
+
+
+def _sample_texts(logs: Sequence[UserLog]) -> list[str]:
+    """Return the words of some logs, to see which language they are in."""
+    return [text for log in logs for b in log.behaviors for text in (b.action, b.item, b.place)]
 
 
 def vocabulary_of(settings: Settings, language: Language) -> Vocabulary:
@@ -140,7 +144,7 @@ def probes(settings: Settings) -> bool:
     return settings.provider == "openai"
 
 
-def most_workers(settings: Settings) -> int:
+def max_calls(settings: Settings) -> int:
     """Return how many calls may ever be in flight."""
     return max(settings.run.concurrency, settings.run.max_concurrency)
 
@@ -243,7 +247,7 @@ async def open_provider(
     language: Language,
     observer: Observer,
     closing: asyncio.Event,
-) -> AsyncIterator[Ask]:
+) -> AsyncIterator[Complete]:
     """Make what answers requests; none leaves any more once `closing` is set.
 
     Raises ConfigError where the settings cannot work.
@@ -265,7 +269,7 @@ async def open_provider(
 @asynccontextmanager
 async def _openai(
     settings: Settings, environment: Mapping[str, str], observer: Observer, closing: asyncio.Event
-) -> AsyncIterator[Ask]:
+) -> AsyncIterator[Complete]:
     # the HTTP stack takes half a second to load; runs that call nobody need not wait for it
     from eventabs.providers import Gate, Pacer, RetryPolicy, complete_with_retries  # noqa: PLC0415
     from eventabs.providers.openai import CallLimits, OpenAIProvider  # noqa: PLC0415
@@ -279,7 +283,7 @@ async def _openai(
             llm.idle_timeout,
             llm.call_timeout,
             llm.longest_wait,
-            most_workers(settings) + 1,
+            max_calls(settings) + 1,
         ),
     )
     gate = Gate(provider, closing)

@@ -40,6 +40,7 @@ from eventabs.runs.components import (
 )
 from eventabs.runs.intake import STDIN, copy_stdin, input_paths, refuse_unreadable
 from eventabs.runs.progress import Price
+from eventabs.stop import Stop
 
 CASE_BUDGETS = (8_000, 40_000)  # tokens a batch: as the case had it, and as it was planned
 _OUTPUT_STEP = 1_024  # larger output limits are named in steps, as models have them
@@ -164,7 +165,9 @@ def _opened(settings: Settings, paths: Sequence[str]) -> Iterator[Export]:
     with (
         _scratch_folder() as folder,
         open_input(
-            settings, [copy_stdin(Path(folder)) if path == STDIN else path for path in named], Path(folder)
+            settings,
+            [copy_stdin(Path(folder), Stop()) if path == STDIN else path for path in named],
+            Path(folder),
         ) as export,
     ):
         yield export

@@ -1,4 +1,4 @@
-"""What replies teach about tokens: how much longer answers are than expected, and prompts than counted."""
+"""What limits a run: spending, calls without success, calls at a time, and the budget that replies show to hold."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -93,22 +93,20 @@ class FailureLimit:
         self._calls: int = counted["calls"] if known else 0
         self._succeeded: bool = counted["succeeded"] if known else False
 
-    def succeeded(self) -> None:
-        """Hear of an answer that some user is well with."""
-        if not self._succeeded or self._calls:
-            self._keep(0, succeeded=True)
+    def count_answer(self, batch: Batch, *, fruitful: bool) -> None:
+        """Count an answer; `fruitful`: it was usable for some user.
 
-    def bad_answer(self, batch: Batch) -> None:
-        """Hear of an answer that no user is well with.
-
-        Such answers are the tail of every run, so they count only for users asked for the first time,
-        and only until one is well.
+        Others are the tail of every run, so they count only for users asked about for the first time, and only until
+        one answer is fruitful.
         """
-        if batch.attempt == 1 and not self._succeeded:
+        if fruitful:
+            if not self._succeeded or self._calls:
+                self._keep(0, succeeded=True)
+        elif batch.attempt == 1 and not self._succeeded:
             self._count(_("none of the first answers could be read"))
 
     def no_answer(self, error: EndpointError) -> None:
-        """Hear of a call without an answer. A refusal of content shows an endpoint that works."""
+        """Count a call without an answer. A refusal of content shows an endpoint that works."""
         refused = isinstance(error, ModeratedError | ContextTooLongError)
         if not (refused and self._succeeded):
             self._count(error)
