@@ -9,7 +9,7 @@ from openai_server import OpenAIServer
 
 
 @pytest.fixture(autouse=True)
-def english() -> Iterator[None]:
+def _in_english() -> Iterator[None]:
     """Speak English before and after each test, whatever it activates."""
     activate("en")
     yield
