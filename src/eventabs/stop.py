@@ -1,4 +1,4 @@
-"""A request to stop: from a signal handler, another thread, or whoever awaits the run."""
+"""A request to stop: from a signal handler, another thread, or a cancelled caller."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -34,24 +34,24 @@ def test_a_success_starts_the_count_anew() -> None:
     limit = Memory().process()
     for _round in range(5):
         fails(limit, TransientError("HTTP 503"))
-        limit.count_answer(FIRST, fruitful=True)
+        limit.count_answer(FIRST, usable=True)
 
 
 def test_first_answers_that_nobody_is_well_with_stop_the_run() -> None:
     limit = Memory().process()
     for _call in range(MAX_FAILED_CALLS - 1):
-        limit.count_answer(FIRST, fruitful=False)
+        limit.count_answer(FIRST, usable=False)
     with pytest.raises(StoppedError, match="could be read"):
-        limit.count_answer(FIRST, fruitful=False)
+        limit.count_answer(FIRST, usable=False)
 
 
 def test_bad_answers_are_the_tail_of_every_run_once_one_was_good_or_when_asked_again() -> None:
     limit = Memory().process()
     for _call in range(3 * MAX_FAILED_CALLS):
-        limit.count_answer(AGAIN, fruitful=False)
-    limit.count_answer(FIRST, fruitful=True)
+        limit.count_answer(AGAIN, usable=False)
+    limit.count_answer(FIRST, usable=True)
     for _call in range(3 * MAX_FAILED_CALLS):
-        limit.count_answer(FIRST, fruitful=False)
+        limit.count_answer(FIRST, usable=False)
 
 
 @pytest.mark.parametrize("refusal", REFUSALS)
@@ -63,7 +63,7 @@ def test_a_refusal_of_content_counts_only_as_long_as_nothing_shows_that_the_endp
     with pytest.raises(StoppedError):
         limit.no_answer(refusal)
     works = Memory().process()
-    works.count_answer(FIRST, fruitful=True)
+    works.count_answer(FIRST, usable=True)
     fails(works, refusal, calls=3 * MAX_FAILED_CALLS)
 
 
@@ -74,7 +74,7 @@ def test_the_count_goes_on_in_the_next_process_which_may_make_one_call() -> None
     with pytest.raises(StoppedError, match="11 calls without one success"):
         run.process().no_answer(TransientError("HTTP 503"))
     works = run.process()
-    works.count_answer(FIRST, fruitful=True)
+    works.count_answer(FIRST, usable=True)
     fails(works, TransientError("HTTP 503"))
 
 
@@ -90,16 +90,16 @@ def test_a_success_is_told_only_where_it_changes_anything() -> None:
     told: list[dict[str, Any]] = []
     limit = FailureLimit({"settings_fingerprint": "f"}, remember=told.append)
     for _call in range(3):
-        limit.count_answer(FIRST, fruitful=True)
+        limit.count_answer(FIRST, usable=True)
     assert len(told) == 1
 
 
 def test_what_the_next_process_knows_of_successes_goes_on_too() -> None:
     run = Memory()
-    run.process().count_answer(FIRST, fruitful=True)
+    run.process().count_answer(FIRST, usable=True)
     again = run.process()
     for _call in range(3 * MAX_FAILED_CALLS):
-        again.count_answer(FIRST, fruitful=False)
+        again.count_answer(FIRST, usable=False)
 
 
 def test_under_other_settings_the_count_begins_anew() -> None:

@@ -44,7 +44,7 @@ async def replied(
     reply = reply or answer()
     settled = await settler.settle_reply(await sent(desk, reply, batch=batch), reply)
     await settled.committed
-    return settled.fruitful
+    return settled.usable
 
 
 async def refused(

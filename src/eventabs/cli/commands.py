@@ -425,7 +425,7 @@ def _end(summary: "Summary", shown: ShownFlags) -> None:
 
     render_summary(stderr_console(), summary, quiet=shown.quiet)
     if shown.json:
-        with suppress(OutputGoneError):  # how the run ended is told by the exit code as well
+        with suppress(OutputGoneError):  # the exit code shows how the run ended as well
             print_bytes(summary_json(summary))
     raise typer.Exit(_exit_code(summary))
 

@@ -66,7 +66,7 @@ def _wrong_parameter(error: BadParameter) -> str:
     name = error.param.get_error_hint() if error.param else ""
     if hasattr(error, "param_type"):
         return _("{name} is missing").format(name=name)
-    parameter: Any = error.param  # typer tells the type of a parameter on its help page only
+    parameter: Any = error.param  # typer shows the type of a parameter on its help page only
     expected = parameter.display_type_rich(ctx=error.ctx) if parameter else ""
     return _("wrong value for {name}; it takes {expected}").format(name=name, expected=expected)
 

@@ -270,7 +270,7 @@ async def open_provider(
 async def _openai(
     settings: Settings, environment: Mapping[str, str], observer: Observer, closing: asyncio.Event
 ) -> AsyncIterator[Complete]:
-    # the HTTP stack takes half a second to load; runs that call nobody need not wait for it
+    # the HTTP stack takes half a second to load; runs without calls need not wait for it
     from eventabs.providers import Gate, Pacer, RetryPolicy, complete_with_retries  # noqa: PLC0415
     from eventabs.providers.openai import CallLimits, OpenAIProvider  # noqa: PLC0415
 

@@ -185,10 +185,10 @@ class Engine:
                 await stored
                 self._tracker.count_reply(reply.usage, reply.seconds)
                 settled = await self._settlement.settle_reply(call, reply)
-                if settled.fruitful:
+                if settled.usable:
                     place.leave_unread()
                 await settled.committed
-                judge = partial(self._limits.failures.count_answer, batch, fruitful=settled.fruitful)
+                judge = partial(self._limits.failures.count_answer, batch, usable=settled.usable)
             self._tracker.count_batch()
             judge()
         finally:

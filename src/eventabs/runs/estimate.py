@@ -1,4 +1,4 @@
-"""What a run would take, from the input alone. Calls nobody."""
+"""What a run would take, from the input alone, without a call."""
 
 import heapq
 import tempfile
@@ -105,7 +105,7 @@ class Estimate:
 
 @dataclass(slots=True)
 class _Input:
-    """What one pass over the users tells of the input itself."""
+    """What one pass over the users finds in the input itself."""
 
     counts: list[int] = field(default_factory=list)  # behaviors by user
     tokens_long: int = 0

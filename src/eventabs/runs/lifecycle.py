@@ -119,7 +119,7 @@ def reopen_run(
     """Take up a run again, under the settings that it began with and the flags of today.
 
     Raises RunDirectoryError where there is none, another process has it, or settings that its answers
-    depend on have changed and `changed` is to refuse that. `ignore` is for those who call nobody.
+    depend on have changed and `changed` is to refuse that. `ignore` is for work without calls.
     """
     directory = RunDirectory.find(named)
     with directory.locked(), damage_reported(directory.ledger):
@@ -136,7 +136,7 @@ def reopen_run(
                     named_values(invocation.config_file(), invocation.flags, isolated=invocation.isolated),
                 )
             with watch(directory, settings) as observer:
-                # a trial under --limit goes on with everybody: the first limit does not hold any more
+                # a trial under --limit goes on with all users: the first limit does not hold any more
                 most_users = int(invocation.flags.get("run", {}).get("limit", 0))
                 run = RunContext(
                     directory, ledger, settings, invocation.environment, observer, facts, most_users
@@ -194,12 +194,12 @@ def _take_changes(run: RunContext, invocation: Invocation, *, accepted: bool) ->
     binding = binding_facts(run.settings, template=template, rules=rules)
     changed = changes(run.facts["binding"], binding)
     if changed and not accepted:
-        told = "; ".join(f"{key} {before or '-'} -> {now or '-'}" for key, before, now in changed)
+        listed = "; ".join(f"{key} {before or '-'} -> {now or '-'}" for key, before, now in changed)
         message = _(
             "settings have changed since this run began ({changes}); undo that, or take it for users not yet"
             " done with --accept-changes"
         )
-        raise RunDirectoryError(message.format(changes=told))
+        raise RunDirectoryError(message.format(changes=listed))
     run.facts["other_input_accepted"] = accepted
     if not changed:
         return

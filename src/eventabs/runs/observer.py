@@ -1,4 +1,4 @@
-"""What a run tells whoever watches it: plain facts, no words and no colours."""
+"""The facts that a run reports to its observers: no words, no colors."""
 
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -84,7 +84,7 @@ class Retrying:
 
 @dataclass(frozen=True, slots=True)
 class CoolingDown:
-    """The endpoint asked for fewer requests: for so many seconds from now nobody sends any."""
+    """The endpoint asked for fewer requests: no request is sent for so many seconds from now."""
 
     seconds: float
 
@@ -93,7 +93,7 @@ class CoolingDown:
 class BatchDone:
     """A reply was read. `unusable` counts its parts by reason.
 
-    `ignored` counts its blocks about nobody in the batch, or about users that had one before.
+    `ignored` counts its blocks about users that are not in the batch, or that had one before.
     """
 
     call: int

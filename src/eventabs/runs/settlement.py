@@ -54,9 +54,9 @@ class Call(NamedTuple):
 
 
 class SettledReply(NamedTuple):
-    """What came of a reply. `fruitful`: usable for some user; `committed` is awaited for what it means to be on disk."""
+    """What came of a reply. `usable`: for some user; `committed` is awaited for what it means to be on disk."""
 
-    fruitful: bool
+    usable: bool
     committed: Awaitable[None]
 
 
@@ -135,7 +135,7 @@ class Settlement:
 
     def _learn(self, batch: Batch, reply: Reply, *, whole: bool, capped: bool) -> None:
         sent = [planned.size for planned in batch.parts]
-        limits = self._reader.learner.hear(sent, reply.usage, whole=whole, capped=capped)
+        limits = self._reader.learner.learn(sent, reply.usage, whole=whole, capped=capped)
         if limits is not None:
             self._scheduler.replan(limits)
 

@@ -1,4 +1,4 @@
-"""A run directory may come from anywhere: its endpoint is called only when somebody here named it.
+"""A run directory may come from anywhere: its endpoint is called only when the user named it.
 
 Runs that were begun by this user on this machine are known by a digest of where their key goes.
 """
