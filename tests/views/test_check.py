@@ -26,9 +26,9 @@ def shown(*findings: Finding, terminal: bool, quiet: bool = False, width: int = 
     console = Console(
         file=text, force_terminal=terminal, width=width, markup=False, highlight=False, color_system=None
     )
-    with showing_findings(console, quiet=quiet) as tell:
+    with showing_findings(console, quiet=quiet) as on_finding:
         for finding in findings:
-            tell(finding)
+            on_finding(finding)
     return text.getvalue()
 
 

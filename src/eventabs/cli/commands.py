@@ -236,6 +236,8 @@ def check(
     ] = False,
 ) -> None:
     """Check what a run would need."""
+    import asyncio  # noqa: PLC0415  the other commands start faster without it
+
     from eventabs.checks import check as check_all  # noqa: PLC0415
     from eventabs.config import find_config, load_settings  # noqa: PLC0415
     from eventabs.views import check_json, render_verdict, showing_findings  # noqa: PLC0415
@@ -244,11 +246,11 @@ def check(
     config = find_config(flags.config, os.environ)
     settings = load_settings(config, flags.nested())
     if look.json:
-        report = check_all(settings, str(config or ""), os.environ, lambda _finding: None)
+        report = asyncio.run(check_all(settings, str(config or ""), os.environ, lambda _finding: None))
         print_bytes(check_json(report))
     else:
-        with showing_findings(stdout_console(), quiet=quiet) as tell:
-            report = check_all(settings, str(config or ""), os.environ, tell)
+        with showing_findings(stdout_console(), quiet=quiet) as on_finding:
+            report = asyncio.run(check_all(settings, str(config or ""), os.environ, on_finding))
         render_verdict(stdout_console(), report)
     raise typer.Exit(report.exit_code)
 

@@ -13,6 +13,7 @@ from eventabs.errors import RunDirectoryError, StoppedError, UsageError
 from eventabs.ingest import Export
 from eventabs.language import gettext as _
 from eventabs.prompts import BatchLimits, PromptBuilder, TokenCounter, measure_logs
+from eventabs.providers import kind_of
 from eventabs.records import Batch, Part, PartSize, PlannedPart, RunStatus, UserLog
 from eventabs.runs.components import (
     batch_limits,
@@ -340,12 +341,12 @@ def _batches_waiting(job: RunContext) -> int:
 
 def _start_facts(job: RunContext, *, resumed: bool) -> Started:
     settings = job.settings
-    calls = settings.provider == "openai"
+    is_remote = kind_of(settings.provider).is_remote
     return Started(
         config_file=job.facts["config_file"],
         provider=settings.provider,
-        model=settings.llm.model if calls else "",
-        host=host_of(settings.llm.base_url) if calls else "",
+        model=settings.llm.model if is_remote else "",
+        host=host_of(settings.llm.base_url) if is_remote else "",
         out=str(job.directory.path),
         resumed=resumed,
     )

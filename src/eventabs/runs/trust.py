@@ -14,6 +14,7 @@ from platformdirs import user_state_path
 from eventabs.config import LlmSettings, Settings, find_config, named_values, with_preset
 from eventabs.errors import RunDirectoryError
 from eventabs.language import gettext as _
+from eventabs.providers import kind_of
 from eventabs.store import host_of
 
 _CONNECTION = ("base_url", "proxy", "ca_file", "api_key_env")  # each can lead a key or the users' rows astray
@@ -41,7 +42,7 @@ def refuse_unknown_endpoint(
     `config` is the file named on the command line; what counts is it, the config found here, the
     environment, the flags, the preset that these name, the defaults, and runs that were begun here.
     """
-    if settings.provider != "openai" or _is_known(run_id, settings):
+    if not kind_of(settings.provider).is_remote or _is_known(run_id, settings):
         return
     named = with_preset(named_values(find_config(config, environment), flags)).get("llm", {})
     if named.get("ca_file"):
