@@ -1,11 +1,11 @@
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 
 from eventabs.errors import EndpointError, FatalEndpointError, RateLimitedError, TransientError
 from eventabs.providers.rate_limit import Pacer
-from eventabs.providers.retry import CallCancelledError, Gate, RetryPolicy, complete_with_retries
+from eventabs.providers.retry import CallCancelledError, Gate, complete_with_retries
 from eventabs.records import Reply, Request
 
 # retry
@@ -46,7 +46,9 @@ class Setting:
     def __init__(self, *, tries: int = 6, jitter: Callable[[], float] = lambda: 1.0) -> None:
         self.clock = FakeClock()
         self.pacer = Pacer(clock=self.clock, sleep=self.clock.sleep)
-        self.policy = RetryPolicy(tries=tries, jitter=jitter, sleep=self.clock.sleep)
+        self.tries = tries
+        self.jitter = jitter
+        self.sleep: Callable[[float], Awaitable[None]] = self.clock.sleep
         self.noted: list[tuple[str, float]] = []
 
     async def complete(self, provider: Scripted) -> Reply:
@@ -54,7 +56,9 @@ class Setting:
             provider.complete,
             REQUEST,
             pacer=self.pacer,
-            policy=self.policy,
+            tries=self.tries,
+            sleep=self.sleep,
+            jitter=self.jitter,
             on_retry=lambda cause, wait: self.noted.append((str(cause), wait)),
         )
 
@@ -110,7 +114,7 @@ async def test_a_rate_limit_cools_everybody_down(wait: float | None, held: float
     async def never(_seconds: float) -> None:
         await asked_again.wait()
 
-    setting.policy = RetryPolicy(tries=2, jitter=lambda: 1.0, sleep=never)
+    setting.tries, setting.sleep = 2, never
     limited = asyncio.create_task(setting.complete(Scripted(RateLimitedError("a", wait_seconds=wait))))
     await asyncio.sleep(0)
     await setting.pacer.admit(1)

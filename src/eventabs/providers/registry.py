@@ -4,7 +4,7 @@ Importing this loads no provider: the folders load their modules when a provider
 """
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from eventabs.language import Language
     from eventabs.providers.openai import CallLimits, Endpoint, Sampling
-    from eventabs.providers.retry import Complete, OnRetry
+    from eventabs.providers.retry import Complete
     from eventabs.records import Detail, EventSource, Reply, Request, Vocabulary
 
 ProviderName = Literal["openai", "rules"]
@@ -23,7 +23,7 @@ ProviderChoice = Literal["auto", "openai", "rules"]
 
 
 class Provider(Protocol):
-    """Completes requests. Safe to use from many tasks at once."""
+    """Safe to use from many tasks at once."""
 
     async def complete(self, request: "Request") -> "Reply":
         """Complete a request. Raises the subclasses of EndpointError, nothing else."""
@@ -107,28 +107,16 @@ async def open_provider(
     `on_cooldown` gets the seconds of each cooldown after a rate limit. Raises ConfigError where the config
     cannot work; a call raises CallCancelledError or the subclasses of EndpointError.
     """
-    kind = kind_of(name)
-    provider = kind.create(config)
-    try:
-        if kind.is_remote:
-            yield _with_retries(provider, pacing, closing, on_cooldown)
-        else:
-            yield lambda request, _on_retry: provider.complete(request)
-    finally:
-        await provider.aclose()
-
-
-def _with_retries(
-    provider: Provider, pacing: Pacing, closing: "asyncio.Event", on_cooldown: Callable[[float], None]
-) -> "Complete":
     from eventabs.providers.rate_limit import Pacer  # noqa: PLC0415  the command line loads kinds without asyncio
-    from eventabs.providers.retry import Gate, RetryPolicy, complete_with_retries  # noqa: PLC0415  as above
+    from eventabs.providers.retry import Gate, complete_with_retries  # noqa: PLC0415  as above
 
-    gate = Gate(provider.complete, closing)
-    pacer = Pacer(pacing.rpm, pacing.tpm, sleep=gate.sleep, on_cooldown=on_cooldown)
-    policy = RetryPolicy(pacing.tries, sleep=gate.sleep)
-
-    async def complete(request: "Request", on_retry: "OnRetry") -> "Reply":
-        return await complete_with_retries(gate.send, request, pacer=pacer, policy=policy, on_retry=on_retry)
-
-    return complete
+    kind = kind_of(name)
+    async with aclosing(kind.create(config)) as provider:
+        if not kind.is_remote:
+            yield lambda request, _on_retry: provider.complete(request)
+            return
+        gate = Gate(provider.complete, closing)
+        pacer = Pacer(pacing.rpm, pacing.tpm, sleep=gate.sleep, on_cooldown=on_cooldown)
+        yield lambda request, on_retry: complete_with_retries(
+            gate.send, request, pacer=pacer, tries=pacing.tries, on_retry=on_retry, sleep=gate.sleep
+        )

@@ -7,7 +7,6 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import cast
 
 import tenacity
@@ -20,8 +19,7 @@ Send = Callable[[Request], Awaitable[Reply]]  # one try; raises the subclasses o
 OnRetry = Callable[[TransientError, float], None]  # the cause and the seconds until the next try
 Complete = Callable[[Request, OnRetry], Awaitable[Reply]]  # a whole call, with its retries
 
-_FIRST_WAIT = 1.0  # seconds
-_LONGEST_WAIT = 60.0
+_BACKOFF = tenacity.wait_exponential(multiplier=1.0, max=60.0)  # seconds
 
 
 class CallCancelledError(Exception):
@@ -55,23 +53,21 @@ class Gate:
             raise CallCancelledError
 
 
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """How often a call is tried. `jitter` returns numbers in [0, 1)."""
-
-    tries: int = 6
-    jitter: Callable[[], float] = random.random
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-
-
 async def complete_with_retries(
-    send: Send, request: Request, *, pacer: Pacer, policy: RetryPolicy, on_retry: OnRetry
+    send: Send,
+    request: Request,
+    *,
+    pacer: Pacer,
+    tries: int,
+    on_retry: OnRetry,
+    sleep: Callable[[float], Awaitable[None]],
+    jitter: Callable[[], float] = random.random,
 ) -> Reply:
-    """Complete a request in as many tries as the policy allows, each admitted by the pacer.
+    """Complete a request in as many `tries`, each admitted by the pacer.
 
-    Waits grow exponentially (1 s, 2 s, 4 s ... 60 s) with jitter from half to the whole, but are never
-    shorter than the server asks for. A rate limit cools down all calls that share the pacer. Raises the
-    last TransientError when no try is left, and every other error at once.
+    Waits grow exponentially (1 s, 2 s, 4 s ... 60 s) with `jitter` (of 0 to 1) from half to the whole, but are
+    never shorter than the server asks for. A rate limit cools down all calls that share the pacer. Raises
+    the last TransientError when no try is left, and every other error at once.
     """
 
     async def try_once() -> Reply:
@@ -82,17 +78,9 @@ async def complete_with_retries(
             pacer.cool_down(error.wait_seconds or 0.0)
             raise
 
-    try:
-        return await try_once()
-    except TransientError as error:
-        first_errors = [error]
-
-    async def try_again() -> Reply:
-        if (
-            first_errors
-        ):  # tenacity is slow and nearly every call ends at the first try: it counts that try later
-            raise first_errors.pop()
-        return await try_once()
+    def choose_wait(state: tenacity.RetryCallState) -> float:
+        backoff = _BACKOFF(state) * (1 + jitter()) / 2
+        return max(backoff, getattr(_error(state), "wait_seconds", None) or 0.0)
 
     def before_sleep(state: tenacity.RetryCallState) -> None:
         error, wait = _error(state), state.upcoming_sleep
@@ -101,24 +89,14 @@ async def complete_with_retries(
         on_retry(error, wait)
 
     retrying = tenacity.AsyncRetrying(
-        stop=tenacity.stop_after_attempt(policy.tries),
-        wait=lambda state: _choose_wait(state, policy.jitter()),
+        stop=tenacity.stop_after_attempt(tries),
+        wait=choose_wait,
         retry=tenacity.retry_if_exception_type(TransientError),
-        sleep=policy.sleep,
+        sleep=sleep,
         before_sleep=before_sleep,
         reraise=True,
     )
-    return await retrying(try_again)
-
-
-_exponential = tenacity.wait_exponential(multiplier=_FIRST_WAIT, max=_LONGEST_WAIT)
-
-
-def _choose_wait(state: tenacity.RetryCallState, jitter: float) -> float:
-    error = _error(state)
-    backoff = _exponential(state) * (1 + jitter) / 2
-    demanded = error.wait_seconds if isinstance(error, RateLimitedError) else None
-    return max(backoff, demanded or 0.0)
+    return await retrying(try_once)
 
 
 def _error(state: tenacity.RetryCallState) -> TransientError:

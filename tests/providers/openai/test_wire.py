@@ -259,7 +259,6 @@ def decode(*chunks: bytes) -> list[bytes]:
         (b"event: x\nid: 7\nretry: 3\ndata: a\n\n", [b"a"]),
         (b"data: {\ndata: }\n\n", [b"{\n}"]),
         (b"data: a\n\n\n\n\ndata: b\n\n", [b"a", b"b"]),
-        (b"\xef\xbb\xbfdata: a\n\n", [b"a"]),
         (b"data: a", [b"a"]),
         (b"data: a\n", [b"a"]),
         (b"nonsense\n\n", []),
@@ -300,6 +299,8 @@ def read(*chunks: bytes, encoding: str = "", limit: int = 1000) -> list[bytes]:
     ("chunks", "payloads"),
     [
         ([b"data: a\n\n"], [b"a"]),
+        ([b"\xef\xbb\xbfdata: a\n\n"], [b"a"]),
+        ([b"\xef", b"\xbb\xbfdata: a\n\n"], [b"a"]),
         ([b"\n\n", b"  ", DOCUMENT[:3], DOCUMENT[3:]], [DOCUMENT]),
         ([b"\xef\xbb\xbf" + DOCUMENT], [DOCUMENT]),
         ([b"<html>"], [b"<html>"]),

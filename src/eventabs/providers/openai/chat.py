@@ -25,13 +25,12 @@ from eventabs.providers.openai.transport import (
     WIRE_ERRORS,
     Channel,
     Deadline,
-    content_encoding,
+    payload_reader,
     raw_chunks,
     translate_error,
 )
 from eventabs.providers.openai.wire import (
     DROPPABLE,
-    PayloadReader,
     ReplyAssembler,
     UnreadableBodyError,
     build_body,
@@ -133,10 +132,10 @@ class OpenAIProvider:
             raise translate_error(error, self._address) from None
 
     async def _receive(self, response: httpx.Response, assembler: ReplyAssembler, deadline: Deadline) -> None:
-        context = self._error_context(response)
+        context = self._channel.error_context(response, self._wall_clock())
         if not response.is_success:
             raise make_status_error(await _read_error_body(response), context)
-        reader = PayloadReader(encoding=content_encoding(response), limit=self._limits.reply_bytes)
+        reader = payload_reader(response, self._limits.reply_bytes)
         async for chunk in raw_chunks(response):
             payloads = reader.feed(chunk)
             assembler.is_streamed = not reader.is_document
@@ -168,23 +167,13 @@ class OpenAIProvider:
             raise UnreadableBodyError
         return assembler.characters > before
 
-    def _error_context(self, response: httpx.Response) -> ErrorContext:
-        return ErrorContext(
-            status=response.status_code,
-            headers=response.headers,
-            now=self._wall_clock(),
-            host=self._address.host,
-            secrets=self._address.secrets,
-            longest_wait=self._limits.longest_wait,
-        )
-
 
 async def _read_error_body(response: httpx.Response) -> bytes:
     """Read the body of an error as far as it comes: the status counts even if the body breaks."""
     payloads: list[bytes] = []
     head = b""
     try:
-        reader = PayloadReader(encoding=content_encoding(response), limit=_ERROR_BYTES)
+        reader = payload_reader(response, _ERROR_BYTES)
         async with asyncio.timeout(_ERROR_SECONDS):
             async for chunk in raw_chunks(response):
                 payloads += reader.feed(chunk)

@@ -1,7 +1,4 @@
-"""Errors of an endpoint: what its statuses and codes mean, which are retried, and the message for each.
-
-A known code in the answer's body decides first (ERROR_CODES), then the HTTP status (STATUS_CAUSES).
-"""
+"""Errors of an endpoint: the causes of statuses and codes, which are retried, and the message for each."""
 
 import base64
 import re
@@ -28,7 +25,8 @@ from eventabs.providers.openai.wire import parse_json
 
 Cause = Literal["transient", "rate_limit", "key", "quota", "model", "moderated", "too_long", "rejected"]
 
-# Every other 4xx is "rejected", every 5xx "transient". Only "transient" and "rate_limit" are retried.
+# HTTP statuses. Only "transient" and "rate_limit" are retried. Every other 4xx is "rejected", every 5xx "transient".
+# A code of ERROR_CODES in the answer's body counts before its status.
 STATUS_CAUSES: dict[int, Cause] = {
     401: "key",
     402: "quota",
@@ -112,7 +110,7 @@ _TOO_LONG_PARAMETERS = frozenset({"input_tokens", "input_text"})  # vLLM: the on
 # Many servers name these only in the message. The text does not decide what the error is, only which
 # optional parameter the next request leaves out.
 _PARAMETERS_IN_TEXT = ("response_format", "stream_options")
-_ERROR_STATUSES = range(400, 600)
+_ERROR_STATUS = re.compile(r"[45]\d\d", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +132,13 @@ class ErrorPayload:
             if self.parameters & _TOO_LONG_PARAMETERS:
                 return "too_long"
             is_error = status >= HTTPStatus.BAD_REQUEST
-            return _cause_of_status(status if is_error else self.status or status) or known
+            return _status_cause(status if is_error else self.status or status) or known
         if known == "rate_limit" and status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             return "too_long"  # Groq: one request larger than the tokens of a whole minute
         return known
 
 
-def _cause_of_status(status: int) -> Cause | None:
+def _status_cause(status: int) -> Cause | None:
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return "transient"
     return STATUS_CAUSES.get(status, "rejected") if status >= HTTPStatus.BAD_REQUEST else None
@@ -167,14 +165,15 @@ def find_error(payload: object) -> ErrorPayload | None:
 
 def _read_error(error: dict[str, Any]) -> ErrorPayload:
     inner = error.get("innererror")
-    codes = [error.get("code"), inner.get("code") if isinstance(inner, dict) else None, error.get("type")]
+    values = [error.get("code"), inner.get("code") if isinstance(inner, dict) else None, error.get("type")]
+    codes = tuple(str(value).lower() for value in values if isinstance(value, str | int))
     text = str(error.get("message") or error.get("detail") or "")
     parameters = _read_parameters(error) or [name for name in _PARAMETERS_IN_TEXT if name in text]
     return ErrorPayload(
         message=text,
-        codes=tuple(str(code).lower() for code in codes if isinstance(code, str | int)),
+        codes=codes,
         parameters=frozenset(parameters),
-        status=next((number for code in codes if (number := _integer(code)) in _ERROR_STATUSES), None),
+        status=next((int(code) for code in codes if _ERROR_STATUS.fullmatch(code)), None),
     )
 
 
@@ -188,19 +187,12 @@ def _read_parameters(error: dict[str, Any]) -> list[str]:
     return [name.split(".")[0].split("[")[0] for name in names if isinstance(name, str) and name]
 
 
-def _integer(value: object) -> int:
-    """Return the integer that a code is, 0 if it is none."""
-    try:
-        return int(value) if isinstance(value, int | str) else 0
-    except ValueError:
-        return 0
-
-
 LONGEST_WAIT = 31_536_000.0  # seconds; a demand beyond a year is taken as a year
 _LONGEST_GUESS = 900.0  # seconds; where no limit is named as used up, one of hours is hardly the one
 _LIMITS = ("requests", "tokens")
 _UNITS = {"d": 86_400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _DURATION = re.compile(r"(\d{1,12}(?:\.\d{1,12})?)(ms|[dhms])", re.ASCII)
+_DURATIONS = re.compile(rf"\s*(?:{_DURATION.pattern})+\s*", re.ASCII)
 _NUMBER = re.compile(r"\d{1,12}(?:\.\d{1,12})?", re.ASCII)
 
 
@@ -212,9 +204,9 @@ def read_retry_after(headers: Mapping[str, str], now: float) -> float | None:
     milliseconds = _read_number(headers.get("retry-after-ms", ""))
     if milliseconds is not None:
         return min(milliseconds / 1000, LONGEST_WAIT)
-    value = headers.get("retry-after", "").strip()
+    value = headers.get("retry-after", "")
     seconds = _read_number(value)
-    if seconds is None and value:
+    if seconds is None:
         seconds = _seconds_until(value, now)
     return None if seconds is None else min(seconds, LONGEST_WAIT)
 
@@ -236,10 +228,8 @@ def read_reset(headers: Mapping[str, str]) -> float | None:
 
 def read_duration(text: str) -> float | None:
     """Read `6m0s`, `250ms` or plain seconds; None for anything else."""
-    text = text.strip()
-    parts = _DURATION.findall(text)
-    if parts and "".join(number + unit for number, unit in parts) == text:
-        return sum(float(number) * _UNITS[unit] for number, unit in parts)
+    if _DURATIONS.fullmatch(text):
+        return sum(float(number) * _UNITS[unit] for number, unit in _DURATION.findall(text))
     return _read_number(text)
 
 

@@ -22,14 +22,13 @@ from eventabs.providers.openai.errors import (
 )
 from eventabs.providers.openai.transport import (
     WIRE_ERRORS,
-    Address,
     Channel,
-    content_encoding,
     parse_address,
+    payload_reader,
     raw_chunks,
     translate_error,
 )
-from eventabs.providers.openai.wire import PayloadReader, parse_json
+from eventabs.providers.openai.wire import parse_json
 from eventabs.records import JsonSchemaFormat, Message, Reply, Request, Usage
 
 # names of a model's context: vLLM and SGLang, Moonshot and OpenRouter, Groq, LM Studio
@@ -59,11 +58,14 @@ async def list_models(endpoint: Endpoint, limits: CallLimits) -> tuple[ListedMod
             raise TransientError(message.format(host=address.host)) from None
         except WIRE_ERRORS as error:
             raise translate_error(error, address) from None
-    return _parse_models(body, response, address, limits.longest_wait)
+        context = channel.error_context(response, time.time())
+    if not response.is_success:
+        raise make_status_error(body, context)
+    return _parse_models(body, context)
 
 
 async def _read_body(response: httpx.Response, limit: int) -> bytes:
-    reader = PayloadReader(encoding=content_encoding(response), limit=limit)
+    reader = payload_reader(response, limit)
     try:
         async for chunk in raw_chunks(response):
             reader.feed(chunk)
@@ -72,22 +74,16 @@ async def _read_body(response: httpx.Response, limit: int) -> bytes:
     return b"".join(reader.finish()) or reader.head
 
 
-def _parse_models(
-    body: bytes, response: httpx.Response, address: Address, longest_wait: float
-) -> tuple[ListedModel, ...]:
-    status, secrets = response.status_code, address.secrets
-    context = ErrorContext(status, response.headers, time.time(), address.host, secrets, longest_wait)
-    if not response.is_success:
-        raise make_status_error(body, context)
+def _parse_models(body: bytes, context: ErrorContext) -> tuple[ListedModel, ...]:
     payload = parse_json(body)
     entries = payload.get("data", payload.get("models")) if isinstance(payload, dict) else payload
     if isinstance(entries, list):
-        return tuple(_models(entries, secrets))
+        return tuple(_models(entries, context.secrets))
     if error := find_error(payload):
         raise make_error(error, context)
-    text = one_line(body[:1024].decode("utf-8", "replace"), secrets) or _("nothing")
+    text = one_line(body[:1024].decode("utf-8", "replace"), context.secrets) or _("nothing")
     message = _("{host} did not answer with a list of models: {said}; check llm.base_url")
-    raise TransientError(message.format(host=address.host, said=text), status=status)
+    raise TransientError(message.format(host=context.host, said=text), status=context.status)
 
 
 def _models(entries: list[Any], secrets: tuple[str, ...]) -> Iterator[ListedModel]:

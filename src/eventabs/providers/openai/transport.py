@@ -18,8 +18,8 @@ from httpx_aiohttp import AiohttpTransport
 from eventabs.errors import ConfigError, EndpointError, FatalEndpointError, TransientError
 from eventabs.language import gettext as _
 from eventabs.providers.openai.endpoint import CallLimits, Endpoint, is_loopback
-from eventabs.providers.openai.errors import one_line
-from eventabs.providers.openai.wire import UnreadableBodyError
+from eventabs.providers.openai.errors import ErrorContext, one_line
+from eventabs.providers.openai.wire import PayloadReader, UnreadableBodyError
 
 # What breaks an exchange below HTTP; see `translate_error`.
 WIRE_ERRORS = (httpx.HTTPError, httpx.StreamError, aiohttp.ClientError, OSError, UnreadableBodyError)
@@ -162,6 +162,7 @@ class Channel:
     def __init__(self, endpoint: Endpoint, limits: CallLimits) -> None:
         self.address = parse_address(endpoint)
         self._headers = _headers(endpoint, self.address)
+        self._longest_wait = limits.longest_wait
         self._extensions = {"timeout": {"connect": limits.connect_timeout}}
         self._transport = AiohttpTransport(
             verify=tls_context(endpoint.ca_file),
@@ -173,6 +174,11 @@ class Channel:
         """Send a request; return the head of the answer. The caller reads its `raw_chunks` and closes it."""
         request = httpx.Request(method, url, headers=self._headers, content=body, extensions=self._extensions)
         return await self._transport.handle_async_request(request)
+
+    def error_context(self, response: httpx.Response, now: float) -> ErrorContext:
+        """Return what an error in this answer needs; `now` is the Unix time."""
+        host, secrets = self.address.host, self.address.secrets
+        return ErrorContext(response.status_code, response.headers, now, host, secrets, self._longest_wait)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -211,9 +217,10 @@ def raw_chunks(response: httpx.Response) -> httpx.AsyncByteStream:
     return cast("httpx.AsyncByteStream", response.stream)
 
 
-def content_encoding(response: httpx.Response) -> str:
-    """Return the Content-Encoding of an answer, "" without one."""
-    return str(response.headers.get("content-encoding", "")).strip().lower()
+def payload_reader(response: httpx.Response, limit: int) -> PayloadReader:
+    """Return a reader for the answer's content encoding. Raises UnreadableBodyError for an unknown one."""
+    encoding = str(response.headers.get("content-encoding", "")).strip().lower()
+    return PayloadReader(encoding=encoding, limit=limit)
 
 
 class Deadline:

@@ -57,7 +57,6 @@ class EventDecoder:
         self._unfinished: list[bytes] = []  # pieces of the line that has not ended yet
         self._data: list[bytes] = []
         self._after_cr = False
-        self._at_start = True
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """Add the next bytes; return the data of every event that they complete."""
@@ -81,9 +80,6 @@ class EventDecoder:
         return self._parse([b"".join(self._unfinished), b""])
 
     def _parse(self, lines: list[bytes]) -> list[bytes]:
-        if self._at_start:
-            lines[0] = lines[0].removeprefix(b"\xef\xbb\xbf")
-            self._at_start = False
         events = []
         for line in lines:
             if line.startswith(b"data:"):

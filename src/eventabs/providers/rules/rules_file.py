@@ -112,11 +112,6 @@ class Rule(Table):
     words: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     names: tuple[Annotated[str, Field(min_length=1)], ...] = ()
 
-    @property
-    def matches_everything(self) -> bool:
-        """Whether it has no conditions."""
-        return not (self.actions or self.words or self.names)
-
 
 class RulesFile(Table):
     """The whole file."""
@@ -133,7 +128,8 @@ class RulesFile(Table):
             if rule.type not in self.types:
                 message = _("rules.{position}.type: there is no type {name} under [types]")
                 raise ValueError(message.format(position=position, name=rule.type))
-        if not self.rules[-1].matches_everything:
+        last = self.rules[-1]
+        if last.actions or last.words or last.names:
             message = _("the last of the rules must fit everything: give it a type and nothing else")
             raise ValueError(message)
         return self
@@ -213,16 +209,8 @@ def load_rules(text: str, language: Language) -> Rules:
 
 
 def _event_kind(key: str, table: TypeTable, language: Language) -> EventKind:
-    name = table.in_language(language)
-    return EventKind(
-        key=key,
-        name=name,
-        category=table.category,
-        theme=table.theme or name,
-        weight=table.weight,
-        alone=table.alone,
-        phrase=table.phrase.in_language(language),
-    )
+    name, phrase = table.in_language(language), table.phrase.in_language(language)
+    return EventKind(key, name, table.category, table.theme or name, table.weight, table.alone, phrase)
 
 
 def _classifier(
