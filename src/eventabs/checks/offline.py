@@ -28,6 +28,7 @@ def settings_findings(
 ) -> Iterator[Finding]:
     """Yield which settings are in force, and whether requests could be sent with them."""
     is_remote = kind_of(settings.provider).is_remote
+    model, preset = settings.llm.model, settings.llm.preset
     if config_file:
         yield Finding("settings", "config", "ok", config_file)
     else:
@@ -39,21 +40,14 @@ def settings_findings(
         yield Finding("settings", "provider", "ok", message)
         return
     yield Finding("settings", "provider", "ok", _("openai: a model at an OpenAI-compatible endpoint"))
-    if settings.llm.preset:
-        date = load_preset(settings.llm.preset).read.isoformat()
-        message = _("{preset}, as its documentation was on {date}").format(
-            preset=settings.llm.preset, date=date
-        )
+    if preset:
+        date = load_preset(preset).read.isoformat()
+        message = _("{preset}, as its documentation was on {date}").format(preset=preset, date=date)
         yield Finding("settings", "preset", "ok", message)
-    yield _model(settings)
+    message = model or no_model_message(preset)
+    yield Finding("settings", "model", "ok" if model else "fault", message)
     yield _address(settings, environment)
     yield _key(settings, environment)
-
-
-def _model(settings: Settings) -> Finding:
-    if settings.llm.model:
-        return Finding("settings", "model", "ok", settings.llm.model)
-    return Finding("settings", "model", "fault", no_model_message(settings.llm.preset))
 
 
 def _address(settings: Settings, environment: Mapping[str, str]) -> Finding:
@@ -80,7 +74,7 @@ _MIN_INPUT_TOKENS = 2_000  # less is not worth advising
 
 def run_findings(settings: Settings, facts: EndpointFacts) -> Iterator[Finding]:
     """Yield what a run would do with these settings."""
-    yield from _prompt(settings)
+    yield _prompt(settings)
     yield _limits(settings)
     if kind_of(settings.provider).is_remote:
         yield from _context(settings, facts)
@@ -89,7 +83,7 @@ def run_findings(settings: Settings, facts: EndpointFacts) -> Iterator[Finding]:
     yield _input(settings)
 
 
-def _prompt(settings: Settings) -> Iterator[Finding]:
+def _prompt(settings: Settings) -> Finding:
     answer, detail = settings.prompt.answer, settings.prompt.detail
     try:
         builder = make_builder(settings, _language(settings), template_text(settings))
@@ -98,11 +92,10 @@ def _prompt(settings: Settings) -> Iterator[Finding]:
         if not kind_of(settings.provider).is_remote:
             load_rules(rules_text(settings), _language(settings))
     except UsageError as error:
-        yield Finding("run", "prompt", "fault", str(error))
-        return
+        return Finding("run", "prompt", "fault", str(error))
     message = _("answers as {answer}, level of detail {detail}; the instructions take {tokens} tokens")
     tokens = f"{limits.instructions_tokens:,}"
-    yield Finding("run", "prompt", "ok", message.format(answer=answer, detail=detail, tokens=tokens))
+    return Finding("run", "prompt", "ok", message.format(answer=answer, detail=detail, tokens=tokens))
 
 
 def _limits(settings: Settings) -> Finding:
@@ -145,12 +138,10 @@ def _context(settings: Settings, facts: EndpointFacts) -> Iterator[Finding]:
 def _smaller_budget(context: int, output: int) -> str:
     room = context - output
     if room >= _MIN_INPUT_TOKENS:
-        return _("set budget.max_input_tokens = {tokens}, or give the model a larger context").format(
-            tokens=room
-        )
-    return _("set budget.max_input_tokens = {input} and budget.max_output_tokens = {output}").format(
-        input=context * 3 // 4, output=context // 4
-    )
+        message = _("set budget.max_input_tokens = {tokens}, or give the model a larger context")
+        return message.format(tokens=room)
+    message = _("set budget.max_input_tokens = {input} and budget.max_output_tokens = {output}")
+    return message.format(input=context * 3 // 4, output=context // 4)
 
 
 def _longest_answer(settings: Settings) -> Iterator[Finding]:
@@ -178,8 +169,7 @@ def _price(settings: Settings) -> Finding:
     if price.input is None or price.output is None:
         step = _("set input and output under [llm.price], as your contract has them")
         if settings.run.max_cost:
-            message = _("not set, but run.max_cost needs them")
-            return Finding("run", "price", "fault", message, step)
+            return Finding("run", "price", "fault", _("not set, but run.max_cost needs them"), step)
         return Finding("run", "price", "note", _("not set: no costs are shown"), step)
     message = _("{input} in, {output} out, {currency} a million tokens")
     message = message.format(input=price.input, output=price.output, currency=price.currency)

@@ -216,9 +216,8 @@ class ReplyAssembler:
         if choice.get("index"):
             return
         message = choice.get("delta") or choice.get("message")
-        is_repeated = (
-            not choice.get("delta") and self.characters > 0
-        )  # MiniMax: the whole message after the deltas
+        # MiniMax repeats the whole message after the last delta.
+        is_repeated = not choice.get("delta") and self.characters > 0
         if isinstance(message, dict) and not is_repeated:
             self._add_content(message.get("content") or message.get("refusal"), self._text)
             thought = next((value for name in _REASONING_FIELDS if (value := message.get(name))), None)

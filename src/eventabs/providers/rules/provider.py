@@ -55,19 +55,17 @@ class RulesProvider:
 
 def _shortened(behavior: Behavior) -> Behavior:
     """Return the behavior with its texts as short as in a prompt: rules search every character."""
-    action, item, place = behavior.action, behavior.item, behavior.place
-    if max(len(action), len(item), len(place)) <= _MAX_TEXT:
+    texts = behavior.action, behavior.item, behavior.place
+    if max(map(len, texts)) <= _MAX_TEXT:
         return behavior
-    return behavior._replace(action=_cut(action), item=_cut(item), place=_cut(place))
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _MAX_TEXT else " ".join(text.split())[:_MAX_TEXT]
+    action, item, place = (
+        text if len(text) <= _MAX_TEXT else " ".join(text.split())[:_MAX_TEXT] for text in texts
+    )
+    return behavior._replace(action=action, item=item, place=place)
 
 
 def _marks(rules: Rules, vocabulary: Vocabulary) -> dict[str, str]:
-    known = {category.name: category.mark for category in vocabulary.categories}
-    known[""] = ""
+    known = {"": ""} | {category.name: category.mark for category in vocabulary.categories}
     for kind in rules.kinds.values():
         if kind.category not in known:
             message = _(
@@ -100,14 +98,14 @@ def _span(segment: Segment, following: Segment | None) -> str:
 
 
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400  # seconds
+_NAME_WIDTH = 40  # columns of one name in a summary
 
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """The phrases of one language. `max_width`: columns of a summary; `max_name_width`: of one name in it."""
+    """The phrases of one language. `max_width`: columns of a summary."""
 
     max_width: int
-    max_name_width: int
     list_separator: str
     clause_separator: str
     theme_separator: str
@@ -137,14 +135,14 @@ class Wording:
     def names(self, names: Sequence[str], *, most: int, room: int) -> str:
         """Join the first names, `most` at most and as many as fit in `room` columns, with the count of all."""
         if len(names) == 1:
-            return clip(names[0], max(room, self.max_name_width))
+            return clip(names[0], max(room, _NAME_WIDTH))
         shown = min(most, len(names))
         while width(joined := self._first_names(names, shown)) > room and shown > 1:
             shown -= 1
         return joined
 
     def _first_names(self, names: Sequence[str], shown: int) -> str:
-        joined = self.list_separator.join(clip(name, self.max_name_width) for name in names[:shown])
+        joined = self.list_separator.join(clip(name, _NAME_WIDTH) for name in names[:shown])
         return joined if shown == len(names) else self.names_of_many.format(names=joined, count=len(names))
 
     def place(self, names: Sequence[str]) -> str:
@@ -170,7 +168,6 @@ def clip(name: str, max_width: int) -> str:
 WORDING: dict[Language, Wording] = {
     "zh": Wording(
         max_width=88,
-        max_name_width=40,
         list_separator="、",
         clause_separator="，",
         theme_separator="；",
@@ -183,7 +180,6 @@ WORDING: dict[Language, Wording] = {
     ),
     "en": Wording(
         max_width=96,
-        max_name_width=40,
         list_separator=", ",
         clause_separator=", ",
         theme_separator="; ",
