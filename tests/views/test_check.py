@@ -92,3 +92,4 @@ def test_json_is_one_line_with_every_finding() -> None:
     assert fields["cost"] == 0.123457
     assert fields["models"] == ["m"]
     assert [finding["name"] for finding in fields["findings"]] == ["config", "request"]
+    assert list(fields["findings"][0]) == ["section", "name", "state", "said", "step"]
