@@ -139,9 +139,7 @@ async def acheck(
     """Check settings, key and endpoint with a few tiny requests. Raises ConfigError for settings that do not hold."""
     invocation = _invocation(settings, config)
     named = str(invocation.config_file() or "")
-    return await asyncio.to_thread(
-        check_all, invocation.settings(), named, invocation.environment, on_finding
-    )
+    return await check_all(invocation.settings(), named, invocation.environment, on_finding)
 
 
 def _sync(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:

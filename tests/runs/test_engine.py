@@ -16,10 +16,10 @@ from eventabs.errors import (
     StorageError,
     TransientError,
 )
-from eventabs.providers.retry import CallCancelledError
+from eventabs.providers.retry import CallCancelledError, OnRetry
 from eventabs.records import Reply, Request
 from eventabs.replies.reader import Reading
-from eventabs.runs.engine import GRACE_SECONDS, OnRetry
+from eventabs.runs.engine import GRACE_SECONDS
 from eventabs.runs.limits import MAX_FAILED_CALLS
 from eventabs.runs.observer import BatchDone, Retrying, Stopping
 from eventabs.store.ledger import Retry

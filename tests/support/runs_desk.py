@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from eventabs.prompts.packing.bounds import BatchLimits
+from eventabs.providers.retry import OnRetry
 from eventabs.records import Counts, FailureReason, Part, PartSize, Reply, Request, UserLog
 from eventabs.replies.reader import Reading
-from eventabs.runs.engine import Calls, Engine, Limits, OnRetry
+from eventabs.runs.engine import Calls, Engine, Limits
 from eventabs.runs.limits import BudgetLearner, ConcurrencyLimit, FailureLimit, SpendingLimit
 from eventabs.runs.progress import Price, ProgressTracker
 from eventabs.runs.scheduler import Scheduler

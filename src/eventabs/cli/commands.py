@@ -1,6 +1,5 @@
 """The commands: parse, call the API, turn errors into exit codes."""
 
-import asyncio
 import gc
 import os
 import sys
@@ -216,20 +215,19 @@ def estimate(
     ] = False,
 ) -> None:
     """Estimate a run."""
-    from eventabs.config import find_config, load_settings  # noqa: PLC0415
-    from eventabs.runs import estimate_run, first_request  # noqa: PLC0415
-    from eventabs.views import estimate_json, print_prompt, prompt_json, render_estimate  # noqa: PLC0415  # noqa: PLC0415
+    from eventabs import estimate as estimate_run  # noqa: PLC0415
+    from eventabs.runs import first_request  # noqa: PLC0415
+    from eventabs.views import estimate_json, print_prompt, prompt_json, render_estimate  # noqa: PLC0415
 
     signals.interrupt()
-    settings = load_settings(find_config(flags.config, os.environ), flags.nested())
     if show_prompt:
-        request = first_request(settings, inputs or ())
+        request = first_request(_invocation(flags).settings(), inputs or ())
         if shown.json:
             print_bytes(prompt_json(request))
         else:
             print_prompt(stdout_console(), request)
         return
-    estimated = estimate_run(settings, inputs or ())
+    estimated = estimate_run(inputs or (), settings=flags.nested(), config=flags.config)
     if shown.json:
         print_bytes(estimate_json(estimated))
     else:
@@ -247,19 +245,16 @@ def check(
     ] = False,
 ) -> None:
     """Check what a run would need."""
-    from eventabs.checks import check as check_all  # noqa: PLC0415
-    from eventabs.config import find_config, load_settings  # noqa: PLC0415
+    from eventabs import check as check_all  # noqa: PLC0415
     from eventabs.views import check_json, render_verdict, showing_findings  # noqa: PLC0415
 
     signals.interrupt()
-    config = find_config(flags.config, os.environ)
-    settings = load_settings(config, flags.nested())
     if look.json:
-        report = check_all(settings, str(config or ""), os.environ, lambda _finding: None)
+        report = check_all(settings=flags.nested(), config=flags.config)
         print_bytes(check_json(report))
     else:
-        with showing_findings(stdout_console(), quiet=quiet) as tell:
-            report = check_all(settings, str(config or ""), os.environ, tell)
+        with showing_findings(stdout_console(), quiet=quiet) as on_finding:
+            report = check_all(settings=flags.nested(), config=flags.config, on_finding=on_finding)
         render_verdict(stdout_console(), report)
     raise typer.Exit(report.exit_code)
 
@@ -366,6 +361,8 @@ def show(
 
 def _finished(work: "Callable[[Stop], Coroutine[None, None, Run]]") -> "Summary":
     """Run the coroutine to its end under signals that request a stop; return how the run ended."""
+    import asyncio  # noqa: PLC0415  help pages need no event loop
+
     from eventabs import RunStoppedError, Stop  # noqa: PLC0415
     from eventabs.stop import StopRequested  # noqa: PLC0415
 

@@ -29,6 +29,7 @@ from eventabs.config.layers import over_stored, overlay, read_toml
 from eventabs.config.messages import Step, described
 from eventabs.errors import ConfigError
 from eventabs.language import gettext as _
+from eventabs.providers import ProviderChoice, ProviderName, kind_of
 
 
 def _storable(number: int) -> int:
@@ -109,7 +110,7 @@ class LlmSettings(Section):
     """The endpoint and how to talk to it. `omit`: parameters that are never sent."""
 
     preset: str = ""
-    provider: Literal["auto", "openai", "rules"] = "auto"
+    provider: ProviderChoice = "auto"
     model: str = ""
     base_url: str = "https://api.openai.com/v1"
     api_key_env: Variable = "OPENAI_API_KEY"
@@ -243,11 +244,9 @@ class Settings(BaseSettings):
     rules: RulesSettings = RulesSettings()
 
     @property
-    def provider(self) -> Literal["openai", "rules"]:
-        """The provider in force: `openai` when a model is set; with a preset one has to be."""
-        if self.llm.provider == "auto":
-            return "openai" if self.llm.model or self.llm.preset else "rules"
-        return self.llm.provider
+    def provider(self) -> ProviderName:
+        """The name of the provider in force."""
+        return kind_of(self.llm.provider, model=self.llm.model, preset=self.llm.preset).name
 
     @classmethod
     def settings_customise_sources(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from eventabs.errors import EndpointError, LimitReachedError
-from eventabs.providers import CallCancelledError
+from eventabs.providers import CallCancelledError, Complete
 from eventabs.records import Batch, Reply, Request, Usage, UserLog
 from eventabs.runs.limits import ConcurrencyLimit, FailureLimit, SpendingLimit
 from eventabs.runs.observer import Observer, Retrying, Stopping
@@ -15,9 +15,6 @@ from eventabs.runs.progress import ProgressTracker, retry_cause
 from eventabs.runs.scheduler import Scheduler
 from eventabs.runs.settlement import LONG_REPLY, Call, Settlement
 from eventabs.store import EVERY_BATCHES, Ledger, LedgerWriter, Retry
-
-OnRetry = Callable[[EndpointError, float], None]  # cause, seconds to wait
-Complete = Callable[[Request, OnRetry], Awaitable[Reply]]
 
 GRACE_SECONDS = 10.0  # for calls in flight when the run is stopped
 _CALLS_AN_UNREAD_ANSWER = 4  # with fewer calls at a time, every answer is read before the next call

@@ -9,6 +9,7 @@ from functools import partial
 
 from eventabs.errors import StoppedError, UsageError
 from eventabs.prompts import BatchLimits, PromptBuilder, TokenCounter
+from eventabs.providers import kind_of
 from eventabs.records import Batch, Counts, Part, PartSize, PlannedPart, RunStatus, UserLog
 from eventabs.runs.components import batch_limits, make_reader, max_calls, open_provider, probes
 from eventabs.runs.context import RunContext
@@ -236,12 +237,12 @@ def _batches_waiting(run: RunContext) -> int:
 
 def _start_facts(run: RunContext, *, resumed: bool) -> Started:
     settings = run.settings
-    calls = settings.provider == "openai"
+    is_remote = kind_of(settings.provider).is_remote
     return Started(
         config_file=run.facts["config_file"],
         provider=settings.provider,
-        model=settings.llm.model if calls else "",
-        host=host_of(settings.llm.base_url) if calls else "",
+        model=settings.llm.model if is_remote else "",
+        host=host_of(settings.llm.base_url) if is_remote else "",
         out=str(run.directory.path),
         resumed=resumed,
     )

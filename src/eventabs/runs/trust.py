@@ -14,6 +14,7 @@ from platformdirs import user_state_path
 from eventabs.config import LlmSettings, Settings, with_preset
 from eventabs.errors import RunDirectoryError
 from eventabs.language import gettext as _
+from eventabs.providers import kind_of
 from eventabs.store import host_of
 
 _CONNECTION = ("base_url", "proxy", "ca_file", "api_key_env")  # each can lead a key or the users' rows astray
@@ -34,7 +35,7 @@ def refuse_unknown_endpoint(run_id: str, settings: Settings, named_today: Mappin
     What counts is `named_today` (by the config file, variables and flags), the preset that it names, the defaults,
     and runs that were begun here.
     """
-    if settings.provider != "openai" or _is_known(run_id, settings):
+    if not kind_of(settings.provider).is_remote or _is_known(run_id, settings):
         return
     named = with_preset(named_today).get("llm", {})
     if named.get("ca_file"):

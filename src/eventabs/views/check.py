@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict
 from typing import get_args
 
 from rich.cells import cell_len
@@ -54,9 +53,9 @@ class _FindingLines:
             self._console.print(self._row(finding))
             return
         mark, _style = _MARKS[finding.state]
-        print_line(self._console, f"  {mark} {_name(finding)}: {finding.said}")
-        if finding.step:
-            print_line(self._console, f"    {_ARROW}{finding.step}")
+        print_line(self._console, f"  {mark} {_name(finding)}: {finding.message}")
+        if finding.next_step:
+            print_line(self._console, f"    {_ARROW}{finding.next_step}")
 
     def _row(self, finding: Finding) -> Table:
         mark, style = _MARKS[finding.state]
@@ -64,10 +63,10 @@ class _FindingLines:
         row.add_column(width=3, justify="right")
         row.add_column(width=self._width)
         row.add_column(overflow="fold")
-        said = Text(one_line(finding.said), style="dim" if finding.state == "skipped" else "")
-        row.add_row(Text(mark, style=style), Text(_name(finding)), said)
-        if finding.step:
-            row.add_row("", "", Text(_ARROW + one_line(finding.step), style="cyan"))
+        message = Text(one_line(finding.message), style="dim" if finding.state == "skipped" else "")
+        row.add_row(Text(mark, style=style), Text(_name(finding)), message)
+        if finding.next_step:
+            row.add_row("", "", Text(_ARROW + one_line(finding.next_step), style="cyan"))
         return row
 
 
@@ -110,9 +109,19 @@ def check_json(report: CheckReport) -> bytes:
         "cost": None if report.cost is None else round(report.cost, 6),
         "currency": report.currency,
         "seconds": round(report.seconds, 3),
-        "findings": [asdict(finding) for finding in report.findings],
+        "findings": [_finding_fields(finding) for finding in report.findings],
     }
     return f"{encode(fields)}\n".encode()
+
+
+def _finding_fields(finding: Finding) -> dict[str, str]:
+    return {
+        "section": finding.section,
+        "name": finding.name,
+        "state": finding.state,
+        "said": finding.message,
+        "step": finding.next_step,
+    }
 
 
 def _spent(report: CheckReport) -> list[str]:

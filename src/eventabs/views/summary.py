@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from eventabs.language import gettext as _
+from eventabs.providers import kind_of
 from eventabs.runs import Summary
 from eventabs.views import wording
 from eventabs.views.console import one_line, print_command, print_line
@@ -113,7 +114,7 @@ def _beside_the_case(summary: Summary) -> Table:
 
 
 def _spent(summary: Summary) -> str:
-    if summary.provider == "rules":
+    if not kind_of(summary.provider).is_remote:
         return _("No model was called: the built-in rules made the events.")
     spent = _("{prompt} tokens in, {completion} tokens out").format(
         prompt=count(summary.prompt_tokens), completion=count(summary.completion_tokens)

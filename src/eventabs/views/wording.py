@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import assert_never
 
 from eventabs.language import gettext as _, ngettext
+from eventabs.providers import kind_of
 from eventabs.records import RunStatus
 from eventabs.runs import (
     BatchDone,
@@ -86,7 +87,7 @@ def weekdays() -> list[str]:
 def started(facts: Started) -> str:
     """Say where this run's settings, model and results are; of the rules, that no model is called."""
     config = facts.config_file or _("none, defaults in force")
-    if facts.provider == "rules":
+    if not kind_of(facts.provider).is_remote:
         provider = _("provider rules (built in: no model is called, nothing leaves this machine)")
     else:
         provider = _("provider {provider}, model {model}, host {host}").format(

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from eventabs.inspection import ReportFacts
 from eventabs.language import gettext as _
+from eventabs.providers import kind_of
 from eventabs.store import Retry
 from eventabs.views import wording
 from eventabs.views.console import one_line
@@ -119,7 +120,7 @@ def _tiles(facts: ReportFacts, people: People, line: Timeline | None) -> list[Ti
         ),
         Tile(_("Time"), duration(line.seconds) if line else "-", _("with calls under way")),
     ]
-    if facts.provider == "rules":
+    if not kind_of(facts.provider).is_remote:
         return [*tiles, Tile(_("Tokens"), "0", _("built-in rules: no model was called"))]
     tokens = _("{prompt} in, {completion} out").format(
         prompt=count(totals.prompt_tokens), completion=count(totals.completion_tokens)

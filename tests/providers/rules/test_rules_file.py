@@ -7,7 +7,7 @@ import pytest
 from eventabs.errors import ConfigError
 from eventabs.language import Language
 from eventabs.prompts.vocabulary import DEFAULT_TYPES
-from eventabs.providers.rules.book import Rules, load_rules, shipped_rules
+from eventabs.providers.rules.rules_file import Rules, load_rules, shipped_rules
 from eventabs.records import Behavior, EventType
 
 SHIPPED = load_rules(shipped_rules(), "zh")
@@ -34,7 +34,7 @@ type = "other"
 
 
 def kind(action: str, item: str, place: str = "", *, rules: Rules = SHIPPED) -> str:
-    return rules.kind_of(Behavior(NOON, action, item, place)).name
+    return rules.classify(Behavior(NOON, action, item, place)).name
 
 
 @pytest.mark.parametrize(

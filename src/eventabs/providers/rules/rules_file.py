@@ -1,4 +1,4 @@
-"""Rules ready to use: which type of event a behavior belongs to, and how names are cleaned up."""
+"""The rules file (TOML): which behaviors belong to which kind of event, and how names are cleaned up."""
 
 import re
 import tomllib
@@ -15,14 +15,14 @@ from eventabs.language import Language, gettext as _
 from eventabs.records import Behavior
 
 
-def _checked_name(name: str) -> str:
+def _check_name(name: str) -> str:
     if re.search(r"[|｜\r\n]", name) or not (name[0].isalnum() and name[-1].isalnum()):
         message = _("must begin and end with a letter or digit, and hold no | and no line break")
         raise ValueError(message)
     return name
 
 
-def _checked_phrase(phrase: str) -> str:
+def _check_phrase(phrase: str) -> str:
     if phrase.count("{}") != 1:
         message = _("must hold {} once, where the names go").format("{}")
         raise ValueError(message)
@@ -35,8 +35,8 @@ class Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class DetailTable(Table):
-    """How far events are abstracted."""
+class DetailLimits(Table):
+    """How far events are abstracted; see [detail] of the shipped rules file."""
 
     session_minutes: Annotated[int, Field(ge=0)]
     per_day: Annotated[int, Field(gt=0)]
@@ -61,42 +61,42 @@ class Replacement(Table):
 
 
 class NamesTable(Table):
-    """How names are cleaned up and taken apart."""
+    """How names are cleaned up and split."""
 
     separators: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     replace: tuple[Replacement, ...] = ()
 
 
 class Translations(Table):
-    """The same in each language; a language that is missing takes the other's words."""
+    """A text in each language; a missing one is replaced by the other."""
 
     zh: str = ""
     en: str = ""
 
     @model_validator(mode="after")
-    def _one_language_at_least(self) -> Self:
+    def _has_a_language(self) -> Self:
         if not (self.zh or self.en):
             message = _("needs zh, en or both")
             raise ValueError(message)
         return self
 
     def in_language(self, language: Language) -> str:
-        """Return the words of `language`, or of the other one."""
+        """Return the text in `language`, or in the other one."""
         return (self.zh or self.en) if language == "zh" else (self.en or self.zh)
 
 
 class Phrase(Translations):
     """Words around the names of places."""
 
-    zh: Annotated[str, AfterValidator(_checked_phrase)] = ""
-    en: Annotated[str, AfterValidator(_checked_phrase)] = ""
+    zh: Annotated[str, AfterValidator(_check_phrase)] = ""
+    en: Annotated[str, AfterValidator(_check_phrase)] = ""
 
 
 class TypeTable(Translations):
     """A type of event, its name in each language."""
 
-    zh: Annotated[str, Field(min_length=1, max_length=40), AfterValidator(_checked_name)] = ""
-    en: Annotated[str, Field(min_length=1, max_length=40), AfterValidator(_checked_name)] = ""
+    zh: Annotated[str, Field(min_length=1, max_length=40), AfterValidator(_check_name)] = ""
+    en: Annotated[str, Field(min_length=1, max_length=40), AfterValidator(_check_name)] = ""
     category: str = ""
     theme: str = ""
     weight: Annotated[float, Field(gt=0)] = 1.0
@@ -105,42 +105,37 @@ class TypeTable(Translations):
 
 
 class Rule(Table):
-    """Which behaviors have a type."""
+    """The type of the behaviors that match."""
 
     type: str
     actions: tuple[str, ...] = ()
     words: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     names: tuple[Annotated[str, Field(min_length=1)], ...] = ()
 
-    @property
-    def fits_everything(self) -> bool:
-        """Whether there is no behavior that it does not fit."""
-        return not (self.actions or self.words or self.names)
-
 
 class RulesFile(Table):
     """The whole file."""
 
-    detail: DetailTable
+    detail: DetailLimits
     names: NamesTable = NamesTable()
     verbs: dict[str, Translations] = {}
     types: dict[str, TypeTable]
     rules: Annotated[tuple[Rule, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
-    def _rules_hold_together(self) -> Self:
+    def _rules_are_complete(self) -> Self:
         for position, rule in enumerate(self.rules):
             if rule.type not in self.types:
                 message = _("rules.{position}.type: there is no type {name} under [types]")
                 raise ValueError(message.format(position=position, name=rule.type))
-        if not self.rules[-1].fits_everything:
+        last = self.rules[-1]
+        if last.actions or last.words or last.names:
             message = _("the last of the rules must fit everything: give it a type and nothing else")
             raise ValueError(message)
         return self
 
 
-def read_rules_file(text: str) -> RulesFile:
-    """Read a rules file. Raises ConfigError that names the key where the text does not hold."""
+def _parse(text: str) -> RulesFile:
     try:
         return RulesFile.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
@@ -153,17 +148,17 @@ def read_rules_file(text: str) -> RulesFile:
 def _describe(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_context=False)[0]
     key = ".".join(str(step) for step in first["loc"])
-    fault = first["msg"].removeprefix("Value error, ")
+    error_text = first["msg"].removeprefix("Value error, ")
     message = _("the rules file does not hold: {fault}; compare it with the one that ships with eventabs")
-    return message.format(fault=f"{key}: {fault}" if key else fault)
+    return message.format(fault=f"{key}: {error_text}" if key else error_text)
 
 
-JOINERS = "\u200c\u200d"  # what holds emoji and some scripts together
-REMEMBERED = 50_000  # classified behaviors and cleaned names: most exports repeat theirs
+_JOINERS = "\u200c\u200d"  # they join emoji and letters of some scripts
+_CACHED = 50_000  # classified behaviors and cleaned names: most exports repeat theirs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Kind:
+class EventKind:
     """A type of event in the language of the run. `phrase` has one {} for the names."""
 
     key: str
@@ -175,35 +170,21 @@ class Kind:
     phrase: str
 
 
-@dataclass(frozen=True, slots=True)
-class DetailLimits:
-    """How far events are abstracted; see [detail] of the shipped rules file."""
-
-    session_minutes: int
-    per_day: int
-    most: int
-    most_brief: int
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Rules:
     """A rules file, ready to use."""
 
     language: Language
     limits: DetailLimits
-    kinds: Mapping[str, Kind]
+    kinds: Mapping[str, EventKind]
     verbs: Mapping[str, str]
     separators: re.Pattern[str] | None
-    _classify: Callable[[str, str, str], Kind]
-    _clean: Callable[[str], str]
+    clean: Callable[[str], str]  # a name as summaries show it: one line without marks and suffixes
+    _classify: Callable[[str, str, str], EventKind]
 
-    def kind_of(self, behavior: Behavior) -> Kind:
-        """Return the type of the first rule that fits."""
+    def classify(self, behavior: Behavior) -> EventKind:
+        """Return the kind of event of the first rule that matches."""
         return self._classify(behavior.action, behavior.item, behavior.place)
-
-    def clean(self, name: str) -> str:
-        """Return a name as summaries show it: one line, marks and suffixes gone; never empty unless it was."""
-        return self._clean(name)
 
 
 def shipped_rules() -> str:
@@ -212,49 +193,43 @@ def shipped_rules() -> str:
 
 
 def load_rules(text: str, language: Language) -> Rules:
-    """Read a rules file. Raises ConfigError that names the key where the text does not hold."""
-    file = read_rules_file(text)
-    kinds = {key: _kind(key, table, language) for key, table in file.types.items()}
+    """Load a rules file. Raises ConfigError that names the key of an error."""
+    file = _parse(text)
+    kinds = {key: _event_kind(key, table, language) for key, table in file.types.items()}
     separators = "|".join(map(re.escape, file.names.separators))
     return Rules(
         language=language,
-        limits=DetailLimits(**file.detail.model_dump()),
+        limits=file.detail,
         kinds=kinds,
         verbs={action: words.in_language(language) for action, words in file.verbs.items()},
         separators=re.compile(separators) if separators else None,
+        clean=_cleaner(file.names.replace),
         _classify=_classifier(file.rules, kinds),
-        _clean=_cleaner(file.names.replace),
     )
 
 
-def _kind(key: str, table: TypeTable, language: Language) -> Kind:
-    name = table.in_language(language)
-    return Kind(
-        key=key,
-        name=name,
-        category=table.category,
-        theme=table.theme or name,
-        weight=table.weight,
-        alone=table.alone,
-        phrase=table.phrase.in_language(language),
-    )
+def _event_kind(key: str, table: TypeTable, language: Language) -> EventKind:
+    name, phrase = table.in_language(language), table.phrase.in_language(language)
+    return EventKind(key, name, table.category, table.theme or name, table.weight, table.alone, phrase)
 
 
-def _classifier(rules: tuple[Rule, ...], kinds: Mapping[str, Kind]) -> Callable[[str, str, str], Kind]:
-    *fitting, last = rules
-    ready = [
+def _classifier(
+    rules: tuple[Rule, ...], kinds: Mapping[str, EventKind]
+) -> Callable[[str, str, str], EventKind]:
+    *conditional, last = rules
+    compiled = [
         (frozenset(rule.actions), _any_of(rule.words), frozenset(map(str.casefold, rule.names)), rule)
-        for rule in fitting
+        for rule in conditional
     ]
 
-    @lru_cache(maxsize=REMEMBERED)
-    def classify(action: str, item: str, place: str) -> Kind:
-        both = f"{item}\n{place}"
-        wholes = {item.casefold(), place.casefold()}
-        for actions, words, names, rule in ready:
+    @lru_cache(maxsize=_CACHED)
+    def classify(action: str, item: str, place: str) -> EventKind:
+        text = f"{item}\n{place}"
+        whole = {item.casefold(), place.casefold()}
+        for actions, words, names, rule in compiled:
             if actions and action not in actions:
                 continue
-            if not (rule.words or rule.names) or (words and words.search(both)) or wholes & names:
+            if not (rule.words or rule.names) or (words and words.search(text)) or whole & names:
                 return kinds[rule.type]
         return kinds[last.type]
 
@@ -275,13 +250,13 @@ def _any_of(words: tuple[str, ...]) -> re.Pattern[str] | None:
 
 
 def _cleaner(replacements: tuple[Replacement, ...]) -> Callable[[str], str]:
-    ready = [(re.compile(step.pattern), step.replacement) for step in replacements]
+    compiled = [(re.compile(step.pattern), step.replacement) for step in replacements]
 
-    @lru_cache(maxsize=REMEMBERED)
+    @lru_cache(maxsize=_CACHED)
     def clean(name: str) -> str:
-        one_line = " ".join("".join(c if c.isprintable() or c in JOINERS else " " for c in name).split())
+        one_line = " ".join("".join(c if c.isprintable() or c in _JOINERS else " " for c in name).split())
         cleaned = one_line
-        for pattern, replacement in ready:
+        for pattern, replacement in compiled:
             cleaned = pattern.sub(replacement, cleaned)
         return cleaned.strip() or one_line
 
