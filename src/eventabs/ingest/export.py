@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 
-from eventabs.ingest import files, tables
+from eventabs.ingest import encodings, files, tables
 from eventabs.ingest.columns import (
     behavior_columns,
     marker_columns,
@@ -166,7 +166,7 @@ def open_export(
     readable = {form for path in [*named, *profile_paths] for form in (path, as_glob(path))}
     with scratch_database(folder, sorted(readable)) as connection:
         tables.check_zone(connection, timezone)
-        files.check_codec(encoding)
+        encodings.check_codec(encoding)
         opened = partial(open_file, connection, folder=folder, encoding=encoding, columns=columns)
         behaviors = _Behaviors(named, partial(opened, header=header), columns)
         profile = opened(*files.expand([profiles])) if profiles else None

@@ -51,6 +51,7 @@ class Counts(NamedTuple):
 
 def prepare(connection: duckdb.DuckDBPyConnection, profile_width: int) -> None:
     """Make the empty tables, and the functions that fill them."""
+    connection.begin()  # a commit for each function would take longer than all else
     define_macros(connection)
     profile = "".join(f", p{position} VARCHAR" for position in range(profile_width))
     connection.execute(f"""
@@ -58,6 +59,7 @@ def prepare(connection: duckdb.DuckDBPyConnection, profile_width: int) -> None:
         CREATE TABLE profiles (user_id VARCHAR{profile});
         CREATE TABLE staged (user_id {_PLAIN_TEXT}, start TIMESTAMP, shift INTEGER, action VARCHAR, item VARCHAR,
             place VARCHAR, duration INTEGER, file INTEGER, line BIGINT, text {_PLAIN_TEXT}, reason VARCHAR, mark TINYINT)""")
+    connection.commit()
 
 
 def check_zone(connection: duckdb.DuckDBPyConnection, zone: str) -> None:

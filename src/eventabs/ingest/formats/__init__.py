@@ -6,7 +6,7 @@ from typing import Final
 
 import duckdb
 
-from eventabs.ingest import files
+from eventabs.ingest import encodings, files
 from eventabs.ingest.formats.base import BLANK, Format, InputFile, Insert, Query, Wanted
 from eventabs.ingest.formats.csv import Csv
 from eventabs.ingest.formats.json import Json
@@ -51,10 +51,10 @@ def open_file(
         return opened(path, "")
     with files.copies_written(folder):
         if not_utf8:
-            return opened(*files.transcode(path, copy))
+            return opened(*encodings.transcode(path, copy))
         try:
-            return opened(*files.plain_file(path, copy, encoding))
+            return opened(*encodings.plain_file(path, copy, encoding))
         except files.NotUtf8Error:
             if encoding:
                 raise
-            return opened(*files.transcode(path, copy))
+            return opened(*encodings.transcode(path, copy))

@@ -16,6 +16,7 @@ import duckdb
 from eventabs.errors import InputError
 from eventabs.ingest import files
 from eventabs.ingest.database import WHITE, as_glob, quoted
+from eventabs.ingest.encodings import check_utf8
 from eventabs.ingest.formats.base import (
     BLANK,
     Format,
@@ -113,7 +114,7 @@ class Json(Format):
                 query = replace(query, values=(as_glob(str(copy)),))
             insert(query)
         except duckdb.Error:
-            files.check_utf8(self.file.path, self.file.text)
+            check_utf8(self.file.path, self.file.text)
             raise
         finally:
             copy.unlink(missing_ok=True)
