@@ -28,7 +28,7 @@ _OBJECT: Final = "user_id, action, item, place, text"
 _LINE: Final = "coalesce(line, first_line + staged.rowid - first_row) AS line"
 _STAGED: Final = """staged JOIN first_lines USING (file)
     JOIN (SELECT file, min(rowid) AS first_row FROM staged GROUP BY file) USING (file)"""
-_REFUSED: Final = "refused row: "  # how DuckDB is told to stop, and how that is known again
+_REFUSED: Final = "refused row: "  # begins the error that stops a query, by which it is recognized
 _SHOWN: Final = 200  # characters
 _LIMITS: Final = (" LIMIT 10000", " LIMIT 1000000", "")  # DuckDB reads far beyond a row that it looks for
 _UNREADABLE: Final = f"reason IS NOT NULL AND reason <> '{BLANK}'"

@@ -1,17 +1,21 @@
 """Every format of docs/formats.md is read as the page says, whatever its encoding and compression."""
 
 import csv
+import gzip
 import io
 import json
 import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from eventabs.errors import InputError
+from eventabs.ingest import formats
+from eventabs.ingest.database import as_glob
 from eventabs.ingest.export import open_export
-from eventabs.ingest.formats import Query
+from eventabs.ingest.formats import Format, Query, Wanted
 from eventabs.ingest.tables import load
 from input_files import facts, open_input_file, opened, queried, write
 from paths import ROOT
@@ -175,3 +179,54 @@ def test_any_other_error_of_duckdb_is_one_line_about_the_file(tmp_path: Path) ->
 
     with pytest.raises(InputError, match=r"a\.jsonl cannot be read: .*out of everything"):
         load(source, [("user", "user")], insert)
+
+
+class LogLines(Format):
+    """A format that the tool does not know: `when who what`, one a line, below a line #log."""
+
+    @staticmethod
+    def sniff(path: str, start: bytes) -> bool:
+        return start.startswith(b"#log\n")
+
+    def find_columns(self) -> tuple[str, ...]:
+        return ("time", "user", "item")
+
+    def query(self, wanted: Wanted) -> Query:
+        positions = {name: self.columns.index(column) + 1 for name, column in wanted if column}
+        values = ", ".join(
+            f"split_part(text, ' ', {positions[name]}) AS \"{name}\""
+            if name in positions
+            else f'NULL AS "{name}"'
+            for name, _column in wanted
+        )
+        reader = (
+            "read_csv(?, columns = {'text': 'VARCHAR'}, delim = '\x01', header = true, auto_detect = false)"
+        )
+        return Query(
+            f"SELECT NULL::BIGINT AS line, NULL::VARCHAR AS problem, {values} FROM {reader}",
+            (as_glob(self.file.text),),
+            first_line=2,
+        )
+
+    def texts(self) -> Iterator[tuple[int, str]]:
+        lines = Path(self.file.text).read_text("utf-8").splitlines()
+        return ((number, line) for number, line in enumerate(lines, start=1) if number > 1)
+
+    def fields(self, text: str) -> Mapping[str, str]:
+        return dict(zip(self.columns, text.split(" "), strict=False))
+
+
+def test_another_format_is_one_class_and_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(formats, "FORMATS", (LogLines, *formats.FORMATS))
+    log = write(tmp_path, "a.log", gzip.compress(b"#log\n2026-01-15T10:00:00 u1 tea\nsoon u2 milk\n"))
+    table = write(tmp_path, "b.csv", "uid,time,item\nu1,2026-01-15 11:00:00,cake\n")
+    with opened(tmp_path, log, table) as export:
+        assert [b.item for each in export.user_logs() for b in each.behaviors] == ["tea", "cake"]
+        assert [(row.line, row.reason, row.text) for row in export.rejects()] == [
+            (3, "bad_time", "soon u2 milk")
+        ]
+    with (
+        pytest.raises(InputError, match=r"line 3 cannot be read \(bad_time\): soon u2 milk"),
+        opened(tmp_path, log, strict=True),
+    ):
+        pass

@@ -12,7 +12,7 @@ from eventabs.ingest.formats.csv import Csv
 from eventabs.ingest.formats.json import Json
 from eventabs.ingest.formats.parquet import Parquet
 
-__all__ = ["BLANK", "FORMATS", "Format", "InputFile", "Insert", "Query", "Wanted", "open_file"]
+__all__ = ["BLANK", "FORMATS", "Format", "Insert", "Query", "Wanted", "open_file"]
 
 # In the order in which they are tried: a file that no other format recognizes is CSV.
 FORMATS: Final[tuple[type[Format], ...]] = (

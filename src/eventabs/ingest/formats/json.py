@@ -321,7 +321,7 @@ class _Scanner:
 def elements(file: TextIO, longest: int) -> Iterator[str]:
     """Yield the texts of the elements of an array, or of values that follow each other. Raises TooLongError.
 
-    They are told apart by counting brackets outside strings, so that one that is no JSON costs no other. `longest`
+    Brackets outside strings are counted, so that an element that is no JSON costs no other. `longest`
     is in characters.
     """
     scanner = _Scanner(file, longest)
