@@ -201,7 +201,7 @@ def _at_level(
 def _measure(settings: Settings, export: Export, levels: Iterable[_Measured], language: Language) -> _Input:
     counter = TokenCounter(settings.prompt.tokenizer)
     read = _Input()
-    for stretch in export.stretches(settings.run.limit):
+    for stretch in export.groups(settings.run.limit):
         read.counts += [user.behaviors for user in stretch.users]
         read.tokens_long += _long_tokens(stretch, counter, language)
         apart = users_counted_by_log(stretch, settings.compaction.strip)

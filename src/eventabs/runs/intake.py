@@ -131,7 +131,7 @@ def read_input(run: RunContext, stop: Stop) -> InputRead:
         write_rejects(run.directory, export.rejects())
         builder = run.builder()
         limits = batch_limits(settings, builder)
-        users = measure_logs(export.stretches(), builder, limits)
+        users = measure_logs(export.groups(), builder, limits)
         take_in(run.ledger, users, most_users=run.most_users, stop=stop)
         run.remember(input_complete=not 0 < run.most_users < export.users)
     with suppress(OSError):

@@ -7,9 +7,7 @@ import duckdb
 import pytest
 
 from eventabs.errors import InputError
-from eventabs.ingest.actions import plain_sql
 from eventabs.ingest.export import Export, open_export
-from eventabs.ingest.markers import BEGINS, ENDS, WORDS, mark, opening
 
 
 def counted(folder: Path, *texts: str, marker: str = "") -> tuple[int, int, int]:
@@ -38,19 +36,6 @@ def opened(folder: Path, *paths: str, marker: str = "") -> AbstractContextManage
 def log(column: str, *words: str) -> str:
     rows = (f"u,2026-01-15 10:{minute:02}:00,x,{each}\n" for minute, each in enumerate(words))
     return f"uid,time,item,{column}\n{''.join(rows)}"
-
-
-def test_no_word_both_begins_and_ends_or_stands_in_two_families() -> None:
-    words = [each for family in WORDS for kind in family for each in kind]
-    assert len(words) == len(set(words))
-
-
-@pytest.mark.parametrize(("begin", "end"), [(begins[0], ends[0]) for begins, ends in WORDS])
-def test_both_words_of_a_pair_are_known_to_sql_in_any_spelling(begin: str, end: str) -> None:
-    for text, kind in ((begin, BEGINS), (end.upper(), ENDS)):
-        plain = plain_sql(f"'{text}'")
-        found = duckdb.execute(f"SELECT {mark('w')}, {opening('w')} FROM (SELECT {plain} AS w)")
-        assert found.fetchall() == [(kind, begin)]
 
 
 @pytest.mark.parametrize("column", ["event_type", "state", "Start-End", "操作", "起止"])

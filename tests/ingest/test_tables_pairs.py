@@ -8,7 +8,7 @@ import duckdb
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.ingest import staging
+from eventabs.ingest import tables
 
 START = datetime.fromisoformat("2026-01-15 23:50:00")
 Row = tuple[str, int, str, int | None, str | None]  # user, minute, item, mark, reason
@@ -23,15 +23,15 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
 
 def finish(
     connection: duckdb.DuckDBPyConnection, rows: Sequence[Row], *, keep_duplicates: bool = False
-) -> tuple[staging.Counts, list[Kept]]:
-    staging.prepare(connection, 0)
+) -> tuple[tables.Counts, list[Kept]]:
+    tables.prepare(connection, 0)
     connection.execute("INSERT INTO first_lines VALUES (0, 1)")
     if rows:
         connection.executemany(
             "INSERT INTO staged (user_id, start, action, item, place, file, mark, reason) VALUES (?, ?, '', ?, '', 0, ?, ?)",
             [[user, START + timedelta(minutes=at), item, mark, why] for user, at, item, mark, why in rows],
         )
-    counts = staging.finish(connection, 0, keep_duplicates=keep_duplicates)
+    counts = tables.finish(connection, 0, keep_duplicates=keep_duplicates)
     kept = connection.execute(
         "SELECT user_id, start, item, duration FROM behaviors WHERE reason IS NULL"
     ).fetchall()
@@ -81,7 +81,7 @@ def test_an_end_belongs_to_the_begin_right_before_it(
 ) -> None:
     counts, found = finish(connection, [(*row, None) for row in rows])
     assert found == kept
-    assert counts.paired == (ends, alone)
+    assert (counts.paired_ends, counts.unpaired) == (ends, alone)
     assert counts.behaviors == len(kept) == len(rows) - ends
 
 
@@ -91,7 +91,7 @@ def test_repeated_rows_are_duplicates_and_part_no_pair(connection: duckdb.DuckDB
     ]
     counts, found = finish(connection, rows)
     assert found == [("u", 0, "a", 300)]
-    assert (counts.duplicates, counts.paired.ends, counts.rejects) == (4, 1, {})
+    assert (counts.duplicates, counts.paired_ends, counts.rejects) == (4, 1, {})
 
 
 def test_the_partner_of_a_rejected_row_stays_without_a_duration(
@@ -105,17 +105,17 @@ def test_the_partner_of_a_rejected_row_stays_without_a_duration(
     ]
     counts, found = finish(connection, rows)
     assert found == [("u", 0, "a", None), ("v", 1, "a", None)]
-    assert (counts.rejects, counts.paired) == ({"bad_duration": 2}, (0, 2))
+    assert (counts.rejects, counts.paired_ends, counts.unpaired) == ({"bad_duration": 2}, 0, 2)
 
 
 def test_offsets_from_utc_count(connection: duckdb.DuckDBPyConnection) -> None:
-    staging.prepare(connection, 0)
+    tables.prepare(connection, 0)
     connection.execute("INSERT INTO first_lines VALUES (0, 1)")
     connection.executemany(
         "INSERT INTO staged (user_id, start, shift, action, item, place, file, mark) VALUES ('u', ?, ?, '', 'a', '', 0, ?)",
         [["2026-03-29 01:30:00", 3600, BEGIN], ["2026-03-29 03:30:00", 7200, END]],
     )
-    staging.finish(connection, 0, keep_duplicates=False)
+    tables.finish(connection, 0, keep_duplicates=False)
     assert connection.execute("SELECT duration FROM behaviors").fetchall() == [(3600,)]
 
 
@@ -133,11 +133,11 @@ ROWS = st.lists(
 def test_it_is_what_a_walk_over_each_object_gives_and_the_counts_add_up(rows: list[Row], keep: bool) -> None:
     with duckdb.connect() as connection:
         counts, found = finish(connection, rows, keep_duplicates=keep)
-    assert counts.behaviors + sum(counts.rejects.values()) + counts.duplicates + counts.paired.ends == len(
+    assert counts.behaviors + sum(counts.rejects.values()) + counts.duplicates + counts.paired_ends == len(
         rows
     )
     kept, ends, alone = _walked(rows, keep=keep)
-    assert (counts.paired.ends, counts.paired.alone) == (ends, alone)
+    assert (counts.paired_ends, counts.unpaired) == (ends, alone)
     assert sorted(found, key=str) == sorted(kept if keep else set(kept), key=str)
 
 

@@ -1,4 +1,4 @@
-"""Raw words for actions get one canonical name."""
+"""Names and words have one meaning each, in any spelling."""
 
 import string
 from typing import get_args
@@ -7,7 +7,11 @@ import duckdb
 import pytest
 from hypothesis import given, strategies as st
 
-from eventabs.ingest.actions import CANONICAL, Action, plain, plain_sql
+from eventabs.ingest.names import CANONICAL, MARKERS, USUAL_NAMES, Action, plain
+from eventabs.ingest.normal_form import define_macros
+
+CONNECTION = duckdb.connect()
+define_macros(CONNECTION)
 
 
 @pytest.mark.parametrize(
@@ -39,5 +43,16 @@ def test_every_canonical_action_names_itself_and_every_key_is_plain() -> None:
 
 @given(st.text(alphabet=string.printable + "加购Äß\u3000", max_size=12))
 def test_sql_compares_words_as_python_does(word: str) -> None:
-    ((found,),) = duckdb.execute(f"SELECT {plain_sql('$1::VARCHAR')}", [word]).fetchall()
+    ((found,),) = CONNECTION.execute("SELECT plain_word($1::VARCHAR)", [word]).fetchall()
     assert found == plain(word)
+
+
+def test_no_usual_name_stands_for_two_roles() -> None:
+    # a date stands for the time where there is no other
+    names = [name for role, each in USUAL_NAMES.items() if role != "date" for name in each]
+    assert sorted(names) == sorted(set(names))
+
+
+def test_no_word_both_begins_and_ends_or_stands_in_two_families() -> None:
+    words = [each for family in MARKERS for kind in family for each in kind]
+    assert len(words) == len(set(words))

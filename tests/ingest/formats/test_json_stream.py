@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.ingest import json_records
-from eventabs.ingest.json_records import NotOneObjectError, TooLongError, elements, records_inside
+from eventabs.ingest.formats import json as json_format
+from eventabs.ingest.formats.json import NotOneObjectError, TooLongError, elements, records_inside
 
 LONGEST = 10_000
 TEXT = st.text(st.sampled_from('ab"\\[]{},:\n é'), max_size=8)
@@ -24,7 +24,7 @@ WRAPPER = st.dictionaries(
 @pytest.fixture(autouse=True)
 def tiny_pieces(request: pytest.FixtureRequest) -> Any:  # noqa: ANN401  a fixture that hypothesis may use
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(json_records, "_CHUNK", 5)
+        patch.setattr(json_format, "_CHUNK", 5)
         yield
 
 
