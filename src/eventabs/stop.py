@@ -1,7 +1,10 @@
 """A request to stop: from a signal handler, another thread, or a cancelled caller."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 class StopRequested(Exception):  # noqa: N818  it ends work in order, and is no error
@@ -33,6 +36,13 @@ class Stop:
         """Raise StopRequested where a stop was requested."""
         if self._requests:
             raise StopRequested
+
+    def until(self, items: Iterable[T]) -> Iterator[T]:
+        """Yield the items; raise StopRequested before the next one where a stop was requested."""
+        for item in items:
+            if self._requests:
+                raise StopRequested
+            yield item
 
     @contextmanager
     def calling(self, callback: Callable[[], object]) -> Iterator[None]:

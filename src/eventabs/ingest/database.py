@@ -4,7 +4,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import resources
 from itertools import chain
 from pathlib import Path
@@ -15,6 +15,7 @@ import duckdb
 from eventabs.errors import InputError
 from eventabs.ingest.files import no_room
 from eventabs.language import gettext as _
+from eventabs.stop import Stop
 
 _DISK_IS_FULL: Final = ("No space left", "Could not write", "failed to offload")
 _MEMORY_LIMIT: Final = "600MB"  # with 500 MB, 46 million rows cannot be sorted any more
@@ -25,10 +26,12 @@ WHITE: Final = "' \t\r\n\v\f\u00a0\u3000\ufeff'"  # an SQL literal
 
 
 @contextmanager
-def scratch_database(folder: Path, readable: Sequence[str]) -> Iterator[duckdb.DuckDBPyConnection]:
+def scratch_database(
+    folder: Path, readable: Sequence[str], stop: Stop = Stop()
+) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open an empty database in `folder`, which may read the files `readable` and nothing else.
 
-    The folder is made anew, and removed afterwards.
+    The folder is made anew, and removed afterwards. Raises StopRequested from statements at a requested `stop`.
     """
     folder = folder.absolute()  # DuckDB takes a leading ~ for the home folder
     shutil.rmtree(folder, ignore_errors=True)
@@ -45,15 +48,20 @@ def scratch_database(folder: Path, readable: Sequence[str]) -> Iterator[duckdb.D
     try:
         with duckdb.connect(folder / "behaviors.duckdb", config=config) as connection:
             connection.execute("SET TimeZone = 'UTC'")
-            connection.execute("SET enable_progress_bar = false")
+            with suppress(
+                duckdb.InvalidInputException
+            ):  # in notebooks without ipywidgets there is none to switch off
+                connection.execute("SET enable_progress_bar = false")
             connection.execute("SET allowed_paths = ?", [list(readable)])
             connection.execute("SET allowed_directories = ?", [[str(folder)]])
             connection.execute("SET enable_external_access = false")
-            yield connection
+            with stop.calling(connection.interrupt):
+                yield connection
     except (RuntimeError, duckdb.InterruptException) as error:
-        if "interrupted" in str(error).lower():  # how DuckDB passes Ctrl-C on
-            raise KeyboardInterrupt from None
-        raise
+        if "interrupted" not in str(error).lower():
+            raise
+        stop.check()
+        raise KeyboardInterrupt from None  # how DuckDB passes Ctrl-C on
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -3,7 +3,6 @@
 import codecs
 import gzip
 import io
-import shutil
 import zlib
 from collections import Counter
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import zstandard
 from eventabs.errors import ConfigError, InputError
 from eventabs.ingest.files import first_bytes, not_utf8, refuse_binary, unreadable
 from eventabs.language import gettext as _
+from eventabs.stop import Stop
 
 _CHUNK: Final = 1 << 20
 _HEAD: Final = 1 << 16
@@ -37,7 +37,7 @@ class Plain(NamedTuple):
     encoding: str
 
 
-def plain_file(path: str, copy: Path, encoding: str) -> Plain:
+def plain_file(path: str, copy: Path, encoding: str, stop: Stop) -> Plain:
     """Return the file itself, or `copy` made as UTF-8 without compression.
 
     `encoding` is a codec of Python's, or "" to find it. Raises InputError where it is not certain.
@@ -51,13 +51,13 @@ def plain_file(path: str, copy: Path, encoding: str) -> Plain:
             if not packed:
                 return Plain(path, "utf-8")
             with _decompressed(path) as file, copy.open("wb") as target:
-                shutil.copyfileobj(file, target, _CHUNK)
+                target.writelines(stop.until(iter(lambda: file.read(_CHUNK), b"")))
             return Plain(str(copy), "utf-8")
         if not packed and codecs.lookup(found or "gb18030").name in ("utf-8", "utf-8-sig"):
             return Plain(path, "utf-8")
         if not found:
             refuse_binary(path, head)
-        return transcode(path, copy, found)
+        return transcode(path, copy, stop, found)
     except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
         message = _("{path} cannot be decompressed ({error}); copy it again")
         raise InputError(message.format(path=path, error=error)) from None
@@ -65,14 +65,14 @@ def plain_file(path: str, copy: Path, encoding: str) -> Plain:
         raise unreadable(path, error) from None
 
 
-def transcode(path: str, copy: Path, encoding: str = "") -> Plain:
+def transcode(path: str, copy: Path, stop: Stop, encoding: str = "") -> Plain:
     """Copy a file as UTF-8. `encoding` "": it is GB18030, or InputError says that this is not certain."""
     codec = encoding or "gb18030"
     decoder = codecs.getincrementaldecoder(codec)()
     seen: Counter[str] = Counter()
     with _decompressed(path) as file, copy.open("w", encoding="utf-8", newline="") as target:
         try:
-            while chunk := file.read(_CHUNK):
+            for chunk in stop.until(iter(lambda: file.read(_CHUNK), b"")):
                 text = decoder.decode(chunk)
                 if not encoding and not text.isascii():
                     seen.update(text)

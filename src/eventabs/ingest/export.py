@@ -21,6 +21,7 @@ from eventabs.ingest.formats import Format, open_file
 from eventabs.ingest.groups import UserGroup, behaviors_of, grouped, prefetched
 from eventabs.ingest.names import ROLES
 from eventabs.records import GroupUser, RejectedRow, UserLog
+from eventabs.stop import Stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,23 +152,25 @@ def open_export(
     dayfirst: bool | None = None,
     header: Sequence[str] = (),
     strict: bool = False,
+    stop: Stop = Stop(),
 ) -> Iterator[Export]:
     """Read the files and globs `paths` to their end, and the file `profiles` if it is not "".
 
     `encoding` is a codec of Python's ("" finds it), `header` names the columns of CSV files that have none.
     `columns` maps roles to column names ("" finds them); `timezone` is a name or "". `strict`: the first row that
     cannot be read is an InputError, raised soon after it is reached. Scratch files live in
-    `work_dir`/reading.tmp while the export is open. Raises InputError, and ConfigError for zone and encoding.
+    `work_dir`/reading.tmp while the export is open. Raises InputError, ConfigError for zone and encoding, and
+    StopRequested at a requested `stop`.
     """
     profile_paths = [profiles] if profiles else []
     named = files.expand(paths, profile_paths)
     folder = work_dir / "reading.tmp"
     # a name that is read as a glob is checked as the glob and as the file that it matches
     readable = {form for path in [*named, *profile_paths] for form in (path, as_glob(path))}
-    with scratch_database(folder, sorted(readable)) as connection:
+    with scratch_database(folder, sorted(readable), stop) as connection:
         tables.check_zone(connection, timezone)
         encodings.check_codec(encoding)
-        opened = partial(open_file, connection, folder=folder, encoding=encoding, columns=columns)
+        opened = partial(open_file, connection, folder=folder, encoding=encoding, columns=columns, stop=stop)
         behaviors = _Behaviors(named, partial(opened, header=header), columns)
         profile = opened(*files.expand([profiles])) if profiles else None
         user, shown = "", list[tuple[str, str]]()

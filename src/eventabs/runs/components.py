@@ -27,6 +27,7 @@ from eventabs.records import Category, EventType, Part, Reply, UserLog, Vocabula
 from eventabs.replies import Labels, Reading, read_reply
 from eventabs.runs.observer import CoolingDown, Observer
 from eventabs.runs.progress import Price
+from eventabs.stop import Stop
 
 _LANGUAGE_USERS = 20  # whose words decide the prompt's language
 _LEGEND_USERS = 500  # whose names make the legend
@@ -42,7 +43,9 @@ def read_text(path: str, setting: str) -> str:
         raise ConfigError(message.format(setting=setting, path=path, error=error)) from None
 
 
-def open_input(settings: Settings, paths: Sequence[str], work_dir: Path) -> AbstractContextManager[Export]:
+def open_input(
+    settings: Settings, paths: Sequence[str], work_dir: Path, stop: Stop = Stop()
+) -> AbstractContextManager[Export]:
     """Read the export as it is configured; see `open_export`."""
     return open_export(
         paths,
@@ -56,6 +59,7 @@ def open_input(settings: Settings, paths: Sequence[str], work_dir: Path) -> Abst
         dayfirst=settings.input.dayfirst,
         header=settings.input.header,
         strict=settings.input.strict,
+        stop=stop,
     )
 
 

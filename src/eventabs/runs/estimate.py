@@ -162,15 +162,11 @@ def first_request(settings: Settings, paths: Sequence[str]) -> Request:
 @contextmanager
 def _opened(settings: Settings, paths: Sequence[str]) -> Iterator[Export]:
     named = input_paths(paths, settings)
-    with (
-        _scratch_folder() as folder,
-        open_input(
-            settings,
-            [copy_stdin(Path(folder), Stop()) if path == STDIN else path for path in named],
-            Path(folder),
-        ) as export,
-    ):
-        yield export
+    with _scratch_folder() as name:
+        folder = Path(name)
+        files = [copy_stdin(folder, Stop()) if path == STDIN else path for path in named]
+        with open_input(settings, files, folder) as export:
+            yield export
 
 
 def _scratch_folder() -> tempfile.TemporaryDirectory[str]:

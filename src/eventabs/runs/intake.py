@@ -104,7 +104,7 @@ def read_input(run: RunContext, stop: Stop) -> InputRead:
     settings = run.settings
     # what came by standard input lies in the run directory, wherever that has been moved to
     paths = [stdin_copy(run.directory.path) if path == STDIN else path for path in run.facts["paths"]]
-    with open_input(settings, paths, run.directory.work) as export:
+    with open_input(settings, paths, run.directory.work, stop) as export:
         _refuse_other_input(run, export)
         refuse_unreadable(export, max_rejects=settings.input.max_rejects)
         first = sampled(export.user_logs())

@@ -11,6 +11,7 @@ from eventabs.ingest.formats.base import BLANK, Format, InputFile, Insert, Query
 from eventabs.ingest.formats.csv import Csv
 from eventabs.ingest.formats.json import Json
 from eventabs.ingest.formats.parquet import Parquet
+from eventabs.stop import Stop
 
 __all__ = ["BLANK", "FORMATS", "Format", "Insert", "Query", "Wanted", "open_file"]
 
@@ -30,6 +31,7 @@ def open_file(
     encoding: str = "",
     header: Sequence[str] = (),
     columns: Mapping[str, str],
+    stop: Stop = Stop(),
     not_utf8: bool = False,
 ) -> Format:
     """Return the file in its format. Copies go to `folder` and are read there.
@@ -44,17 +46,19 @@ def open_file(
         formats = [each for each in FORMATS if each.is_text == bool(encoding)]
         content = files.inspect(text, binary=not encoding)
         head = files.first_bytes(text)
-        file = InputFile(connection, path, text, content, encoding, copy, header, columns.get("time", ""))
+        file = InputFile(
+            connection, path, text, content, encoding, copy, stop, header, columns.get("time", "")
+        )
         return next(each for each in formats if each.sniff(path, head))(file)
 
     if any(each.sniff(path, start) for each in FORMATS if not each.is_text):
         return opened(path, "")
     with files.copies_written(folder):
         if not_utf8:
-            return opened(*encodings.transcode(path, copy))
+            return opened(*encodings.transcode(path, copy, stop))
         try:
-            return opened(*encodings.plain_file(path, copy, encoding))
+            return opened(*encodings.plain_file(path, copy, encoding, stop))
         except files.NotUtf8Error:
             if encoding:
                 raise
-            return opened(*encodings.transcode(path, copy))
+            return opened(*encodings.transcode(path, copy, stop))

@@ -12,6 +12,7 @@ import duckdb
 
 from eventabs.ingest import files
 from eventabs.ingest.database import errors_named, quoted
+from eventabs.stop import Stop
 
 BLANK: Final = "blank"  # the problem of a line of white space, which is no row at all
 _SAMPLED: Final = 1000  # rows
@@ -33,6 +34,7 @@ class InputFile:
     content: files.Content
     encoding: str
     copy: Path
+    stop: Stop
     header: Sequence[str] = ()
     time_column: str = ""
 

@@ -142,7 +142,9 @@ class Csv(Format):
         longest = 0
         with target.open("w", encoding="utf-8", newline="") as copy:
             writer = csv.writer(copy, lineterminator="\n")
-            for line, text, fields in islice(self.records(), int(self.has_header), None):
+            for line, text, fields in self.file.stop.until(
+                islice(self.records(), int(self.has_header), None)
+            ):
                 row = fields
                 if row is None:
                     row = [""] * len(self.columns)

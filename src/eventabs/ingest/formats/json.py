@@ -29,6 +29,7 @@ from eventabs.ingest.formats.base import (
 )
 from eventabs.ingest.names import USUAL_NAMES, plain
 from eventabs.language import gettext as _
+from eventabs.stop import Stop
 
 _SUFFIXES: Final = (".jsonl", ".ndjson", ".json")
 _HEAD: Final = 1 << 16  # bytes looked at for the shape
@@ -122,7 +123,7 @@ class Json(Format):
     def tidy(self, target: Path) -> None:
         """Copy the file with LF as its only line ending."""
         with Path(self.file.text).open("rb") as original, target.open("wb") as copy:
-            for line in original:
+            for line in self.file.stop.until(original):
                 copy.write(line.rstrip(b"\r\n").replace(b"\r", b" ") + b"\n")
 
 
@@ -137,10 +138,10 @@ def _one_object_a_line(file: InputFile) -> InputFile:
     around: dict[str, Any] = {}
     if is_spread(lines) or (file.content.longest > files.LONGEST_LINE and file.content.lines == 1):
         array = file.copy_named("array")
-        around, text = split(text, array), str(array)
+        around, text = split(text, array, file.stop), str(array)
     if around or is_nested(files.head(text, _HEAD), file.time_column):
         flat = file.copy_named("flat")
-        flatten(text, flat, file.time_column, around)
+        flatten(text, flat, file.time_column, around, file.stop)
         text = str(flat)
     if text == file.text:
         return file
@@ -166,7 +167,7 @@ def is_nested(lines: Iterable[str], time_column: str) -> bool:
     return False
 
 
-def split(path: str, copy: Path) -> dict[str, Any]:
+def split(path: str, copy: Path, stop: Stop) -> dict[str, Any]:
     """Copy the elements of a top-level array (or values one after the other), one a line.
 
     Of one object that is too large to be held, the records in its lists are copied, and the fields around them returned.
@@ -176,12 +177,12 @@ def split(path: str, copy: Path) -> dict[str, Any]:
         try:
             if Path(path).stat().st_size > files.LONGEST_LINE:
                 try:
-                    return _split_object(file, target)
+                    return _split_object(file, target, stop)
                 except NotOneObjectError:
                     target.seek(0)
                     target.truncate()
             file.seek(0)
-            _write(target, elements(file, files.LONGEST_LINE))
+            _write(target, stop.until(elements(file, files.LONGEST_LINE)))
         except TooLongError:
             message = _(
                 "{path} has a JSON value longer than {limit} MB that is no list of records; write one record a line"
@@ -190,13 +191,13 @@ def split(path: str, copy: Path) -> dict[str, Any]:
     return {}
 
 
-def _split_object(file: TextIO, target: TextIO) -> dict[str, Any]:
+def _split_object(file: TextIO, target: TextIO, stop: Stop) -> dict[str, Any]:
     """Copy the records inside the file's one object, and return its other fields. Raises NotOneObjectError."""
     if not file.read(_LOOK).lstrip().startswith("{"):
         raise NotOneObjectError
     file.seek(0)
     around: list[str] = []
-    _write(target, records_inside(file, around, files.LONGEST_LINE))
+    _write(target, stop.until(records_inside(file, around, files.LONGEST_LINE)))
     fields = _object("".join(around)) or {}
     return {key: value for key, value in fields.items() if value != []}
 
@@ -209,10 +210,10 @@ def _on_one_line(text: str) -> str:
     return " ".join(map(str.strip, _NEWLINES.split(text.strip()))) if _NEWLINES.search(text) else text.strip()
 
 
-def flatten(path: str, copy: Path, time_column: str, around: Mapping[str, Any]) -> None:
+def flatten(path: str, copy: Path, time_column: str, around: Mapping[str, Any], stop: Stop) -> None:
     """Copy JSON lines so that each behavior inside a record is a line of its own, with its user's fields and those `around` all."""
     with _opened(path, copy) as (file, target):
-        for line in file:
+        for line in stop.until(file):
             if (record := _object(line)) is not None:
                 for flat in _flat(record, around, time_column, 0):
                     target.write(json.dumps(flat, ensure_ascii=False) + "\n")
