@@ -30,9 +30,8 @@ from eventabs.ingest.columns import behavior_columns
 from eventabs.ingest.database import scratch_database
 from eventabs.ingest.files import inspect
 from eventabs.ingest.sources import Query, as_glob, open_source, quoted, rows
-from eventabs.prompts.measurement import output_tokens, parts_by_user, users_counted_by_log
-from eventabs.prompts.packing.rounds import plan
-from eventabs.records import PlannedPart
+from eventabs.prompts import measure_group, plan
+from eventabs.records import PartSize, PlannedPart
 from eventabs.runs.components import batch_limits, make_builder, open_input, prompt_language_of, sampled
 
 BEHAVIORS_A_USER: Final = 92
@@ -88,11 +87,13 @@ def pack_batches(path: str, folder: Path) -> tuple[int, str]:
         builder = make_builder(settings, language, None)
         limits = batch_limits(settings, builder)
         parts: list[PlannedPart] = []
-        for stretch in export.stretches():
-            apart = users_counted_by_log(stretch, settings.compaction.strip)
-            expected = output_tokens(stretch, settings.prompt.detail, settings.prompt.answer)
-            users = parts_by_user(stretch, builder, limits, apart, expected)
-            parts += (PlannedPart(*part) for parts_of_user, _log in users for part in parts_of_user)
+        detail = settings.prompt.detail
+        for group in export.groups():
+            for measured in measure_group(group, [(builder, limits)], [detail]):
+                parts += (
+                    PlannedPart(part, PartSize(input_tokens, output_tokens[detail]))
+                    for part, input_tokens, output_tokens in measured
+                )
     began = time.perf_counter()
     batches = plan(parts, limits, probe=True, workers=settings.run.concurrency)
     seconds = time.perf_counter() - began

@@ -289,7 +289,7 @@ def _read_input(job: RunContext) -> None:
         write_rejects(job.directory, export.rejects())
         builder = job.builder()
         limits = batch_limits(settings, builder)
-        users = measure_logs(export.stretches(), builder, limits)
+        users = measure_logs(export.groups(), builder, limits)
         take_in(job.ledger, users, most_users=job.most_users)
         job.remember(input_complete=not 0 < job.most_users < export.users)
     with suppress(OSError):

@@ -1,7 +1,6 @@
 """Nobody is lost or doubled, no budget broken, and batches are as few as they can be."""
 
 import random
-import time
 from math import ceil
 
 import pytest
@@ -9,7 +8,7 @@ from hypothesis import given, settings, strategies as st
 
 from eventabs.errors import ConfigError
 from eventabs.prompts.packing import search
-from eventabs.prompts.packing.batches import MAX_ALIASES, case_batches, pack
+from eventabs.prompts.packing.batches import MAX_ALIASES, pack
 from eventabs.prompts.packing.bounds import BatchLimits, lower_bound, tight_bound
 from eventabs.records import PartSize
 
@@ -142,12 +141,10 @@ def test_no_batch_has_an_alias_that_costs_more_than_was_measured() -> None:
     assert len(batches) == 2
 
 
-def test_many_users_are_packed_in_seconds() -> None:
+def test_many_users_take_few_batches_more_than_the_bound() -> None:
     rng = random.Random(7)  # noqa: S311  sizes, not secrets
     sizes = [PartSize(rng.randint(300, 3_500), rng.randint(300, 1_400)) for _ in range(20_000)]
-    begun = time.perf_counter()
     batches = pack(sizes, LIMITS)
-    assert time.perf_counter() - begun < 10
     assert_sound(batches, sizes, LIMITS)
     assert len(batches) <= 1.03 * plain_bound(sizes, LIMITS)
 
@@ -155,14 +152,6 @@ def test_many_users_are_packed_in_seconds() -> None:
 def test_the_search_ends_where_the_bound_is_far_from_what_is_possible() -> None:
     sizes = [PartSize(1, int(8_192 * 0.34))] * 90  # two to a batch, where the bound thinks of almost three
     assert len(pack(sizes, LIMITS)) == 45
-
-
-def test_the_cases_rule_counts_as_it_did() -> None:
-    assert case_batches([], 8_000) == 0
-    assert case_batches([78, 78], 8_000) == 1
-    assert case_batches([78, 79], 8_000) == 2
-    assert case_batches([78, 78, 1, 2], 8_000) == 2
-    assert case_batches([1_000, 1], 8_000) == 2
 
 
 @settings(max_examples=100, deadline=None)

@@ -37,13 +37,13 @@ _Batches = list[list[int]]
 
 
 class Packer:
-    """Packs parts that each fit into a batch alone. `most_users` caps the users that the limits allow."""
+    """Packs parts that each fit into a batch alone."""
 
-    def __init__(self, sizes: Sequence[PartSize], limits: BatchLimits, most_users: int) -> None:
+    def __init__(self, sizes: Sequence[PartSize], limits: BatchLimits) -> None:
         self._sizes = sizes
         self._room = limits.room
         self._max_output = limits.max_output_tokens
-        self._max_users = min(limits.max_users, most_users)
+        self._max_users = limits.max_users
         self._largest_first = sorted(range(len(sizes)), key=lambda index: -self._fill((*sizes[index], 1)))
         self._rank = {index: rank for rank, index in enumerate(self._largest_first)}
 
