@@ -94,6 +94,10 @@ _OWN_WORD = re.compile(_BARE_WORD.pattern + r":(?: |$)")
 _CLOCK_WORD = re.compile(r"(?<![^ ])\d\d:\d\d(?![^ ])", re.ASCII)
 
 Body = tuple[str, str]  # within a line, and as the end of it
+_Treatment = tuple[
+    re.Pattern[str] | None, frozenset[str]
+]  # what masks the user's id; names that keep their marks
+_NO_TREATMENT: _Treatment = (None, frozenset())
 
 
 class _Phrase(NamedTuple):
@@ -126,8 +130,8 @@ class Compactor:
         self._weekdays = WEEKDAYS[language]
         self._years = YEARS[language]
         self._marks = tuple(strip)
-        self._ordinary_body = lru_cache(_CACHED_BODIES)(partial(self._body, None, frozenset()))
-        self.day = lru_cache(_CACHED_BODIES)(self._make_short_day if self.lines_are_days else self._make_day)
+        self._ordinary_body = lru_cache(_CACHED_BODIES)(partial(self._body, _NO_TREATMENT))
+        self.day = lru_cache(_CACHED_BODIES)(self._day)
 
     def legend(self) -> str:
         """Return the legend as it stands above the blocks, "" if there is none."""
@@ -137,9 +141,9 @@ class Compactor:
         """Count the texts in logs that a legend could have: heads and tails of behaviors."""
         texts: Counter[str] = Counter()
         for log in logs:
-            phrase = self._phrase_maker(log)
+            treatment = self._treatment(log)
             for (action, item, place), count in Counter(b[1:4] for b in log.behaviors).items():
-                for text in filter(None, phrase(action, item, place)):
+                for text in filter(None, self._phrase(treatment, action, item, place)):
                     texts[text] += count
         return texts
 
@@ -156,7 +160,7 @@ class Compactor:
 
     def body(self, action: str, item: str, place: str) -> Body:
         """Return what stands behind the clock in a log whose names need no treatment of their own."""
-        return self._body(None, frozenset(), action, item, place)
+        return self._body(_NO_TREATMENT, action, item, place)
 
     @staticmethod
     @lru_cache(_CACHED_BODIES)
@@ -200,41 +204,29 @@ class Compactor:
         return "".join(f" {value}" for value in values)
 
     def _body_maker(self, log: UserLog) -> Callable[[str, str, str], Body]:
-        """Return what makes bodies; not the shared cache where names of the log need a treatment of their own."""
-        treated = self._treatment(log)
-        if treated is None:
+        """Return what makes bodies: the shared cache, unless names of the log need a treatment of their own."""
+        treatment = self._treatment(log)
+        if treatment == _NO_TREATMENT:
             return self._ordinary_body
-        return lru_cache(_CACHED_BODIES)(partial(self._body, *treated))
+        return lru_cache(_CACHED_BODIES)(partial(self._body, treatment))
 
-    def _phrase_maker(self, log: UserLog) -> Callable[[str, str, str], _Phrase]:
-        return partial(self._phrase, *(self._treatment(log) or (None, frozenset())))
-
-    def _treatment(self, log: UserLog) -> tuple[re.Pattern[str] | None, frozenset[str]] | None:
-        """Return what masks the user's id and the names that keep their marks; None: neither is needed."""
+    def _treatment(self, log: UserLog) -> _Treatment:
         names = {b.item for b in log.behaviors} | {b.place for b in log.behaviors}
         joined = "|".join(names | {b.action for b in log.behaviors})
         kept: frozenset[str] = frozenset()
         if any(mark in joined for mark in self._marks):
             kept = colliding(map(clean, names), self._marks)
-        masked = _mask(log.user_id, joined)
-        return None if masked is None and not kept else (masked, kept)
+        return _mask(log.user_id, joined), kept
 
-    def _body(
-        self, masked: re.Pattern[str] | None, kept: frozenset[str], action: str, item: str, place: str
-    ) -> Body:
-        phrase = self._phrase(masked, kept, action, item, place)
+    def _body(self, treatment: _Treatment, action: str, item: str, place: str) -> Body:
+        phrase = self._phrase(treatment, action, item, place)
         body = "".join(f" {self._codes.get(text, text)}" for text in phrase if text)
         return body, body + "\n"
 
-    def _phrase(
-        self, masked: re.Pattern[str] | None, kept: frozenset[str], action: str, item: str, place: str
-    ) -> _Phrase:
-        if action:
-            item, place = (
-                _shown(name, masked, () if clean(name) in kept else self._marks) for name in (item, place)
-            )
-        else:
-            item, place = _shown(item, masked), _shown(place, masked)
+    def _phrase(self, treatment: _Treatment, action: str, item: str, place: str) -> _Phrase:
+        masked, kept = treatment
+        marks = self._marks if action else ()
+        item, place = (_shown(name, masked, () if clean(name) in kept else marks) for name in (item, place))
         return self._composed(action, item, place, _shown(action, masked))
 
     def _composed(self, action: str, item: str, place: str, word: str) -> _Phrase:
@@ -292,17 +284,15 @@ class Compactor:
         word = text.partition(" ")[0]
         return word in self._verb_words or word.partition("_")[0] in self._verb_words
 
-    def _make_day(self, ordinal: int, is_first_of_year: bool, _is_first_of_month: bool) -> str:
+    def _day(self, ordinal: int, starts_year: bool, starts_month: bool) -> str:
         day = date.fromordinal(ordinal)
-        if is_first_of_year:
-            return f"# {day.isoformat()} {self._weekdays[day.weekday()]}\n"
-        return f"# {day.month:02d}-{day.day:02d}\n"
-
-    def _make_short_day(self, ordinal: int, is_first_of_year: bool, is_first_of_month: bool) -> str:
-        day = date.fromordinal(ordinal)
-        if is_first_of_year:
-            return f"{day.isoformat()} {self._weekdays[day.weekday()]}"
-        return f"{day.month:02d}-{day.day:02d}" if is_first_of_month else f"{day.day:02d}"
+        if starts_year:
+            text = f"{day.isoformat()} {self._weekdays[day.weekday()]}"
+        elif starts_month or not self.lines_are_days:
+            text = f"{day:%m-%d}"
+        else:
+            text = f"{day:%d}"
+        return text if self.lines_are_days else f"# {text}\n"
 
     def _profile_value(self, column: str, value: str) -> str:
         if column == "age":
