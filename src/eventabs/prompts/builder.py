@@ -171,7 +171,7 @@ def _texts(language: Language) -> Mapping[str, Any]:
 
 
 def _types(texts: Mapping[str, Any], vocabulary: Vocabulary, answer: AnswerForm) -> str:
-    """List the types, those of a category of their own as the asked form shows it."""
+    """List the types, each with its category as the form of the answer shows it."""
     marks = {category.name: category.mark for category in vocabulary.categories}
     names = []
     for kind in vocabulary.types:
@@ -182,7 +182,7 @@ def _types(texts: Mapping[str, Any], vocabulary: Vocabulary, answer: AnswerForm)
 
 
 def _categories(texts: Mapping[str, Any], vocabulary: Vocabulary, answer: AnswerForm) -> str:
-    """Say how each category is written in the asked form, and what it means."""
+    """Describe how the form of the answer shows each category, and what it means."""
     descriptions = []
     for category in vocabulary.categories:
         name = category.name

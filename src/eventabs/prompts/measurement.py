@@ -3,7 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set as AbstractSet
 from datetime import datetime, timedelta
-from itertools import groupby
+from itertools import pairwise
 from typing import NamedTuple, Protocol
 
 from eventabs.prompts.answers import (
@@ -183,27 +183,18 @@ def split(log: UserLog, fits: Callable[[int, int], bool]) -> list[Part]:
 
 def _allowed_ends(behaviors: Sequence[Behavior], fits: Callable[[int, int], bool]) -> list[int]:
     """Return the indices behind which a part may end, in order: of days, and within days too large."""
+    days = [behavior.start.toordinal() for behavior in behaviors]
+    firsts = [index for index, day in enumerate(days) if index == 0 or day != days[index - 1]]
+    # a stack, not recursion: a day may have many thousand behaviors
+    spans = [(first, following - 1) for first, following in pairwise([*firsts, len(days)])][::-1]
     ends = []
-    first = 0
-    for _day, group in groupby(behaviors, key=lambda behavior: behavior.start.toordinal()):
-        last = first + sum(1 for _ in group) - 1
-        ends += _ends_within(behaviors, first, last, fits)
-        first = last + 1
-    return ends
-
-
-def _ends_within(
-    behaviors: Sequence[Behavior], first: int, last: int, fits: Callable[[int, int], bool]
-) -> list[int]:
-    ends = []
-    open_spans = [(first, last)]  # a stack, not recursion: a day may have many thousand behaviors
-    while open_spans:
-        first, last = open_spans.pop()
+    while spans:
+        first, last = spans.pop()
         if first == last or fits(first, last):
             ends.append(last)
         else:
             cut = _widest_gap(behaviors, first, last)
-            open_spans += ((cut + 1, last), (first, cut))
+            spans += ((cut + 1, last), (first, cut))
     return ends
 
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 # What may stand on either side of a cut (see TokenCounter.total), of each class that pre-tokenizers distinguish.
 _VISIBLE = (*"aZs7宝éßか😀)。\"'_#·\\", "42", "马克", "e\u0301")
-_LINE_ENDS = tuple(f"{text}\n" for text in _VISIBLE)
 
 
 def load_tokenizer(path: str) -> tuple[Callable[[str], int], bool]:
@@ -55,7 +54,7 @@ def _adds_up(tokenizer: "Tokenizer", count: Callable[[str], int]) -> bool:
     if tokenizer.pre_tokenizer is None:
         return False
     before_spaces = product(_VISIBLE, (f" {text}" for text in _VISIBLE))
-    behind_lines = product(_LINE_ENDS, _VISIBLE)
+    behind_lines = product((f"{text}\n" for text in _VISIBLE), _VISIBLE)
     return all(
         count(left + right) == count(left) + count(right) and _parts(tokenizer, left, right)
         for pairs in (before_spaces, behind_lines)
@@ -110,12 +109,8 @@ class TokenCounter:
         else:
             encoding = _encoding(name)
             self._encode, self.adds_up = lambda text: len(encoding.encode_ordinary(text)), True
+        self.seam = 0 if self.adds_up else SEAM  # to be added to the count of a piece that is counted alone
         self._piece = lru_cache(_CACHED_PIECES)(self._encode)
-
-    @property
-    def seam(self) -> int:
-        """What to add to the count of a piece that is counted alone, in tokens."""
-        return 0 if self.adds_up else SEAM
 
     def count(self, text: str) -> int:
         """Count the tokens of `text`."""

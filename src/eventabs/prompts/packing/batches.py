@@ -6,7 +6,7 @@ from dataclasses import replace
 from heapq import heapreplace
 
 from eventabs.prompts.packing.bounds import BatchLimits, count_bound, tight_bound, volume_bound
-from eventabs.prompts.packing.search import CLOSE, Packer
+from eventabs.prompts.packing.search import Batches, Packer
 from eventabs.records import Batch, PartSize, PlannedPart
 
 MAX_ALIASES = 999  # U1000 would cost a token more than what was measured
@@ -15,6 +15,7 @@ PROBE_SHARE = 0.7  # of the budgets, for the first batch: nothing is known yet o
 _MOST_ROUNDS = 100  # with more, a full last round ends a run by less than 1 % sooner
 _AT_ONCE = 20_000  # parts; more are packed in windows, each a sample of all sizes
 _WINDOW = 10_000
+_CLOSE = 200  # packing by class is good enough within one batch in so many of the bound
 _SLACK = 0.01  # of the fullest batches: parts seldom fit together to the last token
 
 
@@ -41,12 +42,8 @@ def plan(
 
 
 def _sooner(
-    batches: list[list[int]],
-    more: list[list[int]],
-    sizes: Sequence[PartSize],
-    limits: BatchLimits,
-    workers: int,
-) -> list[list[int]]:
+    batches: Batches, more: Batches, sizes: Sequence[PartSize], limits: BatchLimits, workers: int
+) -> Batches:
     """Return `more` batches where the share of time won exceeds the share of tokens that they cost."""
     before, after = (_rounds_end(packed, sizes, workers) for packed in (batches, more))
     tokens = sum(size.input_tokens + size.output_tokens for size in sizes)
@@ -104,7 +101,7 @@ def shuffled(parts: Iterable[PlannedPart]) -> list[PlannedPart]:
     return sorted(parts, key=key)
 
 
-def pack(sizes: Sequence[PartSize], limits: BatchLimits, *, least: int = 0) -> list[list[int]]:
+def pack(sizes: Sequence[PartSize], limits: BatchLimits, *, least: int = 0) -> Batches:
     """Return batches as indices into `sizes`, the longest expected answer first.
 
     As few as can be found, evenly filled, but `least` where there are parts enough. No batch breaks a limit, but
@@ -118,9 +115,8 @@ def pack(sizes: Sequence[PartSize], limits: BatchLimits, *, least: int = 0) -> l
     for indices in _windows(fitting, sizes, limits):
         own = [sizes[index] for index in indices]
         share = -(-least * len(own) // len(fitting))
-        batches += [
-            sorted(indices[at] for at in batch) for batch in _packed(own, limits, min(share, len(own)))
-        ]
+        packed = _packed(own, limits, min(share, len(own)))
+        batches += [sorted(indices[at] for at in batch) for batch in packed]
 
     def longest_first(batch: list[int]) -> tuple[int, int, int]:
         tokens_in, tokens_out = _tokens(sizes[index] for index in batch)
@@ -129,7 +125,7 @@ def pack(sizes: Sequence[PartSize], limits: BatchLimits, *, least: int = 0) -> l
     return sorted(batches, key=longest_first)
 
 
-def _packed(sizes: Sequence[PartSize], limits: BatchLimits, least: int) -> list[list[int]]:
+def _packed(sizes: Sequence[PartSize], limits: BatchLimits, least: int) -> Batches:
     if limits.max_users == 1:
         return [[index] for index in range(len(sizes))]
     by_volume = max(volume_bound(sizes, limits), least)
@@ -142,31 +138,22 @@ def _packed(sizes: Sequence[PartSize], limits: BatchLimits, least: int) -> list[
     classes = (
         [index for index in range(len(sizes)) if (index in small) is wanted] for wanted in (True, False)
     )
-    by_class = [
-        [indices[at] for at in batch]
-        for indices in classes
-        if indices
-        for batch in _packed_as_one([sizes[index] for index in indices], limits)
-    ]
-    if len(by_class) <= by_count.bound + by_count.bound // CLOSE:
+    by_class: Batches = []
+    for indices in filter(None, classes):
+        own = [sizes[index] for index in indices]
+        packed = Packer(own, limits).packed(tight_bound(own, limits))
+        by_class += [[indices[at] for at in batch] for batch in packed]
+    if len(by_class) <= by_count.bound + by_count.bound // _CLOSE:
         return by_class
     return min(by_class, Packer(sizes, limits).packed(by_count.bound), key=len)
-
-
-def _packed_as_one(sizes: Sequence[PartSize], limits: BatchLimits) -> list[list[int]]:
-    return Packer(sizes, limits).packed(tight_bound(sizes, limits))
 
 
 def _windows(indices: list[int], sizes: Sequence[PartSize], limits: BatchLimits) -> list[list[int]]:
     if len(indices) <= _AT_ONCE:
         return [indices] if indices else []
 
-    room, max_output = limits.room, limits.max_output_tokens
-
-    def fill(index: int) -> float:
-        size = sizes[index]
-        return max(size.input_tokens / room, size.output_tokens / max_output)
-
+    room = limits.room
+    fills = [max(tokens_in / room, out / limits.max_output_tokens) for tokens_in, out in sizes]
     count = -(-len(indices) // _WINDOW)
-    ordered = sorted(indices, key=fill)  # equals stay in order
+    ordered = sorted(indices, key=fills.__getitem__)  # equals stay in order
     return [ordered[window::count] for window in range(count)]
