@@ -2,6 +2,7 @@
 
 import random
 from math import ceil
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -10,6 +11,7 @@ from eventabs.errors import ConfigError
 from eventabs.prompts.packing import search
 from eventabs.prompts.packing.batches import MAX_ALIASES, pack
 from eventabs.prompts.packing.bounds import BatchLimits, lower_bound, tight_bound
+from eventabs.prompts.packing.search import Packer
 from eventabs.records import PartSize
 
 LIMITS = BatchLimits(max_input_tokens=40_000, instructions_tokens=700, max_output_tokens=8_192, max_users=30)
@@ -141,12 +143,24 @@ def test_no_batch_has_an_alias_that_costs_more_than_was_measured() -> None:
     assert len(batches) == 2
 
 
-def test_many_users_take_few_batches_more_than_the_bound() -> None:
+def test_many_users_are_packed_close_to_the_bound_with_less_than_one_exchange_sought_a_user() -> None:
     rng = random.Random(7)  # noqa: S311  sizes, not secrets
     sizes = [PartSize(rng.randint(300, 3_500), rng.randint(300, 1_400)) for _ in range(20_000)]
+    sought = patch.object(Packer, "_best_exchange", autospec=True, side_effect=Packer._best_exchange)
+    with sought as exchanges:
+        batches = pack(sizes, LIMITS)
+    assert_sound(batches, sizes, LIMITS)
+    assert len(batches) <= 1.004 * plain_bound(sizes, LIMITS)
+    assert 0 < exchanges.call_count < len(sizes)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_users_whose_answers_differ_by_whole_events_take_little_more_than_the_bound(seed: int) -> None:
+    rng = random.Random(seed)  # noqa: S311  sizes, not secrets
+    sizes = [PartSize(rng.randint(300, 3_500), 8 + 32 * rng.randint(12, 43)) for _ in range(10_870)]
     batches = pack(sizes, LIMITS)
     assert_sound(batches, sizes, LIMITS)
-    assert len(batches) <= 1.03 * plain_bound(sizes, LIMITS)
+    assert len(batches) <= 1.006 * plain_bound(sizes, LIMITS)
 
 
 def test_the_search_ends_where_the_bound_is_far_from_what_is_possible() -> None:

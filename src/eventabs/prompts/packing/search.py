@@ -12,7 +12,7 @@ from eventabs.records import PartSize
 _PARTNERS = 300_000  # with which batches that are too full may exchange parts; shared out among the parts
 _FEWEST_PARTNERS = 10
 _MOST_PARTNERS = 60
-_CLOSE = 200  # a search among many batches ends within one in so many
+_CLOSE = 500  # a search among many batches ends within one in so many
 _HOPELESS = 8  # batches that stay too full, at which a number of batches is given up; and one in twenty
 _LOOKS = 50_000  # at batches, while parts look for their places; shared out among the parts
 _FEWEST_LOOKS = 4
@@ -134,12 +134,16 @@ class Packer:
 
     def _relieved(self, batch: int, batches: Batches, loads: list[_Load], partners: list[int]) -> bool:
         """Exchange parts of a batch that is too full with some of `partners`. Return whether that was enough."""
-        most = min(_MOST_PARTNERS, max(_FEWEST_PARTNERS, _PARTNERS // len(self._sizes)))
-        for at, partner in enumerate(partners[:most]):
-            while self._exchanged(batch, partner, batches, loads):
-                if not self._excess(loads[batch]):
-                    partners.append(partners.pop(at))  # it is less empty now
-                    return True
+        most = min(_MOST_PARTNERS, max(_FEWEST_PARTNERS, _PARTNERS // len(self._sizes)), len(partners))
+        at = 0
+        for _look in range(most):
+            partner = partners[at]
+            if not self._exchanged(batch, partner, batches, loads):
+                at += 1
+                continue
+            partners.append(partners.pop(at))  # those with room stay in front, for the next batch too
+            if not self._excess(loads[batch]):
+                return True
         return False
 
     def _exchanged(self, batch: int, partner: int, batches: Batches, loads: list[_Load]) -> bool:
