@@ -13,7 +13,7 @@ from eventabs.ingest import Export
 from eventabs.language import gettext as _
 from eventabs.prompts import BatchLimits, Parts, PromptBuilder, measure_part, measure_parts, split
 from eventabs.records import Part, PartSize, RejectedRow, UserLog
-from eventabs.store import Ledger, storage_error
+from eventabs.store import Ledger, open_private, storage_error
 
 STDIN = "-"
 _NAMES = ("stdin.csv", "stdin.jsonl")
@@ -46,7 +46,7 @@ def copy_stdin(directory: Path, stream: BinaryIO | None = None) -> str:
     looks_like_json = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"[")
     path = directory / _NAMES[looks_like_json]
     try:
-        with path.open("wb") as file:
+        with open(path, "wb", opener=open_private) as file:
             file.write(head)
             shutil.copyfileobj(stream, file)
     except OSError as error:
