@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -60,7 +61,9 @@ class CallFacts(NamedTuple):
 
 def call_facts(ledger: Ledger, tokenizer: str) -> Iterator[CallFacts]:
     """Yield all calls in the order in which they were sent."""
-    instructions = _Instructions(TokenCounter(tokenizer))
+    count = lru_cache(maxsize=1)(
+        TokenCounter(tokenizer).count
+    )  # most calls have the instructions of the last one
     usable = dict(ledger.rows("SELECT call_id, count(*) FROM parts WHERE state = 'done' GROUP BY call_id"))
     for call_id, parts, messages, tokens, reasoning, reply, thoughts, *facts in ledger.rows(_CALLS):
         prompt, completion = facts[-2:]
@@ -70,7 +73,7 @@ def call_facts(ledger: Ledger, tokenizer: str) -> Iterator[CallFacts]:
             prompt=prompt,
             completion=completion,
             reasoning=reasoning or completion * _thought_share(reply, thoughts),
-            instructions_share=instructions.tokens(messages) / tokens if tokens and prompt else 0.0,
+            instructions_share=count(_instructions(messages)) / tokens if tokens and prompt else 0.0,
             usable_share=held / asked if asked else 0.0,
         )
         yield CallFacts._make([call_id, asked, held, *facts, use])
@@ -91,20 +94,8 @@ def token_use(
     )
 
 
-class _Instructions:
-    """Counts the tokens of system messages; mostly a call has the same one as the call before."""
-
-    def __init__(self, counter: TokenCounter) -> None:
-        self._counter = counter
-        self._before = ""
-        self._counted = 0
-
-    def tokens(self, packed: bytes) -> int:
-        messages = unpack_messages(packed)
-        text = "".join(message["content"] for message in messages if message["role"] == "system")
-        if text != self._before:
-            self._before, self._counted = text, self._counter.count(text)
-        return self._counted
+def _instructions(messages: bytes) -> str:
+    return "".join(message["content"] for message in unpack_messages(messages) if message["role"] == "system")
 
 
 def _thought_share(reply: bytes | None, thoughts: bytes | None) -> float:
@@ -234,6 +225,7 @@ def _facts(ledger: Ledger) -> ReportFacts:
     settings = meta["settings"]
     endpoint = endpoint_of(settings["llm"])
     counted = count_all(ledger)
+    tokens = counted.prompt_tokens, counted.completion_tokens
     return ReportFacts(
         run_id=meta["run_id"],
         status=meta.get("status", "running"),
@@ -243,9 +235,7 @@ def _facts(ledger: Ledger) -> ReportFacts:
         model=endpoint.model,
         host=endpoint.host,
         counts=counted,
-        cost=endpoint.price.cost(counted.prompt_tokens, counted.completion_tokens)
-        if endpoint.model
-        else None,
+        cost=endpoint.price.cost(*tokens) if endpoint.model else None,
         currency=endpoint.currency,
         calls=tuple(call_facts(ledger, settings["prompt"]["tokenizer"])),
         retries=tuple(stored_retries(ledger)),

@@ -123,6 +123,9 @@ def _run_state(
     # as it was when the latest call was sent
     limit = calls[0].in_flight_limit if running and calls and calls[0].sent_at >= began_at else 0
     retry = retry_under_way(ledger, began_at) if running else None
+    failure = (
+        Retrying(retry.call_id, retry.error, retry.wait_seconds) if retry else _last_failure(ledger, calls)
+    )
     progress = tracker.progress(waiting=waiting, workers=limit or max(1, tracker.in_flight))
     return RunState(
         status=status,
@@ -139,9 +142,7 @@ def _run_state(
         events=counted.events,
         seconds=max(0.0, last - began_at) if began_at else 0.0,
         failures=failure_reasons(ledger),
-        last_failure=Retrying(retry.call_id, retry.error, retry.wait_seconds)
-        if retry
-        else _last_failure(ledger, calls),
+        last_failure=failure,
         language=facts["settings"]["lang"],
         cooling_seconds=max(0.0, cooling_until(ledger, began_at) - now) if running else 0.0,
     )
@@ -191,13 +192,10 @@ def _last_failure(ledger: Ledger, calls: list[_Call]) -> CallFailed | BatchDone 
     for call in calls:  # the latest first
         if call.status == "failed":
             return CallFailed(call.id, call.parts, call.error or "")
-        unusable = dict(
-            ledger.rows(
-                "SELECT reason, count(*) FROM outcomes WHERE call_id = ? AND reason IS NOT NULL GROUP BY reason",
-                call.id,
-            )
+        reasons = (
+            "SELECT reason, count(*) FROM outcomes WHERE call_id = ? AND reason IS NOT NULL GROUP BY reason"
         )
-        if unusable:
+        if unusable := dict(ledger.rows(reasons, call.id)):
             usable = call.parts - sum(unusable.values())
             return BatchDone(call.id, call.parts, usable, unusable, call.seconds or 0.0)
     return None

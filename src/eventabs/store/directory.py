@@ -136,7 +136,7 @@ def replace_file(path: Path, chunks: Iterable[bytes]) -> None:
         raise storage_error(path, error) from error
 
 
-def storage_error(path: Path, error: OSError) -> StorageError:
+def storage_error(path: Path, error: Exception) -> StorageError:
     """Return the error for a disk that refuses, with the next step: a run that has not begun cannot be resumed."""
     if (path.parent / "ledger.sqlite").is_file():
         message = _(
@@ -144,7 +144,9 @@ def storage_error(path: Path, error: OSError) -> StorageError:
         )
     else:
         message = _("{path} cannot be written ({error}); make room or mend it, and start again")
-    return StorageError(message.format(path=path, error=error.strerror or error, directory=path.parent))
+    return StorageError(
+        message.format(path=path, error=getattr(error, "strerror", "") or error, directory=path.parent)
+    )
 
 
 def open_private(path: Path | str, flags: int) -> int:

@@ -8,14 +8,13 @@ import shlex
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import orjson
 
-from eventabs.errors import RunDirectoryError, StorageError
+from eventabs.errors import RunDirectoryError
 from eventabs.language import gettext as _
 from eventabs.records import (
     Batch,
@@ -35,6 +34,10 @@ from eventabs.store.directory import open_private, storage_error
 FORMAT = 2
 # seconds since 1970; older SQLite has no unixepoch('subsec')
 _NOW = "(julianday('now') - 2440587.5) * 86400.0"
+_SCHEMA, _VIEWS = (
+    resources.files("eventabs.store").joinpath(name).read_text("utf-8")
+    for name in ("schema.sql", "views.sql")
+)
 PEERS_OF_PIECES = 1  # a part cut because its answer was too long stands alone
 
 
@@ -88,24 +91,21 @@ class Ledger:
     def create(cls, path: Path, facts: Mapping[str, object]) -> Self:
         """Make a new ledger that remembers the facts of its run. It is there as a whole or not at all."""
         fresh = path.with_name(path.name + ".new")
-        try:
+        with _translated(path):
             for leftover in path.parent.glob(f"{fresh.name}*"):  # of a process killed here, its journal too
                 leftover.unlink()
             os.close(open_private(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
-            with _translated(path, begun=False):
-                with closing(sqlite3.connect(fresh, isolation_level=None)) as connection:
-                    connection.executescript(f"BEGIN; {_script('schema')}; PRAGMA user_version = {FORMAT};")
-                    cls(connection, path).set_meta(facts)
-                    connection.execute("COMMIT")
-                fresh.replace(path)
-                return cls(_connect(path), path)
-        except OSError as error:
-            raise storage_error(path, error) from error
+            with closing(sqlite3.connect(fresh, isolation_level=None)) as connection:
+                connection.executescript(f"BEGIN; {_SCHEMA}; PRAGMA user_version = {FORMAT};")
+                cls(connection, path).set_meta(facts)
+                connection.execute("COMMIT")
+            fresh.replace(path)
+            return cls(_connect(path), path)
 
     @classmethod
     def open(cls, path: Path) -> Self:
         """Open a ledger. Raises RunDirectoryError where it does not hold together."""
-        with _translated(path, begun=False):
+        with _translated(path):
             connection = _connect(path)
             _refuse_foreign(connection, path)
             (sound,) = connection.execute("PRAGMA quick_check(1)").fetchone()
@@ -142,7 +142,7 @@ class Ledger:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Commit all that happens inside, or nothing of it."""
-        with _translated(self._path, begun=True):
+        with _translated(self._path):
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -272,18 +272,16 @@ class Ledger:
 
     def settle(self, call_id: int, outcomes: Iterable[Outcome], changes: Iterable[PartChange]) -> None:
         """Store what a stored reply means for each of its parts."""
-        self._db.executemany(
-            "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?)",
-            [
-                (
-                    call_id,
-                    *outcome.part,
-                    outcome.reason,
-                    codec.pack_json([e.model_dump() for e in outcome.events]),
-                )
-                for outcome in outcomes
-            ],
-        )
+        rows = [
+            (
+                call_id,
+                *outcome.part,
+                outcome.reason,
+                codec.pack_json([e.model_dump() for e in outcome.events]),
+            )
+            for outcome in outcomes
+        ]
+        self._db.executemany("INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?)", rows)
         self._db.execute("UPDATE calls SET status = 'read' WHERE id = ?", (call_id,))
         self._apply(call_id, changes)
 
@@ -300,14 +298,8 @@ class Ledger:
             call_id,
         )
         attempt, users, text, reasoning, finish_reason, *usage, reported, seconds = row
-        reply = Reply(
-            codec.unpack_text(text),
-            finish_reason,
-            codec.unpack_text(reasoning),
-            Usage(*usage),
-            bool(reported),
-            seconds,
-        )
+        text, reasoning = codec.unpack_text(text), codec.unpack_text(reasoning)
+        reply = Reply(text, finish_reason, reasoning, Usage(*usage), bool(reported), seconds)
         return StoredReply(call_id, attempt, codec.unpack_parts(users), reply)
 
     def stored_replies(self) -> Iterator[StoredReply]:
@@ -369,11 +361,6 @@ class Ledger:
             )
 
 
-@cache
-def _script(name: str) -> str:
-    return resources.files("eventabs.store").joinpath(f"{name}.sql").read_text("utf-8")
-
-
 def _connect(path: Path) -> sqlite3.Connection:
     # the connection is handed to the one thread that writes; it is never used by two at a time
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -402,7 +389,7 @@ def _connect_to_read(path: Path) -> sqlite3.Connection:
 def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA cell_size_check = ON")  # torn pages are an error, not a shorter result
     connection.execute("PRAGMA temp_store = MEMORY")
-    connection.executescript(_script("views"))
+    connection.executescript(_VIEWS)
 
 
 def _refuse_foreign(ledger: sqlite3.Connection, path: Path) -> None:
@@ -438,20 +425,15 @@ def damage_reported(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _translated(path: Path, *, begun: bool) -> Iterator[None]:
+def _translated(path: Path) -> Iterator[None]:
     """Raise StorageError where the disk refuses, RunDirectoryError where the ledger is damaged."""
     with damage_reported(path):
         try:
             yield
-        except sqlite3.OperationalError as error:
+        except (OSError, sqlite3.OperationalError) as error:
             if _is_damage(error):
                 raise
-            message = _("{path} cannot be written ({error}); make room or mend it, and start again")
-            if begun:
-                message = _(
-                    "the run directory cannot be written ({error}); make room or mend it, then run: eventabs resume"
-                )
-            raise StorageError(message.format(path=path, error=error)) from error
+            raise storage_error(path, error) from error
 
 
 def _damaged(path: Path) -> RunDirectoryError:

@@ -23,7 +23,10 @@ from eventabs.store.queries import done_users, events_of, failed_users
 
 TableFormat = Literal["csv", "parquet", "sqlite"]
 _TEXTS: Final = ("user_id", "type", "category", "start", "end", "summary", "source")
-_FORMULA: Final = r"^[=+\-@\t\r]"  # what a spreadsheet would run
+# with a quote before what a spreadsheet would run
+_HARMLESS: Final = (
+    """CASE WHEN regexp_matches("{0}", '^[=+\\-@\\t\\r]') THEN chr(39) || "{0}" ELSE "{0}" END AS "{0}\""""
+)
 _SQLITE_TABLE: Final = (
     'CREATE TABLE events (user_id TEXT, type TEXT, category TEXT, start TEXT, "end" TEXT, summary TEXT,'
     " source TEXT, behaviors TEXT, grounded INTEGER)"
@@ -113,7 +116,7 @@ def write_table(events: Path, target: Path, form: Literal["csv", "parquet"]) -> 
     Behaviors are a list of integers in Parquet, a JSON array in CSV.
     """
     is_csv = form == "csv"
-    texts = ", ".join(f'{_harmless(name) if is_csv else _name(name)} AS "{name}"' for name in _TEXTS)
+    texts = ", ".join((_HARMLESS if is_csv else '"{0}"').format(name) for name in _TEXTS)
     behaviors = "CAST(to_json(behaviors) AS VARCHAR)" if is_csv else "behaviors"
     columns = ", ".join(f"'{name}': 'VARCHAR'" for name in _TEXTS)
     select = (
@@ -125,16 +128,6 @@ def write_table(events: Path, target: Path, form: Literal["csv", "parquet"]) -> 
         connection.execute("SET autoinstall_known_extensions = false")
         connection.execute("SET autoload_known_extensions = false")
         connection.execute(f"COPY ({select}) TO {quoted(str(target))} ({options})", [as_glob(str(events))])
-
-
-def _name(column: str) -> str:
-    return f'"{column}"'
-
-
-def _harmless(column: str) -> str:
-    """Return SQL for a text that no spreadsheet takes for a formula."""
-    text = _name(column)
-    return f"CASE WHEN regexp_matches({text}, '{_FORMULA}') THEN chr(39) || {text} ELSE {text} END"
 
 
 def _write_sqlite(ledger: Ledger, path: Path) -> None:

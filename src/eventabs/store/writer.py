@@ -11,8 +11,6 @@ from eventabs.store.ledger import Ledger
 
 T = TypeVar("T")
 
-_MOST_TOGETHER = 256
-
 
 class _Write(NamedTuple):
     task: Callable[[Ledger], Any]
@@ -79,18 +77,11 @@ class LedgerWriter:
 
     def _serve(self) -> None:
         while (writes := self._queue.get()) is not None:
-            self._commit(self._gather(writes))
-
-    def _gather(self, first: list[_Write]) -> list[_Write]:
-        gathered = first
-        with suppress(queue.Empty):
-            while len(gathered) < _MOST_TOGETHER:
-                writes = self._queue.get_nowait()
-                if writes is None:
-                    self._queue.put(None)
-                    break
-                gathered += writes
-        return gathered
+            with suppress(queue.Empty):  # everything that was submitted meanwhile
+                while (more := self._queue.get_nowait()) is not None:
+                    writes += more
+                self._queue.put(None)
+            self._commit(writes)
 
     def _commit(self, gathered: list[_Write]) -> None:
         try:
