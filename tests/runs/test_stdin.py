@@ -1,4 +1,6 @@
+import errno
 import io
+import os
 from pathlib import Path
 
 import pytest
@@ -34,7 +36,18 @@ def test_a_relative_directory_gives_an_absolute_path(tmp_path: Path, monkeypatch
     assert copy_stdin(Path(), io.BytesIO(b"a")) == str(tmp_path / "stdin.csv")
 
 
-def test_a_full_disk_is_told(tmp_path: Path) -> None:
-    (tmp_path / "stdin.csv").symlink_to("/dev/full")
+def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_files: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("shutil.copyfileobj", full)
     with pytest.raises(StorageError, match="No space"):
         copy_stdin(tmp_path, io.BytesIO(b"a" * 100_000))
+
+
+def test_a_link_in_the_place_of_the_copy_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "profile").write_text("precious")
+    (tmp_path / "stdin.csv").symlink_to(tmp_path / "profile")
+    with pytest.raises(StorageError, match="cannot be written"):
+        copy_stdin(tmp_path, io.BytesIO(b"a"))
+    assert (tmp_path / "profile").read_text() == "precious"

@@ -74,6 +74,8 @@ def test_what_a_run_left_that_was_killed_at_its_birth_is_no_hindrance(tmp_path: 
     RunDirectory.create(tmp_path)
     Ledger.create(tmp_path / "ledger.sqlite", {}).close()
     assert list(tmp_path.glob("ledger.sqlite.new*")) == []
+    (tmp_path / "ledger.sqlite.new-journal").write_bytes(b"half")
+    Ledger.open(tmp_path / "ledger.sqlite").close()
 
 
 @pytest.mark.parametrize("kind", ["folder", "file", "dangling", "below a file", "long"])

@@ -59,7 +59,7 @@ class PartChange(NamedTuple):
 
 
 class StoredReply(NamedTuple):
-    """A reply that was committed, with what it answers."""
+    """A reply that was committed, with the parts that it answers by alias."""
 
     call_id: int
     attempt: int
@@ -68,7 +68,7 @@ class StoredReply(NamedTuple):
 
 
 class Retry(NamedTuple):
-    """A call that failed in a way that may pass, at `at` (seconds since 1970); it is sent again after the wait.
+    """A call that is sent again after a wait: it failed at `at`, seconds since 1970.
 
     `cause`: `rate_limit`, an HTTP status, or `connection`.
     """
@@ -155,8 +155,6 @@ class Ledger:
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """Query the ledger; see schema.sql for its tables and views.sql for what they mean."""
         return self._db.execute(sql, values).fetchall()
-
-    # meta
 
     def set_meta(self, values: Mapping[str, object]) -> None:
         """Store values (JSON) by key."""
@@ -448,7 +446,5 @@ def _is_damage(error: Exception) -> bool:
     """Whether the content is at fault: a value, a page, or a table, a column or a text that is not as it was made."""
     if isinstance(error, sqlite3.OperationalError):  # of the disk, unless the code is the general one
         return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) == sqlite3.SQLITE_ERROR
-    return type(error) in (
-        codec.StoredValueError,
-        sqlite3.DatabaseError,
-    )  # its other subclasses: wrong statements
+    # the other subclasses of DatabaseError mean wrong statements
+    return type(error) in (codec.StoredValueError, sqlite3.DatabaseError)
