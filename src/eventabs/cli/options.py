@@ -130,30 +130,26 @@ class SettingFlags:
         return values
 
 
+_OTHER_KEYS = {"columns": "header", "compaction": "level"}  # flags that are not named as their setting
 SET_BY_FLAGS = {
-    "profiles": ("input", "profiles"),
-    "timezone": ("input", "timezone"),
-    "columns": ("input", "header"),
-    "keep_duplicates": ("input", "keep_duplicates"),
-    "strict": ("input", "strict"),
-    "max_rejects": ("input", "max_rejects"),
-    "limit": ("run", "limit"),
-    "provider": ("llm", "provider"),
-    "preset": ("llm", "preset"),
-    "model": ("llm", "model"),
-    "base_url": ("llm", "base_url"),
-    "detail": ("prompt", "detail"),
-    "answer": ("prompt", "answer"),
-    "compaction": ("compaction", "level"),
-    "max_input_tokens": ("budget", "max_input_tokens"),
-    "max_output_tokens": ("budget", "max_output_tokens"),
-    "max_users": ("budget", "max_users"),
-    "concurrency": ("run", "concurrency"),
-    "max_concurrency": ("run", "max_concurrency"),
-    "rpm": ("run", "rpm"),
-    "tpm": ("run", "tpm"),
-    "max_cost": ("run", "max_cost"),
-    "max_total_tokens": ("run", "max_total_tokens"),
+    flag: (section, _OTHER_KEYS.get(flag, flag))
+    for section, flags in {
+        "input": ("profiles", "timezone", "columns", "keep_duplicates", "strict", "max_rejects"),
+        "llm": ("provider", "preset", "model", "base_url"),
+        "prompt": ("detail", "answer"),
+        "compaction": ("compaction",),
+        "budget": ("max_input_tokens", "max_output_tokens", "max_users"),
+        "run": (
+            "limit",
+            "concurrency",
+            "max_concurrency",
+            "rpm",
+            "tpm",
+            "max_cost",
+            "max_total_tokens",
+        ),  # fmt: skip
+    }.items()
+    for flag in flags
 }
 
 

@@ -1,4 +1,5 @@
 from .components import (
+    RunContext as RunContext,
     batch_limits as batch_limits,
     endpoint_of as endpoint_of,
     lacks_key as lacks_key,
@@ -9,7 +10,6 @@ from .components import (
     start_command as start_command,
     template_text as template_text,
 )
-from .context import RunContext as RunContext
 from .estimate import Estimate as Estimate, estimate_run as estimate_run, first_request as first_request
 from .execution import execute as execute
 from .intake import STDIN as STDIN

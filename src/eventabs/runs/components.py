@@ -1,9 +1,11 @@
-"""Who answers: the provider that the settings name, with its pacing and its retries."""
+"""From settings to the parts of a run, the only place that knows both; and the run that holds them."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from eventabs.config import LlmSettings, Settings
 from eventabs.errors import ConfigError
@@ -23,11 +25,12 @@ from eventabs.providers import (
     open_provider as open_provider_of,
     shipped_rules,
 )
-from eventabs.records import Category, EventType, Part, Reply, UserLog, Vocabulary
+from eventabs.records import Category, EventType, Part, Reply, RunStatus, UserLog, Vocabulary
 from eventabs.replies import Labels, Reading, read_reply
 from eventabs.runs.observer import CoolingDown, Observer
-from eventabs.runs.progress import Price
+from eventabs.runs.progress import Price, ProgressTracker
 from eventabs.stop import Stop
+from eventabs.store import Ledger, RunDirectory, count_all, write_checkpoint
 
 _LANGUAGE_USERS = 20  # whose words decide the prompt's language
 _LEGEND_USERS = 500  # whose names make the legend
@@ -276,3 +279,54 @@ def open_provider(
         closing=closing,
         on_cooldown=lambda seconds: observer.noted(CoolingDown(seconds)),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """A run that this process holds. `facts` is the ledger's meta; `most_users` is --limit, 0: all."""
+
+    directory: RunDirectory
+    ledger: Ledger
+    settings: Settings
+    environment: Mapping[str, str]
+    observer: Observer
+    facts: dict[str, Any]
+    most_users: int
+
+    def remember(self, **values: object) -> None:
+        """Keep facts, in the ledger too."""
+        self.facts.update(values)
+        with self.ledger.transaction():
+            self.ledger.set_meta(values)
+
+    def ask_failed_again(self) -> None:
+        """Make failed users pending again."""
+        with self.ledger.transaction():
+            self.ledger.ask_failed_again()
+
+    def tracker(self) -> ProgressTracker:
+        """Count what the ledger holds."""
+        price = self.settings.llm.price
+        return ProgressTracker(Price(price.input, price.output), count_all(self.ledger))
+
+    def save(self, tracker: ProgressTracker, *, status: RunStatus, batches_waiting: int = 0) -> None:
+        """Write checkpoint.json."""
+        write_checkpoint(
+            self.directory,
+            self.facts,
+            tracker.counts,
+            status=status,
+            cost=tracker.cost,
+            batches_left=tracker.under_way + batches_waiting,
+        )
+
+    def builder(self) -> PromptBuilder:
+        """Make what writes the run's prompts, under the legend that was settled when the input was read."""
+        return make_builder(
+            self.settings, self.prompt_language, self.facts["template"], self.facts.get("legend")
+        )
+
+    @property
+    def prompt_language(self) -> Language:
+        """The language of the prompt, settled when the input was read."""
+        return "zh" if self.facts["prompt_language"] == "zh" else "en"

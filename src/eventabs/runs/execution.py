@@ -11,8 +11,7 @@ from eventabs.errors import StoppedError, UsageError
 from eventabs.prompts import BatchLimits, PromptBuilder, TokenCounter
 from eventabs.providers import kind_of
 from eventabs.records import Batch, Counts, Part, PartSize, PlannedPart, RunStatus, UserLog
-from eventabs.runs.components import batch_limits, make_reader, max_calls, open_provider, probes
-from eventabs.runs.context import RunContext
+from eventabs.runs.components import RunContext, batch_limits, make_reader, max_calls, open_provider, probes
 from eventabs.runs.engine import Calls, Engine, Limits
 from eventabs.runs.intake import halves, read_input
 from eventabs.runs.limits import BudgetLearner, ConcurrencyLimit, FailureLimit, SpendingLimit

@@ -23,8 +23,14 @@ from eventabs.prompts import (
     split,
 )
 from eventabs.records import Part, PartSize, RejectedRow, UserLog
-from eventabs.runs.components import batch_limits, legend_of, open_input, prompt_language_of, sampled
-from eventabs.runs.context import RunContext
+from eventabs.runs.components import (
+    RunContext,
+    batch_limits,
+    legend_of,
+    open_input,
+    prompt_language_of,
+    sampled,
+)
 from eventabs.runs.observer import InputRead
 from eventabs.stop import Stop
 from eventabs.store import Ledger, open_private, storage_error, write_rejects

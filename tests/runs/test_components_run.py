@@ -5,7 +5,7 @@ import pytest
 
 from eventabs.config.settings import Settings
 from eventabs.records import FailureReason
-from eventabs.runs.context import RunContext
+from eventabs.runs.components import RunContext
 from eventabs.store.directory import RunDirectory
 from eventabs.store.ledger import Ledger, PartChange
 from eventabs.store.queries import settled_user
