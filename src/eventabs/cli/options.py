@@ -147,7 +147,7 @@ SET_BY_FLAGS = {
             "tpm",
             "max_cost",
             "max_total_tokens",
-        ),  # fmt: skip
+        ),
     }.items()
     for flag in flags
 }
