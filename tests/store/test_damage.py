@@ -21,7 +21,7 @@ from eventabs.runs.lifecycle import reparse
 from eventabs.store.damage import damage_reported
 from eventabs.store.ledger import Ledger
 from eventabs.store.tables import export_events
-from eventabs.views.report.page import render_report
+from eventabs.views.report import render_report
 from eventabs.views.show import render_calls
 from runs_jobs import RULES, Place
 

@@ -1,4 +1,4 @@
-"""What a run would take: tables for people, and as JSON."""
+"""What a run would take, as tables and as JSON; and the first request of its plan."""
 
 from dataclasses import asdict
 
@@ -8,10 +8,10 @@ from rich.table import Table
 from rich.text import Text
 
 from eventabs.language import gettext as _, ngettext
+from eventabs.records import Request
 from eventabs.runs import Estimate
 from eventabs.views import wording
-from eventabs.views.console import print_line
-from eventabs.views.json_lines import encode
+from eventabs.views.console import encode, print_line
 from eventabs.views.wording import count, duration, money
 
 _LEAST_WIDTH = 80
@@ -19,15 +19,16 @@ _LEAST_WIDTH = 80
 
 def render_estimate(console: Console, estimate: Estimate) -> None:
     """Print what the input holds, its tokens, the batches and what the run would cost."""
-    for table in (_input(estimate), _tokens(estimate), _batches(estimate), _details(estimate)):
+    tables = [_input(estimate), _tokens(estimate), _batches(estimate), _details(estimate)]
+    if estimate.batches:
+        tables.append(_comparison(estimate))
+    for table in tables:
         # figures are never cut: in a narrower terminal the rows fold
         console.print(table, "", sep="\n", width=max(console.width, _LEAST_WIDTH), crop=False)
-    if estimate.larger_output_limit is not None and estimate.larger_output_batches is not None:
-        print_line(
-            console, _larger_limit(estimate, estimate.larger_output_limit, estimate.larger_output_batches)
-        )
-    print_line(console, _time(estimate))
-    print_line(console, _cost(estimate))
+    if estimate.batches:
+        print_line(console, _("Without packing: one user a call, long lines, JSON objects as answers"))
+    for line in (*_larger_limit(estimate), _time(estimate), _cost(estimate)):
+        print_line(console, line)
     if estimate.batches:
         print_line(console, wording.plan(estimate.batches, estimate.users / estimate.batches), style="bold")
 
@@ -37,16 +38,17 @@ def estimate_json(estimate: Estimate) -> bytes:
     larger = None
     if estimate.larger_output_limit is not None:
         larger = {"limit": estimate.larger_output_limit, "batches": estimate.larger_output_batches}
+    tokens = {
+        "long": estimate.tokens_long,
+        "compact": estimate.tokens_compact,
+        "prompt_total": estimate.tokens_prompt_total,
+    }
     fields = {
         "users": estimate.users,
         "behaviors": estimate.behaviors,
         "rejected_rows": estimate.rejected_rows,
         "duplicates": estimate.duplicates,
-        "tokens": {
-            "long": estimate.tokens_long,
-            "compact": estimate.tokens_compact,
-            "prompt_total": estimate.tokens_prompt_total,
-        },
+        "tokens": tokens,
         "batches": estimate.batches,
         "lower_bound": estimate.lower_bound,
         "binds": estimate.binds,
@@ -65,8 +67,24 @@ def estimate_json(estimate: Estimate) -> bytes:
         "users_in_input": estimate.users_in_input,
         "paired_ends": estimate.paired_ends,
         "unpaired": estimate.unpaired,
+        "unpacked": asdict(estimate.unpacked) | {"seconds": round(estimate.unpacked.seconds, 1)},
     }
     return f"{encode(fields)}\n".encode()
+
+
+def print_prompt(console: Console, request: Request) -> None:
+    """Print the messages, each under its role; what they hold is printed to the letter."""
+    for message in request.messages:
+        console.print(Text(f"[{message['role']}]", style="bold"), soft_wrap=True)
+        console.print(Text(message["content"]), soft_wrap=True)
+
+
+def prompt_json(request: Request) -> bytes:
+    """Return the messages, and what is asked of the answer, as the endpoint gets them."""
+    body = {"messages": list(request.messages), "max_tokens": request.max_output_tokens}
+    if request.response_format is not None:
+        body["response_format"] = request.response_format
+    return f"{encode(body)}\n".encode()
 
 
 def _table(title: str, *columns: str) -> Table:
@@ -107,12 +125,7 @@ def _tokens(estimate: Estimate) -> Table:
 
 def _batches(estimate: Estimate) -> Table:
     table = _table(_("Batches"), _("batches"), _("users a batch"))
-    rows = [(_("this plan"), estimate.batches), (_("lower bound"), estimate.lower_bound)]
-    template = _("case's rule at {tokens}")
-    rows += [
-        (template.format(tokens=count(budget)), batches) for budget, batches in estimate.case_batches.items()
-    ]
-    for label, batches in rows:
+    for label, batches in ((_("this plan"), estimate.batches), (_("lower bound"), estimate.lower_bound)):
         table.add_row(label, count(batches), _mean(estimate.users, batches))
     return table
 
@@ -125,6 +138,21 @@ def _details(estimate: Estimate) -> Table:
     return table
 
 
+def _comparison(estimate: Estimate) -> Table:
+    """Set the plan beside one user a call: both follow from the input, neither was run."""
+    table = _table(_("Computed, not measured"), _("without packing"), _("this plan"))
+    other = estimate.unpacked
+    table.add_row(_("calls"), count(other.calls), count(estimate.batches))
+    table.add_row(_("input tokens"), count(other.prompt_tokens), count(estimate.tokens_prompt_total))
+    outputs = other.expected_output_tokens, estimate.expected_output_tokens
+    table.add_row(_("expected output tokens"), *map(count, outputs))
+    table.add_row(_("time"), duration(other.seconds), duration(estimate.seconds))
+    if other.cost is not None and estimate.cost is not None:
+        costs = (money(cost, estimate.currency) for cost in (other.cost, estimate.cost))
+        table.add_row(_("cost"), *costs)
+    return table
+
+
 def _mean(total: int, number: int) -> str:
     return f"{total / number:.1f}" if number else "-"
 
@@ -133,18 +161,17 @@ def _limit(binds: str) -> str:
     return {"input": _("input tokens"), "output": _("output tokens"), "users": _("users")}[binds]
 
 
-def _larger_limit(estimate: Estimate, limit: int, batches: int) -> str:
+def _larger_limit(estimate: Estimate) -> list[str]:
+    limit, batches = estimate.larger_output_limit, estimate.larger_output_batches
+    if limit is None or batches is None:
+        return []
     template = ngettext(
         "--max-output-tokens {limit} instead of {present}: {batches} batch instead of {now}",
         "--max-output-tokens {limit} instead of {present}: {batches} batches instead of {now}",
         batches,
     )
-    return template.format(
-        limit=limit,
-        present=estimate.max_output_tokens,
-        batches=count(batches),
-        now=count(estimate.batches),
-    )
+    present, now = estimate.max_output_tokens, count(estimate.batches)
+    return [template.format(limit=limit, present=present, batches=count(batches), now=now)]
 
 
 def _time(estimate: Estimate) -> str:

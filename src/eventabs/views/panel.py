@@ -1,9 +1,8 @@
-"""The live display of a run for terminals."""
+"""The live display of a run on a terminal: a panel of counts, and notes above it."""
 
 import time
 from collections.abc import Callable
 from math import ceil
-from types import TracebackType
 from typing import Self
 
 from rich.box import ROUNDED
@@ -42,9 +41,9 @@ _Facts = list[tuple[str, tuple[Text, ...]]]  # label, up to three cells
 
 
 class ProgressPanel:
-    """Draws the facts of a run that it has been given last.
+    """Draws the latest facts of a run.
 
-    `began`, `now`, `told_at` (when the counts came) and `cooling_until` are seconds of one clock; between
+    `began`, `now`, `counted_at` (when the counts came) and `cooling_until` are seconds of one clock; between
     two counts the remaining time runs down with it, and is gone when it has run out.
     """
 
@@ -53,7 +52,7 @@ class ProgressPanel:
         self.phase = _("reading the input")
         self.progress = Progress()
         self.trouble = ""
-        self.began = self.now = self.told_at = began
+        self.began = self.now = self.counted_at = began
         self.cooling_until = began
         self.drawn = (0, 0)  # columns and rows of the frame drawn last, zeros without a frame
         self._currency = currency
@@ -162,14 +161,11 @@ class ProgressPanel:
         return [(_("cost"), (Text(spent), Text(projected), Text()))]
 
     def _retries(self) -> tuple[Text, Text]:
-        """Say what was tried again and why, and how long everybody waits; empty where there is nothing to say."""
-        progress = self.progress
-        said = listed(wording.causes(progress.retry_causes))
-        if progress.retries and not said:
-            said = count(progress.retries)
+        """Return the causes of repeated calls, and how long all calls still wait; empty where there are none."""
+        retries = self.progress.retries
+        causes = listed(wording.causes(self.progress.retry_causes)) or (count(retries) if retries else "")
         cooling = max(0.0, self.cooling_until - self.now)
-        left = wording.cooling(cooling) if cooling else ""
-        return Text(said), Text(left, style="bold yellow")
+        return Text(causes), Text(wording.cooling(cooling) if cooling else "", style="bold yellow")
 
     def _remaining(self) -> str:
         if not self.progress.batches_done:
@@ -177,7 +173,7 @@ class ProgressPanel:
         if self.progress.eta_seconds is None:
             return ""
         cooling = max(0.0, self.cooling_until - self.now)
-        left = self.progress.eta_seconds - (self.now - self.told_at) + cooling
+        left = self.progress.eta_seconds - (self.now - self.counted_at) + cooling
         if left < 0:  # the estimate has run out: nothing is better than "0s" for minutes
             return ""
         return _("{time} left").format(time=clock(left))
@@ -197,7 +193,7 @@ REFRESHES_PER_SECOND = 8
 
 
 class RichObserver:
-    """Shows the run on a terminal: one live panel, with the notes that deserve a line above it.
+    """Shows the run on a terminal: one live panel, with the notes that concern more than one call above it.
 
     A context manager: the panel lives inside it. `clock` counts seconds, from anywhere.
     """
@@ -226,12 +222,7 @@ class RichObserver:
         self._live.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self._live.stop()
 
     def started(self, facts: Started) -> None:
@@ -258,7 +249,7 @@ class RichObserver:
     def progressed(self, progress: Progress) -> None:
         """Keep the counts; the panel takes them at its next refresh."""
         self._panel.progress = progress
-        self._panel.told_at = self._clock()
+        self._panel.counted_at = self._clock()
 
     def picture(self) -> RenderableType:
         """Return what the live panel shows now."""

@@ -15,8 +15,7 @@ from eventabs.language import gettext as _, ngettext
 from eventabs.records import Message
 from eventabs.store import UserRow
 from eventabs.views import wording
-from eventabs.views.console import one_line, print_line
-from eventabs.views.json_lines import encode
+from eventabs.views.console import encode, one_line, print_line
 from eventabs.views.wording import count, duration, joined, listed
 
 NARROW = 60  # below this, events stand under the behaviors that they begin with

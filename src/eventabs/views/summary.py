@@ -1,9 +1,7 @@
-"""How a run ended: for people beside the case that it is measured against, and as JSON."""
+"""How a run ended: its own figures, what failed and what to do next; and as JSON."""
 
 from pathlib import Path
-from typing import NamedTuple
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
@@ -12,31 +10,18 @@ from rich.text import Text
 from eventabs.language import gettext as _
 from eventabs.runs import Summary
 from eventabs.views import wording
-from eventabs.views.console import one_line, print_command, print_line
-from eventabs.views.json_lines import encode
-from eventabs.views.wording import average, count, duration, joined, listed, money, share
-
-
-class _Case(NamedTuple):
-    """What the same job took before: 486 users, 8,000 tokens a batch, one call after another."""
-
-    users: int = 486
-    batches: int = 406
-    users_per_batch: float = 1.2
-    calls: int = 406
-    hours: tuple[int, int] = (5, 25)
-    success_percent: int = 15
-
-
-CASE = _Case()
+from eventabs.views.console import encode, one_line, print_command, print_line
+from eventabs.views.wording import average, count, duration, listed, money
 
 
 def render_summary(console: Console, summary: Summary, *, quiet: bool = False) -> None:
     """Print how the run ended, what failed and what to do next; `quiet`: only the first line and failures."""
-    print_line(console, _headline(summary), style=_style(summary))
+    well = summary.status == "completed" and not summary.failed
+    print_line(console, _headline(summary), style="bold green" if well else "bold yellow")
     if not quiet:
-        console.print("", _beside_the_case(summary), "", sep="\n")
-        print_line(console, _spent(summary))
+        console.print("", Padding(_figures(summary), (0, 0, 0, 2), expand=False), "", sep="\n")
+        if summary.provider == "rules":
+            print_line(console, _("No model was called: the built-in rules made the events."))
     if summary.failures:
         print_line(console, _("Failed users by reason:"))
         console.print(Padding(_failures(summary), (0, 0, 0, 2), expand=False))
@@ -82,51 +67,33 @@ def _headline(summary: Summary) -> str:
     return _("{state}: {facts}").format(state=wording.status(summary.status), facts=listed(parts))
 
 
-def _style(summary: Summary) -> str:
-    if summary.status == "completed" and not summary.failed:
-        return "bold green"
-    return "bold yellow"
-
-
-def _beside_the_case(summary: Summary) -> Table:
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    table.add_column("")
-    table.add_column(_("the case, before"), justify="right")
-    table.add_column(_("this run"), justify="right", style="bold")
-    first, last = CASE.hours
-    processed = summary.done + summary.failed
-    per_batch = average(processed / summary.calls) if summary.calls else "-"
-    calls = count(summary.calls)
+def _figures(summary: Summary) -> Table:
+    calls, processed = count(summary.calls), summary.done + summary.failed
     if summary.retries:
         calls = _("{calls} + {retries}").format(calls=calls, retries=wording.retries(summary.retries))
     rows = [
-        (_("users"), count(CASE.users), count(summary.users)),
-        (_("batches"), count(CASE.batches), count(summary.calls)),
-        (_("users a batch"), average(CASE.users_per_batch), per_batch),
-        (_("calls"), count(CASE.calls), calls),
-        (_("time"), _("{first}-{last} h").format(first=first, last=last), duration(summary.seconds)),
-        (_("users that end well"), f"{CASE.success_percent} %", share(summary.done, summary.users)),
+        (_("users"), count(summary.users)),
+        (_("calls"), calls),
+        (_("users a call"), average(processed / summary.calls) if summary.calls else "-"),
+        (_("time"), duration(summary.seconds)),
     ]
-    for row in rows:
-        table.add_row(*row)
+    if summary.provider != "rules":
+        tokens = _("{prompt} in, {completion} out").format(
+            prompt=count(summary.prompt_tokens), completion=count(summary.completion_tokens)
+        )
+        rows.append((_("tokens"), tokens))
+        if summary.cost is not None:
+            rows.append((_("cost"), money(summary.cost, summary.currency)))
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
+    for label, figure in rows:
+        table.add_row(label, figure)
     return table
-
-
-def _spent(summary: Summary) -> str:
-    if summary.provider == "rules":
-        return _("No model was called: the built-in rules made the events.")
-    spent = _("{prompt} tokens in, {completion} tokens out").format(
-        prompt=count(summary.prompt_tokens), completion=count(summary.completion_tokens)
-    )
-    if summary.cost is None:
-        return spent
-    return joined((spent, _("cost {cost}").format(cost=money(summary.cost, summary.currency))))
 
 
 def _failures(summary: Summary) -> Table:
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(justify="right", style="yellow")
-    table.add_column()
     for code, number in sorted(summary.failures.items(), key=lambda item: (-item[1], item[0])):
         table.add_row(count(number), Text(one_line(wording.reason(code))))
     return table
@@ -138,8 +105,8 @@ def _next_steps(summary: Summary) -> list[tuple[str, str]]:
     steps = [(_("Events: "), str(out / "events.jsonl"))]
     if summary.rejected_rows:
         template = _("Unreadable rows ({count}), each with its line number: ")
-        told = wording.reject_counts(summary.rejects) or count(summary.rejected_rows)
-        steps.append((template.format(count=told), str(out / "rejects.jsonl")))
+        rejected = wording.reject_counts(summary.rejects) or count(summary.rejected_rows)
+        steps.append((template.format(count=rejected), str(out / "rejects.jsonl")))
     left_out = summary.users_in_input - summary.users
     if summary.status == "completed" and left_out > 0:
         template = _("{count} users were left out by --limit; go on with them: ")

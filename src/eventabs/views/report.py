@@ -1,7 +1,7 @@
 """The report: one HTML file that needs nothing else, made from the facts of a run.
 
-Charts are drawn here, as SVG and tables; only the list of users needs the script. The page forbids
-itself every connection, and every style and script but its own, which are named by their hashes.
+Charts are SVG and tables; only the list of users needs the script. The page forbids itself every
+connection, and every style and script but its own, which are named by their hashes.
 """
 
 import base64
@@ -23,8 +23,8 @@ from eventabs.language import gettext as _
 from eventabs.store import replace_file
 from eventabs.views import wording
 from eventabs.views.console import one_line
-from eventabs.views.report.people import People
-from eventabs.views.report.sections import sections
+from eventabs.views.report_charts import sections
+from eventabs.views.report_users import ReportUsers
 
 NAME = "report.html"
 # < > & cannot end the script element or open a comment in it; the separators end a line in old engines
@@ -33,7 +33,7 @@ _ESCAPED = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"}
 
 def render_report(facts: ReportFacts) -> str:
     """Return the page. Reads the facts' users to their end."""
-    people = People.of(facts.users)
+    users = ReportUsers.of(facts.users)
     style, script = _part("style.css"), _part("script.js")
     return (
         _environment()
@@ -44,10 +44,10 @@ def render_report(facts: ReportFacts) -> str:
             policy=_policy(style, script),
             style=Markup(style),  # noqa: S704  our own file
             script=Markup(script),  # noqa: S704  our own file
-            data=embedded_json(people.data() | {"words": _words()}),
+            data=embedded_json(users.data() | {"words": _words()}),
             facts=facts,
-            people=people,
-            **sections(facts, people),
+            users=users,
+            **sections(facts, users),
         )
     )
 
@@ -68,7 +68,7 @@ def write_report(page: str, path: Path) -> None:
 
 
 def _begins_like_a_page(path: Path) -> bool:
-    if not path.is_file():  # a pipe would wait for somebody to write
+    if not path.is_file():  # reading a pipe would wait for a writer
         return False
     with path.open("rb") as file:
         return file.read(15).lower() == b"<!doctype html>"
@@ -89,7 +89,7 @@ def lines(text: str) -> str:
 def _page_errors(path: Path) -> Iterator[None]:
     try:
         yield
-    except StorageError as error:  # says how a run goes on; here none has to
+    except StorageError as error:  # it names the next step of a run; a report is none
         cause = error.__cause__
         raise _unwritable(path, cause if isinstance(cause, OSError) else OSError(str(error))) from None
 
@@ -119,7 +119,7 @@ def _environment() -> Environment:
 
 
 def _part(name: str) -> str:
-    return resources.files("eventabs.views.report").joinpath("assets", name).read_text("utf-8")
+    return resources.files("eventabs.views").joinpath("assets", name).read_text("utf-8")
 
 
 def _policy(style: str, script: str) -> str:
@@ -134,7 +134,7 @@ def _digest(text: str) -> str:
 
 
 def _words() -> dict[str, Any]:
-    """Return what the script says."""
+    """Return the words of the script."""
     return {
         "states": {"done": _("done"), "failed": _("failed"), "pending": _("still to do")},
         "weekdays": wording.weekdays(),
