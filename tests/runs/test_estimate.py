@@ -235,8 +235,11 @@ def test_levels_that_a_template_of_ones_own_does_not_explain_are_left_out(place:
 
 @pytest.mark.parametrize("level", ["line", "legend"])
 def test_the_same_users_without_packing_are_computed_beside_the_plan(place: Place, level: str) -> None:
-    price = {"input": 2.0, "output": 8.0}
-    alike = {"llm": {"price": price}, "run": {"concurrency": 1}, "compaction": {"level": level}}
+    alike: dict[str, dict[str, Any]] = {
+        "llm": {"price": {"input": 2.0, "output": 8.0}},
+        "run": {"concurrency": 1},
+        "compaction": {"level": level},
+    }
     packed = estimated(place, **alike)
     single = estimated(place, **alike, budget={"max_users": 1}, prompt={"answer": "json"})
     assert packed.batches == 1

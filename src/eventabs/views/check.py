@@ -1,4 +1,4 @@
-"""What `eventabs check` finds: line by line as it is found, and as JSON."""
+"""The findings of `eventabs check`: line by line as they come, and as JSON."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -27,51 +27,46 @@ _ARROW = "→ "
 
 @contextmanager
 def showing_findings(console: Console, *, quiet: bool) -> Iterator[OnFinding]:
-    """Give what prints each finding when it comes, and say meanwhile that answers are waited for."""
+    """Yield what prints each finding when it comes, under the title of its section; `quiet`: only what is wrong.
+
+    Meanwhile a terminal shows how long an answer may take.
+    """
+    titled: set[Section] = set()
+
+    def show(finding: Finding) -> None:
+        if quiet and finding.state not in {"warning", "fault"}:
+            return
+        if finding.section not in titled:
+            titled.add(finding.section)
+            print_line(console, _titles()[finding.section], style="bold")
+        _print(console, finding)
+
     waiting = _("Waiting for answers: {seconds:.0f} seconds at most for each").format(seconds=REQUEST_SECONDS)
     with console.status(Text(waiting)) if console.is_terminal else nullcontext():
-        yield _FindingLines(console, quiet=quiet)
+        yield show
 
 
-class _FindingLines:
-    """Prints each finding when it comes, under the title of its section; `quiet`: only what is wrong."""
-
-    def __init__(self, console: Console, *, quiet: bool) -> None:
-        self._console = console
-        self._quiet = quiet
-        self._section: Section | None = None
-        self._width = max(cell_len(name) for name in _names().values())
-
-    def __call__(self, finding: Finding) -> None:
-        """Print the finding."""
-        if self._quiet and finding.state not in {"warning", "fault"}:
-            return
-        if finding.section != self._section:
-            self._section = finding.section
-            print_line(self._console, _titles()[finding.section], style="bold")
-        if self._console.is_terminal:
-            self._console.print(self._row(finding))
-            return
-        mark, _style = _MARKS[finding.state]
-        print_line(self._console, f"  {mark} {_name(finding)}: {finding.said}")
+def _print(console: Console, finding: Finding) -> None:
+    mark, style = _MARKS[finding.state]
+    names = _names()
+    name = names.get(finding.name, finding.name)
+    if not console.is_terminal:
+        print_line(console, f"  {mark} {name}: {finding.said}")
         if finding.step:
-            print_line(self._console, f"    {_ARROW}{finding.step}")
-
-    def _row(self, finding: Finding) -> Table:
-        mark, style = _MARKS[finding.state]
-        row = Table.grid(padding=(0, 1, 0, 0))
-        row.add_column(width=3, justify="right")
-        row.add_column(width=self._width)
-        row.add_column(overflow="fold")
-        said = Text(one_line(finding.said), style="dim" if finding.state == "skipped" else "")
-        row.add_row(Text(mark, style=style), Text(_name(finding)), said)
-        if finding.step:
-            row.add_row("", "", Text(_ARROW + one_line(finding.step), style="cyan"))
-        return row
+            print_line(console, f"    {_ARROW}{finding.step}")
+        return
+    row = Table.grid(padding=(0, 1, 0, 0))
+    row.add_column(width=3, justify="right", style=style)
+    row.add_column(width=max(map(cell_len, names.values())))
+    row.add_column(overflow="fold")
+    row.add_row(mark, name, Text(one_line(finding.said), style="dim" if finding.state == "skipped" else ""))
+    if finding.step:
+        row.add_row("", "", Text(_ARROW + one_line(finding.step), style="cyan"))
+    console.print(row)
 
 
 def render_verdict(console: Console, report: CheckReport) -> None:
-    """Print what all of it comes to, and what the check itself cost."""
+    """Print the verdict, and what the check itself cost."""
     warnings = sum(finding.state == "warning" for finding in report.findings)
     if report.exit_code:
         style = "bold red"
@@ -118,18 +113,14 @@ def _spent(report: CheckReport) -> list[str]:
     spent = report.facts.spent
     if not any(spent):
         return []
-    told = _("the check took {prompt} tokens in and {completion} out in {time}").format(
+    took = _("the check took {prompt} tokens in and {completion} out in {time}").format(
         prompt=count(spent.prompt_tokens),
         completion=count(spent.completion_tokens),
         time=duration(report.seconds),
     )
     if report.cost is None:
-        return [told]
-    return [told, _("cost {cost}").format(cost=money(report.cost, report.currency))]
-
-
-def _name(finding: Finding) -> str:
-    return _names().get(finding.name, finding.name)
+        return [took]
+    return [took, _("cost {cost}").format(cost=money(report.cost, report.currency))]
 
 
 def _titles() -> dict[Section, str]:

@@ -45,8 +45,7 @@ def print_line(console: Console, text: str, style: str = "") -> None:
 
 def print_command(console: Console, label: str, command: str) -> None:
     """Print a command or path to copy: never folded, so that no line break gets into what is pasted."""
-    line = Text.assemble(one_line(label), (one_line(command), "bold"))
-    console.print(line, soft_wrap=True)
+    console.print(Text.assemble(one_line(label), (one_line(command), "bold")), soft_wrap=True)
 
 
 def print_error(console: Console, error: BaseException | str) -> None:

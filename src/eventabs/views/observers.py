@@ -14,18 +14,7 @@ from typing import Literal, Self, TextIO
 
 from rich.console import Console
 
-from eventabs.runs import (
-    BatchDone,
-    CallFailed,
-    CoolingDown,
-    Note,
-    Observer,
-    Progress,
-    Retrying,
-    Serving,
-    Started,
-    StateChanged,
-)
+from eventabs import runs
 from eventabs.store import open_private, storage_error
 from eventabs.views import wording
 from eventabs.views.console import encode, one_line, print_line
@@ -34,17 +23,15 @@ from eventabs.views.panel import RichObserver
 BATCHES_A_LINE = 10
 SECONDS_BETWEEN_COUNTS = 0.2
 
-ProgressForm = Literal["auto", "plain", "json"]
-
 
 def display(
     console: Console,
     *,
-    form: ProgressForm = "auto",
+    form: Literal["auto", "plain", "json"] = "auto",
     quiet: bool = False,
     verbose: bool = False,
     currency: str = "USD",
-) -> Observer:
+) -> runs.Observer:
     """Choose how standard error shows the run. `auto`: a live panel on a terminal, else plain lines."""
     if form == "json":
         return JsonObserver(console)
@@ -56,31 +43,27 @@ def display(
 
 
 class _LineObserver:
-    """Writes notes as lines, and the counts after every tenth batch and at each stop."""
+    """Writes notes as lines, and the counts at each stop and after every tenth batch, also of a resumed run."""
 
     def __init__(self, currency: str, now: Callable[[], datetime]) -> None:
         self._currency = currency
         self._now = now
-        self._latest: Progress | None = None
+        self._latest: runs.Progress | None = None
 
-    def started(self, facts: Started) -> None:
-        """Write the first line."""
+    def started(self, facts: runs.Started) -> None:
         self.line(wording.started(facts))
 
-    def noted(self, note: Note) -> None:
-        """Write a note; at a stop also the counts."""
+    def noted(self, note: runs.Note) -> None:
         self.line(wording.noted(note))
-        if isinstance(note, StateChanged) and note.status != "running" and self._latest is not None:
+        if isinstance(note, runs.StateChanged) and note.status != "running" and self._latest is not None:
             self.line(wording.progressed(self._latest, self._currency))
 
-    def progressed(self, progress: Progress) -> None:
-        """Write the counts after every tenth batch; a resumed run counts from where it is."""
+    def progressed(self, progress: runs.Progress) -> None:
         before, self._latest = self._latest or progress, progress
         if progress.batches_done // BATCHES_A_LINE > before.batches_done // BATCHES_A_LINE:
             self.line(wording.progressed(progress, self._currency))
 
     def line(self, text: str) -> None:
-        """Write a line of any text, such as an error that ended the run."""
         raise NotImplementedError
 
 
@@ -100,7 +83,7 @@ class PlainObserver(_LineObserver):
         self._verbose = verbose
         self._cooling_until: datetime | None = None
 
-    def noted(self, note: Note) -> None:
+    def noted(self, note: runs.Note) -> None:
         """Print a note if it concerns more than one call."""
         if self._verbose or self._deserves_a_line(note):
             super().noted(note)
@@ -109,34 +92,31 @@ class PlainObserver(_LineObserver):
         """Print a line."""
         print_line(self._console, f"{self._now():%Y-%m-%d %H:%M:%S} {text}")
 
-    def _deserves_a_line(self, note: Note) -> bool:
+    def _deserves_a_line(self, note: runs.Note) -> bool:
         """Whether a note concerns more than one call; a cooldown that is only extended is printed already."""
-        if not isinstance(note, CoolingDown):
-            return not isinstance(note, Retrying | BatchDone)
+        if not isinstance(note, runs.CoolingDown):
+            return not isinstance(note, runs.Retrying | runs.BatchDone)
         now, before = self._now(), self._cooling_until
         self._cooling_until = now + timedelta(seconds=note.seconds)
         return before is None or now >= before
 
 
 class QuietObserver:
-    """Prints calls that failed, a run that stopped, and the address of the progress.
-
-    The summary that follows shows that a run was interrupted.
-    """
+    """Prints failed calls, a run that stopped, and the address of the progress; the summary shows the rest."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
 
-    def started(self, facts: Started) -> None:
+    def started(self, facts: runs.Started) -> None:
         """Print nothing."""
 
-    def noted(self, note: Note) -> None:
-        """Print failed calls, a stop and the address of the progress."""
+    def noted(self, note: runs.Note) -> None:
+        """Print a note if it is one of these."""
         match note:
-            case CallFailed() | Serving() | StateChanged(status="stopped"):
+            case runs.CallFailed() | runs.Serving() | runs.StateChanged(status="stopped"):
                 print_line(self._console, wording.noted(note))
 
-    def progressed(self, progress: Progress) -> None:
+    def progressed(self, progress: runs.Progress) -> None:
         """Print nothing."""
 
 
@@ -167,25 +147,21 @@ class LogObserver(_LineObserver):
         self._redact = redact
         self._unwritten: list[str] = []
 
-    def noted(self, note: Note) -> None:
-        """Log a note, and the counts at a stop.
-
-        Of hundreds of replies a second each would wait for the disk: they are written with the counts
-        that follow.
-        """
-        if isinstance(note, BatchDone):
+    def noted(self, note: runs.Note) -> None:
+        """Log a note, and the counts at a stop; replies with the counts that follow them."""
+        if isinstance(note, runs.BatchDone):  # of hundreds a second each would wait for the disk
             self._add(wording.noted(note))
         else:
             super().noted(note)
 
-    def progressed(self, progress: Progress) -> None:
+    def progressed(self, progress: runs.Progress) -> None:
         """Log the latest replies, and the counts after every tenth batch."""
         super().progressed(progress)
         if self._unwritten:
             self._write()
 
     def line(self, text: str) -> None:
-        """Append a line."""
+        """Append a line of any text, such as an error that ended the run."""
         self._add(text)
         self._write()
 
@@ -217,7 +193,7 @@ class JsonObserver:
         self._console = console
         self._now = now
         self._clock = clock
-        self._held: Progress | None = None
+        self._held: runs.Progress | None = None
         self._last_counts = -SECONDS_BETWEEN_COUNTS
 
     def __enter__(self) -> Self:
@@ -226,16 +202,16 @@ class JsonObserver:
     def __exit__(self, *_error: object) -> None:
         self._write_held()
 
-    def started(self, facts: Started) -> None:
+    def started(self, facts: runs.Started) -> None:
         """Write the facts of the start."""
         self._write("started", asdict(facts))
 
-    def noted(self, note: Note) -> None:
+    def noted(self, note: runs.Note) -> None:
         """Write a note, after the counts that led to it."""
         self._write_held()
         self._write(event_name(type(note)), asdict(note))
 
-    def progressed(self, progress: Progress) -> None:
+    def progressed(self, progress: runs.Progress) -> None:
         """Write the counts, or hold them back until some time has passed."""
         self._held = progress
         if self._clock() - self._last_counts >= SECONDS_BETWEEN_COUNTS:
@@ -263,7 +239,7 @@ class Observers:
     A context manager that enters and leaves those of them that are one.
     """
 
-    def __init__(self, observers: Iterable[Observer], *, opening: Iterable[Note] = ()) -> None:
+    def __init__(self, observers: Iterable[runs.Observer], *, opening: Iterable[runs.Note] = ()) -> None:
         self._observers = tuple(observers)
         self._opening = tuple(opening)
         self._entered = ExitStack()
@@ -277,19 +253,19 @@ class Observers:
     def __exit__(self, *_error: object) -> None:
         self._entered.close()
 
-    def started(self, facts: Started) -> None:
+    def started(self, facts: runs.Started) -> None:
         """Pass it on."""
         for observer in self._observers:
             observer.started(facts)
         for note in self._opening:
             self.noted(note)
 
-    def noted(self, note: Note) -> None:
+    def noted(self, note: runs.Note) -> None:
         """Pass it on."""
         for observer in self._observers:
             observer.noted(note)
 
-    def progressed(self, progress: Progress) -> None:
+    def progressed(self, progress: runs.Progress) -> None:
         """Pass it on."""
         for observer in self._observers:
             observer.progressed(progress)

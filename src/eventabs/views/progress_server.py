@@ -87,7 +87,6 @@ class _Handler(BaseHTTPRequestHandler):
     answer: Callable[[], bytes]
 
     def parse_request(self) -> bool:
-        """Refuse other hosts, methods and paths."""
         if not super().parse_request():
             return False
         if refusal := self._refusal():
@@ -105,11 +104,9 @@ class _Handler(BaseHTTPRequestHandler):
         return None
 
     def do_GET(self) -> None:
-        """Answer with the counts."""
         self._respond(HTTPStatus.OK, type(self).answer())
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Refuse in JSON."""
         self._respond(code, encode({"error": message or explain or HTTPStatus(code).phrase}).encode())
 
     def _respond(self, code: int, body: bytes) -> None:

@@ -6,8 +6,6 @@ connection, and every style and script but its own, which are named by their has
 
 import base64
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -61,10 +59,11 @@ def write_report(page: str, path: Path) -> None:
         if path.exists() and not _begins_like_a_page(path):
             message = _("{path} exists and is no report; name another file with --output")
             raise UsageError(message.format(path=path))
-        with _page_errors(path):
-            replace_file(path, [page.encode("utf-8", "replace")])
-    except OSError as error:
-        raise _unwritable(path, error) from None
+        replace_file(path, [page.encode("utf-8", "replace")])
+    except (OSError, StorageError) as error:
+        cause = error.__cause__ or error  # a StorageError names the next step of a run; a report is none
+        message = _("{path} cannot be written ({error}); name another file with --output")
+        raise UsageError(message.format(path=path, error=getattr(cause, "strerror", None) or cause)) from None
 
 
 def _begins_like_a_page(path: Path) -> bool:
@@ -83,20 +82,6 @@ def embedded_json(value: object) -> Markup:
 def lines(text: str) -> str:
     """Return a text of many lines with every control and bidi character made visible."""
     return "\n".join(one_line(line.rstrip("\r").replace("\t", "    ")) for line in text.split("\n"))
-
-
-@contextmanager
-def _page_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except StorageError as error:  # it names the next step of a run; a report is none
-        cause = error.__cause__
-        raise _unwritable(path, cause if isinstance(cause, OSError) else OSError(str(error))) from None
-
-
-def _unwritable(path: Path, error: OSError) -> UsageError:
-    message = _("{path} cannot be written ({error}); name another file with --output")
-    return UsageError(message.format(path=path, error=error.strerror or error))
 
 
 def _environment() -> Environment:

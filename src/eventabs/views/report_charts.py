@@ -44,10 +44,7 @@ def sections(facts: ReportFacts, users: ReportUsers) -> dict[str, Any]:
     }
 
 
-class _Tile(NamedTuple):
-    label: str
-    value: str
-    note: str
+_Tile = tuple[str, str, str]  # label, value, note
 
 
 def _tiles(facts: ReportFacts, users: ReportUsers, line: "Timeline | None") -> list[_Tile]:
@@ -58,24 +55,24 @@ def _tiles(facts: ReportFacts, users: ReportUsers, line: "Timeline | None") -> l
         users=count(totals.users), failed=count(totals.failed), pending=count(totals.users - ended)
     )
     covered = _("{share} stand in an event").format(share=share(users.covered, users.behaviors))
-    tiles = [
-        _Tile(_("Users done"), count(totals.done), done),
-        _Tile(_("Success"), share(totals.done, ended), _("of the users that were worked on")),
-        _Tile(_("Events"), count(totals.events), _("{average} a user").format(average=per_user)),
-        _Tile(_("Behaviors"), count(totals.behaviors), covered),
-        _Tile(_("Calls"), count(totals.calls), wording.retries(totals.retries)),
-        _Tile(_("Time"), duration(line.seconds) if line else "-", _("with calls under way")),
+    tiles: list[_Tile] = [
+        (_("Users done"), count(totals.done), done),
+        (_("Success"), share(totals.done, ended), _("of the users that were worked on")),
+        (_("Events"), count(totals.events), _("{average} a user").format(average=per_user)),
+        (_("Behaviors"), count(totals.behaviors), covered),
+        (_("Calls"), count(totals.calls), wording.retries(totals.retries)),
+        (_("Time"), duration(line.seconds) if line else "-", _("with calls under way")),
     ]
     if facts.provider == "rules":
-        return [*tiles, _Tile(_("Tokens"), "0", _("built-in rules: no model was called"))]
+        return [*tiles, (_("Tokens"), "0", _("built-in rules: no model was called"))]
     tokens = _("{prompt} in, {completion} out").format(
         prompt=count(totals.prompt_tokens), completion=count(totals.completion_tokens)
     )
-    cost = _Tile(_("Cost"), "-", _("no prices are set"))
+    cost: _Tile = (_("Cost"), "-", _("no prices are set"))
     if facts.cost is not None:
         each = money(facts.cost / totals.done, facts.currency) if totals.done else "-"
-        cost = _Tile(_("Cost"), money(facts.cost, facts.currency), _("{cost} a user").format(cost=each))
-    return [*tiles, _Tile(_("Tokens"), _short(totals.prompt_tokens + totals.completion_tokens), tokens), cost]
+        cost = (_("Cost"), money(facts.cost, facts.currency), _("{cost} a user").format(cost=each))
+    return [*tiles, (_("Tokens"), _short(totals.prompt_tokens + totals.completion_tokens), tokens), cost]
 
 
 def _short(number: int) -> str:
@@ -84,9 +81,6 @@ def _short(number: int) -> str:
         if number >= size:
             return f"{number / unit:.3g} {sign}"
     return count(number)
-
-
-# Calls over time
 
 
 class TimeBin(NamedTuple):
@@ -111,10 +105,7 @@ class Timeline(NamedTuple):
     cooldowns: tuple[tuple[float, float], ...]
 
 
-class _Span(NamedTuple):
-    start: float
-    turn: float  # when its last try began
-    end: float
+_Span = tuple[float, float, float]  # of a call: its start, the start of its last try, its end
 
 
 def timeline(calls: Sequence[CallFacts], retries: Sequence[Retry]) -> Timeline | None:
@@ -127,7 +118,7 @@ def timeline(calls: Sequence[CallFacts], retries: Sequence[Retry]) -> Timeline |
     working, waiting = [0.0] * TIME_BINS, [0.0] * TIME_BINS
     bad, again = [0] * TIME_BINS, [0] * TIME_BINS
     for call, span in zip(calls, spans, strict=True):
-        start, turn, end = (axis.place(moment) for moment in span)
+        start, turn, end = map(axis.place, span)
         _spread(waiting, start, turn, width)
         _spread(working, turn, end, width)
         bad[min(TIME_BINS - 1, int(end / width))] += call.usable < call.users
@@ -142,7 +133,7 @@ class _Axis:
     """Time without the pauses."""
 
     def __init__(self, spans: Sequence[_Span]) -> None:
-        busy = _merged((span.start, span.end) for span in spans)
+        busy = _merged((start, end) for start, _turn, end in spans)
         total = sum(end - start for start, end in busy)
         longest = max(_SHORTEST_PAUSE, total * _PAUSE_SHARE)
         self._starts, self._shifts = [busy[0][0]], [busy[0][0]]
@@ -178,7 +169,7 @@ def _span(call: CallFacts) -> _Span:
     """Place a call in time: an answered one works for its last try and waits before, any other only waits."""
     end = max(call.sent_at, call.ended_at or call.sent_at)
     turn = end if call.seconds is None else max(call.sent_at, end - call.seconds)
-    return _Span(call.sent_at, turn, end)
+    return call.sent_at, turn, end
 
 
 def _spread(bins: list[float], start: float, end: float, width: float) -> None:
@@ -193,8 +184,16 @@ def _drawn_timeline(line: Timeline) -> dict[str, Any]:
     width = 100 / len(line.bins)
     step = max(1, len(line.bins) // _TABLE_ROWS)
     return {
+        "width": width,
         "columns": [
-            _time_column(bin_, place * width, width, top, bad) for place, bin_ in enumerate(line.bins)
+            (
+                n * width,
+                100 * bin_.working / top,
+                100 * bin_.waiting / top,
+                100 * bin_.bad / bad,
+                _title(bin_),
+            )
+            for n, bin_ in enumerate(line.bins)
         ],
         "pauses": [f"{100 * pause / line.seconds:.3f}" for pause in line.pauses if line.seconds],
         "cooldowns": [
@@ -207,25 +206,15 @@ def _drawn_timeline(line: Timeline) -> dict[str, Any]:
     }
 
 
-def _time_column(bin_: TimeBin, left: float, width: float, top: float, bad: int) -> dict[str, str]:
+def _title(bin_: TimeBin) -> str:
     title = _("{time}: {working} at work, {waiting} waiting, {bad} with a bad reply, {retries} sent again")
-    working, waiting = 100 * bin_.working / top, 100 * bin_.waiting / top
-    return {
-        "left": f"{left:.3f}",
-        "width": f"{width + 0.05:.3f}",  # no seams between neighbors
-        "working": f"{working:.2f}",
-        "working_top": f"{100 - working:.2f}",
-        "waiting": f"{waiting:.2f}",
-        "waiting_top": f"{100 - working - waiting:.2f}",
-        "bad": f"{100 * bin_.bad / bad:.1f}",
-        "title": title.format(
-            time=duration(bin_.start),
-            working=f"{bin_.working:.1f}",
-            waiting=f"{bin_.waiting:.1f}",
-            bad=bin_.bad,
-            retries=bin_.retries,
-        ),
-    }
+    return title.format(
+        time=duration(bin_.start),
+        working=f"{bin_.working:.1f}",
+        waiting=f"{bin_.waiting:.1f}",
+        bad=bin_.bad,
+        retries=bin_.retries,
+    )
 
 
 def _time_row(bins: tuple[TimeBin, ...]) -> tuple[str, str, str, str, str]:
@@ -241,12 +230,9 @@ def _time_row(bins: tuple[TimeBin, ...]) -> tuple[str, str, str, str, str]:
 def _retried(retries: Sequence[Retry]) -> Iterator[tuple[str, str, str]]:
     """Yield causes with how often they made a call wait and the longest wait, the most frequent first."""
     by_cause = Counter(retry.cause for retry in retries)
-    for cause, number in sorted(by_cause.items(), key=lambda item: (-item[1], item[0])):
+    for cause, number in wording.most_frequent(by_cause):
         longest = max(retry.wait_seconds for retry in retries if retry.cause == cause)
         yield cause, count(number), duration(longest)
-
-
-# Distributions
 
 
 class Bin(NamedTuple):
@@ -264,26 +250,6 @@ class Histogram(NamedTuple):
     median: float
     p90: float
     largest: float
-
-
-class _Column(NamedTuple):
-    """A bar of a histogram, in percent of the frame."""
-
-    left: float
-    width: float
-    height: float
-    label: str
-    value: str
-
-
-class _Distribution(NamedTuple):
-    title: str
-    columns: tuple[_Column, ...]
-    low: str
-    high: str
-    median: str
-    p90: str
-    largest: str
 
 
 def histogram(values: Sequence[float]) -> Histogram | None:
@@ -316,7 +282,7 @@ def _quantile(ordered: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def _distributions(facts: ReportFacts) -> Iterator[_Distribution]:
+def _distributions(facts: ReportFacts) -> Iterator[dict[str, object]]:
     answered = [call for call in facts.calls if call.seconds is not None]
     for title, values, whole in (
         (_("Users a call"), [float(call.users) for call in facts.calls], True),
@@ -328,7 +294,7 @@ def _distributions(facts: ReportFacts) -> Iterator[_Distribution]:
             yield _distribution(title, drawn, whole=whole)
 
 
-def _distribution(title: str, drawn: Histogram, *, whole: bool) -> _Distribution:
+def _distribution(title: str, drawn: Histogram, *, whole: bool) -> dict[str, object]:
     most = max(bin_.number for bin_ in drawn.bins)
     width = 100 / len(drawn.bins)
 
@@ -339,43 +305,22 @@ def _distribution(title: str, drawn: Histogram, *, whole: bool) -> _Distribution
         high = bin_.high - 1 if whole else bin_.high
         return written(bin_.low) + ("" if high == bin_.low else f"–{written(high)}")
 
-    return _Distribution(
-        title,
-        tuple(
-            _Column(place * width, width, 100 * bin_.number / most, label(bin_), count(bin_.number))
+    return {
+        "title": title,
+        "columns": [
+            (place * width, width, 100 * bin_.number / most, label(bin_), count(bin_.number))
             for place, bin_ in enumerate(drawn.bins)
-        ),
-        label(drawn.bins[0]),
-        label(drawn.bins[-1]) if len(drawn.bins) > 1 else "",
-        *map(written, (drawn.median, drawn.p90, drawn.largest)),
-    )
+        ],
+        "low": label(drawn.bins[0]),
+        "high": label(drawn.bins[-1]) if len(drawn.bins) > 1 else "",
+        "median": written(drawn.median),
+        "p90": written(drawn.p90),
+        "largest": written(drawn.largest),
+    }
 
 
-# Tokens and events
-
-
-class _Slice(NamedTuple):
-    """A part of the bar that shows where tokens went."""
-
-    label: str
-    value: str
-    share: str
-    left: float
-    width: float
-    kind: str
-
-
-class _Bar(NamedTuple):
-    """A row of a bar chart; `width` is in percent of the longest."""
-
-    label: str
-    value: str
-    width: float
-    note: str
-    marked: bool
-
-
-def _slices(facts: ReportFacts) -> list[_Slice]:
+def _slices(facts: ReportFacts) -> list[tuple[str, str, str, str, float, float]]:
+    """Return the parts of the bar that shows where tokens went."""
     sums = [sum(call.use[place] for call in facts.calls) for place in range(5)]
     total = sum(sums)
     if not total:
@@ -390,7 +335,7 @@ def _slices(facts: ReportFacts) -> list[_Slice]:
     slices, left = [], 0.0
     for (kind, label), tokens in zip(labels, sums, strict=True):
         width = 100 * tokens / total
-        slices.append(_Slice(label, count(round(tokens)), share(tokens, total), left, width, kind))
+        slices.append((kind, label, count(round(tokens)), share(tokens, total), left, width))
         left += width
     return slices
 
@@ -398,22 +343,15 @@ def _slices(facts: ReportFacts) -> list[_Slice]:
 def _bars(
     numbers: Counter[Any],
     label: Callable[[Any], str],
-    *,
     marked: Container[str] = (),
     most_bars: int = _MOST_BARS,
-) -> list[_Bar]:
-    """Return the most frequent ones, ties in order of their names."""
-    rows = sorted(numbers.items(), key=lambda item: (-item[1], item[0]))[:most_bars]
+) -> list[tuple[str, str, float, str, bool]]:
+    """Return bars of the most frequent ones; widths in percent of the longest."""
+    rows = wording.most_frequent(numbers)[:most_bars]
     total, most = numbers.total(), max(numbers.values(), default=1)
     return [
-        _Bar(
-            one_line(label(key))[:120],
-            count(number),
-            round(100 * number / most, 2),
-            _percent(number, total),
-            key in marked,
-        )
-        for key, number in rows
+        (one_line(label(key))[:120], count(n), 100 * n / most, _percent(n, total), key in marked)
+        for key, n in rows
     ]
 
 
@@ -432,12 +370,11 @@ def _marked_types(users: ReportUsers) -> set[str]:
 
 def _hours(users: ReportUsers) -> dict[str, Any]:
     most = max(users.hours.values(), default=1)
-    by_day = [[users.hours[day, hour] for hour in range(24)] for day in range(7)]
     return {
         "most": most,
         "shades": range(_SHADES + 1),
         "rows": [
-            (day, [(number, -(-number * _SHADES // most)) for number in row])
-            for day, row in zip(weekdays(), by_day, strict=True)
+            (name, [(n := users.hours[day, hour], -(-n * _SHADES // most)) for hour in range(24)])
+            for day, name in enumerate(weekdays())
         ],
     }

@@ -103,8 +103,7 @@ class ReportUsers:
         Then event starts, minutes, types, categories, summaries.
         """
         times = [_minutes(behavior.start) for behavior in user.behaviors]
-        events = [(event, *_bounds(event)) for event in user.events]
-        known = [(event, start, end) for event, start, end in events if start is not None and end is not None]
+        known = [(event, *bounds) for event in user.events if (bounds := _bounds(event))]
         base = min([*times, *(start for _event, start, _end in known)], default=0)
         uncovered = sorted(set(range(len(times))) - _covered(user))
         return [
@@ -138,11 +137,9 @@ def _covered(user: UserFacts) -> set[int]:
     return {index for event in user.events for index in event["behaviors"]}
 
 
-def _bounds(event: dict[str, Any]) -> tuple[int | None, int | None]:
+def _bounds(event: dict[str, Any]) -> tuple[int, int] | None:
     start, end = _wall(event["start"]), _wall(event["end"])
-    if start is None or end is None:
-        return None, None
-    return _minutes(start), max(_minutes(start), _minutes(end))
+    return (_minutes(start), _minutes(max(start, end))) if start and end else None
 
 
 def _wall(text: str) -> datetime | None:
@@ -158,11 +155,7 @@ def _minutes(moment: datetime) -> int:
 
 
 def _differences(numbers: Iterable[int], base: int) -> list[int]:
-    found = []
-    for number in numbers:
-        found.append(number - base)
-        base = number
-    return found
+    return [after - before for before, after in pairwise((base, *numbers))]
 
 
 def _text(text: str) -> str:

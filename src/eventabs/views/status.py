@@ -1,6 +1,8 @@
 """The state of a run, for people and as JSON, once or again and again."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import asdict
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -12,65 +14,46 @@ from eventabs.runs import Progress
 from eventabs.views import wording
 from eventabs.views.console import encode, one_line, print_command, print_line
 from eventabs.views.panel import ProgressPanel
-from eventabs.views.wording import count, duration, joined
+from eventabs.views.wording import duration, joined
 
 SECONDS_BETWEEN_LOOKS = 1.0
+_JSON_KEYS = (
+    "pending in_flight in_flight_limit events calls retries retry_causes cooling_seconds prompt_tokens"
+    " completion_tokens tokens_per_second cost cost_projected currency seconds failures last_failure provider model"
+    " host run_id created_at out"
+)
+_DIGITS = {"cooling_seconds": 1, "tokens_per_second": 1, "cost": 6, "cost_projected": 6, "seconds": 3}
 
 
 def progress_fields(status: str, progress: Progress, eta_seconds: float | None) -> dict[str, object]:
     """Return the fields of GET /progress; `current_batch` is the number of batches sent so far."""
-    processed = progress.done + progress.failed
+    processed, users = progress.done + progress.failed, progress.users
+    percent = round(100 * processed / users, 1) if users else 0.0
     return {
         "status": status,
-        "total_users": progress.users,
+        "total_users": users,
         "processed_users": processed,
         "success_count": progress.done,
         "failed_count": progress.failed,
         "current_batch": progress.batches_done + progress.in_flight,
         "total_batches": progress.batches_total,
-        "progress_percent": _percent(processed, progress.users),
+        "progress_percent": percent if processed >= users else min(percent, 99.9),
         "estimated_remaining_seconds": None if eta_seconds is None else round(max(0.0, eta_seconds), 1),
     }
-
-
-def _percent(part: int, whole: int) -> float:
-    """One decimal, 100 only where nothing is left."""
-    if not whole:
-        return 0.0
-    return 100.0 if part >= whole else min(round(100 * part / whole, 1), 99.9)
 
 
 def status_json(state: RunState) -> str:
     """Return the state of a run as one line of JSON."""
     progress = state.progress
-    return encode(
-        progress_fields(state.status, progress, progress.eta_seconds)
-        | {
-            "pending": state.pending,
-            "in_flight": progress.in_flight,
-            "in_flight_limit": progress.in_flight_limit,
-            "events": state.events,
-            "calls": progress.calls,
-            "retries": progress.retries,
-            "retry_causes": progress.retry_causes,
-            "cooling_seconds": round(state.cooling_seconds, 1),
-            "prompt_tokens": progress.prompt_tokens,
-            "completion_tokens": progress.completion_tokens,
-            "tokens_per_second": _rounded(progress.tokens_per_second, 1),
-            "cost": _rounded(progress.cost, 6),
-            "cost_projected": _rounded(progress.cost_projected, 6),
-            "currency": state.currency,
-            "seconds": round(state.seconds, 3),
-            "failures": state.failures,
-            "last_failure": state.last_failure and wording.noted(state.last_failure),
-            "provider": state.provider,
-            "model": state.model,
-            "host": state.host,
-            "run_id": state.run_id,
-            "created_at": state.created_at,
-            "out": state.out,
-        }
-    )
+    fields = asdict(progress) | asdict(state)
+    for key, digits in _DIGITS.items():
+        fields[key] = None if fields[key] is None else round(fields[key], digits)
+    fields |= {
+        "pending": state.pending,
+        "last_failure": state.last_failure and wording.noted(state.last_failure),
+    }
+    shown = progress_fields(state.status, progress, progress.eta_seconds)
+    return encode(shown | {key: fields[key] for key in _JSON_KEYS.split()})
 
 
 def render_status(console: Console, state: RunState) -> None:
@@ -78,8 +61,7 @@ def render_status(console: Console, state: RunState) -> None:
     if console.is_terminal:
         console.print(_picture(state))
     else:
-        lines = (_headline(state), wording.progressed(state.progress, state.currency), *_troubles(state))
-        for line in lines:
+        for line in _lines(state):
             print_line(console, line)
     if state.status in {"interrupted", "stopped", "killed"}:
         print_command(console, _("Go on with: "), wording.resume_command(state.out))
@@ -93,34 +75,23 @@ def watch_status(
     sleep: Callable[[float], None],
 ) -> None:
     """Show the state of a run until it is completed, also past a kill and a resume."""
-    if as_json or not console.is_terminal:
-        _watch_lines(console, look, as_json=as_json, sleep=sleep)
-        return
-    with Live(console=console, auto_refresh=False, redirect_stderr=False) as live:
+    drawn = console.is_terminal and not as_json
+    before = ""
+    with Live(console=console, auto_refresh=False, redirect_stderr=False) if drawn else nullcontext() as live:
         while True:
             state = look()
-            live.update(_picture(state), refresh=True)
+            if live:
+                live.update(_picture(state), refresh=True)
+            elif (line := status_json(state) if as_json else _line(state)) != before:
+                console.out(line, highlight=False)
+                before = line
             if state.status == "completed":
                 return
             sleep(SECONDS_BETWEEN_LOOKS)
 
 
-def _watch_lines(
-    console: Console, look: Callable[[], RunState], *, as_json: bool, sleep: Callable[[float], None]
-) -> None:
-    before = ""
-    while True:
-        state = look()
-        if as_json:
-            line = status_json(state)
-        else:
-            line = joined((_name(state), wording.progressed(state.progress, state.currency)))
-        if line != before:
-            console.out(line if as_json else one_line(line), highlight=False)
-            before = line
-        if state.status == "completed":
-            return
-        sleep(SECONDS_BETWEEN_LOOKS)
+def _line(state: RunState) -> str:
+    return one_line(joined((_name(state), wording.progressed(state.progress, state.currency))))
 
 
 def _picture(state: RunState) -> Group:
@@ -136,7 +107,7 @@ def _picture(state: RunState) -> Group:
     if state.last_failure:
         panel.trouble = wording.noted(state.last_failure)
     style = {"completed": "bold green", "running": "bold"}.get(state.status, "bold yellow")
-    lines = [Text(one_line(line)) for line in _reasons(state)]
+    lines = [Text(one_line(line)) for line in wording.failures(state.failures)]
     return Group(Text(one_line(_headline(state)), style=style), panel, *lines)
 
 
@@ -150,19 +121,11 @@ def _name(state: RunState) -> str:
     return wording.status(state.status)
 
 
-def _troubles(state: RunState) -> list[str]:
-    lines = _reasons(state)
+def _lines(state: RunState) -> list[str]:
+    counts = wording.progressed(state.progress, state.currency)
+    lines = [_headline(state), counts, *wording.failures(state.failures)]
     if state.cooling_seconds:
         lines.append(wording.cooling(state.cooling_seconds))
     if state.last_failure:
         lines.append(wording.noted(state.last_failure))
     return [*lines, _("{time} so far").format(time=duration(state.seconds))]
-
-
-def _reasons(state: RunState) -> list[str]:
-    rows = [f"  {count(number)}  {wording.reason(code)}" for code, number in state.failures.items()]
-    return [_("Failed users by reason:"), *rows] if rows else []
-
-
-def _rounded(number: float | None, digits: int) -> float | None:
-    return None if number is None else round(number, digits)

@@ -1,17 +1,22 @@
 """How a run ended: its own figures, what failed and what to do next; and as JSON."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
-from rich.text import Text
 
 from eventabs.language import gettext as _
 from eventabs.runs import Summary
 from eventabs.views import wording
-from eventabs.views.console import encode, one_line, print_command, print_line
+from eventabs.views.console import encode, print_command, print_line
 from eventabs.views.wording import average, count, duration, listed, money
+
+_JSON_KEYS = (
+    "status provider users success_count failed_count pending events calls retries prompt_tokens completion_tokens"
+    " cost seconds out failures behaviors rejected_rows rejects duplicates paired_ends unpaired"
+)
 
 
 def render_summary(console: Console, summary: Summary, *, quiet: bool = False) -> None:
@@ -22,39 +27,22 @@ def render_summary(console: Console, summary: Summary, *, quiet: bool = False) -
         console.print("", Padding(_figures(summary), (0, 0, 0, 2), expand=False), "", sep="\n")
         if summary.provider == "rules":
             print_line(console, _("No model was called: the built-in rules made the events."))
-    if summary.failures:
-        print_line(console, _("Failed users by reason:"))
-        console.print(Padding(_failures(summary), (0, 0, 0, 2), expand=False))
+    for line in wording.failures(summary.failures):
+        print_line(console, line)
     for label, step in _next_steps(summary):
         print_command(console, label, step)
 
 
 def summary_json(summary: Summary) -> bytes:
     """Return the object that run and resume print with --json, and a line end."""
-    fields = {
-        "status": summary.status,
-        "provider": summary.provider,
-        "users": summary.users,
+    fields = asdict(summary) | {
         "success_count": summary.done,
         "failed_count": summary.failed,
         "pending": summary.pending,
-        "events": summary.events,
-        "calls": summary.calls,
-        "retries": summary.retries,
-        "prompt_tokens": summary.prompt_tokens,
-        "completion_tokens": summary.completion_tokens,
         "cost": None if summary.cost is None else round(summary.cost, 6),
         "seconds": round(summary.seconds, 3),
-        "out": summary.out,
-        "failures": summary.failures,
-        "behaviors": summary.behaviors,
-        "rejected_rows": summary.rejected_rows,
-        "rejects": summary.rejects,
-        "duplicates": summary.duplicates,
-        "paired_ends": summary.paired_ends,
-        "unpaired": summary.unpaired,
     }
-    return f"{encode(fields)}\n".encode()
+    return f"{encode({key: fields[key] for key in _JSON_KEYS.split()})}\n".encode()
 
 
 def _headline(summary: Summary) -> str:
@@ -88,14 +76,6 @@ def _figures(summary: Summary) -> Table:
     table.add_column(style="dim", no_wrap=True)
     for label, figure in rows:
         table.add_row(label, figure)
-    return table
-
-
-def _failures(summary: Summary) -> Table:
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(justify="right", style="yellow")
-    for code, number in sorted(summary.failures.items(), key=lambda item: (-item[1], item[0])):
-        table.add_row(count(number), Text(one_line(wording.reason(code))))
     return table
 
 
