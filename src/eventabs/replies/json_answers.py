@@ -18,7 +18,7 @@ from eventabs.replies.lines import read_cells, read_line
 from eventabs.replies.times import Span, read_cell
 
 _DEEPEST = 8
-
+# Keys in lower case, without spaces and underscores.
 _USER_KEYS = ("u", "user", "userid", "uid", "alias", "用户", "用户id", "用户编号")
 _OWNER_KEYS = (*_USER_KEYS, "id", "name", "姓名", "编号")
 _EVENTS = ("events", "event", "e", "eventlist", "items", "timeline", "事件", "事件列表", "行为事件")

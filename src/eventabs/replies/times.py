@@ -69,7 +69,7 @@ def read_cell(cell: object, day: NamedDay | None) -> NamedDay | Span | None:
 
 def _moment(match: re.Match[str], prefix: str) -> NamedTime | None:
     minute = int(match[prefix + "hour"]) * 60 + int(match[prefix + "minute"])
-    if minute > _MINUTES_A_DAY or int(match[prefix + "minute"]) >= 60:  # noqa: PLR2004 - minutes of an hour
+    if minute > _MINUTES_A_DAY or int(match[prefix + "minute"]) >= 60:  # noqa: PLR2004  minutes of an hour
         return None
     return NamedTime(day_of(match, prefix) if match[prefix + "month"] else None, minute)
 
