@@ -27,9 +27,8 @@ import duckdb
 import workload
 from eventabs.config.settings import Settings
 from eventabs.ingest.columns import behavior_columns
-from eventabs.ingest.database import scratch_database
-from eventabs.ingest.files import inspect
-from eventabs.ingest.sources import Query, as_glob, open_source, quoted, rows
+from eventabs.ingest.database import as_glob, quoted, scratch_database
+from eventabs.ingest.formats import Query, open_file
 from eventabs.prompts.measurement import output_tokens, parts_by_user, users_counted_by_log
 from eventabs.prompts.packing.rounds import plan
 from eventabs.records import PlannedPart
@@ -88,10 +87,10 @@ def pack_batches(path: str, folder: Path) -> tuple[int, str]:
         builder = make_builder(settings, language, None)
         limits = batch_limits(settings, builder)
         parts: list[PlannedPart] = []
-        for stretch in export.stretches():
-            apart = users_counted_by_log(stretch, settings.compaction.strip)
-            expected = output_tokens(stretch, settings.prompt.detail, settings.prompt.answer)
-            users = parts_by_user(stretch, builder, limits, apart, expected)
+        for group in export.groups():
+            apart = users_counted_by_log(group, settings.compaction.strip)
+            expected = output_tokens(group, settings.prompt.detail, settings.prompt.answer)
+            users = parts_by_user(group, builder, limits, apart, expected)
             parts += (PlannedPart(*part) for parts_of_user, _log in users for part in parts_of_user)
     began = time.perf_counter()
     batches = plan(parts, limits, probe=True, workers=settings.run.concurrency)
@@ -219,11 +218,10 @@ def _peak_memory() -> float:
 @contextmanager
 def _raw(path: str, folder: Path) -> Iterator[tuple[duckdb.DuckDBPyConnection, Query]]:
     """Yield a database set up as the tool's, and the file's rows as text but for a time, ordered by user and time."""
-    source = open_source(path, inspect(path))
-    roles = behavior_columns(source, {})
-    query = rows(source, list(roles.items()))
-    in_order = f'SELECT * REPLACE (try_cast("time" AS TIMESTAMP) AS "time") FROM ({query.sql}) ORDER BY "user", "time"'
     with scratch_database(folder / "duckdb", [path, as_glob(path)]) as connection:
+        source = open_file(connection, path, folder, columns={})
+        query = source.query(list(behavior_columns(path, source.columns, {}).items()))
+        in_order = f'SELECT * REPLACE (try_cast("time" AS TIMESTAMP) AS "time") FROM ({query.sql}) ORDER BY "user", "time"'
         yield connection, Query(in_order, query.values)
 
 

@@ -4,7 +4,16 @@ from collections.abc import Iterator
 
 import pytest
 
+from eventabs.language import activate
 from openai_server import OpenAIServer
+
+
+@pytest.fixture(autouse=True)
+def _in_english() -> Iterator[None]:
+    """Speak English before and after each test, whatever it activates."""
+    activate("en")
+    yield
+    activate("en")
 
 
 @pytest.fixture

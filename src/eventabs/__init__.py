@@ -1,3 +1,6 @@
-"""Turn exports of user behaviour into high-level events with an LLM."""
+"""Turn exports of user behavior into high-level events with an LLM."""
+
+import lazy_loader
 
 __version__ = "0.1.0"
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -6,9 +6,9 @@ def main() -> None:
     from eventabs.cli import signals  # noqa: PLC0415  loading takes a while: first of all, be ready for Ctrl-C
 
     signals.leave_at_once()
-    from eventabs.cli import speaking  # noqa: PLC0415
+    from eventabs.cli.help import choose_language  # noqa: PLC0415
 
-    speaking.settle()
+    choose_language()
     from eventabs.cli.commands import main as command_line  # noqa: PLC0415
 
     command_line()

@@ -2,7 +2,6 @@
 
 import gettext as _gettext
 import locale
-import os
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -11,8 +10,8 @@ from typing import Literal
 Language = Literal["en", "zh"]
 LANGUAGES: tuple[Language, ...] = ("en", "zh")
 
-_DOMAIN = "eventabs"
-_LOCALES = str(Path(__file__).parent / "locales")
+DOMAIN = "eventabs"
+LOCALES = str(Path(__file__).parent / "locales")
 
 
 def gettext(message: str) -> str:
@@ -25,19 +24,18 @@ def ngettext(singular: str, plural: str, number: int) -> str:
     return _catalogue(active()).ngettext(singular, plural, number)
 
 
-def activate(language: Language) -> None:
-    """Speak `language`, also where typer itself does.
+class _Active:
+    language: Language = "en"
 
-    typer looks its own words up in the standard library's process-wide domain.
-    """
-    _gettext.bindtextdomain(_DOMAIN, _LOCALES)
-    _gettext.textdomain(_DOMAIN)
-    os.environ["LANGUAGE"] = language
+
+def activate(language: Language) -> None:
+    """Choose the language of messages, for the whole process."""
+    _Active.language = language
 
 
 def active() -> Language:
     """Return the language that `activate` chose, English before."""
-    return "zh" if os.environ.get("LANGUAGE", "").startswith("zh") else "en"
+    return _Active.language
 
 
 def requested(
@@ -67,7 +65,7 @@ def requested(
 @cache
 def _catalogue(language: Language) -> _gettext.NullTranslations:
     """Open a catalogue once: the standard library looks for it on disk at every message."""
-    return _gettext.translation(_DOMAIN, _LOCALES, languages=[language], fallback=True)
+    return _gettext.translation(DOMAIN, LOCALES, languages=[language], fallback=True)
 
 
 def flag_value(flag: str, arguments: Sequence[str]) -> str:

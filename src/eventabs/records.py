@@ -23,6 +23,7 @@ FailureReason = Literal[
 RunStatus = Literal["running", "interrupted", "stopped", "completed"]
 AnswerForm = Literal["lines", "json", "schema"]
 Detail = Literal["brief", "day", "fine"]
+EventSource = Literal["llm", "rules"]
 Compaction = Literal["line", "legend", "day"]
 
 
@@ -209,7 +210,7 @@ class Event(BaseModel):
     summary: str = ""
     behaviors: tuple[int, ...] = Field(default=(), description="0-based indices into the user's log")
     grounded: bool = True
-    source: Literal["llm", "rules"] = "llm"
+    source: EventSource = "llm"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

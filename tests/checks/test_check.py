@@ -1,5 +1,6 @@
 """What `eventabs check` finds at good, broken and hostile endpoints, and what it says to do."""
 
+import asyncio
 import os
 import socket
 from dataclasses import asdict
@@ -37,11 +38,11 @@ class Checked:
     def state(self, name: str) -> str:
         return self.findings[name].state
 
-    def said(self, name: str) -> str:
-        return self.findings[name].said
+    def message(self, name: str) -> str:
+        return self.findings[name].message
 
-    def step(self, name: str) -> str:
-        return self.findings[name].step
+    def next_step(self, name: str) -> str:
+        return self.findings[name].next_step
 
 
 def check(folder: Path, server: OpenAIServer | None = None, config: str = "", **environment: str) -> Checked:
@@ -50,10 +51,10 @@ def check(folder: Path, server: OpenAIServer | None = None, config: str = "", **
     model = 'model = "m"\n' if server and "model =" not in config else ""
     path = folder / "eventabs.toml"
     path.write_text(f"[llm]\nconnect_timeout = 2.0\n{address}{model}{config}", encoding="utf-8")
-    told: list[Finding] = []
+    found: list[Finding] = []
     environment = {"OPENAI_API_KEY": KEY} | environment
-    report = check_all(load_settings(path, {}), str(path), environment, told.append)
-    assert tuple(told) == report.findings
+    report = asyncio.run(check_all(load_settings(path, {}), str(path), environment, found.append))
+    assert tuple(found) == report.findings
     assert KEY not in str(asdict(report))
     return Checked(report)
 
@@ -119,7 +120,7 @@ def test_each_inability_is_found(
 def test_thinking_that_should_be_off_is_told(tmp_path: Path, openai_server: OpenAIServer) -> None:
     openai_server.behavior = Model(reasoning="Hm.")()
     checked = check(tmp_path, openai_server, "extra_body = { thinking = { type = 'disabled' } }\n")
-    assert "although" in checked.said("thinking")
+    assert "although" in checked.message("thinking")
     assert checked.state("thinking") == "warning"
 
 
@@ -129,13 +130,13 @@ def test_an_answer_form_that_the_endpoint_does_not_support_names_another(
     openai_server.behavior = Model(schema="refused")()
     checked = check(tmp_path, openai_server, '[prompt]\nanswer = "schema"\n')
     assert checked.state("json_schema") == "warning"
-    assert 'prompt.answer = "lines"' in checked.step("json_schema")
+    assert 'prompt.answer = "lines"' in checked.next_step("json_schema")
 
 
 def test_a_stream_is_tried_also_where_none_is_asked_for(tmp_path: Path, openai_server: OpenAIServer) -> None:
     openai_server.behavior = Model()()
     checked = check(tmp_path, openai_server, "stream = false\n")
-    assert "llm.stream = true" in checked.step("streaming")
+    assert "llm.stream = true" in checked.next_step("streaming")
 
 
 def test_what_the_body_sets_itself_is_not_tried(tmp_path: Path, openai_server: OpenAIServer) -> None:
@@ -153,10 +154,10 @@ def test_a_context_too_small_for_a_call_says_what_to_set(tmp_path: Path, openai_
     openai_server.models = listing({"id": "m", "max_model_len": 32768})
     checked = check(tmp_path, openai_server)
     assert checked.code == 2
-    assert "budget.max_input_tokens = 24576" in checked.step("context")
+    assert "budget.max_input_tokens = 24576" in checked.next_step("context")
     openai_server.models = listing({"id": "m", "meta": {"n_ctx": 4096, "n_ctx_train": 131072}})
     checked = check(tmp_path, openai_server)
-    assert "max_input_tokens = 3072 and budget.max_output_tokens = 1024" in checked.step("context")
+    assert "max_input_tokens = 3072 and budget.max_output_tokens = 1024" in checked.next_step("context")
 
 
 # what fails
@@ -169,18 +170,18 @@ def test_a_wrong_key_names_the_variable_and_the_other_regions(
     openai_server.models = openai_server.behavior
     checked = check(tmp_path, openai_server, 'api_key_env = "MY_KEY"\n', MY_KEY=KEY)
     assert checked.code == 1
-    assert "MY_KEY" in checked.step("request")
+    assert "MY_KEY" in checked.next_step("request")
     checked = check(tmp_path, openai_server, 'preset = "qwen"\n', DASHSCOPE_API_KEY=KEY)
-    assert "dashscope-intl" in checked.step("request")
+    assert "dashscope-intl" in checked.next_step("request")
     checked = check(tmp_path, openai_server, 'api_key_env = "MY_KEY"\n')
-    assert "put your key into MY_KEY" in checked.step("request")
+    assert "put your key into MY_KEY" in checked.next_step("request")
 
 
 def test_an_address_without_its_path_is_told(tmp_path: Path, openai_server: OpenAIServer) -> None:
     openai_server.behavior = openai_server.models = status(404, b"<html>not here</html>")
     bare = openai_server.base_url.removesuffix("/v1")
     checked = check(tmp_path, None, f'base_url = "{bare}"\nmodel = "m"\n')
-    assert f"{bare}/v1" in checked.step("request")
+    assert f"{bare}/v1" in checked.next_step("request")
 
 
 def test_secrets_in_the_address_are_in_no_finding(tmp_path: Path, openai_server: OpenAIServer) -> None:
@@ -196,7 +197,7 @@ def test_a_model_that_is_listed_and_yet_not_found_is_no_matter_of_its_name(
     tmp_path: Path, openai_server: OpenAIServer
 ) -> None:
     openai_server.behavior = status(404, b"")
-    assert "llm.model to" not in check(tmp_path, openai_server).step("request")
+    assert "llm.model to" not in check(tmp_path, openai_server).next_step("request")
 
 
 def test_without_a_model_those_of_the_endpoint_are_listed(
@@ -206,7 +207,7 @@ def test_without_a_model_those_of_the_endpoint_are_listed(
     checked = check(tmp_path, None, f'preset = "vllm"\nbase_url = "{openai_server.base_url}"\n')
     assert checked.code == 2
     assert checked.state("model") == "fault"
-    assert "one, two" in checked.step("models")
+    assert "one, two" in checked.next_step("models")
     assert not any(request.method == "POST" for request in openai_server.requests)
 
 
@@ -217,9 +218,9 @@ def test_an_unknown_model_names_those_that_are_most_like_it(
     openai_server.models = listing("qwen-plus", "qwen-flash", "Llama-9")
     checked = check(tmp_path, openai_server, 'model = "qwen-pluss"\n')
     assert checked.code == 1
-    assert "such as qwen-plus" in checked.step("request")
+    assert "such as qwen-plus" in checked.next_step("request")
     checked = check(tmp_path, openai_server, 'model = "zzz"\n')
-    assert "qwen-plus, qwen-flash, Llama-9" in checked.step("request")
+    assert "qwen-plus, qwen-flash, Llama-9" in checked.next_step("request")
 
 
 def test_a_model_that_is_not_listed_and_yet_answers_is_sound(
@@ -245,22 +246,22 @@ def test_a_server_of_ones_own_that_does_not_run_is_named_by_its_command(
             tmp_path, None, f'preset = "{preset}"\nmodel = "m"\nbase_url = "http://127.0.0.1:{port}/v1"\n'
         )
     assert checked.code == 1
-    assert "refuses the connection" in checked.said("connection")
-    assert command in checked.step("connection")
+    assert "refuses the connection" in checked.message("connection")
+    assert command in checked.next_step("connection")
     assert "request" not in checked.findings
 
 
 def test_a_name_that_nobody_knows_is_told(tmp_path: Path) -> None:
     checked = check(tmp_path, None, 'base_url = "https://nowhere.invalid/v1"\nmodel = "m"\n')
     assert checked.code == 1
-    assert "llm.base_url" in checked.step("connection")
+    assert "llm.base_url" in checked.next_step("connection")
 
 
 def test_a_proxy_that_does_not_answer_is_told_from_the_endpoint(tmp_path: Path) -> None:
     config = 'base_url = "https://api.example.com/v1"\nmodel = "m"\nproxy = "http://127.0.0.1:9"\n'
     checked = check(tmp_path, None, config)
-    assert "127.0.0.1:9" in checked.said("connection")
-    assert "llm.proxy" in checked.step("connection")
+    assert "127.0.0.1:9" in checked.message("connection")
+    assert "llm.proxy" in checked.next_step("connection")
 
 
 def test_a_redirect_is_not_followed_and_names_its_target(tmp_path: Path, openai_server: OpenAIServer) -> None:
@@ -268,7 +269,7 @@ def test_a_redirect_is_not_followed_and_names_its_target(tmp_path: Path, openai_
     openai_server.behavior = openai_server.models = status(308, b"", there)
     checked = check(tmp_path, openai_server)
     assert checked.code == 1
-    assert "elsewhere.example" in checked.said("request")
+    assert "elsewhere.example" in checked.message("request")
 
 
 @pytest.mark.parametrize(
@@ -291,7 +292,7 @@ def test_whatever_a_hostile_endpoint_sends_is_one_line_and_exit_code_1(
     checked = check(tmp_path, openai_server, "idle_timeout = 0.3\ncall_timeout = 0.5\n")
     assert checked.code == 1
     assert checked.state("request") == "fault"
-    assert "\n" not in checked.said("request")
+    assert "\n" not in checked.message("request")
 
 
 def test_a_later_question_that_fails_does_not_hide_what_is_known(
@@ -309,7 +310,7 @@ def test_a_key_that_the_endpoint_repeats_is_masked_everywhere(
     openai_server.behavior = status(200, completion(f"Your key is {KEY}", "stop"))
     openai_server.models = listing(f"model-of-{KEY}", "m")
     checked = check(tmp_path, openai_server)  # asserts that the key is nowhere
-    assert "[redacted]" in checked.said("request")
+    assert "[redacted]" in checked.message("request")
     assert "model-of-[redacted]" in [model.name for model in checked.facts.models or ()]
 
 
@@ -317,7 +318,7 @@ def test_a_missing_key_is_a_matter_of_the_settings_and_nothing_is_asked(tmp_path
     config = 'preset = "deepseek"\nmodel = "deepseek-flash"\nproxy = "http://127.0.0.1:9"\n'
     checked = check(tmp_path, None, config)
     assert checked.code == 2
-    assert "DEEPSEEK_API_KEY" in checked.step("key")
+    assert "DEEPSEEK_API_KEY" in checked.next_step("key")
 
 
 @pytest.mark.parametrize(
@@ -337,7 +338,7 @@ def test_a_setting_that_would_stop_a_run_is_a_fault(
     checked = check(tmp_path, None, config)
     assert checked.code == 2
     assert checked.state(name) == "fault"
-    assert hint in checked.said(name)
+    assert hint in checked.message(name)
 
 
 def test_a_key_that_would_travel_unencrypted_is_a_fault_and_nothing_is_sent(tmp_path: Path) -> None:
@@ -351,4 +352,4 @@ def test_the_input_of_the_config_is_looked_for(tmp_path: Path) -> None:
     export = write_users(tmp_path / "a.jsonl", users=1)
     checked = check(tmp_path, None, f'[input]\npaths = ["{export}"]\n')
     assert checked.code == 0
-    assert checked.said("input").startswith("1 file")
+    assert checked.message("input").startswith("1 file")

@@ -21,10 +21,8 @@ import eventabs
 from docs_kit import FENCE, PAGES, block_of, blocks_of, commands_of, text_of
 from eventabs.cli.commands import app
 from eventabs.config.settings import Settings, load_settings
-from eventabs.ingest.actions import plain
-from eventabs.ingest.columns import USUAL_NAMES
 from eventabs.ingest.export import open_export
-from eventabs.ingest.markers import WORDS
+from eventabs.ingest.names import MARKERS, USUAL_NAMES, plain
 from eventabs.prompts.answers import AnsweredEvent, written
 from eventabs.prompts.compaction import Compactor
 from eventabs.prompts.tokens import TokenCounter
@@ -333,7 +331,7 @@ def test_the_words_that_begin_and_end_are_those_that_are_known() -> None:
         tuple(tuple(plain(word) for word in words.split(", ")) for words in row)
         for row in _table("Begins and ends")
     )
-    assert listed == WORDS
+    assert listed == MARKERS
 
 
 def test_the_sentences_hold_the_facts_that_the_page_says(tmp_path: Path) -> None:

@@ -1,15 +1,9 @@
-"""A missing column is named together with the way to name it."""
+"""Columns are found by their usual names or as the user named them; a missing one is named with the next step."""
 
 import pytest
 
 from eventabs.errors import InputError
-from eventabs.ingest.columns import behavior_columns, profile_columns
-from eventabs.ingest.files import Content
-from eventabs.ingest.sources import Source
-
-
-def source(*columns: str) -> Source:
-    return Source("x.csv", "csv", ",", columns, Content(b"", 0, one_newline=True, longest=0), "x.csv")
+from eventabs.ingest.columns import behavior_columns, find_profile_columns, find_roles, profile_columns
 
 
 @pytest.mark.parametrize(
@@ -40,13 +34,13 @@ def test_a_missing_column_is_named_with_the_next_step_and_what_was_found(
     columns: tuple[str, ...], named: dict[str, str], message: str
 ) -> None:
     with pytest.raises(InputError) as caught:
-        behavior_columns(source(*columns), named)
+        behavior_columns("x.csv", columns, named)
     assert str(caught.value) == message
 
 
 def test_many_or_odd_columns_still_make_one_readable_line() -> None:
     with pytest.raises(InputError) as caught:
-        behavior_columns(source("a\nb", *(f"column_{number}" for number in range(500))), {})
+        behavior_columns("x.csv", ["a\nb", *(f"column_{number}" for number in range(500))], {})
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 500
     assert str(caught.value).endswith(" ...")
@@ -54,31 +48,76 @@ def test_many_or_odd_columns_still_make_one_readable_line() -> None:
 
 @pytest.mark.parametrize("what", ["text", "action", "item", "poi", "app", "media"])
 def test_any_column_that_says_what_was_done_is_enough(what: str) -> None:
-    assert set(behavior_columns(source("uid", "time", what), {})) > {"user", "time"}
+    assert set(behavior_columns("x.csv", ["uid", "time", what], {})) > {"user", "time"}
 
 
 def test_the_profiles_user_column_is_the_named_one_or_a_usual_one() -> None:
-    profiles = source("会员", "用户ID", "年龄")
-    assert profile_columns(profiles, "会员", ("age", "city")) == ("会员", [("age", "年龄")])
-    assert profile_columns(profiles, "", ("age",)) == ("用户ID", [("age", "年龄")])
-    assert profile_columns(profiles, "only_in_the_export", ()) == ("用户ID", [])
+    profiles = ["会员", "用户ID", "年龄"]
+    assert profile_columns("x.csv", profiles, "会员", ("age", "city")) == ("会员", [("age", "年龄")])
+    assert profile_columns("x.csv", profiles, "", ("age",)) == ("用户ID", [("age", "年龄")])
+    assert profile_columns("x.csv", profiles, "only_in_the_export", ()) == ("用户ID", [])
 
 
 def test_profiles_without_a_user_column_are_refused() -> None:
     with pytest.raises(
         InputError, match=r"profiles file x\.csv has no user column; call it user_id; it has: age"
     ):
-        profile_columns(source("age"), "", ("age",))
+        profile_columns("x.csv", ["age"], "", ("age",))
 
 
 def test_a_profile_column_that_was_asked_for_by_name_has_to_be_there() -> None:
-    profiles = source("user_id", "age", "Income")
-    assert profile_columns(profiles, "", ("age", "city", "income")) == (
+    profiles = ["user_id", "age", "Income"]
+    assert profile_columns("x.csv", profiles, "", ("age", "city", "income")) == (
         "user_id",
         [("age", "age"), ("income", "Income")],
     )
     with pytest.raises(InputError) as caught:
-        profile_columns(profiles, "", ("age", "incom"))
+        profile_columns("x.csv", profiles, "", ("age", "incom"))
     assert str(caught.value) == (
         "profiles file x.csv has no column incom ([profiles] columns); it has: user_id, age, Income"
     )
+
+
+@pytest.mark.parametrize(
+    ("columns", "roles"),
+    [
+        (["user_id", "timestamp", "behavior_text"], {"user": 0, "time": 1, "text": 2}),
+        (["UserID", "Event Time", "Event-Type"], {"user": 0, "time": 1, "action": 2}),
+        (["用户ID", "行为时间", "行为类型", "商品", "停留时长"], {"user": 0, "time": 1, "action": 2, "item": 3, "duration": 4}),
+        (["uid", "时间戳", "行为描述", "地点", "应用", "网站"], {"user": 0, "time": 1, "text": 2, "place": 3, "app": 4, "media": 5}),
+        (["user", "start", "end", "object"], {"user": 0, "time": 1, "item": 3, "end": 2}),
+        (["cost", "maker"], {}),
+    ],
+)  # fmt: skip
+def test_roles_are_found_in_english_and_chinese_whatever_the_spelling(
+    columns: list[str], roles: dict[str, int]
+) -> None:
+    assert find_roles(columns, {}) == {role: columns[position] for role, position in roles.items()}
+
+
+def test_of_two_fitting_columns_the_more_specific_name_wins() -> None:
+    assert find_roles(["user", "time", "user_id", "timestamp"], {}) == {
+        "user": "user_id",
+        "time": "timestamp",
+    }
+
+
+def test_a_named_column_is_taken_and_is_free_for_no_other_role() -> None:
+    found = find_roles(["user_id", "time", "text", "type"], {"user": "text", "item": "type", "action": ""})
+    assert found == {"user": "text", "time": "time", "item": "type"}
+
+
+def test_profile_columns_come_in_the_wanted_order_under_english_names() -> None:
+    columns = ["用户ID", "城市", "性别", "Income", "职业", "年龄"]
+    wanted = ("age", "gender", "职业", "城市", "income", "hobby")
+    assert find_profile_columns(columns, wanted) == [
+        ("age", "年龄"),
+        ("gender", "性别"),
+        ("occupation", "职业"),
+        ("city", "城市"),
+        ("income", "Income"),
+    ]
+
+
+def test_a_profile_column_wanted_twice_is_shown_once() -> None:
+    assert find_profile_columns(["age"], ("age", "年龄")) == [("age", "age")]

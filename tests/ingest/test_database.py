@@ -6,7 +6,7 @@ import duckdb
 import pytest
 
 from eventabs.errors import InputError
-from eventabs.ingest.database import errors_named, give_back_memory, scratch_database
+from eventabs.ingest.database import errors_named, give_back_memory, quoted, scratch_database
 
 
 def test_only_the_named_files_can_be_read(tmp_path: Path) -> None:
@@ -57,3 +57,8 @@ def test_duckdbs_errors_become_one_line_about_the_file() -> None:
         duckdb.execute("SELECT error('first' || chr(10) || 'second')")
     assert str(caught.value).startswith("x.csv cannot be read: ")
     assert "second" not in str(caught.value)
+
+
+def test_a_quoted_literal_is_itself() -> None:
+    with duckdb.connect() as connection:
+        assert connection.execute("SELECT " + quoted("it's ''")).fetchone() == ("it's ''",)

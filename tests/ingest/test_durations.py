@@ -6,17 +6,16 @@ import duckdb
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.ingest import times
+from eventabs.ingest.normal_form import define_macros
 
 CONNECTION = duckdb.connect()
+define_macros(CONNECTION)
 
 
 def read(text: str | None) -> int | None:
     row: Any = CONNECTION.execute(
-        f"""SELECT {times.believable_duration("total")} FROM (
-            SELECT {times.duration_seconds("n", "p")} AS total FROM (
-                SELECT n, {times.duration_parts("t", "n")} AS p FROM (
-                    SELECT t, {times.duration_number("t")} AS n FROM (SELECT ?::VARCHAR AS t))))""",
+        """SELECT believable_duration(duration_seconds(n, duration_parts(t, n)))
+        FROM (SELECT t, try_cast(t AS DOUBLE) AS n FROM (SELECT ?::VARCHAR AS t))""",
         [text],
     ).fetchone()
     found: int | None = row[0]

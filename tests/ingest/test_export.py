@@ -1,5 +1,6 @@
 """From files to user logs: nothing is lost, everything is in order."""
 
+import gzip
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -14,6 +15,7 @@ from hypothesis import given, settings, strategies as st
 from eventabs.errors import ConfigError, InputError
 from eventabs.ingest.export import Export, open_export
 from eventabs.records import Behavior, RejectedRow, UserLog
+from eventabs.stop import Stop, StopRequested
 
 
 def opened(
@@ -23,6 +25,7 @@ def opened(
     profiles: str = "",
     profile_columns: Sequence[str] = ("age", "gender", "occupation", "city"),
     zone: str = "",
+    stop: Stop = Stop(),
 ) -> AbstractContextManager[Export]:
     return open_export(
         paths,
@@ -31,6 +34,7 @@ def opened(
         profile_columns=profile_columns,
         timezone=zone,
         work_dir=folder / "work",
+        stop=stop,
     )
 
 
@@ -238,7 +242,7 @@ def test_no_error_of_duckdb_reaches_the_caller(tmp_path: Path, monkeypatch: pyte
         message = "no memory\nat all"
         raise duckdb.OutOfMemoryException(message)
 
-    monkeypatch.setattr("eventabs.ingest.staging.finish", fail)
+    monkeypatch.setattr("eventabs.ingest.tables.finish", fail)
     path = write(tmp_path, "a.csv", "uid,time,event\n")
     with pytest.raises(InputError, match="the export cannot be read: no memory;"), opened(tmp_path, path):
         pass
@@ -286,3 +290,19 @@ def test_rows_in_are_behaviors_rejects_and_duplicates_and_order_is_that_of_a_pla
     assert {log.user_id for log in logs} == {row["user_id"] for _, row in readable} | (
         {"d"} if any('"d"' in line for line in lines) else set()
     )
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".json", ".csv.gz"])
+def test_a_requested_stop_ends_the_reading(tmp_path: Path, suffix: str) -> None:
+    lines = {
+        ".csv": 'user_id,timestamp,item\nu,2026-01-01 10:00:00,"a\n\nb"\n',
+        ".jsonl": '{"user_id": "u", "timestamp": "2026-01-01 10:00:00", "item": "a"}\n',
+        ".json": '[{"user_id": "u", "timestamp": "2026-01-01 10:00:00", "item": "a"}]',
+    }
+    path = tmp_path / f"export{suffix}"
+    text = lines[suffix.removesuffix(".gz")].encode()
+    path.write_bytes(gzip.compress(text) if suffix.endswith(".gz") else text)
+    stop = Stop()
+    stop.request()
+    with pytest.raises(StopRequested), opened(tmp_path, str(path), stop=stop):
+        raise AssertionError

@@ -4,12 +4,15 @@ from typing import Any
 
 import duckdb
 import pytest
+from hypothesis import given, settings, strategies as st
 
-from eventabs.ingest import staging
-from eventabs.ingest.columns import ROLES
-from eventabs.ingest.normal_form import normal_form
-from eventabs.ingest.sources import quoted
+from eventabs.ingest import tables
+from eventabs.ingest.database import quoted
+from eventabs.ingest.names import MARKERS, ROLES
+from eventabs.ingest.normal_form import BEGINS, ENDS, define_macros, normal_form
 
+CONNECTION = duckdb.connect()
+define_macros(CONNECTION)
 WHEN = "2026-01-15 10:00:42"
 
 
@@ -20,7 +23,7 @@ def normalize(**fields: str) -> dict[str, Any]:
     raw = f"SELECT 0 AS file, 7 AS line, nullif({quoted(problem)}, '') AS problem, {row}"
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        staging.prepare(connection, 0)
+        tables.prepare(connection, 0)
         cursor = connection.execute(normal_form(raw, ""))
         names = [str(column[0]) for column in cursor.description or ()]
         (found,) = cursor.fetchall()
@@ -124,3 +127,19 @@ def test_an_action_beside_a_text_wins() -> None:
 )
 def test_what_cannot_be_read_has_its_reason(fields: dict[str, str], reason: str) -> None:
     assert normalize(**fields)["reason"] == reason
+
+
+@pytest.mark.parametrize(("begin", "end"), [(begins[0], ends[0]) for begins, ends in MARKERS])
+def test_both_words_of_a_pair_are_known_to_sql_in_any_spelling(begin: str, end: str) -> None:
+    for text, kind in ((begin, BEGINS), (end.upper(), ENDS)):
+        found = CONNECTION.execute(
+            "SELECT marker_kind(w), marker_family(w) FROM (SELECT plain_word(?::VARCHAR) AS w)", [text]
+        )
+        assert found.fetchall() == [(kind, begin)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text("a好 \t\r\n\u3000\u00a0\ufeff'", max_size=6))
+def test_trimming_takes_what_python_would_and_the_byte_order_mark(text: str) -> None:
+    found = CONNECTION.execute("SELECT trimmed(?::VARCHAR)", [text]).fetchone()
+    assert found == (text.strip(" \t\r\n\u3000\u00a0\ufeff") or None,)

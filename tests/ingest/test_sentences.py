@@ -6,17 +6,17 @@ import duckdb
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.ingest import sentences
+from eventabs.ingest.normal_form import define_macros
 
 CONNECTION = duckdb.connect()
+define_macros(CONNECTION)
 
 
 def read(sentence: str) -> tuple[Any, ...] | None:
-    """Return action, item, place and spoken duration, None for free text."""
+    """Return action, item, place and duration, None for free text."""
     row: Any = CONNECTION.execute(
-        f"""SELECT done, {sentences.item("said")}, {sentences.place("said", "done")}, {sentences.spoken_duration("said")}
-        FROM (SELECT said, {sentences.action("said")} AS done
-            FROM (SELECT {sentences.parts("t")} AS said FROM (SELECT ?::VARCHAR AS t)))""",
+        """SELECT action, sentence_item(parts), sentence_place(parts, action), sentence_duration(parts)
+        FROM (SELECT parts, sentence_action(parts) AS action FROM (SELECT sentence_parts(?::VARCHAR) AS parts))""",
         [sentence],
     ).fetchone()
     return tuple(row) if row[0] is not None else None

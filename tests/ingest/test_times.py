@@ -7,23 +7,23 @@ import duckdb
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.ingest import times
-from eventabs.ingest.sources import quoted
+from eventabs.ingest.database import quoted
+from eventabs.ingest.normal_form import define_macros
 
 CONNECTION = duckdb.connect()
+define_macros(CONNECTION)
 CONNECTION.execute("SET TimeZone = 'UTC'")
 
 
 def read(text: str | None, zone: str = "") -> tuple[datetime, int | None] | None:
-    steps = f"""
-        SELECT {times.believable_time("wall", "shift")} AS wall, shift FROM (
-            SELECT {times.wall("t", "u", "p")} AS wall, {times.shift("t", "u", "p")} AS shift FROM (
-                SELECT *, {times.time_parts("t", "u")} AS p FROM (SELECT t, {times.usual("t")} AS u FROM (SELECT ?::VARCHAR AS t))))"""
+    steps = """
+        SELECT believable_time(wall, shift) AS wall, shift FROM (
+            SELECT wall_time(t, u, p) AS wall, time_shift(t, u, p) AS shift FROM (
+                SELECT *, time_parts(t, u) AS p FROM (SELECT t, usual_time(t) AS u FROM (SELECT ?::VARCHAR AS t))))"""
     if zone:
-        moment = times.instant("wall", "shift", quoted(zone))
         steps = f"""
-            SELECT {times.wall_in(quoted(zone), "moment")}, {times.shift_in(quoted(zone), "moment")}
-            FROM (SELECT {moment} AS moment FROM ({steps}))"""
+            SELECT timezone({quoted(zone)}, moment), shift_in({quoted(zone)}, moment)
+            FROM (SELECT moment_of(wall, shift, {quoted(zone)}) AS moment FROM ({steps}))"""
     row: Any = CONNECTION.execute(steps, [text]).fetchone()
     return None if row[0] is None else (row[0], row[1])
 

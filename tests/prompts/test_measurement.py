@@ -104,7 +104,7 @@ def test_every_user_costs_what_counting_the_log_says(rows: list[Row], language: 
             legend = None if level == "line" else {"A": "XX公园", "B": "看 宝马7系", "C": "·de"}
             builder = make_builder(wanted, language, None, legend)
             limits = batch_limits(wanted, builder)
-            measured = list(measure_logs(export.stretches(), builder, limits))
+            measured = list(measure_logs(export.groups(), builder, limits))
             assert measured == [(log, measure_parts(log, builder, limits)) for log in logs]
 
 
@@ -114,14 +114,13 @@ def test_the_long_lines_of_all_cost_what_counting_each_log_says(rows: list[Row],
     counter = TokenCounter()
     with exported(joined(rows)) as export:
         together = sum(
-            long_tokens(counter, stretch.sentences(), stretch.stamps(), language)
-            for stretch in export.stretches()
+            long_tokens(counter, group.sentences(), group.stamps(), language) for group in export.groups()
         )
         each = sum(counter.total(long_pieces(log, language)) for log in export.user_logs())
     assert together == each
 
 
-def test_small_stretches_say_the_same_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_small_groups_say_the_same_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("eventabs.ingest.groups._BEHAVIORS", 5)
     rows = [
         (f"user {n % 7}", f"2026-01-0{n % 5 + 1} 10:{n:02}:00", "visit", "", "", f"place {n % 3}", "60", "")
@@ -131,20 +130,20 @@ def test_small_stretches_say_the_same_as_one(monkeypatch: pytest.MonkeyPatch) ->
     builder = make_builder(wanted, "en", None)
     limits = batch_limits(wanted, builder)
     with exported(rows) as export:
-        assert len(list(export.stretches())) == 7
-        measured = list(measure_logs(export.stretches(), builder, limits))
+        assert len(list(export.groups())) == 7
+        measured = list(measure_logs(export.groups(), builder, limits))
         assert measured == [(log, measure_parts(log, builder, limits)) for log in export.user_logs()]
 
 
-def test_who_stops_after_one_stretch_can_read_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_stops_after_one_group_can_read_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("eventabs.ingest.groups._BEHAVIORS", 5)
     rows = [(f"user {n % 7}", f"2026-01-01 10:{n:02}:00", "visit", "", "", "A", "60", "") for n in range(40)]
     with exported(rows) as export:
-        stretches = export.stretches()
-        first = next(stretches)
+        groups = export.groups()
+        first = next(groups)
         assert [user.user_id for user in first.users] == ["user 0"]
-        del stretches  # which ends the thread that makes the next one
-        assert [len(stretch.users) for stretch in export.stretches()] == [1] * 7
+        del groups  # which ends the thread that makes the next one
+        assert [len(group.users) for group in export.groups()] == [1] * 7
 
 
 def test_users_too_large_for_a_batch_are_cut_as_their_logs_are() -> None:
@@ -158,7 +157,7 @@ def test_users_too_large_for_a_batch_are_cut_as_their_logs_are() -> None:
     builder = make_builder(wanted, "en", None)
     limits = replace(batch_limits(wanted, builder), max_output_tokens=600)
     with exported(rows) as export:
-        measured = list(measure_logs(export.stretches(), builder, limits))
+        measured = list(measure_logs(export.groups(), builder, limits))
     assert [len(parts) for _log, parts in measured] == [1, 4]
     assert measured == [(log, measure_parts(log, builder, limits)) for log, _parts in measured]
 
@@ -172,8 +171,8 @@ def test_where_a_zone_turns_clocks_back_over_midnight_days_are_told_as_in_the_lo
     builder = make_builder(wanted, "en", None)
     limits = batch_limits(wanted, builder)
     with exported(rows) as export:
-        assert [users_counted_by_log(stretch, ()) for stretch in export.stretches()] == [{0}]
-        measured = list(measure_logs(export.stretches(), builder, limits))
+        assert [users_counted_by_log(group, ()) for group in export.groups()] == [{0}]
+        measured = list(measure_logs(export.groups(), builder, limits))
         assert measured == [(log, measure_parts(log, builder, limits)) for log in export.user_logs()]
 
 
@@ -183,4 +182,4 @@ def test_ordinary_users_are_not_written_out_for_being_counted() -> None:
     ]
     rows += [("user_020", "2026-01-01 10:00:00", "", "", "", "", "", "met USER_020 again")]
     with exported(rows) as export:
-        assert [users_counted_by_log(stretch, ("XX",)) for stretch in export.stretches()] == [{20}]
+        assert [users_counted_by_log(group, ("XX",)) for group in export.groups()] == [{20}]

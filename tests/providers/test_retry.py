@@ -1,12 +1,15 @@
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 
 from eventabs.errors import EndpointError, FatalEndpointError, RateLimitedError, TransientError
 from eventabs.providers.rate_limit import Pacer
-from eventabs.providers.retry import RetryPolicy, complete_with_retries
+from eventabs.providers.retry import CallCancelledError, Gate, complete_with_retries
 from eventabs.records import Reply, Request
+
+# retry
+
 
 REQUEST = Request(messages=(), users={}, input_tokens=30, max_output_tokens=12)
 ANSWER = Reply(text="done")
@@ -38,23 +41,24 @@ class Scripted:
             raise self.failures.pop(0)
         return ANSWER
 
-    async def aclose(self) -> None:
-        pass
-
 
 class Setting:
     def __init__(self, *, tries: int = 6, jitter: Callable[[], float] = lambda: 1.0) -> None:
         self.clock = FakeClock()
         self.pacer = Pacer(clock=self.clock, sleep=self.clock.sleep)
-        self.policy = RetryPolicy(tries=tries, jitter=jitter, sleep=self.clock.sleep)
+        self.tries = tries
+        self.jitter = jitter
+        self.sleep: Callable[[float], Awaitable[None]] = self.clock.sleep
         self.noted: list[tuple[str, float]] = []
 
     async def complete(self, provider: Scripted) -> Reply:
         return await complete_with_retries(
-            provider,
+            provider.complete,
             REQUEST,
             pacer=self.pacer,
-            policy=self.policy,
+            tries=self.tries,
+            sleep=self.sleep,
+            jitter=self.jitter,
             on_retry=lambda cause, wait: self.noted.append((str(cause), wait)),
         )
 
@@ -110,7 +114,7 @@ async def test_a_rate_limit_cools_everybody_down(wait: float | None, held: float
     async def never(_seconds: float) -> None:
         await asked_again.wait()
 
-    setting.policy = RetryPolicy(tries=2, jitter=lambda: 1.0, sleep=never)
+    setting.tries, setting.sleep = 2, never
     limited = asyncio.create_task(setting.complete(Scripted(RateLimitedError("a", wait_seconds=wait))))
     await asyncio.sleep(0)
     await setting.pacer.admit(1)
@@ -132,3 +136,69 @@ async def test_every_try_is_admitted_with_the_tokens_that_it_may_take() -> None:
     setting.pacer = Pacer(tpm=42, clock=setting.clock, sleep=setting.clock.sleep)
     await setting.complete(Scripted(TransientError("e")))
     assert setting.clock.now > 60  # two tries of 42 tokens do not fit into one minute
+
+
+# gate
+
+
+BUSY = TransientError("HTTP 503", status=503)
+
+
+class Held:
+    """A provider that answers, or fails, when it is let go."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.asked = asyncio.Event()
+        self.let_go = asyncio.Event()
+
+    async def complete(self, _request: Request) -> Reply:
+        self.asked.set()
+        await self.let_go.wait()
+        if self.error:
+            raise self.error
+        return ANSWER
+
+
+async def test_who_sleeps_is_called_off_when_the_gate_is_closed() -> None:
+    closing = asyncio.Event()
+    sleeping = asyncio.create_task(Gate(Held().complete, closing).sleep(3600))
+    await asyncio.sleep(0)
+    closing.set()
+    with pytest.raises(CallCancelledError):
+        await sleeping
+
+
+async def test_an_open_gate_lets_sleep_and_answer() -> None:
+    provider = Held()
+    provider.let_go.set()
+    gate = Gate(provider.complete, asyncio.Event())
+    await gate.sleep(0.001)
+    assert await gate.send(REQUEST) == ANSWER
+
+
+async def test_nothing_leaves_through_a_closed_gate() -> None:
+    closing, provider = asyncio.Event(), Held()
+    closing.set()
+    with pytest.raises(CallCancelledError):
+        await Gate(provider.complete, closing).send(REQUEST)
+    assert not provider.asked.is_set()
+
+
+async def test_what_is_on_the_wire_when_the_gate_is_closed_is_answered() -> None:
+    closing, provider = asyncio.Event(), Held()
+    asking = asyncio.create_task(Gate(provider.complete, closing).send(REQUEST))
+    await provider.asked.wait()
+    closing.set()
+    provider.let_go.set()
+    assert await asking == ANSWER
+
+
+async def test_what_fails_behind_a_closed_gate_would_have_to_leave_again_and_is_called_off() -> None:
+    closing, provider = asyncio.Event(), Held(BUSY)
+    asking = asyncio.create_task(Gate(provider.complete, closing).send(REQUEST))
+    await provider.asked.wait()
+    closing.set()
+    provider.let_go.set()
+    with pytest.raises(CallCancelledError):
+        await asking

@@ -15,7 +15,7 @@ SENT = [PartSize(500, 100), PartSize(500, 100)]  # with the instructions 2,000 t
 def taught(learner: BudgetLearner, *usages: Usage) -> BatchLimits | None:
     limits = None
     for usage in usages:
-        limits = learner.hear(SENT, usage, whole=True) or limits
+        limits = learner.learn(SENT, usage, whole=True) or limits
     return limits
 
 
@@ -39,14 +39,14 @@ def test_of_many_answers_the_long_ones_count_not_the_average_one() -> None:
 
 
 def test_an_answer_at_the_cap_teaches_at_once() -> None:
-    limits = BudgetLearner(LIMITS).hear(SENT, Usage(2_000, 400), whole=False, capped=True)
+    limits = BudgetLearner(LIMITS).learn(SENT, Usage(2_000, 400), whole=False, capped=True)
     assert limits is not None
     assert limits.max_output_tokens == int(4_000 / 2.5)
 
 
 def test_answers_that_some_user_is_not_well_with_teach_nothing() -> None:
     learner = BudgetLearner(LIMITS)
-    assert [learner.hear(SENT, Usage(2_000, 20), whole=False) for _reply in range(30)] == [None] * 30
+    assert [learner.learn(SENT, Usage(2_000, 20), whole=False) for _reply in range(30)] == [None] * 30
 
 
 def test_an_answer_far_shorter_than_others_broke_off_by_accident_one_as_long_at_the_cap() -> None:
@@ -83,7 +83,7 @@ def test_a_reply_without_tokens_teaches_nothing() -> None:
 def test_whatever_is_heard_the_limits_stay_usable(heard: list[tuple[int, int, bool, bool]]) -> None:
     learner = BudgetLearner(LIMITS)
     for prompt, completion, whole, capped in heard:
-        limits = learner.hear(SENT, Usage(prompt, completion), whole=whole, capped=capped)
+        limits = learner.learn(SENT, Usage(prompt, completion), whole=whole, capped=capped)
         if limits is not None:
             assert limits.room >= 1
             assert LIMITS.max_output_tokens / 8 <= limits.max_output_tokens <= 2 * LIMITS.max_output_tokens

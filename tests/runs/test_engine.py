@@ -16,10 +16,10 @@ from eventabs.errors import (
     StorageError,
     TransientError,
 )
-from eventabs.providers.retry import CallCancelledError
+from eventabs.providers.retry import CallCancelledError, OnRetry
 from eventabs.records import Reply, Request
 from eventabs.replies.reader import Reading
-from eventabs.runs.engine import GRACE_SECONDS, OnRetry
+from eventabs.runs.engine import GRACE_SECONDS
 from eventabs.runs.limits import MAX_FAILED_CALLS
 from eventabs.runs.observer import BatchDone, Retrying, Stopping
 from eventabs.store.ledger import Retry
@@ -127,7 +127,7 @@ async def test_a_call_is_in_the_ledger_while_it_is_in_flight(tmp_path: Path) -> 
 
         async def look(_request: Request, _on_retry: OnRetry) -> Reply:
             statuses.extend(
-                await desk.journal.write(lambda ledger: ledger.rows("SELECT status, sent_at FROM calls"))
+                await desk.writer.write(lambda ledger: ledger.rows("SELECT status, sent_at FROM calls"))
             )
             return answer()
 
@@ -295,7 +295,7 @@ async def test_calls_that_only_wait_are_called_off_at_a_stop_and_held_against_no
         async def wait_or_answer(request: Request, on_retry: OnRetry) -> Reply:
             if "u00" in request.messages[1]["content"]:
                 return await gate(request, on_retry)
-            await desk.hurry.wait()
+            await desk.closing.wait()
             raise CallCancelledError
 
         desk.endpoint.answering = wait_or_answer
@@ -333,7 +333,7 @@ async def test_a_reply_that_came_while_its_worker_was_given_up_is_kept(tmp_path:
 
         desk.endpoint.answering = answer_late
         await engine.run()
-        await desk.journal.write(lambda _ledger: None)
+        await desk.writer.write(lambda _ledger: None)
         (status,) = desk.ledger.rows("SELECT status FROM calls")
         assert status in {("answered",), ("read",)}
 
@@ -341,7 +341,7 @@ async def test_a_reply_that_came_while_its_worker_was_given_up_is_kept(tmp_path:
 async def test_a_reply_is_kept_whatever_happens_between_the_wire_and_its_reading(tmp_path: Path) -> None:
     def give_up_what_comes_of_it() -> None:
         for task in asyncio.all_tasks():
-            if getattr(task.get_coro(), "__name__", "") == "_end":
+            if getattr(task.get_coro(), "__name__", "") == "_work":
                 task.cancel()
 
     async with working(tmp_path, 1) as desk:
@@ -357,7 +357,7 @@ async def test_a_reply_is_kept_whatever_happens_between_the_wire_and_its_reading
         engine.stop()
         engine.stop()
         await asyncio.wait_for(running, 1.0)
-        await desk.journal.write(lambda _ledger: None)
+        await desk.writer.write(lambda _ledger: None)
         assert desk.ledger.rows("SELECT status FROM calls") == [("answered",)]
 
 
@@ -472,7 +472,7 @@ async def test_a_full_disk_stops_the_run_and_what_was_kept_stays(tmp_path: Path)
 
         async def fill(request: Request, _on_retry: OnRetry) -> Reply:
             if desk.tracker.counts.done >= 5:
-                await desk.journal.write(lambda ledger: ledger.rows("PRAGMA query_only = ON"))
+                await desk.writer.write(lambda ledger: ledger.rows("PRAGMA query_only = ON"))
             return answer()
 
         desk.endpoint.answering = fill

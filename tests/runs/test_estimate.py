@@ -12,10 +12,9 @@ from eventabs.ingest.export import open_export
 from eventabs.prompts.long_form import long_pieces
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.runs.estimate import Estimate, estimate_run, first_request
-from eventabs.runs.execution import execute
 from eventabs.store.codec import unpack_json
 from openai_server import OpenAIServer
-from runs_jobs import RULES, Place
+from runs_jobs import RULES, Place, finish
 
 
 @pytest.fixture
@@ -76,7 +75,7 @@ def test_the_long_lines_are_counted_exactly(place: Place) -> None:
 def test_a_run_sends_what_was_estimated(place: Place, sections: dict[str, dict[str, Any]]) -> None:
     estimate = estimated(place, **sections)
     with place.begin(overlay(RULES, sections)) as job:
-        summary = execute(job, resumed=False)
+        summary = finish(job, resumed=False)
         sent = job.ledger.rows("SELECT sum(input_tokens), count(*) FROM calls")
         parts = job.ledger.rows("SELECT sum(input_tokens), sum(output_tokens) FROM parts")
     assert (summary.done, summary.users_in_input) == (estimate.users, estimate.users_in_input)
@@ -161,7 +160,7 @@ def test_the_first_request_is_shown_exactly_as_a_run_sends_it(
     }
     request = first_request(Settings.model_validate(flags), [str(place.export)])
     with place.begin(flags) as job:
-        execute(job, resumed=False)
+        finish(job, resumed=False)
         (first,) = job.ledger.rows("SELECT messages, input_tokens FROM calls WHERE id = 1")
     assert (unpack_json(first[0]), first[1]) == (list(request.messages), request.input_tokens)
 

@@ -1,16 +1,15 @@
 import os
-import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from eventabs.errors import ConfigError, InputError, RunDirectoryError, StorageError
-from eventabs.runs.execution import execute
 from eventabs.runs.observer import InputRead, Note, Planned, Progress, StateChanged, Summary
 from eventabs.runs.settlement import Settlement
+from eventabs.stop import Stop
 from house import lines, write_users
-from runs_jobs import RULES, Place
+from runs_jobs import RULES, Place, finish
 from runs_kit import Watcher
 
 TWO_A_BATCH = RULES | {"budget": {"max_users": 2}, "run": {"concurrency": 1}}
@@ -25,12 +24,12 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
 
 def run(place: Place, flags: dict[str, Any] = TWO_A_BATCH, **more: Any) -> Summary:  # noqa: ANN401
     with place.begin(flags, **more) as job:
-        return execute(job, resumed=False)
+        return finish(job, resumed=False, stop=place.stop)
 
 
 def resume(place: Place, flags: dict[str, Any] | None = None, **more: Any) -> Summary:  # noqa: ANN401
     with place.reopen(flags, **more) as job:
-        return execute(job, resumed=True)
+        return finish(job, resumed=True)
 
 
 def undisturbed(tmp_path: Path) -> bytes:
@@ -41,25 +40,24 @@ def undisturbed(tmp_path: Path) -> bytes:
     return place.events()
 
 
-class Signalling(Watcher):
-    """Sends this process a signal when something is told, once."""
+class Stopping(Watcher):
+    """Requests a stop when something is reported, once."""
 
-    def __init__(self, number: int, at: type[Note | Progress]) -> None:
+    def __init__(self, stop: Stop, at: type[Note | Progress]) -> None:
         super().__init__()
-        self._number, self._at = number, at
+        self._stop, self._at = stop, at
 
     def noted(self, note: Note) -> None:
         super().noted(note)
-        self._hear(note)
+        self._look(note)
 
     def progressed(self, progress: Progress) -> None:
         if progress.done:
-            self._hear(progress)
+            self._look(progress)
 
-    def _hear(self, fact: Note | Progress) -> None:
-        if isinstance(fact, self._at) and self._number:
-            number, self._number = self._number, 0
-            os.kill(os.getpid(), number)
+    def _look(self, fact: Note | Progress) -> None:
+        if isinstance(fact, self._at) and not self._stop.requested:
+            self._stop.request()
 
 
 def test_a_run_ends_with_every_user_done_and_its_files_agreeing(place: Place) -> None:
@@ -117,7 +115,7 @@ def test_a_file_left_among_the_scratch_files_changes_nothing(place: Place) -> No
     with place.begin(TWO_A_BATCH) as job:
         job.directory.work.mkdir()
         (job.directory.work / "stray").touch()
-        execute(job, resumed=False)
+        finish(job, resumed=False)
     assert place.watcher.of(InputRead)
 
 
@@ -129,13 +127,11 @@ def test_a_completed_run_that_is_resumed_makes_no_call_and_stays_as_it_is(place:
     assert place.events() == before
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("at", [InputRead, Planned, Progress])
 def test_an_interrupted_run_is_saved_and_ends_as_if_it_had_never_been(
-    place: Place, number: int, at: type[Note | Progress]
+    place: Place, at: type[Note | Progress]
 ) -> None:
-    handlers = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
-    place.watcher = Signalling(number, at)
+    place.watcher = Stopping(place.stop, at)
     summary = run(place)
     assert summary.status == "interrupted"
     assert summary.pending > 0
@@ -143,7 +139,6 @@ def test_an_interrupted_run_is_saved_and_ends_as_if_it_had_never_been(
     assert checkpoint["status"] == "interrupted"
     assert checkpoint["batches"]["total"] == 3, "what is done, and the plan for the rest"
     assert len({event["user_id"] for event in lines(place.out / "events.jsonl")}) == summary.done
-    assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == handlers
     place.watcher = Watcher()
     assert resume(place).status == "completed"
     assert place.watcher.starts[0].resumed
@@ -157,7 +152,7 @@ def test_a_reply_that_was_paid_for_but_not_read_is_read_and_not_bought_again(
         raise StorageError("full")  # noqa: EM101  what it says does not matter
 
     with monkeypatch.context() as broken:
-        broken.setattr(Settlement, "take_reply", full)
+        broken.setattr(Settlement, "settle_reply", full)
         summary = run(place)
     assert (summary.status, summary.calls, summary.pending) == ("stopped", 1, 6)
     assert resume(place).calls == 3
@@ -171,7 +166,7 @@ def test_a_paid_reply_is_read_although_what_is_pending_is_planned_anew(
         raise StorageError("full")  # noqa: EM101  what it says does not matter
 
     with monkeypatch.context() as broken:
-        broken.setattr(Settlement, "take_reply", full)
+        broken.setattr(Settlement, "settle_reply", full)
         run(place)
     summary = resume(place, {"budget": {"max_output_tokens": 60}}, changed="accept")
     assert (summary.status, summary.done) == ("completed", 6)
@@ -217,7 +212,7 @@ def test_another_place_of_the_same_input_is_no_other_input(place: Place) -> None
 
 
 def test_an_input_that_is_read_is_never_needed_again(place: Place) -> None:
-    place.watcher = Signalling(signal.SIGINT, Progress)
+    place.watcher = Stopping(place.stop, Progress)
     run(place)
     place.export.unlink()
     place.watcher = Watcher()

@@ -18,52 +18,52 @@ class Memory(dict[str, Any]):
         return FailureLimit(self | {"settings_fingerprint": fingerprint}, remember=self.update)
 
 
-def fails(fruitless: FailureLimit, error: EndpointError, calls: int = MAX_FAILED_CALLS - 1) -> None:
+def fails(limit: FailureLimit, error: EndpointError, calls: int = MAX_FAILED_CALLS - 1) -> None:
     for _call in range(calls):
-        fruitless.no_answer(error)
+        limit.no_answer(error)
 
 
 def test_too_many_calls_without_an_answer_stop_the_run_and_the_last_cause_is_told() -> None:
-    fruitless = Memory().process()
-    fails(fruitless, TransientError("HTTP 502"))
+    limit = Memory().process()
+    fails(limit, TransientError("HTTP 502"))
     with pytest.raises(StoppedError, match=r"10 calls without one success \(HTTP 503\)"):
-        fruitless.no_answer(TransientError("HTTP 503"))
+        limit.no_answer(TransientError("HTTP 503"))
 
 
 def test_a_success_starts_the_count_anew() -> None:
-    fruitless = Memory().process()
+    limit = Memory().process()
     for _round in range(5):
-        fails(fruitless, TransientError("HTTP 503"))
-        fruitless.succeeded()
+        fails(limit, TransientError("HTTP 503"))
+        limit.count_answer(FIRST, usable=True)
 
 
 def test_first_answers_that_nobody_is_well_with_stop_the_run() -> None:
-    fruitless = Memory().process()
+    limit = Memory().process()
     for _call in range(MAX_FAILED_CALLS - 1):
-        fruitless.bad_answer(FIRST)
+        limit.count_answer(FIRST, usable=False)
     with pytest.raises(StoppedError, match="could be read"):
-        fruitless.bad_answer(FIRST)
+        limit.count_answer(FIRST, usable=False)
 
 
 def test_bad_answers_are_the_tail_of_every_run_once_one_was_good_or_when_asked_again() -> None:
-    fruitless = Memory().process()
+    limit = Memory().process()
     for _call in range(3 * MAX_FAILED_CALLS):
-        fruitless.bad_answer(AGAIN)
-    fruitless.succeeded()
+        limit.count_answer(AGAIN, usable=False)
+    limit.count_answer(FIRST, usable=True)
     for _call in range(3 * MAX_FAILED_CALLS):
-        fruitless.bad_answer(FIRST)
+        limit.count_answer(FIRST, usable=False)
 
 
 @pytest.mark.parametrize("refusal", REFUSALS)
 def test_a_refusal_of_content_counts_only_as_long_as_nothing_shows_that_the_endpoint_works(
     refusal: EndpointError,
 ) -> None:
-    fruitless = Memory().process()
-    fails(fruitless, refusal)
+    limit = Memory().process()
+    fails(limit, refusal)
     with pytest.raises(StoppedError):
-        fruitless.no_answer(refusal)
+        limit.no_answer(refusal)
     works = Memory().process()
-    works.succeeded()
+    works.count_answer(FIRST, usable=True)
     fails(works, refusal, calls=3 * MAX_FAILED_CALLS)
 
 
@@ -74,7 +74,7 @@ def test_the_count_goes_on_in_the_next_process_which_may_make_one_call() -> None
     with pytest.raises(StoppedError, match="11 calls without one success"):
         run.process().no_answer(TransientError("HTTP 503"))
     works = run.process()
-    works.succeeded()
+    works.count_answer(FIRST, usable=True)
     fails(works, TransientError("HTTP 503"))
 
 
@@ -88,18 +88,18 @@ def test_each_call_counts_at_once_so_that_a_kill_forgets_none() -> None:
 
 def test_a_success_is_told_only_where_it_changes_anything() -> None:
     told: list[dict[str, Any]] = []
-    fruitless = FailureLimit({"settings_fingerprint": "f"}, remember=told.append)
+    limit = FailureLimit({"settings_fingerprint": "f"}, remember=told.append)
     for _call in range(3):
-        fruitless.succeeded()
+        limit.count_answer(FIRST, usable=True)
     assert len(told) == 1
 
 
 def test_what_the_next_process_knows_of_successes_goes_on_too() -> None:
     run = Memory()
-    run.process().succeeded()
+    run.process().count_answer(FIRST, usable=True)
     again = run.process()
     for _call in range(3 * MAX_FAILED_CALLS):
-        again.bad_answer(FIRST)
+        again.count_answer(FIRST, usable=False)
 
 
 def test_under_other_settings_the_count_begins_anew() -> None:

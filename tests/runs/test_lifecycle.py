@@ -13,10 +13,9 @@ from eventabs.errors import (
     StorageError,
     UsageError,
 )
-from eventabs.runs.execution import execute
 from eventabs.runs.lifecycle import default_out
 from eventabs.store.directory import RunDirectory
-from runs_jobs import RULES, Place
+from runs_jobs import RULES, Place, finish
 from runs_kit import batch_of, make_log, request_for
 
 LATE = ConfigError("wrong")
@@ -181,7 +180,7 @@ def test_standard_input_is_kept_so_that_it_can_be_read_again(
     assert (place.out / "stdin.jsonl").read_bytes() == place.export.read_bytes()
     assert (place.out / "stdin.jsonl").stat().st_mode & 0o077 == 0
     with place.reopen() as job:
-        assert execute(job, resumed=True).done == 6
+        assert finish(job, resumed=True).done == 6
 
 
 # taking a run up again

@@ -4,13 +4,12 @@ from typing import Any
 import pytest
 
 from eventabs.errors import StorageError
-from eventabs.runs.execution import execute
 from eventabs.runs.lifecycle import reparse
 from eventabs.runs.observer import Summary
 from eventabs.runs.settlement import Settlement
 from eventabs.store.codec import pack_json, pack_text
 from house import lines
-from runs_jobs import RULES, Place
+from runs_jobs import RULES, Place, finish
 
 TWO_A_BATCH = RULES | {"budget": {"max_users": 2}, "run": {"concurrency": 1}}
 
@@ -24,7 +23,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
 
 def run(place: Place, flags: dict[str, Any] = TWO_A_BATCH) -> Summary:
     with place.begin(flags) as job:
-        return execute(job, resumed=False)
+        return finish(job, resumed=False)
 
 
 def read_again(place: Place, flags: dict[str, Any] | None = None) -> Summary:
@@ -69,7 +68,7 @@ def test_a_user_that_no_reply_is_usable_for_any_more_is_failed_and_can_be_asked_
     assert [sorted(failure["calls"]) for failure in lines(place.out / "failures.jsonl")] == [[1], [1]]
     with place.reopen() as job:
         job.ask_failed_again()
-        assert execute(job, resumed=True).done == 6
+        assert finish(job, resumed=True).done == 6
     assert place.events() == before
 
 
@@ -80,7 +79,7 @@ def test_the_first_reply_that_is_usable_for_a_user_counts(place: Place) -> None:
     read_again(place)
     with place.reopen() as job:
         job.ask_failed_again()
-        execute(job, resumed=True)
+        finish(job, resumed=True)
     assert read_again(place).done == 6
     assert place.events() == before
 
@@ -92,12 +91,12 @@ def test_a_reply_that_nobody_has_read_yet_is_read_too_and_a_stopped_run_stays_st
         raise StorageError("full")  # noqa: EM101  what it says does not matter
 
     with monkeypatch.context() as broken:
-        broken.setattr(Settlement, "take_reply", full)
+        broken.setattr(Settlement, "settle_reply", full)
         run(place)
     summary = read_again(place)
     assert (summary.status, summary.done, summary.pending) == ("stopped", 2, 4)
     with place.reopen() as job:
-        assert execute(job, resumed=True).calls == 3
+        assert finish(job, resumed=True).calls == 3
 
 
 def test_a_run_that_never_read_its_input_has_nothing_to_read_again(place: Place) -> None:

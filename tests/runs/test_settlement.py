@@ -12,9 +12,9 @@ from eventabs.errors import (
     StorageError,
     TransientError,
 )
-from eventabs.records import Batch, Part, Reply, UserLog
+from eventabs.records import Batch, Part, Reply
 from eventabs.runs.observer import BatchDone, CallFailed
-from eventabs.runs.settlement import Settlement
+from eventabs.runs.settlement import Call, Settlement
 from eventabs.store.queries import events_of, failed_users
 from runs_desk import MAX_OUTPUT, Desk, at_work
 from runs_kit import LIMITS, answer, make_log, request_for
@@ -24,41 +24,38 @@ CLEO = make_log("cleo", 8)
 CLEO_IN_PARTS = {"cleo": [Part("cleo", 0, 3), Part("cleo", 4, 7)]}
 
 
-async def sent(
-    desk: Desk, reply: Reply | None = None, *, batch: Batch | None = None
-) -> tuple[int, Batch, dict[str, UserLog]]:
+async def sent(desk: Desk, reply: Reply | None = None, *, batch: Batch | None = None) -> Call:
     """Send a batch, the next one, as the engine does, up to the commit of its reply."""
     batch = batch or desk.scheduler.next()
     assert batch is not None
-    logs = await desk.journal.write(lambda ledger: ledger.logs([planned.part for planned in batch.parts]))
+    logs = await desk.writer.write(lambda ledger: ledger.logs([planned.part for planned in batch.parts]))
     request = request_for(logs)
-    call_id = await desk.journal.write(
+    call_id = await desk.writer.write(
         lambda ledger: ledger.open_call(batch, request, settings_fingerprint="f", sent_at=0.0)
     )
     if reply is not None:
-        await desk.journal.write(lambda ledger: ledger.store_reply(call_id, reply))
-    return call_id, batch, request.users
+        await desk.writer.write(lambda ledger: ledger.store_reply(call_id, reply))
+    return Call(call_id, batch, request.users)
 
 
 async def replied(
     desk: Desk, settler: Settlement, reply: Reply | None = None, *, batch: Batch | None = None
 ) -> bool:
     reply = reply or answer()
-    settlement = await settler.take_reply(*await sent(desk, reply, batch=batch), reply)
-    await settlement.kept
-    return settlement.fruitful
+    settled = await settler.settle_reply(await sent(desk, reply, batch=batch), reply)
+    await settled.committed
+    return settled.usable
 
 
 async def refused(
     desk: Desk, settler: Settlement, error: EndpointError, *, batch: Batch | None = None
 ) -> None:
-    call_id, asked, _users = await sent(desk, batch=batch)
-    await settler.take_error(call_id, asked, error)
+    await settler.settle_error(await sent(desk, batch=batch), error)
 
 
 async def test_users_that_came_well_are_done_and_their_events_written(tmp_path: Path) -> None:
     async with at_work(tmp_path, [ANNA, BERT]) as desk:
-        assert await replied(desk, desk.settler())
+        assert await replied(desk, desk.settlement())
         assert desk.states() == {"anna": "done", "bert": "done"}
         assert desk.written_users() == ["anna", "bert"]
         assert (desk.tracker.counts.done, desk.tracker.counts.events, desk.tracker.counts.failed) == (2, 2, 0)
@@ -70,7 +67,7 @@ async def test_users_that_came_well_are_done_and_their_events_written(tmp_path: 
 async def test_only_users_that_did_not_come_well_are_asked_again(tmp_path: Path) -> None:
     async with at_work(tmp_path, [ANNA, BERT, make_log("carl")]) as desk:
         desk.means = {"anna": ["missing"], "carl": ["ungrounded"]}
-        settler = desk.settler()
+        settler = desk.settlement()
         assert await replied(desk, settler)
         assert desk.written_users() == ["bert"]
         assert desk.watcher.of(BatchDone)[0].unusable == {"missing": 1, "ungrounded": 1}
@@ -85,7 +82,7 @@ async def test_only_users_that_did_not_come_well_are_asked_again(tmp_path: Path)
 async def test_a_user_fails_with_its_reason_after_its_last_attempt(tmp_path: Path) -> None:
     async with at_work(tmp_path, [ANNA]) as desk:
         desk.means = {"anna": ["missing", "refused"]}
-        settler = desk.settler(attempts=2)
+        settler = desk.settlement(attempts=2)
         assert not await replied(desk, settler)
         assert not await replied(desk, settler)
         assert desk.states() == {"anna": "failed"}
@@ -97,7 +94,7 @@ async def test_a_user_fails_with_its_reason_after_its_last_attempt(tmp_path: Pat
 
 async def test_a_user_in_two_parts_is_done_once_both_are(tmp_path: Path) -> None:
     async with at_work(tmp_path, [CLEO], parts=CLEO_IN_PARTS, limits=replace(LIMITS, max_users=1)) as desk:
-        settler = desk.settler()
+        settler = desk.settlement()
         await replied(desk, settler)
         assert (desk.tracker.counts.done, desk.written_users()) == (0, [])
         await replied(desk, settler)
@@ -108,13 +105,13 @@ async def test_a_user_in_two_parts_is_done_once_both_are(tmp_path: Path) -> None
 
 async def test_two_parts_of_a_user_in_one_reply_count_as_one_user(tmp_path: Path) -> None:
     async with at_work(tmp_path, [CLEO], parts=CLEO_IN_PARTS) as desk:
-        await replied(desk, desk.settler())
+        await replied(desk, desk.settlement())
         assert (desk.tracker.counts.done, desk.written_users()) == (1, ["cleo", "cleo"])
 
 
 async def test_a_user_with_one_failed_part_fails_once_and_keeps_its_good_part(tmp_path: Path) -> None:
     async with at_work(tmp_path, [CLEO], parts=CLEO_IN_PARTS, limits=replace(LIMITS, max_users=1)) as desk:
-        settler = desk.settler(attempts=1)
+        settler = desk.settlement(attempts=1)
         desk.means = {"cleo": ["refused"]}
         await replied(desk, settler)
         assert desk.tracker.counts.failed == 0, "its other part is not answered yet"
@@ -136,7 +133,7 @@ async def test_a_user_whose_answer_is_too_long_is_cut_and_its_pieces_are_joined_
 ) -> None:
     async with at_work(tmp_path, [CLEO]) as desk:
         desk.means = {"cleo": ["cut"]}
-        settler = desk.settler()
+        settler = desk.settlement()
         await replied(desk, settler, reply)
         assert desk.states() == {"cleo": "pending pending"}
         first, second = desk.ledger.pending_parts()
@@ -158,7 +155,7 @@ async def test_users_that_a_cut_answer_did_not_reach_are_asked_again_in_smaller_
 ) -> None:
     async with at_work(tmp_path, [make_log(f"u{n}") for n in range(8)]) as desk:
         desk.means = {f"u{n}": ["cut"] for n in range(3, 8)}
-        await replied(desk, desk.settler(), Reply("## U1", "length"))
+        await replied(desk, desk.settlement(), Reply("## U1", "length"))
         sizes = []
         while (batch := desk.scheduler.next()) is not None:
             sizes.append(len(batch.parts))
@@ -170,13 +167,13 @@ async def test_users_that_a_cut_answer_did_not_reach_are_asked_again_in_smaller_
 async def test_a_single_behavior_whose_answer_is_cut_fails(tmp_path: Path) -> None:
     async with at_work(tmp_path, [make_log("anna", 1)]) as desk:
         desk.means = {"anna": ["cut"]}
-        await replied(desk, desk.settler(), Reply("## U1", "length"))
+        await replied(desk, desk.settlement(), Reply("## U1", "length"))
         assert [user.reason for user in failed_users(desk.ledger)] == ["cut"]
 
 
 async def test_long_answers_make_the_batches_that_wait_smaller(tmp_path: Path) -> None:
     async with at_work(tmp_path, [make_log(f"u{n:03}") for n in range(120)]) as desk:
-        settler = desk.settler()
+        settler = desk.settlement()
         before = desk.scheduler.batches
         for _reply in range(3):
             await replied(desk, settler, answer(completion_tokens=30 * 40 * 8))
@@ -190,7 +187,7 @@ async def test_long_answers_make_the_batches_that_wait_smaller(tmp_path: Path) -
 
 async def test_a_very_long_reply_is_read_like_any_other(tmp_path: Path) -> None:
     async with at_work(tmp_path, [ANNA]) as desk:
-        assert await replied(desk, desk.settler(), answer("x" * 2_000_000))
+        assert await replied(desk, desk.settlement(), answer("x" * 2_000_000))
         assert desk.states() == {"anna": "done"}
 
 
@@ -199,7 +196,7 @@ async def test_a_very_long_reply_is_read_like_any_other(tmp_path: Path) -> None:
 
 async def test_a_call_without_an_answer_is_closed_with_its_error_and_told(tmp_path: Path) -> None:
     async with at_work(tmp_path, [ANNA, BERT]) as desk:
-        await refused(desk, desk.settler(), TransientError("HTTP 503"))
+        await refused(desk, desk.settlement(), TransientError("HTTP 503"))
         assert desk.ledger.rows("SELECT status, error FROM calls") == [("failed", "HTTP 503")]
         assert desk.watcher.of(CallFailed) == [CallFailed(1, 2, "HTTP 503")]
         assert [(p.attempts, p.broken_calls) for p in desk.ledger.pending_parts()] == [(0, 1)] * 2
@@ -208,7 +205,7 @@ async def test_a_call_without_an_answer_is_closed_with_its_error_and_told(tmp_pa
 async def test_an_error_that_no_other_call_could_escape_is_raised_and_costs_nobody(tmp_path: Path) -> None:
     async with at_work(tmp_path, [ANNA]) as desk:
         with pytest.raises(FatalEndpointError):
-            await refused(desk, desk.settler(), FatalEndpointError("HTTP 401", status=401))
+            await refused(desk, desk.settlement(), FatalEndpointError("HTTP 401", status=401))
         assert desk.ledger.rows("SELECT status, error FROM calls") == [("failed", "HTTP 401")]
         (planned,) = desk.ledger.pending_parts()
         assert (planned.attempts, planned.broken_calls) == (0, 0)
@@ -216,7 +213,7 @@ async def test_an_error_that_no_other_call_could_escape_is_raised_and_costs_nobo
 
 async def test_a_moderated_user_is_found_by_halving_and_fails_alone(tmp_path: Path) -> None:
     async with at_work(tmp_path, [make_log(f"u{n:02}") for n in range(20)]) as desk:
-        settler, calls = desk.settler(), 0
+        settler, calls = desk.settlement(), 0
         while (batch := desk.scheduler.next()) is not None:
             calls += 1
             if any(planned.part.user_id == "u07" for planned in batch.parts):
@@ -230,13 +227,13 @@ async def test_a_moderated_user_is_found_by_halving_and_fails_alone(tmp_path: Pa
 
 async def test_a_user_too_long_for_the_model_is_cut(tmp_path: Path) -> None:
     async with at_work(tmp_path, [CLEO]) as desk:
-        await refused(desk, desk.settler(), ContextTooLongError("too long"))
+        await refused(desk, desk.settlement(), ContextTooLongError("too long"))
         assert desk.states() == {"cleo": "pending pending"}
 
 
 async def test_a_refused_request_is_split_once_and_then_stops_the_run(tmp_path: Path) -> None:
     async with at_work(tmp_path, [ANNA, BERT]) as desk:
-        settler = desk.settler()
+        settler = desk.settlement()
         await refused(desk, settler, RejectedRequestError("HTTP 422"))
         assert [p.max_peers for p in desk.ledger.pending_parts()] == [1, 1]
         with pytest.raises(RejectedRequestError):
@@ -247,11 +244,11 @@ async def test_a_refused_request_is_split_once_and_then_stops_the_run(tmp_path: 
 async def test_where_the_ledger_cannot_be_written_nothing_is_told_or_asked_again(tmp_path: Path) -> None:
     async with at_work(tmp_path, [ANNA]) as desk:
         reply = answer()
-        call_id, batch, users = await sent(desk, reply)
+        call = await sent(desk, reply)
         desk.ledger.rows("PRAGMA query_only = ON")
-        settlement = await desk.settler().take_reply(call_id, batch, users, reply)
+        settled = await desk.settlement().settle_reply(call, reply)
         with pytest.raises(StorageError):
-            await settlement.kept
+            await settled.committed
         assert (desk.tracker.counts.done, desk.written_users(), desk.watcher.notes) == (0, [], [])
         assert desk.scheduler.next() is None
-        assert desk.ledger.unread_calls() == [call_id]
+        assert desk.ledger.unread_calls() == [call.id]

@@ -1,10 +1,13 @@
 import io
+import os
+import threading
 from pathlib import Path
 
 import pytest
 
 from eventabs.errors import StorageError
 from eventabs.runs.intake import copy_stdin
+from eventabs.stop import Stop, StopRequested
 
 
 @pytest.mark.parametrize(
@@ -19,22 +22,30 @@ from eventabs.runs.intake import copy_stdin
     ],
 )
 def test_standard_input_is_named_by_what_it_looks_like(tmp_path: Path, head: bytes, name: str) -> None:
-    path = Path(copy_stdin(tmp_path, io.BytesIO(head)))
+    path = Path(copy_stdin(tmp_path, Stop(), io.BytesIO(head)))
     assert path == tmp_path / name
     assert path.read_bytes() == head
 
 
 def test_a_long_stream_is_kept_to_the_byte(tmp_path: Path) -> None:
     content = bytes(range(256)) * 10_000
-    assert Path(copy_stdin(tmp_path, io.BytesIO(content))).read_bytes() == content
+    assert Path(copy_stdin(tmp_path, Stop(), io.BytesIO(content))).read_bytes() == content
 
 
 def test_a_relative_directory_gives_an_absolute_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert copy_stdin(Path(), io.BytesIO(b"a")) == str(tmp_path / "stdin.csv")
+    assert copy_stdin(Path(), Stop(), io.BytesIO(b"a")) == str(tmp_path / "stdin.csv")
+
+
+def test_a_stream_that_sends_nothing_does_not_hold_up_a_stop(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    stop = Stop()
+    threading.Timer(0.05, stop.request).start()
+    with os.fdopen(reader, "rb") as silent, os.fdopen(writer, "wb"), pytest.raises(StopRequested):
+        copy_stdin(tmp_path, stop, silent)
 
 
 def test_a_full_disk_is_told(tmp_path: Path) -> None:
     (tmp_path / "stdin.csv").symlink_to("/dev/full")
     with pytest.raises(StorageError, match="No space"):
-        copy_stdin(tmp_path, io.BytesIO(b"a" * 100_000))
+        copy_stdin(tmp_path, Stop(), io.BytesIO(b"a" * 100_000))

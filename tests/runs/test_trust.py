@@ -6,6 +6,7 @@ import pytest
 from eventabs.config.layers import overlay, with_preset
 from eventabs.config.settings import Settings, with_absolute_paths
 from eventabs.errors import RunDirectoryError
+from eventabs.runs.lifecycle import Invocation
 from eventabs.runs.trust import refuse_unknown_endpoint, remember_run
 
 KEY = {"OPENAI_API_KEY": "secret"}
@@ -32,7 +33,7 @@ def check(
     named: dict[str, str] | None = None,
 ) -> None:
     refuse_unknown_endpoint(
-        run_id, settings, config=config, flags={"llm": named or {}}, environment=environment
+        run_id, settings, Invocation(config, {"llm": named or {}}, environment or {}).named()
     )
 
 

@@ -16,14 +16,13 @@ from eventabs.errors import RunDirectoryError, StorageError
 from eventabs.inspection.report import open_report_facts
 from eventabs.inspection.status import inspect_run
 from eventabs.inspection.user import stored_calls, view_user
-from eventabs.runs.execution import execute
 from eventabs.runs.lifecycle import reparse
 from eventabs.store.damage import damage_reported
 from eventabs.store.ledger import Ledger
 from eventabs.store.tables import export_events
 from eventabs.views.report import render_report
 from eventabs.views.show import render_calls
-from runs_jobs import RULES, Place
+from runs_jobs import RULES, Place, finish
 
 NO_BLOB = "x'00112233'"
 OTHER_JSON = f"x'{zlib.compress(b'[1, 2]').hex()}'"
@@ -63,7 +62,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Place:
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("XDG_STATE_HOME", str(place.folder / "state"))
         with place.begin(RULES | {"budget": {"max_users": 2}, "run": {"limit": 4}}) as job:
-            execute(job, resumed=False)
+            finish(job, resumed=False)
     return place
 
 
@@ -96,7 +95,7 @@ def export(place: Place) -> None:
 
 def resume(place: Place) -> None:
     with place.reopen() as job:
-        execute(job, resumed=True)
+        finish(job, resumed=True)
 
 
 def read_again(place: Place) -> None:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from eventabs.prompts.packing.bounds import BatchLimits
+from eventabs.providers.retry import OnRetry
 from eventabs.records import Counts, FailureReason, Part, PartSize, Reply, Request, UserLog
 from eventabs.replies.reader import Reading
-from eventabs.runs.engine import Calling, Engine, OnRetry
+from eventabs.runs.engine import Calls, Engine, Limits
 from eventabs.runs.limits import BudgetLearner, ConcurrencyLimit, FailureLimit, SpendingLimit
 from eventabs.runs.progress import Price, ProgressTracker
 from eventabs.runs.scheduler import Scheduler
@@ -47,7 +48,7 @@ class Desk:
     """What a run works with. `means` tells what each user's next replies are worth; then all are well."""
 
     ledger: Ledger
-    journal: LedgerWriter
+    writer: LedgerWriter
     scheduler: Scheduler
     tracker: ProgressTracker
     events: EventsFile
@@ -55,15 +56,15 @@ class Desk:
     means: dict[str, list[FailureReason]] = field(default_factory=dict)
     endpoint: Endpoint = field(default_factory=Endpoint)
     watcher: Watcher = field(default_factory=Watcher)
-    hurry: asyncio.Event = field(default_factory=asyncio.Event)
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
     count: Callable[[str], int] = len
     saves: list[int] = field(default_factory=list)  # batches done at each checkpoint
     totals: list[int] = field(default_factory=list)  # batches in all at each checkpoint
 
-    def settler(self, *, attempts: int = 3) -> Settlement:
+    def settlement(self, *, attempts: int = 3) -> Settlement:
         return Settlement(
             reader=Reader(self._read, self._split, attempts, MAX_OUTPUT, BudgetLearner(LIMITS)),
-            journal=self.journal,
+            writer=self.writer,
             scheduler=self.scheduler,
             tracker=self.tracker,
             events=self.events,
@@ -72,26 +73,28 @@ class Desk:
 
     def engine(self, *, workers: int = 1, max_total_tokens: int = 0) -> Engine:
         return Engine(
-            calling=Calling(
+            calls=Calls(
                 compose=request_for,
-                ask=self.endpoint.ask,
-                hurry=self.hurry,
+                complete=self.endpoint.ask,
+                closing=self.closing,
+                max_calls=workers,
+                settings_fingerprint="f",
+                count_tokens=self.count,
+                save=self._save,
+                wall_clock=lambda: 1_000.0,
+            ),
+            limits=Limits(
                 spending=SpendingLimit(
                     max_cost=0.0,
                     max_total_tokens=max_total_tokens,
                     instructions_tokens=0,
                     max_output_tokens=40,
                 ),
-                settings_fingerprint="f",
-                fruitless=FailureLimit({"settings_fingerprint": "f"}, remember=lambda _facts: None),
-                width=ConcurrencyLimit(workers, workers, lambda: 0.0),
-                most_workers=workers,
-                count=self.count,
-                save=self._save,
-                wall_clock=lambda: 1_000.0,
+                failures=FailureLimit({"settings_fingerprint": "f"}, remember=lambda _facts: None),
+                concurrency=ConcurrencyLimit(workers, workers, lambda: 0.0),
             ),
-            settler=self.settler(),
-            journal=self.journal,
+            settlement=self.settlement(),
+            writer=self.writer,
             scheduler=self.scheduler,
             tracker=self.tracker,
             observer=self.watcher,
@@ -145,7 +148,7 @@ async def at_work(
     tracker = ProgressTracker(Price(None, None), Counts(users=len(logs)))
     scheduler = Scheduler(ledger.pending_parts(), limits)
     try:
-        with LedgerWriter(ledger) as journal, EventsFile(path / "events.jsonl") as events:
-            yield Desk(ledger, journal, scheduler, tracker, events, path)
+        with LedgerWriter(ledger) as writer, EventsFile(path / "events.jsonl") as events:
+            yield Desk(ledger, writer, scheduler, tracker, events, path)
     finally:
         ledger.close()

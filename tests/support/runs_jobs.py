@@ -1,5 +1,6 @@
 """Whole runs inside the test's own process, by the built-in rules."""
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -10,8 +11,10 @@ import orjson
 
 from eventabs.config.settings import Settings
 from eventabs.runs.context import RunContext
+from eventabs.runs.execution import execute
 from eventabs.runs.lifecycle import Invocation, OnChange, begin_run, reopen_run
-from eventabs.runs.observer import Observer
+from eventabs.runs.observer import Observer, Summary
+from eventabs.stop import Stop
 from eventabs.store.directory import RunDirectory
 from house import write_users
 from runs_kit import Watcher
@@ -26,6 +29,7 @@ class Place:
     folder: Path
     users: int = 6
     watcher: Watcher = field(default_factory=Watcher)
+    stop: Stop = field(default_factory=Stop)
 
     def __post_init__(self) -> None:
         self.export = write_users(self.folder / "export.jsonl", users=self.users)
@@ -45,6 +49,7 @@ class Place:
             paths=[str(self.export)] if paths is None else paths,
             out=out or self.out,
             watch=self._watch,
+            stop=self.stop,
         )
 
     def reopen(
@@ -74,3 +79,8 @@ class Place:
     @contextmanager
     def _watch(self, _directory: RunDirectory, _settings: Settings) -> Iterator[Observer]:
         yield self.watcher
+
+
+def finish(run: RunContext, *, resumed: bool, stop: Stop | None = None) -> Summary:
+    """Execute an open run to its end."""
+    return asyncio.run(execute(run, stop or Stop(), resumed=resumed))

@@ -26,9 +26,9 @@ def shown(*findings: Finding, terminal: bool, quiet: bool = False, width: int = 
     console = Console(
         file=text, force_terminal=terminal, width=width, markup=False, highlight=False, color_system=None
     )
-    with showing_findings(console, quiet=quiet) as tell:
+    with showing_findings(console, quiet=quiet) as on_finding:
         for finding in findings:
-            tell(finding)
+            on_finding(finding)
     return text.getvalue()
 
 
@@ -92,3 +92,4 @@ def test_json_is_one_line_with_every_finding() -> None:
     assert fields["cost"] == 0.123457
     assert fields["models"] == ["m"]
     assert [finding["name"] for finding in fields["findings"]] == ["config", "request"]
+    assert list(fields["findings"][0]) == ["section", "name", "state", "said", "step"]

@@ -45,11 +45,6 @@ ESTIMATE = Estimate(
 )
 
 
-@pytest.fixture(autouse=True)
-def _english(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LANGUAGE", "en")
-
-
 def _printed(estimate: Estimate) -> list[str]:
     pipe = io.StringIO()
     render_estimate(Console(file=pipe, width=80), estimate)

@@ -40,11 +40,6 @@ MODEL_START = Started("", "openai", "m", "[host]", "x.eventabs", resumed=False)
 COUNTS = Progress(users=486, batches_total=25)
 
 
-@pytest.fixture(autouse=True)
-def _english(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LANGUAGE", "en")
-
-
 # the choice, and several at once
 
 

@@ -56,11 +56,6 @@ ROWS = 8  # of the panel with COUNTS
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
-@pytest.fixture(autouse=True)
-def _english(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LANGUAGE", "en")
-
-
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True

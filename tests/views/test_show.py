@@ -57,11 +57,6 @@ CALL = StoredCall(
 )
 
 
-@pytest.fixture(autouse=True)
-def _english(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LANGUAGE", "en")
-
-
 def _console(width: int = 80) -> tuple[Console, io.StringIO]:
     pipe = io.StringIO()
     return Console(file=pipe, width=width, markup=False, highlight=False, emoji=False), pipe

@@ -24,11 +24,6 @@ KILLED = replace(
 COMPLETED = replace(KILLED, status="completed")
 
 
-@pytest.fixture(autouse=True)
-def _english(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LANGUAGE", "en")
-
-
 def _console(*, terminal: bool, width: int = 80) -> tuple[Console, io.StringIO]:
     pipe = io.StringIO()
     return Console(file=pipe, width=width, force_terminal=terminal, color_system=None, highlight=False), pipe

@@ -39,11 +39,6 @@ BADLY = replace(
 )
 
 
-@pytest.fixture(autouse=True)
-def _english(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LANGUAGE", "en")
-
-
 def _printed(summary: Summary, *, quiet: bool = False, width: int = 80) -> str:
     pipe = io.StringIO()
     render_summary(Console(file=pipe, width=width), summary, quiet=quiet)

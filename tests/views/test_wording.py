@@ -21,11 +21,6 @@ MODEL = Started("eventabs.toml", "openai", "deepseek-chat", "api.deepseek.com", 
 RULES = Started("", "rules", "", "", "x.eventabs", resumed=True)
 
 
-@pytest.fixture(autouse=True)
-def _english(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LANGUAGE", "en")
-
-
 def test_the_first_line_names_config_provider_model_and_host() -> None:
     line = wording.started(MODEL)
     assert line == (

@@ -1,12 +1,11 @@
-"""What `eventabs check` finds by asking the endpoint: connection, list of models, a tiny request, abilities."""
+"""Checks that send requests: connection, list of models, a tiny request, and the abilities of the endpoint."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
-from eventabs.checks.abilities import AbilityCheck
 from eventabs.checks.findings import (
     CONNECT_SECONDS,
     LIST_SECONDS,
@@ -19,49 +18,172 @@ from eventabs.checks.findings import (
 from eventabs.config import LlmSettings, Settings
 from eventabs.errors import EndpointError, RejectedRequestError
 from eventabs.language import gettext as _, ngettext
-from eventabs.providers import load_preset
-from eventabs.providers.openai import (
+from eventabs.providers import (
     CallLimits,
-    Endpoint,
     ListedModel,
-    Obstacle,
+    OutputLimit,
     Prober,
     ProbeReply,
-    Sampling,
+    Support,
     UnreachableError,
+    UnreachableReason,
     find_route,
     is_loopback,
     list_models,
-    parse_address,
+    load_preset,
 )
-from eventabs.runs import start_command
+from eventabs.runs import endpoint_of, lacks_key, sampling_of, start_command
 from eventabs.store import public_url
 
-_NEAREST = 3
-_SHOWN_NAMES = 8
-_LIKENESS = 0.4
+_SHOWN_CHARACTERS = 40  # of an answer
+_SHOWN_MODELS = 8
+_SIMILAR_MODELS = 3
+_SIMILARITY = 0.4
+
+
+class EndpointCheck:
+    """Checks step by step; where one fails, those that depend on it are left out."""
+
+    def __init__(self, settings: Settings, environment: Mapping[str, str], on_finding: OnFinding) -> None:
+        llm = settings.llm
+        self._settings = settings
+        self._llm = llm
+        self._endpoint = endpoint_of(llm, environment)
+        self._may_request = bool(llm.model) and not lacks_key(llm, environment)
+        self._on_finding = on_finding
+        self._limits = CallLimits(
+            min(llm.connect_timeout, CONNECT_SECONDS),
+            min(llm.idle_timeout, REQUEST_SECONDS),
+            min(llm.call_timeout, REQUEST_SECONDS),
+            llm.longest_wait,
+        )
+        self._prober = Prober(self._endpoint, sampling_of(llm), self._limits)
+        self._facts = EndpointFacts()
+
+    async def run(self) -> EndpointFacts:
+        """Check everything that can be checked."""
+        facts = self._facts
+        if not await self._check_connection():
+            return facts
+        await self._check_models()
+        self._find_context()
+        if not self._may_request:
+            return facts
+        answer = await self._check_request()
+        if answer is not None:
+            await AbilityCheck(self._settings, self._prober, facts.abilities, self._on_finding).run(answer)
+        facts.spent = self._prober.spent
+        return facts
+
+    async def _check_connection(self) -> bool:
+        try:
+            route = await find_route(self._endpoint, seconds=self._limits.connect_timeout)
+        except UnreachableError as error:
+            self._report("connection", "fault", str(error), after_no_connection(error, self._settings))
+            return False
+        self._facts.is_reached = True
+        message = _("{ip} answers").format(ip=route.ip)
+        if route.proxy:
+            message = _("the proxy {proxy} answers").format(proxy=route.proxy)
+        self._report("connection", "ok", f"{message}, {route.tls}" if route.tls else message)
+        return True
+
+    async def _check_models(self) -> None:
+        limits = replace(self._limits, call_timeout=min(self._limits.call_timeout, LIST_SECONDS))
+        try:
+            models = await list_models(self._endpoint, limits)
+        except EndpointError as error:
+            # no fault yet: many endpoints have no list, and the request that follows shows whether it matters
+            message = _("no list of models (HTTP {status})").format(status=error.status)
+            self._report("models", "note", message if error.status else _("no list of models came"))
+            return
+        self._facts.models = models
+        model = self._llm.model
+        listed = ngettext("{count} model listed", "{count} models listed", len(models))
+        listed = listed.format(count=len(models))
+        if not model:
+            step = _("set llm.model: {names}").format(names=_some_names(models)) if models else ""
+            self._report("models", "note", listed, step)
+        elif _find_model(model, models):
+            message = _("{listed}, {model} among them").format(listed=listed, model=model)
+            self._report("models", "ok", message)
+        else:
+            similar = ", ".join(similar_names(model, models))
+            step = _("nearest in name: {names}").format(names=similar) if similar else ""
+            message = _("{listed}, but not {model}").format(listed=listed, model=model)
+            self._report("models", "note", message, step)
+
+    def _find_context(self) -> None:
+        listed = _find_model(self._llm.model, self._facts.models or ())
+        if listed and listed.context_tokens:
+            self._facts.context_tokens = listed.context_tokens
+            self._facts.context_is_reported = True
+        elif self._llm.preset:
+            known = load_preset(self._llm.preset).known_model(self._llm.model)
+            self._facts.context_tokens = known.context_tokens
+
+    async def _check_request(self) -> ProbeReply | None:
+        try:
+            answer = await self._prober.greet()
+        except EndpointError as error:
+            key_is_set = bool(self._endpoint.api_key)
+            step = after_refusal(error, self._llm, key_is_set=key_is_set, models=self._facts.models)
+            self._report("request", "fault", str(error), step)
+            return None
+        text = self._prober.printable(answer.reply.text)
+        if not text:
+            self._report("request", "warning", _("answered nothing"))
+            return answer
+        shown = text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…"
+        message = _("answered “{text}” after {seconds:.1f} s")
+        self._report("request", "ok", message.format(text=shown, seconds=answer.reply.seconds))
+        return answer
+
+    def _report(self, name: str, state: State, message: str, next_step: str = "") -> None:
+        self._on_finding(Finding("endpoint", name, state, message, next_step))
+
+
+def _find_model(model: str, models: Sequence[ListedModel]) -> ListedModel | None:
+    """Find a model in the list; Ollama's `name` is its `name:latest`."""
+    return next((listed for listed in models if model and listed.name in {model, f"{model}:latest"}), None)
+
+
+def similar_names(model: str, models: Sequence[ListedModel]) -> list[str]:
+    """Return the listed names that are most similar to the model's, the most similar first."""
+    by_lower = {listed.name.lower(): listed.name for listed in models}
+    found = get_close_matches(model.lower(), by_lower, n=_SIMILAR_MODELS, cutoff=_SIMILARITY)
+    return [by_lower[name] for name in found]
+
+
+def _some_names(models: Sequence[ListedModel]) -> str:
+    names = ", ".join(listed.name for listed in models[:_SHOWN_MODELS])
+    return f"{names}, …" if len(models) > _SHOWN_MODELS else names
 
 
 def after_no_connection(error: UnreachableError, settings: Settings) -> str:
-    """Say what to do where nobody could be connected to."""
+    """Return the next step where there is no connection."""
     if error.through_proxy:
         return _("check llm.proxy and the variables HTTPS_PROXY, HTTP_PROXY and NO_PROXY")
-    if error.obstacle in {"refused", "silent"} and _is_here(settings.llm):
-        return _start(settings)
-    steps: dict[Obstacle, str] = {
-        "name": _("check the host in llm.base_url, and the network"),
+    is_local = is_loopback(urlsplit(settings.llm.base_url).hostname or "")
+    if is_local and error.reason in {"refused", "timeout"}:
+        command = start_command(settings)
+        if command:
+            return _("start the server: {command}").format(command=command)
+        return _("start the server, or correct the port in llm.base_url")
+    steps: dict[UnreachableReason, str] = {
+        "dns": _("check the host in llm.base_url, and the network"),
         "refused": _("check host and port in llm.base_url, and whether the server runs"),
         "untrusted": _("set llm.ca_file to the PEM file of your authority, or check this machine's clock"),
         "no_tls": _("if the server speaks plain http, begin llm.base_url with http://"),
     }
     other = _("check the network and a firewall; where only a proxy leads out, set llm.proxy")
-    return steps.get(error.obstacle, other)
+    return steps.get(error.reason, other)
 
 
 def after_refusal(
     error: EndpointError, llm: LlmSettings, *, key_is_set: bool, models: Sequence[ListedModel] | None
 ) -> str:
-    """Say what to do where the endpoint refused a request; "" where its error says it all."""
+    """Return the next step after a refused request; "" where the error has it."""
     match error.status:
         case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
             return _after_refused_key(llm, key_is_set=key_is_set)
@@ -74,37 +196,23 @@ def after_refusal(
     return ""
 
 
-def nearest(model: str, models: Sequence[ListedModel]) -> list[str]:
-    """Return the listed names that are most like the model's, the likest first."""
-    by_lower = {listed.name.lower(): listed.name for listed in models}
-    found = get_close_matches(model.lower(), by_lower, n=_NEAREST, cutoff=_LIKENESS)
-    return [by_lower[name] for name in found]
-
-
-def some_names(models: Sequence[ListedModel]) -> str:
-    """Name the first of the models."""
-    names = ", ".join(listed.name for listed in models[:_SHOWN_NAMES])
-    return f"{names}, …" if len(models) > _SHOWN_NAMES else names
-
-
 def _after_refused_key(llm: LlmSettings, *, key_is_set: bool) -> str:
-    if not key_is_set:
-        return _("put your key into {variable}, or name another variable in llm.api_key_env").format(
-            variable=llm.api_key_env
-        )
     others = load_preset(llm.preset).other_base_urls if llm.preset else ()
-    if others:
+    if not key_is_set:
+        step = _("put your key into {variable}, or name another variable in llm.api_key_env")
+    elif others:
         step = _("check the key in {variable}; one of another region belongs to llm.base_url = {addresses}")
-        return step.format(variable=llm.api_key_env, addresses=", ".join(others))
-    return _("check the key in {variable}").format(variable=llm.api_key_env)
+    else:
+        step = _("check the key in {variable}")
+    return step.format(variable=llm.api_key_env, addresses=", ".join(others))
 
 
 def _after_not_found(llm: LlmSettings, models: Sequence[ListedModel] | None) -> str:
     if models and llm.model not in {listed.name for listed in models}:
-        alike = nearest(llm.model, models)
-        if alike:
-            return _("set llm.model to one that it lists, such as {names}").format(names=", ".join(alike))
-        return _("set llm.model to one that it lists: {names}").format(names=some_names(models))
+        similar = similar_names(llm.model, models)
+        if similar:
+            return _("set llm.model to one that it lists, such as {names}").format(names=", ".join(similar))
+        return _("set llm.model to one that it lists: {names}").format(names=_some_names(models))
     if not urlsplit(llm.base_url).path.strip("/"):
         return _("try llm.base_url = {address}/v1").format(address=public_url(llm.base_url).rstrip("/"))
     return _(
@@ -112,124 +220,161 @@ def _after_not_found(llm: LlmSettings, models: Sequence[ListedModel] | None) -> 
     )
 
 
-def _is_here(llm: LlmSettings) -> bool:
-    return is_loopback(urlsplit(llm.base_url).hostname or "")
+_NO_THINKING: tuple[Mapping[str, object], ...] = (  # the fields of known vendors that switch thinking off
+    {"thinking": {"type": "disabled"}},
+    {"enable_thinking": False},
+    {"chat_template_kwargs": {"enable_thinking": False}},
+    {"reasoning_effort": "none"},
+)
 
 
-def _start(settings: Settings) -> str:
-    command = start_command(settings)
-    if command:
-        return _("start the server: {command}").format(command=command)
-    return _("start the server, or correct the port in llm.base_url")
+class AbilityCheck:
+    """Judges one answer and sends further requests. `abilities` gets a word for each, for programs."""
 
-
-_SHOWN = 40  # characters of an answer
-
-
-class EndpointCheck:
-    """Asks step by step; where one fails, what depends on it is left out. `facts` gathers what is learnt."""
-
-    def __init__(self, settings: Settings, endpoint: Endpoint, sampling: Sampling, tell: OnFinding) -> None:
-        llm = settings.llm
+    def __init__(
+        self, settings: Settings, prober: Prober, abilities: dict[str, str], on_finding: OnFinding
+    ) -> None:
         self._settings = settings
-        self._llm = llm
-        self._endpoint = endpoint
-        self._tell = tell
-        self._connect_seconds = min(llm.connect_timeout, CONNECT_SECONDS)
-        self._limits = CallLimits(
-            self._connect_seconds,
-            min(llm.idle_timeout, REQUEST_SECONDS),
-            min(llm.call_timeout, REQUEST_SECONDS),
-            llm.longest_wait,
-        )
-        self._prober = Prober(endpoint, sampling, self._limits)
-        self.facts = EndpointFacts()
+        self._llm = settings.llm
+        self._prober = prober
+        self._abilities = abilities
+        self._on_finding = on_finding
 
-    async def run(self, *, key_is_missing: bool) -> None:
-        """Check everything that can be checked."""
-        if not await self._connect():
+    async def run(self, answer: ProbeReply) -> None:
+        """Judge the answer, then send a few tiny requests more."""
+        extra = self._llm.extra_body
+        if self._llm.stream:
+            self._judge_stream(answer)
+        self._judge_usage(answer)
+        self._judge_temperature(answer)
+        self._judge_thinking(answer)
+        if not self._llm.stream:
+            await self._try("streaming", self._probe_stream)
+        if {"max_tokens", "max_completion_tokens"} & extra.keys():
+            self._report("output_limit", "unknown", _("set in llm.extra_body"), state="skipped")
+        else:
+            await self._try("output_limit", self._probe_output_limit)
+        if "response_format" in extra:
+            self._report("json_schema", "unknown", _("set in llm.extra_body"), state="skipped")
             return
-        await self._list()
-        self._find_context()
-        if not self._llm.model or key_is_missing:
-            return
-        answer = await self._greet()
-        if answer is not None:
-            abilities = AbilityCheck(self._settings, self._prober, self.facts.abilities, self._tell)
-            abilities.judge(answer)
-            await abilities.find()
-        self.facts.spent = self._prober.spent
+        await self._try("json_schema", self._probe_json_schema)
+        await self._try("json_object", self._probe_json_object)
 
-    async def _connect(self) -> bool:
-        try:
-            way = await find_route(
-                self._endpoint, parse_address(self._endpoint), seconds=self._connect_seconds
-            )
-        except UnreachableError as error:
-            step = after_no_connection(error, self._settings)
-            self._found("connection", "fault", str(error), step)
-            return False
-        self.facts.is_reached = True
-        said = _("{ip} answers").format(ip=way.ip)
-        if way.proxy:
-            said = _("the proxy {proxy} answers").format(proxy=way.proxy)
-        self._found("connection", "ok", f"{said}, {way.tls}" if way.tls else said)
-        return True
+    def _judge_stream(self, answer: ProbeReply) -> None:
+        if answer.reply.streamed:
+            self._report("streaming", "yes", _("answers come in pieces"))
+        else:
+            message = _("a stream was asked for, and the answer came whole")
+            step = _("set llm.stream = false: then only llm.call_timeout counts for long answers")
+            self._report("streaming", "no", message, step, state="warning")
 
-    async def _list(self) -> None:
-        limits = replace(self._limits, call_timeout=min(self._limits.call_timeout, LIST_SECONDS))
-        try:
-            models = await list_models(self._endpoint, limits)
-        except EndpointError as error:
-            # whether that matters shows the request that follows: many endpoints have no list
-            told = _("no list of models (HTTP {status})").format(status=error.status)
-            self._found("models", "note", told if error.status else _("no list of models came"))
+    def _judge_usage(self, answer: ProbeReply) -> None:
+        if answer.reply.usage_reported:
+            self._report("usage", "yes", _("token counts come with the answer"))
+        else:
+            message = _("no token counts come; costs and limits go by our own")
+            self._report("usage", "no", message, state="warning")
+
+    def _judge_temperature(self, answer: ProbeReply) -> None:
+        temperature = self._llm.temperature
+        if temperature is None:
+            self._report("temperature", "unknown", _("not set: the endpoint decides"), state="skipped")
+        elif "temperature" not in answer.dropped:
+            self._report("temperature", "yes", _("{value} is taken").format(value=temperature))
+        elif "temperature" in self._llm.omit:
+            self._report("temperature", "no", _("not sent: it stands in llm.omit"), state="note")
+        else:
+            message = _("{value} is refused; runs leave it out").format(value=temperature)
+            self._report("temperature", "no", message, _('set llm.omit = ["temperature"]'), state="warning")
+
+    def _judge_thinking(self, answer: ProbeReply) -> None:
+        reply = answer.reply
+        if not (reply.reasoning or reply.usage.reasoning_tokens or "<think" in reply.text):
+            self._report("thinking", "no", _("the model answers without thinking first"))
             return
-        self.facts.models = models
-        listed = ngettext("{count} model listed", "{count} models listed", len(models)).format(
-            count=len(models)
-        )
-        if not self._llm.model:
-            step = _("set llm.model: {names}").format(names=some_names(models))
-            self._found("models", "note", listed, step if models else "")
-        elif _find(self._llm.model, models):
-            self._found(
-                "models", "ok", _("{listed}, {model} among them").format(listed=listed, model=self._llm.model)
+        if any(_contains(self._llm.extra_body, fields) for fields in _NO_THINKING):
+            message = _("the model thinks although it is told not to")
+            step = _(
+                "name a model that can be told, or raise budget.max_output_tokens: thinking counts as output"
             )
         else:
-            alike = ", ".join(nearest(self._llm.model, models))
-            step = _("nearest in name: {names}").format(names=alike) if alike else ""
-            said = _("{listed}, but not {model}").format(listed=listed, model=self._llm.model)
-            self._found("models", "note", said, step)
+            message = _("the model thinks first; that costs output tokens and time")
+            step = _("switch it off in llm.extra_body, as the endpoint documents it, or with llm.preset")
+        self._report("thinking", "yes", message, step, state="warning")
 
-    def _find_context(self) -> None:
-        listed = _find(self._llm.model, self.facts.models or ())
-        if listed and listed.context_tokens:
-            self.facts.context_tokens = listed.context_tokens
-            self.facts.context_is_told = True
-        elif self._llm.preset:
-            known = load_preset(self._llm.preset).known_model(self._llm.model)
-            self.facts.context_tokens = known.context_tokens
-
-    async def _greet(self) -> ProbeReply | None:
+    async def _try(self, name: str, probe: Callable[[], Awaitable[None]]) -> None:
         try:
-            answer = await self._prober.say_hello()
+            await probe()
         except EndpointError as error:
-            step = after_refusal(
-                error, self._llm, key_is_set=bool(self._endpoint.api_key), models=self.facts.models
+            self._report(name, "unknown", str(error), state="warning")
+
+    async def _probe_stream(self) -> None:
+        if (await self._prober.greet(stream=True)).reply.streamed:
+            message = _("answers can come in pieces, and llm.stream is false")
+            step = _(
+                "set llm.stream = true: a stalled answer is noticed sooner, and a broken one is kept as far as it came"
             )
-            self._found("request", "fault", str(error), step)
-            return None
-        text = self._prober.shown(answer.reply.text)
-        shown = text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
-        said = _("answered “{text}” after {seconds:.1f} s").format(text=shown, seconds=answer.reply.seconds)
-        self._found("request", "ok" if text else "warning", said if text else _("answered nothing"))
-        return answer
+            self._report("streaming", "yes", message, step, state="note")
+        else:
+            self._report("streaming", "no", _("answers come whole; llm.stream is false"))
 
-    def _found(self, name: str, state: State, said: str, step: str = "") -> None:
-        self._tell(Finding("endpoint", name, state, said, step))
+    async def _probe_output_limit(self) -> None:
+        limit = await self._prober.probe_output_limit()
+        message, step, state = _describe_limit(limit, omitted="max_tokens" in self._llm.omit)
+        ability = limit.name if limit.support == "yes" else limit.support
+        self._report("output_limit", ability, message, step, state=state)
+
+    async def _probe_json_schema(self) -> None:
+        support = await self._prober.probe_json_schema()
+        is_needed = self._settings.prompt.answer == "schema"
+        if "response_format" in self._llm.omit and is_needed and support == "yes":
+            message = _("kept, but llm.omit holds response_format: it is not sent")
+            self._report("json_schema", support, message, _("set llm.omit without it"), state="warning")
+            return
+        step = (
+            _('set prompt.answer = "lines" or "json"') if is_needed and support in {"no", "ignored"} else ""
+        )
+        self._report_json("json_schema", support, step, is_needed=is_needed)
+
+    async def _probe_json_object(self) -> None:
+        self._report_json("json_object", await self._prober.probe_json_object(), "", is_needed=False)
+
+    def _report_json(self, name: str, support: Support, step: str, *, is_needed: bool) -> None:
+        messages: dict[Support, str] = {
+            "yes": _("supported"),
+            "ignored": _("taken, but the answer does not keep to it"),
+            "no": _("not supported"),
+            "unknown": _("not known: the answer was cut"),
+        }
+        state: State = "ok" if support == "yes" else "warning" if is_needed else "note"
+        self._report(name, support, messages[support], step, state=state)
+
+    def _report(
+        self, name: str, ability: str, message: str, next_step: str = "", *, state: State = "ok"
+    ) -> None:
+        self._abilities[name] = ability
+        self._on_finding(Finding("abilities", name, state, message, next_step))
 
 
-def _find(model: str, models: tuple[ListedModel, ...]) -> ListedModel | None:
-    """Find a model in the list; Ollama's `name` is its `name:latest`."""
-    return next((listed for listed in models if model and listed.name in {model, f"{model}:latest"}), None)
+def _contains(body: Mapping[str, object], fields: Mapping[str, object]) -> bool:
+    """Whether the body has all the fields, nested ones too."""
+    return all(
+        _contains(found, value)
+        if isinstance(value, Mapping) and isinstance(found, Mapping)
+        else found == value
+        for key, value in fields.items()
+        for found in [body.get(key)]
+    )
+
+
+def _describe_limit(limit: OutputLimit, *, omitted: bool) -> tuple[str, str, State]:
+    """Return message, next step and state."""
+    if limit.support == "yes":
+        if limit.name == "max_tokens" or omitted:
+            return _("{name} limits answers").format(name=limit.name), "", "ok"
+        return _("only max_completion_tokens limits answers"), _('set llm.omit = ["max_tokens"]'), "warning"
+    if limit.support == "ignored":
+        message = _("answers have no limit: {tokens} tokens came where {most} were allowed")
+        step = _("let fewer users go into a call (budget.max_users): costs can pass run.max_cost")
+        return message.format(tokens=limit.tokens, most=limit.allowed), step, "warning"
+    return _("not known: no answer came as far as its limit"), "", "note"

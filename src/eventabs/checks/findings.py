@@ -1,10 +1,10 @@
-"""What `eventabs check` finds: one fact each, in words, with the next step where something is wrong."""
+"""The results of `eventabs check`: findings of one line each, with a next step where something is wrong."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from eventabs.providers.openai import ListedModel
+from eventabs.providers import ListedModel
 from eventabs.records import Usage
 
 Section = Literal["settings", "endpoint", "abilities", "run"]
@@ -14,18 +14,18 @@ State = Literal["ok", "note", "warning", "fault", "skipped"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`name` is for programs and stays; `said` and `step` (the next step, "" for none) are one line for people."""
+    """`name` is stable, for programs; `message` and `next_step` ("" for none) are one line each."""
 
     section: Section
     name: str
     state: State
-    said: str
-    step: str = ""
+    message: str
+    next_step: str = ""
 
 
 OnFinding = Callable[[Finding], None]
 
-# how long an endpoint is waited for at most, in seconds: shorter than in a run
+# limits for each request of a check, in seconds: shorter than in a run
 CONNECT_SECONDS = 10.0
 LIST_SECONDS = 20.0
 REQUEST_SECONDS = 60.0
@@ -38,14 +38,14 @@ class EndpointFacts:
     is_reached: bool = False
     models: tuple[ListedModel, ...] | None = None
     context_tokens: int | None = None  # as the server runs the model, else as its preset has it
-    context_is_told: bool = False  # by the server
+    context_is_reported: bool = False  # by the server
     abilities: dict[str, str] = field(default_factory=dict)
     spent: Usage = Usage()
 
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """All that was found. Cost is None without prices."""
+    """All findings, and the settings that they are about. Cost is None without prices."""
 
     config_file: str
     provider: str

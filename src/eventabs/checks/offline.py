@@ -1,4 +1,4 @@
-"""What `eventabs check` finds of a run with these settings, without a request."""
+"""Checks without a request: the settings, and what a run would do with them."""
 
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -9,8 +9,7 @@ from eventabs.config import Settings
 from eventabs.errors import ConfigError, UsageError
 from eventabs.ingest import check_zone, expand, scratch_database
 from eventabs.language import Language, active, gettext as _, ngettext
-from eventabs.providers import load_preset
-from eventabs.providers.rules import load_rules
+from eventabs.providers import kind_of, load_preset, load_rules, parse_address
 from eventabs.runs import (
     STDIN,
     batch_limits,
@@ -27,36 +26,31 @@ from eventabs.runs import (
 def settings_findings(
     settings: Settings, config_file: str, environment: Mapping[str, str]
 ) -> Iterator[Finding]:
-    """Say which settings are in force and whether an endpoint could be asked with them."""
+    """Yield which settings are in force, and whether requests could be sent with them."""
+    is_remote = kind_of(settings.provider).is_remote
+    model, preset = settings.llm.model, settings.llm.preset
     if config_file:
         yield Finding("settings", "config", "ok", config_file)
     else:
-        said = _("no file; the defaults, EVENTABS_ variables and flags are in force")
+        message = _("no file; the defaults, EVENTABS_ variables and flags are in force")
         step = _("write eventabs.toml, or name a file with --config; config.example.toml has all settings")
-        yield Finding("settings", "config", "note", said, step if settings.provider == "rules" else "")
-    if settings.provider == "rules":
-        said = _("rules: built in, no endpoint is needed and nothing leaves this machine")
-        yield Finding("settings", "provider", "ok", said)
+        yield Finding("settings", "config", "note", message, "" if is_remote else step)
+    if not is_remote:
+        message = _("rules: built in, no endpoint is needed and nothing leaves this machine")
+        yield Finding("settings", "provider", "ok", message)
         return
     yield Finding("settings", "provider", "ok", _("openai: a model at an OpenAI-compatible endpoint"))
-    if settings.llm.preset:
-        read = load_preset(settings.llm.preset).read.isoformat()
-        said = _("{preset}, as its documentation was on {date}").format(preset=settings.llm.preset, date=read)
-        yield Finding("settings", "preset", "ok", said)
-    yield _model(settings)
+    if preset:
+        date = load_preset(preset).read.isoformat()
+        message = _("{preset}, as its documentation was on {date}").format(preset=preset, date=date)
+        yield Finding("settings", "preset", "ok", message)
+    message = model or no_model_message(preset)
+    yield Finding("settings", "model", "ok" if model else "fault", message)
     yield _address(settings, environment)
     yield _key(settings, environment)
 
 
-def _model(settings: Settings) -> Finding:
-    if settings.llm.model:
-        return Finding("settings", "model", "ok", settings.llm.model)
-    return Finding("settings", "model", "fault", no_model_message(settings.llm.preset))
-
-
 def _address(settings: Settings, environment: Mapping[str, str]) -> Finding:
-    from eventabs.providers.openai import parse_address  # noqa: PLC0415  the HTTP stack takes long to load
-
     try:
         address = parse_address(endpoint_of(settings.llm, environment))
     except ConfigError as error:
@@ -68,69 +62,54 @@ def _key(settings: Settings, environment: Mapping[str, str]) -> Finding:
     variable = settings.llm.api_key_env
     if environment.get(variable):
         return Finding("settings", "key", "ok", _("{variable} is set").format(variable=variable))
-    said = _("{variable} is not set: no key is sent").format(variable=variable)
+    message = _("{variable} is not set: no key is sent").format(variable=variable)
     if lacks_key(settings.llm, environment):
         step = _("put your key into {variable}, or name another variable in llm.api_key_env")
-        return Finding("settings", "key", "fault", said, step.format(variable=variable))
-    return Finding("settings", "key", "note", said)
+        return Finding("settings", "key", "fault", message, step.format(variable=variable))
+    return Finding("settings", "key", "note", message)
 
 
-_LEAST_INPUT_TOKENS = 2_000  # less is not worth advising
+_MIN_INPUT_TOKENS = 2_000  # less is not worth advising
 
 
 def run_findings(settings: Settings, facts: EndpointFacts) -> Iterator[Finding]:
-    """Say what a run would do with these settings."""
-    yield from _prompt(settings)
+    """Yield what a run would do with these settings."""
+    yield _prompt(settings)
     yield _limits(settings)
-    if settings.provider == "openai":
+    if kind_of(settings.provider).is_remote:
         yield from _context(settings, facts)
         yield from _longest_answer(settings)
         yield _price(settings)
     yield _input(settings)
 
 
-def _prompt(settings: Settings) -> Iterator[Finding]:
+def _prompt(settings: Settings) -> Finding:
     answer, detail = settings.prompt.answer, settings.prompt.detail
     try:
         builder = make_builder(settings, _language(settings), template_text(settings))
         limits = batch_limits(settings, builder)
         limits.room  # noqa: B018  raises where the instructions leave none
-        if settings.provider == "rules":
+        if not kind_of(settings.provider).is_remote:
             load_rules(rules_text(settings), _language(settings))
     except UsageError as error:
-        yield Finding("run", "prompt", "fault", str(error))
-        return
-    said = _("answers as {answer}, level of detail {detail}; the instructions take {tokens} tokens")
-    yield Finding(
-        "run",
-        "prompt",
-        "ok",
-        said.format(answer=answer, detail=detail, tokens=f"{limits.instructions_tokens:,}"),
-    )
+        return Finding("run", "prompt", "fault", str(error))
+    message = _("answers as {answer}, level of detail {detail}; the instructions take {tokens} tokens")
+    tokens = f"{limits.instructions_tokens:,}"
+    return Finding("run", "prompt", "ok", message.format(answer=answer, detail=detail, tokens=tokens))
 
 
 def _limits(settings: Settings) -> Finding:
     budget, run = settings.budget, settings.run
-    said = [
-        _("{input} tokens in, {output} out, {users} users a call").format(
-            input=f"{budget.max_input_tokens:,}",
-            output=f"{budget.max_output_tokens:,}",
-            users=budget.max_users,
-        ),
-        ngettext("{count} call at a time", "{count} calls at a time", run.concurrency).format(
-            count=run.concurrency
-        ),
-    ]
+    per_call = _("{input} tokens in, {output} out, {users} users a call").format(
+        input=f"{budget.max_input_tokens:,}", output=f"{budget.max_output_tokens:,}", users=budget.max_users
+    )
+    at_a_time = ngettext("{count} call at a time", "{count} calls at a time", run.concurrency)
+    parts = [per_call, at_a_time.format(count=run.concurrency)]
     if run.max_concurrency > run.concurrency:
-        said.append(_("up to {count} where that helps").format(count=run.max_concurrency))
-    limits = {
-        "rpm": run.rpm,
-        "tpm": run.tpm,
-        "max_cost": run.max_cost,
-        "max_total_tokens": run.max_total_tokens,
-    }
-    said += [f"{name} {limit:,}" for name, limit in limits.items() if limit]
-    return Finding("run", "limits", "ok", _("; ").join(said))
+        parts.append(_("up to {count} where that helps").format(count=run.max_concurrency))
+    limits = run.model_dump(include={"rpm", "tpm", "max_cost", "max_total_tokens"})
+    parts += [f"{name} {limit:,}" for name, limit in limits.items() if limit]
+    return Finding("run", "limits", "ok", _("; ").join(parts))
 
 
 def _context(settings: Settings, facts: EndpointFacts) -> Iterator[Finding]:
@@ -141,50 +120,48 @@ def _context(settings: Settings, facts: EndpointFacts) -> Iterator[Finding]:
     if context is None:
         if not facts.is_reached:
             return
-        said = _("not known; a call takes up to {needed} tokens").format(needed=f"{needed:,}")
+        message = _("not known; a call takes up to {needed} tokens").format(needed=f"{needed:,}")
         command = start_command(settings)
         step = _("start the server with room for them: {command}").format(command=command) if command else ""
-        yield Finding("run", "context", "note", said, step)
+        yield Finding("run", "context", "note", message, step)
     elif needed <= context:
-        said = _("{context} tokens hold the {needed} of a call")
-        yield Finding("run", "context", "ok", said.format(context=f"{context:,}", needed=f"{needed:,}"))
+        message = _("{context} tokens hold the {needed} of a call")
+        yield Finding("run", "context", "ok", message.format(context=f"{context:,}", needed=f"{needed:,}"))
     else:
-        said = _("{context} tokens do not hold a call of {input} in and {output} out").format(
+        message = _("{context} tokens do not hold a call of {input} in and {output} out").format(
             context=f"{context:,}", input=f"{settings.budget.max_input_tokens:,}", output=f"{output:,}"
         )
-        state: State = "fault" if facts.context_is_told else "warning"
-        yield Finding("run", "context", state, said, _smaller(context, output))
+        state: State = "fault" if facts.context_is_reported else "warning"
+        yield Finding("run", "context", state, message, _smaller_budget(context, output))
 
 
-def _smaller(context: int, output: int) -> str:
+def _smaller_budget(context: int, output: int) -> str:
     room = context - output
-    if room >= _LEAST_INPUT_TOKENS:
-        return _("set budget.max_input_tokens = {tokens}, or give the model a larger context").format(
-            tokens=room
-        )
-    return _("set budget.max_input_tokens = {input} and budget.max_output_tokens = {output}").format(
-        input=context * 3 // 4, output=context // 4
-    )
+    if room >= _MIN_INPUT_TOKENS:
+        message = _("set budget.max_input_tokens = {tokens}, or give the model a larger context")
+        return message.format(tokens=room)
+    message = _("set budget.max_input_tokens = {input} and budget.max_output_tokens = {output}")
+    return message.format(input=context * 3 // 4, output=context // 4)
 
 
 def _longest_answer(settings: Settings) -> Iterator[Finding]:
-    """Compare the limit of an answer with what the preset knows of the model."""
+    """Compare the limit of an answer with the model's, where the preset has one."""
     if not settings.llm.preset:
         return
     most = load_preset(settings.llm.preset).known_model(settings.llm.model).max_output_tokens
-    asked = settings.budget.max_output_tokens
-    if most is None or asked == most:
+    limit = settings.budget.max_output_tokens
+    if most is None or limit == most:
         return
-    if asked > most:
-        said = _("answers of {model} have at most {most} tokens, budget.max_output_tokens is {asked}")
+    if limit > most:
+        message = _("answers of {model} have at most {most} tokens, budget.max_output_tokens is {asked}")
         step = _("set budget.max_output_tokens = {most}").format(most=most)
         state: State = "warning"
     else:
-        said = _("{model} can answer with up to {most} tokens; budget.max_output_tokens is {asked}")
+        message = _("{model} can answer with up to {most} tokens; budget.max_output_tokens is {asked}")
         step = _("see what more would save: eventabs estimate")
         state = "note"
-    said = said.format(model=settings.llm.model, most=f"{most:,}", asked=f"{asked:,}")
-    yield Finding("run", "answer_length", state, said, step)
+    message = message.format(model=settings.llm.model, most=f"{most:,}", asked=f"{limit:,}")
+    yield Finding("run", "answer_length", state, message, step)
 
 
 def _price(settings: Settings) -> Finding:
@@ -192,37 +169,30 @@ def _price(settings: Settings) -> Finding:
     if price.input is None or price.output is None:
         step = _("set input and output under [llm.price], as your contract has them")
         if settings.run.max_cost:
-            said = _("not set, but run.max_cost needs them")
-            return Finding("run", "price", "fault", said, step)
+            return Finding("run", "price", "fault", _("not set, but run.max_cost needs them"), step)
         return Finding("run", "price", "note", _("not set: no costs are shown"), step)
-    said = _("{input} in, {output} out, {currency} a million tokens")
-    return Finding(
-        "run", "price", "ok", said.format(input=price.input, output=price.output, currency=price.currency)
-    )
+    message = _("{input} in, {output} out, {currency} a million tokens")
+    message = message.format(input=price.input, output=price.output, currency=price.currency)
+    return Finding("run", "price", "ok", message)
 
 
 def _input(settings: Settings) -> Finding:
     paths = [path for path in settings.input.paths if path != STDIN]
     profiles = [settings.input.profiles] if settings.input.profiles else []
     try:
-        _refuse_unknown_zone(settings.input.timezone)
+        _check_zone(settings.input.timezone)
         expand(profiles)
         found = expand(paths, profiles)
     except UsageError as error:
         return Finding("run", "input", "fault", str(error))
     if not paths:
         return Finding("run", "input", "skipped", _("no input.paths: name the export on the command line"))
-    said = ngettext("{count} file is there", "{count} files are there", len(found))
-    return Finding(
-        "run",
-        "input",
-        "ok",
-        said.format(count=f"{len(found):,}"),
-        _("see what a run would take: eventabs estimate"),
-    )
+    message = ngettext("{count} file is there", "{count} files are there", len(found))
+    step = _("see what a run would take: eventabs estimate")
+    return Finding("run", "input", "ok", message.format(count=f"{len(found):,}"), step)
 
 
-def _refuse_unknown_zone(zone: str) -> None:
+def _check_zone(zone: str) -> None:
     if zone:
         with (
             tempfile.TemporaryDirectory(prefix="eventabs-") as folder,

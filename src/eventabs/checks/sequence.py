@@ -1,62 +1,50 @@
-"""`eventabs check`: everything that can be known before a run, for a few dozen tokens."""
+"""The sequence of `eventabs check`: settings, endpoint, abilities, run; a few dozen tokens in all."""
 
-import asyncio
 import time
 from collections.abc import Mapping
 
 from eventabs.checks.findings import CheckReport, EndpointFacts, Finding, OnFinding
 from eventabs.checks.offline import run_findings, settings_findings
 from eventabs.config import Settings
-from eventabs.runs import Price, endpoint_of, lacks_key, sampling_of
+from eventabs.providers import kind_of
+from eventabs.runs import Price
 from eventabs.store import host_of
 
 
-def check(
-    settings: Settings, config_file: str, environment: Mapping[str, str], tell: OnFinding
+async def check(
+    settings: Settings, config_file: str, environment: Mapping[str, str], on_finding: OnFinding
 ) -> CheckReport:
-    """Check the settings, the endpoint and what a run would do; `tell` hears of each finding when it is made."""
-    began = time.monotonic()
+    """Check the settings, the endpoint and what a run would do; `on_finding` gets each finding at once."""
+    started = time.monotonic()
+    llm = settings.llm
     findings: list[Finding] = []
 
-    def note(finding: Finding) -> None:
+    def add(finding: Finding) -> None:
         findings.append(finding)
-        tell(finding)
+        on_finding(finding)
 
     for finding in settings_findings(settings, config_file, environment):
-        note(finding)
+        add(finding)
+    is_remote = kind_of(settings.provider).is_remote
     facts = EndpointFacts()
-    if settings.provider == "openai" and not _is_faulty(findings, "address"):
-        facts = asyncio.run(_ask(settings, environment, note))
+    if is_remote and not any(found.name == "address" and found.state == "fault" for found in findings):
+        from eventabs.checks.endpoint import EndpointCheck  # noqa: PLC0415  the HTTP stack takes long to load
+
+        facts = await EndpointCheck(settings, environment, add).run()
     for finding in run_findings(settings, facts):
-        note(finding)
-    llm = settings.llm
-    calls = settings.provider == "openai"
+        add(finding)
+    price = Price(llm.price.input, llm.price.output)
     return CheckReport(
         config_file=config_file,
         provider=settings.provider,
-        preset=llm.preset if calls else "",
-        model=llm.model if calls else "",
-        host=host_of(llm.base_url) if calls else "",
-        key_variable=llm.api_key_env if calls else "",
-        key_is_set=calls and bool(environment.get(llm.api_key_env)),
+        preset=llm.preset if is_remote else "",
+        model=llm.model if is_remote else "",
+        host=host_of(llm.base_url) if is_remote else "",
+        key_variable=llm.api_key_env if is_remote else "",
+        key_is_set=is_remote and bool(environment.get(llm.api_key_env)),
         findings=tuple(findings),
         facts=facts,
-        cost=Price(llm.price.input, llm.price.output).cost(
-            facts.spent.prompt_tokens, facts.spent.completion_tokens
-        ),
+        cost=price.cost(facts.spent.prompt_tokens, facts.spent.completion_tokens),
         currency=llm.price.currency,
-        seconds=time.monotonic() - began,
+        seconds=time.monotonic() - started,
     )
-
-
-async def _ask(settings: Settings, environment: Mapping[str, str], tell: OnFinding) -> EndpointFacts:
-    from eventabs.checks.endpoint import EndpointCheck  # noqa: PLC0415  the HTTP stack takes long to load
-
-    llm = settings.llm
-    endpoint_check = EndpointCheck(settings, endpoint_of(llm, environment), sampling_of(llm), tell)
-    await endpoint_check.run(key_is_missing=lacks_key(llm, environment))
-    return endpoint_check.facts
-
-
-def _is_faulty(findings: list[Finding], name: str) -> bool:
-    return any(finding.name == name and finding.state == "fault" for finding in findings)

@@ -1,5 +1,6 @@
-"""The commands: parse, wire, turn errors into exit codes."""
+"""The commands: parse, call the API, turn errors into exit codes."""
 
+import gc
 import os
 import sys
 import time
@@ -13,8 +14,8 @@ import typer
 from typer.exceptions import TyperException
 
 from eventabs import __version__
-from eventabs.cli import signals, speaking
-from eventabs.cli.help import Command, Group, explained
+from eventabs.cli import signals
+from eventabs.cli.help import Command, Group, choose_language, explained, refuse_unknown_language
 from eventabs.cli.options import SHOWN, Lang, LookFlags, SettingFlags, ShownFlags, with_options
 from eventabs.cli.streams import OutputGoneError, replace_streams
 from eventabs.errors import EventabsError
@@ -22,8 +23,10 @@ from eventabs.language import gettext as _
 from eventabs.views import print_bytes, print_error, print_json, print_line, stderr_console, stdout_console
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
     from contextlib import AbstractContextManager
 
+    from eventabs import Run, Stop
     from eventabs.config import Settings
     from eventabs.runs import Invocation, Observer, Summary, Watch
     from eventabs.store import RunDirectory
@@ -38,6 +41,9 @@ app = typer.Typer(
     add_completion=False,
 )
 command = partial(app.command, cls=Command)
+_NEW_OBJECTS = (
+    10_000  # until the youngest are searched for cycles: a call makes hundreds, the plan holds millions
+)
 
 Inputs = Annotated[
     list[str] | None,
@@ -62,7 +68,7 @@ def main() -> None:
     """Run the command line; without arguments, its help."""
     replace_streams()
     try:
-        speaking.refuse_unknown()
+        refuse_unknown_language()
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except OutputGoneError:
         code = 0
@@ -110,14 +116,19 @@ def run(
     progress_port: ProgressPort = None,
 ) -> None:
     """Begin a run."""
-    from eventabs.runs import begin_run, execute  # noqa: PLC0415
+    from eventabs import arun  # noqa: PLC0415
 
-    with (
-        _served(progress_port) as server,
-        begin_run(_invocation(flags), paths=inputs or (), out=out, watch=_watch(shown, server)) as job,
-    ):
-        summary = execute(job, resumed=False)
-        signals.ignore()
+    with _served(progress_port) as server:
+        summary = _finished(
+            lambda stop: arun(
+                inputs or (),
+                settings=flags.nested(),
+                config=flags.config,
+                out=out,
+                observer=_watch(shown, server),
+                stop=stop,
+            )
+        )
     _end(summary, shown)
 
 
@@ -141,22 +152,21 @@ def resume(
     progress_port: ProgressPort = None,
 ) -> None:
     """Go on with a run."""
-    from eventabs.runs import execute, reopen_run  # noqa: PLC0415
+    from eventabs import aresume  # noqa: PLC0415
 
-    with (
-        _served(progress_port) as server,
-        reopen_run(
-            _invocation(flags),
-            named=checkpoint,
-            changed="accept" if accept_changes else "refuse",
-            confirmed=yes,
-            watch=_watch(shown, server),
-        ) as job,
-    ):
-        if retry_failed:
-            job.ask_failed_again()
-        summary = execute(job, resumed=True)
-        signals.ignore()
+    with _served(progress_port) as server:
+        summary = _finished(
+            lambda stop: aresume(
+                checkpoint,
+                settings=flags.nested(),
+                config=flags.config,
+                accept_changes=accept_changes,
+                retry_failed=retry_failed,
+                trust_endpoint=yes,
+                observer=_watch(shown, server),
+                stop=stop,
+            )
+        )
     _end(summary, shown)
 
 
@@ -205,20 +215,19 @@ def estimate(
     ] = False,
 ) -> None:
     """Estimate a run."""
-    from eventabs.config import find_config, load_settings  # noqa: PLC0415
-    from eventabs.runs import estimate_run, first_request  # noqa: PLC0415
-    from eventabs.views import estimate_json, print_prompt, prompt_json, render_estimate  # noqa: PLC0415  # noqa: PLC0415
+    from eventabs import estimate as estimate_run  # noqa: PLC0415
+    from eventabs.runs import first_request  # noqa: PLC0415
+    from eventabs.views import estimate_json, print_prompt, prompt_json, render_estimate  # noqa: PLC0415
 
     signals.interrupt()
-    settings = load_settings(find_config(flags.config, os.environ), flags.nested())
     if show_prompt:
-        request = first_request(settings, inputs or ())
+        request = first_request(_invocation(flags).settings(), inputs or ())
         if shown.json:
             print_bytes(prompt_json(request))
         else:
             print_prompt(stdout_console(), request)
         return
-    estimated = estimate_run(settings, inputs or ())
+    estimated = estimate_run(inputs or (), settings=flags.nested(), config=flags.config)
     if shown.json:
         print_bytes(estimate_json(estimated))
     else:
@@ -236,19 +245,16 @@ def check(
     ] = False,
 ) -> None:
     """Check what a run would need."""
-    from eventabs.checks import check as check_all  # noqa: PLC0415
-    from eventabs.config import find_config, load_settings  # noqa: PLC0415
+    from eventabs import check as check_all  # noqa: PLC0415
     from eventabs.views import check_json, render_verdict, showing_findings  # noqa: PLC0415
 
     signals.interrupt()
-    config = find_config(flags.config, os.environ)
-    settings = load_settings(config, flags.nested())
     if look.json:
-        report = check_all(settings, str(config or ""), os.environ, lambda _finding: None)
+        report = check_all(settings=flags.nested(), config=flags.config)
         print_bytes(check_json(report))
     else:
-        with showing_findings(stdout_console(), quiet=quiet) as tell:
-            report = check_all(settings, str(config or ""), os.environ, tell)
+        with showing_findings(stdout_console(), quiet=quiet) as on_finding:
+            report = check_all(settings=flags.nested(), config=flags.config, on_finding=on_finding)
         render_verdict(stdout_console(), report)
     raise typer.Exit(report.exit_code)
 
@@ -269,7 +275,7 @@ def report(
     signals.interrupt()
     path = output or RunDirectory.find(checkpoint).path / NAME
     with open_report_facts(checkpoint) as facts:
-        speaking.settle(facts.language)
+        choose_language(facts.language)
         page = render_report(facts)
     write_report(page, path)
     print_line(stdout_console(), str(path))
@@ -291,7 +297,7 @@ def status(
 
     def inspect() -> RunState:
         standing = inspect_run(checkpoint, now=time.time)
-        speaking.settle(standing.language)
+        choose_language(standing.language)
         return standing
 
     signals.interrupt()
@@ -333,7 +339,7 @@ def show(
 
     path = RunDirectory.find(checkpoint).ledger
     with damage_reported(path), Ledger.watch(path) as ledger:
-        speaking.settle(ledger.meta()["settings"]["lang"])
+        choose_language(ledger.meta()["settings"]["lang"])
         console = stdout_console()
         if user_id is None:
             states = user_states(ledger)
@@ -351,6 +357,24 @@ def show(
         render_user(console, view)
         if raw:
             render_calls(console, stored_calls(ledger, user_id))
+
+
+def _finished(work: "Callable[[Stop], Coroutine[None, None, Run]]") -> "Summary":
+    """Run the coroutine to its end under signals that request a stop; return how the run ended."""
+    import asyncio  # noqa: PLC0415  help pages need no event loop
+
+    from eventabs import RunStoppedError, Stop  # noqa: PLC0415
+    from eventabs.stop import StopRequested  # noqa: PLC0415
+
+    stop = Stop()
+    gc.set_threshold(_NEW_OBJECTS, *gc.get_threshold()[1:])
+    with signals.requesting(stop.request):
+        try:
+            return asyncio.run(work(stop)).summary
+        except RunStoppedError as error:
+            return error.run.summary
+        except StopRequested:  # before anything had begun
+            raise KeyboardInterrupt from None
 
 
 def _invocation(flags: SettingFlags) -> "Invocation":
@@ -374,8 +398,7 @@ def _watch(shown: ShownFlags, server: "ProgressServer | None" = None) -> "Watch"
 
     @contextmanager
     def watch(directory: "RunDirectory", settings: "Settings") -> Iterator["Observer"]:
-        signals.interrupt()
-        speaking.settle(settings.lang)
+        choose_language(settings.lang)
         currency = settings.llm.price.currency
         with ExitStack() as opened:
             log = opened.enter_context(open_log(directory.log))
@@ -399,7 +422,7 @@ def _end(summary: "Summary", shown: ShownFlags) -> None:
 
     render_summary(stderr_console(), summary, quiet=shown.quiet)
     if shown.json:
-        with suppress(OutputGoneError):  # how the run ended is told by the exit code as well
+        with suppress(OutputGoneError):  # the exit code shows how the run ended as well
             print_bytes(summary_json(summary))
     raise typer.Exit(_exit_code(summary))
 

@@ -1,11 +1,18 @@
-"""What typer says by itself, in our words: help pages and usage errors."""
+"""Help pages and usage errors in one language, and which language that is."""
 
+import gettext
+import os
+import sys
+from pathlib import Path
 from typing import Any
 
 from typer import BadParameter
 from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
+from eventabs import language
+from eventabs.config import find_config, read_toml
+from eventabs.errors import ConfigError
 from eventabs.language import gettext as _
 
 _ENGLISH = "Usage: "
@@ -59,7 +66,7 @@ def _wrong_parameter(error: BadParameter) -> str:
     name = error.param.get_error_hint() if error.param else ""
     if hasattr(error, "param_type"):
         return _("{name} is missing").format(name=name)
-    parameter: Any = error.param  # typer tells the type of a parameter on its help page only
+    parameter: Any = error.param  # typer shows the type of a parameter on its help page only
     expected = parameter.display_type_rich(ctx=error.ctx) if parameter else ""
     return _("wrong value for {name}; it takes {expected}").format(name=name, expected=expected)
 
@@ -81,3 +88,36 @@ def _wrong_usage(error: TyperException) -> str:
     if _TAKES_NONE in error.message:  # the error has neither the command nor the option itself
         return _("{option} takes no value").format(option=option)
     return _("{option} needs a value").format(option=option)
+
+
+_NAMES = ("auto", *language.LANGUAGES)
+
+
+def choose_language(of_the_run: str = "") -> None:
+    """Choose the language of messages and help pages; `of_the_run`: the one that a run was begun with.
+
+    typer looks its own words up in the process-wide domain of the standard library. A config file that cannot be
+    read names no language; loading it raises the error.
+    """
+    chosen = language.requested(sys.argv[1:], os.environ, configured=_configured(), remembered=of_the_run)
+    language.activate(chosen)
+    gettext.bindtextdomain(language.DOMAIN, language.LOCALES)
+    gettext.textdomain(language.DOMAIN)
+    os.environ["LANGUAGE"] = chosen
+
+
+def refuse_unknown_language() -> None:
+    """Raise ConfigError where EVENTABS_LANG names a language that there is not."""
+    named = os.environ.get("EVENTABS_LANG", "")
+    if named and named not in _NAMES:
+        message = _("EVENTABS_LANG takes one of: {choices}")
+        raise ConfigError(message.format(choices=", ".join(_NAMES)))
+
+
+def _configured() -> str:
+    named = language.flag_value("--config", sys.argv[1:])
+    path = find_config(Path(named) if named else None, os.environ)
+    try:
+        return str(read_toml(path).get("lang", "")) if path else ""
+    except ConfigError:
+        return ""

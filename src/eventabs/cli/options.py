@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 from typer import Option
 
 from eventabs.language import gettext as _
+from eventabs.providers import ProviderChoice
 
 INPUT = _("Input")
 MODEL = _("Model")
@@ -59,7 +60,7 @@ class SettingFlags:
         Option(help=_("Only the first N users; resume goes on with the others."), rich_help_panel=INPUT),
     ] = None
     provider: Annotated[
-        Literal["auto", "openai", "rules"] | None,
+        ProviderChoice | None,
         Option(
             help=_("openai: a model at an endpoint. rules: built in, calls nobody."), rich_help_panel=MODEL
         ),

@@ -1,43 +1,44 @@
-"""Ctrl-C and SIGTERM in the three times of a process: loading, working, ending. Exit code 130, no traceback."""
+"""Ctrl-C, SIGTERM and SIGHUP while a process loads, works and ends. Exit code 130, no traceback."""
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 EXIT_CODE = 130
-NUMBERS = (signal.SIGINT, signal.SIGTERM)
+_NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def leave_at_once() -> None:
-    """While the tool is loaded: nothing has to be put in order yet, and imports do not bear interruption."""
-    for number in NUMBERS:
-        signal.signal(number, _leave)
+    """While the tool is loaded: nothing has to be put in order yet, and imports do not bear interruption.
+
+    SIGHUP stays ignored where it was ignored at the start, as nohup wants it.
+    """
+    _handle(lambda _number, _frame: os._exit(EXIT_CODE))
 
 
 def interrupt() -> None:
-    """While a command works: both raise KeyboardInterrupt."""
-    for number in NUMBERS:
-        signal.signal(number, signal.default_int_handler)
+    """While a command works that saves nothing: signals raise KeyboardInterrupt."""
+    _handle(signal.default_int_handler)
 
 
 def ignore() -> None:
     """Once all is saved: what is left are moments, in which the resume command is printed."""
-    for number in NUMBERS:
-        signal.signal(number, signal.SIG_IGN)
+    _handle(signal.SIG_IGN)
 
 
 @contextmanager
-def restored() -> Iterator[None]:
-    """Put back at the end what was in force at the beginning."""
-    before = {number: signal.getsignal(number) for number in NUMBERS}
+def requesting(stop: Callable[[], None]) -> Iterator[None]:
+    """While a run works: each signal requests a stop, however often one comes."""
+    _handle(lambda _number, _frame: stop())
     try:
         yield
     finally:
-        for number, handler in before.items():
+        ignore()
+
+
+def _handle(handler: Callable[[int, FrameType | None], object] | signal.Handlers) -> None:
+    for number in _NUMBERS:
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, handler)
-
-
-def _leave(_number: int, _frame: FrameType | None) -> None:
-    os._exit(EXIT_CODE)

@@ -63,7 +63,7 @@ def _refuse(error: OSError) -> None:
 
 
 def _replaced(stream: TextIO, fail: Callable[[OSError], None]) -> TextIO:
-    if stream is None:  # closed by whoever started us
+    if stream is None:  # closed by the parent process
         return stream
     return io.TextIOWrapper(
         io.BufferedWriter(_Stream(stream.fileno(), fail)),

@@ -49,7 +49,7 @@ def overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
 
 
 def with_preset(named: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay what somebody named (nested, as in the TOML) over the values of the preset that it names.
+    """Lay named values (nested, as in the TOML) over the values of the preset that it names.
 
     Raises ConfigError for a preset that does not exist.
     """
@@ -72,7 +72,7 @@ def over_stored(stored: Mapping[str, Any], named: Mapping[str, Any]) -> dict[str
 
 
 def _choice(values: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the names of preset and model; "" for what is missing or no name, which validation will tell."""
+    """Return the names of preset and model; "" for what is missing or no name, which validation reports."""
     llm = values.get("llm")
     if not isinstance(llm, Mapping):
         return "", ""

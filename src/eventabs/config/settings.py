@@ -29,6 +29,7 @@ from eventabs.config.layers import over_stored, overlay, read_toml
 from eventabs.config.messages import Step, described
 from eventabs.errors import ConfigError
 from eventabs.language import gettext as _
+from eventabs.providers import ProviderChoice, ProviderName, kind_of
 
 
 def _storable(number: int) -> int:
@@ -109,7 +110,7 @@ class LlmSettings(Section):
     """The endpoint and how to talk to it. `omit`: parameters that are never sent."""
 
     preset: str = ""
-    provider: Literal["auto", "openai", "rules"] = "auto"
+    provider: ProviderChoice = "auto"
     model: str = ""
     base_url: str = "https://api.openai.com/v1"
     api_key_env: Variable = "OPENAI_API_KEY"
@@ -243,11 +244,9 @@ class Settings(BaseSettings):
     rules: RulesSettings = RulesSettings()
 
     @property
-    def provider(self) -> Literal["openai", "rules"]:
-        """The provider in force: `openai` when a model is set; with a preset one has to be."""
-        if self.llm.provider == "auto":
-            return "openai" if self.llm.model or self.llm.preset else "rules"
-        return self.llm.provider
+    def provider(self) -> ProviderName:
+        """The name of the provider in force."""
+        return kind_of(self.llm.provider, model=self.llm.model, preset=self.llm.preset).name
 
     @classmethod
     def settings_customise_sources(
@@ -263,13 +262,19 @@ class Settings(BaseSettings):
 
 
 def load_settings(
-    config: Path | None, flags: Mapping[str, Any], *, base: Mapping[str, Any] | None = None
+    config: Path | None,
+    flags: Mapping[str, Any],
+    *,
+    base: Mapping[str, Any] | None = None,
+    isolated: bool = False,
 ) -> Settings:
     """Lay TOML, EVENTABS_* and flags (nested, as in the TOML) over the preset that they name, `base` and the defaults.
 
+    `isolated`: without EVENTABS_* variables.
+
     Raises ConfigError with all faults, each named by its key and where it was set.
     """
-    layers = _layers(config, flags)
+    layers = _layers(config, flags, isolated=isolated)
     values = over_stored(base or {}, _laid(layers))
     layers = {_("the run directory"): base or {}, **layers}
     try:
@@ -278,15 +283,15 @@ def load_settings(
         raise ConfigError(*described(error, partial(_origin, layers))) from None
 
 
-def named_values(config: Path | None, flags: Mapping[str, Any]) -> dict[str, Any]:
+def named_values(config: Path | None, flags: Mapping[str, Any], *, isolated: bool = False) -> dict[str, Any]:
     """Return what TOML, EVENTABS_* and flags name, the later over the earlier. Raises ConfigError."""
-    return _laid(_layers(config, flags))
+    return _laid(_layers(config, flags, isolated=isolated))
 
 
-def _layers(config: Path | None, flags: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+def _layers(config: Path | None, flags: Mapping[str, Any], *, isolated: bool) -> dict[str, Mapping[str, Any]]:
     return {
         str(config): read_toml(config) if config else {},
-        _("environment"): environment_values(),
+        _("environment"): {} if isolated else environment_values(),
         _("flags"): flags,
     }
 

@@ -1,94 +1,53 @@
-"""The columns that a file must have, and what to say where it does not."""
+"""Which column of a file has which role, and what is missing."""
 
 import textwrap
-from collections.abc import Mapping, Sequence
-from typing import Final, Literal, get_args
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final
 
 from eventabs.errors import InputError
-from eventabs.ingest.actions import plain
-from eventabs.ingest.markers import NONE
-from eventabs.ingest.sources import Source
+from eventabs.ingest.formats import Format
+from eventabs.ingest.names import MARKERS, PROFILE_NAMES, ROLES, USUAL_NAMES, plain
 from eventabs.language import gettext as _
 
-Role = Literal[
-    "user",
-    "time",
-    "text",
-    "action",
-    "item",
-    "place",
-    "app",
-    "media",
-    "duration",
-    "end",
-    "date",
-    "offset",
-    "category",
-    "brand",
-    "price",
-    "marker",
-]
-ROLES: Final[tuple[Role, ...]] = get_args(Role)
-
-# In order of preference: of two columns that fit a role, the name further left wins.
-_USUAL_NAMES: Final[dict[Role, str]] = {
-    "user": "user_id uid user user_name member_id customer_id client_id visitor_id device_id"
-    " 用户ID 用户 用户编号 用户标识 用户名 会员ID 会员编号 客户ID 设备ID",
-    "time": "timestamp event_time time datetime start start_time begin_time created_at utc_timestamp"
-    " ts event_timestamp occurred_at date 时间 时间戳 行为时间 发生时间 事件时间 开始时间 操作时间 日期时间 日期",
-    "text": "behavior_text behaviour_text text behavior behaviour behavior_description description"
-    " 行为 行为描述 描述 行为文本 行为内容 文本",
-    "action": "action event_type type behavior_type behaviour_type event_name event action_type activity"
-    " 行为类型 动作 动作类型 事件类型 操作 操作类型 类型",
-    "item": "item_id item item_name product_id product product_name goods_id sku_id content object query"
-    " 商品 商品ID 商品名称 物品 物品ID 产品 对象 内容 车型",
-    "place": "poi_id poi poi_name place place_name venue venue_name venue_category venue_id location location_name"
-    " 地点 地点名称 位置 场所 门店 兴趣点",
-    "app": "app_id app app_name application package_name 应用 应用ID 应用名称 APP名称",
-    "media": "media_id media media_name site website channel platform 媒体 媒体ID 媒体名称 网站 平台 渠道",
-    "duration": "duration dwell duration_seconds dwell_time duration_sec stay_seconds stay_time seconds"
-    " 时长 停留时长 持续时间 停留时间 使用时长 时长秒 时长(秒)",
-    "end": "end end_time end_timestamp finish finish_time stop stop_time ended_at 结束时间 结束",
-    "date": "date event_date day 日期",
-    "offset": "timezone_offset tz_offset utc_offset 时区偏移",
-    "category": "category_code category category_name item_category product_category category_id 类目 品类 商品类目",
-    "brand": "brand brand_name 品牌",
-    "price": "price unit_price 价格 单价",
-    "marker": "marker phase state status event_state lifecycle transition begin_end start_end start_stop open_close on_off"
-    " 标记 状态 阶段 起止 起止标记 开始结束",
-}
-USUAL_NAMES: Final[dict[Role, tuple[str, ...]]] = {
-    role: tuple(plain(name) for name in names.split()) for role, names in _USUAL_NAMES.items()
-}
-
-PROFILE_NAMES: Final[dict[str, tuple[str, ...]]] = {
-    "age": ("age", "年龄"),
-    "gender": ("gender", "sex", "性别"),
-    "occupation": ("occupation", "job", "profession", "职业"),
-    "city": ("city", "城市", "所在城市", "居住城市"),
-}
+NO_MARKER: Final = "-"  # named as the marker's column: rows are not paired
+_LISTED: Final = 300  # characters
+_ACTIVITY: Final = ("text", "action", "item", "place", "app", "media", "category")
+_KNOWN_MARKERS: Final = {word for family in MARKERS for words in family for word in words}
+_SHARE: Final = 0.9  # of a column's values, those that are markers
+_BALANCE: Final = 4  # times as many of one kind as of the other, at most
 
 
-class UnknownColumnError(Exception):
-    """A column that was named for a role is not there. Holds the role and the name."""
-
-    def __init__(self, role: str, name: str) -> None:
-        super().__init__(role, name)
-        self.role = role
-        self.name = name
+def behavior_columns(path: str, columns: Sequence[str], named: Mapping[str, str]) -> dict[str, str]:
+    """Return the column of each role in an export's file. Raises InputError where one is missing."""
+    named = {role: name for role, name in named.items() if (role, name) != ("marker", NO_MARKER)}
+    for role, name in named.items():
+        if name and name not in columns:
+            message = _('{path} has no column {name} ([input.columns] {role} = "{name}"); it has: {columns}')
+            raise _refusal(message, path, columns, name=name, role=role)
+    found = find_roles(columns, named)
+    if "user" not in found:
+        message = _(
+            '{path} has no user column; name it in eventabs.toml: [input.columns] user = "..."; it has: {columns}'
+        )
+    elif "time" not in found:
+        message = _(
+            '{path} has no time column; name it in eventabs.toml: [input.columns] time = "..."; it has: {columns}'
+        )
+    elif not any(role in found for role in _ACTIVITY):
+        message = _(
+            "{path} has no column that says what was done; name it in eventabs.toml:"
+            ' [input.columns] text = "..." or action = "..." and item = "..."; it has: {columns}'
+        )
+    else:
+        return found
+    raise _refusal(message, path, columns)
 
 
 def find_roles(columns: Sequence[str], named: Mapping[str, str]) -> dict[str, str]:
-    """Return the column for each role that is found among `columns`.
-
-    `named` maps a role to the column's name, "" where it is to be found. Raises UnknownColumnError.
-    """
-    for role, name in named.items():
-        if name and name not in columns:
-            raise UnknownColumnError(role, name)
-    taken = {
-        name for role, name in named.items() if name and role != "marker"
-    }  # whose words may be actions too
+    """Return the column for each role that is found. `named` maps a role to its column, "" where it is to be found."""
+    # a marker's words may be actions too
+    taken = {name for role, name in named.items() if name and role != "marker"}
     free = {plain(column): column for column in reversed(columns) if column not in taken}
     found: dict[str, str] = {}
     for role in ROLES:
@@ -99,10 +58,22 @@ def find_roles(columns: Sequence[str], named: Mapping[str, str]) -> dict[str, st
     return found
 
 
-def missing_profile_columns(columns: Sequence[str], wanted: Sequence[str]) -> list[str]:
-    """Return those of `wanted` that are not among `columns`; age, gender, occupation and city may be missing."""
+def profile_columns(
+    path: str, columns: Sequence[str], named_user: str, wanted: Sequence[str]
+) -> tuple[str, list[tuple[str, str]]]:
+    """Return the user column of the profiles' file, and (name to show, column) for each of `wanted`.
+
+    Raises InputError without a user column, and where one of `wanted` is missing other than the usual ones.
+    """
+    user = named_user if named_user in columns else find_roles(columns, {}).get("user")
+    if user is None:
+        message = _("profiles file {path} has no user column; call it user_id; it has: {columns}")
+        raise _refusal(message, path, columns)
     known = {*map(plain, columns), *(name for names in PROFILE_NAMES.values() for name in names)}
-    return [name for name in wanted if plain(name) not in known]
+    if missing := [name for name in wanted if plain(name) not in known]:
+        message = _("profiles file {path} has no column {name} ([profiles] columns); it has: {columns}")
+        raise _refusal(message, path, columns, name=missing[0])
+    return user, find_profile_columns(columns, wanted)
 
 
 def find_profile_columns(columns: Sequence[str], wanted: Sequence[str]) -> list[tuple[str, str]]:
@@ -111,66 +82,50 @@ def find_profile_columns(columns: Sequence[str], wanted: Sequence[str]) -> list[
     Age, gender, occupation and city are found by their usual names too and shown in English.
     """
     by_plain_name = {plain(column): column for column in reversed(columns)}
-    found: list[tuple[str, str]] = []
+    found: dict[str, str] = {}
     for name in wanted:
         shown = next((key for key, names in PROFILE_NAMES.items() if plain(name) in names), name)
         candidates = (plain(name), *PROFILE_NAMES.get(shown, ()))
         column = next((by_plain_name[each] for each in candidates if each in by_plain_name), None)
-        if column is not None and shown not in dict(found):
-            found.append((shown, column))
-    return found
+        if column is not None:
+            found.setdefault(shown, column)
+    return list(found.items())
 
 
-_LISTED = 300  # characters
-_WHAT_HAPPENED = ("text", "action", "item", "place", "app", "media", "category")
+def _refusal(message: str, path: str, columns: Sequence[str], **values: str) -> InputError:
+    listed = textwrap.shorten(", ".join(columns), _LISTED, placeholder=" ...")
+    return InputError(message.format(path=path, columns=listed, **values))
 
 
-def behavior_columns(source: Source, named: Mapping[str, str]) -> dict[str, str]:
-    """Return the column of each role in an export's file. Raises InputError where one is missing."""
-    try:
-        found = find_roles(
-            source.columns, {role: name for role, name in named.items() if (role, name) != ("marker", NONE)}
-        )
-    except UnknownColumnError as error:
-        message = _('{path} has no column {name} ([input.columns] {role} = "{name}"); it has: {columns}')
-        raise InputError(
-            message.format(path=source.path, name=error.name, role=error.role, columns=_listed(source))
-        ) from None
-    if "user" not in found:
-        message = _(
-            '{path} has no user column; name it in eventabs.toml: [input.columns] user = "..."; it has: {columns}'
-        )
-        raise InputError(message.format(path=source.path, columns=_listed(source)))
-    if "time" not in found:
-        message = _(
-            '{path} has no time column; name it in eventabs.toml: [input.columns] time = "..."; it has: {columns}'
-        )
-        raise InputError(message.format(path=source.path, columns=_listed(source)))
-    if not any(role in found for role in _WHAT_HAPPENED):
-        message = _(
-            "{path} has no column that says what was done; name it in eventabs.toml:"
-            ' [input.columns] text = "..." or action = "..." and item = "..."; it has: {columns}'
-        )
-        raise InputError(message.format(path=source.path, columns=_listed(source)))
-    return found
+def marker_columns(found: Sequence[tuple[Format, Mapping[str, str]]], named: str) -> set[str]:
+    """Return those columns with the role `marker` or `action` whose values, in all files, begin and end something.
 
-
-def profile_columns(
-    source: Source, named_user: str, wanted: Sequence[str]
-) -> tuple[str, list[tuple[str, str]]]:
-    """Return the user column of the profiles' file, and (name to show, column) for what may be shown.
-
-    Raises InputError without a user column, and where there is no such column as one of `wanted`.
+    `named`: the column that the user named, NO_MARKER: none, "": find it.
     """
-    user = named_user if named_user in source.columns else find_roles(source.columns, {}).get("user")
-    if user is None:
-        message = _("profiles file {path} has no user column; call it user_id; it has: {columns}")
-        raise InputError(message.format(path=source.path, columns=_listed(source)))
-    if missing := missing_profile_columns(source.columns, wanted):
-        message = _("profiles file {path} has no column {name} ([profiles] columns); it has: {columns}")
-        raise InputError(message.format(path=source.path, name=missing[0], columns=_listed(source)))
-    return user, find_profile_columns(source.columns, wanted)
+    if named:
+        return {named} - {NO_MARKER}
+    seen: dict[str, Counter[str]] = {}
+    for source, roles in found:
+        columns = {roles[role] for role in ("marker", "action") if role in roles}
+        for row in source.sample() if columns else ():
+            for column in columns:
+                if word := plain(str(row.get(column) or "").strip()):
+                    seen.setdefault(column, Counter())[word] += 1
+    return {column for column, words in seen.items() if _are_markers(words)}
 
 
-def _listed(source: Source) -> str:
-    return textwrap.shorten(", ".join(source.columns), _LISTED, placeholder=" ...")
+def with_marker(roles: Mapping[str, str], markers: Collection[str]) -> dict[str, str]:
+    """Return the roles with a marker only where its column is one of `markers`; the column of the actions may be."""
+    others = {role: column for role, column in roles.items() if role != "marker"}
+    for role in ("marker", "action"):
+        if roles.get(role) in markers:
+            return {**others, "marker": roles[role]}
+    return others
+
+
+def _are_markers(words: Counter[str]) -> bool:
+    known = sum(count for each, count in words.items() if each in _KNOWN_MARKERS)
+    if known < _SHARE * words.total():
+        return False
+    kinds = [[sum(words[each] for each in kind) for kind in family] for family in MARKERS]
+    return any(min(family) * _BALANCE >= max(family) > 0 for family in kinds)

@@ -1,29 +1,37 @@
-"""DuckDB as this room uses it: on disk, small in memory, cut off from the network and other files."""
+"""DuckDB on disk, small in memory, without access to the network and other files; and the SQL that all share."""
 
 import os
+import re
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib import resources
+from itertools import chain
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import duckdb
 
 from eventabs.errors import InputError
 from eventabs.ingest.files import no_room
 from eventabs.language import gettext as _
+from eventabs.stop import Stop
 
 _DISK_IS_FULL: Final = ("No space left", "Could not write", "failed to offload")
 _MEMORY_LIMIT: Final = "600MB"  # with 500 MB, 46 million rows cannot be sorted any more
 _LESS_MEMORY: Final = "250MB"  # once rows are sorted, DuckDB fills what it may with pages that are read once
 _MOST_THREADS: Final = 4  # each thread takes its share of the memory limit
+_FETCHED: Final = 10_000  # rows held in Python at a time
+WHITE: Final = "' \t\r\n\v\f\u00a0\u3000\ufeff'"  # an SQL literal
 
 
 @contextmanager
-def scratch_database(folder: Path, readable: Sequence[str]) -> Iterator[duckdb.DuckDBPyConnection]:
+def scratch_database(
+    folder: Path, readable: Sequence[str], stop: Stop = Stop()
+) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open an empty database in `folder`, which may read the files `readable` and nothing else.
 
-    The folder is made anew, and gone afterwards.
+    The folder is made anew, and removed afterwards. Raises StopRequested from statements at a requested `stop`.
     """
     folder = folder.absolute()  # DuckDB takes a leading ~ for the home folder
     shutil.rmtree(folder, ignore_errors=True)
@@ -40,15 +48,20 @@ def scratch_database(folder: Path, readable: Sequence[str]) -> Iterator[duckdb.D
     try:
         with duckdb.connect(folder / "behaviors.duckdb", config=config) as connection:
             connection.execute("SET TimeZone = 'UTC'")
-            connection.execute("SET enable_progress_bar = false")
+            with suppress(
+                duckdb.InvalidInputException
+            ):  # in notebooks without ipywidgets there is none to switch off
+                connection.execute("SET enable_progress_bar = false")
             connection.execute("SET allowed_paths = ?", [list(readable)])
             connection.execute("SET allowed_directories = ?", [[str(folder)]])
             connection.execute("SET enable_external_access = false")
-            yield connection
+            with stop.calling(connection.interrupt):
+                yield connection
     except (RuntimeError, duckdb.InterruptException) as error:
-        if "interrupted" in str(error).lower():  # how DuckDB passes Ctrl-C on
-            raise KeyboardInterrupt from None
-        raise
+        if "interrupted" not in str(error).lower():
+            raise
+        stop.check()
+        raise KeyboardInterrupt from None  # how DuckDB passes Ctrl-C on
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -74,3 +87,30 @@ def errors_named(what: str) -> Iterator[None]:
             "{what} cannot be read: {error}; check the file, and the space left for the run directory"
         )
         raise InputError(message.format(what=what, error=first_line)) from None
+
+
+def fetched(cursor: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of a result, some thousand in memory at a time."""
+    return chain.from_iterable(iter(lambda: cursor.fetchmany(_FETCHED), []))
+
+
+def number(connection: duckdb.DuckDBPyConnection, sql: str, values: Sequence[object] = ()) -> int:
+    """Return the one number that a query gives, or the number of rows that a statement changes."""
+    ((found,),) = connection.execute(sql, list(values)).fetchall()
+    return int(found)
+
+
+def sql(name: str, **values: object) -> str:
+    """Return the text of an SQL file of this folder, with `values` for its {placeholders}."""
+    text = resources.files(__package__).joinpath(name).read_text("utf-8")
+    return re.sub(r"\{([a-z_]+)\}", lambda placeholder: str(values[placeholder[1]]), text)
+
+
+def quoted(text: str) -> str:
+    """Return `text` as an SQL literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def as_glob(path: str) -> str:
+    """Return the glob that matches this very path."""
+    return "".join(f"[{char}]" if char in "*?[" else char for char in path)

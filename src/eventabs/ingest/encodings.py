@@ -13,14 +13,14 @@ from typing import BinaryIO, Final, NamedTuple
 import zstandard
 
 from eventabs.errors import ConfigError, InputError
-from eventabs.ingest.files import not_utf8, refuse_binary, unreadable
+from eventabs.ingest.files import first_bytes, not_utf8, refuse_binary, unreadable
 from eventabs.language import gettext as _
+from eventabs.stop import Stop
 
 _CHUNK: Final = 1 << 20
 _HEAD: Final = 1 << 16
 _GZIP: Final = b"\x1f\x8b"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
-_PARQUET: Final = b"PAR1"
 # What shows that bytes are GB18030 and not another encoding read wrongly: see `_looks_chinese`.
 _ENOUGH: Final = 4  # characters beyond ASCII
 _COMMON: Final = 0.8  # share of them in everyday use
@@ -31,41 +31,33 @@ _BEYOND_KOREAN: Final = 0.1
 
 
 class Plain(NamedTuple):
-    """Where a file's text stands: the file itself or a copy. `encoding` is "" for Parquet."""
+    """Where a file's text is read: the file itself or a copy; and the encoding of the file."""
 
     path: str
     encoding: str
 
 
-def plain_file(path: str, copy: Path, encoding: str) -> Plain:
+def plain_file(path: str, copy: Path, encoding: str, stop: Stop) -> Plain:
     """Return the file itself, or `copy` made as UTF-8 without compression.
 
-    `encoding` is a codec of Python's, or "" to find it. Raises InputError where it is not certain, and
-    ConfigError for a codec that does not exist.
+    `encoding` is a codec of Python's, or "" to find it. Raises InputError where it is not certain.
     """
-    if encoding:
-        _check_codec(encoding)
     try:
-        with Path(path).open("rb") as file:
-            magic = file.read(4)
-        if magic == _PARQUET:
-            return Plain(path, "")
-        with _decompressed(path, magic) as file:
+        with _decompressed(path) as file:
             head = file.read(_HEAD)
+        packed = first_bytes(path).startswith((_GZIP, _ZSTD))
         found = encoding or _marked_encoding(head)
-        packed = magic.startswith((_GZIP, _ZSTD))
         if not found and _is_utf8_so_far(head):
             if not packed:
                 return Plain(path, "utf-8")
-            with _decompressed(path, magic) as file, copy.open("wb") as target:
-                while chunk := file.read(_CHUNK):
-                    target.write(chunk)
+            with _decompressed(path) as file, copy.open("wb") as target:
+                target.writelines(stop.until(iter(lambda: file.read(_CHUNK), b"")))
             return Plain(str(copy), "utf-8")
         if not packed and codecs.lookup(found or "gb18030").name in ("utf-8", "utf-8-sig"):
             return Plain(path, "utf-8")
         if not found:
             refuse_binary(path, head)
-        return transcode(path, copy, found)
+        return transcode(path, copy, stop, found)
     except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
         message = _("{path} cannot be decompressed ({error}); copy it again")
         raise InputError(message.format(path=path, error=error)) from None
@@ -73,16 +65,14 @@ def plain_file(path: str, copy: Path, encoding: str) -> Plain:
         raise unreadable(path, error) from None
 
 
-def transcode(path: str, copy: Path, encoding: str) -> Plain:
+def transcode(path: str, copy: Path, stop: Stop, encoding: str = "") -> Plain:
     """Copy a file as UTF-8. `encoding` "": it is GB18030, or InputError says that this is not certain."""
     codec = encoding or "gb18030"
     decoder = codecs.getincrementaldecoder(codec)()
     seen: Counter[str] = Counter()
-    with Path(path).open("rb") as file:
-        magic = file.read(4)
-    with _decompressed(path, magic) as file, copy.open("w", encoding="utf-8", newline="") as target:
+    with _decompressed(path) as file, copy.open("w", encoding="utf-8", newline="") as target:
         try:
-            while chunk := file.read(_CHUNK):
+            for chunk in stop.until(iter(lambda: file.read(_CHUNK), b"")):
                 text = decoder.decode(chunk)
                 if not encoding and not text.isascii():
                     seen.update(text)
@@ -90,45 +80,56 @@ def transcode(path: str, copy: Path, encoding: str) -> Plain:
             target.write(decoder.decode(b"", final=True))
         except (UnicodeError, ValueError) as error:
             if not encoding:
-                raise not_utf8(path, _first_line_not_utf8(path, magic)) from None
+                raise not_utf8(path, _line_not_utf8(path)) from None
             message = _("{path} is not {encoding} ({error}); name another: [input] encoding")
             raise InputError(message.format(path=path, encoding=encoding, error=error)) from None
     if not encoding and not _looks_chinese(seen):
-        raise not_utf8(path, _first_line_not_utf8(path, magic))
+        raise not_utf8(path, _line_not_utf8(path))
     return Plain(str(copy), codec)
 
 
-def _first_line_not_utf8(path: str, magic: bytes) -> int:
+def check_codec(encoding: str) -> None:
+    """Raise ConfigError unless `encoding` is a codec of text or ""."""
+    try:
+        "".encode(encoding or "utf-8")  # also refuses codecs that are none of text, such as base64
+    except LookupError:
+        message = _("[input] encoding: there is no encoding {encoding}; take one such as gb18030 or utf-16")
+        raise ConfigError(message.format(encoding=encoding)) from None
+
+
+def check_utf8(path: str, text: str) -> None:
+    """Raise NotUtf8Error about `path`, naming the line, unless the file `text` is UTF-8 throughout."""
+    if line := _line_not_utf8(text):
+        raise not_utf8(path, line)
+
+
+def _line_not_utf8(path: str) -> int:
+    """Return the number of the first line that is not UTF-8, 0 if there is none."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     line = 1
-    with _decompressed(path, magic) as file:
-        while chunk := file.read(_CHUNK):
+    with _decompressed(path) as file:
+        while True:
+            chunk = file.read(_CHUNK)
             try:
-                line += decoder.decode(chunk).count("\n")
+                line += decoder.decode(chunk, final=not chunk).count("\n")
             except UnicodeDecodeError as error:
                 return line + error.object[: error.start].count(b"\n")
-    return line
+            if not chunk:
+                return 0
 
 
 @contextmanager
-def _decompressed(path: str, magic: bytes) -> Iterator[BinaryIO]:
+def _decompressed(path: str) -> Iterator[BinaryIO]:
     with Path(path).open("rb") as file:
+        magic = file.peek(4)
         if magic.startswith(_GZIP):
             with gzip.GzipFile(fileobj=file) as unpacked:
                 yield io.BufferedReader(unpacked, _CHUNK)
-        elif magic == _ZSTD:
+        elif magic.startswith(_ZSTD):
             with zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True) as unpacked:
                 yield unpacked
         else:
             yield file
-
-
-def _check_codec(encoding: str) -> None:
-    try:
-        "".encode(encoding)  # also refuses codecs that are none of text, such as base64
-    except LookupError:
-        message = _("[input] encoding: there is no encoding {encoding}; take one such as gb18030 or utf-16")
-        raise ConfigError(message.format(encoding=encoding)) from None
 
 
 def _marked_encoding(head: bytes) -> str:

@@ -1,11 +1,12 @@
-"""Which files an export consists of, and what their bytes are like."""
+"""The files of an export: their names, and what their bytes and lines are like."""
 
 import errno
 import glob
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -35,13 +36,13 @@ class Content:
     longest: int  # bytes; an upper bound of the longest line, in whole chunks
 
 
-def expand(paths: Sequence[str], apart: Sequence[str] = ()) -> tuple[str, ...]:
+def expand(paths: Sequence[str], excluded: Sequence[str] = ()) -> tuple[str, ...]:
     """Return the files that `paths` (files and globs) name, sorted, none twice.
 
-    A name that exists is taken literally, whatever characters it holds. `apart` names files that a folder or
+    A name that exists is taken literally, whatever characters it holds. `excluded` names files that a folder or
     glob does not mean. Raises InputError.
     """
-    others = {Path(path).resolve() for path in apart}
+    others = {Path(path).resolve() for path in excluded}
     found = {
         each
         for path in paths
@@ -95,6 +96,15 @@ def fingerprint(contents: Iterable[Content]) -> str:
     return hashlib.sha256(b"".join(sorted(content.sha256 for content in contents))).hexdigest()
 
 
+def first_bytes(path: str) -> bytes:
+    """Return the start of a file. Raises InputError where it cannot be read."""
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(_HEAD)
+    except OSError as error:
+        raise unreadable(path, error) from None
+
+
 def head(path: str, size: int) -> list[str]:
     """Return the first lines of a file, as many as fit `size` bytes, but the first one whole.
 
@@ -113,6 +123,13 @@ def head(path: str, size: int) -> list[str]:
         raise not_utf8(path, start.count(b"\n", 0, error.start) + 1) from None
 
 
+def lines(path: str) -> Iterator[tuple[int, str]]:
+    """Yield the number and the text of each line."""
+    with Path(path).open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            yield number, line.decode("utf-8-sig", errors="replace").rstrip("\r\n")
+
+
 def windows(path: str, count: int, size: int) -> Iterable[str]:
     """Yield whole lines out of `count` places spread evenly over a file, `size` bytes at each."""
     end = Path(path).stat().st_size
@@ -122,14 +139,14 @@ def windows(path: str, count: int, size: int) -> Iterable[str]:
             yield from file.read(size).decode("utf-8", errors="replace").split("\n")[1:-1]
 
 
-def check_utf8(path: str, text: str) -> None:
-    """Raise NotUtf8Error about `path`, naming the line, unless the file `text` is UTF-8 throughout."""
-    with Path(text).open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                line.decode()
-            except UnicodeDecodeError:
-                raise not_utf8(path, number) from None
+@contextmanager
+def copies_written(folder: Path) -> Iterator[None]:
+    """Turn the system's errors into a StorageError about the folder to which copies are written."""
+    try:
+        yield
+    except OSError as error:
+        message = _("{folder} cannot be written: {cause}; make room and start again")
+        raise StorageError(message.format(folder=folder, cause=error.strerror)) from None
 
 
 def not_utf8(path: str, line: int) -> NotUtf8Error:

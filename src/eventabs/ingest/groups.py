@@ -1,7 +1,7 @@
-"""Sums over users' behaviors, made by DuckDB a stretch of users at a time.
+"""Sums over users' behaviors, made by DuckDB a group of users at a time.
 
-Memory holds one stretch, whatever the size of the export. What is summed are costs of what recurs: names,
-durations, times of day and days, each known to Python once a stretch and not once a behavior.
+Memory holds one group, whatever the size of the export. What is summed are costs of what recurs: names,
+durations, times of day and days, each known to Python once a group and not once a behavior.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -9,15 +9,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from functools import cache
-from itertools import chain, cycle, islice
-from string import ascii_lowercase, ascii_uppercase
+from itertools import cycle, islice
 from typing import Any, Final
 
 import duckdb
 
+from eventabs.ingest.database import fetched, sql
 from eventabs.records import ActivityName, Behavior, DayKind, GroupUser, PieceCosts, SentenceUse, UserLog
 
-_FETCHED: Final = 10_000  # rows held in Python at a time
+_BEHAVIORS: Final = 300_000  # of a group
 _FACTS: Final = "start, action, coalesce(item, text), place, duration, file, line, coalesce(text, '')"
 
 
@@ -32,11 +32,6 @@ def behaviors_of(
     return map(_aware_behavior if with_offset else Behavior._make, fetched(cursor))
 
 
-def fetched(cursor: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows of a result, some thousand in memory at a time."""
-    return chain.from_iterable(iter(lambda: cursor.fetchmany(_FETCHED), []))
-
-
 def _aware_behavior(row: tuple[Any, ...]) -> Behavior:
     start: datetime = row[0]
     return Behavior(start.replace(tzinfo=_offset(row[8])), *row[1:8])
@@ -47,39 +42,31 @@ def _offset(seconds: int) -> timezone:
     return timezone(timedelta(seconds=seconds))
 
 
-_MINUTES: Final = 24 * 60
-_BEHAVIORS: Final = 300_000  # of a stretch
-_SAID: Final = (
-    "CASE WHEN item IS NULL THEN text END"  # apart from items, which are mostly numbers (see `store`)
-)
-_FOLDED: Final = f"translate(concat_ws('|', action, coalesce(item, said), place), '{ascii_uppercase}', '{ascii_lowercase}')"
-
-
 def grouped(users: Iterable[GroupUser]) -> Iterator[list[GroupUser]]:
     """Yield users together that have some hundred thousand behaviors."""
-    stretch: list[GroupUser] = []
+    group: list[GroupUser] = []
     behaviors = 0
     for user in users:
-        stretch.append(user)
+        group.append(user)
         behaviors += user.behaviors
         if behaviors >= _BEHAVIORS:
-            yield stretch
-            stretch, behaviors = [], 0
-    if stretch:
-        yield stretch
+            yield group
+            group, behaviors = [], 0
+    if group:
+        yield group
 
 
 def prefetched(
     connection: duckdb.DuckDBPyConnection, groups: Iterable[list[GroupUser]], *, with_offset: bool
 ) -> Iterator["UserGroup"]:
-    """Yield a stretch for each group of users. While one is in use, a thread makes the next."""
+    """Yield the groups with their tables. While one is in use, a thread makes the next."""
     with (
         closing(connection.cursor()) as one,
         closing(connection.cursor()) as other,
         ThreadPoolExecutor(1) as thread,
     ):
         ready: Future[UserGroup] | None = None
-        for cursor, users in zip(cycle((one, other)), groups):  # a stretch's tables belong to its cursor
+        for cursor, users in zip(cycle((one, other)), groups):  # a group's tables belong to its cursor
             following = thread.submit(UserGroup, cursor, users, with_offset=with_offset)
             if ready is not None:
                 yield ready.result()
@@ -89,7 +76,7 @@ def prefetched(
 
 
 class UserGroup:
-    """Users that follow one another, numbered from 0. Good until the next stretch is taken.
+    """Users that follow one another, numbered from 0. Good until the next group is taken.
 
     `names`, `durations` and `days` hold each different one that occurs. A name is known by its position.
     """
@@ -101,14 +88,16 @@ class UserGroup:
         self._with_offset = with_offset
         self.users = users
         self._rows = f"rowid BETWEEN {users[0].first_row} AND {users[-1].last_row}"
-        self._number()
+        cursor.execute(sql("groups.sql", first=users[0].first_row, last=users[-1].last_row))
         names = self._fetched("""
-            SELECT action, coalesce(item, said), place, timed, user_number FROM names_here
-            LEFT JOIN here ON here.name = names_here.name AND uses = 1 ORDER BY names_here.name""")
+            SELECT action, coalesce(item, free_text), place, timed, user_number FROM group_names
+            LEFT JOIN group_rows ON group_rows.name = group_names.name AND uses = 1 ORDER BY group_names.name""")
         self.names = list(map(ActivityName._make, names))
         self.durations = [
             seconds
-            for (seconds,) in self._fetched("SELECT DISTINCT duration FROM here WHERE duration IS NOT NULL")
+            for (seconds,) in self._fetched(
+                "SELECT DISTINCT duration FROM group_rows WHERE duration IS NOT NULL"
+            )
         ]
         kinds = self._fetched(
             "SELECT kind, day - DATE '0001-01-01' + 1, starts_year, starts_month FROM day_kinds ORDER BY kind"
@@ -128,15 +117,15 @@ class UserGroup:
                 yield UserLog(user.user_id, tuple(islice(behaviors, user.behaviors)), user.profile)
 
     def sentences(self) -> Iterator[SentenceUse]:
-        """Yield what the behaviors say in their long form, each once."""
+        """Yield the different long forms of the behaviors, with their counts."""
         with closing(self._cursor.cursor()) as cursor:
             cursor.execute(f"""
-                SELECT count(*), count(*) FILTER (is_last), any_value(start), action, what, place, duration, 0, 0, said
+                SELECT count(*), count(*) FILTER (is_last), any_value(start), action, what, place, duration, 0, 0, sentence
                 FROM (
-                    SELECT start, action, coalesce(item, text) AS what, place, duration, coalesce(text, '') AS said,
+                    SELECT start, action, coalesce(item, text) AS what, place, duration, coalesce(text, '') AS sentence,
                         user_id IS DISTINCT FROM lead(user_id) OVER (ORDER BY rowid) AS is_last
                     FROM behaviors WHERE {self._rows} AND reason IS NULL)
-                GROUP BY action, what, place, duration, said""")
+                GROUP BY action, what, place, duration, sentence""")
             for count, last, *behavior in fetched(cursor):
                 yield SentenceUse(Behavior(*behavior), count, last)
 
@@ -148,42 +137,6 @@ class UserGroup:
         )
         return [(piece, count) for piece, count in self._fetched(" UNION ALL ".join(pieces))]
 
-    def _number(self) -> None:
-        """Put numbers in the place of texts, for joins and groups."""
-        self._cursor.execute(
-            "CREATE OR REPLACE TEMP TABLE users_here AS"
-            " SELECT unnest(range(?)) AS user_number, unnest(?::VARCHAR[]) AS user_id",
-            [len(self.users), [user.user_id for user in self.users]],
-        )
-        rows_here = f"FROM behaviors WHERE {self._rows} AND reason IS NULL"
-        self._cursor.execute(f"""
-            CREATE OR REPLACE TEMP TABLE names_here AS
-            SELECT row_number() OVER () - 1 AS name, *, {_FOLDED} AS folded FROM (
-                SELECT action, item, {_SAID} AS said, place, count(*) AS uses,
-                    bool_or(duration IS NOT NULL) AS timed
-                {rows_here} GROUP BY ALL)""")
-        self._cursor.execute(f"""
-            CREATE OR REPLACE TEMP TABLE here AS
-            SELECT row, user_number, name, duration, CAST(start AS DATE) AS day,
-                hour(start) * 60 + minute(start) AS minute,
-                CAST(epoch(start) AS BIGINT) - coalesce(shift, 0) AS instant
-            FROM (SELECT rowid AS row, user_id, start, shift, action, item, {_SAID} AS said, place, duration {rows_here}) b
-            JOIN names_here n ON n.action = b.action AND n.place = b.place
-                AND n.item IS NOT DISTINCT FROM b.item AND n.said IS NOT DISTINCT FROM b.said
-            JOIN users_here USING (user_id)""")
-        self._cursor.execute("""
-            CREATE OR REPLACE TEMP TABLE days_here AS
-            SELECT *, year(day) IS DISTINCT FROM year(before) AS starts_year,
-                month(day) IS DISTINCT FROM month(before) AS starts_month
-            FROM (
-                SELECT user_number, day, count(*) AS behaviors,
-                    lag(day) OVER (PARTITION BY user_number ORDER BY day) AS before
-                FROM here GROUP BY user_number, day)""")
-        self._cursor.execute("""
-            CREATE OR REPLACE TEMP TABLE day_kinds AS
-            SELECT row_number() OVER () - 1 AS kind, *
-            FROM (SELECT DISTINCT day, starts_year, starts_month FROM days_here)""")
-
     def costs(self, pieces: PieceCosts) -> list[int]:
         """Add up what each user's days and behaviors cost."""
         if pieces.lines_are_days:
@@ -193,20 +146,7 @@ class UserGroup:
         else:
             a_day = "sum(clock + CASE WHEN duration IS NULL THEN body_end ELSE body + lasting_end END)"
         costs = self._by_user(
-            f"""
-            WITH body_costs AS (
-                SELECT unnest(range(len($body))) AS name, unnest($body) AS body, unnest($body_end) AS body_end),
-            lasting_costs AS (
-                SELECT unnest($durations) AS duration, unnest($lasting) AS lasting, unnest($lasting_end) AS lasting_end),
-            clock_costs AS (SELECT unnest(range({_MINUTES})) AS minute, unnest($clocks) AS clock),
-            day_costs AS (SELECT unnest(range(len($days))) AS kind, unnest($days) AS header)
-            SELECT user_number, sum(cost + header) FROM (
-                SELECT user_number, day, {a_day} AS cost
-                FROM here JOIN body_costs USING (name) JOIN clock_costs USING (minute)
-                LEFT JOIN lasting_costs USING (duration) GROUP BY user_number, day)
-            JOIN days_here USING (user_number, day)
-            JOIN day_kinds USING (day, starts_year, starts_month) JOIN day_costs USING (kind)
-            GROUP BY user_number""",
+            sql("costs.sql", a_day=a_day),
             {
                 "body": [within for within, _end in pieces.bodies],
                 "body_end": [end for _within, end in pieces.bodies],
@@ -223,12 +163,12 @@ class UserGroup:
 
     def active_days(self) -> list[int]:
         """Count the days on which each user did something."""
-        return self._by_user("SELECT user_number, count(*) FROM days_here GROUP BY user_number")
+        return self._by_user("SELECT user_number, count(*) FROM group_days GROUP BY user_number")
 
-    def groups(self, size: int) -> list[int]:
-        """Count the groups of at most `size` behaviors that each user's days make."""
+    def day_chunks(self, size: int) -> list[int]:
+        """Count the chunks of at most `size` behaviors that each user's days make."""
         return self._by_user(
-            f"SELECT user_number, sum((behaviors + {size - 1}) // {size}) FROM days_here GROUP BY user_number"
+            f"SELECT user_number, sum((behaviors + {size - 1}) // {size}) FROM group_days GROUP BY user_number"
         )
 
     def sessions(self, gap: int) -> list[int]:
@@ -237,21 +177,21 @@ class UserGroup:
             SELECT user_number, count(*) FILTER (ended IS NULL OR instant - ended > {gap}) FROM (
                 SELECT user_number, instant, max(instant + coalesce(duration, 0)) OVER (
                     PARTITION BY user_number ORDER BY row ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS ended
-                FROM here) GROUP BY user_number""")
+                FROM group_rows) GROUP BY user_number""")
 
     def users_of(self, names: Collection[int]) -> set[int]:
         """Return the users who have one of `names`."""
         return self._users(
-            "SELECT DISTINCT user_number FROM here JOIN (SELECT unnest(?::BIGINT[]) AS name) USING (name)",
+            "SELECT DISTINCT user_number FROM group_rows JOIN (SELECT unnest(?::BIGINT[]) AS name) USING (name)",
             [list(names)],
         )
 
     def users_named(self, keys: Sequence[str | None]) -> set[int]:
         """Return the users whose key (by user, in lower case) occurs in a text of theirs, whatever its ASCII case."""
         return self._users(
-            """SELECT DISTINCT user_number FROM (SELECT DISTINCT user_number, name FROM here)
+            """SELECT DISTINCT user_number FROM (SELECT DISTINCT user_number, name FROM group_rows)
             JOIN (SELECT unnest(range(len($keys))) AS user_number, unnest($keys::VARCHAR[]) AS key) USING (user_number)
-            JOIN names_here USING (name) WHERE contains(folded, key)""",
+            JOIN group_names USING (name) WHERE contains(folded, key)""",
             {"keys": list(keys)},
         )
 
@@ -262,9 +202,9 @@ class UserGroup:
             return set()
         return self._users(
             """SELECT DISTINCT user_number FROM (
-                SELECT user_number, kin FROM here
-                JOIN (SELECT unnest(?::BIGINT[]) AS name, unnest(?::BIGINT[]) AS kin, unnest(?::BIGINT[]) AS member)
-                USING (name) GROUP BY user_number, kin HAVING count(DISTINCT member) > 1)""",
+                SELECT user_number, family FROM group_rows
+                JOIN (SELECT unnest(?::BIGINT[]) AS name, unnest(?::BIGINT[]) AS family, unnest(?::BIGINT[]) AS member)
+                USING (name) GROUP BY user_number, family HAVING count(DISTINCT member) > 1)""",
             [list(values) for values in rows],
         )
 
@@ -274,7 +214,7 @@ class UserGroup:
             return set()
         return self._users("""
             SELECT DISTINCT user_number FROM (
-                SELECT user_number, day < lag(day) OVER (PARTITION BY user_number ORDER BY row) AS is_back FROM here)
+                SELECT user_number, day < lag(day) OVER (PARTITION BY user_number ORDER BY row) AS is_back FROM group_rows)
             WHERE is_back""")
 
     def _by_user(self, query: str, values: dict[str, Any] | None = None) -> list[int]:

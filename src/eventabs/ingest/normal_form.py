@@ -1,163 +1,92 @@
-"""Raw rows -> behaviors in normal form, as one SELECT."""
+"""Raw rows -> behaviors in normal form, as one SELECT on top of the macros of times.sql and sentences.sql."""
 
+from collections.abc import Iterable, Mapping
 from typing import Final
 
-from eventabs.ingest import markers, sentences, times
-from eventabs.ingest.actions import CANONICAL, plain_sql
-from eventabs.ingest.columns import ROLES
-from eventabs.ingest.sources import quoted, trimmed
+import duckdb
 
+from eventabs.ingest.database import WHITE, quoted, sql
+from eventabs.ingest.names import CANONICAL, MARKERS, ROLES, SENTENCE_VERBS, SEPARATORS
+
+BEGINS: Final = 1
+ENDS: Final = -1
 _LONGEST_USER_ID: Final = 1024  # bytes; what is longer is no id
-_LONGEST_WORD: Final = 24  # bytes; a longer text is a sentence, not an action's name
+
+# Each unit's words, longest first: the first that fits is taken.
+_DAYS: Final = "天|日|days?|d"
+_HOURS: Final = "个?小时|时|hours?|hrs?|h"
+_MINUTES: Final = "分钟|分|minutes?|mins?|m"
+_SECONDS: Final = "秒钟?|seconds?|secs?|s"
+_NUMBER: Final = r"\d{1,12}(?:\.\d{1,9})?"
+_UNITS: Final = "".join(f"(?:({_NUMBER}) ?(?:{unit}) ?)?" for unit in (_DAYS, _HOURS, _MINUTES, _SECONDS))
+# A duration inside a sentence: a unit behind each number, and no days, which are rather dates there.
+_SENTENCE_DURATION: Final = rf"(?:{_NUMBER} ?(?:{_HOURS}|{_MINUTES}|{_SECONDS}) ?)+"
 
 
 def normal_form(raw: str, zone: str, dayfirst: bool | None = None) -> str:
-    """Return the SELECT that normalizes the relation `raw`, row by row (file, line, problem and a text column per role).
+    """Return the SELECT that normalizes the relation `raw` (see normal_form.sql).
 
-    `zone` is a quoted SQL literal, or "" where wall times stay as they are. The result has user_id, start
-    (TIMESTAMP, wall time), shift (offset in seconds or NULL), action, item (NULL: the text itself), place,
-    duration, file, line, text (NULL for structured rows), reason (NULL for readable rows) and mark (see `markers`).
+    `zone` is a time zone's name, or "" where wall times stay as they are. `dayfirst` None: there are no dates such as
+    03/04/2026.
     """
-    cleaned = ", ".join(f"{trimmed(_quote(role))} AS {_quote(role)}" for role in ROLES)
-    return f"""
-    WITH trim_ends AS (SELECT file, line, problem, {cleaned} FROM ({raw})),
-    marked AS (
-        SELECT * EXCLUDE (marker_word) REPLACE ({_unmarked_action()} AS action), {markers.mark("marker_word")} AS mark
-        FROM (SELECT *, {plain_sql("marker")} AS marker_word FROM trim_ends)
-    ),
-    cleaned AS (
-        SELECT * REPLACE (
-            CASE WHEN early IS NULL THEN {times.spelled_out('"time"', '"date"', dayfirst)} ELSE "time" END AS "time",
-            CASE WHEN "end" IS NOT NULL THEN {times.spelled_out('"end"', '"date"', dayfirst)} END AS "end",
-            CASE WHEN coalesce(category, brand, price) IS NULL THEN item
-                ELSE concat_ws(' ', category, brand, item, price) END AS item)
-        FROM (SELECT *, {times.usual('"time"')} AS early FROM marked)
-    ),
-    looked_up AS (SELECT *, {_canonical("word")} AS canonical FROM (SELECT *, {_plain_word()} AS word FROM cleaned)),
-    known AS (
-        SELECT *, coalesce(canonical, action) AS deed,
-            CASE WHEN action IS NULL AND canonical IS NULL THEN text END AS sentence
-        FROM looked_up
-    ),
-    first_look AS (
-        SELECT *, CASE WHEN early IS NULL THEN {times.usual('"time"')} ELSE early END AS usual_time, {sentences.parts("sentence")} AS said FROM known
-    ),
-    apart AS (
-        SELECT *, {times.time_parts('"time"', "usual_time")} AS stamp, {sentences.action("said")} AS done,
-            coalesce(duration, {sentences.spoken_duration("said")}) AS lasting
-        FROM first_look
-    ),
-    valued AS (
-        SELECT *, {times.wall('"time"', "usual_time", "stamp")} AS wall,
-            {times.shift('"time"', "usual_time", "stamp")} AS shift, {times.duration_number("lasting")} AS number
-        FROM apart
-    ),
-    believed AS (
-        SELECT * REPLACE ({times.believable_time("wall", "shift")} AS wall),
-            {times.duration_parts("lasting", "number")} AS units
-        FROM valued
-    ),
-    ended AS (
-        SELECT *, {times.wall('"end"', "usual_end", "end_stamp")} AS end_wall
-        FROM (
-            SELECT *, {times.time_parts('"end"', "usual_end")} AS end_stamp
-            FROM (SELECT *, {times.usual('"end"')} AS usual_end FROM believed)
-        )
-    ),
-    until AS (
-        SELECT * REPLACE (coalesce(lasting, "end") AS lasting), CASE WHEN lasting IS NULL THEN
-            epoch(end_wall) - epoch(wall)
-            - coalesce({times.shift('"end"', "usual_end", "end_stamp")}, 0) + coalesce(shift, 0) END AS until_end
-        FROM ended
-    ),
-    offsets AS (
-        SELECT * REPLACE (
-            CASE WHEN "offset" IS NULL THEN wall ELSE wall - to_seconds(coalesce(shift, 0))
-                + to_minutes(try_cast("offset" AS INTEGER)) END AS wall,
-            CASE WHEN "offset" IS NULL THEN shift ELSE try_cast("offset" AS INTEGER) * 60 END AS shift
-        ) FROM until
-    ),
-    summed AS (
-        SELECT *, coalesce(until_end, {times.duration_seconds("number", "units")}) AS total FROM offsets
-    ),
-    placed AS ({_in_zone(zone)})
-    SELECT {_user()} AS user_id, wall AS start, shift,
-        {_action()} AS action, {_item()} AS item, {_place()} AS place, seconds AS duration,
-        file, line, sentence AS text, {_reason()} AS reason, mark
-    FROM (SELECT *, {times.believable_duration("total")} AS seconds FROM placed)
-    """
-
-
-def _unmarked_action() -> str:
-    """Drop an action that only begins or ends something, unless nothing else says what was done."""
-    return f"""CASE WHEN marker IS NULL OR marker IS DISTINCT FROM action OR {markers.mark("marker_word")} IS NULL THEN action
-        WHEN coalesce(text, item, place, app, media, category, brand) IS NULL THEN {markers.opening("marker_word")} END"""
-
-
-def _in_zone(zone: str) -> str:
-    if not zone:
-        return "SELECT * FROM summed"
-    return f"""SELECT * REPLACE ({times.wall_in(zone, "moment")} AS wall, {times.shift_in(zone, "moment")} AS shift)
-        FROM (SELECT *, {times.instant("wall", "shift", zone)} AS moment FROM summed)"""
-
-
-def _user() -> str:
-    return f"""CASE WHEN strlen("user") <= {_LONGEST_USER_ID} THEN "user" END"""
-
-
-def _quote(name: str) -> str:
-    return f'"{name}"'
-
-
-def _plain_word() -> str:
-    text = f"CASE WHEN strlen(text) <= {_LONGEST_WORD} THEN text END"
-    return plain_sql(f"coalesce(action, {text})")
-
-
-def _canonical(word: str) -> str:
-    """Return SQL for the canonical action of a word, by its length first: no join, which would not keep rows in order."""
-    by_length: dict[int, list[str]] = {}
-    for known, action in CANONICAL.items():
-        by_length.setdefault(len(known.encode()), []).append(f"WHEN {quoted(known)} THEN {quoted(action)}")
-    cases = " ".join(
-        f"WHEN {length} THEN CASE {word} {' '.join(those)} END" for length, those in by_length.items()
+    moment = f"moment_of(wall, shift, {quoted(zone)})"
+    zoned = (
+        f"SELECT * REPLACE (timezone({quoted(zone)}, {moment}) AS wall, shift_in({quoted(zone)}, {moment}) AS shift)"
+        " FROM summed"
     )
-    return f"CASE strlen({word}) {cases} END"
+    return sql(
+        "normal_form.sql",
+        trimmed_roles=", ".join(f'trimmed("{role}") AS "{role}"' for role in ROLES),
+        zoned=zoned if zone else "FROM summed",
+        dayfirst="NULL::BOOLEAN" if dayfirst is None else str(dayfirst),
+        raw=raw,
+    )
 
 
-def _action() -> str:
-    """Without an action, a place alone was visited and an app alone was used; all else is free text."""
-    return """CASE WHEN sentence IS NOT NULL THEN coalesce(done, '')
-        WHEN deed IS NOT NULL THEN deed
-        WHEN item IS NULL AND media IS NULL AND place IS NOT NULL THEN 'visit'
-        WHEN item IS NULL AND media IS NULL AND app IS NOT NULL THEN 'use'
-        ELSE '' END"""
+def define_macros(connection: duckdb.DuckDBPyConnection) -> None:
+    """Define the functions that the normal form is made of."""
+    connection.execute(sql("times.sql", units=_UNITS))
+    connection.execute(
+        sql(
+            "sentences.sql",
+            duration=_SENTENCE_DURATION,
+            verbs="|".join(SENTENCE_VERBS),
+            listed_verbs=_listed(SENTENCE_VERBS),
+        )
+    )
+    begins, ends = ([word for family in MARKERS for word in family[kind]] for kind in (0, 1))
+    families = {word: family[0][0] for family in MARKERS for words in family for word in words}
+    connection.execute(f"""
+        CREATE OR REPLACE MACRO trimmed(text) AS
+            -- `trim` with a set of characters is slow, and so is a character's look-up in a list
+            CASE WHEN text < '!' OR (text >= '\u00a0' AND unicode(text) IN (160, 12288, 65279))
+                OR contains({WHITE}, text[-1]) THEN nullif(trim(text, {WHITE}), '') ELSE text END;
+        CREATE OR REPLACE MACRO plain_word(text) AS
+            CASE WHEN {" OR ".join(f"contains(text, '{mark}')" for mark in SEPARATORS)}
+                THEN translate(lower(text), '{SEPARATORS}', '') ELSE lower(text) END;  -- translate is slow
+        CREATE OR REPLACE MACRO readable_user(id) AS CASE WHEN strlen(id) <= {_LONGEST_USER_ID} THEN id END;
+        CREATE OR REPLACE MACRO canonical_action(word) AS {_by_length("word", CANONICAL)};
+        CREATE OR REPLACE MACRO marker_kind(word) AS
+            CASE WHEN word IN ({_listed(begins)}) THEN {BEGINS} WHEN word IN ({_listed(ends)}) THEN {ENDS} END;
+        CREATE OR REPLACE MACRO marker_family(word) AS {_case("word", families)};
+        CREATE OR REPLACE MACRO sentence_action(parts) AS
+            {_case("parts.verb", {**SENTENCE_VERBS, "在": "visit", "将": "cart", "把": "cart"})}""")
 
 
-def _item() -> str:
-    return f"""CASE WHEN done IS NOT NULL THEN {sentences.item("said")}
-        WHEN sentence IS NOT NULL THEN NULL
-        WHEN deed = 'visit' OR (deed IS NULL AND item IS NULL AND media IS NULL AND place IS NOT NULL)
-            THEN coalesce(place, item, app, media, '')
-        WHEN deed = 'use' THEN coalesce(app, item, media, place, '')
-        ELSE coalesce(item, media, app, place, '') END"""
+def _listed(words: Iterable[str]) -> str:
+    return ", ".join(map(quoted, words))
 
 
-def _place() -> str:
-    return f"""CASE WHEN done IN ('visit', 'use') THEN ''
-        WHEN done IS NOT NULL THEN coalesce(nullif({sentences.place("said", "done")}, ''), media, app, place, '')
-        WHEN sentence IS NOT NULL THEN coalesce(place, media, app, '')
-        WHEN deed IN ('visit', 'use') THEN ''
-        WHEN deed = 'purchase' AND item IS NOT NULL THEN coalesce(place, media, app, '')
-        WHEN item IS NOT NULL THEN coalesce(media, app, place, '')
-        WHEN media IS NOT NULL THEN coalesce(app, place, '')
-        WHEN app IS NOT NULL AND deed IS NOT NULL THEN coalesce(place, '')
-        ELSE '' END"""
+def _case(word: str, values: Mapping[str, str]) -> str:
+    cases = " ".join(f"WHEN {quoted(each)} THEN {quoted(value)}" for each, value in values.items())
+    return f"CASE {word} {cases} END"
 
 
-def _reason() -> str:
-    return f"""CASE WHEN problem IS NOT NULL THEN problem
-        WHEN {_user()} IS NULL THEN 'no_user'
-        WHEN wall IS NULL THEN 'bad_time'
-        WHEN coalesce(duration, "end") IS NOT NULL AND seconds IS NULL THEN 'bad_duration'
-        WHEN coalesce(deed, sentence, item, place, app, media) IS NULL THEN 'no_behavior' END"""
+def _by_length(word: str, values: Mapping[str, str]) -> str:
+    """Look up a word by its length first: no join, which would not keep rows in order."""
+    lengths = sorted({len(each.encode()) for each in values})
+    cases = (
+        f"WHEN {length} THEN {_case(word, {each: values[each] for each in values if len(each.encode()) == length})}"
+        for length in lengths
+    )
+    return f"CASE strlen({word}) {' '.join(cases)} END"

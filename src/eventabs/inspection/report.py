@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from eventabs.prompts import TokenCounter
+from eventabs.providers import kind_of
 from eventabs.records import Behavior, Counts
 from eventabs.replies import without_reasoning
 from eventabs.runs import Price
@@ -263,18 +264,18 @@ def _facts(ledger: Ledger) -> ReportFacts:
     settings = meta["settings"]
     llm = settings["llm"]
     counted = count_all(ledger)
-    calls_model = bool(llm["model"]) and llm["provider"] != "rules"
+    kind = kind_of(llm["provider"], model=llm["model"])
     price = Price(llm["price"]["input"], llm["price"]["output"])
     return ReportFacts(
         run_id=meta["run_id"],
         status=meta.get("status", "running"),
         created_at=meta["created_at"],
         inputs=tuple(Path(path).name for path in meta["paths"]),
-        provider="openai" if calls_model else "rules",
-        model=llm["model"] if calls_model else "",
-        host=host_of(llm["base_url"]) if calls_model else "",
+        provider=kind.name,
+        model=llm["model"] if kind.is_remote else "",
+        host=host_of(llm["base_url"]) if kind.is_remote else "",
         counts=counted,
-        cost=price.cost(counted.prompt_tokens, counted.completion_tokens) if calls_model else None,
+        cost=price.cost(counted.prompt_tokens, counted.completion_tokens) if kind.is_remote else None,
         currency=llm["price"]["currency"],
         calls=tuple(call_facts(ledger, settings["prompt"]["tokenizer"])),
         retries=tuple(stored_retries(ledger)),

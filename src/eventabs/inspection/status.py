@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 import orjson
 
+from eventabs.providers import kind_of
 from eventabs.records import Usage
 from eventabs.runs import BatchDone, CallFailed, Price, Progress, ProgressTracker, Retrying
 from eventabs.store import (
@@ -105,15 +106,15 @@ def _standing(
     limit = calls[0].in_flight_limit if running and calls and calls[0].sent_at >= began_at else 0
     retry = retry_under_way(ledger, began_at) if running else None
     progress = tracker.progress(waiting=waiting, workers=limit or max(1, tracker.in_flight))
-    is_model = _provider(llm) == "openai"
+    kind = kind_of(llm["provider"], model=llm["model"])
     return RunState(
         status=status,
         run_id=facts["run_id"],
         out=str(directory.path),
         created_at=facts["created_at"],
-        provider=_provider(llm),
-        model=llm["model"] if is_model else "",
-        host=host_of(llm["base_url"]) if is_model else "",
+        provider=kind.name,
+        model=llm["model"] if kind.is_remote else "",
+        host=host_of(llm["base_url"]) if kind.is_remote else "",
         currency=llm["price"]["currency"],
         progress=replace(
             progress,
@@ -138,12 +139,6 @@ def _status(facts: Mapping[str, Any], *, in_use: bool) -> Status:
         "completed": "completed",
     }
     return known.get(facts.get("status", ""), "killed")
-
-
-def _provider(llm: Mapping[str, Any]) -> str:
-    if llm["provider"] == "auto":
-        return "openai" if llm["model"] else "rules"
-    return str(llm["provider"])
 
 
 def _recent_calls(ledger: Ledger) -> list[_Call]:

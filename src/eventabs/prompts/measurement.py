@@ -46,8 +46,8 @@ class UserGroup(Protocol):
     def active_days(self) -> list[int]:
         """Count each user's active days."""
 
-    def groups(self, size: int) -> list[int]:
-        """Count the groups of at most `size` behaviors that each user's days make."""
+    def day_chunks(self, size: int) -> list[int]:
+        """Count the chunks of at most `size` behaviors that each user's days make."""
 
     def sessions(self, gap: int) -> list[int]:
         """Count each user's sessions, parted by `gap` seconds."""
@@ -259,4 +259,4 @@ def _expected_events(stretch: UserGroup, detail: Detail) -> list[int]:
         return stretch.sessions(round(SESSION_GAP.total_seconds()))
     if detail == "brief":
         return [min(MOST_BRIEF, days) for days in stretch.active_days()]
-    return stretch.groups(BEHAVIORS_AN_EVENT)
+    return stretch.day_chunks(BEHAVIORS_AN_EVENT)

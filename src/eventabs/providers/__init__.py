@@ -1,4 +1,4 @@
-"""Requests -> replies: presets, retries, rate limits; each kind of provider has a folder."""
+"""Requests -> replies: one registry of kinds, a folder for each, and retries and rate limits for all."""
 
 import lazy_loader
 

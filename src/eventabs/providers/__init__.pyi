@@ -1,8 +1,28 @@
-from .presets import load_preset as load_preset
-from .rate_limit import Pacer as Pacer
-from .retry import (
-    CallCancelledError as CallCancelledError,
-    Gate as Gate,
-    RetryPolicy as RetryPolicy,
-    complete_with_retries as complete_with_retries,
+from .openai import (
+    CallLimits as CallLimits,
+    Endpoint as Endpoint,
+    ListedModel as ListedModel,
+    OutputLimit as OutputLimit,
+    Prober as Prober,
+    ProbeReply as ProbeReply,
+    Sampling as Sampling,
+    Support as Support,
+    UnreachableError as UnreachableError,
+    UnreachableReason as UnreachableReason,
+    check_endpoint as check_endpoint,
+    find_route as find_route,
+    is_loopback as is_loopback,
+    list_models as list_models,
+    load_preset as load_preset,
+    parse_address as parse_address,
 )
+from .registry import (
+    Pacing as Pacing,
+    ProviderChoice as ProviderChoice,
+    ProviderConfig as ProviderConfig,
+    ProviderName as ProviderName,
+    kind_of as kind_of,
+    open_provider as open_provider,
+)
+from .retry import CallCancelledError as CallCancelledError, Complete as Complete, OnRetry as OnRetry
+from .rules import load_rules as load_rules, shipped_rules as shipped_rules

@@ -1,11 +1,11 @@
-"""When the next request may leave: so many requests and tokens a minute, and one cooldown for all."""
+"""Rate limits: requests and tokens a minute, and one cooldown for all calls."""
 
 import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 
-# A server counts a minute by its own clock, behind a network that makes some requests late. A minute that
+# A server counts a minute by its own clock, behind a network that delays some requests. A minute that
 # is 3 % longer here leaves 1.8 seconds for that and still reaches 97 % of the limit.
 WINDOW = 60.0 / 0.97
 _CATCH_UP = 0.5  # seconds behind the schedule that may be made good, so that late timers cost nothing
@@ -14,11 +14,11 @@ _SLOW_ADMISSIONS = 1024  # after so many the gaps are too short to matter
 
 
 class Pacer:
-    """Admits calls one by one, in the order in which they ask.
+    """Admits calls one by one, in the order of their requests.
 
-    No 60 seconds at the server hold more than `rpm` requests or `tpm` tokens (0: no limit), and both
+    No 60 seconds at the server have more than `rpm` requests or `tpm` tokens (0: no limit), and both
     are spread over the minute. A request larger than `tpm` leaves when it has a minute for itself.
-    `on_cooldown` hears of every cooldown that ends later than those before it, with its seconds.
+    `on_cooldown` gets the seconds of every cooldown that ends later than those before it.
     """
 
     def __init__(
@@ -36,10 +36,10 @@ class Pacer:
         self._clock = clock
         self._sleep = sleep
         self._on_cooldown = on_cooldown
-        self._turn = asyncio.Lock()  # hands itself on in order of asking, also past cancelled waiters
+        self._turn = asyncio.Lock()  # first in, first out, also past cancelled waiters
 
     async def admit(self, tokens: int) -> None:
-        """Wait until a request of so many tokens may leave."""
+        """Wait until a request of so many tokens may be sent."""
         async with self._turn:
             while (wait := self._free_at(tokens) - self._clock()) > 0:
                 await self._sleep(wait)
@@ -51,7 +51,7 @@ class Pacer:
                 self._tokens.take(tokens, now)
 
     def cool_down(self, seconds: float) -> None:
-        """Hold every admission for so many seconds from now; then they start one by one, doubling."""
+        """Hold every admission for so many seconds from now; then admit one by one, doubling the rate."""
         until = self._clock() + seconds
         if self._on_cooldown and seconds > 0 and until > self._slow_start.free_at:
             self._on_cooldown(seconds)
@@ -100,7 +100,7 @@ class _Meter:
 
 
 class _SlowStart:
-    """Nothing until the cooldown is over, then one admission in the first second, two in the next, four ..."""
+    """No admission until a cooldown is over, then one in the first second, two in the next, four ..."""
 
     def __init__(self) -> None:
         self.free_at = float("-inf")

@@ -1,129 +1,104 @@
-"""Asking again where it may help: connection errors, timeouts, 429 and 5xx."""
+"""Retries of a call: after connection errors, timeouts, 429 and 5xx, with growing waits.
+
+Which HTTP statuses and codes are transient stands in openai/errors.py.
+"""
 
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import cast
 
 import tenacity
 
 from eventabs.errors import RateLimitedError, TransientError
-from eventabs.providers.provider import Provider
 from eventabs.providers.rate_limit import Pacer
 from eventabs.records import Reply, Request
 
+Send = Callable[[Request], Awaitable[Reply]]  # one try; raises the subclasses of EndpointError
+OnRetry = Callable[[TransientError, float], None]  # the cause and the seconds until the next try
+Complete = Callable[[Request, OnRetry], Awaitable[Reply]]  # a whole call, with its retries
+
+_BACKOFF = tenacity.wait_exponential(multiplier=1.0, max=60.0)  # seconds
+
 
 class CallCancelledError(Exception):
-    """The gate was closed while this request was not on the wire."""
+    """The run was closing while this request was not on the wire."""
 
 
 class Gate:
-    """A provider behind a gate that is closed when `closing` is set. Requests on the wire go on.
+    """Lets requests pass until `closing` is set. Requests on the wire then end; waits end at once."""
 
-    Whatever waits for its turn or its next try sleeps here, so that it hears of the closing at once.
-    """
-
-    def __init__(self, provider: Provider, closing: asyncio.Event) -> None:
-        self._provider = provider
+    def __init__(self, send: Send, closing: asyncio.Event) -> None:
+        self._send = send
         self._closing = closing
 
-    async def complete(self, request: Request) -> Reply:
-        """Answer one request. Raises CalledOffError where it may not leave, or would have to leave again."""
-        self._refuse()
+    async def send(self, request: Request) -> Reply:
+        """Send a request. Raises CallCancelledError where it may not be sent, or would have to be sent again."""
+        self._check()
         try:
-            return await self._provider.complete(request)
+            return await self._send(request)
         except TransientError:
-            self._refuse()
+            self._check()
             raise
 
-    async def aclose(self) -> None:
-        """Close what is behind the gate."""
-        await self._provider.aclose()
-
     async def sleep(self, seconds: float) -> None:
-        """Sleep. Raises CalledOffError as soon as the gate is closed."""
+        """Sleep. Raises CallCancelledError as soon as the gate is closed."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._closing.wait(), seconds)
-        self._refuse()
+        self._check()
 
-    def _refuse(self) -> None:
+    def _check(self) -> None:
         if self._closing.is_set():
             raise CallCancelledError
 
 
-OnRetry = Callable[[TransientError, float], None]  # the cause and the seconds until the next try
-
-_FIRST_WAIT = 1.0
-_LONGEST_WAIT = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """How often a call is tried. `jitter` returns numbers in [0, 1)."""
-
-    tries: int = 6
-    jitter: Callable[[], float] = random.random
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-
-
 async def complete_with_retries(
-    provider: Provider, request: Request, *, pacer: Pacer, policy: RetryPolicy, on_retry: OnRetry
+    send: Send,
+    request: Request,
+    *,
+    pacer: Pacer,
+    tries: int,
+    on_retry: OnRetry,
+    sleep: Callable[[float], Awaitable[None]],
+    jitter: Callable[[], float] = random.random,
 ) -> Reply:
-    """Answer a request in as many tries as the policy allows, each admitted by the pacer.
+    """Complete a request in as many `tries`, each admitted by the pacer.
 
-    Waits grow exponentially (1 s, 2 s, 4 s ... 60 s) with jitter from half to the whole, but never
-    below what the server asks for. A rate limit cools down everybody who shares the pacer. Raises the
-    last TransientError when no try is left, and every other error at once.
+    Waits grow exponentially (1 s, 2 s, 4 s ... 60 s) with `jitter` (of 0 to 1) from half to the whole, but are
+    never shorter than the server asks for. A rate limit cools down all calls that share the pacer. Raises
+    the last TransientError when no try is left, and every other error at once.
     """
 
-    async def ask() -> Reply:
+    async def try_once() -> Reply:
         await pacer.admit(request.input_tokens + request.max_output_tokens)
         try:
-            return await provider.complete(request)
+            return await send(request)
         except RateLimitedError as error:
             pacer.cool_down(error.wait_seconds or 0.0)
             raise
 
-    try:
-        return await ask()
-    except TransientError as error:
-        first = [error]
+    def choose_wait(state: tenacity.RetryCallState) -> float:
+        backoff = _BACKOFF(state) * (1 + jitter()) / 2
+        return max(backoff, getattr(_error(state), "wait_seconds", None) or 0.0)
 
-    async def ask_again() -> Reply:
-        if first:  # nearly every call ends well at once: tenacity comes in, and counts, where one does not
-            raise first.pop()
-        return await ask()
-
-    def note(state: tenacity.RetryCallState) -> None:
-        error = _error_of(state)
-        wait = state.upcoming_sleep
+    def before_sleep(state: tenacity.RetryCallState) -> None:
+        error, wait = _error(state), state.upcoming_sleep
         if isinstance(error, RateLimitedError):
             pacer.cool_down(wait)
         on_retry(error, wait)
 
     retrying = tenacity.AsyncRetrying(
-        stop=tenacity.stop_after_attempt(policy.tries),
-        wait=lambda state: _choose_wait(state, policy.jitter()),
+        stop=tenacity.stop_after_attempt(tries),
+        wait=choose_wait,
         retry=tenacity.retry_if_exception_type(TransientError),
-        sleep=policy.sleep,
-        before_sleep=note,
+        sleep=sleep,
+        before_sleep=before_sleep,
         reraise=True,
     )
-    return await retrying(ask_again)
+    return await retrying(try_once)
 
 
-_exponential = tenacity.wait_exponential(multiplier=_FIRST_WAIT, max=_LONGEST_WAIT)
-
-
-def _choose_wait(state: tenacity.RetryCallState, jitter: float) -> float:
-    error = _error_of(state)
-    backoff = _exponential(state) * (1 + jitter) / 2
-    floor = error.wait_seconds if isinstance(error, RateLimitedError) else None
-    return max(backoff, floor or 0.0)
-
-
-def _error_of(state: tenacity.RetryCallState) -> TransientError:
+def _error(state: tenacity.RetryCallState) -> TransientError:
     outcome = cast("tenacity.Future", state.outcome)  # there is one after every try
     return cast("TransientError", outcome.exception())  # nothing else is tried again

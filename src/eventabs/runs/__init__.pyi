@@ -9,6 +9,7 @@ from .components import (
     start_command as start_command,
     template_text as template_text,
 )
+from .context import RunContext as RunContext
 from .estimate import Estimate as Estimate, estimate_run as estimate_run, first_request as first_request
 from .execution import execute as execute
 from .intake import STDIN as STDIN
@@ -24,6 +25,7 @@ from .observer import (
     CallFailed as CallFailed,
     CoolingDown as CoolingDown,
     InputRead as InputRead,
+    LogFile as LogFile,
     Note as Note,
     Observer as Observer,
     Planned as Planned,

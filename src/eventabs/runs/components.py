@@ -1,28 +1,33 @@
 """Who answers: the provider that the settings name, with its pacing and its retries."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from eventabs.config import LlmSettings, Settings
 from eventabs.errors import ConfigError
 from eventabs.ingest import Export, open_export
 from eventabs.language import Language, gettext as _
 from eventabs.prompts import BatchLimits, PromptBuilder, TokenCounter, default_vocabulary, prompt_language
-from eventabs.providers import load_preset
-from eventabs.providers.rules import RulesProvider, load_rules, shipped_rules
-from eventabs.records import Category, EventType, Part, Reply, Request, UserLog, Vocabulary
+from eventabs.providers import (
+    CallLimits,
+    Complete,
+    Endpoint,
+    Pacing,
+    ProviderConfig,
+    Sampling,
+    check_endpoint,
+    kind_of,
+    load_preset,
+    open_provider as open_provider_of,
+    shipped_rules,
+)
+from eventabs.records import Category, EventType, Part, Reply, UserLog, Vocabulary
 from eventabs.replies import Labels, Reading, read_reply
-from eventabs.runs.engine import Ask, OnRetry
-from eventabs.runs.intake import sample_texts
 from eventabs.runs.observer import CoolingDown, Observer
 from eventabs.runs.progress import Price
-
-if TYPE_CHECKING:
-    from eventabs.providers.openai import Endpoint, Sampling
-
+from eventabs.stop import Stop
 
 _LANGUAGE_USERS = 20  # whose words decide the prompt's language
 _LEGEND_USERS = 500  # whose names make the legend
@@ -38,7 +43,9 @@ def read_text(path: str, setting: str) -> str:
         raise ConfigError(message.format(setting=setting, path=path, error=error)) from None
 
 
-def open_input(settings: Settings, paths: Sequence[str], work_dir: Path) -> AbstractContextManager[Export]:
+def open_input(
+    settings: Settings, paths: Sequence[str], work_dir: Path, stop: Stop = Stop()
+) -> AbstractContextManager[Export]:
     """Read the export as it is configured; see `open_export`."""
     return open_export(
         paths,
@@ -52,6 +59,7 @@ def open_input(settings: Settings, paths: Sequence[str], work_dir: Path) -> Abst
         dayfirst=settings.input.dayfirst,
         header=settings.input.header,
         strict=settings.input.strict,
+        stop=stop,
     )
 
 
@@ -71,7 +79,12 @@ def prompt_language_of(settings: Settings, sample: Sequence[UserLog]) -> Languag
     """Return the prompt's language: as set, or the one that the first of the users' words are in."""
     if settings.prompt.language != "auto":
         return settings.prompt.language
-    return prompt_language(sample_texts(sample[:_LANGUAGE_USERS]))
+    return prompt_language(_sample_texts(sample[:_LANGUAGE_USERS]))
+
+
+def _sample_texts(logs: Sequence[UserLog]) -> list[str]:
+    """Return the words of some logs, to see which language they are in."""
+    return [text for log in logs for b in log.behaviors for text in (b.action, b.item, b.place)]
 
 
 def vocabulary_of(settings: Settings, language: Language) -> Vocabulary:
@@ -137,10 +150,10 @@ def batch_limits(settings: Settings, builder: PromptBuilder) -> BatchLimits:
 
 def probes(settings: Settings) -> bool:
     """Whether the first batch probes how long answers are; the rules' answers have no limit."""
-    return settings.provider == "openai"
+    return kind_of(settings.provider).is_remote
 
 
-def most_workers(settings: Settings) -> int:
+def max_calls(settings: Settings) -> int:
     """Return how many calls may ever be in flight."""
     return max(settings.run.concurrency, settings.run.max_concurrency)
 
@@ -158,7 +171,7 @@ def make_reader(
             parts,
             labels=labels,
             min_grounded=settings.run.min_grounded,
-            source="rules" if settings.provider == "rules" else "llm",
+            source=kind_of(settings.provider).event_source,
         )
 
     return read
@@ -166,13 +179,10 @@ def make_reader(
 
 def require_usable_provider(settings: Settings, environment: Mapping[str, str]) -> None:
     """Raise ConfigError where the settings name no provider that could be asked."""
-    if settings.provider == "openai":
-        from eventabs.providers.openai import parse_address, proxy_of  # noqa: PLC0415
-
+    if kind_of(settings.provider).is_remote:
         if not settings.llm.model:
             raise ConfigError(no_model_message(settings.llm.preset))
-        endpoint = endpoint_of(settings.llm, environment)
-        proxy_of(endpoint, parse_address(endpoint))
+        check_endpoint(endpoint_of(settings.llm, environment))
         _refuse_missing_key(settings.llm, environment)
     price = settings.llm.price
     if settings.run.max_cost and Price(price.input, price.output).cost(1, 1) is None:
@@ -180,10 +190,8 @@ def require_usable_provider(settings: Settings, environment: Mapping[str, str]) 
         raise ConfigError(message)
 
 
-def endpoint_of(llm: LlmSettings, environment: Mapping[str, str]) -> "Endpoint":
+def endpoint_of(llm: LlmSettings, environment: Mapping[str, str]) -> Endpoint:
     """Return where requests go, with the key that the environment holds."""
-    from eventabs.providers.openai import Endpoint  # noqa: PLC0415  as below
-
     return Endpoint(
         model=llm.model,
         base_url=llm.base_url,
@@ -194,10 +202,8 @@ def endpoint_of(llm: LlmSettings, environment: Mapping[str, str]) -> "Endpoint":
     )
 
 
-def sampling_of(llm: LlmSettings) -> "Sampling":
+def sampling_of(llm: LlmSettings) -> Sampling:
     """Return what is asked of the model beside the messages."""
-    from eventabs.providers.openai import Sampling  # noqa: PLC0415  as below
-
     return Sampling(llm.stream, llm.temperature, llm.seed, llm.extra_body, frozenset(llm.omit))
 
 
@@ -215,7 +221,7 @@ def start_command(settings: Settings) -> str:
     if not settings.llm.preset:
         return ""
     call_tokens = settings.budget.max_input_tokens + settings.budget.max_output_tokens
-    return load_preset(settings.llm.preset).started(settings.llm.model, call_tokens=call_tokens)
+    return load_preset(settings.llm.preset).start_command_for(settings.llm.model, call_tokens=call_tokens)
 
 
 def lacks_key(llm: LlmSettings, environment: Mapping[str, str]) -> bool:
@@ -234,8 +240,7 @@ def _refuse_missing_key(llm: LlmSettings, environment: Mapping[str, str]) -> Non
         raise ConfigError(message.format(preset=llm.preset, variable=llm.api_key_env))
 
 
-@asynccontextmanager
-async def open_provider(
+def open_provider(
     settings: Settings,
     environment: Mapping[str, str],
     *,
@@ -243,58 +248,31 @@ async def open_provider(
     language: Language,
     observer: Observer,
     closing: asyncio.Event,
-) -> AsyncIterator[Ask]:
-    """Make what answers requests; none leaves any more once `closing` is set.
+) -> AbstractAsyncContextManager[Complete]:
+    """Open what answers requests; none leaves any more once `closing` is set.
 
     Raises ConfigError where the settings cannot work.
     """
-    if settings.provider == "rules":
-        provider = RulesProvider(
-            load_rules(rules, language), vocabulary_of(settings, language), settings.prompt.detail
-        )
-
-        async def ask_rules(request: Request, _on_retry: OnRetry) -> Reply:
-            return await provider.complete(request)
-
-        yield ask_rules
-        return
-    async with _openai(settings, environment, observer, closing) as ask:
-        yield ask
-
-
-@asynccontextmanager
-async def _openai(
-    settings: Settings, environment: Mapping[str, str], observer: Observer, closing: asyncio.Event
-) -> AsyncIterator[Ask]:
-    # the HTTP stack takes half a second to load; runs that call nobody need not wait for it
-    from eventabs.providers import Gate, Pacer, RetryPolicy, complete_with_retries  # noqa: PLC0415
-    from eventabs.providers.openai import CallLimits, OpenAIProvider  # noqa: PLC0415
-
     llm, run = settings.llm, settings.run
-    provider = OpenAIProvider(
-        endpoint_of(llm, environment),
-        sampling_of(llm),
-        CallLimits(
+    config = ProviderConfig(
+        endpoint=endpoint_of(llm, environment),
+        sampling=sampling_of(llm),
+        limits=CallLimits(
             llm.connect_timeout,
             llm.idle_timeout,
             llm.call_timeout,
             llm.longest_wait,
-            most_workers(settings) + 1,
+            max_calls(settings) + 1,
         ),
+        rules=rules,
+        language=language,
+        vocabulary=vocabulary_of(settings, language),
+        detail=settings.prompt.detail,
     )
-    gate = Gate(provider, closing)
-    pacer = Pacer(
-        run.rpm,
-        run.tpm,
-        sleep=gate.sleep,
+    return open_provider_of(
+        settings.provider,
+        config,
+        Pacing(run.rpm, run.tpm, run.call_tries),
+        closing=closing,
         on_cooldown=lambda seconds: observer.noted(CoolingDown(seconds)),
     )
-    policy = RetryPolicy(run.call_tries, sleep=gate.sleep)
-
-    async def ask(request: Request, on_retry: OnRetry) -> Reply:
-        return await complete_with_retries(gate, request, pacer=pacer, policy=policy, on_retry=on_retry)
-
-    try:
-        yield ask
-    finally:
-        await provider.aclose()

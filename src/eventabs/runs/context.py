@@ -16,7 +16,7 @@ from eventabs.store import Ledger, RunDirectory, count_all, write_checkpoint
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """A run that this process holds. `facts` is the ledger's meta; `most_users` is --limit, 0: everybody."""
+    """A run that this process holds. `facts` is the ledger's meta; `most_users` is --limit, 0: all."""
 
     directory: RunDirectory
     ledger: Ledger

@@ -1,148 +1,134 @@
-"""The engine: workers that send batches, as results come, until nothing is left or somebody says stop."""
+"""The engine: workers that send batches, as results come, until nothing is left or the run is stopped."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple
 
 from eventabs.errors import EndpointError, LimitReachedError
-from eventabs.providers import CallCancelledError
+from eventabs.providers import CallCancelledError, Complete
 from eventabs.records import Batch, Reply, Request, Usage, UserLog
 from eventabs.runs.limits import ConcurrencyLimit, FailureLimit, SpendingLimit
 from eventabs.runs.observer import Observer, Retrying, Stopping
 from eventabs.runs.progress import ProgressTracker, retry_cause
 from eventabs.runs.scheduler import Scheduler
-from eventabs.runs.settlement import LONG_REPLY, Settlement
+from eventabs.runs.settlement import LONG_REPLY, Call, Settlement
 from eventabs.store import EVERY_BATCHES, Ledger, LedgerWriter, Retry
 
-OnRetry = Callable[[EndpointError, float], None]  # cause, seconds to wait
-Ask = Callable[[Request, OnRetry], Awaitable[Reply]]
-
-GRACE_SECONDS = 10.0  # what calls in flight get when the run is asked to stop
+GRACE_SECONDS = 10.0  # for calls in flight when the run is stopped
 _CALLS_AN_UNREAD_ANSWER = 4  # with fewer calls at a time, every answer is read before the next call
 
 
 @dataclass(frozen=True, slots=True)
-class Calling:
+class Calls:
     """How calls are made.
 
-    `hurry` is set when the run is to stop: `ask` then raises CalledOffError for what is not on the wire.
-    `save` writes the checkpoint; `wall_clock` gives seconds since 1970; `count` counts the tokens of a
-    text, for endpoints that report no usage.
+    `closing` is set when the run stops: `complete` then raises CallCancelledError for what has not been sent.
+    `save` writes the checkpoint; `wall_clock` gives seconds since 1970; `count_tokens` serves endpoints that report
+    no usage.
     """
 
     compose: Callable[[Sequence[UserLog]], Request]
-    ask: Ask
-    hurry: asyncio.Event
-    spending: SpendingLimit
+    complete: Complete
+    closing: asyncio.Event
+    max_calls: int
     settings_fingerprint: str
-    fruitless: FailureLimit
-    width: ConcurrencyLimit
-    most_workers: int
-    count: Callable[[str], int]
+    count_tokens: Callable[[str], int]
     save: Callable[[], Awaitable[None]]
     wall_clock: Callable[[], float]
 
 
-class _Ending(NamedTuple):
-    """What came of a call: `kept` is awaited until that is written down, `judge` then hears what it was worth."""
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What keeps a run from spending, failing or sending more than it may."""
 
-    fruitful: bool
-    kept: Awaitable[None]
-    judge: Callable[[], None]
-
-
-class _Answered(NamedTuple):
-    """A call that has left the wire; `read` finds out what came of it. `failed`: with an error instead of a reply."""
-
-    failed: bool
-    read: Callable[[], Awaitable[_Ending]]
+    spending: SpendingLimit
+    failures: FailureLimit
+    concurrency: ConcurrencyLimit
 
 
 class Engine:
-    """Sends what the scheduler has. A reply is committed before it is read."""
+    """Sends what the scheduler has. A call is written before it is sent, its reply before it is read."""
 
     def __init__(
         self,
         *,
-        calling: Calling,
-        settler: Settlement,
-        journal: LedgerWriter,
+        calls: Calls,
+        limits: Limits,
+        settlement: Settlement,
+        writer: LedgerWriter,
         scheduler: Scheduler,
         tracker: ProgressTracker,
         observer: Observer,
     ) -> None:
-        self._calling = calling
-        self._settler = settler
-        self._journal = journal
+        self._calls = calls
+        self._limits = limits
+        self._settlement = settlement
+        self._writer = writer
         self._scheduler = scheduler
         self._tracker = tracker
         self._observer = observer
         self._changed = asyncio.Event()
         self._stopped = False
-        self._abandon = asyncio.Event()
+        self._abandoned = asyncio.Event()
         self._error: Exception | None = None
-        self._held: Batch | None = None
-        self._is_telling = False
-        self._endings: set[asyncio.Task[None]] = set()
-        self._unread = 0  # answers that are not read yet, or were bad and are not judged yet
-        self._fruitless = calling.fruitless
+        self._held: Batch | None = None  # by the limit on spending
+        self._reports = False
 
     async def run(self) -> None:
-        """Work until done or stopped.
+        """Work until all is done or the run is stopped.
 
-        Raises the error that ended the run early; a stop that was asked for raises nothing.
+        Raises the error that ended the run early; a requested stop raises nothing.
         """
-        workers = [asyncio.create_task(self._work()) for _worker in range(self._calling.most_workers)]
-        patience = asyncio.create_task(self._lose_patience(workers))
+        # some more than calls in flight: a worker also waits until what its answer means is on disk
+        most = self._calls.max_calls
+        count = most + max(1, most // _CALLS_AN_UNREAD_ANSWER)
+        workers = [asyncio.create_task(self._work()) for _worker in range(count)]
+        grace = asyncio.create_task(self._cancel_after_grace(workers))
         await asyncio.wait(workers)
-        await asyncio.gather(*self._endings, return_exceptions=True)
-        patience.cancel()
+        grace.cancel()
         if self._error is not None:
             raise self._error
 
     def stop(self) -> None:
-        """Send no more calls; said a second time, wait for none either."""
+        """Send no more calls; a second time, wait for none either."""
         if self._stopped:
-            self._abandon.set()
+            self._abandoned.set()
         elif self._tracker.in_flight:
             self._observer.noted(Stopping(GRACE_SECONDS))
         self._stopped = True
-        self._calling.hurry.set()
+        self._calls.closing.set()
         self._changed.set()
 
     @property
     def stopped(self) -> bool:
-        """Whether the run was asked to stop."""
+        """Whether a stop was requested."""
         return self._stopped
 
-    async def _lose_patience(self, workers: Sequence[asyncio.Task[None]]) -> None:
-        """Once there is a hurry, give calls in flight some seconds, or none, and cancel them and what comes of others.
+    async def _cancel_after_grace(self, workers: Sequence[asyncio.Task[None]]) -> None:
+        """Cancel the workers some seconds after closing, or at once where the calls in flight are abandoned.
 
-        An answer that nobody reads to its end is in the ledger, and read when the run is resumed.
+        An answer that is not read then is in the ledger, and read when the run is resumed.
         """
-        await self._calling.hurry.wait()
+        await self._calls.closing.wait()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._abandon.wait(), GRACE_SECONDS)
-        for task in (*workers, *self._endings):
-            task.cancel()
+            await asyncio.wait_for(self._abandoned.wait(), GRACE_SECONDS)
+        for worker in workers:
+            worker.cancel()
 
     async def _work(self) -> None:
         try:
             while (batch := await self._take()) is not None:
-                await self._send(batch)
-        except Exception as error:  # noqa: BLE001  whatever it is ends the run, once calls in flight are in
-            self._give_up(error)
-
-    def _give_up(self, error: Exception) -> None:
-        self._error = self._error or error
-        self._changed.set()
-        if not isinstance(error, LimitReachedError):  # within a limit, what is paid for is waited for
-            self._calling.hurry.set()
+                await self._serve(batch)
+        except Exception as error:  # noqa: BLE001  any error ends the run, once calls in flight are in
+            self._error = self._error or error
+            self._changed.set()
+            if not isinstance(error, LimitReachedError):  # within a limit, what is paid for is waited for
+                self._calls.closing.set()
 
     async def _take(self) -> Batch | None:
+        """Wait for a batch and a place for its call; None: there is nothing more to send."""
         while not self._stopped and self._error is None:
             if self._has_room() and (batch := self._next()) is not None:
                 return batch
@@ -158,141 +144,131 @@ class Engine:
         To wait for the disk with every answer leaves the wire empty for that long; to wait with none would
         choose batches before anything was learnt. So a few answers may be unread, none beside few calls.
         """
-        calls, width = self._tracker.in_flight, self._calling.width.now
-        return calls < width and calls + self._unread < width + width // _CALLS_AN_UNREAD_ANSWER
+        calls, limit = self._tracker.in_flight, self._limits.concurrency.now
+        return calls < limit and calls + self._tracker.unread < limit + limit // _CALLS_AN_UNREAD_ANSWER
 
     def _next(self) -> Batch | None:
         """Take a batch that the limits on spending allow now; None: there is none, or not yet."""
         batch = self._held or self._scheduler.next()
         self._held = None
-        if batch is not None and not self._calling.spending.reserve(batch, self._tracker):
+        if batch is not None and not self._limits.spending.reserve(batch, self._tracker):
             self._held, batch = batch, None
         if batch is not None:
             self._tracker.in_flight += 1
         return batch
 
-    async def _send(self, batch: Batch) -> None:
-        """Make a call. Its answer is seen to beside the next call; what went wrong comes before it."""
-        answered: _Answered | None = None
+    async def _serve(self, batch: Batch) -> None:
+        """Open a call, make it, store its reply, read and settle it, in this order."""
+        place = _Place(self._tracker, self._changed.set)
         try:
-            answered = await self._call(batch)
+            call, request = await self._writer.write(partial(self._open, batch=batch))
+            self._tracker.add(calls=1)
+            self._report()
+            try:
+                reply = await self._calls.complete(request, partial(self._note_retry, call.id))
+            except CallCancelledError:
+                return
+            except EndpointError as error:
+                self._limits.concurrency.trouble()
+                place.leave_wire()
+                await self._settlement.settle_error(call, error)
+                judge = partial(self._limits.failures.no_answer, error)
+            else:
+                self._limits.concurrency.answered()
+                reply = await self._counted(request, reply)
+                # before anything is awaited, so that nothing comes between what is paid for and the ledger
+                stored = self._writer.submit(partial(Ledger.store_reply, call_id=call.id, reply=reply))
+                place.leave_wire()
+                await stored
+                self._tracker.count_reply(reply.usage, reply.seconds)
+                settled = await self._settlement.settle_reply(call, reply)
+                if settled.usable:
+                    place.leave_unread()
+                await settled.committed
+                judge = partial(self._limits.failures.count_answer, batch, usable=settled.usable)
+            self._tracker.count_batch()
+            judge()
         finally:
-            self._tracker.in_flight -= 1
-            if answered is None:
-                self._release(batch)
-        if answered is not None:
-            self._tracker.unsettled += 1
-            self._unread += 1
+            place.leave()
+            self._limits.spending.release(batch)
+            self._report()
             self._changed.set()
-            ending = asyncio.create_task(self._end(batch, answered))
-            self._endings.add(ending)
-            ending.add_done_callback(self._endings.discard)
-            if answered.failed:
-                await asyncio.wait([ending])
+        if self._tracker.counts.batches_done % EVERY_BATCHES == 0:
+            await self._calls.save()
 
-    async def _call(self, batch: Batch) -> _Answered | None:
-        """Ask about a batch. None: it was called off."""
-        call_id, request = await self._journal.write(lambda ledger: self._open(ledger, batch))
-        self._tracker.add(calls=1)
-        self._report()
-        try:
-            reply = await self._calling.ask(request, partial(self._note_retry, call_id))
-        except CallCancelledError:
-            return None
-        except EndpointError as error:
-            self._calling.width.trouble()
-            return _Answered(failed=True, read=partial(self._read_error, batch, call_id, error))
-        self._calling.width.answered()
-        reply = await self._counted(request, reply)
-        # now, so that nothing can come between what is paid for and the ledger
-        stored = self._journal.submit(lambda ledger: ledger.store_reply(call_id, reply))
-        read = partial(self._read_reply, batch, call_id, request.users, reply, stored)
-        return _Answered(failed=False, read=read)
-
-    async def _end(self, batch: Batch, answered: _Answered) -> None:
-        """Write down what came of a call. Its place is free when its answer is read, after a bad one when it is judged."""
-        try:
-            with ExitStack() as place:
-                place.callback(self._free_place)
-                try:
-                    ending = await answered.read()
-                    if ending.fruitful:
-                        place.close()
-                    await ending.kept
-                finally:
-                    self._tracker.unsettled -= 1
-                    self._release(batch)
-                self._tracker.count_batch()
-                ending.judge()
-            if self._tracker.counts.batches_done % EVERY_BATCHES == 0:
-                await self._calling.save()
-        except Exception as error:  # noqa: BLE001  as above
-            self._give_up(error)
-
-    async def _read_error(self, batch: Batch, call_id: int, error: EndpointError) -> _Ending:
-        kept = self._settler.take_error(call_id, batch, error)
-        return _Ending(fruitful=False, kept=kept, judge=partial(self._fruitless.no_answer, error))
-
-    async def _read_reply(
-        self, batch: Batch, call_id: int, users: Mapping[str, UserLog], reply: Reply, stored: Awaitable[None]
-    ) -> _Ending:
-        await stored
-        self._tracker.count_reply(reply.usage, reply.seconds)
-        settlement = await self._settler.take_reply(call_id, batch, users, reply)
-        fruitless = self._fruitless
-        judge = fruitless.succeeded if settlement.fruitful else partial(fruitless.bad_answer, batch)
-        return _Ending(settlement.fruitful, settlement.kept, judge)
-
-    def _free_place(self) -> None:
-        self._unread -= 1
-        self._changed.set()
-
-    def _release(self, batch: Batch) -> None:
-        self._calling.spending.release(batch)
-        self._report()
-        self._changed.set()
-
-    def _note_retry(self, call_id: int, cause: EndpointError, wait_seconds: float) -> None:
-        self._tracker.count_retry(cause)
-        retry = Retry(call_id, self._calling.wall_clock(), retry_cause(cause), str(cause), wait_seconds)
-        self._journal.post(lambda ledger: ledger.note_retry(retry))
-        self._calling.width.trouble()
-        self._observer.noted(Retrying(call_id, str(cause), wait_seconds))
-        self._report()
-
-    def _open(self, ledger: Ledger, batch: Batch) -> tuple[int, Request]:
-        """Compose a call and write it down; one errand to the ledger's thread instead of two."""
-        request = self._calling.compose(ledger.logs([planned.part for planned in batch.parts]))
+    def _open(self, ledger: Ledger, batch: Batch) -> tuple[Call, Request]:
+        """Compose a call and write it down, in one visit to the writer's thread."""
+        request = self._calls.compose(ledger.logs([planned.part for planned in batch.parts]))
         call_id = ledger.open_call(
             batch,
             request,
-            settings_fingerprint=self._calling.settings_fingerprint,
-            sent_at=self._calling.wall_clock(),
-            in_flight_limit=self._calling.width.now,
+            settings_fingerprint=self._calls.settings_fingerprint,
+            sent_at=self._calls.wall_clock(),
+            in_flight_limit=self._limits.concurrency.now,
         )
-        return call_id, request
+        return Call(call_id, batch, request.users), request
+
+    def _note_retry(self, call_id: int, cause: EndpointError, wait_seconds: float) -> None:
+        self._tracker.count_retry(cause)
+        retry = Retry(call_id, self._calls.wall_clock(), retry_cause(cause), str(cause), wait_seconds)
+        self._writer.post(lambda ledger: ledger.note_retry(retry))
+        self._limits.concurrency.trouble()
+        self._observer.noted(Retrying(call_id, str(cause), wait_seconds))
+        self._report()
 
     async def _counted(self, request: Request, reply: Reply) -> Reply:
-        """Count ourselves where the endpoint reports no usage, as it does for a broken stream."""
+        """Count tokens here where the endpoint reports no usage, as for a broken stream."""
         if reply.usage_reported:
             return reply
         text = reply.text + reply.reasoning
         if len(text) < LONG_REPLY:
-            tokens = self._calling.count(text)
+            tokens = self._calls.count_tokens(text)
         else:
-            tokens = await asyncio.to_thread(self._calling.count, text)
+            tokens = await asyncio.to_thread(self._calls.count_tokens, text)
         return replace(reply, usage=Usage(request.input_tokens, tokens))
 
     def _report(self) -> None:
-        """Tell the counts; once for all that changes in this turn of the event loop."""
-        if not self._is_telling:
-            self._is_telling = True
-            asyncio.get_running_loop().call_soon(self._tell)
+        """Report the counts, once for all that changes in this turn of the event loop."""
+        if not self._reports:
+            self._reports = True
+            asyncio.get_running_loop().call_soon(self._report_now)
 
-    def _tell(self) -> None:
-        self._is_telling = False
+    def _report_now(self) -> None:
+        self._reports = False
+        waiting = self._scheduler.batches + (self._held is not None)
         self._observer.progressed(
-            self._tracker.progress(
-                waiting=self._scheduler.batches + (self._held is not None), workers=self._calling.width.now
-            )
+            self._tracker.progress(waiting=waiting, workers=self._limits.concurrency.now)
         )
+
+
+class _Place:
+    """The place of a batch: on the wire until its call has ended, then among the unread answers until it is judged."""
+
+    def __init__(self, tracker: ProgressTracker, wake: Callable[[], None]) -> None:
+        self._tracker = tracker
+        self._wake = wake
+        self._on_wire = True
+        self._is_unread = False
+
+    def leave_wire(self) -> None:
+        """Give the place on the wire to another call; the answer waits to be read."""
+        self._on_wire, self._is_unread = False, True
+        self._tracker.in_flight -= 1
+        self._tracker.unsettled += 1
+        self._tracker.unread += 1
+        self._wake()
+
+    def leave_unread(self) -> None:
+        """Let another call be made: this answer has been read."""
+        if self._is_unread:
+            self._is_unread = False
+            self._tracker.unread -= 1
+            self._wake()
+
+    def leave(self) -> None:
+        """Give back all that is still held."""
+        self.leave_unread()
+        if self._on_wire:
+            self._tracker.in_flight -= 1
+        else:
+            self._tracker.unsettled -= 1

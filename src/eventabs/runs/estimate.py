@@ -1,4 +1,4 @@
-"""What a run would take, from the input alone. Calls nobody."""
+"""What a run would take, from the input alone, without a call."""
 
 import heapq
 import tempfile
@@ -40,6 +40,7 @@ from eventabs.runs.components import (
 )
 from eventabs.runs.intake import STDIN, copy_stdin, input_paths, refuse_unreadable
 from eventabs.runs.progress import Price
+from eventabs.stop import Stop
 
 CASE_BUDGETS = (8_000, 40_000)  # tokens a batch: as the case had it, and as it was planned
 _OUTPUT_STEP = 1_024  # larger output limits are named in steps, as models have them
@@ -116,7 +117,7 @@ class Estimate:
 
 @dataclass(slots=True)
 class _Input:
-    """What one pass over the users tells of the input itself."""
+    """What one pass over the users finds in the input itself."""
 
     counts: list[int] = field(default_factory=list)  # behaviors by user
     tokens_long: int = 0
@@ -174,13 +175,11 @@ def first_request(settings: Settings, paths: Sequence[str]) -> Request:
 @contextmanager
 def _opened(settings: Settings, paths: Sequence[str]) -> Iterator[Export]:
     named = input_paths(paths, settings)
-    with (
-        _scratch_folder() as folder,
-        open_input(
-            settings, [copy_stdin(Path(folder)) if path == STDIN else path for path in named], Path(folder)
-        ) as export,
-    ):
-        yield export
+    with _scratch_folder() as name:
+        folder = Path(name)
+        files = [copy_stdin(folder, Stop()) if path == STDIN else path for path in named]
+        with open_input(settings, files, folder) as export:
+            yield export
 
 
 def _scratch_folder() -> tempfile.TemporaryDirectory[str]:
@@ -211,7 +210,7 @@ def _at_level(
 def _measure(settings: Settings, export: Export, levels: Iterable[_Measured], language: Language) -> _Input:
     counter = TokenCounter(settings.prompt.tokenizer)
     read = _Input()
-    for stretch in export.stretches(settings.run.limit):
+    for stretch in export.groups(settings.run.limit):
         read.counts += [user.behaviors for user in stretch.users]
         read.tokens_long += _long_tokens(stretch, counter, language)
         read.json_tokens += output_tokens(stretch, settings.prompt.detail, "json")

@@ -1,39 +1,26 @@
 """A run from start to stop: what is done in which order, and in which state it is left."""
 
 import asyncio
-import gc
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass, fields
 from functools import partial
 
-from eventabs.cli import signals
-from eventabs.errors import RunDirectoryError, StoppedError, UsageError
-from eventabs.ingest import Export
-from eventabs.language import gettext as _
-from eventabs.prompts import BatchLimits, PromptBuilder, TokenCounter, measure_logs
+from eventabs.errors import StoppedError, UsageError
+from eventabs.prompts import BatchLimits, PromptBuilder, TokenCounter
+from eventabs.providers import kind_of
 from eventabs.records import Batch, Counts, Part, PartSize, PlannedPart, RunStatus, UserLog
-from eventabs.runs.components import (
-    batch_limits,
-    legend_of,
-    make_reader,
-    most_workers,
-    open_input,
-    open_provider,
-    probes,
-    prompt_language_of,
-    sampled,
-)
+from eventabs.runs.components import batch_limits, make_reader, max_calls, open_provider, probes
 from eventabs.runs.context import RunContext
-from eventabs.runs.engine import Calling, Engine
-from eventabs.runs.intake import STDIN, halves, refuse_unreadable, stdin_copy, take_in
+from eventabs.runs.engine import Calls, Engine, Limits
+from eventabs.runs.intake import halves, read_input
 from eventabs.runs.limits import BudgetLearner, ConcurrencyLimit, FailureLimit, SpendingLimit
-from eventabs.runs.observer import InputRead, Planned, Started, StateChanged, Summary
+from eventabs.runs.observer import Planned, Started, StateChanged, Summary
 from eventabs.runs.progress import ProgressTracker
 from eventabs.runs.scheduler import Scheduler
-from eventabs.runs.settlement import Reader, Settlement
+from eventabs.runs.settlement import Call, Reader, Settlement
+from eventabs.stop import Stop, StopRequested
 from eventabs.store import (
     EventsFile,
     Ledger,
@@ -41,145 +28,175 @@ from eventabs.store import (
     StoredReply,
     failure_reasons,
     host_of,
-    write_rejects,
     write_results,
 )
 
-_NEW_OBJECTS = 10_000  # until the youngest are looked through
+
+async def execute(run: RunContext, stop: Stop, *, resumed: bool) -> Summary:
+    """Read what is not read yet, call for what is not answered yet, and leave everything in order.
+
+    A requested `stop` ends it early with the status `interrupted`. Reading and saving happen in a thread.
+    """
+    began = time.monotonic()
+    status: RunStatus = "completed"
+    cause = ""
+    try:
+        run.observer.started(_start_facts(run, resumed=resumed))
+        run.remember(status="running", began_at=time.time())
+        if not run.facts.get("input_complete"):
+            run.observer.noted(await asyncio.to_thread(read_input, run, stop))
+        run.save(run.tracker(), status="running")
+        if await _call_model(run, stop):
+            status = "interrupted"
+    except StopRequested:
+        status = "interrupted"
+    except StoppedError as error:
+        status, cause = "stopped", str(error)
+    except UsageError:
+        save_stopped(run, "stopped")
+        raise
+    await asyncio.to_thread(save_stopped, run, status)
+    run.remember(ended_at=time.time())
+    run.observer.noted(StateChanged(status, cause))
+    return summarize(run, status, time.monotonic() - began, cause)
 
 
 @dataclass(frozen=True, slots=True)
-class _Desk:
-    """What everybody at work shares."""
+class _Session:
+    """What the calls of a process share."""
 
-    job: RunContext
+    run: RunContext
     builder: PromptBuilder
     limits: BatchLimits
-    journal: LedgerWriter
+    writer: LedgerWriter
     events: EventsFile
     tracker: ProgressTracker
 
-    def settler(self, scheduler: Scheduler) -> Settlement:
+    def settlement(self, scheduler: Scheduler) -> Settlement:
         return Settlement(
             reader=Reader(
-                read=make_reader(self.job.settings, self.job.prompt_language),
+                read=make_reader(self.run.settings, self.run.prompt_language),
                 split=self._split,
-                attempts=self.job.settings.run.attempts,
+                attempts=self.run.settings.run.attempts,
                 max_output_tokens=self.limits.max_output_tokens,
                 learner=BudgetLearner(self.limits),
             ),
-            journal=self.journal,
+            writer=self.writer,
             scheduler=scheduler,
             tracker=self.tracker,
             events=self.events,
-            observer=self.job.observer,
+            observer=self.run.observer,
         )
 
     async def _split(self, part: Part) -> list[tuple[Part, PartSize]]:
-        (log,) = await self.journal.write(lambda ledger: ledger.logs([part]))
+        (log,) = await self.writer.write(lambda ledger: ledger.logs([part]))
         return halves(log, self.builder, start=part.first)
 
 
-async def call_model(job: RunContext) -> bool:
-    """Ask about everything that is pending. Return whether somebody interrupted it."""
-    write_results(job.directory, job.ledger)  # an earlier process may have left a torn line
-    builder = job.builder()
-    limits = batch_limits(job.settings, builder)
-    # the journal writes the events too, so that it closes first
-    with EventsFile(job.directory.events) as events, LedgerWriter(job.ledger) as journal:
-        desk = _Desk(job, builder, limits, journal, events, job.tracker())
-        await _read_leftovers(desk)
-        pending = await journal.write(Ledger.pending_parts)
-        if not pending:
-            return False
-        return await _call(desk, pending)
+async def _call_model(run: RunContext, stop: Stop) -> bool:
+    """Ask about everything that is pending. Return whether a stop was requested before the end."""
+    write_results(run.directory, run.ledger)  # an earlier process may have left a torn line
+    builder = run.builder()
+    limits = batch_limits(run.settings, builder)
+    # the writer appends the events too, so it closes first
+    with EventsFile(run.directory.events) as events, LedgerWriter(run.ledger) as writer:
+        session = _Session(run, builder, limits, writer, events, run.tracker())
+        await _settle_unread(session)
+        pending = await writer.write(Ledger.pending_parts)
+        return bool(pending) and await _call_pending(session, pending, stop)
 
 
-async def _read_leftovers(desk: _Desk) -> None:
+async def _settle_unread(session: _Session) -> None:
     """Settle replies that were committed but not read when an earlier process died."""
-    settler = desk.settler(Scheduler([], desk.limits))
-    for call_id in await desk.journal.write(Ledger.unread_calls):
-        stored = await desk.journal.write(partial(Ledger.stored_reply, call_id=call_id))
-        batch, logs = await desk.journal.write(partial(_asked_about, stored))
-        settlement = await settler.take_reply(
-            call_id, batch, dict(zip(stored.users, logs, strict=True)), stored.reply
-        )
-        await settlement.kept
-        desk.tracker.add(batches_done=1)
+    settlement = session.settlement(Scheduler([], session.limits))
+    for call_id in await session.writer.write(Ledger.unread_calls):
+        stored = await session.writer.write(partial(Ledger.stored_reply, call_id=call_id))
+        batch, users = await session.writer.write(partial(_asked_about, stored))
+        settled = await settlement.settle_reply(Call(call_id, batch, users), stored.reply)
+        await settled.committed
+        session.tracker.add(batches_done=1)
 
 
-def _asked_about(stored: StoredReply, ledger: Ledger) -> tuple[Batch, list[UserLog]]:
+def _asked_about(stored: StoredReply, ledger: Ledger) -> tuple[Batch, Mapping[str, UserLog]]:
     parts = list(stored.users.values())
     planned = {known.part: known for known in ledger.pending_parts()}
-    return Batch(tuple(planned[part] for part in parts)), ledger.logs(parts)
+    logs = dict(zip(stored.users, ledger.logs(parts), strict=True))
+    return Batch(tuple(planned[part] for part in parts)), logs
 
 
-async def _call(desk: _Desk, pending: list[PlannedPart]) -> bool:
-    job = desk.job
+async def _call_pending(session: _Session, pending: list[PlannedPart], stop: Stop) -> bool:
+    run = session.run
     scheduler = Scheduler(
-        pending, desk.limits, probe=probes(job.settings), workers=job.settings.run.concurrency
+        pending, session.limits, probe=probes(run.settings), workers=run.settings.run.concurrency
     )
-    _announce(desk, scheduler, pending)
-    hurry = asyncio.Event()
-    fruitless = FailureLimit(
-        job.facts, remember=lambda facts: desk.journal.post(lambda ledger: ledger.set_meta(facts))
+    _announce(session, scheduler, pending)
+    closing = asyncio.Event()
+    provider = open_provider(
+        run.settings,
+        run.environment,
+        rules=run.facts["rules"],
+        language=run.prompt_language,
+        observer=run.observer,
+        closing=closing,
     )
-    async with open_provider(
-        job.settings,
-        job.environment,
-        rules=job.facts["rules"],
-        language=job.prompt_language,
-        observer=job.observer,
-        closing=hurry,
-    ) as ask:
+    async with provider as complete:
         engine = Engine(
-            calling=Calling(
-                compose=lambda logs: desk.builder.request(
-                    logs, max_output_tokens=desk.limits.max_output_tokens
+            calls=Calls(
+                compose=lambda logs: session.builder.request(
+                    logs, max_output_tokens=session.limits.max_output_tokens
                 ),
-                ask=ask,
-                hurry=hurry,
-                spending=SpendingLimit(
-                    max_cost=job.settings.run.max_cost,
-                    max_total_tokens=job.settings.run.max_total_tokens,
-                    instructions_tokens=desk.builder.instructions_tokens,
-                    max_output_tokens=desk.limits.max_output_tokens,
-                ),
-                settings_fingerprint=job.facts["settings_fingerprint"],
-                fruitless=fruitless,
-                width=ConcurrencyLimit(
-                    job.settings.run.concurrency, job.settings.run.max_concurrency, time.monotonic
-                ),
-                most_workers=most_workers(job.settings),
-                count=TokenCounter(job.settings.prompt.tokenizer).count,
-                save=_Saver(job, desk.tracker, scheduler),
+                complete=complete,
+                closing=closing,
+                max_calls=max_calls(run.settings),
+                settings_fingerprint=run.facts["settings_fingerprint"],
+                count_tokens=TokenCounter(run.settings.prompt.tokenizer).count,
+                save=_CheckpointWriter(run, session.tracker, scheduler).save,
                 wall_clock=time.time,
             ),
-            settler=desk.settler(scheduler),
-            journal=desk.journal,
+            limits=_limits(session),
+            settlement=session.settlement(scheduler),
+            writer=session.writer,
             scheduler=scheduler,
-            tracker=desk.tracker,
-            observer=job.observer,
+            tracker=session.tracker,
+            observer=run.observer,
         )
-        with _interrupts(engine.stop), _seldom_collected():
+        loop = asyncio.get_running_loop()
+        with stop.calling(lambda: loop.call_soon_threadsafe(engine.stop)):
             await engine.run()
         return engine.stopped
 
 
-class _Saver:
+def _limits(session: _Session) -> Limits:
+    settings = session.run.settings.run
+    return Limits(
+        spending=SpendingLimit(
+            max_cost=settings.max_cost,
+            max_total_tokens=settings.max_total_tokens,
+            instructions_tokens=session.builder.instructions_tokens,
+            max_output_tokens=session.limits.max_output_tokens,
+        ),
+        failures=FailureLimit(
+            session.run.facts,
+            remember=lambda facts: session.writer.post(lambda ledger: ledger.set_meta(facts)),
+        ),
+        concurrency=ConcurrencyLimit(settings.concurrency, settings.max_concurrency, time.monotonic),
+    )
+
+
+class _CheckpointWriter:
     """Writes the checkpoint of a running run beside the event loop, one at a time.
 
-    Who comes while another waits for its turn need not wait too: that one will write the newest counts.
+    A caller that comes while another waits for its turn need not wait too: that one writes the newest counts.
     """
 
-    def __init__(self, job: RunContext, tracker: ProgressTracker, scheduler: Scheduler) -> None:
-        self._job = job
+    def __init__(self, run: RunContext, tracker: ProgressTracker, scheduler: Scheduler) -> None:
+        self._run = run
         self._tracker = tracker
         self._scheduler = scheduler
         self._turn = asyncio.Lock()
         self._waiting = False
 
-    async def __call__(self) -> None:
+    async def save(self) -> None:
         if self._waiting:
             return
         self._waiting = True
@@ -187,190 +204,70 @@ class _Saver:
             self._waiting = False
             counted = copy(self._tracker)
             waiting = self._scheduler.batches
-            await asyncio.to_thread(self._job.save, counted, status="running", batches_waiting=waiting)
+            await asyncio.to_thread(self._run.save, counted, status="running", batches_waiting=waiting)
 
 
-def _announce(desk: _Desk, scheduler: Scheduler, pending: list[PlannedPart]) -> None:
+def _announce(session: _Session, scheduler: Scheduler, pending: list[PlannedPart]) -> None:
     users = len({planned.part.user_id for planned in pending})
     batches = scheduler.batches
-    desk.job.observer.noted(Planned(batches, users, desk.tracker.counts.users, len(pending) / batches))
-    desk.job.save(desk.tracker, status="running", batches_waiting=batches)
+    total = session.tracker.counts.users
+    session.run.observer.noted(Planned(batches, users, total, len(pending) / batches))
+    session.run.save(session.tracker, status="running", batches_waiting=batches)
 
 
-@contextmanager
-def _seldom_collected() -> Iterator[None]:
-    """Have Python look for garbage in cycles less often: a call makes hundreds of objects, the plan holds millions.
-
-    At hundreds of calls a second the looking takes a twentieth of the time.
-    """
-    before = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(_NEW_OBJECTS, *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()
-
-
-@contextmanager
-def _interrupts(stop: Callable[[], None]) -> Iterator[None]:
-    """Hear Ctrl-C and SIGTERM in the event loop; nobody need hear them afterwards: all that is left is saving."""
-    loop = asyncio.get_running_loop()
-    for number in signals.NUMBERS:
-        loop.add_signal_handler(number, stop)
-    try:
-        yield
-    finally:
-        for number in signals.NUMBERS:
-            loop.remove_signal_handler(number)
-        signals.ignore()
-
-
-_USUAL_ENCODINGS = ("utf-8", "")  # "": Parquet has none
-
-
-def execute(job: RunContext, *, resumed: bool) -> Summary:
-    """Read what is not read yet, call for what is not answered yet, and leave everything in order."""
-    began = time.monotonic()
-    status: RunStatus = "completed"
-    cause = ""
-    with signals.restored():
-        signals.interrupt()
-        try:
-            job.observer.started(_start_facts(job, resumed=resumed))
-            job.remember(status="running", began_at=time.time())
-            if not job.facts.get("input_complete"):
-                _read_input(job)
-            job.save(job.tracker(), status="running")
-            if asyncio.run(call_model(job)):
-                status = "interrupted"
-        except StoppedError as error:
-            status, cause = "stopped", str(error)
-        except KeyboardInterrupt:
-            status = "interrupted"
-        except UsageError:
-            save_stopped(job, "stopped")
-            raise
-        signals.ignore()  # it is only moments until everything is saved
-        save_stopped(job, status)
-        job.remember(ended_at=time.time())
-        job.observer.noted(StateChanged(status, cause))
-        return summarize(job, status, time.monotonic() - began)
-
-
-def _read_input(job: RunContext) -> None:
-    settings = job.settings
-    # what came by standard input lies in the run directory, wherever that has been moved to
-    paths = [stdin_copy(job.directory.path) if path == STDIN else path for path in job.facts["paths"]]
-    with open_input(settings, paths, job.directory.work) as export:
-        _refuse_other_input(job, export)
-        refuse_unreadable(export, max_rejects=settings.input.max_rejects)
-        first = sampled(export.user_logs())
-        language = job.facts.get("prompt_language") or prompt_language_of(settings, first)
-        legend = job.facts.get("legend")
-        if legend is None:
-            legend = legend_of(settings, language, job.facts["template"], first)
-        job.remember(
-            prompt_language=language,
-            legend=legend,
-            input={
-                "paths": job.facts["paths"],
-                "fingerprint": export.fingerprint,
-                "users": export.users,
-                "behaviors": export.behaviors,
-                "rejected_rows": export.rejected_rows,
-                "duplicates": export.duplicates,
-                "paired_ends": export.paired_ends,
-                "unpaired": export.unpaired,
-                "rows": export.rows,
-                "rejects": export.reasons,
-            },
-        )
-        write_rejects(job.directory, export.rejects())
-        builder = job.builder()
-        limits = batch_limits(settings, builder)
-        users = measure_logs(export.stretches(), builder, limits)
-        take_in(job.ledger, users, most_users=job.most_users)
-        job.remember(input_complete=not 0 < job.most_users < export.users)
-    with suppress(OSError):
-        job.directory.work.rmdir()
-    job.observer.noted(
-        InputRead(
-            len(export.files),
-            export.users,
-            export.behaviors,
-            export.rejected_rows,
-            export.duplicates,
-            export.reasons,
-            tuple(sorted({name for name in export.encodings.values() if name not in _USUAL_ENCODINGS})),
-            export.paired_ends,
-            export.unpaired,
-        )
-    )
-
-
-def _refuse_other_input(job: RunContext, export: Export) -> None:
-    before = job.facts.get("input", {}).get("fingerprint", export.fingerprint)
-    if before != export.fingerprint and not job.facts.get("other_input_accepted"):
-        message = _(
-            "the input is not the one that this run began with; restore it, or take it with --accept-changes"
-        )
-        raise RunDirectoryError(message)
-
-
-def save_stopped(job: RunContext, status: RunStatus) -> None:
+def save_stopped(run: RunContext, status: RunStatus) -> None:
     """Write the results and the checkpoint of a run that stops here."""
-    with job.ledger.transaction():
-        job.ledger.lose_open_calls()
-    write_results(job.directory, job.ledger)
-    job.remember(status=status)
-    job.save(job.tracker(), status=status, batches_waiting=_batches_waiting(job))
+    with run.ledger.transaction():
+        run.ledger.lose_open_calls()
+    write_results(run.directory, run.ledger)
+    run.remember(status=status)
+    run.save(run.tracker(), status=status, batches_waiting=_batches_waiting(run))
 
 
-def _batches_waiting(job: RunContext) -> int:
-    """Count the batches that the pending parts make: the plan of whoever resumes."""
-    pending = job.ledger.pending_parts()
+def _batches_waiting(run: RunContext) -> int:
+    """Count the batches that the pending parts make, as the plan of a resumed run does."""
+    pending = run.ledger.pending_parts()
     if not pending:
         return 0
-    builder = job.builder()
+    builder = run.builder()
     return Scheduler(
-        pending, batch_limits(job.settings, builder), workers=job.settings.run.concurrency
+        pending, batch_limits(run.settings, builder), workers=run.settings.run.concurrency
     ).batches
 
 
-def _start_facts(job: RunContext, *, resumed: bool) -> Started:
-    settings = job.settings
-    calls = settings.provider == "openai"
+def _start_facts(run: RunContext, *, resumed: bool) -> Started:
+    settings = run.settings
+    is_remote = kind_of(settings.provider).is_remote
     return Started(
-        config_file=job.facts["config_file"],
+        config_file=run.facts["config_file"],
         provider=settings.provider,
-        model=settings.llm.model if calls else "",
-        host=host_of(settings.llm.base_url) if calls else "",
-        out=str(job.directory.path),
+        model=settings.llm.model if is_remote else "",
+        host=host_of(settings.llm.base_url) if is_remote else "",
+        out=str(run.directory.path),
         resumed=resumed,
     )
 
 
-def summarize(job: RunContext, status: RunStatus, seconds: float) -> Summary:
-    """Say how the run stands. `seconds` is how long this process worked on it."""
-    tracker = job.tracker()
-    counted = job.facts.get("input", {})
+def summarize(run: RunContext, status: RunStatus, seconds: float, cause: str = "") -> Summary:
+    """Return how the run stands. `seconds` is how long this process worked on it."""
+    tracker = run.tracker()
+    counted = run.facts.get("input", {})
     counts = {field.name: getattr(tracker.counts, field.name) for field in fields(Counts)}
     counts["behaviors"] = counted.get("behaviors", 0)
     return Summary(
         **counts,
         status=status,
-        provider=job.settings.provider,
+        cause=cause,
+        provider=run.settings.provider,
         cost=tracker.cost,
         seconds=seconds,
-        out=str(job.directory.path),
+        out=str(run.directory.path),
         rejected_rows=counted.get("rejected_rows", 0),
         rejects=counted.get("rejects", {}),
         duplicates=counted.get("duplicates", 0),
         paired_ends=counted.get("paired_ends", 0),
         unpaired=counted.get("unpaired", 0),
         users_in_input=counted.get("users", 0),
-        failures=failure_reasons(job.ledger),
-        currency=job.settings.llm.price.currency,
+        failures=failure_reasons(run.ledger),
+        currency=run.settings.llm.price.currency,
     )

@@ -1,23 +1,40 @@
 """From the export into the ledger: every user logged, measured, and cut where it is too large."""
 
-import shutil
+import os
+import select
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from io import BufferedIOBase, UnsupportedOperation
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import cast
 
 from eventabs.config import Settings
-from eventabs.errors import InputError, UsageError
+from eventabs.errors import InputError, RunDirectoryError, UsageError
 from eventabs.ingest import Export
 from eventabs.language import gettext as _
-from eventabs.prompts import BatchLimits, Parts, PromptBuilder, measure_part, measure_parts, split
+from eventabs.prompts import (
+    BatchLimits,
+    Parts,
+    PromptBuilder,
+    measure_logs,
+    measure_part,
+    measure_parts,
+    split,
+)
 from eventabs.records import Part, PartSize, RejectedRow, UserLog
-from eventabs.store import Ledger, storage_error
+from eventabs.runs.components import batch_limits, legend_of, open_input, prompt_language_of, sampled
+from eventabs.runs.context import RunContext
+from eventabs.runs.observer import InputRead
+from eventabs.stop import Stop
+from eventabs.store import Ledger, storage_error, write_rejects
 
 STDIN = "-"
 _NAMES = ("stdin.csv", "stdin.jsonl")
 _HEAD = 4096
+_CHUNK = 1 << 20
+_LOOK_SECONDS = 0.2  # between looks at a requested stop
 
 
 def input_paths(paths: Sequence[str], settings: Settings) -> list[str]:
@@ -36,26 +53,41 @@ def input_paths(paths: Sequence[str], settings: Settings) -> list[str]:
     return named
 
 
-def copy_stdin(directory: Path, stream: BinaryIO | None = None) -> str:
+def copy_stdin(directory: Path, stop: Stop, stream: BufferedIOBase | None = None) -> str:
     """Copy a stream (standard input) into `directory`, named by what it looks like; return the path.
 
-    Raises StorageError where the disk refuses.
+    Raises StorageError where the disk refuses, and StopRequested.
     """
-    stream = stream or sys.stdin.buffer
-    head = stream.read(_HEAD)
+    chunks = _chunks(stream or cast("BufferedIOBase", sys.stdin.buffer), stop)
+    head = b""
+    while len(head) < _HEAD and (chunk := next(chunks, b"")):
+        head += chunk
     looks_like_json = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"[")
     path = directory / _NAMES[looks_like_json]
     try:
-        with path.open("wb") as file:
+        with open(path, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
             file.write(head)
-            shutil.copyfileobj(stream, file)
+            file.writelines(chunks)
     except OSError as error:
         raise storage_error(path, error) from error
     return str(path.absolute())
 
 
+def _chunks(stream: BufferedIOBase, stop: Stop) -> Iterator[bytes]:
+    """Yield what comes; a stream that sends nothing does not hold up a stop."""
+    while True:
+        stop.check()
+        with suppress(UnsupportedOperation):  # no file of the system, so nothing to wait for
+            if not select.select([stream], [], [], _LOOK_SECONDS)[0]:
+                continue
+        chunk = stream.read1(_CHUNK)
+        if not chunk:
+            return
+        yield chunk
+
+
 def stdin_copy(directory: Path) -> str:
-    """Return where `spool` put the stream. Raises InputError where it is gone."""
+    """Return where `copy_stdin` put the stream. Raises InputError where it is gone."""
     for name in _NAMES:
         if (directory / name).is_file():
             return str((directory / name).absolute())
@@ -64,6 +96,66 @@ def stdin_copy(directory: Path) -> str:
 
 
 USERS_A_COMMIT = 500
+_USUAL_ENCODINGS = ("utf-8", "")  # "": Parquet has none
+
+
+def read_input(run: RunContext, stop: Stop) -> InputRead:
+    """Read the input into the ledger. Raises UsageError, and StopRequested where a stop is requested meanwhile."""
+    settings = run.settings
+    # what came by standard input lies in the run directory, wherever that has been moved to
+    paths = [stdin_copy(run.directory.path) if path == STDIN else path for path in run.facts["paths"]]
+    with open_input(settings, paths, run.directory.work, stop) as export:
+        _refuse_other_input(run, export)
+        refuse_unreadable(export, max_rejects=settings.input.max_rejects)
+        first = sampled(export.user_logs())
+        language = run.facts.get("prompt_language") or prompt_language_of(settings, first)
+        legend = run.facts.get("legend")
+        if legend is None:
+            legend = legend_of(settings, language, run.facts["template"], first)
+        run.remember(
+            prompt_language=language,
+            legend=legend,
+            input={
+                "paths": run.facts["paths"],
+                "fingerprint": export.fingerprint,
+                "users": export.users,
+                "behaviors": export.behaviors,
+                "rejected_rows": export.rejected_rows,
+                "duplicates": export.duplicates,
+                "paired_ends": export.paired_ends,
+                "unpaired": export.unpaired,
+                "rows": export.rows,
+                "rejects": export.reasons,
+            },
+        )
+        write_rejects(run.directory, export.rejects())
+        builder = run.builder()
+        limits = batch_limits(settings, builder)
+        users = measure_logs(export.groups(), builder, limits)
+        take_in(run.ledger, users, most_users=run.most_users, stop=stop)
+        run.remember(input_complete=not 0 < run.most_users < export.users)
+    with suppress(OSError):
+        run.directory.work.rmdir()
+    return InputRead(
+        len(export.files),
+        export.users,
+        export.behaviors,
+        export.rejected_rows,
+        export.duplicates,
+        export.reasons,
+        tuple(sorted({name for name in export.encodings.values() if name not in _USUAL_ENCODINGS})),
+        export.paired_ends,
+        export.unpaired,
+    )
+
+
+def _refuse_other_input(run: RunContext, export: Export) -> None:
+    before = run.facts.get("input", {}).get("fingerprint", export.fingerprint)
+    if before != export.fingerprint and not run.facts.get("other_input_accepted"):
+        message = _(
+            "the input is not the one that this run began with; restore it, or take it with --accept-changes"
+        )
+        raise RunDirectoryError(message)
 
 
 def refuse_unreadable(export: Export, *, max_rejects: float) -> None:
@@ -113,13 +205,14 @@ def _columns(export: Export) -> str:
     return ", ".join(f"{role} = {column}" for role, column in roles.items())
 
 
-def take_in(ledger: Ledger, users: Iterable[tuple[UserLog, Parts]], *, most_users: int) -> None:
+def take_in(ledger: Ledger, users: Iterable[tuple[UserLog, Parts]], *, most_users: int, stop: Stop) -> None:
     """Log the users that are not logged yet; at most `most_users` in all, 0: no limit."""
     known = ledger.logged_users()
     fresh: Iterator[tuple[UserLog, Parts]] = (user for user in users if user[0].user_id not in known)
     if most_users:
         fresh = islice(fresh, max(0, most_users - len(known)))
     while chunk := list(islice(fresh, USERS_A_COMMIT)):
+        stop.check()
         with ledger.transaction():
             ledger.add_users(chunk)
 
@@ -147,8 +240,3 @@ def measure_again(ledger: Ledger, builder: PromptBuilder, limits: BatchLimits) -
                 continue
             (log,) = ledger.logs([planned.part])
             ledger.replace_part(planned.part, measure_parts(log, builder, limits, start=planned.part.first))
-
-
-def sample_texts(logs: Sequence[UserLog]) -> list[str]:
-    """Return the words of some logs, to see which language they are in."""
-    return [text for log in logs for b in log.behaviors for text in (b.action, b.item, b.place)]

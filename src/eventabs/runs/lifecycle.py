@@ -1,4 +1,4 @@
-"""Events again from the stored replies, with no call: after the reading or the vocabulary has changed."""
+"""How a run is begun, how one that stopped is taken up again, and how its stored replies are read anew."""
 
 import shutil
 import time
@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from eventabs.config import Settings, find_config, load_settings, overlay, with_absolute_paths
+from eventabs.config import Settings, find_config, load_settings, named_values, overlay, with_absolute_paths
 from eventabs.errors import ConfigError, InputError, RunDirectoryError
 from eventabs.language import gettext as _
 from eventabs.records import FailureReason, Outcome, Part
@@ -28,6 +28,7 @@ from eventabs.runs.execution import save_stopped, summarize
 from eventabs.runs.intake import STDIN, copy_stdin, input_paths, measure_again
 from eventabs.runs.observer import Observer, StateChanged, Summary
 from eventabs.runs.trust import refuse_unknown_endpoint, remember_run
+from eventabs.stop import Stop, StopRequested
 from eventabs.store import (
     Ledger,
     PartChange,
@@ -50,33 +51,49 @@ Watch = Callable[[RunDirectory, Settings], AbstractContextManager[Observer]]
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """What the command line said. `flags` are settings, nested as in the TOML."""
+    """Where settings come from: `flags`, nested as in the TOML, over `config` (else the file found) and the variables.
+
+    `isolated`: over the defaults only, without file and variables.
+    """
 
     config: Path | None
     flags: Mapping[str, Any]
     environment: Mapping[str, str]
+    isolated: bool = False
+
+    def config_file(self) -> Path | None:
+        """Return the config file in force."""
+        return None if self.isolated else find_config(self.config, self.environment)
+
+    def named(self) -> dict[str, Any]:
+        """Return what the layers name, without defaults and presets. Raises ConfigError."""
+        return named_values(self.config_file(), self.flags, isolated=self.isolated)
+
+    def settings(self) -> Settings:
+        """Load the settings. Raises ConfigError."""
+        return load_settings(self.config_file(), self.flags, isolated=self.isolated)
 
 
 @contextmanager
 def begin_run(
-    invocation: Invocation, *, paths: Sequence[str], out: Path | None, watch: Watch
+    invocation: Invocation, *, paths: Sequence[str], out: Path | None, watch: Watch, stop: Stop
 ) -> Iterator[RunContext]:
     """Begin a run in a new directory; remove it again where nothing could begin.
 
-    Raises UsageError for wrong settings or input and a directory that is taken.
+    Raises UsageError for wrong settings or input and a directory that is taken, and StopRequested where a stop is
+    requested while standard input is copied.
     """
-    config = find_config(invocation.config, invocation.environment)
-    settings = with_absolute_paths(load_settings(config, invocation.flags), Path.cwd())
+    settings = with_absolute_paths(invocation.settings(), Path.cwd())
     require_usable_provider(settings, invocation.environment)
     named = input_paths(paths, settings)
-    facts = _first_facts(invocation, config, settings)
+    facts = _first_facts(invocation, settings)
     directory = RunDirectory.create(out or default_out(named))
     nothing_paid = True
     try:
         with directory.locked(), watch(directory, settings) as observer:
             refuse_taken(directory)
             if STDIN in named:
-                copy_stdin(directory.path)
+                copy_stdin(directory.path, stop)
             facts["paths"] = [path if path == STDIN else _absolute(path) for path in named]
             ledger = Ledger.create(directory.ledger, facts)
             try:
@@ -89,7 +106,7 @@ def begin_run(
                 raise
             finally:
                 ledger.close()
-    except (ConfigError, InputError):
+    except (ConfigError, InputError, StopRequested):
         if nothing_paid:
             shutil.rmtree(directory.path, ignore_errors=True)
         raise
@@ -102,7 +119,7 @@ def reopen_run(
     """Take up a run again, under the settings that it began with and the flags of today.
 
     Raises RunDirectoryError where there is none, another process has it, or settings that its answers
-    depend on have changed and `changed` is to refuse that. `ignore` is for those who call nobody.
+    depend on have changed and `changed` is to refuse that. `ignore` is for work without calls.
     """
     directory = RunDirectory.find(named)
     with directory.locked(), damage_reported(directory.ledger):
@@ -116,19 +133,17 @@ def reopen_run(
                 refuse_unknown_endpoint(
                     facts["run_id"],
                     settings,
-                    config=invocation.config,
-                    flags=invocation.flags,
-                    environment=invocation.environment,
+                    named_values(invocation.config_file(), invocation.flags, isolated=invocation.isolated),
                 )
             with watch(directory, settings) as observer:
-                # a trial under --limit goes on with everybody: the first limit does not hold any more
+                # a trial under --limit goes on with all users: the first limit does not hold any more
                 most_users = int(invocation.flags.get("run", {}).get("limit", 0))
-                job = RunContext(
+                run = RunContext(
                     directory, ledger, settings, invocation.environment, observer, facts, most_users
                 )
                 if changed != "ignore":
-                    _take_changes(job, invocation, accepted=changed == "accept")
-                yield job
+                    _take_changes(run, invocation, accepted=changed == "accept")
+                yield run
         finally:
             ledger.close()
 
@@ -145,7 +160,8 @@ def default_out(paths: Sequence[str]) -> Path:
     return Path(f"{stem}.eventabs")
 
 
-def _first_facts(invocation: Invocation, config: Path | None, settings: Settings) -> dict[str, Any]:
+def _first_facts(invocation: Invocation, settings: Settings) -> dict[str, Any]:
+    config = invocation.config_file()
     template, rules = template_text(settings), rules_text(settings)
     binding = binding_facts(settings, template=template, rules=rules)
     return {
@@ -167,41 +183,41 @@ def _settings_of_today(invocation: Invocation, facts: Mapping[str, Any]) -> Sett
     recorded = Path(facts["config_file"]) if facts["config_file"] else None
     config = invocation.config or (recorded if recorded and recorded.is_file() else None)
     flags = overlay(facts["flags"], invocation.flags)
-    settings = load_settings(config, flags, base=facts["settings"])
+    settings = load_settings(config, flags, base=facts["settings"], isolated=invocation.isolated)
     return with_absolute_paths(settings, Path(facts["folder"]))
 
 
-def _take_changes(job: RunContext, invocation: Invocation, *, accepted: bool) -> None:
+def _take_changes(run: RunContext, invocation: Invocation, *, accepted: bool) -> None:
     """Refuse settings that differ from those of the beginning, or take them for what is still pending."""
-    template = _text_of_today(job.settings.prompt.template, "prompt.template", job.facts["template"])
-    rules = _text_of_today(job.settings.rules.file, "rules.file", job.facts["rules"])
-    binding = binding_facts(job.settings, template=template, rules=rules)
-    changed = changes(job.facts["binding"], binding)
+    template = _text_of_today(run.settings.prompt.template, "prompt.template", run.facts["template"])
+    rules = _text_of_today(run.settings.rules.file, "rules.file", run.facts["rules"])
+    binding = binding_facts(run.settings, template=template, rules=rules)
+    changed = changes(run.facts["binding"], binding)
     if changed and not accepted:
-        told = "; ".join(f"{key} {before or '-'} -> {now or '-'}" for key, before, now in changed)
+        listed = "; ".join(f"{key} {before or '-'} -> {now or '-'}" for key, before, now in changed)
         message = _(
             "settings have changed since this run began ({changes}); undo that, or take it for users not yet"
             " done with --accept-changes"
         )
-        raise RunDirectoryError(message.format(changes=told))
-    job.facts["other_input_accepted"] = accepted
+        raise RunDirectoryError(message.format(changes=listed))
+    run.facts["other_input_accepted"] = accepted
     if not changed:
         return
-    job.remember(
-        config_file=str(invocation.config.absolute()) if invocation.config else job.facts["config_file"],
-        flags=public_flags(overlay(job.facts["flags"], invocation.flags)),
-        settings=public_settings(job.settings),
+    run.remember(
+        config_file=str(invocation.config.absolute()) if invocation.config else run.facts["config_file"],
+        flags=public_flags(overlay(run.facts["flags"], invocation.flags)),
+        settings=public_settings(run.settings),
         binding=binding,
         settings_fingerprint=facts_fingerprint(binding),
         template=template,
         rules=rules,
     )
-    if "prompt_language" in job.facts:
-        sample = job.ledger.logs([planned.part for planned in job.ledger.pending_parts()[:_LEGEND_PARTS]])
-        legend = legend_of(job.settings, job.prompt_language, template, sample) if sample else None
-        job.remember(legend=legend)
-        builder = job.builder()
-        measure_again(job.ledger, builder, batch_limits(job.settings, builder))
+    if "prompt_language" in run.facts:
+        sample = run.ledger.logs([planned.part for planned in run.ledger.pending_parts()[:_LEGEND_PARTS]])
+        legend = legend_of(run.settings, run.prompt_language, template, sample) if sample else None
+        run.remember(legend=legend)
+        builder = run.builder()
+        measure_again(run.ledger, builder, batch_limits(run.settings, builder))
 
 
 def _text_of_today(path: str, setting: str, before: str | None) -> str | None:
@@ -209,30 +225,30 @@ def _text_of_today(path: str, setting: str, before: str | None) -> str | None:
     return read_text(path, setting) if path and Path(path).is_file() else before
 
 
-def reparse(job: RunContext) -> Summary:
+def reparse(run: RunContext) -> Summary:
     """Read every stored reply anew. A part takes the events of the first reply that is usable for it.
 
     A part that no reply is usable for any more is failed, so that it can be asked about again.
     """
     began = time.monotonic()
-    status = job.facts.get("status", "stopped")
-    if "prompt_language" in job.facts:
-        with job.ledger.transaction():
-            _read_again(job)
-    save_stopped(job, status)
-    job.observer.noted(StateChanged(status))
-    return summarize(job, status, time.monotonic() - began)
+    status = run.facts.get("status", "stopped")
+    if "prompt_language" in run.facts:
+        with run.ledger.transaction():
+            _read_again(run)
+    save_stopped(run, status)
+    run.observer.noted(StateChanged(status))
+    return summarize(run, status, time.monotonic() - began)
 
 
-def _read_again(job: RunContext) -> None:
-    read = make_reader(job.settings, job.prompt_language)
+def _read_again(run: RunContext) -> None:
+    read = make_reader(run.settings, run.prompt_language)
     usable: set[Part] = set()
     reasons: dict[Part, FailureReason] = {}
-    for stored in job.ledger.stored_replies():
-        logs = job.ledger.logs(stored.users.values())
+    for stored in run.ledger.stored_replies():
+        logs = run.ledger.logs(stored.users.values())
         reading = read(stored.reply, dict(zip(stored.users, logs, strict=True)), stored.users)
         outcomes = list(reading.outcomes.values())
-        job.ledger.settle(
+        run.ledger.settle(
             stored.call_id, outcomes, [_done(outcome) for outcome in outcomes if _wins(outcome, usable)]
         )
         for outcome in outcomes:
@@ -240,7 +256,7 @@ def _read_again(job: RunContext) -> None:
                 usable.add(outcome.part)
             else:
                 reasons[outcome.part] = outcome.reason
-    job.ledger.fail_parts({part: reason for part, reason in reasons.items() if part not in usable})
+    run.ledger.fail_parts({part: reason for part, reason in reasons.items() if part not in usable})
 
 
 def _wins(outcome: Outcome, usable: set[Part]) -> bool:

@@ -1,4 +1,4 @@
-"""What replies teach about tokens: how much longer answers are than expected, and prompts than counted."""
+"""What limits a run: spending, calls without success, calls at a time, and the budget that replies show to hold."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -74,7 +74,7 @@ class SpendingLimit:
 
 
 MAX_FAILED_CALLS = 10
-_FACT = "fruitless"
+_FACT = "fruitless"  # its name in ledgers since format 1
 
 
 class FailureLimit:
@@ -93,22 +93,20 @@ class FailureLimit:
         self._calls: int = counted["calls"] if known else 0
         self._succeeded: bool = counted["succeeded"] if known else False
 
-    def succeeded(self) -> None:
-        """Hear of an answer that some user is well with."""
-        if not self._succeeded or self._calls:
-            self._keep(0, succeeded=True)
+    def count_answer(self, batch: Batch, *, usable: bool) -> None:
+        """Count an answer; `usable`: for some user.
 
-    def bad_answer(self, batch: Batch) -> None:
-        """Hear of an answer that no user is well with.
-
-        Such answers are the tail of every run, so they count only for users asked for the first time,
-        and only until one is well.
+        Others are the tail of every run, so they count only for users asked about for the first time, and only until
+        one answer is usable.
         """
-        if batch.attempt == 1 and not self._succeeded:
+        if usable:
+            if not self._succeeded or self._calls:
+                self._keep(0, succeeded=True)
+        elif batch.attempt == 1 and not self._succeeded:
             self._count(_("none of the first answers could be read"))
 
     def no_answer(self, error: EndpointError) -> None:
-        """Hear of a call without an answer. A refusal of content shows an endpoint that works."""
+        """Count a call without an answer. A refusal of content shows an endpoint that works."""
         refused = isinstance(error, ModeratedError | ContextTooLongError)
         if not (refused and self._succeeded):
             self._count(error)
@@ -203,7 +201,7 @@ class BudgetLearner:
         self._limits = limits
         self._inputs: deque[float] = deque(maxlen=_REMEMBERED)
         self._outputs: deque[float] = deque(maxlen=_REMEMBERED)
-        self._heard = 0
+        self._replies = 0
         self._longest = 0  # tokens of an answer
         self._next_lesson = _FIRST_LESSON
         self._input_factor = 1.0
@@ -218,7 +216,7 @@ class BudgetLearner:
         cap = min(self._limits.max_output_tokens, self._longest or self._limits.max_output_tokens)
         return not self._longest or usage.completion_tokens >= _NEAR_THE_CAP * cap
 
-    def hear(
+    def learn(
         self, sent: Iterable[PartSize], usage: Usage, *, whole: bool, capped: bool = False
     ) -> BatchLimits | None:
         """Take a reply's usage. `whole`: every part came out well; `capped`: it broke off at the cap.
@@ -228,20 +226,20 @@ class BudgetLearner:
         sent = list(sent)
         if not usage.completion_tokens or not (whole or capped):
             return None
-        self._heard += 1
+        self._replies += 1
         self._longest = max(self._longest, usage.completion_tokens)
         input_tokens = self._limits.instructions_tokens + sum(size.input_tokens for size in sent)
         self._inputs.append(usage.prompt_tokens / input_tokens)
         ratio = usage.completion_tokens / sum(size.output_tokens for size in sent)
         self._outputs.append(ratio if whole else _AFTER_A_CUT * max(ratio, self._output_factor))
-        if self._heard < self._next_lesson and not capped:
+        if self._replies < self._next_lesson and not capped:
             return None
-        self._next_lesson = max(self._next_lesson, 2 * self._heard)
-        return self._learn()
+        self._next_lesson = max(self._next_lesson, 2 * self._replies)
+        return self._changed_limits()
 
-    def _learn(self) -> BatchLimits | None:
+    def _changed_limits(self) -> BatchLimits | None:
         lowest, highest = _OUTPUT_FACTORS
-        share = _QUANTILE if self._heard >= _ENOUGH_FOR_THE_TAIL else _EARLY_QUANTILE
+        share = _QUANTILE if self._replies >= _ENOUGH_FOR_THE_TAIL else _EARLY_QUANTILE
         output_factor = min(max(_quantile(self._outputs, share), lowest), highest)
         input_factor = min(max(_quantile(self._inputs, share), 1.0), _MOST_INPUT_FACTOR)
         changes = (output_factor / self._output_factor, input_factor / self._input_factor)

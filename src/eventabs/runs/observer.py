@@ -1,9 +1,15 @@
-"""What a run tells whoever watches it: plain facts, no words and no colours."""
+"""The facts that a run reports to its observers: no words, no colors."""
 
-from dataclasses import dataclass, field
-from typing import Protocol
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol, Self
+
+import orjson
 
 from eventabs.records import Counts, RunStatus
+from eventabs.store import open_private, storage_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +84,7 @@ class Retrying:
 
 @dataclass(frozen=True, slots=True)
 class CoolingDown:
-    """The endpoint asked for fewer requests: for so many seconds from now nobody sends any."""
+    """The endpoint asked for fewer requests: no request is sent for so many seconds from now."""
 
     seconds: float
 
@@ -87,7 +93,7 @@ class CoolingDown:
 class BatchDone:
     """A reply was read. `unusable` counts its parts by reason.
 
-    `ignored` counts its blocks about nobody in the batch, or about users that had one before.
+    `ignored` counts its blocks about users that are not in the batch, or that had one before.
     """
 
     call: int
@@ -145,6 +151,7 @@ class Summary(Counts):
     paired_ends: int = 0
     unpaired: int = 0
     users_in_input: int = 0
+    cause: str = ""  # why the run was stopped
     failures: dict[str, int] = field(default_factory=dict)
     currency: str = "USD"
 
@@ -160,3 +167,45 @@ class Observer(Protocol):
 
     def progressed(self, progress: Progress) -> None:
         """Hear that a count changed."""
+
+
+class LogFile:
+    """Appends the facts of a run to a file as JSON lines, but for progress, and passes all of them on.
+
+    A context manager. Raises StorageError where the file cannot be opened.
+    """
+
+    def __init__(self, path: Path, observer: Observer | None = None) -> None:
+        self._observer = observer
+        try:
+            self._file = open(path, "ab", buffering=0, opener=open_private)  # noqa: SIM115  closed by __exit__
+        except OSError as error:
+            raise storage_error(path, error) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._file.close()
+
+    def started(self, facts: Started) -> None:
+        """Log the start."""
+        self._write(facts)
+        if self._observer is not None:
+            self._observer.started(facts)
+
+    def noted(self, note: Note) -> None:
+        """Log a note."""
+        self._write(note)
+        if self._observer is not None:
+            self._observer.noted(note)
+
+    def progressed(self, progress: Progress) -> None:
+        """Pass the counts on."""
+        if self._observer is not None:
+            self._observer.progressed(progress)
+
+    def _write(self, fact: Started | Note) -> None:
+        line = {"time": datetime.now(UTC), "event": type(fact).__name__, **asdict(fact)}
+        with suppress(OSError):  # a full disk must not end the run by its log
+            self._file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE, default=str))

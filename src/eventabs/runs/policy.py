@@ -56,7 +56,7 @@ def after_error(batch: Batch, error: EndpointError) -> list[PartChange]:
 
 
 def halved(batch: Batch) -> list[PartChange]:
-    """Ask again in two halves, charging nobody."""
+    """Ask again in two halves, without a charge."""
     return [_smaller(planned, batch, "endpoint") for planned in batch.parts]
 
 

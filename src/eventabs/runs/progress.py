@@ -57,6 +57,7 @@ class ProgressTracker:
         self.counts = counts
         self.in_flight = 0
         self.unsettled = 0  # batches that are answered, and not yet written down as done
+        self.unread = 0  # of these, answers that are not read yet, or were bad and are not judged yet
         self._clock = clock
         self._replies: deque[_Reply] = deque(maxlen=_RECENT_CALLS)
         self._ends: deque[float] = deque(maxlen=_RECENT_CALLS)

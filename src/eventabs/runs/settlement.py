@@ -1,8 +1,9 @@
-"""From a call's end to the ledger: what it means for each part, kept before anybody hears of it."""
+"""From the end of a call to the ledger: what it means for each part, committed before anything shows it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from eventabs.errors import EndpointError, FatalEndpointError, RejectedRequestError
 from eventabs.records import Batch, Outcome, Part, PartSize, PlannedPart, Reply, UserLog
@@ -34,7 +35,7 @@ class Reader:
     """How replies are read.
 
     `attempts`: bad answers a user may get; `split` cuts a part in smaller ones, none if it is a single
-    behavior; `learner` hears what replies took.
+    behavior; `learner` takes the tokens of replies.
     """
 
     read: Read
@@ -44,32 +45,36 @@ class Reader:
     learner: BudgetLearner
 
 
-@dataclass(frozen=True, slots=True)
-class SettledReply:
-    """What came of a reply. `fruitful`: any of its users is well; `kept` is to be awaited: it then is on disk.
+class Call(NamedTuple):
+    """A call that is in the ledger: its number, the batch, and the logs that it asks about, by alias."""
 
-    Whoever made the call need not wait: the next one goes into the ledger behind this, if not with it.
-    """
+    id: int
+    batch: Batch
+    users: Mapping[str, UserLog]
 
-    fruitful: bool
-    kept: Awaitable[None]
+
+class SettledReply(NamedTuple):
+    """What came of a reply. `usable`: for some user; `committed` is awaited for what it means to be on disk."""
+
+    usable: bool
+    committed: Awaitable[None]
 
 
 class Settlement:
-    """Takes replies and errors; hands what must be asked again to the scheduler."""
+    """Reads replies and errors into the ledger; gives what must be asked again to the scheduler."""
 
     def __init__(
         self,
         *,
         reader: Reader,
-        journal: LedgerWriter,
+        writer: LedgerWriter,
         scheduler: Scheduler,
         tracker: ProgressTracker,
         events: EventsFile,
         observer: Observer,
     ) -> None:
         self._reader = reader
-        self._journal = journal
+        self._writer = writer
         self._scheduler = scheduler
         self._tracker = tracker
         self._events = events
@@ -77,50 +82,50 @@ class Settlement:
         self._rejected: set[Part] = set()
         self._reading_long = asyncio.Lock()
 
-    async def take_reply(
-        self, call_id: int, batch: Batch, users: Mapping[str, UserLog], reply: Reply
-    ) -> SettledReply:
-        """Read a reply that is already committed, and have written down what it means."""
-        parts = {alias: planned.part for alias, planned in zip(users, batch.parts, strict=True)}
-        if len(reply.text) < LONG_REPLY:
-            reading = self._reader.read(reply, users, parts)
-        else:  # a hostile reply takes seconds, in which other calls want to be served, and memory: one at a time
-            async with self._reading_long:
-                reading = await asyncio.to_thread(self._reader.read, reply, users, parts)
+    async def settle_reply(self, call: Call, reply: Reply) -> SettledReply:
+        """Read a reply that is already committed, and submit what it means."""
+        reading = await self._read(call, reply)
         outcomes = {outcome.part: outcome for outcome in reading.outcomes.values()}
         at_the_cap = self._is_at_the_cap(reply)
         changes = after_reply(
-            batch,
+            call.batch,
             outcomes,
             reply.finish_reason,
             attempts=self._reader.attempts,
             at_the_cap=at_the_cap,
         )
         changes = [await self._cut(change) for change in changes]
-        kept = self._journal.submit(
-            lambda ledger: _settle_reply(ledger, call_id, batch, outcomes, changes),
-            then=self._publish,
+        written = self._writer.submit(
+            lambda ledger: _settle_reply(ledger, call, outcomes, changes), then=self._publish
         )
-        self._learn(batch, reply, whole=all(o.usable for o in outcomes.values()), capped=at_the_cap)
+        self._learn(call.batch, reply, whole=all(o.usable for o in outcomes.values()), capped=at_the_cap)
         usable = sum(outcome.usable for outcome in outcomes.values())
         done = BatchDone(
-            call_id,
-            len(batch.parts),
+            call.id,
+            len(call.batch.parts),
             usable,
             _reasons(outcomes.values()),
             reply.seconds,
             ignored=reading.unknown_aliases + reading.repeated_users,
         )
-        return SettledReply(fruitful=usable > 0, kept=self._finish(kept, batch, changes, done))
+        return SettledReply(usable > 0, self._commit(written, call.batch, changes, done))
 
-    async def _finish(
+    async def _read(self, call: Call, reply: Reply) -> Reading:
+        parts = {alias: planned.part for alias, planned in zip(call.users, call.batch.parts, strict=True)}
+        if len(reply.text) < LONG_REPLY:
+            return self._reader.read(reply, call.users, parts)
+        # a hostile reply takes seconds, in which other calls want to be served, and memory: one at a time
+        async with self._reading_long:
+            return await asyncio.to_thread(self._reader.read, reply, call.users, parts)
+
+    async def _commit(
         self,
-        kept: Awaitable[Mapping[str, SettledUser]],
+        written: Awaitable[Mapping[str, SettledUser]],
         batch: Batch,
         changes: Sequence[PartChange],
         done: BatchDone,
     ) -> None:
-        self._apply(batch, changes, await kept)
+        self._apply(batch, changes, await written)
         self._observer.noted(done)
 
     def _is_at_the_cap(self, reply: Reply) -> bool:
@@ -130,22 +135,22 @@ class Settlement:
 
     def _learn(self, batch: Batch, reply: Reply, *, whole: bool, capped: bool) -> None:
         sent = [planned.size for planned in batch.parts]
-        limits = self._reader.learner.hear(sent, reply.usage, whole=whole, capped=capped)
+        limits = self._reader.learner.learn(sent, reply.usage, whole=whole, capped=capped)
         if limits is not None:
             self._scheduler.replan(limits)
 
-    async def take_error(self, call_id: int, batch: Batch, error: EndpointError) -> None:
+    async def settle_error(self, call: Call, error: EndpointError) -> None:
         """Close a call without an answer. Raises `error` where no other call could fare better."""
-        changes = [] if self._is_final(batch, error) else self._changes_after(batch, error)
+        changes = [] if self._is_final(call.batch, error) else self._changes_after(call.batch, error)
         changes = [await self._cut(change) for change in changes]
-        settled = await self._journal.submit(
-            lambda ledger: _settle_error(ledger, call_id, str(error), changes),
+        settled = await self._writer.submit(
+            lambda ledger: _settle_error(ledger, call.id, str(error), changes),
             then=self._publish,
         )
-        self._observer.noted(CallFailed(call_id, len(batch.parts), str(error)))
+        self._observer.noted(CallFailed(call.id, len(call.batch.parts), str(error)))
         if not changes:
             raise error
-        self._apply(batch, changes, settled)
+        self._apply(call.batch, changes, settled)
 
     def _is_final(self, batch: Batch, error: EndpointError) -> bool:
         """Whether nothing can be won by asking differently: a refused request is split once only."""
@@ -193,18 +198,14 @@ class Settlement:
 
 
 def _settle_reply(
-    ledger: Ledger,
-    call_id: int,
-    batch: Batch,
-    outcomes: Mapping[Part, Outcome],
-    changes: Sequence[PartChange],
+    ledger: Ledger, call: Call, outcomes: Mapping[Part, Outcome], changes: Sequence[PartChange]
 ) -> dict[str, SettledUser]:
     """Write down what a reply means; return what has become of its users.
 
-    Whose one part was asked about is settled by it alone; of others the ledger knows the other parts.
+    A user whose only part was asked about is settled by it alone; of others the ledger knows the other parts.
     """
-    ledger.settle(call_id, outcomes.values(), changes)
-    whole = {planned.part for planned in batch.parts if planned.is_whole}
+    ledger.settle(call.id, outcomes.values(), changes)
+    whole = {planned.part for planned in call.batch.parts if planned.is_whole}
     alone = [change for change in changes if change.part in whole and not change.replaced_by]
     settled = {
         change.part.user_id: settled_by(change.state, outcomes[change.part].events) for change in alone

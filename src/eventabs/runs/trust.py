@@ -1,4 +1,4 @@
-"""A run directory may come from anywhere: its endpoint is called only when somebody here named it.
+"""A run directory may come from anywhere: its endpoint is called only when the user named it.
 
 Runs that were begun by this user on this machine are known by a digest of where their key goes.
 """
@@ -11,9 +11,10 @@ from typing import Any
 
 from platformdirs import user_state_path
 
-from eventabs.config import LlmSettings, Settings, find_config, named_values, with_preset
+from eventabs.config import LlmSettings, Settings, with_preset
 from eventabs.errors import RunDirectoryError
 from eventabs.language import gettext as _
+from eventabs.providers import kind_of
 from eventabs.store import host_of
 
 _CONNECTION = ("base_url", "proxy", "ca_file", "api_key_env")  # each can lead a key or the users' rows astray
@@ -28,22 +29,15 @@ def remember_run(run_id: str, settings: Settings) -> None:
             known.write(_digest(run_id, settings) + "\n")
 
 
-def refuse_unknown_endpoint(
-    run_id: str,
-    settings: Settings,
-    *,
-    config: Path | None,
-    flags: Mapping[str, Any],
-    environment: Mapping[str, str],
-) -> None:
+def refuse_unknown_endpoint(run_id: str, settings: Settings, named_today: Mapping[str, Any]) -> None:
     """Raise RunDirectoryError where keys and users' rows would go where only the run directory says.
 
-    `config` is the file named on the command line; what counts is it, the config found here, the
-    environment, the flags, the preset that these name, the defaults, and runs that were begun here.
+    What counts is `named_today` (by the config file, variables and flags), the preset that it names, the defaults,
+    and runs that were begun here.
     """
-    if settings.provider != "openai" or _is_known(run_id, settings):
+    if not kind_of(settings.provider).is_remote or _is_known(run_id, settings):
         return
-    named = with_preset(named_values(find_config(config, environment), flags)).get("llm", {})
+    named = with_preset(named_today).get("llm", {})
     if named.get("ca_file"):
         named["ca_file"] = str(Path.cwd() / named["ca_file"])
     for key in _CONNECTION:

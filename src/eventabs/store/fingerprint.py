@@ -8,6 +8,7 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 import orjson
 
 from eventabs.config import Settings
+from eventabs.providers import kind_of
 
 _BINDING = (
     "input.timezone",
@@ -22,7 +23,6 @@ _BINDING = (
     "budget",
     "vocabulary",
 )
-_BINDING_OPENAI = ("llm.model", "llm.base_url", "llm.temperature", "llm.seed", "llm.omit", "llm.extra_body")
 
 
 def public_settings(settings: Settings) -> dict[str, Any]:
@@ -34,8 +34,9 @@ def public_settings(settings: Settings) -> dict[str, Any]:
 
 
 def public_flags(flags: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the flags without URL secrets."""
+    """Return the flags without URL secrets and header values."""
     public = {section: dict(values) for section, values in flags.items() if isinstance(values, Mapping)}
+    public.get("llm", {}).pop("extra_headers", None)
     for key in ("base_url", "proxy"):
         if key in public.get("llm", {}):
             public["llm"][key] = public_url(public["llm"][key])
@@ -45,16 +46,16 @@ def public_flags(flags: Mapping[str, Any]) -> dict[str, Any]:
 def binding_facts(settings: Settings, *, template: str | None, rules: str | None) -> dict[str, str]:
     """Return, by dotted key, the settings that answers depend on. Files count by their content."""
     values = flattened(public_settings(settings))
-    keys = _BINDING + (_BINDING_OPENAI if settings.provider == "openai" else ())
+    keys = _BINDING + kind_of(settings.provider).fingerprint_keys
     facts = {
         key: orjson.dumps(value).decode()
         for key, value in values.items()
         if any(key == bound or key.startswith(f"{bound}.") for bound in keys)
     }
     facts["llm.provider"] = settings.provider
-    facts["prompt.template"] = _digest(template)
-    if settings.provider == "rules":
-        facts["rules.file"] = _digest(rules)
+    for key, text in {"prompt.template": template, "rules.file": rules}.items():
+        if key in facts:
+            facts[key] = _digest(text)
     return facts
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict
 from typing import get_args
 
 from rich.cells import cell_len
@@ -27,10 +26,7 @@ _ARROW = "→ "
 
 @contextmanager
 def showing_findings(console: Console, *, quiet: bool) -> Iterator[OnFinding]:
-    """Yield what prints each finding when it comes, under the title of its section; `quiet`: only what is wrong.
-
-    Meanwhile a terminal shows how long an answer may take.
-    """
+    """Yield what prints findings as they come, under their section's title; `quiet`: only what is wrong."""
     titled: set[Section] = set()
 
     def show(finding: Finding) -> None:
@@ -51,17 +47,19 @@ def _print(console: Console, finding: Finding) -> None:
     names = _names()
     name = names.get(finding.name, finding.name)
     if not console.is_terminal:
-        print_line(console, f"  {mark} {name}: {finding.said}")
-        if finding.step:
-            print_line(console, f"    {_ARROW}{finding.step}")
+        print_line(console, f"  {mark} {name}: {finding.message}")
+        if finding.next_step:
+            print_line(console, f"    {_ARROW}{finding.next_step}")
         return
     row = Table.grid(padding=(0, 1, 0, 0))
     row.add_column(width=3, justify="right", style=style)
     row.add_column(width=max(map(cell_len, names.values())))
     row.add_column(overflow="fold")
-    row.add_row(mark, name, Text(one_line(finding.said), style="dim" if finding.state == "skipped" else ""))
-    if finding.step:
-        row.add_row("", "", Text(_ARROW + one_line(finding.step), style="cyan"))
+    row.add_row(
+        mark, name, Text(one_line(finding.message), style="dim" if finding.state == "skipped" else "")
+    )
+    if finding.next_step:
+        row.add_row("", "", Text(_ARROW + one_line(finding.next_step), style="cyan"))
     console.print(row)
 
 
@@ -104,7 +102,10 @@ def check_json(report: CheckReport) -> bytes:
         "cost": None if report.cost is None else round(report.cost, 6),
         "currency": report.currency,
         "seconds": round(report.seconds, 3),
-        "findings": [asdict(finding) for finding in report.findings],
+        "findings": [
+            {"section": f.section, "name": f.name, "state": f.state, "said": f.message, "step": f.next_step}
+            for f in report.findings
+        ],
     }
     return f"{encode(fields)}\n".encode()
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from eventabs.inspection import CallFacts, ReportFacts
 from eventabs.language import gettext as _
+from eventabs.providers import kind_of
 from eventabs.store import Retry
 from eventabs.views import wording
 from eventabs.views.console import one_line
@@ -44,10 +45,8 @@ def sections(facts: ReportFacts, users: ReportUsers) -> dict[str, Any]:
     }
 
 
-_Tile = tuple[str, str, str]  # label, value, note
-
-
-def _tiles(facts: ReportFacts, users: ReportUsers, line: "Timeline | None") -> list[_Tile]:
+def _tiles(facts: ReportFacts, users: ReportUsers, line: "Timeline | None") -> list[tuple[str, str, str]]:
+    """Return label, value and note of each headline figure."""
     totals = facts.counts
     ended = totals.done + totals.failed
     per_user = average(totals.events / totals.done) if totals.done else "-"
@@ -55,7 +54,7 @@ def _tiles(facts: ReportFacts, users: ReportUsers, line: "Timeline | None") -> l
         users=count(totals.users), failed=count(totals.failed), pending=count(totals.users - ended)
     )
     covered = _("{share} stand in an event").format(share=share(users.covered, users.behaviors))
-    tiles: list[_Tile] = [
+    tiles = [
         (_("Users done"), count(totals.done), done),
         (_("Success"), share(totals.done, ended), _("of the users that were worked on")),
         (_("Events"), count(totals.events), _("{average} a user").format(average=per_user)),
@@ -63,12 +62,12 @@ def _tiles(facts: ReportFacts, users: ReportUsers, line: "Timeline | None") -> l
         (_("Calls"), count(totals.calls), wording.retries(totals.retries)),
         (_("Time"), duration(line.seconds) if line else "-", _("with calls under way")),
     ]
-    if facts.provider == "rules":
+    if not kind_of(facts.provider).is_remote:
         return [*tiles, (_("Tokens"), "0", _("built-in rules: no model was called"))]
     tokens = _("{prompt} in, {completion} out").format(
         prompt=count(totals.prompt_tokens), completion=count(totals.completion_tokens)
     )
-    cost: _Tile = (_("Cost"), "-", _("no prices are set"))
+    cost = (_("Cost"), "-", _("no prices are set"))
     if facts.cost is not None:
         each = money(facts.cost / totals.done, facts.currency) if totals.done else "-"
         cost = (_("Cost"), money(facts.cost, facts.currency), _("{cost} a user").format(cost=each))

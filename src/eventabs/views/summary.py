@@ -8,6 +8,7 @@ from rich.padding import Padding
 from rich.table import Table
 
 from eventabs.language import gettext as _
+from eventabs.providers import kind_of
 from eventabs.runs import Summary
 from eventabs.views import wording
 from eventabs.views.console import encode, print_command, print_line
@@ -25,7 +26,7 @@ def render_summary(console: Console, summary: Summary, *, quiet: bool = False) -
     print_line(console, _headline(summary), style="bold green" if well else "bold yellow")
     if not quiet:
         console.print("", Padding(_figures(summary), (0, 0, 0, 2), expand=False), "", sep="\n")
-        if summary.provider == "rules":
+        if not kind_of(summary.provider).is_remote:
             print_line(console, _("No model was called: the built-in rules made the events."))
     for line in wording.failures(summary.failures):
         print_line(console, line)
@@ -65,7 +66,7 @@ def _figures(summary: Summary) -> Table:
         (_("users a call"), average(processed / summary.calls) if summary.calls else "-"),
         (_("time"), duration(summary.seconds)),
     ]
-    if summary.provider != "rules":
+    if kind_of(summary.provider).is_remote:
         tokens = _("{prompt} in, {completion} out").format(
             prompt=count(summary.prompt_tokens), completion=count(summary.completion_tokens)
         )

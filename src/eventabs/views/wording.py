@@ -6,6 +6,7 @@ from typing import Any, assert_never
 
 from eventabs import runs
 from eventabs.language import gettext as _, ngettext
+from eventabs.providers import kind_of
 from eventabs.records import RunStatus
 from eventabs.views.console import one_line
 
@@ -80,7 +81,7 @@ def started(facts: runs.Started) -> str:
     """Name the settings, the provider with its model, and the run directory."""
     config = facts.config_file or _("none, defaults in force")
     provider = _("provider {provider}, model {model}, host {host}")
-    if facts.provider == "rules":
+    if not kind_of(facts.provider).is_remote:
         provider = _("provider rules (built in: no model is called, nothing leaves this machine)")
     provider = provider.format(provider=facts.provider, model=facts.model, host=facts.host)
     template = _("Config {config}; {provider}; run directory {out}")

@@ -317,7 +317,7 @@ async def test_a_date_in_retry_after_is_compared_with_the_wall_clock(openai_serv
 async def test_a_refusal_whose_body_never_ends_still_counts(
     openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("eventabs.providers.openai.chat._REFUSAL_SECONDS", 0.1)
+    monkeypatch.setattr("eventabs.providers.openai.chat._ERROR_SECONDS", 0.1)
     openai_server.behavior = script(stalled_refusal())
     with pytest.raises(FatalEndpointError, match="401"):
         await complete(openai_server.base_url)

@@ -1,132 +1,105 @@
+"""The files of presets: whole, with their sources, and fit to be settings."""
+
+from datetime import date
+from typing import get_args
+
 import pytest
 
+from eventabs.config.settings import LlmSettings, Omittable
 from eventabs.errors import ConfigError
-from eventabs.providers.openai.endpoint import Endpoint, is_loopback, parse_address
-
-KEY = "sk-0123456789abcdef"
-
-
-@pytest.mark.parametrize(
-    ("base_url", "url", "host"),
-    [
-        ("https://api.example.com/v1", "https://api.example.com/v1/chat/completions", "api.example.com"),
-        ("https://api.example.com/v1/", "https://api.example.com/v1/chat/completions", "api.example.com"),
-        ("http://127.0.0.1:8000", "http://127.0.0.1:8000/chat/completions", "127.0.0.1:8000"),
-        (
-            "https://me:pw@api.example.com/v1?api-version=7#x",
-            "https://api.example.com/v1/chat/completions?api-version=7",
-            "api.example.com",
-        ),
-        ("http://my_box:65535/v1", "http://my_box:65535/v1/chat/completions", "my_box:65535"),
-        ("https://例子.com", "https://xn--fsqu00a.com/chat/completions", "xn--fsqu00a.com"),
-        (" http://[::1]:8000/v1 ", "http://[::1]:8000/v1/chat/completions", "[::1]:8000"),
-    ],
+from eventabs.providers.openai.endpoint import (
+    Endpoint,
+    KnownModel,
+    Preset,
+    is_loopback,
+    load_preset,
+    preset_names,
 )
-def test_the_address_is_the_base_and_the_path_of_chat_completions(base_url: str, url: str, host: str) -> None:
-    address = parse_address(Endpoint(model="m", base_url=base_url))
-    assert (str(address.url), address.host) == (url, host)
+from eventabs.providers.openai.transport import parse_address
+from eventabs.providers.openai.wire import DROPPABLE
+
+KNOWN = ("deepseek", "glm", "llamacpp", "minimax", "moonshot", "ollama", "openai", "qwen", "vllm")
+LOCAL = {"llamacpp", "ollama", "vllm"}
+
+every_preset = pytest.mark.parametrize("name", KNOWN)
 
 
-@pytest.mark.parametrize(
-    "base_url",
-    [
-        "",
-        "api.example.com/v1",
-        "ftp://x/v1",
-        "http://",
-        "https://a:b:c/",
-        "看",
-        "https://api.example.com:99999/v1",
-        "https://api.example.com:0/v1",
-        "https://api..example.com/v1",
-        "https://api example.com/v1",
-        "https://*.example.com/v1",
-        "https://-.example.com/v1",
-        f"https://{'a' * 64}.com/v1",
-        f"https://{'a.' * 130}com/v1",
-    ],
-)
-def test_what_is_no_address_is_refused_with_the_name_of_the_setting(base_url: str) -> None:
-    with pytest.raises(ConfigError, match=r"llm\.base_url"):
-        parse_address(Endpoint(model="m", base_url=base_url))
+def _models(preset: Preset) -> list[str]:
+    return ["unheard-of", *(name for known in preset.models for name in known.names)]
 
 
-@pytest.mark.parametrize(
-    "endpoint",
-    [
-        Endpoint(model="m", base_url="http://api.example.com/v1", api_key=KEY),
-        Endpoint(model="m", base_url="http://10.0.0.7/v1", api_key=KEY),
-        Endpoint(model="m", base_url=f"http://me:{KEY}@api.example.com/v1"),
-        Endpoint(model="m", base_url="http://api.example.com/v1", extra_headers={"Api-Key": KEY}),
-        Endpoint(model="m", base_url="http://localhost/v1", api_key=KEY, proxy="http://proxy.example.com"),
-        Endpoint(model="m", base_url="http://localhost.example.com/v1", api_key=KEY),
-    ],
-)
-def test_a_key_never_travels_unencrypted_to_another_machine(endpoint: Endpoint) -> None:
-    with pytest.raises(ConfigError, match="unencrypted") as caught:
-        parse_address(endpoint)
-    assert KEY not in str(caught.value)
+def test_these_are_the_presets() -> None:
+    assert preset_names() == KNOWN
 
 
-@pytest.mark.parametrize(
-    "endpoint",
-    [
-        Endpoint(model="m", base_url="http://api.example.com/v1"),
-        Endpoint(model="m", base_url="http://api.example.com/v1", extra_headers={"X-Title": "t"}),
-        Endpoint(model="m", base_url="http://127.1.2.3:8000/v1", api_key=KEY),
-        Endpoint(model="m", base_url="http://localhost/v1", api_key=KEY, proxy="http://127.0.0.1:3128"),
-        Endpoint(
-            model="m", base_url="https://api.example.com/v1", api_key=KEY, proxy="http://proxy.example.com"
-        ),
-    ],
-)
-def test_plain_http_is_fine_without_a_key_or_on_this_machine(endpoint: Endpoint) -> None:
-    assert parse_address(endpoint).url.host
+@every_preset
+def test_each_file_says_where_and_when_its_facts_were_found(name: str) -> None:
+    preset = load_preset(name)
+    assert preset.source
+    assert all(address.startswith("https://") for address in preset.source)
+    assert date(2026, 11, 1) <= preset.read
 
 
-@pytest.mark.parametrize("key", ["你的key", "sk-123456789\n", "sk-\x00123456789"])
-def test_a_key_that_no_header_can_hold_is_refused_without_showing_it(key: str) -> None:
-    with pytest.raises(ConfigError, match="api_key_env") as caught:
-        parse_address(Endpoint(model="m", base_url="https://x.example/v1", api_key=key))
-    assert key not in str(caught.value)
+@every_preset
+def test_each_preset_is_an_address_that_a_key_may_be_sent_to(name: str) -> None:
+    preset = load_preset(name)
+    for base_url in (preset.base_url, *preset.other_base_urls):
+        address = parse_address(Endpoint("m", base_url, "secret-key"))
+        assert address.url.path.endswith("/chat/completions")
+        assert is_loopback(address.url.host) == (name in LOCAL)
 
 
-def test_everything_secret_is_known_as_such_and_in_no_repr() -> None:
-    endpoint = Endpoint(
-        model="m",
-        base_url="https://user:passw0rd@x.example/v1?token=t0ken-value",
-        api_key=KEY,
-        extra_headers={"X-Auth": "Bearer b3arer-value"},
-        proxy="https://pu:pr0xy-pw@proxy.example",
-    )
-    address = parse_address(endpoint)
-    for secret in (KEY, "user", "passw0rd", "t0ken-value", "b3arer-value", "pr0xy-pw"):
-        assert secret in address.secrets
-        assert secret not in repr(endpoint)
-    assert address.login == ("user", "passw0rd")
-    assert not {"", ":"} & set(address.secrets)
+@every_preset
+def test_what_a_preset_sets_are_settings(name: str) -> None:
+    preset = load_preset(name)
+    for model in _models(preset):
+        LlmSettings(model=model, **preset.settings(model))
 
 
-@pytest.mark.parametrize(
-    ("host", "loopback"),
-    [
-        ("localhost", True),
-        ("a.localhost", True),
-        ("127.0.0.9", True),
-        ("::1", True),
-        ("128.0.0.1", False),
-        ("10.0.0.1", False),
-        ("example.com", False),
-    ],
-)
-def test_loopback_is_told_by_name_and_number(host: str, loopback: bool) -> None:
-    assert is_loopback(host) is loopback
+@every_preset
+def test_servers_of_ones_own_say_how_they_are_started_and_need_no_key(name: str) -> None:
+    preset = load_preset(name)
+    assert ("{tokens}" in preset.start_command) == (name in LOCAL) == (not preset.needs_key)
+    assert bool(preset.start_command_for("m", call_tokens=48_192)) == (name in LOCAL)
+    assert bool(preset.suggested_model) == (name not in LOCAL)
 
 
-@pytest.mark.parametrize(
-    "name", ["", "看", "X Y", "X\r\nEvil", f"Bearer {KEY}:", "Content-Length", "transfer-encoding"]
-)
-def test_a_header_that_would_break_the_request_is_refused_and_not_repeated(name: str) -> None:
-    with pytest.raises(ConfigError, match=r"llm\.extra_headers") as caught:
-        parse_address(Endpoint(model="m", base_url="http://localhost/v1", extra_headers={name: "1"}))
-    assert KEY not in str(caught.value)
+@every_preset
+def test_the_suggested_model_is_not_one_of_another_vendor(name: str) -> None:
+    preset = load_preset(name)
+    others = [load_preset(other) for other in KNOWN if other not in {name, *LOCAL}]
+    for other in others:
+        assert other.known_model(preset.suggested_model) == KnownModel()
+
+
+def test_parameters_can_be_omitted_that_requests_can_do_without() -> None:
+    assert set(get_args(Omittable)) == DROPPABLE
+
+
+def test_the_command_of_a_server_names_the_model_and_gives_calls_room() -> None:
+    command = load_preset("vllm").start_command_for("my model", call_tokens=48_192)
+    assert command == "vllm serve 'my model' --max-model-len 49152"
+    assert "MODEL" in load_preset("vllm").start_command_for("", call_tokens=1)
+
+
+def test_the_first_pattern_that_fits_counts_and_case_does_not_matter() -> None:
+    openai = load_preset("openai")
+    assert openai.settings("gpt-5.4-pro")["extra_body"] == {}
+    assert openai.settings("GPT-5.4")["extra_body"] == {"reasoning_effort": "none"}
+    assert openai.settings("gpt-5-mini")["extra_body"] == {"reasoning_effort": "minimal"}
+    assert openai.known_model("gpt-5.4-mini").max_output_tokens == 128_000
+    assert openai.settings("gpt-4.1") == openai.settings("unheard-of")
+
+
+def test_a_model_that_only_thinks_is_not_told_to_stop() -> None:
+    assert load_preset("qwen").settings("qwen3-next-80b-a3b-thinking")["extra_body"] == {}
+    assert load_preset("qwen").settings("qwen-plus")["extra_body"] == {"enable_thinking": False}
+    assert load_preset("moonshot").settings("kimi-k2.7-code")["extra_body"] == {}
+
+
+@pytest.mark.parametrize("name", ["", "DeepSeek", "../rules", "deepseek.toml"])
+def test_another_name_is_refused_with_the_known_ones(name: str) -> None:
+    with pytest.raises(
+        ConfigError, match="deepseek, glm, llamacpp, minimax, moonshot, ollama, openai, qwen, vllm"
+    ):
+        load_preset(name)

@@ -1,7 +1,12 @@
+"""Errors of an endpoint: their causes, the waits that they ask for, and their messages."""
+
+import base64
 import json
 from datetime import UTC, datetime
+from email.utils import format_datetime
 
 import pytest
+from hypothesis import given, settings, strategies as st
 
 from eventabs.errors import (
     ContextTooLongError,
@@ -12,16 +17,267 @@ from eventabs.errors import (
     RejectedRequestError,
     TransientError,
 )
-from eventabs.providers.openai.errors import Origin, UnsupportedParameterError, explain_refusal
+from eventabs.providers.openai.errors import (
+    ERROR_CODES,
+    LONGEST_WAIT,
+    MASK,
+    ErrorContext,
+    ErrorPayload,
+    UnsupportedParameterError,
+    find_error,
+    make_status_error,
+    one_line,
+    read_duration,
+    read_reset,
+    read_retry_after,
+    redact,
+)
+
+# error codes
+
+
+def cause(status: int, payload: object) -> str | None:
+    error = find_error(payload)
+    assert error is not None
+    return error.cause(status)
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (400, "rejected"),
+        (401, "key"),
+        (402, "quota"),
+        (403, "key"),
+        (404, "model"),
+        (405, "model"),
+        (408, "transient"),
+        (409, "transient"),
+        (413, "rejected"),
+        (418, "rejected"),
+        (422, "rejected"),
+        (425, "transient"),
+        (429, "rate_limit"),
+        (500, "transient"),
+        (502, "transient"),
+        (503, "transient"),
+        (504, "transient"),
+        (529, "transient"),
+    ],
+)
+def test_a_status_decides_where_no_code_is_known(status: int, expected: str) -> None:
+    assert ErrorPayload().cause(status) == expected
+    assert cause(status, {"error": {"message": "rate limit", "type": "invalid_request_error"}}) == expected
+
+
+@pytest.mark.parametrize(
+    ("status", "payload", "expected"),
+    [
+        (429, {"error": {"code": "insufficient_quota", "type": "insufficient_quota"}}, "quota"),
+        (429, {"error": {"code": "rate_limit_exceeded", "type": "tokens"}}, "rate_limit"),
+        (429, {"error": {"code": "1113", "message": "in arrears"}}, "quota"),
+        (429, {"error": {"code": "1302"}}, "rate_limit"),
+        (400, {"error": {"code": "1301"}}, "moderated"),
+        (400, {"error": {"code": "Arrearage"}}, "quota"),
+        (400, {"error": {"code": "data_inspection_failed", "type": "data_inspection_failed"}}, "moderated"),
+        (400, {"error": {"type": "content_filter"}}, "moderated"),
+        (403, {"error": {"code": "content_policy_violation"}}, "moderated"),
+        (
+            400,
+            {"error": {"code": None, "type": None, "innererror": {"code": "ResponsibleAIPolicyViolation"}}},
+            "moderated",
+        ),
+        (400, {"error": {"code": "context_length_exceeded", "type": "invalid_request_error"}}, "too_long"),
+        (400, {"error": {"code": 400, "type": "exceed_context_size_error", "n_ctx": 8192}}, "too_long"),
+        (500, {"error": {"code": 500, "type": "exceed_context_size_error"}}, "too_long"),
+        (400, {"error": {"code": 400, "type": "BadRequestError", "param": "input_tokens"}}, "too_long"),
+        (413, {"error": {"code": "rate_limit_exceeded", "type": "tokens"}}, "too_long"),
+        (404, {"error": {"code": "model_not_found"}}, "model"),
+        (400, {"error": {"code": "1211"}}, "model"),
+        (200, {"error": {"code": 502, "message": "upstream"}}, "transient"),
+        (200, {"error": {"code": 429}}, "rate_limit"),
+        (200, {"error": {"code": 400, "type": "BadRequestError"}}, "rejected"),
+        (200, {"error": {"type": "invalid_request_error"}}, "rejected"),
+        (200, {"error": {"message": "?"}}, None),
+        (200, {"error": "out of order"}, None),
+        (200, {"object": "error", "message": "no", "code": 40303}, None),
+        (200, {"code": "Throttling.RateQuota", "message": "slow down"}, "rate_limit"),
+        (
+            200,
+            {"base_resp": {"status_code": 1002, "status_msg": "rate limit"}, "choices": None},
+            "rate_limit",
+        ),
+        (200, {"base_resp": {"status_code": "1039"}}, "rate_limit"),
+        (200, {"base_resp": {"status_code": 1008}}, "quota"),
+        (200, {"base_resp": {"status_code": 1004}}, "key"),
+        (200, {"base_resp": {"status_code": 1026}}, "moderated"),
+        (200, {"base_resp": {"status_code": 2013}}, "rejected"),
+        (200, {"base_resp": {"status_code": 4711}}, "transient"),
+        (200, {"base_resp": {"status_code": "?"}}, "transient"),
+    ],
+)
+def test_a_known_code_decides_before_the_status(status: int, payload: object, expected: str | None) -> None:
+    assert cause(status, payload) == expected
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        None,
+        [],
+        {},
+        {"choices": [], "message": "hello"},
+        {"choices": [], "base_resp": {"status_code": 0, "status_msg": ""}},
+        {"choices": [], "error": None},
+        {"choices": [], "error": {}},
+        {"choices": [], "error": {"code": None, "message": ""}},
+        {"usage": {}},
+    ],
+)
+def test_a_payload_without_an_error_has_no_fault(payload: object) -> None:
+    assert find_error(payload) is None
+
+
+@pytest.mark.parametrize(
+    ("payload", "parameters"),
+    [
+        ({"error": {"param": "temperature", "message": "no"}}, {"temperature"}),
+        ({"error": {"param": "response_format.json_schema"}}, {"response_format"}),
+        ({"error": {"param": "messages[1].content"}}, {"messages"}),
+        (
+            {"detail": [{"loc": ["body", "stream_options", "include_usage"], "msg": "extra"}]},
+            {"stream_options"},
+        ),
+        ({"detail": [{"loc": ["body", "seed"]}, {"loc": ["body", "top_p"]}]}, {"seed", "top_p"}),
+        ({"error": {"message": "Unrecognized argument: stream_options"}}, {"stream_options"}),
+        ({"error": {"message": "temperature is wrong", "param": None}}, set()),
+        ({"detail": "Not Found"}, set()),
+        ({"detail": [{"loc": []}, {"loc": 7}, "x"]}, set()),
+        ({"error": {"param": ""}}, set()),
+    ],
+)
+def test_the_parameters_at_fault_are_found(payload: object, parameters: set[str]) -> None:
+    error = find_error(payload)
+    assert error is not None
+    assert error.parameters == parameters
+
+
+def test_every_code_stands_in_the_table_once_and_in_lower_case() -> None:
+    assert all(code == code.lower() for code in ERROR_CODES)
+    assert {"rate_limit", "quota", "key", "model", "moderated", "too_long", "transient", "rejected"} == set(
+        ERROR_CODES.values()
+    )
+
+
+VALUES = st.none() | st.integers() | st.text(max_size=5) | st.lists(st.text(max_size=2), max_size=2)
+ERRORS = st.dictionaries(
+    st.sampled_from(["code", "type", "message", "detail", "param", "innererror", "status_code"]),
+    VALUES | st.dictionaries(st.just("code"), VALUES, max_size=1),
+    max_size=4,
+)
+
+
+@given(
+    st.dictionaries(st.sampled_from(["error", "base_resp", "detail", "message", "choices"]), ERRORS | VALUES)
+)
+@settings(max_examples=200, deadline=None)
+def test_no_payload_makes_the_search_fail(payload: object) -> None:
+    error = find_error(payload)
+    assert error is None or error.cause(200) in {None, *ERROR_CODES.values()}
+
+
+# retry after
+
+
+NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
+SOON = format_datetime(datetime(2026, 1, 1, 12, 0, 30, tzinfo=UTC), usegmt=True)
+EARLIER = format_datetime(datetime(2026, 1, 1, 11, 0, tzinfo=UTC), usegmt=True)
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"retry-after": "7"}, 7.0),
+        ({"retry-after": " 1.5 "}, 1.5),
+        ({"retry-after": "0"}, 0.0),
+        ({"retry-after": SOON}, 30.0),
+        ({"retry-after": EARLIER}, 0.0),
+        ({"retry-after": "Thu, 01 Jan 2026 12:00:30"}, 30.0),
+        ({"retry-after-ms": "250", "retry-after": "7"}, 0.25),
+        ({"retry-after-ms": "soon", "retry-after": "7"}, 7.0),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "-3"}, None),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": "１"}, None),
+        ({"retry-after": ""}, None),
+        ({"retry-after": "99999999999"}, LONGEST_WAIT),
+        ({"retry-after-ms": "99999999999"}, LONGEST_WAIT),
+        ({"retry-after": "Fri, 01 Jan 9999 00:00:00 GMT"}, LONGEST_WAIT),
+    ],
+)
+def test_retry_after_is_read_as_seconds_date_or_milliseconds(
+    headers: dict[str, str], seconds: float | None
+) -> None:
+    assert read_retry_after(headers, NOW.timestamp()) == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("1s", 1.0),
+        ("6m0s", 360.0),
+        ("250ms", 0.25),
+        ("1h2m3.5s", 3723.5),
+        ("2d", 172_800.0),
+        ("12", 12.0),
+        (" 12.5 ", 12.5),
+        ("", None),
+        ("1x", None),
+        ("s", None),
+        ("2026-01-01T00:00:00Z", None),
+    ],
+)
+def test_durations_are_read(text: str, seconds: float | None) -> None:
+    assert read_duration(text) == seconds
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"x-ratelimit-reset-requests": "1s", "x-ratelimit-reset-tokens": "6m0s"}, 360.0),
+        (
+            {
+                "x-ratelimit-reset-requests": "1s",
+                "x-ratelimit-remaining-requests": "0",
+                "x-ratelimit-reset-tokens": "6m0s",
+                "x-ratelimit-remaining-tokens": "100",
+            },
+            1.0,
+        ),
+        ({"x-ratelimit-reset-tokens": "250ms", "x-ratelimit-remaining-requests": "0"}, None),
+        ({"x-ratelimit-reset-requests": "9d", "x-ratelimit-remaining-requests": "0"}, 777_600.0),
+        ({"x-ratelimit-reset-requests": "999d", "x-ratelimit-remaining-requests": "0"}, LONGEST_WAIT),
+        ({"x-ratelimit-reset-requests": "23h59m", "x-ratelimit-reset-tokens": "40s"}, 40.0),
+        ({"x-ratelimit-reset-requests": "23h59m"}, None),
+    ],
+)
+def test_the_limit_that_is_used_up_decides_the_wait(headers: dict[str, str], seconds: float | None) -> None:
+    assert read_reset(headers) == seconds
+
+
+# errors
+
 
 KEY = "sk-0123456789abcdef"
 
 
 def refuse(status: int, body: object = b"", headers: dict[str, str] | None = None) -> EndpointError:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return explain_refusal(
+    return make_status_error(
         data,
-        Origin(
+        ErrorContext(
             status=status,
             headers=headers or {},
             now=0.0,
@@ -122,3 +378,54 @@ def test_a_wait_beyond_the_bound_ends_the_run_and_the_error_says_when_to_resume(
     moment = datetime.fromtimestamp(901, tz=UTC).astimezone()
     assert f"{moment:%Y-%m-%d %H:%M}" in str(error)
     assert "llm.longest_wait" in str(error)
+
+
+# redaction
+
+
+LONG_KEY = "sk-proj-0123456789/abc=="
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        LONG_KEY,
+        f"your key {LONG_KEY}, sir",
+        f"?key={LONG_KEY.replace('/', '%2F').replace('=', '%3D')}&x",
+        "Basic " + base64.b64encode(LONG_KEY.encode()).decode(),
+    ],
+)
+def test_a_secret_is_masked_in_every_form(text: str) -> None:
+    masked = redact(text, [LONG_KEY])
+    assert MASK in masked
+    assert "0123456789" not in masked
+    assert base64.b64encode(LONG_KEY.encode()).decode()[:20] not in masked
+
+
+def test_a_short_secret_is_masked_only_where_it_stands_alone() -> None:
+    assert redact("user 42 of 421", ["42"]) == f"user {MASK} of 421"
+
+
+def test_a_secret_inside_a_longer_one_leaves_no_rest() -> None:
+    assert redact("token-abcdef-xyz", ["abcdef", "token-abcdef-xyz"]) == MASK
+
+
+def test_foreign_text_becomes_one_short_line() -> None:
+    line = one_line("a\r\n\tb\x1b[31m \u202ec\u2028d" + " long" * 100, [])
+    assert line.startswith("a b [31m c d long")
+    assert len(line) == 300
+    assert line.endswith("…")
+
+
+def test_a_key_is_masked_before_the_line_is_cut() -> None:
+    line = one_line("x" * 290 + " " + LONG_KEY, [LONG_KEY])
+    assert "sk-" not in line
+
+
+@given(st.text(max_size=400), st.text(max_size=400))
+@settings(max_examples=150, deadline=None)
+def test_no_line_ever_holds_the_key_or_a_control_character(before: str, after: str) -> None:
+    line = one_line(before + LONG_KEY + after, [LONG_KEY])
+    assert LONG_KEY not in line
+    assert len(line) <= 300
+    assert line.isprintable()

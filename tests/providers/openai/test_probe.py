@@ -1,12 +1,97 @@
-"""Tiny requests tell what an endpoint takes, and do not ask again with what it refused."""
+"""The list of models in whatever shape, and tiny requests that show what an endpoint supports."""
+
+from typing import Any
 
 import pytest
 
 from check_kit import Model
-from eventabs.errors import FatalEndpointError
+from eventabs.errors import EndpointError, FatalEndpointError, TransientError
 from eventabs.providers.openai.endpoint import CallLimits, Endpoint, Sampling
-from eventabs.providers.openai.probe import Prober, Support
-from openai_server import OpenAIServer, status
+from eventabs.providers.openai.probe import ListedModel, Prober, Support, list_models
+from openai_server import Behavior, OpenAIServer, keep_alive, listing, raw, stall, status
+
+# model list
+
+
+SHORT = CallLimits(2.0, 0.5, 0.5, reply_bytes=100_000)
+
+
+async def _models(server: OpenAIServer, base_url: str = "") -> tuple[ListedModel, ...]:
+    return await list_models(Endpoint("m", base_url or server.base_url, "sk-secret-secret"), SHORT)
+
+
+async def test_names_are_asked_for_beside_the_completions(openai_server: OpenAIServer) -> None:
+    openai_server.models = listing("a", "b")
+    base_url = openai_server.base_url + "/?api-version=1"
+    assert await _models(openai_server, base_url) == (ListedModel("a"), ListedModel("b"))
+    (request,) = openai_server.requests
+    assert request.path == "/v1/models?api-version=1"
+    assert request.headers["authorization"] == "Bearer sk-secret-secret"
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"data": [{"id": "a"}]},
+        {"models": [{"name": "a"}]},
+        [{"id": "a"}],
+        {"data": ["a"]},
+        {"data": [{"id": "a"}, 3, {}]},
+    ],
+)
+async def test_every_shape_of_a_list_is_read(openai_server: OpenAIServer, payload: object) -> None:
+    openai_server.models = status(200, payload)
+    assert await _models(openai_server) == (ListedModel("a"),)
+
+
+@pytest.mark.parametrize(
+    ("fields", "context"),
+    [
+        ({"max_model_len": 32768}, 32768),
+        ({"context_length": 262144}, 262144),
+        ({"context_window": 131072}, 131072),
+        ({"meta": {"n_ctx": 4096, "n_ctx_train": 131072}}, 4096),
+        ({"meta": {"n_ctx_train": 131072}}, None),
+        ({"context_length": "many"}, None),
+        ({"context_length": -1}, None),
+        ({"context_length": True}, None),
+        ({}, None),
+    ],
+)
+async def test_the_context_is_that_in_force_or_not_known(
+    openai_server: OpenAIServer, fields: dict[str, Any], context: int | None
+) -> None:
+    openai_server.models = listing({"id": "m"} | fields)
+    assert await _models(openai_server) == (ListedModel("m", context),)
+
+
+@pytest.mark.parametrize(
+    ("behavior", "error"),
+    [
+        (status(404, b"not here"), FatalEndpointError),
+        (status(401, {"error": {"message": "sk-secret-secret"}}), FatalEndpointError),
+        (status(200, {"error": {"message": "no", "code": 401}}), FatalEndpointError),
+        (status(302, b"", {"Location": "https://elsewhere.example/"}), FatalEndpointError),
+        (status(200, b"<html>"), TransientError),
+        (status(200, {"data": 3}), TransientError),
+        (status(200, b"[" * 200_000), TransientError),
+        (raw(b"220 smtp\r\n"), TransientError),
+        (stall(), TransientError),
+        (keep_alive(), TransientError),
+    ],
+)
+async def test_what_is_no_list_is_an_error_of_one_line(
+    openai_server: OpenAIServer, behavior: Behavior, error: type[EndpointError]
+) -> None:
+    openai_server.models = behavior
+    with pytest.raises(error) as caught:
+        await _models(openai_server)
+    assert "\n" not in str(caught.value)
+    assert "sk-secret-secret" not in str(caught.value)
+
+
+# probe
+
 
 LIMITS = CallLimits(2.0, 5.0, 5.0)
 
@@ -19,9 +104,9 @@ def prober(server: OpenAIServer, model: Model, sampling: Sampling = Sampling(tem
 async def test_what_was_refused_is_not_sent_again(openai_server: OpenAIServer) -> None:
     model = Model(refuses=("temperature", "stream_options"))
     asks = prober(openai_server, model)
-    assert {"temperature", "stream_options"} <= (await asks.say_hello()).left_out
+    assert {"temperature", "stream_options"} <= (await asks.greet()).dropped
     before = len(model.asked)
-    await asks.find_output_limit()
+    await asks.probe_output_limit()
     assert len(model.asked) == before + 1
 
 
@@ -38,14 +123,14 @@ async def test_what_was_refused_is_not_sent_again(openai_server: OpenAIServer) -
 async def test_the_parameter_that_limits_answers_is_found(
     openai_server: OpenAIServer, model: Model, name: str, support: str
 ) -> None:
-    limit = await prober(openai_server, model).find_output_limit()
+    limit = await prober(openai_server, model).probe_output_limit()
     assert (limit.name, limit.support) == (name, support)
 
 
 async def test_a_model_that_refuses_so_short_an_answer_tells_nothing(openai_server: OpenAIServer) -> None:
     asks = prober(openai_server, Model())
     openai_server.behavior = status(400, {"error": {"message": "could not finish the message"}})
-    assert (await asks.find_output_limit()).support == "unknown"
+    assert (await asks.probe_output_limit()).support == "unknown"
 
 
 @pytest.mark.parametrize(("takes", "support"), [("kept", "yes"), ("ignored", "ignored"), ("refused", "no")])
@@ -53,20 +138,20 @@ async def test_both_kinds_of_json_are_kept_ignored_or_refused(
     openai_server: OpenAIServer, takes: str, support: Support
 ) -> None:
     asks = prober(openai_server, Model(schema=takes, json=takes))
-    assert await asks.keeps_schema() == support
-    assert await asks.keeps_json() == support
+    assert await asks.probe_json_schema() == support
+    assert await asks.probe_json_object() == support
 
 
 async def test_the_schema_is_tried_also_where_runs_leave_it_out(openai_server: OpenAIServer) -> None:
     sampling = Sampling(omit=frozenset({"response_format"}))
-    assert await prober(openai_server, Model(), sampling).keeps_schema() == "yes"
+    assert await prober(openai_server, Model(), sampling).probe_json_schema() == "yes"
 
 
 async def test_what_all_of_it_took_is_counted(openai_server: OpenAIServer) -> None:
     asks = prober(openai_server, Model())
-    first = (await asks.say_hello()).reply.usage
+    first = (await asks.greet()).reply.usage
     assert asks.spent == first
-    await asks.keeps_json()
+    await asks.probe_json_object()
     assert asks.spent.prompt_tokens > first.prompt_tokens
 
 
@@ -74,4 +159,4 @@ async def test_a_refused_key_is_an_error(openai_server: OpenAIServer) -> None:
     asks = prober(openai_server, Model())
     openai_server.behavior = status(401, b"")
     with pytest.raises(FatalEndpointError):
-        await asks.say_hello()
+        await asks.greet()

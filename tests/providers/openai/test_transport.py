@@ -1,18 +1,230 @@
+"""Addresses, proxies, headers, connections: what is wrong has a name, and no secret is shown."""
+
 import asyncio
+import os
+import socket
 import ssl
-from contextlib import aclosing
+import threading
+from collections.abc import Iterator
+from contextlib import aclosing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from eventabs.errors import EndpointError, FatalEndpointError, TransientError
-from eventabs.providers.openai.endpoint import CallLimits, Endpoint, parse_address
-from eventabs.providers.openai.transport import Channel, Deadline, translate
+from eventabs.errors import ConfigError, EndpointError, FatalEndpointError, TransientError
+from eventabs.providers.openai.endpoint import CallLimits, Endpoint, is_loopback
+from eventabs.providers.openai.transport import (
+    Channel,
+    Deadline,
+    Route,
+    UnreachableError,
+    find_route,
+    parse_address,
+    proxy_of,
+    translate_error,
+)
 from eventabs.providers.openai.wire import UnreadableBodyError
 from openai_server import OpenAIServer, status
 
-KEY = "sk-secret-0123456789abcdef"
+# addresses
+
+
+KEY = "sk-0123456789abcdef"
+
+
+@pytest.mark.parametrize(
+    ("base_url", "url", "host"),
+    [
+        ("https://api.example.com/v1", "https://api.example.com/v1/chat/completions", "api.example.com"),
+        ("https://api.example.com/v1/", "https://api.example.com/v1/chat/completions", "api.example.com"),
+        ("http://127.0.0.1:8000", "http://127.0.0.1:8000/chat/completions", "127.0.0.1:8000"),
+        (
+            "https://me:pw@api.example.com/v1?api-version=7#x",
+            "https://api.example.com/v1/chat/completions?api-version=7",
+            "api.example.com",
+        ),
+        ("http://my_box:65535/v1", "http://my_box:65535/v1/chat/completions", "my_box:65535"),
+        ("https://例子.com", "https://xn--fsqu00a.com/chat/completions", "xn--fsqu00a.com"),
+        (" http://[::1]:8000/v1 ", "http://[::1]:8000/v1/chat/completions", "[::1]:8000"),
+    ],
+)
+def test_the_address_is_the_base_and_the_path_of_chat_completions(base_url: str, url: str, host: str) -> None:
+    address = parse_address(Endpoint(model="m", base_url=base_url))
+    assert (str(address.url), address.host) == (url, host)
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "",
+        "api.example.com/v1",
+        "ftp://x/v1",
+        "http://",
+        "https://a:b:c/",
+        "看",
+        "https://api.example.com:99999/v1",
+        "https://api.example.com:0/v1",
+        "https://api..example.com/v1",
+        "https://api example.com/v1",
+        "https://*.example.com/v1",
+        "https://-.example.com/v1",
+        f"https://{'a' * 64}.com/v1",
+        f"https://{'a.' * 130}com/v1",
+    ],
+)
+def test_what_is_no_address_is_refused_with_the_name_of_the_setting(base_url: str) -> None:
+    with pytest.raises(ConfigError, match=r"llm\.base_url"):
+        parse_address(Endpoint(model="m", base_url=base_url))
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        Endpoint(model="m", base_url="http://api.example.com/v1", api_key=KEY),
+        Endpoint(model="m", base_url="http://10.0.0.7/v1", api_key=KEY),
+        Endpoint(model="m", base_url=f"http://me:{KEY}@api.example.com/v1"),
+        Endpoint(model="m", base_url="http://api.example.com/v1", extra_headers={"Api-Key": KEY}),
+        Endpoint(model="m", base_url="http://localhost/v1", api_key=KEY, proxy="http://proxy.example.com"),
+        Endpoint(model="m", base_url="http://localhost.example.com/v1", api_key=KEY),
+    ],
+)
+def test_a_key_never_travels_unencrypted_to_another_machine(endpoint: Endpoint) -> None:
+    with pytest.raises(ConfigError, match="unencrypted") as caught:
+        parse_address(endpoint)
+    assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        Endpoint(model="m", base_url="http://api.example.com/v1"),
+        Endpoint(model="m", base_url="http://api.example.com/v1", extra_headers={"X-Title": "t"}),
+        Endpoint(model="m", base_url="http://127.1.2.3:8000/v1", api_key=KEY),
+        Endpoint(model="m", base_url="http://localhost/v1", api_key=KEY, proxy="http://127.0.0.1:3128"),
+        Endpoint(
+            model="m", base_url="https://api.example.com/v1", api_key=KEY, proxy="http://proxy.example.com"
+        ),
+    ],
+)
+def test_plain_http_is_fine_without_a_key_or_on_this_machine(endpoint: Endpoint) -> None:
+    assert parse_address(endpoint).url.host
+
+
+@pytest.mark.parametrize("key", ["你的key", "sk-123456789\n", "sk-\x00123456789"])
+def test_a_key_that_no_header_can_hold_is_refused_without_showing_it(key: str) -> None:
+    with pytest.raises(ConfigError, match="api_key_env") as caught:
+        parse_address(Endpoint(model="m", base_url="https://x.example/v1", api_key=key))
+    assert key not in str(caught.value)
+
+
+def test_everything_secret_is_known_as_such_and_in_no_repr() -> None:
+    endpoint = Endpoint(
+        model="m",
+        base_url="https://user:passw0rd@x.example/v1?token=t0ken-value",
+        api_key=KEY,
+        extra_headers={"X-Auth": "Bearer b3arer-value"},
+        proxy="https://pu:pr0xy-pw@proxy.example",
+    )
+    address = parse_address(endpoint)
+    for secret in (KEY, "user", "passw0rd", "t0ken-value", "b3arer-value", "pr0xy-pw"):
+        assert secret in address.secrets
+        assert secret not in repr(endpoint)
+    assert address.login == ("user", "passw0rd")
+    assert not {"", ":"} & set(address.secrets)
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [
+        ("localhost", True),
+        ("a.localhost", True),
+        ("127.0.0.9", True),
+        ("::1", True),
+        ("128.0.0.1", False),
+        ("10.0.0.1", False),
+        ("example.com", False),
+    ],
+)
+def test_loopback_is_told_by_name_and_number(host: str, loopback: bool) -> None:
+    assert is_loopback(host) is loopback
+
+
+@pytest.mark.parametrize(
+    "name", ["", "看", "X Y", "X\r\nEvil", f"Bearer {KEY}:", "Content-Length", "transfer-encoding"]
+)
+def test_a_header_that_would_break_the_request_is_refused_and_not_repeated(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"llm\.extra_headers") as caught:
+        parse_address(Endpoint(model="m", base_url="http://localhost/v1", extra_headers={name: "1"}))
+    assert KEY not in str(caught.value)
+
+
+# proxies
+
+
+FAR = "https://x.example/v1"
+PROXY = "http://proxy.example:3128"
+
+
+@pytest.fixture(autouse=True)
+def _no_proxies_around(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+
+
+def found(base_url: str = FAR, proxy: str = "") -> str | None:
+    endpoint = Endpoint(model="m", base_url=base_url, proxy=proxy)
+    taken = proxy_of(endpoint, parse_address(endpoint))
+    return str(taken.url) if taken else None
+
+
+@pytest.mark.parametrize(
+    ("variables", "base_url", "taken"),
+    [
+        ({}, FAR, None),
+        ({"HTTPS_PROXY": PROXY}, FAR, PROXY),
+        ({"https_proxy": "proxy.example:3128"}, FAR, PROXY),
+        ({"HTTP_PROXY": PROXY}, FAR, None),
+        ({"HTTP_PROXY": PROXY}, "http://x.example/v1", PROXY),
+        ({"ALL_PROXY": PROXY}, FAR, PROXY),
+        ({"ALL_PROXY": "socks5://127.0.0.1:1080", "HTTPS_PROXY": PROXY}, FAR, PROXY),
+        ({"ALL_PROXY": PROXY, "NO_PROXY": "x.example"}, FAR, None),
+        ({"ALL_PROXY": PROXY, "NO_PROXY": ".example"}, FAR, None),
+        ({"ALL_PROXY": PROXY, "NO_PROXY": "*"}, FAR, None),
+        ({"ALL_PROXY": PROXY, "NO_PROXY": "other.example"}, FAR, PROXY),
+        ({"ALL_PROXY": PROXY}, "http://127.0.0.1:8000/v1", None),
+        ({"ALL_PROXY": PROXY}, "http://localhost:8000/v1", None),
+    ],
+)
+def test_the_environment_s_proxy_holds_where_the_usual_variables_say_so(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], base_url: str, taken: str | None
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert found(base_url) == taken
+
+
+def test_the_proxy_of_the_settings_comes_first_and_holds_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://other.example")
+    assert found(proxy=PROXY) == PROXY
+    assert found("http://127.0.0.1:8000/v1", proxy=PROXY) == PROXY
+
+
+@pytest.mark.parametrize(
+    "value", ["http://[::1", "ftp://proxy.example", "socks5://127.0.0.1:1080", "http://"]
+)
+def test_a_proxy_variable_that_cannot_be_used_is_one_error(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", value)
+    with pytest.raises(ConfigError, match="HTTPS_PROXY"):
+        found()
+
+
+# transport
+
+
 ADDRESS = parse_address(Endpoint(model="m", base_url="https://x.example/v1", api_key=KEY))
 
 
@@ -35,7 +247,7 @@ def caused_by(cause: Exception) -> Exception:
 def test_what_breaks_on_the_wire_becomes_an_error_with_its_next_step(
     error: Exception, kind: type[EndpointError], said: str
 ) -> None:
-    translated = translate(error, ADDRESS)
+    translated = translate_error(error, ADDRESS)
     assert type(translated) is kind
     with pytest.raises(kind, match=said):
         raise translated
@@ -44,7 +256,7 @@ def test_what_breaks_on_the_wire_becomes_an_error_with_its_next_step(
 
 
 def test_the_login_of_a_proxy_that_the_environment_names_is_not_shown() -> None:
-    said = str(translate(ValueError("http://me:pa@ss@proxy.example:99999"), ADDRESS))
+    said = str(translate_error(ValueError("http://me:pa@ss@proxy.example:99999"), ADDRESS))
     assert "http://proxy.example:99999" in said
     assert "pa@ss" not in said
 
@@ -64,7 +276,7 @@ async def test_one_credential_is_sent_and_the_headers_of_the_settings_stand(
 ) -> None:
     made = Endpoint(**({"model": "m", "base_url": "https://x.example/v1"} | endpoint))
     openai_server.behavior = status(200)
-    channel = Channel(made, parse_address(made), CallLimits())
+    channel = Channel(made, CallLimits())
     async with aclosing(channel):
         response = await channel.send("POST", httpx.URL(openai_server.base_url + "/chat/completions"), b"{}")
         await response.aclose()
@@ -75,16 +287,136 @@ async def test_one_credential_is_sent_and_the_headers_of_the_settings_stand(
     assert headers["user-agent"].startswith("eventabs/")
 
 
-async def test_patience_ends_with_the_idle_limit_or_the_call_whichever_is_first() -> None:
+async def test_the_deadline_is_the_idle_limit_or_the_call_whichever_is_first() -> None:
     now = asyncio.get_running_loop().time
     deadline = asyncio.timeout(None)
     async with deadline:
-        patience = Deadline(deadline, idle_timeout=50.0, call_timeout=80.0)
+        moved = Deadline(deadline, idle_timeout=50.0, call_timeout=80.0)
         await asyncio.sleep(0)
         assert deadline.when() == pytest.approx(now() + 50.0, abs=0.5)
-        patience.hurry()
+        moved.expect_end()
         assert deadline.when() == pytest.approx(now() + 1.0, abs=0.5)
-        patience.renew()
+        moved.restart_idle()
         assert deadline.when() == pytest.approx(now() + 50.0, abs=0.5)
         Deadline(deadline, idle_timeout=50.0, call_timeout=20.0)
         assert deadline.when() == pytest.approx(now() + 20.0, abs=0.5)
+
+
+# connection
+
+
+# self-signed for localhost and 127.0.0.1, until 2120; it opens nothing
+CERTIFICATE = """\
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgW3ML7gj5TtlcSLkL
+UXfTAzsPzbfcOCNHWTUpfeCT1xShRANCAAQEsfSoy+VIyDgoxJyiYYMsoKTjxb8s
+trJdT3t8icnU0Eb/yXMEs7fZiW6m8wTUkiW95R2AjiPTUKK31eWAfVJJ
+-----END PRIVATE KEY-----
+-----BEGIN CERTIFICATE-----
+MIIBZjCCAQ2gAwIBAgIBATAKBggqhkjOPQQDAjAUMRIwEAYDVQQDDAlsb2NhbGhv
+c3QwIBcNMjAwMTAxMDAwMDAwWhgPMjEyMDAxMDEwMDAwMDBaMBQxEjAQBgNVBAMM
+CWxvY2FsaG9zdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABASx9KjL5UjIOCjE
+nKJhgyygpOPFvyy2sl1Pe3yJydTQRv/JcwSzt9mJbqbzBNSSJb3lHYCOI9NQorfV
+5YB9UkmjTjBMMBoGA1UdEQQTMBGCCWxvY2FsaG9zdIcEfwAAATAPBgNVHRMBAf8E
+BTADAQH/MB0GA1UdDgQWBBSNWSk7COKCM9/pLHc82LR67nuCTTAKBggqhkjOPQQD
+AgNHADBEAiBdBLpXt3B3ukCOfAImsFp0yAMx8fr5+SwBfcsSLBHUAgIgZRMqWFZj
+rMz5Spusx2GhHraNLM8PYhOu7HDHfNDbF/I=
+-----END CERTIFICATE-----
+"""
+
+
+@pytest.fixture
+def pem(tmp_path: Path) -> Path:
+    path = tmp_path / "loopback.pem"
+    path.write_text(CERTIFICATE)
+    return path
+
+
+@contextmanager
+def listening(*, says: bytes = b"", context: ssl.SSLContext | None = None) -> Iterator[int]:
+    """Listen on a port of loopback, take one connection, say something and close it."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            try:
+                connection, _address = server.accept()
+                with connection:
+                    if context:
+                        context.wrap_socket(connection, server_side=True).close()
+                    elif says:
+                        connection.recv(65536)
+                        connection.sendall(says)
+            except OSError:
+                pass
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield server.getsockname()[1]
+    thread.join(timeout=5)
+
+
+async def route(base_url: str, *, ca_file: str = "", proxy: str = "") -> Route:
+    endpoint = Endpoint("m", base_url, ca_file=ca_file, proxy=proxy)
+    return await find_route(endpoint, seconds=5.0)
+
+
+async def reason(base_url: str, *, proxy: str = "") -> tuple[str, bool]:
+    with pytest.raises(UnreachableError) as caught:
+        await route(base_url, proxy=proxy)
+    assert "\n" not in str(caught.value)
+    return caught.value.reason, caught.value.through_proxy
+
+
+def _tls(pem: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    return context
+
+
+async def test_a_server_that_listens_is_reached() -> None:
+    with listening() as port:
+        assert await route(f"http://localhost:{port}/v1") == Route("127.0.0.1")
+
+
+async def test_a_certificate_of_an_authority_of_ones_own_is_trusted_when_it_is_named(pem: Path) -> None:
+    with listening(context=_tls(pem)) as port:
+        found = await route(f"https://localhost:{port}/v1", ca_file=str(pem))
+    assert found.tls.startswith("TLSv1")
+
+
+async def test_an_unknown_certificate_is_not_trusted(pem: Path) -> None:
+    with listening(context=_tls(pem)) as port:
+        assert await reason(f"https://localhost:{port}/v1") == ("untrusted", False)
+
+
+async def test_a_server_that_speaks_plain_http_has_no_tls() -> None:
+    with listening(says=b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
+        assert await reason(f"https://127.0.0.1:{port}/v1") == ("no_tls", False)
+
+
+async def test_a_port_where_nobody_listens_refuses() -> None:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        assert await reason(f"http://127.0.0.1:{bound.getsockname()[1]}/v1") == ("refused", False)
+
+
+async def test_a_name_that_cannot_be_looked_up_is_told() -> None:
+    assert await reason("http://nowhere.invalid/v1") == ("dns", False)
+
+
+async def test_the_proxy_is_what_is_connected_to() -> None:
+    with listening() as port:
+        found = await route("https://api.example.com/v1", proxy=f"http://127.0.0.1:{port}")
+    assert found == Route("127.0.0.1", proxy=f"127.0.0.1:{port}")
+    assert (await reason("https://api.example.com/v1", proxy="http://127.0.0.1:9"))[1]
+
+
+async def test_the_environment_s_proxy_counts_but_not_for_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    with listening() as port:
+        monkeypatch.setenv("https_proxy", f"127.0.0.1:{port}")
+        monkeypatch.setenv("http_proxy", "127.0.0.1:9")
+        assert (await route("https://api.example.com/v1")).proxy == f"127.0.0.1:{port}"
+    with listening() as port:
+        assert (await route(f"http://127.0.0.1:{port}/v1")).proxy == ""
+    monkeypatch.setenv("no_proxy", "*.invalid,nowhere.invalid")
+    assert await reason("https://nowhere.invalid/v1") == ("dns", False)

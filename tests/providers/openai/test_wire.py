@@ -1,12 +1,26 @@
+"""Bodies of requests and of answers, in whatever pieces and shapes servers send them."""
+
+import gzip
 import json
+import zlib
 from typing import Any
 
 import pytest
 from hypothesis import given, settings, strategies as st
 
 from eventabs.providers.openai.endpoint import Sampling
-from eventabs.providers.openai.wire import ReplyAssembler, build_body, parse_json
+from eventabs.providers.openai.wire import (
+    EventDecoder,
+    PayloadReader,
+    ReplyAssembler,
+    UnreadableBodyError,
+    build_body,
+    parse_json,
+)
 from eventabs.records import Reply, Request, Usage
+
+# wire
+
 
 REQUEST = Request(
     messages=({"role": "system", "content": "s"}, {"role": "user", "content": "u"}),
@@ -222,3 +236,101 @@ def test_no_payload_makes_the_assembler_fail(payloads: list[dict[str, Any]]) -> 
     reply = assemble(*payloads)
     assert json.dumps(reply.text)
     assert reply.usage.prompt_tokens >= 0
+
+
+# event stream
+
+
+def decode(*chunks: bytes) -> list[bytes]:
+    decoder = EventDecoder()
+    events = [event for chunk in chunks for event in decoder.feed(chunk)]
+    return events + decoder.finish()
+
+
+@pytest.mark.parametrize(
+    ("stream", "events"),
+    [
+        (b"data: a\n\ndata: b\n\n", [b"a", b"b"]),
+        (b"data: a\r\n\r\ndata: b\r\n\r\n", [b"a", b"b"]),
+        (b"data: a\r\rdata: b\r\r", [b"a", b"b"]),
+        (b"data:a\n\n", [b"a"]),
+        (b"data:  a\n\n", [b" a"]),
+        (b": comment\n\ndata: a\n\n", [b"a"]),
+        (b"event: x\nid: 7\nretry: 3\ndata: a\n\n", [b"a"]),
+        (b"data: {\ndata: }\n\n", [b"{\n}"]),
+        (b"data: a\n\n\n\n\ndata: b\n\n", [b"a", b"b"]),
+        (b"data: a", [b"a"]),
+        (b"data: a\n", [b"a"]),
+        (b"nonsense\n\n", []),
+        (b"", []),
+    ],
+)
+def test_a_stream_is_cut_into_the_data_of_its_events(stream: bytes, events: list[bytes]) -> None:
+    assert decode(stream) == events
+
+
+@given(
+    texts=st.lists(st.text(alphabet="a看😀: ", min_size=1, max_size=4), max_size=4),
+    ending=st.sampled_from([b"\n", b"\r\n", b"\r"]),
+    data=st.data(),
+)
+@settings(max_examples=150, deadline=None)
+def test_where_the_network_cuts_a_stream_makes_no_difference(
+    texts: list[str], ending: bytes, data: st.DataObject
+) -> None:
+    stream = b"".join(b"data: " + text.encode() + ending + b": c" + ending * 2 for text in texts)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=6)))
+    chunks = [stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
+    assert decode(*chunks) == [text.encode() for text in texts]
+
+
+# payloads
+
+
+DOCUMENT = b'{"choices": []}'
+
+
+def read(*chunks: bytes, encoding: str = "", limit: int = 1000) -> list[bytes]:
+    reader = PayloadReader(encoding=encoding, limit=limit)
+    return [payload for chunk in chunks for payload in reader.feed(chunk)] + reader.finish()
+
+
+@pytest.mark.parametrize(
+    ("chunks", "payloads"),
+    [
+        ([b"data: a\n\n"], [b"a"]),
+        ([b"\xef\xbb\xbfdata: a\n\n"], [b"a"]),
+        ([b"\xef", b"\xbb\xbfdata: a\n\n"], [b"a"]),
+        ([b"\n\n", b"  ", DOCUMENT[:3], DOCUMENT[3:]], [DOCUMENT]),
+        ([b"\xef\xbb\xbf" + DOCUMENT], [DOCUMENT]),
+        ([b"<html>"], [b"<html>"]),
+        ([b": c\n\n", b"data: a\n\n"], [b"a"]),
+        ([], []),
+    ],
+)
+def test_events_and_documents_are_told_apart_by_their_first_byte(
+    chunks: list[bytes], payloads: list[bytes]
+) -> None:
+    assert read(*chunks) == payloads
+
+
+@pytest.mark.parametrize(
+    ("encoding", "data"), [("gzip", gzip.compress(DOCUMENT, mtime=0)), ("deflate", zlib.compress(DOCUMENT))]
+)
+def test_a_compressed_answer_is_read(encoding: str, data: bytes) -> None:
+    assert read(data[:5], data[5:], encoding=encoding) == [DOCUMENT]
+
+
+@pytest.mark.parametrize(
+    ("data", "encoding"),
+    [
+        (b"{" + b" " * 1000, ""),
+        (b": c\n" * 2001, ""),
+        (gzip.compress(b"{" + b" " * 10_000_000, mtime=0), "gzip"),
+        (b"{}", "gzip"),
+        (b"{}", "br"),
+    ],
+)
+def test_what_is_too_large_or_packed_in_another_way_is_not_read(data: bytes, encoding: str) -> None:
+    with pytest.raises(UnreadableBodyError):
+        read(data, encoding=encoding)

@@ -4,8 +4,7 @@ from .endpoint import (
     Endpoint as Endpoint,
     Sampling as Sampling,
     is_loopback as is_loopback,
-    parse_address as parse_address,
-    proxy_of as proxy_of,
+    load_preset as load_preset,
 )
 from .probe import (
     ListedModel as ListedModel,
@@ -15,4 +14,10 @@ from .probe import (
     Support as Support,
     list_models as list_models,
 )
-from .transport import Obstacle as Obstacle, UnreachableError as UnreachableError, find_route as find_route
+from .transport import (
+    UnreachableError as UnreachableError,
+    UnreachableReason as UnreachableReason,
+    check_endpoint as check_endpoint,
+    find_route as find_route,
+    parse_address as parse_address,
+)

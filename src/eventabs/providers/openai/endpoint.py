@@ -1,48 +1,20 @@
-"""Which proxy, if any, stands before an endpoint."""
+"""An OpenAI-compatible endpoint as the settings describe it, and the presets of known vendors and servers."""
 
-import base64
 import ipaddress
-import re
-import unicodedata
-from collections.abc import Iterable, Mapping
+import shlex
+import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import quote
-from urllib.request import getproxies, proxy_bypass
+from datetime import date
+from fnmatch import fnmatchcase
+from functools import cache
+from importlib.resources import files
+from typing import Any
 
-import httpx
+from pydantic import BaseModel, ConfigDict
 
 from eventabs.errors import ConfigError
 from eventabs.language import gettext as _
-
-MASK = "[redacted]"
-SHOWN_CHARACTERS = 300
-_WORD_LENGTH = 6  # a shorter secret is masked only where it stands alone: "1" is everywhere
-
-
-def redact(text: str, secrets: Iterable[str]) -> str:
-    """Mask every secret in the text, also percent-encoded or in base64."""
-    for secret in sorted(secrets, key=len, reverse=True):
-        if len(secret) < _WORD_LENGTH:
-            text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", MASK, text)
-            continue
-        for form in (secret, quote(secret, safe=""), base64.b64encode(secret.encode()).decode().rstrip("=")):
-            text = text.replace(form, MASK)
-    return text
-
-
-def one_line(text: str, secrets: Iterable[str]) -> str:
-    """Return foreign text as one redacted line of at most 300 characters without control characters."""
-    visible = "".join(" " if unicodedata.category(c)[0] in "CZ" else c for c in text)
-    line = redact(" ".join(visible.split()), secrets)
-    return line if len(line) <= SHOWN_CHARACTERS else line[: SHOWN_CHARACTERS - 1] + "…"
-
-
-_PORTS = range(1, 65_536)
-_LONGEST_NAME = 254  # with the dot at its end; RFC 1035
-_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?", re.IGNORECASE)
-_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.1
-_FRAMING = {"connection", "content-encoding", "content-length", "transfer-encoding"}
-_CREDENTIAL_HEADERS = {"authorization", "proxy-authorization", "api-key", "x-api-key", "cookie"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +35,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """What is asked of the model beside the messages. None: the endpoint's own default.
+    """The parameters of a request beside the messages. None: the endpoint's own default.
 
     Fields of `extra_body` take the place of ours. `omit`: parameters that are never sent (of wire.DROPPABLE).
     """
@@ -90,45 +62,6 @@ class CallLimits:
     reply_bytes: int = 8 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    """An endpoint's address, taken apart so that its secrets stay out of messages."""
-
-    url: httpx.URL  # with the query, without user and password
-    host: str
-    login: tuple[str, str] | None = field(repr=False)
-    secrets: tuple[str, ...] = field(repr=False)
-
-
-def parse_address(endpoint: Endpoint) -> Address:
-    """Check the endpoint's settings and take its address apart.
-
-    Raises ConfigError where the address, the proxy, the key or a header cannot be used, and where
-    a key would travel unencrypted to another machine.
-    """
-    base = _parse_url(endpoint.base_url, "llm.base_url", ("http", "https"))
-    proxy = None
-    if endpoint.proxy:
-        proxy = _parse_url(endpoint.proxy, "llm.proxy", ("http", "https"))
-    _check_headers(endpoint)
-    if base.scheme == "http" and _holds_key(endpoint, base):
-        exposed = next((u.host for u in (base, proxy) if u is not None and not is_loopback(u.host)), None)
-        if exposed is not None:
-            message = _(
-                "the API key would travel unencrypted to {host}; set llm.base_url to an https address, "
-                "or unset the variable named by llm.api_key_env if the server needs no key"
-            )
-            raise ConfigError(message.format(host=exposed))
-    return Address(
-        url=base.copy_with(
-            username=None, password=None, path=base.path.rstrip("/") + "/chat/completions", fragment=None
-        ),
-        host=base.netloc.decode("ascii"),
-        login=(base.username, base.password) if base.userinfo else None,
-        secrets=_find_secrets(endpoint, base, proxy),
-    )
-
-
 def is_loopback(host: str) -> bool:
     """Whether the host is this machine by its name or number; names are not looked up."""
     if host == "localhost" or host.endswith(".localhost"):
@@ -139,81 +72,75 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _parse_url(text: str, setting: str, schemes: tuple[str, ...]) -> httpx.URL:
-    try:
-        url = httpx.URL(text.strip())
-    except httpx.InvalidURL:
-        url = httpx.URL()
-    if (
-        url.scheme in schemes
-        and _is_host(url.raw_host.decode("ascii"))
-        and (url.port is None or url.port in _PORTS)
-    ):
-        return url
-    message = _("{setting} is no address; write one like https://api.example.com/v1")
-    raise ConfigError(message.format(setting=setting))
+_PRESETS = files("eventabs.providers") / "presets"  # one TOML file each
+_SUFFIX = ".toml"
+_CONTEXT_STEP = 1_024  # tokens; a context is given in round numbers
 
 
-def _is_host(host: str) -> bool:
-    """Whether it is an IP address or a name that could be looked up: anything else would be tried again for nothing."""
-    if ":" in host:
-        return True  # an IPv6 address, which httpx has checked
-    return len(host) <= _LONGEST_NAME and all(map(_LABEL.fullmatch, host.removesuffix(".").split(".")))
+class KnownModel(BaseModel):
+    """Facts of the models whose names match one of the patterns. None: as the preset has it, or unknown."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    names: tuple[str, ...] = ()
+    context_tokens: int | None = None
+    max_output_tokens: int | None = None
+    omit: tuple[str, ...] | None = None
+    extra_body: dict[str, Any] | None = None
 
 
-def _check_headers(endpoint: Endpoint) -> None:
-    if any(not _HEADER.fullmatch(name) or name.lower() in _FRAMING for name in endpoint.extra_headers):
-        message = _(
-            "llm.extra_headers has a name that no header may have, or that is not yours to set; check them"
-        )
-        raise ConfigError(message)
-    for name, value in (("llm.api_key_env", endpoint.api_key or ""), *endpoint.extra_headers.items()):
-        if not (value.isascii() and value.isprintable()):
-            message = _(
-                "the value of {name} holds characters that no HTTP header may hold; copy it again "
-                "without line breaks or placeholders"
-            )
-            raise ConfigError(message.format(name=name))
+class Preset(BaseModel):
+    """A known vendor or server. `source` and `read`: where and when its facts were looked up, none of them tried."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    source: tuple[str, ...]
+    read: date
+    base_url: str
+    other_base_urls: tuple[str, ...] = ()  # of other regions, with keys of their own
+    api_key_env: str
+    needs_key: bool = True
+    suggested_model: str = ""  # named in messages, never set
+    start_command: str = ""  # of a server that users run themselves, with {model} and {tokens} of context
+    omit: tuple[str, ...] = ()
+    extra_body: dict[str, Any] = {}
+    models: tuple[KnownModel, ...] = ()
+
+    def known_model(self, model: str) -> KnownModel:
+        """Return the facts of a model; the first pattern that its name matches counts."""
+        for known in self.models:
+            if any(fnmatchcase(model.lower(), pattern.lower()) for pattern in known.names):
+                return known
+        return KnownModel()
+
+    def start_command_for(self, model: str, *, call_tokens: int) -> str:
+        """Return the command that starts the server with room for a call; "" for a hosted endpoint."""
+        tokens = -(-call_tokens // _CONTEXT_STEP) * _CONTEXT_STEP
+        return self.start_command.format(model=shlex.quote(model) if model else "MODEL", tokens=tokens)
+
+    def settings(self, model: str) -> dict[str, Any]:
+        """Return the values of [llm] that the preset sets for a model."""
+        known = self.known_model(model)
+        return {
+            "base_url": self.base_url,
+            "api_key_env": self.api_key_env,
+            "omit": self.omit if known.omit is None else known.omit,
+            "extra_body": self.extra_body if known.extra_body is None else known.extra_body,
+        }
 
 
-def _holds_key(endpoint: Endpoint, base: httpx.URL) -> bool:
-    headers = {name.lower() for name in endpoint.extra_headers}
-    return bool(endpoint.api_key or base.userinfo or headers & _CREDENTIAL_HEADERS)
+def preset_names() -> tuple[str, ...]:
+    """Return the names of all presets, in order."""
+    names = (entry.name for entry in _PRESETS.iterdir())
+    return tuple(sorted(name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX)))
 
 
-def _find_secrets(endpoint: Endpoint, base: httpx.URL, proxy: httpx.URL | None) -> tuple[str, ...]:
-    found = [endpoint.api_key or "", *endpoint.extra_headers.values()]
-    for value in list(endpoint.extra_headers.values()):
-        found += value.split()  # "Bearer <token>" is echoed as the token alone
-    for url in (base, proxy):
-        if url is not None:
-            found += [url.username, url.password, f"{url.username}:{url.password}", url.query.decode("ascii")]
-            found += [value for _name, value in url.params.multi_items()]
-    return tuple({secret for secret in found if secret.strip(":")})
-
-
-def proxy_of(endpoint: Endpoint, address: Address) -> httpx.Proxy | None:
-    """Return the proxy that requests take: that of the settings, or the environment's, but none for loopback.
-
-    Raises ConfigError where a variable of the environment is no address.
-    """
-    if endpoint.proxy:
-        return httpx.Proxy(endpoint.proxy)
-    host = address.url.host
-    if is_loopback(host) or proxy_bypass(host):
-        return None
-    proxies = getproxies()
-    named = proxies.get(address.url.scheme) or proxies.get("all")
-    if not named:
-        return None
-    try:
-        proxy = httpx.Proxy(named if "://" in named else f"http://{named}")
-    except (httpx.InvalidURL, ValueError):
-        proxy = None
-    if proxy is None or proxy.url.scheme not in {"http", "https"} or not proxy.url.host:
-        message = _(
-            "a proxy variable (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY) is no address that can be used; name an"
-            " http proxy or unset it"
-        )
-        raise ConfigError(message)
-    return proxy
+@cache
+def load_preset(name: str) -> Preset:
+    """Return a preset by its name. Raises ConfigError where there is none."""
+    if name not in preset_names():
+        message = _("there is no preset {name}; llm.preset is one of: {known}")
+        raise ConfigError(message.format(name=name, known=", ".join(preset_names())))
+    text = (_PRESETS / f"{name}{_SUFFIX}").read_text(encoding="utf-8")
+    return Preset(name=name, **tomllib.loads(text))

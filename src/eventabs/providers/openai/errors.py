@@ -1,13 +1,15 @@
-"""The errors that people meet when an endpoint refuses, each with its next step."""
+"""Errors of an endpoint: the causes of statuses and codes, which are retried, and the message for each."""
 
+import base64
 import re
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from eventabs.errors import (
     ContextTooLongError,
@@ -19,138 +21,140 @@ from eventabs.errors import (
     TransientError,
 )
 from eventabs.language import gettext as _
-from eventabs.providers.openai.endpoint import one_line
 from eventabs.providers.openai.wire import parse_json
 
-Meaning = Literal["key", "quota", "model", "moderated", "too_long", "rate", "again", "rejected"]
+Cause = Literal["transient", "rate_limit", "key", "quota", "model", "moderated", "too_long", "rejected"]
 
-_CODES: dict[Meaning, str] = {
-    "key": """
-        invalid_api_key incorrect_api_key_error invalid_authentication_error authentication_error
-        account_deactivated permission_denied_error invalidapikey auth_error
-        1110 1111 1112 1121 1220
-        authenticationerror accessdenied accessdenied.unpurchased
-    """,
-    "quota": """
-        insufficient_quota billing_hard_limit_reached billing_not_active arrearage
-        exceeded_current_quota_error insufficient_balance accountoverdueerror
-        1113 1304 1308 1309 1310
-    """,
-    "model": """
-        model_not_found model_not_supported modelnotfound modelnotopen invalidendpointormodel.notfound
-        resource_not_found_error model_error 1211 1221 1222
-    """,
-    "moderated": """
-        content_filter content_policy_violation responsibleaipolicyviolation
-        datainspectionfailed data_inspection_failed sensitive_check_error invalid_messages
-        sensitivecontentdetected inputtextsensitivecontentdetected outputtextsensitivecontentdetected
-        inputtextriskdetection outputtextriskdetection 1301
-    """,
-    "too_long": """
-        context_length_exceeded string_above_max_length exceed_context_size_error tokens_too_long 1261
-    """,
-    "rate": """
-        rate_limit_exceeded rate_limit_error rate_limit_reached_error rate_limit
-        engine_overloaded_error overloaded_error limit_requests limit_burst_rate
-        throttling throttling.ratequota throttling.burstrate throttling.allocationquota
-        ratelimitexceeded serveroverloaded
-        1302 1303 1305 1312
-    """,
-    "again": """
-        server_error internal_error internal_server_error internalerror internalerror.algo
-        model_server_error timeout requesttimeout service_unavailable unavailable_error
-        1120 1200 1230 1234
-    """,
-    "rejected": """
-        invalid_request_error invalidparameter invalid_parameter_error unsupported_parameter
-        unsupported_value param_error badrequesterror 1210 1212 1213 1214 1215
-    """,
-}
-MEANINGS: dict[str, Meaning] = {code: meaning for meaning, codes in _CODES.items() for code in codes.split()}
-
-# MiniMax says these in base_resp.status_code, mostly inside a 200.
-BASE_RESP: dict[int, Meaning] = {
-    1000: "again",
-    1001: "again",
-    1002: "rate",
-    1004: "key",
-    1008: "quota",
-    1024: "again",
-    1026: "moderated",
-    1027: "moderated",
-    1033: "again",
-    1039: "rate",
-    1041: "rate",
-    1042: "rejected",
-    2013: "rejected",
-    2045: "rate",
-    2049: "key",
-    2056: "quota",
-}
-
-# vLLM names the cause of a request that is too long only as the parameter at fault.
-TOO_LONG_PARAMETERS = frozenset({"input_tokens", "input_text"})
-
-
-_BY_STATUS: dict[int, Meaning] = {
+# HTTP statuses. Only "transient" and "rate_limit" are retried. Every other 4xx is "rejected", every 5xx "transient".
+# A code of ERROR_CODES in the answer's body counts before its status.
+STATUS_CAUSES: dict[int, Cause] = {
     401: "key",
     402: "quota",
     403: "key",
     404: "model",
     405: "model",
-    408: "again",
-    409: "again",
-    425: "again",
-    429: "rate",
+    408: "transient",
+    409: "transient",
+    425: "transient",
+    429: "rate_limit",
 }
-_FIRST_ERROR = HTTPStatus.BAD_REQUEST
-_FIRST_SERVER_ERROR = HTTPStatus.INTERNAL_SERVER_ERROR
-_ERROR_STATUSES = range(400, 600)
-# Many servers name these only in the message. The words do not decide what the error is, only which
+_FINAL_ERRORS: dict[Cause, type[EndpointError]] = {  # never retried
+    "key": FatalEndpointError,
+    "quota": FatalEndpointError,
+    "model": FatalEndpointError,
+    "moderated": ModeratedError,
+    "too_long": ContextTooLongError,
+    "rejected": RejectedRequestError,
+}
+
+
+def _by_code(table: dict[Cause, str]) -> dict[str, Cause]:
+    return {code: cause for cause, codes in table.items() for code in codes.split()}
+
+
+ERROR_CODES = _by_code(
+    {
+        "transient": """
+            server_error internal_error internal_server_error internalerror internalerror.algo
+            model_server_error timeout requesttimeout service_unavailable unavailable_error
+            1120 1200 1230 1234
+        """,
+        "rate_limit": """
+            rate_limit_exceeded rate_limit_error rate_limit_reached_error rate_limit
+            engine_overloaded_error overloaded_error limit_requests limit_burst_rate
+            throttling throttling.ratequota throttling.burstrate throttling.allocationquota
+            ratelimitexceeded serveroverloaded
+            1302 1303 1305 1312
+        """,
+        "key": """
+            invalid_api_key incorrect_api_key_error invalid_authentication_error authentication_error
+            account_deactivated permission_denied_error invalidapikey auth_error
+            1110 1111 1112 1121 1220
+            authenticationerror accessdenied accessdenied.unpurchased
+        """,
+        "quota": """
+            insufficient_quota billing_hard_limit_reached billing_not_active arrearage
+            exceeded_current_quota_error insufficient_balance accountoverdueerror
+            1113 1304 1308 1309 1310
+        """,
+        "model": """
+            model_not_found model_not_supported modelnotfound modelnotopen invalidendpointormodel.notfound
+            resource_not_found_error model_error 1211 1221 1222
+        """,
+        "moderated": """
+            content_filter content_policy_violation responsibleaipolicyviolation
+            datainspectionfailed data_inspection_failed sensitive_check_error invalid_messages
+            sensitivecontentdetected inputtextsensitivecontentdetected outputtextsensitivecontentdetected
+            inputtextriskdetection outputtextriskdetection 1301
+        """,
+        "too_long": """
+            context_length_exceeded string_above_max_length exceed_context_size_error tokens_too_long 1261
+        """,
+        "rejected": """
+            invalid_request_error invalidparameter invalid_parameter_error unsupported_parameter
+            unsupported_value param_error badrequesterror 1210 1212 1213 1214 1215
+        """,
+    }
+)
+# base_resp.status_code of MiniMax, mostly inside a 200; any other is `transient`
+_MINIMAX_CODES = _by_code(
+    {
+        "rate_limit": "1002 1039 1041 2045",
+        "key": "1004 2049",
+        "quota": "1008 2056",
+        "moderated": "1026 1027",
+        "rejected": "1042 2013",
+    }
+)
+_TOO_LONG_PARAMETERS = frozenset({"input_tokens", "input_text"})  # vLLM: the only hint at a prompt too long
+# Many servers name these only in the message. The text does not decide what the error is, only which
 # optional parameter the next request leaves out.
-_NAMED_IN_TEXT = ("response_format", "stream_options")
+_PARAMETERS_IN_TEXT = ("response_format", "stream_options")
+_ERROR_STATUS = re.compile(r"[45]\d\d", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
-    """An error as a payload describes it; empty where it leaves something out."""
+class ErrorPayload:
+    """An error as a payload describes it; empty where the payload leaves something out."""
 
     message: str = ""
-    codes: tuple[str, ...] = ()  # in lower case, the most telling first
+    codes: tuple[str, ...] = ()  # in lower case, the most specific first
     parameters: frozenset[str] = frozenset()  # of the request, named as the cause
     status: int | None = None  # an HTTP status given as the code
-    meaning: Meaning | None = None  # where the payload has a table of codes of its own
+    known_cause: Cause | None = None  # where the payload has a table of codes of its own
 
-    def means(self, status: int) -> Meaning | None:
-        """Return what the fault means in an answer with this status. None: nothing known."""
-        known = self.meaning or next((MEANINGS[code] for code in self.codes if code in MEANINGS), None)
+    def cause(self, status: int) -> Cause | None:
+        """Return the cause of the error in an answer with this status. None: unknown."""
+        known = self.known_cause or next(
+            (ERROR_CODES[code] for code in self.codes if code in ERROR_CODES), None
+        )
         if known in {None, "rejected"}:
-            if self.parameters & TOO_LONG_PARAMETERS:
+            if self.parameters & _TOO_LONG_PARAMETERS:
                 return "too_long"
-            return self._by_status(status) or known
-        if known == "rate" and status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            is_error = status >= HTTPStatus.BAD_REQUEST
+            return _status_cause(status if is_error else self.status or status) or known
+        if known == "rate_limit" and status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             return "too_long"  # Groq: one request larger than the tokens of a whole minute
         return known
 
-    def _by_status(self, status: int) -> Meaning | None:
-        if status < _FIRST_ERROR:
-            status = self.status or status
-        if status >= _FIRST_SERVER_ERROR:
-            return "again"
-        return _BY_STATUS.get(status) or ("rejected" if status >= _FIRST_ERROR else None)
+
+def _status_cause(status: int) -> Cause | None:
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return "transient"
+    return STATUS_CAUSES.get(status, "rejected") if status >= HTTPStatus.BAD_REQUEST else None
 
 
-def find_fault(payload: object) -> Fault | None:
-    """Find the error in a payload of whatever status; None if it describes none."""
+def find_error(payload: object) -> ErrorPayload | None:
+    """Find the error in a payload of any status; None if it describes none."""
     if not isinstance(payload, dict):
         return None
     base = payload.get("base_resp")
     if isinstance(base, dict) and base.get("status_code"):
-        meaning = BASE_RESP.get(_whole(base["status_code"]), "again")
-        return Fault(message=str(base.get("status_msg", "")), meaning=meaning)
+        cause = _MINIMAX_CODES.get(str(base["status_code"]), "transient")
+        return ErrorPayload(message=str(base.get("status_msg", "")), known_cause=cause)
     error = payload.get("error")
     if isinstance(error, dict):
-        is_empty = not any(error.values())  # as a server may name it in every good answer
+        is_empty = not any(error.values())  # some servers send an empty one with every good answer
         return None if is_empty and payload.get("choices") is not None else _read_error(error)
     if error:
         return _read_error(payload | {"message": error})
@@ -159,21 +163,22 @@ def find_fault(payload: object) -> Fault | None:
     return None
 
 
-def _read_error(error: dict[str, Any]) -> Fault:
+def _read_error(error: dict[str, Any]) -> ErrorPayload:
     inner = error.get("innererror")
-    codes = [error.get("code"), inner.get("code") if isinstance(inner, dict) else None, error.get("type")]
+    values = [error.get("code"), inner.get("code") if isinstance(inner, dict) else None, error.get("type")]
+    codes = tuple(str(value).lower() for value in values if isinstance(value, str | int))
     text = str(error.get("message") or error.get("detail") or "")
-    parameters = _read_parameters(error) or [name for name in _NAMED_IN_TEXT if name in text]
-    return Fault(
+    parameters = _read_parameters(error) or [name for name in _PARAMETERS_IN_TEXT if name in text]
+    return ErrorPayload(
         message=text,
-        codes=tuple(str(code).lower() for code in codes if isinstance(code, str | int)),
+        codes=codes,
         parameters=frozenset(parameters),
-        status=next((number for code in codes if (number := _whole(code)) in _ERROR_STATUSES), None),
+        status=next((int(code) for code in codes if _ERROR_STATUS.fullmatch(code)), None),
     )
 
 
 def _read_parameters(error: dict[str, Any]) -> list[str]:
-    """Read the parameters at fault: `param` as OpenAI has it, `detail[].loc` as FastAPI has it."""
+    """Read the refused parameters: `param` as OpenAI has it, `detail[].loc` as FastAPI has it."""
     names = [error.get("param")]
     detail = error.get("detail")
     for entry in detail if isinstance(detail, list) else ():
@@ -182,19 +187,12 @@ def _read_parameters(error: dict[str, Any]) -> list[str]:
     return [name.split(".")[0].split("[")[0] for name in names if isinstance(name, str) and name]
 
 
-def _whole(value: object) -> int:
-    """Return the whole number that a code is, 0 if it is none."""
-    try:
-        return int(value) if isinstance(value, int | str) else 0
-    except ValueError:
-        return 0
-
-
 LONGEST_WAIT = 31_536_000.0  # seconds; a demand beyond a year is taken as a year
-_LONGEST_GUESS = 900.0  # seconds; where it is not said which limit is used up, one of hours is hardly it
-_RESETS = ("requests", "tokens")
+_LONGEST_GUESS = 900.0  # seconds; where no limit is named as used up, one of hours is hardly the one
+_LIMITS = ("requests", "tokens")
 _UNITS = {"d": 86_400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _DURATION = re.compile(r"(\d{1,12}(?:\.\d{1,12})?)(ms|[dhms])", re.ASCII)
+_DURATIONS = re.compile(rf"\s*(?:{_DURATION.pattern})+\s*", re.ASCII)
 _NUMBER = re.compile(r"\d{1,12}(?:\.\d{1,12})?", re.ASCII)
 
 
@@ -206,9 +204,9 @@ def read_retry_after(headers: Mapping[str, str], now: float) -> float | None:
     milliseconds = _read_number(headers.get("retry-after-ms", ""))
     if milliseconds is not None:
         return min(milliseconds / 1000, LONGEST_WAIT)
-    value = headers.get("retry-after", "").strip()
+    value = headers.get("retry-after", "")
     seconds = _read_number(value)
-    if seconds is None and value:
+    if seconds is None:
         seconds = _seconds_until(value, now)
     return None if seconds is None else min(seconds, LONGEST_WAIT)
 
@@ -216,13 +214,13 @@ def read_retry_after(headers: Mapping[str, str], now: float) -> float | None:
 def read_reset(headers: Mapping[str, str]) -> float | None:
     """Read x-ratelimit-reset-requests and -tokens (`1s`, `6m0s`, `250ms`) of an answer 429.
 
-    The longest counts of those limits that are used up; where the server does not say which, the longest
-    but for those of hours: a day's quota is told of in every answer.
+    The longest of the limits that are used up counts; where the server does not name them, the longest
+    except those of hours, because every answer has the reset of a day's quota.
     https://platform.openai.com/docs/guides/rate-limits
     """
-    waits = {name: read_duration(headers.get(f"x-ratelimit-reset-{name}", "")) for name in _RESETS}
-    used_up = [name for name in _RESETS if headers.get(f"x-ratelimit-remaining-{name}", "").strip() == "0"]
-    known = [wait for name in used_up or _RESETS if (wait := waits[name]) is not None]
+    waits = {name: read_duration(headers.get(f"x-ratelimit-reset-{name}", "")) for name in _LIMITS}
+    used_up = [name for name in _LIMITS if headers.get(f"x-ratelimit-remaining-{name}", "").strip() == "0"]
+    known = [wait for name in used_up or _LIMITS if (wait := waits[name]) is not None]
     if not used_up:
         known = [wait for wait in known if wait <= _LONGEST_GUESS]
     return min(max(known), LONGEST_WAIT) if known else None
@@ -230,10 +228,8 @@ def read_reset(headers: Mapping[str, str]) -> float | None:
 
 def read_duration(text: str) -> float | None:
     """Read `6m0s`, `250ms` or plain seconds; None for anything else."""
-    text = text.strip()
-    parts = _DURATION.findall(text)
-    if parts and "".join(number + unit for number, unit in parts) == text:
-        return sum(float(number) * _UNITS[unit] for number, unit in parts)
+    if _DURATIONS.fullmatch(text):
+        return sum(float(number) * _UNITS[unit] for number, unit in _DURATION.findall(text))
     return _read_number(text)
 
 
@@ -251,19 +247,8 @@ def _seconds_until(date: str, now: float) -> float | None:
     return max(0.0, moment.timestamp() - now)
 
 
-_ERRORS: dict[Meaning, type[EndpointError]] = {
-    "key": FatalEndpointError,
-    "quota": FatalEndpointError,
-    "model": FatalEndpointError,
-    "moderated": ModeratedError,
-    "too_long": ContextTooLongError,
-    "rejected": RejectedRequestError,
-}
-_MARKUP = (b"<!doctype", b"<html", b"<head", b"<?xml")
-
-
 class UnsupportedParameterError(RejectedRequestError):
-    """The endpoint does not take the parameters that it names."""
+    """The endpoint refuses `parameters`."""
 
     def __init__(self, message: str, *, status: int | None, parameters: frozenset[str]) -> None:
         super().__init__(message, status=status)
@@ -271,8 +256,8 @@ class UnsupportedParameterError(RejectedRequestError):
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
-    """The answer that a fault comes from, when it came (Unix time), and from whom.
+class ErrorContext:
+    """The answer that an error is in, the time of its arrival (Unix time), and its sender.
 
     `longest_wait`: seconds that a server may ask to wait before that counts as a refusal.
     """
@@ -285,42 +270,41 @@ class Origin:
     longest_wait: float
 
 
-def explain(fault: Fault, origin: Origin) -> EndpointError:
-    """Make the error of a fault inside an answer."""
-    meaning = fault.means(origin.status)
-    answer = _("{host} answered with HTTP {status}").format(host=origin.host, status=origin.status)
-    message = _word(meaning).format(
-        answer=answer,
-        said=one_line(fault.message, origin.secrets) or _("no reason given"),
-    )
-    if meaning == "rejected" and fault.parameters:
-        return UnsupportedParameterError(message, status=origin.status, parameters=fault.parameters)
-    if meaning in _ERRORS:
-        return _ERRORS[meaning](message, status=origin.status)
-    wait = read_retry_after(origin.headers, origin.now)
-    if wait is None and meaning == "rate":
-        wait = read_reset(origin.headers)
-    if wait is not None and wait > origin.longest_wait:
-        return FatalEndpointError(_too_long_a_wait(answer, origin.now + wait), status=origin.status)
-    if meaning == "rate" or wait is not None:
-        return RateLimitedError(message, status=origin.status, wait_seconds=wait)
-    return TransientError(message, status=origin.status)
+def make_error(error: ErrorPayload, context: ErrorContext) -> EndpointError:
+    """Turn an error inside an answer into the exception to raise."""
+    status = context.status
+    cause = error.cause(status)
+    answer = _("{host} answered with HTTP {status}").format(host=context.host, status=status)
+    text = one_line(error.message, context.secrets) or _("no reason given")
+    message = _message(cause or "transient").format(answer=answer, said=text)
+    if cause == "rejected" and error.parameters:
+        return UnsupportedParameterError(message, status=status, parameters=error.parameters)
+    if cause in _FINAL_ERRORS:
+        return _FINAL_ERRORS[cause](message, status=status)
+    wait = read_retry_after(context.headers, context.now)
+    if wait is None and cause == "rate_limit":
+        wait = read_reset(context.headers)
+    if wait is not None and wait > context.longest_wait:
+        return FatalEndpointError(_wait_message(answer, context.now + wait), status=status)
+    if cause == "rate_limit" or wait is not None:
+        return RateLimitedError(message, status=status, wait_seconds=wait)
+    return TransientError(message, status=status)
 
 
-def explain_refusal(body: bytes, origin: Origin) -> EndpointError:
-    """Make the error of an answer whose status is not 2xx."""
-    if origin.status < HTTPStatus.BAD_REQUEST:
+def make_status_error(body: bytes, context: ErrorContext) -> EndpointError:
+    """Turn an answer whose status is not 2xx into the exception to raise."""
+    if context.status < HTTPStatus.BAD_REQUEST:
         message = _(
             "{host} redirects to {target}, which is not followed; set llm.base_url to the final address"
         )
-        target = one_line(_host_of(origin.headers.get("location", "")) or origin.host, origin.secrets)
-        return FatalEndpointError(message.format(host=origin.host, target=target), status=origin.status)
-    return explain(find_fault(parse_json(body)) or Fault(message=_describe(body)), origin)
+        target = one_line(_host(context.headers.get("location", "")) or context.host, context.secrets)
+        return FatalEndpointError(message.format(host=context.host, target=target), status=context.status)
+    return make_error(find_error(parse_json(body)) or ErrorPayload(message=_body_text(body)), context)
 
 
-def _word(meaning: Meaning | None) -> str:
-    words: dict[Meaning, str] = {
-        # The answer's own words are left out: servers like to quote the key.
+def _message(cause: Cause) -> str:
+    messages: dict[Cause, str] = {
+        # The endpoint's own text is left out: servers like to quote the key.
         "key": _(
             "{answer}: the API key is missing, wrong or without the right to this; "
             "check the variable named by llm.api_key_env"
@@ -332,13 +316,13 @@ def _word(meaning: Meaning | None) -> str:
         "rejected": _(
             "{answer}: it does not take the request: {said}; check [llm] and [budget] of the config"
         ),
-        "rate": _("{answer}: too many requests: {said}; lower run.rpm, run.tpm or run.concurrency"),
-        "again": _("{answer}: {said}; it may pass: resume later"),
+        "rate_limit": _("{answer}: too many requests: {said}; lower run.rpm, run.tpm or run.concurrency"),
+        "transient": _("{answer}: {said}; it may pass: resume later"),
     }
-    return words[meaning or "again"]
+    return messages[cause]
 
 
-def _too_long_a_wait(answer: str, until: float) -> str:
+def _wait_message(answer: str, until: float) -> str:
     message = _(
         "{answer}: it takes no requests before {time}; resume then, or let runs wait that long: llm.longest_wait"
     )
@@ -346,14 +330,37 @@ def _too_long_a_wait(answer: str, until: float) -> str:
     return message.format(answer=answer, time=f"{moment:%Y-%m-%d %H:%M}")
 
 
-def _host_of(location: str) -> str | None:
+def _host(location: str) -> str | None:
     try:
         return urlsplit(location).hostname
     except ValueError:
         return None
 
 
-def _describe(body: bytes) -> str:
-    if body.lstrip()[:16].lower().startswith(_MARKUP):
+def _body_text(body: bytes) -> str:
+    if body.lstrip()[:16].lower().startswith((b"<!doctype", b"<html", b"<head", b"<?xml")):
         return _("a web page instead of JSON")
     return body.decode("utf-8", "replace")
+
+
+MASK = "[redacted]"
+_SHOWN_CHARACTERS = 300
+_WORD_LENGTH = 6  # a shorter secret is masked only where it stands alone: "1" is everywhere
+
+
+def redact(text: str, secrets: Iterable[str]) -> str:
+    """Mask every secret in the text, also percent-encoded or in base64."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) < _WORD_LENGTH:
+            text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", MASK, text)
+            continue
+        for form in (secret, quote(secret, safe=""), base64.b64encode(secret.encode()).decode().rstrip("=")):
+            text = text.replace(form, MASK)
+    return text
+
+
+def one_line(text: str, secrets: Iterable[str]) -> str:
+    """Return foreign text as one redacted line of at most 300 characters without control characters."""
+    visible = "".join(" " if unicodedata.category(c)[0] in "CZ" else c for c in text)
+    line = redact(" ".join(visible.split()), secrets)
+    return line if len(line) <= _SHOWN_CHARACTERS else line[: _SHOWN_CHARACTERS - 1] + "…"

@@ -1,4 +1,4 @@
-"""Tiny requests that show what an endpoint takes. Each costs a few dozen tokens, more where a model thinks."""
+"""Tiny requests that show what an endpoint supports. Each costs a few dozen tokens, more where a model thinks."""
 
 import asyncio
 import time
@@ -12,83 +12,78 @@ import httpx
 from eventabs.errors import RejectedRequestError, TransientError
 from eventabs.language import gettext as _
 from eventabs.providers.openai.chat import OpenAIProvider
-from eventabs.providers.openai.endpoint import (
-    Address,
-    CallLimits,
-    Endpoint,
-    Sampling,
+from eventabs.providers.openai.endpoint import CallLimits, Endpoint, Sampling
+from eventabs.providers.openai.errors import (
+    ErrorContext,
+    find_error,
+    make_error,
+    make_status_error,
     one_line,
-    parse_address,
 )
-from eventabs.providers.openai.errors import Origin, explain, explain_refusal, find_fault
-from eventabs.providers.openai.transport import BROKEN, Channel, pieces, translate
-from eventabs.providers.openai.wire import PayloadReader, parse_json
+from eventabs.providers.openai.transport import (
+    WIRE_ERRORS,
+    Channel,
+    parse_address,
+    payload_reader,
+    raw_chunks,
+    translate_error,
+)
+from eventabs.providers.openai.wire import parse_json
 from eventabs.records import JsonSchemaFormat, Message, Reply, Request, Usage
 
-# how servers name a model's context: vLLM and SGLang, Moonshot and OpenRouter, Groq, LM Studio
+# names of a model's context: vLLM and SGLang, Moonshot and OpenRouter, Groq, LM Studio
 _CONTEXT_FIELDS = ("max_model_len", "context_length", "context_window", "max_context_length")
 _COMPLETIONS = "/chat/completions"
 
 
 @dataclass(frozen=True, slots=True)
 class ListedModel:
-    """A model by its name at the endpoint. `context_tokens`: as the server runs it; None: it does not say."""
+    """A model by its name at the endpoint. `context_tokens`: as the server runs it; None: not in the list."""
 
     name: str
     context_tokens: int | None = None
 
 
 async def list_models(endpoint: Endpoint, limits: CallLimits) -> tuple[ListedModel, ...]:
-    """Ask for the list of models. Raises ConfigError and the subclasses of EndpointError; many have no list."""
-    address = parse_address(endpoint)
-    url = address.url.copy_with(path=address.url.path.removesuffix(_COMPLETIONS) + "/models")
-    async with aclosing(Channel(endpoint, address, limits)) as channel:
+    """Fetch the list of models. Raises ConfigError and the subclasses of EndpointError; many have no list."""
+    async with aclosing(Channel(endpoint, limits)) as channel:
+        address = channel.address
+        url = address.url.copy_with(path=address.url.path.removesuffix(_COMPLETIONS) + "/models")
         try:
             async with asyncio.timeout(limits.call_timeout):
                 response = await channel.send("GET", url)
-                body = await _read(response, limits.reply_bytes)
+                body = await _read_body(response, limits.reply_bytes)
         except TimeoutError:
             message = _("{host} sends no list of models in time; it may pass")
             raise TransientError(message.format(host=address.host)) from None
-        except BROKEN as error:
-            raise translate(error, address) from None
-    return _understand(body, response, address, limits)
+        except WIRE_ERRORS as error:
+            raise translate_error(error, address) from None
+        context = channel.error_context(response, time.time())
+    if not response.is_success:
+        raise make_status_error(body, context)
+    return _parse_models(body, context)
 
 
-async def _read(response: httpx.Response, limit: int) -> bytes:
-    reader = PayloadReader(encoding=response.headers.get("content-encoding", "").strip().lower(), limit=limit)
+async def _read_body(response: httpx.Response, limit: int) -> bytes:
+    reader = payload_reader(response, limit)
     try:
-        async for raw in pieces(response):
-            reader.feed(raw)
+        async for chunk in raw_chunks(response):
+            reader.feed(chunk)
     finally:
         await response.aclose()
     return b"".join(reader.finish()) or reader.head
 
 
-def _understand(
-    body: bytes, response: httpx.Response, address: Address, limits: CallLimits
-) -> tuple[ListedModel, ...]:
-    origin = Origin(
-        response.status_code,
-        response.headers,
-        time.time(),
-        address.host,
-        address.secrets,
-        limits.longest_wait,
-    )
-    if not response.is_success:
-        raise explain_refusal(body, origin)
+def _parse_models(body: bytes, context: ErrorContext) -> tuple[ListedModel, ...]:
     payload = parse_json(body)
     entries = payload.get("data", payload.get("models")) if isinstance(payload, dict) else payload
     if isinstance(entries, list):
-        return tuple(_models(entries, address.secrets))
-    if fault := find_fault(payload):
-        raise explain(fault, origin)
-    said = one_line(body[:1024].decode("utf-8", "replace"), address.secrets)
+        return tuple(_models(entries, context.secrets))
+    if error := find_error(payload):
+        raise make_error(error, context)
+    text = one_line(body[:1024].decode("utf-8", "replace"), context.secrets) or _("nothing")
     message = _("{host} did not answer with a list of models: {said}; check llm.base_url")
-    raise TransientError(
-        message.format(host=address.host, said=said or _("nothing")), status=response.status_code
-    )
+    raise TransientError(message.format(host=context.host, said=text), status=context.status)
 
 
 def _models(entries: list[Any], secrets: tuple[str, ...]) -> Iterator[ListedModel]:
@@ -109,14 +104,14 @@ def _context(entry: Mapping[str, Any]) -> int | None:
 Support = Literal["yes", "ignored", "no", "unknown"]
 LimitName = Literal["max_tokens", "max_completion_tokens"]
 
-_HELLO = "Answer with one word: ready"
-_HELLO_TOKENS = 512  # enough for a model that thinks a little first
-_COUNT = "Count from 1 to 200, separated by spaces. Write nothing else."
-_COUNT_TOKENS = 16
+_GREETING = "Answer with one word: ready"
+_GREETING_TOKENS = 512  # enough for a model that thinks a little first
+_COUNTING = "Count from 1 to 200, separated by spaces. Write nothing else."
+_COUNTING_TOKENS = 16
 _SLACK = 2  # times the limit that an answer may have before it counts as unlimited
-_CHARACTERS_A_TOKEN = 8  # at most, in such an answer
-_JSON = "Answer in JSON: are you ready?"
-_KEY = "ready_to_read_exports"  # no model would choose it by itself
+_CHARACTERS_PER_TOKEN = 8  # at most, in such an answer
+_JSON_QUESTION = "Answer in JSON: are you ready?"
+_SCHEMA_KEY = "ready_to_read_exports"  # no model would choose it by itself
 _SCHEMA: JsonSchemaFormat = {
     "type": "json_schema",
     "json_schema": {
@@ -124,8 +119,8 @@ _SCHEMA: JsonSchemaFormat = {
         "strict": True,
         "schema": {
             "type": "object",
-            "properties": {_KEY: {"type": "boolean"}},
-            "required": [_KEY],
+            "properties": {_SCHEMA_KEY: {"type": "boolean"}},
+            "required": [_SCHEMA_KEY],
             "additionalProperties": False,
         },
     },
@@ -137,23 +132,23 @@ class ProbeReply:
     """A reply, and the parameters that were not sent: omitted, or refused by the endpoint."""
 
     reply: Reply
-    left_out: frozenset[str]
+    dropped: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
 class OutputLimit:
-    """The parameter that limits an answer's length, and whether it does. `tokens` came where `asked` were allowed."""
+    """The parameter that limits the length of an answer, and whether it works: `tokens` of `allowed` came."""
 
     name: LimitName
     support: Support
     tokens: int
-    asked: int = _COUNT_TOKENS
+    allowed: int = _COUNTING_TOKENS
 
 
 class Prober:
-    """Asks an endpoint as a run would ask it. Raises ConfigError when made with settings that cannot work.
+    """Sends requests as a run would send them. Raises ConfigError when made with settings that cannot work.
 
-    Every question raises the subclasses of EndpointError. What the endpoint has refused is not sent again.
+    Every probe raises the subclasses of EndpointError. What the endpoint has refused is not sent again.
     `spent`: the tokens of all answers so far.
     """
 
@@ -164,74 +159,72 @@ class Prober:
         self._limits = limits
         self.spent = Usage()
 
-    async def say_hello(self, *, stream: bool | None = None) -> ProbeReply:
-        """Ask for one word, with everything that the settings send; `stream` as they have it unless it is given."""
+    async def greet(self, *, stream: bool | None = None) -> ProbeReply:
+        """Ask for one word, with all parameters of the settings; `stream` as they have it unless it is given."""
         stream = self._sampling.stream if stream is None else stream
-        return await self._ask(_HELLO, _HELLO_TOKENS, replace(self._sampling, stream=stream))
+        return await self._send(_GREETING, _GREETING_TOKENS, replace(self._sampling, stream=stream))
 
-    async def find_output_limit(self) -> OutputLimit:
+    async def probe_output_limit(self) -> OutputLimit:
         """Ask for more than the limit allows, by the other of the two parameters where the first is ignored."""
-        first = await self._count_up(self._sampling)
+        first = await self._count(self._sampling)
         if first.support == "ignored" and first.name == "max_tokens":
             omit = self._sampling.omit | {"max_tokens"}
-            second = await self._count_up(replace(self._sampling, omit=omit))
+            second = await self._count(replace(self._sampling, omit=omit))
             if second.support == "yes":
                 return second
         return first
 
-    async def keeps_schema(self) -> Support:
+    async def probe_json_schema(self) -> Support:
         """Ask under a json_schema with a key that only the schema names."""
-        return await self._in_json(self._sampling, _SCHEMA, key=_KEY)
+        return await self._probe_json(self._sampling, _SCHEMA, key=_SCHEMA_KEY)
 
-    async def keeps_json(self) -> Support:
+    async def probe_json_object(self) -> Support:
         """Ask under json_object."""
         extra_body = {**self._sampling.extra_body, "response_format": {"type": "json_object"}}
-        return await self._in_json(replace(self._sampling, extra_body=extra_body), None, key="")
+        return await self._probe_json(replace(self._sampling, extra_body=extra_body), None, key="")
 
-    def shown(self, text: str) -> str:
+    def printable(self, text: str) -> str:
         """Return foreign text as one line without secrets."""
         return one_line(text, self._secrets)
 
-    async def _in_json(
+    async def _probe_json(
         self, sampling: Sampling, response_format: JsonSchemaFormat | None, *, key: str
     ) -> Support:
         sampling = replace(sampling, omit=sampling.omit - {"response_format"})
         try:
-            answer = await self._ask(_JSON, _HELLO_TOKENS, sampling, response_format)
+            probed = await self._send(_JSON_QUESTION, _GREETING_TOKENS, sampling, response_format)
         except RejectedRequestError:
             return "no"
-        if "response_format" in answer.left_out:
+        if "response_format" in probed.dropped:
             return "no"
-        if answer.reply.finish_reason != "stop":
+        if probed.reply.finish_reason != "stop":
             return "unknown"
-        value = parse_json(answer.reply.text.strip().encode())
+        value = parse_json(probed.reply.text.strip().encode())
         return "yes" if isinstance(value, dict) and (not key or key in value) else "ignored"
 
-    async def _count_up(self, sampling: Sampling) -> OutputLimit:
+    async def _count(self, sampling: Sampling) -> OutputLimit:
         try:
-            answer = await self._ask(_COUNT, _COUNT_TOKENS, sampling)
-        except RejectedRequestError:  # so say models that cannot think in so few tokens
-            return OutputLimit(
-                "max_completion_tokens" if "max_tokens" in sampling.omit else "max_tokens", "unknown", 0
-            )
-        reply = answer.reply
-        tokens = reply.usage.completion_tokens or len(reply.text) // _CHARACTERS_A_TOKEN
-        unlimited = tokens - reply.usage.reasoning_tokens > _COUNT_TOKENS * _SLACK
+            probed = await self._send(_COUNTING, _COUNTING_TOKENS, sampling)
+        except RejectedRequestError:  # some models that think refuse so small a limit
+            return OutputLimit(_limit_name(sampling.omit), "unknown", 0)
+        reply = probed.reply
+        tokens = reply.usage.completion_tokens or len(reply.text) // _CHARACTERS_PER_TOKEN
+        unlimited = tokens - reply.usage.reasoning_tokens > _COUNTING_TOKENS * _SLACK
         support: Support = "ignored" if unlimited else "yes" if reply.finish_reason == "length" else "unknown"
-        name: LimitName = "max_completion_tokens" if "max_tokens" in answer.left_out else "max_tokens"
-        return OutputLimit(name, support, tokens)
+        return OutputLimit(_limit_name(probed.dropped), support, tokens)
 
-    async def _ask(
-        self, text: str, most_tokens: int, sampling: Sampling, response_format: JsonSchemaFormat | None = None
+    async def _send(
+        self, text: str, max_tokens: int, sampling: Sampling, response_format: JsonSchemaFormat | None = None
     ) -> ProbeReply:
-        provider = OpenAIProvider(self._endpoint, sampling, self._limits)
         message: Message = {"role": "user", "content": text}
-        request = Request((message,), {}, 0, most_tokens, response_format)
-        try:
+        request = Request((message,), {}, 0, max_tokens, response_format)
+        async with aclosing(OpenAIProvider(self._endpoint, sampling, self._limits)) as provider:
             reply = await provider.complete(request)
-        finally:
-            await provider.aclose()
         self.spent = Usage(*(sum(pair) for pair in zip(self.spent, reply.usage, strict=True)))
         refused = provider.dropped - sampling.omit - {"response_format"}
         self._sampling = replace(self._sampling, omit=self._sampling.omit | refused)
         return ProbeReply(reply, provider.dropped)
+
+
+def _limit_name(dropped: frozenset[str]) -> LimitName:
+    return "max_completion_tokens" if "max_tokens" in dropped else "max_tokens"

@@ -1,13 +1,15 @@
-"""Whether an endpoint's machine can be reached at all: its name, a connection, TLS."""
+"""How requests travel to an endpoint: its address, the proxy before it, connections and TLS."""
 
 import asyncio
+import base64
 import re
 import socket
 import ssl
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Literal, cast
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import httpx
@@ -15,58 +17,168 @@ from httpx_aiohttp import AiohttpTransport
 
 from eventabs.errors import ConfigError, EndpointError, FatalEndpointError, TransientError
 from eventabs.language import gettext as _
-from eventabs.providers.openai.endpoint import Address, CallLimits, Endpoint, one_line, proxy_of
-from eventabs.providers.openai.wire import UnreadableBodyError
+from eventabs.providers.openai.endpoint import CallLimits, Endpoint, is_loopback
+from eventabs.providers.openai.errors import ErrorContext, one_line
+from eventabs.providers.openai.wire import PayloadReader, UnreadableBodyError
 
-BROKEN = (httpx.HTTPError, httpx.StreamError, aiohttp.ClientError, OSError, UnreadableBodyError)
+# What breaks an exchange below HTTP; see `translate_error`.
+WIRE_ERRORS = (httpx.HTTPError, httpx.StreamError, aiohttp.ClientError, OSError, UnreadableBodyError)
 
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_MAX_PORT = 65_535
+_MAX_NAME = 254  # with the dot at its end; RFC 1035
+_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?", re.IGNORECASE)
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.1
+_FRAMING = {"connection", "content-encoding", "content-length", "transfer-encoding"}
+_CREDENTIAL_HEADERS = {"authorization", "proxy-authorization", "api-key", "x-api-key", "cookie"}
 _USERINFO = re.compile(r"//[^/\s]*@")  # of a proxy that the environment names
 _KEEPALIVE = 60.0  # seconds that an unused connection is kept
 _GRACE = 1.0  # seconds for the last bytes after [DONE]; with them the connection can be used again
 
 
-class Deadline:
-    """Moves the deadline of one call: a wall clock for it all, an idle limit between pieces of content."""
+@dataclass(frozen=True, slots=True)
+class Address:
+    """An endpoint's address, with its secrets kept apart so that they stay out of messages."""
 
-    def __init__(self, deadline: asyncio.Timeout, *, idle_timeout: float, call_timeout: float) -> None:
-        self._deadline = deadline
-        self._idle_timeout = idle_timeout
-        self._now = asyncio.get_running_loop().time
-        self._end = self._now() + call_timeout
-        self.renew()
+    url: httpx.URL  # with the query, without user and password
+    host: str
+    login: tuple[str, str] | None = field(repr=False)
+    secrets: tuple[str, ...] = field(repr=False)
 
-    def renew(self) -> None:
-        """Hear that content has come."""
-        self._wait(self._idle_timeout)
 
-    def hurry(self) -> None:
-        """Hear that the answer is whole: only its last bytes are waited for."""
-        self._wait(_GRACE)
+def parse_address(endpoint: Endpoint) -> Address:
+    """Check the endpoint's settings and parse its address.
 
-    def _wait(self, seconds: float) -> None:
-        self._deadline.reschedule(min(self._now() + seconds, self._end))
+    Raises ConfigError where the address, the proxy, the key or a header cannot be used, and where
+    a key would travel unencrypted to another machine.
+    """
+    base = _parse_url(endpoint.base_url, "llm.base_url")
+    urls = [base, _parse_url(endpoint.proxy, "llm.proxy")] if endpoint.proxy else [base]
+    _check_headers(endpoint)
+    exposed = next((url.host for url in urls if not is_loopback(url.host)), None)
+    if base.scheme == "http" and exposed is not None and _holds_key(endpoint, base):
+        message = _(
+            "the API key would travel unencrypted to {host}; set llm.base_url to an https address, "
+            "or unset the variable named by llm.api_key_env if the server needs no key"
+        )
+        raise ConfigError(message.format(host=exposed))
+    path = base.path.rstrip("/") + "/chat/completions"
+    return Address(
+        url=base.copy_with(username=None, password=None, path=path, fragment=None),
+        host=_host_and_port(base),
+        login=(base.username, base.password) if base.userinfo else None,
+        secrets=_find_secrets(endpoint, urls),
+    )
+
+
+def _parse_url(text: str, setting: str) -> httpx.URL:
+    try:
+        url = httpx.URL(text.strip())
+    except httpx.InvalidURL:
+        url = httpx.URL()
+    is_port = url.port is None or 0 < url.port <= _MAX_PORT
+    if url.scheme in _DEFAULT_PORTS and is_port and _is_host(url.raw_host.decode("ascii")):
+        return url
+    message = _("{setting} is no address; write one like https://api.example.com/v1")
+    raise ConfigError(message.format(setting=setting))
+
+
+def _is_host(host: str) -> bool:
+    """Whether it is an IP address or a possible DNS name: no retry would help with anything else."""
+    if ":" in host:
+        return True  # an IPv6 address, which httpx has checked
+    return len(host) <= _MAX_NAME and all(map(_LABEL.fullmatch, host.removesuffix(".").split(".")))
+
+
+def _check_headers(endpoint: Endpoint) -> None:
+    if any(not _HEADER.fullmatch(name) or name.lower() in _FRAMING for name in endpoint.extra_headers):
+        message = _(
+            "llm.extra_headers has a name that no header may have, or that is not yours to set; check them"
+        )
+        raise ConfigError(message)
+    for name, value in (("llm.api_key_env", endpoint.api_key or ""), *endpoint.extra_headers.items()):
+        if not (value.isascii() and value.isprintable()):
+            message = _(
+                "the value of {name} holds characters that no HTTP header may hold; copy it again "
+                "without line breaks or placeholders"
+            )
+            raise ConfigError(message.format(name=name))
+
+
+def _holds_key(endpoint: Endpoint, base: httpx.URL) -> bool:
+    headers = {name.lower() for name in endpoint.extra_headers}
+    return bool(endpoint.api_key or base.userinfo or headers & _CREDENTIAL_HEADERS)
+
+
+def _find_secrets(endpoint: Endpoint, urls: list[httpx.URL]) -> tuple[str, ...]:
+    found = [endpoint.api_key or "", *endpoint.extra_headers.values()]
+    for value in endpoint.extra_headers.values():
+        found += value.split()  # servers quote "Bearer <token>" as the token alone
+    for url in urls:
+        found += [url.username, url.password, f"{url.username}:{url.password}", url.query.decode("ascii")]
+        found += [value for _name, value in url.params.multi_items()]
+    return tuple({secret for secret in found if secret.strip(":")})
+
+
+def proxy_of(endpoint: Endpoint, address: Address) -> httpx.Proxy | None:
+    """Return the proxy of the settings, else the environment's; none for loopback.
+
+    Raises ConfigError where a variable of the environment is no address.
+    """
+    if endpoint.proxy:
+        return httpx.Proxy(endpoint.proxy)
+    host = address.url.host
+    if is_loopback(host) or proxy_bypass(host):
+        return None
+    proxies = getproxies()
+    named = proxies.get(address.url.scheme) or proxies.get("all")
+    if not named:
+        return None
+    try:
+        proxy = httpx.Proxy(named if "://" in named else f"http://{named}")
+    except (httpx.InvalidURL, ValueError):
+        proxy = None
+    if proxy is None or proxy.url.scheme not in _DEFAULT_PORTS or not proxy.url.host:
+        message = _(
+            "a proxy variable (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY) is no address that can be used; name an"
+            " http proxy or unset it"
+        )
+        raise ConfigError(message)
+    return proxy
+
+
+def check_endpoint(endpoint: Endpoint) -> None:
+    """Raise ConfigError where requests could not leave with these settings and this environment."""
+    proxy_of(endpoint, parse_address(endpoint))
 
 
 class Channel:
     """Sends requests to one endpoint. Raises ConfigError where the settings or the environment cannot work.
 
-    It talks to httpx's transport, not to its client: redirects are not followed and no hooks are needed here,
+    It uses httpx's transport, not its client: redirects are not followed and no hooks are needed here,
     and with many requests in flight the client costs as much time as all the rest of a call.
     """
 
-    def __init__(self, endpoint: Endpoint, address: Address, limits: CallLimits) -> None:
-        self._headers = _headers(endpoint, address)
+    def __init__(self, endpoint: Endpoint, limits: CallLimits) -> None:
+        self.address = parse_address(endpoint)
+        self._headers = _headers(endpoint, self.address)
+        self._longest_wait = limits.longest_wait
         self._extensions = {"timeout": {"connect": limits.connect_timeout}}
         self._transport = AiohttpTransport(
-            verify=trusted(endpoint.ca_file),
-            proxy=proxy_of(endpoint, address),
+            verify=tls_context(endpoint.ca_file),
+            proxy=proxy_of(endpoint, self.address),
             limits=httpx.Limits(max_connections=limits.max_connections, keepalive_expiry=_KEEPALIVE),
         )
 
     async def send(self, method: str, url: httpx.URL, body: bytes = b"") -> httpx.Response:
-        """Send a request; return the answer's head. Its `pieces` are still to be read, and it to be closed."""
+        """Send a request; return the head of the answer. The caller reads its `raw_chunks` and closes it."""
         request = httpx.Request(method, url, headers=self._headers, content=body, extensions=self._extensions)
         return await self._transport.handle_async_request(request)
+
+    def error_context(self, response: httpx.Response, now: float) -> ErrorContext:
+        """Return what an error in this answer needs; `now` is the Unix time."""
+        host, secrets = self.address.host, self.address.secrets
+        return ErrorContext(response.status_code, response.headers, now, host, secrets, self._longest_wait)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -85,32 +197,11 @@ def _headers(endpoint: Endpoint, address: Address) -> httpx.Headers:
         headers["Authorization"] = f"Bearer {endpoint.api_key}"
     headers.update(endpoint.extra_headers)
     if address.login and not endpoint.api_key:
-        request = httpx.Request("POST", address.url, headers=headers)
-        headers["Authorization"] = next(httpx.BasicAuth(*address.login).auth_flow(request)).headers[
-            "Authorization"
-        ]
+        headers["Authorization"] = f"Basic {base64.b64encode(':'.join(address.login).encode()).decode()}"
     return headers
 
 
-def pieces(response: httpx.Response) -> httpx.AsyncByteStream:
-    """Return the bytes of an answer, as the network brings them."""
-    return cast("httpx.AsyncByteStream", response.stream)
-
-
-def translate(error: Exception, address: Address) -> EndpointError:
-    """Turn an exception of the wire into one of ours, without its traceback: that may hold secrets."""
-    causes = list(_causes(error))
-    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
-        message = _("{host} shows a certificate that is not trusted; set llm.ca_file to your authority's")
-        return FatalEndpointError(message.format(host=address.host))
-    if any(isinstance(cause, UnreadableBodyError) for cause in causes):
-        message = _("{host} sent an answer that is too large or wrongly compressed; check llm.base_url")
-        return TransientError(message.format(host=address.host))
-    message = _("no connection to {host}, or it broke: {said}; check the network, llm.base_url and the proxy")
-    return TransientError(message.format(host=address.host, said=_say(error, address)))
-
-
-def trusted(ca_file: str) -> ssl.SSLContext:
+def tls_context(ca_file: str) -> ssl.SSLContext:
     """Return what certificates are checked with. Raises ConfigError where the file cannot be used."""
     if not ca_file:
         return httpx.create_ssl_context()
@@ -121,25 +212,66 @@ def trusted(ca_file: str) -> ssl.SSLContext:
         raise ConfigError(message.format(path=ca_file, error=error)) from None
 
 
+def raw_chunks(response: httpx.Response) -> httpx.AsyncByteStream:
+    """Return the bytes of an answer, as the network brings them."""
+    return cast("httpx.AsyncByteStream", response.stream)
+
+
+def payload_reader(response: httpx.Response, limit: int) -> PayloadReader:
+    """Return a reader for the answer's content encoding. Raises UnreadableBodyError for an unknown one."""
+    encoding = str(response.headers.get("content-encoding", "")).strip().lower()
+    return PayloadReader(encoding=encoding, limit=limit)
+
+
+class Deadline:
+    """Moves the deadline of one call: a wall clock for it all, an idle limit between pieces of content."""
+
+    def __init__(self, timeout: asyncio.Timeout, *, idle_timeout: float, call_timeout: float) -> None:
+        self._timeout = timeout
+        self._idle_timeout = idle_timeout
+        self._now = asyncio.get_running_loop().time
+        self._end = self._now() + call_timeout
+        self.restart_idle()
+
+    def restart_idle(self) -> None:
+        """Restart the idle limit: content has come."""
+        self._allow(self._idle_timeout)
+
+    def expect_end(self) -> None:
+        """Leave only a moment for the last bytes: the content is whole."""
+        self._allow(_GRACE)
+
+    def _allow(self, seconds: float) -> None:
+        self._timeout.reschedule(min(self._now() + seconds, self._end))
+
+
+def translate_error(error: Exception, address: Address) -> EndpointError:
+    """Turn one of WIRE_ERRORS into an EndpointError, without its traceback: that may hold secrets."""
+    causes = list(_causes(error))
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
+        message = _("{host} shows a certificate that is not trusted; set llm.ca_file to your authority's")
+        return FatalEndpointError(message.format(host=address.host))
+    if any(isinstance(cause, UnreadableBodyError) for cause in causes):
+        message = _("{host} sent an answer that is too large or wrongly compressed; check llm.base_url")
+        return TransientError(message.format(host=address.host))
+    name = type(error.__cause__ or error).__name__
+    text = one_line(_USERINFO.sub("//", f"{name} {error}"), address.secrets)
+    message = _("no connection to {host}, or it broke: {said}; check the network, llm.base_url and the proxy")
+    return TransientError(message.format(host=address.host, said=text))
+
+
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__
 
 
-def _say(error: Exception, address: Address) -> str:
-    name = type(error.__cause__ or error).__name__
-    return one_line(_USERINFO.sub("//", f"{name} {error}"), address.secrets)
-
-
-Obstacle = Literal["name", "refused", "silent", "broken", "untrusted", "no_tls"]
-
-_PORTS = {"http": 80, "https": 443}
+UnreachableReason = Literal["dns", "refused", "timeout", "broken", "untrusted", "no_tls"]
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """How the endpoint is reached. `proxy`: host and port of the one between, "" without; `tls`: "" if unknown."""
+    """How the endpoint is reached. `proxy`: host and port of a proxy, "" without; `tls`: version, "" if unknown."""
 
     ip: str
     proxy: str = ""
@@ -147,67 +279,70 @@ class Route:
 
 
 class UnreachableError(EndpointError):
-    """No connection came about, to the endpoint or to the proxy before it; `obstacle` says why."""
+    """No connection to the endpoint, or to the proxy before it."""
 
-    def __init__(self, message: str, obstacle: Obstacle, *, through_proxy: bool) -> None:
+    def __init__(self, message: str, reason: UnreachableReason, *, through_proxy: bool) -> None:
         super().__init__(message)
-        self.obstacle = obstacle
+        self.reason = reason
         self.through_proxy = through_proxy
 
 
-async def find_route(endpoint: Endpoint, address: Address, *, seconds: float) -> Route:
+async def find_route(endpoint: Endpoint, *, seconds: float) -> Route:
     """Look the name up and connect, to the proxy where there is one. Raises UnreachableError or ConfigError."""
-    between = proxy_of(endpoint, address)
-    proxy = between.url if between else None
-    target = proxy or address.url
-    port = target.port or _PORTS[target.scheme]
-    context = trusted(endpoint.ca_file) if target.scheme == "https" else None
+    address = parse_address(endpoint)
+    proxy = proxy_of(endpoint, address)
+    target = proxy.url if proxy else address.url
+    context = tls_context(endpoint.ca_file) if target.scheme == "https" else None
     try:
         async with asyncio.timeout(seconds):
-            ips = await _look_up(target.host, port)
-            ip, tls = await _connect(ips, port, context, target.host, seconds / len(ips))
+            ips = await _look_up(target)
+            ip, tls = await _connect(ips, target, context, seconds / len(ips))
     except (OSError, TimeoutError) as error:
-        raise _explain(error, target, through_proxy=proxy is not None) from None
-    return Route(ip, _host_and_port(proxy) if proxy else "", "" if proxy else tls)
+        raise _unreachable(error, target, through_proxy=proxy is not None) from None
+    return Route(ip, _host_and_port(target), "") if proxy else Route(ip, "", tls)
 
 
-async def _look_up(host: str, port: int) -> list[str]:
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(sockaddr[0]) for *_kind, sockaddr in found))
+def _port(url: httpx.URL) -> int:
+    return url.port or _DEFAULT_PORTS[url.scheme]
+
+
+async def _look_up(url: httpx.URL) -> list[str]:
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(url.host, _port(url), type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(address[0]) for *_kind, address in found))
 
 
 async def _connect(
-    ips: list[str], port: int, context: ssl.SSLContext | None, host: str, seconds: float
+    ips: list[str], url: httpx.URL, context: ssl.SSLContext | None, seconds: float
 ) -> tuple[str, str]:
-    """Connect to the first address that lets us; return it and the TLS version. Raises the last error."""
-    failed: OSError = TimeoutError()
+    """Connect to the first IP address that accepts; return it and the TLS version. Raises the last error."""
+    last_error: OSError = TimeoutError()
     for ip in ips:
         try:
             async with asyncio.timeout(seconds):
                 _reader, writer = await asyncio.open_connection(
-                    ip, port, ssl=context, server_hostname=host if context else None
+                    ip, _port(url), ssl=context, server_hostname=url.host if context else None
                 )
         except OSError as error:
-            failed = error
+            last_error = error
             continue
-        secured = writer.get_extra_info("ssl_object")
+        tls = writer.get_extra_info("ssl_object")
         writer.transport.abort()
-        return ip, (secured.version() or "") if secured else ""
-    raise failed
+        return ip, (tls.version() or "") if tls else ""
+    raise last_error
 
 
-def _explain(error: OSError, target: httpx.URL, *, through_proxy: bool) -> UnreachableError:
-    where = _host_and_port(target)
-    obstacle, template = _told(error)
-    said = getattr(error, "verify_message", "") or error.strerror or type(error).__name__
-    message = template.format(host=where, said=one_line(str(said), ()))
-    return UnreachableError(message, obstacle, through_proxy=through_proxy)
+def _unreachable(error: OSError, target: httpx.URL, *, through_proxy: bool) -> UnreachableError:
+    reason, template = _classify(error)
+    text = getattr(error, "verify_message", "") or error.strerror or type(error).__name__
+    message = template.format(host=_host_and_port(target), said=one_line(str(text), ()))
+    return UnreachableError(message, reason, through_proxy=through_proxy)
 
 
-def _told(error: OSError) -> tuple[Obstacle, str]:
+def _classify(error: OSError) -> tuple[UnreachableReason, str]:
     match error:
         case socket.gaierror():
-            return "name", _("the name {host} cannot be looked up: {said}")
+            return "dns", _("the name {host} cannot be looked up: {said}")
         case ConnectionRefusedError():
             return "refused", _("{host} refuses the connection")
         case ssl.SSLCertVerificationError():
@@ -215,7 +350,7 @@ def _told(error: OSError) -> tuple[Obstacle, str]:
         case ssl.SSLError():
             return "no_tls", _("{host} does not answer with TLS: {said}")
         case TimeoutError():
-            return "silent", _("{host} does not answer")
+            return "timeout", _("{host} does not answer")
     return "broken", _("no connection to {host}: {said}")
 
 

@@ -1,4 +1,4 @@
-"""The payloads of /chat/completions, asked and answered.
+"""The bodies of /chat/completions: the JSON of a request, and the stream or document of its answer.
 
 https://platform.openai.com/docs/api-reference/chat, and what compatible servers make of it.
 """
@@ -13,11 +13,43 @@ import orjson
 from eventabs.providers.openai.endpoint import Sampling
 from eventabs.records import FinishReason, Reply, Request, Usage
 
+# Parameters that a request can do without; max_completion_tokens takes the place of max_tokens.
+DROPPABLE = frozenset({"response_format", "stream_options", "temperature", "seed", "max_tokens"})
+
+
+def build_body(request: Request, model: str, sampling: Sampling, dropped: frozenset[str]) -> dict[str, Any]:
+    """Build the JSON body of a request, without the dropped parameters."""
+    optional: dict[str, Any] = {
+        "temperature": sampling.temperature,
+        "seed": sampling.seed,
+        "response_format": request.response_format,
+        "max_tokens": request.max_output_tokens,
+        "stream_options": {"include_usage": True} if sampling.stream else None,
+    }
+    body: dict[str, Any] = {"model": model, "messages": list(request.messages), "stream": sampling.stream}
+    body |= {name: value for name, value in optional.items() if value is not None and name not in dropped}
+    if "max_tokens" in dropped or "max_completion_tokens" in sampling.extra_body:
+        body.pop("max_tokens", None)
+        body["max_completion_tokens"] = request.max_output_tokens
+    return body | dict(sampling.extra_body)
+
+
+def parse_json(data: bytes) -> object:
+    """Parse JSON, also with broken UTF-8 or half surrogate pairs in its strings. None: not JSON."""
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        return json.loads(data.decode("utf-8-sig", "replace"))
+    except (ValueError, RecursionError):
+        return None
+
 
 class EventDecoder:
-    """Cuts the bytes of a stream into the data of its events.
+    """Splits a stream of server-sent events into their data.
 
-    Works on bytes, so a character cut between two chunks stays whole. Event names, ids and comments
+    Works on bytes, so a character split between two chunks stays whole. Event names, ids and comments
     are dropped: chat completions carry everything in the data.
     """
 
@@ -25,10 +57,9 @@ class EventDecoder:
         self._unfinished: list[bytes] = []  # pieces of the line that has not ended yet
         self._data: list[bytes] = []
         self._after_cr = False
-        self._at_start = True
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """Take the next bytes; return the data of every event that they complete."""
+        """Add the next bytes; return the data of every event that they complete."""
         if self._after_cr and chunk.startswith(b"\n"):
             chunk = chunk[1:]
             self._after_cr = False
@@ -42,16 +73,13 @@ class EventDecoder:
             return []
         *lines, rest = b"".join(self._unfinished).split(b"\n")
         self._unfinished = [rest]
-        return self._read(lines)
+        return self._parse(lines)
 
     def finish(self) -> list[bytes]:
         """Return the data of an event that the end of the stream cut off."""
-        return self._read([b"".join(self._unfinished), b""])
+        return self._parse([b"".join(self._unfinished), b""])
 
-    def _read(self, lines: list[bytes]) -> list[bytes]:
-        if self._at_start:
-            lines[0] = lines[0].removeprefix(b"\xef\xbb\xbf")
-            self._at_start = False
+    def _parse(self, lines: list[bytes]) -> list[bytes]:
         events = []
         for line in lines:
             if line.startswith(b"data:"):
@@ -62,34 +90,34 @@ class EventDecoder:
         return events
 
 
-_WIRE_FACTOR = 8  # a stream spends a few hundred bytes on a word, so it may be longer than what is kept
+_STREAM_FACTOR = 8  # a stream has a few hundred bytes for each word, so it may be longer than its content
 
 
 class UnreadableBodyError(Exception):
-    """The answer's bytes are larger than allowed, or compressed in a way that was not asked for."""
+    """The answer is larger than allowed, or compressed in an encoding that was not requested."""
 
 
 class PayloadReader:
-    """Cuts an answer into payloads. Which kind it is shows in its first byte: headers are often wrong."""
+    """Splits an answer into payloads. The first byte tells a stream from a document: headers are often wrong."""
 
     def __init__(self, *, encoding: str, limit: int) -> None:
-        self.head = b""  # the first bytes that are not blank, to describe what is no payload
-        self.is_document = False  # one JSON document (or whatever else it is), not events
+        self.head = b""  # the first bytes that are not blank, to describe an answer without payloads
+        self.is_document = False  # one document, JSON or not; else events
         self._inflater = _make_inflater(encoding)
         self._limit = limit
-        self._read = 0
+        self._size = 0
         self._document: list[bytes] = []
         self._events = EventDecoder()
 
     def feed(self, raw: bytes) -> list[bytes]:
-        """Take the next bytes; return the payloads that they complete. Raises UnreadableBodyError."""
+        """Add the next bytes; return the payloads that they complete. Raises UnreadableBodyError."""
         chunk = _inflate(self._inflater, raw, self._limit) if self._inflater else raw
-        self._read += len(chunk)
+        self._size += len(chunk)
         if not self.head:
             chunk = chunk.lstrip(b"\xef\xbb\xbf \t\r\n")
             self.head = chunk[:1024]
             self.is_document = self.head.startswith((b"{", b"[", b"<"))
-        if self._read > (self._limit if self.is_document else self._limit * _WIRE_FACTOR):
+        if self._size > (self._limit if self.is_document else self._limit * _STREAM_FACTOR):
             raise UnreadableBodyError
         if not self.is_document:
             payloads = self._events.feed(chunk)
@@ -122,9 +150,6 @@ def _make_inflater(encoding: str) -> "zlib._Decompress | None":
     raise UnreadableBodyError
 
 
-# Parameters that a server may do without; max_tokens goes over into max_completion_tokens.
-DROPPABLE = frozenset({"response_format", "stream_options", "temperature", "seed", "max_tokens"})
-
 _FINISH_REASONS: dict[str, FinishReason] = {
     "length": "length",
     "max_tokens": "length",
@@ -139,40 +164,11 @@ _FINISH_REASONS: dict[str, FinishReason] = {
     "abort": "interrupted",  # vLLM, SGLang
 }
 _REASONING_FIELDS = ("reasoning_content", "reasoning", "thinking")
-_MOST_TOKENS = 10**9  # no call has more: what a server claims is added up and stored
-
-
-def build_body(request: Request, model: str, sampling: Sampling, dropped: frozenset[str]) -> dict[str, Any]:
-    """Put the JSON body of a request together, without the parameters that the server does not take."""
-    optional: dict[str, Any] = {
-        "temperature": sampling.temperature,
-        "seed": sampling.seed,
-        "response_format": request.response_format,
-        "max_tokens": request.max_output_tokens,
-        "stream_options": {"include_usage": True} if sampling.stream else None,
-    }
-    body: dict[str, Any] = {"model": model, "messages": list(request.messages), "stream": sampling.stream}
-    body |= {name: value for name, value in optional.items() if value is not None and name not in dropped}
-    if "max_tokens" in dropped or "max_completion_tokens" in sampling.extra_body:
-        body.pop("max_tokens", None)
-        body["max_completion_tokens"] = request.max_output_tokens
-    return body | dict(sampling.extra_body)
-
-
-def parse_json(data: bytes) -> object:
-    """Read JSON, also with broken UTF-8 or half surrogate pairs in its strings. None: it is none."""
-    try:
-        return orjson.loads(data)
-    except orjson.JSONDecodeError:
-        pass
-    try:
-        return json.loads(data.decode("utf-8-sig", "replace"))
-    except (ValueError, RecursionError):
-        return None
+_MAX_TOKENS = 10**9  # no call has more; a server's false count must not spoil the sums
 
 
 class ReplyAssembler:
-    """Puts a reply together from the payloads of a stream, or from the one payload of a plain answer."""
+    """Assembles a reply from the payloads of a stream, or from the one payload of a document."""
 
     def __init__(self) -> None:
         self._text: list[str] = []
@@ -184,17 +180,12 @@ class ReplyAssembler:
         self.is_streamed = False  # whether the payloads come as events
 
     @property
-    def has_content(self) -> bool:
-        """Whether any text or reasoning has arrived."""
-        return self.characters > 0
-
-    @property
     def is_finished(self) -> bool:
-        """Whether the server has said how the answer ended."""
+        """Whether the answer has an end: a finish_reason or [DONE]."""
         return self._finish_reason is not None
 
     def add(self, payload: Mapping[str, Any]) -> None:
-        """Take one payload. Whatever it holds, this does not raise."""
+        """Add one payload. Never raises, whatever the payload holds."""
         usage = payload.get("usage")
         choices = payload.get("choices")
         if isinstance(choices, list):
@@ -206,11 +197,11 @@ class ReplyAssembler:
             self._usage = _read_usage(usage) or self._usage
 
     def end(self) -> None:
-        """Hear the stream's [DONE]: the answer is whole, also if no finish_reason came."""
+        """Mark the answer as whole, also if no finish_reason came: after [DONE], or a document."""
         self._finish_reason = self._finish_reason or "stop"
 
     def build(self, *, broken_by: FinishReason, seconds: float) -> Reply:
-        """Return the reply as far as it came; `broken_by` is how it ended if the server did not say."""
+        """Return the reply as far as it came; `broken_by` is its finish reason if the server sent none."""
         return Reply(
             text=_join(self._text),
             finish_reason=self._finish_reason or broken_by,
@@ -225,9 +216,9 @@ class ReplyAssembler:
         if choice.get("index"):
             return
         message = choice.get("delta") or choice.get("message")
-        # MiniMax repeats the whole message behind the last delta.
-        repeated = not choice.get("delta") and self.has_content
-        if isinstance(message, dict) and not repeated:
+        # MiniMax repeats the whole message after the last delta.
+        is_repeated = not choice.get("delta") and self.characters > 0
+        if isinstance(message, dict) and not is_repeated:
             self._add_content(message.get("content") or message.get("refusal"), self._text)
             thought = next((value for name in _REASONING_FIELDS if (value := message.get(name))), None)
             self._add_content(thought, self._reasoning)
@@ -264,11 +255,11 @@ def _read_usage(usage: dict[str, Any]) -> Usage | None:
     reasoning = _count(usage, "completion_tokens_details", "reasoning_tokens")
     # xAI and Gemini count reasoning beside the completion, but in the total:
     # https://docs.x.ai/docs/key-information/consumption-and-rate-limits
-    aside = max(0, _count(usage, "total_tokens") - prompt - completion) if prompt else 0
+    beside = max(0, _count(usage, "total_tokens") - prompt - completion) if prompt else 0
     return Usage(
         prompt_tokens=prompt,
-        completion_tokens=completion + aside,
-        reasoning_tokens=max(reasoning, aside),
+        completion_tokens=completion + beside,
+        reasoning_tokens=max(reasoning, beside),
         # DeepSeek and Moonshot have fields of their own
         cached_tokens=cached or _count(usage, "prompt_cache_hit_tokens") or _count(usage, "cached_tokens"),
     )
@@ -278,4 +269,4 @@ def _count(usage: dict[str, Any], *path: str) -> int:
     value: Any = usage
     for name in path:
         value = value.get(name) if isinstance(value, dict) else None
-    return min(value, _MOST_TOKENS) if isinstance(value, int) and value > 0 else 0
+    return min(value, _MAX_TOKENS) if isinstance(value, int) and value > 0 else 0

@@ -1,22 +1,23 @@
-"""The provider that needs no model: events by rules, answered as the text that a model would send."""
+"""The provider that needs no model: segments of a log become events with a summary, in the form of a reply."""
 
 import asyncio
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import zip_longest
 
 from eventabs.errors import ConfigError
-from eventabs.language import gettext as _
-from eventabs.providers.rules.book import Rules
-from eventabs.providers.rules.segments import Segment, segments
-from eventabs.providers.rules.summary import Summarizer
+from eventabs.language import Language, gettext as _
+from eventabs.providers.rules.rules_file import EventKind, Rules
+from eventabs.providers.rules.segments import Segment, find_segments
 from eventabs.records import Behavior, Detail, Reply, Request, UserLog, Vocabulary
 
-_LONGEST = 200  # characters of a text, as in a prompt
-HALF_A_YEAR = 180  # days; as far ahead as a day without its year is looked for in the next one
+_MAX_TEXT = 200  # characters of a text, as in a prompt
+_HALF_YEAR = 180  # days; a reader of replies looks no further ahead for a day without its year
 
 
 class RulesProvider:
-    """Answers requests from their users' behaviors. It buys nothing, so its replies use no tokens."""
+    """Completes requests from the behaviors of their users. Its replies use no tokens."""
 
     def __init__(self, rules: Rules, vocabulary: Vocabulary, detail: Detail = "day") -> None:
         """Raise ConfigError where a type of the rules has a category that the vocabulary lacks."""
@@ -25,49 +26,46 @@ class RulesProvider:
         self._marks = _marks(rules, vocabulary)
 
     async def complete(self, request: Request) -> Reply:
-        """Answer with the events of every user in the request, in the `lines` form."""
+        """Return the events of every user in the request, in the `lines` form."""
         lines: list[str] = []
         for alias, log in request.users.items():
             lines.append(f"## {alias}")
             lines.extend(self._lines(log))
-            await asyncio.sleep(0)  # a user takes milliseconds, a batch could hold up the progress bar
+            await asyncio.sleep(0)  # a user takes milliseconds; a whole batch would stall the progress bar
         lines.append("##")
         return Reply("\n".join(lines))
 
     async def aclose(self) -> None:
-        """Let go of nothing: no connection is held."""
+        """Do nothing: there is no connection."""
 
     def _lines(self, log: UserLog) -> Iterator[str]:
-        behaviors = [_as_sent(behavior) for behavior in log.behaviors]
+        behaviors = [_shortened(behavior) for behavior in log.behaviors]
         summarizer = Summarizer(behaviors, self._rules)
-        events = segments(behaviors, self._rules, self._detail)
+        segments = find_segments(behaviors, self._rules, self._detail)
         day = None
-        for event, following in zip_longest(events, events[1:]):
-            if event.first.date() != day:
-                new_year = day is None or event.first.year != day.year
-                day = event.first.date()
-                yield f"# {day:%Y-%m-%d}" if new_year else f"# {day:%m-%d}"
-            span = _span(event, following)
-            summary = summarizer.summary(event)
-            line = f"{span} {event.kind.name}{self._marks[event.kind.key]}"
+        for segment, following in zip_longest(segments, segments[1:]):
+            if segment.first.date() != day:
+                is_new_year = day is None or segment.first.year != day.year
+                day = segment.first.date()
+                yield f"# {day:%Y-%m-%d}" if is_new_year else f"# {day:%m-%d}"
+            line = f"{_span(segment, following)} {segment.kind.name}{self._marks[segment.kind.key]}"
+            summary = summarizer.summary(segment)
             yield f"{line} | {summary}" if summary else line
 
 
-def _as_sent(behavior: Behavior) -> Behavior:
-    """Return the behavior with no more of its texts than a model is sent: rules look at every character."""
-    action, item, place = behavior.action, behavior.item, behavior.place
-    if max(len(action), len(item), len(place)) <= _LONGEST:
+def _shortened(behavior: Behavior) -> Behavior:
+    """Return the behavior with its texts as short as in a prompt: rules search every character."""
+    texts = behavior.action, behavior.item, behavior.place
+    if max(map(len, texts)) <= _MAX_TEXT:
         return behavior
-    return behavior._replace(action=_cut(action), item=_cut(item), place=_cut(place))
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST else " ".join(text.split())[:_LONGEST]
+    action, item, place = (
+        text if len(text) <= _MAX_TEXT else " ".join(text.split())[:_MAX_TEXT] for text in texts
+    )
+    return behavior._replace(action=action, item=item, place=place)
 
 
 def _marks(rules: Rules, vocabulary: Vocabulary) -> dict[str, str]:
-    known = {category.name: category.mark for category in vocabulary.categories}
-    known[""] = ""
+    known = {"": ""} | {category.name: category.mark for category in vocabulary.categories}
     for kind in rules.kinds.values():
         if kind.category not in known:
             message = _(
@@ -78,22 +76,250 @@ def _marks(rules: Rules, vocabulary: Vocabulary) -> dict[str, str]:
     return {kind.key: known[kind.category] for kind in rules.kinds.values()}
 
 
-def _span(event: Segment, following: Segment | None) -> str:
-    """Print when an event was, by the minute.
+def _span(segment: Segment, following: Segment | None) -> str:
+    """Return the times of an event, to the minute.
 
-    The end reaches no further than the minute in which the next event starts: what starts there belongs to
+    It ends no later than the minute in which the next event starts: what starts there belongs to
     that one, so every behavior is covered once.
     """
-    start = event.first
-    end = event.end.replace(second=0, microsecond=0)
+    start = segment.first
+    end = segment.end.replace(second=0, microsecond=0)
     if following is not None:
         end = min(end, following.first)
-    end = max(end, event.last)
+    end = max(end, segment.last)
     if end == start:
         return f"{start:%H:%M}"
     days = (end.date() - start.date()).days
     if days == 0 or (days == 1 and end.time() < start.time()):
         return f"{start:%H:%M}-{end:%H:%M}"
-    if end.year == start.year or days < HALF_A_YEAR:
+    if end.year == start.year or days < _HALF_YEAR:
         return f"{start:%H:%M}-{end:%m-%d %H:%M}"
     return f"{start:%H:%M}-{end:%Y-%m-%d %H:%M}"
+
+
+_MINUTE, _HOUR, _DAY = 60, 3_600, 86_400  # seconds
+_NAME_WIDTH = 40  # columns of one name in a summary
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """The phrases of one language. `max_width`: columns of a summary."""
+
+    max_width: int
+    list_separator: str
+    clause_separator: str
+    theme_separator: str
+    word_separator: str
+    names_of_many: str
+    place_of_many: str
+    times: str
+    total: str
+    units: tuple[str, str, str, str]  # days, hours, minutes, seconds
+
+    def action(self, verb: str, noun: str) -> str:
+        """Join a verb and its object."""
+        return f"{verb}{self.word_separator}{noun}"
+
+    def duration(self, seconds: int) -> str:
+        """Format a duration in its two largest units; "" for none."""
+        days, rest = divmod(seconds, _DAY)
+        amounts = (days, rest // _HOUR, rest % _HOUR // _MINUTE, seconds if seconds < _MINUTE else 0)
+        parts = [unit.format(amount) for unit, amount in zip(self.units, amounts, strict=True) if amount > 0]
+        return self.word_separator.join(parts[:2])
+
+    def extent(self, counts: Sequence[str], seconds: int) -> str:
+        """Return how often and how long something was done, as a clause."""
+        total = self.total.format(self.duration(seconds)) if seconds > 0 else ""
+        return self.clause_separator + self.list_separator.join(counts) + total
+
+    def names(self, names: Sequence[str], *, most: int, room: int) -> str:
+        """Join the first names, `most` at most and as many as fit in `room` columns, with the count of all."""
+        if len(names) == 1:
+            return clip(names[0], max(room, _NAME_WIDTH))
+        shown = min(most, len(names))
+        while width(joined := self._first_names(names, shown)) > room and shown > 1:
+            shown -= 1
+        return joined
+
+    def _first_names(self, names: Sequence[str], shown: int) -> str:
+        joined = self.list_separator.join(clip(name, _NAME_WIDTH) for name in names[:shown])
+        return joined if shown == len(names) else self.names_of_many.format(names=joined, count=len(names))
+
+    def place(self, names: Sequence[str]) -> str:
+        """Return the first of the places, marked where there are more."""
+        return names[0] if len(names) == 1 else self.place_of_many.format(names[0])
+
+
+def width(text: str) -> int:
+    """Count columns as a terminal does, nearly: a Chinese character takes two."""
+    return (len(text) + len(text.encode("utf-8", "surrogatepass"))) // 2
+
+
+def clip(name: str, max_width: int) -> str:
+    """Clip a name that is wider than `max_width` columns, with an ellipsis."""
+    if width(name) <= max_width:
+        return name
+    kept = name[:max_width]
+    while width(kept + "…") > max_width:
+        kept = kept[:-1]
+    return kept + "…"
+
+
+WORDING: dict[Language, Wording] = {
+    "zh": Wording(
+        max_width=88,
+        list_separator="、",
+        clause_separator="，",
+        theme_separator="；",
+        word_separator="",
+        names_of_many="{names}等{count}项",
+        place_of_many="{}等",
+        times="{}次",
+        total="共{}",
+        units=("{}天", "{}小时", "{}分钟", "{}秒"),
+    ),
+    "en": Wording(
+        max_width=96,
+        list_separator=", ",
+        clause_separator=", ",
+        theme_separator="; ",
+        word_separator=" ",
+        names_of_many="{names} (of {count})",
+        place_of_many="{} etc.",
+        times="{}x",
+        total=", {}",
+        units=("{} d", "{} h", "{} min", "{} s"),
+    ),
+}
+
+
+# Actions that deal with a thing somewhere, rather than with the place itself. The first ones say the most.
+_LEAD_ACTIONS = ("purchase", "cart", "favorite", "compare")
+_ITEM_ACTIONS = frozenset((*_LEAD_ACTIONS, "browse", "click", "search"))
+_MENTION_SECONDS = 60  # one mention of a name counts as much, beside the time spent on it
+
+Classified = Sequence[tuple[Behavior, EventKind]]
+
+
+class Summarizer:
+    """Writes the summaries of one user's events."""
+
+    def __init__(self, behaviors: Iterable[Behavior], rules: Rules) -> None:
+        self._rules = rules
+        self._wording = WORDING[rules.language]
+        handled = (b for b in behaviors if b.action in _ITEM_ACTIONS and b.action != "search")
+        known = {name for behavior in handled for name in self._item_names(behavior)}
+        self._known = sorted(known, key=lambda name: (-len(name), name))  # the longest is the most exact
+
+    def summary(self, segment: Segment) -> str:
+        """Summarize the heaviest theme: what, how often and how long; then other themes, as room allows."""
+        themes = _by_theme(segment)
+        text = ""
+        for kind, behaviors in themes:
+            clause = self._clause(kind, behaviors, brief=len(themes) > 1)
+            joined = text + self._wording.theme_separator + clause if text else clause
+            if not text or width(joined) <= self._wording.max_width:
+                text = joined
+        return text.strip()
+
+    def _clause(self, kind: EventKind, behaviors: Classified, *, brief: bool) -> str:
+        if any(behavior.action in _ITEM_ACTIONS for behavior, _kind in behaviors):
+            return self._item_clause(kind, behaviors, brief=brief)
+        return self._stay_clause(kind, [behavior for behavior, _kind in behaviors], brief=brief)
+
+    def _stay_clause(self, kind: EventKind, behaviors: Sequence[Behavior], *, brief: bool) -> str:
+        """Name places, used apps, or the free text."""
+        extent = self._extent(behaviors, [self._wording.times.format(len(behaviors))])
+        phrase = kind.phrase if all(behavior.action == "visit" for behavior in behaviors) else "{}"
+        room = self._wording.max_width - width(phrase.replace("{}", "") + extent)
+        return phrase.replace("{}", self._top_names(behaviors, most=2 if brief else 3, room=room)) + extent
+
+    def _item_clause(self, kind: EventKind, behaviors: Classified, *, brief: bool) -> str:
+        """Name items, how often with which action, how long, and where."""
+        wording = self._wording
+        plain = [behavior for behavior, _kind in behaviors]
+        lead = _lead_action(kind, behaviors)
+        extent = self._extent(plain, self._action_counts(plain, lead))
+        about = [behavior for behavior in plain if behavior.action == lead] if lead else plain
+        room = wording.max_width - width(wording.action(self._verb(lead), extent))
+        text = self._top_names(about, most=2 if brief else 3, room=room)
+        if lead:
+            text = wording.action(self._verb(lead), text)
+        text += extent
+        sites = _ranked(
+            (self._rules.clean(_site(behavior)), behavior) for behavior in plain if _site(behavior)
+        )
+        where = wording.clause_separator + wording.place(sites) if sites else ""
+        return text if brief or width(text + where) > wording.max_width else text + where
+
+    def _extent(self, behaviors: Sequence[Behavior], counts: Sequence[str]) -> str:
+        seconds = sum(behavior.duration or 0 for behavior in behaviors)
+        if len(behaviors) > 1:
+            return self._wording.extent(counts, seconds)
+        duration = self._wording.duration(seconds)
+        return f" {duration}" if duration else ""
+
+    def _action_counts(self, behaviors: Sequence[Behavior], lead: str) -> list[str]:
+        times = self._wording.times
+        actions = Counter(behavior.action for behavior in behaviors)
+        if len(actions) == 1:
+            return [times.format(len(behaviors))]
+        return [
+            self._wording.action(self._verb(action), times.format(count))
+            for action, count in actions.most_common()
+            if count > 1 or action != lead
+        ]
+
+    def _verb(self, action: str) -> str:
+        return self._rules.verbs.get(action, action)
+
+    def _top_names(self, behaviors: Sequence[Behavior], *, most: int, room: int) -> str:
+        """Return what most behaviors deal with. Used apps count only where no item does."""
+        with_items = [behavior for behavior in behaviors if behavior.action in _ITEM_ACTIONS] or behaviors
+        names = _ranked((name, behavior) for behavior in with_items for name in self._item_names(behavior))
+        return self._wording.names(names, most=most, room=room) if names else ""
+
+    def _item_names(self, behavior: Behavior) -> list[str]:
+        """Return the cleaned names that a behavior deals with; of a query, a known name in it, if any."""
+        parts = [behavior.item or behavior.place]
+        if behavior.action == "compare" and self._rules.separators:
+            parts = self._rules.separators.split(behavior.item)
+        names = [name for part in parts if (name := self._rules.clean(part))]
+        if behavior.action == "search":
+            return [next((known for known in self._known if known in name), name) for name in names]
+        return names
+
+
+def _by_theme(segment: Segment) -> list[tuple[EventKind, Classified]]:
+    """Group a segment by theme, each under its heaviest kind: what stands alone first, then by weight."""
+    grouped: dict[str, list[tuple[Behavior, EventKind]]] = {}
+    for behavior, kind in segment.behaviors:
+        grouped.setdefault(kind.theme, []).append((behavior, kind))
+    heaviest: dict[str, EventKind] = {}
+    weights = dict.fromkeys(grouped, 0.0)
+    for kind in sorted(segment.weights, key=segment.rank, reverse=True):
+        heaviest.setdefault(kind.theme, kind)
+        weights[kind.theme] += segment.weights[kind]
+    themes = sorted(grouped, key=lambda theme: (heaviest[theme].alone, weights[theme]), reverse=True)
+    return [(heaviest[theme], grouped[theme]) for theme in themes]
+
+
+def _lead_action(kind: EventKind, behaviors: Classified) -> str:
+    """Return the action that a clause begins with: the only one, or the first of those that give the kind."""
+    actions = {behavior.action for behavior, _kind in behaviors}
+    if len(actions) == 1:
+        return actions.pop()
+    of_kind = {behavior.action for behavior, its_kind in behaviors if its_kind is kind}
+    return next((action for action in _LEAD_ACTIONS if action in of_kind), "")
+
+
+def _site(behavior: Behavior) -> str:
+    return behavior.item if behavior.action == "use" else behavior.place
+
+
+def _ranked(mentions: Iterable[tuple[str, Behavior]]) -> list[str]:
+    """Order names by mentions and time; the first mentioned wins a tie."""
+    weights: Counter[str] = Counter()
+    for name, behavior in mentions:
+        weights[name] += _MENTION_SECONDS + (behavior.duration or 0)
+    return [name for name, _weight in weights.most_common()]

@@ -1,7 +1,7 @@
-"""Cutting a log into stretches of one theme, and joining them until the level of detail is reached.
+"""Segments of a log: neighboring behaviors of one theme, joined until the level of detail is reached.
 
-A stretch covers whole minutes, since a reply names times by the minute: behaviors that share a minute are
-never told apart. Stretches follow each other without overlap, so each behavior is in exactly one.
+A segment covers whole minutes, since a reply names times by the minute: behaviors that share a minute share
+a segment. Segments follow each other without overlap, so each behavior is in exactly one.
 """
 
 import heapq
@@ -11,15 +11,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby
 
-from eventabs.providers.rules.book import DetailLimits, Kind, Rules
+from eventabs.providers.rules.rules_file import DetailLimits, EventKind, Rules
 from eventabs.records import Behavior, Detail
 
-ALONE = 1_000.0  # added to the cost of joining what should stand alone: only `brief` ever pays it
-WITHIN_THEME = 0.25  # the share of the weight that is lost where only the type differs
-DOUBLING = 7_200  # seconds that count as much as the behavior itself
-LONG = 28_800  # seconds; more of them do not mark a day any further
-A_VISIT = timedelta(hours=4)  # a longer stay is the frame of other events rather than one with them
-DAY_BETWEEN = 2.0  # what joining over a change of days costs, in the unit of weights
+_ALONE_COST = 1_000.0  # of joining what should stand alone: only `brief` does it
+_WITHIN_THEME = 0.25  # the share of the weight that is lost where only the kind differs
+_DOUBLING_SECONDS = 7_200  # they weigh as much as the behavior itself
+_MAX_SECONDS = 28_800  # more do not add weight
+_VISIT = timedelta(hours=4)  # a longer stay is the frame of other events rather than one with them
+_DAY_COST = 2.0  # of joining over a change of days, in the unit of weights
 
 
 @dataclass(slots=True, eq=False)
@@ -29,25 +29,25 @@ class Segment:
     first: datetime
     last: datetime  # the last minute in which a behavior starts
     end: datetime  # when the longest of the behaviors ends
-    behaviors: list[tuple[Behavior, Kind]]
-    weights: dict[Kind, float] = field(default_factory=lambda: defaultdict(float))
+    behaviors: list[tuple[Behavior, EventKind]]
+    weights: dict[EventKind, float] = field(default_factory=lambda: defaultdict(float))
 
     @property
-    def kind(self) -> Kind:
-        """What the stretch mostly is."""
-        return max(self.weights, key=self.importance)
+    def kind(self) -> EventKind:
+        """The heaviest kind."""
+        return max(self.weights, key=self.rank)
 
-    def importance(self, kind: Kind) -> tuple[bool, float]:
-        """Order the kinds of a stretch: what stands alone goes before everything else."""
+    def rank(self, kind: EventKind) -> tuple[bool, float]:
+        """Order kinds by weight, after those that stand alone."""
         return kind.alone, self.weights[kind]
 
     @property
     def weight(self) -> float:
-        """How much the stretch marks its day."""
+        """The importance of the segment in its day."""
         return sum(self.weights.values())
 
     def absorb(self, later: "Segment") -> None:
-        """Take in the stretch that follows."""
+        """Add the segment that follows."""
         self.last = later.last
         self.end = max(self.end, later.end)
         self.behaviors += later.behaviors
@@ -55,23 +55,23 @@ class Segment:
             self.weights[kind] += weight
 
 
-def segments(behaviors: Iterable[Behavior], rules: Rules, detail: Detail) -> list[Segment]:
-    """Cut a log into the stretches that become its events, in time order."""
+def find_segments(behaviors: Iterable[Behavior], rules: Rules, detail: Detail) -> list[Segment]:
+    """Divide a log into the segments that become its events, in time order."""
     limits = rules.limits
     sessions = _sessions(_minutes(behaviors, rules), timedelta(minutes=limits.session_minutes))
     if detail == "fine":
         return sessions
-    days = _by_day(sessions, limits)
+    condensed = _condense_days(sessions, limits)
     if detail == "brief":
-        return _condense(days, limits.most_brief, may_join=lambda _one, _other: True)
-    return days
+        return _condense(condensed, limits.most_brief, may_join=lambda _one, _other: True)
+    return condensed
 
 
-def _by_day(sessions: list[Segment], limits: DetailLimits) -> list[Segment]:
-    days = [list(day) for _day, day in groupby(sessions, key=lambda stretch: stretch.first.date())]
+def _condense_days(sessions: list[Segment], limits: DetailLimits) -> list[Segment]:
+    days = [list(day) for _day, day in groupby(sessions, key=lambda segment: segment.first.date())]
     condensed: list[Segment] = []
     for day in days:
-        alone = sum(stretch.kind.alone for stretch in day)
+        alone = sum(segment.kind.alone for segment in day)
         condensed += _condense(day, limits.per_day + alone, may_join=_neither_stands_alone)
     if len(condensed) <= limits.most:
         return condensed
@@ -83,23 +83,25 @@ def _neither_stands_alone(one: Segment, other: Segment) -> bool:
 
 
 def _minutes(behaviors: Iterable[Behavior], rules: Rules) -> list[Segment]:
-    """Gather the behaviors of each wall-clock minute, ordered by it: a clock set back repeats its minutes."""
+    """Group behaviors by wall-clock minute, in order: a clock set back repeats its minutes."""
     by_minute: dict[datetime, Segment] = {}
     for behavior in behaviors:
         start = behavior.start.replace(tzinfo=None)
         minute = start.replace(second=0, microsecond=0)
-        kind = rules.kind_of(behavior)
-        stretch = by_minute.setdefault(minute, Segment(minute, minute, minute, []))
-        stretch.end = max(stretch.end, _end(start, behavior.duration))
-        stretch.behaviors.append((behavior, kind))
-        stretch.weights[kind] += kind.weight * (1 + min(behavior.duration or 0, LONG) / DOUBLING)
+        kind = rules.classify(behavior)
+        segment = by_minute.setdefault(minute, Segment(minute, minute, minute, []))
+        segment.end = max(segment.end, _end(start, behavior.duration))
+        segment.behaviors.append((behavior, kind))
+        segment.weights[kind] += kind.weight * (
+            1 + min(behavior.duration or 0, _MAX_SECONDS) / _DOUBLING_SECONDS
+        )
     return [by_minute[minute] for minute in sorted(by_minute)]
 
 
 def _end(start: datetime, duration: int | None) -> datetime:
     try:
         return start + timedelta(seconds=duration or 0)
-    except OverflowError:  # an absurd duration; the event ends where the behaviors do
+    except OverflowError:  # an absurd duration does not count
         return start
 
 
@@ -122,25 +124,25 @@ def _same_session(earlier: Segment, later: Segment, pause: timedelta) -> bool:
 
 
 def _cost(earlier: Segment, later: Segment) -> float:
-    """Return what is lost by joining two neighbors: the lesser one's weight, and something for a change of days.
+    """Return the cost of joining two neighbors: the lower weight, and more for a change of days.
 
-    Within a theme less is lost, on the same day nothing. What begins during a visit is a part of it.
+    Within a theme it is less, on the same day nothing. What begins during a visit is a part of it.
     """
     days_between = (later.first.date() - earlier.last.date()).days
-    lost = min(earlier.weight, later.weight)
+    cost = min(earlier.weight, later.weight)
     if earlier.kind.theme == later.kind.theme:
-        lost *= WITHIN_THEME if days_between and earlier.kind is not later.kind else 0
-    elif later.first < earlier.end <= earlier.first + A_VISIT:
-        lost = 0
+        cost *= _WITHIN_THEME if days_between and earlier.kind is not later.kind else 0
+    elif later.first < earlier.end <= earlier.first + _VISIT:
+        cost = 0
     if earlier.kind.alone or later.kind.alone:
-        lost += ALONE
-    return lost + days_between * DAY_BETWEEN
+        cost += _ALONE_COST
+    return cost + days_between * _DAY_COST
 
 
 def _condense(
     parts: list[Segment], most: int, *, may_join: Callable[[Segment, Segment], bool]
 ) -> list[Segment]:
-    """Join the cheapest neighbors until `most` are left and no join is free any more. Changes the parts."""
+    """Join the cheapest neighbors until `most` are left and no join is free any more. Modifies the parts."""
     following: list[int | None] = [*range(1, len(parts)), None]
     preceding: list[int | None] = [None, *range(len(parts) - 1)]
     version = [0] * len(parts)  # -1: absorbed
@@ -155,16 +157,16 @@ def _condense(
 
     for position in range(len(parts)):
         offer(position)
-    left_over = len(parts)
+    remaining = len(parts)
     while heap:
         cost, _size, left, *seen = heapq.heappop(heap)
         right = following[left]
         if right is None or seen != [version[left], version[right]]:
             continue
-        if left_over <= most and cost > 0:
+        if remaining <= most and cost > 0:
             break
         parts[left].absorb(parts[right])
-        left_over -= 1
+        remaining -= 1
         version[left] += 1
         version[right] = -1
         following[left] = after = following[right]

@@ -1,0 +1,217 @@
+"""The library under the command line: runs, estimates and checks as functions."""
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from eventabs.checks import CheckReport, OnFinding, check as check_all
+from eventabs.config import Settings
+from eventabs.errors import StoppedError, UsageError
+from eventabs.events import Events, read_events
+from eventabs.language import gettext as _
+from eventabs.records import RunStatus
+from eventabs.runs import (
+    Estimate,
+    Invocation,
+    LogFile,
+    Observer,
+    RunContext,
+    Summary,
+    Watch,
+    begin_run,
+    estimate_run,
+    execute,
+    reopen_run,
+)
+from eventabs.stop import Stop
+from eventabs.store import RunDirectory
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Inputs = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+SettingsLike = Settings | Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run that has ended: its directory and its summary. Failed users are in `failures`, and raise nothing."""
+
+    path: Path
+    summary: Summary
+
+    @property
+    def status(self) -> RunStatus:
+        """`completed`, `interrupted` or `stopped`."""
+        return self.summary.status
+
+    @property
+    def events(self) -> Events:
+        """The events of all users that are done, in order of user and start."""
+        return read_events(self.path)
+
+    @property
+    def failures(self) -> dict[str, int]:
+        """Failed users by reason; failures.jsonl names them."""
+        return self.summary.failures
+
+
+class RunStoppedError(StoppedError):
+    """The run could not go on: a limit, a full disk, an endpoint that answers nothing. `run` is what was reached."""
+
+    def __init__(self, message: str, run: Run) -> None:
+        super().__init__(message)
+        self.run = run
+
+
+async def arun(
+    inputs: Inputs = (),
+    *,
+    settings: SettingsLike = None,
+    config: str | os.PathLike[str] | None = None,
+    out: str | os.PathLike[str] | None = None,
+    observer: Observer | Watch | None = None,
+    stop: Stop | None = None,
+) -> Run:
+    """Read exports, ask about every user, and write the events into a new run directory (`out`).
+
+    `settings` is a Settings, which is taken as it is, or a mapping as in the TOML, laid over the config file and the
+    EVENTABS_ variables. `stop.request()` ends the run in order; so does a cancellation, which is raised afterwards.
+    Raises UsageError for wrong settings, input or directory, and RunStoppedError where the run could not go on.
+    """
+    stop = stop or Stop()
+    begun = begin_run(
+        _invocation(settings, config),
+        paths=_paths(inputs),
+        out=None if out is None else Path(out),
+        watch=_watch(observer),
+        stop=stop,
+    )
+    return await _execute(begun, stop, resumed=False)
+
+
+async def aresume(
+    checkpoint: str | os.PathLike[str],
+    *,
+    settings: SettingsLike = None,
+    config: str | os.PathLike[str] | None = None,
+    accept_changes: bool = False,
+    retry_failed: bool = False,
+    trust_endpoint: bool = False,
+    observer: Observer | Watch | None = None,
+    stop: Stop | None = None,
+) -> Run:
+    """Go on with a run that was stopped, killed or has crashed: no usable answer is bought again.
+
+    `accept_changes` takes changed settings for users that are not done, `retry_failed` asks about failed users again,
+    `trust_endpoint` calls the endpoint that only the run directory names. Raises as `arun`.
+    """
+    reopened = reopen_run(
+        _invocation(settings, config),
+        named=Path(checkpoint),
+        changed="accept" if accept_changes else "refuse",
+        confirmed=trust_endpoint,
+        watch=_watch(observer),
+    )
+    return await _execute(reopened, stop or Stop(), resumed=True, retry_failed=retry_failed)
+
+
+def estimate(
+    inputs: Inputs = (),
+    *,
+    settings: SettingsLike = None,
+    config: str | os.PathLike[str] | None = None,
+) -> Estimate:
+    """Plan a run: users, tokens, calls, time and cost. Calls no model. Raises UsageError."""
+    return estimate_run(_invocation(settings, config).settings(), _paths(inputs))
+
+
+async def acheck(
+    *,
+    settings: SettingsLike = None,
+    config: str | os.PathLike[str] | None = None,
+    on_finding: OnFinding = lambda _finding: None,
+) -> CheckReport:
+    """Check settings, key and endpoint with a few tiny requests. Raises ConfigError for settings that do not hold."""
+    invocation = _invocation(settings, config)
+    named = str(invocation.config_file() or "")
+    return await check_all(invocation.settings(), named, invocation.environment, on_finding)
+
+
+def _sync(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
+    """Return the function for callers without an event loop; inside one it raises UsageError."""
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return asyncio.run(function(*args, **kwargs))
+        message = _("an event loop is running here, as in a notebook; use: await eventabs.{name}(...)")
+        raise UsageError(message.format(name=function.__name__))
+
+    call.__name__ = call.__qualname__ = function.__name__.removeprefix("a")
+    return call
+
+
+run = _sync(arun)
+resume = _sync(aresume)
+check = _sync(acheck)
+
+
+def _invocation(settings: SettingsLike, config: str | os.PathLike[str] | None) -> Invocation:
+    if isinstance(settings, Settings):
+        values = settings.model_dump(exclude_unset=True)
+        return Invocation(None, values, os.environ, isolated=True)
+    return Invocation(None if config is None else Path(config), settings or {}, os.environ)
+
+
+def _paths(inputs: Inputs) -> list[str]:
+    named = [inputs] if isinstance(inputs, str | os.PathLike) else inputs
+    return [os.fspath(path) for path in named]
+
+
+def _watch(observer: Observer | Watch | None) -> Watch:
+    """Return what gives a run its observer; without one of the caller's own, run.log gets the facts as JSON lines."""
+    if observer is not None and callable(observer):
+        return observer
+
+    @contextmanager
+    def watch(directory: RunDirectory, _settings: Settings) -> Iterator[Observer]:
+        with LogFile(directory.log, observer) as log:
+            yield log
+
+    return watch
+
+
+async def _execute(
+    opened: AbstractContextManager[RunContext], stop: Stop, *, resumed: bool, retry_failed: bool = False
+) -> Run:
+    with opened as context:
+        if retry_failed:
+            context.ask_failed_again()
+        summary = await _until_saved(execute(context, stop, resumed=resumed), stop)
+        finished = Run(context.directory.path, summary)
+    if summary.status == "stopped":
+        raise RunStoppedError(summary.cause, finished)
+    return finished
+
+
+async def _until_saved(work: Coroutine[Any, Any, T], stop: Stop) -> T:
+    """Await work; a cancellation meanwhile requests a stop, and is raised once the work has ended in order."""
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            cancelled = error
+            stop.request()
+    if cancelled is not None:
+        task.exception()
+        raise cancelled
+    return task.result()

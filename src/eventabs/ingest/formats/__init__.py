@@ -1,0 +1,64 @@
+"""Formats of input files. Another format is a class in a file of its own, and a line in `FORMATS`."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import duckdb
+
+from eventabs.ingest import encodings, files
+from eventabs.ingest.formats.base import BLANK, Format, InputFile, Insert, Query, Wanted
+from eventabs.ingest.formats.csv import Csv
+from eventabs.ingest.formats.json import Json
+from eventabs.ingest.formats.parquet import Parquet
+from eventabs.stop import Stop
+
+__all__ = ["BLANK", "FORMATS", "Format", "Insert", "Query", "Wanted", "open_file"]
+
+# In the order in which they are tried: a file that no other format recognizes is CSV.
+FORMATS: Final[tuple[type[Format], ...]] = (
+    Parquet,
+    Json,
+    Csv,
+)
+
+
+def open_file(
+    connection: duckdb.DuckDBPyConnection,
+    path: str,
+    folder: Path,
+    *,
+    encoding: str = "",
+    header: Sequence[str] = (),
+    columns: Mapping[str, str],
+    stop: Stop = Stop(),
+    not_utf8: bool = False,
+) -> Format:
+    """Return the file in its format. Copies go to `folder` and are read there.
+
+    `encoding` is a codec or "", `header` names the columns of a CSV that has no header. `not_utf8`: it has turned
+    out not to be UTF-8. Raises InputError, and StorageError where there is no room for a copy.
+    """
+    copy = folder / f"copy-{len(list(folder.glob('copy-*')))}"
+    start = files.first_bytes(path)
+
+    def opened(text: str, encoding: str) -> Format:
+        formats = [each for each in FORMATS if each.is_text == bool(encoding)]
+        content = files.inspect(text, binary=not encoding)
+        head = files.first_bytes(text)
+        file = InputFile(
+            connection, path, text, content, encoding, copy, stop, header, columns.get("time", "")
+        )
+        return next(each for each in formats if each.sniff(path, head))(file)
+
+    if any(each.sniff(path, start) for each in FORMATS if not each.is_text):
+        return opened(path, "")
+    with files.copies_written(folder):
+        if not_utf8:
+            return opened(*encodings.transcode(path, copy, stop))
+        try:
+            return opened(*encodings.plain_file(path, copy, encoding, stop))
+        except files.NotUtf8Error:
+            if encoding:
+                raise
+            return opened(*encodings.transcode(path, copy, stop))

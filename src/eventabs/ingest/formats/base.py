@@ -1,0 +1,138 @@
+"""What every format of input can do, and the SQL that formats share."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+import duckdb
+
+from eventabs.ingest import files
+from eventabs.ingest.database import errors_named, quoted
+from eventabs.stop import Stop
+
+BLANK: Final = "blank"  # the problem of a line of white space, which is no row at all
+_SAMPLED: Final = 1000  # rows
+_USUAL_LINE: Final = 2 << 20  # bytes
+
+Wanted = Sequence[tuple[str, str]]  # a name in the result beside the file's column, "" for none
+
+
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """A file before its format is known. `text`: where it is read, at `path` or from a copy as plain UTF-8.
+
+    `encoding` is "" for a binary file. `header` and `time_column` are what the user named.
+    """
+
+    connection: duckdb.DuckDBPyConnection
+    path: str
+    text: str
+    content: files.Content
+    encoding: str
+    copy: Path
+    stop: Stop
+    header: Sequence[str] = ()
+    time_column: str = ""
+
+    def copy_named(self, name: str) -> Path:
+        """Return where to write another copy."""
+        return self.copy.with_name(f"{self.copy.name}-{name}")
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A SELECT, the values bound to it, and the number of the line that its first row stands on.
+
+    Its column `line` is NULL where row and line number go up together.
+    """
+
+    sql: str
+    values: tuple[object, ...]
+    first_line: int = 1
+
+
+Insert = Callable[[Query], int]  # puts the rows into a table, returns how many they are
+
+
+class Format(ABC):
+    """An input file in one format."""
+
+    is_text: ClassVar[bool] = True  # read as UTF-8 without compression
+
+    def __init__(self, file: InputFile) -> None:
+        if self.is_text:
+            files.refuse_endless_lines(file.path, file.content)
+        self.file = file
+        self.columns = self.find_columns()
+
+    @staticmethod
+    @abstractmethod
+    def sniff(path: str, start: bytes) -> bool:
+        """Whether a file is in this format, by its name and its first bytes, which are UTF-8 for a text."""
+
+    @abstractmethod
+    def find_columns(self) -> tuple[str, ...]:
+        """Return the names of the columns. Raises InputError where none are found."""
+
+    @abstractmethod
+    def query(self, wanted: Wanted) -> Query:
+        """Return the rows of a regular file, in its order: line, problem (NULL for good rows) and `wanted`."""
+
+    @abstractmethod
+    def texts(self) -> Iterator[tuple[int, str]]:
+        """Yield each row's first line and its text, in order."""
+
+    @abstractmethod
+    def fields(self, text: str) -> Mapping[str, Any]:
+        """Return the values by column in the text of a row, none where it is broken."""
+
+    def sample(self) -> Iterator[Mapping[str, Any]]:
+        """Yield the values of the first rows, as far as they are UTF-8."""
+        with errors_named(self.file.path), suppress(files.NotUtf8Error):
+            for _line, text in islice(self.texts(), _SAMPLED):
+                yield self.fields(text)
+
+    def load(self, wanted: Wanted, insert: Insert, *, strict: bool = False) -> None:  # noqa: ARG002  for formats with records that can break
+        """Read the file through `insert`, an irregular one by way of a tidy copy.
+
+        `strict`: nothing behind the first broken record is read, and `insert` raises where it gets one.
+        """
+        insert(self.query(wanted))
+
+
+def selected(wanted: Wanted, expression: Callable[[str], str]) -> str:
+    """Return the list of a SELECT: the SQL expression of each wanted column under its name."""
+    return ", ".join(
+        f'{expression(column) if column else "NULL::VARCHAR"} AS "{name}"' for name, column in wanted
+    )
+
+
+def text_reader(
+    names: Sequence[str],
+    longest: int,
+    *,
+    delimiter: str,
+    quote: str,
+    header: bool = False,
+    strict: bool = True,
+) -> str:
+    """Return the SQL table function that reads a text of rows with fields, none of its lines beyond `longest` bytes."""
+    columns = ", ".join(f"'{name}': 'VARCHAR'" for name in names)
+    return (
+        f"read_csv(?, auto_detect = false, header = {header}, delim = {quoted(delimiter)}, quote = {quoted(quote)},"
+        f" escape = {quoted(quote)}, columns = {{{columns}}}, strict_mode = {strict}, compression = 'none'{_buffers(longest)})"
+    )
+
+
+def _buffers(longest: int) -> str:
+    """Make room for the longest line. Beyond the usual that costs so much memory that one thread reads.
+
+    Of DuckDB's own, eight times larger buffers a file of 30 MB is one, which a single thread reads.
+    """
+    line = max(longest, _USUAL_LINE)
+    room = f", max_line_size = {line}, buffer_size = {2 * line}"
+    return room if longest <= _USUAL_LINE else f"{room}, parallel = false"

@@ -1,0 +1,391 @@
+"""JSON files: one object a line, arrays, objects that follow each other, and users with lists of behaviors inside.
+
+DuckDB reads one flat object a line; anything else is copied so first.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+import duckdb
+
+from eventabs.errors import InputError
+from eventabs.ingest import files
+from eventabs.ingest.database import WHITE, as_glob, quoted
+from eventabs.ingest.encodings import check_utf8
+from eventabs.ingest.formats.base import (
+    BLANK,
+    Format,
+    InputFile,
+    Insert,
+    Query,
+    Wanted,
+    selected,
+    text_reader,
+)
+from eventabs.ingest.names import USUAL_NAMES, plain
+from eventabs.language import gettext as _
+from eventabs.stop import Stop
+
+_SUFFIXES: Final = (".jsonl", ".ndjson", ".json")
+_HEAD: Final = 1 << 16  # bytes looked at for the shape
+_SAMPLE: Final = 1 << 18  # bytes looked at for the keys of a file's start
+_WINDOWS: Final = 16  # places behind the start where keys are looked for as well
+_WINDOW: Final = 1 << 16
+_NO_DELIMITER: Final = "\x01"  # not allowed in JSON text, so no readable line holds it
+_NEWLINES: Final = re.compile(r"[\r\n]+")
+_LOOK: Final = 1 << 16  # characters
+_DEEPEST: Final = 4  # lists within lists that are followed
+_CHUNK: Final = 1 << 20
+_TOKEN: Final = re.compile(r'"(?:[^"\\\n]|\\.)*"|[\[\]{},]|"')
+_IN_LIST: Final = 2  # depth of brackets: the object's, and the list's
+_decoded: Final = json.JSONDecoder().raw_decode
+
+
+class TooLongError(Exception):
+    """A value is longer than what may be held."""
+
+
+class NotOneObjectError(Exception):
+    """Something follows the object."""
+
+
+class Json(Format):
+    """A JSON file. Blank and broken lines are rows with a problem, so that all keep their numbers."""
+
+    def __init__(self, file: InputFile) -> None:
+        super().__init__(_one_object_a_line(file))
+
+    @staticmethod
+    def sniff(path: str, start: bytes) -> bool:
+        """Whether a file is JSON, by its first character or else its name."""
+        name = Path(path).name.lower().removesuffix(".gz").removesuffix(".zst")
+        text = start.decode("utf-8-sig", errors="replace").lstrip()
+        return text.startswith(("{", "[")) or name.endswith(_SUFFIXES)
+
+    def find_columns(self) -> tuple[str, ...]:
+        """Return the keys of objects at the file's start and in places all over it."""
+        text = self.file.text
+        keys: dict[str, None] = {}
+        for line in (*files.head(text, _SAMPLE), *files.windows(text, _WINDOWS, _WINDOW)):
+            keys.update(dict.fromkeys(self.fields(line)))
+        if not keys:
+            message = _(
+                "{path} has no line that is a JSON object; write one object a line, or a CSV with a header"
+            )
+            raise InputError(message.format(path=self.file.path))
+        return tuple(keys)
+
+    def query(self, wanted: Wanted) -> Query:
+        """Return the rows of lines as such. They are not numbered here: DuckDB does that on a single thread."""
+        keys = list(dict.fromkeys(key for _name, key in wanted if key))
+        pointers = ", ".join(quoted(_pointer(key)) for key in keys)
+        fields = selected(wanted, lambda key: f"fields[{keys.index(key) + 1}]")
+        reader = text_reader(
+            ["text"], self.file.content.longest, delimiter=_NO_DELIMITER, quote="", strict=False
+        )
+        return Query(
+            f"""SELECT NULL::BIGINT AS line, {fields},
+                CASE WHEN text IS NULL THEN '{BLANK}'
+                    WHEN fields IS NULL THEN CASE WHEN trim(text, {WHITE}) = '' THEN '{BLANK}' ELSE 'bad_json' END
+                    WHEN fields[1] IS NULL AND json_type(text) <> 'OBJECT' THEN 'not_an_object' END AS problem
+            FROM (SELECT text, try(json_extract_string(text, [{pointers}])) AS fields FROM {reader})""",
+            (as_glob(self.file.text),),
+        )
+
+    def texts(self) -> Iterator[tuple[int, str]]:
+        """Yield each line."""
+        return files.lines(self.file.text)
+
+    def fields(self, text: str) -> Mapping[str, Any]:
+        """Return the values of an object by key."""
+        return _object(text) or {}
+
+    def load(self, wanted: Wanted, insert: Insert, *, strict: bool = False) -> None:  # noqa: ARG002  a broken line breaks no other
+        """Read the file, by way of a copy where it mixes line endings. Raises InputError where it is not UTF-8."""
+        copy = self.file.copy_named("tidy")
+        query = self.query(wanted)
+        try:
+            if not self.file.content.one_newline:
+                self.tidy(copy)
+                query = replace(query, values=(as_glob(str(copy)),))
+            insert(query)
+        except duckdb.Error:
+            check_utf8(self.file.path, self.file.text)
+            raise
+        finally:
+            copy.unlink(missing_ok=True)
+
+    def tidy(self, target: Path) -> None:
+        """Copy the file with LF as its only line ending."""
+        with Path(self.file.text).open("rb") as original, target.open("wb") as copy:
+            for line in self.file.stop.until(original):
+                copy.write(line.rstrip(b"\r\n").replace(b"\r", b" ") + b"\n")
+
+
+def _pointer(key: str) -> str:
+    return "/" + key.replace("~", "~0").replace("/", "~1")
+
+
+def _one_object_a_line(file: InputFile) -> InputFile:
+    """Return the file with a flat object on each line: itself, or a copy that is read in its place."""
+    text = file.text
+    lines = files.head(text, _HEAD)
+    around: dict[str, Any] = {}
+    if is_spread(lines) or (file.content.longest > files.LONGEST_LINE and file.content.lines == 1):
+        array = file.copy_named("array")
+        around, text = split(text, array, file.stop), str(array)
+    if around or is_nested(files.head(text, _HEAD), file.time_column):
+        flat = file.copy_named("flat")
+        flatten(text, flat, file.time_column, around, file.stop)
+        text = str(flat)
+    if text == file.text:
+        return file
+    content = replace(files.inspect(text), sha256=file.content.sha256)
+    return replace(file, text=text, content=content)
+
+
+def is_spread(lines: Sequence[str]) -> bool:
+    """Whether a text that begins with these lines is a JSON array, or an object that is spread over lines."""
+    first, second = [*(line.strip() for line in lines if line.strip()), "", ""][:2]
+    if first.startswith("[") or first == "{":
+        return True
+    opens_more = first.startswith("{") and first.endswith(("[", "{", ","))
+    return opens_more and _object(first) is None and _object(second) is None
+
+
+def is_nested(lines: Iterable[str], time_column: str) -> bool:
+    """Whether the first readable record has its times only inside a list."""
+    for line in lines:
+        if (record := _object(line)) is not None:
+            found = list(_flat(record, {}, time_column, 0))
+            return found != [record] and any(_has_time(each, time_column) for each in found)
+    return False
+
+
+def split(path: str, copy: Path, stop: Stop) -> dict[str, Any]:
+    """Copy the elements of a top-level array (or values one after the other), one a line.
+
+    Of one object that is too large to be held, the records in its lists are copied, and the fields around them returned.
+    An element that is no JSON stays as it is, on its line. Raises InputError where one is too long.
+    """
+    with _opened(path, copy) as (file, target):
+        try:
+            if Path(path).stat().st_size > files.LONGEST_LINE:
+                try:
+                    return _split_object(file, target, stop)
+                except NotOneObjectError:
+                    target.seek(0)
+                    target.truncate()
+            file.seek(0)
+            _write(target, stop.until(elements(file, files.LONGEST_LINE)))
+        except TooLongError:
+            message = _(
+                "{path} has a JSON value longer than {limit} MB that is no list of records; write one record a line"
+            )
+            raise InputError(message.format(path=path, limit=files.LONGEST_LINE >> 20)) from None
+    return {}
+
+
+def _split_object(file: TextIO, target: TextIO, stop: Stop) -> dict[str, Any]:
+    """Copy the records inside the file's one object, and return its other fields. Raises NotOneObjectError."""
+    if not file.read(_LOOK).lstrip().startswith("{"):
+        raise NotOneObjectError
+    file.seek(0)
+    around: list[str] = []
+    _write(target, stop.until(records_inside(file, around, files.LONGEST_LINE)))
+    fields = _object("".join(around)) or {}
+    return {key: value for key, value in fields.items() if value != []}
+
+
+def _write(target: TextIO, elements: Iterable[str]) -> None:
+    target.writelines(_on_one_line(element) + "\n" for element in elements)
+
+
+def _on_one_line(text: str) -> str:
+    return " ".join(map(str.strip, _NEWLINES.split(text.strip()))) if _NEWLINES.search(text) else text.strip()
+
+
+def flatten(path: str, copy: Path, time_column: str, around: Mapping[str, Any], stop: Stop) -> None:
+    """Copy JSON lines so that each behavior inside a record is a line of its own, with its user's fields and those `around` all."""
+    with _opened(path, copy) as (file, target):
+        for line in stop.until(file):
+            if (record := _object(line)) is not None:
+                for flat in _flat(record, around, time_column, 0):
+                    target.write(json.dumps(flat, ensure_ascii=False) + "\n")
+            elif line.strip():
+                target.write(line.strip("\r\n").replace("\r", " ") + "\n")
+
+
+def _flat(
+    record: Mapping[str, Any], outer: Mapping[str, Any], time: str, depth: int
+) -> Iterator[dict[str, Any]]:
+    own = {key: value for key, value in record.items() if not _is_list_of_records(value)}
+    inner = [value for value in record.values() if _is_list_of_records(value)]
+    if not inner or depth == _DEEPEST or _has_time(record, time):
+        yield {**outer, **record}
+        return
+    merged = {**outer, **own}
+    for records in inner:
+        for each in records:
+            yield from _flat(each, merged, time, depth + 1) if isinstance(each, dict) else [merged]
+
+
+def _is_list_of_records(value: object) -> bool:
+    return isinstance(value, list) and any(isinstance(each, dict) for each in value)
+
+
+def _has_time(record: Mapping[str, Any], time_column: str) -> bool:
+    return any(key == time_column or plain(key) in USUAL_NAMES["time"] for key in record)
+
+
+@contextmanager
+def _opened(path: str, copy: Path) -> Iterator[tuple[TextIO, TextIO]]:
+    with (
+        Path(path).open(encoding="utf-8-sig", newline="") as file,
+        copy.open("w", encoding="utf-8", newline="") as target,
+    ):
+        yield file, target
+
+
+def _object(text: str) -> dict[str, Any] | None:
+    try:
+        loaded = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return loaded if isinstance(loaded, dict) else None
+
+
+class _Scanner:
+    """Finds the strings, brackets and commas of a file, a chunk at a time.
+
+    `start`: where the text begins that has not been taken; no more than `longest` characters of it are held.
+    """
+
+    def __init__(self, file: TextIO, longest: int) -> None:
+        self._file = file
+        self._longest = longest
+        self._text = ""
+        self._position = 0
+        self._before = 0  # where the token before ended
+        self.start = 0
+
+    def tokens(self) -> Iterator[re.Match[str]]:
+        """Yield the tokens. Raises TooLongError."""
+        more = True
+        while more:
+            more = self._read_on()
+            while token := _TOKEN.search(self._text, self._position):
+                if token.group() == '"' and more and self._text.find("\n", token.end()) < 0:
+                    break  # a string that goes on in the next chunk; one never ends on another line
+                self._before, self._position = self._position, token.end()
+                yield token
+
+    def take(self, end: int | None = None) -> str:
+        """Return the text up to `end`, None: all there is, and go on behind it."""
+        end = len(self._text) if end is None else end
+        text = self._text[self.start : end]
+        self.start = end
+        return text
+
+    def take_before(self, token: re.Match[str]) -> str | None:
+        """Return the text up to the token before; None where there is more than white space in between."""
+        return None if self._text[self._before : token.start()].strip() else self.take(self._before)
+
+    def skip_object(self, token: re.Match[str]) -> bool:
+        """Go on behind the object that begins there; False where it is broken or goes on behind the text."""
+        try:
+            self._position = _decoded(self._text, token.start())[1]
+        except (ValueError, RecursionError):
+            return False
+        return True
+
+    def is_at_the_end(self) -> bool:
+        """Whether nothing but white space follows."""
+        rest = iter(lambda: self._file.read(_CHUNK), "")
+        return not self._text[self.start :].strip() and not any(chunk.strip() for chunk in rest)
+
+    def _read_on(self) -> bool:
+        chunk = self._file.read(_CHUNK)
+        self._text = self._text[self.start :] + chunk
+        self._position -= self.start
+        self.start = 0
+        if len(self._text) > self._longest:
+            raise TooLongError
+        return bool(chunk)
+
+
+def elements(file: TextIO, longest: int) -> Iterator[str]:
+    """Yield the texts of the elements of an array, or of values that follow each other. Raises TooLongError.
+
+    Brackets outside strings are counted, so that an element that is no JSON costs no other. `longest`
+    is in characters.
+    """
+    scanner = _Scanner(file, longest)
+    depth = base = 0
+    opened = False
+    for token in scanner.tokens():
+        mark = token.group()
+        if mark == "{" and depth == base == 1 and scanner.skip_object(token):
+            continue
+        if mark in "[{":
+            if not opened:
+                opened = True
+                base = 1 if mark == "[" else 0
+                scanner.start = token.end() if base else token.start()
+            depth += 1
+        elif mark in "]}":
+            depth -= 1
+            if depth < base or base == depth == 0:
+                yield from _unless_blank(scanner.take(token.start() if base else token.end()))
+                scanner.start = token.end()
+                depth = max(depth, 0)
+        elif mark == "," and depth == base == 1:
+            yield scanner.take(token.start())
+            scanner.start = token.end()
+    yield from _unless_blank(scanner.take().strip())
+
+
+def records_inside(file: TextIO, around: list[str], longest: int) -> Iterator[str]:  # noqa: C901  one automaton reads better in one piece
+    """Yield the texts of what stands in the lists of records of one object; its other text goes to `around`.
+
+    Raises NotOneObjectError where something follows it, and TooLongError.
+    """
+    scanner = _Scanner(file, longest)
+    depth = 0
+    in_records = was_opening = False
+    for token in scanner.tokens():
+        mark = token.group()
+        if mark == "{" and depth == _IN_LIST:
+            if not in_records and was_opening and (text := scanner.take_before(token)) is not None:
+                in_records = True
+                around.append(text)
+            if in_records and scanner.skip_object(token):
+                was_opening = False
+                continue
+        was_opening = mark in "[{"
+        if was_opening:
+            depth += 1
+        elif mark in "]}":
+            depth -= 1
+            if in_records and depth < _IN_LIST:
+                yield from _unless_blank(scanner.take(token.start()))
+                in_records = False
+            elif depth == 0:
+                around.append(scanner.take(token.end()))
+                if not scanner.is_at_the_end():
+                    raise NotOneObjectError
+                return
+        elif mark == "," and in_records and depth == _IN_LIST:
+            yield scanner.take(token.start())
+            scanner.start = token.end()
+    yield from _unless_blank(scanner.take())
+
+
+def _unless_blank(text: str) -> Iterator[str]:
+    if text.strip():
+        yield text

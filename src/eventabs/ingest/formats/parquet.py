@@ -1,0 +1,56 @@
+"""Parquet files."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from typing import Any, ClassVar, Final
+
+from eventabs.ingest.database import as_glob, errors_named, fetched
+from eventabs.ingest.formats.base import Format, Query, Wanted, selected
+
+_MAGIC: Final = b"PAR1"
+
+
+class Parquet(Format):
+    """A Parquet file, whose rows have numbers in the place of lines, and JSON in the place of text."""
+
+    is_text: ClassVar[bool] = False
+
+    @staticmethod
+    def sniff(path: str, start: bytes) -> bool:  # noqa: ARG004  the content alone decides
+        """Whether the file begins as all Parquet files do."""
+        return start.startswith(_MAGIC)
+
+    def find_columns(self) -> tuple[str, ...]:
+        """Return the names of the columns."""
+        with errors_named(self.file.path):
+            described = self.file.connection.execute("DESCRIBE SELECT * FROM read_parquet(?)", [self._glob])
+        return tuple(row[0] for row in described.fetchall())
+
+    def query(self, wanted: Wanted) -> Query:
+        """Return the rows, all values as text."""
+        fields = selected(wanted, lambda column: f"CAST({_identifier(column)} AS VARCHAR)")
+        return Query(
+            f"SELECT NULL::BIGINT AS line, NULL::VARCHAR AS problem, {fields} FROM read_parquet(?)",
+            (self._glob,),
+        )
+
+    def texts(self) -> Iterator[tuple[int, str]]:
+        """Yield each row's number and the row as JSON."""
+        with closing(self.file.connection.cursor()) as cursor:
+            cursor.execute("SELECT to_json(r)::VARCHAR FROM read_parquet(?) AS r", [self._glob])
+            for number, (text,) in enumerate(fetched(cursor), start=1):
+                yield number, text
+
+    def fields(self, text: str) -> Mapping[str, Any]:
+        """Return the values of a row by column."""
+        values: dict[str, Any] = json.loads(text)
+        return values
+
+    @property
+    def _glob(self) -> str:
+        return as_glob(self.file.text)
+
+
+def _identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

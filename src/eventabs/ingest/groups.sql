@@ -1,0 +1,38 @@
+-- The tables of a group of users, whose rows lie from {first} to {last}: numbers in the place of texts, for joins and sums.
+
+CREATE OR REPLACE TEMP TABLE group_users AS
+SELECT row_number() OVER (ORDER BY first_row) - 1 AS user_number, user_id
+FROM users WHERE first_row BETWEEN {first} AND {last};
+
+-- What behaviors have in common. `free_text` stands apart from items, which are mostly numbers (see tables.py).
+CREATE OR REPLACE TEMP TABLE group_names AS
+SELECT row_number() OVER () - 1 AS name, *,
+    translate(concat_ws('|', action, coalesce(item, free_text), place),
+        'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz') AS folded
+FROM (
+    SELECT action, item, CASE WHEN item IS NULL THEN text END AS free_text, place, count(*) AS uses,
+        bool_or(duration IS NOT NULL) AS timed
+    FROM behaviors WHERE rowid BETWEEN {first} AND {last} AND reason IS NULL GROUP BY ALL);
+
+CREATE OR REPLACE TEMP TABLE group_rows AS
+SELECT row, user_number, name, duration, CAST(start AS DATE) AS day,
+    hour(start) * 60 + minute(start) AS minute,
+    CAST(epoch(start) AS BIGINT) - coalesce(shift, 0) AS instant
+FROM (
+    SELECT rowid AS row, user_id, start, shift, action, item, CASE WHEN item IS NULL THEN text END AS free_text, place, duration
+    FROM behaviors WHERE rowid BETWEEN {first} AND {last} AND reason IS NULL) b
+JOIN group_names n ON n.action = b.action AND n.place = b.place
+    AND n.item IS NOT DISTINCT FROM b.item AND n.free_text IS NOT DISTINCT FROM b.free_text
+JOIN group_users USING (user_id);
+
+CREATE OR REPLACE TEMP TABLE group_days AS
+SELECT *, year(day) IS DISTINCT FROM year(before) AS starts_year,
+    month(day) IS DISTINCT FROM month(before) AS starts_month
+FROM (
+    SELECT user_number, day, count(*) AS behaviors,
+        lag(day) OVER (PARTITION BY user_number ORDER BY day) AS before
+    FROM group_rows GROUP BY user_number, day);
+
+CREATE OR REPLACE TEMP TABLE day_kinds AS
+SELECT row_number() OVER () - 1 AS kind, *
+FROM (SELECT DISTINCT day, starts_year, starts_month FROM group_days);

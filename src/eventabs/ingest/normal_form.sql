@@ -1,0 +1,113 @@
+-- Rows as text (file, line, problem and a column for each role) -> behaviors in normal form, row by row.
+-- The result has user_id, start (TIMESTAMP, wall time), shift (offset in seconds or NULL), action, item (NULL: the text
+-- itself), place, duration, file, line, text (NULL for structured rows), reason (NULL for readable rows) and mark.
+WITH trim_ends AS (
+    SELECT file, line, problem, {trimmed_roles} FROM ({raw})
+),
+marked AS (
+    SELECT * EXCLUDE (marker_word) REPLACE (
+            -- an action that only begins or ends something is none, unless nothing else says what was done
+            CASE WHEN marker IS NULL OR marker IS DISTINCT FROM action OR marker_kind(marker_word) IS NULL THEN action
+                WHEN coalesce(text, item, place, app, media, category, brand) IS NULL THEN marker_family(marker_word)
+                END AS action),
+        marker_kind(marker_word) AS mark
+    FROM (SELECT *, plain_word(marker) AS marker_word FROM trim_ends)
+),
+spelled AS (
+    SELECT * REPLACE (
+        CASE WHEN usual IS NULL THEN spelled_time("time", "date", {dayfirst}) ELSE "time" END AS "time",
+        CASE WHEN "end" IS NOT NULL THEN spelled_time("end", "date", {dayfirst}) END AS "end",
+        CASE WHEN coalesce(category, brand, price) IS NULL THEN item
+            ELSE concat_ws(' ', category, brand, item, price) END AS item)
+    FROM (SELECT *, usual_time("time") AS usual FROM marked)
+),
+named AS (
+    SELECT *, coalesce(canonical, action) AS named_action,
+        CASE WHEN action IS NULL AND canonical IS NULL THEN text END AS sentence
+    FROM (
+        SELECT *, canonical_action(word) AS canonical
+        FROM (
+            -- a longer text is a sentence, not an action's name
+            SELECT *, plain_word(coalesce(action, CASE WHEN strlen(text) <= 24 THEN text END)) AS word FROM spelled
+        )
+    )
+),
+split AS (
+    SELECT * REPLACE (CASE WHEN usual IS NULL THEN usual_time("time") ELSE usual END AS usual),
+        sentence_parts(sentence) AS parts
+    FROM named
+),
+parsed AS (
+    SELECT *, time_parts("time", usual) AS stamp, sentence_action(parts) AS sentence_action,
+        coalesce(duration, sentence_duration(parts)) AS duration_text
+    FROM split
+),
+timed AS (
+    SELECT *, wall_time("time", usual, stamp) AS wall, time_shift("time", usual, stamp) AS shift,
+        try_cast(duration_text AS DOUBLE) AS number
+    FROM parsed
+),
+checked AS (
+    SELECT * REPLACE (believable_time(wall, shift) AS wall), duration_parts(duration_text, number) AS units
+    FROM timed
+),
+ended AS (
+    SELECT *, wall_time("end", usual_end, end_stamp) AS end_wall
+    FROM (
+        SELECT *, time_parts("end", usual_end) AS end_stamp
+        FROM (SELECT *, usual_time("end") AS usual_end FROM checked)
+    )
+),
+measured AS (
+    SELECT *, CASE WHEN duration_text IS NULL THEN epoch(end_wall) - epoch(wall)
+        - coalesce(time_shift("end", usual_end, end_stamp), 0) + coalesce(shift, 0) END AS until_end
+    FROM ended
+),
+shifted AS (
+    SELECT * REPLACE (
+        CASE WHEN "offset" IS NULL THEN wall ELSE wall - to_seconds(coalesce(shift, 0))
+            + to_minutes(try_cast("offset" AS INTEGER)) END AS wall,
+        CASE WHEN "offset" IS NULL THEN shift ELSE try_cast("offset" AS INTEGER) * 60 END AS shift)
+    FROM measured
+),
+summed AS (
+    SELECT *, believable_duration(coalesce(until_end, duration_seconds(number, units))) AS seconds FROM shifted
+),
+zoned AS ({zoned})
+SELECT
+    readable_user("user") AS user_id,
+    wall AS start,
+    shift,
+    -- without an action, a place alone was visited and an app alone was used; all else is free text
+    CASE WHEN sentence IS NOT NULL THEN coalesce(sentence_action, '')
+        WHEN named_action IS NOT NULL THEN named_action
+        WHEN item IS NULL AND media IS NULL AND place IS NOT NULL THEN 'visit'
+        WHEN item IS NULL AND media IS NULL AND app IS NOT NULL THEN 'use'
+        ELSE '' END AS action,
+    CASE WHEN sentence_action IS NOT NULL THEN sentence_item(parts)
+        WHEN sentence IS NOT NULL THEN NULL
+        WHEN named_action = 'visit' OR (named_action IS NULL AND item IS NULL AND media IS NULL AND place IS NOT NULL)
+            THEN coalesce(place, item, app, media, '')
+        WHEN named_action = 'use' THEN coalesce(app, item, media, place, '')
+        ELSE coalesce(item, media, app, place, '') END AS item,
+    CASE WHEN sentence_action IN ('visit', 'use') THEN ''
+        WHEN sentence_action IS NOT NULL
+            THEN coalesce(nullif(sentence_place(parts, sentence_action), ''), media, app, place, '')
+        WHEN sentence IS NOT NULL THEN coalesce(place, media, app, '')
+        WHEN named_action IN ('visit', 'use') THEN ''
+        WHEN named_action = 'purchase' AND item IS NOT NULL THEN coalesce(place, media, app, '')
+        WHEN item IS NOT NULL THEN coalesce(media, app, place, '')
+        WHEN media IS NOT NULL THEN coalesce(app, place, '')
+        WHEN app IS NOT NULL AND named_action IS NOT NULL THEN coalesce(place, '')
+        ELSE '' END AS place,
+    seconds AS duration,
+    file,
+    line,
+    sentence AS text,
+    CASE WHEN problem IS NOT NULL THEN problem
+        WHEN readable_user("user") IS NULL THEN 'no_user'
+        WHEN wall IS NULL THEN 'bad_time'
+        WHEN coalesce(duration, "end") IS NOT NULL AND seconds IS NULL THEN 'bad_duration'
+        WHEN coalesce(named_action, sentence, item, place, app, media) IS NULL THEN 'no_behavior' END AS reason,
+    mark
+FROM zoned

@@ -1,0 +1,29 @@
+-- Sentences that hold the facts of a structured row -> those facts.
+-- 在XX西餐厅停留 1小时14分钟      浏览A 在B上 292秒      使用A 13分钟      搜索Q 在B
+-- 点击A 在B      对比A 在B      将A加入购物车 在B      购买A 在B      收藏A 在B
+
+-- A struct of verb, item, place and duration. The verb is "" or the whole is NULL where the sentence fits no pattern.
+CREATE OR REPLACE MACRO sentence_parts(sentence) AS CASE
+    -- what no visit lacks is looked for first: the regular expression is slow where it fails
+    WHEN starts_with(sentence, '在') AND (contains(sentence, '停留') OR contains(sentence, '逗留')) THEN
+        regexp_extract(sentence, '^(在)(.+?)(?:停留|逗留)() ?({duration})?$', ['verb', 'item', 'place', 'duration'])
+    WHEN left(sentence, 1) IN ('将', '把') AND contains(sentence, '加入购物车') THEN
+        regexp_extract(sentence, '^(将|把)(.+?)加入购物车(?: 在(.+?))?(?: ({duration}))?$', ['verb', 'item', 'place', 'duration'])
+    WHEN left(sentence, 2) IN ({listed_verbs}) THEN
+        regexp_extract(sentence, '^({verbs}) ?(.+?)(?: 在(.+?))?(?: ({duration}))?$', ['verb', 'item', 'place', 'duration'])
+    END;
+
+CREATE OR REPLACE MACRO is_bare_search(parts) AS parts.verb = '搜索' AND parts.place = '';
+
+-- What the sentence is about. A search without a site owns its last words: 搜索深圳天气 30分钟.
+CREATE OR REPLACE MACRO sentence_item(parts) AS
+    CASE WHEN is_bare_search(parts) AND parts.duration <> '' THEN parts.item || ' ' || parts.duration ELSE parts.item END;
+
+-- Where else, "" if nowhere. On a site one is 上; a shop's name may well end so.
+CREATE OR REPLACE MACRO sentence_place(parts, action) AS CASE
+    WHEN action IN ('browse', 'search', 'click', 'compare') AND length(parts.place) > 1 AND ends_with(parts.place, '上')
+        THEN left(parts.place, -1) ELSE parts.place END;
+
+-- The text of the duration, NULL if there is none.
+CREATE OR REPLACE MACRO sentence_duration(parts) AS
+    CASE WHEN NOT (is_bare_search(parts)) THEN nullif(parts.duration, '') END;

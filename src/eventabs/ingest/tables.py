@@ -1,0 +1,290 @@
+"""The tables of an opened export: staged rows, sorted behaviors, users."""
+
+from collections.abc import Callable
+from contextlib import closing
+from itertools import islice
+from textwrap import shorten
+from typing import Final, NamedTuple
+
+import duckdb
+
+from eventabs.errors import ConfigError, InputError
+from eventabs.ingest.database import errors_named, number
+from eventabs.ingest.files import copies_written
+from eventabs.ingest.formats import BLANK, Format, Insert, Query, Wanted
+from eventabs.ingest.normal_form import BEGINS, ENDS, define_macros, normal_form
+from eventabs.language import gettext as _
+
+# What makes an instant comparable, whether the wall time has an offset or not.
+_INSTANT: Final = "epoch_us(start) - coalesce(shift, 0)::BIGINT * 1000000"
+_TRIED_ROWS: Final = 2000  # in which a file with day-first or month-first dates shows one
+_FEW: Final = 100_000  # different texts, which are kept in memory once and stand in rows as numbers
+# Where most values of a block differ, trying how they compress costs more than it saves in a table that is read once.
+_PLAIN_TEXT: Final = "VARCHAR USING COMPRESSION uncompressed"
+DUPLICATE: Final = "duplicate"  # the reason of rows that count once only
+PAIRED_END: Final = "paired_end"  # the reason of rows that only say how long another one lasted
+_FACTS: Final = "user_id, start, shift, action, item, place, duration, text"
+_OBJECT: Final = "user_id, action, item, place, text"
+_LINE: Final = "coalesce(line, first_line + staged.rowid - first_row) AS line"
+_STAGED: Final = """staged JOIN first_lines USING (file)
+    JOIN (SELECT file, min(rowid) AS first_row FROM staged GROUP BY file) USING (file)"""
+_REFUSED: Final = "refused row: "  # begins the error that stops a query, by which it is recognized
+_SHOWN: Final = 200  # characters
+_LIMITS: Final = (" LIMIT 10000", " LIMIT 1000000", "")  # DuckDB reads far beyond a row that it looks for
+_UNREADABLE: Final = f"reason IS NOT NULL AND reason <> '{BLANK}'"
+
+
+class Counts(NamedTuple):
+    """What an export holds; `rejects` by reason. `with_offset`: its times carry an offset from UTC.
+
+    `paired_ends` are the ends that belong to a begin, `unpaired` the rows of either kind without a partner.
+    """
+
+    users: int
+    behaviors: int
+    rejects: dict[str, int]
+    duplicates: int
+    with_offset: bool
+    paired_ends: int = 0
+    unpaired: int = 0
+
+
+def prepare(connection: duckdb.DuckDBPyConnection, profile_width: int) -> None:
+    """Make the empty tables, and the functions that fill them."""
+    connection.begin()  # a commit for each function would take longer than all else
+    define_macros(connection)
+    profile = "".join(f", p{position} VARCHAR" for position in range(profile_width))
+    connection.execute(f"""
+        CREATE TABLE first_lines (file INTEGER, first_line BIGINT);
+        CREATE TABLE profiles (user_id VARCHAR{profile});
+        CREATE TABLE staged (user_id {_PLAIN_TEXT}, start TIMESTAMP, shift INTEGER, action VARCHAR, item VARCHAR,
+            place VARCHAR, duration INTEGER, file INTEGER, line BIGINT, text {_PLAIN_TEXT}, reason VARCHAR, mark TINYINT)""")
+    connection.commit()
+
+
+def check_zone(connection: duckdb.DuckDBPyConnection, zone: str) -> None:
+    """Raise ConfigError unless `zone` is a time zone's name or ""."""
+    if zone and not number(connection, "SELECT count(*) FROM pg_timezone_names() WHERE name = ?", [zone]):
+        message = _("there is no time zone {zone}; take a name such as Asia/Shanghai or Europe/Berlin")
+        raise ConfigError(message.format(zone=zone))
+
+
+def load(source: Format, wanted: Wanted, insert: Insert, *, strict: bool = False) -> None:
+    """Read a file through `insert`. Raises InputError, and StorageError where there is no room for a copy."""
+    with copies_written(source.file.copy.parent), errors_named(source.file.path):
+        source.load(wanted, insert, strict=strict)
+
+
+def insert_behaviors(
+    connection: duckdb.DuckDBPyConnection,
+    index: int,
+    rows: Query,
+    *,
+    zone: str,
+    dayfirst: bool | None,
+    strict: Format | None = None,
+) -> int:
+    """Stage the rows of an export's file, the run's file number `index`. Returns how many they are.
+
+    Raises InputError where dates are day-first or month-first, and neither `dayfirst` nor the data says which, and
+    about the first row of the file `strict` that cannot be read.
+    """
+    order = _date_order(connection, rows) if dayfirst is None else dayfirst
+
+    def select(limit: str = "") -> str:
+        raw = f"SELECT {index} AS file, * FROM ({rows.sql}{limit})"
+        return normal_form(raw, zone, order)
+
+    try:
+        selected = _refusing(select()) if strict else select()
+        staged = number(connection, f"INSERT INTO staged BY NAME {selected}", rows.values)
+    except duckdb.InvalidInputException as error:
+        if strict and _REFUSED in str(error):
+            _refuse_first(strict, select, rows)
+        raise
+    connection.execute("INSERT INTO first_lines VALUES (?, ?)", [index, rows.first_line])
+    return staged
+
+
+def _date_order(connection: duckdb.DuckDBPyConnection, rows: Query) -> bool | None:
+    """Return whether dates such as 13/04/2026 are day-first; None where the first rows hold none such.
+
+    All rows are looked at: the first number above 12 decides.
+    """
+    date = f'SELECT coalesce("date", "time") AS day FROM ({rows.sql})'
+    short = "regexp_matches(trim(day), short_date())"
+    tried = f"SELECT count(*) FROM ({date} LIMIT {_TRIED_ROWS}) WHERE {short}"
+    if number(connection, tried, rows.values) == 0:
+        return None
+    first, second = (f"CAST(regexp_extract(trim(day), short_date(), {group}) AS INTEGER)" for group in (1, 2))
+    ((day_first, month_first),) = connection.execute(
+        f"SELECT bool_or({first} > 12), bool_or({second} > 12) FROM ({date}) WHERE {short}", list(rows.values)
+    ).fetchall()
+    if day_first == month_first:
+        message = _(
+            "dates such as 03/04/2026 can be day-first or month-first, and the data does not decide;"
+            " say which: [input] dayfirst = true or false"
+        )
+        raise InputError(message)
+    return bool(day_first)
+
+
+def _refusing(select: str) -> str:
+    """Return the SELECT of rows in normal form, which DuckDB breaks off soon after a row that cannot be read."""
+    return (
+        f"SELECT * REPLACE (CASE WHEN {_UNREADABLE} THEN error('{_REFUSED}' || reason) ELSE reason END AS reason)"
+        f" FROM ({select})"
+    )
+
+
+def _refuse_first(source: Format, select: Callable[[str], str], rows: Query) -> None:
+    """Raise InputError about the first row that cannot be read; `select` gives the rows under a LIMIT.
+
+    Rows are read by several threads, so the one at which DuckDB stopped need not be the first one.
+    """
+    with closing(source.file.connection.cursor()) as cursor:  # the transaction of the other one has failed
+        for limit in _LIMITS:
+            found = cursor.execute(
+                f"""SELECT number, line, reason
+                FROM (SELECT row_number() OVER () AS number, line, reason FROM ({select(limit)}))
+                WHERE {_UNREADABLE} LIMIT 1""",
+                list(rows.values),
+            ).fetchone()
+            if found:
+                raise _refusal(source, *found) from None
+
+
+def _refusal(source: Format, position: int, line: int | None, reason: str) -> InputError:
+    """Return the error about a row by its line, or else its position in the file."""
+    texts = source.texts()
+    if line is None:
+        line, text = next(islice(texts, position - 1, None))
+    else:
+        text = next(text for number, text in texts if number == line)
+    shown = shorten(text, _SHOWN, placeholder=" ...")
+    message = _("{file}, line {line} cannot be read ({reason}): {text}; mend it, or go without --strict")
+    return InputError(message.format(file=source.file.path, line=line, reason=reason, text=shown))
+
+
+def insert_profiles(connection: duckdb.DuckDBPyConnection, width: int, rows: Query) -> int:
+    """Keep the readable rows of the profiles' file: in order: user and `width` columns p0, p1, ..."""
+    values = "".join(f", trimmed(regexp_replace(p{n}, '\\s+', ' ', 'g'))" for n in range(width))
+    select = f'SELECT trimmed("user"){values} FROM ({rows.sql})'
+    return number(connection, f"INSERT INTO profiles {select}", rows.values)
+
+
+def finish(connection: duckdb.DuckDBPyConnection, profile_width: int, *, keep_duplicates: bool) -> Counts:
+    """Join ends with their begins, sort, mark duplicates, and list the users. Raises InputError for a mix of zones."""
+    paired_ends, unpaired = _pair(connection, keep_duplicates=keep_duplicates)
+    _sort(connection)
+    if not keep_duplicates:
+        _mark_duplicates(connection)
+    _list_users(connection, profile_width)
+    users = number(connection, "SELECT count(*) FROM users")
+    behaviors = number(connection, "SELECT count(*) FROM behaviors WHERE reason IS NULL")
+    rejects = dict(
+        connection.execute(
+            "SELECT reason, count(*) AS rows FROM behaviors WHERE reason IS NOT NULL GROUP BY 1 ORDER BY rows DESC, 1"
+        ).fetchall()
+    )
+    duplicates = rejects.pop(DUPLICATE, 0)
+    with_offset = number(connection, "SELECT count(shift) FROM behaviors WHERE reason IS NULL")
+    if 0 < with_offset < behaviors:
+        message = _(
+            "some times name their offset from UTC and some do not;"
+            " say what zone people lived in: --timezone Asia/Shanghai"
+        )
+        raise InputError(message)
+    return Counts(users, behaviors, rejects, duplicates, with_offset > 0, paired_ends, unpaired)
+
+
+def _pair(connection: duckdb.DuckDBPyConnection, *, keep_duplicates: bool) -> tuple[int, int]:
+    """Give each begin the time until the end that follows it, of the same user and object, and mark that end.
+
+    Repeated rows do not come between a begin and its end, unless they are kept. Rows without a mark stay as they are.
+    Returns how many ends belong to a begin, and how many rows of either kind have no partner.
+    """
+    marked = "SELECT count(*) FROM staged WHERE mark IS NOT NULL AND reason IS NULL"
+    if number(connection, marked) == 0:
+        return 0, 0
+    repeated = "coalesce(lag(instant) OVER near = instant AND lag(mark) OVER near = mark, false)"
+    connection.execute(f"""
+        CREATE TABLE paired AS
+        WITH numbered AS (SELECT staged.* REPLACE ({_LINE}) FROM {_STAGED}),
+        marked AS (
+            SELECT *, {"false" if keep_duplicates else repeated} AS repeated
+            FROM (SELECT *, {_INSTANT} AS instant FROM numbered WHERE mark IS NOT NULL AND reason IS NULL)
+            WINDOW near AS (PARTITION BY {_OBJECT} ORDER BY instant, file, line)),
+        neighbors AS (
+            SELECT *, lead(mark) OVER near AS following, lead(instant) OVER near AS until, lag(mark) OVER near AS before
+            FROM marked WINDOW near AS (PARTITION BY {_OBJECT}, repeated ORDER BY instant, file, line))
+        SELECT * EXCLUDE (instant, repeated, following, until, before) REPLACE (
+            CASE WHEN mark = {BEGINS} AND following = {ENDS} AND NOT repeated
+                THEN believable_duration((until - instant) // 1000000) ELSE duration END AS duration,
+            CASE WHEN repeated THEN '{DUPLICATE}'
+                WHEN mark = {ENDS} AND before = {BEGINS} THEN '{PAIRED_END}' END AS reason,
+            CASE WHEN repeated OR (mark = {BEGINS} AND following = {ENDS}) THEN NULL ELSE mark END AS mark)
+        FROM neighbors
+        UNION ALL BY NAME SELECT * FROM numbered WHERE mark IS NULL OR reason IS NOT NULL;
+        DROP TABLE staged;
+        ALTER TABLE paired RENAME TO staged""")
+    ends = number(connection, f"SELECT count(*) FROM staged WHERE reason = '{PAIRED_END}'")
+    return ends, number(connection, marked)
+
+
+def _sort(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the sorted table out of the staged one. Texts that recur are kept as numbers, which takes far less room."""
+    few = _columns_of_few(connection)
+    for column in few:
+        connection.execute(
+            f"CREATE TYPE few_{column} AS ENUM"
+            f" (SELECT DISTINCT {column} FROM staged WHERE {column} IS NOT NULL ORDER BY {column})"
+        )
+    numbers = "".join(f", CAST({column} AS few_{column}) AS {column}" for column in few)
+    connection.execute(f"""
+        CREATE TABLE behaviors AS
+        SELECT staged.* EXCLUDE (mark) REPLACE ({_LINE}{numbers}) FROM {_STAGED}
+        WHERE coalesce(reason, '') NOT IN ('{BLANK}', '{PAIRED_END}') ORDER BY user_id, {_INSTANT}, file, line;
+        DROP TABLE staged""")
+
+
+def _columns_of_few(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    columns = ("user_id", "action", "item", "place")
+    counts = ", ".join(f"approx_count_distinct({column})" for column in columns)
+    (found,) = connection.execute(f"SELECT {counts} FROM staged").fetchall()
+    return [column for column, count in zip(columns, found, strict=True) if 0 < count <= _FEW]
+
+
+def _mark_duplicates(connection: duckdb.DuckDBPyConnection) -> None:
+    """Mark all but the first of equal rows. They share user and instant, so they lie near each other.
+
+    They are not deleted: rowids have to stay.
+    """
+    neighbor = "row_user IS NOT DISTINCT FROM {side}(row_user) OVER () AND instant = {side}(instant) OVER ()"
+    connection.execute(f"""
+        UPDATE behaviors SET reason = '{DUPLICATE}' WHERE rowid IN (
+            SELECT id FROM (
+                SELECT rowid AS id, row_number() OVER (PARTITION BY {_FACTS} ORDER BY file, line) AS copy
+                FROM behaviors
+                WHERE reason IS NULL AND rowid IN (
+                    SELECT id FROM (
+                        SELECT id, ({neighbor.format(side="lag")}) OR ({neighbor.format(side="lead")}) AS close
+                        FROM (SELECT rowid AS id, user_id AS row_user, {_INSTANT} AS instant FROM behaviors)
+                    ) WHERE close
+                )
+            ) WHERE copy > 1
+        )""")
+
+
+def _list_users(connection: duckdb.DuckDBPyConnection, profile_width: int) -> None:
+    """Make the table of users, each with the rows between which its behaviors lie."""
+    profile = "".join(f", p.p{n}" for n in range(profile_width))
+    # arg_min: a user with several profiles has the first value of each column
+    first = "".join(f", arg_min(p{n}, rowid) AS p{n}" for n in range(profile_width))
+    connection.execute(f"""
+        CREATE TABLE users AS SELECT CAST(b.user_id AS VARCHAR) AS user_id, b.readable, b.first_row, b.last_row{profile}
+        FROM (SELECT user_id, count(*) FILTER (reason IS NULL) AS readable,
+                min(rowid) AS first_row, max(rowid) AS last_row
+            FROM behaviors WHERE user_id IS NOT NULL GROUP BY user_id) b
+        LEFT JOIN (SELECT user_id{first} FROM profiles GROUP BY user_id) p ON p.user_id = b.user_id
+        ORDER BY b.user_id""")

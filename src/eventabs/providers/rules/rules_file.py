@@ -1,0 +1,263 @@
+"""The rules file (TOML): which behaviors belong to which kind of event, and how names are cleaned up."""
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from eventabs.errors import ConfigError
+from eventabs.language import Language, gettext as _
+from eventabs.records import Behavior
+
+
+def _check_name(name: str) -> str:
+    if re.search(r"[|｜\r\n]", name) or not (name[0].isalnum() and name[-1].isalnum()):
+        message = _("must begin and end with a letter or digit, and hold no | and no line break")
+        raise ValueError(message)
+    return name
+
+
+def _check_phrase(phrase: str) -> str:
+    if phrase.count("{}") != 1:
+        message = _("must hold {} once, where the names go").format("{}")
+        raise ValueError(message)
+    return phrase
+
+
+class Table(BaseModel):
+    """A table of the file. Unknown keys are errors: a typo must not pass for a setting."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DetailLimits(Table):
+    """How far events are abstracted; see [detail] of the shipped rules file."""
+
+    session_minutes: Annotated[int, Field(ge=0)]
+    per_day: Annotated[int, Field(gt=0)]
+    most: Annotated[int, Field(gt=0)]
+    most_brief: Annotated[int, Field(gt=0)]
+
+
+class Replacement(Table):
+    """A regular expression, and what stands in place of its matches."""
+
+    pattern: str
+    replacement: str = Field(alias="with")
+
+    @model_validator(mode="after")
+    def _can_be_applied(self) -> Self:
+        try:
+            re.compile(self.pattern).sub(self.replacement, "")
+        except (re.error, IndexError) as error:
+            message = _("pattern and with cannot be applied: {error}").format(error=error)
+            raise ValueError(message) from None
+        return self
+
+
+class NamesTable(Table):
+    """How names are cleaned up and split."""
+
+    separators: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    replace: tuple[Replacement, ...] = ()
+
+
+class Translations(Table):
+    """A text in each language; a missing one is replaced by the other."""
+
+    zh: str = ""
+    en: str = ""
+
+    @model_validator(mode="after")
+    def _has_a_language(self) -> Self:
+        if not (self.zh or self.en):
+            message = _("needs zh, en or both")
+            raise ValueError(message)
+        return self
+
+    def in_language(self, language: Language) -> str:
+        """Return the text in `language`, or in the other one."""
+        return (self.zh or self.en) if language == "zh" else (self.en or self.zh)
+
+
+class Phrase(Translations):
+    """Words around the names of places."""
+
+    zh: Annotated[str, AfterValidator(_check_phrase)] = ""
+    en: Annotated[str, AfterValidator(_check_phrase)] = ""
+
+
+class TypeTable(Translations):
+    """A type of event, its name in each language."""
+
+    zh: Annotated[str, Field(min_length=1, max_length=40), AfterValidator(_check_name)] = ""
+    en: Annotated[str, Field(min_length=1, max_length=40), AfterValidator(_check_name)] = ""
+    category: str = ""
+    theme: str = ""
+    weight: Annotated[float, Field(gt=0)] = 1.0
+    alone: bool = False
+    phrase: Phrase = Phrase(zh="{}", en="{}")
+
+
+class Rule(Table):
+    """The type of the behaviors that match."""
+
+    type: str
+    actions: tuple[str, ...] = ()
+    words: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    names: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+
+
+class RulesFile(Table):
+    """The whole file."""
+
+    detail: DetailLimits
+    names: NamesTable = NamesTable()
+    verbs: dict[str, Translations] = {}
+    types: dict[str, TypeTable]
+    rules: Annotated[tuple[Rule, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _rules_are_complete(self) -> Self:
+        for position, rule in enumerate(self.rules):
+            if rule.type not in self.types:
+                message = _("rules.{position}.type: there is no type {name} under [types]")
+                raise ValueError(message.format(position=position, name=rule.type))
+        last = self.rules[-1]
+        if last.actions or last.words or last.names:
+            message = _("the last of the rules must fit everything: give it a type and nothing else")
+            raise ValueError(message)
+        return self
+
+
+def _parse(text: str) -> RulesFile:
+    try:
+        return RulesFile.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        message = _("the rules file is not TOML: {error}; mend it or remove [rules] file from the config")
+        raise ConfigError(message.format(error=error)) from None
+    except ValidationError as error:
+        raise ConfigError(_describe(error)) from None
+
+
+def _describe(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_context=False)[0]
+    key = ".".join(str(step) for step in first["loc"])
+    error_text = first["msg"].removeprefix("Value error, ")
+    message = _("the rules file does not hold: {fault}; compare it with the one that ships with eventabs")
+    return message.format(fault=f"{key}: {error_text}" if key else error_text)
+
+
+_JOINERS = "\u200c\u200d"  # they join emoji and letters of some scripts
+_CACHED = 50_000  # classified behaviors and cleaned names: most exports repeat theirs
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EventKind:
+    """A type of event in the language of the run. `phrase` has one {} for the names."""
+
+    key: str
+    name: str
+    category: str
+    theme: str
+    weight: float
+    alone: bool
+    phrase: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rules:
+    """A rules file, ready to use."""
+
+    language: Language
+    limits: DetailLimits
+    kinds: Mapping[str, EventKind]
+    verbs: Mapping[str, str]
+    separators: re.Pattern[str] | None
+    clean: Callable[[str], str]  # a name as summaries show it: one line without marks and suffixes
+    _classify: Callable[[str, str, str], EventKind]
+
+    def classify(self, behavior: Behavior) -> EventKind:
+        """Return the kind of event of the first rule that matches."""
+        return self._classify(behavior.action, behavior.item, behavior.place)
+
+
+def shipped_rules() -> str:
+    """Return the text of the rules file that ships with the package."""
+    return files("eventabs.providers.rules").joinpath("rules.toml").read_text(encoding="utf-8")
+
+
+def load_rules(text: str, language: Language) -> Rules:
+    """Load a rules file. Raises ConfigError that names the key of an error."""
+    file = _parse(text)
+    kinds = {key: _event_kind(key, table, language) for key, table in file.types.items()}
+    separators = "|".join(map(re.escape, file.names.separators))
+    return Rules(
+        language=language,
+        limits=file.detail,
+        kinds=kinds,
+        verbs={action: words.in_language(language) for action, words in file.verbs.items()},
+        separators=re.compile(separators) if separators else None,
+        clean=_cleaner(file.names.replace),
+        _classify=_classifier(file.rules, kinds),
+    )
+
+
+def _event_kind(key: str, table: TypeTable, language: Language) -> EventKind:
+    name, phrase = table.in_language(language), table.phrase.in_language(language)
+    return EventKind(key, name, table.category, table.theme or name, table.weight, table.alone, phrase)
+
+
+def _classifier(
+    rules: tuple[Rule, ...], kinds: Mapping[str, EventKind]
+) -> Callable[[str, str, str], EventKind]:
+    *conditional, last = rules
+    compiled = [
+        (frozenset(rule.actions), _any_of(rule.words), frozenset(map(str.casefold, rule.names)), rule)
+        for rule in conditional
+    ]
+
+    @lru_cache(maxsize=_CACHED)
+    def classify(action: str, item: str, place: str) -> EventKind:
+        text = f"{item}\n{place}"
+        whole = {item.casefold(), place.casefold()}
+        for actions, words, names, rule in compiled:
+            if actions and action not in actions:
+                continue
+            if not (rule.words or rule.names) or (words and words.search(text)) or whole & names:
+                return kinds[rule.type]
+        return kinds[last.type]
+
+    return classify
+
+
+def _any_of(words: tuple[str, ...]) -> re.Pattern[str] | None:
+    """Match any of the words; a Latin edge must not continue as a longer Latin word."""
+    if not words:
+        return None
+    alternatives = "|".join(
+        ("(?<![A-Za-z])" if word[0].isascii() and word[0].isalpha() else "")
+        + re.escape(word)
+        + ("(?![A-Za-z])" if word[-1].isascii() and word[-1].isalpha() else "")
+        for word in words
+    )
+    return re.compile(alternatives, re.IGNORECASE)
+
+
+def _cleaner(replacements: tuple[Replacement, ...]) -> Callable[[str], str]:
+    compiled = [(re.compile(step.pattern), step.replacement) for step in replacements]
+
+    @lru_cache(maxsize=_CACHED)
+    def clean(name: str) -> str:
+        one_line = " ".join("".join(c if c.isprintable() or c in _JOINERS else " " for c in name).split())
+        cleaned = one_line
+        for pattern, replacement in compiled:
+            cleaned = pattern.sub(replacement, cleaned)
+        return cleaned.strip() or one_line
+
+    return clean

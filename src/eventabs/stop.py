@@ -1,0 +1,56 @@
+"""A request to stop: from a signal handler, another thread, or a cancelled caller."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class StopRequested(Exception):  # noqa: N818  it ends work in order, and is no error
+    """Work was broken off because a stop was requested."""
+
+
+class Stop:
+    """Stops a run in order: a first request lets calls in flight end, a second one waits for none.
+
+    `request` may be called from any thread and from signal handlers, so it takes no lock.
+    """
+
+    def __init__(self) -> None:
+        self._requests = 0
+        self._callbacks: list[Callable[[], object]] = []
+
+    @property
+    def requested(self) -> bool:
+        """Whether a stop was requested."""
+        return self._requests > 0
+
+    def request(self) -> None:
+        """Ask for a stop."""
+        self._requests += 1
+        for callback in tuple(self._callbacks):
+            callback()
+
+    def check(self) -> None:
+        """Raise StopRequested where a stop was requested."""
+        if self._requests:
+            raise StopRequested
+
+    def until(self, items: Iterable[T]) -> Iterator[T]:
+        """Yield the items; raise StopRequested before the next one where a stop was requested."""
+        for item in items:
+            if self._requests:
+                raise StopRequested
+            yield item
+
+    @contextmanager
+    def calling(self, callback: Callable[[], object]) -> Iterator[None]:
+        """Call `callback` at each request, also at those that came before."""
+        self._callbacks.append(callback)
+        try:
+            for _request in range(self._requests):
+                callback()
+            yield
+        finally:
+            self._callbacks.remove(callback)

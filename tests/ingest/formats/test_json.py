@@ -1,0 +1,161 @@
+"""JSON of any shape becomes one object a line, and no line is lost."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eventabs.errors import InputError
+from eventabs.ingest.formats.json import Json
+from input_files import loaded, open_input_file, opened, queried, write
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "columns"),
+    [
+        ("a.jsonl", '{"a": 1, "b": 2}\n{"c": 3}\n', ("a", "b", "c")),
+        ("a.json", 'bad\n{"a": 1}\n', ("a",)),
+        ("spool", '\n{"a": 1}\n', ("a",)),
+    ],
+)
+def test_json_is_recognized_and_its_keys_are_found(
+    tmp_path: Path, name: str, text: str, columns: tuple[str, ...]
+) -> None:
+    opened = open_input_file(tmp_path, name, text)
+    assert isinstance(opened, Json)
+    assert opened.columns == columns
+
+
+def test_keys_that_come_late_are_found(tmp_path: Path) -> None:
+    text = '{"a": 1}\n' * 60_000 + '{"late": 1}\n' * 60_000
+    assert open_input_file(tmp_path, "a.jsonl", text).columns == ("a", "late")
+
+
+@pytest.mark.parametrize(
+    ("text", "part"), [("[1]\n", "no line that is a JSON object"), ("\n\n", "no line that is a JSON object")]
+)
+def test_json_of_another_shape_is_refused(tmp_path: Path, text: str, part: str) -> None:
+    with pytest.raises(InputError, match=part):
+        open_input_file(tmp_path, "a.json", text)
+
+
+def test_json_lines_keep_their_numbers_and_name_their_problems(tmp_path: Path) -> None:
+    opened = open_input_file(
+        tmp_path, "a.jsonl", '{"a": 1, "b": null}\n\n   \n{"a"\n[1]\n"x"\n{"b": 1.50}\n{"a": {"k": [1]}}'
+    )
+    assert queried(opened, "a", "b", "") == [
+        (1, None, "1", None, None),
+        (2, "blank", None, None, None),
+        (3, "blank", None, None, None),
+        (4, "bad_json", None, None, None),
+        (5, "not_an_object", None, None, None),
+        (6, "not_an_object", None, None, None),
+        (7, None, None, "1.5", None),
+        (8, None, '{"k":[1]}', None, None),
+    ]
+
+
+def test_json_keys_with_odd_characters_are_found(tmp_path: Path) -> None:
+    opened = open_input_file(
+        tmp_path, "a.jsonl", '{"a/b": 1, "c~d": 2, "e\'f": 3, "g\\"h": 4, "用户 ID": 5}\n'
+    )
+    assert queried(opened, *opened.columns) == [(1, None, "1", "2", "3", "4", "5")]
+
+
+def test_json_numbers_beyond_64_bits_keep_their_digits(tmp_path: Path) -> None:
+    opened = open_input_file(tmp_path, "a.jsonl", '{"a": 123456789012345678901234567890}\n')
+    assert queried(opened, "a") == [(1, None, "123456789012345678901234567890")]
+
+
+def test_a_line_of_many_megabytes_is_read(tmp_path: Path) -> None:
+    opened = open_input_file(
+        tmp_path, "a.jsonl", '{"a": "1"}\n{"a": "' + "x" * (17 << 20) + '"}\n{"a": "3"}\n'
+    )
+    assert [(line, len(value)) for line, _problem, value in queried(opened, "a")] == [
+        (1, 1),
+        (2, 17 << 20),
+        (3, 1),
+    ]
+
+
+def test_json_lines_with_mixed_line_endings_keep_their_line_numbers(tmp_path: Path) -> None:
+    text = '{"user": 1, "b": 2}\r\n{"user": 2}\n\r\n{"user": 3}\r\n'
+    assert loaded(open_input_file(tmp_path, "a.jsonl", text)) == [
+        (1, None, "1", "2"),
+        (2, None, "2", None),
+        (3, "blank", None, None),
+        (4, None, "3", None),
+    ]
+
+
+def test_a_copy_of_json_lines_has_one_kind_of_line_ending_and_as_many_lines(tmp_path: Path) -> None:
+    target = tmp_path / "copy"
+    opened = open_input_file(tmp_path, "a.jsonl", '{"a": 1}\n')
+    assert isinstance(opened, Json)
+    Path(opened.file.text).write_bytes(b"a\r\nb\n\r\nc\rd\ne")
+    opened.tidy(target)
+    assert target.read_bytes() == b"a\nb\n\nc d\ne\n"
+
+
+def test_a_broken_element_of_an_array_is_rejected_alone(tmp_path: Path) -> None:
+    good = '{"uid": "u1", "time": "2026-01-15", "item": "%s"}'
+    path = write(tmp_path, "a.json", f'[{good % "a"},\n{{"uid": "u1", oops}},\n{good % "b, [c]"}, 7]\n')
+    with opened(tmp_path, path) as export:
+        assert [(row.line, row.reason) for row in export.rejects()] == [(2, "bad_json"), (4, "not_an_object")]
+        assert (export.behaviors, export.rows) == (2, 4)
+
+
+def test_an_array_larger_than_what_is_read_at_once_keeps_every_element(tmp_path: Path) -> None:
+    rows = [
+        {"uid": f"u{n}", "time": "2026-01-15", "item": 'a "quoted" [x], {y} \\' * 9} for n in range(9_000)
+    ]
+    for form in (json.dumps(rows), json.dumps(rows, indent=1)):
+        with opened(tmp_path, write(tmp_path, "a.json", form)) as export:
+            assert (export.users, export.behaviors, export.rejected_rows) == (9_000, 9_000, 0)
+
+
+WRAPPED = {
+    "exported": "2026-01-16",
+    "data": [{"uid": "u1", "time": "2026-01-15", "item": 'a "quoted" [x], {y}'}] * 3,
+    "city": "x",
+    "more": [{"uid": "u2", "time": "2026-01-15", "item": "b", "city": "y"}],
+}
+
+
+@pytest.mark.parametrize("form", [{}, {"indent": 1}])
+def test_an_object_around_all_records_is_read_as_a_stream_where_it_is_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: dict[str, Any]
+) -> None:
+    text = json.dumps(WRAPPED, **form)
+    path = write(tmp_path, "a.json", text)
+    monkeypatch.setattr("eventabs.ingest.files.LONGEST_LINE", 300)
+    monkeypatch.setattr("eventabs.ingest.formats.json._CHUNK", 20)
+    monkeypatch.setattr("eventabs.ingest.files._CHUNK", 100)
+    columns = {"place": "city"}
+    with opened(tmp_path, path, columns=columns) as export:
+        assert (export.users, export.behaviors, export.duplicates, export.rejected_rows) == (2, 2, 2, 0)
+        assert [log.behaviors[0].place for log in export.user_logs()] == ["x", "y"]
+    path.write_text(json.dumps({"data": "x" * 400}, indent=1))
+    with pytest.raises(InputError, match="has a JSON value longer than"), opened(tmp_path, path):
+        pass
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        '{"n": 1, "data": [\n',
+        '{"n": 1,\n"data": [',
+        '{"n": 1, "data": [{"uid": "u0",\n"time": "2026-01-15"},',
+    ],
+)
+def test_an_object_around_records_may_break_its_lines_anywhere(tmp_path: Path, before: str) -> None:
+    rows = ",\n".join(f'{{"uid": "u{n}", "time": "2026-01-15", "item": "x"}}' for n in (1, 2))
+    with opened(tmp_path, write(tmp_path, "a.json", f"{before}{rows}\n]}}\n")) as export:
+        assert [log.user_id for log in export.user_logs()][-2:] == ["u1", "u2"]
+
+
+def test_a_first_line_that_is_cut_costs_no_other_line(tmp_path: Path) -> None:
+    good = '{"uid": "u", "time": "2026-01-15", "item": "x"}\n'
+    with opened(tmp_path, write(tmp_path, "a.jsonl", '{"uid": "u",\n' + good)) as export:
+        assert (export.behaviors, export.reasons) == (1, {"bad_json": 1})

@@ -1,0 +1,81 @@
+"""Encoding and compression of a file are found, or refused where they are not certain."""
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from eventabs.errors import ConfigError, InputError
+from input_files import facts, loaded, open_input_file, opened, write
+
+CHINESE = "用户ID,行为类型,时间,商品\n" + "".join(
+    f"u{n % 3},浏览,2026-01-15 10:{n:02}:00,新能源汽车的价格和试驾\n" for n in range(20)
+)
+PACKED: dict[str, Callable[[bytes], bytes]] = {
+    "plain": lambda data: data,
+    "gz": gzip.compress,
+    "zst": zstandard.compress,
+}
+
+
+@pytest.mark.parametrize("packed", PACKED)
+@pytest.mark.parametrize(
+    "codec", ["utf-8", "utf-8-sig", "gbk", "gb18030", "utf-16", "utf-16-le", "utf-16-be"]
+)
+def test_encoding_and_compression_are_found(tmp_path: Path, codec: str, packed: str) -> None:
+    expected = facts(tmp_path, write(tmp_path, "a.csv", CHINESE))
+    data = PACKED[packed](CHINESE.encode(codec))
+    assert facts(tmp_path, write(tmp_path, f"b.csv.{packed}", data)) == expected
+    assert len(expected) == 20
+
+
+@pytest.mark.parametrize("beginning", [5_000, 20_000])
+def test_gbk_behind_a_long_ascii_beginning_is_found(tmp_path: Path, beginning: int) -> None:
+    rows = "".join(f"u1,2026-01-15 10:00:00,item {n}\n" for n in range(beginning))
+    text = f"uid,time,item\n{rows}u1,2026-01-15 11:00:00,新能源汽车的价格和试驾\n"
+    assert facts(tmp_path, write(tmp_path, "a.csv", text.encode("gbk")))[-1].endswith("试驾||")
+
+
+@pytest.mark.parametrize(
+    ("text", "codec"),
+    [("自動車の価格を調べた", "shift-jis"), ("자동차 가격을 검색했다", "euc-kr"), ("試駕預約與優惠價格", "big5"), ("café réservé à l'été", "latin-1"), ("车", "gbk")],
+)  # fmt: skip
+def test_an_encoding_that_is_not_certain_is_refused_until_it_is_named(
+    tmp_path: Path, text: str, codec: str
+) -> None:
+    data = f"uid,time,item\nu1,2026-01-15 10:00:00,{text}\n".encode(codec)
+    path = write(tmp_path, "a.csv", data)
+    with pytest.raises(InputError, match=r"\[input\] encoding"), opened(tmp_path, path):
+        pass
+    (fact,) = facts(tmp_path, path, encoding=codec)
+    assert text in fact
+
+
+def test_an_encoding_that_does_not_exist_or_does_not_fit_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.csv", CHINESE)
+    with pytest.raises(ConfigError, match="no encoding klingon"), opened(tmp_path, path, encoding="klingon"):
+        pass
+    with pytest.raises(InputError, match="is not ascii"), opened(tmp_path, path, encoding="ascii"):
+        pass
+
+
+def test_a_cut_archive_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.csv.gz", gzip.compress(CHINESE.encode())[:-20])
+    with pytest.raises(InputError, match="cannot be decompressed"), opened(tmp_path, path):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("name", "start", "line"),
+    [
+        ("a.csv", b"user,b\n" + b"1,2\n" * 100_000, 100_001),
+        ("a.jsonl", b'{"user": 1, "b": 2}\n' * 50_000, 50_000),
+    ],
+)
+def test_another_encoding_deep_in_the_file_is_named_with_its_line(
+    tmp_path: Path, name: str, start: bytes, line: int
+) -> None:
+    with pytest.raises(InputError, match=rf"is not UTF-8 \(line {line + 1}\)"):
+        loaded(open_input_file(tmp_path, name, start + b"\xc4\xe3,2\n"))

@@ -1,0 +1,75 @@
+"""Groups of users are summed up as their logs would be."""
+
+import csv
+from collections import Counter
+from collections.abc import Sequence
+from math import ceil
+from pathlib import Path
+
+import pytest
+
+from eventabs.ingest.groups import grouped
+from eventabs.records import GroupUser
+from input_files import opened
+
+USERS = ("anna", "bob", "用户")
+
+
+def export_file(folder: Path, days: Sequence[int]) -> Path:
+    """Write for each user, on each of some days of January, as many rows as the day's number, a quarter of an hour apart."""
+    path = folder / "a.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("uid", "time", "action", "item", "duration"))
+        for position, user in enumerate(USERS):
+            for day in days[position:]:
+                for number in range(day):
+                    at = f"2026-01-{day:02} {number // 4:02}:{number % 4 * 15:02}:00"
+                    writer.writerow((user, at, "view", f"Item {user}", 60))
+    return path
+
+
+def test_users_stay_together_until_a_group_is_large_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eventabs.ingest.groups._BEHAVIORS", 5)
+    users = [GroupUser(str(size), size, 0, 0, ()) for size in (2, 3, 9, 1)]
+    assert [[user.behaviors for user in group] for group in grouped(users)] == [[2, 3], [9], [1]]
+
+
+@pytest.mark.parametrize("behaviors", [1, 300_000])
+def test_sums_are_those_of_the_logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, behaviors: int) -> None:
+    monkeypatch.setattr("eventabs.ingest.groups._BEHAVIORS", behaviors)
+    with opened(tmp_path, export_file(tmp_path, (2, 9, 11))) as export:
+        found = [
+            row
+            for group in export.groups()
+            for row in zip(group.active_days(), group.day_chunks(4), group.sessions(12 * 60), strict=True)
+        ]
+        expected = []
+        for log in export.user_logs():
+            days = Counter(behavior.start.date() for behavior in log.behaviors)
+            chunks = sum(ceil(count / 4) for count in days.values())
+            expected.append((len(days), chunks, len(log.behaviors)))  # 14 minutes of rest end a session
+        assert found == expected
+        assert [log for group in export.groups() for log in group.logs(range(len(group.users)))] == list(
+            export.user_logs()
+        )
+
+
+def test_names_days_and_users_are_those_of_the_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eventabs.ingest.groups._BEHAVIORS", 1)
+    with opened(tmp_path, export_file(tmp_path, (1, 2))) as export:
+        first, second = (
+            (group.names, group.durations, group.days, group.users_named(["item bob"]))
+            for group in export.groups()
+        )
+    assert [name.item for name in first[0]] == ["Item anna"]
+    assert [name.item for name in second[0]] == ["Item bob"]
+    assert (first[1], len(first[2]), len(second[2])) == ([60], 2, 1)
+    assert (first[3], second[3]) == (set(), {0})
+
+
+def test_only_the_first_users_are_grouped_on_demand(tmp_path: Path) -> None:
+    with opened(tmp_path, export_file(tmp_path, (1, 2, 3))) as export:
+        for group in export.groups(2):
+            assert [user.user_id for user in group.users] == ["anna", "bob"]
+            assert sum(count for _piece, count in group.stamps()) == 3 * (1 + 2 + 3 + 2 + 3)

@@ -1,0 +1,173 @@
+"""The rules file: what it may say, how behaviors find their type, how names are cleaned up."""
+
+from datetime import datetime
+
+import pytest
+
+from eventabs.errors import ConfigError
+from eventabs.language import Language
+from eventabs.prompts.vocabulary import DEFAULT_TYPES
+from eventabs.providers.rules.rules_file import Rules, load_rules, shipped_rules
+from eventabs.records import Behavior, EventType
+
+SHIPPED = load_rules(shipped_rules(), "zh")
+NOON = datetime.fromisoformat("2026-01-05 12:00")
+
+SMALL = """
+[detail]
+session_minutes = 30
+per_day = 3
+most = 40
+most_brief = 12
+[types.meal]
+zh = "用餐"
+en = "dining"
+[types.other]
+en = "other"
+[[rules]]
+type = "meal"
+words = ["餐", "pub"]
+names = ["Home"]
+[[rules]]
+type = "other"
+"""
+
+
+def kind(action: str, item: str, place: str = "", *, rules: Rules = SHIPPED) -> str:
+    return rules.classify(Behavior(NOON, action, item, place)).name
+
+
+@pytest.mark.parametrize(
+    ("action", "item", "place", "expected"),
+    [
+        ("purchase", "长城_哈弗H6", "长城4S店", "购买"),
+        ("cart", "长城_哈弗H6", "汽车之家", "加购"),
+        ("favorite", "A", "", "收藏"),
+        ("visit", "长城4S店", "", "到店"),
+        ("visit", "红旗经销商展厅", "", "到店"),
+        ("visit", "Riverside car dealership", "", "到店"),
+        ("compare", "对比_吉利_博越", "汽车之家", "对比"),
+        ("search", "吉利缤越油耗", "易车", "搜索"),
+        ("browse", "吉利_博越", "懂车帝", "看车"),
+        ("click", "吉利_博越_详情页", "新浪汽车", "看车"),
+        ("use", "汽车之家", "", "看车"),
+        ("browse", "春季连衣裙", "淘宝", "购物"),
+        ("browse", "三居室 98㎡", "贝壳", "看房"),
+        ("browse", "园艺论坛", "", "浏览"),
+        ("visit", "XX西餐厅", "", "用餐"),
+        ("visit", "XX私房菜", "", "用餐"),
+        ("visit", "XX私人会所", "", "社交"),
+        ("visit", "XX高尔夫俱乐部", "", "运动"),
+        ("visit", "XX科技公司", "", "工作"),
+        ("visit", "家", "", "居家"),
+        ("visit", "老家具市场", "", "外出"),
+        ("visit", "市图书馆", "", "学习"),
+        ("visit", "儿童医院", "", "就医"),
+        ("visit", "barber", "", "生活服务"),
+        ("visit", "the bar", "", "社交"),
+        ("use", "微信", "", "社交"),
+        ("use", "抖音", "", "娱乐"),
+        ("use", "高德地图", "", "出行"),
+        ("use", "大众点评", "", "找店"),
+        ("use", "计算器", "", "使用应用"),
+        ("", "午睡了一会儿", "", "休息"),
+        ("", "和朋友家吃火锅", "", "用餐"),
+        ("", "窗外下雨", "", "日常"),
+        ("打赏", "某主播", "", "日常"),
+    ],
+)
+def test_the_shipped_rules_name_what_people_do(action: str, item: str, place: str, expected: str) -> None:
+    assert kind(action, item, place) == expected
+
+
+@pytest.mark.parametrize("key", ["purchase", "cart", "dealer"])
+def test_conversions_stand_alone(key: str) -> None:
+    assert SHIPPED.kinds[key].alone
+    assert SHIPPED.kinds[key].category == "conversion"
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_types_that_the_prompt_offers_are_named_alike(language: Language) -> None:
+    rules = load_rules(shipped_rules(), language)
+    by_name = {kind.name: kind for kind in rules.kinds.values()}
+    assert {kind.name for kind in DEFAULT_TYPES[language]} <= set(by_name)
+    for name, category in DEFAULT_TYPES[language]:
+        assert EventType(name, by_name[name].category) == EventType(name, category)
+
+
+def test_every_type_of_the_shipped_rules_has_both_languages_and_is_used() -> None:
+    english = load_rules(shipped_rules(), "en")
+    assert all(not name.isascii() for name in (kind.name for kind in SHIPPED.kinds.values()))
+    assert all(name.isascii() for name in (kind.name for kind in english.kinds.values()))
+    for key in SHIPPED.kinds:
+        assert f'type = "{key}"' in shipped_rules()
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("XX西餐厅", "西餐厅"),
+        ("去XX西餐厅", "去西餐厅"),
+        ("XXL tshirt", "XXL tshirt"),
+        ("XX", "XX"),
+        ("长城_哈弗H6_详情页", "长城哈弗H6"),
+        ("Aerolux_K2", "Aerolux K2"),
+        ("对比_长城_WEY VV7", "长城WEY VV7"),
+        ("详情页", "详情页"),
+        ("a\nb\u202e c\x00", "a b c"),
+        ("👩‍👧 亲子", "👩‍👧 亲子"),
+        ("  ", ""),
+    ],
+)
+def test_names_are_cleaned_up(name: str, shown: str) -> None:
+    assert SHIPPED.clean(name) == shown
+
+
+def test_words_are_found_anywhere_but_latin_ones_only_whole() -> None:
+    rules = load_rules(SMALL, "zh")
+    assert kind("visit", "午餐时间", rules=rules) == "用餐"
+    assert kind("visit", "The Pub on the corner", rules=rules) == "用餐"
+    assert kind("visit", "public library", rules=rules) == "other"
+
+
+def test_names_are_compared_whole_and_in_any_case() -> None:
+    rules = load_rules(SMALL, "en")
+    assert kind("visit", "home", rules=rules) == "dining"
+    assert kind("visit", "homestead", rules=rules) == "other"
+
+
+def test_a_type_without_a_name_in_the_language_takes_the_other() -> None:
+    assert load_rules(SMALL, "zh").kinds["other"].name == "other"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ("per_day = 3", "per_day = 0", "detail.per_day"),
+        ("per_day = 3", 'per_day = "some"', "detail.per_day"),
+        ("per_day = 3", "per_days = 3", "detail.per_day"),
+        ("most = 40\n", "most = 40\nfew = 1\n", "detail.few"),
+        ('zh = "用餐"', 'zh = "用|餐"', "types.meal.zh"),
+        ('zh = "用餐"', 'zh = "用餐!"', "types.meal.zh"),
+        ('zh = "用餐"', 'zh = ""', "types.meal.zh"),
+        ('[types.other]\nen = "other"', "[types.other]", "types.other"),
+        ('en = "dining"', 'en = "dining"\nweight = 0', "types.meal.weight"),
+        ('en = "dining"', 'en = "dining"\nphrase = { zh = "用餐" }', "types.meal.phrase.zh"),
+        ('type = "meal"', 'type = "meals"', "rules.0.type"),
+        ('words = ["餐", "pub"]', 'words = [""]', "rules.0.words.0"),
+        ('[[rules]]\ntype = "other"', "", "last of the rules"),
+        (
+            "[types.meal]",
+            "[[names.replace]]\npattern = '('\nwith = ''\n[types.meal]",
+            "names.replace.0",
+        ),
+        ("[types.meal]", "[[names.replace]]\npattern = 'a'\nwith = '\\1'\n[types.meal]", "names.replace.0"),
+        ("[detail]", "[detail", "not TOML"),
+    ],
+)
+def test_a_file_that_does_not_hold_is_refused_with_the_key(old: str, new: str, key: str) -> None:
+    assert old in SMALL
+    with pytest.raises(ConfigError) as caught:
+        load_rules(SMALL.replace(old, new), "zh")
+    assert key in str(caught.value)
+    assert "\n" not in str(caught.value)

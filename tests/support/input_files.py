@@ -1,0 +1,68 @@
+"""Input files in their formats, their rows as DuckDB reads them, and the exports that they make."""
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from eventabs.ingest.export import Export, open_export
+from eventabs.ingest.formats import Format, Query, open_file
+from eventabs.ingest.tables import load
+
+CONNECTION = duckdb.connect()
+
+
+def open_input_file(folder: Path, name: str, data: str | bytes) -> Format:
+    """Write a file and open it."""
+    path = folder / name
+    path.write_bytes(data if isinstance(data, bytes) else data.encode())
+    return open_file(CONNECTION, str(path), folder, columns={})
+
+
+def queried(source: Format, *columns: str) -> list[tuple[Any, ...]]:
+    """Return line, problem and the values of columns of a regular file's rows."""
+    query = source.query([(f"v{position}", column) for position, column in enumerate(columns)])
+    names = ", ".join(f"v{position}" for position in range(len(columns)))
+    CONNECTION.execute(f"CREATE OR REPLACE TABLE queried AS {query.sql}", list(query.values))
+    numbered = f"coalesce(line, rowid + {query.first_line})"
+    return CONNECTION.execute(f"SELECT {numbered}, problem, {names} FROM queried").fetchall()
+
+
+def loaded(source: Format) -> list[tuple[Any, ...]]:
+    """Return line, problem, user and b of the rows of any file; no copy of it stays."""
+    found: list[tuple[Any, ...]] = []
+
+    def insert(query: Query) -> int:
+        CONNECTION.execute(f"CREATE OR REPLACE TABLE loaded AS {query.sql}", list(query.values))
+        line = f"coalesce(line, rowid - (SELECT min(rowid) FROM loaded) + {query.first_line})"
+        found[:] = CONNECTION.execute(f'SELECT {line}, problem, "user", b FROM loaded').fetchall()
+        return len(found)
+
+    before = set(Path(source.file.path).parent.iterdir())
+    try:
+        load(source, [("user", "user"), ("b", "b")], insert)
+    finally:
+        assert set(Path(source.file.path).parent.iterdir()) == before
+    return found
+
+
+def opened(folder: Path, *paths: Path, **wanted: Any) -> AbstractContextManager[Export]:  # noqa: ANN401  as open_export takes them
+    given: dict[str, Any] = {"columns": {}, "profiles": "", "profile_columns": (), "timezone": ""}
+    return open_export([str(path) for path in paths], work_dir=folder / "work", **(given | wanted))
+
+
+def facts(folder: Path, *paths: Path, **wanted: Any) -> list[str]:  # noqa: ANN401  as open_export takes them
+    with opened(folder, *paths, **wanted) as export:
+        assert export.rejected_rows == 0, list(export.rejects())
+        return [
+            "|".join((log.user_id, b.start.isoformat(), b.action, b.item, b.place, str(b.duration or "")))
+            for log in export.user_logs()
+            for b in log.behaviors
+        ]
+
+
+def write(folder: Path, name: str, data: str | bytes) -> Path:
+    path = folder / name
+    path.write_bytes(data.encode() if isinstance(data, str) else data)
+    return path

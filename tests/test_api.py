@@ -1,0 +1,251 @@
+"""The library: the same runs as the command line's, from any thread and any event loop."""
+
+import asyncio
+import gc
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+import eventabs
+from eventabs.errors import ConfigError, InputError, UsageError
+from eventabs.runs.observer import BatchDone, Note, Planned, Progress, Started
+from house import lines, write_users
+from openai_server import OpenAIServer
+from paths import ROOT
+
+RULES = {"llm": {"provider": "rules"}}
+SMALL = RULES | {"budget": {"max_users": 2}, "run": {"concurrency": 1}}
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
+@pytest.fixture
+def export(tmp_path: Path) -> Path:
+    return write_users(tmp_path / "export.jsonl", users=6)
+
+
+@pytest.fixture
+def process_as_it_is() -> Iterator[None]:
+    """Check that nothing of the process has changed."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    umask = os.umask(0o022)
+    os.umask(umask)
+    own = {**os.environ, "PYTEST_CURRENT_TEST": ""}
+    before = own, [signal.getsignal(n) for n in numbers], gc.get_threshold(), umask
+    yield
+    now = os.umask(0o022)
+    os.umask(now)
+    assert (
+        {**os.environ, "PYTEST_CURRENT_TEST": ""},
+        [signal.getsignal(n) for n in numbers],
+        gc.get_threshold(),
+        now,
+    ) == before
+
+
+class Watcher:
+    """Keeps what a run reports, and calls back at each finished batch."""
+
+    def __init__(self, at_batch: object = None) -> None:
+        self.facts: list[Started | Note | Progress] = []
+        self._at_batch = at_batch
+
+    def started(self, facts: Started) -> None:
+        self.facts.append(facts)
+
+    def noted(self, note: Note) -> None:
+        self.facts.append(note)
+        if isinstance(note, BatchDone) and callable(self._at_batch):
+            self._at_batch()
+
+    def progressed(self, progress: Progress) -> None:
+        self.facts.append(progress)
+
+
+@pytest.mark.usefixtures("process_as_it_is")
+def test_a_run_leaves_its_directory_and_the_process_as_it_was(export: Path, tmp_path: Path) -> None:
+    run = eventabs.run(export, settings=RULES, out=tmp_path / "out")
+    assert (run.status, run.summary.done, run.failures) == ("completed", 6, {})
+    assert run.path == tmp_path / "out"
+    names = {file.name for file in run.path.iterdir()}
+    assert names >= {"checkpoint.json", "ledger.sqlite", "events.jsonl", "failures.jsonl", "run.log"}
+    assert lines(run.path / "run.log")[0]["event"] == "Started"
+
+
+def test_the_events_of_a_run_are_objects_and_frames(export: Path) -> None:
+    run = eventabs.run([str(export)], settings=RULES)
+    events = run.events
+    raw = lines(run.path / "events.jsonl")
+    assert [event.model_dump(mode="json") for event in events] == raw
+    assert events[-1] == list(events)[-1]
+    assert [event.user_id for event in events[:3]] == [row["user_id"] for row in raw[:3]]
+    for path in (run.path, run.path / "checkpoint.json", run.path / "events.jsonl"):
+        assert len(eventabs.read_events(path)) == run.summary.events == len(raw)
+    frame = events.to_pandas()
+    assert list(frame["summary"]) == [row["summary"] for row in raw]
+    assert frame["start"][0].to_pydatetime() == datetime.fromisoformat(raw[0]["start"])
+    assert events.to_polars()["behaviors"].to_list() == [row["behaviors"] for row in raw]
+    assert events.to_arrow().column("grounded").to_pylist() == [row["grounded"] for row in raw]
+
+
+def test_a_frame_without_its_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "pandas", None)
+    with pytest.raises(ImportError, match="pip install pandas"):
+        eventabs.Events([]).to_pandas()
+
+
+@pytest.mark.parametrize("content", [None, b"{torn\n"])
+def test_events_that_cannot_be_read_end_in_one_line(tmp_path: Path, content: bytes | None) -> None:
+    if content is not None:
+        (tmp_path / "events.jsonl").write_bytes(content)
+    with pytest.raises(InputError, match=r"events\.jsonl cannot be read"):
+        eventabs.read_events(tmp_path)
+
+
+def test_settings_objects_are_taken_as_they_are_and_mappings_are_laid_over_the_file(export: Path) -> None:
+    Path("eventabs.toml").write_text("[budget]\nmax_users = 1\n", encoding="utf-8")
+    assert eventabs.run(export, settings=RULES, out="a").summary.calls == 6
+    assert eventabs.run(export, settings=SMALL, out="b").summary.calls == 3
+    isolated = eventabs.Settings.model_validate(RULES)
+    assert eventabs.run(export, settings=isolated, out="c").summary.calls == 1
+
+
+def test_header_values_are_kept_out_of_the_run_directory(export: Path, openai_server: OpenAIServer) -> None:
+    llm = {"model": "m", "base_url": openai_server.base_url, "extra_headers": {"X-Key": "s3cret-value"}}
+    run = eventabs.run(export, settings={"llm": llm, "run": {"limit": 1}})
+    assert not [file for file in run.path.iterdir() if b"s3cret-value" in file.read_bytes()]
+    with pytest.raises(ConfigError):
+        eventabs.run(export, settings={"llm": {"modell": "m"}}, out="other")
+
+
+def test_the_directory_of_another_run_is_refused(export: Path) -> None:
+    eventabs.run(export, settings=RULES, out="out")
+    with pytest.raises(UsageError, match="already holds a run"):
+        eventabs.run(export, settings=RULES, out="out")
+
+
+def test_an_estimate_plans_what_the_run_sends(export: Path) -> None:
+    estimate = eventabs.estimate(export, settings=SMALL)
+    assert (estimate.users, estimate.batches) == (6, 3)
+    assert not list(Path().glob("*.eventabs"))
+
+
+def test_a_check_reports_each_finding(openai_server: OpenAIServer) -> None:
+    found: list[str] = []
+    settings = {"llm": {"model": "m", "base_url": openai_server.base_url}}
+    report = eventabs.check(settings=settings, on_finding=lambda finding: found.append(finding.name))
+    assert report.exit_code == 0
+    assert "connection" in found
+
+
+# threads, loops, two at once
+
+
+@pytest.mark.usefixtures("process_as_it_is")
+def test_runs_in_two_threads_of_one_process_end_as_one_alone(export: Path, tmp_path: Path) -> None:
+    alone = eventabs.run(export, settings=SMALL, out="alone")
+    runs: dict[str, eventabs.Run] = {}
+
+    def work(name: str) -> None:
+        runs[name] = eventabs.run(export, settings=SMALL, out=tmp_path / name)
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in ("a", "b")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    expected = (alone.path / "events.jsonl").read_bytes()
+    assert [(runs[name].path / "events.jsonl").read_bytes() for name in ("a", "b")] == [expected] * 2
+
+
+async def test_two_runs_share_a_running_event_loop(export: Path) -> None:
+    first, second = await asyncio.gather(
+        eventabs.arun(export, settings=SMALL, out="a"), eventabs.arun(export, settings=SMALL, out="b")
+    )
+    assert (first.summary.done, second.summary.done) == (6, 6)
+
+
+async def test_inside_an_event_loop_the_plain_functions_name_their_counterparts(export: Path) -> None:
+    for call, name in (
+        (lambda: eventabs.run(export), "arun"),
+        (lambda: eventabs.resume("x"), "aresume"),
+        (eventabs.check, "acheck"),
+    ):
+        with pytest.raises(UsageError, match=rf"await eventabs\.{name}\("):
+            call()
+
+
+# stopping
+
+
+def test_a_stop_ends_a_run_in_order_and_resume_makes_it_whole(export: Path) -> None:
+    whole = eventabs.run(export, settings=SMALL, out="whole")
+    stop = eventabs.Stop()
+    stopped = eventabs.run(export, settings=SMALL, out="out", observer=Watcher(stop.request), stop=stop)
+    assert stopped.status == "interrupted"
+    assert 0 < stopped.summary.done < 6
+    resumed = eventabs.resume("out")
+    assert (resumed.status, resumed.summary.calls) == ("completed", whole.summary.calls)
+    assert (resumed.path / "events.jsonl").read_bytes() == (whole.path / "events.jsonl").read_bytes()
+
+
+async def test_a_cancelled_run_is_saved_first(export: Path) -> None:
+    task: asyncio.Task[eventabs.Run] | None = None
+
+    def cancel() -> None:
+        assert task is not None
+        task.cancel()
+
+    task = asyncio.create_task(eventabs.arun(export, settings=SMALL, out="out", observer=Watcher(cancel)))
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert eventabs.read_events("out")[0].user_id, "what was done before is there"
+    assert (await eventabs.aresume("out/checkpoint.json")).summary.done == 6
+
+
+def test_a_run_that_cannot_go_on_raises_with_what_was_reached(export: Path) -> None:
+    settings = SMALL | {"run": {"concurrency": 1, "max_total_tokens": 1}}
+    with pytest.raises(eventabs.RunStoppedError, match="--max-total-tokens 1") as stopped:
+        eventabs.run(export, settings=settings, out="out")
+    assert stopped.value.run.status == "stopped"
+    assert stopped.value.run.summary.pending == 6
+    assert eventabs.resume("out", settings={"run": {"max_total_tokens": 0}}).summary.done == 6
+
+
+def test_an_observer_gets_the_plan_and_the_progress(export: Path) -> None:
+    watcher = Watcher()
+    eventabs.run(export, settings=SMALL, observer=watcher)
+    kinds = [type(fact) for fact in watcher.facts]
+    assert kinds[0] is Started
+    assert {Planned, Progress, BatchDone} <= set(kinds)
+
+
+def test_a_notebook_runs_from_its_own_event_loop(tmp_path: Path) -> None:
+    nbformat = pytest.importorskip("nbformat", reason="needs nbclient and ipykernel")
+    client = pytest.importorskip("nbclient", reason="needs nbclient and ipykernel")
+    export = ROOT / "examples" / "behaviors.jsonl"
+    cells = [
+        "import eventabs",
+        f"estimate = eventabs.estimate({str(export)!r}, settings={RULES!r})",
+        f"run = await eventabs.arun({str(export)!r}, settings={RULES!r}, out='nb.eventabs')",
+        "print(estimate.users, run.status, len(run.events), len(run.events.to_pandas()))",
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    client.NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    assert notebook.cells[-1].outputs[0].text.startswith("24 completed ")
+
+
+def test_the_library_is_typed_and_loads_nothing_until_it_is_used() -> None:
+    assert set(dir(eventabs)) >= {
+        "Event", "Events", "Run", "Settings", "Stop", "arun", "check", "estimate", "read_events", "resume", "run",
+    }  # fmt: skip
+    assert (Path(eventabs.__file__).parent / "py.typed").exists()
