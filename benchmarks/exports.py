@@ -29,9 +29,8 @@ from eventabs.config.settings import Settings
 from eventabs.ingest.columns import behavior_columns
 from eventabs.ingest.database import as_glob, quoted, scratch_database
 from eventabs.ingest.formats import Query, open_file
-from eventabs.prompts.measurement import output_tokens, parts_by_user, users_counted_by_log
-from eventabs.prompts.packing.rounds import plan
-from eventabs.records import PlannedPart
+from eventabs.prompts import measure_group, plan
+from eventabs.records import PartSize, PlannedPart
 from eventabs.runs.components import batch_limits, make_builder, open_input, prompt_language_of, sampled
 
 BEHAVIORS_A_USER: Final = 92
@@ -87,11 +86,13 @@ def pack_batches(path: str, folder: Path) -> tuple[int, str]:
         builder = make_builder(settings, language, None)
         limits = batch_limits(settings, builder)
         parts: list[PlannedPart] = []
+        detail = settings.prompt.detail
         for group in export.groups():
-            apart = users_counted_by_log(group, settings.compaction.strip)
-            expected = output_tokens(group, settings.prompt.detail, settings.prompt.answer)
-            users = parts_by_user(group, builder, limits, apart, expected)
-            parts += (PlannedPart(*part) for parts_of_user, _log in users for part in parts_of_user)
+            for measured in measure_group(group, [(builder, limits)], [detail]):
+                parts += (
+                    PlannedPart(part, PartSize(input_tokens, output_tokens[detail]))
+                    for part, input_tokens, output_tokens in measured
+                )
     began = time.perf_counter()
     batches = plan(parts, limits, probe=True, workers=settings.run.concurrency)
     seconds = time.perf_counter() - began

@@ -9,7 +9,7 @@ import sys
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,6 +34,8 @@ from paths import ROOT
 
 READMES = (Path("README.md"), Path("README.zh-CN.md"))
 ARCHITECTURE = Path("docs/architecture.md")
+CONTRIBUTING = Path("CONTRIBUTING.md")
+DECISIONS = [page for page in PAGES if page.match("docs/decisions/0*.md")]
 FORMATS = Path("docs/formats.md")
 
 LINK = re.compile(r"!?\[[^\]]*\]\((?P<target>[^)\s]+)\)")
@@ -401,30 +403,54 @@ def test_every_reason_for_a_rejected_row_is_explained(tmp_path: Path) -> None:
 # architecture
 
 
-def test_the_rooms_in_the_drawing_are_the_folders_of_the_package() -> None:
-    package = Path(eventabs.__file__).parent
-    folders = {path.parent.name for path in package.glob("*/__init__.py")}
-    assert set(re.findall(r"^  (\w+)/", block_of(ARCHITECTURE, "tree"), re.MULTILINE)) == folders
+def test_the_drawing_is_the_contract_and_has_every_room() -> None:
+    contracts = tomllib.loads(text_of(Path("pyproject.toml")))["tool"]["importlinter"]["contracts"]
+    layers = [name for layer in contracts[0]["layers"] for name in layer.split(" | ")]
     drawing = blocks_of(ARCHITECTURE, "text")[0].text
-    modules = {path.stem for path in package.glob("*.py")} - {"__init__"}
-    for name in folders | modules:
-        assert re.search(rf"\b{name}\b", drawing), name
-
-
-def test_every_module_that_the_architecture_names_is_there() -> None:
+    drawn = re.findall(r"\b(\w+)(?:/|\.py)", drawing)
+    assert [f"eventabs.{name}" for name in drawn] == layers
     package = Path(eventabs.__file__).parent
-    named = set(re.findall(r"`(?:src/eventabs/)?((?:[a-z]+/)?[a-z_]+\.(?:py|toml))`", text_of(ARCHITECTURE)))
-    assert len(named) > 5
+    rooms = {path.parent.name for path in package.glob("*/__init__.py")}
+    assert set(drawn) == rooms | {path.stem for path in package.glob("*.py")} - {"__init__"}
+
+
+@pytest.mark.parametrize("page", [ARCHITECTURE, CONTRIBUTING, *DECISIONS], ids=str)
+def test_every_module_that_a_page_names_is_there(page: Path) -> None:
+    package = Path(eventabs.__file__).parent
+    named = set(re.findall(r"`(?:src/eventabs/)?((?:[a-z_]+/)*[a-z_]+\.(?:py|toml|sql))`", text_of(page)))
     assert [name for name in named if not ((package / name).exists() or (ROOT / name).exists())] == []
+
+
+def test_the_architecture_is_one_page() -> None:
+    assert len(text_of(ARCHITECTURE).splitlines()) <= 150
+
+
+def test_every_decision_has_its_parts_and_its_line_in_the_list() -> None:
+    listed = []
+    for number, page in enumerate(DECISIONS, 1):
+        head, *sections = re.split(r"^## ", text_of(page), flags=re.MULTILINE)
+        title, date = re.fullmatch(r"# (.+)\n\nDate: (\d{4}-\d\d-\d\d)\b.*\n\n", head).groups()  # type: ignore[union-attr]
+        assert page.name.startswith(f"{number:04}-")
+        assert title.startswith(f"{number}. ")
+        assert [section.split("\n")[0] for section in sections] == ["Context", "Decision", "Cost"], page
+        listed.append(f"| [{title}]({page.name}) | {date} |")
+    lines = text_of(Path("docs/decisions/README.md")).splitlines()
+    assert [line for line in lines if line.startswith("| [")] == listed
 
 
 def test_every_dependency_has_its_reason() -> None:
     project = tomllib.loads(text_of(Path("pyproject.toml")))["project"]
-    reasons = set(re.findall(r"^\| \[?([a-z0-9-]+)[\] ]", text_of(ARCHITECTURE), re.MULTILINE))
-    needed = {re.split(r"[<>=!~ ]", each)[0] for each in project["dependencies"]}
-    assert needed <= reasons
-    for each in project["optional-dependencies"]["dev"]:
-        assert re.search(rf"\b{re.split(r'[<>=!~ ]', each)[0]}\b", text_of(ARCHITECTURE)), each
+    page = text_of(DECISIONS[0])
+    reasons = set(re.findall(r"^\| \[?([a-z0-9-]+)[\] ]", page, re.MULTILINE))
+    extras = project["optional-dependencies"]
+    development = extras.pop("dev")
+    assert _distributions(*project["dependencies"], *chain(*extras.values())) <= reasons
+    listed = page.partition("For development only:")[2]
+    assert {name for name in _distributions(*development) if not re.search(rf"\b{name}\b", listed)} == set()
+
+
+def _distributions(*requirements: str) -> set[str]:
+    return {re.split(r"[<>=!~ ]", requirement)[0] for requirement in requirements}
 
 
 def test_the_tables_of_the_ledger_are_those_of_the_architecture(demo: Demo) -> None:

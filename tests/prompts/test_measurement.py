@@ -1,4 +1,4 @@
-"""Users are measured by sums over the whole export: what comes out is what counting each user's log says."""
+"""Users are measured by sums over the whole export: the result is what counting each user's log gives."""
 
 import csv
 from collections.abc import Iterator, Sequence
@@ -14,8 +14,16 @@ from hypothesis import given, settings, strategies as st
 from eventabs.config.settings import Settings
 from eventabs.ingest.export import Export, open_export
 from eventabs.language import Language
+from eventabs.prompts.answers import expected_output_tokens
 from eventabs.prompts.long_form import long_pieces, long_tokens
-from eventabs.prompts.measurement import measure_logs, measure_parts, users_counted_by_log
+from eventabs.prompts.measurement import (
+    MeasuredPart,
+    log_of_part,
+    measure_group,
+    measure_logs,
+    measure_parts,
+    users_counted_by_log,
+)
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.records import Compaction, Detail
 from eventabs.runs.components import batch_limits, make_builder
@@ -32,6 +40,7 @@ COLUMNS = (
     "city",
 )
 Row = tuple[str, ...]
+LEGEND = {"A": "XX公园", "B": "看 宝马7系", "C": "·de"}
 
 USERS = st.sampled_from(["u1", "用户2", "10086", "7", "Straße", "a|b", "DE", "K\u212aelvin"])
 DAYS = st.sampled_from(["2025-12-30", "2025-12-31", "2026-01-01", "2026-01-02", "2026-02-01", "2027-02-01"])
@@ -96,31 +105,57 @@ def with_level(level: Compaction, detail: Detail = "day") -> Settings:
 
 @settings(max_examples=25, deadline=None)
 @given(ROWS, st.sampled_from(["zh", "en"]))
-def test_every_user_costs_what_counting_the_log_says(rows: list[Row], language: Language) -> None:
+def test_every_user_costs_what_counting_the_log_gives(rows: list[Row], language: Language) -> None:
     with exported(joined(rows)) as export:
         logs = list(export.user_logs())
         for level, detail in zip(get_args(Compaction), get_args(Detail), strict=True):
             wanted = with_level(level, detail)
-            legend = None if level == "line" else {"A": "XX公园", "B": "看 宝马7系", "C": "·de"}
-            builder = make_builder(wanted, language, None, legend)
+            builder = make_builder(wanted, language, None, None if level == "line" else LEGEND)
             limits = batch_limits(wanted, builder)
             measured = list(measure_logs(export.groups(), builder, limits))
             assert measured == [(log, measure_parts(log, builder, limits)) for log in logs]
 
 
 @settings(max_examples=10, deadline=None)
+@given(ROWS, st.sampled_from(["zh", "en"]), st.sampled_from([300, 8_192]))
+def test_several_levels_and_details_are_measured_at_once(
+    rows: list[Row], language: Language, max_output_tokens: int
+) -> None:
+    prompts = []
+    for level in get_args(Compaction):
+        builder = make_builder(with_level(level), language, None, None if level == "line" else LEGEND)
+        limits = replace(batch_limits(with_level(level), builder), max_output_tokens=max_output_tokens)
+        prompts.append((builder, limits))
+    with exported(joined(rows)) as export:
+        logs = list(export.user_logs())
+        for group in export.groups():
+            levels = measure_group(group, prompts, get_args(Detail))
+            for (builder, limits), measured in zip(prompts, levels, strict=True):
+                assert list(measured) == [
+                    MeasuredPart(
+                        part,
+                        size.input_tokens,
+                        {
+                            detail: expected_output_tokens(log_of_part(log, part).behaviors, detail, "lines")
+                            for detail in get_args(Detail)
+                        },
+                    )
+                    for log in logs
+                    for part, size in measure_parts(log, builder, limits)
+                ]
+
+
+@settings(max_examples=10, deadline=None)
 @given(ROWS, st.sampled_from(["zh", "en"]))
-def test_the_long_lines_of_all_cost_what_counting_each_log_says(rows: list[Row], language: Language) -> None:
+def test_the_long_lines_of_all_cost_what_counting_each_log_gives(rows: list[Row], language: Language) -> None:
     counter = TokenCounter()
     with exported(joined(rows)) as export:
-        together = sum(
-            long_tokens(counter, group.sentences(), group.stamps(), language) for group in export.groups()
-        )
+        together = sum(long_tokens(group, counter, language) for group in export.groups())
         each = sum(counter.total(long_pieces(log, language)) for log in export.user_logs())
     assert together == each
 
 
-def test_small_groups_say_the_same_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_small_groups_cost_the_same_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("eventabs.ingest.groups._BEHAVIORS", 5)
     rows = [
         (f"user {n % 7}", f"2026-01-0{n % 5 + 1} 10:{n:02}:00", "visit", "", "", f"place {n % 3}", "60", "")
@@ -135,7 +170,9 @@ def test_small_groups_say_the_same_as_one(monkeypatch: pytest.MonkeyPatch) -> No
         assert measured == [(log, measure_parts(log, builder, limits)) for log in export.user_logs()]
 
 
-def test_who_stops_after_one_group_can_read_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reading_goes_on_after_a_caller_that_stopped_at_the_first_group(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("eventabs.ingest.groups._BEHAVIORS", 5)
     rows = [(f"user {n % 7}", f"2026-01-01 10:{n:02}:00", "visit", "", "", "A", "60", "") for n in range(40)]
     with exported(rows) as export:
@@ -162,7 +199,7 @@ def test_users_too_large_for_a_batch_are_cut_as_their_logs_are() -> None:
     assert measured == [(log, measure_parts(log, builder, limits)) for log, _parts in measured]
 
 
-def test_where_a_zone_turns_clocks_back_over_midnight_days_are_told_as_in_the_log() -> None:
+def test_where_a_zone_turns_clocks_back_over_midnight_days_are_those_of_the_log() -> None:
     rows = [
         ("anna", at, "visit", "", "", "place", "", "")
         for at in ("2026-01-02T00:10:00+09:00", "2026-01-01T23:20:00+08:00", "2026-01-02T00:50:00+09:00")

@@ -1,4 +1,4 @@
-"""Who is counted by the log is found out by what users have in common; one too many does no harm, one too few does."""
+"""Users counted by log are found by what users have in common; one too many does no harm, one too few does."""
 
 import pytest
 
@@ -13,11 +13,11 @@ def names(*items: str) -> list[ActivityName]:
 @pytest.mark.parametrize(
     "text", ["two  spaces", " before", "behind ", "zero\u200bwidth", "Straße", "ÉCOLE", "K\u212aelvin"]
 )
-def test_texts_that_cleaning_or_their_case_may_change_are_unusual(text: str) -> None:
+def test_texts_that_cleaning_or_their_case_may_change_are_irregular(text: str) -> None:
     assert irregular_names(names("plain", text, "西餐厅 A")) == [1]
 
 
-def test_ordinary_texts_of_any_script_are_usual() -> None:
+def test_ordinary_texts_of_any_script_are_regular() -> None:
     assert irregular_names(names("plain", "BIG Letters", "西餐厅", "école", "😀 `|` 10:00")) == []
 
 
@@ -36,11 +36,11 @@ def test_the_key_of_a_user_is_what_a_text_would_hold(user_id: str, key: str | No
     assert id_key(user_id) == key
 
 
-def test_texts_that_become_one_without_their_marks_are_kin() -> None:
+def test_texts_that_become_one_without_their_marks_are_variants() -> None:
     found = list(mark_variants(names("XX公园", "公园", "XX餐厅", "YY公园"), ("XX", "YY")))
-    assert {position for position, _group, _member in found} == {0, 1, 3}
-    assert len({(group, member) for _position, group, member in found}) == 3
+    assert {position for position, _number, _member in found} == {0, 1, 3}
+    assert len({(number, member) for _position, number, member in found}) == 3
 
 
-def test_without_marks_nobody_is_kin() -> None:
+def test_without_marks_there_are_no_variants() -> None:
     assert list(mark_variants(names("XX公园", "公园"), ())) == []

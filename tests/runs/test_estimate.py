@@ -11,7 +11,7 @@ from eventabs.errors import ConfigError, InputError, UsageError
 from eventabs.ingest.export import open_export
 from eventabs.prompts.long_form import long_pieces
 from eventabs.prompts.tokens import TokenCounter
-from eventabs.runs.estimate import Estimate, estimate_run, first_request
+from eventabs.runs.estimate import Estimate, _case_batches, estimate_run, first_request
 from eventabs.store.codec import unpack_json
 from openai_server import OpenAIServer
 from runs_jobs import RULES, Place, finish
@@ -146,6 +146,14 @@ def test_no_larger_output_limit_is_named_where_none_would_help(place: Place) -> 
 def test_the_practice_that_this_tool_replaces_is_estimated_beside(place: Place) -> None:
     # 12 behaviors a user: 700 guessed tokens, so eleven users in 8,000
     assert estimated(place).case_batches == {8_000: 3, 40_000: 1}
+
+
+def test_the_rule_of_that_practice_closes_a_batch_before_it_exceeds_the_budget() -> None:
+    assert _case_batches([], 8_000) == 0
+    assert _case_batches([78, 78], 8_000) == 1
+    assert _case_batches([78, 79], 8_000) == 2
+    assert _case_batches([78, 78, 1, 2], 8_000) == 2
+    assert _case_batches([1_000, 1], 8_000) == 2
 
 
 @pytest.mark.parametrize("provider", ["rules", "openai"])

@@ -3,8 +3,8 @@ from dataclasses import replace
 
 from hypothesis import given, settings, strategies as st
 
+from eventabs.prompts.packing.batches import PROBE_SHARE
 from eventabs.prompts.packing.bounds import BatchLimits
-from eventabs.prompts.packing.rounds import PROBE_SHARE
 from eventabs.records import Batch, Part, PartSize, PlannedPart
 from eventabs.runs.scheduler import Scheduler
 from runs_kit import LIMITS, plan

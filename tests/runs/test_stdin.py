@@ -45,7 +45,17 @@ def test_a_stream_that_sends_nothing_does_not_hold_up_a_stop(tmp_path: Path) -> 
         copy_stdin(tmp_path, stop, silent)
 
 
-def test_a_full_disk_is_told(tmp_path: Path) -> None:
-    (tmp_path / "stdin.csv").symlink_to("/dev/full")
+def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "eventabs.runs.intake.open_private", lambda _path, _flags: os.open("/dev/full", os.O_WRONLY)
+    )
     with pytest.raises(StorageError, match="No space"):
         copy_stdin(tmp_path, Stop(), io.BytesIO(b"a" * 100_000))
+
+
+def test_a_link_in_the_place_of_the_copy_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "profile").write_text("precious")
+    (tmp_path / "stdin.csv").symlink_to(tmp_path / "profile")
+    with pytest.raises(StorageError, match="cannot be written"):
+        copy_stdin(tmp_path, Stop(), io.BytesIO(b"a"))
+    assert (tmp_path / "profile").read_text() == "precious"

@@ -1,20 +1,24 @@
 import tracemalloc
 import zlib
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.records import Behavior, Message, UserLog
+from eventabs.records import Behavior, Message, Part, UserLog
 from eventabs.store.codec import (
     MOST_TIMES,
-    InflationError,
+    StoredValueError,
     pack_json,
     pack_log,
-    pack_messages,
+    pack_parts,
     pack_text,
+    unpack_events,
     unpack_json,
     unpack_log,
+    unpack_messages,
+    unpack_parts,
     unpack_text,
 )
 
@@ -82,11 +86,38 @@ def test_any_reply_text_survives_also_with_half_surrogate_pairs(text: str) -> No
 
 
 def test_messages_come_back_as_they_were_sent() -> None:
-    messages: list[Message] = [
+    messages: tuple[Message, ...] = (
         {"role": "system", "content": "指令\r\n\u2028"},
         {"role": "user", "content": "## U1\n"},
-    ]
-    assert unpack_json(pack_messages(messages)) == messages
+    )
+    assert unpack_messages(pack_json(messages)) == messages
+
+
+def test_the_parts_of_a_call_come_back_by_alias() -> None:
+    parts = {"U1": Part('张"三', 0, 9), "U2": Part("b", 3, 4)}
+    assert unpack_parts(pack_parts(parts)) == parts
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda: unpack_json(b"\x00\x11"),
+        lambda: unpack_json("text"),  # type: ignore[arg-type]
+        lambda: unpack_json(zlib.compress(b"{")),
+        lambda: unpack_log("u", zlib.compress(b"[1, 2]")),
+        lambda: unpack_log("u", pack_json([[], [[10**15, None, "", "", "", None, 0, 0]]])),
+        lambda: unpack_events([zlib.compress(b"[1, 2]")]),
+        lambda: unpack_events([zlib.compress(b'[{"start": ""}]')]),
+        lambda: unpack_messages(zlib.compress(b"[1, 2]")),
+        lambda: unpack_parts("{"),
+        lambda: unpack_parts("[1]"),
+        lambda: unpack_parts('{"U1": 1}'),
+        lambda: unpack_text(zlib.compress(b"\xff")),
+    ],
+)
+def test_whatever_cannot_be_read_is_one_kind_of_error(read: Callable[[], object]) -> None:
+    with pytest.raises(StoredValueError):
+        read()
 
 
 def test_what_is_kept_is_deflated() -> None:
@@ -96,9 +127,9 @@ def test_what_is_kept_is_deflated() -> None:
 def test_a_value_that_inflates_without_end_is_refused_before_it_takes_memory() -> None:
     bomb = zlib.compress(bytes(200_000_000), 9)
     tracemalloc.start()
-    with pytest.raises(InflationError):
+    with pytest.raises(StoredValueError):
         unpack_text(bomb)
-    with pytest.raises(InflationError):
+    with pytest.raises(StoredValueError):
         unpack_json(bomb)
     _now, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -114,5 +145,5 @@ def test_whatever_is_stored_can_be_read_again_however_well_it_would_shrink() -> 
 
 def test_half_a_value_is_an_error_not_a_shorter_value() -> None:
     packed = pack_text("一二三" * 1000)
-    with pytest.raises(zlib.error):
+    with pytest.raises(StoredValueError):
         unpack_text(packed[: len(packed) // 2])

@@ -1,4 +1,5 @@
 import errno
+import io
 import os
 import signal
 import stat
@@ -11,7 +12,13 @@ from pathlib import Path
 import pytest
 
 from eventabs.errors import RunDirectoryError, StorageError
+from eventabs.runs.observer import Note, StateChanged
 from eventabs.store.directory import RunDirectory, open_private, read_head, replace_file
+from eventabs.store.ledger import Ledger
+from eventabs.store.results import export_events
+from eventabs.views.observers import open_log
+from runs_jobs import Place, finish
+from runs_kit import Watcher
 
 HOLD = """
 import sys, time
@@ -59,9 +66,15 @@ def test_a_directory_that_holds_a_run_is_refused_with_the_command_that_goes_on(t
 
 
 def test_what_a_run_left_that_was_killed_at_its_birth_is_no_hindrance(tmp_path: Path) -> None:
-    for name in (".gitignore", "run.lock", "run.log", "ledger.sqlite.new"):
+    for name in (".gitignore", "run.lock", "run.log", "stdin.csv"):
         (tmp_path / name).touch()
+    for suffix in ("", "-journal", "-wal", "-shm"):  # SQLite leaves these beside a database under way
+        (tmp_path / f"ledger.sqlite.new{suffix}").write_bytes(b"half")
     RunDirectory.create(tmp_path)
+    Ledger.create(tmp_path / "ledger.sqlite", {}).close()
+    assert list(tmp_path.glob("ledger.sqlite.new*")) == []
+    (tmp_path / "ledger.sqlite.new-journal").write_bytes(b"half")
+    Ledger.open(tmp_path / "ledger.sqlite").close()
 
 
 @pytest.mark.parametrize("kind", ["folder", "file", "dangling", "below a file", "long"])
@@ -135,18 +148,37 @@ def test_the_directory_is_free_again_after_an_error(tmp_path: Path) -> None:
         pass
 
 
-def test_all_that_is_made_while_the_directory_is_held_is_its_owners_alone(tmp_path: Path) -> None:
-    umask = os.umask(0o022)
+@pytest.mark.parametrize("process_umask", [0o000, 0o022, 0o077])
+@pytest.mark.parametrize("stream", [False, True])
+def test_every_file_of_a_run_is_its_owners_alone_at_any_time_and_the_umask_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, process_umask: int, *, stream: bool
+) -> None:
+    seen: dict[str, set[int]] = {}
+
+    class Looking(Watcher):
+        def noted(self, note: Note) -> None:
+            for file in [place.out, *place.out.rglob("*")]:
+                seen.setdefault(str(file.relative_to(place.folder)), set()).add(mode(file))
+
+    place = Place(tmp_path, watcher=Looking())
+    rows = io.TextIOWrapper(io.BytesIO(place.export.read_bytes()))
+    monkeypatch.setattr("sys.stdin", rows)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    umask = os.umask(process_umask)
     try:
-        with RunDirectory(tmp_path).locked():
-            (tmp_path / "made.txt").touch()
-            (tmp_path / "made").mkdir()
-        assert mode(tmp_path / "made.txt") == mode(tmp_path / "run.lock") == 0o600
-        assert mode(tmp_path / "made") == 0o700
-        (tmp_path / "later.txt").touch()
-        assert mode(tmp_path / "later.txt") == 0o644
+        with place.begin(paths=["-"] if stream else None) as job, open_log(job.directory.log):
+            finish(job, resumed=False)
+        export_events(place.out, "sqlite", None)
+        place.watcher.noted(StateChanged("completed"))
     finally:
-        os.umask(umask)
+        assert os.umask(umask) == process_umask
+    assert {"out", "out/ledger.sqlite", "out/ledger.sqlite-wal", "out/run.log", "out/events.sqlite"} <= {
+        *seen
+    }
+    assert ("out/stdin.jsonl" in seen) == stream
+    assert {name: modes for name, modes in seen.items() if modes != {0o600} and name != "out"} == {}
+    assert seen["out"] == {0o700}
+    assert mode(tmp_path / "state" / "eventabs" / "runs") == 0o600
 
 
 def test_a_lock_that_cannot_be_made_is_told(tmp_path: Path) -> None:

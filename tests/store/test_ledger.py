@@ -1,4 +1,9 @@
+import os
 import shutil
+import sqlite3  # noqa: TID251  how it is opened is tested
+import stat
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -7,6 +12,7 @@ from hypothesis import given, settings, strategies as st
 
 from eventabs.errors import EventabsError, RunDirectoryError, StorageError
 from eventabs.records import Part, PartSize, Reply, Usage, UserLog
+from eventabs.store.codec import StoredValueError
 from eventabs.store.ledger import Ledger, PartChange, Retry
 from eventabs.store.queries import stored_retries
 from runs_kit import SIZE, answer, bad, batch_of, make_log, new_ledger, plan, request_for, well, whole
@@ -105,12 +111,49 @@ def test_a_damaged_ledger_is_refused_in_one_line_or_still_whole(
 
 
 def test_a_ledger_is_made_as_a_whole_also_after_one_that_was_killed_half_made(tmp_path: Path) -> None:
-    (tmp_path / "ledger.sqlite.new").write_bytes(b"half")
+    half_made(tmp_path / "ledger.sqlite.new")
+    assert (tmp_path / "ledger.sqlite.new-journal").stat().st_size
+    (tmp_path / "ledger.sqlite.new-wal").write_bytes(b"half")
+    (tmp_path / "ledger.sqlite.new-shm").write_bytes(b"half")
     Ledger.create(tmp_path / "ledger.sqlite", {"run_id": "r"}).close()
     ledger = Ledger.open(tmp_path / "ledger.sqlite")
     assert ledger.meta() == {"run_id": "r"}
-    assert not (tmp_path / "ledger.sqlite.new").exists()
+    assert list(tmp_path.glob("ledger.sqlite.new*")) == []
     ledger.close()
+
+
+def half_made(path: Path) -> None:
+    """Leave what a process leaves that is killed while it makes a database: the file and a journal to undo it."""
+    script = (
+        "import os, sqlite3, sys\n"
+        "ledger = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "ledger.executescript('CREATE TABLE t (x); PRAGMA cache_size = 1; PRAGMA cache_spill = 1; BEGIN')\n"
+        "ledger.execute('INSERT INTO t VALUES (zeroblob(100000))')\n"
+        "os._exit(0)\n"
+    )
+    subprocess.run([sys.executable, "-c", script, str(path)], check=True)
+
+
+def test_a_ledger_is_private_before_sqlite_opens_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    modes: dict[str, int] = {}
+    connect = sqlite3.connect
+
+    def note_mode(path: Path, **options: object) -> sqlite3.Connection:
+        modes[path.name] = stat.S_IMODE(path.stat().st_mode)
+        return connect(path, **options)  # type: ignore[call-overload,no-any-return]
+
+    monkeypatch.setattr("sqlite3.connect", note_mode)
+    umask = os.umask(0)
+    try:
+        ledger = Ledger.create(tmp_path / "ledger.sqlite", {})
+        with ledger.transaction():
+            ledger.set_meta({"a": 1})
+            modes |= {file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()}
+        ledger.close()
+    finally:
+        os.umask(umask)
+    names = ["", "-shm", "-wal", ".new"]
+    assert modes == {f"ledger.sqlite{name}": 0o600 for name in names}
 
 
 # transactions
@@ -185,6 +228,11 @@ def test_a_log_comes_back_cut_to_its_part(ledger: Ledger) -> None:
     first, second = ledger.logs([Part("cleo", 5, 7), whole(ANNA)])
     assert first.behaviors == CLEO.behaviors[5:8]
     assert second == ANNA
+
+
+def test_a_part_of_a_user_that_is_not_there_is_a_fault_of_the_ledger(ledger: Ledger) -> None:
+    with pytest.raises(StoredValueError, match="dora"):
+        ledger.logs([Part("dora", 0, 2)])
 
 
 def test_a_part_is_replaced_by_its_pieces(ledger: Ledger) -> None:

@@ -10,8 +10,7 @@ from eventabs.errors import StorageError
 from eventabs.records import Event, Part, RejectedRow
 from eventabs.store.directory import RunDirectory
 from eventabs.store.ledger import Ledger, PartChange
-from eventabs.store.results import EventsFile, write_rejects, write_results
-from eventabs.store.tables import export_events
+from eventabs.store.results import EventsFile, export_events, write_rejects, write_results
 from runs_kit import SIZE, bad, event_of, make_log, new_ledger, well
 
 

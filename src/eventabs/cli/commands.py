@@ -328,17 +328,10 @@ def show(
 ) -> None:
     """Show one user or list all."""
     from eventabs.inspection import stored_calls, view_user  # noqa: PLC0415
-    from eventabs.store import (  # noqa: PLC0415
-        Ledger,
-        RunDirectory,
-        damage_reported,
-        user_rows,
-        user_states,
-    )
+    from eventabs.store import Ledger, RunDirectory, user_rows, user_states  # noqa: PLC0415
     from eventabs.views import render_calls, render_user, render_users, user_json, users_json  # noqa: PLC0415
 
-    path = RunDirectory.find(checkpoint).ledger
-    with damage_reported(path), Ledger.watch(path) as ledger:
+    with Ledger.watch(RunDirectory.find(checkpoint).ledger) as ledger:
         choose_language(ledger.meta()["settings"]["lang"])
         console = stdout_console()
         if user_id is None:

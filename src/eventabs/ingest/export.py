@@ -128,6 +128,7 @@ class _Behaviors:
 
     def _load(self, index: int, insert: Callable[..., int], *, strict: bool) -> None:
         source = self.sources[index]
+        source.file.stop.check()
         wanted = [(role, self.roles[index].get(role, "")) for role in ROLES]
         tables.load(source, wanted, partial(insert, index, strict=source if strict else None), strict=strict)
 

@@ -1,34 +1,32 @@
-"""What a report shows, from the ledger alone: the headline, the users and what is said of them."""
+"""What a report shows, from the ledger alone: the run, its calls, its failures and its users."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import orjson
-
+from eventabs.inspection.status import endpoint_of
 from eventabs.prompts import TokenCounter
-from eventabs.providers import kind_of
 from eventabs.records import Behavior, Counts
 from eventabs.replies import without_reasoning
-from eventabs.runs import Price
 from eventabs.store import (
     Ledger,
     Retry,
     RunDirectory,
     count_all,
-    damage_reported,
-    host_of,
+    events_of,
     stored_retries,
-    unpack_json,
-    unpack_log,
+    unpack_messages,
+    unpack_parts,
     unpack_text,
+    user_rows,
 )
 
 _CALLS = (
-    "SELECT id, users, messages, input_tokens, sent_at, ended_at, seconds, status, finish_reason,"
-    " prompt_tokens, completion_tokens, reasoning_tokens, reply, reasoning FROM calls ORDER BY sent_at, id"
+    "SELECT id, users, messages, input_tokens, reasoning_tokens, reply, reasoning, sent_at, ended_at, seconds,"
+    " status, coalesce(finish_reason, ''), prompt_tokens, completion_tokens FROM calls ORDER BY sent_at, id"
 )
 
 
@@ -63,33 +61,22 @@ class CallFacts(NamedTuple):
 
 def call_facts(ledger: Ledger, tokenizer: str) -> Iterator[CallFacts]:
     """Yield all calls in the order in which they were sent."""
-    instructions = _Instructions(TokenCounter(tokenizer))
+    count = lru_cache(maxsize=1)(
+        TokenCounter(tokenizer).count
+    )  # most calls have the instructions of the last one
     usable = dict(ledger.rows("SELECT call_id, count(*) FROM parts WHERE state = 'done' GROUP BY call_id"))
-    for row in ledger.rows(_CALLS):
-        call_id, users, messages, tokens, sent_at, ended_at, seconds, status, finish, *spent = row
-        prompt, completion, reasoning, reply, thoughts = spent
-        asked = len(orjson.loads(users))
+    for call_id, parts, messages, tokens, reasoning, reply, thoughts, *facts in ledger.rows(_CALLS):
+        prompt, completion = facts[-2:]
+        asked = len(unpack_parts(parts))
         held = usable.get(call_id, 0)
         use = token_use(
             prompt=prompt,
             completion=completion,
             reasoning=reasoning or completion * _thought_share(reply, thoughts),
-            instructions_share=instructions.tokens(messages) / tokens if tokens and prompt else 0.0,
+            instructions_share=count(_instructions(messages)) / tokens if tokens and prompt else 0.0,
             usable_share=held / asked if asked else 0.0,
         )
-        yield CallFacts(
-            call_id,
-            asked,
-            held,
-            sent_at,
-            ended_at,
-            seconds,
-            status,
-            finish or "",
-            prompt,
-            completion,
-            use,
-        )
+        yield CallFacts._make([call_id, asked, held, *facts, use])
 
 
 def token_use(
@@ -107,32 +94,19 @@ def token_use(
     )
 
 
-class _Instructions:
-    """Counts system messages; mostly the one before is there again."""
-
-    def __init__(self, counter: TokenCounter) -> None:
-        self._counter = counter
-        self._before = ""
-        self._counted = 0
-
-    def tokens(self, packed: bytes) -> int:
-        messages: list[dict[str, Any]] = unpack_json(packed)
-        text = "".join(message["content"] for message in messages if message["role"] == "system")
-        if text != self._before:
-            self._before, self._counted = text, self._counter.count(text)
-        return self._counted
+def _instructions(messages: bytes) -> str:
+    return "".join(message["content"] for message in unpack_messages(messages) if message["role"] == "system")
 
 
 def _thought_share(reply: bytes | None, thoughts: bytes | None) -> float:
-    """Return how much of what was said is reasoning, by characters, where the endpoint does not count it."""
-    text = "" if reply is None else unpack_text(reply)
-    aside = 0 if thoughts is None else len(unpack_text(thoughts))
-    total = len(text) + aside
+    """Return the share of reasoning in a completion, by characters, where the endpoint does not count it."""
+    text = unpack_text(reply)
+    total = len(text) + len(unpack_text(thoughts))
     return (total - len(without_reasoning(text).text)) / total if total else 0.0
 
 
 _EXAMPLES = 3  # of each cause
-_HEAD, _TAIL = 3_000, 600  # characters of a long reply that are shown; its end tells how it broke off
+_HEAD, _TAIL = 3_000, 600  # characters of a long reply that are shown; its end shows how it broke off
 
 _REASONS = """
     SELECT reason, sum(bad), sum(failed), sum(users) FROM (
@@ -145,7 +119,7 @@ _REASONS = """
 
 
 class Example(NamedTuple):
-    """A user whom a call did not serve. `left_out` counts the characters cut from the middle of the reply."""
+    """A user that got nothing usable from a call. `left_out` counts the characters cut from the middle of the reply."""
 
     user_id: str
     call_id: int
@@ -156,7 +130,7 @@ class Example(NamedTuple):
 
 
 class FailureFacts(NamedTuple):
-    """A cause: how often a reply was bad for a user by it, for how many, and who failed by it in the end."""
+    """A cause: how many bad answers it made, for how many users, and how many failed by it in the end."""
 
     reason: str
     bad_answers: int
@@ -173,23 +147,24 @@ class CallError(NamedTuple):
 
 
 def failure_facts(ledger: Ledger) -> Iterator[FailureFacts]:
-    """Yield all causes: those that users failed by in the end first."""
+    """Yield all causes, those that made users fail first."""
     for reason, bad, failed, users in ledger.rows(_REASONS):
         yield FailureFacts(reason, bad, users, failed, tuple(_examples(ledger, reason)))
 
 
 def call_errors(ledger: Ledger) -> Iterator[CallError]:
-    """Yield what ended calls without an answer, the most frequent first."""
-    for error, calls in ledger.rows(
-        "SELECT error, count(*) FROM calls WHERE status = 'failed' GROUP BY error ORDER BY 2 DESC, 1 LIMIT 10"
-    ):
-        yield CallError(error or "", calls)
+    """Yield the errors that ended calls without an answer, the most frequent first."""
+    rows = ledger.rows(
+        "SELECT coalesce(error, ''), count(*) FROM calls WHERE status = 'failed'"
+        " GROUP BY error ORDER BY 2 DESC, 1 LIMIT 10"
+    )
+    yield from (CallError(*row) for row in rows)
 
 
 def _examples(ledger: Ledger, reason: str) -> Iterator[Example]:
-    """Yield replies of different calls, those first that decided the matter."""
+    """Yield replies of different calls, first those after which the user failed."""
     rows = ledger.rows(
-        "SELECT outcomes.user_id, calls.id, calls.attempt, calls.finish_reason, calls.reply"
+        "SELECT outcomes.user_id, calls.id, calls.attempt, coalesce(calls.finish_reason, ''), calls.reply"
         " FROM outcomes JOIN calls ON calls.id = outcomes.call_id"
         " LEFT JOIN parts ON parts.call_id = calls.id AND parts.user_id = outcomes.user_id"
         " AND parts.first = outcomes.first AND parts.state = 'failed'"
@@ -197,22 +172,11 @@ def _examples(ledger: Ledger, reason: str) -> Iterator[Example]:
         reason,
         _EXAMPLES,
     )
-    for user_id, call_id, attempt, finish_reason, blob in rows:
-        text = "" if blob is None else unpack_text(blob)
+    for *facts, blob in rows:
+        text = unpack_text(blob)
         left_out = max(0, len(text) - _HEAD - _TAIL)
         shown = f"{text[:_HEAD]}\n […]\n{text[-_TAIL:]}" if left_out else text
-        yield Example(user_id, call_id, attempt, finish_reason or "", shown, left_out)
-
-
-_STATES = """
-    SELECT CASE WHEN sum(state = 'pending') THEN 'pending' WHEN sum(state = 'failed') THEN 'failed' ELSE 'done' END
-        AS state, min(reason) FILTER (WHERE state = 'failed') AS reason
-    FROM parts WHERE true
-"""
-_USER_IDS = f"""
-    SELECT user_id FROM ({_STATES.replace("SELECT", "SELECT user_id,", 1)} GROUP BY user_id)
-    ORDER BY CASE state WHEN 'failed' THEN 0 WHEN 'pending' THEN 1 ELSE 2 END, user_id
-"""
+        yield Example._make([*facts, shown, left_out])
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,38 +209,34 @@ class ReportFacts:
     retries: tuple[Retry, ...]
     failures: tuple[FailureFacts, ...]
     call_errors: tuple[CallError, ...]
-    users: Iterator[
-        UserFacts
-    ]  # failed ones first, then pending, then done, each by id; read once, as it goes
+    users: Iterator[UserFacts]  # failed ones first, then pending, then done, each by id; can be read once
     language: str  # the `lang` setting of the run
 
 
 @contextmanager
 def open_report_facts(named: Path) -> Iterator[ReportFacts]:
     """Read what a report needs of a run directory. Raises RunDirectoryError where there is no run."""
-    path = RunDirectory.find(named).ledger
-    with damage_reported(path), Ledger.watch(path) as ledger:
+    with Ledger.watch(RunDirectory.find(named).ledger) as ledger:
         yield _facts(ledger)
 
 
 def _facts(ledger: Ledger) -> ReportFacts:
     meta = ledger.meta()
     settings = meta["settings"]
-    llm = settings["llm"]
+    endpoint = endpoint_of(settings["llm"])
     counted = count_all(ledger)
-    kind = kind_of(llm["provider"], model=llm["model"])
-    price = Price(llm["price"]["input"], llm["price"]["output"])
+    tokens = counted.prompt_tokens, counted.completion_tokens
     return ReportFacts(
         run_id=meta["run_id"],
         status=meta.get("status", "running"),
         created_at=meta["created_at"],
         inputs=tuple(Path(path).name for path in meta["paths"]),
-        provider=kind.name,
-        model=llm["model"] if kind.is_remote else "",
-        host=host_of(llm["base_url"]) if kind.is_remote else "",
+        provider=endpoint.provider,
+        model=endpoint.model,
+        host=endpoint.host,
         counts=counted,
-        cost=price.cost(counted.prompt_tokens, counted.completion_tokens) if kind.is_remote else None,
-        currency=llm["price"]["currency"],
+        cost=endpoint.price.cost(*tokens) if endpoint.model else None,
+        currency=endpoint.currency,
         calls=tuple(call_facts(ledger, settings["prompt"]["tokenizer"])),
         retries=tuple(stored_retries(ledger)),
         failures=tuple(failure_facts(ledger)),
@@ -287,21 +247,7 @@ def _facts(ledger: Ledger) -> ReportFacts:
 
 
 def _users(ledger: Ledger) -> Iterator[UserFacts]:
-    for (user_id,) in ledger.rows(_USER_IDS):
-        ((blob,),) = ledger.rows("SELECT log FROM users WHERE user_id = ?", user_id)
-        ((state, reason),) = ledger.rows(f"{_STATES} AND user_id = ? GROUP BY user_id", user_id)
-        log = unpack_log(user_id, blob)
-        yield UserFacts(
-            user_id, state, reason or "", log.profile, log.behaviors, tuple(_kept_events(ledger, user_id))
-        )
-
-
-def _kept_events(ledger: Ledger, user_id: str) -> list[dict[str, Any]]:
-    """Return the events of all parts that are done: a failed user's good parts count as well."""
-    rows = ledger.rows(
-        "SELECT outcomes.events FROM parts JOIN outcomes USING (call_id, user_id, first)"
-        " WHERE parts.state = 'done' AND user_id = ?",
-        user_id,
-    )
-    events = [event for (blob,) in rows for event in unpack_json(blob)]
-    return sorted(events, key=lambda event: (event["start"], event["end"]))
+    for state in ("failed", "pending", "done"):
+        for user in user_rows(ledger, state):
+            log, events = ledger.log(user.user_id), events_of(ledger, user.user_id)
+            yield UserFacts(user.user_id, state, user.reason or "", log.profile, log.behaviors, tuple(events))

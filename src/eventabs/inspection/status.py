@@ -1,4 +1,4 @@
-"""How a run stands, read beside whoever works on it: without the lock, from the ledger and the checkpoint."""
+"""How a run stands, read without the lock from the ledger and the checkpoint, also while a process works on it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -12,15 +12,14 @@ from eventabs.records import Usage
 from eventabs.runs import BatchDone, CallFailed, Price, Progress, ProgressTracker, Retrying
 from eventabs.store import (
     Ledger,
-    Retry,
     RunDirectory,
     cooling_until,
     count_all,
-    damage_reported,
     failure_reasons,
     host_of,
     read_head,
     retry_under_way,
+    unpack_parts,
 )
 
 _RECENT_CALLS = 50
@@ -31,10 +30,10 @@ Status = Literal["running", "interrupted", "stopped", "completed", "killed"]
 
 @dataclass(frozen=True, slots=True)
 class RunState:
-    """How a run stands. `killed`: it was at work and nobody is any more.
+    """How a run stands. `killed`: its process is gone without having saved an end.
 
     `seconds`: how long the last process worked on it. `last_failure`: of the latest calls. `language`: the
-    `lang` setting. `cooling_seconds`: how long nobody sends anything, because the endpoint asked for fewer requests.
+    `lang` setting. `cooling_seconds`: how long no call is sent, because the endpoint asked for fewer requests.
     """
 
     status: Status
@@ -74,57 +73,75 @@ class _Call(NamedTuple):
         return self.sent_at + (self.seconds or 0.0)
 
 
+class Endpoint(NamedTuple):
+    """What a run's settings say about its provider; `model` and `host` are "" where no model is called."""
+
+    provider: str
+    model: str
+    host: str
+    price: Price
+    currency: str
+
+
+def endpoint_of(llm: Mapping[str, Any]) -> Endpoint:
+    """Return the endpoint that the stored `llm` settings name."""
+    kind = kind_of(llm["provider"], model=llm["model"])
+    model, host = (llm["model"], host_of(llm["base_url"])) if kind.is_remote else ("", "")
+    price = Price(llm["price"]["input"], llm["price"]["output"])
+    return Endpoint(kind.name, model, host, price, llm["price"]["currency"])
+
+
 def inspect_run(named: Path, *, now: Callable[[], float]) -> RunState:
     """Look at a run; `now` gives seconds since 1970. Raises RunDirectoryError where there is none."""
     directory = RunDirectory.find(named)
-    in_use = directory.in_use()  # before the ledger: what is written while we look does not look killed
-    with damage_reported(directory.ledger), Ledger.watch(directory.ledger) as ledger:
+    in_use = directory.in_use()  # before the ledger: a run that ends in between does not look killed
+    with Ledger.watch(directory.ledger) as ledger:
         facts = ledger.meta()
-        return _standing(directory, ledger, facts, _status(facts, in_use=in_use), now())
+        return _run_state(directory, ledger, facts, _status(facts, in_use=in_use), now())
 
 
-def _standing(
+def _run_state(
     directory: RunDirectory, ledger: Ledger, facts: Mapping[str, Any], status: Status, now: float
 ) -> RunState:
-    llm = facts["settings"]["llm"]
-    calls = _recent_calls(ledger)
+    endpoint = endpoint_of(facts["settings"]["llm"])
+    calls = _calls(ledger, "ORDER BY id DESC LIMIT ?", _RECENT_CALLS)  # the latest first
     counted = count_all(ledger)
     began_at = facts.get("began_at", 0.0)
     running = status == "running"
     last = now if running else _last_sign(facts, calls)
-    tracker = ProgressTracker(Price(llm["price"]["input"], llm["price"]["output"]), counted, lambda: last)
+    tracker = ProgressTracker(endpoint.price, counted, lambda: last)
     # those of an earlier process stay `sent` in the ledger until the present one stops
-    open_calls = _open_calls(ledger, began_at) if running else []
+    open_calls = _calls(ledger, "WHERE status = 'sent' AND sent_at >= ?", began_at) if running else []
     tracker.in_flight = len(open_calls)
     for call in sorted(calls, key=lambda call: call.ended_at):
         if call.sent_at >= began_at and call.status in {"answered", "read"}:
             tracker.measure_reply(call.usage, call.seconds or 0.0, call.ended_at)
             tracker.measure_end(call.ended_at)
-    pending = _count(ledger, "parts WHERE state = 'pending'") - sum(call.parts for call in open_calls)
-    waiting = _batches(max(0, pending), directory, facts, calls)
+    ((pending,),) = ledger.rows("SELECT count(*) FROM parts WHERE state = 'pending'")
+    waiting = _batches(max(0, pending - sum(call.parts for call in open_calls)), directory, facts, calls)
     # as it was when the latest call was sent
     limit = calls[0].in_flight_limit if running and calls and calls[0].sent_at >= began_at else 0
     retry = retry_under_way(ledger, began_at) if running else None
+    failure = (
+        Retrying(retry.call_id, retry.error, retry.wait_seconds) if retry else _last_failure(ledger, calls)
+    )
     progress = tracker.progress(waiting=waiting, workers=limit or max(1, tracker.in_flight))
-    kind = kind_of(llm["provider"], model=llm["model"])
     return RunState(
         status=status,
         run_id=facts["run_id"],
         out=str(directory.path),
         created_at=facts["created_at"],
-        provider=kind.name,
-        model=llm["model"] if kind.is_remote else "",
-        host=host_of(llm["base_url"]) if kind.is_remote else "",
-        currency=llm["price"]["currency"],
+        provider=endpoint.provider,
+        model=endpoint.model,
+        host=endpoint.host,
+        currency=endpoint.currency,
         progress=replace(
-            progress,
-            in_flight_limit=limit,
-            eta_seconds=progress.eta_seconds if running else None,
+            progress, in_flight_limit=limit, eta_seconds=progress.eta_seconds if running else None
         ),
         events=counted.events,
         seconds=max(0.0, last - began_at) if began_at else 0.0,
         failures=failure_reasons(ledger),
-        last_failure=_told(retry) if retry else _last_failure(ledger, calls),
+        last_failure=failure,
         language=facts["settings"]["lang"],
         cooling_seconds=max(0.0, cooling_until(ledger, began_at) - now) if running else 0.0,
     )
@@ -133,21 +150,8 @@ def _standing(
 def _status(facts: Mapping[str, Any], *, in_use: bool) -> Status:
     if in_use:
         return "running"
-    known: dict[str, Status] = {
-        "interrupted": "interrupted",
-        "stopped": "stopped",
-        "completed": "completed",
-    }
-    return known.get(facts.get("status", ""), "killed")
-
-
-def _recent_calls(ledger: Ledger) -> list[_Call]:
-    """Return the latest calls, the last one first."""
-    return _calls(ledger, "ORDER BY id DESC LIMIT ?", _RECENT_CALLS)
-
-
-def _open_calls(ledger: Ledger, since: float) -> list[_Call]:
-    return _calls(ledger, "WHERE status = 'sent' AND sent_at >= ?", since)
+    saved = facts.get("status")
+    return saved if saved in ("interrupted", "stopped", "completed") else "killed"
 
 
 def _calls(ledger: Ledger, which: str, value: float) -> list[_Call]:
@@ -157,13 +161,13 @@ def _calls(ledger: Ledger, which: str, value: float) -> list[_Call]:
         value,
     )
     return [
-        _Call(call_id, len(orjson.loads(users)), status, sent_at, limit, seconds, Usage(*tokens), error)
+        _Call(call_id, len(unpack_parts(users)), status, sent_at, limit, seconds, Usage(*tokens), error)
         for call_id, users, status, sent_at, limit, seconds, error, *tokens in rows
     ]
 
 
 def _last_sign(facts: Mapping[str, Any], calls: list[_Call]) -> float:
-    """Return when a run that nobody works on was last heard of."""
+    """Return the last time that a run which no process works on left a trace."""
     began_at, ended_at = facts.get("began_at", 0.0), facts.get("ended_at", 0.0)
     if ended_at >= began_at:
         return float(ended_at)
@@ -183,26 +187,14 @@ def _batches(pending: int, directory: RunDirectory, facts: Mapping[str, Any], ca
     return int(planned) or -(-pending // int(facts["settings"]["budget"]["max_users"]))
 
 
-def _told(retry: Retry) -> Retrying:
-    return Retrying(retry.call_id, retry.error, retry.wait_seconds)
-
-
 def _last_failure(ledger: Ledger, calls: list[_Call]) -> CallFailed | BatchDone | None:
     for call in calls:  # the latest first
         if call.status == "failed":
             return CallFailed(call.id, call.parts, call.error or "")
-        unusable = dict(
-            ledger.rows(
-                "SELECT reason, count(*) FROM outcomes WHERE call_id = ? AND reason IS NOT NULL GROUP BY reason",
-                call.id,
-            )
+        reasons = (
+            "SELECT reason, count(*) FROM outcomes WHERE call_id = ? AND reason IS NOT NULL GROUP BY reason"
         )
-        if unusable:
+        if unusable := dict(ledger.rows(reasons, call.id)):
             usable = call.parts - sum(unusable.values())
             return BatchDone(call.id, call.parts, usable, unusable, call.seconds or 0.0)
     return None
-
-
-def _count(ledger: Ledger, of: str) -> int:
-    ((number,),) = ledger.rows(f"SELECT count(*) FROM {of}")
-    return int(number)

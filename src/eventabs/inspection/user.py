@@ -4,17 +4,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from eventabs.errors import UsageError
 from eventabs.language import Language, gettext as _
 from eventabs.prompts import Compactor
 from eventabs.records import Message, Part, UserLog
-from eventabs.store import Ledger, UserRow, unpack_json, unpack_log, unpack_text, user_row
+from eventabs.store import Ledger, UserRow, events_of, unpack_messages, unpack_parts, unpack_text, user_row
 
-# outcomes name the users of calls that were read; in the others, which are few, the id is looked for
+# outcomes name the users of calls that were read; the others, which are few, are searched for the id
 _CALLS_OF_USER = """
-    SELECT id, users FROM calls WHERE id IN (SELECT call_id FROM outcomes WHERE user_id = ?
+    SELECT id, users, messages, reasoning, reply, status, sent_at, seconds, finish_reason, prompt_tokens,
+        completion_tokens, error
+    FROM calls WHERE id IN (SELECT call_id FROM outcomes WHERE user_id = ?
         UNION ALL
         SELECT calls.id FROM calls, json_each(calls.users) AS asked
         WHERE status IN ('sent', 'answered', 'failed', 'lost') AND json_extract(asked.value, '$[0]') = ?)
@@ -72,33 +72,21 @@ class UserView:
 
 def view_user(ledger: Ledger, user_id: str) -> UserView:
     """Return what is known of a user. Raises UsageError where the run has no such user."""
-    found = ledger.rows("SELECT log FROM users WHERE user_id = ?", user_id)
-    if not found:
+    row = user_row(ledger, user_id)
+    if row is None:
         message = _("the run has no user {user}; list its users with: eventabs show CHECKPOINT")
         raise UsageError(message.format(user=user_id))
-    log = unpack_log(user_id, found[0][0])
-    events = _events(ledger, user_id)
-    return UserView(
-        user_row(ledger, user_id), log.profile, tuple(_lines(log, events, ledger.meta())), tuple(events)
-    )
+    log, events = ledger.log(user_id), events_of(ledger, user_id)
+    return UserView(row, log.profile, tuple(_lines(log, events, ledger.meta())), tuple(events))
 
 
 def stored_calls(ledger: Ledger, user_id: str) -> Iterator[StoredCall]:
     """Yield the calls that a user was part of, in order."""
-    for call_id, users in ledger.rows(_CALLS_OF_USER, user_id, user_id):
-        asked = {alias: Part(*part) for alias, part in orjson.loads(users).items() if part[0] == user_id}
-        if asked:
-            yield _stored_call(ledger, call_id, asked)
-
-
-def _events(ledger: Ledger, user_id: str) -> list[dict[str, Any]]:
-    rows = ledger.rows(
-        "SELECT outcomes.events FROM parts JOIN outcomes USING (call_id, user_id, first)"
-        " WHERE user_id = ? AND state = 'done' ORDER BY first",
-        user_id,
-    )
-    events = [event for (blob,) in rows for event in unpack_json(blob)]
-    return sorted(events, key=lambda event: (event["start"], event["end"]))
+    rows = ledger.rows(_CALLS_OF_USER, user_id, user_id)
+    for call_id, parts, messages, reasoning, reply, *facts in rows:
+        asked = {alias: part for alias, part in unpack_parts(parts).items() if part.user_id == user_id}
+        texts = unpack_messages(messages), unpack_text(reasoning), unpack_text(reply)
+        yield StoredCall(call_id, asked, *texts, *facts)
 
 
 def _lines(log: UserLog, events: list[dict[str, Any]], facts: Mapping[str, Any]) -> Iterator[Line]:
@@ -112,19 +100,3 @@ def _lines(log: UserLog, events: list[dict[str, Any]], facts: Mapping[str, Any])
     texts = [text for text in written if not text.startswith("# ")]
     for index, (behavior, text) in enumerate(zip(log.behaviors, texts, strict=True)):
         yield Line(index, behavior.start.date().isoformat(), text, tuple(covering.get(index, ())))
-
-
-def _stored_call(ledger: Ledger, call_id: int, asked: dict[str, Part]) -> StoredCall:
-    ((messages, reasoning, reply, *facts),) = ledger.rows(
-        "SELECT messages, reasoning, reply, status, sent_at, seconds, finish_reason, prompt_tokens,"
-        " completion_tokens, error FROM calls WHERE id = ?",
-        call_id,
-    )
-    return StoredCall(
-        call_id,
-        asked,
-        tuple(unpack_json(messages)),
-        unpack_text(reasoning) if reasoning else "",
-        unpack_text(reply) if reply else "",
-        *facts,
-    )

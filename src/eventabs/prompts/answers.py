@@ -1,9 +1,11 @@
-"""The forms in which an answer is asked for: how events are written, and the schema of structured outputs."""
+"""The forms of answers: how events are written, how long answers get, and the schema of structured outputs."""
 
 import json
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
+from itertools import accumulate
 from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,6 +17,8 @@ BEHAVIORS_AN_EVENT = 5  # detail `day`: one event for every five behaviors begun
 SESSION_GAP = timedelta(minutes=30)  # from the end of what was done to the next start
 TOKENS_A_USER = 8
 TOKENS_AN_EVENT: dict[AnswerForm, int] = {"lines": 32, "json": 40, "schema": 40}
+
+_compact_json = partial(json.dumps, ensure_ascii=False, separators=(",", ":"))
 
 
 def expected_events(behaviors: Sequence[Behavior], detail: Detail) -> int:
@@ -43,14 +47,9 @@ def answer_tokens(events: int, answer: AnswerForm) -> int:
 
 
 def _sessions(behaviors: Sequence[Behavior]) -> int:
-    sessions = 0
-    end = None
-    for behavior in behaviors:
-        if end is None or behavior.start - end > SESSION_GAP:
-            sessions += 1
-        done = behavior.start + timedelta(seconds=behavior.duration or 0)
-        end = done if end is None else max(end, done)
-    return sessions
+    done = (behavior.start + timedelta(seconds=behavior.duration or 0) for behavior in behaviors)
+    gaps = (later.start - end for later, end in zip(behaviors[1:], accumulate(done, max), strict=False))
+    return min(1, len(behaviors)) + sum(gap > SESSION_GAP for gap in gaps)
 
 
 class AnsweredEvent(NamedTuple):
@@ -86,7 +85,7 @@ def response_format(answer: AnswerForm) -> JsonSchemaFormat | None:
 
 
 def written(users: Sequence[tuple[str, Sequence[AnsweredEvent]]], answer: AnswerForm) -> str:
-    """Write the answer about (alias, events) pairs in the asked form."""
+    """Write the answer about (alias, events) pairs in the form."""
     if answer == "lines":
         return "\n".join([line for alias, events in users for line in _lines(alias, events)] + ["##"])
     objects = [_compact_json({"u": alias, "events": list(map(_row, events))}) for alias, events in users]
@@ -119,14 +118,5 @@ def _span(event: AnsweredEvent) -> str:
 
 
 def _row(event: AnsweredEvent) -> list[str]:
-    return [
-        f"{event.start:%m-%d %H:%M}",
-        f"{event.end:%m-%d %H:%M}",
-        event.type,
-        event.category,
-        event.summary,
-    ]
-
-
-def _compact_json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    start, end = (f"{time:%m-%d %H:%M}" for time in event[:2])
+    return [start, end, event.type, event.category, event.summary]

@@ -1,20 +1,26 @@
-"""User logs -> what they cost, their parts, and the request for a batch. The door of this room."""
+"""The request for a batch: a system message with instructions and a worked example, and the users' blocks."""
 
-from collections.abc import Mapping, Sequence
+import re
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from importlib import resources
+from string import Template
+from typing import Any
 
-from eventabs.language import Language
-from eventabs.prompts.answers import TOKENS_A_USER, TOKENS_AN_EVENT, expected_output_tokens, response_format
-from eventabs.prompts.compaction import Compactor, make_legend
+from eventabs.errors import ConfigError
+from eventabs.language import Language, gettext as _
+from eventabs.prompts.answers import AnsweredEvent, expected_output_tokens, response_format, written
+from eventabs.prompts.compaction import CODES, Compactor, make_legend
 from eventabs.prompts.packing import BatchLimits
-from eventabs.prompts.splitting import split
-from eventabs.prompts.templates import system_message
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.records import (
     AnswerForm,
+    Behavior,
     Compaction,
     Detail,
+    EventType,
     Message,
-    Part,
     PartSize,
     Request,
     UserLog,
@@ -26,9 +32,10 @@ from eventabs.records import (
 CHAT_FRAMING_TOKENS = 11
 
 _ALIASES = ("U9", "U99", "U999")  # one of them costs as much as any; in OpenAI's encodings all cost the same
-# A token is at least a byte, so these bounds need no counting:
-_MOST_BYTES_A_LINE = 64  # all but the fields, with a day header
-_MOST_BYTES_A_CHARACTER = 8  # four in UTF-8, twice where it is escaped
+_CHINESE_SHARE = 0.1  # names of brands and apps are Latin in Chinese exports too
+_CJK = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f]")
+REQUIRED = ("types", "categories", "detail", "format")
+PLACEHOLDERS = (*REQUIRED, "input", "example")
 
 
 class PromptBuilder:
@@ -91,15 +98,6 @@ class PromptBuilder:
         """Count the tokens of what stands above the log's days."""
         return self.counter.total(self.compactor.header(self._alias, log))
 
-    def split(self, log: UserLog, limits: BatchLimits) -> tuple[Part, ...]:
-        """Cut a log into parts that each fit into a batch; one part where the whole log does."""
-
-        def fits(first: int, last: int) -> bool:
-            part = UserLog(log.user_id, log.behaviors[first : last + 1], log.profile)
-            return self._surely_fits(part, limits) or limits.hold(self.measure(part))
-
-        return split(log, fits)
-
     def request(self, logs: Sequence[UserLog], *, max_output_tokens: int) -> Request:
         """Write the request for some logs, each already cut to its part: aliases U1, U2, ... in order."""
         users = {f"U{number}": log for number, log in enumerate(logs, 1)}
@@ -112,15 +110,130 @@ class PromptBuilder:
             response_format=self._response_format,
         )
 
-    def _surely_fits(self, log: UserLog, limits: BatchLimits) -> bool:
-        """Whether an upper bound already fits, which is far cheaper than to count."""
-        characters = sum(len(b.action) + len(b.item) + len(b.place) for b in log.behaviors)
-        characters += sum(len(column) + len(value) for column, value in log.profile)
-        lines = len(log.behaviors) + len(log.profile) + 1
-        most_events = len(log.behaviors)
-        return limits.hold(
-            PartSize(
-                characters * _MOST_BYTES_A_CHARACTER + lines * _MOST_BYTES_A_LINE,
-                TOKENS_A_USER + TOKENS_AN_EVENT[self.answer] * most_events,
-            )
+
+def prompt_language(texts: Iterable[str]) -> Language:
+    """Return "zh" where more than one in ten letters of the sample is Chinese, else "en"."""
+    letters = chinese = 0
+    for text in texts:
+        letters += sum(map(str.isalpha, text))
+        chinese += len(_CJK.findall(text))
+    return "zh" if chinese > _CHINESE_SHARE * letters else "en"
+
+
+def system_message(
+    template: str | None,
+    language: Language,
+    vocabulary: Vocabulary,
+    answer: AnswerForm,
+    detail: Detail,
+    *,
+    level: Compaction = "line",
+) -> str:
+    """Fill the user's template, or the one that ships. Raises ConfigError where a placeholder is wrong."""
+    texts = _texts(language)
+    required = REQUIRED if level == "line" else (*REQUIRED, "input")
+    filled = _checked(_packaged(f"{language}.txt") if template is None else template, required).substitute(
+        input=texts["input"][level].strip(),
+        types=_types(texts["vocabulary"], vocabulary, answer),
+        categories=_categories(texts["vocabulary"], vocabulary, answer),
+        detail=texts["detail"][detail],
+        format=texts["format"][answer].strip(),
+        example=_example(texts["example"], language, vocabulary, answer, level),
+    )
+    return filled.strip()
+
+
+def _checked(text: str, required: Sequence[str]) -> Template:
+    template = Template(text)
+    if not template.is_valid():
+        line = next(
+            number for number, line in enumerate(text.split("\n"), 1) if not Template(line).is_valid()
         )
+        message = _("prompt template, line {line}: $ starts no placeholder; write $$ for a dollar sign")
+        raise ConfigError(message.format(line=line))
+    named = template.get_identifiers()
+    known = ", ".join(f"${name}" for name in PLACEHOLDERS)
+    if unknown := [name for name in named if name not in PLACEHOLDERS]:
+        message = _("prompt template: ${name} is no placeholder; there are {known}")
+        raise ConfigError(message.format(name=unknown[0], known=known))
+    if missing := [name for name in required if name not in named]:
+        message = _("prompt template: ${name} is missing; put it where that text belongs")
+        raise ConfigError(message.format(name=missing[0]))
+    return template
+
+
+def _packaged(name: str) -> str:
+    return resources.files("eventabs.prompts").joinpath("templates", name).read_text("utf-8")
+
+
+def _texts(language: Language) -> Mapping[str, Any]:
+    return tomllib.loads(_packaged(f"{language}.toml"))
+
+
+def _types(texts: Mapping[str, Any], vocabulary: Vocabulary, answer: AnswerForm) -> str:
+    """List the types, each with its category as the form of the answer shows it."""
+    marks = {category.name: category.mark for category in vocabulary.categories}
+    names = []
+    for kind in vocabulary.types:
+        mark = marks.get(kind.category, "")
+        shown = mark if answer == "lines" or not mark else f"({kind.category})"
+        names.append(kind.name + shown)
+    return str(texts["open" if vocabulary.open else "closed"]).format(types=texts["separator"].join(names))
+
+
+def _categories(texts: Mapping[str, Any], vocabulary: Vocabulary, answer: AnswerForm) -> str:
+    """Describe how the form of the answer shows each category, and what it means."""
+    descriptions = []
+    for category in vocabulary.categories:
+        name = category.name
+        if meaning := category.meaning or texts["meanings"].get(name):
+            name = texts["meaning"].format(category=name, meaning=meaning)
+        form = "named" if answer != "lines" else "mark" if category.mark else "unmarked"
+        descriptions.append(texts[form].format(category=name, mark=category.mark))
+    return str(texts["between"]).join(descriptions)
+
+
+def _example(
+    texts: Mapping[str, Any],
+    language: Language,
+    vocabulary: Vocabulary,
+    answer: AnswerForm,
+    level: Compaction,
+) -> str:
+    """Write some users as they would be sent, and the answer to them as it should be."""
+    logs = [_log(user) for user in texts["users"]]
+    compactor = _example_compactor(logs, language, level)
+    sent = [compactor.legend()]
+    answers = []
+    for number, (log, user) in enumerate(zip(logs, texts["users"], strict=True), 1):
+        alias = f"U{number}"
+        sent += compactor.block(alias, log)
+        answers.append((alias, _events(user["events"], vocabulary)))
+    return "\n".join((texts["input"], "".join(sent) + texts["output"], written(answers, answer)))
+
+
+def _example_compactor(logs: Sequence[UserLog], language: Language, level: Compaction) -> Compactor:
+    """Return what writes the example; its legend has every text that comes twice."""
+    if level == "line":
+        return Compactor(language)
+    repeated = [text for text, count in Compactor(language).texts(logs).most_common() if count > 1]
+    return Compactor(language, level=level, legend=dict(zip(CODES, repeated, strict=False)))
+
+
+def _log(user: Mapping[str, Any]) -> UserLog:
+    behaviors = [Behavior(datetime.fromisoformat(start), *fields) for start, *fields in user["behaviors"]]
+    return UserLog("", tuple(behaviors), tuple((column, value) for column, value in user["profile"]))
+
+
+def _events(rows: Sequence[Sequence[str]], vocabulary: Vocabulary) -> list[AnsweredEvent]:
+    """Read the example's events; types that the vocabulary lacks give way to types that it has."""
+    known = {kind.name: kind for kind in vocabulary.types}
+    marks = {category.name: category.mark for category in vocabulary.categories}
+    events = []
+    for position, (start, end, name, summary) in enumerate(rows):
+        stand_in = vocabulary.types[position % len(known)] if known else EventType(name)
+        kind = known.get(name, stand_in)
+        category = kind.category or vocabulary.default_category
+        times = datetime.fromisoformat(start), datetime.fromisoformat(end)
+        events.append(AnsweredEvent(*times, kind.name, category, marks[category], summary))
+    return events

@@ -12,8 +12,8 @@ Level `line`:
     duration = hours "h" [ minutes "m" ] | minutes "m" | seconds "s"
 
 A bare place is the last word; visits, apps and free text have no bare place. Whatever would be read back
-otherwise is quoted: `\` before `"` and `\` inside. An item that begins with its own verb and `_` says the
-verb itself (`对比_A` is a comparison). Nothing but the filler marks, invisible characters and what exceeds
+otherwise is quoted: `\` before `"` and `\` inside. An item that begins with its own verb and `_` has no
+verb before it (`对比_A` is a comparison). Nothing but the filler marks, invisible characters and what exceeds
 200 characters is lost.
 
 Level `legend`: a head or tail that the legend has gives way to its code, so the first and the last word
@@ -45,7 +45,7 @@ CODES = (*ascii_uppercase, *map("".join, product(ascii_uppercase, repeat=2)))
 def make_legend(uses: Mapping[str, int], share: float, count: Callable[[str], int]) -> dict[str, str]:
     """Give codes to the texts that cost fewer tokens so; return the texts by code.
 
-    `uses` says how often each text was seen, `share` how much of that a batch is expected to hold. A text
+    `uses` is how often each text was seen, `share` how much of that a batch is expected to hold. A text
     is worth a code when its uses in a batch save more than its line of the legend costs. Those that save
     most get the codes that cost least.
     """
@@ -65,29 +65,14 @@ def make_legend(uses: Mapping[str, int], share: float, count: Callable[[str], in
     return legend
 
 
+ACTIONS = ("use", "browse", "click", "search", "compare", "cart", "favorite", "purchase")
 # Chosen by their tokens behind a space in cl100k_base: 用 点 搜 对比 加购 take 2 (比 would take 3), 看 收藏 买
 # take 3 (购买 5); every English verb takes 1. In o200k_base all take 1 but for 对比 and 加购, which take 2.
 VERBS: dict[Language, dict[str, str]] = {
-    "zh": {
-        "use": "用",
-        "browse": "看",
-        "click": "点",
-        "search": "搜",
-        "compare": "对比",
-        "cart": "加购",
-        "favorite": "收藏",
-        "purchase": "买",
-    },
-    "en": {
-        "use": "use",
-        "browse": "view",
-        "click": "click",
-        "search": "search",
-        "compare": "compare",
-        "cart": "cart",
-        "favorite": "save",
-        "purchase": "buy",
-    },
+    "zh": dict(zip(ACTIONS, ["用", "看", "点", "搜", "对比", "加购", "收藏", "买"], strict=True)),
+    "en": dict(
+        zip(ACTIONS, ["use", "view", "click", "search", "compare", "cart", "save", "buy"], strict=True)
+    ),
 }
 WEEKDAYS: dict[Language, tuple[str, ...]] = {
     "zh": ("周一", "周二", "周三", "周四", "周五", "周六", "周日"),
@@ -109,10 +94,14 @@ _OWN_WORD = re.compile(_BARE_WORD.pattern + r":(?: |$)")
 _CLOCK_WORD = re.compile(r"(?<![^ ])\d\d:\d\d(?![^ ])", re.ASCII)
 
 Body = tuple[str, str]  # within a line, and as the end of it
+_Treatment = tuple[
+    re.Pattern[str] | None, frozenset[str]
+]  # what masks the user's id; names that keep their marks
+_NO_TREATMENT: _Treatment = (None, frozenset())
 
 
-class _Words(NamedTuple):
-    """What a behavior says: `tail` is where, if that is said apart."""
+class _Phrase(NamedTuple):
+    """A behavior without its times: what is done, and where unless the head has it."""
 
     head: str
     tail: str
@@ -141,8 +130,8 @@ class Compactor:
         self._weekdays = WEEKDAYS[language]
         self._years = YEARS[language]
         self._marks = tuple(strip)
-        self._ordinary_body = lru_cache(_CACHED_BODIES)(partial(self._body, None, frozenset()))
-        self.day = lru_cache(_CACHED_BODIES)(self._make_short_day if self.lines_are_days else self._make_day)
+        self._ordinary_body = lru_cache(_CACHED_BODIES)(partial(self._body, _NO_TREATMENT))
+        self.day = lru_cache(_CACHED_BODIES)(self._day)
 
     def legend(self) -> str:
         """Return the legend as it stands above the blocks, "" if there is none."""
@@ -152,9 +141,9 @@ class Compactor:
         """Count the texts in logs that a legend could have: heads and tails of behaviors."""
         texts: Counter[str] = Counter()
         for log in logs:
-            words = self._words_maker(log)
+            treatment = self._treatment(log)
             for (action, item, place), count in Counter(b[1:4] for b in log.behaviors).items():
-                for text in filter(None, words(action, item, place)):
+                for text in filter(None, self._phrase(treatment, action, item, place)):
                     texts[text] += count
         return texts
 
@@ -163,37 +152,22 @@ class Compactor:
 
         Every cut stands before a single space or behind a line end (see TokenCounter.total).
         """
-        lines = self._days(log) if self.lines_are_days else self._lines(log)
-        return [*self.header(alias, log), *lines]
+        return [*self.header(alias, log), *self._days(log)]
 
     def header(self, alias: str, log: UserLog) -> list[str]:
         """Return what stands above a user's days, in pieces."""
         return [f"## {alias}", f"{self._profile(log)}\n"]
 
     def body(self, action: str, item: str, place: str) -> Body:
-        """Return what stands behind the clock in a log that nothing is done to (see `apart`)."""
-        return self._body(None, frozenset(), action, item, place)
+        """Return what stands behind the clock in a log whose names need no treatment of their own."""
+        return self._body(_NO_TREATMENT, action, item, place)
 
-    def duration(self, seconds: int) -> Body:
+    @staticmethod
+    @lru_cache(_CACHED_BODIES)
+    def duration(seconds: int) -> Body:
         """Return a behavior's duration: as it stands within a line, and at its end."""
         text = f" {duration_text(seconds)}"
         return text, f"{text}\n"
-
-    def _lines(self, log: UserLog) -> list[str]:
-        body = self._body_maker(log)
-        pieces: list[str] = []
-        day = year = month = 0
-        for start, action, item, place, duration, _file, _line, _text in log.behaviors:
-            if (today := start.toordinal()) != day:
-                pieces.append(self.day(today, start.year != year, start.month != month))
-                day, year, month = today, start.year, start.month
-            before_duration, whole = body(action, item, place)
-            pieces.append(self.clocks[start.hour * 60 + start.minute])
-            if duration is None:
-                pieces.append(whole)
-            else:
-                pieces += (before_duration, _tail(duration))
-        return pieces
 
     def _days(self, log: UserLog) -> list[str]:
         body = self._body_maker(log)
@@ -201,14 +175,17 @@ class Compactor:
         day = year = month = 0
         for start, action, item, place, duration, _file, _line, _text in log.behaviors:
             if (today := start.toordinal()) != day:
-                if pieces:
+                if pieces and self.lines_are_days:
                     pieces[-1] += "\n"
                 pieces.append(self.day(today, start.year != year, start.month != month))
                 day, year, month = today, start.year, start.month
-            pieces += (self.clocks[start.hour * 60 + start.minute], body(action, item, place)[0])
+            pieces.append(self.clocks[start.hour * 60 + start.minute])
+            within, end = body(action, item, place)
             if duration is not None:
-                pieces.append(f" {duration_text(duration)}")
-        if pieces:
+                pieces.append(within)
+                within, end = self.duration(duration)
+            pieces.append(within if self.lines_are_days else end)
+        if pieces and self.lines_are_days:
             pieces[-1] += "\n"
         return pieces
 
@@ -227,56 +204,44 @@ class Compactor:
         return "".join(f" {value}" for value in values)
 
     def _body_maker(self, log: UserLog) -> Callable[[str, str, str], Body]:
-        """Return what makes bodies; not the shared cache where the log has names to be treated apart."""
-        treated = self._treatment(log)
-        if treated is None:
+        """Return what makes bodies: the shared cache, unless names of the log need a treatment of their own."""
+        treatment = self._treatment(log)
+        if treatment == _NO_TREATMENT:
             return self._ordinary_body
-        return lru_cache(_CACHED_BODIES)(partial(self._body, *treated))
+        return lru_cache(_CACHED_BODIES)(partial(self._body, treatment))
 
-    def _words_maker(self, log: UserLog) -> Callable[[str, str, str], _Words]:
-        return partial(self._words, *(self._treatment(log) or (None, frozenset())))
-
-    def _treatment(self, log: UserLog) -> tuple[re.Pattern[str] | None, frozenset[str]] | None:
-        """Return what masks the user's id and the names that keep their marks; None: neither is needed."""
+    def _treatment(self, log: UserLog) -> _Treatment:
         names = {b.item for b in log.behaviors} | {b.place for b in log.behaviors}
         joined = "|".join(names | {b.action for b in log.behaviors})
         kept: frozenset[str] = frozenset()
         if any(mark in joined for mark in self._marks):
             kept = colliding(map(clean, names), self._marks)
-        masked = _mask(log.user_id, joined)
-        return None if masked is None and not kept else (masked, kept)
+        return _mask(log.user_id, joined), kept
 
-    def _body(
-        self, masked: re.Pattern[str] | None, kept: frozenset[str], action: str, item: str, place: str
-    ) -> Body:
-        words = self._words(masked, kept, action, item, place)
-        body = "".join(f" {self._codes.get(text, text)}" for text in words if text)
+    def _body(self, treatment: _Treatment, action: str, item: str, place: str) -> Body:
+        phrase = self._phrase(treatment, action, item, place)
+        body = "".join(f" {self._codes.get(text, text)}" for text in phrase if text)
         return body, body + "\n"
 
-    def _words(
-        self, masked: re.Pattern[str] | None, kept: frozenset[str], action: str, item: str, place: str
-    ) -> _Words:
-        if action:
-            item, place = (
-                _shown(name, masked, () if clean(name) in kept else self._marks) for name in (item, place)
-            )
-        else:
-            item, place = _shown(item, masked), _shown(place, masked)
-        return self._put_together(action, item, place, _shown(action, masked))
+    def _phrase(self, treatment: _Treatment, action: str, item: str, place: str) -> _Phrase:
+        masked, kept = treatment
+        marks = self._marks if action else ()
+        item, place = (_shown(name, masked, () if clean(name) in kept else marks) for name in (item, place))
+        return self._composed(action, item, place, _shown(action, masked))
 
-    def _put_together(self, action: str, item: str, place: str, word: str) -> _Words:
+    def _composed(self, action: str, item: str, place: str, word: str) -> _Phrase:
         is_bare = self._can_stand_bare(action, item, place)
         if action == "visit":
             is_bare = is_bare and not self._reads_as_action(item)
         what, where = (item, place) if is_bare else (self._quoted(item), place and self._quoted(place))
         if action == "visit":
-            return _Words(what, where)
+            return _Phrase(what, where)
         if not action:
-            return _Words(NOTE + what, where)
+            return _Phrase(NOTE + what, where)
         if verb := self._verbs.get(action):
-            says_itself = is_bare and item.startswith(f"{verb}_")
-            return _Words(what if says_itself else f"{verb} {what}".rstrip(), where)
-        return _Words(f"{self._own_word(word)}: {what}".rstrip(), where)
+            has_verb = is_bare and item.startswith(f"{verb}_")
+            return _Phrase(what if has_verb else f"{verb} {what}".rstrip(), where)
+        return _Phrase(f"{self._own_word(word)}: {what}".rstrip(), where)
 
     def _can_stand_bare(self, action: str, item: str, place: str) -> bool:
         if action in WITHOUT_PLACE:
@@ -319,17 +284,15 @@ class Compactor:
         word = text.partition(" ")[0]
         return word in self._verb_words or word.partition("_")[0] in self._verb_words
 
-    def _make_day(self, ordinal: int, is_first_of_year: bool, _is_first_of_month: bool) -> str:
+    def _day(self, ordinal: int, starts_year: bool, starts_month: bool) -> str:
         day = date.fromordinal(ordinal)
-        if is_first_of_year:
-            return f"# {day.isoformat()} {self._weekdays[day.weekday()]}\n"
-        return f"# {day.month:02d}-{day.day:02d}\n"
-
-    def _make_short_day(self, ordinal: int, is_first_of_year: bool, is_first_of_month: bool) -> str:
-        day = date.fromordinal(ordinal)
-        if is_first_of_year:
-            return f"{day.isoformat()} {self._weekdays[day.weekday()]}"
-        return f"{day.month:02d}-{day.day:02d}" if is_first_of_month else f"{day.day:02d}"
+        if starts_year:
+            text = f"{day.isoformat()} {self._weekdays[day.weekday()]}"
+        elif starts_month or not self.lines_are_days:
+            text = f"{day:%m-%d}"
+        else:
+            text = f"{day:%d}"
+        return text if self.lines_are_days else f"# {text}\n"
 
     def _profile_value(self, column: str, value: str) -> str:
         if column == "age":
@@ -345,11 +308,6 @@ def duration_text(seconds: int) -> str:
     if not hours:
         return f"{minutes}m"
     return f"{hours}h{minutes}m" if minutes else f"{hours}h"
-
-
-@lru_cache(_CACHED_BODIES)
-def _tail(seconds: int) -> str:
-    return f" {duration_text(seconds)}\n"
 
 
 def _mask(user_id: str, joined: str) -> re.Pattern[str] | None:

@@ -1,4 +1,4 @@
-"""Text from data made fit to be sent: one clean line, the user's id masked, filler marks gone."""
+"""Text from data before it is sent: one clean line, the user's id masked, filler marks removed."""
 
 import re
 import unicodedata
@@ -47,13 +47,13 @@ def colliding(names: Iterable[str], marks: Sequence[str]) -> frozenset[str]:
 
 
 def id_pattern(user_id: str) -> re.Pattern[str] | None:
-    """Return what finds the user's id as a whole word in clean text, whatever its case; None: it identifies nobody."""
+    """Return what finds the user's id as a whole word in clean text, whatever its case; None: it is no identity."""
     name = clean(user_id)
     return _whole(name, re.IGNORECASE) if identifies(name) else None
 
 
 def identifies(name: str) -> bool:
-    """Whether a clean user id stands for somebody: single characters and numbers of less than five digits do not."""
+    """Whether a clean user id identifies a user: single characters and numbers of less than five digits do not."""
     return len(name) >= (_SHORTEST_NUMBER if name.isdecimal() else 2)
 
 

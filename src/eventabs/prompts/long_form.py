@@ -1,46 +1,31 @@
 """Behaviors in their long form: the sentences that compaction is measured against."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from eventabs.language import Language
+from eventabs.prompts.compaction import ACTIONS
+from eventabs.prompts.measurement import UserGroup
 from eventabs.prompts.tokens import TokenCounter
-from eventabs.records import Behavior, SentenceUse, UserLog
+from eventabs.records import Behavior, UserLog
 
-# {} is the item. Structured rows read so when they are written out.
-_VERBS: dict[Language, dict[str, str]] = {
-    "zh": {
-        "": "{}",
-        "visit": "在{}停留",
-        "use": "使用{}",
-        "browse": "浏览{}",
-        "click": "点击{}",
-        "search": "搜索{}",
-        "compare": "对比{}",
-        "cart": "将{}加入购物车",
-        "favorite": "收藏{}",
-        "purchase": "购买{}",
-    },
-    "en": {
-        "": "{}",
-        "visit": "stayed at {}",
-        "use": "used {}",
-        "browse": "viewed {}",
-        "click": "clicked {}",
-        "search": "searched for {}",
-        "compare": "compared {}",
-        "cart": "put {} into the cart",
-        "favorite": "saved {}",
-        "purchase": "bought {}",
-    },
+_ACTIONS = ("", "visit", *ACTIONS)
+_CHINESE = "{} 在{}停留 使用{} 浏览{} 点击{} 搜索{} 对比{} 将{}加入购物车 收藏{} 购买{}"
+_ENGLISH = (
+    "{}; stayed at {}; used {}; viewed {}; clicked {}; searched for {}; compared {}; put {} into the cart; saved {}; "
+    "bought {}"
+)
+_SENTENCES: dict[Language, dict[str, str]] = {  # {} is the item
+    "zh": dict(zip(_ACTIONS, _CHINESE.split(), strict=True)),
+    "en": dict(zip(_ACTIONS, _ENGLISH.split("; "), strict=True)),
 }
 _MINUTE = 60
 _IN_SECONDS = "browse"
-_WITHOUT_DURATION = frozenset({"click", "search", "compare", "cart", "favorite", "purchase"})
+_WITHOUT_DURATION = frozenset(ACTIONS) - {"use", "browse"}
 
 
 def sentence(behavior: Behavior, language: Language = "zh") -> str:
-    """Return the export's own sentence, or for a structured row the one that says the same.
+    """Return the export's own sentence, or for a structured row an equal one.
 
     In Chinese: 在X停留 1小时14分钟, 使用A 13分钟, 浏览A 在B上 292秒, and without a duration 点击A 在B,
     搜索Q 在B, 对比A 在B, 将A加入购物车 在B, 收藏A 在B, 购买A 在B. Other actions: their word, A 在B, duration.
@@ -48,7 +33,7 @@ def sentence(behavior: Behavior, language: Language = "zh") -> str:
     if behavior.text:
         return behavior.text
     action = behavior.action
-    what = _VERBS[language].get(action, action + " {}").replace("{}", behavior.item, 1)
+    what = _SENTENCES[language].get(action, action + " {}").replace("{}", behavior.item, 1)
     duration = None if action in _WITHOUT_DURATION else behavior.duration
     if language == "en":
         where = f"on {behavior.place}" if behavior.place else ""
@@ -74,18 +59,13 @@ def long_pieces(log: UserLog, language: Language = "zh") -> Sequence[str]:
     return pieces
 
 
-def long_tokens(
-    counter: TokenCounter,
-    sentences: Iterable[SentenceUse],
-    stamps: Iterable[tuple[str, int]],
-    language: Language,
-) -> int:
-    """Count the tokens of `long_pieces` for many users at once, where counts add up.
-
-    `stamps` are the pieces of the stamps, each with how often it occurs.
-    """
-    pieces: Counter[str] = Counter(dict(stamps))
-    for behavior, uses, last_uses in sentences:
+def long_tokens(group: UserGroup, counter: TokenCounter, language: Language) -> int:
+    """Count the tokens of the long form of all users of a group."""
+    if not counter.adds_up:
+        logs = group.logs(range(len(group.users)))
+        return sum(counter.total(long_pieces(log, language)) for log in logs)
+    pieces: Counter[str] = Counter(dict(group.stamps()))
+    for behavior, uses, last_uses in group.sentences():
         *words, end = _behind_stamp(behavior, language)
         for piece in words:
             pieces[piece] += uses
@@ -114,6 +94,4 @@ def _english(seconds: int) -> str:
     if seconds < _MINUTE:
         return f"{seconds} seconds"
     hours, minutes = divmod(seconds // _MINUTE, 60)
-    return " ".join(
-        filter(None, (f"{hours} hours" if hours else "", f"{minutes} minutes" if minutes else ""))
-    )
+    return " ".join([f"{hours} hours"] * (hours > 0) + [f"{minutes} minutes"] * (minutes > 0))

@@ -1,9 +1,20 @@
-"""What users cost: by sums over stretches of the export, and by their logs where sums do not hold."""
+"""What users cost in prompts: from sums over a group of users, and by counting a user's log where sums do not hold."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set as AbstractSet
-from typing import Protocol
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import NamedTuple, Protocol
 
-from eventabs.prompts.answers import BEHAVIORS_AN_EVENT, MOST_BRIEF, SESSION_GAP, answer_tokens
+from eventabs.prompts.answers import (
+    BEHAVIORS_AN_EVENT,
+    MOST_BRIEF,
+    SESSION_GAP,
+    TOKENS_A_USER,
+    TOKENS_AN_EVENT,
+    answer_tokens,
+    expected_output_tokens,
+)
 from eventabs.prompts.builder import PromptBuilder
 from eventabs.prompts.compaction import Body, Compactor
 from eventabs.prompts.fields import clean, identifies, without_marks
@@ -11,18 +22,24 @@ from eventabs.prompts.packing import BatchLimits
 from eventabs.records import (
     ActivityName,
     AnswerForm,
+    Behavior,
     DayKind,
     Detail,
     GroupUser,
     Part,
     PartSize,
     PieceCosts,
+    SentenceUse,
     UserLog,
 )
 
 _BEFORE = "0"  # like a clock: a visible character before the space of a body, so that counts add up
 _DURATION = " 0\n"  # like a duration, before which a body does not end its line
+# A token is at least a byte, so these bounds need no counting:
+_MOST_BYTES_A_LINE = 64  # all but the fields, with a day header
+_MOST_BYTES_A_CHARACTER = 8  # four in UTF-8, twice where it is escaped
 
+Parts = list[tuple[Part, PartSize]]
 Counts = Callable[[Iterable[str]], list[int]]
 
 
@@ -43,6 +60,12 @@ class UserGroup(Protocol):
     def costs(self, pieces: PieceCosts) -> list[int]:
         """Add up what each user's days and behaviors cost."""
 
+    def sentences(self) -> Iterator[SentenceUse]:
+        """Yield the behaviors in their long form, each once."""
+
+    def stamps(self) -> list[tuple[str, int]]:
+        """Return the pieces of all time stamps, each once with its count."""
+
     def active_days(self) -> list[int]:
         """Count each user's active days."""
 
@@ -50,7 +73,7 @@ class UserGroup(Protocol):
         """Count the chunks of at most `size` behaviors that each user's days make."""
 
     def sessions(self, gap: int) -> list[int]:
-        """Count each user's sessions, parted by `gap` seconds."""
+        """Count each user's sessions, separated by `gap` seconds."""
 
     def users_of(self, names: Collection[int]) -> set[int]:
         """Return the users who have one of `names`."""
@@ -59,44 +82,225 @@ class UserGroup(Protocol):
         """Return the users whose key occurs in a text of theirs."""
 
     def users_of_several(self, members: Iterable[tuple[int, int, int]]) -> set[int]:
-        """Return the users who have several members of a group."""
+        """Return the users who have several members of a set of variants."""
 
     def users_back_in_time(self) -> set[int]:
         """Return the users whose wall time falls back to the day before."""
 
 
-def piece_costs(
-    compactor: Compactor,
-    counts: Counts,
-    names: Sequence[ActivityName],
-    durations: Sequence[int],
-    days: Sequence[DayKind],
-) -> PieceCosts:
+class MeasuredPart(NamedTuple):
+    """A part of a user, and what it costs; `output_tokens` by level of detail."""
+
+    part: Part
+    input_tokens: int
+    output_tokens: Mapping[Detail, int]
+
+
+def measure_group(
+    group: UserGroup, prompts: Sequence[tuple[PromptBuilder, BatchLimits]], details: Collection[Detail]
+) -> Iterator[Iterator[MeasuredPart]]:
+    """Yield for each of `prompts` the parts of all users.
+
+    The builders differ in their level of compaction only; `details` has the one that they ask for.
+    """
+    builder, _limits = prompts[0]
+    by_log = users_counted_by_log(group, builder.strip)
+    expected = {detail: output_tokens(group, detail, builder.answer) for detail in details}
+    for builder, limits in prompts:
+        users = _parts_by_user(group, builder, limits, by_log, expected[builder.detail])
+        yield _with_details(users, expected, builder.answer)
+
+
+def measure_logs(
+    groups: Iterable[UserGroup], builder: PromptBuilder, limits: BatchLimits
+) -> Iterator[tuple[UserLog, Parts]]:
+    """Yield every user's log and parts."""
+    for group in groups:
+        by_log = users_counted_by_log(group, builder.strip)
+        expected = output_tokens(group, builder.detail, builder.answer)
+        users = _parts_by_user(group, builder, limits, by_log, expected)
+        logs = group.logs(range(len(group.users)))
+        for log, (parts, _log) in zip(logs, users, strict=True):
+            yield log, parts
+
+
+def measure_parts(log: UserLog, builder: PromptBuilder, limits: BatchLimits, *, start: int = 0) -> Parts:
+    """Count the tokens of a log; one part unless the log is too large for a batch.
+
+    `start` is the index of the log's first behavior in the user's whole log.
+    """
+
+    def fits(first: int, last: int) -> bool:
+        part = log_of_part(log, Part(log.user_id, first, last))
+        return limits.hold(_most(part, builder.answer)) or limits.hold(builder.measure(part))
+
+    return [measure_part(log, part, builder, start) for part in split(log, fits)]
+
+
+def measure_part(log: UserLog, part: Part, builder: PromptBuilder, start: int) -> tuple[Part, PartSize]:
+    """Return a part, numbered in the whole log, and what it costs."""
+    return Part(log.user_id, part.first + start, part.last + start), builder.measure(log_of_part(log, part))
+
+
+def log_of_part(log: UserLog, part: Part) -> UserLog:
+    """Return the log with the behaviors of a part only, whose indices count from the log's first."""
+    return UserLog(log.user_id, log.behaviors[part.first : part.last + 1], log.profile)
+
+
+def _most(log: UserLog, answer: AnswerForm) -> PartSize:
+    """Return an upper bound of what a log costs, which is far cheaper than to count."""
+    characters = sum(len(b.action) + len(b.item) + len(b.place) for b in log.behaviors)
+    characters += sum(len(column) + len(value) for column, value in log.profile)
+    lines = len(log.behaviors) + len(log.profile) + 1
+    return PartSize(
+        characters * _MOST_BYTES_A_CHARACTER + lines * _MOST_BYTES_A_LINE,
+        TOKENS_A_USER + TOKENS_AN_EVENT[answer] * len(log.behaviors),
+    )
+
+
+def split(log: UserLog, fits: Callable[[int, int], bool]) -> list[Part]:
+    """Cut a log into as few consecutive parts as let `fits(first, last)` accept each.
+
+    A cut lies between days, or in a day that is too large at its widest gap. `fits` takes both indices as included,
+    and has to accept what lies within something that it accepts. A single behavior that does not fit is a part by
+    itself. No behaviors: no parts.
+    """
+    if not log.behaviors:
+        return []
+    last_index = len(log.behaviors) - 1
+    if fits(0, last_index):
+        return [Part(log.user_id, 0, last_index)]
+    ends = _allowed_ends(log.behaviors, fits)
+    parts = []
+    first = at = 0
+    while at < len(ends):
+        beyond = bisect_left(ends, True, at + 1, key=lambda end, first=first: not fits(first, end))  # type: ignore[misc]
+        parts.append(Part(log.user_id, first, ends[beyond - 1]))
+        first = ends[beyond - 1] + 1
+        at = beyond
+    return parts
+
+
+def _allowed_ends(behaviors: Sequence[Behavior], fits: Callable[[int, int], bool]) -> list[int]:
+    """Return the indices behind which a part may end, in order: of days, and within days too large."""
+    days = [behavior.start.toordinal() for behavior in behaviors]
+    firsts = [index for index, day in enumerate(days) if index == 0 or day != days[index - 1]]
+    # a stack, not recursion: a day may have many thousand behaviors
+    spans = [(first, following - 1) for first, following in pairwise([*firsts, len(days)])][::-1]
+    ends = []
+    while spans:
+        first, last = spans.pop()
+        if first == last or fits(first, last):
+            ends.append(last)
+        else:
+            cut = _widest_gap(behaviors, first, last)
+            spans += ((cut + 1, last), (first, cut))
+    return ends
+
+
+def _widest_gap(behaviors: Sequence[Behavior], first: int, last: int) -> int:
+    """Return the index before the longest time in which nothing is done; of equals the most central."""
+    middle = (first + last - 1) / 2
+    free_from = datetime.min  # noqa: DTZ901  replaced before it is compared
+    widest, cut = timedelta.min, first
+    for index in range(first, last):
+        behavior = behaviors[index]
+        done = behavior.start + timedelta(seconds=behavior.duration or 0)
+        free_from = done if index == first else max(free_from, done)
+        gap = behaviors[index + 1].start - free_from
+        if gap > widest or (gap == widest and abs(index - middle) < abs(cut - middle)):
+            widest, cut = gap, index
+    return cut
+
+
+def _parts_by_user(
+    group: UserGroup, builder: PromptBuilder, limits: BatchLimits, by_log: set[int], expected: Sequence[int]
+) -> Iterator[tuple[Parts, UserLog | None]]:
+    """Yield the parts of each user as `measure_parts` would, and the log where it had to be made for that.
+
+    `by_log` are the users whose tokens are no sums, `expected` the output tokens by user.
+    """
+    tokens = _input_tokens(group, builder)
+    whole: list[Parts | None] = [None] * len(group.users)
+    for number, user in enumerate(group.users):
+        if not user.behaviors:
+            whole[number] = []
+        elif tokens is not None and number not in by_log:
+            size = PartSize(tokens[number], expected[number])
+            if limits.hold(size):
+                whole[number] = [(Part(user.user_id, 0, user.behaviors - 1), size)]
+    logs = group.logs([number for number, parts in enumerate(whole) if parts is None])
+    for parts in whole:
+        if parts is not None:
+            yield parts, None
+        else:
+            log = next(logs)
+            yield measure_parts(log, builder, limits), log
+
+
+def _with_details(
+    users: Iterable[tuple[Parts, UserLog | None]],
+    expected: Mapping[Detail, Sequence[int]],
+    answer: AnswerForm,
+) -> Iterator[MeasuredPart]:
+    for number, (parts, log) in enumerate(users):
+        for part, size in parts:
+            if log is None:
+                output = {detail: tokens[number] for detail, tokens in expected.items()}
+            else:
+                behaviors = log_of_part(log, part).behaviors
+                output = {detail: expected_output_tokens(behaviors, detail, answer) for detail in expected}
+            yield MeasuredPart(part, size.input_tokens, output)
+
+
+def output_tokens(group: UserGroup, detail: Detail, answer: AnswerForm) -> list[int]:
+    """Do for all users what `expected_output_tokens` does for one."""
+    if detail == "fine":
+        events = group.sessions(round(SESSION_GAP.total_seconds()))
+    elif detail == "brief":
+        events = [min(MOST_BRIEF, days) for days in group.active_days()]
+    else:
+        events = group.day_chunks(BEHAVIORS_AN_EVENT)
+    return [answer_tokens(count, answer) for count in events]
+
+
+def _input_tokens(group: UserGroup, builder: PromptBuilder) -> list[int] | None:
+    """Return each user's input tokens, right for all but `users_counted_by_log`; None: the tokenizer's counts do not add up."""
+    if not builder.counter.adds_up:
+        return None
+    pieces = _piece_costs(group, builder.compactor, builder.counter.counts)
+    headers = (builder.header_tokens(UserLog(user.user_id, (), user.profile)) for user in group.users)
+    return [header + block for header, block in zip(headers, group.costs(pieces), strict=True)]
+
+
+def _piece_costs(group: UserGroup, compactor: Compactor, counts: Counts) -> PieceCosts:
     """Count what `Compactor.block` would cut blocks into, but for their headers."""
-    bodies = [(0, 0)] * len(names)
+    bodies = [(0, 0)] * len(group.names)
     single: dict[int, list[tuple[Body, bool]]] = {}
     repeated: list[tuple[int, Body]] = []
-    for position, name in enumerate(names):
+    for position, name in enumerate(group.names):
         body = compactor.body(name.action, name.item, name.place)
         if name.only_user is None or compactor.lines_are_days or not body[0]:
             repeated.append((position, body))
         else:
             single.setdefault(name.only_user, []).append((body, name.timed))
-    within = counts(body for _position, (body, _end) in repeated)
-    at_end = counts(end for _position, (_body, end) in repeated)
-    for (position, _body), *pair in zip(repeated, within, at_end, strict=True):
-        bodies[position] = pair[0], pair[1]
-    lasting = [compactor.duration(seconds) for seconds in durations]
+    for (position, _body), pair in zip(
+        repeated, _paired(counts, (body for _at, body in repeated)), strict=True
+    ):
+        bodies[position] = pair
     return PieceCosts(
         bodies=bodies,
         single=_single_costs(single, counts),
-        durations=list(
-            zip(counts(text for text, _end in lasting), counts(end for _text, end in lasting), strict=True)
-        ),
+        durations=list(_paired(counts, map(compactor.duration, group.durations))),
         clocks=counts(compactor.clocks),
-        days=counts(compactor.day(*day) for day in days),
+        days=counts(compactor.day(*day) for day in group.days),
         lines_are_days=compactor.lines_are_days,
     )
+
+
+def _paired(counts: Counts, bodies: Iterable[Body]) -> Iterator[tuple[int, int]]:
+    bodies = list(bodies)
+    return zip(counts(within for within, _end in bodies), counts(end for _within, end in bodies), strict=True)
 
 
 def _single_costs(single: Mapping[int, Sequence[tuple[Body, bool]]], counts: Counts) -> dict[int, int]:
@@ -118,15 +322,25 @@ def _single_costs(single: Mapping[int, Sequence[tuple[Body, bool]]], counts: Cou
     }
 
 
+def users_counted_by_log(group: UserGroup, marks: Sequence[str]) -> set[int]:
+    """Return the users whose tokens are not the sum of what recurs, and maybe some more, by number."""
+    return (
+        group.users_of(irregular_names(group.names))
+        | group.users_named([id_key(user.user_id) for user in group.users])
+        | group.users_of_several(mark_variants(group.names, marks))
+        | group.users_back_in_time()
+    )
+
+
 def irregular_names(names: Sequence[ActivityName]) -> list[int]:
     """Return the positions of names that have a text which cleaning changes, or whose case is more than ASCII's."""
     texts = [f"|{name.action}|{name.item}|{name.place}|" for name in names]
-    if _is_usual("".join(texts)):  # mostly all are, and that is soon found out
+    if _is_regular("".join(texts)):  # mostly all are, and that is soon found out
         return []
-    return [position for position, text in enumerate(texts) if not _is_usual(text)]
+    return [position for position, text in enumerate(texts) if not _is_regular(text)]
 
 
-def _is_usual(texts: str) -> bool:
+def _is_regular(texts: str) -> bool:
     is_clean = texts.isprintable() and not any(sign in texts for sign in ("  ", "| ", " |"))
     return is_clean and (texts.isascii() or texts.casefold().encode() == texts.encode().lower())
 
@@ -140,123 +354,28 @@ def id_key(user_id: str) -> str | None:
 
 
 def mark_variants(names: Sequence[ActivityName], marks: Sequence[str]) -> Iterator[tuple[int, int, int]]:
-    """Group the texts that would become one without their marks: (position in `names`, group, member)."""
+    """Yield the texts that would become one without their marks: (position in `names`, set of variants, member)."""
     if not marks:
         return
     members: dict[str, list[tuple[int, int]]] = {}
-    for group, texts in enumerate(_becoming_one({text for name in names for text in name[1:3]}, marks)):
-        for member, text in enumerate(texts):
-            members.setdefault(text, []).append((group, member))
+    for number, variants in enumerate(_variants({text for name in names for text in name[1:3]}, marks)):
+        for member, text in enumerate(variants):
+            members.setdefault(text, []).append((number, member))
     if not members:
         return
     for position, name in enumerate(names):
         for text in name[1:3]:
-            for group, member in members.get(text, ()):
-                yield position, group, member
+            for number, member in members.get(text, ()):
+                yield position, number, member
 
 
-def _becoming_one(texts: AbstractSet[str], marks: Sequence[str]) -> Iterator[list[str]]:
-    groups: dict[str, list[str]] = {}
+def _variants(texts: AbstractSet[str], marks: Sequence[str]) -> Iterator[list[str]]:
+    marked: dict[str, list[str]] = {}
     for text in texts:
         if any(mark in text for mark in marks):
-            groups.setdefault(without_marks(clean(text), marks), []).append(text)
-    for bare, those in groups.items():
-        if bare in texts and bare not in those:
-            those.append(bare)
-        if len(those) > 1:
-            yield those
-
-
-Parts = list[tuple[Part, PartSize]]
-
-
-def measure_parts(log: UserLog, builder: PromptBuilder, limits: BatchLimits, *, start: int = 0) -> Parts:
-    """Return the parts of a log and what each costs; one part unless the log is too large for a batch.
-
-    `start` is the index of the log's first behavior in the user's whole log.
-    """
-    return [measure_part(log, part, builder, start) for part in builder.split(log, limits)]
-
-
-def measure_part(log: UserLog, part: Part, builder: PromptBuilder, start: int) -> tuple[Part, PartSize]:
-    """Return a part, numbered in the whole log, and what it costs."""
-    return Part(log.user_id, part.first + start, part.last + start), builder.measure(log_of_part(log, part))
-
-
-def log_of_part(log: UserLog, part: Part) -> UserLog:
-    """Return the log with the behaviors of a part only, whose indices count from the log's first."""
-    return UserLog(log.user_id, log.behaviors[part.first : part.last + 1], log.profile)
-
-
-def measure_logs(
-    groups: Iterable[UserGroup], builder: PromptBuilder, limits: BatchLimits
-) -> Iterator[tuple[UserLog, Parts]]:
-    """Yield every user's log and parts."""
-    for stretch in groups:
-        apart = users_counted_by_log(stretch, builder.strip)
-        expected = output_tokens(stretch, builder.detail, builder.answer)
-        parts = parts_by_user(stretch, builder, limits, apart, expected)
-        logs = stretch.logs(range(len(stretch.users)))
-        for log, (parts_of_log, _log) in zip(logs, parts, strict=True):
-            yield log, parts_of_log
-
-
-def users_counted_by_log(stretch: UserGroup, marks: Sequence[str]) -> set[int]:
-    """Return the users whose tokens are not the sum of what recurs, and maybe some more, by number."""
-    return (
-        stretch.users_of(irregular_names(stretch.names))
-        | stretch.users_named([id_key(user.user_id) for user in stretch.users])
-        | stretch.users_of_several(mark_variants(stretch.names, marks))
-        | stretch.users_back_in_time()
-    )
-
-
-def parts_by_user(
-    stretch: UserGroup, builder: PromptBuilder, limits: BatchLimits, apart: set[int], expected: Sequence[int]
-) -> Iterator[tuple[Parts, UserLog | None]]:
-    """Yield the parts of each user as `measured_parts` would, and the log where it had to be made for that.
-
-    `apart` are the users whose tokens are no sums, `expected` the output tokens by user.
-    """
-    tokens = _input_tokens(stretch, builder)
-    whole: list[Parts | None] = [None] * len(stretch.users)
-    for number, user in enumerate(stretch.users):
-        if not user.behaviors:
-            whole[number] = []
-        elif tokens is not None and number not in apart:
-            size = PartSize(tokens[number], expected[number])
-            if limits.hold(size):
-                whole[number] = [(Part(user.user_id, 0, user.behaviors - 1), size)]
-    logs = stretch.logs([number for number, parts in enumerate(whole) if parts is None])
-    for parts in whole:
-        if parts is not None:
-            yield parts, None
-        else:
-            log = next(logs)
-            yield measure_parts(log, builder, limits), log
-
-
-def _input_tokens(stretch: UserGroup, builder: PromptBuilder) -> list[int] | None:
-    """Return each user's input tokens, right for all but `users_apart`; None: the tokenizer's counts do not add up."""
-    if not builder.counter.adds_up:
-        return None
-    pieces = piece_costs(
-        builder.compactor, builder.counter.counts, stretch.names, stretch.durations, stretch.days
-    )
-    blocks = stretch.costs(pieces)
-    headers = (builder.header_tokens(UserLog(user.user_id, (), user.profile)) for user in stretch.users)
-    return [header + block for header, block in zip(headers, blocks, strict=True)]
-
-
-def output_tokens(stretch: UserGroup, detail: Detail, answer: AnswerForm) -> list[int]:
-    """Return each user's expected output tokens."""
-    return [answer_tokens(events, answer) for events in _expected_events(stretch, detail)]
-
-
-def _expected_events(stretch: UserGroup, detail: Detail) -> list[int]:
-    """Do for all users what `prompts.detail.expected_events` does for one."""
-    if detail == "fine":
-        return stretch.sessions(round(SESSION_GAP.total_seconds()))
-    if detail == "brief":
-        return [min(MOST_BRIEF, days) for days in stretch.active_days()]
-    return stretch.day_chunks(BEHAVIORS_AN_EVENT)
+            marked.setdefault(without_marks(clean(text), marks), []).append(text)
+    for unmarked, variants in marked.items():
+        if unmarked in texts and unmarked not in variants:
+            variants.append(unmarked)
+        if len(variants) > 1:
+            yield variants

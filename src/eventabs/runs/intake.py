@@ -1,6 +1,5 @@
 """From the export into the ledger: every user logged, measured, and cut where it is too large."""
 
-import os
 import select
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,7 +27,7 @@ from eventabs.runs.components import batch_limits, legend_of, open_input, prompt
 from eventabs.runs.context import RunContext
 from eventabs.runs.observer import InputRead
 from eventabs.stop import Stop
-from eventabs.store import Ledger, storage_error, write_rejects
+from eventabs.store import Ledger, open_private, storage_error, write_rejects
 
 STDIN = "-"
 _NAMES = ("stdin.csv", "stdin.jsonl")
@@ -65,7 +64,7 @@ def copy_stdin(directory: Path, stop: Stop, stream: BufferedIOBase | None = None
     looks_like_json = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"[")
     path = directory / _NAMES[looks_like_json]
     try:
-        with open(path, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+        with open(path, "wb", opener=open_private) as file:
             file.write(head)
             file.writelines(chunks)
     except OSError as error:

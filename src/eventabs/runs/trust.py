@@ -15,7 +15,7 @@ from eventabs.config import LlmSettings, Settings, with_preset
 from eventabs.errors import RunDirectoryError
 from eventabs.language import gettext as _
 from eventabs.providers import kind_of
-from eventabs.store import host_of
+from eventabs.store import host_of, open_private
 
 _CONNECTION = ("base_url", "proxy", "ca_file", "api_key_env")  # each can lead a key or the users' rows astray
 
@@ -25,7 +25,7 @@ def remember_run(run_id: str, settings: Settings) -> None:
     with suppress(OSError):
         folder = user_state_path("eventabs")
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with (folder / "runs").open("a", encoding="ascii") as known:
+        with open(folder / "runs", "a", encoding="ascii", opener=open_private) as known:
             known.write(_digest(run_id, settings) + "\n")
 
 

@@ -3,8 +3,11 @@ from .checkpoint import (
     timestamp as timestamp,
     write_checkpoint as write_checkpoint,
 )
-from .codec import unpack_json as unpack_json, unpack_log as unpack_log, unpack_text as unpack_text
-from .damage import damage_reported as damage_reported
+from .codec import (
+    unpack_messages as unpack_messages,
+    unpack_parts as unpack_parts,
+    unpack_text as unpack_text,
+)
 from .directory import (
     RunDirectory as RunDirectory,
     open_private as open_private,
@@ -28,12 +31,14 @@ from .ledger import (
     PartChange as PartChange,
     Retry as Retry,
     StoredReply as StoredReply,
+    damage_reported as damage_reported,
 )
 from .queries import (
     SettledUser as SettledUser,
     UserRow as UserRow,
     cooling_until as cooling_until,
     count_all as count_all,
+    events_of as events_of,
     failure_reasons as failure_reasons,
     retry_under_way as retry_under_way,
     settled_by as settled_by,
@@ -43,6 +48,10 @@ from .queries import (
     user_rows as user_rows,
     user_states as user_states,
 )
-from .results import EventsFile as EventsFile, write_rejects as write_rejects, write_results as write_results
-from .tables import export_events as export_events
+from .results import (
+    EventsFile as EventsFile,
+    export_events as export_events,
+    write_rejects as write_rejects,
+    write_results as write_results,
+)
 from .writer import LedgerWriter as LedgerWriter

@@ -1,4 +1,4 @@
-"""checkpoint.json: the small snapshot of a run for people and programs."""
+"""checkpoint.json: the small snapshot of a run, for people and programs."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -35,10 +35,7 @@ def write_checkpoint(
         "input": facts.get("input", {"paths": facts["paths"]}),
         "settings": facts["settings"],
         "settings_fingerprint": facts["settings_fingerprint"],
-        "batches": {
-            "total": counts.batches_done + batches_left,
-            "done": counts.batches_done,
-        },
+        "batches": {"total": counts.batches_done + batches_left, "done": counts.batches_done},
         "total_users": counts.users,
         "processed_users": counts.done + counts.failed,
         "success_count": counts.done,

@@ -1,16 +1,17 @@
-"""How a user log, a request and a reply are kept in the ledger: JSON, deflated.
+"""How values are stored in the ledger: JSON, deflated where it is long.
 
-What is read may come from anybody, so inflating has an end: see `SwollenError`.
+A ledger may be damaged or made to attack. Whatever cannot be read raises StoredValueError, and inflation is bounded.
 """
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import orjson
 
-from eventabs.records import Behavior, Message, UserLog
+from eventabs.records import Behavior, Message, Part, UserLog
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  wall times are counted from a naive epoch
 _EPOCH_DAY = _EPOCH.toordinal()
@@ -22,8 +23,17 @@ MOST_TIMES = 32  # that a value may be as large as what is stored of it
 _ALWAYS_ALLOWED = 1024 * 1024  # bytes; so far it may shrink as it likes
 
 
-class InflationError(ValueError):
-    """A value that inflates to more than 1 MB and more than 32 times its size. None that we stored does."""
+class StoredValueError(Exception):
+    """A stored value cannot be read: it is damaged, or would inflate beyond what any value of a run does."""
+
+
+@contextmanager
+def decoding() -> Iterator[None]:
+    """Raise StoredValueError for what fails inside: it is the value's fault."""
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, zlib.error) as error:
+        raise StoredValueError(str(error)) from error
 
 
 def pack_json(value: object) -> bytes:
@@ -31,13 +41,14 @@ def pack_json(value: object) -> bytes:
     return _deflate(orjson.dumps(value))
 
 
+@decoding()
 def unpack_json(blob: bytes) -> Any:  # noqa: ANN401  JSON
-    """Return what `pack_json` was given. Raises SwollenError, as all that unpack do."""
-    return orjson.loads(_inflate(blob))
+    """Return what `pack_json` was given."""
+    return _loads(blob)
 
 
 def pack_log(log: UserLog) -> bytes:
-    """Keep a log: profile and, per behavior, wall seconds, zone offset in seconds and the fields.
+    """Pack a log: profile and, per behavior, wall seconds, zone offset in seconds and the fields.
 
     The export's own sentence is left out: what is sent and shown is made from the fields.
     """
@@ -48,18 +59,42 @@ def pack_log(log: UserLog) -> bytes:
     return pack_json([log.profile, rows])
 
 
+@decoding()
 def unpack_log(user_id: str, blob: bytes, first: int = 0, last: int | None = None) -> UserLog:
     """Return the log, or its behaviors `first`..`last`, both included."""
-    profile, rows = unpack_json(blob)
+    profile, rows = _loads(blob)
     wanted = rows[first:] if last is None else rows[first : last + 1]
     return UserLog(
         user_id, tuple(_behavior(row) for row in wanted), tuple((name, value) for name, value in profile)
     )
 
 
-def pack_messages(messages: Sequence[Message]) -> bytes:
-    """Keep the messages of a call as they were sent."""
-    return pack_json(list(messages))
+@decoding()
+def unpack_events(blobs: Iterable[bytes]) -> list[dict[str, Any]]:
+    """Return the events of several outcomes in order of start and end."""
+    return sort_events(event for blob in blobs for event in _loads(blob))
+
+
+def sort_events(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return events in order of start and end."""
+    return sorted(events, key=lambda event: (event["start"], event["end"]))
+
+
+def pack_parts(parts: Mapping[str, Part]) -> str:
+    """Write down the parts of a call by alias."""
+    return orjson.dumps({alias: list(part) for alias, part in parts.items()}).decode()
+
+
+@decoding()
+def unpack_parts(text: str) -> dict[str, Part]:
+    """Return what `pack_parts` was given."""
+    return {alias: Part(*part) for alias, part in orjson.loads(text).items()}
+
+
+@decoding()
+def unpack_messages(blob: bytes) -> tuple[Message, ...]:
+    """Return the messages of a call as they were sent."""
+    return tuple({"role": message["role"], "content": message["content"]} for message in _loads(blob))
 
 
 def pack_text(text: str) -> bytes:
@@ -67,9 +102,14 @@ def pack_text(text: str) -> bytes:
     return _deflate(text.encode("utf-8", "surrogatepass")) if text else _NO_TEXT
 
 
-def unpack_text(blob: bytes) -> str:
-    """Return what `pack_text` was given."""
-    return _inflate(blob).decode("utf-8", "surrogatepass")
+@decoding()
+def unpack_text(blob: bytes | None) -> str:
+    """Return what `pack_text` was given, "" for None."""
+    return "" if blob is None else _inflate(blob).decode("utf-8", "surrogatepass")
+
+
+def _loads(blob: bytes) -> Any:  # noqa: ANN401  JSON
+    return orjson.loads(_inflate(blob))
 
 
 def _deflate(data: bytes) -> bytes:
@@ -82,7 +122,8 @@ def _inflate(blob: bytes) -> bytes:
     inflater = zlib.decompressobj()
     data = inflater.decompress(blob, most + 1)
     if len(data) > most:
-        raise InflationError
+        message = "inflates too far"
+        raise StoredValueError(message)
     if not inflater.eof:
         message = "incomplete"
         raise zlib.error(message)

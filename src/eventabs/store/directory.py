@@ -17,20 +17,15 @@ from eventabs.language import gettext as _
 _PRIVATE_DIRECTORY: Final = 0o700
 _PRIVATE_FILE: Final = 0o600
 _PLAIN_FILE: Final = os.O_NOFOLLOW | os.O_NONBLOCK  # a link is not followed, a pipe not waited for
-_LOOKS_PASS: Final = 0.25  # seconds; `in_use` of somebody who looks holds the lock for moments
+_LOOKS_PASS: Final = 0.25  # seconds; `in_use` of another process holds the lock for moments
 _LEFTOVERS: Final = {  # of a run killed at birth, before it had a ledger
-    ".gitignore",
-    ".gitignore.tmp",
-    "ledger.sqlite.new",
-    "run.lock",
-    "run.log",
-    "stdin.csv",
-    "stdin.jsonl",
+    *(".gitignore", ".gitignore.tmp", "run.lock", "run.log", "stdin.csv", "stdin.jsonl"),
+    *(f"ledger.sqlite.new{suffix}" for suffix in ("", "-journal", "-wal", "-shm")),
 }
 
 
 class RunDirectory:
-    """Paths of a run. Every file in it is readable by its owner only."""
+    """Paths of a run. Every file in it is its owner's alone from the first byte, whatever the umask."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -63,7 +58,7 @@ class RunDirectory:
 
         Raises RunDirectoryError where there is no run.
         """
-        with suppress(OSError):  # a name that the system does not take is nobody's
+        with suppress(OSError):  # a name that the system does not take
             is_checkpoint = named.name == "checkpoint.json"
             if is_checkpoint or named.exists():
                 directory = cls(named if named.is_dir() and not is_checkpoint else named.parent)
@@ -84,7 +79,7 @@ class RunDirectory:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
-        except OSError:  # no locks here, so nobody can hold one
+        except OSError:  # no locks here, so no process can hold one
             return False
         finally:
             os.close(descriptor)
@@ -105,19 +100,19 @@ class RunDirectory:
         except (OSError, NotImplementedError) as error:
             message = _("{path} cannot be locked ({error}); use a writable folder on a local disk")
             raise RunDirectoryError(message.format(path=self.path, error=error)) from None
-        umask = os.umask(0o777 ^ _PRIVATE_DIRECTORY)
         try:
             yield
         finally:
-            os.umask(umask)
             lock.release()
 
     def _take(self, lock: FileLock) -> None:
         """Take the lock. Raises Timeout, and OSError where there are no locks that go with the process."""
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # filelock tells that it makes do with a marker: so do we
+            warnings.simplefilter(
+                "ignore"
+            )  # filelock warns that it falls back on a marker file: refused below
             lock.acquire(timeout=_LOOKS_PASS, poll_interval=_LOOKS_PASS / 5)
-        if not self.in_use():  # a marker outlives a kill, and nobody who looks sees it
+        if not self.in_use():  # a marker outlives a kill, and `in_use` does not see it
             lock.release()
             raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
@@ -141,27 +136,26 @@ def replace_file(path: Path, chunks: Iterable[bytes]) -> None:
         raise storage_error(path, error) from error
 
 
-def storage_error(path: Path, error: OSError) -> StorageError:
-    """Say that the disk refuses, and what to do: a run that has not begun cannot be resumed."""
+def storage_error(path: Path, error: Exception) -> StorageError:
+    """Return the error for a disk that refuses, with the next step: a run that has not begun cannot be resumed."""
     if (path.parent / "ledger.sqlite").is_file():
         message = _(
             "{path} cannot be written ({error}); make room or mend it, then run: eventabs resume {directory}"
         )
     else:
         message = _("{path} cannot be written ({error}); make room or mend it, and start again")
-    return StorageError(message.format(path=path, error=error.strerror or error, directory=path.parent))
+    return StorageError(
+        message.format(path=path, error=getattr(error, "strerror", "") or error, directory=path.parent)
+    )
 
 
 def open_private(path: Path | str, flags: int) -> int:
-    """Open a file of the run directory, for its owner only.
-
-    A link that somebody put there is not followed, a pipe not waited for.
-    """
+    """Open a file of the run directory, for its owner only. A link is not followed, a pipe not waited for."""
     return os.open(path, flags | _PLAIN_FILE, _PRIVATE_FILE)
 
 
 def read_head(path: Path, size: int) -> bytes:
-    """Read the first bytes of a file of the run directory, whatever it is. Raises OSError."""
+    """Read the first bytes of a file of the run directory, of any kind. Raises OSError."""
     descriptor = open_private(path, os.O_RDONLY)
     try:
         return os.read(descriptor, size)

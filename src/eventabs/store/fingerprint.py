@@ -1,4 +1,4 @@
-"""Which settings bind a run: what its answers depend on, and how a change of them is told."""
+"""Which settings bind a run: those that its answers depend on, and how they have changed."""
 
 import hashlib
 from collections.abc import Mapping
@@ -98,7 +98,7 @@ def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def _split(url: str) -> SplitResult:
     try:
         return urlsplit(url)
-    except ValueError:  # no address at all; whoever calls it will say so
+    except ValueError:  # no address at all; the first call fails on it with its own error
         return urlsplit("")
 
 

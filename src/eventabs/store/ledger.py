@@ -7,14 +7,14 @@ import os
 import shlex
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import orjson
 
-from eventabs.errors import RunDirectoryError, StorageError
+from eventabs.errors import RunDirectoryError
 from eventabs.language import gettext as _
 from eventabs.records import (
     Batch,
@@ -28,36 +28,15 @@ from eventabs.records import (
     Usage,
     UserLog,
 )
-from eventabs.store.codec import (
-    pack_json,
-    pack_log,
-    pack_messages,
-    pack_text,
-    unpack_log,
-    unpack_text as _text,
-)
-
-
-def refuse_active(ledger: sqlite3.Connection, path: Path) -> None:
-    """Raise RunDirectoryError where the schema has anything but tables and indices that hold rows."""
-    found = ledger.execute(
-        "SELECT name FROM sqlite_schema WHERE coalesce(rootpage, 0) = 0 LIMIT 1"
-    ).fetchone()
-    if found:
-        message = _(
-            "{path} was not written by eventabs alone: it has a view, trigger or virtual table named {name}; do not"
-            " use this run directory"
-        )
-        raise RunDirectoryError(message.format(path=path, name=ascii(found[0])))
-
+from eventabs.store import codec
+from eventabs.store.directory import open_private, storage_error
 
 FORMAT = 2
-_REPLIES = (
-    "SELECT id, attempt, users, reply, reasoning, finish_reason, prompt_tokens, completion_tokens,"
-    " reasoning_tokens, cached_tokens, usage_reported, seconds FROM calls"
-)
-_NOW = (
-    "(julianday('now') - 2440587.5) * 86400.0"  # seconds since 1970; older SQLite has no unixepoch('subsec')
+# seconds since 1970; older SQLite has no unixepoch('subsec')
+_NOW = "(julianday('now') - 2440587.5) * 86400.0"
+_SCHEMA, _VIEWS = (
+    resources.files("eventabs.store").joinpath(name).read_text("utf-8")
+    for name in ("schema.sql", "views.sql")
 )
 PEERS_OF_PIECES = 1  # a part cut because its answer was too long stands alone
 
@@ -80,7 +59,7 @@ class PartChange(NamedTuple):
 
 
 class StoredReply(NamedTuple):
-    """A reply that was committed, with what it answers."""
+    """A reply that was committed, with the parts that it answers by alias."""
 
     call_id: int
     attempt: int
@@ -89,7 +68,7 @@ class StoredReply(NamedTuple):
 
 
 class Retry(NamedTuple):
-    """A call that failed in a way that may pass, at `at` (seconds since 1970); it is sent again after the wait.
+    """A call that is sent again after a wait: it failed at `at`, seconds since 1970.
 
     `cause`: `rate_limit`, an HTTP status, or `connection`.
     """
@@ -102,75 +81,59 @@ class Retry(NamedTuple):
 
 
 class Ledger:
-    """Open with `create` or `open`."""
+    """Open with `create`, `open` or `watch`."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._db = connection
+        self._path = path
 
     @classmethod
     def create(cls, path: Path, facts: Mapping[str, object]) -> Self:
         """Make a new ledger that remembers the facts of its run. It is there as a whole or not at all."""
-        tables = resources.files("eventabs.store").joinpath("schema.sql").read_text("utf-8")
         fresh = path.with_name(path.name + ".new")
-        fresh.unlink(missing_ok=True)
         with _translated(path):
-            ledger = cls(sqlite3.connect(fresh, isolation_level=None))
-            ledger._db.executescript(f"BEGIN; {tables}; PRAGMA user_version = {FORMAT};")
-            ledger.set_meta(facts)
-            ledger._db.execute("COMMIT")
-            ledger.close()
+            for leftover in path.parent.glob(f"{fresh.name}*"):  # of a process killed here, its journal too
+                leftover.unlink()
+            os.close(open_private(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+            with closing(sqlite3.connect(fresh, isolation_level=None)) as connection:
+                connection.executescript(f"BEGIN; {_SCHEMA}; PRAGMA user_version = {FORMAT};")
+                cls(connection, path).set_meta(facts)
+                connection.execute("COMMIT")
             fresh.replace(path)
-            return cls(_connect(path))
+            return cls(_connect(path), path)
 
     @classmethod
     def open(cls, path: Path) -> Self:
         """Open a ledger. Raises RunDirectoryError where it does not hold together."""
         with _translated(path):
-            ledger = cls(_connect(path))
-            refuse_active(ledger._db, path)
-            (sound,) = ledger._db.execute("PRAGMA quick_check(1)").fetchone()
+            connection = _connect(path)
+            _refuse_foreign(connection, path)
+            (sound,) = connection.execute("PRAGMA quick_check(1)").fetchone()
             if sound != "ok":
-                raise damaged(path)
-            ledger._refuse_other_formats(path)
-        return ledger
+                raise _damaged(path)
+        return cls(connection, path)
 
     @classmethod
     @contextmanager
     def watch(cls, path: Path) -> Iterator[Self]:
-        """Read a ledger, as it is at this moment, beside the process that works on it.
+        """Read a ledger as it is at this moment, also while another process writes to it.
 
-        Raises RunDirectoryError where it cannot be read.
+        Raises RunDirectoryError where it, or a value in it, cannot be read.
         """
-        try:
-            # deferred: the first read takes a snapshot, and nobody who writes waits for it
-            connection = connect_to_read(path)
+        with damage_reported(path):
             try:
-                connection.execute("BEGIN")
-                ledger = cls(connection)
-                refuse_active(connection, path)
-                ledger._refuse_other_formats(path)
-                yield ledger
-            finally:
-                connection.close()
-        except sqlite3.OperationalError as error:
-            if _is_about_content(error):
-                raise
-            message = _(
-                "{path} cannot be read ({error}); it needs a folder that you may write to, and room there"
-            )
-            raise RunDirectoryError(message.format(path=path, error=error)) from error
-        except sqlite3.DatabaseError as error:
-            raise damaged(path) from error
-
-    def _refuse_other_formats(self, path: Path) -> None:
-        (found,) = self._db.execute("PRAGMA user_version").fetchone()
-        if not found:  # a new ledger is there as a whole or not at all
-            raise damaged(path)
-        if found != FORMAT:
-            message = _(
-                "{path} was written by another version of eventabs (format {found}, this one reads {known})"
-            )
-            raise RunDirectoryError(message.format(path=path, found=found, known=FORMAT))
+                with closing(_connect_to_read(path)) as connection:
+                    # deferred: the first read takes a snapshot, and no writer waits for it
+                    connection.execute("BEGIN")
+                    _refuse_foreign(connection, path)
+                    yield cls(connection, path)
+            except sqlite3.OperationalError as error:
+                if _is_damage(error):
+                    raise
+                message = _(
+                    "{path} cannot be read ({error}); it needs a folder that you may write to, and room there"
+                )
+                raise RunDirectoryError(message.format(path=path, error=error)) from error
 
     def close(self) -> None:
         """Close the connection; the write-ahead log is folded in."""
@@ -179,7 +142,7 @@ class Ledger:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Commit all that happens inside, or nothing of it."""
-        with _translated(None):
+        with _translated(self._path):
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -189,26 +152,29 @@ class Ledger:
                     self._db.execute("ROLLBACK")
                 raise
 
-    # meta
+    def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        """Query the ledger; see schema.sql for its tables and views.sql for what they mean."""
+        return self._db.execute(sql, values).fetchall()
 
     def set_meta(self, values: Mapping[str, object]) -> None:
-        """Remember values (JSON) by key."""
+        """Store values (JSON) by key."""
         self._db.executemany(
             "INSERT OR REPLACE INTO meta VALUES (?, ?)",
             [(key, orjson.dumps(value).decode()) for key, value in values.items()],
         )
 
     def meta(self) -> dict[str, Any]:
-        """Return all remembered values."""
-        return {key: orjson.loads(value) for key, value in self._db.execute("SELECT key, value FROM meta")}
+        """Return all stored values."""
+        with codec.decoding():
+            return {key: orjson.loads(value) for key, value in self.rows("SELECT key, value FROM meta")}
 
     # users and parts
 
     def add_users(self, logged: Iterable[tuple[UserLog, Sequence[tuple[Part, PartSize]]]]) -> None:
-        """Log users with their parts. A user without behaviors is failed at once: nothing can be asked."""
+        """Store users with their parts. A user without behaviors fails at once: there is nothing to send."""
         for log, parts in logged:
             self._db.execute(
-                "INSERT INTO users VALUES (?, ?, ?)", (log.user_id, len(log.behaviors), pack_log(log))
+                "INSERT INTO users VALUES (?, ?, ?)", (log.user_id, len(log.behaviors), codec.pack_log(log))
             )
             if not log.behaviors:
                 self._db.execute(
@@ -219,11 +185,11 @@ class Ledger:
             self._add_parts(parts)
 
     def logged_users(self) -> set[str]:
-        """Return the ids of all users that have been logged."""
+        """Return the ids of all users."""
         return {user_id for (user_id,) in self._db.execute("SELECT user_id FROM users")}
 
     def pending_parts(self) -> list[PlannedPart]:
-        """Return what is still to be asked, in order of user and index."""
+        """Return all pending parts in order of user and index."""
         rows = self._db.execute(
             "SELECT user_id, first, last, input_tokens, output_tokens, attempts, broken_calls, max_peers,"
             " last - first + 1 = behaviors"
@@ -237,17 +203,20 @@ class Ledger:
     def replace_part(
         self, part: Part, pieces: Iterable[tuple[Part, PartSize]], *, attempts: int = 0, max_peers: int = 0
     ) -> None:
-        """Put pieces in the place of a pending part; `attempts` are held against each."""
+        """Put pieces in the place of a pending part; each starts with `attempts`."""
         self._db.execute("DELETE FROM parts WHERE user_id = ? AND first = ? AND last = ?", part)
         self._add_parts(pieces, attempts, max_peers)
 
     def logs(self, parts: Iterable[Part]) -> list[UserLog]:
         """Return the logs of parts, each with its part's behaviors only."""
-        found = []
-        for part in parts:
-            (blob,) = self._db.execute("SELECT log FROM users WHERE user_id = ?", (part.user_id,)).fetchone()
-            found.append(unpack_log(part.user_id, blob, part.first, part.last))
-        return found
+        return [self.log(*part) for part in parts]
+
+    def log(self, user_id: str, first: int = 0, last: int | None = None) -> UserLog:
+        """Return the log of a user, or its behaviors `first`..`last`, both included."""
+        found = self._db.execute("SELECT log FROM users WHERE user_id = ?", (user_id,)).fetchone()
+        if found is None:  # a part names a user that is not there
+            raise codec.StoredValueError(user_id)
+        return codec.unpack_log(user_id, found[0], first, last)
 
     # calls
 
@@ -260,15 +229,15 @@ class Ledger:
         sent_at: float,
         in_flight_limit: int = 0,
     ) -> int:
-        """Write down a call before it is sent; return its number. `in_flight_limit` 0: not known."""
-        users = dict(zip(request.users, [list(planned.part) for planned in batch.parts], strict=True))
+        """Store a call before it is sent; return its number. `in_flight_limit` 0: not known."""
+        parts = dict(zip(request.users, [planned.part for planned in batch.parts], strict=True))
         cursor = self._db.execute(
             "INSERT INTO calls (attempt, users, messages, settings_fingerprint, input_tokens, sent_at,"
             " in_flight_limit) VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
                 batch.attempt,
-                orjson.dumps(users).decode(),
-                pack_messages(request.messages),
+                codec.pack_parts(parts),
+                codec.pack_json(request.messages),
                 settings_fingerprint,
                 request.input_tokens,
                 sent_at,
@@ -278,56 +247,58 @@ class Ledger:
         return int(cursor.lastrowid or 0)
 
     def note_retry(self, retry: Retry) -> None:
-        """Write down that a call is sent again."""
+        """Store that a call is sent again."""
         self._db.execute("INSERT INTO retries VALUES (?, ?, ?, ?, ?)", retry)
 
     def store_reply(self, call_id: int, reply: Reply) -> None:
-        """Keep what was paid for, before anybody reads it."""
-        self._db.execute(
-            f"UPDATE calls SET status = 'answered', ended_at = {_NOW}, reply = ?, reasoning = ?, finish_reason = ?,"
-            " prompt_tokens = ?, completion_tokens = ?, reasoning_tokens = ?, cached_tokens = ?,"
-            " usage_reported = ?, seconds = ? WHERE id = ?",
-            (
-                pack_text(reply.text),
-                pack_text(reply.reasoning),
-                reply.finish_reason,
-                *reply.usage,
-                reply.usage_reported,
-                reply.seconds,
-                call_id,
-            ),
+        """Store a reply before it is read: it is paid for."""
+        self._end_call(
+            call_id,
+            "answered",
+            reply=codec.pack_text(reply.text),
+            reasoning=codec.pack_text(reply.reasoning),
+            finish_reason=reply.finish_reason,
+            usage_reported=reply.usage_reported,
+            seconds=reply.seconds,
+            **reply.usage._asdict(),
         )
 
     def fail_call(self, call_id: int, error: str, changes: Iterable[PartChange]) -> None:
-        """Close a call that brought no answer."""
-        self._db.execute(
-            f"UPDATE calls SET status = 'failed', ended_at = {_NOW}, error = ? WHERE id = ?",
-            (error, call_id),
-        )
+        """Close a call that ended without a reply."""
+        self._end_call(call_id, "failed", error=error)
         self._apply(call_id, changes)
 
     def settle(self, call_id: int, outcomes: Iterable[Outcome], changes: Iterable[PartChange]) -> None:
-        """Keep what a stored reply meant for each of its parts."""
-        self._db.executemany(
-            "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?)",
-            [
-                (call_id, *outcome.part, outcome.reason, pack_json([e.model_dump() for e in outcome.events]))
-                for outcome in outcomes
-            ],
-        )
+        """Store what a stored reply means for each of its parts."""
+        rows = [
+            (
+                call_id,
+                *outcome.part,
+                outcome.reason,
+                codec.pack_json([e.model_dump() for e in outcome.events]),
+            )
+            for outcome in outcomes
+        ]
+        self._db.executemany("INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?)", rows)
         self._db.execute("UPDATE calls SET status = 'read' WHERE id = ?", (call_id,))
         self._apply(call_id, changes)
 
     def unread_calls(self) -> list[int]:
         """Return calls whose replies were committed but not settled: the process died in between."""
-        return [
-            call_id for (call_id,) in self.rows("SELECT id FROM calls WHERE status = 'answered' ORDER BY id")
-        ]
+        rows = self.rows("SELECT id FROM calls WHERE status = 'answered' ORDER BY id")
+        return [call_id for (call_id,) in rows]
 
     def stored_reply(self, call_id: int) -> StoredReply:
         """Return the reply of a call that has one."""
-        (row,) = self.rows(f"{_REPLIES} WHERE id = ?", call_id)
-        return _stored_reply(row)
+        (row,) = self.rows(
+            "SELECT attempt, users, reply, reasoning, finish_reason, prompt_tokens, completion_tokens,"
+            " reasoning_tokens, cached_tokens, usage_reported, seconds FROM calls WHERE id = ?",
+            call_id,
+        )
+        attempt, users, text, reasoning, finish_reason, *usage, reported, seconds = row
+        text, reasoning = codec.unpack_text(text), codec.unpack_text(reasoning)
+        reply = Reply(text, finish_reason, reasoning, Usage(*usage), bool(reported), seconds)
+        return StoredReply(call_id, attempt, codec.unpack_parts(users), reply)
 
     def stored_replies(self) -> Iterator[StoredReply]:
         """Yield all replies in the order of their calls, one at a time: they may be large."""
@@ -335,7 +306,7 @@ class Ledger:
         yield from (self.stored_reply(call_id) for (call_id,) in ids)
 
     def fail_parts(self, reasons: Mapping[Part, FailureReason]) -> None:
-        """Fail parts that were done, because no stored reply is usable for them any more."""
+        """Fail parts that were done and that no stored reply is usable for any more."""
         self._db.executemany(
             "UPDATE parts SET state = 'failed', reason = ?, events = 0"
             " WHERE user_id = ? AND first = ? AND last = ? AND state = 'done'",
@@ -343,9 +314,9 @@ class Ledger:
         )
 
     def ask_failed_again(self) -> int:
-        """Make failed parts pending, with nothing held against them; return how many.
+        """Make failed parts pending, with no attempts counted; return how many.
 
-        Where the endpoint was at fault they go as the plan has it, otherwise each alone.
+        Each is sent alone next time, unless the endpoint was at fault.
         """
         return self._db.execute(
             "UPDATE parts SET state = 'pending', attempts = 0, broken_calls = 0,"
@@ -357,10 +328,6 @@ class Ledger:
         """Mark calls that were in flight when the process died; return how many."""
         return self._db.execute("UPDATE calls SET status = 'lost' WHERE status = 'sent'").rowcount
 
-    def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        """Ask the ledger; see ledger.sql for its tables."""
-        return self._db.execute(sql, values).fetchall()
-
     def _add_parts(
         self, parts: Iterable[tuple[Part, PartSize]], attempts: int = 0, max_peers: int = 0
     ) -> None:
@@ -370,6 +337,13 @@ class Ledger:
             [(*part, *size, attempts, max_peers) for part, size in parts],
         )
 
+    def _end_call(self, call_id: int, status: str, **values: object) -> None:
+        columns = "".join(f", {name} = ?" for name in values)
+        self._db.execute(
+            f"UPDATE calls SET status = ?, ended_at = {_NOW}{columns} WHERE id = ?",
+            (status, *values.values(), call_id),
+        )
+
     def _apply(self, call_id: int, changes: Iterable[PartChange]) -> None:
         for change in changes:
             if change.replaced_by:
@@ -377,20 +351,11 @@ class Ledger:
                     change.part, change.replaced_by, attempts=change.attempts, max_peers=PEERS_OF_PIECES
                 )
                 continue
+            part, state, attempts, broken_calls, max_peers, reason, events, *_rest = change
             self._db.execute(
                 "UPDATE parts SET state = ?, attempts = ?, broken_calls = ?, max_peers = ?, reason = ?,"
-                " events = ?, call_id = ?"
-                " WHERE user_id = ? AND first = ? AND last = ?",
-                (
-                    change.state,
-                    change.attempts,
-                    change.broken_calls,
-                    change.max_peers,
-                    change.reason,
-                    change.events,
-                    call_id,
-                    *change.part,
-                ),
+                " events = ?, call_id = ? WHERE user_id = ? AND first = ? AND last = ?",
+                (state, attempts, broken_calls, max_peers, reason, events, call_id, *part),
             )
 
 
@@ -399,55 +364,77 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA temp_store = MEMORY")
+    _prepare(connection)
     return connection
 
 
-def connect_to_read(path: Path) -> sqlite3.Connection:
+def _connect_to_read(path: Path) -> sqlite3.Connection:
     """Connect without a right to write.
 
     On a read-only medium, where SQLite cannot make its files beside a ledger, one that was closed in order is
-    read without them. Who looked at it before left an empty write-ahead log.
+    read without them. A reader may have left an empty write-ahead log.
     """
     mode = "mode=ro"
     if not os.access(path.parent, os.W_OK):
         log = path.with_name(path.name + "-wal")
         if not log.exists() or not log.stat().st_size:
             mode += "&immutable=1"
-    return sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, isolation_level=None)
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, isolation_level=None)
+    _prepare(connection)
+    return connection
 
 
-def _stored_reply(row: Sequence[Any]) -> StoredReply:
-    call_id, attempt, users, reply, reasoning, finish_reason, *usage, reported, seconds = row
-    return StoredReply(
-        call_id,
-        attempt,
-        {alias: Part(*part) for alias, part in orjson.loads(users).items()},
-        Reply(_text(reply), finish_reason, _text(reasoning), Usage(*usage), bool(reported), seconds),
-    )
+def _prepare(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA cell_size_check = ON")  # torn pages are an error, not a shorter result
+    connection.execute("PRAGMA temp_store = MEMORY")
+    connection.executescript(_VIEWS)
+
+
+def _refuse_foreign(ledger: sqlite3.Connection, path: Path) -> None:
+    """Raise RunDirectoryError for another format, and for anything but tables and indices: it could run statements."""
+    active = ledger.execute(
+        "SELECT name FROM main.sqlite_schema WHERE coalesce(rootpage, 0) = 0 LIMIT 1"
+    ).fetchone()
+    if active:
+        message = _(
+            "{path} was not written by eventabs alone: it has a view, trigger or virtual table named {name}; do not"
+            " use this run directory"
+        )
+        raise RunDirectoryError(message.format(path=path, name=ascii(active[0])))
+    (found,) = ledger.execute("PRAGMA main.user_version").fetchone()
+    if not found:  # a new ledger is there as a whole or not at all
+        raise _damaged(path)
+    if found != FORMAT:
+        message = _(
+            "{path} was written by another version of eventabs (format {found}, this one reads {known})"
+        )
+        raise RunDirectoryError(message.format(path=path, found=found, known=FORMAT))
 
 
 @contextmanager
-def _translated(path: Path | None) -> Iterator[None]:
+def damage_reported(path: Path) -> Iterator[None]:
+    """Raise RunDirectoryError where the ledger, or a value in it, cannot be read; other faults stay what they are."""
     try:
         yield
-    except sqlite3.OperationalError as error:
-        if _is_about_content(error):
+    except (codec.StoredValueError, sqlite3.DatabaseError) as error:
+        if not _is_damage(error):
             raise
-        message = _(
-            "the run directory cannot be written ({error}); make room or mend it, then run: eventabs resume"
-        )
-        if path is not None:  # nothing is under way
-            message = _("{path} cannot be written ({error}); make room or mend it, and start again")
-        raise StorageError(message.format(path=path, error=error)) from error
-    except sqlite3.DatabaseError as error:
-        if type(error) is not sqlite3.DatabaseError:  # its subclasses speak of wrong statements
-            raise
-        raise damaged(path or Path("ledger.sqlite")) from error
+        raise _damaged(path) from error
 
 
-def damaged(path: Path) -> RunDirectoryError:
-    """Say that the database itself is damaged, and what to do."""
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    """Raise StorageError where the disk refuses, RunDirectoryError where the ledger is damaged."""
+    with damage_reported(path):
+        try:
+            yield
+        except (OSError, sqlite3.OperationalError) as error:
+            if _is_damage(error):
+                raise
+            raise storage_error(path, error) from error
+
+
+def _damaged(path: Path) -> RunDirectoryError:
     message = _(
         "{path} is damaged; events.jsonl beside it has what was done. Keep a copy, and save what else is left"
         " with: sqlite3 {quoted} .recover | sqlite3 saved.sqlite"
@@ -455,6 +442,9 @@ def damaged(path: Path) -> RunDirectoryError:
     return RunDirectoryError(message.format(path=path, quoted=shlex.quote(str(path))))
 
 
-def _is_about_content(error: sqlite3.OperationalError) -> bool:
-    """Whether a table, a column or a text is at fault, not the disk: `blamed` looks into that."""
-    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) == sqlite3.SQLITE_ERROR
+def _is_damage(error: Exception) -> bool:
+    """Whether the content is at fault: a value, a page, or a table, a column or a text that is not as it was made."""
+    if isinstance(error, sqlite3.OperationalError):  # of the disk, unless the code is the general one
+        return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) == sqlite3.SQLITE_ERROR
+    # the other subclasses of DatabaseError mean wrong statements
+    return type(error) in (codec.StoredValueError, sqlite3.DatabaseError)

@@ -1,64 +1,41 @@
-"""What the ledger says of calls that were sent again."""
+"""What a ledger holds: counts, users and their events, retries. A user's state and events are views, see views.sql."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from eventabs.records import Counts, Event
-from eventabs.store.codec import unpack_json
+from eventabs.store.codec import StoredValueError, sort_events, unpack_events
 from eventabs.store.ledger import Ledger, Retry
-
-# a user is done when every part is, and failed when one is and none is pending
-_USER_STATES = """
-    SELECT user_id, sum(events) AS events,
-        CASE WHEN sum(state = 'pending') THEN 'pending' WHEN sum(state = 'failed') THEN 'failed' ELSE 'done' END
-        AS state
-    FROM parts GROUP BY user_id
-"""
-
-_FAILED_PARTS = """
-    SELECT user_id, reason FROM parts AS failed WHERE state = 'failed'
-    AND NOT EXISTS (SELECT 1 FROM parts WHERE user_id = failed.user_id AND state = 'pending')
-"""
-
-
-class FailedUser(NamedTuple):
-    """A user that failed: the reason, delivered bad answers, and the calls that it was part of."""
-
-    user_id: str
-    reason: str
-    attempts: int
-    calls: list[int]
 
 
 def count_all(ledger: Ledger) -> Counts:
     """Count everything."""
     ((users, behaviors),) = ledger.rows("SELECT count(*), coalesce(sum(behaviors), 0) FROM users")
-    ((done, failed, events),) = ledger.rows(
-        "SELECT count(*) FILTER (WHERE state = 'done'), count(*) FILTER (WHERE state = 'failed'),"
-        f" coalesce(sum(events) FILTER (WHERE state = 'done'), 0) FROM ({_USER_STATES})"
+    ((done, events),) = ledger.rows(
+        "SELECT count(*), coalesce(sum(events), 0) FROM user_states WHERE state = 'done'"
     )
-    ((calls, retries, prompt_tokens, completion_tokens, ended),) = ledger.rows(
-        "SELECT count(*), (SELECT count(*) FROM retries), coalesce(sum(prompt_tokens), 0),"
-        " coalesce(sum(completion_tokens), 0), count(*) FILTER (WHERE status IN ('read', 'failed')) FROM calls"
+    ((calls, prompt_tokens, completion_tokens, ended),) = ledger.rows(
+        "SELECT count(*), coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0),"
+        " count(*) FILTER (WHERE status IN ('read', 'failed')) FROM calls"
     )
-    causes = ledger.rows("SELECT cause, count(*) FROM retries GROUP BY cause ORDER BY 2 DESC, 1")
+    causes = dict(ledger.rows("SELECT cause, count(*) FROM retries GROUP BY cause ORDER BY 2 DESC, 1"))
     return Counts(
         users=users,
         behaviors=behaviors,
         done=done,
-        failed=failed,
+        failed=sum(failure_reasons(ledger).values()),
         events=events,
         calls=calls,
-        retries=retries,
+        retries=sum(causes.values()),
         prompt_tokens=prompt_tokens,
         completion_tokens=completion_tokens,
         batches_done=ended,
-        retry_causes=dict(causes),
+        retry_causes=causes,
     )
 
 
 class UserRow(NamedTuple):
-    """A user as a list shows it; `reason` is None unless it failed."""
+    """A user as a list shows it; `reason` is None unless a part failed."""
 
     user_id: str
     state: str
@@ -68,57 +45,88 @@ class UserRow(NamedTuple):
     attempts: int
 
 
-# one user at a time, so that a page of them costs no more among a million
-_STATE_OF_ROW = """CASE
-    WHEN EXISTS (SELECT 1 FROM parts WHERE user_id = users.user_id AND state = 'pending') THEN 'pending'
-    WHEN EXISTS (SELECT 1 FROM parts WHERE user_id = users.user_id AND state = 'failed') THEN 'failed'
-    ELSE (SELECT state FROM parts WHERE user_id = users.user_id LIMIT 1) END"""
-_USER_COLUMNS = f"""
-    users.user_id, {_STATE_OF_ROW}, behaviors,
-        (SELECT sum(events) FROM parts WHERE user_id = users.user_id),
-        (SELECT min(reason) FROM parts WHERE user_id = users.user_id AND state = 'failed'),
-        (SELECT max(attempts) FROM parts WHERE user_id = users.user_id)
-"""
-
-
 def user_rows(ledger: Ledger, state: str | None = None, *, most: int = -1, skip: int = 0) -> list[UserRow]:
     """Return users in order of user id, all or those of a state; `most` of them after `skip`."""
     if state is None:
-        rows = ledger.rows(f"SELECT {_USER_COLUMNS} FROM users ORDER BY 1 LIMIT ? OFFSET ?", most, skip)
-    else:
-        rows = ledger.rows(
-            f"SELECT {_USER_COLUMNS} FROM parts CROSS JOIN users USING (user_id)"
-            f" WHERE parts.state = ? AND {_STATE_OF_ROW} = ? GROUP BY parts.user_id ORDER BY parts.user_id LIMIT ? OFFSET ?",
-            state,
-            state,
-            most,
-            skip,
-        )
-    return list(map(_user_row, rows))
+        return _user_rows(ledger, "FROM user_states ORDER BY user_id LIMIT ? OFFSET ?", most, skip)
+    return _user_rows(
+        ledger,  # by the index of parts, since users of a state may be few among many
+        "FROM parts CROSS JOIN user_states USING (user_id) WHERE parts.state = ? AND user_states.state = ?"
+        " GROUP BY parts.user_id ORDER BY parts.user_id LIMIT ? OFFSET ?",
+        state,
+        state,
+        most,
+        skip,
+    )
 
 
-def user_row(ledger: Ledger, user_id: str) -> UserRow:
-    """Return a user that the ledger has."""
-    (row,) = ledger.rows(f"SELECT {_USER_COLUMNS} FROM users WHERE user_id = ?", user_id)
-    return _user_row(row)
+def user_row(ledger: Ledger, user_id: str) -> UserRow | None:
+    """Return a user, None where the ledger has no such user."""
+    return next(iter(_user_rows(ledger, "FROM user_states WHERE user_id = ?", user_id)), None)
 
 
-def _user_row(row: Sequence[Any]) -> UserRow:
-    user = UserRow(*row)
-    if user.state is None:
-        raise LookupError(user.user_id)  # a user without parts: the ledger is damaged
-    return user
+def _user_rows(ledger: Ledger, which: str, *values: object) -> list[UserRow]:
+    rows = [UserRow(*row) for row in ledger.rows(f"SELECT user_states.* {which}", *values)]
+    for user in rows:
+        if user.state is None:  # no part is there
+            raise StoredValueError(user.user_id)
+    return rows
 
 
 def user_states(ledger: Ledger) -> dict[str, int]:
     """Count users by state."""
-    (counts,) = ledger.rows(
-        "SELECT (SELECT count(*) FROM users),"
-        " (SELECT count(DISTINCT user_id) FROM parts WHERE state = 'pending'),"
-        f" (SELECT count(DISTINCT user_id) FROM ({_FAILED_PARTS}))"
+    ((users, pending),) = ledger.rows(
+        "SELECT (SELECT count(*) FROM users), count(DISTINCT user_id) FROM parts WHERE state = 'pending'"
     )
-    users, pending, failed = counts
+    failed = sum(failure_reasons(ledger).values())
     return {"pending": pending, "done": users - pending - failed, "failed": failed}
+
+
+def failure_reasons(ledger: Ledger) -> dict[str, int]:
+    """Count failed users by reason, the most frequent first."""
+    return dict(
+        ledger.rows(
+            "SELECT reason, count(*) FROM user_states WHERE state = 'failed'"
+            " AND user_id IN (SELECT user_id FROM parts WHERE state = 'failed')"  # few among many: by the index
+            " GROUP BY reason ORDER BY count(*) DESC, reason"
+        )
+    )
+
+
+def done_users(ledger: Ledger) -> list[str]:
+    """Return the ids of all users that are done, in order."""
+    rows = ledger.rows("SELECT user_id FROM user_states WHERE state = 'done' ORDER BY user_id")
+    return [user_id for (user_id,) in rows]
+
+
+class FailedUser(NamedTuple):
+    """A user that failed: the reason, delivered bad answers, and the calls that it was part of."""
+
+    user_id: str
+    reason: str | None
+    attempts: int
+    calls: list[int]
+
+
+def failed_users(ledger: Ledger) -> Iterator[FailedUser]:
+    """Yield all users that failed, in order of user id."""
+    failed = user_rows(ledger, "failed")
+    calls: dict[str, list[int]] = {user.user_id: [] for user in failed}
+    if failed:
+        for call_id, user_id in ledger.rows(
+            "SELECT DISTINCT calls.id, json_extract(asked.value, '$[0]') FROM calls, json_each(calls.users) AS asked"
+            " ORDER BY 1"
+        ):
+            if user_id in calls:
+                calls[user_id].append(call_id)
+    for user in failed:
+        yield FailedUser(user.user_id, user.reason, user.attempts, calls[user.user_id])
+
+
+def events_of(ledger: Ledger, user_id: str) -> list[dict[str, Any]]:
+    """Return the events of all parts of a user that are done, in order of start and end."""
+    rows = ledger.rows("SELECT events FROM user_events WHERE user_id = ? ORDER BY first", user_id)
+    return unpack_events(blob for (blob,) in rows)
 
 
 class SettledUser(NamedTuple):
@@ -129,86 +137,30 @@ class SettledUser(NamedTuple):
 
 
 def settled_by(state: str, events: Iterable[Event]) -> SettledUser:
-    """Return what has become of a user whose only part has this state and these events."""
-    return SettledUser(state, _in_order(event.model_dump() for event in events) if state == "done" else [])
+    """Return what an outcome has made of a user that has no other part, without a query."""
+    is_done = state == "done"
+    return SettledUser(state, sort_events(event.model_dump() for event in events) if is_done else [])
 
 
 def settled_user(ledger: Ledger, user_id: str) -> SettledUser:
-    """Return a user's state, and its events in order of start and end."""
-    rows = ledger.rows(
-        "SELECT state, outcomes.events FROM parts LEFT JOIN outcomes USING (call_id, user_id, first)"
-        " WHERE user_id = ?",
-        user_id,
-    )
-    states = {state for state, _events in rows}
-    state = next(state for state in ("pending", "failed", "done") if state in states)
-    return SettledUser(state, _unpacked(blob for _state, blob in rows if blob) if state == "done" else [])
+    """Return the state of a user, and its events once it is done."""
+    ((state,),) = ledger.rows("SELECT state FROM user_states WHERE user_id = ?", user_id)
+    return SettledUser(state, events_of(ledger, user_id) if state == "done" else [])
 
 
-def events_of(ledger: Ledger, user_id: str) -> list[dict[str, Any]]:
-    """Return the events of a user that is done, in order of start and end."""
-    rows = ledger.rows(
-        "SELECT outcomes.events FROM parts JOIN outcomes USING (call_id, user_id, first) WHERE user_id = ?",
-        user_id,
-    )
-    return _unpacked(blob for (blob,) in rows)
-
-
-def _unpacked(blobs: Iterable[bytes]) -> list[dict[str, Any]]:
-    return _in_order(event for blob in blobs for event in unpack_json(blob))
-
-
-def _in_order(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    return sorted(events, key=lambda event: (event["start"], event["end"]))
-
-
-def done_users(ledger: Ledger) -> list[str]:
-    """Return the ids of all users that are done, in order."""
-    rows = ledger.rows(f"SELECT user_id FROM ({_USER_STATES}) WHERE state = 'done' ORDER BY user_id")
-    return [user_id for (user_id,) in rows]
-
-
-def failed_users(ledger: Ledger) -> Iterator[FailedUser]:
-    """Yield all users that failed, in order of user id."""
-    rows = ledger.rows(
-        "SELECT user_id, min(reason), max(attempts) FROM parts WHERE state = 'failed' AND user_id IN"
-        f" (SELECT user_id FROM ({_USER_STATES}) WHERE state = 'failed') GROUP BY user_id ORDER BY user_id"
-    )
-    calls: dict[str, list[int]] = {user_id: [] for user_id, _reason, _attempts in rows}
-    if calls:
-        for call_id, user_id in ledger.rows(
-            "SELECT DISTINCT calls.id, json_extract(asked.value, '$[0]') FROM calls, json_each(calls.users) AS asked"
-            " ORDER BY 1"
-        ):
-            if user_id in calls:
-                calls[user_id].append(call_id)
-    for user_id, reason, attempts in rows:
-        yield FailedUser(user_id, reason, attempts, calls[user_id])
-
-
-def failure_reasons(ledger: Ledger) -> dict[str, int]:
-    """Count failed users by reason, the most frequent first."""
-    return dict(
-        ledger.rows(
-            f"SELECT reason, count(*) FROM (SELECT min(reason) AS reason FROM ({_FAILED_PARTS}) GROUP BY user_id)"
-            " GROUP BY reason ORDER BY count(*) DESC, reason"
-        )
-    )
-
-
-_COLUMNS = "retries.call_id, retries.at, retries.cause, retries.error, retries.wait_seconds"
+_RETRIES = "SELECT call_id, at, cause, error, wait_seconds FROM retries"
 
 
 def stored_retries(ledger: Ledger) -> list[Retry]:
     """Return all retries in order of time."""
-    return [Retry(*row) for row in ledger.rows(f"SELECT {_COLUMNS} FROM retries ORDER BY at, call_id")]
+    return [Retry(*row) for row in ledger.rows(f"{_RETRIES} ORDER BY at, call_id")]
 
 
 def retry_under_way(ledger: Ledger, since: float) -> Retry | None:
     """Return the latest retry of a call in flight that was sent since then, None where there is none."""
     rows = ledger.rows(
-        f"SELECT {_COLUMNS} FROM calls JOIN retries ON retries.call_id = calls.id"
-        " WHERE calls.status = 'sent' AND calls.sent_at >= ? ORDER BY retries.at DESC LIMIT 1",
+        f"{_RETRIES} WHERE call_id IN (SELECT id FROM calls WHERE status = 'sent' AND sent_at >= ?)"
+        " ORDER BY at DESC LIMIT 1",
         since,
     )
     return Retry(*rows[0]) if rows else None

@@ -1,4 +1,5 @@
--- The ledger of a run. Times are seconds since 1970; blobs are deflated (see stored_logs.py).
+-- The ledger of a run. Times are seconds since 1970; blobs are deflated (see codec.py).
+-- What it means for a user: see views.sql.
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE users (
     user_id TEXT PRIMARY KEY,

@@ -179,8 +179,7 @@ class LogObserver(_LineObserver):
 class JsonObserver:
     """Writes one object a fact: `event` names it (started, planned, progress, ...), `time` is ISO 8601.
 
-    Counts come at most five times a second, the last ones always. A context manager: its end writes
-    counts that are still held back.
+    Counts come at most five times a second, the last ones always, at the end of its context at the latest.
     """
 
     def __init__(
@@ -234,10 +233,7 @@ def event_name(kind: type) -> str:
 
 
 class Observers:
-    """Passes every fact on to several observers, and `opening` notes after the start.
-
-    A context manager that enters and leaves those of them that are one.
-    """
+    """Passes facts on to several observers, `opening` notes after the start; enters and leaves their contexts."""
 
     def __init__(self, observers: Iterable[runs.Observer], *, opening: Iterable[runs.Note] = ()) -> None:
         self._observers = tuple(observers)

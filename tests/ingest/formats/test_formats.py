@@ -123,7 +123,7 @@ def test_of_100_000_rows_each_of_the_1_000_broken_ones_is_named_by_its_line(tmp_
 
 
 def test_csv_of_events_is_safe_in_spreadsheets(tmp_path: Path) -> None:
-    from eventabs.store.tables import write_table  # noqa: PLC0415
+    from eventabs.store.results import write_table  # noqa: PLC0415
 
     event = {
         "user_id": "=1+1", "type": "+看车", "category": "-", "start": "@x", "end": "\tz", "summary": '\rw, "q"',

@@ -1,3 +1,2 @@
-from .batches import case_batches as case_batches
-from .bounds import BatchLimits as BatchLimits, lower_bound as lower_bound
-from .rounds import plan as plan, shuffled as shuffled
+from .batches import pack as pack, plan as plan, shuffled as shuffled
+from .bounds import BatchLimits as BatchLimits, Bound as Bound, lower_bound as lower_bound

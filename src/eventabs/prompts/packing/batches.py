@@ -1,99 +1,159 @@
-"""Parts -> batches under three limits: as few batches as possible, evenly filled, longest first."""
+"""The plan: which parts go into which batch. As few batches as possible, evenly filled, longest first. Pure."""
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from heapq import heapreplace
 
 from eventabs.prompts.packing.bounds import BatchLimits, count_bound, tight_bound, volume_bound
-from eventabs.prompts.packing.search import CLOSE, Packer
-from eventabs.records import PartSize
-
-__all__ = ["BatchLimits", "case_batches", "pack"]
+from eventabs.prompts.packing.search import Batches, Packer
+from eventabs.records import Batch, PartSize, PlannedPart
 
 MAX_ALIASES = 999  # U1000 would cost a token more than what was measured
+PROBE_SHARE = 0.7  # of the budgets, for the first batch: nothing is known yet of how long answers are
 
+_MOST_ROUNDS = 100  # with more, a full last round ends a run by less than 1 % sooner
 _AT_ONCE = 20_000  # parts; more are packed in windows, each a sample of all sizes
 _WINDOW = 10_000
+_CLOSE = 200  # packing by class is good enough within one batch in so many of the bound
 _SLACK = 0.01  # of the fullest batches: parts seldom fit together to the last token
 
 
-def pack(sizes: Sequence[PartSize], limits: BatchLimits, *, least: int = 0) -> list[list[int]]:
+def plan(
+    parts: Sequence[PlannedPart], limits: BatchLimits, *, probe: bool = False, workers: int = 1
+) -> list[Batch]:
+    """Pack parts into batches, the longest first.
+
+    Where more than one round of `workers`, and not hundreds, would end sooner with as many batches more as fill the
+    last round, they get these, unless the instructions that are sent once more cost a larger share than is won.
+
+    With `probe` the first batch leaves room for an answer that is longer than expected; what it gives
+    up goes into others, or into one more.
+    """
+    sizes = [planned.size for planned in parts]
+    batches = pack(sizes, limits)
+    whole_rounds = -(-len(batches) // workers) * workers
+    if workers < len(batches) < whole_rounds <= min(len(parts), _MOST_ROUNDS * workers):
+        batches = _sooner(batches, pack(sizes, limits, least=whole_rounds), sizes, limits, workers)
+    packed = [[parts[index] for index in batch] for batch in batches]
+    if probe and packed:
+        _make_room_in_first(packed, limits)
+    return [Batch(tuple(batch)) for batch in packed]
+
+
+def _sooner(
+    batches: Batches, more: Batches, sizes: Sequence[PartSize], limits: BatchLimits, workers: int
+) -> Batches:
+    """Return `more` batches where the share of time won exceeds the share of tokens that they cost."""
+    before, after = (_rounds_end(packed, sizes, workers) for packed in (batches, more))
+    tokens = sum(size.input_tokens + size.output_tokens for size in sizes)
+    tokens += limits.instructions_tokens * len(batches)
+    added = limits.instructions_tokens * (len(more) - len(batches))
+    return more if (before - after) * tokens > added * before else batches
+
+
+def _rounds_end(batches: Sequence[Sequence[int]], sizes: Sequence[PartSize], workers: int) -> int:
+    """Return how many output tokens the busiest worker writes when the first free one takes the next batch."""
+    free = [0] * workers
+    for batch in batches:
+        heapreplace(free, free[0] + sum(sizes[index].output_tokens for index in batch))
+    return max(free)
+
+
+def _make_room_in_first(batches: list[list[PlannedPart]], limits: BatchLimits) -> None:
+    first, *others = batches
+    removed = []
+    while len(first) > 1 and not _holds(first, limits, PROBE_SHARE):
+        removed.append(first.pop())
+    for planned in removed:
+        roomy = (batch for batch in reversed(others) if _holds([*batch, planned], limits))
+        if (batch := next(roomy, None)) is not None:
+            batch.append(planned)
+        else:
+            others.append([planned])
+    batches[1:] = others
+
+
+def _holds(parts: Sequence[PlannedPart], limits: BatchLimits, share: float = 1) -> bool:
+    tokens_in, tokens_out = _tokens(planned.size for planned in parts)
+    return (
+        tokens_in <= share * limits.room
+        and tokens_out <= share * limits.max_output_tokens
+        and len(parts) <= limits.max_users
+    )
+
+
+def _tokens(sizes: Iterable[PartSize]) -> tuple[int, int]:
+    totals = 0, 0
+    for tokens_in, tokens_out in sizes:
+        totals = totals[0] + tokens_in, totals[1] + tokens_out
+    return totals
+
+
+def shuffled(parts: Iterable[PlannedPart]) -> list[PlannedPart]:
+    """Order parts differently at each attempt, yet the same in every process."""
+
+    def key(planned: PlannedPart) -> bytes:
+        return hashlib.sha256(
+            repr((planned.attempts, planned.broken_calls, planned.part)).encode("utf-8", "surrogatepass")
+        ).digest()
+
+    return sorted(parts, key=key)
+
+
+def pack(sizes: Sequence[PartSize], limits: BatchLimits, *, least: int = 0) -> Batches:
     """Return batches as indices into `sizes`, the longest expected answer first.
 
     As few as can be found, evenly filled, but `least` where there are parts enough. No batch breaks a limit, but
     for parts that exceed one by themselves: these stand alone. More than 20,000 parts are packed in windows
     of 10,000.
     """
+    limits = replace(limits, max_users=min(limits.max_users, MAX_ALIASES))
     fitting = [index for index, size in enumerate(sizes) if limits.hold(size)]
     batches = [[index] for index, size in enumerate(sizes) if not limits.hold(size)]
     least -= len(batches)
     for indices in _windows(fitting, sizes, limits):
         own = [sizes[index] for index in indices]
         share = -(-least * len(own) // len(fitting))
-        batches += [
-            sorted(indices[at] for at in batch) for batch in _packed(own, limits, min(share, len(own)))
-        ]
+        packed = _packed(own, limits, min(share, len(own)))
+        batches += [sorted(indices[at] for at in batch) for batch in packed]
 
-    def length(batch: list[int]) -> tuple[int, int, int]:
-        tokens_out = sum(sizes[index].output_tokens for index in batch)
-        tokens_in = sum(sizes[index].input_tokens for index in batch)
+    def longest_first(batch: list[int]) -> tuple[int, int, int]:
+        tokens_in, tokens_out = _tokens(sizes[index] for index in batch)
         return -tokens_out, -tokens_in, batch[0]
 
-    return sorted(batches, key=length)
+    return sorted(batches, key=longest_first)
 
 
-def _packed(sizes: Sequence[PartSize], limits: BatchLimits, least: int) -> list[list[int]]:
+def _packed(sizes: Sequence[PartSize], limits: BatchLimits, least: int) -> Batches:
     if limits.max_users == 1:
         return [[index] for index in range(len(sizes))]
     by_volume = max(volume_bound(sizes, limits), least)
     by_count = count_bound(sizes, limits)
     if by_count.bound <= by_volume:
-        return Packer(sizes, limits, MAX_ALIASES).packed(by_volume)
+        return Packer(sizes, limits).packed(by_volume)
     # how many parts fit together depends on their sizes: small ones go with small ones
     full = by_count.full - int(by_count.full * _SLACK)
     small = set(by_count.smallest[: full * len(by_count.smallest) // max(1, by_count.full)])
     classes = (
         [index for index in range(len(sizes)) if (index in small) is wanted] for wanted in (True, False)
     )
-    apart = [
-        [indices[at] for at in batch]
-        for indices in classes
-        if indices
-        for batch in _packed_as_one([sizes[index] for index in indices], limits)
-    ]
-    if len(apart) <= by_count.bound + by_count.bound // CLOSE:
-        return apart
-    return min(apart, Packer(sizes, limits, MAX_ALIASES).packed(by_count.bound), key=len)
-
-
-def _packed_as_one(sizes: Sequence[PartSize], limits: BatchLimits) -> list[list[int]]:
-    return Packer(sizes, limits, MAX_ALIASES).packed(tight_bound(sizes, limits))
+    by_class: Batches = []
+    for indices in filter(None, classes):
+        own = [sizes[index] for index in indices]
+        packed = Packer(own, limits).packed(tight_bound(own, limits))
+        by_class += [[indices[at] for at in batch] for batch in packed]
+    if len(by_class) <= by_count.bound + by_count.bound // _CLOSE:
+        return by_class
+    return min(by_class, Packer(sizes, limits).packed(by_count.bound), key=len)
 
 
 def _windows(indices: list[int], sizes: Sequence[PartSize], limits: BatchLimits) -> list[list[int]]:
     if len(indices) <= _AT_ONCE:
         return [indices] if indices else []
 
-    room, max_output = limits.room, limits.max_output_tokens
-
-    def fill(index: int) -> float:
-        size = sizes[index]
-        return max(size.input_tokens / room, size.output_tokens / max_output)
-
+    room = limits.room
+    fills = [max(tokens_in / room, out / limits.max_output_tokens) for tokens_in, out in sizes]
     count = -(-len(indices) // _WINDOW)
-    ordered = sorted(indices, key=fill)  # equals stay in order
+    ordered = sorted(indices, key=fills.__getitem__)  # equals stay in order
     return [ordered[window::count] for window in range(count)]
-
-
-def case_batches(counts: Sequence[int], budget: int) -> int:
-    """Return how many batches the practice makes that this tool replaces, from behaviors by user.
-
-    Users in order (of user_id, say), 50 tokens a behavior and 100 a user guessed; a batch is closed when
-    the next user would pass the budget.
-    """
-    batches = load = 0
-    for count in counts:
-        tokens = 50 * count + 100
-        if not batches or load + tokens > budget:
-            batches += 1
-            load = 0
-        load += tokens
-    return batches

@@ -1,7 +1,7 @@
 """How many batches parts need at least, however they are packed."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from operator import neg
@@ -69,10 +69,8 @@ def tight_bound(sizes: Sequence[PartSize], limits: BatchLimits) -> int:
 
 def volume_bound(sizes: Sequence[PartSize], limits: BatchLimits) -> int:
     """Return the best bound but for that by counting."""
-    others = [
-        bound(tokens, budget) for tokens, budget in _dimensions(sizes, limits) for bound in (_l2, _rounded)
-    ]
-    return max(lower_bound(sizes, limits)[0], *others)
+    by_dimension = (max(_l2(*tokens), _rounded(*tokens)) for tokens in _dimensions(sizes, limits))
+    return max(lower_bound(sizes, limits)[0], *by_dimension)
 
 
 def count_bound(sizes: Sequence[PartSize], limits: BatchLimits) -> CountBound:
@@ -100,13 +98,9 @@ def count_bound(sizes: Sequence[PartSize], limits: BatchLimits) -> CountBound:
     return best
 
 
-def _dimensions(
-    sizes: Sequence[PartSize], limits: BatchLimits
-) -> tuple[tuple[list[int], int], tuple[list[int], int]]:
-    return (
-        ([size.input_tokens for size in sizes], limits.room),
-        ([size.output_tokens for size in sizes], limits.max_output_tokens),
-    )
+def _dimensions(sizes: Sequence[PartSize], limits: BatchLimits) -> Iterator[tuple[list[int], int]]:
+    yield [size.input_tokens for size in sizes], limits.room
+    yield [size.output_tokens for size in sizes], limits.max_output_tokens
 
 
 def _rounded(tokens: Iterable[int], budget: int) -> int:
@@ -132,7 +126,7 @@ def _rounded(tokens: Iterable[int], budget: int) -> int:
 def _l2(tokens: Iterable[int], budget: int) -> int:
     """Bound one dimension (Martello and Toth 1990): what is larger than half a budget stands in batches of its own.
 
-    For every k: parts above budget - k share with nobody from k on; those from k to half a budget fill what the
+    For every k: parts above budget - k share a batch with none from k on; those from k to half a budget fill what the
     parts between leave free, and batches of their own.
     """
     ordered = sorted(tokens, reverse=True)

@@ -2,6 +2,7 @@
 
 from bisect import insort
 from collections.abc import Sequence
+from itertools import chain
 from math import inf
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ from eventabs.records import PartSize
 _PARTNERS = 300_000  # with which batches that are too full may exchange parts; shared out among the parts
 _FEWEST_PARTNERS = 10
 _MOST_PARTNERS = 60
-CLOSE = 200  # a search among many batches ends within one in so many
+_CLOSE = 500  # a search among many batches ends within one in so many
 _HOPELESS = 8  # batches that stay too full, at which a number of batches is given up; and one in twenty
 _LOOKS = 50_000  # at batches, while parts look for their places; shared out among the parts
 _FEWEST_LOOKS = 4
@@ -24,35 +25,30 @@ class _Load(NamedTuple):
     tokens_out: int
     users: int
 
-    def changed(self, leaving: PartSize | None, coming: PartSize | None) -> "_Load":
-        tokens_in, tokens_out, users = self
-        if leaving is not None:
-            tokens_in, tokens_out, users = tokens_in - leaving[0], tokens_out - leaving[1], users - 1
-        if coming is not None:
-            tokens_in, tokens_out, users = tokens_in + coming[0], tokens_out + coming[1], users + 1
-        return _Load(tokens_in, tokens_out, users)
+    def plus(self, size: PartSize, sign: int = 1) -> "_Load":
+        return _Load(self.tokens_in + sign * size[0], self.tokens_out + sign * size[1], self.users + sign)
 
 
-_Batches = list[list[int]]
+Batches = list[list[int]]
 
 
 class Packer:
-    """Packs parts that each fit into a batch alone. `most_users` caps the users that the limits allow."""
+    """Packs parts that each fit into a batch alone."""
 
-    def __init__(self, sizes: Sequence[PartSize], limits: BatchLimits, most_users: int) -> None:
+    def __init__(self, sizes: Sequence[PartSize], limits: BatchLimits) -> None:
         self._sizes = sizes
         self._room = limits.room
         self._max_output = limits.max_output_tokens
-        self._max_users = min(limits.max_users, most_users)
+        self._max_users = limits.max_users
         self._largest_first = sorted(range(len(sizes)), key=lambda index: -self._fill((*sizes[index], 1)))
         self._rank = {index: rank for rank, index in enumerate(self._largest_first)}
 
-    def packed(self, least: int) -> _Batches:
+    def packed(self, least: int) -> Batches:
         """Search upwards from `least` for the fewest batches that hold all, evenly filled if so many can be.
 
         Among many batches the search ends with the first number that brings none fewer.
         """
-        close = least // CLOSE
+        close = least // _CLOSE
         best = even = self._filled(least)
         too_few = least if len(best) > least else least - 1
         if len(best) > least and len(self._sizes) * least <= _BEST_FIT_STEPS:
@@ -69,37 +65,33 @@ class Packer:
             even = self._filled(len(best))
         return even if len(even) == len(best) else best
 
-    def _filled(self, count: int) -> _Batches:
+    def _filled(self, count: int) -> Batches:
         """Return so many batches, evenly filled, and further ones where parts found no room."""
         batches, loads = self._spread(count)
         self._repair(batches, loads)
-        left = [
-            index
-            for batch, load in zip(batches, loads, strict=True)
-            for index in self._taken_out(batch, load)
-        ]
-        left.sort(key=self._rank.__getitem__)
-        return [batch for batch in batches if batch] + self._best_fit(left)
+        left = chain.from_iterable(map(self._taken_out, batches, loads))
+        further = self._best_fit(sorted(left, key=self._rank.__getitem__))
+        return [batch for batch in batches if batch] + further
 
     def _taken_out(self, batch: list[int], load: _Load) -> list[int]:
         """Take parts out of a batch until it is no longer too full: the smallest that is enough, or the largest."""
         taken = []
         while self._excess(load):
             batch.sort(key=self._rank.__getitem__)
-            enough = (i for i in reversed(batch) if not self._excess(load.changed(self._sizes[i], None)))
+            enough = (i for i in reversed(batch) if not self._excess(load.plus(self._sizes[i], -1)))
             out = next(enough, batch[0])
             batch.remove(out)
-            load = load.changed(self._sizes[out], None)
+            load = load.plus(self._sizes[out], -1)
             taken.append(out)
         return taken
 
-    def _spread(self, count: int) -> tuple[_Batches, list[_Load]]:
+    def _spread(self, count: int) -> tuple[Batches, list[_Load]]:
         """Put each part, largest first, where of the emptiest batches one stays emptiest (LPT).
 
         Whether it has room there or not.
         """
         room, max_output, max_users, sizes = self._room, self._max_output, self._max_users, self._sizes
-        batches: _Batches = [[] for _ in range(count)]
+        batches: Batches = [[] for _ in range(count)]
         tokens_in, tokens_out = [0] * count, [0] * count
         emptiest_first = [(0.0, batch) for batch in range(count)]  # sorted: few move, so this beats a heap
         looks = min(count, max(_FEWEST_LOOKS, _LOOKS // len(sizes)))
@@ -120,10 +112,9 @@ class Packer:
             tokens_out[chosen] += size_out
             del emptiest_first[chosen_at]
             insort(emptiest_first, emptiest)
-        users = map(len, batches)
-        return batches, list(map(_Load, tokens_in, tokens_out, users))
+        return batches, list(map(_Load, tokens_in, tokens_out, map(len, batches)))
 
-    def _repair(self, batches: _Batches, loads: list[_Load]) -> None:
+    def _repair(self, batches: Batches, loads: list[_Load]) -> None:
         """Exchange parts until no batch is too full, or nothing helps any more."""
         hopeless = _HOPELESS + len(batches) // 20
         for _round in range(_ROUNDS):
@@ -133,24 +124,29 @@ class Packer:
             emptiest = [sorted(others, key=lambda batch: (loads[batch][at], batch)) for at in range(3)]
             failures = 0
             for batch in too_full:
-                partners = emptiest[self._fullest(loads[batch])]
+                shares = self._shares(loads[batch])
+                partners = emptiest[shares.index(max(shares))]
                 failures += not self._relieved(batch, batches, loads, partners)
                 if failures > hopeless:
                     return
             if failures == len(too_full):
                 return
 
-    def _relieved(self, batch: int, batches: _Batches, loads: list[_Load], partners: list[int]) -> bool:
+    def _relieved(self, batch: int, batches: Batches, loads: list[_Load], partners: list[int]) -> bool:
         """Exchange parts of a batch that is too full with some of `partners`. Return whether that was enough."""
-        most = min(_MOST_PARTNERS, max(_FEWEST_PARTNERS, _PARTNERS // len(self._sizes)))
-        for at, partner in enumerate(partners[:most]):
-            while self._exchanged(batch, partner, batches, loads):
-                if not self._excess(loads[batch]):
-                    partners.append(partners.pop(at))  # it is less empty now
-                    return True
+        most = min(_MOST_PARTNERS, max(_FEWEST_PARTNERS, _PARTNERS // len(self._sizes)), len(partners))
+        at = 0
+        for _look in range(most):
+            partner = partners[at]
+            if not self._exchanged(batch, partner, batches, loads):
+                at += 1
+                continue
+            partners.append(partners.pop(at))  # those with room stay in front, for the next batch too
+            if not self._excess(loads[batch]):
+                return True
         return False
 
-    def _exchanged(self, batch: int, partner: int, batches: _Batches, loads: list[_Load]) -> bool:
+    def _exchanged(self, batch: int, partner: int, batches: Batches, loads: list[_Load]) -> bool:
         """Do the best exchange of two batches; False where none is better than none."""
         best = self._best_exchange(batch, partner, batches, loads)
         if best is None:
@@ -164,7 +160,7 @@ class Packer:
         return True
 
     def _best_exchange(
-        self, batch: int, partner: int, batches: _Batches, loads: list[_Load]
+        self, batch: int, partner: int, batches: Batches, loads: list[_Load]
     ) -> tuple[int, int | None, _Load, _Load] | None:
         """Find the exchange of at most one part each that leaves least in excess; the loads are those after it.
 
@@ -211,28 +207,21 @@ class Packer:
         given: list[tuple[int | None, int, int, int, int, int]] = []
         if load.users < self._max_users:
             given.append((None, 0, 0, 0, free_in, free_out))
-        if load.users <= self._max_users:
-            sizes = ((back, *self._sizes[back]) for back in batch)
-            given += (
-                (back, back_in, back_out, 1, free_in + back_in, free_out + back_out)
-                for back, back_in, back_out in sizes
-            )
+        for back in batch:
+            back_in, back_out = self._sizes[back]
+            given.append((back, back_in, back_out, 1, free_in + back_in, free_out + back_out))
         return given
 
-    def _best_fit(self, indices: Sequence[int]) -> _Batches:
+    def _best_fit(self, indices: Sequence[int]) -> Batches:
         """Put each part, in the given order, largest first, into the fullest batch that has room; best where parts are large."""
-        batches: _Batches = []
+        batches: Batches = []
         loads: list[_Load] = []
         for index in indices:
             size_in, size_out = self._sizes[index]
-            most_in, most_out, most_users = (
-                self._room - size_in,
-                self._max_output - size_out,
-                self._max_users - 1,
-            )
+            most_in, most_out = self._room - size_in, self._max_output - size_out
             chosen, fullest = None, -1.0
             for batch, (tokens_in, tokens_out, users) in enumerate(loads):
-                if tokens_in <= most_in and tokens_out <= most_out and users <= most_users:
+                if tokens_in <= most_in and tokens_out <= most_out and users < self._max_users:
                     fill = self._fill((tokens_in + size_in, tokens_out + size_out, users + 1))
                     if fill > fullest:
                         chosen, fullest = batch, fill
@@ -241,26 +230,16 @@ class Packer:
                 loads.append(_Load(size_in, size_out, 1))
             else:
                 batches[chosen].append(index)
-                loads[chosen] = loads[chosen].changed(None, self._sizes[index])
+                loads[chosen] = loads[chosen].plus(self._sizes[index])
         return batches
 
     def _fill(self, load: tuple[int, int, int]) -> float:
         """Return the share of the fullest dimension."""
         return max(load[0] / self._room, load[1] / self._max_output, load[2] / self._max_users)
 
-    def _fullest(self, load: _Load) -> int:
-        """Return which dimension is the fullest."""
-        shares = (load[0] / self._room, load[1] / self._max_output, load[2] / self._max_users)
-        return shares.index(max(shares))
+    def _shares(self, load: _Load) -> tuple[float, float, float]:
+        return load.tokens_in / self._room, load.tokens_out / self._max_output, load.users / self._max_users
 
-    def _excess(self, load: tuple[int, int, int]) -> float:
+    def _excess(self, load: _Load) -> float:
         """Return by what share the load breaks limits, 0 where it breaks none."""
-        tokens_in, tokens_out, users = load
-        excess = 0.0
-        if tokens_in > self._room:
-            excess += tokens_in / self._room - 1
-        if tokens_out > self._max_output:
-            excess += tokens_out / self._max_output - 1
-        if users > self._max_users:
-            excess += users / self._max_users - 1
-        return excess
+        return sum(share - 1 for share in self._shares(load) if share > 1)

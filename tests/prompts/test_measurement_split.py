@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from hypothesis import given, settings, strategies as st
 
-from eventabs.prompts.splitting import split
+from eventabs.prompts.measurement import split
 from eventabs.records import Behavior, Part, UserLog
 
 START = datetime.fromisoformat("2026-01-01T00:00")
@@ -26,7 +26,7 @@ def at_most(count: int) -> Callable[[int, int], bool]:
     return lambda first, last: last - first < count
 
 
-def ranges(parts: tuple[Part, ...]) -> list[tuple[int, int]]:
+def ranges(parts: list[Part]) -> list[tuple[int, int]]:
     return [(part.first, part.last) for part in parts]
 
 
@@ -35,7 +35,7 @@ def test_a_log_that_fits_is_one_part() -> None:
 
 
 def test_a_log_without_behaviors_has_no_parts() -> None:
-    assert split(log([]), at_most(3)) == ()
+    assert split(log([]), at_most(3)) == []
 
 
 def test_days_are_kept_whole_and_joined_as_long_as_they_fit() -> None:

@@ -1,4 +1,4 @@
-"""The system message says all that is asked, in few tokens, and checks the user's own template."""
+"""The system message says all that is asked, in few tokens and the data's language, and checks the user's own template."""
 
 import re
 from itertools import product
@@ -7,7 +7,7 @@ import pytest
 
 from eventabs.errors import ConfigError
 from eventabs.language import Language
-from eventabs.prompts.templates import system_message
+from eventabs.prompts.builder import prompt_language, system_message
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.prompts.vocabulary import DEFAULT_CATEGORIES, DEFAULT_TYPES, default_vocabulary
 from eventabs.records import AnswerForm, Category, Compaction, Detail, EventType, Vocabulary
@@ -116,3 +116,18 @@ def test_the_worked_example_stands_in_the_level_that_is_sent(
     assert shown in text
     assert ("`A=…`" in text) == (level != "line")
     assert ("\n03 12:10 " in text) == (level == "day")
+
+
+@pytest.mark.parametrize(
+    ("texts", "language"),
+    [
+        (["browse", "宝马_X3", "汽车之家"], "zh"),
+        (["visit", "Blue Bottle Coffee", "use", "WeChat 微信", "Starbucks Reserve"], "en"),
+        (["a" * 9 + "好"], "en"),
+        (["a" * 8 + "好"], "zh"),
+        (["12:30", "!?"], "en"),
+        ([], "en"),
+    ],
+)
+def test_more_than_one_chinese_letter_in_ten_makes_it_chinese(texts: list[str], language: Language) -> None:
+    assert prompt_language(texts) == language
