@@ -79,7 +79,7 @@ def body_of(request: Request, **fields: object) -> dict[str, Any]:
 
 def read(request: Request, reply: Reply) -> Reading:
     parts = {alias: Part(log.user_id, 0, len(log.behaviors) - 1) for alias, log in request.users.items()}
-    return read_reply(reply, request.users, parts, words=Labels(VOCABULARY), min_grounded=0.5, source="llm")
+    return read_reply(reply, request.users, parts, labels=Labels(VOCABULARY), min_grounded=0.5, source="llm")
 
 
 def lines(path: Path) -> list[dict[str, Any]]:

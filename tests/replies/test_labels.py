@@ -2,7 +2,7 @@ import pytest
 
 from eventabs.records import Category, EventType, Vocabulary
 from eventabs.replies.claims import Claim, NamedTime
-from eventabs.replies.labels import MAX_SUMMARY, MAX_TYPE, Labels
+from eventabs.replies.labels import MAX_SUMMARY, MAX_TYPE, Labels, one_line
 
 WORDS = Labels(
     Vocabulary(
@@ -50,3 +50,18 @@ def test_type_category_and_summary_are_named_by_the_vocabulary(
 def test_a_mark_may_be_a_character_that_otherwise_only_adorns() -> None:
     words = Labels(Vocabulary((), (Category("big", "*"), Category("small"))))
     assert words.describe(Claim(NamedTime(None, 0), None, "a*"))[:2] == ("a", "big")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (" a \n\t b\r\n", "a b"),
+        ("a\u202eb\u2066c\x1b[0m", "a b c [0m"),
+        ("a\x00b\ud800c", "a b c"),
+        ("👨\u200d👩", "👨\u200d👩"),
+        ("x" * 100, "x" * 40),
+        ("x" * 39 + " y", "x" * 39),
+    ],
+)
+def test_shown_text_is_one_short_safe_line(text: str, line: str) -> None:
+    assert one_line(text, 40) == line

@@ -1,7 +1,15 @@
 import pytest
 
 from eventabs.replies.claims import Aliases, Claim, NamedDay, NamedTime
-from eventabs.replies.lines import is_strict, read_line, read_lines
+from eventabs.replies.lines import (
+    is_strict,
+    read_cells,
+    read_line,
+    read_lines,
+    read_rows,
+    split_bars,
+    split_labels,
+)
 
 JAN_1 = NamedDay(None, 1, 1)
 TEN, ELEVEN = NamedTime(JAN_1, 600), NamedTime(None, 660)
@@ -133,3 +141,86 @@ def test_a_text_to_the_letter_is_strict(text: str) -> None:
 )
 def test_a_text_that_is_only_nearly_so_is_not(text: str) -> None:
     assert not is_strict(text)
+
+
+# rows
+
+JAN_1 = NamedDay(None, 1, 1)
+TEN, ELEVEN = NamedTime(JAN_1, 600), NamedTime(JAN_1, 660)
+
+
+@pytest.mark.parametrize(
+    ("cells", "claim"),
+    [
+        (
+            ["01-01 10:00", "01-01 11:00", "用餐", "engagement", "好"],
+            Claim(TEN, ELEVEN, "用餐", "engagement", "好"),
+        ),
+        (["01-01 10:00", "11:00", "用餐", "好"], Claim(TEN, ELEVEN, "用餐", "", "好")),
+        (["01-01 10:00", "用餐"], Claim(TEN, None, "用餐")),
+        (["01-01 10:00", None, "用餐", None, "好"], Claim(TEN, None, "用餐", "", "好")),
+        (["01-01 10:00-11:00", "用餐"], Claim(TEN, NamedTime(None, 660), "用餐")),
+        (["01-01", "10:00", "11:00", "用餐"], Claim(TEN, ELEVEN, "用餐")),
+        (
+            ["01-01", "10:00", "01-02", "11:00", "用餐"],
+            Claim(TEN, NamedTime(NamedDay(None, 1, 2), 660), "用餐"),
+        ),
+        (["01-01 10:00", "11:00", "用餐", "", "好", "吃"], Claim(TEN, ELEVEN, "用餐", "", "好 吃")),
+        (["01-01 10:00", "11:00", "用餐", 7, "好"], Claim(TEN, ELEVEN, "用餐", "", "好")),
+        (["01-01 10:00", "11:00", "12:00"], Claim(TEN, ELEVEN, "12:00")),
+    ],
+)
+def test_a_row_is_times_and_then_words(cells: list[object], claim: Claim) -> None:
+    assert read_cells(cells, None) == claim
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [],
+        ["用餐"],
+        ["01-01 10:00"],
+        ["01-01", "用餐"],
+        ["01-01 10:00", ""],
+        ["01-01 10:00", ["x"]],
+        [None, "10:00", "x"],
+    ],
+)
+def test_a_row_without_time_or_type_is_no_event(cells: list[object]) -> None:
+    assert read_cells(cells, None) is None
+
+
+def test_a_row_without_day_is_on_the_day_above_it() -> None:
+    assert read_cells(["10:00", "x"], JAN_1) == Claim(TEN, None, "x")
+
+
+def test_bars_split_also_when_full_width() -> None:
+    assert split_bars("a | b｜c") == ["a", "b", "c"]
+    assert split_labels([]) == ("", "", "")
+
+
+def shape_of_rows(text: str) -> list[tuple[str, bool, list[str]]]:
+    blocks = read_rows(text, Aliases(dict.fromkeys(["U1", "U2"], 100)))
+    return [(b.alias, b.closed, [claim.type for claim in b.claims]) for b in blocks]
+
+
+@pytest.mark.parametrize(
+    ("text", "blocks"),
+    [
+        ("U1|01-01 10:00|a\nU1|01-01 11:00|b\n##", [("U1", True, ["a", "b"])]),
+        ("U1|01-01 10:00|a\nU2|01-01 11:00|b\n", [("U1", True, ["a"]), ("U2", False, ["b"])]),
+        (
+            "| u1 | 01-01 10:00 | a |\n|---|---|---|\n- U2｜01-01 11:00｜b\n##\n",
+            [("U1", True, ["a"]), ("U2", True, ["b"])],
+        ),
+        (
+            "U1|01-01 10:00|a\nU2|01-01 11:00|b\nU1|01-01 12:00|c\n",
+            [("U1", False, ["a", "c"]), ("U2", False, ["b"])],
+        ),
+        ("U9|01-01 10:00|a\n##", [("", True, [])]),
+        ("U1|whenever|a\n##", [("U1", True, [])]),
+        ("10:00-11:00 | a | b\nplain\n##", []),
+    ],
+)
+def test_rows_are_gathered_by_user(text: str, blocks: list[tuple[str, bool, list[str]]]) -> None:
+    assert shape_of_rows(text) == blocks

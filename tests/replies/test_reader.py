@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from eventabs.records import FinishReason
+from eventabs.replies.reader import AnswerText, without_reasoning
 from reply_cases import (
     FORMS,
     GOOD,
@@ -359,3 +360,26 @@ def test_a_flood_of_events_about_one_user_takes_little_memory_and_leaves_the_oth
         tracemalloc.stop()
         assert told(reading) == {"U1": "too_many", "U2": GOOD["U2"]}
         assert peak < 20 * len(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("plain", AnswerText("plain")),
+        ("\ufeff plain", AnswerText("plain")),
+        ("<think>a</think>b", AnswerText("b")),
+        ("a</think>b", AnswerText("b")),
+        ("<think>a</think>b</think>c", AnswerText("c")),
+        ("b\n<think>a</think>", AnswerText("b\n")),
+        ("a</think>", AnswerText("")),
+        ("<think>a", AnswerText("", "a")),
+        ("b\n<THINKING>a", AnswerText("b\n", "a")),
+        ("b <think>a", AnswerText("b <think>a")),
+        ("[THINK]a[/THINK]b", AnswerText("b")),
+        ("◁think▷a◁/think▷b", AnswerText("b")),
+        ("<|channel|>analysis<|message|>a<|channel|>final<|message|>b", AnswerText("b")),
+        ("<thinker>a</thinker>b", AnswerText("<thinker>a</thinker>b")),
+    ],
+)
+def test_reasoning_is_taken_away(text: str, answer: AnswerText) -> None:
+    assert without_reasoning(text) == answer

@@ -238,3 +238,22 @@ def test_levels_that_a_template_of_ones_own_does_not_explain_are_left_out(place:
     assert [level.level for level in estimate.levels] == ["line"]
     with pytest.raises(ConfigError, match=r"\$input"):
         estimated(place, prompt={"template": str(own)}, compaction={"level": "day"})
+
+
+@pytest.mark.parametrize("level", ["line", "legend"])
+def test_the_same_users_without_packing_are_computed_beside_the_plan(place: Place, level: str) -> None:
+    alike: dict[str, dict[str, Any]] = {
+        "llm": {"price": {"input": 2.0, "output": 8.0}},
+        "run": {"concurrency": 1},
+        "compaction": {"level": level},
+    }
+    packed = estimated(place, **alike)
+    single = estimated(place, **alike, budget={"max_users": 1}, prompt={"answer": "json"})
+    assert packed.batches == 1
+    assert packed.unpacked.calls == single.batches == 23
+    instructions = packed.tokens_prompt_total - packed.tokens_compact  # once, and without the legend
+    assert packed.unpacked.prompt_tokens == packed.tokens_long + 23 * instructions
+    assert packed.unpacked.expected_output_tokens == single.expected_output_tokens
+    assert packed.unpacked.seconds == pytest.approx(single.seconds)
+    expected = 2 * packed.unpacked.prompt_tokens + 8 * packed.unpacked.expected_output_tokens
+    assert packed.unpacked.cost == pytest.approx(expected / 10**6)

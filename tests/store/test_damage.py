@@ -20,7 +20,7 @@ from eventabs.runs.lifecycle import reparse
 from eventabs.store.ledger import Ledger, damage_reported
 from eventabs.store.queries import user_row, user_states
 from eventabs.store.results import export_events
-from eventabs.views.report.page import render_report
+from eventabs.views.report import render_report
 from eventabs.views.show import render_calls
 from runs_jobs import RULES, Place, finish
 

@@ -82,7 +82,7 @@ def read(text: str, finish_reason: FinishReason = "stop", *, only: str = "", rea
         Reply(text, finish_reason, reasoning),
         users,
         {alias: PARTS[alias] for alias in users},
-        words=Labels(VOCABULARY),
+        labels=Labels(VOCABULARY),
         min_grounded=0.5,
         source="llm",
     )

@@ -7,7 +7,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from eventabs.language import activate
-from eventabs.runs.estimate import DetailEstimate, Estimate, LevelEstimate
+from eventabs.runs.estimate import DetailEstimate, Estimate, LevelEstimate, UnpackedEstimate
 from eventabs.views.estimate import estimate_json, render_estimate
 
 ESTIMATE = Estimate(
@@ -41,6 +41,7 @@ ESTIMATE = Estimate(
     tokens_per_second=60.0,
     max_input_tokens=40_000,
     max_output_tokens=8192,
+    unpacked=UnpackedEstimate(486, 1_650_000, 190_000, 1_060.04, 0.7654),
 )
 
 
@@ -67,8 +68,13 @@ def _squeezed(estimate: Estimate) -> list[str]:
         "all that is sent 1,092,000 24.3 0.78",
         "this plan 25 19.4",
         "lower bound 24 20.2",
-        "case's rule at 8,000 381 1.3",
-        "case's rule at 40,000 62 7.8",
+        "Computed, not measured without packing this plan",
+        "calls 486 25",
+        "input tokens 1,650,000 1,092,000",
+        "expected output tokens 190,000 151,000",
+        "time 17m 40s 14m 00s",
+        "cost 0.7654 CNY 0.4321 CNY",
+        "Without packing: one user a call, long lines, JSON objects as answers",
         "brief 98,000 20 input tokens",
         "day 151,000 25 output tokens",
         "fine 402,000 61 users",
@@ -80,6 +86,16 @@ def _squeezed(estimate: Estimate) -> list[str]:
 )
 def test_the_estimate_shows_what_the_run_would_take(row: str) -> None:
     assert row in _squeezed(ESTIMATE)
+
+
+def test_the_practice_of_one_past_job_is_for_programs_only() -> None:
+    assert not [line for line in _printed(ESTIMATE) if "381" in line or "case" in line]
+
+
+def test_without_prices_nothing_is_compared_that_is_not_known() -> None:
+    unknown = replace(ESTIMATE, cost=None, unpacked=replace(ESTIMATE.unpacked, cost=None))
+    assert not [line for line in _squeezed(unknown) if line.startswith("cost ")]
+    assert "time 17m 40s 14m 00s" in _squeezed(unknown)
 
 
 def test_one_batch_is_no_plural() -> None:
@@ -123,7 +139,7 @@ def test_an_empty_input_is_shown_without_a_plan() -> None:
     empty = replace(ESTIMATE, users=0, behaviors=0, tokens_long=0, tokens_compact=0, batches=0, lower_bound=0)
     lines = _squeezed(empty)
     assert "long lines 0 - -" in lines
-    assert not any(line.startswith("Split") for line in lines)
+    assert not any(line.startswith(("Split", "Computed", "Without")) for line in lines)
 
 
 def test_joined_ends_are_told_where_there_are_any() -> None:
@@ -153,5 +169,12 @@ def test_json_has_the_fixed_keys_and_one_line() -> None:
         "binds": "input",
     }
     assert fields["larger_output"] == {"limit": 16_384, "batches": 20}
+    assert fields["unpacked"] == {
+        "calls": 486,
+        "prompt_tokens": 1_650_000,
+        "expected_output_tokens": 190_000,
+        "seconds": 1_060.0,
+        "cost": 0.7654,
+    }
     plain = json.loads(estimate_json(replace(ESTIMATE, cost=None, larger_output_limit=None)))
     assert (plain["cost"], plain["larger_output"]) == (None, None)

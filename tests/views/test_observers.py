@@ -1,15 +1,46 @@
 import io
+import json
+import stat
+from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Self
 
 import pytest
 from rich.console import Console
 
-from eventabs.runs.observer import Note, Progress, Started, StateChanged
-from eventabs.views.json_lines import JsonObserver
-from eventabs.views.observers import Observers, PlainObserver, QuietObserver, display
+from eventabs.errors import StorageError
+from eventabs.runs.observer import (
+    BatchDone,
+    CallFailed,
+    CoolingDown,
+    InputRead,
+    Note,
+    Planned,
+    Progress,
+    Retrying,
+    Started,
+    StateChanged,
+)
+from eventabs.views.observers import (
+    JsonObserver,
+    LogObserver,
+    Observers,
+    PlainObserver,
+    QuietObserver,
+    display,
+    open_log,
+)
 from eventabs.views.panel import RichObserver
 
+NOON = datetime(2026, 1, 15, 12, 0, 0)  # noqa: DTZ001  local wall time, as people read it
+UTC_NOON = NOON.replace(tzinfo=UTC)
 START = Started("", "rules", "", "", "x", resumed=False)
+MODEL_START = Started("", "openai", "m", "[host]", "x.eventabs", resumed=False)
+COUNTS = Progress(users=486, batches_total=25)
+
+
+# the choice, and several at once
 
 
 @pytest.mark.parametrize(
@@ -37,32 +68,259 @@ def test_the_display_fits_the_terminal_and_the_flags(
 
 class Recorder:
     def __init__(self) -> None:
-        self.heard: list[object] = []
+        self.seen: list[object] = []
 
     def started(self, facts: Started) -> None:
-        self.heard.append(facts)
+        self.seen.append(facts)
 
     def noted(self, note: Note) -> None:
-        self.heard.append(note)
+        self.seen.append(note)
 
     def progressed(self, progress: Progress) -> None:
-        self.heard.append(progress)
+        self.seen.append(progress)
 
 
 class Managed(Recorder):
     def __enter__(self) -> Self:
-        self.heard.append("entered")
+        self.seen.append("entered")
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.heard.append("left")
+        self.seen.append("left")
 
 
-def test_every_observer_hears_everything_and_displays_are_opened_and_closed() -> None:
+def test_every_observer_gets_everything_and_displays_are_opened_and_closed() -> None:
     plain, managed = Recorder(), Managed()
     with Observers([plain, managed]) as observers:
         observers.started(START)
         observers.noted(StateChanged("running"))
         observers.progressed(Progress())
-    assert plain.heard == [START, StateChanged("running"), Progress()]
-    assert managed.heard == ["entered", *plain.heard, "left"]
+    assert plain.seen == [START, StateChanged("running"), Progress()]
+    assert managed.seen == ["entered", *plain.seen, "left"]
+
+
+# plain lines
+
+
+def _plain(*, verbose: bool = False) -> tuple[PlainObserver, io.StringIO]:
+    pipe = io.StringIO()
+    return PlainObserver(Console(file=pipe, width=80), verbose=verbose, now=lambda: NOON), pipe
+
+
+def test_a_line_comes_with_every_tenth_batch_and_no_other() -> None:
+    observer, pipe = _plain()
+    for done in range(26):
+        observer.progressed(replace(COUNTS, batches_done=done))
+        observer.progressed(replace(COUNTS, batches_done=done, in_flight=1))
+    lines = pipe.getvalue().splitlines()
+    assert [line.split(";")[0] for line in lines] == [
+        "2026-01-15 12:00:00 batches 10 of 25",
+        "2026-01-15 12:00:00 batches 20 of 25",
+    ]
+
+
+def test_a_resumed_run_counts_its_tens_from_where_it_is() -> None:
+    observer, pipe = _plain()
+    observer.progressed(replace(COUNTS, batches_done=17))
+    assert pipe.getvalue() == ""
+    observer.progressed(replace(COUNTS, batches_done=21))
+    assert "batches 21 of 25" in pipe.getvalue()
+
+
+def test_every_change_of_state_is_a_line_and_a_stop_brings_the_counts() -> None:
+    observer, pipe = _plain()
+    observer.noted(StateChanged("running"))
+    observer.progressed(replace(COUNTS, batches_done=3))
+    observer.noted(StateChanged("interrupted"))
+    texts = [line[20:] for line in pipe.getvalue().splitlines()]
+    assert texts[:2] == ["Running", "Interrupted, state saved"]
+    assert texts[2].startswith("batches 3 of 25")
+
+
+def test_a_stop_before_any_count_is_one_line() -> None:
+    observer, pipe = _plain()
+    observer.noted(StateChanged("stopped", "HTTP 401"))
+    assert pipe.getvalue() == "2026-01-15 12:00:00 Stopped, state saved: HTTP 401\n"
+
+
+def test_single_calls_are_told_only_on_verbose_or_when_they_failed() -> None:
+    notes: list[Note] = [
+        InputRead(1, 2, 3, 0, 0),
+        Planned(1, 2, 2, 2.0),
+        Retrying(1, "HTTP 429", 3.0),
+        BatchDone(1, 2, 2, {}, 3.0),
+        CallFailed(2, 2, "HTTP 500"),
+    ]
+    calm, calm_pipe = _plain()
+    verbose, verbose_pipe = _plain(verbose=True)
+    for note in notes:
+        calm.noted(note)
+        verbose.noted(note)
+    assert calm_pipe.getvalue().count("\n") == 3
+    assert "HTTP 500" in calm_pipe.getvalue()
+    assert verbose_pipe.getvalue().count("\n") == 5
+
+
+def test_a_long_line_with_markup_stays_whole() -> None:
+    observer, pipe = _plain()
+    observer.started(replace(MODEL_START, out="[red]" + "x" * 200))
+    assert pipe.getvalue().count("\n") == 1
+    assert "host [host]; run directory [red]" + "x" * 200 in pipe.getvalue()
+
+
+def test_quiet_says_only_what_went_wrong() -> None:
+    pipe = io.StringIO()
+    observer = QuietObserver(Console(file=pipe, width=80))
+    observer.started(MODEL_START)
+    observer.progressed(COUNTS)
+    for note in (StateChanged("running"), Planned(1, 2, 2, 2.0), StateChanged("completed")):
+        observer.noted(note)
+    assert pipe.getvalue() == ""
+    observer.noted(CallFailed(2, 2, "HTTP 500"))
+    observer.noted(StateChanged("stopped", "no quota"))
+    assert pipe.getvalue() == "Call 2 for 2 users failed: HTTP 500\nStopped, state saved: no quota\n"
+
+
+def test_a_cooldown_is_one_line_until_it_is_over() -> None:
+    moments = [NOON, NOON, NOON + timedelta(seconds=9), NOON + timedelta(seconds=40)]
+    pipe, clock = io.StringIO(), [NOON]
+    observer = PlainObserver(Console(file=pipe, width=80), now=lambda: clock[0])
+    for moment in moments:
+        clock[0] = moment
+        observer.noted(CoolingDown(10.0))
+    assert pipe.getvalue().count("all calls wait 10s") == 2
+
+
+# run.log
+
+
+def test_everything_that_happens_is_appended_as_one_line_each(tmp_path: Path) -> None:
+    path = tmp_path / "run.log"
+    for _process in range(2):
+        with open_log(path) as file:
+            log = LogObserver(file, now=lambda: UTC_NOON)
+            log.started(Started("", "rules", "", "", "x", resumed=False))
+            log.noted(Retrying(1, "HTTP 429\r\n\x1b[2J", 3.0))
+            for done in range(11):
+                log.progressed(Progress(users=9, batches_total=11, batches_done=done))
+            log.noted(StateChanged("completed"))
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 10
+    assert lines[:5] == lines[5:]
+    assert all(datetime.fromisoformat(line.split(" ")[0]) == UTC_NOON for line in lines)
+    assert [line.split(" ", 1)[1].split(";")[0] for line in lines[1:5]] == [
+        "Call 1: HTTP 429\\r\\n\\x1b[2J",
+        "batches 10 of 11",
+        "Completed",
+        "batches 10 of 11",
+    ]
+
+
+def test_replies_are_logged_with_the_counts_or_the_note_that_follows_them(tmp_path: Path) -> None:
+    path = tmp_path / "run.log"
+    with open_log(path) as file:
+        log = LogObserver(file, now=lambda: UTC_NOON)
+        for call in (1, 2):
+            log.noted(BatchDone(call, 3, 3, {}, 1.0))
+        assert path.read_text(encoding="utf-8") == ""
+        log.progressed(Progress(users=9, batches_total=3, batches_done=2))
+        assert path.read_text(encoding="utf-8").count("\n") == 2
+        log.noted(BatchDone(3, 3, 3, {}, 1.0))
+        log.line("the end")
+    said = [line.split(" ", 1)[1] for line in path.read_text(encoding="utf-8").splitlines()]
+    assert [line[:6] for line in said] == ["Call 1", "Call 2", "Call 3", "the en"]
+
+
+def test_a_state_without_counts_is_logged_alone(tmp_path: Path) -> None:
+    with open_log(tmp_path / "run.log") as file:
+        LogObserver(file).noted(StateChanged("stopped", "HTTP 401"))
+    assert (tmp_path / "run.log").read_text(encoding="utf-8").count("\n") == 1
+
+
+def test_secrets_are_taken_out(tmp_path: Path) -> None:
+    with open_log(tmp_path / "run.log") as file:
+        LogObserver(file, redact=lambda text: text.replace("sk-123", "***")).noted(
+            CallFailed(1, 2, "bad key sk-123")
+        )
+    assert "bad key ***" in (tmp_path / "run.log").read_text(encoding="utf-8")
+
+
+def test_only_the_owner_may_read_the_log(tmp_path: Path) -> None:
+    open_log(tmp_path / "run.log").close()
+    assert stat.S_IMODE((tmp_path / "run.log").stat().st_mode) == 0o600
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_ends_neither_the_run_nor_the_closing_of_the_log() -> None:
+    with open_log(Path("/dev/full")) as file:
+        LogObserver(file).line("lost")
+
+
+def test_a_log_that_cannot_be_opened_is_one_error_and_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "run.log").mkdir()
+    with pytest.raises(StorageError, match="cannot be written"):
+        open_log(tmp_path / "run.log")
+    (tmp_path / "link").symlink_to(tmp_path / "profile")
+    with pytest.raises(StorageError, match="cannot be written"):
+        open_log(tmp_path / "link")
+    assert not (tmp_path / "profile").exists()
+
+
+# JSON lines
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def _json_observer() -> tuple[JsonObserver, io.StringIO, Clock]:
+    pipe, clock = io.StringIO(), Clock()
+    return JsonObserver(Console(file=pipe, width=20), now=lambda: UTC_NOON, clock=clock), pipe, clock
+
+
+def _objects(pipe: io.StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in pipe.getvalue().splitlines()]
+
+
+def test_every_fact_is_one_object_with_its_name_and_time() -> None:
+    observer, pipe, _clock = _json_observer()
+    start = Started("[c].toml", "openai", "m", "h", "看车\n" * 9, resumed=False)
+    observer.started(start)
+    observer.noted(BatchDone(1, 2, 1, {"cut": 1}, 3.5))
+    observer.progressed(Progress(users=2, done=1))
+    first, second, third = _objects(pipe)
+    assert first["event"] == "started"
+    assert datetime.fromisoformat(first["time"]) == UTC_NOON
+    assert first.items() >= asdict(start).items()
+    assert (second["event"], second["unusable"]) == ("batch_done", {"cut": 1})
+    assert (third["event"], third["done"]) == ("progress", 1)
+
+
+def test_thousands_of_counts_a_second_become_a_few_lines_and_the_last_is_among_them() -> None:
+    observer, pipe, clock = _json_observer()
+    with observer:
+        for done in range(2001):
+            clock.seconds = done / 1000
+            observer.progressed(Progress(users=2001, done=done))
+    counts = [line["done"] for line in _objects(pipe)]
+    assert len(counts) <= 12
+    assert counts[-1] == 2000
+
+
+def test_the_counts_that_led_to_a_note_stand_before_it() -> None:
+    observer, pipe, _clock = _json_observer()
+    counts = Progress(users=9)
+    observer.progressed(counts)
+    observer.progressed(replace(counts, done=9))
+    observer.noted(StateChanged("completed"))
+    assert [line["event"] for line in _objects(pipe)] == ["progress", "progress", "state_changed"]
+
+
+def test_an_undecodable_file_name_still_makes_valid_json() -> None:
+    observer, pipe, _clock = _json_observer()
+    observer.started(Started("", "rules", "", "", "x\udce4", resumed=False))
+    assert _objects(pipe)[0]["out"] == "x\udce4"

@@ -30,23 +30,23 @@ def _console(*, terminal: bool, width: int = 80) -> tuple[Console, io.StringIO]:
 
 
 @pytest.mark.parametrize("terminal", [True, False])
-@pytest.mark.parametrize("standing", [RUNNING, KILLED, COMPLETED, replace(RUNNING, progress=Progress())])
-def test_people_see_state_counts_failures_and_the_next_step(standing: RunState, *, terminal: bool) -> None:
+@pytest.mark.parametrize("state", [RUNNING, KILLED, COMPLETED, replace(RUNNING, progress=Progress())])
+def test_people_see_state_counts_failures_and_the_next_step(state: RunState, *, terminal: bool) -> None:
     console, pipe = _console(terminal=terminal)
-    render_status(console, standing)
+    render_status(console, state)
     text = pipe.getvalue()
-    state = {"running": "Running", "killed": "Not running", "completed": "Completed"}[standing.status]
-    assert text.startswith(state)
+    name = {"running": "Running", "killed": "Not running", "completed": "Completed"}[state.status]
+    assert text.startswith(name)
     assert "the reply was cut off" in text
-    assert ("eventabs resume x.eventabs" in text) == (standing.status == "killed")
+    assert ("eventabs resume x.eventabs" in text) == (state.status == "killed")
     if terminal:
         assert max(map(cell_len, text.splitlines())) <= 80
-        assert ("2m 32s left" in text) == (standing is RUNNING)
-    if standing.progress.users:
+        assert ("2m 32s left" in text) == (state is RUNNING)
+    if state.progress.users:
         assert "304" in text
         assert "HTTP 500" in text
         assert "rate limit ×2, HTTP 503 ×1" in text
-        assert ("cooling down, 12s left" in text) == (standing is RUNNING)
+        assert ("cooling down, 12s left" in text) == (state is RUNNING)
 
 
 def test_programs_get_one_object() -> None:
@@ -60,8 +60,8 @@ def test_programs_get_one_object() -> None:
     assert json.loads(status_json(replace(RUNNING, last_failure=None)))["last_failure"] is None
 
 
-def _looks(*standings: RunState) -> tuple[Callable[[], RunState], list[float]]:
-    coming = chain(standings, repeat(COMPLETED))
+def _looks(*states: RunState) -> tuple[Callable[[], RunState], list[float]]:
+    coming = chain(states, repeat(COMPLETED))
     return lambda: next(coming), []
 
 

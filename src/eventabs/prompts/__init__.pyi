@@ -8,6 +8,7 @@ from .measurement import (
     measure_logs as measure_logs,
     measure_part as measure_part,
     measure_parts as measure_parts,
+    output_tokens as output_tokens,
     split as split,
 )
 from .packing import (

@@ -105,7 +105,7 @@ def measure_group(
     """
     builder, _limits = prompts[0]
     by_log = users_counted_by_log(group, builder.strip)
-    expected = {detail: _output_tokens(group, detail, builder.answer) for detail in details}
+    expected = {detail: output_tokens(group, detail, builder.answer) for detail in details}
     for builder, limits in prompts:
         users = _parts_by_user(group, builder, limits, by_log, expected[builder.detail])
         yield _with_details(users, expected, builder.answer)
@@ -117,7 +117,7 @@ def measure_logs(
     """Yield every user's log and parts."""
     for group in groups:
         by_log = users_counted_by_log(group, builder.strip)
-        expected = _output_tokens(group, builder.detail, builder.answer)
+        expected = output_tokens(group, builder.detail, builder.answer)
         users = _parts_by_user(group, builder, limits, by_log, expected)
         logs = group.logs(range(len(group.users)))
         for log, (parts, _log) in zip(logs, users, strict=True):
@@ -253,7 +253,7 @@ def _with_details(
             yield MeasuredPart(part, size.input_tokens, output)
 
 
-def _output_tokens(group: UserGroup, detail: Detail, answer: AnswerForm) -> list[int]:
+def output_tokens(group: UserGroup, detail: Detail, answer: AnswerForm) -> list[int]:
     """Do for all users what `expected_output_tokens` does for one."""
     if detail == "fine":
         events = group.sessions(round(SESSION_GAP.total_seconds()))

@@ -1,3 +1,2 @@
 from .labels import Labels as Labels
-from .reader import Reading as Reading, read_reply as read_reply
-from .text import without_reasoning as without_reasoning
+from .reader import Reading as Reading, read_reply as read_reply, without_reasoning as without_reasoning

@@ -1,25 +1,35 @@
-"""Which user a reply means: U1, u1, 用户U1, **U1**, User 1."""
+"""What a reply claims, whatever its form: events in blocks of users, whose aliases it may write as U1, 用户U1, **U1**."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from eventabs.replies.text import fold
+_SPARE = 100  # a small user whose visit becomes three events is no reason to ask again
 
-_SPARE = 100
+# One character for one, so that positions in the folded text hold in the original.
+_FOLDED: dict[int, int | str] = {
+    **{code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)},
+    **dict.fromkeys(map(ord, "\u3000\u00a0\u2002\u2003\u2009\u202f"), " "),
+    **dict.fromkeys(map(ord, "–—―−‐‑‒〜～"), "-"),
+    **dict.fromkeys(map(ord, "“”„‟"), '"'),
+    **dict.fromkeys(map(ord, "‘’"), "'"),
+    **str.maketrans("∶、。【】│¦", ":,.[]||"),
+}
+
+
+def fold(text: str) -> str:
+    """Write full-width digits, letters and punctuation as ASCII, every character in its place."""
+    return text if text.isascii() else text.translate(_FOLDED)
 
 
 def most_claims(behaviors: int) -> int:
-    """Return how many events a user may be said to have. An honest answer has fewer events than behaviors.
-
-    Far more than that: a small user whose visit becomes three events is no reason to ask again.
-    """
+    """Return how many events an answer may claim for a user. An honest one has fewer events than behaviors."""
     return 2 * behaviors + _SPARE
 
 
 class NamedDay(NamedTuple):
-    """A day as a reply names it: `year` is None where it says only month and day."""
+    """A day as a reply names it: `year` is None where it has only month and day."""
 
     year: int | None
     month: int
@@ -31,11 +41,11 @@ class NamedTime(NamedTuple):
 
     day: NamedDay | None  # None: the day that stands above it
     minute: int  # of the day; 1440 is midnight at its end
-    later: int = 0  # days after the start, where a reply says so in words
+    later: int = 0  # days after the start, where a reply has words for it
 
 
 class Claim(NamedTuple):
-    """One event as the reply words it. `end` is None where only one time is named."""
+    """One event as the reply has it. `end` is None where only one time is named."""
 
     start: NamedTime
     end: NamedTime | None
@@ -46,7 +56,7 @@ class Claim(NamedTuple):
 
 @dataclass(slots=True)
 class Block:
-    """What a reply says about one user. `alias` is "" where the batch holds no such user.
+    """The events that a reply claims for one user. `alias` is "" where the batch holds no such user.
 
     `overfull`: there were more claims than `most`, and those are not kept: a hostile reply has a million.
     """
@@ -57,14 +67,13 @@ class Block:
     most: int = most_claims(0)
     overfull: bool = False
 
-    def add(self, claim: Claim | None) -> None:
-        """Keep a claim, as long as there are not absurdly many."""
-        if claim is None:
-            return
-        if len(self.claims) < self.most:
-            self.claims.append(claim)
-        else:
-            self.overfull = True
+    def extend(self, claims: Iterable[Claim]) -> None:
+        """Keep claims, as long as there are not absurdly many."""
+        for claim in claims:
+            if len(self.claims) < self.most:
+                self.claims.append(claim)
+            else:
+                self.overfull = True
 
 
 NAME = r"(?:(?:用户|users?)[\s_:#-]{0,3}+(?:u[\s_-]{0,2}+)?|u[\s_-]{0,2}+)(?P<number>[1-9]\d{0,6})"
@@ -82,7 +91,7 @@ class Aliases:
         self.only = next(iter(self._known.values())) if len(self._known) == 1 else None
 
     def find(self, text: object) -> str | None:
-        """Return the alias that `text` means, "" if the batch has no such user, None if it names nobody."""
+        """Return the alias that `text` means, "" if the batch has no such user, None if it names no user."""
         if isinstance(text, int) and not isinstance(text, bool):
             return self._known.get(f"u{text}", "")
         if not isinstance(text, str) or len(text) > _LONGEST:
@@ -95,6 +104,8 @@ class Aliases:
         """Return the alias with that number, "" if the batch has none."""
         return self._known.get(f"u{number}", "")
 
-    def block(self, alias: str, *, closed: bool = False) -> Block:
+    def block(self, alias: str, claims: Iterable[Claim] = (), *, closed: bool = False) -> Block:
         """Return a new block for a user, "" for one that the batch does not have: of those nothing is kept."""
-        return Block(alias, closed, most=self._most_claims.get(alias, 0))
+        block = Block(alias, closed, most=self._most_claims.get(alias, 0))
+        block.extend(claims)
+        return block

@@ -43,10 +43,8 @@ class LogIndex:
 
     def _cover(self, start: datetime, end: datetime, another_starts_at_end: bool) -> Cover:
         low = bisect_left(self._minutes, start)
-        if another_starts_at_end and start < end:
-            high = bisect_left(self._minutes, end)
-        else:
-            high = bisect_right(self._minutes, end)
+        bisect = bisect_left if another_starts_at_end and start < end else bisect_right
+        high = bisect(self._minutes, end)
         if low >= high:
             return Cover((), start.isoformat(timespec="seconds"), end.isoformat(timespec="seconds"))
         covered = tuple(sorted(self._positions[low:high]))
@@ -63,10 +61,7 @@ def _end(behavior: Behavior) -> float:
 def _local(first: datetime, last: datetime) -> tuple[str, str]:
     offset = first.utcoffset()
     if offset is None:
-        return first.isoformat(timespec="seconds"), last.replace(tzinfo=None).isoformat(timespec="seconds")
-    # One offset for both ends, so that their difference is the time that really passed.
-    zone = timezone(offset)
-    return (
-        first.astimezone(zone).isoformat(timespec="seconds"),
-        last.astimezone(zone).isoformat(timespec="seconds"),
-    )
+        last = last.replace(tzinfo=None)
+    else:  # one offset for both ends, so that their difference is the time that really passed
+        first, last = (moment.astimezone(timezone(offset)) for moment in (first, last))
+    return first.isoformat(timespec="seconds"), last.isoformat(timespec="seconds")

@@ -3,8 +3,13 @@
 import re
 
 from eventabs.records import Vocabulary
-from eventabs.replies.claims import Claim
-from eventabs.replies.text import fold, one_line
+from eventabs.replies.claims import Claim, fold
+
+# Control, line and paragraph separators, bidi and invisible characters, lone surrogates. The joiners that
+# emoji and some scripts need (200C, 200D) stay.
+_UNSAFE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]+"
+)
 
 MAX_TYPE = 40
 MAX_SUMMARY = 200
@@ -13,29 +18,30 @@ _DECORATION = ' *_`"“”-:：.,'
 _BRACKETED = re.compile(r"\s*[\[(](?P<name>[^\[\]()]{1,40})[\])]$")
 
 
+def one_line(text: str, limit: int) -> str:
+    """Return `text` as one line of at most `limit` characters without control and bidi characters."""
+    return " ".join(_UNSAFE.sub(" ", text[: 4 * limit]).split())[:limit].rstrip()
+
+
 class Labels:
-    """A vocabulary, ready to name what claims say."""
+    """A vocabulary, ready to name the events of claims."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._default = vocabulary.default_category
-        self._named = {category.name.casefold(): category.name for category in vocabulary.categories}
-        self._marked = {
-            fold(category.mark): category.name for category in vocabulary.categories if category.mark
-        }
+        self._named = {c.name.casefold(): c.name for c in vocabulary.categories}
+        self._marked = {fold(c.mark): c.name for c in vocabulary.categories if c.mark}
         self._decoration = "".join(mark for mark in _DECORATION if fold(mark) not in self._marked)
         self._types = {kind.name.casefold(): kind for kind in vocabulary.types}
 
     def describe(self, claim: Claim) -> tuple[str, str, str]:
         """Return type, category and summary, clean. The type is "" where the claim names none."""
-        kind, said = self._split(one_line(claim.type, MAX_TYPE + MAX_TYPE).strip(self._decoration))
+        kind, marked = self._split(one_line(claim.type, MAX_TYPE + MAX_TYPE).strip(self._decoration))
         summary = one_line(claim.summary, MAX_SUMMARY)
-        category = said or self._category(claim.category)
+        category = marked or self._category(claim.category)
         if not category and not claim.category and (category := self._category(summary)):
             summary = ""
         known = self._types.get(kind.casefold())
-        if known:
-            kind = known.name
-        inherited = known.category if known else ""
+        kind, inherited = (known.name, known.category) if known else (kind, "")
         return kind[:MAX_TYPE].rstrip(), category or inherited or self._default, summary
 
     def _split(self, kind: str) -> tuple[str, str]:

@@ -1,14 +1,15 @@
-"""Rows with a user in front: `U1|2026-01-01 10:00|2026-01-01 11:14|用餐|...`, also as a Markdown table."""
+"""Answers in lines: an event under its user and day, or a row `U1|2026-01-01 10:00|2026-01-01 11:14|用餐|...`."""
 
 import re
 from collections.abc import Iterator, Sequence
 from io import StringIO
 
-from eventabs.replies.claims import NAME, Aliases, Block, Claim, NamedDay, NamedTime
-from eventabs.replies.text import fold
+from eventabs.replies.claims import NAME, Aliases, Block, Claim, NamedDay, NamedTime, fold
 from eventabs.replies.times import DATE, SPAN, Span, day_of, read_cell, span_of
 
+_FEWEST_CELLS = 3  # of a row that names its user
 _MOST_CELLS = 12
+_LONGEST = 2_000  # characters of a line that are looked at; what follows could only be summary
 _BAR = re.compile(r"[|｜│¦]")
 
 
@@ -17,7 +18,7 @@ def split_bars(text: str) -> list[str]:
     return [cell.strip() for cell in _BAR.split(text)]
 
 
-def told(cells: Sequence[str]) -> tuple[str, str, str]:
+def split_labels(cells: Sequence[str]) -> tuple[str, str, str]:
     """Return type, category and summary of the cells behind the times.
 
     Of two cells the second is the summary; whether it is rather a category, the vocabulary knows.
@@ -32,7 +33,7 @@ def read_cells(cells: Sequence[object], day: NamedDay | None) -> Claim | None:
     """Read a row such as [start, end, type, category, summary]; None where it is no event."""
     moments: list[NamedTime] = []
     position = 0
-    for position, cell in enumerate(cells[:_MOST_CELLS]):  # noqa: B007 - where the times end
+    for position, cell in enumerate(cells[:_MOST_CELLS]):  # noqa: B007  where the times end
         found = None if len(moments) > 1 else read_cell(cell, day)
         if isinstance(found, NamedDay):
             day = found
@@ -43,15 +44,12 @@ def read_cells(cells: Sequence[object], day: NamedDay | None) -> Claim | None:
             break
     else:
         return None
-    texts = ["" if cell is None else cell for cell in cells[position:_MOST_CELLS]]
-    words = [text for text in texts if isinstance(text, str)]
-    kind, category, summary = told(words)
+    texts = [cell or "" for cell in cells[position:_MOST_CELLS] if cell is None or isinstance(cell, str)]
+    kind, category, summary = split_labels(texts)
     if not moments or not kind:
         return None
     return Claim(moments[0], moments[1] if len(moments) > 1 else None, kind, category, summary)
 
-
-_LONGEST = 2_000  # characters of a line that are looked at; what follows could only be summary
 
 _MONTH_DAY = r"(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
 _CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
@@ -77,7 +75,7 @@ def is_strict(text: str) -> bool:
 
 
 def read_lines(text: str, aliases: Aliases) -> Iterator[Block]:
-    """Read the blocks of users in any text; whatever is neither header nor event is passed over.
+    """Read the blocks of users in any text; what is neither header nor event is passed over.
 
     A block is closed by the next header of a user of this batch or by the closing `##`. Where the batch
     has one user, events in a text without any header are theirs.
@@ -88,8 +86,9 @@ def read_lines(text: str, aliases: Aliases) -> Iterator[Block]:
     for line in StringIO(text, newline=None):
         folded = fold(line[:_LONGEST])
         if claim := _claim(line, folded, day):
-            current.add(claim)
-        elif (alias := _header(folded, aliases)) is not None:
+            current.extend([claim])
+        elif user := _header(_USER, folded):
+            alias = aliases.numbered(user["number"])
             if alias and under_header:
                 yield from _ended(opened, closed=True)
             current, day, under_header = aliases.block(alias), None, True
@@ -100,8 +99,8 @@ def read_lines(text: str, aliases: Aliases) -> Iterator[Block]:
         elif _END.fullmatch(folded):
             yield from _ended(opened, closed=True, empty=under_header)
             current = opened = aliases.block("")
-        elif found := _day(folded):
-            day = found
+        elif date := _header(_DAY, folded):
+            day = day_of(date)
     yield from _ended(opened, closed=False, empty=under_header)
 
 
@@ -116,18 +115,9 @@ def _ended(block: Block, *, closed: bool, empty: bool = True) -> Iterator[Block]
         yield block
 
 
-def _header(folded: str, aliases: Aliases) -> str | None:
-    match = _USER.match(folded)
-    if match is None or not (match["hashes"] or _NOTHING.fullmatch(match["rest"])):
-        return None
-    return aliases.numbered(match["number"])
-
-
-def _day(folded: str) -> NamedDay | None:
-    match = _DAY.match(folded)
-    if match is None or not (match["hashes"] or _NOTHING.fullmatch(match["rest"])):
-        return None
-    return day_of(match)
+def _header(pattern: re.Pattern[str], folded: str) -> re.Match[str] | None:
+    match = pattern.match(folded)
+    return match if match and (match["hashes"] or _NOTHING.fullmatch(match["rest"])) else None
 
 
 def _claim(line: str, folded: str, day: NamedDay | None) -> Claim | None:
@@ -139,17 +129,13 @@ def _claim(line: str, folded: str, day: NamedDay | None) -> Claim | None:
     rest, original = folded[at:], line[at:_LONGEST]
     kind = category = summary = ""
     if rest.lstrip(_BEFORE_TYPE).startswith("|"):
-        kind, category, summary = told(split_bars(original[rest.index("|") + 1 :]))
+        kind, category, summary = split_labels(split_bars(original[rest.index("|") + 1 :]))
     if not kind:
         bar = rest.find("|")
         kind, category, summary = (original, "", "") if bar < 0 else (original[:bar], "", original[bar + 1 :])
     skipped = len(kind) - len(fold(kind).lstrip(_BEFORE_TYPE))
     kind = kind[skipped:].strip() or kind.strip()
     return Claim(span.start, span.end, kind, category, summary.strip()) if kind else None
-
-
-_LONGEST_ROW = 2_000
-_FEWEST_CELLS = 3
 
 
 def read_rows(text: str, aliases: Aliases) -> Iterator[Block]:
@@ -160,7 +146,7 @@ def read_rows(text: str, aliases: Aliases) -> Iterator[Block]:
     blocks: dict[str, Block] = {}
     last, back, ended = None, False, False
     for line in StringIO(text, newline=None):
-        cells = split_bars(line[:_LONGEST_ROW].strip().strip("|｜"))
+        cells = split_bars(line[:_LONGEST].strip().strip("|｜"))
         if len(cells) < _FEWEST_CELLS:
             ended = ended or cells == ["##"]
             continue
@@ -169,9 +155,9 @@ def read_rows(text: str, aliases: Aliases) -> Iterator[Block]:
             continue
         back = back or (alias != last and alias in blocks)
         last, ended = alias, False
-        if alias not in blocks:
-            blocks[alias] = aliases.block(alias)
-        blocks[alias].add(read_cells(cells[1:], None))
+        block = blocks.setdefault(alias, aliases.block(alias))
+        if claim := read_cells(cells[1:], None):
+            block.extend([claim])
     for alias, block in blocks.items():
         block.closed = ended or not (back or alias == last)
         yield block

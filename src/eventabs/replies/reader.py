@@ -11,30 +11,19 @@ The steps, cheapest first; each is taken only where the one before left a part w
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
-from eventabs.records import FailureReason, Outcome, Part, Reply, UserLog
+from eventabs.records import Outcome, Part, Reply, UserLog
 from eventabs.replies.claims import Aliases, most_claims
-from eventabs.replies.json_text import is_json, read_json
-from eventabs.replies.judge import Judge
+from eventabs.replies.json_answers import is_json, read_json
 from eventabs.replies.labels import Labels
 from eventabs.replies.lines import is_strict, read_lines, read_rows
-from eventabs.replies.text import AnswerText, without_reasoning
+from eventabs.replies.outcomes import Outcomes
 
-_OPENINGS = re.compile(
-    r"\W*(?:(?:我)?(?:很|非常|十分)?(?:抱歉|对不起|遗憾)|我?(?:无法|不能|没有办法|拒绝)"
-    r"|作为(?:一[个名])?(?:AI|人工智能|语言模型)"
-    r"|(?:i[’']?m|i am)(?: (?:very|so|really))? sorry|sorry\b|i apologi[sz]e|unfortunately,? i"
-    r"|i (?:cannot|can[’']?t|can not|won[’']?t|will not|must decline)|(?:i[’']?m|i am) (?:unable|not able)"
-    r"|as an? (?:ai|artificial|language)|i refuse)",
-    re.IGNORECASE,
-)
-
-
-def is_refusal(text: str) -> bool:
-    """Whether `text` opens as models open a refusal, in Chinese or English."""
-    return _OPENINGS.match(text[:200]) is not None
+_TAGS = r"think|thinking|thought|thoughts|reasoning|reflection|seed:think"
+_OPENING = re.compile(rf"^[ \t]*(?:<(?:{_TAGS})>|\[THINK\]|◁think▷)", re.IGNORECASE | re.MULTILINE)
+_CLOSING = re.compile(rf"</(?:{_TAGS})>|\[/THINK\]|◁/think▷|<\|channel\|>final<\|message\|>", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +35,19 @@ class Reading:
     repeated_users: int = 0  # blocks of users that had one before
 
 
+class AnswerText(NamedTuple):
+    """A reply without its reasoning. `unclosed` is reasoning that never ended, else ""."""
+
+    text: str
+    unclosed: str = ""
+
+
 def read_reply(
     reply: Reply,
     users: Mapping[str, UserLog],
     parts: Mapping[str, Part],
     *,
-    words: Labels,
+    labels: Labels,
     min_grounded: float,
     source: Literal["llm", "rules"],
 ) -> Reading:
@@ -59,45 +55,38 @@ def read_reply(
 
     `users` holds for each alias only the behaviors of its part; events point into the whole log.
     """
-    judge = Judge(users, parts, words=words, min_grounded=min_grounded, source=source)
+    outcomes = Outcomes(users, parts, labels, min_grounded, source)
     stopped = reply.finish_reason == "stop"
-    answer = _answer(reply.text)
+    as_it_stands = is_strict(reply.text) or is_json(reply.text)
+    answer = AnswerText(reply.text) if as_it_stands else without_reasoning(reply.text)
     aliases = Aliases({alias: most_claims(len(log.behaviors)) for alias, log in users.items()})
-    judge.hear(read_lines(answer.text, aliases))
-    if not judge.complete:
-        judge.hear(read_rows(answer.text, aliases))
-    if not judge.complete:
-        judge.hear(read_json(answer.text, aliases, stopped=stopped))
-    if not judge.read_anything and stopped and answer.unclosed:
-        _hear_end(judge, answer.unclosed, aliases)
-    outcomes = judge.outcomes(_otherwise(reply, answer, judge))
-    if reply.finish_reason == "content_filter":
-        outcomes = {alias: _moderated(outcome) for alias, outcome in outcomes.items()}
-    return Reading(outcomes, judge.unknown, judge.repeated)
+    outcomes.add(read_lines(answer.text, aliases))
+    if not outcomes.complete:
+        outcomes.add(read_rows(answer.text, aliases))
+    if not outcomes.complete:
+        outcomes.add(read_json(answer.text, aliases, stopped=stopped))
+    if not outcomes.has_blocks and stopped and answer.unclosed:
+        _add_end(outcomes, answer.unclosed, aliases)
+    return Reading(outcomes.of_all(reply, answer.text), outcomes.unknown, outcomes.repeated)
 
 
-def _answer(text: str) -> AnswerText:
-    return AnswerText(text) if is_strict(text) or is_json(text) else without_reasoning(text)
+def without_reasoning(text: str) -> AnswerText:
+    """Take what stands behind the last closing tag, or before the first opening one if that is nothing."""
+    text = text.lstrip("\ufeff \t\r\n")
+    closings = list(_CLOSING.finditer(text))
+    behind = text[closings[-1].end() :] if closings else text
+    opening = _OPENING.search(behind)
+    answer = behind[: opening.start()] if opening else behind
+    unclosed = behind[opening.end() :] if opening else ""
+    if closings and not answer.strip():
+        first = _OPENING.search(text)
+        answer = text[: first.start()] if first else ""
+    return AnswerText(answer, unclosed)
 
 
-def _hear_end(judge: Judge, reasoning: str, aliases: Aliases) -> None:
+def _add_end(outcomes: Outcomes, reasoning: str, aliases: Aliases) -> None:
     """Take the last block of each user: what stands before are drafts."""
     if not reasoning.rstrip("` \r\n").endswith(("##", "}", "]")):
         return
     for blocks in (read_lines(reasoning, aliases), read_json(reasoning, aliases, stopped=True)):
-        judge.hear(reversed([block for block in blocks if block.closed]))
-
-
-def _otherwise(reply: Reply, answer: AnswerText, judge: Judge) -> FailureReason:
-    """Return why a user stands nowhere in the reply."""
-    if reply.finish_reason in ("length", "interrupted") or judge.left_open:
-        return "cut"
-    if judge.read_anything:
-        return "missing"
-    if not answer.text.strip():
-        return "empty"
-    return "refused" if is_refusal(answer.text) else "unparsable"
-
-
-def _moderated(outcome: Outcome) -> Outcome:
-    return outcome if outcome.usable else replace(outcome, reason="content_filter")
+        outcomes.add(reversed([block for block in blocks if block.closed]))

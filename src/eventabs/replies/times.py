@@ -5,8 +5,7 @@ from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
 from typing import NamedTuple
 
-from eventabs.replies.claims import Claim, NamedDay, NamedTime
-from eventabs.replies.text import fold
+from eventabs.replies.claims import Claim, NamedDay, NamedTime, fold
 
 _HALF_A_YEAR = timedelta(days=183)
 _MINUTES_A_DAY = 24 * 60
@@ -19,16 +18,10 @@ _WEEKDAY = (
 _DATE = r"(?:(?P<@year>\d{4})[-/.年])?(?P<@month>\d{1,2})[-/.月](?P<@day>\d{1,2})"
 _TIME = r"(?P<@hour>\d{1,2})[:时点](?P<@minute>\d{2})(?!\d)分?(?::\d{2}(?!\d)(?:\.\d{1,9})?)?"
 _STAMP = rf"(?:{_DATE}日?+{_WEEKDAY}(?:(?<=[日)\]])|[T,\s])\s*+)?{_TIME}"
-_LATER = r"(?P<later>次日|翌日|第二天|隔天|next\s?day)?+\s*+"
+_UNTIL = r"\s*+(?:[-~至到]|to\b)[->]?\s*+(?P<later>次日|翌日|第二天|隔天|next\s?day)?+\s*+"
 
 DATE = _DATE.replace("@", "") + "日?+" + _WEEKDAY
-SPAN = (
-    _STAMP.replace("@", "")
-    + r"(?:\s*+(?:[-~至到]|to\b)[->]?\s*+"
-    + _LATER
-    + _STAMP.replace("@", "to_")
-    + ")?"
-)
+SPAN = f"{_STAMP.replace('@', '')}(?:{_UNTIL}{_STAMP.replace('@', 'to_')})?"
 
 _DATE_CELL = re.compile(DATE, re.IGNORECASE)
 _SPAN_CELL = re.compile(SPAN, re.IGNORECASE)
@@ -42,9 +35,10 @@ class Span(NamedTuple):
     end: NamedTime | None
 
 
-def day_of(match: re.Match[str]) -> NamedDay:
+def day_of(match: re.Match[str], prefix: str = "") -> NamedDay:
     """Return the day that a match of DATE names."""
-    return NamedDay(int(match["year"]) if match["year"] else None, int(match["month"]), int(match["day"]))
+    year, month, day = (match[prefix + unit] for unit in ("year", "month", "day"))
+    return NamedDay(int(year) if year else None, int(month), int(day))
 
 
 def span_of(match: re.Match[str], day: NamedDay | None) -> Span | None:
@@ -75,13 +69,9 @@ def read_cell(cell: object, day: NamedDay | None) -> NamedDay | Span | None:
 
 def _moment(match: re.Match[str], prefix: str) -> NamedTime | None:
     minute = int(match[prefix + "hour"]) * 60 + int(match[prefix + "minute"])
-    if minute > _MINUTES_A_DAY or int(match[prefix + "minute"]) >= 60:  # noqa: PLR2004 - minutes of an hour
+    if minute > _MINUTES_A_DAY or int(match[prefix + "minute"]) >= 60:  # noqa: PLR2004  minutes of an hour
         return None
-    month = match[prefix + "month"]
-    if month is None:
-        return NamedTime(None, minute)
-    year = match[prefix + "year"]
-    return NamedTime(NamedDay(int(year) if year else None, int(month), int(match[prefix + "day"])), minute)
+    return NamedTime(day_of(match, prefix) if match[prefix + "month"] else None, minute)
 
 
 class Calendar:
@@ -138,8 +128,7 @@ def _ended(start: datetime, day: date, end: NamedTime) -> tuple[datetime, dateti
 
 
 def _first_after(day: date, named: NamedDay) -> date | None:
-    same_year = _date(day.year, named.month, named.day)
-    next_year = _date(day.year + 1, named.month, named.day)
+    same_year, next_year = (_date(year, named.month, named.day) for year in (day.year, day.year + 1))
     if same_year and same_year >= day:
         return same_year
     return next_year if next_year and next_year - day < _HALF_A_YEAR else None

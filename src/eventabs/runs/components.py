@@ -165,14 +165,14 @@ def make_reader(
     settings: Settings, language: Language
 ) -> Callable[[Reply, Mapping[str, UserLog], Mapping[str, Part]], Reading]:
     """Make what reads replies."""
-    words = Labels(vocabulary_of(settings, language))
+    labels = Labels(vocabulary_of(settings, language))
 
     def read(reply: Reply, users: Mapping[str, UserLog], parts: Mapping[str, Part]) -> Reading:
         return read_reply(
             reply,
             users,
             parts,
-            words=words,
+            labels=labels,
             min_grounded=settings.run.min_grounded,
             source=kind_of(settings.provider).event_source,
         )

@@ -21,6 +21,7 @@ from eventabs.prompts import (
     long_tokens,
     lower_bound,
     measure_group,
+    output_tokens,
     plan,
 )
 from eventabs.records import Batch, Compaction, Detail, Part, PartSize, PlannedPart, Request, UserLog
@@ -64,6 +65,17 @@ class LevelEstimate:
 
 
 @dataclass(frozen=True, slots=True)
+class UnpackedEstimate:
+    """The same users without packing: a call for each, long lines without a legend, JSON objects as answers."""
+
+    calls: int
+    prompt_tokens: int
+    expected_output_tokens: int
+    seconds: float
+    cost: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Estimate:
     """What `eventabs estimate` shows. Tokens are totals; `cost` is None without prices.
 
@@ -97,6 +109,7 @@ class Estimate:
     tokens_per_second: float
     max_input_tokens: int
     max_output_tokens: int
+    unpacked: UnpackedEstimate
 
 
 @dataclass(slots=True)
@@ -105,6 +118,7 @@ class _Input:
 
     counts: list[int] = field(default_factory=list)  # behaviors by user
     tokens_long: int = 0
+    json_tokens: list[int] = field(default_factory=list)  # expected output by user, were it JSON objects
 
 
 @dataclass(slots=True)
@@ -197,11 +211,12 @@ def _measure(settings: Settings, export: Export, levels: Collection[_Measured], 
     for group in export.groups(settings.run.limit):
         read.counts += [user.behaviors for user in group.users]
         read.tokens_long += long_tokens(group, counter, language)
+        read.json_tokens += output_tokens(group, settings.prompt.detail, "json")
         for measured, parts in zip(levels, measure_group(group, prompts, get_args(Detail)), strict=True):
-            for part, input_tokens, output_tokens in parts:
+            for part, input_tokens, by_detail in parts:
                 measured.parts.append(part)
                 measured.input_tokens.append(input_tokens)
-                for detail, tokens in output_tokens.items():
+                for detail, tokens in by_detail.items():
                     measured.output_tokens[detail].append(tokens)
     return read
 
@@ -234,9 +249,7 @@ def _estimate(
         binds=binds,
         expected_output_tokens=output,
         seconds=_schedule_seconds(
-            [sum(planned.size.output_tokens for planned in batch.parts) for batch in batches],
-            workers=settings.run.concurrency,
-            tokens_per_second=settings.llm.tokens_per_second,
+            [sum(planned.size.output_tokens for planned in batch.parts) for batch in batches], settings
         ),
         cost=Price(price.input, price.output).cost(prompt_total, output),
         currency=price.currency,
@@ -253,7 +266,16 @@ def _estimate(
         tokens_per_second=settings.llm.tokens_per_second,
         max_input_tokens=limits.max_input_tokens,
         max_output_tokens=limits.max_output_tokens,
+        unpacked=_unpacked(settings, read, measured.builder),
     )
+
+
+def _unpacked(settings: Settings, read: _Input, builder: PromptBuilder) -> UnpackedEstimate:
+    calls, output, price = len(read.counts), sum(read.json_tokens), settings.llm.price
+    prompts = read.tokens_long + calls * (builder.instructions_tokens - builder.legend_tokens)
+    seconds = _schedule_seconds(sorted(read.json_tokens, reverse=True), settings)
+    cost = Price(price.input, price.output).cost(prompts, output)
+    return UnpackedEstimate(calls, prompts, output, seconds, cost)
 
 
 def _plan(measured: _Measured, detail: Detail, settings: Settings) -> list[Batch]:
@@ -308,11 +330,11 @@ def _case_batches(counts: Sequence[int], budget: int) -> int:
     return batches
 
 
-def _schedule_seconds(output_tokens: Sequence[int], *, workers: int, tokens_per_second: float) -> float:
+def _schedule_seconds(output_tokens: Iterable[int], settings: Settings) -> float:
     """Return when the last of the batches, taken in this order by the first free worker, is written."""
-    free = [0.0] * workers
+    free = [0.0] * settings.run.concurrency
     for tokens in output_tokens:
-        heapq.heapreplace(free, free[0] + tokens / tokens_per_second)
+        heapq.heapreplace(free, free[0] + tokens / settings.llm.tokens_per_second)
     return max(free)
 
 

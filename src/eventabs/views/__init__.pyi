@@ -11,8 +11,12 @@ from .console import (
     stderr_console as stderr_console,
     stdout_console as stdout_console,
 )
-from .estimate import estimate_json as estimate_json, render_estimate as render_estimate
-from .json_lines import print_prompt as print_prompt, prompt_json as prompt_json
+from .estimate import (
+    estimate_json as estimate_json,
+    print_prompt as print_prompt,
+    prompt_json as prompt_json,
+    render_estimate as render_estimate,
+)
 from .observers import (
     LogObserver as LogObserver,
     Observers as Observers,

@@ -1,4 +1,4 @@
-"""What `eventabs check` finds: line by line as it is found, and as JSON."""
+"""The findings of `eventabs check`: line by line as they come, and as JSON."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -11,8 +11,7 @@ from rich.text import Text
 
 from eventabs.checks import REQUEST_SECONDS, CheckReport, Finding, OnFinding, Section, State
 from eventabs.language import gettext as _, ngettext
-from eventabs.views.console import one_line, print_line
-from eventabs.views.json_lines import encode
+from eventabs.views.console import encode, one_line, print_line
 from eventabs.views.wording import count, duration, joined, money
 
 _MARKS: dict[State, tuple[str, str]] = {
@@ -27,51 +26,45 @@ _ARROW = "→ "
 
 @contextmanager
 def showing_findings(console: Console, *, quiet: bool) -> Iterator[OnFinding]:
-    """Give what prints each finding when it comes, and say meanwhile that answers are waited for."""
+    """Yield what prints findings as they come, under their section's title; `quiet`: only what is wrong."""
+    titled: set[Section] = set()
+
+    def show(finding: Finding) -> None:
+        if quiet and finding.state not in {"warning", "fault"}:
+            return
+        if finding.section not in titled:
+            titled.add(finding.section)
+            print_line(console, _titles()[finding.section], style="bold")
+        _print(console, finding)
+
     waiting = _("Waiting for answers: {seconds:.0f} seconds at most for each").format(seconds=REQUEST_SECONDS)
     with console.status(Text(waiting)) if console.is_terminal else nullcontext():
-        yield _FindingLines(console, quiet=quiet)
+        yield show
 
 
-class _FindingLines:
-    """Prints each finding when it comes, under the title of its section; `quiet`: only what is wrong."""
-
-    def __init__(self, console: Console, *, quiet: bool) -> None:
-        self._console = console
-        self._quiet = quiet
-        self._section: Section | None = None
-        self._width = max(cell_len(name) for name in _names().values())
-
-    def __call__(self, finding: Finding) -> None:
-        """Print the finding."""
-        if self._quiet and finding.state not in {"warning", "fault"}:
-            return
-        if finding.section != self._section:
-            self._section = finding.section
-            print_line(self._console, _titles()[finding.section], style="bold")
-        if self._console.is_terminal:
-            self._console.print(self._row(finding))
-            return
-        mark, _style = _MARKS[finding.state]
-        print_line(self._console, f"  {mark} {_name(finding)}: {finding.message}")
+def _print(console: Console, finding: Finding) -> None:
+    mark, style = _MARKS[finding.state]
+    names = _names()
+    name = names.get(finding.name, finding.name)
+    if not console.is_terminal:
+        print_line(console, f"  {mark} {name}: {finding.message}")
         if finding.next_step:
-            print_line(self._console, f"    {_ARROW}{finding.next_step}")
-
-    def _row(self, finding: Finding) -> Table:
-        mark, style = _MARKS[finding.state]
-        row = Table.grid(padding=(0, 1, 0, 0))
-        row.add_column(width=3, justify="right")
-        row.add_column(width=self._width)
-        row.add_column(overflow="fold")
-        message = Text(one_line(finding.message), style="dim" if finding.state == "skipped" else "")
-        row.add_row(Text(mark, style=style), Text(_name(finding)), message)
-        if finding.next_step:
-            row.add_row("", "", Text(_ARROW + one_line(finding.next_step), style="cyan"))
-        return row
+            print_line(console, f"    {_ARROW}{finding.next_step}")
+        return
+    row = Table.grid(padding=(0, 1, 0, 0))
+    row.add_column(width=3, justify="right", style=style)
+    row.add_column(width=max(map(cell_len, names.values())))
+    row.add_column(overflow="fold")
+    row.add_row(
+        mark, name, Text(one_line(finding.message), style="dim" if finding.state == "skipped" else "")
+    )
+    if finding.next_step:
+        row.add_row("", "", Text(_ARROW + one_line(finding.next_step), style="cyan"))
+    console.print(row)
 
 
 def render_verdict(console: Console, report: CheckReport) -> None:
-    """Print what all of it comes to, and what the check itself cost."""
+    """Print the verdict, and what the check itself cost."""
     warnings = sum(finding.state == "warning" for finding in report.findings)
     if report.exit_code:
         style = "bold red"
@@ -109,37 +102,26 @@ def check_json(report: CheckReport) -> bytes:
         "cost": None if report.cost is None else round(report.cost, 6),
         "currency": report.currency,
         "seconds": round(report.seconds, 3),
-        "findings": [_finding_fields(finding) for finding in report.findings],
+        "findings": [
+            {"section": f.section, "name": f.name, "state": f.state, "said": f.message, "step": f.next_step}
+            for f in report.findings
+        ],
     }
     return f"{encode(fields)}\n".encode()
-
-
-def _finding_fields(finding: Finding) -> dict[str, str]:
-    return {
-        "section": finding.section,
-        "name": finding.name,
-        "state": finding.state,
-        "said": finding.message,
-        "step": finding.next_step,
-    }
 
 
 def _spent(report: CheckReport) -> list[str]:
     spent = report.facts.spent
     if not any(spent):
         return []
-    told = _("the check took {prompt} tokens in and {completion} out in {time}").format(
+    took = _("the check took {prompt} tokens in and {completion} out in {time}").format(
         prompt=count(spent.prompt_tokens),
         completion=count(spent.completion_tokens),
         time=duration(report.seconds),
     )
     if report.cost is None:
-        return [told]
-    return [told, _("cost {cost}").format(cost=money(report.cost, report.currency))]
-
-
-def _name(finding: Finding) -> str:
-    return _names().get(finding.name, finding.name)
+        return [took]
+    return [took, _("cost {cost}").format(cost=money(report.cost, report.currency))]
 
 
 def _titles() -> dict[Section, str]:

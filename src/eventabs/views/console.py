@@ -1,8 +1,11 @@
-"""The one place for standard output and standard error: text from data can never style or tear them."""
+"""Standard output and standard error: text from data can neither style nor break them. JSON on one line."""
 
+import json
 import re
 import sys
+from collections.abc import Mapping
 
+import orjson
 from rich.console import Console
 from rich.text import Text
 
@@ -27,6 +30,14 @@ def one_line(text: str) -> str:
     return _UNSAFE.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
 
 
+def encode(fields: Mapping[str, object]) -> str:
+    """Return `fields` as JSON on one line."""
+    try:
+        return orjson.dumps(fields).decode()
+    except TypeError:  # undecodable bytes of a file name: the standard library escapes what orjson refuses
+        return json.dumps(fields)
+
+
 def print_line(console: Console, text: str, style: str = "") -> None:
     """Print `text` without markup or highlighting; folded between words on a terminal, else one line."""
     console.print(Text(one_line(text), style=style), soft_wrap=not console.is_terminal)
@@ -34,8 +45,7 @@ def print_line(console: Console, text: str, style: str = "") -> None:
 
 def print_command(console: Console, label: str, command: str) -> None:
     """Print a command or path to copy: never folded, so that no line break gets into what is pasted."""
-    line = Text.assemble(one_line(label), (one_line(command), "bold"))
-    console.print(line, soft_wrap=True)
+    console.print(Text.assemble(one_line(label), (one_line(command), "bold")), soft_wrap=True)
 
 
 def print_error(console: Console, error: BaseException | str) -> None:
@@ -46,7 +56,7 @@ def print_error(console: Console, error: BaseException | str) -> None:
 
 def _console(*, stderr: bool) -> Console:
     console = Console(stderr=stderr, markup=False, highlight=False, emoji=False)
-    if not console.width:  # COLUMNS=0: some terminals say so before they know
+    if not console.width:  # COLUMNS=0, as some terminals start
         console.width = _USUAL_WIDTH
     return console
 
@@ -58,7 +68,7 @@ def print_json(line: str) -> None:
 
 def print_bytes(data: bytes) -> None:
     """Write to standard output, where there is one."""
-    if sys.stdout is None:  # closed by whoever started us
+    if sys.stdout is None:  # closed by the parent process
         return
     sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()

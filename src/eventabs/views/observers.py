@@ -1,53 +1,74 @@
-"""Who watches a run: the choice of a display, and several at once."""
+"""Observers of a run: plain lines, run.log, JSON lines, several at once, and the choice between them."""
 
 import contextlib
 import io
 import os
-from collections.abc import Callable, Iterable
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
-from types import TracebackType
 from typing import Literal, Self, TextIO
 
 from rich.console import Console
 
-from eventabs.runs import (
-    BatchDone,
-    CallFailed,
-    CoolingDown,
-    Note,
-    Observer,
-    Progress,
-    Retrying,
-    Serving,
-    Started,
-    StateChanged,
-)
+from eventabs import runs
 from eventabs.store import open_private, storage_error
 from eventabs.views import wording
-from eventabs.views.console import one_line, print_line
-from eventabs.views.json_lines import JsonObserver
+from eventabs.views.console import encode, one_line, print_line
 from eventabs.views.panel import RichObserver
 
 BATCHES_A_LINE = 10
+SECONDS_BETWEEN_COUNTS = 0.2
 
 
-class TenthBatch:
-    """Tells when another ten batches are done."""
+def display(
+    console: Console,
+    *,
+    form: Literal["auto", "plain", "json"] = "auto",
+    quiet: bool = False,
+    verbose: bool = False,
+    currency: str = "USD",
+) -> runs.Observer:
+    """Choose how standard error shows the run. `auto`: a live panel on a terminal, else plain lines."""
+    if form == "json":
+        return JsonObserver(console)
+    if quiet:
+        return QuietObserver(console)
+    if form == "auto" and console.is_terminal and not console.is_dumb_terminal:
+        return RichObserver(console, verbose=verbose, currency=currency)
+    return PlainObserver(console, verbose=verbose, currency=currency)
 
-    def __init__(self) -> None:
-        self._tens: int | None = None
 
-    def passed(self, progress: Progress) -> bool:
-        """Whether ten more batches are done than at the last yes; a resumed run counts from where it is."""
-        tens = progress.batches_done // BATCHES_A_LINE
-        before, self._tens = self._tens, tens
-        return before is not None and tens > before
+class _LineObserver:
+    """Writes notes as lines, and the counts at each stop and after every tenth batch, also of a resumed run."""
+
+    def __init__(self, currency: str, now: Callable[[], datetime]) -> None:
+        self._currency = currency
+        self._now = now
+        self._latest: runs.Progress | None = None
+
+    def started(self, facts: runs.Started) -> None:
+        self.line(wording.started(facts))
+
+    def noted(self, note: runs.Note) -> None:
+        self.line(wording.noted(note))
+        if isinstance(note, runs.StateChanged) and note.status != "running" and self._latest is not None:
+            self.line(wording.progressed(self._latest, self._currency))
+
+    def progressed(self, progress: runs.Progress) -> None:
+        before, self._latest = self._latest or progress, progress
+        if progress.batches_done // BATCHES_A_LINE > before.batches_done // BATCHES_A_LINE:
+            self.line(wording.progressed(progress, self._currency))
+
+    def line(self, text: str) -> None:
+        raise NotImplementedError
 
 
-class PlainObserver:
-    """Writes one line every ten batches and at every change of state, with the time of day."""
+class PlainObserver(_LineObserver):
+    """Prints lines with the time of day; notes of single calls only if they failed, or on --verbose."""
 
     def __init__(
         self,
@@ -57,67 +78,50 @@ class PlainObserver:
         currency: str = "USD",
         now: Callable[[], datetime] = datetime.now,
     ) -> None:
+        super().__init__(currency, now)
         self._console = console
         self._verbose = verbose
-        self._currency = currency
-        self._now = now
-        self._tenth = TenthBatch()
-        self._latest: Progress | None = None
         self._cooling_until: datetime | None = None
 
-    def started(self, facts: Started) -> None:
-        """Write the first line."""
-        self._write(wording.started(facts))
-
-    def noted(self, note: Note) -> None:
-        """Write a note; single calls only when they failed or on --verbose; at a stop also the counts."""
+    def noted(self, note: runs.Note) -> None:
+        """Print a note if it concerns more than one call."""
         if self._verbose or self._deserves_a_line(note):
-            self._write(wording.noted(note))
-        if isinstance(note, StateChanged) and note.status != "running" and self._latest is not None:
-            self._write(wording.progressed(self._latest, self._currency))
+            super().noted(note)
 
-    def progressed(self, progress: Progress) -> None:
-        """Write the counts after every tenth batch."""
-        self._latest = progress
-        if self._tenth.passed(progress):
-            self._write(wording.progressed(progress, self._currency))
+    def line(self, text: str) -> None:
+        """Print a line."""
+        print_line(self._console, f"{self._now():%Y-%m-%d %H:%M:%S} {text}")
 
-    def _deserves_a_line(self, note: Note) -> bool:
-        """Whether a note tells of more than one call; a cooldown that only grows was told of already."""
-        if not isinstance(note, CoolingDown):
-            return not isinstance(note, Retrying | BatchDone)
+    def _deserves_a_line(self, note: runs.Note) -> bool:
+        """Whether a note concerns more than one call; a cooldown that is only extended is printed already."""
+        if not isinstance(note, runs.CoolingDown):
+            return not isinstance(note, runs.Retrying | runs.BatchDone)
         now, before = self._now(), self._cooling_until
         self._cooling_until = now + timedelta(seconds=note.seconds)
         return before is None or now >= before
 
-    def _write(self, text: str) -> None:
-        print_line(self._console, f"{self._now():%Y-%m-%d %H:%M:%S} {text}")
-
 
 class QuietObserver:
-    """Says only what went wrong, calls that failed and a run that stopped, and an address that was asked for.
-
-    The summary that follows says that a run was interrupted.
-    """
+    """Prints failed calls, a run that stopped, and the address of the progress; the summary shows the rest."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
 
-    def started(self, facts: Started) -> None:
-        """Say nothing."""
+    def started(self, facts: runs.Started) -> None:
+        """Print nothing."""
 
-    def noted(self, note: Note) -> None:
-        """Write failed calls, a stop and the address of the progress."""
+    def noted(self, note: runs.Note) -> None:
+        """Print a note if it is one of these."""
         match note:
-            case CallFailed() | Serving() | StateChanged(status="stopped"):
+            case runs.CallFailed() | runs.Serving() | runs.StateChanged(status="stopped"):
                 print_line(self._console, wording.noted(note))
 
-    def progressed(self, progress: Progress) -> None:
-        """Say nothing."""
+    def progressed(self, progress: runs.Progress) -> None:
+        """Print nothing."""
 
 
 def open_log(path: Path) -> TextIO:
-    """Open a log to append to, for the owner's eyes only; each line is written as it comes. Raises StorageError."""
+    """Open a log to append to, readable by its owner only; each line is written as it comes. Raises StorageError."""
     try:
         descriptor = open_private(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     except OSError as error:
@@ -127,7 +131,7 @@ def open_log(path: Path) -> TextIO:
     return io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", write_through=True)
 
 
-class LogObserver:
+class LogObserver(_LineObserver):
     """Appends every note, and the counts after every tenth batch, to a log. `redact` takes out secrets."""
 
     def __init__(
@@ -138,47 +142,32 @@ class LogObserver:
         currency: str = "USD",
         now: Callable[[], datetime] = datetime.now,
     ) -> None:
+        super().__init__(currency, now)
         self._file = file
         self._redact = redact
-        self._currency = currency
-        self._now = now
-        self._tenth = TenthBatch()
-        self._latest: Progress | None = None
         self._unwritten: list[str] = []
 
-    def started(self, facts: Started) -> None:
-        """Log the start."""
-        self.line(wording.started(facts))
+    def noted(self, note: runs.Note) -> None:
+        """Log a note, and the counts at a stop; replies with the counts that follow them."""
+        if isinstance(note, runs.BatchDone):  # of hundreds a second each would wait for the disk
+            self._add(wording.noted(note))
+        else:
+            super().noted(note)
 
-    def noted(self, note: Note) -> None:
-        """Log a note, and the counts at a stop.
-
-        Of hundreds of replies a second each would wait for the disk: they are written with the counts
-        that follow.
-        """
-        if isinstance(note, BatchDone):
-            self._unwritten.append(self._stamped(wording.noted(note)))
-            return
-        self.line(wording.noted(note))
-        if isinstance(note, StateChanged) and note.status != "running" and self._latest is not None:
-            self.line(wording.progressed(self._latest, self._currency))
-
-    def progressed(self, progress: Progress) -> None:
-        """Log the replies of late, and the counts after every tenth batch."""
-        self._latest = progress
-        if self._tenth.passed(progress):
-            self._unwritten.append(self._stamped(wording.progressed(progress, self._currency)))
+    def progressed(self, progress: runs.Progress) -> None:
+        """Log the latest replies, and the counts after every tenth batch."""
+        super().progressed(progress)
         if self._unwritten:
             self._write()
 
     def line(self, text: str) -> None:
         """Append a line of any text, such as an error that ended the run."""
-        self._unwritten.append(self._stamped(text))
+        self._add(text)
         self._write()
 
-    def _stamped(self, text: str) -> str:
+    def _add(self, text: str) -> None:
         stamp = self._now().astimezone().isoformat(timespec="seconds")
-        return f"{stamp} {one_line(self._redact(text))}\n"
+        self._unwritten.append(f"{stamp} {one_line(self._redact(text))}\n")
 
     def _write(self) -> None:
         lines, self._unwritten = self._unwritten, []
@@ -187,34 +176,66 @@ class LogObserver:
             self._file.write("".join(lines))
 
 
-ProgressForm = Literal["auto", "plain", "json"]
+class JsonObserver:
+    """Writes one object a fact: `event` names it (started, planned, progress, ...), `time` is ISO 8601.
+
+    Counts come at most five times a second, the last ones always, at the end of its context at the latest.
+    """
+
+    def __init__(
+        self,
+        console: Console,
+        *,
+        now: Callable[[], datetime] = datetime.now,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._console = console
+        self._now = now
+        self._clock = clock
+        self._held: runs.Progress | None = None
+        self._last_counts = -SECONDS_BETWEEN_COUNTS
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._write_held()
+
+    def started(self, facts: runs.Started) -> None:
+        """Write the facts of the start."""
+        self._write("started", asdict(facts))
+
+    def noted(self, note: runs.Note) -> None:
+        """Write a note, after the counts that led to it."""
+        self._write_held()
+        self._write(event_name(type(note)), asdict(note))
+
+    def progressed(self, progress: runs.Progress) -> None:
+        """Write the counts, or hold them back until some time has passed."""
+        self._held = progress
+        if self._clock() - self._last_counts >= SECONDS_BETWEEN_COUNTS:
+            self._write_held()
+
+    def _write_held(self) -> None:
+        if self._held is not None:
+            self._write("progress", asdict(self._held))
+            self._held = None
+            self._last_counts = self._clock()
+
+    def _write(self, event: str, facts: Mapping[str, object]) -> None:
+        stamp = self._now().astimezone().isoformat(timespec="milliseconds")
+        self._console.out(encode({"event": event, "time": stamp, **facts}), highlight=False)
 
 
-def display(
-    console: Console,
-    *,
-    form: ProgressForm = "auto",
-    quiet: bool = False,
-    verbose: bool = False,
-    currency: str = "USD",
-) -> Observer:
-    """Choose who shows the run on standard error. `auto`: a live panel on a terminal, else plain lines."""
-    if form == "json":
-        return JsonObserver(console)
-    if quiet:
-        return QuietObserver(console)
-    if form == "auto" and console.is_terminal and not console.is_dumb_terminal:
-        return RichObserver(console, verbose=verbose, currency=currency)
-    return PlainObserver(console, verbose=verbose, currency=currency)
+def event_name(kind: type) -> str:
+    """Return `batch_done` for BatchDone."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower()
 
 
 class Observers:
-    """Tells every fact to several observers. A context manager that enters and leaves those that are one.
+    """Passes facts on to several observers, `opening` notes after the start; enters and leaves their contexts."""
 
-    `opening` are notes that follow the start.
-    """
-
-    def __init__(self, observers: Iterable[Observer], *, opening: Iterable[Note] = ()) -> None:
+    def __init__(self, observers: Iterable[runs.Observer], *, opening: Iterable[runs.Note] = ()) -> None:
         self._observers = tuple(observers)
         self._opening = tuple(opening)
         self._entered = ExitStack()
@@ -225,27 +246,22 @@ class Observers:
                 self._entered.enter_context(observer)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self._entered.close()
 
-    def started(self, facts: Started) -> None:
+    def started(self, facts: runs.Started) -> None:
         """Pass it on."""
         for observer in self._observers:
             observer.started(facts)
         for note in self._opening:
             self.noted(note)
 
-    def noted(self, note: Note) -> None:
+    def noted(self, note: runs.Note) -> None:
         """Pass it on."""
         for observer in self._observers:
             observer.noted(note)
 
-    def progressed(self, progress: Progress) -> None:
+    def progressed(self, progress: runs.Progress) -> None:
         """Pass it on."""
         for observer in self._observers:
             observer.progressed(progress)

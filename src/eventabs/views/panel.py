@@ -1,9 +1,8 @@
-"""The live display of a run for terminals."""
+"""The live display of a run on a terminal: a panel of counts, and notes above it."""
 
 import time
 from collections.abc import Callable
 from math import ceil
-from types import TracebackType
 from typing import Self
 
 from rich.box import ROUNDED
@@ -16,21 +15,8 @@ from rich.segment import ControlType, Segment
 from rich.table import Table
 from rich.text import Text
 
+from eventabs import runs
 from eventabs.language import gettext as _
-from eventabs.runs import (
-    BatchDone,
-    CallFailed,
-    CoolingDown,
-    InputRead,
-    Note,
-    Planned,
-    Progress,
-    Retrying,
-    Serving,
-    Started,
-    StateChanged,
-    Stopping,
-)
 from eventabs.views import wording
 from eventabs.views.console import one_line, print_line
 from eventabs.views.wording import clock, count, listed, money, share
@@ -38,22 +24,22 @@ from eventabs.views.wording import clock, count, listed, money, share
 WIDTH = 80  # wider lines are no calmer
 NARROW = 60  # below this the frame and the columns go
 
-_Facts = list[tuple[str, tuple[Text, ...]]]  # label, up to three cells
+_Facts = list[tuple[str, tuple[str | Text, ...]]]  # label, up to three cells
 
 
 class ProgressPanel:
-    """Draws the facts of a run that it has been given last.
+    """Draws the latest facts of a run.
 
-    `began`, `now`, `told_at` (when the counts came) and `cooling_until` are seconds of one clock; between
+    `began`, `now`, `counted_at` (when the counts came) and `cooling_until` are seconds of one clock; between
     two counts the remaining time runs down with it, and is gone when it has run out.
     """
 
     def __init__(self, currency: str, *, began: float = 0.0) -> None:
         self.title = ""
         self.phase = _("reading the input")
-        self.progress = Progress()
+        self.progress = runs.Progress()
         self.trouble = ""
-        self.began = self.now = self.told_at = began
+        self.began = self.now = self.counted_at = began
         self.cooling_until = began
         self.drawn = (0, 0)  # columns and rows of the frame drawn last, zeros without a frame
         self._currency = currency
@@ -80,9 +66,11 @@ class ProgressPanel:
     def _rows(self) -> list[RenderableType]:
         if not self.progress.users:
             return [self._waiting()]
-        rows: list[RenderableType] = [self._bar(), self._grid()]
-        if any(retries := self._retries()):
-            rows.append(_row(_("retries"), *zip((7, 5), retries, strict=True)))
+        rows: list[RenderableType] = [self._bar()]
+        rows += [_row(label, *((4, cell) for cell in cells)) for label, cells in self._facts()]
+        causes, left = self._retries()
+        if causes or left:
+            rows.append(_row(_("retries"), (7, causes), (5, left)))
         if self.trouble:
             rows.append(_row(_("last"), (12, Text(one_line(self.trouble), style="yellow"))))
         return rows
@@ -104,15 +92,6 @@ class ProgressPanel:
         row.add_row(bar, share(finished, progress.users), self._remaining())
         return row
 
-    def _grid(self) -> Table:
-        grid = Table.grid(expand=True, padding=(0, 1, 0, 0))
-        grid.add_column(style="dim", ratio=2, no_wrap=True)
-        for _column in range(3):
-            grid.add_column(ratio=4, no_wrap=True, overflow="ellipsis")
-        for label, cells in self._facts():
-            grid.add_row(label, *cells)
-        return grid
-
     def _stacked(self) -> list[Text]:
         """Return one short line a group of facts, for terminals too narrow for columns."""
         if not self.progress.users:
@@ -121,9 +100,7 @@ class ProgressPanel:
         lines = [Text(f"{finished}  {self._remaining()}")]
         for label, cells in [*self._facts(), (_("retries"), self._retries())]:
             if any(cells):
-                lines.append(
-                    Text.assemble((f"{label} ", "dim"), listed(cell.plain for cell in cells if cell))
-                )
+                lines.append(Text.assemble((f"{label} ", "dim"), listed(str(cell) for cell in cells if cell)))
         if self.trouble:
             lines.append(Text(one_line(self.trouble), style="yellow", no_wrap=True, overflow="ellipsis"))
         return lines
@@ -131,45 +108,30 @@ class ProgressPanel:
     def _facts(self) -> _Facts:
         progress = self.progress
         of = _("{done} of {total} done")
+        users = of.format(done=count(progress.done), total=count(progress.users))
         failed = _("{count} failed").format(count=count(progress.failed))
-        users = (
-            Text(of.format(done=count(progress.done), total=count(progress.users))),
-            Text(failed, style="red" if progress.failed else ""),
-            Text(self._elapsed()),
-        )
-        batches = (
-            Text(of.format(done=count(progress.batches_done), total=count(progress.batches_total))),
-            Text(wording.in_flight(progress)),
-            Text(wording.calls(progress.calls)),
-        )
+        batches = of.format(done=count(progress.batches_done), total=count(progress.batches_total))
+        sent = _("{count} in").format(count=count(progress.prompt_tokens))
+        received = _("{count} out").format(count=count(progress.completion_tokens))
         speed = "" if progress.tokens_per_second is None else wording.speed(progress.tokens_per_second)
-        tokens = (
-            Text(_("{count} in").format(count=count(progress.prompt_tokens))),
-            Text(_("{count} out").format(count=count(progress.completion_tokens))),
-            Text(speed),
-        )
-        facts = [(_("users"), users), (_("batches"), batches), (_("tokens"), tokens)]
-        return [*facts, *self._cost()]
+        facts: _Facts = [
+            (_("users"), (users, Text(failed, style="red" if progress.failed else ""), self._elapsed())),
+            (_("batches"), (batches, wording.in_flight(progress), wording.calls(progress.calls))),
+            (_("tokens"), (sent, received, speed)),
+        ]
+        if progress.cost is not None:
+            projected = ""
+            if progress.cost_projected is not None:
+                projected = _("of about {cost}").format(cost=money(progress.cost_projected, self._currency))
+            facts.append((_("cost"), (money(progress.cost, self._currency), projected, "")))
+        return facts
 
-    def _cost(self) -> _Facts:
-        progress = self.progress
-        if progress.cost is None:
-            return []
-        projected = ""
-        if progress.cost_projected is not None:
-            projected = _("of about {cost}").format(cost=money(progress.cost_projected, self._currency))
-        spent = money(progress.cost, self._currency)
-        return [(_("cost"), (Text(spent), Text(projected), Text()))]
-
-    def _retries(self) -> tuple[Text, Text]:
-        """Say what was tried again and why, and how long everybody waits; empty where there is nothing to say."""
-        progress = self.progress
-        said = listed(wording.causes(progress.retry_causes))
-        if progress.retries and not said:
-            said = count(progress.retries)
+    def _retries(self) -> tuple[str, Text]:
+        """Return the causes of repeated calls, and how long all calls still wait; empty where there are none."""
+        retries = self.progress.retries
+        causes = listed(wording.causes(self.progress.retry_causes)) or (count(retries) if retries else "")
         cooling = max(0.0, self.cooling_until - self.now)
-        left = wording.cooling(cooling) if cooling else ""
-        return Text(said), Text(left, style="bold yellow")
+        return causes, Text(wording.cooling(cooling) if cooling else "", style="bold yellow")
 
     def _remaining(self) -> str:
         if not self.progress.batches_done:
@@ -177,19 +139,19 @@ class ProgressPanel:
         if self.progress.eta_seconds is None:
             return ""
         cooling = max(0.0, self.cooling_until - self.now)
-        left = self.progress.eta_seconds - (self.now - self.told_at) + cooling
+        left = self.progress.eta_seconds - (self.now - self.counted_at) + cooling
         if left < 0:  # the estimate has run out: nothing is better than "0s" for minutes
             return ""
         return _("{time} left").format(time=clock(left))
 
 
-def _row(label: str, *cells: tuple[int, Text]) -> Table:
-    """Return a row of its own under the grid: cells with their shares of its width, which sum up to 12."""
+def _row(label: str, *cells: tuple[int, str | Text]) -> Table:
+    """Return a row of cells, with their shares of its width, which sum up to 12."""
     row = Table.grid(expand=True, padding=(0, 1, 0, 0))
     row.add_column(style="dim", ratio=2, no_wrap=True)
     for ratio, _cell in cells:
         row.add_column(ratio=ratio, no_wrap=True, overflow="ellipsis")
-    row.add_row(label, *(cell for _ratio, cell in cells))
+    row.add_row(label, *(Text.assemble(cell) for _ratio, cell in cells))
     return row
 
 
@@ -197,7 +159,7 @@ REFRESHES_PER_SECOND = 8
 
 
 class RichObserver:
-    """Shows the run on a terminal: one live panel, with the notes that deserve a line above it.
+    """Shows the run on a terminal: one live panel, with the notes that concern more than one call above it.
 
     A context manager: the panel lives inside it. `clock` counts seconds, from anywhere.
     """
@@ -226,39 +188,34 @@ class RichObserver:
         self._live.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self._live.stop()
 
-    def started(self, facts: Started) -> None:
+    def started(self, facts: runs.Started) -> None:
         """Print the first line and name the model in the panel's title."""
         self._panel.title = f"{facts.model} @ {facts.host}" if facts.model else facts.provider
         print_line(self._console, wording.started(facts), style="dim")
 
-    def noted(self, note: Note) -> None:
+    def noted(self, note: runs.Note) -> None:
         """Print a note above the panel if it deserves a line, or keep it as the last trouble."""
         match note:
-            case InputRead():
+            case runs.InputRead():
                 self._panel.phase = _("counting and packing")
-            case Planned():
+            case runs.Planned():
                 self._panel.phase = _("waiting for the first reply")
-            case CoolingDown():
+            case runs.CoolingDown():
                 self._panel.cooling_until = self._clock() + note.seconds
-            case Retrying() | CallFailed():
+            case runs.Retrying() | runs.CallFailed():
                 self._panel.trouble = wording.noted(note)
-            case BatchDone() if note.unusable:
+            case runs.BatchDone() if note.unusable:
                 self._panel.trouble = wording.noted(note)
         if self._verbose or _deserves_a_line(note):
             print_line(self._console, wording.noted(note), style=_style(note))
 
-    def progressed(self, progress: Progress) -> None:
+    def progressed(self, progress: runs.Progress) -> None:
         """Keep the counts; the panel takes them at its next refresh."""
         self._panel.progress = progress
-        self._panel.told_at = self._clock()
+        self._panel.counted_at = self._clock()
 
     def picture(self) -> RenderableType:
         """Return what the live panel shows now."""
@@ -276,23 +233,19 @@ class RichObserver:
             self._panel.drawn = (0, 0)
 
 
-def _deserves_a_line(note: Note) -> bool:
-    match note:
-        case InputRead() | Planned() | Serving() | CallFailed() | Stopping():
-            return True
-        case StateChanged():
-            return bool(note.cause)  # the closing summary names the state itself
-        case _:
-            return False
+def _deserves_a_line(note: runs.Note) -> bool:
+    if isinstance(note, runs.StateChanged):
+        return bool(note.cause)  # the closing summary names the state itself
+    return isinstance(note, runs.InputRead | runs.Planned | runs.Serving | runs.CallFailed | runs.Stopping)
 
 
-def _style(note: Note) -> str:
+def _style(note: runs.Note) -> str:
     match note:
-        case CallFailed() | Retrying():
+        case runs.CallFailed() | runs.Retrying():
             return "yellow"
-        case Stopping() | StateChanged(status="interrupted" | "stopped"):
+        case runs.Stopping() | runs.StateChanged(status="interrupted" | "stopped"):
             return "bold yellow"
-        case Planned():
+        case runs.Planned():
             return "bold"
         case _:
             return ""

@@ -1,17 +1,17 @@
-"""Progress over HTTP, on this machine only."""
+"""The progress of a run over HTTP, for this machine only."""
 
 import threading
 import time
 from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 from typing import Self
 
 from eventabs.errors import UsageError
 from eventabs.language import gettext as _
 from eventabs.runs import Note, Progress, Started, StateChanged
-from eventabs.views.json_lines import encode, progress_fields
+from eventabs.views.console import encode
+from eventabs.views.status import progress_fields
 
 LOOPBACK = "127.0.0.1"
 PATHS = ("/progress", "/api/v1/events/extract/progress")
@@ -44,18 +44,13 @@ class ProgressServer:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
 
     def started(self, facts: Started) -> None:
-        """Nothing of this is told."""
+        """Do nothing: none of this is part of the answer."""
 
     def noted(self, note: Note) -> None:
         """Keep the run's state."""
@@ -68,11 +63,11 @@ class ProgressServer:
 
     def answer(self) -> bytes:
         """Return the counts as JSON; the remaining time has run down since they came."""
-        progress, told_at = self._counts
+        progress, counted_at = self._counts
         eta = progress.eta_seconds
         if eta:
-            left = eta - (self._clock() - told_at)
-            eta = left if left >= 0 else None  # an estimate that has run out says nothing
+            left = eta - (self._clock() - counted_at)
+            eta = left if left >= 0 else None  # the estimate has run out
         return encode(progress_fields(self._status, progress, eta)).encode()
 
 
@@ -82,7 +77,7 @@ class _Server(ThreadingHTTPServer):
     allow_reuse_address = True
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing: a client that went away is no matter of the run's terminal."""
+        """Print nothing: the run's terminal has nothing to do with a client that went away."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -92,7 +87,6 @@ class _Handler(BaseHTTPRequestHandler):
     answer: Callable[[], bytes]
 
     def parse_request(self) -> bool:
-        """Refuse what is not asked by this machine, or not GET, or elsewhere."""
         if not super().parse_request():
             return False
         if refusal := self._refusal():
@@ -110,11 +104,9 @@ class _Handler(BaseHTTPRequestHandler):
         return None
 
     def do_GET(self) -> None:
-        """Answer with the counts."""
         self._respond(HTTPStatus.OK, type(self).answer())
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Refuse in JSON."""
         self._respond(code, encode({"error": message or explain or HTTPStatus(code).phrase}).encode())
 
     def _respond(self, code: int, body: bytes) -> None:
@@ -129,4 +121,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_arguments: object) -> None:
-        """Say nothing."""
+        """Print nothing."""

@@ -11,22 +11,21 @@ from rich.table import Table
 from rich.text import Text
 
 from eventabs.inspection import Line, StoredCall, UserView
-from eventabs.language import gettext as _, ngettext
+from eventabs.language import gettext as _
 from eventabs.records import Message
 from eventabs.store import UserRow
 from eventabs.views import wording
-from eventabs.views.console import one_line, print_line
-from eventabs.views.json_lines import encode
+from eventabs.views.console import encode, one_line, print_line
+from eventabs.views.panel import NARROW
 from eventabs.views.wording import count, duration, joined, listed
 
-NARROW = 60  # below this, events stand under the behaviors that they begin with
 UNCOVERED = "○"
 UNGROUNDED = "?"
 _DATE = 10  # characters of an ISO date
+_STYLES = {"failed": "red", "pending": "yellow"}
 
 
-def state_name(state: str) -> str:
-    """Name a user's state."""
+def _state_name(state: str) -> str:
     return {"pending": _("pending"), "done": _("done"), "failed": _("failed")}[state]
 
 
@@ -42,7 +41,7 @@ def render_users(console: Console, rows: Iterable[UserRow], *, total: int, skip:
     for row in rows:
         shown += 1
         reason = wording.reason(row.reason) if row.state == "failed" and row.reason else ""
-        state = Text(state_name(row.state), style=_style(row.state))
+        state = Text(_state_name(row.state), style=_STYLES.get(row.state, ""))
         table.add_row(
             Text(one_line(row.user_id)), state, count(row.behaviors), count(row.events), one_line(reason)
         )
@@ -66,11 +65,10 @@ def users_json(rows: Iterable[UserRow], *, total: int, skip: int) -> str:
 def render_user(console: Console, view: UserView) -> None:
     """Print a user's behaviors on the left, and on the right the events that begin there or still last."""
     print_line(console, _headline(view), style="bold")
-    side_by_side = console.width >= NARROW
+    side_by_side = console.width >= NARROW  # else events stand under the behaviors that they begin with
     table = Table.grid(padding=(0, 1, 0, 0), expand=True)
     table.add_column(width=1, style="bold yellow")
-    table.add_column(ratio=1, overflow="fold")
-    if side_by_side:
+    for _side in range(1 + side_by_side):
         table.add_column(ratio=1, overflow="fold")
     for day in _days(view):
         table.add_row("", Text(one_line(day), style="bold"))
@@ -80,8 +78,8 @@ def render_user(console: Console, view: UserView) -> None:
         for position in view.ungrounded:
             event = view.events[position]
             if str(event["start"])[:_DATE] == day:
-                said = Text(_event(event), style="yellow")
-                table.add_row(UNGROUNDED, *(("", said) if side_by_side else (said,)))
+                cell = Text(_event(event), style="yellow")
+                table.add_row(UNGROUNDED, *(("", cell) if side_by_side else (cell,)))
     console.print(table)
     for explanation in _legend(view):
         print_line(console, explanation)
@@ -103,19 +101,19 @@ def user_json(view: UserView, calls: Iterable[StoredCall] | None) -> str:
 
 def render_calls(console: Console, calls: Iterable[StoredCall]) -> None:
     """Print the stored prompts and replies; instructions that are those of an earlier call are not repeated."""
-    said: dict[str, int] = {}
+    printed: dict[str, int] = {}  # texts by the first call that has them
     for call in calls:
         console.print()
         print_line(console, _call_line(call), style="bold")
         for message in call.messages:
-            _print_text(console, message["role"], _once(said, call.id, message))
+            _print_text(console, message["role"], _once(printed, call.id, message))
         if call.reasoning:
             _print_text(console, _("reasoning"), call.reasoning)
         _print_text(console, _("reply"), call.reply or _("none"))
 
 
-def _once(said: dict[str, int], call_id: int, message: Message) -> str:
-    first = said.setdefault(message["content"], call_id)
+def _once(printed: dict[str, int], call_id: int, message: Message) -> str:
+    first = printed.setdefault(message["content"], call_id)
     if message["role"] != "system" or first == call_id:
         return message["content"]
     return _("(as in call {call})").format(call=first)
@@ -136,9 +134,7 @@ def _call_line(call: StoredCall) -> str:
         call.status,
     ]
     if call.seconds is not None:
-        tokens = _("tokens {prompt} in, {completion} out").format(
-            prompt=count(call.prompt_tokens), completion=count(call.completion_tokens)
-        )
+        tokens = wording.tokens(call.prompt_tokens, call.completion_tokens)
         parts += [call.finish_reason or "", tokens, duration(call.seconds)]
     return joined([*parts, call.error] if call.error else parts)
 
@@ -146,8 +142,8 @@ def _call_line(call: StoredCall) -> str:
 def _headline(view: UserView) -> str:
     row = view.row
     parts = [
-        state_name(row.state),
-        ngettext("{count} behavior", "{count} behaviors", row.behaviors).format(count=count(row.behaviors)),
+        _state_name(row.state),
+        wording.behaviors(row.behaviors),
         _("{count} events").format(count=count(len(view.events))),
     ]
     if row.state == "failed" and row.reason:
@@ -162,43 +158,30 @@ def _days(view: UserView) -> list[str]:
 
 
 def _add_line(table: Table, view: UserView, line: Line, *, side_by_side: bool) -> None:
-    begun = [
-        view.events[position]
-        for position in line.events
-        if view.events[position]["behaviors"][0] == line.index
-    ]
-    cells = [Text(_event(event)) for event in begun]
-    if not side_by_side:
-        table.add_row("" if line.events else UNCOVERED, Text(one_line(line.text)))
-        for cell in cells:
-            table.add_row("", Text.assemble("  ", cell, style="cyan"))
+    events = (view.events[position] for position in line.events)
+    cells = [Text(_event(event)) for event in events if event["behaviors"][0] == line.index]
+    row = "" if line.events else UNCOVERED, Text(one_line(line.text))
+    if side_by_side:
+        lasting = Text("│" if line.events else "", style="dim")
+        table.add_row(*row, Text("\n").join(cells) if cells else lasting)
         return
-    right = Text("\n").join(cells) if cells else Text("│" if line.events else "", style="dim")
-    table.add_row("" if line.events else UNCOVERED, Text(one_line(line.text)), right)
+    table.add_row(*row)
+    for cell in cells:
+        table.add_row("", Text.assemble("  ", cell, style="cyan"))
 
 
 def _event(event: Mapping[str, Any]) -> str:
     start, end = str(event["start"]), str(event["end"])
-    until = (
-        end[_DATE + 1 : _DATE + 6] if end[:_DATE] == start[:_DATE] else end[5 : _DATE + 6].replace("T", " ")
-    )
+    same_day = end[:_DATE] == start[:_DATE]
+    until = end[_DATE + 1 : _DATE + 6] if same_day else end[5 : _DATE + 6].replace("T", " ")
     span = f"{start[_DATE + 1 : _DATE + 6]}-{until}"
-    said = [span, str(event["type"]), f"({event['category']})", str(event["summary"])]
-    return one_line(" ".join(part for part in said if part))
+    parts = (span, str(event["type"]), f"({event['category']})", str(event["summary"]))
+    return one_line(" ".join(part for part in parts if part))
 
 
 def _legend(view: UserView) -> list[str]:
-    lines = []
-    if uncovered := len(view.uncovered):
-        lines.append(_("{mark} no event covers it ({count})").format(mark=UNCOVERED, count=count(uncovered)))
-    if ungrounded := len(view.ungrounded):
-        lines.append(
-            _("{mark} an event that covers no behavior ({count})").format(
-                mark=UNGROUNDED, count=count(ungrounded)
-            )
-        )
-    return lines
-
-
-def _style(state: str) -> str:
-    return {"failed": "red", "pending": "yellow"}.get(state, "")
+    marks = (
+        (view.uncovered, UNCOVERED, _("{mark} no event covers it ({count})")),
+        (view.ungrounded, UNGROUNDED, _("{mark} an event that covers no behavior ({count})")),
+    )
+    return [text.format(mark=mark, count=count(len(found))) for found, mark, text in marks if found]

@@ -1,67 +1,70 @@
-"""How a run stands, for people and as JSON, once or again and again."""
+"""The state of a run, for people and as JSON, once or again and again."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import asdict
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
 from eventabs.inspection import RunState
 from eventabs.language import gettext as _
+from eventabs.runs import Progress
 from eventabs.views import wording
-from eventabs.views.console import one_line, print_command, print_line
-from eventabs.views.json_lines import encode, progress_fields
+from eventabs.views.console import encode, one_line, print_command, print_line
 from eventabs.views.panel import ProgressPanel
-from eventabs.views.wording import count, duration, joined
+from eventabs.views.wording import duration, joined
 
 SECONDS_BETWEEN_LOOKS = 1.0
+_JSON_KEYS = (
+    "pending in_flight in_flight_limit events calls retries retry_causes cooling_seconds prompt_tokens"
+    " completion_tokens tokens_per_second cost cost_projected currency seconds failures last_failure provider model"
+    " host run_id created_at out"
+)
+_DIGITS = {"cooling_seconds": 1, "tokens_per_second": 1, "cost": 6, "cost_projected": 6, "seconds": 3}
 
 
-def status_json(standing: RunState) -> str:
-    """Return how a run stands as one line of JSON."""
-    progress = standing.progress
-    failure = standing.last_failure
-    return encode(
-        progress_fields(standing.status, progress, progress.eta_seconds)
-        | {
-            "pending": standing.pending,
-            "in_flight": progress.in_flight,
-            "in_flight_limit": progress.in_flight_limit,
-            "events": standing.events,
-            "calls": progress.calls,
-            "retries": progress.retries,
-            "retry_causes": progress.retry_causes,
-            "cooling_seconds": round(standing.cooling_seconds, 1),
-            "prompt_tokens": progress.prompt_tokens,
-            "completion_tokens": progress.completion_tokens,
-            "tokens_per_second": _rounded(progress.tokens_per_second, 1),
-            "cost": _rounded(progress.cost, 6),
-            "cost_projected": _rounded(progress.cost_projected, 6),
-            "currency": standing.currency,
-            "seconds": round(standing.seconds, 3),
-            "failures": standing.failures,
-            "last_failure": failure and wording.noted(failure),
-            "provider": standing.provider,
-            "model": standing.model,
-            "host": standing.host,
-            "run_id": standing.run_id,
-            "created_at": standing.created_at,
-            "out": standing.out,
-        }
-    )
+def progress_fields(status: str, progress: Progress, eta_seconds: float | None) -> dict[str, object]:
+    """Return the fields of GET /progress; `current_batch` is the number of batches sent so far."""
+    processed, users = progress.done + progress.failed, progress.users
+    percent = round(100 * processed / users, 1) if users else 0.0
+    return {
+        "status": status,
+        "total_users": users,
+        "processed_users": processed,
+        "success_count": progress.done,
+        "failed_count": progress.failed,
+        "current_batch": progress.batches_done + progress.in_flight,
+        "total_batches": progress.batches_total,
+        "progress_percent": percent if processed >= users else min(percent, 99.9),
+        "estimated_remaining_seconds": None if eta_seconds is None else round(max(0.0, eta_seconds), 1),
+    }
 
 
-def render_status(console: Console, standing: RunState) -> None:
-    """Print how a run stands, and what to do next."""
+def status_json(state: RunState) -> str:
+    """Return the state of a run as one line of JSON."""
+    progress = state.progress
+    fields = asdict(progress) | asdict(state)
+    for key, digits in _DIGITS.items():
+        fields[key] = None if fields[key] is None else round(fields[key], digits)
+    fields |= {
+        "pending": state.pending,
+        "last_failure": state.last_failure and wording.noted(state.last_failure),
+    }
+    shown = progress_fields(state.status, progress, progress.eta_seconds)
+    return encode(shown | {key: fields[key] for key in _JSON_KEYS.split()})
+
+
+def render_status(console: Console, state: RunState) -> None:
+    """Print the state of a run, and what to do next."""
     if console.is_terminal:
-        console.print(_picture(standing))
+        console.print(_picture(state))
     else:
-        print_line(console, _headline(standing))
-        print_line(console, wording.progressed(standing.progress, standing.currency))
-        for line in _troubles(standing):
+        for line in _lines(state):
             print_line(console, line)
-    if command := _next_step(standing):
-        print_command(console, _("Go on with: "), command)
+    if state.status in {"interrupted", "stopped", "killed"}:
+        print_command(console, _("Go on with: "), wording.resume_command(state.out))
 
 
 def watch_status(
@@ -71,90 +74,58 @@ def watch_status(
     as_json: bool,
     sleep: Callable[[float], None],
 ) -> None:
-    """Show how a run stands until it is completed, also past a kill and a resume."""
-    if as_json or not console.is_terminal:
-        _watch_lines(console, look, as_json=as_json, sleep=sleep)
-        return
-    with Live(console=console, auto_refresh=False, redirect_stderr=False) as live:
+    """Show the state of a run until it is completed, also past a kill and a resume."""
+    drawn = console.is_terminal and not as_json
+    before = ""
+    with Live(console=console, auto_refresh=False, redirect_stderr=False) if drawn else nullcontext() as live:
         while True:
-            standing = look()
-            live.update(_picture(standing), refresh=True)
-            if standing.status == "completed":
+            state = look()
+            if live:
+                live.update(_picture(state), refresh=True)
+            elif (line := status_json(state) if as_json else _line(state)) != before:
+                console.out(line, highlight=False)
+                before = line
+            if state.status == "completed":
                 return
             sleep(SECONDS_BETWEEN_LOOKS)
 
 
-def _watch_lines(
-    console: Console, look: Callable[[], RunState], *, as_json: bool, sleep: Callable[[float], None]
-) -> None:
-    before = ""
-    while True:
-        standing = look()
-        if as_json:
-            line = status_json(standing)
-        else:
-            line = joined((_state(standing), wording.progressed(standing.progress, standing.currency)))
-        if line != before:
-            console.out(line if as_json else one_line(line), highlight=False)
-            before = line
-        if standing.status == "completed":
-            return
-        sleep(SECONDS_BETWEEN_LOOKS)
+def _line(state: RunState) -> str:
+    return one_line(joined((_name(state), wording.progressed(state.progress, state.currency))))
 
 
-def _picture(standing: RunState) -> RenderableType:
-    panel = ProgressPanel(standing.currency)
-    panel.now = panel.told_at = standing.seconds
-    panel.cooling_until = standing.seconds + standing.cooling_seconds
-    panel.progress = standing.progress
-    panel.phase = "" if standing.status != "running" else panel.phase
-    if standing.progress.users:
-        panel.phase = _("waiting for the first reply") if standing.status == "running" else ""
-    if standing.model:
-        panel.title = f"{standing.model} @ {standing.host}"
-    else:
-        panel.title = standing.provider
-    if standing.last_failure:
-        panel.trouble = wording.noted(standing.last_failure)
-    style = {"completed": "bold green", "running": "bold"}.get(standing.status, "bold yellow")
-    lines = [Text(one_line(line)) for line in _reasons(standing)]
-    return Group(Text(one_line(_headline(standing)), style=style), panel, *lines)
+def _picture(state: RunState) -> Group:
+    panel = ProgressPanel(state.currency)
+    panel.now = panel.counted_at = state.seconds
+    panel.cooling_until = state.seconds + state.cooling_seconds
+    panel.progress = state.progress
+    if state.status != "running":
+        panel.phase = ""
+    elif state.progress.users:
+        panel.phase = _("waiting for the first reply")
+    panel.title = f"{state.model} @ {state.host}" if state.model else state.provider
+    if state.last_failure:
+        panel.trouble = wording.noted(state.last_failure)
+    style = {"completed": "bold green", "running": "bold"}.get(state.status, "bold yellow")
+    lines = [Text(one_line(line)) for line in wording.failures(state.failures)]
+    return Group(Text(one_line(_headline(state)), style=style), panel, *lines)
 
 
-def _headline(standing: RunState) -> str:
-    return _("{state}: {out}").format(state=_state(standing), out=standing.out)
+def _headline(state: RunState) -> str:
+    return _("{state}: {out}").format(state=_name(state), out=state.out)
 
 
-def _state(standing: RunState) -> str:
-    if standing.status == "killed":
+def _name(state: RunState) -> str:
+    if state.status == "killed":
         return _("Not running: the process was killed or has crashed, state saved")
-    return wording.status(standing.status)
+    return wording.status(state.status)
 
 
-def _troubles(standing: RunState) -> list[str]:
-    lines = _reasons(standing)
-    if standing.cooling_seconds:
-        lines.append(wording.cooling(standing.cooling_seconds))
-    if standing.last_failure:
-        lines.append(wording.noted(standing.last_failure))
-    lines.append(_("{time} so far").format(time=duration(standing.seconds)))
-    return lines
-
-
-def _reasons(standing: RunState) -> list[str]:
-    if not standing.failures:
-        return []
-    return [
-        _("Failed users by reason:"),
-        *(f"  {count(number)}  {wording.reason(code)}" for code, number in standing.failures.items()),
-    ]
-
-
-def _next_step(standing: RunState) -> str:
-    if standing.status in {"interrupted", "stopped", "killed"}:
-        return wording.resume_command(standing.out)
-    return ""
-
-
-def _rounded(number: float | None, digits: int) -> float | None:
-    return None if number is None else round(number, digits)
+def _lines(state: RunState) -> list[str]:
+    counts = wording.progressed(state.progress, state.currency)
+    lines = [_headline(state), counts, *wording.failures(state.failures)]
+    if state.cooling_seconds:
+        lines.append(wording.cooling(state.cooling_seconds))
+    if state.last_failure:
+        lines.append(wording.noted(state.last_failure))
+    return [*lines, _("{time} so far").format(time=duration(state.seconds))]

@@ -1,76 +1,49 @@
-"""How a run ended: for people beside the case that it is measured against, and as JSON."""
+"""How a run ended: its own figures, what failed and what to do next; and as JSON."""
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
-from rich.text import Text
 
 from eventabs.language import gettext as _
 from eventabs.providers import kind_of
 from eventabs.runs import Summary
 from eventabs.views import wording
-from eventabs.views.console import one_line, print_command, print_line
-from eventabs.views.json_lines import encode
-from eventabs.views.wording import average, count, duration, joined, listed, money, share
+from eventabs.views.console import encode, print_command, print_line
+from eventabs.views.wording import average, count, duration, listed, money
 
-
-class _Case(NamedTuple):
-    """What the same job took before: 486 users, 8,000 tokens a batch, one call after another."""
-
-    users: int = 486
-    batches: int = 406
-    users_per_batch: float = 1.2
-    calls: int = 406
-    hours: tuple[int, int] = (5, 25)
-    success_percent: int = 15
-
-
-CASE = _Case()
+_JSON_KEYS = (
+    "status provider users success_count failed_count pending events calls retries prompt_tokens completion_tokens"
+    " cost seconds out failures behaviors rejected_rows rejects duplicates paired_ends unpaired"
+)
 
 
 def render_summary(console: Console, summary: Summary, *, quiet: bool = False) -> None:
     """Print how the run ended, what failed and what to do next; `quiet`: only the first line and failures."""
-    print_line(console, _headline(summary), style=_style(summary))
+    well = summary.status == "completed" and not summary.failed
+    print_line(console, _headline(summary), style="bold green" if well else "bold yellow")
     if not quiet:
-        console.print("", _beside_the_case(summary), "", sep="\n")
-        print_line(console, _spent(summary))
-    if summary.failures:
-        print_line(console, _("Failed users by reason:"))
-        console.print(Padding(_failures(summary), (0, 0, 0, 2), expand=False))
+        console.print("", Padding(_figures(summary), (0, 0, 0, 2), expand=False), "", sep="\n")
+        if not kind_of(summary.provider).is_remote:
+            print_line(console, _("No model was called: the built-in rules made the events."))
+    for line in wording.failures(summary.failures):
+        print_line(console, line)
     for label, step in _next_steps(summary):
         print_command(console, label, step)
 
 
 def summary_json(summary: Summary) -> bytes:
     """Return the object that run and resume print with --json, and a line end."""
-    fields = {
-        "status": summary.status,
-        "provider": summary.provider,
-        "users": summary.users,
+    fields = asdict(summary) | {
         "success_count": summary.done,
         "failed_count": summary.failed,
         "pending": summary.pending,
-        "events": summary.events,
-        "calls": summary.calls,
-        "retries": summary.retries,
-        "prompt_tokens": summary.prompt_tokens,
-        "completion_tokens": summary.completion_tokens,
         "cost": None if summary.cost is None else round(summary.cost, 6),
         "seconds": round(summary.seconds, 3),
-        "out": summary.out,
-        "failures": summary.failures,
-        "behaviors": summary.behaviors,
-        "rejected_rows": summary.rejected_rows,
-        "rejects": summary.rejects,
-        "duplicates": summary.duplicates,
-        "paired_ends": summary.paired_ends,
-        "unpaired": summary.unpaired,
     }
-    return f"{encode(fields)}\n".encode()
+    return f"{encode({key: fields[key] for key in _JSON_KEYS.split()})}\n".encode()
 
 
 def _headline(summary: Summary) -> str:
@@ -83,53 +56,27 @@ def _headline(summary: Summary) -> str:
     return _("{state}: {facts}").format(state=wording.status(summary.status), facts=listed(parts))
 
 
-def _style(summary: Summary) -> str:
-    if summary.status == "completed" and not summary.failed:
-        return "bold green"
-    return "bold yellow"
-
-
-def _beside_the_case(summary: Summary) -> Table:
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    table.add_column("")
-    table.add_column(_("the case, before"), justify="right")
-    table.add_column(_("this run"), justify="right", style="bold")
-    first, last = CASE.hours
-    processed = summary.done + summary.failed
-    per_batch = average(processed / summary.calls) if summary.calls else "-"
-    calls = count(summary.calls)
+def _figures(summary: Summary) -> Table:
+    calls, processed = count(summary.calls), summary.done + summary.failed
     if summary.retries:
         calls = _("{calls} + {retries}").format(calls=calls, retries=wording.retries(summary.retries))
     rows = [
-        (_("users"), count(CASE.users), count(summary.users)),
-        (_("batches"), count(CASE.batches), count(summary.calls)),
-        (_("users a batch"), average(CASE.users_per_batch), per_batch),
-        (_("calls"), count(CASE.calls), calls),
-        (_("time"), _("{first}-{last} h").format(first=first, last=last), duration(summary.seconds)),
-        (_("users that end well"), f"{CASE.success_percent} %", share(summary.done, summary.users)),
+        (_("users"), count(summary.users)),
+        (_("calls"), calls),
+        (_("users a call"), average(processed / summary.calls) if summary.calls else "-"),
+        (_("time"), duration(summary.seconds)),
     ]
-    for row in rows:
-        table.add_row(*row)
-    return table
-
-
-def _spent(summary: Summary) -> str:
-    if not kind_of(summary.provider).is_remote:
-        return _("No model was called: the built-in rules made the events.")
-    spent = _("{prompt} tokens in, {completion} tokens out").format(
-        prompt=count(summary.prompt_tokens), completion=count(summary.completion_tokens)
-    )
-    if summary.cost is None:
-        return spent
-    return joined((spent, _("cost {cost}").format(cost=money(summary.cost, summary.currency))))
-
-
-def _failures(summary: Summary) -> Table:
+    if kind_of(summary.provider).is_remote:
+        tokens = _("{prompt} in, {completion} out").format(
+            prompt=count(summary.prompt_tokens), completion=count(summary.completion_tokens)
+        )
+        rows.append((_("tokens"), tokens))
+        if summary.cost is not None:
+            rows.append((_("cost"), money(summary.cost, summary.currency)))
     table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(justify="right", style="yellow")
-    table.add_column()
-    for code, number in sorted(summary.failures.items(), key=lambda item: (-item[1], item[0])):
-        table.add_row(count(number), Text(one_line(wording.reason(code))))
+    table.add_column(style="dim", no_wrap=True)
+    for label, figure in rows:
+        table.add_row(label, figure)
     return table
 
 
@@ -139,8 +86,8 @@ def _next_steps(summary: Summary) -> list[tuple[str, str]]:
     steps = [(_("Events: "), str(out / "events.jsonl"))]
     if summary.rejected_rows:
         template = _("Unreadable rows ({count}), each with its line number: ")
-        told = wording.reject_counts(summary.rejects) or count(summary.rejected_rows)
-        steps.append((template.format(count=told), str(out / "rejects.jsonl")))
+        rejected = wording.reject_counts(summary.rejects) or count(summary.rejected_rows)
+        steps.append((template.format(count=rejected), str(out / "rejects.jsonl")))
     left_out = summary.users_in_input - summary.users
     if summary.status == "completed" and left_out > 0:
         template = _("{count} users were left out by --limit; go on with them: ")

@@ -1,28 +1,16 @@
-"""The facts of a run as sentences, the same in the terminal, in plain lines and in run.log."""
+"""The words and figures for the facts of a run, the same in the terminal, in plain lines and in run.log."""
 
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
-from typing import assert_never
+from typing import Any, assert_never
 
+from eventabs import runs
 from eventabs.language import gettext as _, ngettext
 from eventabs.providers import kind_of
 from eventabs.records import RunStatus
-from eventabs.runs import (
-    BatchDone,
-    CallFailed,
-    CoolingDown,
-    InputRead,
-    Note,
-    Planned,
-    Progress,
-    Retrying,
-    Serving,
-    Started,
-    StateChanged,
-    Stopping,
-)
+from eventabs.views.console import one_line
 
-TENTHS_BELOW = 10  # from ten on they are noise
+TENTHS_BELOW = 10  # above it they are noise
 
 
 def count(number: int) -> str:
@@ -66,6 +54,11 @@ def average(number: float) -> str:
     return f"{number:.1f}".removesuffix(".0") if number < TENTHS_BELOW else f"{number:,.0f}"
 
 
+def most_frequent(numbers: Mapping[Any, int]) -> list[tuple[Any, int]]:
+    """Return what is counted, the most frequent first, ties in order of their names."""
+    return sorted(numbers.items(), key=lambda item: (-item[1], item[0]))
+
+
 def share(part: float, whole: float) -> str:
     """Return a percentage, never rounded up to 100; "-" of nothing."""
     if not whole:
@@ -76,7 +69,7 @@ def share(part: float, whole: float) -> str:
 def money(amount: float, currency: str) -> str:
     """Return an amount with enough digits to be more than zero where it is."""
     digits = 2 if amount >= 1 or not amount else 4
-    return f"{amount:,.{digits}f} {currency}"
+    return f"{amount:,.{digits}f} {one_line(currency)}"
 
 
 def weekdays() -> list[str]:
@@ -84,34 +77,32 @@ def weekdays() -> list[str]:
     return [_("Mon"), _("Tue"), _("Wed"), _("Thu"), _("Fri"), _("Sat"), _("Sun")]
 
 
-def started(facts: Started) -> str:
-    """Say where this run's settings, model and results are; of the rules, that no model is called."""
+def started(facts: runs.Started) -> str:
+    """Name the settings, the provider with its model, and the run directory."""
     config = facts.config_file or _("none, defaults in force")
+    provider = _("provider {provider}, model {model}, host {host}")
     if not kind_of(facts.provider).is_remote:
         provider = _("provider rules (built in: no model is called, nothing leaves this machine)")
-    else:
-        provider = _("provider {provider}, model {model}, host {host}").format(
-            provider=facts.provider, model=facts.model, host=facts.host
-        )
+    provider = provider.format(provider=facts.provider, model=facts.model, host=facts.host)
     template = _("Config {config}; {provider}; run directory {out}")
     if facts.resumed:
         template = _("Going on: config {config}; {provider}; run directory {out}")
     return template.format(config=config, provider=provider, out=facts.out)
 
 
-def noted(note: Note) -> str:
-    """Say a note in one line."""
+def noted(note: runs.Note) -> str:
+    """Return a note as one line."""
     match note:
-        case InputRead():
+        case runs.InputRead():
             return _input_read(note)
-        case Planned():
+        case runs.Planned():
             return _planned(note)
-        case Retrying():
+        case runs.Retrying():
             template = _("Call {call}: {cause}; again in {wait}")
             return template.format(call=note.call, cause=note.cause, wait=duration(note.wait_seconds))
-        case BatchDone():
+        case runs.BatchDone():
             return _batch_done(note)
-        case CallFailed():
+        case runs.CallFailed():
             template = ngettext(
                 "Call {call} for {count} user failed: {error}",
                 "Call {call} for {count} users failed: {error}",
@@ -122,24 +113,24 @@ def noted(note: Note) -> str:
             return _of_the_run(note)
 
 
-def _of_the_run(note: Serving | CoolingDown | Stopping | StateChanged) -> str:
+def _of_the_run(note: runs.Serving | runs.CoolingDown | runs.Stopping | runs.StateChanged) -> str:
     match note:
-        case Serving():
+        case runs.Serving():
             return _("Progress is also at {address}").format(address=note.address)
-        case CoolingDown():
+        case runs.CoolingDown():
             template = _("The endpoint asks for fewer requests: all calls wait {wait}")
             return template.format(wait=duration(note.seconds))
-        case Stopping():
+        case runs.Stopping():
             template = _("Stopping: calls on their way have {time} to end; a second time stops at once")
             return template.format(time=duration(note.seconds))
-        case StateChanged():
+        case runs.StateChanged():
             state = status(note.status)
             return _("{state}: {cause}").format(state=state, cause=note.cause) if note.cause else state
     assert_never(note)
 
 
 def plan(batches: int, users_per_batch: float) -> str:
-    """Announce the plan."""
+    """Count the batches of a plan and the users in each."""
     if users_per_batch == 1:
         template = ngettext(
             "Split into {batches} batch of 1 user", "Split into {batches} batches of 1 user", batches
@@ -153,8 +144,8 @@ def plan(batches: int, users_per_batch: float) -> str:
     return template.format(batches=count(batches), average=average(users_per_batch))
 
 
-def progressed(progress: Progress, currency: str) -> str:
-    """Say how far the run is in one line."""
+def progressed(progress: runs.Progress, currency: str) -> str:
+    """Return the counts of a run as one line."""
     parts = [
         _("batches {done} of {total}").format(
             done=count(progress.batches_done), total=count(progress.batches_total)
@@ -162,9 +153,7 @@ def progressed(progress: Progress, currency: str) -> str:
         _("users {done} done, {failed} failed of {total}").format(
             done=count(progress.done), failed=count(progress.failed), total=count(progress.users)
         ),
-        _("tokens {prompt} in, {completion} out").format(
-            prompt=count(progress.prompt_tokens), completion=count(progress.completion_tokens)
-        ),
+        tokens(progress.prompt_tokens, progress.completion_tokens),
         in_flight(progress),
         listed((retries(progress.retries), *causes(progress.retry_causes))),
     ]
@@ -191,7 +180,7 @@ def calls(number: int) -> str:
 
 def causes(retry_causes: Mapping[str, int]) -> Iterator[str]:
     """Count repeated calls by cause, the most frequent first."""
-    for code, number in sorted(retry_causes.items(), key=lambda item: (-item[1], item[0])):
+    for code, number in most_frequent(retry_causes):
         yield f"{cause(code)} ×{count(number)}"
 
 
@@ -200,28 +189,36 @@ def cause(code: str) -> str:
     return {"rate_limit": _("rate limit"), "connection": _("connection")}.get(code, f"HTTP {code}")
 
 
-def in_flight(progress: Progress) -> str:
+def in_flight(progress: runs.Progress) -> str:
     """Count calls in flight, against how many may be where that is known."""
-    if not progress.in_flight_limit:
-        return _("{count} in flight").format(count=count(progress.in_flight))
-    return _("{count} of {limit} in flight").format(
-        count=count(progress.in_flight), limit=count(progress.in_flight_limit)
-    )
+    template = _("{count} of {limit} in flight") if progress.in_flight_limit else _("{count} in flight")
+    return template.format(count=count(progress.in_flight), limit=count(progress.in_flight_limit))
 
 
 def cooling(seconds: float) -> str:
-    """Say how long everybody still waits."""
+    """Name the time that all calls still wait."""
     return _("cooling down, {time} left").format(time=clock(seconds))
 
 
 def speed(tokens_per_second: float) -> str:
-    """Say how many tokens come a second."""
+    """Name the tokens that come in a second."""
     return _("{count} a second").format(count=average(tokens_per_second))
 
 
 def users(number: int) -> str:
     """Count users."""
     return ngettext("{count} user", "{count} users", number).format(count=count(number))
+
+
+def behaviors(number: int) -> str:
+    """Count behaviors."""
+    return ngettext("{count} behavior", "{count} behaviors", number).format(count=count(number))
+
+
+def tokens(prompt: int, completion: int) -> str:
+    """Count tokens in and out."""
+    template = _("tokens {prompt} in, {completion} out")
+    return template.format(prompt=count(prompt), completion=count(completion))
 
 
 def status(state: RunStatus) -> str:
@@ -235,7 +232,7 @@ def status(state: RunStatus) -> str:
 
 
 def reason(code: str) -> str:
-    """Say why a user has no events; an unknown code stands for itself."""
+    """Name the reason why a user has no events; an unknown code stands for itself."""
     return {
         "empty": _("the reply was empty or held no events"),
         "unparsable": _("the reply could not be read"),
@@ -251,6 +248,14 @@ def reason(code: str) -> str:
     }.get(code, code)
 
 
+def failures(numbers: Mapping[str, int]) -> list[str]:
+    """List failed users by reason, the most frequent first, under a title; nothing where there are none."""
+    rows = most_frequent(numbers)
+    width = len(count(max(numbers.values(), default=0)))
+    lines = [f"  {count(number):>{width}}  {reason(code)}" for code, number in rows]
+    return [_("Failed users by reason:"), *lines] if lines else []
+
+
 def reject_counts(reasons: Mapping[str, int]) -> str:
     """Name the reasons for rejected rows, with their counts; the names are those of rejects.jsonl."""
     return ", ".join(f"{reason} {count(rows)}" for reason, rows in reasons.items())
@@ -261,18 +266,18 @@ def resume_command(out: str) -> str:
     return f"eventabs resume {shlex.quote(out)}"
 
 
-def _input_read(note: InputRead) -> str:
+def _input_read(note: runs.InputRead) -> str:
     parts = [
         ngettext("{count} file", "{count} files", note.files).format(count=count(note.files)),
         users(note.users),
-        ngettext("{count} behavior", "{count} behaviors", note.behaviors).format(count=count(note.behaviors)),
+        behaviors(note.behaviors),
     ]
     if note.encodings:
         parts.append(_("read as {encodings}").format(encodings=", ".join(note.encodings)))
     if note.rejected_rows:
         template = ngettext("{count} row rejected", "{count} rows rejected", note.rejected_rows)
-        told = template.format(count=count(note.rejected_rows))
-        parts.append(f"{told} ({reject_counts(note.reasons)})" if note.reasons else told)
+        rejected = template.format(count=count(note.rejected_rows))
+        parts.append(f"{rejected} ({reject_counts(note.reasons)})" if note.reasons else rejected)
     if note.duplicates:
         template = ngettext("{count} duplicate dropped", "{count} duplicates dropped", note.duplicates)
         parts.append(template.format(count=count(note.duplicates)))
@@ -286,25 +291,20 @@ def _input_read(note: InputRead) -> str:
     return _("Input: {facts}").format(facts=listed(parts))
 
 
-def _planned(note: Planned) -> str:
-    sentence = plan(note.batches, note.users_per_batch)
+def _planned(note: runs.Planned) -> str:
+    sentence, rest = plan(note.batches, note.users_per_batch), _("{pending} of {users} still to do")
     if note.pending_users == note.users:
         return sentence
-    rest = _("{pending} of {users} still to do").format(
-        pending=count(note.pending_users), users=users(note.users)
-    )
-    return joined((sentence, rest))
+    return joined((sentence, rest.format(pending=count(note.pending_users), users=users(note.users))))
 
 
-def _batch_done(note: BatchDone) -> str:
+def _batch_done(note: runs.BatchDone) -> str:
     sentence = _("Call {call}: {usable} of {users} usable in {time}").format(
         call=note.call, usable=count(note.usable), users=users(note.users), time=duration(note.seconds)
     )
-    ignored = ngettext("{count} block ignored", "{count} blocks ignored", note.ignored)
-    told = (ignored.format(count=count(note.ignored)),) if note.ignored else ()
-    return joined((sentence, *_by_reason(note.unusable), *told))
-
-
-def _by_reason(unusable: Mapping[str, int]) -> Iterator[str]:
-    for code, number in unusable.items():
-        yield _("{reason} ({count})").format(reason=reason(code), count=count(number))
+    template = _("{reason} ({count})")
+    clauses = [template.format(reason=reason(code), count=count(n)) for code, n in note.unusable.items()]
+    if note.ignored:
+        ignored = ngettext("{count} block ignored", "{count} blocks ignored", note.ignored)
+        clauses.append(ignored.format(count=count(note.ignored)))
+    return joined((sentence, *clauses))

@@ -1,13 +1,11 @@
 """The report: one HTML file that needs nothing else, made from the facts of a run.
 
-Charts are drawn here, as SVG and tables; only the list of users needs the script. The page forbids
-itself every connection, and every style and script but its own, which are named by their hashes.
+Charts are SVG and tables; only the list of users needs the script. The page forbids itself every
+connection, and every style and script but its own, which are named by their hashes.
 """
 
 import base64
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -23,8 +21,8 @@ from eventabs.language import gettext as _
 from eventabs.store import replace_file
 from eventabs.views import wording
 from eventabs.views.console import one_line
-from eventabs.views.report.people import People
-from eventabs.views.report.sections import sections
+from eventabs.views.report_charts import sections
+from eventabs.views.report_users import ReportUsers
 
 NAME = "report.html"
 # < > & cannot end the script element or open a comment in it; the separators end a line in old engines
@@ -33,7 +31,7 @@ _ESCAPED = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"}
 
 def render_report(facts: ReportFacts) -> str:
     """Return the page. Reads the facts' users to their end."""
-    people = People.of(facts.users)
+    users = ReportUsers.of(facts.users)
     style, script = _part("style.css"), _part("script.js")
     return (
         _environment()
@@ -44,10 +42,10 @@ def render_report(facts: ReportFacts) -> str:
             policy=_policy(style, script),
             style=Markup(style),  # noqa: S704  our own file
             script=Markup(script),  # noqa: S704  our own file
-            data=embedded_json(people.data() | {"words": _words()}),
+            data=embedded_json(users.data() | {"words": _words()}),
             facts=facts,
-            people=people,
-            **sections(facts, people),
+            users=users,
+            **sections(facts, users),
         )
     )
 
@@ -61,14 +59,15 @@ def write_report(page: str, path: Path) -> None:
         if path.exists() and not _begins_like_a_page(path):
             message = _("{path} exists and is no report; name another file with --output")
             raise UsageError(message.format(path=path))
-        with _page_errors(path):
-            replace_file(path, [page.encode("utf-8", "replace")])
-    except OSError as error:
-        raise _unwritable(path, error) from None
+        replace_file(path, [page.encode("utf-8", "replace")])
+    except (OSError, StorageError) as error:
+        cause = error.__cause__ or error  # a StorageError names the next step of a run; a report is none
+        message = _("{path} cannot be written ({error}); name another file with --output")
+        raise UsageError(message.format(path=path, error=getattr(cause, "strerror", None) or cause)) from None
 
 
 def _begins_like_a_page(path: Path) -> bool:
-    if not path.is_file():  # a pipe would wait for somebody to write
+    if not path.is_file():  # reading a pipe would wait for a writer
         return False
     with path.open("rb") as file:
         return file.read(15).lower() == b"<!doctype html>"
@@ -83,20 +82,6 @@ def embedded_json(value: object) -> Markup:
 def lines(text: str) -> str:
     """Return a text of many lines with every control and bidi character made visible."""
     return "\n".join(one_line(line.rstrip("\r").replace("\t", "    ")) for line in text.split("\n"))
-
-
-@contextmanager
-def _page_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except StorageError as error:  # says how a run goes on; here none has to
-        cause = error.__cause__
-        raise _unwritable(path, cause if isinstance(cause, OSError) else OSError(str(error))) from None
-
-
-def _unwritable(path: Path, error: OSError) -> UsageError:
-    message = _("{path} cannot be written ({error}); name another file with --output")
-    return UsageError(message.format(path=path, error=error.strerror or error))
 
 
 def _environment() -> Environment:
@@ -119,7 +104,7 @@ def _environment() -> Environment:
 
 
 def _part(name: str) -> str:
-    return resources.files("eventabs.views.report").joinpath("assets", name).read_text("utf-8")
+    return resources.files("eventabs.views").joinpath("assets", name).read_text("utf-8")
 
 
 def _policy(style: str, script: str) -> str:
@@ -134,7 +119,7 @@ def _digest(text: str) -> str:
 
 
 def _words() -> dict[str, Any]:
-    """Return what the script says."""
+    """Return the words of the script."""
     return {
         "states": {"done": _("done"), "failed": _("failed"), "pending": _("still to do")},
         "weekdays": wording.weekdays(),

@@ -1,38 +1,15 @@
-"""The arithmetic of the report's charts, and what is kept of users."""
-
-from datetime import datetime, timedelta
+"""The arithmetic of the report's charts."""
 
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.inspection.report import CallFacts, TokenUse, UserFacts
-from eventabs.records import Behavior
+from eventabs.inspection.report import CallFacts, TokenUse
 from eventabs.store.ledger import Retry
-from eventabs.views.report.charts import TIME_BINS, histogram, timeline
-from eventabs.views.report.people import People
-
-DAY = datetime(2026, 1, 5, 9, 0)  # noqa: DTZ001  a Monday, as exports have it
+from eventabs.views.report_charts import TIME_BINS, histogram, timeline
 
 
 def _call(sent_at: float, ended_at: float | None, seconds: float | None, *, usable: int = 1) -> CallFacts:
     return CallFacts(1, 1, usable, sent_at, ended_at, seconds, "read", "stop", 10, 10, TokenUse())
-
-
-def _user(user_id: str, *events: dict[str, object], behaviors: int = 3) -> UserFacts:
-    log = tuple(Behavior(DAY + timedelta(hours=n), "visit", f"餐厅{n}", "", 90) for n in range(behaviors))
-    return UserFacts(user_id, "done", "", (("city", "上海"),), log, tuple(events))
-
-
-def _event(kind: str, start: str, end: str, *, category: str = "engagement") -> dict[str, object]:
-    return {
-        "type": kind,
-        "category": category,
-        "start": start,
-        "end": end,
-        "summary": "",
-        "behaviors": [0],
-        "grounded": True,
-    }
 
 
 @given(st.lists(st.floats(0, 1e7), min_size=1, max_size=60))
@@ -103,34 +80,3 @@ def test_a_call_lost_in_flight_takes_no_time() -> None:
     assert line is not None
     assert line.seconds == 0
     assert sum(bin_.bad for bin_ in line.bins) == 1
-
-
-def test_events_are_counted_by_hour_and_by_what_follows_what() -> None:
-    user = _user(
-        "ann",
-        _event("看", "2026-01-05T09:10:00", "2026-01-05T09:20:00"),
-        _event("买", "2026-01-05T09:30:00", "2026-01-06T09:30:00", category="conversion"),
-        _event("看", "sometime", "later"),
-    )
-    people = People.of([user])
-    assert people.hours == {(0, 9): 2}
-    assert people.transitions == {("看", "买"): 1, ("买", "看"): 1}
-    assert people.categories == {"engagement": 2, "conversion": 1}
-    assert (people.covered, people.behaviors) == (1, 3)
-
-
-def test_a_record_tells_times_as_differences_of_minutes() -> None:
-    people = People.of([_user("ann", _event("看", "2026-01-05T09:10:00+08:00", "2026-01-05T10:20:00+08:00"))])
-    (record,) = people.data()["users"]
-    minute = (DAY - datetime(1970, 1, 1)) // timedelta(minutes=1)  # noqa: DTZ001  as the records count
-    assert record[4] == minute
-    assert record[5] == [0, 60, 60]
-    assert record[8] == [1, 1]  # behaviors 1 and 2 are in no event
-    assert (record[9], record[10]) == ([10], [70])
-
-
-def test_a_page_keeps_as_many_users_as_fit_and_counts_all() -> None:
-    people = People.of([_user(f"user{n}") for n in range(100)], most_bytes=1_000)
-    assert 0 < len(people.records) < 100
-    assert len(people.records) + people.left_out == 100
-    assert people.behaviors == 300

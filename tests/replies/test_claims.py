@@ -1,6 +1,6 @@
 import pytest
 
-from eventabs.replies.claims import Aliases
+from eventabs.replies.claims import Aliases, fold
 
 ALIASES = Aliases(dict.fromkeys(["U1", "U12"], 100))
 
@@ -30,7 +30,7 @@ def test_noise_around_an_alias_is_passed_over(name: object) -> None:
 
 
 @pytest.mark.parametrize("name", ["U2", "用户 3", 7, "U1234567"])
-def test_users_outside_the_batch_are_nobody(name: object) -> None:
+def test_users_outside_the_batch_are_known_as_such(name: object) -> None:
     assert ALIASES.find(name) == ""
 
 
@@ -44,3 +44,8 @@ def test_what_names_no_user_is_none(name: object) -> None:
 def test_a_user_alone_is_known() -> None:
     assert Aliases(dict.fromkeys(["U3"], 100)).only == "U3"
     assert ALIASES.only is None
+
+
+def test_folding_keeps_every_character_in_its_place() -> None:
+    assert fold("１０：００～１１：１４　Ｕ１｜！（）") == "10:00-11:14 U1|!()"
+    assert fold("用餐 – — a") == "用餐 - - a"

@@ -13,7 +13,7 @@ import chromium
 from eventabs import language
 from eventabs.errors import UsageError
 from eventabs.inspection.report import open_report_facts
-from eventabs.views.report.page import embedded_json, render_report, write_report
+from eventabs.views.report import embedded_json, render_report, write_report
 from house import eventabs
 from report_kit import make_run
 
@@ -61,9 +61,9 @@ def test_the_page_shows_the_run(tmp_path: Path) -> None:
         "用餐",
         "HTTP 503",
         "0.0010 CNY",
-        "406",
     ):
         assert shown in page
+    assert "406" not in page, "figures of another job"
 
 
 def test_the_page_tells_what_was_sent_again_and_why(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the report says of users: counts over all of them, and a compact record of as many as fit the page."""
+"""The users of the report: counts over all of them, and a compact record of as many as fit the page."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  wall times are counted from a nai
 _MINUTE = timedelta(minutes=1)
 
 
-class _Names:
+class _Texts:
     """Texts by number: each is written once."""
 
     def __init__(self) -> None:
@@ -39,10 +39,10 @@ class _Names:
 
 
 @dataclass(slots=True)
-class People:
+class ReportUsers:
     """Counts over all users, and records of the first ones, which are the failed.
 
-    A record is a row of columns, see `record`; times are minutes, coded as differences.
+    A record is a row of columns; times are minutes, coded as differences.
     """
 
     types: Counter[str] = field(default_factory=Counter)
@@ -50,28 +50,27 @@ class People:
     kinds: Counter[tuple[str, str]] = field(default_factory=Counter)  # (type, category)
     hours: Counter[tuple[int, int]] = field(default_factory=Counter)  # (weekday from Monday, hour)
     transitions: Counter[tuple[str, str]] = field(default_factory=Counter)
-    grounded: int = 0
     covered: int = 0
     events: int = 0
     behaviors: int = 0
     left_out: int = 0
     records: list[list[Any]] = field(default_factory=list)
     _bytes: int = 0
-    _behaviors: _Names = field(default_factory=_Names)
-    _texts: _Names = field(default_factory=_Names)
+    _behaviors: _Texts = field(default_factory=_Texts)
+    _words: _Texts = field(default_factory=_Texts)
 
     @classmethod
-    def of(cls, users: Iterable[UserFacts], *, most_bytes: int = MOST_BYTES) -> "People":
+    def of(cls, users: Iterable[UserFacts], *, most_bytes: int = MOST_BYTES) -> "ReportUsers":
         """Go through all users once."""
-        people = cls()
+        counted = cls()
         for user in users:
-            people._count(user)
-            people._keep(user, most_bytes)
-        return people
+            counted._count(user)
+            counted._keep(user, most_bytes)
+        return counted
 
     def data(self) -> dict[str, Any]:
         """Return the records with the texts that they name by number."""
-        return {"behaviors": self._behaviors.all, "texts": self._texts.all, "users": self.records}
+        return {"behaviors": self._behaviors.all, "texts": self._words.all, "users": self.records}
 
     def _count(self, user: UserFacts) -> None:
         self.events += len(user.events)
@@ -81,7 +80,6 @@ class People:
             self.types[event["type"]] += 1
             self.categories[event["category"]] += 1
             self.kinds[event["type"], event["category"]] += 1
-            self.grounded += event["grounded"]
             if (start := _wall(event["start"])) is not None:
                 self.hours[start.weekday(), start.hour] += 1
         for before, after in pairwise(user.events):
@@ -93,7 +91,7 @@ class People:
             return
         record = self._record(user)
         size = len(orjson.dumps(record)) + 1
-        if self._bytes + size + self._behaviors.bytes + self._texts.bytes > most_bytes:
+        if self._bytes + size + self._behaviors.bytes + self._words.bytes > most_bytes:
             self.left_out = 1
             return
         self._bytes += size
@@ -105,8 +103,7 @@ class People:
         Then event starts, minutes, types, categories, summaries.
         """
         times = [_minutes(behavior.start) for behavior in user.behaviors]
-        events = [(event, *_bounds(event)) for event in user.events]
-        known = [(event, start, end) for event, start, end in events if start is not None and end is not None]
+        known = [(event, *bounds) for event in user.events if (bounds := _bounds(event))]
         base = min([*times, *(start for _event, start, _end in known)], default=0)
         uncovered = sorted(set(range(len(times))) - _covered(user))
         return [
@@ -133,18 +130,16 @@ class People:
         return self._behaviors.number(key, _text(text))
 
     def _name(self, text: str) -> int:
-        return self._texts.number(text, _text(text))
+        return self._words.number(text, _text(text))
 
 
 def _covered(user: UserFacts) -> set[int]:
     return {index for event in user.events for index in event["behaviors"]}
 
 
-def _bounds(event: dict[str, Any]) -> tuple[int | None, int | None]:
+def _bounds(event: dict[str, Any]) -> tuple[int, int] | None:
     start, end = _wall(event["start"]), _wall(event["end"])
-    if start is None or end is None:
-        return None, None
-    return _minutes(start), max(_minutes(start), _minutes(end))
+    return (_minutes(start), _minutes(max(start, end))) if start and end else None
 
 
 def _wall(text: str) -> datetime | None:
@@ -160,11 +155,7 @@ def _minutes(moment: datetime) -> int:
 
 
 def _differences(numbers: Iterable[int], base: int) -> list[int]:
-    found = []
-    for number in numbers:
-        found.append(number - base)
-        base = number
-    return found
+    return [after - before for before, after in pairwise((base, *numbers))]
 
 
 def _text(text: str) -> str:

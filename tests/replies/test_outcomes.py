@@ -3,10 +3,10 @@ from datetime import datetime
 
 import pytest
 
-from eventabs.records import Behavior, Part, Reply, UserLog
+from eventabs.records import Behavior, Outcome, Part, Reply, UserLog
 from eventabs.replies.claims import Block, Claim, NamedDay, NamedTime, most_claims
-from eventabs.replies.judge import Judge
 from eventabs.replies.labels import Labels
+from eventabs.replies.outcomes import Outcomes, is_refusal
 from eventabs.replies.reader import read_reply
 from reply_cases import PARTS, USERS, VOCABULARY
 
@@ -21,10 +21,17 @@ def claim(minute: int, kind: str = "a", *, to: int | None = None, summary: str =
     )
 
 
-def judged(*blocks: Block, min_grounded: float = 0.5) -> Judge:
-    judge = Judge(USERS, PARTS, words=Labels(VOCABULARY), min_grounded=min_grounded, source="rules")
-    judge.hear(blocks)
-    return judge
+REPLY = Reply("text")
+
+
+def outcomes_of(*blocks: Block, min_grounded: float = 0.5) -> Outcomes:
+    outcomes = Outcomes(USERS, PARTS, Labels(VOCABULARY), min_grounded, "rules")
+    outcomes.add(blocks)
+    return outcomes
+
+
+def outcome_of(*blocks: Block, min_grounded: float = 0.5) -> Outcome:
+    return outcomes_of(*blocks, min_grounded=min_grounded).of_all(REPLY, REPLY.text)["U2"]
 
 
 GROUNDED, ELSEWHERE = claim(480), claim(180)
@@ -47,18 +54,15 @@ GROUNDED, ELSEWHERE = claim(480), claim(180)
 def test_a_block_is_usable_when_closed_with_enough_grounded_events(
     claims: list[Claim], closed: bool, min_grounded: float, reason: str | None
 ) -> None:
-    judge = judged(Block("U2", closed, claims), min_grounded=min_grounded)
-    outcome = judge.outcomes("missing")["U2"]
+    outcome = outcome_of(Block("U2", closed, claims), min_grounded=min_grounded)
     assert outcome.reason == reason
     assert bool(outcome.events) == (reason is None)
 
 
 def test_events_are_sorted_and_exact_duplicates_dropped() -> None:
     late, early = claim(720, "late"), claim(480, "early", to=720)
-    judge = judged(
-        Block("U2", True, [late, early, late, claim(720, "late", summary="other"), claim(480, "x")])
-    )
-    events = judge.outcomes("missing")["U2"].events
+    other = claim(720, "late", summary="other")
+    events = outcome_of(Block("U2", True, [late, early, late, other, claim(480, "x")])).events
     assert [(event.type, event.summary) for event in events] == [
         ("early", ""),
         ("x", ""),
@@ -69,31 +73,32 @@ def test_events_are_sorted_and_exact_duplicates_dropped() -> None:
 
 
 def test_behaviors_are_counted_in_the_whole_log() -> None:
-    judge = judged(Block("U2", True, [claim(480), claim(720)]))
-    assert [event.behaviors for event in judge.outcomes("missing")["U2"].events] == [(5,), (6,)]
+    outcome = outcome_of(Block("U2", True, [claim(480), claim(720)]))
+    assert [event.behaviors for event in outcome.events] == [(5,), (6,)]
 
 
 def test_the_first_reason_stands_until_a_usable_block() -> None:
     bad, cut, good = Block("U2", True, [ELSEWHERE]), Block("U2", False, []), Block("U2", True, [GROUNDED])
-    assert judged(bad, cut).outcomes("missing")["U2"].reason == "ungrounded"
-    assert judged(cut, bad).outcomes("missing")["U2"].reason == "ungrounded"
-    assert judged(bad, cut, good).outcomes("missing")["U2"].usable
-    assert judged(bad, bad, bad, good).outcomes("missing")["U2"].reason == "ungrounded"
+    assert outcome_of(bad, cut).reason == "ungrounded"
+    assert outcome_of(cut, bad).reason == "ungrounded"
+    assert outcome_of(bad, cut, good).usable
+    assert outcome_of(bad, bad, bad, good).reason == "ungrounded"
 
 
 def test_what_was_ignored_is_counted() -> None:
-    judge = judged(Block("", True), Block("U2", True, [GROUNDED, ELSEWHERE]), Block("U2", True, [GROUNDED]))
-    assert (judge.unknown, judge.repeated) == (1, 1)
-    assert judge.read_anything
-    assert not judge.complete
-    assert judge.outcomes("missing")["U1"].reason == "missing"
+    twice = Block("U2", True, [GROUNDED, ELSEWHERE]), Block("U2", True, [GROUNDED])
+    outcomes = outcomes_of(Block("", True), *twice)
+    assert (outcomes.unknown, outcomes.repeated) == (1, 1)
+    assert outcomes.has_blocks
+    assert not outcomes.complete
+    assert outcomes.of_all(REPLY, REPLY.text)["U1"].reason == "missing"
 
 
 def test_a_user_whose_log_is_empty_gets_no_events() -> None:
     users = {"U1": replace(USERS["U1"], behaviors=())}
-    judge = Judge(users, PARTS, words=Labels(VOCABULARY), min_grounded=0.5, source="llm")
-    judge.hear([Block("U1", True, [GROUNDED])])
-    assert judge.outcomes("missing")["U1"].reason == "empty"
+    outcomes = Outcomes(users, PARTS, Labels(VOCABULARY), 0.5, "llm")
+    outcomes.add([Block("U1", True, [GROUNDED])])
+    assert outcomes.of_all(REPLY, REPLY.text)["U1"].reason == "empty"
 
 
 def test_two_users_whose_answers_were_mixed_up_are_both_ungrounded() -> None:
@@ -121,19 +126,19 @@ def test_two_users_whose_answers_were_mixed_up_are_both_ungrounded() -> None:
 
     def reasons(text: str) -> list[str | None]:
         reading = read_reply(
-            Reply(text), users, parts, words=Labels(VOCABULARY), min_grounded=0.5, source="llm"
+            Reply(text), users, parts, labels=Labels(VOCABULARY), min_grounded=0.5, source="llm"
         )
         return [outcome.reason for outcome in reading.outcomes.values()]
 
     assert reasons(answered(10, 40)) == [None, None]
     assert reasons(answered(40, 10)) == ["ungrounded", "ungrounded"]
-    assert reasons(answered(15, 45)) == [None, None], "rounded times are nobody else's"
+    assert reasons(answered(15, 45)) == [None, None], "rounded times are those of no other user"
 
 
 def test_more_events_than_a_user_can_have_are_no_answer() -> None:
     block = Block("U2", True, [GROUNDED], overfull=True)
-    assert judged(block).outcomes("missing")["U2"].reason == "too_many"
-    assert judged(block, Block("U2", True, [GROUNDED])).outcomes("missing")["U2"].usable
+    assert outcome_of(block).reason == "too_many"
+    assert outcome_of(block, Block("U2", True, [GROUNDED])).usable
 
 
 def test_an_honest_answer_has_room_whatever_the_size_of_the_user() -> None:
@@ -143,6 +148,37 @@ def test_an_honest_answer_has_room_whatever_the_size_of_the_user() -> None:
 
 def test_events_that_cover_the_same_again_and_again_are_no_answer() -> None:
     every = [claim(480, f"{number}", to=900) for number in range(200)]
-    assert judged(Block("U2", True, every)).outcomes("missing")["U2"].usable
+    assert outcome_of(Block("U2", True, every)).usable
     every.append(claim(480, "more", to=900))
-    assert judged(Block("U2", True, every)).outcomes("missing")["U2"].reason == "too_many"
+    assert outcome_of(Block("U2", True, every)).reason == "too_many"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "抱歉，我无法完成。",
+        "很抱歉，",
+        "对不起，",
+        "我无法提供",
+        "我不能",
+        "作为一个AI语言模型，",
+        "I'm sorry, but",
+        "**I’m really sorry",
+        "Sorry, I can't",
+        "I cannot help",
+        "I can’t",
+        "I am unable to",
+        "I apologize, but",
+        "Unfortunately, I",
+        "As an AI",
+    ],
+)
+def test_a_refusal_is_known_by_its_opening(text: str) -> None:
+    assert is_refusal(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "Here are the events", "用户无法", "Sorrysoft", "I can see", "The user said: I cannot"]
+)
+def test_other_texts_are_no_refusal(text: str) -> None:
+    assert not is_refusal(text)

@@ -1,0 +1,306 @@
+"""Answers in JSON: which keys name a user, an event and its summary, and how JSON is found in text and mended.
+
+What is no longer JSON is cut into one piece a user and one an event, each mended by json-repair alone. Small
+pieces because one fault then costs one event, and because json-repair takes quadratic time on some texts.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from io import StringIO
+from itertools import islice
+
+import json_repair
+import orjson
+
+from eventabs.replies.claims import Aliases, Block, Claim, NamedDay, fold
+from eventabs.replies.lines import read_cells, read_line
+from eventabs.replies.times import Span, read_cell
+
+_DEEPEST = 8
+# Keys in lower case, without spaces and underscores.
+_USER_KEYS = ("u", "user", "userid", "uid", "alias", "用户", "用户id", "用户编号")
+_OWNER_KEYS = (*_USER_KEYS, "id", "name", "姓名", "编号")
+_EVENTS = ("events", "event", "e", "eventlist", "items", "timeline", "事件", "事件列表", "行为事件")
+_DATE = ("date", "day", "日期")
+_SPAN = ("time", "period", "range", "timerange", "时间", "时间段")
+_START = ("start", "starttime", "begin", "from", "s", "开始", "开始时间", "起始", "起始时间")
+_END = ("end", "endtime", "to", "until", "finish", "结束", "结束时间", "终止时间")
+_TYPE = ("type", "eventtype", "event", "t", "title", "label", "name", "类型", "事件类型", "事件", "名称")
+_CATEGORY = ("category", "cat", "class", "c", "类别", "分类", "事件类别")
+_SUMMARY_IN_CHINESE = ("摘要", "描述", "概述", "说明", "总结")
+_SUMMARY = ("summary", "description", "desc", "detail", "details", "note", *_SUMMARY_IN_CHINESE)
+
+Fields = Mapping[str, object]
+
+
+def blocks_of(values: Iterable[object], aliases: Aliases, *, closed: bool) -> Iterator[Block]:
+    """Read users out of values: as a list, keyed by alias, wrapped, or named in every event.
+
+    Users named in every event end where the values end; `closed` says whether that is known to be whole.
+    Where the batch has one user, events without an owner are theirs.
+    """
+    rows: dict[str, Block] = {}
+    seen, last = False, ""
+    orphans = aliases.block(aliases.only or "", closed=closed)
+    for value in values:
+        for block in _users(value, aliases):
+            seen = True
+            if block.closed:
+                yield block
+            else:
+                last = block.alias
+                rows.setdefault(last, aliases.block(last)).extend(block.claims)
+        if not seen and orphans.alias:
+            orphans.extend(_claims(value))
+    for alias, block in rows.items():
+        block.closed = closed or alias != last
+        yield block
+    if not seen and orphans.claims:
+        yield orphans
+
+
+def _users(value: object, aliases: Aliases, depth: int = 0) -> Iterator[Block]:
+    """Yield closed blocks of users, and an open block for each event that names its own user."""
+    if depth > _DEEPEST:
+        return
+    if isinstance(value, Mapping):
+        yield from _keyed_users(value, aliases, depth)
+    elif isinstance(value, list):
+        alias = aliases.find(value[0]) if value and isinstance(value[0], str) else None
+        if alias is not None and (claim := read_cells(value[1:], None)):
+            yield Block(alias, claims=[claim])
+        else:
+            for inner in value:
+                yield from _users(inner, aliases, depth + 1)
+
+
+def _keyed_users(value: Mapping[str, object], aliases: Aliases, depth: int) -> Iterator[Block]:
+    fields = _fields(value)
+    owner = aliases.find(_first(fields, _OWNER_KEYS))
+    events = _first(fields, _EVENTS)
+    if owner is not None and events is not None and not isinstance(events, str):
+        yield aliases.block(owner, _claims(events), closed=True)
+    elif (alias := aliases.find(_first(fields, _USER_KEYS))) is not None:
+        claim = _event(fields, None)
+        yield Block(alias, claims=[claim]) if claim else aliases.block(alias, _claims(value), closed=True)
+    else:
+        for key, inner in value.items():
+            if (alias := aliases.find(key)) is None:
+                yield from _users(inner, aliases, depth + 1)
+            else:
+                yield aliases.block(alias, _claims(inner), closed=True)
+
+
+def _claims(value: object, day: NamedDay | None = None, depth: int = 0) -> Iterator[Claim]:
+    if depth > _DEEPEST:
+        return
+    if isinstance(value, str):
+        if claim := read_line(value, day):
+            yield claim
+    elif isinstance(value, list):
+        if claim := read_cells(value, day):
+            yield claim
+        else:
+            for inner in value:
+                yield from _claims(inner, day, depth + 1)
+    elif isinstance(value, Mapping):
+        yield from _keyed_claims(value, day, depth)
+
+
+def _keyed_claims(value: Mapping[str, object], day: NamedDay | None, depth: int) -> Iterator[Claim]:
+    """Read one event, or events under their day, or under any other name."""
+    fields = _fields(value)
+    if claim := _event(fields, day):
+        yield claim
+        return
+    day = _day(_first(fields, _DATE), day)
+    for key, inner in value.items():
+        if isinstance(inner, list | Mapping):
+            yield from _claims(inner, _day(key, day), depth + 1)
+
+
+def _event(fields: Fields, day: NamedDay | None) -> Claim | None:
+    kind = _text(fields, _TYPE)
+    day = _day(_first(fields, _DATE), day)
+    span = read_cell(_first(fields, _START), day) or read_cell(_first(fields, _SPAN), day)
+    if not kind or not isinstance(span, Span):
+        return None
+    end = read_cell(_first(fields, _END), span.start.day)
+    stop = end.start if isinstance(end, Span) else span.end
+    return Claim(span.start, stop, kind, _text(fields, _CATEGORY), _text(fields, _SUMMARY))
+
+
+def _day(cell: object, otherwise: NamedDay | None) -> NamedDay | None:
+    named = read_cell(cell, None)
+    return named if isinstance(named, NamedDay) else otherwise
+
+
+def _fields(value: Mapping[str, object]) -> Fields:
+    return {key.strip().casefold().replace("_", "").replace(" ", ""): inner for key, inner in value.items()}
+
+
+def _first(fields: Fields, names: Iterable[str]) -> object:
+    return next((fields[name] for name in names if fields.get(name) is not None), None)
+
+
+def _text(fields: Fields, names: Iterable[str]) -> str:
+    return next((text for name in names if isinstance(text := fields.get(name), str)), "")
+
+
+def names_user(value: object, aliases: Aliases) -> bool:
+    """Whether a value says anywhere whose events it holds."""
+    return next(_users(value, aliases), None) is not None
+
+
+_MOST_CHUNKS = 10_000
+_LONGEST_PIECE = 2_000  # characters
+_ALLOWANCE = 100_000_000  # cost of what one reply may give to json-repair; at worst some 3 s
+_COST_OF_A_PIECE = 5_000  # beside its squared length
+
+_DECODER = json.JSONDecoder(strict=False)  # raw line breaks inside strings are fine
+_STRING_OR_WIDE = re.compile(r'"(?:[^"\\\n]++|\\.)*+"?|[：，；｛｝［］【】（）“”‘’]++')
+_USER = re.compile(
+    r"""\{\s*+["']?(?:user_?id|user|uid|u|alias|id|name|用户)["']?\s*+:\s*+["']?(?P<value>[^"',:\[\]{}\n]{1,20}+)["']?\s*+,"""
+    r"""|["'](?P<key>[^"'\n]{1,20}+)["']\s*+:\s*+(?=[\[{])""",
+    re.IGNORECASE,
+)
+_EVENT = re.compile(r"""[\[(]\s*+["']?\d{1,4}[-/.年月:]|\{\s*+["']?\w{1,20}+["']?\s*+:""")
+_BRACKET = re.compile(r"[\[\](){}]")
+_CLOSED = re.compile(r"[\])]\s*+,?\s*+\}[\s\]},;]*$")
+
+
+def read_chunks(text: str, aliases: Aliases, *, stopped: bool) -> Iterator[Block]:
+    """Read users from text in which JSON objects begin, valid or not.
+
+    What a user's part became is trusted where it is valid, where the next user of the batch begins behind
+    it, or where its brackets are closed at the end of a reply that `stopped` by itself.
+    """
+    open_blocks: list[Block] = []
+    yield from blocks_of(_values(straightened(text), aliases, open_blocks, stopped), aliases, closed=False)
+    yield from open_blocks
+
+
+def straightened(text: str) -> str:
+    """Write full-width punctuation outside of strings as ASCII."""
+    if text.isascii():
+        return text
+    return _STRING_OR_WIDE.sub(lambda match: match[0] if match[0][0] == '"' else fold(match[0]), text)
+
+
+def _values(text: str, aliases: Aliases, open_blocks: list[Block], stopped: bool) -> Iterator[object]:
+    chunks = list(_chunks(text, aliases))
+    last_known = max((at for at, (alias, *_) in enumerate(chunks) if alias), default=-1)
+    mender = _Mender()
+    for at, (alias, start, inside, end) in enumerate(chunks):
+        valid = _prefix(text[start:end])
+        if valid is not None:
+            yield {alias or "U0": valid} if inside == start else valid
+        elif not alias:
+            continue
+        elif at < last_known or (stopped and _ends_closed(text[start:end])):
+            yield mender.mend(alias, text[start:end], inside - start)
+        else:
+            open_blocks.append(aliases.block(alias))
+
+
+def _chunks(text: str, aliases: Aliases) -> Iterator[tuple[str, int, int, int]]:
+    """Yield alias ("" if unknown), start of the value, start of what the user holds, end."""
+    found = ((aliases.find(match["value"] or match["key"]), match) for match in _USER.finditer(text))
+    marks = list(islice(((alias, match) for alias, match in found if alias is not None), _MOST_CHUNKS))
+    ends = [*(match.start() for _alias, match in marks[1:]), len(text)]
+    for (alias, match), end in zip(marks, ends, strict=False):
+        yield alias, match.end() if match["key"] else match.start(), match.end(), end
+
+
+def _prefix(text: str) -> object:
+    try:
+        value, _ = _DECODER.raw_decode(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict | list) else None
+
+
+def _ends_closed(chunk: str) -> bool:
+    brackets = [match.end() for match in _BRACKET.finditer(chunk, max(0, len(chunk) - _LONGEST_PIECE))]
+    return bool(brackets) and _CLOSED.search(chunk[max(0, brackets[-1] - 100) : brackets[-1]]) is not None
+
+
+def _listed(piece: str) -> str:
+    """Write a Python tuple as a list."""
+    return f"[{piece[1:].rstrip(')]},; ')}]" if piece.startswith("(") else piece
+
+
+class _Mender:
+    """Hands single events to json-repair until the allowance of a reply is used up."""
+
+    def __init__(self) -> None:
+        self._left = _ALLOWANCE
+
+    def mend(self, alias: str, chunk: str, inside: int) -> object:
+        """Return the value of a user: their events one by one, or where none begins, what the chunk is."""
+        starts = [match.start() for match in _EVENT.finditer(chunk, inside)]
+        if not starts:
+            return self._repaired(chunk)
+        ends = [*starts[1:], len(chunk)]
+        cut = (chunk[start:end].rstrip(" \t\r\n,;") for start, end in zip(starts, ends, strict=True))
+        return {alias: [_prefix(piece) or self._repaired(piece) for piece in map(_listed, cut)]}
+
+    def _repaired(self, piece: str) -> object:
+        cost = _COST_OF_A_PIECE + len(piece) ** 2
+        if len(piece) > _LONGEST_PIECE or cost > self._left:
+            return None
+        self._left -= cost
+        try:
+            return json_repair.loads(piece, skip_json_loads=True)
+        except (ValueError, RecursionError):
+            return None
+
+
+def is_json(text: str) -> bool:
+    """Whether `text` is one JSON object or array and nothing else."""
+    return _loads(text) is not None
+
+
+def read_json(text: str, aliases: Aliases, *, stopped: bool) -> Iterator[Block]:
+    """Read users out of JSON, from the strictest way to the most lenient.
+
+    `stopped`: the model ended of its own accord, so that a mended end may be one.
+    """
+    if "{" not in text and "[" not in text:
+        return
+    whole = _loads(text) or _loads(_between_brackets(text))
+    if whole is not None:
+        yield from blocks_of([whole], aliases, closed=True)
+        return
+    left: list[str] = []
+    yield from blocks_of(_objects_by_line(text, aliases, left), aliases, closed=False)
+    yield from read_chunks("".join(left), aliases, stopped=stopped)
+
+
+def _objects_by_line(text: str, aliases: Aliases, left: list[str]) -> Iterator[object]:
+    """Yield the objects that stand on a line of their own and name a user; put other lines into `left`."""
+    for line in StringIO(text, newline=None):
+        candidate = line.strip().rstrip(",")
+        value = _loads(candidate) if candidate.startswith("{") else None
+        if value is not None and names_user(value, aliases):
+            yield value
+        else:
+            left.append(line)
+
+
+def _loads(text: str) -> object:
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    return value if isinstance(value, dict | list) and value else None
+
+
+def _between_brackets(text: str) -> str:
+    """Leave out prose before and behind; "" where the last bracket opens something that never ends."""
+    starts = [at for at in (text.find("{"), text.find("[")) if at >= 0]
+    end = max(text.rfind("}"), text.rfind("]"))
+    if not starts or end < max(text.rfind("{"), text.rfind("[")):
+        return ""
+    return text[min(starts) : end + 1]
