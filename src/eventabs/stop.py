@@ -12,12 +12,13 @@ class StopRequested(Exception):  # noqa: N818  it ends work in order, and is no 
 
 
 class Stop:
-    """Stops a run in order: a first request lets calls in flight end, a second one waits for none.
+    """Stops a run in order: a first request gives calls in flight `grace_seconds`, a second one waits for none.
 
     `request` may be called from any thread and from signal handlers, so it takes no lock.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, grace_seconds: float = 10.0) -> None:
+        self.grace_seconds = grace_seconds
         self._requests = 0
         self._callbacks: list[Callable[[], object]] = []
 

@@ -19,8 +19,7 @@ from eventabs.errors import (
 from eventabs.providers.retry import CallCancelledError, OnRetry
 from eventabs.records import Reply, Request
 from eventabs.replies.reader import Reading
-from eventabs.runs.engine import GRACE_SECONDS
-from eventabs.runs.limits import MAX_FAILED_CALLS
+from eventabs.runs.limits import MAX_FAILURES
 from eventabs.runs.observer import BatchDone, Retrying, Stopping
 from eventabs.store.ledger import Retry
 from eventabs.store.queries import stored_retries
@@ -276,8 +275,8 @@ async def test_a_second_stop_waits_for_nobody(tmp_path: Path) -> None:
 
 
 async def test_patience_with_calls_in_flight_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("eventabs.runs.engine.GRACE_SECONDS", 0.05)
     async with working(tmp_path, 3) as desk:
+        desk.grace_seconds = 0.05
         gate = desk.endpoint.answering = Gate("u00")
         engine = desk.engine(workers=3)
         running = asyncio.create_task(engine.run())
@@ -304,7 +303,7 @@ async def test_calls_that_only_wait_are_called_off_at_a_stop_and_held_against_no
         await until(lambda: desk.endpoint.in_flight == 3)
         engine.stop()
         await until(lambda: desk.tracker.in_flight == 1)
-        assert desk.watcher.of(Stopping) == [Stopping(GRACE_SECONDS)]
+        assert desk.watcher.of(Stopping) == [Stopping(desk.grace_seconds)]
         gate.opened.set()
         await asyncio.wait_for(running, 2.0)
         assert desk.states() == {"u00": "done", "u01": "pending", "u02": "pending"}
@@ -410,8 +409,8 @@ async def test_an_error_in_the_middle_is_raised_once_calls_in_flight_have_ended(
 async def test_after_an_error_patience_with_calls_in_flight_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("eventabs.runs.engine.GRACE_SECONDS", 0.02)
     async with working(tmp_path, 2) as desk:
+        desk.grace_seconds = 0.02
         gate = Gate("u00")
 
         async def fail_one(request: Request, on_retry: OnRetry) -> Reply:
@@ -429,8 +428,8 @@ async def test_after_an_error_patience_with_calls_in_flight_ends(
 async def test_a_limit_lets_calls_in_flight_finish_however_long_they_take(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("eventabs.runs.engine.GRACE_SECONDS", 0.0)
     async with working(tmp_path, 9) as desk:
+        desk.grace_seconds = 0.0
         gate = desk.endpoint.answering = Gate()
         running = asyncio.create_task(desk.engine(workers=3, max_total_tokens=2 * 140).run())
         await gate.full(2)
@@ -490,9 +489,9 @@ async def test_a_full_disk_stops_the_run_and_what_was_kept_stays(tmp_path: Path)
 async def test_a_run_without_one_success_is_stopped(tmp_path: Path) -> None:
     async with working(tmp_path, 40) as desk:
         desk.endpoint.answering = Failing(BUSY, first=1_000)
-        with pytest.raises(StoppedError, match=r"10 calls without one success.*HTTP 503"):
+        with pytest.raises(StoppedError, match=r"10 tries without a usable answer.*HTTP 503"):
             await desk.engine().run()
-        assert len(desk.endpoint.asked) == MAX_FAILED_CALLS
+        assert len(desk.endpoint.asked) == MAX_FAILURES
 
 
 async def test_one_success_starts_the_count_anew(tmp_path: Path) -> None:
@@ -502,7 +501,7 @@ async def test_one_success_starts_the_count_anew(tmp_path: Path) -> None:
         async def seldom(_request: Request, _on_retry: OnRetry) -> Reply:
             nonlocal calls
             calls += 1
-            if calls % MAX_FAILED_CALLS:
+            if calls % MAX_FAILURES:
                 raise BUSY
             return answer()
 
@@ -514,9 +513,9 @@ async def test_one_success_starts_the_count_anew(tmp_path: Path) -> None:
 async def test_a_run_whose_first_answers_are_all_unreadable_is_stopped(tmp_path: Path) -> None:
     async with working(tmp_path, 40) as desk:
         desk.means = {user_id: ["unparsable"] * 9 for user_id in users(40)}
-        with pytest.raises(StoppedError, match="could be read"):
+        with pytest.raises(StoppedError, match="no answer could be used"):
             await desk.engine().run()
-        assert len(desk.endpoint.asked) == MAX_FAILED_CALLS
+        assert len(desk.endpoint.asked) == MAX_FAILURES
 
 
 async def test_unreadable_answers_do_not_stop_a_run_that_has_had_good_ones(tmp_path: Path) -> None:
@@ -538,7 +537,7 @@ async def test_users_whose_content_is_refused_do_not_stop_a_run_that_has_had_goo
 async def test_an_endpoint_that_refuses_all_content_from_the_start_is_stopped(tmp_path: Path) -> None:
     async with working(tmp_path, 20) as desk:
         desk.endpoint.answering = Failing(ModeratedError("no"), *users(20))
-        with pytest.raises(StoppedError, match="10 calls"):
+        with pytest.raises(StoppedError, match="10 tries"):
             await desk.engine().run()
 
 

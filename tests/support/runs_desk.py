@@ -58,6 +58,7 @@ class Desk:
     watcher: Watcher = field(default_factory=Watcher)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     count: Callable[[str], int] = len
+    grace_seconds: float = 10.0
     saves: list[int] = field(default_factory=list)  # batches done at each checkpoint
     totals: list[int] = field(default_factory=list)  # batches in all at each checkpoint
 
@@ -78,6 +79,7 @@ class Desk:
                 complete=self.endpoint.ask,
                 closing=self.closing,
                 max_calls=workers,
+                grace_seconds=self.grace_seconds,
                 settings_fingerprint="f",
                 count_tokens=self.count,
                 save=self._save,

@@ -112,6 +112,14 @@ class SettingFlags:
     ] = None
     rpm: Annotated[int | None, Option(help=_("Requests a minute, at most."), rich_help_panel=PACE)] = None
     tpm: Annotated[int | None, Option(help=_("Tokens a minute, at most."), rich_help_panel=PACE)] = None
+    wait: Annotated[
+        bool | None,
+        Option(
+            "--wait",
+            help=_("Wait for an endpoint that does not accept connections yet."),
+            rich_help_panel=PACE,
+        ),
+    ] = None
     max_cost: Annotated[
         float | None,
         Option(help=_("Stop before more than this is spent; needs llm.price."), rich_help_panel=PACE),
@@ -145,6 +153,7 @@ SET_BY_FLAGS = {
             "max_concurrency",
             "rpm",
             "tpm",
+            "wait",
             "max_cost",
             "max_total_tokens",
         ),

@@ -175,6 +175,7 @@ class RunSettings(Section):
     max_cost: Annotated[float, Field(ge=0)] = 0.0
     max_total_tokens: Limit = 0
     limit: Limit = 0
+    wait: bool = False
     attempts: Annotated[int, Field(gt=0, le=10)] = 5
     call_tries: Annotated[int, Field(gt=0, le=20)] = 6
     min_grounded: Annotated[float, Field(ge=0, le=1)] = 0.5

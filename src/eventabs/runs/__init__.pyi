@@ -1,9 +1,11 @@
 from .components import (
+    CONNECT_SECONDS as CONNECT_SECONDS,
     RunContext as RunContext,
     batch_limits as batch_limits,
     endpoint_of as endpoint_of,
     lacks_key as lacks_key,
     make_builder as make_builder,
+    no_connection_step as no_connection_step,
     no_model_message as no_model_message,
     rules_text as rules_text,
     sampling_of as sampling_of,
@@ -21,6 +23,7 @@ from .lifecycle import (
     reparse as reparse,
 )
 from .observer import (
+    AwaitingEndpoint as AwaitingEndpoint,
     BatchDone as BatchDone,
     CallFailed as CallFailed,
     CoolingDown as CoolingDown,

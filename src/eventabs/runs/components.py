@@ -6,9 +6,10 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from eventabs.config import LlmSettings, Settings
-from eventabs.errors import ConfigError
+from eventabs.errors import ConfigError, StoppedError
 from eventabs.ingest import Export, open_export
 from eventabs.language import Language, gettext as _
 from eventabs.prompts import BatchLimits, PromptBuilder, TokenCounter, default_vocabulary, prompt_language
@@ -19,7 +20,11 @@ from eventabs.providers import (
     Pacing,
     ProviderConfig,
     Sampling,
+    UnreachableError,
+    UnreachableReason,
     check_endpoint,
+    find_route,
+    is_loopback,
     kind_of,
     load_preset,
     open_provider as open_provider_of,
@@ -27,11 +32,13 @@ from eventabs.providers import (
 )
 from eventabs.records import Category, EventType, Part, Reply, RunStatus, UserLog, Vocabulary
 from eventabs.replies import Labels, Reading, read_reply
-from eventabs.runs.observer import CoolingDown, Observer
+from eventabs.runs.observer import AwaitingEndpoint, CoolingDown, Observer
 from eventabs.runs.progress import Price, ProgressTracker
 from eventabs.stop import Stop
 from eventabs.store import Ledger, RunDirectory, count_all, write_checkpoint
 
+CONNECT_SECONDS = 10.0  # for the first connection
+_WAIT_SECONDS = 2.0  # between connections to an endpoint that is waited for
 _LANGUAGE_USERS = 20  # whose words decide the prompt's language
 _LEGEND_USERS = 500  # whose names make the legend
 _LEGEND_BEHAVIORS = 100_000  # of these users; no further one then, since they are kept in memory
@@ -225,6 +232,45 @@ def start_command(settings: Settings) -> str:
         return ""
     call_tokens = settings.budget.max_input_tokens + settings.budget.max_output_tokens
     return load_preset(settings.llm.preset).start_command_for(settings.llm.model, call_tokens=call_tokens)
+
+
+async def require_connection(
+    settings: Settings, environment: Mapping[str, str], observer: Observer, stop: Stop
+) -> None:
+    """Connect once before the first call, or until that works with `run.wait`. Raises StoppedError, StopRequested."""
+    seconds = min(settings.llm.connect_timeout, CONNECT_SECONDS)
+    while True:
+        try:
+            await find_route(endpoint_of(settings.llm, environment), seconds=seconds)
+        except UnreachableError as error:
+            if not settings.run.wait:
+                message = f"{error}; {no_connection_step(error, settings)}"
+                raise StoppedError(message) from None
+            observer.noted(AwaitingEndpoint(str(error), _WAIT_SECONDS))
+            await asyncio.sleep(_WAIT_SECONDS)
+            stop.check()
+        else:
+            return
+
+
+def no_connection_step(error: UnreachableError, settings: Settings) -> str:
+    """Return the next step where there is no connection."""
+    if error.through_proxy:
+        return _("check llm.proxy and the variables HTTPS_PROXY, HTTP_PROXY and NO_PROXY")
+    is_local = is_loopback(urlsplit(settings.llm.base_url).hostname or "")
+    if is_local and error.reason in {"refused", "timeout"}:
+        command = start_command(settings)
+        if command:
+            return _("start the server: {command}").format(command=command)
+        return _("start the server, or correct the port in llm.base_url")
+    steps: dict[UnreachableReason, str] = {
+        "dns": _("check the host in llm.base_url, and the network"),
+        "refused": _("check host and port in llm.base_url, and whether the server runs"),
+        "untrusted": _("set llm.ca_file to the PEM file of your authority, or check this machine's clock"),
+        "no_tls": _("if the server speaks plain http, begin llm.base_url with http://"),
+    }
+    other = _("check the network and a firewall; where only a proxy leads out, set llm.proxy")
+    return steps.get(error.reason, other)
 
 
 def lacks_key(llm: LlmSettings, environment: Mapping[str, str]) -> bool:

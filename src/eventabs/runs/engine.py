@@ -16,7 +16,6 @@ from eventabs.runs.scheduler import Scheduler
 from eventabs.runs.settlement import LONG_REPLY, Call, Settlement
 from eventabs.store import EVERY_BATCHES, Ledger, LedgerWriter, Retry
 
-GRACE_SECONDS = 10.0  # for calls in flight when the run is stopped
 _CALLS_AN_UNREAD_ANSWER = 4  # with fewer calls at a time, every answer is read before the next call
 
 
@@ -33,6 +32,7 @@ class Calls:
     complete: Complete
     closing: asyncio.Event
     max_calls: int
+    grace_seconds: float  # for calls in flight when the run is stopped
     settings_fingerprint: str
     count_tokens: Callable[[str], int]
     save: Callable[[], Awaitable[None]]
@@ -75,6 +75,7 @@ class Engine:
         self._error: Exception | None = None
         self._held: Batch | None = None  # by the limit on spending
         self._reports = False
+        self._replies = 0
 
     async def run(self) -> None:
         """Work until all is done or the run is stopped.
@@ -90,13 +91,15 @@ class Engine:
         grace.cancel()
         if self._error is not None:
             raise self._error
+        if not self._stopped:
+            self._limits.failures.require_answer(self._replies)
 
     def stop(self) -> None:
         """Send no more calls; a second time, wait for none either."""
         if self._stopped:
             self._abandoned.set()
         elif self._tracker.in_flight:
-            self._observer.noted(Stopping(GRACE_SECONDS))
+            self._observer.noted(Stopping(self._calls.grace_seconds))
         self._stopped = True
         self._calls.closing.set()
         self._changed.set()
@@ -113,7 +116,7 @@ class Engine:
         """
         await self._calls.closing.wait()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._abandoned.wait(), GRACE_SECONDS)
+            await asyncio.wait_for(self._abandoned.wait(), self._calls.grace_seconds)
         for worker in workers:
             worker.cancel()
 
@@ -172,7 +175,7 @@ class Engine:
                 self._limits.concurrency.trouble()
                 place.leave_wire()
                 await self._settlement.settle_error(call, error)
-                judge = partial(self._limits.failures.no_answer, error)
+                judge = partial(self._limits.failures.count_no_answer, error)
             else:
                 self._limits.concurrency.answered()
                 reply = await self._counted(request, reply)
@@ -185,7 +188,8 @@ class Engine:
                 if settled.usable:
                     place.leave_unread()
                 await settled.committed
-                judge = partial(self._limits.failures.count_answer, batch, usable=settled.usable)
+                judge = partial(self._limits.failures.count_answer, usable=settled.usable)
+                self._replies += 1
             self._tracker.count_batch()
             judge()
         finally:
@@ -213,6 +217,7 @@ class Engine:
         retry = Retry(call_id, self._calls.wall_clock(), retry_cause(cause), str(cause), wait_seconds)
         self._writer.post(lambda ledger: ledger.note_retry(retry))
         self._limits.concurrency.trouble()
+        self._limits.failures.count_retry(cause)
         self._observer.noted(Retrying(call_id, str(cause), wait_seconds))
         self._report()
 

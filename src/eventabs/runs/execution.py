@@ -11,7 +11,15 @@ from eventabs.errors import StoppedError, UsageError
 from eventabs.prompts import BatchLimits, PromptBuilder, TokenCounter
 from eventabs.providers import kind_of
 from eventabs.records import Batch, Counts, Part, PartSize, PlannedPart, RunStatus, UserLog
-from eventabs.runs.components import RunContext, batch_limits, make_reader, max_calls, open_provider, probes
+from eventabs.runs.components import (
+    RunContext,
+    batch_limits,
+    make_reader,
+    max_calls,
+    open_provider,
+    probes,
+    require_connection,
+)
 from eventabs.runs.engine import Calls, Engine, Limits
 from eventabs.runs.intake import halves, read_input
 from eventabs.runs.limits import BudgetLearner, ConcurrencyLimit, FailureLimit, SpendingLimit
@@ -129,6 +137,8 @@ async def _call_pending(session: _Session, pending: list[PlannedPart], stop: Sto
         pending, session.limits, probe=probes(run.settings), workers=run.settings.run.concurrency
     )
     _announce(session, scheduler, pending)
+    if kind_of(run.settings.provider).is_remote:
+        await require_connection(run.settings, run.environment, run.observer, stop)
     closing = asyncio.Event()
     provider = open_provider(
         run.settings,
@@ -147,6 +157,7 @@ async def _call_pending(session: _Session, pending: list[PlannedPart], stop: Sto
                 complete=complete,
                 closing=closing,
                 max_calls=max_calls(run.settings),
+                grace_seconds=stop.grace_seconds,
                 settings_fingerprint=run.facts["settings_fingerprint"],
                 count_tokens=TokenCounter(run.settings.prompt.tokenizer).count,
                 save=_CheckpointWriter(run, session.tracker, scheduler).save,

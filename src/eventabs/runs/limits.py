@@ -8,8 +8,10 @@ from typing import Any
 from eventabs.errors import (
     ContextTooLongError,
     EndpointError,
+    FatalEndpointError,
     LimitReachedError,
     ModeratedError,
+    RateLimitedError,
     StoppedError,
 )
 from eventabs.language import gettext as _
@@ -73,16 +75,16 @@ class SpendingLimit:
         return None
 
 
-MAX_FAILED_CALLS = 10
+MAX_FAILURES = 10
 _FACT = "fruitless"  # its name in ledgers since format 1
 
 
 class FailureLimit:
-    """Counts calls since the last success, also of earlier processes. Raises StoppedError when they are too many.
+    """Raises StoppedError after ten tries without a usable answer from the start on, or ten such calls since the last one.
 
-    What was counted holds only under the settings that it was counted under. A run that was stopped makes one
-    call when it is resumed: restarting it again and again must not buy ten calls each time. `remember` is given
-    what the next process has to know, as soon as that changes: a killed process says nothing at its end.
+    A wait that the endpoint asks for (429, or 503 with Retry-After) is no failure before the first usable answer. The
+    count goes on in the next process under the same settings, so that restarting buys no ten calls each time; `remember`
+    gets what that process has to know at each change, since a killed process keeps nothing at its end.
     """
 
     def __init__(self, facts: Mapping[str, Any], *, remember: Callable[[dict[str, Any]], None]) -> None:
@@ -90,39 +92,47 @@ class FailureLimit:
         self._settings = facts["settings_fingerprint"]
         counted = facts.get(_FACT) or {}
         known = counted.get("settings_fingerprint") == self._settings
-        self._calls: int = counted["calls"] if known else 0
+        self._failures: int = counted["calls"] if known else 0
         self._succeeded: bool = counted["succeeded"] if known else False
+        self._cause: object = None
 
-    def count_answer(self, batch: Batch, *, usable: bool) -> None:
-        """Count an answer; `usable`: for some user.
+    def count_retry(self, error: EndpointError) -> None:
+        """Count a try that is repeated. Raises FatalEndpointError, which ends its call too."""
+        if not self._succeeded and not isinstance(error, RateLimitedError):
+            self._count(error, FatalEndpointError)
 
-        Others are the tail of every run, so they count only for users asked about for the first time, and only until
-        one answer is usable.
-        """
+    def count_answer(self, *, usable: bool) -> None:
+        """Count an answer; `usable`: for some user. After a first usable one, others are the tail of every run."""
         if usable:
-            if not self._succeeded or self._calls:
+            if not self._succeeded or self._failures:
                 self._keep(0, succeeded=True)
-        elif batch.attempt == 1 and not self._succeeded:
-            self._count(_("none of the first answers could be read"))
+        elif not self._succeeded:
+            self._count(_("no answer could be used"))
 
-    def no_answer(self, error: EndpointError) -> None:
+    def count_no_answer(self, error: EndpointError) -> None:
         """Count a call without an answer. A refusal of content shows an endpoint that works."""
-        refused = isinstance(error, ModeratedError | ContextTooLongError)
-        if not (refused and self._succeeded):
+        harmless = ModeratedError | ContextTooLongError if self._succeeded else RateLimitedError
+        self._cause = error
+        if not isinstance(error, harmless):
             self._count(error)
 
-    def _count(self, cause: object) -> None:
-        self._keep(self._calls + 1, succeeded=self._succeeded)
-        if self._calls < MAX_FAILED_CALLS:
+    def require_answer(self, replies: int) -> None:
+        """Raise StoppedError at the end of a run that got no reply at all: nothing is completed then."""
+        if not replies and self._cause is not None:
+            raise StoppedError(str(self._cause))
+
+    def _count(self, cause: object, raised: type[StoppedError] = StoppedError) -> None:
+        self._keep(self._failures + 1, succeeded=self._succeeded)
+        if self._failures < MAX_FAILURES:
             return
         message = _(
-            "{calls} calls without one success ({cause}); mend the endpoint or the prompt, then: eventabs resume"
+            "{count} tries without a usable answer ({cause}); find out more with: eventabs check, go on with: eventabs resume"
         )
-        raise StoppedError(message.format(calls=self._calls, cause=cause))
+        raise raised(message.format(count=self._failures, cause=cause))
 
-    def _keep(self, calls: int, *, succeeded: bool) -> None:
-        self._calls, self._succeeded = calls, succeeded
-        counted = {"settings_fingerprint": self._settings, "calls": calls, "succeeded": succeeded}
+    def _keep(self, failures: int, *, succeeded: bool) -> None:
+        self._failures, self._succeeded = failures, succeeded
+        counted = {"settings_fingerprint": self._settings, "calls": failures, "succeeded": succeeded}
         self._remember({_FACT: counted})
 
 

@@ -83,6 +83,14 @@ class Retrying:
 
 
 @dataclass(frozen=True, slots=True)
+class AwaitingEndpoint:
+    """The endpoint does not accept connections; it is tried again after `wait_seconds`."""
+
+    cause: str
+    wait_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class CoolingDown:
     """The endpoint asked for fewer requests: no request is sent for so many seconds from now."""
 
@@ -129,7 +137,16 @@ class StateChanged:
 
 
 Note = (
-    InputRead | Planned | Serving | Retrying | CoolingDown | BatchDone | CallFailed | Stopping | StateChanged
+    AwaitingEndpoint
+    | InputRead
+    | Planned
+    | Serving
+    | Retrying
+    | CoolingDown
+    | BatchDone
+    | CallFailed
+    | Stopping
+    | StateChanged
 )
 
 

@@ -113,8 +113,13 @@ def noted(note: runs.Note) -> str:
             return _of_the_run(note)
 
 
-def _of_the_run(note: runs.Serving | runs.CoolingDown | runs.Stopping | runs.StateChanged) -> str:
+def _of_the_run(
+    note: runs.AwaitingEndpoint | runs.Serving | runs.CoolingDown | runs.Stopping | runs.StateChanged,
+) -> str:
     match note:
+        case runs.AwaitingEndpoint():
+            template = _("{cause}; connecting again in {wait}")
+            return template.format(cause=note.cause, wait=duration(note.wait_seconds))
         case runs.Serving():
             return _("Progress is also at {address}").format(address=note.address)
         case runs.CoolingDown():
