@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -5,7 +6,8 @@ import pytest
 
 from eventabs.errors import RunDirectoryError
 from eventabs.inspection.status import RunState, inspect_run
-from eventabs.runs.observer import BatchDone, CallFailed, Retrying
+from eventabs.runs.observer import BatchDone, CallFailed, Progress, Retrying
+from eventabs.runs.progress import snapshot
 from eventabs.store.directory import RunDirectory
 from eventabs.store.ledger import Ledger, PartChange, Retry
 from runs_kit import SIZE, answer, bad, batch_of, make_log, plan, request_for, well, whole
@@ -42,12 +44,10 @@ def look(directory: RunDirectory, now: float = 1_010.0) -> RunState:
     return inspect_run(directory.path, now=lambda: now)
 
 
-def send(ledger: Ledger, *users: str, at: float = 1_000.0, limit: int = 0) -> int:
+def send(ledger: Ledger, *users: str, at: float = 1_000.0) -> int:
     request = request_for([make_log(user) for user in users])
     with ledger.transaction():
-        return ledger.open_call(
-            batch_of(*users), request, settings_fingerprint="f", sent_at=at, in_flight_limit=limit
-        )
+        return ledger.open_call(batch_of(*users), request, settings_fingerprint="f", sent_at=at)
 
 
 def retry(ledger: Ledger, call_id: int, at: float, cause: str, wait_seconds: float) -> None:
@@ -64,28 +64,38 @@ def settle(ledger: Ledger, call_id: int, good: list[str], unusable: list[str]) -
         ledger.settle(call_id, outcomes, changes)
 
 
-def test_a_run_is_seen_while_another_holds_it_and_writes(directory: RunDirectory, ledger: Ledger) -> None:
+def keep(ledger: Ledger, progress: Progress, *, at: float, status: str = "running") -> None:
+    with ledger.transaction():
+        ledger.set_meta({"status": status, "progress": snapshot(progress, at)})
+
+
+def test_a_run_that_works_is_seen_as_it_shows_itself(directory: RunDirectory, ledger: Ledger) -> None:
+    shown = Progress(users=6, done=1, batches_done=1, batches_total=3, in_flight=1, calls=2, retries=1,
+        in_flight_limit=4, retry_causes={"503": 1}, cost=0.02, cost_projected=0.06, eta_seconds=20.0,
+        tokens_per_second=10.0, seconds=100.0)  # fmt: skip
+    keep(ledger, shown, at=1_004.0)
     with directory.locked():
         settle(ledger, send(ledger, "u00", "u01"), ["u00"], ["u01"])
-        send(ledger, "u02", "u03", at=1_005.0, limit=4)
-        retry(ledger, 1, 1_001.0, "503", 1.0)
         with ledger.transaction():
             standing = look(directory)
             ledger.set_meta({"more": 1})
-    progress = standing.progress
     assert standing.status == "running"
-    assert (progress.users, progress.done, progress.failed, standing.pending) == (6, 1, 1, 4)
-    assert (progress.batches_done, progress.in_flight, progress.batches_total) == (1, 1, 3)
-    assert (progress.calls, progress.retries, progress.prompt_tokens) == (2, 1, 1_000)
-    assert progress.cost == pytest.approx(0.02)
-    assert progress.cost_projected == pytest.approx(0.06)
-    assert (progress.in_flight_limit, progress.retry_causes) == (4, {"503": 1})
-    assert progress.eta_seconds == pytest.approx(2.0)
-    assert progress.tokens_per_second == pytest.approx(10.0)
-    assert (standing.provider, standing.model, standing.host) == ("openai", "m", "example.com")
-    assert (standing.seconds, standing.events, standing.currency) == (10.0, 1, "CNY")
+    assert standing.progress == replace(shown, seconds=106.0, eta_seconds=14.0)
+    assert standing.endpoint[:3] == ("openai", "m", "example.com")
+    assert standing.endpoint.currency == "CNY"
     assert standing.failures == {"cut": 1}
     assert standing.last_failure == BatchDone(1, 2, 1, {"cut": 1}, 2.0)
+
+
+@pytest.mark.parametrize("at", [1_004.0, 1_011.0])
+def test_the_remaining_time_is_never_negative_and_no_clock_that_was_set_back_shortens_the_work(
+    directory: RunDirectory, ledger: Ledger, at: float
+) -> None:
+    keep(ledger, Progress(eta_seconds=1.0, seconds=5.0), at=at)
+    with directory.locked():
+        progress = look(directory).progress
+    assert progress.eta_seconds == (0.0 if at < 1_010.0 else 1.0)
+    assert progress.seconds >= 5.0
 
 
 def test_a_retry_is_the_last_failure_while_its_call_is_in_flight(
@@ -103,55 +113,41 @@ def test_a_retry_is_the_last_failure_while_its_call_is_in_flight(
         assert look(directory, now=1_040.0).cooling_seconds == 0.0
 
 
-def test_cooldowns_and_limits_of_a_process_that_is_gone_hold_no_more(
-    directory: RunDirectory, ledger: Ledger
-) -> None:
-    retry(ledger, send(ledger, "u00", at=990.0, limit=8), 995.0, "rate_limit", 60.0)
+def test_cooldowns_of_a_process_that_is_gone_hold_no_more(directory: RunDirectory, ledger: Ledger) -> None:
+    retry(ledger, send(ledger, "u00", at=990.0), 995.0, "rate_limit", 60.0)
     with directory.locked():
         standing = look(directory)
-    assert (standing.cooling_seconds, standing.progress.in_flight_limit, standing.last_failure) == (
-        0,
-        0,
-        None,
-    )
-    assert standing.progress.retry_causes == {"rate_limit": 1}
+    assert (standing.cooling_seconds, standing.last_failure) == (0, None)
+    assert look(directory).progress.retry_causes == {"rate_limit": 1}
 
 
 @pytest.mark.parametrize("status", ["interrupted", "stopped", "completed"])
 def test_a_run_that_ended_says_how(directory: RunDirectory, ledger: Ledger, status: str) -> None:
-    with ledger.transaction():
-        ledger.set_meta({"status": status, "ended_at": 1_060.0})
+    keep(ledger, Progress(seconds=60.0, batches_total=3), at=1_060.0, status=status)
     ledger.close()
     standing = look(directory, now=9_999.0)
-    assert (standing.status, standing.seconds, standing.progress.eta_seconds) == (status, 60.0, None)
+    assert (standing.status, standing.progress.seconds, standing.progress.eta_seconds) == (status, 60.0, None)
+    assert standing.progress.batches_total == 3
 
 
-def test_a_run_that_nobody_works_on_any_more_was_killed(directory: RunDirectory, ledger: Ledger) -> None:
-    with ledger.transaction():
-        ledger.set_meta({"status": "running"})
+def test_a_completed_run_shows_no_failure_of_a_call(directory: RunDirectory, ledger: Ledger) -> None:
+    settle(ledger, send(ledger, "u00", "u01"), ["u00"], ["u01"])
+    keep(ledger, Progress(), at=1_060.0, status="completed")
+    assert look(directory).last_failure is None
+    keep(ledger, Progress(), at=1_060.0, status="stopped")
+    assert look(directory).last_failure == BatchDone(1, 2, 1, {"cut": 1}, 2.0)
+
+
+def test_a_killed_run_counts_what_its_ledger_holds(directory: RunDirectory, ledger: Ledger) -> None:
+    keep(ledger, Progress(users=6, batches_total=6, in_flight=2, eta_seconds=9.0, seconds=21.0), at=1_021.0)
     settle(ledger, send(ledger, "u00", at=1_020.0), ["u00"], [])
     send(ledger, "u01", at=1_021.0)
     standing = look(directory, now=9_999.0)
-    assert (standing.status, standing.progress.in_flight, standing.seconds) == ("killed", 0, 22.0)
-
-
-def test_calls_that_an_earlier_process_left_open_are_not_in_flight(
-    directory: RunDirectory, ledger: Ledger
-) -> None:
-    send(ledger, "u00", at=10.0)
-    send(ledger, "u01", at=1_001.0)
-    with directory.locked():
-        progress = look(directory).progress
-    assert (progress.in_flight, progress.batches_total) == (1, 6)
-    assert look(directory).progress.batches_total == 6
-
-
-def test_calls_of_an_earlier_process_teach_nothing_about_the_speed(
-    directory: RunDirectory, ledger: Ledger
-) -> None:
-    settle(ledger, send(ledger, "u00", at=10.0), ["u00"], [])
-    with directory.locked():
-        assert look(directory).progress.eta_seconds is None
+    progress = standing.progress
+    assert (standing.status, progress.in_flight, progress.eta_seconds) == ("killed", 0, None)
+    assert (progress.done, progress.pending, progress.calls, progress.events) == (1, 5, 2, 1)
+    assert (progress.batches_done, progress.batches_total, progress.seconds) == (1, 6, 21.0)
+    assert progress.cost == pytest.approx(0.02)
 
 
 def test_a_failed_call_is_the_last_failure(directory: RunDirectory, ledger: Ledger) -> None:
@@ -160,19 +156,6 @@ def test_a_failed_call_is_the_last_failure(directory: RunDirectory, ledger: Ledg
     with ledger.transaction():
         ledger.fail_call(call_id, "HTTP 500", [])
     assert look(directory).last_failure == CallFailed(2, 1, "HTTP 500")
-
-
-@pytest.mark.parametrize(
-    ("checkpoint", "batches"),
-    [(None, 2), (b"{", 2), (b"[]", 2), (b'{"batches": {"total": 5, "done": 0}}', 5)],
-)
-def test_before_the_first_call_the_plan_is_that_of_the_checkpoint_if_there_is_one(
-    directory: RunDirectory, ledger: Ledger, checkpoint: bytes | None, batches: int
-) -> None:
-    if checkpoint is not None:
-        directory.checkpoint.write_bytes(checkpoint)
-    ledger.close()
-    assert look(directory).progress.batches_total == batches
 
 
 def test_a_run_that_has_read_nobody_yet_is_seen(directory: RunDirectory) -> None:
@@ -186,7 +169,7 @@ def test_the_rules_have_neither_model_nor_host(directory: RunDirectory, ledger: 
     with ledger.transaction():
         ledger.set_meta({"settings": SETTINGS | {"llm": SETTINGS["llm"] | {"provider": "rules"}}})
     standing = look(directory)
-    assert (standing.provider, standing.model, standing.host) == ("rules", "", "")
+    assert standing.endpoint[:3] == ("rules", "", "")
 
 
 def test_looking_writes_nothing_and_leaves_the_lock_free(directory: RunDirectory, ledger: Ledger) -> None:

@@ -1,15 +1,13 @@
 """How a run stands, read without the lock from the ledger and the checkpoint, also while a process works on it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-import orjson
-
 from eventabs.providers import kind_of
-from eventabs.records import Usage
-from eventabs.runs import BatchDone, CallFailed, Price, Progress, ProgressTracker, Retrying
+from eventabs.records import Counts
+from eventabs.runs import BatchDone, CallFailed, Price, Progress, Retrying
 from eventabs.store import (
     Ledger,
     RunDirectory,
@@ -17,60 +15,13 @@ from eventabs.store import (
     count_all,
     failure_reasons,
     host_of,
-    read_head,
     retry_under_way,
     unpack_parts,
 )
 
-_RECENT_CALLS = 50
-_LARGEST_CHECKPOINT = 1_000_000  # bytes; one with many input files has some thousands
+_RECENT_CALLS = 50  # the last failure is among them
 
 Status = Literal["running", "interrupted", "stopped", "completed", "killed"]
-
-
-@dataclass(frozen=True, slots=True)
-class RunState:
-    """How a run stands. `killed`: its process is gone without having saved an end.
-
-    `seconds`: how long the last process worked on it. `last_failure`: of the latest calls. `language`: the
-    `lang` setting. `cooling_seconds`: how long no call is sent, because the endpoint asked for fewer requests.
-    """
-
-    status: Status
-    run_id: str
-    out: str
-    created_at: str
-    provider: str
-    model: str
-    host: str
-    currency: str
-    progress: Progress
-    events: int
-    seconds: float
-    failures: dict[str, int]
-    last_failure: CallFailed | BatchDone | Retrying | None
-    language: str
-    cooling_seconds: float = 0.0
-
-    @property
-    def pending(self) -> int:
-        """How many users are neither done nor failed."""
-        return self.progress.users - self.progress.done - self.progress.failed
-
-
-class _Call(NamedTuple):
-    id: int
-    parts: int
-    status: str
-    sent_at: float
-    in_flight_limit: int
-    seconds: float | None
-    usage: Usage
-    error: str | None
-
-    @property
-    def ended_at(self) -> float:
-        return self.sent_at + (self.seconds or 0.0)
 
 
 class Endpoint(NamedTuple):
@@ -81,6 +32,26 @@ class Endpoint(NamedTuple):
     host: str
     price: Price
     currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """How a run stands. `killed`: its process is gone without having saved an end.
+
+    `last_failure`: of the latest calls, None for a run that is completed. `language`: the `lang` setting.
+    `cooling_seconds`: how long no call is sent, because the endpoint asked for fewer requests.
+    """
+
+    status: Status
+    run_id: str
+    out: str
+    created_at: str
+    endpoint: Endpoint
+    progress: Progress
+    failures: dict[str, int]
+    last_failure: CallFailed | BatchDone | Retrying | None
+    language: str
+    cooling_seconds: float = 0.0
 
 
 def endpoint_of(llm: Mapping[str, Any]) -> Endpoint:
@@ -104,46 +75,49 @@ def _run_state(
     directory: RunDirectory, ledger: Ledger, facts: Mapping[str, Any], status: Status, now: float
 ) -> RunState:
     endpoint = endpoint_of(facts["settings"]["llm"])
-    calls = _calls(ledger, "ORDER BY id DESC LIMIT ?", _RECENT_CALLS)  # the latest first
-    counted = count_all(ledger)
     began_at = facts.get("began_at", 0.0)
     running = status == "running"
-    last = now if running else _last_sign(facts, calls)
-    tracker = ProgressTracker(endpoint.price, counted, lambda: last)
-    # those of an earlier process stay `sent` in the ledger until the present one stops
-    open_calls = _calls(ledger, "WHERE status = 'sent' AND sent_at >= ?", began_at) if running else []
-    tracker.in_flight = len(open_calls)
-    for call in sorted(calls, key=lambda call: call.ended_at):
-        if call.sent_at >= began_at and call.status in {"answered", "read"}:
-            tracker.measure_reply(call.usage, call.seconds or 0.0, call.ended_at)
-            tracker.measure_end(call.ended_at)
-    ((pending,),) = ledger.rows("SELECT count(*) FROM parts WHERE state = 'pending'")
-    waiting = _batches(max(0, pending - sum(call.parts for call in open_calls)), directory, facts, calls)
-    # as it was when the latest call was sent
-    limit = calls[0].in_flight_limit if running and calls and calls[0].sent_at >= began_at else 0
-    retry = retry_under_way(ledger, began_at) if running else None
-    failure = (
-        Retrying(retry.call_id, retry.error, retry.wait_seconds) if retry else _last_failure(ledger, calls)
-    )
-    progress = tracker.progress(waiting=waiting, workers=limit or max(1, tracker.in_flight))
     return RunState(
         status=status,
         run_id=facts["run_id"],
         out=str(directory.path),
         created_at=facts["created_at"],
-        provider=endpoint.provider,
-        model=endpoint.model,
-        host=endpoint.host,
-        currency=endpoint.currency,
-        progress=replace(
-            progress, in_flight_limit=limit, eta_seconds=progress.eta_seconds if running else None
-        ),
-        events=counted.events,
-        seconds=max(0.0, last - began_at) if began_at else 0.0,
+        endpoint=endpoint,
+        progress=_running(facts, now) if running else _at_rest(facts, count_all(ledger), endpoint.price),
         failures=failure_reasons(ledger),
-        last_failure=failure,
+        last_failure=None if status == "completed" else _last_failure(ledger, began_at, running=running),
         language=facts["settings"]["lang"],
         cooling_seconds=max(0.0, cooling_until(ledger, began_at) - now) if running else 0.0,
+    )
+
+
+def _kept(facts: Mapping[str, Any]) -> Progress:
+    """Return the counts that the run kept last; a run of version 0.1 kept none."""
+    kept = facts.get("progress", {})
+    return Progress(**{field.name: kept[field.name] for field in fields(Progress) if field.name in kept})
+
+
+def _running(facts: Mapping[str, Any], now: float) -> Progress:
+    """Return what the run itself shows, so that no two screens contradict each other."""
+    progress = _kept(facts)
+    kept_at = facts["progress"]["at"] if facts.get("status") == "running" else now
+    since = max(0.0, now - kept_at)
+    eta = progress.eta_seconds
+    return replace(
+        progress,
+        seconds=progress.seconds + since,
+        eta_seconds=None if eta is None else max(0.0, eta - since),
+    )
+
+
+def _at_rest(facts: Mapping[str, Any], counts: Counts, price: Price) -> Progress:
+    """Return what the ledger counts: a killed process may have kept less."""
+    kept = _kept(facts)
+    return Progress(
+        **{field.name: getattr(counts, field.name) for field in fields(Counts)},
+        batches_total=max(kept.batches_total, counts.batches_done),
+        cost=price.cost(counts.prompt_tokens, counts.completion_tokens),
+        seconds=kept.seconds,
     )
 
 
@@ -154,47 +128,21 @@ def _status(facts: Mapping[str, Any], *, in_use: bool) -> Status:
     return saved if saved in ("interrupted", "stopped", "completed") else "killed"
 
 
-def _calls(ledger: Ledger, which: str, value: float) -> list[_Call]:
-    rows = ledger.rows(
-        "SELECT id, users, status, sent_at, in_flight_limit, seconds, error, prompt_tokens, completion_tokens"
-        f" FROM calls {which}",
-        value,
+def _last_failure(
+    ledger: Ledger, began_at: float, *, running: bool
+) -> CallFailed | BatchDone | Retrying | None:
+    if running and (retry := retry_under_way(ledger, began_at)):
+        return Retrying(retry.call_id, retry.error, retry.wait_seconds)
+    latest = ledger.rows(
+        "SELECT id, users, status, seconds, error FROM calls ORDER BY id DESC LIMIT ?", _RECENT_CALLS
     )
-    return [
-        _Call(call_id, len(unpack_parts(users)), status, sent_at, limit, seconds, Usage(*tokens), error)
-        for call_id, users, status, sent_at, limit, seconds, error, *tokens in rows
-    ]
-
-
-def _last_sign(facts: Mapping[str, Any], calls: list[_Call]) -> float:
-    """Return the last time that a run which no process works on left a trace."""
-    began_at, ended_at = facts.get("began_at", 0.0), facts.get("ended_at", 0.0)
-    if ended_at >= began_at:
-        return float(ended_at)
-    return max([float(began_at), *(call.ended_at for call in calls)])
-
-
-def _batches(pending: int, directory: RunDirectory, facts: Mapping[str, Any], calls: list[_Call]) -> int:
-    """Estimate how many batches pending parts make: as large as the latest, or as the checkpoint has it."""
-    if calls:
-        return -(-pending * len(calls) // max(1, sum(call.parts for call in calls)))
-    if not pending:
-        return 0
-    try:
-        planned = orjson.loads(read_head(directory.checkpoint, _LARGEST_CHECKPOINT))["batches"]["total"]
-    except (OSError, ValueError, KeyError, TypeError):
-        planned = 0
-    return int(planned) or -(-pending // int(facts["settings"]["budget"]["max_users"]))
-
-
-def _last_failure(ledger: Ledger, calls: list[_Call]) -> CallFailed | BatchDone | None:
-    for call in calls:  # the latest first
-        if call.status == "failed":
-            return CallFailed(call.id, call.parts, call.error or "")
+    for call_id, users, status, seconds, error in latest:
+        parts = len(unpack_parts(users))
+        if status == "failed":
+            return CallFailed(call_id, parts, error or "")
         reasons = (
             "SELECT reason, count(*) FROM outcomes WHERE call_id = ? AND reason IS NOT NULL GROUP BY reason"
         )
-        if unusable := dict(ledger.rows(reasons, call.id)):
-            usable = call.parts - sum(unusable.values())
-            return BatchDone(call.id, call.parts, usable, unusable, call.seconds or 0.0)
+        if unusable := dict(ledger.rows(reasons, call_id)):
+            return BatchDone(call_id, parts, parts - sum(unusable.values()), unusable, seconds or 0.0)
     return None

@@ -1,6 +1,7 @@
 """From settings to the parts of a run, the only place that knows both; and the run that holds them."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
@@ -32,8 +33,8 @@ from eventabs.providers import (
 )
 from eventabs.records import Category, EventType, Part, Reply, RunStatus, UserLog, Vocabulary
 from eventabs.replies import Labels, Reading, read_reply
-from eventabs.runs.observer import AwaitingEndpoint, CoolingDown, Observer
-from eventabs.runs.progress import Price, ProgressTracker
+from eventabs.runs.observer import AwaitingEndpoint, CoolingDown, Observer, Progress
+from eventabs.runs.progress import Price, ProgressTracker, snapshot
 from eventabs.stop import Stop
 from eventabs.store import Ledger, RunDirectory, count_all, write_checkpoint
 
@@ -345,15 +346,24 @@ class RunContext:
         with self.ledger.transaction():
             self.ledger.set_meta(values)
 
+    def remember_progress(self, progress: Progress, **values: object) -> None:
+        """Keep how far the run is, for `eventabs status` and for the process that resumes it."""
+        self.remember(progress=snapshot(progress, time.time()), **values)
+
     def ask_failed_again(self) -> None:
         """Make failed users pending again."""
         with self.ledger.transaction():
             self.ledger.ask_failed_again()
 
-    def tracker(self) -> ProgressTracker:
+    def tracker(self, earlier_seconds: float = 0.0) -> ProgressTracker:
         """Count what the ledger holds."""
-        price = self.settings.llm.price
-        return ProgressTracker(Price(price.input, price.output), count_all(self.ledger))
+        price = Price(self.settings.llm.price.input, self.settings.llm.price.output)
+        return ProgressTracker(price, count_all(self.ledger), earlier_seconds=earlier_seconds)
+
+    @property
+    def earlier_seconds(self) -> float:
+        """How long earlier processes worked on the run."""
+        return float(self.facts.get("progress", {}).get("seconds", 0.0))
 
     def save(self, tracker: ProgressTracker, *, status: RunStatus, batches_waiting: int = 0) -> None:
         """Write checkpoint.json."""

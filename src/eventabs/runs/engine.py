@@ -11,12 +11,14 @@ from eventabs.providers import CallCancelledError, Complete
 from eventabs.records import Batch, Reply, Request, Usage, UserLog
 from eventabs.runs.limits import ConcurrencyLimit, FailureLimit, SpendingLimit
 from eventabs.runs.observer import Observer, Retrying, Stopping
-from eventabs.runs.progress import ProgressTracker, retry_cause
+from eventabs.runs.progress import ProgressTracker, retry_cause, snapshot
 from eventabs.runs.scheduler import Scheduler
 from eventabs.runs.settlement import LONG_REPLY, Call, Settlement
 from eventabs.store import EVERY_BATCHES, Ledger, LedgerWriter, Retry
 
 _CALLS_AN_UNREAD_ANSWER = 4  # with fewer calls at a time, every answer is read before the next call
+
+_SECONDS_A_SNAPSHOT = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ class Engine:
         self._held: Batch | None = None  # by the limit on spending
         self._reports = False
         self._replies = 0
+        self._kept_at = 0.0  # when the ledger last got the counts, in seconds since 1970
 
     async def run(self) -> None:
         """Work until all is done or the run is stopped.
@@ -241,9 +244,13 @@ class Engine:
     def _report_now(self) -> None:
         self._reports = False
         waiting = self._scheduler.batches + (self._held is not None)
-        self._observer.progressed(
-            self._tracker.progress(waiting=waiting, workers=self._limits.concurrency.now)
-        )
+        progress = self._tracker.progress(waiting=waiting, workers=self._limits.concurrency.now)
+        self._observer.progressed(progress)
+        now = self._calls.wall_clock()
+        if not 0 <= now - self._kept_at < _SECONDS_A_SNAPSHOT:  # a clock that was set back, too
+            self._kept_at = now
+            kept = {"progress": snapshot(progress, now)}
+            self._writer.post(lambda ledger: ledger.set_meta(kept))
 
 
 class _Place:

@@ -44,28 +44,27 @@ async def execute(run: RunContext, stop: Stop, *, resumed: bool) -> Summary:
 
     A requested `stop` ends it early with the status `interrupted`. Reading and saving happen in a thread.
     """
-    began = time.monotonic()
+    tracker = run.tracker(run.earlier_seconds)  # for the time that the run takes
     status: RunStatus = "completed"
     cause = ""
     try:
         run.observer.started(_start_facts(run, resumed=resumed))
-        run.remember(status="running", began_at=time.time())
+        run.remember_progress(tracker.progress(waiting=0, workers=1), status="running", began_at=time.time())
         if not run.facts.get("input_complete"):
             run.observer.noted(await asyncio.to_thread(read_input, run, stop))
         run.save(run.tracker(), status="running")
-        if await _call_model(run, stop):
+        if await _call_model(run, stop, tracker):
             status = "interrupted"
     except StopRequested:
         status = "interrupted"
     except StoppedError as error:
         status, cause = "stopped", str(error)
     except UsageError:
-        save_stopped(run, "stopped")
+        save_stopped(run, "stopped", tracker.seconds)
         raise
-    await asyncio.to_thread(save_stopped, run, status)
-    run.remember(ended_at=time.time())
+    await asyncio.to_thread(save_stopped, run, status, tracker.seconds)
     run.observer.noted(StateChanged(status, cause))
-    return summarize(run, status, time.monotonic() - began, cause)
+    return summarize(run, status, cause)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +99,14 @@ class _Session:
         return halves(log, self.builder, start=part.first)
 
 
-async def _call_model(run: RunContext, stop: Stop) -> bool:
+async def _call_model(run: RunContext, stop: Stop, so_far: ProgressTracker) -> bool:
     """Ask about everything that is pending. Return whether a stop was requested before the end."""
     write_results(run.directory, run.ledger)  # an earlier process may have left a torn line
     builder = run.builder()
     limits = batch_limits(run.settings, builder)
     # the writer appends the events too, so it closes first
     with EventsFile(run.directory.events) as events, LedgerWriter(run.ledger) as writer:
-        session = _Session(run, builder, limits, writer, events, run.tracker())
+        session = _Session(run, builder, limits, writer, events, run.tracker(so_far.seconds))
         await _settle_unread(session)
         pending = await writer.write(Ledger.pending_parts)
         return bool(pending) and await _call_pending(session, pending, stop)
@@ -225,13 +224,14 @@ def _announce(session: _Session, scheduler: Scheduler, pending: list[PlannedPart
     session.run.save(session.tracker, status="running", batches_waiting=batches)
 
 
-def save_stopped(run: RunContext, status: RunStatus) -> None:
-    """Write the results and the checkpoint of a run that stops here."""
+def save_stopped(run: RunContext, status: RunStatus, seconds: float) -> None:
+    """Write the results and the checkpoint of a run that stops here, after `seconds` of work by all processes."""
     with run.ledger.transaction():
         run.ledger.lose_open_calls()
     write_results(run.directory, run.ledger)
-    run.remember(status=status)
-    run.save(run.tracker(), status=status, batches_waiting=_batches_waiting(run))
+    tracker, waiting = run.tracker(seconds), _batches_waiting(run)
+    run.remember_progress(tracker.progress(waiting=waiting, workers=1), status=status)
+    run.save(tracker, status=status, batches_waiting=waiting)
 
 
 def _batches_waiting(run: RunContext) -> int:
@@ -258,8 +258,8 @@ def _start_facts(run: RunContext, *, resumed: bool) -> Started:
     )
 
 
-def summarize(run: RunContext, status: RunStatus, seconds: float, cause: str = "") -> Summary:
-    """Return how the run stands. `seconds` is how long this process worked on it."""
+def summarize(run: RunContext, status: RunStatus, cause: str = "") -> Summary:
+    """Return how a run stands that has been saved."""
     tracker = run.tracker()
     counted = run.facts.get("input", {})
     counts = {field.name: getattr(tracker.counts, field.name) for field in fields(Counts)}
@@ -270,7 +270,7 @@ def summarize(run: RunContext, status: RunStatus, seconds: float, cause: str = "
         cause=cause,
         provider=run.settings.provider,
         cost=tracker.cost,
-        seconds=seconds,
+        seconds=run.earlier_seconds,
         out=str(run.directory.path),
         rejected_rows=counted.get("rejected_rows", 0),
         rejects=counted.get("rejects", {}),

@@ -2,7 +2,6 @@
 
 import hashlib
 import shutil
-import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -244,14 +243,13 @@ def reparse(run: RunContext) -> Summary:
 
     A part that no reply is usable for any more is failed, so that it can be asked about again.
     """
-    began = time.monotonic()
     status = run.facts.get("status", "stopped")
     if "prompt_language" in run.facts:
         with run.ledger.transaction():
             _read_again(run)
-    save_stopped(run, status)
+    save_stopped(run, status, run.earlier_seconds)
     run.observer.noted(StateChanged(status))
-    return summarize(run, status, time.monotonic() - began)
+    return summarize(run, status)
 
 
 def _read_again(run: RunContext) -> None:

@@ -54,7 +54,7 @@ class Progress(Counts):
     """How far the run is; sent after every change.
 
     `in_flight_limit`: calls that may be in flight now; 0: not known. `tokens_per_second`: recent completion tokens of
-    all calls together. `cost_projected`: of the whole run, None where nothing is left.
+    all calls together. `cost_projected`: of the whole run, None where nothing is left. `seconds`: the work of all processes.
     """
 
     batches_total: int = 0
@@ -64,6 +64,7 @@ class Progress(Counts):
     eta_seconds: float | None = None
     tokens_per_second: float | None = None
     cost_projected: float | None = None
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

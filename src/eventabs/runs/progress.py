@@ -3,8 +3,8 @@
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
-from typing import NamedTuple
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, NamedTuple
 
 from eventabs.errors import EndpointError, RateLimitedError
 from eventabs.records import Counts, Usage
@@ -47,18 +47,31 @@ def retry_cause(error: EndpointError) -> str:
     return str(error.status) if error.status else "connection"
 
 
+def snapshot(progress: Progress, at: float) -> dict[str, Any]:
+    """Return the counts as they are kept in the ledger; `at`: when they held, in seconds since 1970."""
+    return {"at": at, **asdict(progress)}
+
+
 class ProgressTracker:
-    """Counts a run from what the ledger holds on, and measures its pace. `clock` counts seconds, from anywhere."""
+    """Counts a run from what the ledger holds on, and measures its pace. `clock` counts seconds, from anywhere.
+
+    `earlier_seconds`: the work of earlier processes.
+    """
 
     def __init__(
-        self, price: Price, counts: Counts = Counts(), clock: Callable[[], float] = time.monotonic
+        self,
+        price: Price,
+        counts: Counts = Counts(),
+        clock: Callable[[], float] = time.monotonic,
+        earlier_seconds: float = 0.0,
     ) -> None:
         self.price = price
+        self._clock = clock
+        self._began = clock() - earlier_seconds
         self.counts = counts
         self.in_flight = 0
         self.unsettled = 0  # batches that are answered, and not yet written down as done
         self.unread = 0  # of these, answers that are not read yet, or were bad and are not judged yet
-        self._clock = clock
         self._replies: deque[_Reply] = deque(maxlen=_RECENT_CALLS)
         self._ends: deque[float] = deque(maxlen=_RECENT_CALLS)
 
@@ -72,6 +85,11 @@ class ProgressTracker:
         """The cost of all replies so far, None without prices."""
         return self.price.cost(self.counts.prompt_tokens, self.counts.completion_tokens)
 
+    @property
+    def seconds(self) -> float:
+        """How long all processes have worked on the run."""
+        return self._clock() - self._began
+
     def add(self, **numbers: int) -> None:
         """Add to counts, by their names."""
         grown = {name: getattr(self.counts, name) + number for name, number in numbers.items()}
@@ -80,20 +98,12 @@ class ProgressTracker:
     def count_reply(self, usage: Usage, seconds: float) -> None:
         """Count a reply that has just come."""
         self.add(prompt_tokens=usage.prompt_tokens, completion_tokens=usage.completion_tokens)
-        self.measure_reply(usage, seconds, self._clock())
-
-    def measure_reply(self, usage: Usage, seconds: float, at: float) -> None:
-        """Take speed and price from a reply that is counted already and came at `at`."""
-        self._replies.append(_Reply(at, seconds, usage.prompt_tokens, usage.completion_tokens))
+        self._replies.append(_Reply(self._clock(), seconds, usage.prompt_tokens, usage.completion_tokens))
 
     def count_batch(self) -> None:
         """Count a batch that has just ended, well or not."""
         self.add(batches_done=1)
-        self.measure_end(self._clock())
-
-    def measure_end(self, at: float) -> None:
-        """Take the pace from a batch that is counted already and ended at `at`."""
-        self._ends.append(at)
+        self._ends.append(self._clock())
 
     def count_retry(self, cause: EndpointError) -> None:
         """Count a repeated call."""
@@ -116,6 +126,7 @@ class ProgressTracker:
             eta_seconds=self._eta(remaining, workers),
             tokens_per_second=self._speed(),
             cost_projected=self._projected(remaining),
+            seconds=self.seconds,
         )
 
     def _eta(self, remaining: int, workers: int) -> float | None:
