@@ -1,4 +1,4 @@
-"""Reply text -> an outcome for each user: lenient reading, grounding, judging."""
+"""Reply text -> an outcome for each user: lenient reading, coverage of behaviors, judging."""
 
 import lazy_loader
 

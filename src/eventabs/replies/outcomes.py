@@ -8,7 +8,7 @@ from typing import Literal
 
 from eventabs.records import Event, FailureReason, Outcome, Part, Reply, UserLog
 from eventabs.replies.claims import Block, Claim
-from eventabs.replies.grounding import LogIndex
+from eventabs.replies.coverage import LogIndex
 from eventabs.replies.labels import Labels
 from eventabs.replies.times import Calendar
 
