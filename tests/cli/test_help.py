@@ -31,6 +31,7 @@ ERRORS = {
     ("resume",): ("'CHECKPOINT' is missing", "缺少 'CHECKPOINT'"),
     ("reparse", "a", "b"): ("too many arguments: b", "参数太多：b"),
     ("show", "a", "--limit", "0"): ("--limit", "--limit"),
+    ("run", "a", "--limit", "0"): ("a number of at least 1", "不小于 1 的数"),
     ("--lang",): ("--lang needs a value", "--lang 需要一个值"),
 }
 
@@ -43,6 +44,18 @@ def test_a_help_page_has_no_sentence_in_the_other_language(tmp_path: Path, langu
         assert done.returncode == 0
         assert len(done.stdout) > 200
         assert not other.search(done.stdout), (command, other.search(done.stdout))
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("columns", ["80", "120"])
+def test_a_help_page_cuts_nothing_away_and_shows_no_value_for_a_flag(
+    tmp_path: Path, language: str, columns: str
+) -> None:
+    for command in COMMANDS:
+        done = eventabs("--lang", language, *command, "-h", cwd=tmp_path, EVENTABS_LANG="", COLUMNS=columns)
+        assert done.returncode == 0
+        assert "…" not in done.stdout
+        assert "<bool>" not in done.stdout
 
 
 @pytest.mark.parametrize("arguments", ERRORS)

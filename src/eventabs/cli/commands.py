@@ -38,7 +38,7 @@ app = typer.Typer(
     help=_("Turn exports of user behavior into high-level events with an LLM."),
     cls=Group,
     pretty_exceptions_enable=False,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 command = partial(app.command, cls=Command)
 _NEW_OBJECTS = (

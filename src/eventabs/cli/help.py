@@ -3,6 +3,7 @@
 import gettext
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -21,27 +22,37 @@ _EXTRA = "Got unexpected extra argument(s) "
 
 
 class Command(TyperCommand):
-    """A command whose help page is all in one language."""
+    """A command whose help page is all in one language, and cuts nothing away."""
 
     def get_usage(self, ctx: Any) -> str:  # noqa: ANN401  typer keeps the type to itself
         """Return the usage line."""
         return _usage(super().get_usage(ctx))
 
-    def get_help_option(self, ctx: Any) -> Any:  # noqa: ANN401  as above
-        """Return --help."""
-        return _helpful(super().get_help_option(ctx))
+    def get_params(self, ctx: Any) -> list[Any]:  # noqa: ANN401  as above
+        """Return the options, each as the help page shows it."""
+        return _shown(super().get_params(ctx))
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401  as above
+        """Print the help page."""
+        _wrap_between_characters()
+        super().format_help(ctx, formatter)
 
 
 class Group(TyperGroup):
-    """A group of commands whose help page is all in one language."""
+    """A group of commands whose help page is all in one language, and cuts nothing away."""
 
     def get_usage(self, ctx: Any) -> str:  # noqa: ANN401  as above
         """Return the usage line."""
         return _usage(super().get_usage(ctx))
 
-    def get_help_option(self, ctx: Any) -> Any:  # noqa: ANN401  as above
-        """Return --help."""
-        return _helpful(super().get_help_option(ctx))
+    def get_params(self, ctx: Any) -> list[Any]:  # noqa: ANN401  as above
+        """Return the options, each as the help page shows it."""
+        return _shown(super().get_params(ctx))
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401  as above
+        """Print the help page."""
+        _wrap_between_characters()
+        super().format_help(ctx, formatter)
 
 
 def explained(error: TyperException) -> str:
@@ -57,9 +68,31 @@ def _usage(text: str) -> str:
     return text.replace(_ENGLISH, _("Usage: "), 1)
 
 
-def _helpful(option: Any) -> Any:  # noqa: ANN401  as above
-    option.help = _("Show this message and exit.")
-    return option
+def _wrap_between_characters() -> None:
+    """Let help texts without spaces wrap. typer has no setting for it, and cuts them with an ellipsis."""
+    rich_utils: Any = import_module("typer.rich_utils")  # slow to import, and only help pages need it
+    make_text = rich_utils._make_rich_text  # noqa: SLF001
+
+    def make_wrapped(**texts: Any) -> Any:  # noqa: ANN401  as above
+        text = make_text(**texts)
+        text.overflow = "fold"
+        return text
+
+    rich_utils._make_rich_text = make_wrapped  # noqa: SLF001
+
+
+def _shown(parameters: list[Any]) -> list[Any]:
+    own = {  # the help texts of typer's own options
+        "help": _("Show this message and exit."),
+        "install_completion": _("Install completion for the current shell."),
+        "show_completion": _("Show completion for the current shell."),
+    }
+    for parameter in parameters:
+        if parameter.name in own:
+            parameter.help = own[parameter.name]
+        if getattr(parameter, "is_flag", False):
+            parameter.metavar = ""  # typer shows <bool>, as if a flag took a value
+    return parameters
 
 
 def _wrong_parameter(error: BadParameter) -> str:
@@ -68,6 +101,8 @@ def _wrong_parameter(error: BadParameter) -> str:
         return _("{name} is missing").format(name=name)
     parameter: Any = error.param  # typer shows the type of a parameter on its help page only
     expected = parameter.display_type_rich(ctx=error.ctx) if parameter else ""
+    if getattr(parameter, "min", None) is not None:
+        expected = _("a number of at least {least}").format(least=parameter.min)
     return _("wrong value for {name}; it takes {expected}").format(name=name, expected=expected)
 
 

@@ -57,7 +57,9 @@ class SettingFlags:
     ] = None
     limit: Annotated[
         int | None,
-        Option(help=_("Only the first N users; resume goes on with the others."), rich_help_panel=INPUT),
+        Option(
+            min=1, help=_("Only the first N users; resume goes on with the others."), rich_help_panel=INPUT
+        ),
     ] = None
     provider: Annotated[
         ProviderChoice | None,
