@@ -19,6 +19,7 @@ FailureReason = Literal[
     "too_long",
     "endpoint",
     "no_readable_rows",
+    "damaged",
 ]
 RunStatus = Literal["running", "interrupted", "stopped", "completed"]
 AnswerForm = Literal["lines", "json", "schema"]

@@ -90,13 +90,13 @@ DAMAGE = {
     f"UPDATE calls SET reasoning = {NO_BLOB}": (show, report, read_again),
     f"UPDATE calls SET messages = {NO_BLOB}": (show, report),
     f"UPDATE calls SET messages = {OTHER_JSON}": (show, report),
-    "UPDATE calls SET users = '{'": (look, show, report, read_again),
-    "UPDATE calls SET users = '[1]'": (look, show, report, read_again),
+    "UPDATE calls SET users = '{'": (show, report, read_again),
+    "UPDATE calls SET users = '[1]'": (show, report, read_again),
     "UPDATE users SET behaviors = 9223372036854775807": (look, report, resume, read_again),
     "UPDATE meta SET value = '{'": (look, show, report, resume, read_again),
     "DELETE FROM parts WHERE user_id = 'user_0000'": (show,),
-    "ALTER TABLE calls RENAME COLUMN seconds TO hours": (look, show, report, resume, read_again),
-    "DROP TABLE outcomes": COMMANDS,
+    "ALTER TABLE calls RENAME COLUMN seconds TO hours": (show, report, resume, read_again),
+    "DROP TABLE outcomes": (show, report, export, resume, read_again),
     "DROP TABLE meta": (look, show, report, resume, read_again),
 }
 
@@ -167,12 +167,23 @@ def test_a_value_made_to_fill_the_memory_is_refused_in_little_by_every_command_t
     assert error_of(look, place) == ""  # status reads no such value
 
 
-@pytest.mark.parametrize(
-    "bomb", [f"UPDATE users SET log = {BOMB}", f"UPDATE calls SET status = 'answered', reply = {BOMB}"]
-)
-def test_a_value_made_to_fill_the_memory_stops_a_resume_that_needs_it(place: Place, bomb: str) -> None:
-    spoil(place, "UPDATE parts SET state = 'pending'", bomb)
+def test_a_reply_made_to_fill_the_memory_stops_a_resume_that_reads_it(place: Place) -> None:
+    spoil(
+        place,
+        "UPDATE parts SET state = 'pending'",
+        f"UPDATE calls SET status = 'answered', reply = {BOMB}",
+    )
     assert ".recover" in error_of(resume, place)
+
+
+def test_a_log_made_to_fill_the_memory_fails_its_user_alone(place: Place) -> None:
+    spoil(
+        place,
+        "UPDATE parts SET state = 'pending'",
+        f"UPDATE users SET log = {BOMB} WHERE user_id = 'user_0001'",
+    )
+    with place.reopen() as job:
+        assert finish(job, resumed=True).failures == {"damaged": 1}
 
 
 @pytest.mark.parametrize(

@@ -4,14 +4,16 @@ import gzip
 import os
 import shlex
 import signal
+import sqlite3  # noqa: TID251  spoils what only store writes
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from house import checkpoint, environment, eventabs, start, wait_until, write_users
+from house import checkpoint, environment, eventabs, lines, start, wait_until, write_users
 from openai_server import Behavior, OpenAIServer, answer, script, slowly, stall, status
 
 
@@ -230,3 +232,24 @@ def test_a_kill_makes_no_call_without_success_forgotten(tmp_path: Path, openai_s
     done = eventabs("resume", "input.eventabs", cwd=tmp_path, EVENTABS_RUN__CALL_TRIES="1")
     assert (done.returncode, len(openai_server.requests)) == (1, 11), done.stderr
     assert "tries without a usable answer" in done.stderr
+
+
+# damaged files
+
+
+def test_a_user_whose_log_is_damaged_fails_alone(tmp_path: Path, openai_server: OpenAIServer) -> None:
+    openai_server.behavior = status(401)
+    write_users(tmp_path / "input.jsonl", users=12)
+    flags = ("--model", "m", "--base-url", openai_server.base_url, "--max-users", 4)
+    assert eventabs("run", "input.jsonl", *flags, cwd=tmp_path).returncode == 1
+    run = tmp_path / "input.eventabs"
+    with closing(sqlite3.connect(run / "ledger.sqlite")) as ledger, ledger:
+        (damaged,) = ledger.execute("SELECT user_id FROM users LIMIT 1 OFFSET 5").fetchone()
+        ledger.execute("UPDATE users SET log = x'00' WHERE user_id = ?", (damaged,))
+    openai_server.behavior = answer()
+    done = eventabs("resume", "input.eventabs", cwd=tmp_path)
+    assert done.returncode == 3, done.stderr
+    standing = checkpoint(run)
+    assert (standing["success_count"], standing["failed_count"]) == (11, 1)
+    (failure,) = lines(run / "failures.jsonl")
+    assert (failure["user_id"], failure["reason"]) == (damaged, "damaged")

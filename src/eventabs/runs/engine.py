@@ -8,13 +8,13 @@ from functools import partial
 
 from eventabs.errors import EndpointError, LimitReachedError
 from eventabs.providers import CallCancelledError, Complete
-from eventabs.records import Batch, Reply, Request, Usage, UserLog
+from eventabs.records import Batch, Part, Reply, Request, Usage, UserLog
 from eventabs.runs.limits import ConcurrencyLimit, FailureLimit, SpendingLimit
 from eventabs.runs.observer import Observer, Retrying, Stopping
 from eventabs.runs.progress import ProgressTracker, retry_cause, snapshot
 from eventabs.runs.scheduler import Scheduler
 from eventabs.runs.settlement import LONG_REPLY, Call, Settlement
-from eventabs.store import EVERY_BATCHES, Ledger, LedgerWriter, Retry
+from eventabs.store import EVERY_BATCHES, Ledger, LedgerWriter, Retry, StoredValueError
 
 _CALLS_AN_UNREAD_ANSWER = 4  # with fewer calls at a time, every answer is read before the next call
 
@@ -167,7 +167,11 @@ class Engine:
         """Open a call, make it, store its reply, read and settle it, in this order."""
         place = _Place(self._tracker, self._changed.set)
         try:
-            call, request = await self._writer.write(partial(self._open, batch=batch))
+            opened = await self._writer.write(partial(self._open, batch=batch))
+            if isinstance(opened, list):
+                await self._settlement.settle_damaged(batch, opened)
+                return
+            call, request = opened
             self._tracker.add(calls=1)
             self._report()
             try:
@@ -203,9 +207,14 @@ class Engine:
         if self._tracker.counts.batches_done % EVERY_BATCHES == 0:
             await self._calls.save()
 
-    def _open(self, ledger: Ledger, batch: Batch) -> tuple[Call, Request]:
-        """Compose a call and write it down, in one visit to the writer's thread."""
-        request = self._calls.compose(ledger.logs([planned.part for planned in batch.parts]))
+    def _open(self, ledger: Ledger, batch: Batch) -> tuple[Call, Request] | list[Part]:
+        """Compose a call and write it down, in one visit to the writer's thread; or return parts with a damaged log."""
+        parts = [planned.part for planned in batch.parts]
+        try:
+            logs = ledger.logs(parts)
+        except StoredValueError:
+            return [part for part in parts if _is_damaged(ledger, part)]
+        request = self._calls.compose(logs)
         call_id = ledger.open_call(
             batch,
             request,
@@ -251,6 +260,14 @@ class Engine:
             self._kept_at = now
             kept = {"progress": snapshot(progress, now)}
             self._writer.post(lambda ledger: ledger.set_meta(kept))
+
+
+def _is_damaged(ledger: Ledger, part: Part) -> bool:
+    try:
+        ledger.log(*part)
+    except StoredValueError:
+        return True
+    return False
 
 
 class _Place:

@@ -268,7 +268,9 @@ def _read_again(run: RunContext) -> None:
                 usable.add(outcome.part)
             else:
                 reasons[outcome.part] = outcome.reason
-    run.ledger.fail_parts({part: reason for part, reason in reasons.items() if part not in usable})
+    run.ledger.fail_parts(
+        {part: reason for part, reason in reasons.items() if part not in usable}, state="done"
+    )
 
 
 def _wins(outcome: Outcome, usable: set[Part]) -> bool:

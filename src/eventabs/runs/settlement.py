@@ -139,6 +139,14 @@ class Settlement:
         if limits is not None:
             self._scheduler.replan(limits)
 
+    async def settle_damaged(self, batch: Batch, damaged: Sequence[Part]) -> None:
+        """Fail users whose stored log cannot be read; nothing was asked, so the others go into other batches."""
+        settled = await self._writer.submit(
+            lambda ledger: _settle_damaged(ledger, damaged), then=self._publish
+        )
+        self._count(settled)
+        self._scheduler.put_back(planned for planned in batch.parts if planned.part not in damaged)
+
     async def settle_error(self, call: Call, error: EndpointError) -> None:
         """Close a call without an answer. Raises `error` where no other call could fare better."""
         changes = [] if self._is_final(call.batch, error) else self._changes_after(call.batch, error)
@@ -189,6 +197,9 @@ class Settlement:
                     attempts=change.attempts, broken_calls=change.broken_calls, max_peers=change.max_peers
                 )
                 self._scheduler.put_back([again])
+        self._count(settled)
+
+    def _count(self, settled: Mapping[str, SettledUser]) -> None:
         for user in settled.values():
             if user.state == "done":
                 self._tracker.add(done=1)
@@ -210,19 +221,27 @@ def _settle_reply(
     settled = {
         change.part.user_id: settled_by(change.state, outcomes[change.part].events) for change in alone
     }
-    return settled | _settled(ledger, [change for change in changes if change.part.user_id not in settled])
+    return settled | _settled(
+        ledger, [change.part for change in changes if change.part.user_id not in settled]
+    )
 
 
 def _settle_error(
     ledger: Ledger, call_id: int, error: str, changes: Sequence[PartChange]
 ) -> dict[str, SettledUser]:
     ledger.fail_call(call_id, error, changes)
-    return _settled(ledger, changes)
+    return _settled(ledger, [change.part for change in changes])
 
 
-def _settled(ledger: Ledger, changes: Iterable[PartChange]) -> dict[str, SettledUser]:
-    users = dict.fromkeys(change.part.user_id for change in changes)
-    return {user_id: settled_user(ledger, user_id) for user_id in users}
+def _settle_damaged(ledger: Ledger, parts: Sequence[Part]) -> dict[str, SettledUser]:
+    ledger.fail_parts(dict.fromkeys(parts, "damaged"), state="pending")
+    return _settled(ledger, parts)
+
+
+def _settled(ledger: Ledger, parts: Iterable[Part]) -> dict[str, SettledUser]:
+    return {
+        user_id: settled_user(ledger, user_id) for user_id in dict.fromkeys(part.user_id for part in parts)
+    }
 
 
 def _reasons(outcomes: Iterable[Outcome]) -> dict[str, int]:

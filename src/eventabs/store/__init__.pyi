@@ -4,6 +4,7 @@ from .checkpoint import (
     write_checkpoint as write_checkpoint,
 )
 from .codec import (
+    StoredValueError as StoredValueError,
     unpack_messages as unpack_messages,
     unpack_parts as unpack_parts,
     unpack_text as unpack_text,

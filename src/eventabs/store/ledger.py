@@ -305,12 +305,12 @@ class Ledger:
         ids = self.rows("SELECT id FROM calls WHERE status IN ('answered', 'read') ORDER BY id")
         yield from (self.stored_reply(call_id) for (call_id,) in ids)
 
-    def fail_parts(self, reasons: Mapping[Part, FailureReason]) -> None:
-        """Fail parts that were done and that no stored reply is usable for any more."""
+    def fail_parts(self, reasons: Mapping[Part, FailureReason], *, state: str) -> None:
+        """Fail parts without a call, those that are in a state."""
         self._db.executemany(
             "UPDATE parts SET state = 'failed', reason = ?, events = 0"
-            " WHERE user_id = ? AND first = ? AND last = ? AND state = 'done'",
-            [(reason, *part) for part, reason in reasons.items()],
+            " WHERE user_id = ? AND first = ? AND last = ? AND state = ?",
+            [(reason, *part, state) for part, reason in reasons.items()],
         )
 
     def ask_failed_again(self) -> int:
