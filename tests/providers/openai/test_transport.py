@@ -1,6 +1,5 @@
 """Addresses, proxies, headers, connections: what is wrong has a name, and no secret is shown."""
 
-import asyncio
 import os
 import socket
 import ssl
@@ -17,7 +16,6 @@ from eventabs.errors import ConfigError, EndpointError, FatalEndpointError, Tran
 from eventabs.providers.openai.endpoint import CallLimits, Endpoint, is_loopback
 from eventabs.providers.openai.transport import (
     Channel,
-    Deadline,
     Route,
     UnreachableError,
     find_route,
@@ -285,21 +283,6 @@ async def test_one_credential_is_sent_and_the_headers_of_the_settings_stand(
     assert headers["content-type"] == "application/json"
     assert headers["accept-encoding"] == "identity"
     assert headers["user-agent"].startswith("eventabs/")
-
-
-async def test_the_deadline_is_the_idle_limit_or_the_call_whichever_is_first() -> None:
-    now = asyncio.get_running_loop().time
-    deadline = asyncio.timeout(None)
-    async with deadline:
-        moved = Deadline(deadline, idle_timeout=50.0, call_timeout=80.0)
-        await asyncio.sleep(0)
-        assert deadline.when() == pytest.approx(now() + 50.0, abs=0.5)
-        moved.expect_end()
-        assert deadline.when() == pytest.approx(now() + 1.0, abs=0.5)
-        moved.restart_idle()
-        assert deadline.when() == pytest.approx(now() + 50.0, abs=0.5)
-        Deadline(deadline, idle_timeout=50.0, call_timeout=20.0)
-        assert deadline.when() == pytest.approx(now() + 20.0, abs=0.5)
 
 
 # connection

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
@@ -24,7 +25,6 @@ from eventabs.providers.openai.errors import (
 from eventabs.providers.openai.transport import (
     WIRE_ERRORS,
     Channel,
-    Deadline,
     payload_reader,
     raw_chunks,
     translate_error,
@@ -41,6 +41,7 @@ from eventabs.records import FinishReason, Reply, Request
 _DONE = b"[DONE]"
 _ERROR_BYTES = 65_536  # of the body of an error; the rest is not read
 _ERROR_SECONDS = 10.0
+_GRACE = 1.0  # seconds for the last bytes after [DONE]; with them the connection can be used again
 _MASKED_LENGTH = 16  # a secret from this length on is masked in replies too; a shorter one may be a word
 
 
@@ -114,13 +115,10 @@ class OpenAIProvider:
         limits = self._limits
         idle_timeout = limits.idle_timeout if body.get("stream") else limits.call_timeout
         try:
-            async with asyncio.timeout(None) as timeout:
-                deadline = Deadline(timeout, idle_timeout=idle_timeout, call_timeout=limits.call_timeout)
+            async with asyncio.timeout(limits.call_timeout), asyncio.timeout(idle_timeout) as idle:
                 response = await self._channel.send("POST", self._address.url, orjson.dumps(body))
-                try:
-                    await self._receive(response, assembler, deadline)
-                finally:
-                    await response.aclose()
+                async with aclosing(response):
+                    await self._receive(response, assembler, idle, idle_timeout)
         except TimeoutError:
             if assembler.is_finished:
                 return
@@ -131,7 +129,10 @@ class OpenAIProvider:
         except WIRE_ERRORS as error:
             raise translate_error(error, self._address) from None
 
-    async def _receive(self, response: httpx.Response, assembler: ReplyAssembler, deadline: Deadline) -> None:
+    async def _receive(
+        self, response: httpx.Response, assembler: ReplyAssembler, idle: asyncio.Timeout, idle_timeout: float
+    ) -> None:
+        now = asyncio.get_running_loop().time
         context = self._channel.error_context(response, self._wall_clock())
         if not response.is_success:
             raise make_status_error(await _read_error_body(response), context)
@@ -140,9 +141,9 @@ class OpenAIProvider:
             payloads = reader.feed(chunk)
             assembler.is_streamed = not reader.is_document
             if self._add(payloads, assembler, context) or (reader.is_document and not chunk.isspace()):
-                deadline.restart_idle()
+                idle.reschedule(now() + idle_timeout)
             if payloads and payloads[-1] == _DONE:
-                deadline.expect_end()
+                idle.reschedule(now() + _GRACE)
         self._add(reader.finish(), assembler, context)
         if reader.is_document:
             assembler.end()

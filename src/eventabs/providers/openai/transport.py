@@ -33,7 +33,6 @@ _FRAMING = {"connection", "content-encoding", "content-length", "transfer-encodi
 _CREDENTIAL_HEADERS = {"authorization", "proxy-authorization", "api-key", "x-api-key", "cookie"}
 _USERINFO = re.compile(r"//[^/\s]*@")  # of a proxy that the environment names
 _KEEPALIVE = 60.0  # seconds that an unused connection is kept
-_GRACE = 1.0  # seconds for the last bytes after [DONE]; with them the connection can be used again
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,28 +222,6 @@ def payload_reader(response: httpx.Response, limit: int) -> PayloadReader:
     return PayloadReader(encoding=encoding, limit=limit)
 
 
-class Deadline:
-    """Moves the deadline of one call: a wall clock for it all, an idle limit between pieces of content."""
-
-    def __init__(self, timeout: asyncio.Timeout, *, idle_timeout: float, call_timeout: float) -> None:
-        self._timeout = timeout
-        self._idle_timeout = idle_timeout
-        self._now = asyncio.get_running_loop().time
-        self._end = self._now() + call_timeout
-        self.restart_idle()
-
-    def restart_idle(self) -> None:
-        """Restart the idle limit: content has come."""
-        self._allow(self._idle_timeout)
-
-    def expect_end(self) -> None:
-        """Leave only a moment for the last bytes: the content is whole."""
-        self._allow(_GRACE)
-
-    def _allow(self, seconds: float) -> None:
-        self._timeout.reschedule(min(self._now() + seconds, self._end))
-
-
 def translate_error(error: Exception, address: Address) -> EndpointError:
     """Turn one of WIRE_ERRORS into an EndpointError, without its traceback: that may hold secrets."""
     causes = list(_causes(error))
@@ -295,33 +272,23 @@ async def find_route(endpoint: Endpoint, *, seconds: float) -> Route:
     context = tls_context(endpoint.ca_file) if target.scheme == "https" else None
     try:
         async with asyncio.timeout(seconds):
-            ips = await _look_up(target)
-            ip, tls = await _connect(ips, target, context, seconds / len(ips))
-    except (OSError, TimeoutError) as error:
+            ip, tls = await _connect(target, context, seconds)
+    except OSError as error:
         raise _unreachable(error, target, through_proxy=proxy is not None) from None
     return Route(ip, _host_and_port(target), "") if proxy else Route(ip, "", tls)
 
 
-def _port(url: httpx.URL) -> int:
-    return url.port or _DEFAULT_PORTS[url.scheme]
-
-
-async def _look_up(url: httpx.URL) -> list[str]:
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(url.host, _port(url), type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(address[0]) for *_kind, address in found))
-
-
-async def _connect(
-    ips: list[str], url: httpx.URL, context: ssl.SSLContext | None, seconds: float
-) -> tuple[str, str]:
+async def _connect(url: httpx.URL, context: ssl.SSLContext | None, seconds: float) -> tuple[str, str]:
     """Connect to the first IP address that accepts; return it and the TLS version. Raises the last error."""
+    port = url.port or _DEFAULT_PORTS[url.scheme]
+    found = await asyncio.get_running_loop().getaddrinfo(url.host, port, type=socket.SOCK_STREAM)
     last_error: OSError = TimeoutError()
-    for ip in ips:
+    for *_kind, address in found:
+        ip = str(address[0])
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(seconds / len(found)):
                 _reader, writer = await asyncio.open_connection(
-                    ip, _port(url), ssl=context, server_hostname=url.host if context else None
+                    ip, port, ssl=context, server_hostname=url.host if context else None
                 )
         except OSError as error:
             last_error = error
