@@ -1,6 +1,7 @@
 """Rate limits: requests and tokens a minute, and one cooldown for all calls."""
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -30,8 +31,8 @@ class Pacer:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         on_cooldown: Callable[[float], None] | None = None,
     ) -> None:
-        self._requests = _Meter(rpm) if rpm else None
-        self._tokens = _Meter(tpm) if tpm else None
+        self._requests = _Meter(rpm or math.inf)
+        self._tokens = _Meter(tpm or math.inf)
         self._slow_start = _SlowStart()
         self._clock = clock
         self._sleep = sleep
@@ -45,10 +46,8 @@ class Pacer:
                 await self._sleep(wait)
             now = self._clock()
             self._slow_start.take(now)
-            if self._requests:
-                self._requests.take(1, now)
-            if self._tokens:
-                self._tokens.take(tokens, now)
+            self._requests.take(1, now)
+            self._tokens.take(tokens, now)
 
     def cool_down(self, seconds: float) -> None:
         """Hold every admission for so many seconds from now; then admit one by one, doubling the rate."""
@@ -59,22 +58,19 @@ class Pacer:
 
     def _free_at(self, tokens: int) -> float:
         now = self._clock()
-        free = self._slow_start.free_at
-        if self._requests:
-            free = max(free, self._requests.free_at(1, now))
-        if self._tokens:
-            free = max(free, self._tokens.free_at(tokens, now))
-        return free
+        return max(
+            self._slow_start.free_at, self._requests.free_at(1, now), self._tokens.free_at(tokens, now)
+        )
 
 
 class _Meter:
     """A limit a minute: an even schedule (GCRA), and a sliding window that it cannot break."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: float) -> None:
         self._limit = limit
         self._due = float("-inf")  # when the schedule has room again
-        self._taken: deque[tuple[float, int]] = deque()  # (time, amount) of the last window
-        self._sum = 0
+        self._taken: deque[tuple[float, float]] = deque()  # (time, amount) of the last window
+        self._sum = 0.0
 
     def free_at(self, amount: int, now: float) -> float:
         """Return the earliest time at which `amount` may be taken."""
@@ -89,10 +85,10 @@ class _Meter:
         return free
 
     def take(self, amount: int, now: float) -> None:
-        amount = min(amount, self._limit)
-        self._due = max(self._due, now) + amount * WINDOW / self._limit
-        self._taken.append((now, amount))
-        self._sum += amount
+        counted = min(amount, self._limit)
+        self._due = max(self._due, now) + counted * WINDOW / self._limit
+        self._taken.append((now, counted))
+        self._sum += counted
 
     def _forget(self, now: float) -> None:
         while self._taken and self._taken[0][0] + WINDOW <= now:
