@@ -15,7 +15,7 @@ from eventabs.checks.findings import (
     OnFinding,
     State,
 )
-from eventabs.config import LlmSettings, Settings
+from eventabs.config import LlmSettings, Settings, overlay
 from eventabs.errors import EndpointError, RejectedRequestError
 from eventabs.language import gettext as _, ngettext
 from eventabs.providers import (
@@ -288,11 +288,11 @@ class AbilityCheck:
             self._report("temperature", "no", message, _('set llm.omit = ["temperature"]'), state="warning")
 
     def _judge_thinking(self, answer: ProbeReply) -> None:
-        reply = answer.reply
+        reply, extra_body = answer.reply, self._llm.extra_body
         if not (reply.reasoning or reply.usage.reasoning_tokens or "<think" in reply.text):
             self._report("thinking", "no", _("the model answers without thinking first"))
             return
-        if any(_contains(self._llm.extra_body, fields) for fields in _NO_THINKING):
+        if any(overlay(extra_body, fields) == extra_body for fields in _NO_THINKING):
             message = _("the model thinks although it is told not to")
             step = _(
                 "name a model that can be told, or raise budget.max_output_tokens: thinking counts as output"
@@ -354,17 +354,6 @@ class AbilityCheck:
     ) -> None:
         self._abilities[name] = ability
         self._on_finding(Finding("abilities", name, state, message, next_step))
-
-
-def _contains(body: Mapping[str, object], fields: Mapping[str, object]) -> bool:
-    """Whether the body has all the fields, nested ones too."""
-    return all(
-        _contains(found, value)
-        if isinstance(value, Mapping) and isinstance(found, Mapping)
-        else found == value
-        for key, value in fields.items()
-        for found in [body.get(key)]
-    )
 
 
 def _describe_limit(limit: OutputLimit, *, omitted: bool) -> tuple[str, str, State]:
