@@ -120,7 +120,7 @@ class OpenAIProvider:
                 async with aclosing(response):
                     await self._receive(response, assembler, idle, idle_timeout)
         except TimeoutError:
-            if assembler.is_finished:
+            if assembler.finish_reason:
                 return
             message = _(
                 "{host} sent no content in time; it may pass, or raise llm.idle_timeout or call_timeout"

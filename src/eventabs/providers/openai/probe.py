@@ -7,8 +7,6 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-import httpx
-
 from eventabs.errors import RejectedRequestError, TransientError
 from eventabs.language import gettext as _
 from eventabs.providers.openai.chat import OpenAIProvider
@@ -52,7 +50,11 @@ async def list_models(endpoint: Endpoint, limits: CallLimits) -> tuple[ListedMod
         try:
             async with asyncio.timeout(limits.call_timeout):
                 response = await channel.send("GET", url)
-                body = await _read_body(response, limits.reply_bytes)
+                reader = payload_reader(response, limits.reply_bytes)
+                async with aclosing(response):
+                    async for chunk in raw_chunks(response):
+                        reader.feed(chunk)
+                body = b"".join(reader.finish()) or reader.head
         except TimeoutError:
             message = _("{host} sends no list of models in time; it may pass")
             raise TransientError(message.format(host=address.host)) from None
@@ -62,16 +64,6 @@ async def list_models(endpoint: Endpoint, limits: CallLimits) -> tuple[ListedMod
     if not response.is_success:
         raise make_status_error(body, context)
     return _parse_models(body, context)
-
-
-async def _read_body(response: httpx.Response, limit: int) -> bytes:
-    reader = payload_reader(response, limit)
-    try:
-        async for chunk in raw_chunks(response):
-            reader.feed(chunk)
-    finally:
-        await response.aclose()
-    return b"".join(reader.finish()) or reader.head
 
 
 def _parse_models(body: bytes, context: ErrorContext) -> tuple[ListedModel, ...]:

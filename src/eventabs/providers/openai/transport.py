@@ -224,11 +224,10 @@ def payload_reader(response: httpx.Response, limit: int) -> PayloadReader:
 
 def translate_error(error: Exception, address: Address) -> EndpointError:
     """Turn one of WIRE_ERRORS into an EndpointError, without its traceback: that may hold secrets."""
-    causes = list(_causes(error))
-    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error)):
         message = _("{host} shows a certificate that is not trusted; set llm.ca_file to your authority's")
         return FatalEndpointError(message.format(host=address.host))
-    if any(isinstance(cause, UnreadableBodyError) for cause in causes):
+    if isinstance(error, UnreadableBodyError):
         message = _("{host} sent an answer that is too large or wrongly compressed; check llm.base_url")
         return TransientError(message.format(host=address.host))
     name = type(error.__cause__ or error).__name__

@@ -173,16 +173,11 @@ class ReplyAssembler:
     def __init__(self) -> None:
         self._text: list[str] = []
         self._reasoning: list[str] = []
-        self._finish_reason: FinishReason | None = None
+        self.finish_reason: FinishReason | None = None  # also `stop` after [DONE]
         self._usage: Usage | None = None
         self.characters = 0  # of text and reasoning
         self.is_recognized = False  # whether any payload was one of a chat completion
         self.is_streamed = False  # whether the payloads come as events
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether the answer has an end: a finish_reason or [DONE]."""
-        return self._finish_reason is not None
 
     def add(self, payload: Mapping[str, Any]) -> None:
         """Add one payload. Never raises, whatever the payload holds."""
@@ -198,13 +193,13 @@ class ReplyAssembler:
 
     def end(self) -> None:
         """Mark the answer as whole, also if no finish_reason came: after [DONE], or a document."""
-        self._finish_reason = self._finish_reason or "stop"
+        self.finish_reason = self.finish_reason or "stop"
 
     def build(self, *, broken_by: FinishReason, seconds: float) -> Reply:
         """Return the reply as far as it came; `broken_by` is its finish reason if the server sent none."""
         return Reply(
             text=_join(self._text),
-            finish_reason=self._finish_reason or broken_by,
+            finish_reason=self.finish_reason or broken_by,
             reasoning=_join(self._reasoning),
             usage=self._usage or Usage(),
             usage_reported=self._usage is not None,
@@ -223,7 +218,7 @@ class ReplyAssembler:
             thought = next((value for name in _REASONING_FIELDS if (value := message.get(name))), None)
             self._add_content(thought, self._reasoning)
         if isinstance(reason := choice.get("finish_reason"), str) and reason:
-            self._finish_reason = _FINISH_REASONS.get(reason, "stop")
+            self.finish_reason = _FINISH_REASONS.get(reason, "stop")
 
     def _add_content(self, content: object, into: list[str]) -> None:
         """Add a string, or a list of parts as Mistral and others send them."""
