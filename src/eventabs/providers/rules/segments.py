@@ -108,19 +108,17 @@ def _end(start: datetime, duration: int | None) -> datetime:
 def _sessions(minutes: list[Segment], pause: timedelta) -> list[Segment]:
     sessions: list[Segment] = []
     for minute in minutes:
-        if sessions and _same_session(sessions[-1], minute, pause):
-            sessions[-1].absorb(minute)
+        earlier = sessions[-1] if sessions else None
+        if (
+            earlier
+            and _neither_stands_alone(earlier, minute)
+            and earlier.kind.theme == minute.kind.theme
+            and minute.first - earlier.end <= pause
+        ):
+            earlier.absorb(minute)
         else:
             sessions.append(minute)
     return sessions
-
-
-def _same_session(earlier: Segment, later: Segment, pause: timedelta) -> bool:
-    return (
-        _neither_stands_alone(earlier, later)
-        and earlier.kind.theme == later.kind.theme
-        and later.first - earlier.end <= pause
-    )
 
 
 def _cost(earlier: Segment, later: Segment) -> float:
