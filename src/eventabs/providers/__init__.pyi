@@ -17,7 +17,6 @@ from .openai import (
     parse_address as parse_address,
 )
 from .registry import (
-    Pacing as Pacing,
     ProviderChoice as ProviderChoice,
     ProviderConfig as ProviderConfig,
     ProviderName as ProviderName,

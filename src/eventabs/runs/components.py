@@ -16,7 +16,6 @@ from eventabs.providers import (
     CallLimits,
     Complete,
     Endpoint,
-    Pacing,
     ProviderConfig,
     Sampling,
     check_endpoint,
@@ -266,6 +265,9 @@ def open_provider(
             llm.call_timeout,
             llm.longest_wait,
             max_calls(settings) + 1,
+            rpm=run.rpm,
+            tpm=run.tpm,
+            tries=run.call_tries,
         ),
         rules=rules,
         language=language,
@@ -275,7 +277,6 @@ def open_provider(
     return open_provider_of(
         settings.provider,
         config,
-        Pacing(run.rpm, run.tpm, run.call_tries),
         closing=closing,
         on_cooldown=lambda seconds: observer.noted(CoolingDown(seconds)),
     )

@@ -49,9 +49,10 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class CallLimits:
-    """What one call may take. Times in seconds; `reply_bytes` counts after decompression.
+    """What calls may take. Times in seconds; `reply_bytes` counts after decompression.
 
     `longest_wait`: a server that asks to wait longer before the next request ends the run.
+    `rpm`, `tpm`: requests and tokens a minute (0: no limit).
     """
 
     connect_timeout: float = 10.0
@@ -60,6 +61,9 @@ class CallLimits:
     longest_wait: float = 900.0
     max_connections: int = 100
     reply_bytes: int = 8 * 1024 * 1024
+    rpm: int = 0
+    tpm: int = 0
+    tries: int = 6  # of a call
 
 
 def is_loopback(host: str) -> bool:
