@@ -88,7 +88,7 @@ def _minutes(behaviors: Iterable[Behavior], rules: Rules) -> list[Segment]:
     for behavior in behaviors:
         start = behavior.start.replace(tzinfo=None)
         minute = start.replace(second=0, microsecond=0)
-        kind = rules.classify(behavior)
+        kind = rules.classify(behavior.action, behavior.item, behavior.place)
         segment = by_minute.setdefault(minute, Segment(minute, minute, minute, []))
         segment.end = max(segment.end, _end(start, behavior.duration))
         segment.behaviors.append((behavior, kind))
