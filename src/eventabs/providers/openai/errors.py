@@ -4,6 +4,7 @@ import base64
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -285,7 +286,13 @@ def make_error(error: ErrorPayload, context: ErrorContext) -> EndpointError:
     if wait is None and cause == "rate_limit":
         wait = read_reset(context.headers)
     if wait is not None and wait > context.longest_wait:
-        return FatalEndpointError(_wait_message(answer, context.now + wait), status=status)
+        message = _(
+            "{answer}: it takes no requests before {time}; resume then, or let runs wait that long: llm.longest_wait"
+        )
+        moment = datetime.fromtimestamp(context.now + wait, tz=UTC).astimezone()
+        return FatalEndpointError(
+            message.format(answer=answer, time=f"{moment:%Y-%m-%d %H:%M}"), status=status
+        )
     if cause == "rate_limit" or wait is not None:
         return RateLimitedError(message, status=status, wait_seconds=wait)
     return TransientError(message, status=status)
@@ -294,10 +301,13 @@ def make_error(error: ErrorPayload, context: ErrorContext) -> EndpointError:
 def make_status_error(body: bytes, context: ErrorContext) -> EndpointError:
     """Turn an answer whose status is not 2xx into the exception to raise."""
     if context.status < HTTPStatus.BAD_REQUEST:
+        host = None
         message = _(
             "{host} redirects to {target}, which is not followed; set llm.base_url to the final address"
         )
-        target = one_line(_host(context.headers.get("location", "")) or context.host, context.secrets)
+        with suppress(ValueError):
+            host = urlsplit(context.headers.get("location", "")).hostname
+        target = one_line(host or context.host, context.secrets)
         return FatalEndpointError(message.format(host=context.host, target=target), status=context.status)
     return make_error(find_error(parse_json(body)) or ErrorPayload(message=_body_text(body)), context)
 
@@ -320,21 +330,6 @@ def _message(cause: Cause) -> str:
         "transient": _("{answer}: {said}; it may pass: resume later"),
     }
     return messages[cause]
-
-
-def _wait_message(answer: str, until: float) -> str:
-    message = _(
-        "{answer}: it takes no requests before {time}; resume then, or let runs wait that long: llm.longest_wait"
-    )
-    moment = datetime.fromtimestamp(until, tz=UTC).astimezone()
-    return message.format(answer=answer, time=f"{moment:%Y-%m-%d %H:%M}")
-
-
-def _host(location: str) -> str | None:
-    try:
-        return urlsplit(location).hostname
-    except ValueError:
-        return None
 
 
 def _body_text(body: bytes) -> str:

@@ -273,7 +273,10 @@ async def find_route(endpoint: Endpoint, *, seconds: float) -> Route:
         async with asyncio.timeout(seconds):
             ip, tls = await _connect(target, context, seconds)
     except OSError as error:
-        raise _unreachable(error, target, through_proxy=proxy is not None) from None
+        reason, template = _classify(error)
+        text = getattr(error, "verify_message", "") or error.strerror or type(error).__name__
+        message = template.format(host=_host_and_port(target), said=one_line(str(text), ()))
+        raise UnreachableError(message, reason, through_proxy=proxy is not None) from None
     return Route(ip, _host_and_port(target), "") if proxy else Route(ip, "", tls)
 
 
@@ -296,13 +299,6 @@ async def _connect(url: httpx.URL, context: ssl.SSLContext | None, seconds: floa
         writer.transport.abort()
         return ip, (tls.version() or "") if tls else ""
     raise last_error
-
-
-def _unreachable(error: OSError, target: httpx.URL, *, through_proxy: bool) -> UnreachableError:
-    reason, template = _classify(error)
-    text = getattr(error, "verify_message", "") or error.strerror or type(error).__name__
-    message = template.format(host=_host_and_port(target), said=one_line(str(text), ()))
-    return UnreachableError(message, reason, through_proxy=through_proxy)
 
 
 def _classify(error: OSError) -> tuple[UnreachableReason, str]:
