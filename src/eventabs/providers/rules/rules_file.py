@@ -162,15 +162,11 @@ def _parse(text: str) -> RulesFile:
         message = _("the rules file is not TOML: {error}; mend it or remove [rules] file from the config")
         raise ConfigError(message.format(error=error)) from None
     except ValidationError as error:
-        raise ConfigError(_describe(error)) from None
-
-
-def _describe(error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_context=False)[0]
-    key = ".".join(str(step) for step in first["loc"])
-    error_text = first["msg"].removeprefix("Value error, ")
-    message = _("the rules file does not hold: {fault}; compare it with the one that ships with eventabs")
-    return message.format(fault=f"{key}: {error_text}" if key else error_text)
+        first = error.errors(include_url=False, include_context=False)[0]
+        key = ".".join(str(step) for step in first["loc"])
+        text = first["msg"].removeprefix("Value error, ")
+        message = _("the rules file does not hold: {fault}; compare it with the one that ships with eventabs")
+        raise ConfigError(message.format(fault=f"{key}: {text}" if key else text)) from None
 
 
 _JOINERS = "\u200c\u200d"  # they join emoji and letters of some scripts
