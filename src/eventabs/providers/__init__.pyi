@@ -4,7 +4,6 @@ from .openai import (
     ListedModel as ListedModel,
     OutputLimit as OutputLimit,
     Prober as Prober,
-    ProbeReply as ProbeReply,
     Sampling as Sampling,
     Support as Support,
     UnreachableError as UnreachableError,

@@ -120,14 +120,6 @@ _SCHEMA = {
 
 
 @dataclass(frozen=True, slots=True)
-class ProbeReply:
-    """A reply, and the parameters that were not sent: omitted, or refused by the endpoint."""
-
-    reply: Reply
-    dropped: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
 class OutputLimit:
     """The parameter that limits the length of an answer, and whether it works: `tokens` of `allowed` came."""
 
@@ -141,7 +133,7 @@ class Prober:
     """Sends requests as a run would send them. Raises ConfigError when made with settings that cannot work.
 
     Every probe raises the subclasses of EndpointError. What the endpoint has refused is not sent again.
-    `spent`: the tokens of all answers so far.
+    `dropped`: what is not sent: omitted from the start, or refused since. `spent`: the tokens of all answers.
     """
 
     def __init__(self, endpoint: Endpoint, sampling: Sampling, limits: CallLimits) -> None:
@@ -149,18 +141,19 @@ class Prober:
         self._endpoint = endpoint
         self._sampling = sampling
         self._limits = limits
+        self.dropped = sampling.omit
         self.spent = Usage()
 
-    async def greet(self, *, stream: bool | None = None) -> ProbeReply:
+    async def greet(self, *, stream: bool | None = None) -> Reply:
         """Ask for one word, with all parameters of the settings; `stream` as they have it unless it is given."""
         stream = self._sampling.stream if stream is None else stream
         return await self._send(_GREETING, _GREETING_TOKENS, stream=stream)
 
     async def probe_output_limit(self) -> OutputLimit:
         """Ask for more than the limit allows, by the other of the two parameters where the first is ignored."""
-        first = await self._count(self._sampling.omit)
+        first = await self._count(self.dropped)
         if first.support == "ignored" and first.name == "max_tokens":
-            second = await self._count(self._sampling.omit | {"max_tokens"})
+            second = await self._count(self.dropped | {"max_tokens"})
             if second.support == "yes":
                 return second
         return first
@@ -180,7 +173,7 @@ class Prober:
     async def _probe_json(self, response_format: Mapping[str, object], *, key: str = "") -> Support:
         extra_body = {**self._sampling.extra_body, "response_format": response_format}  # never dropped
         try:
-            reply = (await self._send(_JSON_QUESTION, _GREETING_TOKENS, extra_body=extra_body)).reply
+            reply = await self._send(_JSON_QUESTION, _GREETING_TOKENS, extra_body=extra_body)
         except RejectedRequestError:
             return "no"
         if reply.finish_reason != "stop":
@@ -190,24 +183,22 @@ class Prober:
 
     async def _count(self, omit: frozenset[str]) -> OutputLimit:
         try:
-            probed = await self._send(_COUNTING, _COUNTING_TOKENS, omit=omit)
+            reply = await self._send(_COUNTING, _COUNTING_TOKENS, omit=omit)
         except RejectedRequestError:  # some models that think refuse so small a limit
             return OutputLimit(_limit_name(omit), "unknown", 0)
-        reply = probed.reply
         tokens = reply.usage.completion_tokens or len(reply.text) // _CHARACTERS_PER_TOKEN
         unlimited = tokens - reply.usage.reasoning_tokens > _COUNTING_TOKENS * _SLACK
         support: Support = "ignored" if unlimited else "yes" if reply.finish_reason == "length" else "unknown"
-        return OutputLimit(_limit_name(probed.dropped), support, tokens)
+        return OutputLimit(_limit_name(omit | self.dropped), support, tokens)
 
-    async def _send(self, text: str, max_tokens: int, **changes: Any) -> ProbeReply:  # noqa: ANN401  of Sampling
-        sampling = replace(self._sampling, **changes)
+    async def _send(self, text: str, max_tokens: int, **changes: Any) -> Reply:  # noqa: ANN401  of Sampling
+        sampling = replace(self._sampling, **{"omit": self.dropped, **changes})
         request = Request(({"role": "user", "content": text},), {}, 0, max_tokens)
         async with aclosing(OpenAIProvider(self._endpoint, sampling, self._limits)) as provider:
             reply = await provider.complete(request)
         self.spent = Usage(*(sum(pair) for pair in zip(self.spent, reply.usage, strict=True)))
-        refused = provider.dropped - sampling.omit
-        self._sampling = replace(self._sampling, omit=self._sampling.omit | refused)
-        return ProbeReply(reply, provider.dropped)
+        self.dropped |= provider.dropped - sampling.omit
+        return reply
 
 
 def _limit_name(dropped: frozenset[str]) -> LimitName:
