@@ -33,7 +33,8 @@ class Pacer:
     ) -> None:
         self._requests = _Meter(rpm or math.inf)
         self._tokens = _Meter(tpm or math.inf)
-        self._slow_start = _SlowStart()
+        self._free_at = float("-inf")  # as far as cooldowns count
+        self._admitted = _SLOW_ADMISSIONS  # since the last cooldown
         self._clock = clock
         self._sleep = sleep
         self._on_cooldown = on_cooldown
@@ -42,25 +43,26 @@ class Pacer:
     async def admit(self, tokens: int) -> None:
         """Wait until a request of so many tokens may be sent."""
         async with self._turn:
-            while (wait := self._free_at(tokens) - self._clock()) > 0:
+            while (wait := self._wait(tokens, self._clock())) > 0:
                 await self._sleep(wait)
             now = self._clock()
-            self._slow_start.take(now)
+            if self._admitted < _SLOW_ADMISSIONS:  # one in the first second, two in the next, four ...
+                self._admitted += 1
+                self._free_at = now + _FIRST_GAP / 2 ** (self._admitted.bit_length() - 1)
             self._requests.take(1, now)
             self._tokens.take(tokens, now)
 
     def cool_down(self, seconds: float) -> None:
         """Hold every admission for so many seconds from now; then admit one by one, doubling the rate."""
         until = self._clock() + seconds
-        if self._on_cooldown and seconds > 0 and until > self._slow_start.free_at:
+        if self._on_cooldown and seconds > 0 and until > self._free_at:
             self._on_cooldown(seconds)
-        self._slow_start.hold(until)
+        self._free_at = max(self._free_at, until)
+        self._admitted = 0
 
-    def _free_at(self, tokens: int) -> float:
-        now = self._clock()
-        return max(
-            self._slow_start.free_at, self._requests.free_at(1, now), self._tokens.free_at(tokens, now)
-        )
+    def _wait(self, tokens: int, now: float) -> float:
+        free = self._free_at, self._requests.free_at(1, now), self._tokens.free_at(tokens, now)
+        return max(free) - now
 
 
 class _Meter:
@@ -93,20 +95,3 @@ class _Meter:
     def _forget(self, now: float) -> None:
         while self._taken and self._taken[0][0] + WINDOW <= now:
             self._sum -= self._taken.popleft()[1]
-
-
-class _SlowStart:
-    """No admission until a cooldown is over, then one in the first second, two in the next, four ..."""
-
-    def __init__(self) -> None:
-        self.free_at = float("-inf")
-        self._admitted = _SLOW_ADMISSIONS
-
-    def hold(self, until: float) -> None:
-        self.free_at = max(self.free_at, until)
-        self._admitted = 0
-
-    def take(self, now: float) -> None:
-        if self._admitted < _SLOW_ADMISSIONS:
-            self._admitted += 1
-            self.free_at = now + _FIRST_GAP / 2 ** (self._admitted.bit_length() - 1)
