@@ -21,7 +21,6 @@ from eventabs.language import gettext as _, ngettext
 from eventabs.providers import (
     CallLimits,
     ListedModel,
-    OutputLimit,
     Prober,
     Support,
     UnreachableError,
@@ -156,50 +155,46 @@ class EndpointCheck:
         if not self._llm.stream:
             await self._try("streaming", self._probe_stream)
         if {"max_tokens", "max_completion_tokens"} & extra.keys():
-            self._report_ability("output_limit", "unknown", _("set in llm.extra_body"), state="skipped")
+            self._judge("output_limit", "unknown", _("set in llm.extra_body"), state="skipped")
         else:
             await self._try("output_limit", self._probe_output_limit)
         if "response_format" in extra:
-            self._report_ability("json_schema", "unknown", _("set in llm.extra_body"), state="skipped")
+            self._judge("json_schema", "unknown", _("set in llm.extra_body"), state="skipped")
             return
         await self._try("json_schema", self._probe_json_schema)
         await self._try("json_object", self._probe_json_object)
 
     def _judge_stream(self, reply: Reply) -> None:
         if reply.streamed:
-            self._report_ability("streaming", "yes", _("answers come in pieces"))
+            self._judge("streaming", "yes", _("answers come in pieces"))
         else:
             message = _("a stream was asked for, and the answer came whole")
             step = _("set llm.stream = false: then only llm.call_timeout counts for long answers")
-            self._report_ability("streaming", "no", message, step, state="warning")
+            self._judge("streaming", "no", message, step, state="warning")
 
     def _judge_usage(self, reply: Reply) -> None:
         if reply.usage_reported:
-            self._report_ability("usage", "yes", _("token counts come with the answer"))
+            self._judge("usage", "yes", _("token counts come with the answer"))
         else:
             message = _("no token counts come; costs and limits go by our own")
-            self._report_ability("usage", "no", message, state="warning")
+            self._judge("usage", "no", message, state="warning")
 
     def _judge_temperature(self) -> None:
         temperature = self._llm.temperature
         if temperature is None:
-            self._report_ability(
-                "temperature", "unknown", _("not set: the endpoint decides"), state="skipped"
-            )
+            self._judge("temperature", "unknown", _("not set: the endpoint decides"), state="skipped")
         elif "temperature" not in self._prober.dropped:
-            self._report_ability("temperature", "yes", _("{value} is taken").format(value=temperature))
+            self._judge("temperature", "yes", _("{value} is taken").format(value=temperature))
         elif "temperature" in self._llm.omit:
-            self._report_ability("temperature", "no", _("not sent: it stands in llm.omit"), state="note")
+            self._judge("temperature", "no", _("not sent: it stands in llm.omit"), state="note")
         else:
             message = _("{value} is refused; runs leave it out").format(value=temperature)
-            self._report_ability(
-                "temperature", "no", message, _('set llm.omit = ["temperature"]'), state="warning"
-            )
+            self._judge("temperature", "no", message, _('set llm.omit = ["temperature"]'), state="warning")
 
     def _judge_thinking(self, reply: Reply) -> None:
         extra_body = self._llm.extra_body
         if not (reply.reasoning or reply.usage.reasoning_tokens or "<think" in reply.text):
-            self._report_ability("thinking", "no", _("the model answers without thinking first"))
+            self._judge("thinking", "no", _("the model answers without thinking first"))
             return
         if any(overlay(extra_body, fields) == extra_body for fields in _NO_THINKING):
             message = _("the model thinks although it is told not to")
@@ -209,13 +204,13 @@ class EndpointCheck:
         else:
             message = _("the model thinks first; that costs output tokens and time")
             step = _("switch it off in llm.extra_body, as the endpoint documents it, or with llm.preset")
-        self._report_ability("thinking", "yes", message, step, state="warning")
+        self._judge("thinking", "yes", message, step, state="warning")
 
     async def _try(self, name: str, probe: Callable[[], Awaitable[None]]) -> None:
         try:
             await probe()
         except EndpointError as error:
-            self._report_ability(name, "unknown", str(error), state="warning")
+            self._judge(name, "unknown", str(error), state="warning")
 
     async def _probe_stream(self) -> None:
         if (await self._prober.greet(stream=True)).streamed:
@@ -223,24 +218,32 @@ class EndpointCheck:
             step = _(
                 "set llm.stream = true: a stalled answer is noticed sooner, and a broken one is kept as far as it came"
             )
-            self._report_ability("streaming", "yes", message, step, state="note")
+            self._judge("streaming", "yes", message, step, state="note")
         else:
-            self._report_ability("streaming", "no", _("answers come whole; llm.stream is false"))
+            self._judge("streaming", "no", _("answers come whole; llm.stream is false"))
 
     async def _probe_output_limit(self) -> None:
         limit = await self._prober.probe_output_limit()
-        message, step, state = _describe_limit(limit, omitted="max_tokens" in self._llm.omit)
-        ability = limit.name if limit.support == "yes" else limit.support
-        self._report_ability("output_limit", ability, message, step, state=state)
+        if limit.support == "ignored":
+            message = _("answers have no limit: {tokens} tokens came where {most} were allowed")
+            message = message.format(tokens=limit.tokens, most=limit.allowed)
+            step = _("let fewer users go into a call (budget.max_users): costs can pass run.max_cost")
+            self._judge("output_limit", limit.support, message, step, state="warning")
+        elif limit.support != "yes":
+            message = _("not known: no answer came as far as its limit")
+            self._judge("output_limit", limit.support, message, state="note")
+        elif limit.name == "max_tokens" or "max_tokens" in self._llm.omit:
+            self._judge("output_limit", limit.name, _("{name} limits answers").format(name=limit.name))
+        else:
+            message, step = _("only max_completion_tokens limits answers"), _('set llm.omit = ["max_tokens"]')
+            self._judge("output_limit", limit.name, message, step, state="warning")
 
     async def _probe_json_schema(self) -> None:
         support = await self._prober.probe_json_schema()
         is_needed = self._settings.prompt.answer == "schema"
         if "response_format" in self._llm.omit and is_needed and support == "yes":
             message = _("kept, but llm.omit holds response_format: it is not sent")
-            self._report_ability(
-                "json_schema", support, message, _("set llm.omit without it"), state="warning"
-            )
+            self._judge("json_schema", support, message, _("set llm.omit without it"), state="warning")
             return
         step = (
             _('set prompt.answer = "lines" or "json"') if is_needed and support in {"no", "ignored"} else ""
@@ -258,9 +261,9 @@ class EndpointCheck:
             "unknown": _("not known: the answer was cut"),
         }
         state: State = "ok" if support == "yes" else "warning" if is_needed else "note"
-        self._report_ability(name, support, messages[support], step, state=state)
+        self._judge(name, support, messages[support], step, state=state)
 
-    def _report_ability(
+    def _judge(
         self, name: str, ability: str, message: str, next_step: str = "", *, state: State = "ok"
     ) -> None:
         self._facts.abilities[name] = ability
@@ -344,16 +347,3 @@ def _after_not_found(llm: LlmSettings, models: Sequence[ListedModel] | None) -> 
     return _(
         "llm.base_url is what stands before /chat/completions; llm.model is spelled as the endpoint does"
     )
-
-
-def _describe_limit(limit: OutputLimit, *, omitted: bool) -> tuple[str, str, State]:
-    """Return message, next step and state."""
-    if limit.support == "yes":
-        if limit.name == "max_tokens" or omitted:
-            return _("{name} limits answers").format(name=limit.name), "", "ok"
-        return _("only max_completion_tokens limits answers"), _('set llm.omit = ["max_tokens"]'), "warning"
-    if limit.support == "ignored":
-        message = _("answers have no limit: {tokens} tokens came where {most} were allowed")
-        step = _("let fewer users go into a call (budget.max_users): costs can pass run.max_cost")
-        return message.format(tokens=limit.tokens, most=limit.allowed), step, "warning"
-    return _("not known: no answer came as far as its limit"), "", "note"
