@@ -55,7 +55,9 @@ def parse_address(endpoint: Endpoint) -> Address:
     urls = [base, _parse_url(endpoint.proxy, "llm.proxy")] if endpoint.proxy else [base]
     _check_headers(endpoint)
     exposed = next((url.host for url in urls if not is_loopback(url.host)), None)
-    if base.scheme == "http" and exposed is not None and _holds_key(endpoint, base):
+    headers = {name.lower() for name in endpoint.extra_headers}
+    has_key = endpoint.api_key or base.userinfo or headers & _CREDENTIAL_HEADERS
+    if base.scheme == "http" and exposed is not None and has_key:
         message = _(
             "the API key would travel unencrypted to {host}; set llm.base_url to an https address, "
             "or unset the variable named by llm.api_key_env if the server needs no key"
@@ -102,11 +104,6 @@ def _check_headers(endpoint: Endpoint) -> None:
                 "without line breaks or placeholders"
             )
             raise ConfigError(message.format(name=name))
-
-
-def _holds_key(endpoint: Endpoint, base: httpx.URL) -> bool:
-    headers = {name.lower() for name in endpoint.extra_headers}
-    return bool(endpoint.api_key or base.userinfo or headers & _CREDENTIAL_HEADERS)
 
 
 def _find_secrets(endpoint: Endpoint, urls: list[httpx.URL]) -> tuple[str, ...]:

@@ -56,11 +56,7 @@ class RulesProvider:
 def _shortened(behavior: Behavior) -> Behavior:
     """Return the behavior with its texts as short as in a prompt: rules search every character."""
     texts = behavior.action, behavior.item, behavior.place
-    if max(map(len, texts)) <= _MAX_TEXT:
-        return behavior
-    action, item, place = (
-        text if len(text) <= _MAX_TEXT else " ".join(text.split())[:_MAX_TEXT] for text in texts
-    )
+    action, item, place = (t if len(t) <= _MAX_TEXT else " ".join(t.split())[:_MAX_TEXT] for t in texts)
     return behavior._replace(action=action, item=item, place=place)
 
 
@@ -84,9 +80,7 @@ def _span(segment: Segment, following: Segment | None) -> str:
     """
     start = segment.first
     end = segment.end.replace(second=0, microsecond=0)
-    if following is not None:
-        end = min(end, following.first)
-    end = max(end, segment.last)
+    end = max(segment.last, min(end, following.first) if following else end)
     if end == start:
         return f"{start:%H:%M}"
     days = (end.date() - start.date()).days

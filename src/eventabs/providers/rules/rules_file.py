@@ -207,7 +207,11 @@ def shipped_rules() -> str:
 def load_rules(text: str, language: Language) -> Rules:
     """Load a rules file. Raises ConfigError that names the key of an error."""
     file = _parse(text)
-    kinds = {key: _event_kind(key, table, language) for key, table in file.types.items()}
+    kinds: dict[str, EventKind] = {}
+    for key, table in file.types.items():
+        name, phrase = table.in_language(language), table.phrase.in_language(language)
+        theme = table.theme or name
+        kinds[key] = EventKind(key, name, table.category, theme, table.weight, table.alone, phrase)
     separators = "|".join(map(re.escape, file.names.separators))
 
     @lru_cache(maxsize=_CACHED)
@@ -231,8 +235,3 @@ def load_rules(text: str, language: Language) -> Rules:
         clean=clean,
         classify=classify,
     )
-
-
-def _event_kind(key: str, table: TypeTable, language: Language) -> EventKind:
-    name, phrase = table.in_language(language), table.phrase.in_language(language)
-    return EventKind(key, name, table.category, table.theme or name, table.weight, table.alone, phrase)
