@@ -15,7 +15,7 @@ from eventabs.checks.findings import (
     OnFinding,
     State,
 )
-from eventabs.config import LlmSettings, Settings, overlay
+from eventabs.config import Settings, overlay
 from eventabs.errors import EndpointError, RejectedRequestError
 from eventabs.language import gettext as _, ngettext
 from eventabs.providers import (
@@ -84,7 +84,7 @@ class EndpointCheck:
         try:
             route = await find_route(self._endpoint, seconds=self._limits.connect_timeout)
         except UnreachableError as error:
-            self._report("connection", "fault", str(error), _after_no_connection(error, self._settings))
+            self._report("connection", "fault", str(error), self._after_no_connection(error))
             return False
         self._facts.is_reached = True
         message = _("{ip} answers").format(ip=route.ip)
@@ -131,9 +131,7 @@ class EndpointCheck:
         try:
             reply = await self._prober.greet()
         except EndpointError as error:
-            key_is_set = bool(self._endpoint.api_key)
-            step = _after_refusal(error, self._llm, key_is_set=key_is_set, models=self._facts.models)
-            self._report("request", "fault", str(error), step)
+            self._report("request", "fault", str(error), self._after_refusal(error))
             return None
         text = self._prober.printable(reply.text)
         if not text:
@@ -272,6 +270,67 @@ class EndpointCheck:
     def _report(self, name: str, state: State, message: str, next_step: str = "") -> None:
         self._on_finding(Finding("endpoint", name, state, message, next_step))
 
+    def _after_no_connection(self, error: UnreachableError) -> str:
+        if error.through_proxy:
+            return _("check llm.proxy and the variables HTTPS_PROXY, HTTP_PROXY and NO_PROXY")
+        is_local = is_loopback(urlsplit(self._llm.base_url).hostname or "")
+        if is_local and error.reason in {"refused", "timeout"}:
+            command = start_command(self._settings)
+            if command:
+                return _("start the server: {command}").format(command=command)
+            return _("start the server, or correct the port in llm.base_url")
+        steps: dict[UnreachableReason, str] = {
+            "dns": _("check the host in llm.base_url, and the network"),
+            "refused": _("check host and port in llm.base_url, and whether the server runs"),
+            "untrusted": _(
+                "set llm.ca_file to the PEM file of your authority, or check this machine's clock"
+            ),
+            "no_tls": _("if the server speaks plain http, begin llm.base_url with http://"),
+        }
+        other = _("check the network and a firewall; where only a proxy leads out, set llm.proxy")
+        return steps.get(error.reason, other)
+
+    def _after_refusal(self, error: EndpointError) -> str:
+        """Return the next step after a refused request; "" where the error has it."""
+        match error.status:
+            case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
+                return self._after_refused_key()
+            case HTTPStatus.NOT_FOUND | HTTPStatus.METHOD_NOT_ALLOWED:
+                return self._after_not_found()
+            case None:
+                return ""
+        if isinstance(error, RejectedRequestError):
+            return _("leave out what it does not take: llm.omit, llm.extra_body")
+        return ""
+
+    def _after_refused_key(self) -> str:
+        llm = self._llm
+        others = load_preset(llm.preset).other_base_urls if llm.preset else ()
+        if not self._endpoint.api_key:
+            step = _("put your key into {variable}, or name another variable in llm.api_key_env")
+        elif others:
+            step = _(
+                "check the key in {variable}; one of another region belongs to llm.base_url = {addresses}"
+            )
+        else:
+            step = _("check the key in {variable}")
+        return step.format(variable=llm.api_key_env, addresses=", ".join(others))
+
+    def _after_not_found(self) -> str:
+        llm, models = self._llm, self._facts.models
+        if models and llm.model not in {listed.name for listed in models}:
+            similar = _similar_names(llm.model, models)
+            if similar:
+                return _("set llm.model to one that it lists, such as {names}").format(
+                    names=", ".join(similar)
+                )
+            return _("set llm.model to one that it lists: {names}").format(names=_some_names(models))
+        if not urlsplit(llm.base_url).path.strip("/"):
+            return _("try llm.base_url = {address}/v1").format(address=public_url(llm.base_url).rstrip("/"))
+        return _(
+            "llm.base_url is what stands before /chat/completions; llm.model is spelled as the endpoint does"
+        )
+
 
 def _find_model(model: str, models: Sequence[ListedModel]) -> ListedModel | None:
     """Find a model in the list; Ollama's `name` is its `name:latest`."""
@@ -288,62 +347,3 @@ def _similar_names(model: str, models: Sequence[ListedModel]) -> list[str]:
 def _some_names(models: Sequence[ListedModel]) -> str:
     names = ", ".join(listed.name for listed in models[:_SHOWN_MODELS])
     return f"{names}, …" if len(models) > _SHOWN_MODELS else names
-
-
-def _after_no_connection(error: UnreachableError, settings: Settings) -> str:
-    if error.through_proxy:
-        return _("check llm.proxy and the variables HTTPS_PROXY, HTTP_PROXY and NO_PROXY")
-    is_local = is_loopback(urlsplit(settings.llm.base_url).hostname or "")
-    if is_local and error.reason in {"refused", "timeout"}:
-        command = start_command(settings)
-        if command:
-            return _("start the server: {command}").format(command=command)
-        return _("start the server, or correct the port in llm.base_url")
-    steps: dict[UnreachableReason, str] = {
-        "dns": _("check the host in llm.base_url, and the network"),
-        "refused": _("check host and port in llm.base_url, and whether the server runs"),
-        "untrusted": _("set llm.ca_file to the PEM file of your authority, or check this machine's clock"),
-        "no_tls": _("if the server speaks plain http, begin llm.base_url with http://"),
-    }
-    other = _("check the network and a firewall; where only a proxy leads out, set llm.proxy")
-    return steps.get(error.reason, other)
-
-
-def _after_refusal(
-    error: EndpointError, llm: LlmSettings, *, key_is_set: bool, models: Sequence[ListedModel] | None
-) -> str:
-    """Return the next step after a refused request; "" where the error has it."""
-    match error.status:
-        case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
-            return _after_refused_key(llm, key_is_set=key_is_set)
-        case HTTPStatus.NOT_FOUND | HTTPStatus.METHOD_NOT_ALLOWED:
-            return _after_not_found(llm, models)
-        case None:
-            return ""
-    if isinstance(error, RejectedRequestError):
-        return _("leave out what it does not take: llm.omit, llm.extra_body")
-    return ""
-
-
-def _after_refused_key(llm: LlmSettings, *, key_is_set: bool) -> str:
-    others = load_preset(llm.preset).other_base_urls if llm.preset else ()
-    if not key_is_set:
-        step = _("put your key into {variable}, or name another variable in llm.api_key_env")
-    elif others:
-        step = _("check the key in {variable}; one of another region belongs to llm.base_url = {addresses}")
-    else:
-        step = _("check the key in {variable}")
-    return step.format(variable=llm.api_key_env, addresses=", ".join(others))
-
-
-def _after_not_found(llm: LlmSettings, models: Sequence[ListedModel] | None) -> str:
-    if models and llm.model not in {listed.name for listed in models}:
-        similar = _similar_names(llm.model, models)
-        if similar:
-            return _("set llm.model to one that it lists, such as {names}").format(names=", ".join(similar))
-        return _("set llm.model to one that it lists: {names}").format(names=_some_names(models))
-    if not urlsplit(llm.base_url).path.strip("/"):
-        return _("try llm.base_url = {address}/v1").format(address=public_url(llm.base_url).rstrip("/"))
-    return _(
-        "llm.base_url is what stands before /chat/completions; llm.model is spelled as the endpoint does"
-    )
