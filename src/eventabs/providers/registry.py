@@ -80,8 +80,7 @@ KINDS: dict[str, ProviderKind] = {kind.name: kind for kind in (_OPENAI, _RULES)}
 
 def kind_of(choice: str, *, model: str = "", preset: str = "") -> ProviderKind:
     """Return a kind by its name; for any other choice, as `auto`, a model or preset decides: without one, rules."""
-    default = _OPENAI if model or preset else _RULES
-    return KINDS.get(choice, default)
+    return KINDS.get(choice, _OPENAI if model or preset else _RULES)
 
 
 @asynccontextmanager

@@ -14,6 +14,7 @@ import pytest
 
 from eventabs.errors import ConfigError, EndpointError, FatalEndpointError, TransientError
 from eventabs.providers.openai.endpoint import CallLimits, Endpoint, is_loopback
+from eventabs.providers.openai.probe import list_models
 from eventabs.providers.openai.transport import (
     Channel,
     Route,
@@ -370,6 +371,13 @@ async def test_a_certificate_of_an_authority_of_ones_own_is_trusted_when_it_is_n
 async def test_an_unknown_certificate_is_not_trusted(pem: Path) -> None:
     with listening(context=_tls(pem)) as port:
         assert await reason(f"https://localhost:{port}/v1") == ("untrusted", False)
+
+
+async def test_an_unknown_certificate_ends_a_call_with_its_next_step(pem: Path) -> None:
+    with listening(context=_tls(pem)) as port:
+        endpoint = Endpoint("m", f"https://localhost:{port}/v1")
+        with pytest.raises(FatalEndpointError, match=r"llm\.ca_file"):
+            await list_models(endpoint, CallLimits())
 
 
 async def test_a_server_that_speaks_plain_http_has_no_tls() -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -25,12 +25,12 @@ from eventabs.providers.openai.errors import (
 from eventabs.providers.openai.transport import (
     WIRE_ERRORS,
     Channel,
-    payload_reader,
     raw_chunks,
     translate_error,
 )
 from eventabs.providers.openai.wire import (
     DROPPABLE,
+    PayloadReader,
     ReplyAssembler,
     UnreadableBodyError,
     build_body,
@@ -136,7 +136,8 @@ class OpenAIProvider:
         context = self._channel.error_context(response, self._wall_clock())
         if not response.is_success:
             raise make_status_error(await _read_error_body(response), context)
-        reader = payload_reader(response, self._limits.reply_bytes)
+        encoding = response.headers.get("content-encoding", "")
+        reader = PayloadReader(encoding=encoding, limit=self._limits.reply_bytes)
         async for chunk in raw_chunks(response):
             payloads = reader.feed(chunk)
             assembler.is_streamed = not reader.is_document
@@ -173,13 +174,11 @@ async def _read_error_body(response: httpx.Response) -> bytes:
     """Read the body of an error as far as it comes: the status counts even if the body breaks."""
     payloads: list[bytes] = []
     head = b""
-    try:
-        reader = payload_reader(response, _ERROR_BYTES)
+    with suppress(*WIRE_ERRORS, TimeoutError):
+        reader = PayloadReader(encoding=response.headers.get("content-encoding", ""), limit=_ERROR_BYTES)
         async with asyncio.timeout(_ERROR_SECONDS):
             async for chunk in raw_chunks(response):
                 payloads += reader.feed(chunk)
                 head = reader.head
         payloads += reader.finish()
-    except (*WIRE_ERRORS, TimeoutError):
-        pass
     return next((data for data in payloads if data.startswith(b"{")), head)

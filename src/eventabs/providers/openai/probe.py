@@ -22,11 +22,10 @@ from eventabs.providers.openai.transport import (
     WIRE_ERRORS,
     Channel,
     parse_address,
-    payload_reader,
     raw_chunks,
     translate_error,
 )
-from eventabs.providers.openai.wire import parse_json
+from eventabs.providers.openai.wire import PayloadReader, parse_json
 from eventabs.records import Reply, Request, Usage
 
 # names of a model's context: vLLM and SGLang, Moonshot and OpenRouter, Groq, LM Studio
@@ -50,7 +49,8 @@ async def list_models(endpoint: Endpoint, limits: CallLimits) -> tuple[ListedMod
         try:
             async with asyncio.timeout(limits.call_timeout):
                 response = await channel.send("GET", url)
-                reader = payload_reader(response, limits.reply_bytes)
+                encoding = response.headers.get("content-encoding", "")
+                reader = PayloadReader(encoding=encoding, limit=limits.reply_bytes)
                 async with aclosing(response):
                     async for chunk in raw_chunks(response):
                         reader.feed(chunk)

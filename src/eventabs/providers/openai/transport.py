@@ -5,7 +5,7 @@ import base64
 import re
 import socket
 import ssl
-from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Literal, cast
@@ -19,7 +19,7 @@ from eventabs.errors import ConfigError, EndpointError, FatalEndpointError, Tran
 from eventabs.language import gettext as _
 from eventabs.providers.openai.endpoint import CallLimits, Endpoint, is_loopback
 from eventabs.providers.openai.errors import ErrorContext, one_line
-from eventabs.providers.openai.wire import PayloadReader, UnreadableBodyError
+from eventabs.providers.openai.wire import UnreadableBodyError
 
 # What breaks an exchange below HTTP; see `translate_error`.
 WIRE_ERRORS = (httpx.HTTPError, httpx.StreamError, aiohttp.ClientError, OSError, UnreadableBodyError)
@@ -73,13 +73,11 @@ def parse_address(endpoint: Endpoint) -> Address:
 
 
 def _parse_url(text: str, setting: str) -> httpx.URL:
-    try:
+    with suppress(httpx.InvalidURL):
         url = httpx.URL(text.strip())
-    except httpx.InvalidURL:
-        url = httpx.URL()
-    is_port = url.port is None or 0 < url.port <= _MAX_PORT
-    if url.scheme in _DEFAULT_PORTS and is_port and _is_host(url.raw_host.decode("ascii")):
-        return url
+        is_port = url.port is None or 0 < url.port <= _MAX_PORT
+        if url.scheme in _DEFAULT_PORTS and is_port and _is_host(url.raw_host.decode("ascii")):
+            return url
     message = _("{setting} is no address; write one like https://api.example.com/v1")
     raise ConfigError(message.format(setting=setting))
 
@@ -130,17 +128,15 @@ def proxy_of(endpoint: Endpoint, address: Address) -> httpx.Proxy | None:
     named = proxies.get(address.url.scheme) or proxies.get("all")
     if not named:
         return None
-    try:
+    with suppress(httpx.InvalidURL, ValueError):
         proxy = httpx.Proxy(named if "://" in named else f"http://{named}")
-    except (httpx.InvalidURL, ValueError):
-        proxy = None
-    if proxy is None or proxy.url.scheme not in _DEFAULT_PORTS or not proxy.url.host:
-        message = _(
-            "a proxy variable (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY) is no address that can be used; name an"
-            " http proxy or unset it"
-        )
-        raise ConfigError(message)
-    return proxy
+        if proxy.url.scheme in _DEFAULT_PORTS and proxy.url.host:
+            return proxy
+    message = _(
+        "a proxy variable (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY) is no address that can be used; name an"
+        " http proxy or unset it"
+    )
+    raise ConfigError(message)
 
 
 def check_endpoint(endpoint: Endpoint) -> None:
@@ -213,15 +209,9 @@ def raw_chunks(response: httpx.Response) -> httpx.AsyncByteStream:
     return cast("httpx.AsyncByteStream", response.stream)
 
 
-def payload_reader(response: httpx.Response, limit: int) -> PayloadReader:
-    """Return a reader for the answer's content encoding. Raises UnreadableBodyError for an unknown one."""
-    encoding = str(response.headers.get("content-encoding", "")).strip().lower()
-    return PayloadReader(encoding=encoding, limit=limit)
-
-
 def translate_error(error: Exception, address: Address) -> EndpointError:
     """Turn one of WIRE_ERRORS into an EndpointError, without its traceback: that may hold secrets."""
-    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error)):
+    if isinstance(error.__cause__, ssl.SSLCertVerificationError | aiohttp.ClientConnectorCertificateError):
         message = _("{host} shows a certificate that is not trusted; set llm.ca_file to your authority's")
         return FatalEndpointError(message.format(host=address.host))
     if isinstance(error, UnreadableBodyError):
@@ -231,12 +221,6 @@ def translate_error(error: Exception, address: Address) -> EndpointError:
     text = one_line(_USERINFO.sub("//", f"{name} {error}"), address.secrets)
     message = _("no connection to {host}, or it broke: {said}; check the network, llm.base_url and the proxy")
     return TransientError(message.format(host=address.host, said=text))
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__
 
 
 UnreachableReason = Literal["dns", "refused", "timeout", "broken", "untrusted", "no_tls"]

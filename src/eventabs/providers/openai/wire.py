@@ -6,6 +6,7 @@ https://platform.openai.com/docs/api-reference/chat, and what compatible servers
 import json
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -36,14 +37,11 @@ def build_body(request: Request, model: str, sampling: Sampling, dropped: frozen
 
 def parse_json(data: bytes) -> object:
     """Parse JSON, also with broken UTF-8 or half surrogate pairs in its strings. None: not JSON."""
-    try:
+    with suppress(orjson.JSONDecodeError):
         return orjson.loads(data)
-    except orjson.JSONDecodeError:
-        pass
-    try:
+    with suppress(ValueError, RecursionError):
         return json.loads(data.decode("utf-8-sig", "replace"))
-    except (ValueError, RecursionError):
-        return None
+    return None
 
 
 class EventDecoder:
@@ -103,7 +101,11 @@ class PayloadReader:
     def __init__(self, *, encoding: str, limit: int) -> None:
         self.head = b""  # the first bytes that are not blank, to describe an answer without payloads
         self.is_document = False  # one document, JSON or not; else events
-        self._inflater = _make_inflater(encoding)
+        encoding = encoding.strip().lower()
+        if encoding not in {"", "identity", "gzip", "x-gzip", "deflate"}:
+            raise UnreadableBodyError
+        # 32: gzip or zlib by its header
+        self._inflater = None if encoding in {"", "identity"} else zlib.decompressobj(zlib.MAX_WBITS | 32)
         self._limit = limit
         self._size = 0
         self._document: list[bytes] = []
@@ -111,7 +113,7 @@ class PayloadReader:
 
     def feed(self, raw: bytes) -> list[bytes]:
         """Add the next bytes; return the payloads that they complete. Raises UnreadableBodyError."""
-        chunk = _inflate(self._inflater, raw, self._limit) if self._inflater else raw
+        chunk = self._inflate(raw)
         self._size += len(chunk)
         if not self.head:
             chunk = chunk.lstrip(b"\xef\xbb\xbf \t\r\n")
@@ -131,23 +133,14 @@ class PayloadReader:
         """Return the payloads that the end of the answer completes."""
         return [b"".join(self._document)] if self.is_document else self._events.finish()
 
-
-def _inflate(inflater: "zlib._Decompress", raw: bytes, limit: int) -> bytes:
-    try:
-        chunk = inflater.decompress(raw, limit)
-    except zlib.error:
-        raise UnreadableBodyError from None
-    if inflater.unconsumed_tail:
+    def _inflate(self, raw: bytes) -> bytes:
+        if not self._inflater:
+            return raw
+        with suppress(zlib.error):
+            chunk = self._inflater.decompress(raw, self._limit)
+            if not self._inflater.unconsumed_tail:
+                return chunk
         raise UnreadableBodyError
-    return chunk
-
-
-def _make_inflater(encoding: str) -> "zlib._Decompress | None":
-    if encoding in {"", "identity"}:
-        return None
-    if encoding in {"gzip", "x-gzip", "deflate"}:
-        return zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)  # 32: gzip or zlib by its header
-    raise UnreadableBodyError
 
 
 _FINISH_REASONS: dict[str, FinishReason] = {
