@@ -243,15 +243,12 @@ class EndpointCheck:
             message = _("kept, but llm.omit holds response_format: it is not sent")
             self._judge("json_schema", support, message, _("set llm.omit without it"), state="warning")
             return
-        step = (
-            _('set prompt.answer = "lines" or "json"') if is_needed and support in {"no", "ignored"} else ""
-        )
-        self._report_json("json_schema", support, step, is_needed=is_needed)
+        self._report_json("json_schema", support, is_needed=is_needed)
 
     async def _probe_json_object(self) -> None:
-        self._report_json("json_object", await self._prober.probe_json_object(), "", is_needed=False)
+        self._report_json("json_object", await self._prober.probe_json_object(), is_needed=False)
 
-    def _report_json(self, name: str, support: Support, step: str, *, is_needed: bool) -> None:
+    def _report_json(self, name: str, support: Support, *, is_needed: bool) -> None:
         messages: dict[Support, str] = {
             "yes": _("supported"),
             "ignored": _("taken, but the answer does not keep to it"),
@@ -259,13 +256,13 @@ class EndpointCheck:
             "unknown": _("not known: the answer was cut"),
         }
         state: State = "ok" if support == "yes" else "warning" if is_needed else "note"
+        is_missed = is_needed and support in {"no", "ignored"}
+        step = _('set prompt.answer = "lines" or "json"') if is_missed else ""
         self._judge(name, support, messages[support], step, state=state)
 
-    def _judge(
-        self, name: str, ability: str, message: str, next_step: str = "", *, state: State = "ok"
-    ) -> None:
+    def _judge(self, name: str, ability: str, message: str, step: str = "", *, state: State = "ok") -> None:
         self._facts.abilities[name] = ability
-        self._on_finding(Finding("abilities", name, state, message, next_step))
+        self._on_finding(Finding("abilities", name, state, message, step))
 
     def _report(self, name: str, state: State, message: str, next_step: str = "") -> None:
         self._on_finding(Finding("endpoint", name, state, message, next_step))

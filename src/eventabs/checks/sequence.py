@@ -9,7 +9,7 @@ from eventabs.checks.findings import CheckReport, EndpointFacts, Finding, OnFind
 from eventabs.config import Settings
 from eventabs.errors import ConfigError, UsageError
 from eventabs.ingest import check_zone, expand, scratch_database
-from eventabs.language import Language, active, gettext as _, ngettext
+from eventabs.language import active, gettext as _, ngettext
 from eventabs.providers import kind_of, load_preset, load_rules, parse_address
 from eventabs.runs import (
     STDIN,
@@ -127,12 +127,13 @@ def _run_findings(settings: Settings, facts: EndpointFacts) -> Iterator[Finding]
 
 def _prompt(settings: Settings) -> Finding:
     answer, detail = settings.prompt.answer, settings.prompt.detail
+    language = active() if settings.prompt.language == "auto" else settings.prompt.language
     try:
-        builder = make_builder(settings, _language(settings), template_text(settings))
+        builder = make_builder(settings, language, template_text(settings))
         limits = batch_limits(settings, builder)
         limits.room  # noqa: B018  raises where the instructions leave none
         if not kind_of(settings.provider).is_remote:
-            load_rules(rules_text(settings), _language(settings))
+            load_rules(rules_text(settings), language)
     except UsageError as error:
         return Finding("run", "prompt", "fault", str(error))
     message = _("answers as {answer}, level of detail {detail}; the instructions take {tokens} tokens")
@@ -222,7 +223,12 @@ def _input(settings: Settings) -> Finding:
     paths = [path for path in settings.input.paths if path != STDIN]
     profiles = [settings.input.profiles] if settings.input.profiles else []
     try:
-        _check_zone(settings.input.timezone)
+        if settings.input.timezone:
+            with (
+                tempfile.TemporaryDirectory(prefix="eventabs-") as folder,
+                scratch_database(Path(folder) / "reading.tmp", []) as connection,
+            ):
+                check_zone(connection, settings.input.timezone)
         expand(profiles)
         found = expand(paths, profiles)
     except UsageError as error:
@@ -232,16 +238,3 @@ def _input(settings: Settings) -> Finding:
     message = ngettext("{count} file is there", "{count} files are there", len(found))
     step = _("see what a run would take: eventabs estimate")
     return Finding("run", "input", "ok", message.format(count=f"{len(found):,}"), step)
-
-
-def _check_zone(zone: str) -> None:
-    if zone:
-        with (
-            tempfile.TemporaryDirectory(prefix="eventabs-") as folder,
-            scratch_database(Path(folder) / "reading.tmp", []) as connection,
-        ):
-            check_zone(connection, zone)
-
-
-def _language(settings: Settings) -> Language:
-    return settings.prompt.language if settings.prompt.language != "auto" else active()
