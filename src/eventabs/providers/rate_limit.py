@@ -76,7 +76,8 @@ class _Meter:
 
     def free_at(self, amount: int, now: float) -> float:
         """Return the earliest time at which `amount` may be taken."""
-        self._forget(now)
+        while self._taken and self._taken[0][0] + WINDOW <= now:
+            self._sum -= self._taken.popleft()[1]
         over = self._sum + min(amount, self._limit) - self._limit
         free = self._due - _CATCH_UP
         for taken_at, taken in self._taken:
@@ -91,7 +92,3 @@ class _Meter:
         self._due = max(self._due, now) + counted * WINDOW / self._limit
         self._taken.append((now, counted))
         self._sum += counted
-
-    def _forget(self, now: float) -> None:
-        while self._taken and self._taken[0][0] + WINDOW <= now:
-            self._sum -= self._taken.popleft()[1]

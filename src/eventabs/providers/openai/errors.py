@@ -132,17 +132,14 @@ class ErrorPayload:
         if known in {None, "rejected"}:
             if self.parameters & _TOO_LONG_PARAMETERS:
                 return "too_long"
-            is_error = status >= HTTPStatus.BAD_REQUEST
-            return _status_cause(status if is_error else self.status or status) or known
+            if status < HTTPStatus.BAD_REQUEST:
+                status = self.status or status
+            if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                return "transient"
+            return STATUS_CAUSES.get(status, "rejected") if status >= HTTPStatus.BAD_REQUEST else known
         if known == "rate_limit" and status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             return "too_long"  # Groq: one request larger than the tokens of a whole minute
         return known
-
-
-def _status_cause(status: int) -> Cause | None:
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return "transient"
-    return STATUS_CAUSES.get(status, "rejected") if status >= HTTPStatus.BAD_REQUEST else None
 
 
 def find_error(payload: object) -> ErrorPayload | None:

@@ -7,6 +7,7 @@ a segment. Segments follow each other without overlap, so each behavior is in ex
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby, pairwise, starmap
@@ -90,19 +91,14 @@ def _minutes(behaviors: Iterable[Behavior], rules: Rules) -> list[Segment]:
         minute = start.replace(second=0, microsecond=0)
         kind = rules.classify(behavior.action, behavior.item, behavior.place)
         segment = by_minute.setdefault(minute, Segment(minute, minute, minute, []))
-        segment.end = max(segment.end, _end(start, behavior.duration))
+        segment.end = max(segment.end, start)
+        with suppress(OverflowError):  # an absurd duration does not count
+            segment.end = max(segment.end, start + timedelta(seconds=behavior.duration or 0))
         segment.behaviors.append((behavior, kind))
         segment.weights[kind] += kind.weight * (
             1 + min(behavior.duration or 0, _MAX_SECONDS) / _DOUBLING_SECONDS
         )
     return [by_minute[minute] for minute in sorted(by_minute)]
-
-
-def _end(start: datetime, duration: int | None) -> datetime:
-    try:
-        return start + timedelta(seconds=duration or 0)
-    except OverflowError:  # an absurd duration does not count
-        return start
 
 
 def _sessions(minutes: list[Segment], pause: timedelta) -> list[Segment]:
