@@ -133,13 +133,12 @@ class EndpointCheck:
         except EndpointError as error:
             self._report("request", "fault", str(error), self._after_refusal(error))
             return None
-        text = self._prober.printable(reply.text)
+        text = self._prober.printable(reply.text, _SHOWN_CHARACTERS)
         if not text:
             self._report("request", "warning", _("answered nothing"))
             return reply
-        shown = text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…"
         message = _("answered “{text}” after {seconds:.1f} s")
-        self._report("request", "ok", message.format(text=shown, seconds=reply.seconds))
+        self._report("request", "ok", message.format(text=text, seconds=reply.seconds))
         return reply
 
     async def _check_abilities(self, reply: Reply) -> None:

@@ -336,7 +336,6 @@ def _body_text(body: bytes) -> str:
 
 
 MASK = "[redacted]"
-_SHOWN_CHARACTERS = 300
 _WORD_LENGTH = 6  # a shorter secret is masked only where it stands alone: "1" is everywhere
 
 
@@ -351,8 +350,8 @@ def redact(text: str, secrets: Iterable[str]) -> str:
     return text
 
 
-def one_line(text: str, secrets: Iterable[str]) -> str:
-    """Return foreign text as one redacted line of at most 300 characters without control characters."""
+def one_line(text: str, secrets: Iterable[str], most: int = 300) -> str:
+    """Return foreign text as one redacted line of at most so many characters, without control characters."""
     visible = "".join(" " if unicodedata.category(c)[0] in "CZ" else c for c in text)
     line = redact(" ".join(visible.split()), secrets)
-    return line if len(line) <= _SHOWN_CHARACTERS else line[: _SHOWN_CHARACTERS - 1] + "…"
+    return line if len(line) <= most else line[: most - 1] + "…"

@@ -166,9 +166,9 @@ class Prober:
         """Ask under json_object."""
         return await self._probe_json({"type": "json_object"})
 
-    def printable(self, text: str) -> str:
-        """Return foreign text as one line without secrets."""
-        return one_line(text, self._secrets)
+    def printable(self, text: str, most: int) -> str:
+        """Return foreign text as one line of at most so many characters, without secrets."""
+        return one_line(text, self._secrets, most)
 
     async def _probe_json(self, response_format: Mapping[str, object], *, key: str = "") -> Support:
         extra_body = {**self._sampling.extra_body, "response_format": response_format}  # never dropped

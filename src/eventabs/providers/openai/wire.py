@@ -216,9 +216,8 @@ class ReplyAssembler:
     def _add_content(self, content: object, into: list[str]) -> None:
         """Add a string, or a list of parts as Mistral and others send them."""
         if isinstance(content, str):
-            if content:
-                into.append(content)
-                self.characters += len(content)
+            into.append(content)
+            self.characters += len(content)
         elif isinstance(content, list):
             for part in content:
                 if isinstance(part, dict):
