@@ -13,7 +13,6 @@ from eventabs.providers import CallCancelledError
 from eventabs.providers.openai.endpoint import CallLimits, Endpoint, Sampling
 from eventabs.providers.registry import (
     KINDS,
-    Pacing,
     ProviderChoice,
     ProviderConfig,
     ProviderName,
@@ -64,7 +63,7 @@ async def test_the_rules_are_opened_without_an_endpoint() -> None:
         "a", (Behavior(start=datetime.fromisoformat("2026-01-01T09:00"), action="visit", item="Cafe"),)
     )
     async with open_provider(
-        "rules", config(), Pacing(), closing=asyncio.Event(), on_cooldown=lambda _seconds: None
+        "rules", config(), closing=asyncio.Event(), on_cooldown=lambda _seconds: None
     ) as complete:
         reply = await complete(request(U1=log), lambda _cause, _wait: None)
     assert reply.text.startswith("## U1\n# 2026-01-01\n09:00 ")
@@ -74,7 +73,7 @@ async def test_the_rules_are_opened_without_an_endpoint() -> None:
 async def test_rules_that_cannot_work_are_refused_when_they_are_opened() -> None:
     with pytest.raises(ConfigError):
         async with open_provider(
-            "rules", config(rules="?"), Pacing(), closing=asyncio.Event(), on_cooldown=lambda _seconds: None
+            "rules", config(rules="?"), closing=asyncio.Event(), on_cooldown=lambda _seconds: None
         ):
             pass
 
@@ -89,7 +88,6 @@ async def test_a_call_to_an_endpoint_is_tried_again_and_cooldowns_are_reported(
     async with open_provider(
         "openai",
         config(openai_server.base_url),
-        Pacing(),
         closing=asyncio.Event(),
         on_cooldown=cooldowns.append,
     ) as complete:
@@ -102,7 +100,7 @@ async def test_a_call_to_an_endpoint_is_tried_again_and_cooldowns_are_reported(
 async def test_no_request_is_sent_once_the_run_is_closing(openai_server: OpenAIServer) -> None:
     closing = asyncio.Event()
     async with open_provider(
-        "openai", config(openai_server.base_url), Pacing(), closing=closing, on_cooldown=lambda _seconds: None
+        "openai", config(openai_server.base_url), closing=closing, on_cooldown=lambda _seconds: None
     ) as complete:
         closing.set()
         with pytest.raises(CallCancelledError):
@@ -112,7 +110,7 @@ async def test_no_request_is_sent_once_the_run_is_closing(openai_server: OpenAIS
 
 def test_the_http_stack_is_loaded_only_when_an_endpoint_is_opened() -> None:
     code = (
-        "import sys; from eventabs.providers import CallLimits, Endpoint, Pacing, ProviderConfig, kind_of, open_provider;"
+        "import sys; from eventabs.providers import CallLimits, Endpoint, ProviderConfig, kind_of, open_provider;"
         "kind_of('openai'); print({'httpx', 'aiohttp', 'tenacity'} & sys.modules.keys())"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

@@ -15,15 +15,13 @@ from eventabs.checks.findings import (
     OnFinding,
     State,
 )
-from eventabs.config import LlmSettings, Settings
+from eventabs.config import Settings, overlay
 from eventabs.errors import EndpointError, RejectedRequestError
 from eventabs.language import gettext as _, ngettext
 from eventabs.providers import (
     CallLimits,
     ListedModel,
-    OutputLimit,
     Prober,
-    ProbeReply,
     Support,
     UnreachableError,
     UnreachableReason,
@@ -32,6 +30,7 @@ from eventabs.providers import (
     list_models,
     load_preset,
 )
+from eventabs.records import Reply
 from eventabs.runs import endpoint_of, lacks_key, sampling_of, start_command
 from eventabs.store import public_url
 
@@ -39,6 +38,12 @@ _SHOWN_CHARACTERS = 40  # of an answer
 _SHOWN_MODELS = 8
 _SIMILAR_MODELS = 3
 _SIMILARITY = 0.4
+_NO_THINKING: tuple[Mapping[str, object], ...] = (  # the fields of known vendors that switch thinking off
+    {"thinking": {"type": "disabled"}},
+    {"enable_thinking": False},
+    {"chat_template_kwargs": {"enable_thinking": False}},
+    {"reasoning_effort": "none"},
+)
 
 
 class EndpointCheck:
@@ -69,9 +74,9 @@ class EndpointCheck:
         self._find_context()
         if not self._may_request:
             return facts
-        answer = await self._check_request()
-        if answer is not None:
-            await AbilityCheck(self._settings, self._prober, facts.abilities, self._on_finding).run(answer)
+        reply = await self._check_request()
+        if reply is not None:
+            await self._check_abilities(reply)
         facts.spent = self._prober.spent
         return facts
 
@@ -79,7 +84,7 @@ class EndpointCheck:
         try:
             route = await find_route(self._endpoint, seconds=self._limits.connect_timeout)
         except UnreachableError as error:
-            self._report("connection", "fault", str(error), after_no_connection(error, self._settings))
+            self._report("connection", "fault", str(error), self._after_no_connection(error))
             return False
         self._facts.is_reached = True
         message = _("{ip} answers").format(ip=route.ip)
@@ -108,7 +113,7 @@ class EndpointCheck:
             message = _("{listed}, {model} among them").format(listed=listed, model=model)
             self._report("models", "ok", message)
         else:
-            similar = ", ".join(similar_names(model, models))
+            similar = ", ".join(_similar_names(model, models))
             step = _("nearest in name: {names}").format(names=similar) if similar else ""
             message = _("{listed}, but not {model}").format(listed=listed, model=model)
             self._report("models", "note", message, step)
@@ -122,25 +127,205 @@ class EndpointCheck:
             known = load_preset(self._llm.preset).known_model(self._llm.model)
             self._facts.context_tokens = known.context_tokens
 
-    async def _check_request(self) -> ProbeReply | None:
+    async def _check_request(self) -> Reply | None:
         try:
-            answer = await self._prober.greet()
+            reply = await self._prober.greet()
         except EndpointError as error:
-            key_is_set = bool(self._endpoint.api_key)
-            step = after_refusal(error, self._llm, key_is_set=key_is_set, models=self._facts.models)
-            self._report("request", "fault", str(error), step)
+            self._report("request", "fault", str(error), self._after_refusal(error))
             return None
-        text = self._prober.printable(answer.reply.text)
+        text = self._prober.printable(reply.text, _SHOWN_CHARACTERS)
         if not text:
             self._report("request", "warning", _("answered nothing"))
-            return answer
-        shown = text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…"
+            return reply
         message = _("answered “{text}” after {seconds:.1f} s")
-        self._report("request", "ok", message.format(text=shown, seconds=answer.reply.seconds))
-        return answer
+        self._report("request", "ok", message.format(text=text, seconds=reply.seconds))
+        return reply
+
+    async def _check_abilities(self, reply: Reply) -> None:
+        """Judge the answer, then send a few tiny requests more."""
+        extra = self._llm.extra_body
+        if self._llm.stream:
+            self._judge_stream(reply)
+        self._judge_usage(reply)
+        self._judge_temperature()
+        self._judge_thinking(reply)
+        if not self._llm.stream:
+            await self._try("streaming", self._probe_stream)
+        if {"max_tokens", "max_completion_tokens"} & extra.keys():
+            self._judge("output_limit", "unknown", _("set in llm.extra_body"), state="skipped")
+        else:
+            await self._try("output_limit", self._probe_output_limit)
+        if "response_format" in extra:
+            self._judge("json_schema", "unknown", _("set in llm.extra_body"), state="skipped")
+            return
+        await self._try("json_schema", self._probe_json_schema)
+        await self._try("json_object", self._probe_json_object)
+
+    def _judge_stream(self, reply: Reply) -> None:
+        if reply.streamed:
+            self._judge("streaming", "yes", _("answers come in pieces"))
+        else:
+            message = _("a stream was asked for, and the answer came whole")
+            step = _("set llm.stream = false: then only llm.call_timeout counts for long answers")
+            self._judge("streaming", "no", message, step, state="warning")
+
+    def _judge_usage(self, reply: Reply) -> None:
+        if reply.usage_reported:
+            self._judge("usage", "yes", _("token counts come with the answer"))
+        else:
+            message = _("no token counts come; costs and limits go by our own")
+            self._judge("usage", "no", message, state="warning")
+
+    def _judge_temperature(self) -> None:
+        temperature = self._llm.temperature
+        if temperature is None:
+            self._judge("temperature", "unknown", _("not set: the endpoint decides"), state="skipped")
+        elif "temperature" not in self._prober.dropped:
+            self._judge("temperature", "yes", _("{value} is taken").format(value=temperature))
+        elif "temperature" in self._llm.omit:
+            self._judge("temperature", "no", _("not sent: it stands in llm.omit"), state="note")
+        else:
+            message = _("{value} is refused; runs leave it out").format(value=temperature)
+            self._judge("temperature", "no", message, _('set llm.omit = ["temperature"]'), state="warning")
+
+    def _judge_thinking(self, reply: Reply) -> None:
+        extra_body = self._llm.extra_body
+        if not (reply.reasoning or reply.usage.reasoning_tokens or "<think" in reply.text):
+            self._judge("thinking", "no", _("the model answers without thinking first"))
+            return
+        if any(overlay(extra_body, fields) == extra_body for fields in _NO_THINKING):
+            message = _("the model thinks although it is told not to")
+            step = _(
+                "name a model that can be told, or raise budget.max_output_tokens: thinking counts as output"
+            )
+        else:
+            message = _("the model thinks first; that costs output tokens and time")
+            step = _("switch it off in llm.extra_body, as the endpoint documents it, or with llm.preset")
+        self._judge("thinking", "yes", message, step, state="warning")
+
+    async def _try(self, name: str, probe: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await probe()
+        except EndpointError as error:
+            self._judge(name, "unknown", str(error), state="warning")
+
+    async def _probe_stream(self) -> None:
+        if (await self._prober.greet(stream=True)).streamed:
+            message = _("answers can come in pieces, and llm.stream is false")
+            step = _(
+                "set llm.stream = true: a stalled answer is noticed sooner, and a broken one is kept as far as it came"
+            )
+            self._judge("streaming", "yes", message, step, state="note")
+        else:
+            self._judge("streaming", "no", _("answers come whole; llm.stream is false"))
+
+    async def _probe_output_limit(self) -> None:
+        limit = await self._prober.probe_output_limit()
+        if limit.support == "ignored":
+            message = _("answers have no limit: {tokens} tokens came where {most} were allowed")
+            message = message.format(tokens=limit.tokens, most=limit.allowed)
+            step = _("let fewer users go into a call (budget.max_users): costs can pass run.max_cost")
+            self._judge("output_limit", limit.support, message, step, state="warning")
+        elif limit.support != "yes":
+            message = _("not known: no answer came as far as its limit")
+            self._judge("output_limit", limit.support, message, state="note")
+        elif limit.name == "max_tokens" or "max_tokens" in self._llm.omit:
+            self._judge("output_limit", limit.name, _("{name} limits answers").format(name=limit.name))
+        else:
+            message, step = _("only max_completion_tokens limits answers"), _('set llm.omit = ["max_tokens"]')
+            self._judge("output_limit", limit.name, message, step, state="warning")
+
+    async def _probe_json_schema(self) -> None:
+        support = await self._prober.probe_json_schema()
+        is_needed = self._settings.prompt.answer == "schema"
+        if "response_format" in self._llm.omit and is_needed and support == "yes":
+            message = _("kept, but llm.omit holds response_format: it is not sent")
+            self._judge("json_schema", support, message, _("set llm.omit without it"), state="warning")
+            return
+        self._report_json("json_schema", support, is_needed=is_needed)
+
+    async def _probe_json_object(self) -> None:
+        self._report_json("json_object", await self._prober.probe_json_object(), is_needed=False)
+
+    def _report_json(self, name: str, support: Support, *, is_needed: bool) -> None:
+        messages: dict[Support, str] = {
+            "yes": _("supported"),
+            "ignored": _("taken, but the answer does not keep to it"),
+            "no": _("not supported"),
+            "unknown": _("not known: the answer was cut"),
+        }
+        state: State = "ok" if support == "yes" else "warning" if is_needed else "note"
+        is_missed = is_needed and support in {"no", "ignored"}
+        step = _('set prompt.answer = "lines" or "json"') if is_missed else ""
+        self._judge(name, support, messages[support], step, state=state)
+
+    def _judge(self, name: str, ability: str, message: str, step: str = "", *, state: State = "ok") -> None:
+        self._facts.abilities[name] = ability
+        self._on_finding(Finding("abilities", name, state, message, step))
 
     def _report(self, name: str, state: State, message: str, next_step: str = "") -> None:
         self._on_finding(Finding("endpoint", name, state, message, next_step))
+
+    def _after_no_connection(self, error: UnreachableError) -> str:
+        if error.through_proxy:
+            return _("check llm.proxy and the variables HTTPS_PROXY, HTTP_PROXY and NO_PROXY")
+        is_local = is_loopback(urlsplit(self._llm.base_url).hostname or "")
+        if is_local and error.reason in {"refused", "timeout"}:
+            command = start_command(self._settings)
+            if command:
+                return _("start the server: {command}").format(command=command)
+            return _("start the server, or correct the port in llm.base_url")
+        steps: dict[UnreachableReason, str] = {
+            "dns": _("check the host in llm.base_url, and the network"),
+            "refused": _("check host and port in llm.base_url, and whether the server runs"),
+            "untrusted": _(
+                "set llm.ca_file to the PEM file of your authority, or check this machine's clock"
+            ),
+            "no_tls": _("if the server speaks plain http, begin llm.base_url with http://"),
+        }
+        other = _("check the network and a firewall; where only a proxy leads out, set llm.proxy")
+        return steps.get(error.reason, other)
+
+    def _after_refusal(self, error: EndpointError) -> str:
+        """Return the next step after a refused request; "" where the error has it."""
+        match error.status:
+            case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
+                return self._after_refused_key()
+            case HTTPStatus.NOT_FOUND | HTTPStatus.METHOD_NOT_ALLOWED:
+                return self._after_not_found()
+            case None:
+                return ""
+        if isinstance(error, RejectedRequestError):
+            return _("leave out what it does not take: llm.omit, llm.extra_body")
+        return ""
+
+    def _after_refused_key(self) -> str:
+        llm = self._llm
+        others = load_preset(llm.preset).other_base_urls if llm.preset else ()
+        if not self._endpoint.api_key:
+            step = _("put your key into {variable}, or name another variable in llm.api_key_env")
+        elif others:
+            step = _(
+                "check the key in {variable}; one of another region belongs to llm.base_url = {addresses}"
+            )
+        else:
+            step = _("check the key in {variable}")
+        return step.format(variable=llm.api_key_env, addresses=", ".join(others))
+
+    def _after_not_found(self) -> str:
+        llm, models = self._llm, self._facts.models
+        if models and llm.model not in {listed.name for listed in models}:
+            similar = _similar_names(llm.model, models)
+            if similar:
+                return _("set llm.model to one that it lists, such as {names}").format(
+                    names=", ".join(similar)
+                )
+            return _("set llm.model to one that it lists: {names}").format(names=_some_names(models))
+        if not urlsplit(llm.base_url).path.strip("/"):
+            return _("try llm.base_url = {address}/v1").format(address=public_url(llm.base_url).rstrip("/"))
+        return _(
+            "llm.base_url is what stands before /chat/completions; llm.model is spelled as the endpoint does"
+        )
 
 
 def _find_model(model: str, models: Sequence[ListedModel]) -> ListedModel | None:
@@ -148,7 +333,7 @@ def _find_model(model: str, models: Sequence[ListedModel]) -> ListedModel | None
     return next((listed for listed in models if model and listed.name in {model, f"{model}:latest"}), None)
 
 
-def similar_names(model: str, models: Sequence[ListedModel]) -> list[str]:
+def _similar_names(model: str, models: Sequence[ListedModel]) -> list[str]:
     """Return the listed names that are most similar to the model's, the most similar first."""
     by_lower = {listed.name.lower(): listed.name for listed in models}
     found = get_close_matches(model.lower(), by_lower, n=_SIMILAR_MODELS, cutoff=_SIMILARITY)
@@ -158,223 +343,3 @@ def similar_names(model: str, models: Sequence[ListedModel]) -> list[str]:
 def _some_names(models: Sequence[ListedModel]) -> str:
     names = ", ".join(listed.name for listed in models[:_SHOWN_MODELS])
     return f"{names}, …" if len(models) > _SHOWN_MODELS else names
-
-
-def after_no_connection(error: UnreachableError, settings: Settings) -> str:
-    """Return the next step where there is no connection."""
-    if error.through_proxy:
-        return _("check llm.proxy and the variables HTTPS_PROXY, HTTP_PROXY and NO_PROXY")
-    is_local = is_loopback(urlsplit(settings.llm.base_url).hostname or "")
-    if is_local and error.reason in {"refused", "timeout"}:
-        command = start_command(settings)
-        if command:
-            return _("start the server: {command}").format(command=command)
-        return _("start the server, or correct the port in llm.base_url")
-    steps: dict[UnreachableReason, str] = {
-        "dns": _("check the host in llm.base_url, and the network"),
-        "refused": _("check host and port in llm.base_url, and whether the server runs"),
-        "untrusted": _("set llm.ca_file to the PEM file of your authority, or check this machine's clock"),
-        "no_tls": _("if the server speaks plain http, begin llm.base_url with http://"),
-    }
-    other = _("check the network and a firewall; where only a proxy leads out, set llm.proxy")
-    return steps.get(error.reason, other)
-
-
-def after_refusal(
-    error: EndpointError, llm: LlmSettings, *, key_is_set: bool, models: Sequence[ListedModel] | None
-) -> str:
-    """Return the next step after a refused request; "" where the error has it."""
-    match error.status:
-        case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
-            return _after_refused_key(llm, key_is_set=key_is_set)
-        case HTTPStatus.NOT_FOUND | HTTPStatus.METHOD_NOT_ALLOWED:
-            return _after_not_found(llm, models)
-        case None:
-            return ""
-    if isinstance(error, RejectedRequestError):
-        return _("leave out what it does not take: llm.omit, llm.extra_body")
-    return ""
-
-
-def _after_refused_key(llm: LlmSettings, *, key_is_set: bool) -> str:
-    others = load_preset(llm.preset).other_base_urls if llm.preset else ()
-    if not key_is_set:
-        step = _("put your key into {variable}, or name another variable in llm.api_key_env")
-    elif others:
-        step = _("check the key in {variable}; one of another region belongs to llm.base_url = {addresses}")
-    else:
-        step = _("check the key in {variable}")
-    return step.format(variable=llm.api_key_env, addresses=", ".join(others))
-
-
-def _after_not_found(llm: LlmSettings, models: Sequence[ListedModel] | None) -> str:
-    if models and llm.model not in {listed.name for listed in models}:
-        similar = similar_names(llm.model, models)
-        if similar:
-            return _("set llm.model to one that it lists, such as {names}").format(names=", ".join(similar))
-        return _("set llm.model to one that it lists: {names}").format(names=_some_names(models))
-    if not urlsplit(llm.base_url).path.strip("/"):
-        return _("try llm.base_url = {address}/v1").format(address=public_url(llm.base_url).rstrip("/"))
-    return _(
-        "llm.base_url is what stands before /chat/completions; llm.model is spelled as the endpoint does"
-    )
-
-
-_NO_THINKING: tuple[Mapping[str, object], ...] = (  # the fields of known vendors that switch thinking off
-    {"thinking": {"type": "disabled"}},
-    {"enable_thinking": False},
-    {"chat_template_kwargs": {"enable_thinking": False}},
-    {"reasoning_effort": "none"},
-)
-
-
-class AbilityCheck:
-    """Judges one answer and sends further requests. `abilities` gets a word for each, for programs."""
-
-    def __init__(
-        self, settings: Settings, prober: Prober, abilities: dict[str, str], on_finding: OnFinding
-    ) -> None:
-        self._settings = settings
-        self._llm = settings.llm
-        self._prober = prober
-        self._abilities = abilities
-        self._on_finding = on_finding
-
-    async def run(self, answer: ProbeReply) -> None:
-        """Judge the answer, then send a few tiny requests more."""
-        extra = self._llm.extra_body
-        if self._llm.stream:
-            self._judge_stream(answer)
-        self._judge_usage(answer)
-        self._judge_temperature(answer)
-        self._judge_thinking(answer)
-        if not self._llm.stream:
-            await self._try("streaming", self._probe_stream)
-        if {"max_tokens", "max_completion_tokens"} & extra.keys():
-            self._report("output_limit", "unknown", _("set in llm.extra_body"), state="skipped")
-        else:
-            await self._try("output_limit", self._probe_output_limit)
-        if "response_format" in extra:
-            self._report("json_schema", "unknown", _("set in llm.extra_body"), state="skipped")
-            return
-        await self._try("json_schema", self._probe_json_schema)
-        await self._try("json_object", self._probe_json_object)
-
-    def _judge_stream(self, answer: ProbeReply) -> None:
-        if answer.reply.streamed:
-            self._report("streaming", "yes", _("answers come in pieces"))
-        else:
-            message = _("a stream was asked for, and the answer came whole")
-            step = _("set llm.stream = false: then only llm.call_timeout counts for long answers")
-            self._report("streaming", "no", message, step, state="warning")
-
-    def _judge_usage(self, answer: ProbeReply) -> None:
-        if answer.reply.usage_reported:
-            self._report("usage", "yes", _("token counts come with the answer"))
-        else:
-            message = _("no token counts come; costs and limits go by our own")
-            self._report("usage", "no", message, state="warning")
-
-    def _judge_temperature(self, answer: ProbeReply) -> None:
-        temperature = self._llm.temperature
-        if temperature is None:
-            self._report("temperature", "unknown", _("not set: the endpoint decides"), state="skipped")
-        elif "temperature" not in answer.dropped:
-            self._report("temperature", "yes", _("{value} is taken").format(value=temperature))
-        elif "temperature" in self._llm.omit:
-            self._report("temperature", "no", _("not sent: it stands in llm.omit"), state="note")
-        else:
-            message = _("{value} is refused; runs leave it out").format(value=temperature)
-            self._report("temperature", "no", message, _('set llm.omit = ["temperature"]'), state="warning")
-
-    def _judge_thinking(self, answer: ProbeReply) -> None:
-        reply = answer.reply
-        if not (reply.reasoning or reply.usage.reasoning_tokens or "<think" in reply.text):
-            self._report("thinking", "no", _("the model answers without thinking first"))
-            return
-        if any(_contains(self._llm.extra_body, fields) for fields in _NO_THINKING):
-            message = _("the model thinks although it is told not to")
-            step = _(
-                "name a model that can be told, or raise budget.max_output_tokens: thinking counts as output"
-            )
-        else:
-            message = _("the model thinks first; that costs output tokens and time")
-            step = _("switch it off in llm.extra_body, as the endpoint documents it, or with llm.preset")
-        self._report("thinking", "yes", message, step, state="warning")
-
-    async def _try(self, name: str, probe: Callable[[], Awaitable[None]]) -> None:
-        try:
-            await probe()
-        except EndpointError as error:
-            self._report(name, "unknown", str(error), state="warning")
-
-    async def _probe_stream(self) -> None:
-        if (await self._prober.greet(stream=True)).reply.streamed:
-            message = _("answers can come in pieces, and llm.stream is false")
-            step = _(
-                "set llm.stream = true: a stalled answer is noticed sooner, and a broken one is kept as far as it came"
-            )
-            self._report("streaming", "yes", message, step, state="note")
-        else:
-            self._report("streaming", "no", _("answers come whole; llm.stream is false"))
-
-    async def _probe_output_limit(self) -> None:
-        limit = await self._prober.probe_output_limit()
-        message, step, state = _describe_limit(limit, omitted="max_tokens" in self._llm.omit)
-        ability = limit.name if limit.support == "yes" else limit.support
-        self._report("output_limit", ability, message, step, state=state)
-
-    async def _probe_json_schema(self) -> None:
-        support = await self._prober.probe_json_schema()
-        is_needed = self._settings.prompt.answer == "schema"
-        if "response_format" in self._llm.omit and is_needed and support == "yes":
-            message = _("kept, but llm.omit holds response_format: it is not sent")
-            self._report("json_schema", support, message, _("set llm.omit without it"), state="warning")
-            return
-        step = (
-            _('set prompt.answer = "lines" or "json"') if is_needed and support in {"no", "ignored"} else ""
-        )
-        self._report_json("json_schema", support, step, is_needed=is_needed)
-
-    async def _probe_json_object(self) -> None:
-        self._report_json("json_object", await self._prober.probe_json_object(), "", is_needed=False)
-
-    def _report_json(self, name: str, support: Support, step: str, *, is_needed: bool) -> None:
-        messages: dict[Support, str] = {
-            "yes": _("supported"),
-            "ignored": _("taken, but the answer does not keep to it"),
-            "no": _("not supported"),
-            "unknown": _("not known: the answer was cut"),
-        }
-        state: State = "ok" if support == "yes" else "warning" if is_needed else "note"
-        self._report(name, support, messages[support], step, state=state)
-
-    def _report(
-        self, name: str, ability: str, message: str, next_step: str = "", *, state: State = "ok"
-    ) -> None:
-        self._abilities[name] = ability
-        self._on_finding(Finding("abilities", name, state, message, next_step))
-
-
-def _contains(body: Mapping[str, object], fields: Mapping[str, object]) -> bool:
-    """Whether the body has all the fields, nested ones too."""
-    return all(
-        _contains(found, value)
-        if isinstance(value, Mapping) and isinstance(found, Mapping)
-        else found == value
-        for key, value in fields.items()
-        for found in [body.get(key)]
-    )
-
-
-def _describe_limit(limit: OutputLimit, *, omitted: bool) -> tuple[str, str, State]:
-    """Return message, next step and state."""
-    if limit.support == "yes":
-        if limit.name == "max_tokens" or omitted:
-            return _("{name} limits answers").format(name=limit.name), "", "ok"
-        return _("only max_completion_tokens limits answers"), _('set llm.omit = ["max_tokens"]'), "warning"
-    if limit.support == "ignored":
-        message = _("answers have no limit: {tokens} tokens came where {most} were allowed")
-        step = _("let fewer users go into a call (budget.max_users): costs can pass run.max_cost")
-        return message.format(tokens=limit.tokens, most=limit.allowed), step, "warning"
-    return _("not known: no answer came as far as its limit"), "", "note"

@@ -38,14 +38,9 @@ _SET_BY_PRESETS = ("base_url", "api_key_env", "omit", "extra_body")
 
 def overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     """Lay nested tables over each other: what stands above wins, key by key."""
-    merged = dict(below)
-    for key, value in above.items():
-        old = merged.get(key)
-        if isinstance(old, Mapping) and isinstance(value, Mapping):
-            merged[key] = overlay(old, value)
-        else:
-            merged[key] = value
-    return merged
+    tables = (key for key, value in above.items() if isinstance(value, Mapping))
+    both = [key for key in tables if isinstance(below.get(key), Mapping)]
+    return {**below, **above, **{key: overlay(below[key], above[key]) for key in both}}
 
 
 def with_preset(named: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -17,13 +17,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import (
-    BaseSettings,
-    EnvSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    SettingsError,
-)
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
 
 from eventabs.config.layers import over_stored, overlay, read_toml
 from eventabs.config.messages import Step, described
@@ -226,12 +220,8 @@ class RulesSettings(Section):
     file: str = ""
 
 
-class Settings(BaseSettings):
+class Settings(Section):
     """Everything that can be set. Read with `load_settings`."""
-
-    model_config = SettingsConfigDict(
-        frozen=True, extra="forbid", env_prefix="EVENTABS_", env_nested_delimiter="__"
-    )
 
     lang: Literal["auto", "en", "zh"] = "auto"
     input: InputSettings = InputSettings()
@@ -249,17 +239,11 @@ class Settings(BaseSettings):
         """The name of the provider in force."""
         return kind_of(self.llm.provider, model=self.llm.model, preset=self.llm.preset).name
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take values as they are given: `load_settings` has laid the layers over each other."""
-        return (init_settings,)
+
+class _Environment(BaseSettings, Settings):
+    """The settings as pydantic-settings looks for them in the environment."""
+
+    model_config = SettingsConfigDict(env_prefix="EVENTABS_", env_nested_delimiter="__")
 
 
 def load_settings(
@@ -276,7 +260,7 @@ def load_settings(
     Raises ConfigError with all faults, each named by its key and where it was set.
     """
     layers = _layers(config, flags, isolated=isolated)
-    values = over_stored(base or {}, _laid(layers))
+    values = over_stored(base or {}, reduce(overlay, layers.values(), {}))
     layers = {_("the run directory"): base or {}, **layers}
     try:
         return Settings(**values)
@@ -286,7 +270,7 @@ def load_settings(
 
 def named_values(config: Path | None, flags: Mapping[str, Any], *, isolated: bool = False) -> dict[str, Any]:
     """Return what TOML, EVENTABS_* and flags name, the later over the earlier. Raises ConfigError."""
-    return _laid(_layers(config, flags, isolated=isolated))
+    return reduce(overlay, _layers(config, flags, isolated=isolated).values(), {})
 
 
 def _layers(config: Path | None, flags: Mapping[str, Any], *, isolated: bool) -> dict[str, Mapping[str, Any]]:
@@ -295,13 +279,6 @@ def _layers(config: Path | None, flags: Mapping[str, Any], *, isolated: bool) ->
         _("environment"): {} if isolated else environment_values(),
         _("flags"): flags,
     }
-
-
-def _laid(layers: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    for layer in layers.values():
-        values = overlay(values, layer)
-    return values
 
 
 def _origin(layers: Mapping[str, Mapping[str, Any]], steps: Sequence[Step]) -> str:
@@ -327,7 +304,7 @@ def environment_values() -> dict[str, Any]:
             message = _("there is no setting for {variable}; one looks like EVENTABS_LLM__MODEL")
             raise ConfigError(message.format(variable=variable))
     try:
-        values = EnvSettingsSource(Settings)()
+        values = EnvSettingsSource(_Environment)()
     except SettingsError as error:
         message = _("an EVENTABS_ variable cannot be read ({error}); lists and tables are written as JSON")
         raise ConfigError(message.format(error=error)) from None
@@ -336,25 +313,17 @@ def environment_values() -> dict[str, Any]:
     return values
 
 
+_FILES = {"input": ["profiles"], "llm": ["ca_file"], "prompt": ["template", "tokenizer"], "rules": ["file"]}
+
+
 def with_absolute_paths(settings: Settings, folder: Path) -> Settings:
     """Return the settings with every file named from `folder`, so that another folder can use them."""
-    named = {
-        "input": {"profiles": settings.input.profiles},
-        "llm": {"ca_file": settings.llm.ca_file},
-        "prompt": {"template": settings.prompt.template, "tokenizer": _if_file(settings.prompt.tokenizer)},
-        "rules": {"file": settings.rules.file},
-    }
-    absolute = {
-        section: {key: str(folder / path) for key, path in paths.items() if path}
-        for section, paths in named.items()
-    }
-    return settings.model_copy(
-        update={
-            section: getattr(settings, section).model_copy(update=paths)
-            for section, paths in absolute.items()
-        }
-    )
-
-
-def _if_file(tokenizer: str) -> str:
-    return tokenizer if tokenizer.endswith(".json") else ""
+    changed: dict[str, Section] = {}
+    for name, keys in _FILES.items():
+        section = getattr(settings, name)
+        paths = {key: path for key in keys if (path := getattr(section, key))}
+        if not paths.get("tokenizer", ".json").endswith(".json"):  # a name, no file
+            del paths["tokenizer"]
+        absolute = {key: str(folder / path) for key, path in paths.items()}
+        changed[name] = section.model_copy(update=absolute)
+    return settings.model_copy(update=changed)

@@ -4,7 +4,6 @@ from .openai import (
     ListedModel as ListedModel,
     OutputLimit as OutputLimit,
     Prober as Prober,
-    ProbeReply as ProbeReply,
     Sampling as Sampling,
     Support as Support,
     UnreachableError as UnreachableError,
@@ -17,7 +16,6 @@ from .openai import (
     parse_address as parse_address,
 )
 from .registry import (
-    Pacing as Pacing,
     ProviderChoice as ProviderChoice,
     ProviderConfig as ProviderConfig,
     ProviderName as ProviderName,

@@ -1,6 +1,7 @@
 """Rate limits: requests and tokens a minute, and one cooldown for all calls."""
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -30,9 +31,10 @@ class Pacer:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         on_cooldown: Callable[[float], None] | None = None,
     ) -> None:
-        self._requests = _Meter(rpm) if rpm else None
-        self._tokens = _Meter(tpm) if tpm else None
-        self._slow_start = _SlowStart()
+        self._requests = _Meter(rpm or math.inf)
+        self._tokens = _Meter(tpm or math.inf)
+        self._free_at = float("-inf")  # as far as cooldowns count
+        self._admitted = _SLOW_ADMISSIONS  # since the last cooldown
         self._clock = clock
         self._sleep = sleep
         self._on_cooldown = on_cooldown
@@ -41,44 +43,41 @@ class Pacer:
     async def admit(self, tokens: int) -> None:
         """Wait until a request of so many tokens may be sent."""
         async with self._turn:
-            while (wait := self._free_at(tokens) - self._clock()) > 0:
+            while (wait := self._wait(tokens, self._clock())) > 0:
                 await self._sleep(wait)
             now = self._clock()
-            self._slow_start.take(now)
-            if self._requests:
-                self._requests.take(1, now)
-            if self._tokens:
-                self._tokens.take(tokens, now)
+            if self._admitted < _SLOW_ADMISSIONS:  # one in the first second, two in the next, four ...
+                self._admitted += 1
+                self._free_at = now + _FIRST_GAP / 2 ** (self._admitted.bit_length() - 1)
+            self._requests.take(1, now)
+            self._tokens.take(tokens, now)
 
     def cool_down(self, seconds: float) -> None:
         """Hold every admission for so many seconds from now; then admit one by one, doubling the rate."""
         until = self._clock() + seconds
-        if self._on_cooldown and seconds > 0 and until > self._slow_start.free_at:
+        if self._on_cooldown and seconds > 0 and until > self._free_at:
             self._on_cooldown(seconds)
-        self._slow_start.hold(until)
+        self._free_at = max(self._free_at, until)
+        self._admitted = 0
 
-    def _free_at(self, tokens: int) -> float:
-        now = self._clock()
-        free = self._slow_start.free_at
-        if self._requests:
-            free = max(free, self._requests.free_at(1, now))
-        if self._tokens:
-            free = max(free, self._tokens.free_at(tokens, now))
-        return free
+    def _wait(self, tokens: int, now: float) -> float:
+        free = self._free_at, self._requests.free_at(1, now), self._tokens.free_at(tokens, now)
+        return max(free) - now
 
 
 class _Meter:
     """A limit a minute: an even schedule (GCRA), and a sliding window that it cannot break."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: float) -> None:
         self._limit = limit
         self._due = float("-inf")  # when the schedule has room again
-        self._taken: deque[tuple[float, int]] = deque()  # (time, amount) of the last window
-        self._sum = 0
+        self._taken: deque[tuple[float, float]] = deque()  # (time, amount) of the last window
+        self._sum = 0.0
 
     def free_at(self, amount: int, now: float) -> float:
         """Return the earliest time at which `amount` may be taken."""
-        self._forget(now)
+        while self._taken and self._taken[0][0] + WINDOW <= now:
+            self._sum -= self._taken.popleft()[1]
         over = self._sum + min(amount, self._limit) - self._limit
         free = self._due - _CATCH_UP
         for taken_at, taken in self._taken:
@@ -89,28 +88,7 @@ class _Meter:
         return free
 
     def take(self, amount: int, now: float) -> None:
-        amount = min(amount, self._limit)
-        self._due = max(self._due, now) + amount * WINDOW / self._limit
-        self._taken.append((now, amount))
-        self._sum += amount
-
-    def _forget(self, now: float) -> None:
-        while self._taken and self._taken[0][0] + WINDOW <= now:
-            self._sum -= self._taken.popleft()[1]
-
-
-class _SlowStart:
-    """No admission until a cooldown is over, then one in the first second, two in the next, four ..."""
-
-    def __init__(self) -> None:
-        self.free_at = float("-inf")
-        self._admitted = _SLOW_ADMISSIONS
-
-    def hold(self, until: float) -> None:
-        self.free_at = max(self.free_at, until)
-        self._admitted = 0
-
-    def take(self, now: float) -> None:
-        if self._admitted < _SLOW_ADMISSIONS:
-            self._admitted += 1
-            self.free_at = now + _FIRST_GAP / 2 ** (self._admitted.bit_length() - 1)
+        counted = min(amount, self._limit)
+        self._due = max(self._due, now) + counted * WINDOW / self._limit
+        self._taken.append((now, counted))
+        self._sum += counted

@@ -48,15 +48,6 @@ class ProviderConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class Pacing:
-    """Requests and tokens a minute (0: no limit), and how often a call is tried."""
-
-    rpm: int = 0
-    tpm: int = 0
-    tries: int = 6
-
-
-@dataclass(frozen=True, slots=True)
 class ProviderKind:
     """What the rest of eventabs needs to know of a kind of provider.
 
@@ -89,15 +80,13 @@ KINDS: dict[str, ProviderKind] = {kind.name: kind for kind in (_OPENAI, _RULES)}
 
 def kind_of(choice: str, *, model: str = "", preset: str = "") -> ProviderKind:
     """Return a kind by its name; for any other choice, as `auto`, a model or preset decides: without one, rules."""
-    default = _OPENAI if model or preset else _RULES
-    return KINDS.get(choice, default)
+    return KINDS.get(choice, _OPENAI if model or preset else _RULES)
 
 
 @asynccontextmanager
 async def open_provider(
     name: str,
     config: ProviderConfig,
-    pacing: Pacing,
     *,
     closing: "asyncio.Event",
     on_cooldown: Callable[[float], None],
@@ -116,7 +105,8 @@ async def open_provider(
             yield lambda request, _on_retry: provider.complete(request)
             return
         gate = Gate(provider.complete, closing)
-        pacer = Pacer(pacing.rpm, pacing.tpm, sleep=gate.sleep, on_cooldown=on_cooldown)
+        limits = config.limits
+        pacer = Pacer(limits.rpm, limits.tpm, sleep=gate.sleep, on_cooldown=on_cooldown)
         yield lambda request, on_retry: complete_with_retries(
-            gate.send, request, pacer=pacer, tries=pacing.tries, on_retry=on_retry, sleep=gate.sleep
+            gate.send, request, pacer=pacer, tries=limits.tries, on_retry=on_retry, sleep=gate.sleep
         )

@@ -18,7 +18,6 @@ from eventabs.providers import (
     CallLimits,
     Complete,
     Endpoint,
-    Pacing,
     ProviderConfig,
     Sampling,
     UnreachableError,
@@ -313,6 +312,9 @@ def open_provider(
             llm.call_timeout,
             llm.longest_wait,
             max_calls(settings) + 1,
+            rpm=run.rpm,
+            tpm=run.tpm,
+            tries=run.call_tries,
         ),
         rules=rules,
         language=language,
@@ -322,7 +324,6 @@ def open_provider(
     return open_provider_of(
         settings.provider,
         config,
-        Pacing(run.rpm, run.tpm, run.call_tries),
         closing=closing,
         on_cooldown=lambda seconds: observer.noted(CoolingDown(seconds)),
     )

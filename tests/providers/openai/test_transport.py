@@ -1,6 +1,5 @@
 """Addresses, proxies, headers, connections: what is wrong has a name, and no secret is shown."""
 
-import asyncio
 import os
 import socket
 import ssl
@@ -15,9 +14,9 @@ import pytest
 
 from eventabs.errors import ConfigError, EndpointError, FatalEndpointError, TransientError
 from eventabs.providers.openai.endpoint import CallLimits, Endpoint, is_loopback
+from eventabs.providers.openai.probe import list_models
 from eventabs.providers.openai.transport import (
     Channel,
-    Deadline,
     Route,
     UnreachableError,
     find_route,
@@ -287,21 +286,6 @@ async def test_one_credential_is_sent_and_the_headers_of_the_settings_stand(
     assert headers["user-agent"].startswith("eventabs/")
 
 
-async def test_the_deadline_is_the_idle_limit_or_the_call_whichever_is_first() -> None:
-    now = asyncio.get_running_loop().time
-    deadline = asyncio.timeout(None)
-    async with deadline:
-        moved = Deadline(deadline, idle_timeout=50.0, call_timeout=80.0)
-        await asyncio.sleep(0)
-        assert deadline.when() == pytest.approx(now() + 50.0, abs=0.5)
-        moved.expect_end()
-        assert deadline.when() == pytest.approx(now() + 1.0, abs=0.5)
-        moved.restart_idle()
-        assert deadline.when() == pytest.approx(now() + 50.0, abs=0.5)
-        Deadline(deadline, idle_timeout=50.0, call_timeout=20.0)
-        assert deadline.when() == pytest.approx(now() + 20.0, abs=0.5)
-
-
 # connection
 
 
@@ -387,6 +371,13 @@ async def test_a_certificate_of_an_authority_of_ones_own_is_trusted_when_it_is_n
 async def test_an_unknown_certificate_is_not_trusted(pem: Path) -> None:
     with listening(context=_tls(pem)) as port:
         assert await reason(f"https://localhost:{port}/v1") == ("untrusted", False)
+
+
+async def test_an_unknown_certificate_ends_a_call_with_its_next_step(pem: Path) -> None:
+    with listening(context=_tls(pem)) as port:
+        endpoint = Endpoint("m", f"https://localhost:{port}/v1")
+        with pytest.raises(FatalEndpointError, match=r"llm\.ca_file"):
+            await list_models(endpoint, CallLimits())
 
 
 async def test_a_server_that_speaks_plain_http_has_no_tls() -> None:

@@ -20,6 +20,7 @@ from eventabs.records import Behavior, Category, Detail, Reply, Request, Usage, 
 VOCABULARY = Vocabulary((), (Category("conversion", "!"), Category("engagement")))
 RULES = load_rules(shipped_rules(), "zh")
 ENGLISH = load_rules(shipped_rules(), "en")
+JOINERS = dict.fromkeys(map(ord, "\u200c\u200d"))  # they stay: emoji and some scripts need them
 HALF_A_YEAR = timedelta(days=183)
 LINE = re.compile(
     r"(?P<start>\d\d:\d\d)(?:-(?:(?:(?P<year>\d{4})-)?(?P<day>\d\d-\d\d) )?(?P<end>\d\d:\d\d))?"
@@ -374,7 +375,8 @@ async def test_any_log_is_covered_once_by_events_that_do_not_overlap(
     assert Counter(position for cover in covers for position in cover) == Counter(range(len(log)))
     assert all(covers)
     assert all(one.end <= other.start for one, other in pairwise(events))
-    assert all(len(event.summary) <= 200 and event.summary.isprintable() for event in events)
+    assert all(len(event.summary) <= 200 for event in events)
+    assert all(event.summary.translate(JOINERS).isprintable() for event in events)
     if detail == "brief":
         assert len(events) <= 12
         return

@@ -1,17 +1,14 @@
 """The rules file: what it may say, how behaviors find their type, how names are cleaned up."""
 
-from datetime import datetime
-
 import pytest
 
 from eventabs.errors import ConfigError
 from eventabs.language import Language
 from eventabs.prompts.vocabulary import DEFAULT_TYPES
 from eventabs.providers.rules.rules_file import Rules, load_rules, shipped_rules
-from eventabs.records import Behavior, EventType
+from eventabs.records import EventType
 
 SHIPPED = load_rules(shipped_rules(), "zh")
-NOON = datetime.fromisoformat("2026-01-05 12:00")
 
 SMALL = """
 [detail]
@@ -34,7 +31,7 @@ type = "other"
 
 
 def kind(action: str, item: str, place: str = "", *, rules: Rules = SHIPPED) -> str:
-    return rules.classify(Behavior(NOON, action, item, place)).name
+    return rules.classify(action, item, place).name
 
 
 @pytest.mark.parametrize(

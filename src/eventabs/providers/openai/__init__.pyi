@@ -10,7 +10,6 @@ from .probe import (
     ListedModel as ListedModel,
     OutputLimit as OutputLimit,
     Prober as Prober,
-    ProbeReply as ProbeReply,
     Support as Support,
     list_models as list_models,
 )

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -24,13 +25,12 @@ from eventabs.providers.openai.errors import (
 from eventabs.providers.openai.transport import (
     WIRE_ERRORS,
     Channel,
-    Deadline,
-    payload_reader,
     raw_chunks,
     translate_error,
 )
 from eventabs.providers.openai.wire import (
     DROPPABLE,
+    PayloadReader,
     ReplyAssembler,
     UnreadableBodyError,
     build_body,
@@ -41,6 +41,7 @@ from eventabs.records import FinishReason, Reply, Request
 _DONE = b"[DONE]"
 _ERROR_BYTES = 65_536  # of the body of an error; the rest is not read
 _ERROR_SECONDS = 10.0
+_GRACE = 1.0  # seconds for the last bytes after [DONE]; with them the connection can be used again
 _MASKED_LENGTH = 16  # a secret from this length on is masked in replies too; a shorter one may be a word
 
 
@@ -114,15 +115,12 @@ class OpenAIProvider:
         limits = self._limits
         idle_timeout = limits.idle_timeout if body.get("stream") else limits.call_timeout
         try:
-            async with asyncio.timeout(None) as timeout:
-                deadline = Deadline(timeout, idle_timeout=idle_timeout, call_timeout=limits.call_timeout)
+            async with asyncio.timeout(limits.call_timeout), asyncio.timeout(idle_timeout) as idle:
                 response = await self._channel.send("POST", self._address.url, orjson.dumps(body))
-                try:
-                    await self._receive(response, assembler, deadline)
-                finally:
-                    await response.aclose()
+                async with aclosing(response):
+                    await self._receive(response, assembler, idle, idle_timeout)
         except TimeoutError:
-            if assembler.is_finished:
+            if assembler.finish_reason:
                 return
             message = _(
                 "{host} sent no content in time; it may pass, or raise llm.idle_timeout or call_timeout"
@@ -131,18 +129,22 @@ class OpenAIProvider:
         except WIRE_ERRORS as error:
             raise translate_error(error, self._address) from None
 
-    async def _receive(self, response: httpx.Response, assembler: ReplyAssembler, deadline: Deadline) -> None:
+    async def _receive(
+        self, response: httpx.Response, assembler: ReplyAssembler, idle: asyncio.Timeout, idle_timeout: float
+    ) -> None:
+        now = asyncio.get_running_loop().time
         context = self._channel.error_context(response, self._wall_clock())
         if not response.is_success:
             raise make_status_error(await _read_error_body(response), context)
-        reader = payload_reader(response, self._limits.reply_bytes)
+        encoding = response.headers.get("content-encoding", "")
+        reader = PayloadReader(encoding=encoding, limit=self._limits.reply_bytes)
         async for chunk in raw_chunks(response):
             payloads = reader.feed(chunk)
             assembler.is_streamed = not reader.is_document
             if self._add(payloads, assembler, context) or (reader.is_document and not chunk.isspace()):
-                deadline.restart_idle()
+                idle.reschedule(now() + idle_timeout)
             if payloads and payloads[-1] == _DONE:
-                deadline.expect_end()
+                idle.reschedule(now() + _GRACE)
         self._add(reader.finish(), assembler, context)
         if reader.is_document:
             assembler.end()
@@ -172,13 +174,11 @@ async def _read_error_body(response: httpx.Response) -> bytes:
     """Read the body of an error as far as it comes: the status counts even if the body breaks."""
     payloads: list[bytes] = []
     head = b""
-    try:
-        reader = payload_reader(response, _ERROR_BYTES)
+    with suppress(*WIRE_ERRORS, TimeoutError):
+        reader = PayloadReader(encoding=response.headers.get("content-encoding", ""), limit=_ERROR_BYTES)
         async with asyncio.timeout(_ERROR_SECONDS):
             async for chunk in raw_chunks(response):
                 payloads += reader.feed(chunk)
                 head = reader.head
         payloads += reader.finish()
-    except (*WIRE_ERRORS, TimeoutError):
-        pass
     return next((data for data in payloads if data.startswith(b"{")), head)

@@ -11,7 +11,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from eventabs.errors import ConfigError
 from eventabs.language import gettext as _
@@ -49,9 +49,10 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class CallLimits:
-    """What one call may take. Times in seconds; `reply_bytes` counts after decompression.
+    """What calls may take. Times in seconds; `reply_bytes` counts after decompression.
 
     `longest_wait`: a server that asks to wait longer before the next request ends the run.
+    `rpm`, `tpm`: requests and tokens a minute (0: no limit).
     """
 
     connect_timeout: float = 10.0
@@ -60,6 +61,9 @@ class CallLimits:
     longest_wait: float = 900.0
     max_connections: int = 100
     reply_bytes: int = 8 * 1024 * 1024
+    rpm: int = 0
+    tpm: int = 0
+    tries: int = 6  # of a call
 
 
 def is_loopback(host: str) -> bool:
@@ -77,10 +81,8 @@ _SUFFIX = ".toml"
 _CONTEXT_STEP = 1_024  # tokens; a context is given in round numbers
 
 
-class KnownModel(BaseModel):
+class KnownModel(BaseModel, frozen=True, extra="forbid"):
     """Facts of the models whose names match one of the patterns. None: as the preset has it, or unknown."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     names: tuple[str, ...] = ()
     context_tokens: int | None = None
@@ -89,10 +91,8 @@ class KnownModel(BaseModel):
     extra_body: dict[str, Any] | None = None
 
 
-class Preset(BaseModel):
+class Preset(BaseModel, frozen=True, extra="forbid"):
     """A known vendor or server. `source` and `read`: where and when its facts were looked up, none of them tried."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     source: tuple[str, ...]

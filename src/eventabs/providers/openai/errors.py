@@ -4,6 +4,7 @@ import base64
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -131,17 +132,14 @@ class ErrorPayload:
         if known in {None, "rejected"}:
             if self.parameters & _TOO_LONG_PARAMETERS:
                 return "too_long"
-            is_error = status >= HTTPStatus.BAD_REQUEST
-            return _status_cause(status if is_error else self.status or status) or known
+            if status < HTTPStatus.BAD_REQUEST:
+                status = self.status or status
+            if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                return "transient"
+            return STATUS_CAUSES.get(status, "rejected") if status >= HTTPStatus.BAD_REQUEST else known
         if known == "rate_limit" and status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             return "too_long"  # Groq: one request larger than the tokens of a whole minute
         return known
-
-
-def _status_cause(status: int) -> Cause | None:
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return "transient"
-    return STATUS_CAUSES.get(status, "rejected") if status >= HTTPStatus.BAD_REQUEST else None
 
 
 def find_error(payload: object) -> ErrorPayload | None:
@@ -285,7 +283,13 @@ def make_error(error: ErrorPayload, context: ErrorContext) -> EndpointError:
     if wait is None and cause == "rate_limit":
         wait = read_reset(context.headers)
     if wait is not None and wait > context.longest_wait:
-        return FatalEndpointError(_wait_message(answer, context.now + wait), status=status)
+        message = _(
+            "{answer}: it takes no requests before {time}; resume then, or let runs wait that long: llm.longest_wait"
+        )
+        moment = datetime.fromtimestamp(context.now + wait, tz=UTC).astimezone()
+        return FatalEndpointError(
+            message.format(answer=answer, time=f"{moment:%Y-%m-%d %H:%M}"), status=status
+        )
     if cause == "rate_limit" or wait is not None:
         return RateLimitedError(message, status=status, wait_seconds=wait)
     return TransientError(message, status=status)
@@ -294,10 +298,13 @@ def make_error(error: ErrorPayload, context: ErrorContext) -> EndpointError:
 def make_status_error(body: bytes, context: ErrorContext) -> EndpointError:
     """Turn an answer whose status is not 2xx into the exception to raise."""
     if context.status < HTTPStatus.BAD_REQUEST:
+        host = None
         message = _(
             "{host} redirects to {target}, which is not followed; set llm.base_url to the final address"
         )
-        target = one_line(_host(context.headers.get("location", "")) or context.host, context.secrets)
+        with suppress(ValueError):
+            host = urlsplit(context.headers.get("location", "")).hostname
+        target = one_line(host or context.host, context.secrets)
         return FatalEndpointError(message.format(host=context.host, target=target), status=context.status)
     return make_error(find_error(parse_json(body)) or ErrorPayload(message=_body_text(body)), context)
 
@@ -322,21 +329,6 @@ def _message(cause: Cause) -> str:
     return messages[cause]
 
 
-def _wait_message(answer: str, until: float) -> str:
-    message = _(
-        "{answer}: it takes no requests before {time}; resume then, or let runs wait that long: llm.longest_wait"
-    )
-    moment = datetime.fromtimestamp(until, tz=UTC).astimezone()
-    return message.format(answer=answer, time=f"{moment:%Y-%m-%d %H:%M}")
-
-
-def _host(location: str) -> str | None:
-    try:
-        return urlsplit(location).hostname
-    except ValueError:
-        return None
-
-
 def _body_text(body: bytes) -> str:
     if body.lstrip()[:16].lower().startswith((b"<!doctype", b"<html", b"<head", b"<?xml")):
         return _("a web page instead of JSON")
@@ -344,7 +336,6 @@ def _body_text(body: bytes) -> str:
 
 
 MASK = "[redacted]"
-_SHOWN_CHARACTERS = 300
 _WORD_LENGTH = 6  # a shorter secret is masked only where it stands alone: "1" is everywhere
 
 
@@ -359,8 +350,8 @@ def redact(text: str, secrets: Iterable[str]) -> str:
     return text
 
 
-def one_line(text: str, secrets: Iterable[str]) -> str:
-    """Return foreign text as one redacted line of at most 300 characters without control characters."""
+def one_line(text: str, secrets: Iterable[str], most: int = 300) -> str:
+    """Return foreign text as one redacted line of at most so many characters, without control characters."""
     visible = "".join(" " if unicodedata.category(c)[0] in "CZ" else c for c in text)
     line = redact(" ".join(visible.split()), secrets)
-    return line if len(line) <= _SHOWN_CHARACTERS else line[: _SHOWN_CHARACTERS - 1] + "…"
+    return line if len(line) <= most else line[: most - 1] + "…"

@@ -7,8 +7,6 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-import httpx
-
 from eventabs.errors import RejectedRequestError, TransientError
 from eventabs.language import gettext as _
 from eventabs.providers.openai.chat import OpenAIProvider
@@ -24,12 +22,11 @@ from eventabs.providers.openai.transport import (
     WIRE_ERRORS,
     Channel,
     parse_address,
-    payload_reader,
     raw_chunks,
     translate_error,
 )
-from eventabs.providers.openai.wire import parse_json
-from eventabs.records import JsonSchemaFormat, Message, Reply, Request, Usage
+from eventabs.providers.openai.wire import PayloadReader, parse_json
+from eventabs.records import Reply, Request, Usage
 
 # names of a model's context: vLLM and SGLang, Moonshot and OpenRouter, Groq, LM Studio
 _CONTEXT_FIELDS = ("max_model_len", "context_length", "context_window", "max_context_length")
@@ -52,7 +49,12 @@ async def list_models(endpoint: Endpoint, limits: CallLimits) -> tuple[ListedMod
         try:
             async with asyncio.timeout(limits.call_timeout):
                 response = await channel.send("GET", url)
-                body = await _read_body(response, limits.reply_bytes)
+                encoding = response.headers.get("content-encoding", "")
+                reader = PayloadReader(encoding=encoding, limit=limits.reply_bytes)
+                async with aclosing(response):
+                    async for chunk in raw_chunks(response):
+                        reader.feed(chunk)
+                body = b"".join(reader.finish()) or reader.head
         except TimeoutError:
             message = _("{host} sends no list of models in time; it may pass")
             raise TransientError(message.format(host=address.host)) from None
@@ -62,16 +64,6 @@ async def list_models(endpoint: Endpoint, limits: CallLimits) -> tuple[ListedMod
     if not response.is_success:
         raise make_status_error(body, context)
     return _parse_models(body, context)
-
-
-async def _read_body(response: httpx.Response, limit: int) -> bytes:
-    reader = payload_reader(response, limit)
-    try:
-        async for chunk in raw_chunks(response):
-            reader.feed(chunk)
-    finally:
-        await response.aclose()
-    return b"".join(reader.finish()) or reader.head
 
 
 def _parse_models(body: bytes, context: ErrorContext) -> tuple[ListedModel, ...]:
@@ -112,7 +104,7 @@ _SLACK = 2  # times the limit that an answer may have before it counts as unlimi
 _CHARACTERS_PER_TOKEN = 8  # at most, in such an answer
 _JSON_QUESTION = "Answer in JSON: are you ready?"
 _SCHEMA_KEY = "ready_to_read_exports"  # no model would choose it by itself
-_SCHEMA: JsonSchemaFormat = {
+_SCHEMA = {
     "type": "json_schema",
     "json_schema": {
         "name": "readiness",
@@ -125,14 +117,6 @@ _SCHEMA: JsonSchemaFormat = {
         },
     },
 }
-
-
-@dataclass(frozen=True, slots=True)
-class ProbeReply:
-    """A reply, and the parameters that were not sent: omitted, or refused by the endpoint."""
-
-    reply: Reply
-    dropped: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +133,7 @@ class Prober:
     """Sends requests as a run would send them. Raises ConfigError when made with settings that cannot work.
 
     Every probe raises the subclasses of EndpointError. What the endpoint has refused is not sent again.
-    `spent`: the tokens of all answers so far.
+    `dropped`: what is not sent: omitted from the start, or refused since. `spent`: the tokens of all answers.
     """
 
     def __init__(self, endpoint: Endpoint, sampling: Sampling, limits: CallLimits) -> None:
@@ -157,73 +141,64 @@ class Prober:
         self._endpoint = endpoint
         self._sampling = sampling
         self._limits = limits
+        self.dropped = sampling.omit
         self.spent = Usage()
 
-    async def greet(self, *, stream: bool | None = None) -> ProbeReply:
+    async def greet(self, *, stream: bool | None = None) -> Reply:
         """Ask for one word, with all parameters of the settings; `stream` as they have it unless it is given."""
         stream = self._sampling.stream if stream is None else stream
-        return await self._send(_GREETING, _GREETING_TOKENS, replace(self._sampling, stream=stream))
+        return await self._send(_GREETING, _GREETING_TOKENS, stream=stream)
 
     async def probe_output_limit(self) -> OutputLimit:
         """Ask for more than the limit allows, by the other of the two parameters where the first is ignored."""
-        first = await self._count(self._sampling)
+        first = await self._count(self.dropped)
         if first.support == "ignored" and first.name == "max_tokens":
-            omit = self._sampling.omit | {"max_tokens"}
-            second = await self._count(replace(self._sampling, omit=omit))
+            second = await self._count(self.dropped | {"max_tokens"})
             if second.support == "yes":
                 return second
         return first
 
     async def probe_json_schema(self) -> Support:
         """Ask under a json_schema with a key that only the schema names."""
-        return await self._probe_json(self._sampling, _SCHEMA, key=_SCHEMA_KEY)
+        return await self._probe_json(_SCHEMA, key=_SCHEMA_KEY)
 
     async def probe_json_object(self) -> Support:
         """Ask under json_object."""
-        extra_body = {**self._sampling.extra_body, "response_format": {"type": "json_object"}}
-        return await self._probe_json(replace(self._sampling, extra_body=extra_body), None, key="")
+        return await self._probe_json({"type": "json_object"})
 
-    def printable(self, text: str) -> str:
-        """Return foreign text as one line without secrets."""
-        return one_line(text, self._secrets)
+    def printable(self, text: str, most: int) -> str:
+        """Return foreign text as one line of at most so many characters, without secrets."""
+        return one_line(text, self._secrets, most)
 
-    async def _probe_json(
-        self, sampling: Sampling, response_format: JsonSchemaFormat | None, *, key: str
-    ) -> Support:
-        sampling = replace(sampling, omit=sampling.omit - {"response_format"})
+    async def _probe_json(self, response_format: Mapping[str, object], *, key: str = "") -> Support:
+        extra_body = {**self._sampling.extra_body, "response_format": response_format}  # never dropped
         try:
-            probed = await self._send(_JSON_QUESTION, _GREETING_TOKENS, sampling, response_format)
+            reply = await self._send(_JSON_QUESTION, _GREETING_TOKENS, extra_body=extra_body)
         except RejectedRequestError:
             return "no"
-        if "response_format" in probed.dropped:
-            return "no"
-        if probed.reply.finish_reason != "stop":
+        if reply.finish_reason != "stop":
             return "unknown"
-        value = parse_json(probed.reply.text.strip().encode())
+        value = parse_json(reply.text.strip().encode())
         return "yes" if isinstance(value, dict) and (not key or key in value) else "ignored"
 
-    async def _count(self, sampling: Sampling) -> OutputLimit:
+    async def _count(self, omit: frozenset[str]) -> OutputLimit:
         try:
-            probed = await self._send(_COUNTING, _COUNTING_TOKENS, sampling)
+            reply = await self._send(_COUNTING, _COUNTING_TOKENS, omit=omit)
         except RejectedRequestError:  # some models that think refuse so small a limit
-            return OutputLimit(_limit_name(sampling.omit), "unknown", 0)
-        reply = probed.reply
+            return OutputLimit(_limit_name(omit), "unknown", 0)
         tokens = reply.usage.completion_tokens or len(reply.text) // _CHARACTERS_PER_TOKEN
         unlimited = tokens - reply.usage.reasoning_tokens > _COUNTING_TOKENS * _SLACK
         support: Support = "ignored" if unlimited else "yes" if reply.finish_reason == "length" else "unknown"
-        return OutputLimit(_limit_name(probed.dropped), support, tokens)
+        return OutputLimit(_limit_name(omit | self.dropped), support, tokens)
 
-    async def _send(
-        self, text: str, max_tokens: int, sampling: Sampling, response_format: JsonSchemaFormat | None = None
-    ) -> ProbeReply:
-        message: Message = {"role": "user", "content": text}
-        request = Request((message,), {}, 0, max_tokens, response_format)
+    async def _send(self, text: str, max_tokens: int, **changes: Any) -> Reply:  # noqa: ANN401  of Sampling
+        sampling = replace(self._sampling, **{"omit": self.dropped, **changes})
+        request = Request(({"role": "user", "content": text},), {}, 0, max_tokens)
         async with aclosing(OpenAIProvider(self._endpoint, sampling, self._limits)) as provider:
             reply = await provider.complete(request)
         self.spent = Usage(*(sum(pair) for pair in zip(self.spent, reply.usage, strict=True)))
-        refused = provider.dropped - sampling.omit - {"response_format"}
-        self._sampling = replace(self._sampling, omit=self._sampling.omit | refused)
-        return ProbeReply(reply, provider.dropped)
+        self.dropped |= provider.dropped - sampling.omit
+        return reply
 
 
 def _limit_name(dropped: frozenset[str]) -> LimitName:

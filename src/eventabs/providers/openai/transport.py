@@ -5,7 +5,7 @@ import base64
 import re
 import socket
 import ssl
-from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Literal, cast
@@ -19,7 +19,7 @@ from eventabs.errors import ConfigError, EndpointError, FatalEndpointError, Tran
 from eventabs.language import gettext as _
 from eventabs.providers.openai.endpoint import CallLimits, Endpoint, is_loopback
 from eventabs.providers.openai.errors import ErrorContext, one_line
-from eventabs.providers.openai.wire import PayloadReader, UnreadableBodyError
+from eventabs.providers.openai.wire import UnreadableBodyError
 
 # What breaks an exchange below HTTP; see `translate_error`.
 WIRE_ERRORS = (httpx.HTTPError, httpx.StreamError, aiohttp.ClientError, OSError, UnreadableBodyError)
@@ -33,7 +33,6 @@ _FRAMING = {"connection", "content-encoding", "content-length", "transfer-encodi
 _CREDENTIAL_HEADERS = {"authorization", "proxy-authorization", "api-key", "x-api-key", "cookie"}
 _USERINFO = re.compile(r"//[^/\s]*@")  # of a proxy that the environment names
 _KEEPALIVE = 60.0  # seconds that an unused connection is kept
-_GRACE = 1.0  # seconds for the last bytes after [DONE]; with them the connection can be used again
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,9 @@ def parse_address(endpoint: Endpoint) -> Address:
     urls = [base, _parse_url(endpoint.proxy, "llm.proxy")] if endpoint.proxy else [base]
     _check_headers(endpoint)
     exposed = next((url.host for url in urls if not is_loopback(url.host)), None)
-    if base.scheme == "http" and exposed is not None and _holds_key(endpoint, base):
+    headers = {name.lower() for name in endpoint.extra_headers}
+    has_key = endpoint.api_key or base.userinfo or headers & _CREDENTIAL_HEADERS
+    if base.scheme == "http" and exposed is not None and has_key:
         message = _(
             "the API key would travel unencrypted to {host}; set llm.base_url to an https address, "
             "or unset the variable named by llm.api_key_env if the server needs no key"
@@ -72,13 +73,11 @@ def parse_address(endpoint: Endpoint) -> Address:
 
 
 def _parse_url(text: str, setting: str) -> httpx.URL:
-    try:
+    with suppress(httpx.InvalidURL):
         url = httpx.URL(text.strip())
-    except httpx.InvalidURL:
-        url = httpx.URL()
-    is_port = url.port is None or 0 < url.port <= _MAX_PORT
-    if url.scheme in _DEFAULT_PORTS and is_port and _is_host(url.raw_host.decode("ascii")):
-        return url
+        is_port = url.port is None or 0 < url.port <= _MAX_PORT
+        if url.scheme in _DEFAULT_PORTS and is_port and _is_host(url.raw_host.decode("ascii")):
+            return url
     message = _("{setting} is no address; write one like https://api.example.com/v1")
     raise ConfigError(message.format(setting=setting))
 
@@ -105,11 +104,6 @@ def _check_headers(endpoint: Endpoint) -> None:
             raise ConfigError(message.format(name=name))
 
 
-def _holds_key(endpoint: Endpoint, base: httpx.URL) -> bool:
-    headers = {name.lower() for name in endpoint.extra_headers}
-    return bool(endpoint.api_key or base.userinfo or headers & _CREDENTIAL_HEADERS)
-
-
 def _find_secrets(endpoint: Endpoint, urls: list[httpx.URL]) -> tuple[str, ...]:
     found = [endpoint.api_key or "", *endpoint.extra_headers.values()]
     for value in endpoint.extra_headers.values():
@@ -134,17 +128,15 @@ def proxy_of(endpoint: Endpoint, address: Address) -> httpx.Proxy | None:
     named = proxies.get(address.url.scheme) or proxies.get("all")
     if not named:
         return None
-    try:
+    with suppress(httpx.InvalidURL, ValueError):
         proxy = httpx.Proxy(named if "://" in named else f"http://{named}")
-    except (httpx.InvalidURL, ValueError):
-        proxy = None
-    if proxy is None or proxy.url.scheme not in _DEFAULT_PORTS or not proxy.url.host:
-        message = _(
-            "a proxy variable (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY) is no address that can be used; name an"
-            " http proxy or unset it"
-        )
-        raise ConfigError(message)
-    return proxy
+        if proxy.url.scheme in _DEFAULT_PORTS and proxy.url.host:
+            return proxy
+    message = _(
+        "a proxy variable (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY) is no address that can be used; name an"
+        " http proxy or unset it"
+    )
+    raise ConfigError(message)
 
 
 def check_endpoint(endpoint: Endpoint) -> None:
@@ -217,53 +209,18 @@ def raw_chunks(response: httpx.Response) -> httpx.AsyncByteStream:
     return cast("httpx.AsyncByteStream", response.stream)
 
 
-def payload_reader(response: httpx.Response, limit: int) -> PayloadReader:
-    """Return a reader for the answer's content encoding. Raises UnreadableBodyError for an unknown one."""
-    encoding = str(response.headers.get("content-encoding", "")).strip().lower()
-    return PayloadReader(encoding=encoding, limit=limit)
-
-
-class Deadline:
-    """Moves the deadline of one call: a wall clock for it all, an idle limit between pieces of content."""
-
-    def __init__(self, timeout: asyncio.Timeout, *, idle_timeout: float, call_timeout: float) -> None:
-        self._timeout = timeout
-        self._idle_timeout = idle_timeout
-        self._now = asyncio.get_running_loop().time
-        self._end = self._now() + call_timeout
-        self.restart_idle()
-
-    def restart_idle(self) -> None:
-        """Restart the idle limit: content has come."""
-        self._allow(self._idle_timeout)
-
-    def expect_end(self) -> None:
-        """Leave only a moment for the last bytes: the content is whole."""
-        self._allow(_GRACE)
-
-    def _allow(self, seconds: float) -> None:
-        self._timeout.reschedule(min(self._now() + seconds, self._end))
-
-
 def translate_error(error: Exception, address: Address) -> EndpointError:
     """Turn one of WIRE_ERRORS into an EndpointError, without its traceback: that may hold secrets."""
-    causes = list(_causes(error))
-    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
+    if isinstance(error.__cause__, ssl.SSLCertVerificationError | aiohttp.ClientConnectorCertificateError):
         message = _("{host} shows a certificate that is not trusted; set llm.ca_file to your authority's")
         return FatalEndpointError(message.format(host=address.host))
-    if any(isinstance(cause, UnreadableBodyError) for cause in causes):
+    if isinstance(error, UnreadableBodyError):
         message = _("{host} sent an answer that is too large or wrongly compressed; check llm.base_url")
         return TransientError(message.format(host=address.host))
     name = type(error.__cause__ or error).__name__
     text = one_line(_USERINFO.sub("//", f"{name} {error}"), address.secrets)
     message = _("no connection to {host}, or it broke: {said}; check the network, llm.base_url and the proxy")
     return TransientError(message.format(host=address.host, said=text))
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__
 
 
 UnreachableReason = Literal["dns", "refused", "timeout", "broken", "untrusted", "no_tls"]
@@ -295,33 +252,26 @@ async def find_route(endpoint: Endpoint, *, seconds: float) -> Route:
     context = tls_context(endpoint.ca_file) if target.scheme == "https" else None
     try:
         async with asyncio.timeout(seconds):
-            ips = await _look_up(target)
-            ip, tls = await _connect(ips, target, context, seconds / len(ips))
-    except (OSError, TimeoutError) as error:
-        raise _unreachable(error, target, through_proxy=proxy is not None) from None
+            ip, tls = await _connect(target, context, seconds)
+    except OSError as error:
+        reason, template = _classify(error)
+        text = getattr(error, "verify_message", "") or error.strerror or type(error).__name__
+        message = template.format(host=_host_and_port(target), said=one_line(str(text), ()))
+        raise UnreachableError(message, reason, through_proxy=proxy is not None) from None
     return Route(ip, _host_and_port(target), "") if proxy else Route(ip, "", tls)
 
 
-def _port(url: httpx.URL) -> int:
-    return url.port or _DEFAULT_PORTS[url.scheme]
-
-
-async def _look_up(url: httpx.URL) -> list[str]:
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(url.host, _port(url), type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(address[0]) for *_kind, address in found))
-
-
-async def _connect(
-    ips: list[str], url: httpx.URL, context: ssl.SSLContext | None, seconds: float
-) -> tuple[str, str]:
+async def _connect(url: httpx.URL, context: ssl.SSLContext | None, seconds: float) -> tuple[str, str]:
     """Connect to the first IP address that accepts; return it and the TLS version. Raises the last error."""
+    port = url.port or _DEFAULT_PORTS[url.scheme]
+    found = await asyncio.get_running_loop().getaddrinfo(url.host, port, type=socket.SOCK_STREAM)
     last_error: OSError = TimeoutError()
-    for ip in ips:
+    for *_kind, address in found:
+        ip = str(address[0])
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(seconds / len(found)):
                 _reader, writer = await asyncio.open_connection(
-                    ip, _port(url), ssl=context, server_hostname=url.host if context else None
+                    ip, port, ssl=context, server_hostname=url.host if context else None
                 )
         except OSError as error:
             last_error = error
@@ -330,13 +280,6 @@ async def _connect(
         writer.transport.abort()
         return ip, (tls.version() or "") if tls else ""
     raise last_error
-
-
-def _unreachable(error: OSError, target: httpx.URL, *, through_proxy: bool) -> UnreachableError:
-    reason, template = _classify(error)
-    text = getattr(error, "verify_message", "") or error.strerror or type(error).__name__
-    message = template.format(host=_host_and_port(target), said=one_line(str(text), ()))
-    return UnreachableError(message, reason, through_proxy=through_proxy)
 
 
 def _classify(error: OSError) -> tuple[UnreachableReason, str]:

@@ -6,6 +6,7 @@ https://platform.openai.com/docs/api-reference/chat, and what compatible servers
 import json
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -36,14 +37,11 @@ def build_body(request: Request, model: str, sampling: Sampling, dropped: frozen
 
 def parse_json(data: bytes) -> object:
     """Parse JSON, also with broken UTF-8 or half surrogate pairs in its strings. None: not JSON."""
-    try:
+    with suppress(orjson.JSONDecodeError):
         return orjson.loads(data)
-    except orjson.JSONDecodeError:
-        pass
-    try:
+    with suppress(ValueError, RecursionError):
         return json.loads(data.decode("utf-8-sig", "replace"))
-    except (ValueError, RecursionError):
-        return None
+    return None
 
 
 class EventDecoder:
@@ -103,7 +101,11 @@ class PayloadReader:
     def __init__(self, *, encoding: str, limit: int) -> None:
         self.head = b""  # the first bytes that are not blank, to describe an answer without payloads
         self.is_document = False  # one document, JSON or not; else events
-        self._inflater = _make_inflater(encoding)
+        encoding = encoding.strip().lower()
+        if encoding not in {"", "identity", "gzip", "x-gzip", "deflate"}:
+            raise UnreadableBodyError
+        # 32: gzip or zlib by its header
+        self._inflater = None if encoding in {"", "identity"} else zlib.decompressobj(zlib.MAX_WBITS | 32)
         self._limit = limit
         self._size = 0
         self._document: list[bytes] = []
@@ -111,7 +113,7 @@ class PayloadReader:
 
     def feed(self, raw: bytes) -> list[bytes]:
         """Add the next bytes; return the payloads that they complete. Raises UnreadableBodyError."""
-        chunk = _inflate(self._inflater, raw, self._limit) if self._inflater else raw
+        chunk = self._inflate(raw)
         self._size += len(chunk)
         if not self.head:
             chunk = chunk.lstrip(b"\xef\xbb\xbf \t\r\n")
@@ -131,23 +133,14 @@ class PayloadReader:
         """Return the payloads that the end of the answer completes."""
         return [b"".join(self._document)] if self.is_document else self._events.finish()
 
-
-def _inflate(inflater: "zlib._Decompress", raw: bytes, limit: int) -> bytes:
-    try:
-        chunk = inflater.decompress(raw, limit)
-    except zlib.error:
-        raise UnreadableBodyError from None
-    if inflater.unconsumed_tail:
+    def _inflate(self, raw: bytes) -> bytes:
+        if not self._inflater:
+            return raw
+        with suppress(zlib.error):
+            chunk = self._inflater.decompress(raw, self._limit)
+            if not self._inflater.unconsumed_tail:
+                return chunk
         raise UnreadableBodyError
-    return chunk
-
-
-def _make_inflater(encoding: str) -> "zlib._Decompress | None":
-    if encoding in {"", "identity"}:
-        return None
-    if encoding in {"gzip", "x-gzip", "deflate"}:
-        return zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)  # 32: gzip or zlib by its header
-    raise UnreadableBodyError
 
 
 _FINISH_REASONS: dict[str, FinishReason] = {
@@ -173,16 +166,11 @@ class ReplyAssembler:
     def __init__(self) -> None:
         self._text: list[str] = []
         self._reasoning: list[str] = []
-        self._finish_reason: FinishReason | None = None
+        self.finish_reason: FinishReason | None = None  # also `stop` after [DONE]
         self._usage: Usage | None = None
         self.characters = 0  # of text and reasoning
         self.is_recognized = False  # whether any payload was one of a chat completion
         self.is_streamed = False  # whether the payloads come as events
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether the answer has an end: a finish_reason or [DONE]."""
-        return self._finish_reason is not None
 
     def add(self, payload: Mapping[str, Any]) -> None:
         """Add one payload. Never raises, whatever the payload holds."""
@@ -198,13 +186,13 @@ class ReplyAssembler:
 
     def end(self) -> None:
         """Mark the answer as whole, also if no finish_reason came: after [DONE], or a document."""
-        self._finish_reason = self._finish_reason or "stop"
+        self.finish_reason = self.finish_reason or "stop"
 
     def build(self, *, broken_by: FinishReason, seconds: float) -> Reply:
         """Return the reply as far as it came; `broken_by` is its finish reason if the server sent none."""
         return Reply(
             text=_join(self._text),
-            finish_reason=self._finish_reason or broken_by,
+            finish_reason=self.finish_reason or broken_by,
             reasoning=_join(self._reasoning),
             usage=self._usage or Usage(),
             usage_reported=self._usage is not None,
@@ -223,14 +211,13 @@ class ReplyAssembler:
             thought = next((value for name in _REASONING_FIELDS if (value := message.get(name))), None)
             self._add_content(thought, self._reasoning)
         if isinstance(reason := choice.get("finish_reason"), str) and reason:
-            self._finish_reason = _FINISH_REASONS.get(reason, "stop")
+            self.finish_reason = _FINISH_REASONS.get(reason, "stop")
 
     def _add_content(self, content: object, into: list[str]) -> None:
         """Add a string, or a list of parts as Mistral and others send them."""
         if isinstance(content, str):
-            if content:
-                into.append(content)
-                self.characters += len(content)
+            into.append(content)
+            self.characters += len(content)
         elif isinstance(content, list):
             for part in content:
                 if isinstance(part, dict):

@@ -56,11 +56,7 @@ class RulesProvider:
 def _shortened(behavior: Behavior) -> Behavior:
     """Return the behavior with its texts as short as in a prompt: rules search every character."""
     texts = behavior.action, behavior.item, behavior.place
-    if max(map(len, texts)) <= _MAX_TEXT:
-        return behavior
-    action, item, place = (
-        text if len(text) <= _MAX_TEXT else " ".join(text.split())[:_MAX_TEXT] for text in texts
-    )
+    action, item, place = (t if len(t) <= _MAX_TEXT else " ".join(t.split())[:_MAX_TEXT] for t in texts)
     return behavior._replace(action=action, item=item, place=place)
 
 
@@ -84,9 +80,7 @@ def _span(segment: Segment, following: Segment | None) -> str:
     """
     start = segment.first
     end = segment.end.replace(second=0, microsecond=0)
-    if following is not None:
-        end = min(end, following.first)
-    end = max(end, segment.last)
+    end = max(segment.last, min(end, following.first) if following else end)
     if end == start:
         return f"{start:%H:%M}"
     days = (end.date() - start.date()).days
@@ -127,27 +121,18 @@ class Wording:
         parts = [unit.format(amount) for unit, amount in zip(self.units, amounts, strict=True) if amount > 0]
         return self.word_separator.join(parts[:2])
 
-    def extent(self, counts: Sequence[str], seconds: int) -> str:
-        """Return how often and how long something was done, as a clause."""
-        total = self.total.format(self.duration(seconds)) if seconds > 0 else ""
-        return self.clause_separator + self.list_separator.join(counts) + total
-
     def names(self, names: Sequence[str], *, most: int, room: int) -> str:
         """Join the first names, `most` at most and as many as fit in `room` columns, with the count of all."""
         if len(names) == 1:
             return clip(names[0], max(room, _NAME_WIDTH))
-        shown = min(most, len(names))
-        while width(joined := self._first_names(names, shown)) > room and shown > 1:
-            shown -= 1
+        joined = ""
+        for shown in range(min(most, len(names)), 0, -1):
+            joined = self.list_separator.join(clip(name, _NAME_WIDTH) for name in names[:shown])
+            if shown < len(names):
+                joined = self.names_of_many.format(names=joined, count=len(names))
+            if width(joined) <= room:
+                break
         return joined
-
-    def _first_names(self, names: Sequence[str], shown: int) -> str:
-        joined = self.list_separator.join(clip(name, _NAME_WIDTH) for name in names[:shown])
-        return joined if shown == len(names) else self.names_of_many.format(names=joined, count=len(names))
-
-    def place(self, names: Sequence[str]) -> str:
-        """Return the first of the places, marked where there are more."""
-        return names[0] if len(names) == 1 else self.place_of_many.format(names[0])
 
 
 def width(text: str) -> int:
@@ -216,23 +201,21 @@ class Summarizer:
         themes = _by_theme(segment)
         text = ""
         for kind, behaviors in themes:
-            clause = self._clause(kind, behaviors, brief=len(themes) > 1)
+            deals_with_items = any(behavior.action in _ITEM_ACTIONS for behavior, _kind in behaviors)
+            make_clause = self._item_clause if deals_with_items else self._stay_clause
+            clause = make_clause(kind, behaviors, brief=len(themes) > 1)
             joined = text + self._wording.theme_separator + clause if text else clause
             if not text or width(joined) <= self._wording.max_width:
                 text = joined
         return text.strip()
 
-    def _clause(self, kind: EventKind, behaviors: Classified, *, brief: bool) -> str:
-        if any(behavior.action in _ITEM_ACTIONS for behavior, _kind in behaviors):
-            return self._item_clause(kind, behaviors, brief=brief)
-        return self._stay_clause(kind, [behavior for behavior, _kind in behaviors], brief=brief)
-
-    def _stay_clause(self, kind: EventKind, behaviors: Sequence[Behavior], *, brief: bool) -> str:
+    def _stay_clause(self, kind: EventKind, behaviors: Classified, *, brief: bool) -> str:
         """Name places, used apps, or the free text."""
-        extent = self._extent(behaviors, [self._wording.times.format(len(behaviors))])
-        phrase = kind.phrase if all(behavior.action == "visit" for behavior in behaviors) else "{}"
+        plain = [behavior for behavior, _kind in behaviors]
+        extent = self._extent(plain, [self._wording.times.format(len(plain))])
+        phrase = kind.phrase if all(behavior.action == "visit" for behavior in plain) else "{}"
         room = self._wording.max_width - width(phrase.replace("{}", "") + extent)
-        return phrase.replace("{}", self._top_names(behaviors, most=2 if brief else 3, room=room)) + extent
+        return phrase.replace("{}", self._top_names(plain, most=2 if brief else 3, room=room)) + extent
 
     def _item_clause(self, kind: EventKind, behaviors: Classified, *, brief: bool) -> str:
         """Name items, how often with which action, how long, and where."""
@@ -249,15 +232,18 @@ class Summarizer:
         sites = _ranked(
             (self._rules.clean(_site(behavior)), behavior) for behavior in plain if _site(behavior)
         )
-        where = wording.clause_separator + wording.place(sites) if sites else ""
+        place = wording.place_of_many if len(sites) > 1 else "{}"
+        where = wording.clause_separator + place.format(sites[0]) if sites else ""
         return text if brief or width(text + where) > wording.max_width else text + where
 
     def _extent(self, behaviors: Sequence[Behavior], counts: Sequence[str]) -> str:
-        seconds = sum(behavior.duration or 0 for behavior in behaviors)
-        if len(behaviors) > 1:
-            return self._wording.extent(counts, seconds)
-        duration = self._wording.duration(seconds)
-        return f" {duration}" if duration else ""
+        """Return how often and how long something was done, as a clause."""
+        wording = self._wording
+        duration = wording.duration(sum(behavior.duration or 0 for behavior in behaviors))
+        if len(behaviors) == 1:
+            return f" {duration}" if duration else ""
+        total = wording.total.format(duration) if duration else ""
+        return wording.clause_separator + wording.list_separator.join(counts) + total
 
     def _action_counts(self, behaviors: Sequence[Behavior], lead: str) -> list[str]:
         times = self._wording.times

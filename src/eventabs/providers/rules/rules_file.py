@@ -4,7 +4,7 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib.resources import files
 from typing import Annotated, Self
 
@@ -12,7 +12,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from eventabs.errors import ConfigError
 from eventabs.language import Language, gettext as _
-from eventabs.records import Behavior
 
 
 def _check_name(name: str) -> str:
@@ -112,6 +111,27 @@ class Rule(Table):
     words: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     names: tuple[Annotated[str, Field(min_length=1)], ...] = ()
 
+    @cached_property
+    def _words(self) -> re.Pattern[str]:
+        """Matches any of the words; a Latin edge must not continue as a longer Latin word."""
+        alternatives = (
+            ("(?<![A-Za-z])" if word[0].isascii() and word[0].isalpha() else "")
+            + re.escape(word)
+            + ("(?![A-Za-z])" if word[-1].isascii() and word[-1].isalpha() else "")
+            for word in self.words
+        )
+        return re.compile("|".join(alternatives), re.IGNORECASE)
+
+    def matches(self, action: str, item: str, place: str) -> bool:
+        """Whether the rule holds for a behavior: one of the actions, and one of the words or names."""
+        if self.actions and action not in self.actions:
+            return False
+        if not (self.words or self.names):
+            return True
+        if self.words and self._words.search(f"{item}\n{place}"):
+            return True
+        return not {item.casefold(), place.casefold()}.isdisjoint(map(str.casefold, self.names))
+
 
 class RulesFile(Table):
     """The whole file."""
@@ -142,15 +162,11 @@ def _parse(text: str) -> RulesFile:
         message = _("the rules file is not TOML: {error}; mend it or remove [rules] file from the config")
         raise ConfigError(message.format(error=error)) from None
     except ValidationError as error:
-        raise ConfigError(_describe(error)) from None
-
-
-def _describe(error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_context=False)[0]
-    key = ".".join(str(step) for step in first["loc"])
-    error_text = first["msg"].removeprefix("Value error, ")
-    message = _("the rules file does not hold: {fault}; compare it with the one that ships with eventabs")
-    return message.format(fault=f"{key}: {error_text}" if key else error_text)
+        first = error.errors(include_url=False, include_context=False)[0]
+        key = ".".join(str(step) for step in first["loc"])
+        text = first["msg"].removeprefix("Value error, ")
+        message = _("the rules file does not hold: {fault}; compare it with the one that ships with eventabs")
+        raise ConfigError(message.format(fault=f"{key}: {text}" if key else text)) from None
 
 
 _JOINERS = "\u200c\u200d"  # they join emoji and letters of some scripts
@@ -180,11 +196,7 @@ class Rules:
     verbs: Mapping[str, str]
     separators: re.Pattern[str] | None
     clean: Callable[[str], str]  # a name as summaries show it: one line without marks and suffixes
-    _classify: Callable[[str, str, str], EventKind]
-
-    def classify(self, behavior: Behavior) -> EventKind:
-        """Return the kind of event of the first rule that matches."""
-        return self._classify(behavior.action, behavior.item, behavior.place)
+    classify: Callable[[str, str, str], EventKind]  # by action, item and place: the first rule that matches
 
 
 def shipped_rules() -> str:
@@ -195,69 +207,31 @@ def shipped_rules() -> str:
 def load_rules(text: str, language: Language) -> Rules:
     """Load a rules file. Raises ConfigError that names the key of an error."""
     file = _parse(text)
-    kinds = {key: _event_kind(key, table, language) for key, table in file.types.items()}
+    kinds: dict[str, EventKind] = {}
+    for key, table in file.types.items():
+        name, phrase = table.in_language(language), table.phrase.in_language(language)
+        theme = table.theme or name
+        kinds[key] = EventKind(key, name, table.category, theme, table.weight, table.alone, phrase)
     separators = "|".join(map(re.escape, file.names.separators))
+
+    @lru_cache(maxsize=_CACHED)
+    def classify(action: str, item: str, place: str) -> EventKind:
+        return next(kinds[rule.type] for rule in file.rules if rule.matches(action, item, place))
+
+    @lru_cache(maxsize=_CACHED)
+    def clean(name: str) -> str:
+        one_line = " ".join("".join(c if c.isprintable() or c in _JOINERS else " " for c in name).split())
+        cleaned = one_line
+        for step in file.names.replace:
+            cleaned = re.sub(step.pattern, step.replacement, cleaned)
+        return cleaned.strip() or one_line
+
     return Rules(
         language=language,
         limits=file.detail,
         kinds=kinds,
         verbs={action: words.in_language(language) for action, words in file.verbs.items()},
         separators=re.compile(separators) if separators else None,
-        clean=_cleaner(file.names.replace),
-        _classify=_classifier(file.rules, kinds),
+        clean=clean,
+        classify=classify,
     )
-
-
-def _event_kind(key: str, table: TypeTable, language: Language) -> EventKind:
-    name, phrase = table.in_language(language), table.phrase.in_language(language)
-    return EventKind(key, name, table.category, table.theme or name, table.weight, table.alone, phrase)
-
-
-def _classifier(
-    rules: tuple[Rule, ...], kinds: Mapping[str, EventKind]
-) -> Callable[[str, str, str], EventKind]:
-    *conditional, last = rules
-    compiled = [
-        (frozenset(rule.actions), _any_of(rule.words), frozenset(map(str.casefold, rule.names)), rule)
-        for rule in conditional
-    ]
-
-    @lru_cache(maxsize=_CACHED)
-    def classify(action: str, item: str, place: str) -> EventKind:
-        text = f"{item}\n{place}"
-        whole = {item.casefold(), place.casefold()}
-        for actions, words, names, rule in compiled:
-            if actions and action not in actions:
-                continue
-            if not (rule.words or rule.names) or (words and words.search(text)) or whole & names:
-                return kinds[rule.type]
-        return kinds[last.type]
-
-    return classify
-
-
-def _any_of(words: tuple[str, ...]) -> re.Pattern[str] | None:
-    """Match any of the words; a Latin edge must not continue as a longer Latin word."""
-    if not words:
-        return None
-    alternatives = "|".join(
-        ("(?<![A-Za-z])" if word[0].isascii() and word[0].isalpha() else "")
-        + re.escape(word)
-        + ("(?![A-Za-z])" if word[-1].isascii() and word[-1].isalpha() else "")
-        for word in words
-    )
-    return re.compile(alternatives, re.IGNORECASE)
-
-
-def _cleaner(replacements: tuple[Replacement, ...]) -> Callable[[str], str]:
-    compiled = [(re.compile(step.pattern), step.replacement) for step in replacements]
-
-    @lru_cache(maxsize=_CACHED)
-    def clean(name: str) -> str:
-        one_line = " ".join("".join(c if c.isprintable() or c in _JOINERS else " " for c in name).split())
-        cleaned = one_line
-        for pattern, replacement in compiled:
-            cleaned = pattern.sub(replacement, cleaned)
-        return cleaned.strip() or one_line
-
-    return clean

@@ -4,12 +4,13 @@ A segment covers whole minutes, since a reply names times by the minute: behavio
 a segment. Segments follow each other without overlap, so each behavior is in exactly one.
 """
 
-import heapq
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import groupby
+from itertools import groupby, pairwise, starmap
 
 from eventabs.providers.rules.rules_file import DetailLimits, EventKind, Rules
 from eventabs.records import Behavior, Detail
@@ -88,9 +89,11 @@ def _minutes(behaviors: Iterable[Behavior], rules: Rules) -> list[Segment]:
     for behavior in behaviors:
         start = behavior.start.replace(tzinfo=None)
         minute = start.replace(second=0, microsecond=0)
-        kind = rules.classify(behavior)
+        kind = rules.classify(behavior.action, behavior.item, behavior.place)
         segment = by_minute.setdefault(minute, Segment(minute, minute, minute, []))
-        segment.end = max(segment.end, _end(start, behavior.duration))
+        segment.end = max(segment.end, start)
+        with suppress(OverflowError):  # an absurd duration does not count
+            segment.end = max(segment.end, start + timedelta(seconds=behavior.duration or 0))
         segment.behaviors.append((behavior, kind))
         segment.weights[kind] += kind.weight * (
             1 + min(behavior.duration or 0, _MAX_SECONDS) / _DOUBLING_SECONDS
@@ -98,29 +101,20 @@ def _minutes(behaviors: Iterable[Behavior], rules: Rules) -> list[Segment]:
     return [by_minute[minute] for minute in sorted(by_minute)]
 
 
-def _end(start: datetime, duration: int | None) -> datetime:
-    try:
-        return start + timedelta(seconds=duration or 0)
-    except OverflowError:  # an absurd duration does not count
-        return start
-
-
 def _sessions(minutes: list[Segment], pause: timedelta) -> list[Segment]:
     sessions: list[Segment] = []
     for minute in minutes:
-        if sessions and _same_session(sessions[-1], minute, pause):
-            sessions[-1].absorb(minute)
+        earlier = sessions[-1] if sessions else None
+        if (
+            earlier
+            and _neither_stands_alone(earlier, minute)
+            and earlier.kind.theme == minute.kind.theme
+            and minute.first - earlier.end <= pause
+        ):
+            earlier.absorb(minute)
         else:
             sessions.append(minute)
     return sessions
-
-
-def _same_session(earlier: Segment, later: Segment, pause: timedelta) -> bool:
-    return (
-        _neither_stands_alone(earlier, later)
-        and earlier.kind.theme == later.kind.theme
-        and later.first - earlier.end <= pause
-    )
 
 
 def _cost(earlier: Segment, later: Segment) -> float:
@@ -143,35 +137,19 @@ def _condense(
     parts: list[Segment], most: int, *, may_join: Callable[[Segment, Segment], bool]
 ) -> list[Segment]:
     """Join the cheapest neighbors until `most` are left and no join is free any more. Modifies the parts."""
-    following: list[int | None] = [*range(1, len(parts)), None]
-    preceding: list[int | None] = [None, *range(len(parts) - 1)]
-    version = [0] * len(parts)  # -1: absorbed
-    heap: list[tuple[float, float, int, int, int]] = []
 
-    def offer(left: int | None) -> None:
-        right = None if left is None else following[left]
-        if left is not None and right is not None and may_join(parts[left], parts[right]):
-            cost = _cost(parts[left], parts[right])
-            size = parts[left].weight + parts[right].weight  # at equal cost the smallest, for even phases
-            heapq.heappush(heap, (cost, size, left, version[left], version[right]))
+    def offer(left: Segment, right: Segment) -> tuple[float, float]:
+        """Return the cost of a join; at equal cost the smallest comes first, for even phases."""
+        cost = _cost(left, right) if may_join(left, right) else math.inf
+        return cost, left.weight + right.weight
 
-    for position in range(len(parts)):
-        offer(position)
-    remaining = len(parts)
-    while heap:
-        cost, _size, left, *seen = heapq.heappop(heap)
-        right = following[left]
-        if right is None or seen != [version[left], version[right]]:
-            continue
-        if remaining <= most and cost > 0:
+    offers = list(starmap(offer, pairwise(parts)))
+    while offers:
+        cheapest = min(offers)
+        if cheapest[0] == math.inf or (len(parts) <= most and cheapest[0] > 0):
             break
-        parts[left].absorb(parts[right])
-        remaining -= 1
-        version[left] += 1
-        version[right] = -1
-        following[left] = after = following[right]
-        if after is not None:
-            preceding[after] = left
-        offer(preceding[left])
-        offer(left)
-    return [part for part, versions in zip(parts, version, strict=True) if versions >= 0]
+        left = offers.index(cheapest)
+        parts[left].absorb(parts.pop(left + 1))
+        around = max(left - 1, 0)
+        offers[around : left + 2] = starmap(offer, pairwise(parts[around : left + 2]))
+    return parts
