@@ -4,13 +4,13 @@ A segment covers whole minutes, since a reply names times by the minute: behavio
 a segment. Segments follow each other without overlap, so each behavior is in exactly one.
 """
 
-import math
+import heapq
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import groupby, pairwise, starmap
+from itertools import groupby
 
 from eventabs.providers.rules.rules_file import DetailLimits, EventKind, Rules
 from eventabs.records import Behavior, Detail
@@ -137,19 +137,35 @@ def _condense(
     parts: list[Segment], most: int, *, may_join: Callable[[Segment, Segment], bool]
 ) -> list[Segment]:
     """Join the cheapest neighbors until `most` are left and no join is free any more. Modifies the parts."""
+    following: list[int | None] = [*range(1, len(parts)), None]
+    preceding: list[int | None] = [None, *range(len(parts) - 1)]
+    version = [0] * len(parts)  # -1: absorbed
+    heap: list[tuple[float, float, int, int, int]] = []
 
-    def offer(left: Segment, right: Segment) -> tuple[float, float]:
-        """Return the cost of a join; at equal cost the smallest comes first, for even phases."""
-        cost = _cost(left, right) if may_join(left, right) else math.inf
-        return cost, left.weight + right.weight
+    def offer(left: int | None) -> None:
+        right = None if left is None else following[left]
+        if left is not None and right is not None and may_join(parts[left], parts[right]):
+            cost = _cost(parts[left], parts[right])
+            size = parts[left].weight + parts[right].weight  # at equal cost the smallest, for even phases
+            heapq.heappush(heap, (cost, size, left, version[left], version[right]))
 
-    offers = list(starmap(offer, pairwise(parts)))
-    while offers:
-        cheapest = min(offers)
-        if cheapest[0] == math.inf or (len(parts) <= most and cheapest[0] > 0):
+    for position in range(len(parts)):
+        offer(position)
+    remaining = len(parts)
+    while heap:
+        cost, _size, left, *seen = heapq.heappop(heap)
+        right = following[left]
+        if right is None or seen != [version[left], version[right]]:
+            continue
+        if remaining <= most and cost > 0:
             break
-        left = offers.index(cheapest)
-        parts[left].absorb(parts.pop(left + 1))
-        around = max(left - 1, 0)
-        offers[around : left + 2] = starmap(offer, pairwise(parts[around : left + 2]))
-    return parts
+        parts[left].absorb(parts[right])
+        remaining -= 1
+        version[left] += 1
+        version[right] = -1
+        following[left] = after = following[right]
+        if after is not None:
+            preceding[after] = left
+        offer(preceding[left])
+        offer(left)
+    return [part for part, versions in zip(parts, version, strict=True) if versions >= 0]
