@@ -7,7 +7,6 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from eventabs.checks.findings import (
-    CONNECT_SECONDS,
     LIST_SECONDS,
     REQUEST_SECONDS,
     EndpointFacts,
@@ -24,14 +23,12 @@ from eventabs.providers import (
     Prober,
     Support,
     UnreachableError,
-    UnreachableReason,
     find_route,
-    is_loopback,
     list_models,
     load_preset,
 )
 from eventabs.records import Reply
-from eventabs.runs import endpoint_of, lacks_key, sampling_of, start_command
+from eventabs.runs import CONNECT_SECONDS, endpoint_of, lacks_key, no_connection_step, sampling_of
 from eventabs.store import public_url
 
 _SHOWN_CHARACTERS = 40  # of an answer
@@ -84,7 +81,7 @@ class EndpointCheck:
         try:
             route = await find_route(self._endpoint, seconds=self._limits.connect_timeout)
         except UnreachableError as error:
-            self._report("connection", "fault", str(error), self._after_no_connection(error))
+            self._report("connection", "fault", str(error), no_connection_step(error, self._settings))
             return False
         self._facts.is_reached = True
         message = _("{ip} answers").format(ip=route.ip)
@@ -265,26 +262,6 @@ class EndpointCheck:
 
     def _report(self, name: str, state: State, message: str, next_step: str = "") -> None:
         self._on_finding(Finding("endpoint", name, state, message, next_step))
-
-    def _after_no_connection(self, error: UnreachableError) -> str:
-        if error.through_proxy:
-            return _("check llm.proxy and the variables HTTPS_PROXY, HTTP_PROXY and NO_PROXY")
-        is_local = is_loopback(urlsplit(self._llm.base_url).hostname or "")
-        if is_local and error.reason in {"refused", "timeout"}:
-            command = start_command(self._settings)
-            if command:
-                return _("start the server: {command}").format(command=command)
-            return _("start the server, or correct the port in llm.base_url")
-        steps: dict[UnreachableReason, str] = {
-            "dns": _("check the host in llm.base_url, and the network"),
-            "refused": _("check host and port in llm.base_url, and whether the server runs"),
-            "untrusted": _(
-                "set llm.ca_file to the PEM file of your authority, or check this machine's clock"
-            ),
-            "no_tls": _("if the server speaks plain http, begin llm.base_url with http://"),
-        }
-        other = _("check the network and a firewall; where only a proxy leads out, set llm.proxy")
-        return steps.get(error.reason, other)
 
     def _after_refusal(self, error: EndpointError) -> str:
         """Return the next step after a refused request; "" where the error has it."""

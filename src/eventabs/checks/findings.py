@@ -26,7 +26,6 @@ class Finding:
 OnFinding = Callable[[Finding], None]
 
 # limits for each request of a check, in seconds: shorter than in a run
-CONNECT_SECONDS = 10.0
 LIST_SECONDS = 20.0
 REQUEST_SECONDS = 60.0
 
