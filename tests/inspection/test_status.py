@@ -74,7 +74,7 @@ def test_a_run_is_seen_while_another_holds_it_and_writes(directory: RunDirectory
             ledger.set_meta({"more": 1})
     progress = standing.progress
     assert standing.status == "running"
-    assert (progress.users, progress.done, progress.failed, standing.pending) == (6, 1, 1, 4)
+    assert (progress.users, progress.done, progress.failed, progress.pending) == (6, 1, 1, 4)
     assert (progress.batches_done, progress.in_flight, progress.batches_total) == (1, 1, 3)
     assert (progress.calls, progress.retries, progress.prompt_tokens) == (2, 1, 1_000)
     assert progress.cost == pytest.approx(0.02)
@@ -82,8 +82,8 @@ def test_a_run_is_seen_while_another_holds_it_and_writes(directory: RunDirectory
     assert (progress.in_flight_limit, progress.retry_causes) == (4, {"503": 1})
     assert progress.eta_seconds == pytest.approx(2.0)
     assert progress.tokens_per_second == pytest.approx(10.0)
-    assert (standing.provider, standing.model, standing.host) == ("openai", "m", "example.com")
-    assert (standing.seconds, standing.events, standing.currency) == (10.0, 1, "CNY")
+    assert standing.endpoint[:3] == ("openai", "m", "example.com")
+    assert (standing.seconds, progress.events, standing.endpoint.currency) == (10.0, 1, "CNY")
     assert standing.failures == {"cut": 1}
     assert standing.last_failure == BatchDone(1, 2, 1, {"cut": 1}, 2.0)
 
@@ -186,7 +186,7 @@ def test_the_rules_have_neither_model_nor_host(directory: RunDirectory, ledger: 
     with ledger.transaction():
         ledger.set_meta({"settings": SETTINGS | {"llm": SETTINGS["llm"] | {"provider": "rules"}}})
     standing = look(directory)
-    assert (standing.provider, standing.model, standing.host) == ("rules", "", "")
+    assert standing.endpoint[:3] == ("rules", "", "")
 
 
 def test_looking_writes_nothing_and_leaves_the_lock_free(directory: RunDirectory, ledger: Ledger) -> None:

@@ -9,7 +9,7 @@ from eventabs.views.report_charts import TIME_BINS, histogram, timeline
 
 
 def _call(sent_at: float, ended_at: float | None, seconds: float | None, *, usable: int = 1) -> CallFacts:
-    return CallFacts(1, 1, usable, sent_at, ended_at, seconds, "read", "stop", 10, 10, TokenUse())
+    return CallFacts(1, usable, sent_at, ended_at, seconds, 10, 10, TokenUse())
 
 
 @given(st.lists(st.floats(0, 1e7), min_size=1, max_size=60))

@@ -8,15 +8,17 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from eventabs.inspection.status import RunState
+from eventabs.inspection.status import Endpoint, RunState
 from eventabs.runs.observer import CallFailed, Progress
+from eventabs.runs.progress import Price
 from eventabs.views.status import render_status, status_json, watch_status
 
 RUNNING = RunState(
-    "running", "r", "x.eventabs", "2026-01-01T00:00:00+00:00", "openai", "[m]", "h", "USD",
-    Progress(users=486, done=304, failed=4, batches_total=25, batches_done=16, prompt_tokens=672_000, completion_tokens=96_000, in_flight=3, calls=19, retries=3, cost=0.3744, eta_seconds=140, in_flight_limit=4,
+    "running", "r", "x.eventabs", "2026-01-01T00:00:00+00:00",
+    Endpoint("openai", "[m]", "h", Price(None, None), "USD"),
+    Progress(users=486, done=304, failed=4, batches_total=25, batches_done=16, prompt_tokens=672_000, completion_tokens=96_000, in_flight=3, calls=19, retries=3, events=2_000, cost=0.3744, eta_seconds=140, in_flight_limit=4,
         retry_causes={"rate_limit": 2, "503": 1}, tokens_per_second=312.4, cost_projected=0.5922),
-    2_000, 181.0, {"cut": 4}, CallFailed(14, 19, "HTTP 500"), "auto", cooling_seconds=12.5,
+    181.0, {"cut": 4}, CallFailed(14, 19, "HTTP 500"), "auto", cooling_seconds=12.5,
 )  # fmt: skip
 KILLED = replace(
     RUNNING, status="killed", progress=replace(RUNNING.progress, eta_seconds=None), cooling_seconds=0.0

@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from eventabs.inspection.status import endpoint_of
+from eventabs.inspection.status import Endpoint, endpoint_of
 from eventabs.prompts import TokenCounter
 from eventabs.records import Behavior, Counts
 from eventabs.replies import without_reasoning
@@ -26,7 +26,7 @@ from eventabs.store import (
 
 _CALLS = (
     "SELECT id, users, messages, input_tokens, reasoning_tokens, reply, reasoning, sent_at, ended_at, seconds,"
-    " status, coalesce(finish_reason, ''), prompt_tokens, completion_tokens FROM calls ORDER BY sent_at, id"
+    " prompt_tokens, completion_tokens FROM calls ORDER BY sent_at, id"
 )
 
 
@@ -46,14 +46,11 @@ class CallFacts(NamedTuple):
     `seconds` is how long its last try took, so the time before that went into waits and earlier tries.
     """
 
-    call_id: int
     users: int
     usable: int
     sent_at: float
     ended_at: float | None
     seconds: float | None
-    status: str
-    finish_reason: str
     prompt_tokens: int
     completion_tokens: int
     use: TokenUse
@@ -76,7 +73,7 @@ def call_facts(ledger: Ledger, tokenizer: str) -> Iterator[CallFacts]:
             instructions_share=count(_instructions(messages)) / tokens if tokens and prompt else 0.0,
             usable_share=held / asked if asked else 0.0,
         )
-        yield CallFacts._make([call_id, asked, held, *facts, use])
+        yield CallFacts._make([asked, held, *facts, use])
 
 
 def token_use(
@@ -109,12 +106,16 @@ _EXAMPLES = 3  # of each cause
 _HEAD, _TAIL = 3_000, 600  # characters of a long reply that are shown; its end shows how it broke off
 
 _REASONS = """
-    SELECT reason, sum(bad), sum(failed), sum(users) FROM (
-        SELECT reason, count(*) AS bad, 0 AS failed, count(DISTINCT user_id) AS users
+    SELECT reason, sum(bad), sum(users), sum(failed) FROM (
+        SELECT reason, count(*) AS bad, count(DISTINCT user_id) AS users, 0 AS failed
         FROM outcomes WHERE reason IS NOT NULL GROUP BY reason
         UNION ALL
-        SELECT reason, 0, count(DISTINCT user_id), 0 FROM parts WHERE state = 'failed' GROUP BY reason
-    ) GROUP BY reason ORDER BY 3 DESC, 2 DESC, reason
+        SELECT reason, 0, 0, count(DISTINCT user_id) FROM parts WHERE state = 'failed' GROUP BY reason
+    ) GROUP BY reason ORDER BY 4 DESC, 2 DESC, reason
+"""
+_ERRORS = """
+    SELECT coalesce(error, ''), count(*) FROM calls WHERE status = 'failed'
+    GROUP BY error ORDER BY 2 DESC, 1 LIMIT 10
 """
 
 
@@ -123,7 +124,6 @@ class Example(NamedTuple):
 
     user_id: str
     call_id: int
-    attempt: int
     finish_reason: str
     reply: str
     left_out: int
@@ -139,32 +139,10 @@ class FailureFacts(NamedTuple):
     examples: tuple[Example, ...]
 
 
-class CallError(NamedTuple):
-    """An error that ended calls without an answer, and how many."""
-
-    error: str
-    calls: int
-
-
-def failure_facts(ledger: Ledger) -> Iterator[FailureFacts]:
-    """Yield all causes, those that made users fail first."""
-    for reason, bad, failed, users in ledger.rows(_REASONS):
-        yield FailureFacts(reason, bad, users, failed, tuple(_examples(ledger, reason)))
-
-
-def call_errors(ledger: Ledger) -> Iterator[CallError]:
-    """Yield the errors that ended calls without an answer, the most frequent first."""
-    rows = ledger.rows(
-        "SELECT coalesce(error, ''), count(*) FROM calls WHERE status = 'failed'"
-        " GROUP BY error ORDER BY 2 DESC, 1 LIMIT 10"
-    )
-    yield from (CallError(*row) for row in rows)
-
-
 def _examples(ledger: Ledger, reason: str) -> Iterator[Example]:
     """Yield replies of different calls, first those after which the user failed."""
     rows = ledger.rows(
-        "SELECT outcomes.user_id, calls.id, calls.attempt, coalesce(calls.finish_reason, ''), calls.reply"
+        "SELECT outcomes.user_id, calls.id, coalesce(calls.finish_reason, ''), calls.reply"
         " FROM outcomes JOIN calls ON calls.id = outcomes.call_id"
         " LEFT JOIN parts ON parts.call_id = calls.id AND parts.user_id = outcomes.user_id"
         " AND parts.first = outcomes.first AND parts.state = 'failed'"
@@ -193,22 +171,19 @@ class UserFacts:
 
 @dataclass(frozen=True, slots=True)
 class ReportFacts:
-    """A run as its ledger has it. `model` and `host` are "" where no model was called."""
+    """A run as its ledger has it."""
 
     run_id: str
     status: str
     created_at: str
     inputs: tuple[str, ...]
-    provider: str
-    model: str
-    host: str
+    endpoint: Endpoint
     counts: Counts
     cost: float | None
-    currency: str
     calls: tuple[CallFacts, ...]
     retries: tuple[Retry, ...]
-    failures: tuple[FailureFacts, ...]
-    call_errors: tuple[CallError, ...]
+    failures: tuple[FailureFacts, ...]  # those that made users fail first
+    call_errors: tuple[tuple[str, int], ...]  # what ended calls without an answer, the most frequent first
     users: Iterator[UserFacts]  # failed ones first, then pending, then done, each by id; can be read once
     language: str  # the `lang` setting of the run
 
@@ -225,22 +200,22 @@ def _facts(ledger: Ledger) -> ReportFacts:
     settings = meta["settings"]
     endpoint = endpoint_of(settings["llm"])
     counted = count_all(ledger)
-    tokens = counted.prompt_tokens, counted.completion_tokens
     return ReportFacts(
         run_id=meta["run_id"],
         status=meta.get("status", "running"),
         created_at=meta["created_at"],
         inputs=tuple(Path(path).name for path in meta["paths"]),
-        provider=endpoint.provider,
-        model=endpoint.model,
-        host=endpoint.host,
+        endpoint=endpoint,
         counts=counted,
-        cost=endpoint.price.cost(*tokens) if endpoint.model else None,
-        currency=endpoint.currency,
+        cost=endpoint.price.cost(counted.prompt_tokens, counted.completion_tokens)
+        if endpoint.model
+        else None,
         calls=tuple(call_facts(ledger, settings["prompt"]["tokenizer"])),
         retries=tuple(stored_retries(ledger)),
-        failures=tuple(failure_facts(ledger)),
-        call_errors=tuple(call_errors(ledger)),
+        failures=tuple(
+            FailureFacts._make([*row, tuple(_examples(ledger, row[0]))]) for row in ledger.rows(_REASONS)
+        ),
+        call_errors=tuple(ledger.rows(_ERRORS)),
         users=_users(ledger),
         language=settings["lang"],
     )

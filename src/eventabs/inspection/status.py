@@ -28,6 +28,16 @@ _LARGEST_CHECKPOINT = 1_000_000  # bytes; one with many input files has some tho
 Status = Literal["running", "interrupted", "stopped", "completed", "killed"]
 
 
+class Endpoint(NamedTuple):
+    """What a run's settings say about its provider; `model` and `host` are "" where no model is called."""
+
+    provider: str
+    model: str
+    host: str
+    price: Price
+    currency: str
+
+
 @dataclass(frozen=True, slots=True)
 class RunState:
     """How a run stands. `killed`: its process is gone without having saved an end.
@@ -40,22 +50,13 @@ class RunState:
     run_id: str
     out: str
     created_at: str
-    provider: str
-    model: str
-    host: str
-    currency: str
+    endpoint: Endpoint
     progress: Progress
-    events: int
     seconds: float
     failures: dict[str, int]
     last_failure: CallFailed | BatchDone | Retrying | None
     language: str
     cooling_seconds: float = 0.0
-
-    @property
-    def pending(self) -> int:
-        """How many users are neither done nor failed."""
-        return self.progress.users - self.progress.done - self.progress.failed
 
 
 class _Call(NamedTuple):
@@ -71,16 +72,6 @@ class _Call(NamedTuple):
     @property
     def ended_at(self) -> float:
         return self.sent_at + (self.seconds or 0.0)
-
-
-class Endpoint(NamedTuple):
-    """What a run's settings say about its provider; `model` and `host` are "" where no model is called."""
-
-    provider: str
-    model: str
-    host: str
-    price: Price
-    currency: str
 
 
 def endpoint_of(llm: Mapping[str, Any]) -> Endpoint:
@@ -131,14 +122,10 @@ def _run_state(
         run_id=facts["run_id"],
         out=str(directory.path),
         created_at=facts["created_at"],
-        provider=endpoint.provider,
-        model=endpoint.model,
-        host=endpoint.host,
-        currency=endpoint.currency,
+        endpoint=endpoint,
         progress=replace(
             progress, in_flight_limit=limit, eta_seconds=progress.eta_seconds if running else None
         ),
-        events=counted.events,
         seconds=max(0.0, last - began_at) if began_at else 0.0,
         failures=failure_reasons(ledger),
         last_failure=failure,

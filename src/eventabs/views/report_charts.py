@@ -62,15 +62,15 @@ def _tiles(facts: ReportFacts, users: ReportUsers, line: "Timeline | None") -> l
         (_("Calls"), count(totals.calls), wording.retries(totals.retries)),
         (_("Time"), duration(line.seconds) if line else "-", _("with calls under way")),
     ]
-    if not kind_of(facts.provider).is_remote:
+    if not kind_of(facts.endpoint.provider).is_remote:
         return [*tiles, (_("Tokens"), "0", _("built-in rules: no model was called"))]
     tokens = _("{prompt} in, {completion} out").format(
         prompt=count(totals.prompt_tokens), completion=count(totals.completion_tokens)
     )
     cost = (_("Cost"), "-", _("no prices are set"))
     if facts.cost is not None:
-        each = money(facts.cost / totals.done, facts.currency) if totals.done else "-"
-        cost = (_("Cost"), money(facts.cost, facts.currency), _("{cost} a user").format(cost=each))
+        each = money(facts.cost / totals.done, facts.endpoint.currency) if totals.done else "-"
+        cost = (_("Cost"), money(facts.cost, facts.endpoint.currency), _("{cost} a user").format(cost=each))
     return [*tiles, (_("Tokens"), _short(totals.prompt_tokens + totals.completion_tokens), tokens), cost]
 
 

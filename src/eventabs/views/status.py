@@ -45,11 +45,11 @@ def progress_fields(status: str, progress: Progress, eta_seconds: float | None) 
 def status_json(state: RunState) -> str:
     """Return the state of a run as one line of JSON."""
     progress = state.progress
-    fields = asdict(progress) | asdict(state)
+    fields = asdict(progress) | asdict(state) | state.endpoint._asdict()
     for key, digits in _DIGITS.items():
         fields[key] = None if fields[key] is None else round(fields[key], digits)
     fields |= {
-        "pending": state.pending,
+        "pending": progress.pending,
         "last_failure": state.last_failure and wording.noted(state.last_failure),
     }
     shown = progress_fields(state.status, progress, progress.eta_seconds)
@@ -91,11 +91,12 @@ def watch_status(
 
 
 def _line(state: RunState) -> str:
-    return one_line(joined((_name(state), wording.progressed(state.progress, state.currency))))
+    return one_line(joined((_name(state), wording.progressed(state.progress, state.endpoint.currency))))
 
 
 def _picture(state: RunState) -> Group:
-    panel = ProgressPanel(state.currency)
+    endpoint = state.endpoint
+    panel = ProgressPanel(state.endpoint.currency)
     panel.now = panel.counted_at = state.seconds
     panel.cooling_until = state.seconds + state.cooling_seconds
     panel.progress = state.progress
@@ -103,7 +104,7 @@ def _picture(state: RunState) -> Group:
         panel.phase = ""
     elif state.progress.users:
         panel.phase = _("waiting for the first reply")
-    panel.title = f"{state.model} @ {state.host}" if state.model else state.provider
+    panel.title = f"{endpoint.model} @ {endpoint.host}" if endpoint.model else endpoint.provider
     if state.last_failure:
         panel.trouble = wording.noted(state.last_failure)
     style = {"completed": "bold green", "running": "bold"}.get(state.status, "bold yellow")
@@ -122,7 +123,7 @@ def _name(state: RunState) -> str:
 
 
 def _lines(state: RunState) -> list[str]:
-    counts = wording.progressed(state.progress, state.currency)
+    counts = wording.progressed(state.progress, state.endpoint.currency)
     lines = [_headline(state), counts, *wording.failures(state.failures)]
     if state.cooling_seconds:
         lines.append(wording.cooling(state.cooling_seconds))
