@@ -88,7 +88,7 @@ async def test_a_user_fails_with_its_reason_after_its_last_attempt(tmp_path: Pat
         assert desk.states() == {"anna": "failed"}
         assert (desk.tracker.counts.done, desk.tracker.counts.failed) == (0, 1)
         (failed,) = failed_users(desk.ledger)
-        assert failed == ("anna", "refused", 2, [1, 2])
+        assert list(failed.values()) == ["anna", "refused", 2, [1, 2]]
         assert desk.scheduler.next() is None
 
 
@@ -168,7 +168,7 @@ async def test_a_single_behavior_whose_answer_is_cut_fails(tmp_path: Path) -> No
     async with at_work(tmp_path, [make_log("anna", 1)]) as desk:
         desk.means = {"anna": ["cut"]}
         await replied(desk, desk.settlement(), Reply("## U1", "length"))
-        assert [user.reason for user in failed_users(desk.ledger)] == ["cut"]
+        assert [user["reason"] for user in failed_users(desk.ledger)] == ["cut"]
 
 
 async def test_long_answers_make_the_batches_that_wait_smaller(tmp_path: Path) -> None:
@@ -221,7 +221,9 @@ async def test_a_moderated_user_is_found_by_halving_and_fails_alone(tmp_path: Pa
             else:
                 await replied(desk, settler, batch=batch)
         assert (desk.tracker.counts.done, desk.tracker.counts.failed) == (19, 1)
-        assert [tuple(user)[:3] for user in failed_users(desk.ledger)] == [("u07", "content_filter", 0)]
+        assert [tuple(user.values())[:3] for user in failed_users(desk.ledger)] == [
+            ("u07", "content_filter", 0)
+        ]
         assert calls <= 12
 
 

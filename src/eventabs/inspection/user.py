@@ -16,8 +16,7 @@ _CALLS_OF_USER = """
         completion_tokens, error
     FROM calls WHERE id IN (SELECT call_id FROM outcomes WHERE user_id = ?
         UNION ALL
-        SELECT calls.id FROM calls, json_each(calls.users) AS asked
-        WHERE status IN ('sent', 'answered', 'failed', 'lost') AND json_extract(asked.value, '$[0]') = ?)
+        SELECT call_id FROM asked_users WHERE status IN ('sent', 'answered', 'failed', 'lost') AND user_id = ?)
     ORDER BY id
 """
 
