@@ -72,17 +72,12 @@ class RunDirectory:
     def in_use(self) -> bool:
         """Whether a process works on the run."""
         try:
-            descriptor = os.open(self.path / "run.lock", os.O_RDONLY | _PLAIN_FILE)
-        except OSError:
-            return False
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            with open(self.path / "run.lock", "rb", opener=open_private) as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
-        except OSError:  # no locks here, so no process can hold one
+        except OSError:  # no lock, or no locks here, so no process can hold one
             return False
-        finally:
-            os.close(descriptor)
         return False
 
     @contextmanager
@@ -156,11 +151,8 @@ def open_private(path: Path | str, flags: int) -> int:
 
 def read_head(path: Path, size: int) -> bytes:
     """Read the first bytes of a file of the run directory, of any kind. Raises OSError."""
-    descriptor = open_private(path, os.O_RDONLY)
-    try:
-        return os.read(descriptor, size)
-    finally:
-        os.close(descriptor)
+    with open(path, "rb", buffering=0, opener=open_private) as file:
+        return file.read(size)
 
 
 def _sync_directory(path: Path) -> None:

@@ -351,11 +351,10 @@ class Ledger:
                     change.part, change.replaced_by, attempts=change.attempts, max_peers=PEERS_OF_PIECES
                 )
                 continue
-            part, state, attempts, broken_calls, max_peers, reason, events, *_rest = change
             self._db.execute(
                 "UPDATE parts SET state = ?, attempts = ?, broken_calls = ?, max_peers = ?, reason = ?,"
                 " events = ?, call_id = ? WHERE user_id = ? AND first = ? AND last = ?",
-                (state, attempts, broken_calls, max_peers, reason, events, call_id, *part),
+                (*change[1:7], call_id, *change.part),
             )
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import TracebackType
 from typing import Any, Final, Literal, Self
 
 import duckdb
@@ -39,36 +38,32 @@ class EventsFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            self._descriptor = open_private(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-            self._end = os.lseek(self._descriptor, 0, os.SEEK_END)
+            self._file = open(path, "ab", buffering=0, opener=open_private)  # noqa: SIM115  closed by __exit__
         except OSError as error:
             raise storage_error(path, error) from error
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        os.close(self._descriptor)
+    def __exit__(self, *_exception: object) -> None:
+        self._file.close()
 
     def append(self, events: Iterable[Mapping[str, Any]]) -> None:
         """Write events with one system call. Raises StorageError."""
-        lines = _lines(events)
+        lines, end = _lines(events), self._file.tell()
         try:
-            written = os.write(self._descriptor, lines)
+            written = self._file.write(lines)
         except OSError as error:
             raise storage_error(self._path, error) from error
         if written != len(lines):
-            os.ftruncate(self._descriptor, self._end)
+            self._file.truncate(end)
             raise storage_error(self._path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
-        self._end += written
 
 
 def write_results(directory: RunDirectory, ledger: Ledger) -> None:
     """Write events.jsonl and failures.jsonl anew from the ledger, in order of user and time."""
     replace_file(directory.events, _events_lines(ledger))
-    replace_file(directory.failures, (_lines([user._asdict()]) for user in failed_users(ledger)))
+    replace_file(directory.failures, (_lines([user]) for user in failed_users(ledger)))
 
 
 def write_rejects(directory: RunDirectory, rejects: Iterable[RejectedRow]) -> None:

@@ -88,9 +88,7 @@ class LedgerWriter:
             with self._ledger.transaction():
                 results = [write.task(self._ledger) for write in gathered]
         except Exception as error:  # noqa: BLE001  every error belongs to the caller that waits
-            if (
-                len(gathered) > 1
-            ):  # a reply that is paid for must not be lost through the fault of another task
+            if len(gathered) > 1:  # a paid reply must not be lost through the fault of another task
                 for write in gathered:
                     self._commit([write])
             else:
