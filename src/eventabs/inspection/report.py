@@ -105,18 +105,11 @@ def _thought_share(reply: bytes | None, thoughts: bytes | None) -> float:
 _EXAMPLES = 3  # of each cause
 _HEAD, _TAIL = 3_000, 600  # characters of a long reply that are shown; its end shows how it broke off
 
-_REASONS = """
-    SELECT reason, sum(bad), sum(users), sum(failed) FROM (
-        SELECT reason, count(*) AS bad, count(DISTINCT user_id) AS users, 0 AS failed
-        FROM outcomes WHERE reason IS NOT NULL GROUP BY reason
-        UNION ALL
-        SELECT reason, 0, 0, count(DISTINCT user_id) FROM parts WHERE state = 'failed' GROUP BY reason
-    ) GROUP BY reason ORDER BY 4 DESC, 2 DESC, reason
-"""
-_ERRORS = """
-    SELECT coalesce(error, ''), count(*) FROM calls WHERE status = 'failed'
-    GROUP BY error ORDER BY 2 DESC, 1 LIMIT 10
-"""
+_CAUSES = "SELECT reason, bad, users, failed FROM failure_causes ORDER BY failed DESC, bad DESC, reason"
+_ERRORS = (
+    "SELECT coalesce(error, ''), count(*) FROM calls WHERE status = 'failed'"
+    " GROUP BY error ORDER BY 2 DESC, 1 LIMIT 10"
+)
 
 
 class Example(NamedTuple):
@@ -142,11 +135,8 @@ class FailureFacts(NamedTuple):
 def _examples(ledger: Ledger, reason: str) -> Iterator[Example]:
     """Yield replies of different calls, first those after which the user failed."""
     rows = ledger.rows(
-        "SELECT outcomes.user_id, calls.id, coalesce(calls.finish_reason, ''), calls.reply"
-        " FROM outcomes JOIN calls ON calls.id = outcomes.call_id"
-        " LEFT JOIN parts ON parts.call_id = calls.id AND parts.user_id = outcomes.user_id"
-        " AND parts.first = outcomes.first AND parts.state = 'failed'"
-        " WHERE outcomes.reason = ? GROUP BY calls.id ORDER BY max(parts.state IS NOT NULL) DESC, calls.id LIMIT ?",
+        "SELECT user_id, call_id, finish_reason, reply FROM bad_replies WHERE reason = ?"
+        " GROUP BY call_id ORDER BY max(failed) DESC, call_id LIMIT ?",
         reason,
         _EXAMPLES,
     )
@@ -213,7 +203,7 @@ def _facts(ledger: Ledger) -> ReportFacts:
         calls=tuple(call_facts(ledger, settings["prompt"]["tokenizer"])),
         retries=tuple(stored_retries(ledger)),
         failures=tuple(
-            FailureFacts._make([*row, tuple(_examples(ledger, row[0]))]) for row in ledger.rows(_REASONS)
+            FailureFacts._make([*row, tuple(_examples(ledger, row[0]))]) for row in ledger.rows(_CAUSES)
         ),
         call_errors=tuple(ledger.rows(_ERRORS)),
         users=_users(ledger),

@@ -41,7 +41,7 @@ class RunDirectory:
     def create(cls, path: Path) -> "RunDirectory":
         """Make a new run directory. Raises RunDirectoryError where `path` holds anything already."""
         try:
-            if path.exists() and not (path.is_dir() and all(_is_leftover(file) for file in path.iterdir())):
+            if path.exists() and not (path.is_dir() and all(map(_is_leftover, path.iterdir()))):
                 raise _taken(path)
             path.mkdir(mode=_PRIVATE_DIRECTORY, parents=True, exist_ok=True)
             path.chmod(_PRIVATE_DIRECTORY)

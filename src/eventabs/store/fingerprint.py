@@ -55,7 +55,7 @@ def binding_facts(settings: Settings, *, template: str | None, rules: str | None
     facts["llm.provider"] = settings.provider
     for key, text in {"prompt.template": template, "rules.file": rules}.items():
         if key in facts:
-            facts[key] = _digest(text)
+            facts[key] = "" if text is None else hashlib.sha256(text.encode()).hexdigest()[:16]
     return facts
 
 
@@ -100,7 +100,3 @@ def _split(url: str) -> SplitResult:
         return urlsplit(url)
     except ValueError:  # no address at all; the first call fails on it with its own error
         return urlsplit("")
-
-
-def _digest(text: str | None) -> str:
-    return "" if text is None else hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -101,7 +101,7 @@ def failed_users(ledger: Ledger) -> Iterator[dict[str, Any]]:
     if not (failed := user_rows(ledger, "failed")):
         return
     calls: dict[str, list[int]] = {user.user_id: [] for user in failed}
-    for call_id, user_id in ledger.rows("SELECT DISTINCT call_id, user_id FROM asked_users ORDER BY call_id"):
+    for call_id, user_id in ledger.rows("SELECT DISTINCT call_id, user_id FROM user_calls ORDER BY call_id"):
         if user_id in calls:
             calls[user_id].append(call_id)
     for user_id, _state, _behaviors, _events, reason, attempts in failed:
