@@ -7,7 +7,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from eventabs.inspection import CallFacts, ReportFacts
+from eventabs.inspection import CallFacts, ReportFacts, TokenUse
 from eventabs.language import gettext as _
 from eventabs.providers import kind_of
 from eventabs.store import Retry
@@ -259,13 +259,9 @@ def histogram(values: Sequence[float]) -> Histogram | None:
     low, high = ordered[0], ordered[-1]
     whole = all(float(value).is_integer() for value in ordered)
     width = _round_up((high - low) / (_MOST_BINS - 1), least=1.0 if whole else 0.0)
-    first = math.floor(low / width)
-    counts = [0] * (math.floor(high / width) - first + 1)
-    for value in ordered:
-        counts[math.floor(value / width) - first] += 1
-    bins = tuple(
-        Bin((first + place) * width, (first + place + 1) * width, count) for place, count in enumerate(counts)
-    )
+    numbers = Counter(math.floor(value / width) for value in ordered)
+    places = range(min(numbers), max(numbers) + 1)
+    bins = tuple(Bin(place * width, (place + 1) * width, numbers[place]) for place in places)
     return Histogram(bins, _quantile(ordered, 0.5), _quantile(ordered, 0.9), high)
 
 
@@ -320,19 +316,13 @@ def _distribution(title: str, drawn: Histogram, *, whole: bool) -> dict[str, obj
 
 def _slices(facts: ReportFacts) -> list[tuple[str, str, str, str, float, float]]:
     """Return the parts of the bar that shows where tokens went."""
-    sums = [sum(call.use[place] for call in facts.calls) for place in range(5)]
-    total = sum(sums)
+    total = sum(sum(call.use) for call in facts.calls)
     if not total:
         return []
-    labels = (
-        ("instructions", _("instructions")),
-        ("behaviors", _("behaviors")),
-        ("reasoning", _("reasoning")),
-        ("answers", _("answers")),
-        ("wasted", _("without use")),
-    )
+    labels = _("instructions"), _("behaviors"), _("reasoning"), _("answers"), _("without use")
     slices, left = [], 0.0
-    for (kind, label), tokens in zip(labels, sums, strict=True):
+    for place, (kind, label) in enumerate(zip(TokenUse._fields, labels, strict=True)):
+        tokens = sum(call.use[place] for call in facts.calls)
         width = 100 * tokens / total
         slices.append((kind, label, count(round(tokens)), share(tokens, total), left, width))
         left += width
