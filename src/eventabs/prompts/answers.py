@@ -1,13 +1,12 @@
 """The forms of answers: how events are written, how long answers get, and the schema of structured outputs."""
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from functools import partial
 from itertools import accumulate
 from typing import NamedTuple
 
+import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
 from eventabs.records import AnswerForm, Behavior, Detail, JsonSchemaFormat
@@ -17,8 +16,6 @@ BEHAVIORS_AN_EVENT = 5  # detail `day`: one event for every five behaviors begun
 SESSION_GAP = timedelta(minutes=30)  # from the end of what was done to the next start
 TOKENS_A_USER = 8
 TOKENS_AN_EVENT: dict[AnswerForm, int] = {"lines": 32, "json": 40, "schema": 40}
-
-_compact_json = partial(json.dumps, ensure_ascii=False, separators=(",", ":"))
 
 
 def expected_events(behaviors: Sequence[Behavior], detail: Detail) -> int:
@@ -88,7 +85,9 @@ def written(users: Sequence[tuple[str, Sequence[AnsweredEvent]]], answer: Answer
     """Write the answer about (alias, events) pairs in the form."""
     if answer == "lines":
         return "\n".join([line for alias, events in users for line in _lines(alias, events)] + ["##"])
-    objects = [_compact_json({"u": alias, "events": list(map(_row, events))}) for alias, events in users]
+    objects = [
+        orjson.dumps({"u": alias, "events": list(map(_row, events))}).decode() for alias, events in users
+    ]
     if answer == "json":
         return "\n".join(objects)
     return '{"users":[' + ",".join(objects) + "]}"

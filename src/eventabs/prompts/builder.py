@@ -130,7 +130,7 @@ def system_message(
     level: Compaction = "line",
 ) -> str:
     """Fill the user's template, or the one that ships. Raises ConfigError where a placeholder is wrong."""
-    texts = _texts(language)
+    texts = tomllib.loads(_packaged(f"{language}.toml"))
     required = REQUIRED if level == "line" else (*REQUIRED, "input")
     filled = _checked(_packaged(f"{language}.txt") if template is None else template, required).substitute(
         input=texts["input"][level].strip(),
@@ -164,10 +164,6 @@ def _checked(text: str, required: Sequence[str]) -> Template:
 
 def _packaged(name: str) -> str:
     return resources.files("eventabs.prompts").joinpath("templates", name).read_text("utf-8")
-
-
-def _texts(language: Language) -> Mapping[str, Any]:
-    return tomllib.loads(_packaged(f"{language}.toml"))
 
 
 def _types(texts: Mapping[str, Any], vocabulary: Vocabulary, answer: AnswerForm) -> str:

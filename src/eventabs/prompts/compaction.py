@@ -33,7 +33,6 @@ from datetime import date
 from functools import lru_cache, partial
 from itertools import product
 from string import ascii_uppercase
-from typing import NamedTuple
 
 from eventabs.language import Language
 from eventabs.prompts.fields import MASK, clean, colliding, id_pattern, shorten, without_marks
@@ -94,17 +93,13 @@ _OWN_WORD = re.compile(_BARE_WORD.pattern + r":(?: |$)")
 _CLOCK_WORD = re.compile(r"(?<![^ ])\d\d:\d\d(?![^ ])", re.ASCII)
 
 Body = tuple[str, str]  # within a line, and as the end of it
+_Phrase = tuple[
+    str, str
+]  # a behavior without its times: what is done (head), and where unless that has it (tail)
 _Treatment = tuple[
     re.Pattern[str] | None, frozenset[str]
 ]  # what masks the user's id; names that keep their marks
 _NO_TREATMENT: _Treatment = (None, frozenset())
-
-
-class _Phrase(NamedTuple):
-    """A behavior without its times: what is done, and where unless the head has it."""
-
-    head: str
-    tail: str
 
 
 class Compactor:
@@ -130,7 +125,9 @@ class Compactor:
         self._weekdays = WEEKDAYS[language]
         self._years = YEARS[language]
         self._marks = tuple(strip)
-        self._ordinary_body = lru_cache(_CACHED_BODIES)(partial(self._body, _NO_TREATMENT))
+        self.body = lru_cache(_CACHED_BODIES)(
+            partial(self._body, _NO_TREATMENT)
+        )  # most names need no treatment
         self.day = lru_cache(_CACHED_BODIES)(self._day)
 
     def legend(self) -> str:
@@ -157,10 +154,6 @@ class Compactor:
     def header(self, alias: str, log: UserLog) -> list[str]:
         """Return what stands above a user's days, in pieces."""
         return [f"## {alias}", f"{self._profile(log)}\n"]
-
-    def body(self, action: str, item: str, place: str) -> Body:
-        """Return what stands behind the clock in a log whose names need no treatment of their own."""
-        return self._body(_NO_TREATMENT, action, item, place)
 
     @staticmethod
     @lru_cache(_CACHED_BODIES)
@@ -194,20 +187,19 @@ class Compactor:
 
         Age and the standard columns speak for themselves; others are named: `income:22351`.
         """
-        if not log.profile:
-            return ""
         masked = _mask(log.user_id, "|".join(value for _column, value in log.profile))
-        values = []
+        text = ""
         for column, raw in log.profile:
-            if value := _shown(raw, masked):
-                values.append(_quoted_if_spaced(self._profile_value(column, value)))
-        return "".join(f" {value}" for value in values)
+            if shown := _shown(raw, masked):
+                value = self._profile_value(column, shown)
+                text += " " + (_quoted(value) if " " in value or value.startswith('"') else value)
+        return text
 
     def _body_maker(self, log: UserLog) -> Callable[[str, str, str], Body]:
         """Return what makes bodies: the shared cache, unless names of the log need a treatment of their own."""
         treatment = self._treatment(log)
         if treatment == _NO_TREATMENT:
-            return self._ordinary_body
+            return self.body
         return lru_cache(_CACHED_BODIES)(partial(self._body, treatment))
 
     def _treatment(self, log: UserLog) -> _Treatment:
@@ -235,13 +227,13 @@ class Compactor:
             is_bare = is_bare and not self._reads_as_action(item)
         what, where = (item, place) if is_bare else (self._quoted(item), place and self._quoted(place))
         if action == "visit":
-            return _Phrase(what, where)
+            return what, where
         if not action:
-            return _Phrase(NOTE + what, where)
+            return NOTE + what, where
         if verb := self._verbs.get(action):
             has_verb = is_bare and item.startswith(f"{verb}_")
-            return _Phrase(what if has_verb else f"{verb} {what}".rstrip(), where)
-        return _Phrase(f"{self._own_word(word)}: {what}".rstrip(), where)
+            return what if has_verb else f"{verb} {what}".rstrip(), where
+        return f"{self._own_word(word)}: {what}".rstrip(), where
 
     def _can_stand_bare(self, action: str, item: str, place: str) -> bool:
         if action in WITHOUT_PLACE:
@@ -328,7 +320,3 @@ def _shown(name: str, masked: re.Pattern[str] | None, marks: Sequence[str] = ())
 
 def _quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _quoted_if_spaced(value: str) -> str:
-    return _quoted(value) if " " in value or value.startswith('"') else value

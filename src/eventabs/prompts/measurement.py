@@ -277,16 +277,14 @@ def _piece_costs(group: UserGroup, compactor: Compactor, counts: Counts) -> Piec
     """Count what `Compactor.block` would cut blocks into, but for their headers."""
     bodies = [(0, 0)] * len(group.names)
     single: dict[int, list[tuple[Body, bool]]] = {}
-    repeated: list[tuple[int, Body]] = []
+    repeated: dict[int, Body] = {}
     for position, name in enumerate(group.names):
         body = compactor.body(name.action, name.item, name.place)
         if name.only_user is None or compactor.lines_are_days or not body[0]:
-            repeated.append((position, body))
+            repeated[position] = body
         else:
             single.setdefault(name.only_user, []).append((body, name.timed))
-    for (position, _body), pair in zip(
-        repeated, _paired(counts, (body for _at, body in repeated)), strict=True
-    ):
+    for position, pair in zip(repeated, _paired(counts, repeated.values()), strict=True):
         bodies[position] = pair
     return PieceCosts(
         bodies=bodies,
@@ -361,8 +359,6 @@ def mark_variants(names: Sequence[ActivityName], marks: Sequence[str]) -> Iterat
     for number, variants in enumerate(_variants({text for name in names for text in name[1:3]}, marks)):
         for member, text in enumerate(variants):
             members.setdefault(text, []).append((number, member))
-    if not members:
-        return
     for position, name in enumerate(names):
         for text in name[1:3]:
             for number, member in members.get(text, ()):

@@ -84,10 +84,8 @@ def _holds(parts: Sequence[PlannedPart], limits: BatchLimits, share: float = 1) 
 
 
 def _tokens(sizes: Iterable[PartSize]) -> tuple[int, int]:
-    totals = 0, 0
-    for tokens_in, tokens_out in sizes:
-        totals = totals[0] + tokens_in, totals[1] + tokens_out
-    return totals
+    sizes = list(sizes)
+    return sum(size.input_tokens for size in sizes), sum(size.output_tokens for size in sizes)
 
 
 def shuffled(parts: Iterable[PlannedPart]) -> list[PlannedPart]:
