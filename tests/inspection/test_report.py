@@ -23,13 +23,13 @@ def test_failed_users_come_first_then_pending_then_done(tmp_path: Path) -> None:
     make_run(tmp_path)
     with open_report_facts(tmp_path) as facts:
         users = list(facts.users)
-    assert [(user.user_id, user.state, user.reason) for user in users] == [
+    assert [(user.row.user_id, user.row.state, user.row.reason) for user in users] == [
         ("bob", "failed", "cut"),
-        ("cy", "pending", ""),
-        ("ann", "done", ""),
+        ("cy", "pending", None),
+        ("ann", "done", None),
     ]
     assert [len(user.events) for user in users] == [0, 0, 2]
-    assert {len(user.behaviors) for user in users} == {3}
+    assert {len(user.log.behaviors) for user in users} == {3}
 
 
 def test_a_cause_has_its_counts_and_the_raw_reply(tmp_path: Path) -> None:

@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 
 from eventabs.inspection.status import Endpoint, endpoint_of
 from eventabs.prompts import TokenCounter
-from eventabs.records import Behavior, Counts
+from eventabs.records import Counts, UserLog
 from eventabs.replies import without_reasoning
 from eventabs.store import (
     Ledger,
     Retry,
     RunDirectory,
+    UserRow,
     count_all,
     events_of,
     stored_retries,
@@ -147,16 +148,12 @@ def _examples(ledger: Ledger, reason: str) -> Iterator[Example]:
         yield Example._make([*facts, shown, left_out])
 
 
-@dataclass(frozen=True, slots=True)
-class UserFacts:
-    """One user: the state, the log and the events that hold. `reason` is "" unless it failed."""
+class UserFacts(NamedTuple):
+    """One user: the state, the log and the events that hold."""
 
-    user_id: str
-    state: str
-    reason: str
-    profile: tuple[tuple[str, str], ...]
-    behaviors: tuple[Behavior, ...]
-    events: tuple[dict[str, Any], ...]
+    row: UserRow
+    log: UserLog
+    events: list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +210,5 @@ def _facts(ledger: Ledger) -> ReportFacts:
 
 def _users(ledger: Ledger) -> Iterator[UserFacts]:
     for state in ("failed", "pending", "done"):
-        for user in user_rows(ledger, state):
-            log, events = ledger.log(user.user_id), events_of(ledger, user.user_id)
-            yield UserFacts(user.user_id, state, user.reason or "", log.profile, log.behaviors, tuple(events))
+        for row in user_rows(ledger, state):
+            yield UserFacts(row, ledger.log(row.user_id), events_of(ledger, row.user_id))

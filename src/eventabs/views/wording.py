@@ -173,11 +173,6 @@ def retries(number: int) -> str:
     return ngettext("{count} retry", "{count} retries", number).format(count=count(number))
 
 
-def calls(number: int) -> str:
-    """Count calls."""
-    return ngettext("{count} call", "{count} calls", number).format(count=count(number))
-
-
 def causes(retry_causes: Mapping[str, int]) -> Iterator[str]:
     """Count repeated calls by cause, the most frequent first."""
     for code, number in most_frequent(retry_causes):
