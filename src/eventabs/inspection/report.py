@@ -65,13 +65,15 @@ def call_facts(ledger: Ledger, tokenizer: str) -> Iterator[CallFacts]:
     usable = dict(ledger.rows("SELECT call_id, count(*) FROM parts WHERE state = 'done' GROUP BY call_id"))
     for call_id, parts, messages, tokens, reasoning, reply, thoughts, *facts in ledger.rows(_CALLS):
         prompt, completion = facts[-2:]
+        sent = unpack_messages(messages)
+        instructions = "".join(message["content"] for message in sent if message["role"] == "system")
         asked = len(unpack_parts(parts))
         held = usable.get(call_id, 0)
         use = token_use(
             prompt=prompt,
             completion=completion,
             reasoning=reasoning or completion * _thought_share(reply, thoughts),
-            instructions_share=count(_instructions(messages)) / tokens if tokens and prompt else 0.0,
+            instructions_share=count(instructions) / tokens if tokens and prompt else 0.0,
             usable_share=held / asked if asked else 0.0,
         )
         yield CallFacts._make([asked, held, *facts, use])
@@ -90,10 +92,6 @@ def token_use(
         (completion - thought) * usable_share,
         (prompt + completion) * (1 - usable_share),
     )
-
-
-def _instructions(messages: bytes) -> str:
-    return "".join(message["content"] for message in unpack_messages(messages) if message["role"] == "system")
 
 
 def _thought_share(reply: bytes | None, thoughts: bytes | None) -> float:
@@ -179,33 +177,29 @@ class ReportFacts:
 def open_report_facts(named: Path) -> Iterator[ReportFacts]:
     """Read what a report needs of a run directory. Raises RunDirectoryError where there is no run."""
     with Ledger.watch(RunDirectory.find(named).ledger) as ledger:
-        yield _facts(ledger)
-
-
-def _facts(ledger: Ledger) -> ReportFacts:
-    meta = ledger.meta()
-    settings = meta["settings"]
-    endpoint = endpoint_of(settings["llm"])
-    counted = count_all(ledger)
-    return ReportFacts(
-        run_id=meta["run_id"],
-        status=meta.get("status", "running"),
-        created_at=meta["created_at"],
-        inputs=tuple(Path(path).name for path in meta["paths"]),
-        endpoint=endpoint,
-        counts=counted,
-        cost=endpoint.price.cost(counted.prompt_tokens, counted.completion_tokens)
-        if endpoint.model
-        else None,
-        calls=tuple(call_facts(ledger, settings["prompt"]["tokenizer"])),
-        retries=tuple(stored_retries(ledger)),
-        failures=tuple(
-            FailureFacts._make([*row, tuple(_examples(ledger, row[0]))]) for row in ledger.rows(_CAUSES)
-        ),
-        call_errors=tuple(ledger.rows(_ERRORS)),
-        users=_users(ledger),
-        language=settings["lang"],
-    )
+        meta = ledger.meta()
+        settings = meta["settings"]
+        endpoint = endpoint_of(settings["llm"])
+        counted = count_all(ledger)
+        yield ReportFacts(
+            run_id=meta["run_id"],
+            status=meta.get("status", "running"),
+            created_at=meta["created_at"],
+            inputs=tuple(Path(path).name for path in meta["paths"]),
+            endpoint=endpoint,
+            counts=counted,
+            cost=endpoint.price.cost(counted.prompt_tokens, counted.completion_tokens)
+            if endpoint.model
+            else None,
+            calls=tuple(call_facts(ledger, settings["prompt"]["tokenizer"])),
+            retries=tuple(stored_retries(ledger)),
+            failures=tuple(
+                FailureFacts._make([*row, tuple(_examples(ledger, row[0]))]) for row in ledger.rows(_CAUSES)
+            ),
+            call_errors=tuple(ledger.rows(_ERRORS)),
+            users=_users(ledger),
+            language=settings["lang"],
+        )
 
 
 def _users(ledger: Ledger) -> Iterator[UserFacts]:

@@ -196,9 +196,14 @@ def _example(
     answer: AnswerForm,
     level: Compaction,
 ) -> str:
-    """Write some users as they would be sent, and the answer to them as it should be."""
+    """Write some users as they would be sent, and the answer to them as it should be.
+
+    A legend has every text that comes twice.
+    """
     logs = [_log(user) for user in texts["users"]]
-    compactor = _example_compactor(logs, language, level)
+    uses = Compactor(language).texts(logs).most_common()
+    repeated = [text for text, count in uses if count > 1 and level != "line"]
+    compactor = Compactor(language, level=level, legend=dict(zip(CODES, repeated, strict=False)))
     sent = [compactor.legend()]
     answers = []
     for number, (log, user) in enumerate(zip(logs, texts["users"], strict=True), 1):
@@ -206,14 +211,6 @@ def _example(
         sent += compactor.block(alias, log)
         answers.append((alias, _events(user["events"], vocabulary)))
     return "\n".join((texts["input"], "".join(sent) + texts["output"], written(answers, answer)))
-
-
-def _example_compactor(logs: Sequence[UserLog], language: Language, level: Compaction) -> Compactor:
-    """Return what writes the example; its legend has every text that comes twice."""
-    if level == "line":
-        return Compactor(language)
-    repeated = [text for text, count in Compactor(language).texts(logs).most_common() if count > 1]
-    return Compactor(language, level=level, legend=dict(zip(CODES, repeated, strict=False)))
 
 
 def _log(user: Mapping[str, Any]) -> UserLog:

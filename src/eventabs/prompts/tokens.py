@@ -53,21 +53,18 @@ def _adds_up(tokenizer: "Tokenizer", count: Callable[[str], int]) -> bool:
     """Whether the pre-tokenizer parts at our cuts, tried with every class of character on both sides."""
     if tokenizer.pre_tokenizer is None:
         return False
-    before_spaces = product(_VISIBLE, (f" {text}" for text in _VISIBLE))
-    behind_lines = product((f"{text}\n" for text in _VISIBLE), _VISIBLE)
-    return all(
-        count(left + right) == count(left) + count(right) and _parts(tokenizer, left, right)
-        for pairs in (before_spaces, behind_lines)
-        for left, right in pairs
-    )
 
-
-def _parts(tokenizer: "Tokenizer", left: str, right: str) -> bool:
     def words(text: str) -> list[str]:
         normal = tokenizer.normalizer.normalize_str(text) if tokenizer.normalizer else text
         return [word for word, _span in tokenizer.pre_tokenizer.pre_tokenize_str(normal)]
 
-    return words(left + right) == words(left) + words(right)
+    before_spaces = product(_VISIBLE, (f" {text}" for text in _VISIBLE))
+    behind_lines = product((f"{text}\n" for text in _VISIBLE), _VISIBLE)
+    return all(
+        count(left + right) == count(left) + count(right)
+        and words(left + right) == words(left) + words(right)
+        for left, right in chain(before_spaces, behind_lines)
+    )
 
 
 _CACHED_PIECES = 1 << 15

@@ -26,10 +26,6 @@ _TEXTS: Final = ("user_id", "type", "category", "start", "end", "summary", "sour
 _HARMLESS: Final = (
     """CASE WHEN regexp_matches("{0}", '^[=+\\-@\\t\\r]') THEN chr(39) || "{0}" ELSE "{0}" END AS "{0}\""""
 )
-_SQLITE_TABLE: Final = (
-    'CREATE TABLE events (user_id TEXT, type TEXT, category TEXT, start TEXT, "end" TEXT, summary TEXT,'
-    " source TEXT, behaviors TEXT, grounded INTEGER)"
-)
 
 
 class EventsFile:
@@ -132,12 +128,10 @@ def _write_sqlite(ledger: Ledger, path: Path) -> None:
         for event in events_of(ledger, user_id)
     )
     with closing(sqlite3.connect(path)) as database, database:
-        database.execute(_SQLITE_TABLE)
-        database.executemany(
-            "INSERT INTO events VALUES (:user_id, :type, :category, :start, :end, :summary, :source, :behaviors,"
-            " :grounded)",
-            rows,
-        )
+        texts = ", ".join(f'"{name}" TEXT' for name in _TEXTS)
+        database.execute(f"CREATE TABLE events ({texts}, behaviors TEXT, grounded INTEGER)")
+        values = ", ".join(f":{name}" for name in (*_TEXTS, "behaviors", "grounded"))
+        database.executemany(f"INSERT INTO events VALUES ({values})", rows)
 
 
 def _events_lines(ledger: Ledger) -> Iterator[bytes]:
