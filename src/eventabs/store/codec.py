@@ -17,7 +17,6 @@ _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  wall times are counted from a nai
 _EPOCH_DAY = _EPOCH.toordinal()
 _FAST = 1  # deflate level: logs shrink by nine tenths already here
 _AS_IT_IS = 0
-_NO_TEXT = zlib.compress(b"", _FAST)  # most replies come without reasoning
 
 MOST_TIMES = 32  # that a value may be as large as what is stored of it
 _ALWAYS_ALLOWED = 1024 * 1024  # bytes; so far it may shrink as it likes
@@ -99,7 +98,7 @@ def unpack_messages(blob: bytes) -> tuple[Message, ...]:
 
 def pack_text(text: str) -> bytes:
     """Deflate a text; lone surrogates, which a broken reply may hold, survive."""
-    return _deflate(text.encode("utf-8", "surrogatepass")) if text else _NO_TEXT
+    return _deflate(text.encode("utf-8", "surrogatepass"))
 
 
 @decoding()

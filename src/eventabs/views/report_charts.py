@@ -234,18 +234,12 @@ def _retried(retries: Sequence[Retry]) -> Iterator[tuple[str, str, str]]:
         yield cause, count(number), duration(longest)
 
 
-class Bin(NamedTuple):
-    """A bar: from where to where its values lie, and how many there are."""
-
-    low: float
-    high: float
-    number: int
-
-
 class Histogram(NamedTuple):
-    """A distribution. `bins` are equally wide and follow each other."""
+    """A distribution: how many values are in each of some bins, which follow each other from `first * width` on."""
 
-    bins: tuple[Bin, ...]
+    first: int
+    width: float
+    numbers: tuple[int, ...]
     median: float
     p90: float
     largest: float
@@ -259,10 +253,9 @@ def histogram(values: Sequence[float]) -> Histogram | None:
     low, high = ordered[0], ordered[-1]
     whole = all(float(value).is_integer() for value in ordered)
     width = _round_up((high - low) / (_MOST_BINS - 1), least=1.0 if whole else 0.0)
-    numbers = Counter(math.floor(value / width) for value in ordered)
-    places = range(min(numbers), max(numbers) + 1)
-    bins = tuple(Bin(place * width, (place + 1) * width, numbers[place]) for place in places)
-    return Histogram(bins, _quantile(ordered, 0.5), _quantile(ordered, 0.9), high)
+    counted = Counter(math.floor(value / width) for value in ordered)
+    numbers = tuple(counted[place] for place in range(min(counted), max(counted) + 1))
+    return Histogram(min(counted), width, numbers, _quantile(ordered, 0.5), _quantile(ordered, 0.9), high)
 
 
 def _round_up(width: float, *, least: float) -> float:
@@ -290,24 +283,24 @@ def _distributions(facts: ReportFacts) -> Iterator[dict[str, object]]:
 
 
 def _distribution(title: str, drawn: Histogram, *, whole: bool) -> dict[str, object]:
-    most = max(bin_.number for bin_ in drawn.bins)
-    width = 100 / len(drawn.bins)
+    most, last = max(drawn.numbers), len(drawn.numbers) - 1
+    width = 100 / len(drawn.numbers)
 
     def written(value: float) -> str:
         return count(int(value)) if whole else duration(value)
 
-    def label(bin_: Bin) -> str:
-        high = bin_.high - 1 if whole else bin_.high
-        return written(bin_.low) + ("" if high == bin_.low else f"–{written(high)}")
+    def label(place: int) -> str:
+        low, high = (drawn.first + place) * drawn.width, (drawn.first + place + 1) * drawn.width - int(whole)
+        return written(low) + ("" if high == low else f"–{written(high)}")
 
     return {
         "title": title,
         "columns": [
-            (place * width, width, 100 * bin_.number / most, label(bin_), count(bin_.number))
-            for place, bin_ in enumerate(drawn.bins)
+            (place * width, width, 100 * number / most, label(place), count(number))
+            for place, number in enumerate(drawn.numbers)
         ],
-        "low": label(drawn.bins[0]),
-        "high": label(drawn.bins[-1]) if len(drawn.bins) > 1 else "",
+        "low": label(0),
+        "high": label(last) if last else "",
         "median": written(drawn.median),
         "p90": written(drawn.p90),
         "largest": written(drawn.largest),

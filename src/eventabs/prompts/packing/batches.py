@@ -92,9 +92,8 @@ def shuffled(parts: Iterable[PlannedPart]) -> list[PlannedPart]:
     """Order parts differently at each attempt, yet the same in every process."""
 
     def key(planned: PlannedPart) -> bytes:
-        return hashlib.sha256(
-            repr((planned.attempts, planned.broken_calls, planned.part)).encode("utf-8", "surrogatepass")
-        ).digest()
+        facts = repr((planned.attempts, planned.broken_calls, planned.part))
+        return hashlib.sha256(facts.encode("utf-8", "surrogatepass")).digest()
 
     return sorted(parts, key=key)
 
