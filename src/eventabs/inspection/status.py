@@ -88,7 +88,9 @@ def inspect_run(named: Path, *, now: Callable[[], float]) -> RunState:
     in_use = directory.in_use()  # before the ledger: a run that ends in between does not look killed
     with Ledger.watch(directory.ledger) as ledger:
         facts = ledger.meta()
-        return _run_state(directory, ledger, facts, _status(facts, in_use=in_use), now())
+        saved = facts.get("status")
+        ended: Status = saved if saved in ("interrupted", "stopped", "completed") else "killed"
+        return _run_state(directory, ledger, facts, "running" if in_use else ended, now())
 
 
 def _run_state(
@@ -132,13 +134,6 @@ def _run_state(
         language=facts["settings"]["lang"],
         cooling_seconds=max(0.0, cooling_until(ledger, began_at) - now) if running else 0.0,
     )
-
-
-def _status(facts: Mapping[str, Any], *, in_use: bool) -> Status:
-    if in_use:
-        return "running"
-    saved = facts.get("status")
-    return saved if saved in ("interrupted", "stopped", "completed") else "killed"
 
 
 def _calls(ledger: Ledger, which: str, value: float) -> list[_Call]:

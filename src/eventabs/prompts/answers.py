@@ -19,12 +19,7 @@ TOKENS_AN_EVENT: dict[AnswerForm, int] = {"lines": 32, "json": 40, "schema": 40}
 
 
 def expected_events(behaviors: Sequence[Behavior], detail: Detail) -> int:
-    """Return the number of events to expect of behaviors in time order.
-
-    brief: one for every active day, at most 12. day: on every active day one for every five behaviors
-    begun. fine: one for every session; a session ends where nothing is done for more than 30 minutes.
-    Behaviors added at the end never lower it.
-    """
+    """Return the number of events to expect of behaviors in time order; more at the end never lower it."""
     if detail == "fine":
         return _sessions(behaviors)
     days = Counter(behavior.start.toordinal() for behavior in behaviors)

@@ -196,10 +196,7 @@ def _example(
     answer: AnswerForm,
     level: Compaction,
 ) -> str:
-    """Write some users as they would be sent, and the answer to them as it should be.
-
-    A legend has every text that comes twice.
-    """
+    """Write some users as they would be sent, texts that come twice as a legend, and the answer to them."""
     logs = [_log(user) for user in texts["users"]]
     uses = Compactor(language).texts(logs).most_common()
     repeated = [text for text, count in uses if count > 1 and level != "line"]

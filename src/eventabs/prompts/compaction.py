@@ -44,9 +44,8 @@ CODES = (*ascii_uppercase, *map("".join, product(ascii_uppercase, repeat=2)))
 def make_legend(uses: Mapping[str, int], share: float, count: Callable[[str], int]) -> dict[str, str]:
     """Give codes to the texts that cost fewer tokens so; return the texts by code.
 
-    `uses` is how often each text was seen, `share` how much of that a batch is expected to hold. A text
-    is worth a code when its uses in a batch save more than its line of the legend costs. Those that save
-    most get the codes that cost least.
+    `uses` is how often each text was seen, `share` how much of that a batch is expected to hold. Those
+    that save most get the codes that cost least.
     """
     codes = deque(sorted(CODES, key=lambda code: (count(f" {code}"), len(code))))
 
@@ -145,10 +144,7 @@ class Compactor:
         return texts
 
     def block(self, alias: str, log: UserLog) -> list[str]:
-        """Return a user's header, days and behaviors, in pieces whose token counts add up.
-
-        Every cut stands before a single space or behind a line end (see TokenCounter.total).
-        """
+        """Return a user's header, days and behaviors, cut where TokenCounter.total wants it."""
         return [*self.header(alias, log), *self._days(log)]
 
     def header(self, alias: str, log: UserLog) -> list[str]:
@@ -183,10 +179,7 @@ class Compactor:
         return pieces
 
     def _profile(self, log: UserLog) -> str:
-        """Return the profile, each value behind a space.
-
-        Age and the standard columns speak for themselves; others are named: `income:22351`.
-        """
+        """Return the profile, each value behind a space, such as ` 35岁 上海 income:22351`."""
         masked = _mask(log.user_id, "|".join(value for _column, value in log.profile))
         text = ""
         for column, raw in log.profile:

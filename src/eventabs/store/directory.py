@@ -82,10 +82,7 @@ class RunDirectory:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the directory for this process; the lock goes when the process does.
-
-        Raises RunDirectoryError where another process has it.
-        """
+        """Hold the directory for this process. Raises RunDirectoryError where another process has it."""
         lock = FileLock(self.path / "run.lock", mode=_PRIVATE_FILE)
         try:
             self._take(lock)
@@ -102,10 +99,8 @@ class RunDirectory:
 
     def _take(self, lock: FileLock) -> None:
         """Take the lock. Raises Timeout, and OSError where there are no locks that go with the process."""
-        with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # filelock warns that it falls back on a marker file: refused below
+        with warnings.catch_warnings():  # of falling back on a marker file, which is refused below
+            warnings.simplefilter("ignore")
             lock.acquire(timeout=_LOOKS_PASS, poll_interval=_LOOKS_PASS / 5)
         if not self.in_use():  # a marker outlives a kill, and `in_use` does not see it
             lock.release()
@@ -113,10 +108,7 @@ class RunDirectory:
 
 
 def replace_file(path: Path, chunks: Iterable[bytes]) -> None:
-    """Replace a file as a whole: readers see the old or the new one, also after a crash.
-
-    Raises StorageError where the disk refuses.
-    """
+    """Replace a file as a whole, so that a crash leaves the old or the new one. Raises StorageError."""
     fresh = path.with_name(path.name + ".tmp")
     try:
         with open(fresh, "wb", opener=open_private) as file:

@@ -51,10 +51,7 @@ def render_report(facts: ReportFacts) -> str:
 
 
 def write_report(page: str, path: Path) -> None:
-    """Write the page, readable by its owner only. A file that is no page is not replaced.
-
-    Raises UsageError where that does not work.
-    """
+    """Write the page, for its owner only. Raises UsageError, also for a file that is there and no page."""
     try:
         if path.exists() and not _begins_like_a_page(path):
             message = _("{path} exists and is no report; name another file with --output")

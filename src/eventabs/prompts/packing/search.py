@@ -86,10 +86,7 @@ class Packer:
         return taken
 
     def _spread(self, count: int) -> tuple[Batches, list[_Load]]:
-        """Put each part, largest first, where of the emptiest batches one stays emptiest (LPT).
-
-        Whether it has room there or not.
-        """
+        """Put each part, largest first, where of the emptiest batches one stays emptiest (LPT), room or not."""
         room, max_output, max_users, sizes = self._room, self._max_output, self._max_users, self._sizes
         batches: Batches = [[] for _ in range(count)]
         tokens_in, tokens_out = [0] * count, [0] * count
