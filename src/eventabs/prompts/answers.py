@@ -7,7 +7,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from eventabs.records import AnswerForm, Behavior, Detail, JsonSchemaFormat
 
@@ -55,16 +55,12 @@ class AnsweredEvent(NamedTuple):
     summary: str
 
 
-class _User(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class _User(BaseModel, extra="forbid"):
     u: str = Field(description="alias, such as U1")
     events: list[list[str]] = Field(description="[start, end, type, category, summary] each")
 
 
-class _Answer(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class _Answer(BaseModel, extra="forbid"):
     users: list[_User]
 
 

@@ -168,12 +168,11 @@ def _packaged(name: str) -> str:
 
 def _types(texts: Mapping[str, Any], vocabulary: Vocabulary, answer: AnswerForm) -> str:
     """List the types, each with its category as the form of the answer shows it."""
-    marks = {category.name: category.mark for category in vocabulary.categories}
-    names = []
-    for kind in vocabulary.types:
-        mark = marks.get(kind.category, "")
-        shown = mark if answer == "lines" or not mark else f"({kind.category})"
-        names.append(kind.name + shown)
+    marked = [category for category in vocabulary.categories if category.mark]
+    shown = {
+        category.name: category.mark if answer == "lines" else f"({category.name})" for category in marked
+    }
+    names = [kind.name + shown.get(kind.category, "") for kind in vocabulary.types]
     return str(texts["open" if vocabulary.open else "closed"]).format(types=texts["separator"].join(names))
 
 

@@ -95,9 +95,8 @@ Body = tuple[str, str]  # within a line, and as the end of it
 _Phrase = tuple[
     str, str
 ]  # a behavior without its times: what is done (head), and where unless that has it (tail)
-_Treatment = tuple[
-    re.Pattern[str] | None, frozenset[str]
-]  # what masks the user's id; names that keep their marks
+# what masks the user's id; names that keep their marks
+_Treatment = tuple[re.Pattern[str] | None, frozenset[str]]
 _NO_TREATMENT: _Treatment = (None, frozenset())
 
 
@@ -159,7 +158,9 @@ class Compactor:
         return text, f"{text}\n"
 
     def _days(self, log: UserLog) -> list[str]:
-        body = self._body_maker(log)
+        body = self.body
+        if (treatment := self._treatment(log)) != _NO_TREATMENT:
+            body = lru_cache(_CACHED_BODIES)(partial(self._body, treatment))
         pieces: list[str] = []
         day = year = month = 0
         for start, action, item, place, duration, _file, _line, _text in log.behaviors:
@@ -187,13 +188,6 @@ class Compactor:
                 value = self._profile_value(column, shown)
                 text += " " + (_quoted(value) if " " in value or value.startswith('"') else value)
         return text
-
-    def _body_maker(self, log: UserLog) -> Callable[[str, str, str], Body]:
-        """Return what makes bodies: the shared cache, unless names of the log need a treatment of their own."""
-        treatment = self._treatment(log)
-        if treatment == _NO_TREATMENT:
-            return self.body
-        return lru_cache(_CACHED_BODIES)(partial(self._body, treatment))
 
     def _treatment(self, log: UserLog) -> _Treatment:
         names = {b.item for b in log.behaviors} | {b.place for b in log.behaviors}
@@ -266,8 +260,7 @@ class Compactor:
         )
 
     def _starts_with_verb(self, text: str) -> bool:
-        word = text.partition(" ")[0]
-        return word in self._verb_words or word.partition("_")[0] in self._verb_words
+        return text.partition(" ")[0].partition("_")[0] in self._verb_words
 
     def _day(self, ordinal: int, starts_year: bool, starts_month: bool) -> str:
         day = date.fromordinal(ordinal)

@@ -116,7 +116,11 @@ def replace_file(path: Path, chunks: Iterable[bytes]) -> None:
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(path)
-        _sync_directory(path.parent)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
     except OSError as error:
         with suppress(OSError):  # what it takes may be just what is missing
             fresh.unlink()
@@ -145,14 +149,6 @@ def read_head(path: Path, size: int) -> bytes:
     """Read the first bytes of a file of the run directory, of any kind. Raises OSError."""
     with open(path, "rb", buffering=0, opener=open_private) as file:
         return file.read(size)
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def refuse_taken(directory: RunDirectory) -> None:

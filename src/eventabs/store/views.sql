@@ -11,6 +11,11 @@ SELECT
     (SELECT max(attempts) FROM main.parts WHERE parts.user_id = users.user_id) AS attempts
 FROM main.users;
 
+-- few among many: found by the index of parts
+CREATE TEMP VIEW failed_users AS
+SELECT * FROM user_states
+WHERE state = 'failed' AND user_id IN (SELECT user_id FROM main.parts WHERE state = 'failed');
+
 -- the events of every part that is done, also of a user whose other parts are not; one row a part
 CREATE TEMP VIEW user_events AS
 SELECT parts.user_id, parts.first, outcomes.events

@@ -33,20 +33,17 @@ def render_report(facts: ReportFacts) -> str:
     """Return the page. Reads the facts' users to their end."""
     users = ReportUsers.of(facts.users)
     style, script = _part("style.css"), _part("script.js")
-    return (
-        _environment()
-        .get_template("page.html.j2")
-        .render(
-            lang={"en": "en", "zh": "zh-Hans"}[language.active()],
-            version=__version__,
-            policy=_policy(style, script),
-            style=Markup(style),  # noqa: S704  our own file
-            script=Markup(script),  # noqa: S704  our own file
-            data=embedded_json(users.data() | {"words": _words()}),
-            facts=facts,
-            users=users,
-            **sections(facts, users),
-        )
+    template = _environment().get_template("page.html.j2")
+    return template.render(
+        lang={"en": "en", "zh": "zh-Hans"}[language.active()],
+        version=__version__,
+        policy=_policy(style, script),
+        style=Markup(style),  # noqa: S704  our own file
+        script=Markup(script),  # noqa: S704  our own file
+        data=embedded_json(users.data() | {"words": _words()}),
+        facts=facts,
+        users=users,
+        **sections(facts, users),
     )
 
 
