@@ -56,9 +56,7 @@ def make_legend(uses: Mapping[str, int], share: float, count: Callable[[str], in
 
     legend = {}
     for text in sorted(filter(lambda text: saved(text) > 0, uses), key=lambda text: (-saved(text), text)):
-        if not codes:
-            break
-        if saved(text) > 0:  # the codes that are left may cost more than the first one did
+        if codes and saved(text) > 0:  # the codes that are left may cost more than the first one did
             legend[codes.popleft()] = text
     return legend
 
@@ -210,8 +208,7 @@ class Compactor:
 
     def _composed(self, action: str, item: str, place: str, word: str) -> _Phrase:
         is_bare = self._can_stand_bare(action, item, place)
-        if action == "visit":
-            is_bare = is_bare and not self._reads_as_action(item)
+        is_bare = is_bare and not (action == "visit" and self._reads_as_action(item))
         what, where = (item, place) if is_bare else (self._quoted(item), place and self._quoted(place))
         if action == "visit":
             return what, where
@@ -283,9 +280,7 @@ def duration_text(seconds: int) -> str:
     if seconds < _MINUTE:
         return f"{seconds}s"
     hours, minutes = divmod(seconds // _MINUTE, 60)
-    if not hours:
-        return f"{minutes}m"
-    return f"{hours}h{minutes}m" if minutes else f"{hours}h"
+    return (f"{hours}h" if hours else "") + (f"{minutes}m" if minutes else "")
 
 
 def _mask(user_id: str, joined: str) -> re.Pattern[str] | None:

@@ -2,8 +2,8 @@
 
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set as AbstractSet
-from datetime import datetime, timedelta
-from itertools import pairwise
+from datetime import timedelta
+from itertools import accumulate, pairwise
 from typing import NamedTuple, Protocol
 
 from eventabs.prompts.answers import (
@@ -201,16 +201,12 @@ def _allowed_ends(behaviors: Sequence[Behavior], fits: Callable[[int, int], bool
 def _widest_gap(behaviors: Sequence[Behavior], first: int, last: int) -> int:
     """Return the index before the longest time in which nothing is done; of equals the most central."""
     middle = (first + last - 1) / 2
-    free_from = datetime.min  # noqa: DTZ901  replaced before it is compared
-    widest, cut = timedelta.min, first
-    for index in range(first, last):
-        behavior = behaviors[index]
-        done = behavior.start + timedelta(seconds=behavior.duration or 0)
-        free_from = done if index == first else max(free_from, done)
-        gap = behaviors[index + 1].start - free_from
-        if gap > widest or (gap == widest and abs(index - middle) < abs(cut - middle)):
-            widest, cut = gap, index
-    return cut
+    done = (behavior.start + timedelta(seconds=behavior.duration or 0) for behavior in behaviors[first:last])
+    following = behaviors[first + 1 : last + 1]
+    gaps = [
+        after.start - free_from for free_from, after in zip(accumulate(done, max), following, strict=True)
+    ]
+    return max(range(first, last), key=lambda index: (gaps[index - first], -abs(index - middle)))
 
 
 def _parts_by_user(

@@ -116,10 +116,7 @@ class TokenCounter:
         return sum(map(self._encode, _cut_at_blanks(text)))
 
     def counts(self, pieces: Iterable[str]) -> list[int]:
-        """Count each piece by itself. Many are counted on all cores, as tiktoken lets go of the interpreter.
-
-        Those that follow are taken from `pieces` meanwhile.
-        """
+        """Count each piece by itself, many on all cores while further ones are taken from `pieces`."""
         pieces = iter(pieces)
         slices = iter(lambda: list(islice(pieces, _MANY)), [])
         first = next(slices, [])

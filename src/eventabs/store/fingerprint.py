@@ -36,10 +36,9 @@ def public_settings(settings: Settings) -> dict[str, Any]:
 def public_flags(flags: Mapping[str, Any]) -> dict[str, Any]:
     """Return the flags without URL secrets and header values."""
     public = {section: dict(values) for section, values in flags.items() if isinstance(values, Mapping)}
-    public.get("llm", {}).pop("extra_headers", None)
-    for key in ("base_url", "proxy"):
-        if key in public.get("llm", {}):
-            public["llm"][key] = public_url(public["llm"][key])
+    llm = public.get("llm", {})
+    llm.pop("extra_headers", None)
+    llm |= {key: public_url(llm[key]) for key in ("base_url", "proxy") if key in llm}
     return public
 
 

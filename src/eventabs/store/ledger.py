@@ -373,11 +373,9 @@ def _connect_to_read(path: Path) -> sqlite3.Connection:
     On a read-only medium, where SQLite cannot make its files beside a ledger, one that was closed in order is
     read without them. A reader may have left an empty write-ahead log.
     """
-    mode = "mode=ro"
-    if not os.access(path.parent, os.W_OK):
-        log = path.with_name(path.name + "-wal")
-        if not log.exists() or not log.stat().st_size:
-            mode += "&immutable=1"
+    mode, log = "mode=ro", path.with_name(path.name + "-wal")
+    if not os.access(path.parent, os.W_OK) and not (log.exists() and log.stat().st_size):
+        mode += "&immutable=1"
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, isolation_level=None)
     _prepare(connection)
     return connection

@@ -71,9 +71,8 @@ def write_rejects(directory: RunDirectory, rejects: Iterable[RejectedRow]) -> No
 def export_events(named: Path, form: TableFormat, output: Path | None) -> Path:
     """Write the events of all users that are done; return the file.
 
-    Without `output` the file stands beside events.jsonl and is replaced as a whole. Raises
-    RunDirectoryError where there is no run, and UsageError where `output` is there already or cannot be
-    written.
+    Without `output` the file stands beside events.jsonl and is replaced as a whole. Raises RunDirectoryError
+    where there is no run, and UsageError where `output` is there already or cannot be written.
     """
     directory = RunDirectory.find(named)
     if output is not None and (output.exists() or output.is_symlink()):

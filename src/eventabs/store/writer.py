@@ -24,8 +24,8 @@ _Result = tuple[_Write, Any, Exception | None]
 class LedgerWriter:
     """Owns the ledger while it is open; use as a context manager inside a running event loop.
 
-    A commit waits for the disk. Sixty-four calls in flight must not wait sixty-four times, so the thread
-    commits together all tasks that were submitted during the last commit.
+    Sixty-four calls in flight must not wait for the disk sixty-four times, so the thread commits together
+    all tasks that were submitted during the last commit.
     """
 
     def __init__(self, ledger: Ledger) -> None:

@@ -180,7 +180,7 @@ def _drawn_timeline(line: Timeline) -> dict[str, Any]:
     """Scale the calls over time to their frame, and thin them out for the table."""
     top = max(1.0, *(bin_.working + bin_.waiting for bin_ in line.bins))
     bad = max(1, *(bin_.bad for bin_ in line.bins))
-    width = 100 / len(line.bins)
+    width, scale = 100 / len(line.bins), 100 / (line.seconds or 1.0)
     step = max(1, len(line.bins) // _TABLE_ROWS)
     return {
         "width": width,
@@ -194,11 +194,8 @@ def _drawn_timeline(line: Timeline) -> dict[str, Any]:
             )
             for n, bin_ in enumerate(line.bins)
         ],
-        "pauses": [f"{100 * pause / line.seconds:.3f}" for pause in line.pauses if line.seconds],
-        "cooldowns": [
-            (f"{100 * start / line.seconds:.3f}", f"{100 * (end - start) / line.seconds:.3f}")
-            for start, end in line.cooldowns
-        ],
+        "pauses": [scale * pause for pause in line.pauses if line.seconds],
+        "cooldowns": [(scale * start, scale * (end - start)) for start, end in line.cooldowns],
         "ticks": ["0", *(duration(line.seconds * place / 4) for place in range(1, 5))],
         "top": f"{top:.1f}".removesuffix(".0"),
         "rows": [_time_row(line.bins[at : at + step]) for at in range(0, len(line.bins), step)],

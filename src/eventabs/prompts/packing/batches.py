@@ -148,9 +148,7 @@ def _packed(sizes: Sequence[PartSize], limits: BatchLimits, least: int) -> Batch
 def _windows(indices: list[int], sizes: Sequence[PartSize], limits: BatchLimits) -> list[list[int]]:
     if len(indices) <= _AT_ONCE:
         return [indices] if indices else []
-
-    room = limits.room
-    fills = [max(tokens_in / room, out / limits.max_output_tokens) for tokens_in, out in sizes]
+    fills = [max(tokens_in / limits.room, out / limits.max_output_tokens) for tokens_in, out in sizes]
     count = -(-len(indices) // _WINDOW)
     ordered = sorted(indices, key=fills.__getitem__)  # equals stay in order
     return [ordered[window::count] for window in range(count)]
