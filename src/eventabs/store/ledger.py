@@ -285,8 +285,7 @@ class Ledger:
 
     def unread_calls(self) -> list[int]:
         """Return calls whose replies were committed but not settled: the process died in between."""
-        rows = self.rows("SELECT id FROM calls WHERE status = 'answered' ORDER BY id")
-        return [call_id for (call_id,) in rows]
+        return [call for (call,) in self.rows("SELECT id FROM calls WHERE status = 'answered' ORDER BY id")]
 
     def stored_reply(self, call_id: int) -> StoredReply:
         """Return the reply of a call that has one."""
