@@ -35,13 +35,7 @@ MessageId = str | tuple[str, ...]
 
 _FIELD = re.compile(r"\{([^{}]*)\}")
 # Dates and versions would change in every diff.
-_HEADERS = (
-    "Language",
-    "MIME-Version",
-    "Content-Type",
-    "Content-Transfer-Encoding",
-    "Plural-Forms",
-)
+_HEADERS = ("Language", "MIME-Version", "Content-Type", "Content-Transfer-Encoding", "Plural-Forms")
 
 
 class CalmCatalog(Catalog):

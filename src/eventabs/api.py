@@ -121,10 +121,7 @@ async def aresume(
 
 
 def estimate(
-    inputs: Inputs = (),
-    *,
-    settings: SettingsLike = None,
-    config: str | os.PathLike[str] | None = None,
+    inputs: Inputs = (), *, settings: SettingsLike = None, config: str | os.PathLike[str] | None = None
 ) -> Estimate:
     """Plan a run: users, tokens, calls, time and cost. Calls no model. Raises UsageError."""
     return estimate_run(_invocation(settings, config).settings(), _paths(inputs))

@@ -39,11 +39,7 @@ def active() -> Language:
 
 
 def requested(
-    arguments: Sequence[str],
-    environment: Mapping[str, str],
-    *,
-    configured: str = "",
-    remembered: str = "",
+    arguments: Sequence[str], environment: Mapping[str, str], *, configured: str = "", remembered: str = ""
 ) -> Language:
     """Find the language before the command line is parsed.
 

@@ -55,12 +55,7 @@ def test_the_variable_of_a_setting_sets_it(setting: Setting, monkeypatch: pytest
 def test_a_comment_goes_on_below_its_setting_or_stands_above_it() -> None:
     assert meanings(
         "# A file.\n\n# What to read.\n[input]\na = 1   # first\n        # and more\n#b = 2 # second\n\n# above\nc = [\n]\n"
-    ) == {
-        "input": "What to read.",
-        "input.a": "first and more",
-        "input.b": "second",
-        "input.c": "above",
-    }
+    ) == {"input": "What to read.", "input.a": "first and more", "input.b": "second", "input.c": "above"}
 
 
 def test_the_defaults_are_those_in_force() -> None:

@@ -15,7 +15,7 @@ def test_the_headline_counts_what_the_ledger_holds(tmp_path: Path) -> None:
         assert (facts.counts.users, facts.counts.done, facts.counts.failed) == (3, 1, 1)
         assert (facts.counts.events, facts.counts.calls, facts.counts.retries) == (2, 2, 4)
         assert facts.cost == pytest.approx((200 * 2 + 80 * 8) / 1e6)
-        assert (facts.provider, facts.model, facts.host) == ("openai", "deepseek-chat", "api.example.com")
+        assert facts.endpoint[:3] == ("openai", "deepseek-chat", "api.example.com")
         assert facts.inputs == ("behaviors.csv",)
 
 
@@ -23,13 +23,13 @@ def test_failed_users_come_first_then_pending_then_done(tmp_path: Path) -> None:
     make_run(tmp_path)
     with open_report_facts(tmp_path) as facts:
         users = list(facts.users)
-    assert [(user.user_id, user.state, user.reason) for user in users] == [
+    assert [(user.row.user_id, user.row.state, user.row.reason) for user in users] == [
         ("bob", "failed", "cut"),
-        ("cy", "pending", ""),
-        ("ann", "done", ""),
+        ("cy", "pending", None),
+        ("ann", "done", None),
     ]
     assert [len(user.events) for user in users] == [0, 0, 2]
-    assert {len(user.behaviors) for user in users} == {3}
+    assert {len(user.log.behaviors) for user in users} == {3}
 
 
 def test_a_cause_has_its_counts_and_the_raw_reply(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_a_call_tells_when_it_was_sent_and_ended_and_whom_it_served(tmp_path: Pa
     assert (answered.users, answered.usable, answered.sent_at, answered.seconds) == (2, 1, 1_000.0, 2.0)
     assert answered.ended_at is not None
     assert answered.ended_at > answered.sent_at
-    assert (failed.usable, failed.seconds, failed.status) == (0, None, "failed")
+    assert (failed.usable, failed.seconds) == (0, None)
 
 
 def test_the_tokens_of_a_call_are_split_without_a_rest() -> None:

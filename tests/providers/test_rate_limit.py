@@ -45,11 +45,7 @@ def most_in_a_minute(times: list[float], amounts: list[int]) -> int:
     )
 
 
-@given(
-    rpm=st.integers(1, 200),
-    count=st.integers(1, 300),
-    late=st.sampled_from([0.0, 0.001, 0.3]),
-)
+@given(rpm=st.integers(1, 200), count=st.integers(1, 300), late=st.sampled_from([0.0, 0.001, 0.3]))
 @settings(max_examples=40, deadline=None)
 async def test_no_minute_holds_more_requests_than_allowed(rpm: int, count: int, late: float) -> None:
     clock = FakeClock(late)

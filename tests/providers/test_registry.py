@@ -86,10 +86,7 @@ async def test_a_call_to_an_endpoint_is_tried_again_and_cooldowns_are_reported(
     retries: list[TransientError] = []
     cooldowns: list[float] = []
     async with open_provider(
-        "openai",
-        config(openai_server.base_url),
-        closing=asyncio.Event(),
-        on_cooldown=cooldowns.append,
+        "openai", config(openai_server.base_url), closing=asyncio.Event(), on_cooldown=cooldowns.append
     ) as complete:
         reply = await complete(request(), lambda cause, _wait: retries.append(cause))
     assert reply.text == "done"

@@ -48,9 +48,7 @@ def test_the_language_of_the_prompt_is_that_of_the_first_reading(
 
 @pytest.mark.parametrize(("reason", "peers"), [("endpoint", 0), ("refused", 1)])
 def test_failed_users_can_be_asked_again_with_nothing_held_against_them(
-    tmp_path: Path,
-    reason: FailureReason,
-    peers: int,
+    tmp_path: Path, reason: FailureReason, peers: int
 ) -> None:
     ledger = new_ledger(tmp_path, [ANNA, make_log("nobody", 0)])
     with ledger.transaction():

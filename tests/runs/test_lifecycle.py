@@ -271,9 +271,5 @@ def test_a_run_that_was_not_begun_here_gets_no_key_without_confirmation(
 
 def test_a_run_that_another_process_has_is_not_taken_up(place: Place) -> None:
     begin_only(place)
-    with (
-        RunDirectory(place.out).locked(),
-        pytest.raises(RunDirectoryError, match="in use"),
-        place.reopen(),
-    ):
+    with RunDirectory(place.out).locked(), pytest.raises(RunDirectoryError, match="in use"), place.reopen():
         pass

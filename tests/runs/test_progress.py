@@ -21,12 +21,7 @@ COUNTS = Counts(
 
 @pytest.mark.parametrize(
     ("price", "cost"),
-    [
-        (Price(2.0, 8.0), 0.0052),
-        (Price(0.0, 0.0), 0.0),
-        (Price(None, 8.0), None),
-        (Price(2.0, None), None),
-    ],
+    [(Price(2.0, 8.0), 0.0052), (Price(0.0, 0.0), 0.0), (Price(None, 8.0), None), (Price(2.0, None), None)],
 )
 def test_cost_is_by_the_million_tokens_and_unknown_without_both_prices(
     price: Price, cost: float | None

@@ -88,7 +88,7 @@ async def test_a_user_fails_with_its_reason_after_its_last_attempt(tmp_path: Pat
         assert desk.states() == {"anna": "failed"}
         assert (desk.tracker.counts.done, desk.tracker.counts.failed) == (0, 1)
         (failed,) = failed_users(desk.ledger)
-        assert failed == ("anna", "refused", 2, [1, 2])
+        assert list(failed.values()) == ["anna", "refused", 2, [1, 2]]
         assert desk.scheduler.next() is None
 
 
@@ -121,13 +121,7 @@ async def test_a_user_with_one_failed_part_fails_once_and_keeps_its_good_part(tm
         assert desk.ledger.rows("SELECT count(*) FROM outcomes WHERE reason IS NULL") == [(1,)]
 
 
-@pytest.mark.parametrize(
-    "reply",
-    [
-        Reply("## U1", "length"),
-        answer(completion_tokens=MAX_OUTPUT),
-    ],
-)
+@pytest.mark.parametrize("reply", [Reply("## U1", "length"), answer(completion_tokens=MAX_OUTPUT)])
 async def test_a_user_whose_answer_is_too_long_is_cut_and_its_pieces_are_joined_again(
     tmp_path: Path, reply: Reply
 ) -> None:
@@ -168,7 +162,7 @@ async def test_a_single_behavior_whose_answer_is_cut_fails(tmp_path: Path) -> No
     async with at_work(tmp_path, [make_log("anna", 1)]) as desk:
         desk.means = {"anna": ["cut"]}
         await replied(desk, desk.settlement(), Reply("## U1", "length"))
-        assert [user.reason for user in failed_users(desk.ledger)] == ["cut"]
+        assert [user["reason"] for user in failed_users(desk.ledger)] == ["cut"]
 
 
 async def test_long_answers_make_the_batches_that_wait_smaller(tmp_path: Path) -> None:
@@ -221,7 +215,9 @@ async def test_a_moderated_user_is_found_by_halving_and_fails_alone(tmp_path: Pa
             else:
                 await replied(desk, settler, batch=batch)
         assert (desk.tracker.counts.done, desk.tracker.counts.failed) == (19, 1)
-        assert [tuple(user)[:3] for user in failed_users(desk.ledger)] == [("u07", "content_filter", 0)]
+        assert [tuple(user.values())[:3] for user in failed_users(desk.ledger)] == [
+            ("u07", "content_filter", 0)
+        ]
         assert calls <= 12
 
 

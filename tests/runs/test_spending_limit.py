@@ -20,10 +20,7 @@ def limit(*, max_cost: float = 0.0, max_total_tokens: int = 0) -> SpendingLimit:
 
 @pytest.mark.parametrize(
     ("spending", "flag"),
-    [
-        (limit(max_cost=1.12), "--max-cost 1.12"),
-        (limit(max_total_tokens=400), "--max-total-tokens 400"),
-    ],
+    [(limit(max_cost=1.12), "--max-cost 1.12"), (limit(max_total_tokens=400), "--max-total-tokens 400")],
 )
 def test_a_call_that_could_pass_a_limit_waits_for_those_in_flight_and_is_refused_when_none_is(
     spending: SpendingLimit, flag: str

@@ -61,13 +61,7 @@ def test_the_checkpoint_has_its_fixed_keys(tmp_path: Path) -> None:
         "processed_users": 7,
         "success_count": 5,
         "failed_count": 2,
-        "usage": {
-            "calls": 8,
-            "retries": 3,
-            "prompt_tokens": 10**6,
-            "completion_tokens": 10**6,
-            "cost": 3.0,
-        },
+        "usage": {"calls": 8, "retries": 3, "prompt_tokens": 10**6, "completion_tokens": 10**6, "cost": 3.0},
         "ledger": "ledger.sqlite",
     }
 

@@ -154,9 +154,7 @@ def test_a_value_made_to_fill_the_memory_is_refused_in_little_by_every_command_t
 ) -> None:
     table, column = value.split(".")
     spoil(
-        place,
-        "UPDATE calls SET input_tokens = 9, prompt_tokens = 9",
-        f"UPDATE {table} SET {column} = {BOMB}",
+        place, "UPDATE calls SET input_tokens = 9, prompt_tokens = 9", f"UPDATE {table} SET {column} = {BOMB}"
     )
     for command in commands:
         tracemalloc.start()
@@ -169,9 +167,7 @@ def test_a_value_made_to_fill_the_memory_is_refused_in_little_by_every_command_t
 
 def test_a_reply_made_to_fill_the_memory_stops_a_resume_that_reads_it(place: Place) -> None:
     spoil(
-        place,
-        "UPDATE parts SET state = 'pending'",
-        f"UPDATE calls SET status = 'answered', reply = {BOMB}",
+        place, "UPDATE parts SET state = 'pending'", f"UPDATE calls SET status = 'answered', reply = {BOMB}"
     )
     assert ".recover" in error_of(resume, place)
 

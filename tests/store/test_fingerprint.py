@@ -70,11 +70,7 @@ def test_stored_settings_hold_no_secret_and_can_be_loaded_again() -> None:
 
 
 def test_stored_flags_hold_no_secret_and_keep_the_rest() -> None:
-    flags = {
-        "lang": "zh",
-        "llm": {"base_url": ENDPOINT, "proxy": ENDPOINT, "model": "m"},
-        "run": {"rpm": 5},
-    }
+    flags = {"lang": "zh", "llm": {"base_url": ENDPOINT, "proxy": ENDPOINT, "model": "m"}, "run": {"rpm": 5}}
     public = public_flags(flags)
     stored = orjson.dumps(public).decode()
     assert not [secret for secret in SECRETS if secret in stored]

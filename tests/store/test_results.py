@@ -1,5 +1,4 @@
-import errno
-import os
+import resource
 import stat
 from pathlib import Path
 
@@ -112,29 +111,26 @@ def test_events_are_appended_in_whole_lines_as_users_are_done(tmp_path: Path) ->
     ]
 
 
-def test_a_full_disk_is_told_when_events_are_appended(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*_anything: object) -> int:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    with EventsFile(tmp_path / "events.jsonl") as events:
-        monkeypatch.setattr(os, "write", full)
-        with pytest.raises(StorageError, match="No space"):
-            events.append([{"user_id": "a"}])
+def test_a_full_disk_is_told_when_events_are_appended() -> None:
+    with EventsFile(Path("/dev/full")) as events, pytest.raises(StorageError, match="No space"):
+        events.append([{"user_id": "a"}])
 
 
-def test_half_a_line_that_a_full_disk_took_is_taken_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_half_a_line_that_a_full_disk_took_is_taken_back(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     with EventsFile(path) as events:
         events.append([{"user_id": "a"}])
-        before, write = path.read_bytes(), os.write
-        monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:5]))
-        with pytest.raises(StorageError, match="No space"):
-            events.append([{"user_id": "b"}])
-    assert path.read_bytes() == before
+        before = path.read_bytes()
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 5, limits[1]))
+        try:
+            with pytest.raises(StorageError, match="No space"):
+                events.append([{"user_id": "b"}])
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert path.read_bytes() == before
+        events.append([{"user_id": "c"}])
+    assert path.read_bytes() == before + b'{"user_id":"c"}\n'
 
 
 def test_an_events_file_that_cannot_be_opened_is_told(tmp_path: Path) -> None:

@@ -53,10 +53,7 @@ def make_run(
         ledger.settle(
             first,
             [well(done, *events), bad(failed, "cut")],
-            [
-                PartChange(done, "done", events=2),
-                PartChange(failed, "failed", attempts=3, reason="cut"),
-            ],
+            [PartChange(done, "done", events=2), PartChange(failed, "failed", attempts=3, reason="cut")],
         )
         ledger.note_retry(Retry(first, 1_001.0, "503", error, 1.0))
         second = _call(ledger, logs[2])

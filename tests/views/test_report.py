@@ -54,14 +54,7 @@ class _Elements(HTMLParser):
 def test_the_page_shows_the_run(tmp_path: Path) -> None:
     make_run(tmp_path)
     page = _page(tmp_path)
-    for shown in (
-        "behaviors.csv",
-        "deepseek-chat",
-        "api.example.com",
-        "用餐",
-        "HTTP 503",
-        "0.0010 CNY",
-    ):
+    for shown in ("behaviors.csv", "deepseek-chat", "api.example.com", "用餐", "HTTP 503", "0.0010 CNY"):
         assert shown in page
     assert "406" not in page, "figures of another job"
 

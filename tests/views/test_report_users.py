@@ -3,15 +3,17 @@
 from datetime import datetime, timedelta
 
 from eventabs.inspection.report import UserFacts
-from eventabs.records import Behavior
+from eventabs.records import Behavior, UserLog
+from eventabs.store.queries import UserRow
 from eventabs.views.report_users import ReportUsers
 
 DAY = datetime(2026, 1, 5, 9, 0)  # noqa: DTZ001  a Monday, as exports have it
 
 
 def _user(user_id: str, *events: dict[str, object], behaviors: int = 3) -> UserFacts:
-    log = tuple(Behavior(DAY + timedelta(hours=n), "visit", f"餐厅{n}", "", 90) for n in range(behaviors))
-    return UserFacts(user_id, "done", "", (("city", "上海"),), log, tuple(events))
+    done = (Behavior(DAY + timedelta(hours=n), "visit", f"餐厅{n}", "", 90) for n in range(behaviors))
+    log = UserLog(user_id, tuple(done), (("city", "上海"),))
+    return UserFacts(UserRow(user_id, "done", behaviors, len(events), None, 0), log, list(events))
 
 
 def _event(kind: str, start: str, end: str, *, category: str = "engagement") -> dict[str, object]:

@@ -6,14 +6,7 @@ from difflib import get_close_matches
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
-from eventabs.checks.findings import (
-    LIST_SECONDS,
-    REQUEST_SECONDS,
-    EndpointFacts,
-    Finding,
-    OnFinding,
-    State,
-)
+from eventabs.checks.findings import LIST_SECONDS, REQUEST_SECONDS, EndpointFacts, Finding, OnFinding, State
 from eventabs.config import Settings, overlay
 from eventabs.errors import EndpointError, RejectedRequestError
 from eventabs.language import gettext as _, ngettext

@@ -68,8 +68,7 @@ class SettingFlags:
         ),
     ] = None
     preset: Annotated[
-        str | None,
-        Option(help=_("Known endpoint, such as deepseek, qwen or vllm."), rich_help_panel=MODEL),
+        str | None, Option(help=_("Known endpoint, such as deepseek, qwen or vllm."), rich_help_panel=MODEL)
     ] = None
     model: Annotated[str | None, Option(help=_("Name of the model."), rich_help_panel=MODEL)] = None
     base_url: Annotated[
@@ -109,8 +108,7 @@ class SettingFlags:
         int | None, Option(help=_("Calls at a time. (default: 3)"), rich_help_panel=PACE)
     ] = None
     max_concurrency: Annotated[
-        int | None,
-        Option(help=_("Calls at a time, at most: grows while it helps."), rich_help_panel=PACE),
+        int | None, Option(help=_("Calls at a time, at most: grows while it helps."), rich_help_panel=PACE)
     ] = None
     rpm: Annotated[int | None, Option(help=_("Requests a minute, at most."), rich_help_panel=PACE)] = None
     tpm: Annotated[int | None, Option(help=_("Tokens a minute, at most."), rich_help_panel=PACE)] = None

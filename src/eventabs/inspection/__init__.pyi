@@ -1,6 +1,7 @@
 from .report import (
     CallFacts as CallFacts,
     ReportFacts as ReportFacts,
+    TokenUse as TokenUse,
     UserFacts as UserFacts,
     open_report_facts as open_report_facts,
 )

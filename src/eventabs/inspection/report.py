@@ -7,14 +7,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from eventabs.inspection.status import endpoint_of
+from eventabs.inspection.status import Endpoint, endpoint_of
 from eventabs.prompts import TokenCounter
-from eventabs.records import Behavior, Counts
+from eventabs.records import Counts, UserLog
 from eventabs.replies import without_reasoning
 from eventabs.store import (
     Ledger,
     Retry,
     RunDirectory,
+    UserRow,
     count_all,
     events_of,
     stored_retries,
@@ -26,7 +27,7 @@ from eventabs.store import (
 
 _CALLS = (
     "SELECT id, users, messages, input_tokens, reasoning_tokens, reply, reasoning, sent_at, ended_at, seconds,"
-    " status, coalesce(finish_reason, ''), prompt_tokens, completion_tokens FROM calls ORDER BY sent_at, id"
+    " prompt_tokens, completion_tokens FROM calls ORDER BY sent_at, id"
 )
 
 
@@ -46,14 +47,11 @@ class CallFacts(NamedTuple):
     `seconds` is how long its last try took, so the time before that went into waits and earlier tries.
     """
 
-    call_id: int
     users: int
     usable: int
     sent_at: float
     ended_at: float | None
     seconds: float | None
-    status: str
-    finish_reason: str
     prompt_tokens: int
     completion_tokens: int
     use: TokenUse
@@ -61,22 +59,23 @@ class CallFacts(NamedTuple):
 
 def call_facts(ledger: Ledger, tokenizer: str) -> Iterator[CallFacts]:
     """Yield all calls in the order in which they were sent."""
-    count = lru_cache(maxsize=1)(
-        TokenCounter(tokenizer).count
-    )  # most calls have the instructions of the last one
+    # most calls have the instructions of the last one
+    count = lru_cache(maxsize=1)(TokenCounter(tokenizer).count)
     usable = dict(ledger.rows("SELECT call_id, count(*) FROM parts WHERE state = 'done' GROUP BY call_id"))
     for call_id, parts, messages, tokens, reasoning, reply, thoughts, *facts in ledger.rows(_CALLS):
         prompt, completion = facts[-2:]
+        sent = unpack_messages(messages)
+        instructions = "".join(message["content"] for message in sent if message["role"] == "system")
         asked = len(unpack_parts(parts))
         held = usable.get(call_id, 0)
         use = token_use(
             prompt=prompt,
             completion=completion,
             reasoning=reasoning or completion * _thought_share(reply, thoughts),
-            instructions_share=count(_instructions(messages)) / tokens if tokens and prompt else 0.0,
+            instructions_share=count(instructions) / tokens if tokens and prompt else 0.0,
             usable_share=held / asked if asked else 0.0,
         )
-        yield CallFacts._make([call_id, asked, held, *facts, use])
+        yield CallFacts._make([asked, held, *facts, use])
 
 
 def token_use(
@@ -94,10 +93,6 @@ def token_use(
     )
 
 
-def _instructions(messages: bytes) -> str:
-    return "".join(message["content"] for message in unpack_messages(messages) if message["role"] == "system")
-
-
 def _thought_share(reply: bytes | None, thoughts: bytes | None) -> float:
     """Return the share of reasoning in a completion, by characters, where the endpoint does not count it."""
     text = unpack_text(reply)
@@ -108,14 +103,11 @@ def _thought_share(reply: bytes | None, thoughts: bytes | None) -> float:
 _EXAMPLES = 3  # of each cause
 _HEAD, _TAIL = 3_000, 600  # characters of a long reply that are shown; its end shows how it broke off
 
-_REASONS = """
-    SELECT reason, sum(bad), sum(failed), sum(users) FROM (
-        SELECT reason, count(*) AS bad, 0 AS failed, count(DISTINCT user_id) AS users
-        FROM outcomes WHERE reason IS NOT NULL GROUP BY reason
-        UNION ALL
-        SELECT reason, 0, count(DISTINCT user_id), 0 FROM parts WHERE state = 'failed' GROUP BY reason
-    ) GROUP BY reason ORDER BY 3 DESC, 2 DESC, reason
-"""
+_CAUSES = "SELECT reason, bad, users, failed FROM failure_causes ORDER BY failed DESC, bad DESC, reason"
+_ERRORS = (
+    "SELECT coalesce(error, ''), count(*) FROM calls WHERE status = 'failed'"
+    " GROUP BY error ORDER BY 2 DESC, 1 LIMIT 10"
+)
 
 
 class Example(NamedTuple):
@@ -123,7 +115,6 @@ class Example(NamedTuple):
 
     user_id: str
     call_id: int
-    attempt: int
     finish_reason: str
     reply: str
     left_out: int
@@ -139,36 +130,11 @@ class FailureFacts(NamedTuple):
     examples: tuple[Example, ...]
 
 
-class CallError(NamedTuple):
-    """An error that ended calls without an answer, and how many."""
-
-    error: str
-    calls: int
-
-
-def failure_facts(ledger: Ledger) -> Iterator[FailureFacts]:
-    """Yield all causes, those that made users fail first."""
-    for reason, bad, failed, users in ledger.rows(_REASONS):
-        yield FailureFacts(reason, bad, users, failed, tuple(_examples(ledger, reason)))
-
-
-def call_errors(ledger: Ledger) -> Iterator[CallError]:
-    """Yield the errors that ended calls without an answer, the most frequent first."""
-    rows = ledger.rows(
-        "SELECT coalesce(error, ''), count(*) FROM calls WHERE status = 'failed'"
-        " GROUP BY error ORDER BY 2 DESC, 1 LIMIT 10"
-    )
-    yield from (CallError(*row) for row in rows)
-
-
 def _examples(ledger: Ledger, reason: str) -> Iterator[Example]:
     """Yield replies of different calls, first those after which the user failed."""
     rows = ledger.rows(
-        "SELECT outcomes.user_id, calls.id, calls.attempt, coalesce(calls.finish_reason, ''), calls.reply"
-        " FROM outcomes JOIN calls ON calls.id = outcomes.call_id"
-        " LEFT JOIN parts ON parts.call_id = calls.id AND parts.user_id = outcomes.user_id"
-        " AND parts.first = outcomes.first AND parts.state = 'failed'"
-        " WHERE outcomes.reason = ? GROUP BY calls.id ORDER BY max(parts.state IS NOT NULL) DESC, calls.id LIMIT ?",
+        "SELECT user_id, call_id, finish_reason, reply FROM bad_replies WHERE reason = ?"
+        " GROUP BY call_id ORDER BY max(failed) DESC, call_id LIMIT ?",
         reason,
         _EXAMPLES,
     )
@@ -179,36 +145,29 @@ def _examples(ledger: Ledger, reason: str) -> Iterator[Example]:
         yield Example._make([*facts, shown, left_out])
 
 
-@dataclass(frozen=True, slots=True)
-class UserFacts:
-    """One user: the state, the log and the events that hold. `reason` is "" unless it failed."""
+class UserFacts(NamedTuple):
+    """One user: the state, the log and the events that hold."""
 
-    user_id: str
-    state: str
-    reason: str
-    profile: tuple[tuple[str, str], ...]
-    behaviors: tuple[Behavior, ...]
-    events: tuple[dict[str, Any], ...]
+    row: UserRow
+    log: UserLog
+    events: list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class ReportFacts:
-    """A run as its ledger has it. `model` and `host` are "" where no model was called."""
+    """A run as its ledger has it."""
 
     run_id: str
     status: str
     created_at: str
     inputs: tuple[str, ...]
-    provider: str
-    model: str
-    host: str
+    endpoint: Endpoint
     counts: Counts
     cost: float | None
-    currency: str
     calls: tuple[CallFacts, ...]
     retries: tuple[Retry, ...]
-    failures: tuple[FailureFacts, ...]
-    call_errors: tuple[CallError, ...]
+    failures: tuple[FailureFacts, ...]  # those that made users fail first
+    call_errors: tuple[tuple[str, int], ...]  # what ended calls without an answer, the most frequent first
     users: Iterator[UserFacts]  # failed ones first, then pending, then done, each by id; can be read once
     language: str  # the `lang` setting of the run
 
@@ -217,37 +176,32 @@ class ReportFacts:
 def open_report_facts(named: Path) -> Iterator[ReportFacts]:
     """Read what a report needs of a run directory. Raises RunDirectoryError where there is no run."""
     with Ledger.watch(RunDirectory.find(named).ledger) as ledger:
-        yield _facts(ledger)
-
-
-def _facts(ledger: Ledger) -> ReportFacts:
-    meta = ledger.meta()
-    settings = meta["settings"]
-    endpoint = endpoint_of(settings["llm"])
-    counted = count_all(ledger)
-    tokens = counted.prompt_tokens, counted.completion_tokens
-    return ReportFacts(
-        run_id=meta["run_id"],
-        status=meta.get("status", "running"),
-        created_at=meta["created_at"],
-        inputs=tuple(Path(path).name for path in meta["paths"]),
-        provider=endpoint.provider,
-        model=endpoint.model,
-        host=endpoint.host,
-        counts=counted,
-        cost=endpoint.price.cost(*tokens) if endpoint.model else None,
-        currency=endpoint.currency,
-        calls=tuple(call_facts(ledger, settings["prompt"]["tokenizer"])),
-        retries=tuple(stored_retries(ledger)),
-        failures=tuple(failure_facts(ledger)),
-        call_errors=tuple(call_errors(ledger)),
-        users=_users(ledger),
-        language=settings["lang"],
-    )
+        meta = ledger.meta()
+        settings = meta["settings"]
+        endpoint = endpoint_of(settings["llm"])
+        counted = count_all(ledger)
+        yield ReportFacts(
+            run_id=meta["run_id"],
+            status=meta.get("status", "running"),
+            created_at=meta["created_at"],
+            inputs=tuple(Path(path).name for path in meta["paths"]),
+            endpoint=endpoint,
+            counts=counted,
+            cost=endpoint.price.cost(counted.prompt_tokens, counted.completion_tokens)
+            if endpoint.model
+            else None,
+            calls=tuple(call_facts(ledger, settings["prompt"]["tokenizer"])),
+            retries=tuple(stored_retries(ledger)),
+            failures=tuple(
+                FailureFacts._make([*row, tuple(_examples(ledger, row[0]))]) for row in ledger.rows(_CAUSES)
+            ),
+            call_errors=tuple(ledger.rows(_ERRORS)),
+            users=_users(ledger),
+            language=settings["lang"],
+        )
 
 
 def _users(ledger: Ledger) -> Iterator[UserFacts]:
     for state in ("failed", "pending", "done"):
-        for user in user_rows(ledger, state):
-            log, events = ledger.log(user.user_id), events_of(ledger, user.user_id)
-            yield UserFacts(user.user_id, state, user.reason or "", log.profile, log.behaviors, tuple(events))
+        for row in user_rows(ledger, state):
+            yield UserFacts(row, ledger.log(row.user_id), events_of(ledger, row.user_id))

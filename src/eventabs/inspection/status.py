@@ -104,9 +104,7 @@ def _running(facts: Mapping[str, Any], now: float) -> Progress:
     since = max(0.0, now - kept_at)
     eta = progress.eta_seconds
     return replace(
-        progress,
-        seconds=progress.seconds + since,
-        eta_seconds=None if eta is None else max(0.0, eta - since),
+        progress, seconds=progress.seconds + since, eta_seconds=None if eta is None else max(0.0, eta - since)
     )
 
 

@@ -10,15 +10,10 @@ from eventabs.prompts import Compactor
 from eventabs.records import Message, Part, UserLog
 from eventabs.store import Ledger, UserRow, events_of, unpack_messages, unpack_parts, unpack_text, user_row
 
-# outcomes name the users of calls that were read; the others, which are few, are searched for the id
 _CALLS_OF_USER = """
     SELECT id, users, messages, reasoning, reply, status, sent_at, seconds, finish_reason, prompt_tokens,
         completion_tokens, error
-    FROM calls WHERE id IN (SELECT call_id FROM outcomes WHERE user_id = ?
-        UNION ALL
-        SELECT calls.id FROM calls, json_each(calls.users) AS asked
-        WHERE status IN ('sent', 'answered', 'failed', 'lost') AND json_extract(asked.value, '$[0]') = ?)
-    ORDER BY id
+    FROM calls WHERE id IN (SELECT call_id FROM user_calls WHERE user_id = ?) ORDER BY id
 """
 
 
@@ -82,7 +77,7 @@ def view_user(ledger: Ledger, user_id: str) -> UserView:
 
 def stored_calls(ledger: Ledger, user_id: str) -> Iterator[StoredCall]:
     """Yield the calls that a user was part of, in order."""
-    rows = ledger.rows(_CALLS_OF_USER, user_id, user_id)
+    rows = ledger.rows(_CALLS_OF_USER, user_id)
     for call_id, parts, messages, reasoning, reply, *facts in rows:
         asked = {alias: part for alias, part in unpack_parts(parts).items() if part.user_id == user_id}
         texts = unpack_messages(messages), unpack_text(reasoning), unpack_text(reply)

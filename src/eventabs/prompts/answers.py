@@ -1,14 +1,13 @@
 """The forms of answers: how events are written, how long answers get, and the schema of structured outputs."""
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from functools import partial
 from itertools import accumulate
 from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+import orjson
+from pydantic import BaseModel, Field
 
 from eventabs.records import AnswerForm, Behavior, Detail, JsonSchemaFormat
 
@@ -18,16 +17,9 @@ SESSION_GAP = timedelta(minutes=30)  # from the end of what was done to the next
 TOKENS_A_USER = 8
 TOKENS_AN_EVENT: dict[AnswerForm, int] = {"lines": 32, "json": 40, "schema": 40}
 
-_compact_json = partial(json.dumps, ensure_ascii=False, separators=(",", ":"))
-
 
 def expected_events(behaviors: Sequence[Behavior], detail: Detail) -> int:
-    """Return the number of events to expect of behaviors in time order.
-
-    brief: one for every active day, at most 12. day: on every active day one for every five behaviors
-    begun. fine: one for every session; a session ends where nothing is done for more than 30 minutes.
-    Behaviors added at the end never lower it.
-    """
+    """Return the number of events to expect of behaviors in time order; more at the end never lower it."""
     if detail == "fine":
         return _sessions(behaviors)
     days = Counter(behavior.start.toordinal() for behavior in behaviors)
@@ -63,16 +55,12 @@ class AnsweredEvent(NamedTuple):
     summary: str
 
 
-class _User(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class _User(BaseModel, extra="forbid"):
     u: str = Field(description="alias, such as U1")
     events: list[list[str]] = Field(description="[start, end, type, category, summary] each")
 
 
-class _Answer(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class _Answer(BaseModel, extra="forbid"):
     users: list[_User]
 
 
@@ -88,7 +76,9 @@ def written(users: Sequence[tuple[str, Sequence[AnsweredEvent]]], answer: Answer
     """Write the answer about (alias, events) pairs in the form."""
     if answer == "lines":
         return "\n".join([line for alias, events in users for line in _lines(alias, events)] + ["##"])
-    objects = [_compact_json({"u": alias, "events": list(map(_row, events))}) for alias, events in users]
+    objects = [
+        orjson.dumps({"u": alias, "events": list(map(_row, events))}).decode() for alias, events in users
+    ]
     if answer == "json":
         return "\n".join(objects)
     return '{"users":[' + ",".join(objects) + "]}"

@@ -130,7 +130,7 @@ def system_message(
     level: Compaction = "line",
 ) -> str:
     """Fill the user's template, or the one that ships. Raises ConfigError where a placeholder is wrong."""
-    texts = _texts(language)
+    texts = tomllib.loads(_packaged(f"{language}.toml"))
     required = REQUIRED if level == "line" else (*REQUIRED, "input")
     filled = _checked(_packaged(f"{language}.txt") if template is None else template, required).substitute(
         input=texts["input"][level].strip(),
@@ -166,18 +166,13 @@ def _packaged(name: str) -> str:
     return resources.files("eventabs.prompts").joinpath("templates", name).read_text("utf-8")
 
 
-def _texts(language: Language) -> Mapping[str, Any]:
-    return tomllib.loads(_packaged(f"{language}.toml"))
-
-
 def _types(texts: Mapping[str, Any], vocabulary: Vocabulary, answer: AnswerForm) -> str:
     """List the types, each with its category as the form of the answer shows it."""
-    marks = {category.name: category.mark for category in vocabulary.categories}
-    names = []
-    for kind in vocabulary.types:
-        mark = marks.get(kind.category, "")
-        shown = mark if answer == "lines" or not mark else f"({kind.category})"
-        names.append(kind.name + shown)
+    marked = [category for category in vocabulary.categories if category.mark]
+    shown = {
+        category.name: category.mark if answer == "lines" else f"({category.name})" for category in marked
+    }
+    names = [kind.name + shown.get(kind.category, "") for kind in vocabulary.types]
     return str(texts["open" if vocabulary.open else "closed"]).format(types=texts["separator"].join(names))
 
 
@@ -200,9 +195,11 @@ def _example(
     answer: AnswerForm,
     level: Compaction,
 ) -> str:
-    """Write some users as they would be sent, and the answer to them as it should be."""
+    """Write some users as they would be sent, texts that come twice as a legend, and the answer to them."""
     logs = [_log(user) for user in texts["users"]]
-    compactor = _example_compactor(logs, language, level)
+    uses = Compactor(language).texts(logs).most_common()
+    repeated = [text for text, count in uses if count > 1 and level != "line"]
+    compactor = Compactor(language, level=level, legend=dict(zip(CODES, repeated, strict=False)))
     sent = [compactor.legend()]
     answers = []
     for number, (log, user) in enumerate(zip(logs, texts["users"], strict=True), 1):
@@ -210,14 +207,6 @@ def _example(
         sent += compactor.block(alias, log)
         answers.append((alias, _events(user["events"], vocabulary)))
     return "\n".join((texts["input"], "".join(sent) + texts["output"], written(answers, answer)))
-
-
-def _example_compactor(logs: Sequence[UserLog], language: Language, level: Compaction) -> Compactor:
-    """Return what writes the example; its legend has every text that comes twice."""
-    if level == "line":
-        return Compactor(language)
-    repeated = [text for text, count in Compactor(language).texts(logs).most_common() if count > 1]
-    return Compactor(language, level=level, legend=dict(zip(CODES, repeated, strict=False)))
 
 
 def _log(user: Mapping[str, Any]) -> UserLog:

@@ -33,7 +33,6 @@ from datetime import date
 from functools import lru_cache, partial
 from itertools import product
 from string import ascii_uppercase
-from typing import NamedTuple
 
 from eventabs.language import Language
 from eventabs.prompts.fields import MASK, clean, colliding, id_pattern, shorten, without_marks
@@ -45,9 +44,8 @@ CODES = (*ascii_uppercase, *map("".join, product(ascii_uppercase, repeat=2)))
 def make_legend(uses: Mapping[str, int], share: float, count: Callable[[str], int]) -> dict[str, str]:
     """Give codes to the texts that cost fewer tokens so; return the texts by code.
 
-    `uses` is how often each text was seen, `share` how much of that a batch is expected to hold. A text
-    is worth a code when its uses in a batch save more than its line of the legend costs. Those that save
-    most get the codes that cost least.
+    `uses` is how often each text was seen, `share` how much of that a batch is expected to hold. Those
+    that save most get the codes that cost least.
     """
     codes = deque(sorted(CODES, key=lambda code: (count(f" {code}"), len(code))))
 
@@ -58,9 +56,7 @@ def make_legend(uses: Mapping[str, int], share: float, count: Callable[[str], in
 
     legend = {}
     for text in sorted(filter(lambda text: saved(text) > 0, uses), key=lambda text: (-saved(text), text)):
-        if not codes:
-            break
-        if saved(text) > 0:  # the codes that are left may cost more than the first one did
+        if codes and saved(text) > 0:  # the codes that are left may cost more than the first one did
             legend[codes.popleft()] = text
     return legend
 
@@ -94,17 +90,12 @@ _OWN_WORD = re.compile(_BARE_WORD.pattern + r":(?: |$)")
 _CLOCK_WORD = re.compile(r"(?<![^ ])\d\d:\d\d(?![^ ])", re.ASCII)
 
 Body = tuple[str, str]  # within a line, and as the end of it
-_Treatment = tuple[
-    re.Pattern[str] | None, frozenset[str]
-]  # what masks the user's id; names that keep their marks
+_Phrase = tuple[
+    str, str
+]  # a behavior without its times: what is done (head), and where unless that has it (tail)
+# what masks the user's id; names that keep their marks
+_Treatment = tuple[re.Pattern[str] | None, frozenset[str]]
 _NO_TREATMENT: _Treatment = (None, frozenset())
-
-
-class _Phrase(NamedTuple):
-    """A behavior without its times: what is done, and where unless the head has it."""
-
-    head: str
-    tail: str
 
 
 class Compactor:
@@ -130,7 +121,9 @@ class Compactor:
         self._weekdays = WEEKDAYS[language]
         self._years = YEARS[language]
         self._marks = tuple(strip)
-        self._ordinary_body = lru_cache(_CACHED_BODIES)(partial(self._body, _NO_TREATMENT))
+        self.body = lru_cache(_CACHED_BODIES)(
+            partial(self._body, _NO_TREATMENT)
+        )  # most names need no treatment
         self.day = lru_cache(_CACHED_BODIES)(self._day)
 
     def legend(self) -> str:
@@ -148,19 +141,12 @@ class Compactor:
         return texts
 
     def block(self, alias: str, log: UserLog) -> list[str]:
-        """Return a user's header, days and behaviors, in pieces whose token counts add up.
-
-        Every cut stands before a single space or behind a line end (see TokenCounter.total).
-        """
+        """Return a user's header, days and behaviors, cut where TokenCounter.total wants it."""
         return [*self.header(alias, log), *self._days(log)]
 
     def header(self, alias: str, log: UserLog) -> list[str]:
         """Return what stands above a user's days, in pieces."""
         return [f"## {alias}", f"{self._profile(log)}\n"]
-
-    def body(self, action: str, item: str, place: str) -> Body:
-        """Return what stands behind the clock in a log whose names need no treatment of their own."""
-        return self._body(_NO_TREATMENT, action, item, place)
 
     @staticmethod
     @lru_cache(_CACHED_BODIES)
@@ -170,7 +156,9 @@ class Compactor:
         return text, f"{text}\n"
 
     def _days(self, log: UserLog) -> list[str]:
-        body = self._body_maker(log)
+        body = self.body
+        if (treatment := self._treatment(log)) != _NO_TREATMENT:
+            body = lru_cache(_CACHED_BODIES)(partial(self._body, treatment))
         pieces: list[str] = []
         day = year = month = 0
         for start, action, item, place, duration, _file, _line, _text in log.behaviors:
@@ -190,25 +178,14 @@ class Compactor:
         return pieces
 
     def _profile(self, log: UserLog) -> str:
-        """Return the profile, each value behind a space.
-
-        Age and the standard columns speak for themselves; others are named: `income:22351`.
-        """
-        if not log.profile:
-            return ""
+        """Return the profile, each value behind a space, such as ` 35岁 上海 income:22351`."""
         masked = _mask(log.user_id, "|".join(value for _column, value in log.profile))
-        values = []
+        text = ""
         for column, raw in log.profile:
-            if value := _shown(raw, masked):
-                values.append(_quoted_if_spaced(self._profile_value(column, value)))
-        return "".join(f" {value}" for value in values)
-
-    def _body_maker(self, log: UserLog) -> Callable[[str, str, str], Body]:
-        """Return what makes bodies: the shared cache, unless names of the log need a treatment of their own."""
-        treatment = self._treatment(log)
-        if treatment == _NO_TREATMENT:
-            return self._ordinary_body
-        return lru_cache(_CACHED_BODIES)(partial(self._body, treatment))
+            if shown := _shown(raw, masked):
+                value = self._profile_value(column, shown)
+                text += " " + (_quoted(value) if " " in value or value.startswith('"') else value)
+        return text
 
     def _treatment(self, log: UserLog) -> _Treatment:
         names = {b.item for b in log.behaviors} | {b.place for b in log.behaviors}
@@ -231,17 +208,16 @@ class Compactor:
 
     def _composed(self, action: str, item: str, place: str, word: str) -> _Phrase:
         is_bare = self._can_stand_bare(action, item, place)
-        if action == "visit":
-            is_bare = is_bare and not self._reads_as_action(item)
+        is_bare = is_bare and not (action == "visit" and self._reads_as_action(item))
         what, where = (item, place) if is_bare else (self._quoted(item), place and self._quoted(place))
         if action == "visit":
-            return _Phrase(what, where)
+            return what, where
         if not action:
-            return _Phrase(NOTE + what, where)
+            return NOTE + what, where
         if verb := self._verbs.get(action):
             has_verb = is_bare and item.startswith(f"{verb}_")
-            return _Phrase(what if has_verb else f"{verb} {what}".rstrip(), where)
-        return _Phrase(f"{self._own_word(word)}: {what}".rstrip(), where)
+            return what if has_verb else f"{verb} {what}".rstrip(), where
+        return f"{self._own_word(word)}: {what}".rstrip(), where
 
     def _can_stand_bare(self, action: str, item: str, place: str) -> bool:
         if action in WITHOUT_PLACE:
@@ -281,8 +257,7 @@ class Compactor:
         )
 
     def _starts_with_verb(self, text: str) -> bool:
-        word = text.partition(" ")[0]
-        return word in self._verb_words or word.partition("_")[0] in self._verb_words
+        return text.partition(" ")[0].partition("_")[0] in self._verb_words
 
     def _day(self, ordinal: int, starts_year: bool, starts_month: bool) -> str:
         day = date.fromordinal(ordinal)
@@ -305,9 +280,7 @@ def duration_text(seconds: int) -> str:
     if seconds < _MINUTE:
         return f"{seconds}s"
     hours, minutes = divmod(seconds // _MINUTE, 60)
-    if not hours:
-        return f"{minutes}m"
-    return f"{hours}h{minutes}m" if minutes else f"{hours}h"
+    return (f"{hours}h" if hours else "") + (f"{minutes}m" if minutes else "")
 
 
 def _mask(user_id: str, joined: str) -> re.Pattern[str] | None:
@@ -328,7 +301,3 @@ def _shown(name: str, masked: re.Pattern[str] | None, marks: Sequence[str] = ())
 
 def _quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _quoted_if_spaced(value: str) -> str:
-    return _quoted(value) if " " in value or value.startswith('"') else value

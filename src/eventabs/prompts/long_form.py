@@ -25,11 +25,7 @@ _WITHOUT_DURATION = frozenset(ACTIONS) - {"use", "browse"}
 
 
 def sentence(behavior: Behavior, language: Language = "zh") -> str:
-    """Return the export's own sentence, or for a structured row an equal one.
-
-    In Chinese: 在X停留 1小时14分钟, 使用A 13分钟, 浏览A 在B上 292秒, and without a duration 点击A 在B,
-    搜索Q 在B, 对比A 在B, 将A加入购物车 在B, 收藏A 在B, 购买A 在B. Other actions: their word, A 在B, duration.
-    """
+    """Return the export's own sentence, or for a structured row an equal one, such as 浏览A 在B上 292秒."""
     if behavior.text:
         return behavior.text
     action = behavior.action
@@ -46,10 +42,7 @@ def sentence(behavior: Behavior, language: Language = "zh") -> str:
 
 
 def long_pieces(log: UserLog, language: Language = "zh") -> Sequence[str]:
-    """Return a user's lines joined by newlines, each `YYYY-MM-DD HH:MM:SS sentence`.
-
-    In pieces whose token counts add up (see TokenCounter.total).
-    """
+    """Return a user's lines `YYYY-MM-DD HH:MM:SS sentence` in pieces that TokenCounter.total may count."""
     pieces: list[str] = []
     for behavior in log.behaviors:
         stamp = behavior.start.isoformat(" ")

@@ -2,8 +2,8 @@
 
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set as AbstractSet
-from datetime import datetime, timedelta
-from itertools import pairwise
+from datetime import timedelta
+from itertools import accumulate, pairwise
 from typing import NamedTuple, Protocol
 
 from eventabs.prompts.answers import (
@@ -201,16 +201,12 @@ def _allowed_ends(behaviors: Sequence[Behavior], fits: Callable[[int, int], bool
 def _widest_gap(behaviors: Sequence[Behavior], first: int, last: int) -> int:
     """Return the index before the longest time in which nothing is done; of equals the most central."""
     middle = (first + last - 1) / 2
-    free_from = datetime.min  # noqa: DTZ901  replaced before it is compared
-    widest, cut = timedelta.min, first
-    for index in range(first, last):
-        behavior = behaviors[index]
-        done = behavior.start + timedelta(seconds=behavior.duration or 0)
-        free_from = done if index == first else max(free_from, done)
-        gap = behaviors[index + 1].start - free_from
-        if gap > widest or (gap == widest and abs(index - middle) < abs(cut - middle)):
-            widest, cut = gap, index
-    return cut
+    done = (behavior.start + timedelta(seconds=behavior.duration or 0) for behavior in behaviors[first:last])
+    following = behaviors[first + 1 : last + 1]
+    gaps = [
+        after.start - free_from for free_from, after in zip(accumulate(done, max), following, strict=True)
+    ]
+    return max(range(first, last), key=lambda index: (gaps[index - first], -abs(index - middle)))
 
 
 def _parts_by_user(
@@ -277,16 +273,14 @@ def _piece_costs(group: UserGroup, compactor: Compactor, counts: Counts) -> Piec
     """Count what `Compactor.block` would cut blocks into, but for their headers."""
     bodies = [(0, 0)] * len(group.names)
     single: dict[int, list[tuple[Body, bool]]] = {}
-    repeated: list[tuple[int, Body]] = []
+    repeated: dict[int, Body] = {}
     for position, name in enumerate(group.names):
         body = compactor.body(name.action, name.item, name.place)
         if name.only_user is None or compactor.lines_are_days or not body[0]:
-            repeated.append((position, body))
+            repeated[position] = body
         else:
             single.setdefault(name.only_user, []).append((body, name.timed))
-    for (position, _body), pair in zip(
-        repeated, _paired(counts, (body for _at, body in repeated)), strict=True
-    ):
+    for position, pair in zip(repeated, _paired(counts, repeated.values()), strict=True):
         bodies[position] = pair
     return PieceCosts(
         bodies=bodies,
@@ -361,8 +355,6 @@ def mark_variants(names: Sequence[ActivityName], marks: Sequence[str]) -> Iterat
     for number, variants in enumerate(_variants({text for name in names for text in name[1:3]}, marks)):
         for member, text in enumerate(variants):
             members.setdefault(text, []).append((number, member))
-    if not members:
-        return
     for position, name in enumerate(names):
         for text in name[1:3]:
             for number, member in members.get(text, ()):

@@ -53,21 +53,18 @@ def _adds_up(tokenizer: "Tokenizer", count: Callable[[str], int]) -> bool:
     """Whether the pre-tokenizer parts at our cuts, tried with every class of character on both sides."""
     if tokenizer.pre_tokenizer is None:
         return False
-    before_spaces = product(_VISIBLE, (f" {text}" for text in _VISIBLE))
-    behind_lines = product((f"{text}\n" for text in _VISIBLE), _VISIBLE)
-    return all(
-        count(left + right) == count(left) + count(right) and _parts(tokenizer, left, right)
-        for pairs in (before_spaces, behind_lines)
-        for left, right in pairs
-    )
 
-
-def _parts(tokenizer: "Tokenizer", left: str, right: str) -> bool:
     def words(text: str) -> list[str]:
         normal = tokenizer.normalizer.normalize_str(text) if tokenizer.normalizer else text
         return [word for word, _span in tokenizer.pre_tokenizer.pre_tokenize_str(normal)]
 
-    return words(left + right) == words(left) + words(right)
+    before_spaces = product(_VISIBLE, (f" {text}" for text in _VISIBLE))
+    behind_lines = product((f"{text}\n" for text in _VISIBLE), _VISIBLE)
+    return all(
+        count(left + right) == count(left) + count(right)
+        and words(left + right) == words(left) + words(right)
+        for left, right in chain(before_spaces, behind_lines)
+    )
 
 
 _CACHED_PIECES = 1 << 15
@@ -119,10 +116,7 @@ class TokenCounter:
         return sum(map(self._encode, _cut_at_blanks(text)))
 
     def counts(self, pieces: Iterable[str]) -> list[int]:
-        """Count each piece by itself. Many are counted on all cores, as tiktoken lets go of the interpreter.
-
-        Those that follow are taken from `pieces` meanwhile.
-        """
+        """Count each piece by itself, many on all cores while further ones are taken from `pieces`."""
         pieces = iter(pieces)
         slices = iter(lambda: list(islice(pieces, _MANY)), [])
         first = next(slices, [])

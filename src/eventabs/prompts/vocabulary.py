@@ -36,10 +36,7 @@ DEFAULT_TYPES: dict[Language, tuple[EventType, ...]] = {
 def default_vocabulary(
     language: Language, categories: Sequence[Category] = DEFAULT_CATEGORIES, *, open_types: bool = True
 ) -> Vocabulary:
-    """Return the shipped types of `language` under the given categories.
-
-    A type keeps its category only where that is one of `categories`.
-    """
+    """Return the shipped types of `language`; they keep only categories that are among the given ones."""
     known = {category.name for category in categories}
     types = tuple(
         kind if kind.category in known else EventType(kind.name) for kind in DEFAULT_TYPES[language]

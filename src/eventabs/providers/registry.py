@@ -85,11 +85,7 @@ def kind_of(choice: str, *, model: str = "", preset: str = "") -> ProviderKind:
 
 @asynccontextmanager
 async def open_provider(
-    name: str,
-    config: ProviderConfig,
-    *,
-    closing: "asyncio.Event",
-    on_cooldown: Callable[[float], None],
+    name: str, config: ProviderConfig, *, closing: "asyncio.Event", on_cooldown: Callable[[float], None]
 ) -> AsyncIterator["Complete"]:
     """Open the provider of a kind; yield what completes a request. No try starts once `closing` is set.
 

@@ -88,11 +88,7 @@ class Settlement:
         outcomes = {outcome.part: outcome for outcome in reading.outcomes.values()}
         at_the_cap = self._is_at_the_cap(reply)
         changes = after_reply(
-            call.batch,
-            outcomes,
-            reply.finish_reason,
-            attempts=self._reader.attempts,
-            at_the_cap=at_the_cap,
+            call.batch, outcomes, reply.finish_reason, attempts=self._reader.attempts, at_the_cap=at_the_cap
         )
         changes = [await self._cut(change) for change in changes]
         written = self._writer.submit(
@@ -152,8 +148,7 @@ class Settlement:
         changes = [] if self._is_final(call.batch, error) else self._changes_after(call.batch, error)
         changes = [await self._cut(change) for change in changes]
         settled = await self._writer.submit(
-            lambda ledger: _settle_error(ledger, call.id, str(error), changes),
-            then=self._publish,
+            lambda ledger: _settle_error(ledger, call.id, str(error), changes), then=self._publish
         )
         self._observer.noted(CallFailed(call.id, len(call.batch.parts), str(error)))
         if not changes:

@@ -17,7 +17,6 @@ _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  wall times are counted from a nai
 _EPOCH_DAY = _EPOCH.toordinal()
 _FAST = 1  # deflate level: logs shrink by nine tenths already here
 _AS_IT_IS = 0
-_NO_TEXT = zlib.compress(b"", _FAST)  # most replies come without reasoning
 
 MOST_TIMES = 32  # that a value may be as large as what is stored of it
 _ALWAYS_ALLOWED = 1024 * 1024  # bytes; so far it may shrink as it likes
@@ -44,7 +43,7 @@ def pack_json(value: object) -> bytes:
 @decoding()
 def unpack_json(blob: bytes) -> Any:  # noqa: ANN401  JSON
     """Return what `pack_json` was given."""
-    return _loads(blob)
+    return orjson.loads(_inflate(blob))
 
 
 def pack_log(log: UserLog) -> bytes:
@@ -62,7 +61,7 @@ def pack_log(log: UserLog) -> bytes:
 @decoding()
 def unpack_log(user_id: str, blob: bytes, first: int = 0, last: int | None = None) -> UserLog:
     """Return the log, or its behaviors `first`..`last`, both included."""
-    profile, rows = _loads(blob)
+    profile, rows = unpack_json(blob)
     wanted = rows[first:] if last is None else rows[first : last + 1]
     return UserLog(
         user_id, tuple(_behavior(row) for row in wanted), tuple((name, value) for name, value in profile)
@@ -72,7 +71,7 @@ def unpack_log(user_id: str, blob: bytes, first: int = 0, last: int | None = Non
 @decoding()
 def unpack_events(blobs: Iterable[bytes]) -> list[dict[str, Any]]:
     """Return the events of several outcomes in order of start and end."""
-    return sort_events(event for blob in blobs for event in _loads(blob))
+    return sort_events(event for blob in blobs for event in unpack_json(blob))
 
 
 def sort_events(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -94,22 +93,18 @@ def unpack_parts(text: str) -> dict[str, Part]:
 @decoding()
 def unpack_messages(blob: bytes) -> tuple[Message, ...]:
     """Return the messages of a call as they were sent."""
-    return tuple({"role": message["role"], "content": message["content"]} for message in _loads(blob))
+    return tuple({"role": message["role"], "content": message["content"]} for message in unpack_json(blob))
 
 
 def pack_text(text: str) -> bytes:
     """Deflate a text; lone surrogates, which a broken reply may hold, survive."""
-    return _deflate(text.encode("utf-8", "surrogatepass")) if text else _NO_TEXT
+    return _deflate(text.encode("utf-8", "surrogatepass"))
 
 
 @decoding()
 def unpack_text(blob: bytes | None) -> str:
     """Return what `pack_text` was given, "" for None."""
     return "" if blob is None else _inflate(blob).decode("utf-8", "surrogatepass")
-
-
-def _loads(blob: bytes) -> Any:  # noqa: ANN401  JSON
-    return orjson.loads(_inflate(blob))
 
 
 def _deflate(data: bytes) -> bytes:

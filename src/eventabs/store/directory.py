@@ -41,7 +41,7 @@ class RunDirectory:
     def create(cls, path: Path) -> "RunDirectory":
         """Make a new run directory. Raises RunDirectoryError where `path` holds anything already."""
         try:
-            if path.exists() and not (path.is_dir() and all(_is_leftover(file) for file in path.iterdir())):
+            if path.exists() and not (path.is_dir() and all(map(_is_leftover, path.iterdir()))):
                 raise _taken(path)
             path.mkdir(mode=_PRIVATE_DIRECTORY, parents=True, exist_ok=True)
             path.chmod(_PRIVATE_DIRECTORY)
@@ -72,25 +72,17 @@ class RunDirectory:
     def in_use(self) -> bool:
         """Whether a process works on the run."""
         try:
-            descriptor = os.open(self.path / "run.lock", os.O_RDONLY | _PLAIN_FILE)
-        except OSError:
-            return False
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            with open(self.path / "run.lock", "rb", opener=open_private) as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
-        except OSError:  # no locks here, so no process can hold one
+        except OSError:  # no lock, or no locks here, so no process can hold one
             return False
-        finally:
-            os.close(descriptor)
         return False
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the directory for this process; the lock goes when the process does.
-
-        Raises RunDirectoryError where another process has it.
-        """
+        """Hold the directory for this process. Raises RunDirectoryError where another process has it."""
         lock = FileLock(self.path / "run.lock", mode=_PRIVATE_FILE)
         try:
             self._take(lock)
@@ -107,10 +99,8 @@ class RunDirectory:
 
     def _take(self, lock: FileLock) -> None:
         """Take the lock. Raises Timeout, and OSError where there are no locks that go with the process."""
-        with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # filelock warns that it falls back on a marker file: refused below
+        with warnings.catch_warnings():  # of falling back on a marker file, which is refused below
+            warnings.simplefilter("ignore")
             lock.acquire(timeout=_LOOKS_PASS, poll_interval=_LOOKS_PASS / 5)
         if not self.in_use():  # a marker outlives a kill, and `in_use` does not see it
             lock.release()
@@ -118,10 +108,7 @@ class RunDirectory:
 
 
 def replace_file(path: Path, chunks: Iterable[bytes]) -> None:
-    """Replace a file as a whole: readers see the old or the new one, also after a crash.
-
-    Raises StorageError where the disk refuses.
-    """
+    """Replace a file as a whole, so that a crash leaves the old or the new one. Raises StorageError."""
     fresh = path.with_name(path.name + ".tmp")
     try:
         with open(fresh, "wb", opener=open_private) as file:
@@ -129,7 +116,11 @@ def replace_file(path: Path, chunks: Iterable[bytes]) -> None:
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(path)
-        _sync_directory(path.parent)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
     except OSError as error:
         with suppress(OSError):  # what it takes may be just what is missing
             fresh.unlink()
@@ -156,19 +147,8 @@ def open_private(path: Path | str, flags: int) -> int:
 
 def read_head(path: Path, size: int) -> bytes:
     """Read the first bytes of a file of the run directory, of any kind. Raises OSError."""
-    descriptor = open_private(path, os.O_RDONLY)
-    try:
-        return os.read(descriptor, size)
-    finally:
-        os.close(descriptor)
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with open(path, "rb", buffering=0, opener=open_private) as file:
+        return file.read(size)
 
 
 def refuse_taken(directory: RunDirectory) -> None:

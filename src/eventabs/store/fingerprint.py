@@ -36,10 +36,9 @@ def public_settings(settings: Settings) -> dict[str, Any]:
 def public_flags(flags: Mapping[str, Any]) -> dict[str, Any]:
     """Return the flags without URL secrets and header values."""
     public = {section: dict(values) for section, values in flags.items() if isinstance(values, Mapping)}
-    public.get("llm", {}).pop("extra_headers", None)
-    for key in ("base_url", "proxy"):
-        if key in public.get("llm", {}):
-            public["llm"][key] = public_url(public["llm"][key])
+    llm = public.get("llm", {})
+    llm.pop("extra_headers", None)
+    llm |= {key: public_url(llm[key]) for key in ("base_url", "proxy") if key in llm}
     return public
 
 
@@ -55,7 +54,7 @@ def binding_facts(settings: Settings, *, template: str | None, rules: str | None
     facts["llm.provider"] = settings.provider
     for key, text in {"prompt.template": template, "rules.file": rules}.items():
         if key in facts:
-            facts[key] = _digest(text)
+            facts[key] = "" if text is None else hashlib.sha256(text.encode()).hexdigest()[:16]
     return facts
 
 
@@ -100,7 +99,3 @@ def _split(url: str) -> SplitResult:
         return urlsplit(url)
     except ValueError:  # no address at all; the first call fails on it with its own error
         return urlsplit("")
-
-
-def _digest(text: str | None) -> str:
-    return "" if text is None else hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -285,8 +285,7 @@ class Ledger:
 
     def unread_calls(self) -> list[int]:
         """Return calls whose replies were committed but not settled: the process died in between."""
-        rows = self.rows("SELECT id FROM calls WHERE status = 'answered' ORDER BY id")
-        return [call_id for (call_id,) in rows]
+        return [call for (call,) in self.rows("SELECT id FROM calls WHERE status = 'answered' ORDER BY id")]
 
     def stored_reply(self, call_id: int) -> StoredReply:
         """Return the reply of a call that has one."""
@@ -351,11 +350,10 @@ class Ledger:
                     change.part, change.replaced_by, attempts=change.attempts, max_peers=PEERS_OF_PIECES
                 )
                 continue
-            part, state, attempts, broken_calls, max_peers, reason, events, *_rest = change
             self._db.execute(
                 "UPDATE parts SET state = ?, attempts = ?, broken_calls = ?, max_peers = ?, reason = ?,"
                 " events = ?, call_id = ? WHERE user_id = ? AND first = ? AND last = ?",
-                (state, attempts, broken_calls, max_peers, reason, events, call_id, *part),
+                (*change[1:7], call_id, *change.part),
             )
 
 
@@ -374,11 +372,9 @@ def _connect_to_read(path: Path) -> sqlite3.Connection:
     On a read-only medium, where SQLite cannot make its files beside a ledger, one that was closed in order is
     read without them. A reader may have left an empty write-ahead log.
     """
-    mode = "mode=ro"
-    if not os.access(path.parent, os.W_OK):
-        log = path.with_name(path.name + "-wal")
-        if not log.exists() or not log.stat().st_size:
-            mode += "&immutable=1"
+    mode, log = "mode=ro", path.with_name(path.name + "-wal")
+    if not os.access(path.parent, os.W_OK) and not (log.exists() and log.stat().st_size):
+        mode += "&immutable=1"
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, isolation_level=None)
     _prepare(connection)
     return connection

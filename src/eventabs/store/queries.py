@@ -7,29 +7,26 @@ from eventabs.records import Counts, Event
 from eventabs.store.codec import StoredValueError, sort_events, unpack_events
 from eventabs.store.ledger import Ledger, Retry
 
+_COUNTED = (
+    "users",
+    "behaviors",
+    "done",
+    "events",
+    "calls",
+    "prompt_tokens",
+    "completion_tokens",
+    "batches_done",
+)
+
 
 def count_all(ledger: Ledger) -> Counts:
     """Count everything."""
-    ((users, behaviors),) = ledger.rows("SELECT count(*), coalesce(sum(behaviors), 0) FROM users")
-    ((done, events),) = ledger.rows(
-        "SELECT count(*), coalesce(sum(events), 0) FROM user_states WHERE state = 'done'"
-    )
-    ((calls, prompt_tokens, completion_tokens, ended),) = ledger.rows(
-        "SELECT count(*), coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0),"
-        " count(*) FILTER (WHERE status IN ('read', 'failed')) FROM calls"
-    )
     causes = dict(ledger.rows("SELECT cause, count(*) FROM retries GROUP BY cause ORDER BY 2 DESC, 1"))
+    sums = ledger.rows("SELECT * FROM counted")[0]
     return Counts(
-        users=users,
-        behaviors=behaviors,
-        done=done,
+        **dict(zip(_COUNTED, sums, strict=True)),
         failed=sum(failure_reasons(ledger).values()),
-        events=events,
-        calls=calls,
         retries=sum(causes.values()),
-        prompt_tokens=prompt_tokens,
-        completion_tokens=completion_tokens,
-        batches_done=ended,
         retry_causes=causes,
     )
 
@@ -84,13 +81,7 @@ def user_states(ledger: Ledger) -> dict[str, int]:
 
 def failure_reasons(ledger: Ledger) -> dict[str, int]:
     """Count failed users by reason, the most frequent first."""
-    return dict(
-        ledger.rows(
-            "SELECT reason, count(*) FROM user_states WHERE state = 'failed'"
-            " AND user_id IN (SELECT user_id FROM parts WHERE state = 'failed')"  # few among many: by the index
-            " GROUP BY reason ORDER BY count(*) DESC, reason"
-        )
-    )
+    return dict(ledger.rows("SELECT reason, count(*) FROM failed_users GROUP BY reason ORDER BY 2 DESC, 1"))
 
 
 def done_users(ledger: Ledger) -> list[str]:
@@ -99,28 +90,16 @@ def done_users(ledger: Ledger) -> list[str]:
     return [user_id for (user_id,) in rows]
 
 
-class FailedUser(NamedTuple):
-    """A user that failed: the reason, delivered bad answers, and the calls that it was part of."""
-
-    user_id: str
-    reason: str | None
-    attempts: int
-    calls: list[int]
-
-
-def failed_users(ledger: Ledger) -> Iterator[FailedUser]:
-    """Yield all users that failed, in order of user id."""
-    failed = user_rows(ledger, "failed")
+def failed_users(ledger: Ledger) -> Iterator[dict[str, Any]]:
+    """Yield all users that failed, in order of user id: the reason, delivered bad answers, and all calls."""
+    if not (failed := user_rows(ledger, "failed")):
+        return
     calls: dict[str, list[int]] = {user.user_id: [] for user in failed}
-    if failed:
-        for call_id, user_id in ledger.rows(
-            "SELECT DISTINCT calls.id, json_extract(asked.value, '$[0]') FROM calls, json_each(calls.users) AS asked"
-            " ORDER BY 1"
-        ):
-            if user_id in calls:
-                calls[user_id].append(call_id)
-    for user in failed:
-        yield FailedUser(user.user_id, user.reason, user.attempts, calls[user.user_id])
+    for call_id, user_id in ledger.rows("SELECT DISTINCT call_id, user_id FROM user_calls ORDER BY call_id"):
+        if user_id in calls:
+            calls[user_id].append(call_id)
+    for user_id, _state, _behaviors, _events, reason, attempts in failed:
+        yield {"user_id": user_id, "reason": reason, "attempts": attempts, "calls": calls[user_id]}
 
 
 def events_of(ledger: Ledger, user_id: str) -> list[dict[str, Any]]:

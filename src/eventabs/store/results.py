@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import TracebackType
 from typing import Any, Final, Literal, Self
 
 import duckdb
@@ -27,10 +26,6 @@ _TEXTS: Final = ("user_id", "type", "category", "start", "end", "summary", "sour
 _HARMLESS: Final = (
     """CASE WHEN regexp_matches("{0}", '^[=+\\-@\\t\\r]') THEN chr(39) || "{0}" ELSE "{0}" END AS "{0}\""""
 )
-_SQLITE_TABLE: Final = (
-    'CREATE TABLE events (user_id TEXT, type TEXT, category TEXT, start TEXT, "end" TEXT, summary TEXT,'
-    " source TEXT, behaviors TEXT, grounded INTEGER)"
-)
 
 
 class EventsFile:
@@ -39,36 +34,32 @@ class EventsFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            self._descriptor = open_private(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-            self._end = os.lseek(self._descriptor, 0, os.SEEK_END)
+            self._file = open(path, "ab", buffering=0, opener=open_private)  # noqa: SIM115  closed by __exit__
         except OSError as error:
             raise storage_error(path, error) from error
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        os.close(self._descriptor)
+    def __exit__(self, *_exception: object) -> None:
+        self._file.close()
 
     def append(self, events: Iterable[Mapping[str, Any]]) -> None:
         """Write events with one system call. Raises StorageError."""
-        lines = _lines(events)
+        lines, end = _lines(events), self._file.tell()
         try:
-            written = os.write(self._descriptor, lines)
+            written = self._file.write(lines)
         except OSError as error:
             raise storage_error(self._path, error) from error
         if written != len(lines):
-            os.ftruncate(self._descriptor, self._end)
+            self._file.truncate(end)
             raise storage_error(self._path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
-        self._end += written
 
 
 def write_results(directory: RunDirectory, ledger: Ledger) -> None:
     """Write events.jsonl and failures.jsonl anew from the ledger, in order of user and time."""
     replace_file(directory.events, _events_lines(ledger))
-    replace_file(directory.failures, (_lines([user._asdict()]) for user in failed_users(ledger)))
+    replace_file(directory.failures, (_lines([user]) for user in failed_users(ledger)))
 
 
 def write_rejects(directory: RunDirectory, rejects: Iterable[RejectedRow]) -> None:
@@ -80,9 +71,8 @@ def write_rejects(directory: RunDirectory, rejects: Iterable[RejectedRow]) -> No
 def export_events(named: Path, form: TableFormat, output: Path | None) -> Path:
     """Write the events of all users that are done; return the file.
 
-    Without `output` the file stands beside events.jsonl and is replaced as a whole. Raises
-    RunDirectoryError where there is no run, and UsageError where `output` is there already or cannot be
-    written.
+    Without `output` the file stands beside events.jsonl and is replaced as a whole. Raises RunDirectoryError
+    where there is no run, and UsageError where `output` is there already or cannot be written.
     """
     directory = RunDirectory.find(named)
     if output is not None and (output.exists() or output.is_symlink()):
@@ -137,12 +127,10 @@ def _write_sqlite(ledger: Ledger, path: Path) -> None:
         for event in events_of(ledger, user_id)
     )
     with closing(sqlite3.connect(path)) as database, database:
-        database.execute(_SQLITE_TABLE)
-        database.executemany(
-            "INSERT INTO events VALUES (:user_id, :type, :category, :start, :end, :summary, :source, :behaviors,"
-            " :grounded)",
-            rows,
-        )
+        texts = ", ".join(f'"{name}" TEXT' for name in _TEXTS)
+        database.execute(f"CREATE TABLE events ({texts}, behaviors TEXT, grounded INTEGER)")
+        values = ", ".join(f":{name}" for name in (*_TEXTS, "behaviors", "grounded"))
+        database.executemany(f"INSERT INTO events VALUES ({values})", rows)
 
 
 def _events_lines(ledger: Ledger) -> Iterator[bytes]:

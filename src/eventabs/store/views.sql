@@ -11,8 +11,62 @@ SELECT
     (SELECT max(attempts) FROM main.parts WHERE parts.user_id = users.user_id) AS attempts
 FROM main.users;
 
+-- few among many: found by the index of parts
+CREATE TEMP VIEW failed_users AS
+SELECT * FROM user_states
+WHERE state = 'failed' AND user_id IN (SELECT user_id FROM main.parts WHERE state = 'failed');
+
 -- the events of every part that is done, also of a user whose other parts are not; one row a part
 CREATE TEMP VIEW user_events AS
 SELECT parts.user_id, parts.first, outcomes.events
 FROM main.parts JOIN main.outcomes USING (call_id, user_id, first)
 WHERE parts.state = 'done';
+
+-- the calls that a user was part of: outcomes name the users of those that were read; in the others, which are few,
+-- they are searched for
+CREATE TEMP VIEW user_calls AS
+SELECT user_id, call_id FROM main.outcomes JOIN main.calls ON calls.id = call_id
+UNION ALL
+SELECT json_extract(asked.value, '$[0]'), calls.id FROM main.calls, json_each(calls.users) AS asked
+WHERE status IN ('sent', 'answered', 'failed', 'lost');
+
+-- why answers were bad: how many, for how many users, and how many failed by it in the end
+CREATE TEMP VIEW failure_causes AS
+SELECT reason, sum(bad) AS bad, sum(users) AS users, sum(failed) AS failed
+FROM (
+    SELECT reason, count(*) AS bad, count(DISTINCT user_id) AS users, 0 AS failed
+    FROM main.outcomes WHERE reason IS NOT NULL GROUP BY reason
+    UNION ALL
+    SELECT reason, 0, 0, count(DISTINCT user_id) FROM main.parts WHERE state = 'failed' GROUP BY reason
+)
+GROUP BY reason;
+
+-- replies with nothing usable for a user, and whether it failed by that
+CREATE TEMP VIEW bad_replies AS
+SELECT
+    outcomes.reason,
+    outcomes.user_id,
+    call_id,
+    coalesce(finish_reason, '') AS finish_reason,
+    reply,
+    EXISTS (
+        SELECT 1 FROM main.parts
+        WHERE parts.user_id = outcomes.user_id AND parts.first = outcomes.first
+            AND parts.call_id = outcomes.call_id AND state = 'failed'
+    ) AS failed
+FROM main.outcomes JOIN main.calls ON calls.id = call_id
+WHERE outcomes.reason IS NOT NULL;
+
+-- the sums of a run: what it holds, and what its calls used
+CREATE TEMP VIEW counted AS
+SELECT * FROM
+    (SELECT count(*), coalesce(sum(behaviors), 0) FROM main.users),
+    (SELECT count(*), coalesce(sum(events), 0) FROM user_states WHERE state = 'done'),
+    (
+        SELECT
+            count(*),
+            coalesce(sum(prompt_tokens), 0),
+            coalesce(sum(completion_tokens), 0),
+            count(*) FILTER (WHERE status IN ('read', 'failed'))
+        FROM main.calls
+    );

@@ -24,8 +24,8 @@ _Result = tuple[_Write, Any, Exception | None]
 class LedgerWriter:
     """Owns the ledger while it is open; use as a context manager inside a running event loop.
 
-    A commit waits for the disk. Sixty-four calls in flight must not wait sixty-four times, so the thread
-    commits together all tasks that were submitted during the last commit.
+    Sixty-four calls in flight must not wait for the disk sixty-four times, so the thread commits together
+    all tasks that were submitted during the last commit.
     """
 
     def __init__(self, ledger: Ledger) -> None:
@@ -88,9 +88,7 @@ class LedgerWriter:
             with self._ledger.transaction():
                 results = [write.task(self._ledger) for write in gathered]
         except Exception as error:  # noqa: BLE001  every error belongs to the caller that waits
-            if (
-                len(gathered) > 1
-            ):  # a reply that is paid for must not be lost through the fault of another task
+            if len(gathered) > 1:  # a paid reply must not be lost through the fault of another task
                 for write in gathered:
                     self._commit([write])
             else:

@@ -27,6 +27,8 @@ _ARROW = "→ "
 @contextmanager
 def showing_findings(console: Console, *, quiet: bool) -> Iterator[OnFinding]:
     """Yield what prints findings as they come, under their section's title; `quiet`: only what is wrong."""
+    names = _("Settings"), _("Endpoint"), _("What it can do"), _("A run with these settings")
+    titles = dict(zip(get_args(Section), names, strict=True))
     titled: set[Section] = set()
 
     def show(finding: Finding) -> None:
@@ -34,7 +36,7 @@ def showing_findings(console: Console, *, quiet: bool) -> Iterator[OnFinding]:
             return
         if finding.section not in titled:
             titled.add(finding.section)
-            print_line(console, _titles()[finding.section], style="bold")
+            print_line(console, titles[finding.section], style="bold")
         _print(console, finding)
 
     waiting = _("Waiting for answers: {seconds:.0f} seconds at most for each").format(seconds=REQUEST_SECONDS)
@@ -122,11 +124,6 @@ def _spent(report: CheckReport) -> list[str]:
     if report.cost is None:
         return [took]
     return [took, _("cost {cost}").format(cost=money(report.cost, report.currency))]
-
-
-def _titles() -> dict[Section, str]:
-    titles = (_("Settings"), _("Endpoint"), _("What it can do"), _("A run with these settings"))
-    return dict(zip(get_args(Section), titles, strict=True))
 
 
 def _names() -> dict[str, str]:

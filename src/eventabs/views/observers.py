@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import os
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -123,28 +122,21 @@ class QuietObserver:
 def open_log(path: Path) -> TextIO:
     """Open a log to append to, readable by its owner only; each line is written as it comes. Raises StorageError."""
     try:
-        descriptor = open_private(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        # unbuffered: what a full disk refuses must not be tried again, and fail, when the log is closed
+        raw = open(path, "ab", buffering=0, opener=open_private)  # noqa: SIM115  the caller closes it
     except OSError as error:
         raise storage_error(path, error) from error
-    # Unbuffered: what a full disk refuses must not be tried again, and fail, when the log is closed.
-    raw = os.fdopen(descriptor, "ab", buffering=0)
     return io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", write_through=True)
 
 
 class LogObserver(_LineObserver):
-    """Appends every note, and the counts after every tenth batch, to a log. `redact` takes out secrets."""
+    """Appends every note, and the counts after every tenth batch, to a log."""
 
     def __init__(
-        self,
-        file: TextIO,
-        *,
-        redact: Callable[[str], str] = str,
-        currency: str = "USD",
-        now: Callable[[], datetime] = datetime.now,
+        self, file: TextIO, *, currency: str = "USD", now: Callable[[], datetime] = datetime.now
     ) -> None:
         super().__init__(currency, now)
         self._file = file
-        self._redact = redact
         self._unwritten: list[str] = []
 
     def noted(self, note: runs.Note) -> None:
@@ -167,7 +159,7 @@ class LogObserver(_LineObserver):
 
     def _add(self, text: str) -> None:
         stamp = self._now().astimezone().isoformat(timespec="seconds")
-        self._unwritten.append(f"{stamp} {one_line(self._redact(text))}\n")
+        self._unwritten.append(f"{stamp} {one_line(text)}\n")
 
     def _write(self) -> None:
         lines, self._unwritten = self._unwritten, []

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from eventabs import runs
-from eventabs.language import gettext as _
+from eventabs.language import gettext as _, ngettext
 from eventabs.views import wording
 from eventabs.views.console import one_line, print_line
 from eventabs.views.wording import clock, count, listed, money, share
@@ -114,9 +114,10 @@ class ProgressPanel:
         sent = _("{count} in").format(count=count(progress.prompt_tokens))
         received = _("{count} out").format(count=count(progress.completion_tokens))
         speed = "" if progress.tokens_per_second is None else wording.speed(progress.tokens_per_second)
+        calls = ngettext("{count} call", "{count} calls", progress.calls).format(count=count(progress.calls))
         facts: _Facts = [
             (_("users"), (users, Text(failed, style="red" if progress.failed else ""), self._elapsed())),
-            (_("batches"), (batches, wording.in_flight(progress), wording.calls(progress.calls))),
+            (_("batches"), (batches, wording.in_flight(progress), calls)),
             (_("tokens"), (sent, received, speed)),
         ]
         if progress.cost is not None:

@@ -33,28 +33,22 @@ def render_report(facts: ReportFacts) -> str:
     """Return the page. Reads the facts' users to their end."""
     users = ReportUsers.of(facts.users)
     style, script = _part("style.css"), _part("script.js")
-    return (
-        _environment()
-        .get_template("page.html.j2")
-        .render(
-            lang={"en": "en", "zh": "zh-Hans"}[language.active()],
-            version=__version__,
-            policy=_policy(style, script),
-            style=Markup(style),  # noqa: S704  our own file
-            script=Markup(script),  # noqa: S704  our own file
-            data=embedded_json(users.data() | {"words": _words()}),
-            facts=facts,
-            users=users,
-            **sections(facts, users),
-        )
+    template = _environment().get_template("page.html.j2")
+    return template.render(
+        lang={"en": "en", "zh": "zh-Hans"}[language.active()],
+        version=__version__,
+        policy=_policy(style, script),
+        style=Markup(style),  # noqa: S704  our own file
+        script=Markup(script),  # noqa: S704  our own file
+        data=embedded_json(users.data() | {"words": _words()}),
+        facts=facts,
+        users=users,
+        **sections(facts, users),
     )
 
 
 def write_report(page: str, path: Path) -> None:
-    """Write the page, readable by its owner only. A file that is no page is not replaced.
-
-    Raises UsageError where that does not work.
-    """
+    """Write the page, for its owner only. Raises UsageError, also for a file that is there and no page."""
     try:
         if path.exists() and not _begins_like_a_page(path):
             message = _("{path} exists and is no report; name another file with --output")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from eventabs.inspection import CallFacts, ReportFacts
+from eventabs.inspection import CallFacts, ReportFacts, TokenUse
 from eventabs.language import gettext as _
 from eventabs.providers import kind_of
 from eventabs.store import Retry
@@ -62,15 +62,15 @@ def _tiles(facts: ReportFacts, users: ReportUsers, line: "Timeline | None") -> l
         (_("Calls"), count(totals.calls), wording.retries(totals.retries)),
         (_("Time"), duration(line.seconds) if line else "-", _("with calls under way")),
     ]
-    if not kind_of(facts.provider).is_remote:
+    if not kind_of(facts.endpoint.provider).is_remote:
         return [*tiles, (_("Tokens"), "0", _("built-in rules: no model was called"))]
     tokens = _("{prompt} in, {completion} out").format(
         prompt=count(totals.prompt_tokens), completion=count(totals.completion_tokens)
     )
     cost = (_("Cost"), "-", _("no prices are set"))
     if facts.cost is not None:
-        each = money(facts.cost / totals.done, facts.currency) if totals.done else "-"
-        cost = (_("Cost"), money(facts.cost, facts.currency), _("{cost} a user").format(cost=each))
+        each = money(facts.cost / totals.done, facts.endpoint.currency) if totals.done else "-"
+        cost = (_("Cost"), money(facts.cost, facts.endpoint.currency), _("{cost} a user").format(cost=each))
     return [*tiles, (_("Tokens"), _short(totals.prompt_tokens + totals.completion_tokens), tokens), cost]
 
 
@@ -180,7 +180,7 @@ def _drawn_timeline(line: Timeline) -> dict[str, Any]:
     """Scale the calls over time to their frame, and thin them out for the table."""
     top = max(1.0, *(bin_.working + bin_.waiting for bin_ in line.bins))
     bad = max(1, *(bin_.bad for bin_ in line.bins))
-    width = 100 / len(line.bins)
+    width, scale = 100 / len(line.bins), 100 / (line.seconds or 1.0)
     step = max(1, len(line.bins) // _TABLE_ROWS)
     return {
         "width": width,
@@ -194,11 +194,8 @@ def _drawn_timeline(line: Timeline) -> dict[str, Any]:
             )
             for n, bin_ in enumerate(line.bins)
         ],
-        "pauses": [f"{100 * pause / line.seconds:.3f}" for pause in line.pauses if line.seconds],
-        "cooldowns": [
-            (f"{100 * start / line.seconds:.3f}", f"{100 * (end - start) / line.seconds:.3f}")
-            for start, end in line.cooldowns
-        ],
+        "pauses": [scale * pause for pause in line.pauses if line.seconds],
+        "cooldowns": [(scale * start, scale * (end - start)) for start, end in line.cooldowns],
         "ticks": ["0", *(duration(line.seconds * place / 4) for place in range(1, 5))],
         "top": f"{top:.1f}".removesuffix(".0"),
         "rows": [_time_row(line.bins[at : at + step]) for at in range(0, len(line.bins), step)],
@@ -234,18 +231,12 @@ def _retried(retries: Sequence[Retry]) -> Iterator[tuple[str, str, str]]:
         yield cause, count(number), duration(longest)
 
 
-class Bin(NamedTuple):
-    """A bar: from where to where its values lie, and how many there are."""
-
-    low: float
-    high: float
-    number: int
-
-
 class Histogram(NamedTuple):
-    """A distribution. `bins` are equally wide and follow each other."""
+    """A distribution: how many values are in each of some bins, which follow each other from `first * width` on."""
 
-    bins: tuple[Bin, ...]
+    first: int
+    width: float
+    numbers: tuple[int, ...]
     median: float
     p90: float
     largest: float
@@ -259,14 +250,9 @@ def histogram(values: Sequence[float]) -> Histogram | None:
     low, high = ordered[0], ordered[-1]
     whole = all(float(value).is_integer() for value in ordered)
     width = _round_up((high - low) / (_MOST_BINS - 1), least=1.0 if whole else 0.0)
-    first = math.floor(low / width)
-    counts = [0] * (math.floor(high / width) - first + 1)
-    for value in ordered:
-        counts[math.floor(value / width) - first] += 1
-    bins = tuple(
-        Bin((first + place) * width, (first + place + 1) * width, count) for place, count in enumerate(counts)
-    )
-    return Histogram(bins, _quantile(ordered, 0.5), _quantile(ordered, 0.9), high)
+    counted = Counter(math.floor(value / width) for value in ordered)
+    numbers = tuple(counted[place] for place in range(min(counted), max(counted) + 1))
+    return Histogram(min(counted), width, numbers, _quantile(ordered, 0.5), _quantile(ordered, 0.9), high)
 
 
 def _round_up(width: float, *, least: float) -> float:
@@ -294,24 +280,24 @@ def _distributions(facts: ReportFacts) -> Iterator[dict[str, object]]:
 
 
 def _distribution(title: str, drawn: Histogram, *, whole: bool) -> dict[str, object]:
-    most = max(bin_.number for bin_ in drawn.bins)
-    width = 100 / len(drawn.bins)
+    most, last = max(drawn.numbers), len(drawn.numbers) - 1
+    width = 100 / len(drawn.numbers)
 
     def written(value: float) -> str:
         return count(int(value)) if whole else duration(value)
 
-    def label(bin_: Bin) -> str:
-        high = bin_.high - 1 if whole else bin_.high
-        return written(bin_.low) + ("" if high == bin_.low else f"–{written(high)}")
+    def label(place: int) -> str:
+        low, high = (drawn.first + place) * drawn.width, (drawn.first + place + 1) * drawn.width - int(whole)
+        return written(low) + ("" if high == low else f"–{written(high)}")
 
     return {
         "title": title,
         "columns": [
-            (place * width, width, 100 * bin_.number / most, label(bin_), count(bin_.number))
-            for place, bin_ in enumerate(drawn.bins)
+            (place * width, width, 100 * number / most, label(place), count(number))
+            for place, number in enumerate(drawn.numbers)
         ],
-        "low": label(drawn.bins[0]),
-        "high": label(drawn.bins[-1]) if len(drawn.bins) > 1 else "",
+        "low": label(0),
+        "high": label(last) if last else "",
         "median": written(drawn.median),
         "p90": written(drawn.p90),
         "largest": written(drawn.largest),
@@ -320,19 +306,13 @@ def _distribution(title: str, drawn: Histogram, *, whole: bool) -> dict[str, obj
 
 def _slices(facts: ReportFacts) -> list[tuple[str, str, str, str, float, float]]:
     """Return the parts of the bar that shows where tokens went."""
-    sums = [sum(call.use[place] for call in facts.calls) for place in range(5)]
-    total = sum(sums)
+    total = sum(sum(call.use) for call in facts.calls)
     if not total:
         return []
-    labels = (
-        ("instructions", _("instructions")),
-        ("behaviors", _("behaviors")),
-        ("reasoning", _("reasoning")),
-        ("answers", _("answers")),
-        ("wasted", _("without use")),
-    )
+    labels = _("instructions"), _("behaviors"), _("reasoning"), _("answers"), _("without use")
     slices, left = [], 0.0
-    for (kind, label), tokens in zip(labels, sums, strict=True):
+    for place, (kind, label) in enumerate(zip(TokenUse._fields, labels, strict=True)):
+        tokens = sum(call.use[place] for call in facts.calls)
         width = 100 * tokens / total
         slices.append((kind, label, count(round(tokens)), share(tokens, total), left, width))
         left += width

@@ -51,7 +51,6 @@ class ReportUsers:
     hours: Counter[tuple[int, int]] = field(default_factory=Counter)  # (weekday from Monday, hour)
     transitions: Counter[tuple[str, str]] = field(default_factory=Counter)
     covered: int = 0
-    events: int = 0
     behaviors: int = 0
     left_out: int = 0
     records: list[list[Any]] = field(default_factory=list)
@@ -73,8 +72,7 @@ class ReportUsers:
         return {"behaviors": self._behaviors.all, "texts": self._words.all, "users": self.records}
 
     def _count(self, user: UserFacts) -> None:
-        self.events += len(user.events)
-        self.behaviors += len(user.behaviors)
+        self.behaviors += len(user.log.behaviors)
         self.covered += len(_covered(user))
         for event in user.events:
             self.types[event["type"]] += 1
@@ -102,19 +100,19 @@ class ReportUsers:
 
         Then event starts, minutes, types, categories, summaries.
         """
-        times = [_minutes(behavior.start) for behavior in user.behaviors]
+        times = [_minutes(behavior.start) for behavior in user.log.behaviors]
         known = [(event, *bounds) for event in user.events if (bounds := _bounds(event))]
         base = min([*times, *(start for _event, start, _end in known)], default=0)
         uncovered = sorted(set(range(len(times))) - _covered(user))
         return [
-            _text(user.user_id),
-            user.state,
-            self._name(wording.reason(user.reason)) if user.reason else -1,
-            _text(" ".join(value for _column, value in user.profile)),
+            _text(user.row.user_id),
+            user.row.state,
+            self._name(wording.reason(user.row.reason)) if user.row.reason else -1,
+            _text(" ".join(value for _column, value in user.log.profile)),
             base,
             _differences(times, base),
-            [self._behavior(behavior) for behavior in user.behaviors],
-            [(behavior.duration or 0) // 60 for behavior in user.behaviors],
+            [self._behavior(behavior) for behavior in user.log.behaviors],
+            [(behavior.duration or 0) // 60 for behavior in user.log.behaviors],
             _differences(uncovered, 0),
             _differences([start for _event, start, _end in known], base),
             [end - start for _event, start, end in known],

@@ -1,6 +1,6 @@
 """Users of a run: a list of them, one with behaviors and events side by side, and the stored calls."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -29,31 +29,30 @@ def _state_name(state: str) -> str:
     return {"pending": _("pending"), "done": _("done"), "failed": _("failed")}[state]
 
 
-def render_users(console: Console, rows: Iterable[UserRow], *, total: int, skip: int) -> None:
+def render_users(console: Console, rows: Sequence[UserRow], *, total: int, skip: int) -> None:
     """Print a page of users."""
+    if not rows:
+        print_line(console, _("No users of this kind."))
+        return
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column(_("user"), overflow="fold")
     table.add_column(_("state"), no_wrap=True)
     table.add_column(_("behaviors"), justify="right", no_wrap=True)
     table.add_column(_("events"), justify="right", no_wrap=True)
     table.add_column(_("reason"), overflow="fold")
-    shown = 0
     for row in rows:
-        shown += 1
         reason = wording.reason(row.reason) if row.state == "failed" and row.reason else ""
         state = Text(_state_name(row.state), style=_STYLES.get(row.state, ""))
         table.add_row(
             Text(one_line(row.user_id)), state, count(row.behaviors), count(row.events), one_line(reason)
         )
-    if not shown:
-        print_line(console, _("No users of this kind."))
-        return
     console.print(table)
+    shown = skip + len(rows)
     page = _("{first}-{last} of {total}").format(
-        first=count(skip + 1), last=count(skip + shown), total=wording.users(total)
+        first=count(skip + 1), last=count(shown), total=wording.users(total)
     )
-    if skip + shown < total:
-        page = joined((page, _("more with --offset {offset}").format(offset=skip + shown)))
+    if shown < total:
+        page = joined((page, _("more with --offset {offset}").format(offset=shown)))
     print_line(console, page)
 
 

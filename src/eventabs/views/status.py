@@ -68,11 +68,7 @@ def render_status(console: Console, state: RunState) -> None:
 
 
 def watch_status(
-    console: Console,
-    look: Callable[[], RunState],
-    *,
-    as_json: bool,
-    sleep: Callable[[float], None],
+    console: Console, look: Callable[[], RunState], *, as_json: bool, sleep: Callable[[float], None]
 ) -> None:
     """Show the state of a run until it is completed, also past a kill and a resume."""
     drawn = console.is_terminal and not as_json

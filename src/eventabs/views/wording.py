@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, assert_never
+from typing import Any
 
 from eventabs import runs
 from eventabs.language import gettext as _, ngettext
@@ -94,23 +94,24 @@ def noted(note: runs.Note) -> str:
     """Return a note as one line."""
     match note:
         case runs.InputRead():
-            return _input_read(note)
+            line = _input_read(note)
         case runs.Planned():
-            return _planned(note)
+            line = _planned(note)
         case runs.Retrying():
             template = _("Call {call}: {cause}; again in {wait}")
-            return template.format(call=note.call, cause=note.cause, wait=duration(note.wait_seconds))
+            line = template.format(call=note.call, cause=note.cause, wait=duration(note.wait_seconds))
         case runs.BatchDone():
-            return _batch_done(note)
+            line = _batch_done(note)
         case runs.CallFailed():
             template = ngettext(
                 "Call {call} for {count} user failed: {error}",
                 "Call {call} for {count} users failed: {error}",
                 note.users,
             )
-            return template.format(call=note.call, count=count(note.users), error=note.error)
+            line = template.format(call=note.call, count=count(note.users), error=note.error)
         case _:
             return _of_the_run(note)
+    return line
 
 
 def _of_the_run(
@@ -119,19 +120,19 @@ def _of_the_run(
     match note:
         case runs.AwaitingEndpoint():
             template = _("{cause}; connecting again in {wait}")
-            return template.format(cause=note.cause, wait=duration(note.wait_seconds))
+            line = template.format(cause=note.cause, wait=duration(note.wait_seconds))
         case runs.Serving():
-            return _("Progress is also at {address}").format(address=note.address)
+            line = _("Progress is also at {address}").format(address=note.address)
         case runs.CoolingDown():
             template = _("The endpoint asks for fewer requests: all calls wait {wait}")
-            return template.format(wait=duration(note.seconds))
+            line = template.format(wait=duration(note.seconds))
         case runs.Stopping():
             template = _("Stopping: calls on their way have {time} to end; a second time stops at once")
-            return template.format(time=duration(note.seconds))
+            line = template.format(time=duration(note.seconds))
         case runs.StateChanged():
             state = status(note.status)
-            return _("{state}: {cause}").format(state=state, cause=note.cause) if note.cause else state
-    assert_never(note)
+            line = _("{state}: {cause}").format(state=state, cause=note.cause) if note.cause else state
+    return line
 
 
 def plan(batches: int, users_per_batch: float) -> str:
@@ -176,11 +177,6 @@ def progressed(progress: runs.Progress, currency: str) -> str:
 def retries(number: int) -> str:
     """Count repeated calls."""
     return ngettext("{count} retry", "{count} retries", number).format(count=count(number))
-
-
-def calls(number: int) -> str:
-    """Count calls."""
-    return ngettext("{count} call", "{count} calls", number).format(count=count(number))
 
 
 def causes(retry_causes: Mapping[str, int]) -> Iterator[str]:

@@ -86,11 +86,7 @@ def test_a_limit_in_extra_body_replaces_ours() -> None:
         ([piece(reasoning="r"), piece(thinking="s")], "", "rs"),
         ([piece(reasoning="r", reasoning_content="r")], "", "r"),
         ([piece(content=[{"type": "text", "text": "a"}, {"type": "text", "text": "b"}])], "ab", ""),
-        (
-            [piece(content=[{"type": "thinking", "thinking": [{"type": "text", "text": "r"}]}])],
-            "",
-            "r",
-        ),
+        ([piece(content=[{"type": "thinking", "thinking": [{"type": "text", "text": "r"}]}])], "", "r"),
         ([piece(content=None, refusal="no")], "no", ""),
         ([{"choices": [{"message": {"role": "assistant", "content": "a"}}]}], "a", ""),
         ([piece(content="a"), {"choices": [{"message": {"content": "a"}}]}], "a", ""),

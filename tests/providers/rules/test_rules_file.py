@@ -153,11 +153,7 @@ def test_a_type_without_a_name_in_the_language_takes_the_other() -> None:
         ('type = "meal"', 'type = "meals"', "rules.0.type"),
         ('words = ["餐", "pub"]', 'words = [""]', "rules.0.words.0"),
         ('[[rules]]\ntype = "other"', "", "last of the rules"),
-        (
-            "[types.meal]",
-            "[[names.replace]]\npattern = '('\nwith = ''\n[types.meal]",
-            "names.replace.0",
-        ),
+        ("[types.meal]", "[[names.replace]]\npattern = '('\nwith = ''\n[types.meal]", "names.replace.0"),
         ("[types.meal]", "[[names.replace]]\npattern = 'a'\nwith = '\\1'\n[types.meal]", "names.replace.0"),
         ("[detail]", "[detail", "not TOML"),
     ],

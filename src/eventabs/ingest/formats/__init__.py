@@ -16,11 +16,7 @@ from eventabs.stop import Stop
 __all__ = ["BLANK", "FORMATS", "Format", "Insert", "Query", "Wanted", "open_file"]
 
 # In the order in which they are tried: a file that no other format recognizes is CSV.
-FORMATS: Final[tuple[type[Format], ...]] = (
-    Parquet,
-    Json,
-    Csv,
-)
+FORMATS: Final[tuple[type[Format], ...]] = (Parquet, Json, Csv)
 
 
 def open_file(

@@ -25,7 +25,7 @@ _HEADERLESS: Final[dict[tuple[str, ...], re.Pattern[str]]] = {
     # Alibaba's UserBehavior: user, item, category, pv/buy/cart/fav, epoch seconds
     ("user_id", "item_id", "category_id", "behavior_type", "timestamp"): re.compile(
         r"\d+,\d+,\d+,(?:pv|buy|cart|fav),\d{9,10}"
-    ),
+    )
 }
 _SAMPLE: Final = 1 << 18  # bytes looked at for columns and dialect
 _TRIED: Final = 20  # lines

@@ -84,19 +84,16 @@ def _holds(parts: Sequence[PlannedPart], limits: BatchLimits, share: float = 1) 
 
 
 def _tokens(sizes: Iterable[PartSize]) -> tuple[int, int]:
-    totals = 0, 0
-    for tokens_in, tokens_out in sizes:
-        totals = totals[0] + tokens_in, totals[1] + tokens_out
-    return totals
+    sizes = list(sizes)
+    return sum(size.input_tokens for size in sizes), sum(size.output_tokens for size in sizes)
 
 
 def shuffled(parts: Iterable[PlannedPart]) -> list[PlannedPart]:
     """Order parts differently at each attempt, yet the same in every process."""
 
     def key(planned: PlannedPart) -> bytes:
-        return hashlib.sha256(
-            repr((planned.attempts, planned.broken_calls, planned.part)).encode("utf-8", "surrogatepass")
-        ).digest()
+        facts = repr((planned.attempts, planned.broken_calls, planned.part))
+        return hashlib.sha256(facts.encode("utf-8", "surrogatepass")).digest()
 
     return sorted(parts, key=key)
 
@@ -151,9 +148,7 @@ def _packed(sizes: Sequence[PartSize], limits: BatchLimits, least: int) -> Batch
 def _windows(indices: list[int], sizes: Sequence[PartSize], limits: BatchLimits) -> list[list[int]]:
     if len(indices) <= _AT_ONCE:
         return [indices] if indices else []
-
-    room = limits.room
-    fills = [max(tokens_in / room, out / limits.max_output_tokens) for tokens_in, out in sizes]
+    fills = [max(tokens_in / limits.room, out / limits.max_output_tokens) for tokens_in, out in sizes]
     count = -(-len(indices) // _WINDOW)
     ordered = sorted(indices, key=fills.__getitem__)  # equals stay in order
     return [ordered[window::count] for window in range(count)]

@@ -49,10 +49,7 @@ class CountBound(NamedTuple):
 
 
 def lower_bound(sizes: Sequence[PartSize], limits: BatchLimits) -> tuple[int, Bound]:
-    """Return the number of batches that no packing can undercut, and the limit that it comes from.
-
-    max(ceil(input / (budget - instructions)), ceil(output / budget), ceil(users / max_users)).
-    """
+    """Return the number of batches that no packing can undercut, and the limit that it comes from."""
     bounds: dict[Bound, int] = {
         "input": -(-sum(size.input_tokens for size in sizes) // limits.room),
         "output": -(-sum(size.output_tokens for size in sizes) // limits.max_output_tokens),

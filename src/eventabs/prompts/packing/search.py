@@ -86,10 +86,7 @@ class Packer:
         return taken
 
     def _spread(self, count: int) -> tuple[Batches, list[_Load]]:
-        """Put each part, largest first, where of the emptiest batches one stays emptiest (LPT).
-
-        Whether it has room there or not.
-        """
+        """Put each part, largest first, where of the emptiest batches one stays emptiest (LPT), room or not."""
         room, max_output, max_users, sizes = self._room, self._max_output, self._max_users, self._sizes
         batches: Batches = [[] for _ in range(count)]
         tokens_in, tokens_out = [0] * count, [0] * count
@@ -138,26 +135,20 @@ class Packer:
         at = 0
         for _look in range(most):
             partner = partners[at]
-            if not self._exchanged(batch, partner, batches, loads):
+            best = self._best_exchange(batch, partner, batches, loads)
+            if best is None:
                 at += 1
                 continue
+            out, back, loads[batch], loads[partner] = best
+            batches[batch].remove(out)
+            batches[partner].append(out)
+            if back is not None:
+                batches[partner].remove(back)
+                batches[batch].append(back)
             partners.append(partners.pop(at))  # those with room stay in front, for the next batch too
             if not self._excess(loads[batch]):
                 return True
         return False
-
-    def _exchanged(self, batch: int, partner: int, batches: Batches, loads: list[_Load]) -> bool:
-        """Do the best exchange of two batches; False where none is better than none."""
-        best = self._best_exchange(batch, partner, batches, loads)
-        if best is None:
-            return False
-        out, back, loads[batch], loads[partner] = best
-        batches[batch].remove(out)
-        batches[partner].append(out)
-        if back is not None:
-            batches[partner].remove(back)
-            batches[batch].append(back)
-        return True
 
     def _best_exchange(
         self, batch: int, partner: int, batches: Batches, loads: list[_Load]

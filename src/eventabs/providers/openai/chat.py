@@ -22,12 +22,7 @@ from eventabs.providers.openai.errors import (
     one_line,
     redact,
 )
-from eventabs.providers.openai.transport import (
-    WIRE_ERRORS,
-    Channel,
-    raw_chunks,
-    translate_error,
-)
+from eventabs.providers.openai.transport import WIRE_ERRORS, Channel, raw_chunks, translate_error
 from eventabs.providers.openai.wire import (
     DROPPABLE,
     PayloadReader,
