@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from eventabs.language import Language
 from eventabs.prompts.builder import PromptBuilder
-from eventabs.prompts.compaction import VERBS, duration_text
+from eventabs.prompts.compaction import duration_text
 from eventabs.prompts.fields import clean, shorten
 from eventabs.prompts.tokens import TokenCounter
-from eventabs.prompts.vocabulary import default_vocabulary
+from eventabs.prompts.vocabulary import VERBS, default_vocabulary
 from eventabs.records import Behavior, Compaction
 
 COUNTER = TokenCounter()

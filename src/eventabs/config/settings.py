@@ -19,8 +19,8 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
 
+from eventabs.config.faults import Step, described
 from eventabs.config.layers import over_stored, overlay, read_toml
-from eventabs.config.messages import Step, described
 from eventabs.errors import ConfigError
 from eventabs.language import gettext as _
 from eventabs.providers import ProviderChoice, ProviderName, kind_of

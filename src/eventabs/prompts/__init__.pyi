@@ -9,7 +9,6 @@ from .measurement import (
     measure_part as measure_part,
     measure_parts as measure_parts,
     output_tokens as output_tokens,
-    split as split,
 )
 from .packing import (
     BatchLimits as BatchLimits,
@@ -18,5 +17,6 @@ from .packing import (
     plan as plan,
     shuffled as shuffled,
 )
+from .splitting import split as split
 from .tokens import TokenCounter as TokenCounter
 from .vocabulary import default_vocabulary as default_vocabulary

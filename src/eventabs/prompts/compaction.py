@@ -36,6 +36,7 @@ from string import ascii_uppercase
 
 from eventabs.language import Language
 from eventabs.prompts.fields import MASK, clean, colliding, id_pattern, shorten, without_marks
+from eventabs.prompts.vocabulary import VERBS, WEEKDAYS, YEARS
 from eventabs.records import Compaction, UserLog
 
 CODES = (*ascii_uppercase, *map("".join, product(ascii_uppercase, repeat=2)))
@@ -61,20 +62,6 @@ def make_legend(uses: Mapping[str, int], share: float, count: Callable[[str], in
     return legend
 
 
-ACTIONS = ("use", "browse", "click", "search", "compare", "cart", "favorite", "purchase")
-# Chosen by their tokens behind a space in cl100k_base: 用 点 搜 对比 加购 take 2 (比 would take 3), 看 收藏 买
-# take 3 (购买 5); every English verb takes 1. In o200k_base all take 1 but for 对比 and 加购, which take 2.
-VERBS: dict[Language, dict[str, str]] = {
-    "zh": dict(zip(ACTIONS, ["用", "看", "点", "搜", "对比", "加购", "收藏", "买"], strict=True)),
-    "en": dict(
-        zip(ACTIONS, ["use", "view", "click", "search", "compare", "cart", "save", "buy"], strict=True)
-    ),
-}
-WEEKDAYS: dict[Language, tuple[str, ...]] = {
-    "zh": ("周一", "周二", "周三", "周四", "周五", "周六", "周日"),
-    "en": ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"),
-}
-YEARS: dict[Language, str] = {"zh": "岁", "en": "y"}
 SELF_EXPLAINING = frozenset({"gender", "occupation", "city"})  # columns whose values need no name
 NOTE = "·"
 WITHOUT_PLACE = frozenset({"visit", "use", ""})  # actions whose bare object is all item

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 from eventabs.language import Language
-from eventabs.prompts.compaction import ACTIONS
 from eventabs.prompts.measurement import UserGroup
 from eventabs.prompts.tokens import TokenCounter
+from eventabs.prompts.vocabulary import ACTIONS
 from eventabs.records import Behavior, UserLog
 
 _ACTIONS = ("", "visit", *ACTIONS)

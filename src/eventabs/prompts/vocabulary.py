@@ -1,9 +1,24 @@
-"""The event types that are offered when the config names none."""
+"""The words of prompts in each language: verbs and days of compact lines, and the types that events are offered."""
 
 from collections.abc import Sequence
 
 from eventabs.language import Language
 from eventabs.records import Category, EventType, Vocabulary
+
+ACTIONS = ("use", "browse", "click", "search", "compare", "cart", "favorite", "purchase")
+# Chosen by their tokens behind a space in cl100k_base: 用 点 搜 对比 加购 take 2 (比 would take 3), 看 收藏 买
+# take 3 (购买 5); every English verb takes 1. In o200k_base all take 1 but for 对比 and 加购, which take 2.
+VERBS: dict[Language, dict[str, str]] = {
+    "zh": dict(zip(ACTIONS, ["用", "看", "点", "搜", "对比", "加购", "收藏", "买"], strict=True)),
+    "en": dict(
+        zip(ACTIONS, ["use", "view", "click", "search", "compare", "cart", "save", "buy"], strict=True)
+    ),
+}
+WEEKDAYS: dict[Language, tuple[str, ...]] = {
+    "zh": ("周一", "周二", "周三", "周四", "周五", "周六", "周日"),
+    "en": ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"),
+}
+YEARS: dict[Language, str] = {"zh": "岁", "en": "y"}
 
 CONVERSION = "conversion"
 ENGAGEMENT = "engagement"

@@ -12,7 +12,7 @@ from rich.text import Text
 from eventabs.checks import REQUEST_SECONDS, CheckReport, Finding, OnFinding, Section, State
 from eventabs.language import gettext as _, ngettext
 from eventabs.views.console import encode, one_line, print_line
-from eventabs.views.wording import count, duration, joined, money
+from eventabs.views.messages import count, duration, joined, money
 
 _MARKS: dict[State, tuple[str, str]] = {
     "ok": ("✓", "green"),

@@ -11,9 +11,9 @@ from rich.text import Text
 from eventabs.language import gettext as _, ngettext
 from eventabs.records import Request
 from eventabs.runs import Estimate
-from eventabs.views import wording
+from eventabs.views import messages
 from eventabs.views.console import encode, print_line
-from eventabs.views.wording import count, duration, money
+from eventabs.views.messages import count, duration, money
 
 _LEAST_WIDTH = 80
 _JSON_KEYS = (
@@ -36,7 +36,7 @@ def render_estimate(console: Console, estimate: Estimate) -> None:
     for line in (*_larger_limit(estimate), *_time_and_cost(estimate)):
         print_line(console, line)
     if estimate.batches:
-        print_line(console, wording.plan(estimate.batches, estimate.users / estimate.batches), style="bold")
+        print_line(console, messages.plan(estimate.batches, estimate.users / estimate.batches), style="bold")
 
 
 def estimate_json(estimate: Estimate) -> bytes:

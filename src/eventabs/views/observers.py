@@ -15,7 +15,7 @@ from rich.console import Console
 
 from eventabs import runs
 from eventabs.store import open_private, storage_error
-from eventabs.views import wording
+from eventabs.views import messages
 from eventabs.views.console import encode, one_line, print_line
 from eventabs.views.panel import RichObserver
 
@@ -50,17 +50,17 @@ class _LineObserver:
         self._latest: runs.Progress | None = None
 
     def started(self, facts: runs.Started) -> None:
-        self.line(wording.started(facts))
+        self.line(messages.started(facts))
 
     def noted(self, note: runs.Note) -> None:
-        self.line(wording.noted(note))
+        self.line(messages.noted(note))
         if isinstance(note, runs.StateChanged) and note.status != "running" and self._latest is not None:
-            self.line(wording.progressed(self._latest, self._currency))
+            self.line(messages.progressed(self._latest, self._currency))
 
     def progressed(self, progress: runs.Progress) -> None:
         before, self._latest = self._latest or progress, progress
         if progress.batches_done // BATCHES_A_LINE > before.batches_done // BATCHES_A_LINE:
-            self.line(wording.progressed(progress, self._currency))
+            self.line(messages.progressed(progress, self._currency))
 
     def line(self, text: str) -> None:
         raise NotImplementedError
@@ -113,7 +113,7 @@ class QuietObserver:
         """Print a note if it is one of these."""
         match note:
             case runs.CallFailed() | runs.Serving() | runs.StateChanged(status="stopped"):
-                print_line(self._console, wording.noted(note))
+                print_line(self._console, messages.noted(note))
 
     def progressed(self, progress: runs.Progress) -> None:
         """Print nothing."""
@@ -142,7 +142,7 @@ class LogObserver(_LineObserver):
     def noted(self, note: runs.Note) -> None:
         """Log a note, and the counts at a stop; replies with the counts that follow them."""
         if isinstance(note, runs.BatchDone):  # of hundreds a second each would wait for the disk
-            self._add(wording.noted(note))
+            self._add(messages.noted(note))
         else:
             super().noted(note)
 

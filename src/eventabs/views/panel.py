@@ -17,9 +17,9 @@ from rich.text import Text
 
 from eventabs import runs
 from eventabs.language import gettext as _, ngettext
-from eventabs.views import wording
+from eventabs.views import messages
 from eventabs.views.console import one_line, print_line
-from eventabs.views.wording import clock, count, listed, money, share
+from eventabs.views.messages import clock, count, listed, money, share
 
 WIDTH = 80  # wider lines are no calmer
 NARROW = 60  # below this the frame and the columns go
@@ -113,11 +113,11 @@ class ProgressPanel:
         batches = of.format(done=count(progress.batches_done), total=count(progress.batches_total))
         sent = _("{count} in").format(count=count(progress.prompt_tokens))
         received = _("{count} out").format(count=count(progress.completion_tokens))
-        speed = "" if progress.tokens_per_second is None else wording.speed(progress.tokens_per_second)
+        speed = "" if progress.tokens_per_second is None else messages.speed(progress.tokens_per_second)
         calls = ngettext("{count} call", "{count} calls", progress.calls).format(count=count(progress.calls))
         facts: _Facts = [
             (_("users"), (users, Text(failed, style="red" if progress.failed else ""), self._elapsed())),
-            (_("batches"), (batches, wording.in_flight(progress), calls)),
+            (_("batches"), (batches, messages.in_flight(progress), calls)),
             (_("tokens"), (sent, received, speed)),
         ]
         if progress.cost is not None:
@@ -130,9 +130,9 @@ class ProgressPanel:
     def _retries(self) -> tuple[str, Text]:
         """Return the causes of repeated calls, and how long all calls still wait; empty where there are none."""
         retries = self.progress.retries
-        causes = listed(wording.causes(self.progress.retry_causes)) or (count(retries) if retries else "")
+        causes = listed(messages.causes(self.progress.retry_causes)) or (count(retries) if retries else "")
         cooling = max(0.0, self.cooling_until - self.now)
-        return causes, Text(wording.cooling(cooling) if cooling else "", style="bold yellow")
+        return causes, Text(messages.cooling(cooling) if cooling else "", style="bold yellow")
 
     def _remaining(self) -> str:
         if not self.progress.batches_done:
@@ -195,7 +195,7 @@ class RichObserver:
     def started(self, facts: runs.Started) -> None:
         """Print the first line and name the model in the panel's title."""
         self._panel.title = f"{facts.model} @ {facts.host}" if facts.model else facts.provider
-        print_line(self._console, wording.started(facts), style="dim")
+        print_line(self._console, messages.started(facts), style="dim")
 
     def noted(self, note: runs.Note) -> None:
         """Print a note above the panel if it deserves a line, or keep it as the last trouble."""
@@ -207,11 +207,11 @@ class RichObserver:
             case runs.CoolingDown():
                 self._panel.cooling_until = self._clock() + note.seconds
             case runs.Retrying() | runs.CallFailed():
-                self._panel.trouble = wording.noted(note)
+                self._panel.trouble = messages.noted(note)
             case runs.BatchDone() if note.unusable:
-                self._panel.trouble = wording.noted(note)
+                self._panel.trouble = messages.noted(note)
         if self._verbose or _deserves_a_line(note):
-            print_line(self._console, wording.noted(note), style=_style(note))
+            print_line(self._console, messages.noted(note), style=_style(note))
 
     def progressed(self, progress: runs.Progress) -> None:
         """Keep the counts; the panel takes them at its next refresh."""

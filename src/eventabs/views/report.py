@@ -19,7 +19,7 @@ from eventabs.errors import StorageError, UsageError
 from eventabs.inspection import ReportFacts
 from eventabs.language import gettext as _
 from eventabs.store import replace_file
-from eventabs.views import wording
+from eventabs.views import messages
 from eventabs.views.console import one_line
 from eventabs.views.report_charts import sections
 from eventabs.views.report_users import ReportUsers
@@ -88,11 +88,11 @@ def _environment() -> Environment:
     )
     environment.globals["_"] = _
     environment.filters |= {
-        "count": wording.count,
-        "duration": wording.duration,
+        "count": messages.count,
+        "duration": messages.duration,
         "one_line": one_line,
         "lines": lines,
-        "reason": wording.reason,
+        "reason": messages.reason,
     }
     return environment
 
@@ -116,7 +116,7 @@ def _words() -> dict[str, Any]:
     """Return the words of the script."""
     return {
         "states": {"done": _("done"), "failed": _("failed"), "pending": _("still to do")},
-        "weekdays": wording.weekdays(),
+        "weekdays": messages.weekdays(),
         "shown": _("{shown} of {found} users"),
         "none": _("No user matches. Clear the search or choose another state."),
         "behaviors": _("Behaviors: {count}"),

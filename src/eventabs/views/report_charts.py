@@ -11,10 +11,10 @@ from eventabs.inspection import CallFacts, ReportFacts, TokenUse
 from eventabs.language import gettext as _
 from eventabs.providers import kind_of
 from eventabs.store import Retry
-from eventabs.views import wording
+from eventabs.views import messages
 from eventabs.views.console import one_line
+from eventabs.views.messages import average, count, duration, money, share, weekdays
 from eventabs.views.report_users import ReportUsers
-from eventabs.views.wording import average, count, duration, money, share, weekdays
 
 TIME_BINS = 120
 _TABLE_ROWS = 24  # of the calls over time
@@ -31,10 +31,10 @@ def sections(facts: ReportFacts, users: ReportUsers) -> dict[str, Any]:
     """Return everything that the template needs, by name."""
     line = timeline(facts.calls, facts.retries)
     return {
-        "state": wording.status(facts.status),  # type: ignore[arg-type]
+        "state": messages.status(facts.status),  # type: ignore[arg-type]
         "tiles": _tiles(facts, users, line),
         "line": None if line is None else _drawn_timeline(line),
-        "retries": [(wording.cause(code), *row) for code, *row in _retried(facts.retries)],
+        "retries": [(messages.cause(code), *row) for code, *row in _retried(facts.retries)],
         "distributions": list(_distributions(facts)),
         "slices": _slices(facts),
         "types": _bars(users.types, str, marked=_marked_types(users)),
@@ -59,7 +59,7 @@ def _tiles(facts: ReportFacts, users: ReportUsers, line: "Timeline | None") -> l
         (_("Success"), share(totals.done, ended), _("of the users that were worked on")),
         (_("Events"), count(totals.events), _("{average} a user").format(average=per_user)),
         (_("Behaviors"), count(totals.behaviors), covered),
-        (_("Calls"), count(totals.calls), wording.retries(totals.retries)),
+        (_("Calls"), count(totals.calls), messages.retries(totals.retries)),
         (_("Time"), duration(line.seconds) if line else "-", _("with calls under way")),
     ]
     if not kind_of(facts.endpoint.provider).is_remote:
@@ -226,7 +226,7 @@ def _time_row(bins: tuple[TimeBin, ...]) -> tuple[str, str, str, str, str]:
 def _retried(retries: Sequence[Retry]) -> Iterator[tuple[str, str, str]]:
     """Yield causes with how often they made a call wait and the longest wait, the most frequent first."""
     by_cause = Counter(retry.cause for retry in retries)
-    for cause, number in wording.most_frequent(by_cause):
+    for cause, number in messages.most_frequent(by_cause):
         longest = max(retry.wait_seconds for retry in retries if retry.cause == cause)
         yield cause, count(number), duration(longest)
 
@@ -326,7 +326,7 @@ def _bars(
     most_bars: int = _MOST_BARS,
 ) -> list[tuple[str, str, float, str, bool]]:
     """Return bars of the most frequent ones; widths in percent of the longest."""
-    rows = wording.most_frequent(numbers)[:most_bars]
+    rows = messages.most_frequent(numbers)[:most_bars]
     total, most = numbers.total(), max(numbers.values(), default=1)
     return [
         (one_line(label(key))[:120], count(n), 100 * n / most, _percent(n, total), key in marked)
@@ -336,7 +336,7 @@ def _bars(
 
 def _percent(part: int, whole: int) -> str:
     value = 100 * part / whole
-    return f"{value:.1f} %" if 0 < value < wording.TENTHS_BELOW else share(part, whole)
+    return f"{value:.1f} %" if 0 < value < messages.TENTHS_BELOW else share(part, whole)
 
 
 def _marked_types(users: ReportUsers) -> set[str]:

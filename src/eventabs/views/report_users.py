@@ -13,7 +13,7 @@ from eventabs import language
 from eventabs.inspection import UserFacts
 from eventabs.prompts import sentence
 from eventabs.records import Behavior
-from eventabs.views import wording
+from eventabs.views import messages
 from eventabs.views.console import one_line
 
 MOST_BYTES = 1_400_000  # of all records; what surrounds them takes a tenth of that
@@ -107,7 +107,7 @@ class ReportUsers:
         return [
             _text(user.row.user_id),
             user.row.state,
-            self._name(wording.reason(user.row.reason)) if user.row.reason else -1,
+            self._name(messages.reason(user.row.reason)) if user.row.reason else -1,
             _text(" ".join(value for _column, value in user.log.profile)),
             base,
             _differences(times, base),

@@ -14,10 +14,10 @@ from eventabs.inspection import Line, StoredCall, UserView
 from eventabs.language import gettext as _
 from eventabs.records import Message
 from eventabs.store import UserRow
-from eventabs.views import wording
+from eventabs.views import messages
 from eventabs.views.console import encode, one_line, print_line
+from eventabs.views.messages import count, duration, joined, listed
 from eventabs.views.panel import NARROW
-from eventabs.views.wording import count, duration, joined, listed
 
 UNCOVERED = "○"
 UNGROUNDED = "?"
@@ -41,7 +41,7 @@ def render_users(console: Console, rows: Sequence[UserRow], *, total: int, skip:
     table.add_column(_("events"), justify="right", no_wrap=True)
     table.add_column(_("reason"), overflow="fold")
     for row in rows:
-        reason = wording.reason(row.reason) if row.state == "failed" and row.reason else ""
+        reason = messages.reason(row.reason) if row.state == "failed" and row.reason else ""
         state = Text(_state_name(row.state), style=_STYLES.get(row.state, ""))
         table.add_row(
             Text(one_line(row.user_id)), state, count(row.behaviors), count(row.events), one_line(reason)
@@ -49,7 +49,7 @@ def render_users(console: Console, rows: Sequence[UserRow], *, total: int, skip:
     console.print(table)
     shown = skip + len(rows)
     page = _("{first}-{last} of {total}").format(
-        first=count(skip + 1), last=count(shown), total=wording.users(total)
+        first=count(skip + 1), last=count(shown), total=messages.users(total)
     )
     if shown < total:
         page = joined((page, _("more with --offset {offset}").format(offset=shown)))
@@ -133,7 +133,7 @@ def _call_line(call: StoredCall) -> str:
         call.status,
     ]
     if call.seconds is not None:
-        tokens = wording.tokens(call.prompt_tokens, call.completion_tokens)
+        tokens = messages.tokens(call.prompt_tokens, call.completion_tokens)
         parts += [call.finish_reason or "", tokens, duration(call.seconds)]
     return joined([*parts, call.error] if call.error else parts)
 
@@ -142,11 +142,11 @@ def _headline(view: UserView) -> str:
     row = view.row
     parts = [
         _state_name(row.state),
-        wording.behaviors(row.behaviors),
+        messages.behaviors(row.behaviors),
         _("{count} events").format(count=count(len(view.events))),
     ]
     if row.state == "failed" and row.reason:
-        parts.append(wording.reason(row.reason))
+        parts.append(messages.reason(row.reason))
     named = " ".join((row.user_id, *(value for _column, value in view.profile)))
     return _("{state}: {facts}").format(state=named, facts=listed(parts))
 

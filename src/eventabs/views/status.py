@@ -11,10 +11,10 @@ from rich.text import Text
 from eventabs.inspection import RunState
 from eventabs.language import gettext as _
 from eventabs.runs import Progress
-from eventabs.views import wording
+from eventabs.views import messages
 from eventabs.views.console import encode, one_line, print_command, print_line
+from eventabs.views.messages import duration, joined
 from eventabs.views.panel import ProgressPanel
-from eventabs.views.wording import duration, joined
 
 SECONDS_BETWEEN_LOOKS = 1.0
 _JSON_KEYS = (
@@ -50,7 +50,7 @@ def status_json(state: RunState) -> str:
         fields[key] = None if fields[key] is None else round(fields[key], digits)
     fields |= {
         "pending": progress.pending,
-        "last_failure": state.last_failure and wording.noted(state.last_failure),
+        "last_failure": state.last_failure and messages.noted(state.last_failure),
     }
     shown = progress_fields(state.status, progress, progress.eta_seconds)
     return encode(shown | {key: fields[key] for key in _JSON_KEYS.split()})
@@ -64,7 +64,7 @@ def render_status(console: Console, state: RunState) -> None:
         for line in _lines(state):
             print_line(console, line)
     if state.status in {"interrupted", "stopped", "killed"}:
-        print_command(console, _("Go on with: "), wording.resume_command(state.out))
+        print_command(console, _("Go on with: "), messages.resume_command(state.out))
 
 
 def watch_status(
@@ -87,7 +87,7 @@ def watch_status(
 
 
 def _line(state: RunState) -> str:
-    return one_line(joined((_name(state), wording.progressed(state.progress, state.endpoint.currency))))
+    return one_line(joined((_name(state), messages.progressed(state.progress, state.endpoint.currency))))
 
 
 def _picture(state: RunState) -> Group:
@@ -102,9 +102,9 @@ def _picture(state: RunState) -> Group:
         panel.phase = _("waiting for the first reply")
     panel.title = f"{endpoint.model} @ {endpoint.host}" if endpoint.model else endpoint.provider
     if state.last_failure:
-        panel.trouble = wording.noted(state.last_failure)
+        panel.trouble = messages.noted(state.last_failure)
     style = {"completed": "bold green", "running": "bold"}.get(state.status, "bold yellow")
-    lines = [Text(one_line(line)) for line in wording.failures(state.failures)]
+    lines = [Text(one_line(line)) for line in messages.failures(state.failures)]
     return Group(Text(one_line(_headline(state)), style=style), panel, *lines)
 
 
@@ -115,14 +115,14 @@ def _headline(state: RunState) -> str:
 def _name(state: RunState) -> str:
     if state.status == "killed":
         return _("Not running: the process was killed or has crashed, state saved")
-    return wording.status(state.status)
+    return messages.status(state.status)
 
 
 def _lines(state: RunState) -> list[str]:
-    counts = wording.progressed(state.progress, state.endpoint.currency)
-    lines = [_headline(state), counts, *wording.failures(state.failures)]
+    counts = messages.progressed(state.progress, state.endpoint.currency)
+    lines = [_headline(state), counts, *messages.failures(state.failures)]
     if state.cooling_seconds:
-        lines.append(wording.cooling(state.cooling_seconds))
+        lines.append(messages.cooling(state.cooling_seconds))
     if state.last_failure:
-        lines.append(wording.noted(state.last_failure))
+        lines.append(messages.noted(state.last_failure))
     return [*lines, _("{time} so far").format(time=duration(state.progress.seconds))]

@@ -10,9 +10,9 @@ from rich.table import Table
 from eventabs.language import gettext as _
 from eventabs.providers import kind_of
 from eventabs.runs import Summary
-from eventabs.views import wording
+from eventabs.views import messages
 from eventabs.views.console import encode, print_command, print_line
-from eventabs.views.wording import average, count, duration, listed, money
+from eventabs.views.messages import average, count, duration, listed, money
 
 _JSON_KEYS = (
     "status provider users success_count failed_count pending events calls retries prompt_tokens completion_tokens"
@@ -28,7 +28,7 @@ def render_summary(console: Console, summary: Summary, *, quiet: bool = False) -
         console.print("", Padding(_figures(summary), (0, 0, 0, 2), expand=False), "", sep="\n")
         if not kind_of(summary.provider).is_remote:
             print_line(console, _("No model was called: the built-in rules made the events."))
-    for line in wording.failures(summary.failures):
+    for line in messages.failures(summary.failures):
         print_line(console, line)
     for label, step in _next_steps(summary):
         print_command(console, label, step)
@@ -47,19 +47,21 @@ def summary_json(summary: Summary) -> bytes:
 
 
 def _headline(summary: Summary) -> str:
-    parts = [_("{done} of {users} done").format(done=count(summary.done), users=wording.users(summary.users))]
+    parts = [
+        _("{done} of {users} done").format(done=count(summary.done), users=messages.users(summary.users))
+    ]
     if summary.failed:
         parts.append(_("{count} failed").format(count=count(summary.failed)))
     if summary.pending:
         parts.append(_("{count} still to do").format(count=count(summary.pending)))
     parts.append(_("{count} events").format(count=count(summary.events)))
-    return _("{state}: {facts}").format(state=wording.status(summary.status), facts=listed(parts))
+    return _("{state}: {facts}").format(state=messages.status(summary.status), facts=listed(parts))
 
 
 def _figures(summary: Summary) -> Table:
     calls, processed = count(summary.calls), summary.done + summary.failed
     if summary.retries:
-        calls = _("{calls} + {retries}").format(calls=calls, retries=wording.retries(summary.retries))
+        calls = _("{calls} + {retries}").format(calls=calls, retries=messages.retries(summary.retries))
     rows = [
         (_("users"), count(summary.users)),
         (_("calls"), calls),
@@ -86,14 +88,14 @@ def _next_steps(summary: Summary) -> list[tuple[str, str]]:
     steps = [(_("Events: "), str(out / "events.jsonl"))]
     if summary.rejected_rows:
         template = _("Unreadable rows ({count}), each with its line number: ")
-        rejected = wording.reject_counts(summary.rejects) or count(summary.rejected_rows)
+        rejected = messages.reject_counts(summary.rejects) or count(summary.rejected_rows)
         steps.append((template.format(count=rejected), str(out / "rejects.jsonl")))
     left_out = summary.users_in_input - summary.users
     if summary.status == "completed" and left_out > 0:
         template = _("{count} users were left out by --limit; go on with them: ")
-        steps.append((template.format(count=count(left_out)), wording.resume_command(summary.out)))
+        steps.append((template.format(count=count(left_out)), messages.resume_command(summary.out)))
     if summary.failed:
         steps.append((_("Failed users, each with its reason: "), str(out / "failures.jsonl")))
     if summary.status in {"interrupted", "stopped"}:
-        steps.append((_("Go on with: "), wording.resume_command(summary.out)))
+        steps.append((_("Go on with: "), messages.resume_command(summary.out)))
     return steps

@@ -15,14 +15,14 @@ from eventabs.runs.observer import (
     Started,
     StateChanged,
 )
-from eventabs.views import wording
+from eventabs.views import messages
 
 MODEL = Started("eventabs.toml", "openai", "deepseek-chat", "api.deepseek.com", "x.eventabs", resumed=False)
 RULES = Started("", "rules", "", "", "x.eventabs", resumed=True)
 
 
 def test_the_first_line_names_config_provider_model_and_host() -> None:
-    line = wording.started(MODEL)
+    line = messages.started(MODEL)
     assert line == (
         "Config eventabs.toml; provider openai, model deepseek-chat, host api.deepseek.com; "
         "run directory x.eventabs"
@@ -30,12 +30,12 @@ def test_the_first_line_names_config_provider_model_and_host() -> None:
 
 
 def test_the_first_line_of_the_rules_says_that_no_model_is_called() -> None:
-    line = wording.started(RULES)
+    line = messages.started(RULES)
     assert "provider rules" in line
     assert "no model is called" in line
     assert line.startswith("Going on: config none")
     activate("zh")
-    assert "不调用模型" in wording.started(RULES)
+    assert "不调用模型" in messages.started(RULES)
 
 
 @pytest.mark.parametrize(
@@ -60,9 +60,9 @@ def test_the_first_line_of_the_rules_says_that_no_model_is_called() -> None:
 def test_the_plan_is_announced_in_both_languages(
     batches: int, mean: float, english: str, chinese: str
 ) -> None:
-    assert wording.plan(batches, mean) == english
+    assert messages.plan(batches, mean) == english
     activate("zh")
-    assert wording.plan(batches, mean) == chinese
+    assert messages.plan(batches, mean) == chinese
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_the_plan_is_announced_in_both_languages(
     ],
 )
 def test_each_note_is_one_clear_line(note: Note, line: str) -> None:
-    assert wording.noted(note) == line
+    assert messages.noted(note) == line
 
 
 def test_progress_shows_cost_and_remaining_time_only_where_they_are_known() -> None:
@@ -112,7 +112,7 @@ def test_progress_shows_cost_and_remaining_time_only_where_they_are_known() -> N
         retries=2,
     )
     line = "batches 20 of 25; users 380 done, 4 failed of 486; tokens 642,120 in, 81,024 out; 3 in flight; 2 retries"
-    assert wording.progressed(counts, "CNY") == line
+    assert messages.progressed(counts, "CNY") == line
     known = Progress(
         users=486,
         done=380,
@@ -127,31 +127,31 @@ def test_progress_shows_cost_and_remaining_time_only_where_they_are_known() -> N
         cost=1.5,
         eta_seconds=200,
     )
-    assert wording.progressed(known, "CNY") == f"{line}; cost 1.50 CNY; 3m 20s left"
+    assert messages.progressed(known, "CNY") == f"{line}; cost 1.50 CNY; 3m 20s left"
 
 
 @pytest.mark.parametrize("code", get_args(FailureReason))
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_every_reason_of_a_failure_has_words(code: str, language: str) -> None:
     activate("zh" if language == "zh" else "en")
-    words = wording.reason(code)
+    words = messages.reason(code)
     assert words != code
     assert words.isascii() == (language == "en")
 
 
 @pytest.mark.parametrize("state", get_args(RunStatus))
 def test_every_state_has_a_name(state: RunStatus) -> None:
-    assert wording.status(state)
+    assert messages.status(state)
 
 
 def test_the_resume_command_can_be_pasted_even_with_spaces() -> None:
-    assert wording.resume_command("my runs/x.eventabs") == "eventabs resume 'my runs/x.eventabs'"
+    assert messages.resume_command("my runs/x.eventabs") == "eventabs resume 'my runs/x.eventabs'"
 
 
 def test_what_was_ignored_in_a_reply_and_how_files_were_read_is_told() -> None:
-    done = wording.noted(BatchDone(7, 3, 3, {}, 1.0, ignored=2))
+    done = messages.noted(BatchDone(7, 3, 3, {}, 1.0, ignored=2))
     assert "2 blocks ignored" in done
-    read = wording.noted(InputRead(1, 2, 3, 0, 0, encodings=("gb18030",)))
+    read = messages.noted(InputRead(1, 2, 3, 0, 0, encodings=("gb18030",)))
     assert "read as gb18030" in read
 
 
@@ -169,20 +169,20 @@ def test_what_was_ignored_in_a_reply_and_how_files_were_read_is_told() -> None:
     ],
 )
 def test_a_duration_shows_its_two_largest_units(seconds: float, english: str, chinese: str) -> None:
-    assert wording.duration(seconds) == english
+    assert messages.duration(seconds) == english
     activate("zh")
-    assert wording.duration(seconds) == chinese
+    assert messages.duration(seconds) == chinese
 
 
 def test_a_running_clock_shows_no_tenths() -> None:
-    assert wording.clock(3.7) == "4s"
+    assert messages.clock(3.7) == "4s"
 
 
 @pytest.mark.parametrize(
     ("mean", "shown"), [(19.44, "19"), (1.2, "1.2"), (4.0, "4"), (9.96, "10"), (1234.5, "1,234")]
 )
 def test_an_average_is_rounded_to_what_matters(mean: float, shown: str) -> None:
-    assert wording.average(mean) == shown
+    assert messages.average(mean) == shown
 
 
 @pytest.mark.parametrize(
@@ -190,11 +190,11 @@ def test_an_average_is_rounded_to_what_matters(mean: float, shown: str) -> None:
     [(0, 0, "-"), (0, 9, "0 %"), (1, 3, "33 %"), (9, 9, "100 %"), (999, 1000, "99 %")],
 )
 def test_a_share_is_100_percent_only_when_nothing_is_left(part: int, whole: int, shown: str) -> None:
-    assert wording.share(part, whole) == shown
+    assert messages.share(part, whole) == shown
 
 
 @pytest.mark.parametrize(
     ("amount", "shown"), [(0, "0.00 USD"), (0.0123, "0.0123 USD"), (1234.567, "1,234.57 USD")]
 )
 def test_a_small_amount_of_money_is_not_shown_as_zero(amount: float, shown: str) -> None:
-    assert wording.money(amount, "USD") == shown
+    assert messages.money(amount, "USD") == shown
