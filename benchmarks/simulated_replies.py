@@ -14,7 +14,7 @@ from itertools import pairwise
 from random import Random
 from typing import NamedTuple
 
-from eventabs.prompts.answers import AnsweredEvent, written
+from eventabs.prompts.expected_output import AnsweredEvent, written
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.records import AnswerForm, FinishReason
 

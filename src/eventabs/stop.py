@@ -7,6 +7,9 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
+GRACE_SECONDS = 10.0  # for calls in flight at the first request to stop; a second one waits for none
+
+
 class StopRequested(Exception):  # noqa: N818  it ends work in order, and is no error
     """Work was broken off because a stop was requested."""
 
@@ -17,7 +20,7 @@ class Stop:
     `request` may be called from any thread and from signal handlers, so it takes no lock.
     """
 
-    def __init__(self, grace_seconds: float = 10.0) -> None:
+    def __init__(self, grace_seconds: float = GRACE_SECONDS) -> None:
         self.grace_seconds = grace_seconds
         self._requests = 0
         self._callbacks: list[Callable[[], object]] = []

@@ -21,10 +21,10 @@ import eventabs
 from docs_kit import FENCE, PAGES, block_of, blocks_of, commands_of, text_of
 from eventabs.cli.commands import app
 from eventabs.config.settings import Settings, load_settings
+from eventabs.ingest.column_names import MARKERS, USUAL_NAMES, plain
 from eventabs.ingest.export import open_export
-from eventabs.ingest.names import MARKERS, USUAL_NAMES, plain
-from eventabs.prompts.answers import AnsweredEvent, written
 from eventabs.prompts.compaction import Compactor
+from eventabs.prompts.expected_output import AnsweredEvent, written
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.records import Behavior, Part, UserLog
 from eventabs.store.codec import unpack_json, unpack_log, unpack_text

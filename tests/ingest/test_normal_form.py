@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from eventabs.ingest import tables
+from eventabs.ingest.column_names import MARKERS, ROLES
 from eventabs.ingest.database import quoted
-from eventabs.ingest.names import MARKERS, ROLES
 from eventabs.ingest.normal_form import BEGINS, ENDS, define_macros, normal_form
 
 CONNECTION = duckdb.connect()

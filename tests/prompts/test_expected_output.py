@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.prompts.answers import expected_events, expected_output_tokens
+from eventabs.prompts.expected_output import expected_events, expected_output_tokens
 from eventabs.records import AnswerForm, Behavior, Detail
 
 START = datetime.fromisoformat("2026-01-01T00:00")

@@ -14,7 +14,7 @@ from hypothesis import given, settings, strategies as st
 from eventabs.config.settings import Settings
 from eventabs.ingest.export import Export, open_export
 from eventabs.language import Language
-from eventabs.prompts.answers import expected_output_tokens
+from eventabs.prompts.expected_output import expected_output_tokens
 from eventabs.prompts.long_form import long_pieces, long_tokens
 from eventabs.prompts.measurement import (
     MeasuredPart,

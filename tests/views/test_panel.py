@@ -72,8 +72,8 @@ def _lines(terminal: Terminal) -> list[str]:
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
-@pytest.mark.parametrize("width", [30, 59, 60, 80, 120])
-def test_no_line_is_wider_than_the_terminal_or_than_80_columns(width: int, language: str) -> None:
+@pytest.mark.parametrize("width", [30, 59, 60, 80, 120, 200])
+def test_no_line_is_wider_than_the_terminal_or_than_120_columns(width: int, language: str) -> None:
     activate("zh" if language == "zh" else "en")
     observer, terminal = _screen(width)
     with observer:
@@ -82,8 +82,18 @@ def test_no_line_is_wider_than_the_terminal_or_than_80_columns(width: int, langu
         for note in NOTES:
             observer.noted(note)
     frames = [line for line in _lines(terminal) if "│" in line or "╭" in line or "╰" in line]
-    assert max(cell_len(line) for line in _lines(terminal)) <= max(width, 80 if frames else 0)
-    assert {cell_len(line) for line in frames} == ({min(width, 80)} if width >= 60 else set())
+    assert max(cell_len(line) for line in _lines(terminal)) <= max(width, 120 if frames else 0)
+    assert {cell_len(line) for line in frames} == ({min(width, 120)} if width >= 60 else set())
+
+
+def test_the_cause_of_the_last_failure_is_not_cut_away() -> None:
+    observer, terminal = _screen(80)
+    cause = "HTTP 503: " + "the upstream server is overloaded, " * 4 + "trace 8f3a"
+    with observer:
+        observer.progressed(COUNTS)
+        observer.noted(CallFailed(7, 3, cause))
+        observer._live.refresh()
+    assert "trace 8f3a" in terminal.getvalue()
 
 
 def test_the_panel_shows_how_far_the_run_is() -> None:

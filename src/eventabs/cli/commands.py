@@ -359,7 +359,7 @@ def _finished(work: "Callable[[Stop], Coroutine[None, None, Run]]") -> "Summary"
     from eventabs import RunStoppedError, Stop  # noqa: PLC0415
     from eventabs.stop import StopRequested  # noqa: PLC0415
 
-    stop = Stop(signals.GRACE_SECONDS)
+    stop = Stop()
     gc.set_threshold(_NEW_OBJECTS, *gc.get_threshold()[1:])
     with signals.requesting(stop.request):
         try:

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from types import FrameType
 
 EXIT_CODE = 130
-GRACE_SECONDS = 10.0  # for calls in flight at the first signal; the second waits for none
 _NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 

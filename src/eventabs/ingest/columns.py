@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from eventabs.errors import InputError
+from eventabs.ingest.column_names import MARKERS, PROFILE_NAMES, ROLES, USUAL_NAMES, plain
 from eventabs.ingest.formats import Format
-from eventabs.ingest.names import MARKERS, PROFILE_NAMES, ROLES, USUAL_NAMES, plain
 from eventabs.language import gettext as _
 
 NO_MARKER: Final = "-"  # named as the marker's column: rows are not paired

@@ -10,6 +10,7 @@ from pathlib import Path
 import duckdb
 
 from eventabs.ingest import encodings, files, tables
+from eventabs.ingest.column_names import ROLES
 from eventabs.ingest.columns import (
     behavior_columns,
     marker_columns,
@@ -19,7 +20,6 @@ from eventabs.ingest.columns import (
 from eventabs.ingest.database import as_glob, errors_named, fetched, give_back_memory, scratch_database
 from eventabs.ingest.formats import Format, open_file
 from eventabs.ingest.groups import UserGroup, behaviors_of, grouped, prefetched
-from eventabs.ingest.names import ROLES
 from eventabs.records import GroupUser, RejectedRow, UserLog
 from eventabs.stop import Stop
 

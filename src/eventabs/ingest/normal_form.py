@@ -5,8 +5,8 @@ from typing import Final
 
 import duckdb
 
+from eventabs.ingest.column_names import CANONICAL, MARKERS, ROLES, SENTENCE_VERBS, SEPARATORS
 from eventabs.ingest.database import WHITE, quoted, sql
-from eventabs.ingest.names import CANONICAL, MARKERS, ROLES, SENTENCE_VERBS, SEPARATORS
 
 BEGINS: Final = 1
 ENDS: Final = -1

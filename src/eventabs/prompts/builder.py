@@ -10,8 +10,8 @@ from typing import Any
 
 from eventabs.errors import ConfigError
 from eventabs.language import Language, gettext as _
-from eventabs.prompts.answers import AnsweredEvent, expected_output_tokens, response_format, written
 from eventabs.prompts.compaction import CODES, Compactor, make_legend
+from eventabs.prompts.expected_output import AnsweredEvent, expected_output_tokens, response_format, written
 from eventabs.prompts.packing import BatchLimits
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.records import (

@@ -3,7 +3,9 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set as AbstractSet
 from typing import NamedTuple, Protocol
 
-from eventabs.prompts.answers import (
+from eventabs.prompts.builder import PromptBuilder
+from eventabs.prompts.compaction import Body, Compactor
+from eventabs.prompts.expected_output import (
     BEHAVIORS_AN_EVENT,
     MOST_BRIEF,
     SESSION_GAP,
@@ -12,8 +14,6 @@ from eventabs.prompts.answers import (
     answer_tokens,
     expected_output_tokens,
 )
-from eventabs.prompts.builder import PromptBuilder
-from eventabs.prompts.compaction import Body, Compactor
 from eventabs.prompts.fields import clean, identifies, without_marks
 from eventabs.prompts.packing import BatchLimits
 from eventabs.prompts.splitting import split

@@ -10,7 +10,7 @@ from eventabs.errors import EndpointError, LimitReachedError
 from eventabs.providers import CallCancelledError, Complete
 from eventabs.records import Batch, Part, Reply, Request, Usage, UserLog
 from eventabs.runs.limits import ConcurrencyLimit, FailureLimit, SpendingLimit
-from eventabs.runs.observer import Observer, Retrying, Stopping
+from eventabs.runs.observer import Observer, Progress, Retrying, Stopping
 from eventabs.runs.progress import ProgressTracker, retry_cause, snapshot
 from eventabs.runs.scheduler import Scheduler
 from eventabs.runs.settlement import LONG_REPLY, Call, Settlement
@@ -78,7 +78,7 @@ class Engine:
         self._held: Batch | None = None  # by the limit on spending
         self._reports = False
         self._replies = 0
-        self._kept_at = 0.0  # when the ledger last got the counts, in seconds since 1970
+        self._keeping: asyncio.TimerHandle | None = None
 
     async def run(self) -> None:
         """Work until all is done or the run is stopped.
@@ -92,6 +92,8 @@ class Engine:
         grace = asyncio.create_task(self._cancel_after_grace(workers))
         await asyncio.wait(workers)
         grace.cancel()
+        if self._keeping is not None:
+            self._keeping.cancel()
         if self._error is not None:
             raise self._error
         if not self._stopped:
@@ -252,14 +254,18 @@ class Engine:
 
     def _report_now(self) -> None:
         self._reports = False
+        self._observer.progressed(self._progress())
+        if self._keeping is None:
+            self._keeping = asyncio.get_running_loop().call_later(_SECONDS_A_SNAPSHOT, self._keep_progress)
+
+    def _keep_progress(self) -> None:
+        self._keeping = None
+        kept = {"progress": snapshot(self._progress(), self._calls.wall_clock())}
+        self._writer.post(lambda ledger: ledger.set_meta(kept))
+
+    def _progress(self) -> Progress:
         waiting = self._scheduler.batches + (self._held is not None)
-        progress = self._tracker.progress(waiting=waiting, workers=self._limits.concurrency.now)
-        self._observer.progressed(progress)
-        now = self._calls.wall_clock()
-        if not 0 <= now - self._kept_at < _SECONDS_A_SNAPSHOT:  # a clock that was set back, too
-            self._kept_at = now
-            kept = {"progress": snapshot(progress, now)}
-            self._writer.post(lambda ledger: ledger.set_meta(kept))
+        return self._tracker.progress(waiting=waiting, workers=self._limits.concurrency.now)
 
 
 def _is_damaged(ledger: Ledger, part: Part) -> bool:

@@ -21,7 +21,7 @@ from eventabs.views import messages
 from eventabs.views.console import one_line, print_line
 from eventabs.views.messages import clock, count, listed, money, share
 
-WIDTH = 80  # wider lines are no calmer
+WIDTH = 120  # a wider bar says no more
 NARROW = 60  # below this the frame and the columns go
 
 _Facts = list[tuple[str, tuple[str | Text, ...]]]  # label, up to three cells
@@ -72,7 +72,7 @@ class ProgressPanel:
         if causes or left:
             rows.append(_row(_("retries"), (7, causes), (5, left)))
         if self.trouble:
-            rows.append(_row(_("last"), (12, Text(one_line(self.trouble), style="yellow"))))
+            rows.append(_row(_("last"), (12, Text(one_line(self.trouble), style="yellow")), wraps=True))
         return rows
 
     def _waiting(self) -> Text:
@@ -146,12 +146,12 @@ class ProgressPanel:
         return _("{time} left").format(time=clock(left))
 
 
-def _row(label: str, *cells: tuple[int, str | Text]) -> Table:
+def _row(label: str, *cells: tuple[int, str | Text], wraps: bool = False) -> Table:
     """Return a row of cells, with their shares of its width, which sum up to 12."""
     row = Table.grid(expand=True, padding=(0, 1, 0, 0))
     row.add_column(style="dim", ratio=2, no_wrap=True)
     for ratio, _cell in cells:
-        row.add_column(ratio=ratio, no_wrap=True, overflow="ellipsis")
+        row.add_column(ratio=ratio, no_wrap=not wraps, overflow="fold" if wraps else "ellipsis")
     row.add_row(label, *(Text.assemble(cell) for _ratio, cell in cells))
     return row
 

@@ -15,6 +15,7 @@ import duckdb
 
 from eventabs.errors import InputError
 from eventabs.ingest import files
+from eventabs.ingest.column_names import USUAL_NAMES, plain
 from eventabs.ingest.database import WHITE, as_glob, quoted
 from eventabs.ingest.encodings import check_utf8
 from eventabs.ingest.formats.base import (
@@ -27,7 +28,6 @@ from eventabs.ingest.formats.base import (
     selected,
     text_reader,
 )
-from eventabs.ingest.names import USUAL_NAMES, plain
 from eventabs.language import gettext as _
 from eventabs.stop import Stop
 

@@ -1,4 +1,4 @@
-"""The forms of answers: how events are written, how long answers get, and the schema of structured outputs."""
+"""The forms of answers and how long they are expected to get; and the schema of structured outputs."""
 
 from collections import Counter
 from collections.abc import Sequence

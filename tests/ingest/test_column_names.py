@@ -7,7 +7,7 @@ import duckdb
 import pytest
 from hypothesis import given, strategies as st
 
-from eventabs.ingest.names import CANONICAL, MARKERS, USUAL_NAMES, Action, plain
+from eventabs.ingest.column_names import CANONICAL, MARKERS, USUAL_NAMES, Action, plain
 from eventabs.ingest.normal_form import define_macros
 
 CONNECTION = duckdb.connect()
