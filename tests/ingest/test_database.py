@@ -5,7 +5,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from eventabs.errors import InputError
+from eventabs.errors import InputError, StorageError
 from eventabs.ingest.database import errors_named, give_back_memory, quoted, scratch_database
 
 
@@ -62,3 +62,13 @@ def test_duckdbs_errors_become_one_line_about_the_file() -> None:
 def test_a_quoted_literal_is_itself() -> None:
     with duckdb.connect() as connection:
         assert connection.execute("SELECT " + quoted("it's ''")).fetchone() == ("it's ''",)
+
+
+def test_a_disk_without_room_for_the_scratch_database_is_said_with_its_folder(tmp_path: Path) -> None:
+    full = "Failed to commit: Could not write file: No space left on device"
+    with (
+        pytest.raises(StorageError, match="cannot be written"),
+        scratch_database(tmp_path / "scratch", []),
+    ):
+        raise duckdb.TransactionException(full)
+    assert not (tmp_path / "scratch").exists()

@@ -1,5 +1,6 @@
 """DuckDB on disk, small in memory, without access to the network and other files; and the SQL that all share."""
 
+import errno
 import os
 import re
 import shutil
@@ -13,7 +14,7 @@ from typing import Any, Final
 import duckdb
 
 from eventabs.errors import InputError
-from eventabs.ingest.files import no_room
+from eventabs.ingest.files import copies_written, no_room
 from eventabs.language import gettext as _
 from eventabs.stop import Stop
 
@@ -63,8 +64,17 @@ def scratch_database(
             raise
         stop.check()
         raise KeyboardInterrupt from None  # how DuckDB passes Ctrl-C on
+    except duckdb.Error as error:
+        if not _is_full(error):
+            raise
+        with copies_written(folder.parent):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from None
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_full(error: duckdb.Error) -> bool:
+    return any(sign in str(error) for sign in _DISK_IS_FULL)
 
 
 def give_back_memory(connection: duckdb.DuckDBPyConnection) -> None:
@@ -81,7 +91,7 @@ def errors_named(what: str) -> Iterator[None]:
     except duckdb.InterruptException:
         raise
     except duckdb.Error as error:
-        if any(sign in str(error) for sign in _DISK_IS_FULL):
+        if _is_full(error):
             raise no_room(what) from None
         first_line = str(error).partition("\n")[0]
         message = _(

@@ -154,7 +154,8 @@ class Ledger:
 
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """Query the ledger; see schema.sql for its tables and views.sql for what they mean."""
-        return self._db.execute(sql, values).fetchall()
+        with _translated(self._path):
+            return self._db.execute(sql, values).fetchall()
 
     def set_meta(self, values: Mapping[str, object]) -> None:
         """Store values (JSON) by key."""
