@@ -1,6 +1,7 @@
 """DuckDB on disk, small in memory, without access to the network and other files; and the SQL that all share."""
 
 import errno
+import glob
 import os
 import re
 import shutil
@@ -24,6 +25,7 @@ _LESS_MEMORY: Final = "250MB"  # once rows are sorted, DuckDB fills what it may 
 _MOST_THREADS: Final = 4  # each thread takes its share of the memory limit
 _FETCHED: Final = 10_000  # rows held in Python at a time
 WHITE: Final = "' \t\r\n\v\f\u00a0\u3000\ufeff'"  # an SQL literal
+as_glob: Final = glob.escape  # the glob that matches this very path
 
 
 @contextmanager
@@ -50,9 +52,8 @@ def scratch_database(
     try:
         with duckdb.connect(folder / "behaviors.duckdb", config=config) as connection:
             connection.execute("SET TimeZone = 'UTC'")
-            with suppress(
-                duckdb.InvalidInputException
-            ):  # in notebooks without ipywidgets there is none to switch off
+            # in notebooks without ipywidgets there is none to switch off
+            with suppress(duckdb.InvalidInputException):
                 connection.execute("SET enable_progress_bar = false")
             connection.execute("SET allowed_paths = ?", [list(readable)])
             connection.execute("SET allowed_directories = ?", [[str(folder)]])
@@ -120,8 +121,3 @@ def sql(name: str, **values: object) -> str:
 def quoted(text: str) -> str:
     """Return `text` as an SQL literal."""
     return "'" + text.replace("'", "''") + "'"
-
-
-def as_glob(path: str) -> str:
-    """Return the glob that matches this very path."""
-    return "".join(f"[{char}]" if char in "*?[" else char for char in path)

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Final, NamedTuple
+from typing import BinaryIO, Final
 
 import zstandard
 
@@ -30,15 +30,8 @@ _LAST_KOREAN_ROW: Final = 0xC8  # Korean syllables fill the rows up to here, Chi
 _BEYOND_KOREAN: Final = 0.1
 
 
-class Plain(NamedTuple):
-    """Where a file's text is read: the file itself or a copy; and the encoding of the file."""
-
-    path: str
-    encoding: str
-
-
-def plain_file(path: str, copy: Path, encoding: str, stop: Stop) -> Plain:
-    """Return the file itself, or `copy` made as UTF-8 without compression.
+def plain_file(path: str, copy: Path, encoding: str, stop: Stop) -> tuple[str, str]:
+    """Return where the text is read, the file or `copy` made as plain UTF-8; and the file's encoding.
 
     `encoding` is a codec of Python's, or "" to find it. Raises InputError where it is not certain.
     """
@@ -49,12 +42,12 @@ def plain_file(path: str, copy: Path, encoding: str, stop: Stop) -> Plain:
         found = encoding or _marked_encoding(head)
         if not found and _is_utf8_so_far(head):
             if not packed:
-                return Plain(path, "utf-8")
+                return path, "utf-8"
             with _decompressed(path) as file, copy.open("wb") as target:
                 target.writelines(stop.until(iter(lambda: file.read(_CHUNK), b"")))
-            return Plain(str(copy), "utf-8")
+            return str(copy), "utf-8"
         if not packed and codecs.lookup(found or "gb18030").name in ("utf-8", "utf-8-sig"):
-            return Plain(path, "utf-8")
+            return path, "utf-8"
         if not found:
             refuse_binary(path, head)
         return transcode(path, copy, stop, found)
@@ -65,7 +58,7 @@ def plain_file(path: str, copy: Path, encoding: str, stop: Stop) -> Plain:
         raise unreadable(path, error) from None
 
 
-def transcode(path: str, copy: Path, stop: Stop, encoding: str = "") -> Plain:
+def transcode(path: str, copy: Path, stop: Stop, encoding: str = "") -> tuple[str, str]:
     """Copy a file as UTF-8. `encoding` "": it is GB18030, or InputError says that this is not certain."""
     codec = encoding or "gb18030"
     decoder = codecs.getincrementaldecoder(codec)()
@@ -85,7 +78,7 @@ def transcode(path: str, copy: Path, stop: Stop, encoding: str = "") -> Plain:
             raise InputError(message.format(path=path, encoding=encoding, error=error)) from None
     if not encoding and not _looks_chinese(seen):
         raise not_utf8(path, _line_not_utf8(path))
-    return Plain(str(copy), codec)
+    return str(copy), codec
 
 
 def check_codec(encoding: str) -> None:
@@ -158,16 +151,11 @@ def _looks_chinese(seen: Counter[str]) -> bool:
 
     Other encodings decode as well, but to rare characters; Korean ones to the first half of the common ones.
     """
-    common = late = total = 0
+    rows: Counter[int] = Counter()  # of GB 2312; 0 for what it lacks
     for char, count in seen.items():
-        if char.isascii():
-            continue
-        total += count
-        try:
-            row = char.encode("gb2312")[0]
-        except UnicodeEncodeError:
-            continue
-        if row in _COMMON_ROWS or row in _PUNCTUATION_ROWS:
-            common += count
-            late += count if row > _LAST_KOREAN_ROW else 0
+        if not char.isascii():
+            rows[(char.encode("gb2312", errors="ignore") or b"\0")[0]] += count
+    common = sum(rows[row] for row in (*_COMMON_ROWS, *_PUNCTUATION_ROWS))
+    late = sum(rows[row] for row in _COMMON_ROWS if row > _LAST_KOREAN_ROW)
+    total = rows.total()
     return total >= _ENOUGH and common >= _COMMON * total and late >= _BEYOND_KOREAN * total

@@ -191,7 +191,7 @@ def open_export(
         yield Export(
             files=named,
             fingerprint=files.fingerprint(
-                each.file.content for each in [*behaviors.sources, *([profile] if profile else [])]
+                each.file.content for each in (*behaviors.sources, profile) if each
             ),
             roles=dict(zip(named, behaviors.roles, strict=True)),
             users=counts.users,

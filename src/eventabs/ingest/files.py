@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -175,16 +175,19 @@ def _matches(path: str) -> list[str]:
     if "://" in path:
         message = _("{path} is an address; download it and name the file")
         raise InputError(message.format(path=path))
-    try:
+    with suppress(OSError, ValueError):  # a name too long or with a NUL exists nowhere
         if Path(path).is_dir():
             return _in_folder(path)
         if Path(path).exists():
             return [path]
-    except (OSError, ValueError):  # a name too long or with a NUL exists nowhere
-        return _no_such_file(path)
-    matched = glob.glob(path, recursive=True)  # noqa: PTH207 - a Path cannot glob an absolute pattern
-    matches = [match for match in matched if Path(match).is_file()]
-    return matches or _no_such_file(path)
+        matched = glob.glob(path, recursive=True)  # noqa: PTH207 - a Path cannot glob an absolute pattern
+        if matches := [match for match in matched if Path(match).is_file()]:
+            return matches
+    if glob.has_magic(path):
+        message = _("no file matches {path}; check the pattern and the current folder")
+    else:
+        message = _("{path} does not exist; check the name and the current folder")
+    raise InputError(message.format(path=path[:_SHOWN]))
 
 
 def _in_folder(path: str) -> list[str]:
@@ -205,14 +208,6 @@ def _in_folder(path: str) -> list[str]:
         message = _("{path} holds no export; name a folder with .jsonl, .csv, .tsv or .parquet files")
         raise InputError(message.format(path=path))
     return found
-
-
-def _no_such_file(path: str) -> list[str]:
-    if glob.has_magic(path):
-        message = _("no file matches {path}; check the pattern and the current folder")
-    else:
-        message = _("{path} does not exist; check the name and the current folder")
-    raise InputError(message.format(path=path[:_SHOWN]))
 
 
 def refuse_binary(path: str, start: bytes) -> None:

@@ -93,16 +93,10 @@ class UserGroup:
             SELECT action, coalesce(item, free_text), place, timed, user_number FROM group_names
             LEFT JOIN group_rows ON group_rows.name = group_names.name AND uses = 1 ORDER BY group_names.name""")
         self.names = list(map(ActivityName._make, names))
-        self.durations = [
-            seconds
-            for (seconds,) in self._fetched(
-                "SELECT DISTINCT duration FROM group_rows WHERE duration IS NOT NULL"
-            )
-        ]
-        kinds = self._fetched(
-            "SELECT kind, day - DATE '0001-01-01' + 1, starts_year, starts_month FROM day_kinds ORDER BY kind"
-        )
-        self.days = [DayKind(*row[1:]) for row in kinds]
+        durations = "SELECT DISTINCT duration FROM group_rows WHERE duration IS NOT NULL"
+        self.durations = [seconds for (seconds,) in self._fetched(durations)]
+        days = "SELECT day - DATE '0001-01-01' + 1, starts_year, starts_month FROM day_kinds ORDER BY kind"
+        self.days = list(map(DayKind._make, self._fetched(days)))
 
     def logs(self, numbers: Collection[int]) -> Iterator[UserLog]:
         """Yield the logs of some users, in order."""
@@ -197,15 +191,13 @@ class UserGroup:
 
     def users_of_several(self, members: Iterable[tuple[int, int, int]]) -> set[int]:
         """Return the users who have several members of a group; `members` are (name, group, member)."""
-        rows = list(zip(*members, strict=True))
-        if not rows:
-            return set()
         return self._users(
             """SELECT DISTINCT user_number FROM (
-                SELECT user_number, family FROM group_rows
-                JOIN (SELECT unnest(?::BIGINT[]) AS name, unnest(?::BIGINT[]) AS family, unnest(?::BIGINT[]) AS member)
+                SELECT user_number FROM group_rows
+                JOIN (SELECT row[1] AS name, row[2] AS family, row[3] AS member
+                    FROM unnest(?::BIGINT[][]) AS _(row))
                 USING (name) GROUP BY user_number, family HAVING count(DISTINCT member) > 1)""",
-            [list(values) for values in rows],
+            [list(map(list, members))],
         )
 
     def users_back_in_time(self) -> set[int]:
@@ -219,10 +211,8 @@ class UserGroup:
 
     def _by_user(self, query: str, values: dict[str, Any] | None = None) -> list[int]:
         """Return a number for each user, 0 for those that the query does not return."""
-        numbers = [0] * len(self.users)
-        for user, number in self._fetched(query, values):
-            numbers[user] = int(number)
-        return numbers
+        numbers = dict(self._fetched(query, values))
+        return [int(numbers.get(user, 0)) for user in range(len(self.users))]
 
     def _users(self, query: str, values: object = None) -> set[int]:
         return {user for (user,) in self._fetched(query, values)}

@@ -95,8 +95,11 @@ def insert_behaviors(
         raw = f"SELECT {index} AS file, * FROM ({rows.sql}{limit})"
         return normal_form(raw, zone, order)
 
+    selected = select()
+    if strict:  # DuckDB breaks off soon after a row that cannot be read
+        refusing = f"CASE WHEN {_UNREADABLE} THEN error('{_REFUSED}' || reason) ELSE reason END"
+        selected = f"SELECT * REPLACE ({refusing} AS reason) FROM ({selected})"
     try:
-        selected = _refusing(select()) if strict else select()
         staged = number(connection, f"INSERT INTO staged BY NAME {selected}", rows.values)
     except duckdb.InvalidInputException as error:
         if strict and _REFUSED in str(error):
@@ -129,14 +132,6 @@ def _date_order(connection: duckdb.DuckDBPyConnection, rows: Query) -> bool | No
     return bool(day_first)
 
 
-def _refusing(select: str) -> str:
-    """Return the SELECT of rows in normal form, which DuckDB breaks off soon after a row that cannot be read."""
-    return (
-        f"SELECT * REPLACE (CASE WHEN {_UNREADABLE} THEN error('{_REFUSED}' || reason) ELSE reason END AS reason)"
-        f" FROM ({select})"
-    )
-
-
 def _refuse_first(source: Format, select: Callable[[str], str], rows: Query) -> None:
     """Raise InputError about the first row that cannot be read; `select` gives the rows under a LIMIT.
 
@@ -151,11 +146,10 @@ def _refuse_first(source: Format, select: Callable[[str], str], rows: Query) -> 
                 list(rows.values),
             ).fetchone()
             if found:
-                raise _refusal(source, *found) from None
-
-
-def _refusal(source: Format, position: int, line: int | None, reason: str) -> InputError:
-    """Return the error about a row by its line, or else its position in the file."""
+                break
+        else:
+            return
+    position, line, reason = found
     texts = source.texts()
     if line is None:
         line, text = next(islice(texts, position - 1, None))
@@ -163,7 +157,7 @@ def _refusal(source: Format, position: int, line: int | None, reason: str) -> In
         text = next(text for number, text in texts if number == line)
     shown = shorten(text, _SHOWN, placeholder=" ...")
     message = _("{file}, line {line} cannot be read ({reason}): {text}; mend it, or go without --strict")
-    return InputError(message.format(file=source.file.path, line=line, reason=reason, text=shown))
+    raise InputError(message.format(file=source.file.path, line=line, reason=reason, text=shown)) from None
 
 
 def insert_profiles(connection: duckdb.DuckDBPyConnection, width: int, rows: Query) -> int:
@@ -181,13 +175,9 @@ def finish(connection: duckdb.DuckDBPyConnection, profile_width: int, *, keep_du
         _mark_duplicates(connection)
     _list_users(connection, profile_width)
     users = number(connection, "SELECT count(*) FROM users")
-    behaviors = number(connection, "SELECT count(*) FROM behaviors WHERE reason IS NULL")
-    rejects = dict(
-        connection.execute(
-            "SELECT reason, count(*) AS rows FROM behaviors WHERE reason IS NOT NULL GROUP BY 1 ORDER BY rows DESC, 1"
-        ).fetchall()
-    )
-    duplicates = rejects.pop(DUPLICATE, 0)
+    by_reason = "SELECT reason, count(*) AS rows FROM behaviors GROUP BY 1 ORDER BY rows DESC, 1"
+    rejects = dict(connection.execute(by_reason).fetchall())
+    behaviors, duplicates = rejects.pop(None, 0), rejects.pop(DUPLICATE, 0)
     with_offset = number(connection, "SELECT count(shift) FROM behaviors WHERE reason IS NULL")
     if 0 < with_offset < behaviors:
         message = _(
@@ -234,7 +224,10 @@ def _pair(connection: duckdb.DuckDBPyConnection, *, keep_duplicates: bool) -> tu
 
 def _sort(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the sorted table out of the staged one. Texts that recur are kept as numbers, which takes far less room."""
-    few = _columns_of_few(connection)
+    columns = ("user_id", "action", "item", "place")
+    counts = ", ".join(f"approx_count_distinct({column})" for column in columns)
+    (found,) = connection.execute(f"SELECT {counts} FROM staged").fetchall()
+    few = [column for column, count in zip(columns, found, strict=True) if 0 < count <= _FEW]
     for column in few:
         connection.execute(
             f"CREATE TYPE few_{column} AS ENUM"
@@ -246,13 +239,6 @@ def _sort(connection: duckdb.DuckDBPyConnection) -> None:
         SELECT staged.* EXCLUDE (mark) REPLACE ({_LINE}{numbers}) FROM {_STAGED}
         WHERE coalesce(reason, '') NOT IN ('{BLANK}', '{PAIRED_END}') ORDER BY user_id, {_INSTANT}, file, line;
         DROP TABLE staged""")
-
-
-def _columns_of_few(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    columns = ("user_id", "action", "item", "place")
-    counts = ", ".join(f"approx_count_distinct({column})" for column in columns)
-    (found,) = connection.execute(f"SELECT {counts} FROM staged").fetchall()
-    return [column for column, count in zip(columns, found, strict=True) if 0 < count <= _FEW]
 
 
 def _mark_duplicates(connection: duckdb.DuckDBPyConnection) -> None:

@@ -39,13 +39,14 @@ def open_file(
     start = files.first_bytes(path)
 
     def opened(text: str, encoding: str) -> Format:
-        formats = [each for each in FORMATS if each.is_text == bool(encoding)]
         content = files.inspect(text, binary=not encoding)
         head = files.first_bytes(text)
         file = InputFile(
             connection, path, text, content, encoding, copy, stop, header, columns.get("time", "")
         )
-        return next(each for each in formats if each.sniff(path, head))(file)
+        return next(
+            each(file) for each in FORMATS if each.is_text == bool(encoding) and each.sniff(path, head)
+        )
 
     if any(each.sniff(path, start) for each in FORMATS if not each.is_text):
         return opened(path, "")

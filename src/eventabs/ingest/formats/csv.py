@@ -8,9 +8,9 @@ import csv
 import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
-from typing import BinaryIO, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import duckdb
 
@@ -93,11 +93,7 @@ class Csv(Format):
 
     def texts(self) -> Iterator[tuple[int, str]]:
         """Yield each record's first line and its text; blank lines are none."""
-        lines = (
-            files.lines(self.file.text)
-            if self.is_regular
-            else ((line, text) for line, text, _fields in self.records())
-        )
+        lines = files.lines(self.file.text) if self.is_regular else (each[:2] for each in self.records())
         return islice(lines, int(self.has_header), None)
 
     def fields(self, text: str) -> Mapping[str, str]:
@@ -156,19 +152,35 @@ class Csv(Format):
 
     def records(self) -> Iterator[Record]:
         """Yield the records, the header first; blank lines are none. Raises InputError where the file is not UTF-8."""
+        lines = self._lines()
+        ahead = deque[tuple[int, str]]()  # read in search of a closing quote, but not yet taken
+        while following := ahead.popleft() if ahead else next(lines, None):
+            line, text = following
+            if not text.strip():
+                continue
+            fields = self._split(text)
+            if fields is None and text.count(self.quote) % 2:
+                inside = deque[tuple[int, str]]()
+                for each in islice(chain(ahead, lines), _LONGEST_RECORD):
+                    inside.append(each)
+                    if each[1].count(self.quote) % 2:
+                        break
+                behind = islice(ahead, len(inside), None)
+                joined = "\n".join([text, *(part for _line, part in inside)])
+                if fields := self._split(joined):
+                    text, ahead = joined, deque(behind)
+                else:
+                    ahead = deque([*inside, *behind])
+            yield Record(line, text, fields)
+
+    def _lines(self) -> Iterator[tuple[int, str]]:
         with Path(self.file.text).open("rb") as file:
-            lines = _Lines(file, self.file.path)
-            while (text := lines.take()) is not None:
-                if not text.strip():
-                    continue
-                line = lines.number
-                fields = self._split(text)
-                if fields is None and text.count(self.quote) % 2:
-                    joined, following = _joined(text, self.quote, lines)
-                    if fields := self._split(joined):
-                        text = joined
-                        lines.skip(following)
-                yield Record(line, text, fields)
+            for number, raw in enumerate(file, start=1):
+                try:
+                    text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+                except UnicodeDecodeError:
+                    raise files.not_utf8(self.file.path, number) from None
+                yield number, text.rstrip("\r\n").replace("\r", " ")
 
     def _split(self, text: str) -> list[str] | None:
         width = len(self.columns)
@@ -223,55 +235,3 @@ def _fit(lines: Sequence[str], delimiter: str) -> tuple[int, float, int]:
     widths = [len(next(csv.reader([line], delimiter=delimiter), [])) for line in lines]
     width = widths[0] if widths else 0
     return (int(width > 1), widths.count(width) / max(1, len(widths)), width)
-
-
-class _Lines:
-    """The lines of a file, one after the other, with a look ahead."""
-
-    def __init__(self, file: BinaryIO, path: str) -> None:
-        self._file = file
-        self._path = path
-        self._ahead: deque[str] = deque()
-        self.number = 0
-
-    def take(self) -> str | None:
-        """Return the next line, None at the end."""
-        line = self._ahead.popleft() if self._ahead else self._read(self.number + 1)
-        if line is not None:
-            self.number += 1
-        return line
-
-    def ahead(self) -> Iterator[str]:
-        """Yield the lines that come next without taking them."""
-        for position in range(_LONGEST_RECORD):
-            if position == len(self._ahead):
-                line = self._read(self.number + position + 1)
-                if line is None:
-                    return
-                self._ahead.append(line)
-            yield self._ahead[position]
-
-    def skip(self, count: int) -> None:
-        """Take `count` lines."""
-        for _line in range(count):
-            self.take()
-
-    def _read(self, number: int) -> str | None:
-        raw = self._file.readline()
-        if not raw:
-            return None
-        try:
-            text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
-        except UnicodeDecodeError:
-            raise files.not_utf8(self._path, number) from None
-        return text.rstrip("\r\n").replace("\r", " ")
-
-
-def _joined(text: str, quote: str, lines: _Lines) -> tuple[str, int]:
-    """Join a line that opens a quote with those up to the one that closes it; also return how many."""
-    parts = [text]
-    for line in lines.ahead():
-        parts.append(line)
-        if line.count(quote) % 2:
-            break
-    return "\n".join(parts), len(parts) - 1

@@ -203,11 +203,8 @@ def _split_object(file: TextIO, target: TextIO, stop: Stop) -> dict[str, Any]:
 
 
 def _write(target: TextIO, elements: Iterable[str]) -> None:
-    target.writelines(_on_one_line(element) + "\n" for element in elements)
-
-
-def _on_one_line(text: str) -> str:
-    return " ".join(map(str.strip, _NEWLINES.split(text.strip()))) if _NEWLINES.search(text) else text.strip()
+    joined = (" ".join(map(str.strip, _NEWLINES.split(element.strip()))) for element in elements)
+    target.writelines(line + "\n" for line in joined)
 
 
 def flatten(path: str, copy: Path, time_column: str, around: Mapping[str, Any], stop: Stop) -> None:

@@ -29,7 +29,7 @@ class Parquet(Format):
 
     def query(self, wanted: Wanted) -> Query:
         """Return the rows, all values as text."""
-        fields = selected(wanted, lambda column: f"CAST({_identifier(column)} AS VARCHAR)")
+        fields = selected(wanted, lambda column: 'CAST("' + column.replace('"', '""') + '" AS VARCHAR)')
         return Query(
             f"SELECT NULL::BIGINT AS line, NULL::VARCHAR AS problem, {fields} FROM read_parquet(?)",
             (self._glob,),
@@ -50,7 +50,3 @@ class Parquet(Format):
     @property
     def _glob(self) -> str:
         return as_glob(self.file.text)
-
-
-def _identifier(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
