@@ -107,7 +107,10 @@ def begin_run(
             refuse_taken(directory)
             if STDIN in named:
                 copy_stdin(directory.path, stop)
-            facts["paths"] = [path if path == STDIN else _absolute(path) for path in named]
+            # a later process finds them from another folder too; a URL is left for the reader to refuse
+            facts["paths"] = [
+                path if path == STDIN or "://" in path else str(Path.cwd() / path) for path in named
+            ]
             with closing(Ledger.create(directory.ledger, facts)) as ledger:
                 remember_run(facts["run_id"], settings)
                 run = RunContext(
@@ -152,11 +155,6 @@ def reopen_run(
             if changed != "ignore":
                 _take_changes(run, invocation, accepted=changed == "accept")
             yield run
-
-
-def _absolute(path: str) -> str:
-    """Name a file so that a later process finds it from another folder; a URL is left for the reader to refuse."""
-    return path if "://" in path else str(Path.cwd() / path)
 
 
 def default_out(paths: Sequence[str]) -> Path:
