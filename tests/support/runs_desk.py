@@ -10,11 +10,11 @@ from eventabs.prompts.packing.bounds import BatchLimits
 from eventabs.providers.retry import OnRetry
 from eventabs.records import Counts, FailureReason, Part, PartSize, Reply, Request, UserLog
 from eventabs.replies.reader import Reading
-from eventabs.runs.engine import Calls, Engine, Limits
+from eventabs.runs.engine import Engine
 from eventabs.runs.limits import BudgetLearner, ConcurrencyLimit, FailureLimit, SpendingLimit
 from eventabs.runs.progress import Price, ProgressTracker
 from eventabs.runs.scheduler import Scheduler
-from eventabs.runs.settlement import Reader, Settlement
+from eventabs.runs.settlement import Settlement
 from eventabs.store.ledger import Ledger
 from eventabs.store.results import EventsFile
 from eventabs.store.writer import LedgerWriter
@@ -64,7 +64,11 @@ class Desk:
 
     def settlement(self, *, attempts: int = 3) -> Settlement:
         return Settlement(
-            reader=Reader(self._read, self._split, attempts, MAX_OUTPUT, BudgetLearner(LIMITS)),
+            read=self._read,
+            split=self._split,
+            attempts=attempts,
+            max_output_tokens=MAX_OUTPUT,
+            learner=BudgetLearner(LIMITS),
             writer=self.writer,
             scheduler=self.scheduler,
             tracker=self.tracker,
@@ -74,27 +78,23 @@ class Desk:
 
     def engine(self, *, workers: int = 1, max_total_tokens: int = 0) -> Engine:
         return Engine(
-            calls=Calls(
-                compose=request_for,
-                complete=self.endpoint.ask,
-                closing=self.closing,
-                max_calls=workers,
-                grace_seconds=self.grace_seconds,
-                settings_fingerprint="f",
-                count_tokens=self.count,
-                save=self._save,
-                wall_clock=lambda: 1_000.0,
+            compose=request_for,
+            complete=self.endpoint.ask,
+            closing=self.closing,
+            max_calls=workers,
+            grace_seconds=self.grace_seconds,
+            settings_fingerprint="f",
+            count_tokens=self.count,
+            save=self._save,
+            wall_clock=lambda: 1_000.0,
+            spending=SpendingLimit(
+                max_cost=0.0,
+                max_total_tokens=max_total_tokens,
+                instructions_tokens=0,
+                max_output_tokens=40,
             ),
-            limits=Limits(
-                spending=SpendingLimit(
-                    max_cost=0.0,
-                    max_total_tokens=max_total_tokens,
-                    instructions_tokens=0,
-                    max_output_tokens=40,
-                ),
-                failures=FailureLimit({"settings_fingerprint": "f"}, remember=lambda _facts: None),
-                concurrency=ConcurrencyLimit(workers, workers, lambda: 0.0),
-            ),
+            failures=FailureLimit({"settings_fingerprint": "f"}, remember=lambda _facts: None),
+            concurrency=ConcurrencyLimit(workers, workers, lambda: 0.0),
             settlement=self.settlement(),
             writer=self.writer,
             scheduler=self.scheduler,

@@ -41,9 +41,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 command = partial(app.command, cls=Command)
-_NEW_OBJECTS = (
-    10_000  # until the youngest are searched for cycles: a call makes hundreds, the plan holds millions
-)
+_NEW_OBJECTS = 10_000  # until the youngest are searched for cycles: a call makes hundreds, the plan millions
 
 Inputs = Annotated[
     list[str] | None,
@@ -387,7 +385,7 @@ def _served(port: int | None) -> "AbstractContextManager[ProgressServer | None]"
 
 def _watch(shown: ShownFlags, server: "ProgressServer | None" = None) -> "Watch":
     from eventabs.runs import Serving  # noqa: PLC0415
-    from eventabs.views import LogObserver, Observers, display, open_log  # noqa: PLC0415  # noqa: PLC0415
+    from eventabs.views import LogObserver, Observers, display, open_log  # noqa: PLC0415
 
     @contextmanager
     def watch(directory: "RunDirectory", settings: "Settings") -> Iterator["Observer"]:
@@ -417,14 +415,6 @@ def _end(summary: "Summary", shown: ShownFlags) -> None:
     if shown.json:
         with suppress(OutputGoneError):  # the exit code shows how the run ended as well
             print_bytes(summary_json(summary))
-    raise typer.Exit(_exit_code(summary))
-
-
-def _exit_code(summary: "Summary") -> int:
-    match summary.status:
-        case "completed":
-            return 3 if summary.failed else 0
-        case "interrupted":
-            return signals.EXIT_CODE
-        case _:
-            return 1
+    completed = 3 if summary.failed else 0
+    codes = {"completed": completed, "interrupted": signals.EXIT_CODE}
+    raise typer.Exit(codes.get(summary.status, 1))

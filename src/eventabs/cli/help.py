@@ -21,38 +21,30 @@ _TAKES_NONE = "does not take a value"
 _EXTRA = "Got unexpected extra argument(s) "
 
 
-class Command(TyperCommand):
-    """A command whose help page is all in one language, and cuts nothing away."""
+class _Page:
+    """A help page that is all in one language, and cuts nothing away. A mixin of typer's commands and groups."""
 
     def get_usage(self, ctx: Any) -> str:  # noqa: ANN401  typer keeps the type to itself
         """Return the usage line."""
-        return _usage(super().get_usage(ctx))
+        usage: str = super().get_usage(ctx)  # type: ignore[misc]
+        return usage.replace(_ENGLISH, _("Usage: "), 1)
 
     def get_params(self, ctx: Any) -> list[Any]:  # noqa: ANN401  as above
         """Return the options, each as the help page shows it."""
-        return _shown(super().get_params(ctx))
+        return _shown(super().get_params(ctx))  # type: ignore[misc]
 
     def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401  as above
         """Print the help page."""
         _wrap_between_characters()
-        super().format_help(ctx, formatter)
+        super().format_help(ctx, formatter)  # type: ignore[misc]
 
 
-class Group(TyperGroup):
-    """A group of commands whose help page is all in one language, and cuts nothing away."""
+class Command(_Page, TyperCommand):
+    """A command, with its help page."""
 
-    def get_usage(self, ctx: Any) -> str:  # noqa: ANN401  as above
-        """Return the usage line."""
-        return _usage(super().get_usage(ctx))
 
-    def get_params(self, ctx: Any) -> list[Any]:  # noqa: ANN401  as above
-        """Return the options, each as the help page shows it."""
-        return _shown(super().get_params(ctx))
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401  as above
-        """Print the help page."""
-        _wrap_between_characters()
-        super().format_help(ctx, formatter)
+class Group(_Page, TyperGroup):
+    """A group of commands, with its help page."""
 
 
 def explained(error: TyperException) -> str:
@@ -62,10 +54,6 @@ def explained(error: TyperException) -> str:
     if context is None:
         return what
     return _("{what}; see: {command} --help").format(what=what, command=context.command_path)
-
-
-def _usage(text: str) -> str:
-    return text.replace(_ENGLISH, _("Usage: "), 1)
 
 
 def _wrap_between_characters() -> None:

@@ -134,7 +134,8 @@ class SettingFlags:
         for name, (section, key) in SET_BY_FLAGS.items():
             value = getattr(self, name)
             if value is not None:
-                values.setdefault(section, {})[key] = _names(value) if name == "columns" else value
+                names = [column.strip() for column in value.split(",")] if name == "columns" else value
+                values.setdefault(section, {})[key] = names
         return values
 
 
@@ -187,10 +188,6 @@ class ShownFlags:
         bool,
         Option("--json", help=_("One JSON object on standard output at the end."), rich_help_panel=SHOWN),
     ] = False
-
-
-def _names(listed: str) -> list[str]:
-    return [name.strip() for name in listed.split(",")]
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ def replace_streams() -> None:
     end a paid run. Standard output raises OutputGoneError or UsageError, once.
     """
     sys.stdout = _replaced(sys.stdout, _refuse)
-    sys.stderr = _replaced(sys.stderr, _drop)
+    sys.stderr = _replaced(sys.stderr, lambda _error: None)
 
 
 class _Stream(io.FileIO):
@@ -49,10 +49,6 @@ class _Stream(io.FileIO):
             else:
                 return written
         return memoryview(data).nbytes
-
-
-def _drop(_error: OSError) -> None:
-    pass
 
 
 def _refuse(error: OSError) -> None:

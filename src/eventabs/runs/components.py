@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -89,12 +91,8 @@ def prompt_language_of(settings: Settings, sample: Sequence[UserLog]) -> Languag
     """Return the prompt's language: as set, or the one that the first of the users' words are in."""
     if settings.prompt.language != "auto":
         return settings.prompt.language
-    return prompt_language(_sample_texts(sample[:_LANGUAGE_USERS]))
-
-
-def _sample_texts(logs: Sequence[UserLog]) -> list[str]:
-    """Return the words of some logs, to see which language they are in."""
-    return [text for log in logs for b in log.behaviors for text in (b.action, b.item, b.place)]
+    behaviors = [behavior for log in sample[:_LANGUAGE_USERS] for behavior in log.behaviors]
+    return prompt_language([text for b in behaviors for text in (b.action, b.item, b.place)])
 
 
 def vocabulary_of(settings: Settings, language: Language) -> Vocabulary:
@@ -111,12 +109,11 @@ def sampled(logs: Iterator[UserLog]) -> list[UserLog]:
     """Take from `logs` the first users, whose words decide the language and the legend."""
     sample: list[UserLog] = []
     behaviors = 0
-    while len(sample) < _LEGEND_USERS and behaviors < _LEGEND_BEHAVIORS:
-        log = next(logs, None)
-        if log is None:
-            break
+    for log in islice(logs, _LEGEND_USERS):
         sample.append(log)
         behaviors += len(log.behaviors)
+        if behaviors >= _LEGEND_BEHAVIORS:
+            break
     return sample
 
 
@@ -172,19 +169,12 @@ def make_reader(
     settings: Settings, language: Language
 ) -> Callable[[Reply, Mapping[str, UserLog], Mapping[str, Part]], Reading]:
     """Make what reads replies."""
-    labels = Labels(vocabulary_of(settings, language))
-
-    def read(reply: Reply, users: Mapping[str, UserLog], parts: Mapping[str, Part]) -> Reading:
-        return read_reply(
-            reply,
-            users,
-            parts,
-            labels=labels,
-            min_grounded=settings.run.min_grounded,
-            source=kind_of(settings.provider).event_source,
-        )
-
-    return read
+    return partial(
+        read_reply,
+        labels=Labels(vocabulary_of(settings, language)),
+        min_grounded=settings.run.min_grounded,
+        source=kind_of(settings.provider).event_source,
+    )
 
 
 def require_usable_provider(settings: Settings, environment: Mapping[str, str]) -> None:
@@ -193,7 +183,12 @@ def require_usable_provider(settings: Settings, environment: Mapping[str, str]) 
         if not settings.llm.model:
             raise ConfigError(no_model_message(settings.llm.preset))
         check_endpoint(endpoint_of(settings.llm, environment))
-        _refuse_missing_key(settings.llm, environment)
+        if lacks_key(settings.llm, environment):
+            message = _(
+                "{preset} wants a key, and {variable} is not set; export it, or name another in llm.api_key_env"
+            )
+            variable = settings.llm.api_key_env
+            raise ConfigError(message.format(preset=settings.llm.preset, variable=variable))
     price = settings.llm.price
     if settings.run.max_cost and Price(price.input, price.output).cost(1, 1) is None:
         message = _("--max-cost needs prices; set input and output under [llm.price] in the config")
@@ -279,14 +274,6 @@ def lacks_key(llm: LlmSettings, environment: Mapping[str, str]) -> bool:
         return False
     preset = load_preset(llm.preset)
     return preset.needs_key and llm.base_url in {preset.base_url, *preset.other_base_urls}
-
-
-def _refuse_missing_key(llm: LlmSettings, environment: Mapping[str, str]) -> None:
-    if lacks_key(llm, environment):
-        message = _(
-            "{preset} wants a key, and {variable} is not set; export it, or name another in llm.api_key_env"
-        )
-        raise ConfigError(message.format(preset=llm.preset, variable=llm.api_key_env))
 
 
 def open_provider(

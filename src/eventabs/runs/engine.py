@@ -21,9 +21,9 @@ _CALLS_AN_UNREAD_ANSWER = 4  # with fewer calls at a time, every answer is read 
 _SECONDS_A_SNAPSHOT = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Calls:
-    """How calls are made.
+@dataclass(eq=False, kw_only=True)
+class Engine:
+    """Sends what the scheduler has. A call is written before it is sent, its reply before it is read.
 
     `closing` is set when the run stops: `complete` then raises CallCancelledError for what has not been sent.
     `save` writes the checkpoint; `wall_clock` gives seconds since 1970; `count_tokens` serves endpoints that report
@@ -39,40 +39,18 @@ class Calls:
     count_tokens: Callable[[str], int]
     save: Callable[[], Awaitable[None]]
     wall_clock: Callable[[], float]
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What keeps a run from spending, failing or sending more than it may."""
-
     spending: SpendingLimit
     failures: FailureLimit
     concurrency: ConcurrencyLimit
+    settlement: Settlement
+    writer: LedgerWriter
+    scheduler: Scheduler
+    tracker: ProgressTracker
+    observer: Observer
 
-
-class Engine:
-    """Sends what the scheduler has. A call is written before it is sent, its reply before it is read."""
-
-    def __init__(
-        self,
-        *,
-        calls: Calls,
-        limits: Limits,
-        settlement: Settlement,
-        writer: LedgerWriter,
-        scheduler: Scheduler,
-        tracker: ProgressTracker,
-        observer: Observer,
-    ) -> None:
-        self._calls = calls
-        self._limits = limits
-        self._settlement = settlement
-        self._writer = writer
-        self._scheduler = scheduler
-        self._tracker = tracker
-        self._observer = observer
+    def __post_init__(self) -> None:
+        self.stopped = False  # on request
         self._changed = asyncio.Event()
-        self._stopped = False
         self._abandoned = asyncio.Event()
         self._error: Exception | None = None
         self._held: Batch | None = None  # by the limit on spending
@@ -86,7 +64,7 @@ class Engine:
         Raises the error that ended the run early; a requested stop raises nothing.
         """
         # some more than calls in flight: a worker also waits until what its answer means is on disk
-        most = self._calls.max_calls
+        most = self.max_calls
         count = most + max(1, most // _CALLS_AN_UNREAD_ANSWER)
         workers = [asyncio.create_task(self._work()) for _worker in range(count)]
         grace = asyncio.create_task(self._cancel_after_grace(workers))
@@ -96,32 +74,27 @@ class Engine:
             self._keeping.cancel()
         if self._error is not None:
             raise self._error
-        if not self._stopped:
-            self._limits.failures.require_answer(self._replies)
+        if not self.stopped:
+            self.failures.require_answer(self._replies)
 
     def stop(self) -> None:
         """Send no more calls; a second time, wait for none either."""
-        if self._stopped:
+        if self.stopped:
             self._abandoned.set()
-        elif self._tracker.in_flight:
-            self._observer.noted(Stopping(self._calls.grace_seconds))
-        self._stopped = True
-        self._calls.closing.set()
+        elif self.tracker.in_flight:
+            self.observer.noted(Stopping(self.grace_seconds))
+        self.stopped = True
+        self.closing.set()
         self._changed.set()
-
-    @property
-    def stopped(self) -> bool:
-        """Whether a stop was requested."""
-        return self._stopped
 
     async def _cancel_after_grace(self, workers: Sequence[asyncio.Task[None]]) -> None:
         """Cancel the workers some seconds after closing, or at once where the calls in flight are abandoned.
 
         An answer that is not read then is in the ledger, and read when the run is resumed.
         """
-        await self._calls.closing.wait()
+        await self.closing.wait()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._abandoned.wait(), self._calls.grace_seconds)
+            await asyncio.wait_for(self._abandoned.wait(), self.grace_seconds)
         for worker in workers:
             worker.cancel()
 
@@ -133,14 +106,14 @@ class Engine:
             self._error = self._error or error
             self._changed.set()
             if not isinstance(error, LimitReachedError):  # within a limit, what is paid for is waited for
-                self._calls.closing.set()
+                self.closing.set()
 
     async def _take(self) -> Batch | None:
         """Wait for a batch and a place for its call; None: there is nothing more to send."""
-        while not self._stopped and self._error is None:
+        while not self.stopped and self._error is None:
             if self._has_room() and (batch := self._next()) is not None:
                 return batch
-            if not self._tracker.under_way:
+            if not self.tracker.under_way:
                 return None
             self._changed.clear()
             await self._changed.wait()
@@ -152,62 +125,62 @@ class Engine:
         To wait for the disk with every answer leaves the wire empty for that long; to wait with none would
         choose batches before anything was learnt. So a few answers may be unread, none beside few calls.
         """
-        calls, limit = self._tracker.in_flight, self._limits.concurrency.now
-        return calls < limit and calls + self._tracker.unread < limit + limit // _CALLS_AN_UNREAD_ANSWER
+        calls, limit = self.tracker.in_flight, self.concurrency.now
+        return calls < limit and calls + self.tracker.unread < limit + limit // _CALLS_AN_UNREAD_ANSWER
 
     def _next(self) -> Batch | None:
         """Take a batch that the limits on spending allow now; None: there is none, or not yet."""
-        batch = self._held or self._scheduler.next()
+        batch = self._held or self.scheduler.next()
         self._held = None
-        if batch is not None and not self._limits.spending.reserve(batch, self._tracker):
+        if batch is not None and not self.spending.reserve(batch, self.tracker):
             self._held, batch = batch, None
         if batch is not None:
-            self._tracker.in_flight += 1
+            self.tracker.in_flight += 1
         return batch
 
     async def _serve(self, batch: Batch) -> None:
         """Open a call, make it, store its reply, read and settle it, in this order."""
-        place = _Place(self._tracker, self._changed.set)
+        place = _Place(self.tracker, self._changed.set)
         try:
-            opened = await self._writer.write(partial(self._open, batch=batch))
+            opened = await self.writer.write(partial(self._open, batch=batch))
             if isinstance(opened, list):
-                await self._settlement.settle_damaged(batch, opened)
+                await self.settlement.settle_damaged(batch, opened)
                 return
             call, request = opened
-            self._tracker.add(calls=1)
+            self.tracker.add(calls=1)
             self._report()
             try:
-                reply = await self._calls.complete(request, partial(self._note_retry, call.id))
+                reply = await self.complete(request, partial(self._note_retry, call.id))
             except CallCancelledError:
                 return
             except EndpointError as error:
-                self._limits.concurrency.trouble()
+                self.concurrency.trouble()
                 place.leave_wire()
-                await self._settlement.settle_error(call, error)
-                judge = partial(self._limits.failures.count_no_answer, error)
+                await self.settlement.settle_error(call, error)
+                judge = partial(self.failures.count_no_answer, error)
             else:
-                self._limits.concurrency.answered()
+                self.concurrency.answered()
                 reply = await self._counted(request, reply)
                 # before anything is awaited, so that nothing comes between what is paid for and the ledger
-                stored = self._writer.submit(partial(Ledger.store_reply, call_id=call.id, reply=reply))
+                stored = self.writer.submit(partial(Ledger.store_reply, call_id=call.id, reply=reply))
                 place.leave_wire()
                 await stored
-                self._tracker.count_reply(reply.usage, reply.seconds)
-                settled = await self._settlement.settle_reply(call, reply)
+                self.tracker.count_reply(reply.usage, reply.seconds)
+                settled = await self.settlement.settle_reply(call, reply)
                 if settled.usable:
                     place.leave_unread()
                 await settled.committed
-                judge = partial(self._limits.failures.count_answer, usable=settled.usable)
+                judge = partial(self.failures.count_answer, usable=settled.usable)
                 self._replies += 1
-            self._tracker.count_batch()
+            self.tracker.count_batch()
             judge()
         finally:
             place.leave()
-            self._limits.spending.release(batch)
+            self.spending.release(batch)
             self._report()
             self._changed.set()
-        if self._tracker.counts.batches_done % EVERY_BATCHES == 0:
-            await self._calls.save()
+        if self.tracker.counts.batches_done % EVERY_BATCHES == 0:
+            await self.save()
 
     def _open(self, ledger: Ledger, batch: Batch) -> tuple[Call, Request] | list[Part]:
         """Compose a call and write it down, in one visit to the writer's thread; or return parts with a damaged log."""
@@ -216,23 +189,23 @@ class Engine:
             logs = ledger.logs(parts)
         except StoredValueError:
             return [part for part in parts if _is_damaged(ledger, part)]
-        request = self._calls.compose(logs)
+        request = self.compose(logs)
         call_id = ledger.open_call(
             batch,
             request,
-            settings_fingerprint=self._calls.settings_fingerprint,
-            sent_at=self._calls.wall_clock(),
-            in_flight_limit=self._limits.concurrency.now,
+            settings_fingerprint=self.settings_fingerprint,
+            sent_at=self.wall_clock(),
+            in_flight_limit=self.concurrency.now,
         )
         return Call(call_id, batch, request.users), request
 
     def _note_retry(self, call_id: int, cause: EndpointError, wait_seconds: float) -> None:
-        self._tracker.count_retry(cause)
-        retry = Retry(call_id, self._calls.wall_clock(), retry_cause(cause), str(cause), wait_seconds)
-        self._writer.post(lambda ledger: ledger.note_retry(retry))
-        self._limits.concurrency.trouble()
-        self._limits.failures.count_retry(cause)
-        self._observer.noted(Retrying(call_id, str(cause), wait_seconds))
+        self.tracker.count_retry(cause)
+        retry = Retry(call_id, self.wall_clock(), retry_cause(cause), str(cause), wait_seconds)
+        self.writer.post(lambda ledger: ledger.note_retry(retry))
+        self.concurrency.trouble()
+        self.failures.count_retry(cause)
+        self.observer.noted(Retrying(call_id, str(cause), wait_seconds))
         self._report()
 
     async def _counted(self, request: Request, reply: Reply) -> Reply:
@@ -241,9 +214,9 @@ class Engine:
             return reply
         text = reply.text + reply.reasoning
         if len(text) < LONG_REPLY:
-            tokens = self._calls.count_tokens(text)
+            tokens = self.count_tokens(text)
         else:
-            tokens = await asyncio.to_thread(self._calls.count_tokens, text)
+            tokens = await asyncio.to_thread(self.count_tokens, text)
         return replace(reply, usage=Usage(request.input_tokens, tokens))
 
     def _report(self) -> None:
@@ -254,18 +227,18 @@ class Engine:
 
     def _report_now(self) -> None:
         self._reports = False
-        self._observer.progressed(self._progress())
+        self.observer.progressed(self._progress())
         if self._keeping is None:
             self._keeping = asyncio.get_running_loop().call_later(_SECONDS_A_SNAPSHOT, self._keep_progress)
 
     def _keep_progress(self) -> None:
         self._keeping = None
-        kept = {"progress": snapshot(self._progress(), self._calls.wall_clock())}
-        self._writer.post(lambda ledger: ledger.set_meta(kept))
+        kept = {"progress": snapshot(self._progress(), self.wall_clock())}
+        self.writer.post(lambda ledger: ledger.set_meta(kept))
 
     def _progress(self) -> Progress:
-        waiting = self._scheduler.batches + (self._held is not None)
-        return self._tracker.progress(waiting=waiting, workers=self._limits.concurrency.now)
+        waiting = self.scheduler.batches + (self._held is not None)
+        return self.tracker.progress(waiting=waiting, workers=self.concurrency.now)
 
 
 def _is_damaged(ledger: Ledger, part: Part) -> bool:

@@ -162,7 +162,8 @@ def first_request(settings: Settings, paths: Sequence[str]) -> Request:
             message = _("the input holds no behavior that could be read; see: eventabs estimate")
             raise UsageError(message)
         wanted = [planned.part for planned in batches[0].parts]
-        found = _find(export.user_logs(), {part.user_id for part in wanted})
+        users = {part.user_id for part in wanted}
+        found = {log.user_id: log for log in export.user_logs() if log.user_id in users}
         return measured.builder.request(
             [log_of_part(found[part.user_id], part) for part in wanted],
             max_output_tokens=measured.limits.max_output_tokens,
@@ -336,7 +337,3 @@ def _schedule_seconds(output_tokens: Iterable[int], settings: Settings) -> float
     for tokens in output_tokens:
         heapq.heapreplace(free, free[0] + tokens / settings.llm.tokens_per_second)
     return max(free)
-
-
-def _find(logs: Iterable[UserLog], wanted: set[str]) -> Mapping[str, UserLog]:
-    return {log.user_id: log for log in logs if log.user_id in wanted}

@@ -4,13 +4,13 @@ import asyncio
 import time
 from collections.abc import Mapping
 from copy import copy
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 from functools import partial
 
 from eventabs.errors import StoppedError, UsageError
 from eventabs.prompts import BatchLimits, PromptBuilder, TokenCounter
 from eventabs.providers import kind_of
-from eventabs.records import Batch, Counts, Part, PartSize, PlannedPart, RunStatus, UserLog
+from eventabs.records import Batch, Part, PartSize, PlannedPart, RunStatus, UserLog
 from eventabs.runs.components import (
     RunContext,
     batch_limits,
@@ -20,13 +20,13 @@ from eventabs.runs.components import (
     probes,
     require_connection,
 )
-from eventabs.runs.engine import Calls, Engine, Limits
+from eventabs.runs.engine import Engine
 from eventabs.runs.intake import halves, read_input
 from eventabs.runs.limits import BudgetLearner, ConcurrencyLimit, FailureLimit, SpendingLimit
 from eventabs.runs.observer import Planned, Started, StateChanged, Summary
 from eventabs.runs.progress import ProgressTracker
 from eventabs.runs.scheduler import Scheduler
-from eventabs.runs.settlement import Call, Reader, Settlement
+from eventabs.runs.settlement import Call, Settlement
 from eventabs.stop import Stop, StopRequested
 from eventabs.store import (
     EventsFile,
@@ -80,13 +80,11 @@ class _Session:
 
     def settlement(self, scheduler: Scheduler) -> Settlement:
         return Settlement(
-            reader=Reader(
-                read=make_reader(self.run.settings, self.run.prompt_language),
-                split=self._split,
-                attempts=self.run.settings.run.attempts,
-                max_output_tokens=self.limits.max_output_tokens,
-                learner=BudgetLearner(self.limits),
-            ),
+            read=make_reader(self.run.settings, self.run.prompt_language),
+            split=self._split,
+            attempts=self.run.settings.run.attempts,
+            max_output_tokens=self.limits.max_output_tokens,
+            learner=BudgetLearner(self.limits),
             writer=self.writer,
             scheduler=scheduler,
             tracker=self.tracker,
@@ -147,22 +145,28 @@ async def _call_pending(session: _Session, pending: list[PlannedPart], stop: Sto
         observer=run.observer,
         closing=closing,
     )
+    limits = run.settings.run
     async with provider as complete:
         engine = Engine(
-            calls=Calls(
-                compose=lambda logs: session.builder.request(
-                    logs, max_output_tokens=session.limits.max_output_tokens
-                ),
-                complete=complete,
-                closing=closing,
-                max_calls=max_calls(run.settings),
-                grace_seconds=stop.grace_seconds,
-                settings_fingerprint=run.facts["settings_fingerprint"],
-                count_tokens=TokenCounter(run.settings.prompt.tokenizer).count,
-                save=_CheckpointWriter(run, session.tracker, scheduler).save,
-                wall_clock=time.time,
+            compose=partial(session.builder.request, max_output_tokens=session.limits.max_output_tokens),
+            complete=complete,
+            closing=closing,
+            max_calls=max_calls(run.settings),
+            grace_seconds=stop.grace_seconds,
+            settings_fingerprint=run.facts["settings_fingerprint"],
+            count_tokens=TokenCounter(run.settings.prompt.tokenizer).count,
+            save=_CheckpointWriter(run, session.tracker, scheduler).save,
+            wall_clock=time.time,
+            spending=SpendingLimit(
+                max_cost=limits.max_cost,
+                max_total_tokens=limits.max_total_tokens,
+                instructions_tokens=session.builder.instructions_tokens,
+                max_output_tokens=session.limits.max_output_tokens,
             ),
-            limits=_limits(session),
+            failures=FailureLimit(
+                run.facts, remember=lambda facts: session.writer.post(lambda ledger: ledger.set_meta(facts))
+            ),
+            concurrency=ConcurrencyLimit(limits.concurrency, limits.max_concurrency, time.monotonic),
             settlement=session.settlement(scheduler),
             writer=session.writer,
             scheduler=scheduler,
@@ -173,23 +177,6 @@ async def _call_pending(session: _Session, pending: list[PlannedPart], stop: Sto
         with stop.calling(lambda: loop.call_soon_threadsafe(engine.stop)):
             await engine.run()
         return engine.stopped
-
-
-def _limits(session: _Session) -> Limits:
-    settings = session.run.settings.run
-    return Limits(
-        spending=SpendingLimit(
-            max_cost=settings.max_cost,
-            max_total_tokens=settings.max_total_tokens,
-            instructions_tokens=session.builder.instructions_tokens,
-            max_output_tokens=session.limits.max_output_tokens,
-        ),
-        failures=FailureLimit(
-            session.run.facts,
-            remember=lambda facts: session.writer.post(lambda ledger: ledger.set_meta(facts)),
-        ),
-        concurrency=ConcurrencyLimit(settings.concurrency, settings.max_concurrency, time.monotonic),
-    )
 
 
 class _CheckpointWriter:
@@ -262,8 +249,7 @@ def summarize(run: RunContext, status: RunStatus, cause: str = "") -> Summary:
     """Return how a run stands that has been saved."""
     tracker = run.tracker()
     counted = run.facts.get("input", {})
-    counts = {field.name: getattr(tracker.counts, field.name) for field in fields(Counts)}
-    counts["behaviors"] = counted.get("behaviors", 0)
+    counts = asdict(tracker.counts) | {"behaviors": counted.get("behaviors", 0)}
     return Summary(
         **counts,
         status=status,

@@ -178,12 +178,11 @@ def refuse_unreadable(export: Export, *, max_rejects: float) -> None:
             "{rejected} of {rows} rows cannot be read ({reasons}); columns were taken as {columns}: name others"
             " in [input.columns], or allow it with --max-rejects"
         )
+        roles = export.roles[next(export.rejects()).file]  # of the file that the first rejected row is in
+        columns = ", ".join(f"{role} = {column}" for role, column in roles.items())
         raise InputError(
             message.format(
-                rejected=export.rejected_rows,
-                rows=export.rows,
-                reasons=_told(export),
-                columns=_columns(export),
+                rejected=export.rejected_rows, rows=export.rows, reasons=_told(export), columns=columns
             )
         )
 
@@ -202,12 +201,6 @@ def _told(export: Export) -> str:
         )
         for reason, count in export.reasons.items()
     )
-
-
-def _columns(export: Export) -> str:
-    """Name the columns of the file that the first rejected row is in."""
-    roles = export.roles[next(export.rejects()).file]
-    return ", ".join(f"{role} = {column}" for role, column in roles.items())
 
 
 def take_in(ledger: Ledger, users: Iterable[tuple[UserLog, Parts]], *, most_users: int, stop: Stop) -> None:

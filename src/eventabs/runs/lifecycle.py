@@ -4,7 +4,7 @@ import hashlib
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +25,7 @@ from eventabs.config import (
 from eventabs.errors import ConfigError, InputError, RunDirectoryError
 from eventabs.language import gettext as _
 from eventabs.providers import kind_of
-from eventabs.records import FailureReason, Outcome, Part
+from eventabs.records import FailureReason, Part
 from eventabs.runs.components import (
     RunContext,
     batch_limits,
@@ -107,18 +107,20 @@ def begin_run(
             refuse_taken(directory)
             if STDIN in named:
                 copy_stdin(directory.path, stop)
-            facts["paths"] = [path if path == STDIN else _absolute(path) for path in named]
-            ledger = Ledger.create(directory.ledger, facts)
-            try:
+            # a later process finds them from another folder too; a URL is left for the reader to refuse
+            facts["paths"] = [
+                path if path == STDIN or "://" in path else str(Path.cwd() / path) for path in named
+            ]
+            with closing(Ledger.create(directory.ledger, facts)) as ledger:
                 remember_run(facts["run_id"], settings)
-                yield RunContext(
+                run = RunContext(
                     directory, ledger, settings, invocation.environment, observer, facts, settings.run.limit
                 )
-            except (ConfigError, InputError):
-                nothing_paid = not ledger.rows("SELECT 1 FROM calls LIMIT 1")
-                raise
-            finally:
-                ledger.close()
+                try:
+                    yield run
+                except (ConfigError, InputError):
+                    nothing_paid = not ledger.rows("SELECT 1 FROM calls LIMIT 1")
+                    raise
     except (ConfigError, InputError, StopRequested):
         if nothing_paid:
             shutil.rmtree(directory.path, ignore_errors=True)
@@ -135,35 +137,24 @@ def reopen_run(
     depend on have changed and `changed` is to refuse that. `ignore` is for work without calls.
     """
     directory = RunDirectory.find(named)
-    with directory.locked(), damage_reported(directory.ledger):
-        ledger = Ledger.open(directory.ledger)
-        try:
-            facts = ledger.meta()
-            settings = _settings_of_today(invocation, facts)
+    with (
+        directory.locked(),
+        damage_reported(directory.ledger),
+        closing(Ledger.open(directory.ledger)) as ledger,
+    ):
+        facts = ledger.meta()
+        settings = _settings_of_today(invocation, facts)
+        if changed != "ignore":
+            require_usable_provider(settings, invocation.environment)
+        if not confirmed and changed != "ignore":
+            refuse_unknown_endpoint(facts["run_id"], settings, invocation.named())
+        with watch(directory, settings) as observer:
+            # a trial under --limit goes on with all users: the first limit does not hold any more
+            most_users = int(invocation.flags.get("run", {}).get("limit", 0))
+            run = RunContext(directory, ledger, settings, invocation.environment, observer, facts, most_users)
             if changed != "ignore":
-                require_usable_provider(settings, invocation.environment)
-            if not confirmed and changed != "ignore":
-                refuse_unknown_endpoint(
-                    facts["run_id"],
-                    settings,
-                    named_values(invocation.config_file(), invocation.flags, isolated=invocation.isolated),
-                )
-            with watch(directory, settings) as observer:
-                # a trial under --limit goes on with all users: the first limit does not hold any more
-                most_users = int(invocation.flags.get("run", {}).get("limit", 0))
-                run = RunContext(
-                    directory, ledger, settings, invocation.environment, observer, facts, most_users
-                )
-                if changed != "ignore":
-                    _take_changes(run, invocation, accepted=changed == "accept")
-                yield run
-        finally:
-            ledger.close()
-
-
-def _absolute(path: str) -> str:
-    """Name a file so that a later process finds it from another folder; a URL is left for the reader to refuse."""
-    return path if "://" in path else str(Path.cwd() / path)
+                _take_changes(run, invocation, accepted=changed == "accept")
+            yield run
 
 
 def default_out(paths: Sequence[str]) -> Path:
@@ -254,31 +245,22 @@ def reparse(run: RunContext) -> Summary:
 
 def _read_again(run: RunContext) -> None:
     read = make_reader(run.settings, run.prompt_language)
-    usable: set[Part] = set()
-    reasons: dict[Part, FailureReason] = {}
+    usable = set[Part]()
+    reasons = dict[Part, FailureReason]()
     for stored in run.ledger.stored_replies():
         logs = run.ledger.logs(stored.users.values())
         reading = read(stored.reply, dict(zip(stored.users, logs, strict=True)), stored.users)
-        outcomes = list(reading.outcomes.values())
-        run.ledger.settle(
-            stored.call_id, outcomes, [_done(outcome) for outcome in outcomes if _wins(outcome, usable)]
-        )
-        for outcome in outcomes:
-            if outcome.reason is None:
-                usable.add(outcome.part)
-            else:
+        changes = []
+        for outcome in reading.outcomes.values():
+            if outcome.reason is not None:
                 reasons[outcome.part] = outcome.reason
+            elif outcome.part not in usable:
+                usable.add(outcome.part)
+                changes.append(PartChange(outcome.part, "done", events=len(outcome.events)))
+        run.ledger.settle(stored.call_id, reading.outcomes.values(), changes)
     run.ledger.fail_parts(
         {part: reason for part, reason in reasons.items() if part not in usable}, state="done"
     )
-
-
-def _wins(outcome: Outcome, usable: set[Part]) -> bool:
-    return outcome.usable and outcome.part not in usable
-
-
-def _done(outcome: Outcome) -> PartChange:
-    return PartChange(outcome.part, "done", events=len(outcome.events))
 
 
 _CONNECTION = ("base_url", "proxy", "ca_file", "api_key_env")  # each can lead a key or the users' rows astray

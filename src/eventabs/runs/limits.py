@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from eventabs.errors import (
@@ -20,19 +20,19 @@ from eventabs.records import Batch, PartSize, Usage
 from eventabs.runs.progress import ProgressTracker
 
 
+@dataclass(eq=False, kw_only=True)
 class SpendingLimit:
     """Keeps a run under its limits even if every call in flight answers as long as it may. 0: no limit.
 
     Input is counted as the batches are; `instructions_tokens` come on top of each.
     """
 
-    def __init__(
-        self, *, max_cost: float, max_total_tokens: int, instructions_tokens: int, max_output_tokens: int
-    ) -> None:
-        self._max_cost = max_cost
-        self._max_total_tokens = max_total_tokens
-        self._instructions_tokens = instructions_tokens
-        self._max_output_tokens = max_output_tokens
+    max_cost: float
+    max_total_tokens: int
+    instructions_tokens: int
+    max_output_tokens: int
+
+    def __post_init__(self) -> None:
         self._in_flight = 0
         self._reserved_input = 0
 
@@ -56,22 +56,22 @@ class SpendingLimit:
         self._reserved_input -= self._input(batch)
 
     def _input(self, batch: Batch) -> int:
-        return self._instructions_tokens + sum(planned.size.input_tokens for planned in batch.parts)
+        return self.instructions_tokens + sum(planned.size.input_tokens for planned in batch.parts)
 
     def _refusal(self, tokens_in: int, tracker: ProgressTracker) -> LimitReachedError | None:
         prompt = tracker.counts.prompt_tokens + self._reserved_input + tokens_in
-        completion = tracker.counts.completion_tokens + (self._in_flight + 1) * self._max_output_tokens
+        completion = tracker.counts.completion_tokens + (self._in_flight + 1) * self.max_output_tokens
         cost = tracker.price.cost(prompt, completion)
-        if self._max_cost and cost is not None and cost > self._max_cost:
+        if self.max_cost and cost is not None and cost > self.max_cost:
             message = _(
                 "--max-cost {limit} could be passed by the next call; go on with a higher one: eventabs resume"
             )
-            return LimitReachedError(message.format(limit=self._max_cost))
-        if self._max_total_tokens and prompt + completion > self._max_total_tokens:
+            return LimitReachedError(message.format(limit=self.max_cost))
+        if self.max_total_tokens and prompt + completion > self.max_total_tokens:
             message = _(
                 "--max-total-tokens {limit} could be passed by the next call; go on with more: eventabs resume"
             )
-            return LimitReachedError(message.format(limit=self._max_total_tokens))
+            return LimitReachedError(message.format(limit=self.max_total_tokens))
         return None
 
 

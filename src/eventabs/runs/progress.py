@@ -3,7 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
 from eventabs.errors import EndpointError, RateLimitedError
@@ -13,7 +13,6 @@ from eventabs.runs.observer import Progress
 _RECENT_CALLS = 50  # the remaining time follows the latest calls
 _SHORTEST_WINDOW = 60.0  # seconds over which tokens a second are counted
 _CALLS_A_WINDOW = 2  # and at least so many mean calls long, or the speed would jump with each reply
-_COUNTS = fields(Counts)
 _ENDS_TO_TRUST = 2  # ends for each worker, until their pace says something
 
 
@@ -118,7 +117,7 @@ class ProgressTracker:
         """
         remaining = waiting + self.under_way
         return Progress(
-            **{field.name: getattr(self.counts, field.name) for field in _COUNTS},
+            **asdict(self.counts),
             batches_total=self.counts.batches_done + remaining,
             in_flight=self.in_flight,
             in_flight_limit=workers,

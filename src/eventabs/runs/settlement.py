@@ -1,6 +1,7 @@
 """From the end of a call to the ledger: what it means for each part, committed before anything shows it."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -30,21 +31,6 @@ Split = Callable[[Part], Awaitable[Sequence[tuple[Part, PartSize]]]]
 Read = Callable[[Reply, Mapping[str, UserLog], Mapping[str, Part]], Reading]
 
 
-@dataclass(frozen=True, slots=True)
-class Reader:
-    """How replies are read.
-
-    `attempts`: bad answers a user may get; `split` cuts a part in smaller ones, none if it is a single
-    behavior; `learner` takes the tokens of replies.
-    """
-
-    read: Read
-    split: Split
-    attempts: int
-    max_output_tokens: int
-    learner: BudgetLearner
-
-
 class Call(NamedTuple):
     """A call that is in the ledger: its number, the batch, and the logs that it asks about, by alias."""
 
@@ -60,25 +46,26 @@ class SettledReply(NamedTuple):
     committed: Awaitable[None]
 
 
+@dataclass(eq=False, kw_only=True)
 class Settlement:
-    """Reads replies and errors into the ledger; gives what must be asked again to the scheduler."""
+    """Reads replies and errors into the ledger; gives what must be asked again to the scheduler.
 
-    def __init__(
-        self,
-        *,
-        reader: Reader,
-        writer: LedgerWriter,
-        scheduler: Scheduler,
-        tracker: ProgressTracker,
-        events: EventsFile,
-        observer: Observer,
-    ) -> None:
-        self._reader = reader
-        self._writer = writer
-        self._scheduler = scheduler
-        self._tracker = tracker
-        self._events = events
-        self._observer = observer
+    `attempts`: bad answers a user may get; `split` cuts a part in smaller ones, none if it is a single
+    behavior; `learner` takes the tokens of replies.
+    """
+
+    read: Read
+    split: Split
+    attempts: int
+    max_output_tokens: int
+    learner: BudgetLearner
+    writer: LedgerWriter
+    scheduler: Scheduler
+    tracker: ProgressTracker
+    events: EventsFile
+    observer: Observer
+
+    def __post_init__(self) -> None:
         self._rejected: set[Part] = set()
         self._reading_long = asyncio.Lock()
 
@@ -86,12 +73,14 @@ class Settlement:
         """Read a reply that is already committed, and submit what it means."""
         reading = await self._read(call, reply)
         outcomes = {outcome.part: outcome for outcome in reading.outcomes.values()}
-        at_the_cap = self._is_at_the_cap(reply)
+        at_the_cap = reply.usage.completion_tokens >= self.max_output_tokens or (
+            reply.finish_reason == "length" and self.learner.at_the_cap(reply.usage)
+        )
         changes = after_reply(
-            call.batch, outcomes, reply.finish_reason, attempts=self._reader.attempts, at_the_cap=at_the_cap
+            call.batch, outcomes, reply.finish_reason, attempts=self.attempts, at_the_cap=at_the_cap
         )
         changes = [await self._cut(change) for change in changes]
-        written = self._writer.submit(
+        written = self.writer.submit(
             lambda ledger: _settle_reply(ledger, call, outcomes, changes), then=self._publish
         )
         self._learn(call.batch, reply, whole=all(o.usable for o in outcomes.values()), capped=at_the_cap)
@@ -100,7 +89,7 @@ class Settlement:
             call.id,
             len(call.batch.parts),
             usable,
-            _reasons(outcomes.values()),
+            dict(Counter(outcome.reason for outcome in outcomes.values() if outcome.reason is not None)),
             reply.seconds,
             ignored=reading.unknown_aliases + reading.repeated_users,
         )
@@ -109,10 +98,10 @@ class Settlement:
     async def _read(self, call: Call, reply: Reply) -> Reading:
         parts = {alias: planned.part for alias, planned in zip(call.users, call.batch.parts, strict=True)}
         if len(reply.text) < LONG_REPLY:
-            return self._reader.read(reply, call.users, parts)
+            return self.read(reply, call.users, parts)
         # a hostile reply takes seconds, in which other calls want to be served, and memory: one at a time
         async with self._reading_long:
-            return await asyncio.to_thread(self._reader.read, reply, call.users, parts)
+            return await asyncio.to_thread(self.read, reply, call.users, parts)
 
     async def _commit(
         self,
@@ -122,35 +111,30 @@ class Settlement:
         done: BatchDone,
     ) -> None:
         self._apply(batch, changes, await written)
-        self._observer.noted(done)
-
-    def _is_at_the_cap(self, reply: Reply) -> bool:
-        if reply.usage.completion_tokens >= self._reader.max_output_tokens:
-            return True
-        return reply.finish_reason == "length" and self._reader.learner.at_the_cap(reply.usage)
+        self.observer.noted(done)
 
     def _learn(self, batch: Batch, reply: Reply, *, whole: bool, capped: bool) -> None:
         sent = [planned.size for planned in batch.parts]
-        limits = self._reader.learner.learn(sent, reply.usage, whole=whole, capped=capped)
+        limits = self.learner.learn(sent, reply.usage, whole=whole, capped=capped)
         if limits is not None:
-            self._scheduler.replan(limits)
+            self.scheduler.replan(limits)
 
     async def settle_damaged(self, batch: Batch, damaged: Sequence[Part]) -> None:
         """Fail users whose stored log cannot be read; nothing was asked, so the others go into other batches."""
-        settled = await self._writer.submit(
+        settled = await self.writer.submit(
             lambda ledger: _settle_damaged(ledger, damaged), then=self._publish
         )
         self._count(settled)
-        self._scheduler.put_back(planned for planned in batch.parts if planned.part not in damaged)
+        self.scheduler.put_back(planned for planned in batch.parts if planned.part not in damaged)
 
     async def settle_error(self, call: Call, error: EndpointError) -> None:
         """Close a call without an answer. Raises `error` where no other call could fare better."""
         changes = [] if self._is_final(call.batch, error) else self._changes_after(call.batch, error)
         changes = [await self._cut(change) for change in changes]
-        settled = await self._writer.submit(
+        settled = await self.writer.submit(
             lambda ledger: _settle_error(ledger, call.id, str(error), changes), then=self._publish
         )
-        self._observer.noted(CallFailed(call.id, len(call.batch.parts), str(error)))
+        self.observer.noted(CallFailed(call.id, len(call.batch.parts), str(error)))
         if not changes:
             raise error
         self._apply(call.batch, changes, settled)
@@ -172,18 +156,18 @@ class Settlement:
         """Cut a part that is too large for an answer; it fails where it cannot be cut."""
         if not change.too_large:
             return change
-        pieces = await self._reader.split(change.part)
+        pieces = await self.split(change.part)
         return change._replace(state="pending", replaced_by=tuple(pieces)) if pieces else change
 
     def _publish(self, settled: Mapping[str, SettledUser]) -> None:
         if events := [event for user in settled.values() for event in user.events]:
-            self._events.append(events)
+            self.events.append(events)
 
     def _apply(self, batch: Batch, changes: Sequence[PartChange], settled: Mapping[str, SettledUser]) -> None:
         asked = {planned.part: planned for planned in batch.parts}
         for change in changes:
             if change.replaced_by:
-                self._scheduler.put_back(
+                self.scheduler.put_back(
                     PlannedPart(part, size, change.attempts, max_peers=PEERS_OF_PIECES)
                     for part, size in change.replaced_by
                 )
@@ -191,16 +175,15 @@ class Settlement:
                 again = asked[change.part]._replace(
                     attempts=change.attempts, broken_calls=change.broken_calls, max_peers=change.max_peers
                 )
-                self._scheduler.put_back([again])
+                self.scheduler.put_back([again])
         self._count(settled)
 
     def _count(self, settled: Mapping[str, SettledUser]) -> None:
         for user in settled.values():
             if user.state == "done":
-                self._tracker.add(done=1)
-                self._tracker.add(events=len(user.events))
+                self.tracker.add(done=1, events=len(user.events))
             elif user.state == "failed":
-                self._tracker.add(failed=1)
+                self.tracker.add(failed=1)
 
 
 def _settle_reply(
@@ -237,11 +220,3 @@ def _settled(ledger: Ledger, parts: Iterable[Part]) -> dict[str, SettledUser]:
     return {
         user_id: settled_user(ledger, user_id) for user_id in dict.fromkeys(part.user_id for part in parts)
     }
-
-
-def _reasons(outcomes: Iterable[Outcome]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for outcome in outcomes:
-        if outcome.reason is not None:
-            counts[outcome.reason] = counts.get(outcome.reason, 0) + 1
-    return counts
