@@ -18,7 +18,7 @@ from reliability_records import read_log
 if TYPE_CHECKING:
     from reliability import Bench
 
-LEAST_OF_BARE = 0.8
+LEAST_OF_BARE = 0.7
 MOST_GROWTH = 0.05  # of the memory, from half of the calls to the end
 _ANSWER_SECONDS = 0.05
 _PAGE_MB = 4096 / 1e6
