@@ -159,22 +159,22 @@ def test_a_folder_of_that_name_is_no_config() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "key"),
+    ("text", "key", "step"),
     [
-        ("modle = 1", "modle"),
-        ("run.concurency = 3", "run.concurency"),
-        ("[input.columns]\nwhen = 'x'", "input.columns.when"),
-        ("llm.api_key = 'sk-secret'", "llm.api_key"),
+        ("modle = 1", "modle", "config.example.toml names them all"),
+        ("run.concurency = 3", "run.concurency", "the nearest in name is run.concurrency"),
+        ("[input.columns]\nwhen = 'x'", "input.columns.when", "config.example.toml names them all"),
+        ("llm.api_key = 'sk-secret'", "llm.api_key", "the nearest in name is llm.api_key_env"),
     ],
 )
-def test_an_unknown_key_is_named_with_the_file_that_knows_them_all(
-    tmp_path: Path, text: str, key: str
+def test_an_unknown_key_is_named_with_the_nearest_or_the_file_that_knows_them_all(
+    tmp_path: Path, text: str, key: str, step: str
 ) -> None:
     config = _toml(tmp_path, text)
     fault = _fault(config)
     assert f"no setting {key};" in fault
     assert str(config) in fault
-    assert "config.example.toml" in fault
+    assert step in fault
     assert "sk-secret" not in fault
 
 
@@ -215,7 +215,7 @@ def test_a_key_in_the_place_of_its_variables_name_is_refused_and_not_repeated(tm
 def test_a_fault_outside_a_file_names_where_to_look(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _fault(flags={"run": {"rpm": -1}}).startswith("flags: run.rpm:")
     monkeypatch.setenv("EVENTABS_RUN__RPN", "1")
-    assert "there is no setting run.rpn;" in _fault()
+    assert "there is no setting run.rpn; the nearest in name is run.rpm" in _fault()
 
 
 def test_a_missing_file_is_named_with_the_flag_to_use(tmp_path: Path) -> None:

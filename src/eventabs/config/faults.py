@@ -1,7 +1,8 @@
 """What is wrong with settings, in our own words. Values are never repeated: one may be a key in the wrong place."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -16,14 +17,23 @@ Step = int | str
 _CHOICE = re.compile(r"'([^']*)'")
 
 
-def described(error: ValidationError, origin_of: Callable[[tuple[Step, ...]], str]) -> Iterator[str]:
-    """Yield a line for each fault. `origin_of` names where a setting, as the steps to it, was set."""
+def described(
+    error: ValidationError, origin_of: Callable[[tuple[Step, ...]], str], names: Sequence[str]
+) -> Iterator[str]:
+    """Yield a line for each fault.
+
+    `origin_of` names where a setting, as the steps to it, was set; `names`: all settings, as `llm.model`.
+    """
     for fault in error.errors(include_url=False):
         key = ".".join(str(step) for step in fault["loc"])
+        nearest = get_close_matches(key, [name for name in names if name.count(".") == key.count(".")], 1)
         message = _("{origin}: {key}: {fault}; see config.example.toml")
         if fault["type"] == "extra_forbidden":
             message = _("{origin}: there is no setting {key}; config.example.toml names them all")
-        yield message.format(origin=origin_of(fault["loc"]), key=key, fault=_words(fault))
+            if nearest:
+                message = _("{origin}: there is no setting {key}; the nearest in name is {nearest}")
+        origin = origin_of(fault["loc"])
+        yield message.format(origin=origin, key=key, fault=_words(fault), nearest="".join(nearest))
 
 
 def _words(fault: "ErrorDetails") -> str:

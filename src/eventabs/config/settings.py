@@ -265,7 +265,17 @@ def load_settings(
     try:
         return Settings(**values)
     except ValidationError as error:
-        raise ConfigError(*described(error, partial(_origin, layers))) from None
+        raise ConfigError(*described(error, partial(_origin, layers), _names())) from None
+
+
+def _names() -> list[str]:
+    tables = ((name, field.annotation) for name, field in Settings.model_fields.items())
+    return [
+        f"{table}.{key}"
+        for table, model in tables
+        if isinstance(model, type) and issubclass(model, BaseModel)
+        for key in model.model_fields
+    ]
 
 
 def named_values(config: Path | None, flags: Mapping[str, Any], *, isolated: bool = False) -> dict[str, Any]:

@@ -206,6 +206,11 @@ def speed(tokens_per_second: float) -> str:
     return _("{count} a second").format(count=average(tokens_per_second))
 
 
+def events(number: int) -> str:
+    """Count events."""
+    return ngettext("{count} event", "{count} events", number).format(count=count(number))
+
+
 def users(number: int) -> str:
     """Count users."""
     return ngettext("{count} user", "{count} users", number).format(count=count(number))

@@ -16,7 +16,7 @@ from eventabs.records import Message
 from eventabs.store import UserRow
 from eventabs.views import messages
 from eventabs.views.console import encode, one_line, print_line
-from eventabs.views.messages import count, duration, joined, listed
+from eventabs.views.messages import count, duration, events, joined, listed
 from eventabs.views.panel import NARROW
 
 UNCOVERED = "○"
@@ -143,7 +143,7 @@ def _headline(view: UserView) -> str:
     parts = [
         _state_name(row.state),
         messages.behaviors(row.behaviors),
-        _("{count} events").format(count=count(len(view.events))),
+        events(len(view.events)),
     ]
     if row.state == "failed" and row.reason:
         parts.append(messages.reason(row.reason))

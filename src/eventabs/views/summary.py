@@ -12,7 +12,7 @@ from eventabs.providers import kind_of
 from eventabs.runs import Summary
 from eventabs.views import messages
 from eventabs.views.console import encode, print_command, print_line
-from eventabs.views.messages import average, count, duration, listed, money
+from eventabs.views.messages import average, count, duration, events, listed, money
 
 _JSON_KEYS = (
     "status provider users success_count failed_count pending events calls retries prompt_tokens completion_tokens"
@@ -54,7 +54,7 @@ def _headline(summary: Summary) -> str:
         parts.append(_("{count} failed").format(count=count(summary.failed)))
     if summary.pending:
         parts.append(_("{count} still to do").format(count=count(summary.pending)))
-    parts.append(_("{count} events").format(count=count(summary.events)))
+    parts.append(events(summary.events))
     return _("{state}: {facts}").format(state=messages.status(summary.status), facts=listed(parts))
 
 
