@@ -79,6 +79,7 @@ def test_a_status_decides_where_no_code_is_known(status: int, expected: str) -> 
         (429, {"error": {"code": "1302"}}, "rate_limit"),
         (400, {"error": {"code": "1301"}}, "moderated"),
         (400, {"error": {"code": "Arrearage"}}, "quota"),
+        (403, {"error": {"code": "AllocationQuota.FreeTierOnly"}}, "quota"),
         (400, {"error": {"code": "data_inspection_failed", "type": "data_inspection_failed"}}, "moderated"),
         (400, {"error": {"type": "content_filter"}}, "moderated"),
         (403, {"error": {"code": "content_policy_violation"}}, "moderated"),

@@ -75,7 +75,7 @@ ERROR_CODES = _by_code(
         """,
         "quota": """
             insufficient_quota billing_hard_limit_reached billing_not_active arrearage
-            exceeded_current_quota_error insufficient_balance accountoverdueerror
+            exceeded_current_quota_error insufficient_balance accountoverdueerror allocationquota.freetieronly
             1113 1304 1308 1309 1310
         """,
         "model": """
