@@ -206,6 +206,18 @@ def test_missing_profiles_are_an_error(tmp_path: Path) -> None:
         pass
 
 
+def test_profiles_are_one_file_also_where_a_folder_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "profiles"
+    folder.mkdir()
+    rows = write(tmp_path, "rows.jsonl", json_lines(sentence("u1", "2024-06-01 10:00:00", "去公园")))
+    write(folder, "1.csv", "user_id,age\nu1,30\n")
+    with opened(tmp_path, rows, profiles=str(folder)) as export:
+        assert export.users == 1
+    write(folder, "2.csv", "user_id,age\nu2,30\n")
+    with pytest.raises(InputError, match="names 2 files"), opened(tmp_path, rows, profiles=str(folder)):
+        pass
+
+
 def test_the_fingerprint_follows_content_and_profiles_not_names(tmp_path: Path) -> None:
     text = "uid,time,event\nu1,2026-01-15,x\n"
     a, b, other = (

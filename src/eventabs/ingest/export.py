@@ -9,6 +9,7 @@ from pathlib import Path
 
 import duckdb
 
+from eventabs.errors import InputError
 from eventabs.ingest import encodings, files, tables
 from eventabs.ingest.column_names import ROLES
 from eventabs.ingest.columns import (
@@ -20,6 +21,7 @@ from eventabs.ingest.columns import (
 from eventabs.ingest.database import as_glob, errors_named, fetched, give_back_memory, scratch_database
 from eventabs.ingest.formats import Format, open_file
 from eventabs.ingest.groups import UserGroup, behaviors_of, grouped, prefetched
+from eventabs.language import gettext as _
 from eventabs.records import GroupUser, RejectedRow, UserLog
 from eventabs.stop import Stop
 
@@ -163,7 +165,10 @@ def open_export(
     `work_dir`/reading.tmp while the export is open. Raises InputError, ConfigError for zone and encoding, and
     StopRequested at a requested `stop`.
     """
-    profile_paths = [profiles] if profiles else []
+    profile_paths = files.expand([profiles]) if profiles else ()
+    if len(profile_paths) > 1:
+        message = _("{path} names {count} files; the profiles are one file with a row for each user")
+        raise InputError(message.format(path=profiles, count=len(profile_paths)))
     named = files.expand(paths, profile_paths)
     folder = work_dir / "reading.tmp"
     # a name that is read as a glob is checked as the glob and as the file that it matches
@@ -173,7 +178,7 @@ def open_export(
         encodings.check_codec(encoding)
         opened = partial(open_file, connection, folder=folder, encoding=encoding, columns=columns, stop=stop)
         behaviors = _Behaviors(named, partial(opened, header=header), columns)
-        profile = opened(*files.expand([profiles])) if profiles else None
+        profile = opened(*profile_paths) if profile_paths else None
         user, shown = "", list[tuple[str, str]]()
         if profile:
             user, shown = find_profile_columns(
