@@ -7,16 +7,13 @@ import threading
 import time
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import httpx
 from httpx_aiohttp import HttpxAiohttpClient
 
+from reliability_bench import Bench
 from reliability_figures import Figure, requests_a_second
 from reliability_records import read_log
-
-if TYPE_CHECKING:
-    from reliability import Bench
 
 LEAST_OF_BARE = 0.7
 MOST_GROWTH = 0.05  # of the memory, from half of the calls to the end
@@ -24,7 +21,7 @@ _ANSWER_SECONDS = 0.05
 _PAGE_MB = 4096 / 1e6
 
 
-def measure_throughput(bench: "Bench", in_flight: int) -> list[Figure]:
+def measure_throughput(bench: Bench, in_flight: int) -> list[Figure]:
     """Run the tool, then the bare loop, each against an endpoint that answers after 50 ms."""
     fast = {"first_token": _ANSWER_SECONDS, "prefill": 0, "decode": 0}
     with bench.endpoint("tool", **fast) as base_url:
