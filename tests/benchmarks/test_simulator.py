@@ -3,7 +3,6 @@
 import asyncio
 import json
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -240,17 +239,26 @@ async def test_the_endpoint_lists_its_model_and_logs_calls_only(tmp_path: Path) 
     assert len(lines(tmp_path / "log")) == 1
 
 
-async def test_the_latency_is_that_of_the_model(tmp_path: Path) -> None:
-    request = request_of(2)
+def test_the_latency_model_counts_what_is_read_and_what_is_written() -> None:
     speed = Speed(first_token=1.0, prefill=5000.0, decode=500.0, scale=10.0)
-    with Simulator(Options(speed), log=tmp_path / "log") as simulator:
-        began = time.monotonic()
-        reply = await ask(simulator, request)
-        seconds = time.monotonic() - began
-    expected = (1.0 + reply.usage.prompt_tokens / 5000 + reply.usage.completion_tokens / 500) / 10
-    assert expected <= seconds < expected + 0.3
-    (line,) = lines(tmp_path / "log")
-    assert line["seconds"] == pytest.approx(seconds, abs=0.1)
+    assert speed.reading(10_000) == pytest.approx(0.3)
+    assert speed.writing(1_000) == pytest.approx(0.2)
+
+
+async def test_the_pieces_of_a_stream_are_due_at_the_pace_of_the_model(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    moments: list[float] = []
+
+    async def note(moment: float) -> None:
+        moments.append(moment)
+
+    monkeypatch.setattr("simulator._sleep_until", note)
+    speed = Speed(first_token=1e6, decode=500.0)  # all pieces are due far from now
+    with Simulator(Options(speed)) as simulator:
+        reply = await ask(simulator, request_of(2))
+    assert len(set(moments)) > 2
+    assert max(moments) - min(moments) == pytest.approx(speed.writing(reply.usage.completion_tokens))
 
 
 async def test_an_answer_longer_than_asked_for_is_cut_and_paid_as_far_as_it_came(tmp_path: Path) -> None:
@@ -291,7 +299,7 @@ async def test_everything_that_was_served_stands_in_the_log(tmp_path: Path, kind
         assert line["completion_tokens"] == 0
 
 
-async def test_many_requests_at_once_are_served_fast() -> None:
+async def test_many_requests_at_once_are_all_served() -> None:
     body = json.dumps(body_of(request_of(1), stream=True)).encode()
     waiting = iter(range(640))
     with Simulator(Options(AT_ONCE)) as simulator:
@@ -303,11 +311,8 @@ async def test_many_requests_at_once_are_served_fast() -> None:
                         assert response.status_code == 200
                         await response.aread()
 
-            began = time.monotonic()
             await asyncio.gather(*(work() for _ in range(64)))
-            seconds = time.monotonic() - began
     assert simulator.counts["well"] == 640
-    assert seconds < 6  # the client shares the interpreter; alone it is many times faster
 
 
 def test_the_longest_first_schedule_gives_each_to_the_first_free_worker() -> None:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import orjson
+
 from eventabs.providers import kind_of
 from eventabs.records import Counts
 from eventabs.runs import BatchDone, CallFailed, Price, Progress, Retrying
@@ -15,10 +17,12 @@ from eventabs.store import (
     count_all,
     failure_reasons,
     host_of,
+    read_head,
     retry_under_way,
     unpack_parts,
 )
 
+_LARGEST_CHECKPOINT = 1_000_000  # bytes; one with many input files has some thousands
 _RECENT_CALLS = 50  # the last failure is among them
 
 Status = Literal["running", "interrupted", "stopped", "completed", "killed"]
@@ -83,7 +87,9 @@ def _run_state(
         out=str(directory.path),
         created_at=facts["created_at"],
         endpoint=endpoint,
-        progress=_running(facts, now) if running else _at_rest(facts, count_all(ledger), endpoint.price),
+        progress=_running(facts, now)
+        if running
+        else _at_rest(facts, count_all(ledger), endpoint.price, directory),
         failures=failure_reasons(ledger),
         last_failure=None if status == "completed" else _last_failure(ledger, began_at, running=running),
         language=facts["settings"]["lang"],
@@ -108,15 +114,23 @@ def _running(facts: Mapping[str, Any], now: float) -> Progress:
     )
 
 
-def _at_rest(facts: Mapping[str, Any], counts: Counts, price: Price) -> Progress:
+def _at_rest(facts: Mapping[str, Any], counts: Counts, price: Price, directory: RunDirectory) -> Progress:
     """Return what the ledger counts: a killed process may have kept less."""
     kept = _kept(facts)
     return Progress(
         **{field.name: getattr(counts, field.name) for field in fields(Counts)},
-        batches_total=max(kept.batches_total, counts.batches_done),
+        batches_total=max(kept.batches_total or _planned(directory), counts.batches_done),
         cost=price.cost(counts.prompt_tokens, counts.completion_tokens),
         seconds=kept.seconds,
     )
+
+
+def _planned(directory: RunDirectory) -> int:
+    """Return the batches that the checkpoint has, for a run of version 0.1; 0 where it cannot be read."""
+    try:
+        return int(orjson.loads(read_head(directory.checkpoint, _LARGEST_CHECKPOINT))["batches"]["total"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
 
 
 def _status(facts: Mapping[str, Any], *, in_use: bool) -> Status:

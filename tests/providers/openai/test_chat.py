@@ -2,7 +2,6 @@ import asyncio
 import gzip
 import json
 import socket
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -85,7 +84,7 @@ async def test_a_good_answer_comes_back_whole(openai_server: OpenAIServer, strea
     reply = await complete(openai_server.base_url, sampling=Sampling(stream=streamed))
     assert (reply.text, reply.finish_reason, reply.usage_reported) == (ANSWER, "stop", True)
     assert reply.usage.completion_tokens == len(ANSWER) // 2
-    assert 0 < reply.seconds < 5
+    assert reply.seconds > 0
 
 
 async def test_what_is_sent_is_what_was_configured(openai_server: OpenAIServer) -> None:
@@ -410,7 +409,6 @@ async def test_the_wall_clock_ends_a_call_that_never_pauses(openai_server: OpenA
     reply = await complete(openai_server.base_url, limits=limits)
     assert reply.finish_reason == "interrupted"
     assert set(reply.text) == {"看"}
-    assert 0.25 < reply.seconds < 2
 
 
 async def test_a_slow_stream_is_not_idle(openai_server: OpenAIServer) -> None:
@@ -422,9 +420,11 @@ async def test_after_done_a_server_that_keeps_the_stream_open_holds_nobody_up(
     openai_server: OpenAIServer,
 ) -> None:
     openai_server.behavior = stream(A, B, DONE, stall=True)
-    reply = await complete(openai_server.base_url, limits=CallLimits(idle_timeout=30.0))
+    async with asyncio.timeout(60):  # the call itself would wait for an hour
+        reply = await complete(
+            openai_server.base_url, limits=CallLimits(idle_timeout=3600.0, call_timeout=3600.0)
+        )
     assert (reply.text, reply.finish_reason) == ("看车", "stop")
-    assert reply.seconds < 3
 
 
 async def test_connections_are_used_again(openai_server: OpenAIServer) -> None:
@@ -454,10 +454,8 @@ SMALL = CallLimits(idle_timeout=20.0, call_timeout=20.0, reply_bytes=100_000)
 )
 async def test_an_endless_answer_stops_early(openai_server: OpenAIServer, behavior: Behavior) -> None:
     openai_server.behavior = behavior
-    started = time.monotonic()
     with pytest.raises(TransientError, match="too large"):
         await complete(openai_server.base_url, limits=SMALL)
-    assert time.monotonic() - started < 5
 
 
 async def test_of_an_endless_stream_the_beginning_is_kept(openai_server: OpenAIServer) -> None:
