@@ -9,7 +9,7 @@ from typing import Protocol, Self
 import orjson
 
 from eventabs.records import Counts, RunStatus
-from eventabs.store import open_private, storage_error
+from eventabs.store import open_to_append
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,10 +195,7 @@ class LogFile:
 
     def __init__(self, path: Path, observer: Observer | None = None) -> None:
         self._observer = observer
-        try:
-            self._file = open(path, "ab", buffering=0, opener=open_private)  # noqa: SIM115  closed by __exit__
-        except OSError as error:
-            raise storage_error(path, error) from error
+        self._file = open_to_append(path)
 
     def __enter__(self) -> Self:
         return self

@@ -12,6 +12,7 @@ from .codec import (
 from .directory import (
     RunDirectory as RunDirectory,
     open_private as open_private,
+    open_to_append as open_to_append,
     read_head as read_head,
     refuse_taken as refuse_taken,
     replace_file as replace_file,

@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
 from typing import Final
 
@@ -143,6 +144,15 @@ def storage_error(path: Path, error: Exception) -> StorageError:
 def open_private(path: Path | str, flags: int) -> int:
     """Open a file of the run directory, for its owner only. A link is not followed, a pipe not waited for."""
     return os.open(path, flags | _PLAIN_FILE, _PRIVATE_FILE)
+
+
+def open_to_append(path: Path) -> FileIO:
+    """Open a file for its owner only, to append to with one system call a write. Raises StorageError."""
+    try:
+        # unbuffered: what a full disk refuses must not be tried again, and fail, when the file is closed
+        return open(path, "ab", buffering=0, opener=open_private)
+    except OSError as error:
+        raise storage_error(path, error) from error
 
 
 def read_head(path: Path, size: int) -> bytes:

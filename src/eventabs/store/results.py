@@ -16,7 +16,7 @@ from eventabs.errors import UsageError
 from eventabs.ingest import as_glob, errors_named, quoted
 from eventabs.language import gettext as _
 from eventabs.records import RejectedRow
-from eventabs.store.directory import RunDirectory, open_private, replace_file, storage_error
+from eventabs.store.directory import RunDirectory, open_private, open_to_append, replace_file, storage_error
 from eventabs.store.ledger import Ledger
 from eventabs.store.queries import done_users, events_of, failed_users
 
@@ -33,10 +33,7 @@ class EventsFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        try:
-            self._file = open(path, "ab", buffering=0, opener=open_private)  # noqa: SIM115  closed by __exit__
-        except OSError as error:
-            raise storage_error(path, error) from error
+        self._file = open_to_append(path)
 
     def __enter__(self) -> Self:
         return self

@@ -14,7 +14,7 @@ from typing import Literal, Self, TextIO
 from rich.console import Console
 
 from eventabs import runs
-from eventabs.store import open_private, storage_error
+from eventabs.store import open_to_append
 from eventabs.views import messages
 from eventabs.views.console import encode, one_line, print_line
 from eventabs.views.panel import RichObserver
@@ -121,12 +121,9 @@ class QuietObserver:
 
 def open_log(path: Path) -> TextIO:
     """Open a log to append to, readable by its owner only; each line is written as it comes. Raises StorageError."""
-    try:
-        # unbuffered: what a full disk refuses must not be tried again, and fail, when the log is closed
-        raw = open(path, "ab", buffering=0, opener=open_private)  # noqa: SIM115  the caller closes it
-    except OSError as error:
-        raise storage_error(path, error) from error
-    return io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", write_through=True)
+    return io.TextIOWrapper(
+        open_to_append(path), encoding="utf-8", errors="backslashreplace", write_through=True
+    )
 
 
 class LogObserver(_LineObserver):
