@@ -1,6 +1,7 @@
 """Whole runs under hostile conditions: signals, full disks, damaged files, endpoints that are up to no good."""
 
 import gzip
+import json
 import os
 import shlex
 import signal
@@ -232,6 +233,16 @@ def test_a_kill_makes_no_call_without_success_forgotten(tmp_path: Path, openai_s
     done = eventabs("resume", "input.eventabs", cwd=tmp_path, EVENTABS_RUN__CALL_TRIES="1")
     assert (done.returncode, len(openai_server.requests)) == (1, 11), done.stderr
     assert "tries without a usable answer" in done.stderr
+
+
+def test_without_a_connection_status_shows_the_plan_that_the_run_announced(tmp_path: Path) -> None:
+    write_users(tmp_path / "input.jsonl", users=20, behaviors=100)  # a first batch that probes makes one more
+    flags = ("--model", "m", "--base-url", "http://127.0.0.1:9/v1")
+    done = eventabs("run", "input.jsonl", *flags, cwd=tmp_path)
+    assert done.returncode == 1
+    shown = json.loads(eventabs("status", "input.eventabs", "--json", cwd=tmp_path).stdout)
+    assert f"Split into {shown['total_batches']} batches" in done.stderr
+    assert checkpoint(tmp_path / "input.eventabs")["batches"]["total"] == shown["total_batches"]
 
 
 # damaged files

@@ -239,7 +239,8 @@ async def require_connection(
             await find_route(endpoint_of(settings.llm, environment), seconds=seconds)
         except UnreachableError as error:
             if not settings.run.wait:
-                message = f"{error}; {no_connection_step(error, settings)}"
+                message = _("{cause}; {step}")
+                message = message.format(cause=error, step=no_connection_step(error, settings))
                 raise StoppedError(message) from None
             observer.noted(AwaitingEndpoint(str(error), _WAIT_SECONDS))
             await asyncio.sleep(_WAIT_SECONDS)

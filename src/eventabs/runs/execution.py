@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -130,9 +130,7 @@ def _asked_about(stored: StoredReply, ledger: Ledger) -> tuple[Batch, Mapping[st
 
 async def _call_pending(session: _Session, pending: list[PlannedPart], stop: Stop) -> bool:
     run = session.run
-    scheduler = Scheduler(
-        pending, session.limits, probe=probes(run.settings), workers=run.settings.run.concurrency
-    )
+    scheduler = _scheduler(run, pending, session.limits)
     _announce(session, scheduler, pending)
     if kind_of(run.settings.provider).is_remote:
         await require_connection(run.settings, run.environment, run.observer, stop)
@@ -227,9 +225,11 @@ def _batches_waiting(run: RunContext) -> int:
     if not pending:
         return 0
     builder = run.builder()
-    return Scheduler(
-        pending, batch_limits(run.settings, builder), workers=run.settings.run.concurrency
-    ).batches
+    return _scheduler(run, pending, batch_limits(run.settings, builder)).batches
+
+
+def _scheduler(run: RunContext, pending: Sequence[PlannedPart], limits: BatchLimits) -> Scheduler:
+    return Scheduler(pending, limits, probe=probes(run.settings), workers=run.settings.run.concurrency)
 
 
 def _start_facts(run: RunContext, *, resumed: bool) -> Started:
