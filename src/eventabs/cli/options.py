@@ -11,6 +11,7 @@ from typer import Option
 
 from eventabs.language import gettext as _
 from eventabs.providers import ProviderChoice
+from eventabs.records import AnswerForm, Compaction, Detail
 
 INPUT = _("Input")
 MODEL = _("Model")
@@ -78,18 +79,18 @@ class SettingFlags:
         ),
     ] = None
     detail: Annotated[
-        Literal["brief", "day", "fine"] | None,
+        Detail | None,
         Option(
             help=_("How much to say: brief (12 events a user), day, fine (every session)."),
             rich_help_panel=MODEL,
         ),
     ] = None
     answer: Annotated[
-        Literal["lines", "json", "schema"] | None,
+        AnswerForm | None,
         Option(help=_("Form of the answers; lines cost the fewest tokens."), rich_help_panel=MODEL),
     ] = None
     compaction: Annotated[
-        Literal["line", "legend", "day"] | None,
+        Compaction | None,
         Option(
             help=_("How behaviors are shortened: line; legend and day, shorter, with codes for names."),
             rich_help_panel=BUDGET,

@@ -24,6 +24,7 @@ from eventabs.config.layers import over_stored, overlay, read_toml
 from eventabs.errors import ConfigError
 from eventabs.language import gettext as _
 from eventabs.providers import ProviderChoice, ProviderName, kind_of
+from eventabs.records import AnswerForm, Compaction, Detail
 
 
 def _storable(number: int) -> int:
@@ -139,15 +140,15 @@ class PromptSettings(Section):
 
     template: str = ""
     language: Literal["auto", "zh", "en"] = "auto"
-    answer: Literal["lines", "json", "schema"] = "lines"
-    detail: Literal["brief", "day", "fine"] = "day"
+    answer: AnswerForm = "lines"
+    detail: Detail = "day"
     tokenizer: str = "cl100k_base"
 
 
 class CompactionSettings(Section):
     """How behaviors become short lines."""
 
-    level: Literal["line", "legend", "day"] = "line"
+    level: Compaction = "line"
     strip: tuple[str, ...] = ("XX",)
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 import orjson
 
 from eventabs.providers import kind_of
-from eventabs.records import Counts
+from eventabs.records import Counts, RunStatus
 from eventabs.runs import BatchDone, CallFailed, Price, Progress, Retrying
 from eventabs.store import (
     Ledger,
@@ -25,7 +25,7 @@ from eventabs.store import (
 _LARGEST_CHECKPOINT = 1_000_000  # bytes; one with many input files has some thousands
 _RECENT_CALLS = 50  # the last failure is among them
 
-Status = Literal["running", "interrupted", "stopped", "completed", "killed"]
+Status = RunStatus | Literal["killed"]
 
 
 class Endpoint(NamedTuple):

@@ -4,9 +4,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from typing import Literal
 
-from eventabs.records import Event, FailureReason, Outcome, Part, Reply, UserLog
+from eventabs.records import Event, EventSource, FailureReason, Outcome, Part, Reply, UserLog
 from eventabs.replies.claims import Block, Claim
 from eventabs.replies.coverage import LogIndex
 from eventabs.replies.labels import Labels
@@ -39,7 +38,7 @@ class Outcomes:
     parts: Mapping[str, Part]
     labels: Labels
     min_grounded: float
-    source: Literal["llm", "rules"]
+    source: EventSource
     unknown: int = 0  # blocks of users that are not in the batch
     _left_open: bool = False
     _outcomes: dict[str, Outcome] = field(default_factory=dict)

@@ -12,9 +12,9 @@ The steps, cheapest first; each is taken only where the one before left a part w
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-from eventabs.records import Outcome, Part, Reply, UserLog
+from eventabs.records import EventSource, Outcome, Part, Reply, UserLog
 from eventabs.replies.claims import Aliases, most_claims
 from eventabs.replies.json_answers import is_json, read_json
 from eventabs.replies.labels import Labels
@@ -49,7 +49,7 @@ def read_reply(
     *,
     labels: Labels,
     min_grounded: float,
-    source: Literal["llm", "rules"],
+    source: EventSource,
 ) -> Reading:
     """Read a reply in whatever form it came. Raises nothing, whatever the text.
 
