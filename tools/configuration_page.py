@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from eventabs.cli.options import SET_BY_FLAGS
+from eventabs.cli.options import SET_BY_FLAGS, flag_name
 from eventabs.config.settings import Settings
 
 ROOT = Path(__file__).parent.parent
@@ -106,7 +106,7 @@ def _of_table(
 
 def page() -> str:
     """Return docs/configuration.md."""
-    flags = {".".join(where): f"--{flag.replace('_', '-')}" for flag, where in SET_BY_FLAGS.items()}
+    flags = {".".join(where): flag_name(flag) for flag, where in SET_BY_FLAGS.items()}
     comments = meanings(EXAMPLE.read_text("utf-8"))
     parts, section = [HEAD], None
     for setting in settings():

@@ -4,6 +4,7 @@ EventabsError                   one line for people: what is wrong and the next 
 ├── UsageError                  exit 2: wrong usage, bad input or config, changed settings
 │   ├── InputError              an export that cannot be read
 │   ├── ConfigError             a setting, template, vocabulary or rules file that does not hold
+│   │   └── WrongSettingsError  settings that do not hold, each with where it was set
 │   └── RunDirectoryError       a run directory that is in use, taken, damaged or from elsewhere
 └── StoppedError                exit 1: the run could not go on; it is saved and can be resumed
     ├── LimitReachedError       a limit that the user set
@@ -17,7 +18,8 @@ EventabsError                   one line for people: what is wrong and the next 
         └── RejectedRequestError  any other 4xx: this request will never be accepted as it is
 """
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import ClassVar, NamedTuple
 
 
 class EventabsError(Exception):
@@ -41,6 +43,26 @@ class InputError(UsageError):
 
 class ConfigError(UsageError):
     """A setting, template, vocabulary or rules file that does not hold."""
+
+
+class SettingFault(NamedTuple):
+    """What is wrong with the setting `key` (run.rpm), alone and as a line that says where it was set.
+
+    `passed`: by the caller, neither in a file nor in the environment.
+    """
+
+    key: str
+    what: str
+    line: str
+    passed: bool
+
+
+class WrongSettingsError(ConfigError):
+    """Settings that do not hold, a line for each."""
+
+    def __init__(self, faults: Sequence[SettingFault]) -> None:
+        super().__init__(*(fault.line for fault in faults))
+        self.faults = faults
 
 
 class RunDirectoryError(UsageError):

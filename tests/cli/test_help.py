@@ -17,6 +17,8 @@ COMMANDS = (
     ("show",),
     ("export",),
     ("report",),
+    ("init",),
+    ("check",),
 )
 ENGLISH = re.compile(r"[A-Za-z]{2,} [a-z]{2,} [a-z]{2,}|Usage|Error|Invalid|Missing|No such")
 CHINESE = re.compile(r"[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]")
@@ -28,6 +30,8 @@ ERRORS = {
     ("run", "--confg", "x"): ("perhaps", "--config"),
     ("run", "--config"): ("--config needs a value", "--config 需要一个值"),
     ("run", "--quiet=3"): ("--quiet takes no value", "--quiet 不带值"),
+    ("run", "a", "--quiet", "true"): ("--quiet takes no value", "--quiet 不带值"),
+    ("run", "a", "--concurrency", "0"): ("--concurrency: it must be", "--concurrency：必须大于 0"),
     ("resume",): ("'CHECKPOINT' is missing", "缺少 'CHECKPOINT'"),
     ("reparse", "a", "b"): ("too many arguments: b", "参数太多：b"),
     ("show", "a", "--limit", "0"): ("--limit", "--limit"),

@@ -161,9 +161,9 @@ def test_a_folder_of_that_name_is_no_config() -> None:
 @pytest.mark.parametrize(
     ("text", "key", "step"),
     [
-        ("modle = 1", "modle", "config.example.toml names them all"),
+        ("modle = 1", "modle", "eventabs init --output -` lists them all"),
         ("run.concurency = 3", "run.concurency", "the nearest in name is run.concurrency"),
-        ("[input.columns]\nwhen = 'x'", "input.columns.when", "config.example.toml names them all"),
+        ("[input.columns]\nwhen = 'x'", "input.columns.when", "eventabs init --output -` lists them all"),
         ("llm.api_key = 'sk-secret'", "llm.api_key", "the nearest in name is llm.api_key_env"),
     ],
 )
@@ -203,7 +203,7 @@ def test_an_unknown_key_is_named_with_the_nearest_or_the_file_that_knows_them_al
 def test_a_value_that_cannot_be_is_named_by_its_key(tmp_path: Path, text: str, key: str) -> None:
     fault = _fault(_toml(tmp_path, text))
     assert f" {key}: " in fault
-    assert "config.example.toml" in fault
+    assert "eventabs init --output -` explains" in fault
 
 
 def test_a_key_in_the_place_of_its_variables_name_is_refused_and_not_repeated(tmp_path: Path) -> None:
@@ -213,7 +213,7 @@ def test_a_key_in_the_place_of_its_variables_name_is_refused_and_not_repeated(tm
 
 
 def test_a_fault_outside_a_file_names_where_to_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert _fault(flags={"run": {"rpm": -1}}).startswith("flags: run.rpm:")
+    assert _fault(flags={"run": {"rpm": -1}}).startswith("settings: run.rpm:")
     monkeypatch.setenv("EVENTABS_RUN__RPN", "1")
     assert "there is no setting run.rpn; the nearest in name is run.rpm" in _fault()
 

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from docs_kit import Block, blocks_of, command_lines, without_assignments
 from eventabs import language
-from eventabs.cli.commands import app
+from eventabs.cli.main import app
 from eventabs.providers.openai.endpoint import load_preset, preset_names
 from house import environment
 from paths import ROOT

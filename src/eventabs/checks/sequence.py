@@ -75,7 +75,7 @@ def _settings_findings(
         yield Finding("settings", "config", "ok", config_file)
     else:
         message = _("no file; the defaults, EVENTABS_ variables and flags are in force")
-        step = _("write eventabs.toml, or name a file with --config; config.example.toml has all settings")
+        step = _("`eventabs init` writes one; or name a file with --config")
         yield Finding("settings", "config", "note", message, "" if is_remote else step)
     if not is_remote:
         message = _("rules: built in, no endpoint is needed and nothing leaves this machine")

@@ -1,26 +1,21 @@
-"""The commands: parse, call the API, turn errors into exit codes."""
+"""The commands that make events: run, resume, reparse, estimate."""
 
 import gc
 import os
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from typer.exceptions import TyperException
 
-from eventabs import __version__
 from eventabs.cli import signals
-from eventabs.cli.help import Command, Group, choose_language, explained, refuse_unknown_language
-from eventabs.cli.options import SHOWN, Lang, LookFlags, SettingFlags, ShownFlags, with_options
-from eventabs.cli.streams import OutputGoneError, replace_streams
-from eventabs.errors import EventabsError
+from eventabs.cli.app import Checkpoint, Inputs, command
+from eventabs.cli.help import choose_language
+from eventabs.cli.options import SHOWN, SettingFlags, ShownFlags, with_options
+from eventabs.cli.streams import OutputGoneError
 from eventabs.language import gettext as _
-from eventabs.views import print_bytes, print_error, print_json, print_line, stderr_console, stdout_console
+from eventabs.views import print_bytes, stderr_console, stdout_console
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -32,26 +27,8 @@ if TYPE_CHECKING:
     from eventabs.store import RunDirectory
     from eventabs.views import ProgressServer
 
-
-app = typer.Typer(
-    name="eventabs",
-    help=_("Turn exports of user behavior into high-level events with an LLM."),
-    cls=Group,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-command = partial(app.command, cls=Command)
 _NEW_OBJECTS = 10_000  # until the youngest are searched for cycles: a call makes hundreds, the plan millions
 
-Inputs = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="INPUT", help=_("Exports: files, folders or globs (JSON, CSV, Parquet); - is standard input.")
-    ),
-]
-Checkpoint = Annotated[
-    Path, typer.Argument(metavar="CHECKPOINT", help=_("A run directory or its checkpoint.json."))
-]
 
 ProgressPort = Annotated[
     int | None,
@@ -60,46 +37,6 @@ ProgressPort = Annotated[
         rich_help_panel=SHOWN,
     ),
 ]
-
-
-def main() -> None:
-    """Run the command line; without arguments, its help."""
-    replace_streams()
-    try:
-        refuse_unknown_language()
-        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
-    except OutputGoneError:
-        code = 0
-    except KeyboardInterrupt:
-        code = signals.EXIT_CODE
-    except TyperException as error:
-        print_error(stderr_console(), explained(error))
-        code = error.exit_code
-    except EventabsError as error:
-        for line in error.args:
-            print_error(stderr_console(), line)
-        code = error.exit_code
-    signals.ignore()
-    sys.exit(code)
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"eventabs {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def common(
-    lang: Lang = None,  # settled before this was loaded
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", is_eager=True, callback=_print_version, help=_("Show the version and exit.")
-        ),
-    ] = False,
-) -> None:
-    """Take options that stand before the command."""
 
 
 @command(help=_("Read exports, ask the model about every user, write events.jsonl."))
@@ -181,24 +118,6 @@ def reparse(flags: SettingFlags, shown: ShownFlags, checkpoint: Checkpoint) -> N
     _end(summary, shown)
 
 
-@command(help=_("Write the events of a run as CSV, Parquet or SQLite."))
-def export(
-    checkpoint: Checkpoint,
-    form: Annotated[
-        Literal["csv", "parquet", "sqlite"], typer.Option("--format", help=_("Format of the file."))
-    ],
-    output: Annotated[
-        Path | None, typer.Option(help=_("File to write. (default: events.<format> in the run directory)"))
-    ] = None,
-    lang: Lang = None,  # noqa: ARG001  settled before this was loaded
-) -> None:
-    """Hand out the events in another format."""
-    from eventabs.store import export_events  # noqa: PLC0415
-
-    signals.interrupt()
-    print_line(stdout_console(), str(export_events(checkpoint, form, output)))
-
-
 @command(help=_("Show what a run would take: users, tokens, calls, time, cost. Calls nobody."))
 @with_options(SettingFlags, ShownFlags)
 def estimate(
@@ -230,124 +149,6 @@ def estimate(
         print_bytes(estimate_json(estimated))
     else:
         render_estimate(stdout_console(), estimated)
-
-
-@command(help=_("Check the config, the key and the endpoint; a few tiny requests, for a few dozen tokens."))
-@with_options(SettingFlags, LookFlags)
-def check(
-    flags: SettingFlags,
-    look: LookFlags,
-    *,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help=_("Only what is wrong."), rich_help_panel=SHOWN)
-    ] = False,
-) -> None:
-    """Check what a run would need."""
-    from eventabs import check as check_all  # noqa: PLC0415
-    from eventabs.views import check_json, render_verdict, showing_findings  # noqa: PLC0415
-
-    signals.interrupt()
-    if look.json:
-        report = check_all(settings=flags.nested(), config=flags.config)
-        print_bytes(check_json(report))
-    else:
-        with showing_findings(stdout_console(), quiet=quiet) as on_finding:
-            report = check_all(settings=flags.nested(), config=flags.config, on_finding=on_finding)
-        render_verdict(stdout_console(), report)
-    raise typer.Exit(report.exit_code)
-
-
-@command(help=_("Make one HTML file that shows the run: calls, tokens, failures, events, users."))
-def report(
-    checkpoint: Checkpoint,
-    output: Annotated[
-        Path | None, typer.Option(help=_("File to write. (default: report.html in the run directory)"))
-    ] = None,
-    lang: Lang = None,  # noqa: ARG001  settled before this was loaded
-) -> None:
-    """Make the report of a run."""
-    from eventabs.inspection import open_report_facts  # noqa: PLC0415
-    from eventabs.store import RunDirectory  # noqa: PLC0415
-    from eventabs.views import NAME, render_report, write_report  # noqa: PLC0415
-
-    signals.interrupt()
-    path = output or RunDirectory.find(checkpoint).path / NAME
-    with open_report_facts(checkpoint) as facts:
-        choose_language(facts.language)
-        page = render_report(facts)
-    write_report(page, path)
-    print_line(stdout_console(), str(path))
-
-
-@command(help=_("Show how far a run is, how fast, and what failed; also while it goes on elsewhere."))
-@with_options(LookFlags)
-def status(
-    look: LookFlags,
-    *,
-    checkpoint: Checkpoint,
-    watch: Annotated[
-        bool, typer.Option("--watch", help=_("Look again every second until the run is completed."))
-    ] = False,
-) -> None:
-    """Show how a run stands."""
-    from eventabs.inspection import RunState, inspect_run  # noqa: PLC0415
-    from eventabs.views import render_status, status_json, watch_status  # noqa: PLC0415
-
-    def inspect() -> RunState:
-        standing = inspect_run(checkpoint, now=time.time)
-        choose_language(standing.language)
-        return standing
-
-    signals.interrupt()
-    if watch:
-        with suppress(KeyboardInterrupt):
-            watch_status(stdout_console(), inspect, as_json=look.json, sleep=time.sleep)
-    elif look.json:
-        print_json(status_json(inspect()))
-    else:
-        render_status(stdout_console(), inspect())
-
-
-@command(help=_("Show a user's behaviors and events side by side; without a user, list the users."))
-@with_options(LookFlags)
-def show(
-    look: LookFlags,
-    *,
-    checkpoint: Checkpoint,
-    user_id: Annotated[str | None, typer.Argument(metavar="USER_ID", help=_("The user to show."))] = None,
-    raw: Annotated[
-        bool, typer.Option("--raw", help=_("Also the stored prompts and replies of the user's calls."))
-    ] = False,
-    state: Annotated[
-        Literal["pending", "done", "failed"] | None, typer.Option(help=_("List only users in this state."))
-    ] = None,
-    limit: Annotated[int, typer.Option(min=1, help=_("List so many users at most."))] = 50,
-    offset: Annotated[int, typer.Option(min=0, help=_("Leave out so many users of the list first."))] = 0,
-) -> None:
-    """Show one user or list all."""
-    from eventabs.inspection import stored_calls, view_user  # noqa: PLC0415
-    from eventabs.store import Ledger, RunDirectory, user_rows, user_states  # noqa: PLC0415
-    from eventabs.views import render_calls, render_user, render_users, user_json, users_json  # noqa: PLC0415
-
-    with Ledger.watch(RunDirectory.find(checkpoint).ledger) as ledger:
-        choose_language(ledger.meta()["settings"]["lang"])
-        console = stdout_console()
-        if user_id is None:
-            states = user_states(ledger)
-            total = states.get(state, 0) if state else sum(states.values())
-            rows = user_rows(ledger, state, most=limit, skip=offset)
-            if look.json:
-                print_json(users_json(rows, total=total, skip=offset))
-            else:
-                render_users(console, rows, total=total, skip=offset)
-            return
-        view = view_user(ledger, user_id)
-        if look.json:
-            print_json(user_json(view, stored_calls(ledger, user_id) if raw else None))
-            return
-        render_user(console, view)
-        if raw:
-            render_calls(console, stored_calls(ledger, user_id))
 
 
 def _finished(work: "Callable[[Stop], Coroutine[None, None, Run]]") -> "Summary":

@@ -4,6 +4,7 @@ import gettext
 import os
 import sys
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,26 @@ from typer.exceptions import TyperException
 
 from eventabs import language
 from eventabs.config import find_config, read_toml
-from eventabs.errors import ConfigError
+from eventabs.errors import ConfigError, UsageError
 from eventabs.language import gettext as _
 
 _ENGLISH = "Usage: "
 _TAKES_NONE = "does not take a value"
+_TRUTHS = ("true", "false", "yes", "no", "on", "off", "1", "0")
 _EXTRA = "Got unexpected extra argument(s) "
 
 
 class _Page:
     """A help page that is all in one language, and cuts nothing away. A mixin of typer's commands and groups."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401  typer keeps the type to itself
+        """Take the arguments apart. Raises UsageError for a flag that is followed by a truth value."""
+        flags = {name for each in self.params for name in each.opts if getattr(each, "is_flag", False)}  # type: ignore[attr-defined]
+        for flag, value in pairwise(args):
+            if flag in flags and value.lower() in _TRUTHS:
+                raise UsageError(_see_help(_("{option} takes no value").format(option=flag), ctx))
+        rest: list[str] = super().parse_args(ctx, args)  # type: ignore[misc]
+        return rest
 
     def get_usage(self, ctx: Any) -> str:  # noqa: ANN401  typer keeps the type to itself
         """Return the usage line."""
@@ -51,8 +62,10 @@ def explained(error: TyperException) -> str:
     """Say a usage error in one line, with the next step."""
     context = getattr(error, "ctx", None)
     what = _wrong_parameter(error) if isinstance(error, BadParameter) else _wrong_usage(error)
-    if context is None:
-        return what
+    return what if context is None else _see_help(what, context)
+
+
+def _see_help(what: str, context: Any) -> str:  # noqa: ANN401  typer keeps the type to itself
     return _("{what}; see: {command} --help").format(what=what, command=context.command_path)
 
 

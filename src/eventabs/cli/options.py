@@ -164,6 +164,11 @@ SET_BY_FLAGS = {
 }
 
 
+def flag_name(option: str) -> str:
+    """Return `--max-cost` for `max_cost`."""
+    return f"--{option.replace('_', '-')}"
+
+
 # settled before the command line is parsed, see speaking.py; here it is checked and has its place on the help pages
 Lang = Annotated[
     Literal["en", "zh", "auto"] | None, Option(help=_("Language of messages."), rich_help_panel=SHOWN)

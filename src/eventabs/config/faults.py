@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from eventabs.errors import SettingFault
 from eventabs.language import gettext as _
 
 if TYPE_CHECKING:
@@ -18,22 +19,24 @@ _CHOICE = re.compile(r"'([^']*)'")
 
 
 def described(
-    error: ValidationError, origin_of: Callable[[tuple[Step, ...]], str], names: Sequence[str]
-) -> Iterator[str]:
-    """Yield a line for each fault.
+    error: ValidationError, origin_of: Callable[[tuple[Step, ...]], str], names: Sequence[str], passed: str
+) -> Iterator[SettingFault]:
+    """Yield each fault.
 
-    `origin_of` names where a setting, as the steps to it, was set; `names`: all settings, as `llm.model`.
+    `origin_of` names where a setting, as the steps to it, was set; `names`: all settings, as `llm.model`. `passed`: the
+    origin of what the caller passed.
     """
     for fault in error.errors(include_url=False):
         key = ".".join(str(step) for step in fault["loc"])
         nearest = get_close_matches(key, [name for name in names if name.count(".") == key.count(".")], 1)
-        message = _("{origin}: {key}: {fault}; see config.example.toml")
+        message = _("{origin}: {key}: {fault}; `eventabs init --output -` explains every setting")
         if fault["type"] == "extra_forbidden":
-            message = _("{origin}: there is no setting {key}; config.example.toml names them all")
+            message = _("{origin}: there is no setting {key}; `eventabs init --output -` lists them all")
             if nearest:
                 message = _("{origin}: there is no setting {key}; the nearest in name is {nearest}")
-        origin = origin_of(fault["loc"])
-        yield message.format(origin=origin, key=key, fault=_words(fault), nearest="".join(nearest))
+        origin, what = origin_of(fault["loc"]), _words(fault)
+        line = message.format(origin=origin, key=key, fault=what, nearest="".join(nearest))
+        yield SettingFault(key, what, line, passed=origin == passed)
 
 
 def _words(fault: "ErrorDetails") -> str:

@@ -21,7 +21,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDic
 
 from eventabs.config.faults import Step, described
 from eventabs.config.layers import over_stored, overlay, read_toml
-from eventabs.errors import ConfigError
+from eventabs.errors import ConfigError, WrongSettingsError
 from eventabs.language import gettext as _
 from eventabs.providers import ProviderChoice, ProviderName, kind_of
 from eventabs.records import AnswerForm, Compaction, Detail
@@ -258,7 +258,7 @@ def load_settings(
 
     `isolated`: without EVENTABS_* variables.
 
-    Raises ConfigError with all faults, each named by its key and where it was set.
+    Raises WrongSettingsError with all faults, each named by its key and where it was set.
     """
     layers = _layers(config, flags, isolated=isolated)
     values = over_stored(base or {}, reduce(overlay, layers.values(), {}))
@@ -266,7 +266,8 @@ def load_settings(
     try:
         return Settings(**values)
     except ValidationError as error:
-        raise ConfigError(*described(error, partial(_origin, layers), _names())) from None
+        faults = described(error, partial(_origin, layers), _names(), _("settings"))
+        raise WrongSettingsError(list(faults)) from None
 
 
 def _names() -> list[str]:
@@ -288,7 +289,7 @@ def _layers(config: Path | None, flags: Mapping[str, Any], *, isolated: bool) ->
     return {
         str(config): read_toml(config) if config else {},
         _("environment"): {} if isolated else environment_values(),
-        _("flags"): flags,
+        _("settings"): flags,
     }
 
 

@@ -3,6 +3,7 @@ from .openai import (
     Endpoint as Endpoint,
     ListedModel as ListedModel,
     OutputLimit as OutputLimit,
+    Preset as Preset,
     Prober as Prober,
     Sampling as Sampling,
     Support as Support,
@@ -14,6 +15,7 @@ from .openai import (
     list_models as list_models,
     load_preset as load_preset,
     parse_address as parse_address,
+    preset_names as preset_names,
 )
 from .registry import (
     ProviderChoice as ProviderChoice,

@@ -2,9 +2,11 @@ from .chat import OpenAIProvider as OpenAIProvider
 from .endpoint import (
     CallLimits as CallLimits,
     Endpoint as Endpoint,
+    Preset as Preset,
     Sampling as Sampling,
     is_loopback as is_loopback,
     load_preset as load_preset,
+    preset_names as preset_names,
 )
 from .probe import (
     ListedModel as ListedModel,

@@ -1,0 +1,46 @@
+"""The command line: which commands there are, in the order of the help page, and how each error ends it."""
+
+import sys
+
+from typer.exceptions import TyperException
+
+from eventabs.cli import commands, results, setup, signals  # noqa: F401  importing them adds their commands
+from eventabs.cli.app import app
+from eventabs.cli.help import explained, refuse_unknown_language
+from eventabs.cli.options import SET_BY_FLAGS, flag_name
+from eventabs.cli.streams import OutputGoneError, replace_streams
+from eventabs.errors import EventabsError, SettingFault, WrongSettingsError
+from eventabs.language import gettext as _
+from eventabs.views import print_error, stderr_console
+
+__all__ = ["app", "main"]
+
+
+def main() -> None:
+    """Run the command line; without arguments, its help."""
+    replace_streams()
+    try:
+        refuse_unknown_language()
+        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+    except OutputGoneError:
+        code = 0
+    except KeyboardInterrupt:
+        code = signals.EXIT_CODE
+    except TyperException as error:
+        print_error(stderr_console(), explained(error))
+        code = error.exit_code
+    except EventabsError as error:
+        lines = map(_fault_line, error.faults) if isinstance(error, WrongSettingsError) else error.args
+        for line in lines:
+            print_error(stderr_console(), line)
+        code = error.exit_code
+    signals.ignore()
+    sys.exit(code)
+
+
+def _fault_line(fault: SettingFault) -> str:
+    """Return the line of a fault; one in a flag names the flag."""
+    flags = [flag for flag, where in SET_BY_FLAGS.items() if ".".join(where) == fault.key]
+    if not (fault.passed and flags):
+        return fault.line
+    return _("{flag}: {fault}").format(flag=flag_name(*flags), fault=fault.what)

@@ -1,0 +1,136 @@
+"""The commands that show what a run has reached, and hand out its events."""
+
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from eventabs.cli import signals
+from eventabs.cli.app import Checkpoint, command
+from eventabs.cli.help import choose_language
+from eventabs.cli.options import Lang, LookFlags, with_options
+from eventabs.language import gettext as _
+from eventabs.views import print_json, print_line, stdout_console
+
+TableFormat = Literal["csv", "parquet", "sqlite"]
+_FORMATS: dict[str, TableFormat] = {
+    ".parquet": "parquet",
+    ".sqlite": "sqlite",
+    ".sqlite3": "sqlite",
+    ".db": "sqlite",
+}
+
+
+@command(help=_("Show how far a run is, how fast, and what failed; also while it goes on elsewhere."))
+@with_options(LookFlags)
+def status(
+    look: LookFlags,
+    *,
+    checkpoint: Checkpoint,
+    watch: Annotated[
+        bool, typer.Option("--watch", help=_("Look again every second until the run is completed."))
+    ] = False,
+) -> None:
+    """Show how a run stands."""
+    from eventabs.inspection import RunState, inspect_run  # noqa: PLC0415
+    from eventabs.views import render_status, status_json, watch_status  # noqa: PLC0415
+
+    def inspect() -> RunState:
+        standing = inspect_run(checkpoint, now=time.time)
+        choose_language(standing.language)
+        return standing
+
+    signals.interrupt()
+    if watch:
+        with suppress(KeyboardInterrupt):
+            watch_status(stdout_console(), inspect, as_json=look.json, sleep=time.sleep)
+    elif look.json:
+        print_json(status_json(inspect()))
+    else:
+        render_status(stdout_console(), inspect())
+
+
+@command(help=_("Show a user's behaviors and events side by side; without a user, list the users."))
+@with_options(LookFlags)
+def show(
+    look: LookFlags,
+    *,
+    checkpoint: Checkpoint,
+    user_id: Annotated[str | None, typer.Argument(metavar="USER_ID", help=_("The user to show."))] = None,
+    raw: Annotated[
+        bool, typer.Option("--raw", help=_("Also the stored prompts and replies of the user's calls."))
+    ] = False,
+    state: Annotated[
+        Literal["pending", "done", "failed"] | None, typer.Option(help=_("List only users in this state."))
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help=_("List so many users at most."))] = 50,
+    offset: Annotated[int, typer.Option(min=0, help=_("Leave out so many users of the list first."))] = 0,
+) -> None:
+    """Show one user or list all."""
+    from eventabs.inspection import stored_calls, view_user  # noqa: PLC0415
+    from eventabs.store import Ledger, RunDirectory, user_rows, user_states  # noqa: PLC0415
+    from eventabs.views import render_calls, render_user, render_users, user_json, users_json  # noqa: PLC0415
+
+    with Ledger.watch(RunDirectory.find(checkpoint).ledger) as ledger:
+        choose_language(ledger.meta()["settings"]["lang"])
+        console = stdout_console()
+        if user_id is None:
+            states = user_states(ledger)
+            total = states.get(state, 0) if state else sum(states.values())
+            rows = user_rows(ledger, state, most=limit, skip=offset)
+            if look.json:
+                print_json(users_json(rows, total=total, skip=offset))
+            else:
+                render_users(console, rows, total=total, skip=offset)
+            return
+        view = view_user(ledger, user_id)
+        if look.json:
+            print_json(user_json(view, stored_calls(ledger, user_id) if raw else None))
+            return
+        render_user(console, view)
+        if raw:
+            render_calls(console, stored_calls(ledger, user_id))
+
+
+@command(help=_("Make one HTML file that shows the run: calls, tokens, failures, events, users."))
+def report(
+    checkpoint: Checkpoint,
+    output: Annotated[
+        Path | None, typer.Option(help=_("File to write. (default: report.html in the run directory)"))
+    ] = None,
+    lang: Lang = None,  # noqa: ARG001  settled before this was loaded
+) -> None:
+    """Make the report of a run."""
+    from eventabs.inspection import open_report_facts  # noqa: PLC0415
+    from eventabs.store import RunDirectory  # noqa: PLC0415
+    from eventabs.views import NAME, render_report, write_report  # noqa: PLC0415
+
+    signals.interrupt()
+    path = output or RunDirectory.find(checkpoint).path / NAME
+    with open_report_facts(checkpoint) as facts:
+        choose_language(facts.language)
+        page = render_report(facts)
+    write_report(page, path)
+    print_line(stdout_console(), str(path))
+
+
+@command(help=_("Write the events of a run as CSV, Parquet or SQLite."))
+def export(
+    checkpoint: Checkpoint,
+    form: Annotated[
+        TableFormat | None,
+        typer.Option("--format", help=_("Format of the file. (default: as --output ends, else csv)")),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help=_("File to write. (default: events.<format> in the run directory)"))
+    ] = None,
+    lang: Lang = None,  # noqa: ARG001  settled before this was loaded
+) -> None:
+    """Hand out the events in another format."""
+    from eventabs.store import export_events  # noqa: PLC0415
+
+    signals.interrupt()
+    chosen = form or _FORMATS.get(output.suffix.lower() if output else "", "csv")
+    print_line(stdout_console(), str(export_events(checkpoint, chosen, output)))

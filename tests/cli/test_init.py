@@ -1,0 +1,97 @@
+"""`eventabs init`: a config file that explains every setting and changes none but those that were named."""
+
+import os
+import pty
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from eventabs.config.settings import Settings, load_settings
+from house import eventabs
+from paths import ROOT
+
+EXAMPLES = {"en": ROOT / "config.example.toml", "zh": ROOT / "config.example.zh.toml"}
+
+
+def settings_in(text: str) -> list[str]:
+    """Return the lines of an example without what is said about them."""
+    without = (line.partition(" # ")[0].rstrip() for line in text.splitlines())
+    return [line for line in without if line and not line.startswith("# ") and line != "#"]
+
+
+def test_both_examples_have_the_same_settings_in_the_same_order() -> None:
+    english, chinese = (settings_in(path.read_text("utf-8")) for path in EXAMPLES.values())
+    assert len(english) > 80
+    assert [line for line in english if not line.lstrip().startswith("#")] == [
+        line for line in chinese if not line.lstrip().startswith("#")
+    ]
+    assert tomllib.loads(EXAMPLES["en"].read_text("utf-8")) == tomllib.loads(
+        EXAMPLES["zh"].read_text("utf-8")
+    )
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_new_file_sets_nothing_and_names_everything(tmp_path: Path, language: str) -> None:
+    done = eventabs("init", "--lang", language, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "eventabs.toml\n"
+    path = tmp_path / "eventabs.toml"
+    assert load_settings(path, {}) == Settings()
+    text = path.read_text("utf-8")
+    opened = "\n".join(
+        line.replace("#", "", 1) if line.lstrip()[:1] == "#" and line.lstrip()[1:2] not in {" ", ""} else line
+        for line in text.splitlines()
+        if not line.startswith(
+            ("#dayfirst", "#temperature", "#seed", "#input", "#output", "#[llm", "#thinking")
+        )
+        and not line.startswith(("#enable_", "#chat_template", "#max_completion", "#X-Project"))
+    )
+    assert tomllib.loads(opened) == tomllib.loads(EXAMPLES[language].read_text("utf-8"))
+
+
+def test_a_preset_brings_its_suggested_model_and_the_next_steps(tmp_path: Path) -> None:
+    done = eventabs("init", "--preset", "deepseek", cwd=tmp_path)
+    assert done.returncode == 0
+    settings = load_settings(tmp_path / "eventabs.toml", {})
+    assert (settings.llm.preset, settings.llm.model) == ("deepseek", "deepseek-flash")
+    assert "export DEEPSEEK_API_KEY=" in done.stderr
+    assert "eventabs check" in done.stderr
+    own = eventabs("init", "--preset", "vllm", "--model", 'a"b', "--output", "own.toml", cwd=tmp_path)
+    assert own.returncode == 0
+    assert load_settings(tmp_path / "own.toml", {}).llm.model == 'a"b'
+
+
+def test_a_file_that_is_there_stays_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "eventabs.toml").write_text("# mine\n")
+    done = eventabs("init", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "--output" in done.stderr
+    assert (tmp_path / "eventabs.toml").read_text() == "# mine\n"
+
+
+def test_a_preset_that_there_is_not_writes_nothing(tmp_path: Path) -> None:
+    done = eventabs("init", "--preset", "nowhere", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "deepseek" in done.stderr
+    assert not (tmp_path / "eventabs.toml").exists()
+
+
+def test_standard_output_gets_the_file_alone(tmp_path: Path) -> None:
+    done = eventabs("init", "--output", "-", cwd=tmp_path)
+    assert "concurrency" in done.stdout
+    assert done.stderr == ""
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_terminal_is_asked_which_endpoint(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "eventabs", "init"]
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, cwd=tmp_path) as process:
+        os.write(ours, b"nowhere\nqwen\n")
+        assert process.wait(60) == 0
+    os.close(theirs)
+    os.close(ours)
+    assert load_settings(tmp_path / "eventabs.toml", {}).llm.preset == "qwen"
