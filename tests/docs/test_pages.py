@@ -194,9 +194,11 @@ def test_both_readmes_have_the_same_sections_tables_and_links() -> None:
         assert len(re.findall(pattern, english, re.MULTILINE)) == len(
             re.findall(pattern, chinese, re.MULTILINE)
         )
-    pictures = re.compile(r"(docs/pictures/\w+)-(?:en|zh)\.")  # each page has those in its language
+    own = re.compile(
+        r"(docs/pictures/\w+)-(?:en|zh)\.|(config\.example)\.(?:zh\.)?"
+    )  # each page has its language's
     links = [
-        {match["target"] for match in LINK.finditer(pictures.sub(r"\1.", text))}
+        {match["target"] for match in LINK.finditer(own.sub(r"\1\2.", text))}
         - {page.name for page in READMES}
         for text in (english, chinese)
     ]
