@@ -17,6 +17,11 @@ from .estimate import (
     prompt_json as prompt_json,
     render_estimate as render_estimate,
 )
+from .evaluation import (
+    evaluation_json as evaluation_json,
+    render_evaluation as render_evaluation,
+    render_evaluation_page as render_evaluation_page,
+)
 from .observers import (
     LogObserver as LogObserver,
     Observers as Observers,

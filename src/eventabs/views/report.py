@@ -6,6 +6,7 @@ connection, and every style and script but its own, which are named by their has
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -32,18 +33,24 @@ _ESCAPED = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"}
 def render_report(facts: ReportFacts) -> str:
     """Return the page. Reads the facts' users to their end."""
     users = ReportUsers.of(facts.users)
-    style, script = _part("style.css"), _part("script.js")
-    template = _environment().get_template("page.html.j2")
-    return template.render(
-        lang={"en": "en", "zh": "zh-Hans"}[language.active()],
-        version=__version__,
-        policy=_policy(style, script),
-        style=Markup(style),  # noqa: S704  our own file
-        script=Markup(script),  # noqa: S704  our own file
-        data=embedded_json(users.data() | {"words": _words()}),
-        facts=facts,
-        users=users,
-        **sections(facts, users),
+    data = embedded_json(users.data() | {"words": _words()})
+    return render_page("page.html.j2", data=data, facts=facts, users=users, **sections(facts, users))
+
+
+def render_page(name: str, styles: Sequence[str] = (), **values: object) -> str:
+    """Return the page of a template; `styles` are files that stand behind the style of all pages."""
+    style, script = "".join(map(_part, ("style.css", *styles))), _part("script.js")
+    return (
+        _environment()
+        .get_template(name)
+        .render(
+            lang={"en": "en", "zh": "zh-Hans"}[language.active()],
+            version=__version__,
+            policy=_policy(style, script),
+            style=Markup(style),  # noqa: S704  our own file
+            script=Markup(script),  # noqa: S704  our own file
+            **values,
+        )
     )
 
 
