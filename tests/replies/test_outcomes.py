@@ -59,16 +59,11 @@ def test_a_block_is_usable_when_closed_with_enough_grounded_events(
     assert bool(outcome.events) == (reason is None)
 
 
-def test_events_are_sorted_and_exact_duplicates_dropped() -> None:
+def test_events_are_sorted_and_those_with_type_and_times_of_another_dropped() -> None:
     late, early = claim(720, "late"), claim(480, "early", to=720)
     other = claim(720, "late", summary="other")
     events = outcome_of(Block("U2", True, [late, early, late, other, claim(480, "x")])).events
-    assert [(event.type, event.summary) for event in events] == [
-        ("early", ""),
-        ("x", ""),
-        ("late", ""),
-        ("late", "other"),
-    ]
+    assert [(event.type, event.behaviors) for event in events] == [("x", (5,)), ("early", ()), ("late", (6,))]
     assert {event.source for event in events} == {"rules"}
 
 

@@ -1,21 +1,26 @@
-"""Which behaviors an event covers.
+"""Which behaviors an event covers. A behavior belongs to at most one event of its user.
 
-An event covers the behaviors whose start minute lies in [start, end]; one that starts at the end minute
-belongs to a later event that starts there, if there is one.
+An event covers the behaviors whose start minute lies in [start, end]; one that starts at the end minute belongs to a
+later event that starts there, if there is one. Where several events cover a behavior, the narrowest has it: a stay of three
+days does not own the walks inside it. Of equally narrow ones the later has what starts from its start on, and
+those with the same times share in order, each at least one while they last.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import pairwise
 from typing import NamedTuple
 
 from eventabs.records import Behavior
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+Span = tuple[datetime, datetime]
+
 
 class Cover(NamedTuple):
-    """The behaviors of an event as positions in the log, none where nothing supports it; ISO times."""
+    """The behaviors that an event owns as positions in the log; ISO times, its own where it owns none."""
 
     behaviors: tuple[int, ...]
     start: str
@@ -34,23 +39,51 @@ class LogIndex:
         self._behaviors = behaviors
         self._minutes = [minute for minute, _ in by_minute]
         self._positions = [position for _, position in by_minute]
-        self._ends = [_end(behaviors[position]) for position in self._positions]
 
-    def ground(self, spans: Sequence[tuple[datetime, datetime]]) -> Iterator[Cover]:
-        """Yield the cover of each span of local minutes, in their order."""
+    def reach(self, spans: Sequence[Span]) -> list[range]:
+        """Return the behaviors that start within each span of local minutes, in the order of these minutes."""
         starts = {start for start, _ in spans}
-        return (self._cover(start, end, end in starts) for start, end in spans)
+        return [self._reach(start, end, end in starts) for start, end in spans]
 
-    def _cover(self, start: datetime, end: datetime, another_starts_at_end: bool) -> Cover:
+    def ground(self, spans: Sequence[Span], reaches: Sequence[range]) -> list[Cover]:
+        """Return the cover of each span, given what each reaches."""
+        sharing: dict[Span, list[int]] = {}
+        for number, span in enumerate(spans):
+            sharing.setdefault(span, []).append(number)
+        owners: list[Span | None] = [None] * len(self._minutes)
+        for span in sorted(sharing, key=lambda each: (each[0] - each[1], each[0])):  # the widest first
+            reached = reaches[sharing[span][0]]
+            owners[reached.start : reached.stop] = [span] * len(reached)
+        owned: dict[Span, list[int]] = {}
+        for position, owner in zip(self._positions, owners, strict=True):
+            if owner is not None:
+                owned.setdefault(owner, []).append(position)
+        covers: dict[int, Cover] = {}
+        for span, numbers in sharing.items():
+            shares = _shared(sorted(owned.get(span, ())), len(numbers))
+            for number, share in zip(numbers, shares, strict=True):
+                covers[number] = self._cover(span, share)
+        return [covers[number] for number in range(len(spans))]
+
+    def _reach(self, start: datetime, end: datetime, another_starts_at_end: bool) -> range:
         low = bisect_left(self._minutes, start)
         bisect = bisect_left if another_starts_at_end and start < end else bisect_right
-        high = bisect(self._minutes, end)
-        if low >= high:
+        return range(low, max(low, bisect(self._minutes, end)))
+
+    def _cover(self, span: Span, owned: Sequence[int]) -> Cover:
+        if not owned:
+            start, end = span
             return Cover((), start.isoformat(timespec="seconds"), end.isoformat(timespec="seconds"))
-        covered = tuple(sorted(self._positions[low:high]))
-        first = self._behaviors[covered[0]].start
-        last = _EPOCH + timedelta(seconds=max(self._ends[low:high]))
-        return Cover(covered, *_local(first, last))
+        behaviors = [self._behaviors[position] for position in owned]
+        last = _EPOCH + timedelta(seconds=max(map(_end, behaviors)))
+        return Cover(tuple(owned), *_local(behaviors[0].start, last))
+
+
+def _shared(positions: Sequence[int], events: int) -> list[Sequence[int]]:
+    """Deal positions out in order, to each event one at least while they last."""
+    count = max(len(positions), events)
+    edges = [min(len(positions), number * count // events) for number in range(events + 1)]
+    return [positions[first:last] for first, last in pairwise(edges)]
 
 
 def _end(behavior: Behavior) -> float:

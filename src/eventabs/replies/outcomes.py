@@ -1,17 +1,18 @@
 """What becomes of each part: the events of its first usable block, or the reason why there are none."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
 from eventabs.records import Event, EventSource, FailureReason, Outcome, Part, Reply, UserLog
 from eventabs.replies.claims import Block, Claim
-from eventabs.replies.coverage import LogIndex
+from eventabs.replies.coverage import Cover, LogIndex, Span
 from eventabs.replies.labels import Labels
 from eventabs.replies.times import Calendar
 
-_Placed = tuple[tuple[datetime, datetime], tuple[str, str, str]]  # span, (type, category, summary)
+_Placed = tuple[Span, tuple[str, str, str]]  # span, (type, category, summary)
 
 _MOST_COVERS = 200  # events that a behavior may be part of, on average; dozens in exports by the day
 _MOST_TRIES = 3  # blocks of one user that are looked at until one is usable
@@ -40,6 +41,7 @@ class Outcomes:
     min_grounded: float
     source: EventSource
     unknown: int = 0  # blocks of users that are not in the batch
+    duplicates: int = 0  # events of another's type and times
     _left_open: bool = False
     _outcomes: dict[str, Outcome] = field(default_factory=dict)
     _seen: dict[str, int] = field(default_factory=dict)  # blocks by user
@@ -104,12 +106,18 @@ class Outcomes:
             return Outcome(part, "empty")
         if self._is_another_users(block.alias, [start for (start, _end), _described in placed]):
             return Outcome(part, "ungrounded")
-        events = self._events(block.alias, placed)
-        if events is None:
+        index = LogIndex(self.users[block.alias].behaviors)
+        spans = [span for span, _described in placed]
+        reaches = index.reach(spans)
+        if sum(map(len, reaches)) > _MOST_COVERS * len(self.users[block.alias].behaviors):
             return Outcome(part, "too_many")
-        if sum(event.grounded for event in events) < self.min_grounded * len(events):
+        if sum(map(bool, reaches)) < self.min_grounded * len(placed):
             return Outcome(part, "ungrounded")
-        return Outcome(part, None, events)
+        kept = list(_distinct(placed, reaches))
+        self.duplicates += len(placed) - len(kept)
+        placed, reaches = [placed[number] for number in kept], [reaches[number] for number in kept]
+        covers = index.ground([span for span, _described in placed], reaches)
+        return Outcome(part, None, self._events(block.alias, placed, covers))
 
     def _is_another_users(self, alias: str, starts: Sequence[datetime]) -> bool:
         """Whether the times are those of another user of the batch.
@@ -133,17 +141,11 @@ class Outcomes:
             )
         return sum(start in self._minutes[alias] for start in starts)
 
-    def _events(self, alias: str, placed: Sequence[_Placed]) -> tuple[Event, ...] | None:
-        """Return the events in order; None where they cover the same again and again, without end."""
+    def _events(self, alias: str, placed: Sequence[_Placed], covers: Sequence[Cover]) -> tuple[Event, ...]:
+        """Return the events in order."""
         log, part = self.users[alias], self.parts[alias]
-        covers = LogIndex(log.behaviors).ground([span for span, _ in placed])
-        events: dict[Event, None] = {}
-        left = _MOST_COVERS * len(log.behaviors)
-        for (_, (kind, category, summary)), cover in zip(placed, covers, strict=True):
-            left -= len(cover.behaviors)
-            if left < 0:
-                return None
-            event = Event(
+        events = [
+            Event(
                 user_id=log.user_id,
                 type=kind,
                 category=category,
@@ -154,9 +156,28 @@ class Outcomes:
                 grounded=bool(cover.behaviors),
                 source=self.source,
             )
-            events[event] = None  # a set in order
+            for (_span, (kind, category, summary)), cover in zip(placed, covers, strict=True)
+        ]
         # Both are ISO at the same precision, so that text order is time order; an offset decides nothing.
         return tuple(sorted(events, key=lambda event: (event.start[:19], event.end[:19])))
+
+
+def _distinct(placed: Sequence[_Placed], reaches: Sequence[range]) -> Iterator[int]:
+    """Yield the numbers of the claims that are no duplicates: of another's type and times.
+
+    In one minute two purchases may be two events, as long as there is a behavior for each.
+    """
+    sharing = Counter(span for span, _described in placed)
+    seen: set[tuple[Span, str]] = set()
+    for number, ((span, (kind, _category, _summary)), reached) in enumerate(
+        zip(placed, reaches, strict=True)
+    ):
+        start, end = span
+        if (span, kind) in seen and (start < end or sharing[span] > len(reached)):
+            sharing[span] -= 1
+        else:
+            seen.add((span, kind))
+            yield number
 
 
 def _placed(claims: Iterable[Claim], calendar: Calendar, labels: Labels) -> list[_Placed]:

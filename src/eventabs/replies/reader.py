@@ -33,6 +33,7 @@ class Reading:
     outcomes: dict[str, Outcome]
     unknown_aliases: int = 0  # blocks of users that are not in the batch
     repeated_users: int = 0  # blocks of users that had one before
+    duplicates: int = 0  # events with type and times of another
 
 
 class AnswerText(NamedTuple):
@@ -67,7 +68,9 @@ def read_reply(
         outcomes.add(read_json(answer.text, aliases, stopped=stopped))
     if not outcomes.has_blocks and stopped and answer.unclosed:
         _add_end(outcomes, answer.unclosed, aliases)
-    return Reading(outcomes.of_all(reply, answer.text), outcomes.unknown, outcomes.repeated)
+    return Reading(
+        outcomes.of_all(reply, answer.text), outcomes.unknown, outcomes.repeated, outcomes.duplicates
+    )
 
 
 def without_reasoning(text: str) -> AnswerText:

@@ -102,7 +102,8 @@ class CoolingDown:
 class BatchDone:
     """A reply was read. `unusable` counts its parts by reason.
 
-    `ignored` counts its blocks about users that are not in the batch, or that had one before.
+    `ignored` counts its blocks about users that are not in the batch, or that had one before, `duplicates` its events with
+    type and times of another.
     """
 
     call: int
@@ -111,6 +112,7 @@ class BatchDone:
     unusable: dict[str, int]
     seconds: float
     ignored: int = 0
+    duplicates: int = 0
 
 
 @dataclass(frozen=True, slots=True)

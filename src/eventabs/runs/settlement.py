@@ -92,6 +92,7 @@ class Settlement:
             dict(Counter(outcome.reason for outcome in outcomes.values() if outcome.reason is not None)),
             reply.seconds,
             ignored=reading.unknown_aliases + reading.repeated_users,
+            duplicates=reading.duplicates,
         )
         return SettledReply(usable > 0, self._commit(written, call.batch, changes, done))
 

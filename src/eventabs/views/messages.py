@@ -314,4 +314,7 @@ def _batch_done(note: runs.BatchDone) -> str:
     if note.ignored:
         ignored = ngettext("{count} block ignored", "{count} blocks ignored", note.ignored)
         clauses.append(ignored.format(count=count(note.ignored)))
+    if note.duplicates:
+        repeated = ngettext("{count} event repeated", "{count} events repeated", note.duplicates)
+        clauses.append(repeated.format(count=count(note.duplicates)))
     return joined((sentence, *clauses))
