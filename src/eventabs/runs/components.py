@@ -40,7 +40,7 @@ from eventabs.stop import Stop
 from eventabs.store import Ledger, RunDirectory, count_all, write_checkpoint
 
 CONNECT_SECONDS = 10.0  # for the first connection
-_WAIT_SECONDS = 2.0  # between connections to an endpoint that is waited for
+WAIT_SECONDS = 2.0  # between two tries of an endpoint that is waited for
 _LANGUAGE_USERS = 20  # whose words decide the prompt's language
 _LEGEND_USERS = 500  # whose names make the legend
 _LEGEND_BEHAVIORS = 100_000  # of these users; no further one then, since they are kept in memory
@@ -242,8 +242,8 @@ async def require_connection(
                 message = _("{cause}; {step}")
                 message = message.format(cause=error, step=no_connection_step(error, settings))
                 raise StoppedError(message) from None
-            observer.noted(AwaitingEndpoint(str(error), _WAIT_SECONDS))
-            await asyncio.sleep(_WAIT_SECONDS)
+            observer.noted(AwaitingEndpoint(str(error), WAIT_SECONDS))
+            await asyncio.sleep(WAIT_SECONDS)
             stop.check()
         else:
             return

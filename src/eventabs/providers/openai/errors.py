@@ -20,6 +20,7 @@ from eventabs.errors import (
     RateLimitedError,
     RejectedRequestError,
     TransientError,
+    UnavailableError,
 )
 from eventabs.language import gettext as _
 from eventabs.providers.openai.wire import parse_json
@@ -292,7 +293,8 @@ def make_error(error: ErrorPayload, context: ErrorContext) -> EndpointError:
         )
     if cause == "rate_limit" or wait is not None:
         return RateLimitedError(message, status=status, wait_seconds=wait)
-    return TransientError(message, status=status)
+    kind = UnavailableError if status == HTTPStatus.SERVICE_UNAVAILABLE else TransientError
+    return kind(message, status=status)
 
 
 def make_status_error(body: bytes, context: ErrorContext) -> EndpointError:

@@ -15,7 +15,7 @@ import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
-from eventabs.errors import ConfigError, EndpointError, FatalEndpointError, TransientError
+from eventabs.errors import ConfigError, EndpointError, FatalEndpointError, TransientError, UnavailableError
 from eventabs.language import gettext as _
 from eventabs.providers.openai.endpoint import CallLimits, Endpoint, is_loopback
 from eventabs.providers.openai.errors import ErrorContext, one_line
@@ -220,7 +220,10 @@ def translate_error(error: Exception, address: Address) -> EndpointError:
     name = type(error.__cause__ or error).__name__
     text = one_line(_USERINFO.sub("//", f"{name} {error}"), address.secrets)
     message = _("no connection to {host}, or it broke: {said}; check the network, llm.base_url and the proxy")
-    return TransientError(message.format(host=address.host, said=text))
+    # httpx_aiohttp calls a connection that the server closed a ConnectError too
+    never_made = isinstance(error.__cause__, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
+    kind = UnavailableError if never_made else TransientError
+    return kind(message.format(host=address.host, said=text))
 
 
 UnreachableReason = Literal["dns", "refused", "timeout", "broken", "untrusted", "no_tls"]
