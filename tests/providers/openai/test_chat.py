@@ -1,4 +1,5 @@
 import asyncio
+import base64
 import gzip
 import json
 import socket
@@ -524,6 +525,28 @@ async def test_a_secret_that_the_server_echoes_reaches_nobody(openai_server: Ope
         assert caught.value.__cause__ is None
     for secret in (KEY, TITLE, QUERY):
         assert not [text for text in shown if secret in text]
+
+
+@pytest.mark.parametrize("key", ["a1b2c3", KEY])
+async def test_a_key_of_six_characters_is_masked_in_answers_in_any_form_also_cut_by_the_stream(
+    openai_server: OpenAIServer, key: str
+) -> None:
+    encoded = base64.b64encode(f"Bearer {key}".encode()).decode()
+    said = f"{key} {key.upper()} {encoded} {key}"
+    cuts = [event(delta(character)) for character in said]
+    openai_server.behavior = script(stream(*cuts, STOP, DONE), stream(*cuts[:-1], end=False))
+    for _answer in range(2):
+        reply = await complete(openai_server.base_url, api_key=key)
+        assert key not in reply.text.lower()
+        assert encoded[10:] not in reply.text
+        assert not reply.text.endswith(key[:-1]) or len(key) == 6
+
+
+async def test_words_of_other_headers_and_of_the_address_stay_in_answers(openai_server: OpenAIServer) -> None:
+    openai_server.behavior = answer(lambda _message: "2026-01-01 at the library")
+    base_url = openai_server.base_url + "?api-version=2026-01-01"
+    reply = await complete(base_url, extra_headers={"X-Title": "library"})
+    assert reply.text == "2026-01-01 at the library"
 
 
 async def test_a_proxy_of_the_environment_is_passed_by_on_loopback(
