@@ -12,7 +12,9 @@ EventabsError                   one line for people: what is wrong and the next 
     └── EndpointError           a call that ended without a readable answer
         ├── FatalEndpointError  no call can succeed: key, quota, model, address, a wait of hours
         ├── TransientError      may succeed later: connection, timeout, 408 409 425 429 5xx
-        │   └── RateLimitedError  429 and its like, with the wait that the server asks for
+        │   ├── RateLimitedError  429 and its like, with the wait that the server asks for
+        │   ├── UnavailableError  no server is there, or it is not ready: refused connections, 503
+        │   └── NoContentError    the request was taken, and nothing came in time: a queue, or a server that hangs
         ├── ModeratedError      the endpoint refuses the content
         ├── ContextTooLongError the request is longer than the model's context
         └── RejectedRequestError  any other 4xx: this request will never be accepted as it is
@@ -103,6 +105,14 @@ class RateLimitedError(TransientError):
     def __init__(self, message: str, *, status: int | None = None, wait_seconds: float | None = None) -> None:
         super().__init__(message, status=status)
         self.wait_seconds = wait_seconds
+
+
+class UnavailableError(TransientError):
+    """No server accepts connections, or the one that does is not ready, as while it loads its model."""
+
+
+class NoContentError(TransientError):
+    """The server took the request and sent no content in time: it has a queue, or it hangs."""
 
 
 class ModeratedError(EndpointError):

@@ -1,5 +1,6 @@
 """The frozen records that travel between the rooms."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, NamedTuple, TypedDict
@@ -26,6 +27,7 @@ AnswerForm = Literal["lines", "json", "schema"]
 Detail = Literal["brief", "day", "fine"]
 EventSource = Literal["llm", "rules"]
 Compaction = Literal["line", "legend", "day"]
+OnContent = Callable[[int], None]  # hears how many characters of an answer have come so far
 
 
 class Behavior(NamedTuple):
@@ -218,7 +220,7 @@ class Event(BaseModel):
 class Counts:
     """What a run holds and has used so far; `events` are those of users that are done, tokens those of all replies.
 
-    `retry_causes` counts repeated calls by cause: `rate_limit`, an HTTP status such as `503`, or `connection`.
+    `retry_causes` counts repeated calls by cause: `rate_limit`, an HTTP status such as `503`, `timeout` or `connection`.
     """
 
     users: int = 0

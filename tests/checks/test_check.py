@@ -124,6 +124,15 @@ def test_thinking_that_should_be_off_is_told(tmp_path: Path, openai_server: Open
     assert checked.state("thinking") == "warning"
 
 
+def test_thinking_whose_beginning_the_server_swallows_is_seen(
+    tmp_path: Path, openai_server: OpenAIServer
+) -> None:
+    openai_server.behavior = Model(says="One word is asked for.\n</think>\n\nready")()
+    checked = check(tmp_path, openai_server)
+    assert checked.facts.abilities["thinking"] == "yes"
+    assert checked.state("thinking") == "warning"
+
+
 def test_an_answer_form_that_the_endpoint_does_not_support_names_another(
     tmp_path: Path, openai_server: OpenAIServer
 ) -> None:
@@ -158,6 +167,20 @@ def test_a_context_too_small_for_a_call_says_what_to_set(tmp_path: Path, openai_
     openai_server.models = listing({"id": "m", "meta": {"n_ctx": 4096, "n_ctx_train": 131072}})
     checked = check(tmp_path, openai_server)
     assert "max_input_tokens = 3072 and budget.max_output_tokens = 1024" in checked.next_step("context")
+
+
+def test_the_context_of_the_only_model_counts_under_any_name(
+    tmp_path: Path, openai_server: OpenAIServer
+) -> None:
+    openai_server.behavior = Model()()
+    entry = {"id": "/models/qwen3-8b-q4_k_m.gguf", "meta": {"n_ctx": 8192, "n_ctx_train": 40960}}
+    openai_server.models = listing(entry)
+    checked = check(tmp_path, openai_server, 'model = "qwen3"\n')
+    assert checked.code == 2
+    assert checked.state("context") == "fault"
+    assert "8,192 tokens do not hold" in checked.message("context")
+    openai_server.models = listing(entry, "another")
+    assert check(tmp_path, openai_server, 'model = "qwen3"\n').state("context") == "note"
 
 
 # what fails
@@ -319,6 +342,9 @@ def test_a_missing_key_is_a_matter_of_the_settings_and_nothing_is_asked(tmp_path
     checked = check(tmp_path, None, config)
     assert checked.code == 2
     assert "DEEPSEEK_API_KEY" in checked.next_step("key")
+    config = 'base_url = "https://api.openai.com/v1"\nmodel = "m"\nproxy = "http://127.0.0.1:9"\n'
+    checked = check(tmp_path, None, config, OPENAI_API_KEY="")
+    assert (checked.code, checked.state("key")) == (2, "fault")
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ async def test_the_rules_are_opened_without_an_endpoint() -> None:
     async with open_provider(
         "rules", config(), closing=asyncio.Event(), on_cooldown=lambda _seconds: None
     ) as complete:
-        reply = await complete(request(U1=log), lambda _cause, _wait: None)
+        reply = await complete(request(U1=log), lambda _cause, _wait: None, lambda _characters: None)
     assert reply.text.startswith("## U1\n# 2026-01-01\n09:00 ")
     assert reply.text.endswith("\n##")
 
@@ -88,7 +88,9 @@ async def test_a_call_to_an_endpoint_is_tried_again_and_cooldowns_are_reported(
     async with open_provider(
         "openai", config(openai_server.base_url), closing=asyncio.Event(), on_cooldown=cooldowns.append
     ) as complete:
-        reply = await complete(request(), lambda cause, _wait: retries.append(cause))
+        reply = await complete(
+            request(), lambda cause, _wait: retries.append(cause), lambda _characters: None
+        )
     assert reply.text == "done"
     assert [cause.status for cause in retries] == [429]
     assert cooldowns
@@ -101,7 +103,7 @@ async def test_no_request_is_sent_once_the_run_is_closing(openai_server: OpenAIS
     ) as complete:
         closing.set()
         with pytest.raises(CallCancelledError):
-            await complete(request(), lambda _cause, _wait: None)
+            await complete(request(), lambda _cause, _wait: None, lambda _characters: None)
     assert openai_server.requests == []
 
 

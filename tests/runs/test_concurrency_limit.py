@@ -2,7 +2,11 @@
 
 from hypothesis import given, settings, strategies as st
 
+from eventabs.errors import NoContentError, TransientError
 from eventabs.runs.limits import ConcurrencyLimit
+
+BROKEN = TransientError("HTTP 500", status=500)
+SILENT = NoContentError("no content")
 
 
 class Endpoint:
@@ -48,11 +52,31 @@ def test_trouble_halves_it_but_never_below_the_low_limit() -> None:
     width = ConcurrencyLimit(3, 16, endpoint)
     for _round in range(20):
         endpoint.serve_a_round(width)
-    width.trouble()
+    width.trouble(BROKEN)
     assert width.now == 8
-    width.trouble()
-    width.trouble()
+    width.trouble(BROKEN)
+    width.trouble(BROKEN)
     assert width.now == 3
+
+
+def test_each_call_that_waited_in_vain_takes_one_until_one_is_left_and_trouble_never_brings_it_back() -> None:
+    width = ConcurrencyLimit(4, 0, Endpoint(room=1))
+    seen = []
+    for error in [SILENT, BROKEN, SILENT, SILENT, SILENT, BROKEN]:
+        width.trouble(error)
+        seen.append(width.now)
+    assert seen == [3, 3, 2, 1, 1, 1]
+
+
+def test_after_a_queue_it_grows_again_as_far_as_that_helps() -> None:
+    for room in (1, 100):
+        endpoint = Endpoint(room=room)
+        width = ConcurrencyLimit(4, 0, endpoint)
+        for _call in range(4):
+            width.trouble(SILENT)
+        for _round in range(60):
+            endpoint.serve_a_round(width)
+        assert width.now in ({1, 2} if room == 1 else {4})
 
 
 def test_without_a_higher_limit_it_stays_as_it_is() -> None:
@@ -63,11 +87,15 @@ def test_without_a_higher_limit_it_stays_as_it_is() -> None:
     assert width.now == 5
 
 
-@given(st.integers(1, 20), st.integers(0, 40), st.lists(st.booleans(), max_size=300))
+@given(
+    st.integers(1, 20), st.integers(0, 40), st.lists(st.sampled_from([None, BROKEN, SILENT]), max_size=300)
+)
 @settings(max_examples=50, deadline=None)
-def test_it_never_leaves_its_limits(low: int, high: int, answers: list[bool]) -> None:
+def test_it_never_leaves_its_limits_but_for_a_queue(
+    low: int, high: int, ends: list[TransientError | None]
+) -> None:
     ticks = iter(range(10_000))
     width = ConcurrencyLimit(low, high, lambda: float(next(ticks)))
-    for good in answers:
-        width.answered() if good else width.trouble()
-        assert low <= width.now <= max(low, high)
+    for error in ends:
+        width.answered() if error is None else width.trouble(error)
+        assert (1 if SILENT in ends else low) <= width.now <= max(low, high)

@@ -7,13 +7,24 @@ from eventabs.errors import (
     EndpointError,
     FatalEndpointError,
     ModeratedError,
+    NoContentError,
     RateLimitedError,
     StoppedError,
     TransientError,
+    UnavailableError,
 )
 from eventabs.runs.limits import MAX_FAILURES, FailureLimit
 
 REFUSALS = [ModeratedError("no"), ContextTooLongError("too long")]
+
+
+class Clock:
+    """Seconds that a test sets."""
+
+    seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
 
 
 class Memory(dict[str, Any]):
@@ -83,6 +94,40 @@ def test_a_run_without_one_reply_ends_with_the_cause() -> None:
     limit.require_answer(1)
     with pytest.raises(StoppedError, match="HTTP 502"):
         limit.require_answer(0)
+
+
+AWAY = UnavailableError("HTTP 503", status=503)
+
+
+def test_an_endpoint_that_was_there_is_waited_for_as_long_as_one_may_ask_to_wait() -> None:
+    clock = Clock()
+    limit = FailureLimit(
+        {"settings_fingerprint": "f"}, remember=lambda _facts: None, longest_wait=900.0, clock=clock
+    )
+    assert not limit.awaits(AWAY)
+    limit.count_answer(usable=True)
+    assert not limit.awaits(TransientError("HTTP 500", status=500))
+    for clock.seconds, waits in ((1_000.0, True), (1_899.0, True), (1_901.0, False)):
+        assert limit.awaits(AWAY) == waits
+    limit.count_answer(usable=True)
+    assert limit.awaits(AWAY)
+
+
+def test_one_that_is_to_be_waited_for_never_uses_up_the_tries() -> None:
+    clock = Clock()
+    limit = FailureLimit({"settings_fingerprint": "f"}, remember=lambda _facts: None, wait=True, clock=clock)
+    for clock.seconds in range(0, 100_000, 1_000):
+        limit.count_retry(AWAY)
+        assert limit.awaits(AWAY)
+
+
+def test_a_call_that_waited_while_another_was_answered_is_no_failure() -> None:
+    limit = Memory().process()
+    for _call in range(3 * MAX_FAILURES):
+        limit.count_retry(NoContentError("no content"), queued=True)
+        limit.count_no_answer(NoContentError("no content"), queued=True)
+    with pytest.raises(StoppedError):
+        fails(limit, NoContentError("no content"), calls=MAX_FAILURES)
 
 
 @pytest.mark.parametrize("refusal", REFUSALS)

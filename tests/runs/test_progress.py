@@ -1,6 +1,6 @@
 import pytest
 
-from eventabs.errors import EndpointError, RateLimitedError, TransientError
+from eventabs.errors import EndpointError, NoContentError, RateLimitedError, TransientError
 from eventabs.records import Counts, Usage
 from eventabs.runs.progress import Price, ProgressTracker
 
@@ -31,7 +31,7 @@ def test_cost_is_by_the_million_tokens_and_unknown_without_both_prices(
 
 def test_a_resumed_run_counts_on_from_the_ledger() -> None:
     tracker = ProgressTracker(Price(None, None), COUNTS)
-    tracker.count_reply(Usage(10, 5), 1.0)
+    tracker.count_reply(Usage(10, 5), 1.0, 80)
     progress = tracker.progress(waiting=3, workers=2)
     assert (progress.users, progress.done, progress.failed, progress.batches_done) == (10, 4, 1, 7)
     assert (progress.prompt_tokens, progress.completion_tokens) == (1_010, 405)
@@ -51,15 +51,15 @@ def test_the_remaining_time_is_unknown_before_the_first_answer() -> None:
 def test_the_remaining_time_is_shared_by_the_workers_and_follows_the_latest_calls() -> None:
     tracker = ProgressTracker(Price(None, None))
     tracker.in_flight = 1
-    tracker.count_reply(Usage(), 1_000.0)
+    tracker.count_reply(Usage(), 1_000.0, 80)
     for _call in range(50):
-        tracker.count_reply(Usage(), 4.0)
+        tracker.count_reply(Usage(), 4.0, 80)
     assert tracker.progress(waiting=5, workers=2).eta_seconds == pytest.approx(6 * 4.0 / 2)
 
 
 def test_no_time_remains_when_nothing_does() -> None:
     tracker = ProgressTracker(Price(None, None))
-    tracker.count_reply(Usage(), 4.0)
+    tracker.count_reply(Usage(), 4.0, 80)
     assert tracker.progress(waiting=0, workers=3).eta_seconds == 0.0
 
 
@@ -78,14 +78,14 @@ def _after(
     tracker = ProgressTracker(price or Price(None, None), clock=clock)
     for _call in range(calls):
         clock.seconds += every
-        tracker.count_reply(Usage(1_000, 100), seconds)
+        tracker.count_reply(Usage(1_000, 100), seconds, 80)
         tracker.count_batch()
     return tracker
 
 
 def test_the_last_batch_takes_a_whole_call_however_many_workers_there_are() -> None:
     tracker = ProgressTracker(Price(None, None))
-    tracker.count_reply(Usage(), 8.0)
+    tracker.count_reply(Usage(), 8.0, 80)
     assert tracker.progress(waiting=1, workers=4).eta_seconds == 8.0
 
 
@@ -114,6 +114,20 @@ def test_tokens_a_second_count_from_the_start_of_the_first_call() -> None:
     assert tracker.progress(waiting=1, workers=1).tokens_per_second == pytest.approx(10.0)
 
 
+def test_tokens_of_answers_that_are_coming_in_are_estimated_by_the_answers_before_and_never_counted_twice() -> (
+    None
+):
+    tracker = ProgressTracker(Price(1.0, 1.0))
+    tracker.receiving = 80
+    assert tracker.progress(waiting=0, workers=1).completion_tokens == 40
+    tracker.receiving = 0
+    tracker.count_reply(Usage(10, 20), 1.0, 80)
+    tracker.receiving = 400
+    progress = tracker.progress(waiting=0, workers=1)
+    assert progress.completion_tokens == 20 + 100
+    assert (tracker.counts.completion_tokens, progress.cost) == (20, 30 / 1_000_000)
+
+
 def test_before_a_reply_there_is_neither_speed_nor_projection() -> None:
     progress = ProgressTracker(Price(1.0, 1.0)).progress(waiting=3, workers=2)
     assert (progress.tokens_per_second, progress.cost_projected) == (None, None)
@@ -132,6 +146,7 @@ def test_the_projected_cost_adds_what_the_rest_takes_at_the_price_of_late() -> N
         (RateLimitedError("x", status=429), "rate_limit"),
         (RateLimitedError("x", status=200), "rate_limit"),
         (TransientError("x", status=503), "503"),
+        (NoContentError("x"), "timeout"),
         (TransientError("x"), "connection"),
     ],
 )

@@ -33,7 +33,7 @@ def test_a_call_that_could_pass_a_limit_waits_for_those_in_flight_and_is_refused
     assert spending.reserve(ONE, tracker)  # that call took nothing, so there is room
     for _call in range(2):
         spending.release(ONE)
-        tracker.count_reply(Usage(160, MOST), 1.0)
+        tracker.count_reply(Usage(160, MOST), 1.0, 80)
     with pytest.raises(LimitReachedError, match=flag):
         spending.reserve(ONE, tracker)
 
@@ -78,6 +78,6 @@ def test_the_limit_is_never_passed(most: int, calls: list[tuple[int, int, int]])
             in_flight.append(batch)
         elif in_flight:
             ended = in_flight.pop(which % len(in_flight))
-            tracker.count_reply(Usage(60 + 100 * len(ended.parts), min(completion, MOST)), 1.0)
+            tracker.count_reply(Usage(60 + 100 * len(ended.parts), min(completion, MOST)), 1.0, 80)
             spending.release(ended)
         assert tracker.counts.prompt_tokens + tracker.counts.completion_tokens <= most

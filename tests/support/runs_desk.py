@@ -8,7 +8,7 @@ from pathlib import Path
 
 from eventabs.prompts.packing.bounds import BatchLimits
 from eventabs.providers.retry import OnRetry
-from eventabs.records import Counts, FailureReason, Part, PartSize, Reply, Request, UserLog
+from eventabs.records import Counts, FailureReason, OnContent, Part, PartSize, Reply, Request, UserLog
 from eventabs.replies.reader import Reading
 from eventabs.runs.engine import Engine
 from eventabs.runs.limits import BudgetLearner, ConcurrencyLimit, FailureLimit, SpendingLimit
@@ -33,7 +33,7 @@ class Endpoint:
     in_flight: int = 0
     most_in_flight: int = 0
 
-    async def ask(self, request: Request, on_retry: OnRetry) -> Reply:
+    async def ask(self, request: Request, on_retry: OnRetry, _on_content: OnContent) -> Reply:
         self.asked.append(tuple(log.user_id for log in request.users.values()))
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)

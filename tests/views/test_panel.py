@@ -180,6 +180,20 @@ def test_a_panel_that_a_narrower_terminal_folded_is_erased_whole() -> None:
         assert terminal.getvalue().count("\x1b[2K") - before == 2 * ROWS
 
 
+def test_a_note_that_comes_before_the_folded_panel_is_drawn_again_erases_it_whole() -> None:
+    terminal = Terminal()
+    console = Console(file=terminal, width=80, force_terminal=True, color_system=None)
+    observer = RichObserver(console)
+    with observer:
+        observer.progressed(COUNTS)
+        observer._live.refresh()
+        before = len(terminal.getvalue())
+        console.width = 70
+        observer.noted(CallFailed(14, 19, "HTTP 500"))
+        erased = terminal.getvalue()[before:].split("Call 14")[0]
+        assert erased.count("\x1b[2K") == 2 * ROWS
+
+
 def test_thousands_of_updates_draw_only_a_few_frames() -> None:
     observer, terminal = _screen()
     begun = time.monotonic()

@@ -1,5 +1,6 @@
 """Whole runs under hostile conditions: signals, full disks, damaged files, endpoints that are up to no good."""
 
+import asyncio
 import gzip
 import json
 import os
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from house import checkpoint, environment, eventabs, lines, start, wait_until, write_users
-from openai_server import Behavior, OpenAIServer, answer, script, slowly, stall, status
+from openai_server import Behavior, Exchange, OpenAIServer, answer, script, slowly, stall, status
 
 
 def model(server: OpenAIServer) -> tuple[object, ...]:
@@ -264,3 +265,62 @@ def test_a_user_whose_log_is_damaged_fails_alone(tmp_path: Path, openai_server: 
     assert (standing["success_count"], standing["failed_count"]) == (11, 1)
     (failure,) = lines(run / "failures.jsonl")
     assert (failure["user_id"], failure["reason"]) == (damaged, "damaged")
+
+
+# an endpoint that is there, and busy or away
+
+
+def one_slot(then: Behavior) -> Behavior:
+    """Answer one call at a time; the others wait without a byte."""
+    slot = asyncio.Lock()
+
+    async def behave(exchange: Exchange) -> None:
+        async with slot:
+            await then(exchange)
+
+    return behave
+
+
+def test_a_server_that_queues_gets_fewer_calls_and_the_message_says_how_many_to_ask_for(
+    tmp_path: Path, openai_server: OpenAIServer
+) -> None:
+    openai_server.behavior = one_slot(answer(pieces=6, gap=0.1))
+    write_users(tmp_path / "input.jsonl", users=12)
+    (tmp_path / "eventabs.toml").write_text("[llm]\nidle_timeout = 0.4\n")
+    flags = ("--max-users", 1, "--concurrency", 8, "--verbose", "--json")
+    done = eventabs(
+        "run", "input.jsonl", "--model", "m", "--base-url", openai_server.base_url, *flags, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert "lower run.concurrency" in done.stderr
+    assert "timeout ×" in done.stderr
+    assert "connection ×" not in done.stderr
+    with closing(sqlite3.connect(tmp_path / "input.eventabs" / "ledger.sqlite")) as ledger:
+        widths = [width for (width,) in ledger.execute("SELECT in_flight_limit FROM calls ORDER BY id")]
+    assert widths[0] == 8
+    assert min(widths) < 3
+
+
+@pytest.mark.parametrize(
+    ("before", "calls", "flags"),
+    [((answer(),), 1, ()), ((), 6, ("--wait",))],
+    ids=["that answered before", "with --wait"],
+)
+def test_a_server_that_loads_its_model_is_waited_for(
+    tmp_path: Path,
+    openai_server: OpenAIServer,
+    before: tuple[Behavior, ...],
+    calls: int,
+    flags: tuple[str, ...],
+) -> None:
+    loading = status(503, {"error": {"code": 503, "message": "Loading model", "type": "unavailable_error"}})
+    refused = 2 * calls
+    openai_server.behavior = script(*before, *[loading] * refused, then=answer())
+    write_users(tmp_path / "input.jsonl", users=6)
+    (tmp_path / "eventabs.toml").write_text(f"[run]\ncall_tries = 1\nconcurrency = {calls}\n")
+    done = eventabs("run", "input.jsonl", *model(openai_server), *flags, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Loading model" in done.stderr
+    assert done.stderr.count("connecting again in 2") == 1
+    result = json.loads(done.stdout)
+    assert (result["success_count"], result["calls"], result["retries"]) == (6, 6, refused)

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from house import checkpoint, eventabs, write_users
 from openai_server import OpenAIServer
 
@@ -61,3 +63,27 @@ def test_an_unknown_preset_is_one_line_with_those_known(tmp_path: Path) -> None:
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert "deepseek, glm, llamacpp" in line
+
+
+@pytest.mark.parametrize(
+    ("flags", "host"),
+    [
+        (("--model", "m"), "api.openai.com"),
+        (("--model", "m", "--base-url", "https://API.DeepSeek.com/v1"), "API.DeepSeek.com"),
+    ],
+)
+def test_a_model_without_its_key_is_one_line_before_anything_is_read(
+    tmp_path: Path, flags: tuple[str, ...], host: str
+) -> None:
+    done = eventabs("run", "missing.jsonl", *flags, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"eventabs: {host} wants a key, and OPENAI_API_KEY is not set")
+    assert done.stderr.count("\n") == 1
+    assert list(tmp_path.glob("*.eventabs")) == []
+
+
+def test_a_server_of_ones_own_needs_no_key(tmp_path: Path, openai_server: OpenAIServer) -> None:
+    write_users(tmp_path / "input.jsonl", users=2)
+    flags = ("--model", "m", "--base-url", openai_server.base_url)
+    assert eventabs("run", "input.jsonl", *flags, cwd=tmp_path).returncode == 0
+    assert "authorization" not in openai_server.requests[-1].headers

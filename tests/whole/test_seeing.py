@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from house import eventabs, start, wait_until, write_users
-from openai_server import OpenAIServer, answer, slowly
+from house import checkpoint, eventabs, start, wait_until, write_users
+from openai_server import OpenAIServer, answer, answer_by_day, slowly
 
 USERS = 12
 
@@ -79,3 +79,24 @@ def test_a_busy_port_leaves_nothing_behind(tmp_path: Path, openai_server: OpenAI
     done = eventabs("run", "input.jsonl", "--provider", "rules", "--progress-port", port, cwd=tmp_path)
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
     assert not list(tmp_path.glob("*.eventabs"))
+
+
+def test_tokens_grow_while_an_answer_comes_in_and_the_reported_ones_take_their_place(
+    tmp_path: Path, openai_server: OpenAIServer
+) -> None:
+    openai_server.behavior = answer(pieces=20, gap=0.1)
+    write_users(tmp_path / "input.jsonl", users=2)
+    flags = ("--model", "m", "--base-url", openai_server.base_url, "--progress", "json", "--out", "out")
+    process = start("run", "input.jsonl", *flags, cwd=tmp_path)
+    wait_until(lambda: len(openai_server.requests) > 0)
+    wait_until(lambda: status(tmp_path)["completion_tokens"] > 0)
+    assert status(tmp_path)["processed_users"] == 0
+    _out, err = process.communicate(timeout=60)
+    facts = [json.loads(line) for line in err.decode().splitlines() if line.startswith("{")]
+    counts = [fact for fact in facts if fact["event"] == "progress"]
+    coming = [fact["completion_tokens"] for fact in counts if not fact["batches_done"]]
+    assert coming == sorted(coming)
+    assert len(set(coming)) > 2
+    used = checkpoint(tmp_path / "out")["usage"]["completion_tokens"]
+    assert counts[-1]["completion_tokens"] == used == status(tmp_path)["completion_tokens"]
+    assert used == len(answer_by_day(openai_server.requests[-1].user_message)) // 2

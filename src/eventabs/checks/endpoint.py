@@ -109,7 +109,9 @@ class EndpointCheck:
             self._report("models", "note", message, step)
 
     def _find_context(self) -> None:
-        listed = _find_model(self._llm.model, self._facts.models or ())
+        models = self._facts.models or ()
+        # a server that runs one model answers with it to any name
+        listed = models[0] if len(models) == 1 else _find_model(self._llm.model, models)
         if listed and listed.context_tokens:
             self._facts.context_tokens = listed.context_tokens
             self._facts.context_is_reported = True
@@ -180,7 +182,8 @@ class EndpointCheck:
 
     def _judge_thinking(self, reply: Reply) -> None:
         extra_body = self._llm.extra_body
-        if not (reply.reasoning or reply.usage.reasoning_tokens or "<think" in reply.text):
+        has_mark = "<think" in reply.text or "</think" in reply.text  # some servers swallow the first
+        if not (reply.reasoning or reply.usage.reasoning_tokens or has_mark):
             self._judge("thinking", "no", _("the model answers without thinking first"))
             return
         if any(overlay(extra_body, fields) == extra_body for fields in _NO_THINKING):

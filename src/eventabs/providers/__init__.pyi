@@ -11,6 +11,7 @@ from .openai import (
     UnreachableReason as UnreachableReason,
     check_endpoint as check_endpoint,
     find_route as find_route,
+    hosts_with_keys as hosts_with_keys,
     is_loopback as is_loopback,
     list_models as list_models,
     load_preset as load_preset,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from eventabs.language import Language
     from eventabs.providers.openai import CallLimits, Endpoint, Sampling
     from eventabs.providers.retry import Complete
-    from eventabs.records import Detail, EventSource, Reply, Request, Vocabulary
+    from eventabs.records import Detail, EventSource, OnContent, Reply, Request, Vocabulary
 
 ProviderName = Literal["openai", "rules"]
 ProviderChoice = Literal["auto", "openai", "rules"]
@@ -25,7 +25,7 @@ ProviderChoice = Literal["auto", "openai", "rules"]
 class Provider(Protocol):
     """Safe to use from many tasks at once."""
 
-    async def complete(self, request: "Request") -> "Reply":
+    async def complete(self, request: "Request", on_content: "OnContent | None" = None, /) -> "Reply":
         """Complete a request. Raises the subclasses of EndpointError, nothing else."""
         ...
 
@@ -98,11 +98,16 @@ async def open_provider(
     kind = kind_of(name)
     async with aclosing(kind.create(config)) as provider:
         if not kind.is_remote:
-            yield lambda request, _on_retry: provider.complete(request)
+            yield lambda request, _on_retry, _on_content: provider.complete(request)
             return
         gate = Gate(provider.complete, closing)
         limits = config.limits
         pacer = Pacer(limits.rpm, limits.tpm, sleep=gate.sleep, on_cooldown=on_cooldown)
-        yield lambda request, on_retry: complete_with_retries(
-            gate.send, request, pacer=pacer, tries=limits.tries, on_retry=on_retry, sleep=gate.sleep
+        yield lambda request, on_retry, on_content: complete_with_retries(
+            Gate(lambda sent: provider.complete(sent, on_content), closing).send,
+            request,
+            pacer=pacer,
+            tries=limits.tries,
+            on_retry=on_retry,
+            sleep=gate.sleep,
         )

@@ -13,11 +13,11 @@ import tenacity
 
 from eventabs.errors import RateLimitedError, TransientError
 from eventabs.providers.rate_limit import Pacer
-from eventabs.records import Reply, Request
+from eventabs.records import OnContent, Reply, Request
 
 Send = Callable[[Request], Awaitable[Reply]]  # one try; raises the subclasses of EndpointError
 OnRetry = Callable[[TransientError, float], None]  # the cause and the seconds until the next try
-Complete = Callable[[Request, OnRetry], Awaitable[Reply]]  # a whole call, with its retries
+Complete = Callable[[Request, OnRetry, OnContent], Awaitable[Reply]]  # a whole call, with its retries
 
 _BACKOFF = tenacity.wait_exponential(multiplier=1.0, max=60.0)  # seconds
 

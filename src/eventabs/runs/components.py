@@ -26,6 +26,7 @@ from eventabs.providers import (
     UnreachableReason,
     check_endpoint,
     find_route,
+    hosts_with_keys,
     is_loopback,
     kind_of,
     load_preset,
@@ -37,10 +38,10 @@ from eventabs.replies import Labels, Reading, read_reply
 from eventabs.runs.observer import AwaitingEndpoint, CoolingDown, Observer, Progress
 from eventabs.runs.progress import Price, ProgressTracker, snapshot
 from eventabs.stop import Stop
-from eventabs.store import Ledger, RunDirectory, count_all, write_checkpoint
+from eventabs.store import Ledger, RunDirectory, count_all, host_of, write_checkpoint
 
 CONNECT_SECONDS = 10.0  # for the first connection
-_WAIT_SECONDS = 2.0  # between connections to an endpoint that is waited for
+WAIT_SECONDS = 2.0  # between two tries of an endpoint that is waited for
 _LANGUAGE_USERS = 20  # whose words decide the prompt's language
 _LEGEND_USERS = 500  # whose names make the legend
 _LEGEND_BEHAVIORS = 100_000  # of these users; no further one then, since they are kept in memory
@@ -185,10 +186,10 @@ def require_usable_provider(settings: Settings, environment: Mapping[str, str]) 
         check_endpoint(endpoint_of(settings.llm, environment))
         if lacks_key(settings.llm, environment):
             message = _(
-                "{preset} wants a key, and {variable} is not set; export it, or name another in llm.api_key_env"
+                "{host} wants a key, and {variable} is not set; export it, or name another in llm.api_key_env"
             )
-            variable = settings.llm.api_key_env
-            raise ConfigError(message.format(preset=settings.llm.preset, variable=variable))
+            variable, host = settings.llm.api_key_env, host_of(settings.llm.base_url)
+            raise ConfigError(message.format(host=host, variable=variable))
     price = settings.llm.price
     if settings.run.max_cost and Price(price.input, price.output).cost(1, 1) is None:
         message = _("--max-cost needs prices; set input and output under [llm.price] in the config")
@@ -242,8 +243,8 @@ async def require_connection(
                 message = _("{cause}; {step}")
                 message = message.format(cause=error, step=no_connection_step(error, settings))
                 raise StoppedError(message) from None
-            observer.noted(AwaitingEndpoint(str(error), _WAIT_SECONDS))
-            await asyncio.sleep(_WAIT_SECONDS)
+            observer.noted(AwaitingEndpoint(str(error), WAIT_SECONDS))
+            await asyncio.sleep(WAIT_SECONDS)
             stop.check()
         else:
             return
@@ -270,11 +271,9 @@ def no_connection_step(error: UnreachableError, settings: Settings) -> str:
 
 
 def lacks_key(llm: LlmSettings, environment: Mapping[str, str]) -> bool:
-    """Whether the endpoint is known to want a key, and none would be sent."""
-    if not llm.preset or environment.get(llm.api_key_env) or llm.extra_headers:
-        return False
-    preset = load_preset(llm.preset)
-    return preset.needs_key and llm.base_url in {preset.base_url, *preset.other_base_urls}
+    """Whether the endpoint is known to want a key, with a preset or without, and none would be sent."""
+    has_one = environment.get(llm.api_key_env) or llm.extra_headers or {"@", "?"} & set(llm.base_url)
+    return not has_one and host_of(llm.base_url).lower() in hosts_with_keys()
 
 
 def open_provider(

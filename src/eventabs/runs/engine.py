@@ -6,11 +6,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
-from eventabs.errors import EndpointError, LimitReachedError
+from eventabs.errors import EndpointError, LimitReachedError, NoContentError, UnavailableError
 from eventabs.providers import CallCancelledError, Complete
 from eventabs.records import Batch, Part, Reply, Request, Usage, UserLog
+from eventabs.runs.components import WAIT_SECONDS
 from eventabs.runs.limits import ConcurrencyLimit, FailureLimit, SpendingLimit
-from eventabs.runs.observer import Observer, Progress, Retrying, Stopping
+from eventabs.runs.observer import AwaitingEndpoint, Observer, Progress, Retrying, Stopping
 from eventabs.runs.progress import ProgressTracker, retry_cause, snapshot
 from eventabs.runs.scheduler import Scheduler
 from eventabs.runs.settlement import LONG_REPLY, Call, Settlement
@@ -19,6 +20,7 @@ from eventabs.store import EVERY_BATCHES, Ledger, LedgerWriter, Retry, StoredVal
 _CALLS_AN_UNREAD_ANSWER = 4  # with fewer calls at a time, every answer is read before the next call
 
 _SECONDS_A_SNAPSHOT = 0.5
+_SECONDS_A_COUNT = 0.25  # of answers that are coming in
 
 
 @dataclass(eq=False, kw_only=True)
@@ -57,6 +59,8 @@ class Engine:
         self._reports = False
         self._replies = 0
         self._keeping: asyncio.TimerHandle | None = None
+        self._counting: asyncio.TimerHandle | None = None
+        self._is_awaiting = False
 
     async def run(self) -> None:
         """Work until all is done or the run is stopped.
@@ -70,8 +74,9 @@ class Engine:
         grace = asyncio.create_task(self._cancel_after_grace(workers))
         await asyncio.wait(workers)
         grace.cancel()
-        if self._keeping is not None:
-            self._keeping.cancel()
+        for timer in (self._keeping, self._counting):
+            if timer is not None:
+                timer.cancel()
         if self._error is not None:
             raise self._error
         if not self.stopped:
@@ -150,14 +155,15 @@ class Engine:
             self.tracker.add(calls=1)
             self._report()
             try:
-                reply = await self.complete(request, partial(self._note_retry, call.id))
+                reply = await self._ask(call.id, request, place)
             except CallCancelledError:
                 return
             except EndpointError as error:
-                self.concurrency.trouble()
+                self.concurrency.trouble(error)
+                is_queued = self._is_queued(error)
                 place.leave_wire()
                 await self.settlement.settle_error(call, error)
-                judge = partial(self.failures.count_no_answer, error)
+                judge = partial(self.failures.count_no_answer, error, queued=is_queued)
             else:
                 self.concurrency.answered()
                 reply = await self._counted(request, reply)
@@ -165,7 +171,8 @@ class Engine:
                 stored = self.writer.submit(partial(Ledger.store_reply, call_id=call.id, reply=reply))
                 place.leave_wire()
                 await stored
-                self.tracker.count_reply(reply.usage, reply.seconds)
+                place.end_receiving()
+                self.tracker.count_reply(reply.usage, reply.seconds, len(reply.text) + len(reply.reasoning))
                 settled = await self.settlement.settle_reply(call, reply)
                 if settled.usable:
                     place.leave_unread()
@@ -199,12 +206,44 @@ class Engine:
         )
         return Call(call_id, batch, request.users), request
 
+    async def _ask(self, call_id: int, request: Request, place: "_Place") -> Reply:
+        """Make a call; where its endpoint is waited for, again until it is there."""
+        on_retry, on_content = partial(self._note_retry, call_id), partial(self._note_content, place)
+        while True:
+            try:
+                reply = await self.complete(request, on_retry, on_content)
+            except UnavailableError as error:
+                if not self.failures.awaits(error):
+                    raise
+                if not self._is_awaiting:
+                    self._is_awaiting = True
+                    self.observer.noted(AwaitingEndpoint(str(error), WAIT_SECONDS))
+                self._note_retry(call_id, error, WAIT_SECONDS)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self.closing.wait(), WAIT_SECONDS)
+            else:
+                self._is_awaiting = False
+                return reply
+
+    def _note_content(self, place: "_Place", characters: int) -> None:
+        place.receive(characters)
+        if self._counting is None:
+            self._counting = asyncio.get_running_loop().call_later(_SECONDS_A_COUNT, self._count_content)
+
+    def _count_content(self) -> None:
+        self._counting = None
+        self._report()
+
+    def _is_queued(self, error: EndpointError) -> bool:
+        """Whether a call waited in vain while the endpoint answered another one."""
+        return isinstance(error, NoContentError) and self.tracker.receiving > 0
+
     def _note_retry(self, call_id: int, cause: EndpointError, wait_seconds: float) -> None:
         self.tracker.count_retry(cause)
         retry = Retry(call_id, self.wall_clock(), retry_cause(cause), str(cause), wait_seconds)
         self.writer.post(lambda ledger: ledger.note_retry(retry))
-        self.concurrency.trouble()
-        self.failures.count_retry(cause)
+        self.concurrency.trouble(cause)
+        self.failures.count_retry(cause, queued=self._is_queued(cause))
         self.observer.noted(Retrying(call_id, str(cause), wait_seconds))
         self._report()
 
@@ -257,6 +296,16 @@ class _Place:
         self._wake = wake
         self._on_wire = True
         self._is_unread = False
+        self._characters = 0
+
+    def receive(self, characters: int) -> None:
+        """Take how much of the answer has come."""
+        self._tracker.receiving += characters - self._characters
+        self._characters = characters
+
+    def end_receiving(self) -> None:
+        """Take back what was received: its tokens are counted, or there is no answer."""
+        self.receive(0)
 
     def leave_wire(self) -> None:
         """Give the place on the wire to another call; the answer waits to be read."""
@@ -275,6 +324,7 @@ class _Place:
 
     def leave(self) -> None:
         """Give back all that is still held."""
+        self.end_receiving()
         self.leave_unread()
         if self._on_wire:
             self._tracker.in_flight -= 1

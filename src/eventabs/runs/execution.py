@@ -162,7 +162,10 @@ async def _call_pending(session: _Session, pending: list[PlannedPart], stop: Sto
                 max_output_tokens=session.limits.max_output_tokens,
             ),
             failures=FailureLimit(
-                run.facts, remember=lambda facts: session.writer.post(lambda ledger: ledger.set_meta(facts))
+                run.facts,
+                remember=lambda facts: session.writer.post(lambda ledger: ledger.set_meta(facts)),
+                wait=limits.wait,
+                longest_wait=run.settings.llm.longest_wait,
             ),
             concurrency=ConcurrencyLimit(limits.concurrency, limits.max_concurrency, time.monotonic),
             settlement=session.settlement(scheduler),

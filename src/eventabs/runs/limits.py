@@ -1,5 +1,6 @@
 """What limits a run: spending, calls without success, calls at a time, and the budget that replies show to hold."""
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -11,8 +12,10 @@ from eventabs.errors import (
     FatalEndpointError,
     LimitReachedError,
     ModeratedError,
+    NoContentError,
     RateLimitedError,
     StoppedError,
+    UnavailableError,
 )
 from eventabs.language import gettext as _
 from eventabs.prompts import BatchLimits
@@ -85,10 +88,25 @@ class FailureLimit:
     A wait that the endpoint asks for (429, or 503 with Retry-After) is no failure before the first usable answer. The
     count goes on in the next process under the same settings, so that restarting buys no ten calls each time; `remember`
     gets what that process has to know at each change, since a killed process keeps nothing at its end.
+
+    An endpoint that has answered usably in this run and is unavailable now is waited for, as long as `longest_wait`
+    seconds; with `wait` any is, without end. `clock` counts seconds, from anywhere.
     """
 
-    def __init__(self, facts: Mapping[str, Any], *, remember: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(
+        self,
+        facts: Mapping[str, Any],
+        *,
+        remember: Callable[[dict[str, Any]], None],
+        wait: bool = False,
+        longest_wait: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._remember = remember
+        self._wait = wait
+        self._longest_wait = longest_wait
+        self._clock = clock
+        self._away_since: float | None = None
         self._settings = facts["settings_fingerprint"]
         counted = facts.get(_FACT) or {}
         known = counted.get("settings_fingerprint") == self._settings
@@ -96,24 +114,37 @@ class FailureLimit:
         self._succeeded: bool = counted["succeeded"] if known else False
         self._cause: object = None
 
-    def count_retry(self, error: EndpointError) -> None:
-        """Count a try that is repeated. Raises FatalEndpointError, which ends its call too."""
-        if not self._succeeded and not isinstance(error, RateLimitedError):
+    def count_retry(self, error: EndpointError, *, queued: bool = False) -> None:
+        """Count a try that is repeated, unless it is `queued`: another call was answered meanwhile.
+
+        Raises FatalEndpointError, which ends its call too.
+        """
+        harmless = queued or isinstance(error, RateLimitedError) or self.awaits(error)
+        if not self._succeeded and not harmless:
             self._count(error, FatalEndpointError)
+
+    def awaits(self, error: EndpointError) -> bool:
+        """Whether the run waits for the endpoint rather than count this error."""
+        if not isinstance(error, UnavailableError):
+            return False
+        if self._away_since is None:
+            self._away_since = self._clock()
+        return self._wait or (self._succeeded and self._clock() - self._away_since < self._longest_wait)
 
     def count_answer(self, *, usable: bool) -> None:
         """Count an answer; `usable`: for some user. After a first usable one, others are the tail of every run."""
+        self._away_since = None
         if usable:
             if not self._succeeded or self._failures:
                 self._keep(0, succeeded=True)
         elif not self._succeeded:
             self._count(_("no answer could be used"))
 
-    def count_no_answer(self, error: EndpointError) -> None:
-        """Count a call without an answer. A refusal of content shows an endpoint that works."""
+    def count_no_answer(self, error: EndpointError, *, queued: bool = False) -> None:
+        """Count a call without an answer, unless `queued`. A refusal of content shows an endpoint that works."""
         harmless = ModeratedError | ContextTooLongError if self._succeeded else RateLimitedError
         self._cause = error
-        if not isinstance(error, harmless):
+        if not queued and not isinstance(error, harmless):
             self._count(error)
 
     def require_answer(self, replies: int) -> None:
@@ -145,7 +176,7 @@ class ConcurrencyLimit:
 
     A round is as many answers as calls may be in flight. `clock` counts seconds, from anywhere. A step
     up is taken back when the round after it brings hardly more answers a second: then the endpoint, not
-    this number, is what limits.
+    this number, is what limits. An endpoint that queues calls until their time is over gets fewer, down to one.
     """
 
     def __init__(self, low: int, high: int, clock: Callable[[], float]) -> None:
@@ -164,9 +195,13 @@ class ConcurrencyLimit:
         if self._answers >= self.now:
             self._end_round()
 
-    def trouble(self) -> None:
-        """Halve: the endpoint asked for less or did not answer."""
-        self.now = max(self._low, self.now // 2)
+    def trouble(self, error: EndpointError) -> None:
+        """Take one less for each call that waited in vain, or halve where the endpoint asked for less or broke."""
+        if isinstance(error, NoContentError):
+            self.now = max(1, self.now - 1)
+            self._hold = _ROUNDS_TO_HOLD
+        else:
+            self.now = min(self.now, max(self._low, self.now // 2))
         self._rate_before = None
         self._begin_round()
 
@@ -176,7 +211,7 @@ class ConcurrencyLimit:
         if self._hold:
             self._hold -= 1
         elif before is not None and rate < before * (1 + _LEAST_GAIN / (self.now - 1)):
-            self.now = max(self._low, self.now - 1)
+            self.now -= 1
             self._hold = _ROUNDS_TO_HOLD
         elif self.now < self._high:
             self.now += 1

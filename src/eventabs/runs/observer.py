@@ -53,7 +53,7 @@ class Planned:
 class Progress(Counts):
     """How far the run is; sent after every change.
 
-    `in_flight_limit`: calls that may be in flight now; 0: not known. `tokens_per_second`: recent completion tokens of
+    `completion_tokens` includes an estimate for the answers that are coming in. `in_flight_limit`: calls that may be in flight now; 0: not known. `tokens_per_second`: recent completion tokens of
     all calls together. `cost_projected`: of the whole run, None where nothing is left. `seconds`: the work of all processes.
     """
 

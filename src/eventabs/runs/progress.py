@@ -6,13 +6,14 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
-from eventabs.errors import EndpointError, RateLimitedError
+from eventabs.errors import EndpointError, NoContentError, RateLimitedError
 from eventabs.records import Counts, Usage
 from eventabs.runs.observer import Progress
 
 _RECENT_CALLS = 50  # the remaining time follows the latest calls
 _SHORTEST_WINDOW = 60.0  # seconds over which tokens a second are counted
 _CALLS_A_WINDOW = 2  # and at least so many mean calls long, or the speed would jump with each reply
+_TOKENS_A_CHARACTER = 0.5  # before a reply has shown how many; between English and Chinese
 _ENDS_TO_TRUST = 2  # ends for each worker, until their pace says something
 
 
@@ -37,12 +38,15 @@ class _Reply(NamedTuple):
     seconds: float
     prompt_tokens: int
     completion_tokens: int
+    characters: int
 
 
 def retry_cause(error: EndpointError) -> str:
-    """Name what made a repeated call necessary: `rate_limit`, an HTTP status, or `connection`."""
+    """Name what made a repeated call necessary: `rate_limit`, an HTTP status, `timeout` or `connection`."""
     if isinstance(error, RateLimitedError):
         return "rate_limit"
+    if isinstance(error, NoContentError):
+        return "timeout"
     return str(error.status) if error.status else "connection"
 
 
@@ -70,6 +74,7 @@ class ProgressTracker:
         self.counts = counts
         self.in_flight = 0
         self.unsettled = 0  # batches that are answered, and not yet written down as done
+        self.receiving = 0  # characters of the answers that are coming in
         self.unread = 0  # of these, answers that are not read yet, or were bad and are not judged yet
         self._replies: deque[_Reply] = deque(maxlen=_RECENT_CALLS)
         self._ends: deque[float] = deque(maxlen=_RECENT_CALLS)
@@ -94,10 +99,10 @@ class ProgressTracker:
         grown = {name: getattr(self.counts, name) + number for name, number in numbers.items()}
         self.counts = replace(self.counts, **grown)
 
-    def count_reply(self, usage: Usage, seconds: float) -> None:
-        """Count a reply that has just come."""
+    def count_reply(self, usage: Usage, seconds: float, characters: int) -> None:
+        """Count a reply that has just come, with so many characters."""
         self.add(prompt_tokens=usage.prompt_tokens, completion_tokens=usage.completion_tokens)
-        self._replies.append(_Reply(self._clock(), seconds, usage.prompt_tokens, usage.completion_tokens))
+        self._replies.append(_Reply(self._clock(), seconds, *usage[:2], characters))
 
     def count_batch(self) -> None:
         """Count a batch that has just ended, well or not."""
@@ -116,8 +121,11 @@ class ProgressTracker:
         `waiting`: batches not sent yet; `workers`: calls that may be in flight now.
         """
         remaining = waiting + self.under_way
+        counts = replace(
+            self.counts, completion_tokens=self.counts.completion_tokens + self._tokens_under_way()
+        )
         return Progress(
-            **asdict(self.counts),
+            **asdict(counts),
             batches_total=self.counts.batches_done + remaining,
             in_flight=self.in_flight,
             in_flight_limit=workers,
@@ -127,6 +135,14 @@ class ProgressTracker:
             cost_projected=self._projected(remaining),
             seconds=self.seconds,
         )
+
+    def _tokens_under_way(self) -> int:
+        """Estimate the tokens of the answers that are coming in, by the characters a token had in those before."""
+        if not self.receiving:
+            return 0
+        characters = sum(reply.characters for reply in self._replies)
+        tokens = sum(reply.completion_tokens for reply in self._replies)
+        return int(self.receiving * (tokens / characters if characters else _TOKENS_A_CHARACTER))
 
     def _eta(self, remaining: int, workers: int) -> float | None:
         """Return how long the rest takes: by the time that a call takes, or by the pace of late if that is slower.

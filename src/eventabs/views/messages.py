@@ -187,7 +187,8 @@ def causes(retry_causes: Mapping[str, int]) -> Iterator[str]:
 
 def cause(code: str) -> str:
     """Name what made a repeated call necessary."""
-    return {"rate_limit": _("rate limit"), "connection": _("connection")}.get(code, f"HTTP {code}")
+    names = {"rate_limit": _("rate limit"), "connection": _("connection"), "timeout": _("timeout")}
+    return names.get(code, f"HTTP {code}")
 
 
 def in_flight(progress: runs.Progress) -> str:

@@ -44,7 +44,14 @@ class ProgressPanel:
         self.drawn = (0, 0)  # columns and rows of the frame drawn last, zeros without a frame
         self._currency = currency
 
+    def folded(self, width: int) -> int:
+        """Return how many rows more the frame drawn last takes in a terminal that became narrower than it."""
+        columns, height = self.drawn
+        return height * (ceil(columns / width) - 1)
+
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if (folded := self.folded(options.max_width)) > 0:  # since this refresh began
+            yield Control(*((ControlType.CURSOR_UP, 1), (ControlType.ERASE_IN_LINE, 2)) * folded).segment
         if options.max_width < NARROW:
             self.drawn = (0, 0)
             yield from self._stacked()
@@ -195,7 +202,7 @@ class RichObserver:
     def started(self, facts: runs.Started) -> None:
         """Print the first line and name the model in the panel's title."""
         self._panel.title = f"{facts.model} @ {facts.host}" if facts.model else facts.provider
-        print_line(self._console, messages.started(facts), style="dim")
+        self._print(messages.started(facts), "dim")
 
     def noted(self, note: runs.Note) -> None:
         """Print a note above the panel if it deserves a line, or keep it as the last trouble."""
@@ -211,7 +218,7 @@ class RichObserver:
             case runs.BatchDone() if note.unusable:
                 self._panel.trouble = messages.noted(note)
         if self._verbose or _deserves_a_line(note):
-            print_line(self._console, messages.noted(note), style=_style(note))
+            self._print(messages.noted(note), _style(note))
 
     def progressed(self, progress: runs.Progress) -> None:
         """Keep the counts; the panel takes them at its next refresh."""
@@ -224,10 +231,13 @@ class RichObserver:
         self._unfold()
         return self._panel
 
+    def _print(self, line: str, style: str) -> None:
+        self._unfold()  # the line takes the place of the frame, which may be folded since its last refresh
+        print_line(self._console, line, style=style)
+
     def _unfold(self) -> None:
         """Erase the rows that a terminal made of a frame when it became narrower than that."""
-        width, height = self._panel.drawn
-        folded = height * (ceil(width / self._console.width) - 1)
+        folded = self._panel.folded(self._console.width)
         if folded > 0:
             step = ((ControlType.ERASE_IN_LINE, 2), (ControlType.CURSOR_UP, 1))
             self._console.control(Control(*step * folded))

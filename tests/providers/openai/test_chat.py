@@ -1,4 +1,5 @@
 import asyncio
+import base64
 import gzip
 import json
 import socket
@@ -14,9 +15,11 @@ from eventabs.errors import (
     EndpointError,
     FatalEndpointError,
     ModeratedError,
+    NoContentError,
     RateLimitedError,
     RejectedRequestError,
     TransientError,
+    UnavailableError,
 )
 from eventabs.providers.openai.chat import OpenAIProvider
 from eventabs.providers.openai.endpoint import CallLimits, Endpoint, Sampling
@@ -240,10 +243,10 @@ FAILED: list[tuple[str, Behavior, type[EndpointError]]] = [
     ("closed at once", raw(b""), TransientError),
     ("no HTTP", raw(b"SSH-2.0-OpenSSH\r\n\r\n"), TransientError),
     ("cut JSON", truncated_body(), TransientError),
-    ("never answers", stall(), TransientError),
-    ("keep-alives for ever", keep_alive(), TransientError),
-    ("blank lines for ever", keep_alive(b"\n"), TransientError),
-    ("empty pieces for ever", keep_alive(event(delta(""))), TransientError),
+    ("never answers", stall(), NoContentError),
+    ("keep-alives for ever", keep_alive(), NoContentError),
+    ("blank lines for ever", keep_alive(b"\n"), NoContentError),
+    ("empty pieces for ever", keep_alive(event(delta(""))), NoContentError),
     ("a stream that says nothing", stream(), TransientError),
     ("a stream that ends before content", stream(event(delta(""))), TransientError),
     (
@@ -268,7 +271,7 @@ FAILED: list[tuple[str, Behavior, type[EndpointError]]] = [
     ("too long", status(400, {"error": {"code": "context_length_exceeded"}}), ContextTooLongError),
     ("an error as an event", status(429, event({"error": {"code": "1302"}})), RateLimitedError),
     ("a wrong key", status(401, {"error": {"message": KEY}}), FatalEndpointError),
-    ("a web page as an error", status(503, b"<html>" + b"x" * 200_000, HTML), TransientError),
+    ("a web page as an error", status(503, b"<html>" + b"x" * 200_000, HTML), UnavailableError),
     ("a gzip error", status(402, gzip.compress(b"{}"), {"Content-Encoding": "gzip"}), FatalEndpointError),
 ]
 
@@ -411,6 +414,35 @@ async def test_the_wall_clock_ends_a_call_that_never_pauses(openai_server: OpenA
     assert set(reply.text) == {"看"}
 
 
+@pytest.mark.parametrize(
+    ("limits", "streamed", "seconds", "setting"),
+    [
+        (CallLimits(idle_timeout=0.2, call_timeout=5.0), True, "0.2 s", "llm.idle_timeout"),
+        (CallLimits(idle_timeout=0.2, call_timeout=0.5), False, "0.5 s", "llm.call_timeout"),
+    ],
+)
+async def test_a_call_that_waits_in_vain_names_the_number_of_calls_and_the_limit_that_it_met(
+    openai_server: OpenAIServer, limits: CallLimits, streamed: bool, seconds: str, setting: str
+) -> None:
+    openai_server.behavior = stall()
+    with pytest.raises(NoContentError) as caught:
+        await complete(openai_server.base_url, sampling=Sampling(stream=streamed), limits=limits)
+    assert seconds in str(caught.value)
+    assert "lower run.concurrency" in str(caught.value)
+    assert str(caught.value).endswith(setting)
+
+
+async def test_what_has_come_of_an_answer_is_heard_piece_by_piece(openai_server: OpenAIServer) -> None:
+    openai_server.behavior = answer(pieces=4, gap=0.02)
+    provider = OpenAIProvider(Endpoint(model="m", base_url=openai_server.base_url), limits=QUICK)
+    heard: list[int] = []
+    reply = await provider.complete(make_request(), heard.append)
+    await provider.aclose()
+    assert heard == sorted(set(heard))
+    assert len(heard) > 1
+    assert heard[-1] == len(reply.text)
+
+
 async def test_a_slow_stream_is_not_idle(openai_server: OpenAIServer) -> None:
     openai_server.behavior = answer(pieces=6, gap=0.1)
     assert (await complete(openai_server.base_url)).text == ANSWER
@@ -469,7 +501,7 @@ async def test_a_refused_connection_may_pass() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with pytest.raises(TransientError, match=f"no connection to 127.0.0.1:{port}"):
+    with pytest.raises(UnavailableError, match=f"no connection to 127.0.0.1:{port}"):
         await complete(f"http://127.0.0.1:{port}/v1")
 
 
@@ -493,6 +525,28 @@ async def test_a_secret_that_the_server_echoes_reaches_nobody(openai_server: Ope
         assert caught.value.__cause__ is None
     for secret in (KEY, TITLE, QUERY):
         assert not [text for text in shown if secret in text]
+
+
+@pytest.mark.parametrize("key", ["a1b2c3", KEY])
+async def test_a_key_of_six_characters_is_masked_in_answers_in_any_form_also_cut_by_the_stream(
+    openai_server: OpenAIServer, key: str
+) -> None:
+    encoded = base64.b64encode(f"Bearer {key}".encode()).decode()
+    said = f"{key} {key.upper()} {encoded} {key}"
+    cuts = [event(delta(character)) for character in said]
+    openai_server.behavior = script(stream(*cuts, STOP, DONE), stream(*cuts[:-1], end=False))
+    for _answer in range(2):
+        reply = await complete(openai_server.base_url, api_key=key)
+        assert key not in reply.text.lower()
+        assert encoded[10:] not in reply.text
+        assert not reply.text.endswith(key[:-1]) or len(key) == 6
+
+
+async def test_words_of_other_headers_and_of_the_address_stay_in_answers(openai_server: OpenAIServer) -> None:
+    openai_server.behavior = answer(lambda _message: "2026-01-01 at the library")
+    base_url = openai_server.base_url + "?api-version=2026-01-01"
+    reply = await complete(base_url, extra_headers={"X-Title": "library"})
+    assert reply.text == "2026-01-01 at the library"
 
 
 async def test_a_proxy_of_the_environment_is_passed_by_on_loopback(

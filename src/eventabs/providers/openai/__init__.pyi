@@ -4,6 +4,7 @@ from .endpoint import (
     Endpoint as Endpoint,
     Preset as Preset,
     Sampling as Sampling,
+    hosts_with_keys as hosts_with_keys,
     is_loopback as is_loopback,
     load_preset as load_preset,
     preset_names as preset_names,

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import orjson
 
-from eventabs.errors import EndpointError, ModeratedError, TransientError
+from eventabs.errors import EndpointError, ModeratedError, NoContentError, TransientError
 from eventabs.language import gettext as _
 from eventabs.providers.openai.endpoint import CallLimits, Endpoint, Sampling
 from eventabs.providers.openai.errors import (
@@ -19,9 +19,8 @@ from eventabs.providers.openai.errors import (
     find_error,
     make_error,
     make_status_error,
-    one_line,
-    redact,
 )
+from eventabs.providers.openai.redaction import LONG, WORD_LENGTH, one_line, redact
 from eventabs.providers.openai.transport import WIRE_ERRORS, Channel, raw_chunks, translate_error
 from eventabs.providers.openai.wire import (
     DROPPABLE,
@@ -31,13 +30,15 @@ from eventabs.providers.openai.wire import (
     build_body,
     parse_json,
 )
-from eventabs.records import FinishReason, Reply, Request
+from eventabs.records import FinishReason, OnContent, Reply, Request
 
 _DONE = b"[DONE]"
 _ERROR_BYTES = 65_536  # of the body of an error; the rest is not read
 _ERROR_SECONDS = 10.0
 _GRACE = 1.0  # seconds for the last bytes after [DONE]; with them the connection can be used again
-_MASKED_LENGTH = 16  # a secret from this length on is masked in replies too; a shorter one may be a word
+_MASKED_LENGTH = (
+    16  # another secret than a key is masked in replies from this length on; a shorter one may be a word
+)
 
 
 class OpenAIProvider:
@@ -64,18 +65,20 @@ class OpenAIProvider:
         self._limits = limits
         self._clock = clock
         self._wall_clock = wall_clock
-        self._masked = tuple(secret for secret in self._address.secrets if len(secret) >= _MASKED_LENGTH)
+        self._keys = [key for key in self._address.keys if len(key) >= WORD_LENGTH]
+        others = set(self._address.secrets) - set(self._keys)
+        self._masked = [secret for secret in others if len(secret) >= _MASKED_LENGTH]
         self.dropped = sampling.omit  # what is not sent: omitted from the start, or refused since
 
-    async def complete(self, request: Request) -> Reply:
+    async def complete(self, request: Request, on_content: OnContent | None = None, /) -> Reply:
         """Complete a request; what arrived of a broken answer comes back as `interrupted`.
 
-        Raises the subclasses of EndpointError.
+        `on_content` hears of each piece with content. Raises the subclasses of EndpointError.
         """
         while True:
             body = build_body(request, self._model, self._sampling, self.dropped)
             try:
-                return await self._call(body)
+                return await self._call(body, on_content or _unheard)
             except UnsupportedParameterError as error:
                 own = body.keys() - self._sampling.extra_body.keys()
                 refused = error.parameters & DROPPABLE & own
@@ -87,12 +90,12 @@ class OpenAIProvider:
         """Close all connections."""
         await self._channel.aclose()
 
-    async def _call(self, body: dict[str, Any]) -> Reply:
+    async def _call(self, body: dict[str, Any], on_content: OnContent) -> Reply:
         started = self._clock()
         assembler = ReplyAssembler()
         broken_by: FinishReason = "interrupted"
         try:
-            await self._exchange(body, assembler)
+            await self._exchange(body, assembler, on_content)
         except EndpointError as error:
             if not assembler.characters:
                 raise
@@ -102,10 +105,18 @@ class OpenAIProvider:
         if reply.finish_reason == "interrupted" and not assembler.characters:
             message = _("{host} broke off before any content; it may pass: resume later")
             raise TransientError(message.format(host=self._address.host))
-        text, reasoning = redact(reply.text, self._masked), redact(reply.reasoning, self._masked)
+        if assembler.characters > LONG:  # that takes seconds, in which other calls want to be served
+            return await asyncio.to_thread(self._redacted, reply)
+        return self._redacted(reply)
+
+    def _redacted(self, reply: Reply) -> Reply:
+        text, reasoning = (
+            redact(redact(text, self._keys), self._masked, cut=False)
+            for text in (reply.text, reply.reasoning)
+        )
         return replace(reply, text=text, reasoning=reasoning)
 
-    async def _exchange(self, body: dict[str, Any], assembler: ReplyAssembler) -> None:
+    async def _exchange(self, body: dict[str, Any], assembler: ReplyAssembler, on_content: OnContent) -> None:
         """Send the body and read the answer into the assembler, under the limits of time and size."""
         limits = self._limits
         idle_timeout = limits.idle_timeout if body.get("stream") else limits.call_timeout
@@ -113,19 +124,29 @@ class OpenAIProvider:
             async with asyncio.timeout(limits.call_timeout), asyncio.timeout(idle_timeout) as idle:
                 response = await self._channel.send("POST", self._address.url, orjson.dumps(body))
                 async with aclosing(response):
-                    await self._receive(response, assembler, idle, idle_timeout)
+                    await self._receive(response, assembler, on_content, idle, idle_timeout)
         except TimeoutError:
             if assembler.finish_reason:
                 return
             message = _(
-                "{host} sent no content in time; it may pass, or raise llm.idle_timeout or call_timeout"
+                "{host} took the call and sent no content within {seconds:g} s;"
+                " if it queues calls, lower run.concurrency, else raise {setting}"
             )
-            raise TransientError(message.format(host=self._address.host)) from None
+            setting = "llm.idle_timeout" if idle_timeout < limits.call_timeout else "llm.call_timeout"
+            seconds = min(idle_timeout, limits.call_timeout)
+            raise NoContentError(
+                message.format(host=self._address.host, seconds=seconds, setting=setting)
+            ) from None
         except WIRE_ERRORS as error:
             raise translate_error(error, self._address) from None
 
     async def _receive(
-        self, response: httpx.Response, assembler: ReplyAssembler, idle: asyncio.Timeout, idle_timeout: float
+        self,
+        response: httpx.Response,
+        assembler: ReplyAssembler,
+        on_content: OnContent,
+        idle: asyncio.Timeout,
+        idle_timeout: float,
     ) -> None:
         now = asyncio.get_running_loop().time
         context = self._channel.error_context(response, self._wall_clock())
@@ -136,7 +157,10 @@ class OpenAIProvider:
         async for chunk in raw_chunks(response):
             payloads = reader.feed(chunk)
             assembler.is_streamed = not reader.is_document
-            if self._add(payloads, assembler, context) or (reader.is_document and not chunk.isspace()):
+            if self._add(payloads, assembler, context):
+                on_content(assembler.characters)
+                idle.reschedule(now() + idle_timeout)
+            elif reader.is_document and not chunk.isspace():
                 idle.reschedule(now() + idle_timeout)
             if payloads and payloads[-1] == _DONE:
                 idle.reschedule(now() + _GRACE)
@@ -163,6 +187,10 @@ class OpenAIProvider:
         if assembler.characters > self._limits.reply_bytes:
             raise UnreadableBodyError
         return assembler.characters > before
+
+
+def _unheard(_characters: int) -> None:
+    """Take a piece that nobody asked to hear of."""
 
 
 async def _read_error_body(response: httpx.Response) -> bytes:

@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 from importlib.resources import files
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
@@ -134,6 +135,14 @@ def preset_names() -> tuple[str, ...]:
     """Return the names of all presets, in order."""
     names = (entry.name for entry in _PRESETS.iterdir())
     return tuple(sorted(name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX)))
+
+
+@cache
+def hosts_with_keys() -> frozenset[str]:
+    """Return the hosts of all vendors that are known to answer nobody without a key."""
+    known = (load_preset(name) for name in preset_names())
+    urls = (url for preset in known if preset.needs_key for url in (preset.base_url, *preset.other_base_urls))
+    return frozenset(urlsplit(url).netloc for url in urls)
 
 
 @cache

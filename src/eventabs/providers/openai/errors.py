@@ -1,16 +1,14 @@
 """Errors of an endpoint: the causes of statuses and codes, which are retried, and the message for each."""
 
-import base64
 import re
-import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from eventabs.errors import (
     ContextTooLongError,
@@ -20,8 +18,10 @@ from eventabs.errors import (
     RateLimitedError,
     RejectedRequestError,
     TransientError,
+    UnavailableError,
 )
 from eventabs.language import gettext as _
+from eventabs.providers.openai.redaction import one_line
 from eventabs.providers.openai.wire import parse_json
 
 Cause = Literal["transient", "rate_limit", "key", "quota", "model", "moderated", "too_long", "rejected"]
@@ -292,7 +292,8 @@ def make_error(error: ErrorPayload, context: ErrorContext) -> EndpointError:
         )
     if cause == "rate_limit" or wait is not None:
         return RateLimitedError(message, status=status, wait_seconds=wait)
-    return TransientError(message, status=status)
+    kind = UnavailableError if status == HTTPStatus.SERVICE_UNAVAILABLE else TransientError
+    return kind(message, status=status)
 
 
 def make_status_error(body: bytes, context: ErrorContext) -> EndpointError:
@@ -333,25 +334,3 @@ def _body_text(body: bytes) -> str:
     if body.lstrip()[:16].lower().startswith((b"<!doctype", b"<html", b"<head", b"<?xml")):
         return _("a web page instead of JSON")
     return body.decode("utf-8", "replace")
-
-
-MASK = "[redacted]"
-_WORD_LENGTH = 6  # a shorter secret is masked only where it stands alone: "1" is everywhere
-
-
-def redact(text: str, secrets: Iterable[str]) -> str:
-    """Mask every secret in the text, also percent-encoded or in base64."""
-    for secret in sorted(secrets, key=len, reverse=True):
-        if len(secret) < _WORD_LENGTH:
-            text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", MASK, text)
-            continue
-        for form in (secret, quote(secret, safe=""), base64.b64encode(secret.encode()).decode().rstrip("=")):
-            text = text.replace(form, MASK)
-    return text
-
-
-def one_line(text: str, secrets: Iterable[str], most: int = 300) -> str:
-    """Return foreign text as one redacted line of at most so many characters, without control characters."""
-    visible = "".join(" " if unicodedata.category(c)[0] in "CZ" else c for c in text)
-    line = redact(" ".join(visible.split()), secrets)
-    return line if len(line) <= most else line[: most - 1] + "…"

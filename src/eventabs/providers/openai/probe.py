@@ -11,7 +11,8 @@ from eventabs.errors import RejectedRequestError, TransientError
 from eventabs.language import gettext as _
 from eventabs.providers.openai.chat import OpenAIProvider
 from eventabs.providers.openai.endpoint import CallLimits, Endpoint, Sampling
-from eventabs.providers.openai.errors import ErrorContext, find_error, make_error, make_status_error, one_line
+from eventabs.providers.openai.errors import ErrorContext, find_error, make_error, make_status_error
+from eventabs.providers.openai.redaction import one_line
 from eventabs.providers.openai.transport import (
     WIRE_ERRORS,
     Channel,

@@ -15,10 +15,11 @@ import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
-from eventabs.errors import ConfigError, EndpointError, FatalEndpointError, TransientError
+from eventabs.errors import ConfigError, EndpointError, FatalEndpointError, TransientError, UnavailableError
 from eventabs.language import gettext as _
 from eventabs.providers.openai.endpoint import CallLimits, Endpoint, is_loopback
-from eventabs.providers.openai.errors import ErrorContext, one_line
+from eventabs.providers.openai.errors import ErrorContext
+from eventabs.providers.openai.redaction import one_line
 from eventabs.providers.openai.wire import UnreadableBodyError
 
 # What breaks an exchange below HTTP; see `translate_error`.
@@ -31,6 +32,7 @@ _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?", re.IGNORECASE)
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.1
 _FRAMING = {"connection", "content-encoding", "content-length", "transfer-encoding"}
 _CREDENTIAL_HEADERS = {"authorization", "proxy-authorization", "api-key", "x-api-key", "cookie"}
+_KEY_NAME = re.compile(r"auth|key|token|secret|password|credential|signature|cookie", re.IGNORECASE)
 _USERINFO = re.compile(r"//[^/\s]*@")  # of a proxy that the environment names
 _KEEPALIVE = 60.0  # seconds that an unused connection is kept
 
@@ -43,6 +45,7 @@ class Address:
     host: str
     login: tuple[str, str] | None = field(repr=False)
     secrets: tuple[str, ...] = field(repr=False)
+    keys: tuple[str, ...] = field(repr=False)  # of the secrets, those that are no words for certain
 
 
 def parse_address(endpoint: Endpoint) -> Address:
@@ -69,6 +72,7 @@ def parse_address(endpoint: Endpoint) -> Address:
         host=_host_and_port(base),
         login=(base.username, base.password) if base.userinfo else None,
         secrets=_find_secrets(endpoint, urls),
+        keys=_find_keys(endpoint, urls),
     )
 
 
@@ -112,6 +116,13 @@ def _find_secrets(endpoint: Endpoint, urls: list[httpx.URL]) -> tuple[str, ...]:
         found += [url.username, url.password, f"{url.username}:{url.password}", url.query.decode("ascii")]
         found += [value for _name, value in url.params.multi_items()]
     return tuple({secret for secret in found if secret.strip(":")})
+
+
+def _find_keys(endpoint: Endpoint, urls: list[httpx.URL]) -> tuple[str, ...]:
+    named = [*endpoint.extra_headers.items(), *(pair for url in urls for pair in url.params.multi_items())]
+    values = [value for name, value in named if _KEY_NAME.search(name)]
+    tokens = [token for value in values for token in value.split()[1:]]  # what stands behind "Bearer"
+    return (endpoint.api_key or "", *(url.password for url in urls), *values, *tokens)
 
 
 def proxy_of(endpoint: Endpoint, address: Address) -> httpx.Proxy | None:
@@ -220,7 +231,10 @@ def translate_error(error: Exception, address: Address) -> EndpointError:
     name = type(error.__cause__ or error).__name__
     text = one_line(_USERINFO.sub("//", f"{name} {error}"), address.secrets)
     message = _("no connection to {host}, or it broke: {said}; check the network, llm.base_url and the proxy")
-    return TransientError(message.format(host=address.host, said=text))
+    # httpx_aiohttp calls a connection that the server closed a ConnectError too
+    never_made = isinstance(error.__cause__, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
+    kind = UnavailableError if never_made else TransientError
+    return kind(message.format(host=address.host, said=text))
 
 
 UnreachableReason = Literal["dns", "refused", "timeout", "broken", "untrusted", "no_tls"]

@@ -10,7 +10,7 @@ from eventabs.errors import ConfigError
 from eventabs.language import Language, gettext as _
 from eventabs.providers.rules.rules_file import EventKind, Rules
 from eventabs.providers.rules.segments import Segment, find_segments
-from eventabs.records import Behavior, Detail, Reply, Request, UserLog, Vocabulary
+from eventabs.records import Behavior, Detail, OnContent, Reply, Request, UserLog, Vocabulary
 
 _MAX_TEXT = 200  # characters of a text, as in a prompt
 _HALF_YEAR = 180  # days; a reader of replies looks no further ahead for a day without its year
@@ -25,8 +25,8 @@ class RulesProvider:
         self._detail = detail
         self._marks = _marks(rules, vocabulary)
 
-    async def complete(self, request: Request) -> Reply:
-        """Return the events of every user in the request, in the `lines` form."""
+    async def complete(self, request: Request, _on_content: OnContent | None = None, /) -> Reply:
+        """Return the events of every user in the request, in the `lines` form, all at once."""
         lines: list[str] = []
         for alias, log in request.users.items():
             lines.append(f"## {alias}")

@@ -1,0 +1,116 @@
+"""What is masked in texts that an endpoint sends: keys in every form, and nothing else."""
+
+import base64
+import json
+from collections.abc import Callable
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from eventabs.providers.openai.redaction import MASK, one_line, redact
+
+LONG_KEY = "sk-proj-0123456789/abc=="
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        LONG_KEY,
+        f"your key {LONG_KEY}, sir",
+        f"?key={LONG_KEY.replace('/', '%2F').replace('=', '%3D')}&x",
+        "Basic " + base64.b64encode(LONG_KEY.encode()).decode(),
+    ],
+)
+def test_a_secret_is_masked_in_every_form(text: str) -> None:
+    masked = redact(text, [LONG_KEY])
+    assert MASK in masked
+    assert "0123456789" not in masked
+    assert base64.b64encode(LONG_KEY.encode()).decode()[:20] not in masked
+
+
+def test_a_short_secret_is_masked_only_where_it_stands_alone() -> None:
+    assert redact("user 42 of 421", ["42"]) == f"user {MASK} of 421"
+
+
+def test_a_secret_inside_a_longer_one_leaves_no_rest() -> None:
+    assert redact("token-abcdef-xyz", ["abcdef", "token-abcdef-xyz"]) == MASK
+
+
+def test_foreign_text_becomes_one_short_line() -> None:
+    line = one_line("a\r\n\tb\x1b[31m \u202ec\u2028d" + " long" * 100, [])
+    assert line.startswith("a b [31m c d long")
+    assert len(line) == 300
+    assert line.endswith("…")
+
+
+def test_a_key_is_masked_before_the_line_is_cut() -> None:
+    line = one_line("x" * 290 + " " + LONG_KEY, [LONG_KEY])
+    assert "sk-" not in line
+
+
+@given(st.text(max_size=400), st.text(max_size=400))
+@settings(max_examples=150, deadline=None)
+def test_no_line_ever_holds_the_key_or_a_control_character(before: str, after: str) -> None:
+    line = one_line(before + LONG_KEY + after, [LONG_KEY])
+    assert LONG_KEY not in line
+    assert len(line) <= 300
+    assert line.isprintable()
+
+
+def basic(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def everywhere(template: str) -> Callable[[str], str]:
+    """Write each character by a template."""
+    return lambda key: "".join(template.format(character, ord(character)) for character in key)
+
+
+FORMS: dict[str, Callable[[str], str]] = {
+    "as it is": str,
+    "upper case": str.upper,
+    "lower case": str.lower,
+    "percent": lambda key: quote(key, safe=""),
+    "percent, all": everywhere("%{1:02X}"),
+    "JSON": lambda key: json.dumps(f"<{key}>"),
+    "JSON, all": everywhere("\\u{1:04x}"),
+    "JSON, slashes": lambda key: key.replace("/", "\\/"),
+    "base64": basic,
+    "base64 of a header": lambda key: basic(f"Bearer {key}"),
+    "base64 of a login": lambda key: basic(f"user:{key}"),
+    "base64 inside": lambda key: basic(f"Authorization: Bearer {key}\r\nHost: x"),
+    "base64 for URLs": lambda key: base64.urlsafe_b64encode(f"Bearer {key}".encode()).decode(),
+    "base64, percent": lambda key: quote(basic(f"Bearer {key}"), safe=""),
+    "two lines": lambda key: f"{key[:4]}\n{key[4:]}",
+}
+KEYS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=6, max_size=40)
+
+
+@pytest.mark.parametrize("name", FORMS)
+@given(key=KEYS, before=st.text(max_size=30), after=st.text(max_size=30))
+@settings(max_examples=60, deadline=None)
+def test_whatever_the_form_of_a_key_nothing_of_it_is_left(
+    name: str, key: str, before: str, after: str
+) -> None:
+    form = FORMS[name](key)
+    masked = redact(f"{before} {form} {after}", [key])
+    assert MASK in masked
+    left = masked.replace(MASK, " ")
+    assert form not in left
+    assert key.lower() not in left.lower()
+
+
+@given(key=KEYS, text=st.text(max_size=60), data=st.data())
+@settings(max_examples=150, deadline=None)
+def test_of_a_key_that_is_cut_in_two_neither_half_is_left(key: str, text: str, data: st.DataObject) -> None:
+    cut = data.draw(st.integers(0, len(key)))
+    for half, shown in ((key[:cut], f"{text} {key[:cut]}"), (key[cut:], f"{key[cut:]} {text}")):
+        if len(half) >= 6:
+            assert half not in redact(shown, [key]).replace(MASK, " ").replace(text, " ")
+
+
+@given(st.text(max_size=200))
+@settings(max_examples=150, deadline=None)
+def test_a_text_without_the_key_stays_as_it_is(text: str) -> None:
+    assert redact(text, ["Zq7#sk-Zq7#secret"]) == text
