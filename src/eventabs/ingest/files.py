@@ -1,6 +1,5 @@
 """The files of an export: their names, and what their bytes and lines are like."""
 
-import errno
 import glob
 import hashlib
 import os
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from eventabs.errors import InputError, StorageError
+from eventabs.errors import NO_ROOM, DiskFullError, InputError, StorageError
 from eventabs.language import gettext as _
 
 _CHUNK: Final = 1 << 20
@@ -146,7 +145,8 @@ def copies_written(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         message = _("{folder} cannot be written: {cause}; make room and start again")
-        raise StorageError(message.format(folder=folder, cause=error.strerror)) from None
+        kind = DiskFullError if error.errno in NO_ROOM else StorageError
+        raise kind(message.format(folder=folder, cause=error.strerror)) from None
 
 
 def not_utf8(path: str, line: int) -> NotUtf8Error:
@@ -157,15 +157,15 @@ def not_utf8(path: str, line: int) -> NotUtf8Error:
     return NotUtf8Error(message.format(path=path, line=line))
 
 
-def no_room(what: str) -> StorageError:
+def no_room(what: str) -> DiskFullError:
     """Return the error for a disk on which there is no room for the scratch files of reading."""
     message = _("there is no room left for reading {what}; make room and start again")
-    return StorageError(message.format(what=what))
+    return DiskFullError(message.format(what=what))
 
 
 def unreadable(path: str, error: OSError) -> InputError | StorageError:
     """Return the error for a file that the system does not let us read, or has no room to unpack."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    if error.errno in NO_ROOM:
         return no_room(path)
     message = _("{path} cannot be read: {cause}; check its permissions")
     return InputError(message.format(path=path, cause=error.strerror))

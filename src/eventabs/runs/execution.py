@@ -7,7 +7,7 @@ from copy import copy
 from dataclasses import asdict, dataclass
 from functools import partial
 
-from eventabs.errors import StoppedError, UsageError
+from eventabs.errors import DiskFullError, StoppedError, UsageError
 from eventabs.prompts import BatchLimits, PromptBuilder, TokenCounter
 from eventabs.providers import kind_of
 from eventabs.records import Batch, Part, PartSize, PlannedPart, RunStatus, UserLog
@@ -59,6 +59,8 @@ async def execute(run: RunContext, stop: Stop, *, resumed: bool) -> Summary:
         status = "interrupted"
     except StoppedError as error:
         status, cause = "stopped", str(error)
+        if isinstance(error, DiskFullError):
+            run.reserve.mark()
     except UsageError:
         save_stopped(run, "stopped", tracker.seconds)
         raise
@@ -153,6 +155,7 @@ async def _call_pending(session: _Session, pending: list[PlannedPart], stop: Sto
             grace_seconds=stop.grace_seconds,
             settings_fingerprint=run.facts["settings_fingerprint"],
             count_tokens=TokenCounter(run.settings.prompt.tokenizer).count,
+            keep=run.reserve.keep,
             save=_CheckpointWriter(run, session.tracker, scheduler).save,
             wall_clock=time.time,
             spending=SpendingLimit(

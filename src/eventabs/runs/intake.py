@@ -3,14 +3,14 @@
 import select
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from io import BufferedIOBase, UnsupportedOperation
 from itertools import islice
 from pathlib import Path
 from typing import cast
 
 from eventabs.config import Settings
-from eventabs.errors import InputError, RunDirectoryError, UsageError
+from eventabs.errors import DiskFullError, InputError, RunDirectoryError, UsageError
 from eventabs.ingest import Export
 from eventabs.language import gettext as _
 from eventabs.prompts import (
@@ -33,7 +33,7 @@ from eventabs.runs.components import (
 )
 from eventabs.runs.observer import InputRead
 from eventabs.stop import Stop
-from eventabs.store import Ledger, open_private, storage_error, write_rejects
+from eventabs.store import Ledger, disk_full, open_private, storage_error, write_rejects
 
 STDIN = "-"
 _NAMES = ("stdin.csv", "stdin.jsonl")
@@ -107,9 +107,7 @@ _USUAL_ENCODINGS = ("utf-8", "")  # "": Parquet has none
 def read_input(run: RunContext, stop: Stop) -> InputRead:
     """Read the input into the ledger. Raises UsageError, and StopRequested where a stop is requested meanwhile."""
     settings = run.settings
-    # what came by standard input lies in the run directory, wherever that has been moved to
-    paths = [stdin_copy(run.directory.path) if path == STDIN else path for path in run.facts["paths"]]
-    with open_input(settings, paths, run.directory.work, stop) as export:
+    with _opened(run, stop) as export:
         _refuse_other_input(run, export)
         refuse_unreadable(export, max_rejects=settings.input.max_rejects)
         first = sampled(export.user_logs())
@@ -152,6 +150,17 @@ def read_input(run: RunContext, stop: Stop) -> InputRead:
         export.paired_ends,
         export.unpaired,
     )
+
+
+@contextmanager
+def _opened(run: RunContext, stop: Stop) -> Iterator[Export]:
+    # what came by standard input lies in the run directory, wherever that has been moved to
+    paths = [stdin_copy(run.directory.path) if path == STDIN else path for path in run.facts["paths"]]
+    try:
+        with open_input(run.settings, paths, run.directory.work, stop) as export:
+            yield export
+    except DiskFullError as error:  # of scratch files, which lie in the run directory
+        raise disk_full(run.directory.path, resumable=True) from error
 
 
 def _refuse_other_input(run: RunContext, export: Export) -> None:
