@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from eventabs.errors import NO_ROOM, DiskFullError, InputError, StorageError
 from eventabs.language import gettext as _
@@ -33,6 +33,33 @@ class Content:
     lines: int  # a last line without a newline counts
     one_newline: bool  # every line ends in LF, or every line ends in CRLF
     longest: int  # bytes; an upper bound of the longest line, in whole chunks
+
+
+class FileStamp(NamedTuple):
+    """By which a file is known again: its sha256, and size and time of change, which tell cheaply that it is the same."""
+
+    path: str
+    size: int
+    modified_ns: int
+    sha256: str
+
+    def now(self) -> "FileStamp | None":
+        """Return what the stamp would be now, None where the file is gone. Its content is read only if need be."""
+        try:
+            status = Path(self.path).stat()
+            if (status.st_size, status.st_mtime_ns) == (self.size, self.modified_ns):
+                return self
+            return stamp(self.path)
+        except OSError:
+            return None
+
+
+def stamp(path: str, sha256: bytes | None = None) -> FileStamp:
+    """Return the stamp of a file, whose content is read unless its `sha256` is known. Raises OSError."""
+    with Path(path).open("rb") as file:
+        status = os.fstat(file.fileno())
+        digest = hashlib.file_digest(file, "sha256").digest() if sha256 is None else sha256
+    return FileStamp(str(Path(path).absolute()), status.st_size, status.st_mtime_ns, digest.hex())
 
 
 def expand(paths: Sequence[str], excluded: Sequence[str] = ()) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from eventabs.runs.components import (
     require_connection,
 )
 from eventabs.runs.engine import Engine
-from eventabs.runs.intake import halves, read_input
+from eventabs.runs.intake import halves, read_input, tell_gone_input
 from eventabs.runs.limits import BudgetLearner, ConcurrencyLimit, FailureLimit, SpendingLimit
 from eventabs.runs.observer import Planned, Started, StateChanged, Summary
 from eventabs.runs.progress import ProgressTracker
@@ -50,7 +50,9 @@ async def execute(run: RunContext, stop: Stop, *, resumed: bool) -> Summary:
     try:
         run.observer.started(_start_facts(run, resumed=resumed))
         run.remember_progress(tracker.progress(waiting=0, workers=1), status="running", began_at=time.time())
-        if not run.facts.get("input_complete"):
+        if run.facts.get("input_complete"):
+            tell_gone_input(run)
+        else:
             run.observer.noted(await asyncio.to_thread(read_input, run, stop))
         run.save(run.tracker(), status="running")
         if await _call_model(run, stop, tracker):

@@ -11,7 +11,7 @@ from typing import cast
 
 from eventabs.config import Settings
 from eventabs.errors import DiskFullError, InputError, RunDirectoryError, UsageError
-from eventabs.ingest import Export
+from eventabs.ingest import Export, FileStamp
 from eventabs.language import gettext as _
 from eventabs.prompts import (
     BatchLimits,
@@ -31,7 +31,7 @@ from eventabs.runs.components import (
     prompt_language_of,
     sampled,
 )
-from eventabs.runs.observer import InputRead
+from eventabs.runs.observer import InputGone, InputRead
 from eventabs.stop import Stop
 from eventabs.store import Ledger, disk_full, open_private, storage_error, write_rejects
 
@@ -130,6 +130,8 @@ def read_input(run: RunContext, stop: Stop) -> InputRead:
                 "rows": export.rows,
                 "rejects": export.reasons,
             },
+            # what came by standard input moves with the run directory, and is nobody's to change
+            input_stamps=[] if STDIN in run.facts["paths"] else list(map(list, export.stamps)),
         )
         write_rejects(run.directory, export.rejects())
         builder = run.builder()
@@ -150,6 +152,37 @@ def read_input(run: RunContext, stop: Stop) -> InputRead:
         export.paired_ends,
         export.unpaired,
     )
+
+
+def refuse_changed_input(run: RunContext, *, accepted: bool) -> None:
+    """Raise RunDirectoryError where an input has changed since it was read to its end, unless that is `accepted`.
+
+    A file that is gone has not changed.
+    """
+    if not run.facts.get("input_complete"):  # it is read again, and compared then
+        return
+    before = _stamps(run)
+    now = [stamp.now() for stamp in before]
+    pairs = list(zip(before, now, strict=True))
+    changed = [old.path for old, new in pairs if new is not None and new.sha256 != old.sha256]
+    if changed and not accepted:
+        message = _(
+            "{paths} has changed since this run read it; restore it, or go on with what was read with"
+            " --accept-changes (to read it anew, begin a new run)"
+        )
+        raise RunDirectoryError(message.format(paths=", ".join(changed)))
+    if now != before:  # so that the content is read, and a change refused, only once
+        run.remember(input_stamps=[list(new or old) for old, new in pairs])
+
+
+def tell_gone_input(run: RunContext) -> None:
+    """Report files that are gone since they were read."""
+    if gone := tuple(stamp.path for stamp in _stamps(run) if not Path(stamp.path).exists()):
+        run.observer.noted(InputGone(gone))
+
+
+def _stamps(run: RunContext) -> list[FileStamp]:
+    return [FileStamp(*stamp) for stamp in run.facts.get("input_stamps", ())]
 
 
 @contextmanager

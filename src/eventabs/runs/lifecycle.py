@@ -38,7 +38,7 @@ from eventabs.runs.components import (
     template_text,
 )
 from eventabs.runs.execution import save_stopped, summarize
-from eventabs.runs.intake import STDIN, copy_stdin, input_paths, measure_again
+from eventabs.runs.intake import STDIN, copy_stdin, input_paths, measure_again, refuse_changed_input
 from eventabs.runs.observer import Observer, StateChanged, Summary
 from eventabs.stop import Stop, StopRequested
 from eventabs.store import (
@@ -154,6 +154,7 @@ def reopen_run(
             most_users = int(invocation.flags.get("run", {}).get("limit", 0))
             run = RunContext(directory, ledger, settings, invocation.environment, observer, facts, most_users)
             if changed != "ignore":
+                refuse_changed_input(run, accepted=changed == "accept")
                 _take_changes(run, invocation, accepted=changed == "accept")
             yield run
 
