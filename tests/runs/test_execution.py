@@ -288,7 +288,8 @@ def test_an_input_without_anything_to_ask_about_ends_in_one_line_or_in_failures(
         summary = run(place)
     except InputError as error:
         told = str(error)
-        assert not place.out.exists()
+        left = [file.name for file in place.out.iterdir()] if place.out.exists() else []
+        assert set(left) <= {"rejects.jsonl", ".gitignore"}, "no run that could be resumed"
     else:
         told = ""
         assert (summary.status, summary.pending, summary.calls) == ("completed", 0, 0)
@@ -322,10 +323,26 @@ def test_users_none_of_whose_rows_are_readable_are_failed_with_the_reason(place:
     assert summary.failures == {"no_readable_rows": 1}
     assert summary.rejected_rows == 1
     assert lines(place.out / "failures.jsonl") == [
-        {"user_id": "lost", "reason": "no_readable_rows", "attempts": 0, "calls": []}
+        {"user_id": "lost", "reason": "no_readable_rows", "attempts": 0, "broken_calls": 0, "calls": []}
     ]
     (reject,) = lines(place.out / "rejects.jsonl")
     assert (reject["file"], reject["line"]) == (str(place.export), 73)
+
+
+@pytest.mark.parametrize("good", [0, 1], ids=["nobody is readable", "too many rows are not"])
+def test_the_rejected_rows_of_a_refused_run_can_be_read_and_the_next_run_takes_the_folder(
+    place: Place, good: int
+) -> None:
+    whole = place.export.read_text("utf-8")
+    bad = '{"user_id": "anna", "timestamp": "never", "behavior_text": "x"}\n' * 3
+    place.export.write_text(whole.splitlines()[0] + "\n" + bad if good else bad, encoding="utf-8")
+    with pytest.raises(InputError, match=f"rejected rows are in {place.out / 'rejects.jsonl'}"):
+        run(place)
+    assert [row["line"] for row in lines(place.out / "rejects.jsonl")] == [good + n for n in (1, 2, 3)]
+    assert {file.name for file in place.out.iterdir()} == {"rejects.jsonl", ".gitignore"}
+    place.export.write_text(whole, encoding="utf-8")
+    assert run(place).done == 6
+    assert lines(place.out / "rejects.jsonl") == []
 
 
 def test_settings_that_cannot_work_change_nothing(place: Place) -> None:

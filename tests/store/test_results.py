@@ -62,7 +62,7 @@ def test_failed_users_stand_with_reason_attempts_and_calls(tmp_path: Path) -> No
     directory, ledger = finished(tmp_path)
     write_results(directory, ledger)
     assert [orjson.loads(line) for line in directory.failures.read_bytes().splitlines()] == [
-        {"user_id": "failed", "reason": "refused", "attempts": 3, "calls": []}
+        {"user_id": "failed", "reason": "refused", "attempts": 3, "broken_calls": 0, "calls": []}
     ]
     ledger.close()
 

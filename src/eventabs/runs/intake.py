@@ -101,6 +101,7 @@ def stdin_copy(directory: Path) -> str:
 
 
 USERS_A_COMMIT = 500
+_REJECTS_OF_A_REFUSED_RUN = 10_000  # at most: all rows of a large export may be rejected
 _USUAL_ENCODINGS = ("utf-8", "")  # "": Parquet has none
 
 
@@ -109,7 +110,7 @@ def read_input(run: RunContext, stop: Stop) -> InputRead:
     settings = run.settings
     with _opened(run, stop) as export:
         _refuse_other_input(run, export)
-        refuse_unreadable(export, max_rejects=settings.input.max_rejects)
+        _refuse_unreadable(run, export)
         first = sampled(export.user_logs())
         language = run.facts.get("prompt_language") or prompt_language_of(settings, first)
         legend = run.facts.get("legend")
@@ -203,6 +204,18 @@ def _refuse_other_input(run: RunContext, export: Export) -> None:
             "the input is not the one that this run began with; restore it, or take it with --accept-changes"
         )
         raise RunDirectoryError(message)
+
+
+def _refuse_unreadable(run: RunContext, export: Export) -> None:
+    """Raise InputError as `refuse_unreadable` does, with the file in which the first rejected rows can be read."""
+    try:
+        refuse_unreadable(export, max_rejects=run.settings.input.max_rejects)
+    except InputError as error:
+        if not export.rejected_rows:
+            raise
+        write_rejects(run.directory, islice(export.rejects(), _REJECTS_OF_A_REFUSED_RUN))
+        message = _("{refusal}; the rejected rows are in {path}")
+        raise InputError(message.format(refusal=error, path=run.directory.rejects)) from None
 
 
 def refuse_unreadable(export: Export, *, max_rejects: float) -> None:

@@ -1,7 +1,6 @@
 """How a run is begun, how one that stopped is taken up again, and how its stored replies are read anew."""
 
 import hashlib
-import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
@@ -92,7 +91,7 @@ class Invocation:
 def begin_run(
     invocation: Invocation, *, paths: Sequence[str], out: Path | None, watch: Watch, stop: Stop
 ) -> Iterator[RunContext]:
-    """Begin a run in a new directory; remove it again where nothing could begin.
+    """Begin a run in a new directory; remove it again, but for rejected rows, where nothing could begin.
 
     Raises UsageError for wrong settings or input and a directory that is taken, DiskFullError where there is no room
     for answers, and StopRequested where a stop is requested while standard input is copied.
@@ -123,7 +122,7 @@ def begin_run(
                     raise
     except (ConfigError, InputError, StopRequested, DiskFullError) as error:
         if nothing_paid and not (isinstance(error, DiskFullError) and directory.ledger.exists()):
-            shutil.rmtree(directory.path, ignore_errors=True)
+            directory.discard()
         raise
 
 

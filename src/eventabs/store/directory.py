@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import shutil
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -21,8 +22,9 @@ _PLAIN_FILE: Final = os.O_NOFOLLOW | os.O_NONBLOCK  # a link is not followed, a 
 _LOOKS_PASS: Final = 0.25  # seconds; `in_use` of another process holds the lock for moments
 _A_FEW_BLOCKS: Final = 64 * 1024  # bytes; SQLite asks for 32 KB at a time
 _SQLITE_FULL, _SQLITE_IOERR, _PRIMARY_CODE = 13, 10, 0xFF  # as sqlite3.h has them
-_LEFTOVERS: Final = {  # of a run killed at birth, before it had a ledger
+_LEFTOVERS: Final = {  # of a run that was refused, or killed at birth, before it had a ledger
     *(".gitignore", ".gitignore.tmp", "run.lock", "run.log", "reserve", "stdin.csv", "stdin.jsonl"),
+    *("rejects.jsonl", "rejects.jsonl.tmp"),
     *(f"ledger.sqlite.new{suffix}" for suffix in ("", "-journal", "-wal", "-shm")),
 }
 
@@ -70,6 +72,18 @@ class RunDirectory:
                 raise RunDirectoryError(message.format(path=directory.path))
         message = _("{path} does not exist; name a run directory or its checkpoint.json")
         raise RunDirectoryError(message.format(path=named))
+
+    def discard(self) -> None:
+        """Remove the directory of a run that did not begin. Where rows were rejected, they stay to be read."""
+        kept = {self.rejects, self.path / ".gitignore"} if self.rejects.exists() else set()
+        with suppress(OSError):
+            for file in list(self.path.iterdir()):
+                if file.is_dir():
+                    shutil.rmtree(file, ignore_errors=True)
+                elif file not in kept:
+                    file.unlink()
+            if not kept:
+                self.path.rmdir()
 
     def in_use(self) -> bool:
         """Whether a process works on the run."""
