@@ -8,7 +8,8 @@ EventabsError                   one line for people: what is wrong and the next 
 │   └── RunDirectoryError       a run directory that is in use, taken, damaged or from elsewhere
 └── StoppedError                exit 1: the run could not go on; it is saved and can be resumed
     ├── LimitReachedError       a limit that the user set
-    ├── StorageError            the run directory cannot be written (full, read-only)
+    ├── StorageError            the run directory cannot be written (read-only, gone)
+    │   └── DiskFullError       there is no room for it
     └── EndpointError           a call that ended without a readable answer
         ├── FatalEndpointError  no call can succeed: key, quota, model, address, a wait of hours
         ├── TransientError      may succeed later: connection, timeout, 408 409 425 429 5xx
@@ -20,8 +21,11 @@ EventabsError                   one line for people: what is wrong and the next 
         └── RejectedRequestError  any other 4xx: this request will never be accepted as it is
 """
 
+import errno
 from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of an OSError
 
 
 class EventabsError(Exception):
@@ -81,6 +85,10 @@ class LimitReachedError(StoppedError):
 
 class StorageError(StoppedError):
     """The run directory cannot be written any more."""
+
+
+class DiskFullError(StorageError):
+    """There is no room on the disk, or the quota is used up."""
 
 
 class EndpointError(StoppedError):

@@ -1,3 +1,4 @@
+import gzip
 import os
 from pathlib import Path
 from typing import Any
@@ -5,7 +6,7 @@ from typing import Any
 import pytest
 
 from eventabs.errors import ConfigError, InputError, RunDirectoryError, StorageError
-from eventabs.runs.observer import InputRead, Note, Planned, Progress, StateChanged, Summary
+from eventabs.runs.observer import InputGone, InputRead, Note, Planned, Progress, StateChanged, Summary
 from eventabs.runs.settlement import Settlement
 from eventabs.stop import Stop
 from house import lines, write_users
@@ -217,6 +218,57 @@ def test_an_input_that_is_read_is_never_needed_again(place: Place) -> None:
     place.export.unlink()
     place.watcher = Watcher()
     assert resume(place).done == 6
+    assert InputGone((str(place.export),)) in place.watcher.notes
+
+
+@pytest.fixture
+def read_whole(place: Place) -> Place:
+    """Leave a run that has read its input and done nothing more."""
+    place.watcher = Stopping(place.stop, Progress)
+    run(place)
+    place.watcher = Watcher()
+    return place
+
+
+def test_an_input_that_changed_after_it_was_read_is_refused_until_that_is_accepted(read_whole: Place) -> None:
+    write_users(read_whole.export, users=9)
+    before = read_whole.checkpoint()
+    for _again in range(2):
+        with pytest.raises(RunDirectoryError, match=r"has changed since.*--accept-changes"):
+            resume(read_whole)
+    assert read_whole.checkpoint() == before
+    assert resume(read_whole, changed="accept").users == 6, "what was read is what counts"
+    assert resume(read_whole).status == "completed"
+
+
+def test_a_completed_run_is_not_touched_by_an_input_that_has_changed(place: Place) -> None:
+    run(place)
+    before = place.checkpoint()
+    write_users(place.export, users=9)
+    with pytest.raises(RunDirectoryError, match="has changed since"):
+        resume(place)
+    assert place.checkpoint() == before
+
+
+def test_the_same_content_written_anew_is_no_change(read_whole: Place) -> None:
+    content = read_whole.export.read_bytes()
+    read_whole.export.unlink()
+    read_whole.export.write_bytes(content)
+    os.utime(read_whole.export, (0, 0))
+    assert resume(read_whole).done == 6
+
+
+def test_a_packed_input_is_known_again_by_its_own_bytes(place: Place) -> None:
+    packed = place.export.with_suffix(".jsonl.gz")
+    packed.write_bytes(gzip.compress(place.export.read_bytes()))
+    plain, place.export = place.export, packed
+    plain.unlink()
+    run(place)
+    os.utime(packed, (0, 0))
+    assert resume(place).status == "completed"
+    packed.write_bytes(gzip.compress(b"{}"))
+    with pytest.raises(RunDirectoryError, match="has changed since"):
+        resume(place)
 
 
 @pytest.mark.parametrize(
@@ -236,7 +288,8 @@ def test_an_input_without_anything_to_ask_about_ends_in_one_line_or_in_failures(
         summary = run(place)
     except InputError as error:
         told = str(error)
-        assert not place.out.exists()
+        left = [file.name for file in place.out.iterdir()] if place.out.exists() else []
+        assert set(left) <= {"rejects.jsonl", ".gitignore"}, "no run that could be resumed"
     else:
         told = ""
         assert (summary.status, summary.pending, summary.calls) == ("completed", 0, 0)
@@ -270,10 +323,26 @@ def test_users_none_of_whose_rows_are_readable_are_failed_with_the_reason(place:
     assert summary.failures == {"no_readable_rows": 1}
     assert summary.rejected_rows == 1
     assert lines(place.out / "failures.jsonl") == [
-        {"user_id": "lost", "reason": "no_readable_rows", "attempts": 0, "calls": []}
+        {"user_id": "lost", "reason": "no_readable_rows", "attempts": 0, "broken_calls": 0, "calls": []}
     ]
     (reject,) = lines(place.out / "rejects.jsonl")
     assert (reject["file"], reject["line"]) == (str(place.export), 73)
+
+
+@pytest.mark.parametrize("good", [0, 1], ids=["nobody is readable", "too many rows are not"])
+def test_the_rejected_rows_of_a_refused_run_can_be_read_and_the_next_run_takes_the_folder(
+    place: Place, good: int
+) -> None:
+    whole = place.export.read_text("utf-8")
+    bad = '{"user_id": "anna", "timestamp": "never", "behavior_text": "x"}\n' * 3
+    place.export.write_text(whole.splitlines()[0] + "\n" + bad if good else bad, encoding="utf-8")
+    with pytest.raises(InputError, match=f"rejected rows are in {place.out / 'rejects.jsonl'}"):
+        run(place)
+    assert [row["line"] for row in lines(place.out / "rejects.jsonl")] == [good + n for n in (1, 2, 3)]
+    assert {file.name for file in place.out.iterdir()} == {"rejects.jsonl", ".gitignore"}
+    place.export.write_text(whole, encoding="utf-8")
+    assert run(place).done == 6
+    assert lines(place.out / "rejects.jsonl") == []
 
 
 def test_settings_that_cannot_work_change_nothing(place: Place) -> None:

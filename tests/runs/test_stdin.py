@@ -49,7 +49,7 @@ def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(
         "eventabs.runs.intake.open_private", lambda _path, _flags: os.open("/dev/full", os.O_WRONLY)
     )
-    with pytest.raises(StorageError, match="No space"):
+    with pytest.raises(StorageError, match="is full"):
         copy_stdin(tmp_path, Stop(), io.BytesIO(b"a" * 100_000))
 
 

@@ -49,6 +49,8 @@ def mode(path: Path) -> int:
 def test_a_new_run_directory_is_its_owners_alone_and_ignored_by_git(tmp_path: Path) -> None:
     directory = RunDirectory.create(tmp_path / "deep" / "out")
     assert mode(directory.path) == 0o700
+    with directory.locked(fresh=True):
+        pass
     assert (directory.path / ".gitignore").read_text() == "*\n"
     assert mode(directory.path / ".gitignore") == 0o600
 
@@ -297,6 +299,16 @@ def test_a_run_is_found_by_a_checkpoint_that_is_gone_as_long_as_its_ledger_is_th
     assert RunDirectory.find(named).path == tmp_path
     with pytest.raises(RunDirectoryError, match="does not exist"):
         RunDirectory.find(tmp_path / "chekpoint.json")
+
+
+def test_of_two_processes_that_found_a_folder_empty_one_begins_a_run_and_one_is_told(tmp_path: Path) -> None:
+    first, second = RunDirectory.create(tmp_path), RunDirectory.create(tmp_path)
+    with first.locked(fresh=True):
+        with pytest.raises(RunDirectoryError, match="in use"), second.locked(fresh=True):
+            raise AssertionError
+        first.ledger.touch()
+    with pytest.raises(RunDirectoryError, match="already holds a run"), second.locked(fresh=True):
+        raise AssertionError
 
 
 @pytest.mark.parametrize("name", ["run.log", "stdin.csv", ".gitignore.tmp"])

@@ -66,7 +66,13 @@ def test_a_user_with_a_failed_part_fails_once_no_part_is_pending(tmp_path: Path)
     settled(ledger, well(HALVES[1]), "done")
     assert settled_user(ledger, "cleo").state == "failed"
     assert list(failed_users(ledger)) == [
-        {"user_id": "cleo", "reason": "refused", "attempts": 1, "calls": [failed, failed + 1]}
+        {
+            "user_id": "cleo",
+            "reason": "refused",
+            "attempts": 1,
+            "broken_calls": 0,
+            "calls": [failed, failed + 1],
+        }
     ]
     assert count_all(ledger).events == 0, "only users that are done count"
     ledger.close()
@@ -91,6 +97,19 @@ def test_events_are_those_of_the_call_that_holds_not_of_an_earlier_one(tmp_path:
     ledger.close()
 
 
+def test_a_user_that_got_no_answer_counts_the_calls_that_broke_and_no_attempt(tmp_path: Path) -> None:
+    log = make_log("anna")
+    ledger = new_ledger(tmp_path, [log])
+    with ledger.transaction():
+        call = ledger.open_call(batch_of("anna"), request_for([log]), settings_fingerprint="f", sent_at=0.0)
+        change = PartChange(whole(log), "failed", broken_calls=8, reason="endpoint")
+        ledger.fail_call(call, "HTTP 500", [change])
+    assert list(failed_users(ledger)) == [
+        {"user_id": "anna", "reason": "endpoint", "attempts": 0, "broken_calls": 8, "calls": [call]}
+    ]
+    ledger.close()
+
+
 def test_a_failed_user_names_every_call_whose_answer_was_bad_for_it(tmp_path: Path) -> None:
     log = make_log("anna")
     ledger = new_ledger(tmp_path, [log, make_log("bert")])
@@ -98,7 +117,7 @@ def test_a_failed_user_names_every_call_whose_answer_was_bad_for_it(tmp_path: Pa
     settled(ledger, well(Part("bert", 0, 2)), "done")
     last = settled(ledger, bad(whole(log), "missing"), "failed", "missing")
     assert list(failed_users(ledger)) == [
-        {"user_id": "anna", "reason": "missing", "attempts": 1, "calls": [first, last]}
+        {"user_id": "anna", "reason": "missing", "attempts": 1, "broken_calls": 0, "calls": [first, last]}
     ]
     ledger.close()
 

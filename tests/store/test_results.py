@@ -62,7 +62,7 @@ def test_failed_users_stand_with_reason_attempts_and_calls(tmp_path: Path) -> No
     directory, ledger = finished(tmp_path)
     write_results(directory, ledger)
     assert [orjson.loads(line) for line in directory.failures.read_bytes().splitlines()] == [
-        {"user_id": "failed", "reason": "refused", "attempts": 3, "calls": []}
+        {"user_id": "failed", "reason": "refused", "attempts": 3, "broken_calls": 0, "calls": []}
     ]
     ledger.close()
 
@@ -112,7 +112,7 @@ def test_events_are_appended_in_whole_lines_as_users_are_done(tmp_path: Path) ->
 
 
 def test_a_full_disk_is_told_when_events_are_appended() -> None:
-    with EventsFile(Path("/dev/full")) as events, pytest.raises(StorageError, match="No space"):
+    with EventsFile(Path("/dev/full")) as events, pytest.raises(StorageError, match="is full"):
         events.append([{"user_id": "a"}])
 
 
@@ -124,7 +124,7 @@ def test_half_a_line_that_a_full_disk_took_is_taken_back(tmp_path: Path) -> None
         before = path.read_bytes()
         resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 5, limits[1]))
         try:
-            with pytest.raises(StorageError, match="No space"):
+            with pytest.raises(StorageError, match="is full"):
                 events.append([{"user_id": "b"}])
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)

@@ -16,6 +16,7 @@ from eventabs.runs.progress import Price, ProgressTracker
 from eventabs.runs.scheduler import Scheduler
 from eventabs.runs.settlement import Settlement
 from eventabs.store.ledger import Ledger
+from eventabs.store.reserve import Reserve
 from eventabs.store.results import EventsFile
 from eventabs.store.writer import LedgerWriter
 from runs_kit import LIMITS, SIZE, Watcher, answer, bad, request_for, well, whole
@@ -85,6 +86,7 @@ class Desk:
             grace_seconds=self.grace_seconds,
             settings_fingerprint="f",
             count_tokens=self.count,
+            keep=Reserve(self.path / "reserve").keep,
             save=self._save,
             wall_clock=lambda: 1_000.0,
             spending=SpendingLimit(
@@ -150,7 +152,11 @@ async def at_work(
     tracker = ProgressTracker(Price(None, None), Counts(users=len(logs)))
     scheduler = Scheduler(ledger.pending_parts(), limits)
     try:
-        with LedgerWriter(ledger) as writer, EventsFile(path / "events.jsonl") as events:
+        with (
+            Reserve(path / "reserve").held(100_000),
+            LedgerWriter(ledger) as writer,
+            EventsFile(path / "events.jsonl") as events,
+        ):
             yield Desk(ledger, writer, scheduler, tracker, events, path)
     finally:
         ledger.close()

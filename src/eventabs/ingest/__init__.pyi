@@ -5,6 +5,6 @@ from .database import (
     scratch_database as scratch_database,
 )
 from .export import Export as Export, open_export as open_export
-from .files import expand as expand
+from .files import FileStamp as FileStamp, expand as expand
 from .groups import UserGroup as UserGroup
 from .tables import check_zone as check_zone

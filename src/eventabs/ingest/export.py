@@ -19,6 +19,7 @@ from eventabs.ingest.columns import (
     with_marker,
 )
 from eventabs.ingest.database import as_glob, errors_named, fetched, give_back_memory, scratch_database
+from eventabs.ingest.files import FileStamp
 from eventabs.ingest.formats import Format, open_file
 from eventabs.ingest.groups import UserGroup, behaviors_of, grouped, prefetched
 from eventabs.language import gettext as _
@@ -30,14 +31,15 @@ from eventabs.stop import Stop
 class Export:
     """Files that have been read to their end. Good only inside `open_export`.
 
-    `fingerprint` is the sha256 of the files' contents. `roles` tells for each file which column was taken
-    for which role; `reasons` counts the rejected rows by reason, the most frequent first.
+    `fingerprint` is the sha256 of the files' contents; `stamps` tell of each, the profiles too, whether it changes
+    later. `roles` tells for each file which column was taken for which role; `reasons` counts the rejected rows by reason, the most frequent first.
     Rows in = behaviors + rejected_rows + duplicates + paired_ends. `unpaired` are behaviors: begins without an end,
     ends without a begin.
     """
 
     files: tuple[str, ...]
     fingerprint: str
+    stamps: tuple[FileStamp, ...]
     roles: dict[str, dict[str, str]]
     users: int
     behaviors: int
@@ -193,10 +195,13 @@ def open_export(
         with errors_named("the export"):
             counts = tables.finish(connection, len(shown), keep_duplicates=keep_duplicates)
             give_back_memory(connection)
+        read = [each.file for each in (*behaviors.sources, profile) if each]
         yield Export(
             files=named,
-            fingerprint=files.fingerprint(
-                each.file.content for each in (*behaviors.sources, profile) if each
+            fingerprint=files.fingerprint(file.content for file in read),
+            stamps=tuple(
+                files.stamp(file.path, file.content.sha256 if file.text == file.path else None)
+                for file in read
             ),
             roles=dict(zip(named, behaviors.roles, strict=True)),
             users=counts.users,

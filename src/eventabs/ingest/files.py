@@ -1,6 +1,5 @@
 """The files of an export: their names, and what their bytes and lines are like."""
 
-import errno
 import glob
 import hashlib
 import os
@@ -9,9 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
-from eventabs.errors import InputError, StorageError
+from eventabs.errors import NO_ROOM, DiskFullError, InputError, StorageError
 from eventabs.language import gettext as _
 
 _CHUNK: Final = 1 << 20
@@ -34,6 +33,33 @@ class Content:
     lines: int  # a last line without a newline counts
     one_newline: bool  # every line ends in LF, or every line ends in CRLF
     longest: int  # bytes; an upper bound of the longest line, in whole chunks
+
+
+class FileStamp(NamedTuple):
+    """By which a file is known again: its sha256, and size and time of change, which tell cheaply that it is the same."""
+
+    path: str
+    size: int
+    modified_ns: int
+    sha256: str
+
+    def now(self) -> "FileStamp | None":
+        """Return what the stamp would be now, None where the file is gone. Its content is read only if need be."""
+        try:
+            status = Path(self.path).stat()
+            if (status.st_size, status.st_mtime_ns) == (self.size, self.modified_ns):
+                return self
+            return stamp(self.path)
+        except OSError:
+            return None
+
+
+def stamp(path: str, sha256: bytes | None = None) -> FileStamp:
+    """Return the stamp of a file, whose content is read unless its `sha256` is known. Raises OSError."""
+    with Path(path).open("rb") as file:
+        status = os.fstat(file.fileno())
+        digest = hashlib.file_digest(file, "sha256").digest() if sha256 is None else sha256
+    return FileStamp(str(Path(path).absolute()), status.st_size, status.st_mtime_ns, digest.hex())
 
 
 def expand(paths: Sequence[str], excluded: Sequence[str] = ()) -> tuple[str, ...]:
@@ -146,7 +172,8 @@ def copies_written(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         message = _("{folder} cannot be written: {cause}; make room and start again")
-        raise StorageError(message.format(folder=folder, cause=error.strerror)) from None
+        kind = DiskFullError if error.errno in NO_ROOM else StorageError
+        raise kind(message.format(folder=folder, cause=error.strerror)) from None
 
 
 def not_utf8(path: str, line: int) -> NotUtf8Error:
@@ -157,15 +184,15 @@ def not_utf8(path: str, line: int) -> NotUtf8Error:
     return NotUtf8Error(message.format(path=path, line=line))
 
 
-def no_room(what: str) -> StorageError:
+def no_room(what: str) -> DiskFullError:
     """Return the error for a disk on which there is no room for the scratch files of reading."""
     message = _("there is no room left for reading {what}; make room and start again")
-    return StorageError(message.format(what=what))
+    return DiskFullError(message.format(what=what))
 
 
 def unreadable(path: str, error: OSError) -> InputError | StorageError:
     """Return the error for a file that the system does not let us read, or has no room to unpack."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    if error.errno in NO_ROOM:
         return no_room(path)
     message = _("{path} cannot be read: {cause}; check its permissions")
     return InputError(message.format(path=path, cause=error.strerror))

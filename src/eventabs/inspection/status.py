@@ -12,6 +12,7 @@ from eventabs.records import Counts, RunStatus
 from eventabs.runs import BatchDone, CallFailed, Price, Progress, Retrying
 from eventabs.store import (
     Ledger,
+    Reserve,
     RunDirectory,
     cooling_until,
     count_all,
@@ -56,6 +57,7 @@ class RunState:
     last_failure: CallFailed | BatchDone | Retrying | None
     language: str
     cooling_seconds: float = 0.0
+    disk_full: bool = False  # it ended the last process
 
 
 def endpoint_of(llm: Mapping[str, Any]) -> Endpoint:
@@ -72,7 +74,8 @@ def inspect_run(named: Path, *, now: Callable[[], float]) -> RunState:
     in_use = directory.in_use()  # before the ledger: a run that ends in between does not look killed
     with Ledger.watch(directory.ledger) as ledger:
         facts = ledger.meta()
-        return _run_state(directory, ledger, facts, _status(facts, in_use=in_use), now())
+        status = _status(facts, in_use=in_use, disk_full=Reserve(directory.reserve).is_marked())
+        return _run_state(directory, ledger, facts, status, now())
 
 
 def _run_state(
@@ -94,6 +97,7 @@ def _run_state(
         last_failure=None if status == "completed" else _last_failure(ledger, began_at, running=running),
         language=facts["settings"]["lang"],
         cooling_seconds=max(0.0, cooling_until(ledger, began_at) - now) if running else 0.0,
+        disk_full=not running and Reserve(directory.reserve).is_marked(),
     )
 
 
@@ -133,9 +137,11 @@ def _planned(directory: RunDirectory) -> int:
         return 0
 
 
-def _status(facts: Mapping[str, Any], *, in_use: bool) -> Status:
+def _status(facts: Mapping[str, Any], *, in_use: bool, disk_full: bool) -> Status:
     if in_use:
         return "running"
+    if disk_full:  # the ledger may have had no room for it
+        return "stopped"
     saved = facts.get("status")
     return saved if saved in ("interrupted", "stopped", "completed") else "killed"
 

@@ -27,6 +27,7 @@ from .observer import (
     BatchDone as BatchDone,
     CallFailed as CallFailed,
     CoolingDown as CoolingDown,
+    InputGone as InputGone,
     InputRead as InputRead,
     LogFile as LogFile,
     Note as Note,

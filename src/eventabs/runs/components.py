@@ -38,7 +38,7 @@ from eventabs.replies import Labels, Reading, read_reply
 from eventabs.runs.observer import AwaitingEndpoint, CoolingDown, Observer, Progress
 from eventabs.runs.progress import Price, ProgressTracker, snapshot
 from eventabs.stop import Stop
-from eventabs.store import Ledger, RunDirectory, count_all, host_of, write_checkpoint
+from eventabs.store import Ledger, Reserve, RunDirectory, count_all, host_of, reserve_bytes, write_checkpoint
 
 CONNECT_SECONDS = 10.0  # for the first connection
 WAIT_SECONDS = 2.0  # between two tries of an endpoint that is waited for
@@ -164,6 +164,12 @@ def probes(settings: Settings) -> bool:
 def max_calls(settings: Settings) -> int:
     """Return how many calls may ever be in flight."""
     return max(settings.run.concurrency, settings.run.max_concurrency)
+
+
+def room_for_answers(settings: Settings) -> int:
+    """Return the bytes to hold on the disk while the run works: what all calls in flight may bring."""
+    calls = max_calls(settings) if kind_of(settings.provider).is_remote else 0
+    return reserve_bytes(calls, settings.budget.max_output_tokens)
 
 
 def make_reader(
@@ -347,6 +353,11 @@ class RunContext:
         """Count what the ledger holds."""
         price = Price(self.settings.llm.price.input, self.settings.llm.price.output)
         return ProgressTracker(price, count_all(self.ledger), earlier_seconds=earlier_seconds)
+
+    @property
+    def reserve(self) -> Reserve:
+        """The room held for answers on their way."""
+        return Reserve(self.directory.reserve)
 
     @property
     def earlier_seconds(self) -> float:

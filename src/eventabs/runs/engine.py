@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
-from eventabs.errors import EndpointError, LimitReachedError, NoContentError, UnavailableError
+from eventabs.errors import EndpointError, LimitReachedError, NoContentError, StorageError, UnavailableError
 from eventabs.providers import CallCancelledError, Complete
 from eventabs.records import Batch, Part, Reply, Request, Usage, UserLog
 from eventabs.runs.components import WAIT_SECONDS
@@ -28,7 +28,7 @@ class Engine:
     """Sends what the scheduler has. A call is written before it is sent, its reply before it is read.
 
     `closing` is set when the run stops: `complete` then raises CallCancelledError for what has not been sent.
-    `save` writes the checkpoint; `wall_clock` gives seconds since 1970; `count_tokens` serves endpoints that report
+    `keep` writes down an answer for which the ledger has no room. `save` writes the checkpoint; `wall_clock` gives seconds since 1970; `count_tokens` serves endpoints that report
     no usage.
     """
 
@@ -39,6 +39,7 @@ class Engine:
     grace_seconds: float  # for calls in flight when the run is stopped
     settings_fingerprint: str
     count_tokens: Callable[[str], int]
+    keep: Callable[[int, Reply], None]
     save: Callable[[], Awaitable[None]]
     wall_clock: Callable[[], float]
     spending: SpendingLimit
@@ -58,6 +59,7 @@ class Engine:
         self._held: Batch | None = None  # by the limit on spending
         self._reports = False
         self._replies = 0
+        self._grace: float | None = self.grace_seconds
         self._keeping: asyncio.TimerHandle | None = None
         self._counting: asyncio.TimerHandle | None = None
         self._is_awaiting = False
@@ -99,7 +101,7 @@ class Engine:
         """
         await self.closing.wait()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._abandoned.wait(), self.grace_seconds)
+            await asyncio.wait_for(self._abandoned.wait(), self._grace)
         for worker in workers:
             worker.cancel()
 
@@ -110,6 +112,8 @@ class Engine:
         except Exception as error:  # noqa: BLE001  any error ends the run, once calls in flight are in
             self._error = self._error or error
             self._changed.set()
+            if isinstance(error, StorageError):  # the endpoint is well, and room is held for what is paid for
+                self._grace = None
             if not isinstance(error, LimitReachedError):  # within a limit, what is paid for is waited for
                 self.closing.set()
 
@@ -168,7 +172,10 @@ class Engine:
                 self.concurrency.answered()
                 reply = await self._counted(request, reply)
                 # before anything is awaited, so that nothing comes between what is paid for and the ledger
-                stored = self.writer.submit(partial(Ledger.store_reply, call_id=call.id, reply=reply))
+                stored = self.writer.submit(
+                    partial(Ledger.store_reply, call_id=call.id, reply=reply),
+                    otherwise=partial(self.keep, call.id, reply),
+                )
                 place.leave_wire()
                 await stored
                 place.end_receiving()

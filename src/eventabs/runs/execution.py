@@ -7,7 +7,7 @@ from copy import copy
 from dataclasses import asdict, dataclass
 from functools import partial
 
-from eventabs.errors import StoppedError, UsageError
+from eventabs.errors import DiskFullError, StoppedError, UsageError
 from eventabs.prompts import BatchLimits, PromptBuilder, TokenCounter
 from eventabs.providers import kind_of
 from eventabs.records import Batch, Part, PartSize, PlannedPart, RunStatus, UserLog
@@ -21,7 +21,7 @@ from eventabs.runs.components import (
     require_connection,
 )
 from eventabs.runs.engine import Engine
-from eventabs.runs.intake import halves, read_input
+from eventabs.runs.intake import halves, read_input, tell_gone_input
 from eventabs.runs.limits import BudgetLearner, ConcurrencyLimit, FailureLimit, SpendingLimit
 from eventabs.runs.observer import Planned, Started, StateChanged, Summary
 from eventabs.runs.progress import ProgressTracker
@@ -50,7 +50,9 @@ async def execute(run: RunContext, stop: Stop, *, resumed: bool) -> Summary:
     try:
         run.observer.started(_start_facts(run, resumed=resumed))
         run.remember_progress(tracker.progress(waiting=0, workers=1), status="running", began_at=time.time())
-        if not run.facts.get("input_complete"):
+        if run.facts.get("input_complete"):
+            tell_gone_input(run)
+        else:
             run.observer.noted(await asyncio.to_thread(read_input, run, stop))
         run.save(run.tracker(), status="running")
         if await _call_model(run, stop, tracker):
@@ -59,6 +61,8 @@ async def execute(run: RunContext, stop: Stop, *, resumed: bool) -> Summary:
         status = "interrupted"
     except StoppedError as error:
         status, cause = "stopped", str(error)
+        if isinstance(error, DiskFullError):
+            run.reserve.mark()
     except UsageError:
         save_stopped(run, "stopped", tracker.seconds)
         raise
@@ -153,6 +157,7 @@ async def _call_pending(session: _Session, pending: list[PlannedPart], stop: Sto
             grace_seconds=stop.grace_seconds,
             settings_fingerprint=run.facts["settings_fingerprint"],
             count_tokens=TokenCounter(run.settings.prompt.tokenizer).count,
+            keep=run.reserve.keep,
             save=_CheckpointWriter(run, session.tracker, scheduler).save,
             wall_clock=time.time,
             spending=SpendingLimit(

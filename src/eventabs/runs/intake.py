@@ -3,15 +3,15 @@
 import select
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from io import BufferedIOBase, UnsupportedOperation
 from itertools import islice
 from pathlib import Path
 from typing import cast
 
 from eventabs.config import Settings
-from eventabs.errors import InputError, RunDirectoryError, UsageError
-from eventabs.ingest import Export
+from eventabs.errors import DiskFullError, InputError, RunDirectoryError, UsageError
+from eventabs.ingest import Export, FileStamp
 from eventabs.language import gettext as _
 from eventabs.prompts import (
     BatchLimits,
@@ -31,9 +31,9 @@ from eventabs.runs.components import (
     prompt_language_of,
     sampled,
 )
-from eventabs.runs.observer import InputRead
+from eventabs.runs.observer import InputGone, InputRead
 from eventabs.stop import Stop
-from eventabs.store import Ledger, open_private, storage_error, write_rejects
+from eventabs.store import Ledger, disk_full, open_private, storage_error, write_rejects
 
 STDIN = "-"
 _NAMES = ("stdin.csv", "stdin.jsonl")
@@ -101,17 +101,16 @@ def stdin_copy(directory: Path) -> str:
 
 
 USERS_A_COMMIT = 500
+_REJECTS_OF_A_REFUSED_RUN = 10_000  # at most: all rows of a large export may be rejected
 _USUAL_ENCODINGS = ("utf-8", "")  # "": Parquet has none
 
 
 def read_input(run: RunContext, stop: Stop) -> InputRead:
     """Read the input into the ledger. Raises UsageError, and StopRequested where a stop is requested meanwhile."""
     settings = run.settings
-    # what came by standard input lies in the run directory, wherever that has been moved to
-    paths = [stdin_copy(run.directory.path) if path == STDIN else path for path in run.facts["paths"]]
-    with open_input(settings, paths, run.directory.work, stop) as export:
+    with _opened(run, stop) as export:
         _refuse_other_input(run, export)
-        refuse_unreadable(export, max_rejects=settings.input.max_rejects)
+        _refuse_unreadable(run, export)
         first = sampled(export.user_logs())
         language = run.facts.get("prompt_language") or prompt_language_of(settings, first)
         legend = run.facts.get("legend")
@@ -132,6 +131,8 @@ def read_input(run: RunContext, stop: Stop) -> InputRead:
                 "rows": export.rows,
                 "rejects": export.reasons,
             },
+            # what came by standard input moves with the run directory, and is nobody's to change
+            input_stamps=[] if STDIN in run.facts["paths"] else list(map(list, export.stamps)),
         )
         write_rejects(run.directory, export.rejects())
         builder = run.builder()
@@ -154,6 +155,48 @@ def read_input(run: RunContext, stop: Stop) -> InputRead:
     )
 
 
+def refuse_changed_input(run: RunContext, *, accepted: bool) -> None:
+    """Raise RunDirectoryError where an input has changed since it was read to its end, unless that is `accepted`.
+
+    A file that is gone has not changed.
+    """
+    if not run.facts.get("input_complete"):  # it is read again, and compared then
+        return
+    before = _stamps(run)
+    now = [stamp.now() for stamp in before]
+    pairs = list(zip(before, now, strict=True))
+    changed = [old.path for old, new in pairs if new is not None and new.sha256 != old.sha256]
+    if changed and not accepted:
+        message = _(
+            "{paths} has changed since this run read it; restore it, or go on with what was read with"
+            " --accept-changes (to read it anew, begin a new run)"
+        )
+        raise RunDirectoryError(message.format(paths=", ".join(changed)))
+    if now != before:  # so that the content is read, and a change refused, only once
+        run.remember(input_stamps=[list(new or old) for old, new in pairs])
+
+
+def tell_gone_input(run: RunContext) -> None:
+    """Report files that are gone since they were read."""
+    if gone := tuple(stamp.path for stamp in _stamps(run) if not Path(stamp.path).exists()):
+        run.observer.noted(InputGone(gone))
+
+
+def _stamps(run: RunContext) -> list[FileStamp]:
+    return [FileStamp(*stamp) for stamp in run.facts.get("input_stamps", ())]
+
+
+@contextmanager
+def _opened(run: RunContext, stop: Stop) -> Iterator[Export]:
+    # what came by standard input lies in the run directory, wherever that has been moved to
+    paths = [stdin_copy(run.directory.path) if path == STDIN else path for path in run.facts["paths"]]
+    try:
+        with open_input(run.settings, paths, run.directory.work, stop) as export:
+            yield export
+    except DiskFullError as error:  # of scratch files, which lie in the run directory
+        raise disk_full(run.directory.path, resumable=True) from error
+
+
 def _refuse_other_input(run: RunContext, export: Export) -> None:
     before = run.facts.get("input", {}).get("fingerprint", export.fingerprint)
     if before != export.fingerprint and not run.facts.get("other_input_accepted"):
@@ -161,6 +204,18 @@ def _refuse_other_input(run: RunContext, export: Export) -> None:
             "the input is not the one that this run began with; restore it, or take it with --accept-changes"
         )
         raise RunDirectoryError(message)
+
+
+def _refuse_unreadable(run: RunContext, export: Export) -> None:
+    """Raise InputError as `refuse_unreadable` does, with the file in which the first rejected rows can be read."""
+    try:
+        refuse_unreadable(export, max_rejects=run.settings.input.max_rejects)
+    except InputError as error:
+        if not export.rejected_rows:
+            raise
+        write_rejects(run.directory, islice(export.rejects(), _REJECTS_OF_A_REFUSED_RUN))
+        message = _("{refusal}; the rejected rows are in {path}")
+        raise InputError(message.format(refusal=error, path=run.directory.rejects)) from None
 
 
 def refuse_unreadable(export: Export, *, max_rejects: float) -> None:

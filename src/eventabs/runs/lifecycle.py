@@ -1,7 +1,6 @@
 """How a run is begun, how one that stopped is taken up again, and how its stored replies are read anew."""
 
 import hashlib
-import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
@@ -22,7 +21,7 @@ from eventabs.config import (
     with_absolute_paths,
     with_preset,
 )
-from eventabs.errors import ConfigError, InputError, RunDirectoryError
+from eventabs.errors import ConfigError, DiskFullError, InputError, RunDirectoryError
 from eventabs.language import gettext as _
 from eventabs.providers import kind_of
 from eventabs.records import FailureReason, Part
@@ -33,16 +32,18 @@ from eventabs.runs.components import (
     make_reader,
     read_text,
     require_usable_provider,
+    room_for_answers,
     rules_text,
     template_text,
 )
 from eventabs.runs.execution import save_stopped, summarize
-from eventabs.runs.intake import STDIN, copy_stdin, input_paths, measure_again
+from eventabs.runs.intake import STDIN, copy_stdin, input_paths, measure_again, refuse_changed_input
 from eventabs.runs.observer import Observer, StateChanged, Summary
 from eventabs.stop import Stop, StopRequested
 from eventabs.store import (
     Ledger,
     PartChange,
+    Reserve,
     RunDirectory,
     binding_facts,
     changes,
@@ -52,7 +53,6 @@ from eventabs.store import (
     open_private,
     public_flags,
     public_settings,
-    refuse_taken,
     timestamp,
 )
 
@@ -91,10 +91,10 @@ class Invocation:
 def begin_run(
     invocation: Invocation, *, paths: Sequence[str], out: Path | None, watch: Watch, stop: Stop
 ) -> Iterator[RunContext]:
-    """Begin a run in a new directory; remove it again where nothing could begin.
+    """Begin a run in a new directory; remove it again, but for rejected rows, where nothing could begin.
 
-    Raises UsageError for wrong settings or input and a directory that is taken, and StopRequested where a stop is
-    requested while standard input is copied.
+    Raises UsageError for wrong settings or input and a directory that is taken, DiskFullError where there is no room
+    for answers, and StopRequested where a stop is requested while standard input is copied.
     """
     settings = with_absolute_paths(invocation.settings(), Path.cwd())
     require_usable_provider(settings, invocation.environment)
@@ -103,8 +103,7 @@ def begin_run(
     directory = RunDirectory.create(out or default_out(named))
     nothing_paid = True
     try:
-        with directory.locked(), watch(directory, settings) as observer:
-            refuse_taken(directory)
+        with directory.locked(fresh=True), _room(directory, settings), watch(directory, settings) as observer:
             if STDIN in named:
                 copy_stdin(directory.path, stop)
             # a later process finds them from another folder too; a URL is left for the reader to refuse
@@ -121,9 +120,9 @@ def begin_run(
                 except (ConfigError, InputError):
                     nothing_paid = not ledger.rows("SELECT 1 FROM calls LIMIT 1")
                     raise
-    except (ConfigError, InputError, StopRequested):
-        if nothing_paid:
-            shutil.rmtree(directory.path, ignore_errors=True)
+    except (ConfigError, InputError, StopRequested, DiskFullError) as error:
+        if nothing_paid and not (isinstance(error, DiskFullError) and directory.ledger.exists()):
+            directory.discard()
         raise
 
 
@@ -142,19 +141,34 @@ def reopen_run(
         damage_reported(directory.ledger),
         closing(Ledger.open(directory.ledger)) as ledger,
     ):
+        _take_kept(directory, ledger)
         facts = ledger.meta()
         settings = _settings_of_today(invocation, facts)
         if changed != "ignore":
             require_usable_provider(settings, invocation.environment)
         if not confirmed and changed != "ignore":
             refuse_unknown_endpoint(facts["run_id"], settings, invocation.named())
-        with watch(directory, settings) as observer:
+        with _room(directory, settings), watch(directory, settings) as observer:
             # a trial under --limit goes on with all users: the first limit does not hold any more
             most_users = int(invocation.flags.get("run", {}).get("limit", 0))
             run = RunContext(directory, ledger, settings, invocation.environment, observer, facts, most_users)
             if changed != "ignore":
+                refuse_changed_input(run, accepted=changed == "accept")
                 _take_changes(run, invocation, accepted=changed == "accept")
             yield run
+
+
+def _room(directory: RunDirectory, settings: Settings) -> AbstractContextManager[None]:
+    return Reserve(directory.reserve).held(room_for_answers(settings))
+
+
+def _take_kept(directory: RunDirectory, ledger: Ledger) -> None:
+    """Take answers into the ledger that came when the disk was full."""
+    reserve = Reserve(directory.reserve)
+    if reserve.is_marked():
+        with ledger.transaction():
+            ledger.take_kept(reserve.kept())
+        reserve.clear()
 
 
 def default_out(paths: Sequence[str]) -> Path:

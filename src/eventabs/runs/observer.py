@@ -40,6 +40,13 @@ class InputRead:
 
 
 @dataclass(frozen=True, slots=True)
+class InputGone:
+    """Files that have been read are gone. They are not needed any more."""
+
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Planned:
     """The plan before the first call. `pending_users` are those still to be asked about."""
 
@@ -142,6 +149,7 @@ class StateChanged:
 Note = (
     AwaitingEndpoint
     | InputRead
+    | InputGone
     | Planned
     | Serving
     | Retrying

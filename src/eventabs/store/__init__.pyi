@@ -11,10 +11,10 @@ from .codec import (
 )
 from .directory import (
     RunDirectory as RunDirectory,
+    disk_full as disk_full,
     open_private as open_private,
     open_to_append as open_to_append,
     read_head as read_head,
-    refuse_taken as refuse_taken,
     replace_file as replace_file,
     storage_error as storage_error,
 )
@@ -50,6 +50,7 @@ from .queries import (
     user_rows as user_rows,
     user_states as user_states,
 )
+from .reserve import Reserve as Reserve, reserve_bytes as reserve_bytes
 from .results import (
     EventsFile as EventsFile,
     export_events as export_events,

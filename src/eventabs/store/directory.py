@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import shutil
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -12,15 +13,18 @@ from typing import Final
 
 from filelock import FileLock, Timeout
 
-from eventabs.errors import RunDirectoryError, StorageError
+from eventabs.errors import NO_ROOM, DiskFullError, RunDirectoryError, StorageError
 from eventabs.language import gettext as _
 
 _PRIVATE_DIRECTORY: Final = 0o700
 _PRIVATE_FILE: Final = 0o600
 _PLAIN_FILE: Final = os.O_NOFOLLOW | os.O_NONBLOCK  # a link is not followed, a pipe not waited for
 _LOOKS_PASS: Final = 0.25  # seconds; `in_use` of another process holds the lock for moments
-_LEFTOVERS: Final = {  # of a run killed at birth, before it had a ledger
-    *(".gitignore", ".gitignore.tmp", "run.lock", "run.log", "stdin.csv", "stdin.jsonl"),
+_A_FEW_BLOCKS: Final = 64 * 1024  # bytes; SQLite asks for 32 KB at a time
+_SQLITE_FULL, _SQLITE_IOERR, _PRIMARY_CODE = 13, 10, 0xFF  # as sqlite3.h has them
+_LEFTOVERS: Final = {  # of a run that was refused, or killed at birth, before it had a ledger
+    *(".gitignore", ".gitignore.tmp", "run.lock", "run.log", "reserve", "stdin.csv", "stdin.jsonl"),
+    *("rejects.jsonl", "rejects.jsonl.tmp"),
     *(f"ledger.sqlite.new{suffix}" for suffix in ("", "-journal", "-wal", "-shm")),
 }
 
@@ -36,6 +40,7 @@ class RunDirectory:
         self.failures = path / "failures.jsonl"
         self.rejects = path / "rejects.jsonl"
         self.log = path / "run.log"
+        self.reserve = path / "reserve"
         self.work = path / "tmp"
 
     @classmethod
@@ -46,12 +51,10 @@ class RunDirectory:
                 raise _taken(path)
             path.mkdir(mode=_PRIVATE_DIRECTORY, parents=True, exist_ok=True)
             path.chmod(_PRIVATE_DIRECTORY)
-            directory = cls(path)
-            replace_file(path / ".gitignore", [b"*\n"])
         except OSError as error:
             message = _("{path} cannot be made ({error}); name another folder with --out")
             raise RunDirectoryError(message.format(path=path, error=error.strerror)) from None
-        return directory
+        return cls(path)
 
     @classmethod
     def find(cls, named: Path) -> "RunDirectory":
@@ -70,6 +73,18 @@ class RunDirectory:
         message = _("{path} does not exist; name a run directory or its checkpoint.json")
         raise RunDirectoryError(message.format(path=named))
 
+    def discard(self) -> None:
+        """Remove the directory of a run that did not begin. Where rows were rejected, they stay to be read."""
+        kept = {self.rejects, self.path / ".gitignore"} if self.rejects.exists() else set()
+        with suppress(OSError):
+            for file in list(self.path.iterdir()):
+                if file.is_dir():
+                    shutil.rmtree(file, ignore_errors=True)
+                elif file not in kept:
+                    file.unlink()
+            if not kept:
+                self.path.rmdir()
+
     def in_use(self) -> bool:
         """Whether a process works on the run."""
         try:
@@ -82,8 +97,11 @@ class RunDirectory:
         return False
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the directory for this process. Raises RunDirectoryError where another process has it."""
+    def locked(self, *, fresh: bool = False) -> Iterator[None]:
+        """Hold the directory for this process; `fresh`: to begin a run in it.
+
+        Raises RunDirectoryError where another process has it, or began a run in it before.
+        """
         lock = FileLock(self.path / "run.lock", mode=_PRIVATE_FILE)
         try:
             self._take(lock)
@@ -94,6 +112,10 @@ class RunDirectory:
             message = _("{path} cannot be locked ({error}); use a writable folder on a local disk")
             raise RunDirectoryError(message.format(path=self.path, error=error)) from None
         try:
+            if fresh:  # two processes may have found it empty
+                if self.ledger.exists():
+                    raise _taken(self.path)
+                replace_file(self.path / ".gitignore", [b"*\n"])
             yield
         finally:
             lock.release()
@@ -130,15 +152,41 @@ def replace_file(path: Path, chunks: Iterable[bytes]) -> None:
 
 def storage_error(path: Path, error: Exception) -> StorageError:
     """Return the error for a disk that refuses, with the next step: a run that has not begun cannot be resumed."""
-    if (path.parent / "ledger.sqlite").is_file():
-        message = _(
-            "{path} cannot be written ({error}); make room or mend it, then run: eventabs resume {directory}"
-        )
+    has_begun = (path.parent / "ledger.sqlite").is_file()
+    if _is_full(path.parent, error):
+        return disk_full(path.parent, resumable=has_begun)
+    if has_begun:
+        message = _("{path} cannot be written ({error}); mend it, then run: eventabs resume {directory}")
     else:
-        message = _("{path} cannot be written ({error}); make room or mend it, and start again")
+        message = _("{path} cannot be written ({error}); mend it, and start again")
     return StorageError(
         message.format(path=path, error=getattr(error, "strerror", "") or error, directory=path.parent)
     )
+
+
+def disk_full(folder: Path, *, resumable: bool) -> DiskFullError:
+    """Return the error for a folder on a disk without room; `resumable`: it is the directory of a run that has begun."""
+    if resumable:
+        message = _("the disk of {folder} is full; make room there, then run: eventabs resume {folder}")
+    else:
+        message = _("the disk of {folder} is full; make room there and start again")
+    return DiskFullError(message.format(folder=folder))
+
+
+def has_room(folder: Path) -> bool:
+    """Whether the disk of a folder has room for a few more blocks, as far as the system tells."""
+    try:
+        disk = os.statvfs(folder)
+    except OSError:
+        return True
+    return disk.f_bavail * disk.f_frsize >= _A_FEW_BLOCKS
+
+
+def _is_full(folder: Path, error: Exception) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in NO_ROOM
+    code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
+    return code == _SQLITE_FULL or (code == _SQLITE_IOERR and not has_room(folder))
 
 
 def open_private(path: Path | str, flags: int) -> int:
@@ -161,14 +209,9 @@ def read_head(path: Path, size: int) -> bytes:
         return file.read(size)
 
 
-def refuse_taken(directory: RunDirectory) -> None:
-    """Raise RunDirectoryError where a run began in the directory before this process held it."""
-    if directory.ledger.exists():
-        raise _taken(directory.path)
-
-
 def _is_leftover(file: Path) -> bool:
-    return file.name in _LEFTOVERS and file.is_file() and not file.is_symlink()
+    is_plain = file.is_file() or not file.exists()  # another process may just have renamed it
+    return file.name in _LEFTOVERS and is_plain and not file.is_symlink()
 
 
 def _taken(path: Path) -> RunDirectoryError:

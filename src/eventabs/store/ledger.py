@@ -29,7 +29,7 @@ from eventabs.records import (
     UserLog,
 )
 from eventabs.store import codec
-from eventabs.store.directory import open_private, storage_error
+from eventabs.store.directory import has_room, open_private, storage_error
 
 FORMAT = 2
 # seconds since 1970; older SQLite has no unixepoch('subsec')
@@ -324,6 +324,12 @@ class Ledger:
             " WHERE state = 'failed' AND reason <> 'no_readable_rows'"
         ).rowcount
 
+    def take_kept(self, kept: Iterable[tuple[int, Reply]]) -> None:
+        """Store replies that an earlier process had no room for, to calls that have none."""
+        for call_id, reply in kept:
+            if self.rows("SELECT 1 FROM calls WHERE id = ? AND status IN ('sent', 'lost')", call_id):
+                self.store_reply(call_id, reply)
+
     def lose_open_calls(self) -> int:
         """Mark calls that were in flight when the process died; return how many."""
         return self._db.execute("UPDATE calls SET status = 'lost' WHERE status = 'sent'").rowcount
@@ -370,11 +376,14 @@ def _connect(path: Path) -> sqlite3.Connection:
 def _connect_to_read(path: Path) -> sqlite3.Connection:
     """Connect without a right to write.
 
-    On a read-only medium, where SQLite cannot make its files beside a ledger, one that was closed in order is
-    read without them. A reader may have left an empty write-ahead log.
+    On a read-only medium or a full disk, where SQLite cannot make its files beside a ledger, one that was closed in
+    order is read without them. A reader may have left an empty write-ahead log.
     """
     mode, log = "mode=ro", path.with_name(path.name + "-wal")
-    if not os.access(path.parent, os.W_OK) and not (log.exists() and log.stat().st_size):
+    takes_files = os.access(path.parent, os.W_OK) and (
+        has_room(path.parent) or path.with_name(path.name + "-shm").exists()
+    )
+    if not takes_files and not (log.exists() and log.stat().st_size):
         mode += "&immutable=1"
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, isolation_level=None)
     _prepare(connection)

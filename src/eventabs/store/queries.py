@@ -32,7 +32,10 @@ def count_all(ledger: Ledger) -> Counts:
 
 
 class UserRow(NamedTuple):
-    """A user as a list shows it; `reason` is None unless a part failed."""
+    """A user as a list shows it; `reason` is None unless a part failed.
+
+    `attempts`: bad answers, `broken_calls`: calls without an answer; of the part that had most.
+    """
 
     user_id: str
     state: str
@@ -40,6 +43,7 @@ class UserRow(NamedTuple):
     events: int
     reason: str | None
     attempts: int
+    broken_calls: int = 0
 
 
 def user_rows(ledger: Ledger, state: str | None = None, *, most: int = -1, skip: int = 0) -> list[UserRow]:
@@ -91,15 +95,16 @@ def done_users(ledger: Ledger) -> list[str]:
 
 
 def failed_users(ledger: Ledger) -> Iterator[dict[str, Any]]:
-    """Yield all users that failed, in order of user id: the reason, delivered bad answers, and all calls."""
+    """Yield all users that failed, in order of user id: the reason, what was tried, and all calls."""
     if not (failed := user_rows(ledger, "failed")):
         return
     calls: dict[str, list[int]] = {user.user_id: [] for user in failed}
     for call_id, user_id in ledger.rows("SELECT DISTINCT call_id, user_id FROM user_calls ORDER BY call_id"):
         if user_id in calls:
             calls[user_id].append(call_id)
-    for user_id, _state, _behaviors, _events, reason, attempts in failed:
-        yield {"user_id": user_id, "reason": reason, "attempts": attempts, "calls": calls[user_id]}
+    for user in failed:
+        tried = {"attempts": user.attempts, "broken_calls": user.broken_calls}
+        yield {"user_id": user.user_id, "reason": user.reason, **tried, "calls": calls[user.user_id]}
 
 
 def events_of(ledger: Ledger, user_id: str) -> list[dict[str, Any]]:

@@ -8,7 +8,8 @@ SELECT
     behaviors,
     (SELECT sum(events) FROM main.parts WHERE parts.user_id = users.user_id) AS events,
     (SELECT min(reason) FROM main.parts WHERE parts.user_id = users.user_id AND state = 'failed') AS reason,
-    (SELECT max(attempts) FROM main.parts WHERE parts.user_id = users.user_id) AS attempts
+    (SELECT max(attempts) FROM main.parts WHERE parts.user_id = users.user_id) AS attempts,
+    (SELECT max(broken_calls) FROM main.parts WHERE parts.user_id = users.user_id) AS broken_calls
 FROM main.users;
 
 -- few among many: found by the index of parts

@@ -95,6 +95,13 @@ def noted(note: runs.Note) -> str:
     match note:
         case runs.InputRead():
             line = _input_read(note)
+        case runs.InputGone():
+            template = ngettext(
+                "{paths} is gone; it has been read and is not needed any more",
+                "{paths} are gone; they have been read and are not needed any more",
+                len(note.paths),
+            )
+            line = template.format(paths=listed(note.paths))
         case runs.Planned():
             line = _planned(note)
         case runs.Retrying():

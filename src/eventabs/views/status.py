@@ -20,7 +20,7 @@ SECONDS_BETWEEN_LOOKS = 1.0
 _JSON_KEYS = (
     "pending in_flight in_flight_limit events calls retries retry_causes cooling_seconds prompt_tokens"
     " completion_tokens tokens_per_second cost cost_projected currency seconds failures last_failure provider model"
-    " host run_id created_at out"
+    " host run_id created_at out disk_full"
 )
 _DIGITS = {"cooling_seconds": 1, "tokens_per_second": 1, "cost": 6, "cost_projected": 6, "seconds": 3}
 
@@ -115,6 +115,8 @@ def _headline(state: RunState) -> str:
 def _name(state: RunState) -> str:
     if state.status == "killed":
         return _("Not running: the process was killed or has crashed, state saved")
+    if state.disk_full:
+        return _("Stopped: disk full, state saved")
     return messages.status(state.status)
 
 
