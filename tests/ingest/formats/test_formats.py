@@ -69,8 +69,8 @@ def test_dates_that_nothing_decides_are_refused_until_dayfirst_says(tmp_path: Pa
     path = write(tmp_path, "a.csv", "uid,time,item\nu1,03/04/2026,x\n")
     with pytest.raises(InputError, match=r"\[input\] dayfirst"), opened(tmp_path, path):
         pass
-    assert facts(tmp_path, path, dayfirst=True) == ["u1|2026-04-03T00:00:00||x||"]
-    assert facts(tmp_path, path, dayfirst=False) == ["u1|2026-03-04T00:00:00||x||"]
+    assert facts(tmp_path, path, dayfirst=True) == ["u1|2026-04-03T00:00:00|thing|x||"]
+    assert facts(tmp_path, path, dayfirst=False) == ["u1|2026-03-04T00:00:00|thing|x||"]
 
 
 def test_an_end_before_its_start_is_rejected(tmp_path: Path) -> None:
