@@ -85,6 +85,19 @@ def test_equal_rows_are_kept_on_demand(tmp_path: Path) -> None:
         assert (export.behaviors, export.duplicates) == (3, 0)
 
 
+def test_a_text_that_prompts_cut_is_counted(tmp_path: Path) -> None:
+    rows = "".join(
+        f"u{n},2026-01-15 10:00:00,{text}\n"
+        for n, text in enumerate(("x" * 200, "好" * 200, "好" * 201, "y" * 3_000_000))
+    )
+    with opened(tmp_path, write(tmp_path, "a.csv", "uid,time,item\n" + rows)) as export:
+        assert (export.behaviors, export.shortened) == (4, 2)
+    with opened(
+        tmp_path, write(tmp_path, "b.csv", "uid,time,text\nu1,2026-01-15 10:00:00," + "说" * 201 + "\n")
+    ) as export:
+        assert export.shortened == 1
+
+
 # a large file, broken in ten ways
 
 GOOD = "u{n},2026-01-15 10:00:00,item {n},60"
