@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, NamedTuple, TypedDict
+from typing import Final, Literal, NamedTuple, TypedDict
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -22,6 +22,8 @@ FailureReason = Literal[
     "no_readable_rows",
     "damaged",
 ]
+THING: Final = "thing"  # the action of a row with a thing and no action
+MAX_CHARACTERS: Final = 200  # of a text in a prompt
 RunStatus = Literal["running", "interrupted", "stopped", "completed"]
 AnswerForm = Literal["lines", "json", "schema"]
 Detail = Literal["brief", "day", "fine"]
@@ -37,7 +39,7 @@ class Behavior(NamedTuple):
     """
 
     start: datetime  # whole seconds; local wall time, aware only if the input or --timezone names a zone
-    action: str  # canonical (see exports.actions) or the export's own word; "" for free text
+    action: str  # canonical, THING or the export's own word; "" for free text
     item: str  # what: the place of a visit, the app used, the thing browsed, or the free text
     place: str = ""  # where else: site, app or shop; "" if none
     duration: int | None = None  # seconds

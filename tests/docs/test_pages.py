@@ -21,7 +21,7 @@ import eventabs
 from docs_kit import FENCE, PAGES, block_of, blocks_of, commands_of, text_of
 from eventabs.cli.main import app
 from eventabs.config.settings import Settings, load_settings
-from eventabs.ingest.column_names import MARKERS, USUAL_NAMES, plain
+from eventabs.ingest.column_names import ACTION_WORDS, FAILURES, MARKERS, PLATFORMS, USUAL_NAMES, plain
 from eventabs.ingest.export import open_export
 from eventabs.prompts.compaction import Compactor
 from eventabs.prompts.expected_output import AnsweredEvent, written
@@ -328,6 +328,14 @@ def test_the_usual_names_are_those_that_are_found() -> None:
         role.strip("`"): {plain(name) for name in names.split(", ")} for role, names in _table("Columns")
     }
     assert listed == {role: set(names) for role, names in USUAL_NAMES.items()}
+
+
+def test_the_words_of_actions_failures_and_platforms_are_those_that_are_known() -> None:
+    listed = {row[0].strip("`"): row[1].split(", ") for row in _table("Actions") if row[0].startswith("`")}
+    assert listed == {action: words.split() for action, words in ACTION_WORDS.items()}
+    page = text_of(FORMATS)
+    assert f"Such words are: {', '.join(FAILURES)}." in page
+    assert f"a platform ({', '.join(PLATFORMS)})," in page
 
 
 def test_the_words_that_begin_and_end_are_those_that_are_known() -> None:

@@ -30,6 +30,11 @@ define_macros(CONNECTION)
         ("购买", "purchase"),
         ("浏览", "browse"),
         ("加入购物车", "cart"),
+        ("$pageview", "browse"),
+        ("Product Added", "cart"),
+        ("order_completed", "purchase"),
+        ("SubmitOrder", "purchase"),
+        ("付款", "purchase"),
     ],
 )
 def test_usual_words_get_their_canonical_action(word: str, action: str) -> None:
@@ -48,8 +53,8 @@ def test_sql_compares_words_as_python_does(word: str) -> None:
 
 
 def test_no_usual_name_stands_for_two_roles() -> None:
-    # a date stands for the time where there is no other
-    names = [name for role, each in USUAL_NAMES.items() if role != "date" for name in each]
+    # a date stands for the time where there is no other, and a status says how an attempt ended where it begins nothing
+    names = [name for role, each in USUAL_NAMES.items() if role not in {"date", "result"} for name in each]
     assert sorted(names) == sorted(set(names))
 
 

@@ -69,7 +69,7 @@ def test_a_named_column_pairs_whatever_other_words_it_has(tmp_path: Path) -> Non
     assert counted(tmp_path, text) == (5, 0, 0)
     assert counted(tmp_path, text, marker="action") == (4, 1, 1)
     (first, second, *_rest) = logs(tmp_path, marker="action")
-    assert (first, second) == (("", "x", 120), ("click", "x", None))
+    assert (first, second) == (("thing", "x", 120), ("click", "x", None))
     assert counted(tmp_path, log("wifi", "on", "off"), marker="wifi") == (1, 1, 0)
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings, strategies as st
 
 from eventabs.language import Language
 from eventabs.prompts.compaction import Compactor, duration_text
-from eventabs.records import Behavior, UserLog
+from eventabs.records import THING, Behavior, UserLog
 from read_back import BEHAVIORS, at, expand, what_comes_back
 
 
@@ -84,7 +84,14 @@ def test_durations_are_floored_minutes_from_a_minute_on(seconds: int, text: str)
         (at("10:00", "visit", "对比_馆"), '10:00 "对比_馆"'),
         (at("10:00", "visit", "Route 5m"), '10:00 "Route 5m"'),
         (at("10:00", "visit", ""), '10:00 ""'),
-        (at("10:00", "visit", "西餐厅", "万达"), '10:00 "西餐厅" "万达"'),
+        (at("10:00", "visit", "西餐厅", "万达"), "10:00 西餐厅 万达"),
+        (at("10:00", THING, "Bed", "Bedroom", 28_200), "10:00 Bed Bedroom 7h50m"),
+        (at("10:00", THING, "Hall door"), "10:00 Hall door"),
+        (at("10:00", THING, "Bed", "5m"), '10:00 "Bed" "5m"'),
+        (at("10:00", THING, "Bed", ": x"), '10:00 "Bed" ": x"'),
+        (at("10:00", THING, "看板", "大厅"), "10:00 看板 大厅"),
+        (at("10:00", THING, "看 板", "大厅"), '10:00 "看 板" "大厅"'),
+        (at("10:00", THING, "", "Bedroom"), '10:00 "" "Bedroom"'),
         (at("10:00", "visit", "·咖啡"), '10:00 "·咖啡"'),
         (at("10:00", "visit", "Bar: Nine"), '10:00 "Bar: Nine"'),
         (at("10:00", "", "今天和朋友吃饭"), "10:00 ·今天和朋友吃饭"),

@@ -12,8 +12,8 @@ from eventabs.prompts.builder import CHAT_FRAMING_TOKENS
 from eventabs.prompts.compaction import CODES, Compactor, make_legend
 from eventabs.prompts.packing.bounds import BatchLimits
 from eventabs.prompts.tokens import TokenCounter
-from eventabs.records import Behavior, Compaction, UserLog
-from read_back import BEHAVIORS, DURATION, at, expand, make_builder, what_comes_back
+from eventabs.records import THING, Behavior, Compaction, UserLog
+from read_back import BEHAVIORS, DURATION, at, expand, make_builder, seen, what_comes_back
 
 COUNTER = TokenCounter()
 SPLIT = re.compile(r" (?=\d\d:\d\d(?: |$))", re.ASCII)
@@ -128,7 +128,7 @@ def test_every_behavior_comes_back_from_a_shorter_level(
 CODED = st.builds(
     Behavior,
     st.just(datetime.fromisoformat("2026-01-01T10:00")),
-    st.sampled_from(["visit", "", "browse", "use", "B", "A x"]),
+    st.sampled_from(["visit", THING, "", "browse", "use", "B", "A x"]),
     st.lists(st.sampled_from(["A", "B", "AB", "x", "10:00", '"', "5m"]), max_size=3).map(" ".join),
     st.sampled_from(["", "A", "B", "x A", "10:00"]),
     st.none() | st.just(60),
@@ -145,7 +145,7 @@ def test_names_that_look_like_codes_and_clocks_come_back_too(
     rows = [
         (action, item, place) for _day, _clock, action, item, place, _length in expand(as_lines(text), "zh")
     ]
-    assert rows == [(b.action, b.item, b.place) for b in behaviors]
+    assert rows == [seen(b.action, b.item, b.place) for b in behaviors]
 
 
 def test_a_text_gets_a_code_only_where_that_is_shorter() -> None:

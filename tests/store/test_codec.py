@@ -147,3 +147,29 @@ def test_half_a_value_is_an_error_not_a_shorter_value() -> None:
     packed = pack_text("一二三" * 1000)
     with pytest.raises(StoredValueError):
         unpack_text(packed[: len(packed) // 2])
+
+
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [(0, None), (0, 0), (2047, 2048), (2048, 4095), (4999, 4999), (100, 4900), (3000, None)],
+)
+def test_any_part_of_a_long_log_is_read_without_the_rest(first: int, last: int | None) -> None:
+    start = datetime(2026, 1, 1)  # noqa: DTZ001  wall time
+    behaviors = tuple(
+        Behavior(start + timedelta(minutes=number), "use", f"app {number}", line=number)
+        for number in range(5000)
+    )
+    packed = pack_log(UserLog("u", behaviors, (("age", "40"),)))
+    part = unpack_log("u", packed, first, last)
+    assert part == UserLog("u", behaviors[first : None if last is None else last + 1], (("age", "40"),))
+
+
+@pytest.mark.parametrize("at", [0, 1, 4, 5, 60, -200, -1])
+def test_a_damaged_long_log_is_damaged_and_nothing_else(at: int) -> None:
+    start = datetime(2026, 1, 1)  # noqa: DTZ001  wall time
+    packed = bytearray(pack_log(UserLog("u", (Behavior(start, "use", "微信"),) * 5000)))
+    packed[at] ^= 0xFF
+    with pytest.raises(StoredValueError):
+        unpack_log("u", bytes(packed))
+    with pytest.raises(StoredValueError):
+        unpack_log("u", bytes(packed[:-200]))

@@ -12,7 +12,7 @@ from eventabs.prompts.compaction import duration_text
 from eventabs.prompts.fields import clean, shorten
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.prompts.vocabulary import VERBS, default_vocabulary
-from eventabs.records import Behavior, Compaction
+from eventabs.records import THING, Behavior, Compaction
 
 COUNTER = TokenCounter()
 DURATION = re.compile(r"(.*?) ?((?<![^ ])(?:\d+h(?:\d+m)?|\d+m|\d+s))", re.ASCII)
@@ -48,13 +48,16 @@ def what_comes_back(behaviors: list[Behavior]) -> list[tuple[str, ...]]:
         (
             f"{b.start:%Y-%m-%d}",
             f"{b.start:%H:%M}",
-            b.action,
-            shorten(clean(b.item)),
-            shorten(clean(b.place)),
+            *seen(b.action, shorten(clean(b.item)), shorten(clean(b.place))),
             "" if b.duration is None else duration_text(b.duration),
         )
         for b in behaviors
     ]
+
+
+def seen(action: str, item: str, place: str) -> tuple[str, str, str]:
+    """Return what a line tells apart: of a visit and of a thing the words alone."""
+    return (THING, f"{item} {place}".strip(), "") if action in {"visit", THING} else (action, item, place)
 
 
 def read_body(body: str, language: Language) -> tuple[str, str, str]:
@@ -71,7 +74,7 @@ def read_body(body: str, language: Language) -> tuple[str, str, str]:
         return (found[1], *read_object(found[2] or "", place_allowed=True))
     if (found := QUOTED.match(body)) and body[found.end() :].startswith(":"):
         return (unquote(found), *read_object(body[found.end() + 2 :], place_allowed=True))
-    return ("visit", *read_object(body, place_allowed=False))
+    return seen(THING, *read_object(body, place_allowed=False))
 
 
 def read_object(text: str, *, place_allowed: bool) -> tuple[str, str]:
@@ -123,8 +126,8 @@ FIELDS = st.one_of(TRICKY, st.text(max_size=8), TRICKY.map(lambda text: text * 4
 
 
 ACTIONS = st.one_of(
-    st.sampled_from(["visit", "", *VERBS["zh"]]),
-    TRICKY.map(clean).filter(lambda word: word and word not in {"visit", *VERBS["zh"]}),
+    st.sampled_from(["visit", THING, "", *VERBS["zh"]]),
+    TRICKY.map(clean).filter(lambda word: word and word not in {"visit", THING, *VERBS["zh"]}),
 )
 
 

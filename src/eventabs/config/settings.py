@@ -70,6 +70,7 @@ class InputColumns(Section):
     brand: str = ""
     price: str = ""
     marker: str = ""
+    result: str = ""
 
 
 class InputSettings(Section):

@@ -5,7 +5,7 @@ Names and words are compared in lower case and without SEPARATORS.
 
 from typing import Final, Literal
 
-SEPARATORS: Final = " _-"
+SEPARATORS: Final = " _-$"
 
 
 def plain(word: str) -> str:
@@ -19,30 +19,55 @@ def _plain_words(words: str) -> tuple[str, ...]:
 
 # The columns of an export by role. In order of preference: of two columns that fit a role, the name further left wins.
 _COLUMNS: Final = {
-    "user": "user_id uid user user_name member_id customer_id client_id visitor_id device_id"
-    " 用户ID 用户 用户编号 用户标识 用户名 会员ID 会员编号 客户ID 设备ID",
+    "user": "user_id uid user user_name member_id customer_id client_id account_id open_id distinct_id visitor_id"
+    " anonymous_id user_pseudo_id domain_userid device_id network_userid amplitude_id union_id account subscriber_id"
+    " participant_id participant subject_id person_id employee_id student_id reviewer_id buyer_id card_id card_no phone_number"
+    " mobile phone msisdn email login_name"
+    " 用户ID 用户 用户编号 用户标识 用户名 会员ID 会员编号 客户ID 设备ID 账号 账号ID 账户 用户账号 会员卡号 卡号 学号 工号 员工编号"
+    " 手机号 手机号码 用户手机号 买家ID 买家 客户编号 客户 会员 姓名 昵称",
     "time": "timestamp event_time time datetime start start_time begin_time created_at utc_timestamp"
-    " ts event_timestamp occurred_at date 时间 时间戳 行为时间 发生时间 事件时间 开始时间 操作时间 日期时间 日期",
+    " ts event_timestamp occurred_at started_at derived_tstamp client_event_time original_timestamp create_time created_time"
+    " event_date_time visit_time access_time action_time click_time check_in_time order_time pay_time"
+    " payment_time purchase_time purchase_date transaction_time trans_time watched_at collector_tstamp server_time log_time"
+    " date 时间 时间戳 行为时间 发生时间 事件时间 开始时间 操作时间 日期时间 交易时间 下单时间 付款时间 支付时间 浏览时间 访问时间"
+    " 点击时间 签到时间 打卡时间 消费时间 刷卡时间 登录时间 借阅时间 进入时间 到达时间 记录时间 创建时间 日期",
     "text": "behavior_text behaviour_text text behavior behaviour behavior_description description"
     " 行为 行为描述 描述 行为文本 行为内容 文本",
     "action": "action event_type type behavior_type behaviour_type event_name event action_type activity"
-    " 行为类型 动作 动作类型 事件类型 操作 操作类型 类型",
+    " action_name behavior_name behaviour_name activity_type activity_name event_action operation"
+    " 行为类型 动作 动作类型 事件类型 操作 操作类型 类型 行为名称 事件名称 事件名 事件 动作名称 操作名称 用户行为 行为类别",
     "item": "item_id item item_name product_id product product_name goods_id sku_id content object query"
-    " 商品 商品ID 商品名称 物品 物品ID 产品 对象 内容 车型",
+    " goods_name goods item_title product_title sku_name sku product_sku movie_id movie movie_name movie_title book_id book"
+    " book_title song_id song track_name video_id video video_title article_id article news_id course_id course course_name title"
+    " page_title search_term search_query search_keyword keyword keywords screen_name page_name page_url page_path url page"
+    " 商品 商品ID 商品名称 物品 物品ID 产品 对象 内容 车型 商品名 商品标题 商品编号 产品名称 产品ID 物品名称 标题 页面标题 关键词 搜索词"
+    " 搜索关键词 电影 电影名称 书名 图书名称 歌曲 歌曲名称 视频 视频标题 课程 课程名称 文章标题 菜品 页面名称 页面 网址 链接",
     "place": "poi_id poi poi_name place place_name venue venue_name venue_category venue_id location location_name"
-    " 地点 地点名称 位置 场所 门店 兴趣点",
-    "app": "app_id app app_name application package_name 应用 应用ID 应用名称 APP名称",
-    "media": "media_id media media_name site website channel platform 媒体 媒体ID 媒体名称 网站 平台 渠道",
+    " store_name store shop_name shop merchant_name merchant restaurant room address city"
+    " 地点 地点名称 位置 场所 门店 兴趣点 门店名称 店铺 店铺名称 商户 商户名称 商家 商家名称 签到地点 消费地点 交易地点 房间 地址 详细地址"
+    " 城市",
+    "app": "app_id app app_name application package_name application_name app_package bundle_id"
+    " 应用 应用ID 应用名称 APP名称 应用程序 软件 小程序",
+    "media": "media_id media media_name site website channel platform site_name domain hostname"
+    " 媒体 媒体ID 媒体名称 网站 平台 渠道 站点 网站名称 平台名称 域名",
     "duration": "duration dwell duration_seconds dwell_time duration_sec stay_seconds stay_time seconds"
-    " 时长 停留时长 持续时间 停留时间 使用时长 时长秒 时长(秒)",
-    "end": "end end_time end_timestamp finish finish_time stop stop_time ended_at 结束时间 结束",
-    "date": "date event_date day 日期",
+    " time_spent time_spent_seconds time_on_page watch_time watch_duration usage_time usage_duration play_duration"
+    " session_duration duration_s elapsed_seconds"
+    " 时长 停留时长 持续时间 停留时间 使用时长 时长秒 时长(秒) 使用时间 观看时长 播放时长 浏览时长 访问时长 阅读时长 学习时长 通话时长"
+    " 持续时长 停留时长(秒) 使用时长(秒) 观看时长(秒)",
+    "end": "end end_time end_timestamp finish finish_time stop stop_time ended_at finished_at end_at stopped_at end_date_time"
+    " leave_time exit_time check_out_time logout_time 结束时间 结束 离开时间 退出时间 终止时间",
+    "date": "date event_date day visit_date order_date purchase_date transaction_date 日期 交易日期 下单日期 消费日期 访问日期",
     "offset": "timezone_offset tz_offset utc_offset 时区偏移",
-    "category": "category_code category category_name item_category product_category category_id 类目 品类 商品类目",
-    "brand": "brand brand_name 品牌",
-    "price": "price unit_price 价格 单价",
+    "category": "category_code category category_name item_category product_category category_id 类目 品类 商品类目"
+    " 商品分类 商品类别 商品品类",
+    "brand": "brand brand_name 品牌 品牌名称 商品品牌",
+    "price": "price unit_price sale_price 价格 单价 售价",
     "marker": "marker phase state status event_state lifecycle transition begin_end start_end start_stop open_close on_off"
     " 标记 状态 阶段 起止 起止标记 开始结束",
+    "result": "result outcome event_result event_outcome action_result payment_status pay_status order_status"
+    " transaction_status login_status success is_success status state"
+    " 结果 操作结果 支付状态 订单状态 交易状态 当前状态 登录状态 登录结果 支付结果 是否成功 状态",
 }
 USUAL_NAMES: Final = {role: _plain_words(names) for role, names in _COLUMNS.items()}
 ROLES: Final = tuple(USUAL_NAMES)
@@ -58,19 +83,37 @@ PROFILE_NAMES: Final = {
 Action = Literal["visit", "use", "browse", "click", "search", "compare", "cart", "favorite", "purchase"]
 
 # The words of each action.
-_ACTIONS: Final[dict[Action, str]] = {
-    "visit": "visit_poi visit_place visit_venue visited check_in checkin 到访 访问地点 停留 签到 到店 打卡",
-    "use": "use_app open_app app_use app_open launch launch_app app_launch 使用 使用应用 打开应用 启动应用",
-    "browse": "view pv page_view view_item view_product item_view browsing product_view 浏览 查看 浏览商品",
-    "click": "tap clk click_item item_click 点击 点击商品",
-    "search": "query search_item searching 搜索 查询 检索",
-    "compare": "comparison compare_item compare_items 对比 比较",
-    "cart": "add_cart add_to_cart cart_add 加购 加购物车 加入购物车 添加购物车",
-    "favorite": "fav favourite collect add_favorite add_to_favorites bookmark 收藏 加收藏",
-    "purchase": "buy order pay purchased place_order checkout_complete 购买 下单 支付 成交",
+ACTION_WORDS: Final[dict[Action, str]] = {
+    "visit": "visit_poi visit_place visit_venue visited check_in checked_in store_visit visit_store enter_store arrive arrived"
+    " arrival 到访 访问地点 停留 签到 到店 打卡 到达 进店 光顾",
+    "use": "use_app open_app app_use app_open launch launch_app app_launch used app_opened opened_app application_opened"
+    " app_launched app_start start_app use_application 使用 使用应用 打开应用 启动应用 启动APP 打开APP 使用APP",
+    "browse": "view pv page_view view_item view_product item_view browsing product_view page_viewed viewed_page"
+    " view_page page_views product_viewed viewed_product product_detail_viewed view_product_detail product_detail"
+    " view_content view_item_list product_list_viewed screen_view screen_viewed view_screen app_view_screen"
+    " mp_view_screen viewed browsed item_viewed view_goods goods_view page screen"
+    " 浏览 查看 浏览商品 浏览页面 页面浏览 浏览商品详情 浏览详情 查看商品 查看详情 商品浏览 商品详情 访问页面 看",
+    "click": "tap clk click_item item_click clicked tapped click_button button_click button_clicked element_clicked element_click"
+    " product_clicked product_click link_click link_clicked select_item select_content web_click app_click mp_click"
+    " 点击 点击商品 点击按钮 元素点击 按钮点击 商品点击",
+    "search": "search_item searching searched search_product search_products products_searched product_search site_search"
+    " view_search_results search_goods search_keyword 搜索 查询 检索 搜索商品 商品搜索 关键词搜索",
+    "compare": "comparison compare_item compare_items compared compare_products product_compared add_to_compare"
+    " 对比 比较 商品对比 加入对比",
+    "cart": "add_cart add_to_cart cart_add added_to_cart cart_added product_added product_added_to_cart add_product_to_cart"
+    " add_to_shopping_cart add_item_to_cart add_to_basket basket_add add_to_bag"
+    " 加购 加购物车 加入购物车 添加购物车 添加到购物车 放入购物车 加车 加入购物袋",
+    "favorite": "fav favourite collect add_favorite add_to_favorites bookmark favorited favourited add_favourite"
+    " add_to_favourites wishlist add_to_wishlist added_to_wishlist product_added_to_wishlist item_favorited"
+    " 收藏 加收藏 加入收藏 添加收藏 收藏商品 加入心愿单",
+    "purchase": "buy order pay purchased place_order checkout_complete bought paid payment order_completed completed_order"
+    " complete_order order_placed submit_order order_submitted create_order order_created pay_order order_paid"
+    " purchase_completed complete_purchase checkout_completed payment_completed payment_success payment_succeeded"
+    " ecommerce_purchase in_app_purchase product_purchased"
+    " 购买 下单 支付 成交 付款 提交订单 支付订单 订单支付 创建订单 确认下单 下单成功 付款成功 支付成功 购买成功 支付完成 已付款 购买商品",
 }
 CANONICAL: Final[dict[str, Action]] = {
-    word: action for action, words in _ACTIONS.items() for word in _plain_words(f"{action} {words}")
+    word: action for action, words in ACTION_WORDS.items() for word in _plain_words(f"{action} {words}")
 }
 
 # The verbs that open a Chinese sentence with the facts of a row: 浏览A 在B上 292秒.
@@ -83,6 +126,23 @@ SENTENCE_VERBS: Final[dict[str, Action]] = {
     "购买": "purchase",
     "收藏": "favorite",
 }
+
+# What stands in a column of results (role `result`) where an attempt came to nothing.
+FAILURES: Final = _plain_words(
+    "fail failed failure error denied declined rejected refused canceled cancelled cancel aborted timeout timed_out"
+    " unsuccessful unauthorized forbidden refunded voided false payment_failed login_failed access_denied"
+    " 失败 错误 异常 拒绝 已拒绝 被拒绝 取消 已取消 超时 未成功 未支付 未通过 否 支付失败 交易失败 登录失败 购买失败 下单失败 订单取消"
+    " 交易关闭 已关闭 已退款 退款成功 已全额退款 对方已退还"
+)
+# The words of a column of results that say less than its name does.
+FAILURE_SAID: Final = {"false": "failed", "否": "失败"}
+
+# Platforms are where something was done, never what was done.
+PLATFORMS: Final = _plain_words(
+    "web h5 m wap pc desktop mobile tablet phone app native ios iphone ipad ios_app android android_app android_phone harmony"
+    " harmonyos windows mac macos linux browser server mini_program wechat_mini_program mini_app"
+    " 网页 网页端 电脑 电脑端 手机 手机端 移动端 安卓 安卓端 苹果 苹果端 鸿蒙 小程序 客户端"
+)
 
 # Words that begin beside those that end. The first word of each family stands for all of it.
 _MARKERS: Final = (

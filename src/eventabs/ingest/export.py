@@ -34,7 +34,7 @@ class Export:
     `fingerprint` is the sha256 of the files' contents; `stamps` tell of each, the profiles too, whether it changes
     later. `roles` tells for each file which column was taken for which role; `reasons` counts the rejected rows by reason, the most frequent first.
     Rows in = behaviors + rejected_rows + duplicates + paired_ends. `unpaired` are behaviors: begins without an end,
-    ends without a begin.
+    ends without a begin; and so are `shortened`: they have a text of which prompts hold the first 200 characters.
     """
 
     files: tuple[str, ...]
@@ -47,6 +47,7 @@ class Export:
     duplicates: int
     paired_ends: int
     unpaired: int
+    shortened: int
     encodings: dict[str, str]
     _connection: duckdb.DuckDBPyConnection
     _with_offset: bool
@@ -210,6 +211,7 @@ def open_export(
             duplicates=counts.duplicates,
             paired_ends=counts.paired_ends,
             unpaired=counts.unpaired,
+            shortened=counts.shortened,
             encodings={each.file.path: each.file.encoding for each in behaviors.sources},
             _connection=connection,
             _with_offset=counts.with_offset,

@@ -5,8 +5,18 @@ from typing import Final
 
 import duckdb
 
-from eventabs.ingest.column_names import CANONICAL, MARKERS, ROLES, SENTENCE_VERBS, SEPARATORS
+from eventabs.ingest.column_names import (
+    CANONICAL,
+    FAILURE_SAID,
+    FAILURES,
+    MARKERS,
+    PLATFORMS,
+    ROLES,
+    SENTENCE_VERBS,
+    SEPARATORS,
+)
 from eventabs.ingest.database import WHITE, quoted, sql
+from eventabs.records import THING
 
 BEGINS: Final = 1
 ENDS: Final = -1
@@ -39,6 +49,7 @@ def normal_form(raw: str, zone: str, dayfirst: bool | None = None) -> str:
         trimmed_roles=", ".join(f'trimmed("{role}") AS "{role}"' for role in ROLES),
         zoned=zoned if zone else "FROM summed",
         dayfirst="NULL::BOOLEAN" if dayfirst is None else str(dayfirst),
+        thing=THING,
         raw=raw,
     )
 
@@ -55,6 +66,7 @@ def define_macros(connection: duckdb.DuckDBPyConnection) -> None:
         )
     )
     begins, ends = ([word for family in MARKERS for word in family[kind]] for kind in (0, 1))
+    said = f"coalesce({_case('lower(result)', FAILURE_SAID)}, lower(result))"
     families = {word: family[0][0] for family in MARKERS for words in family for word in words}
     connection.execute(f"""
         CREATE OR REPLACE MACRO trimmed(text) AS
@@ -66,6 +78,13 @@ def define_macros(connection: duckdb.DuckDBPyConnection) -> None:
                 THEN translate(lower(text), '{SEPARATORS}', '') ELSE lower(text) END;  -- translate is slow
         CREATE OR REPLACE MACRO readable_user(id) AS CASE WHEN strlen(id) <= {_LONGEST_USER_ID} THEN id END;
         CREATE OR REPLACE MACRO canonical_action(word) AS {_by_length("word", CANONICAL)};
+        CREATE OR REPLACE MACRO is_platform(name) AS name IS NOT NULL AND plain_word(name) IN ({_listed(PLATFORMS)});
+        CREATE OR REPLACE MACRO is_failure(result) AS plain_word(result) IN ({_listed(FAILURES)});
+        -- "failed purchase", 购买失败: the name of an action that came to nothing, so that no purchase is seen in it
+        CREATE OR REPLACE MACRO failed_action(action, canonical, result) AS
+            CASE WHEN action IS NULL OR starts_with(result, action) THEN {said}
+                WHEN strlen({said}) = length({said}) THEN {said} || ' ' || coalesce(canonical, action)
+                ELSE action || {said} END;
         CREATE OR REPLACE MACRO marker_kind(word) AS
             CASE WHEN word IN ({_listed(begins)}) THEN {BEGINS} WHEN word IN ({_listed(ends)}) THEN {ENDS} END;
         CREATE OR REPLACE MACRO marker_family(word) AS {_case("word", families)};

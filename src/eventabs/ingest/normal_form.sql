@@ -18,11 +18,20 @@ spelled AS (
         CASE WHEN usual IS NULL THEN spelled_time("time", "date", {dayfirst}) ELSE "time" END AS "time",
         CASE WHEN "end" IS NOT NULL THEN spelled_time("end", "date", {dayfirst}) END AS "end",
         CASE WHEN coalesce(category, brand, price) IS NULL THEN item
+            WHEN coalesce(item, category, brand) IS NULL THEN NULL  -- a price alone is no thing
             ELSE concat_ws(' ', category, brand, item, price) END AS item)
     FROM (SELECT *, usual_time("time") AS usual FROM marked)
 ),
 named AS (
-    SELECT *, coalesce(canonical, action) AS named_action,
+    SELECT * REPLACE (
+            -- beside a thing a platform says where; alone it says nothing, and neither does the number of an app
+            CASE WHEN coalesce(item, text) IS NOT NULL OR NOT is_platform(media) THEN media END AS media,
+            CASE WHEN coalesce(item, text) IS NOT NULL OR NOT (is_platform(app) OR (
+                    regexp_full_match(app, '[0-9]+') AND coalesce(action, media, place) IS NOT NULL
+                    AND canonical IS DISTINCT FROM 'use')) THEN app END AS app),
+        CASE WHEN result IS NULL OR NOT is_failure(result) OR (action IS NULL AND canonical IS NULL AND text IS NOT NULL)
+            THEN coalesce(canonical, action)
+            ELSE failed_action(coalesce(action, text), canonical, result) END AS named_action,
         CASE WHEN action IS NULL AND canonical IS NULL THEN text END AS sentence
     FROM (
         SELECT *, canonical_action(word) AS canonical
@@ -78,12 +87,12 @@ SELECT
     readable_user("user") AS user_id,
     wall AS start,
     shift,
-    -- without an action, a place alone was visited and an app alone was used; all else is free text
+    -- without an action, a place alone was visited and an app alone was used; all else is a thing
     CASE WHEN sentence IS NOT NULL THEN coalesce(sentence_action, '')
         WHEN named_action IS NOT NULL THEN named_action
         WHEN item IS NULL AND media IS NULL AND place IS NOT NULL THEN 'visit'
         WHEN item IS NULL AND media IS NULL AND app IS NOT NULL THEN 'use'
-        ELSE '' END AS action,
+        ELSE '{thing}' END AS action,
     CASE WHEN sentence_action IS NOT NULL THEN sentence_item(parts)
         WHEN sentence IS NOT NULL THEN NULL
         WHEN named_action = 'visit' OR (named_action IS NULL AND item IS NULL AND media IS NULL AND place IS NOT NULL)

@@ -14,6 +14,7 @@ from eventabs.ingest.files import copies_written
 from eventabs.ingest.formats import BLANK, Format, Insert, Query, Wanted
 from eventabs.ingest.normal_form import BEGINS, ENDS, define_macros, normal_form
 from eventabs.language import gettext as _
+from eventabs.records import MAX_CHARACTERS
 
 # What makes an instant comparable, whether the wall time has an offset or not.
 _INSTANT: Final = "epoch_us(start) - coalesce(shift, 0)::BIGINT * 1000000"
@@ -47,6 +48,7 @@ class Counts(NamedTuple):
     with_offset: bool
     paired_ends: int = 0
     unpaired: int = 0
+    shortened: int = 0  # behaviors with a text of more characters than a prompt takes
 
 
 def prepare(connection: duckdb.DuckDBPyConnection, profile_width: int) -> None:
@@ -185,7 +187,26 @@ def finish(connection: duckdb.DuckDBPyConnection, profile_width: int, *, keep_du
             " say what zone people lived in: --timezone Asia/Shanghai"
         )
         raise InputError(message)
-    return Counts(users, behaviors, rejects, duplicates, with_offset > 0, paired_ends, unpaired)
+    return Counts(
+        users,
+        behaviors,
+        rejects,
+        duplicates,
+        with_offset > 0,
+        paired_ends,
+        unpaired,
+        _count_shortened(connection),
+    )
+
+
+def _count_shortened(connection: duckdb.DuckDBPyConnection) -> int:
+    """Count the behaviors with a text that a prompt will hold the beginning of."""
+    # bytes are counted first: characters are slow
+    is_long = " OR ".join(
+        f"(strlen(CAST({text} AS VARCHAR)) > {MAX_CHARACTERS} AND length(CAST({text} AS VARCHAR)) > {MAX_CHARACTERS})"
+        for text in ("action", "coalesce(CAST(item AS VARCHAR), text)", "place")
+    )
+    return number(connection, f"SELECT count(*) FROM behaviors WHERE reason IS NULL AND ({is_long})")
 
 
 def _pair(connection: duckdb.DuckDBPyConnection, *, keep_duplicates: bool) -> tuple[int, int]:

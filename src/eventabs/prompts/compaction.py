@@ -6,14 +6,15 @@ Level `line`:
     day      = "# " ( YYYY-MM-DD " " weekday | MM-DD ) "\n"       full first, and at a new year
     line     = behavior "\n"
     behavior = HH:MM " " head [ " " tail ] [ " " duration ]
-    head     = [ verb " " | word ": " | "·" ] item               visits have no verb, "·" is free text,
+    head     = [ verb " " | word ": " | "·" ] item               visits and things have no verb, "·" is free text,
                                                                  word: an action that has no verb
     tail     = place
     duration = hours "h" [ minutes "m" ] | minutes "m" | seconds "s"
 
-A bare place is the last word; visits, apps and free text have no bare place. Whatever would be read back
-otherwise is quoted: `\` before `"` and `\` inside. An item that begins with its own verb and `_` has no
-verb before it (`对比_A` is a comparison). Nothing but the filler marks, invisible characters and what exceeds
+A bare place is the last word; apps and free text have no bare place. What has no verb, a visit or a thing, is followed
+by where it is as it stands (`Bed Bedroom`): read back, both are what there was, in the same words. Whatever would be read
+back otherwise is quoted: `\` before `"` and `\` inside. An item that begins with its own verb and `_` has no
+verb before it (`对比_A` is a comparison). Nothing else but the filler marks, invisible characters and what exceeds
 200 characters is lost.
 
 Level `legend`: a head or tail that the legend has gives way to its code, so the first and the last word
@@ -37,7 +38,7 @@ from string import ascii_uppercase
 from eventabs.language import Language
 from eventabs.prompts.fields import MASK, clean, colliding, id_pattern, shorten, without_marks
 from eventabs.prompts.vocabulary import VERBS, WEEKDAYS, YEARS
-from eventabs.records import Compaction, UserLog
+from eventabs.records import THING, Compaction, UserLog
 
 CODES = (*ascii_uppercase, *map("".join, product(ascii_uppercase, repeat=2)))
 
@@ -64,7 +65,8 @@ def make_legend(uses: Mapping[str, int], share: float, count: Callable[[str], in
 
 SELF_EXPLAINING = frozenset({"gender", "occupation", "city"})  # columns whose values need no name
 NOTE = "·"
-WITHOUT_PLACE = frozenset({"visit", "use", ""})  # actions whose bare object is all item
+WITHOUT_VERB = frozenset({"visit", THING})
+WITHOUT_PLACE = frozenset({"use", ""})  # actions whose bare object is all item
 
 _CLOCKS = tuple(f"{minute // 60:02d}:{minute % 60:02d}" for minute in range(24 * 60))
 _CLOCKS_BEHIND = tuple(f" {clock}" for clock in _CLOCKS)
@@ -195,9 +197,8 @@ class Compactor:
 
     def _composed(self, action: str, item: str, place: str, word: str) -> _Phrase:
         is_bare = self._can_stand_bare(action, item, place)
-        is_bare = is_bare and not (action == "visit" and self._reads_as_action(item))
         what, where = (item, place) if is_bare else (self._quoted(item), place and self._quoted(place))
-        if action == "visit":
+        if action in WITHOUT_VERB:
             return what, where
         if not action:
             return NOTE + what, where
@@ -207,13 +208,15 @@ class Compactor:
         return f"{self._own_word(word)}: {what}".rstrip(), where
 
     def _can_stand_bare(self, action: str, item: str, place: str) -> bool:
-        if action in WITHOUT_PLACE:
+        bare = f"{item} {place}".strip()
+        if action in WITHOUT_VERB:
+            is_bare = bool(item) and not self._reads_as_action(bare)
+        elif action in WITHOUT_PLACE:
             is_bare = not place
         elif place:
             is_bare = bool(item) and " " not in place
         else:
             is_bare = " " not in item
-        bare = f"{item} {place}".strip()
         return (
             is_bare
             and not item.startswith('"')
@@ -235,13 +238,8 @@ class Compactor:
         quoted = _quoted(text)
         return _CLOCK_WORD.sub(r"\\\g<0>", quoted) if self.lines_are_days else quoted
 
-    def _reads_as_action(self, place: str) -> bool:
-        return (
-            not place
-            or place.startswith(NOTE)
-            or self._starts_with_verb(place)
-            or _OWN_WORD.match(place) is not None
-        )
+    def _reads_as_action(self, text: str) -> bool:
+        return text.startswith(NOTE) or self._starts_with_verb(text) or _OWN_WORD.match(text) is not None
 
     def _starts_with_verb(self, text: str) -> bool:
         return text.partition(" ")[0].partition("_")[0] in self._verb_words

@@ -4,7 +4,8 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-MAX_CHARACTERS = 200
+from eventabs.records import MAX_CHARACTERS
+
 MASK = "[id]"
 
 _CUT = "…"

@@ -7,12 +7,12 @@ from eventabs.language import Language
 from eventabs.prompts.measurement import UserGroup
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.prompts.vocabulary import ACTIONS
-from eventabs.records import Behavior, UserLog
+from eventabs.records import THING, Behavior, UserLog
 
-_ACTIONS = ("", "visit", *ACTIONS)
-_CHINESE = "{} 在{}停留 使用{} 浏览{} 点击{} 搜索{} 对比{} 将{}加入购物车 收藏{} 购买{}"
+_ACTIONS = ("", THING, "visit", *ACTIONS)
+_CHINESE = "{} {} 在{}停留 使用{} 浏览{} 点击{} 搜索{} 对比{} 将{}加入购物车 收藏{} 购买{}"
 _ENGLISH = (
-    "{}; stayed at {}; used {}; viewed {}; clicked {}; searched for {}; compared {}; put {} into the cart; saved {}; "
+    "{}; {}; stayed at {}; used {}; viewed {}; clicked {}; searched for {}; compared {}; put {} into the cart; saved {}; "
     "bought {}"
 )
 _SENTENCES: dict[Language, dict[str, str]] = {  # {} is the item

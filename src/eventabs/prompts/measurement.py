@@ -1,7 +1,7 @@
 """What users cost in prompts: from sums over a group of users, and by counting a user's log where sums do not hold."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set as AbstractSet
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, cast
 
 from eventabs.prompts.builder import PromptBuilder
 from eventabs.prompts.compaction import Body, Compactor
@@ -115,10 +115,8 @@ def measure_logs(
     for group in groups:
         by_log = users_counted_by_log(group, builder.strip)
         expected = output_tokens(group, builder.detail, builder.answer)
-        users = _parts_by_user(group, builder, limits, by_log, expected)
-        logs = group.logs(range(len(group.users)))
-        for log, (parts, _log) in zip(logs, users, strict=True):
-            yield log, parts
+        for parts, log in _parts_by_user(group, builder, limits, by_log, expected, every_log=True):
+            yield cast("UserLog", log), parts
 
 
 def measure_parts(log: UserLog, builder: PromptBuilder, limits: BatchLimits, *, start: int = 0) -> Parts:
@@ -156,11 +154,17 @@ def _most(log: UserLog, answer: AnswerForm) -> PartSize:
 
 
 def _parts_by_user(
-    group: UserGroup, builder: PromptBuilder, limits: BatchLimits, by_log: set[int], expected: Sequence[int]
+    group: UserGroup,
+    builder: PromptBuilder,
+    limits: BatchLimits,
+    by_log: set[int],
+    expected: Sequence[int],
+    *,
+    every_log: bool = False,
 ) -> Iterator[tuple[Parts, UserLog | None]]:
     """Yield the parts of each user as `measure_parts` would, and the log where it had to be made for that.
 
-    `by_log` are the users whose tokens are no sums, `expected` the output tokens by user.
+    `by_log` are the users whose tokens are no sums, `expected` the output tokens by user. `every_log`: no log is None.
     """
     tokens = _input_tokens(group, builder)
     whole: list[Parts | None] = [None] * len(group.users)
@@ -171,13 +175,10 @@ def _parts_by_user(
             size = PartSize(tokens[number], expected[number])
             if limits.hold(size):
                 whole[number] = [(Part(user.user_id, 0, user.behaviors - 1), size)]
-    logs = group.logs([number for number, parts in enumerate(whole) if parts is None])
+    logs = group.logs([number for number, parts in enumerate(whole) if every_log or parts is None])
     for parts in whole:
-        if parts is not None:
-            yield parts, None
-        else:
-            log = next(logs)
-            yield measure_parts(log, builder, limits), log
+        log = next(logs) if every_log or parts is None else None
+        yield (measure_parts(cast("UserLog", log), builder, limits) if parts is None else parts), log
 
 
 def _with_details(

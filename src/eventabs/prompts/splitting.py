@@ -1,14 +1,24 @@
-"""Where a user who is too large for one batch is cut: between days, or in a day at its widest gap."""
+"""Where a user who is too large for one batch is cut: between days, or in a day at its widest gap.
 
+A user may have a million behaviors, so no question is about many more of them than a part holds.
+"""
+
+from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from itertools import accumulate, pairwise
+from operator import sub
 
 from eventabs.records import Behavior, Part, UserLog
 
+Fits = Callable[[int, int], bool]
+_FEW = 64  # behaviors in the first question about what follows a cut
+_UNIT = timedelta(microseconds=1)
+_SECOND = 1_000_000
 
-def split(log: UserLog, fits: Callable[[int, int], bool]) -> list[Part]:
+
+def split(log: UserLog, fits: Fits) -> list[Part]:
     """Cut a log into as few consecutive parts as let `fits(first, last)` accept each.
 
     A cut lies between days, or in a day that is too large at its widest gap. `fits` takes both indices as included,
@@ -18,23 +28,51 @@ def split(log: UserLog, fits: Callable[[int, int], bool]) -> list[Part]:
     if not log.behaviors:
         return []
     last_index = len(log.behaviors) - 1
-    if fits(0, last_index):
+    holds = _Reach(fits, len(log.behaviors)).holds
+    if holds(0, last_index):
         return [Part(log.user_id, 0, last_index)]
-    ends = _allowed_ends(log.behaviors, fits)
+    ends = _allowed_ends(log.behaviors, holds)
     parts = []
     first = at = 0
     while at < len(ends):
-        beyond = bisect_left(ends, True, at + 1, key=lambda end, first=first: not fits(first, end))  # type: ignore[misc]
+        beyond = bisect_left(ends, True, at + 1, key=lambda end, first=first: not holds(first, end))  # type: ignore[misc]
         parts.append(Part(log.user_id, first, ends[beyond - 1]))
         first = ends[beyond - 1] + 1
         at = beyond
     return parts
 
 
-def _allowed_ends(behaviors: Sequence[Behavior], fits: Callable[[int, int], bool]) -> list[int]:
+class _Reach:
+    """How far behind each behavior the last one that still fits may lie, as far as that was asked."""
+
+    def __init__(self, fits: Fits, count: int) -> None:
+        self._fits = fits
+        self._count = count
+        self._known: dict[
+            int, tuple[int, int]
+        ] = {}  # by first index: the last one known to fit, the next known not to
+
+    def holds(self, first: int, last: int) -> bool:
+        """Return `fits(first, last)`, and never ask about more than twice what is known to fit."""
+        fitting, beyond = self._known.get(first, (first - 1, self._count))
+        while fitting < last < beyond:
+            tried = min(last, first + max(_FEW, 2 * (fitting - first + 1)) - 1)
+            if self._fits(first, tried):
+                fitting = tried
+            else:
+                beyond = tried
+        self._known[first] = fitting, beyond
+        return last <= fitting
+
+
+def _allowed_ends(behaviors: Sequence[Behavior], fits: Fits) -> list[int]:
     """Return the indices behind which a part may end, in order: of days, and within days too large."""
     days = [behavior.start.toordinal() for behavior in behaviors]
     firsts = [index for index, day in enumerate(days) if index == 0 or day != days[index - 1]]
+    begun = array("q", ((each.start - behaviors[0].start) // _UNIT for each in behaviors))
+    ended = array(
+        "q", (start + _SECOND * (each.duration or 0) for start, each in zip(begun, behaviors, strict=True))
+    )
     # a stack, not recursion: a day may have many thousand behaviors
     spans = [(first, following - 1) for first, following in pairwise([*firsts, len(days)])][::-1]
     ends = []
@@ -43,17 +81,17 @@ def _allowed_ends(behaviors: Sequence[Behavior], fits: Callable[[int, int], bool
         if first == last or fits(first, last):
             ends.append(last)
         else:
-            cut = _widest_gap(behaviors, first, last)
+            cut = first + _widest_gap(begun[first : last + 1], ended[first:last])
             spans += ((cut + 1, last), (first, cut))
     return ends
 
 
-def _widest_gap(behaviors: Sequence[Behavior], first: int, last: int) -> int:
-    """Return the index before the longest time in which nothing is done; of equals the most central."""
-    middle = (first + last - 1) / 2
-    done = (behavior.start + timedelta(seconds=behavior.duration or 0) for behavior in behaviors[first:last])
-    following = behaviors[first + 1 : last + 1]
-    gaps = [
-        after.start - free_from for free_from, after in zip(accumulate(done, max), following, strict=True)
-    ]
-    return max(range(first, last), key=lambda index: (gaps[index - first], -abs(index - middle)))
+def _widest_gap(begun: Sequence[int], ended: Sequence[int]) -> int:
+    """Return the position before the longest time in which nothing is done; of equals the most central.
+
+    `begun` and `ended` are times of behaviors, in any unit; the end of the last one does not count.
+    """
+    gaps = list(map(sub, begun[1:], accumulate(ended, max)))
+    widest = max(gaps)
+    middle = (len(gaps) - 1) / 2
+    return min((at for at, gap in enumerate(gaps) if gap == widest), key=lambda at: abs(at - middle))

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -107,11 +107,11 @@ def vocabulary_of(settings: Settings, language: Language) -> Vocabulary:
 
 
 def sampled(logs: Iterator[UserLog]) -> list[UserLog]:
-    """Take from `logs` the first users, whose words decide the language and the legend."""
+    """Take from `logs` the first users, whose words decide the language and the legend; of a huge one the beginning."""
     sample: list[UserLog] = []
     behaviors = 0
     for log in islice(logs, _LEGEND_USERS):
-        sample.append(log)
+        sample.append(replace(log, behaviors=log.behaviors[:_LEGEND_BEHAVIORS]))
         behaviors += len(log.behaviors)
         if behaviors >= _LEGEND_BEHAVIORS:
             break

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import accumulate, chain, islice
 from typing import Any
 
 import orjson
@@ -15,6 +16,9 @@ from eventabs.records import Behavior, Message, Part, UserLog
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  wall times are counted from a naive epoch
 _EPOCH_DAY = _EPOCH.toordinal()
+_CHUNK = 2048  # behaviors
+_CHUNKED = b"E"  # no deflated value begins so
+_INDEX_LENGTH = 4  # bytes that hold the length of the index
 _FAST = 1  # deflate level: logs shrink by nine tenths already here
 _AS_IT_IS = 0
 
@@ -41,7 +45,7 @@ def pack_json(value: object) -> bytes:
 
 
 @decoding()
-def unpack_json(blob: bytes) -> Any:  # noqa: ANN401  JSON
+def unpack_json(blob: bytes | memoryview) -> Any:  # noqa: ANN401  JSON
     """Return what `pack_json` was given."""
     return orjson.loads(_inflate(blob))
 
@@ -49,23 +53,39 @@ def unpack_json(blob: bytes) -> Any:  # noqa: ANN401  JSON
 def pack_log(log: UserLog) -> bytes:
     """Pack a log: profile and, per behavior, wall seconds, zone offset in seconds and the fields.
 
-    The export's own sentence is left out: what is sent and shown is made from the fields.
+    The export's own sentence is left out: what is sent and shown is made from the fields. A long log is packed in
+    chunks behind an index, so that a part of it is read without the rest.
     """
-    rows = [
-        (_wall_seconds(b.start), _offset(b.start), b.action, b.item, b.place, b.duration, b.file, b.line)
-        for b in log.behaviors
-    ]
-    return pack_json([log.profile, rows])
+    if len(log.behaviors) <= _CHUNK:
+        return pack_json([log.profile, list(map(_row, log.behaviors))])
+    behaviors = iter(log.behaviors)
+    chunks = [pack_json(rows) for rows in iter(lambda: list(map(_row, islice(behaviors, _CHUNK))), [])]
+    index = pack_json([log.profile, list(map(len, chunks))])
+    return b"".join((_CHUNKED, len(index).to_bytes(_INDEX_LENGTH), index, *chunks))
 
 
 @decoding()
 def unpack_log(user_id: str, blob: bytes, first: int = 0, last: int | None = None) -> UserLog:
     """Return the log, or its behaviors `first`..`last`, both included."""
-    profile, rows = unpack_json(blob)
-    wanted = rows[first:] if last is None else rows[first : last + 1]
+    if blob.startswith(_CHUNKED):
+        profile, rows = _unpack_chunks(memoryview(blob)[len(_CHUNKED) :], first, last)
+    else:
+        profile, rows = unpack_json(blob)
+        rows = rows[first:] if last is None else rows[first : last + 1]
     return UserLog(
-        user_id, tuple(_behavior(row) for row in wanted), tuple((name, value) for name, value in profile)
+        user_id, tuple(_behavior(row) for row in rows), tuple((name, value) for name, value in profile)
     )
+
+
+def _unpack_chunks(packed: memoryview, first: int, last: int | None) -> tuple[Any, Iterator[Any]]:
+    """Return the profile, and the rows `first`..`last` out of those chunks that hold them."""
+    start = _INDEX_LENGTH + int.from_bytes(packed[:_INDEX_LENGTH])
+    profile, lengths = unpack_json(packed[_INDEX_LENGTH:start])
+    wanted = range(first // _CHUNK, len(lengths) if last is None else last // _CHUNK + 1)
+    begins = list(accumulate(lengths, initial=start))
+    rows = chain.from_iterable(unpack_json(packed[begins[at] : begins[at + 1]]) for at in wanted)
+    skipped = first % _CHUNK
+    return profile, islice(rows, skipped, None if last is None else skipped + last - first + 1)
 
 
 @decoding()
@@ -112,7 +132,7 @@ def _deflate(data: bytes) -> bytes:
     return packed if len(data) <= _most_of(packed) else zlib.compress(data, _AS_IT_IS)
 
 
-def _inflate(blob: bytes) -> bytes:
+def _inflate(blob: bytes | memoryview) -> bytes:
     most = _most_of(blob)
     inflater = zlib.decompressobj()
     data = inflater.decompress(blob, most + 1)
@@ -125,8 +145,12 @@ def _inflate(blob: bytes) -> bytes:
     return data
 
 
-def _most_of(packed: bytes) -> int:
+def _most_of(packed: bytes | memoryview) -> int:
     return max(_ALWAYS_ALLOWED, MOST_TIMES * len(packed))
+
+
+def _row(b: Behavior) -> tuple[Any, ...]:
+    return _wall_seconds(b.start), _offset(b.start), b.action, b.item, b.place, b.duration, b.file, b.line
 
 
 def _wall_seconds(moment: datetime) -> int:

@@ -303,6 +303,13 @@ def _input_read(note: runs.InputRead) -> str:
             note.paired_ends,
         )
         parts.append(template.format(count=count(note.paired_ends), alone=count(note.unpaired)))
+    if note.shortened:
+        template = ngettext(
+            "{count} behavior with a text cut to 200 characters",
+            "{count} behaviors with a text cut to 200 characters",
+            note.shortened,
+        )
+        parts.append(template.format(count=count(note.shortened)))
     return _("Input: {facts}").format(facts=listed(parts))
 
 

@@ -69,8 +69,8 @@ def test_dates_that_nothing_decides_are_refused_until_dayfirst_says(tmp_path: Pa
     path = write(tmp_path, "a.csv", "uid,time,item\nu1,03/04/2026,x\n")
     with pytest.raises(InputError, match=r"\[input\] dayfirst"), opened(tmp_path, path):
         pass
-    assert facts(tmp_path, path, dayfirst=True) == ["u1|2026-04-03T00:00:00||x||"]
-    assert facts(tmp_path, path, dayfirst=False) == ["u1|2026-03-04T00:00:00||x||"]
+    assert facts(tmp_path, path, dayfirst=True) == ["u1|2026-04-03T00:00:00|thing|x||"]
+    assert facts(tmp_path, path, dayfirst=False) == ["u1|2026-03-04T00:00:00|thing|x||"]
 
 
 def test_an_end_before_its_start_is_rejected(tmp_path: Path) -> None:
@@ -83,6 +83,19 @@ def test_equal_rows_are_kept_on_demand(tmp_path: Path) -> None:
     path = write(tmp_path, "a.csv", "uid,time,item\n" + "u1,2026-01-15,x\n" * 3)
     with opened(tmp_path, path, keep_duplicates=True) as export:
         assert (export.behaviors, export.duplicates) == (3, 0)
+
+
+def test_a_text_that_prompts_cut_is_counted(tmp_path: Path) -> None:
+    rows = "".join(
+        f"u{n},2026-01-15 10:00:00,{text}\n"
+        for n, text in enumerate(("x" * 200, "好" * 200, "好" * 201, "y" * 3_000_000))
+    )
+    with opened(tmp_path, write(tmp_path, "a.csv", "uid,time,item\n" + rows)) as export:
+        assert (export.behaviors, export.shortened) == (4, 2)
+    with opened(
+        tmp_path, write(tmp_path, "b.csv", "uid,time,text\nu1,2026-01-15 10:00:00," + "说" * 201 + "\n")
+    ) as export:
+        assert export.shortened == 1
 
 
 # a large file, broken in ten ways

@@ -273,12 +273,17 @@ class _Scanner:
 
     def tokens(self) -> Iterator[re.Match[str]]:
         """Yield the tokens. Raises TooLongError."""
-        more = True
+        is_inside = False  # a string that the text so far does not end; it never ends on another line
+        more = " "
         while more:
             more = self._read_on()
+            if is_inside and more and '"' not in more and "\n" not in more:
+                continue  # to search all of it for every chunk would take minutes
+            is_inside = False
             while token := _TOKEN.search(self._text, self._position):
                 if token.group() == '"' and more and self._text.find("\n", token.end()) < 0:
-                    break  # a string that goes on in the next chunk; one never ends on another line
+                    is_inside = True
+                    break
                 self._before, self._position = self._position, token.end()
                 yield token
 
@@ -306,14 +311,14 @@ class _Scanner:
         rest = iter(lambda: self._file.read(_CHUNK), "")
         return not self._text[self.start :].strip() and not any(chunk.strip() for chunk in rest)
 
-    def _read_on(self) -> bool:
+    def _read_on(self) -> str:
         chunk = self._file.read(_CHUNK)
         self._text = self._text[self.start :] + chunk
         self._position -= self.start
         self.start = 0
         if len(self._text) > self._longest:
             raise TooLongError
-        return bool(chunk)
+        return chunk
 
 
 def elements(file: TextIO, longest: int) -> Iterator[str]:

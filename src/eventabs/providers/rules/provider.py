@@ -10,9 +10,18 @@ from eventabs.errors import ConfigError
 from eventabs.language import Language, gettext as _
 from eventabs.providers.rules.rules_file import EventKind, Rules
 from eventabs.providers.rules.segments import Segment, find_segments
-from eventabs.records import Behavior, Detail, OnContent, Reply, Request, UserLog, Vocabulary
+from eventabs.records import (
+    MAX_CHARACTERS,
+    THING,
+    Behavior,
+    Detail,
+    OnContent,
+    Reply,
+    Request,
+    UserLog,
+    Vocabulary,
+)
 
-_MAX_TEXT = 200  # characters of a text, as in a prompt
 _HALF_YEAR = 180  # days; a reader of replies looks no further ahead for a day without its year
 
 
@@ -54,10 +63,12 @@ class RulesProvider:
 
 
 def _shortened(behavior: Behavior) -> Behavior:
-    """Return the behavior with its texts as short as in a prompt: rules search every character."""
+    """Return the behavior as rules take it: its texts as short as in a prompt, and a thing as free text."""
     texts = behavior.action, behavior.item, behavior.place
-    action, item, place = (t if len(t) <= _MAX_TEXT else " ".join(t.split())[:_MAX_TEXT] for t in texts)
-    return behavior._replace(action=action, item=item, place=place)
+    action, item, place = (
+        text if len(text) <= MAX_CHARACTERS else " ".join(text.split())[:MAX_CHARACTERS] for text in texts
+    )
+    return behavior._replace(action="" if action == THING else action, item=item, place=place)
 
 
 def _marks(rules: Rules, vocabulary: Vocabulary) -> dict[str, str]:
