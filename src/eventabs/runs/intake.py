@@ -151,6 +151,8 @@ def read_input(run: RunContext, stop: Stop) -> InputRead:
         tuple(sorted({name for name in export.encodings.values() if name not in _USUAL_ENCODINGS})),
         export.paired_ends,
         export.unpaired,
+        export.compared,
+        export.not_compared,
     )
 
 

@@ -37,6 +37,8 @@ class InputRead:
     encodings: tuple[str, ...] = ()  # found in the files, but for UTF-8
     paired_ends: int = 0  # rows that gave a begin its duration
     unpaired: int = 0  # behaviors: begins without an end, ends without a begin
+    compared: tuple[str, ...] = ()  # the columns in which duplicates are equal
+    not_compared: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
