@@ -75,8 +75,10 @@ def test_the_plan_is_announced_in_both_languages(
         ),
         (
             InputRead(2, 486, 44847, 1, 12, compared=("uid", "time", "item")),
-            "Input: 2 files, 486 users, 44,847 behaviors, 1 row rejected, 12 duplicates dropped"
-            " (equal in all columns: uid, time, item)",
+            (
+                "Input: 2 files, 486 users, 44,847 behaviors, 1 row rejected, 12 duplicates dropped"
+                " (equal in all columns: uid, time, item)"
+            ),
         ),
         (
             InputRead(1, 1, 1, 0, 2, compared=("uid",), not_compared=("insert_id",)),
