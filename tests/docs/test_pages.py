@@ -392,7 +392,7 @@ def test_the_prompt_is_written_as_the_page_shows() -> None:
 def test_every_reason_for_a_rejected_row_is_explained(tmp_path: Path) -> None:
     bad = {
         "rows.jsonl": '{"uid": "a", "time": "2026-01-01", "item": "x"}\n{"uid\n[1]\n{"time": "2026-01-01"}\n'
-        '{"uid": "a", "time": "soon", "item": "x"}\n{"uid": "a", "time": "2026-01-01"}\n'
+        '{"uid": "a", "time": "soon", "item": "x"}\n{"uid": "a", "time": "2026-01"}\n{"uid": "a", "time": "2026-01-01"}\n'
         '{"uid": "a", "time": "2026-01-01", "item": "x", "duration": "long"}\n',
         "rows.csv": "uid,time,item\na,2026-01-01,x,y\n",
     }

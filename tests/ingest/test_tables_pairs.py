@@ -150,11 +150,11 @@ def _walked(rows: Sequence[Row], *, keep: bool) -> tuple[list[Kept], int, int]:
     )
     for (user, item), those in groupby(marked, key=lambda row: (row[0], row[2])):
         open_since: int | None = None
-        before: tuple[int, int | None] | None = None
+        seen: set[tuple[int, int | None]] = set()
         for _user, at, _item, mark, _why in those:
-            if before == (at, mark) and not keep:
+            if (at, mark) in seen and not keep:
                 continue
-            before = (at, mark)
+            seen.add((at, mark))
             if mark == END and open_since is not None:
                 kept.append((user, open_since, item, 60 * (at - open_since)))
                 ends += 1

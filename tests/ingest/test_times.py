@@ -1,6 +1,6 @@
 """Times: every usual form is read, nothing else is guessed."""
 
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, time, timedelta, timezone
 from typing import Any
 
 import duckdb
@@ -15,11 +15,16 @@ define_macros(CONNECTION)
 CONNECTION.execute("SET TimeZone = 'UTC'")
 
 
-def read(text: str | None, zone: str = "") -> tuple[datetime, int | None] | None:
-    steps = """
+def read(
+    text: str | None, zone: str = "", *, day: str | None = None, dayfirst: bool | None = None
+) -> tuple[datetime, int | None] | None:
+    order = "NULL::BOOLEAN" if dayfirst is None else str(dayfirst)
+    steps = f"""
         SELECT believable_time(wall, shift) AS wall, shift FROM (
             SELECT wall_time(t, u, p) AS wall, time_shift(t, u, p) AS shift FROM (
-                SELECT *, time_parts(t, u) AS p FROM (SELECT t, usual_time(t) AS u FROM (SELECT ?::VARCHAR AS t))))"""
+                SELECT *, time_parts(t, u) AS p FROM (SELECT t, usual_time(t) AS u FROM (
+                    SELECT CASE WHEN usual_time(t) IS NULL THEN spelled_time(t, {quoted(day) if day else "NULL"}, {order}) ELSE t END AS t
+                    FROM (SELECT ?::VARCHAR AS t)))))"""
     if zone:
         steps = f"""
             SELECT timezone({quoted(zone)}, moment), shift_in({quoted(zone)}, moment)
@@ -33,23 +38,59 @@ def read(text: str | None, zone: str = "") -> tuple[datetime, int | None] | None
     [
         ("2026-01-15 10:00:42", "2026-01-15T10:00:42", None),
         ("2026-01-15T10:00:42", "2026-01-15T10:00:42", None),
-        ("2026-01-15T10:00:42.987654", "2026-01-15T10:00:42", None),
-        ("2026-01-15 10:00:42,987", "2026-01-15T10:00:42", None),
+        ("2026-01-15T10:00:42.987654", "2026-01-15T10:00:42.987654", None),
+        ("2026-01-15 10:00:42,987", "2026-01-15T10:00:42.987", None),
+        ("2026-01-15 10:00:42.987654321", "2026-01-15T10:00:42.987654", None),
         ("2026-01-15 10:00", "2026-01-15T10:00:00", None),
         ("2026/01/15 10:00:42", "2026-01-15T10:00:42", None),
         ("2026/1/5 3:04", "2026-01-05T03:04:00", None),
+        ("2026-1-5 21:5:6", "2026-01-05T21:05:06", None),
+        ("2026/1/5 21:5:46", "2026-01-05T21:05:46", None),
+        ("2026.01.15 10:00", "2026-01-15T10:00:00", None),
         ("2026-01-15", "2026-01-15T00:00:00", None),
+        ("2026-01-15 02", "2026-01-15T02:00:00", None),
+        ("19970101", "1997-01-01T00:00:00", None),
+        ("20260115.0", "2026-01-15T00:00:00", None),
+        ("20260115T100042Z", "2026-01-15T10:00:42", 0),
+        ("20260115100042", "2026-01-15T10:00:42", None),
+        ("20260115 1000", "2026-01-15T10:00:00", None),
         ("2026-01-15T10:00:42Z", "2026-01-15T10:00:42", 0),
+        ("2026-01-15T10:00:42.5Z", "2026-01-15T10:00:42.5", 0),
         ("2026-01-15 10:00:42 UTC", "2026-01-15T10:00:42", 0),
-        ("2026-01-15T10:00:42.5+08:00", "2026-01-15T10:00:42", 28_800),
+        ("2026-01-15 10:00:42.25 UTC", "2026-01-15T10:00:42.25", 0),
+        ("2026-01-15T10:00:42.5+08:00", "2026-01-15T10:00:42.5", 28_800),
         ("2026-01-15T10:00:42-0330", "2026-01-15T10:00:42", -12_600),
+        ("2026-01-15 10:00:42-00:30", "2026-01-15T10:00:42", -1800),
         ("2026-01-15 10:00+08", "2026-01-15T10:00:00", 28_800),
+        ("2026-01-15 10:00 UTC+8", "2026-01-15T10:00:00", 28_800),
         ("1767225600", "2026-01-01T00:00:00", 0),
-        ("1767225600.75", "2026-01-01T00:00:00", 0),
-        ("1767225600999", "2026-01-01T00:00:00", 0),
+        ("1767225600.75", "2026-01-01T00:00:00.75", 0),
+        ("1767225600999", "2026-01-01T00:00:00.999", 0),
+        ("1767225600999.5", "2026-01-01T00:00:00.9995", 0),
+        ("1767225600999001", "2026-01-01T00:00:00.999001", 0),
+        ("1767225600999001234", "2026-01-01T00:00:00.999001", 0),
+        ("999999999", "2001-09-09T01:46:39", 0),
+        ("999999999999", "2001-09-09T01:46:39.999", 0),
+        ("25-Feb-2008 00:20:14", "2008-02-25T00:20:14", None),
+        ("25 February 2008", "2008-02-25T00:00:00", None),
+        ("Jan 5, 2026, 3:04:05 PM", "2026-01-05T15:04:05", None),
+        ("Jan 5, 2026, 12:04:05\u202fAM", "2026-01-05T00:04:05", None),
+        ("January 5th, 2026 at 3:04 p.m.", "2026-01-05T15:04:00", None),
+        ("2026-01-05 12:04 PM", "2026-01-05T12:04:00", None),
+        ("Mon, 05 Jan 2026 15:04:05 +0800", "2026-01-05T15:04:05", 28_800),
+        ("05 Jan 2026 15:04:05 GMT", "2026-01-05T15:04:05", 0),
+        ("Mon Jan 05 2026 15:04:05 GMT+0800 (China Standard Time)", "2026-01-05T15:04:05", 28_800),
+        ("05/Jan/2026:15:04:05 +0800", "2026-01-05T15:04:05", 28_800),
+        ("Mon Jan 05 15:04:05 +0000 2026", "2026-01-05T15:04:05", 0),
+        ("Mon Jan  5 15:04:05 2026", "2026-01-05T15:04:05", None),
+        ("2026年1月5日 15:04", "2026-01-05T15:04:00", None),
+        ("2026年01月05日 星期一 15时4分5秒", "2026-01-05T15:04:05", None),
+        ("2026年1月5日下午3点4分", "2026-01-05T15:04:00", None),
+        ("2026/1/5 上午9:05", "2026-01-05T09:05:00", None),
+        ("2026/1/5 下午12:05:06", "2026-01-05T12:05:06", None),
     ],
 )
-def test_a_usual_form_is_read_in_whole_seconds_and_keeps_its_offset(
+def test_a_usual_form_is_read_to_the_microsecond_and_keeps_its_offset(
     text: str, wall: str, shift: int | None
 ) -> None:
     assert read(text) == (datetime.fromisoformat(wall), shift)
@@ -63,8 +104,19 @@ def test_a_usual_form_is_read_in_whole_seconds_and_keeps_its_offset(
         "infinity",
         "epoch",
         "10:00",
-        "20260115",
+        "20261315",
         "12345",
+        "12345678",
+        "12345678901",
+        "2026-01",
+        "202601",
+        "7",
+        "Jan 2026",
+        "2026-01-155",
+        "2026-01-15 15:04 AM",
+        "2026-01-15 10:00:42 Etc/GMT0",
+        "31-Feb-2026",
+        "Marsupial 5, 2026",
         "-1767225600",
         "2026-13-01 10:00:00",
         "2026-02-30",
@@ -100,23 +152,108 @@ def test_with_a_zone_an_unreadable_time_stays_unreadable() -> None:
     assert read("never", "Europe/Berlin") is None
 
 
-@settings(max_examples=60, deadline=None)
-@given(
-    st.datetimes(datetime(1974, 1, 1), datetime(2099, 12, 31)),  # noqa: DTZ001
-    st.integers(-14 * 4, 14 * 4).map(lambda quarters: timedelta(minutes=15 * quarters)),
-    st.sampled_from(["iso", "epoch", "milliseconds"]),
+@pytest.mark.parametrize(
+    ("text", "day", "wall"),
+    [
+        ("10:00", "2026年1月5日", "2026-01-05T10:00:00"),
+        ("21:5:46", "20260105", "2026-01-05T21:05:46"),
+        ("3:04 PM", "1/5/2026", "2026-01-05T15:04:00"),
+        ("下午3:04", "2026/1/5", "2026-01-05T15:04:00"),
+        ("10:00:01.5", "2026-01-05 00:00:00", "2026-01-05T10:00:01.5"),
+    ],
 )
-def test_any_instant_comes_back_from_any_form_of_it(wall: datetime, offset: timedelta, form: str) -> None:
-    moment = wall.replace(microsecond=0, tzinfo=timezone(offset))
-    spelled = {
-        "iso": moment.isoformat(),
-        "epoch": f"{moment.timestamp():.0f}",
-        "milliseconds": f"{moment.timestamp() * 1000:.0f}",
-    }[form]
-    found = read(spelled)
-    assert found is not None
-    assert found[1] is not None
-    assert found[0].replace(tzinfo=timezone(timedelta(seconds=found[1]))) == moment
+def test_a_time_of_day_has_its_day_from_the_column_of_dates(text: str, day: str, wall: str) -> None:
+    assert read(text, day=day, dayfirst=False) == (datetime.fromisoformat(wall), None)
+
+
+@pytest.mark.parametrize(
+    "text", ["1/25/2026 3:04 PM", "1/25/2026, 3:04:00 PM", "01-25-2026 15:04", "1.25.2026 15:04"]
+)
+def test_day_and_month_are_taken_in_the_order_that_is_known(text: str) -> None:
+    assert read(text, dayfirst=False) == (datetime.fromisoformat("2026-01-25T15:04"), None)
+    month, mark, rest = text.partition(text.lstrip("01")[0])
+    swapped = f"25{mark}{month}{rest.removeprefix('25')}"
+    assert read(swapped, dayfirst=True) == (datetime.fromisoformat("2026-01-25T15:04"), None)
+    assert read(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "is_dateless"),
+    [("7", True), ("12.0", True), ("2026-01", True), ("202601", True), ("2026年1月", True), ("Jan 2026", True),
+     ("Sept", True), ("10:00", True), ("3:04 PM", True), ("soon", False), ("12345", False), ("2026-02-30", False)],
+)  # fmt: skip
+def test_a_month_or_a_time_of_day_alone_is_told_from_what_is_no_time_at_all(
+    text: str, is_dateless: bool
+) -> None:
+    assert CONNECTION.execute("SELECT names_no_day(?::VARCHAR)", [text]).fetchone() == (is_dateless,)
+
+
+MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+LOCAL_FORMS = (
+    "{t:%Y-%m-%d %H:%M:%S.%f}", "{t:%Y-%m-%dT%H:%M:%S.%f}", "{t:%Y/%m/%d %H:%M:%S},{t:%f}", "{t:%Y.%m.%d %H:%M:%S.%f}",
+    "{t.year}-{t.month}-{t.day} {t.hour}:{t.minute}:{t.second}.{t:%f}", "{t:%Y%m%d %H:%M:%S.%f}", "{t:%Y%m%dT%H%M%S.%f}",
+    "{t.day}-{month}-{t.year} {t:%H:%M:%S.%f}", "{t.day} {month} {t.year} {t:%H:%M:%S.%f}",
+    "{month} {t.day}, {t.year}, {hour}:{t:%M:%S.%f} {half}", "{t.year}-{t.month}-{t.day} {hour}:{t:%M:%S.%f}{half}",
+    "{t.year}年{t.month}月{t.day}日 {t:%H:%M:%S.%f}", "{t.year}/{t.month}/{t.day} {noon}{hour}:{t:%M:%S.%f}",
+    "{weekday} {month} {t.day:02} {t:%H:%M:%S.%f} {t.year}",
+)  # fmt: skip
+ZONED_FORMS = (
+    "{t:%Y-%m-%dT%H:%M:%S.%f}{z}", "{t:%Y-%m-%d %H:%M:%S.%f} {z}", "{t:%Y-%m-%d %H:%M:%S.%f} UTC{z}",
+    "{weekday}, {t.day:02} {month} {t.year} {t:%H:%M:%S.%f} {z}", "{t.day:02}/{month}/{t.year}:{t:%H:%M:%S.%f} {z}",
+    "{weekday} {month} {t.day:02} {t:%H:%M:%S.%f} {z} {t.year}",
+    "{weekday} {month} {t.day:02} {t.year} {t:%H:%M:%S.%f} GMT{z} (Some Standard Time)",
+)  # fmt: skip
+INSTANTS = st.datetimes(datetime(1974, 1, 1), datetime(2099, 12, 31))  # noqa: DTZ001
+OFFSETS = st.integers(-14 * 4, 14 * 4).map(lambda quarters: timedelta(minutes=15 * quarters))
+
+
+def spelled(form: str, moment: datetime) -> str:
+    weekday = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"][moment.weekday()]
+    hour, late = moment.hour % 12 or 12, moment.hour >= 12
+    return form.format(
+        t=moment, z=moment.strftime("%z"), month=MONTHS[moment.month - 1], weekday=weekday, hour=hour,
+        half="PM" if late else "AM", noon="下午" if late else "上午",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("form", LOCAL_FORMS)
+@settings(max_examples=20, deadline=None)
+@given(INSTANTS)
+def test_any_instant_comes_back_to_the_microsecond_from_any_form_without_a_zone(
+    form: str, wall: datetime
+) -> None:
+    assert read(spelled(form, wall)) == (wall, None)
+
+
+@pytest.mark.parametrize("form", ZONED_FORMS)
+@settings(max_examples=20, deadline=None)
+@given(INSTANTS, OFFSETS)
+def test_any_instant_comes_back_with_its_offset_from_any_form_with_one(
+    form: str, wall: datetime, offset: timedelta
+) -> None:
+    moment = wall.replace(tzinfo=timezone(offset))
+    assert read(spelled(form, moment)) == (wall, offset // timedelta(seconds=1))
+
+
+@pytest.mark.parametrize("unit", [1_000_000, 1000, 1])  # microseconds
+@pytest.mark.parametrize("with_decimals", [True, False])
+@settings(max_examples=20, deadline=None)
+@given(INSTANTS)
+def test_any_instant_comes_back_from_an_epoch_in_any_unit(
+    unit: int, with_decimals: bool, wall: datetime
+) -> None:
+    micros = (wall - datetime(1970, 1, 1)) // timedelta(microseconds=1)  # noqa: DTZ001
+    whole, rest = divmod(micros, unit)
+    decimals = f".{rest:0{len(str(unit)) - 1}}" if with_decimals and unit > 1 else ""
+    kept = timedelta(microseconds=rest if decimals else 0)
+    assert read(f"{whole}{decimals}") == (wall - timedelta(microseconds=rest) + kept, 0)
+    assert read(f"{micros * 1000 + 999}") == (wall, 0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.dates(date(1970, 1, 1), date(2100, 12, 31)))
+def test_a_date_without_marks_is_no_epoch(day: date) -> None:
+    assert read(f"{day:%Y%m%d}") == (datetime.combine(day, time()), None)
 
 
 @settings(max_examples=60, deadline=None)

@@ -74,8 +74,15 @@ def test_the_plan_is_announced_in_both_languages(
             "Input: 1 file, 1 user, 3 behaviors, 1 end joined to its begin (2 without a partner)",
         ),
         (
-            InputRead(2, 486, 44847, 1, 12),
-            "Input: 2 files, 486 users, 44,847 behaviors, 1 row rejected, 12 duplicates dropped",
+            InputRead(2, 486, 44847, 1, 12, compared=("uid", "time", "item")),
+            (
+                "Input: 2 files, 486 users, 44,847 behaviors, 1 row rejected, 12 duplicates dropped"
+                " (equal in all columns: uid, time, item)"
+            ),
+        ),
+        (
+            InputRead(1, 1, 1, 0, 2, compared=("uid",), not_compared=("insert_id",)),
+            "Input: 1 file, 1 user, 1 behavior, 2 duplicates dropped (equal in all columns but insert_id)",
         ),
         (Planned(25, 486, 486, 19.4), "Split into 25 batches, 19 users a batch on average"),
         (

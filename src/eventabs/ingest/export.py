@@ -1,6 +1,6 @@
 """An opened export: its counts, its users' logs and the rows that could not be read."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -33,6 +33,7 @@ class Export:
 
     `fingerprint` is the sha256 of the files' contents; `stamps` tell of each, the profiles too, whether it changes
     later. `roles` tells for each file which column was taken for which role; `reasons` counts the rejected rows by reason, the most frequent first.
+    Duplicates are equal in the columns `compared`; `not_compared` are those of the files that were left out.
     Rows in = behaviors + rejected_rows + duplicates + paired_ends. `unpaired` are behaviors: begins without an end,
     ends without a begin; and so are `shortened`: they have a text of which prompts hold the first 200 characters.
     """
@@ -45,6 +46,8 @@ class Export:
     behaviors: int
     reasons: dict[str, int]
     duplicates: int
+    compared: tuple[str, ...]
+    not_compared: tuple[str, ...]
     paired_ends: int
     unpaired: int
     shortened: int
@@ -111,10 +114,15 @@ class _Behaviors:
     """The files of behaviors, and which of their columns has which role."""
 
     def __init__(
-        self, paths: Sequence[str], opened: Callable[..., Format], columns: Mapping[str, str]
+        self,
+        paths: Sequence[str],
+        opened: Callable[..., Format],
+        columns: Mapping[str, str],
+        technical: Collection[str],
     ) -> None:
         self._opened = opened
         self._columns = columns
+        self._technical = technical
         self._markers: set[str] = set()
         self.sources = [opened(path) for path in paths]
         self.roles = self._find_roles(self.sources)
@@ -134,8 +142,27 @@ class _Behaviors:
     def _load(self, index: int, insert: Callable[..., int], *, strict: bool) -> None:
         source = self.sources[index]
         source.file.stop.check()
+        names = {column: role for role, column in self.roles[index].items()}
+        compared = [column if column in source.columns else "" for column in sorted(self.compared()[0])]
+        others = {column: f"other{number}" for number, column in enumerate(compared) if column}
+        names = {**others, **names}
         wanted = [(role, self.roles[index].get(role, "")) for role in ROLES]
-        tables.load(source, wanted, partial(insert, index, strict=source if strict else None), strict=strict)
+        wanted += [(name, column) for column, name in others.items() if names[column] == name]
+        inserted = partial(
+            insert,
+            index,
+            compared=[names.get(column, "") for column in compared],
+            strict=source if strict else None,
+        )
+        tables.load(source, wanted, inserted, strict=strict)
+
+    def compared(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the columns of all files that tell rows apart, and those that do not."""
+        columns = dict.fromkeys(column for source in self.sources for column in source.columns)
+        return (
+            tuple(column for column in columns if column not in self._technical),
+            tuple(column for column in columns if column in self._technical),
+        )
 
     def _find_roles(self, sources: Sequence[Format]) -> list[dict[str, str]]:
         found = [behavior_columns(each.file.path, each.columns, self._columns) for each in sources]
@@ -157,12 +184,14 @@ def open_export(
     encoding: str = "",
     dayfirst: bool | None = None,
     header: Sequence[str] = (),
+    technical: Collection[str] = (),
     strict: bool = False,
     stop: Stop = Stop(),
 ) -> Iterator[Export]:
     """Read the files and globs `paths` to their end, and the file `profiles` if it is not "".
 
     `encoding` is a codec of Python's ("" finds it), `header` names the columns of CSV files that have none.
+    Rows that differ in a column other than those `technical` are no duplicates.
     `columns` maps roles to column names ("" finds them); `timezone` is a name or "". `strict`: the first row that
     cannot be read is an InputError, raised soon after it is reached. Scratch files live in
     `work_dir`/reading.tmp while the export is open. Raises InputError, ConfigError for zone and encoding, and
@@ -180,7 +209,7 @@ def open_export(
         tables.check_zone(connection, timezone)
         encodings.check_codec(encoding)
         opened = partial(open_file, connection, folder=folder, encoding=encoding, columns=columns, stop=stop)
-        behaviors = _Behaviors(named, partial(opened, header=header), columns)
+        behaviors = _Behaviors(named, partial(opened, header=header), columns, technical)
         profile = opened(*profile_paths) if profile_paths else None
         user, shown = "", list[tuple[str, str]]()
         if profile:
@@ -197,6 +226,7 @@ def open_export(
             counts = tables.finish(connection, len(shown), keep_duplicates=keep_duplicates)
             give_back_memory(connection)
         read = [each.file for each in (*behaviors.sources, profile) if each]
+        compared, not_compared = behaviors.compared()
         yield Export(
             files=named,
             fingerprint=files.fingerprint(file.content for file in read),
@@ -209,6 +239,8 @@ def open_export(
             behaviors=counts.behaviors,
             reasons=counts.rejects,
             duplicates=counts.duplicates,
+            compared=compared,
+            not_compared=not_compared,
             paired_ends=counts.paired_ends,
             unpaired=counts.unpaired,
             shortened=counts.shortened,

@@ -18,7 +18,10 @@ from eventabs.ingest.database import fetched, sql
 from eventabs.records import ActivityName, Behavior, DayKind, GroupUser, PieceCosts, SentenceUse, UserLog
 
 _BEHAVIORS: Final = 300_000  # of a group
-_FACTS: Final = "start, action, coalesce(item, text), place, duration, file, line, coalesce(text, '')"
+_START: Final = (
+    "date_trunc('second', start)"  # behaviors have whole seconds; the rest of the time has sorted them
+)
+_FACTS: Final = f"{_START}, action, coalesce(item, text), place, duration, file, line, coalesce(text, '')"
 
 
 def behaviors_of(
@@ -114,7 +117,7 @@ class UserGroup:
         """Yield the different long forms of the behaviors, with their counts."""
         with closing(self._cursor.cursor()) as cursor:
             cursor.execute(f"""
-                SELECT count(*), count(*) FILTER (is_last), any_value(start), action, what, place, duration, 0, 0, sentence
+                SELECT count(*), count(*) FILTER (is_last), any_value({_START}), action, what, place, duration, 0, 0, sentence
                 FROM (
                     SELECT start, action, coalesce(item, text) AS what, place, duration, coalesce(text, '') AS sentence,
                         user_id IS DISTINCT FROM lead(user_id) OVER (ORDER BY rowid) AS is_last

@@ -17,7 +17,7 @@ FROM (
 CREATE OR REPLACE TEMP TABLE group_rows AS
 SELECT row, user_number, name, duration, CAST(start AS DATE) AS day,
     hour(start) * 60 + minute(start) AS minute,
-    CAST(epoch(start) AS BIGINT) - coalesce(shift, 0) AS instant
+    epoch_us(start) // 1000000 - coalesce(shift, 0) AS instant
 FROM (
     SELECT rowid AS row, user_id, start, shift, action, item, CASE WHEN item IS NULL THEN text END AS free_text, place, duration
     FROM behaviors WHERE rowid BETWEEN {first} AND {last} AND reason IS NULL) b

@@ -33,11 +33,20 @@ _UNITS: Final = "".join(f"(?:({_NUMBER}) ?(?:{unit}) ?)?" for unit in (_DAYS, _H
 _SENTENCE_DURATION: Final = rf"(?:{_NUMBER} ?(?:{_HOURS}|{_MINUTES}|{_SECONDS}) ?)+"
 
 
-def normal_form(raw: str, zone: str, dayfirst: bool | None = None) -> str:
+def row_digest(columns: Iterable[str]) -> str:
+    """Return the SQL of a number that tells rows with different values in `columns` apart, up to chance (2^-64).
+
+    A column "" has no value in any row. NULL without columns.
+    """
+    values = [f'"{column}"' if column else "NULL::VARCHAR" for column in columns]
+    return f"hash({', '.join(values)})" if values else "NULL::UBIGINT"
+
+
+def normal_form(raw: str, zone: str, dayfirst: bool | None = None, digest: str = row_digest(())) -> str:
     """Return the SELECT that normalizes the relation `raw` (see normal_form.sql).
 
     `zone` is a time zone's name, or "" where wall times stay as they are. `dayfirst` None: there are no dates such as
-    03/04/2026.
+    03/04/2026. `digest` is SQL.
     """
     moment = f"moment_of(wall, shift, {quoted(zone)})"
     zoned = (
@@ -50,6 +59,7 @@ def normal_form(raw: str, zone: str, dayfirst: bool | None = None) -> str:
         zoned=zoned if zone else "FROM summed",
         dayfirst="NULL::BOOLEAN" if dayfirst is None else str(dayfirst),
         thing=THING,
+        digest=digest,
         raw=raw,
     )
 

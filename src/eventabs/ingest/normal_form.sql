@@ -1,8 +1,8 @@
 -- Rows as text (file, line, problem and a column for each role) -> behaviors in normal form, row by row.
--- The result has user_id, start (TIMESTAMP, wall time), shift (offset in seconds or NULL), action, item (NULL: the text
--- itself), place, duration, file, line, text (NULL for structured rows), reason (NULL for readable rows) and mark.
+-- The result has user_id, start (TIMESTAMP, wall time in microseconds), shift (offset in seconds or NULL), action, item (NULL: the text
+-- itself), place, duration, file, line, text (NULL for structured rows), reason (NULL for readable rows), mark and digest.
 WITH trim_ends AS (
-    SELECT file, line, problem, {trimmed_roles} FROM ({raw})
+    SELECT file, line, problem, {digest} AS digest, {trimmed_roles} FROM ({raw})
 ),
 marked AS (
     SELECT * EXCLUDE (marker_word) REPLACE (
@@ -68,7 +68,7 @@ ended AS (
     )
 ),
 measured AS (
-    SELECT *, CASE WHEN duration_text IS NULL THEN epoch(end_wall) - epoch(wall)
+    SELECT *, CASE WHEN duration_text IS NULL THEN (epoch_us(end_wall) - epoch_us(wall)) / 1000000
         - coalesce(time_shift("end", usual_end, end_stamp), 0) + coalesce(shift, 0) END AS until_end
     FROM ended
 ),
@@ -115,8 +115,9 @@ SELECT
     sentence AS text,
     CASE WHEN problem IS NOT NULL THEN problem
         WHEN readable_user("user") IS NULL THEN 'no_user'
-        WHEN wall IS NULL THEN 'bad_time'
+        WHEN wall IS NULL THEN CASE WHEN names_no_day("time") THEN 'no_day' ELSE 'bad_time' END
         WHEN coalesce(duration, "end") IS NOT NULL AND seconds IS NULL THEN 'bad_duration'
         WHEN coalesce(named_action, sentence, item, place, app, media) IS NULL THEN 'no_behavior' END AS reason,
-    mark
+    mark,
+    digest
 FROM zoned

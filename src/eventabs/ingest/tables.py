@@ -1,6 +1,6 @@
 """The tables of an opened export: staged rows, sorted behaviors, users."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from itertools import islice
 from textwrap import shorten
@@ -12,7 +12,7 @@ from eventabs.errors import ConfigError, InputError
 from eventabs.ingest.database import errors_named, number
 from eventabs.ingest.files import copies_written
 from eventabs.ingest.formats import BLANK, Format, Insert, Query, Wanted
-from eventabs.ingest.normal_form import BEGINS, ENDS, define_macros, normal_form
+from eventabs.ingest.normal_form import BEGINS, ENDS, define_macros, normal_form, row_digest
 from eventabs.language import gettext as _
 from eventabs.records import MAX_CHARACTERS
 
@@ -60,7 +60,8 @@ def prepare(connection: duckdb.DuckDBPyConnection, profile_width: int) -> None:
         CREATE TABLE first_lines (file INTEGER, first_line BIGINT);
         CREATE TABLE profiles (user_id VARCHAR{profile});
         CREATE TABLE staged (user_id {_PLAIN_TEXT}, start TIMESTAMP, shift INTEGER, action VARCHAR, item VARCHAR,
-            place VARCHAR, duration INTEGER, file INTEGER, line BIGINT, text {_PLAIN_TEXT}, reason VARCHAR, mark TINYINT)""")
+            place VARCHAR, duration INTEGER, file INTEGER, line BIGINT, text {_PLAIN_TEXT}, reason VARCHAR, mark TINYINT,
+            digest UBIGINT)""")
     connection.commit()
 
 
@@ -84,10 +85,12 @@ def insert_behaviors(
     *,
     zone: str,
     dayfirst: bool | None,
+    compared: Sequence[str],
     strict: Format | None = None,
 ) -> int:
     """Stage the rows of an export's file, the run's file number `index`. Returns how many they are.
 
+    Rows may be duplicates only where they are equal in the columns `compared` of `rows`, "" for one that the file lacks.
     Raises InputError where dates are day-first or month-first, and neither `dayfirst` nor the data says which, and
     about the first row of the file `strict` that cannot be read.
     """
@@ -95,7 +98,7 @@ def insert_behaviors(
 
     def select(limit: str = "") -> str:
         raw = f"SELECT {index} AS file, * FROM ({rows.sql}{limit})"
-        return normal_form(raw, zone, order)
+        return normal_form(raw, zone, order, row_digest(compared))
 
     selected = select()
     if strict:  # DuckDB breaks off soon after a row that cannot be read
@@ -212,20 +215,20 @@ def _count_shortened(connection: duckdb.DuckDBPyConnection) -> int:
 def _pair(connection: duckdb.DuckDBPyConnection, *, keep_duplicates: bool) -> tuple[int, int]:
     """Give each begin the time until the end that follows it, of the same user and object, and mark that end.
 
-    Repeated rows do not come between a begin and its end, unless they are kept. Rows without a mark stay as they are.
+    Copies of a row do not come between a begin and its end, unless they are kept. Rows without a mark stay as they are.
     Returns how many ends belong to a begin, and how many rows of either kind have no partner.
     """
     marked = "SELECT count(*) FROM staged WHERE mark IS NOT NULL AND reason IS NULL"
     if number(connection, marked) == 0:
         return 0, 0
-    repeated = "coalesce(lag(instant) OVER near = instant AND lag(mark) OVER near = mark, false)"
+    copies = f"PARTITION BY {_OBJECT}, instant, mark, digest ORDER BY file, line"
+    repeated = f"row_number() OVER ({copies}) > 1"
     connection.execute(f"""
         CREATE TABLE paired AS
         WITH numbered AS (SELECT staged.* REPLACE ({_LINE}) FROM {_STAGED}),
         marked AS (
             SELECT *, {"false" if keep_duplicates else repeated} AS repeated
-            FROM (SELECT *, {_INSTANT} AS instant FROM numbered WHERE mark IS NOT NULL AND reason IS NULL)
-            WINDOW near AS (PARTITION BY {_OBJECT} ORDER BY instant, file, line)),
+            FROM (SELECT *, {_INSTANT} AS instant FROM numbered WHERE mark IS NOT NULL AND reason IS NULL)),
         neighbors AS (
             SELECT *, lead(mark) OVER near AS following, lead(instant) OVER near AS until, lag(mark) OVER near AS before
             FROM marked WINDOW near AS (PARTITION BY {_OBJECT}, repeated ORDER BY instant, file, line))
@@ -263,7 +266,7 @@ def _sort(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _mark_duplicates(connection: duckdb.DuckDBPyConnection) -> None:
-    """Mark all but the first of equal rows. They share user and instant, so they lie near each other.
+    """Mark all but the first of rows that are equal in the columns compared. They share user and instant, so they lie near each other.
 
     They are not deleted: rowids have to stay.
     """
@@ -271,7 +274,7 @@ def _mark_duplicates(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(f"""
         UPDATE behaviors SET reason = '{DUPLICATE}' WHERE rowid IN (
             SELECT id FROM (
-                SELECT rowid AS id, row_number() OVER (PARTITION BY {_FACTS} ORDER BY file, line) AS copy
+                SELECT rowid AS id, row_number() OVER (PARTITION BY {_FACTS}, digest ORDER BY file, line) AS copy
                 FROM behaviors
                 WHERE reason IS NULL AND rowid IN (
                     SELECT id FROM (

@@ -88,6 +88,8 @@ class Estimate:
     behaviors: int
     rejected_rows: int
     duplicates: int
+    compared: tuple[str, ...]
+    not_compared: tuple[str, ...]
     paired_ends: int
     unpaired: int
     shortened: int  # behaviors with a text that prompts hold the beginning of
@@ -241,6 +243,8 @@ def _estimate(
         behaviors=sum(read.counts),
         rejected_rows=export.rejected_rows,
         duplicates=export.duplicates,
+        compared=export.compared,
+        not_compared=export.not_compared,
         paired_ends=export.paired_ends,
         unpaired=export.unpaired,
         shortened=export.shortened,

@@ -154,6 +154,8 @@ def read_input(run: RunContext, stop: Stop) -> InputRead:
         export.paired_ends,
         export.unpaired,
         export.shortened,
+        export.compared,
+        export.not_compared,
     )
 
 

@@ -38,6 +38,8 @@ class InputRead:
     paired_ends: int = 0  # rows that gave a begin its duration
     unpaired: int = 0  # behaviors: begins without an end, ends without a begin
     shortened: int = 0  # behaviors with a text that prompts hold the beginning of
+    compared: tuple[str, ...] = ()  # the columns in which duplicates are equal
+    not_compared: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ _LEAST_WIDTH = 80
 _JSON_KEYS = (
     "users behaviors rejected_rows duplicates tokens batches lower_bound binds expected_output_tokens seconds cost"
     " case currency levels details larger_output concurrency tokens_per_second max_input_tokens max_output_tokens"
-    " users_in_input paired_ends unpaired shortened unpacked"
+    " users_in_input paired_ends unpaired shortened unpacked compared not_compared"
 )
 
 
@@ -31,6 +31,9 @@ def render_estimate(console: Console, estimate: Estimate) -> None:
     for table in tables:
         # figures are never cut: in a narrower terminal the rows fold
         console.print(table, "", sep="\n", width=max(console.width, _LEAST_WIDTH), crop=False)
+    if estimate.duplicates:
+        equal = messages.equal_columns(estimate.compared, estimate.not_compared)
+        print_line(console, _("Duplicates dropped: {equal}").format(equal=equal))
     if estimate.batches:
         print_line(console, _("Without packing: one user a call, long lines, JSON objects as answers"))
     for line in (*_larger_limit(estimate), *_time_and_cost(estimate)):

@@ -1,7 +1,8 @@
 """The words and figures for the facts of a run, the same in the terminal, in plain lines and in run.log."""
 
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from textwrap import shorten
 from typing import Any
 
 from eventabs import runs
@@ -11,6 +12,7 @@ from eventabs.records import RunStatus
 from eventabs.views.console import one_line
 
 TENTHS_BELOW = 10  # above it they are noise
+_COLUMNS_SHOWN = 100  # characters
 
 
 def count(number: int) -> str:
@@ -281,6 +283,17 @@ def resume_command(out: str) -> str:
     return f"eventabs resume {shlex.quote(out)}"
 
 
+def equal_columns(compared: Sequence[str], not_compared: Sequence[str]) -> str:
+    """Say in which columns the rows that were dropped as duplicates are equal."""
+    if not_compared:
+        return _("equal in all columns but {columns}").format(columns=_some(not_compared))
+    return _("equal in all columns: {columns}").format(columns=_some(compared))
+
+
+def _some(columns: Sequence[str]) -> str:
+    return shorten(one_line(", ".join(columns)), _COLUMNS_SHOWN, placeholder=" ...")
+
+
 def _input_read(note: runs.InputRead) -> str:
     parts = [
         ngettext("{count} file", "{count} files", note.files).format(count=count(note.files)),
@@ -295,7 +308,8 @@ def _input_read(note: runs.InputRead) -> str:
         parts.append(f"{rejected} ({reject_counts(note.reasons)})" if note.reasons else rejected)
     if note.duplicates:
         template = ngettext("{count} duplicate dropped", "{count} duplicates dropped", note.duplicates)
-        parts.append(template.format(count=count(note.duplicates)))
+        dropped = template.format(count=count(note.duplicates))
+        parts.append(f"{dropped} ({equal_columns(note.compared, note.not_compared)})")
     if note.paired_ends or note.unpaired:
         template = ngettext(
             "{count} end joined to its begin ({alone} without a partner)",
