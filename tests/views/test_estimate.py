@@ -18,6 +18,7 @@ ESTIMATE = Estimate(
     duplicates=12,
     paired_ends=0,
     unpaired=0,
+    skipped_lines=0,
     tokens_long=1_404_441,
     tokens_compact=1_067_000,
     tokens_prompt_total=1_092_000,

@@ -10,17 +10,18 @@ from pathlib import Path
 import duckdb
 
 from eventabs.errors import InputError
-from eventabs.ingest import encodings, files, tables
+from eventabs.ingest import archives, encodings, files, tables
 from eventabs.ingest.column_names import ROLES
 from eventabs.ingest.columns import (
     behavior_columns,
     marker_columns,
     profile_columns as find_profile_columns,
+    user_of_file,
     with_marker,
 )
 from eventabs.ingest.database import as_glob, errors_named, fetched, give_back_memory, scratch_database
 from eventabs.ingest.files import FileStamp
-from eventabs.ingest.formats import Format, open_file
+from eventabs.ingest.formats import Format, InputFile, Query, open_file
 from eventabs.ingest.groups import UserGroup, behaviors_of, grouped, prefetched
 from eventabs.language import gettext as _
 from eventabs.records import GroupUser, RejectedRow, UserLog
@@ -34,7 +35,7 @@ class Export:
     `fingerprint` is the sha256 of the files' contents; `stamps` tell of each, the profiles too, whether it changes
     later. `roles` tells for each file which column was taken for which role; `reasons` counts the rejected rows by reason, the most frequent first.
     Rows in = behaviors + rejected_rows + duplicates + paired_ends. `unpaired` are behaviors: begins without an end,
-    ends without a begin.
+    ends without a begin. `skipped_lines` are titles and sums, above and below the rows.
     """
 
     files: tuple[str, ...]
@@ -47,6 +48,7 @@ class Export:
     duplicates: int
     paired_ends: int
     unpaired: int
+    skipped_lines: int
     encodings: dict[str, str]
     _connection: duckdb.DuckDBPyConnection
     _with_offset: bool
@@ -110,9 +112,10 @@ class _Behaviors:
     """The files of behaviors, and which of their columns has which role."""
 
     def __init__(
-        self, paths: Sequence[str], opened: Callable[..., Format], columns: Mapping[str, str]
+        self, paths: Sequence[str], opened: Callable[..., Format], columns: Mapping[str, str], user: str
     ) -> None:
         self._opened = opened
+        self._users = [user_of_file(path, user) for path in paths]
         self._columns = columns
         self._markers: set[str] = set()
         self.sources = [opened(path) for path in paths]
@@ -134,13 +137,34 @@ class _Behaviors:
         source = self.sources[index]
         source.file.stop.check()
         wanted = [(role, self.roles[index].get(role, "")) for role in ROLES]
-        tables.load(source, wanted, partial(insert, index, strict=source if strict else None), strict=strict)
+        user = self._users[index]
+
+        def insert_rows(query: Query) -> int:
+            return insert(index, query.of_user(user), strict=source if strict else None)
+
+        tables.load(source, wanted, insert_rows, strict=strict)
+
+    def contents(self) -> list[files.Content]:
+        """Return what was read, each file with the user that its name gives it."""
+        contents = [each.file.content for each in self.sources]
+        return [each.of_user(user) for each, user in zip(contents, self._users, strict=True)]
 
     def _find_roles(self, sources: Sequence[Format]) -> list[dict[str, str]]:
-        found = [behavior_columns(each.file.path, each.columns, self._columns) for each in sources]
+        found = [
+            behavior_columns(each.file.path, each.columns, self._columns, has_user=each.file.has_user)
+            for each in sources
+        ]
         named = self._columns.get("marker", "")
         self._markers |= marker_columns(list(zip(sources, found, strict=True)), named)
         return [with_marker(each, self._markers) for each in found]
+
+
+def _stamps(read: Sequence[InputFile]) -> tuple[FileStamp, ...]:
+    """Return the stamps of the files that were read, of an archive once."""
+    known = {
+        archives.file_of(each.path): each.content.sha256 if each.text == each.path else None for each in read
+    }
+    return tuple(files.stamp(path, sha256) for path, sha256 in known.items())
 
 
 @contextmanager
@@ -156,12 +180,16 @@ def open_export(
     encoding: str = "",
     dayfirst: bool | None = None,
     header: Sequence[str] = (),
+    user: str = "",
+    sheet: str = "",
+    table: str = "",
     strict: bool = False,
     stop: Stop = Stop(),
 ) -> Iterator[Export]:
     """Read the files and globs `paths` to their end, and the file `profiles` if it is not "".
 
     `encoding` is a codec of Python's ("" finds it), `header` names the columns of CSV files that have none.
+    `user` is whose files they are ("": a column says it), `sheet` and `table` what is read of workbooks and databases.
     `columns` maps roles to column names ("" finds them); `timezone` is a name or "". `strict`: the first row that
     cannot be read is an InputError, raised soon after it is reached. Scratch files live in
     `work_dir`/reading.tmp while the export is open. Raises InputError, ConfigError for zone and encoding, and
@@ -179,7 +207,8 @@ def open_export(
         tables.check_zone(connection, timezone)
         encodings.check_codec(encoding)
         opened = partial(open_file, connection, folder=folder, encoding=encoding, columns=columns, stop=stop)
-        behaviors = _Behaviors(named, partial(opened, header=header), columns)
+        parts = {"header": header, "sheet": sheet, "table": table, "has_user": bool(user)}
+        behaviors = _Behaviors(named, partial(opened, **parts), columns, user)
         profile = opened(*profile_paths) if profile_paths else None
         user, shown = "", list[tuple[str, str]]()
         if profile:
@@ -198,11 +227,10 @@ def open_export(
         read = [each.file for each in (*behaviors.sources, profile) if each]
         yield Export(
             files=named,
-            fingerprint=files.fingerprint(file.content for file in read),
-            stamps=tuple(
-                files.stamp(file.path, file.content.sha256 if file.text == file.path else None)
-                for file in read
+            fingerprint=files.fingerprint(
+                [*behaviors.contents(), *([profile.file.content] if profile else [])]
             ),
+            stamps=_stamps(read),
             roles=dict(zip(named, behaviors.roles, strict=True)),
             users=counts.users,
             behaviors=counts.behaviors,
@@ -210,6 +238,7 @@ def open_export(
             duplicates=counts.duplicates,
             paired_ends=counts.paired_ends,
             unpaired=counts.unpaired,
+            skipped_lines=sum(each.skipped_lines for each in behaviors.sources),
             encodings={each.file.path: each.file.encoding for each in behaviors.sources},
             _connection=connection,
             _with_offset=counts.with_offset,

@@ -90,6 +90,7 @@ class Estimate:
     duplicates: int
     paired_ends: int
     unpaired: int
+    skipped_lines: int
     tokens_long: int
     tokens_compact: int
     tokens_prompt_total: int
@@ -242,6 +243,7 @@ def _estimate(
         duplicates=export.duplicates,
         paired_ends=export.paired_ends,
         unpaired=export.unpaired,
+        skipped_lines=export.skipped_lines,
         tokens_long=read.tokens_long,
         tokens_compact=_compact_tokens(measured, len(batches)),
         tokens_prompt_total=prompt_total,

@@ -128,6 +128,7 @@ def read_input(run: RunContext, stop: Stop) -> InputRead:
                 "duplicates": export.duplicates,
                 "paired_ends": export.paired_ends,
                 "unpaired": export.unpaired,
+                "skipped_lines": export.skipped_lines,
                 "rows": export.rows,
                 "rejects": export.reasons,
             },
@@ -152,6 +153,7 @@ def read_input(run: RunContext, stop: Stop) -> InputRead:
         tuple(sorted({name for name in export.encodings.values() if name not in _USUAL_ENCODINGS})),
         export.paired_ends,
         export.unpaired,
+        export.skipped_lines,
     )
 
 

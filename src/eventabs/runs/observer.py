@@ -37,6 +37,7 @@ class InputRead:
     encodings: tuple[str, ...] = ()  # found in the files, but for UTF-8
     paired_ends: int = 0  # rows that gave a begin its duration
     unpaired: int = 0  # behaviors: begins without an end, ends without a begin
+    skipped_lines: int = 0  # titles and sums, above and below the rows
 
 
 @dataclass(frozen=True, slots=True)

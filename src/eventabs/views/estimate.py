@@ -19,7 +19,7 @@ _LEAST_WIDTH = 80
 _JSON_KEYS = (
     "users behaviors rejected_rows duplicates tokens batches lower_bound binds expected_output_tokens seconds cost"
     " case currency levels details larger_output concurrency tokens_per_second max_input_tokens max_output_tokens"
-    " users_in_input paired_ends unpaired unpacked"
+    " users_in_input paired_ends unpaired skipped_lines unpacked"
 )
 
 
@@ -93,6 +93,8 @@ def _input(estimate: Estimate) -> Table:
     if estimate.paired_ends or estimate.unpaired:
         rows.append((_("ends joined to begins"), count(estimate.paired_ends)))
         rows.append((_("without a partner"), count(estimate.unpaired)))
+    if estimate.skipped_lines:
+        rows.append((_("titles and sums left out"), count(estimate.skipped_lines)))
     return _table(_("Input"), _("total"), _("a user"), rows=rows)
 
 

@@ -53,8 +53,6 @@ class Csv(Format):
         self.layout = Layout(Dialect(), (), 0)
         self.is_regular = False  # known to have one good record a line
         super().__init__(file)
-        footer = self._footer_length()
-        self._last_line = file.content.lines - footer if footer else None
         self.skipped_lines = self._skipped_lines()
 
     @staticmethod
@@ -79,7 +77,7 @@ class Csv(Format):
         if named and len(named) != len(layout.columns):
             message = _("{path} has {found} fields in its first line, but --columns names {named}")
             raise InputError(message.format(path=path, found=len(layout.columns), named=len(named)))
-        self.layout = layout
+        self.layout = layout._replace(below=self._footer_length(layout))
         return layout.columns
 
     def query(self, wanted: Wanted) -> Query:
@@ -212,16 +210,20 @@ class Csv(Format):
         certain = position + 1 < len(fields) and dialect.quote not in "".join(fields[: position + 1])
         return fields[position] if certain else ""
 
-    def _footer_length(self) -> int:
+    @property
+    def _last_line(self) -> int | None:
+        return self.file.content.lines - self.layout.below if self.layout.below else None
+
+    def _footer_length(self, layout: Layout) -> int:
         with Path(self.file.text).open("rb") as file:
             start = max(0, file.seek(0, os.SEEK_END) - _TAIL)
             file.seek(start)
             lines = file.read().decode("utf-8-sig", errors="replace").rstrip("\n").split("\n")
-        return footer_length(lines[1:] if start else lines[self.layout.above + 1 :], self.layout)
+        return footer_length(lines[1:] if start else lines[layout.above + 1 :], layout)
 
     def _skipped_lines(self) -> int:
         """Count the lines above and below the table that are not blank."""
-        if not self.layout.above and self._last_line is None:
+        if not self.layout.above and not self.layout.below:
             return 0
         outside = (
             text
@@ -243,7 +245,7 @@ def _no_header(path: str, lines: Sequence[str]) -> InputError:
     names, rows = proposal(lines)
     options = f"--columns {','.join(names)}" + ("" if "user_id" in names else " --user me")
     message = _(
-        "{path} has no header; name its columns. By their values: {options} (c1, c2 ... are left out; the first row: {row})"
+        "{path} has no header; name its columns, by their values: {options} (a column such as c3 is left out). First row: {row}"
     )
     first = shorten(rows[0], _SHOWN, placeholder=" ...")
     return InputError(message.format(path=path, options=options, row=first))

@@ -3,6 +3,7 @@
 import csv
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import dropwhile, islice, takewhile
 from typing import Final, NamedTuple
 
 from eventabs.ingest.column_names import CANONICAL, MARKERS, USUAL_NAMES, plain
@@ -68,7 +69,7 @@ class Dialect(NamedTuple):
 class Layout(NamedTuple):
     """Where the table stands: `above` are the lines before its header, or before its first row without one.
 
-    `needed`: how many fields a row has at least.
+    `below` are those behind its last row. `needed`: how many fields a row has at least.
     """
 
     dialect: Dialect
@@ -76,6 +77,7 @@ class Layout(NamedTuple):
     needed: int
     has_header: bool = True
     above: int = 0
+    below: int = 0
 
 
 class _Shape(NamedTuple):
@@ -138,8 +140,11 @@ def find_layout(lines: Sequence[str], named: Sequence[str], time_column: str) ->
 
     `named`: the columns of a text without a header, as the user named them. Raises csv.Error where a line is none of a table.
     """
-    tried = [(number, line) for number, line in enumerate(lines) if line.strip()][:_LOOKED_AT]
-    texts = [line.replace("\r", " ").rstrip(" ") for _number, line in tried]
+    tried = [
+        (number, line.replace("\r", " ").rstrip(" ")) for number, line in enumerate(lines) if line.strip()
+    ]
+    tried = max(tried[:_LOOKED_AT], _records(tried[:_LOOKED_AT]), key=_alike)
+    texts = [line for _number, line in tried]
     found = (
         _named_layout(texts, named) if named else _known_layout(texts) or _headed_layout(texts, time_column)
     )
@@ -164,10 +169,29 @@ def footer_length(lines: Sequence[str], layout: Layout) -> int:
         fields = [field.strip() for field in layout.dialect.lenient_fields(line)]
         if _fits(fields, layout.needed, len(layout.columns)) and any(map(_is_time, fields)):
             break
-        opening = next((field for field in fields if field), "")
-        if _RULE.fullmatch(opening) or _SUMMARY.match(opening):
+        if _is_rule(fields) or _is_summary(fields):
             length = count
     return length
+
+
+def _records(lines: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
+    """Join lines between which a quote is open."""
+    records: list[tuple[int, str]] = []
+    is_open = False
+    for number, line in lines:
+        if is_open:
+            records[-1] = (records[-1][0], f"{records[-1][1]}\n{line}")
+        else:
+            records.append((number, line))
+        is_open ^= line.count('"') % 2 == 1
+    return records
+
+
+def _alike(lines: Sequence[tuple[int, str]]) -> float:
+    """Return the share of lines with as many fields as most have, by the delimiter that does best."""
+    texts = [line for _number, line in lines]
+    found = (_rows_alike(texts, dialect)[1] for dialect in _dialects(texts))
+    return max((len(rows) / len(texts) for rows in found if rows and len(rows[0]) > 1), default=0.0)
 
 
 def _known_layout(lines: Sequence[str]) -> Layout | None:
@@ -218,13 +242,33 @@ def _headers(
             if width < 2 or any(map(_is_value, names)):  # noqa: PLR2004  one field is no table
                 continue
             names[0] = names[0].lstrip("# ")
-            rows = split[number + 1 : number + 1 + _FOLLOWING]
-            share = sum(_fits(row, width, width) for row in rows) / len(rows) if rows else 1.0
+            share = _share_of_rows(split[number + 1 :], width)
             if share < _SHARE and (number or dialect.is_blank):
                 continue
             timed = any(plain(name) in USUAL_NAMES["time"] or name == time_column != "" for name in names)
             rank = (timed, share >= _SHARE, -number, share, width)
             yield rank, Layout(dialect, tuple(names), width, above=number)
+
+
+def _share_of_rows(below: Sequence[Sequence[str]], width: int) -> float:
+    """Return how many of the lines below a header, but for a rule and what stands below the rows, are rows."""
+    following = islice(dropwhile(_is_rule, below), _FOLLOWING)
+    rows = list(takewhile(lambda row: not (_is_rule(row) or _is_summary(row)), following))
+    if not rows:
+        return float(not below)
+    return sum(_fits(row, width, width) for row in rows) / len(rows)
+
+
+def _is_rule(fields: Sequence[str]) -> bool:
+    return bool(_RULE.fullmatch(_opening(fields)))
+
+
+def _is_summary(fields: Sequence[str]) -> bool:
+    return bool(_SUMMARY.match(_opening(fields)))
+
+
+def _opening(fields: Sequence[str]) -> str:
+    return next((field for field in fields if field), "")
 
 
 def _dialects(lines: Sequence[str]) -> list[Dialect]:
