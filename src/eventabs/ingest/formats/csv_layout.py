@@ -180,7 +180,7 @@ def _records(lines: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
     is_open = False
     for number, line in lines:
         if is_open:
-            records[-1] = (records[-1][0], f"{records[-1][1]}\n{line}")
+            records[-1] = (records[-1][0], f"{records[-1][1]} {line}")
         else:
             records.append((number, line))
         is_open ^= line.count('"') % 2 == 1
