@@ -107,7 +107,8 @@ class Csv(Format):
 
     def load(self, wanted: Wanted, insert: Insert, *, strict: bool = False) -> None:
         """Read a regular file directly, any other by way of a copy. Raises InputError where it is not UTF-8."""
-        may_be = self.file.content.one_newline and not self.skipped_lines and not self.layout.dialect.is_blank
+        outside = self.layout.above or self.layout.below
+        may_be = self.file.content.one_newline and not outside and not self.layout.dialect.is_blank
         self.is_regular = may_be and self._is_loaded_directly(wanted, insert)
         if self.is_regular:
             return
@@ -218,7 +219,7 @@ class Csv(Format):
         with Path(self.file.text).open("rb") as file:
             start = max(0, file.seek(0, os.SEEK_END) - _TAIL)
             file.seek(start)
-            lines = file.read().decode("utf-8-sig", errors="replace").rstrip("\n").split("\n")
+            lines = file.read().decode("utf-8-sig", errors="replace").removesuffix("\n").split("\n")
         return footer_length(lines[1:] if start else lines[layout.above + 1 :], layout)
 
     def _skipped_lines(self) -> int:

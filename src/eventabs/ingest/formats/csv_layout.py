@@ -220,10 +220,15 @@ def _named_layout(lines: Sequence[str], named: Sequence[str]) -> Layout:
 def _headed_layout(lines: Sequence[str], time_column: str) -> Layout | None:
     """Return the layout by the best header; by the first line as one where nothing looks like rows without."""
     dialect = _dialect(lines)
-    dialects = map(Dialect, _BLANKS) if dialect.is_blank else _dialects(lines)
-    best = max(_headers(lines, dialects, time_column), key=lambda ranked: ranked[0], default=None)
-    if best:
-        return best[1]
+    by_kind = (
+        _headers(lines, dialects, time_column) for dialects in (_dialects(lines), map(Dialect, _BLANKS))
+    )
+    found = [
+        best for headers in by_kind if (best := max(headers, key=lambda ranked: ranked[0], default=None))
+    ]
+    for rank, layout in found:
+        if rank[0] or layout.dialect.is_blank == dialect.is_blank:
+            return layout
     _first, rows = _rows_alike(lines, dialect)
     if rows and len(rows[0]) > 1 and any(_is_time(field) for field in rows[0]):
         return None
@@ -298,7 +303,7 @@ def _rows_alike(lines: Sequence[str], dialect: Dialect) -> tuple[int, list[list[
     """Return the first line with as many fields as most lines have, and the fields of all such lines."""
     split = [dialect.lenient_fields(line) for line in lines]
     widths = [len(fields) for fields in split]
-    usual = max(widths, key=widths.count, default=0)
+    usual = max(widths, key=lambda width: (widths.count(width), width), default=0)
     rows = [fields for fields in split if len(fields) == usual]
     return (widths.index(usual) if rows else 0), rows
 
@@ -317,7 +322,7 @@ def _is_time(field: str) -> bool:
 
 
 def _is_value(field: str) -> bool:
-    return _is_time(field) or bool(_NUMBER.fullmatch(field) or _CLOCK.fullmatch(field))
+    return bool(_DATE.search(field) or _CLOCK.search(field) or _NUMBER.fullmatch(field))
 
 
 def _names_by_values(columns: Sequence[Sequence[str]]) -> list[str]:
