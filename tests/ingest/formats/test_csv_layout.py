@@ -54,10 +54,10 @@ TITLE = st.sampled_from(
     ]
 )
 SUM = st.sampled_from(["Total,,,7", "Total: 7", "合计,,,7", "=====", "(7 rows)", ""])
-CELL = st.sampled_from(["x", '5" pipe', "a, b", "line\nbreak", "Total", "----"])
+CELL = st.sampled_from(["x", '5" pipe', "a, b", "Total", "----"])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.lists(TITLE, max_size=12),
     st.lists(CELL, min_size=1, max_size=8),

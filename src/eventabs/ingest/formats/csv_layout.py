@@ -187,11 +187,13 @@ def _records(lines: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
     return records
 
 
-def _alike(lines: Sequence[tuple[int, str]]) -> float:
-    """Return the share of lines with as many fields as most have, by the delimiter that does best."""
+def _alike(lines: Sequence[tuple[int, str]]) -> int:
+    """Return how many fields the lines of one width hold, by the delimiter and the width with the most; one field is none."""
     texts = [line for _number, line in lines]
-    found = (_rows_alike(texts, dialect)[1] for dialect in _dialects(texts))
-    return max((len(rows) / len(texts) for rows in found if rows and len(rows[0]) > 1), default=0.0)
+    split = ([len(dialect.lenient_fields(text)) for text in texts] for dialect in _dialects(texts))
+    return max(
+        (width * widths.count(width) for widths in split for width in set(widths) if width > 1), default=0
+    )
 
 
 def _known_layout(lines: Sequence[str]) -> Layout | None:
