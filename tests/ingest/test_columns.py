@@ -12,7 +12,10 @@ from eventabs.ingest.columns import behavior_columns, find_profile_columns, find
         (
             ("a", "b"),
             {},
-            'x.csv has no user column; name it in eventabs.toml: [input.columns] user = "..."; it has: a, b',
+            (
+                'x.csv has no user column; name it in eventabs.toml: [input.columns] user = "...";'
+                ' or say whose file it is: --user me, --user "{stem}" for its name; it has: a, b'
+            ),
         ),
         (
             ("uid", "b"),

@@ -21,6 +21,7 @@ ESTIMATE = Estimate(
     paired_ends=0,
     unpaired=0,
     shortened=0,
+    skipped_lines=0,
     tokens_long=1_404_441,
     tokens_compact=1_067_000,
     tokens_prompt_total=1_092_000,

@@ -27,6 +27,13 @@ class SettingFlags:
     config: Annotated[
         Path | None, Option(help=_("Config file (TOML). Else $EVENTABS_CONFIG, else ./eventabs.toml."))
     ] = None
+    user: Annotated[
+        str | None,
+        Option(
+            help=_("Whose files they are, where no column says it: me, or {stem}, the file's name."),
+            rich_help_panel=INPUT,
+        ),
+    ] = None
     profiles: Annotated[
         str | None,
         Option(help=_("File with one row a user: age, gender, occupation, city."), rich_help_panel=INPUT),
@@ -144,7 +151,7 @@ _OTHER_KEYS = {"columns": "header", "compaction": "level"}  # flags that are not
 SET_BY_FLAGS = {
     flag: (section, _OTHER_KEYS.get(flag, flag))
     for section, flags in {
-        "input": ("profiles", "timezone", "columns", "keep_duplicates", "strict", "max_rejects"),
+        "input": ("user", "profiles", "timezone", "columns", "keep_duplicates", "strict", "max_rejects"),
         "llm": ("provider", "preset", "model", "base_url"),
         "prompt": ("detail", "answer"),
         "compaction": ("compaction",),

@@ -77,9 +77,12 @@ class InputSettings(Section):
     """What to read."""
 
     paths: tuple[str, ...] = ()
+    user: str = ""
     profiles: str = ""
     timezone: str = ""
     encoding: str = ""
+    sheet: str = ""
+    table: str = ""
     dayfirst: bool | None = None
     header: tuple[str, ...] = ()
     keep_duplicates: bool = False

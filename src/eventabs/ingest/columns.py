@@ -1,34 +1,60 @@
 """Which column of a file has which role, and what is missing."""
 
+import os
+import re
 import textwrap
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
-from eventabs.errors import InputError
+from eventabs.errors import ConfigError, InputError
 from eventabs.ingest.column_names import MARKERS, PROFILE_NAMES, ROLES, USUAL_NAMES, plain
 from eventabs.ingest.formats import Format
 from eventabs.language import gettext as _
 
 NO_MARKER: Final = "-"  # named as the marker's column: rows are not paired
 _LISTED: Final = 300  # characters
+_PACKED: Final = re.compile(r"\.(?:gz|zst)$", re.IGNORECASE)
+_PLACEHOLDER: Final = re.compile(r"\{(\w*)\}")
 _ACTIVITY: Final = ("text", "action", "item", "place", "app", "media", "category")
 _KNOWN_MARKERS: Final = {word for family in MARKERS for words in family for word in words}
 _SHARE: Final = 0.9  # of a column's values, those that are markers
 _BALANCE: Final = 4  # times as many of one kind as of the other, at most
 
 
-def behavior_columns(path: str, columns: Sequence[str], named: Mapping[str, str]) -> dict[str, str]:
-    """Return the column of each role in an export's file. Raises InputError where one is missing."""
+def user_of_file(path: str, named: str) -> str:
+    """Return whose file it is by `[input] user`: {stem} is the file's name without its endings, {parent} its folder's.
+
+    Raises ConfigError for any other word in braces.
+    """
+    file = Path(os.path.abspath(path))  # noqa: PTH100  a link to a file has a name of its own
+    words = {"stem": Path(_PACKED.sub("", file.name)).stem, "parent": file.parent.name}
+    if unknown := next((word for word in _PLACEHOLDER.findall(named) if word not in words), None):
+        message = _("[input] user: {word} is not known; write {stem}, {parent}, or a user's id")
+        raise ConfigError(message.format(word=f"{{{unknown}}}", stem="{stem}", parent="{parent}"))
+    return _PLACEHOLDER.sub(lambda found: words[found[1]], named)
+
+
+def behavior_columns(
+    path: str, columns: Sequence[str], named: Mapping[str, str], *, has_user: bool = False
+) -> dict[str, str]:
+    """Return the column of each role in an export's file. Raises InputError where one is missing.
+
+    `has_user`: whose rows they are is known without a column.
+    """
     named = {role: name for role, name in named.items() if (role, name) != ("marker", NO_MARKER)}
     for role, name in named.items():
         if name and name not in columns:
             message = _('{path} has no column {name} ([input.columns] {role} = "{name}"); it has: {columns}')
             raise _refusal(message, path, columns, name=name, role=role)
     found = find_roles(columns, named)
+    if has_user:
+        found["user"] = ""
     if "user" not in found:
         message = _(
-            '{path} has no user column; name it in eventabs.toml: [input.columns] user = "..."; it has: {columns}'
+            '{path} has no user column; name it in eventabs.toml: [input.columns] user = "...";'
+            ' or say whose file it is: --user me, --user "{{stem}}" for its name; it has: {columns}'
         )
     elif "time" not in found:
         message = _(
@@ -40,7 +66,7 @@ def behavior_columns(path: str, columns: Sequence[str], named: Mapping[str, str]
             ' [input.columns] text = "..." or action = "..." and item = "..."; it has: {columns}'
         )
     else:
-        return found
+        return {role: column for role, column in found.items() if column}
     raise _refusal(message, path, columns)
 
 

@@ -20,7 +20,7 @@ from eventabs.language import gettext as _
 from eventabs.stop import Stop
 
 _DISK_IS_FULL: Final = ("No space left", "Could not write", "failed to offload")
-_MEMORY_LIMIT: Final = "600MB"  # with 500 MB, 46 million rows cannot be sorted any more
+MEMORY_LIMIT: Final = "600MB"  # with 500 MB, 46 million rows cannot be sorted any more
 _LESS_MEMORY: Final = "250MB"  # once rows are sorted, DuckDB fills what it may with pages that are read once
 _MOST_THREADS: Final = 4  # each thread takes its share of the memory limit
 _FETCHED: Final = 10_000  # rows held in Python at a time
@@ -43,7 +43,7 @@ def scratch_database(
     config: dict[str, str | bool | int | float | list[str]] = {
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
-        "memory_limit": _MEMORY_LIMIT,
+        "memory_limit": MEMORY_LIMIT,
         "threads": min(os.cpu_count() or 1, _MOST_THREADS),
         "temp_directory": str(folder / "spill"),
         # line numbers and the final scan rely on rows staying in order

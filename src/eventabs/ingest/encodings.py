@@ -13,6 +13,7 @@ from typing import BinaryIO, Final
 import zstandard
 
 from eventabs.errors import ConfigError, InputError
+from eventabs.ingest import archives
 from eventabs.ingest.files import first_bytes, not_utf8, refuse_binary, unreadable
 from eventabs.language import gettext as _
 from eventabs.stop import Stop
@@ -38,7 +39,7 @@ def plain_file(path: str, copy: Path, encoding: str, stop: Stop) -> tuple[str, s
     try:
         with _decompressed(path) as file:
             head = file.read(_HEAD)
-        packed = first_bytes(path).startswith((_GZIP, _ZSTD))
+        packed = bool(archives.split(path)) or first_bytes(path).startswith((_GZIP, _ZSTD))
         found = encoding or _marked_encoding(head)
         if not found and _is_utf8_so_far(head):
             if not packed:
@@ -56,6 +57,15 @@ def plain_file(path: str, copy: Path, encoding: str, stop: Stop) -> tuple[str, s
         raise InputError(message.format(path=path, error=error)) from None
     except OSError as error:
         raise unreadable(path, error) from None
+
+
+def stored_file(path: str, copy: Path, stop: Stop) -> str:
+    """Return where a binary file is read: itself, or `copy` made of a member of an archive."""
+    if not archives.split(path):
+        return path
+    with archives.open_binary(path) as file, copy.open("wb") as target:
+        target.writelines(stop.until(iter(lambda: file.read(_CHUNK), b"")))
+    return str(copy)
 
 
 def transcode(path: str, copy: Path, stop: Stop, encoding: str = "") -> tuple[str, str]:
@@ -113,8 +123,8 @@ def _line_not_utf8(path: str) -> int:
 
 @contextmanager
 def _decompressed(path: str) -> Iterator[BinaryIO]:
-    with Path(path).open("rb") as file:
-        magic = file.peek(4)
+    with archives.open_binary(path) as file:
+        magic = file.peek(4)  # type: ignore[attr-defined]  # of files and members alike, not of all streams
         if magic.startswith(_GZIP):
             with gzip.GzipFile(fileobj=file) as unpacked:
                 yield io.BufferedReader(unpacked, _CHUNK)

@@ -10,17 +10,18 @@ from pathlib import Path
 import duckdb
 
 from eventabs.errors import InputError
-from eventabs.ingest import encodings, files, tables
+from eventabs.ingest import archives, encodings, files, tables
 from eventabs.ingest.column_names import ROLES
 from eventabs.ingest.columns import (
     behavior_columns,
     marker_columns,
     profile_columns as find_profile_columns,
+    user_of_file,
     with_marker,
 )
 from eventabs.ingest.database import as_glob, errors_named, fetched, give_back_memory, scratch_database
 from eventabs.ingest.files import FileStamp
-from eventabs.ingest.formats import Format, open_file
+from eventabs.ingest.formats import Format, InputFile, Query, open_file
 from eventabs.ingest.groups import UserGroup, behaviors_of, grouped, prefetched
 from eventabs.language import gettext as _
 from eventabs.records import GroupUser, RejectedRow, UserLog
@@ -36,6 +37,7 @@ class Export:
     Duplicates are equal in the columns `compared`; `not_compared` are those of the files that were left out.
     Rows in = behaviors + rejected_rows + duplicates + paired_ends. `unpaired` are behaviors: begins without an end,
     ends without a begin; and so are `shortened`: they have a text of which prompts hold the first 200 characters.
+    `skipped_lines` are titles and sums, above and below the rows.
     """
 
     files: tuple[str, ...]
@@ -51,6 +53,7 @@ class Export:
     paired_ends: int
     unpaired: int
     shortened: int
+    skipped_lines: int
     encodings: dict[str, str]
     _connection: duckdb.DuckDBPyConnection
     _with_offset: bool
@@ -119,8 +122,10 @@ class _Behaviors:
         opened: Callable[..., Format],
         columns: Mapping[str, str],
         technical: Collection[str],
+        user: str,
     ) -> None:
         self._opened = opened
+        self._users = [user_of_file(path, user) for path in paths]
         self._columns = columns
         self._technical = technical
         self._markers: set[str] = set()
@@ -148,13 +153,12 @@ class _Behaviors:
         names = {**others, **names}
         wanted = [(role, self.roles[index].get(role, "")) for role in ROLES]
         wanted += [(name, column) for column, name in others.items() if names[column] == name]
-        inserted = partial(
-            insert,
-            index,
-            compared=[names.get(column, "") for column in compared],
-            strict=source if strict else None,
-        )
-        tables.load(source, wanted, inserted, strict=strict)
+        user, columns = self._users[index], [names.get(column, "") for column in compared]
+
+        def insert_rows(query: Query) -> int:
+            return insert(index, query.of_user(user), compared=columns, strict=source if strict else None)
+
+        tables.load(source, wanted, insert_rows, strict=strict)
 
     def compared(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return the columns of all files that tell rows apart, and those that do not."""
@@ -164,11 +168,27 @@ class _Behaviors:
             tuple(column for column in columns if column in self._technical),
         )
 
+    def contents(self) -> list[files.Content]:
+        """Return what was read, each file with the user that its name gives it."""
+        contents = [each.file.content for each in self.sources]
+        return [each.of_user(user) for each, user in zip(contents, self._users, strict=True)]
+
     def _find_roles(self, sources: Sequence[Format]) -> list[dict[str, str]]:
-        found = [behavior_columns(each.file.path, each.columns, self._columns) for each in sources]
+        found = [
+            behavior_columns(each.file.path, each.columns, self._columns, has_user=each.file.has_user)
+            for each in sources
+        ]
         named = self._columns.get("marker", "")
         self._markers |= marker_columns(list(zip(sources, found, strict=True)), named)
         return [with_marker(each, self._markers) for each in found]
+
+
+def _stamps(read: Sequence[InputFile]) -> tuple[FileStamp, ...]:
+    """Return the stamps of the files that were read, of an archive once."""
+    known = {
+        archives.file_of(each.path): each.content.sha256 if each.text == each.path else None for each in read
+    }
+    return tuple(files.stamp(path, sha256) for path, sha256 in known.items())
 
 
 @contextmanager
@@ -185,6 +205,9 @@ def open_export(
     dayfirst: bool | None = None,
     header: Sequence[str] = (),
     technical: Collection[str] = (),
+    user: str = "",
+    sheet: str = "",
+    table: str = "",
     strict: bool = False,
     stop: Stop = Stop(),
 ) -> Iterator[Export]:
@@ -192,6 +215,7 @@ def open_export(
 
     `encoding` is a codec of Python's ("" finds it), `header` names the columns of CSV files that have none.
     Rows that differ in a column other than those `technical` are no duplicates.
+    `user` is whose files they are ("": a column says it), `sheet` and `table` what is read of workbooks and databases.
     `columns` maps roles to column names ("" finds them); `timezone` is a name or "". `strict`: the first row that
     cannot be read is an InputError, raised soon after it is reached. Scratch files live in
     `work_dir`/reading.tmp while the export is open. Raises InputError, ConfigError for zone and encoding, and
@@ -209,7 +233,8 @@ def open_export(
         tables.check_zone(connection, timezone)
         encodings.check_codec(encoding)
         opened = partial(open_file, connection, folder=folder, encoding=encoding, columns=columns, stop=stop)
-        behaviors = _Behaviors(named, partial(opened, header=header), columns, technical)
+        parts = {"header": header, "sheet": sheet, "table": table, "has_user": bool(user)}
+        behaviors = _Behaviors(named, partial(opened, **parts), columns, technical, user)
         profile = opened(*profile_paths) if profile_paths else None
         user, shown = "", list[tuple[str, str]]()
         if profile:
@@ -229,11 +254,10 @@ def open_export(
         compared, not_compared = behaviors.compared()
         yield Export(
             files=named,
-            fingerprint=files.fingerprint(file.content for file in read),
-            stamps=tuple(
-                files.stamp(file.path, file.content.sha256 if file.text == file.path else None)
-                for file in read
+            fingerprint=files.fingerprint(
+                [*behaviors.contents(), *([profile.file.content] if profile else [])]
             ),
+            stamps=_stamps(read),
             roles=dict(zip(named, behaviors.roles, strict=True)),
             users=counts.users,
             behaviors=counts.behaviors,
@@ -244,6 +268,7 @@ def open_export(
             paired_ends=counts.paired_ends,
             unpaired=counts.unpaired,
             shortened=counts.shortened,
+            skipped_lines=sum(each.skipped_lines for each in behaviors.sources),
             encodings={each.file.path: each.file.encoding for each in behaviors.sources},
             _connection=connection,
             _with_offset=counts.with_offset,

@@ -3,21 +3,20 @@
 import glob
 import hashlib
 import os
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from eventabs.errors import NO_ROOM, DiskFullError, InputError, StorageError
+from eventabs.ingest import archives
 from eventabs.language import gettext as _
 
 _CHUNK: Final = 1 << 20
 _HEAD: Final = 1 << 16
 _SHOWN: Final = 300  # characters of a name that cannot be one
 LONGEST_LINE: Final = 64 << 20  # bytes
-_READABLE: Final = re.compile(r"\.(?:jsonl|ndjson|json|csv|tsv|parquet)(?:\.(?:gz|zst))?$")
 _OF_A_RUN: Final = "ledger.sqlite"
 
 
@@ -33,6 +32,10 @@ class Content:
     lines: int  # a last line without a newline counts
     one_newline: bool  # every line ends in LF, or every line ends in CRLF
     longest: int  # bytes; an upper bound of the longest line, in whole chunks
+
+    def of_user(self, user: str) -> "Content":
+        """Return the content as that of a user whom it does not name itself, as it is for ""."""
+        return replace(self, sha256=hashlib.sha256(self.sha256 + user.encode()).digest()) if user else self
 
 
 class FileStamp(NamedTuple):
@@ -63,7 +66,7 @@ def stamp(path: str, sha256: bytes | None = None) -> FileStamp:
 
 
 def expand(paths: Sequence[str], excluded: Sequence[str] = ()) -> tuple[str, ...]:
-    """Return the files that `paths` (files and globs) name, sorted, none twice.
+    """Return the files that `paths` (files and globs) name, sorted, none twice; of an archive the exports inside.
 
     A name that exists is taken literally, whatever characters it holds. `excluded` names files that a folder or
     glob does not mean. Raises InputError.
@@ -75,11 +78,12 @@ def expand(paths: Sequence[str], excluded: Sequence[str] = ()) -> tuple[str, ...
         for each in _matches(path)
         if each == path or Path(each).resolve() not in others
     }
-    by_identity: dict[tuple[int, int], str] = {}
+    by_identity: dict[tuple[int, int, str], str] = {}
     for path in sorted(found):
-        status = Path(path).stat()
-        by_identity.setdefault((status.st_dev, status.st_ino), path)
-    return tuple(by_identity.values())
+        file, member = archives.split(path) or (path, "")
+        status = Path(file).stat()
+        by_identity.setdefault((status.st_dev, status.st_ino, member), path)
+    return tuple(dict.fromkeys(each for path in by_identity.values() for each in archives.members(path)))
 
 
 def inspect(path: str, *, binary: bool = False) -> Content:
@@ -125,7 +129,7 @@ def fingerprint(contents: Iterable[Content]) -> str:
 def first_bytes(path: str) -> bytes:
     """Return the start of a file. Raises InputError where it cannot be read."""
     try:
-        with Path(path).open("rb") as file:
+        with archives.open_binary(path) as file:
             return file.read(_HEAD)
     except OSError as error:
         raise unreadable(path, error) from None
@@ -205,7 +209,7 @@ def _matches(path: str) -> list[str]:
     with suppress(OSError, ValueError):  # a name too long or with a NUL exists nowhere
         if Path(path).is_dir():
             return _in_folder(path)
-        if Path(path).exists():
+        if Path(path).exists() or archives.split(path):
             return [path]
         matched = glob.glob(path, recursive=True)  # noqa: PTH207 - a Path cannot glob an absolute pattern
         if matches := [match for match in matched if Path(match).is_file()]:
@@ -229,10 +233,11 @@ def _in_folder(path: str) -> list[str]:
         found += [
             str(Path(folder) / name)
             for name in names
-            if not name.startswith((".", "_")) and _READABLE.search(name.lower())
+            if not name.startswith((".", "_", "~$"))
+            and (archives.READABLE.search(name.lower()) or name.lower().endswith(".zip"))
         ]
     if not found:
-        message = _("{path} holds no export; name a folder with .jsonl, .csv, .tsv or .parquet files")
+        message = _("{path} holds no export; name a folder with .jsonl, .csv, .tsv, .parquet or .xlsx files")
         raise InputError(message.format(path=path))
     return found
 

@@ -71,6 +71,9 @@ def open_input(
         encoding=settings.input.encoding,
         dayfirst=settings.input.dayfirst,
         header=settings.input.header,
+        user=settings.input.user,
+        sheet=settings.input.sheet,
+        table=settings.input.table,
         strict=settings.input.strict,
         stop=stop,
     )

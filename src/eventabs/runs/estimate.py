@@ -93,6 +93,7 @@ class Estimate:
     paired_ends: int
     unpaired: int
     shortened: int  # behaviors with a text that prompts hold the beginning of
+    skipped_lines: int
     tokens_long: int
     tokens_compact: int
     tokens_prompt_total: int
@@ -248,6 +249,7 @@ def _estimate(
         paired_ends=export.paired_ends,
         unpaired=export.unpaired,
         shortened=export.shortened,
+        skipped_lines=export.skipped_lines,
         tokens_long=read.tokens_long,
         tokens_compact=_compact_tokens(measured, len(batches)),
         tokens_prompt_total=prompt_total,

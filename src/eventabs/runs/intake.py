@@ -129,6 +129,7 @@ def read_input(run: RunContext, stop: Stop) -> InputRead:
                 "paired_ends": export.paired_ends,
                 "unpaired": export.unpaired,
                 "shortened": export.shortened,
+                "skipped_lines": export.skipped_lines,
                 "rows": export.rows,
                 "rejects": export.reasons,
             },
@@ -156,6 +157,7 @@ def read_input(run: RunContext, stop: Stop) -> InputRead:
         export.shortened,
         export.compared,
         export.not_compared,
+        export.skipped_lines,
     )
 
 

@@ -40,6 +40,7 @@ class InputRead:
     shortened: int = 0  # behaviors with a text that prompts hold the beginning of
     compared: tuple[str, ...] = ()  # the columns in which duplicates are equal
     not_compared: tuple[str, ...] = ()
+    skipped_lines: int = 0  # titles and sums, above and below the rows
 
 
 @dataclass(frozen=True, slots=True)

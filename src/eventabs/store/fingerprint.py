@@ -16,6 +16,9 @@ _BINDING = (
     "input.encoding",
     "input.dayfirst",
     "input.header",
+    "input.user",
+    "input.sheet",
+    "input.table",
     "input.columns",
     "profiles",
     "prompt",
@@ -23,6 +26,8 @@ _BINDING = (
     "budget",
     "vocabulary",
 )
+# They came after 0.1.0: unset they are no facts, so that its runs have not changed.
+_LATER = ("input.user", "input.sheet", "input.table")
 
 
 def public_settings(settings: Settings) -> dict[str, Any]:
@@ -49,7 +54,7 @@ def binding_facts(settings: Settings, *, template: str | None, rules: str | None
     facts = {
         key: orjson.dumps(value).decode()
         for key, value in values.items()
-        if any(key == bound or key.startswith(f"{bound}.") for bound in keys)
+        if any(key == bound or key.startswith(f"{bound}.") for bound in keys) and (value or key not in _LATER)
     }
     facts["llm.provider"] = settings.provider
     for key, text in {"prompt.template": template, "rules.file": rules}.items():

@@ -19,7 +19,7 @@ _LEAST_WIDTH = 80
 _JSON_KEYS = (
     "users behaviors rejected_rows duplicates tokens batches lower_bound binds expected_output_tokens seconds cost"
     " case currency levels details larger_output concurrency tokens_per_second max_input_tokens max_output_tokens"
-    " users_in_input paired_ends unpaired shortened unpacked compared not_compared"
+    " users_in_input paired_ends unpaired shortened skipped_lines unpacked compared not_compared"
 )
 
 
@@ -98,6 +98,8 @@ def _input(estimate: Estimate) -> Table:
         rows.append((_("without a partner"), count(estimate.unpaired)))
     if estimate.shortened:
         rows.append((_("texts cut to 200 characters"), count(estimate.shortened)))
+    if estimate.skipped_lines:
+        rows.append((_("titles and sums left out"), count(estimate.skipped_lines)))
     return _table(_("Input"), _("total"), _("a user"), rows=rows)
 
 

@@ -324,6 +324,13 @@ def _input_read(note: runs.InputRead) -> str:
             note.shortened,
         )
         parts.append(template.format(count=count(note.shortened)))
+    if note.skipped_lines:
+        template = ngettext(
+            "{count} line of titles and sums left out",
+            "{count} lines of titles and sums left out",
+            note.skipped_lines,
+        )
+        parts.append(template.format(count=count(note.skipped_lines)))
     return _("Input: {facts}").format(facts=listed(parts))
 
 

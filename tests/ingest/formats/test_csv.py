@@ -103,7 +103,7 @@ def test_delimiter_and_columns_are_found(
 ) -> None:
     opened = open_input_file(tmp_path, name, text)
     assert isinstance(opened, Csv)
-    assert (opened.delimiter, opened.columns) == (delimiter, columns)
+    assert (opened.layout.dialect.delimiter, opened.columns) == (delimiter, columns)
 
 
 def test_csv_rows_are_counted_behind_the_header(tmp_path: Path) -> None:

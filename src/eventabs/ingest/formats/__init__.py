@@ -9,14 +9,16 @@ import duckdb
 from eventabs.ingest import encodings, files
 from eventabs.ingest.formats.base import BLANK, Format, InputFile, Insert, Query, Wanted
 from eventabs.ingest.formats.csv import Csv
+from eventabs.ingest.formats.databases import DuckDb, Sqlite
+from eventabs.ingest.formats.excel import Excel
 from eventabs.ingest.formats.json import Json
 from eventabs.ingest.formats.parquet import Parquet
 from eventabs.stop import Stop
 
-__all__ = ["BLANK", "FORMATS", "Format", "Insert", "Query", "Wanted", "open_file"]
+__all__ = ["BLANK", "FORMATS", "Format", "InputFile", "Insert", "Query", "Wanted", "open_file"]
 
 # In the order in which they are tried: a file that no other format recognizes is CSV.
-FORMATS: Final[tuple[type[Format], ...]] = (Parquet, Json, Csv)
+FORMATS: Final[tuple[type[Format], ...]] = (Parquet, Excel, Sqlite, DuckDb, Json, Csv)
 
 
 def open_file(
@@ -27,13 +29,16 @@ def open_file(
     encoding: str = "",
     header: Sequence[str] = (),
     columns: Mapping[str, str],
+    sheet: str = "",
+    table: str = "",
+    has_user: bool = False,
     stop: Stop = Stop(),
     not_utf8: bool = False,
 ) -> Format:
     """Return the file in its format. Copies go to `folder` and are read there.
 
-    `encoding` is a codec or "", `header` names the columns of a CSV that has no header. `not_utf8`: it has turned
-    out not to be UTF-8. Raises InputError, and StorageError where there is no room for a copy.
+    `encoding` is a codec or "", `header` names the columns of a CSV that has no header, `sheet` and `table` what is
+    read of a workbook or database. `not_utf8`: it has turned out not to be UTF-8. Raises InputError, and StorageError where there is no room for a copy.
     """
     copy = folder / f"copy-{len(list(folder.glob('copy-*')))}"
     start = files.first_bytes(path)
@@ -42,14 +47,14 @@ def open_file(
         content = files.inspect(text, binary=not encoding)
         head = files.first_bytes(text)
         file = InputFile(
-            connection, path, text, content, encoding, copy, stop, header, columns.get("time", "")
+            connection, path, text, content, encoding, copy, stop, header, columns, sheet, table, has_user
         )
         return next(
             each(file) for each in FORMATS if each.is_text == bool(encoding) and each.sniff(path, head)
         )
 
     if any(each.sniff(path, start) for each in FORMATS if not each.is_text):
-        return opened(path, "")
+        return opened(encodings.stored_file(path, copy, stop), "")
     with files.copies_written(folder):
         if not_utf8:
             return opened(*encodings.transcode(path, copy, stop))

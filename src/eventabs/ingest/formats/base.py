@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -25,7 +25,8 @@ Wanted = Sequence[tuple[str, str]]  # a name in the result beside the file's col
 class InputFile:
     """A file before its format is known. `text`: where it is read, at `path` or from a copy as plain UTF-8.
 
-    `encoding` is "" for a binary file. `header` and `time_column` are what the user named.
+    `encoding` is "" for a binary file. `header`, `named` (columns by role), `sheet` and `table` are what the user named;
+    `has_user`: whose rows they are is known without a column.
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -36,7 +37,15 @@ class InputFile:
     copy: Path
     stop: Stop
     header: Sequence[str] = ()
-    time_column: str = ""
+    named: Mapping[str, str] = field(default_factory=dict)
+    sheet: str = ""
+    table: str = ""
+    has_user: bool = False
+
+    @property
+    def time_column(self) -> str:
+        """The column of times that the user named."""
+        return self.named.get("time", "")
 
     def copy_named(self, name: str) -> Path:
         """Return where to write another copy."""
@@ -54,6 +63,11 @@ class Query:
     values: tuple[object, ...]
     first_line: int = 1
 
+    def of_user(self, user: str) -> "Query":
+        """Return the rows as those of a user whom they do not name, as they are for ""."""
+        sql = f'SELECT * REPLACE ({quoted(user)} AS "user") FROM ({self.sql})'
+        return replace(self, sql=sql) if user else self
+
 
 Insert = Callable[[Query], int]  # puts the rows into a table, returns how many they are
 
@@ -62,6 +76,7 @@ class Format(ABC):
     """An input file in one format."""
 
     is_text: ClassVar[bool] = True  # read as UTF-8 without compression
+    skipped_lines = 0  # titles and sums, above and below the rows
 
     def __init__(self, file: InputFile) -> None:
         if self.is_text:

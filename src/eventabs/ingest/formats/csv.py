@@ -1,38 +1,41 @@
-"""CSV files with any of the usual delimiters and quotes, with and without a header.
+"""CSV files with any of the usual delimiters and quotes, with and without a header, titles above and sums below.
 
 DuckDB reads a regular file directly. A file with blank lines, quoted newlines, broken records or mixed line endings
 is copied record by record first, with the line numbers of the original.
 """
 
 import csv
-import re
+import os
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
+from textwrap import shorten
 from typing import Final, NamedTuple
 
 import duckdb
 
 from eventabs.errors import InputError
 from eventabs.ingest import files
-from eventabs.ingest.database import as_glob
-from eventabs.ingest.formats.base import Format, InputFile, Insert, Query, Wanted, selected, text_reader
+from eventabs.ingest.database import WHITE, as_glob
+from eventabs.ingest.formats.base import (
+    BLANK,
+    Format,
+    InputFile,
+    Insert,
+    Query,
+    Wanted,
+    selected,
+    text_reader,
+)
+from eventabs.ingest.formats.csv_layout import Dialect, Layout, find_layout, footer_length, proposal
 from eventabs.language import gettext as _
 
-# Well-known exports without a header: their columns, and what each of their lines looks like.
-_HEADERLESS: Final[dict[tuple[str, ...], re.Pattern[str]]] = {
-    # Alibaba's UserBehavior: user, item, category, pv/buy/cart/fav, epoch seconds
-    ("user_id", "item_id", "category_id", "behavior_type", "timestamp"): re.compile(
-        r"\d+,\d+,\d+,(?:pv|buy|cart|fav),\d{9,10}"
-    )
-}
 _SAMPLE: Final = 1 << 18  # bytes looked at for columns and dialect
-_TRIED: Final = 20  # lines
-_SHARE: Final = 0.8
-_DELIMITERS: Final = ",\t;|"
+_TAIL: Final = 1 << 16  # bytes looked at for sums and remarks at the end
 # A quote that is never closed must not swallow the file: a record ends within this many lines.
 _LONGEST_RECORD: Final = 1000
+_SHOWN: Final = 100  # characters of a first row
 
 
 class Record(NamedTuple):
@@ -47,10 +50,10 @@ class Csv(Format):
     """A CSV file."""
 
     def __init__(self, file: InputFile) -> None:
-        self.delimiter, self.quote = ",", '"'
-        self.has_header = True
+        self.layout = Layout(Dialect(), (), 0)
         self.is_regular = False  # known to have one good record a line
         super().__init__(file)
+        self.skipped_lines = self._skipped_lines()
 
     @staticmethod
     def sniff(path: str, start: bytes) -> bool:  # noqa: ARG004  any text may be one
@@ -61,40 +64,42 @@ class Csv(Format):
         """Return the names in the header, or those of a file without one."""
         path = self.file.path
         lines = files.head(self.file.text, _SAMPLE)
-        self.delimiter, self.quote = find_dialect(lines)
-        first = next((line for line in lines if line.strip()), "").replace("\r", " ")
         try:
-            fields = next(csv.reader([first], delimiter=self.delimiter, quotechar=self.quote), [])
+            layout = find_layout(lines, self.file.header, self.file.time_column)
         except csv.Error as error:
             message = _(
                 "{path}: the first line is no header ({error}); export the behaviors as JSON lines or CSV"
             )
             raise InputError(message.format(path=path, error=error)) from None
-        named = tuple(self.file.header) or known_columns(lines)
-        if named and len(named) != len(fields):
+        if layout is None:
+            raise _no_header(path, lines)
+        named = self.file.header
+        if named and len(named) != len(layout.columns):
             message = _("{path} has {found} fields in its first line, but --columns names {named}")
-            raise InputError(message.format(path=path, found=len(fields), named=len(named)))
-        self.has_header = not named
-        return named or tuple(name.strip() for name in fields)
+            raise InputError(message.format(path=path, found=len(layout.columns), named=len(named)))
+        self.layout = layout._replace(below=self._footer_length(layout))
+        return layout.columns
 
     def query(self, wanted: Wanted) -> Query:
         """Return the rows. DuckDB raises an error where a record has too few or too many fields."""
+        dialect, has_header = self.layout.dialect, self.layout.has_header
         reader = text_reader(
             self._field_names,
             self.file.content.longest,
-            delimiter=self.delimiter,
-            quote=self.quote,
-            header=self.has_header,
+            delimiter=dialect.delimiter,
+            quote=dialect.quote,
+            header=has_header,
         )
-        select = (
-            f"SELECT NULL::BIGINT AS line, NULL::VARCHAR AS problem, {self._fields(wanted)} FROM {reader}"
-        )
-        return Query(select, (as_glob(self.file.text),), first_line=1 + self.has_header)
+        # putting together what stands in a row is slow: only where it may be nothing
+        all_blank = f"trim(concat({', '.join(self._field_names)}), {WHITE}) = ''"
+        problem = f"CASE WHEN coalesce(c0, '') < '!' THEN CASE WHEN {all_blank} THEN '{BLANK}' END END"
+        select = f"SELECT NULL::BIGINT AS line, {problem} AS problem, {self._fields(wanted)} FROM {reader}"
+        return Query(select, (as_glob(self.file.text),), first_line=1 + has_header)
 
     def texts(self) -> Iterator[tuple[int, str]]:
         """Yield each record's first line and its text; blank lines are none."""
         lines = files.lines(self.file.text) if self.is_regular else (each[:2] for each in self.records())
-        return islice(lines, int(self.has_header), None)
+        return islice(lines, int(self.layout.has_header), None)
 
     def fields(self, text: str) -> Mapping[str, str]:
         """Return the fields of a record by column."""
@@ -102,7 +107,9 @@ class Csv(Format):
 
     def load(self, wanted: Wanted, insert: Insert, *, strict: bool = False) -> None:
         """Read a regular file directly, any other by way of a copy. Raises InputError where it is not UTF-8."""
-        self.is_regular = self.file.content.one_newline and self._is_loaded_directly(wanted, insert)
+        outside = self.layout.above or self.layout.below
+        may_be = self.file.content.one_newline and not outside and not self.layout.dialect.is_blank
+        self.is_regular = may_be and self._is_loaded_directly(wanted, insert)
         if self.is_regular:
             return
         copy = self.file.copy_named("tidy")
@@ -119,7 +126,7 @@ class Csv(Format):
         connection = self.file.connection
         connection.begin()
         try:
-            is_regular = insert(self.query(wanted)) == self.file.content.lines - self.has_header
+            is_regular = insert(self.query(wanted)) == self.file.content.lines - self.layout.has_header
         except duckdb.InvalidInputException:
             is_regular = False
         if is_regular:
@@ -134,17 +141,18 @@ class Csv(Format):
         A line that is no record of as many fields as the header keeps only its user, if that can be read. `strict`:
         the copy ends with the first such line. Returns the length of the longest row in bytes, an upper bound.
         """
-        user = self.columns.index(user_column)
+        user = self.columns.index(user_column) if user_column else None
         longest = 0
         with target.open("w", encoding="utf-8", newline="") as copy:
             writer = csv.writer(copy, lineterminator="\n")
             for line, text, fields in self.file.stop.until(
-                islice(self.records(), int(self.has_header), None)
+                islice(self.records(), int(self.layout.has_header), None)
             ):
                 row = fields
                 if row is None:
                     row = [""] * len(self.columns)
-                    row[user] = self._field_of_broken(text, user)
+                    if user is not None:
+                        row[user] = self._field_of_broken(text, user)
                 longest = max(longest, writer.writerow((line, "bad_csv" if fields is None else "", *row)))
                 if strict and fields is None:
                     break
@@ -156,26 +164,28 @@ class Csv(Format):
         ahead = deque[tuple[int, str]]()  # read in search of a closing quote, but not yet taken
         while following := ahead.popleft() if ahead else next(lines, None):
             line, text = following
-            if not text.strip():
-                continue
             fields = self._split(text)
-            if fields is None and text.count(self.quote) % 2:
+            if fields is None and text.count(self.layout.dialect.quote) % 2:
                 inside = deque[tuple[int, str]]()
                 for each in islice(chain(ahead, lines), _LONGEST_RECORD):
                     inside.append(each)
-                    if each[1].count(self.quote) % 2:
+                    if each[1].count(self.layout.dialect.quote) % 2:
                         break
                 behind = islice(ahead, len(inside), None)
-                joined = "\n".join([text, *(part for _line, part in inside)])
-                if fields := self._split(joined):
-                    text, ahead = joined, deque(behind)
+                joined = [text, *(part for _line, part in inside)]
+                if (found := self._split("\n".join(joined))) and not self._are_rows(joined):
+                    text, fields, ahead = "\n".join(joined), found, deque(behind)
                 else:
                     ahead = deque([*inside, *behind])
-            yield Record(line, text, fields)
+            if "".join(fields or text).strip():
+                yield Record(line, text, fields)
 
     def _lines(self) -> Iterator[tuple[int, str]]:
+        """Yield the lines of the table, from its header on."""
         with Path(self.file.text).open("rb") as file:
-            for number, raw in enumerate(file, start=1):
+            for number, raw in enumerate(islice(file, self._last_line), start=1):
+                if number <= self.layout.above:
+                    continue
                 try:
                     text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
                 except UnicodeDecodeError:
@@ -183,23 +193,45 @@ class Csv(Format):
                 yield number, text.rstrip("\r\n").replace("\r", " ")
 
     def _split(self, text: str) -> list[str] | None:
+        fields = self.layout.dialect.fields(text)
         width = len(self.columns)
-        if self.quote in text:
-            try:
-                fields = next(csv.reader([text], delimiter=self.delimiter, quotechar=self.quote, strict=True))
-            except csv.Error:
-                return None
-        else:
-            fields = text.split(self.delimiter)
-        if len(fields) < width or any(fields[width:]):
+        if fields is None or len(fields) < self.layout.needed or any(fields[width:]):
             return None
-        return fields[:width]
+        return [*fields, *[""] * (width - len(fields))][:width]
+
+    def _are_rows(self, lines: Sequence[str]) -> bool:
+        """Whether each of several lines is a row by itself, if its quotes are plain characters."""
+        width, delimiter = len(self.columns), self.layout.dialect.delimiter
+        return width > 2 and all(line.count(delimiter) == width - 1 for line in lines)  # noqa: PLR2004  two are a text's
 
     def _field_of_broken(self, text: str, position: int) -> str:
         """Return one field of a broken line, "" where it may be cut off or a quote makes it uncertain."""
-        fields = text.split(self.delimiter)
-        certain = position + 1 < len(fields) and self.quote not in "".join(fields[: position + 1])
+        dialect = self.layout.dialect
+        fields = text.split() if dialect.is_blank else text.split(dialect.delimiter)
+        certain = position + 1 < len(fields) and dialect.quote not in "".join(fields[: position + 1])
         return fields[position] if certain else ""
+
+    @property
+    def _last_line(self) -> int | None:
+        return self.file.content.lines - self.layout.below if self.layout.below else None
+
+    def _footer_length(self, layout: Layout) -> int:
+        with Path(self.file.text).open("rb") as file:
+            start = max(0, file.seek(0, os.SEEK_END) - _TAIL)
+            file.seek(start)
+            lines = file.read().decode("utf-8-sig", errors="replace").removesuffix("\n").split("\n")
+        return footer_length(lines[1:] if start else lines[layout.above + 1 :], layout)
+
+    def _skipped_lines(self) -> int:
+        """Count the lines above and below the table that are not blank."""
+        if not self.layout.above and not self.layout.below:
+            return 0
+        outside = (
+            text
+            for number, text in files.lines(self.file.text)
+            if number <= self.layout.above or number > (self._last_line or number)
+        )
+        return sum(bool(text.strip(' \t"' + self.layout.dialect.delimiter)) for text in outside)
 
     @property
     def _field_names(self) -> list[str]:
@@ -209,29 +241,12 @@ class Csv(Format):
         return selected(wanted, lambda column: f"c{self.columns.index(column)}")
 
 
-def known_columns(lines: Sequence[str]) -> tuple[str, ...]:
-    """Return the columns of a well-known export that has no header, () for any other."""
-    tried = [line.strip() for line in lines if line.strip()][:_TRIED]
-    for columns, shape in _HEADERLESS.items():
-        if tried and shape.fullmatch(tried[0]):
-            fitting = sum(bool(shape.fullmatch(line)) for line in tried)
-            if fitting >= _SHARE * len(tried):
-                return columns
-    return ()
-
-
-def find_dialect(lines: Sequence[str]) -> tuple[str, str]:
-    """Return the delimiter and the quote that fit the first lines best."""
-    tried = [line.replace("\r", " ").rstrip() for line in lines if line.strip()][:_TRIED]
-    first = tried[0] if tried else ""
-    best = max(_DELIMITERS, key=lambda delimiter: _fit(tried, delimiter))
-    fields = first.split(best)
-    single = [len(field) > 1 and field[0] == field[-1] == "'" for field in fields]
-    return best, "'" if any(single) and '"' not in first else '"'
-
-
-def _fit(lines: Sequence[str], delimiter: str) -> tuple[int, float, int]:
-    """Rank a delimiter: whether it splits the first line, how many lines alike, in how many fields."""
-    widths = [len(next(csv.reader([line], delimiter=delimiter), [])) for line in lines]
-    width = widths[0] if widths else 0
-    return (int(width > 1), widths.count(width) / max(1, len(widths)), width)
+def _no_header(path: str, lines: Sequence[str]) -> InputError:
+    """Return the error for rows without a header, with a guess of their columns to copy."""
+    names, rows = proposal(lines)
+    options = f"--columns {','.join(names)}" + ("" if "user_id" in names else " --user me")
+    message = _(
+        "{path} has no header; name its columns, by their values: {options} (a column such as c3 is left out). First row: {row}"
+    )
+    first = shorten(rows[0], _SHOWN, placeholder=" ...")
+    return InputError(message.format(path=path, options=options, row=first))

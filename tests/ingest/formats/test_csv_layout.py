@@ -1,0 +1,155 @@
+"""A table is found between titles and sums, by whatever its lines are split."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from eventabs.errors import InputError
+from input_files import facts, opened, write
+
+TITLES = [
+    "微信支付账单明细,,,",
+    "起始时间：[2026-01-01 00:00:00] 终止时间：[2026-03-31 23:59:59],,,",
+    ",,,",
+    "支出：2笔 45.50元,,,",
+    "1. 充值/提现等交易，将计入中性交易,,,",
+    "----------------------微信支付账单明细列表--------------------,,,",
+]
+HEADER = "时间,类型,商品,金额(元),备注"
+ROWS = [
+    '2026-03-31 18:33:01,商户消费,"拿铁, 大杯",¥18.50,"/"',
+    "2026-03-31 18:33:40,商户消费,手机壳\t,¥27.00,/",
+]
+FOOTER = [
+    "------------------------------------",
+    "共2笔记录",
+    "已支出:2笔,45.50元",
+    "导出时间:[2026-04-01 10:00:00]    用户:小明",
+]
+BILL = ["me|2026-03-31T18:33:01|商户消费|拿铁, 大杯||", "me|2026-03-31T18:33:40|商户消费|手机壳||"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "gb18030", "utf-16"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_a_bill_is_read_between_its_titles_and_sums(tmp_path: Path, encoding: str, newline: str) -> None:
+    text = newline.join([*TITLES, HEADER, *ROWS, *FOOTER, ""])
+    bill = write(tmp_path, "bill.csv", text.encode(encoding))
+    assert facts(tmp_path, bill, user="me") == BILL
+    with opened(tmp_path, bill, user="me") as export:
+        assert (export.rows, export.skipped_lines) == (2, 9)
+
+
+TITLE = st.sampled_from(
+    [
+        "Daily report",
+        "Report:,January",
+        "Period:,2026-01-01 - 2026-01-31,",
+        "----------",
+        ",,,",
+        "",
+        "3. Rows: 7",
+    ]
+)
+SUM = st.sampled_from(["Total,,,7", "Total: 7", "合计,,,7", "=====", "(7 rows)", ""])
+CELL = st.sampled_from(["x", '5" pipe', "a, b", "Total", "----"])
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(TITLE, max_size=12),
+    st.lists(CELL, min_size=1, max_size=8),
+    st.lists(SUM, max_size=4),
+    st.booleans(),
+)
+def test_no_row_is_lost_between_titles_and_sums(
+    tmp_path_factory: pytest.TempPathFactory,
+    titles: list[str],
+    cells: list[str],
+    sums: list[str],
+    blank: bool,
+) -> None:
+    folder = tmp_path_factory.mktemp("report")
+    quoted = ('"' + cell.replace('"', '""') + '"' for cell in cells)
+    rows = [f"u1,2026-01-15 10:00:{second:02},{cell},1" for second, cell in enumerate(quoted)]
+    lines = [*titles, "user,time,item,price", *rows[:1], *[",,,"] * blank, *rows[1:], *sums]
+    with opened(folder, write(folder, "report.csv", "\n".join(lines) + "\n")) as export:
+        (log,) = export.user_logs()
+        assert [b.item for b in log.behaviors] == [f"{cell} 1" for cell in cells]
+        assert export.rows == len(cells)
+        assert export.skipped_lines == sum(bool(line.strip(",")) for line in (*titles, *sums))
+
+
+def test_a_cut_last_line_is_a_rejected_row_and_no_remark(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.csv", "user,time,item\nu1,2026-01-15 10:00:00,x\nu2,2026-01-1")
+    with opened(tmp_path, path) as export:
+        assert export.reasons == {"bad_csv": 1}
+        assert export.skipped_lines == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("user_id  timestamp            item\nu1       2026-01-15 10:00:42  red shoes\n", "u1|2026-01-15T10:00:42||red shoes||"),
+        ("user_id timestamp item\nu1 2026-01-15 10:00:42 shoes\n", "u1|2026-01-15T10:00:42||shoes||"),
+        ("date time user item\n2026-01-15 10:00:42 u1\tshoes\n", "u1|2026-01-15T10:00:42||shoes||"),
+        ("# exported\n# user,time,item\nu1,2026-01-15 10:00:42,x\n", "u1|2026-01-15T10:00:42||x||"),
+        ('user\ttime\titem\nu1\t2026-01-15 10:00:42\t"open\n', 'u1|2026-01-15T10:00:42||"open||'),
+        ('user,time,item\nu1,2026-01-15 10:00:42,"a\n\nb, c"\n', "u1|2026-01-15T10:00:42||a\n\nb, c||"),
+    ],
+)  # fmt: skip
+def test_lines_are_split_as_their_program_wrote_them(tmp_path: Path, text: str, found: str) -> None:
+    assert facts(tmp_path, write(tmp_path, "a.txt", text)) == [found]
+
+
+def test_quotes_that_are_plain_characters_swallow_no_lines(tmp_path: Path) -> None:
+    rows = [
+        'u1,2026-01-15 10:00:00,"open,1',
+        'u2,2026-01-15 10:00:01,x",1',
+        'u3,2026-01-15 10:00:02,6" pipe,1',
+    ]
+    with opened(tmp_path, write(tmp_path, "a.csv", "\n".join(["user,time,item,n", *rows]))) as export:
+        found = [(b.item, b.line) for log in export.user_logs() for b in log.behaviors]
+        assert found == [('x"', 3), ('6" pipe', 4)]
+        assert [row.text for row in export.rejects()] == rows[:1]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (
+            "u1,2026-01-15 10:00:00,x,buy\nu1,2026-01-15 10:00:01,y,buy\n",
+            "u1|2026-01-15T10:00:00|purchase|x||",
+        ),
+        ("7;1768471200;shoes;19.90;13分钟\n", "7|2026-01-15T10:00:00+00:00||shoes||780"),
+        ("device log\n\n2026-01-15\t10:00:00\tkitchen\ton\n", "me|2026-01-15T10:00:00||kitchen||"),
+    ],
+)
+def test_the_columns_that_are_proposed_for_rows_without_a_header_work(
+    tmp_path: Path, text: str, found: str
+) -> None:
+    path = write(tmp_path, "a.csv", text)
+    with pytest.raises(InputError, match="has no header") as caught, opened(tmp_path, path, columns={}):
+        pass
+    options = re.search(r"(--columns .*?) \(", str(caught.value))
+    assert options
+    words = shlex.split(options[1])
+    user = words[3] if len(words) > 2 else ""
+    assert facts(tmp_path, path, header=words[1].split(","), user=user)[0] == found
+
+
+SMART_HOME = [
+    "2008-11-10 14:28:17.986759 M22 ON Sleep begin",
+    "2008-11-10 14:28:47.986759 M22 OFF",
+    "2008-11-10 14:29:17.5      T01 21.5",
+]
+
+
+def test_the_log_of_a_smart_home_is_known_by_its_shape(tmp_path: Path) -> None:
+    home = write(tmp_path, "home.txt", "\n".join([*SMART_HOME[:2] * 12, SMART_HOME[2]]))
+    assert facts(tmp_path, home, user="{stem}") == [
+        "home|2008-11-10T14:28:17||M22||30",
+        "home|2008-11-10T14:29:17||T01||",
+    ]

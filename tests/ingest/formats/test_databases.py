@@ -1,0 +1,97 @@
+"""Tables and views of database files are read, and nothing is written to them."""
+
+import sqlite3  # noqa: TID251  the file of a user, not ours
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from eventabs.errors import InputError
+from input_files import facts, opened, write
+
+TABLES = """
+    CREATE TABLE users (user_id INTEGER, name VARCHAR);
+    CREATE TABLE log (user_id {id}, ts {time}, item VARCHAR, picture BLOB);
+    INSERT INTO log VALUES (7, '2026-01-15 10:00:00', 'line' || chr(10) || 'break', NULL), (7, '2026-01-15 10:00:01', 'x', NULL);
+    CREATE VIEW names AS SELECT name FROM users"""
+FOUND = ["7|2026-01-15T10:00:00||line break||", "7|2026-01-15T10:00:01||x||"]
+
+Maker = Callable[..., Path]
+
+
+def sqlite_file(path: Path, more: str = "") -> Path:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(
+            TABLES.format(id="INTEGER", time="TEXT").replace("chr(", "char(") + ";" + more
+        )
+    return path
+
+
+def duckdb_file(path: Path, more: str = "") -> Path:
+    with duckdb.connect(path) as connection:
+        connection.execute(TABLES.format(id="HUGEINT", time="TIMESTAMP") + ";" + more)
+    return path
+
+
+MAKERS = pytest.mark.parametrize(("make", "name"), [(sqlite_file, "a.sqlite"), (duckdb_file, "a.duckdb")])
+
+
+@MAKERS
+def test_the_only_table_with_a_user_and_a_time_is_read(tmp_path: Path, make: Maker, name: str) -> None:
+    path = make(tmp_path / name)
+    before = path.read_bytes()
+    assert [fact.replace("\n", " ") for fact in facts(tmp_path, path)] == FOUND
+    assert path.read_bytes() == before
+    assert sorted(each.name for each in tmp_path.iterdir() if each.is_file()) == [name]
+
+
+@MAKERS
+def test_of_several_tables_one_is_named_and_a_view_may_be(tmp_path: Path, make: Maker, name: str) -> None:
+    path = make(tmp_path / name, "CREATE VIEW late AS SELECT * FROM log WHERE item = 'x'")
+    with (
+        pytest.raises(InputError, match=r"several tables .*\[input\] table; it has: log, late"),
+        opened(tmp_path, path),
+    ):
+        pass
+    assert facts(tmp_path, path, table="late") == FOUND[1:]
+    with (
+        pytest.raises(InputError, match=r"no table logs \(\[input\] table\)"),
+        opened(tmp_path, path, table="logs"),
+    ):
+        pass
+
+
+@MAKERS
+def test_a_table_without_users_is_found_where_the_user_is_known(
+    tmp_path: Path, make: Maker, name: str
+) -> None:
+    path = make(tmp_path / name, "ALTER TABLE log RENAME COLUMN user_id TO n")
+    assert facts(tmp_path, path, user="me")[1] == "me|2026-01-15T10:00:01||x||"
+
+
+def test_pictures_are_left_out_and_blank_rows_are_none(tmp_path: Path) -> None:
+    more = "INSERT INTO log VALUES (7, '2026-01-15 10:00:02', 'y', x'00ff'), (NULL, NULL, NULL, NULL)"
+    with opened(tmp_path, sqlite_file(tmp_path / "a.db", more)) as export:
+        assert (export.rows, export.behaviors) == (3, 3)
+
+
+def test_a_view_reads_no_other_file(tmp_path: Path) -> None:
+    secret = write(tmp_path, "secret.csv", "user,time,item\nu1,2026-01-15,x\n")
+    path = duckdb_file(tmp_path / "a.duckdb", f"CREATE VIEW other AS FROM read_csv('{secret}')")
+    with pytest.raises(InputError, match="Permission Error"), opened(tmp_path, path, table="other"):
+        pass
+
+
+def test_a_broken_file_is_refused_in_one_line(tmp_path: Path) -> None:
+    for name, data in {
+        "a.sqlite": b"SQLite format 3\0" + bytes(200),
+        "a.duckdb": bytes(8) + b"DUCK" + bytes(200),
+    }.items():
+        with (
+            pytest.raises(InputError, match="cannot be read") as caught,
+            opened(tmp_path, write(tmp_path, name, data)),
+        ):
+            pass
+        assert "\n" not in str(caught.value)

@@ -1,0 +1,122 @@
+"""Workbooks are read as their sheets show them."""
+
+import builtins
+from collections.abc import Sequence
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import xlsxwriter
+
+from eventabs.errors import InputError
+from input_files import facts, opened, write
+from paths import ROOT
+
+START = datetime(2026, 1, 15, 10, 0, 42)  # noqa: DTZ001  sheets have no zones
+ROWS: list[list[Any]] = [
+    ["Activity report"],
+    [],
+    ["user_id", "timestamp", "action", "item", "duration"],
+    [1001, START, "click", "line\nbreak", 90],
+    [None] * 5,
+    [1002, START + timedelta(seconds=1), "buy", 5.5, timedelta(minutes=1)],
+    ["合计", None, None, None, 150],
+]
+FOUND = ["1001|2026-01-15T10:00:42|click|line break||90", "1002|2026-01-15T10:00:43|purchase|5.5||60"]
+
+
+def workbook(path: Path, sheets: dict[str, Sequence[Sequence[Any]]], **options: Any) -> Path:  # noqa: ANN401  as xlsxwriter takes them
+    with xlsxwriter.Workbook(path, {"default_date_format": "yyyy-mm-dd hh:mm:ss", **options}) as book:
+        formats = {date: "yyyy-mm-dd", time: "hh:mm:ss", timedelta: "[h]:mm:ss"}
+        made = {kind: book.add_format({"num_format": text}) for kind, text in formats.items()}
+        for name, rows in sheets.items():
+            sheet = book.add_worksheet(name)
+            for row, cells in enumerate(rows):
+                for column, cell in enumerate(cells):
+                    sheet.write(row, column, cell, *([made[type(cell)]] if type(cell) in made else []))
+    return path
+
+
+@pytest.mark.parametrize("epoch", [False, True], ids=["1900", "1904"])
+@pytest.mark.parametrize("name", ["a.xlsx", "a.csv"])
+def test_the_first_sheet_with_rows_is_read_between_its_titles_and_sums(
+    tmp_path: Path, name: str, *, epoch: bool
+) -> None:
+    book = workbook(tmp_path / name, {"cover": [], "log": ROWS}, date_1904=epoch)
+    assert facts(tmp_path, book) == FOUND
+    with opened(tmp_path, book) as export:
+        assert [b.line for log in export.user_logs() for b in log.behaviors] == [4, 6]
+        assert (export.rows, export.skipped_lines) == (2, 2)
+
+
+def test_a_sheet_is_named_and_a_wrong_name_answered_with_those_there_are(tmp_path: Path) -> None:
+    book = workbook(
+        tmp_path / "a.xlsx", {"一月": [["user", "time", "item"], ["u1", START, "x"]], "二月": ROWS}
+    )
+    assert facts(tmp_path, book, sheet="二月") == FOUND
+    with (
+        pytest.raises(InputError, match=r"no sheet March \(\[input\] sheet\); it has: 一月, 二月"),
+        opened(tmp_path, book, sheet="March"),
+    ):
+        pass
+
+
+def test_dates_times_formulas_and_errors_are_what_the_sheet_shows(tmp_path: Path) -> None:
+    rows: list[list[Any]] = [
+        ["user", "date", "time", "item", "duration"],
+        [True, START.date(), time(9, 5), "=1/0", timedelta(hours=30)],
+    ]
+    path = tmp_path / "a.xlsx"
+    workbook(path, {"log": rows})
+    with opened(tmp_path, path) as export:
+        (log,) = export.user_logs()
+        assert [(log.user_id, b.start.isoformat(), b.duration) for b in log.behaviors] == [
+            ("true", "2026-01-15T09:05:00", 108000)
+        ]
+
+
+def test_an_old_workbook_is_read(tmp_path: Path) -> None:
+    found = facts(tmp_path, ROOT / "tests" / "data" / "behaviors.xls")
+    assert found == [f"7|2026-01-15T10:00:0{second}||商品{second - 1}||60" for second in (1, 2, 3)]
+
+
+def test_a_csv_by_the_name_of_a_workbook_is_a_csv(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.xlsx", "user,time,item\nu1,2026-01-15 10:00:00,x\n")
+    assert facts(tmp_path, path) == ["u1|2026-01-15T10:00:00||x||"]
+
+
+def test_what_cannot_be_read_is_refused_in_one_line(tmp_path: Path) -> None:
+    whole = workbook(tmp_path / "a.xlsx", {"log": ROWS}).read_bytes()
+    far = workbook(tmp_path / "far.xlsx", {"log": [["a"]]})
+    with xlsxwriter.Workbook(far) as book:
+        sheet = book.add_worksheet()
+        sheet.write(0, 0, "a")
+        sheet.write(1_048_575, 16_383, "b")
+    for path, said in {
+        workbook(tmp_path / "empty.xlsx", {"log": []}): "no sheet with rows",
+        write(tmp_path, "cut.xlsx", whole[:3000]): "no workbook that can be read",
+        write(
+            tmp_path, "old.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(2000)
+        ): "no workbook that can be read",
+        far: "a sheet of 17179 million cells; save it as CSV",
+    }.items():
+        with pytest.raises(InputError, match=said) as caught, opened(tmp_path, path):
+            pass
+        assert "\n" not in str(caught.value)
+
+
+def test_without_the_extra_the_error_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imported = builtins.__import__
+
+    def without(name: str, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  as modules are imported
+        if name == "python_calamine":
+            raise ImportError
+        return imported(name, *args, **kwargs)
+
+    book = workbook(tmp_path / "a.xlsx", {"log": ROWS})
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(InputError, match=r"pip install 'eventabs\[excel\]'"), opened(tmp_path, book):
+        pass
