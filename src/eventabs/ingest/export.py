@@ -165,7 +165,7 @@ class _Behaviors:
         )
 
     def _find_roles(self, sources: Sequence[Format]) -> list[dict[str, str]]:
-        found = [behavior_columns(each.file.path, each.columns, self._columns) for each in sources]
+        found = [behavior_columns(each.file.path, each.inventory, self._columns) for each in sources]
         named = self._columns.get("marker", "")
         self._markers |= marker_columns(list(zip(sources, found, strict=True)), named)
         return [with_marker(each, self._markers) for each in found]

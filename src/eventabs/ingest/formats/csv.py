@@ -17,7 +17,7 @@ import duckdb
 from eventabs.errors import InputError
 from eventabs.ingest import files
 from eventabs.ingest.database import as_glob
-from eventabs.ingest.formats.base import Format, InputFile, Insert, Query, Wanted, selected, text_reader
+from eventabs.ingest.formats.base import Format, InputFile, Insert, Query, Wanted, text_reader
 from eventabs.language import gettext as _
 
 # Well-known exports without a header: their columns, and what each of their lines looks like.
@@ -86,9 +86,8 @@ class Csv(Format):
             quote=self.quote,
             header=self.has_header,
         )
-        select = (
-            f"SELECT NULL::BIGINT AS line, NULL::VARCHAR AS problem, {self._fields(wanted)} FROM {reader}"
-        )
+        fields, relation = self._fields(reader, wanted)
+        select = f"SELECT NULL::BIGINT AS line, NULL::VARCHAR AS problem, {fields} FROM {relation}"
         return Query(select, (as_glob(self.file.text),), first_line=1 + self.has_header)
 
     def texts(self) -> Iterator[tuple[int, str]]:
@@ -109,7 +108,8 @@ class Csv(Format):
         try:
             longest = self.tidy(copy, dict(wanted)["user"], strict=strict)
             reader = text_reader(["line", "problem", *self._field_names], longest, delimiter=",", quote='"')
-            select = f"SELECT CAST(line AS BIGINT) AS line, problem, {self._fields(wanted)} FROM {reader}"
+            fields, relation = self._fields(reader, wanted)
+            select = f"SELECT CAST(line AS BIGINT) AS line, problem, {fields} FROM {relation}"
             insert(Query(select, (as_glob(str(copy)),)))
         finally:
             copy.unlink(missing_ok=True)
@@ -134,7 +134,7 @@ class Csv(Format):
         A line that is no record of as many fields as the header keeps only its user, if that can be read. `strict`:
         the copy ends with the first such line. Returns the length of the longest row in bytes, an upper bound.
         """
-        user = self.columns.index(user_column)
+        user = self.columns.index(user_column) if user_column in self.columns else None
         longest = 0
         with target.open("w", encoding="utf-8", newline="") as copy:
             writer = csv.writer(copy, lineterminator="\n")
@@ -144,7 +144,8 @@ class Csv(Format):
                 row = fields
                 if row is None:
                     row = [""] * len(self.columns)
-                    row[user] = self._field_of_broken(text, user)
+                    if user is not None:
+                        row[user] = self._field_of_broken(text, user)
                 longest = max(longest, writer.writerow((line, "bad_csv" if fields is None else "", *row)))
                 if strict and fields is None:
                     break
@@ -205,8 +206,8 @@ class Csv(Format):
     def _field_names(self) -> list[str]:
         return [f"c{position}" for position in range(len(self.columns))]
 
-    def _fields(self, wanted: Wanted) -> str:
-        return selected(wanted, lambda column: f"c{self.columns.index(column)}")
+    def _fields(self, reader: str, wanted: Wanted) -> tuple[str, str]:
+        return self.nested(reader, wanted, lambda column: f"c{self.columns.index(column)}")
 
 
 def known_columns(lines: Sequence[str]) -> tuple[str, ...]:

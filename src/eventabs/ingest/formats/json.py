@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -16,7 +17,7 @@ import duckdb
 from eventabs.errors import InputError
 from eventabs.ingest import files
 from eventabs.ingest.column_names import USUAL_NAMES, plain
-from eventabs.ingest.database import WHITE, as_glob, quoted
+from eventabs.ingest.database import WHITE, as_glob
 from eventabs.ingest.encodings import check_utf8
 from eventabs.ingest.formats.base import (
     BLANK,
@@ -28,6 +29,7 @@ from eventabs.ingest.formats.base import (
     selected,
     text_reader,
 )
+from eventabs.ingest.paths import OBJECT, Inventory, Reading
 from eventabs.language import gettext as _
 from eventabs.stop import Stop
 
@@ -69,10 +71,9 @@ class Json(Format):
 
     def find_columns(self) -> tuple[str, ...]:
         """Return the keys of objects at the file's start and in places all over it."""
-        text = self.file.text
         keys: dict[str, None] = {}
-        for line in (*files.head(text, _SAMPLE), *files.windows(text, _WINDOWS, _WINDOW)):
-            keys.update(dict.fromkeys(self.fields(line)))
+        for row in self._looked_at():
+            keys.update(dict.fromkeys(row))
         if not keys:
             message = _(
                 "{path} has no line that is a JSON object; write one object a line, or a CSV with a header"
@@ -82,20 +83,34 @@ class Json(Format):
 
     def query(self, wanted: Wanted) -> Query:
         """Return the rows of lines as such. They are not numbered here: DuckDB does that on a single thread."""
-        keys = list(dict.fromkeys(key for _name, key in wanted if key))
-        pointers = ", ".join(quoted(_pointer(key)) for key in keys)
-        fields = selected(wanted, lambda key: f"fields[{keys.index(key) + 1}]")
+        paths = self.paths(wanted)
         reader = text_reader(
             ["text"], self.file.content.longest, delimiter=_NO_DELIMITER, quote="", strict=False
         )
+        is_nested = any(path.steps for path in paths.values())
+        reading = Reading(f"SELECT text FROM {reader}", self.inventory.texts if is_nested else ())
+        values = reading.read_objects("text", paths.values())
         return Query(
-            f"""SELECT NULL::BIGINT AS line, {fields},
+            f"""SELECT NULL::BIGINT AS line, {selected(wanted, lambda name: values[paths[name]])},
                 CASE WHEN text IS NULL THEN '{BLANK}'
-                    WHEN fields IS NULL THEN CASE WHEN trim(text, {WHITE}) = '' THEN '{BLANK}' ELSE 'bad_json' END
-                    WHEN fields[1] IS NULL AND json_type(text) <> 'OBJECT' THEN 'not_an_object' END AS problem
-            FROM (SELECT text, try(json_extract_string(text, [{pointers}])) AS fields FROM {reader})""",
+                    WHEN {OBJECT} IS NULL THEN CASE WHEN trim(text, {WHITE}) = '' THEN '{BLANK}' ELSE 'bad_json' END
+                    WHEN {OBJECT}[1] IS NULL AND json_type(text) <> 'OBJECT' THEN 'not_an_object' END AS problem
+            FROM ({reading.relation})""",
             (as_glob(self.file.text),),
         )
+
+    @cached_property
+    def inventory(self) -> Inventory:
+        """The paths that objects at the file's start and in places all over it have."""
+        found = Inventory(self.columns)
+        for row in self._looked_at():
+            found.add(row)
+        return found
+
+    def _looked_at(self) -> Iterator[Mapping[str, Any]]:
+        text = self.file.text
+        for line in (*files.head(text, _SAMPLE), *files.windows(text, _WINDOWS, _WINDOW)):
+            yield self.fields(line)
 
     def texts(self) -> Iterator[tuple[int, str]]:
         """Yield each line."""
@@ -125,10 +140,6 @@ class Json(Format):
         with Path(self.file.text).open("rb") as original, target.open("wb") as copy:
             for line in self.file.stop.until(original):
                 copy.write(line.rstrip(b"\r\n").replace(b"\r", b" ") + b"\n")
-
-
-def _pointer(key: str) -> str:
-    return "/" + key.replace("~", "~0").replace("/", "~1")
 
 
 def _one_object_a_line(file: InputFile) -> InputFile:
