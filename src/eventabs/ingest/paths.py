@@ -141,6 +141,14 @@ class Inventory:
         literal = (leaf for leaf in self.leaves if leaf != path and _spelled(leaf) == text)
         return next(literal, path if path.column in self._holding else None)
 
+    def has(self, text: str) -> bool:
+        """Whether one of the rows has a value, an object or a list at the path `text`."""
+        path = parse_path(text, self.columns)
+        if path is None or not path.steps:
+            return path is not None
+        count = len(path.steps)
+        return any(leaf.column == path.column and leaf.steps[:count] == path.steps for leaf in self.leaves)
+
     def names(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """Yield the nested paths, those less deep first, each behind the names by which it can be known."""
         for leaf in sorted(self.leaves, key=lambda path: len(path.steps)):

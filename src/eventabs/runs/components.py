@@ -72,6 +72,7 @@ def open_input(
         dayfirst=settings.input.dayfirst,
         header=settings.input.header,
         strict=settings.input.strict,
+        schema=settings.input.schema,
         stop=stop,
     )
 

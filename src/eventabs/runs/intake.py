@@ -129,6 +129,8 @@ def read_input(run: RunContext, stop: Stop) -> InputRead:
                 "paired_ends": export.paired_ends,
                 "unpaired": export.unpaired,
                 "shortened": export.shortened,
+                "non_behaviors": export.non_behaviors,
+                "schemas": export.schema_names,
                 "rows": export.rows,
                 "rejects": export.reasons,
             },
@@ -156,6 +158,8 @@ def read_input(run: RunContext, stop: Stop) -> InputRead:
         export.shortened,
         export.compared,
         export.not_compared,
+        export.non_behaviors,
+        export.schema_names,
     )
 
 

@@ -40,6 +40,8 @@ class InputRead:
     shortened: int = 0  # behaviors with a text that prompts hold the beginning of
     compared: tuple[str, ...] = ()  # the columns in which duplicates are equal
     not_compared: tuple[str, ...] = ()
+    non_behaviors: int = 0  # rows that their schema says are no behaviors
+    schemas: tuple[str, ...] = ()  # of known tools, whose exports the files are
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +183,8 @@ class Summary(Counts):
     duplicates: int = 0
     paired_ends: int = 0
     unpaired: int = 0
+    non_behaviors: int = 0
+    schemas: tuple[str, ...] = ()
     users_in_input: int = 0
     cause: str = ""  # why the run was stopped
     failures: dict[str, int] = field(default_factory=dict)

@@ -16,6 +16,7 @@ _BINDING = (
     "input.encoding",
     "input.dayfirst",
     "input.header",
+    "input.schema",
     "input.columns",
     "profiles",
     "prompt",

@@ -1,9 +1,10 @@
 """What every format of input can do, and the SQL that formats share."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -27,7 +28,8 @@ Wanted = Sequence[tuple[str, str]]  # a name in the result beside the file's col
 class InputFile:
     """A file before its format is known. `text`: where it is read, at `path` or from a copy as plain UTF-8.
 
-    `encoding` is "" for a binary file. `header` and `time_column` are what the user named.
+    `encoding` is "" for a binary file. `header` is what the user named; `headers` are the columns of known CSV files that have
+    none, with what their lines look like; `times` are the paths at which a record may have its time, beside usual names.
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -38,7 +40,8 @@ class InputFile:
     copy: Path
     stop: Stop
     header: Sequence[str] = ()
-    time_column: str = ""
+    headers: Mapping[tuple[str, ...], re.Pattern[str]] = field(default_factory=dict)
+    times: frozenset[str] = frozenset()
 
     def copy_named(self, name: str) -> Path:
         """Return where to write another copy."""

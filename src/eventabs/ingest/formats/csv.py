@@ -20,13 +20,6 @@ from eventabs.ingest.database import as_glob
 from eventabs.ingest.formats.base import Format, InputFile, Insert, Query, Wanted, text_reader
 from eventabs.language import gettext as _
 
-# Well-known exports without a header: their columns, and what each of their lines looks like.
-_HEADERLESS: Final[dict[tuple[str, ...], re.Pattern[str]]] = {
-    # Alibaba's UserBehavior: user, item, category, pv/buy/cart/fav, epoch seconds
-    ("user_id", "item_id", "category_id", "behavior_type", "timestamp"): re.compile(
-        r"\d+,\d+,\d+,(?:pv|buy|cart|fav),\d{9,10}"
-    )
-}
 _SAMPLE: Final = 1 << 18  # bytes looked at for columns and dialect
 _TRIED: Final = 20  # lines
 _SHARE: Final = 0.8
@@ -70,7 +63,7 @@ class Csv(Format):
                 "{path}: the first line is no header ({error}); export the behaviors as JSON lines or CSV"
             )
             raise InputError(message.format(path=path, error=error)) from None
-        named = tuple(self.file.header) or known_columns(lines)
+        named = tuple(self.file.header) or known_columns(lines, self.file.headers)
         if named and len(named) != len(fields):
             message = _("{path} has {found} fields in its first line, but --columns names {named}")
             raise InputError(message.format(path=path, found=len(fields), named=len(named)))
@@ -210,10 +203,12 @@ class Csv(Format):
         return self.nested(reader, wanted, lambda column: f"c{self.columns.index(column)}")
 
 
-def known_columns(lines: Sequence[str]) -> tuple[str, ...]:
+def known_columns(
+    lines: Sequence[str], headers: Mapping[tuple[str, ...], re.Pattern[str]]
+) -> tuple[str, ...]:
     """Return the columns of a well-known export that has no header, () for any other."""
-    tried = [line.strip() for line in lines if line.strip()][:_TRIED]
-    for columns, shape in _HEADERLESS.items():
+    tried = [line.strip("\r\n") for line in lines if line.strip()][:_TRIED]
+    for columns, shape in headers.items():
         if tried and shape.fullmatch(tried[0]):
             fitting = sum(bool(shape.fullmatch(line)) for line in tried)
             if fitting >= _SHARE * len(tried):

@@ -5,7 +5,7 @@ DuckDB reads one flat object a line; anything else is copied so first.
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -150,9 +150,9 @@ def _one_object_a_line(file: InputFile) -> InputFile:
     if is_spread(lines) or (file.content.longest > files.LONGEST_LINE and file.content.lines == 1):
         array = file.copy_named("array")
         around, text = split(text, array, file.stop), str(array)
-    if around or is_nested(files.head(text, _HEAD), file.time_column):
+    if around or is_nested(files.head(text, _HEAD), file.times):
         flat = file.copy_named("flat")
-        flatten(text, flat, file.time_column, around, file.stop)
+        flatten(text, flat, file.times, around, file.stop)
         text = str(flat)
     if text == file.text:
         return file
@@ -169,12 +169,12 @@ def is_spread(lines: Sequence[str]) -> bool:
     return opens_more and _object(first) is None and _object(second) is None
 
 
-def is_nested(lines: Iterable[str], time_column: str) -> bool:
+def is_nested(lines: Iterable[str], times: Collection[str]) -> bool:
     """Whether the first readable record has its times only inside a list."""
     for line in lines:
         if (record := _object(line)) is not None:
-            found = list(_flat(record, {}, time_column, 0))
-            return found != [record] and any(_has_time(each, time_column) for each in found)
+            found = list(_flat(record, {}, times, 0))
+            return found != [record] and any(_has_time(each, times) for each in found)
     return False
 
 
@@ -218,37 +218,58 @@ def _write(target: TextIO, elements: Iterable[str]) -> None:
     target.writelines(line + "\n" for line in joined)
 
 
-def flatten(path: str, copy: Path, time_column: str, around: Mapping[str, Any], stop: Stop) -> None:
+def flatten(path: str, copy: Path, times: Collection[str], around: Mapping[str, Any], stop: Stop) -> None:
     """Copy JSON lines so that each behavior inside a record is a line of its own, with its user's fields and those `around` all."""
     with _opened(path, copy) as (file, target):
         for line in stop.until(file):
             if (record := _object(line)) is not None:
-                for flat in _flat(record, around, time_column, 0):
+                for flat in _flat(record, around, times, 0):
                     target.write(json.dumps(flat, ensure_ascii=False) + "\n")
             elif line.strip():
                 target.write(line.strip("\r\n").replace("\r", " ") + "\n")
 
 
 def _flat(
-    record: Mapping[str, Any], outer: Mapping[str, Any], time: str, depth: int
+    record: Mapping[str, Any], outer: Mapping[str, Any], times: Collection[str], depth: int
 ) -> Iterator[dict[str, Any]]:
-    own = {key: value for key, value in record.items() if not _is_list_of_records(value)}
-    inner = [value for value in record.values() if _is_list_of_records(value)]
-    if not inner or depth == _DEEPEST or _has_time(record, time):
+    """Yield the records with a time inside `record`, each with what stands around it; without any, those of its lists."""
+    if depth == _DEEPEST or _has_time(record, times):
         yield {**outer, **record}
         return
-    merged = {**outer, **own}
-    for records in inner:
-        for each in records:
-            yield from _flat(each, merged, time, depth + 1) if isinstance(each, dict) else [merged]
+    inner = {key: value for key, value in record.items() if _holds_times(value, times, depth)}
+    inner = inner or {key: value for key, value in record.items() if _is_list_of_records(value)}
+    if not inner:
+        yield {**outer, **record}
+        return
+    merged = {**outer, **{key: value for key, value in record.items() if key not in inner}}
+    for records in inner.values():
+        for each in records if isinstance(records, list) else [records]:
+            yield from _flat(each, merged, times, depth + 1) if isinstance(each, dict) else [merged]
+
+
+def _holds_times(value: object, times: Collection[str], depth: int) -> bool:
+    """Whether a list of records with a time is that value or lies in objects inside it."""
+    if isinstance(value, dict) and depth < _DEEPEST:
+        return any(_holds_times(each, times, depth + 1) for each in value.values())
+    return isinstance(value, list) and any(
+        _has_time(each, times) or _holds_times(each, times, depth) for each in value if isinstance(each, dict)
+    )
 
 
 def _is_list_of_records(value: object) -> bool:
     return isinstance(value, list) and any(isinstance(each, dict) for each in value)
 
 
-def _has_time(record: Mapping[str, Any], time_column: str) -> bool:
-    return any(key == time_column or plain(key) in USUAL_NAMES["time"] for key in record)
+def _has_time(record: Mapping[str, Any], times: Collection[str]) -> bool:
+    if any(key in times or plain(key) in USUAL_NAMES["time"] for key in record):
+        return True
+    return any(_reaches(record, path.split(".")) for path in times if "." in path)
+
+
+def _reaches(record: object, keys: Sequence[str]) -> bool:
+    for key in keys:
+        record = record.get(key) if isinstance(record, dict) else None
+    return record is not None
 
 
 @contextmanager
