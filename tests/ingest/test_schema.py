@@ -1,5 +1,6 @@
 """Exports of known tools are recognized by their fields, and every object of a session is kept."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,8 @@ import pytest
 from eventabs.errors import ConfigError, InputError
 from eventabs.ingest.schema import shipped
 from eventabs.records import UserLog
-from input_files import opened, write
+from input_files import facts, opened, write
+from paths import ROOT
 from tool_exports import AS_PARQUET, EXPORTS, SESSION, to_parquet
 
 
@@ -177,3 +179,40 @@ def test_a_stream_that_ended_began_as_much_earlier_as_it_lasted(tmp_path: Path) 
 def test_an_export_that_only_resembles_a_tools_is_none_of_it(tmp_path: Path) -> None:
     path = write(tmp_path, "amplitude.csv", "user_id,event_time,event_type,item\nu1,2026-01-15,view,x\n")
     assert _read(tmp_path, path)[0] == ""
+
+
+PAGE = ROOT / "docs" / "schemas.md"
+SAMPLES = re.findall(
+    r"^`(\w+)`: .*?^```sample (\S+)\n(.*?)^```\n```behaviors\n(.*?)^```$",
+    PAGE.read_text("utf-8"),
+    re.MULTILINE | re.DOTALL,
+)
+
+
+@pytest.mark.parametrize(
+    ("schema", "name", "text", "behaviors"), SAMPLES, ids=[schema for schema, *_ in SAMPLES]
+)
+def test_a_sample_of_the_page_is_read_as_it_shows(
+    tmp_path: Path, schema: str, name: str, text: str, behaviors: str
+) -> None:
+    path = write(tmp_path, name, text)
+    with opened(tmp_path, path) as export:
+        assert export.schemas[str(path)] == schema
+        assert export.rows == export.behaviors + export.non_behaviors
+    assert facts(tmp_path, path) == behaviors.splitlines()
+
+
+def test_the_page_has_a_sample_of_every_schema_and_its_sources() -> None:
+    assert {schema for schema, *_ in SAMPLES} == {schema.name for schema in shipped()}
+    page = PAGE.read_text("utf-8")
+    assert [source for schema in shipped() for source in schema.source if f"<{source}>" not in page] == []
+
+
+def test_the_schema_of_the_page_reads_the_row_that_it_is_for(tmp_path: Path) -> None:
+    page = PAGE.read_text("utf-8")
+    (own,) = re.findall(r"^```schema shop\.toml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    (row,) = re.findall(r'^`\[input\] schema = "shop\.toml"`, for rows such as `(.*)`:$', page, re.MULTILINE)
+    schema = write(tmp_path, "shop.toml", own)
+    assert facts(tmp_path, write(tmp_path, "rows.jsonl", f"{row}\n"), schema=str(schema)) == [
+        "u1|2026-01-15T10:00:43+00:00|purchase|Tent||"
+    ]
