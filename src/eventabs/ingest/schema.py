@@ -106,17 +106,17 @@ class FileSchema:
 
     @property
     def roles(self) -> dict[str, str]:
-        """The paths by role, in the order in which they are tried, such as `userId, anonymousId`."""
+        """The paths by role, in the order in which they are tried, such as `userId, anonymousId`, or `"me"`: a constant."""
         found: dict[str, dict[str, None]] = {}
         for columns in (self._columns, *map(self._of_rule, self.schema.events)):
             for role, paths in columns.items():
                 shown = {_EVENT: "action", _MILLISECONDS: "duration"}.get(role, role)
                 found.setdefault(shown, {}).update(dict.fromkeys(paths))
-        if "user" not in found and self.schema.one_user:
-            found["user"] = {}
-        if "time" not in found and "end" in found:
+        if not found.get("user") and self.schema.one_user:
+            found["user"] = {f'"{self.schema.one_user}"': None}
+        if not found.get("time") and "end" in found:
             found["time"] = found["end"]
-        return {role: ", ".join(found[role]) for role in ROLES if role in found}
+        return {role: ", ".join(found[role]) for role in ROLES if found.get(role)}
 
     @property
     def wanted(self) -> Wanted:
