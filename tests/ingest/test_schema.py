@@ -135,7 +135,8 @@ def test_a_named_schema_is_taken_where_a_file_lacks_its_other_fields(tmp_path: P
 def test_a_named_schema_without_a_user_in_the_file_says_what_to_do(tmp_path: Path) -> None:
     path = write(tmp_path, "a.csv", "x,time\n1,2026-01-15\n")
     with pytest.raises(
-        InputError, match=r'a\.csv has no user column of the schema amplitude .* \[input\] schema = "none"'
+        InputError,
+        match=r'a\.csv has no user column of the schema amplitude .* set \[input\] schema = "none"',
     ):
         _read(tmp_path, path, schema="amplitude")
 

@@ -292,7 +292,7 @@ class SchemaChoice:
             if role not in found.roles:
                 message = _(
                     "{path} has no {role} column of the schema {schema} ({columns});"
-                    ' let the schema be found, or switch it off: [input] schema = "none"'
+                    ' set [input] schema = "none", or name the column in [input.columns]'
                 )
                 looked_for = ", ".join(best.columns.get(role, ()))
                 raise InputError(message.format(path=path, role=role, schema=best.name, columns=looked_for))
