@@ -221,7 +221,7 @@ def _raw(path: str, folder: Path) -> Iterator[tuple[duckdb.DuckDBPyConnection, Q
     """Yield a database set up as the tool's, and the file's rows as text but for a time, ordered by user and time."""
     with scratch_database(folder / "duckdb", [path, as_glob(path)]) as connection:
         source = open_file(connection, path, folder, columns={})
-        query = source.query(list(behavior_columns(path, source.columns, {}).items()))
+        query = source.query(list(behavior_columns(path, source.inventory, {}).items()))
         in_order = f'SELECT * REPLACE (try_cast("time" AS TIMESTAMP) AS "time") FROM ({query.sql}) ORDER BY "user", "time"'
         yield connection, Query(in_order, query.values)
 

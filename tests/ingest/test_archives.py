@@ -35,7 +35,7 @@ def test_each_export_inside_is_a_file_of_its_own(tmp_path: Path) -> None:
     )
     found = facts(tmp_path, packed, user="{stem}")
     assert found == [
-        f"{user}|2026-01-15T10:00:00||{item}||"
+        f"{user}|2026-01-15T10:00:00|thing|{item}||"
         for user, item in [("u1", "x"), ("u2", "x"), ("u3", "x"), ("张三", "好的商品名字")]
     ]
     with opened(tmp_path, packed, user="me") as export:
@@ -46,7 +46,7 @@ def test_each_export_inside_is_a_file_of_its_own(tmp_path: Path) -> None:
 
 def test_a_pattern_behind_an_archive_names_some_of_its_files(tmp_path: Path) -> None:
     packed = archive(tmp_path, {"a/u1.csv": ROWS, "b/settings.json": "{}"})
-    assert facts(tmp_path, packed / "a" / "*.csv", user="{parent}") == ["a|2026-01-15T10:00:00||x||"]
+    assert facts(tmp_path, packed / "a" / "*.csv", user="{parent}") == ["a|2026-01-15T10:00:00|thing|x||"]
 
 
 def test_a_rejected_row_names_the_archive_and_the_file(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_a_rejected_row_names_the_archive_and_the_file(tmp_path: Path) -> None:
 def test_a_name_in_the_encoding_of_another_system_is_read(tmp_path: Path) -> None:
     packed = archive(tmp_path, {"zhang_.csv": ROWS})
     packed.write_bytes(packed.read_bytes().replace(b"zhang_", "张三丰".encode("gbk")))
-    assert facts(tmp_path, packed, user="{stem}") == ["张三丰|2026-01-15T10:00:00||x||"]
+    assert facts(tmp_path, packed, user="{stem}") == ["张三丰|2026-01-15T10:00:00|thing|x||"]
 
 
 def test_what_cannot_be_unpacked_is_refused_in_one_line(tmp_path: Path) -> None:

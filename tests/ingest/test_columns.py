@@ -4,6 +4,7 @@ import pytest
 
 from eventabs.errors import InputError
 from eventabs.ingest.columns import behavior_columns, find_profile_columns, find_roles, profile_columns
+from eventabs.ingest.paths import Inventory
 
 
 @pytest.mark.parametrize(
@@ -37,13 +38,13 @@ def test_a_missing_column_is_named_with_the_next_step_and_what_was_found(
     columns: tuple[str, ...], named: dict[str, str], message: str
 ) -> None:
     with pytest.raises(InputError) as caught:
-        behavior_columns("x.csv", columns, named)
+        behavior_columns("x.csv", Inventory(columns), named)
     assert str(caught.value) == message
 
 
 def test_many_or_odd_columns_still_make_one_readable_line() -> None:
     with pytest.raises(InputError) as caught:
-        behavior_columns("x.csv", ["a\nb", *(f"column_{number}" for number in range(500))], {})
+        behavior_columns("x.csv", Inventory(["a\nb", *(f"column_{number}" for number in range(500))]), {})
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 500
     assert str(caught.value).endswith(" ...")
@@ -51,7 +52,7 @@ def test_many_or_odd_columns_still_make_one_readable_line() -> None:
 
 @pytest.mark.parametrize("what", ["text", "action", "item", "poi", "app", "media"])
 def test_any_column_that_says_what_was_done_is_enough(what: str) -> None:
-    assert set(behavior_columns("x.csv", ["uid", "time", what], {})) > {"user", "time"}
+    assert set(behavior_columns("x.csv", Inventory(["uid", "time", what]), {})) > {"user", "time"}
 
 
 def test_the_profiles_user_column_is_the_named_one_or_a_usual_one() -> None:

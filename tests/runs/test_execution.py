@@ -1,4 +1,5 @@
 import gzip
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -313,6 +314,24 @@ def test_ends_that_were_joined_are_counted_wherever_rows_are(place: Place) -> No
         == 76
         == sum(counted[part] for part in ("behaviors", "rejected_rows", "duplicates", "paired_ends"))
     )
+
+
+def test_rows_that_are_no_behaviors_are_counted_apart_and_their_schema_is_named(place: Place) -> None:
+    rows = [
+        {
+            "type": "track",
+            "event": "Product Viewed",
+            "messageId": "1",
+            "userId": "u",
+            "timestamp": "2026-01-15T10:00:42Z",
+        },
+        {"type": "identify", "messageId": "2", "userId": "u", "timestamp": "2026-01-15T10:00:42Z"},
+    ]
+    place.export.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    summary = run(place)
+    assert (summary.behaviors, summary.non_behaviors, summary.schemas) == (1, 1, ("segment",))
+    counted = place.checkpoint()["input"]
+    assert (counted["rows"], counted["non_behaviors"], counted["schemas"]) == (2, 1, ["segment"])
 
 
 def test_users_none_of_whose_rows_are_readable_are_failed_with_the_reason(place: Place) -> None:

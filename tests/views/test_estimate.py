@@ -155,6 +155,15 @@ def test_joined_ends_are_told_where_there_are_any() -> None:
     assert not any(line.startswith("without a partner") for line in _squeezed(ESTIMATE))
 
 
+def test_the_schema_and_rows_that_are_no_behaviors_are_shown_where_there_are_any() -> None:
+    lines = _squeezed(replace(ESTIMATE, non_behaviors=7, schemas=("ga4", "segment")))
+    assert lines[0] == "Schema: ga4, segment"
+    assert lines[lines.index("duplicates dropped 12") + 1] == "no behaviors 7"
+    assert not any(line.startswith(("Schema", "no behaviors")) for line in _squeezed(ESTIMATE))
+    fields = json.loads(estimate_json(replace(ESTIMATE, non_behaviors=7, schemas=("ga4",))))
+    assert (fields["non_behaviors"], fields["schemas"]) == (7, ["ga4"])
+
+
 def test_json_has_the_fixed_keys_and_one_line() -> None:
     encoded = estimate_json(ESTIMATE)
     assert encoded.count(b"\n") == 1

@@ -1,6 +1,7 @@
 """One frozen Settings from a TOML file, the environment and flags; each layer over the one before."""
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import partial, reduce
 from pathlib import Path
@@ -73,22 +74,27 @@ class InputColumns(Section):
     result: str = ""
 
 
-class InputSettings(Section):
-    """What to read."""
+with warnings.catch_warnings():
+    # `schema` was a method of pydantic's first version, which still warns of fields called so
+    warnings.filterwarnings("ignore", 'Field name "schema"', UserWarning)
 
-    paths: tuple[str, ...] = ()
-    user: str = ""
-    profiles: str = ""
-    timezone: str = ""
-    encoding: str = ""
-    sheet: str = ""
-    table: str = ""
-    dayfirst: bool | None = None
-    header: tuple[str, ...] = ()
-    keep_duplicates: bool = False
-    strict: bool = False
-    max_rejects: Annotated[float, Field(ge=0, le=1)] = 0.05
-    columns: InputColumns = InputColumns()
+    class InputSettings(Section):
+        """What to read."""
+
+        paths: tuple[str, ...] = ()
+        user: str = ""
+        profiles: str = ""
+        timezone: str = ""
+        encoding: str = ""
+        sheet: str = ""
+        table: str = ""
+        dayfirst: bool | None = None
+        header: tuple[str, ...] = ()
+        schema: str = ""  # type: ignore[assignment]  # hides that method
+        keep_duplicates: bool = False
+        strict: bool = False
+        max_rejects: Annotated[float, Field(ge=0, le=1)] = 0.05
+        columns: InputColumns = InputColumns()
 
 
 class ProfileSettings(Section):

@@ -11,6 +11,7 @@ from typing import Final
 from eventabs.errors import ConfigError, InputError
 from eventabs.ingest.column_names import MARKERS, PROFILE_NAMES, ROLES, USUAL_NAMES, plain
 from eventabs.ingest.formats import Format
+from eventabs.ingest.paths import Inventory
 from eventabs.language import gettext as _
 
 NO_MARKER: Final = "-"  # named as the marker's column: rows are not paired
@@ -18,6 +19,8 @@ _LISTED: Final = 300  # characters
 _PACKED: Final = re.compile(r"\.(?:gz|zst)$", re.IGNORECASE)
 _PLACEHOLDER: Final = re.compile(r"\{(\w*)\}")
 _ACTIVITY: Final = ("text", "action", "item", "place", "app", "media", "category")
+# Inside a context or a device, such names mean something else.
+_ONLY_OUTSIDE: Final = {"media", "marker", "date", "offset"}
 _KNOWN_MARKERS: Final = {word for family in MARKERS for words in family for word in words}
 _SHARE: Final = 0.9  # of a column's values, those that are markers
 _BALANCE: Final = 4  # times as many of one kind as of the other, at most
@@ -37,18 +40,15 @@ def user_of_file(path: str, named: str) -> str:
 
 
 def behavior_columns(
-    path: str, columns: Sequence[str], named: Mapping[str, str], *, has_user: bool = False
+    path: str, inventory: Inventory, named: Mapping[str, str], *, has_user: bool = False
 ) -> dict[str, str]:
-    """Return the column of each role in an export's file. Raises InputError where one is missing.
+    """Return the column or path of each role in an export's file. Raises InputError where one is missing.
 
     `has_user`: whose rows they are is known without a column.
     """
-    named = {role: name for role, name in named.items() if (role, name) != ("marker", NO_MARKER)}
-    for role, name in named.items():
-        if name and name not in columns:
-            message = _('{path} has no column {name} ([input.columns] {role} = "{name}"); it has: {columns}')
-            raise _refusal(message, path, columns, name=name, role=role)
-    found = find_roles(columns, named)
+    columns = [*inventory.columns, *(spelled for _names, spelled in inventory.names())]
+    named = named_columns(path, inventory, named)
+    found = find_roles(inventory.columns, named, inventory)
     if has_user:
         found["user"] = ""
     if "user" not in found:
@@ -70,17 +70,46 @@ def behavior_columns(
     raise _refusal(message, path, columns)
 
 
-def find_roles(columns: Sequence[str], named: Mapping[str, str]) -> dict[str, str]:
-    """Return the column for each role that is found. `named` maps a role to its column, "" where it is to be found."""
+def named_columns(path: str, inventory: Inventory, named: Mapping[str, str]) -> dict[str, str]:
+    """Return the columns and paths that the user named. Raises InputError where the file has none such."""
+    named = {role: name for role, name in named.items() if (role, name) != ("marker", NO_MARKER)}
+    for role, name in named.items():
+        if name and inventory.find(name) is None:
+            columns = [*inventory.columns, *(spelled for _names, spelled in inventory.names())]
+            message = _('{path} has no column {name} ([input.columns] {role} = "{name}"); it has: {columns}')
+            raise _refusal(message, path, columns, name=name, role=role)
+    return named
+
+
+def find_roles(
+    columns: Sequence[str], named: Mapping[str, str], inventory: Inventory | None = None
+) -> dict[str, str]:
+    """Return the column or path for each role that is found. `named` maps a role to its column, "" where it is to be found.
+
+    What lies inside others, in `inventory`, is taken where no column has such a name.
+    """
     # a marker's words may be actions too
     taken = {name for role, name in named.items() if name and role != "marker"}
-    free = {plain(column): column for column in reversed(columns) if column not in taken}
+    objects = inventory.objects if inventory else set()
+    free = {plain(column): column for column in reversed(columns) if column not in taken | objects}
+    inside = _inside(inventory, taken) if inventory else {}
     found: dict[str, str] = {}
     for role in ROLES:
         usual = (free[name] for name in USUAL_NAMES[role] if name in free)
+        if role not in _ONLY_OUTSIDE and not any(name in free for name in USUAL_NAMES[role]):
+            usual = (inside[name] for name in USUAL_NAMES[role] if name in inside)
         column = named.get(role) or next(usual, "")
         if column and not (role == "date" and column == found.get("time")):
             found[role] = column
+    return found
+
+
+def _inside(inventory: Inventory, taken: Collection[str]) -> dict[str, str]:
+    """Return the nested paths by the names by which they can be known, the less deep ones first."""
+    found: dict[str, str] = {}
+    for names, spelled in inventory.names():
+        for name in names if spelled not in taken else ():
+            found.setdefault(plain(name), spelled)
     return found
 
 

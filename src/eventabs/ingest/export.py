@@ -21,8 +21,9 @@ from eventabs.ingest.columns import (
 )
 from eventabs.ingest.database import as_glob, errors_named, fetched, give_back_memory, scratch_database
 from eventabs.ingest.files import FileStamp
-from eventabs.ingest.formats import Format, InputFile, Query, open_file
+from eventabs.ingest.formats import Format, InputFile, Query, Wanted, open_file
 from eventabs.ingest.groups import UserGroup, behaviors_of, grouped, prefetched
+from eventabs.ingest.schema import FileSchema, SchemaChoice
 from eventabs.language import gettext as _
 from eventabs.records import GroupUser, RejectedRow, UserLog
 from eventabs.stop import Stop
@@ -33,10 +34,11 @@ class Export:
     """Files that have been read to their end. Good only inside `open_export`.
 
     `fingerprint` is the sha256 of the files' contents; `stamps` tell of each, the profiles too, whether it changes
-    later. `roles` tells for each file which column was taken for which role; `reasons` counts the rejected rows by reason, the most frequent first.
+    later. `roles` tells for each file which column was taken for which role, `schemas` which tool's export it is ("" for
+    none); `reasons` counts the rejected rows by reason, the most frequent first.
     Duplicates are equal in the columns `compared`; `not_compared` are those of the files that were left out.
-    Rows in = behaviors + rejected_rows + duplicates + paired_ends. `unpaired` are behaviors: begins without an end,
-    ends without a begin; and so are `shortened`: they have a text of which prompts hold the first 200 characters.
+    Rows in = behaviors + rejected_rows + duplicates + paired_ends + non_behaviors. `unpaired` are behaviors: begins
+    without an end, ends without a begin; and so are `shortened`: they have a text of which prompts hold the first 200 characters.
     `skipped_lines` are titles and sums, above and below the rows.
     """
 
@@ -44,6 +46,7 @@ class Export:
     fingerprint: str
     stamps: tuple[FileStamp, ...]
     roles: dict[str, dict[str, str]]
+    schemas: dict[str, str]
     users: int
     behaviors: int
     reasons: dict[str, int]
@@ -54,6 +57,7 @@ class Export:
     unpaired: int
     shortened: int
     skipped_lines: int
+    non_behaviors: int
     encodings: dict[str, str]
     _connection: duckdb.DuckDBPyConnection
     _with_offset: bool
@@ -68,7 +72,12 @@ class Export:
     @property
     def rows(self) -> int:
         """How many rows the files hold; blank lines are none."""
-        return self.behaviors + self.rejected_rows + self.duplicates + self.paired_ends
+        return self.behaviors + self.rejected_rows + self.duplicates + self.paired_ends + self.non_behaviors
+
+    @property
+    def schema_names(self) -> tuple[str, ...]:
+        """The names of the files' schemas, each once."""
+        return tuple(dict.fromkeys(name for name in self.schemas.values() if name))
 
     def user_logs(self) -> Iterator[UserLog]:
         """Yield every user's log, ordered by user_id; behaviors ordered by time, file and line.
@@ -121,6 +130,8 @@ class _Behaviors:
         paths: Sequence[str],
         opened: Callable[..., Format],
         columns: Mapping[str, str],
+        choice: SchemaChoice,
+        *,
         technical: Collection[str],
         user: str,
     ) -> None:
@@ -128,9 +139,15 @@ class _Behaviors:
         self._users = [user_of_file(path, user) for path in paths]
         self._columns = columns
         self._technical = technical
+        self._choice = choice
         self._markers: set[str] = set()
+        self._schemas: dict[str, FileSchema] = {}
         self.sources = [opened(path) for path in paths]
         self.roles = self._find_roles(self.sources)
+
+    def schema_name(self, path: str) -> str:
+        """Return the name of a file's schema, "" without one."""
+        return self._schemas[path].schema.name if path in self._schemas else ""
 
     def load(self, insert: Callable[..., int], *, encoding: str, strict: bool) -> None:
         """Read all files through `insert`, which takes the number of the file and the query of its rows."""
@@ -147,25 +164,33 @@ class _Behaviors:
     def _load(self, index: int, insert: Callable[..., int], *, strict: bool) -> None:
         source = self.sources[index]
         source.file.stop.check()
-        names = {column: role for role, column in self.roles[index].items()}
         compared = [column if column in source.columns else "" for column in sorted(self.compared()[0])]
         others = {column: f"other{number}" for number, column in enumerate(compared) if column}
-        names = {**others, **names}
-        wanted = [(role, self.roles[index].get(role, "")) for role in ROLES]
-        wanted += [(name, column) for column, name in others.items() if names[column] == name]
+        schema = self._schemas.get(source.file.path)
+        wanted: Wanted
+        if schema:
+            names = others
+            wanted = [*schema.wanted, *((name, column) for column, name in others.items())]
+        else:
+            names = {**others, **{column: role for role, column in self.roles[index].items()}}
+            wanted = [(role, self.roles[index].get(role, "")) for role in ROLES]
+            wanted += [(name, column) for column, name in others.items() if names[column] == name]
         user, columns = self._users[index], [names.get(column, "") for column in compared]
 
         def insert_rows(query: Query) -> int:
-            return insert(index, query.of_user(user), compared=columns, strict=source if strict else None)
+            rows = schema.select(query, list(others.values())) if schema else query
+            return insert(index, rows.of_user(user), compared=columns, strict=source if strict else None)
 
         tables.load(source, wanted, insert_rows, strict=strict)
 
     def compared(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return the columns of all files that tell rows apart, and those that do not."""
         columns = dict.fromkeys(column for source in self.sources for column in source.columns)
+        known = (column for each in self._schemas.values() for column in each.schema.technical)
+        technical = {*self._technical, *known}
         return (
-            tuple(column for column in columns if column not in self._technical),
-            tuple(column for column in columns if column in self._technical),
+            tuple(column for column in columns if column not in technical),
+            tuple(column for column in columns if column in technical),
         )
 
     def contents(self) -> list[files.Content]:
@@ -174,13 +199,22 @@ class _Behaviors:
         return [each.of_user(user) for each, user in zip(contents, self._users, strict=True)]
 
     def _find_roles(self, sources: Sequence[Format]) -> list[dict[str, str]]:
-        found = [
-            behavior_columns(each.file.path, each.columns, self._columns, has_user=each.file.has_user)
-            for each in sources
-        ]
         named = self._columns.get("marker", "")
-        self._markers |= marker_columns(list(zip(sources, found, strict=True)), named)
-        return [with_marker(each, self._markers) for each in found]
+        found: dict[str, dict[str, str]] = {}
+        for source in sources:
+            path = source.file.path
+            has_user = source.file.has_user
+            if schema := self._choice.of_file(path, source.inventory, self._columns, has_user=has_user):
+                self._schemas[path] = schema
+                found[path] = schema.roles
+            else:
+                found[path] = behavior_columns(path, source.inventory, self._columns, has_user=has_user)
+        others = [(each, found[each.file.path]) for each in sources if each.file.path not in self._schemas]
+        self._markers |= marker_columns(others, named)
+        return [
+            roles if path in self._schemas else with_marker(roles, self._markers)
+            for path, roles in found.items()
+        ]
 
 
 def _stamps(read: Sequence[InputFile]) -> tuple[FileStamp, ...]:
@@ -209,14 +243,16 @@ def open_export(
     sheet: str = "",
     table: str = "",
     strict: bool = False,
+    schema: str = "",
     stop: Stop = Stop(),
 ) -> Iterator[Export]:
     """Read the files and globs `paths` to their end, and the file `profiles` if it is not "".
 
     `encoding` is a codec of Python's ("" finds it), `header` names the columns of CSV files that have none.
-    Rows that differ in a column other than those `technical` are no duplicates.
+    Rows that differ in a column other than those `technical`, and those of the schema, are no duplicates.
     `user` is whose files they are ("": a column says it), `sheet` and `table` what is read of workbooks and databases.
-    `columns` maps roles to column names ("" finds them); `timezone` is a name or "". `strict`: the first row that
+    `columns` maps roles to columns or paths ("" finds them), `schema` is a tool's name, "none", a TOML file of the user's own,
+    or "" (found by the fields); `timezone` is a name or "". `strict`: the first row that
     cannot be read is an InputError, raised soon after it is reached. Scratch files live in
     `work_dir`/reading.tmp while the export is open. Raises InputError, ConfigError for zone and encoding, and
     StopRequested at a requested `stop`.
@@ -232,9 +268,16 @@ def open_export(
     with scratch_database(folder, sorted(readable), stop) as connection:
         tables.check_zone(connection, timezone)
         encodings.check_codec(encoding)
-        opened = partial(open_file, connection, folder=folder, encoding=encoding, columns=columns, stop=stop)
+        choice = SchemaChoice(schema)
+        times = choice.times | ({columns["time"]} if columns.get("time") else set())
+        opened = partial(
+            open_file, connection, folder=folder, encoding=encoding, columns=columns, times=times, stop=stop
+        )
         parts = {"header": header, "sheet": sheet, "table": table, "has_user": bool(user)}
-        behaviors = _Behaviors(named, partial(opened, **parts), columns, technical, user)
+        parts["headers"] = choice.headers
+        behaviors = _Behaviors(
+            named, partial(opened, **parts), columns, choice, technical=technical, user=user
+        )
         profile = opened(*profile_paths) if profile_paths else None
         user, shown = "", list[tuple[str, str]]()
         if profile:
@@ -259,6 +302,7 @@ def open_export(
             ),
             stamps=_stamps(read),
             roles=dict(zip(named, behaviors.roles, strict=True)),
+            schemas={path: behaviors.schema_name(path) for path in named},
             users=counts.users,
             behaviors=counts.behaviors,
             reasons=counts.rejects,
@@ -269,6 +313,7 @@ def open_export(
             unpaired=counts.unpaired,
             shortened=counts.shortened,
             skipped_lines=sum(each.skipped_lines for each in behaviors.sources),
+            non_behaviors=counts.non_behaviors,
             encodings={each.file.path: each.file.encoding for each in behaviors.sources},
             _connection=connection,
             _with_offset=counts.with_offset,

@@ -13,6 +13,7 @@ from eventabs.ingest.database import errors_named, number
 from eventabs.ingest.files import copies_written
 from eventabs.ingest.formats import BLANK, Format, Insert, Query, Wanted
 from eventabs.ingest.normal_form import BEGINS, ENDS, define_macros, normal_form, row_digest
+from eventabs.ingest.schema import NON_BEHAVIOR
 from eventabs.language import gettext as _
 from eventabs.records import MAX_CHARACTERS
 
@@ -23,6 +24,7 @@ _FEW: Final = 100_000  # different texts, which are kept in memory once and stan
 # Where most values of a block differ, trying how they compress costs more than it saves in a table that is read once.
 _PLAIN_TEXT: Final = "VARCHAR USING COMPRESSION uncompressed"
 DUPLICATE: Final = "duplicate"  # the reason of rows that count once only
+_LEFT_OUT: Final = f"'{BLANK}', '{NON_BEHAVIOR}'"  # reasons of rows that are neither behaviors nor unreadable
 PAIRED_END: Final = "paired_end"  # the reason of rows that only say how long another one lasted
 _FACTS: Final = "user_id, start, shift, action, item, place, duration, text"
 _OBJECT: Final = "user_id, action, item, place, text"
@@ -32,13 +34,14 @@ _STAGED: Final = """staged JOIN first_lines USING (file)
 _REFUSED: Final = "refused row: "  # begins the error that stops a query, by which it is recognized
 _SHOWN: Final = 200  # characters
 _LIMITS: Final = (" LIMIT 10000", " LIMIT 1000000", "")  # DuckDB reads far beyond a row that it looks for
-_UNREADABLE: Final = f"reason IS NOT NULL AND reason <> '{BLANK}'"
+_UNREADABLE: Final = f"reason NOT IN ({_LEFT_OUT})"
 
 
 class Counts(NamedTuple):
     """What an export holds; `rejects` by reason. `with_offset`: its times carry an offset from UTC.
 
-    `paired_ends` are the ends that belong to a begin, `unpaired` the rows of either kind without a partner.
+    `paired_ends` are the ends that belong to a begin, `unpaired` the rows of either kind without a partner,
+    `non_behaviors` those that its schema says are no behaviors.
     """
 
     users: int
@@ -49,6 +52,7 @@ class Counts(NamedTuple):
     paired_ends: int = 0
     unpaired: int = 0
     shortened: int = 0  # behaviors with a text of more characters than a prompt takes
+    non_behaviors: int = 0
 
 
 def prepare(connection: duckdb.DuckDBPyConnection, profile_width: int) -> None:
@@ -174,6 +178,7 @@ def insert_profiles(connection: duckdb.DuckDBPyConnection, width: int, rows: Que
 
 def finish(connection: duckdb.DuckDBPyConnection, profile_width: int, *, keep_duplicates: bool) -> Counts:
     """Join ends with their begins, sort, mark duplicates, and list the users. Raises InputError for a mix of zones."""
+    non_behaviors = number(connection, f"SELECT count(*) FROM staged WHERE reason = '{NON_BEHAVIOR}'")
     paired_ends, unpaired = _pair(connection, keep_duplicates=keep_duplicates)
     _sort(connection)
     if not keep_duplicates:
@@ -199,6 +204,7 @@ def finish(connection: duckdb.DuckDBPyConnection, profile_width: int, *, keep_du
         paired_ends,
         unpaired,
         _count_shortened(connection),
+        non_behaviors,
     )
 
 
@@ -261,7 +267,7 @@ def _sort(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(f"""
         CREATE TABLE behaviors AS
         SELECT staged.* EXCLUDE (mark) REPLACE ({_LINE}{numbers}) FROM {_STAGED}
-        WHERE coalesce(reason, '') NOT IN ('{BLANK}', '{PAIRED_END}') ORDER BY user_id, {_INSTANT}, file, line;
+        WHERE coalesce(reason, '') NOT IN ({_LEFT_OUT}, '{PAIRED_END}') ORDER BY user_id, {_INSTANT}, file, line;
         DROP TABLE staged""")
 
 

@@ -75,6 +75,7 @@ def open_input(
         sheet=settings.input.sheet,
         table=settings.input.table,
         strict=settings.input.strict,
+        schema=settings.input.schema,
         stop=stop,
     )
 

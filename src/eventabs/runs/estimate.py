@@ -80,7 +80,7 @@ class Estimate:
     """What `eventabs estimate` shows. Tokens are totals; `cost` is None without prices.
 
     `users`: those that a run would ask about, fewer than are in the input under --limit; all that follows is
-    about them, but for rejected rows, duplicates and rows that begin or end something.
+    about them, but for rejected rows, duplicates, rows that begin or end something and rows that are no behaviors.
     """
 
     users: int
@@ -114,6 +114,8 @@ class Estimate:
     max_input_tokens: int
     max_output_tokens: int
     unpacked: UnpackedEstimate
+    non_behaviors: int = 0
+    schemas: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -276,6 +278,8 @@ def _estimate(
         max_input_tokens=limits.max_input_tokens,
         max_output_tokens=limits.max_output_tokens,
         unpacked=_unpacked(settings, read, measured.builder),
+        non_behaviors=export.non_behaviors,
+        schemas=export.schema_names,
     )
 
 

@@ -130,6 +130,8 @@ def read_input(run: RunContext, stop: Stop) -> InputRead:
                 "unpaired": export.unpaired,
                 "shortened": export.shortened,
                 "skipped_lines": export.skipped_lines,
+                "non_behaviors": export.non_behaviors,
+                "schemas": export.schema_names,
                 "rows": export.rows,
                 "rejects": export.reasons,
             },
@@ -158,6 +160,8 @@ def read_input(run: RunContext, stop: Stop) -> InputRead:
         export.compared,
         export.not_compared,
         export.skipped_lines,
+        export.non_behaviors,
+        export.schema_names,
     )
 
 

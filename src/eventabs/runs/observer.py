@@ -41,6 +41,8 @@ class InputRead:
     compared: tuple[str, ...] = ()  # the columns in which duplicates are equal
     not_compared: tuple[str, ...] = ()
     skipped_lines: int = 0  # titles and sums, above and below the rows
+    non_behaviors: int = 0  # rows that their schema says are no behaviors
+    schemas: tuple[str, ...] = ()  # of known tools, whose exports the files are
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +184,8 @@ class Summary(Counts):
     duplicates: int = 0
     paired_ends: int = 0
     unpaired: int = 0
+    non_behaviors: int = 0
+    schemas: tuple[str, ...] = ()
     users_in_input: int = 0
     cause: str = ""  # why the run was stopped
     failures: dict[str, int] = field(default_factory=dict)

@@ -19,6 +19,7 @@ _BINDING = (
     "input.user",
     "input.sheet",
     "input.table",
+    "input.schema",
     "input.columns",
     "profiles",
     "prompt",

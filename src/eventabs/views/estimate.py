@@ -19,12 +19,14 @@ _LEAST_WIDTH = 80
 _JSON_KEYS = (
     "users behaviors rejected_rows duplicates tokens batches lower_bound binds expected_output_tokens seconds cost"
     " case currency levels details larger_output concurrency tokens_per_second max_input_tokens max_output_tokens"
-    " users_in_input paired_ends unpaired shortened skipped_lines unpacked compared not_compared"
+    " users_in_input paired_ends unpaired shortened skipped_lines non_behaviors schemas unpacked compared not_compared"
 )
 
 
 def render_estimate(console: Console, estimate: Estimate) -> None:
     """Print what the input holds, its tokens, the batches and what the run would cost."""
+    for line in messages.schema(estimate.schemas):
+        print_line(console, line)
     tables = [_input(estimate), _tokens(estimate), _batches(estimate), _details(estimate)]
     if estimate.batches:
         tables.append(_comparison(estimate))
@@ -100,6 +102,8 @@ def _input(estimate: Estimate) -> Table:
         rows.append((_("texts cut to 200 characters"), count(estimate.shortened)))
     if estimate.skipped_lines:
         rows.append((_("titles and sums left out"), count(estimate.skipped_lines)))
+    if estimate.non_behaviors:
+        rows.append((_("no behaviors"), count(estimate.non_behaviors)))
     return _table(_("Input"), _("total"), _("a user"), rows=rows)
 
 

@@ -331,7 +331,16 @@ def _input_read(note: runs.InputRead) -> str:
             note.skipped_lines,
         )
         parts.append(template.format(count=count(note.skipped_lines)))
-    return _("Input: {facts}").format(facts=listed(parts))
+    if note.non_behaviors:
+        template = ngettext("{count} row is no behavior", "{count} rows are no behaviors", note.non_behaviors)
+        parts.append(template.format(count=count(note.non_behaviors)))
+    read = _("Input: {facts}").format(facts=listed(parts))
+    return joined((read, *schema(note.schemas)))
+
+
+def schema(names: Sequence[str]) -> list[str]:
+    """Name the tools whose exports were read, nothing where there are none."""
+    return [_("Schema: {names}").format(names=", ".join(names))] if names else []
 
 
 def _planned(note: runs.Planned) -> str:

@@ -92,12 +92,12 @@ def test_a_cut_last_line_is_a_rejected_row_and_no_remark(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("user_id  timestamp            item\nu1       2026-01-15 10:00:42  red shoes\n", "u1|2026-01-15T10:00:42||red shoes||"),
-        ("user_id timestamp item\nu1 2026-01-15 10:00:42 shoes\n", "u1|2026-01-15T10:00:42||shoes||"),
-        ("date time user item\n2026-01-15 10:00:42 u1\tshoes\n", "u1|2026-01-15T10:00:42||shoes||"),
-        ("# exported\n# user,time,item\nu1,2026-01-15 10:00:42,x\n", "u1|2026-01-15T10:00:42||x||"),
-        ('user\ttime\titem\nu1\t2026-01-15 10:00:42\t"open\n', 'u1|2026-01-15T10:00:42||"open||'),
-        ('user,time,item\nu1,2026-01-15 10:00:42,"a\n\nb, c"\n', "u1|2026-01-15T10:00:42||a\n\nb, c||"),
+        ("user_id  timestamp            item\nu1       2026-01-15 10:00:42  red shoes\n", "u1|2026-01-15T10:00:42|thing|red shoes||"),
+        ("user_id timestamp item\nu1 2026-01-15 10:00:42 shoes\n", "u1|2026-01-15T10:00:42|thing|shoes||"),
+        ("date time user item\n2026-01-15 10:00:42 u1\tshoes\n", "u1|2026-01-15T10:00:42|thing|shoes||"),
+        ("# exported\n# user,time,item\nu1,2026-01-15 10:00:42,x\n", "u1|2026-01-15T10:00:42|thing|x||"),
+        ('user\ttime\titem\nu1\t2026-01-15 10:00:42\t"open\n', 'u1|2026-01-15T10:00:42|thing|"open||'),
+        ('user,time,item\nu1,2026-01-15 10:00:42,"a\n\nb, c"\n', "u1|2026-01-15T10:00:42|thing|a\n\nb, c||"),
     ],
 )  # fmt: skip
 def test_lines_are_split_as_their_program_wrote_them(tmp_path: Path, text: str, found: str) -> None:
@@ -123,8 +123,8 @@ def test_quotes_that_are_plain_characters_swallow_no_lines(tmp_path: Path) -> No
             "u1,2026-01-15 10:00:00,x,buy\nu1,2026-01-15 10:00:01,y,buy\n",
             "u1|2026-01-15T10:00:00|purchase|x||",
         ),
-        ("7;1768471200;shoes;19.90;13分钟\n", "7|2026-01-15T10:00:00+00:00||shoes||780"),
-        ("device log\n\n2026-01-15\t10:00:00\tkitchen\ton\n", "me|2026-01-15T10:00:00||kitchen||"),
+        ("7;1768471200;shoes;19.90;13分钟\n", "7|2026-01-15T10:00:00+00:00|thing|shoes||780"),
+        ("device log\n\n2026-01-15\t10:00:00\tkitchen\ton\n", "me|2026-01-15T10:00:00|thing|kitchen||"),
     ],
 )
 def test_the_columns_that_are_proposed_for_rows_without_a_header_work(
@@ -150,6 +150,6 @@ SMART_HOME = [
 def test_the_log_of_a_smart_home_is_known_by_its_shape(tmp_path: Path) -> None:
     home = write(tmp_path, "home.txt", "\n".join([*SMART_HOME[:2] * 12, SMART_HOME[2]]))
     assert facts(tmp_path, home, user="{stem}") == [
-        "home|2008-11-10T14:28:17||M22||30",
-        "home|2008-11-10T14:29:17||T01||",
+        "home|2008-11-10T14:28:17|thing|M22||30",
+        "home|2008-11-10T14:29:17|thing|T01||",
     ]

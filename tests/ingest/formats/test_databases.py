@@ -16,7 +16,7 @@ TABLES = """
     CREATE TABLE log (user_id {id}, ts {time}, item VARCHAR, picture BLOB);
     INSERT INTO log VALUES (7, '2026-01-15 10:00:00', 'line' || chr(10) || 'break', NULL), (7, '2026-01-15 10:00:01', 'x', NULL);
     CREATE VIEW names AS SELECT name FROM users"""
-FOUND = ["7|2026-01-15T10:00:00||line break||", "7|2026-01-15T10:00:01||x||"]
+FOUND = ["7|2026-01-15T10:00:00|thing|line break||", "7|2026-01-15T10:00:01|thing|x||"]
 
 Maker = Callable[..., Path]
 
@@ -68,7 +68,7 @@ def test_a_table_without_users_is_found_where_the_user_is_known(
     tmp_path: Path, make: Maker, name: str
 ) -> None:
     path = make(tmp_path / name, "ALTER TABLE log RENAME COLUMN user_id TO n")
-    assert facts(tmp_path, path, user="me")[1] == "me|2026-01-15T10:00:01||x||"
+    assert facts(tmp_path, path, user="me")[1] == "me|2026-01-15T10:00:01|thing|x||"
 
 
 def test_pictures_are_left_out_and_blank_rows_are_none(tmp_path: Path) -> None:

@@ -78,12 +78,12 @@ def test_dates_times_formulas_and_errors_are_what_the_sheet_shows(tmp_path: Path
 
 def test_an_old_workbook_is_read(tmp_path: Path) -> None:
     found = facts(tmp_path, ROOT / "tests" / "data" / "behaviors.xls")
-    assert found == [f"7|2026-01-15T10:00:0{second}||商品{second - 1}||60" for second in (1, 2, 3)]
+    assert found == [f"7|2026-01-15T10:00:0{second}|thing|商品{second - 1}||60" for second in (1, 2, 3)]
 
 
 def test_a_csv_by_the_name_of_a_workbook_is_a_csv(tmp_path: Path) -> None:
     path = write(tmp_path, "a.xlsx", "user,time,item\nu1,2026-01-15 10:00:00,x\n")
-    assert facts(tmp_path, path) == ["u1|2026-01-15T10:00:00||x||"]
+    assert facts(tmp_path, path) == ["u1|2026-01-15T10:00:00|thing|x||"]
 
 
 def test_what_cannot_be_read_is_refused_in_one_line(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Formats of input files. Another format is a class in a file of its own, and a line in `FORMATS`."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -28,17 +29,20 @@ def open_file(
     *,
     encoding: str = "",
     header: Sequence[str] = (),
+    headers: Mapping[tuple[str, ...], re.Pattern[str]] | None = None,
     columns: Mapping[str, str],
     sheet: str = "",
     table: str = "",
     has_user: bool = False,
+    times: frozenset[str] = frozenset(),
     stop: Stop = Stop(),
     not_utf8: bool = False,
 ) -> Format:
     """Return the file in its format. Copies go to `folder` and are read there.
 
-    `encoding` is a codec or "", `header` names the columns of a CSV that has no header, `sheet` and `table` what is
-    read of a workbook or database. `not_utf8`: it has turned out not to be UTF-8. Raises InputError, and StorageError where there is no room for a copy.
+    `encoding` is a codec or "", `header` names the columns of a CSV that has no header, `columns` those of roles, `sheet`
+    and `table` what is read of a workbook or database; `headers` and `times` are as in InputFile.
+    `not_utf8`: it has turned out not to be UTF-8. Raises InputError, and StorageError where there is no room for a copy.
     """
     copy = folder / f"copy-{len(list(folder.glob('copy-*')))}"
     start = files.first_bytes(path)
@@ -47,7 +51,20 @@ def open_file(
         content = files.inspect(text, binary=not encoding)
         head = files.first_bytes(text)
         file = InputFile(
-            connection, path, text, content, encoding, copy, stop, header, columns, sheet, table, has_user
+            connection,
+            path,
+            text,
+            content,
+            encoding,
+            copy,
+            stop,
+            header,
+            headers or {},
+            columns,
+            times,
+            sheet,
+            table,
+            has_user,
         )
         return next(
             each(file) for each in FORMATS if each.is_text == bool(encoding) and each.sniff(path, head)

@@ -1,9 +1,11 @@
 """What every format of input can do, and the SQL that formats share."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -12,13 +14,14 @@ import duckdb
 
 from eventabs.ingest import files
 from eventabs.ingest.database import errors_named, quoted
+from eventabs.ingest.paths import Inventory, Path as InnerPath, Reading
 from eventabs.stop import Stop
 
 BLANK: Final = "blank"  # the problem of a line of white space, which is no row at all
 _SAMPLED: Final = 1000  # rows
 _USUAL_LINE: Final = 2 << 20  # bytes
 
-Wanted = Sequence[tuple[str, str]]  # a name in the result beside the file's column, "" for none
+Wanted = Sequence[tuple[str, str]]  # a name in the result beside the file's column or path, "" for none
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,8 @@ class InputFile:
     """A file before its format is known. `text`: where it is read, at `path` or from a copy as plain UTF-8.
 
     `encoding` is "" for a binary file. `header`, `named` (columns by role), `sheet` and `table` are what the user named;
-    `has_user`: whose rows they are is known without a column.
+    `has_user`: whose rows they are is known without a column. `headers` are the columns of known CSV files that have
+    none, with what their lines look like; `times` are the paths at which records of known tools may have their time.
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -37,7 +41,9 @@ class InputFile:
     copy: Path
     stop: Stop
     header: Sequence[str] = ()
+    headers: Mapping[tuple[str, ...], re.Pattern[str]] = field(default_factory=dict)
     named: Mapping[str, str] = field(default_factory=dict)
+    times: frozenset[str] = frozenset()
     sheet: str = ""
     table: str = ""
     has_user: bool = False
@@ -111,12 +117,42 @@ class Format(ABC):
             for _line, text in islice(self.texts(), _SAMPLED):
                 yield self.fields(text)
 
+    @cached_property
+    def inventory(self) -> Inventory:
+        """The paths that the first rows have."""
+        found = Inventory(self.columns)
+        for row in self.sample():
+            found.add(row)
+        return found
+
     def load(self, wanted: Wanted, insert: Insert, *, strict: bool = False) -> None:  # noqa: ARG002  for formats with records that can break
         """Read the file through `insert`, an irregular one by way of a tidy copy.
 
         `strict`: nothing behind the first broken record is read, and `insert` raises where it gets one.
         """
         insert(self.query(wanted))
+
+    def paths(self, wanted: Wanted) -> dict[str, InnerPath]:
+        """Return the path of each column and path that is wanted."""
+        names = dict.fromkeys(name for _alias, name in wanted if name)
+        return {
+            name: InnerPath(name) if name in self.columns else self.inventory.find(name) or InnerPath(name)
+            for name in names
+        }
+
+    def nested(self, relation: str, wanted: Wanted, base: Callable[[str], str]) -> tuple[str, str]:
+        """Return the list of a SELECT with what is wanted, and the relation that it selects from.
+
+        `base` gives the SQL of a column of `relation` as a text.
+        """
+        paths = self.paths(wanted)
+        if not any(
+            path.steps for path in paths.values()
+        ):  # few files have any, and a look for texts of JSON takes time
+            return selected(wanted, base), relation
+        reading = Reading(f"SELECT * FROM {relation}", self.inventory.texts)
+        values = reading.read(base, set(paths.values()))
+        return selected(wanted, lambda name: values[paths[name]]), f"({reading.relation})"
 
 
 def selected(wanted: Wanted, expression: Callable[[str], str]) -> str:

@@ -18,16 +18,7 @@ import duckdb
 from eventabs.errors import InputError
 from eventabs.ingest import files
 from eventabs.ingest.database import WHITE, as_glob
-from eventabs.ingest.formats.base import (
-    BLANK,
-    Format,
-    InputFile,
-    Insert,
-    Query,
-    Wanted,
-    selected,
-    text_reader,
-)
+from eventabs.ingest.formats.base import BLANK, Format, InputFile, Insert, Query, Wanted, text_reader
 from eventabs.ingest.formats.csv_layout import Dialect, Layout, find_layout, footer_length, proposal
 from eventabs.language import gettext as _
 
@@ -65,7 +56,7 @@ class Csv(Format):
         path = self.file.path
         lines = files.head(self.file.text, _SAMPLE)
         try:
-            layout = find_layout(lines, self.file.header, self.file.time_column)
+            layout = find_layout(lines, self.file.header, self.file.time_column, self.file.headers)
         except csv.Error as error:
             message = _(
                 "{path}: the first line is no header ({error}); export the behaviors as JSON lines or CSV"
@@ -93,7 +84,8 @@ class Csv(Format):
         # putting together what stands in a row is slow: only where it may be nothing
         all_blank = f"trim(concat({', '.join(self._field_names)}), {WHITE}) = ''"
         problem = f"CASE WHEN coalesce(c0, '') < '!' THEN CASE WHEN {all_blank} THEN '{BLANK}' END END"
-        select = f"SELECT NULL::BIGINT AS line, {problem} AS problem, {self._fields(wanted)} FROM {reader}"
+        fields, relation = self._fields(reader, wanted)
+        select = f"SELECT NULL::BIGINT AS line, {problem} AS problem, {fields} FROM {relation}"
         return Query(select, (as_glob(self.file.text),), first_line=1 + has_header)
 
     def texts(self) -> Iterator[tuple[int, str]]:
@@ -116,7 +108,8 @@ class Csv(Format):
         try:
             longest = self.tidy(copy, dict(wanted)["user"], strict=strict)
             reader = text_reader(["line", "problem", *self._field_names], longest, delimiter=",", quote='"')
-            select = f"SELECT CAST(line AS BIGINT) AS line, problem, {self._fields(wanted)} FROM {reader}"
+            fields, relation = self._fields(reader, wanted)
+            select = f"SELECT CAST(line AS BIGINT) AS line, problem, {fields} FROM {relation}"
             insert(Query(select, (as_glob(str(copy)),)))
         finally:
             copy.unlink(missing_ok=True)
@@ -141,7 +134,7 @@ class Csv(Format):
         A line that is no record of as many fields as the header keeps only its user, if that can be read. `strict`:
         the copy ends with the first such line. Returns the length of the longest row in bytes, an upper bound.
         """
-        user = self.columns.index(user_column) if user_column else None
+        user = self.columns.index(user_column) if user_column in self.columns else None
         longest = 0
         with target.open("w", encoding="utf-8", newline="") as copy:
             writer = csv.writer(copy, lineterminator="\n")
@@ -237,8 +230,8 @@ class Csv(Format):
     def _field_names(self) -> list[str]:
         return [f"c{position}" for position in range(len(self.columns))]
 
-    def _fields(self, wanted: Wanted) -> str:
-        return selected(wanted, lambda column: f"c{self.columns.index(column)}")
+    def _fields(self, reader: str, wanted: Wanted) -> tuple[str, str]:
+        return self.nested(reader, wanted, lambda column: f"c{self.columns.index(column)}")
 
 
 def _no_header(path: str, lines: Sequence[str]) -> InputError:

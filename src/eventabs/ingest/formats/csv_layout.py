@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import dropwhile, islice, takewhile
 from typing import Final, NamedTuple
 
@@ -89,14 +89,8 @@ class _Shape(NamedTuple):
     needed: int
 
 
+# Other exports without a header have schemas, which name their columns.
 _HEADERLESS: Final = (
-    # Alibaba's UserBehavior: user, item, category, pv/buy/cart/fav, epoch seconds
-    _Shape(
-        re.compile(r"\d+,\d+,\d+,(?:pv|buy|cart|fav),\d{9,10}"),
-        Dialect(","),
-        ("user_id", "item_id", "category_id", "behavior_type", "timestamp"),
-        5,
-    ),
     # CASAS smart homes: date, time, sensor, state; some lines with the label of an activity, which begins or ends
     _Shape(
         re.compile(
@@ -135,10 +129,16 @@ _HEADERLESS: Final = (
 )
 
 
-def find_layout(lines: Sequence[str], named: Sequence[str], time_column: str) -> Layout | None:
+def find_layout(
+    lines: Sequence[str],
+    named: Sequence[str],
+    time_column: str,
+    headers: Mapping[tuple[str, ...], re.Pattern[str]],
+) -> Layout | None:
     """Return the layout of a text that begins with `lines`, None where its rows have no header.
 
-    `named`: the columns of a text without a header, as the user named them. Raises csv.Error where a line is none of a table.
+    `named`: the columns of a text without a header, as the user named them; `headers`: those of known ones, each with
+    what its lines look like. Raises csv.Error where a line is none of a table.
     """
     tried = [
         (number, line.replace("\r", " ").rstrip(" ")) for number, line in enumerate(lines) if line.strip()
@@ -146,7 +146,9 @@ def find_layout(lines: Sequence[str], named: Sequence[str], time_column: str) ->
     tried = max(tried[:_LOOKED_AT], _records(tried[:_LOOKED_AT]), key=_alike)
     texts = [line for _number, line in tried]
     found = (
-        _named_layout(texts, named) if named else _known_layout(texts) or _headed_layout(texts, time_column)
+        _named_layout(texts, named)
+        if named
+        else _known_layout(texts, headers) or _headed_layout(texts, time_column)
     )
     return found._replace(above=tried[found.above][0]) if found and tried else found
 
@@ -196,9 +198,10 @@ def _alike(lines: Sequence[tuple[int, str]]) -> int:
     )
 
 
-def _known_layout(lines: Sequence[str]) -> Layout | None:
-    tried = [line.strip() for line in lines[:_FOLLOWING]]
-    for shape in _HEADERLESS:
+def _known_layout(lines: Sequence[str], headers: Mapping[tuple[str, ...], re.Pattern[str]]) -> Layout | None:
+    tried = [line.strip("\r\n ") for line in lines[:_FOLLOWING]]
+    shapes = (_Shape(line, _dialect(tried), columns, len(columns)) for columns, line in headers.items())
+    for shape in (*_HEADERLESS, *shapes):
         if tried and shape.line.fullmatch(tried[0]):
             fitting = sum(bool(shape.line.fullmatch(line)) for line in tried)
             if fitting >= _SHARE * len(tried):

@@ -5,9 +5,10 @@ DuckDB reads one flat object a line; anything else is copied so first.
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -16,7 +17,7 @@ import duckdb
 from eventabs.errors import InputError
 from eventabs.ingest import files
 from eventabs.ingest.column_names import USUAL_NAMES, plain
-from eventabs.ingest.database import WHITE, as_glob, quoted
+from eventabs.ingest.database import WHITE, as_glob
 from eventabs.ingest.encodings import check_utf8
 from eventabs.ingest.formats.base import (
     BLANK,
@@ -28,6 +29,7 @@ from eventabs.ingest.formats.base import (
     selected,
     text_reader,
 )
+from eventabs.ingest.paths import OBJECT, Inventory, Reading
 from eventabs.language import gettext as _
 from eventabs.stop import Stop
 
@@ -69,10 +71,9 @@ class Json(Format):
 
     def find_columns(self) -> tuple[str, ...]:
         """Return the keys of objects at the file's start and in places all over it."""
-        text = self.file.text
         keys: dict[str, None] = {}
-        for line in (*files.head(text, _SAMPLE), *files.windows(text, _WINDOWS, _WINDOW)):
-            keys.update(dict.fromkeys(self.fields(line)))
+        for row in self._looked_at():
+            keys.update(dict.fromkeys(row))
         if not keys:
             message = _(
                 "{path} has no line that is a JSON object; write one object a line, or a CSV with a header"
@@ -82,20 +83,34 @@ class Json(Format):
 
     def query(self, wanted: Wanted) -> Query:
         """Return the rows of lines as such. They are not numbered here: DuckDB does that on a single thread."""
-        keys = list(dict.fromkeys(key for _name, key in wanted if key))
-        pointers = ", ".join(quoted(_pointer(key)) for key in keys)
-        fields = selected(wanted, lambda key: f"fields[{keys.index(key) + 1}]")
+        paths = self.paths(wanted)
         reader = text_reader(
             ["text"], self.file.content.longest, delimiter=_NO_DELIMITER, quote="", strict=False
         )
+        is_nested = any(path.steps for path in paths.values())
+        reading = Reading(f"SELECT text FROM {reader}", self.inventory.texts if is_nested else ())
+        values = reading.read_objects("text", paths.values())
         return Query(
-            f"""SELECT NULL::BIGINT AS line, {fields},
+            f"""SELECT NULL::BIGINT AS line, {selected(wanted, lambda name: values[paths[name]])},
                 CASE WHEN text IS NULL THEN '{BLANK}'
-                    WHEN fields IS NULL THEN CASE WHEN trim(text, {WHITE}) = '' THEN '{BLANK}' ELSE 'bad_json' END
-                    WHEN fields[1] IS NULL AND json_type(text) <> 'OBJECT' THEN 'not_an_object' END AS problem
-            FROM (SELECT text, try(json_extract_string(text, [{pointers}])) AS fields FROM {reader})""",
+                    WHEN {OBJECT} IS NULL THEN CASE WHEN trim(text, {WHITE}) = '' THEN '{BLANK}' ELSE 'bad_json' END
+                    WHEN {OBJECT}[1] IS NULL AND json_type(text) <> 'OBJECT' THEN 'not_an_object' END AS problem
+            FROM ({reading.relation})""",
             (as_glob(self.file.text),),
         )
+
+    @cached_property
+    def inventory(self) -> Inventory:
+        """The paths that objects at the file's start and in places all over it have."""
+        found = Inventory(self.columns)
+        for row in self._looked_at():
+            found.add(row)
+        return found
+
+    def _looked_at(self) -> Iterator[Mapping[str, Any]]:
+        text = self.file.text
+        for line in (*files.head(text, _SAMPLE), *files.windows(text, _WINDOWS, _WINDOW)):
+            yield self.fields(line)
 
     def texts(self) -> Iterator[tuple[int, str]]:
         """Yield each line."""
@@ -127,10 +142,6 @@ class Json(Format):
                 copy.write(line.rstrip(b"\r\n").replace(b"\r", b" ") + b"\n")
 
 
-def _pointer(key: str) -> str:
-    return "/" + key.replace("~", "~0").replace("/", "~1")
-
-
 def _one_object_a_line(file: InputFile) -> InputFile:
     """Return the file with a flat object on each line: itself, or a copy that is read in its place."""
     text = file.text
@@ -139,9 +150,9 @@ def _one_object_a_line(file: InputFile) -> InputFile:
     if is_spread(lines) or (file.content.longest > files.LONGEST_LINE and file.content.lines == 1):
         array = file.copy_named("array")
         around, text = split(text, array, file.stop), str(array)
-    if around or is_nested(files.head(text, _HEAD), file.time_column):
+    if around or is_nested(files.head(text, _HEAD), file.times):
         flat = file.copy_named("flat")
-        flatten(text, flat, file.time_column, around, file.stop)
+        flatten(text, flat, file.times, around, file.stop)
         text = str(flat)
     if text == file.text:
         return file
@@ -158,12 +169,12 @@ def is_spread(lines: Sequence[str]) -> bool:
     return opens_more and _object(first) is None and _object(second) is None
 
 
-def is_nested(lines: Iterable[str], time_column: str) -> bool:
+def is_nested(lines: Iterable[str], times: Collection[str]) -> bool:
     """Whether the first readable record has its times only inside a list."""
     for line in lines:
         if (record := _object(line)) is not None:
-            found = list(_flat(record, {}, time_column, 0))
-            return found != [record] and any(_has_time(each, time_column) for each in found)
+            found = list(_flat(record, {}, times, 0))
+            return found != [record] and any(_has_time(each, times) for each in found)
     return False
 
 
@@ -207,37 +218,58 @@ def _write(target: TextIO, elements: Iterable[str]) -> None:
     target.writelines(line + "\n" for line in joined)
 
 
-def flatten(path: str, copy: Path, time_column: str, around: Mapping[str, Any], stop: Stop) -> None:
+def flatten(path: str, copy: Path, times: Collection[str], around: Mapping[str, Any], stop: Stop) -> None:
     """Copy JSON lines so that each behavior inside a record is a line of its own, with its user's fields and those `around` all."""
     with _opened(path, copy) as (file, target):
         for line in stop.until(file):
             if (record := _object(line)) is not None:
-                for flat in _flat(record, around, time_column, 0):
+                for flat in _flat(record, around, times, 0):
                     target.write(json.dumps(flat, ensure_ascii=False) + "\n")
             elif line.strip():
                 target.write(line.strip("\r\n").replace("\r", " ") + "\n")
 
 
 def _flat(
-    record: Mapping[str, Any], outer: Mapping[str, Any], time: str, depth: int
+    record: Mapping[str, Any], outer: Mapping[str, Any], times: Collection[str], depth: int
 ) -> Iterator[dict[str, Any]]:
-    own = {key: value for key, value in record.items() if not _is_list_of_records(value)}
-    inner = [value for value in record.values() if _is_list_of_records(value)]
-    if not inner or depth == _DEEPEST or _has_time(record, time):
+    """Yield the records with a time inside `record`, each with what stands around it; without any, those of its lists."""
+    if depth == _DEEPEST or _has_time(record, times):
         yield {**outer, **record}
         return
-    merged = {**outer, **own}
-    for records in inner:
-        for each in records:
-            yield from _flat(each, merged, time, depth + 1) if isinstance(each, dict) else [merged]
+    inner = {key: value for key, value in record.items() if _holds_times(value, times, depth)}
+    inner = inner or {key: value for key, value in record.items() if _is_list_of_records(value)}
+    if not inner:
+        yield {**outer, **record}
+        return
+    merged = {**outer, **{key: value for key, value in record.items() if key not in inner}}
+    for records in inner.values():
+        for each in records if isinstance(records, list) else [records]:
+            yield from _flat(each, merged, times, depth + 1) if isinstance(each, dict) else [merged]
+
+
+def _holds_times(value: object, times: Collection[str], depth: int) -> bool:
+    """Whether a list of records with a time is that value or lies in objects inside it."""
+    if isinstance(value, dict) and depth < _DEEPEST:
+        return any(_holds_times(each, times, depth + 1) for each in value.values())
+    return isinstance(value, list) and any(
+        _has_time(each, times) or _holds_times(each, times, depth) for each in value if isinstance(each, dict)
+    )
 
 
 def _is_list_of_records(value: object) -> bool:
     return isinstance(value, list) and any(isinstance(each, dict) for each in value)
 
 
-def _has_time(record: Mapping[str, Any], time_column: str) -> bool:
-    return any(key == time_column or plain(key) in USUAL_NAMES["time"] for key in record)
+def _has_time(record: Mapping[str, Any], times: Collection[str]) -> bool:
+    if any(key in times or plain(key) in USUAL_NAMES["time"] for key in record):
+        return True
+    return any(_reaches(record, path.split(".")) for path in times if "." in path)
+
+
+def _reaches(record: object, keys: Sequence[str]) -> bool:
+    for key in keys:
+        record = record.get(key) if isinstance(record, dict) else None
+    return record is not None
 
 
 @contextmanager

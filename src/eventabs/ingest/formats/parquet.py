@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import Any, ClassVar, Final
 
 from eventabs.ingest.database import as_glob, errors_named, fetched
-from eventabs.ingest.formats.base import Format, Query, Wanted, selected
+from eventabs.ingest.formats.base import Format, Query, Wanted
 
 _MAGIC: Final = b"PAR1"
 
@@ -25,15 +25,22 @@ class Parquet(Format):
         """Return the names of the columns."""
         with errors_named(self.file.path):
             described = self.file.connection.execute("DESCRIBE SELECT * FROM read_parquet(?)", [self._glob])
-        return tuple(row[0] for row in described.fetchall())
+            self._types = {name: kind for name, kind, *_rest in described.fetchall()}
+        return tuple(self._types)
 
     def query(self, wanted: Wanted) -> Query:
         """Return the rows, all values as text."""
-        fields = selected(wanted, lambda column: 'CAST("' + column.replace('"', '""') + '" AS VARCHAR)')
+        fields, relation = self.nested("read_parquet(?)", wanted, self._text)
         return Query(
-            f"SELECT NULL::BIGINT AS line, NULL::VARCHAR AS problem, {fields} FROM read_parquet(?)",
+            f"SELECT NULL::BIGINT AS line, NULL::VARCHAR AS problem, {fields} FROM {relation}",
             (self._glob,),
         )
+
+    def _text(self, column: str) -> str:
+        """Return the SQL of a column as a text, of a struct, a list or a map as JSON."""
+        name = '"' + column.replace('"', '""') + '"'
+        is_nested = self._types[column].startswith(("STRUCT", "MAP")) or self._types[column].endswith("]")
+        return f"CAST({f'to_json({name})' if is_nested else name} AS VARCHAR)"
 
     def texts(self) -> Iterator[tuple[int, str]]:
         """Yield each row's number and the row as JSON."""

@@ -1,0 +1,310 @@
+"""Paths to values inside a row, and the SQL that reads them.
+
+    properties.distinct_id                           a key of an object
+    items[0].item_name, products[*].name             an element of a list; those of all elements, joined
+    event_params[page_title].value.string_value      the record of a list whose `key`, `name` or `schema` is that
+    contexts[iglu:com.acme/product/*].data.name      the same, with * for any characters
+    event_properties["[Amplitude] Page Title"]       a key that holds dots or brackets
+
+A step leads into an object or a list, also into one that is written as JSON in a text.
+"""
+
+import json
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from eventabs.ingest.database import quoted
+
+_STEP: Final = re.compile(r'\.([^.\[\]]+)|\[(\d+)\]|\[(\*)\]|\["((?:[^"]|"(?!\]))+)"\]|\[([^\[\]"]+)\]')
+_KEYS: Final = ("key", "name", "schema")  # of a record in a list, what names it
+_VALUES: Final = re.compile(r"value|\w+_value")  # of such a record, where its value is
+_DEEPEST: Final = 6
+_MOST: Final = 2000  # paths that are kept of a file
+_LONGEST_TEXT: Final = 1 << 20  # characters of a text that is looked into
+OBJECT: Final = "inner_0_0"
+
+
+class Lookup(NamedTuple):
+    """A step to the record of a list that is named so."""
+
+    key: str
+
+
+class Every(NamedTuple):
+    """A step to all elements of a list."""
+
+
+Step = str | int | Lookup | Every
+Steps = tuple[Step, ...]
+
+
+class Path(NamedTuple):
+    """A column, and the steps from its value to one inside."""
+
+    column: str
+    steps: Steps = ()
+
+    def __str__(self) -> str:
+        """Write the path as it is named in settings."""
+        return self.column + "".join(map(_written, self.steps))
+
+
+def _written(step: Step) -> str:
+    match step:
+        case Every():
+            return "[*]"
+        case Lookup(key):
+            return f"[{key}]"
+        case int():
+            return f"[{step}]"
+        case str():
+            return f".{step}" if _STEP.fullmatch(f".{step}") else f'["{step}"]'
+
+
+def parse_path(text: str, columns: Collection[str]) -> Path | None:
+    """Return the path that `text` names in a file with `columns`, None where it names none. A literal name wins."""
+    if text in columns:
+        return Path(text)
+    fitting = (column for column in columns if text.startswith((f"{column}.", f"{column}[")))
+    if not (column := max(fitting, key=len, default="")):
+        return None
+    steps: list[Step] = []
+    position = len(column)
+    while match := _STEP.match(text, position):
+        steps.append(_step(match))
+        position = match.end()
+    return Path(column, tuple(steps)) if position == len(text) else None
+
+
+def _step(match: re.Match[str]) -> Step:
+    name, index, every, key, lookup = match.groups()
+    if index:
+        return int(index)
+    if every:
+        return Every()
+    return Lookup(lookup) if lookup else str(name or key)
+
+
+@dataclass
+class Inventory:
+    """Which paths the first rows of a file have. `texts`: those of texts that hold JSON."""
+
+    columns: Sequence[str]
+    leaves: dict[Path, None] = field(default_factory=dict)
+    texts: set[Path] = field(default_factory=set)
+    _plain: set[str] = field(default_factory=set)  # columns with a value that is neither object nor list
+    _holding: set[str] = field(default_factory=set)
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Note the paths in a row."""
+        for column, value in row.items():
+            found = self._opened(Path(column), value)
+            if isinstance(found, dict | list):
+                self._holding.add(column)
+                self._walk(Path(column), found)
+            elif found is not None and found != "":
+                self._plain.add(column)
+
+    def _opened(self, path: Path, value: object) -> object:
+        if isinstance(value, str) and value[:1] in ("{", "[") and value[-1] in ("}", "]"):
+            if isinstance(loaded := _loaded(value), dict | list):
+                self.texts.add(path)
+            return loaded
+        return value
+
+    def _walk(self, path: Path, value: dict[str, Any] | list[Any]) -> None:
+        if len(path.steps) == _DEEPEST or len(self.leaves) >= _MOST:
+            return
+        for step, inner in _inside(value):
+            at = path._replace(steps=(*path.steps, step))
+            found = self._opened(at, inner)
+            if isinstance(found, dict | list):
+                self._walk(at, found)
+            elif found is not None:
+                self.leaves[at] = None
+
+    @property
+    def objects(self) -> set[str]:
+        """The columns that hold objects and lists only."""
+        return self._holding - self._plain
+
+    def find(self, text: str) -> Path | None:
+        """Return the path that `text` names, None where the file has none such.
+
+        A key that holds a dot wins over the path that is spelled alike.
+        """
+        path = parse_path(text, self.columns)
+        if path is None or not path.steps:
+            return path
+        literal = (leaf for leaf in self.leaves if leaf != path and _spelled(leaf) == text)
+        return next(literal, path if path.column in self._holding else None)
+
+    def has(self, text: str) -> bool:
+        """Whether one of the rows has a value, an object or a list at the path `text`."""
+        path = parse_path(text, self.columns)
+        if path is None or not path.steps:
+            return path is not None
+        count = len(path.steps)
+        return any(leaf.column == path.column and leaf.steps[:count] == path.steps for leaf in self.leaves)
+
+    def names(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Yield the nested paths, those less deep first, each behind the names by which it can be known."""
+        for leaf in sorted(self.leaves, key=lambda path: len(path.steps)):
+            names = [leaf.column, *(_name(step) for step in leaf.steps if not isinstance(step, int | Every))]
+            if any(isinstance(step, Lookup) for step in leaf.steps):
+                while len(names) > 1 and _VALUES.fullmatch(names[-1]):
+                    names.pop()
+            yield (names[-1], "".join(names[-2:])), str(leaf)
+
+
+def _loaded(text: str) -> object:
+    try:
+        return json.loads(text) if len(text) <= _LONGEST_TEXT else text
+    except (ValueError, RecursionError):
+        return text
+
+
+def _inside(value: dict[str, Any] | list[Any]) -> Iterable[tuple[Step, Any]]:
+    if isinstance(value, dict):
+        return value.items()
+    named = [(each[_KEYS[0]], each) for each in value if isinstance(each, dict) and _KEYS[0] in each]
+    if named and all(isinstance(name, str) for name, _each in named):
+        return [
+            (Lookup(name), {key: inner for key, inner in each.items() if key != _KEYS[0]})
+            for name, each in named
+        ]
+    return list(enumerate(value[:1]))
+
+
+def _name(step: str | Lookup) -> str:
+    return step if isinstance(step, str) else step.key
+
+
+def _spelled(path: Path) -> str:
+    """Write a path with dots in its names as they are."""
+    return path.column + "".join(
+        f".{step}" if isinstance(step, str) else _written(step) for step in path.steps
+    )
+
+
+def pointer(steps: Iterable[str | int]) -> str:
+    """Return the JSON pointer (RFC 6901) of keys and indices."""
+    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
+
+
+class Reading:
+    """The SQL that reads paths out of texts of JSON, each text taken apart once.
+
+    `relation` is what is read, and grows with each `read`. `texts`: the paths at which texts hold JSON.
+    """
+
+    def __init__(self, relation: str, texts: Collection[Path] = ()) -> None:
+        self.relation = relation
+        self._texts = texts
+        self._layers = 0
+
+    def read(self, base: Callable[[str], str], paths: Iterable[Path]) -> dict[Path, str]:
+        """Return an SQL expression for each path, to be selected from `relation`. `base` gives that of a column."""
+        return self._read({path: (base(path.column), Path(path.column), path.steps) for path in paths})
+
+    def read_objects(self, text: str, paths: Iterable[Path]) -> dict[Path, str]:
+        """Return an SQL expression for each path, where columns are the keys of the object `text`.
+
+        The column OBJECT of `relation` is the list of their values, NULL where the text is no JSON.
+        """
+        return self._read({path: (text, Path(""), (path.column, *path.steps)) for path in paths})
+
+    def _read(self, rest: Mapping[Path, "_Open"]) -> dict[Path, str]:
+        found: dict[Path, str] = {}
+        while rest:
+            found |= {path: text for path, (text, _at, steps) in rest.items() if not steps}
+            rest = self._gone_on({path: each for path, each in rest.items() if each[2]})
+        return found
+
+    def _gone_on(self, rest: Mapping[Path, "_Open"]) -> dict[Path, "_Open"]:
+        """Read one more layer of each path."""
+        pointers: dict[str, list[str]] = {}
+        lists: list[str] = []
+        counts = {path: self._plain_steps(at, steps) for path, (_text, at, steps) in rest.items()}
+        for path, (text, _at, steps) in rest.items():
+            if count := counts[path]:
+                if (inner := pointer(_keys(steps[:count]))) not in pointers.setdefault(text, []):
+                    pointers[text].append(inner)
+            elif text not in lists:
+                lists.append(text)
+        pointed = {text: f"inner_{self._layers}_{n}" for n, text in enumerate(pointers)}
+        listed = {text: f"records_{self._layers}_{n}" for n, text in enumerate(lists)}
+        self._layers += 1
+        self._extend(
+            *(
+                f"try(json_extract_string({text}, [{_listed(pointers[text])}])) AS {name}"
+                for text, name in pointed.items()
+            ),
+            *(f"""try(from_json({text}, '["JSON"]')) AS {name}""" for text, name in listed.items()),
+        )
+        self._extend(*(f"{_named_records(name)} AS {name}_names" for name in listed.values()))
+        following: dict[Path, _Open] = {}
+        for path, (text, at, steps) in rest.items():
+            if count := counts[path]:
+                place = pointers[text].index(pointer(_keys(steps[:count]))) + 1
+                following[path] = f"{pointed[text]}[{place}]", _stepped(at, steps[:count]), steps[count:]
+            elif isinstance(steps[0], Lookup):
+                record = _record(text, listed[text], steps[0].key)
+                following[path] = record, _stepped(at, steps[:1]), steps[1:]
+            else:
+                following[path] = _every(listed[text], pointer(_keys(steps[1:]))), at, ()
+        return following
+
+    def _extend(self, *columns: str) -> None:
+        if columns:
+            self.relation = f"SELECT *, {', '.join(columns)} FROM ({self.relation})"
+
+    def _plain_steps(self, at: Path, steps: Steps) -> int:
+        """Return how many steps one pointer can take."""
+        for count, step in enumerate(steps):
+            if isinstance(step, Lookup | Every):
+                return count
+            if _stepped(at, steps[: count + 1]) in self._texts:
+                return count + 1
+        return len(steps)
+
+
+_Open = tuple[str, Path, Steps]  # the SQL of a text, where in the row it stands, and the steps that are left
+
+
+def _listed(texts: Iterable[str]) -> str:
+    return ", ".join(map(quoted, texts))
+
+
+def _named_records(records: str) -> str:
+    keys = ", ".join(f"r->>'/{key}'" for key in _KEYS)
+    return f"list_transform({records}, lambda r: coalesce({keys}))"
+
+
+def _stepped(at: Path, steps: Steps) -> Path:
+    if not at.column:
+        return Path(str(steps[0]), steps[1:])
+    return Path(at.column, (*at.steps, *steps))
+
+
+def _keys(steps: Steps) -> list[str | int]:
+    return [step if isinstance(step, str | int) else _written(step) for step in steps]
+
+
+def _record(text: str, records: str, key: str) -> str:
+    """Return the SQL of the record named `key`; of an object, of the value under that key."""
+    names = f"{records}_names"
+    place = f"list_position({names}, {quoted(key)})"
+    if "*" in key:
+        place = f"list_position(list_transform({names}, lambda name: name GLOB {quoted(key)}), true)"
+    return (
+        f"coalesce(CAST({records}[{place}] AS VARCHAR),"
+        f" try(json_extract_string({text}, {quoted(pointer([key]))})))"
+    )
+
+
+def _every(records: str, inner: str) -> str:
+    values = f"list_transform({records}, lambda r: r->>{quoted(inner)})"
+    return f"nullif(array_to_string(list_filter({values}, lambda value: value <> ''), ', '), '')"

@@ -1,0 +1,323 @@
+"""Schemas of known tools: one TOML file each says which fields play which role, by the name of the event.
+
+A schema becomes SQL on top of the values at its paths; everything behind the rows is shared with other exports.
+"""
+
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from importlib import resources
+from pathlib import Path as File
+from typing import Annotated, Any, Final, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
+
+from eventabs.errors import ConfigError, InputError
+from eventabs.ingest.column_names import ROLES, plain
+from eventabs.ingest.columns import named_columns
+from eventabs.ingest.database import quoted
+from eventabs.ingest.formats import Query, Wanted
+from eventabs.ingest.paths import Inventory
+from eventabs.language import gettext as _
+
+NO_SCHEMA: Final = "none"  # named as the schema: columns are found by their names
+NON_BEHAVIOR: Final = "non_behavior"  # the problem of a row that is no behavior
+_FOLDER: Final = "schemas"
+_EVENT: Final = "event"  # the role of the event's name
+_MILLISECONDS: Final = "milliseconds"  # the role of a duration in that unit
+_ROLES: Final = (*ROLES, _EVENT, _MILLISECONDS)
+_ANY: Final = "*"
+
+
+def _listed(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+Texts = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class EventRule(_Table):
+    """What holds for events of some names (`*` stands for any characters): their action, and paths by role."""
+
+    names: Texts
+    action: str = ""
+    columns: dict[str, Texts] = {}
+
+
+class Schema(_Table):
+    """What the rows of a tool's export mean. Paths are tried in order: the first that has a value is taken.
+
+    `recognized_by`: sets of paths, one of which a file has whole. `non_behaviors`: values by path (or `event`) of rows
+    that are no behaviors. `technical`: columns that say nothing of the behavior. `one_user`: whose rows
+    they are where no column says it; `action`: what was done where there is no event's name. `utc`: times without a zone are of UTC. `absent`: values that mean none.
+    """
+
+    name: str = ""
+    title: str
+    source: Texts = ()
+    read: Any = None
+    recognized_by: tuple[Texts, ...]
+    columns: dict[str, Texts]
+    events: tuple[EventRule, ...] = ()
+    non_behaviors: dict[str, Texts] = {}
+    technical: Texts = ()
+    absent: Texts = ()
+    action: str = ""
+    one_user: str = ""
+    utc: bool = False
+    header: Texts = ()
+    header_pattern: str = ""
+
+    @model_validator(mode="after")
+    def _has_known_roles(self) -> Self:
+        for columns in (self.columns, *(rule.columns for rule in self.events)):
+            if unknown := [role for role in columns if role not in _ROLES]:
+                message = _("there is no role {role}; the roles are {roles}")
+                raise ValueError(message.format(role=unknown[0], roles=", ".join(_ROLES)))
+        return self
+
+    def fits(self, inventory: Inventory) -> int:
+        """Return how many fields of a file the schema is recognized by, 0 where it is none of that tool."""
+        sets = (each for each in self.recognized_by if all(map(inventory.has, each)))
+        return max(map(len, sets), default=0)
+
+
+class FileSchema:
+    """A schema beside the fields that one file has, and those that the user named, by role."""
+
+    def __init__(
+        self, schema: Schema, inventory: Inventory, named: Mapping[str, str], *, has_user: bool = False
+    ) -> None:
+        self.schema = schema
+        self._has_user = has_user
+        self._named = {role: (path,) for role, path in named.items() if path}
+        self._inventory = inventory
+        self._columns = {
+            role: self._here(paths)
+            for role, paths in {**schema.columns, **self._named}.items()
+            if self._here(paths)
+        }
+        self._aliases: dict[str, str] = {}
+        for path in self._paths():
+            self._aliases.setdefault(path, f"v{len(self._aliases)}")
+
+    @property
+    def roles(self) -> dict[str, str]:
+        """The paths by role, in the order in which they are tried, such as `userId, anonymousId`, or `"me"`: a constant."""
+        found: dict[str, dict[str, None]] = {}
+        for columns in (self._columns, *map(self._of_rule, self.schema.events)):
+            for role, paths in columns.items():
+                shown = {_EVENT: "action", _MILLISECONDS: "duration"}.get(role, role)
+                found.setdefault(shown, {}).update(dict.fromkeys(paths))
+        if self._has_user:
+            found.pop("user", None)
+        elif not found.get("user") and self.schema.one_user:
+            found["user"] = {f'"{self.schema.one_user}"': None}
+        if not found.get("time") and "end" in found:
+            found["time"] = found["end"]
+        return {role: ", ".join(found[role]) for role in ROLES if found.get(role)}
+
+    @property
+    def wanted(self) -> Wanted:
+        """What to read of the file. A row that is broken keeps the user's first column."""
+        first = self._columns.get("user", ("",))[0]
+        return [(alias, path) for path, alias in self._aliases.items()] + [("user", first)]
+
+    def select(self, query: Query, kept: Sequence[str] = ()) -> Query:
+        """Return the query of the roles on top of one of `wanted` and the columns `kept`."""
+        absent = ", ".join(map(quoted, self.schema.absent))
+        values = [
+            f"CASE WHEN trimmed({alias}) NOT IN ({absent}) THEN trimmed({alias}) END AS {alias}"
+            if absent
+            else f"trimmed({alias}) AS {alias}"
+            for alias in self._aliases.values()
+        ]
+        event = self._first(self._columns.get(_EVENT, ()))
+        if self.schema.action:
+            event = f"coalesce({event}, {quoted(self.schema.action)})"
+        roles = ", ".join([*(f'{self._role(role)} AS "{role}"' for role in ROLES), *kept])
+        return replace(
+            query,
+            sql=f"""SELECT line, {self._problem()} AS problem, {roles} FROM (
+                SELECT *, plain_word({_EVENT}) AS word FROM (
+                    SELECT *, {event} AS {_EVENT} FROM (SELECT line, problem, {", ".join([*values, *kept])} FROM ({query.sql}))))""",
+        )
+
+    def _paths(self) -> Iterator[str]:
+        for columns in (self._columns, *map(self._of_rule, self.schema.events)):
+            for paths in columns.values():
+                yield from paths
+        yield from self._here([path for path in self.schema.non_behaviors if path != _EVENT])
+
+    def _here(self, paths: Iterable[str]) -> tuple[str, ...]:
+        """Return the paths that the file has."""
+        return tuple(path for path in paths if self._inventory.find(path))
+
+    def _of_rule(self, rule: EventRule) -> dict[str, tuple[str, ...]]:
+        return {role: self._here(paths) for role, paths in rule.columns.items() if role not in self._named}
+
+    def _first(self, paths: Sequence[str]) -> str:
+        """Return the SQL of the first path that has a value."""
+        values = [self._aliases[path] for path in paths]
+        return f"coalesce({', '.join(values)})" if values else "NULL::VARCHAR"
+
+    def _role(self, role: str) -> str:
+        if role == "action":
+            return self._action()
+        if role == "user":
+            return f"coalesce({self._by_event('user')}, {quoted(self.schema.one_user) if self.schema.one_user else 'NULL'})"
+        if role == "duration":
+            return f"coalesce({self._by_event('duration')}, CAST({self._seconds()} AS VARCHAR))"
+        if role == "time":
+            return self._time()
+        if role == "end" and "time" not in self._columns:
+            return "NULL::VARCHAR"
+        return self._by_event(role)
+
+    def _seconds(self) -> str:
+        return f"try_cast({self._by_event(_MILLISECONDS)} AS DOUBLE) / 1000"
+
+    def _time(self) -> str:
+        """Return the SQL of the time. Where a file has only ends, it is that much earlier."""
+        time = self._by_event("time")
+        if "time" not in self._columns:
+            ended = f"try_cast({self._by_event('end')} AS TIMESTAMP)"
+            lasted = f"to_microseconds(CAST(coalesce({self._seconds()}, 0) * 1000000 AS BIGINT))"
+            time = f"strftime({ended} - {lasted}, '%Y-%m-%d %H:%M:%S.%f')"
+        if self.schema.utc:
+            return f"""CASE WHEN regexp_full_match({time}, '\\d{{4}}-\\d\\d?-\\d\\d?(?:[ T][\\d:.]+)?') THEN {time} || 'Z' ELSE {time} END"""
+        return time
+
+    def _action(self) -> str:
+        if "action" in self._named:
+            return self._first(self._columns["action"])
+        return self._cases(lambda rule: quoted(rule.action) if rule.action else _EVENT, _EVENT)
+
+    def _by_event(self, role: str) -> str:
+        """Return the SQL of a role: the paths of the event's rule, then those of all events."""
+        usual = self._columns.get(role, ())
+        rules = list(map(self._of_rule, self.schema.events))
+        if not any(role in columns for columns in rules):
+            return self._first(usual)
+
+        def value(rule: EventRule) -> str:
+            if role in rule.columns and not rule.columns[role] and role not in self._named:
+                return "NULL::VARCHAR"  # the rule says that there is none
+            return self._first((*self._of_rule(rule).get(role, ()), *usual))
+
+        return self._cases(value, self._first(usual))
+
+    def _cases(self, value: Callable[[EventRule], str], otherwise: str) -> str:
+        if not self.schema.events:
+            return otherwise
+        cases = " ".join(
+            f"WHEN {_is_named('word', rule.names)} THEN {value(rule)}" for rule in self.schema.events
+        )
+        return f"CASE {cases} ELSE {otherwise} END"
+
+    def _problem(self) -> str:
+        conditions = [
+            _is_named("word", names)
+            if path == _EVENT
+            else _is_named(f"plain_word({self._aliases[path]})", names)
+            for path, names in self.schema.non_behaviors.items()
+            if path == _EVENT or path in self._aliases
+        ]
+        if not conditions:
+            return "problem"
+        return f"CASE WHEN problem IS NULL AND ({' OR '.join(conditions)}) THEN '{NON_BEHAVIOR}' ELSE problem END"
+
+
+def _is_named(word: str, names: Sequence[str]) -> str:
+    """Return the SQL condition that a plain word is one of `names`."""
+    if _ANY in names:
+        return f"{word} IS NOT NULL"
+    literal = [quoted(plain(name)) for name in names if _ANY not in name]
+    patterns = [quoted(plain(name).replace("[", "[[]")) for name in names if _ANY in name]
+    conditions = [f"{word} IN ({', '.join(literal)})"] if literal else []
+    return "(" + " OR ".join([*conditions, *(f"{word} GLOB {pattern}" for pattern in patterns)]) + ")"
+
+
+@cache
+def shipped() -> tuple[Schema, ...]:
+    """Return the schemas that ship, by name."""
+    folder = resources.files(__package__).joinpath(_FOLDER)
+    files = sorted(
+        (file for file in folder.iterdir() if file.name.endswith(".toml")), key=lambda file: file.name
+    )
+    return tuple(_read(file.name.removesuffix(".toml"), file.read_text("utf-8")) for file in files)
+
+
+def _read(name: str, text: str) -> Schema:
+    return Schema.model_validate({**tomllib.loads(text), "name": name})
+
+
+class SchemaChoice:
+    """Which schemas files may have: of all that ship the one that fits, the one that is named, or none.
+
+    `wanted` is "", NO_SCHEMA, a name or the path of a TOML file. Raises ConfigError.
+    """
+
+    def __init__(self, wanted: str) -> None:
+        self._named = _named(wanted) if wanted and wanted != NO_SCHEMA else None
+        schemas = () if wanted == NO_SCHEMA else (self._named,) if self._named else shipped()
+        self._schemas = schemas
+
+    @property
+    def headers(self) -> dict[tuple[str, ...], re.Pattern[str]]:
+        """The columns of tools' CSV files without a header, each with what their lines look like."""
+        known = (*self._schemas, *shipped())  # without a schema too, their columns have names
+        return {each.header: re.compile(each.header_pattern) for each in known if each.header}
+
+    @property
+    def times(self) -> frozenset[str]:
+        """The paths at which records of known tools have their time."""
+        columns = [each.columns.get(role, ()) for each in self._schemas for role in ("time", "end")]
+        return frozenset(path for paths in columns for path in paths)
+
+    def of_file(
+        self, path: str, inventory: Inventory, named: Mapping[str, str], *, has_user: bool = False
+    ) -> FileSchema | None:
+        """Return the schema of a file, None where it is of no known tool. `named`: columns by role, as the user named them.
+
+        `has_user`: whose rows they are is known without a column. Raises InputError where a named schema has no user or time there.
+        """
+        best = self._named or max(self._schemas, key=lambda schema: schema.fits(inventory), default=None)
+        if best is None or not (self._named or best.fits(inventory)):
+            return None
+        found = FileSchema(best, inventory, named_columns(path, inventory, named), has_user=has_user)
+        for role in ("time",) if has_user else ("user", "time"):
+            if role not in found.roles:
+                message = _(
+                    "{path} has no {role} column of the schema {schema} ({columns});"
+                    ' set [input] schema = "none", or name the column in [input.columns]'
+                )
+                looked_for = ", ".join(best.columns.get(role, ()))
+                raise InputError(message.format(path=path, role=role, schema=best.name, columns=looked_for))
+        return found
+
+
+def _named(wanted: str) -> Schema:
+    """Return the schema with a name, or the one in a TOML file."""
+    if found := [schema for schema in shipped() if schema.name == wanted]:
+        return found[0]
+    path = File(wanted)
+    if path.suffix != ".toml":
+        message = _("there is no schema {name}; take one of {names}, none, or the path of a TOML file")
+        names = ", ".join(schema.name for schema in shipped())
+        raise ConfigError(message.format(name=wanted, names=names))
+    try:
+        return _read(path.stem, path.read_text("utf-8-sig"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        fault = str(error)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        fault = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    message = _("the schema {path} cannot be read: {fault}; docs/schemas.md shows its form")
+    raise ConfigError(message.format(path=wanted, fault=fault)) from None
