@@ -22,8 +22,9 @@ from eventabs.ingest.database import as_glob, errors_named, fetched, give_back_m
 from eventabs.ingest.files import FileStamp
 from eventabs.ingest.formats import Format, open_file
 from eventabs.ingest.groups import UserGroup, behaviors_of, grouped, prefetched
+from eventabs.ingest.object_copies import copied, plan_copies
 from eventabs.language import gettext as _
-from eventabs.records import GroupUser, RejectedRow, UserLog
+from eventabs.records import Copying, GroupUser, RejectedRow, UserLog
 from eventabs.stop import Stop
 
 
@@ -31,8 +32,9 @@ from eventabs.stop import Stop
 class Export:
     """Files that have been read to their end. Good only inside `open_export`.
 
-    `fingerprint` is the sha256 of the files' contents; `stamps` tell of each, the profiles too, whether it changes
-    later. `roles` tells for each file which column was taken for which role; `reasons` counts the rejected rows by reason, the most frequent first.
+    `fingerprint` is the sha256 of the files' contents, of objects in stores that of their ETags and sizes; `stamps` tell of
+    each file, the profiles too, whether it changes later. `roles` tells for each file which column was taken for which
+    role; `reasons` counts the rejected rows by reason, the most frequent first.
     Duplicates are equal in the columns `compared`; `not_compared` are those of the files that were left out.
     Rows in = behaviors + rejected_rows + duplicates + paired_ends. `unpaired` are behaviors: begins without an end,
     ends without a begin; and so are `shortened`: they have a text of which prompts hold the first 200 characters.
@@ -187,25 +189,30 @@ def open_export(
     technical: Collection[str] = (),
     strict: bool = False,
     stop: Stop = Stop(),
+    on_copy: Callable[[Copying], object] = lambda _copying: None,
 ) -> Iterator[Export]:
-    """Read the files and globs `paths` to their end, and the file `profiles` if it is not "".
+    """Read the files, globs and addresses `paths` to their end, and `profiles` if it is not "".
 
     `encoding` is a codec of Python's ("" finds it), `header` names the columns of CSV files that have none.
     Rows that differ in a column other than those `technical` are no duplicates.
     `columns` maps roles to column names ("" finds them); `timezone` is a name or "". `strict`: the first row that
     cannot be read is an InputError, raised soon after it is reached. Scratch files live in
-    `work_dir`/reading.tmp while the export is open. Raises InputError, ConfigError for zone and encoding, and
-    StopRequested at a requested `stop`.
+    `work_dir`/reading.tmp while the export is open, copies of objects in `work_dir`/objects.tmp; `on_copy` hears how
+    far these are. Raises InputError, ConfigError for zone and encoding, and StopRequested at a requested `stop`.
     """
-    profile_paths = files.expand([profiles]) if profiles else ()
+    copies = plan_copies(paths, profiles, work_dir / "objects.tmp")
+    profile_paths = (*files.expand([profiles] if profiles else []), *copies.profiles)
     if len(profile_paths) > 1:
         message = _("{path} names {count} files; the profiles are one file with a row for each user")
         raise InputError(message.format(path=profiles, count=len(profile_paths)))
-    named = files.expand(paths, profile_paths)
+    named = (*files.expand(paths, profile_paths), *copies.paths)
     folder = work_dir / "reading.tmp"
     # a name that is read as a glob is checked as the glob and as the file that it matches
     readable = {form for path in [*named, *profile_paths] for form in (path, as_glob(path))}
-    with scratch_database(folder, sorted(readable), stop) as connection:
+    with (
+        copied(copies, stop=stop, on_copy=on_copy),
+        scratch_database(folder, sorted(readable), stop) as connection,
+    ):
         tables.check_zone(connection, timezone)
         encodings.check_codec(encoding)
         opened = partial(open_file, connection, folder=folder, encoding=encoding, columns=columns, stop=stop)
@@ -227,14 +234,16 @@ def open_export(
             give_back_memory(connection)
         read = [each.file for each in (*behaviors.sources, profile) if each]
         compared, not_compared = behaviors.compared()
+        names = tuple(map(copies.name, named))
         yield Export(
-            files=named,
-            fingerprint=files.fingerprint(file.content for file in read),
+            files=names,
+            fingerprint=files.fingerprint(copies.identity(file.path) or file.content.sha256 for file in read),
             stamps=tuple(
                 files.stamp(file.path, file.content.sha256 if file.text == file.path else None)
                 for file in read
+                if file.path not in copies.objects
             ),
-            roles=dict(zip(named, behaviors.roles, strict=True)),
+            roles=dict(zip(names, behaviors.roles, strict=True)),
             users=counts.users,
             behaviors=counts.behaviors,
             reasons=counts.rejects,
@@ -244,7 +253,7 @@ def open_export(
             paired_ends=counts.paired_ends,
             unpaired=counts.unpaired,
             shortened=counts.shortened,
-            encodings={each.file.path: each.file.encoding for each in behaviors.sources},
+            encodings={name: each.file.encoding for name, each in zip(names, behaviors.sources, strict=True)},
             _connection=connection,
             _with_offset=counts.with_offset,
             _profile_names=tuple(name for name, _column in shown),

@@ -8,6 +8,7 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 import orjson
 
 from eventabs.config import Settings
+from eventabs.ingest import public_address
 from eventabs.providers import kind_of
 
 _BINDING = (
@@ -30,6 +31,7 @@ def public_settings(settings: Settings) -> dict[str, Any]:
     values = settings.model_dump(mode="json", exclude={"llm": {"extra_headers"}})
     values["llm"]["base_url"] = public_url(settings.llm.base_url)
     values["llm"]["proxy"] = public_url(settings.llm.proxy)
+    values["input"] = _public_input(values["input"])
     return values
 
 
@@ -39,6 +41,18 @@ def public_flags(flags: Mapping[str, Any]) -> dict[str, Any]:
     llm = public.get("llm", {})
     llm.pop("extra_headers", None)
     llm |= {key: public_url(llm[key]) for key in ("base_url", "proxy") if key in llm}
+    if "input" in public:
+        public["input"] = _public_input(public["input"])
+    return public
+
+
+def _public_input(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return [input] without the queries of addresses, which may hold signatures."""
+    public = dict(values)
+    if "paths" in public:
+        public["paths"] = [public_address(str(path)) for path in public["paths"]]
+    if "profiles" in public:
+        public["profiles"] = public_address(str(public["profiles"]))
     return public
 
 
