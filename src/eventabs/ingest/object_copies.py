@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from obstore import GetOptions
 
 _AT_ONCE: Final = 8  # objects copied side by side: of thousands of small ones each is mostly waiting
-_CHUNK: Final = 1 << 20  # bytes
+_CHUNK: Final = 1 << 16  # bytes; what came of a chunk before a break comes again
 _WAITS: Final = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds, before going on with a broken transfer
 _LOOK_SECONDS: Final = 0.1  # between looks at the progress and a requested stop
 _TENTHS: Final = 10  # of the whole, after which the progress is told
