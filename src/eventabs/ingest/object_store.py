@@ -294,7 +294,7 @@ def _by_status(status: int, said: str) -> str:
 def _passing(status: int, text: str) -> str:
     if status:
         return _("{path}: the server answers HTTP {status}; try again later")
-    if "certificate" in text:
+    if "InvalidCertificate" in text:
         return _(
             "{path}: the certificate of {host} is not trusted; let SSL_CERT_FILE name your authority's PEM file"
         )
