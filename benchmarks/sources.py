@@ -107,10 +107,15 @@ def _sources(path: Path) -> Iterator[dict[str, Source]]:
             return
         with postgresql() as psql:
             client = shlex.join(psql)
-            header = path.open(encoding="utf-8").readline().strip().split(",")
-            columns = ", ".join(f"{name} {'timestamp' if name == 'timestamp' else 'text'}" for name in header)
-            script = f"{client} -c 'CREATE TABLE events ({columns})' -c '\\copy events FROM STDIN CSV HEADER'"
             with path.open("rb") as file:
+                header = file.readline().decode().strip().split(",")
+                file.seek(0)
+                columns = ", ".join(
+                    f"{name} {'timestamp' if name == 'timestamp' else 'text'}" for name in header
+                )
+                script = (
+                    f"{client} -c 'CREATE TABLE events ({columns})' -c '\\copy events FROM STDIN CSV HEADER'"
+                )
                 subprocess.run([BASH, "-c", script], stdin=file, check=True)
             pipe = f"{client} -c '\\copy (SELECT * FROM events) TO STDOUT CSV HEADER' | {reader} -"
             yield sources | {"PostgreSQL": Source(pipe, {})}

@@ -143,8 +143,9 @@ def estimate(
     )
 
     signals.interrupt()
-    form: Literal["plain", "json"] = "json" if shown.progress == "json" else "plain"
-    observer = display(stderr_console(), form=form, quiet=shown.quiet)
+    observer = display(
+        stderr_console(), form="json" if shown.progress == "json" else "plain", quiet=shown.quiet
+    )
     if show_prompt:
         request = first_request(_invocation(flags).settings(), inputs or (), observer.noted)
         if shown.json:
