@@ -107,9 +107,8 @@ def _sources(path: Path) -> Iterator[dict[str, Source]]:
             return
         with postgresql() as psql:
             client = shlex.join(psql)
-            with path.open("rb") as file:
-                header = file.readline().decode().strip().split(",")
-                file.seek(0)
+            with path.open("rb") as file, path.open(encoding="utf-8") as lines:
+                header = next(lines).strip().split(",")
                 columns = ", ".join(
                     f"{name} {'timestamp' if name == 'timestamp' else 'text'}" for name in header
                 )
