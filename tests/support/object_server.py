@@ -78,7 +78,9 @@ class WebServer:
                 pass
 
             def do_GET(self) -> None:
-                web.requests.append((self.path, dict(self.headers)))
+                web.requests.append(
+                    (self.path, {name.lower(): value for name, value in self.headers.items()})
+                )
                 web.answer(self)
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
