@@ -204,10 +204,10 @@ def _report(step: str, path: str, folder: Path) -> None:
     count, result = STEPS[step](path, folder / "step")
     seconds = time.perf_counter() - began
     shutil.rmtree(folder / "step", ignore_errors=True)
-    print(json.dumps(Measured(count, seconds, time.process_time(), _peak_memory(), result)))
+    print(json.dumps(Measured(count, seconds, time.process_time(), peak_memory(), result)))
 
 
-def _peak_memory() -> float:
+def peak_memory() -> float:
     """Return the most memory that this process has held, in MB."""
     status = Path("/proc/self/status")
     if status.exists():  # what getrusage says here includes the process that started this one

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -121,10 +121,18 @@ async def aresume(
 
 
 def estimate(
-    inputs: Inputs = (), *, settings: SettingsLike = None, config: str | os.PathLike[str] | None = None
+    inputs: Inputs = (),
+    *,
+    settings: SettingsLike = None,
+    config: str | os.PathLike[str] | None = None,
+    observer: Observer | None = None,
 ) -> Estimate:
-    """Plan a run: users, tokens, calls, time and cost. Calls no model. Raises UsageError."""
-    return estimate_run(_invocation(settings, config).settings(), _paths(inputs))
+    """Plan a run: users, tokens, calls, time and cost. Calls no model. Raises UsageError.
+
+    `observer` hears how far objects have been copied.
+    """
+    read = partial(estimate_run, _invocation(settings, config).settings(), _paths(inputs))
+    return read(observer.noted) if observer else read()
 
 
 async def acheck(

@@ -273,6 +273,15 @@ class EventType(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Copying:
+    """So many objects are being copied, `done` of `size` bytes so far; `size` 0: not known yet."""
+
+    objects: int
+    size: int
+    done: int
+
+
+@dataclass(frozen=True, slots=True)
 class Vocabulary:
     """Event types and categories as the user configured them. Exactly one category has no mark."""
 

@@ -460,7 +460,7 @@ def test_every_dependency_has_its_reason() -> None:
 
 
 def _distributions(*requirements: str) -> set[str]:
-    return {re.split(r"[<>=!~ ]", requirement)[0] for requirement in requirements}
+    return {re.split(r"[<>=!~ \[]", requirement)[0] for requirement in requirements}
 
 
 def test_the_tables_of_the_ledger_are_those_of_the_architecture(demo: Demo) -> None:

@@ -39,13 +39,12 @@ def test_a_name_with_glob_characters_that_exists_is_taken_literally(tmp_path: Pa
         ("missing.csv", "does not exist"),
         ("*.parquet", "no file matches"),
         ("", "holds no export"),
-        ("https://example.org/a.csv", "is an address; download it"),
         ("x" * 5000, "does not exist"),
         ("a\0b", "does not exist"),
     ],
 )
 def test_what_is_no_file_is_refused_in_one_line(tmp_path: Path, name: str, part: str) -> None:
-    path = name if "://" in name else str(tmp_path / name) if len(name) < 100 else name
+    path = str(tmp_path / name) if len(name) < 100 else name
     with pytest.raises(InputError, match=part) as caught:
         files.expand([path])
     assert "\n" not in str(caught.value)
@@ -115,8 +114,8 @@ def test_the_fingerprint_is_of_content_whatever_names_and_order(tmp_path: Path) 
     one, two, other = (
         files.inspect(write(tmp_path, name, data)) for name, data in (("1", b"a"), ("2", b"b"), ("3", b"c"))
     )
-    assert files.fingerprint([one, two]) == files.fingerprint([two, one])
-    assert files.fingerprint([one, two]) != files.fingerprint([one, other])
+    assert files.fingerprint([one.sha256, two.sha256]) == files.fingerprint([two.sha256, one.sha256])
+    assert files.fingerprint([one.sha256, two.sha256]) != files.fingerprint([one.sha256, other.sha256])
 
 
 def test_the_head_is_whole_lines_and_at_least_the_first(tmp_path: Path) -> None:

@@ -152,3 +152,13 @@ def test_tables_are_flattened_but_for_the_users_own() -> None:
         "a.b.c": 1,
         "llm.extra_body": {"x": 1},
     }
+
+
+def test_the_queries_of_addresses_are_not_stored() -> None:
+    whole = {"paths": ["https://example.org/a.csv?sig=s1gned", "b.csv"], "profiles": "s3://shop/u?.csv"}
+    settings = Settings.model_validate({"input": whole})
+    stored = public_settings(settings)["input"]
+    assert stored["paths"] == ["https://example.org/a.csv?...", "b.csv"]
+    assert stored["profiles"] == "s3://shop/u?.csv"
+    assert public_flags({"input": whole})["input"] == {"profiles": "s3://shop/u?.csv"}
+    assert public_flags({"input": {"paths": ["b.csv"]}})["input"] == {"paths": ["b.csv"]}

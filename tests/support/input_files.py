@@ -47,12 +47,12 @@ def loaded(source: Format) -> list[tuple[Any, ...]]:
     return found
 
 
-def opened(folder: Path, *paths: Path, **wanted: Any) -> AbstractContextManager[Export]:  # noqa: ANN401  as open_export takes them
+def opened(folder: Path, *paths: Path | str, **wanted: Any) -> AbstractContextManager[Export]:  # noqa: ANN401  as open_export takes them
     given: dict[str, Any] = {"columns": {}, "profiles": "", "profile_columns": (), "timezone": ""}
     return open_export([str(path) for path in paths], work_dir=folder / "work", **(given | wanted))
 
 
-def facts(folder: Path, *paths: Path, **wanted: Any) -> list[str]:  # noqa: ANN401  as open_export takes them
+def facts(folder: Path, *paths: Path | str, **wanted: Any) -> list[str]:  # noqa: ANN401  as open_export takes them
     with opened(folder, *paths, **wanted) as export:
         assert export.rejected_rows == 0, list(export.rejects())
         return [

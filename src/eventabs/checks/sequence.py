@@ -8,7 +8,7 @@ from pathlib import Path
 from eventabs.checks.findings import CheckReport, EndpointFacts, Finding, OnFinding, State
 from eventabs.config import Settings
 from eventabs.errors import ConfigError, UsageError
-from eventabs.ingest import check_zone, expand, scratch_database
+from eventabs.ingest import check_zone, expand, find_objects, scratch_database
 from eventabs.language import active, gettext as _, ngettext
 from eventabs.providers import kind_of, load_preset, load_rules, parse_address
 from eventabs.runs import (
@@ -230,7 +230,8 @@ def _input(settings: Settings) -> Finding:
             ):
                 check_zone(connection, settings.input.timezone)
         expand(profiles)
-        found = expand(paths, profiles)
+        found = [*expand(paths, profiles), *find_objects(paths, profiles)]
+        find_objects(profiles)
     except UsageError as error:
         return Finding("run", "input", "fault", str(error))
     if not paths:

@@ -23,7 +23,8 @@ command = partial(app.command, cls=Command)
 Inputs = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="INPUT", help=_("Exports: files, folders or globs (JSON, CSV, Parquet); - is standard input.")
+        metavar="INPUT",
+        help=_("Exports: files, folders, globs or addresses (s3, gs, az, https); - is standard input."),
     ),
 ]
 Checkpoint = Annotated[

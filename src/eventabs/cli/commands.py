@@ -134,17 +134,26 @@ def estimate(
     """Estimate a run."""
     from eventabs import estimate as estimate_run  # noqa: PLC0415
     from eventabs.runs import first_request  # noqa: PLC0415
-    from eventabs.views import estimate_json, print_prompt, prompt_json, render_estimate  # noqa: PLC0415
+    from eventabs.views import (  # noqa: PLC0415
+        display,
+        estimate_json,
+        print_prompt,
+        prompt_json,
+        render_estimate,
+    )
 
     signals.interrupt()
+    observer = display(
+        stderr_console(), form="json" if shown.progress == "json" else "plain", quiet=shown.quiet
+    )
     if show_prompt:
-        request = first_request(_invocation(flags).settings(), inputs or ())
+        request = first_request(_invocation(flags).settings(), inputs or (), observer.noted)
         if shown.json:
             print_bytes(prompt_json(request))
         else:
             print_prompt(stdout_console(), request)
         return
-    estimated = estimate_run(inputs or (), settings=flags.nested(), config=flags.config)
+    estimated = estimate_run(inputs or (), settings=flags.nested(), config=flags.config, observer=observer)
     if shown.json:
         print_bytes(estimate_json(estimated))
     else:

@@ -23,6 +23,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDic
 from eventabs.config.faults import Step, described
 from eventabs.config.layers import over_stored, overlay, read_toml
 from eventabs.errors import ConfigError, WrongSettingsError
+from eventabs.ingest import is_address
 from eventabs.language import gettext as _
 from eventabs.providers import ProviderChoice, ProviderName, kind_of
 from eventabs.records import AnswerForm, Compaction, Detail
@@ -346,6 +347,6 @@ def with_absolute_paths(settings: Settings, folder: Path) -> Settings:
         paths = {key: path for key in keys if (path := getattr(section, key))}
         if not paths.get("tokenizer", ".json").endswith(".json"):  # a name, no file
             del paths["tokenizer"]
-        absolute = {key: str(folder / path) for key, path in paths.items()}
+        absolute = {key: path if is_address(path) else str(folder / path) for key, path in paths.items()}
         changed[name] = section.model_copy(update=absolute)
     return settings.model_copy(update=changed)

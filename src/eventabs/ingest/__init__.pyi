@@ -5,6 +5,7 @@ from .database import (
     scratch_database as scratch_database,
 )
 from .export import Export as Export, open_export as open_export
-from .files import FileStamp as FileStamp, expand as expand
+from .files import FileStamp as FileStamp, expand as expand, is_address as is_address
 from .groups import UserGroup as UserGroup
+from .object_store import find_objects as find_objects, public_address as public_address
 from .tables import check_zone as check_zone

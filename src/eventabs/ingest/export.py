@@ -1,7 +1,7 @@
 """An opened export: its counts, its users' logs and the rows that could not be read."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby, islice
@@ -23,9 +23,10 @@ from eventabs.ingest.database import as_glob, errors_named, fetched, give_back_m
 from eventabs.ingest.files import FileStamp
 from eventabs.ingest.formats import Format, InputFile, Query, Wanted, open_file
 from eventabs.ingest.groups import UserGroup, behaviors_of, grouped, prefetched
+from eventabs.ingest.object_copies import Copies, copied, plan_copies
 from eventabs.ingest.schema import FileSchema, SchemaChoice
 from eventabs.language import gettext as _
-from eventabs.records import GroupUser, RejectedRow, UserLog
+from eventabs.records import Copying, GroupUser, RejectedRow, UserLog
 from eventabs.stop import Stop
 
 
@@ -33,9 +34,9 @@ from eventabs.stop import Stop
 class Export:
     """Files that have been read to their end. Good only inside `open_export`.
 
-    `fingerprint` is the sha256 of the files' contents; `stamps` tell of each, the profiles too, whether it changes
-    later. `roles` tells for each file which column was taken for which role, `schemas` which tool's export it is ("" for
-    none); `reasons` counts the rejected rows by reason, the most frequent first.
+    `fingerprint` is the sha256 of the files' contents, of objects in stores that of their ETags and sizes; `stamps` tell of
+    each file, the profiles too, whether it changes later. `roles` tells for each file which column was taken for which
+    role, `schemas` which tool's export it is ("" for none); `reasons` counts the rejected rows by reason, the most frequent first.
     Duplicates are equal in the columns `compared`; `not_compared` are those of the files that were left out.
     Rows in = behaviors + rejected_rows + duplicates + paired_ends + non_behaviors. `unpaired` are behaviors: begins
     without an end, ends without a begin; and so are `shortened`: they have a text of which prompts hold the first 200 characters.
@@ -133,10 +134,10 @@ class _Behaviors:
         choice: SchemaChoice,
         *,
         technical: Collection[str],
-        user: str,
+        users: Sequence[str],
     ) -> None:
         self._opened = opened
-        self._users = [user_of_file(path, user) for path in paths]
+        self._users = users
         self._columns = columns
         self._technical = technical
         self._choice = choice
@@ -193,10 +194,10 @@ class _Behaviors:
             tuple(column for column in columns if column in technical),
         )
 
-    def contents(self) -> list[files.Content]:
-        """Return what was read, each file with the user that its name gives it."""
-        contents = [each.file.content for each in self.sources]
-        return [each.of_user(user) for each, user in zip(contents, self._users, strict=True)]
+    def digests(self, copies: Copies) -> list[bytes]:
+        """Return what identifies each file that was read, with the user that its name gives it."""
+        contents = (copies.content(each.file) for each in self.sources)
+        return [each.of_user(user).sha256 for each, user in zip(contents, self._users, strict=True)]
 
     def _find_roles(self, sources: Sequence[Format]) -> list[dict[str, str]]:
         named = self._columns.get("marker", "")
@@ -245,8 +246,9 @@ def open_export(
     strict: bool = False,
     schema: str = "",
     stop: Stop = Stop(),
+    on_copy: Callable[[Copying], object] = lambda _copying: None,
 ) -> Iterator[Export]:
-    """Read the files and globs `paths` to their end, and the file `profiles` if it is not "".
+    """Read the files, globs and addresses `paths` to their end, and `profiles` if it is not "".
 
     `encoding` is a codec of Python's ("" finds it), `header` names the columns of CSV files that have none.
     Rows that differ in a column other than those `technical`, and those of the schema, are no duplicates.
@@ -254,18 +256,23 @@ def open_export(
     `columns` maps roles to columns or paths ("" finds them), `schema` is a tool's name, "none", a TOML file of the user's own,
     or "" (found by the fields); `timezone` is a name or "". `strict`: the first row that
     cannot be read is an InputError, raised soon after it is reached. Scratch files live in
-    `work_dir`/reading.tmp while the export is open. Raises InputError, ConfigError for zone and encoding, and
-    StopRequested at a requested `stop`.
+    `work_dir`/reading.tmp while the export is open, copies of objects in `work_dir`/objects.tmp; `on_copy` hears how
+    far these are. Raises InputError, ConfigError for zone and encoding, and StopRequested at a requested `stop`.
     """
-    profile_paths = files.expand([profiles]) if profiles else ()
-    if len(profile_paths) > 1:
-        message = _("{path} names {count} files; the profiles are one file with a row for each user")
-        raise InputError(message.format(path=profiles, count=len(profile_paths)))
-    named = files.expand(paths, profile_paths)
+    copies = plan_copies(paths, profiles, work_dir / "objects.tmp")
+    local_profiles = files.expand([profiles] if profiles else [])
+    local = files.expand(paths, local_profiles)
     folder = work_dir / "reading.tmp"
-    # a name that is read as a glob is checked as the glob and as the file that it matches
-    readable = {form for path in [*named, *profile_paths] for form in (path, as_glob(path))}
-    with scratch_database(folder, sorted(readable), stop) as connection:
+    with ExitStack() as stack:
+        stack.enter_context(copied(copies, stop=stop, on_copy=on_copy))
+        named = (*local, *copies.unpacked(copies.paths))
+        profile_paths = (*local_profiles, *copies.unpacked(copies.profiles))
+        if len(profile_paths) > 1:
+            message = _("{path} names {count} files; the profiles are one file with a row for each user")
+            raise InputError(message.format(path=profiles, count=len(profile_paths)))
+        # a name that is read as a glob is checked as the glob and as the file that it matches
+        readable = {form for path in [*named, *profile_paths] for form in (path, as_glob(path))}
+        connection = stack.enter_context(scratch_database(folder, sorted(readable), stop))
         tables.check_zone(connection, timezone)
         encodings.check_codec(encoding)
         choice = SchemaChoice(schema)
@@ -276,33 +283,39 @@ def open_export(
         parts = {"header": header, "sheet": sheet, "table": table, "has_user": bool(user)}
         parts["headers"] = choice.headers
         behaviors = _Behaviors(
-            named, partial(opened, **parts), columns, choice, technical=technical, user=user
+            named,
+            partial(opened, **parts),
+            columns,
+            choice,
+            technical=technical,
+            users=[user_of_file(copies.name(path).partition("?")[0], user) for path in named],
         )
         profile = opened(*profile_paths) if profile_paths else None
-        user, shown = "", list[tuple[str, str]]()
+        key, shown = "", list[tuple[str, str]]()
         if profile:
-            user, shown = find_profile_columns(
+            key, shown = find_profile_columns(
                 profile.file.path, profile.columns, columns.get("user", ""), profile_columns
             )
         tables.prepare(connection, len(shown))
         insert = partial(tables.insert_behaviors, connection, zone=timezone, dayfirst=dayfirst)
         behaviors.load(insert, encoding=encoding, strict=strict)
         if profile:
-            wanted = [("user", user), *((f"p{n}", column) for n, (_name, column) in enumerate(shown))]
+            wanted = [("user", key), *((f"p{n}", column) for n, (_name, column) in enumerate(shown))]
             tables.load(profile, wanted, partial(tables.insert_profiles, connection, len(shown)))
         with errors_named("the export"):
             counts = tables.finish(connection, len(shown), keep_duplicates=keep_duplicates)
             give_back_memory(connection)
         read = [each.file for each in (*behaviors.sources, profile) if each]
         compared, not_compared = behaviors.compared()
+        names = tuple(map(copies.name, named))
         yield Export(
-            files=named,
+            files=names,
             fingerprint=files.fingerprint(
-                [*behaviors.contents(), *([profile.file.content] if profile else [])]
+                [*behaviors.digests(copies), *([copies.content(profile.file).sha256] if profile else [])]
             ),
-            stamps=_stamps(read),
-            roles=dict(zip(named, behaviors.roles, strict=True)),
-            schemas={path: behaviors.schema_name(path) for path in named},
+            stamps=_stamps([file for file in read if not copies.holds(file.path)]),
+            roles=dict(zip(names, behaviors.roles, strict=True)),
+            schemas={name: behaviors.schema_name(path) for name, path in zip(names, named, strict=True)},
             users=counts.users,
             behaviors=counts.behaviors,
             reasons=counts.rejects,
@@ -314,7 +327,7 @@ def open_export(
             shortened=counts.shortened,
             skipped_lines=sum(each.skipped_lines for each in behaviors.sources),
             non_behaviors=counts.non_behaviors,
-            encodings={each.file.path: each.file.encoding for each in behaviors.sources},
+            encodings={name: each.file.encoding for name, each in zip(names, behaviors.sources, strict=True)},
             _connection=connection,
             _with_offset=counts.with_offset,
             _profile_names=tuple(name for name, _column in shown),

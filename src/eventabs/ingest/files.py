@@ -69,12 +69,13 @@ def expand(paths: Sequence[str], excluded: Sequence[str] = ()) -> tuple[str, ...
     """Return the files that `paths` (files and globs) name, sorted, none twice; of an archive the exports inside.
 
     A name that exists is taken literally, whatever characters it holds. `excluded` names files that a folder or
-    glob does not mean. Raises InputError.
+    glob does not mean. Addresses of objects are left out. Raises InputError.
     """
     others = {Path(path).resolve() for path in excluded}
     found = {
         each
         for path in paths
+        if not is_address(path)
         for each in _matches(path)
         if each == path or Path(each).resolve() not in others
     }
@@ -84,6 +85,11 @@ def expand(paths: Sequence[str], excluded: Sequence[str] = ()) -> tuple[str, ...
         status = Path(file).stat()
         by_identity.setdefault((status.st_dev, status.st_ino, member), path)
     return tuple(dict.fromkeys(each for path in by_identity.values() for each in archives.members(path)))
+
+
+def is_address(path: str) -> bool:
+    """Whether a name is an address and no file."""
+    return "://" in path
 
 
 def inspect(path: str, *, binary: bool = False) -> Content:
@@ -121,9 +127,9 @@ def refuse_endless_lines(path: str, content: Content) -> None:
         raise InputError(message.format(path=path, limit=LONGEST_LINE >> 20))
 
 
-def fingerprint(contents: Iterable[Content]) -> str:
-    """Return the sha256 of the files' contents, whatever their names and order."""
-    return hashlib.sha256(b"".join(sorted(content.sha256 for content in contents))).hexdigest()
+def fingerprint(digests: Iterable[bytes]) -> str:
+    """Return the sha256 of what identifies the files, whatever their names and order."""
+    return hashlib.sha256(b"".join(sorted(digests))).hexdigest()
 
 
 def first_bytes(path: str) -> bytes:
@@ -203,9 +209,6 @@ def unreadable(path: str, error: OSError) -> InputError | StorageError:
 
 
 def _matches(path: str) -> list[str]:
-    if "://" in path:
-        message = _("{path} is an address; download it and name the file")
-        raise InputError(message.format(path=path))
     with suppress(OSError, ValueError):  # a name too long or with a NUL exists nowhere
         if Path(path).is_dir():
             return _in_folder(path)
@@ -230,16 +233,17 @@ def _in_folder(path: str) -> list[str]:
             for name in folders
             if not name.startswith(".") and not (Path(folder) / name / _OF_A_RUN).exists()
         ]
-        found += [
-            str(Path(folder) / name)
-            for name in names
-            if not name.startswith((".", "_", "~$"))
-            and (archives.READABLE.search(name.lower()) or name.lower().endswith(".zip"))
-        ]
+        found += [str(Path(folder) / name) for name in names if is_readable(name)]
     if not found:
         message = _("{path} holds no export; name a folder with .jsonl, .csv, .tsv, .parquet or .xlsx files")
         raise InputError(message.format(path=path))
     return found
+
+
+def is_readable(name: str) -> bool:
+    """Whether a folder means a file of this name."""
+    is_export = archives.READABLE.search(name.lower()) or name.lower().endswith(".zip")
+    return not name.startswith((".", "_", "~$")) and bool(is_export)
 
 
 def refuse_binary(path: str, start: bytes) -> None:

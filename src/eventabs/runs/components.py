@@ -33,7 +33,7 @@ from eventabs.providers import (
     open_provider as open_provider_of,
     shipped_rules,
 )
-from eventabs.records import Category, EventType, Part, Reply, RunStatus, UserLog, Vocabulary
+from eventabs.records import Category, Copying, EventType, Part, Reply, RunStatus, UserLog, Vocabulary
 from eventabs.replies import Labels, Reading, read_reply
 from eventabs.runs.observer import AwaitingEndpoint, CoolingDown, Observer, Progress
 from eventabs.runs.progress import Price, ProgressTracker, snapshot
@@ -57,7 +57,11 @@ def read_text(path: str, setting: str) -> str:
 
 
 def open_input(
-    settings: Settings, paths: Sequence[str], work_dir: Path, stop: Stop = Stop()
+    settings: Settings,
+    paths: Sequence[str],
+    work_dir: Path,
+    stop: Stop = Stop(),
+    on_copy: Callable[[Copying], object] = lambda _copying: None,
 ) -> AbstractContextManager[Export]:
     """Read the export as it is configured; see `open_export`."""
     return open_export(
@@ -77,6 +81,7 @@ def open_input(
         strict=settings.input.strict,
         schema=settings.input.schema,
         stop=stop,
+        on_copy=on_copy,
     )
 
 
@@ -328,7 +333,10 @@ def open_provider(
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """A run that this process holds. `facts` is the ledger's meta; `most_users` is --limit, 0: all."""
+    """A run that this process holds. `facts` is the ledger's meta; `most_users` is --limit, 0: all.
+
+    `named` is the input as it is named today, of addresses also the queries, which are stored nowhere.
+    """
 
     directory: RunDirectory
     ledger: Ledger
@@ -337,6 +345,7 @@ class RunContext:
     observer: Observer
     facts: dict[str, Any]
     most_users: int
+    named: Sequence[str] = ()
 
     def remember(self, **values: object) -> None:
         """Keep facts, in the ledger too."""

@@ -2,7 +2,7 @@
 
 import heapq
 import tempfile
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,7 +24,7 @@ from eventabs.prompts import (
     output_tokens,
     plan,
 )
-from eventabs.records import Batch, Compaction, Detail, Part, PartSize, PlannedPart, Request, UserLog
+from eventabs.records import Batch, Compaction, Copying, Detail, Part, PartSize, PlannedPart, Request, UserLog
 from eventabs.runs.components import (
     batch_limits,
     legend_of,
@@ -143,9 +143,14 @@ class _Measured:
         return list(map(PartSize, self.input_tokens, self.output_tokens[detail]))
 
 
-def estimate_run(settings: Settings, paths: Sequence[str]) -> Estimate:
+OnCopy = Callable[[Copying], object]
+
+
+def estimate_run(
+    settings: Settings, paths: Sequence[str], on_copy: OnCopy = lambda _copying: None
+) -> Estimate:
     """Plan a run of the input. Raises UsageError for input that cannot be read."""
-    with _opened(settings, paths) as export:
+    with _opened(settings, paths, on_copy) as export:
         language, sample = _prepared(settings, export)
         level = settings.compaction.level
         levels = {level: _at_level(settings, level, language, sample)}
@@ -157,9 +162,11 @@ def estimate_run(settings: Settings, paths: Sequence[str]) -> Estimate:
     return _estimate(settings, export, read, levels)  # what DuckDB held is free now
 
 
-def first_request(settings: Settings, paths: Sequence[str]) -> Request:
+def first_request(
+    settings: Settings, paths: Sequence[str], on_copy: OnCopy = lambda _copying: None
+) -> Request:
     """Return the first request of the plan, exactly as it would be sent."""
-    with _opened(settings, paths) as export:
+    with _opened(settings, paths, on_copy) as export:
         language, sample = _prepared(settings, export)
         measured = _at_level(settings, settings.compaction.level, language, sample)
         _measure(settings, export, [measured], language)
@@ -177,12 +184,12 @@ def first_request(settings: Settings, paths: Sequence[str]) -> Request:
 
 
 @contextmanager
-def _opened(settings: Settings, paths: Sequence[str]) -> Iterator[Export]:
+def _opened(settings: Settings, paths: Sequence[str], on_copy: OnCopy) -> Iterator[Export]:
     named = input_paths(paths, settings)
     with _scratch_folder() as name:
         folder = Path(name)
         files = [copy_stdin(folder, Stop()) if path == STDIN else path for path in named]
-        with open_input(settings, files, folder) as export:
+        with open_input(settings, files, folder, on_copy=on_copy) as export:
             yield export
 
 

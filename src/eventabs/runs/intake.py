@@ -11,7 +11,7 @@ from typing import cast
 
 from eventabs.config import Settings
 from eventabs.errors import DiskFullError, InputError, RunDirectoryError, UsageError
-from eventabs.ingest import Export, FileStamp
+from eventabs.ingest import Export, FileStamp, public_address
 from eventabs.language import gettext as _
 from eventabs.prompts import (
     BatchLimits,
@@ -199,12 +199,27 @@ def _stamps(run: RunContext) -> list[FileStamp]:
 @contextmanager
 def _opened(run: RunContext, stop: Stop) -> Iterator[Export]:
     # what came by standard input lies in the run directory, wherever that has been moved to
-    paths = [stdin_copy(run.directory.path) if path == STDIN else path for path in run.facts["paths"]]
+    paths = [
+        stdin_copy(run.directory.path) if path == STDIN else path
+        for path in _with_queries(run.facts["paths"], run.named)
+    ]
     try:
-        with open_input(run.settings, paths, run.directory.work, stop) as export:
+        with open_input(run.settings, paths, run.directory.work, stop, run.observer.noted) as export:
             yield export
     except DiskFullError as error:  # of scratch files, which lie in the run directory
         raise disk_full(run.directory.path, resumable=True) from error
+
+
+def _with_queries(stored: Sequence[str], named: Sequence[str]) -> list[str]:
+    """Return the stored paths, with the queries that addresses among them are named with today."""
+    whole = list(named)
+    paths = list[str]()
+    for path in stored:
+        found = next((each for each in whole if path in {each, public_address(each)}), path)
+        if found in whole:
+            whole.remove(found)
+        paths.append(found)
+    return paths
 
 
 def _refuse_other_input(run: RunContext, export: Export) -> None:

@@ -22,6 +22,7 @@ from eventabs.config import (
     with_preset,
 )
 from eventabs.errors import ConfigError, DiskFullError, InputError, RunDirectoryError
+from eventabs.ingest import is_address, public_address
 from eventabs.language import gettext as _
 from eventabs.providers import kind_of
 from eventabs.records import FailureReason, Part
@@ -106,14 +107,26 @@ def begin_run(
         with directory.locked(fresh=True), _room(directory, settings), watch(directory, settings) as observer:
             if STDIN in named:
                 copy_stdin(directory.path, stop)
-            # a later process finds them from another folder too; a URL is left for the reader to refuse
+            # a later process finds them from another folder too
             facts["paths"] = [
-                path if path == STDIN or "://" in path else str(Path.cwd() / path) for path in named
+                path
+                if path == STDIN
+                else public_address(path)
+                if is_address(path)
+                else str(Path.cwd() / path)
+                for path in named
             ]
             with closing(Ledger.create(directory.ledger, facts)) as ledger:
                 remember_run(facts["run_id"], settings)
                 run = RunContext(
-                    directory, ledger, settings, invocation.environment, observer, facts, settings.run.limit
+                    directory,
+                    ledger,
+                    settings,
+                    invocation.environment,
+                    observer,
+                    facts,
+                    settings.run.limit,
+                    named,
                 )
                 try:
                     yield run
@@ -151,7 +164,16 @@ def reopen_run(
         with _room(directory, settings), watch(directory, settings) as observer:
             # a trial under --limit goes on with all users: the first limit does not hold any more
             most_users = int(invocation.flags.get("run", {}).get("limit", 0))
-            run = RunContext(directory, ledger, settings, invocation.environment, observer, facts, most_users)
+            run = RunContext(
+                directory,
+                ledger,
+                settings,
+                invocation.environment,
+                observer,
+                facts,
+                most_users,
+                settings.input.paths,
+            )
             if changed != "ignore":
                 refuse_changed_input(run, accepted=changed == "accept")
                 _take_changes(run, invocation, accepted=changed == "accept")
@@ -173,7 +195,7 @@ def _take_kept(directory: RunDirectory, ledger: Ledger) -> None:
 
 def default_out(paths: Sequence[str]) -> Path:
     """Return the run directory for an input: `<stem>.eventabs` in the current folder."""
-    first = paths[0]
+    first = public_address(paths[0]).partition("?")[0] if is_address(paths[0]) else paths[0]
     stem = "stdin" if first == STDIN else Path(first).name.split(".")[0].strip("*?[]") or "input"
     return Path(f"{stem}.eventabs")
 

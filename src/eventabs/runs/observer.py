@@ -8,7 +8,7 @@ from typing import Protocol, Self
 
 import orjson
 
-from eventabs.records import Counts, RunStatus
+from eventabs.records import Copying, Counts, RunStatus
 from eventabs.store import open_to_append
 
 
@@ -154,6 +154,7 @@ class StateChanged:
 
 Note = (
     AwaitingEndpoint
+    | Copying
     | InputRead
     | InputGone
     | Planned

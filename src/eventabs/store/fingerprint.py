@@ -8,6 +8,7 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 import orjson
 
 from eventabs.config import Settings
+from eventabs.ingest import public_address
 from eventabs.providers import kind_of
 
 _BINDING = (
@@ -36,15 +37,31 @@ def public_settings(settings: Settings) -> dict[str, Any]:
     values = settings.model_dump(mode="json", exclude={"llm": {"extra_headers"}})
     values["llm"]["base_url"] = public_url(settings.llm.base_url)
     values["llm"]["proxy"] = public_url(settings.llm.proxy)
+    values["input"] = _public_input(values["input"])
     return values
 
 
 def public_flags(flags: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the flags without URL secrets and header values."""
+    """Return the flags without URL secrets and header values, and without addresses that are not whole without them."""
     public = {section: dict(values) for section, values in flags.items() if isinstance(values, Mapping)}
     llm = public.get("llm", {})
     llm.pop("extra_headers", None)
     llm |= {key: public_url(llm[key]) for key in ("base_url", "proxy") if key in llm}
+    if "input" in public:  # what is cut would win over the variables that name it whole
+        whole = public["input"]
+        public["input"] = {
+            key: whole[key] for key, value in _public_input(whole).items() if value == whole[key]
+        }
+    return public
+
+
+def _public_input(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return [input] without the queries of addresses, which may hold signatures."""
+    public = dict(values)
+    if "paths" in public:
+        public["paths"] = type(public["paths"])(public_address(str(path)) for path in public["paths"])
+    if "profiles" in public:
+        public["profiles"] = public_address(str(public["profiles"]))
     return public
 
 

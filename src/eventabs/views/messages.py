@@ -8,9 +8,10 @@ from typing import Any
 from eventabs import runs
 from eventabs.language import gettext as _, ngettext
 from eventabs.providers import kind_of
-from eventabs.records import RunStatus
+from eventabs.records import Copying, RunStatus
 from eventabs.views.console import one_line
 
+_UNITS = ((10**9, "GB"), (10**6, "MB"), (10**3, "KB"))
 TENTHS_BELOW = 10  # above it they are noise
 _COLUMNS_SHOWN = 100  # characters
 
@@ -56,6 +57,12 @@ def average(number: float) -> str:
     return f"{number:.1f}".removesuffix(".0") if number < TENTHS_BELOW else f"{number:,.0f}"
 
 
+def size(number: int) -> str:
+    """Return a number of bytes as 12 KB, 3.4 MB or 56 GB."""
+    unit, name = next((each for each in _UNITS if number >= each[0]), _UNITS[-1])
+    return f"{average(number / unit)} {name}"
+
+
 def most_frequent(numbers: Mapping[Any, int]) -> list[tuple[Any, int]]:
     """Return what is counted, the most frequent first, ties in order of their names."""
     return sorted(numbers.items(), key=lambda item: (-item[1], item[0]))
@@ -95,6 +102,8 @@ def started(facts: runs.Started) -> str:
 def noted(note: runs.Note) -> str:
     """Return a note as one line."""
     match note:
+        case Copying():
+            line = _copying(note)
         case runs.InputRead():
             line = _input_read(note)
         case runs.InputGone():
@@ -292,6 +301,15 @@ def equal_columns(compared: Sequence[str], not_compared: Sequence[str]) -> str:
 
 def _some(columns: Sequence[str]) -> str:
     return shorten(one_line(", ".join(columns)), _COLUMNS_SHOWN, placeholder=" ...")
+
+
+def _copying(note: Copying) -> str:
+    if note.done:
+        template = _("Copied {done} of {size}")
+        return template.format(done=size(note.done), size=size(note.size))
+    line = ngettext("Copying {count} object", "Copying {count} objects", note.objects)
+    line = line.format(count=count(note.objects))
+    return listed((line, size(note.size))) if note.size else line
 
 
 def _input_read(note: runs.InputRead) -> str:

@@ -175,7 +175,7 @@ def text_reader(
     columns = ", ".join(f"'{name}': 'VARCHAR'" for name in names)
     return (
         f"read_csv(?, auto_detect = false, header = {header}, delim = {quoted(delimiter)}, quote = {quoted(quote)},"
-        f" escape = {quoted(quote)}, columns = {{{columns}}}, strict_mode = {strict}, compression = 'none'{_buffers(longest)})"
+        f" escape = {quoted(quote)}, columns = {{{columns}}}, nullstr = ['', '\\N'], strict_mode = {strict}, compression = 'none'{_buffers(longest)})"
     )
 
 

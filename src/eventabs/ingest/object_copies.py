@@ -1,0 +1,246 @@
+"""Copies of objects, on disk while an export is read."""
+
+import hashlib
+import re
+import shutil
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from operator import attrgetter
+from pathlib import Path
+from threading import Event, Thread
+from typing import TYPE_CHECKING, BinaryIO, Final
+from urllib.parse import unquote
+
+from eventabs.errors import EventabsError, InputError
+from eventabs.ingest import archives
+from eventabs.ingest.database import as_glob
+from eventabs.ingest.files import Content, copies_written, first_bytes, no_room
+from eventabs.ingest.formats import InputFile
+from eventabs.ingest.object_store import BrokenError, StoredObject, find_objects, store_errors_named
+from eventabs.language import gettext as _
+from eventabs.records import Copying
+from eventabs.stop import Stop
+
+if TYPE_CHECKING:
+    from obstore import GetOptions
+
+_AT_ONCE: Final = 8  # objects copied side by side: of thousands of small ones each is mostly waiting
+_CHUNK: Final = 1 << 16  # bytes; what came of a chunk before a break comes again
+_WAITS: Final = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds, before going on with a broken transfer
+_LOOK_SECONDS: Final = 0.1  # between looks at the progress and a requested stop
+_TENTHS: Final = 10  # of the whole, after which the progress is told
+_WORTH_TELLING: Final = 20_000_000  # bytes, which take a while on most ways
+_NAME_LENGTH: Final = 60  # characters of a copy's name; a file name has 255 bytes
+_WEB_PAGE: Final = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """Objects, and where they are copied to: those of the input in order of their addresses, and of the profiles."""
+
+    folder: Path
+    paths: tuple[str, ...]
+    profiles: tuple[str, ...]
+    objects: Mapping[str, StoredObject]  # by the path of the copy
+
+    def unpacked(self, paths: Iterable[str]) -> tuple[str, ...]:
+        """Return copies that have been made, in the place of archives the exports inside. Raises InputError."""
+        return tuple(each for path in paths for each in archives.members(path))
+
+    def holds(self, path: str) -> bool:
+        """Whether a file is a copy, or lies inside one."""
+        return bool(self.objects) and archives.file_of(path) in self.objects
+
+    def name(self, path: str) -> str:
+        """Return the address of a copy, with the name of a file inside; any other file has its own name."""
+        if not self.holds(path):
+            return path
+        copy = archives.file_of(path)
+        return self.objects[copy].address + path.removeprefix(copy)
+
+    def content(self, file: InputFile) -> Content:
+        """Return the content of a file, recognized by the object's ETag and size where it has these."""
+        copy = archives.file_of(file.path) if self.objects else ""
+        if copy not in self.objects or not (identity := self.objects[copy].identity):
+            return file.content
+        inside = file.path.removeprefix(copy).encode()
+        return replace(
+            file.content, sha256=hashlib.sha256(identity + inside).digest() if inside else identity
+        )
+
+
+def plan_copies(paths: Sequence[str], profiles: str, folder: Path) -> Copies:
+    """Find what addresses name, and where in `folder` each object is copied to. Raises InputError."""
+    found, about_users = find_objects(paths, [profiles]), find_objects([profiles])
+    by_name = {each.name: each for each in sorted([*found, *about_users], key=attrgetter("name"))}
+    # a folder for each, so that a copy can have the object's own name
+    targets = {
+        name: str(folder / f"{number:06}" / _file_name(each))
+        for number, (name, each) in enumerate(by_name.items())
+    }
+    return Copies(
+        folder,
+        tuple(dict.fromkeys(targets[each.name] for each in found)),
+        tuple(targets[each.name] for each in about_users),
+        {target: by_name[name] for name, target in targets.items()},
+    )
+
+
+@contextmanager
+def copied(copies: Copies, *, stop: Stop, on_copy: Callable[[Copying], object]) -> Iterator[None]:
+    """Copy the objects, and remove the copies afterwards. Errors raised meanwhile name the addresses.
+
+    Nothing is decompressed. Raises InputError, StorageError where there is no room, and StopRequested.
+    """
+    if not copies.objects:
+        yield
+        return
+    try:
+        with _names_restored(copies):
+            _make_folders(copies)
+            _Transfer(copies, on_copy).run(stop)
+            yield
+    finally:
+        shutil.rmtree(copies.folder, ignore_errors=True)
+
+
+def _make_folders(copies: Copies) -> None:
+    """Make the folders of the copies, whatever a killed run has left."""
+    shutil.rmtree(copies.folder, ignore_errors=True)
+    with copies_written(copies.folder.parent):
+        for target in copies.objects:
+            Path(target).parent.mkdir(mode=0o700, parents=True)
+
+
+@contextmanager
+def _names_restored(copies: Copies) -> Iterator[None]:
+    try:
+        yield
+    except EventabsError as error:
+        lines = [str(line) for line in error.args]
+        for copy, each in copies.objects.items():
+            for form in (as_glob(copy), copy):
+                lines = [line.replace(form, each.address) for line in lines]
+        error.args = tuple(lines)
+        raise
+
+
+def _file_name(item: StoredObject) -> str:
+    """Return the last part of an object's address, which may tell its format and user."""
+    name = item.address.partition("?")[0] if item.is_web else item.address
+    name = name.rstrip("/").rpartition("/")[2]
+    return (unquote(name) if item.is_web else name).replace("/", "_").lstrip(".")[-_NAME_LENGTH:] or "object"
+
+
+class _Copy:
+    """The copy of one object. A broken transfer goes on where it stopped, if the object is still the same."""
+
+    def __init__(self, item: StoredObject, target: Path, halted: Event) -> None:
+        self.item, self.target = item, target
+        self.size, self.done = item.size, 0
+        self._etag = item.etag
+        self._halted = halted
+
+    def run(self) -> None:
+        """Copy the object. Raises InputError and StorageError."""
+        with copies_written(self.target.parent), self.target.open("wb") as file:
+            self._fill(file)
+        if self.item.is_web and _WEB_PAGE.match(first_bytes(str(self.target))):
+            message = _(
+                "{path} answers with a web page and no export; it may want a login: download it and name the file"
+            )
+            raise InputError(message.format(path=self.item.address))
+
+    def _fill(self, file: BinaryIO) -> None:
+        broken = 0
+        while not self._halted.is_set():
+            before = self.done
+            try:
+                with store_errors_named(self.item.address):
+                    self._go_on(file)
+            except BrokenError:
+                broken = 1 if self.done > before else broken + 1
+                is_known = bool(self.size or self._etag)  # it has been reached before
+                if broken > len(_WAITS) or not is_known:
+                    raise
+                self._halted.wait(_WAITS[broken - 1])
+            else:
+                return
+
+    def _go_on(self, file: BinaryIO) -> None:
+        """Copy from where the file ends, if the object can be recognized by its ETag, else from its start."""
+        is_certain = bool(self._etag) and not self._etag.startswith("W/")
+        options: GetOptions = {"if_match": self._etag} if is_certain else {}
+        if not is_certain:
+            file.seek(0)
+            file.truncate()
+        elif self.done:
+            options["range"] = {"offset": self.done}
+        self.done = file.tell()
+        answer = self.item.store.get(self.item.path, options=options)
+        self.size, self._etag = answer.meta["size"], answer.meta["e_tag"] or ""
+        _require_room(self.target, self.size - self.done, self.item.address)
+        for chunk in answer.stream(_CHUNK):
+            file.write(chunk)
+            self.done = file.tell()
+            if self._halted.is_set():
+                return
+
+
+class _Transfer:
+    """Copies objects, some side by side."""
+
+    def __init__(self, copies: Copies, on_copy: Callable[[Copying], object]) -> None:
+        self._halted = Event()
+        self._copies = [_Copy(each, Path(target), self._halted) for target, each in copies.objects.items()]
+        self._waiting = deque(self._copies)
+        self._on_copy = on_copy
+        self._failed: list[Exception] = []
+
+    def run(self, stop: Stop) -> None:
+        """Copy all. Raises InputError, StorageError and StopRequested."""
+        first = self._copies[0]
+        _require_room(first.target, self._progress().size, first.item.address)
+        told = self._progress()
+        self._on_copy(told)
+        # a thread that waits for a silent server does not hold up a stop
+        threads = [
+            Thread(target=self._work, daemon=True) for _each in range(min(_AT_ONCE, len(self._copies)))
+        ]
+        try:
+            for thread in threads:
+                thread.start()
+            while threads := [thread for thread in threads if thread.is_alive()]:
+                stop.check()
+                threads[0].join(_LOOK_SECONDS)
+                now = self._progress()
+                if now.size >= _WORTH_TELLING and (now.done - told.done) * _TENTHS >= now.size:
+                    self._on_copy(told := now)
+        finally:
+            self._halted.set()
+        if self._failed:
+            raise self._failed[0]
+
+    def _progress(self) -> Copying:
+        return Copying(
+            len(self._copies),
+            sum(each.size for each in self._copies),
+            sum(each.done for each in self._copies),
+        )
+
+    def _work(self) -> None:
+        while not self._halted.is_set():
+            try:
+                self._waiting.popleft().run()
+            except IndexError:
+                return
+            except Exception as error:  # noqa: BLE001  raised by the thread that waits for this one
+                self._failed.append(error)
+                self._halted.set()
+
+
+def _require_room(target: Path, size: int, address: str) -> None:
+    if size > shutil.disk_usage(target.parent).free:
+        raise no_room(address)

@@ -1,0 +1,231 @@
+import gzip
+import os
+import socket
+import tempfile
+import threading
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from eventabs.errors import InputError, StorageError
+from eventabs.ingest.object_copies import _CHUNK, copied, plan_copies
+from eventabs.records import Copying
+from eventabs.stop import Stop, StopRequested
+from input_files import opened, write
+from object_server import ObjectServer, object_server, web_server
+
+ROWS = "user_id,time,item\n" + "".join(f"u{n % 3},2026-01-15 09:00:{n % 60:02},帐篷{n}\n" for n in range(200))
+DATA = ROWS.encode()
+LONG = bytes(range(256)) * 4000
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ObjectServer]:
+    with object_server() as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def _environment(server: ObjectServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in server.variables.items():
+        monkeypatch.setenv(name, value)
+
+
+def fetched(folder: Path, *paths: str) -> list[bytes]:
+    """Copy what addresses name; return the copies, of which nothing stays."""
+    copies = plan_copies(paths, "", folder / "objects.tmp")
+    with copied(copies, stop=Stop(), on_copy=lambda _copying: None):
+        found = [Path(path).read_bytes() for path in copies.paths]
+    assert not list(folder.iterdir())
+    return found
+
+
+def refused(folder: Path, address: str) -> str:
+    with pytest.raises(InputError) as caught:
+        fetched(folder, address)
+    assert not list(folder.iterdir())
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_objects_are_read_as_the_same_files_are(tmp_path: Path, server: ObjectServer) -> None:
+    header, *rows = ROWS.splitlines(keepends=True)
+    one, two = "".join([header, *rows[:90]]).encode(), "".join([header, *rows[90:]]).encode()
+    server.put("s3://same/day/1 中文%.csv", one)
+    server.put("s3://same/day/2.csv.gz", gzip.compress(two))
+    with opened(tmp_path, "s3://same/day/") as export:
+        assert export.files == ("s3://same/day/1 中文%.csv", "s3://same/day/2.csv.gz")
+        logs = list(export.user_logs())
+    local = write(tmp_path, "1.csv", one), write(tmp_path, "2.csv", two)
+    with opened(tmp_path, *local) as export:
+        assert list(export.user_logs()) == logs
+    with opened(tmp_path, local[0], "s3://same/day/2.csv.gz") as export:
+        assert list(export.user_logs()) == logs
+    assert sum(len(log.behaviors) for log in logs) == 200
+
+
+def test_profiles_may_be_an_object_that_the_folder_of_the_input_holds(
+    tmp_path: Path, server: ObjectServer
+) -> None:
+    server.put("s3://people/day/1.csv", DATA)
+    profiles = server.put("s3://people/day/profiles.csv", b"user_id,city\nu1,Leiden\n")
+    with opened(tmp_path, "s3://people/day/", profiles=profiles, profile_columns=("city",)) as export:
+        assert export.files == ("s3://people/day/1.csv",)
+        assert [log.profile for log in export.user_logs()] == [(), (("city", "Leiden"),), ()]
+
+
+def test_the_fingerprint_is_of_etags_and_sizes(tmp_path: Path, server: ObjectServer) -> None:
+    def fingerprint(address: str) -> str:
+        with opened(tmp_path, address) as export:
+            return export.fingerprint
+
+    before = fingerprint(server.put("s3://prints/a.csv", DATA))
+    assert fingerprint(server.put("s3://prints/b.csv", DATA)) == before
+    assert fingerprint(server.put("s3://prints/a.csv", DATA.replace(b"u1", b"u9"))) != before
+
+
+def test_errors_name_the_address_and_not_the_copy(tmp_path: Path, server: ObjectServer) -> None:
+    for name, data, part in (
+        ("empty.csv", b"", "is empty"),
+        ("[picture]*.csv", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\xff\xfe\0", "is a binary file"),
+        ("broken.parquet", b"PAR1" + b"\1" * 50 + b"PAR1", "cannot be read"),
+        ("broken.csv.gz", gzip.compress(DATA)[:90], "cannot be decompressed"),
+    ):
+        address = server.put(f"s3://wrong/{name}", data)
+        with pytest.raises(InputError) as caught, opened(tmp_path, address):
+            pass
+        assert address in str(caught.value)
+        assert part in str(caught.value)
+        assert "objects.tmp" not in str(caught.value)
+        assert not list((tmp_path / "work").iterdir())
+
+
+def test_thousands_of_small_objects_come_whole_and_in_the_order_of_their_names(
+    tmp_path: Path, server: ObjectServer
+) -> None:
+    for number in range(1005):  # a listing has 1,000
+        server.put(f"s3://many/{number:05}.csv", b"%d" % number)
+    assert fetched(tmp_path, "s3://many/") == [b"%d" % number for number in range(1005)]
+
+
+def test_progress_tells_how_many_objects_and_bytes(tmp_path: Path, server: ObjectServer) -> None:
+    told = list[Copying]()
+    server.put("s3://large/a.csv", bytes(21_000_000))
+    server.put("s3://large/b.csv", b"1")
+    with copied(plan_copies(["s3://large"], "", tmp_path / "c"), stop=Stop(), on_copy=told.append):
+        pass
+    assert told[0] == Copying(2, 21_000_001, 0)
+    assert all(before.done < after.done for before, after in pairwise(told))
+
+
+def test_a_requested_stop_ends_the_copying(tmp_path: Path, server: ObjectServer) -> None:
+    server.put("s3://stopped/a.csv", DATA)
+    stop = Stop()
+    copies = plan_copies(["s3://stopped/a.csv"], "", tmp_path / "objects.tmp")
+    with pytest.raises(StopRequested), copied(copies, stop=stop, on_copy=lambda _copying: stop.request()):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_server_that_falls_silent_does_not_hold_up_a_stop(tmp_path: Path) -> None:
+    stop = Stop()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}/a.csv"
+        threading.Timer(0.1, stop.request).start()
+        copies = plan_copies([address], "", tmp_path / "objects.tmp")
+        with pytest.raises(StopRequested), copied(copies, stop=stop, on_copy=lambda _copying: None):
+            pass
+
+
+@pytest.mark.parametrize(
+    "path", ["a.csv", "redirect", "gzip.csv", "a b 100%25.csv?sig=a%2Fb&x=1", "中文.csv"]
+)
+def test_what_a_web_address_answers_is_copied_as_it_is(tmp_path: Path, path: str) -> None:
+    with web_server(DATA) as web:
+        assert fetched(tmp_path, f"{web.address}/{path}") == [DATA]
+        assert web.requests[0][0] == "/" + quote(path, safe="%/?=&")
+
+
+def test_two_queries_are_two_objects(tmp_path: Path) -> None:
+    with web_server(DATA) as web:
+        addresses = [f"{web.address}/a.csv?day={day}" for day in (1, 2)]
+        assert fetched(tmp_path, *addresses, addresses[0]) == [DATA, DATA]
+
+
+def test_content_that_was_compressed_on_the_way_is_read(tmp_path: Path) -> None:
+    with web_server(gzip.compress(DATA)) as web, opened(tmp_path, f"{web.address}/gzip.csv") as export:
+        assert export.behaviors == 200
+
+
+def test_a_broken_transfer_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    with web_server(LONG) as web:
+        assert fetched(tmp_path, f"{web.address}/break-etag.csv") == [LONG]
+        starts = [int(headers.get("range", "bytes=0-")[6:].split("-")[0]) for _, headers in web.requests]
+        assert starts[0] == 0 < min(starts[1:])
+
+
+def test_without_an_etag_a_broken_transfer_begins_anew(tmp_path: Path) -> None:
+    with web_server(LONG) as web:
+        assert fetched(tmp_path, f"{web.address}/break.csv") == [LONG]
+        assert all("range" not in headers for _, headers in web.requests)
+
+
+def test_an_object_that_changes_while_it_is_read_is_noticed(tmp_path: Path) -> None:
+    with web_server(LONG) as web:
+        message = refused(tmp_path, f"{web.address}/break-etag-change.csv")
+    assert "has changed while it was read; start again" in message
+
+
+def test_an_object_that_changes_after_it_was_found_is_noticed(tmp_path: Path, server: ObjectServer) -> None:
+    copies = plan_copies([server.put("s3://moving/a.csv", DATA)], "", tmp_path / "objects.tmp")
+    server.put("s3://moving/a.csv", DATA * 2)
+    with (
+        pytest.raises(InputError, match="has changed while it was read"),
+        copied(copies, stop=Stop(), on_copy=lambda _copying: None),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("path", "part"),
+    [
+        ("loop", "leads elsewhere, and not to an end"),
+        ("chunked", "curl -fL ADDRESS | eventabs run -"),
+        ("denied", "access is denied (HTTP 403); check the address"),
+        ("missing", "does not exist (HTTP 404)"),
+        ("failing", "answers HTTP 500; try again later"),
+    ],
+)
+def test_a_web_address_that_gives_no_export_says_why(tmp_path: Path, path: str, part: str) -> None:
+    with web_server(DATA) as web:
+        message = refused(tmp_path, f"{web.address}/{path}?sig=secret")
+    assert message.startswith(f"{web.address}/{path}?...")
+    assert part in message
+    assert "secret" not in message
+
+
+@pytest.mark.parametrize("page", [b"<!DOCTYPE html><html>", b"\xef\xbb\xbf\n<HTML lang=en>"])
+def test_a_login_page_is_no_export(tmp_path: Path, page: bytes) -> None:
+    with web_server(page) as web:
+        assert "answers with a web page" in refused(tmp_path, f"{web.address}/a.csv")
+
+
+def test_what_finds_no_room_is_refused_before_it_is_copied(tmp_path: Path) -> None:
+    with web_server(DATA) as web, pytest.raises(StorageError, match="there is no room left"):
+        fetched(tmp_path, f"{web.address}/huge.csv")
+    assert not list(tmp_path.iterdir())
+
+
+@given(st.integers(_CHUNK, 300_000), st.integers(0, 900_000))
+@settings(max_examples=10, deadline=None)
+def test_wherever_transfers_break_the_copy_is_the_same(piece: int, size: int) -> None:
+    data = bytes(range(256)) * (size // 256) + b"end"
+    with tempfile.TemporaryDirectory() as folder, web_server(data, piece=piece) as web:
+        assert fetched(Path(folder), f"{web.address}/break-etag.csv") == [data]
