@@ -7,10 +7,26 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from eventabs.language import activate
+from eventabs.records import InputWarning
+from eventabs.runs.description import InputDescription
 from eventabs.runs.estimate import DetailEstimate, Estimate, LevelEstimate, UnpackedEstimate
 from eventabs.views.estimate import estimate_json, render_estimate
 
+DESCRIBED = InputDescription(
+    rows=(),
+    mappings=(),
+    warnings=(InputWarning("one_action", "all rows are alike"),),
+    schema="",
+    columns={"user": "uid"},
+    files=1,
+    users=486,
+    behaviors=44_847,
+    duplicates=12,
+    paired_ends=0,
+    reasons={"bad_time": 3},
+)
 ESTIMATE = Estimate(
+    described=DESCRIBED,
     users=486,
     users_in_input=486,
     behaviors=44_847,

@@ -24,7 +24,7 @@ from eventabs.config.layers import over_stored, overlay, read_toml
 from eventabs.errors import ConfigError, WrongSettingsError
 from eventabs.language import gettext as _
 from eventabs.providers import ProviderChoice, ProviderName, kind_of
-from eventabs.records import AnswerForm, Compaction, Detail
+from eventabs.records import AnswerForm, Compaction, Detail, DurationUnit
 
 
 def _storable(number: int) -> int:
@@ -84,6 +84,7 @@ class InputSettings(Section):
     sheet: str = ""
     table: str = ""
     dayfirst: bool | None = None
+    duration_unit: DurationUnit = "s"
     header: tuple[str, ...] = ()
     keep_duplicates: bool = False
     strict: bool = False

@@ -4,6 +4,7 @@ from .database import (
     quoted as quoted,
     scratch_database as scratch_database,
 )
+from .description import Description as Description, FileMapping as FileMapping, ReadRow as ReadRow
 from .export import Export as Export, open_export as open_export
 from .files import FileStamp as FileStamp, expand as expand
 from .groups import UserGroup as UserGroup

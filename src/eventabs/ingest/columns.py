@@ -37,18 +37,23 @@ def user_of_file(path: str, named: str) -> str:
 
 
 def behavior_columns(
-    path: str, columns: Sequence[str], named: Mapping[str, str], *, has_user: bool = False
+    path: str,
+    columns: Sequence[str],
+    named: Mapping[str, str],
+    refused: Collection[tuple[str, str]] = (),
+    *,
+    has_user: bool = False,
 ) -> dict[str, str]:
-    """Return the column of each role in an export's file. Raises InputError where one is missing.
+    """Return the column of each role in an export's file, none of the (role, column) `refused`.
 
-    `has_user`: whose rows they are is known without a column.
+    `has_user`: whose rows they are is known without a column. Raises InputError where one is missing.
     """
     named = {role: name for role, name in named.items() if (role, name) != ("marker", NO_MARKER)}
     for role, name in named.items():
         if name and name not in columns:
             message = _('{path} has no column {name} ([input.columns] {role} = "{name}"); it has: {columns}')
             raise _refusal(message, path, columns, name=name, role=role)
-    found = find_roles(columns, named)
+    found = find_roles(columns, named, refused)
     if has_user:
         found["user"] = ""
     if "user" not in found:
@@ -70,18 +75,25 @@ def behavior_columns(
     raise _refusal(message, path, columns)
 
 
-def find_roles(columns: Sequence[str], named: Mapping[str, str]) -> dict[str, str]:
+def find_roles(
+    columns: Sequence[str], named: Mapping[str, str], refused: Collection[tuple[str, str]] = ()
+) -> dict[str, str]:
     """Return the column for each role that is found. `named` maps a role to its column, "" where it is to be found."""
-    # a marker's words may be actions too
-    taken = {name for role, name in named.items() if name and role != "marker"}
-    free = {plain(column): column for column in reversed(columns) if column not in taken}
     found: dict[str, str] = {}
-    for role in ROLES:
-        usual = (free[name] for name in USUAL_NAMES[role] if name in free)
-        column = named.get(role) or next(usual, "")
+    for role, usual in candidates(columns, named).items():
+        left = (column for column in usual if (role, column) not in refused)
+        column = named.get(role) or next(left, "")
         if column and not (role == "date" and column == found.get("time")):
             found[role] = column
     return found
+
+
+def candidates(columns: Sequence[str], named: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return the columns with usual names for each role, the first of them preferred."""
+    # a marker's words may be actions too
+    taken = {name for role, name in named.items() if name and role != "marker"}
+    free = {plain(column): column for column in reversed(columns) if column not in taken}
+    return {role: [free[name] for name in USUAL_NAMES[role] if name in free] for role in ROLES}
 
 
 def profile_columns(
@@ -135,7 +147,7 @@ def marker_columns(found: Sequence[tuple[Format, Mapping[str, str]]], named: str
         columns = {roles[role] for role in ("marker", "action") if role in roles}
         for row in source.sample() if columns else ():
             for column in columns:
-                if word := plain(str(row.get(column) or "").strip()):
+                if word := plain(str(row.values.get(column) or "").strip()):
                     seen.setdefault(column, Counter())[word] += 1
     return {column for column, words in seen.items() if _are_markers(words)}
 

@@ -11,20 +11,21 @@ import duckdb
 
 from eventabs.errors import InputError
 from eventabs.ingest import archives, encodings, files, tables
+from eventabs.ingest.candidates import ColumnChoice, profile_warnings
 from eventabs.ingest.column_names import ROLES
 from eventabs.ingest.columns import (
-    behavior_columns,
     marker_columns,
     profile_columns as find_profile_columns,
     user_of_file,
     with_marker,
 )
 from eventabs.ingest.database import as_glob, errors_named, fetched, give_back_memory, scratch_database
+from eventabs.ingest.description import Description, describe
 from eventabs.ingest.files import FileStamp
 from eventabs.ingest.formats import Format, InputFile, Query, open_file
 from eventabs.ingest.groups import UserGroup, behaviors_of, grouped, prefetched
 from eventabs.language import gettext as _
-from eventabs.records import GroupUser, RejectedRow, UserLog
+from eventabs.records import DurationUnit, GroupUser, RejectedRow, UserLog
 from eventabs.stop import Stop
 
 
@@ -33,7 +34,7 @@ class Export:
     """Files that have been read to their end. Good only inside `open_export`.
 
     `fingerprint` is the sha256 of the files' contents; `stamps` tell of each, the profiles too, whether it changes
-    later. `roles` tells for each file which column was taken for which role; `reasons` counts the rejected rows by reason, the most frequent first.
+    later. `roles` tells for each file which column was taken for which role, `description` the same in short, with what looks wrong; `reasons` counts the rejected rows by reason, the most frequent first.
     Duplicates are equal in the columns `compared`; `not_compared` are those of the files that were left out.
     Rows in = behaviors + rejected_rows + duplicates + paired_ends. `unpaired` are behaviors: begins without an end,
     ends without a begin; and so are `shortened`: they have a text of which prompts hold the first 200 characters.
@@ -44,6 +45,7 @@ class Export:
     fingerprint: str
     stamps: tuple[FileStamp, ...]
     roles: dict[str, dict[str, str]]
+    description: Description
     users: int
     behaviors: int
     reasons: dict[str, int]
@@ -121,12 +123,15 @@ class _Behaviors:
         paths: Sequence[str],
         opened: Callable[..., Format],
         columns: Mapping[str, str],
+        choice: ColumnChoice,
+        *,
         technical: Collection[str],
         user: str,
     ) -> None:
         self._opened = opened
         self._users = [user_of_file(path, user) for path in paths]
         self._columns = columns
+        self._choice = choice
         self._technical = technical
         self._markers: set[str] = set()
         self.sources = [opened(path) for path in paths]
@@ -174,10 +179,7 @@ class _Behaviors:
         return [each.of_user(user) for each, user in zip(contents, self._users, strict=True)]
 
     def _find_roles(self, sources: Sequence[Format]) -> list[dict[str, str]]:
-        found = [
-            behavior_columns(each.file.path, each.columns, self._columns, has_user=each.file.has_user)
-            for each in sources
-        ]
+        found = [self._choice.roles(each) for each in sources]
         named = self._columns.get("marker", "")
         self._markers |= marker_columns(list(zip(sources, found, strict=True)), named)
         return [with_marker(each, self._markers) for each in found]
@@ -203,6 +205,7 @@ def open_export(
     keep_duplicates: bool = False,
     encoding: str = "",
     dayfirst: bool | None = None,
+    duration_unit: DurationUnit = "s",
     header: Sequence[str] = (),
     technical: Collection[str] = (),
     user: str = "",
@@ -216,7 +219,8 @@ def open_export(
     `encoding` is a codec of Python's ("" finds it), `header` names the columns of CSV files that have none.
     Rows that differ in a column other than those `technical` are no duplicates.
     `user` is whose files they are ("": a column says it), `sheet` and `table` what is read of workbooks and databases.
-    `columns` maps roles to column names ("" finds them); `timezone` is a name or "". `strict`: the first row that
+    `columns` maps roles to column names ("" finds them); `timezone` is a name or ""; `duration_unit` is that of
+    durations that are plain numbers. `strict`: the first row that
     cannot be read is an InputError, raised soon after it is reached. Scratch files live in
     `work_dir`/reading.tmp while the export is open. Raises InputError, ConfigError for zone and encoding, and
     StopRequested at a requested `stop`.
@@ -233,22 +237,32 @@ def open_export(
         tables.check_zone(connection, timezone)
         encodings.check_codec(encoding)
         opened = partial(open_file, connection, folder=folder, encoding=encoding, columns=columns, stop=stop)
-        parts = {"header": header, "sheet": sheet, "table": table, "has_user": bool(user)}
-        behaviors = _Behaviors(named, partial(opened, **parts), columns, technical, user)
         profile = opened(*profile_paths) if profile_paths else None
-        user, shown = "", list[tuple[str, str]]()
+        profile_user, shown = "", list[tuple[str, str]]()
         if profile:
-            user, shown = find_profile_columns(
+            profile_user, shown = find_profile_columns(
                 profile.file.path, profile.columns, columns.get("user", ""), profile_columns
             )
         tables.prepare(connection, len(shown))
-        insert = partial(tables.insert_behaviors, connection, zone=timezone, dayfirst=dayfirst)
+        choice = ColumnChoice(connection, columns)
+        parts = {"header": header, "sheet": sheet, "table": table, "has_user": bool(user)}
+        behaviors = _Behaviors(
+            named, partial(opened, **parts), columns, choice, technical=technical, user=user
+        )
+        insert = partial(
+            tables.insert_behaviors, connection, zone=timezone, dayfirst=dayfirst, duration_unit=duration_unit
+        )
         behaviors.load(insert, encoding=encoding, strict=strict)
         if profile:
-            wanted = [("user", user), *((f"p{n}", column) for n, (_name, column) in enumerate(shown))]
+            wanted = [("user", profile_user), *((f"p{n}", column) for n, (_name, column) in enumerate(shown))]
             tables.load(profile, wanted, partial(tables.insert_profiles, connection, len(shown)))
         with errors_named("the export"):
             counts = tables.finish(connection, len(shown), keep_duplicates=keep_duplicates)
+            if profile:
+                choice.warnings += profile_warnings(connection, profile, profile_columns, shown)
+            description = describe(
+                connection, behaviors.sources, behaviors.roles, choice.warnings, zone=timezone
+            )
             give_back_memory(connection)
         read = [each.file for each in (*behaviors.sources, profile) if each]
         compared, not_compared = behaviors.compared()
@@ -259,6 +273,7 @@ def open_export(
             ),
             stamps=_stamps(read),
             roles=dict(zip(named, behaviors.roles, strict=True)),
+            description=description,
             users=counts.users,
             behaviors=counts.behaviors,
             reasons=counts.rejects,

@@ -16,8 +16,10 @@ from eventabs.ingest.column_names import (
     SEPARATORS,
 )
 from eventabs.ingest.database import WHITE, quoted, sql
-from eventabs.records import THING
+from eventabs.records import THING, DurationUnit
 
+# A division, since a thousandth is no exact number.
+_IN_SECONDS: Final[dict[DurationUnit, str]] = {"ms": "/ 1000", "s": "", "min": "* 60", "h": "* 3600"}
 BEGINS: Final = 1
 ENDS: Final = -1
 _LONGEST_USER_ID: Final = 1024  # bytes; what is longer is no id
@@ -42,11 +44,18 @@ def row_digest(columns: Iterable[str]) -> str:
     return f"hash({', '.join(values)})" if values else "NULL::UBIGINT"
 
 
-def normal_form(raw: str, zone: str, dayfirst: bool | None = None, digest: str = row_digest(())) -> str:
+def normal_form(
+    raw: str,
+    zone: str,
+    dayfirst: bool | None = None,
+    *,
+    digest: str = row_digest(()),
+    duration_unit: DurationUnit = "s",
+) -> str:
     """Return the SELECT that normalizes the relation `raw` (see normal_form.sql).
 
     `zone` is a time zone's name, or "" where wall times stay as they are. `dayfirst` None: there are no dates such as
-    03/04/2026. `digest` is SQL.
+    03/04/2026. `digest` is SQL; `duration_unit`: of durations that are plain numbers.
     """
     moment = f"moment_of(wall, shift, {quoted(zone)})"
     zoned = (
@@ -60,6 +69,7 @@ def normal_form(raw: str, zone: str, dayfirst: bool | None = None, digest: str =
         dayfirst="NULL::BOOLEAN" if dayfirst is None else str(dayfirst),
         thing=THING,
         digest=digest,
+        in_seconds=_IN_SECONDS[duration_unit],
         raw=raw,
     )
 

@@ -8,7 +8,7 @@ from typing import Protocol, Self
 
 import orjson
 
-from eventabs.records import Counts, RunStatus
+from eventabs.records import Counts, InputWarning, RunStatus
 from eventabs.store import open_to_append
 
 
@@ -48,6 +48,29 @@ class InputGone:
     """Files that have been read are gone. They are not needed any more."""
 
     paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnsFound:
+    """Which column plays which role, in files with the same columns.
+
+    `filled`: how many of the first `sampled` rows have it. `schema`: the known tool that the files come from, "" for none.
+    """
+
+    columns: dict[str, str]
+    filled: dict[str, int]
+    sampled: int
+    schema: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RowShown:
+    """A row of the input as it stands in its file, and the line that it becomes."""
+
+    file: str
+    line: int
+    text: str
+    becomes: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +177,9 @@ Note = (
     AwaitingEndpoint
     | InputRead
     | InputGone
+    | ColumnsFound
+    | RowShown
+    | InputWarning
     | Planned
     | Serving
     | Retrying
@@ -182,6 +208,8 @@ class Summary(Counts):
     duplicates: int = 0
     paired_ends: int = 0
     unpaired: int = 0
+    columns: dict[str, str] = field(default_factory=dict)  # by role
+    warnings: list[dict[str, str]] = field(default_factory=list)  # about the input: code, message
     users_in_input: int = 0
     cause: str = ""  # why the run was stopped
     failures: dict[str, int] = field(default_factory=dict)

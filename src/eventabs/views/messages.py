@@ -8,11 +8,12 @@ from typing import Any
 from eventabs import runs
 from eventabs.language import gettext as _, ngettext
 from eventabs.providers import kind_of
-from eventabs.records import RunStatus
+from eventabs.records import InputWarning, RunStatus
 from eventabs.views.console import one_line
 
 TENTHS_BELOW = 10  # above it they are noise
 _COLUMNS_SHOWN = 100  # characters
+_SHOWN_OF_A_ROW = 100  # characters
 
 
 def count(number: int) -> str:
@@ -104,6 +105,8 @@ def noted(note: runs.Note) -> str:
                 len(note.paths),
             )
             line = template.format(paths=listed(note.paths))
+        case runs.ColumnsFound() | runs.RowShown() | InputWarning():
+            line = _of_the_input(note)
         case runs.Planned():
             line = _planned(note)
         case runs.Retrying():
@@ -121,6 +124,28 @@ def noted(note: runs.Note) -> str:
         case _:
             return _of_the_run(note)
     return line
+
+
+def _of_the_input(note: runs.ColumnsFound | runs.RowShown | InputWarning) -> str:
+    match note:
+        case runs.ColumnsFound():
+            columns = listed(_column(role, name, note) for role, name in note.columns.items())
+            if note.schema:
+                return _("Schema: {schema}; columns: {columns}").format(schema=note.schema, columns=columns)
+            return _("Columns: {columns}").format(columns=columns)
+        case runs.RowShown():
+            text = shorten(note.text, _SHOWN_OF_A_ROW, placeholder=" ...")
+            return _("Line {line}: {text} becomes {becomes}").format(
+                line=count(note.line), text=text, becomes=note.becomes
+            )
+        case InputWarning():
+            return _("Warning: {message}").format(message=note.message)
+
+
+def _column(role: str, name: str, note: runs.ColumnsFound) -> str:
+    """Name the column of a role, with the share of the rows that have it where it is less than all."""
+    held = note.filled[role]
+    return f"{role} = {name}" if held == note.sampled else f"{role} = {name} ({share(held, note.sampled)})"
 
 
 def _of_the_run(

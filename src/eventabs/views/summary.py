@@ -17,6 +17,7 @@ from eventabs.views.messages import average, count, duration, events, listed, mo
 _JSON_KEYS = (
     "status provider users success_count failed_count pending events calls retries prompt_tokens completion_tokens"
     " cost seconds out failures behaviors rejected_rows rejects duplicates paired_ends unpaired"
+    " columns warnings"
 )
 
 
