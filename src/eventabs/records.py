@@ -28,6 +28,7 @@ RunStatus = Literal["running", "interrupted", "stopped", "completed"]
 AnswerForm = Literal["lines", "json", "schema"]
 Detail = Literal["brief", "day", "fine"]
 EventSource = Literal["llm", "rules"]
+DurationUnit = Literal["ms", "s", "min", "h"]
 Compaction = Literal["line", "legend", "day"]
 OnContent = Callable[[int], None]  # hears how many characters of an answer have come so far
 
@@ -65,6 +66,14 @@ class GroupUser(NamedTuple):
     first_row: int
     last_row: int
     profile: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InputWarning:
+    """What in the input looks wrong. `code` is for scripts, `message` one line that names what mends it."""
+
+    code: str
+    message: str
 
 
 class ActivityName(NamedTuple):

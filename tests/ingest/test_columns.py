@@ -96,18 +96,20 @@ def test_a_profile_column_that_was_asked_for_by_name_has_to_be_there() -> None:
 def test_roles_are_found_in_english_and_chinese_whatever_the_spelling(
     columns: list[str], roles: dict[str, int]
 ) -> None:
-    assert find_roles(columns, {}) == {role: columns[position] for role, position in roles.items()}
+    assert find_roles(Inventory(columns), {}) == {role: columns[position] for role, position in roles.items()}
 
 
 def test_of_two_fitting_columns_the_more_specific_name_wins() -> None:
-    assert find_roles(["user", "time", "user_id", "timestamp"], {}) == {
+    assert find_roles(Inventory(["user", "time", "user_id", "timestamp"]), {}) == {
         "user": "user_id",
         "time": "timestamp",
     }
 
 
 def test_a_named_column_is_taken_and_is_free_for_no_other_role() -> None:
-    found = find_roles(["user_id", "time", "text", "type"], {"user": "text", "item": "type", "action": ""})
+    found = find_roles(
+        Inventory(["user_id", "time", "text", "type"]), {"user": "text", "item": "type", "action": ""}
+    )
     assert found == {"user": "text", "time": "time", "item": "type"}
 
 

@@ -318,3 +318,24 @@ def test_a_requested_stop_ends_the_reading(tmp_path: Path, suffix: str) -> None:
     stop.request()
     with pytest.raises(StopRequested), opened(tmp_path, str(path), stop=stop):
         raise AssertionError
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_the_rows_of_a_large_file_keep_their_lines_whatever_thread_reads_them(
+    tmp_path: Path, form: str
+) -> None:
+    rows = [(f"u{number % 7}", "2026-01-15 10:00:42", f"{number} {'x' * 300}") for number in range(30_000)]
+    if form == "csv":
+        text = "user_id,time,item\n" + "".join(f"{','.join(row)}\n" for row in rows)
+    else:
+        text = json_lines(*(dict(zip(("user_id", "time", "item"), row, strict=True)) for row in rows))
+    path = write(tmp_path, f"large.{form}", text)
+    first_line = 2 if form == "csv" else 1
+    with opened(tmp_path, path) as export:
+        wrong = [
+            behavior.line
+            for log in export.user_logs()
+            for behavior in log.behaviors
+            if rows[behavior.line - first_line][::2] != (log.user_id, behavior.item)
+        ]
+    assert wrong == []

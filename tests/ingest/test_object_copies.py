@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from eventabs.errors import InputError, StorageError
-from eventabs.ingest.object_copies import _CHUNK, copied, plan_copies
+from eventabs.ingest.objects.copies import _CHUNK, copied, plan_copies
 from eventabs.records import Copying
 from eventabs.stop import Stop, StopRequested
 from input_files import opened, write

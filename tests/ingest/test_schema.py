@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from eventabs.errors import ConfigError, InputError
-from eventabs.ingest.schema import shipped
+from eventabs.ingest.schemas.schema import shipped
 from eventabs.records import UserLog
 from input_files import facts, opened, write
 from paths import ROOT
@@ -88,7 +88,7 @@ def test_who_has_no_user_id_is_known_by_the_anonymous_one_and_identify_is_no_beh
     path = write(tmp_path, "a.jsonl", SEGMENT)
     with opened(tmp_path, path) as export:
         assert _facts(list(export.user_logs())) == [("a", "browse", "Tent"), ("u1", "browse", "Boots")]
-        assert export.roles[str(path)]["user"] == "userId, anonymousId"
+        assert export.roles[str(path)]["user"] == "userId | anonymousId"
         assert (export.rows, export.behaviors, export.non_behaviors, export.rejected_rows) == (3, 2, 1, 0)
 
 

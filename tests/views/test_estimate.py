@@ -6,11 +6,24 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from eventabs.ingest import FileMapping
 from eventabs.language import activate
+from eventabs.records import InputWarning
+from eventabs.runs.description import InputDescription
 from eventabs.runs.estimate import DetailEstimate, Estimate, LevelEstimate, UnpackedEstimate
+from eventabs.runs.observer import InputRead
 from eventabs.views.estimate import estimate_json, render_estimate
 
+DESCRIBED = InputDescription(
+    rows=(),
+    mappings=(),
+    warnings=(InputWarning("one_action", "all rows are alike"),),
+    schemas=(),
+    columns={"user": "uid"},
+    read=InputRead(1, 486, 44_847, 3, 12, {"bad_time": 3}),
+)
 ESTIMATE = Estimate(
+    described=DESCRIBED,
     users=486,
     users_in_input=486,
     behaviors=44_847,
@@ -156,11 +169,14 @@ def test_joined_ends_are_told_where_there_are_any() -> None:
 
 
 def test_the_schema_and_rows_that_are_no_behaviors_are_shown_where_there_are_any() -> None:
-    lines = _squeezed(replace(ESTIMATE, non_behaviors=7, schemas=("ga4", "segment")))
-    assert lines[0] == "Schema: ga4, segment"
+    mapping = FileMapping(("a.csv",), {"user": "uid"}, {"user": 5}, 5, (), "ga4")
+    described = replace(DESCRIBED, schemas=("ga4",), mappings=(mapping,))
+    known = replace(ESTIMATE, non_behaviors=7, described=described)
+    lines = _squeezed(known)
+    assert lines[0] == "Schema: ga4; columns: user = uid"
     assert lines[lines.index("duplicates dropped 12") + 1] == "no behaviors 7"
     assert not any(line.startswith(("Schema", "no behaviors")) for line in _squeezed(ESTIMATE))
-    fields = json.loads(estimate_json(replace(ESTIMATE, non_behaviors=7, schemas=("ga4",))))
+    fields = json.loads(estimate_json(known))
     assert (fields["non_behaviors"], fields["schemas"]) == (7, ["ga4"])
 
 

@@ -12,7 +12,7 @@ import typer
 from eventabs.cli import signals
 from eventabs.cli.app import Checkpoint, Inputs, command
 from eventabs.cli.help import choose_language
-from eventabs.cli.options import SHOWN, SettingFlags, ShownFlags, with_options
+from eventabs.cli.options import SHOWN, LookFlags, SettingFlags, ShownFlags, with_options
 from eventabs.cli.streams import OutputGoneError
 from eventabs.language import gettext as _
 from eventabs.views import print_bytes, stderr_console, stdout_console
@@ -158,6 +158,21 @@ def estimate(
         print_bytes(estimate_json(estimated))
     else:
         render_estimate(stdout_console(), estimated)
+
+
+@command(help=_("Show which column plays which role, and what rows become. Packs nothing, calls nobody."))
+@with_options(SettingFlags, LookFlags)
+def columns(flags: SettingFlags, look: LookFlags, inputs: Inputs = None) -> None:
+    """Show what is understood of an input."""
+    from eventabs.runs import describe_input  # noqa: PLC0415
+    from eventabs.views import columns_json, render_columns  # noqa: PLC0415
+
+    signals.interrupt()
+    described = describe_input(_invocation(flags).settings(), inputs or ())
+    if look.json:
+        print_bytes(columns_json(described))
+    else:
+        render_columns(stdout_console(), described)
 
 
 def _finished(work: "Callable[[Stop], Coroutine[None, None, Run]]") -> "Summary":

@@ -26,7 +26,7 @@ from eventabs.errors import ConfigError, WrongSettingsError
 from eventabs.ingest import is_address
 from eventabs.language import gettext as _
 from eventabs.providers import ProviderChoice, ProviderName, kind_of
-from eventabs.records import AnswerForm, Compaction, Detail
+from eventabs.records import AnswerForm, Compaction, Detail, DurationUnit
 
 
 def _storable(number: int) -> int:
@@ -90,6 +90,7 @@ with warnings.catch_warnings():
         sheet: str = ""
         table: str = ""
         dayfirst: bool | None = None
+        duration_unit: DurationUnit = "s"
         header: tuple[str, ...] = ()
         schema: str = ""  # type: ignore[assignment]  # hides that method
         keep_duplicates: bool = False

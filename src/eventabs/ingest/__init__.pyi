@@ -4,8 +4,9 @@ from .database import (
     quoted as quoted,
     scratch_database as scratch_database,
 )
+from .description import Description as Description, FileMapping as FileMapping, ReadRow as ReadRow
 from .export import Export as Export, open_export as open_export
 from .files import FileStamp as FileStamp, expand as expand, is_address as is_address
 from .groups import UserGroup as UserGroup
-from .object_store import find_objects as find_objects, public_address as public_address
+from .objects import find_objects as find_objects, public_address as public_address
 from .tables import check_zone as check_zone

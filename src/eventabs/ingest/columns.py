@@ -40,15 +40,19 @@ def user_of_file(path: str, named: str) -> str:
 
 
 def behavior_columns(
-    path: str, inventory: Inventory, named: Mapping[str, str], *, has_user: bool = False
+    path: str,
+    inventory: Inventory,
+    named: Mapping[str, str],
+    refused: Collection[tuple[str, str]] = (),
+    *,
+    has_user: bool = False,
 ) -> dict[str, str]:
-    """Return the column or path of each role in an export's file. Raises InputError where one is missing.
+    """Return the column or path of each role in an export's file, none of the (role, column) `refused`.
 
-    `has_user`: whose rows they are is known without a column.
+    `has_user`: whose rows they are is known without a column. Raises InputError where one is missing.
     """
     columns = [*inventory.columns, *(spelled for _names, spelled in inventory.names())]
-    named = named_columns(path, inventory, named)
-    found = find_roles(inventory.columns, named, inventory)
+    found = find_roles(inventory, named_columns(path, inventory, named), refused)
     if has_user:
         found["user"] = ""
     if "user" not in found:
@@ -82,25 +86,34 @@ def named_columns(path: str, inventory: Inventory, named: Mapping[str, str]) -> 
 
 
 def find_roles(
-    columns: Sequence[str], named: Mapping[str, str], inventory: Inventory | None = None
+    inventory: Inventory, named: Mapping[str, str], refused: Collection[tuple[str, str]] = ()
 ) -> dict[str, str]:
-    """Return the column or path for each role that is found. `named` maps a role to its column, "" where it is to be found.
+    """Return the column or path for each role that is found. `named` maps a role to its column, "" where it is to be found."""
+    found: dict[str, str] = {}
+    for role, usual in candidates(inventory, named).items():
+        left = (column for column in usual if (role, column) not in refused)
+        column = named.get(role) or next(left, "")
+        if column and not (role == "date" and column == found.get("time")):
+            found[role] = column
+    return found
 
-    What lies inside others, in `inventory`, is taken where no column has such a name.
+
+def candidates(inventory: Inventory, named: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return the columns with usual names for each role, the first of them preferred.
+
+    What lies inside others is taken where no column has such a name.
     """
     # a marker's words may be actions too
     taken = {name for role, name in named.items() if name and role != "marker"}
-    objects = inventory.objects if inventory else set()
-    free = {plain(column): column for column in reversed(columns) if column not in taken | objects}
-    inside = _inside(inventory, taken) if inventory else {}
-    found: dict[str, str] = {}
+    without = taken | inventory.objects
+    free = {plain(column): column for column in reversed(inventory.columns) if column not in without}
+    inside = _inside(inventory, taken)
+    found: dict[str, list[str]] = {}
     for role in ROLES:
-        usual = (free[name] for name in USUAL_NAMES[role] if name in free)
-        if role not in _ONLY_OUTSIDE and not any(name in free for name in USUAL_NAMES[role]):
-            usual = (inside[name] for name in USUAL_NAMES[role] if name in inside)
-        column = named.get(role) or next(usual, "")
-        if column and not (role == "date" and column == found.get("time")):
-            found[role] = column
+        usual = [free[name] for name in USUAL_NAMES[role] if name in free]
+        if not usual and role not in _ONLY_OUTSIDE:
+            usual = [inside[name] for name in USUAL_NAMES[role] if name in inside]
+        found[role] = list(dict.fromkeys(usual))
     return found
 
 
@@ -113,6 +126,11 @@ def _inside(inventory: Inventory, taken: Collection[str]) -> dict[str, str]:
     return found
 
 
+def column_setting(role: str, name: str = "...") -> str:
+    """Return the setting that names the column of a role."""
+    return f'[input.columns] {role} = "{name}"'
+
+
 def profile_columns(
     path: str, columns: Sequence[str], named_user: str, wanted: Sequence[str]
 ) -> tuple[str, list[tuple[str, str]]]:
@@ -120,7 +138,7 @@ def profile_columns(
 
     Raises InputError without a user column, and where one of `wanted` is missing other than the usual ones.
     """
-    user = named_user if named_user in columns else find_roles(columns, {}).get("user")
+    user = named_user if named_user in columns else find_roles(Inventory(columns), {}).get("user")
     if user is None:
         message = _("profiles file {path} has no user column; call it user_id; it has: {columns}")
         raise _refusal(message, path, columns)
@@ -164,7 +182,7 @@ def marker_columns(found: Sequence[tuple[Format, Mapping[str, str]]], named: str
         columns = {roles[role] for role in ("marker", "action") if role in roles}
         for row in source.sample() if columns else ():
             for column in columns:
-                if word := plain(str(row.get(column) or "").strip()):
+                if word := plain(str(row.values.get(column) or "").strip()):
                     seen.setdefault(column, Counter())[word] += 1
     return {column for column, words in seen.items() if _are_markers(words)}
 

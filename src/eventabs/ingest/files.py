@@ -3,6 +3,7 @@
 import glob
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -11,11 +12,13 @@ from typing import Final, NamedTuple
 
 from eventabs.errors import NO_ROOM, DiskFullError, InputError, StorageError
 from eventabs.ingest import archives
+from eventabs.ingest.foreign_files import refuse_database, refuse_document
 from eventabs.language import gettext as _
 
 _CHUNK: Final = 1 << 20
 _HEAD: Final = 1 << 16
 _SHOWN: Final = 300  # characters of a name that cannot be one
+_KINDS: Final = 5  # of files that are named
 LONGEST_LINE: Final = 64 << 20  # bytes
 _OF_A_RUN: Final = "ledger.sqlite"
 
@@ -84,6 +87,9 @@ def expand(paths: Sequence[str], excluded: Sequence[str] = ()) -> tuple[str, ...
         file, member = archives.split(path) or (path, "")
         status = Path(file).stat()
         by_identity.setdefault((status.st_dev, status.st_ino, member), path)
+    for path in by_identity.values():
+        if Path(path).is_file():
+            refuse_document(path, first_bytes(path))
     return tuple(dict.fromkeys(each for path in by_identity.values() for each in archives.members(path)))
 
 
@@ -209,6 +215,7 @@ def unreadable(path: str, error: OSError) -> InputError | StorageError:
 
 
 def _matches(path: str) -> list[str]:
+    refuse_database(path)
     with suppress(OSError, ValueError):  # a name too long or with a NUL exists nowhere
         if Path(path).is_dir():
             return _in_folder(path)
@@ -235,8 +242,7 @@ def _in_folder(path: str) -> list[str]:
         ]
         found += [str(Path(folder) / name) for name in names if is_readable(name)]
     if not found:
-        message = _("{path} holds no export; name a folder with .jsonl, .csv, .tsv, .parquet or .xlsx files")
-        raise InputError(message.format(path=path))
+        raise InputError(_no_export(path))
     return found
 
 
@@ -244,6 +250,19 @@ def is_readable(name: str) -> bool:
     """Whether a folder means a file of this name."""
     is_export = archives.READABLE.search(name.lower()) or name.lower().endswith(".zip")
     return not name.startswith((".", "_", "~$")) and bool(is_export)
+
+
+def _no_export(folder: str) -> str:
+    kinds = Counter(each.suffix.lower() for each in Path(folder).iterdir() if each.is_file() and each.suffix)
+    if not kinds:
+        message = _("{path} holds no export; name a folder with .jsonl, .csv, .tsv, .parquet or .xlsx files")
+        return message.format(path=folder)
+    found = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(_KINDS))
+    message = _(
+        "{path} holds no export, but {found}; name a folder with .jsonl, .csv, .tsv, .parquet or .xlsx files,"
+        " or a file in it to hear how to read it"
+    )
+    return message.format(path=folder, found=found)
 
 
 def refuse_binary(path: str, start: bytes) -> None:

@@ -16,8 +16,10 @@ from eventabs.ingest.column_names import (
     SEPARATORS,
 )
 from eventabs.ingest.database import WHITE, quoted, sql
-from eventabs.records import THING
+from eventabs.records import THING, DurationUnit
 
+# A division, since a thousandth is no exact number.
+_IN_SECONDS: Final[dict[DurationUnit, str]] = {"ms": "/ 1000", "s": "", "min": "* 60", "h": "* 3600"}
 BEGINS: Final = 1
 ENDS: Final = -1
 _LONGEST_USER_ID: Final = 1024  # bytes; what is longer is no id
@@ -42,11 +44,18 @@ def row_digest(columns: Iterable[str]) -> str:
     return f"hash({', '.join(values)})" if values else "NULL::UBIGINT"
 
 
-def normal_form(raw: str, zone: str, dayfirst: bool | None = None, digest: str = row_digest(())) -> str:
+def normal_form(
+    raw: str,
+    zone: str,
+    dayfirst: bool | None = None,
+    *,
+    digest: str = row_digest(()),
+    duration_unit: DurationUnit = "s",
+) -> str:
     """Return the SELECT that normalizes the relation `raw` (see normal_form.sql).
 
     `zone` is a time zone's name, or "" where wall times stay as they are. `dayfirst` None: there are no dates such as
-    03/04/2026. `digest` is SQL.
+    03/04/2026. `digest` is SQL; `duration_unit`: of durations that are plain numbers.
     """
     moment = f"moment_of(wall, shift, {quoted(zone)})"
     zoned = (
@@ -60,6 +69,7 @@ def normal_form(raw: str, zone: str, dayfirst: bool | None = None, digest: str =
         dayfirst="NULL::BOOLEAN" if dayfirst is None else str(dayfirst),
         thing=THING,
         digest=digest,
+        in_seconds=_IN_SECONDS[duration_unit],
         raw=raw,
     )
 
@@ -75,7 +85,12 @@ def define_macros(connection: duckdb.DuckDBPyConnection) -> None:
             listed_verbs=_listed(SENTENCE_VERBS),
         )
     )
-    begins, ends = ([word for family in MARKERS for word in family[kind]] for kind in (0, 1))
+    kinds = {
+        word: str(kind)
+        for family in MARKERS
+        for kind, words in zip((BEGINS, ENDS), family, strict=True)
+        for word in words
+    }
     said = f"coalesce({_case('lower(result)', FAILURE_SAID)}, lower(result))"
     families = {word: family[0][0] for family in MARKERS for words in family for word in words}
     connection.execute(f"""
@@ -88,15 +103,14 @@ def define_macros(connection: duckdb.DuckDBPyConnection) -> None:
                 THEN translate(lower(text), '{SEPARATORS}', '') ELSE lower(text) END;  -- translate is slow
         CREATE OR REPLACE MACRO readable_user(id) AS CASE WHEN strlen(id) <= {_LONGEST_USER_ID} THEN id END;
         CREATE OR REPLACE MACRO canonical_action(word) AS {_by_length("word", CANONICAL)};
-        CREATE OR REPLACE MACRO is_platform(name) AS name IS NOT NULL AND plain_word(name) IN ({_listed(PLATFORMS)});
-        CREATE OR REPLACE MACRO is_failure(result) AS plain_word(result) IN ({_listed(FAILURES)});
+        CREATE OR REPLACE MACRO is_platform(name) AS {_among("plain_word(name)", PLATFORMS)};
+        CREATE OR REPLACE MACRO is_failure(result) AS {_among("plain_word(result)", FAILURES)};
         -- "failed purchase", 购买失败: the name of an action that came to nothing, so that no purchase is seen in it
         CREATE OR REPLACE MACRO failed_action(action, canonical, result) AS
             CASE WHEN action IS NULL OR starts_with(result, action) THEN {said}
                 WHEN strlen({said}) = length({said}) THEN {said} || ' ' || coalesce(canonical, action)
                 ELSE action || {said} END;
-        CREATE OR REPLACE MACRO marker_kind(word) AS
-            CASE WHEN word IN ({_listed(begins)}) THEN {BEGINS} WHEN word IN ({_listed(ends)}) THEN {ENDS} END;
+        CREATE OR REPLACE MACRO marker_kind(word) AS CAST({_by_length("word", kinds)} AS TINYINT);
         CREATE OR REPLACE MACRO marker_family(word) AS {_case("word", families)};
         CREATE OR REPLACE MACRO sentence_action(parts) AS
             {_case("parts.verb", {**SENTENCE_VERBS, "在": "visit", "将": "cart", "把": "cart"})}""")
@@ -111,8 +125,12 @@ def _case(word: str, values: Mapping[str, str]) -> str:
     return f"CASE {word} {cases} END"
 
 
+def _among(word: str, words: Iterable[str]) -> str:
+    return f"coalesce({_by_length(word, dict.fromkeys(words, 'yes'))} = 'yes', false)"
+
+
 def _by_length(word: str, values: Mapping[str, str]) -> str:
-    """Look up a word by its length first: no join, which would not keep rows in order."""
+    """Look up a word by its length first: no join, which a long IN becomes, and which would not keep rows in order."""
     lengths = sorted({len(each.encode()) for each in values})
     cases = (
         f"WHEN {length} THEN {_case(word, {each: values[each] for each in values if len(each.encode()) == length})}"

@@ -53,7 +53,7 @@ parsed AS (
 ),
 timed AS (
     SELECT *, wall_time("time", usual, stamp) AS wall, time_shift("time", usual, stamp) AS shift,
-        try_cast(duration_text AS DOUBLE) AS number
+        try_cast(duration_text AS DOUBLE) {in_seconds} AS number
     FROM parsed
 ),
 checked AS (

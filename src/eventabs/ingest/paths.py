@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any, Final, NamedTuple
 
 from eventabs.ingest.database import quoted
@@ -157,6 +158,41 @@ class Inventory:
                 while len(names) > 1 and _VALUES.fullmatch(names[-1]):
                     names.pop()
             yield (names[-1], "".join(names[-2:])), str(leaf)
+
+
+def value_at(row: Mapping[str, Any], path: Path) -> object:
+    """Return what a row holds at a path, None for nothing."""
+    return _stepped_into(row.get(path.column), path.steps)
+
+
+def _stepped_into(value: object, steps: Steps) -> object:
+    if not steps:
+        return value
+    step, rest = steps[0], steps[1:]
+    found = _loaded(value) if isinstance(value, str) else value
+    match step, found:
+        case Every(), list():
+            each = (_stepped_into(element, rest) for element in found)
+            return ", ".join(str(one) for one in each if one not in (None, "")) or None
+        case Lookup(key), list() | dict():
+            named = (inner for name, inner in _named_values(found) if fnmatchcase(name, key))
+            return _stepped_into(next(named, None), rest)
+        case int(), list():
+            return _stepped_into(found[step], rest) if step < len(found) else None
+        case str(), dict():
+            return _stepped_into(found.get(step), rest)
+    return None
+
+
+def _named_values(value: dict[str, Any] | list[Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the values of an object, or the records of a list, by their names."""
+    if isinstance(value, dict):
+        yield from value.items()
+        return
+    for record in value:
+        if isinstance(record, dict):
+            name = next((record[key] for key in _KEYS if record.get(key) is not None), "")
+            yield str(name), record
 
 
 def _loaded(text: str) -> object:

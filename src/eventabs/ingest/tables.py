@@ -13,9 +13,9 @@ from eventabs.ingest.database import errors_named, number
 from eventabs.ingest.files import copies_written
 from eventabs.ingest.formats import BLANK, Format, Insert, Query, Wanted
 from eventabs.ingest.normal_form import BEGINS, ENDS, define_macros, normal_form, row_digest
-from eventabs.ingest.schema import NON_BEHAVIOR
+from eventabs.ingest.schemas import NON_BEHAVIOR
 from eventabs.language import gettext as _
-from eventabs.records import MAX_CHARACTERS
+from eventabs.records import MAX_CHARACTERS, DurationUnit
 
 # What makes an instant comparable, whether the wall time has an offset or not.
 _INSTANT: Final = "epoch_us(start) - coalesce(shift, 0)::BIGINT * 1000000"
@@ -90,6 +90,7 @@ def insert_behaviors(
     zone: str,
     dayfirst: bool | None,
     compared: Sequence[str],
+    duration_unit: DurationUnit = "s",
     strict: Format | None = None,
 ) -> int:
     """Stage the rows of an export's file, the run's file number `index`. Returns how many they are.
@@ -102,7 +103,7 @@ def insert_behaviors(
 
     def select(limit: str = "") -> str:
         raw = f"SELECT {index} AS file, * FROM ({rows.sql}{limit})"
-        return normal_form(raw, zone, order, row_digest(compared))
+        return normal_form(raw, zone, order, digest=row_digest(compared), duration_unit=duration_unit)
 
     selected = select()
     if strict:  # DuckDB breaks off soon after a row that cannot be read

@@ -12,7 +12,13 @@ from .components import (
     start_command as start_command,
     template_text as template_text,
 )
-from .estimate import Estimate as Estimate, estimate_run as estimate_run, first_request as first_request
+from .description import InputDescription as InputDescription
+from .estimate import (
+    Estimate as Estimate,
+    describe_input as describe_input,
+    estimate_run as estimate_run,
+    first_request as first_request,
+)
 from .execution import execute as execute
 from .intake import STDIN as STDIN
 from .lifecycle import (
@@ -26,6 +32,7 @@ from .observer import (
     AwaitingEndpoint as AwaitingEndpoint,
     BatchDone as BatchDone,
     CallFailed as CallFailed,
+    ColumnsFound as ColumnsFound,
     CoolingDown as CoolingDown,
     InputGone as InputGone,
     InputRead as InputRead,
@@ -35,6 +42,7 @@ from .observer import (
     Planned as Planned,
     Progress as Progress,
     Retrying as Retrying,
+    RowShown as RowShown,
     Serving as Serving,
     Started as Started,
     StateChanged as StateChanged,

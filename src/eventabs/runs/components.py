@@ -42,7 +42,7 @@ from eventabs.store import Ledger, Reserve, RunDirectory, count_all, host_of, re
 
 CONNECT_SECONDS = 10.0  # for the first connection
 WAIT_SECONDS = 2.0  # between two tries of an endpoint that is waited for
-_LANGUAGE_USERS = 20  # whose words decide the prompt's language
+LANGUAGE_USERS = 20  # whose words decide the prompt's language
 _LEGEND_USERS = 500  # whose names make the legend
 _LEGEND_BEHAVIORS = 100_000  # of these users; no further one then, since they are kept in memory
 
@@ -74,6 +74,7 @@ def open_input(
         keep_duplicates=settings.input.keep_duplicates,
         encoding=settings.input.encoding,
         dayfirst=settings.input.dayfirst,
+        duration_unit=settings.input.duration_unit,
         header=settings.input.header,
         user=settings.input.user,
         sheet=settings.input.sheet,
@@ -101,7 +102,7 @@ def prompt_language_of(settings: Settings, sample: Sequence[UserLog]) -> Languag
     """Return the prompt's language: as set, or the one that the first of the users' words are in."""
     if settings.prompt.language != "auto":
         return settings.prompt.language
-    behaviors = [behavior for log in sample[:_LANGUAGE_USERS] for behavior in log.behaviors]
+    behaviors = [behavior for log in sample[:LANGUAGE_USERS] for behavior in log.behaviors]
     return prompt_language([text for b in behaviors for text in (b.action, b.item, b.place)])
 
 

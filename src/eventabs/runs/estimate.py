@@ -35,6 +35,7 @@ from eventabs.runs.components import (
     sampled,
     template_text,
 )
+from eventabs.runs.description import InputDescription, describe, language_of
 from eventabs.runs.intake import STDIN, copy_stdin, input_paths, refuse_unreadable
 from eventabs.runs.progress import Price
 from eventabs.stop import Stop
@@ -114,8 +115,8 @@ class Estimate:
     max_input_tokens: int
     max_output_tokens: int
     unpacked: UnpackedEstimate
+    described: InputDescription
     non_behaviors: int = 0
-    schemas: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -159,7 +160,16 @@ def estimate_run(
                 with suppress(ConfigError):  # a template of the user's own need not explain the others
                     levels[other] = _at_level(settings, other, language, sample)
         read = _measure(settings, export, levels.values(), language)
-    return _estimate(settings, export, read, levels)  # what DuckDB held is free now
+        described = describe(export, settings, language)
+    return _estimate(settings, export, described, read, levels)  # what DuckDB held is free now
+
+
+def describe_input(
+    settings: Settings, paths: Sequence[str], on_copy: OnCopy = lambda _copying: None
+) -> InputDescription:
+    """Read the input and say what was understood of it. Raises UsageError for input that cannot be read."""
+    with _opened(settings, paths, on_copy) as export:
+        return describe(export, settings, language_of(export, settings))
 
 
 def first_request(
@@ -236,7 +246,11 @@ def _measure(settings: Settings, export: Export, levels: Collection[_Measured], 
 
 
 def _estimate(
-    settings: Settings, export: Export, read: _Input, levels: Mapping[Compaction, _Measured]
+    settings: Settings,
+    export: Export,
+    described: InputDescription,
+    read: _Input,
+    levels: Mapping[Compaction, _Measured],
 ) -> Estimate:
     measured = levels[settings.compaction.level]
     limits = measured.limits
@@ -285,8 +299,8 @@ def _estimate(
         max_input_tokens=limits.max_input_tokens,
         max_output_tokens=limits.max_output_tokens,
         unpacked=_unpacked(settings, read, measured.builder),
+        described=described,
         non_behaviors=export.non_behaviors,
-        schemas=export.schema_names,
     )
 
 

@@ -53,7 +53,8 @@ async def execute(run: RunContext, stop: Stop, *, resumed: bool) -> Summary:
         if run.facts.get("input_complete"):
             tell_gone_input(run)
         else:
-            run.observer.noted(await asyncio.to_thread(read_input, run, stop))
+            for note in await asyncio.to_thread(read_input, run, stop):
+                run.observer.noted(note)
         run.save(run.tracker(), status="running")
         if await _call_model(run, stop, tracker):
             status = "interrupted"
@@ -270,6 +271,8 @@ def summarize(run: RunContext, status: RunStatus, cause: str = "") -> Summary:
         rejects=counted.get("rejects", {}),
         duplicates=counted.get("duplicates", 0),
         paired_ends=counted.get("paired_ends", 0),
+        columns=counted.get("columns", {}),
+        warnings=counted.get("warnings", []),
         unpaired=counted.get("unpaired", 0),
         non_behaviors=counted.get("non_behaviors", 0),
         schemas=tuple(counted.get("schemas", ())),

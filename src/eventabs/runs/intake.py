@@ -31,7 +31,8 @@ from eventabs.runs.components import (
     prompt_language_of,
     sampled,
 )
-from eventabs.runs.observer import InputGone, InputRead
+from eventabs.runs.description import describe
+from eventabs.runs.observer import InputGone, Note
 from eventabs.stop import Stop
 from eventabs.store import Ledger, disk_full, open_private, storage_error, write_rejects
 
@@ -102,11 +103,10 @@ def stdin_copy(directory: Path) -> str:
 
 USERS_A_COMMIT = 500
 _REJECTS_OF_A_REFUSED_RUN = 10_000  # at most: all rows of a large export may be rejected
-_USUAL_ENCODINGS = ("utf-8", "")  # "": Parquet has none
 
 
-def read_input(run: RunContext, stop: Stop) -> InputRead:
-    """Read the input into the ledger. Raises UsageError, and StopRequested where a stop is requested meanwhile."""
+def read_input(run: RunContext, stop: Stop) -> list[Note]:
+    """Read the input into the ledger, and return what was found. Raises UsageError, and StopRequested where a stop is requested meanwhile."""
     settings = run.settings
     with _opened(run, stop) as export:
         _refuse_other_input(run, export)
@@ -116,6 +116,7 @@ def read_input(run: RunContext, stop: Stop) -> InputRead:
         legend = run.facts.get("legend")
         if legend is None:
             legend = legend_of(settings, language, run.facts["template"], first)
+        described = describe(export, settings, language)
         run.remember(
             prompt_language=language,
             legend=legend,
@@ -131,9 +132,9 @@ def read_input(run: RunContext, stop: Stop) -> InputRead:
                 "shortened": export.shortened,
                 "skipped_lines": export.skipped_lines,
                 "non_behaviors": export.non_behaviors,
-                "schemas": export.schema_names,
                 "rows": export.rows,
                 "rejects": export.reasons,
+                **described.facts(),
             },
             # what came by standard input moves with the run directory, and is nobody's to change
             input_stamps=[] if STDIN in run.facts["paths"] else list(map(list, export.stamps)),
@@ -146,23 +147,7 @@ def read_input(run: RunContext, stop: Stop) -> InputRead:
         run.remember(input_complete=not 0 < run.most_users < export.users)
     with suppress(OSError):
         run.directory.work.rmdir()
-    return InputRead(
-        len(export.files),
-        export.users,
-        export.behaviors,
-        export.rejected_rows,
-        export.duplicates,
-        export.reasons,
-        tuple(sorted({name for name in export.encodings.values() if name not in _USUAL_ENCODINGS})),
-        export.paired_ends,
-        export.unpaired,
-        export.shortened,
-        export.compared,
-        export.not_compared,
-        export.skipped_lines,
-        export.non_behaviors,
-        export.schema_names,
-    )
+    return [described.read, *described.notes()]
 
 
 def refuse_changed_input(run: RunContext, *, accepted: bool) -> None:
@@ -248,6 +233,12 @@ def refuse_unreadable(export: Export, *, max_rejects: float) -> None:
 
     `max_rejects` is a share of all rows.
     """
+    if not export.rows:
+        message = _(
+            "the input holds no rows, only what stands above them; check the query or the dates of the export,"
+            " and make it again"
+        )
+        raise InputError(message)
     if not export.users:
         message = _(
             "the input holds no user that could be read ({reasons}); check [input.columns] in the config"

@@ -8,7 +8,7 @@ from typing import Protocol, Self
 
 import orjson
 
-from eventabs.records import Copying, Counts, RunStatus
+from eventabs.records import Copying, Counts, InputWarning, RunStatus
 from eventabs.store import open_to_append
 
 
@@ -42,7 +42,6 @@ class InputRead:
     not_compared: tuple[str, ...] = ()
     skipped_lines: int = 0  # titles and sums, above and below the rows
     non_behaviors: int = 0  # rows that their schema says are no behaviors
-    schemas: tuple[str, ...] = ()  # of known tools, whose exports the files are
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +49,29 @@ class InputGone:
     """Files that have been read are gone. They are not needed any more."""
 
     paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnsFound:
+    """Which column plays which role, in files with the same columns.
+
+    `filled`: how many of the first `sampled` rows have it. `schema`: the known tool that the files come from, "" for none.
+    """
+
+    columns: dict[str, str]
+    filled: dict[str, int]
+    sampled: int
+    schema: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RowShown:
+    """A row of the input as it stands in its file, and the line that it becomes."""
+
+    file: str
+    line: int
+    text: str
+    becomes: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +179,9 @@ Note = (
     | Copying
     | InputRead
     | InputGone
+    | ColumnsFound
+    | RowShown
+    | InputWarning
     | Planned
     | Serving
     | Retrying
@@ -186,7 +211,9 @@ class Summary(Counts):
     paired_ends: int = 0
     unpaired: int = 0
     non_behaviors: int = 0
-    schemas: tuple[str, ...] = ()
+    schemas: tuple[str, ...] = ()  # of known tools, whose exports the files are
+    columns: dict[str, str] = field(default_factory=dict)  # by role
+    warnings: list[dict[str, str]] = field(default_factory=list)  # about the input: code, message
     users_in_input: int = 0
     cause: str = ""  # why the run was stopped
     failures: dict[str, int] = field(default_factory=dict)

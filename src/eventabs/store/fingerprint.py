@@ -16,6 +16,7 @@ _BINDING = (
     "input.keep_duplicates",
     "input.encoding",
     "input.dayfirst",
+    "input.duration_unit",
     "input.header",
     "input.user",
     "input.sheet",

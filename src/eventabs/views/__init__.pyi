@@ -3,6 +3,7 @@ from .check import (
     render_verdict as render_verdict,
     showing_findings as showing_findings,
 )
+from .columns import columns_json as columns_json, render_columns as render_columns
 from .console import (
     print_bytes as print_bytes,
     print_error as print_error,

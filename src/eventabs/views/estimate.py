@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from eventabs.language import gettext as _, ngettext
-from eventabs.records import Request
+from eventabs.records import InputWarning, Request
 from eventabs.runs import Estimate
 from eventabs.views import messages
 from eventabs.views.console import encode, print_line
@@ -19,14 +19,15 @@ _LEAST_WIDTH = 80
 _JSON_KEYS = (
     "users behaviors rejected_rows duplicates tokens batches lower_bound binds expected_output_tokens seconds cost"
     " case currency levels details larger_output concurrency tokens_per_second max_input_tokens max_output_tokens"
-    " users_in_input paired_ends unpaired shortened skipped_lines non_behaviors schemas unpacked compared not_compared"
+    " users_in_input paired_ends unpaired shortened skipped_lines non_behaviors unpacked compared not_compared"
+    " schemas columns warnings"
 )
 
 
 def render_estimate(console: Console, estimate: Estimate) -> None:
-    """Print what the input holds, its tokens, the batches and what the run would cost."""
-    for line in messages.schema(estimate.schemas):
-        print_line(console, line)
+    """Print what was understood of the input, what it holds, its tokens, the batches and what the run would cost."""
+    _render_notes(console, estimate, warnings=False)
+    print_line(console, "")
     tables = [_input(estimate), _tokens(estimate), _batches(estimate), _details(estimate)]
     if estimate.batches:
         tables.append(_comparison(estimate))
@@ -40,24 +41,36 @@ def render_estimate(console: Console, estimate: Estimate) -> None:
         print_line(console, _("Without packing: one user a call, long lines, JSON objects as answers"))
     for line in (*_larger_limit(estimate), *_time_and_cost(estimate)):
         print_line(console, line)
+    _render_notes(console, estimate, warnings=True)
     if estimate.batches:
         print_line(console, messages.plan(estimate.batches, estimate.users / estimate.batches), style="bold")
+
+
+def _render_notes(console: Console, estimate: Estimate, *, warnings: bool) -> None:
+    """Print what was understood of the input, or what looks wrong there."""
+    for note in estimate.described.notes():
+        if isinstance(note, InputWarning) is warnings:
+            print_line(console, messages.noted(note), style="yellow" if warnings else "dim")
 
 
 def estimate_json(estimate: Estimate) -> bytes:
     """Return the object that estimate prints with --json, and a line end."""
     limit, unpacked = estimate.larger_output_limit, estimate.unpacked
-    fields = asdict(estimate) | {
-        "tokens": {
-            "long": estimate.tokens_long,
-            "compact": estimate.tokens_compact,
-            "prompt_total": estimate.tokens_prompt_total,
-        },
-        "seconds": round(estimate.seconds, 1),
-        "case": {str(budget): batches for budget, batches in estimate.case_batches.items()},
-        "larger_output": limit and {"limit": limit, "batches": estimate.larger_output_batches},
-        "unpacked": asdict(unpacked) | {"seconds": round(unpacked.seconds, 1)},
-    }
+    fields = (
+        asdict(estimate)
+        | estimate.described.facts()
+        | {
+            "tokens": {
+                "long": estimate.tokens_long,
+                "compact": estimate.tokens_compact,
+                "prompt_total": estimate.tokens_prompt_total,
+            },
+            "seconds": round(estimate.seconds, 1),
+            "case": {str(budget): batches for budget, batches in estimate.case_batches.items()},
+            "larger_output": limit and {"limit": limit, "batches": estimate.larger_output_batches},
+            "unpacked": asdict(unpacked) | {"seconds": round(unpacked.seconds, 1)},
+        }
+    )
     return f"{encode({key: fields[key] for key in _JSON_KEYS.split()})}\n".encode()
 
 

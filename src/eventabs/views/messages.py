@@ -8,12 +8,14 @@ from typing import Any
 from eventabs import runs
 from eventabs.language import gettext as _, ngettext
 from eventabs.providers import kind_of
-from eventabs.records import Copying, RunStatus
+from eventabs.records import Copying, InputWarning, RunStatus
 from eventabs.views.console import one_line
 
 _UNITS = ((10**9, "GB"), (10**6, "MB"), (10**3, "KB"))
 TENTHS_BELOW = 10  # above it they are noise
 _COLUMNS_SHOWN = 100  # characters
+_SHOWN_OF_A_ROW = 100  # characters
+_SHOWN_OF_A_NAME = 60  # characters of a column, or of the paths of a schema that are tried one after another
 
 
 def count(number: int) -> str:
@@ -113,6 +115,8 @@ def noted(note: runs.Note) -> str:
                 len(note.paths),
             )
             line = template.format(paths=listed(note.paths))
+        case runs.ColumnsFound() | runs.RowShown() | InputWarning():
+            line = _of_the_input(note)
         case runs.Planned():
             line = _planned(note)
         case runs.Retrying():
@@ -130,6 +134,29 @@ def noted(note: runs.Note) -> str:
         case _:
             return _of_the_run(note)
     return line
+
+
+def _of_the_input(note: runs.ColumnsFound | runs.RowShown | InputWarning) -> str:
+    match note:
+        case runs.ColumnsFound():
+            columns = listed(_column(role, name, note) for role, name in note.columns.items())
+            if note.schema:
+                return _("Schema: {schema}; columns: {columns}").format(schema=note.schema, columns=columns)
+            return _("Columns: {columns}").format(columns=columns)
+        case runs.RowShown():
+            text = shorten(note.text, _SHOWN_OF_A_ROW, placeholder=" ...")
+            return _("Line {line}: {text} becomes {becomes}").format(
+                line=count(note.line), text=text, becomes=note.becomes
+            )
+        case InputWarning():
+            return _("Warning: {message}").format(message=note.message)
+
+
+def _column(role: str, name: str, note: runs.ColumnsFound) -> str:
+    """Name the column of a role, with the share of the rows that have it where it is less than all."""
+    held = note.filled[role]
+    name = shorten(name, _SHOWN_OF_A_NAME, placeholder=" ...")
+    return f"{role} = {name}" if held == note.sampled else f"{role} = {name} ({share(held, note.sampled)})"
 
 
 def _of_the_run(
@@ -352,13 +379,7 @@ def _input_read(note: runs.InputRead) -> str:
     if note.non_behaviors:
         template = ngettext("{count} row is no behavior", "{count} rows are no behaviors", note.non_behaviors)
         parts.append(template.format(count=count(note.non_behaviors)))
-    read = _("Input: {facts}").format(facts=listed(parts))
-    return joined((read, *schema(note.schemas)))
-
-
-def schema(names: Sequence[str]) -> list[str]:
-    """Name the tools whose exports were read, nothing where there are none."""
-    return [_("Schema: {names}").format(names=", ".join(names))] if names else []
+    return _("Input: {facts}").format(facts=listed(parts))
 
 
 def _planned(note: runs.Planned) -> str:

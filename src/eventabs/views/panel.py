@@ -17,6 +17,7 @@ from rich.text import Text
 
 from eventabs import runs
 from eventabs.language import gettext as _, ngettext
+from eventabs.records import InputWarning
 from eventabs.views import messages
 from eventabs.views.console import one_line, print_line
 from eventabs.views.messages import clock, count, listed, money, share
@@ -247,13 +248,25 @@ class RichObserver:
 def _deserves_a_line(note: runs.Note) -> bool:
     if isinstance(note, runs.StateChanged):
         return bool(note.cause)  # the closing summary names the state itself
-    return isinstance(note, runs.InputRead | runs.Planned | runs.Serving | runs.CallFailed | runs.Stopping)
+    return isinstance(
+        note,
+        runs.InputRead
+        | runs.ColumnsFound
+        | runs.RowShown
+        | InputWarning
+        | runs.Planned
+        | runs.Serving
+        | runs.CallFailed
+        | runs.Stopping,
+    )
 
 
 def _style(note: runs.Note) -> str:
     match note:
-        case runs.CallFailed() | runs.Retrying():
+        case runs.CallFailed() | runs.Retrying() | InputWarning():
             return "yellow"
+        case runs.ColumnsFound() | runs.RowShown():
+            return "dim"
         case runs.Stopping() | runs.StateChanged(status="interrupted" | "stopped"):
             return "bold yellow"
         case runs.Planned():

@@ -16,7 +16,8 @@ from eventabs.views.messages import average, count, duration, events, listed, mo
 
 _JSON_KEYS = (
     "status provider users success_count failed_count pending events calls retries prompt_tokens completion_tokens"
-    " cost seconds out failures behaviors rejected_rows rejects duplicates paired_ends unpaired non_behaviors schemas"
+    " cost seconds out failures behaviors rejected_rows rejects duplicates paired_ends unpaired non_behaviors"
+    " schemas columns warnings"
 )
 
 

@@ -8,7 +8,7 @@ from typing import Final
 import duckdb
 
 from eventabs.ingest import encodings, files
-from eventabs.ingest.formats.base import BLANK, Format, InputFile, Insert, Query, Wanted
+from eventabs.ingest.formats.base import BLANK, Format, InputFile, Insert, Query, SampledRow, Wanted
 from eventabs.ingest.formats.csv import Csv
 from eventabs.ingest.formats.databases import DuckDb, Sqlite
 from eventabs.ingest.formats.excel import Excel
@@ -16,7 +16,7 @@ from eventabs.ingest.formats.json import Json
 from eventabs.ingest.formats.parquet import Parquet
 from eventabs.stop import Stop
 
-__all__ = ["BLANK", "FORMATS", "Format", "InputFile", "Insert", "Query", "Wanted", "open_file"]
+__all__ = ["BLANK", "FORMATS", "Format", "InputFile", "Insert", "Query", "SampledRow", "Wanted", "open_file"]
 
 # In the order in which they are tried: a file that no other format recognizes is CSV.
 FORMATS: Final[tuple[type[Format], ...]] = (Parquet, Excel, Sqlite, DuckDb, Json, Csv)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, NamedTuple
 
 import duckdb
 
@@ -18,7 +18,8 @@ from eventabs.ingest.paths import Inventory, Path as InnerPath, Reading
 from eventabs.stop import Stop
 
 BLANK: Final = "blank"  # the problem of a line of white space, which is no row at all
-_SAMPLED: Final = 1000  # rows
+_SAMPLED: Final = 2000  # rows
+_SAMPLED_TEXT: Final = 4 << 20  # characters of them
 _USUAL_LINE: Final = 2 << 20  # bytes
 
 Wanted = Sequence[tuple[str, str]]  # a name in the result beside the file's column or path, "" for none
@@ -78,6 +79,14 @@ class Query:
 Insert = Callable[[Query], int]  # puts the rows into a table, returns how many they are
 
 
+class SampledRow(NamedTuple):
+    """A row of a file's start: its first line, its text and its values by column, none where it is broken."""
+
+    line: int
+    text: str
+    values: Mapping[str, Any]
+
+
 class Format(ABC):
     """An input file in one format."""
 
@@ -111,18 +120,22 @@ class Format(ABC):
     def fields(self, text: str) -> Mapping[str, Any]:
         """Return the values by column in the text of a row, none where it is broken."""
 
-    def sample(self) -> Iterator[Mapping[str, Any]]:
-        """Yield the values of the first rows, as far as they are UTF-8."""
+    def sample(self) -> Iterator[SampledRow]:
+        """Yield the first rows, as far as they are UTF-8."""
+        room = _SAMPLED_TEXT
         with errors_named(self.file.path), suppress(files.NotUtf8Error):
-            for _line, text in islice(self.texts(), _SAMPLED):
-                yield self.fields(text)
+            for line, text in islice(self.texts(), _SAMPLED):
+                yield SampledRow(line, text, self.fields(text))
+                room -= len(text)
+                if room <= 0:
+                    return
 
     @cached_property
     def inventory(self) -> Inventory:
         """The paths that the first rows have."""
         found = Inventory(self.columns)
         for row in self.sample():
-            found.add(row)
+            found.add(row.values)
         return found
 
     def load(self, wanted: Wanted, insert: Insert, *, strict: bool = False) -> None:  # noqa: ARG002  for formats with records that can break

@@ -156,6 +156,9 @@ def _one_object_a_line(file: InputFile) -> InputFile:
         text = str(flat)
     if text == file.text:
         return file
+    if not Path(text).stat().st_size:
+        message = _("{path} holds no record; name a file with a row for each behavior")
+        raise InputError(message.format(path=file.path))
     content = replace(files.inspect(text), sha256=file.content.sha256)
     return replace(file, text=text, content=content)
 

@@ -18,13 +18,12 @@ from eventabs.errors import ConfigError, InputError
 from eventabs.ingest.column_names import ROLES, plain
 from eventabs.ingest.columns import named_columns
 from eventabs.ingest.database import quoted
-from eventabs.ingest.formats import Query, Wanted
-from eventabs.ingest.paths import Inventory
+from eventabs.ingest.formats import Format, Query, Wanted
+from eventabs.ingest.paths import Inventory, Path
 from eventabs.language import gettext as _
 
 NO_SCHEMA: Final = "none"  # named as the schema: columns are found by their names
 NON_BEHAVIOR: Final = "non_behavior"  # the problem of a row that is no behavior
-_FOLDER: Final = "schemas"
 _EVENT: Final = "event"  # the role of the event's name
 _MILLISECONDS: Final = "milliseconds"  # the role of a duration in that unit
 _ROLES: Final = (*ROLES, _EVENT, _MILLISECONDS)
@@ -109,19 +108,38 @@ class FileSchema:
 
     @property
     def roles(self) -> dict[str, str]:
-        """The paths by role, in the order in which they are tried, such as `userId, anonymousId`, or `"me"`: a constant."""
+        """The paths by role, in the order in which they are tried, such as `userId | anonymousId`, or `"me"`: a constant."""
+        constant = f'"{self.schema.one_user}"'
+        return {role: " | ".join(paths) or constant for role, paths in self._shown().items()}
+
+    @property
+    def places(self) -> dict[str, tuple[Path, ...]]:
+        """The same as paths, none for a constant."""
+        return {role: tuple(map(self._place, paths)) for role, paths in self._shown().items()}
+
+    @property
+    def unused(self) -> tuple[str, ...]:
+        """The columns that neither play a role nor are technical."""
+        used = {self._place(path).column for path in self._aliases} | set(self.schema.technical)
+        return tuple(column for column in self._inventory.columns if column not in used)
+
+    def _place(self, path: str) -> Path:
+        return self._inventory.find(path) or Path(path)
+
+    def _shown(self) -> dict[str, list[str]]:
         found: dict[str, dict[str, None]] = {}
         for columns in (self._columns, *map(self._of_rule, self.schema.events)):
             for role, paths in columns.items():
                 shown = {_EVENT: "action", _MILLISECONDS: "duration"}.get(role, role)
-                found.setdefault(shown, {}).update(dict.fromkeys(paths))
+                if paths:
+                    found.setdefault(shown, {}).update(dict.fromkeys(paths))
         if self._has_user:
             found.pop("user", None)
         elif not found.get("user") and self.schema.one_user:
-            found["user"] = {f'"{self.schema.one_user}"': None}
+            found["user"] = {}
         if not found.get("time") and "end" in found:
             found["time"] = found["end"]
-        return {role: ", ".join(found[role]) for role in ROLES if found.get(role)}
+        return {role: list(found[role]) for role in ROLES if role in found}
 
     @property
     def wanted(self) -> Wanted:
@@ -247,7 +265,7 @@ def _is_named(word: str, names: Sequence[str]) -> str:
 @cache
 def shipped() -> tuple[Schema, ...]:
     """Return the schemas that ship, by name."""
-    folder = resources.files(__package__).joinpath(_FOLDER)
+    folder = resources.files(__package__)
     files = sorted(
         (file for file in folder.iterdir() if file.name.endswith(".toml")), key=lambda file: file.name
     )
@@ -281,13 +299,12 @@ class SchemaChoice:
         columns = [each.columns.get(role, ()) for each in self._schemas for role in ("time", "end")]
         return frozenset(path for paths in columns for path in paths)
 
-    def of_file(
-        self, path: str, inventory: Inventory, named: Mapping[str, str], *, has_user: bool = False
-    ) -> FileSchema | None:
+    def of_file(self, source: Format, named: Mapping[str, str]) -> FileSchema | None:
         """Return the schema of a file, None where it is of no known tool. `named`: columns by role, as the user named them.
 
-        `has_user`: whose rows they are is known without a column. Raises InputError where a named schema has no user or time there.
+        Raises InputError where a named schema has no user or time there.
         """
+        path, inventory, has_user = source.file.path, source.inventory, source.file.has_user
         best = self._named or max(self._schemas, key=lambda schema: schema.fits(inventory), default=None)
         if best is None or not (self._named or best.fits(inventory)):
             return None

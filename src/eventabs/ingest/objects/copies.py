@@ -18,7 +18,7 @@ from eventabs.ingest import archives
 from eventabs.ingest.database import as_glob
 from eventabs.ingest.files import Content, copies_written, first_bytes, no_room
 from eventabs.ingest.formats import InputFile
-from eventabs.ingest.object_store import BrokenError, StoredObject, find_objects, store_errors_named
+from eventabs.ingest.objects.store import BrokenError, StoredObject, find_objects, store_errors_named
 from eventabs.language import gettext as _
 from eventabs.records import Copying
 from eventabs.stop import Stop

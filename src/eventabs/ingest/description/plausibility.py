@@ -1,0 +1,234 @@
+"""What in the behaviors of a whole export looks wrong, by figures that are summed up in two passes over a table.
+
+A night: people sleep, so six hours of the day in a row hold few rows. Where these are not the hours from 0 to 6,
+the clock is another one than the users'.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from typing import Any, Final, NamedTuple
+
+import duckdb
+
+from eventabs.ingest.columns import column_setting
+from eventabs.ingest.database import number
+from eventabs.language import gettext as _
+from eventabs.records import InputWarning
+
+_LEAST: Final = 50  # rows, of which a share says something
+_LISTED: Final = 12  # columns without a role
+_NEARLY_ALL: Final = 0.9  # of the rows
+_HEAD: Final = 10_000  # rows of the first users
+_HOURS: Final = 24
+_NIGHT: Final = 6  # hours
+_LEAST_TIMES: Final = 500  # rows with a time of day, by which a night is known
+_LEAST_SPAN: Final = timedelta(days=3)
+_AWAKE: Final = 0.15  # of the rows: more than that between 0 and 6 is no night
+_ASLEEP: Final = 0.5  # of these, at most: what the quietest hours hold
+_LONG: Final = 3 * 3600  # seconds
+_IMPOSSIBLE: Final = 24 * 3600  # seconds: half of the durations are not longer than that
+_OVERLAPPING: Final = 0.5  # of the rows: their durations go beyond the next row of the user
+_UNKNOWN_USERS: Final = [
+    "na",
+    "n/a",
+    "nan",
+    "null",
+    "none",
+    "nil",
+    "undefined",
+    "unknown",
+    "anonymous",
+    "anon",
+    "guest",
+    "0",
+    "-1",
+    "-",
+    "#",
+    "(none)",
+    "(null)",
+    "(not",
+    "set)",
+    "\\n",
+    "匿名",
+    "匿名用户",
+    "未知",
+    "游客",
+    "访客",
+    "无",
+    "空",
+]
+_FEW: Final = 20  # rows of a user that are not many
+_OFTEN: Final = 2  # times as many rows as a user has on average
+
+
+class Totals(NamedTuple):
+    """Sums over the readable rows. `hours`: rows by hour of the day, without those at midnight sharp."""
+
+    rows: int
+    without_object: int
+    with_usual_object: int
+    with_usual_action: int
+    in_utc: int
+    hours: list[int]
+    span: timedelta
+
+
+def implausible(
+    connection: duckdb.DuckDBPyConnection, roles: Collection[str], unused: Sequence[str], zone: str
+) -> list[InputWarning]:
+    """Return what looks wrong. `roles` are those that a column plays, `zone` is what --timezone names."""
+    usual_action, usual_object = _usual(connection)
+    totals = _totals(connection, usual_action, usual_object)
+    found = [*_unknown_users(connection, totals.rows)]
+    if totals.rows >= _LEAST:
+        found += _actions(totals, usual_action, roles)
+        found += _objects(totals, usual_object, unused)
+        found += _milliseconds(connection, roles)
+    if not zone and "offset" not in roles:
+        found += _clock(totals)
+    return found
+
+
+def _usual(connection: duckdb.DuckDBPyConnection) -> tuple[str, str]:
+    """Return the most frequent action and object of the first users."""
+    (found,) = connection.execute(f"""
+        SELECT coalesce(CAST(mode(action) AS VARCHAR), ''), coalesce(CAST(mode(nullif(item, '')) AS VARCHAR), '')
+        FROM behaviors WHERE rowid < {_HEAD} AND reason IS NULL""").fetchall()
+    return found[0], found[1]
+
+
+def _totals(connection: duckdb.DuckDBPyConnection, action: str, item: str) -> Totals:
+    rows: list[tuple[Any, ...]] = connection.execute(
+        """
+        SELECT hour(start), count(*), count(*) FILTER (item = ''), count(*) FILTER (item = ?),
+            count(*) FILTER (action = ?), count(*) FILTER (shift = 0),
+            count(*) FILTER (start <> date_trunc('day', start)), min(start), max(start)
+        FROM behaviors WHERE reason IS NULL GROUP BY 1""",
+        [item, action],
+    ).fetchall()
+    hours = [0] * _HOURS
+    for row in rows:
+        hours[row[0]] = row[6]
+    every, without_object, usual_object, usual_action, in_utc = (
+        sum(row[position] for row in rows) for position in range(1, 6)
+    )
+    span = max(row[8] for row in rows) - min(row[7] for row in rows) if rows else timedelta()
+    return Totals(every, without_object, usual_object, usual_action, in_utc, hours, span)
+
+
+def _actions(totals: Totals, action: str, roles: Collection[str]) -> list[InputWarning]:
+    if "action" not in roles or totals.with_usual_action <= _NEARLY_ALL * totals.rows:
+        return []
+    message = _(
+        '{share} of the rows have the action "{action}"; if another column says what was done, name it: {setting}'
+    )
+    share = _percent(totals.with_usual_action / totals.rows)
+    return [
+        InputWarning(
+            "one_action", message.format(share=share, action=action, setting=column_setting("action"))
+        )
+    ]
+
+
+def _objects(totals: Totals, item: str, unused: Sequence[str]) -> list[InputWarning]:
+    setting = column_setting("item")
+    if unused:
+        left = _("columns without a role: {columns}").format(columns=", ".join(unused[:_LISTED]))
+        setting = _("; ").join((setting, left))
+    if totals.without_object > _NEARLY_ALL * totals.rows:
+        message = _(
+            "{share} of the rows have no object, so that the lines do not say what something was done with;"
+            " name its column: {setting}"
+        )
+        share = _percent(totals.without_object / totals.rows)
+        return [InputWarning("no_object", message.format(share=share, setting=setting))]
+    if item and totals.with_usual_object > _NEARLY_ALL * totals.rows:
+        message = _(
+            '{share} of the rows have the object "{item}"; if another column says with what something was done,'
+            " name it: {setting}"
+        )
+        share = _percent(totals.with_usual_object / totals.rows)
+        return [InputWarning("one_object", message.format(share=share, item=item, setting=setting))]
+    return []
+
+
+def _clock(totals: Totals) -> list[InputWarning]:
+    hours = quietest_hours(totals)
+    seen = []
+    if hours:
+        early = _percent(sum(totals.hours[:_NIGHT]) / sum(totals.hours))
+        template = _("{early} of the rows lie from 0 to 6 o'clock, the fewest from {first} to {last}")
+        seen.append(template.format(early=early, first=hours[0], last=hours[1]))
+    if totals.in_utc > _NEARLY_ALL * totals.rows:
+        message = _(
+            "the times are in UTC, and are taken as the users' own; name the zone that the users lived by:"
+            " --timezone Asia/Shanghai, or UTC if that is right"
+        )
+        return [InputWarning("utc_times", _("; ").join((message, *seen)))]
+    if not hours:
+        return []
+    message = _(
+        "the times look like those of another zone than the users'; export them with their offset from UTC and"
+        " give --timezone, or name the column with the minutes from UTC: {setting}"
+    ).format(setting=column_setting("offset"))
+    return [InputWarning("foreign_times", _("; ").join((message, *seen)))]
+
+
+def quietest_hours(totals: Totals) -> tuple[int, int] | None:
+    """Return when the night begins and ends where it is not from 0 to 6; None too where none is to be seen.
+
+    A night holds at most half of what the hours from 0 to 6 hold, and these hold more than 15 % of the rows.
+    """
+    times = sum(totals.hours)
+    if times < _LEAST_TIMES or totals.span < _LEAST_SPAN:
+        return None
+    sums = [sum(totals.hours[(first + each) % _HOURS] for each in range(_NIGHT)) for first in range(_HOURS)]
+    first = min(range(_HOURS), key=sums.__getitem__)
+    early = sums[0]
+    if early <= _AWAKE * times or sums[first] > _ASLEEP * early:
+        return None
+    return first, (first + _NIGHT) % _HOURS
+
+
+def _milliseconds(connection: duckdb.DuckDBPyConnection, roles: Collection[str]) -> list[InputWarning]:
+    """Look at the first users: durations are of days, or go beyond what the user did next while a thousandth does not."""
+    if "duration" not in roles:
+        return []
+    ((rows, median, beyond, thousandth),) = connection.execute(f"""
+        SELECT count(*), coalesce(median(duration), 0), count(*) FILTER (duration > gap), count(*) FILTER (duration / 1000 > gap)
+        FROM (
+            SELECT duration, epoch(lead(start) OVER (ORDER BY id) - start) AS gap, user_id,
+                lead(user_id) OVER (ORDER BY id) AS following
+            FROM (SELECT *, rowid AS id FROM behaviors WHERE rowid < {_HEAD}) WHERE reason IS NULL)
+        WHERE duration > 0 AND following = user_id""").fetchall()
+    overlap = median >= _LONG and beyond > _OVERLAPPING * rows and thousandth * 2 <= beyond
+    if rows < _LEAST or not (overlap or median >= _IMPOSSIBLE):
+        return []
+    message = _(
+        "half of the durations are longer than {hours} hours, so they look like milliseconds;"
+        " if they are, say so: {setting}"
+    )
+    setting = '[input] duration_unit = "ms"'
+    return [InputWarning("milliseconds", message.format(hours=f"{median / 3600:,.0f}", setting=setting))]
+
+
+def _unknown_users(connection: duckdb.DuckDBPyConnection, rows: int) -> list[InputWarning]:
+    users = number(connection, "SELECT count(*) FROM users")
+    found = connection.execute(
+        f"""SELECT user_id, readable FROM users
+        WHERE lower(user_id) IN (SELECT unnest(?)) AND readable >= {_FEW} AND readable * ? >= {_OFTEN} * ?
+        ORDER BY readable DESC""",
+        [_UNKNOWN_USERS, users, rows],
+    ).fetchall()
+    message = _(
+        'the user "{user}" has {count:,} rows ({share}), and looks like a word for nobody, whose rows become one'
+        " log; leave these rows out, or name another column: {setting}"
+    )
+    shown = ({"user": user, "count": count, "share": _percent(count / max(1, rows))} for user, count in found)
+    return [
+        InputWarning("unknown_user", message.format(**each, setting=column_setting("user"))) for each in shown
+    ]
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"

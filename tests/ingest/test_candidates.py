@@ -1,0 +1,135 @@
+"""Which column plays a role: one that holds nearly nothing gives way, one that the user named never does."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eventabs.ingest import Export, open_export
+
+
+def rows(*columns: str, count: int = 40, **values: Any) -> str:  # noqa: ANN401  values or functions
+    """Return a CSV; a value may be a function of the row's number."""
+    lines = [
+        ",".join(str(each(number) if callable(each := values[name]) else each) for name in columns)
+        for number in range(count)
+    ]
+    return "\n".join([",".join(columns), *lines]) + "\n"
+
+
+def described(
+    folder: Path, text: str, columns: Mapping[str, str] | None = None, profiles: str = ""
+) -> Export:
+    path = folder / "export.csv"
+    path.write_text(text, encoding="utf-8")
+    with opened([str(path)], folder, columns, profiles) as export:
+        return export
+
+
+def opened(
+    paths: Sequence[str], folder: Path, columns: Mapping[str, str] | None = None, profiles: str = ""
+) -> AbstractContextManager[Export]:
+    return open_export(
+        paths,
+        columns=columns or {},
+        profiles=profiles,
+        profile_columns=("age", "city"),
+        timezone="",
+        work_dir=folder / "work",
+    )
+
+
+def codes(export: Export) -> list[str]:
+    return [warning.code for warning in export.description.warnings]
+
+
+def a_time(number: int) -> str:
+    return f"2026-01-15 10:00:{number % 60:02d}"
+
+
+def test_an_empty_user_column_gives_way_to_the_next_and_it_is_said(tmp_path: Path) -> None:
+    text = rows("member_id", "device_id", "time", "item", member_id="", device_id="d1", time=a_time, item=str)
+    export = described(tmp_path, text)
+    assert export.description.columns["user"] == "device_id"
+    assert (export.users, export.behaviors, export.rejected_rows) == (1, 40, 0)
+    (warning,) = [each for each in export.description.warnings if each.code == "gave_way"]
+    assert '[input.columns] user = "member_id"' in warning.message
+    assert "0 of the first 40 rows" in warning.message
+
+
+def test_a_time_that_is_the_minute_of_the_day_gives_way_to_a_column_of_times(tmp_path: Path) -> None:
+    text = rows("user", "time", "start_time", "item", user="u", time=615, start_time=a_time, item=str)
+    export = described(tmp_path, text)
+    assert export.description.columns["time"] == "start_time"
+    assert (export.behaviors, export.rejected_rows) == (40, 0)
+    assert "gave_way" in codes(export)
+
+
+def test_a_time_of_day_beside_its_date_stays(tmp_path: Path) -> None:
+    text = rows(
+        "user", "time", "date", "item", user="u", time=lambda n: f"10:00:{n:02d}", date="2026-01-15", item=str
+    )
+    export = described(tmp_path, text)
+    assert (export.description.columns["time"], export.description.columns["date"]) == ("time", "date")
+    assert (export.behaviors, codes(export)) == (40, [])
+
+
+def test_a_named_column_never_gives_way_and_a_warning_names_it(tmp_path: Path) -> None:
+    text = rows("user", "time", "item", "goods_id", user="u", time=a_time, item=str, goods_id="")
+    export = described(tmp_path, text, {"item": "goods_id", "action": "item"})
+    assert export.description.columns["item"] == "goods_id"
+    (warning,) = [each for each in export.description.warnings if each.code == "named_column_fails"]
+    assert "goods_id" in warning.message
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "code"),
+    [("", "thing", "gave_way"), (7, "thing", "plainer_column"), ("thing", 7, ""), ("thing", "other", "")],
+)
+def test_another_column_is_named_where_it_says_more(
+    tmp_path: Path, first: object, second: object, code: str
+) -> None:
+    def value(kind: object) -> Callable[[int], object]:
+        return lambda number: f"{kind} {number}" if kind == "thing" else kind and f"{kind}{number}"
+
+    text = rows(
+        "user", "time", "item", "item_name", user="u", time=a_time, item=value(first), item_name=value(second)
+    )
+    said = [each for each in codes(described(tmp_path, text)) if each.endswith(("_way", "_column"))]
+    assert said == ([code] if code else [])
+
+
+def test_a_column_that_is_filled_more_often_is_named_with_both_counts(tmp_path: Path) -> None:
+    text = rows(
+        "user_id", "device_id", "time", "item",
+        user_id=lambda n: "u" if n % 2 else "", device_id="d", time=a_time, item=str,
+    )  # fmt: skip
+    (warning,) = [
+        each for each in described(tmp_path, text).description.warnings if each.code == "fuller_column"
+    ]
+    assert "20 of the first 40 rows" in warning.message
+    assert 'user = "device_id"' in warning.message
+
+
+def test_files_with_the_same_columns_are_read_alike(tmp_path: Path) -> None:
+    for name, member in (("a.csv", ""), ("b.csv", "m1")):
+        text = rows(
+            "member_id", "device_id", "time", "item", member_id=member, device_id="d1", time=a_time, item=str
+        )
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    paths = [str(tmp_path / "a.csv"), str(tmp_path / "b.csv")]
+    with opened(paths, tmp_path) as export:
+        (mapping,) = export.description.mappings
+    assert (mapping.files, mapping.columns["user"]) == (tuple(paths), "device_id")
+
+
+def test_profiles_without_a_wanted_column_or_about_others_are_told(tmp_path: Path) -> None:
+    text = rows("user", "time", "item", user="u", time=a_time, item=str)
+    (tmp_path / "profiles.csv").write_text("user,age\nsomebody,30\n", encoding="utf-8")
+    export = described(tmp_path, text, profiles=str(tmp_path / "profiles.csv"))
+    assert {"absent_profile_column", "foreign_profiles"} <= set(codes(export))
+    (tmp_path / "profiles.csv").write_text("user,age,city\nu,30,Rome\n", encoding="utf-8")
+    export = described(tmp_path, text, profiles=str(tmp_path / "profiles.csv"))
+    assert not {"absent_profile_column", "foreign_profiles"} & set(codes(export))

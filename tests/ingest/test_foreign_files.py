@@ -1,0 +1,87 @@
+"""What is no export is answered with what it is and what to do instead."""
+
+from pathlib import Path
+
+import pytest
+
+from eventabs.errors import InputError
+from eventabs.ingest import expand, open_export
+from eventabs.ingest.foreign_files import refuse_database, refuse_document
+
+
+@pytest.mark.parametrize(
+    ("address", "client"),
+    [
+        ("postgres://me:secret@host/shop", "psql"),
+        ("postgresql+psycopg2://me:secret@host/shop", "psql"),
+        ("jdbc:postgresql://host/shop?password=secret", "psql"),
+        ("MySQL://me:secret@host/shop", "mysql --batch"),
+        ("clickhouse://secret@host", "clickhouse-client"),
+        ("mongodb+srv://me:secret@host", "mongoexport"),
+        ("bigquery://project/secret", "bq query"),
+        ("jdbc:oracle:thin:me/secret@host", "CLIENT"),
+        ("snowflake://me:secret@host", "CLIENT"),
+    ],
+)
+def test_an_address_of_a_database_is_answered_with_its_client_and_never_shown(
+    address: str, client: str
+) -> None:
+    with pytest.raises(InputError) as refused:
+        expand([address])
+    assert client in str(refused.value)
+    assert "| eventabs run -" in str(refused.value)
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["mysql.csv", "C:/x.csv", "a:b.csv", "postgres", "exports/*.jsonl"])
+def test_other_names_are_none(name: str) -> None:
+    refuse_database(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "start", "word"),
+    [
+        ("a.pdf", b"%PDF-1.7\n%\xe2\xe3", "PDF"),
+        ("a.csv", b"%PDF-1.7\n", "PDF"),
+        ("a.png", b"\x89PNG\r\n\x1a\n\0", "picture"),
+        ("a.jpg", b"\xff\xd8\xff\xe0\0", "picture"),
+        ("a.webp", b"RIFF\1\2\3\4WEBPVP8 ", "picture"),
+        ("a.docx", b"PK\x03\x04\x14\0", "text document"),
+        ("a.doc", b"\xd0\xcf\x11\xe0\xa1\xb1", "text document"),
+        ("a.rtf", b"{\\rtf1", "text document"),
+        ("a.csv", b"\xef\xbb\xbf <!DOCTYPE html><title>Sign in</title>", "web page"),
+    ],
+)
+def test_documents_pictures_and_pages_are_named_by_what_they_are(
+    tmp_path: Path, name: str, start: bytes, word: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(start)
+    with (
+        pytest.raises(InputError, match=word),
+        open_export(
+            [str(path)], columns={}, profiles="", profile_columns=(), timezone="", work_dir=tmp_path / "w"
+        ),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("name", "start"),
+    [
+        ("a.zip", b"PK\x03\x04"),
+        ("a.xlsx", b"PK\x03\x04"),
+        ("a.csv", b"BMI,user\n"),
+        ("a.csv", b"user,time\n"),
+        ("a.json", b"[]"),
+    ],
+)
+def test_other_files_are_none_of_these(name: str, start: bytes) -> None:
+    refuse_document(name, start)
+
+
+def test_a_folder_without_exports_says_what_it_holds(tmp_path: Path) -> None:
+    for name in ("a.pdf", "b.pdf", "c.docx"):
+        (tmp_path / name).touch()
+    with pytest.raises(InputError, match=r"2 \.pdf, 1 \.docx"):
+        expand([str(tmp_path)])

@@ -1,0 +1,136 @@
+"""What looks wrong in the behaviors of a whole export, and what does not."""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from eventabs.ingest import open_export
+from eventabs.ingest.description.plausibility import Totals, quietest_hours
+from eventabs.records import DurationUnit
+
+START = datetime.fromisoformat("2026-01-01 00:00:42")
+# rows of people by hour of their day: a night from 0 to 6
+A_DAY = [1, 1, 1, 1, 1, 2, 4, 7, 9, 10, 10, 9, 9, 9, 9, 9, 9, 10, 11, 12, 11, 10, 7, 3]
+
+
+def warnings(
+    folder: Path, header: str, lines: Iterable[str], *, timezone: str = "", duration_unit: DurationUnit = "s"
+) -> dict[str, str]:
+    path = folder / "export.csv"
+    path.write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
+    with open_export(
+        [str(path)],
+        columns={},
+        profiles="",
+        profile_columns=(),
+        timezone=timezone,
+        work_dir=folder / "work",
+        duration_unit=duration_unit,
+    ) as export:
+        return {each.code: each.message for each in export.description.warnings}
+
+
+def moments(shift: int = 0) -> Iterable[datetime]:
+    """Yield times of four days of people, `shift` hours behind their own clock."""
+    for day in range(4):
+        for hour, count in enumerate(A_DAY):
+            for number in range(count):
+                yield START + timedelta(days=day, hours=hour - shift, minutes=number)
+
+
+def shop(moment: Callable[[datetime], object], shift: int = 0) -> list[str]:
+    actions = ("view", "cart", "buy")
+    return [
+        f"u{n % 9},{moment(time)},{actions[n % 3]},thing {n % 50}" for n, time in enumerate(moments(shift))
+    ]
+
+
+def epoch(time: datetime) -> int:
+    return int((time - datetime.fromisoformat("1970-01-01")).total_seconds())
+
+
+SHOP = "user,time,action,item"
+
+
+def test_a_sound_export_is_told_nothing_about(tmp_path: Path) -> None:
+    assert warnings(tmp_path, SHOP, shop(str)) == {}
+
+
+@pytest.mark.parametrize("form", [epoch, lambda time: f"{time:%Y-%m-%dT%H:%M:%SZ}"])
+def test_times_in_utc_want_a_zone_and_the_hours_are_shown(
+    tmp_path: Path, form: Callable[[datetime], object]
+) -> None:
+    told = warnings(tmp_path, SHOP, shop(form, 8))
+    assert list(told) == ["utc_times"]
+    assert "--timezone" in told["utc_times"]
+    assert "from 16 to 22" in told["utc_times"]
+    assert warnings(tmp_path, SHOP, shop(form, 8), timezone="Asia/Shanghai") == {}
+
+
+def test_wall_times_of_another_zone_are_known_by_the_night_and_an_offset_mends_them(tmp_path: Path) -> None:
+    assert list(warnings(tmp_path, SHOP, shop(str, 8))) == ["foreign_times"]
+    assert "utc_times" not in warnings(tmp_path, SHOP, shop(lambda time: f"{time}+08:00"))
+
+
+@pytest.mark.parametrize(
+    ("hours", "days", "told"),
+    [
+        (A_DAY, 9, False),
+        ([1] * 24, 9, False),  # a machine never sleeps
+        (A_DAY[8:] + A_DAY[:8], 9, True),
+        (A_DAY[8:] + A_DAY[:8], 1, False),  # a day may be anything
+        (A_DAY[2:] + A_DAY[:2], 9, False),  # early birds
+    ],
+)
+def test_a_night_elsewhere_is_seen_only_where_there_is_one(hours: list[int], days: int, told: bool) -> None:
+    totals = Totals(0, 0, 0, 0, 0, [10 * hour for hour in hours], timedelta(days=days))
+    assert (quietest_hours(totals) is not None) is told
+
+
+def test_one_action_in_nearly_all_rows_is_told(tmp_path: Path) -> None:
+    lines = [line.replace(",view,", ",track,").replace(",cart,", ",track,") for line in shop(str)]
+    lines = [line.replace(",buy,", ",track,") if n % 20 else line for n, line in enumerate(lines)]
+    assert '"track"' in warnings(tmp_path, SHOP, lines)["one_action"]
+
+
+def test_no_object_and_always_the_same_object_are_told_with_the_columns_that_are_left(tmp_path: Path) -> None:
+    bare = [line.rpartition(",")[0] for line in shop(str)]
+    told = warnings(tmp_path, "user,time,action,colour", [f"{line},red" for line in bare])
+    assert "colour" in told["no_object"]
+    assert "[input.columns] item" in told["no_object"]
+    assert '"WEB"' in warnings(tmp_path, SHOP, [f"{line},WEB" for line in bare])["one_object"]
+
+
+def test_durations_in_milliseconds_are_told_and_the_unit_mends_them(tmp_path: Path) -> None:
+    start = START
+    lines = [
+        f"u{user},{start + timedelta(minutes=10 * n)},use,app {n % 7},{1000 * (20 + n)}"
+        for user in range(3)
+        for n in range(60)
+    ]
+    header = "user,time,action,app,duration"
+    told = warnings(tmp_path, header, lines)
+    assert 'duration_unit = "ms"' in told["milliseconds"]
+    assert "milliseconds" not in warnings(tmp_path, header, lines, duration_unit="ms")
+
+
+def test_long_stays_one_after_the_other_are_no_milliseconds(tmp_path: Path) -> None:
+    start = START
+    lines = [f"u,{start + timedelta(hours=5 * n)},visit,place {n % 9},{5 * 3600 - 60}" for n in range(80)]
+    assert "milliseconds" not in warnings(tmp_path, "user,time,action,place,duration", lines)
+
+
+@pytest.mark.parametrize("name", ["NA", "null", "0", "Anonymous", "匿名"])
+def test_a_word_for_nobody_with_many_rows_is_told(tmp_path: Path, name: str) -> None:
+    lines = [f"{name},{line.partition(',')[2]}" if n % 2 else line for n, line in enumerate(shop(str))]
+    assert f'"{name}"' in warnings(tmp_path, SHOP, lines)["unknown_user"]
+
+
+def test_a_user_of_that_name_with_as_many_rows_as_others_is_not(tmp_path: Path) -> None:
+    assert "unknown_user" not in warnings(tmp_path, SHOP, [line.replace("u0,", "0,") for line in shop(str)])
+
+
+def test_an_export_without_a_readable_row_is_told_nothing_about(tmp_path: Path) -> None:
+    assert warnings(tmp_path, SHOP, ["u,never,view,thing"]) == {}

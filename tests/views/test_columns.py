@@ -1,0 +1,96 @@
+"""The screen of what was understood, and its TOML and JSON."""
+
+import io
+import json
+import tomllib
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, strategies as st
+from rich.cells import cell_len
+from rich.console import Console
+
+from eventabs.ingest import FileMapping
+from eventabs.language import Language, activate
+from eventabs.records import InputWarning
+from eventabs.runs import InputDescription, InputRead, RowShown
+from eventabs.views.columns import columns_json, columns_toml, render_columns
+
+COLUMNS = {"user": "uid", "time": "event\x1b[31m time", "item": "properties.$product_name"}
+DESCRIBED = InputDescription(
+    rows=(RowShown("a.csv", 2, "u1,2026-01-15 10:00:42,\x1b[2JA", "2026-01-15 10:00 看 A"),),
+    mappings=(FileMapping(("a.csv",), COLUMNS, {"user": 2000, "time": 2000, "item": 17}, 2000, ("extra",)),),
+    warnings=(InputWarning("one_action", "the action \x1b is always the same"),),
+    schemas=(),
+    columns=COLUMNS,
+    read=InputRead(1, 4, 4321, 3, 0, {"bad_time": 3}),
+)
+
+
+def screen(described: InputDescription = DESCRIBED, width: int = 80) -> str:
+    console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
+    render_columns(console, described)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_roles_columns_shares_rows_lines_and_warnings_are_shown() -> None:
+    shown = screen()
+    for part in ("4,321 behaviors", "bad_time 3", "uid", "2,000", "1 %", "extra", "2026-01-15 10:00 看 A"):
+        assert part in shown
+    assert "Warning: the action" in shown
+
+
+def test_text_from_the_data_is_escaped() -> None:
+    assert "\x1b" not in screen()
+    assert "\\x1b[2JA" in screen()
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_nothing_but_what_is_copied_is_wider_than_the_terminal(language: Language) -> None:
+    activate(language)
+    try:
+        shown = screen().split("[input.columns]")[0]
+    finally:
+        activate("en")
+    assert max(map(cell_len, shown.splitlines())) <= 80
+
+
+def test_the_toml_at_the_end_of_the_screen_is_the_mapping() -> None:
+    toml = "[input.columns]" + screen(width=20).split("[input.columns]")[1]
+    assert tomllib.loads(toml)["input"]["columns"] == COLUMNS
+
+
+@given(st.dictionaries(st.sampled_from(["user", "time", "item", "place"]), st.text(min_size=1)))
+def test_the_toml_is_valid_and_says_the_same_whatever_columns_are_called(columns: dict[str, str]) -> None:
+    text = columns_toml(columns)
+    assert tomllib.loads(text)["input"]["columns"] == columns
+    assert text.replace("\n", "").isprintable() or not any(
+        character < " " or "\x7f" <= character < "\xa0" for character in text.replace("\n", "")
+    )
+
+
+def test_the_json_has_columns_warnings_schema_and_rows() -> None:
+    fields = json.loads(columns_json(DESCRIBED))
+    assert fields["columns"] == COLUMNS
+    assert fields["warnings"] == [{"code": "one_action", "message": "the action \x1b is always the same"}]
+    assert (fields["schemas"], fields["rejected_rows"], fields["rejects"]) == ([], 3, {"bad_time": 3})
+    assert fields["rows"][0]["becomes"] == "2026-01-15 10:00 看 A"
+
+
+def test_a_schema_is_named_once_and_its_paths_are_comments_to_copy() -> None:
+    mapping = FileMapping(("a.csv",), {"user": "userId | anonymousId"}, {"user": 5}, 5, (), "segment")
+    shown = screen(replace(DESCRIBED, mappings=(mapping,), schemas=("segment",), columns=mapping.columns))
+    assert shown.count("segment") == 2
+    assert "Schema: segment" in shown
+    toml = shown[shown.rindex("[input]") :]
+    assert tomllib.loads(toml) == {"input": {"schema": "segment", "columns": {}}}
+    assert '# user = "userId | anonymousId"' in toml
+
+
+def test_files_with_other_columns_have_a_table_of_their_own() -> None:
+    other = FileMapping(("b.csv",), {"user": "member"}, {"user": 5}, 5, ())
+    both = replace(DESCRIBED, mappings=(*DESCRIBED.mappings, other))
+    shown = screen(both)
+    assert "b.csv" in shown
+    assert "member" in shown
