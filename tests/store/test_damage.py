@@ -17,7 +17,8 @@ from eventabs.inspection.report import open_report_facts
 from eventabs.inspection.status import inspect_run
 from eventabs.inspection.user import stored_calls, view_user
 from eventabs.runs.lifecycle import reparse
-from eventabs.store.ledger import Ledger, damage_reported
+from eventabs.store.connection import damage_reported
+from eventabs.store.ledger import Ledger
 from eventabs.store.queries import user_row, user_states
 from eventabs.store.results import export_events
 from eventabs.views.report import render_report

@@ -36,12 +36,14 @@ _COLUMNS: Final = {
     "action": "action event_type type behavior_type behaviour_type event_name event action_type activity"
     " action_name behavior_name behaviour_name activity_type activity_name event_action operation"
     " 行为类型 动作 动作类型 事件类型 操作 操作类型 类型 行为名称 事件名称 事件名 事件 动作名称 操作名称 用户行为 行为类别",
-    "item": "item_id item item_name product_id product product_name goods_id sku_id content object query"
-    " goods_name goods item_title product_title sku_name sku product_sku movie_id movie movie_name movie_title book_id book"
-    " book_title song_id song track_name video_id video video_title article_id article news_id course_id course course_name title"
-    " page_title search_term search_query search_keyword keyword keywords screen_name page_name page_url page_path url page"
-    " 商品 商品ID 商品名称 物品 物品ID 产品 对象 内容 车型 商品名 商品标题 商品编号 产品名称 产品ID 物品名称 标题 页面标题 关键词 搜索词"
-    " 搜索关键词 电影 电影名称 书名 图书名称 歌曲 歌曲名称 视频 视频标题 课程 课程名称 文章标题 菜品 页面名称 页面 网址 链接",
+    "item": "item item_name item_title product_name product_title goods_name sku_name movie_name movie_title book_title track_name"
+    " video_title article_title course_name title page_title"
+    " item_id product_id product goods_id sku_id content object query goods sku product_sku movie_id movie book_id book"
+    " song_id song video_id video article_id article news_id course_id course"
+    " search_term search_query search_keyword keyword keywords screen_name page_name page_url page_path url page"
+    " 商品名称 商品名 商品标题 产品名称 物品名称 商品 产品 物品 电影名称 书名 图书名称 歌曲名称 视频标题 课程名称 文章标题 标题 页面标题"
+    " 商品ID 物品ID 产品ID 商品编号 对象 内容 车型 关键词 搜索词"
+    " 搜索关键词 电影 歌曲 视频 课程 菜品 页面名称 页面 网址 链接",
     "place": "poi_id poi poi_name place place_name venue venue_name venue_category venue_id location location_name"
     " store_name store shop_name shop merchant_name merchant restaurant room address city"
     " 地点 地点名称 位置 场所 门店 兴趣点 门店名称 店铺 店铺名称 商户 商户名称 商家 商家名称 签到地点 消费地点 交易地点 房间 地址 详细地址"

@@ -9,6 +9,7 @@ from .codec import (
     unpack_parts as unpack_parts,
     unpack_text as unpack_text,
 )
+from .connection import damage_reported as damage_reported
 from .directory import (
     RunDirectory as RunDirectory,
     disk_full as disk_full,
@@ -33,7 +34,6 @@ from .ledger import (
     PartChange as PartChange,
     Retry as Retry,
     StoredReply as StoredReply,
-    damage_reported as damage_reported,
 )
 from .queries import (
     SettledUser as SettledUser,

@@ -4,7 +4,6 @@ One connection, one thread. `transaction` makes what happens inside it durable a
 """
 
 import os
-import shlex
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -29,15 +28,21 @@ from eventabs.records import (
     UserLog,
 )
 from eventabs.store import codec
-from eventabs.store.directory import has_room, open_private, storage_error
+from eventabs.store.connection import (
+    FORMAT,
+    connect,
+    connect_to_read,
+    damage_reported,
+    damaged,
+    is_damage,
+    refuse_foreign,
+    translated,
+)
+from eventabs.store.directory import open_private
 
-FORMAT = 2
 # seconds since 1970; older SQLite has no unixepoch('subsec')
 _NOW = "(julianday('now') - 2440587.5) * 86400.0"
-_SCHEMA, _VIEWS = (
-    resources.files("eventabs.store").joinpath(name).read_text("utf-8")
-    for name in ("schema.sql", "views.sql")
-)
+_SCHEMA = resources.files("eventabs.store").joinpath("schema.sql").read_text("utf-8")
 PEERS_OF_PIECES = 1  # a part cut because its answer was too long stands alone
 
 
@@ -91,7 +96,7 @@ class Ledger:
     def create(cls, path: Path, facts: Mapping[str, object]) -> Self:
         """Make a new ledger that remembers the facts of its run. It is there as a whole or not at all."""
         fresh = path.with_name(path.name + ".new")
-        with _translated(path):
+        with translated(path):
             for leftover in path.parent.glob(f"{fresh.name}*"):  # of a process killed here, its journal too
                 leftover.unlink()
             os.close(open_private(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
@@ -100,17 +105,17 @@ class Ledger:
                 cls(connection, path).set_meta(facts)
                 connection.execute("COMMIT")
             fresh.replace(path)
-            return cls(_connect(path), path)
+            return cls(connect(path), path)
 
     @classmethod
     def open(cls, path: Path) -> Self:
         """Open a ledger. Raises RunDirectoryError where it does not hold together."""
-        with _translated(path):
-            connection = _connect(path)
-            _refuse_foreign(connection, path)
+        with translated(path):
+            connection = connect(path)
+            refuse_foreign(connection, path)
             (sound,) = connection.execute("PRAGMA quick_check(1)").fetchone()
             if sound != "ok":
-                raise _damaged(path)
+                raise damaged(path)
         return cls(connection, path)
 
     @classmethod
@@ -122,13 +127,13 @@ class Ledger:
         """
         with damage_reported(path):
             try:
-                with closing(_connect_to_read(path)) as connection:
+                with closing(connect_to_read(path)) as connection:
                     # deferred: the first read takes a snapshot, and no writer waits for it
                     connection.execute("BEGIN")
-                    _refuse_foreign(connection, path)
+                    refuse_foreign(connection, path)
                     yield cls(connection, path)
             except sqlite3.OperationalError as error:
-                if _is_damage(error):
+                if is_damage(error):
                     raise
                 message = _(
                     "{path} cannot be read ({error}); it needs a folder that you may write to, and room there"
@@ -142,7 +147,7 @@ class Ledger:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Commit all that happens inside, or nothing of it."""
-        with _translated(self._path):
+        with translated(self._path):
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -154,7 +159,7 @@ class Ledger:
 
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """Query the ledger; see schema.sql for its tables and views.sql for what they mean."""
-        with _translated(self._path):
+        with translated(self._path):
             return self._db.execute(sql, values).fetchall()
 
     def set_meta(self, values: Mapping[str, object]) -> None:
@@ -362,95 +367,3 @@ class Ledger:
                 " events = ?, call_id = ? WHERE user_id = ? AND first = ? AND last = ?",
                 (*change[1:7], call_id, *change.part),
             )
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    # the connection is handed to the one thread that writes; it is never used by two at a time
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    _prepare(connection)
-    return connection
-
-
-def _connect_to_read(path: Path) -> sqlite3.Connection:
-    """Connect without a right to write.
-
-    On a read-only medium or a full disk, where SQLite cannot make its files beside a ledger, one that was closed in
-    order is read without them. A reader may have left an empty write-ahead log.
-    """
-    mode, log = "mode=ro", path.with_name(path.name + "-wal")
-    takes_files = os.access(path.parent, os.W_OK) and (
-        has_room(path.parent) or path.with_name(path.name + "-shm").exists()
-    )
-    if not takes_files and not (log.exists() and log.stat().st_size):
-        mode += "&immutable=1"
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, isolation_level=None)
-    _prepare(connection)
-    return connection
-
-
-def _prepare(connection: sqlite3.Connection) -> None:
-    connection.execute("PRAGMA cell_size_check = ON")  # torn pages are an error, not a shorter result
-    connection.execute("PRAGMA temp_store = MEMORY")
-    connection.executescript(_VIEWS)
-
-
-def _refuse_foreign(ledger: sqlite3.Connection, path: Path) -> None:
-    """Raise RunDirectoryError for another format, and for anything but tables and indices: it could run statements."""
-    active = ledger.execute(
-        "SELECT name FROM main.sqlite_schema WHERE coalesce(rootpage, 0) = 0 LIMIT 1"
-    ).fetchone()
-    if active:
-        message = _(
-            "{path} was not written by eventabs alone: it has a view, trigger or virtual table named {name}; do not"
-            " use this run directory"
-        )
-        raise RunDirectoryError(message.format(path=path, name=ascii(active[0])))
-    (found,) = ledger.execute("PRAGMA main.user_version").fetchone()
-    if not found:  # a new ledger is there as a whole or not at all
-        raise _damaged(path)
-    if found != FORMAT:
-        message = _(
-            "{path} was written by another version of eventabs (format {found}, this one reads {known})"
-        )
-        raise RunDirectoryError(message.format(path=path, found=found, known=FORMAT))
-
-
-@contextmanager
-def damage_reported(path: Path) -> Iterator[None]:
-    """Raise RunDirectoryError where the ledger, or a value in it, cannot be read; other faults stay what they are."""
-    try:
-        yield
-    except (codec.StoredValueError, sqlite3.DatabaseError) as error:
-        if not _is_damage(error):
-            raise
-        raise _damaged(path) from error
-
-
-@contextmanager
-def _translated(path: Path) -> Iterator[None]:
-    """Raise StorageError where the disk refuses, RunDirectoryError where the ledger is damaged."""
-    with damage_reported(path):
-        try:
-            yield
-        except (OSError, sqlite3.OperationalError) as error:
-            if _is_damage(error):
-                raise
-            raise storage_error(path, error) from error
-
-
-def _damaged(path: Path) -> RunDirectoryError:
-    message = _(
-        "{path} is damaged; events.jsonl beside it has what was done. Keep a copy, and save what else is left"
-        " with: sqlite3 {quoted} .recover | sqlite3 saved.sqlite"
-    )
-    return RunDirectoryError(message.format(path=path, quoted=shlex.quote(str(path))))
-
-
-def _is_damage(error: Exception) -> bool:
-    """Whether the content is at fault: a value, a page, or a table, a column or a text that is not as it was made."""
-    if isinstance(error, sqlite3.OperationalError):  # of the disk, unless the code is the general one
-        return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) == sqlite3.SQLITE_ERROR
-    # the other subclasses of DatabaseError mean wrong statements
-    return type(error) in (codec.StoredValueError, sqlite3.DatabaseError)

@@ -1,0 +1,111 @@
+"""Connections to a ledger's file, and what is said where it cannot be used."""
+
+import os
+import shlex
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+
+from eventabs.errors import RunDirectoryError
+from eventabs.language import gettext as _
+from eventabs.store import codec
+from eventabs.store.directory import has_room, storage_error
+
+FORMAT = 2
+_VIEWS = resources.files("eventabs.store").joinpath("views.sql").read_text("utf-8")
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Connect to read and write; what is committed is on the disk."""
+    # the connection is handed to the one thread that writes; it is never used by two at a time
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    _prepare(connection)
+    return connection
+
+
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """Connect without a right to write.
+
+    On a read-only medium or a full disk, where SQLite cannot make its files beside a ledger, one that was closed in
+    order is read without them. A reader may have left an empty write-ahead log.
+    """
+    mode, log = "mode=ro", path.with_name(path.name + "-wal")
+    takes_files = os.access(path.parent, os.W_OK) and (
+        has_room(path.parent) or path.with_name(path.name + "-shm").exists()
+    )
+    if not takes_files and not (log.exists() and log.stat().st_size):
+        mode += "&immutable=1"
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, isolation_level=None)
+    _prepare(connection)
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA cell_size_check = ON")  # torn pages are an error, not a shorter result
+    connection.execute("PRAGMA temp_store = MEMORY")
+    connection.executescript(_VIEWS)
+
+
+def refuse_foreign(ledger: sqlite3.Connection, path: Path) -> None:
+    """Raise RunDirectoryError for another format, and for anything but tables and indices: it could run statements."""
+    active = ledger.execute(
+        "SELECT name FROM main.sqlite_schema WHERE coalesce(rootpage, 0) = 0 LIMIT 1"
+    ).fetchone()
+    if active:
+        message = _(
+            "{path} was not written by eventabs alone: it has a view, trigger or virtual table named {name}; do not"
+            " use this run directory"
+        )
+        raise RunDirectoryError(message.format(path=path, name=ascii(active[0])))
+    (found,) = ledger.execute("PRAGMA main.user_version").fetchone()
+    if not found:  # a new ledger is there as a whole or not at all
+        raise damaged(path)
+    if found != FORMAT:
+        message = _(
+            "{path} was written by another version of eventabs (format {found}, this one reads {known})"
+        )
+        raise RunDirectoryError(message.format(path=path, found=found, known=FORMAT))
+
+
+@contextmanager
+def damage_reported(path: Path) -> Iterator[None]:
+    """Raise RunDirectoryError where the ledger, or a value in it, cannot be read; other faults stay what they are."""
+    try:
+        yield
+    except (codec.StoredValueError, sqlite3.DatabaseError) as error:
+        if not is_damage(error):
+            raise
+        raise damaged(path) from error
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Raise StorageError where the disk refuses, RunDirectoryError where the ledger is damaged."""
+    with damage_reported(path):
+        try:
+            yield
+        except (OSError, sqlite3.OperationalError) as error:
+            if is_damage(error):
+                raise
+            raise storage_error(path, error) from error
+
+
+def damaged(path: Path) -> RunDirectoryError:
+    """Return the error for a ledger that does not hold together."""
+    message = _(
+        "{path} is damaged; events.jsonl beside it has what was done. Keep a copy, and save what else is left"
+        " with: sqlite3 {quoted} .recover | sqlite3 saved.sqlite"
+    )
+    return RunDirectoryError(message.format(path=path, quoted=shlex.quote(str(path))))
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether the content is at fault: a value, a page, or a table, a column or a text that is not as it was made."""
+    if isinstance(error, sqlite3.OperationalError):  # of the disk, unless the code is the general one
+        return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) == sqlite3.SQLITE_ERROR
+    # the other subclasses of DatabaseError mean wrong statements
+    return type(error) in (codec.StoredValueError, sqlite3.DatabaseError)
