@@ -1,14 +1,18 @@
 import gzip
 import os
 import socket
+import sqlite3  # noqa: TID251  the file of a user, not ours
 import tempfile
 import threading
+import zipfile
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+import xlsxwriter
 from hypothesis import given, settings, strategies as st
 
 from eventabs.errors import InputError, StorageError
@@ -69,6 +73,55 @@ def test_objects_are_read_as_the_same_files_are(tmp_path: Path, server: ObjectSe
     with opened(tmp_path, local[0], "s3://same/day/2.csv.gz") as export:
         assert list(export.user_logs()) == logs
     assert sum(len(log.behaviors) for log in logs) == 200
+
+
+def test_archives_workbooks_and_databases_in_a_store_are_read_as_on_the_disk(
+    tmp_path: Path, server: ObjectServer
+) -> None:
+    files = (packed_file(tmp_path / "b.zip"), workbook(tmp_path / "c.xlsx"), database(tmp_path / "d.sqlite"))
+    for file in files:
+        server.put(f"s3://kinds/day/{file.name}", file.read_bytes())
+    with opened(tmp_path, *files) as export:
+        logs, fingerprint = list(export.user_logs()), export.fingerprint
+    assert [log.user_id for log in logs] == ["u1", "u2", "u3"]
+    with opened(tmp_path, "s3://kinds/day/") as export:
+        assert export.files == (
+            "s3://kinds/day/b.zip/in/a.csv",
+            "s3://kinds/day/c.xlsx",
+            "s3://kinds/day/d.sqlite",
+        )
+        assert list(export.user_logs()) == logs
+        assert export.description.mappings[0].files[0] == "s3://kinds/day/b.zip/in/a.csv"
+        assert (export.stamps, export.fingerprint == fingerprint) == ((), False)
+
+
+def test_whose_file_an_object_is_stands_in_its_address(tmp_path: Path, server: ObjectServer) -> None:
+    server.put("s3://whose/alice/2026.csv", b"time,item\n2026-01-15 10:00:42,tea\n")
+    for named, user in (("{stem}", "2026"), ("{parent}", "alice")):
+        with opened(tmp_path, "s3://whose/alice/2026.csv", user=named) as export:
+            assert [log.user_id for log in export.user_logs()] == [user]
+
+
+def packed_file(path: Path) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("in/a.csv", "user_id,time,item\nu1,2026-01-15 10:00:42,tea\n")
+    return path
+
+
+def workbook(path: Path) -> Path:
+    with xlsxwriter.Workbook(path) as book:
+        sheet = book.add_worksheet()
+        sheet.write_row(0, 0, ["user_id", "time", "item"])
+        sheet.write_row(1, 0, ["u2", "2026-01-15 10:00:42", "tea"])
+    return path
+
+
+def database(path: Path) -> Path:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE log (user_id, time, item)")
+        connection.execute("INSERT INTO log VALUES ('u3', '2026-01-15 10:00:42', 'tea')")
+        connection.commit()
+    return path
 
 
 def test_profiles_may_be_an_object_that_the_folder_of_the_input_holds(
