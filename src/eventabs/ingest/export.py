@@ -163,9 +163,9 @@ def open_export(
     `work_dir`/reading.tmp while the export is open, copies of objects in `work_dir`/objects.tmp; `on_copy` hears how
     far these are. Raises InputError, ConfigError for zone and encoding, and StopRequested at a requested `stop`.
     """
-    copies = plan_copies(paths, profiles, work_dir / "objects.tmp")
     local_profiles = files.expand([profiles] if profiles else [])
     local = files.expand(paths, local_profiles)
+    copies = plan_copies(paths, profiles, work_dir / "objects.tmp")
     folder = work_dir / "reading.tmp"
     with ExitStack() as stack:
         stack.enter_context(copied(copies, stop=stop, on_copy=on_copy))

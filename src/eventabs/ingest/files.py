@@ -72,8 +72,10 @@ def expand(paths: Sequence[str], excluded: Sequence[str] = ()) -> tuple[str, ...
     """Return the files that `paths` (files and globs) name, sorted, none twice; of an archive the exports inside.
 
     A name that exists is taken literally, whatever characters it holds. `excluded` names files that a folder or
-    glob does not mean. Addresses of objects are left out. Raises InputError.
+    glob does not mean. Addresses of objects are left out. Raises InputError, for the address of a database too.
     """
+    for path in paths:
+        refuse_database(path)
     others = {Path(path).resolve() for path in excluded}
     found = {
         each
@@ -215,7 +217,6 @@ def unreadable(path: str, error: OSError) -> InputError | StorageError:
 
 
 def _matches(path: str) -> list[str]:
-    refuse_database(path)
     with suppress(OSError, ValueError):  # a name too long or with a NUL exists nowhere
         if Path(path).is_dir():
             return _in_folder(path)
