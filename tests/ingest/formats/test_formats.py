@@ -36,7 +36,7 @@ def test_a_sample_is_read_as_the_page_shows(tmp_path: Path, name: str, text: str
 
 
 def test_the_page_has_all_its_samples() -> None:
-    assert len(SAMPLES) == 15
+    assert len(SAMPLES) == 16
 
 
 def test_a_folder_means_its_exports_without_profiles_and_what_runs_left(tmp_path: Path) -> None:
