@@ -23,7 +23,7 @@ def one_error_line(stderr: str) -> str:
 
 WRONG_INPUT = {
     "missing.csv": (None, "check the name"),
-    "https://example.com/a.csv": (None, "download"),
+    "ftp://example.com/a.csv": (None, "addresses begin with s3://"),
     "*.nothing": (None, "no file matches"),
     "empty.csv": (b"", "is empty"),
     "empty.jsonl": (b"", "is empty"),

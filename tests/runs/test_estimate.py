@@ -1,5 +1,6 @@
 import io
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -189,7 +190,9 @@ def test_the_first_batch_for_a_model_leaves_room_for_longer_answers(place: Place
 
 def test_standard_input_can_be_estimated(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(place.export.read_bytes())))
-    assert estimate_run(with_settings(), ["-"]) == estimated(place)
+    found, of_file = estimate_run(with_settings(), ["-"]), estimated(place)
+    assert replace(found, described=of_file.described) == of_file
+    assert found.described.read == of_file.described.read
 
 
 def test_the_inputs_of_the_config_are_taken_where_none_are_named(place: Place) -> None:

@@ -107,7 +107,7 @@ def test_what_happens_is_told_in_order(place: Place) -> None:
     assert (started.provider, started.model, started.host, started.resumed) == ("rules", "", "", False)
     told = [note for note in place.watcher.notes if isinstance(note, InputRead | Planned | StateChanged)]
     assert told == [
-        InputRead(files=1, users=6, behaviors=72, rejected_rows=0, duplicates=0),
+        InputRead(1, 6, 72, 0, 0, compared=("user_id", "timestamp", "behavior_text")),
         Planned(batches=3, pending_users=6, users=6, users_per_batch=2.0),
         StateChanged("completed"),
     ]

@@ -88,7 +88,7 @@ async def test_a_user_fails_with_its_reason_after_its_last_attempt(tmp_path: Pat
         assert desk.states() == {"anna": "failed"}
         assert (desk.tracker.counts.done, desk.tracker.counts.failed) == (0, 1)
         (failed,) = failed_users(desk.ledger)
-        assert list(failed.values()) == ["anna", "refused", 2, [1, 2]]
+        assert list(failed.values()) == ["anna", "refused", 2, 0, [1, 2]]
         assert desk.scheduler.next() is None
 
 
