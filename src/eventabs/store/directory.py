@@ -75,7 +75,8 @@ class RunDirectory:
 
     def discard(self) -> None:
         """Remove the directory of a run that did not begin. Where rows were rejected, they stay to be read."""
-        kept = {self.rejects, self.path / ".gitignore"} if self.rejects.exists() else set()
+        has_rejects = self.rejects.exists() and self.rejects.stat().st_size > 0
+        kept = {self.rejects, self.path / ".gitignore"} if has_rejects else set()
         with suppress(OSError):
             for file in list(self.path.iterdir()):
                 if file.is_dir():
