@@ -135,17 +135,43 @@ def make_builder(
     settings: Settings, language: Language, template: str | None, legend: Mapping[str, str] | None = None
 ) -> PromptBuilder:
     """Make what turns user logs into requests."""
-    return PromptBuilder(
-        counter=TokenCounter(settings.prompt.tokenizer),
+    prompt = settings.prompt
+    instructions = Instructions(
         language=language,
-        template=template,
         vocabulary=vocabulary_of(settings, language),
-        answer=settings.prompt.answer,
-        detail=settings.prompt.detail,
-        strip=settings.compaction.strip,
+        answer=prompt.answer,
+        detail=prompt.detail,
         level=settings.compaction.level,
+        template=template,
+        pause=prompt.pause,
+        with_summaries=prompt.summary == "short",
+        guidance=prompt.guidance.strip(),
+        examples=tuple(Example(example.log, example.events) for example in prompt.examples),
+    )
+    _check_examples(instructions, settings)
+    return PromptBuilder(
+        instructions,
+        counter=TokenCounter(prompt.tokenizer),
+        strip=settings.compaction.strip,
         legend=legend,
     )
+
+
+def _check_examples(instructions: Instructions, settings: Settings) -> None:
+    """Raise ConfigError for an example whose events cannot be read as an answer about its log."""
+    read = make_reader(settings, instructions.language)
+    for number, example in enumerate(instructions.examples, 1):
+        log = example_log(example, number)
+        wanted = example_events(example, instructions.vocabulary, number)
+        reply = Reply(f"## U1\n{example.events.strip()}\n##\n")
+        outcome = read(reply, {"U1": log}, {"U1": Part("", 0, len(log.behaviors) - 1)}).outcomes["U1"]
+        if len([event for event in outcome.events if event.grounded]) < len(wanted):
+            message = _(
+                "prompt.examples, number {number}: only {found} of {wanted} events are about lines of its log;"
+                " copy their times from it"
+            )
+            found = sum(event.grounded for event in outcome.events)
+            raise ConfigError(message.format(number=number, found=found, wanted=len(wanted)))
 
 
 def batch_limits(settings: Settings, builder: PromptBuilder) -> BatchLimits:
