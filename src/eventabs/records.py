@@ -213,6 +213,9 @@ class Event(BaseModel):
     start: str
     end: str
     summary: str = ""
+    summary_source: Literal["answer", "behaviors"] = Field(
+        default="answer", description="behaviors: made from their names, since the answer has none"
+    )
     behaviors: tuple[int, ...] = Field(default=(), description="0-based indices into the user's log")
     grounded: bool = True
     source: EventSource = "llm"

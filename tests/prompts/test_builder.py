@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from eventabs.prompts.builder import CHAT_FRAMING_TOKENS, PromptBuilder
+from eventabs.prompts.instructions import Instructions
 from eventabs.prompts.measurement import _most, measure_parts
 from eventabs.prompts.packing.batches import MAX_ALIASES
 from eventabs.prompts.packing.bounds import BatchLimits
@@ -18,15 +19,8 @@ START = datetime.fromisoformat("2026-01-01T10:00")
 
 
 def make_builder(answer: AnswerForm = "lines", strip: tuple[str, ...] = ("XX",)) -> PromptBuilder:
-    return PromptBuilder(
-        counter=COUNTER,
-        language="zh",
-        template=None,
-        vocabulary=default_vocabulary("zh"),
-        answer=answer,
-        detail="day",
-        strip=strip,
-    )
+    instructions = Instructions(language="zh", vocabulary=default_vocabulary("zh"), answer=answer)
+    return PromptBuilder(instructions, counter=COUNTER, strip=strip)
 
 
 BUILDER = make_builder()
@@ -123,6 +117,6 @@ def test_the_expected_answer_cuts_a_user_as_well() -> None:
 @settings(max_examples=100, deadline=None)
 @given(LOGS)
 def test_the_cheap_bound_is_never_below_the_count(log: UserLog) -> None:
-    size, most = BUILDER.measure(log), _most(log, BUILDER.answer)
+    size, most = BUILDER.measure(log), _most(log, BUILDER.expected)
     assert most.input_tokens >= size.input_tokens
     assert most.output_tokens >= size.output_tokens

@@ -14,7 +14,7 @@ from hypothesis import given, settings, strategies as st
 from eventabs.config.settings import Settings
 from eventabs.ingest.export import Export, open_export
 from eventabs.language import Language
-from eventabs.prompts.expected_output import expected_output_tokens
+from eventabs.prompts.expected_output import Expectation
 from eventabs.prompts.long_form import long_pieces, long_tokens
 from eventabs.prompts.measurement import (
     MeasuredPart,
@@ -136,7 +136,7 @@ def test_several_levels_and_details_are_measured_at_once(
                         part,
                         size.input_tokens,
                         {
-                            detail: expected_output_tokens(log_of_part(log, part).behaviors, detail, "lines")
+                            detail: Expectation("lines").tokens(log_of_part(log, part).behaviors, detail)
                             for detail in get_args(Detail)
                         },
                     )

@@ -14,7 +14,16 @@ from eventabs.errors import ConfigError
 from eventabs.language import Language, gettext as _
 from eventabs.prompts.compaction import CODES, Compactor
 from eventabs.prompts.expected_output import AnsweredEvent, written
-from eventabs.records import AnswerForm, Behavior, Category, Compaction, Detail, EventType, UserLog, Vocabulary
+from eventabs.records import (
+    AnswerForm,
+    Behavior,
+    Category,
+    Compaction,
+    Detail,
+    EventType,
+    UserLog,
+    Vocabulary,
+)
 
 VERSION: Final = "2"  # of the rules that ship; it binds a run that a model answers
 REQUIRED: Final = ("types", "categories", "detail", "format")
@@ -109,7 +118,9 @@ class Instructions:
         known = {kind.name for kind in self.vocabulary.types}
         if self.examples:
             return self._own_example()
-        if not known or all(name in known for user in shipped for _start, _end, name, _summary in user["events"]):
+        if not known or all(
+            name in known for user in shipped for _start, _end, name, _summary in user["events"]
+        ):
             return self._shipped_example(shipped)
         return self._form_example()
 
@@ -201,10 +212,14 @@ def _timed_lines(text: str, key: str, number: int) -> list[tuple[datetime, datet
             elif not line.startswith("##"):
                 raise ValueError(line)  # noqa: TRY301  as a date that there is not
         except ValueError:
-            message = _("prompt.examples, number {number}: {key} has the line {line}; write # 2087-03-03, then 08:05 ...")
+            message = _(
+                "prompt.examples, number {number}: {key} has the line {line}; write # 2087-03-03, then 08:05 ..."
+            )
             raise ConfigError(message.format(number=number, key=key, line=line.strip())) from None
     if not lines:
-        message = _("prompt.examples, number {number}: {key} has no lines; write # 2087-03-03, then 08:05 ...")
+        message = _(
+            "prompt.examples, number {number}: {key} has no lines; write # 2087-03-03, then 08:05 ..."
+        )
         raise ConfigError(message.format(number=number, key=key))
     return lines
 

@@ -11,7 +11,6 @@ from eventabs.prompts.packing import BatchLimits
 from eventabs.prompts.splitting import split
 from eventabs.records import (
     ActivityName,
-    AnswerForm,
     DayKind,
     Detail,
     GroupUser,

@@ -15,7 +15,17 @@ from eventabs.config import LlmSettings, Settings
 from eventabs.errors import ConfigError, StoppedError
 from eventabs.ingest import Export, open_export
 from eventabs.language import Language, gettext as _
-from eventabs.prompts import BatchLimits, PromptBuilder, TokenCounter, default_vocabulary, prompt_language
+from eventabs.prompts import (
+    BatchLimits,
+    Example,
+    Instructions,
+    PromptBuilder,
+    TokenCounter,
+    default_vocabulary,
+    example_events,
+    example_log,
+    prompt_language,
+)
 from eventabs.providers import (
     CallLimits,
     Complete,
@@ -210,6 +220,7 @@ def make_reader(
         labels=Labels(vocabulary_of(settings, language)),
         min_grounded=settings.run.min_grounded,
         source=kind_of(settings.provider).event_source,
+        named_summaries=settings.prompt.summary == "none",
     )
 
 

@@ -15,6 +15,7 @@ from eventabs.language import Language, gettext as _
 from eventabs.prompts import (
     BatchLimits,
     Bound,
+    Expectation,
     PromptBuilder,
     TokenCounter,
     log_of_part,
