@@ -220,6 +220,14 @@ class Event(BaseModel):
     grounded: bool = True
     source: EventSource = "llm"
 
+    @model_serializer(mode="wrap")
+    def _without_usual_source(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave `summary_source` out where it is the usual one, as in all events of earlier versions."""
+        fields: dict[str, Any] = dump(self)
+        if self.summary_source == "answer":
+            del fields["summary_source"]
+        return fields
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Counts:

@@ -51,7 +51,6 @@ def test_events_stand_in_order_of_user_and_start_with_their_fixed_keys(tmp_path:
         "start": "2026-01-01T09:15:00",
         "end": "2026-01-01T09:15:00",
         "summary": "",
-        "summary_source": "answer",
         "behaviors": [0, 1, 2],
         "grounded": True,
         "source": "llm",

@@ -21,7 +21,7 @@ from eventabs.store.ledger import Ledger
 from eventabs.store.queries import done_users, events_of, failed_users
 
 TableFormat = Literal["csv", "parquet", "sqlite"]
-_TEXTS: Final = ("user_id", "type", "category", "start", "end", "summary", "summary_source", "source")
+_TEXTS: Final = ("user_id", "type", "category", "start", "end", "summary", "source")
 # with a quote before what a spreadsheet would run
 _HARMLESS: Final = (
     """CASE WHEN regexp_matches("{0}", '^[=+\\-@\\t\\r]') THEN chr(39) || "{0}" ELSE "{0}" END AS "{0}\""""
