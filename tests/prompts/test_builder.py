@@ -92,8 +92,8 @@ def test_only_the_schema_form_carries_a_response_format(answer: AnswerForm) -> N
 
 
 def test_expected_output_is_measured_with_the_log() -> None:
-    assert BUILDER.measure(user("a", 1)).output_tokens == 8 + 32
-    assert make_builder("json").measure(user("a", 1)).output_tokens == 8 + 40
+    assert BUILDER.measure(user("a", 1)).output_tokens == 8 + 22
+    assert make_builder("json").measure(user("a", 1)).output_tokens == 8 + 36
 
 
 def test_a_user_too_large_for_a_batch_is_cut_into_parts_that_fit_with_their_own_headers() -> None:
@@ -110,7 +110,7 @@ def test_a_user_too_large_for_a_batch_is_cut_into_parts_that_fit_with_their_own_
 
 def test_the_expected_answer_cuts_a_user_as_well() -> None:
     log = user("a", 40, timedelta(days=1))
-    parts = measure_parts(log, BUILDER, BatchLimits(40_000, BUILDER.instructions_tokens, 8 + 32 * 10, 30))
+    parts = measure_parts(log, BUILDER, BatchLimits(40_000, BUILDER.instructions_tokens, 8 + 22 * 10, 30))
     assert [part.last - part.first + 1 for part, _size in parts] == [10, 10, 10, 10]
 
 

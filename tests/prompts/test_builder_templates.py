@@ -144,8 +144,9 @@ def test_an_example_that_is_none_is_named(events: str, hint: str) -> None:
 
 
 def test_guidance_summaries_and_pauses_are_what_the_user_wants() -> None:
-    assert "Further guidance, which wins where it differs from the above:\nA night is one event.\n" in message(
-        language="en", guidance="A night is one event."
+    assert (
+        "Further guidance, which wins where it differs from the above:\nA night is one event.\n"
+        in message(language="en", guidance="A night is one event.")
     )
     with pytest.raises(ConfigError, match=r"\$guidance is missing"):
         message(OWN, guidance="x")

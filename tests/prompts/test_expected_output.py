@@ -21,9 +21,10 @@ def test_brief_is_one_event_a_day_and_at_most_twelve() -> None:
     assert EXPECTED.events(log(*range(0, 1440 * 20, 1440)), "brief") == 12
 
 
-def test_day_is_one_event_for_every_five_behaviors_of_a_day() -> None:
-    assert EXPECTED.events(log(0, 1, 2, 3, 4), "day") == 1
-    assert EXPECTED.events(log(0, 1, 2, 3, 4, 5, 1440), "day") == 3
+def test_day_is_one_event_for_every_two_behaviors_of_a_day_and_at_most_eight() -> None:
+    assert EXPECTED.events(log(0, 1), "day") == 1
+    assert EXPECTED.events(log(0, 1, 2, 1440), "day") == 3
+    assert EXPECTED.events(log(*range(100)), "day") == 8
 
 
 def test_fine_is_one_event_a_session_where_pauses_count_from_the_end_of_what_was_done() -> None:
@@ -32,7 +33,7 @@ def test_fine_is_one_event_a_session_where_pauses_count_from_the_end_of_what_was
     assert EXPECTED.events([*log(0, duration=7200), *log(10, 140)], "fine") == 1
 
 
-@pytest.mark.parametrize(("answer", "tokens"), [("lines", 40), ("json", 48), ("schema", 48)])
+@pytest.mark.parametrize(("answer", "tokens"), [("lines", 30), ("json", 44), ("schema", 44)])
 def test_an_event_costs_what_its_form_costs(answer: AnswerForm, tokens: int) -> None:
     assert Expectation(answer).tokens(log(0), "day") == tokens
 

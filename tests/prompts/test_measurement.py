@@ -192,7 +192,7 @@ def test_users_too_large_for_a_batch_are_cut_as_their_logs_are() -> None:
     rows += [("shrimp", "2026-01-01 10:00:00", "visit", "", "", "place", "", "")]
     wanted = with_level("line")
     builder = make_builder(wanted, "en", None)
-    limits = replace(batch_limits(wanted, builder), max_output_tokens=600)
+    limits = replace(batch_limits(wanted, builder), max_output_tokens=200)
     with exported(rows) as export:
         measured = list(measure_logs(export.groups(), builder, limits))
     assert [len(parts) for _log, parts in measured] == [1, 4]

@@ -13,11 +13,13 @@ from pydantic import BaseModel, Field
 from eventabs.records import AnswerForm, Behavior, Detail, JsonSchemaFormat
 
 MOST_BRIEF = 12  # events a user
-BEHAVIORS_AN_EVENT = 5  # detail `day`: one event for every five behaviors begun on a day
+BEHAVIORS_AN_EVENT = 2  # detail `day`: one event for every two behaviors begun on a day, up to
+MOST_A_DAY = 8
 USUAL_PAUSE = 30  # minutes
 TOKENS_A_USER = 8
-_TOKENS_AN_EVENT: dict[AnswerForm, int] = {"lines": 32, "json": 40, "schema": 40}
-_TOKENS_A_SUMMARY = 11
+# answers of a large model take 17 to 18 as lines and 30 as JSON (docs/prompts.md); others are wordier
+_TOKENS_AN_EVENT: dict[AnswerForm, int] = {"lines": 22, "json": 36, "schema": 36}
+_TOKENS_A_SUMMARY = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class Expectation:
         days = Counter(behavior.start.toordinal() for behavior in behaviors)
         if detail == "brief":
             return min(MOST_BRIEF, len(days))
-        return sum(-(-count // BEHAVIORS_AN_EVENT) for count in days.values())
+        return sum(min(MOST_A_DAY, -(-count // BEHAVIORS_AN_EVENT)) for count in days.values())
 
     def tokens(self, behaviors: Sequence[Behavior], detail: Detail) -> int:
         """Return what the answer about behaviors in time order is expected to have."""

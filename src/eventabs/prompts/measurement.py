@@ -5,7 +5,7 @@ from typing import NamedTuple, Protocol, cast
 
 from eventabs.prompts.builder import PromptBuilder
 from eventabs.prompts.compaction import Body, Compactor
-from eventabs.prompts.expected_output import BEHAVIORS_AN_EVENT, MOST_BRIEF, Expectation
+from eventabs.prompts.expected_output import BEHAVIORS_AN_EVENT, MOST_A_DAY, MOST_BRIEF, Expectation
 from eventabs.prompts.fields import clean, identifies, without_marks
 from eventabs.prompts.packing import BatchLimits
 from eventabs.prompts.splitting import split
@@ -57,8 +57,8 @@ class UserGroup(Protocol):
     def active_days(self) -> list[int]:
         """Count each user's active days."""
 
-    def day_chunks(self, size: int) -> list[int]:
-        """Count the chunks of at most `size` behaviors that each user's days make."""
+    def day_chunks(self, size: int, most: int) -> list[int]:
+        """Count the chunks of at most `size` behaviors that each user's days make, `most` of a day."""
 
     def sessions(self, gap: int) -> list[int]:
         """Count each user's sessions, separated by `gap` seconds."""
@@ -194,7 +194,7 @@ def output_tokens(group: UserGroup, detail: Detail, expected: Expectation) -> li
     elif detail == "brief":
         events = [min(MOST_BRIEF, days) for days in group.active_days()]
     else:
-        events = group.day_chunks(BEHAVIORS_AN_EVENT)
+        events = group.day_chunks(BEHAVIORS_AN_EVENT, MOST_A_DAY)
     return [expected.tokens_for(count) for count in events]
 
 
