@@ -21,9 +21,9 @@ def test_brief_is_one_event_a_day_and_at_most_twelve() -> None:
     assert EXPECTED.events(log(*range(0, 1440 * 20, 1440)), "brief") == 12
 
 
-def test_day_is_one_event_for_every_two_behaviors_of_a_day_and_at_most_eight() -> None:
-    assert EXPECTED.events(log(0, 1), "day") == 1
-    assert EXPECTED.events(log(0, 1, 2, 1440), "day") == 3
+def test_day_is_one_event_for_every_four_behaviors_of_a_day_and_at_most_eight() -> None:
+    assert EXPECTED.events(log(0, 1, 2, 3), "day") == 1
+    assert EXPECTED.events(log(0, 1, 2, 3, 4, 1440), "day") == 3
     assert EXPECTED.events(log(*range(100)), "day") == 8
 
 

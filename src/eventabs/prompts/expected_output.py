@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from eventabs.records import AnswerForm, Behavior, Detail, JsonSchemaFormat
 
 MOST_BRIEF = 12  # events a user
-BEHAVIORS_AN_EVENT = 2  # detail `day`: one event for every two behaviors begun on a day, up to
+BEHAVIORS_AN_EVENT = 4  # detail `day`: one event for every four behaviors begun on a day, up to
 MOST_A_DAY = 8
 USUAL_PAUSE = 30  # minutes
 TOKENS_A_USER = 8
