@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
-_FIELDS = tuple(Event.model_fields)
+_FIELDS = Event.model_fields
 
 
 class Events(Sequence[Event]):
@@ -66,7 +66,9 @@ class Events(Sequence[Event]):
     @cached_property
     def _columns(self) -> dict[str, list[Any]]:
         """The events by field; `start` and `end` are wall times, None where a model gave no possible time."""
-        columns = {field: [row.get(field) for row in self._rows] for field in _FIELDS}
+        columns = {
+            name: [row.get(name, field.default) for row in self._rows] for name, field in _FIELDS.items()
+        }
         for field in ("start", "end"):
             columns[field] = list(map(_wall_time, columns[field]))
         return columns

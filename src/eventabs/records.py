@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, Literal, NamedTuple, TypedDict
+from typing import Any, Final, Literal, NamedTuple, TypedDict
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 FinishReason = Literal["stop", "length", "content_filter", "interrupted"]
 FailureReason = Literal[
@@ -222,9 +222,20 @@ class Event(BaseModel):
     start: str
     end: str
     summary: str = ""
+    summary_source: Literal["answer", "behaviors"] = Field(
+        default="answer", description="behaviors: made from their names, since the answer has none"
+    )
     behaviors: tuple[int, ...] = Field(default=(), description="0-based indices into the user's log")
     grounded: bool = True
     source: EventSource = "llm"
+
+    @model_serializer(mode="wrap")
+    def _without_usual_source(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave `summary_source` out where it is the usual one, as in all events of earlier versions."""
+        fields: dict[str, Any] = dump(self)
+        if self.summary_source == "answer":
+            del fields["summary_source"]
+        return fields
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -14,6 +14,7 @@ import pytest
 from httpx_aiohttp import HttpxAiohttpClient
 
 from eventabs.prompts.builder import PromptBuilder
+from eventabs.prompts.instructions import Instructions
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.prompts.vocabulary import default_vocabulary
 from eventabs.providers.openai.chat import OpenAIProvider
@@ -59,15 +60,8 @@ def log_of(user: int, behaviors: int = 24) -> UserLog:
 def request_of(
     users: int, form: AnswerForm = "lines", *, most_tokens: int = 8192, level: Compaction = "line"
 ) -> Request:
-    builder = PromptBuilder(
-        counter=TokenCounter(),
-        language="zh",
-        template=None,
-        vocabulary=VOCABULARY,
-        answer=form,
-        detail="day",
-        level=level,
-    )
+    instructions = Instructions(language="zh", vocabulary=VOCABULARY, answer=form, level=level)
+    builder = PromptBuilder(instructions, counter=TokenCounter())
     return builder.request([log_of(user) for user in range(users)], max_output_tokens=most_tokens)
 
 

@@ -42,12 +42,12 @@ def test_sums_are_those_of_the_logs(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         found = [
             row
             for group in export.groups()
-            for row in zip(group.active_days(), group.day_chunks(4), group.sessions(12 * 60), strict=True)
+            for row in zip(group.active_days(), group.day_chunks(4, 2), group.sessions(12 * 60), strict=True)
         ]
         expected = []
         for log in export.user_logs():
             days = Counter(behavior.start.date() for behavior in log.behaviors)
-            chunks = sum(ceil(count / 4) for count in days.values())
+            chunks = sum(min(2, ceil(count / 4)) for count in days.values())
             expected.append((len(days), chunks, len(log.behaviors)))  # 14 minutes of rest end a session
         assert found == expected
         assert [log for group in export.groups() for log in group.logs(range(len(group.users)))] == list(

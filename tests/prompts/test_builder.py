@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from eventabs.prompts.builder import CHAT_FRAMING_TOKENS, PromptBuilder
+from eventabs.prompts.instructions import Instructions
 from eventabs.prompts.measurement import _most, measure_parts
 from eventabs.prompts.packing.batches import MAX_ALIASES
 from eventabs.prompts.packing.bounds import BatchLimits
@@ -18,15 +19,8 @@ START = datetime.fromisoformat("2026-01-01T10:00")
 
 
 def make_builder(answer: AnswerForm = "lines", strip: tuple[str, ...] = ("XX",)) -> PromptBuilder:
-    return PromptBuilder(
-        counter=COUNTER,
-        language="zh",
-        template=None,
-        vocabulary=default_vocabulary("zh"),
-        answer=answer,
-        detail="day",
-        strip=strip,
-    )
+    instructions = Instructions(language="zh", vocabulary=default_vocabulary("zh"), answer=answer)
+    return PromptBuilder(instructions, counter=COUNTER, strip=strip)
 
 
 BUILDER = make_builder()
@@ -98,8 +92,8 @@ def test_only_the_schema_form_carries_a_response_format(answer: AnswerForm) -> N
 
 
 def test_expected_output_is_measured_with_the_log() -> None:
-    assert BUILDER.measure(user("a", 1)).output_tokens == 8 + 32
-    assert make_builder("json").measure(user("a", 1)).output_tokens == 8 + 40
+    assert BUILDER.measure(user("a", 1)).output_tokens == 8 + 22
+    assert make_builder("json").measure(user("a", 1)).output_tokens == 8 + 36
 
 
 def test_a_user_too_large_for_a_batch_is_cut_into_parts_that_fit_with_their_own_headers() -> None:
@@ -116,13 +110,13 @@ def test_a_user_too_large_for_a_batch_is_cut_into_parts_that_fit_with_their_own_
 
 def test_the_expected_answer_cuts_a_user_as_well() -> None:
     log = user("a", 40, timedelta(days=1))
-    parts = measure_parts(log, BUILDER, BatchLimits(40_000, BUILDER.instructions_tokens, 8 + 32 * 10, 30))
+    parts = measure_parts(log, BUILDER, BatchLimits(40_000, BUILDER.instructions_tokens, 8 + 22 * 10, 30))
     assert [part.last - part.first + 1 for part, _size in parts] == [10, 10, 10, 10]
 
 
 @settings(max_examples=100, deadline=None)
 @given(LOGS)
 def test_the_cheap_bound_is_never_below_the_count(log: UserLog) -> None:
-    size, most = BUILDER.measure(log), _most(log, BUILDER.answer)
+    size, most = BUILDER.measure(log), _most(log, BUILDER.expected)
     assert most.input_tokens >= size.input_tokens
     assert most.output_tokens >= size.output_tokens

@@ -61,3 +61,15 @@ def test_only_the_schema_form_has_a_response_format_and_it_is_strict() -> None:
     schema: Any = form["json_schema"]["schema"]
     assert schema["required"] == ["users"]
     assert all(part["additionalProperties"] is False for part in (schema, *schema["$defs"].values()))
+
+
+def test_without_summaries_no_form_has_one() -> None:
+    assert (
+        written([("U1", EVENTS[:1])], "lines", with_summaries=False)
+        == "## U1\n# 2025-12-31\n10:00-11:14 用餐\n##"
+    )
+    (row,) = json.loads(written([("U1", EVENTS[:1])], "json", with_summaries=False))["events"]
+    assert row == ["12-31 10:00", "12-31 11:14", "用餐", "engagement"]
+    form = response_format("schema", with_summaries=False)
+    assert form is not None
+    assert "summary" not in json.dumps(form)

@@ -14,7 +14,7 @@ from hypothesis import given, settings, strategies as st
 from eventabs.config.settings import Settings
 from eventabs.ingest.export import Export, open_export
 from eventabs.language import Language
-from eventabs.prompts.expected_output import expected_output_tokens
+from eventabs.prompts.expected_output import Expectation
 from eventabs.prompts.long_form import long_pieces, long_tokens
 from eventabs.prompts.measurement import (
     MeasuredPart,
@@ -136,7 +136,7 @@ def test_several_levels_and_details_are_measured_at_once(
                         part,
                         size.input_tokens,
                         {
-                            detail: expected_output_tokens(log_of_part(log, part).behaviors, detail, "lines")
+                            detail: Expectation("lines").tokens(log_of_part(log, part).behaviors, detail)
                             for detail in get_args(Detail)
                         },
                     )
@@ -192,7 +192,7 @@ def test_users_too_large_for_a_batch_are_cut_as_their_logs_are() -> None:
     rows += [("shrimp", "2026-01-01 10:00:00", "visit", "", "", "place", "", "")]
     wanted = with_level("line")
     builder = make_builder(wanted, "en", None)
-    limits = replace(batch_limits(wanted, builder), max_output_tokens=600)
+    limits = replace(batch_limits(wanted, builder), max_output_tokens=200)
     with exported(rows) as export:
         measured = list(measure_logs(export.groups(), builder, limits))
     assert [len(parts) for _log, parts in measured] == [1, 4]

@@ -5,7 +5,7 @@ import pytest
 
 from eventabs.records import Behavior, Outcome, Part, Reply, UserLog
 from eventabs.replies.claims import Block, Claim, NamedDay, NamedTime, most_claims
-from eventabs.replies.labels import Labels
+from eventabs.replies.labels import Labels, names_of
 from eventabs.replies.outcomes import Outcomes, is_refusal
 from eventabs.replies.reader import read_reply
 from reply_cases import PARTS, USERS, VOCABULARY
@@ -177,3 +177,28 @@ def test_a_refusal_is_known_by_its_opening(text: str) -> None:
 )
 def test_other_texts_are_no_refusal(text: str) -> None:
     assert not is_refusal(text)
+
+
+def test_a_summary_that_the_answer_lacks_is_made_of_the_names_of_its_behaviors_and_marked() -> None:
+    (event,) = (
+        read_reply(
+            Reply("## U1\n# 2026-01-01\n10:00 用餐\n##"),
+            {"U1": USERS["U1"]},
+            {"U1": PARTS["U1"]},
+            labels=Labels(VOCABULARY),
+            min_grounded=0.5,
+            source="llm",
+            named_summaries=True,
+        )
+        .outcomes["U1"]
+        .events
+    )
+    assert (event.summary, event.summary_source) == ("somewhere", "behaviors")
+    assert event.model_dump()["summary_source"] == "behaviors"
+
+
+def test_names_are_the_first_three_that_differ() -> None:
+    named = [Behavior(datetime.fromisoformat("2026-01-01"), "browse", name, "") for name in "abacd"]
+    assert names_of(named[:3]) == "a, b"
+    assert names_of(named) == "a, b, c …"
+    assert names_of([]) == ""

@@ -27,7 +27,7 @@ def with_settings(values: dict[str, Any]) -> Settings:
 def bound(
     template: str | None = None, rules: str | None = None, **sections: dict[str, Any]
 ) -> dict[str, str]:
-    return binding_facts(with_settings(sections), template=template, rules=rules)
+    return binding_facts(with_settings(sections), template=template, rules=rules, instructions="2")
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from eventabs.language import Language
 from eventabs.prompts.builder import PromptBuilder
 from eventabs.prompts.compaction import duration_text
 from eventabs.prompts.fields import clean, shorten
+from eventabs.prompts.instructions import Instructions
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.prompts.vocabulary import VERBS, default_vocabulary
 from eventabs.records import THING, Behavior, Compaction
@@ -150,13 +151,5 @@ BEHAVIORS = st.lists(
 def make_builder(
     level: Compaction, legend: Mapping[str, str] | None = None, counter: TokenCounter = COUNTER
 ) -> PromptBuilder:
-    return PromptBuilder(
-        counter=counter,
-        language="zh",
-        template=None,
-        vocabulary=default_vocabulary("zh"),
-        answer="lines",
-        detail="day",
-        level=level,
-        legend=legend,
-    )
+    instructions = Instructions(language="zh", vocabulary=default_vocabulary("zh"), level=level)
+    return PromptBuilder(instructions, counter=counter, legend=legend)

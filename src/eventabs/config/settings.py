@@ -147,6 +147,13 @@ class LlmSettings(Section):
         return fields
 
 
+class ExampleSettings(Section):
+    """A worked example of the user's own: lines of a log, and the events that are wanted, under `# date` both."""
+
+    log: str
+    events: str
+
+
 class PromptSettings(Section):
     """What is asked, and in which form the answer is wanted."""
 
@@ -154,6 +161,10 @@ class PromptSettings(Section):
     language: Literal["auto", "zh", "en"] = "auto"
     answer: AnswerForm = "lines"
     detail: Detail = "day"
+    pause: Annotated[int, Field(ge=0, le=1440)] = 30
+    summary: Literal["short", "none"] = "short"
+    guidance: str = ""
+    examples: tuple[ExampleSettings, ...] = ()
     tokenizer: str = "cl100k_base"
 
 

@@ -162,11 +162,10 @@ class UserGroup:
         """Count the days on which each user did something."""
         return self._by_user("SELECT user_number, count(*) FROM group_days GROUP BY user_number")
 
-    def day_chunks(self, size: int) -> list[int]:
-        """Count the chunks of at most `size` behaviors that each user's days make."""
-        return self._by_user(
-            f"SELECT user_number, sum((behaviors + {size - 1}) // {size}) FROM group_days GROUP BY user_number"
-        )
+    def day_chunks(self, size: int, most: int) -> list[int]:
+        """Count the chunks of at most `size` behaviors that each user's days make, `most` of a day."""
+        chunks = f"least({most}, (behaviors + {size - 1}) // {size})"
+        return self._by_user(f"SELECT user_number, sum({chunks}) FROM group_days GROUP BY user_number")
 
     def sessions(self, gap: int) -> list[int]:
         """Count each user's sessions: one ends where for more than `gap` seconds nothing is done."""

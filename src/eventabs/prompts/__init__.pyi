@@ -1,5 +1,13 @@
 from .builder import PromptBuilder as PromptBuilder, prompt_language as prompt_language
 from .compaction import Compactor as Compactor
+from .expected_output import Expectation as Expectation
+from .instructions import (
+    VERSION as VERSION,
+    Example as Example,
+    Instructions as Instructions,
+    example_events as example_events,
+    example_log as example_log,
+)
 from .long_form import long_tokens as long_tokens, sentence as sentence
 from .measurement import (
     Parts as Parts,

@@ -1,31 +1,15 @@
-"""The request for a batch: a system message with instructions and a worked example, and the users' blocks."""
+"""The request for a batch: the instructions, and the users' blocks."""
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
-from importlib import resources
-from string import Template
-from typing import Any
 
-from eventabs.errors import ConfigError
-from eventabs.language import Language, gettext as _
-from eventabs.prompts.compaction import CODES, Compactor, make_legend
-from eventabs.prompts.expected_output import AnsweredEvent, expected_output_tokens, response_format, written
+from eventabs.language import Language
+from eventabs.prompts.compaction import Compactor, make_legend
+from eventabs.prompts.expected_output import Expectation, response_format
+from eventabs.prompts.instructions import Instructions
 from eventabs.prompts.packing import BatchLimits
 from eventabs.prompts.tokens import TokenCounter
-from eventabs.records import (
-    AnswerForm,
-    Behavior,
-    Compaction,
-    Detail,
-    EventType,
-    Message,
-    PartSize,
-    Request,
-    UserLog,
-    Vocabulary,
-)
+from eventabs.records import AnswerForm, Detail, Message, PartSize, Request, UserLog
 
 # What a chat format adds to two messages: 4 tokens each, and 3 before the answer (OpenAI's cookbook,
 # "How to count tokens with tiktoken").
@@ -34,12 +18,10 @@ CHAT_FRAMING_TOKENS = 11
 _ALIASES = ("U9", "U99", "U999")  # one of them costs as much as any; in OpenAI's encodings all cost the same
 _CHINESE_SHARE = 0.1  # names of brands and apps are Latin in Chinese exports too
 _CJK = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f]")
-REQUIRED = ("types", "categories", "detail", "format")
-PLACEHOLDERS = (*REQUIRED, "input", "example")
 
 
 class PromptBuilder:
-    """Writes prompts of one kind. Raises ConfigError where `template` does not hold.
+    """Writes prompts of one kind. Raises ConfigError where the instructions' template does not hold.
 
     The `legend` (texts by code, see `legend_for`) stands in every request, used or not: so a part costs the
     same in any batch, and requests begin with the same bytes, which prefix caches want.
@@ -47,27 +29,22 @@ class PromptBuilder:
 
     def __init__(
         self,
+        instructions: Instructions,
         *,
         counter: TokenCounter,
-        language: Language,
-        template: str | None,
-        vocabulary: Vocabulary,
-        answer: AnswerForm,
-        detail: Detail,
         strip: Sequence[str] = (),
-        level: Compaction = "line",
         legend: Mapping[str, str] | None = None,
     ) -> None:
         self.counter = counter
-        self.answer: AnswerForm = answer
-        self.detail: Detail = detail
+        self.answer: AnswerForm = instructions.answer
+        self.detail: Detail = instructions.detail
+        self.expected = Expectation(
+            instructions.answer, pause=instructions.pause, with_summaries=instructions.with_summaries
+        )
         self.strip = tuple(strip)
-        self.compactor = Compactor(language, strip, level=level, legend=legend)
-        self._system: Message = {
-            "role": "system",
-            "content": system_message(template, language, vocabulary, answer, detail, level=level),
-        }
-        self._response_format = response_format(answer)
+        self.compactor = Compactor(instructions.language, strip, level=instructions.level, legend=legend)
+        self._system: Message = {"role": "system", "content": instructions.text()}
+        self._response_format = response_format(instructions.answer, instructions.with_summaries)
         self._alias = max(_ALIASES, key=counter.count)
         self.legend_tokens = counter.count(self.compactor.legend())
         self.instructions_tokens = (
@@ -91,7 +68,7 @@ class PromptBuilder:
         """Count the tokens of the log's block, exactly, and estimate those of the answer about it."""
         return PartSize(
             self.counter.total(self.compactor.block(self._alias, log)) + self.counter.seam,
-            expected_output_tokens(log.behaviors, self.detail, self.answer),
+            self.expected.tokens(log.behaviors, self.detail),
         )
 
     def header_tokens(self, log: UserLog) -> int:
@@ -118,111 +95,3 @@ def prompt_language(texts: Iterable[str]) -> Language:
         letters += sum(map(str.isalpha, text))
         chinese += len(_CJK.findall(text))
     return "zh" if chinese > _CHINESE_SHARE * letters else "en"
-
-
-def system_message(
-    template: str | None,
-    language: Language,
-    vocabulary: Vocabulary,
-    answer: AnswerForm,
-    detail: Detail,
-    *,
-    level: Compaction = "line",
-) -> str:
-    """Fill the user's template, or the one that ships. Raises ConfigError where a placeholder is wrong."""
-    texts = tomllib.loads(_packaged(f"{language}.toml"))
-    required = REQUIRED if level == "line" else (*REQUIRED, "input")
-    filled = _checked(_packaged(f"{language}.txt") if template is None else template, required).substitute(
-        input=texts["input"][level].strip(),
-        types=_types(texts["vocabulary"], vocabulary, answer),
-        categories=_categories(texts["vocabulary"], vocabulary, answer),
-        detail=texts["detail"][detail],
-        format=texts["format"][answer].strip(),
-        example=_example(texts["example"], language, vocabulary, answer, level),
-    )
-    return filled.strip()
-
-
-def _checked(text: str, required: Sequence[str]) -> Template:
-    template = Template(text)
-    if not template.is_valid():
-        line = next(
-            number for number, line in enumerate(text.split("\n"), 1) if not Template(line).is_valid()
-        )
-        message = _("prompt template, line {line}: $ starts no placeholder; write $$ for a dollar sign")
-        raise ConfigError(message.format(line=line))
-    named = template.get_identifiers()
-    known = ", ".join(f"${name}" for name in PLACEHOLDERS)
-    if unknown := [name for name in named if name not in PLACEHOLDERS]:
-        message = _("prompt template: ${name} is no placeholder; there are {known}")
-        raise ConfigError(message.format(name=unknown[0], known=known))
-    if missing := [name for name in required if name not in named]:
-        message = _("prompt template: ${name} is missing; put it where that text belongs")
-        raise ConfigError(message.format(name=missing[0]))
-    return template
-
-
-def _packaged(name: str) -> str:
-    return resources.files("eventabs.prompts").joinpath("templates", name).read_text("utf-8")
-
-
-def _types(texts: Mapping[str, Any], vocabulary: Vocabulary, answer: AnswerForm) -> str:
-    """List the types, each with its category as the form of the answer shows it."""
-    marked = [category for category in vocabulary.categories if category.mark]
-    shown = {
-        category.name: category.mark if answer == "lines" else f"({category.name})" for category in marked
-    }
-    names = [kind.name + shown.get(kind.category, "") for kind in vocabulary.types]
-    return str(texts["open" if vocabulary.open else "closed"]).format(types=texts["separator"].join(names))
-
-
-def _categories(texts: Mapping[str, Any], vocabulary: Vocabulary, answer: AnswerForm) -> str:
-    """Describe how the form of the answer shows each category, and what it means."""
-    descriptions = []
-    for category in vocabulary.categories:
-        name = category.name
-        if meaning := category.meaning or texts["meanings"].get(name):
-            name = texts["meaning"].format(category=name, meaning=meaning)
-        form = "named" if answer != "lines" else "mark" if category.mark else "unmarked"
-        descriptions.append(texts[form].format(category=name, mark=category.mark))
-    return str(texts["between"]).join(descriptions)
-
-
-def _example(
-    texts: Mapping[str, Any],
-    language: Language,
-    vocabulary: Vocabulary,
-    answer: AnswerForm,
-    level: Compaction,
-) -> str:
-    """Write some users as they would be sent, texts that come twice as a legend, and the answer to them."""
-    logs = [_log(user) for user in texts["users"]]
-    uses = Compactor(language).texts(logs).most_common()
-    repeated = [text for text, count in uses if count > 1 and level != "line"]
-    compactor = Compactor(language, level=level, legend=dict(zip(CODES, repeated, strict=False)))
-    sent = [compactor.legend()]
-    answers = []
-    for number, (log, user) in enumerate(zip(logs, texts["users"], strict=True), 1):
-        alias = f"U{number}"
-        sent += compactor.block(alias, log)
-        answers.append((alias, _events(user["events"], vocabulary)))
-    return "\n".join((texts["input"], "".join(sent) + texts["output"], written(answers, answer)))
-
-
-def _log(user: Mapping[str, Any]) -> UserLog:
-    behaviors = [Behavior(datetime.fromisoformat(start), *fields) for start, *fields in user["behaviors"]]
-    return UserLog("", tuple(behaviors), tuple((column, value) for column, value in user["profile"]))
-
-
-def _events(rows: Sequence[Sequence[str]], vocabulary: Vocabulary) -> list[AnsweredEvent]:
-    """Read the example's events; types that the vocabulary lacks give way to types that it has."""
-    known = {kind.name: kind for kind in vocabulary.types}
-    marks = {category.name: category.mark for category in vocabulary.categories}
-    events = []
-    for position, (start, end, name, summary) in enumerate(rows):
-        stand_in = vocabulary.types[position % len(known)] if known else EventType(name)
-        kind = known.get(name, stand_in)
-        category = kind.category or vocabulary.default_category
-        times = datetime.fromisoformat(start), datetime.fromisoformat(end)
-        events.append(AnsweredEvent(*times, kind.name, category, marks[category], summary))
-    return events

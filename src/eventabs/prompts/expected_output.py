@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import accumulate
 from typing import NamedTuple
@@ -12,36 +13,55 @@ from pydantic import BaseModel, Field
 from eventabs.records import AnswerForm, Behavior, Detail, JsonSchemaFormat
 
 MOST_BRIEF = 12  # events a user
-BEHAVIORS_AN_EVENT = 5  # detail `day`: one event for every five behaviors begun on a day
-SESSION_GAP = timedelta(minutes=30)  # from the end of what was done to the next start
+BEHAVIORS_AN_EVENT = 4  # detail `day`: one event for every four behaviors begun on a day, up to
+MOST_A_DAY = 8
+USUAL_PAUSE = 30  # minutes
 TOKENS_A_USER = 8
-TOKENS_AN_EVENT: dict[AnswerForm, int] = {"lines": 32, "json": 40, "schema": 40}
+# answers of a large model take 17 to 18 as lines and 30 as JSON (docs/prompts.md); others are wordier
+_TOKENS_AN_EVENT: dict[AnswerForm, int] = {"lines": 22, "json": 36, "schema": 36}
+_TOKENS_A_SUMMARY = 8
 
 
-def expected_events(behaviors: Sequence[Behavior], detail: Detail) -> int:
-    """Return the number of events to expect of behaviors in time order; more at the end never lower it."""
-    if detail == "fine":
-        return _sessions(behaviors)
-    days = Counter(behavior.start.toordinal() for behavior in behaviors)
-    if detail == "brief":
-        return min(MOST_BRIEF, len(days))
-    return sum(-(-count // BEHAVIORS_AN_EVENT) for count in days.values())
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """How long answers are expected to get. `pause`: minutes between sessions, 0 for the usual ones."""
+
+    answer: AnswerForm
+    pause: int = USUAL_PAUSE
+    with_summaries: bool = True
+
+    @property
+    def session_gap(self) -> timedelta:
+        """From the end of what was done to the next start."""
+        return timedelta(minutes=self.pause or USUAL_PAUSE)
+
+    @property
+    def tokens_an_event(self) -> int:
+        """What an event takes."""
+        return _TOKENS_AN_EVENT[self.answer] - (0 if self.with_summaries else _TOKENS_A_SUMMARY)
+
+    def events(self, behaviors: Sequence[Behavior], detail: Detail) -> int:
+        """Return the number of events to expect of behaviors in time order; more at the end never lower it."""
+        if detail == "fine":
+            return _sessions(behaviors, self.session_gap)
+        days = Counter(behavior.start.toordinal() for behavior in behaviors)
+        if detail == "brief":
+            return min(MOST_BRIEF, len(days))
+        return sum(min(MOST_A_DAY, -(-count // BEHAVIORS_AN_EVENT)) for count in days.values())
+
+    def tokens(self, behaviors: Sequence[Behavior], detail: Detail) -> int:
+        """Return what the answer about behaviors in time order is expected to have."""
+        return self.tokens_for(self.events(behaviors, detail))
+
+    def tokens_for(self, events: int) -> int:
+        """Return what an answer with so many events is expected to have."""
+        return TOKENS_A_USER + self.tokens_an_event * events
 
 
-def expected_output_tokens(behaviors: Sequence[Behavior], detail: Detail, answer: AnswerForm) -> int:
-    """Return what the answer about behaviors in time order is expected to have."""
-    return answer_tokens(expected_events(behaviors, detail), answer)
-
-
-def answer_tokens(events: int, answer: AnswerForm) -> int:
-    """Return 8 + 32 tokens an event (40 as JSON)."""
-    return TOKENS_A_USER + TOKENS_AN_EVENT[answer] * events
-
-
-def _sessions(behaviors: Sequence[Behavior]) -> int:
+def _sessions(behaviors: Sequence[Behavior], gap: timedelta) -> int:
     done = (behavior.start + timedelta(seconds=behavior.duration or 0) for behavior in behaviors)
     gaps = (later.start - end for later, end in zip(behaviors[1:], accumulate(done, max), strict=False))
-    return min(1, len(behaviors)) + sum(gap > SESSION_GAP for gap in gaps)
+    return min(1, len(behaviors)) + sum(each > gap for each in gaps)
 
 
 class AnsweredEvent(NamedTuple):
@@ -57,27 +77,41 @@ class AnsweredEvent(NamedTuple):
 
 class _User(BaseModel, extra="forbid"):
     u: str = Field(description="alias, such as U1")
-    events: list[list[str]] = Field(description="[start, end, type, category, summary] each")
+    events: list[list[str]] = Field(description="[first time, last time, type, category, summary] each")
+
+
+class _UserWithoutSummaries(_User):
+    events: list[list[str]] = Field(description="[first time, last time, type, category] each")
 
 
 class _Answer(BaseModel, extra="forbid"):
     users: list[_User]
 
 
-def response_format(answer: AnswerForm) -> JsonSchemaFormat | None:
+class _AnswerWithoutSummaries(BaseModel, extra="forbid"):
+    users: list[_UserWithoutSummaries]
+
+
+def response_format(answer: AnswerForm, with_summaries: bool = True) -> JsonSchemaFormat | None:
     """Return the `response_format` of the form; None where it has none."""
     if answer != "schema":
         return None
-    schema = {"name": "events", "strict": True, "schema": _Answer.model_json_schema()}
+    model = _Answer if with_summaries else _AnswerWithoutSummaries
+    schema = {"name": "events", "strict": True, "schema": model.model_json_schema()}
     return {"type": "json_schema", "json_schema": schema}
 
 
-def written(users: Sequence[tuple[str, Sequence[AnsweredEvent]]], answer: AnswerForm) -> str:
+def written(
+    users: Sequence[tuple[str, Sequence[AnsweredEvent]]], answer: AnswerForm, *, with_summaries: bool = True
+) -> str:
     """Write the answer about (alias, events) pairs in the form."""
+    if not with_summaries:
+        users = [(alias, [event._replace(summary="") for event in events]) for alias, events in users]
     if answer == "lines":
         return "\n".join([line for alias, events in users for line in _lines(alias, events)] + ["##"])
     objects = [
-        orjson.dumps({"u": alias, "events": list(map(_row, events))}).decode() for alias, events in users
+        orjson.dumps({"u": alias, "events": [_row(event, with_summaries) for event in events]}).decode()
+        for alias, events in users
     ]
     if answer == "json":
         return "\n".join(objects)
@@ -93,7 +127,8 @@ def _lines(alias: str, events: Sequence[AnsweredEvent]) -> list[str]:
             is_first_of_year = day is None or day.year != today.year
             lines.append(f"# {today:%Y-%m-%d}" if is_first_of_year else f"# {today:%m-%d}")
             day = today
-        lines.append(f"{_span(event)} {event.type}{event.mark} | {event.summary}")
+        summary = f" | {event.summary}" if event.summary else ""
+        lines.append(f"{_span(event)} {event.type}{event.mark}{summary}")
     return lines
 
 
@@ -107,6 +142,7 @@ def _span(event: AnsweredEvent) -> str:
     return f"{start}-{event.end:%m-%d %H:%M}"
 
 
-def _row(event: AnsweredEvent) -> list[str]:
+def _row(event: AnsweredEvent, with_summaries: bool) -> list[str]:
     start, end = (f"{time:%m-%d %H:%M}" for time in event[:2])
-    return [start, end, event.type, event.category, event.summary]
+    row = [start, end, event.type, event.category]
+    return [*row, event.summary] if with_summaries else row

@@ -5,21 +5,12 @@ from typing import NamedTuple, Protocol, cast
 
 from eventabs.prompts.builder import PromptBuilder
 from eventabs.prompts.compaction import Body, Compactor
-from eventabs.prompts.expected_output import (
-    BEHAVIORS_AN_EVENT,
-    MOST_BRIEF,
-    SESSION_GAP,
-    TOKENS_A_USER,
-    TOKENS_AN_EVENT,
-    answer_tokens,
-    expected_output_tokens,
-)
+from eventabs.prompts.expected_output import BEHAVIORS_AN_EVENT, MOST_A_DAY, MOST_BRIEF, Expectation
 from eventabs.prompts.fields import clean, identifies, without_marks
 from eventabs.prompts.packing import BatchLimits
 from eventabs.prompts.splitting import split
 from eventabs.records import (
     ActivityName,
-    AnswerForm,
     DayKind,
     Detail,
     GroupUser,
@@ -66,8 +57,8 @@ class UserGroup(Protocol):
     def active_days(self) -> list[int]:
         """Count each user's active days."""
 
-    def day_chunks(self, size: int) -> list[int]:
-        """Count the chunks of at most `size` behaviors that each user's days make."""
+    def day_chunks(self, size: int, most: int) -> list[int]:
+        """Count the chunks of at most `size` behaviors that each user's days make, `most` of a day."""
 
     def sessions(self, gap: int) -> list[int]:
         """Count each user's sessions, separated by `gap` seconds."""
@@ -102,10 +93,10 @@ def measure_group(
     """
     builder, _limits = prompts[0]
     by_log = users_counted_by_log(group, builder.strip)
-    expected = {detail: output_tokens(group, detail, builder.answer) for detail in details}
+    expected = {detail: output_tokens(group, detail, builder.expected) for detail in details}
     for builder, limits in prompts:
         users = _parts_by_user(group, builder, limits, by_log, expected[builder.detail])
-        yield _with_details(users, expected, builder.answer)
+        yield _with_details(users, expected, builder.expected)
 
 
 def measure_logs(
@@ -114,7 +105,7 @@ def measure_logs(
     """Yield every user's log and parts."""
     for group in groups:
         by_log = users_counted_by_log(group, builder.strip)
-        expected = output_tokens(group, builder.detail, builder.answer)
+        expected = output_tokens(group, builder.detail, builder.expected)
         for parts, log in _parts_by_user(group, builder, limits, by_log, expected, every_log=True):
             yield cast("UserLog", log), parts
 
@@ -127,7 +118,7 @@ def measure_parts(log: UserLog, builder: PromptBuilder, limits: BatchLimits, *, 
 
     def fits(first: int, last: int) -> bool:
         part = log_of_part(log, Part(log.user_id, first, last))
-        return limits.hold(_most(part, builder.answer)) or limits.hold(builder.measure(part))
+        return limits.hold(_most(part, builder.expected)) or limits.hold(builder.measure(part))
 
     return [measure_part(log, part, builder, start) for part in split(log, fits)]
 
@@ -142,14 +133,14 @@ def log_of_part(log: UserLog, part: Part) -> UserLog:
     return UserLog(log.user_id, log.behaviors[part.first : part.last + 1], log.profile)
 
 
-def _most(log: UserLog, answer: AnswerForm) -> PartSize:
+def _most(log: UserLog, expected: Expectation) -> PartSize:
     """Return an upper bound of what a log costs, which is far cheaper than to count."""
     characters = sum(len(b.action) + len(b.item) + len(b.place) for b in log.behaviors)
     characters += sum(len(column) + len(value) for column, value in log.profile)
     lines = len(log.behaviors) + len(log.profile) + 1
     return PartSize(
         characters * _MOST_BYTES_A_CHARACTER + lines * _MOST_BYTES_A_LINE,
-        TOKENS_A_USER + TOKENS_AN_EVENT[answer] * len(log.behaviors),
+        expected.tokens_for(len(log.behaviors)),
     )
 
 
@@ -184,7 +175,7 @@ def _parts_by_user(
 def _with_details(
     users: Iterable[tuple[Parts, UserLog | None]],
     expected: Mapping[Detail, Sequence[int]],
-    answer: AnswerForm,
+    expectation: Expectation,
 ) -> Iterator[MeasuredPart]:
     for number, (parts, log) in enumerate(users):
         for part, size in parts:
@@ -192,19 +183,19 @@ def _with_details(
                 output = {detail: tokens[number] for detail, tokens in expected.items()}
             else:
                 behaviors = log_of_part(log, part).behaviors
-                output = {detail: expected_output_tokens(behaviors, detail, answer) for detail in expected}
+                output = {detail: expectation.tokens(behaviors, detail) for detail in expected}
             yield MeasuredPart(part, size.input_tokens, output)
 
 
-def output_tokens(group: UserGroup, detail: Detail, answer: AnswerForm) -> list[int]:
-    """Do for all users what `expected_output_tokens` does for one."""
+def output_tokens(group: UserGroup, detail: Detail, expected: Expectation) -> list[int]:
+    """Do for all users what `expected.tokens` does for one."""
     if detail == "fine":
-        events = group.sessions(round(SESSION_GAP.total_seconds()))
+        events = group.sessions(round(expected.session_gap.total_seconds()))
     elif detail == "brief":
         events = [min(MOST_BRIEF, days) for days in group.active_days()]
     else:
-        events = group.day_chunks(BEHAVIORS_AN_EVENT)
-    return [answer_tokens(count, answer) for count in events]
+        events = group.day_chunks(BEHAVIORS_AN_EVENT, MOST_A_DAY)
+    return [expected.tokens_for(count) for count in events]
 
 
 def _input_tokens(group: UserGroup, builder: PromptBuilder) -> list[int] | None:

@@ -1,8 +1,9 @@
 """The type, category and summary of an event, by the vocabulary that the user configured."""
 
 import re
+from collections.abc import Iterable
 
-from eventabs.records import Vocabulary
+from eventabs.records import Behavior, Vocabulary
 from eventabs.replies.claims import Claim, fold
 
 # Control, line and paragraph separators, bidi and invisible characters, lone surrogates. The joiners that
@@ -13,6 +14,7 @@ _UNSAFE = re.compile(
 
 MAX_TYPE = 40
 MAX_SUMMARY = 200
+MAX_NAMES = 3
 
 _DECORATION = ' *_`"“”-:：.,'
 _BRACKETED = re.compile(r"\s*[\[(](?P<name>[^\[\]()]{1,40})[\])]$")
@@ -21,6 +23,13 @@ _BRACKETED = re.compile(r"\s*[\[(](?P<name>[^\[\]()]{1,40})[\])]$")
 def one_line(text: str, limit: int) -> str:
     """Return `text` as one line of at most `limit` characters without control and bidi characters."""
     return " ".join(_UNSAFE.sub(" ", text[: 4 * limit]).split())[:limit].rstrip()
+
+
+def names_of(behaviors: Iterable[Behavior]) -> str:
+    """Return the first three names of things and places in behaviors, as a summary."""
+    names = list(dict.fromkeys(filter(None, (behavior.item or behavior.place for behavior in behaviors))))
+    text = one_line(", ".join(names[:MAX_NAMES]), MAX_SUMMARY)
+    return f"{text} …" if len(names) > MAX_NAMES else text
 
 
 class Labels:

@@ -9,7 +9,7 @@ from datetime import date, datetime
 from eventabs.records import Event, EventSource, FailureReason, Outcome, Part, Reply, UserLog
 from eventabs.replies.claims import Block, Claim
 from eventabs.replies.coverage import Cover, LogIndex, Span
-from eventabs.replies.labels import Labels
+from eventabs.replies.labels import Labels, names_of
 from eventabs.replies.times import Calendar
 
 _Placed = tuple[Span, tuple[str, str, str]]  # span, (type, category, summary)
@@ -40,6 +40,7 @@ class Outcomes:
     labels: Labels
     min_grounded: float
     source: EventSource
+    named_summaries: bool = False
     unknown: int = 0  # blocks of users that are not in the batch
     duplicates: int = 0  # events of another's type and times
     _left_open: bool = False
@@ -119,6 +120,9 @@ class Outcomes:
         covers = index.ground([span for span, _described in placed], reaches)
         return Outcome(part, None, self._events(block.alias, placed, covers))
 
+    def _names(self, alias: str, cover: Cover) -> str:
+        return names_of(self.users[alias].behaviors[position] for position in cover.behaviors)
+
     def _is_another_users(self, alias: str, starts: Sequence[datetime]) -> bool:
         """Whether the times are those of another user of the batch.
 
@@ -151,7 +155,8 @@ class Outcomes:
                 category=category,
                 start=cover.start,
                 end=cover.end,
-                summary=summary,
+                summary=summary or (self._names(alias, cover) if self.named_summaries else ""),
+                summary_source="behaviors" if self.named_summaries and not summary else "answer",
                 behaviors=tuple(part.first + position for position in cover.behaviors),
                 grounded=bool(cover.behaviors),
                 source=self.source,

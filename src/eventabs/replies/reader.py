@@ -51,12 +51,14 @@ def read_reply(
     labels: Labels,
     min_grounded: float,
     source: EventSource,
+    named_summaries: bool = False,
 ) -> Reading:
     """Read a reply in whatever form it came. Raises nothing, whatever the text.
 
-    `users` holds for each alias only the behaviors of its part; events point into the whole log.
+    `users` holds for each alias only the behaviors of its part; events point into the whole log. `named_summaries`: an
+    event without a summary gets the names of its behaviors.
     """
-    outcomes = Outcomes(users, parts, labels, min_grounded, source)
+    outcomes = Outcomes(users, parts, labels, min_grounded, source, named_summaries)
     stopped = reply.finish_reason == "stop"
     as_it_stands = is_strict(reply.text) or is_json(reply.text)
     answer = AnswerText(reply.text) if as_it_stands else without_reasoning(reply.text)

@@ -15,7 +15,17 @@ from eventabs.config import LlmSettings, Settings
 from eventabs.errors import ConfigError, StoppedError
 from eventabs.ingest import Export, open_export
 from eventabs.language import Language, gettext as _
-from eventabs.prompts import BatchLimits, PromptBuilder, TokenCounter, default_vocabulary, prompt_language
+from eventabs.prompts import (
+    BatchLimits,
+    Example,
+    Instructions,
+    PromptBuilder,
+    TokenCounter,
+    default_vocabulary,
+    example_events,
+    example_log,
+    prompt_language,
+)
 from eventabs.providers import (
     CallLimits,
     Complete,
@@ -142,17 +152,43 @@ def make_builder(
     settings: Settings, language: Language, template: str | None, legend: Mapping[str, str] | None = None
 ) -> PromptBuilder:
     """Make what turns user logs into requests."""
-    return PromptBuilder(
-        counter=TokenCounter(settings.prompt.tokenizer),
+    prompt = settings.prompt
+    instructions = Instructions(
         language=language,
-        template=template,
         vocabulary=vocabulary_of(settings, language),
-        answer=settings.prompt.answer,
-        detail=settings.prompt.detail,
-        strip=settings.compaction.strip,
+        answer=prompt.answer,
+        detail=prompt.detail,
         level=settings.compaction.level,
+        template=template,
+        pause=prompt.pause,
+        with_summaries=prompt.summary == "short",
+        guidance=prompt.guidance.strip(),
+        examples=tuple(Example(example.log, example.events) for example in prompt.examples),
+    )
+    _check_examples(instructions, settings)
+    return PromptBuilder(
+        instructions,
+        counter=TokenCounter(prompt.tokenizer),
+        strip=settings.compaction.strip,
         legend=legend,
     )
+
+
+def _check_examples(instructions: Instructions, settings: Settings) -> None:
+    """Raise ConfigError for an example whose events cannot be read as an answer about its log."""
+    read = make_reader(settings, instructions.language)
+    for number, example in enumerate(instructions.examples, 1):
+        log = example_log(example, number)
+        wanted = example_events(example, instructions.vocabulary, number)
+        reply = Reply(f"## U1\n{example.events.strip()}\n##\n")
+        outcome = read(reply, {"U1": log}, {"U1": Part("", 0, len(log.behaviors) - 1)}).outcomes["U1"]
+        if len([event for event in outcome.events if event.grounded]) < len(wanted):
+            message = _(
+                "prompt.examples, number {number}: only {found} of {wanted} events are about lines of its log;"
+                " copy their times from it"
+            )
+            found = sum(event.grounded for event in outcome.events)
+            raise ConfigError(message.format(number=number, found=found, wanted=len(wanted)))
 
 
 def batch_limits(settings: Settings, builder: PromptBuilder) -> BatchLimits:
@@ -191,6 +227,7 @@ def make_reader(
         labels=Labels(vocabulary_of(settings, language)),
         min_grounded=settings.run.min_grounded,
         source=kind_of(settings.provider).event_source,
+        named_summaries=settings.prompt.summary == "none",
     )
 
 

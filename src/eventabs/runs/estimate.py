@@ -15,6 +15,7 @@ from eventabs.language import Language, gettext as _
 from eventabs.prompts import (
     BatchLimits,
     Bound,
+    Expectation,
     PromptBuilder,
     TokenCounter,
     log_of_part,
@@ -235,7 +236,7 @@ def _measure(settings: Settings, export: Export, levels: Collection[_Measured], 
     for group in export.groups(settings.run.limit):
         read.counts += [user.behaviors for user in group.users]
         read.tokens_long += long_tokens(group, counter, language)
-        read.json_tokens += output_tokens(group, settings.prompt.detail, "json")
+        read.json_tokens += output_tokens(group, settings.prompt.detail, Expectation("json"))
         for measured, parts in zip(levels, measure_group(group, prompts, get_args(Detail)), strict=True):
             for part, input_tokens, by_detail in parts:
                 measured.parts.append(part)

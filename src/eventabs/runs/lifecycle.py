@@ -24,6 +24,7 @@ from eventabs.config import (
 from eventabs.errors import ConfigError, DiskFullError, InputError, RunDirectoryError
 from eventabs.ingest import is_address, public_address
 from eventabs.language import gettext as _
+from eventabs.prompts import VERSION
 from eventabs.providers import kind_of
 from eventabs.records import FailureReason, Part
 from eventabs.runs.components import (
@@ -203,7 +204,7 @@ def default_out(paths: Sequence[str]) -> Path:
 def _first_facts(invocation: Invocation, settings: Settings) -> dict[str, Any]:
     config = invocation.config_file()
     template, rules = template_text(settings), rules_text(settings)
-    binding = binding_facts(settings, template=template, rules=rules)
+    binding = binding_facts(settings, template=template, rules=rules, instructions=VERSION)
     return {
         "run_id": uuid.uuid4().hex,
         "created_at": timestamp(datetime.now(UTC)),
@@ -231,7 +232,7 @@ def _take_changes(run: RunContext, invocation: Invocation, *, accepted: bool) ->
     """Refuse settings that differ from those of the beginning, or take them for what is still pending."""
     template = _text_of_today(run.settings.prompt.template, "prompt.template", run.facts["template"])
     rules = _text_of_today(run.settings.rules.file, "rules.file", run.facts["rules"])
-    binding = binding_facts(run.settings, template=template, rules=rules)
+    binding = binding_facts(run.settings, template=template, rules=rules, instructions=VERSION)
     changed = changes(run.facts["binding"], binding)
     if changed and not accepted:
         listed = "; ".join(f"{key} {before or '-'} -> {now or '-'}" for key, before, now in changed)

@@ -29,8 +29,16 @@ _BINDING = (
     "budget",
     "vocabulary",
 )
-# They came after 0.1.0: unset they are no facts, so that its runs have not changed.
-_LATER = ("input.user", "input.sheet", "input.table")
+# They came after 0.1.0: as they are by default they are no facts, so that its runs have not changed.
+_LATER: dict[str, object] = {
+    "input.user": "",
+    "input.sheet": "",
+    "input.table": "",
+    "prompt.pause": 30,
+    "prompt.summary": "short",
+    "prompt.guidance": "",
+    "prompt.examples": [],
+}
 
 
 def public_settings(settings: Settings) -> dict[str, Any]:
@@ -66,16 +74,24 @@ def _public_input(values: Mapping[str, Any]) -> dict[str, Any]:
     return public
 
 
-def binding_facts(settings: Settings, *, template: str | None, rules: str | None) -> dict[str, str]:
-    """Return, by dotted key, the settings that answers depend on. Files count by their content."""
+def binding_facts(
+    settings: Settings, *, template: str | None, rules: str | None, instructions: str
+) -> dict[str, str]:
+    """Return, by dotted key, the settings that answers depend on. Files count by their content.
+
+    `instructions`: the version of those that ship.
+    """
     values = flattened(public_settings(settings))
     keys = _BINDING + kind_of(settings.provider).fingerprint_keys
     facts = {
         key: orjson.dumps(value).decode()
         for key, value in values.items()
-        if any(key == bound or key.startswith(f"{bound}.") for bound in keys) and (value or key not in _LATER)
+        if any(key == bound or key.startswith(f"{bound}.") for bound in keys)
+        and not (key in _LATER and value == _LATER[key])
     }
     facts["llm.provider"] = settings.provider
+    if kind_of(settings.provider).is_remote and template is None:
+        facts["prompt.version"] = instructions
     for key, text in {"prompt.template": template, "rules.file": rules}.items():
         if key in facts:
             facts[key] = "" if text is None else hashlib.sha256(text.encode()).hexdigest()[:16]
