@@ -3,6 +3,11 @@ from .check import (
     render_verdict as render_verdict,
     showing_findings as showing_findings,
 )
+from .comparison import (
+    comparison_json as comparison_json,
+    render_comparison as render_comparison,
+    render_comparison_page as render_comparison_page,
+)
 from .console import (
     print_bytes as print_bytes,
     print_error as print_error,
