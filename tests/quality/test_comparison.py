@@ -51,7 +51,7 @@ def make_run(
     with ledger.transaction():
         call = ledger.open_call(
             batch_of(*events),
-            request_for(list(all_logs.values())),
+            request_for([all_logs[user] for user in events]),
             settings_fingerprint="f",
             sent_at=1_000.0,
         )
