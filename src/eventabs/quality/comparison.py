@@ -334,10 +334,10 @@ def _of_events(name: str) -> Callable[[Agreement], float | None]:
     return share
 
 
-def _of_starts(name: str) -> Callable[[Agreement], float | None]:
+def _share(part: str, whole: str) -> Callable[[Agreement], float | None]:
     def share(sums: Agreement) -> float | None:
-        pairs: int = getattr(sums, name)
-        return pairs / sums.starts if sums.starts else None
+        pairs, of = getattr(sums, part), getattr(sums, whole)
+        return pairs / of if of else None
 
     return share
 
@@ -345,10 +345,12 @@ def _of_starts(name: str) -> Callable[[Agreement], float | None]:
 _FIGURES: Final[dict[str, Callable[[Agreement], float | None]]] = {
     "same_minute_f1": _of_events("starts"),
     "start_f1": _of_events("near"),
+    "starts_of_a": _share("near", "first"),
+    "starts_of_b": _share("near", "second"),
     "same_behaviors": _of_events("behaviors"),
     "half_behaviors": _of_events("halves"),
-    "same_type": _of_starts("types"),
-    "same_category": _of_starts("categories"),
+    "same_type": _share("types", "starts"),
+    "same_category": _share("categories", "starts"),
 }
 
 

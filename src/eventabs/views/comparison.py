@@ -125,6 +125,8 @@ def _figure_names(comparison: Comparison) -> dict[str, str]:
     return {
         "same_minute_f1": _("starts in the same minute, F1"),
         "start_f1": _("starts within {minutes} min, F1").format(minutes=f"{comparison.within:g}"),
+        "starts_of_a": _("of the starts in A, those also in B"),
+        "starts_of_b": _("of the starts in B, those also in A"),
         "same_behaviors": _("events with the very same behaviors"),
         "half_behaviors": _("events that share half of their behaviors"),
         "same_type": _("same type where the starts agree"),
@@ -442,8 +444,6 @@ def _user_fields(pair: UserPair) -> dict[str, Any]:
         "user_id": pair.user_id,
         "agreement": pair.agreement._asdict(),
         "behaviors": [text for _day, text in pair.lines],
-        **{
-            name: {"events": side.events, "unequal": sorted(side.unequal)}
-            for name, side in (("a", pair.first), ("b", pair.second))
-        },
+        "a": {"events": pair.first.events, "unequal": sorted(pair.first.unequal)},
+        "b": {"events": pair.second.events, "unequal": sorted(pair.second.unequal)},
     }
