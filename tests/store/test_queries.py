@@ -12,6 +12,7 @@ from eventabs.store.queries import (
     failed_users,
     failure_reasons,
     settled_user,
+    states_by_user,
 )
 from runs_kit import SIZE, answer, bad, batch_of, event_of, make_log, new_ledger, request_for, well, whole
 
@@ -42,6 +43,14 @@ def test_an_empty_ledger_counts_nothing(tmp_path: Path) -> None:
     assert count_all(ledger) == Counts()
     assert done_users(ledger) == []
     assert list(failed_users(ledger)) == []
+    ledger.close()
+
+
+@pytest.mark.parametrize("users", [0, 1, 1_000, 1_001, 2_003])
+def test_every_user_comes_once_and_in_order_however_many_there_are(tmp_path: Path, users: int) -> None:
+    names = [f"u{number:05d}" for number in range(users)]
+    ledger = new_ledger(tmp_path, (make_log(name, 1) for name in reversed(names)))
+    assert list(states_by_user(ledger)) == [(name, "pending") for name in names]
     ledger.close()
 
 

@@ -91,7 +91,5 @@ def _lines(log: UserLog, events: list[dict[str, Any]], facts: Mapping[str, Any])
             covering.setdefault(index, []).append(position)
     language: Language = "zh" if facts.get("prompt_language") == "zh" else "en"
     compactor = Compactor(language, facts["settings"]["compaction"]["strip"])
-    _header, *written = "".join(compactor.block("U1", log)).splitlines()
-    texts = [text for text in written if not text.startswith("# ")]
-    for index, (behavior, text) in enumerate(zip(log.behaviors, texts, strict=True)):
+    for index, (behavior, text) in enumerate(zip(log.behaviors, compactor.lines(log), strict=True)):
         yield Line(index, behavior.start.date().isoformat(), text, tuple(covering.get(index, ())))

@@ -1,7 +1,7 @@
 """One-to-one matching of event starts and of segments, and the F1 that follows from it."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 from eventabs.measures.timeline import Segment
 
@@ -65,10 +65,15 @@ def matched_segments(
         for position in by_label.get(segment.label, ())
         if segment.start <= wanted[position].end and wanted[position].start <= segment.end
     ]
+    return best_first(pair for pair in pairs if -pair[0] >= overlap)
+
+
+def best_first(ranked: Iterable[tuple[Any, int, int]]) -> list[tuple[int, int]]:
+    """Match one to one, in order of rank; each is (rank, position, position)."""
     partner_of: dict[int, int] = {}
     taken: set[int] = set()
-    for share, ours, theirs in sorted(pairs):
-        if -share >= overlap and ours not in partner_of and theirs not in taken:
+    for _rank, ours, theirs in sorted(ranked):
+        if ours not in partner_of and theirs not in taken:
             partner_of[ours] = theirs
             taken.add(theirs)
     return list(partner_of.items())

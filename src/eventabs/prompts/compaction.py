@@ -133,6 +133,10 @@ class Compactor:
         """Return a user's header, days and behaviors, cut where TokenCounter.total wants it."""
         return [*self.header(alias, log), *self._days(log)]
 
+    def lines(self, log: UserLog) -> list[str]:
+        """Return the line of each behavior, at a level with a line for each."""
+        return [line for line in "".join(self._days(log)).splitlines() if not line.startswith("# ")]
+
     def header(self, alias: str, log: UserLog) -> list[str]:
         """Return what stands above a user's days, in pieces."""
         return [f"## {alias}", f"{self._profile(log)}\n"]

@@ -45,6 +45,7 @@ from .queries import (
     retry_under_way as retry_under_way,
     settled_by as settled_by,
     settled_user as settled_user,
+    states_by_user as states_by_user,
     stored_retries as stored_retries,
     user_row as user_row,
     user_rows as user_rows,

@@ -7,6 +7,7 @@ from eventabs.records import Counts, Event
 from eventabs.store.codec import StoredValueError, sort_events, unpack_events
 from eventabs.store.ledger import Ledger, Retry
 
+_USERS_A_PAGE = 1_000
 _COUNTED = (
     "users",
     "behaviors",
@@ -64,6 +65,15 @@ def user_rows(ledger: Ledger, state: str | None = None, *, most: int = -1, skip:
 def user_row(ledger: Ledger, user_id: str) -> UserRow | None:
     """Return a user, None where the ledger has no such user."""
     return next(iter(_user_rows(ledger, "FROM user_states WHERE user_id = ?", user_id)), None)
+
+
+def states_by_user(ledger: Ledger) -> Iterator[tuple[str, str]]:
+    """Yield the id and the state of every user, in order of user id; few are in memory at a time."""
+    page = "SELECT user_id, state FROM user_states {after} ORDER BY user_id LIMIT ?"
+    rows = ledger.rows(page.format(after=""), _USERS_A_PAGE)
+    while rows:
+        yield from rows
+        rows = ledger.rows(page.format(after="WHERE user_id > ?"), rows[-1][0], _USERS_A_PAGE)
 
 
 def _user_rows(ledger: Ledger, which: str, *values: object) -> list[UserRow]:

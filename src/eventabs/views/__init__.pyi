@@ -4,6 +4,11 @@ from .check import (
     showing_findings as showing_findings,
 )
 from .columns import columns_json as columns_json, render_columns as render_columns
+from .comparison import (
+    comparison_json as comparison_json,
+    render_comparison as render_comparison,
+    render_comparison_page as render_comparison_page,
+)
 from .console import (
     print_bytes as print_bytes,
     print_error as print_error,

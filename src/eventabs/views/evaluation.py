@@ -1,6 +1,6 @@
 """Events against labels: in the terminal, as JSON, and as a page with both as lanes of one timeline."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -18,11 +18,11 @@ from eventabs.views.console import encode, one_line, print_line
 from eventabs.views.messages import count
 from eventabs.views.report import render_page
 
-_DAY: Final = 86_400
+DAY: Final = 86_400
 _MOST_LABELS: Final = 12  # in the terminal
 _MOST_CONFUSED: Final = 8
 _MOST_DAYS: Final = 400  # on a page
-_COLORS: Final = 10  # of labels
+COLORS: Final = 10  # of labels
 
 
 def render_evaluation(console: Console, evaluation: Evaluation) -> None:
@@ -63,15 +63,15 @@ def evaluation_json(evaluation: Evaluation) -> str:
 def render_evaluation_page(evaluation: Evaluation) -> str:
     """Return a page with the figures and, for each user and day, labels and events as two lanes."""
     names = [row.label for row in evaluation.by_label]
-    days = list(_days(evaluation, {name: position % _COLORS for position, name in enumerate(names)}))
-    figures = [(name, *_cells(evaluation.figures[key])) for key, name in _names(evaluation).items()]
-    figures += [(_baseline(each), _share(each.start_f1), "") for each in evaluation.baselines]
+    days = list(_days(evaluation, {name: position % COLORS for position, name in enumerate(names)}))
+    figures = [(name, *cells(evaluation.figures[key])) for key, name in _names(evaluation).items()]
+    figures += [(_baseline(each), decimals(each.start_f1), "") for each in evaluation.baselines]
     return render_page(
         "evaluation.html.j2",
         ["evaluation.css"],
         days=days[:_MOST_DAYS],
         more_days=max(0, len(days) - _MOST_DAYS),
-        legend=[(name, position % _COLORS) for position, name in enumerate(names)],
+        legend=[(name, position % COLORS) for position, name in enumerate(names)],
         figures=figures,
         notes=list(_notes(evaluation)),
     )
@@ -92,11 +92,11 @@ def _names(evaluation: Evaluation) -> dict[str, str]:
 
 
 def _figures(evaluation: Evaluation) -> Table:
-    table = _table(_("Events against labels"), _("value"), _("95 % interval"))
+    table = figure_table(_("Events against labels"), _("value"), _("95 % interval"))
     for key, name in _names(evaluation).items():
-        table.add_row(name, *_cells(evaluation.figures[key]))
+        table.add_row(name, *cells(evaluation.figures[key]))
     for baseline in evaluation.baselines:
-        table.add_row(Text(_baseline(baseline), style="dim"), _share(baseline.start_f1), "")
+        table.add_row(Text(_baseline(baseline), style="dim"), decimals(baseline.start_f1), "")
     return table
 
 
@@ -108,15 +108,15 @@ def _baseline(baseline: Baseline) -> str:
 
 def _labels(evaluation: Evaluation) -> Table:
     columns = (_("minutes"), _("precision"), _("recall"), _("F1"), _("starts, F1"))
-    table = _table(_("Label"), *columns)
+    table = figure_table(_("Label"), *columns)
     for row in evaluation.by_label[:_MOST_LABELS]:
         figures = (row.precision, row.recall, row.f1, row.start_f1)
-        table.add_row(Text(one_line(row.label)), count(round(row.minutes)), *map(_share, figures))
+        table.add_row(Text(one_line(row.label)), count(round(row.minutes)), *map(decimals, figures))
     return table
 
 
 def _confused(evaluation: Evaluation) -> Table:
-    table = _table(_("Most confused"), _("taken for"), _("minutes"))
+    table = figure_table(_("Most confused"), _("taken for"), _("minutes"))
     wrong = [(pair, minutes) for pair, minutes in evaluation.confusion.items() if pair[0] != pair[1]]
     for (label, found), minutes in sorted(wrong, key=lambda each: -each[1])[:_MOST_CONFUSED]:
         shown = Text(one_line(found)) if found else Text(_("no event"), style="dim")
@@ -144,7 +144,8 @@ def _notes(evaluation: Evaluation) -> Iterator[str]:
         )
 
 
-def _table(title: str, *columns: str) -> Table:
+def figure_table(title: str, *columns: str) -> Table:
+    """Make a table of names with figures beside them."""
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column(title, style="bold", overflow="fold")
     for column in columns:
@@ -152,24 +153,27 @@ def _table(title: str, *columns: str) -> Table:
     return table
 
 
-def _share(value: float | None) -> str:
+def decimals(value: float | None) -> str:
+    """Return a share with three decimals, "-" where it is not defined."""
     return "-" if value is None else f"{value:.3f}"
 
 
-def _cells(figure: Figure) -> tuple[str, str]:
+def cells(figure: Figure) -> tuple[str, str]:
+    """Return a figure and its interval, "" where it has none."""
     if figure.low is None or figure.high is None:
-        return _share(figure.value), ""
-    return _share(figure.value), f"{figure.low:.3f} – {figure.high:.3f}"
+        return decimals(figure.value), ""
+    return decimals(figure.value), f"{figure.low:.3f} – {figure.high:.3f}"
 
 
 @dataclass(frozen=True, slots=True)
-class _Bar:
-    """A segment on a day's lane; `left` and `width` in percent of the day, `color` None: a label that nobody gave."""
+class Bar:
+    """A segment on a day's lane; `left` and `width` in percent of the day, `color` None: a label without one of its own."""
 
     left: float
     width: float
     color: int | None
     title: str
+    soft: bool = False
 
 
 def _days(evaluation: Evaluation, colors: dict[str, int]) -> Iterator[dict[str, Any]]:
@@ -180,17 +184,20 @@ def _days(evaluation: Evaluation, colors: dict[str, int]) -> Iterator[dict[str, 
         days = {
             day
             for segment in (*lanes[0], *lanes[1])
-            for day in range(int(segment.start // _DAY), int(segment.end // _DAY) + 1)
+            for day in range(int(segment.start // DAY), int(segment.end // DAY) + 1)
         }
         for day in sorted(days):
-            wanted, found = ([*_bars(lane, day, colors)] for lane in lanes)
+            wanted, found = ([*bars(lane, day, colors)] for lane in lanes)
             if wanted or found:
-                name = datetime.fromtimestamp(day * _DAY, UTC).date().isoformat()
+                name = datetime.fromtimestamp(day * DAY, UTC).date().isoformat()
                 yield {"user": row.user_id, "day": name, "wanted": wanted, "found": found}
 
 
-def _bars(segments: Sequence[Segment], day: int, colors: dict[str, int]) -> Iterator[_Bar]:
-    begin, end = day * _DAY, (day + 1) * _DAY
+def bars(
+    segments: Iterable[Segment], day: int, colors: Mapping[str, int], *, soft: bool = False
+) -> Iterator[Bar]:
+    """Yield what lies on a day, counted from 1970-01-01."""
+    begin, end = day * DAY, (day + 1) * DAY
     for segment in segments:
         first, last = max(segment.start, begin), min(segment.end, end)
         if segment.start < end and segment.end >= begin and first < end:
@@ -198,6 +205,6 @@ def _bars(segments: Sequence[Segment], day: int, colors: dict[str, int]) -> Iter
                 datetime.fromtimestamp(moment, UTC).strftime("%H:%M")
                 for moment in (segment.start, segment.end)
             )
-            width = max(0.15, 100 * (last - first) / _DAY)
+            width = max(0.15, 100 * (last - first) / DAY)
             title = f"{times} {one_line(segment.label)}"
-            yield _Bar(100 * (first - begin) / _DAY, width, colors.get(segment.label), title)
+            yield Bar(100 * (first - begin) / DAY, width, colors.get(segment.label), title, soft)

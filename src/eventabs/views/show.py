@@ -77,7 +77,7 @@ def render_user(console: Console, view: UserView) -> None:
         for position in view.ungrounded:
             event = view.events[position]
             if str(event["start"])[:_DATE] == day:
-                cell = Text(_event(event), style="yellow")
+                cell = Text(event_text(event), style="yellow")
                 table.add_row(UNGROUNDED, *(("", cell) if side_by_side else (cell,)))
     console.print(table)
     for explanation in _legend(view):
@@ -158,7 +158,7 @@ def _days(view: UserView) -> list[str]:
 
 def _add_line(table: Table, view: UserView, line: Line, *, side_by_side: bool) -> None:
     events = (view.events[position] for position in line.events)
-    cells = [Text(_event(event)) for event in events if event["behaviors"][0] == line.index]
+    cells = [Text(event_text(event)) for event in events if event["behaviors"][0] == line.index]
     row = "" if line.events else UNCOVERED, Text(one_line(line.text))
     if side_by_side:
         lasting = Text("│" if line.events else "", style="dim")
@@ -169,12 +169,14 @@ def _add_line(table: Table, view: UserView, line: Line, *, side_by_side: bool) -
         table.add_row("", Text.assemble("  ", cell, style="cyan"))
 
 
-def _event(event: Mapping[str, Any]) -> str:
+def event_text(event: Mapping[str, Any]) -> str:
+    """Return an event on one line; one that ends on another day with that day."""
     start, end = str(event["start"]), str(event["end"])
     same_day = end[:_DATE] == start[:_DATE]
     until = end[_DATE + 1 : _DATE + 6] if same_day else end[5 : _DATE + 6].replace("T", " ")
     span = f"{start[_DATE + 1 : _DATE + 6]}-{until}"
-    parts = (span, str(event["type"]), f"({event['category']})", str(event["summary"]))
+    category = f"({event['category']})" if event["category"] else ""
+    parts = (span, str(event["type"]), category, str(event["summary"]))
     return one_line(" ".join(part for part in parts if part))
 
 

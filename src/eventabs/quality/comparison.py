@@ -1,0 +1,368 @@
+"""Two runs of the same export, held against each other: where their events agree, and what each cost."""
+
+import heapq
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from operator import add
+from pathlib import Path
+from typing import Any, Final, NamedTuple, Self
+
+from eventabs.errors import UsageError
+from eventabs.language import Language, gettext as _
+from eventabs.measures import (
+    Agreement,
+    Occurrence,
+    agreement_of,
+    equal_events,
+    interval,
+    resampled,
+    same_starts,
+)
+from eventabs.prompts import Compactor
+from eventabs.providers import kind_of
+from eventabs.quality.evaluation import Figure
+from eventabs.quality.gold import wall_seconds
+from eventabs.records import Behavior, Counts, UserLog
+from eventabs.runs import Price
+from eventabs.store import (
+    Ledger,
+    RunDirectory,
+    changes,
+    count_all,
+    events_of,
+    host_of,
+    states_by_user,
+    user_row,
+)
+
+_MINUTE: Final = 60
+_FEW_USERS: Final = 10  # below it there are no intervals
+_GROUPS: Final = 500  # of users, that are drawn for the intervals; of as many users each is one
+_TYPES: Final = 50  # most frequent pairs of types
+_SAID: Final = 4  # fields of a behavior: when it was, what, where
+
+Event = dict[str, Any]
+
+
+class ComparedRun(NamedTuple):
+    """A run: what it is and used as a whole, and of the users compared their events, behaviors, covered ones and days.
+
+    `model` and `host` are "" where no model is called. `settings`: how many different ones its calls were made under.
+    """
+
+    out: str
+    provider: str
+    model: str
+    host: str
+    counts: Counts
+    cost: float | None
+    currency: str
+    settings: int
+    events: int
+    behaviors: int
+    covered: int
+    user_days: int
+
+
+class Side(NamedTuple):
+    """The events of a user in one run, and the positions of those that have no equal in the other run."""
+
+    events: tuple[Event, ...]
+    unequal: frozenset[int]
+
+
+class UserPair(NamedTuple):
+    """A user in both runs. `lines`: day and text of each behavior, the indices of both sides point there."""
+
+    user_id: str
+    agreement: Agreement
+    lines: tuple[tuple[str, str], ...]
+    first: Side
+    second: Side
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two runs of the same export. `users` are those that both have done; those that only one has done are left out.
+
+    `shared` counts users that are in both, whatever has become of them, `other_rows` those compared whose behaviors are
+    not the same in both. `settings`: what differs, (key, first, second). `types`: how often an event of one type starts
+    in the minute of one of another type. `most_different` is in order.
+    """
+
+    within: float  # minutes
+    first: ComparedRun
+    second: ComparedRun
+    same_input: bool
+    users: int
+    shared: int
+    other_rows: int
+    settings: tuple[tuple[str, str, str], ...]
+    figures: dict[str, Figure]
+    grouped: bool  # the intervals draw groups of users
+    types: tuple[tuple[str, str, int], ...]
+    most_different: tuple[UserPair, ...]
+
+
+def compare(first: Path, second: Path, *, within: float = 1.0, most: int = 20, seed: int = 0) -> Comparison:
+    """Compare two runs, also while somebody works on them. `most`: users side by side.
+
+    `within`: minutes that starts may lie apart. One user at a time is in memory. Raises UsageError where no user is
+    done in both, RunDirectoryError where there is no run.
+    """
+    directories = RunDirectory.find(first), RunDirectory.find(second)
+    with Ledger.watch(directories[0].ledger) as ours, Ledger.watch(directories[1].ledger) as theirs:
+        facts = ours.meta(), theirs.meta()
+        sums = _Sums.of(ours, theirs, within, most)
+        if not sums.users:
+            raise _nothing_shared(first, second, sums.shared)
+        return Comparison(
+            within=within,
+            first=_run(directories[0], ours, facts[0], sums.first),
+            second=_run(directories[1], theirs, facts[1], sums.second),
+            same_input=_input(facts[0]) == _input(facts[1]),
+            users=sums.users,
+            shared=sums.shared,
+            other_rows=sums.other_rows,
+            settings=tuple(changes(facts[0].get("binding", {}), facts[1].get("binding", {}))),
+            figures=_figures(sums.groups, sums.users, random.Random(seed)),  # noqa: S311  no secret
+            grouped=sums.users > _GROUPS,
+            types=tuple(sums.common_types()),
+            most_different=tuple(
+                _side_by_side(_Pair.of(ours, theirs, user_id), within, facts[0])
+                for user_id in sums.most_different()
+            ),
+        )
+
+
+def _nothing_shared(first: Path, second: Path, shared: int) -> UsageError:
+    if shared:
+        message = _("no user is done in both runs yet; {shared} are in both: go on with eventabs resume")
+    else:
+        message = _("no user of {first} is in {second}; name two runs of the same export")
+    return UsageError(message.format(first=first, second=second, shared=shared))
+
+
+def _input(facts: Mapping[str, Any]) -> str | None:
+    fingerprint: str | None = facts.get("input", {}).get("fingerprint")
+    return fingerprint
+
+
+def _run(directory: RunDirectory, ledger: Ledger, facts: Mapping[str, Any], sums: "_RunSums") -> ComparedRun:
+    llm = facts["settings"]["llm"]
+    kind = kind_of(llm["provider"], model=llm["model"])
+    counts = count_all(ledger)
+    price = Price(llm["price"]["input"], llm["price"]["output"])
+    ((settings,),) = ledger.rows("SELECT count(DISTINCT settings_fingerprint) FROM calls")
+    return ComparedRun(
+        out=str(directory.path),
+        provider=kind.name,
+        model=llm["model"] if kind.is_remote else "",
+        host=host_of(llm["base_url"]) if kind.is_remote else "",
+        counts=counts,
+        cost=price.cost(counts.prompt_tokens, counts.completion_tokens) if kind.is_remote else None,
+        currency=llm["price"]["currency"],
+        settings=settings,
+        events=sums.events,
+        behaviors=sums.behaviors,
+        covered=sums.covered,
+        user_days=sums.user_days,
+    )
+
+
+class _Pair(NamedTuple):
+    """A user's log and events in both runs, and what they point at in common."""
+
+    user_id: str
+    logs: tuple[UserLog, UserLog]
+    events: tuple[list[Event], list[Event]]
+    log: UserLog  # the behaviors of either run
+
+    @classmethod
+    def of(cls, first: Ledger, second: Ledger, user_id: str) -> Self:
+        """Read a user. Where the behaviors are not the same in both, indices are those of all of them in order of time."""
+        logs = first.log(user_id), second.log(user_id)
+        events = events_of(first, user_id), events_of(second, user_id)
+        said = ([behavior[:_SAID] for behavior in log.behaviors] for log in logs)
+        if next(said) == next(said):
+            return cls(user_id, logs, events, logs[0])
+        rows = [list(_rows(log)) for log in logs]
+        behaviors = dict(zip(rows[0] + rows[1], logs[0].behaviors + logs[1].behaviors, strict=True))
+        in_order = sorted(behaviors, key=lambda row: row[0][0])
+        places = {row: place for place, row in enumerate(in_order)}
+        ours, theirs = (
+            [event | {"behaviors": [places[own[index]] for index in event["behaviors"]]} for event in found]
+            for own, found in zip(rows, events, strict=True)
+        )
+        merged = UserLog(user_id, tuple(behaviors[row] for row in in_order), logs[0].profile)
+        return cls(user_id, logs, (ours, theirs), merged)
+
+
+_Row = tuple[tuple[Any, ...], int]
+
+
+def _rows(log: UserLog) -> Iterator[_Row]:
+    """Name each behavior by its wall time and what was done, and by its number among equal ones."""
+    seen: Counter[tuple[Any, ...]] = Counter()
+    for behavior in log.behaviors:
+        row = (behavior.start.replace(tzinfo=None), *behavior[1:_SAID])
+        seen[row] += 1
+        yield row, seen[row]
+
+
+def _occurrences(events: Iterable[Event]) -> list[Occurrence]:
+    return [
+        Occurrence(_minute(event["start"]), event["type"], event["category"], frozenset(event["behaviors"]))
+        for event in events
+    ]
+
+
+def _minute(text: str) -> int | None:
+    """Return the wall minute of a time; a model's own, ungrounded one may be none."""
+    try:
+        return int(wall_seconds(datetime.fromisoformat(text)) // _MINUTE)
+    except (ValueError, TypeError):
+        return None
+
+
+@dataclass(slots=True)
+class _RunSums:
+    events: int = 0
+    behaviors: int = 0
+    covered: int = 0
+    user_days: int = 0
+
+    def add(self, behaviors: Sequence[Behavior], events: int, covered: int) -> None:
+        self.events += events
+        self.behaviors += len(behaviors)
+        self.covered += covered
+        self.user_days += len({behavior.start.date() for behavior in behaviors})
+
+
+@dataclass(slots=True)
+class _Sums:
+    """What is kept of all users; as large for a million of them as for a thousand."""
+
+    most: int
+    users: int = 0
+    shared: int = 0
+    other_rows: int = 0
+    first: _RunSums = field(default_factory=_RunSums)
+    second: _RunSums = field(default_factory=_RunSums)
+    groups: list[list[float]] = field(default_factory=list)
+    types: Counter[tuple[str, str]] = field(default_factory=Counter)
+    _different: list[tuple[float, str]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, first: Ledger, second: Ledger, within: float, most: int) -> Self:
+        """Go once through the users of both runs."""
+        sums = cls(most)
+        for user_id, state in states_by_user(first):
+            row = user_row(second, user_id)
+            sums.shared += row is not None
+            if row and state == row.state == "done":
+                sums._add(_Pair.of(first, second, user_id), within)
+        return sums
+
+    def common_types(self) -> Iterator[tuple[str, str, int]]:
+        """Yield pairs of different types, the most frequent first."""
+        most_first = sorted(self.types.items(), key=lambda pair: (-pair[1], pair[0]))
+        yield from ((*types, count) for types, count in most_first[:_TYPES])
+
+    def most_different(self) -> list[str]:
+        """Return the ids of the users that differ most, in order."""
+        return [user_id for _difference, user_id in sorted(self._different, reverse=True)]
+
+    def _add(self, pair: _Pair, within: float) -> None:
+        ours, theirs = map(_occurrences, pair.events)
+        found = agreement_of(ours, theirs, within)
+        self.other_rows += pair.log is not pair.logs[0]
+        self.first.add(pair.logs[0].behaviors, found.first, found.first_covered)
+        self.second.add(pair.logs[1].behaviors, found.second, found.second_covered)
+        self.types.update(
+            (ours[one].type, theirs[other].type)
+            for one, other in same_starts(ours, theirs)
+            if ours[one].type != theirs[other].type
+        )
+        self._group(found)
+        self._rank(pair.user_id, found)
+        self.users += 1
+
+    def _group(self, found: Agreement) -> None:
+        if len(self.groups) < _GROUPS:
+            self.groups.append(list(found))
+        else:
+            place = self.users % _GROUPS
+            self.groups[place] = list(map(add, self.groups[place], found))
+
+    def _rank(self, user_id: str, found: Agreement) -> None:
+        """Keep the user if it is among those whose events differ most: by their share, times how many they are."""
+        both = found.first + found.second
+        if self.most and (unequal := both - 2 * found.equal):
+            keep = heapq.heappush if len(self._different) < self.most else heapq.heappushpop
+            keep(self._different, (unequal**2 / both, user_id))
+
+
+def _figures(
+    groups: Sequence[Sequence[float]], users: int, random_numbers: random.Random
+) -> dict[str, Figure]:
+    total = [sum(column) for column in zip(*groups, strict=True)]
+    drawn = list(resampled(groups, random_numbers)) if users >= _FEW_USERS else []
+
+    def figure(of: Callable[[Agreement], float | None]) -> Figure:
+        bounds = interval(drawn, lambda sums: of(_counts(sums)))
+        return Figure(of(_counts(total)), *(bounds or (None, None)))
+
+    return {name: figure(of) for name, of in _FIGURES.items()}
+
+
+def _counts(sums: Iterable[float]) -> Agreement:
+    return Agreement(*map(int, sums))
+
+
+def _of_events(name: str) -> Callable[[Agreement], float | None]:
+    """Return pairs against all events of both runs: the F1 of one against the other."""
+
+    def share(sums: Agreement) -> float | None:
+        both = sums.first + sums.second
+        pairs: int = getattr(sums, name)
+        return 2 * pairs / both if both else None
+
+    return share
+
+
+def _share(part: str, whole: str) -> Callable[[Agreement], float | None]:
+    def share(sums: Agreement) -> float | None:
+        pairs, of = getattr(sums, part), getattr(sums, whole)
+        return pairs / of if of else None
+
+    return share
+
+
+_FIGURES: Final[dict[str, Callable[[Agreement], float | None]]] = {
+    "same_minute_f1": _of_events("starts"),
+    "start_f1": _of_events("near"),
+    "starts_of_a": _share("near", "first"),
+    "starts_of_b": _share("near", "second"),
+    "same_behaviors": _of_events("behaviors"),
+    "half_behaviors": _of_events("halves"),
+    "same_type": _share("types", "starts"),
+    "same_category": _share("categories", "starts"),
+}
+
+
+def _side_by_side(pair: _Pair, within: float, facts: Mapping[str, Any]) -> UserPair:
+    ours, theirs = map(_occurrences, pair.events)
+    equal = equal_events(ours, theirs)
+    sides = [
+        Side(tuple(events), frozenset(range(len(events))) - {places[number] for places in equal})
+        for number, events in enumerate(pair.events)
+    ]
+    language: Language = "zh" if facts.get("prompt_language") == "zh" else "en"
+    compactor = Compactor(language, facts["settings"]["compaction"]["strip"])
+    days = (behavior.start.date().isoformat() for behavior in pair.log.behaviors)
+    lines = tuple(zip(days, compactor.lines(pair.log), strict=True))
+    return UserPair(pair.user_id, agreement_of(ours, theirs, within), lines, *sides)
