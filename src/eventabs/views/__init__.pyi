@@ -4,11 +4,6 @@ from .check import (
     showing_findings as showing_findings,
 )
 from .columns import columns_json as columns_json, render_columns as render_columns
-from .comparison import (
-    comparison_json as comparison_json,
-    render_comparison as render_comparison,
-    render_comparison_page as render_comparison_page,
-)
 from .console import (
     print_bytes as print_bytes,
     print_error as print_error,
@@ -23,11 +18,6 @@ from .estimate import (
     prompt_json as prompt_json,
     render_estimate as render_estimate,
 )
-from .evaluation import (
-    evaluation_json as evaluation_json,
-    render_evaluation as render_evaluation,
-    render_evaluation_page as render_evaluation_page,
-)
 from .observers import (
     LogObserver as LogObserver,
     Observers as Observers,
@@ -35,6 +25,14 @@ from .observers import (
     open_log as open_log,
 )
 from .progress_server import ProgressServer as ProgressServer
+from .quality import (
+    comparison_json as comparison_json,
+    evaluation_json as evaluation_json,
+    render_comparison as render_comparison,
+    render_comparison_page as render_comparison_page,
+    render_evaluation as render_evaluation,
+    render_evaluation_page as render_evaluation_page,
+)
 from .report import NAME as NAME, render_report as render_report, write_report as write_report
 from .show import (
     render_calls as render_calls,

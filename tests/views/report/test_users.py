@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from eventabs.inspection.report import UserFacts
 from eventabs.records import Behavior, UserLog
 from eventabs.store.queries import UserRow
-from eventabs.views.report_users import ReportUsers
+from eventabs.views.report.users import ReportUsers
 
 DAY = datetime(2026, 1, 5, 9, 0)  # noqa: DTZ001  a Monday, as exports have it
 

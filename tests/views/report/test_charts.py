@@ -5,7 +5,7 @@ from hypothesis import given, settings, strategies as st
 
 from eventabs.inspection.report import CallFacts, TokenUse
 from eventabs.store.ledger import Retry
-from eventabs.views.report_charts import TIME_BINS, histogram, timeline
+from eventabs.views.report.charts import TIME_BINS, histogram, timeline
 
 
 def _call(sent_at: float, ended_at: float | None, seconds: float | None, *, usable: int = 1) -> CallFacts:

@@ -14,7 +14,7 @@ from eventabs.store import Retry
 from eventabs.views import messages
 from eventabs.views.console import one_line
 from eventabs.views.messages import average, count, duration, money, share, weekdays
-from eventabs.views.report_users import ReportUsers
+from eventabs.views.report.users import ReportUsers
 
 TIME_BINS = 120
 _TABLE_ROWS = 24  # of the calls over time

@@ -13,7 +13,7 @@ import chromium
 from eventabs import language
 from eventabs.errors import UsageError
 from eventabs.inspection.report import open_report_facts
-from eventabs.views.report import embedded_json, render_report, write_report
+from eventabs.views.report.page import embedded_json, render_report, write_report
 from house import eventabs
 from report_kit import make_run
 

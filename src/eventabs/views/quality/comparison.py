@@ -16,9 +16,9 @@ from eventabs.measures import Segment
 from eventabs.quality import ComparedRun, Comparison, Side, UserPair, wall_seconds
 from eventabs.views import messages
 from eventabs.views.console import encode, one_line, print_line
-from eventabs.views.evaluation import COLORS, DAY, bars, cells, decimals, figure_table
 from eventabs.views.messages import count
 from eventabs.views.panel import NARROW
+from eventabs.views.quality.evaluation import COLORS, DAY, bars, cells, decimals, figure_table
 from eventabs.views.report import render_page
 from eventabs.views.show import event_text
 

@@ -22,8 +22,8 @@ from eventabs.language import gettext as _
 from eventabs.store import replace_file
 from eventabs.views import messages
 from eventabs.views.console import one_line
-from eventabs.views.report_charts import sections
-from eventabs.views.report_users import ReportUsers
+from eventabs.views.report.charts import sections
+from eventabs.views.report.users import ReportUsers
 
 NAME = "report.html"
 # < > & cannot end the script element or open a comment in it; the separators end a line in old engines

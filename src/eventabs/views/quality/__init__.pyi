@@ -1,0 +1,10 @@
+from .comparison import (
+    comparison_json as comparison_json,
+    render_comparison as render_comparison,
+    render_comparison_page as render_comparison_page,
+)
+from .evaluation import (
+    evaluation_json as evaluation_json,
+    render_evaluation as render_evaluation,
+    render_evaluation_page as render_evaluation_page,
+)
