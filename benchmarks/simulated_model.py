@@ -7,12 +7,14 @@ from random import Random
 from typing import NamedTuple
 
 import simulated_replies as replies
+from eventabs.prompts.expected_output import AnsweredEvent
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.records import AnswerForm
 from simulated_replies import Answered, Segment
 
-# The failures of the case: each kind but `think` excludes the others, `think` comes on top.
+# The failures of the case: each kind but those ON_TOP excludes the others.
 CASE_FAILURES = "empty=0.10,malformed=0.15,cut=0.10,stalled=0.05,rate_limited=0.05,think=1.0"
+ON_TOP = ("think", "missed")  # thoughts before an answer; the share of conversions that answers leave out
 KINDS = ("empty", "malformed", "cut", "stalled", "rate_limited", "broken", "unavailable")
 
 MINUTE = 60.0
@@ -27,11 +29,12 @@ def parse_failures(text: str) -> dict[str, float]:
     shares = {}
     for item in filter(None, text.replace(" ", "").split(",")):
         kind, _, share = item.partition("=")
-        if kind not in (*KINDS, "think"):
-            message = f"{kind}: no such failure; there are {', '.join(KINDS)} and think"
+        if kind not in KINDS + ON_TOP:
+            message = f"{kind}: no such failure; there are {', '.join(KINDS + ON_TOP)}"
             raise ValueError(message)
         shares[kind] = float(share)
-    if sum(shares.values()) - shares.get("think", 0.0) > 1 or any(not 0 <= s <= 1 for s in shares.values()):
+    exclusive = sum(share for kind, share in shares.items() if kind in KINDS)
+    if exclusive > 1 or any(not 0 <= share <= 1 for share in shares.values()):
         message = "the shares of the failures must be from 0 to 1, and together at most 1"
         raise ValueError(message)
     return shares
@@ -158,7 +161,7 @@ class Model:
         self, blocks: Mapping[str, str], kind: str, form: AnswerForm, most_tokens: int, rng: Random
     ) -> tuple[Answered, str]:
         """Write an answer that is good or bad as `kind` says; return it with the variety of its badness."""
-        events = {alias: replies.events_of(block) for alias, block in blocks.items()}
+        events = {alias: self._noticed(replies.events_of(block), rng) for alias, block in blocks.items()}
         detail = ""
         told: Sequence[Segment] = ()
         if kind == "empty":
@@ -176,6 +179,10 @@ class Model:
             tokens = int(self.weigh(answered).total * rng.uniform(0.2, 0.9))
             answered = replies.cut(answered, self._counter, tokens=tokens)
         return replies.cut(answered, self._counter, tokens=most_tokens), detail
+
+    def _noticed(self, events: Sequence[AnsweredEvent], rng: Random) -> Sequence[AnsweredEvent]:
+        missed = self._failures.get("missed", 0.0)
+        return [event for event in events if not (missed and event.mark and rng.random() < missed)]
 
     def weigh(self, answered: Answered) -> Weight:
         """Count the tokens of a reply."""

@@ -71,6 +71,7 @@ class Events(Sequence[Event]):
         }
         for field in ("start", "end"):
             columns[field] = list(map(_wall_time, columns[field]))
+        columns["outside"] = list(map(bool, columns["outside"]))
         return columns
 
 

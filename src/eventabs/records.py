@@ -27,7 +27,7 @@ MAX_CHARACTERS: Final = 200  # of a text in a prompt
 RunStatus = Literal["running", "interrupted", "stopped", "completed"]
 AnswerForm = Literal["lines", "json", "schema"]
 Detail = Literal["brief", "day", "fine"]
-EventSource = Literal["llm", "rules"]
+EventSource = Literal["llm", "rules", "must"]
 DurationUnit = Literal["ms", "s", "min", "h"]
 Compaction = Literal["line", "legend", "day"]
 OnContent = Callable[[int], None]  # hears how many characters of an answer have come so far
@@ -147,6 +147,7 @@ class PlannedPart(NamedTuple):
     broken_calls: int = 0  # calls that brought no answer at all
     max_peers: int = 0  # most parts in its next batch; 0: as the plan has it
     is_whole: bool = False  # known to be all that its user did
+    missed: tuple[int, ...] = ()  # its answer is kept; only these log indices, missed in it, are asked about
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,13 +229,16 @@ class Event(BaseModel):
     behaviors: tuple[int, ...] = Field(default=(), description="0-based indices into the user's log")
     grounded: bool = True
     source: EventSource = "llm"
+    outside: bool = Field(default=False, description="whether a closed vocabulary lacks the type")
 
     @model_serializer(mode="wrap")
-    def _without_usual_source(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave `summary_source` out where it is the usual one, as in all events of earlier versions."""
+    def _without_the_usual(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out `summary_source` and `outside` where they are the usual ones, as in all events of earlier versions."""
         fields: dict[str, Any] = dump(self)
         if self.summary_source == "answer":
             del fields["summary_source"]
+        if not self.outside:
+            del fields["outside"]
         return fields
 
 
@@ -243,6 +247,9 @@ class Counts:
     """What a run holds and has used so far; `events` are those of users that are done, tokens those of all replies.
 
     `retry_causes` counts repeated calls by cause: `rate_limit`, an HTTP status such as `503`, `timeout` or `connection`.
+    Of the answers that hold: `covered` behaviors are part of an event, `ungrounded` events own none, `repeated` events were
+    dropped as duplicates, `outside` events have a type that a closed vocabulary lacks, `missed` events were added by
+    the rules of [[events.must]].
     """
 
     users: int = 0
@@ -255,7 +262,23 @@ class Counts:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     batches_done: int = 0
+    covered: int = 0
+    ungrounded: int = 0
+    repeated: int = 0
+    outside: int = 0
+    missed: int = 0
     retry_causes: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def event_counts(self) -> dict[str, int]:
+        """The counts of answers that hold, by the names that JSON has."""
+        return {
+            "behaviors_covered": self.covered,
+            "ungrounded": self.ungrounded,
+            "duplicates": self.repeated,
+            "outside_labels": self.outside,
+            "must_misses": self.missed,
+        }
 
     @property
     def pending(self) -> int:
@@ -265,11 +288,15 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one part in one reply: usable (no reason) or not, with the reason."""
+    """What became of one part in one reply: usable (no reason) or not, with the reason.
+
+    `duplicates`: events that were dropped, being of another's type and times.
+    """
 
     part: Part
     reason: FailureReason | None
     events: tuple[Event, ...] = ()
+    duplicates: int = 0
 
     @property
     def usable(self) -> bool:
@@ -308,6 +335,7 @@ class Vocabulary:
     types: tuple[EventType, ...]
     categories: tuple[Category, ...]
     open: bool = True  # whether types outside the list are welcome
+    aliases: tuple[tuple[str, str], ...] = ()  # (another name, the type that it stands for)
 
     @property
     def default_category(self) -> str:

@@ -45,7 +45,17 @@ def test_the_new_file_sets_nothing_and_names_everything(tmp_path: Path, language
         line.replace("#", "", 1) if line.lstrip()[:1] == "#" and line.lstrip()[1:2] not in {" ", ""} else line
         for line in text.splitlines()
         if not line.startswith(
-            ("#dayfirst", "#temperature", "#seed", "#input", "#output", "#[llm", "#thinking")
+            (
+                "#dayfirst",
+                "#temperature",
+                "#seed",
+                "#input",
+                "#output",
+                "#[llm",
+                "#thinking",
+                "#[vocabulary",
+                '#"',
+            )
         )
         and not line.startswith(("#enable_", "#chat_template", "#max_completion", "#X-Project"))
     )

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from eventabs.config.fields import Section
 from eventabs.config.layers import find_config, read_toml
-from eventabs.config.settings import Section, Settings, load_settings, with_absolute_paths
+from eventabs.config.settings import Settings, load_settings, with_absolute_paths
 from eventabs.errors import ConfigError
 from paths import ROOT
 
@@ -81,6 +82,7 @@ def test_the_example_says_something_about_every_setting_that_it_comments_out() -
         "llm.extra_headers",
         "llm.price.input",
         "llm.price.output",
+        "vocabulary.aliases",
     ]
 
 

@@ -47,6 +47,38 @@ def test_type_category_and_summary_are_named_by_the_vocabulary(
     assert WORDS.describe(claim) == described
 
 
+def test_another_name_of_a_type_becomes_the_type_with_its_category() -> None:
+    words = Labels(
+        Vocabulary(
+            (EventType("购买", "conversion"), EventType("用餐")),
+            (Category("conversion", "!"), Category("engagement")),
+            aliases=(("下单", "购买"), ("Buy", "购买"), ("聚餐", "聚会"), ("用餐", "购买")),
+        )
+    )
+
+    def named(kind: str) -> tuple[str, str]:
+        return words.describe(Claim(NamedTime(None, 0), None, kind))[:2]
+
+    assert [named(kind) for kind in ("下单", "BUY!", "下单?")] == [
+        ("购买", "conversion"),
+        ("购买", "conversion"),
+        ("下单?", "engagement"),
+    ]
+    assert named("聚餐") == ("聚会", "engagement")
+    assert named("用餐") == ("用餐", "engagement"), "what is a type itself stays one"
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+def test_only_a_closed_vocabulary_has_an_outside(is_open: bool) -> None:
+    long = "y" * (MAX_TYPE + 9)
+    types = (EventType("购买"), EventType(long))
+    words = Labels(Vocabulary(types, (Category("all"),), is_open, (("下单", "购买"),)))
+    described = [
+        words.describe(Claim(NamedTime(None, 0), None, kind))[0] for kind in ("购买", "下单", "看车", long)
+    ]
+    assert [words.is_outside(kind) for kind in described] == [False, False, not is_open, False]
+
+
 def test_a_mark_may_be_a_character_that_otherwise_only_adorns() -> None:
     words = Labels(Vocabulary((), (Category("big", "*"), Category("small"))))
     assert words.describe(Claim(NamedTime(None, 0), None, "a*"))[:2] == ("a", "big")

@@ -62,7 +62,9 @@ def test_a_block_is_usable_when_closed_with_enough_grounded_events(
 def test_events_are_sorted_and_those_with_type_and_times_of_another_dropped() -> None:
     late, early = claim(720, "late"), claim(480, "early", to=720)
     other = claim(720, "late", summary="other")
-    events = outcome_of(Block("U2", True, [late, early, late, other, claim(480, "x")])).events
+    outcome = outcome_of(Block("U2", True, [late, early, late, other, claim(480, "x")]))
+    events = outcome.events
+    assert outcome.duplicates == 2
     assert [(event.type, event.behaviors) for event in events] == [("x", (5,)), ("early", ()), ("late", (6,))]
     assert {event.source for event in events} == {"rules"}
 

@@ -1,11 +1,13 @@
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from eventabs.config.settings import Settings
-from eventabs.records import FailureReason
-from eventabs.runs.components import RunContext
+from eventabs.config.settings import Settings, load_settings
+from eventabs.records import Behavior, FailureReason, Part, UserLog
+from eventabs.runs.components import RunContext, vocabulary_of
+from eventabs.runs.must_rules import must_rules_of
 from eventabs.store.directory import RunDirectory
 from eventabs.store.ledger import Ledger, PartChange
 from eventabs.store.queries import settled_user
@@ -67,3 +69,42 @@ def test_failed_users_can_be_asked_again_with_nothing_held_against_them(
     )
     assert settled_user(ledger, "nobody").state == "failed", "there is nothing to ask about"
     ledger.close()
+
+
+def test_another_type_is_offered_in_a_closed_vocabulary_only() -> None:
+    types = [{"name": "看车"}, {"name": "用餐"}]
+    for is_open, offered in ((False, ["看车", "用餐", "其他"]), (True, ["看车", "用餐"])):
+        named = {"vocabulary": {"open": is_open, "types": types, "other": "其他"}}
+        vocabulary = vocabulary_of(load_settings(None, named, isolated=True), "zh")
+        assert [kind.name for kind in vocabulary.types] == offered
+    shipped = vocabulary_of(
+        load_settings(None, {"vocabulary": {"open": False, "other": "x"}}, isolated=True), "en"
+    )
+    assert shipped.types[-1].name == "x"
+    assert len(shipped.types) > 20
+
+
+@pytest.mark.parametrize(
+    ("rule", "added"),
+    [
+        ({"type": "到店"}, ("到店", "conversion")),
+        ({"type": "试驾"}, ("试驾", "engagement")),
+        ({"type": "用餐", "category": "conversion"}, ("用餐", "conversion")),
+        ({"category": "conversion"}, ("到店", "conversion")),
+        ({"category": "conversion", "added_type": "购买"}, ("购买", "conversion")),
+        ({"category": "risk"}, ("risk", "risk")),
+    ],
+)
+def test_an_added_event_is_named_by_its_rule_and_the_vocabulary(
+    rule: dict[str, str], added: tuple[str, str]
+) -> None:
+    categories = [{"name": "conversion", "mark": "!"}, {"name": "risk", "mark": "?"}, {"name": "engagement"}]
+    types = [{"name": "用餐"}, {"name": "到店", "category": "conversion"}]
+    named = {
+        "vocabulary": {"categories": categories, "types": types},
+        "events": {"must": [{"action": "下单", "min_duration": 60} | rule]},
+    }
+    rules = must_rules_of(load_settings(None, named, isolated=True), "zh")
+    bought = Behavior(datetime(2026, 1, 1, 10), "purchase", "灯", "", 60)  # noqa: DTZ001  exports hold wall times
+    (event,) = rules.enforced(UserLog("anna", (bought,)), Part("anna", 0, 0), [])
+    assert (event.type, event.category) == added

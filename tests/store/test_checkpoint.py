@@ -34,6 +34,11 @@ COUNTS = Counts(
     prompt_tokens=10**6,
     completion_tokens=10**6,
     batches_done=7,
+    covered=90,
+    ungrounded=4,
+    repeated=3,
+    outside=2,
+    missed=1,
 )
 
 
@@ -61,6 +66,13 @@ def test_the_checkpoint_has_its_fixed_keys(tmp_path: Path) -> None:
         "processed_users": 7,
         "success_count": 5,
         "failed_count": 2,
+        "event_counts": {
+            "behaviors_covered": 90,
+            "ungrounded": 4,
+            "duplicates": 3,
+            "outside_labels": 2,
+            "must_misses": 1,
+        },
         "usage": {"calls": 8, "retries": 3, "prompt_tokens": 10**6, "completion_tokens": 10**6, "cost": 3.0},
         "ledger": "ledger.sqlite",
     }

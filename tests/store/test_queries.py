@@ -1,20 +1,39 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings, strategies as st
 
 from eventabs.records import Counts, FailureReason, Outcome, Part, UserLog
-from eventabs.store.ledger import Ledger, PartChange, Retry
+from eventabs.store.ledger import ANSWER_KEPT, Ledger, PartChange, Retry
 from eventabs.store.queries import (
+    KeptAnswer,
+    SettledUser,
+    add_answer_counts,
+    answer_counts,
     count_all,
     done_users,
     events_of,
     failed_users,
     failure_reasons,
+    kept_answer,
     settled_user,
     states_by_user,
+    store_answer_counts,
 )
-from runs_kit import SIZE, answer, bad, batch_of, event_of, make_log, new_ledger, request_for, well, whole
+from runs_kit import (
+    SIZE,
+    answer,
+    bad,
+    batch_of,
+    event_of,
+    make_log,
+    new_ledger,
+    plan,
+    request_for,
+    well,
+    whole,
+)
 
 HALVES = (Part("cleo", 0, 9), Part("cleo", 10, 19))
 
@@ -51,6 +70,43 @@ def test_every_user_comes_once_and_in_order_however_many_there_are(tmp_path: Pat
     names = [f"u{number:05d}" for number in range(users)]
     ledger = new_ledger(tmp_path, (make_log(name, 1) for name in reversed(names)))
     assert list(states_by_user(ledger)) == [(name, "pending") for name in names]
+
+
+def test_what_the_answers_that_hold_say_of_events_is_counted_and_kept(tmp_path: Path) -> None:
+    part = Part("anna", 0, 2)
+    events = [
+        event_of(part).model_copy(update={"outside": True}),
+        event_of(part).model_copy(update={"behaviors": (), "grounded": False}),
+        event_of(part).model_copy(update={"behaviors": (2,), "source": "must"}),
+    ]
+    counts = answer_counts([replace(well(part, *events), duplicates=2), well(part)])
+    assert counts == {"covered": 7, "ungrounded": 1, "repeated": 2, "outside": 1, "missed": 1}
+    ledger = new_ledger(tmp_path)
+    with ledger.transaction():
+        add_answer_counts(ledger, counts)
+        add_answer_counts(ledger, counts)
+    assert (count_all(ledger).covered, count_all(ledger).missed) == (14, 2)
+    with ledger.transaction():
+        store_answer_counts(ledger, {"covered": 1})
+    assert (count_all(ledger).covered, count_all(ledger).missed) == (1, 0)
+    ledger.close()
+
+
+def test_an_answer_is_kept_of_a_part_whose_missed_lines_are_asked_about(tmp_path: Path) -> None:
+    log = make_log("anna")
+    ledger = new_ledger(tmp_path, [log, make_log("bert")])
+    question = plan("anna")._replace(missed=(1,))
+    outcome = well(question.part)
+    with ledger.transaction():
+        number = ledger.open_call(batch_of("anna"), request_for([log]), settings_fingerprint="f", sent_at=0.0)
+        ledger.store_reply(number, answer())
+        change = PartChange(question.part, "pending", reason=ANSWER_KEPT, question=question)
+        ledger.settle(number, [outcome], [change])
+    assert [planned.part.user_id for planned in ledger.pending_parts()] == ["bert"]
+    (kept,) = ledger.pending_parts(kept=True)
+    assert kept.part == question.part
+    assert kept_answer(ledger, kept.part) == KeptAnswer(number, log, outcome.events)
+    assert settled_user(ledger, "anna") == SettledUser("pending", [])
     ledger.close()
 
 

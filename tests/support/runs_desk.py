@@ -9,9 +9,11 @@ from pathlib import Path
 from eventabs.prompts.packing.bounds import BatchLimits
 from eventabs.providers.retry import OnRetry
 from eventabs.records import Counts, FailureReason, OnContent, Part, PartSize, Reply, Request, UserLog
+from eventabs.replies.must_rules import MustRules
 from eventabs.replies.reader import Reading
 from eventabs.runs.engine import Engine
 from eventabs.runs.limits import BudgetLearner, ConcurrencyLimit, FailureLimit, SpendingLimit
+from eventabs.runs.must_rules import RulesInForce
 from eventabs.runs.progress import Price, ProgressTracker
 from eventabs.runs.scheduler import Scheduler
 from eventabs.runs.settlement import Settlement
@@ -57,6 +59,7 @@ class Desk:
     means: dict[str, list[FailureReason]] = field(default_factory=dict)
     endpoint: Endpoint = field(default_factory=Endpoint)
     watcher: Watcher = field(default_factory=Watcher)
+    rules: MustRules = MustRules()
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     count: Callable[[str], int] = len
     grace_seconds: float = 10.0
@@ -66,6 +69,7 @@ class Desk:
     def settlement(self, *, attempts: int = 3) -> Settlement:
         return Settlement(
             read=self._read,
+            rules=RulesInForce(self.rules, lambda _log: SIZE),
             split=self._split,
             attempts=attempts,
             max_output_tokens=MAX_OUTPUT,

@@ -124,6 +124,23 @@ def test_the_figures_line_up_in_both_languages(language: str) -> None:
     assert len({cell_len(line[: line.index(figure)]) for line, figure in rows}) == 1
 
 
+def test_what_is_remarkable_about_the_events_is_said_and_nothing_where_there_is_nothing() -> None:
+    remarkable = replace(WELL, covered=90, ungrounded=1, repeated=2, outside=3, missed=4)
+    (line,) = [line for line in _squeezed(_printed(remarkable, width=160)) if line.startswith("events ")]
+    assert line == (
+        "events 1 matches no behavior, 2 repeated and dropped, 3 with types outside the vocabulary,"
+        " 4 missed events added by your rules"
+    )
+    assert not [line for line in _squeezed(_printed(replace(WELL, covered=90))) if line.startswith("events ")]
+    assert json.loads(summary_json(remarkable))["event_counts"] == {
+        "behaviors_covered": 90,
+        "ungrounded": 1,
+        "duplicates": 2,
+        "outside_labels": 3,
+        "must_misses": 4,
+    }
+
+
 def test_json_has_the_fixed_keys_and_one_line() -> None:
     encoded = summary_json(BADLY)
     assert encoded.count(b"\n") == 1

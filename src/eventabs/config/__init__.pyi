@@ -1,3 +1,4 @@
+from .event_settings import MustSettings as MustSettings
 from .example import example_config as example_config
 from .layers import (
     find_config as find_config,

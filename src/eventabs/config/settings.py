@@ -5,22 +5,23 @@ import warnings
 from collections.abc import Mapping, Sequence
 from functools import partial, reduce
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 import orjson
 from pydantic import (
     AfterValidator,
     BaseModel,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
-    model_validator,
 )
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
 
+from eventabs.config.event_settings import EventSettings, VocabularySettings
 from eventabs.config.faults import Step, described
+from eventabs.config.fields import Section
 from eventabs.config.layers import over_stored, overlay, read_toml
 from eventabs.errors import ConfigError, WrongSettingsError
 from eventabs.ingest import is_address
@@ -38,19 +39,9 @@ def _storable(number: int) -> int:
 
 Amount = Annotated[int, Field(gt=0), AfterValidator(_storable)]
 Limit = Annotated[int, Field(ge=0), AfterValidator(_storable)]  # 0: none
-# what a line of an answer can hold as a type: none of the grammar's own characters
-Name = Annotated[
-    str, Field(pattern=r"^[^\s|｜#\u202a-\u202e\u2066-\u2069][^|｜\n\r\t\u202a-\u202e\u2066-\u2069]*$")
-]
 Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]  # a key in its place is refused unseen
 Seconds = Annotated[float, Field(gt=0)]
 Omittable = Literal["response_format", "stream_options", "temperature", "seed", "max_tokens"]
-
-
-class Section(BaseModel):
-    """A table of the TOML file. Unknown keys are errors: a typo must not pass for a setting."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class InputColumns(Section):
@@ -199,45 +190,6 @@ class RunSettings(Section):
     min_grounded: Annotated[float, Field(ge=0, le=1)] = 0.5
 
 
-class CategorySettings(Section):
-    """A kind of event; `mark` is one character behind the type, "" for the default category."""
-
-    name: Name
-    mark: Annotated[str, Field(pattern=r"^[^\s|｜\u202a-\u202e\u2066-\u2069]?$")] = ""
-    meaning: str = ""
-
-
-class TypeSettings(Section):
-    """A name for events; `category` is the one it has when the reply gives no mark."""
-
-    name: Name
-    category: str = ""
-
-
-class VocabularySettings(Section):
-    """Event types and categories. No types: the list that ships with the prompt's language."""
-
-    types: tuple[TypeSettings, ...] = ()
-    open: bool = True
-    categories: tuple[CategorySettings, ...] = (
-        CategorySettings(name="conversion", mark="!"),
-        CategorySettings(name="engagement"),
-    )
-
-    @model_validator(mode="after")
-    def _one_default_category(self) -> Self:
-        marks = [category.mark for category in self.categories]
-        names = {category.name for category in self.categories}
-        if marks.count("") != 1 or len(set(marks)) != len(marks) or len(names) != len(marks):
-            message = _("give every category its own mark, and exactly one of them none")
-            raise ValueError(message)
-        unknown = {kind.category for kind in self.types} - {c.name for c in self.categories} - {""}
-        if unknown:
-            message = _("unknown category: {names}").format(names=", ".join(sorted(unknown)))
-            raise ValueError(message)
-        return self
-
-
 class RulesSettings(Section):
     """The built-in rules provider. "": the mapping that ships with the package."""
 
@@ -256,7 +208,27 @@ class Settings(Section):
     budget: BudgetSettings = BudgetSettings()
     run: RunSettings = RunSettings()
     vocabulary: VocabularySettings = VocabularySettings()
+    events: EventSettings = EventSettings()
     rules: RulesSettings = RulesSettings()
+
+    @field_validator("events")
+    @classmethod
+    def _in_vocabulary(cls, events: EventSettings, info: ValidationInfo) -> EventSettings:
+        vocabulary = info.data.get("vocabulary")
+        if vocabulary is None:  # wrong itself
+            return events
+        categories = {category.name for category in vocabulary.categories}
+        types = {kind.name for kind in vocabulary.types}
+        types_hold = types and not vocabulary.open
+        for number, rule in enumerate(events.must, 1):
+            if rule.category and rule.category not in categories:
+                message = _("rule {number} of must: unknown category: {names}")
+                raise ValueError(message.format(number=number, names=rule.category))
+            unknown = {rule.type, rule.added_type} - types - {vocabulary.other, ""}
+            if types_hold and unknown:
+                message = _("rule {number} of must: unknown type: {names}")
+                raise ValueError(message.format(number=number, names=", ".join(unknown)))
+        return events
 
     @property
     def provider(self) -> ProviderName:

@@ -1,3 +1,4 @@
+from .column_names import canonical_action as canonical_action
 from .database import (
     as_glob as as_glob,
     errors_named as errors_named,
@@ -9,4 +10,5 @@ from .export import Export as Export, open_export as open_export
 from .files import FileStamp as FileStamp, expand as expand, is_address as is_address
 from .groups import UserGroup as UserGroup
 from .objects import find_objects as find_objects, public_address as public_address
+from .patterns import check_pattern as check_pattern, search_pattern as search_pattern
 from .tables import check_zone as check_zone

@@ -118,6 +118,12 @@ CANONICAL: Final[dict[str, Action]] = {
     word: action for action, words in ACTION_WORDS.items() for word in _plain_words(f"{action} {words}")
 }
 
+
+def canonical_action(word: str) -> str:
+    """Return the action that a word of an export stands for, the word itself where it is none of them."""
+    return CANONICAL.get(plain(word), word)
+
+
 # The verbs that open a Chinese sentence with the facts of a row: 浏览A 在B上 292秒.
 SENTENCE_VERBS: Final[dict[str, Action]] = {
     "浏览": "browse",

@@ -61,7 +61,7 @@ def call_facts(ledger: Ledger, tokenizer: str) -> Iterator[CallFacts]:
     """Yield all calls in the order in which they were sent."""
     # most calls have the instructions of the last one
     count = lru_cache(maxsize=1)(TokenCounter(tokenizer).count)
-    usable = dict(ledger.rows("SELECT call_id, count(*) FROM parts WHERE state = 'done' GROUP BY call_id"))
+    usable = dict(ledger.rows("SELECT call_id, count(*) FROM outcomes WHERE reason IS NULL GROUP BY call_id"))
     for call_id, parts, messages, tokens, reasoning, reply, thoughts, *facts in ledger.rows(_CALLS):
         prompt, completion = facts[-2:]
         sent = unpack_messages(messages)

@@ -74,9 +74,13 @@ class LogIndex:
         if not owned:
             start, end = span
             return Cover((), start.isoformat(timespec="seconds"), end.isoformat(timespec="seconds"))
-        behaviors = [self._behaviors[position] for position in owned]
-        last = _EPOCH + timedelta(seconds=max(map(_end, behaviors)))
-        return Cover(tuple(owned), *_local(behaviors[0].start, last))
+        return Cover(tuple(owned), *covered_times([self._behaviors[position] for position in owned]))
+
+
+def covered_times(behaviors: Sequence[Behavior]) -> tuple[str, str]:
+    """Return when the first of some behaviors, in the order of their log, starts, and when the last one ends; in ISO 8601."""
+    last = _EPOCH + timedelta(seconds=max(map(_end, behaviors)))
+    return _local(behaviors[0].start, last)
 
 
 def _shared(positions: Sequence[int], events: int) -> list[Sequence[int]]:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from eventabs.records import Behavior, Vocabulary
+from eventabs.records import Behavior, EventType, Vocabulary
 from eventabs.replies.claims import Claim, fold
 
 # Control, line and paragraph separators, bidi and invisible characters, lone surrogates. The joiners that
@@ -41,6 +41,13 @@ class Labels:
         self._marked = {fold(c.mark): c.name for c in vocabulary.categories if c.mark}
         self._decoration = "".join(mark for mark in _DECORATION if fold(mark) not in self._marked)
         self._types = {kind.name.casefold(): kind for kind in vocabulary.types}
+        for alias, name in vocabulary.aliases:
+            self._types.setdefault(alias.casefold(), self._types.get(name.casefold(), EventType(name)))
+        self._closed = (
+            frozenset()
+            if vocabulary.open
+            else frozenset(kind.name[:MAX_TYPE].rstrip() for kind in vocabulary.types)
+        )
 
     def describe(self, claim: Claim) -> tuple[str, str, str]:
         """Return type, category and summary, clean. The type is "" where the claim names none."""
@@ -52,6 +59,10 @@ class Labels:
         known = self._types.get(kind.casefold())
         kind, inherited = (known.name, known.category) if known else (kind, "")
         return kind[:MAX_TYPE].rstrip(), category or inherited or self._default, summary
+
+    def is_outside(self, kind: str) -> bool:
+        """Whether the vocabulary is closed and lacks a type that `describe` returned."""
+        return bool(self._closed) and kind not in self._closed
 
     def _split(self, kind: str) -> tuple[str, str]:
         if kind.casefold() in self._types:

@@ -116,9 +116,11 @@ class Outcomes:
             return Outcome(part, "ungrounded")
         kept = list(_distinct(placed, reaches))
         self.duplicates += len(placed) - len(kept)
+        claimed = placed
         placed, reaches = [placed[number] for number in kept], [reaches[number] for number in kept]
         covers = index.ground([span for span, _described in placed], reaches)
-        return Outcome(part, None, self._events(block.alias, placed, covers))
+        events = in_time_order(self._events(block.alias, placed, covers))
+        return Outcome(part, None, events, duplicates=len(claimed) - len(placed))
 
     def _names(self, alias: str, cover: Cover) -> str:
         return names_of(self.users[alias].behaviors[position] for position in cover.behaviors)
@@ -145,11 +147,10 @@ class Outcomes:
             )
         return sum(start in self._minutes[alias] for start in starts)
 
-    def _events(self, alias: str, placed: Sequence[_Placed], covers: Sequence[Cover]) -> tuple[Event, ...]:
-        """Return the events in order."""
+    def _events(self, alias: str, placed: Sequence[_Placed], covers: Sequence[Cover]) -> Iterator[Event]:
         log, part = self.users[alias], self.parts[alias]
-        events = [
-            Event(
+        for (_span, (kind, category, summary)), cover in zip(placed, covers, strict=True):
+            yield Event(
                 user_id=log.user_id,
                 type=kind,
                 category=category,
@@ -160,11 +161,14 @@ class Outcomes:
                 behaviors=tuple(part.first + position for position in cover.behaviors),
                 grounded=bool(cover.behaviors),
                 source=self.source,
+                outside=self.labels.is_outside(kind),
             )
-            for (_span, (kind, category, summary)), cover in zip(placed, covers, strict=True)
-        ]
-        # Both are ISO at the same precision, so that text order is time order; an offset decides nothing.
-        return tuple(sorted(events, key=lambda event: (event.start[:19], event.end[:19])))
+
+
+def in_time_order(events: Iterable[Event]) -> tuple[Event, ...]:
+    """Return events in order of start and end."""
+    # Both are ISO at the same precision, so that text order is time order; an offset decides nothing.
+    return tuple(sorted(events, key=lambda event: (event.start[:19], event.end[:19])))
 
 
 def _distinct(placed: Sequence[_Placed], reaches: Sequence[range]) -> Iterator[int]:

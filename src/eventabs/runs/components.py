@@ -120,10 +120,11 @@ def vocabulary_of(settings: Settings, language: Language) -> Vocabulary:
     """Return the configured vocabulary, with the shipped types where none are named."""
     configured = settings.vocabulary
     categories = tuple(Category(c.name, c.mark, c.meaning) for c in configured.categories)
-    if not configured.types:
-        return default_vocabulary(language, categories, open_types=configured.open)
-    types = tuple(EventType(kind.name, kind.category) for kind in configured.types)
-    return Vocabulary(types, categories, configured.open)
+    shipped = default_vocabulary(language, categories, open_types=configured.open)
+    types = tuple(EventType(kind.name, kind.category) for kind in configured.types) or shipped.types
+    if configured.other and not configured.open:
+        types += (EventType(configured.other),)
+    return replace(shipped, types=types, aliases=tuple(configured.aliases.items()))
 
 
 def sampled(logs: Iterator[UserLog]) -> list[UserLog]:

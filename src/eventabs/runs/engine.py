@@ -11,6 +11,7 @@ from eventabs.providers import CallCancelledError, Complete
 from eventabs.records import Batch, Part, Reply, Request, Usage, UserLog
 from eventabs.runs.components import WAIT_SECONDS
 from eventabs.runs.limits import ConcurrencyLimit, FailureLimit, SpendingLimit
+from eventabs.runs.must_rules import missed_lines
 from eventabs.runs.observer import AwaitingEndpoint, Observer, Progress, Retrying, Stopping
 from eventabs.runs.progress import ProgressTracker, retry_cause, snapshot
 from eventabs.runs.scheduler import Scheduler
@@ -203,7 +204,8 @@ class Engine:
             logs = ledger.logs(parts)
         except StoredValueError:
             return [part for part in parts if _is_damaged(ledger, part)]
-        request = self.compose(logs)
+        asked = zip(logs, batch.parts, strict=True)
+        request = self.compose([missed_lines(log, planned.part, planned.missed) for log, planned in asked])
         call_id = ledger.open_call(
             batch,
             request,

@@ -10,7 +10,7 @@ from functools import partial
 from eventabs.errors import DiskFullError, StoppedError, UsageError
 from eventabs.prompts import BatchLimits, PromptBuilder, TokenCounter
 from eventabs.providers import kind_of
-from eventabs.records import Batch, Part, PartSize, PlannedPart, RunStatus, UserLog
+from eventabs.records import Batch, Outcome, Part, PartSize, PlannedPart, RunStatus, UserLog
 from eventabs.runs.components import (
     RunContext,
     batch_limits,
@@ -23,6 +23,7 @@ from eventabs.runs.components import (
 from eventabs.runs.engine import Engine
 from eventabs.runs.intake import halves, read_input, tell_gone_input
 from eventabs.runs.limits import BudgetLearner, ConcurrencyLimit, FailureLimit, SpendingLimit
+from eventabs.runs.must_rules import logs_of, rules_in_force
 from eventabs.runs.observer import Planned, Started, StateChanged, Summary
 from eventabs.runs.progress import ProgressTracker
 from eventabs.runs.scheduler import Scheduler
@@ -35,6 +36,7 @@ from eventabs.store import (
     StoredReply,
     failure_reasons,
     host_of,
+    kept_answer,
     write_results,
 )
 
@@ -86,6 +88,7 @@ class _Session:
     def settlement(self, scheduler: Scheduler) -> Settlement:
         return Settlement(
             read=make_reader(self.run.settings, self.run.prompt_language),
+            rules=rules_in_force(self.run, self.builder),
             split=self._split,
             attempts=self.run.settings.run.attempts,
             max_output_tokens=self.limits.max_output_tokens,
@@ -112,6 +115,7 @@ async def _call_model(run: RunContext, stop: Stop, so_far: ProgressTracker) -> b
         session = _Session(run, builder, limits, writer, events, run.tracker(so_far.seconds))
         await _settle_unread(session)
         pending = await writer.write(Ledger.pending_parts)
+        pending += await session.settlement(Scheduler([], limits)).take_kept()
         return bool(pending) and await _call_pending(session, pending, stop)
 
 
@@ -127,10 +131,12 @@ async def _settle_unread(session: _Session) -> None:
 
 
 def _asked_about(stored: StoredReply, ledger: Ledger) -> tuple[Batch, Mapping[str, UserLog]]:
-    parts = list(stored.users.values())
-    planned = {known.part: known for known in ledger.pending_parts()}
-    logs = dict(zip(stored.users, ledger.logs(parts), strict=True))
-    return Batch(tuple(planned[part] for part in parts)), logs
+    planned = {known.part: known for kept in (False, True) for known in ledger.pending_parts(kept=kept)}
+    asked = {
+        alias: planned[part]._replace(missed=stored.missed.get(alias, ()))
+        for alias, part in stored.users.items()
+    }
+    return Batch(tuple(asked.values())), logs_of(stored, ledger)
 
 
 async def _call_pending(session: _Session, pending: list[PlannedPart], stop: Stop) -> bool:
@@ -230,10 +236,15 @@ def save_stopped(run: RunContext, status: RunStatus, seconds: float) -> None:
 
 def _batches_waiting(run: RunContext) -> int:
     """Count the batches that the pending parts make, as the plan of a resumed run does."""
-    pending = run.ledger.pending_parts()
-    if not pending:
+    pending, kept = run.ledger.pending_parts(), run.ledger.pending_parts(kept=True)
+    if not pending and not kept:
         return 0
     builder = run.builder()
+    in_force = rules_in_force(run, builder)
+    for planned in kept:
+        answer = kept_answer(run.ledger, planned.part)
+        outcome = Outcome(planned.part, None, answer.events)
+        pending += filter(None, [in_force.question(planned, answer.log, outcome)])
     return _scheduler(run, pending, batch_limits(run.settings, builder)).batches
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from eventabs.ingest import is_address, public_address
 from eventabs.language import gettext as _
 from eventabs.prompts import VERSION
 from eventabs.providers import kind_of
-from eventabs.records import FailureReason, Part
+from eventabs.records import Event, FailureReason, Outcome, Part, PartSize, PlannedPart, UserLog
 from eventabs.runs.components import (
     RunContext,
     batch_limits,
@@ -40,13 +41,17 @@ from eventabs.runs.components import (
 )
 from eventabs.runs.execution import save_stopped, summarize
 from eventabs.runs.intake import STDIN, copy_stdin, input_paths, measure_again, refuse_changed_input
+from eventabs.runs.must_rules import RulesInForce, logs_of, rules_in_force
 from eventabs.runs.observer import Observer, StateChanged, Summary
 from eventabs.stop import Stop, StopRequested
 from eventabs.store import (
+    KeptAnswer,
     Ledger,
     PartChange,
     Reserve,
     RunDirectory,
+    StoredReply,
+    answer_counts,
     binding_facts,
     changes,
     damage_reported,
@@ -55,6 +60,7 @@ from eventabs.store import (
     open_private,
     public_flags,
     public_settings,
+    store_answer_counts,
     timestamp,
 )
 
@@ -281,23 +287,58 @@ def reparse(run: RunContext) -> Summary:
 
 
 def _read_again(run: RunContext) -> None:
+    ledger = run.ledger
     read = make_reader(run.settings, run.prompt_language)
-    usable = set[Part]()
-    reasons = dict[Part, FailureReason]()
-    for stored in run.ledger.stored_replies():
-        logs = run.ledger.logs(stored.users.values())
-        reading = read(stored.reply, dict(zip(stored.users, logs, strict=True)), stored.users)
-        changes = []
-        for outcome in reading.outcomes.values():
-            if outcome.reason is not None:
-                reasons[outcome.part] = outcome.reason
-            elif outcome.part not in usable:
-                usable.add(outcome.part)
-                changes.append(PartChange(outcome.part, "done", events=len(outcome.events)))
-        run.ledger.settle(stored.call_id, reading.outcomes.values(), changes)
-    run.ledger.fail_parts(
-        {part: reason for part, reason in reasons.items() if part not in usable}, state="done"
-    )
+    rereading = _Rereading(ledger, rules_in_force(run, run.builder()))
+    for stored in ledger.stored_replies():
+        logs = logs_of(stored, ledger)
+        outcomes = read(stored.reply, logs, stored.users).outcomes
+        judged = [rereading.judge(stored, alias, logs[alias], found) for alias, found in outcomes.items()]
+        changes = [
+            PartChange(outcome.part, "done", events=len(outcome.events)) for outcome, holds in judged if holds
+        ]
+        ledger.settle(stored.call_id, (outcome for outcome, _holds in judged), changes)
+    ledger.fail_parts(rereading.failed(), state="done")
+    done = {Part(*row) for row in ledger.rows("SELECT user_id, first, last FROM parts WHERE state = 'done'")}
+    totals = Counter[str]()
+    for part in done & rereading.counts.keys():
+        totals.update(rereading.counts[part])
+    store_answer_counts(ledger, totals)
+
+
+class _Rereading:
+    """Judges outcomes in the order of their calls. `counts`: what the answer that holds counts, by part."""
+
+    def __init__(self, ledger: Ledger, rules: RulesInForce) -> None:
+        self.counts: dict[Part, Mapping[str, int]] = {}
+        self._ledger = ledger
+        self._rules = rules
+        self._reasons: dict[Part, FailureReason] = {}
+        self._kept: dict[Part, tuple[Event, ...]] = {}
+
+    def judge(self, stored: StoredReply, alias: str, log: UserLog, found: Outcome) -> tuple[Outcome, bool]:
+        """Return an outcome as the rules of today leave it, and whether it holds."""
+        part = found.part
+        if missed := stored.missed.get(alias):
+            if part not in self._kept:  # what was missed is not missed any more
+                return found, False
+            kept = KeptAnswer(stored.call_id, self._ledger.log(*part), self._kept.pop(part))
+            found, holds = self._rules.completed(kept, missed, found), True
+        elif found.reason is not None:
+            self._reasons[part] = found.reason
+            return found, False
+        else:
+            holds = part not in self.counts
+            if holds and self._rules.question(PlannedPart(part, PartSize(0, 0)), log, found):
+                self._kept[part] = found.events
+            found = self._rules.enforced(log, found)
+        if holds:
+            self.counts[part] = answer_counts([found])
+        return found, holds
+
+    def failed(self) -> dict[Part, FailureReason]:
+        """Return the parts that no reply was usable for, each with the last reason."""
+        return {part: reason for part, reason in self._reasons.items() if part not in self.counts}
 
 
 _CONNECTION = ("base_url", "proxy", "ca_file", "api_key_env")  # each can lead a key or the users' rows astray

@@ -5,10 +5,11 @@ next batch smaller until the part stands alone, so every path ends.
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from eventabs.errors import ContextTooLongError, EndpointError, ModeratedError, RateLimitedError
 from eventabs.records import Batch, FailureReason, FinishReason, Outcome, Part, PlannedPart
-from eventabs.store import PartChange
+from eventabs.store import ANSWER_KEPT, PartChange
 
 MOST_BROKEN_CALLS = 8  # calls a part may see end without an answer
 
@@ -20,17 +21,23 @@ def after_reply(
     *,
     attempts: int,
     at_the_cap: bool,
+    questions: Mapping[Part, PlannedPart] = MappingProxyType({}),
 ) -> list[PartChange]:
-    """Judge each part by its outcome.
+    """Judge each part by its outcome. `questions`: what is asked next about parts whose usable answer is kept.
 
     `at_the_cap`: the answer broke off because it was as long as it may be, not by accident. A change
     that is `too_large` must be cut in pieces, or fails where it cannot.
     """
-    empty = all(outcome.reason == "empty" for outcome in outcomes.values())
+    asked = [outcomes[planned.part] for planned in batch.parts if not planned.missed]
+    empty = all(outcome.reason == "empty" for outcome in asked)
     changes = []
     for planned in batch.parts:
         outcome = outcomes[planned.part]
-        if outcome.reason is None:
+        if question := questions.get(planned.part):
+            change = PartChange(
+                planned.part, "pending", planned.attempts, reason=ANSWER_KEPT, question=question
+            )
+        elif outcome.reason is None:
             change = PartChange(planned.part, "done", attempts=planned.attempts, events=len(outcome.events))
         elif empty:
             change = _broken(planned, batch, "empty")

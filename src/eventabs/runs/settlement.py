@@ -4,12 +4,14 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from eventabs.errors import EndpointError, FatalEndpointError, RejectedRequestError
 from eventabs.records import Batch, Outcome, Part, PartSize, PlannedPart, Reply, UserLog
 from eventabs.replies import Reading
 from eventabs.runs.limits import BudgetLearner
+from eventabs.runs.must_rules import RulesInForce
 from eventabs.runs.observer import BatchDone, CallFailed, Observer
 from eventabs.runs.policy import after_error, after_reply, halved
 from eventabs.runs.progress import ProgressTracker
@@ -21,6 +23,10 @@ from eventabs.store import (
     LedgerWriter,
     PartChange,
     SettledUser,
+    StoredValueError,
+    add_answer_counts,
+    answer_counts,
+    kept_answer,
     settled_by,
     settled_user,
 )
@@ -50,11 +56,12 @@ class SettledReply(NamedTuple):
 class Settlement:
     """Reads replies and errors into the ledger; gives what must be asked again to the scheduler.
 
-    `attempts`: bad answers a user may get; `split` cuts a part in smaller ones, none if it is a single
-    behavior; `learner` takes the tokens of replies.
+    `rules`: what usable answers must keep; `attempts`: bad answers a user may get; `split` cuts a part in smaller
+    ones, none if it is a single behavior; `learner` takes the tokens of replies.
     """
 
     read: Read
+    rules: RulesInForce
     split: Split
     attempts: int
     max_output_tokens: int
@@ -72,18 +79,25 @@ class Settlement:
     async def settle_reply(self, call: Call, reply: Reply) -> SettledReply:
         """Read a reply that is already committed, and submit what it means."""
         reading = await self._read(call, reply)
-        outcomes = {outcome.part: outcome for outcome in reading.outcomes.values()}
+        outcomes, questions = await self._enforce(call, reading)
         at_the_cap = reply.usage.completion_tokens >= self.max_output_tokens or (
             reply.finish_reason == "length" and self.learner.at_the_cap(reply.usage)
         )
         changes = after_reply(
-            call.batch, outcomes, reply.finish_reason, attempts=self.attempts, at_the_cap=at_the_cap
+            call.batch,
+            outcomes,
+            reply.finish_reason,
+            attempts=self.attempts,
+            at_the_cap=at_the_cap,
+            questions=questions,
         )
         changes = [await self._cut(change) for change in changes]
         written = self.writer.submit(
-            lambda ledger: _settle_reply(ledger, call, outcomes, changes), then=self._publish
+            lambda ledger: _settle_outcomes(ledger, call.id, call.batch.parts, outcomes, changes),
+            then=self._publish,
         )
-        self._learn(call.batch, reply, whole=all(o.usable for o in outcomes.values()), capped=at_the_cap)
+        whole = all(outcome.usable for outcome in reading.outcomes.values())
+        self._learn(call.batch, reply, whole=whole, capped=at_the_cap)
         usable = sum(outcome.usable for outcome in outcomes.values())
         done = BatchDone(
             call.id,
@@ -93,8 +107,58 @@ class Settlement:
             reply.seconds,
             ignored=reading.unknown_aliases + reading.repeated_users,
             duplicates=reading.duplicates,
+            missed=answer_counts(list(outcomes.values()))["missed"],
+            asked_again=sum(len(question.missed) for question in questions.values()),
         )
         return SettledReply(usable > 0, self._commit(written, call.batch, changes, done))
+
+    async def _enforce(
+        self, call: Call, reading: Reading
+    ) -> tuple[dict[Part, Outcome], dict[Part, PlannedPart]]:
+        """Return outcomes that keep the rules, and questions about those that are asked about first."""
+        outcomes: dict[Part, Outcome] = {}
+        questions: dict[Part, PlannedPart] = {}
+        for (alias, log), planned in zip(call.users.items(), call.batch.parts, strict=True):
+            part, outcome = planned.part, reading.outcomes[alias]
+            if planned.missed:
+                kept = await self.writer.write(partial(kept_answer, part=part))
+                outcome = self.rules.completed(kept, planned.missed, outcome)
+            elif outcome.usable and (question := self.rules.question(planned, log, outcome)):
+                questions[part] = question
+            else:
+                outcome = self.rules.enforced(log, outcome)
+            outcomes[part] = outcome
+        return outcomes, questions
+
+    async def take_kept(self) -> list[PlannedPart]:
+        """Return what is to be asked about answers that an earlier process kept; settle those that miss nothing more."""
+        questions = []
+        for planned in await self.writer.write(partial(Ledger.pending_parts, kept=True)):
+            try:
+                kept = await self.writer.write(partial(kept_answer, part=planned.part))
+            except StoredValueError:
+                await self.settle_damaged(Batch((planned,)), [planned.part])
+                continue
+            if question := self.rules.question(planned, kept.log, Outcome(planned.part, None, kept.events)):
+                questions.append(question)
+            else:
+                self._count(
+                    await self.writer.submit(partial(self._settle_kept, parts=[planned]), then=self._publish)
+                )
+        return questions
+
+    def _settle_kept(self, ledger: Ledger, parts: Iterable[PlannedPart]) -> "_Settled":
+        """Let kept answers hold, with what the rules add."""
+        settled = _Settled({}, {})
+        for planned in parts:
+            kept = kept_answer(ledger, planned.part)
+            outcome = self.rules.enforced(kept.log, Outcome(planned.part, None, kept.events))
+            changes = after_reply(
+                Batch((planned,)), {planned.part: outcome}, "stop", attempts=0, at_the_cap=False
+            )
+            written = _settle_outcomes(ledger, kept.call_id, [planned], {planned.part: outcome}, changes)
+            settled = settled.joined(written)
+        return settled
 
     async def _read(self, call: Call, reply: Reply) -> Reading:
         parts = {alias: planned.part for alias, planned in zip(call.users, call.batch.parts, strict=True)}
@@ -106,7 +170,7 @@ class Settlement:
 
     async def _commit(
         self,
-        written: Awaitable[Mapping[str, SettledUser]],
+        written: Awaitable["_Settled"],
         batch: Batch,
         changes: Sequence[PartChange],
         done: BatchDone,
@@ -130,20 +194,27 @@ class Settlement:
 
     async def settle_error(self, call: Call, error: EndpointError) -> None:
         """Close a call without an answer. Raises `error` where no other call could fare better."""
-        changes = [] if self._is_final(call.batch, error) else self._changes_after(call.batch, error)
-        changes = [await self._cut(change) for change in changes]
+        is_final = self._is_final(call.batch, error)
+        # missed lines are asked about once, so the answers that were kept hold now
+        kept = [] if is_final else [planned for planned in call.batch.parts if planned.missed]
+        settled_now = {planned.part for planned in kept}
+        changes = [] if is_final else self._changes_after(call.batch, error)
+        changes = [await self._cut(change) for change in changes if change.part not in settled_now]
         settled = await self.writer.submit(
-            lambda ledger: _settle_error(ledger, call.id, str(error), changes), then=self._publish
+            lambda ledger: _settle_error(ledger, call.id, str(error), changes).joined(
+                self._settle_kept(ledger, kept)
+            ),
+            then=self._publish,
         )
         self.observer.noted(CallFailed(call.id, len(call.batch.parts), str(error)))
-        if not changes:
+        if is_final:
             raise error
         self._apply(call.batch, changes, settled)
 
     def _is_final(self, batch: Batch, error: EndpointError) -> bool:
         """Whether nothing can be won by asking differently: a refused request is split once only."""
         if isinstance(error, RejectedRequestError):
-            parts = {planned.part for planned in batch.parts}
+            parts = {planned.part for planned in batch.parts if not planned.missed}
             return len(parts) == 1 or bool(parts & self._rejected)
         return isinstance(error, FatalEndpointError)
 
@@ -160,11 +231,11 @@ class Settlement:
         pieces = await self.split(change.part)
         return change._replace(state="pending", replaced_by=tuple(pieces)) if pieces else change
 
-    def _publish(self, settled: Mapping[str, SettledUser]) -> None:
-        if events := [event for user in settled.values() for event in user.events]:
+    def _publish(self, settled: "_Settled") -> None:
+        if events := [event for user in settled.users.values() for event in user.events]:
             self.events.append(events)
 
-    def _apply(self, batch: Batch, changes: Sequence[PartChange], settled: Mapping[str, SettledUser]) -> None:
+    def _apply(self, batch: Batch, changes: Sequence[PartChange], settled: "_Settled") -> None:
         asked = {planned.part: planned for planned in batch.parts}
         for change in changes:
             if change.replaced_by:
@@ -172,6 +243,8 @@ class Settlement:
                     PlannedPart(part, size, change.attempts, max_peers=PEERS_OF_PIECES)
                     for part, size in change.replaced_by
                 )
+            elif change.question:
+                self.scheduler.put_back([change.question])
             elif change.state == "pending":
                 again = asked[change.part]._replace(
                     attempts=change.attempts, broken_calls=change.broken_calls, max_peers=change.max_peers
@@ -179,42 +252,57 @@ class Settlement:
                 self.scheduler.put_back([again])
         self._count(settled)
 
-    def _count(self, settled: Mapping[str, SettledUser]) -> None:
-        for user in settled.values():
+    def _count(self, settled: "_Settled") -> None:
+        self.tracker.add(**settled.counts)
+        for user in settled.users.values():
             if user.state == "done":
                 self.tracker.add(done=1, events=len(user.events))
             elif user.state == "failed":
                 self.tracker.add(failed=1)
 
 
-def _settle_reply(
-    ledger: Ledger, call: Call, outcomes: Mapping[Part, Outcome], changes: Sequence[PartChange]
-) -> dict[str, SettledUser]:
+class _Settled(NamedTuple):
+    """What has become of users, and what is to be added to the counts of answers."""
+
+    users: Mapping[str, SettledUser]
+    counts: Mapping[str, int]
+
+    def joined(self, other: "_Settled") -> "_Settled":
+        """Return both as one."""
+        return _Settled({**self.users, **other.users}, Counter(self.counts) + Counter(other.counts))
+
+
+def _settle_outcomes(
+    ledger: Ledger,
+    call_id: int,
+    asked: Iterable[PlannedPart],
+    outcomes: Mapping[Part, Outcome],
+    changes: Sequence[PartChange],
+) -> _Settled:
     """Write down what a reply means; return what has become of its users.
 
     A user whose only part was asked about is settled by it alone; of others the ledger knows the other parts.
     """
-    ledger.settle(call.id, outcomes.values(), changes)
-    whole = {planned.part for planned in call.batch.parts if planned.is_whole}
+    ledger.settle(call_id, outcomes.values(), changes)
+    counts = answer_counts([outcomes[change.part] for change in changes if change.state == "done"])
+    add_answer_counts(ledger, counts)
+    whole = {planned.part for planned in asked if planned.is_whole}
     alone = [change for change in changes if change.part in whole and not change.replaced_by]
     settled = {
         change.part.user_id: settled_by(change.state, outcomes[change.part].events) for change in alone
     }
-    return settled | _settled(
-        ledger, [change.part for change in changes if change.part.user_id not in settled]
-    )
+    others = [change.part for change in changes if change.part.user_id not in settled]
+    return _Settled(settled | _settled(ledger, others), counts)
 
 
-def _settle_error(
-    ledger: Ledger, call_id: int, error: str, changes: Sequence[PartChange]
-) -> dict[str, SettledUser]:
+def _settle_error(ledger: Ledger, call_id: int, error: str, changes: Sequence[PartChange]) -> _Settled:
     ledger.fail_call(call_id, error, changes)
-    return _settled(ledger, [change.part for change in changes])
+    return _Settled(_settled(ledger, [change.part for change in changes]), {})
 
 
-def _settle_damaged(ledger: Ledger, parts: Sequence[Part]) -> dict[str, SettledUser]:
+def _settle_damaged(ledger: Ledger, parts: Sequence[Part]) -> _Settled:
     ledger.fail_parts(dict.fromkeys(parts, "damaged"), state="pending")
-    return _settled(ledger, parts)
+    return _Settled(_settled(ledger, parts), {})
 
 
 def _settled(ledger: Ledger, parts: Iterable[Part]) -> dict[str, SettledUser]:

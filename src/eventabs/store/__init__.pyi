@@ -29,6 +29,7 @@ from .fingerprint import (
     public_url as public_url,
 )
 from .ledger import (
+    ANSWER_KEPT as ANSWER_KEPT,
     PEERS_OF_PIECES as PEERS_OF_PIECES,
     Ledger as Ledger,
     PartChange as PartChange,
@@ -36,16 +37,21 @@ from .ledger import (
     StoredReply as StoredReply,
 )
 from .queries import (
+    KeptAnswer as KeptAnswer,
     SettledUser as SettledUser,
     UserRow as UserRow,
+    add_answer_counts as add_answer_counts,
+    answer_counts as answer_counts,
     cooling_until as cooling_until,
     count_all as count_all,
     events_of as events_of,
     failure_reasons as failure_reasons,
+    kept_answer as kept_answer,
     retry_under_way as retry_under_way,
     settled_by as settled_by,
     settled_user as settled_user,
     states_by_user as states_by_user,
+    store_answer_counts as store_answer_counts,
     stored_retries as stored_retries,
     user_row as user_row,
     user_rows as user_rows,

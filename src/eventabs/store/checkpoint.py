@@ -40,6 +40,7 @@ def write_checkpoint(
         "processed_users": counts.done + counts.failed,
         "success_count": counts.done,
         "failed_count": counts.failed,
+        "event_counts": counts.event_counts,
         "usage": {
             "calls": counts.calls,
             "retries": counts.retries,

@@ -28,12 +28,18 @@ _BINDING = (
     "compaction",
     "budget",
     "vocabulary",
+    "events",
 )
 # They came after 0.1.0: as they are by default they are no facts, so that its runs have not changed.
 _LATER: dict[str, object] = {
     "input.user": "",
     "input.sheet": "",
     "input.table": "",
+    "input.columns.result": "",
+    "input.duration_unit": "s",
+    "input.schema": "",
+    "vocabulary.other": "",
+    "events.must": [],
     "prompt.pause": 30,
     "prompt.summary": "short",
     "prompt.guidance": "",

@@ -1,13 +1,17 @@
 """What a ledger holds: counts, users and their events, retries. A user's state and events are views, see views.sql."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from eventabs.records import Counts, Event
-from eventabs.store.codec import StoredValueError, sort_events, unpack_events
+import orjson
+
+from eventabs.records import Counts, Event, Outcome, Part, UserLog
+from eventabs.store.codec import StoredValueError, decoding, sort_events, unpack_events, unpack_json
 from eventabs.store.ledger import Ledger, Retry
 
 _USERS_A_PAGE = 1_000
+_OF_ANSWERS = "answer_counts"  # in meta
+_ANSWER_COUNTS = ("covered", "ungrounded", "repeated", "outside", "missed")
 _COUNTED = (
     "users",
     "behaviors",
@@ -29,7 +33,62 @@ def count_all(ledger: Ledger) -> Counts:
         failed=sum(failure_reasons(ledger).values()),
         retries=sum(causes.values()),
         retry_causes=causes,
+        **_stored_answer_counts(ledger),
     )
+
+
+def answer_counts(outcomes: Sequence[Outcome]) -> dict[str, int]:
+    """Count what outcomes that hold say about events and behaviors, by the names in `Counts`."""
+    events = [event for outcome in outcomes for event in outcome.events]
+    return {
+        "covered": sum(len(event.behaviors) for event in events),
+        "ungrounded": sum(not event.grounded for event in events),
+        "repeated": sum(outcome.duplicates for outcome in outcomes),
+        "outside": sum(event.outside for event in events),
+        "missed": sum(event.source == "must" for event in events),
+    }
+
+
+def add_answer_counts(ledger: Ledger, counts: Mapping[str, int]) -> None:
+    """Add to the stored counts."""
+    before = _stored_answer_counts(ledger)
+    store_answer_counts(ledger, {name: before.get(name, 0) + count for name, count in counts.items()})
+
+
+def store_answer_counts(ledger: Ledger, counts: Mapping[str, int]) -> None:
+    """Replace the stored counts."""
+    ledger.set_meta({_OF_ANSWERS: counts})
+
+
+def _stored_answer_counts(ledger: Ledger) -> dict[str, int]:
+    rows = ledger.rows("SELECT value FROM meta WHERE key = ?", _OF_ANSWERS)
+    with decoding():
+        return {
+            name: int(count)
+            for (text,) in rows
+            for name, count in orjson.loads(text).items()
+            if name in _ANSWER_COUNTS
+        }
+
+
+class KeptAnswer(NamedTuple):
+    """The answer of a part that is pending because of the lines that were missed in it; `log` is the part's."""
+
+    call_id: int
+    log: UserLog
+    events: tuple[Event, ...]
+
+
+def kept_answer(ledger: Ledger, part: Part) -> KeptAnswer:
+    """Return the answer that is kept of a part."""
+    ((call_id, blob),) = ledger.rows(
+        "SELECT call_id, outcomes.events FROM parts JOIN outcomes USING (call_id, user_id, first)"
+        " WHERE parts.user_id = ? AND parts.first = ? AND parts.last = ?",
+        *part,
+    )
+    with decoding():
+        events = tuple(Event(**event) for event in unpack_json(blob))
+    return KeptAnswer(call_id, ledger.log(*part), events)
 
 
 class UserRow(NamedTuple):

@@ -8,7 +8,7 @@ from typing import Any
 from eventabs import runs
 from eventabs.language import gettext as _, ngettext
 from eventabs.providers import kind_of
-from eventabs.records import Copying, InputWarning, RunStatus
+from eventabs.records import Copying, Counts, InputWarning, RunStatus
 from eventabs.views.console import one_line
 
 _UNITS = ((10**9, "GB"), (10**6, "MB"), (10**3, "KB"))
@@ -401,4 +401,34 @@ def _batch_done(note: runs.BatchDone) -> str:
     if note.duplicates:
         repeated = ngettext("{count} event repeated", "{count} events repeated", note.duplicates)
         clauses.append(repeated.format(count=count(note.duplicates)))
+    if note.asked_again:
+        template = ngettext(
+            "{count} missed line is asked about again",
+            "{count} missed lines are asked about again",
+            note.asked_again,
+        )
+        clauses.append(template.format(count=count(note.asked_again)))
+    if note.missed:
+        clauses.append(_added_by_rules(note.missed))
     return joined((sentence, *clauses))
+
+
+def _added_by_rules(number: int) -> str:
+    template = ngettext(
+        "{count} missed event added by your rules", "{count} missed events added by your rules", number
+    )
+    return template.format(count=count(number))
+
+
+def event_findings(counts: Counts) -> list[str]:
+    """Say what is remarkable about the events of a run; nothing where there is nothing."""
+    ungrounded = ngettext("{count} matches no behavior", "{count} match no behavior", counts.ungrounded)
+    repeated = ngettext("{count} repeated and dropped", "{count} repeated and dropped", counts.repeated)
+    outside = ngettext(
+        "{count} with a type outside the vocabulary",
+        "{count} with types outside the vocabulary",
+        counts.outside,
+    )
+    said = [(ungrounded, counts.ungrounded), (repeated, counts.repeated), (outside, counts.outside)]
+    found = [template.format(count=count(number)) for template, number in said if number]
+    return [*found, _added_by_rules(counts.missed)] if counts.missed else found

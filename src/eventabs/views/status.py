@@ -20,7 +20,7 @@ SECONDS_BETWEEN_LOOKS = 1.0
 _JSON_KEYS = (
     "pending in_flight in_flight_limit events calls retries retry_causes cooling_seconds prompt_tokens"
     " completion_tokens tokens_per_second cost cost_projected currency seconds failures last_failure provider model"
-    " host run_id created_at out disk_full"
+    " host run_id created_at out disk_full event_counts"
 )
 _DIGITS = {"cooling_seconds": 1, "tokens_per_second": 1, "cost": 6, "cost_projected": 6, "seconds": 3}
 
@@ -50,6 +50,7 @@ def status_json(state: RunState) -> str:
         fields[key] = None if fields[key] is None else round(fields[key], digits)
     fields |= {
         "pending": progress.pending,
+        "event_counts": progress.event_counts,
         "last_failure": state.last_failure and messages.noted(state.last_failure),
     }
     shown = progress_fields(state.status, progress, progress.eta_seconds)

@@ -17,7 +17,7 @@ from eventabs.views.messages import average, count, duration, events, listed, mo
 _JSON_KEYS = (
     "status provider users success_count failed_count pending events calls retries prompt_tokens completion_tokens"
     " cost seconds out failures behaviors rejected_rows rejects duplicates paired_ends unpaired non_behaviors"
-    " schemas columns warnings"
+    " schemas columns warnings event_counts"
 )
 
 
@@ -41,6 +41,7 @@ def summary_json(summary: Summary) -> bytes:
         "success_count": summary.done,
         "failed_count": summary.failed,
         "pending": summary.pending,
+        "event_counts": summary.event_counts,
         "cost": None if summary.cost is None else round(summary.cost, 6),
         "seconds": round(summary.seconds, 3),
     }
@@ -76,6 +77,8 @@ def _figures(summary: Summary) -> Table:
         rows.append((_("tokens"), tokens))
         if summary.cost is not None:
             rows.append((_("cost"), money(summary.cost, summary.currency)))
+    if found := messages.event_findings(summary):
+        rows.append((_("events"), listed(found)))
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(style="dim", no_wrap=True)
     for label, figure in rows:

@@ -53,11 +53,12 @@ def _tiles(facts: ReportFacts, users: ReportUsers, line: "Timeline | None") -> l
     done = _("of {users}; {failed} failed, {pending} still to do").format(
         users=count(totals.users), failed=count(totals.failed), pending=count(totals.users - ended)
     )
+    a_user = _("{average} a user").format(average=per_user)
     covered = _("{share} stand in an event").format(share=share(users.covered, users.behaviors))
     tiles = [
         (_("Users done"), count(totals.done), done),
         (_("Success"), share(totals.done, ended), _("of the users that were worked on")),
-        (_("Events"), count(totals.events), _("{average} a user").format(average=per_user)),
+        (_("Events"), count(totals.events), messages.listed([a_user, *messages.event_findings(totals)])),
         (_("Behaviors"), count(totals.behaviors), covered),
         (_("Calls"), count(totals.calls), messages.retries(totals.retries)),
         (_("Time"), duration(line.seconds) if line else "-", _("with calls under way")),
