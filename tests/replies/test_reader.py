@@ -128,6 +128,17 @@ WELL = {
     "comma forgotten": SCHEMA.replace("],[", "] ["),
     "one broken object among lines": JSON_LINES.replace('"engagement",""]]', '"engagement",""],]'),
     "user unknown": LINES.replace("## U2", "## U7\n# 01-01\n08:00 无\n## U2"),
+    "a field behind the events, single quotes": repr({"users": [u | {"count": 3} for u in OBJECTS]}),
+    "a field behind the events, trailing commas": "\n".join(
+        dumped(user | {"count": 3}).replace("]]", "],]") for user in OBJECTS
+    ),
+    "a field behind the events, something forgotten": "\n".join(
+        dumped(user | {"note": "ok", "count": 3}).replace('",', '" ', 1) for user in OBJECTS
+    ),
+    "single quotes a line": "\n".join(map(repr, OBJECTS)),
+    "objects with trailing commas": dumped(keyed("start", "end", "type", "category", "summary")).replace(
+        '"}', '",}'
+    ),
     "half lines, half json": LINES[: LINES.index("## U2")] + "##\n" + dumped(OBJECTS[1]),
 }
 
@@ -169,7 +180,13 @@ BAD = {
     "cut json behind an event": (dumped(OBJECTS[::-1]).removesuffix("]}]"), "stop", "cut", U2),
     "cut json lines": (JSON_LINES[:-9], "stop", U1, "cut"),
     "cut single quotes": (SCHEMA.replace('"', "'")[:-9], "stop", U1, "cut"),
-    "cut by length where mending would close": (SCHEMA.replace('"', "'"), "length", U1, "cut"),
+    "cut by length where mending would close": (
+        SCHEMA.replace('"起床",', '"起床" '),
+        "length",
+        U1,
+        "cut",
+    ),
+    "whole in single quotes and yet cut": (SCHEMA.replace('"', "'"), "length", U1, U2),
     "cut users by alias": (dumped(ROWS)[:-9], "stop", U1, "cut"),
     "cut rows": (PIPES.removesuffix("##\n"), "length", U1, "cut"),
     "cut between the users": (JSON_LINES[: JSON_LINES.index("\n")], "length", U1, "cut"),

@@ -1,20 +1,16 @@
-"""Answers in JSON: which keys name a user, an event and its summary, and how JSON is found in text and mended.
+"""Answers in JSON: which keys name a user, an event and its summary, and where JSON stands in a text.
 
-What is no longer JSON is cut into one piece a user and one an event, each mended by json-repair alone. Small
-pieces because one fault then costs one event, and because json-repair takes quadratic time on some texts.
+What is no longer JSON as a whole is cut into one piece a user, each read by itself.
 """
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from io import StringIO
 from itertools import islice
 
-import json_repair
-import orjson
-
-from eventabs.replies.claims import Aliases, Block, Claim, NamedDay, fold
+from eventabs.replies.claims import Aliases, Block, Claim, NamedDay
 from eventabs.replies.lines import read_cells, read_line
+from eventabs.replies.relaxed_json import Mender, is_closed, parse, parse_prefix, parse_strictly, straightened
 from eventabs.replies.times import Span, read_cell
 
 _DEEPEST = 8
@@ -154,20 +150,11 @@ def names_user(value: object, aliases: Aliases) -> bool:
 
 
 _MOST_CHUNKS = 10_000
-_LONGEST_PIECE = 2_000  # characters
-_ALLOWANCE = 100_000_000  # cost of what one reply may give to json-repair; at worst some 3 s
-_COST_OF_A_PIECE = 5_000  # beside its squared length
-
-_DECODER = json.JSONDecoder(strict=False)  # raw line breaks inside strings are fine
-_STRING_OR_WIDE = re.compile(r'"(?:[^"\\\n]++|\\.)*+"?|[：，；｛｝［］【】（）“”‘’]++')
 _USER = re.compile(
-    r"""\{\s*+["']?(?:user_?id|user|uid|u|alias|id|name|用户)["']?\s*+:\s*+["']?(?P<value>[^"',:\[\]{}\n]{1,20}+)["']?\s*+,"""
+    r"""\{\s*+["']?(?:user_?id|user|uid|u|alias|id|name|用户)["']?\s*+:\s*+["']?(?P<value>[^"',:\[\]{}\n]{1,20}+)["']?\s*+,?"""
     r"""|["'](?P<key>[^"'\n]{1,20}+)["']\s*+:\s*+(?=[\[{])""",
     re.IGNORECASE,
 )
-_EVENT = re.compile(r"""[\[(]\s*+["']?\d{1,4}[-/.年月:]|\{\s*+["']?\w{1,20}+["']?\s*+:""")
-_BRACKET = re.compile(r"[\[\](){}]")
-_CLOSED = re.compile(r"[\])]\s*+,?\s*+\}[\s\]},;]*$")
 
 
 def read_chunks(text: str, aliases: Aliases, *, stopped: bool) -> Iterator[Block]:
@@ -181,24 +168,17 @@ def read_chunks(text: str, aliases: Aliases, *, stopped: bool) -> Iterator[Block
     yield from open_blocks
 
 
-def straightened(text: str) -> str:
-    """Write full-width punctuation outside of strings as ASCII."""
-    if text.isascii():
-        return text
-    return _STRING_OR_WIDE.sub(lambda match: match[0] if match[0][0] == '"' else fold(match[0]), text)
-
-
 def _values(text: str, aliases: Aliases, open_blocks: list[Block], stopped: bool) -> Iterator[object]:
     chunks = list(_chunks(text, aliases))
     last_known = max((at for at, (alias, *_) in enumerate(chunks) if alias), default=-1)
-    mender = _Mender()
+    mender = Mender()
     for at, (alias, start, inside, end) in enumerate(chunks):
-        valid = _prefix(text[start:end])
+        valid = parse_prefix(text[start:end])
         if valid is not None:
             yield {alias or "U0": valid} if inside == start else valid
         elif not alias:
             continue
-        elif at < last_known or (stopped and _ends_closed(text[start:end])):
+        elif at < last_known or (stopped and is_closed(text[start:end])):
             yield mender.mend(alias, text[start:end], inside - start)
         else:
             open_blocks.append(aliases.block(alias))
@@ -213,53 +193,9 @@ def _chunks(text: str, aliases: Aliases) -> Iterator[tuple[str, int, int, int]]:
         yield alias, match.end() if match["key"] else match.start(), match.end(), end
 
 
-def _prefix(text: str) -> object:
-    try:
-        value, _ = _DECODER.raw_decode(text)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict | list) else None
-
-
-def _ends_closed(chunk: str) -> bool:
-    brackets = [match.end() for match in _BRACKET.finditer(chunk, max(0, len(chunk) - _LONGEST_PIECE))]
-    return bool(brackets) and _CLOSED.search(chunk[max(0, brackets[-1] - 100) : brackets[-1]]) is not None
-
-
-def _listed(piece: str) -> str:
-    """Write a Python tuple as a list."""
-    return f"[{piece[1:].rstrip(')]},; ')}]" if piece.startswith("(") else piece
-
-
-class _Mender:
-    """Hands single events to json-repair until the allowance of a reply is used up."""
-
-    def __init__(self) -> None:
-        self._left = _ALLOWANCE
-
-    def mend(self, alias: str, chunk: str, inside: int) -> object:
-        """Return the value of a user: their events one by one, or where none begins, what the chunk is."""
-        starts = [match.start() for match in _EVENT.finditer(chunk, inside)]
-        if not starts:
-            return self._repaired(chunk)
-        ends = [*starts[1:], len(chunk)]
-        cut = (chunk[start:end].rstrip(" \t\r\n,;") for start, end in zip(starts, ends, strict=True))
-        return {alias: [_prefix(piece) or self._repaired(piece) for piece in map(_listed, cut)]}
-
-    def _repaired(self, piece: str) -> object:
-        cost = _COST_OF_A_PIECE + len(piece) ** 2
-        if len(piece) > _LONGEST_PIECE or cost > self._left:
-            return None
-        self._left -= cost
-        try:
-            return json_repair.loads(piece, skip_json_loads=True)
-        except (ValueError, RecursionError):
-            return None
-
-
 def is_json(text: str) -> bool:
     """Whether `text` is one JSON object or array and nothing else."""
-    return _loads(text) is not None
+    return parse_strictly(text) is not None
 
 
 def read_json(text: str, aliases: Aliases, *, stopped: bool) -> Iterator[Block]:
@@ -269,7 +205,7 @@ def read_json(text: str, aliases: Aliases, *, stopped: bool) -> Iterator[Block]:
     """
     if "{" not in text and "[" not in text:
         return
-    whole = _loads(text) or _loads(_between_brackets(text))
+    whole = parse_strictly(text) or parse(_between_brackets(text))
     if whole is not None:
         yield from blocks_of([whole], aliases, closed=True)
         return
@@ -282,19 +218,11 @@ def _objects_by_line(text: str, aliases: Aliases, left: list[str]) -> Iterator[o
     """Yield the objects that stand on a line of their own and name a user; put other lines into `left`."""
     for line in StringIO(text, newline=None):
         candidate = line.strip().rstrip(",")
-        value = _loads(candidate) if candidate.startswith("{") else None
+        value = parse(candidate) if candidate.startswith("{") else None
         if value is not None and names_user(value, aliases):
             yield value
         else:
             left.append(line)
-
-
-def _loads(text: str) -> object:
-    try:
-        value = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return None
-    return value if isinstance(value, dict | list) and value else None
 
 
 def _between_brackets(text: str) -> str:
