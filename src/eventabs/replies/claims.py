@@ -58,7 +58,8 @@ class Claim(NamedTuple):
 class Block:
     """The events that a reply claims for one user. `alias` is "" where the batch holds no such user.
 
-    `overfull`: there were more claims than `most`, and those are not kept: a hostile reply has a million.
+    `at_end`: nothing closes the block, and the reply ends in one of its events. `overfull`: there were more claims than
+    `most`, and those are not kept: a hostile reply has a million.
     """
 
     alias: str
@@ -66,6 +67,7 @@ class Block:
     claims: list[Claim] = field(default_factory=list)
     most: int = most_claims(0)
     overfull: bool = False
+    at_end: bool = False
 
     def extend(self, claims: Iterable[Claim]) -> None:
         """Keep claims, as long as there are not absurdly many."""

@@ -14,27 +14,130 @@ from eventabs.replies.relaxed_json import Mender, is_closed, parse, parse_prefix
 from eventabs.replies.times import Span, read_cell
 
 _DEEPEST = 8
-# Keys in lower case, without spaces and underscores.
-_USER_KEYS = ("u", "user", "userid", "uid", "alias", "用户", "用户id", "用户编号")
+# Keys in lower case, without spaces, underscores and hyphens.
+_USER_KEYS = ("u", "user", "userid", "uid", "alias", "用户", "用户id", "用户编号", "用户别名", "别名")
 _OWNER_KEYS = (*_USER_KEYS, "id", "name", "姓名", "编号")
 _EVENTS = ("events", "event", "e", "eventlist", "items", "timeline", "事件", "事件列表", "行为事件")
-_DATE = ("date", "day", "日期")
-_SPAN = ("time", "period", "range", "timerange", "时间", "时间段")
-_START = ("start", "starttime", "begin", "from", "s", "开始", "开始时间", "起始", "起始时间")
-_END = ("end", "endtime", "to", "until", "finish", "结束", "结束时间", "终止时间")
-_TYPE = ("type", "eventtype", "event", "t", "title", "label", "name", "类型", "事件类型", "事件", "名称")
-_CATEGORY = ("category", "cat", "class", "c", "类别", "分类", "事件类别")
-_SUMMARY_IN_CHINESE = ("摘要", "描述", "概述", "说明", "总结")
-_SUMMARY = ("summary", "description", "desc", "detail", "details", "note", *_SUMMARY_IN_CHINESE)
+_DATE = ("date", "day", "startdate", "eventdate", "日期", "开始日期", "发生日期", "事件日期")
+_DATE_OF_END = ("enddate", "结束日期")
+_POINTS = (
+    "timestamp",
+    "ts",
+    "datetime",
+    "eventtime",
+    "when",
+    "at",
+    "发生时间",
+    "事件时间",
+    "日期时间",
+    "时刻",
+    "时间戳",
+)
+_SPAN = (
+    "time",
+    "period",
+    "range",
+    "timerange",
+    "timespan",
+    *_POINTS,
+    "时间",
+    "时间段",
+    "时段",
+    "时间范围",
+    "起止时间",
+)
+_STARTS_IN_CHINESE = ("开始", "开始时间", "开始时刻", "起始", "起始时间")
+_START = (
+    "start",
+    "starttime",
+    "startat",
+    "startedat",
+    "begin",
+    "begintime",
+    "from",
+    "s",
+    *_STARTS_IN_CHINESE,
+)
+_END = (
+    "end",
+    "endtime",
+    "endat",
+    "endedat",
+    "to",
+    "until",
+    "finish",
+    "结束",
+    "结束时间",
+    "结束时刻",
+    "终止时间",
+)
+_TYPES_IN_CHINESE = (
+    "类型",
+    "事件类型",
+    "事件",
+    "名称",
+    "事件名称",
+    "活动",
+    "活动类型",
+    "行为",
+    "行为类型",
+    "标签",
+)
+_TYPES = (
+    "type",
+    "eventtype",
+    "event",
+    "t",
+    "title",
+    "label",
+    "name",
+    "eventname",
+    "activity",
+    "kind",
+    "action",
+)
+_TYPE = (*_TYPES, *_TYPES_IN_CHINESE)
+_CATEGORY = ("category", "eventcategory", "cat", "class", "c", "类别", "分类", "事件类别")
+_SUMMARIES = (
+    "summary",
+    "description",
+    "desc",
+    "detail",
+    "details",
+    "note",
+    "notes",
+    "content",
+    "context",
+    "text",
+)
+_MORE_SUMMARIES = ("abstract", "brief", "info", "remark", "remarks", "comment", "explanation", "eventsummary")
+_CHINESE_SUMMARIES = (
+    "摘要",
+    "描述",
+    "概述",
+    "说明",
+    "总结",
+    "内容",
+    "备注",
+    "详情",
+    "简介",
+    "事件摘要",
+    "事件描述",
+    "内容摘要",
+)
+_SUMMARY = (*_SUMMARIES, *_MORE_SUMMARIES, *_CHINESE_SUMMARIES)
+_LINKS = re.compile(r"[\s_-]")
 
 Fields = Mapping[str, object]
 
 
-def blocks_of(values: Iterable[object], aliases: Aliases, *, closed: bool) -> Iterator[Block]:
+def blocks_of(
+    values: Iterable[object], aliases: Aliases, *, closed: bool, at_end: bool = False
+) -> Iterator[Block]:
     """Read users out of values: as a list, keyed by alias, wrapped, or named in every event.
 
-    Users named in every event end where the values end; `closed` says whether that is known to be whole.
-    Where the batch has one user, events without an owner are theirs.
+    Users named in every event end where the values end; `closed` says whether that is known to be whole,
+    `at_end` whether the reply ends there. Where the batch has one user, events without an owner are theirs.
     """
     rows: dict[str, Block] = {}
     seen, last = False, ""
@@ -50,7 +153,7 @@ def blocks_of(values: Iterable[object], aliases: Aliases, *, closed: bool) -> It
         if not seen and orphans.alias:
             orphans.extend(_claims(value))
     for alias, block in rows.items():
-        block.closed = closed or alias != last
+        block.closed, block.at_end = closed or alias != last, at_end
         yield block
     if not seen and orphans.claims:
         yield orphans
@@ -122,7 +225,7 @@ def _event(fields: Fields, day: NamedDay | None) -> Claim | None:
     span = read_cell(_first(fields, _START), day) or read_cell(_first(fields, _SPAN), day)
     if not kind or not isinstance(span, Span):
         return None
-    end = read_cell(_first(fields, _END), span.start.day)
+    end = read_cell(_first(fields, _END), _day(_first(fields, _DATE_OF_END), span.start.day))
     stop = end.start if isinstance(end, Span) else span.end
     return Claim(span.start, stop, kind, _text(fields, _CATEGORY), _text(fields, _SUMMARY))
 
@@ -133,7 +236,7 @@ def _day(cell: object, otherwise: NamedDay | None) -> NamedDay | None:
 
 
 def _fields(value: Mapping[str, object]) -> Fields:
-    return {key.strip().casefold().replace("_", "").replace(" ", ""): inner for key, inner in value.items()}
+    return {_LINKS.sub("", key.casefold()): inner for key, inner in value.items()}
 
 
 def _first(fields: Fields, names: Iterable[str]) -> object:
@@ -210,7 +313,8 @@ def read_json(text: str, aliases: Aliases, *, stopped: bool) -> Iterator[Block]:
         yield from blocks_of([whole], aliases, closed=True)
         return
     left: list[str] = []
-    yield from blocks_of(_objects_by_line(text, aliases, left), aliases, closed=False)
+    at_end = parse(_last_line(text)) is not None
+    yield from blocks_of(_objects_by_line(text, aliases, left), aliases, closed=False, at_end=at_end)
     yield from read_chunks("".join(left), aliases, stopped=stopped)
 
 
@@ -223,6 +327,10 @@ def _objects_by_line(text: str, aliases: Aliases, left: list[str]) -> Iterator[o
             yield value
         else:
             left.append(line)
+
+
+def _last_line(text: str) -> str:
+    return text.rstrip("` \t\r\n,").rpartition("\n")[2]
 
 
 def _between_brackets(text: str) -> str:

@@ -47,8 +47,8 @@ class Labels:
         kind, marked = self._split(one_line(claim.type, MAX_TYPE + MAX_TYPE).strip(self._decoration))
         summary = one_line(claim.summary, MAX_SUMMARY)
         category = marked or self._category(claim.category)
-        if not category and not claim.category and (category := self._category(summary)):
-            summary = ""
+        if not self._category(claim.category) and (named := self._category(summary)):  # the other way round
+            category, summary = category or named, one_line(claim.category, MAX_SUMMARY)
         known = self._types.get(kind.casefold())
         kind, inherited = (known.name, known.category) if known else (kind, "")
         return kind[:MAX_TYPE].rstrip(), category or inherited or self._default, summary

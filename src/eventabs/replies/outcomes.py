@@ -41,6 +41,7 @@ class Outcomes:
     min_grounded: float
     source: EventSource
     named_summaries: bool = False
+    stopped: bool = False  # whether the model ended the reply of its own accord
     unknown: int = 0  # blocks of users that are not in the batch
     duplicates: int = 0  # events of another's type and times
     _left_open: bool = False
@@ -64,19 +65,33 @@ class Outcomes:
         return sum(self._seen.values()) - len(self._seen)
 
     def add(self, blocks: Iterable[Block]) -> None:
-        """Take blocks in the order of the reply."""
+        """Take blocks in the order of the reply.
+
+        One that nothing closes is closed where the model stopped behind an event of it and every user was reached.
+        """
+        at_end = []
         for block in blocks:
-            if not block.alias:
-                self.unknown += 1
-                continue
-            tries = self._seen[block.alias] = self._seen.get(block.alias, 0) + 1
-            self._left_open = self._left_open or not block.closed
-            known = self._outcomes.get(block.alias)
-            if tries > _MOST_TRIES or (known and (known.usable or not block.closed)):
-                continue
-            outcome = self._outcome(block)
-            if known is None or outcome.usable or known.reason == "cut":
-                self._outcomes[block.alias] = outcome
+            if block.at_end and not block.closed:
+                at_end.append(block)
+            else:
+                self._take(block)
+        reached = {*self._seen, *(block.alias for block in at_end if block.alias)}
+        for block in at_end:
+            block.closed = self.stopped and len(reached) == len(self.users)
+            self._take(block)
+
+    def _take(self, block: Block) -> None:
+        if not block.alias:
+            self.unknown += 1
+            return
+        tries = self._seen[block.alias] = self._seen.get(block.alias, 0) + 1
+        self._left_open = self._left_open or not block.closed
+        known = self._outcomes.get(block.alias)
+        if tries > _MOST_TRIES or (known and (known.usable or not block.closed)):
+            return
+        outcome = self._outcome(block)
+        if known is None or outcome.usable or known.reason == "cut":
+            self._outcomes[block.alias] = outcome
 
     def of_all(self, reply: Reply, answer: str) -> dict[str, Outcome]:
         """Return an outcome for every part; `answer` is the text of the reply without its reasoning."""

@@ -58,8 +58,8 @@ def read_reply(
     `users` holds for each alias only the behaviors of its part; events point into the whole log. `named_summaries`: an
     event without a summary gets the names of its behaviors.
     """
-    outcomes = Outcomes(users, parts, labels, min_grounded, source, named_summaries)
     stopped = reply.finish_reason == "stop"
+    outcomes = Outcomes(users, parts, labels, min_grounded, source, named_summaries, stopped)
     as_it_stands = is_strict(reply.text) or is_json(reply.text)
     answer = AnswerText(reply.text) if as_it_stands else without_reasoning(reply.text)
     aliases = Aliases({alias: most_claims(len(log.behaviors)) for alias, log in users.items()})
