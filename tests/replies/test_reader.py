@@ -53,6 +53,7 @@ WELL = {
     "thought with a decoy before json": f"<think>\n{DECOY}</think>\n\n{JSON_LINES}",
     "thought whose opening tag is in the prompt": f"{DECOY}</think>\n{LINES}",
     "thought in another tag": f"<thinking>{DECOY}</thinking>{LINES}",
+    "a draft that ends in a tag": f"<think>{DECOY.removesuffix(chr(10) + '##' + chr(10))}</think>\n{LINES}",
     "thought behind the answer": f"{LINES}<think>{DECOY}</think>",
     "thought that never ends, before an answer": f"<think>\nA draft:\n{DECOY}So the answer is\n{LINES}",
     "the same before json": f"<think>\nWell, so the answer is\n{SCHEMA}\n```",
@@ -323,6 +324,36 @@ def test_prose_before_a_header_is_no_event_of_a_user_alone() -> None:
 def test_a_tag_in_a_summary_of_a_strict_answer_is_text() -> None:
     reading = read(LINES.replace("看车", "搜索</think>"))
     assert reading.outcomes["U1"].events[2].summary == "搜索</think>"
+
+
+ECHOED = {
+    "in lines": LINES.replace("西餐厅用餐", "搜索</think>").replace("- ", " - "),
+    "in lines that are not strict": LINES.replace("西餐厅用餐", "搜索</think>").replace("10:00-", "10:00 - "),
+    "in lines behind reasoning": "<think>\nhm\n</think>\n" + LINES.replace("西餐厅用餐", "搜索</think>"),
+    "in a fence": "```\n" + LINES.replace("西餐厅用餐", "搜索</think>") + "```",
+    "before prose": LINES.replace("西餐厅用餐", "搜索</think>") + "ok",
+    "in json lines": JSON_LINES.replace("西餐厅用餐", "搜索</think>"),
+    "in json behind reasoning": "hm\n</think>\n" + SCHEMA.replace("西餐厅用餐", "搜索</think>"),
+    "in pretty json": "Here:\n" + dumped(OBJECTS).replace("[", "\n[").replace("西餐厅用餐", "搜索</think>"),
+    "in single quotes": SCHEMA.replace('"', "'").replace("西餐厅用餐", "搜索</think>"),
+    "in rows": PIPES.replace("西餐厅用餐", "搜索</think>"),
+    "in a table": PIPES.replace("U", "| U").replace("西餐厅用餐", "搜索</think> "),
+}
+
+
+@pytest.mark.parametrize("text", ECHOED.values(), ids=ECHOED)
+def test_a_summary_that_echoes_a_tag_costs_nobody_an_event(text: str) -> None:
+    good = {
+        alias: [(*e[:3], e[3].replace("西餐厅用餐", "搜索</think>"), e[4]) for e in GOOD[alias]]
+        for alias in GOOD
+    }
+    assert told(read(text)) == good
+
+
+@pytest.mark.parametrize("tag", ["</think>", "<think>"])
+def test_a_user_alone_keeps_the_events_before_a_tag(tag: str) -> None:
+    outcome = read(f"# 2026-01-01\n10:00 - 11:14 用餐 | {tag}\n22:15 聚会\n##\n", only="U1").outcomes["U1"]
+    assert [event.type for event in outcome.events] == ["用餐", "聚会"]
 
 
 def test_events_without_a_behavior_are_kept_with_the_models_times() -> None:

@@ -10,6 +10,7 @@ The steps, cheapest first; each is taken only where the one before left a part w
 """
 
 import re
+from bisect import bisect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -24,6 +25,9 @@ from eventabs.replies.outcomes import Outcomes
 _TAGS = r"think|thinking|thought|thoughts|reasoning|reflection|seed:think"
 _OPENING = re.compile(rf"^[ \t]*(?:<(?:{_TAGS})>|\[THINK\]|◁think▷)", re.IGNORECASE | re.MULTILINE)
 _CLOSING = re.compile(rf"</(?:{_TAGS})>|\[/THINK\]|◁/think▷|<\|channel\|>final<\|message\|>", re.IGNORECASE)
+_CLOCK = re.compile(r"\d[:：时点]\d\d")
+_END_OF_STRING = re.compile(r"""[^\n"'“”]{0,200}+["'”]\s*+[,\]})，]""")
+_LONGEST_LINE = 2_000  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +82,33 @@ def read_reply(
 def without_reasoning(text: str) -> AnswerText:
     """Take what stands behind the last closing tag, or before the first opening one if that is nothing."""
     text = text.lstrip("\ufeff \t\r\n")
-    closings = list(_CLOSING.finditer(text))
-    behind = text[closings[-1].end() :] if closings else text
+    end = _end_of_reasoning(text)
+    behind = text[end:]
     opening = _OPENING.search(behind)
     answer = behind[: opening.start()] if opening else behind
     unclosed = behind[opening.end() :] if opening else ""
-    if closings and not answer.strip():
+    if end and not answer.strip():
         first = _OPENING.search(text)
         answer = text[: first.start()] if first else ""
     return AnswerText(answer, unclosed)
+
+
+def _end_of_reasoning(text: str) -> int:
+    """Return where the last closing tag ends, 0 without one. A tag in an event's summary closes nothing but open reasoning."""
+    openings = [match.start() for match in _OPENING.finditer(text)]
+    end = 0
+    for tag in _CLOSING.finditer(text):
+        is_open = bisect(openings, end - 1) < bisect(openings, tag.start())
+        if is_open or not _is_in_summary(text, tag):
+            end = tag.end()
+    return end
+
+
+def _is_in_summary(text: str, tag: re.Match[str]) -> bool:
+    line = text[max(0, tag.start() - _LONGEST_LINE) : tag.start()]
+    line = line[max(line.rfind("\n"), line.rfind("\r")) + 1 :]
+    bar = max(line.rfind("|"), line.rfind("｜"), 0)
+    return bool(_END_OF_STRING.match(text, tag.end()) or _CLOCK.search(line, 0, bar))
 
 
 def _add_end(outcomes: Outcomes, reasoning: str, aliases: Aliases) -> None:

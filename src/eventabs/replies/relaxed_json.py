@@ -7,12 +7,14 @@ json-repair takes quadratic time on some texts.
 
 import json
 import re
+from collections.abc import Callable
 
 import json_repair
 import orjson
 
 from eventabs.replies.claims import fold
 
+_LONGEST = 1_000_000  # characters of a text that is read leniently; far beyond what a model says
 _LONGEST_PIECE = 2_000  # characters
 _ALLOWANCE = 100_000_000  # cost of what one reply may give to json-repair; at worst some 3 s
 _COST_OF_A_PIECE = 5_000  # beside its squared length
@@ -51,33 +53,42 @@ _EVENT = re.compile(r"""[\[(]\s*+["']?\d{1,4}[-/.年月:]|\{\s*+["']?\w{1,20}+["
 
 def parse(text: str) -> object:
     """Return the object or array that `text` is, strictly or but for its punctuation; None if it is none."""
-    return parse_strictly(text) or _parsed(relaxed(text))
+    return parse_strictly(text) or _filled(_decoded(_relaxed(text), _DECODER.decode))
 
 
 def parse_strictly(text: str) -> object:
     """Return the object or array that `text` is, None if it is none or holds nothing."""
     try:
-        value = orjson.loads(text)
+        return _filled(orjson.loads(text))
     except orjson.JSONDecodeError:
         return None
-    return value if isinstance(value, dict | list) and value else None
 
 
 def parse_prefix(text: str) -> object:
-    """Return the object or array that `text` begins with, None if it begins with none."""
-    for candidate in (text, relaxed(text)):
-        try:
-            value, _ = _DECODER.raw_decode(candidate)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(value, dict | list):
-            return value
-    return None
+    """Return the object or array that `text` begins with, also an empty one; None if it begins with none."""
+    value = _decoded(text, _first)
+    return _decoded(_relaxed(text), _first) if value is None else value
 
 
-def relaxed(text: str) -> str:
+def _relaxed(text: str) -> str:
     """Write quotes, keys, lists, commas and constants as JSON has them, as far as that is plain to see."""
-    return _TOKEN.sub(_as_json, straightened(text))
+    return _TOKEN.sub(_as_json, straightened(text)) if len(text) <= _LONGEST else text
+
+
+def _first(text: str) -> object:
+    return _DECODER.raw_decode(text)[0]
+
+
+def _decoded(text: str, decode: Callable[[str], object]) -> object:
+    try:
+        value = decode(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict | list) else None
+
+
+def _filled(value: object) -> object:
+    return value if isinstance(value, dict | list) and value else None
 
 
 def straightened(text: str) -> str:
@@ -130,14 +141,6 @@ class Mender:
 def _listed(piece: str) -> str:
     """Write a Python tuple as a list."""
     return f"[{piece[1:].rstrip(')]},; ')}]" if piece.startswith("(") else piece
-
-
-def _parsed(text: str) -> object:
-    try:
-        value = _DECODER.decode(text)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict | list) and value else None
 
 
 def _as_json(token: re.Match[str]) -> str:
