@@ -42,6 +42,10 @@ class Labels:
         self._decoration = "".join(mark for mark in _DECORATION if fold(mark) not in self._marked)
         self._types = {kind.name.casefold(): kind for kind in vocabulary.types}
 
+    def knows(self, kind: str) -> bool:
+        """Whether the vocabulary has a type of that name."""
+        return kind.casefold() in self._types
+
     def describe(self, claim: Claim) -> tuple[str, str, str]:
         """Return type, category and summary, clean. The type is "" where the claim names none."""
         kind, marked = self._split(one_line(claim.type, MAX_TYPE + MAX_TYPE).strip(self._decoration))

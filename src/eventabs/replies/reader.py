@@ -11,7 +11,7 @@ The steps, cheapest first; each is taken only where the one before left a part w
 
 import re
 from bisect import bisect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -38,6 +38,7 @@ class Reading:
     unknown_aliases: int = 0  # blocks of users that are not in the batch
     repeated_users: int = 0  # blocks of users that had one before
     duplicates: int = 0  # events with type and times of another
+    copied: int = 0  # events that repeat a line of the log
 
 
 class AnswerText(NamedTuple):
@@ -55,15 +56,17 @@ def read_reply(
     labels: Labels,
     min_grounded: float,
     source: EventSource,
+    lines: Callable[[UserLog], Sequence[str]],
     named_summaries: bool = False,
 ) -> Reading:
     """Read a reply in whatever form it came. Raises nothing, whatever the text.
 
-    `users` holds for each alias only the behaviors of its part; events point into the whole log. `named_summaries`: an
+    `users` holds for each alias only the behaviors of its part; events point into the whole log. `lines`
+    gives what was sent of each of a log's behaviors, behind its time. `named_summaries`: an
     event without a summary gets the names of its behaviors.
     """
     stopped = reply.finish_reason == "stop"
-    outcomes = Outcomes(users, parts, labels, min_grounded, source, named_summaries, stopped)
+    outcomes = Outcomes(users, parts, labels, min_grounded, source, lines, named_summaries, stopped)
     as_it_stands = is_strict(reply.text) or is_json(reply.text)
     answer = AnswerText(reply.text) if as_it_stands else without_reasoning(reply.text)
     aliases = Aliases({alias: most_claims(len(log.behaviors)) for alias, log in users.items()})
@@ -75,7 +78,11 @@ def read_reply(
     if not outcomes.has_blocks and stopped and answer.unclosed:
         _add_end(outcomes, answer.unclosed, aliases)
     return Reading(
-        outcomes.of_all(reply, answer.text), outcomes.unknown, outcomes.repeated, outcomes.duplicates
+        outcomes.of_all(reply, answer.text),
+        outcomes.unknown,
+        outcomes.repeated,
+        outcomes.duplicates,
+        outcomes.copied,
     )
 
 

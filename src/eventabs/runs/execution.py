@@ -85,7 +85,7 @@ class _Session:
 
     def settlement(self, scheduler: Scheduler) -> Settlement:
         return Settlement(
-            read=make_reader(self.run.settings, self.run.prompt_language),
+            read=make_reader(self.run.settings, self.run.prompt_language, self.builder.compactor),
             split=self._split,
             attempts=self.run.settings.run.attempts,
             max_output_tokens=self.limits.max_output_tokens,

@@ -281,7 +281,7 @@ def reparse(run: RunContext) -> Summary:
 
 
 def _read_again(run: RunContext) -> None:
-    read = make_reader(run.settings, run.prompt_language)
+    read = make_reader(run.settings, run.prompt_language, run.builder().compactor)
     usable = set[Part]()
     reasons = dict[Part, FailureReason]()
     for stored in run.ledger.stored_replies():

@@ -138,7 +138,7 @@ class BatchDone:
     """A reply was read. `unusable` counts its parts by reason.
 
     `ignored` counts its blocks about users that are not in the batch, or that had one before, `duplicates` its events with
-    type and times of another.
+    type and times of another, `copied` those that repeat a line of the log.
     """
 
     call: int
@@ -148,6 +148,7 @@ class BatchDone:
     seconds: float
     ignored: int = 0
     duplicates: int = 0
+    copied: int = 0
 
 
 @dataclass(frozen=True, slots=True)

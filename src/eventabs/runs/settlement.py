@@ -93,6 +93,7 @@ class Settlement:
             reply.seconds,
             ignored=reading.unknown_aliases + reading.repeated_users,
             duplicates=reading.duplicates,
+            copied=reading.copied,
         )
         return SettledReply(usable > 0, self._commit(written, call.batch, changes, done))
 
