@@ -180,7 +180,7 @@ def _keyed_users(value: Mapping[str, object], aliases: Aliases, depth: int) -> I
     events = _first(fields, _EVENTS)
     if owner is not None and events is not None and not isinstance(events, str):
         yield aliases.block(owner, _claims(events), closed=True)
-    elif (alias := aliases.find(_first(fields, _USER_KEYS))) is not None:
+    elif (alias := aliases.find(_first(fields, _USER_KEYS) or _text(fields, ("id",)))) is not None:
         claim = _event(fields, None)
         yield Block(alias, claims=[claim]) if claim else aliases.block(alias, _claims(value), closed=True)
     else:

@@ -11,6 +11,7 @@ _FEWEST_CELLS = 3  # of a row that names its user
 _MOST_CELLS = 12
 _MOST_BEFORE_TIMES = 2  # cells with words
 _LONGEST = 2_000  # characters of a line that are looked at; what follows could only be summary
+_CLOCKLIKE = re.compile(r"\d[:：]\d")
 _BAR = re.compile(r"[|｜│¦]")
 
 
@@ -46,7 +47,7 @@ def read_cells(cells: Sequence[object], day: NamedDay | None) -> Claim | None:
             rest = cells[position:_MOST_CELLS]
             break
         elif not moments:
-            if not isinstance(cell, str) or len(words) >= _MOST_BEFORE_TIMES:
+            if not isinstance(cell, str) or len(words) >= _MOST_BEFORE_TIMES or _CLOCKLIKE.search(cell):
                 return None
             words += [] if cell.isdecimal() else [cell]  # the number of the row
     words += [cell or "" for cell in rest if cell is None or isinstance(cell, str)]

@@ -30,10 +30,11 @@ def _string(quote: str) -> str:
     begins = rf"(?<![{_OPENS}])(?<![{_OPENS}]\s)"
     ends = rf"\s*+(?:[{_CLOSES}]|$)|\s++{quote}|{quote}(?!\s*+[{_CLOSES}])"
     inside = rf"[^{quote}\\]++|\\.|{begins}{quote}(?!{ends})"
-    return f"{quote}(?:{inside})*+(?:{quote}|$)"
+    return rf"(?<!\w){quote}(?:{inside})*+(?:{quote}|$)"
 
 
 _STRING = f"""{_string('"')}|{_string("'")}"""
+_CURLY_STRING = r"[“„][^“”„\n]*+”|‘[^‘’\n]*+’"
 _WORDS = {"True": "true", "False": "false", "None": "null", "undefined": "null", "NaN": "null"}
 _TOKEN = re.compile(
     rf"""(?P<string>{_STRING})"""
@@ -43,7 +44,9 @@ _TOKEN = re.compile(
     r"""|(?P<list>[()])""",
     re.DOTALL,
 )
-_STRING_OR_WIDE = re.compile(rf"""{_STRING}|[：，；｛｝［］【】（）“”‘’]++""", re.DOTALL)
+_STRING_OR_WIDE = re.compile(
+    rf"""(?P<curly>{_CURLY_STRING})|{_STRING}|[：，；｛｝［］【】（）“”‘’]++""", re.DOTALL
+)
 _STRING_OR_BRACKET = re.compile(rf"""{_STRING}|[\[\](){{}}]""", re.DOTALL)
 _PAIRS = {"}": "{", "]": "[(", ")": "[("}
 _ESCAPED = re.compile(r'\\.|"', re.DOTALL)
@@ -92,10 +95,8 @@ def _filled(value: object) -> object:
 
 
 def straightened(text: str) -> str:
-    """Write full-width punctuation outside of strings as ASCII."""
-    if text.isascii():
-        return text
-    return _STRING_OR_WIDE.sub(lambda match: match[0] if match[0][0] in "\"'" else fold(match[0]), text)
+    """Write full-width punctuation outside of strings, and curly quotes around them, as ASCII."""
+    return text if text.isascii() else _STRING_OR_WIDE.sub(_straight, text)
 
 
 def is_closed(text: str) -> bool:
@@ -141,6 +142,13 @@ class Mender:
 def _listed(piece: str) -> str:
     """Write a Python tuple as a list."""
     return f"[{piece[1:].rstrip(')]},; ')}]" if piece.startswith("(") else piece
+
+
+def _straight(match: re.Match[str]) -> str:
+    text = match[0]
+    if match["curly"]:
+        return f'"{_ESCAPED.sub(_escaped, text[1:-1])}"'
+    return text if text[0] in "\"'" else fold(text)
 
 
 def _as_json(token: re.Match[str]) -> str:
