@@ -33,7 +33,9 @@ def _dumped(value: object, style: _Style, random: Random) -> str:
     gap = "\n  " if style.breaks else ""
     if isinstance(value, dict):
         fields = [
-            (key if style.bare_keys else _quoted(key, style)) + style.colon + _dumped(inner, style, random)
+            (key if style.bare_keys and key.isidentifier() else _quoted(key, style))
+            + style.colon
+            + _dumped(inner, style, random)
             for key, inner in value.items()
         ]
         return "{" + gap + (style.comma + gap).join(fields) + end + gap + "}"
@@ -84,9 +86,31 @@ def mixed_quotes(sample: Sample, random: Random) -> str:
     return _whole(_users(sample), sample, style, random)
 
 
+def _random_style(random: Random) -> _Style:
+    left, right = random.choice(('""', "''", "“”", "‘’"))
+    wide = random.random() < 0.2
+    return _Style(
+        left,
+        right,
+        colon="：" if wide else random.choice((":", ": ")),
+        comma="，" if wide else random.choice((",", ", ", ",\n")),
+        trailing=random.choice((0, 0, 0.3)),
+        bare_keys=random.random() < 0.2,
+        tuples=random.random() < 0.2,
+        none=random.random() < 0.2,
+        breaks=random.random() < 0.2,
+    )
+
+
 def further_fields(sample: Sample, random: Random) -> str:
     """Put fields before and behind the events, in quotes of either kind, with trailing commas now and then."""
-    fields = [
+    quote = random.choice("\"'")
+    style = _Style(quote, quote, trailing=random.choice((0, 0.5)))
+    return _whole(_with_fields(_users(sample), random), sample, style, random)
+
+
+def _with_fields(users: Users, random: Random) -> Users:
+    fields: list[tuple[str, object]] = [
         ("count", 3),
         ("note", "ok"),
         ("confidence", 0.9),
@@ -94,15 +118,12 @@ def further_fields(sample: Sample, random: Random) -> str:
         ("tags", ["a", "b"]),
         ("meta", {"a": 1}),
     ]
-    users = []
-    for user in _users(sample):
-        before, behind = (
-            random.sample(fields, random.randint(0, 2)),
-            random.sample(fields, random.randint(1, 3)),
-        )
-        users.append(dict([("u", user["u"]), *before, ("events", user["events"]), *behind]))
-    quote = random.choice("\"'")
-    return _whole(users, sample, _Style(quote, quote, trailing=random.choice((0, 0.5))), random)
+    widened = []
+    for user in users:
+        (alias, events) = user.items()
+        before, behind = (random.sample(fields, random.randint(0, 2)) for _ in range(2))
+        widened.append(dict([alias, *before, events, *behind]))
+    return widened
 
 
 def forgotten_comma(sample: Sample, random: Random) -> str:
@@ -207,6 +228,14 @@ def other_keys(sample: Sample, random: Random) -> str:
     return _whole(users, sample, _Style(quote, quote, trailing=random.choice((0, 0.3))), random)
 
 
+def many_habits(sample: Sample, random: Random) -> str:
+    """Write other keys, further fields and any style, all at once."""
+    named = _named_events(sample, random) if random.random() < 0.5 else sample.rows
+    user, events = random.choice(_SYNONYMS["u"]), random.choice(_SYNONYMS["events"])
+    users: Users = [{user: alias, events: theirs} for alias, theirs in named.items()]
+    return _whole(_with_fields(users, random), sample, _random_style(random), random)
+
+
 def wrapped(sample: Sample, random: Random) -> str:
     """Put the users into another shape."""
     users = _users(sample)
@@ -221,7 +250,7 @@ def wrapped(sample: Sample, random: Random) -> str:
         {a: [f"{row[0]}-{row[1]} {row[2]} | {row[4]}" for row in rows] for a, rows in sample.rows.items()},
         [{"u": alias, "events": _by_day(rows)} for alias, rows in sample.rows.items()],
     ]
-    return _dumped(random.choice(shapes), _Style(breaks=random.random() < 0.3), random)
+    return _dumped(random.choice(shapes), _random_style(random), random)
 
 
 def _by_day(rows: Sequence[Sequence[str]]) -> dict[str, list[list[str]]]:

@@ -16,6 +16,7 @@ from json_mutations import (
     event_a_line,
     forgotten_comma,
     further_fields,
+    many_habits,
     mixed_quotes,
     other_keys,
     spelled_stamps,
@@ -47,28 +48,46 @@ class Kind(NamedTuple):
 
 # lines and rows, written otherwise
 
+_Change = Callable[[str, Form, Random], str]
 
-def _every_event(sample: Sample, write: Callable[[re.Match[str]], str]) -> str:
+
+def _on_text(*changes: _Change) -> Mutate:
+    """Return what makes changes one after another, each of several in one of two cases."""
+
+    def mutate(sample: Sample, random: Random) -> str:
+        text = sample.text
+        for change in changes:
+            if len(changes) == 1 or random.random() < 0.5:
+                text = change(text, sample.form, random)
+        return text
+
+    return mutate
+
+
+def _every_event(text: str, write: Callable[[re.Match[str]], str]) -> str:
     return re.sub(
-        r"^(?P<times>\d\d:\d\d\S*(?: \d\d:\d\d)?) (?P<words>.*)$", write, sample.text, flags=re.MULTILINE
+        r"^(?P<times>\d\d:\d\d\S*(?: (?:[-–—～－] |to )?\d\d[:：]\d\d\S*)?) (?P<words>.*)$",
+        write,
+        text,
+        flags=re.MULTILINE,
     )
 
 
-def _full_width(sample: Sample, random: Random) -> str:
+def _full_width(text: str, form: Form, random: Random) -> str:
     wide = {":": "：", "|": "｜", "!": "！", "-": random.choice("－～—–")}
     chosen = {sign: wide[sign] for sign in random.sample(list(wide), random.randint(1, 4))}
-    if sample.form == "pipes":
-        return sample.text.replace("|", "｜")
+    if form == "pipes":
+        return text.replace("|", "｜")
 
     def write(match: re.Match[str]) -> str:
         kind, bar, summary = match["words"].partition(" | ")
         signs = str.maketrans(chosen)
         return f"{match['times'].translate(signs)} {kind.translate(signs)}{bar.translate(signs)}{summary}"
 
-    return _every_event(sample, write)
+    return _every_event(text, write)
 
 
-def _decorated(sample: Sample, random: Random) -> str:
+def _decorated(text: str, _form: Form, random: Random) -> str:
     style = random.choice(
         (
             "- {} {}",
@@ -82,10 +101,10 @@ def _decorated(sample: Sample, random: Random) -> str:
             "  {} {}",
         )
     )
-    return _every_event(sample, lambda match: style.format(match["times"], match["words"]))
+    return _every_event(text, lambda match: style.format(match["times"], match["words"]))
 
 
-def _spelled_times(sample: Sample, random: Random) -> str:
+def _spelled_times(text: str, _form: Form, random: Random) -> str:
     style = random.choice(("spaces", "seconds", "to", "at"))
 
     def write(match: re.Match[str]) -> str:
@@ -98,26 +117,24 @@ def _spelled_times(sample: Sample, random: Random) -> str:
             times = re.sub(r"(?<=:\d\d)-", random.choice(("至", "到", " to ", "->")), times)
         return f"{times} {match['words']}"
 
-    return _every_event(sample, write)
+    return _every_event(text, write)
 
 
-def _days(sample: Sample, random: Random) -> str:
+def _days(text: str, _form: Form, random: Random) -> str:
     style = random.choice(("{}", "## {}", "**{}**", "{}:", "# {} 周五", "# {} (Fri)"))
     chinese = random.random() < 0.3
 
     def write(match: re.Match[str]) -> str:
         year, month, day = match["year"], match["month"], match["day"]
-        text = f"{year or ''}{month}-{day}"
+        date = f"{year or ''}{month}-{day}"
         if chinese:
-            text = (f"{year[:4]}年" if year else "") + f"{int(month)}月{int(day)}日"
-        return style.format(text)
+            date = (f"{year[:4]}年" if year else "") + f"{int(month)}月{int(day)}日"
+        return style.format(date)
 
-    return re.sub(
-        r"^# (?P<year>\d{4}-)?(?P<month>\d\d)-(?P<day>\d\d)$", write, sample.text, flags=re.MULTILINE
-    )
+    return re.sub(r"^# (?P<year>\d{4}-)?(?P<month>\d\d)-(?P<day>\d\d)$", write, text, flags=re.MULTILINE)
 
 
-def _aliases(sample: Sample, random: Random) -> str:
+def _aliases(text: str, form: Form, random: Random) -> str:
     style = random.choice(
         (
             "# U{}",
@@ -132,15 +149,15 @@ def _aliases(sample: Sample, random: Random) -> str:
             "## U{} 40岁 男",
         )
     )
-    if sample.form == "pipes":
+    if form == "pipes":
         style = random.choice(("u{}", "用户{}", "| U{}", " U{} ", "User {}"))
-        return re.sub(r"^U(\d+)", lambda match: style.format(match[1]), sample.text, flags=re.MULTILINE)
-    return re.sub(r"^## U(\d+)$", lambda match: style.format(match[1]), sample.text, flags=re.MULTILINE)
+        return re.sub(r"^U(\d+)", lambda match: style.format(match[1]), text, flags=re.MULTILINE)
+    return re.sub(r"^## U(\d+)$", lambda match: style.format(match[1]), text, flags=re.MULTILINE)
 
 
-def _table(sample: Sample, random: Random) -> str:
-    if sample.form == "pipes":
-        body = re.sub(r"^(U.*)$", r"| \1 |", sample.text, flags=re.MULTILINE)
+def _table(text: str, form: Form, random: Random) -> str:
+    if form == "pipes":
+        body = re.sub(r"^(U.*)$", r"| \1 |", text, flags=re.MULTILINE)
         return f"| user | start | end | type | category | summary |\n|---|---|---|---|---|---|\n{body}"
     number = iter(range(1, 1_000)) if random.random() < 0.3 else None
 
@@ -149,16 +166,16 @@ def _table(sample: Sample, random: Random) -> str:
         cells = [match["times"], kind, summary]
         return f"| {' | '.join([str(next(number)), *cells] if number else cells)} |"
 
-    return _every_event(sample, write)
+    return _every_event(text, write)
 
 
-def _no_end(sample: Sample, random: Random) -> str:
-    return sample.text.rstrip("\n").removesuffix("##") + random.choice(("", "\n", "```\n"))
+def _no_end(text: str, _form: Form, random: Random) -> str:
+    return text.rstrip("\n").removesuffix("##") + random.choice(("", "\n", "```\n"))
 
 
-def _other_end(sample: Sample, random: Random) -> str:
+def _other_end(text: str, _form: Form, random: Random) -> str:
     end = random.choice(("**##**", "###", "## end", "## 结束", "`##`", "\\##", "##\n\n以上。"))
-    return sample.text.rstrip("\n").removesuffix("##") + end
+    return text.rstrip("\n").removesuffix("##") + end
 
 
 # around and within any answer
@@ -224,16 +241,23 @@ def _kinds() -> Iterator[Kind]:
     yield Kind("keys by synonym, fields in any order", _JSON, other_keys)
     yield Kind("wrapped, by alias, by day, an array an event", _JSON, wrapped)
     yield Kind("an object a line for each event", _JSON, event_a_line, dresses=False)
+    yield Kind("several habits of JSON at once", _JSON, many_habits)
     yield Kind("stamps with year, T, seconds", (*_JSON, *_ROWS), spelled_stamps)
     yield Kind("cells in another order", (*_JSON, *_ROWS), cells_in_other_order)
-    yield Kind("full-width punctuation", (*_LINES, *_ROWS), _full_width)
-    yield Kind("bullets, numbers, bold", _LINES, _decorated)
-    yield Kind("times spelled otherwise", _LINES, _spelled_times)
-    yield Kind("day headers of other kinds", _LINES, _days)
-    yield Kind("aliases of other kinds", (*_LINES, *_ROWS), _aliases)
-    yield Kind("tables", (*_LINES, *_ROWS), _table)
-    yield Kind("no ## at the end", (*_LINES, *_ROWS), _no_end, dresses=False)
-    yield Kind("another sign at the end", (*_LINES, *_ROWS), _other_end)
+    yield Kind("full-width punctuation", (*_LINES, *_ROWS), _on_text(_full_width))
+    yield Kind("bullets, numbers, bold", _LINES, _on_text(_decorated))
+    yield Kind("times spelled otherwise", _LINES, _on_text(_spelled_times))
+    yield Kind("day headers of other kinds", _LINES, _on_text(_days))
+    yield Kind("aliases of other kinds", (*_LINES, *_ROWS), _on_text(_aliases))
+    yield Kind("tables", (*_LINES, *_ROWS), _on_text(_table))
+    yield Kind("no ## at the end", (*_LINES, *_ROWS), _on_text(_no_end), dresses=False)
+    yield Kind(
+        "several of these at once",
+        _LINES,
+        _on_text(_no_end, _spelled_times, _days, _aliases, _full_width, _decorated),
+        dresses=False,
+    )
+    yield Kind("another sign at the end", (*_LINES, *_ROWS), _on_text(_other_end))
     yield Kind(
         "fences, prose, thoughts, line ends",
         FORMS,

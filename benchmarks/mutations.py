@@ -22,7 +22,7 @@ from mutation_kinds import KINDS, Kind, dressed
 
 SAMPLES = 1_000
 _LABELS = Labels(VOCABULARY)
-_LINES = Compactor("zh").lines
+_LINES = Compactor("zh").contents
 _DRESSED = 0.3  # of the mutations have prose, thoughts or the like around them as well
 
 

@@ -32,6 +32,7 @@ def test_json_with_other_punctuation_is_read(text: str) -> None:
         ('["a\nb"]', ["a\nb"]),
         ('["None, (True): ;]"]', ["None, (True): ;]"]),
         ("['10:00 a', '：，']", ["10:00 a", "：，"]),
+        ("[“a”，“b：c，d”，‘it's’]", ["a", "b：c，d", "it's"]),
     ],
 )
 def test_what_stands_in_strings_stays(text: str, value: object) -> None:

@@ -5,7 +5,7 @@ The steps, cheapest first; each is taken only where the one before left a part w
 1. text that is to the letter an answer is read as it stands;
 2. otherwise reasoning is taken away (prose, fences and byte order marks fall away by themselves);
 3. lines, rows and JSON objects are read one by one, in any of the forms;
-4. what is left of JSON is mended piece by piece;
+4. JSON with other punctuation is written as JSON, and what is broken is mended piece by piece;
 5. reasoning that never ended is read from its end, if it ends in a whole answer.
 """
 

@@ -45,7 +45,7 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _STRING_OR_WIDE = re.compile(
-    rf"""(?P<curly>{_CURLY_STRING})|{_STRING}|[：，；｛｝［］【】（）“”‘’]++""", re.DOTALL
+    rf"""(?P<curly>{_CURLY_STRING})|{_STRING}|[：，；｛｝［］【】（）“”‘’]""", re.DOTALL
 )
 _STRING_OR_BRACKET = re.compile(rf"""{_STRING}|[\[\](){{}}]""", re.DOTALL)
 _PAIRS = {"}": "{", "]": "[(", ")": "[("}
