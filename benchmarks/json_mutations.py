@@ -249,6 +249,11 @@ def wrapped(sample: Sample, random: Random) -> str:
         [{"user": a} | event for a, events in _named_events(sample, random).items() for event in events],
         {a: [f"{row[0]}-{row[1]} {row[2]} | {row[4]}" for row in rows] for a, rows in sample.rows.items()},
         [{"u": alias, "events": _by_day(rows)} for alias, rows in sample.rows.items()],
+        [
+            {"user": alias, "date": day, "events": events}
+            for alias, rows in sample.rows.items()
+            for day, events in _by_day(rows).items()
+        ],
     ]
     return _dumped(random.choice(shapes), _random_style(random), random)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import NamedTuple
 
-from answer_samples import FORMS, Form, Sample
+from answer_samples import FORMS, VOCABULARY, Form, Sample
 from eventabs.records import FinishReason
 from json_mutations import (
     Mutate,
@@ -26,6 +26,7 @@ from json_mutations import (
 
 _JSON: tuple[Form, ...] = ("json", "schema")
 _LINES: tuple[Form, ...] = ("lines",)
+_KNOWN = frozenset(kind.name for kind in VOCABULARY.types)
 _ROWS: tuple[Form, ...] = ("pipes",)
 
 
@@ -169,6 +170,28 @@ def _table(text: str, form: Form, random: Random) -> str:
     return _every_event(text, write)
 
 
+def _no_bars(text: str, form: Form, random: Random) -> str:
+    """Part the cells of rows by commas or tabs, type and summary of the vocabulary's types by other signs."""
+    if form == "pipes":
+        separator = random.choice(",\t")
+        rows = (["" if cell == "##" else cell for cell in line.split("|")] for line in text.splitlines())
+        lines = (separator.join(f'"{cell}"' if separator in cell else cell for cell in row) for row in rows)
+        return "\n".join(lines) + "##\n"
+    sign = random.choice((" - {}", "：{}", ": {}", "，{}", "（{}）", " ({})"))
+
+    def write(match: re.Match[str]) -> str:
+        kind, _, summary = match["words"].partition(" | ")
+        if kind.rstrip("!") not in _KNOWN or not summary or set("()（）《》") & set(summary):
+            return match[0]
+        return f"{match['times']} {kind}{sign.format(summary)}"
+
+    return _every_event(text, write)
+
+
+def _days_in_headers(text: str, _form: Form, _random: Random) -> str:
+    return re.sub(r"^(## U\d+)\n# ", r"\1 ", text, flags=re.MULTILINE)
+
+
 def _no_end(text: str, _form: Form, random: Random) -> str:
     return text.rstrip("\n").removesuffix("##") + random.choice(("", "\n", "```\n"))
 
@@ -249,6 +272,8 @@ def _kinds() -> Iterator[Kind]:
     yield Kind("times spelled otherwise", _LINES, _on_text(_spelled_times))
     yield Kind("day headers of other kinds", _LINES, _on_text(_days))
     yield Kind("aliases of other kinds", (*_LINES, *_ROWS), _on_text(_aliases))
+    yield Kind("commas, tabs, dashes or brackets for bars", (*_LINES, *_ROWS), _on_text(_no_bars))
+    yield Kind("the first day in the user's header", _LINES, _on_text(_days_in_headers))
     yield Kind("tables", (*_LINES, *_ROWS), _on_text(_table))
     yield Kind("no ## at the end", (*_LINES, *_ROWS), _on_text(_no_end), dresses=False)
     yield Kind(

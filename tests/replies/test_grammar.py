@@ -112,7 +112,7 @@ def test_each_variant_on_the_page_is_read_as_the_same_event(example: str) -> Non
 
 
 def test_the_page_has_the_variants() -> None:
-    assert len(EXAMPLES) == 5
+    assert len(EXAMPLES) == 6
 
 
 def test_the_reasons_on_the_page_are_those_that_reading_gives() -> None:

@@ -191,6 +191,30 @@ WELL = {
     ),
     "an end in bold": LINES.replace("\n##\n", "\n**##**\n"),
     "an end with a word": LINES.replace("\n##\n", "\n### 结束\nI hope this helps."),
+    "an object for each day of a user": dumped(
+        [
+            {
+                "user": alias,
+                "date": f"2026-{day}",
+                "events": [[row[0][6:], row[1], *row[2:]] for row in rows if row[0][:5] == day],
+            }
+            for alias, rows in ROWS.items()
+            for day in ("01-01", "01-02")
+            if any(row[0][:5] == day for row in rows)
+        ]
+    ),
+    "days in the headers": LINES.replace("\n# 2026", " 2026", 1).replace("## U2\n# ", "## U2 40岁 男 "),
+    "rows with commas": "\n".join(",".join([alias, *row]) for alias, rows in ROWS.items() for row in rows),
+    "rows with quoted cells": "\n".join(
+        ",".join(f'"{cell}"' for cell in (alias, *row)) for alias, rows in ROWS.items() for row in rows
+    ),
+    "rows with tabs": "user\tstart\tend\ttype\tcategory\tsummary\n" + PIPES.replace("|", "\t"),
+    "type and summary parted by a dash": LINES.replace(" | ", " - "),
+    "type and summary parted by a colon": LINES.replace(" | ", "："),
+    "summary in brackets": re.sub(r" \| (\S+)", r"（\1）", LINES),
+    "category as a cell of a line": LINES.replace(" | 西", " | engagement | 西").replace(
+        "到店! | 看车", "到店 | 看车 | conversion"
+    ),
     "half lines, half json": LINES[: LINES.index("## U2")] + "##\n" + dumped(OBJECTS[1]),
 }
 

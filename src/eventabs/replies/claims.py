@@ -23,6 +23,14 @@ def fold(text: str) -> str:
     return text if text.isascii() else text.translate(_FOLDED)
 
 
+_BAR = re.compile(r"[|｜│¦]")
+
+
+def split_bars(text: str) -> list[str]:
+    """Split at bars, also full-width ones."""
+    return [cell.strip() for cell in _BAR.split(text)]
+
+
 def most_claims(behaviors: int) -> int:
     """Return how many events an answer may claim for a user. An honest one has fewer events than behaviors."""
     return 2 * behaviors + _SPARE

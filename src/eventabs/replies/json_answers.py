@@ -179,7 +179,8 @@ def _keyed_users(value: Mapping[str, object], aliases: Aliases, depth: int) -> I
     owner = aliases.find(_first(fields, _OWNER_KEYS))
     events = _first(fields, _EVENTS)
     if owner is not None and events is not None and not isinstance(events, str):
-        yield aliases.block(owner, _claims(events), closed=True)
+        day = _day(_first(fields, _DATE), None)  # then the user may come again with another
+        yield aliases.block(owner, _claims(events, day), closed=day is None)
     elif (alias := aliases.find(_first(fields, _USER_KEYS) or _text(fields, ("id",)))) is not None:
         claim = _event(fields, None)
         yield Block(alias, claims=[claim]) if claim else aliases.block(alias, _claims(value), closed=True)

@@ -1,10 +1,11 @@
 """Answers in lines: an event under its user and day, or a row `U1|2026-01-01 10:00|2026-01-01 11:14|用餐|...`."""
 
+import csv
 import re
 from collections.abc import Iterator, Sequence
 from io import StringIO
 
-from eventabs.replies.claims import NAME, Aliases, Block, Claim, NamedDay, NamedTime, fold
+from eventabs.replies.claims import NAME, Aliases, Block, Claim, NamedDay, NamedTime, fold, split_bars
 from eventabs.replies.times import DATE, SPAN, Span, day_of, read_cell, span_of
 
 _FEWEST_CELLS = 3  # of a row that names its user
@@ -12,12 +13,6 @@ _MOST_CELLS = 12
 _MOST_BEFORE_TIMES = 2  # cells with words
 _LONGEST = 2_000  # characters of a line that are looked at; what follows could only be summary
 _CLOCKLIKE = re.compile(r"\d[:：]\d")
-_BAR = re.compile(r"[|｜│¦]")
-
-
-def split_bars(text: str) -> list[str]:
-    """Split at bars, also full-width ones."""
-    return [cell.strip() for cell in _BAR.split(text)]
 
 
 def split_labels(cells: Sequence[str]) -> tuple[str, str, str]:
@@ -70,6 +65,8 @@ _DAY = re.compile(rf"{_LEAD}(?P<hashes>#{{0,6}}+)\s*+{DATE}(?P<rest>.*)", re.IGN
 _USER = re.compile(
     rf"{_LEAD}(?P<hashes>#{{0,6}}+){_LEAD}{NAME}(?![0-9a-z])(?P<rest>.*)", re.IGNORECASE | re.DOTALL
 )
+_DAY_BEHIND_NAME = re.compile(rf"[\s:|,(-]*+{DATE}(?!\d)", re.IGNORECASE)
+_CELL_OF_USER = re.compile(rf"[ \"'`]*+{NAME}[ \"'`]*+[,\t]", re.IGNORECASE)
 _END = re.compile(r"[\s*_`\\]*+#{2,3}+\s*+(?:end|结束|完)?[\s*_`.]*", re.IGNORECASE)
 _NOTHING = re.compile(r"[\s*_`:.\])\"',|-]*")
 _BEFORE_TYPE = " \t\r\n*_`:.,])\"'-"
@@ -101,7 +98,8 @@ def read_lines(text: str, aliases: Aliases) -> Iterator[Block]:
             alias = aliases.numbered(user["number"])
             if alias and under_header:
                 yield from _ended(opened, closed=True)
-            current, day, under_header = aliases.block(alias), None, True
+            date = _DAY_BEHIND_NAME.match(user["rest"])
+            current, day, under_header = aliases.block(alias), date and day_of(date), True
             if alias:
                 opened = current
             else:
@@ -158,7 +156,12 @@ def _row(line: str, folded: str, day: NamedDay | None, aliases: Aliases) -> Clai
 
 
 def _cells(line: str) -> list[str]:
-    return split_bars(line[:_LONGEST].strip().strip("|｜│¦"))
+    """Cut a row at its bars, or where it has none, at tabs or commas, as in CSV."""
+    cells = split_bars(line[:_LONGEST].strip().strip("|｜│¦"))
+    if len(cells) > 1 or not _CELL_OF_USER.match(line):
+        return cells
+    row = next(csv.reader([cells[0]], delimiter="\t" if "\t" in line else ",", skipinitialspace=True), [])
+    return [cell.strip() for cell in row]
 
 
 def read_rows(text: str, aliases: Aliases) -> Iterator[Block]:
