@@ -15,6 +15,7 @@ FailureReason = Literal[
     "missing",
     "ungrounded",
     "too_many",
+    "copied",
     "refused",
     "content_filter",
     "too_long",

@@ -14,6 +14,7 @@ import pytest
 from httpx_aiohttp import HttpxAiohttpClient
 
 from eventabs.prompts.builder import PromptBuilder
+from eventabs.prompts.compaction import Compactor
 from eventabs.prompts.instructions import Instructions
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.prompts.vocabulary import default_vocabulary
@@ -72,7 +73,15 @@ def body_of(request: Request, **fields: object) -> dict[str, Any]:
 
 def read(request: Request, reply: Reply) -> Reading:
     parts = {alias: Part(log.user_id, 0, len(log.behaviors) - 1) for alias, log in request.users.items()}
-    return read_reply(reply, request.users, parts, labels=Labels(VOCABULARY), min_grounded=0.5, source="llm")
+    return read_reply(
+        reply,
+        request.users,
+        parts,
+        labels=Labels(VOCABULARY),
+        min_grounded=0.5,
+        source="llm",
+        lines=Compactor("zh").contents,
+    )
 
 
 def lines(path: Path) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """Lines are short, cannot be forged, and can be read back to the last behavior."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given, settings, strategies as st
 
 from eventabs.language import Language
 from eventabs.prompts.compaction import Compactor, duration_text
-from eventabs.records import THING, Behavior, UserLog
+from eventabs.records import THING, Behavior, Compaction, UserLog
 from read_back import BEHAVIORS, at, expand, what_comes_back
 
 
@@ -36,6 +37,20 @@ def test_a_block_has_the_documented_shape() -> None:
     assert block(behaviors, strip=("XX",), profile=profile) == (
         "## U1 40岁 男 企业管理者 上海\n# 2026-01-01 周四\n10:00 西餐厅 1h14m\n"
         "14:30 看 宝马7系 汽车之家 2m\n# 01-02\n00:00 用 微信\n"
+    )
+
+
+@pytest.mark.parametrize("level", ["line", "legend", "day"])
+@settings(max_examples=50, deadline=None)
+@given(behaviors=BEHAVIORS)
+def test_contents_are_what_a_block_has_behind_each_time(level: Compaction, behaviors: list[Behavior]) -> None:
+    compactor = Compactor("zh", ("XX",), level=level, legend={"A": "微信"} if level != "line" else None)
+    log = UserLog("u-17", tuple(behaviors))
+    told = [f"{b.start:%H:%M} {line}" for b, line in zip(behaviors, compactor.contents(log), strict=True)]
+    days = [line for line in "".join(compactor.block("U1", log)).split("\n")[1:-1] if line[:2] != "# "]
+    separator = " " if level == "day" else "\n"
+    assert separator.join(told) == separator.join(
+        re.sub(r"^\S+(?: 周.)? ", "", day) if level == "day" else day for day in days
     )
 
 

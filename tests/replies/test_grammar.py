@@ -112,7 +112,7 @@ def test_each_variant_on_the_page_is_read_as_the_same_event(example: str) -> Non
 
 
 def test_the_page_has_the_variants() -> None:
-    assert len(EXAMPLES) == 5
+    assert len(EXAMPLES) == 6
 
 
 def test_the_reasons_on_the_page_are_those_that_reading_gives() -> None:
@@ -122,6 +122,7 @@ def test_the_reasons_on_the_page_are_those_that_reading_gives() -> None:
         read("## U1\n# 01-01\n10:00 a\n##"),
         read("## U1\n# 01-01\n03:00 a\n##"),
         read("## U1\n# 01-01\n" + "10:00 a\n" * 1000 + "##"),
+        read("## U1\n# 01-01\n" + "10:00 somewhere 1h14m\n" * 5 + "##"),
         read(""),
         read("I cannot help with that."),
         read("hello"),

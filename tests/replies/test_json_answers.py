@@ -1,7 +1,7 @@
 import pytest
 
 from eventabs.replies.claims import Aliases
-from eventabs.replies.json_answers import blocks_of, is_json, names_user, read_chunks, read_json, straightened
+from eventabs.replies.json_answers import blocks_of, is_json, names_user, read_chunks, read_json
 
 BOTH = Aliases(dict.fromkeys(["U1", "U2"], 100))
 A = ["01-01 10:00", "01-01 11:00", "a"]
@@ -180,7 +180,11 @@ def test_one_fault_costs_at_most_one_event(text: str, events: list[tuple[str, st
         ("{'u':'U1','events':[['01-01 10:00','a']]}", True, True),
         ("{'u':'U1','events':[['01-01 10:00','a']]}]}\n```\nHope it helps", True, True),
         ("{'u':'U1','events':[['01-01 10:00','a']],}],}", True, True),
-        ("{'u':'U1','events':[['01-01 10:00','a']]}", False, False),
+        ("{'u':'U1','events':[['01-01 10:00','a']]}", False, True),
+        ("{'u':'U1','events':[['01-01 10:00','a'] ['01-01 11:00','b']]}", False, False),
+        ("{'u':'U1','events':[['01-01 10:00','a'] ['01-01 11:00','b']],'count':2}", True, True),
+        ("{'u':'U1','events':[['01-01 10:00','a'] ['01-01 11:00','b'],'count':2}", True, True),
+        ("{'u':'U1','events':[{'start':'01-01 10:00','type':'a','x':[1]}", True, False),
         ("{'u':'U1','events':[['01-01 10:00','a']]", True, False),
         ("{'u':'U1','events':[['01-01 10:00','a'],['01-01", True, False),
         ("{'u':'U1','events':[{'start':'01-01 10:00','type':'a','x':[1]},{'start", True, False),
@@ -212,9 +216,3 @@ def test_mending_ends_when_its_allowance_is_used_up() -> None:
     closed, events = first('{"u":"U1","events":[' + piece * 60 + NEXT)
     assert closed
     assert 0 < len(events) < 60
-
-
-def test_full_width_punctuation_is_straightened_only_outside_of_strings() -> None:
-    assert straightened('｛"u"：“U1”，"s":"好，吃："｝') == '{"u":"U1","s":"好，吃："}'
-    assert straightened('"好，\n，"') == '"好，\n,"'
-    assert straightened("{}") == "{}"

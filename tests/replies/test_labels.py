@@ -31,8 +31,22 @@ WORDS = Labels(
         ("看车", "conversion", "好", ("看车", "conversion", "好")),
         ("看车", "!", "好", ("看车", "conversion", "好")),
         ("看车", "other", "好", ("看车", "engagement", "好")),
-        ("到店", "other", "conversion", ("到店", "conversion", "conversion")),
+        ("到店", "other", "conversion", ("到店", "conversion", "other")),
+        ("到店", "好", "Engagement", ("到店", "engagement", "好")),
+        ("看车!", "好", "engagement", ("看车", "conversion", "好")),
         ("看车", "", "conversion", ("看车", "conversion", "")),
+        ("Dining - 西餐厅", "", "", ("Dining", "engagement", "西餐厅")),
+        ("dining：a - b", "", "", ("Dining", "engagement", "a - b")),
+        ("到店! 4S店", "", "", ("到店", "conversion", "4S店")),
+        ("到店！，4S店", "", "", ("到店", "conversion", "4S店")),
+        ("到店 — 4S店", "", "", ("到店", "conversion", "4S店")),
+        ("到店-4S店", "", "", ("到店-4S店", "engagement", "")),
+        ("到店（4S店）", "", "", ("到店", "conversion", "4S店")),
+        ("到店", "", "Engagement | 4S店", ("到店", "engagement", "4S店")),
+        ("到店", "", "4S店 | a | engagement", ("到店", "engagement", "4S店 | a")),
+        ("到店吃饭", "", "", ("到店吃饭", "engagement", "")),
+        ("看车 - 西单", "", "", ("看车 - 西单", "engagement", "")),
+        ("Dining - 西餐厅", "", "x", ("Dining - 西餐厅", "engagement", "x")),
         ("!", "", "x", ("", "conversion", "x")),
         ("** : -", "", "", ("", "engagement", "")),
         ("a\x00\u202eb\nc", "", "d\r\ne", ("a b c", "engagement", "d e")),
@@ -82,6 +96,7 @@ def test_only_a_closed_vocabulary_has_an_outside(is_open: bool) -> None:
 def test_a_mark_may_be_a_character_that_otherwise_only_adorns() -> None:
     words = Labels(Vocabulary((), (Category("big", "*"), Category("small"))))
     assert words.describe(Claim(NamedTime(None, 0), None, "a*"))[:2] == ("a", "big")
+    assert words.describe(Claim(NamedTime(None, 0), None, "a: b"))[0] == "a: b", "no type is known"
 
 
 @pytest.mark.parametrize(

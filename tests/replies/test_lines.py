@@ -1,13 +1,12 @@
 import pytest
 
-from eventabs.replies.claims import Aliases, Claim, NamedDay, NamedTime
+from eventabs.replies.claims import Aliases, Claim, NamedDay, NamedTime, split_bars
 from eventabs.replies.lines import (
     is_strict,
     read_cells,
     read_line,
     read_lines,
     read_rows,
-    split_bars,
     split_labels,
 )
 

@@ -12,6 +12,7 @@ import pytest
 
 from eventabs.ingest.export import open_export
 from eventabs.language import Language
+from eventabs.prompts.compaction import Compactor
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.prompts.vocabulary import default_vocabulary
 from eventabs.records import Event, Part, Reply, UserLog
@@ -52,7 +53,9 @@ def events_of(path: Path, users: dict[str, UserLog]) -> dict[str, tuple[Event, .
         labels=Labels(default_vocabulary(language)),
         min_grounded=0.5,
         source="llm",
+        lines=Compactor(language).contents,
     )
+    assert reading.copied == 0
     assert {alias: outcome.reason for alias, outcome in reading.outcomes.items() if outcome.reason} == {}
     return {alias: outcome.events for alias, outcome in reading.outcomes.items()}
 

@@ -7,8 +7,8 @@ from eventabs.records import Behavior, Outcome, Part, Reply, UserLog
 from eventabs.replies.claims import Block, Claim, NamedDay, NamedTime, most_claims
 from eventabs.replies.labels import Labels, names_of
 from eventabs.replies.outcomes import Outcomes, is_refusal
-from eventabs.replies.reader import read_reply
-from reply_cases import PARTS, USERS, VOCABULARY
+from eventabs.replies.reader import Reading, read_reply
+from reply_cases import LINES_OF, PARTS, USERS, VOCABULARY
 
 
 def claim(minute: int, kind: str = "a", *, to: int | None = None, summary: str = "") -> Claim:
@@ -25,7 +25,7 @@ REPLY = Reply("text")
 
 
 def outcomes_of(*blocks: Block, min_grounded: float = 0.5) -> Outcomes:
-    outcomes = Outcomes(USERS, PARTS, Labels(VOCABULARY), min_grounded, "rules")
+    outcomes = Outcomes(USERS, PARTS, Labels(VOCABULARY), min_grounded, "rules", LINES_OF)
     outcomes.add(blocks)
     return outcomes
 
@@ -93,7 +93,7 @@ def test_what_was_ignored_is_counted() -> None:
 
 def test_a_user_whose_log_is_empty_gets_no_events() -> None:
     users = {"U1": replace(USERS["U1"], behaviors=())}
-    outcomes = Outcomes(users, PARTS, Labels(VOCABULARY), 0.5, "llm")
+    outcomes = Outcomes(users, PARTS, Labels(VOCABULARY), 0.5, "llm", LINES_OF)
     outcomes.add([Block("U1", True, [GROUNDED])])
     assert outcomes.of_all(REPLY, REPLY.text)["U1"].reason == "empty"
 
@@ -123,7 +123,13 @@ def test_two_users_whose_answers_were_mixed_up_are_both_ungrounded() -> None:
 
     def reasons(text: str) -> list[str | None]:
         reading = read_reply(
-            Reply(text), users, parts, labels=Labels(VOCABULARY), min_grounded=0.5, source="llm"
+            Reply(text),
+            users,
+            parts,
+            labels=Labels(VOCABULARY),
+            min_grounded=0.5,
+            source="llm",
+            lines=LINES_OF,
         )
         return [outcome.reason for outcome in reading.outcomes.values()]
 
@@ -148,6 +154,79 @@ def test_events_that_cover_the_same_again_and_again_are_no_answer() -> None:
     assert outcome_of(Block("U2", True, every)).usable
     every.append(claim(480, "more", to=900))
     assert outcome_of(Block("U2", True, every)).reason == "too_many"
+
+
+DONE: list[tuple[str, str, str, int | None]] = [
+    ("visit", "西餐厅", "", 4440),
+    ("browse", "宝马7系", "汽车之家", 125),
+    ("cart", "帐篷", "淘宝", None),
+    ("visit", "家", "", None),
+]
+VISITS = UserLog(
+    "cleo",
+    tuple(
+        Behavior(datetime(2026, 1, 1, hour, 5, second), *done)  # noqa: DTZ001  wall time
+        for hour in range(8, 13)
+        for second, done in enumerate(DONE)
+    ),
+)
+HOURS = range(8, 13)
+
+
+def reading_of(text: str) -> Reading:
+    return read_reply(
+        Reply(f"## U1\n# 2026-01-01\n{text}##\n"),
+        {"U1": VISITS},
+        {"U1": Part("cleo", 0, 19)},
+        labels=Labels(VOCABULARY),
+        min_grounded=0.5,
+        source="llm",
+        lines=LINES_OF,
+    )
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "西餐厅 1h14m",
+        "西餐厅  1h14m |",
+        "西餐厅 | 1h14m",
+        "西餐厅 | 西餐厅 1h14m",
+        "看 宝马7系 汽车之家 2m",
+        "加购 帐篷 淘宝",
+        "看 | 宝马7系 汽车之家 2m",
+    ],
+)
+def test_an_answer_that_repeats_the_log_line_by_line_is_none(said: str) -> None:
+    reading = reading_of("".join(f"{hour:02d}:05 {said}\n" for hour in HOURS))
+    assert (reading.outcomes["U1"].reason, reading.copied) == ("copied", 5)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "用餐 | 西餐厅 1h14m",
+        "西餐厅",
+        "家",
+        "西餐厅 1h",
+        "午饭 | 西餐厅 1h14m",
+        "加购 | 帐篷 淘宝",
+        "到店! | 宝马7系 汽车之家 2m",
+        "看 宝马7系",
+    ],
+)
+def test_what_says_more_or_less_than_its_line_is_no_copy(said: str) -> None:
+    reading = reading_of("".join(f"{hour:02d}:05 {said}\n" for hour in HOURS))
+    assert (reading.outcomes["U1"].reason, reading.copied) == (None, 0)
+
+
+def test_copies_are_counted_and_kept_where_they_are_few_or_not_all() -> None:
+    copies = "".join(f"{hour:02d}:05 西餐厅 1h14m\n" for hour in HOURS)
+    few = reading_of(copies[: copies.index("12:05")])
+    assert (few.outcomes["U1"].reason, few.copied) == (None, 4)
+    one_else = reading_of(copies + "12:05 购物\n")
+    assert (one_else.outcomes["U1"].reason, one_else.copied) == (None, 5)
+    assert reading_of("08:06 西餐厅 1h14m\n").copied == 0, "no line of that minute"
 
 
 @pytest.mark.parametrize(
@@ -190,6 +269,7 @@ def test_a_summary_that_the_answer_lacks_is_made_of_the_names_of_its_behaviors_a
             labels=Labels(VOCABULARY),
             min_grounded=0.5,
             source="llm",
+            lines=LINES_OF,
             named_summaries=True,
         )
         .outcomes["U1"]

@@ -53,6 +53,7 @@ WELL = {
     "thought with a decoy before json": f"<think>\n{DECOY}</think>\n\n{JSON_LINES}",
     "thought whose opening tag is in the prompt": f"{DECOY}</think>\n{LINES}",
     "thought in another tag": f"<thinking>{DECOY}</thinking>{LINES}",
+    "a draft that ends in a tag": f"<think>{DECOY.removesuffix(chr(10) + '##' + chr(10))}</think>\n{LINES}",
     "thought behind the answer": f"{LINES}<think>{DECOY}</think>",
     "thought that never ends, before an answer": f"<think>\nA draft:\n{DECOY}So the answer is\n{LINES}",
     "the same before json": f"<think>\nWell, so the answer is\n{SCHEMA}\n```",
@@ -128,6 +129,92 @@ WELL = {
     "comma forgotten": SCHEMA.replace("],[", "] ["),
     "one broken object among lines": JSON_LINES.replace('"engagement",""]]', '"engagement",""],]'),
     "user unknown": LINES.replace("## U2", "## U7\n# 01-01\n08:00 无\n## U2"),
+    "a field behind the events, single quotes": repr({"users": [u | {"count": 3} for u in OBJECTS]}),
+    "a field behind the events, trailing commas": "\n".join(
+        dumped(user | {"count": 3}).replace("]]", "],]") for user in OBJECTS
+    ),
+    "a field behind the events, something forgotten": "\n".join(
+        dumped(user | {"note": "ok", "count": 3}).replace('",', '" ', 1) for user in OBJECTS
+    ),
+    "single quotes a line": "\n".join(map(repr, OBJECTS)),
+    "objects with trailing commas": dumped(keyed("start", "end", "type", "category", "summary")).replace(
+        '"}', '",}'
+    ),
+    "objects with one time": dumped(
+        {
+            "U1": [
+                {"timestamp": "2026-01-01 10:00", "activity": "用餐", "content": "西餐厅用餐"},
+                {"datetime": "2026-01-01T22:15:00", "事件名称": "聚会", "备注": ""},
+                {"发生时间": "01-02 09:30", "事件": "到店", "内容": "看车"},
+            ],
+            "U2": [{"Event-Time": "08:00", "event_type": "起床", "context": ""}],
+        }
+    ).replace('"08:00"', '"01-01 08:00"'),
+    "dates and times in fields of their own": dumped(
+        [
+            {
+                "user": alias,
+                "start_date": row[0][:5],
+                "start_time": row[0][6:],
+                "end_date": row[1][:5],
+                "end_time": row[1][6:],
+                "type": row[2],
+                "text": row[4],
+            }
+            for alias, rows in ROWS.items()
+            for row in rows
+        ]
+    ),
+    "rows with the type first": "\n".join(
+        f"{alias}|{kind}|{start} - {end}|{summary}|{category}"
+        for alias, rows in ROWS.items()
+        for start, end, kind, category, summary in rows
+    )
+    + "\n##\n",
+    "arrays with the type first": dumped(
+        {
+            a: [[kind, start, end, summary, category] for start, end, kind, category, summary in rows]
+            for a, rows in ROWS.items()
+        }
+    ),
+    "a table under each header": re.sub(
+        r"^(\d\S+) (\S+)(?: \|)? ?(.*)$", r"| \1 | \2 | \3 |", LINES, flags=re.MULTILINE
+    ),
+    "no end": LINES.removesuffix("##\n"),
+    "no end, no line feed": LINES.removesuffix("\n##\n"),
+    "no end in a fence": f"```\n{LINES.removesuffix('##' + chr(10))}```\n",
+    "no end of rows": PIPES.removesuffix("##\n"),
+    "no end of objects with their users": "\n".join(
+        dumped({"user": a, "time": f"{row[0]}-{row[1]}", "type": row[2], "summary": row[4]})
+        for a, rows in ROWS.items()
+        for row in rows
+    ),
+    "an end in bold": LINES.replace("\n##\n", "\n**##**\n"),
+    "an end with a word": LINES.replace("\n##\n", "\n### 结束\nI hope this helps."),
+    "an object for each day of a user": dumped(
+        [
+            {
+                "user": alias,
+                "date": f"2026-{day}",
+                "events": [[row[0][6:], row[1], *row[2:]] for row in rows if row[0][:5] == day],
+            }
+            for alias, rows in ROWS.items()
+            for day in ("01-01", "01-02")
+            if any(row[0][:5] == day for row in rows)
+        ]
+    ),
+    "days in the headers": LINES.replace("\n# 2026", " 2026", 1).replace("## U2\n# ", "## U2 40岁 男 "),
+    "rows with commas": "\n".join(",".join([alias, *row]) for alias, rows in ROWS.items() for row in rows),
+    "rows with quoted cells": "\n".join(
+        ",".join(f'"{cell}"' for cell in (alias, *row)) for alias, rows in ROWS.items() for row in rows
+    ),
+    "rows with tabs": "user\tstart\tend\ttype\tcategory\tsummary\n" + PIPES.replace("|", "\t"),
+    "type and summary parted by a dash": LINES.replace(" | ", " - "),
+    "type and summary parted by a colon": LINES.replace(" | ", "："),
+    "summary in brackets": re.sub(r" \| (\S+)", r"（\1）", LINES),
+    "category as a cell of a line": LINES.replace(" | 西", " | engagement | 西").replace(
+        "到店! | 看车", "到店 | 看车 | conversion"
+    ),
     "half lines, half json": LINES[: LINES.index("## U2")] + "##\n" + dumped(OBJECTS[1]),
 }
 
@@ -159,7 +246,13 @@ BAD = {
         U1,
         "content_filter",
     ),
-    "no end": (LINES.removesuffix("##\n"), "stop", U1, "cut"),
+    "no end, and cut by length": (LINES.removesuffix("##\n"), "length", U1, "cut"),
+    "no end, and prose": (LINES.removesuffix("##\n") + "And so on", "stop", U1, "cut"),
+    "no end, and a line without a type": (LINES.removesuffix("##\n") + "09:00", "stop", U1, "cut"),
+    "no end before the second user": (LINES[: LINES.index("## U2")], "stop", "cut", "cut"),
+    "no end of rows, and cut by length": (PIPES.removesuffix("##\n"), "length", U1, "cut"),
+    "no end of rows, and half a row": (PIPES.removesuffix("##\n") + "U2|01-01 12:", "stop", U1, "cut"),
+    "rows that end before the second user": (PIPES[: PIPES.index("U2")], "stop", "cut", "cut"),
     "cut in the last line": (LINES[: LINES.index("起床")], "length", U1, "cut"),
     "cut in the last line, unsaid": (LINES[: LINES.index("起床")], "stop", U1, "cut"),
     "cut before the second user": (LINES[: LINES.index("## U2")], "length", "cut", "cut"),
@@ -169,7 +262,13 @@ BAD = {
     "cut json behind an event": (dumped(OBJECTS[::-1]).removesuffix("]}]"), "stop", "cut", U2),
     "cut json lines": (JSON_LINES[:-9], "stop", U1, "cut"),
     "cut single quotes": (SCHEMA.replace('"', "'")[:-9], "stop", U1, "cut"),
-    "cut by length where mending would close": (SCHEMA.replace('"', "'"), "length", U1, "cut"),
+    "cut by length where mending would close": (
+        SCHEMA.replace('"起床",', '"起床" '),
+        "length",
+        U1,
+        "cut",
+    ),
+    "whole in single quotes and yet cut": (SCHEMA.replace('"', "'"), "length", U1, U2),
     "cut users by alias": (dumped(ROWS)[:-9], "stop", U1, "cut"),
     "cut rows": (PIPES.removesuffix("##\n"), "length", U1, "cut"),
     "cut between the users": (JSON_LINES[: JSON_LINES.index("\n")], "length", U1, "cut"),
@@ -249,6 +348,36 @@ def test_prose_before_a_header_is_no_event_of_a_user_alone() -> None:
 def test_a_tag_in_a_summary_of_a_strict_answer_is_text() -> None:
     reading = read(LINES.replace("看车", "搜索</think>"))
     assert reading.outcomes["U1"].events[2].summary == "搜索</think>"
+
+
+ECHOED = {
+    "in lines": LINES.replace("西餐厅用餐", "搜索</think>").replace("- ", " - "),
+    "in lines that are not strict": LINES.replace("西餐厅用餐", "搜索</think>").replace("10:00-", "10:00 - "),
+    "in lines behind reasoning": "<think>\nhm\n</think>\n" + LINES.replace("西餐厅用餐", "搜索</think>"),
+    "in a fence": "```\n" + LINES.replace("西餐厅用餐", "搜索</think>") + "```",
+    "before prose": LINES.replace("西餐厅用餐", "搜索</think>") + "ok",
+    "in json lines": JSON_LINES.replace("西餐厅用餐", "搜索</think>"),
+    "in json behind reasoning": "hm\n</think>\n" + SCHEMA.replace("西餐厅用餐", "搜索</think>"),
+    "in pretty json": "Here:\n" + dumped(OBJECTS).replace("[", "\n[").replace("西餐厅用餐", "搜索</think>"),
+    "in single quotes": SCHEMA.replace('"', "'").replace("西餐厅用餐", "搜索</think>"),
+    "in rows": PIPES.replace("西餐厅用餐", "搜索</think>"),
+    "in a table": PIPES.replace("U", "| U").replace("西餐厅用餐", "搜索</think> "),
+}
+
+
+@pytest.mark.parametrize("text", ECHOED.values(), ids=ECHOED)
+def test_a_summary_that_echoes_a_tag_costs_nobody_an_event(text: str) -> None:
+    good = {
+        alias: [(*e[:3], e[3].replace("西餐厅用餐", "搜索</think>"), e[4]) for e in GOOD[alias]]
+        for alias in GOOD
+    }
+    assert told(read(text)) == good
+
+
+@pytest.mark.parametrize("tag", ["</think>", "<think>"])
+def test_a_user_alone_keeps_the_events_before_a_tag(tag: str) -> None:
+    outcome = read(f"# 2026-01-01\n10:00 - 11:14 用餐 | {tag}\n22:15 聚会\n##\n", only="U1").outcomes["U1"]
+    assert [event.type for event in outcome.events] == ["用餐", "聚会"]
 
 
 def test_events_without_a_behavior_are_kept_with_the_models_times() -> None:
@@ -342,9 +471,11 @@ def test_any_text_leaves_outcomes_for_all(text: str, finish: FinishReason) -> No
 @given(st.sampled_from(list(FORMS.values())), st.data())
 def test_a_cut_answer_never_yields_more_or_other_events(text: str, data: st.DataObject) -> None:
     cut = text[: data.draw(st.integers(0, len(text)))]
-    for finish in ("stop", "length"):
-        for alias, found in told(read(cut, finish)).items():
-            assert found == GOOD[alias] or isinstance(found, str)
+    for alias, found in told(read(cut, "length")).items():
+        assert found == GOOD[alias] or isinstance(found, str)
+    outcomes = read(cut, "stop").outcomes
+    for alias, outcome in outcomes.items():  # if the model says that it is whole, its last words are believed
+        assert not outcome.usable or [e.behaviors for e in outcome.events] == [e[-1] for e in GOOD[alias]]
 
 
 def test_a_flood_of_events_about_one_user_takes_little_memory_and_leaves_the_others_alone() -> None:

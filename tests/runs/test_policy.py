@@ -39,6 +39,7 @@ TABLE: list[tuple[FailureReason, FinishReason, str, str]] = [
     ("ungrounded", "stop", "charged", "charged"),
     ("ungrounded", "length", "charged", "charged"),
     ("too_many", "stop", "charged", "charged"),
+    ("copied", "stop", "charged", "charged"),
     ("refused", "stop", "charged", "charged"),
     ("empty", "stop", "charged", "broken"),
     ("content_filter", "content_filter", "smaller", "failed"),

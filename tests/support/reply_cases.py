@@ -3,6 +3,7 @@
 import json
 from datetime import datetime
 
+from eventabs.prompts import Compactor
 from eventabs.records import (
     Behavior,
     Category,
@@ -17,6 +18,7 @@ from eventabs.records import (
 from eventabs.replies.labels import Labels
 from eventabs.replies.reader import Reading, read_reply
 
+LINES_OF = Compactor("zh").contents
 VOCABULARY = Vocabulary(
     types=(EventType("用餐"), EventType("到店", "conversion")),
     categories=(Category("conversion", "!"), Category("engagement")),
@@ -85,6 +87,7 @@ def read(text: str, finish_reason: FinishReason = "stop", *, only: str = "", rea
         labels=Labels(VOCABULARY),
         min_grounded=0.5,
         source="llm",
+        lines=LINES_OF,
     )
 
 

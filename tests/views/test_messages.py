@@ -166,6 +166,7 @@ def test_the_resume_command_can_be_pasted_even_with_spaces() -> None:
 def test_what_was_ignored_in_a_reply_and_how_files_were_read_is_told() -> None:
     done = messages.noted(BatchDone(7, 3, 3, {}, 1.0, ignored=2))
     assert "2 blocks ignored" in done
+    assert messages.noted(BatchDone(7, 3, 3, {}, 1.0, copied=1)).endswith("1 event copies its line")
     read = messages.noted(InputRead(1, 2, 3, 0, 0, encodings=("gb18030",)))
     assert "read as gb18030" in read
 

@@ -137,6 +137,15 @@ class Compactor:
         """Return the line of each behavior, at a level with a line for each."""
         return [line for line in "".join(self._days(log)).splitlines() if not line.startswith("# ")]
 
+    def contents(self, log: UserLog) -> list[str]:
+        """Return what stands behind the time of each of a log's behaviors, duration included."""
+        body = self._body_of(log)
+        return [
+            body(b.action, b.item, b.place)[0][1:]
+            + ("" if b.duration is None else self.duration(b.duration)[0])
+            for b in log.behaviors
+        ]
+
     def header(self, alias: str, log: UserLog) -> list[str]:
         """Return what stands above a user's days, in pieces."""
         return [f"## {alias}", f"{self._profile(log)}\n"]
@@ -149,9 +158,7 @@ class Compactor:
         return text, f"{text}\n"
 
     def _days(self, log: UserLog) -> list[str]:
-        body = self.body
-        if (treatment := self._treatment(log)) != _NO_TREATMENT:
-            body = lru_cache(_CACHED_BODIES)(partial(self._body, treatment))
+        body = self._body_of(log)
         pieces: list[str] = []
         day = year = month = 0
         for start, action, item, place, duration, _file, _line, _text in log.behaviors:
@@ -169,6 +176,12 @@ class Compactor:
         if pieces and self.lines_are_days:
             pieces[-1] += "\n"
         return pieces
+
+    def _body_of(self, log: UserLog) -> Callable[[str, str, str], Body]:
+        """Return what writes the bodies of a log's behaviors."""
+        if (treatment := self._treatment(log)) == _NO_TREATMENT:
+            return self.body
+        return lru_cache(_CACHED_BODIES)(partial(self._body, treatment))
 
     def _profile(self, log: UserLog) -> str:
         """Return the profile, each value behind a space, such as ` 35岁 上海 income:22351`."""

@@ -23,6 +23,14 @@ def fold(text: str) -> str:
     return text if text.isascii() else text.translate(_FOLDED)
 
 
+_BAR = re.compile(r"[|｜│¦]")
+
+
+def split_bars(text: str) -> list[str]:
+    """Split at bars, also full-width ones."""
+    return [cell.strip() for cell in _BAR.split(text)]
+
+
 def most_claims(behaviors: int) -> int:
     """Return how many events an answer may claim for a user. An honest one has fewer events than behaviors."""
     return 2 * behaviors + _SPARE
@@ -58,7 +66,8 @@ class Claim(NamedTuple):
 class Block:
     """The events that a reply claims for one user. `alias` is "" where the batch holds no such user.
 
-    `overfull`: there were more claims than `most`, and those are not kept: a hostile reply has a million.
+    `at_end`: nothing closes the block, and the reply ends in one of its events. `overfull`: there were more claims than
+    `most`, and those are not kept: a hostile reply has a million.
     """
 
     alias: str
@@ -66,6 +75,7 @@ class Block:
     claims: list[Claim] = field(default_factory=list)
     most: int = most_claims(0)
     overfull: bool = False
+    at_end: bool = False
 
     def extend(self, claims: Iterable[Claim]) -> None:
         """Keep claims, as long as there are not absurdly many."""

@@ -1,44 +1,143 @@
-"""Answers in JSON: which keys name a user, an event and its summary, and how JSON is found in text and mended.
+"""Answers in JSON: which keys name a user, an event and its summary, and where JSON stands in a text.
 
-What is no longer JSON is cut into one piece a user and one an event, each mended by json-repair alone. Small
-pieces because one fault then costs one event, and because json-repair takes quadratic time on some texts.
+What is no longer JSON as a whole is cut into one piece a user, each read by itself.
 """
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from io import StringIO
 from itertools import islice
 
-import json_repair
-import orjson
-
-from eventabs.replies.claims import Aliases, Block, Claim, NamedDay, fold
+from eventabs.replies.claims import Aliases, Block, Claim, NamedDay
 from eventabs.replies.lines import read_cells, read_line
+from eventabs.replies.relaxed_json import Mender, is_closed, parse, parse_prefix, parse_strictly, straightened
 from eventabs.replies.times import Span, read_cell
 
 _DEEPEST = 8
-# Keys in lower case, without spaces and underscores.
-_USER_KEYS = ("u", "user", "userid", "uid", "alias", "用户", "用户id", "用户编号")
+# Keys in lower case, without spaces, underscores and hyphens.
+_USER_KEYS = ("u", "user", "userid", "uid", "alias", "用户", "用户id", "用户编号", "用户别名", "别名")
 _OWNER_KEYS = (*_USER_KEYS, "id", "name", "姓名", "编号")
 _EVENTS = ("events", "event", "e", "eventlist", "items", "timeline", "事件", "事件列表", "行为事件")
-_DATE = ("date", "day", "日期")
-_SPAN = ("time", "period", "range", "timerange", "时间", "时间段")
-_START = ("start", "starttime", "begin", "from", "s", "开始", "开始时间", "起始", "起始时间")
-_END = ("end", "endtime", "to", "until", "finish", "结束", "结束时间", "终止时间")
-_TYPE = ("type", "eventtype", "event", "t", "title", "label", "name", "类型", "事件类型", "事件", "名称")
-_CATEGORY = ("category", "cat", "class", "c", "类别", "分类", "事件类别")
-_SUMMARY_IN_CHINESE = ("摘要", "描述", "概述", "说明", "总结")
-_SUMMARY = ("summary", "description", "desc", "detail", "details", "note", *_SUMMARY_IN_CHINESE)
+_DATE = ("date", "day", "startdate", "eventdate", "日期", "开始日期", "发生日期", "事件日期")
+_DATE_OF_END = ("enddate", "结束日期")
+_POINTS = (
+    "timestamp",
+    "ts",
+    "datetime",
+    "eventtime",
+    "when",
+    "at",
+    "发生时间",
+    "事件时间",
+    "日期时间",
+    "时刻",
+    "时间戳",
+)
+_SPAN = (
+    "time",
+    "period",
+    "range",
+    "timerange",
+    "timespan",
+    *_POINTS,
+    "时间",
+    "时间段",
+    "时段",
+    "时间范围",
+    "起止时间",
+)
+_STARTS_IN_CHINESE = ("开始", "开始时间", "开始时刻", "起始", "起始时间")
+_START = (
+    "start",
+    "starttime",
+    "startat",
+    "startedat",
+    "begin",
+    "begintime",
+    "from",
+    "s",
+    *_STARTS_IN_CHINESE,
+)
+_END = (
+    "end",
+    "endtime",
+    "endat",
+    "endedat",
+    "to",
+    "until",
+    "finish",
+    "结束",
+    "结束时间",
+    "结束时刻",
+    "终止时间",
+)
+_TYPES_IN_CHINESE = (
+    "类型",
+    "事件类型",
+    "事件",
+    "名称",
+    "事件名称",
+    "活动",
+    "活动类型",
+    "行为",
+    "行为类型",
+    "标签",
+)
+_TYPES = (
+    "type",
+    "eventtype",
+    "event",
+    "t",
+    "title",
+    "label",
+    "name",
+    "eventname",
+    "activity",
+    "kind",
+    "action",
+)
+_TYPE = (*_TYPES, *_TYPES_IN_CHINESE)
+_CATEGORY = ("category", "eventcategory", "cat", "class", "c", "类别", "分类", "事件类别")
+_SUMMARIES = (
+    "summary",
+    "description",
+    "desc",
+    "detail",
+    "details",
+    "note",
+    "notes",
+    "content",
+    "context",
+    "text",
+)
+_MORE_SUMMARIES = ("abstract", "brief", "info", "remark", "remarks", "comment", "explanation", "eventsummary")
+_CHINESE_SUMMARIES = (
+    "摘要",
+    "描述",
+    "概述",
+    "说明",
+    "总结",
+    "内容",
+    "备注",
+    "详情",
+    "简介",
+    "事件摘要",
+    "事件描述",
+    "内容摘要",
+)
+_SUMMARY = (*_SUMMARIES, *_MORE_SUMMARIES, *_CHINESE_SUMMARIES)
+_LINKS = re.compile(r"[\s_-]")
 
 Fields = Mapping[str, object]
 
 
-def blocks_of(values: Iterable[object], aliases: Aliases, *, closed: bool) -> Iterator[Block]:
+def blocks_of(
+    values: Iterable[object], aliases: Aliases, *, closed: bool, at_end: bool = False
+) -> Iterator[Block]:
     """Read users out of values: as a list, keyed by alias, wrapped, or named in every event.
 
-    Users named in every event end where the values end; `closed` says whether that is known to be whole.
-    Where the batch has one user, events without an owner are theirs.
+    Users named in every event end where the values end; `closed` says whether that is known to be whole,
+    `at_end` whether the reply ends there. Where the batch has one user, events without an owner are theirs.
     """
     rows: dict[str, Block] = {}
     seen, last = False, ""
@@ -54,7 +153,7 @@ def blocks_of(values: Iterable[object], aliases: Aliases, *, closed: bool) -> It
         if not seen and orphans.alias:
             orphans.extend(_claims(value))
     for alias, block in rows.items():
-        block.closed = closed or alias != last
+        block.closed, block.at_end = closed or alias != last, at_end
         yield block
     if not seen and orphans.claims:
         yield orphans
@@ -80,8 +179,9 @@ def _keyed_users(value: Mapping[str, object], aliases: Aliases, depth: int) -> I
     owner = aliases.find(_first(fields, _OWNER_KEYS))
     events = _first(fields, _EVENTS)
     if owner is not None and events is not None and not isinstance(events, str):
-        yield aliases.block(owner, _claims(events), closed=True)
-    elif (alias := aliases.find(_first(fields, _USER_KEYS))) is not None:
+        day = _day(_first(fields, _DATE), None)  # then the user may come again with another
+        yield aliases.block(owner, _claims(events, day), closed=day is None)
+    elif (alias := aliases.find(_first(fields, _USER_KEYS) or _text(fields, ("id",)))) is not None:
         claim = _event(fields, None)
         yield Block(alias, claims=[claim]) if claim else aliases.block(alias, _claims(value), closed=True)
     else:
@@ -126,7 +226,7 @@ def _event(fields: Fields, day: NamedDay | None) -> Claim | None:
     span = read_cell(_first(fields, _START), day) or read_cell(_first(fields, _SPAN), day)
     if not kind or not isinstance(span, Span):
         return None
-    end = read_cell(_first(fields, _END), span.start.day)
+    end = read_cell(_first(fields, _END), _day(_first(fields, _DATE_OF_END), span.start.day))
     stop = end.start if isinstance(end, Span) else span.end
     return Claim(span.start, stop, kind, _text(fields, _CATEGORY), _text(fields, _SUMMARY))
 
@@ -137,7 +237,7 @@ def _day(cell: object, otherwise: NamedDay | None) -> NamedDay | None:
 
 
 def _fields(value: Mapping[str, object]) -> Fields:
-    return {key.strip().casefold().replace("_", "").replace(" ", ""): inner for key, inner in value.items()}
+    return {_LINKS.sub("", key.casefold()): inner for key, inner in value.items()}
 
 
 def _first(fields: Fields, names: Iterable[str]) -> object:
@@ -154,20 +254,11 @@ def names_user(value: object, aliases: Aliases) -> bool:
 
 
 _MOST_CHUNKS = 10_000
-_LONGEST_PIECE = 2_000  # characters
-_ALLOWANCE = 100_000_000  # cost of what one reply may give to json-repair; at worst some 3 s
-_COST_OF_A_PIECE = 5_000  # beside its squared length
-
-_DECODER = json.JSONDecoder(strict=False)  # raw line breaks inside strings are fine
-_STRING_OR_WIDE = re.compile(r'"(?:[^"\\\n]++|\\.)*+"?|[：，；｛｝［］【】（）“”‘’]++')
 _USER = re.compile(
-    r"""\{\s*+["']?(?:user_?id|user|uid|u|alias|id|name|用户)["']?\s*+:\s*+["']?(?P<value>[^"',:\[\]{}\n]{1,20}+)["']?\s*+,"""
+    r"""\{\s*+["']?(?:user_?id|user|uid|u|alias|id|name|用户)["']?\s*+:\s*+["']?(?P<value>[^"',:\[\]{}\n]{1,20}+)["']?\s*+,?"""
     r"""|["'](?P<key>[^"'\n]{1,20}+)["']\s*+:\s*+(?=[\[{])""",
     re.IGNORECASE,
 )
-_EVENT = re.compile(r"""[\[(]\s*+["']?\d{1,4}[-/.年月:]|\{\s*+["']?\w{1,20}+["']?\s*+:""")
-_BRACKET = re.compile(r"[\[\](){}]")
-_CLOSED = re.compile(r"[\])]\s*+,?\s*+\}[\s\]},;]*$")
 
 
 def read_chunks(text: str, aliases: Aliases, *, stopped: bool) -> Iterator[Block]:
@@ -181,24 +272,17 @@ def read_chunks(text: str, aliases: Aliases, *, stopped: bool) -> Iterator[Block
     yield from open_blocks
 
 
-def straightened(text: str) -> str:
-    """Write full-width punctuation outside of strings as ASCII."""
-    if text.isascii():
-        return text
-    return _STRING_OR_WIDE.sub(lambda match: match[0] if match[0][0] == '"' else fold(match[0]), text)
-
-
 def _values(text: str, aliases: Aliases, open_blocks: list[Block], stopped: bool) -> Iterator[object]:
     chunks = list(_chunks(text, aliases))
     last_known = max((at for at, (alias, *_) in enumerate(chunks) if alias), default=-1)
-    mender = _Mender()
+    mender = Mender()
     for at, (alias, start, inside, end) in enumerate(chunks):
-        valid = _prefix(text[start:end])
+        valid = parse_prefix(text[start:end])
         if valid is not None:
             yield {alias or "U0": valid} if inside == start else valid
         elif not alias:
             continue
-        elif at < last_known or (stopped and _ends_closed(text[start:end])):
+        elif at < last_known or (stopped and is_closed(text[start:end])):
             yield mender.mend(alias, text[start:end], inside - start)
         else:
             open_blocks.append(aliases.block(alias))
@@ -213,53 +297,9 @@ def _chunks(text: str, aliases: Aliases) -> Iterator[tuple[str, int, int, int]]:
         yield alias, match.end() if match["key"] else match.start(), match.end(), end
 
 
-def _prefix(text: str) -> object:
-    try:
-        value, _ = _DECODER.raw_decode(text)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict | list) else None
-
-
-def _ends_closed(chunk: str) -> bool:
-    brackets = [match.end() for match in _BRACKET.finditer(chunk, max(0, len(chunk) - _LONGEST_PIECE))]
-    return bool(brackets) and _CLOSED.search(chunk[max(0, brackets[-1] - 100) : brackets[-1]]) is not None
-
-
-def _listed(piece: str) -> str:
-    """Write a Python tuple as a list."""
-    return f"[{piece[1:].rstrip(')]},; ')}]" if piece.startswith("(") else piece
-
-
-class _Mender:
-    """Hands single events to json-repair until the allowance of a reply is used up."""
-
-    def __init__(self) -> None:
-        self._left = _ALLOWANCE
-
-    def mend(self, alias: str, chunk: str, inside: int) -> object:
-        """Return the value of a user: their events one by one, or where none begins, what the chunk is."""
-        starts = [match.start() for match in _EVENT.finditer(chunk, inside)]
-        if not starts:
-            return self._repaired(chunk)
-        ends = [*starts[1:], len(chunk)]
-        cut = (chunk[start:end].rstrip(" \t\r\n,;") for start, end in zip(starts, ends, strict=True))
-        return {alias: [_prefix(piece) or self._repaired(piece) for piece in map(_listed, cut)]}
-
-    def _repaired(self, piece: str) -> object:
-        cost = _COST_OF_A_PIECE + len(piece) ** 2
-        if len(piece) > _LONGEST_PIECE or cost > self._left:
-            return None
-        self._left -= cost
-        try:
-            return json_repair.loads(piece, skip_json_loads=True)
-        except (ValueError, RecursionError):
-            return None
-
-
 def is_json(text: str) -> bool:
     """Whether `text` is one JSON object or array and nothing else."""
-    return _loads(text) is not None
+    return parse_strictly(text) is not None
 
 
 def read_json(text: str, aliases: Aliases, *, stopped: bool) -> Iterator[Block]:
@@ -269,12 +309,13 @@ def read_json(text: str, aliases: Aliases, *, stopped: bool) -> Iterator[Block]:
     """
     if "{" not in text and "[" not in text:
         return
-    whole = _loads(text) or _loads(_between_brackets(text))
+    whole = parse_strictly(text) or parse(_between_brackets(text))
     if whole is not None:
         yield from blocks_of([whole], aliases, closed=True)
         return
     left: list[str] = []
-    yield from blocks_of(_objects_by_line(text, aliases, left), aliases, closed=False)
+    at_end = parse(_last_line(text)) is not None
+    yield from blocks_of(_objects_by_line(text, aliases, left), aliases, closed=False, at_end=at_end)
     yield from read_chunks("".join(left), aliases, stopped=stopped)
 
 
@@ -282,19 +323,15 @@ def _objects_by_line(text: str, aliases: Aliases, left: list[str]) -> Iterator[o
     """Yield the objects that stand on a line of their own and name a user; put other lines into `left`."""
     for line in StringIO(text, newline=None):
         candidate = line.strip().rstrip(",")
-        value = _loads(candidate) if candidate.startswith("{") else None
+        value = parse(candidate) if candidate.startswith("{") else None
         if value is not None and names_user(value, aliases):
             yield value
         else:
             left.append(line)
 
 
-def _loads(text: str) -> object:
-    try:
-        value = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return None
-    return value if isinstance(value, dict | list) and value else None
+def _last_line(text: str) -> str:
+    return text.rstrip("` \t\r\n,").rpartition("\n")[2]
 
 
 def _between_brackets(text: str) -> str:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 
 from eventabs.records import Behavior, EventType, Vocabulary
-from eventabs.replies.claims import Claim, fold
+from eventabs.replies.claims import Claim, fold, split_bars
 
 # Control, line and paragraph separators, bidi and invisible characters, lone surrogates. The joiners that
 # emoji and some scripts need (200C, 200D) stay.
@@ -32,6 +32,19 @@ def names_of(behaviors: Iterable[Behavior]) -> str:
     return f"{text} …" if len(names) > MAX_NAMES else text
 
 
+def _type_and_more(types: Iterable[str], marks: Iterable[str]) -> re.Pattern[str]:
+    """Match, folded, a type and more that a dash, a colon, a comma or brackets part from it, or that follows its mark."""
+    kind, mark = (
+        "|".join(re.escape(fold(word)) for word in sorted(words, key=len, reverse=True)) or "(?!)"
+        for words in (types, marks)
+    )
+    return re.compile(
+        rf"(?P<type>(?:{kind})[*_`]*+(?: ?(?:{mark})(?=[ (:,])|(?= - | ?[:,(])))"
+        r" *+(?:\((?P<inside>[^()]+)\)$|[-:,]? *+(?P<more>[^ (].*))",
+        re.IGNORECASE | re.DOTALL,
+    )
+
+
 class Labels:
     """A vocabulary, ready to name the events of claims."""
 
@@ -48,17 +61,40 @@ class Labels:
             if vocabulary.open
             else frozenset(kind.name[:MAX_TYPE].rstrip() for kind in vocabulary.types)
         )
+        self._type_and_more = _type_and_more(self._types, self._marked)
+
+    def knows(self, kind: str) -> bool:
+        """Whether the vocabulary has a type of that name."""
+        return kind.casefold() in self._types
 
     def describe(self, claim: Claim) -> tuple[str, str, str]:
         """Return type, category and summary, clean. The type is "" where the claim names none."""
-        kind, marked = self._split(one_line(claim.type, MAX_TYPE + MAX_TYPE).strip(self._decoration))
-        summary = one_line(claim.summary, MAX_SUMMARY)
-        category = marked or self._category(claim.category)
-        if not category and not claim.category and (category := self._category(summary)):
-            summary = ""
+        words, summary = self._parted(claim)
+        kind, marked = self._split(one_line(words, MAX_TYPE + MAX_TYPE).strip(self._decoration))
+        named = self._category(claim.category)
+        if not named:
+            named, summary = self._named_in(summary, one_line(claim.category, MAX_SUMMARY))
         known = self._types.get(kind.casefold())
         kind, inherited = (known.name, known.category) if known else (kind, "")
-        return kind[:MAX_TYPE].rstrip(), category or inherited or self._default, summary
+        return kind[:MAX_TYPE].rstrip(), marked or named or inherited or self._default, summary
+
+    def _parted(self, claim: Claim) -> tuple[str, str]:
+        """Return type and summary, also where no bar parts them but another sign behind a type of the vocabulary."""
+        summary = one_line(claim.summary, MAX_SUMMARY)
+        if summary or not (match := self._type_and_more.match(fold(claim.type))):
+            return claim.type, summary
+        start, end = match.span("more" if match["more"] else "inside")
+        return claim.type[: match.end("type")], one_line(claim.type[start:end], MAX_SUMMARY)
+
+    def _named_in(self, summary: str, otherwise: str) -> tuple[str, str]:
+        """Return the category that stands where the summary should, or beside it behind a bar, and the summary."""
+        if category := self._category(summary):
+            return category, otherwise
+        cells = split_bars(summary)
+        for first, last in ((1, len(cells)), (0, len(cells) - 1)):
+            if len(cells) > 1 and (category := self._category(cells[0 if first else -1])):
+                return category, " | ".join(cells[first:last])
+        return "", summary
 
     def is_outside(self, kind: str) -> bool:
         """Whether the vocabulary is closed and lacks a type that `describe` returned."""

@@ -1,21 +1,18 @@
 """Answers in lines: an event under its user and day, or a row `U1|2026-01-01 10:00|2026-01-01 11:14|用餐|...`."""
 
+import csv
 import re
 from collections.abc import Iterator, Sequence
 from io import StringIO
 
-from eventabs.replies.claims import NAME, Aliases, Block, Claim, NamedDay, NamedTime, fold
+from eventabs.replies.claims import NAME, Aliases, Block, Claim, NamedDay, NamedTime, fold, split_bars
 from eventabs.replies.times import DATE, SPAN, Span, day_of, read_cell, span_of
 
 _FEWEST_CELLS = 3  # of a row that names its user
 _MOST_CELLS = 12
+_MOST_BEFORE_TIMES = 2  # cells with words
 _LONGEST = 2_000  # characters of a line that are looked at; what follows could only be summary
-_BAR = re.compile(r"[|｜│¦]")
-
-
-def split_bars(text: str) -> list[str]:
-    """Split at bars, also full-width ones."""
-    return [cell.strip() for cell in _BAR.split(text)]
+_CLOCKLIKE = re.compile(r"\d[:：]\d")
 
 
 def split_labels(cells: Sequence[str]) -> tuple[str, str, str]:
@@ -30,22 +27,26 @@ def split_labels(cells: Sequence[str]) -> tuple[str, str, str]:
 
 
 def read_cells(cells: Sequence[object], day: NamedDay | None) -> Claim | None:
-    """Read a row such as [start, end, type, category, summary]; None where it is no event."""
+    """Read a row such as [start, end, type, category, summary] or [type, time, summary]; None where it is no event."""
     moments: list[NamedTime] = []
-    position = 0
-    for position, cell in enumerate(cells[:_MOST_CELLS]):  # noqa: B007  where the times end
+    words: list[str] = []
+    rest: Sequence[object] = ()
+    for position, cell in enumerate(cells[:_MOST_CELLS]):
         found = None if len(moments) > 1 else read_cell(cell, day)
         if isinstance(found, NamedDay):
             day = found
         elif isinstance(found, Span):
             moments += [found.start, found.end] if found.end else [found.start]
             day = found.start.day
-        elif not (cell is None and moments):
+        elif moments and cell is not None:
+            rest = cells[position:_MOST_CELLS]
             break
-    else:
-        return None
-    texts = [cell or "" for cell in cells[position:_MOST_CELLS] if cell is None or isinstance(cell, str)]
-    kind, category, summary = split_labels(texts)
+        elif not moments:
+            if not isinstance(cell, str) or len(words) >= _MOST_BEFORE_TIMES or _CLOCKLIKE.search(cell):
+                return None
+            words += [] if cell.isdecimal() else [cell]  # the number of the row
+    words += [cell or "" for cell in rest if cell is None or isinstance(cell, str)]
+    kind, category, summary = split_labels(words)
     if not moments or not kind:
         return None
     return Claim(moments[0], moments[1] if len(moments) > 1 else None, kind, category, summary)
@@ -64,7 +65,9 @@ _DAY = re.compile(rf"{_LEAD}(?P<hashes>#{{0,6}}+)\s*+{DATE}(?P<rest>.*)", re.IGN
 _USER = re.compile(
     rf"{_LEAD}(?P<hashes>#{{0,6}}+){_LEAD}{NAME}(?![0-9a-z])(?P<rest>.*)", re.IGNORECASE | re.DOTALL
 )
-_END = re.compile(r"\s*+##\s*+(?:end)?\s*", re.IGNORECASE)
+_DAY_BEHIND_NAME = re.compile(rf"[\s:|,(-]*+{DATE}(?!\d)", re.IGNORECASE)
+_CELL_OF_USER = re.compile(rf"[ \"'`]*+{NAME}[ \"'`]*+[,\t]", re.IGNORECASE)
+_END = re.compile(r"[\s*_`\\]*+#{2,3}+\s*+(?:end|结束|完)?[\s*_`.]*", re.IGNORECASE)
 _NOTHING = re.compile(r"[\s*_`:.\])\"',|-]*")
 _BEFORE_TYPE = " \t\r\n*_`:.,])\"'-"
 
@@ -81,17 +84,22 @@ def read_lines(text: str, aliases: Aliases) -> Iterator[Block]:
     has one user, events in a text without any header are theirs.
     """
     current = opened = aliases.block(aliases.only or "")
-    under_header = False
+    under_header = ends_in_event = False
     day: NamedDay | None = None
     for line in StringIO(text, newline=None):
         folded = fold(line[:_LONGEST])
-        if claim := _claim(line, folded, day):
+        if _NOTHING.fullmatch(folded):
+            continue
+        claim = _claim(line, folded, day) or _row(line, folded, day, aliases)
+        ends_in_event = claim is not None and current is opened
+        if claim:
             current.extend([claim])
         elif user := _header(_USER, folded):
             alias = aliases.numbered(user["number"])
             if alias and under_header:
                 yield from _ended(opened, closed=True)
-            current, day, under_header = aliases.block(alias), None, True
+            date = _DAY_BEHIND_NAME.match(user["rest"])
+            current, day, under_header = aliases.block(alias), date and day_of(date), True
             if alias:
                 opened = current
             else:
@@ -101,6 +109,7 @@ def read_lines(text: str, aliases: Aliases) -> Iterator[Block]:
             current = opened = aliases.block("")
         elif date := _header(_DAY, folded):
             day = day_of(date)
+    opened.at_end = ends_in_event
     yield from _ended(opened, closed=False, empty=under_header)
 
 
@@ -138,26 +147,46 @@ def _claim(line: str, folded: str, day: NamedDay | None) -> Claim | None:
     return Claim(span.start, span.end, kind, category, summary.strip()) if kind else None
 
 
+def _row(line: str, folded: str, day: NamedDay | None, aliases: Aliases) -> Claim | None:
+    """Read a row of a table that stands under its user's header."""
+    if "|" not in folded:
+        return None
+    cells = _cells(line)
+    return read_cells(cells, day) if aliases.find(cells[0]) is None else None
+
+
+def _cells(line: str) -> list[str]:
+    """Cut a row at its bars, or where it has none, at tabs or commas, as in CSV."""
+    cells = split_bars(line[:_LONGEST].strip().strip("|｜│¦"))
+    if len(cells) > 1 or not _CELL_OF_USER.match(line):
+        return cells
+    row = next(csv.reader([cells[0]], delimiter="\t" if "\t" in line else ",", skipinitialspace=True), [])
+    return [cell.strip() for cell in row]
+
+
 def read_rows(text: str, aliases: Aliases) -> Iterator[Block]:
     """Read the rows of each user, wherever they stand.
 
     A user is closed when rows of another follow and theirs do not come back; the last one by `##`.
     """
     blocks: dict[str, Block] = {}
-    last, back, ended = None, False, False
+    last, back, ended, ends_in_event = None, False, False, False
     for line in StringIO(text, newline=None):
-        cells = split_bars(line[:_LONGEST].strip().strip("|｜"))
-        if len(cells) < _FEWEST_CELLS:
-            ended = ended or cells == ["##"]
+        if _NOTHING.fullmatch(line[:_LONGEST]):
             continue
-        alias = aliases.find(cells[0])
+        cells = _cells(line)
+        alias = aliases.find(cells[0]) if len(cells) >= _FEWEST_CELLS else None
+        claim = read_cells(cells[1:], None) if alias is not None else None
+        ends_in_event = claim is not None
         if alias is None:
+            ended = ended or _END.fullmatch(line[:_LONGEST]) is not None
             continue
         back = back or (alias != last and alias in blocks)
         last, ended = alias, False
         block = blocks.setdefault(alias, aliases.block(alias))
-        if claim := read_cells(cells[1:], None):
+        if claim:
             block.extend([claim])
     for alias, block in blocks.items():
         block.closed = ended or not (back or alias == last)
+        block.at_end = ends_in_event
         yield block

@@ -2,19 +2,28 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from typing import NamedTuple
 
-from eventabs.records import Event, EventSource, FailureReason, Outcome, Part, Reply, UserLog
+from eventabs.records import Behavior, Event, EventSource, FailureReason, Outcome, Part, Reply, UserLog
 from eventabs.replies.claims import Block, Claim
 from eventabs.replies.coverage import Cover, LogIndex, Span
 from eventabs.replies.labels import Labels, names_of
 from eventabs.replies.times import Calendar
 
-_Placed = tuple[Span, tuple[str, str, str]]  # span, (type, category, summary)
+
+class _Placed(NamedTuple):
+    """A claim that has a type and possible times."""
+
+    span: Span
+    described: tuple[str, str, str]  # type, category, summary
+    claim: Claim
+
 
 _MOST_COVERS = 200  # events that a behavior may be part of, on average; dozens in exports by the day
+_FEWEST_COPIES = 5  # events of a user, all of which repeat their line, that are no answer
 _MOST_TRIES = 3  # blocks of one user that are looked at until one is usable
 _REFUSAL = re.compile(
     r"\W*(?:(?:我)?(?:很|非常|十分)?(?:抱歉|对不起|遗憾)|我?(?:无法|不能|没有办法|拒绝)"
@@ -40,9 +49,12 @@ class Outcomes:
     labels: Labels
     min_grounded: float
     source: EventSource
+    lines: Callable[[UserLog], Sequence[str]]  # what was sent of each behavior, behind its time
     named_summaries: bool = False
+    stopped: bool = False  # whether the model ended the reply of its own accord
     unknown: int = 0  # blocks of users that are not in the batch
     duplicates: int = 0  # events of another's type and times
+    copied: int = 0  # events that repeat a line of the log
     _left_open: bool = False
     _outcomes: dict[str, Outcome] = field(default_factory=dict)
     _seen: dict[str, int] = field(default_factory=dict)  # blocks by user
@@ -64,19 +76,33 @@ class Outcomes:
         return sum(self._seen.values()) - len(self._seen)
 
     def add(self, blocks: Iterable[Block]) -> None:
-        """Take blocks in the order of the reply."""
+        """Take blocks in the order of the reply.
+
+        One that nothing closes is closed where the model stopped behind an event of it and every user was reached.
+        """
+        at_end = []
         for block in blocks:
-            if not block.alias:
-                self.unknown += 1
-                continue
-            tries = self._seen[block.alias] = self._seen.get(block.alias, 0) + 1
-            self._left_open = self._left_open or not block.closed
-            known = self._outcomes.get(block.alias)
-            if tries > _MOST_TRIES or (known and (known.usable or not block.closed)):
-                continue
-            outcome = self._outcome(block)
-            if known is None or outcome.usable or known.reason == "cut":
-                self._outcomes[block.alias] = outcome
+            if block.at_end and not block.closed:
+                at_end.append(block)
+            else:
+                self._take(block)
+        reached = {*self._seen, *(block.alias for block in at_end if block.alias)}
+        for block in at_end:
+            block.closed = self.stopped and len(reached) == len(self.users)
+            self._take(block)
+
+    def _take(self, block: Block) -> None:
+        if not block.alias:
+            self.unknown += 1
+            return
+        tries = self._seen[block.alias] = self._seen.get(block.alias, 0) + 1
+        self._left_open = self._left_open or not block.closed
+        known = self._outcomes.get(block.alias)
+        if tries > _MOST_TRIES or (known and (known.usable or not block.closed)):
+            return
+        outcome = self._outcome(block)
+        if known is None or outcome.usable or known.reason == "cut":
+            self._outcomes[block.alias] = outcome
 
     def of_all(self, reply: Reply, answer: str) -> dict[str, Outcome]:
         """Return an outcome for every part; `answer` is the text of the reply without its reasoning."""
@@ -103,24 +129,31 @@ class Outcomes:
             return Outcome(part, "too_many" if block.closed else "cut")
         starts = (behavior.start for behavior in self.users[block.alias].behaviors)
         placed = _placed(block.claims, Calendar(starts), self.labels)
-        if not placed:
-            return Outcome(part, "empty")
-        if self._is_another_users(block.alias, [start for (start, _end), _described in placed]):
-            return Outcome(part, "ungrounded")
         index = LogIndex(self.users[block.alias].behaviors)
-        spans = [span for span, _described in placed]
-        reaches = index.reach(spans)
-        if sum(map(len, reaches)) > _MOST_COVERS * len(self.users[block.alias].behaviors):
-            return Outcome(part, "too_many")
-        if sum(map(bool, reaches)) < self.min_grounded * len(placed):
-            return Outcome(part, "ungrounded")
+        reaches = index.reach([each.span for each in placed])
+        if reason := self._fault(block.alias, placed, reaches):
+            return Outcome(part, reason)
         kept = list(_distinct(placed, reaches))
         self.duplicates += len(placed) - len(kept)
         claimed = placed
         placed, reaches = [placed[number] for number in kept], [reaches[number] for number in kept]
-        covers = index.ground([span for span, _described in placed], reaches)
+        covers = index.ground([each.span for each in placed], reaches)
         events = in_time_order(self._events(block.alias, placed, covers))
         return Outcome(part, None, events, duplicates=len(claimed) - len(placed))
+
+    def _fault(self, alias: str, placed: Sequence[_Placed], reaches: Sequence[range]) -> FailureReason | None:
+        """Return why the claims about a user are not usable, given what each reaches; None: they are."""
+        if not placed:
+            return "empty"
+        if self._is_another_users(alias, [each.span[0] for each in placed]):
+            return "ungrounded"
+        if sum(map(len, reaches)) > _MOST_COVERS * len(self.users[alias].behaviors):
+            return "too_many"
+        if sum(map(bool, reaches)) < self.min_grounded * len(placed):
+            return "ungrounded"
+        copied = self._copies(alias, placed)
+        self.copied += copied
+        return "copied" if copied == len(placed) >= _FEWEST_COPIES else None
 
     def _names(self, alias: str, cover: Cover) -> str:
         return names_of(self.users[alias].behaviors[position] for position in cover.behaviors)
@@ -141,15 +174,26 @@ class Outcomes:
     def _starts_shared(self, alias: str, starts: Sequence[datetime]) -> int:
         """Count the starts that are minutes in which a behavior of the user starts."""
         if alias not in self._minutes:
-            self._minutes[alias] = frozenset(
-                behavior.start.replace(second=0, microsecond=0, tzinfo=None)
-                for behavior in self.users[alias].behaviors
-            )
+            self._minutes[alias] = frozenset(map(_minute, self.users[alias].behaviors))
         return sum(start in self._minutes[alias] for start in starts)
+
+    def _copies(self, alias: str, placed: Sequence[_Placed]) -> int:
+        """Count the events that repeat a line of the log word for word, where the line is more than a name.
+
+        A type of the vocabulary was chosen, whatever the line says. Type and summary together repeat only a line with
+        a duration: `加购 | 帐篷 淘宝` is all that there is to say.
+        """
+        log = self.users[alias]
+        sent: dict[datetime, dict[str, bool]] = {}  # by minute; whether the line has a duration
+        for behavior, line in zip(log.behaviors, self.lines(log), strict=True):
+            if " " in line:
+                sent.setdefault(_minute(behavior), {})[line] = behavior.duration is not None
+        unknown = (each for each in placed if not self.labels.knows(each.described[0]))
+        return sum(_repeats(each.claim, sent.get(each.span[0], {})) for each in unknown)
 
     def _events(self, alias: str, placed: Sequence[_Placed], covers: Sequence[Cover]) -> Iterator[Event]:
         log, part = self.users[alias], self.parts[alias]
-        for (_span, (kind, category, summary)), cover in zip(placed, covers, strict=True):
+        for (_span, (kind, category, summary), _claim), cover in zip(placed, covers, strict=True):
             yield Event(
                 user_id=log.user_id,
                 type=kind,
@@ -171,16 +215,25 @@ def in_time_order(events: Iterable[Event]) -> tuple[Event, ...]:
     return tuple(sorted(events, key=lambda event: (event.start[:19], event.end[:19])))
 
 
+def _minute(behavior: Behavior) -> datetime:
+    return behavior.start.replace(second=0, microsecond=0, tzinfo=None)
+
+
+def _repeats(claim: Claim, lines: Mapping[str, bool]) -> bool:
+    kind, summary = " ".join(claim.type.split()), " ".join(claim.summary.split())
+    together = f"{kind} {summary}" if kind not in summary else summary
+    return kind in lines or lines.get(together, False)
+
+
 def _distinct(placed: Sequence[_Placed], reaches: Sequence[range]) -> Iterator[int]:
     """Yield the numbers of the claims that are no duplicates: of another's type and times.
 
     In one minute two purchases may be two events, as long as there is a behavior for each.
     """
-    sharing = Counter(span for span, _described in placed)
+    sharing = Counter(each.span for each in placed)
     seen: set[tuple[Span, str]] = set()
-    for number, ((span, (kind, _category, _summary)), reached) in enumerate(
-        zip(placed, reaches, strict=True)
-    ):
+    for number, (each, reached) in enumerate(zip(placed, reaches, strict=True)):
+        span, kind = each.span, each.described[0]
         start, end = span
         if (span, kind) in seen and (start < end or sharing[span] > len(reached)):
             sharing[span] -= 1
@@ -197,5 +250,5 @@ def _placed(claims: Iterable[Claim], calendar: Calendar, labels: Labels) -> list
         span, described = calendar.span(claim, after), labels.describe(claim)
         if span and described[0]:
             after = span[0].date()
-            placed.append((span, described))
+            placed.append(_Placed(span, described, claim))
     return placed

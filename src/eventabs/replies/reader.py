@@ -5,12 +5,13 @@ The steps, cheapest first; each is taken only where the one before left a part w
 1. text that is to the letter an answer is read as it stands;
 2. otherwise reasoning is taken away (prose, fences and byte order marks fall away by themselves);
 3. lines, rows and JSON objects are read one by one, in any of the forms;
-4. what is left of JSON is mended piece by piece;
+4. JSON with other punctuation is written as JSON, and what is broken is mended piece by piece;
 5. reasoning that never ended is read from its end, if it ends in a whole answer.
 """
 
 import re
-from collections.abc import Mapping
+from bisect import bisect
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -24,6 +25,9 @@ from eventabs.replies.outcomes import Outcomes
 _TAGS = r"think|thinking|thought|thoughts|reasoning|reflection|seed:think"
 _OPENING = re.compile(rf"^[ \t]*(?:<(?:{_TAGS})>|\[THINK\]|◁think▷)", re.IGNORECASE | re.MULTILINE)
 _CLOSING = re.compile(rf"</(?:{_TAGS})>|\[/THINK\]|◁/think▷|<\|channel\|>final<\|message\|>", re.IGNORECASE)
+_CLOCK = re.compile(r"\d[:：时点]\d\d")
+_END_OF_STRING = re.compile(r"""[^\n"'“”]{0,200}+["'”]\s*+[,\]})，]""")
+_LONGEST_LINE = 2_000  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,7 @@ class Reading:
     unknown_aliases: int = 0  # blocks of users that are not in the batch
     repeated_users: int = 0  # blocks of users that had one before
     duplicates: int = 0  # events with type and times of another
+    copied: int = 0  # events that repeat a line of the log
 
 
 class AnswerText(NamedTuple):
@@ -51,15 +56,17 @@ def read_reply(
     labels: Labels,
     min_grounded: float,
     source: EventSource,
+    lines: Callable[[UserLog], Sequence[str]],
     named_summaries: bool = False,
 ) -> Reading:
     """Read a reply in whatever form it came. Raises nothing, whatever the text.
 
-    `users` holds for each alias only the behaviors of its part; events point into the whole log. `named_summaries`: an
+    `users` holds for each alias only the behaviors of its part; events point into the whole log. `lines`
+    gives what was sent of each of a log's behaviors, behind its time. `named_summaries`: an
     event without a summary gets the names of its behaviors.
     """
-    outcomes = Outcomes(users, parts, labels, min_grounded, source, named_summaries)
     stopped = reply.finish_reason == "stop"
+    outcomes = Outcomes(users, parts, labels, min_grounded, source, lines, named_summaries, stopped)
     as_it_stands = is_strict(reply.text) or is_json(reply.text)
     answer = AnswerText(reply.text) if as_it_stands else without_reasoning(reply.text)
     aliases = Aliases({alias: most_claims(len(log.behaviors)) for alias, log in users.items()})
@@ -71,22 +78,44 @@ def read_reply(
     if not outcomes.has_blocks and stopped and answer.unclosed:
         _add_end(outcomes, answer.unclosed, aliases)
     return Reading(
-        outcomes.of_all(reply, answer.text), outcomes.unknown, outcomes.repeated, outcomes.duplicates
+        outcomes.of_all(reply, answer.text),
+        outcomes.unknown,
+        outcomes.repeated,
+        outcomes.duplicates,
+        outcomes.copied,
     )
 
 
 def without_reasoning(text: str) -> AnswerText:
     """Take what stands behind the last closing tag, or before the first opening one if that is nothing."""
     text = text.lstrip("\ufeff \t\r\n")
-    closings = list(_CLOSING.finditer(text))
-    behind = text[closings[-1].end() :] if closings else text
+    end = _end_of_reasoning(text)
+    behind = text[end:]
     opening = _OPENING.search(behind)
     answer = behind[: opening.start()] if opening else behind
     unclosed = behind[opening.end() :] if opening else ""
-    if closings and not answer.strip():
+    if end and not answer.strip():
         first = _OPENING.search(text)
         answer = text[: first.start()] if first else ""
     return AnswerText(answer, unclosed)
+
+
+def _end_of_reasoning(text: str) -> int:
+    """Return where the last closing tag ends, 0 without one. A tag in an event's summary closes nothing but open reasoning."""
+    openings = [match.start() for match in _OPENING.finditer(text)]
+    end = 0
+    for tag in _CLOSING.finditer(text):
+        is_open = bisect(openings, end - 1) < bisect(openings, tag.start())
+        if is_open or not _is_in_summary(text, tag):
+            end = tag.end()
+    return end
+
+
+def _is_in_summary(text: str, tag: re.Match[str]) -> bool:
+    line = text[max(0, tag.start() - _LONGEST_LINE) : tag.start()]
+    line = line[max(line.rfind("\n"), line.rfind("\r")) + 1 :]
+    bar = max(line.rfind("|"), line.rfind("｜"), 0)
+    return bool(_END_OF_STRING.match(text, tag.end()) or _CLOCK.search(line, 0, bar))
 
 
 def _add_end(outcomes: Outcomes, reasoning: str, aliases: Aliases) -> None:

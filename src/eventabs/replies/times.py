@@ -10,6 +10,7 @@ from eventabs.replies.claims import Claim, NamedDay, NamedTime, fold
 _HALF_A_YEAR = timedelta(days=183)
 _MINUTES_A_DAY = 24 * 60
 _LONGEST_CELL = 80
+_AROUND = " \t\r\n\"'`*#"
 
 _WEEKDAY = (
     r"(?:\s*+[(\[]?(?:(?:周|星期|礼拜)[一二三四五六日天]|(?:mon|tue|wed|thu|fri|sat|sun)[a-z]{0,6}+)[)\]]?)?+"
@@ -57,7 +58,7 @@ def read_cell(cell: object, day: NamedDay | None) -> NamedDay | Span | None:
     """Read a text that is a day, a time or a range of times and nothing else. Offsets are left out."""
     if not isinstance(cell, str) or len(cell) > _LONGEST_CELL:
         return None
-    text = fold(cell).strip()
+    text = fold(cell).strip(_AROUND)
     if match := _DATE_CELL.fullmatch(text):
         return day_of(match)
     if "T" in text:

@@ -17,6 +17,7 @@ from eventabs.ingest import Export, open_export
 from eventabs.language import Language, gettext as _
 from eventabs.prompts import (
     BatchLimits,
+    Compactor,
     Example,
     Instructions,
     PromptBuilder,
@@ -177,7 +178,7 @@ def make_builder(
 
 def _check_examples(instructions: Instructions, settings: Settings) -> None:
     """Raise ConfigError for an example whose events cannot be read as an answer about its log."""
-    read = make_reader(settings, instructions.language)
+    read = make_reader(settings, instructions.language, Compactor(instructions.language))
     for number, example in enumerate(instructions.examples, 1):
         log = example_log(example, number)
         wanted = example_events(example, instructions.vocabulary, number)
@@ -220,14 +221,15 @@ def room_for_answers(settings: Settings) -> int:
 
 
 def make_reader(
-    settings: Settings, language: Language
+    settings: Settings, language: Language, compactor: Compactor
 ) -> Callable[[Reply, Mapping[str, UserLog], Mapping[str, Part]], Reading]:
-    """Make what reads replies."""
+    """Make what reads replies to prompts whose lines `compactor` wrote."""
     return partial(
         read_reply,
         labels=Labels(vocabulary_of(settings, language)),
         min_grounded=settings.run.min_grounded,
         source=kind_of(settings.provider).event_source,
+        lines=compactor.contents,
         named_summaries=settings.prompt.summary == "none",
     )
 

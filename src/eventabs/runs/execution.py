@@ -87,7 +87,7 @@ class _Session:
 
     def settlement(self, scheduler: Scheduler) -> Settlement:
         return Settlement(
-            read=make_reader(self.run.settings, self.run.prompt_language),
+            read=make_reader(self.run.settings, self.run.prompt_language, self.builder.compactor),
             rules=rules_in_force(self.run, self.builder),
             split=self._split,
             attempts=self.run.settings.run.attempts,

@@ -288,8 +288,9 @@ def reparse(run: RunContext) -> Summary:
 
 def _read_again(run: RunContext) -> None:
     ledger = run.ledger
-    read = make_reader(run.settings, run.prompt_language)
-    rereading = _Rereading(ledger, rules_in_force(run, run.builder()))
+    builder = run.builder()
+    read = make_reader(run.settings, run.prompt_language, builder.compactor)
+    rereading = _Rereading(ledger, rules_in_force(run, builder))
     for stored in ledger.stored_replies():
         logs = logs_of(stored, ledger)
         outcomes = read(stored.reply, logs, stored.users).outcomes

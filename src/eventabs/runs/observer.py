@@ -138,7 +138,7 @@ class BatchDone:
     """A reply was read. `unusable` counts its parts by reason.
 
     `ignored` counts its blocks about users that are not in the batch, or that had one before, `duplicates` its events with
-    type and times of another. `missed` counts the events that the rules of [[events.must]] added, `asked_again` the
+    type and times of another, `copied` those that repeat a line of the log. `missed` counts the events that the rules of [[events.must]] added, `asked_again` the
     behaviors that are asked about first.
     """
 
@@ -151,6 +151,7 @@ class BatchDone:
     duplicates: int = 0
     missed: int = 0
     asked_again: int = 0
+    copied: int = 0
 
 
 @dataclass(frozen=True, slots=True)

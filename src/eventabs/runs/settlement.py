@@ -109,6 +109,7 @@ class Settlement:
             duplicates=reading.duplicates,
             missed=answer_counts(list(outcomes.values()))["missed"],
             asked_again=sum(len(question.missed) for question in questions.values()),
+            copied=reading.copied,
         )
         return SettledReply(usable > 0, self._commit(written, call.batch, changes, done))
 

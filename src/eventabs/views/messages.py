@@ -292,6 +292,7 @@ def reason(code: str) -> str:
         "missing": _("the reply left the user out"),
         "ungrounded": _("too few events match the user's behaviors"),
         "too_many": _("the reply holds more events than the user can have"),
+        "copied": _("the reply copies the user's lines instead of merging them"),
         "refused": _("the model refused to answer"),
         "content_filter": _("the endpoint's moderation refused the content"),
         "too_long": _("too long for the model's context even alone"),
@@ -410,6 +411,9 @@ def _batch_done(note: runs.BatchDone) -> str:
         clauses.append(template.format(count=count(note.asked_again)))
     if note.missed:
         clauses.append(_added_by_rules(note.missed))
+    if note.copied:
+        copied = ngettext("{count} event copies its line", "{count} events copy their lines", note.copied)
+        clauses.append(copied.format(count=count(note.copied)))
     return joined((sentence, *clauses))
 
 
