@@ -274,7 +274,7 @@ def test_the_figures_of_the_workload_are_those_of_its_commands(tmp_path: Path) -
         json.loads(run_eventabs(*estimate[1:], *flags, "--json", cwd=tmp_path).stdout)
         for flags in ((), ("--max-output-tokens", "16384"))
     )
-    assert small["batches"] == small["lower_bound"] == 54
+    assert small["batches"] == small["lower_bound"] == 42
     shown = re.findall(r"^\|.*\| ([\d.]+) million \| (\d+) \|$", text_of(READMES[0]), re.MULTILINE)
     long, compact = small["tokens"]["long"], small["tokens"]["compact"]
     assert [(float(millions), int(batches)) for millions, batches in shown] == [
@@ -486,7 +486,7 @@ def test_the_walk_of_one_behavior_is_what_the_demo_does(demo: Demo) -> None:
     )
     assert f"part (u008, {first}, {last})" in text
     assert f"{tokens_in:,} tokens in, and {tokens_out} expected out" in text
-    assert f"for each of {(tokens_out - 8) // 32} events" in text
+    assert f"for each of {(tokens_out - 8) // 22} events" in text
 
     users = {
         alias: Part(*part)
