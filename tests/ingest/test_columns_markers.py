@@ -121,3 +121,35 @@ def test_a_file_that_turns_out_to_be_gbk_is_paired_too(tmp_path: Path) -> None:
 def logs(folder: Path, marker: str = "") -> list[tuple[str, str, int | None]]:
     with opened(folder, str(folder / "0.csv"), marker=marker) as export:
         return [(b.action, b.item, b.duration) for log in export.user_logs() for b in log.behaviors]
+
+
+XES = "case:concept:name,concept:name,lifecycle:transition,time:timestamp\n"
+
+
+def test_activities_of_a_process_log_last_from_start_to_complete(tmp_path: Path) -> None:
+    rows = "".join(
+        f"c1,{activity},{transition},2026-01-15 10:00:{second}+01:00\n"
+        for activity, transition, second in [
+            ("check", "start", "42"),
+            ("decide", "start", "42"),
+            ("check", "complete", "44"),
+            ("decide", "complete", "59"),
+        ]
+    )
+    assert counted(tmp_path, XES + rows) == (2, 2, 0)
+
+
+def test_a_process_log_that_only_completes_pairs_nothing(tmp_path: Path) -> None:
+    rows = "".join(f"c1,{each},complete,2026-01-15 10:00:42\n" for each in ("check", "decide"))
+    assert counted(tmp_path, XES + rows) == (2, 0, 0)
+
+
+def test_the_time_of_a_process_log_is_the_end_where_a_start_stands_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text(
+        "case:concept:name,concept:name,time:timestamp,start_timestamp\n"
+        "c1,check,2026-01-15 10:01:02,2026-01-15 10:00:42\n"
+    )
+    with opened(tmp_path, str(path)) as export:
+        ((behavior,),) = (log.behaviors for log in export.user_logs())
+    assert (behavior.action, behavior.start.second, behavior.duration) == ("check", 42, 20)

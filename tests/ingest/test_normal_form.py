@@ -75,6 +75,7 @@ def facts(**fields: str) -> tuple[Any, ...]:
         ({"action": "view", "media": "WEB"}, ("browse", "", "", None)),
         ({"action": "view", "item": "X5", "media": "iOS"}, ("browse", "X5", "iOS", None)),
         ({"action": "Played", "media": "Web", "app": "123456"}, ("Played", "", "", None)),
+        ({"action": "Played", "media": "Web", "app": "-323232"}, ("Played", "", "", None)),
         ({"action": "click", "app": "android", "place": "家"}, ("click", "家", "", None)),
         ({"action": "use_app", "app": "123456"}, ("use", "123456", "", None)),
         ({"app": "123456"}, ("use", "123456", "", None)),

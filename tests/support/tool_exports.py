@@ -455,6 +455,55 @@ def _alipay(step: Step) -> Row:
     }
 
 
+def _jd(step: Step) -> Row:
+    bill = _wechat(step)
+    return {
+        "交易时间": bill["交易时间"] + "\t",
+        "商户名称": "京东平台商户",
+        "交易说明": step.thing,
+        "金额": "32.00",
+        "收/付款方式": "钱包余额",
+        "交易状态": "交易成功",
+        "收/支": "支出",
+        "交易分类": "运动户外",
+        "交易订单号": bill["交易单号"],
+        "商家订单号": bill["商户单号"],
+        "备注": " ",
+    }
+
+
+def _meituan(step: Step) -> Row:
+    bill = _wechat(step)
+    return {
+        "交易创建时间": bill["交易时间"],
+        "交易成功时间": bill["交易时间"],
+        "交易类型": "支付",
+        "订单标题": step.thing,
+        "收/支": "支出",
+        "支付方式": "微信支付",
+        "订单金额": "¥32.00",
+        "实付金额": "¥30.00",
+        "交易单号": bill["交易单号"],
+        "商家单号": bill["商户单号"],
+        "备注": "/",
+    }
+
+
+def _segment_pages(step: Step) -> Row:
+    """Every object is the title of a page there."""
+    return {
+        "id": f"ajs-{step.after}{step.kind}",
+        "anonymous_id": USER,
+        "user_id": "",
+        "received_at": _spaced(step),
+        "sent_at": _spaced(step),
+        "timestamp": _spaced(step),
+        "url": "https://shop.example/x",
+        "path": "/x",
+        "title": step.thing,
+    }
+
+
 def _tianchi(steps: Sequence[Step]) -> str:
     """Things are numbers there: the place of each in the session."""
     kinds = {"cart": "cart", "wish": "fav", "buy": "buy"}
@@ -514,6 +563,7 @@ def _each(
 # The name of the file, the schema it is of, and how it is written.
 EXPORTS: Final[dict[str, tuple[str, Callable[[Sequence[Step]], str]]]] = {
     "segment.jsonl": ("segment", _each(_segment, _lines)),
+    "segment_pages.csv": ("segment_pages", _each(_segment_pages, _table)),
     "amplitude.json": ("amplitude", _each(_amplitude, _lines)),
     "amplitude.csv": ("amplitude", _each(_amplitude, _table)),
     "mixpanel.jsonl": ("mixpanel", _each(_mixpanel, _lines)),
@@ -532,6 +582,8 @@ EXPORTS: Final[dict[str, tuple[str, Callable[[Sequence[Step]], str]]]] = {
     "spotify.json": ("spotify", _each(_spotify, _array)),
     "wechat.csv": ("wechat_bill", _each(_wechat, _table)),
     "alipay.csv": ("alipay_bill", _each(_alipay, _table)),
+    "jd.csv": ("jd_bill", _each(_jd, _table)),
+    "meituan.csv": ("meituan_bill", _each(_meituan, _table)),
     "tianchi.csv": ("tianchi", _tianchi),
     "rees46.csv": ("rees46", _each(_rees46, _table)),
 }

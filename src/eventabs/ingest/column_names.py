@@ -19,34 +19,35 @@ def _plain_words(words: str) -> tuple[str, ...]:
 
 # The columns of an export by role. In order of preference: of two columns that fit a role, the name further left wins.
 _COLUMNS: Final = {
-    "user": "user_id uid user user_name member_id customer_id client_id account_id open_id distinct_id visitor_id"
+    "user": "user_id uid user user_name member_id customer_id client_id open_id distinct_id visitor_id account_id"
     " anonymous_id user_pseudo_id domain_userid device_id network_userid amplitude_id union_id account subscriber_id"
     " participant_id participant subject_id person_id employee_id student_id reviewer_id buyer_id card_id card_no phone_number"
-    " mobile phone msisdn email login_name"
+    " mobile phone msisdn email login_name case:concept:name case_id"
     " 用户ID 用户 用户编号 用户标识 用户名 会员ID 会员编号 客户ID 设备ID 账号 账号ID 账户 用户账号 会员卡号 卡号 学号 工号 员工编号"
     " 手机号 手机号码 用户手机号 买家ID 买家 客户编号 客户 会员 姓名 昵称",
     "time": "timestamp event_time time datetime start start_time begin_time created_at utc_timestamp"
     " ts event_timestamp occurred_at started_at derived_tstamp client_event_time original_timestamp create_time created_time"
     " event_date_time visit_time access_time action_time click_time check_in_time order_time pay_time"
     " payment_time purchase_time purchase_date transaction_time trans_time watched_at collector_tstamp server_time log_time"
-    " date 时间 时间戳 行为时间 发生时间 事件时间 开始时间 操作时间 日期时间 交易时间 下单时间 付款时间 支付时间 浏览时间 访问时间"
-    " 点击时间 签到时间 打卡时间 消费时间 刷卡时间 登录时间 借阅时间 进入时间 到达时间 记录时间 创建时间 日期",
+    " start_timestamp time:timestamp date 时间 时间戳 行为时间 发生时间 事件时间 开始时间 操作时间 日期时间 交易时间 下单时间 付款时间 支付时间 浏览时间 访问时间"
+    " 点击时间 签到时间 打卡时间 消费时间 刷卡时间 登录时间 借阅时间 进入时间 到达时间 记录时间 创建时间 交易创建时间"
+    " 记账时间 成交时间 日期 交易日期 记账日期 成交日期",
     "text": "behavior_text behaviour_text text behavior behaviour behavior_description description"
     " 行为 行为描述 描述 行为文本 行为内容 文本",
     "action": "action event_type type behavior_type behaviour_type event_name event action_type activity"
-    " action_name behavior_name behaviour_name activity_type activity_name event_action operation"
-    " 行为类型 动作 动作类型 事件类型 操作 操作类型 类型 行为名称 事件名称 事件名 事件 动作名称 操作名称 用户行为 行为类别",
+    " action_name behavior_name behaviour_name activity_type activity_name event_action operation concept:name"
+    " 行为类型 动作 动作类型 事件类型 操作 操作类型 类型 行为名称 事件名称 事件名 事件 动作名称 操作名称 用户行为 行为类别 交易摘要 摘要 交易名称",
     "item": "item item_name item_title product_name product_title goods_name sku_name movie_name movie_title book_title track_name"
     " video_title article_title course_name title page_title"
     " item_id product_id product goods_id sku_id content object query goods sku product_sku movie_id movie book_id book"
     " song_id song video_id video article_id article news_id course_id course"
-    " search_term search_query search_keyword keyword keywords screen_name page_name page_url page_path url page"
+    " search_term search_query search_keyword keyword keywords screen_name page_name page_url page_path url page page_id feature_id"
     " 商品名称 商品名 商品标题 产品名称 物品名称 商品 产品 物品 电影名称 书名 图书名称 歌曲名称 视频标题 课程名称 文章标题 标题 页面标题"
     " 商品ID 物品ID 产品ID 商品编号 对象 内容 车型 关键词 搜索词"
-    " 搜索关键词 电影 歌曲 视频 课程 菜品 页面名称 页面 网址 链接",
+    " 搜索关键词 电影 歌曲 视频 课程 菜品 页面名称 页面 网址 链接 证券名称 对方户名 对方账户名 对手信息",
     "place": "poi_id poi poi_name place place_name venue venue_name venue_category venue_id location location_name"
     " store_name store shop_name shop merchant_name merchant restaurant room address city"
-    " 地点 地点名称 位置 场所 门店 兴趣点 门店名称 店铺 店铺名称 商户 商户名称 商家 商家名称 签到地点 消费地点 交易地点 房间 地址 详细地址"
+    " 地点 地点名称 位置 场所 门店 兴趣点 门店名称 店铺 店铺名称 商户 商户名称 商家 商家名称 签到地点 消费地点 交易地点 交易场所 房间 地址 详细地址"
     " 城市",
     "app": "app_id app app_name application package_name application_name app_package bundle_id"
     " 应用 应用ID 应用名称 APP名称 应用程序 软件 小程序",
@@ -58,14 +59,14 @@ _COLUMNS: Final = {
     " 时长 停留时长 持续时间 停留时间 使用时长 时长秒 时长(秒) 使用时间 观看时长 播放时长 浏览时长 访问时长 阅读时长 学习时长 通话时长"
     " 持续时长 停留时长(秒) 使用时长(秒) 观看时长(秒)",
     "end": "end end_time end_timestamp finish finish_time stop stop_time ended_at finished_at end_at stopped_at end_date_time"
-    " leave_time exit_time check_out_time logout_time 结束时间 结束 离开时间 退出时间 终止时间",
-    "date": "date event_date day visit_date order_date purchase_date transaction_date 日期 交易日期 下单日期 消费日期 访问日期",
+    " complete_timestamp time:timestamp leave_time exit_time check_out_time logout_time 结束时间 结束 离开时间 退出时间 终止时间",
+    "date": "date event_date day visit_date order_date purchase_date transaction_date 日期 交易日期 下单日期 消费日期 访问日期 记账日期 成交日期",
     "offset": "timezone_offset tz_offset utc_offset 时区偏移",
     "category": "category_code category category_name item_category product_category category_id 类目 品类 商品类目"
     " 商品分类 商品类别 商品品类",
     "brand": "brand brand_name 品牌 品牌名称 商品品牌",
     "price": "price unit_price sale_price 价格 单价 售价",
-    "marker": "marker phase state status event_state lifecycle transition begin_end start_end start_stop open_close on_off"
+    "marker": "marker phase state status event_state lifecycle lifecycle:transition transition begin_end start_end start_stop open_close on_off"
     " 标记 状态 阶段 起止 起止标记 开始结束",
     "result": "result outcome event_result event_outcome action_result payment_status pay_status order_status"
     " transaction_status login_status success is_success status state"
@@ -154,7 +155,7 @@ PLATFORMS: Final = _plain_words(
 
 # Words that begin beside those that end. The first word of each family stands for all of it.
 _MARKERS: Final = (
-    ("begin start began begun started", "end stop finish ended stopped finished"),
+    ("begin start began begun started", "end stop finish ended stopped finished complete completed"),
     ("open opened open_app app_open", "close closed close_app app_close"),
     ("enter entered entry", "exit exited leave"),
     (

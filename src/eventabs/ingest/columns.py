@@ -93,7 +93,7 @@ def find_roles(
     for role, usual in candidates(inventory, named).items():
         left = (column for column in usual if (role, column) not in refused)
         column = named.get(role) or next(left, "")
-        if column and not (role == "date" and column == found.get("time")):
+        if column and not (role in ("date", "end") and column == found.get("time")):
             found[role] = column
     return found
 

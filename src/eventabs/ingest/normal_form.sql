@@ -27,7 +27,7 @@ named AS (
             -- beside a thing a platform says where; alone it says nothing, and neither does the number of an app
             CASE WHEN coalesce(item, text) IS NOT NULL OR NOT is_platform(media) THEN media END AS media,
             CASE WHEN coalesce(item, text) IS NOT NULL OR NOT (is_platform(app) OR (
-                    regexp_full_match(app, '[0-9]+') AND coalesce(action, media, place) IS NOT NULL
+                    regexp_full_match(app, '-?[0-9]+') AND coalesce(action, media, place) IS NOT NULL
                     AND canonical IS DISTINCT FROM 'use')) THEN app END AS app),
         CASE WHEN result IS NULL OR NOT is_failure(result) OR (action IS NULL AND canonical IS NULL AND text IS NOT NULL)
             THEN coalesce(canonical, action)

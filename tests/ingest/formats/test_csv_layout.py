@@ -104,6 +104,41 @@ def test_lines_are_split_as_their_program_wrote_them(tmp_path: Path, text: str, 
     assert facts(tmp_path, write(tmp_path, "a.txt", text)) == [found]
 
 
+def test_blanks_between_a_quote_and_a_delimiter_are_no_part_of_a_field(tmp_path: Path) -> None:
+    text = 'user_id,time,item,n\nu,2026-01-15 10:00:42,"a ""b"" , c"\t,"1" \nu,2026-01-15 10:00:43,"d",""\t\n'
+    assert facts(tmp_path, write(tmp_path, "rows.csv", text)) == [
+        'u|2026-01-15T10:00:42|thing|a "b" , c||',
+        "u|2026-01-15T10:00:43|thing|d||",
+    ]
+
+
+def test_text_behind_a_quote_is_still_a_broken_row(tmp_path: Path) -> None:
+    rows = write(
+        tmp_path,
+        "rows.csv",
+        'user_id,time,item\nu,2026-01-15 10:00:42,"a" b\nu,2026-01-15 10:00:43,"c"\n',
+    )
+    with opened(tmp_path, rows) as export:
+        assert (export.behaviors, export.reasons) == (1, {"bad_csv": 1})
+
+
+def test_a_row_of_numbers_is_no_header(tmp_path: Path) -> None:
+    rows = write(tmp_path, "rows.csv", "".join(f"{user},{user + 7},3\n" for user in range(9)))
+    with pytest.raises(InputError, match="has no header"), opened(tmp_path, rows):
+        pass
+
+
+def test_the_ratings_of_movielens_are_known_by_their_shape(tmp_path: Path) -> None:
+    rows = write(
+        tmp_path, "u.data", "196\t242\t3\t881250949\n186\t302\t3\t891717742\n186\t303\t4\t891717742\n"
+    )
+    assert facts(tmp_path, rows) == [
+        "186|1998-04-04T19:22:22+00:00|thing|302||",
+        "186|1998-04-04T19:22:22+00:00|thing|303||",
+        "196|1997-12-04T15:55:49+00:00|thing|242||",
+    ]
+
+
 def test_quotes_that_are_plain_characters_swallow_no_lines(tmp_path: Path) -> None:
     rows = [
         'u1,2026-01-15 10:00:00,"open,1',

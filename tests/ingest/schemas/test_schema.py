@@ -99,6 +99,17 @@ def test_a_user_with_rows_that_are_no_behaviors_only_is_none(tmp_path: Path) -> 
         assert (export.users, export.non_behaviors) == (2, 2)
 
 
+def test_events_of_google_analytics_that_fivetran_flattened_have_their_name(tmp_path: Path) -> None:
+    text = (
+        "name,timestamp,user_id,user_pseudo_id,platform,param_ga_session_id,param_page_title\n"
+        "page_view,2026-01-15 10:00:42,,p1,web,s1,Tents\nsession_start,2026-01-15 10:00:42,,p1,web,s1,Tents\n"
+        "add_to_cart,2026-01-15 10:00:43,u1,p1,web,s1,\n"
+    )
+    found, logs, left_out = _read(tmp_path, write(tmp_path, "a.csv", text))
+    assert (found, left_out) == ("ga4", 1)
+    assert _facts(logs) == [("p1", "browse", "Tents"), ("u1", "cart", "")]
+
+
 def test_strict_does_not_stop_at_what_is_no_behavior(tmp_path: Path) -> None:
     with opened(tmp_path, write(tmp_path, "a.jsonl", SEGMENT), strict=True) as export:
         assert export.behaviors == 2

@@ -30,9 +30,11 @@ _LASTING: Final = re.compile(r"(?:\d+(?:\.\d+)? ?(?:小时|分钟?|秒|hours?|h|
 _RULE: Final = re.compile(r"[-=_*#~—]{4,}.*")
 _SUMMARY: Final = re.compile(
     r"\W*(?:(?:grand |sub)?totals?|sum|summary|average|count|generated|exported|end of|\d+ (?:rows|records)|notes?:)\b"
-    r"|\W*(?:合计|总计|小计|汇总|共\s*\d|导出|已收入|待收入|已支出|待支出|收入[::]|支出[::]|注[::]|说明[::]|备注[::])",
+    r"|\W*(?:人民币)?(?:合计|总计|小计|汇总|共\s*\d|导出|已收入|待收入|已支出|待支出|收入[::]|支出[::]|注[::]|说明[::]|备注[::])",
     re.IGNORECASE,
 )
+# A field in quotes, with the blanks that some programs write between its closing quote and the delimiter.
+_QUOTED: Final = re.compile(r'("(?:[^"]|"")*")(?:[ \t]+(?=[,;|\t]|$))?')
 _MARKERS: Final = {word for family in MARKERS for words in family for word in words}
 
 
@@ -53,11 +55,16 @@ class Dialect(NamedTuple):
             return re.split(self.delimiter, text.strip())
         if self.quote not in text:
             return text.split(self.delimiter)
+        if self.delimiter == "\t":
+            # most programs that write tabs know no quotes
+            return self._strict_fields(text) or text.split(self.delimiter)
+        return self._strict_fields(text) or self._strict_fields(_QUOTED.sub(r"\1", text))
+
+    def _strict_fields(self, text: str) -> list[str] | None:
         try:
             return next(csv.reader([text], delimiter=self.delimiter, quotechar=self.quote, strict=True))
         except csv.Error:
-            # most programs that write tabs know no quotes
-            return text.split(self.delimiter) if self.delimiter == "\t" else None
+            return None
 
     def lenient_fields(self, line: str) -> list[str]:
         """Return the fields of a line, which may be part of a record."""
@@ -118,6 +125,13 @@ _HEADERLESS: Final = (
             "utc_timestamp",
         ),
         8,
+    ),
+    # ratings of MovieLens: u.data of 100K
+    _Shape(
+        re.compile(r"\d+\t\d+\t[1-5]\t\d{9,10}"),
+        Dialect("\t"),
+        ("user_id", "movie_id", "rating", "timestamp"),
+        4,
     ),
     # check-ins of Gowalla and Brightkite, as SNAP has them
     _Shape(
@@ -235,7 +249,7 @@ def _headed_layout(lines: Sequence[str], time_column: str) -> Layout | None:
         if rank[0] or layout.dialect.is_blank == dialect.is_blank:
             return layout
     _first, rows = _rows_alike(lines, dialect)
-    if rows and len(rows[0]) > 1 and any(_is_time(field) for field in rows[0]):
+    if rows and len(rows[0]) > 1 and (any(map(_is_time, rows[0])) or all(map(_is_value, rows[0]))):
         return None
     columns = tuple(name.strip() for name in dialect.lenient_fields(lines[0])) if lines else ()
     return Layout(dialect, columns, len(columns))
