@@ -1,6 +1,6 @@
 import os
 import shutil
-import sqlite3
+import sqlite3  # noqa: TID251  how it is opened is tested
 import stat
 import subprocess
 import sys

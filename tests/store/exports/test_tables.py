@@ -1,7 +1,7 @@
 """CSV, Parquet and SQLite, read back by others."""
 
 import csv
-import sqlite3
+import sqlite3  # noqa: TID251  what was written is read back
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path

@@ -14,7 +14,6 @@ from eventabs.ingest import as_glob, errors_named, quoted
 from eventabs.store.directory import open_private
 from eventabs.store.exports.rows import COLUMNS, TEXTS, Row, behaviors_text, times_of
 
-_MEMORY: Final = "256MB"
 _BOM: Final = "\ufeff"
 # with a quote before what a spreadsheet would run
 _HARMLESS: Final = (
@@ -92,15 +91,16 @@ def _copy(rows: Iterable[Row], types: dict[str, str], select: str, target: Path,
     events = (
         f"read_json({quoted(as_glob(str(lines)))}, format = 'newline_delimited', columns = {{{columns}}})"
     )
-    with errors_named(str(lines)), duckdb.connect(config=_OFFLINE) as connection:
+    with errors_named(str(lines)), duckdb.connect(config=_CONFIG) as connection:
         connection.execute(
             f"COPY (WITH events AS (FROM {events}) {select}) TO {quoted(str(target))} ({options})"
         )
     lines.unlink()
 
 
-_OFFLINE: Final[dict[str, Any]] = {
+_CONFIG: Final[dict[str, Any]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
-    "memory_limit": _MEMORY,
+    "memory_limit": "256MB",
+    "threads": 2,  # each holds the rows that it writes next
 }
