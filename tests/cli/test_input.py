@@ -7,6 +7,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from python_calamine import load_workbook
 
 from house import eventabs, write_users
 
@@ -48,8 +49,8 @@ def test_events_are_handed_out_in_every_format_as_they_are(tmp_path: Path) -> No
     assert eventabs("run", "input.jsonl", "--provider", "rules", cwd=tmp_path).returncode == 0
     lines = (tmp_path / "input.eventabs" / "events.jsonl").read_text("utf-8").splitlines()
     expected = [(event["user_id"], event["start"], event["type"]) for event in map(json.loads, lines)]
-    for form in ("csv", "parquet", "sqlite"):
-        done = eventabs("export", "input.eventabs", "--format", form, "--output", f"out.{form}", cwd=tmp_path)
+    for form in ("csv", "parquet", "sqlite", "xlsx"):
+        done = eventabs("export", "input.eventabs", "--output", f"out.{form}", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         assert f"out.{form}" in done.stdout
     with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as file:
@@ -57,7 +58,46 @@ def test_events_are_handed_out_in_every_format_as_they_are(tmp_path: Path) -> No
     assert rows == expected
     query = 'SELECT user_id, "start", type FROM {} ORDER BY 1, 2, 3'
     with duckdb.connect() as connection:
-        parquet = connection.execute(query.format(f"'{tmp_path / 'out.parquet'}'")).fetchall()
+        typed = connection.execute(query.format(f"'{tmp_path / 'out.parquet'}'")).fetchall()
+    parquet = [(user, start.isoformat(), kind) for user, start, kind in typed]
     with sqlite3.connect(tmp_path / "out.sqlite") as database:
         stored = database.execute(query.format("events")).fetchall()
     assert parquet == stored == sorted(expected)
+    sheet = load_workbook(tmp_path / "out.xlsx").get_sheet_by_name("events").to_python()
+    cells = [(user, str(start).replace(" ", "T"), kind) for user, kind, _category, start, *_rest in sheet[1:]]
+    assert cells == expected
+
+
+def test_a_flag_of_another_format_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    write_users(tmp_path / "input.jsonl", users=1)
+    eventabs("run", "input.jsonl", "--provider", "rules", cwd=tmp_path)
+    for flags, named in (("--bom",), "csv"), (("--timezone", "Asia/Shanghai"), "xes"):
+        done = eventabs("export", "input.eventabs", "--output", "out.xlsx", *flags, cwd=tmp_path)
+        assert done.returncode == 2
+        (line,) = done.stderr.splitlines()
+        assert f"{flags[0]} is for {named} alone" in line
+    assert not (tmp_path / "out.xlsx").exists()
+
+
+def test_xes_asks_for_a_zone_and_takes_the_run_s(tmp_path: Path) -> None:
+    write_users(tmp_path / "input.jsonl", users=1)
+    eventabs("run", "input.jsonl", "--provider", "rules", "--out", "plain", cwd=tmp_path)
+    eventabs(
+        "run",
+        "input.jsonl",
+        "--provider",
+        "rules",
+        "--timezone",
+        "Asia/Shanghai",
+        "--out",
+        "zoned",
+        cwd=tmp_path,
+    )
+    done = eventabs("export", "plain", "--output", "out.xes", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "--timezone" in done.stderr
+    done = eventabs("export", "plain", "--output", "named.xes", "--timezone", "Asia/Shanghai", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert eventabs("export", "zoned", "--output", "run.xes", cwd=tmp_path).returncode == 0
+    assert (tmp_path / "named.xes").read_bytes() == (tmp_path / "run.xes").read_bytes()
+    assert b"+08:00" in (tmp_path / "run.xes").read_bytes()

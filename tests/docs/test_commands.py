@@ -1,6 +1,7 @@
 """The guides, played: their commands are run in order, and what they are said to print is compared."""
 
 import ast
+import csv
 import importlib.util
 import json
 import os
@@ -10,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -25,6 +27,7 @@ from simulator import Simulator
 
 GETTING_STARTED = Path("docs/getting-started.md")
 COOKBOOK = Path("docs/cookbook.md")
+EXPORTS = Path("docs/exports.md")
 FAQ = Path("docs/faq.md")
 LEFT_OUT = "..."
 AT_ONCE = Speed(first_token=0.0, prefill=0.0, decode=0.0)
@@ -107,6 +110,47 @@ def test_a_guide_with_a_model_comes_to_its_end(
 ) -> None:
     monkeypatch.setenv("EVENTABS_LLM__BASE_URL", endpoint)
     play(guide, folder, has_model=True)
+
+
+def test_what_is_made_of_the_events_holds_them(folder: Path) -> None:
+    play(EXPORTS, folder, has_model=False)
+    events = [json.loads(line) for line in (folder / "demo" / "events.jsonl").read_text("utf-8").splitlines()]
+    _holds_sequences(folder, events)
+    _holds_a_graph(folder, events)
+    log = json.loads((folder / "ocel.json").read_text("utf-8"))
+    assert [event["type"] for event in log["events"]] == [event["type"] for event in events]
+    known = {each["id"] for each in log["objects"]}
+    named = [{each["objectId"] for each in event["relationships"]} for event in log["events"]]
+    assert set.union(*named) == known
+    (visit,) = (
+        objects
+        for objects, event in zip(named, events, strict=True)
+        if (event["user_id"], event["behaviors"]) == ("u008", [27])
+    )
+    assert visit == {"user:u008", "place:启程4S店"}
+
+
+def _holds_sequences(folder: Path, events: list[dict[str, Any]]) -> None:
+    head, *lines = (folder / "sequences.txt").read_text("utf-8").splitlines()
+    assert head == "@CONVERTED_FROM_TEXT"
+    items = {number: name for _tag, number, name in (line.split("=") for line in lines if line[0] == "@")}
+    sequences = [line.removesuffix(" -1 -2").split(" -1 ") for line in lines if line[0] != "@"]
+    users: dict[str, list[str]] = {event["user_id"]: [] for event in events}
+    for event in events:
+        users[event["user_id"]].append(event["type"])
+    assert [[items[number] for number in sequence] for sequence in sequences] == list(users.values())
+
+
+def _holds_a_graph(folder: Path, events: list[dict[str, Any]]) -> None:
+    def rows(name: str) -> list[list[str]]:
+        with (folder / f"neo4j-{name}.csv").open(encoding="utf-8", newline="") as file:
+            return list(csv.reader(file))[1:]
+
+    assert [row[1] for row in rows("events")] == [event["type"] for event in events]
+    assert [user for (user, _number, _type) in rows("did")] == [event["user_id"] for event in events]
+    users = [user for user, _label in rows("users")]
+    assert users == sorted({event["user_id"] for event in events})
+    assert len(rows("next")) == len(events) - len(users)
 
 
 def test_users_can_be_shared_out_as_the_answer_says(folder: Path) -> None:

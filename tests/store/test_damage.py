@@ -1,6 +1,6 @@
 import os
 import shutil
-import sqlite3  # noqa: TID251  damage is done from outside
+import sqlite3
 import subprocess
 import tracemalloc
 import zlib
@@ -18,9 +18,9 @@ from eventabs.inspection.status import inspect_run
 from eventabs.inspection.user import stored_calls, view_user
 from eventabs.runs.lifecycle import reparse
 from eventabs.store.connection import damage_reported
+from eventabs.store.exports import export_events
 from eventabs.store.ledger import Ledger
 from eventabs.store.queries import user_row, user_states
-from eventabs.store.results import export_events
 from eventabs.views.report import render_report
 from eventabs.views.show import render_calls
 from runs_jobs import RULES, Place, finish

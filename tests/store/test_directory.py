@@ -14,8 +14,8 @@ import pytest
 from eventabs.errors import RunDirectoryError, StorageError
 from eventabs.runs.observer import Note, StateChanged
 from eventabs.store.directory import RunDirectory, open_private, read_head, replace_file
+from eventabs.store.exports import export_events
 from eventabs.store.ledger import Ledger
-from eventabs.store.results import export_events
 from eventabs.views.observers import open_log
 from runs_jobs import Place, finish
 from runs_kit import Watcher

@@ -60,7 +60,7 @@ def settled(ledger: Ledger, outcome: Outcome, state: str, reason: FailureReason 
 def test_an_empty_ledger_counts_nothing(tmp_path: Path) -> None:
     ledger = new_ledger(tmp_path)
     assert count_all(ledger) == Counts()
-    assert done_users(ledger) == []
+    assert list(done_users(ledger)) == []
     assert list(failed_users(ledger)) == []
     ledger.close()
 
@@ -114,11 +114,11 @@ def test_a_user_in_parts_is_done_only_when_every_part_is(tmp_path: Path) -> None
     ledger = in_halves(tmp_path)
     settled(ledger, well(HALVES[0]), "done")
     assert settled_user(ledger, "cleo").state == "pending"
-    assert done_users(ledger) == []
+    assert list(done_users(ledger)) == []
     assert count_all(ledger).events == 0
     settled(ledger, well(HALVES[1]), "done")
     assert settled_user(ledger, "cleo").state == "done"
-    assert done_users(ledger) == ["cleo"]
+    assert list(done_users(ledger)) == ["cleo"]
     assert count_all(ledger).events == 2
     ledger.close()
 

@@ -9,7 +9,7 @@ from eventabs.errors import StorageError
 from eventabs.records import Event, Part, RejectedRow
 from eventabs.store.directory import RunDirectory
 from eventabs.store.ledger import Ledger, PartChange
-from eventabs.store.results import EventsFile, export_events, write_rejects, write_results
+from eventabs.store.results import EventsFile, write_rejects, write_results
 from runs_kit import SIZE, bad, event_of, make_log, new_ledger, well
 
 
@@ -149,18 +149,3 @@ def test_a_user_is_written_only_once_all_its_parts_are_done(tmp_path: Path) -> N
     write_results(directory, ledger)
     assert directory.events.read_bytes() == b""
     ledger.close()
-
-
-def test_events_are_handed_out_of_the_ledger_in_every_format(tmp_path: Path) -> None:
-    directory, ledger = finished(tmp_path)
-    write_results(directory, ledger)
-    ledger.close()
-    kept = [orjson.loads(line) for line in directory.events.read_bytes().splitlines()]
-    for form in ("csv", "parquet", "sqlite"):
-        written = export_events(tmp_path, form, None)
-        assert written == tmp_path / f"events.{form}"
-        assert stat.S_IMODE(written.stat().st_mode) == 0o600
-    lines = (tmp_path / "events.csv").read_text("utf-8").splitlines()
-    assert len(lines) == len(kept) + 1
-    assert (tmp_path / "events.sqlite").read_bytes().startswith(b"SQLite format 3")
-    assert (tmp_path / "events.parquet").read_bytes().startswith(b"PAR1")

@@ -1,4 +1,4 @@
-"""Databases piped in, as the cookbook says."""
+"""Databases piped in, as the cookbook says, and events put into one, as docs/exports.md says."""
 
 import json
 import shlex
@@ -13,13 +13,14 @@ from input_files import opened
 from postgresql import FOLDERS, postgresql
 
 COOKBOOK = Path("docs/cookbook.md")
+EXPORTS = Path("docs/exports.md")
 QUOTE = "'"
 TEXTS = ("帐篷", 'a "quoted" one', "comma, tab\tand\nnewline", r"back\slash \N", "'single'", "  blanks  ")
 
 
-def recipe(client: str) -> str:
-    """Return the cookbook's command for a database, as one line."""
-    lines = [line for block in blocks_of(COOKBOOK, "sh") for line in command_lines(block.text)]
+def recipe(client: str, page: Path = COOKBOOK) -> str:
+    """Return a page's command for a database, as one line."""
+    lines = [line for block in blocks_of(page, "sh") for line in command_lines(block.text)]
     (line,) = (line for line in lines if line.startswith(f"{client} "))
     return line
 
@@ -45,6 +46,56 @@ def test_rows_piped_out_of_postgresql_arrive_as_they_are(tmp_path: Path) -> None
         subprocess.run([*psql, "-c", made, "-c", f"INSERT INTO events VALUES {', '.join(rows)}"], check=True)
         found = piped(recipe("psql").replace("psql", shlex.join(psql), 1), tmp_path)
     assert found == [text.strip() for text in TEXTS]
+
+
+def event(user: str, text: str, *behaviors: int) -> dict[str, object]:
+    """Return an event as events.jsonl has it."""
+    return {
+        "user_id": user,
+        "type": text,
+        "category": "engagement",
+        "start": "2026-01-15T09:00:07",
+        "end": "2026-01-15T10:00:00+08:00",
+        "summary": text,
+        "behaviors": behaviors,
+        "grounded": True,
+        "source": "llm",
+    }
+
+
+@pytest.mark.skipif(not FOLDERS, reason="PostgreSQL is not installed")
+def test_events_in_postgresql_are_replaced_user_by_user_or_not_at_all(tmp_path: Path) -> None:
+    (load,) = blocks_of(EXPORTS, "sample")
+    (tmp_path / load.title).write_text(load.text, "utf-8")
+    file = tmp_path / "demo" / "events.jsonl"
+    file.parent.mkdir()
+    query = "SELECT json_agg(events ORDER BY user_id, behaviors) FROM events"
+    with postgresql() as psql:
+        line = recipe("psql", EXPORTS).replace('psql "$DATABASE_URL"', shlex.join(psql))
+
+        def stored(*events: dict[str, object], tail: str = "") -> tuple[bool, list[dict[str, object]]]:
+            lines = (json.dumps(event, ensure_ascii=False) + "\n" for event in events)
+            file.write_text("".join(lines) + tail, "utf-8")
+            done = subprocess.run(["bash", "-c", line], cwd=tmp_path, check=False, capture_output=True)
+            found = subprocess.run([*psql, "-Atc", query], check=True, capture_output=True).stdout
+            return done.returncode == 0, json.loads(found)
+
+        first = [event("anna", text, number) for number, text in enumerate(TEXTS)]
+        ok, rows = stored(*first, event("bert", "看车"))
+        assert ok
+        assert [row["summary"] for row in rows] == [*TEXTS, "看车"]
+        assert rows[-1] == event("bert", "看车") | {"end": "2026-01-15T10:00:00", "behaviors": []}
+        assert [row["behaviors"] for row in rows[:2]] == [[0], [1]]
+
+        ok, rows = stored(event("anna", "用餐", 1, 2), event("carl", "购买", 0))
+        assert ok
+        assert [(row["user_id"], row["type"]) for row in rows] == [
+            ("anna", "用餐"), ("bert", "看车"), ("carl", "购买")
+        ]  # fmt: skip
+
+        ok, after = stored(event("bert", "社交"), tail='{"user_id": "anna", "sta')
+        assert not ok
+        assert after == rows
 
 
 @pytest.mark.parametrize("client", ["clickhouse-client", "mysql"])

@@ -11,11 +11,14 @@ from eventabs.cli import signals
 from eventabs.cli.app import Checkpoint, command
 from eventabs.cli.help import choose_language
 from eventabs.cli.options import Lang, LookFlags, with_options
+from eventabs.errors import UsageError
 from eventabs.language import gettext as _
 from eventabs.views import print_json, print_line, stdout_console
 
-TableFormat = Literal["csv", "parquet", "sqlite"]
-_FORMATS: dict[str, TableFormat] = {
+Format = Literal["csv", "xlsx", "parquet", "sqlite", "xes"]
+_FORMATS: dict[str, Format] = {
+    ".xlsx": "xlsx",
+    ".xes": "xes",
     ".parquet": "parquet",
     ".sqlite": "sqlite",
     ".sqlite3": "sqlite",
@@ -116,15 +119,25 @@ def report(
     print_line(stdout_console(), str(path))
 
 
-@command(help=_("Write the events of a run as CSV, Parquet or SQLite."))
+@command(
+    help=_("Write the events of a run as CSV, Excel workbook, Parquet, SQLite or XES; also while it goes on.")
+)
 def export(
+    *,
     checkpoint: Checkpoint,
     form: Annotated[
-        TableFormat | None,
+        Format | None,
         typer.Option("--format", help=_("Format of the file. (default: as --output ends, else csv)")),
     ] = None,
     output: Annotated[
         Path | None, typer.Option(help=_("File to write. (default: events.<format> in the run directory)"))
+    ] = None,
+    bom: Annotated[
+        bool, typer.Option("--bom", help=_("Mark a CSV as UTF-8, so that Excel shows Chinese."))
+    ] = False,
+    timezone: Annotated[
+        str | None,
+        typer.Option(help=_("Zone of times without one in XES, such as Asia/Shanghai. (default: the run's)")),
     ] = None,
     lang: Lang = None,  # noqa: ARG001  settled before this was loaded
 ) -> None:
@@ -133,4 +146,9 @@ def export(
 
     signals.interrupt()
     chosen = form or _FORMATS.get(output.suffix.lower() if output else "", "csv")
-    print_line(stdout_console(), str(export_events(checkpoint, chosen, output)))
+    for flag, given, only in (("--bom", bom, "csv"), ("--timezone", timezone, "xes")):
+        if given and chosen != only:
+            message = _("{flag} is for {format} alone; leave it out, or take --format {format}")
+            raise UsageError(message.format(flag=flag, format=only))
+    path = export_events(checkpoint, chosen, output, bom=bom, timezone=timezone or "")
+    print_line(stdout_console(), str(path))

@@ -19,6 +19,7 @@ from .directory import (
     replace_file as replace_file,
     storage_error as storage_error,
 )
+from .exports import ExportFormat as ExportFormat, export_events as export_events
 from .fingerprint import (
     binding_facts as binding_facts,
     changes as changes,
@@ -60,7 +61,6 @@ from .queries import (
 from .reserve import Reserve as Reserve, reserve_bytes as reserve_bytes
 from .results import (
     EventsFile as EventsFile,
-    export_events as export_events,
     write_rejects as write_rejects,
     write_results as write_results,
 )

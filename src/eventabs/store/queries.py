@@ -157,10 +157,9 @@ def failure_reasons(ledger: Ledger) -> dict[str, int]:
     return dict(ledger.rows("SELECT reason, count(*) FROM failed_users GROUP BY reason ORDER BY 2 DESC, 1"))
 
 
-def done_users(ledger: Ledger) -> list[str]:
-    """Return the ids of all users that are done, in order."""
-    rows = ledger.rows("SELECT user_id FROM user_states WHERE state = 'done' ORDER BY user_id")
-    return [user_id for (user_id,) in rows]
+def done_users(ledger: Ledger) -> Iterator[str]:
+    """Yield the ids of all users that are done, in order; few are in memory at a time."""
+    return (user_id for user_id, state in states_by_user(ledger) if state == "done")
 
 
 def failed_users(ledger: Ledger) -> Iterator[dict[str, Any]]:

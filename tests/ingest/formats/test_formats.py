@@ -1,9 +1,6 @@
 """Every format of docs/formats.md is read as the page says, whatever its encoding and compression."""
 
-import csv
 import gzip
-import io
-import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -133,25 +130,6 @@ def test_of_100_000_rows_each_of_the_1_000_broken_ones_is_named_by_its_line(tmp_
         assert export.reasons == {
             reason: 100 * list(BROKEN.values()).count(reason) for reason in export.reasons
         }
-
-
-def test_csv_of_events_is_safe_in_spreadsheets(tmp_path: Path) -> None:
-    from eventabs.store.results import write_table  # noqa: PLC0415
-
-    event = {
-        "user_id": "=1+1", "type": "+看车", "category": "-", "start": "@x", "end": "\tz", "summary": '\rw, "q"',
-        "behaviors": [1, 2], "grounded": True, "source": "llm",
-    }  # fmt: skip
-    lines = write(tmp_path, "events.jsonl", json.dumps(event) + "\n")
-    write_table(lines, tmp_path / "events.csv", "csv")
-    text = (tmp_path / "events.csv").read_bytes().decode()
-    (row,) = csv.DictReader(io.StringIO(text, newline=""))
-    for key in ("user_id", "type", "category", "start", "end", "summary"):
-        assert row[key] == f"'{event[key]}"
-    assert (row["behaviors"], row["source"]) == ("[1,2]", "llm")
-    write_table(lines, tmp_path / "events.parquet", "parquet")
-    kept = duckdb.connect().execute(f"FROM '{tmp_path}/events.parquet'").fetchall()
-    assert kept == [("=1+1", "+看车", "-", "@x", "\tz", '\rw, "q"', "llm", [1, 2], True)]
 
 
 def test_one_line_in_another_encoding_is_named_by_its_number(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+from .files import ExportFormat as ExportFormat, export_events as export_events

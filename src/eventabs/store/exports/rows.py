@@ -1,0 +1,37 @@
+"""The events as all formats have them: the order of columns, times, and a user at a time."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, Final
+
+import orjson
+
+from eventabs.store.codec import decoding
+from eventabs.store.ledger import Ledger
+from eventabs.store.queries import done_users, events_of
+
+TEXTS: Final = ("user_id", "type", "category", "start", "end", "summary", "source")
+COLUMNS: Final = (*TEXTS, "behaviors", "grounded")
+
+Row = dict[str, Any]
+
+
+def users_with_events(ledger: Ledger) -> Iterator[tuple[str, list[Row]]]:
+    """Yield each user that is done with its events, in the order of events.jsonl; one user is in memory at a time."""
+    return ((user_id, events_of(ledger, user_id)) for user_id in done_users(ledger))
+
+
+def rows_of(ledger: Ledger) -> Iterator[Row]:
+    """Yield all events in the order of events.jsonl."""
+    return (event for _user_id, events in users_with_events(ledger) for event in events)
+
+
+def behaviors_text(row: Row) -> str:
+    """Return the behaviors of an event as a JSON array, for formats without lists."""
+    return orjson.dumps(row["behaviors"]).decode()
+
+
+@decoding()
+def times_of(row: Row) -> tuple[datetime, datetime]:
+    """Return start and end, aware where they have an offset. Raises StoredValueError for what is no time."""
+    return datetime.fromisoformat(row["start"]), datetime.fromisoformat(row["end"])
