@@ -164,7 +164,22 @@ def make_builder(
         counter=TokenCounter(prompt.tokenizer),
         strip=settings.compaction.strip,
         legend=legend,
+        constrained=_is_constrained(settings),
     )
+
+
+def _is_constrained(settings: Settings) -> bool:
+    """Whether a request says what its answer may hold. Raises ConfigError where that does not go with the form."""
+    llm, answer = settings.llm, settings.prompt.answer
+    if llm.constrain in ("auto", "none"):
+        return llm.constrain == "auto" and bool(llm.grammar_field)
+    needed = "lines" if llm.constrain == "grammar" else "schema"
+    if answer != needed:
+        message = _(
+            'llm.constrain = "{constrain}" goes with prompt.answer = "{needed}", not "{answer}"; set one of them'
+        )
+        raise ConfigError(message.format(constrain=llm.constrain, needed=needed, answer=answer))
+    return True
 
 
 def _check_examples(instructions: Instructions, settings: Settings) -> None:
@@ -256,7 +271,8 @@ def endpoint_of(llm: LlmSettings, environment: Mapping[str, str]) -> Endpoint:
 
 def sampling_of(llm: LlmSettings) -> Sampling:
     """Return what is asked of the model beside the messages."""
-    return Sampling(llm.stream, llm.temperature, llm.seed, llm.extra_body, frozenset(llm.omit))
+    field = llm.grammar_field or ("grammar" if llm.constrain == "grammar" else "")
+    return Sampling(llm.stream, llm.temperature, llm.seed, llm.extra_body, frozenset(llm.omit), field)
 
 
 def no_model_message(preset: str) -> str:
