@@ -28,7 +28,9 @@ MARKS = {category.name: category.mark for category in CATEGORIES}
 USERS = st.lists(
     st.dictionaries(st.sampled_from(DAYS), st.integers(1, 4), min_size=1), min_size=1, max_size=3
 )
-FREE = st.from_regex(rf"[a-zé看车и]( ?[a-zé看车и]){{0,{MOST_LETTERS - 1}}}", fullmatch=True)
+FREE = st.from_regex(
+    rf"[a-zé看车и]{{1,{MOST_LETTERS}}}( [a-zé看车и]{{1,{MOST_LETTERS}}}){{0,2}}", fullmatch=True
+)
 SUMMARIES = st.from_regex(
     rf"[a-z看,#.!-]( ?[a-z看,#.:0-9\"\\😀-]){{0,{MOST_CHARACTERS // 2}}}", fullmatch=True
 )
@@ -151,6 +153,7 @@ ONE = {"U1": {DAYS[1]: 2}}
         "## U1\n# 2026-01-01\n##",
         "## U2\n# 2026-01-01\n10:00 nap\n##",
         "## U1\n# 2026-01-02\n10:00 nap\n##",
+        "## U1\n# 01-01\n10:00 nap\n##",
         "## U1\n# 2026-01-01\n10:00 sleep\n##",
         "## U1\n# 2026-01-01\n25:00 nap\n##",
         "## U1\n# 2026-01-01\n10:00 nap*\n##",

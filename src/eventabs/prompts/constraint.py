@@ -15,7 +15,8 @@ from eventabs.records import Behavior, Detail, JsonSchemaFormat, Vocabulary
 Days = Mapping[date, int]  # the most events that begin on each day, in order
 
 MOST_CHARACTERS: Final = 80  # of a summary; 4 words are asked for
-MOST_LETTERS: Final = 24  # of a type that is not in the vocabulary
+MOST_LETTERS: Final = 12  # of a word of a type that is not in the vocabulary
+MOST_WORDS: Final = 3
 _TIMES_EXPECTED: Final = 4
 _LEAST: Final = 12  # events a day, as far as it has so many behaviors
 
@@ -25,7 +26,10 @@ _SIGN: Final = (
     r"\ufeff\uff5c\ufff9-\uffff]"
 )
 # of a type that is not in the vocabulary; as characters, since patterns in JSON know no other escapes
-_LETTER: Final = "[a-zA-Z\u00c0-\u024f\u0370-\u05ff\u0620-\u0fff\u3041-\u3096\u30a1-\u30fa\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3]"
+_LETTER: Final = (
+    "[a-zA-Z\u00c0-\u024f\u0370-\u05ff\u0620-\u0fff\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fff\uac00-\ud7a3]"
+)
+_WORD: Final = f"{_LETTER}{{1,{MOST_LETTERS}}}"
 _CLOCK: Final = r"([01][0-9]|2[0-3]):[0-5][0-9]"
 _MONTH_DAY: Final = r"(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
 _SHARED: Final = rf"""clock ::= ([01] [0-9] | "2" [0-3]) ":" [0-5] [0-9]
@@ -33,7 +37,8 @@ monthday ::= ("0" [1-9] | "1" [0-2]) "-" ("0" [1-9] | [12] [0-9] | "3" [01])
 span ::= clock ("-" (monthday " ")? clock)?
 summary ::= sign (" "? sign){{0,{MOST_CHARACTERS - 1}}}
 sign ::= {_SIGN}
-word ::= letter (" "? letter){{0,{MOST_LETTERS - 1}}}
+words ::= word (" " word){{0,{MOST_WORDS - 1}}}
+word ::= letter{{1,{MOST_LETTERS}}}
 letter ::= {_LETTER}
 """
 
@@ -74,17 +79,21 @@ def grammar(users: Mapping[str, Days], vocabulary: Vocabulary, *, with_summaries
 
 
 def _user(number: int, alias: str, days: Days) -> Iterator[str]:
-    """Yield the rules of a user: `a` still needs an event, `z` has one; each day may be left out."""
+    """Yield the rules of a user: `a` still needs an event, `z` has one; each day may be left out.
+
+    The first day of an answer has its year, a later one only where the log is of several.
+    """
     yield f'u{number} ::= {_literal(f"## {alias}")} "\\n" u{number}a1'
     last = len(days)
+    has_years = len({day.year for day in days}) > 1
     for position, (day, most) in enumerate(days.items(), 1):
         name = f"u{number}d{position}"
-        yield f'{name} ::= "# " "{day:%Y-}"? "{day:%m-%d}\\n" most{most}'
-        if position == last:
-            needing, having = name, f"{name}?"
-        else:
-            having = f"{name}? u{number}z{position + 1}"
-            needing = f"{name} u{number}z{position + 1} | u{number}a{position + 1}"
+        yield f'{name} ::= "{day:%m-%d}\\n" most{most}'
+        needing = f'"# {day:%Y-}" {name}'
+        having = f'("# " "{day:%Y-}"? {name})?' if has_years else f'("# " {name})?'
+        if position < last:
+            having += f" u{number}z{position + 1}"
+            needing += f" u{number}z{position + 1} | u{number}a{position + 1}"
         yield f"u{number}a{position} ::= {needing}"
         if position > 1:
             yield f"u{number}z{position} ::= {having}"
@@ -93,7 +102,7 @@ def _user(number: int, alias: str, days: Days) -> Iterator[str]:
 def _types(vocabulary: Vocabulary) -> Iterator[str]:
     names = [_literal(kind.name) for kind in vocabulary.types]
     marks = [_literal(category.mark) for category in vocabulary.categories if category.mark]
-    free = ["word"] if vocabulary.open or not names else []
+    free = ["words"] if vocabulary.open or not names else []
     mark = f" ({' | '.join(marks)})?" if marks else ""
     yield f"type ::= ({' | '.join([*names, *free])}){mark}"
 
@@ -112,7 +121,7 @@ def schema(
         [{"enum": [kind.name for kind in vocabulary.types]}] if vocabulary.types else []
     )
     if vocabulary.open or not types:
-        types.append({"type": "string", "pattern": f"^{_LETTER}( ?{_LETTER}){{0,{MOST_LETTERS - 1}}}$"})
+        types.append({"type": "string", "pattern": f"^{_WORD}( {_WORD}){{0,{MOST_WORDS - 1}}}$"})
     definitions = {
         "end": {"type": "string", "pattern": f"^{_MONTH_DAY} {_CLOCK}$"},
         "type": types[0] if len(types) == 1 else {"anyOf": types},
