@@ -29,9 +29,9 @@ from eventabs.config.settings import Settings
 from eventabs.ingest.columns import behavior_columns
 from eventabs.ingest.database import as_glob, quoted, scratch_database
 from eventabs.ingest.formats import Query, open_file
-from eventabs.prompts import measure_group, plan
+from eventabs.prompts import measure_group, plan, sampled
 from eventabs.records import PartSize, PlannedPart
-from eventabs.runs.components import batch_limits, make_builder, open_input, prompt_language_of, sampled
+from eventabs.runs.components import batch_limits, make_builder, open_input, prompt_language_of
 
 BEHAVIORS_A_USER: Final = 92
 SIZES: Final = (460_000, 4_600_000)

@@ -189,6 +189,7 @@ class Request:
     input_tokens: int
     max_output_tokens: int
     response_format: JsonSchemaFormat | None = None
+    grammar: str = ""  # GBNF of the answer; "": it is free
 
 
 class Usage(NamedTuple):

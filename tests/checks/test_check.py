@@ -66,7 +66,8 @@ def test_a_good_endpoint_is_sound(tmp_path: Path, openai_server: OpenAIServer) -
     model = Model()
     openai_server.behavior = model()
     openai_server.models = listing({"id": "m", "max_model_len": 65536}, "other")
-    checked = check(tmp_path, openai_server, "temperature = 0.0\n[llm.price]\ninput = 1.0\noutput = 2.0\n")
+    config = 'temperature = 0.0\ngrammar_field = "grammar"\n[llm.price]\ninput = 1.0\noutput = 2.0\n'
+    checked = check(tmp_path, openai_server, config)
     assert checked.code == 0
     assert {finding.state for finding in checked.report.findings} <= {"ok", "skipped"}
     assert checked.facts.abilities == {
@@ -77,12 +78,13 @@ def test_a_good_endpoint_is_sound(tmp_path: Path, openai_server: OpenAIServer) -
         "output_limit": "max_tokens",
         "json_schema": "yes",
         "json_object": "yes",
+        "grammar": "yes",
     }
     assert checked.facts.context_tokens == 65536
     assert [model.name for model in checked.facts.models or ()] == ["m", "other"]
     assert checked.report.key_is_set is True
     assert 0 < (checked.report.cost or 0) < 0.01
-    assert len(model.asked) == 4
+    assert len(model.asked) == 5
     assert all(int(str(body["max_tokens"])) <= 512 for body in model.asked)
 
 
@@ -106,6 +108,8 @@ def test_a_good_endpoint_is_sound(tmp_path: Path, openai_server: OpenAIServer) -
         (Model(schema="ignored"), "json_schema", "ignored"),
         (Model(json="refused"), "json_object", "no"),
         (Model(json="ignored"), "json_object", "ignored"),
+        (Model(grammar=""), "grammar", "ignored"),
+        (Model(grammar="", refuses=("ebnf",)), "grammar", "no"),
     ],
 )
 def test_each_inability_is_found(
@@ -115,6 +119,25 @@ def test_each_inability_is_found(
     checked = check(tmp_path, openai_server, "temperature = 0.5\n")
     assert checked.facts.abilities[ability] == value
     assert checked.code == 0
+
+
+@pytest.mark.parametrize("field", ["grammar", "structured_outputs", "ebnf"])
+def test_where_a_server_of_ones_own_takes_a_grammar_is_found_and_told(
+    tmp_path: Path, openai_server: OpenAIServer, field: str
+) -> None:
+    openai_server.behavior = Model(grammar=field)()
+    checked = check(tmp_path, openai_server)
+    assert checked.facts.abilities["grammar"] == "yes"
+    assert f'llm.grammar_field = "{field}"' in checked.next_step("grammar")
+
+
+def test_a_grammar_that_is_wanted_and_not_kept_is_a_warning(
+    tmp_path: Path, openai_server: OpenAIServer
+) -> None:
+    openai_server.behavior = Model(grammar="")()
+    checked = check(tmp_path, openai_server, 'constrain = "grammar"\n')
+    assert checked.state("grammar") == "warning"
+    assert 'llm.constrain = "none"' in checked.next_step("grammar")
 
 
 def test_thinking_that_should_be_off_is_told(tmp_path: Path, openai_server: OpenAIServer) -> None:

@@ -1,5 +1,6 @@
 """What is measured is what is sent, and every call begins with the same bytes."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -13,14 +14,17 @@ from eventabs.prompts.packing.bounds import BatchLimits
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.prompts.vocabulary import default_vocabulary
 from eventabs.records import AnswerForm, Behavior, UserLog
+from gbnf import accepts
 
 COUNTER = TokenCounter()
 START = datetime.fromisoformat("2026-01-01T10:00")
 
 
-def make_builder(answer: AnswerForm = "lines", strip: tuple[str, ...] = ("XX",)) -> PromptBuilder:
+def make_builder(
+    answer: AnswerForm = "lines", strip: tuple[str, ...] = ("XX",), *, constrained: bool = False
+) -> PromptBuilder:
     instructions = Instructions(language="zh", vocabulary=default_vocabulary("zh"), answer=answer)
-    return PromptBuilder(instructions, counter=COUNTER, strip=strip)
+    return PromptBuilder(instructions, counter=COUNTER, strip=strip, constrained=constrained)
 
 
 BUILDER = make_builder()
@@ -89,6 +93,19 @@ def test_a_request_holds_only_blocks_under_aliases_and_no_user_id() -> None:
 def test_only_the_schema_form_carries_a_response_format(answer: AnswerForm) -> None:
     request = make_builder(answer).request([user("a")], max_output_tokens=1)
     assert (request.response_format is not None) == (answer == "schema")
+
+
+def test_a_constrained_request_is_bound_to_its_own_users_and_costs_nothing_more() -> None:
+    logs = [user("a"), user("b", 1)]
+    free = BUILDER.request(logs, max_output_tokens=1)
+    bound = make_builder(constrained=True).request(logs, max_output_tokens=1)
+    assert replace(bound, grammar="") == free
+    assert accepts(bound.grammar, "## U1\n# 2026-01-02\n00:00 用餐\n## U2\n# 2026-01-01\n10:00 打牌 | 家\n##")
+    assert not accepts(bound.grammar, "## U1\n# 2026-01-02\n00:00 用餐\n##")
+    tight = make_builder("schema", constrained=True).request(logs, max_output_tokens=1)
+    assert tight.response_format != make_builder("schema").request(logs, max_output_tokens=1).response_format
+    assert not tight.grammar
+    assert not make_builder("json", constrained=True).request(logs, max_output_tokens=1).grammar
 
 
 def test_expected_output_is_measured_with_the_log() -> None:

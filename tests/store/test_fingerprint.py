@@ -85,6 +85,8 @@ CHANGED: list[tuple[dict[str, Any], str]] = [
     ({"llm": {"model": "other"}}, "llm.model"),
     ({"llm": OPENAI | {"base_url": "https://elsewhere.example/v1"}}, "llm.base_url"),
     ({"llm": OPENAI | {"temperature": 0.5}}, "llm.temperature"),
+    ({"llm": OPENAI | {"constrain": "none"}}, "llm.constrain"),
+    ({"llm": OPENAI | {"grammar_field": "ebnf"}}, "llm.grammar_field"),
     ({"llm": OPENAI | {"extra_body": {"top_p": 0.5}}}, "llm.extra_body"),
     ({"llm": OPENAI | {"provider": "rules"}}, "llm.provider"),
     ({"llm": OPENAI, "prompt": {"detail": "fine"}}, "prompt.detail"),

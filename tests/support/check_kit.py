@@ -13,12 +13,13 @@ class Model:
     """The defaults are a model that can everything. Call it for the behavior.
 
     `refuses`: parameters that it answers with a 400. `schema`, `json`: how it takes the two kinds of response_format:
-    "kept", "ignored" or "refused". `limit`: the parameter that it heeds, "" for none.
+    "kept", "ignored" or "refused". `grammar`: the field in which it takes a grammar; `limit`: the parameter that it heeds, "" for none.
     """
 
     refuses: tuple[str, ...] = ()
     schema: str = "kept"
     json: str = "kept"
+    grammar: str = "grammar"
     limit: str = "max_tokens"
     streams: bool = True
     usage: bool = True
@@ -51,6 +52,9 @@ class Model:
 
     def _text(self, exchange: Exchange, kind: str) -> str:
         body = exchange.received.body
+        if bound := body.get(self.grammar):
+            text = bound["grammar"] if isinstance(bound, dict) else bound
+            return str(text).split('"')[1]
         if kind == "json_schema" and self.schema == "kept":
             schema = body["response_format"]["json_schema"]["schema"]
             return json.dumps(dict.fromkeys(schema["required"], True))

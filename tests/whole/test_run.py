@@ -179,6 +179,38 @@ def test_every_answer_form_is_asked_for_in_its_own_way(
     assert ("response_format" in openai_server.requests[0].body) is (form == "schema")
 
 
+@pytest.mark.parametrize(
+    ("constrain", "field", "sent"),
+    [("auto", "ebnf", "ebnf"), ("auto", "", ""), ("none", "ebnf", ""), ("grammar", "", "grammar")],
+)
+def test_a_grammar_of_the_batch_goes_where_the_settings_say(
+    tmp_path: Path, openai_server: OpenAIServer, constrain: str, field: str, sent: str
+) -> None:
+    write_users(tmp_path / "input.jsonl", users=2)
+    arguments = ("run", "input.jsonl", *model(openai_server))
+    done = eventabs(
+        *arguments, cwd=tmp_path, EVENTABS_LLM__CONSTRAIN=constrain, EVENTABS_LLM__GRAMMAR_FIELD=field
+    )
+    assert done.returncode == 0, done.stderr
+    for request in openai_server.requests:
+        grammars = {name: request.body[name] for name in ("grammar", "ebnf") if name in request.body}
+        assert list(grammars) == ([sent] if sent else [])
+        aliases = [line for line in request.user_message.splitlines() if line.startswith("## ")]
+        named = [alias.split()[1] for alias in aliases]
+        assert all(f'"## {alias}"' in text for alias in named for text in grammars.values())
+
+
+def test_a_constraint_that_the_form_of_answers_cannot_have_is_a_fault(
+    tmp_path: Path, openai_server: OpenAIServer
+) -> None:
+    write_users(tmp_path / "input.jsonl", users=2)
+    arguments = ("run", "input.jsonl", *model(openai_server))
+    done = eventabs(*arguments, cwd=tmp_path, EVENTABS_LLM__CONSTRAIN="schema")
+    assert done.returncode == 2
+    assert 'prompt.answer = "schema"' in done.stderr
+    assert not openai_server.requests
+
+
 def test_a_connection_error_and_a_429_are_tried_again_within_the_same_call(
     tmp_path: Path, openai_server: OpenAIServer
 ) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
+from functools import partial
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
@@ -12,11 +13,13 @@ from eventabs.errors import EndpointError, RejectedRequestError
 from eventabs.language import gettext as _, ngettext
 from eventabs.providers import (
     CallLimits,
+    GrammarField,
     ListedModel,
     Prober,
     Support,
     UnreachableError,
     find_route,
+    hosts_with_keys,
     list_models,
     load_preset,
 )
@@ -152,6 +155,8 @@ class EndpointCheck:
             return
         await self._try("json_schema", self._probe_json_schema)
         await self._try("json_object", self._probe_json_object)
+        if fields := self._grammar_fields():
+            await self._try("grammar", partial(self._probe_grammar, fields))
 
     def _judge_stream(self, reply: Reply) -> None:
         if reply.streamed:
@@ -240,7 +245,29 @@ class EndpointCheck:
     async def _probe_json_object(self) -> None:
         self._report_json("json_object", await self._prober.probe_json_object(), is_needed=False)
 
-    def _report_json(self, name: str, support: Support, *, is_needed: bool) -> None:
+    def _grammar_fields(self) -> tuple[GrammarField, ...]:
+        """Return where a grammar may stand: as set, else, at a server that is no known vendor's, everywhere."""
+        if field := sampling_of(self._llm).grammar_field:
+            return (field,)
+        is_own = not self._llm.preset and urlsplit(self._llm.base_url).netloc not in hosts_with_keys()
+        return ("grammar", "structured_outputs", "ebnf") if is_own else ()
+
+    async def _probe_grammar(self, fields: Sequence[GrammarField]) -> None:
+        is_needed = self._llm.constrain == "grammar"
+        support: Support = "no"
+        for field in fields:
+            support = await self._prober.probe_grammar(field)
+            if support == "yes" and not sampling_of(self._llm).grammar_field:
+                step = _('set llm.grammar_field = "{field}": answers are then bound to a grammar').format(
+                    field=field
+                )
+                self._judge("grammar", support, _("supported"), step, state="note")
+                return
+            if support == "yes":
+                break
+        self._report_json("grammar", support, is_needed=is_needed, step=_('set llm.constrain = "none"'))
+
+    def _report_json(self, name: str, support: Support, *, is_needed: bool, step: str = "") -> None:
         messages: dict[Support, str] = {
             "yes": _("supported"),
             "ignored": _("taken, but the answer does not keep to it"),
@@ -249,8 +276,8 @@ class EndpointCheck:
         }
         state: State = "ok" if support == "yes" else "warning" if is_needed else "note"
         is_missed = is_needed and support in {"no", "ignored"}
-        step = _('set prompt.answer = "lines" or "json"') if is_missed else ""
-        self._judge(name, support, messages[support], step, state=state)
+        step = step or _('set prompt.answer = "lines" or "json"')
+        self._judge(name, support, messages[support], step if is_missed else "", state=state)
 
     def _judge(self, name: str, ability: str, message: str, step: str = "", *, state: State = "ok") -> None:
         self._facts.abilities[name] = ability

@@ -33,7 +33,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(message.format(path=path, error=error)) from None
 
 
-_SET_BY_PRESETS = ("base_url", "api_key_env", "omit", "extra_body")
+_SET_BY_PRESETS = ("base_url", "api_key_env", "omit", "grammar_field", "extra_body")
 
 
 def overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from eventabs.config.layers import over_stored, overlay, read_toml
 from eventabs.errors import ConfigError, WrongSettingsError
 from eventabs.ingest import is_address
 from eventabs.language import gettext as _
-from eventabs.providers import ProviderChoice, ProviderName, kind_of
+from eventabs.providers import GrammarField, ProviderChoice, ProviderName, kind_of
 from eventabs.records import AnswerForm, Compaction, Detail, DurationUnit
 
 
@@ -116,6 +116,8 @@ class LlmSettings(Section):
     temperature: float | None = None
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
     omit: tuple[Omittable, ...] = ()
+    constrain: Literal["auto", "none", "grammar", "schema"] = "auto"
+    grammar_field: GrammarField = ""
     extra_body: dict[str, Any] = {}
     extra_headers: dict[str, SecretStr] = {}
     proxy: str = ""

@@ -1,4 +1,4 @@
-from .builder import PromptBuilder as PromptBuilder, prompt_language as prompt_language
+from .builder import PromptBuilder as PromptBuilder, prompt_language as prompt_language, sampled as sampled
 from .compaction import Compactor as Compactor
 from .expected_output import Expectation as Expectation
 from .instructions import (

@@ -1,21 +1,27 @@
 """The request for a batch: the instructions, and the users' blocks."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import date
+from itertools import islice
 
 from eventabs.language import Language
 from eventabs.prompts.compaction import Compactor, make_legend
+from eventabs.prompts.constraint import grammar, most_events, schema
 from eventabs.prompts.expected_output import Expectation, response_format
 from eventabs.prompts.instructions import Instructions
 from eventabs.prompts.packing import BatchLimits
 from eventabs.prompts.tokens import TokenCounter
-from eventabs.records import AnswerForm, Detail, Message, PartSize, Request, UserLog
+from eventabs.records import AnswerForm, Detail, JsonSchemaFormat, Message, PartSize, Request, UserLog
 
 # What a chat format adds to two messages: 4 tokens each, and 3 before the answer (OpenAI's cookbook,
 # "How to count tokens with tiktoken").
 CHAT_FRAMING_TOKENS = 11
 
 _ALIASES = ("U9", "U99", "U999")  # one of them costs as much as any; in OpenAI's encodings all cost the same
+_LEGEND_USERS = 500  # whose names make the legend
+_LEGEND_BEHAVIORS = 100_000  # of these users; no further one then, since they are kept in memory
 _CHINESE_SHARE = 0.1  # names of brands and apps are Latin in Chinese exports too
 _CJK = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f]")
 
@@ -24,7 +30,8 @@ class PromptBuilder:
     """Writes prompts of one kind. Raises ConfigError where the instructions' template does not hold.
 
     The `legend` (texts by code, see `legend_for`) stands in every request, used or not: so a part costs the
-    same in any batch, and requests begin with the same bytes, which prefix caches want.
+    same in any batch, and requests begin with the same bytes, which prefix caches want. `constrained`: a request
+    says what its answer may hold, as a grammar for lines and as a tight schema for `schema`.
     """
 
     def __init__(
@@ -34,6 +41,7 @@ class PromptBuilder:
         counter: TokenCounter,
         strip: Sequence[str] = (),
         legend: Mapping[str, str] | None = None,
+        constrained: bool = False,
     ) -> None:
         self.counter = counter
         self.answer: AnswerForm = instructions.answer
@@ -44,6 +52,8 @@ class PromptBuilder:
         self.strip = tuple(strip)
         self.compactor = Compactor(instructions.language, strip, level=instructions.level, legend=legend)
         self._system: Message = {"role": "system", "content": instructions.text()}
+        self._vocabulary = instructions.vocabulary
+        self._constrained = constrained
         self._response_format = response_format(instructions.answer, instructions.with_summaries)
         self._alias = max(_ALIASES, key=counter.count)
         self.legend_tokens = counter.count(self.compactor.legend())
@@ -84,8 +94,34 @@ class PromptBuilder:
             users=users,
             input_tokens=self.instructions_tokens + self.counter.total(pieces),
             max_output_tokens=max_output_tokens,
-            response_format=self._response_format,
+            response_format=self._schema(users),
+            grammar=self._grammar(users),
         )
+
+    def _grammar(self, users: Mapping[str, UserLog]) -> str:
+        if not self._constrained or self.answer != "lines":
+            return ""
+        return grammar(self._days(users), self._vocabulary, with_summaries=self.expected.with_summaries)
+
+    def _schema(self, users: Mapping[str, UserLog]) -> JsonSchemaFormat | None:
+        if not self._constrained or self.answer != "schema":
+            return self._response_format
+        return schema(self._days(users), self._vocabulary, with_summaries=self.expected.with_summaries)
+
+    def _days(self, users: Mapping[str, UserLog]) -> dict[str, dict[date, int]]:
+        return {alias: most_events(log.behaviors, self.expected, self.detail) for alias, log in users.items()}
+
+
+def sampled(logs: Iterator[UserLog]) -> list[UserLog]:
+    """Take from `logs` the first users, whose words decide the language and the legend; of a huge one the beginning."""
+    sample: list[UserLog] = []
+    behaviors = 0
+    for log in islice(logs, _LEGEND_USERS):
+        sample.append(replace(log, behaviors=log.behaviors[:_LEGEND_BEHAVIORS]))
+        behaviors += len(log.behaviors)
+        if behaviors >= _LEGEND_BEHAVIORS:
+            break
+    return sample
 
 
 def prompt_language(texts: Iterable[str]) -> Language:

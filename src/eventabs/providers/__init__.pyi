@@ -1,6 +1,7 @@
 from .openai import (
     CallLimits as CallLimits,
     Endpoint as Endpoint,
+    GrammarField as GrammarField,
     ListedModel as ListedModel,
     OutputLimit as OutputLimit,
     Preset as Preset,

@@ -72,7 +72,10 @@ def _create_rules(config: ProviderConfig) -> Provider:
     return rules.RulesProvider(book, config.vocabulary, config.detail)
 
 
-_OPENAI_KEYS = ("llm.model", "llm.base_url", "llm.temperature", "llm.seed", "llm.omit", "llm.extra_body")
+_OPENAI_KEYS = (
+    *("llm.model", "llm.base_url", "llm.temperature", "llm.seed", "llm.omit", "llm.extra_body"),
+    *("llm.constrain", "llm.grammar_field"),
+)
 _OPENAI = ProviderKind("openai", True, "llm", _OPENAI_KEYS, _create_openai)
 _RULES = ProviderKind("rules", False, "rules", ("rules.file",), _create_rules)
 KINDS: dict[str, ProviderKind] = {kind.name: kind for kind in (_OPENAI, _RULES)}

@@ -2,11 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -54,8 +53,6 @@ from eventabs.store import Ledger, Reserve, RunDirectory, count_all, host_of, re
 CONNECT_SECONDS = 10.0  # for the first connection
 WAIT_SECONDS = 2.0  # between two tries of an endpoint that is waited for
 LANGUAGE_USERS = 20  # whose words decide the prompt's language
-_LEGEND_USERS = 500  # whose names make the legend
-_LEGEND_BEHAVIORS = 100_000  # of these users; no further one then, since they are kept in memory
 
 
 def read_text(path: str, setting: str) -> str:
@@ -128,18 +125,6 @@ def vocabulary_of(settings: Settings, language: Language) -> Vocabulary:
     return replace(shipped, types=types, aliases=tuple(configured.aliases.items()))
 
 
-def sampled(logs: Iterator[UserLog]) -> list[UserLog]:
-    """Take from `logs` the first users, whose words decide the language and the legend; of a huge one the beginning."""
-    sample: list[UserLog] = []
-    behaviors = 0
-    for log in islice(logs, _LEGEND_USERS):
-        sample.append(replace(log, behaviors=log.behaviors[:_LEGEND_BEHAVIORS]))
-        behaviors += len(log.behaviors)
-        if behaviors >= _LEGEND_BEHAVIORS:
-            break
-    return sample
-
-
 def legend_of(
     settings: Settings, language: Language, template: str | None, sample: Sequence[UserLog]
 ) -> dict[str, str]:
@@ -173,7 +158,22 @@ def make_builder(
         counter=TokenCounter(prompt.tokenizer),
         strip=settings.compaction.strip,
         legend=legend,
+        constrained=_is_constrained(settings),
     )
+
+
+def _is_constrained(settings: Settings) -> bool:
+    """Whether a request says what its answer may hold. Raises ConfigError where that does not go with the form."""
+    llm, answer = settings.llm, settings.prompt.answer
+    if llm.constrain in ("auto", "none"):
+        return llm.constrain == "auto" and bool(llm.grammar_field)
+    needed = "lines" if llm.constrain == "grammar" else "schema"
+    if answer != needed:
+        message = _(
+            'llm.constrain = "{constrain}" goes with prompt.answer = "{needed}", not "{answer}"; set one of them'
+        )
+        raise ConfigError(message.format(constrain=llm.constrain, needed=needed, answer=answer))
+    return True
 
 
 def _check_examples(instructions: Instructions, settings: Settings) -> None:
@@ -266,7 +266,8 @@ def endpoint_of(llm: LlmSettings, environment: Mapping[str, str]) -> Endpoint:
 
 def sampling_of(llm: LlmSettings) -> Sampling:
     """Return what is asked of the model beside the messages."""
-    return Sampling(llm.stream, llm.temperature, llm.seed, llm.extra_body, frozenset(llm.omit))
+    field = llm.grammar_field or ("grammar" if llm.constrain == "grammar" else "")
+    return Sampling(llm.stream, llm.temperature, llm.seed, llm.extra_body, frozenset(llm.omit), field)
 
 
 def no_model_message(preset: str) -> str:

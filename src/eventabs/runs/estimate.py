@@ -24,6 +24,7 @@ from eventabs.prompts import (
     measure_group,
     output_tokens,
     plan,
+    sampled,
 )
 from eventabs.records import Batch, Compaction, Copying, Detail, Part, PartSize, PlannedPart, Request, UserLog
 from eventabs.runs.components import (
@@ -33,7 +34,6 @@ from eventabs.runs.components import (
     open_input,
     probes,
     prompt_language_of,
-    sampled,
     template_text,
 )
 from eventabs.runs.description import InputDescription, describe, language_of

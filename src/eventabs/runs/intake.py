@@ -20,6 +20,7 @@ from eventabs.prompts import (
     measure_logs,
     measure_part,
     measure_parts,
+    sampled,
     split,
 )
 from eventabs.records import Part, PartSize, RejectedRow, UserLog
@@ -29,7 +30,6 @@ from eventabs.runs.components import (
     legend_of,
     open_input,
     prompt_language_of,
-    sampled,
 )
 from eventabs.runs.description import describe
 from eventabs.runs.observer import InputGone, Note

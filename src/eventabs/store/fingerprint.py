@@ -44,6 +44,8 @@ _LATER: dict[str, object] = {
     "prompt.summary": "short",
     "prompt.guidance": "",
     "prompt.examples": [],
+    "llm.constrain": "auto",
+    "llm.grammar_field": "",
 }
 
 

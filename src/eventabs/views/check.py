@@ -144,6 +144,7 @@ def _names() -> dict[str, str]:
         "output_limit": _("answer limit"),
         "json_schema": "json_schema",
         "json_object": "json_object",
+        "grammar": _("grammar"),
         "prompt": _("prompt"),
         "limits": _("limits"),
         "context": _("context"),

@@ -86,6 +86,8 @@ def prompt_json(request: Request) -> bytes:
     body = {"messages": list(request.messages), "max_tokens": request.max_output_tokens}
     if request.response_format is not None:
         body["response_format"] = request.response_format
+    if request.grammar:
+        body["grammar"] = request.grammar
     return f"{encode(body)}\n".encode()
 
 

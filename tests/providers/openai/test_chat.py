@@ -22,7 +22,7 @@ from eventabs.errors import (
     UnavailableError,
 )
 from eventabs.providers.openai.chat import OpenAIProvider
-from eventabs.providers.openai.endpoint import CallLimits, Endpoint, Sampling
+from eventabs.providers.openai.endpoint import CallLimits, Endpoint, GrammarField, Sampling
 from eventabs.records import Reply, Request, Usage
 from openai_server import (
     Behavior,
@@ -369,6 +369,26 @@ async def test_a_parameter_that_only_the_message_names_is_dropped(openai_server:
     openai_server.behavior = script(status(400, refusal), answer())
     assert (await complete(openai_server.base_url)).text == ANSWER
     assert "stream_options" not in openai_server.requests[-1].body
+
+
+@pytest.mark.parametrize(
+    ("field", "refusal"),
+    [
+        ("grammar", {"message": "Failed to initialize samplers: failed to parse grammar"}),  # llama.cpp
+        ("structured_outputs", {"message": "Invalid grammar specification."}),
+        ("ebnf", {"message": "no", "param": "ebnf"}),
+    ],
+)
+async def test_a_grammar_that_is_refused_is_left_out_from_then_on(
+    openai_server: OpenAIServer, field: GrammarField, refusal: dict[str, str]
+) -> None:
+    openai_server.behavior = script(status(400, {"error": refusal}), answer(), answer())
+    sampling = Sampling(grammar_field=field)
+    request = make_request(grammar='root ::= "x"')
+    assert (
+        await complete(openai_server.base_url, sampling=sampling, request=request, calls=2)
+    ).text == ANSWER
+    assert [field in sent.body for sent in openai_server.requests] == [True, False, False]
 
 
 @pytest.mark.parametrize("name", ["max_completion_tokens", "messages", "top_k"])

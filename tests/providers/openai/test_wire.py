@@ -3,12 +3,13 @@
 import gzip
 import json
 import zlib
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.providers.openai.endpoint import Sampling
+from eventabs.providers.openai.endpoint import GrammarField, Sampling
 from eventabs.providers.openai.wire import (
     EventDecoder,
     PayloadReader,
@@ -69,6 +70,17 @@ def test_dropped_parameters_are_left_out_and_max_tokens_changes_its_name() -> No
     body = build_body(REQUEST, "m", Sampling(temperature=1.0, seed=1), dropped)
     assert body.keys() == {"model", "messages", "stream", "max_completion_tokens"}
     assert body["max_completion_tokens"] == 50
+
+
+@pytest.mark.parametrize("field", ["grammar", "structured_outputs", "guided_grammar", "ebnf"])
+def test_a_grammar_goes_into_the_field_of_the_endpoint_and_nowhere_without_one(field: GrammarField) -> None:
+    request = replace(REQUEST, grammar="root ::= [a]")
+    body = build_body(request, "m", Sampling(grammar_field=field), frozenset())
+    expected = {"grammar": "root ::= [a]"} if field == "structured_outputs" else "root ::= [a]"
+    assert body[field] == expected
+    free = build_body(request, "m", Sampling(), frozenset())
+    assert body.keys() - free.keys() == {field}
+    assert free == build_body(REQUEST, "m", Sampling(grammar_field=field), frozenset())
 
 
 def test_a_limit_in_extra_body_replaces_ours() -> None:

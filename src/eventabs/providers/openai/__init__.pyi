@@ -2,6 +2,7 @@ from .chat import OpenAIProvider as OpenAIProvider
 from .endpoint import (
     CallLimits as CallLimits,
     Endpoint as Endpoint,
+    GrammarField as GrammarField,
     Preset as Preset,
     Sampling as Sampling,
     hosts_with_keys as hosts_with_keys,

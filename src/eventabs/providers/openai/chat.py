@@ -24,6 +24,7 @@ from eventabs.providers.openai.redaction import LONG, WORD_LENGTH, one_line, red
 from eventabs.providers.openai.transport import WIRE_ERRORS, Channel, raw_chunks, translate_error
 from eventabs.providers.openai.wire import (
     DROPPABLE,
+    GRAMMAR_FIELDS,
     PayloadReader,
     ReplyAssembler,
     UnreadableBodyError,
@@ -44,7 +45,7 @@ _MASKED_LENGTH = (
 class OpenAIProvider:
     """Completes requests through POST {base_url}/chat/completions.
 
-    Parameters that the endpoint refuses (of wire.DROPPABLE) are left out from then on. Raises
+    Parameters that the endpoint refuses (of wire.DROPPABLE, or the grammar) are left out from then on. Raises
     ConfigError when it is made with settings that cannot work. `clock` (monotonic) measures calls,
     `wall_clock` (Unix time) is what dates in headers are compared with.
     """
@@ -81,7 +82,7 @@ class OpenAIProvider:
                 return await self._call(body, on_content or _unheard)
             except UnsupportedParameterError as error:
                 own = body.keys() - self._sampling.extra_body.keys()
-                refused = error.parameters & DROPPABLE & own
+                refused = _with_constraints(error.parameters) & (DROPPABLE | GRAMMAR_FIELDS) & own
                 if not refused:
                     raise
                 self.dropped |= refused
@@ -187,6 +188,11 @@ class OpenAIProvider:
         if assembler.characters > self._limits.reply_bytes:
             raise UnreadableBodyError
         return assembler.characters > before
+
+
+def _with_constraints(parameters: frozenset[str]) -> frozenset[str]:
+    """Add every name of a grammar where one is refused; llama.cpp makes a grammar of a schema too."""
+    return parameters | GRAMMAR_FIELDS | {"response_format"} if parameters & GRAMMAR_FIELDS else parameters
 
 
 def _unheard(_characters: int) -> None:

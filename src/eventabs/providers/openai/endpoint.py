@@ -9,7 +9,7 @@ from datetime import date
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel
@@ -34,6 +34,10 @@ class Endpoint:
     ca_file: str = ""
 
 
+# where a request carries a grammar: llama.cpp, vLLM, vLLM before 0.12, SGLang; "": nowhere
+GrammarField = Literal["", "grammar", "structured_outputs", "guided_grammar", "ebnf"]
+
+
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """The parameters of a request beside the messages. None: the endpoint's own default.
@@ -46,6 +50,7 @@ class Sampling:
     seed: int | None = None
     extra_body: Mapping[str, object] = field(default_factory=dict)
     omit: frozenset[str] = frozenset()
+    grammar_field: GrammarField = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +110,7 @@ class Preset(BaseModel, frozen=True, extra="forbid"):
     suggested_model: str = ""  # named in messages, never set
     start_command: str = ""  # of a server that users run themselves, with {model} and {tokens} of context
     omit: tuple[str, ...] = ()
+    grammar_field: GrammarField = ""
     extra_body: dict[str, Any] = {}
     models: tuple[KnownModel, ...] = ()
 
@@ -127,6 +133,7 @@ class Preset(BaseModel, frozen=True, extra="forbid"):
             "base_url": self.base_url,
             "api_key_env": self.api_key_env,
             "omit": self.omit if known.omit is None else known.omit,
+            "grammar_field": self.grammar_field,
             "extra_body": self.extra_body if known.extra_body is None else known.extra_body,
         }
 

@@ -110,7 +110,7 @@ _MINIMAX_CODES = _by_code(
 _TOO_LONG_PARAMETERS = frozenset({"input_tokens", "input_text"})  # vLLM: the only hint at a prompt too long
 # Many servers name these only in the message. The text does not decide what the error is, only which
 # optional parameter the next request leaves out.
-_PARAMETERS_IN_TEXT = ("response_format", "stream_options")
+_PARAMETERS_IN_TEXT = ("response_format", "stream_options", "grammar", "structured_outputs", "ebnf")
 _ERROR_STATUS = re.compile(r"[45]\d\d", re.ASCII)
 
 

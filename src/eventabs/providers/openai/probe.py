@@ -10,7 +10,7 @@ from typing import Any, Literal
 from eventabs.errors import RejectedRequestError, TransientError
 from eventabs.language import gettext as _
 from eventabs.providers.openai.chat import OpenAIProvider
-from eventabs.providers.openai.endpoint import CallLimits, Endpoint, Sampling
+from eventabs.providers.openai.endpoint import CallLimits, Endpoint, GrammarField, Sampling
 from eventabs.providers.openai.errors import ErrorContext, find_error, make_error, make_status_error
 from eventabs.providers.openai.redaction import one_line
 from eventabs.providers.openai.transport import (
@@ -20,7 +20,7 @@ from eventabs.providers.openai.transport import (
     raw_chunks,
     translate_error,
 )
-from eventabs.providers.openai.wire import PayloadReader, parse_json
+from eventabs.providers.openai.wire import PayloadReader, grammar_parameter, parse_json
 from eventabs.records import Reply, Request, Usage
 
 # names of a model's context: vLLM and SGLang, Moonshot and OpenRouter, Groq, LM Studio
@@ -99,6 +99,8 @@ _SLACK = 2  # times the limit that an answer may have before it counts as unlimi
 _CHARACTERS_PER_TOKEN = 8  # at most, in such an answer
 _JSON_QUESTION = "Answer in JSON: are you ready?"
 _SCHEMA_KEY = "ready_to_read_exports"  # no model would choose it by itself
+_GRAMMAR_ANSWER = "=== 7 ==="  # no model would choose it by itself
+_GRAMMAR = f'root ::= "{_GRAMMAR_ANSWER}"'
 _SCHEMA = {
     "type": "json_schema",
     "json_schema": {
@@ -160,6 +162,17 @@ class Prober:
     async def probe_json_object(self) -> Support:
         """Ask under json_object."""
         return await self._probe_json({"type": "json_object"})
+
+    async def probe_grammar(self, field: GrammarField) -> Support:
+        """Ask under a grammar, in this field, that allows one odd answer."""
+        extra_body = {**self._sampling.extra_body, **grammar_parameter(_GRAMMAR, field)}  # never dropped
+        try:
+            reply = await self._send(_GREETING, _GREETING_TOKENS, extra_body=extra_body)
+        except RejectedRequestError:
+            return "no"
+        if reply.text.strip() == _GRAMMAR_ANSWER:
+            return "yes"
+        return "ignored" if reply.finish_reason == "stop" else "unknown"
 
     def printable(self, text: str, most: int) -> str:
         """Return foreign text as one line of at most so many characters, without secrets."""

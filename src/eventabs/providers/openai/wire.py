@@ -7,15 +7,23 @@ import json
 import zlib
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, get_args
 
 import orjson
 
-from eventabs.providers.openai.endpoint import Sampling
+from eventabs.providers.openai.endpoint import GrammarField, Sampling
 from eventabs.records import FinishReason, Reply, Request, Usage
 
 # Parameters that a request can do without; max_completion_tokens takes the place of max_tokens.
 DROPPABLE = frozenset({"response_format", "stream_options", "temperature", "seed", "max_tokens"})
+GRAMMAR_FIELDS = frozenset(get_args(GrammarField)) - {""}
+
+
+def grammar_parameter(grammar: str, field: GrammarField) -> dict[str, Any]:
+    """Return the part of a body that binds the answer to a grammar; {} without grammar or field."""
+    if not grammar or not field:
+        return {}
+    return {field: {"grammar": grammar} if field == "structured_outputs" else grammar}
 
 
 def build_body(request: Request, model: str, sampling: Sampling, dropped: frozenset[str]) -> dict[str, Any]:
@@ -26,6 +34,7 @@ def build_body(request: Request, model: str, sampling: Sampling, dropped: frozen
         "response_format": request.response_format,
         "max_tokens": request.max_output_tokens,
         "stream_options": {"include_usage": True} if sampling.stream else None,
+        **grammar_parameter(request.grammar, sampling.grammar_field),
     }
     body: dict[str, Any] = {"model": model, "messages": list(request.messages), "stream": sampling.stream}
     body |= {name: value for name, value in optional.items() if value is not None and name not in dropped}
