@@ -282,7 +282,7 @@ async def test_everything_that_was_served_stands_in_the_log(tmp_path: Path, kind
     failures = {kind: 1.0} if kind != "well" else {}
     body = body_of(request, stream=stream, stream_options={"include_usage": True})
     with Simulator(Options(AT_ONCE, failures), log=tmp_path / "log") as simulator:
-        async with httpx.AsyncClient(base_url=simulator.base_url, timeout=0.3) as client:
+        async with httpx.AsyncClient(base_url=simulator.base_url, timeout=1) as client:
             try:
                 response = await client.post("/chat/completions", json=body)
             except httpx.HTTPError:
