@@ -155,8 +155,6 @@ def open_export(
     `encoding` is a codec of Python's ("" finds it), `header` names the columns of CSV files that have none.
     Rows that differ in a column other than those `technical`, and those of the schema, are no duplicates.
     `user` is whose files they are ("": a column says it), `sheet` and `table` what is read of workbooks and databases.
-    Rows that differ in a column other than those `technical`, and those of the schema, are no duplicates.
-    `user` is whose files they are ("": a column says it), `sheet` and `table` what is read of workbooks and databases.
     `columns` maps roles to columns or paths ("" finds them), `schema` is a tool's name, "none", a TOML file of the user's own,
     or "" (found by the fields); `timezone` is a name or ""; `duration_unit` is that of durations that are plain numbers. `strict`: the first row that
     cannot be read is an InputError, raised soon after it is reached. Scratch files live in
