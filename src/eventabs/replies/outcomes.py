@@ -164,6 +164,8 @@ class Outcomes:
         An event of some hours covers something in nearly any log, so that covering alone would not
         show that two users were mixed up. The minutes at which events start do.
         """
+        if len(self.users) == 1:
+            return False
         own = self._starts_shared(alias, starts)
         if 2 * own >= len(starts):
             return False
@@ -183,12 +185,14 @@ class Outcomes:
         A type of the vocabulary was chosen, whatever the line says. Type and summary together repeat only a line with
         a duration: `加购 | 帐篷 淘宝` is all that there is to say.
         """
+        unknown = [each for each in placed if not self.labels.knows(each.described[0])]
+        if not unknown:
+            return 0
         log = self.users[alias]
         sent: dict[datetime, dict[str, bool]] = {}  # by minute; whether the line has a duration
         for behavior, line in zip(log.behaviors, self.lines(log), strict=True):
             if " " in line:
                 sent.setdefault(_minute(behavior), {})[line] = behavior.duration is not None
-        unknown = (each for each in placed if not self.labels.knows(each.described[0]))
         return sum(_repeats(each.claim, sent.get(each.span[0], {})) for each in unknown)
 
     def _events(self, alias: str, placed: Sequence[_Placed], covers: Sequence[Cover]) -> Iterator[Event]:

@@ -62,8 +62,11 @@ class SpendingLimit:
         return self.instructions_tokens + sum(planned.size.input_tokens for planned in batch.parts)
 
     def _refusal(self, tokens_in: int, tracker: ProgressTracker) -> LimitReachedError | None:
-        prompt = tracker.counts.prompt_tokens + self._reserved_input + tokens_in
-        completion = tracker.counts.completion_tokens + (self._in_flight + 1) * self.max_output_tokens
+        if not self.max_cost and not self.max_total_tokens:
+            return None
+        counts = tracker.counts
+        prompt = counts.prompt_tokens + self._reserved_input + tokens_in
+        completion = counts.completion_tokens + (self._in_flight + 1) * self.max_output_tokens
         cost = tracker.price.cost(prompt, completion)
         if self.max_cost and cost is not None and cost > self.max_cost:
             message = _(

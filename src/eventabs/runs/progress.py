@@ -3,13 +3,14 @@
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields
 from typing import Any, NamedTuple
 
 from eventabs.errors import EndpointError, NoContentError, RateLimitedError
 from eventabs.records import Counts, Usage
 from eventabs.runs.observer import Progress
 
+_NUMBERS = [field.name for field in fields(Counts) if field.name != "retry_causes"]
 _RECENT_CALLS = 50  # the remaining time follows the latest calls
 _SHORTEST_WINDOW = 60.0  # seconds over which tokens a second are counted
 _CALLS_A_WINDOW = 2  # and at least so many mean calls long, or the speed would jump with each reply
@@ -71,13 +72,19 @@ class ProgressTracker:
         self.price = price
         self._clock = clock
         self._began = clock() - earlier_seconds
-        self.counts = counts
+        self._causes = dict(counts.retry_causes)
+        self._numbers = {name: getattr(counts, name) for name in _NUMBERS}
         self.in_flight = 0
         self.unsettled = 0  # batches that are answered, and not yet written down as done
         self.receiving = 0  # characters of the answers that are coming in
         self.unread = 0  # of these, answers that are not read yet, or were bad and are not judged yet
         self._replies: deque[_Reply] = deque(maxlen=_RECENT_CALLS)
         self._ends: deque[float] = deque(maxlen=_RECENT_CALLS)
+
+    @property
+    def counts(self) -> Counts:
+        """What the run holds and has used so far."""
+        return Counts(**self._numbers, retry_causes=dict(self._causes))
 
     @property
     def under_way(self) -> int:
@@ -87,7 +94,7 @@ class ProgressTracker:
     @property
     def cost(self) -> float | None:
         """The cost of all replies so far, None without prices."""
-        return self.price.cost(self.counts.prompt_tokens, self.counts.completion_tokens)
+        return self.price.cost(self._numbers["prompt_tokens"], self._numbers["completion_tokens"])
 
     @property
     def seconds(self) -> float:
@@ -96,8 +103,8 @@ class ProgressTracker:
 
     def add(self, **numbers: int) -> None:
         """Add to counts, by their names."""
-        grown = {name: getattr(self.counts, name) + number for name, number in numbers.items()}
-        self.counts = replace(self.counts, **grown)
+        for name, number in numbers.items():
+            self._numbers[name] += number
 
     def count_reply(self, usage: Usage, seconds: float, characters: int) -> None:
         """Count a reply that has just come, with so many characters."""
@@ -112,8 +119,8 @@ class ProgressTracker:
     def count_retry(self, cause: EndpointError) -> None:
         """Count a repeated call."""
         code = retry_cause(cause)
-        causes = {**self.counts.retry_causes, code: self.counts.retry_causes.get(code, 0) + 1}
-        self.counts = replace(self.counts, retries=self.counts.retries + 1, retry_causes=causes)
+        self._causes[code] = self._causes.get(code, 0) + 1
+        self.add(retries=1)
 
     def progress(self, *, waiting: int, workers: int) -> Progress:
         """Return the counts with what follows from the pace.
@@ -121,12 +128,11 @@ class ProgressTracker:
         `waiting`: batches not sent yet; `workers`: calls that may be in flight now.
         """
         remaining = waiting + self.under_way
-        counts = replace(
-            self.counts, completion_tokens=self.counts.completion_tokens + self._tokens_under_way()
-        )
+        completion_tokens = self._numbers["completion_tokens"] + self._tokens_under_way()
         return Progress(
-            **asdict(counts),
-            batches_total=self.counts.batches_done + remaining,
+            **self._numbers | {"completion_tokens": completion_tokens},
+            retry_causes=dict(self._causes),
+            batches_total=self._numbers["batches_done"] + remaining,
             in_flight=self.in_flight,
             in_flight_limit=workers,
             cost=self.cost,
