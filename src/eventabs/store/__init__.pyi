@@ -9,7 +9,7 @@ from .codec import (
     unpack_parts as unpack_parts,
     unpack_text as unpack_text,
 )
-from .connection import damage_reported as damage_reported
+from .connection import back_up as back_up, damage_reported as damage_reported
 from .directory import (
     RunDirectory as RunDirectory,
     disk_full as disk_full,

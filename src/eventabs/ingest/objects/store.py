@@ -98,16 +98,9 @@ def find_objects(paths: Sequence[str], excluded: Sequence[str] = ()) -> list[Sto
 
 def _named(address: str) -> list[StoredObject]:
     """Return the objects that an address names. Raises InputError where there are none."""
-    scheme, _separator, rest = address.partition("://")
-    scheme = scheme.lower()
-    if scheme in _WEB:
+    if address.partition("://")[0].lower() in _WEB:
         return [_web_object(address)]
-    bucket, _slash, key = rest.partition("/")
-    if scheme not in _STORES or not bucket:
-        message = _(
-            "{path} cannot be read; addresses begin with s3://BUCKET/, gs://BUCKET/, az://CONTAINER/, https:// or http://"
-        )
-        raise InputError(message.format(path=address))
+    scheme, bucket, key = _located(address)
     with store_errors_named(address):
         store = _store(scheme, bucket)
         place = f"{scheme}://{bucket}"
@@ -116,6 +109,26 @@ def _named(address: str) -> list[StoredObject]:
         if key and not key.endswith("/") and (found := _single(store, place, key)):
             return [found]
         return _in_folder(store, place, key)
+
+
+def open_bucket(address: str) -> tuple["ObjectStore", str]:
+    """Return the store of the bucket that an address names, and the key behind it. Raises InputError."""
+    scheme, bucket, key = _located(address)
+    with store_errors_named(address):
+        return _store(scheme, bucket), key
+
+
+def _located(address: str) -> tuple[str, str, str]:
+    """Return scheme, bucket and key. Raises InputError for an address that names no bucket."""
+    scheme, _separator, rest = address.partition("://")
+    scheme = scheme.lower()
+    bucket, _slash, key = rest.partition("/")
+    if scheme not in _STORES or not bucket:
+        message = _(
+            "{path} cannot be read; addresses begin with s3://BUCKET/, gs://BUCKET/, az://CONTAINER/, https:// or http://"
+        )
+        raise InputError(message.format(path=address))
+    return scheme, bucket, key
 
 
 def _web_object(address: str) -> StoredObject:
