@@ -9,7 +9,10 @@ import duckdb
 import pytest
 from python_calamine import load_workbook
 
+from eventabs.records import Part
+from exports_kit import make_event, make_run, open_run
 from house import eventabs, write_users
+from runs_kit import SIZE, make_log
 
 
 @pytest.fixture
@@ -66,6 +69,19 @@ def test_events_are_handed_out_in_every_format_as_they_are(tmp_path: Path) -> No
     sheet = load_workbook(tmp_path / "out.xlsx").get_sheet_by_name("events").to_python()
     cells = [(user, str(start).replace(" ", "T"), kind) for user, kind, _category, start, *_rest in sheet[1:]]
     assert cells == expected
+
+
+def test_an_export_of_a_run_that_is_not_complete_says_so(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    run = make_run(tmp_path / "out", [make_event("anna")])
+    assert eventabs("export", "out", cwd=tmp_path).stderr == ""
+    ledger = open_run(run)
+    with ledger.transaction():
+        ledger.add_users([(make_log(user), [(Part(user, 0, 2), SIZE)]) for user in ("bert", "carl")])
+    ledger.close()
+    done = eventabs("export", "out", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "out/events.csv\n")
+    assert done.stderr == "The run is not complete; users in the file: 1, still pending: 2\n"
 
 
 def test_a_flag_of_another_format_is_refused_before_anything_is_written(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def report(place: Place) -> None:
 
 
 def export(place: Place) -> None:
-    export_events(place.out, "csv", place.folder / "new.csv")
+    export_events(place.out, "csv", str(place.folder / "new.csv"))
 
 
 def resume(place: Place) -> None:

@@ -170,7 +170,7 @@ def test_every_file_of_a_run_is_its_owners_alone_at_any_time_and_the_umask_is_le
     try:
         with place.begin(paths=["-"] if stream else None) as job, open_log(job.directory.log):
             finish(job, resumed=False)
-        export_events(place.out, "sqlite", None)
+        export_events(place.out, "sqlite")
         place.watcher.noted(StateChanged("completed"))
     finally:
         assert os.umask(umask) == process_umask

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from eventabs.records import Event, Part
+from eventabs.store.exports import ExportFormat, export_events
 from eventabs.store.ledger import Ledger, PartChange
 from runs_kit import make_log, new_ledger, well
 
@@ -44,3 +46,8 @@ def make_run(folder: Path, events: Sequence[Event], timezone: str = "") -> Path:
 def open_run(folder: Path) -> Ledger:
     """Open the ledger of a run that was made."""
     return Ledger.open(folder / "ledger.sqlite")
+
+
+def export_file(run: Path, form: ExportFormat, output: Path | None = None, **options: Any) -> Path:  # noqa: ANN401  as they are
+    """Export events into a file; return it."""
+    return Path(export_events(run, form, "" if output is None else str(output), **options).place)

@@ -1,9 +1,11 @@
 """An S3 server, and a web server with the habits of the web: both on loopback, in this process."""
 
+import http.client
 import logging
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
@@ -39,15 +41,30 @@ class ObjectServer:
         self._buckets[bucket].put(key, data)
         return address
 
+    def get(self, address: str) -> bytes:
+        """Return an object. Raises FileNotFoundError."""
+        bucket, _slash, key = address.removeprefix("s3://").partition("/")
+        return bytes(self._buckets[bucket].get(key).bytes())
+
+    def unfinished(self, bucket: str) -> int:
+        """Return how many uploads in pieces were begun, and neither completed nor aborted."""
+        return self._ask("GET", f"{bucket}?uploads").count(b"<UploadId>")
+
     def close(self) -> None:
         """Stop serving."""
         self._server.stop()
 
-    def _made(self, bucket: str) -> S3Store:
+    def _ask(self, method: str, path: str) -> bytes:
         endpoint = self.variables["AWS_ENDPOINT_URL"]
         signed = {"Authorization": f"AWS4-HMAC-SHA256 Credential={KEY}/20260101/us-east-1/s3/aws4_request"}
-        request = urllib.request.Request(f"{endpoint}/{bucket}", method="PUT", headers=signed)  # noqa: S310  loopback
-        urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request).close()
+        request = urllib.request.Request(f"{endpoint}/{path}", method=method, headers=signed)  # noqa: S310  loopback
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request) as answer:
+            read: bytes = answer.read()
+            return read
+
+    def _made(self, bucket: str) -> S3Store:
+        endpoint = self.variables["AWS_ENDPOINT_URL"]
+        self._ask("PUT", bucket)
         return S3Store(
             bucket,
             endpoint=endpoint,
@@ -58,17 +75,61 @@ class ObjectServer:
         )
 
 
+@contextmanager
+def in_front_of(server: ObjectServer, status: Callable[[str, str], int]) -> Iterator[str]:
+    """Pass requests on to a server, but those for whose method and path `status` is not 0; yield the address."""
+    host = server.variables["AWS_ENDPOINT_URL"].removeprefix("http://")
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *_arguments: Any) -> None:  # noqa: ANN401  as the base has it
+            pass
+
+        def pass_on(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            code, headers, data = status(self.command, self.path), dict[str, str](), b""
+            if not code:
+                connection = http.client.HTTPConnection(host)
+                connection.request(self.command, self.path, body, dict(self.headers.items()))
+                answer = connection.getresponse()
+                code, headers, data = answer.status, dict(answer.getheaders()), answer.read()
+            self.send_response(code)
+            for name in ("ETag", "Last-Modified", "Content-Type"):
+                if name in headers:
+                    self.send_header(name, headers[name])
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = pass_on  # noqa: N815  as the base has them
+
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, *_request: Any) -> None:  # noqa: ANN401  as the base has it
+            """Say nothing: a client that breaks off is what is tested."""
+
+    running = Server(("127.0.0.1", 0), Handler)
+    Thread(target=running.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{running.server_port}"
+    finally:
+        running.shutdown()
+        running.server_close()
+
+
 class WebServer:
     """Serves `data` under any path; what stands in the path says how.
 
     `break`: every answer ends after `piece` bytes; `change`: the data are others from the second request on;
     `etag`: the data have one, and ranges are served; `chunked`, `gzip`, `redirect`, `loop`,
-    `denied`, `missing`, `failing`; `huge`: they are said to be 10^18 bytes.
+    `denied`, `missing`, `failing`; `huge`: they are said to be 10^18 bytes. What is put to a path is in `written`;
+    a path that has something is not overwritten where that is not wanted.
     """
 
     def __init__(self, data: bytes, *, piece: int = 200_000) -> None:
         self.data, self.piece = data, piece
         self.requests = list[tuple[str, dict[str, str]]]()
+        self.written = dict[str, bytes]()
         web = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -82,6 +143,14 @@ class WebServer:
                     (self.path, {name.lower(): value for name, value in self.headers.items()})
                 )
                 web.answer(self)
+
+            def do_PUT(self) -> None:
+                data = self.rfile.read(int(self.headers["Content-Length"]))
+                is_taken = self.path in web.written and self.headers.get("If-None-Match") == "*"
+                code = 403 if "denied" in self.path else 412 if is_taken else 201
+                if code == HTTPStatus.CREATED:
+                    web.written[self.path] = data
+                web._send(self, code, b"", {})
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.address = f"http://127.0.0.1:{self._server.server_port}"

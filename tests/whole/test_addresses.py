@@ -53,6 +53,28 @@ def test_an_object_that_has_changed_is_no_longer_the_input_of_the_run(
     assert "the input is not the one that this run began with" in refused.stderr
 
 
+def test_events_go_to_a_store_in_the_form_that_the_name_ends_in(tmp_path: Path, server: ObjectServer) -> None:
+    address = server.put("s3://whole/input.csv", DATA.encode())
+    assert (
+        ours("run", address, *TRIAL[:2], "--out", "trial", cwd=tmp_path, **server.variables).returncode == 0
+    )
+    for name, flags in (("events.parquet", ()), ("EVENTS.CSV", ("--bom",))):
+        local = ours("export", "trial", "--output", name, *flags, cwd=tmp_path)
+        assert local.returncode == 0, local.stderr
+        target = f"s3://whole/out/{name}"
+        done = ours("export", "trial", "--out", target, *flags, cwd=tmp_path, **server.variables)
+        assert (done.returncode, done.stdout, done.stderr) == (0, f"{target}\n", "")
+        assert server.get(target) == (tmp_path / name).read_bytes()
+    refused = ours("export", "trial", "--output", target, cwd=tmp_path, **server.variables)
+    assert refused.returncode == 2
+    assert "EVENTS.CSV exists; name another with --output, or replace it with --replace" in refused.stderr
+    again = ours("export", "trial", "--output", target, "--replace", cwd=tmp_path, **server.variables)
+    assert again.returncode == 0
+    assert server.get(target) == (tmp_path / "EVENTS.CSV").read_bytes().removeprefix(b"\xef\xbb\xbf")
+    assert SECRET.encode() not in stored(tmp_path)
+    assert not list((tmp_path / "trial").glob(".eventabs-*"))
+
+
 def test_the_query_of_a_web_address_is_written_nowhere_and_asked_for_again(tmp_path: Path) -> None:
     profiles = "user_id,city\nu1,Leiden\n"
     with web_server(DATA.encode()) as web, web_server(profiles.encode()) as others:

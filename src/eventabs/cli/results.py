@@ -2,7 +2,7 @@
 
 import time
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
 import typer
@@ -13,7 +13,8 @@ from eventabs.cli.help import choose_language
 from eventabs.cli.options import Lang, LookFlags, with_options
 from eventabs.errors import UsageError
 from eventabs.language import gettext as _
-from eventabs.views import print_json, print_line, stdout_console
+from eventabs.objects import public_address
+from eventabs.views import print_json, print_line, stderr_console, stdout_console
 
 Format = Literal["csv", "xlsx", "parquet", "sqlite", "xes"]
 _FORMATS: dict[str, Format] = {
@@ -130,8 +131,19 @@ def export(
         typer.Option("--format", help=_("Format of the file. (default: as --output ends, else csv)")),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(help=_("File to write. (default: events.<format> in the run directory)"))
-    ] = None,
+        str,
+        typer.Option(
+            "--output",
+            "--out",
+            show_default=False,
+            help=_(
+                "File to write, or address of an object (s3, gs, az, https). (default: events.<format> in the run directory)"
+            ),
+        ),
+    ] = "",
+    replace: Annotated[
+        bool, typer.Option("--replace", help=_("Replace the file or the object that is there."))
+    ] = False,
     bom: Annotated[
         bool, typer.Option("--bom", help=_("Mark a CSV as UTF-8, so that Excel shows Chinese."))
     ] = False,
@@ -145,10 +157,19 @@ def export(
     from eventabs.store import export_events  # noqa: PLC0415
 
     signals.interrupt()
-    chosen = form or _FORMATS.get(output.suffix.lower() if output else "", "csv")
+    chosen = form or _FORMATS.get(
+        PurePosixPath(public_address(output).partition("?")[0]).suffix.lower(), "csv"
+    )
     for flag, given, only in (("--bom", bom, "csv"), ("--timezone", timezone, "xes")):
         if given and chosen != only:
             message = _("{flag} is for {format} alone; leave it out, or take --format {format}")
             raise UsageError(message.format(flag=flag, format=only))
-    path = export_events(checkpoint, chosen, output, bom=bom, timezone=timezone or "")
-    print_line(stdout_console(), str(path))
+    written = export_events(checkpoint, chosen, output, bom=bom, timezone=timezone or "", replace=replace)
+    print_line(stdout_console(), written.place)
+    if written.pending:
+        print_line(
+            stderr_console(),
+            _("The run is not complete; users in the file: {done}, still pending: {pending}").format(
+                done=written.done, pending=written.pending
+            ),
+        )

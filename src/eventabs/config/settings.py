@@ -24,8 +24,8 @@ from eventabs.config.faults import Step, described
 from eventabs.config.fields import Section
 from eventabs.config.layers import over_stored, overlay, read_toml
 from eventabs.errors import ConfigError, WrongSettingsError
-from eventabs.ingest import is_address
 from eventabs.language import gettext as _
+from eventabs.objects import is_address
 from eventabs.providers import GrammarField, ProviderChoice, ProviderName, kind_of
 from eventabs.records import AnswerForm, Compaction, Detail, DurationUnit
 

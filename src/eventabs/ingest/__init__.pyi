@@ -7,13 +7,8 @@ from .database import (
 )
 from .description import Description as Description, FileMapping as FileMapping, ReadRow as ReadRow
 from .export import Export as Export, open_export as open_export
-from .files import FileStamp as FileStamp, expand as expand, is_address as is_address
+from .files import FileStamp as FileStamp, expand as expand
 from .groups import UserGroup as UserGroup
-from .objects import (
-    find_objects as find_objects,
-    open_bucket as open_bucket,
-    public_address as public_address,
-    store_errors_named as store_errors_named,
-)
+from .objects import find_objects as find_objects
 from .patterns import check_pattern as check_pattern, search_pattern as search_pattern
 from .tables import check_zone as check_zone

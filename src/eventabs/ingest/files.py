@@ -14,6 +14,7 @@ from eventabs.errors import NO_ROOM, DiskFullError, InputError, StorageError
 from eventabs.ingest import archives
 from eventabs.ingest.foreign_files import refuse_database, refuse_document
 from eventabs.language import gettext as _
+from eventabs.objects import is_address
 
 _CHUNK: Final = 1 << 20
 _HEAD: Final = 1 << 16
@@ -93,11 +94,6 @@ def expand(paths: Sequence[str], excluded: Sequence[str] = ()) -> tuple[str, ...
         if Path(path).is_file():
             refuse_document(path, first_bytes(path))
     return tuple(dict.fromkeys(each for path in by_identity.values() for each in archives.members(path)))
-
-
-def is_address(path: str) -> bool:
-    """Whether a name is an address and no file."""
-    return "://" in path
 
 
 def inspect(path: str, *, binary: bool = False) -> Content:

@@ -11,8 +11,9 @@ from typing import cast
 
 from eventabs.config import Settings
 from eventabs.errors import DiskFullError, InputError, RunDirectoryError, UsageError
-from eventabs.ingest import Export, FileStamp, public_address
+from eventabs.ingest import Export, FileStamp
 from eventabs.language import gettext as _
+from eventabs.objects import public_address
 from eventabs.prompts import (
     BatchLimits,
     Parts,

@@ -23,8 +23,8 @@ from eventabs.config import (
     with_preset,
 )
 from eventabs.errors import ConfigError, DiskFullError, InputError, RunDirectoryError
-from eventabs.ingest import is_address, public_address
 from eventabs.language import gettext as _
+from eventabs.objects import is_address, public_address
 from eventabs.prompts import VERSION
 from eventabs.providers import kind_of
 from eventabs.records import Event, FailureReason, Outcome, Part, PartSize, PlannedPart, UserLog

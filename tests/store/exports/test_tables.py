@@ -12,8 +12,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from eventabs.store.exports import export_events
-from exports_kit import HOSTILE, make_event, make_run
+from exports_kit import HOSTILE, export_file, make_event, make_run
 
 COLUMNS = ["user_id", "type", "category", "start", "end", "summary", "source", "behaviors", "grounded"]
 AT = datetime(2026, 1, 1, 9, 15, 7)  # noqa: DTZ001  wall time
@@ -31,7 +30,7 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 
 def test_csv_has_every_text_as_it_is_and_a_quote_before_what_a_spreadsheet_would_run(tmp_path: Path) -> None:
-    written = export_events(hostile_run(tmp_path), "csv", None)
+    written = export_file(hostile_run(tmp_path), "csv")
     rows = rows_of(written)
     expected = [f"'{text}" if text[0] in "=+-@\t\r" else text for text in HOSTILE]
     assert [row["type"] for row in rows] == [row["summary"] for row in rows] == expected
@@ -45,13 +44,13 @@ def test_csv_has_every_text_as_it_is_and_a_quote_before_what_a_spreadsheet_would
 
 def test_csv_is_marked_as_utf8_on_request_and_is_else_the_same(tmp_path: Path) -> None:
     run = make_run(tmp_path, [make_event("=anna"), make_event("赵")])
-    plain, marked = (export_events(run, "csv", run / f"{bom}.csv", bom=bom) for bom in (False, True))
+    plain, marked = (export_file(run, "csv", run / f"{bom}.csv", bom=bom) for bom in (False, True))
     assert marked.read_bytes() == b"\xef\xbb\xbf" + plain.read_bytes()
     assert [row["user_id"] for row in rows_of(plain)] == ["'=anna", "赵"]
 
 
 def test_parquet_has_types_and_is_the_same_to_every_reader(tmp_path: Path) -> None:
-    written = export_events(hostile_run(tmp_path), "parquet", None)
+    written = export_file(hostile_run(tmp_path), "parquet")
     table = pq.read_table(written)
     assert table.column_names == [*COLUMNS, "start_offset", "end_offset"]
     assert table.schema.field("start").type == table.schema.field("end").type == pa.timestamp("us")
@@ -74,7 +73,7 @@ def test_parquet_has_types_and_is_the_same_to_every_reader(tmp_path: Path) -> No
 
 def test_names_that_repeat_are_a_dictionary_in_parquet(tmp_path: Path) -> None:
     run = make_run(tmp_path, [make_event("anna") for _ in range(1000)])
-    group = pq.ParquetFile(export_events(run, "parquet", None)).metadata.row_group(0)
+    group = pq.ParquetFile(export_file(run, "parquet")).metadata.row_group(0)
     columns = [group.column(place) for place in range(group.num_columns)]
     encodings = {column.path_in_schema: set(column.encodings) for column in columns}
     for name in ("user_id", "type", "category", "source"):
@@ -89,7 +88,7 @@ def test_offsets_stand_beside_wall_times_in_parquet(tmp_path: Path) -> None:
             make_event("anna", "2026-01-01T09:15:07"),
         ],
     )
-    frame = pl.read_parquet(export_events(run, "parquet", None))
+    frame = pl.read_parquet(export_file(run, "parquet"))
     assert frame["start"].to_list() == [AT, AT]
     assert frame["start_offset"].to_list() == frame["end_offset"].to_list()
     assert sorted(frame["start_offset"].to_list(), key=str) == [28_800, None]
@@ -98,7 +97,7 @@ def test_offsets_stand_beside_wall_times_in_parquet(tmp_path: Path) -> None:
 
 
 def test_sqlite_has_the_rows_in_order(tmp_path: Path) -> None:
-    written = export_events(hostile_run(tmp_path), "sqlite", None)
+    written = export_file(hostile_run(tmp_path), "sqlite")
     with closing(sqlite3.connect(written)) as database:
         cursor = database.execute("SELECT * FROM events")
         assert [column[0] for column in cursor.description] == COLUMNS

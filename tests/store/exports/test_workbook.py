@@ -11,8 +11,8 @@ from python_calamine import load_workbook
 
 from eventabs.errors import UsageError
 from eventabs.records import Event
-from eventabs.store.exports import export_events, workbook
-from exports_kit import HOSTILE, make_event, make_run
+from eventabs.store.exports import workbook
+from exports_kit import HOSTILE, export_file, make_event, make_run
 
 AT = datetime(2026, 1, 1, 9, 15, 7)  # noqa: DTZ001  wall time
 MARKUP = ("<r><t>x</t></r>", "<r>", "</r>", "<r><evil></r>", "\ufffe", "&lt;", "{=1+1}", "https://a.b", "007")
@@ -20,7 +20,7 @@ MARKUP = ("<r><t>x</t></r>", "<r>", "</r>", "<r><evil></r>", "\ufffe", "&lt;", "
 
 def exported(folder: Path, *events: Event) -> Path:
     """Export events as a workbook."""
-    return export_events(make_run(folder, events), "xlsx", None)
+    return export_file(make_run(folder, events), "xlsx")
 
 
 def rows_of(path: Path) -> list[list[object]]:

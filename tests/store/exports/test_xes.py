@@ -11,8 +11,7 @@ import pytest
 
 from eventabs.errors import UsageError
 from eventabs.records import Event
-from eventabs.store.exports import export_events
-from exports_kit import HOSTILE, make_event, make_run
+from exports_kit import HOSTILE, export_file, make_event, make_run
 
 ORDER = ("extension", "global", "classifier", "string", "trace")
 NAME = re.compile(r"[A-Za-z_][\w.-]*", re.ASCII)
@@ -31,7 +30,7 @@ class Read(NamedTuple):
 
 def exported(folder: Path, *events: Event, zone: str = "", run_zone: str = "Asia/Shanghai") -> list[Read]:
     """Export events, check the file against the standard, and return what it says."""
-    path = export_events(make_run(folder, events, run_zone), "xes", None, timezone=zone)
+    path = export_file(make_run(folder, events, run_zone), "xes", timezone=zone)
     log = ET.parse(path).getroot()  # noqa: S314  a file of our own
     check(log)
     return [

@@ -1,4 +1,4 @@
-"""Objects in stores and behind web addresses: what addresses name, and copies to read."""
+"""The objects that an input names, and copies of them to read."""
 
 import lazy_loader
 

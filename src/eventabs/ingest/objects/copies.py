@@ -18,8 +18,9 @@ from eventabs.ingest import archives
 from eventabs.ingest.database import as_glob
 from eventabs.ingest.files import Content, copies_written, first_bytes, no_room
 from eventabs.ingest.formats import InputFile
-from eventabs.ingest.objects.store import BrokenError, StoredObject, find_objects, store_errors_named
+from eventabs.ingest.objects.search import find_objects
 from eventabs.language import gettext as _
+from eventabs.objects import BrokenError, StoredObject, store_errors_named
 from eventabs.records import Copying
 from eventabs.stop import Stop
 

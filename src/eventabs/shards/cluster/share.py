@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Protocol
 
 from eventabs.errors import InputError, StorageError
-from eventabs.ingest import is_address, open_bucket, public_address, store_errors_named
 from eventabs.language import gettext as _
+from eventabs.objects import Address, is_address, open_store, public_address, store_errors_named
 from eventabs.store import open_private, replace_file
 
 _PIECE = 1 << 20  # bytes
@@ -135,8 +135,10 @@ class _Folder:
 class _Bucket:
     def __init__(self, address: str) -> None:
         self.address = public_address(address)
-        self._store, prefix = open_bucket(address)
-        self._prefix = prefix.rstrip("/")
+        bucket = Address.of_bucket(address)
+        with store_errors_named(address):
+            self._store = open_store(bucket)
+        self._prefix = bucket.key.rstrip("/")
 
     def read(self, key: str) -> tuple[bytes, str] | None:
         with self._refusals():

@@ -1,1 +1,1 @@
-from .files import ExportFormat as ExportFormat, export_events as export_events
+from .files import Exported as Exported, ExportFormat as ExportFormat, export_events as export_events

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from eventabs.errors import UsageError
 from eventabs.language import gettext as _
+from eventabs.objects import Destination, is_address
 from eventabs.store.codec import decoding
 from eventabs.store.directory import RunDirectory
 from eventabs.store.exports.rows import rows_of, users_with_events
@@ -13,37 +14,74 @@ from eventabs.store.exports.tables import write_csv, write_parquet, write_sqlite
 from eventabs.store.exports.workbook import write_workbook
 from eventabs.store.exports.xes import write_xes
 from eventabs.store.ledger import Ledger
+from eventabs.store.queries import user_states
 
 ExportFormat = Literal["csv", "parquet", "sqlite", "xlsx", "xes"]
 
 
-def export_events(
-    named: Path, form: ExportFormat, output: Path | None, *, bom: bool = False, timezone: str = ""
-) -> Path:
-    """Write the events of all users that are done, also of a run that goes on; return the file.
+class Exported(NamedTuple):
+    """Where events were written, as it may be shown; of how many users that are done, and how many are not yet."""
 
-    Without `output` the file stands beside events.jsonl and is replaced as a whole. `bom`: mark CSV as UTF-8;
-    `timezone`: that of times without one in XES, if not the run's. Raises RunDirectoryError where there is no run, and
-    UsageError where `output` is there already or cannot be written.
+    place: str
+    done: int
+    pending: int
+
+
+def export_events(
+    named: Path,
+    form: ExportFormat,
+    output: str = "",
+    *,
+    bom: bool = False,
+    timezone: str = "",
+    replace: bool = False,
+) -> Exported:
+    """Write the events of all users that are done, also of a run that goes on.
+
+    `output` is a file or the address of an object; "": beside events.jsonl, where the file is replaced. Either is
+    written as a whole or not at all. `bom`: mark CSV as UTF-8; `timezone`: that of times without one in XES, if not the
+    run's; `replace`: also where something is. Raises RunDirectoryError where there is no run, and UsageError where
+    `output` is there already or cannot be written.
     """
     directory = RunDirectory.find(named)
-    if output is not None and (output.exists() or output.is_symlink()):
-        message = _("{path} exists; name another file with --output")
-        raise UsageError(message.format(path=output))
-    target = output or directory.path / f"events.{form}"
+    target: Destination | _File
+    if is_address(output):
+        target, local = Destination(output, replace=replace), directory.path / "events"
+    else:
+        local = Path(output or directory.path / f"events.{form}")
+        target = _File(local, form, replace=replace or not output)
     try:
-        with (
-            Ledger.watch(directory.ledger) as ledger,
-            TemporaryDirectory(prefix=".eventabs-", dir=target.parent) as folder,  # for its owner only
-        ):
+        with TemporaryDirectory(prefix=".eventabs-", dir=local.parent) as folder:  # for its owner only
             fresh = Path(folder) / "events"
-            _write(ledger, form, fresh, bom=bom, timezone=timezone)
-            fresh.chmod(0o600)
-            fresh.replace(target)
+            with Ledger.watch(directory.ledger) as ledger:
+                _write(ledger, form, fresh, bom=bom, timezone=timezone)
+                states = user_states(ledger)
+            target.write(fresh)
     except OSError as error:
         message = _("{path} cannot be written ({error}); name another file with --output")
-        raise UsageError(message.format(path=target, error=error.strerror or error)) from error
-    return target
+        raise UsageError(message.format(path=local, error=error.strerror or error)) from error
+    return Exported(target.address, states["done"], states["pending"])
+
+
+class _File:
+    """A place for a file of this machine. Raises UsageError where one is that may not be replaced."""
+
+    def __init__(self, path: Path, form: ExportFormat, *, replace: bool) -> None:
+        self.address = str(path)
+        self._path = path
+        if not (path.exists() or path.is_symlink()):
+            return
+        if not replace:
+            message = _("{path} exists; name another with --output, or replace it with --replace")
+            raise UsageError(message.format(path=path))
+        if RunDirectory(path.parent).ledger.exists() and path.name != f"events.{form}":
+            message = _("{path} may be a file of the run itself; name another with --output")
+            raise UsageError(message.format(path=path))
+
+    def write(self, fresh: Path) -> None:
+        """Put a file there, in one step."""
+        fresh.chmod(0o600)
+        fresh.replace(self._path)
 
 
 def _write(ledger: Ledger, form: ExportFormat, target: Path, *, bom: bool, timezone: str) -> None:

@@ -1,0 +1,67 @@
+"""A file of this machine, written to a store or to a web address, as a whole or not at all."""
+
+from pathlib import Path
+from typing import Final
+
+from eventabs.errors import UsageError
+from eventabs.language import gettext as _
+from eventabs.objects.address import Address, public_address
+from eventabs.objects.errors import obstore, store_errors_named, taken
+from eventabs.objects.store import object_at, open_store
+
+_PIECE: Final = 10_000_000  # bytes; S3 takes 10,000 pieces of an object
+_AT_ONCE: Final = 4  # pieces in memory
+
+
+class Destination:
+    """Where an object is to be written to; `replace`: also where one is.
+
+    Raises UsageError, before anything is written, where that cannot be.
+    """
+
+    def __init__(self, address: str, *, replace: bool = False) -> None:
+        self._address = Address.of(address)
+        _refuse_unwritable(self._address)
+        # a web server is not asked before: a signature holds for writing alone
+        headers = {"If-None-Match": "*"} if self._address.is_web and not replace else {}
+        with store_errors_named(address, "write"):
+            self._store = open_store(self._address, "write", headers)
+            if self._address.is_in_store and not replace and object_at(self._store, self._address):
+                raise UsageError(taken().format(path=self.address))
+
+    @property
+    def address(self) -> str:
+        """The address as it may be shown."""
+        return public_address(self._address.text)
+
+    def write(self, file: Path) -> None:
+        """Write the object; nobody sees it before it is whole. Raises UsageError, and OSError where `file` is not read.
+
+        A store gets it in pieces, a few of which are in memory; a web server, which takes no pieces, as one.
+        """
+        path, piece = self._address.key, _PIECE
+        if self._address.is_web:
+            path, piece = "", file.stat().st_size + 1
+        library = obstore(self._address.text, "write")
+        with (
+            file.open("rb") as source,
+            store_errors_named(self._address.text, "write"),
+            # what ends it early, Ctrl-C too, aborts the upload
+            library.open_writer(self._store, path, buffer_size=piece, max_concurrency=_AT_ONCE) as target,
+        ):
+            while data := source.read(_PIECE):
+                target.write(data)
+
+
+def _refuse_unwritable(address: Address) -> None:
+    path = public_address(address.text)
+    if address.has_user:
+        message = _(
+            "{path}: a password in an address is not used; write a file and try: curl -T FILE -u USER {path}"
+        )
+        raise UsageError(message.format(path=path))
+    if not (address.is_web or (address.is_in_store and address.names_object)):
+        message = _(
+            "{path} cannot be written; name an object: s3://BUCKET/KEY, gs://BUCKET/KEY, az://CONTAINER/KEY, or https://"
+        )
+        raise UsageError(message.format(path=path))
