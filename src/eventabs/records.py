@@ -359,7 +359,8 @@ class RejectedRow(NamedTuple):
     user_id: str = ""
 
 
-class Shard(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Shard:
     """One of `count` parts of an input, numbered from 0: the users whose ids hash to `index`.
 
     The number of an id is the first 8 hex digits of the MD5 of its UTF-8 bytes, modulo `count`: most databases and

@@ -88,7 +88,7 @@ def test_every_shard_refuses_an_input_with_too_many_rows_without_a_user(tmp_path
     rows = "".join(f"{'' if n % 3 else 'u'}{'' if n % 3 else n},2026-01-01 10:00:00,x\n" for n in range(30))
     path = tmp_path / "a.csv"
     path.write_text(f"user_id,time,item\n{rows}", "utf-8")
-    with pytest.raises(InputError, match="20 of 30 rows cannot be read .*no_user 20"):
+    with pytest.raises(InputError, match=r"20 of 30 rows cannot be read .*no_user 20"):
         eventabs.run(path, settings=RULES, out=tmp_path / "out", shard=f"{index}/2")
     with pytest.raises(InputError, match="20 of 30 rows cannot be read"):
         eventabs.estimate(path, settings=RULES)
@@ -103,7 +103,9 @@ def test_every_shard_refuses_an_input_without_users(tmp_path: Path, index: int) 
 
 
 def test_a_wrong_shard_is_one_line(export: str) -> None:
-    with pytest.raises(WrongSettingsError, match="input.shard: it takes i/N with i from 0 to N-1") as caught:
+    with pytest.raises(
+        WrongSettingsError, match=r"input\.shard: it takes i/N with i from 0 to N-1"
+    ) as caught:
         eventabs.run(export, settings=RULES, shard="3/3")
     assert "\n" not in str(caught.value)
 
