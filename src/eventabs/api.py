@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from eventabs.checks import CheckReport, OnFinding, check as check_all
-from eventabs.config import Settings
+from eventabs.config import Settings, overlay
 from eventabs.errors import StoppedError, UsageError
 from eventabs.events import Events, read_events
 from eventabs.language import gettext as _
@@ -74,18 +74,19 @@ async def arun(
     settings: SettingsLike = None,
     config: str | os.PathLike[str] | None = None,
     out: str | os.PathLike[str] | None = None,
+    shard: str = "",
     observer: Observer | Watch | None = None,
     stop: Stop | None = None,
 ) -> Run:
     """Read exports, ask about every user, and write the events into a new run directory (`out`).
 
     `settings` is a Settings, which is taken as it is, or a mapping as in the TOML, laid over the config file and the
-    EVENTABS_ variables. `stop.request()` ends the run in order; so does a cancellation, which is raised afterwards.
+    EVENTABS_ variables. `shard`: "3/16" reads the users of one of 16 shards. `stop.request()` ends the run in order; so does a cancellation, which is raised afterwards.
     Raises UsageError for wrong settings, input or directory, and RunStoppedError where the run could not go on.
     """
     stop = stop or Stop()
     begun = begin_run(
-        _invocation(settings, config),
+        _invocation(settings, config, shard),
         paths=_paths(inputs),
         out=None if out is None else Path(out),
         watch=_watch(observer),
@@ -125,13 +126,14 @@ def estimate(
     *,
     settings: SettingsLike = None,
     config: str | os.PathLike[str] | None = None,
+    shard: str = "",
     observer: Observer | None = None,
 ) -> Estimate:
-    """Plan a run: users, tokens, calls, time and cost. Calls no model. Raises UsageError.
+    """Plan a run, or one of its shards: users, tokens, calls, time and cost. Calls no model. Raises UsageError.
 
     `observer` hears how far objects have been copied.
     """
-    read = partial(estimate_run, _invocation(settings, config).settings(), _paths(inputs))
+    read = partial(estimate_run, _invocation(settings, config, shard).settings(), _paths(inputs))
     return read(observer.noted) if observer else read()
 
 
@@ -168,11 +170,12 @@ resume = _sync(aresume)
 check = _sync(acheck)
 
 
-def _invocation(settings: SettingsLike, config: str | os.PathLike[str] | None) -> Invocation:
-    if isinstance(settings, Settings):
-        values = settings.model_dump(exclude_unset=True)
-        return Invocation(None, values, os.environ, isolated=True)
-    return Invocation(None if config is None else Path(config), settings or {}, os.environ)
+def _invocation(settings: SettingsLike, config: str | os.PathLike[str] | None, shard: str = "") -> Invocation:
+    isolated = isinstance(settings, Settings)
+    values = settings.model_dump(exclude_unset=True) if isinstance(settings, Settings) else settings or {}
+    if shard:
+        values = overlay(values, {"input": {"shard": shard}})
+    return Invocation(None if isolated or config is None else Path(config), values, os.environ, isolated)
 
 
 def _paths(inputs: Inputs) -> list[str]:

@@ -1,11 +1,15 @@
 """The frozen records that travel between the rooms."""
 
+import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, Literal, NamedTuple, TypedDict
+from typing import Any, Final, Literal, NamedTuple, Self, TypedDict
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+
+from eventabs.language import gettext as _
 
 FinishReason = Literal["stop", "length", "content_filter", "interrupted"]
 FailureReason = Literal[
@@ -353,3 +357,32 @@ class RejectedRow(NamedTuple):
     reason: str
     text: str
     user_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One of `count` parts of an input, numbered from 0: the users whose ids hash to `index`.
+
+    The number of an id is the first 8 hex digits of the MD5 of its UTF-8 bytes, modulo `count`: most databases and
+    `md5sum` compute the same.
+    """
+
+    index: int
+    count: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `3/16`. Raises ValueError."""
+        found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text)
+        if not found or int(found[1]) >= int(found[2]):
+            message = _("it takes i/N with i from 0 to N-1, such as 0/16")
+            raise ValueError(message)
+        return cls(int(found[1]), int(found[2]))
+
+    def holds(self, user_id: str) -> bool:
+        """Whether the user is one of the shard's."""
+        digest = hashlib.md5(user_id.encode(), usedforsecurity=False).hexdigest()
+        return int(digest[:8], 16) % self.count == self.index
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.count}"

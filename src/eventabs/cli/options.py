@@ -63,6 +63,13 @@ class SettingFlags:
             rich_help_panel=INPUT,
         ),
     ] = None
+    shard: Annotated[
+        str | None,
+        Option(
+            help=_("Only the users of shard i of N, i from 0: 3/16. Each shard is a run of its own."),
+            rich_help_panel=INPUT,
+        ),
+    ] = None
     limit: Annotated[
         int | None,
         Option(
@@ -151,7 +158,16 @@ _OTHER_KEYS = {"columns": "header", "compaction": "level"}  # flags that are not
 SET_BY_FLAGS = {
     flag: (section, _OTHER_KEYS.get(flag, flag))
     for section, flags in {
-        "input": ("user", "profiles", "timezone", "columns", "keep_duplicates", "strict", "max_rejects"),
+        "input": (
+            "user",
+            "profiles",
+            "timezone",
+            "columns",
+            "keep_duplicates",
+            "strict",
+            "shard",
+            "max_rejects",
+        ),
         "llm": ("provider", "preset", "model", "base_url"),
         "prompt": ("detail", "answer"),
         "compaction": ("compaction",),

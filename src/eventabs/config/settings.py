@@ -27,7 +27,7 @@ from eventabs.errors import ConfigError, WrongSettingsError
 from eventabs.language import gettext as _
 from eventabs.objects import is_address
 from eventabs.providers import GrammarField, ProviderChoice, ProviderName, kind_of
-from eventabs.records import AnswerForm, Compaction, Detail, DurationUnit
+from eventabs.records import AnswerForm, Compaction, Detail, DurationUnit, Shard
 
 
 def _storable(number: int) -> int:
@@ -35,6 +35,10 @@ def _storable(number: int) -> int:
         message = _("it takes whole numbers of 64 bits at most")
         raise ValueError(message)
     return number
+
+
+def _shard(text: str) -> str:
+    return text and str(Shard.parse(text))
 
 
 Amount = Annotated[int, Field(gt=0), AfterValidator(_storable)]
@@ -86,6 +90,7 @@ with warnings.catch_warnings():
         schema: str = ""  # type: ignore[assignment]  # hides that method
         keep_duplicates: bool = False
         strict: bool = False
+        shard: Annotated[str, AfterValidator(_shard)] = ""
         max_rejects: Annotated[float, Field(ge=0, le=1)] = 0.05
         columns: InputColumns = InputColumns()
 

@@ -25,7 +25,7 @@ from eventabs.ingest.groups import UserGroup, behaviors_of, grouped, prefetched
 from eventabs.ingest.objects import copied, plan_copies
 from eventabs.ingest.schemas import SchemaChoice
 from eventabs.language import gettext as _
-from eventabs.records import Copying, DurationUnit, GroupUser, RejectedRow, UserLog
+from eventabs.records import Copying, DurationUnit, GroupUser, RejectedRow, Shard, UserLog
 from eventabs.stop import Stop
 
 
@@ -40,7 +40,8 @@ class Export:
     Duplicates are equal in the columns `compared`; `not_compared` are those of the files that were left out.
     Rows in = behaviors + rejected_rows + duplicates + paired_ends + non_behaviors. `unpaired` are behaviors: begins
     without an end, ends without a begin; and so are `shortened`: they have a text of which prompts hold the first 200 characters.
-    `skipped_lines` are titles and sums, above and below the rows.
+    `skipped_lines` are titles and sums, above and below the rows. Of a shard, `other_rows` are those of other shards, and
+    `rows_without_user` those of the whole input, which the first shard has.
     """
 
     files: tuple[str, ...]
@@ -60,6 +61,9 @@ class Export:
     shortened: int
     skipped_lines: int
     non_behaviors: int
+    shard: Shard | None
+    other_rows: int
+    rows_without_user: int
     encodings: dict[str, str]
     _connection: duckdb.DuckDBPyConnection
     _with_offset: bool
@@ -147,6 +151,7 @@ def open_export(
     table: str = "",
     strict: bool = False,
     schema: str = "",
+    shard: Shard | None = None,
     stop: Stop = Stop(),
     on_copy: Callable[[Copying], object] = lambda _copying: None,
 ) -> Iterator[Export]:
@@ -157,7 +162,8 @@ def open_export(
     `user` is whose files they are ("": a column says it), `sheet` and `table` what is read of workbooks and databases.
     `columns` maps roles to columns or paths ("" finds them), `schema` is a tool's name, "none", a TOML file of the user's own,
     or "" (found by the fields); `timezone` is a name or ""; `duration_unit` is that of durations that are plain numbers. `strict`: the first row that
-    cannot be read is an InputError, raised soon after it is reached. Scratch files live in
+    cannot be read is an InputError, raised soon after it is reached. `shard`: only the rows of its users are kept, and
+    with the first one those without a user. Scratch files live in
     `work_dir`/reading.tmp while the export is open, copies of objects in `work_dir`/objects.tmp; `on_copy` hears how
     far these are. Raises InputError, ConfigError for zone and encoding, and StopRequested at a requested `stop`.
     """
@@ -200,7 +206,12 @@ def open_export(
             users=[user_of_file(copies.name(path).partition("?")[0], user) for path in named],
         )
         insert = partial(
-            tables.insert_behaviors, connection, zone=timezone, dayfirst=dayfirst, duration_unit=duration_unit
+            tables.insert_behaviors,
+            connection,
+            zone=timezone,
+            dayfirst=dayfirst,
+            duration_unit=duration_unit,
+            shard=shard,
         )
         behaviors.load(insert, encoding=encoding, strict=strict)
         if profile:
@@ -234,8 +245,14 @@ def open_export(
             paired_ends=counts.paired_ends,
             unpaired=counts.unpaired,
             shortened=counts.shortened,
-            skipped_lines=sum(each.skipped_lines for each in behaviors.sources),
+            # they are nobody's, as rows without a user are
+            skipped_lines=0
+            if shard and shard.index
+            else sum(each.skipped_lines for each in behaviors.sources),
             non_behaviors=counts.non_behaviors,
+            shard=shard,
+            other_rows=counts.other_rows,
+            rows_without_user=counts.rows_without_user,
             encodings={name: each.file.encoding for name, each in zip(names, behaviors.sources, strict=True)},
             _connection=connection,
             _with_offset=counts.with_offset,

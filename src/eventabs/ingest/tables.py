@@ -15,7 +15,7 @@ from eventabs.ingest.formats import BLANK, Format, Insert, Query, Wanted
 from eventabs.ingest.normal_form import BEGINS, ENDS, define_macros, normal_form, row_digest
 from eventabs.ingest.schemas import NON_BEHAVIOR
 from eventabs.language import gettext as _
-from eventabs.records import MAX_CHARACTERS, DurationUnit
+from eventabs.records import MAX_CHARACTERS, DurationUnit, Shard
 
 # What makes an instant comparable, whether the wall time has an offset or not.
 _INSTANT: Final = "epoch_us(start) - coalesce(shift, 0)::BIGINT * 1000000"
@@ -53,6 +53,8 @@ class Counts(NamedTuple):
     unpaired: int = 0
     shortened: int = 0  # behaviors with a text of more characters than a prompt takes
     non_behaviors: int = 0
+    other_rows: int = 0  # of other shards
+    rows_without_user: int = 0  # of all shards; not counted without shards
 
 
 def prepare(connection: duckdb.DuckDBPyConnection, profile_width: int) -> None:
@@ -62,6 +64,7 @@ def prepare(connection: duckdb.DuckDBPyConnection, profile_width: int) -> None:
     profile = "".join(f", p{position} VARCHAR" for position in range(profile_width))
     connection.execute(f"""
         CREATE TABLE first_lines (file INTEGER, first_line BIGINT);
+        CREATE TABLE left_out (other_rows BIGINT, rows_without_user BIGINT);
         CREATE TABLE profiles (user_id VARCHAR{profile});
         CREATE TABLE staged (user_id {_PLAIN_TEXT}, start TIMESTAMP, shift INTEGER, action VARCHAR, item VARCHAR,
             place VARCHAR, duration INTEGER, file INTEGER, line BIGINT, text {_PLAIN_TEXT}, reason VARCHAR, mark TINYINT,
@@ -92,8 +95,9 @@ def insert_behaviors(
     compared: Sequence[str],
     duration_unit: DurationUnit = "s",
     strict: Format | None = None,
+    shard: Shard | None = None,
 ) -> int:
-    """Stage the rows of an export's file, the run's file number `index`. Returns how many they are.
+    """Stage the rows of an export's file, the run's file number `index`, or those of a shard. Returns how many all are.
 
     Rows may be duplicates only where they are equal in the columns `compared` of `rows`, "" for one that the file lacks.
     Raises InputError where dates are day-first or month-first, and neither `dayfirst` nor the data says which, and
@@ -101,22 +105,54 @@ def insert_behaviors(
     """
     order = _date_order(connection, rows) if dayfirst is None else dayfirst
 
-    def select(limit: str = "") -> str:
-        raw = f"SELECT {index} AS file, * FROM ({rows.sql}{limit})"
+    def normal(sql: str) -> str:
+        raw = f"SELECT {index} AS file, * FROM ({sql})"
         return normal_form(raw, zone, order, digest=row_digest(compared), duration_unit=duration_unit)
 
-    selected = select()
+    kept, all_rows = _keep_shard(connection, rows, shard) if shard else (rows, None)
+    selected = normal(kept.sql)
     if strict:  # DuckDB breaks off soon after a row that cannot be read
         refusing = f"CASE WHEN {_UNREADABLE} THEN error('{_REFUSED}' || reason) ELSE reason END"
         selected = f"SELECT * REPLACE ({refusing} AS reason) FROM ({selected})"
     try:
-        staged = number(connection, f"INSERT INTO staged BY NAME {selected}", rows.values)
+        staged = number(connection, f"INSERT INTO staged BY NAME {selected}", kept.values)
     except duckdb.InvalidInputException as error:
         if strict and _REFUSED in str(error):
-            _refuse_first(strict, select, rows)
+            refused = f"{_UNREADABLE} AND {_is_own('user_id', shard)}" if shard else _UNREADABLE
+            _refuse_first(strict, lambda limit: normal(rows.sql + limit), rows, refused)
         raise
     connection.execute("INSERT INTO first_lines VALUES (?, ?)", [index, rows.first_line])
-    return staged
+    return staged if all_rows is None else all_rows
+
+
+def _is_own(user: str, shard: Shard) -> str:
+    """Return the SQL of whether a row is the shard's. The first one has the rows without a user."""
+    number_of = f"CAST('0x' || md5({user})[1:8] AS UBIGINT) % {shard.count}"
+    return f"coalesce({number_of}, 0) = {shard.index}"
+
+
+def _keep_shard(connection: duckdb.DuckDBPyConnection, rows: Query, shard: Shard) -> tuple[Query, int]:
+    """Copy the rows of a shard, and return the query of the copy, with the number of all rows.
+
+    Others leave an empty row, which takes no room: rows are numbered by their places, for which DuckDB would otherwise
+    read the file on a single thread.
+    """
+    connection.execute(
+        f"""CREATE OR REPLACE TABLE shard_rows AS
+        SELECT CASE WHEN is_own THEN COLUMNS(* EXCLUDE (problem, is_own, has_user)) END AS "\\0", problem, is_own, has_user
+        FROM (
+            SELECT *, {_is_own("shard_user", shard)} AS is_own, shard_user IS NOT NULL AS has_user
+            FROM (SELECT *, readable_user(trimmed("user")) AS shard_user FROM ({rows.sql})))""",
+        list(rows.values),
+    )
+    connection.execute(f"""INSERT INTO left_out
+        SELECT count(*) FILTER (NOT is_own AND problem IS DISTINCT FROM '{BLANK}'),
+            count(*) FILTER (NOT has_user AND coalesce(problem, '') NOT IN ({_LEFT_OUT}))
+        FROM shard_rows""")
+    own = f"""SELECT * EXCLUDE (is_own, has_user, shard_user) REPLACE (
+            coalesce(line, {rows.first_line} + rowid - (SELECT min(rowid) FROM shard_rows)) AS line)
+        FROM shard_rows WHERE is_own"""
+    return Query(own, (), rows.first_line), number(connection, "SELECT count(*) FROM shard_rows")
 
 
 def _date_order(connection: duckdb.DuckDBPyConnection, rows: Query) -> bool | None:
@@ -142,8 +178,8 @@ def _date_order(connection: duckdb.DuckDBPyConnection, rows: Query) -> bool | No
     return bool(day_first)
 
 
-def _refuse_first(source: Format, select: Callable[[str], str], rows: Query) -> None:
-    """Raise InputError about the first row that cannot be read; `select` gives the rows under a LIMIT.
+def _refuse_first(source: Format, select: Callable[[str], str], rows: Query, refused: str) -> None:
+    """Raise InputError about the first row for which the SQL `refused` holds; `select` gives the rows under a LIMIT.
 
     Rows are read by several threads, so the one at which DuckDB stopped need not be the first one.
     """
@@ -151,8 +187,8 @@ def _refuse_first(source: Format, select: Callable[[str], str], rows: Query) -> 
         for limit in _LIMITS:
             found = cursor.execute(
                 f"""SELECT number, line, reason
-                FROM (SELECT row_number() OVER () AS number, line, reason FROM ({select(limit)}))
-                WHERE {_UNREADABLE} LIMIT 1""",
+                FROM (SELECT row_number() OVER () AS number, line, reason, user_id FROM ({select(limit)}))
+                WHERE {refused} LIMIT 1""",
                 list(rows.values),
             ).fetchone()
             if found:
@@ -206,7 +242,16 @@ def finish(connection: duckdb.DuckDBPyConnection, profile_width: int, *, keep_du
         unpaired,
         _count_shortened(connection),
         non_behaviors,
+        *_left_out(connection),
     )
+
+
+def _left_out(connection: duckdb.DuckDBPyConnection) -> tuple[int, int]:
+    """Forget the copied rows; return how many are of other shards, and how many of all have no user."""
+    connection.execute("DROP TABLE IF EXISTS shard_rows")
+    counted = "SELECT coalesce(sum(other_rows), 0), coalesce(sum(rows_without_user), 0) FROM left_out"
+    ((others, without_user),) = connection.execute(counted).fetchall()
+    return int(others), int(without_user)
 
 
 def _count_shortened(connection: duckdb.DuckDBPyConnection) -> int:

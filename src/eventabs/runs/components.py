@@ -43,7 +43,7 @@ from eventabs.providers import (
     open_provider as open_provider_of,
     shipped_rules,
 )
-from eventabs.records import Category, Copying, EventType, Part, Reply, RunStatus, UserLog, Vocabulary
+from eventabs.records import Category, Copying, EventType, Part, Reply, RunStatus, Shard, UserLog, Vocabulary
 from eventabs.replies import Labels, Reading, read_reply
 from eventabs.runs.observer import AwaitingEndpoint, CoolingDown, Observer, Progress
 from eventabs.runs.progress import Price, ProgressTracker, snapshot
@@ -89,6 +89,7 @@ def open_input(
         table=settings.input.table,
         strict=settings.input.strict,
         schema=settings.input.schema,
+        shard=Shard.parse(settings.input.shard) if settings.input.shard else None,
         stop=stop,
         on_copy=on_copy,
     )

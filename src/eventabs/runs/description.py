@@ -76,6 +76,7 @@ def _read(export: Export) -> InputRead:
         export.not_compared,
         export.skipped_lines,
         export.non_behaviors,
+        export.other_rows,
     )
 
 

@@ -133,6 +133,7 @@ def read_input(run: RunContext, stop: Stop) -> list[Note]:
                 "shortened": export.shortened,
                 "skipped_lines": export.skipped_lines,
                 "non_behaviors": export.non_behaviors,
+                "other_rows": export.other_rows,
                 "rows": export.rows,
                 "rejects": export.reasons,
                 **described.facts(),
@@ -232,35 +233,45 @@ def _refuse_unreadable(run: RunContext, export: Export) -> None:
 def refuse_unreadable(export: Export, *, max_rejects: float) -> None:
     """Raise InputError where no user could be read, or more rows are unreadable than may be.
 
-    `max_rejects` is a share of all rows.
+    `max_rejects` is a share of all rows. A shard may have no user at all where others have some.
     """
-    if not export.rows:
+    if not export.rows + export.other_rows:
         message = _(
             "the input holds no rows, only what stands above them; check the query or the dates of the export,"
             " and make it again"
         )
         raise InputError(message)
-    if not export.users:
+    if not export.users and export.rows_without_user >= export.other_rows:
         message = _(
             "the input holds no user that could be read ({reasons}); check [input.columns] in the config"
         )
         raise InputError(message.format(reasons=_told(export) or _("no rows")))
-    if export.rejected_rows > max_rejects * export.rows:
+    for rejected, rows in _shares_rejected(export):
+        if rejected <= max_rejects * rows:
+            continue
         message = _(
             "{rejected} of {rows} rows cannot be read ({reasons}); columns were taken as {columns}: name others"
             " in [input.columns], or allow it with --max-rejects"
         )
-        roles = export.roles[next(export.rejects()).file]  # of the file that the first rejected row is in
-        columns = ", ".join(f"{role} = {column}" for role, column in roles.items())
-        raise InputError(
-            message.format(
-                rejected=export.rejected_rows, rows=export.rows, reasons=_told(export), columns=columns
-            )
-        )
+        file = next((each.file for each in export.rejects()), export.files[0])
+        columns = ", ".join(f"{role} = {column}" for role, column in export.roles[file].items())
+        raise InputError(message.format(rejected=rejected, rows=rows, reasons=_told(export), columns=columns))
+
+
+def _shares_rejected(export: Export) -> list[tuple[int, int]]:
+    """Return rejected rows with those that they are a share of: in a shard, rows without a user against those of all shards."""
+    if not export.shard:
+        return [(export.rejected_rows, export.rows)]
+    without_user = export.rows_without_user
+    own = 0 if export.shard.index else without_user
+    all_rows = export.rows + export.other_rows
+    return [(export.rejected_rows - own, export.rows - own), (without_user, all_rows)]
 
 
 def _told(export: Export) -> str:
-    """Name each reason with its count and the first row that it is about."""
+    """Name each reason with its count and the first row that it is about, unless the first shard has them all."""
+    if not export.reasons and export.rows_without_user:
+        return f"no_user {export.rows_without_user}"
     first: dict[str, RejectedRow] = {}
     rejects = export.rejects()
     while len(first) < len(export.reasons):

@@ -108,7 +108,7 @@ def begin_run(
     require_usable_provider(settings, invocation.environment)
     named = input_paths(paths, settings)
     facts = _first_facts(invocation, settings)
-    directory = RunDirectory.create(out or default_out(named))
+    directory = RunDirectory.create(out or default_out(named, settings.input.shard))
     nothing_paid = True
     try:
         with directory.locked(fresh=True), _room(directory, settings), watch(directory, settings) as observer:
@@ -200,11 +200,12 @@ def _take_kept(directory: RunDirectory, ledger: Ledger) -> None:
         reserve.clear()
 
 
-def default_out(paths: Sequence[str]) -> Path:
-    """Return the run directory for an input: `<stem>.eventabs` in the current folder."""
+def default_out(paths: Sequence[str], shard: str = "") -> Path:
+    """Return the run directory for an input, `<stem>.eventabs` in the current folder, or for shard i/N `<stem>.i-of-N.eventabs`."""
     first = public_address(paths[0]).partition("?")[0] if is_address(paths[0]) else paths[0]
     stem = "stdin" if first == STDIN else Path(first).name.split(".")[0].strip("*?[]") or "input"
-    return Path(f"{stem}.eventabs")
+    part = f".{shard.replace('/', '-of-')}" if shard else ""
+    return Path(f"{stem}{part}.eventabs")
 
 
 def _first_facts(invocation: Invocation, settings: Settings) -> dict[str, Any]:
@@ -240,6 +241,7 @@ def _take_changes(run: RunContext, invocation: Invocation, *, accepted: bool) ->
     rules = _text_of_today(run.settings.rules.file, "rules.file", run.facts["rules"])
     binding = binding_facts(run.settings, template=template, rules=rules, instructions=VERSION)
     changed = changes(run.facts["binding"], binding)
+    _refuse_other_shard(run.facts["settings"]["input"].get("shard", ""), run.settings.input.shard)
     if changed and not accepted:
         listed = "; ".join(f"{key} {before or '-'} -> {now or '-'}" for key, before, now in changed)
         message = _(
@@ -265,6 +267,18 @@ def _take_changes(run: RunContext, invocation: Invocation, *, accepted: bool) ->
         run.remember(legend=legend)
         builder = run.builder()
         measure_again(run.ledger, builder, batch_limits(run.settings, builder))
+
+
+def _refuse_other_shard(before: str, now: str) -> None:
+    """Raise RunDirectoryError where the users would be those of another run directory."""
+    if now != before:
+        message = _(
+            "this run holds {before}, not {now}; leave out --shard and input.shard, or name the run directory of {now}"
+        )
+        held, wanted = (
+            _("shard {shard}").format(shard=shard) if shard else _("all users") for shard in (before, now)
+        )
+        raise RunDirectoryError(message.format(before=held, now=wanted))
 
 
 def _text_of_today(path: str, setting: str, before: str | None) -> str | None:

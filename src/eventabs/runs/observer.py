@@ -42,6 +42,7 @@ class InputRead:
     not_compared: tuple[str, ...] = ()
     skipped_lines: int = 0  # titles and sums, above and below the rows
     non_behaviors: int = 0  # rows that their schema says are no behaviors
+    other_rows: int = 0  # of other shards
 
 
 @dataclass(frozen=True, slots=True)

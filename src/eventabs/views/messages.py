@@ -380,6 +380,9 @@ def _input_read(note: runs.InputRead) -> str:
     if note.non_behaviors:
         template = ngettext("{count} row is no behavior", "{count} rows are no behaviors", note.non_behaviors)
         parts.append(template.format(count=count(note.non_behaviors)))
+    if note.other_rows:
+        template = ngettext("{count} row of other shards", "{count} rows of other shards", note.other_rows)
+        parts.append(template.format(count=count(note.other_rows)))
     return _("Input: {facts}").format(facts=listed(parts))
 
 

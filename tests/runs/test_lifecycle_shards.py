@@ -1,0 +1,122 @@
+"""A shard is a run of its own, bound to its users."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+import eventabs
+from eventabs import Settings
+from eventabs.errors import InputError, RunDirectoryError, WrongSettingsError
+from eventabs.records import Shard
+from eventabs.runs.lifecycle import default_out
+
+RULES = {"llm": {"provider": "rules"}}
+SUMMED = ("users", "behaviors", "rejected_rows", "duplicates", "rows", "skipped_lines")
+
+
+@pytest.fixture
+def export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Write an export whose users share a minute and a second, in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    rows = [
+        {
+            "user_id": f"u{n % 12:02d}",
+            "timestamp": f"2026-01-0{1 + n % 4} 10:00:00",
+            "behavior_text": f"在餐厅{n}用餐",
+        }
+        for n in range(120)
+    ]
+    rows += [rows[5], {"user_id": "", "timestamp": "2026-01-01 10:00:00", "behavior_text": "遛狗"}]
+    lines = [json.dumps(row, ensure_ascii=False) for row in rows]
+    (tmp_path / "day.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
+    return "day.jsonl"
+
+
+def events(folder: str) -> list[bytes]:
+    return (Path(folder) / "events.jsonl").read_bytes().splitlines()
+
+
+def test_shards_have_names_and_figures_that_add_up_to_the_unsharded_run(export: str) -> None:
+    whole = eventabs.run(export, settings=RULES)
+    shards = [eventabs.run(export, settings=RULES, shard=f"{index}/3") for index in range(3)]
+    assert [str(run.path) for run in shards] == [f"day.{index}-of-3.eventabs" for index in range(3)]
+    counted = [json.loads((run.path / "checkpoint.json").read_text())["input"] for run in (whole, *shards)]
+    for name in SUMMED:
+        assert sum(each[name] for each in counted[1:]) == counted[0][name], name
+    assert len({each["fingerprint"] for each in counted}) == 1
+    assert Counter(events("day.eventabs")) == sum(
+        (Counter(events(str(run.path))) for run in shards), Counter()
+    )
+
+
+def test_an_estimate_of_a_shard_is_about_its_users(export: str) -> None:
+    by_shard = [eventabs.estimate(export, settings=RULES, shard=f"{index}/3").users for index in range(3)]
+    assert by_shard == [sum(Shard(index, 3).holds(f"u{n:02d}") for n in range(12)) for index in range(3)]
+    isolated = Settings.model_validate(RULES)
+    assert eventabs.estimate(export, settings=isolated, shard="1/3").users == by_shard[1]
+
+
+def test_a_shard_without_users_is_completed(export: str) -> None:
+    empty = next(
+        index for index in range(1, 40) if not any(Shard(index, 40).holds(f"u{n:02d}") for n in range(12))
+    )
+    run = eventabs.run(export, settings=RULES, shard=f"{empty}/40")
+    assert (run.status, run.summary.users, list(run.events)) == ("completed", 0, [])
+
+
+@pytest.mark.parametrize(("begun", "now"), [("1/3", "2/3"), ("1/3", "1/4"), ("", "0/3")])
+def test_a_run_is_not_resumed_as_another_shard(export: str, begun: str, now: str) -> None:
+    run = eventabs.run(export, settings=RULES, shard=begun, out="a")
+    with pytest.raises(RunDirectoryError, match=f"not shard {now}; leave out --shard"):
+        eventabs.resume(run.path, settings={"input": {"shard": now}}, accept_changes=True)
+    assert eventabs.resume(run.path).status == "completed"
+
+
+def test_a_run_without_a_shard_is_bound_by_the_facts_that_it_had_before(export: str) -> None:
+    run = eventabs.run(export, settings=RULES)
+    checkpoint = json.loads((run.path / "checkpoint.json").read_text())
+    shard = eventabs.run(export, settings=RULES, shard="0/1")
+    of_shard = json.loads((shard.path / "checkpoint.json").read_text())
+    assert checkpoint["settings_fingerprint"] != of_shard["settings_fingerprint"]
+    assert events("day.0-of-1.eventabs") == events("day.eventabs")
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_every_shard_refuses_an_input_with_too_many_rows_without_a_user(tmp_path: Path, index: int) -> None:
+    rows = "".join(f"{'' if n % 3 else 'u'}{'' if n % 3 else n},2026-01-01 10:00:00,x\n" for n in range(30))
+    path = tmp_path / "a.csv"
+    path.write_text(f"user_id,time,item\n{rows}", "utf-8")
+    with pytest.raises(InputError, match=r"20 of 30 rows cannot be read .*no_user 20"):
+        eventabs.run(path, settings=RULES, out=tmp_path / "out", shard=f"{index}/2")
+    with pytest.raises(InputError, match="20 of 30 rows cannot be read"):
+        eventabs.estimate(path, settings=RULES)
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_every_shard_refuses_an_input_without_users(tmp_path: Path, index: int) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("user_id,time,item\n,2026-01-01 10:00:00,x\n,2026-01-01 10:00:00,y\n", "utf-8")
+    with pytest.raises(InputError, match=r"no user that could be read \(no_user 2"):
+        eventabs.run(path, settings=RULES, out=tmp_path / "out", shard=f"{index}/2")
+
+
+def test_a_wrong_shard_is_one_line(export: str) -> None:
+    with pytest.raises(
+        WrongSettingsError, match=r"input\.shard: it takes i/N with i from 0 to N-1"
+    ) as caught:
+        eventabs.run(export, settings=RULES, shard="3/3")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("logs/day.csv.gz", "day.3-of-16.eventabs"),
+        ("-", "stdin.3-of-16.eventabs"),
+        ("s3://bucket/day.parquet?x=1", "day.3-of-16.eventabs"),
+    ],
+)
+def test_the_directory_is_named_by_input_and_shard(path: str, name: str) -> None:
+    assert default_out([path], "3/16") == Path(name)
