@@ -63,7 +63,7 @@ def test_what_is_no_preset_is_left_for_validation_to_tell(llm: object) -> None:
 
 
 def test_an_unknown_preset_is_one_line_that_lists_those_known() -> None:
-    with pytest.raises(ConfigError, match=r"no preset depseek; .*deepseek, glm, llamacpp") as caught:
+    with pytest.raises(ConfigError, match=r"no preset depseek; .*deepseek, gemini, glm, groq, llamacpp") as caught:
         with_preset({"llm": {"preset": "depseek"}})
     assert "\n" not in str(caught.value)
 

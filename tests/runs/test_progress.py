@@ -1,8 +1,9 @@
 import pytest
 
 from eventabs.errors import EndpointError, NoContentError, RateLimitedError, TransientError
+from eventabs.providers import Price
 from eventabs.records import Counts, Usage
-from eventabs.runs.progress import Price, ProgressTracker
+from eventabs.runs.progress import ProgressTracker
 
 COUNTS = Counts(
     users=10,

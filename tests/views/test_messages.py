@@ -15,7 +15,7 @@ from eventabs.runs.observer import (
     Started,
     StateChanged,
 )
-from eventabs.views import messages
+from eventabs.views import messages, usage
 
 MODEL = Started("eventabs.toml", "openai", "deepseek-chat", "api.deepseek.com", "x.eventabs", resumed=False)
 RULES = Started("", "rules", "", "", "x.eventabs", resumed=True)
@@ -127,7 +127,7 @@ def test_progress_shows_cost_and_remaining_time_only_where_they_are_known() -> N
         retries=2,
     )
     line = "batches 20 of 25; users 380 done, 4 failed of 486; tokens 642,120 in, 81,024 out; 3 in flight; 2 retries"
-    assert messages.progressed(counts, "CNY") == line
+    assert usage.progress_line(counts, "CNY") == line
     known = Progress(
         users=486,
         done=380,
@@ -142,7 +142,7 @@ def test_progress_shows_cost_and_remaining_time_only_where_they_are_known() -> N
         cost=1.5,
         eta_seconds=200,
     )
-    assert messages.progressed(known, "CNY") == f"{line}; cost 1.50 CNY; 3m 20s left"
+    assert usage.progress_line(known, "CNY") == f"{line}; cost 1.50 CNY; 3m 20s left"
 
 
 @pytest.mark.parametrize("code", get_args(FailureReason))

@@ -7,6 +7,7 @@ from .components import (
     make_builder as make_builder,
     no_connection_step as no_connection_step,
     no_model_message as no_model_message,
+    price_of as price_of,
     rules_text as rules_text,
     sampling_of as sampling_of,
     start_command as start_command,
@@ -18,6 +19,7 @@ from .estimate import (
     describe_input as describe_input,
     estimate_run as estimate_run,
     first_request as first_request,
+    repriced_above as repriced_above,
 )
 from .execution import execute as execute
 from .intake import STDIN as STDIN
@@ -49,4 +51,4 @@ from .observer import (
     Stopping as Stopping,
     Summary as Summary,
 )
-from .progress import Price as Price, ProgressTracker as ProgressTracker
+from .progress import ProgressTracker as ProgressTracker

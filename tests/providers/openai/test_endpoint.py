@@ -18,8 +18,12 @@ from eventabs.providers.openai.endpoint import (
 from eventabs.providers.openai.transport import parse_address
 from eventabs.providers.openai.wire import DROPPABLE
 
-KNOWN = ("deepseek", "glm", "llamacpp", "minimax", "moonshot", "ollama", "openai", "qwen", "vllm")
+KNOWN = (
+    *("deepseek", "gemini", "glm", "groq", "llamacpp", "minimax", "moonshot", "ollama", "openai", "qwen"),
+    *("vllm", "volcengine"),
+)
 LOCAL = {"llamacpp", "ollama", "vllm"}
+NAMED_BY_USERS = LOCAL | {"volcengine"}  # whose models have names that no file knows
 
 every_preset = pytest.mark.parametrize("name", KNOWN)
 
@@ -61,7 +65,7 @@ def test_servers_of_ones_own_say_how_they_are_started_and_need_no_key(name: str)
     preset = load_preset(name)
     assert ("{tokens}" in preset.start_command) == (name in LOCAL) == (not preset.needs_key)
     assert bool(preset.start_command_for("m", call_tokens=48_192)) == (name in LOCAL)
-    assert bool(preset.suggested_model) == (name not in LOCAL)
+    assert bool(preset.suggested_model) == (name not in NAMED_BY_USERS)
 
 
 @every_preset
@@ -78,7 +82,7 @@ def test_parameters_can_be_omitted_that_requests_can_do_without() -> None:
 
 def test_the_command_of_a_server_names_the_model_and_gives_calls_room() -> None:
     command = load_preset("vllm").start_command_for("my model", call_tokens=48_192)
-    assert command == "vllm serve 'my model' --max-model-len 49152"
+    assert command == "vllm serve 'my model' --max-model-len 49152 --enable-prompt-tokens-details"
     assert "MODEL" in load_preset("vllm").start_command_for("", call_tokens=1)
 
 
@@ -99,7 +103,5 @@ def test_a_model_that_only_thinks_is_not_told_to_stop() -> None:
 
 @pytest.mark.parametrize("name", ["", "DeepSeek", "../rules", "deepseek.toml"])
 def test_another_name_is_refused_with_the_known_ones(name: str) -> None:
-    with pytest.raises(
-        ConfigError, match="deepseek, glm, llamacpp, minimax, moonshot, ollama, openai, qwen, vllm"
-    ):
+    with pytest.raises(ConfigError, match=", ".join(KNOWN)):
         load_preset(name)
