@@ -33,7 +33,7 @@ def serve(model: str, port: int, calls: int, threads: int, ready: Event) -> None
     params.cpuparams.n_threads = threads
     params.use_jinja = True
     server = xllamacpp.Server(params)
-    print(f"{server.listening_address.rstrip('/')}/v1", flush=True)  # noqa: T201  who started it reads the address here
+    print(f"{server.listening_address.rstrip('/')}/v1", flush=True)
     ready.set()
     multiprocessing.Event().wait()
 
@@ -42,7 +42,9 @@ def main() -> None:
     """Start the servers, one after the other, and wait."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--servers", type=int, default=1)
-    parser.add_argument("--port", type=int, default=8080, help="of the first; the others have those that follow")
+    parser.add_argument(
+        "--port", type=int, default=8080, help="of the first; the others have those that follow"
+    )
     parser.add_argument("--calls", type=int, default=1, help="that a server works on at a time")
     parser.add_argument("--threads", type=int, default=1, help="of each server")
     parser.add_argument("--model-file", type=Path, required=True, help="where the model is put together")

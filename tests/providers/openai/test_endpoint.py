@@ -11,9 +11,12 @@ from eventabs.providers.openai.endpoint import (
     Endpoint,
     KnownModel,
     Preset,
+    Tier,
+    find_tier,
     is_loopback,
     load_preset,
     preset_names,
+    tier_base_url,
 )
 from eventabs.providers.openai.transport import parse_address
 from eventabs.providers.openai.wire import DROPPABLE
@@ -105,3 +108,35 @@ def test_a_model_that_only_thinks_is_not_told_to_stop() -> None:
 def test_another_name_is_refused_with_the_known_ones(name: str) -> None:
     with pytest.raises(ConfigError, match=", ".join(KNOWN)):
         load_preset(name)
+
+
+@every_preset
+def test_each_price_says_where_and_when_it_was_found(name: str) -> None:
+    for known in load_preset(name).models:
+        if known.price:
+            assert known.price.source.startswith("https://")
+            assert date(2026, 1, 1) <= known.price.read
+
+
+def test_the_usual_tier_is_a_field_of_the_request() -> None:
+    assert find_tier("standard", "openai") == find_tier("standard", "") == Tier()
+    for preset in ("", "openai", "gemini", "groq"):
+        tier = find_tier("flex", preset)
+        assert (tier.name, tier.body) == ("flex", {"service_tier": "flex"})
+        assert tier_base_url(tier, preset, "https://a.example/v1") == "https://a.example/v1"
+
+
+def test_batch_addresses_take_the_place_of_the_ordinary_ones() -> None:
+    qwen = find_tier("flex", "qwen")
+    beijing = load_preset("qwen").base_url
+    assert tier_base_url(qwen, "qwen", beijing) == "https://batch.dashscope.aliyuncs.com/compatible-mode/v1"
+    ark = find_tier("flex", "volcengine")
+    for base_url in (load_preset("volcengine").base_url, *load_preset("volcengine").other_base_urls):
+        assert tier_base_url(ark, "volcengine", base_url) == f"{base_url}/batch"
+
+
+def test_an_address_without_the_tier_is_told_and_one_of_ones_own_is_taken_as_it_is() -> None:
+    tier = find_tier("flex", "qwen")
+    with pytest.raises(ConfigError, match=r"dashscope-us\S+ has no tier flex"):
+        tier_base_url(tier, "qwen", load_preset("qwen").other_base_urls[1])
+    assert tier_base_url(tier, "qwen", "http://127.0.0.1:9/v1") == "http://127.0.0.1:9/v1"
