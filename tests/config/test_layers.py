@@ -133,5 +133,5 @@ def test_another_tier_on_resume_changes_limits_of_time_and_nothing_else() -> Non
 
 
 def test_a_preset_without_the_tier_is_told_in_one_line() -> None:
-    with pytest.raises(ConfigError, match=r'^deepseek has no tier flex .*llm\.tier = "standard"$'):
+    with pytest.raises(ConfigError, match=r"^deepseek has no tier flex .*--tier standard$"):
         with_preset({"llm": {**DEEPSEEK, "tier": "flex"}})

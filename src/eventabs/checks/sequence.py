@@ -19,7 +19,6 @@ from eventabs.runs import (
     lacks_key,
     make_builder,
     no_model_message,
-    price_of,
     repriced_above,
     rules_text,
     start_command,
@@ -61,7 +60,9 @@ async def check(
         key_is_set=is_remote and bool(environment.get(llm.api_key_env)),
         findings=tuple(findings),
         facts=facts,
-        cost=price_of(llm).cost(spent.prompt_tokens, spent.completion_tokens, spent.cached_tokens, llm.tier),
+        cost=llm.price.of_tokens().cost(
+            spent.prompt_tokens, spent.completion_tokens, spent.cached_tokens, llm.tier
+        ),
         currency=llm.price.currency,
         seconds=time.monotonic() - started,
     )
@@ -242,7 +243,7 @@ def _tier(settings: Settings) -> Iterator[Finding]:
     llm = settings.llm
     if llm.tier == STANDARD_TIER:
         return
-    factor = price_of(llm).factors.get(llm.tier)
+    factor = llm.price.of_tokens().factors.get(llm.tier)
     if factor is None:
         message = _("{tier}; its price is not known, so calls are counted at the ordinary one")
         step = _("set llm.price.{tier}, such as 0.5").format(tier=llm.tier)

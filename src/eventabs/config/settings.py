@@ -26,7 +26,7 @@ from eventabs.config.layers import over_stored, overlay, read_toml
 from eventabs.errors import ConfigError, WrongSettingsError
 from eventabs.language import gettext as _
 from eventabs.objects import is_address
-from eventabs.providers import GrammarField, ProviderChoice, ProviderName, TierName, kind_of
+from eventabs.providers import GrammarField, Price, ProviderChoice, ProviderName, TierName, kind_of
 from eventabs.records import AnswerForm, Compaction, Detail, DurationUnit, Shard
 
 
@@ -110,6 +110,10 @@ class PriceSettings(Section):
     currency: str = "USD"
     flex: float | None = Field(default=None, ge=0)
     batch: float | None = Field(default=None, ge=0)
+
+    def of_tokens(self) -> Price:
+        """Return what calls are priced with."""
+        return Price.of(self.model_dump())
 
 
 class LlmSettings(Section):

@@ -7,7 +7,6 @@ from .components import (
     make_builder as make_builder,
     no_connection_step as no_connection_step,
     no_model_message as no_model_message,
-    price_of as price_of,
     rules_text as rules_text,
     sampling_of as sampling_of,
     start_command as start_command,

@@ -30,7 +30,6 @@ from eventabs.providers import (
     CallLimits,
     Complete,
     Endpoint,
-    Price,
     ProviderConfig,
     Sampling,
     UnreachableError,
@@ -250,14 +249,9 @@ def require_usable_provider(settings: Settings, environment: Mapping[str, str]) 
             )
             variable, host = settings.llm.api_key_env, host_of(settings.llm.base_url)
             raise ConfigError(message.format(host=host, variable=variable))
-    if settings.run.max_cost and price_of(settings.llm).cost(1, 1) is None:
+    if settings.run.max_cost and settings.llm.price.of_tokens().cost(1, 1) is None:
         message = _("--max-cost needs prices; set input and output under [llm.price] in the config")
         raise ConfigError(message)
-
-
-def price_of(llm: LlmSettings) -> Price:
-    """Return what tokens cost."""
-    return Price.of(llm.price.model_dump())
 
 
 def endpoint_of(llm: LlmSettings, environment: Mapping[str, str]) -> Endpoint:
@@ -415,8 +409,8 @@ class RunContext:
 
     def tracker(self, earlier_seconds: float = 0.0) -> ProgressTracker:
         """Count what the ledger holds."""
-        counts = count_all(self.ledger)
-        return ProgressTracker(price_of(self.settings.llm), counts, earlier_seconds=earlier_seconds)
+        price, counts = self.settings.llm.price.of_tokens(), count_all(self.ledger)
+        return ProgressTracker(price, counts, earlier_seconds=earlier_seconds)
 
     @property
     def reserve(self) -> Reserve:

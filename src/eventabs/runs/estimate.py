@@ -45,7 +45,6 @@ from eventabs.runs.components import (
     legend_of,
     make_builder,
     open_input,
-    price_of,
     probes,
     prompt_language_of,
     template_text,
@@ -286,7 +285,7 @@ def _estimate(
     output = sum(size.output_tokens for size in sizes)
     prompt_total = sum(measured.input_tokens) + limits.instructions_tokens * len(batches)
     larger = _larger_output_limit(measured, settings, len(batches))
-    price = price_of(settings.llm)
+    price = settings.llm.price.of_tokens()
     cacheable = _cacheable_tokens(settings, limits.instructions_tokens, len(batches))
     return Estimate(
         users=len(read.counts),
@@ -366,7 +365,7 @@ def _unpacked(settings: Settings, read: _Input, builder: PromptBuilder) -> Unpac
     calls, output = len(read.counts), sum(read.json_tokens)
     prompts = read.tokens_long + calls * (builder.instructions_tokens - builder.legend_tokens)
     seconds = _schedule_seconds(sorted(read.json_tokens, reverse=True), settings)
-    cost = price_of(settings.llm).cost(prompts, output, tier=settings.llm.tier)
+    cost = settings.llm.price.of_tokens().cost(prompts, output, tier=settings.llm.tier)
     return UnpackedEstimate(calls, prompts, output, seconds, cost)
 
 

@@ -204,7 +204,7 @@ def find_tier(name: str, preset: str) -> Tier:
         return _USUAL_FLEX
     known = load_preset(preset)
     if known.flex is None:
-        message = _('{preset} has no tier flex that is known; set llm.tier = "standard"')
+        message = _("{preset} has no tier flex that is known; take the ordinary one: --tier standard")
         raise ConfigError(message.format(preset=preset))
     return known.flex.model_copy(update={"name": name})
 
@@ -218,7 +218,9 @@ def tier_base_url(tier: Tier, preset: str, base_url: str) -> str:
         return tier.base_urls.get(base_url, base_url)
     known = load_preset(preset)
     if base_url in (known.base_url, *known.other_base_urls):
-        message = _('{host} has no tier {tier}; set llm.base_url = {addresses}, or llm.tier = "standard"')
+        message = _(
+            "{host} has no tier {tier}; set llm.base_url = {addresses}, or take the ordinary one: --tier standard"
+        )
         addresses = ", ".join(tier.base_urls)
         raise ConfigError(message.format(host=urlsplit(base_url).netloc, tier=tier.name, addresses=addresses))
     return base_url
