@@ -136,8 +136,8 @@ class ProgressPanel:
             if progress.cost_projected is not None:
                 projected = _("of about {cost}").format(cost=money(progress.cost_projected, self._currency))
             facts.append((_("cost"), (money(progress.cost, self._currency), projected, "")))
-        if tiers := tuple(usage.tiers(progress, progress.tier_costs, self._currency)):
-            facts.append((_("tiers"), tiers))
+        tiers = usage.tiers(progress, progress.tier_costs, self._currency)
+        facts += [("" if number else _("of that"), (line,)) for number, line in enumerate(tiers)]
         return facts
 
     def _retries(self) -> tuple[str, Text]:

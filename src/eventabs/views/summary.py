@@ -83,10 +83,8 @@ def _figures(summary: Summary) -> Table:
             )
         if summary.cost is not None:
             rows.append((_("cost"), money(summary.cost, summary.currency)))
-        rows += [
-            (_("tiers") if not number else "", line)
-            for number, line in enumerate(usage.tiers(summary, summary.tier_costs, summary.currency))
-        ]
+        tiers = usage.tiers(summary, summary.tier_costs, summary.currency)
+        rows += [("" if number else _("of that"), line) for number, line in enumerate(tiers)]
     if found := messages.event_findings(summary):
         rows.append((_("events"), listed(found)))
     table = Table.grid(padding=(0, 2, 0, 0))
