@@ -15,6 +15,7 @@ EventabsError                   one line for people: what is wrong and the next 
         ├── TransientError      may succeed later: connection, timeout, 408 409 425 429 5xx
         │   ├── RateLimitedError  429 and its like, with the wait that the server asks for
         │   ├── UnavailableError  no server is there, or it is not ready: refused connections, 503
+        │   │   └── CapacityError a cheaper tier has no room now; nobody was too fast
         │   └── NoContentError    the request was taken, and nothing came in time: a queue, or a server that hangs
         ├── ModeratedError      the endpoint refuses the content
         ├── ContextTooLongError the request is longer than the model's context
@@ -117,6 +118,14 @@ class RateLimitedError(TransientError):
 
 class UnavailableError(TransientError):
     """No server accepts connections, or the one that does is not ready, as while it loads its model."""
+
+
+class CapacityError(UnavailableError):
+    """A cheaper tier has no capacity now. `wait_seconds` is the endpoint's own demand, None if it named none."""
+
+    def __init__(self, message: str, *, status: int | None = None, wait_seconds: float | None = None) -> None:
+        super().__init__(message, status=status)
+        self.wait_seconds = wait_seconds
 
 
 class NoContentError(TransientError):

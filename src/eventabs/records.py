@@ -35,6 +35,8 @@ Detail = Literal["brief", "day", "fine"]
 EventSource = Literal["llm", "rules", "must"]
 DurationUnit = Literal["ms", "s", "min", "h"]
 Compaction = Literal["line", "legend", "day"]
+TIER_COUNTS: Final = ("calls", "prompt_tokens", "completion_tokens", "cached_tokens")
+STANDARD_TIER: Final = "standard"  # the ordinary tier of an endpoint
 OnContent = Callable[[int], None]  # hears how many characters of an answer have come so far
 
 
@@ -216,6 +218,7 @@ class Reply:
     usage_reported: bool = True  # False: the endpoint sent none
     seconds: float = 0.0
     streamed: bool = False  # whether it came as a stream of events, whatever was asked for
+    tier: str = ""  # that it was served in, such as "flex" or "batch"; "": the ordinary one
 
 
 class Event(BaseModel):
@@ -252,7 +255,9 @@ class Event(BaseModel):
 class Counts:
     """What a run holds and has used so far; `events` are those of users that are done, tokens those of all replies.
 
-    `retry_causes` counts repeated calls by cause: `rate_limit`, an HTTP status such as `503`, `timeout` or `connection`.
+    `cached_tokens` are those of the prompt tokens that the endpoint had in its cache. `tiers` has, by tier, the calls and tokens of
+    replies that another than the ordinary tier served.
+    `retry_causes` counts repeated calls by cause: `rate_limit`, `capacity`, an HTTP status such as `503`, `timeout` or `connection`.
     Of the answers that hold: `covered` behaviors are part of an event, `ungrounded` events own none, `repeated` events were
     dropped as duplicates, `outside` events have a type that a closed vocabulary lacks, `missed` events were added by
     the rules of [[events.must]].
@@ -267,6 +272,7 @@ class Counts:
     retries: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cached_tokens: int = 0
     batches_done: int = 0
     covered: int = 0
     ungrounded: int = 0
@@ -274,6 +280,15 @@ class Counts:
     outside: int = 0
     missed: int = 0
     retry_causes: dict[str, int] = field(default_factory=dict)
+    tiers: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    @property
+    def by_tier(self) -> dict[str, dict[str, int]]:
+        """The calls and tokens of every tier that served a reply; those of calls without a reply are the ordinary one's."""
+        ordinary = {
+            name: getattr(self, name) - sum(use[name] for use in self.tiers.values()) for name in TIER_COUNTS
+        }
+        return {STANDARD_TIER: ordinary, **self.tiers}
 
     @property
     def event_counts(self) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """What `eventabs check` finds at good, broken and hostile endpoints, and what it says to do."""
 
 import asyncio
+import json
 import os
 import socket
 from dataclasses import asdict
@@ -402,3 +403,64 @@ def test_the_input_of_the_config_is_looked_for(tmp_path: Path) -> None:
     checked = check(tmp_path, None, f'[input]\npaths = ["{export}"]\n')
     assert checked.code == 0
     assert checked.message("input").startswith("1 file")
+
+
+# tiers and prices
+
+FLEX = 'tier = "flex"\n[llm.price]\ninput = 1.0\noutput = 2.0\n'
+
+
+def test_a_tier_is_told_with_its_price_and_its_wait(tmp_path: Path, openai_server: OpenAIServer) -> None:
+    model = Model()
+    openai_server.behavior = model()
+    checked = check(tmp_path, openai_server, f"{FLEX}flex = 0.5\n")
+    assert checked.state("tier") == "ok"
+    assert "50%" in checked.message("tier")
+    assert "900 s" in checked.message("tier")
+    assert all(body["service_tier"] == "flex" for body in model.asked)
+    unpriced = check(tmp_path, openai_server, FLEX)
+    assert (unpriced.state("tier"), unpriced.next_step("tier")) == ("note", "set llm.price.flex, such as 0.5")
+
+
+def test_a_tier_that_another_answers_for_is_a_warning(tmp_path: Path, openai_server: OpenAIServer) -> None:
+    body = json.loads(completion("ready", usage={"prompt_tokens": 1, "completion_tokens": 1}))
+    openai_server.behavior = status(200, body | {"service_tier": "default"})
+    checked = check(tmp_path, openai_server, FLEX)
+    assert checked.state("tier") == "warning"
+    assert "standard answered" in checked.message("tier")
+
+
+def test_a_full_tier_is_no_fault_since_a_run_waits_for_it(
+    tmp_path: Path, openai_server: OpenAIServer
+) -> None:
+    openai_server.behavior = status(498, {"error": {"code": "capacity_exceeded", "message": "full"}})
+    checked = check(tmp_path, openai_server, FLEX)
+    assert (checked.code, checked.state("request")) == (0, "warning")
+
+
+def test_a_model_without_the_tier_is_a_fault_that_names_the_next_step(
+    tmp_path: Path, openai_server: OpenAIServer
+) -> None:
+    openai_server.behavior = status(400, {"error": {"message": "no flex here", "param": "service_tier"}})
+    checked = check(tmp_path, openai_server, FLEX)
+    assert (checked.code, checked.state("request")) == (1, "fault")
+    assert "--tier standard" in checked.message("request")
+
+
+def test_prompts_so_long_that_a_vendor_takes_more_are_a_warning(tmp_path: Path) -> None:
+    config = 'preset = "openai"\nmodel = "gpt-5.4"\nproxy = "http://127.0.0.1:9"\n'
+    checked = check(tmp_path, None, f"{config}[budget]\nmax_input_tokens = 300000\n")
+    assert checked.state("repricing") == "warning"
+    assert checked.next_step("repricing") == "set budget.max_input_tokens = 272000"
+    assert "repricing" not in check(tmp_path, None, config).findings
+
+
+def test_a_price_of_a_preset_is_told_with_its_source_and_date_and_one_of_ones_own_without(
+    tmp_path: Path,
+) -> None:
+    config = 'preset = "deepseek"\nmodel = "deepseek-flash"\nproxy = "http://127.0.0.1:9"\n'
+    known = check(tmp_path, None, config).message("price")
+    assert "0.006 in from the cache" in known
+    assert "https://api-docs.deepseek.com/quick_start/pricing had it on 2026-11-25" in known
+    own = check(tmp_path, None, f"{config}[llm.price]\ninput = 2.0\noutput = 8.0\n").message("price")
+    assert own == "2.0 in, 2.0 in from the cache, 8.0 out, USD a million tokens"

@@ -63,7 +63,9 @@ def test_what_is_no_preset_is_left_for_validation_to_tell(llm: object) -> None:
 
 
 def test_an_unknown_preset_is_one_line_that_lists_those_known() -> None:
-    with pytest.raises(ConfigError, match=r"no preset depseek; .*deepseek, glm, llamacpp") as caught:
+    with pytest.raises(
+        ConfigError, match=r"no preset depseek; .*deepseek, gemini, glm, groq, llamacpp"
+    ) as caught:
         with_preset({"llm": {"preset": "depseek"}})
     assert "\n" not in str(caught.value)
 
@@ -89,3 +91,47 @@ def test_without_presets_another_model_changes_nothing_else() -> None:
         "model": "b",
         "base_url": "https://old.example",
     }
+
+
+MINI = {"preset": "openai", "model": "gpt-5.4-mini"}
+
+
+def test_a_price_comes_from_the_preset_with_the_factors_of_its_tiers() -> None:
+    price = _llm(with_preset({"llm": MINI}))["price"]
+    assert price["input"] > price["cached_input"] > 0
+    assert (price["flex"], price["batch"]) == (0.5, 0.5)
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"price": {"input": 5.0, "output": 9.0}},
+        {"price": {"currency": "CNY"}},
+        {"base_url": "https://reseller.example/v1"},
+    ],
+)
+def test_amounts_of_a_preset_stand_beside_no_others_and_hold_at_no_other_address(own: dict[str, Any]) -> None:
+    price = _llm(with_preset({"llm": {**MINI, **own}}))["price"]
+    assert price == {"flex": 0.5, "batch": 0.5, **own.get("price", {})}
+
+
+def test_a_tier_raises_the_limits_of_time_that_nobody_has_set() -> None:
+    llm = _llm(with_preset({"llm": {**MINI, "tier": "flex", "call_timeout": 5_000.0}}))
+    assert (llm["idle_timeout"], llm["call_timeout"]) == (900.0, 5_000.0)
+    assert _llm(with_preset({"llm": {"model": "m", "tier": "flex"}}))["idle_timeout"] == 900.0
+    batch_chat = _llm(with_preset({"llm": {"preset": "qwen", "model": "qwen-plus", "tier": "flex"}}))
+    assert (batch_chat["idle_timeout"], batch_chat["stream"]) == (3_600.0, False)
+
+
+def test_another_tier_on_resume_changes_limits_of_time_and_nothing_else() -> None:
+    stored = with_preset({"llm": {**MINI, "temperature": 0.5, "idle_timeout": 120.0}})
+    flex = over_stored(stored, {"llm": {"tier": "flex"}})
+    limits = {"tier": "flex", "idle_timeout": 900.0, "call_timeout": 900.0}
+    assert _llm(flex) == {**_llm(stored), **limits}
+    back = _llm(over_stored(flex, {"llm": {"tier": "standard", "idle_timeout": 60.0}}))
+    assert back == {**_llm(stored), "tier": "standard", "idle_timeout": 60.0}
+
+
+def test_a_preset_without_the_tier_is_told_in_one_line() -> None:
+    with pytest.raises(ConfigError, match=r"^deepseek has no tier flex .*--tier standard$"):
+        with_preset({"llm": {**DEEPSEEK, "tier": "flex"}})

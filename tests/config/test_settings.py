@@ -81,7 +81,10 @@ def test_the_example_says_something_about_every_setting_that_it_comments_out() -
         "llm.extra_body",
         "llm.extra_headers",
         "llm.price.input",
+        "llm.price.cached_input",
         "llm.price.output",
+        "llm.price.flex",
+        "llm.price.batch",
         "vocabulary.aliases",
     ]
 

@@ -2,7 +2,7 @@
 
 from hypothesis import given, settings, strategies as st
 
-from eventabs.errors import NoContentError, TransientError
+from eventabs.errors import CapacityError, NoContentError, TransientError
 from eventabs.runs.limits import ConcurrencyLimit
 
 BROKEN = TransientError("HTTP 500", status=500)
@@ -99,3 +99,12 @@ def test_it_never_leaves_its_limits_but_for_a_queue(
     for error in ends:
         width.answered() if error is None else width.trouble(error)
         assert (1 if SILENT in ends else low) <= width.now <= max(low, high)
+
+
+def test_a_tier_without_capacity_takes_no_calls_away() -> None:
+    width = ConcurrencyLimit(3, 16, Endpoint(room=100))
+    for _answer in range(3):
+        width.answered()
+    before = width.now
+    width.trouble(CapacityError("full", status=498))
+    assert width.now == before == 4

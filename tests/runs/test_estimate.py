@@ -12,7 +12,8 @@ from eventabs.errors import ConfigError, InputError, UsageError
 from eventabs.ingest.export import open_export
 from eventabs.prompts.long_form import long_pieces
 from eventabs.prompts.tokens import TokenCounter
-from eventabs.runs.estimate import Estimate, _case_batches, estimate_run, first_request
+from eventabs.records import Batch, Part, PartSize, PlannedPart
+from eventabs.runs.estimate import Estimate, _case_batches, _repriced, estimate_run, first_request
 from eventabs.store.codec import unpack_json
 from openai_server import OpenAIServer
 from runs_jobs import RULES, Place, finish
@@ -119,6 +120,45 @@ def test_the_cost_is_that_of_prompts_and_answers_and_unknown_without_prices(plac
     expected = (2 * estimate.tokens_prompt_total + 8 * estimate.expected_output_tokens) / 10**6
     assert estimate.cost == pytest.approx(expected)
     assert estimate.currency == "CNY"
+
+
+def test_the_cost_is_that_of_the_tier_and_beside_it_the_one_with_cached_instructions(place: Place) -> None:
+    price = {"input": 2.0, "cached_input": 0.2, "output": 8.0, "flex": 0.5}
+    budget = {"max_users": 4}
+    ordinary = estimated(place, llm={"price": price}, budget=budget)
+    flex = estimated(place, llm={"price": price, "tier": "flex"}, budget=budget)
+    assert ordinary.cost is not None
+    assert flex.cost == pytest.approx(ordinary.cost / 2)
+    assert ordinary.unpacked.cost is not None
+    assert flex.unpacked.cost == pytest.approx(ordinary.unpacked.cost / 2)
+    saved = 1.8 * ordinary.prefix_tokens * (ordinary.batches - 1) / 10**6
+    assert ordinary.batches > 1
+    assert ordinary.cost_cached == pytest.approx(ordinary.cost - saved)
+    unknown = estimated(place, llm={"price": price | {"cached_input": None}}, budget=budget)
+    assert (unknown.cost, unknown.cost_cached) == (ordinary.cost, None)
+
+
+@pytest.mark.parametrize(("language", "is_cached"), [("en", False), ("zh", True)])
+def test_instructions_too_short_for_the_cache_of_a_vendor_are_counted_as_not_cached(
+    place: Place, language: str, *, is_cached: bool
+) -> None:
+    price = {"input": 2.0, "cached_input": 0.2, "output": 8.0}
+    llm = {"preset": "openai", "model": "gpt-5.4-mini", "price": price}
+    estimate = estimated(place, llm=llm, prompt={"language": language}, budget={"max_users": 4})
+    assert (estimate.prefix_tokens >= 1_024) == is_cached == (estimate.cost_cached is not None)
+
+
+def test_prompts_above_the_length_at_which_a_vendor_takes_more_are_counted() -> None:
+    settings = with_settings(llm={"preset": "openai", "model": "gpt-5.4"})
+    sizes = (271_000, 271_001, 300_000)
+    batches = [Batch((PlannedPart(Part("u", 0, 1), PartSize(size, 10)),)) for size in sizes]
+    warning = _repriced(settings, batches, 1_000)
+    assert warning is not None
+    assert warning.code == "repriced"
+    assert warning.message.startswith("2 prompts have more than 272,000 tokens")
+    assert "budget.max_input_tokens = 272000" in warning.message
+    assert _repriced(settings, batches[:1], 1_000) is None
+    assert _repriced(with_settings(llm={"model": "gpt-5.4"}), batches, 1_000) is None
 
 
 def test_each_level_of_detail_has_its_plan(place: Place) -> None:

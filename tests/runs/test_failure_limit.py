@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 
 from eventabs.errors import (
+    CapacityError,
     ContextTooLongError,
     EndpointError,
     FatalEndpointError,
@@ -182,3 +183,16 @@ def test_under_other_settings_the_count_begins_anew() -> None:
     run = Memory()
     fails(run.process(), TransientError("HTTP 503"))
     fails(run.process("other"), TransientError("HTTP 503"))
+
+
+def test_a_tier_without_capacity_is_waited_for_from_the_start_as_long_as_the_longest_wait() -> None:
+    clock = Clock()
+    limit = FailureLimit(
+        {"settings_fingerprint": "f"}, remember=lambda _facts: None, longest_wait=900.0, clock=clock
+    )
+    full = CapacityError("full", status=498)
+    for _try in range(3 * MAX_FAILURES):
+        limit.count_retry(full)
+        assert limit.awaits(full)
+    clock.seconds = 900.0
+    assert not limit.awaits(full)

@@ -1,8 +1,9 @@
 import pytest
 
 from eventabs.errors import EndpointError, NoContentError, RateLimitedError, TransientError
+from eventabs.providers import Price
 from eventabs.records import Counts, Usage
-from eventabs.runs.progress import Price, ProgressTracker
+from eventabs.runs.progress import ProgressTracker
 
 COUNTS = Counts(
     users=10,
@@ -17,16 +18,6 @@ COUNTS = Counts(
     batches_done=7,
     retry_causes={"503": 2},
 )
-
-
-@pytest.mark.parametrize(
-    ("price", "cost"),
-    [(Price(2.0, 8.0), 0.0052), (Price(0.0, 0.0), 0.0), (Price(None, 8.0), None), (Price(2.0, None), None)],
-)
-def test_cost_is_by_the_million_tokens_and_unknown_without_both_prices(
-    price: Price, cost: float | None
-) -> None:
-    assert ProgressTracker(price, COUNTS).cost == cost
 
 
 def test_a_resumed_run_counts_on_from_the_ledger() -> None:
@@ -156,3 +147,20 @@ def test_repeated_calls_are_counted_by_cause(error: EndpointError, cause: str) -
     tracker.count_retry(error)
     progress = tracker.progress(waiting=0, workers=1)
     assert (progress.retries, progress.retry_causes) == (2, {cause: 2})
+
+
+def test_the_cost_and_its_projection_go_by_cached_tokens_and_the_tier_of_each_reply() -> None:
+    tracker = ProgressTracker(Price(2.0, 8.0, 0.2, {"flex": 0.5}), Counts(calls=2))
+    tracker.count_reply(Usage(1_000_000, 0, 0, 500_000), 1.0, 80, "flex")
+    tracker.count_reply(Usage(1_000_000, 100_000), 1.0, 80)
+    progress = tracker.progress(waiting=2, workers=2)
+    assert progress.cached_tokens == 500_000
+    assert progress.tier_costs == pytest.approx({"flex": 0.55, "standard": 2.8})
+    assert progress.cost == pytest.approx(3.35)
+    assert progress.cost_projected == pytest.approx(3.35 + 2 * 3.35 / 2)
+    assert progress.tiers["flex"] == {
+        "calls": 1,
+        "prompt_tokens": 1_000_000,
+        "completion_tokens": 0,
+        "cached_tokens": 500_000,
+    }

@@ -2,9 +2,10 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from eventabs.errors import LimitReachedError
+from eventabs.providers import Price
 from eventabs.records import Batch, Counts, Usage
 from eventabs.runs.limits import SpendingLimit
-from eventabs.runs.progress import Price, ProgressTracker
+from eventabs.runs.progress import ProgressTracker
 from runs_kit import batch_of
 
 ONE = batch_of("anna")  # 100 tokens in and 60 of instructions

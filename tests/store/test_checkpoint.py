@@ -33,6 +33,7 @@ COUNTS = Counts(
     retries=3,
     prompt_tokens=10**6,
     completion_tokens=10**6,
+    cached_tokens=10**5,
     batches_done=7,
     covered=90,
     ungrounded=4,
@@ -73,7 +74,14 @@ def test_the_checkpoint_has_its_fixed_keys(tmp_path: Path) -> None:
             "outside_labels": 2,
             "must_misses": 1,
         },
-        "usage": {"calls": 8, "retries": 3, "prompt_tokens": 10**6, "completion_tokens": 10**6, "cost": 3.0},
+        "usage": {
+            "calls": 8,
+            "retries": 3,
+            "prompt_tokens": 10**6,
+            "completion_tokens": 10**6,
+            "cached_tokens": 10**5,
+            "cost": 3.0,
+        },
         "ledger": "ledger.sqlite",
     }
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.records import Counts, FailureReason, Outcome, Part, UserLog
+from eventabs.records import Counts, FailureReason, Outcome, Part, Reply, Usage, UserLog
 from eventabs.store.ledger import ANSWER_KEPT, Ledger, PartChange, Retry
 from eventabs.store.queries import (
     KeptAnswer,
@@ -237,3 +237,45 @@ def test_the_states_of_users_follow_from_those_of_their_parts(
         expected.count("failed"),
     )
     ledger.close()
+
+
+def test_the_tokens_of_each_tier_are_counted_and_cached_ones_among_all(tmp_path: Path) -> None:
+    ledger = new_ledger(tmp_path, [make_log("anna"), make_log("bert"), make_log("cleo")])
+    with ledger.transaction():
+        for name, tier in (("anna", "flex"), ("bert", "flex"), ("cleo", "")):
+            number = ledger.open_call(
+                batch_of(name), request_for([make_log(name)]), settings_fingerprint="f", sent_at=0.0
+            )
+            ledger.store_reply(number, Reply("##", usage=Usage(100, 40, 0, 30), tier=tier))
+    counts = count_all(ledger)
+    flex = {"calls": 2, "prompt_tokens": 200, "completion_tokens": 80, "cached_tokens": 60}
+    assert counts.tiers == {"flex": flex}
+    assert counts.cached_tokens == 90
+    assert counts.by_tier["standard"] == {
+        "calls": 1,
+        "prompt_tokens": 100,
+        "completion_tokens": 40,
+        "cached_tokens": 30,
+    }
+    ledger.close()
+
+
+def test_a_ledger_from_before_tiers_is_read_as_it_is_and_takes_them_once_it_is_opened(
+    tmp_path: Path,
+) -> None:
+    ledger = new_ledger(tmp_path, [make_log("anna")])
+    with ledger.transaction():
+        number = ledger.open_call(
+            batch_of("anna"), request_for([make_log("anna")]), settings_fingerprint="f", sent_at=0.0
+        )
+        ledger.store_reply(number, answer())
+    ledger.rows("ALTER TABLE calls DROP COLUMN tier")
+    ledger.close()
+    path = tmp_path / "ledger.sqlite"
+    with Ledger.watch(path) as watched:
+        assert (count_all(watched).prompt_tokens, count_all(watched).tiers) == (100, {})
+    opened = Ledger.open(path)
+    with opened.transaction():
+        opened.store_reply(number, replace(answer(), tier="flex"))
+    assert count_all(opened).tiers["flex"]["calls"] == 1
+    opened.close()

@@ -61,7 +61,7 @@ def test_an_answer_comes_back_as_it_was(
     tmp_path_factory: pytest.TempPathFactory, text: str, reasoning: str
 ) -> None:
     reserve = Reserve(tmp_path_factory.mktemp("run") / "reserve")
-    reply = Reply(text, reasoning=reasoning)
+    reply = Reply(text, reasoning=reasoning, tier="flex")
     with reserve.held(ROOM):
         reserve.keep(7, reply)
         assert reserve.kept() == [(7, reply)]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from eventabs.prompts.packing.bounds import BatchLimits
+from eventabs.providers import Price
 from eventabs.providers.retry import OnRetry
 from eventabs.records import Counts, FailureReason, OnContent, Part, PartSize, Reply, Request, UserLog
 from eventabs.replies.must_rules import MustRules
@@ -14,7 +15,7 @@ from eventabs.replies.reader import Reading
 from eventabs.runs.engine import Engine
 from eventabs.runs.limits import BudgetLearner, ConcurrencyLimit, FailureLimit, SpendingLimit
 from eventabs.runs.must_rules import RulesInForce
-from eventabs.runs.progress import Price, ProgressTracker
+from eventabs.runs.progress import ProgressTracker
 from eventabs.runs.scheduler import Scheduler
 from eventabs.runs.settlement import Settlement
 from eventabs.store.ledger import Ledger

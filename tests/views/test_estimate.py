@@ -207,3 +207,18 @@ def test_json_has_the_fixed_keys_and_one_line() -> None:
     }
     plain = json.loads(estimate_json(replace(ESTIMATE, cost=None, larger_output_limit=None)))
     assert (plain["cost"], plain["larger_output"]) == (None, None)
+
+
+def test_the_tier_and_the_cost_with_cached_instructions_stand_in_the_line_of_the_cost() -> None:
+    flex = replace(ESTIMATE, tier="flex", prefix_tokens=1_237, cost_cached=0.4021)
+    text = " ".join(_squeezed(flex))
+    assert "Cost: about 0.4321 CNY at tier flex; 0.4021 CNY if the endpoint has the 1,237 tokens" in text
+    fields = json.loads(estimate_json(flex))
+    assert (fields["tier"], fields["prefix_tokens"], fields["cost_cached"]) == ("flex", 1_237, 0.4021)
+
+
+def test_prompts_that_their_length_makes_dearer_are_a_warning_among_the_others() -> None:
+    warned = replace(ESTIMATE, repriced=InputWarning("repriced", "2 prompts are long"))
+    assert "Warning: 2 prompts are long" in _squeezed(warned)
+    codes = [warning["code"] for warning in json.loads(estimate_json(warned))["warnings"]]
+    assert codes == ["one_action", "repriced"]

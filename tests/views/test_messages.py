@@ -10,7 +10,6 @@ from eventabs.runs.observer import (
     InputRead,
     Note,
     Planned,
-    Progress,
     Retrying,
     Started,
     StateChanged,
@@ -111,38 +110,6 @@ def test_the_plan_is_announced_in_both_languages(
 )
 def test_each_note_is_one_clear_line(note: Note, line: str) -> None:
     assert messages.noted(note) == line
-
-
-def test_progress_shows_cost_and_remaining_time_only_where_they_are_known() -> None:
-    counts = Progress(
-        users=486,
-        done=380,
-        failed=4,
-        batches_total=25,
-        batches_done=20,
-        prompt_tokens=642_120,
-        completion_tokens=81_024,
-        in_flight=3,
-        calls=22,
-        retries=2,
-    )
-    line = "batches 20 of 25; users 380 done, 4 failed of 486; tokens 642,120 in, 81,024 out; 3 in flight; 2 retries"
-    assert messages.progressed(counts, "CNY") == line
-    known = Progress(
-        users=486,
-        done=380,
-        failed=4,
-        batches_total=25,
-        batches_done=20,
-        prompt_tokens=642_120,
-        completion_tokens=81_024,
-        in_flight=3,
-        calls=22,
-        retries=2,
-        cost=1.5,
-        eta_seconds=200,
-    )
-    assert messages.progressed(known, "CNY") == f"{line}; cost 1.50 CNY; 3m 20s left"
 
 
 @pytest.mark.parametrize("code", get_args(FailureReason))

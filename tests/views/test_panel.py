@@ -280,3 +280,22 @@ def test_the_panel_has_a_row_for_cost_and_retries_only_where_there_are_any() -> 
         observer._live.refresh()
         assert "cost" not in _last_frame(terminal)
         assert "retries" not in _last_frame(terminal)
+
+
+def test_cached_tokens_and_the_tiers_have_rows_where_there_are_any() -> None:
+    flex = {"calls": 16, "prompt_tokens": 600_000, "completion_tokens": 90_000, "cached_tokens": 500_000}
+    observer, terminal = _screen(100)
+    with observer:
+        observer.started(START)
+        observer.progressed(
+            replace(
+                COUNTS,
+                cached_tokens=504_000,
+                tiers={"flex": flex},
+                tier_costs={"standard": 0.1, "flex": 0.2744},
+            )
+        )
+    rows = [" ".join(line.strip("│ ").split()) for line in _lines(terminal)]
+    assert "cached 504,000 in 75 %" in rows
+    assert "of that tier standard: 3 calls, 0.1000 USD" in rows
+    assert "tier flex: 16 calls, 0.2744 USD" in rows

@@ -53,6 +53,7 @@ CALL = StoredCall(
     "stop",
     10,
     20,
+    0,
     None,
 )
 

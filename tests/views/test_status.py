@@ -9,8 +9,8 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from eventabs.inspection.status import Endpoint, RunState
+from eventabs.providers import Price
 from eventabs.runs.observer import CallFailed, Progress
-from eventabs.runs.progress import Price
 from eventabs.views.status import render_status, status_json, watch_status
 
 RUNNING = RunState(

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from eventabs.checks.findings import LIST_SECONDS, REQUEST_SECONDS, EndpointFacts, Finding, OnFinding, State
 from eventabs.config import Settings, overlay
-from eventabs.errors import EndpointError, RejectedRequestError
+from eventabs.errors import CapacityError, EndpointError, NoContentError, RejectedRequestError
 from eventabs.language import gettext as _, ngettext
 from eventabs.providers import (
     CallLimits,
@@ -23,7 +23,7 @@ from eventabs.providers import (
     list_models,
     load_preset,
 )
-from eventabs.records import Reply
+from eventabs.records import STANDARD_TIER, Reply
 from eventabs.runs import CONNECT_SECONDS, endpoint_of, lacks_key, no_connection_step, sampling_of
 from eventabs.store import public_url
 
@@ -126,7 +126,10 @@ class EndpointCheck:
         try:
             reply = await self._prober.greet()
         except EndpointError as error:
-            self._report("request", "fault", str(error), self._after_refusal(error))
+            state: State = "fault"
+            if self._llm.tier != STANDARD_TIER and isinstance(error, CapacityError | NoContentError):
+                state = "warning"  # a run waits for it
+            self._report("request", state, str(error), self._after_refusal(error))
             return None
         text = self._prober.printable(reply.text, _SHOWN_CHARACTERS)
         if not text:
@@ -134,6 +137,10 @@ class EndpointCheck:
             return reply
         message = _("answered “{text}” after {seconds:.1f} s")
         self._report("request", "ok", message.format(text=text, seconds=reply.seconds))
+        asked, served = self._llm.tier, reply.tier or STANDARD_TIER
+        if served != asked:
+            message = _("tier {asked} was asked for, and {served} answered: its price holds")
+            self._report("tier", "warning", message.format(asked=asked, served=served))
         return reply
 
     async def _check_abilities(self, reply: Reply) -> None:
@@ -295,7 +302,7 @@ class EndpointCheck:
                 return self._after_not_found()
             case None:
                 return ""
-        if isinstance(error, RejectedRequestError):
+        if isinstance(error, RejectedRequestError) and self._llm.tier == STANDARD_TIER:
             return _("leave out what it does not take: llm.omit, llm.extra_body")
         return ""
 

@@ -10,15 +10,16 @@ from eventabs.config import Settings
 from eventabs.errors import ConfigError, UsageError
 from eventabs.ingest import check_zone, expand, find_objects, scratch_database
 from eventabs.language import active, gettext as _, ngettext
-from eventabs.providers import kind_of, load_preset, load_rules, parse_address
+from eventabs.providers import KnownPrice, kind_of, load_preset, load_rules, parse_address
+from eventabs.records import STANDARD_TIER
 from eventabs.runs import (
     STDIN,
-    Price,
     batch_limits,
     endpoint_of,
     lacks_key,
     make_builder,
     no_model_message,
+    repriced_above,
     rules_text,
     start_command,
     template_text,
@@ -48,7 +49,7 @@ async def check(
         facts = await EndpointCheck(settings, environment, add).run()
     for finding in _run_findings(settings, facts):
         add(finding)
-    price = Price(llm.price.input, llm.price.output)
+    spent = facts.spent
     return CheckReport(
         config_file=config_file,
         provider=settings.provider,
@@ -59,7 +60,9 @@ async def check(
         key_is_set=is_remote and bool(environment.get(llm.api_key_env)),
         findings=tuple(findings),
         facts=facts,
-        cost=price.cost(facts.spent.prompt_tokens, facts.spent.completion_tokens),
+        cost=llm.price.of_tokens().cost(
+            spent.prompt_tokens, spent.completion_tokens, spent.cached_tokens, llm.tier
+        ),
         currency=llm.price.currency,
         seconds=time.monotonic() - started,
     )
@@ -89,6 +92,7 @@ def _settings_findings(
     message = model or no_model_message(preset)
     yield Finding("settings", "model", "ok" if model else "fault", message)
     yield _address(settings, environment)
+    yield from _tier(settings)
     yield _key(settings, environment)
 
 
@@ -122,6 +126,7 @@ def _run_findings(settings: Settings, facts: EndpointFacts) -> Iterator[Finding]
         yield from _context(settings, facts)
         yield from _longest_answer(settings)
         yield _price(settings)
+        yield from _repricing(settings)
     yield _input(settings)
 
 
@@ -214,9 +219,50 @@ def _price(settings: Settings) -> Finding:
         if settings.run.max_cost:
             return Finding("run", "price", "fault", _("not set, but run.max_cost needs them"), step)
         return Finding("run", "price", "note", _("not set: no costs are shown"), step)
-    message = _("{input} in, {output} out, {currency} a million tokens")
-    message = message.format(input=price.input, output=price.output, currency=price.currency)
+    cached = price.input if price.cached_input is None else price.cached_input
+    message = _("{input} in, {cached} in from the cache, {output} out, {currency} a million tokens").format(
+        input=price.input, cached=cached, output=price.output, currency=price.currency
+    )
+    if (known := _known_price(settings)) is not None:
+        template = _("{price}; as {source} had it on {date}")
+        message = template.format(price=message, source=known.source, date=known.read.isoformat())
     return Finding("run", "price", "ok", message)
+
+
+def _known_price(settings: Settings) -> KnownPrice | None:
+    """Return the preset's price where that is the one in force."""
+    llm = settings.llm
+    known = load_preset(llm.preset).known_model(llm.model).price if llm.preset else None
+    amounts = llm.price.input, llm.price.output, llm.price.currency
+    in_force = known is not None and amounts == (known.input, known.output, known.currency)
+    return known if in_force else None
+
+
+def _tier(settings: Settings) -> Iterator[Finding]:
+    """Yield what a tier other than the ordinary one means for calls."""
+    llm = settings.llm
+    if llm.tier == STANDARD_TIER:
+        return
+    factor = llm.price.of_tokens().factors.get(llm.tier)
+    if factor is None:
+        message = _("{tier}; its price is not known, so calls are counted at the ordinary one")
+        step = _("set llm.price.{tier}, such as 0.5").format(tier=llm.tier)
+        yield Finding("settings", "tier", "note", message.format(tier=llm.tier), step)
+        return
+    message = _("{tier}: {factor} of the ordinary price; a call may wait {seconds:g} s for its answer")
+    message = message.format(tier=llm.tier, factor=f"{factor:.0%}", seconds=llm.call_timeout)
+    yield Finding("settings", "tier", "ok", message)
+
+
+def _repricing(settings: Settings) -> Iterator[Finding]:
+    """Compare the longest prompt with the length from which on a vendor has a higher price."""
+    limit, most = repriced_above(settings.llm), settings.budget.max_input_tokens
+    if limit is None or most <= limit:
+        return
+    message = _("above {limit} tokens a prompt of {model} makes the whole call dearer; one may have {most}")
+    message = message.format(limit=f"{limit:,}", model=settings.llm.model, most=f"{most:,}")
+    step = _("set budget.max_input_tokens = {tokens}").format(tokens=limit)
+    yield Finding("run", "repricing", "warning", message, step)
 
 
 def _input(settings: Settings) -> Finding:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 from typer import Option
 
 from eventabs.language import gettext as _
-from eventabs.providers import ProviderChoice
+from eventabs.providers import ProviderChoice, TierName
 from eventabs.records import AnswerForm, Compaction, Detail
 
 INPUT = _("Input")
@@ -92,6 +92,13 @@ class SettingFlags:
             help=_("Address of the endpoint, such as https://api.deepseek.com/v1."), rich_help_panel=MODEL
         ),
     ] = None
+    tier: Annotated[
+        TierName | None,
+        Option(
+            help=_("flex: slower answers at about half the price, where the endpoint has that."),
+            rich_help_panel=MODEL,
+        ),
+    ] = None
     detail: Annotated[
         Detail | None,
         Option(
@@ -168,7 +175,7 @@ SET_BY_FLAGS = {
             "shard",
             "max_rejects",
         ),
-        "llm": ("provider", "preset", "model", "base_url"),
+        "llm": ("provider", "preset", "model", "base_url", "tier"),
         "prompt": ("detail", "answer"),
         "compaction": ("compaction",),
         "budget": ("max_input_tokens", "max_output_tokens", "max_users"),

@@ -7,7 +7,7 @@ from typing import Any
 
 from eventabs.errors import ConfigError
 from eventabs.language import gettext as _
-from eventabs.providers import load_preset
+from eventabs.providers import find_tier, load_preset
 
 DEFAULT_CONFIG = Path("eventabs.toml")
 
@@ -33,7 +33,9 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(message.format(path=path, error=error)) from None
 
 
-_SET_BY_PRESETS = ("base_url", "api_key_env", "omit", "grammar_field", "extra_body")
+_SET_BY_PRESETS = ("base_url", "api_key_env", "omit", "grammar_field", "extra_body", "price")
+_SET_BY_TIERS = ("idle_timeout", "call_timeout", "stream")
+_AMOUNTS = ("input", "cached_input", "output", "currency")  # of a price; its factors hold at any address
 
 
 def overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -44,32 +46,48 @@ def overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
 
 
 def with_preset(named: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay named values (nested, as in the TOML) over the values of the preset that it names.
+    """Lay named values (nested, as in the TOML) over the values of the preset and the tier that they name.
 
-    Raises ConfigError for a preset that does not exist.
+    Raises ConfigError for a preset that does not exist, and a tier that it does not have.
     """
-    preset, model = _choice(named)
-    return overlay({"llm": load_preset(preset).settings(model)}, named) if preset else dict(named)
+    preset, model, tier = _choice(named)
+    below = find_tier(tier, preset).settings()
+    if preset:
+        below |= load_preset(preset).settings(model)
+        below["price"] = _price_below(below, named["llm"])
+    return overlay({"llm": below}, named) if below else dict(named)
+
+
+def _price_below(known: Mapping[str, Any], named: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a preset's price under what is named: of its amounts none beside others, or for another address."""
+    price = named.get("price")
+    own = isinstance(price, Mapping) and {"input", "output", "currency"} & price.keys()
+    elsewhere = named.get("base_url", known["base_url"]) != known["base_url"]
+    left_out = _AMOUNTS if own or elsewhere else ()
+    return {key: value for key, value in known["price"].items() if key not in left_out}
 
 
 def over_stored(stored: Mapping[str, Any], named: Mapping[str, Any]) -> dict[str, Any]:
     """Lay what is named today over the settings that a run began with.
 
-    Under the same preset and model these stay, also where the preset itself has changed since. Under
+    Under the same preset, model and tier these stay, also where the preset itself has changed since. Under
     another, what the one before has set holds no more. Raises ConfigError as `with_preset`.
     """
     values = overlay(stored, named)
-    before, now = _choice(stored), _choice(values)
-    if before == now or not (before[0] or now[0]):
+    *before, tier_before = _choice(stored)
+    *now, tier = _choice(values)
+    other_preset = before != now and (before[0] or now[0])
+    if not other_preset and tier == tier_before:
         return values
-    kept = {key: value for key, value in stored.get("llm", {}).items() if key not in _SET_BY_PRESETS}
+    gone = (_SET_BY_PRESETS if other_preset else ()) + (_SET_BY_TIERS if tier != tier_before else ())
+    kept = {key: value for key, value in stored.get("llm", {}).items() if key not in gone}
     return with_preset(overlay({**stored, "llm": kept}, named))
 
 
-def _choice(values: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the names of preset and model; "" for what is missing or no name, which validation reports."""
+def _choice(values: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return preset, model and tier; what they are by default for what is missing or no name, which validation reports."""
     llm = values.get("llm")
-    if not isinstance(llm, Mapping):
-        return "", ""
-    preset, model = llm.get("preset"), llm.get("model")
-    return (preset if isinstance(preset, str) else "", model if isinstance(model, str) else "")
+    chosen = {"preset": "", "model": "", "tier": "standard"}
+    if isinstance(llm, Mapping):
+        chosen |= {key: llm[key] for key in chosen if isinstance(llm.get(key), str)}
+    return chosen["preset"], chosen["model"], chosen["tier"]

@@ -26,7 +26,7 @@ from eventabs.config.layers import over_stored, overlay, read_toml
 from eventabs.errors import ConfigError, WrongSettingsError
 from eventabs.language import gettext as _
 from eventabs.objects import is_address
-from eventabs.providers import GrammarField, ProviderChoice, ProviderName, kind_of
+from eventabs.providers import GrammarField, Price, ProviderChoice, ProviderName, TierName, kind_of
 from eventabs.records import AnswerForm, Compaction, Detail, DurationUnit, Shard
 
 
@@ -102,11 +102,18 @@ class ProfileSettings(Section):
 
 
 class PriceSettings(Section):
-    """Price of a million tokens; None: unknown, so no cost is shown."""
+    """Price of a million tokens, and what a tier costs against the ordinary one; None: unknown."""
 
     input: float | None = Field(default=None, ge=0)
+    cached_input: float | None = Field(default=None, ge=0)
     output: float | None = Field(default=None, ge=0)
     currency: str = "USD"
+    flex: float | None = Field(default=None, ge=0)
+    batch: float | None = Field(default=None, ge=0)
+
+    def of_tokens(self) -> Price:
+        """Return what calls are priced with."""
+        return Price.of(self.model_dump())
 
 
 class LlmSettings(Section):
@@ -115,6 +122,7 @@ class LlmSettings(Section):
     preset: str = ""
     provider: ProviderChoice = "auto"
     model: str = ""
+    tier: TierName = "standard"
     base_url: str = "https://api.openai.com/v1"
     api_key_env: Variable = "OPENAI_API_KEY"
     stream: bool = True

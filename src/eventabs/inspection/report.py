@@ -187,9 +187,7 @@ def open_report_facts(named: Path) -> Iterator[ReportFacts]:
             inputs=tuple(Path(path).name for path in meta["paths"]),
             endpoint=endpoint,
             counts=counted,
-            cost=endpoint.price.cost(counted.prompt_tokens, counted.completion_tokens)
-            if endpoint.model
-            else None,
+            cost=endpoint.price.total(counted) if endpoint.model else None,
             calls=tuple(call_facts(ledger, settings["prompt"]["tokenizer"])),
             retries=tuple(stored_retries(ledger)),
             failures=tuple(

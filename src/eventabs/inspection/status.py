@@ -7,9 +7,9 @@ from typing import Any, Literal, NamedTuple
 
 import orjson
 
-from eventabs.providers import kind_of
+from eventabs.providers import Price, kind_of
 from eventabs.records import Counts, RunStatus
-from eventabs.runs import BatchDone, CallFailed, Price, Progress, Retrying
+from eventabs.runs import BatchDone, CallFailed, Progress, Retrying
 from eventabs.store import (
     Ledger,
     Reserve,
@@ -64,8 +64,7 @@ def endpoint_of(llm: Mapping[str, Any]) -> Endpoint:
     """Return the endpoint that the stored `llm` settings name."""
     kind = kind_of(llm["provider"], model=llm["model"])
     model, host = (llm["model"], host_of(llm["base_url"])) if kind.is_remote else ("", "")
-    price = Price(llm["price"]["input"], llm["price"]["output"])
-    return Endpoint(kind.name, model, host, price, llm["price"]["currency"])
+    return Endpoint(kind.name, model, host, Price.of(llm["price"]), llm["price"]["currency"])
 
 
 def inspect_run(named: Path, *, now: Callable[[], float]) -> RunState:
@@ -124,7 +123,8 @@ def _at_rest(facts: Mapping[str, Any], counts: Counts, price: Price, directory: 
     return Progress(
         **{field.name: getattr(counts, field.name) for field in fields(Counts)},
         batches_total=max(kept.batches_total or _planned(directory), counts.batches_done),
-        cost=price.cost(counts.prompt_tokens, counts.completion_tokens),
+        cost=price.total(counts),
+        tier_costs=price.by_tier(counts) if counts.tiers else {},
         seconds=kept.seconds,
     )
 

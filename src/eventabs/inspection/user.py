@@ -12,7 +12,7 @@ from eventabs.store import Ledger, UserRow, events_of, unpack_messages, unpack_p
 
 _CALLS_OF_USER = """
     SELECT id, users, messages, reasoning, reply, status, sent_at, seconds, finish_reason, prompt_tokens,
-        completion_tokens, error
+        completion_tokens, cached_tokens, error
     FROM calls WHERE id IN (SELECT call_id FROM user_calls WHERE user_id = ?) ORDER BY id
 """
 
@@ -42,6 +42,7 @@ class StoredCall:
     finish_reason: str | None
     prompt_tokens: int
     completion_tokens: int
+    cached_tokens: int
     error: str | None
 
 

@@ -22,11 +22,10 @@ from eventabs.measures import (
     same_starts,
 )
 from eventabs.prompts import Compactor
-from eventabs.providers import kind_of
+from eventabs.providers import Price, kind_of
 from eventabs.quality.evaluation import Figure
 from eventabs.quality.gold import wall_seconds
 from eventabs.records import Behavior, Counts, UserLog
-from eventabs.runs import Price
 from eventabs.store import (
     Ledger,
     RunDirectory,
@@ -155,7 +154,6 @@ def _run(directory: RunDirectory, ledger: Ledger, facts: Mapping[str, Any], sums
     llm = facts["settings"]["llm"]
     kind = kind_of(llm["provider"], model=llm["model"])
     counts = count_all(ledger)
-    price = Price(llm["price"]["input"], llm["price"]["output"])
     ((settings,),) = ledger.rows("SELECT count(DISTINCT settings_fingerprint) FROM calls")
     return ComparedRun(
         out=str(directory.path),
@@ -163,7 +161,7 @@ def _run(directory: RunDirectory, ledger: Ledger, facts: Mapping[str, Any], sums
         model=llm["model"] if kind.is_remote else "",
         host=host_of(llm["base_url"]) if kind.is_remote else "",
         counts=counts,
-        cost=price.cost(counts.prompt_tokens, counts.completion_tokens) if kind.is_remote else None,
+        cost=Price.of(llm["price"]).total(counts) if kind.is_remote else None,
         currency=llm["price"]["currency"],
         settings=settings,
         events=sums.events,

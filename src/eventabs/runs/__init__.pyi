@@ -18,6 +18,7 @@ from .estimate import (
     describe_input as describe_input,
     estimate_run as estimate_run,
     first_request as first_request,
+    repriced_above as repriced_above,
 )
 from .execution import execute as execute
 from .intake import STDIN as STDIN
@@ -49,4 +50,4 @@ from .observer import (
     Stopping as Stopping,
     Summary as Summary,
 )
-from .progress import Price as Price, ProgressTracker as ProgressTracker
+from .progress import ProgressTracker as ProgressTracker

@@ -36,17 +36,19 @@ from eventabs.providers import (
     UnreachableReason,
     check_endpoint,
     find_route,
+    find_tier,
     hosts_with_keys,
     is_loopback,
     kind_of,
     load_preset,
     open_provider as open_provider_of,
     shipped_rules,
+    tier_base_url,
 )
 from eventabs.records import Category, Copying, EventType, Part, Reply, RunStatus, Shard, UserLog, Vocabulary
 from eventabs.replies import Labels, Reading, read_reply
 from eventabs.runs.observer import AwaitingEndpoint, CoolingDown, Observer, Progress
-from eventabs.runs.progress import Price, ProgressTracker, snapshot
+from eventabs.runs.progress import ProgressTracker, snapshot
 from eventabs.stop import Stop
 from eventabs.store import Ledger, Reserve, RunDirectory, count_all, host_of, reserve_bytes, write_checkpoint
 
@@ -247,17 +249,16 @@ def require_usable_provider(settings: Settings, environment: Mapping[str, str]) 
             )
             variable, host = settings.llm.api_key_env, host_of(settings.llm.base_url)
             raise ConfigError(message.format(host=host, variable=variable))
-    price = settings.llm.price
-    if settings.run.max_cost and Price(price.input, price.output).cost(1, 1) is None:
+    if settings.run.max_cost and settings.llm.price.of_tokens().cost(1, 1) is None:
         message = _("--max-cost needs prices; set input and output under [llm.price] in the config")
         raise ConfigError(message)
 
 
 def endpoint_of(llm: LlmSettings, environment: Mapping[str, str]) -> Endpoint:
-    """Return where requests go, with the key that the environment holds."""
+    """Return where requests go, with the key that the environment holds. Raises ConfigError for a tier that is not there."""
     return Endpoint(
         model=llm.model,
-        base_url=llm.base_url,
+        base_url=tier_base_url(find_tier(llm.tier, llm.preset), llm.preset, llm.base_url),
         api_key=environment.get(llm.api_key_env) or None,
         extra_headers={name: value.get_secret_value() for name, value in llm.extra_headers.items()},
         proxy=llm.proxy,
@@ -268,7 +269,8 @@ def endpoint_of(llm: LlmSettings, environment: Mapping[str, str]) -> Endpoint:
 def sampling_of(llm: LlmSettings) -> Sampling:
     """Return what is asked of the model beside the messages."""
     field = llm.grammar_field or ("grammar" if llm.constrain == "grammar" else "")
-    return Sampling(llm.stream, llm.temperature, llm.seed, llm.extra_body, frozenset(llm.omit), field)
+    tier = find_tier(llm.tier, llm.preset)
+    return Sampling(llm.stream, llm.temperature, llm.seed, llm.extra_body, frozenset(llm.omit), field, tier)
 
 
 def no_model_message(preset: str) -> str:
@@ -407,8 +409,8 @@ class RunContext:
 
     def tracker(self, earlier_seconds: float = 0.0) -> ProgressTracker:
         """Count what the ledger holds."""
-        price = Price(self.settings.llm.price.input, self.settings.llm.price.output)
-        return ProgressTracker(price, count_all(self.ledger), earlier_seconds=earlier_seconds)
+        price, counts = self.settings.llm.price.of_tokens(), count_all(self.ledger)
+        return ProgressTracker(price, counts, earlier_seconds=earlier_seconds)
 
     @property
     def reserve(self) -> Reserve:

@@ -180,7 +180,8 @@ class Engine:
                 place.leave_wire()
                 await stored
                 place.end_receiving()
-                self.tracker.count_reply(reply.usage, reply.seconds, len(reply.text) + len(reply.reasoning))
+                characters = len(reply.text) + len(reply.reasoning)
+                self.tracker.count_reply(reply.usage, reply.seconds, characters, reply.tier)
                 settled = await self.settlement.settle_reply(call, reply)
                 if settled.usable:
                     place.leave_unread()

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import get_args
 
-from eventabs.config import Settings
+from eventabs.config import LlmSettings, Settings
 from eventabs.errors import ConfigError, StorageError, UsageError
 from eventabs.ingest import Export
-from eventabs.language import Language, gettext as _
+from eventabs.language import Language, gettext as _, ngettext
 from eventabs.prompts import (
     BatchLimits,
     Bound,
@@ -26,7 +26,20 @@ from eventabs.prompts import (
     plan,
     sampled,
 )
-from eventabs.records import Batch, Compaction, Copying, Detail, Part, PartSize, PlannedPart, Request, UserLog
+from eventabs.providers import load_preset
+from eventabs.records import (
+    STANDARD_TIER,
+    Batch,
+    Compaction,
+    Copying,
+    Detail,
+    InputWarning,
+    Part,
+    PartSize,
+    PlannedPart,
+    Request,
+    UserLog,
+)
 from eventabs.runs.components import (
     batch_limits,
     legend_of,
@@ -38,7 +51,6 @@ from eventabs.runs.components import (
 )
 from eventabs.runs.description import InputDescription, describe, language_of
 from eventabs.runs.intake import STDIN, copy_stdin, input_paths, refuse_unreadable
-from eventabs.runs.progress import Price
 from eventabs.stop import Stop
 
 CASE_BUDGETS = (8_000, 40_000)  # tokens a batch: as the case had it, and as it was planned
@@ -79,7 +91,10 @@ class UnpackedEstimate:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What `eventabs estimate` shows. Tokens are totals; `cost` is None without prices.
+    """What `eventabs estimate` shows. Tokens are totals; `cost` is None without prices, and counts no token as cached.
+
+    `cost_cached`: the cost where the endpoint has the `prefix_tokens`, with which every prompt begins, in its cache for all calls
+    but the first; None where that changes nothing or is not known. `repriced`: prompts that their length makes dearer.
 
     `users`: those that a run would ask about, fewer than are in the input under --limit; all that follows is
     about them, but for rejected rows, duplicates, rows that begin or end something and rows that are no behaviors.
@@ -118,6 +133,10 @@ class Estimate:
     unpacked: UnpackedEstimate
     described: InputDescription
     non_behaviors: int = 0
+    tier: str = STANDARD_TIER
+    prefix_tokens: int = 0
+    cost_cached: float | None = None
+    repriced: InputWarning | None = None
 
 
 @dataclass(slots=True)
@@ -146,6 +165,11 @@ class _Measured:
 
 
 OnCopy = Callable[[Copying], object]
+
+
+def repriced_above(llm: LlmSettings) -> int | None:
+    """Return the tokens of a prompt from which on the vendor has a higher price, None where none is known."""
+    return load_preset(llm.preset).known_model(llm.model).repriced_above if llm.preset else None
 
 
 def estimate_run(
@@ -261,7 +285,8 @@ def _estimate(
     output = sum(size.output_tokens for size in sizes)
     prompt_total = sum(measured.input_tokens) + limits.instructions_tokens * len(batches)
     larger = _larger_output_limit(measured, settings, len(batches))
-    price = settings.llm.price
+    price = settings.llm.price.of_tokens()
+    cacheable = _cacheable_tokens(settings, limits.instructions_tokens, len(batches))
     return Estimate(
         users=len(read.counts),
         users_in_input=export.users,
@@ -284,8 +309,8 @@ def _estimate(
         seconds=_schedule_seconds(
             [sum(planned.size.output_tokens for planned in batch.parts) for batch in batches], settings
         ),
-        cost=Price(price.input, price.output).cost(prompt_total, output),
-        currency=price.currency,
+        cost=price.cost(prompt_total, output, tier=settings.llm.tier),
+        currency=settings.llm.price.currency,
         case_batches={budget: _case_batches(read.counts, budget) for budget in CASE_BUDGETS},
         levels=tuple(
             _of_level(levels[level], level, settings, len(batches))
@@ -302,14 +327,45 @@ def _estimate(
         unpacked=_unpacked(settings, read, measured.builder),
         described=described,
         non_behaviors=export.non_behaviors,
+        tier=settings.llm.tier,
+        prefix_tokens=limits.instructions_tokens,
+        cost_cached=price.cost(prompt_total, output, cacheable, settings.llm.tier)
+        if cacheable and price.cached_input is not None
+        else None,
+        repriced=_repriced(settings, batches, limits.instructions_tokens),
     )
 
 
+def _cacheable_tokens(settings: Settings, prefix_tokens: int, calls: int) -> int:
+    """Return the tokens that an endpoint can have in its cache: the equal beginning of all prompts but the first."""
+    least = load_preset(settings.llm.preset).least_cached_tokens if settings.llm.preset else 0
+    return prefix_tokens * max(0, calls - 1) if prefix_tokens >= least else 0
+
+
+def _repriced(settings: Settings, batches: Sequence[Batch], instructions_tokens: int) -> InputWarning | None:
+    limit = repriced_above(settings.llm)
+    if limit is None:
+        return None
+    sizes = [sum(planned.size.input_tokens for planned in batch.parts) for batch in batches]
+    above = sum(size + instructions_tokens > limit for size in sizes)
+    if not above:
+        return None
+    message = ngettext(
+        "{count} prompt has more than {limit} tokens, from where on {model} has a higher price for the whole call, which the"
+        " cost above leaves out; set budget.max_input_tokens = {plain}",
+        "{count} prompts have more than {limit} tokens, from where on {model} has a higher price for the whole call, which the"
+        " cost above leaves out; set budget.max_input_tokens = {plain}",
+        above,
+    )
+    facts = {"count": f"{above:,}", "limit": f"{limit:,}", "plain": limit, "model": settings.llm.model}
+    return InputWarning("repriced", message.format(**facts))
+
+
 def _unpacked(settings: Settings, read: _Input, builder: PromptBuilder) -> UnpackedEstimate:
-    calls, output, price = len(read.counts), sum(read.json_tokens), settings.llm.price
+    calls, output = len(read.counts), sum(read.json_tokens)
     prompts = read.tokens_long + calls * (builder.instructions_tokens - builder.legend_tokens)
     seconds = _schedule_seconds(sorted(read.json_tokens, reverse=True), settings)
-    cost = Price(price.input, price.output).cost(prompts, output)
+    cost = settings.llm.price.of_tokens().cost(prompts, output, tier=settings.llm.tier)
     return UnpackedEstimate(calls, prompts, output, seconds, cost)
 
 

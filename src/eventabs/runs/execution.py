@@ -14,6 +14,7 @@ from eventabs.records import Batch, Outcome, Part, PartSize, PlannedPart, RunSta
 from eventabs.runs.components import (
     RunContext,
     batch_limits,
+    endpoint_of,
     make_reader,
     max_calls,
     open_provider,
@@ -259,7 +260,7 @@ def _start_facts(run: RunContext, *, resumed: bool) -> Started:
         config_file=run.facts["config_file"],
         provider=settings.provider,
         model=settings.llm.model if is_remote else "",
-        host=host_of(settings.llm.base_url) if is_remote else "",
+        host=host_of(endpoint_of(settings.llm, {}).base_url) if is_remote else "",
         out=str(run.directory.path),
         resumed=resumed,
     )
@@ -290,4 +291,5 @@ def summarize(run: RunContext, status: RunStatus, cause: str = "") -> Summary:
         users_in_input=counted.get("users", 0),
         failures=failure_reasons(run.ledger),
         currency=run.settings.llm.price.currency,
+        tier_costs=tracker.tier_costs,
     )

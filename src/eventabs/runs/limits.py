@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from eventabs.errors import (
+    CapacityError,
     ContextTooLongError,
     EndpointError,
     FatalEndpointError,
@@ -65,15 +66,17 @@ class SpendingLimit:
         if not self.max_cost and not self.max_total_tokens:
             return None
         counts = tracker.counts
-        prompt = counts.prompt_tokens + self._reserved_input + tokens_in
-        completion = counts.completion_tokens + (self._in_flight + 1) * self.max_output_tokens
-        cost = tracker.price.cost(prompt, completion)
-        if self.max_cost and cost is not None and cost > self.max_cost:
+        reserved_in = self._reserved_input + tokens_in
+        reserved_out = (self._in_flight + 1) * self.max_output_tokens
+        # at the ordinary price, none of it cached: no answer may be dearer
+        rest = tracker.price.cost(reserved_in, reserved_out)
+        if self.max_cost and rest is not None and (tracker.cost or 0.0) + rest > self.max_cost:
             message = _(
                 "--max-cost {limit} could be passed by the next call; go on with a higher one: eventabs resume"
             )
             return LimitReachedError(message.format(limit=self.max_cost))
-        if self.max_total_tokens and prompt + completion > self.max_total_tokens:
+        used = counts.prompt_tokens + counts.completion_tokens
+        if self.max_total_tokens and used + reserved_in + reserved_out > self.max_total_tokens:
             message = _(
                 "--max-total-tokens {limit} could be passed by the next call; go on with more: eventabs resume"
             )
@@ -93,7 +96,7 @@ class FailureLimit:
     gets what that process has to know at each change, since a killed process keeps nothing at its end.
 
     An endpoint that has answered usably in this run and is unavailable now is waited for, as long as `longest_wait`
-    seconds; with `wait` any is, without end. `clock` counts seconds, from anywhere.
+    seconds, and so is one whose tier has no capacity, from the start; with `wait` any is, without end. `clock` counts seconds, from anywhere.
     """
 
     def __init__(
@@ -132,7 +135,8 @@ class FailureLimit:
             return False
         if self._away_since is None:
             self._away_since = self._clock()
-        return self._wait or (self._succeeded and self._clock() - self._away_since < self._longest_wait)
+        within = self._clock() - self._away_since < self._longest_wait
+        return self._wait or (within and (self._succeeded or isinstance(error, CapacityError)))
 
     def count_answer(self, *, usable: bool) -> None:
         """Count an answer; `usable`: for some user. After a first usable one, others are the tail of every run."""
@@ -199,7 +203,12 @@ class ConcurrencyLimit:
             self._end_round()
 
     def trouble(self, error: EndpointError) -> None:
-        """Take one less for each call that waited in vain, or halve where the endpoint asked for less or broke."""
+        """Take one less for each call that waited in vain, or halve where the endpoint asked for less or broke.
+
+        A tier without capacity takes or refuses a call at once, whatever else is in flight.
+        """
+        if isinstance(error, CapacityError):
+            return
         if isinstance(error, NoContentError):
             self.now = max(1, self.now - 1)
             self._hold = _ROUNDS_TO_HOLD

@@ -89,7 +89,8 @@ class Planned:
 class Progress(Counts):
     """How far the run is; sent after every change.
 
-    `completion_tokens` includes an estimate for the answers that are coming in. `in_flight_limit`: calls that may be in flight now; 0: not known. `tokens_per_second`: recent completion tokens of
+    `completion_tokens` includes an estimate for the answers that are coming in. `tier_costs`: what the replies of each tier
+    cost, empty where all are the ordinary one's. `in_flight_limit`: calls that may be in flight now; 0: not known. `tokens_per_second`: recent completion tokens of
     all calls together. `cost_projected`: of the whole run, None where nothing is left. `seconds`: the work of all processes.
     """
 
@@ -97,6 +98,7 @@ class Progress(Counts):
     in_flight: int = 0
     in_flight_limit: int = 0
     cost: float | None = None
+    tier_costs: dict[str, float | None] = field(default_factory=dict)
     eta_seconds: float | None = None
     tokens_per_second: float | None = None
     cost_projected: float | None = None
@@ -223,6 +225,9 @@ class Summary(Counts):
     cause: str = ""  # why the run was stopped
     failures: dict[str, int] = field(default_factory=dict)
     currency: str = "USD"
+    tier_costs: dict[str, float | None] = field(
+        default_factory=dict
+    )  # by tier, empty where all are the ordinary one's
 
 
 class Observer(Protocol):

@@ -3,14 +3,15 @@
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from typing import Any, NamedTuple
 
-from eventabs.errors import EndpointError, NoContentError, RateLimitedError
-from eventabs.records import Counts, Usage
+from eventabs.errors import CapacityError, EndpointError, NoContentError, RateLimitedError
+from eventabs.providers import Price
+from eventabs.records import TIER_COUNTS, Counts, Usage
 from eventabs.runs.observer import Progress
 
-_NUMBERS = [field.name for field in fields(Counts) if field.name != "retry_causes"]
+_NUMBERS = [field.name for field in fields(Counts) if field.name not in {"retry_causes", "tiers"}]
 _RECENT_CALLS = 50  # the remaining time follows the latest calls
 _SHORTEST_WINDOW = 60.0  # seconds over which tokens a second are counted
 _CALLS_A_WINDOW = 2  # and at least so many mean calls long, or the speed would jump with each reply
@@ -18,34 +19,22 @@ _TOKENS_A_CHARACTER = 0.5  # before a reply has shown how many; between English 
 _ENDS_TO_TRUST = 2  # ends for each worker, until their pace says something
 
 
-@dataclass(frozen=True, slots=True)
-class Price:
-    """Price of a million tokens; None where it is not known."""
-
-    input: float | None
-    output: float | None
-
-    def cost(self, prompt_tokens: int, completion_tokens: int) -> float | None:
-        """Return what the tokens cost, None where a price is missing."""
-        if self.input is None or self.output is None:
-            return None
-        return (prompt_tokens * self.input + completion_tokens * self.output) / 1_000_000
-
-
 class _Reply(NamedTuple):
-    """A reply: when it came by the tracker's clock, how long it took, and its tokens."""
+    """A reply: when it came by the tracker's clock, how long it took, its tokens and its cost."""
 
     at: float
     seconds: float
-    prompt_tokens: int
     completion_tokens: int
     characters: int
+    cost: float | None
 
 
 def retry_cause(error: EndpointError) -> str:
-    """Name what made a repeated call necessary: `rate_limit`, an HTTP status, `timeout` or `connection`."""
+    """Name what made a repeated call necessary: `rate_limit`, `capacity`, an HTTP status, `timeout` or `connection`."""
     if isinstance(error, RateLimitedError):
         return "rate_limit"
+    if isinstance(error, CapacityError):
+        return "capacity"
     if isinstance(error, NoContentError):
         return "timeout"
     return str(error.status) if error.status else "connection"
@@ -73,6 +62,7 @@ class ProgressTracker:
         self._clock = clock
         self._began = clock() - earlier_seconds
         self._causes = dict(counts.retry_causes)
+        self._tiers = {tier: dict(use) for tier, use in counts.tiers.items()}
         self._numbers = {name: getattr(counts, name) for name in _NUMBERS}
         self.in_flight = 0
         self.unsettled = 0  # batches that are answered, and not yet written down as done
@@ -84,7 +74,7 @@ class ProgressTracker:
     @property
     def counts(self) -> Counts:
         """What the run holds and has used so far."""
-        return Counts(**self._numbers, retry_causes=dict(self._causes))
+        return Counts(**self._numbers, retry_causes=dict(self._causes), tiers=self._tiers_now())
 
     @property
     def under_way(self) -> int:
@@ -94,7 +84,12 @@ class ProgressTracker:
     @property
     def cost(self) -> float | None:
         """The cost of all replies so far, None without prices."""
-        return self.price.cost(self._numbers["prompt_tokens"], self._numbers["completion_tokens"])
+        return self.price.total(self.counts)
+
+    @property
+    def tier_costs(self) -> dict[str, float | None]:
+        """The cost of the replies of each tier; empty where all are the ordinary one's."""
+        return self.price.by_tier(self.counts) if self._tiers else {}
 
     @property
     def seconds(self) -> float:
@@ -106,10 +101,16 @@ class ProgressTracker:
         for name, number in numbers.items():
             self._numbers[name] += number
 
-    def count_reply(self, usage: Usage, seconds: float, characters: int) -> None:
-        """Count a reply that has just come, with so many characters."""
-        self.add(prompt_tokens=usage.prompt_tokens, completion_tokens=usage.completion_tokens)
-        self._replies.append(_Reply(self._clock(), seconds, *usage[:2], characters))
+    def count_reply(self, usage: Usage, seconds: float, characters: int, tier: str = "") -> None:
+        """Count a reply that has just come, with so many characters; `tier` "": the ordinary one served it."""
+        tokens = {name: getattr(usage, name) for name in TIER_COUNTS if name != "calls"}
+        self.add(**tokens)
+        if tier:
+            use = self._tiers.setdefault(tier, dict.fromkeys(TIER_COUNTS, 0))
+            for name, number in {"calls": 1, **tokens}.items():
+                use[name] += number
+        cost = self.price.cost(usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens, tier)
+        self._replies.append(_Reply(self._clock(), seconds, usage.completion_tokens, characters, cost))
 
     def count_batch(self) -> None:
         """Count a batch that has just ended, well or not."""
@@ -132,15 +133,20 @@ class ProgressTracker:
         return Progress(
             **self._numbers | {"completion_tokens": completion_tokens},
             retry_causes=dict(self._causes),
+            tiers=self._tiers_now(),
             batches_total=self._numbers["batches_done"] + remaining,
             in_flight=self.in_flight,
             in_flight_limit=workers,
             cost=self.cost,
+            tier_costs=self.tier_costs,
             eta_seconds=self._eta(remaining, workers),
             tokens_per_second=self._speed(),
             cost_projected=self._projected(remaining),
             seconds=self.seconds,
         )
+
+    def _tiers_now(self) -> dict[str, dict[str, int]]:
+        return {tier: dict(use) for tier, use in self._tiers.items()}
 
     def _tokens_under_way(self) -> int:
         """Estimate the tokens of the answers that are coming in, by the characters a token had in those before."""
@@ -186,8 +192,5 @@ class ProgressTracker:
     def _projected(self, remaining: int) -> float | None:
         if self.cost is None or not self._replies or not remaining:
             return None
-        known = len(self._replies)
-        prompt = remaining * sum(reply.prompt_tokens for reply in self._replies) // known
-        completion = remaining * sum(reply.completion_tokens for reply in self._replies) // known
-        rest = self.price.cost(prompt, completion)
-        return None if rest is None else self.cost + rest
+        recent = sum(reply.cost or 0.0 for reply in self._replies)
+        return self.cost + remaining * recent / len(self._replies)

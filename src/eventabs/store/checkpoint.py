@@ -46,6 +46,7 @@ def write_checkpoint(
             "retries": counts.retries,
             "prompt_tokens": counts.prompt_tokens,
             "completion_tokens": counts.completion_tokens,
+            "cached_tokens": counts.cached_tokens,
             "cost": None if cost is None else round(cost, 6),
         },
         "ledger": directory.ledger.name,

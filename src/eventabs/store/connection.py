@@ -50,6 +50,13 @@ def _prepare(connection: sqlite3.Connection) -> None:
     connection.executescript(_VIEWS)
 
 
+def add_later_columns(ledger: sqlite3.Connection) -> None:
+    """Add the columns that came after the version which made the ledger."""
+    names = {name for _number, name, *_facts in ledger.execute("PRAGMA main.table_info(calls)")}
+    if "tier" not in names:
+        ledger.execute("ALTER TABLE main.calls ADD COLUMN tier TEXT")
+
+
 def refuse_foreign(ledger: sqlite3.Connection, path: Path) -> None:
     """Raise RunDirectoryError for another format, and for anything but tables and indices: it could run statements."""
     active = ledger.execute(

@@ -30,6 +30,7 @@ from eventabs.records import (
 from eventabs.store import codec
 from eventabs.store.connection import (
     FORMAT,
+    add_later_columns,
     connect,
     connect_to_read,
     damage_reported,
@@ -123,6 +124,7 @@ class Ledger:
             (sound,) = connection.execute("PRAGMA quick_check(1)").fetchone()
             if sound != "ok":
                 raise damaged(path)
+            add_later_columns(connection)
         return cls(connection, path)
 
     @classmethod
@@ -276,6 +278,7 @@ class Ledger:
             finish_reason=reply.finish_reason,
             usage_reported=reply.usage_reported,
             seconds=reply.seconds,
+            tier=reply.tier or None,
             **reply.usage._asdict(),
         )
 

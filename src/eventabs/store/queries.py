@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from eventabs.records import Counts, Event, Outcome, Part, UserLog
+from eventabs.records import TIER_COUNTS, Counts, Event, Outcome, Part, UserLog
 from eventabs.store.codec import StoredValueError, decoding, sort_events, unpack_events, unpack_json
 from eventabs.store.ledger import Ledger, Retry
 
@@ -20,6 +20,7 @@ _COUNTED = (
     "calls",
     "prompt_tokens",
     "completion_tokens",
+    "cached_tokens",
     "batches_done",
 )
 
@@ -33,8 +34,14 @@ def count_all(ledger: Ledger) -> Counts:
         failed=sum(failure_reasons(ledger).values()),
         retries=sum(causes.values()),
         retry_causes=causes,
+        tiers=_tiers(ledger),
         **_stored_answer_counts(ledger),
     )
+
+
+def _tiers(ledger: Ledger) -> dict[str, dict[str, int]]:
+    rows = ledger.rows(f"SELECT tier, {', '.join(TIER_COUNTS)} FROM tier_use WHERE tier IS NOT NULL")
+    return {tier: dict(zip(TIER_COUNTS, numbers, strict=True)) for tier, *numbers in rows}
 
 
 def answer_counts(outcomes: Sequence[Outcome]) -> dict[str, int]:

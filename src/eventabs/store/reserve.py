@@ -9,8 +9,9 @@ import os
 from base64 import b85decode, b85encode
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
@@ -120,12 +121,13 @@ def _content(file: int) -> bytes:
 
 def _line(call_id: int, reply: Reply) -> bytes:
     texts = [b85encode(pack_text(text)).decode() for text in (reply.text, reply.reasoning)]
-    facts: list[Any] = [reply.finish_reason, list(reply.usage), reply.usage_reported, reply.seconds]
-    return orjson.dumps([call_id, *texts, *facts], option=orjson.OPT_APPEND_NEWLINE)
+    known = reply.finish_reason, list(reply.usage), reply.usage_reported, reply.seconds, reply.tier
+    return orjson.dumps([call_id, *texts, *known], option=orjson.OPT_APPEND_NEWLINE)
 
 
 @decoding()
 def _reply(line: bytes) -> tuple[int, Reply]:
-    call_id, text, reasoning, finish_reason, usage, reported, seconds = orjson.loads(line)
+    call_id, text, reasoning, finish_reason, usage, reported, seconds, *later = orjson.loads(line)
     text, reasoning = (unpack_text(b85decode(packed)) for packed in (text, reasoning))
-    return int(call_id), Reply(text, finish_reason, reasoning, Usage(*usage), bool(reported), float(seconds))
+    reply = Reply(text, finish_reason, reasoning, Usage(*usage), bool(reported), float(seconds))
+    return int(call_id), replace(reply, tier=str(later[0])) if later else reply

@@ -44,7 +44,8 @@ CREATE TABLE calls (
     usage_reported INTEGER NOT NULL DEFAULT 0,
     seconds REAL,
     error TEXT,
-    ended_at REAL                             -- when the reply or the error was written down; NULL: lost
+    ended_at REAL,                            -- when the reply or the error was written down; NULL: lost
+    tier TEXT                                 -- that served the reply; NULL: the ordinary one
 );
 CREATE INDEX calls_by_status ON calls (status);
 -- calls that were sent again; rare, but what status shows of a run that hardly moves

@@ -58,6 +58,21 @@ SELECT
 FROM main.outcomes JOIN main.calls ON calls.id = call_id
 WHERE outcomes.reason IS NOT NULL;
 
+-- what another than the ordinary tier served. A ledger of an earlier version has no column `tier` in its calls: there the
+-- name means the one of `known`
+CREATE TEMP VIEW tier_use AS
+SELECT
+    (SELECT tier FROM main.calls WHERE calls.id = known.id) AS tier,
+    count(*) AS calls,
+    sum(prompt_tokens) AS prompt_tokens,
+    sum(completion_tokens) AS completion_tokens,
+    sum(cached_tokens) AS cached_tokens
+FROM (
+    SELECT id, prompt_tokens, completion_tokens, cached_tokens, NULL AS tier FROM main.calls
+    WHERE status IN ('answered', 'read')
+) AS known
+GROUP BY 1;
+
 -- the sums of a run: what it holds, and what its calls used
 CREATE TEMP VIEW counted AS
 SELECT * FROM
@@ -68,6 +83,7 @@ SELECT * FROM
             count(*),
             coalesce(sum(prompt_tokens), 0),
             coalesce(sum(completion_tokens), 0),
+            coalesce(sum(cached_tokens), 0),
             count(*) FILTER (WHERE status IN ('read', 'failed'))
         FROM main.calls
     );

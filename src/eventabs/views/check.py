@@ -101,6 +101,7 @@ def check_json(report: CheckReport) -> bytes:
         "abilities": facts.abilities,
         "prompt_tokens": facts.spent.prompt_tokens,
         "completion_tokens": facts.spent.completion_tokens,
+        "cached_tokens": facts.spent.cached_tokens,
         "cost": None if report.cost is None else round(report.cost, 6),
         "currency": report.currency,
         "seconds": round(report.seconds, 3),
@@ -150,5 +151,7 @@ def _names() -> dict[str, str]:
         "context": _("context"),
         "answer_length": _("longest answer"),
         "price": _("price"),
+        "repricing": _("long prompts"),
+        "tier": _("tier"),
         "input": _("input"),
     }

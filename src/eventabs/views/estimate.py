@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from eventabs.language import gettext as _, ngettext
-from eventabs.records import InputWarning, Request
+from eventabs.records import STANDARD_TIER, InputWarning, Request
 from eventabs.runs import Estimate
 from eventabs.views import messages
 from eventabs.views.console import encode, print_line
@@ -20,7 +20,7 @@ _JSON_KEYS = (
     "users behaviors rejected_rows duplicates tokens batches lower_bound binds expected_output_tokens seconds cost"
     " case currency levels details larger_output concurrency tokens_per_second max_input_tokens max_output_tokens"
     " users_in_input paired_ends unpaired shortened skipped_lines non_behaviors unpacked compared not_compared"
-    " schemas columns warnings"
+    " schemas columns warnings tier prefix_tokens cost_cached"
 )
 
 
@@ -47,19 +47,25 @@ def render_estimate(console: Console, estimate: Estimate) -> None:
 
 
 def _render_notes(console: Console, estimate: Estimate, *, warnings: bool) -> None:
-    """Print what was understood of the input, or what looks wrong there."""
-    for note in estimate.described.notes():
+    """Print what was understood of the input, or what looks wrong there and in the plan."""
+    for note in (*estimate.described.notes(), *_plan_warnings(estimate)):
         if isinstance(note, InputWarning) is warnings:
             print_line(console, messages.noted(note), style="yellow" if warnings else "dim")
+
+
+def _plan_warnings(estimate: Estimate) -> list[InputWarning]:
+    return [estimate.repriced] if estimate.repriced else []
 
 
 def estimate_json(estimate: Estimate) -> bytes:
     """Return the object that estimate prints with --json, and a line end."""
     limit, unpacked = estimate.larger_output_limit, estimate.unpacked
+    described = estimate.described.facts()
     fields = (
         asdict(estimate)
-        | estimate.described.facts()
+        | described
         | {
+            "warnings": [*described["warnings"], *map(asdict, _plan_warnings(estimate))],
             "tokens": {
                 "long": estimate.tokens_long,
                 "compact": estimate.tokens_compact,
@@ -190,4 +196,14 @@ def _time_and_cost(estimate: Estimate) -> tuple[str, str]:
     )
     if estimate.cost is None:
         return time, _("Cost: unknown; set input and output prices under [llm.price] of the config")
-    return time, _("Cost: about {cost}").format(cost=money(estimate.cost, estimate.currency))
+    template = _("Cost: about {cost}")
+    if estimate.tier != STANDARD_TIER:
+        template = _("Cost: about {cost} at tier {tier}")
+    cost = template.format(cost=money(estimate.cost, estimate.currency), tier=estimate.tier)
+    if estimate.cost_cached is None:
+        return time, cost
+    cached = _(
+        "{cost}; {less} if the endpoint has the {tokens} tokens in its cache that every prompt begins with"
+    )
+    less = money(estimate.cost_cached, estimate.currency)
+    return time, cached.format(cost=cost, less=less, tokens=count(estimate.prefix_tokens))

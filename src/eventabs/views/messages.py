@@ -164,7 +164,7 @@ def _of_the_run(
 ) -> str:
     match note:
         case runs.AwaitingEndpoint():
-            template = _("{cause}; connecting again in {wait}")
+            template = _("{cause}; trying again in {wait}")
             line = template.format(cause=note.cause, wait=duration(note.wait_seconds))
         case runs.Serving():
             line = _("Progress is also at {address}").format(address=note.address)
@@ -195,30 +195,6 @@ def plan(batches: int, users_per_batch: float) -> str:
     return template.format(batches=count(batches), average=average(users_per_batch))
 
 
-def progressed(progress: runs.Progress, currency: str) -> str:
-    """Return the counts of a run as one line."""
-    parts = [
-        _("batches {done} of {total}").format(
-            done=count(progress.batches_done), total=count(progress.batches_total)
-        ),
-        _("users {done} done, {failed} failed of {total}").format(
-            done=count(progress.done), failed=count(progress.failed), total=count(progress.users)
-        ),
-        tokens(progress.prompt_tokens, progress.completion_tokens),
-        in_flight(progress),
-        listed((retries(progress.retries), *causes(progress.retry_causes))),
-    ]
-    if progress.tokens_per_second is not None:
-        parts.append(speed(progress.tokens_per_second))
-    if progress.cost is not None:
-        parts.append(_("cost {cost}").format(cost=money(progress.cost, currency)))
-    if progress.cost_projected is not None:
-        parts.append(_("of about {cost}").format(cost=money(progress.cost_projected, currency)))
-    if progress.eta_seconds is not None:
-        parts.append(_("{time} left").format(time=clock(progress.eta_seconds)))
-    return joined(parts)
-
-
 def retries(number: int) -> str:
     """Count repeated calls."""
     return ngettext("{count} retry", "{count} retries", number).format(count=count(number))
@@ -232,7 +208,12 @@ def causes(retry_causes: Mapping[str, int]) -> Iterator[str]:
 
 def cause(code: str) -> str:
     """Name what made a repeated call necessary."""
-    names = {"rate_limit": _("rate limit"), "connection": _("connection"), "timeout": _("timeout")}
+    names = {
+        "rate_limit": _("rate limit"),
+        "capacity": _("no capacity"),
+        "connection": _("connection"),
+        "timeout": _("timeout"),
+    }
     return names.get(code, f"HTTP {code}")
 
 
@@ -265,12 +246,6 @@ def users(number: int) -> str:
 def behaviors(number: int) -> str:
     """Count behaviors."""
     return ngettext("{count} behavior", "{count} behaviors", number).format(count=count(number))
-
-
-def tokens(prompt: int, completion: int) -> str:
-    """Count tokens in and out."""
-    template = _("tokens {prompt} in, {completion} out")
-    return template.format(prompt=count(prompt), completion=count(completion))
 
 
 def status(state: RunStatus) -> str:

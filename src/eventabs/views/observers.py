@@ -15,7 +15,7 @@ from rich.console import Console
 
 from eventabs import runs
 from eventabs.store import open_to_append
-from eventabs.views import messages
+from eventabs.views import messages, usage
 from eventabs.views.console import encode, one_line, print_line
 from eventabs.views.panel import RichObserver
 
@@ -55,12 +55,12 @@ class _LineObserver:
     def noted(self, note: runs.Note) -> None:
         self.line(messages.noted(note))
         if isinstance(note, runs.StateChanged) and note.status != "running" and self._latest is not None:
-            self.line(messages.progressed(self._latest, self._currency))
+            self.line(usage.progress_line(self._latest, self._currency))
 
     def progressed(self, progress: runs.Progress) -> None:
         before, self._latest = self._latest or progress, progress
         if progress.batches_done // BATCHES_A_LINE > before.batches_done // BATCHES_A_LINE:
-            self.line(messages.progressed(progress, self._currency))
+            self.line(usage.progress_line(progress, self._currency))
 
     def line(self, text: str) -> None:
         raise NotImplementedError

@@ -18,7 +18,7 @@ from rich.text import Text
 from eventabs import runs
 from eventabs.language import gettext as _, ngettext
 from eventabs.records import InputWarning
-from eventabs.views import messages
+from eventabs.views import messages, usage
 from eventabs.views.console import one_line, print_line
 from eventabs.views.messages import clock, count, listed, money, share
 
@@ -75,7 +75,7 @@ class ProgressPanel:
         if not self.progress.users:
             return [self._waiting()]
         rows: list[RenderableType] = [self._bar()]
-        rows += [_row(label, *((4, cell) for cell in cells)) for label, cells in self._facts()]
+        rows += [_row(label, *((12 // len(cells), cell) for cell in cells)) for label, cells in self._facts()]
         causes, left = self._retries()
         if causes or left:
             rows.append(_row(_("retries"), (7, causes), (5, left)))
@@ -128,11 +128,16 @@ class ProgressPanel:
             (_("batches"), (batches, messages.in_flight(progress), calls)),
             (_("tokens"), (sent, received, speed)),
         ]
+        if progress.cached_tokens:
+            cached = _("{count} in").format(count=count(progress.cached_tokens))
+            facts.append((_("cached"), (cached, share(progress.cached_tokens, progress.prompt_tokens), "")))
         if progress.cost is not None:
             projected = ""
             if progress.cost_projected is not None:
                 projected = _("of about {cost}").format(cost=money(progress.cost_projected, self._currency))
             facts.append((_("cost"), (money(progress.cost, self._currency), projected, "")))
+        tiers = usage.tiers(progress, progress.tier_costs, self._currency)
+        facts += [("" if number else _("of that"), (line,)) for number, line in enumerate(tiers)]
         return facts
 
     def _retries(self) -> tuple[str, Text]:

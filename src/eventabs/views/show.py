@@ -14,7 +14,7 @@ from eventabs.inspection import Line, StoredCall, UserView
 from eventabs.language import gettext as _
 from eventabs.records import Message
 from eventabs.store import UserRow
-from eventabs.views import messages
+from eventabs.views import messages, usage
 from eventabs.views.console import encode, one_line, print_line
 from eventabs.views.messages import count, duration, events, joined, listed
 from eventabs.views.panel import NARROW
@@ -133,7 +133,7 @@ def _call_line(call: StoredCall) -> str:
         call.status,
     ]
     if call.seconds is not None:
-        tokens = messages.tokens(call.prompt_tokens, call.completion_tokens)
+        tokens = usage.tokens(call.prompt_tokens, call.completion_tokens, call.cached_tokens)
         parts += [call.finish_reason or "", tokens, duration(call.seconds)]
     return joined([*parts, call.error] if call.error else parts)
 

@@ -11,7 +11,7 @@ from rich.text import Text
 from eventabs.inspection import RunState
 from eventabs.language import gettext as _
 from eventabs.runs import Progress
-from eventabs.views import messages
+from eventabs.views import messages, usage
 from eventabs.views.console import encode, one_line, print_command, print_line
 from eventabs.views.messages import duration, joined
 from eventabs.views.panel import ProgressPanel
@@ -20,7 +20,7 @@ SECONDS_BETWEEN_LOOKS = 1.0
 _JSON_KEYS = (
     "pending in_flight in_flight_limit events calls retries retry_causes cooling_seconds prompt_tokens"
     " completion_tokens tokens_per_second cost cost_projected currency seconds failures last_failure provider model"
-    " host run_id created_at out disk_full event_counts"
+    " host run_id created_at out disk_full event_counts cached_tokens tiers"
 )
 _DIGITS = {"cooling_seconds": 1, "tokens_per_second": 1, "cost": 6, "cost_projected": 6, "seconds": 3}
 
@@ -52,6 +52,7 @@ def status_json(state: RunState) -> str:
         "pending": progress.pending,
         "event_counts": progress.event_counts,
         "last_failure": state.last_failure and messages.noted(state.last_failure),
+        "tiers": usage.tier_fields(progress, progress.tier_costs),
     }
     shown = progress_fields(state.status, progress, progress.eta_seconds)
     return encode(shown | {key: fields[key] for key in _JSON_KEYS.split()})
@@ -88,7 +89,7 @@ def watch_status(
 
 
 def _line(state: RunState) -> str:
-    return one_line(joined((_name(state), messages.progressed(state.progress, state.endpoint.currency))))
+    return one_line(joined((_name(state), usage.progress_line(state.progress, state.endpoint.currency))))
 
 
 def _picture(state: RunState) -> Group:
@@ -122,7 +123,7 @@ def _name(state: RunState) -> str:
 
 
 def _lines(state: RunState) -> list[str]:
-    counts = messages.progressed(state.progress, state.endpoint.currency)
+    counts = usage.progress_line(state.progress, state.endpoint.currency)
     lines = [_headline(state), counts, *messages.failures(state.failures)]
     if state.cooling_seconds:
         lines.append(messages.cooling(state.cooling_seconds))

@@ -10,14 +10,14 @@ from rich.table import Table
 from eventabs.language import gettext as _
 from eventabs.providers import kind_of
 from eventabs.runs import Summary
-from eventabs.views import messages
+from eventabs.views import messages, usage
 from eventabs.views.console import encode, print_command, print_line
-from eventabs.views.messages import average, count, duration, events, listed, money
+from eventabs.views.messages import average, count, duration, events, listed, money, share
 
 _JSON_KEYS = (
     "status provider users success_count failed_count pending events calls retries prompt_tokens completion_tokens"
     " cost seconds out failures behaviors rejected_rows rejects duplicates paired_ends unpaired non_behaviors"
-    " schemas columns warnings event_counts"
+    " schemas columns warnings event_counts cached_tokens tiers"
 )
 
 
@@ -44,6 +44,7 @@ def summary_json(summary: Summary) -> bytes:
         "event_counts": summary.event_counts,
         "cost": None if summary.cost is None else round(summary.cost, 6),
         "seconds": round(summary.seconds, 3),
+        "tiers": usage.tier_fields(summary, summary.tier_costs),
     }
     return f"{encode({key: fields[key] for key in _JSON_KEYS.split()})}\n".encode()
 
@@ -75,8 +76,15 @@ def _figures(summary: Summary) -> Table:
             prompt=count(summary.prompt_tokens), completion=count(summary.completion_tokens)
         )
         rows.append((_("tokens"), tokens))
+        if summary.cached_tokens:
+            cached = share(summary.cached_tokens, summary.prompt_tokens)
+            rows.append(
+                (_("cached"), listed((_("{count} in").format(count=count(summary.cached_tokens)), cached)))
+            )
         if summary.cost is not None:
             rows.append((_("cost"), money(summary.cost, summary.currency)))
+        tiers = usage.tiers(summary, summary.tier_costs, summary.currency)
+        rows += [("" if number else _("of that"), line) for number, line in enumerate(tiers)]
     if found := messages.event_findings(summary):
         rows.append((_("events"), listed(found)))
     table = Table.grid(padding=(0, 2, 0, 0))

@@ -11,15 +11,22 @@ from eventabs.providers.openai.endpoint import (
     Endpoint,
     KnownModel,
     Preset,
+    Tier,
+    find_tier,
     is_loopback,
     load_preset,
     preset_names,
+    tier_base_url,
 )
 from eventabs.providers.openai.transport import parse_address
 from eventabs.providers.openai.wire import DROPPABLE
 
-KNOWN = ("deepseek", "glm", "llamacpp", "minimax", "moonshot", "ollama", "openai", "qwen", "vllm")
+KNOWN = (
+    *("deepseek", "gemini", "glm", "groq", "llamacpp", "minimax", "moonshot", "ollama", "openai", "qwen"),
+    *("vllm", "volcengine"),
+)
 LOCAL = {"llamacpp", "ollama", "vllm"}
+NAMED_BY_USERS = LOCAL | {"volcengine"}  # whose models have names that no file knows
 
 every_preset = pytest.mark.parametrize("name", KNOWN)
 
@@ -61,7 +68,7 @@ def test_servers_of_ones_own_say_how_they_are_started_and_need_no_key(name: str)
     preset = load_preset(name)
     assert ("{tokens}" in preset.start_command) == (name in LOCAL) == (not preset.needs_key)
     assert bool(preset.start_command_for("m", call_tokens=48_192)) == (name in LOCAL)
-    assert bool(preset.suggested_model) == (name not in LOCAL)
+    assert bool(preset.suggested_model) == (name not in NAMED_BY_USERS)
 
 
 @every_preset
@@ -78,7 +85,7 @@ def test_parameters_can_be_omitted_that_requests_can_do_without() -> None:
 
 def test_the_command_of_a_server_names_the_model_and_gives_calls_room() -> None:
     command = load_preset("vllm").start_command_for("my model", call_tokens=48_192)
-    assert command == "vllm serve 'my model' --max-model-len 49152"
+    assert command == "vllm serve 'my model' --max-model-len 49152 --enable-prompt-tokens-details"
     assert "MODEL" in load_preset("vllm").start_command_for("", call_tokens=1)
 
 
@@ -99,7 +106,37 @@ def test_a_model_that_only_thinks_is_not_told_to_stop() -> None:
 
 @pytest.mark.parametrize("name", ["", "DeepSeek", "../rules", "deepseek.toml"])
 def test_another_name_is_refused_with_the_known_ones(name: str) -> None:
-    with pytest.raises(
-        ConfigError, match="deepseek, glm, llamacpp, minimax, moonshot, ollama, openai, qwen, vllm"
-    ):
+    with pytest.raises(ConfigError, match=", ".join(KNOWN)):
         load_preset(name)
+
+
+@every_preset
+def test_each_price_says_where_and_when_it_was_found(name: str) -> None:
+    for known in load_preset(name).models:
+        if known.price:
+            assert known.price.source.startswith("https://")
+            assert date(2026, 1, 1) <= known.price.read
+
+
+def test_the_usual_tier_is_a_field_of_the_request() -> None:
+    assert find_tier("standard", "openai") == find_tier("standard", "") == Tier()
+    for preset in ("", "openai", "gemini", "groq"):
+        tier = find_tier("flex", preset)
+        assert (tier.name, tier.body) == ("flex", {"service_tier": "flex"})
+        assert tier_base_url(tier, preset, "https://a.example/v1") == "https://a.example/v1"
+
+
+def test_batch_addresses_take_the_place_of_the_ordinary_ones() -> None:
+    qwen = find_tier("flex", "qwen")
+    beijing = load_preset("qwen").base_url
+    assert tier_base_url(qwen, "qwen", beijing) == "https://batch.dashscope.aliyuncs.com/compatible-mode/v1"
+    ark = find_tier("flex", "volcengine")
+    for base_url in (load_preset("volcengine").base_url, *load_preset("volcengine").other_base_urls):
+        assert tier_base_url(ark, "volcengine", base_url) == f"{base_url}/batch"
+
+
+def test_an_address_without_the_tier_is_told_and_one_of_ones_own_is_taken_as_it_is() -> None:
+    tier = find_tier("flex", "qwen")
+    with pytest.raises(ConfigError, match=r"dashscope-us\S+ has no tier flex"):
+        tier_base_url(tier, "qwen", load_preset("qwen").other_base_urls[1])
+    assert tier_base_url(tier, "qwen", "http://127.0.0.1:9/v1") == "http://127.0.0.1:9/v1"

@@ -3,11 +3,13 @@
 import json
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings, strategies as st
 
 from eventabs.errors import (
+    CapacityError,
     ContextTooLongError,
     EndpointError,
     FatalEndpointError,
@@ -19,6 +21,7 @@ from eventabs.errors import (
 from eventabs.providers.openai.errors import (
     ERROR_CODES,
     LONGEST_WAIT,
+    Cause,
     ErrorContext,
     ErrorPayload,
     UnsupportedParameterError,
@@ -161,9 +164,7 @@ def test_the_parameters_at_fault_are_found(payload: object, parameters: set[str]
 
 def test_every_code_stands_in_the_table_once_and_in_lower_case() -> None:
     assert all(code == code.lower() for code in ERROR_CODES)
-    assert {"rate_limit", "quota", "key", "model", "moderated", "too_long", "transient", "rejected"} == set(
-        ERROR_CODES.values()
-    )
+    assert set(ERROR_CODES.values()) == set(get_args(Cause))
 
 
 VALUES = st.none() | st.integers() | st.text(max_size=5) | st.lists(st.text(max_size=2), max_size=2)
@@ -375,3 +376,64 @@ def test_a_wait_beyond_the_bound_ends_the_run_and_the_error_says_when_to_resume(
     moment = datetime.fromtimestamp(901, tz=UTC).astimezone()
     assert f"{moment:%Y-%m-%d %H:%M}" in str(error)
     assert "llm.longest_wait" in str(error)
+
+
+def under_flex(status: int, body: dict[str, object], headers: dict[str, str] | None = None) -> EndpointError:
+    context = ErrorContext(status, headers or {}, 0.0, "host", (), 900.0, "flex")
+    return make_status_error(json.dumps(body).encode(), context)
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (429, {"code": "resource_unavailable", "message": "Resource unavailable"}),
+        (429, {"message": "Resource Unavailable"}),
+        (498, {"code": "capacity_exceeded", "message": "full"}),
+        (503, {"status": "UNAVAILABLE", "message": "high demand"}),
+    ],
+)
+def test_a_tier_without_room_is_no_limit_of_the_account(status: int, error: dict[str, object]) -> None:
+    raised = under_flex(status, {"error": error})
+    assert type(raised) is CapacityError
+    assert "--tier standard" in str(raised)
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "headers", "kind"),
+    [
+        (429, {"code": "rate_limit_exceeded"}, {}, RateLimitedError),
+        (429, {"code": 429, "status": "RESOURCE_EXHAUSTED"}, {}, RateLimitedError),
+        (429, {"message": "slow down"}, {"retry-after": "7"}, RateLimitedError),
+        (429, {"message": "slow down"}, {"x-ratelimit-remaining-tokens": "0"}, RateLimitedError),
+        (429, {"code": "insufficient_quota"}, {}, FatalEndpointError),
+        (500, {"message": "oops"}, {}, TransientError),
+    ],
+)
+def test_limits_of_the_account_and_faults_are_those_of_the_ordinary_tier(
+    status: int, error: dict[str, object], headers: dict[str, str], kind: type[EndpointError]
+) -> None:
+    assert type(under_flex(status, {"error": error}, headers)) is kind
+
+
+def test_capacity_that_was_not_asked_for_cheaply_is_a_rate_limit_where_no_code_says_more() -> None:
+    context = ErrorContext(429, {}, 0.0, "host", (), 900.0)
+    raised = make_status_error(b'{"error": {"message": "Resource Unavailable"}}', context)
+    assert type(raised) is RateLimitedError
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        ({"type": "invalid_request_error", "param": "service_tier"}, FatalEndpointError),
+        ({"type": "invalid_request_error", "message": "Flex is not for gpt-9"}, RejectedRequestError),
+        ({"param": "temperature"}, UnsupportedParameterError),
+    ],
+)
+def test_a_request_that_is_refused_under_a_tier_names_the_tier_and_the_next_step(
+    error: dict[str, object], kind: type[EndpointError]
+) -> None:
+    raised = under_flex(400, {"error": error})
+    assert type(raised) is kind
+    assert "at tier flex" in str(raised)
+    assert "--tier standard" in str(raised)
+    assert "\n" not in str(raised)

@@ -177,6 +177,27 @@ def test_the_end_mark_of_a_stream_without_a_reason_means_stop_but_changes_no_rea
         ([{"usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}}], Usage(3, 2)),
         ([{"usage": {"prompt_tokens": 3, "prompt_cache_hit_tokens": 2}}], Usage(3, 0, 0, 2)),
         ([{"usage": {"prompt_tokens": 3, "cached_tokens": 1}}], Usage(3, 0, 0, 1)),
+        # llama.cpp, as a server of November 2026 ends its stream, and as one did before usage had the details
+        (
+            [
+                {
+                    "choices": [],
+                    "usage": {
+                        "completion_tokens": 6,
+                        "prompt_tokens": 61,
+                        "total_tokens": 67,
+                        "prompt_tokens_details": {"cached_tokens": 33},
+                    },
+                    "timings": {"cache_n": 33, "prompt_n": 28, "predicted_n": 6},
+                }
+            ],
+            Usage(61, 6, 0, 33),
+        ),
+        (
+            [{"usage": {"prompt_tokens": 61, "completion_tokens": 6}, "timings": {"cache_n": 33}}],
+            Usage(61, 6, 0, 33),
+        ),
+        ([{"usage": {"prompt_tokens": 3, "cached_tokens": 90}}], Usage(3, 0, 0, 3)),
         ([{"choices": [{"delta": {}, "usage": {"prompt_tokens": 3}}]}], Usage(3)),
         ([{"usage": {"prompt_tokens": 1}}, piece(content="a"), {"usage": {"prompt_tokens": 2}}], Usage(2)),
         ([{"usage": {"prompt_tokens": 1}}, {"usage": None}], Usage(1)),
@@ -342,3 +363,25 @@ def test_a_compressed_answer_is_read(encoding: str, data: bytes) -> None:
 def test_what_is_too_large_or_packed_in_another_way_is_not_read(data: bytes, encoding: str) -> None:
     with pytest.raises(UnreadableBodyError):
         read(data, encoding=encoding)
+
+
+@pytest.mark.parametrize(
+    ("said", "tier"),
+    [
+        ({}, "flex"),
+        ({"service_tier": None}, "flex"),
+        ({"service_tier": "flex"}, "flex"),
+        ({"service_tier": "default"}, ""),
+        ({"service_tier": "on_demand"}, ""),
+        ({"service_tier": "priority"}, "priority"),
+        ({"service_tier": "<b>\n"}, "flex"),
+        ({"service_tier": 7}, "flex"),
+    ],
+)
+def test_the_tier_is_the_one_that_the_reply_names_else_the_one_that_was_asked_for(
+    said: dict[str, Any], tier: str
+) -> None:
+    assembler = ReplyAssembler()
+    assembler.add(piece(content="a") | said)
+    assembler.add(ending("stop"))
+    assert assembler.build(broken_by="interrupted", seconds=0, tier="flex").tier == tier

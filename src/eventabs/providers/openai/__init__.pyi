@@ -3,12 +3,16 @@ from .endpoint import (
     CallLimits as CallLimits,
     Endpoint as Endpoint,
     GrammarField as GrammarField,
+    KnownPrice as KnownPrice,
     Preset as Preset,
     Sampling as Sampling,
+    TierName as TierName,
+    find_tier as find_tier,
     hosts_with_keys as hosts_with_keys,
     is_loopback as is_loopback,
     load_preset as load_preset,
     preset_names as preset_names,
+    tier_base_url as tier_base_url,
 )
 from .probe import (
     ListedModel as ListedModel,

@@ -59,7 +59,7 @@ class OpenAIProvider:
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        self._channel = Channel(endpoint, limits)
+        self._channel = Channel(endpoint, limits, sampling.tier.name)
         self._address = self._channel.address
         self._model = endpoint.model
         self._sampling = sampling
@@ -102,7 +102,9 @@ class OpenAIProvider:
                 raise
             if isinstance(error, ModeratedError):
                 broken_by = "content_filter"
-        reply = assembler.build(broken_by=broken_by, seconds=self._clock() - started)
+        reply = assembler.build(
+            broken_by=broken_by, seconds=self._clock() - started, tier=self._sampling.tier.name
+        )
         if reply.finish_reason == "interrupted" and not assembler.characters:
             message = _("{host} broke off before any content; it may pass: resume later")
             raise TransientError(message.format(host=self._address.host))

@@ -38,11 +38,33 @@ class Endpoint:
 GrammarField = Literal["", "grammar", "structured_outputs", "guided_grammar", "ebnf"]
 
 
+TierName = Literal["standard", "flex"]
+
+
+class Tier(BaseModel, frozen=True, extra="forbid"):
+    """How a tier of an endpoint is asked for. `name` is "" for the ordinary one.
+
+    `body`: fields of a request; `base_urls`: its address for each ordinary one, where it has another. `timeout`: seconds that
+    a call may take, queue included.
+    """
+
+    name: str = ""
+    body: dict[str, Any] = {}
+    base_urls: dict[str, str] = {}
+    stream: bool = True
+    timeout: float | None = None
+
+    def settings(self) -> dict[str, Any]:
+        """Return the values of [llm] that the tier sets."""
+        limits = {} if self.timeout is None else dict.fromkeys(("idle_timeout", "call_timeout"), self.timeout)
+        return limits if self.stream else {**limits, "stream": False}
+
+
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """The parameters of a request beside the messages. None: the endpoint's own default.
 
-    Fields of `extra_body` take the place of ours. `omit`: parameters that are never sent (of wire.DROPPABLE).
+    Fields of `extra_body` take the place of ours and the tier's. `omit`: parameters that are never sent (of wire.DROPPABLE).
     """
 
     stream: bool = True
@@ -51,6 +73,7 @@ class Sampling:
     extra_body: Mapping[str, object] = field(default_factory=dict)
     omit: frozenset[str] = frozenset()
     grammar_field: GrammarField = ""
+    tier: Tier = Tier()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +110,28 @@ _SUFFIX = ".toml"
 _CONTEXT_STEP = 1_024  # tokens; a context is given in round numbers
 
 
+class KnownPrice(BaseModel, frozen=True, extra="forbid"):
+    """Price of a million tokens at the preset's own address, as `source` had it when it was read."""
+
+    input: float
+    cached_input: float | None = None
+    output: float
+    currency: str = "USD"
+    source: str
+    read: date
+
+
 class KnownModel(BaseModel, frozen=True, extra="forbid"):
-    """Facts of the models whose names match one of the patterns. None: as the preset has it, or unknown."""
+    """Facts of the models whose names match one of the patterns. None: as the preset has it, or unknown.
+
+    `repriced_above`: tokens of a prompt, beyond which all of a call has a higher price.
+    """
 
     names: tuple[str, ...] = ()
     context_tokens: int | None = None
     max_output_tokens: int | None = None
+    price: KnownPrice | None = None
+    repriced_above: int | None = None
     omit: tuple[str, ...] | None = None
     extra_body: dict[str, Any] | None = None
 
@@ -112,6 +151,9 @@ class Preset(BaseModel, frozen=True, extra="forbid"):
     omit: tuple[str, ...] = ()
     grammar_field: GrammarField = ""
     extra_body: dict[str, Any] = {}
+    price_factors: dict[Literal["flex", "batch"], float] = {}  # what a tier costs against the ordinary one
+    least_cached_tokens: int = 0  # a shorter common beginning of prompts is not cached
+    flex: Tier | None = None
     models: tuple[KnownModel, ...] = ()
 
     def known_model(self, model: str) -> KnownModel:
@@ -135,13 +177,53 @@ class Preset(BaseModel, frozen=True, extra="forbid"):
             "omit": self.omit if known.omit is None else known.omit,
             "grammar_field": self.grammar_field,
             "extra_body": self.extra_body if known.extra_body is None else known.extra_body,
+            "price": {**self.price_factors, **self._price(known)},
         }
+
+    @staticmethod
+    def _price(known: KnownModel) -> dict[str, Any]:
+        return known.price.model_dump(exclude={"source", "read"}) if known.price else {}
 
 
 def preset_names() -> tuple[str, ...]:
     """Return the names of all presets, in order."""
     names = (entry.name for entry in _PRESETS.iterdir())
     return tuple(sorted(name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX)))
+
+
+# OpenAI's, which Azure and others have taken over:
+# https://developers.openai.com/api/docs/guides/flex-processing, read on 2026-11-25
+_USUAL_FLEX = Tier(name="flex", body={"service_tier": "flex"}, timeout=900.0)
+
+
+def find_tier(name: str, preset: str) -> Tier:
+    """Return how a tier is asked for, by the preset, "" without. Raises ConfigError where the preset has none."""
+    if name != "flex":
+        return Tier()
+    if not preset:
+        return _USUAL_FLEX
+    known = load_preset(preset)
+    if known.flex is None:
+        message = _("{preset} has no tier flex that is known; take the ordinary one: --tier standard")
+        raise ConfigError(message.format(preset=preset))
+    return known.flex.model_copy(update={"name": name})
+
+
+def tier_base_url(tier: Tier, preset: str, base_url: str) -> str:
+    """Return the address of a tier, for the ordinary one that is set; another that the user named is taken as the tier's.
+
+    Raises ConfigError where the preset knows the address as one without the tier.
+    """
+    if base_url in tier.base_urls or not tier.base_urls or not preset:
+        return tier.base_urls.get(base_url, base_url)
+    known = load_preset(preset)
+    if base_url in (known.base_url, *known.other_base_urls):
+        message = _(
+            "{host} has no tier {tier}; set llm.base_url = {addresses}, or take the ordinary one: --tier standard"
+        )
+        addresses = ", ".join(tier.base_urls)
+        raise ConfigError(message.format(host=urlsplit(base_url).netloc, tier=tier.name, addresses=addresses))
+    return base_url
 
 
 @cache

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from eventabs.errors import (
+    CapacityError,
     ContextTooLongError,
     EndpointError,
     FatalEndpointError,
@@ -24,9 +25,11 @@ from eventabs.language import gettext as _
 from eventabs.providers.openai.redaction import one_line
 from eventabs.providers.openai.wire import parse_json
 
-Cause = Literal["transient", "rate_limit", "key", "quota", "model", "moderated", "too_long", "rejected"]
+Cause = Literal[
+    "transient", "rate_limit", "capacity", "key", "quota", "model", "moderated", "too_long", "rejected"
+]
 
-# HTTP statuses. Only "transient" and "rate_limit" are retried. Every other 4xx is "rejected", every 5xx "transient".
+# HTTP statuses. Only "transient", "rate_limit" and "capacity" are retried. Every other 4xx is "rejected", every 5xx "transient".
 # A code of ERROR_CODES in the answer's body counts before its status.
 STATUS_CAUSES: dict[int, Cause] = {
     401: "key",
@@ -38,6 +41,7 @@ STATUS_CAUSES: dict[int, Cause] = {
     409: "transient",
     425: "transient",
     429: "rate_limit",
+    498: "capacity",  # Groq: https://console.groq.com/docs/flex-processing
 }
 _FINAL_ERRORS: dict[Cause, type[EndpointError]] = {  # never retried
     "key": FatalEndpointError,
@@ -64,8 +68,11 @@ ERROR_CODES = _by_code(
             rate_limit_exceeded rate_limit_error rate_limit_reached_error rate_limit
             engine_overloaded_error overloaded_error limit_requests limit_burst_rate
             throttling throttling.ratequota throttling.burstrate throttling.allocationquota
-            ratelimitexceeded serveroverloaded
+            ratelimitexceeded serveroverloaded resource_exhausted
             1302 1303 1305 1312
+        """,
+        "capacity": """
+            resource_unavailable capacity_exceeded
         """,
         "key": """
             invalid_api_key incorrect_api_key_error invalid_authentication_error authentication_error
@@ -107,10 +114,14 @@ _MINIMAX_CODES = _by_code(
         "rejected": "1042 2013",
     }
 )
+TIER_PARAMETER = "service_tier"
 _TOO_LONG_PARAMETERS = frozenset({"input_tokens", "input_text"})  # vLLM: the only hint at a prompt too long
 # Many servers name these only in the message. The text does not decide what the error is, only which
 # optional parameter the next request leaves out.
-_PARAMETERS_IN_TEXT = ("response_format", "stream_options", "grammar", "structured_outputs", "ebnf")
+_PARAMETERS_IN_TEXT = (
+    *("response_format", "stream_options", "grammar", "structured_outputs", "ebnf"),
+    TIER_PARAMETER,
+)
 _ERROR_STATUS = re.compile(r"[45]\d\d", re.ASCII)
 
 
@@ -163,7 +174,8 @@ def find_error(payload: object) -> ErrorPayload | None:
 
 def _read_error(error: dict[str, Any]) -> ErrorPayload:
     inner = error.get("innererror")
-    values = [error.get("code"), inner.get("code") if isinstance(inner, dict) else None, error.get("type")]
+    inner_code = inner.get("code") if isinstance(inner, dict) else None
+    values = [error.get("code"), inner_code, error.get("type"), error.get("status")]
     codes = tuple(str(value).lower() for value in values if isinstance(value, str | int))
     text = str(error.get("message") or error.get("detail") or "")
     parameters = _read_parameters(error) or [name for name in _PARAMETERS_IN_TEXT if name in text]
@@ -217,11 +229,15 @@ def read_reset(headers: Mapping[str, str]) -> float | None:
     https://platform.openai.com/docs/guides/rate-limits
     """
     waits = {name: read_duration(headers.get(f"x-ratelimit-reset-{name}", "")) for name in _LIMITS}
-    used_up = [name for name in _LIMITS if headers.get(f"x-ratelimit-remaining-{name}", "").strip() == "0"]
+    used_up = _used_up(headers)
     known = [wait for name in used_up or _LIMITS if (wait := waits[name]) is not None]
     if not used_up:
         known = [wait for wait in known if wait <= _LONGEST_GUESS]
     return min(max(known), LONGEST_WAIT) if known else None
+
+
+def _used_up(headers: Mapping[str, str]) -> list[str]:
+    return [name for name in _LIMITS if headers.get(f"x-ratelimit-remaining-{name}", "").strip() == "0"]
 
 
 def read_duration(text: str) -> float | None:
@@ -257,7 +273,8 @@ class UnsupportedParameterError(RejectedRequestError):
 class ErrorContext:
     """The answer that an error is in, the time of its arrival (Unix time), and its sender.
 
-    `longest_wait`: seconds that a server may ask to wait before that counts as a refusal.
+    `longest_wait`: seconds that a server may ask to wait before that counts as a refusal. `tier`: the one that was asked for,
+    "" for the ordinary one.
     """
 
     status: int
@@ -266,6 +283,7 @@ class ErrorContext:
     host: str
     secrets: tuple[str, ...]
     longest_wait: float
+    tier: str = ""
 
 
 def make_error(error: ErrorPayload, context: ErrorContext) -> EndpointError:
@@ -274,14 +292,30 @@ def make_error(error: ErrorPayload, context: ErrorContext) -> EndpointError:
     cause = error.cause(status)
     answer = _("{host} answered with HTTP {status}").format(host=context.host, status=status)
     text = one_line(error.message, context.secrets) or _("no reason given")
+    wait = read_retry_after(context.headers, context.now)
+    if context.tier and wait is None and _is_short_of_room(error, context):
+        cause = "capacity"
     message = _message(cause or "transient").format(answer=answer, said=text)
+    if cause == "rejected" and context.tier:
+        message = _(
+            "{answer} at tier {tier}: {said}; if the model lacks that tier, take another model, or --tier standard"
+        ).format(answer=answer, tier=context.tier, said=text)
+        if TIER_PARAMETER in error.parameters:
+            return FatalEndpointError(message, status=status)
     if cause == "rejected" and error.parameters:
         return UnsupportedParameterError(message, status=status, parameters=error.parameters)
     if cause in _FINAL_ERRORS:
         return _FINAL_ERRORS[cause](message, status=status)
-    wait = read_retry_after(context.headers, context.now)
     if wait is None and cause == "rate_limit":
         wait = read_reset(context.headers)
+    return _make_passing(cause, message, answer, wait, context)
+
+
+def _make_passing(
+    cause: Cause | None, message: str, answer: str, wait: float | None, context: ErrorContext
+) -> EndpointError:
+    """Return the error of a call that may succeed later; `wait`: seconds that the endpoint asks for."""
+    status = context.status
     if wait is not None and wait > context.longest_wait:
         message = _(
             "{answer}: it takes no requests before {time}; resume then, or let runs wait that long: llm.longest_wait"
@@ -290,10 +324,19 @@ def make_error(error: ErrorPayload, context: ErrorContext) -> EndpointError:
         return FatalEndpointError(
             message.format(answer=answer, time=f"{moment:%Y-%m-%d %H:%M}"), status=status
         )
+    if cause == "capacity":
+        return CapacityError(message, status=status, wait_seconds=wait)
     if cause == "rate_limit" or wait is not None:
         return RateLimitedError(message, status=status, wait_seconds=wait)
     kind = UnavailableError if status == HTTPStatus.SERVICE_UNAVAILABLE else TransientError
     return kind(message, status=status)
+
+
+def _is_short_of_room(error: ErrorPayload, context: ErrorContext) -> bool:
+    """Whether a cheaper tier says no without naming a limit of the account: OpenAI with 429, Gemini with 503."""
+    if context.status == HTTPStatus.TOO_MANY_REQUESTS:
+        return not _used_up(context.headers) and not any(code in ERROR_CODES for code in error.codes)
+    return context.status == HTTPStatus.SERVICE_UNAVAILABLE
 
 
 def make_status_error(body: bytes, context: ErrorContext) -> EndpointError:
@@ -325,6 +368,9 @@ def _message(cause: Cause) -> str:
             "{answer}: it does not take the request: {said}; check [llm] and [budget] of the config"
         ),
         "rate_limit": _("{answer}: too many requests: {said}; lower run.rpm, run.tpm or run.concurrency"),
+        "capacity": _(
+            "{answer}: the tier has no capacity now: {said}; resume later, or with: --tier standard"
+        ),
         "transient": _("{answer}: {said}; it may pass: resume later"),
     }
     return messages[cause]

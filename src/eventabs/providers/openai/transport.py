@@ -162,7 +162,8 @@ class Channel:
     and with many requests in flight the client costs as much time as all the rest of a call.
     """
 
-    def __init__(self, endpoint: Endpoint, limits: CallLimits) -> None:
+    def __init__(self, endpoint: Endpoint, limits: CallLimits, tier: str = "") -> None:
+        self._tier = tier
         self.address = parse_address(endpoint)
         self._headers = _headers(endpoint, self.address)
         self._longest_wait = limits.longest_wait
@@ -181,7 +182,9 @@ class Channel:
     def error_context(self, response: httpx.Response, now: float) -> ErrorContext:
         """Return what an error in this answer needs; `now` is the Unix time."""
         host, secrets = self.address.host, self.address.secrets
-        return ErrorContext(response.status_code, response.headers, now, host, secrets, self._longest_wait)
+        return ErrorContext(
+            response.status_code, response.headers, now, host, secrets, self._longest_wait, self._tier
+        )
 
     async def aclose(self) -> None:
         """Close all connections."""

@@ -4,6 +4,7 @@ https://platform.openai.com/docs/api-reference/chat, and what compatible servers
 """
 
 import json
+import re
 import zlib
 from collections.abc import Mapping
 from contextlib import suppress
@@ -41,7 +42,7 @@ def build_body(request: Request, model: str, sampling: Sampling, dropped: frozen
     if "max_tokens" in dropped or "max_completion_tokens" in sampling.extra_body:
         body.pop("max_tokens", None)
         body["max_completion_tokens"] = request.max_output_tokens
-    return body | dict(sampling.extra_body)
+    return body | sampling.tier.body | dict(sampling.extra_body)
 
 
 def parse_json(data: bytes) -> object:
@@ -177,6 +178,8 @@ class ReplyAssembler:
         self._reasoning: list[str] = []
         self.finish_reason: FinishReason | None = None  # also `stop` after [DONE]
         self._usage: Usage | None = None
+        self._cached_apart = 0  # tokens, as servers count them that leave them out of their usage
+        self._tier = ""
         self.characters = 0  # of text and reasoning
         self.is_recognized = False  # whether any payload was one of a chat completion
         self.is_streamed = False  # whether the payloads come as events
@@ -192,21 +195,30 @@ class ReplyAssembler:
                 usage = usage or choice.get("usage")  # Moonshot
         if isinstance(usage, dict):
             self._usage = _read_usage(usage) or self._usage
+        # llama.cpp before February 2026: https://github.com/ggml-org/llama.cpp/pull/15827, #19361
+        if isinstance(timings := payload.get("timings"), dict):
+            self._cached_apart = _count(timings, "cache_n")
+        if isinstance(tier := payload.get("service_tier"), str):
+            self._tier = tier
 
     def end(self) -> None:
         """Mark the answer as whole, also if no finish_reason came: after [DONE], or a document."""
         self.finish_reason = self.finish_reason or "stop"
 
-    def build(self, *, broken_by: FinishReason, seconds: float) -> Reply:
-        """Return the reply as far as it came; `broken_by` is its finish reason if the server sent none."""
+    def build(self, *, broken_by: FinishReason, seconds: float, tier: str = "") -> Reply:
+        """Return the reply as far as it came.
+
+        `broken_by` is its finish reason, and `tier` the one that served it, if the server sends none.
+        """
         return Reply(
             text=_join(self._text),
             finish_reason=self.finish_reason or broken_by,
             reasoning=_join(self._reasoning),
-            usage=self._usage or Usage(),
+            usage=_with_cached(self._usage or Usage(), self._cached_apart),
             usage_reported=self._usage is not None,
             seconds=seconds,
             streamed=self.is_streamed,
+            tier=served_tier(self._tier, asked=tier),
         )
 
     def _add_choice(self, choice: dict[str, Any]) -> None:
@@ -243,6 +255,21 @@ def _join(pieces: list[str]) -> str:
     return text
 
 
+_ORDINARY_TIERS = frozenset({"auto", "default", "standard", "on_demand"})  # OpenAI, Gemini, Groq
+_TIER_NAME = re.compile(r"[a-z0-9_-]{1,40}")
+
+
+def served_tier(said: str, *, asked: str) -> str:
+    """Return the tier that served a reply, "" for the ordinary one; `said`: by the server, "" where it says nothing."""
+    if not _TIER_NAME.fullmatch(said):
+        return asked
+    return "" if said in _ORDINARY_TIERS else said
+
+
+def _with_cached(usage: Usage, tokens: int) -> Usage:
+    return usage._replace(cached_tokens=min(usage.cached_tokens or tokens, usage.prompt_tokens))
+
+
 def _read_usage(usage: dict[str, Any]) -> Usage | None:
     if "prompt_tokens" not in usage and "completion_tokens" not in usage:
         return None
@@ -256,7 +283,7 @@ def _read_usage(usage: dict[str, Any]) -> Usage | None:
         prompt_tokens=prompt,
         completion_tokens=completion + beside,
         reasoning_tokens=max(reasoning, beside),
-        # DeepSeek and Moonshot have fields of their own
+        # OpenAI, Qwen, GLM, vLLM and llama.cpp have it in the details; DeepSeek and Moonshot have fields of their own
         cached_tokens=cached or _count(usage, "prompt_cache_hit_tokens") or _count(usage, "cached_tokens"),
     )
 

@@ -11,7 +11,7 @@ from eventabs.inspection import CallFacts, ReportFacts, TokenUse
 from eventabs.language import gettext as _
 from eventabs.providers import kind_of
 from eventabs.store import Retry
-from eventabs.views import messages
+from eventabs.views import messages, usage
 from eventabs.views.console import one_line
 from eventabs.views.messages import average, count, duration, money, share, weekdays
 from eventabs.views.report.users import ReportUsers
@@ -68,10 +68,17 @@ def _tiles(facts: ReportFacts, users: ReportUsers, line: "Timeline | None") -> l
     tokens = _("{prompt} in, {completion} out").format(
         prompt=count(totals.prompt_tokens), completion=count(totals.completion_tokens)
     )
+    if totals.cached_tokens:
+        tokens = _("{tokens}, {cached} cached").format(tokens=tokens, cached=count(totals.cached_tokens))
     cost = (_("Cost"), "-", _("no prices are set"))
     if facts.cost is not None:
         each = money(facts.cost / totals.done, facts.endpoint.currency) if totals.done else "-"
-        cost = (_("Cost"), money(facts.cost, facts.endpoint.currency), _("{cost} a user").format(cost=each))
+        by_tier = facts.endpoint.price.by_tier(totals)
+        shown = [
+            _("{cost} a user").format(cost=each),
+            *usage.tiers(totals, by_tier, facts.endpoint.currency),
+        ]
+        cost = (_("Cost"), money(facts.cost, facts.endpoint.currency), messages.listed(shown))
     return [*tiles, (_("Tokens"), _short(totals.prompt_tokens + totals.completion_tokens), tokens), cost]
 
 
