@@ -1,4 +1,5 @@
 from .openai import (
+    BatchProfile as BatchProfile,
     CallLimits as CallLimits,
     Endpoint as Endpoint,
     GrammarField as GrammarField,
@@ -6,6 +7,8 @@ from .openai import (
     OutputLimit as OutputLimit,
     Preset as Preset,
     Prober as Prober,
+    ReplyLine as ReplyLine,
+    ReplyLines as ReplyLines,
     Sampling as Sampling,
     Support as Support,
     UnreachableError as UnreachableError,
@@ -18,6 +21,8 @@ from .openai import (
     load_preset as load_preset,
     parse_address as parse_address,
     preset_names as preset_names,
+    request_fields as request_fields,
+    request_line as request_line,
 )
 from .registry import (
     ProviderChoice as ProviderChoice,

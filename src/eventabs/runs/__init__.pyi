@@ -41,6 +41,8 @@ from .observer import (
     Observer as Observer,
     Planned as Planned,
     Progress as Progress,
+    RepliesRead as RepliesRead,
+    RequestsWritten as RequestsWritten,
     Retrying as Retrying,
     RowShown as RowShown,
     Serving as Serving,

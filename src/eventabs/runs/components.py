@@ -27,6 +27,7 @@ from eventabs.prompts import (
     prompt_language,
 )
 from eventabs.providers import (
+    BatchProfile,
     CallLimits,
     Complete,
     Endpoint,
@@ -241,12 +242,17 @@ def require_usable_provider(settings: Settings, environment: Mapping[str, str]) 
         if not settings.llm.model:
             raise ConfigError(no_model_message(settings.llm.preset))
         check_endpoint(endpoint_of(settings.llm, environment))
-        if lacks_key(settings.llm, environment):
+        if settings.run.mode != "files" and lacks_key(settings.llm, environment):
             message = _(
                 "{host} wants a key, and {variable} is not set; export it, or name another in llm.api_key_env"
             )
             variable, host = settings.llm.api_key_env, host_of(settings.llm.base_url)
             raise ConfigError(message.format(host=host, variable=variable))
+    elif settings.run.mode != "live":
+        message = _(
+            "--mode {mode} is for a model, and the built-in rules answer here; set llm.model or --model"
+        )
+        raise ConfigError(message.format(mode=settings.run.mode))
     price = settings.llm.price
     if settings.run.max_cost and Price(price.input, price.output).cost(1, 1) is None:
         message = _("--max-cost needs prices; set input and output under [llm.price] in the config")
@@ -269,6 +275,11 @@ def sampling_of(llm: LlmSettings) -> Sampling:
     """Return what is asked of the model beside the messages."""
     field = llm.grammar_field or ("grammar" if llm.constrain == "grammar" else "")
     return Sampling(llm.stream, llm.temperature, llm.seed, llm.extra_body, frozenset(llm.omit), field)
+
+
+def batch_profile(llm: LlmSettings) -> BatchProfile:
+    """Return how the batch service of the preset is spoken to; OpenAI's where no preset says another."""
+    return (load_preset(llm.preset).batch if llm.preset else None) or BatchProfile()
 
 
 def no_model_message(preset: str) -> str:
