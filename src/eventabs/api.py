@@ -46,7 +46,7 @@ class Run:
 
     @property
     def status(self) -> RunStatus:
-        """`completed`, `interrupted` or `stopped`."""
+        """`completed`, `interrupted`, `stopped`, or `waiting` for replies to requests.jsonl."""
         return self.summary.status
 
     @property
@@ -101,6 +101,7 @@ async def aresume(
     settings: SettingsLike = None,
     config: str | os.PathLike[str] | None = None,
     accept_changes: bool = False,
+    replies: Sequence[str | os.PathLike[str]] = (),
     retry_failed: bool = False,
     trust_endpoint: bool = False,
     observer: Observer | Watch | None = None,
@@ -108,7 +109,7 @@ async def aresume(
 ) -> Run:
     """Go on with a run that was stopped, killed or has crashed: no usable answer is bought again.
 
-    `accept_changes` takes changed settings for users that are not done, `retry_failed` asks about failed users again,
+    `accept_changes` takes changed settings for users that are not done, `replies` are files that answer requests.jsonl, `retry_failed` asks about failed users again,
     `trust_endpoint` calls the endpoint that only the run directory names. Raises as `arun`.
     """
     reopened = reopen_run(
@@ -118,7 +119,8 @@ async def aresume(
         confirmed=trust_endpoint,
         watch=_watch(observer),
     )
-    return await _execute(reopened, stop or Stop(), resumed=True, retry_failed=retry_failed)
+    paths = [Path(path) for path in replies]
+    return await _execute(reopened, stop or Stop(), resumed=True, replies=paths, retry_failed=retry_failed)
 
 
 def estimate(
@@ -197,12 +199,17 @@ def _watch(observer: Observer | Watch | None) -> Watch:
 
 
 async def _execute(
-    opened: AbstractContextManager[RunContext], stop: Stop, *, resumed: bool, retry_failed: bool = False
+    opened: AbstractContextManager[RunContext],
+    stop: Stop,
+    *,
+    resumed: bool,
+    replies: Sequence[Path] = (),
+    retry_failed: bool = False,
 ) -> Run:
     with opened as context:
         if retry_failed:
             context.ask_failed_again()
-        summary = await _until_saved(execute(context, stop, resumed=resumed), stop)
+        summary = await _until_saved(execute(context, stop, resumed=resumed, replies=replies), stop)
         finished = Run(context.directory.path, summary)
     if summary.status == "stopped":
         raise RunStoppedError(summary.cause, finished)

@@ -29,7 +29,8 @@ FailureReason = Literal[
 ]
 THING: Final = "thing"  # the action of a row with a thing and no action
 MAX_CHARACTERS: Final = 200  # of a text in a prompt
-RunStatus = Literal["running", "interrupted", "stopped", "completed"]
+RunStatus = Literal["running", "interrupted", "stopped", "waiting", "completed"]
+RunMode = Literal["live", "files", "batch"]
 AnswerForm = Literal["lines", "json", "schema"]
 Detail = Literal["brief", "day", "fine"]
 EventSource = Literal["llm", "rules", "must"]

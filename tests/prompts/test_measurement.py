@@ -26,7 +26,10 @@ from eventabs.prompts.measurement import (
 )
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.records import Compaction, Detail
-from eventabs.runs.components import batch_limits, make_builder
+from eventabs.runs.components import (
+    batch_limits,
+    make_builder,
+)
 
 COLUMNS = (
     "user_id",

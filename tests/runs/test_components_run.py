@@ -6,7 +6,10 @@ import pytest
 
 from eventabs.config.settings import Settings, load_settings
 from eventabs.records import Behavior, FailureReason, Part, UserLog
-from eventabs.runs.components import RunContext, vocabulary_of
+from eventabs.runs.components import (
+    RunContext,
+    vocabulary_of,
+)
 from eventabs.runs.must_rules import must_rules_of
 from eventabs.store.directory import RunDirectory
 from eventabs.store.ledger import Ledger, PartChange

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from eventabs.store import RunDirectory
     from eventabs.views import ProgressServer
 
+_WAITING = 4  # exit code: the run goes on once its requests have replies
 _NEW_OBJECTS = 10_000  # until the youngest are searched for cycles: a call makes hundreds, the plan millions
 
 
@@ -78,6 +79,12 @@ def resume(
         bool,
         typer.Option("--accept-changes", help=_("Take changed settings for users that are not done yet.")),
     ] = False,
+    replies: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help=_("File with replies to requests.jsonl, or with errors; may be partial, may be given again.")
+        ),
+    ] = None,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help=_("Ask about failed users once more."))
     ] = False,
@@ -96,6 +103,7 @@ def resume(
                 settings=flags.nested(),
                 config=flags.config,
                 accept_changes=accept_changes,
+                replies=replies or (),
                 retry_failed=retry_failed,
                 trust_endpoint=yes,
                 observer=_watch(shown, server),
@@ -241,5 +249,5 @@ def _end(summary: "Summary", shown: ShownFlags) -> None:
         with suppress(OutputGoneError):  # the exit code shows how the run ended as well
             print_bytes(summary_json(summary))
     completed = 3 if summary.failed else 0
-    codes = {"completed": completed, "interrupted": signals.EXIT_CODE}
+    codes = {"completed": completed, "interrupted": signals.EXIT_CODE, "waiting": _WAITING}
     raise typer.Exit(codes.get(summary.status, 1))

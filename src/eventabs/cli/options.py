@@ -11,7 +11,7 @@ from typer import Option
 
 from eventabs.language import gettext as _
 from eventabs.providers import ProviderChoice, TierName
-from eventabs.records import AnswerForm, Compaction, Detail
+from eventabs.records import AnswerForm, Compaction, Detail, RunMode
 
 INPUT = _("Input")
 MODEL = _("Model")
@@ -126,6 +126,13 @@ class SettingFlags:
     max_users: Annotated[
         int | None, Option(help=_("Users in a prompt. (default: 30)"), rich_help_panel=BUDGET)
     ] = None
+    mode: Annotated[
+        RunMode | None,
+        Option(
+            help=_("live: call by call; files: write requests.jsonl, to be answered elsewhere, and stop."),
+            rich_help_panel=PACE,
+        ),
+    ] = None
     concurrency: Annotated[
         int | None, Option(help=_("Calls at a time. (default: 3)"), rich_help_panel=PACE)
     ] = None
@@ -181,6 +188,7 @@ SET_BY_FLAGS = {
         "budget": ("max_input_tokens", "max_output_tokens", "max_users"),
         "run": (
             "limit",
+            "mode",
             "concurrency",
             "max_concurrency",
             "rpm",

@@ -27,7 +27,7 @@ from eventabs.errors import ConfigError, WrongSettingsError
 from eventabs.language import gettext as _
 from eventabs.objects import is_address
 from eventabs.providers import GrammarField, Price, ProviderChoice, ProviderName, TierName, kind_of
-from eventabs.records import AnswerForm, Compaction, Detail, DurationUnit, Shard
+from eventabs.records import AnswerForm, Compaction, Detail, DurationUnit, RunMode, Shard
 
 
 def _storable(number: int) -> int:
@@ -192,6 +192,7 @@ class BudgetSettings(Section):
 class RunSettings(Section):
     """How the run is driven. 0 or None: no limit."""
 
+    mode: RunMode = "live"
     concurrency: Annotated[int, Field(gt=0, le=1000)] = 3
     max_concurrency: Annotated[int, Field(ge=0, le=1000)] = 0
     rpm: Limit = 0

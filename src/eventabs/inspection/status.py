@@ -143,7 +143,7 @@ def _status(facts: Mapping[str, Any], *, in_use: bool, disk_full: bool) -> Statu
     if disk_full:  # the ledger may have had no room for it
         return "stopped"
     saved = facts.get("status")
-    return saved if saved in ("interrupted", "stopped", "completed") else "killed"
+    return saved if saved in ("interrupted", "stopped", "waiting", "completed") else "killed"
 
 
 def _last_failure(

@@ -1,4 +1,5 @@
 from .openai import (
+    BatchProfile as BatchProfile,
     CallLimits as CallLimits,
     Endpoint as Endpoint,
     GrammarField as GrammarField,
@@ -7,6 +8,8 @@ from .openai import (
     OutputLimit as OutputLimit,
     Preset as Preset,
     Prober as Prober,
+    ReplyLine as ReplyLine,
+    ReplyLines as ReplyLines,
     Sampling as Sampling,
     Support as Support,
     TierName as TierName,
@@ -21,6 +24,8 @@ from .openai import (
     load_preset as load_preset,
     parse_address as parse_address,
     preset_names as preset_names,
+    request_fields as request_fields,
+    request_line as request_line,
     tier_base_url as tier_base_url,
 )
 from .price import Price as Price

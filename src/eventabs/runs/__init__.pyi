@@ -1,18 +1,20 @@
 from .components import (
-    CONNECT_SECONDS as CONNECT_SECONDS,
     RunContext as RunContext,
     batch_limits as batch_limits,
-    endpoint_of as endpoint_of,
-    lacks_key as lacks_key,
     make_builder as make_builder,
-    no_connection_step as no_connection_step,
-    no_model_message as no_model_message,
     rules_text as rules_text,
-    sampling_of as sampling_of,
-    start_command as start_command,
     template_text as template_text,
 )
 from .description import InputDescription as InputDescription
+from .endpoint import (
+    CONNECT_SECONDS as CONNECT_SECONDS,
+    endpoint_of as endpoint_of,
+    lacks_key as lacks_key,
+    no_connection_step as no_connection_step,
+    no_model_message as no_model_message,
+    sampling_of as sampling_of,
+    start_command as start_command,
+)
 from .estimate import (
     Estimate as Estimate,
     describe_input as describe_input,
@@ -42,6 +44,8 @@ from .observer import (
     Observer as Observer,
     Planned as Planned,
     Progress as Progress,
+    RepliesRead as RepliesRead,
+    RequestsWritten as RequestsWritten,
     Retrying as Retrying,
     RowShown as RowShown,
     Serving as Serving,

@@ -10,7 +10,10 @@ from eventabs.ingest import Description, Export, FileMapping, ReadRow
 from eventabs.language import Language
 from eventabs.prompts import Compactor
 from eventabs.records import InputWarning, UserLog
-from eventabs.runs.components import LANGUAGE_USERS, prompt_language_of
+from eventabs.runs.components import (
+    LANGUAGE_USERS,
+    prompt_language_of,
+)
 from eventabs.runs.observer import ColumnsFound, InputRead, Note, RowShown
 
 _USUAL_ENCODINGS: Final = ("utf-8", "")  # "": Parquet has none

@@ -9,7 +9,9 @@ from functools import partial
 from eventabs.errors import EndpointError, LimitReachedError, NoContentError, StorageError, UnavailableError
 from eventabs.providers import CallCancelledError, Complete
 from eventabs.records import Batch, Part, Reply, Request, Usage, UserLog
-from eventabs.runs.components import WAIT_SECONDS
+from eventabs.runs.endpoint import (
+    WAIT_SECONDS,
+)
 from eventabs.runs.limits import ConcurrencyLimit, FailureLimit, SpendingLimit
 from eventabs.runs.must_rules import missed_lines
 from eventabs.runs.observer import AwaitingEndpoint, Observer, Progress, Retrying, Stopping
@@ -152,7 +154,16 @@ class Engine:
         """Open a call, make it, store its reply, read and settle it, in this order."""
         place = _Place(self.tracker, self._changed.set)
         try:
-            opened = await self.writer.write(partial(self._open, batch=batch))
+            opened = await self.writer.write(
+                partial(
+                    open_call,
+                    batch=batch,
+                    compose=self.compose,
+                    settings_fingerprint=self.settings_fingerprint,
+                    sent_at=self.wall_clock(),
+                    in_flight_limit=self.concurrency.now,
+                )
+            )
             if isinstance(opened, list):
                 await self.settlement.settle_damaged(batch, opened)
                 return
@@ -197,24 +208,6 @@ class Engine:
             self._changed.set()
         if self.tracker.counts.batches_done % EVERY_BATCHES == 0:
             await self.save()
-
-    def _open(self, ledger: Ledger, batch: Batch) -> tuple[Call, Request] | list[Part]:
-        """Compose a call and write it down, in one visit to the writer's thread; or return parts with a damaged log."""
-        parts = [planned.part for planned in batch.parts]
-        try:
-            logs = ledger.logs(parts)
-        except StoredValueError:
-            return [part for part in parts if _is_damaged(ledger, part)]
-        asked = zip(logs, batch.parts, strict=True)
-        request = self.compose([missed_lines(log, planned.part, planned.missed) for log, planned in asked])
-        call_id = ledger.open_call(
-            batch,
-            request,
-            settings_fingerprint=self.settings_fingerprint,
-            sent_at=self.wall_clock(),
-            in_flight_limit=self.concurrency.now,
-        )
-        return Call(call_id, batch, request.users), request
 
     async def _ask(self, call_id: int, request: Request, place: "_Place") -> Reply:
         """Make a call; where its endpoint is waited for, again until it is there."""
@@ -288,6 +281,33 @@ class Engine:
     def _progress(self) -> Progress:
         waiting = self.scheduler.batches + (self._held is not None)
         return self.tracker.progress(waiting=waiting, workers=self.concurrency.now)
+
+
+def open_call(
+    ledger: Ledger,
+    batch: Batch,
+    *,
+    compose: Callable[[Sequence[UserLog]], Request],
+    settings_fingerprint: str,
+    sent_at: float,
+    in_flight_limit: int = 0,
+) -> tuple[Call, Request] | list[Part]:
+    """Compose a call and write it down, in one visit to the writer's thread; or return parts with a damaged log."""
+    parts = [planned.part for planned in batch.parts]
+    try:
+        logs = ledger.logs(parts)
+    except StoredValueError:
+        return [part for part in parts if _is_damaged(ledger, part)]
+    asked = zip(logs, batch.parts, strict=True)
+    request = compose([missed_lines(log, planned.part, planned.missed) for log, planned in asked])
+    call_id = ledger.open_call(
+        batch,
+        request,
+        settings_fingerprint=settings_fingerprint,
+        sent_at=sent_at,
+        in_flight_limit=in_flight_limit,
+    )
+    return Call(call_id, batch, request.users), request
 
 
 def _is_damaged(ledger: Ledger, part: Part) -> bool:

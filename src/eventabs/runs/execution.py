@@ -2,50 +2,59 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import asdict, dataclass
-from functools import partial
+from pathlib import Path
 
-from eventabs.errors import DiskFullError, StoppedError, UsageError
+from eventabs.errors import DiskFullError, InputError, StoppedError, UsageError
+from eventabs.language import gettext as _
 from eventabs.prompts import BatchLimits, PromptBuilder, TokenCounter
-from eventabs.providers import kind_of
-from eventabs.records import Batch, Outcome, Part, PartSize, PlannedPart, RunStatus, UserLog
+from eventabs.providers import ReplyLines, kind_of
+from eventabs.records import Outcome, Part, PartSize, PlannedPart, Request, RunStatus, UserLog
+from eventabs.runs.batches import ReplyReader, RequestWriter
 from eventabs.runs.components import (
     RunContext,
     batch_limits,
-    endpoint_of,
     make_reader,
     max_calls,
-    open_provider,
     probes,
+)
+from eventabs.runs.endpoint import (
+    batch_profile,
+    endpoint_of,
+    open_provider,
     require_connection,
+    sampling_of,
 )
 from eventabs.runs.engine import Engine
 from eventabs.runs.intake import halves, read_input, tell_gone_input
 from eventabs.runs.limits import BudgetLearner, ConcurrencyLimit, FailureLimit, SpendingLimit
-from eventabs.runs.must_rules import logs_of, rules_in_force
-from eventabs.runs.observer import Planned, Started, StateChanged, Summary
+from eventabs.runs.must_rules import rules_in_force
+from eventabs.runs.observer import Planned, RequestsWritten, Started, StateChanged, Summary
 from eventabs.runs.progress import ProgressTracker
 from eventabs.runs.scheduler import Scheduler
-from eventabs.runs.settlement import Call, Settlement
+from eventabs.runs.settlement import Settlement
 from eventabs.stop import Stop, StopRequested
 from eventabs.store import (
     EventsFile,
     Ledger,
     LedgerWriter,
-    StoredReply,
+    awaited_tokens,
     failure_reasons,
+    give_up,
     host_of,
     kept_answer,
+    unanswered,
     write_results,
 )
 
 
-async def execute(run: RunContext, stop: Stop, *, resumed: bool) -> Summary:
+async def execute(run: RunContext, stop: Stop, *, resumed: bool, replies: Sequence[Path] = ()) -> Summary:
     """Read what is not read yet, call for what is not answered yet, and leave everything in order.
 
-    A requested `stop` ends it early with the status `interrupted`. Reading and saving happen in a thread.
+    `replies` are files with answers to requests.jsonl. A requested `stop` ends it early with the status `interrupted`; in mode
+    `files` it ends with `waiting`. Reading and saving happen in a thread.
     """
     tracker = run.tracker(run.earlier_seconds)  # for the time that the run takes
     status: RunStatus = "completed"
@@ -59,8 +68,7 @@ async def execute(run: RunContext, stop: Stop, *, resumed: bool) -> Summary:
             for note in await asyncio.to_thread(read_input, run, stop):
                 run.observer.noted(note)
         run.save(run.tracker(), status="running")
-        if await _call_model(run, stop, tracker):
-            status = "interrupted"
+        status = await _call_model(run, stop, tracker, replies)
     except StopRequested:
         status = "interrupted"
     except StoppedError as error:
@@ -82,9 +90,53 @@ class _Session:
     run: RunContext
     builder: PromptBuilder
     limits: BatchLimits
+    learner: BudgetLearner
     writer: LedgerWriter
     events: EventsFile
     tracker: ProgressTracker
+
+    def compose(self, logs: Sequence[UserLog]) -> Request:
+        return self.builder.request(logs, max_output_tokens=self.limits.max_output_tokens)
+
+    def scheduler(self, pending: Sequence[PlannedPart], *, probe: bool) -> Scheduler:
+        workers = self.run.settings.run.concurrency
+        return Scheduler(pending, self.learner.limits, probe=probe, workers=workers)
+
+    def spending(self) -> SpendingLimit:
+        return SpendingLimit(
+            max_cost=self.run.settings.run.max_cost,
+            max_total_tokens=self.run.settings.run.max_total_tokens,
+            instructions_tokens=self.builder.instructions_tokens,
+            max_output_tokens=self.limits.max_output_tokens,
+        )
+
+    def request_writer(self, scheduler: Scheduler, stop: Stop) -> RequestWriter:
+        settings = self.run.settings
+        return RequestWriter(
+            run_id=self.run.facts["run_id"],
+            directory=self.run.directory,
+            profile=batch_profile(settings.llm),
+            model=settings.llm.model,
+            sampling=sampling_of(settings.llm),
+            compose=self.compose,
+            instructions_tokens=self.builder.instructions_tokens,
+            settings_fingerprint=self.run.facts["settings_fingerprint"],
+            wall_clock=time.time,
+            writer=self.writer,
+            scheduler=scheduler,
+            settlement=self.settlement(scheduler),
+            tracker=self.tracker,
+            stop=stop,
+        )
+
+    def reply_reader(self, settlement: Settlement) -> ReplyReader:
+        return ReplyReader(
+            run_id=self.run.facts["run_id"],
+            writer=self.writer,
+            settlement=settlement,
+            count_tokens=TokenCounter(self.run.settings.prompt.tokenizer).count,
+            observer=self.run.observer,
+        )
 
     def settlement(self, scheduler: Scheduler) -> Settlement:
         return Settlement(
@@ -93,7 +145,7 @@ class _Session:
             split=self._split,
             attempts=self.run.settings.run.attempts,
             max_output_tokens=self.limits.max_output_tokens,
-            learner=BudgetLearner(self.limits),
+            learner=self.learner,
             writer=self.writer,
             scheduler=scheduler,
             tracker=self.tracker,
@@ -106,43 +158,64 @@ class _Session:
         return halves(log, self.builder, start=part.first)
 
 
-async def _call_model(run: RunContext, stop: Stop, so_far: ProgressTracker) -> bool:
-    """Ask about everything that is pending. Return whether a stop was requested before the end."""
+async def _call_model(
+    run: RunContext, stop: Stop, so_far: ProgressTracker, replies: Sequence[Path]
+) -> RunStatus:
+    """Ask about everything that is pending. Return how that ended."""
     write_results(run.directory, run.ledger)  # an earlier process may have left a torn line
     builder = run.builder()
     limits = batch_limits(run.settings, builder)
     # the writer appends the events too, so it closes first
     with EventsFile(run.directory.events) as events, LedgerWriter(run.ledger) as writer:
-        session = _Session(run, builder, limits, writer, events, run.tracker(so_far.seconds))
-        await _settle_unread(session)
-        pending = await writer.write(Ledger.pending_parts)
-        pending += await session.settlement(Scheduler([], limits)).take_kept()
-        return bool(pending) and await _call_pending(session, pending, stop)
+        learner, tracker = BudgetLearner(limits), run.tracker(so_far.seconds)
+        session = _Session(run, builder, limits, learner, writer, events, tracker)
+        settlement = session.settlement(Scheduler([], limits))  # what it puts back stands in the ledger too
+        await settlement.settle_unread()
+        if replies:
+            await _read_replies(session, settlement, replies)
+        if run.settings.run.mode != "files":  # what is out in a file is asked about here now
+            await writer.write(give_up)
+        pending = await writer.write(Ledger.pending_parts) + await settlement.take_kept()
+        if run.settings.run.mode == "files":
+            return await _write_requests(session, pending, stop)
+        return await _call_pending(session, pending, stop) if pending else "completed"
 
 
-async def _settle_unread(session: _Session) -> None:
-    """Settle replies that were committed but not read when an earlier process died."""
-    settlement = session.settlement(Scheduler([], session.limits))
-    for call_id in await session.writer.write(Ledger.unread_calls):
-        stored = await session.writer.write(partial(Ledger.stored_reply, call_id=call_id))
-        batch, users = await session.writer.write(partial(_asked_about, stored))
-        settled = await settlement.settle_reply(Call(call_id, batch, users), stored.reply)
-        await settled.committed
-        session.tracker.add(batches_done=1)
+async def _read_replies(session: _Session, settlement: Settlement, replies: Sequence[Path]) -> None:
+    """Store what files hold, then settle it. Raises InputError for a file without any reply."""
+    reader = session.reply_reader(settlement)
+    endpoint = endpoint_of(session.run.settings.llm, session.run.environment)
+    for path in replies:
+        found = await reader.take(path, ReplyLines(endpoint, path.name))
+        if not found.total() - found["unreadable"]:
+            message = _(
+                '{path} holds no replies; name the output or error file of a batch, with lines like {{"custom_id": ..., "response": ...}}'
+            )
+            raise InputError(message.format(path=path))
+    await reader.settle()
 
 
-def _asked_about(stored: StoredReply, ledger: Ledger) -> tuple[Batch, Mapping[str, UserLog]]:
-    planned = {known.part: known for kept in (False, True) for known in ledger.pending_parts(kept=kept)}
-    asked = {
-        alias: planned[part]._replace(missed=stored.missed.get(alias, ()))
-        for alias, part in stored.users.items()
-    }
-    return Batch(tuple(asked.values())), logs_of(stored, ledger)
-
-
-async def _call_pending(session: _Session, pending: list[PlannedPart], stop: Stop) -> bool:
+async def _write_requests(session: _Session, pending: Sequence[PlannedPart], stop: Stop) -> RunStatus:
+    """Write what is pending, and what is still awaited, as lines of requests.jsonl."""
     run = session.run
-    scheduler = _scheduler(run, pending, session.limits)
+    scheduler = session.scheduler(pending, probe=False)
+    if pending:
+        _announce(session, scheduler, pending)
+    requests = session.request_writer(scheduler, stop)
+    spending = session.spending()
+    spending.hold(*await session.writer.write(awaited_tokens))
+    await requests.open_job("written", spending)
+    count = await session.writer.write(requests.write_lines)
+    if not count:
+        run.directory.requests.unlink(missing_ok=True)
+        return "completed"
+    run.observer.noted(RequestsWritten(str(run.directory.requests), count, requests.batches_left))
+    return "waiting"
+
+
+async def _call_pending(session: _Session, pending: list[PlannedPart], stop: Stop) -> RunStatus:
+    run = session.run
+    scheduler = session.scheduler(pending, probe=probes(run.settings))
     _announce(session, scheduler, pending)
     if kind_of(run.settings.provider).is_remote:
         await require_connection(run.settings, run.environment, run.observer, stop)
@@ -158,7 +231,7 @@ async def _call_pending(session: _Session, pending: list[PlannedPart], stop: Sto
     limits = run.settings.run
     async with provider as complete:
         engine = Engine(
-            compose=partial(session.builder.request, max_output_tokens=session.limits.max_output_tokens),
+            compose=session.compose,
             complete=complete,
             closing=closing,
             max_calls=max_calls(run.settings),
@@ -168,12 +241,7 @@ async def _call_pending(session: _Session, pending: list[PlannedPart], stop: Sto
             keep=run.reserve.keep,
             save=_CheckpointWriter(run, session.tracker, scheduler).save,
             wall_clock=time.time,
-            spending=SpendingLimit(
-                max_cost=limits.max_cost,
-                max_total_tokens=limits.max_total_tokens,
-                instructions_tokens=session.builder.instructions_tokens,
-                max_output_tokens=session.limits.max_output_tokens,
-            ),
+            spending=session.spending(),
             failures=FailureLimit(
                 run.facts,
                 remember=lambda facts: session.writer.post(lambda ledger: ledger.set_meta(facts)),
@@ -190,7 +258,7 @@ async def _call_pending(session: _Session, pending: list[PlannedPart], stop: Sto
         loop = asyncio.get_running_loop()
         with stop.calling(lambda: loop.call_soon_threadsafe(engine.stop)):
             await engine.run()
-        return engine.stopped
+        return "interrupted" if engine.stopped else "completed"
 
 
 class _CheckpointWriter:
@@ -217,7 +285,7 @@ class _CheckpointWriter:
             await asyncio.to_thread(self._run.save, counted, status="running", batches_waiting=waiting)
 
 
-def _announce(session: _Session, scheduler: Scheduler, pending: list[PlannedPart]) -> None:
+def _announce(session: _Session, scheduler: Scheduler, pending: Sequence[PlannedPart]) -> None:
     users = len({planned.part.user_id for planned in pending})
     batches = scheduler.batches
     total = session.tracker.counts.users
@@ -236,21 +304,19 @@ def save_stopped(run: RunContext, status: RunStatus, seconds: float) -> None:
 
 
 def _batches_waiting(run: RunContext) -> int:
-    """Count the batches that the pending parts make, as the plan of a resumed run does."""
+    """Count the batches that are awaited, and those that the pending parts make, as the plan of a resumed run does."""
+    awaited = len(unanswered(run.ledger))
     pending, kept = run.ledger.pending_parts(), run.ledger.pending_parts(kept=True)
     if not pending and not kept:
-        return 0
+        return awaited
     builder = run.builder()
     in_force = rules_in_force(run, builder)
     for planned in kept:
         answer = kept_answer(run.ledger, planned.part)
         outcome = Outcome(planned.part, None, answer.events)
         pending += filter(None, [in_force.question(planned, answer.log, outcome)])
-    return _scheduler(run, pending, batch_limits(run.settings, builder)).batches
-
-
-def _scheduler(run: RunContext, pending: Sequence[PlannedPart], limits: BatchLimits) -> Scheduler:
-    return Scheduler(pending, limits, probe=probes(run.settings), workers=run.settings.run.concurrency)
+    limits, workers = batch_limits(run.settings, builder), run.settings.run.concurrency
+    return awaited + Scheduler(pending, limits, probe=probes(run.settings), workers=workers).batches
 
 
 def _start_facts(run: RunContext, *, resumed: bool) -> Started:

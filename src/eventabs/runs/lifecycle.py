@@ -34,10 +34,12 @@ from eventabs.runs.components import (
     legend_of,
     make_reader,
     read_text,
-    require_usable_provider,
     room_for_answers,
     rules_text,
     template_text,
+)
+from eventabs.runs.endpoint import (
+    require_usable_provider,
 )
 from eventabs.runs.execution import save_stopped, summarize
 from eventabs.runs.intake import STDIN, copy_stdin, input_paths, measure_again, refuse_changed_input
@@ -374,7 +376,8 @@ def refuse_unknown_endpoint(run_id: str, settings: Settings, named_today: Mappin
     What counts is `named_today` (by the config file, variables and flags), the preset that it names, the defaults,
     and runs that were begun here.
     """
-    if not kind_of(settings.provider).is_remote or _is_known(run_id, settings):
+    is_called = kind_of(settings.provider).is_remote and settings.run.mode != "files"
+    if not is_called or _is_known(run_id, settings):
         return
     named = with_preset(named_today).get("llm", {})
     if named.get("ca_file"):

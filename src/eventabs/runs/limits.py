@@ -40,6 +40,11 @@ class SpendingLimit:
         self._in_flight = 0
         self._reserved_input = 0
 
+    def hold(self, calls: int, input_tokens: int) -> None:
+        """Reserve what calls may take that are out already; `input_tokens` are those of all their prompts."""
+        self._in_flight += calls
+        self._reserved_input += input_tokens
+
     def reserve(self, batch: Batch, tracker: ProgressTracker) -> bool:
         """Reserve what a batch may take. False: not before calls in flight have shown what they took.
 
@@ -264,6 +269,18 @@ class BudgetLearner:
         self._input_factor = 1.0
         self._output_factor = 1.0
 
+    @property
+    def limits(self) -> BatchLimits:
+        """The limits to plan with, as far as replies have shown."""
+        room = max(
+            1, int(self._limits.max_input_tokens / self._input_factor) - self._limits.instructions_tokens
+        )
+        return replace(
+            self._limits,
+            max_input_tokens=self._limits.instructions_tokens + room,
+            max_output_tokens=max(1, int(self._limits.max_output_tokens / self._output_factor)),
+        )
+
     def at_the_cap(self, usage: Usage) -> bool:
         """Whether an answer that broke off was as long as answers can be.
 
@@ -303,12 +320,7 @@ class BudgetLearner:
         if all(abs(change - 1) < _WORTH_PLANNING for change in changes):
             return None
         self._output_factor, self._input_factor = output_factor, input_factor
-        room = max(1, int(self._limits.max_input_tokens / input_factor) - self._limits.instructions_tokens)
-        return replace(
-            self._limits,
-            max_input_tokens=self._limits.instructions_tokens + room,
-            max_output_tokens=max(1, int(self._limits.max_output_tokens / output_factor)),
-        )
+        return self.limits
 
 
 def _quantile(values: Iterable[float], share: float) -> float:

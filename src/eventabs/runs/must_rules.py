@@ -13,7 +13,10 @@ from eventabs.language import Language
 from eventabs.prompts import PromptBuilder
 from eventabs.records import Outcome, Part, PartSize, PlannedPart, UserLog, Vocabulary
 from eventabs.replies import MustRule, MustRules, TextCondition
-from eventabs.runs.components import RunContext, vocabulary_of
+from eventabs.runs.components import (
+    RunContext,
+    vocabulary_of,
+)
 from eventabs.store import KeptAnswer, Ledger, StoredReply, StoredValueError
 
 

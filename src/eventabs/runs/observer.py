@@ -167,6 +167,27 @@ class CallFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestsWritten:
+    """The requests of a run stand in a file, to be answered by others. `left`: batches that are not part of it yet."""
+
+    path: str
+    requests: int
+    left: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RepliesRead:
+    """A file of replies was stored. `lines` counts its lines by kind.
+
+    Kinds: `replies`; `errors`; `not_reached`: requests that were never carried out; `repeated`: lines about requests that have an
+    answer; `late`: replies about users that have been asked about again; `unknown`: lines of other runs; `unreadable`.
+    """
+
+    path: str
+    lines: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Stopping:
     """Somebody asked the run to stop; calls on the wire have `seconds` for their answers."""
 
@@ -195,6 +216,8 @@ Note = (
     | CoolingDown
     | BatchDone
     | CallFailed
+    | RequestsWritten
+    | RepliesRead
     | Stopping
     | StateChanged
 )

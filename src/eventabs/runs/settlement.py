@@ -11,7 +11,7 @@ from eventabs.errors import EndpointError, FatalEndpointError, RejectedRequestEr
 from eventabs.records import Batch, Outcome, Part, PartSize, PlannedPart, Reply, UserLog
 from eventabs.replies import Reading
 from eventabs.runs.limits import BudgetLearner
-from eventabs.runs.must_rules import RulesInForce
+from eventabs.runs.must_rules import RulesInForce, logs_of
 from eventabs.runs.observer import BatchDone, CallFailed, Observer
 from eventabs.runs.policy import after_error, after_reply, halved
 from eventabs.runs.progress import ProgressTracker
@@ -23,9 +23,11 @@ from eventabs.store import (
     LedgerWriter,
     PartChange,
     SettledUser,
+    StoredReply,
     StoredValueError,
     add_answer_counts,
     answer_counts,
+    batch_of_call,
     kept_answer,
     settled_by,
     settled_user,
@@ -75,6 +77,14 @@ class Settlement:
     def __post_init__(self) -> None:
         self._rejected: set[Part] = set()
         self._reading_long = asyncio.Lock()
+
+    async def settle_unread(self) -> None:
+        """Settle replies that are committed and not read: the process died in between, or they came in a file."""
+        for call_id in await self.writer.write(Ledger.unread_calls):
+            stored, batch, users = await self.writer.write(partial(_unread, call_id=call_id))
+            settled = await self.settle_reply(Call(call_id, batch, users), stored.reply)
+            await settled.committed
+            self.tracker.add(batches_done=1)
 
     async def settle_reply(self, call: Call, reply: Reply) -> SettledReply:
         """Read a reply that is already committed, and submit what it means."""
@@ -271,6 +281,11 @@ class _Settled(NamedTuple):
     def joined(self, other: "_Settled") -> "_Settled":
         """Return both as one."""
         return _Settled({**self.users, **other.users}, Counter(self.counts) + Counter(other.counts))
+
+
+def _unread(ledger: Ledger, call_id: int) -> tuple[StoredReply, Batch, Mapping[str, UserLog]]:
+    stored = ledger.stored_reply(call_id)
+    return stored, batch_of_call(ledger, call_id), logs_of(stored, ledger)
 
 
 def _settle_outcomes(

@@ -29,6 +29,23 @@ from .fingerprint import (
     public_settings as public_settings,
     public_url as public_url,
 )
+from .jobs import (
+    Job as Job,
+    JobRequest as JobRequest,
+    JobState as JobState,
+    add_to_job as add_to_job,
+    awaited_tokens as awaited_tokens,
+    batch_of_call as batch_of_call,
+    busy_parts as busy_parts,
+    call_status as call_status,
+    change_job as change_job,
+    give_up as give_up,
+    job_requests as job_requests,
+    open_job as open_job,
+    parts_of_call as parts_of_call,
+    stored_jobs as stored_jobs,
+    unanswered as unanswered,
+)
 from .ledger import (
     ANSWER_KEPT as ANSWER_KEPT,
     PEERS_OF_PIECES as PEERS_OF_PIECES,

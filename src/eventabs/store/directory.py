@@ -40,6 +40,7 @@ class RunDirectory:
         self.failures = path / "failures.jsonl"
         self.rejects = path / "rejects.jsonl"
         self.log = path / "run.log"
+        self.requests = path / "requests.jsonl"
         self.reserve = path / "reserve"
         self.work = path / "tmp"
 

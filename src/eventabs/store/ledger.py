@@ -43,7 +43,15 @@ from eventabs.store.directory import open_private
 
 # seconds since 1970; older SQLite has no unixepoch('subsec')
 _NOW = "(julianday('now') - 2440587.5) * 86400.0"
-_SCHEMA = resources.files("eventabs.store").joinpath("schema.sql").read_text("utf-8")
+_SCHEMA, _ADDITIONS = (
+    resources.files("eventabs.store").joinpath(name).read_text("utf-8")
+    for name in ("schema.sql", "additions.sql")
+)
+# what a call asks about that is answered elsewhere
+_AWAITED = """
+    SELECT json_extract(asked.value, '$[0]'), json_extract(asked.value, '$[1]'), json_extract(asked.value, '$[2]')
+    FROM job_calls JOIN calls ON calls.id = call_id, json_each(calls.users) AS asked WHERE status = 'sent'
+"""
 ANSWER_KEPT: Final = "answer_kept"  # the reason why a part is pending whose missed lines are asked about
 PEERS_OF_PIECES = 1  # a part cut because its answer was too long stands alone
 
@@ -109,7 +117,7 @@ class Ledger:
                 leftover.unlink()
             os.close(open_private(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
             with closing(sqlite3.connect(fresh, isolation_level=None)) as connection:
-                connection.executescript(f"BEGIN; {_SCHEMA}; PRAGMA user_version = {FORMAT};")
+                connection.executescript(f"BEGIN; {_SCHEMA} {_ADDITIONS} PRAGMA user_version = {FORMAT};")
                 cls(connection, path).set_meta(facts)
                 connection.execute("COMMIT")
             fresh.replace(path)
@@ -125,6 +133,7 @@ class Ledger:
             if sound != "ok":
                 raise damaged(path)
             add_later_columns(connection)
+            connection.executescript(_ADDITIONS)
         return cls(connection, path)
 
     @classmethod
@@ -204,13 +213,26 @@ class Ledger:
         return {user_id for (user_id,) in self._db.execute("SELECT user_id FROM users")}
 
     def pending_parts(self, *, kept: bool = False) -> list[PlannedPart]:
-        """Return pending parts in order of user and index: those without an answer, or those whose answer is `kept`."""
+        """Return pending parts in order of user and index: those without an answer, or those whose answer is `kept`.
+
+        Parts whose answer is awaited from elsewhere are left out.
+        """
+        return self._planned(
+            f"(reason IS ?) = ? AND (user_id, first, last) NOT IN ({_AWAITED})", ANSWER_KEPT, kept
+        )
+
+    def planned_parts(self, parts: Iterable[Part]) -> dict[Part, PlannedPart]:
+        """Return those of some parts that are pending, whether awaited or not."""
+        which = "parts.user_id = ? AND first = ? AND last = ?"
+        found = (planned for part in parts for planned in self._planned(which, *part))
+        return {planned.part: planned for planned in found}
+
+    def _planned(self, which: str, *values: object) -> list[PlannedPart]:
         rows = self._db.execute(
             "SELECT user_id, first, last, input_tokens, output_tokens, attempts, broken_calls, max_peers,"
             " last - first + 1 = behaviors"
-            " FROM parts JOIN users USING (user_id) WHERE state = 'pending' AND (reason IS ?) = ?"
-            " ORDER BY user_id, first",
-            (ANSWER_KEPT, kept),
+            f" FROM parts JOIN users USING (user_id) WHERE state = 'pending' AND {which} ORDER BY user_id, first",
+            values,
         )
         return [
             PlannedPart(Part(user_id, first, last), PartSize(*size), attempts, broken, peers, bool(is_whole))
@@ -349,8 +371,11 @@ class Ledger:
                 self.store_reply(call_id, reply)
 
     def lose_open_calls(self) -> int:
-        """Mark calls that were in flight when the process died; return how many."""
-        return self._db.execute("UPDATE calls SET status = 'lost' WHERE status = 'sent'").rowcount
+        """Mark calls that were in flight when the process died; return how many. Those in a job are not lost."""
+        return self._db.execute(
+            "UPDATE calls SET status = 'lost'"
+            " WHERE status = 'sent' AND id NOT IN (SELECT call_id FROM job_calls)"
+        ).rowcount
 
     def _add_parts(
         self, parts: Iterable[tuple[Part, PartSize]], attempts: int = 0, max_peers: int = 0

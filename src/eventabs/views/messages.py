@@ -131,9 +131,41 @@ def noted(note: runs.Note) -> str:
                 note.users,
             )
             line = template.format(call=note.call, count=count(note.users), error=note.error)
+        case runs.RequestsWritten() | runs.RepliesRead():
+            line = _of_files(note)
         case _:
             return _of_the_run(note)
     return line
+
+
+def _of_files(note: runs.RequestsWritten | runs.RepliesRead) -> str:
+    match note:
+        case runs.RequestsWritten():
+            template = ngettext(
+                "{count} request to be answered: {path}",
+                "{count} requests to be answered: {path}",
+                note.requests,
+            )
+            return template.format(count=count(note.requests), path=note.path)
+        case runs.RepliesRead():
+            found = [_line_count(kind, number) for kind, number in note.lines.items()]
+            return _("Read {path}: {facts}").format(path=note.path, facts=listed(found) or _("nothing"))
+
+
+def _line_count(kind: str, number: int) -> str:
+    """Count lines of a kind in a file of replies."""
+    counted = {
+        "replies": ngettext("{count} reply", "{count} replies", number),
+        "errors": ngettext("{count} error", "{count} errors", number),
+        "not_reached": ngettext(
+            "{count} request was not carried out", "{count} requests were not carried out", number
+        ),
+        "repeated": ngettext("{count} line is known already", "{count} lines are known already", number),
+        "late": ngettext("{count} reply came too late", "{count} replies came too late", number),
+        "unknown": ngettext("{count} line is of another run", "{count} lines are of another run", number),
+        "unreadable": ngettext("{count} line is no reply", "{count} lines are no replies", number),
+    }
+    return counted[kind].format(count=count(number))
 
 
 def _of_the_input(note: runs.ColumnsFound | runs.RowShown | InputWarning) -> str:
@@ -254,6 +286,7 @@ def status(state: RunStatus) -> str:
         "running": _("Running"),
         "interrupted": _("Interrupted, state saved"),
         "stopped": _("Stopped, state saved"),
+        "waiting": _("Waiting for replies, state saved"),
         "completed": _("Completed"),
     }[state]
 

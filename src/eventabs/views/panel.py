@@ -262,6 +262,8 @@ def _deserves_a_line(note: runs.Note) -> bool:
         | runs.Planned
         | runs.Serving
         | runs.CallFailed
+        | runs.RequestsWritten
+        | runs.RepliesRead
         | runs.Stopping,
     )
 

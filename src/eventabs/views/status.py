@@ -67,6 +67,10 @@ def render_status(console: Console, state: RunState) -> None:
             print_line(console, line)
     if state.status in {"interrupted", "stopped", "killed"}:
         print_command(console, _("Go on with: "), messages.resume_command(state.out))
+    if state.status == "waiting":
+        print_command(
+            console, _("Then read the replies: "), f"{messages.resume_command(state.out)} --replies FILE"
+        )
 
 
 def watch_status(

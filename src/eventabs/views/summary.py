@@ -108,6 +108,9 @@ def _next_steps(summary: Summary) -> list[tuple[str, str]]:
         steps.append((template.format(count=count(left_out)), messages.resume_command(summary.out)))
     if summary.failed:
         steps.append((_("Failed users, each with its reason: "), str(out / "failures.jsonl")))
+    if summary.status == "waiting":
+        steps.append((_("Have them answered: "), str(out / "requests.jsonl")))
+        steps.append((_("Then read the replies: "), f"{messages.resume_command(summary.out)} --replies FILE"))
     if summary.status in {"interrupted", "stopped"}:
         steps.append((_("Go on with: "), messages.resume_command(summary.out)))
     return steps

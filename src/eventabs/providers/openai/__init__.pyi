@@ -1,5 +1,12 @@
+from .batch_lines import (
+    ReplyLine as ReplyLine,
+    ReplyLines as ReplyLines,
+    request_fields as request_fields,
+    request_line as request_line,
+)
 from .chat import OpenAIProvider as OpenAIProvider
 from .endpoint import (
+    BatchProfile as BatchProfile,
     CallLimits as CallLimits,
     Endpoint as Endpoint,
     GrammarField as GrammarField,

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import aclosing, suppress
-from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -20,7 +19,7 @@ from eventabs.providers.openai.errors import (
     make_error,
     make_status_error,
 )
-from eventabs.providers.openai.redaction import LONG, WORD_LENGTH, one_line, redact
+from eventabs.providers.openai.redaction import LONG, ReplyMask, one_line
 from eventabs.providers.openai.transport import WIRE_ERRORS, Channel, raw_chunks, translate_error
 from eventabs.providers.openai.wire import (
     DROPPABLE,
@@ -37,9 +36,6 @@ _DONE = b"[DONE]"
 _ERROR_BYTES = 65_536  # of the body of an error; the rest is not read
 _ERROR_SECONDS = 10.0
 _GRACE = 1.0  # seconds for the last bytes after [DONE]; with them the connection can be used again
-_MASKED_LENGTH = (
-    16  # another secret than a key is masked in replies from this length on; a shorter one may be a word
-)
 
 
 class OpenAIProvider:
@@ -66,9 +62,7 @@ class OpenAIProvider:
         self._limits = limits
         self._clock = clock
         self._wall_clock = wall_clock
-        self._keys = [key for key in self._address.keys if len(key) >= WORD_LENGTH]
-        others = set(self._address.secrets) - set(self._keys)
-        self._masked = [secret for secret in others if len(secret) >= _MASKED_LENGTH]
+        self._mask = ReplyMask(self._address.keys, self._address.secrets)
         self.dropped = sampling.omit  # what is not sent: omitted from the start, or refused since
 
     async def complete(self, request: Request, on_content: OnContent | None = None, /) -> Reply:
@@ -109,15 +103,8 @@ class OpenAIProvider:
             message = _("{host} broke off before any content; it may pass: resume later")
             raise TransientError(message.format(host=self._address.host))
         if assembler.characters > LONG:  # that takes seconds, in which other calls want to be served
-            return await asyncio.to_thread(self._redacted, reply)
-        return self._redacted(reply)
-
-    def _redacted(self, reply: Reply) -> Reply:
-        text, reasoning = (
-            redact(redact(text, self._keys), self._masked, cut=False)
-            for text in (reply.text, reply.reasoning)
-        )
-        return replace(reply, text=text, reasoning=reasoning)
+            return await asyncio.to_thread(self._mask.masked, reply)
+        return self._mask.masked(reply)
 
     async def _exchange(self, body: dict[str, Any], assembler: ReplyAssembler, on_content: OnContent) -> None:
         """Send the body and read the answer into the assembler, under the limits of time and size."""

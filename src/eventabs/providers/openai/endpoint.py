@@ -136,6 +136,21 @@ class KnownModel(BaseModel, frozen=True, extra="forbid"):
     extra_body: dict[str, Any] | None = None
 
 
+class BatchProfile(BaseModel, frozen=True, extra="forbid"):
+    """How a batch service is spoken to, and what one file may hold; OpenAI's own, where a preset says nothing else.
+
+    `url` stands in each line. `window` "": the service takes none. `statuses`: OpenAI's names of states by the service's own, in lower case.
+    """
+
+    url: str = "/v1/chat/completions"
+    upload_path: str = "/files"
+    purpose: str = "batch"
+    window: str = "24h"
+    max_requests: int = 50_000
+    max_bytes: int = 200_000_000
+    statuses: dict[str, str] = {}
+
+
 class Preset(BaseModel, frozen=True, extra="forbid"):
     """A known vendor or server. `source` and `read`: where and when its facts were looked up, none of them tried."""
 
@@ -155,6 +170,7 @@ class Preset(BaseModel, frozen=True, extra="forbid"):
     least_cached_tokens: int = 0  # a shorter common beginning of prompts is not cached
     flex: Tier | None = None
     models: tuple[KnownModel, ...] = ()
+    batch: BatchProfile | None = None  # None: it has no batch service that speaks OpenAI's protocol
 
     def known_model(self, model: str) -> KnownModel:
         """Return the facts of a model; the first pattern that its name matches counts."""

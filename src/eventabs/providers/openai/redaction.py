@@ -8,14 +8,20 @@ import base64
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
 from urllib.parse import unquote
+
+from eventabs.records import Reply
 
 MASK = "[redacted]"
 WORD_LENGTH = 6  # a shorter secret is masked only where it stands alone: "1" is everywhere
 LONG = (
     200_000  # characters, far beyond what a model says: such a text with a secret in it is masked as a whole
+)
+_MASKED_LENGTH = (
+    16  # another secret than a key is masked in replies from this length on; a shorter one may be a word
 )
 _ESCAPED = re.compile(r"\\u([0-9a-f]{4})")
 _BASE64 = "[a-z0-9+/_-]?"  # the neighbor that holds the first or last bits of a secret
@@ -50,6 +56,23 @@ def redact(text: str, secrets: Iterable[str], *, cut: bool = True) -> str:
         if len(secret) < WORD_LENGTH:
             text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", MASK, text)
     return text
+
+
+class ReplyMask:
+    """Masks in replies what is a secret for certain: keys, and other secrets that are too long to be words."""
+
+    def __init__(self, keys: Iterable[str], secrets: Iterable[str]) -> None:
+        self._keys = [key for key in keys if len(key) >= WORD_LENGTH]
+        others = set(secrets) - set(self._keys)
+        self._others = [secret for secret in others if len(secret) >= _MASKED_LENGTH]
+
+    def masked(self, reply: Reply) -> Reply:
+        """Return the reply without them."""
+        text, reasoning = (
+            redact(redact(text, self._keys), self._others, cut=False)
+            for text in (reply.text, reply.reasoning)
+        )
+        return replace(reply, text=text, reasoning=reasoning)
 
 
 def one_line(text: str, secrets: Iterable[str], most: int = 300) -> str:

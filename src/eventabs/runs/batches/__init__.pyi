@@ -1,0 +1,2 @@
+from .replies import ReplyReader as ReplyReader
+from .requests import RequestWriter as RequestWriter

@@ -1,0 +1,188 @@
+"""From settings to the endpoint: whether it can be asked, how, and what opens it."""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from urllib.parse import urlsplit
+
+from eventabs.config import LlmSettings, Settings
+from eventabs.errors import ConfigError, StoppedError
+from eventabs.language import Language, gettext as _
+from eventabs.providers import (
+    BatchProfile,
+    CallLimits,
+    Complete,
+    Endpoint,
+    ProviderConfig,
+    Sampling,
+    UnreachableError,
+    UnreachableReason,
+    check_endpoint,
+    find_route,
+    find_tier,
+    hosts_with_keys,
+    is_loopback,
+    kind_of,
+    load_preset,
+    open_provider as open_provider_of,
+    tier_base_url,
+)
+from eventabs.runs.components import (
+    max_calls,
+    vocabulary_of,
+)
+from eventabs.runs.observer import AwaitingEndpoint, CoolingDown, Observer
+from eventabs.stop import Stop
+from eventabs.store import host_of
+
+CONNECT_SECONDS = 10.0  # for the first connection
+WAIT_SECONDS = 2.0  # between two tries of an endpoint that is waited for
+
+
+def require_usable_provider(settings: Settings, environment: Mapping[str, str]) -> None:
+    """Raise ConfigError where the settings name no provider that could be asked."""
+    if kind_of(settings.provider).is_remote:
+        if not settings.llm.model:
+            raise ConfigError(no_model_message(settings.llm.preset))
+        check_endpoint(endpoint_of(settings.llm, environment))
+        if settings.run.mode != "files" and lacks_key(settings.llm, environment):
+            message = _(
+                "{host} wants a key, and {variable} is not set; export it, or name another in llm.api_key_env"
+            )
+            variable, host = settings.llm.api_key_env, host_of(settings.llm.base_url)
+            raise ConfigError(message.format(host=host, variable=variable))
+    elif settings.run.mode != "live":
+        message = _(
+            "--mode {mode} is for a model, and the built-in rules answer here; set llm.model or --model"
+        )
+        raise ConfigError(message.format(mode=settings.run.mode))
+    if settings.run.max_cost and settings.llm.price.of_tokens().cost(1, 1) is None:
+        message = _("--max-cost needs prices; set input and output under [llm.price] in the config")
+        raise ConfigError(message)
+
+
+def endpoint_of(llm: LlmSettings, environment: Mapping[str, str]) -> Endpoint:
+    """Return where requests go, with the key that the environment holds. Raises ConfigError for a tier that is not there."""
+    return Endpoint(
+        model=llm.model,
+        base_url=tier_base_url(find_tier(llm.tier, llm.preset), llm.preset, llm.base_url),
+        api_key=environment.get(llm.api_key_env) or None,
+        extra_headers={name: value.get_secret_value() for name, value in llm.extra_headers.items()},
+        proxy=llm.proxy,
+        ca_file=llm.ca_file,
+    )
+
+
+def sampling_of(llm: LlmSettings) -> Sampling:
+    """Return what is asked of the model beside the messages."""
+    field = llm.grammar_field or ("grammar" if llm.constrain == "grammar" else "")
+    tier = find_tier(llm.tier, llm.preset)
+    return Sampling(llm.stream, llm.temperature, llm.seed, llm.extra_body, frozenset(llm.omit), field, tier)
+
+
+def batch_profile(llm: LlmSettings) -> BatchProfile:
+    """Return how the batch service of the preset is spoken to; OpenAI's where no preset says another."""
+    return (load_preset(llm.preset).batch if llm.preset else None) or BatchProfile()
+
+
+def no_model_message(preset: str) -> str:
+    """Say that a model has to be named, such as the one that the preset suggests."""
+    suggested = load_preset(preset).suggested_model if preset else ""
+    if suggested:
+        message = _("no model is named, and a preset chooses none; set llm.model or --model, such as {model}")
+        return message.format(model=suggested)
+    return _("no model is named; set llm.model or --model, or use --provider rules")
+
+
+def start_command(settings: Settings) -> str:
+    """Return the command that starts a server of one's own with room for a call; "" where there is none."""
+    if not settings.llm.preset:
+        return ""
+    call_tokens = settings.budget.max_input_tokens + settings.budget.max_output_tokens
+    return load_preset(settings.llm.preset).start_command_for(settings.llm.model, call_tokens=call_tokens)
+
+
+async def require_connection(
+    settings: Settings, environment: Mapping[str, str], observer: Observer, stop: Stop
+) -> None:
+    """Connect once before the first call, or until that works with `run.wait`. Raises StoppedError, StopRequested."""
+    seconds = min(settings.llm.connect_timeout, CONNECT_SECONDS)
+    while True:
+        try:
+            await find_route(endpoint_of(settings.llm, environment), seconds=seconds)
+        except UnreachableError as error:
+            if not settings.run.wait:
+                message = _("{cause}; {step}")
+                message = message.format(cause=error, step=no_connection_step(error, settings))
+                raise StoppedError(message) from None
+            observer.noted(AwaitingEndpoint(str(error), WAIT_SECONDS))
+            await asyncio.sleep(WAIT_SECONDS)
+            stop.check()
+        else:
+            return
+
+
+def no_connection_step(error: UnreachableError, settings: Settings) -> str:
+    """Return the next step where there is no connection."""
+    if error.through_proxy:
+        return _("check llm.proxy and the variables HTTPS_PROXY, HTTP_PROXY and NO_PROXY")
+    is_local = is_loopback(urlsplit(settings.llm.base_url).hostname or "")
+    if is_local and error.reason in {"refused", "timeout"}:
+        command = start_command(settings)
+        if command:
+            return _("start the server: {command}").format(command=command)
+        return _("start the server, or correct the port in llm.base_url")
+    steps: dict[UnreachableReason, str] = {
+        "dns": _("check the host in llm.base_url, and the network"),
+        "refused": _("check host and port in llm.base_url, and whether the server runs"),
+        "untrusted": _("set llm.ca_file to the PEM file of your authority, or check this machine's clock"),
+        "no_tls": _("if the server speaks plain http, begin llm.base_url with http://"),
+    }
+    other = _("check the network and a firewall; where only a proxy leads out, set llm.proxy")
+    return steps.get(error.reason, other)
+
+
+def lacks_key(llm: LlmSettings, environment: Mapping[str, str]) -> bool:
+    """Whether the endpoint is known to want a key, with a preset or without, and none would be sent."""
+    has_one = environment.get(llm.api_key_env) or llm.extra_headers or {"@", "?"} & set(llm.base_url)
+    return not has_one and host_of(llm.base_url).lower() in hosts_with_keys()
+
+
+def open_provider(
+    settings: Settings,
+    environment: Mapping[str, str],
+    *,
+    rules: str,
+    language: Language,
+    observer: Observer,
+    closing: asyncio.Event,
+) -> AbstractAsyncContextManager[Complete]:
+    """Open what answers requests; none leaves any more once `closing` is set.
+
+    Raises ConfigError where the settings cannot work.
+    """
+    llm, run = settings.llm, settings.run
+    config = ProviderConfig(
+        endpoint=endpoint_of(llm, environment),
+        sampling=sampling_of(llm),
+        limits=CallLimits(
+            llm.connect_timeout,
+            llm.idle_timeout,
+            llm.call_timeout,
+            llm.longest_wait,
+            max_calls(settings) + 1,
+            rpm=run.rpm,
+            tpm=run.tpm,
+            tries=run.call_tries,
+        ),
+        rules=rules,
+        language=language,
+        vocabulary=vocabulary_of(settings, language),
+        detail=settings.prompt.detail,
+    )
+    return open_provider_of(
+        settings.provider,
+        config,
+        closing=closing,
+        on_cooldown=lambda seconds: observer.noted(CoolingDown(seconds)),
+    )

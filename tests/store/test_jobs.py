@@ -1,0 +1,108 @@
+import shutil
+from pathlib import Path
+
+import pytest
+
+from eventabs.records import Part
+from eventabs.store.codec import StoredValueError
+from eventabs.store.jobs import (
+    Job,
+    add_to_job,
+    awaited_tokens,
+    batch_of_call,
+    busy_parts,
+    call_status,
+    change_job,
+    give_up,
+    job_requests,
+    open_job,
+    stored_jobs,
+    unanswered,
+)
+from eventabs.store.ledger import Ledger, PartChange
+from runs_kit import answer, batch_of, make_log, new_ledger, plan, request_for, well
+
+ANNA, BERT = make_log("anna"), make_log("bert")
+OLD = Path(__file__).parents[1] / "data" / "run-0.1.0" / "out" / "ledger.sqlite"
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return new_ledger(tmp_path, [ANNA, BERT])
+
+
+def sent(ledger: Ledger, user_id: str, job_id: int | None = None) -> int:
+    """Open a call about a user, as part of a job or as one that is on the wire."""
+    log = {"anna": ANNA, "bert": BERT}[user_id]
+    with ledger.transaction():
+        call_id = ledger.open_call(
+            batch_of(user_id), request_for([log]), settings_fingerprint="f", sent_at=0.0
+        )
+        if job_id is not None:
+            add_to_job(ledger, job_id, call_id, {"model": "m"})
+    return call_id
+
+
+def pending(ledger: Ledger) -> list[str]:
+    return [planned.part.user_id for planned in ledger.pending_parts()]
+
+
+def test_who_is_part_of_a_job_is_asked_about_nowhere_else_and_not_lost_with_the_process(
+    ledger: Ledger,
+) -> None:
+    job_id = open_job(ledger, "written")
+    call_id = sent(ledger, "anna", job_id)
+    on_the_wire = sent(ledger, "bert")
+    assert pending(ledger) == ["bert"]
+    assert ledger.lose_open_calls() == 1
+    assert (call_status(ledger, call_id), call_status(ledger, on_the_wire)) == ("sent", None)
+    assert unanswered(ledger) == unanswered(ledger, job_id) == [call_id]
+    assert awaited_tokens(ledger) == (1, 100)
+    assert busy_parts(ledger) == {Part("anna", 0, 2)}
+    assert stored_jobs(ledger) == [Job(job_id, "written", 1, 100)]
+
+
+def test_a_request_is_kept_as_it_was_made_until_it_has_an_answer(ledger: Ledger) -> None:
+    job_id = open_job(ledger, "planned")
+    call_id = sent(ledger, "anna", job_id)
+    (request,) = job_requests(ledger, job_id)
+    assert request == (call_id, {"model": "m"}, request_for([ANNA]).messages)
+    assert list(job_requests(ledger, job_id + 1)) == []
+    with ledger.transaction():
+        ledger.store_reply(call_id, answer())
+    assert list(job_requests(ledger)) == []
+    assert busy_parts(ledger) == {Part("anna", 0, 2)}, "its answer is not read yet"
+    assert batch_of_call(ledger, call_id).parts == (plan("anna")._replace(is_whole=True),)
+    with ledger.transaction():
+        ledger.settle(call_id, [well(Part("anna", 0, 2))], [PartChange(Part("anna", 0, 2), "done", events=1)])
+    assert busy_parts(ledger) == set()
+    with pytest.raises(StoredValueError):
+        batch_of_call(ledger, call_id)
+
+
+def test_who_is_awaited_no_more_is_asked_about_again(ledger: Ledger) -> None:
+    first, second = open_job(ledger, "planned"), open_job(ledger, "planned")
+    sent(ledger, "anna", first)
+    sent(ledger, "bert", second)
+    change_job(ledger, first, state="closed", error="expired")
+    assert give_up(ledger, first) == 1
+    assert pending(ledger) == ["anna"]
+    assert give_up(ledger) == 1
+    assert give_up(ledger) == 0
+    assert pending(ledger) == ["anna", "bert"]
+    assert [(job.state, job.error) for job in stored_jobs(ledger)] == [
+        ("closed", "expired"),
+        ("planned", None),
+    ]
+
+
+def test_a_ledger_from_before_there_were_jobs_is_looked_at_as_it_is_and_taken_up_with_room_for_them(
+    tmp_path: Path,
+) -> None:
+    path = Path(shutil.copy(OLD, tmp_path / "ledger.sqlite"))
+    with Ledger.watch(path) as looked_at:
+        assert stored_jobs(looked_at) == []
+    taken_up = Ledger.open(path)
+    assert open_job(taken_up, "written") == 1
+    assert unanswered(taken_up) == []
+    taken_up.close()
