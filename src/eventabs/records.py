@@ -256,8 +256,8 @@ class Event(BaseModel):
 class Counts:
     """What a run holds and has used so far; `events` are those of users that are done, tokens those of all replies.
 
-    `cached_tokens` are those of the prompt tokens that the endpoint had in its cache. `tiers` has, by tier, the calls and tokens of
-    replies that another than the ordinary tier served.
+    `cached_tokens` are those of the prompt tokens that the endpoint had in its cache. `tiers` has, by the tier that served them, the
+    replies (as `calls`) and their tokens; empty where there are none.
     `retry_causes` counts repeated calls by cause: `rate_limit`, `capacity`, an HTTP status such as `503`, `timeout` or `connection`.
     Of the answers that hold: `covered` behaviors are part of an event, `ungrounded` events own none, `repeated` events were
     dropped as duplicates, `outside` events have a type that a closed vocabulary lacks, `missed` events were added by
@@ -285,11 +285,13 @@ class Counts:
 
     @property
     def by_tier(self) -> dict[str, dict[str, int]]:
-        """The calls and tokens of every tier that served a reply; those of calls without a reply are the ordinary one's."""
-        ordinary = {
-            name: getattr(self, name) - sum(use[name] for use in self.tiers.values()) for name in TIER_COUNTS
-        }
-        return {STANDARD_TIER: ordinary, **self.tiers}
+        """The calls and tokens of each tier; where none is known, all are the ordinary one's."""
+        return self.tiers or {STANDARD_TIER: {name: getattr(self, name) for name in TIER_COUNTS}}
+
+    @property
+    def has_other_tiers(self) -> bool:
+        """Whether another than the ordinary tier served some calls."""
+        return any(tier != STANDARD_TIER for tier in self.tiers)
 
     @property
     def event_counts(self) -> dict[str, int]:

@@ -42,13 +42,14 @@ def test_a_factor_holds_for_all_kinds_of_tokens_and_none_means_the_ordinary_pric
 
 
 def test_the_calls_of_a_run_cost_what_each_tier_costs() -> None:
+    rest = {"calls": 1, "prompt_tokens": 400_000, "completion_tokens": 100_000, "cached_tokens": 400_000}
     flex = {"calls": 2, "prompt_tokens": 600_000, "completion_tokens": 100_000, "cached_tokens": 0}
     counts = Counts(
         calls=3,
         prompt_tokens=1_000_000,
         completion_tokens=200_000,
         cached_tokens=400_000,
-        tiers={"flex": flex},
+        tiers={"standard": rest, "flex": flex},
     )
     costs = PRICE.by_tier(counts)
     assert costs == pytest.approx({"standard": 0.08 + 0.8, "flex": (1.2 + 0.8) / 2})

@@ -284,6 +284,7 @@ def test_the_panel_has_a_row_for_cost_and_retries_only_where_there_are_any() -> 
 
 def test_cached_tokens_and_the_tiers_have_rows_where_there_are_any() -> None:
     flex = {"calls": 16, "prompt_tokens": 600_000, "completion_tokens": 90_000, "cached_tokens": 500_000}
+    ordinary = {"calls": 3, "prompt_tokens": 72_000, "completion_tokens": 6_000, "cached_tokens": 4_000}
     observer, terminal = _screen(100)
     with observer:
         observer.started(START)
@@ -291,7 +292,7 @@ def test_cached_tokens_and_the_tiers_have_rows_where_there_are_any() -> None:
             replace(
                 COUNTS,
                 cached_tokens=504_000,
-                tiers={"flex": flex},
+                tiers={"standard": ordinary, "flex": flex},
                 tier_costs={"standard": 0.1, "flex": 0.2744},
             )
         )

@@ -7,12 +7,13 @@ from eventabs.runs.observer import Progress
 from eventabs.views import usage
 
 FLEX = {"calls": 20, "prompt_tokens": 600_000, "completion_tokens": 80_000, "cached_tokens": 500_000}
+ORDINARY = {"calls": 2, "prompt_tokens": 42_120, "completion_tokens": 1_024, "cached_tokens": 12_000}
 COUNTS = Counts(
-    calls=22,
+    calls=25,  # three are under way
     prompt_tokens=642_120,
     completion_tokens=81_024,
     cached_tokens=512_000,
-    tiers={"flex": FLEX},
+    tiers={"standard": ORDINARY, "flex": FLEX},
 )
 COSTS = {"standard": 0.1, "flex": 0.4000004}
 
@@ -63,24 +64,19 @@ def test_each_tier_has_its_calls_and_its_cost_where_prices_are_known() -> None:
 
 
 def test_the_ordinary_tier_alone_is_not_told() -> None:
-    assert list(usage.tiers(Counts(calls=3), {"standard": 1.0}, "USD")) == []
-    assert usage.tier_fields(Counts(calls=3), {"standard": 1.0}) == {}
+    for counts in (Counts(calls=3), Counts(calls=3, tiers={"standard": ORDINARY})):
+        assert list(usage.tiers(counts, {"standard": 1.0}, "USD")) == []
+        assert usage.tier_fields(counts, {"standard": 1.0}) == {}
 
 
 def test_json_has_the_tokens_and_the_cost_of_each_tier() -> None:
     fields = usage.tier_fields(COUNTS, COSTS)
     assert fields["flex"] == {**FLEX, "cost": 0.4}
-    assert fields["standard"] == {
-        "calls": 2,
-        "prompt_tokens": 42_120,
-        "completion_tokens": 1_024,
-        "cached_tokens": 12_000,
-        "cost": 0.1,
-    }
+    assert fields["standard"] == {**ORDINARY, "cost": 0.1}
 
 
 @pytest.mark.parametrize("name", ["<b>\x1b[31m", "flex\nflex"])
 def test_a_tier_is_one_clean_line_whatever_the_ledger_calls_it(name: str) -> None:
-    (_standard, line) = usage.tiers(Counts(calls=2, tiers={name: {**FLEX, "calls": 1}}), {}, "USD")
+    (line,) = usage.tiers(Counts(calls=20, tiers={name: FLEX}), {}, "USD")
     assert "\n" not in line
     assert "\x1b" not in line

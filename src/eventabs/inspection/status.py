@@ -124,7 +124,7 @@ def _at_rest(facts: Mapping[str, Any], counts: Counts, price: Price, directory: 
         **{field.name: getattr(counts, field.name) for field in fields(Counts)},
         batches_total=max(kept.batches_total or _planned(directory), counts.batches_done),
         cost=price.total(counts),
-        tier_costs=price.by_tier(counts) if counts.tiers else {},
+        tier_costs=price.by_tier(counts) if counts.has_other_tiers else {},
         seconds=kept.seconds,
     )
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from eventabs.errors import CapacityError, EndpointError, NoContentError, RateLimitedError
 from eventabs.providers import Price
-from eventabs.records import TIER_COUNTS, Counts, Usage
+from eventabs.records import STANDARD_TIER, TIER_COUNTS, Counts, Usage
 from eventabs.runs.observer import Progress
 
 _NUMBERS = [field.name for field in fields(Counts) if field.name not in {"retry_causes", "tiers"}]
@@ -62,7 +62,7 @@ class ProgressTracker:
         self._clock = clock
         self._began = clock() - earlier_seconds
         self._causes = dict(counts.retry_causes)
-        self._tiers = {tier: dict(use) for tier, use in counts.tiers.items()}
+        self._tiers = {tier: dict(use) for tier, use in counts.by_tier.items()}
         self._numbers = {name: getattr(counts, name) for name in _NUMBERS}
         self.in_flight = 0
         self.unsettled = 0  # batches that are answered, and not yet written down as done
@@ -89,7 +89,7 @@ class ProgressTracker:
     @property
     def tier_costs(self) -> dict[str, float | None]:
         """The cost of the replies of each tier; empty where all are the ordinary one's."""
-        return self.price.by_tier(self.counts) if self._tiers else {}
+        return self.price.by_tier(self.counts) if self._tiers.keys() - {STANDARD_TIER} else {}
 
     @property
     def seconds(self) -> float:
@@ -105,10 +105,9 @@ class ProgressTracker:
         """Count a reply that has just come, with so many characters; `tier` "": the ordinary one served it."""
         tokens = {name: getattr(usage, name) for name in TIER_COUNTS if name != "calls"}
         self.add(**tokens)
-        if tier:
-            use = self._tiers.setdefault(tier, dict.fromkeys(TIER_COUNTS, 0))
-            for name, number in {"calls": 1, **tokens}.items():
-                use[name] += number
+        use = self._tiers.setdefault(tier or STANDARD_TIER, dict.fromkeys(TIER_COUNTS, 0))
+        for name, number in {"calls": 1, **tokens}.items():
+            use[name] += number
         cost = self.price.cost(usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens, tier)
         self._replies.append(_Reply(self._clock(), seconds, usage.completion_tokens, characters, cost))
 

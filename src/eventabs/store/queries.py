@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from eventabs.records import TIER_COUNTS, Counts, Event, Outcome, Part, UserLog
+from eventabs.records import STANDARD_TIER, TIER_COUNTS, Counts, Event, Outcome, Part, UserLog
 from eventabs.store.codec import StoredValueError, decoding, sort_events, unpack_events, unpack_json
 from eventabs.store.ledger import Ledger, Retry
 
@@ -40,8 +40,8 @@ def count_all(ledger: Ledger) -> Counts:
 
 
 def _tiers(ledger: Ledger) -> dict[str, dict[str, int]]:
-    rows = ledger.rows(f"SELECT tier, {', '.join(TIER_COUNTS)} FROM tier_use WHERE tier IS NOT NULL")
-    return {tier: dict(zip(TIER_COUNTS, numbers, strict=True)) for tier, *numbers in rows}
+    rows = ledger.rows(f"SELECT tier, {', '.join(TIER_COUNTS)} FROM tier_use")
+    return {tier or STANDARD_TIER: dict(zip(TIER_COUNTS, numbers, strict=True)) for tier, *numbers in rows}
 
 
 def answer_counts(outcomes: Sequence[Outcome]) -> dict[str, int]:

@@ -58,7 +58,7 @@ SELECT
 FROM main.outcomes JOIN main.calls ON calls.id = call_id
 WHERE outcomes.reason IS NOT NULL;
 
--- what another than the ordinary tier served. A ledger of an earlier version has no column `tier` in its calls: there the
+-- what each tier served, NULL for the ordinary one. A ledger of an earlier version has no column `tier` in its calls: there the
 -- name means the one of `known`
 CREATE TEMP VIEW tier_use AS
 SELECT

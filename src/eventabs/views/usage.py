@@ -46,7 +46,7 @@ def tokens(prompt: int, completion: int, cached: int = 0) -> str:
 def tiers(counts: Counts, costs: Mapping[str, float | None], currency: str) -> Iterator[str]:
     """Tell the calls and the cost of each tier, where another than the ordinary one served some."""
     for tier, use in counts.by_tier.items():
-        if counts.tiers and use["calls"]:
+        if counts.has_other_tiers and use["calls"]:
             calls = ngettext("{count} call", "{count} calls", use["calls"]).format(count=count(use["calls"]))
             cost = costs.get(tier)
             template = _("tier {tier}: {calls}") if cost is None else _("tier {tier}: {calls}, {cost}")
@@ -55,7 +55,7 @@ def tiers(counts: Counts, costs: Mapping[str, float | None], currency: str) -> I
 
 def tier_fields(counts: Counts, costs: Mapping[str, float | None]) -> dict[str, dict[str, float | None]]:
     """Return the calls, tokens and cost of each tier as JSON has them; empty where the ordinary one served all."""
-    if not counts.tiers:
+    if not counts.has_other_tiers:
         return {}
     rounded = {tier: None if cost is None else round(cost, 6) for tier, cost in costs.items()}
     return {tier: {**use, "cost": rounded.get(tier)} for tier, use in counts.by_tier.items()}
