@@ -50,3 +50,10 @@ from .observer import (
     Summary as Summary,
 )
 from .progress import Price as Price, ProgressTracker as ProgressTracker
+from .samples import (
+    PlannedUse as PlannedUse,
+    copy_users as copy_users,
+    drawn as drawn,
+    pending_use as pending_use,
+    use_under as use_under,
+)

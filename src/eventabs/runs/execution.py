@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 
 from eventabs.errors import DiskFullError, StoppedError, UsageError
-from eventabs.prompts import BatchLimits, PromptBuilder, TokenCounter
+from eventabs.prompts import BatchLimits, PromptBuilder, TokenCounter, shuffled
 from eventabs.providers import kind_of
 from eventabs.records import Batch, Outcome, Part, PartSize, PlannedPart, RunStatus, UserLog
 from eventabs.runs.components import (
@@ -249,6 +249,10 @@ def _batches_waiting(run: RunContext) -> int:
 
 
 def _scheduler(run: RunContext, pending: Sequence[PlannedPart], limits: BatchLimits) -> Scheduler:
+    if order := run.facts.get(
+        "order"
+    ):  # other neighbors, in another order, than in the run that it was made of
+        pending = shuffled(pending, order)
     return Scheduler(pending, limits, probe=probes(run.settings), workers=run.settings.run.concurrency)
 
 

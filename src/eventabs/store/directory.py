@@ -42,6 +42,7 @@ class RunDirectory:
         self.log = path / "run.log"
         self.reserve = path / "reserve"
         self.work = path / "tmp"
+        self.audit = path / "audit"  # a run directory
 
     @classmethod
     def create(cls, path: Path) -> "RunDirectory":
