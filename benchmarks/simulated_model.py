@@ -10,6 +10,7 @@ import simulated_replies as replies
 from eventabs.prompts.expected_output import AnsweredEvent
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.records import AnswerForm
+from known_mistakes import Mistakes
 from simulated_replies import Answered, Segment
 
 # The failures of the case: each kind but those ON_TOP excludes the others.
@@ -65,7 +66,7 @@ class Speed:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the endpoint is like. `retry_after` (seconds) goes with drawn 429s; limits of 0 are none."""
+    """What the endpoint is like. `retry_after` (seconds) goes with drawn 429s; limits of 0 are none; `mistakes` look like good answers."""
 
     speed: Speed = Speed()
     failures: Mapping[str, float] = field(default_factory=dict)
@@ -73,6 +74,7 @@ class Options:
     rpm: int = 0
     tpm: int = 0
     retry_after: float = 1.0
+    mistakes: Mistakes | None = None
 
 
 class RateLimits:
@@ -128,9 +130,10 @@ class Weight(NamedTuple):
 class Model:
     """Draws what goes wrong, and answers."""
 
-    def __init__(self, failures: Mapping[str, float], seed: int) -> None:
+    def __init__(self, failures: Mapping[str, float], seed: int, mistakes: Mistakes | None = None) -> None:
         self._failures = failures
         self._seed = seed
+        self._mistakes = mistakes
         self._counter = TokenCounter()
         self._asked: Counter[str] = Counter()
         self._instructions: dict[str, int] = {}
@@ -161,7 +164,11 @@ class Model:
         self, blocks: Mapping[str, str], kind: str, form: AnswerForm, most_tokens: int, rng: Random
     ) -> tuple[Answered, str]:
         """Write an answer that is good or bad as `kind` says; return it with the variety of its badness."""
-        events = {alias: self._noticed(replies.events_of(block), rng) for alias, block in blocks.items()}
+        events: dict[str, Sequence[AnsweredEvent]] = {
+            alias: self._noticed(replies.events_of(block), rng) for alias, block in blocks.items()
+        }
+        if self._mistakes:
+            events = dict(self._mistakes.made(events, rng))
         detail = ""
         told: Sequence[Segment] = ()
         if kind == "empty":

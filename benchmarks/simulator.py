@@ -64,7 +64,7 @@ class Simulator:
         self.port = port
         self.counts: Counter[str] = Counter()  # requests by kind, and `forbidden` ones
         self._options = options
-        self._model = Model(options.failures, options.seed)
+        self._model = Model(options.failures, options.seed, options.mistakes)
         self._limits = RateLimits(options.rpm, options.tpm)
         self._log_path = log
         self._log: TextIO | None = None

@@ -55,13 +55,13 @@ def run(
     from eventabs import arun  # noqa: PLC0415
 
     with _served(progress_port) as server:
-        summary = _finished(
+        summary = finished(
             lambda stop: arun(
                 inputs or (),
                 settings=flags.nested(),
                 config=flags.config,
                 out=out,
-                observer=_watch(shown, server),
+                observer=watching(shown, server),
                 stop=stop,
             )
         )
@@ -97,7 +97,7 @@ def resume(
     from eventabs import aresume  # noqa: PLC0415
 
     with _served(progress_port) as server:
-        summary = _finished(
+        summary = finished(
             lambda stop: aresume(
                 checkpoint,
                 settings=flags.nested(),
@@ -106,7 +106,7 @@ def resume(
                 replies=replies or (),
                 retry_failed=retry_failed,
                 trust_endpoint=yes,
-                observer=_watch(shown, server),
+                observer=watching(shown, server),
                 stop=stop,
             )
         )
@@ -120,7 +120,7 @@ def reparse(flags: SettingFlags, shown: ShownFlags, checkpoint: Checkpoint) -> N
     from eventabs.runs import reopen_run, reparse as read_again  # noqa: PLC0415
 
     with reopen_run(
-        _invocation(flags), named=checkpoint, changed="ignore", confirmed=True, watch=_watch(shown)
+        invocation_of(flags), named=checkpoint, changed="ignore", confirmed=True, watch=watching(shown)
     ) as job:
         summary = read_again(job)
     _end(summary, shown)
@@ -155,7 +155,7 @@ def estimate(
         stderr_console(), form="json" if shown.progress == "json" else "plain", quiet=shown.quiet
     )
     if show_prompt:
-        request = first_request(_invocation(flags).settings(), inputs or (), observer.noted)
+        request = first_request(invocation_of(flags).settings(), inputs or (), observer.noted)
         if shown.json:
             print_bytes(prompt_json(request))
         else:
@@ -176,14 +176,14 @@ def columns(flags: SettingFlags, look: LookFlags, inputs: Inputs = None) -> None
     from eventabs.views import columns_json, render_columns  # noqa: PLC0415
 
     signals.interrupt()
-    described = describe_input(_invocation(flags).settings(), inputs or ())
+    described = describe_input(invocation_of(flags).settings(), inputs or ())
     if look.json:
         print_bytes(columns_json(described))
     else:
         render_columns(stdout_console(), described)
 
 
-def _finished(work: "Callable[[Stop], Coroutine[None, None, Run]]") -> "Summary":
+def finished(work: "Callable[[Stop], Coroutine[None, None, Run]]") -> "Summary":
     """Run the coroutine to its end under signals that request a stop; return how the run ended."""
     import asyncio  # noqa: PLC0415  help pages need no event loop
 
@@ -201,7 +201,8 @@ def _finished(work: "Callable[[Stop], Coroutine[None, None, Run]]") -> "Summary"
             raise KeyboardInterrupt from None
 
 
-def _invocation(flags: SettingFlags) -> "Invocation":
+def invocation_of(flags: SettingFlags) -> "Invocation":
+    """Return where the settings of a command come from."""
     from eventabs.runs import Invocation  # noqa: PLC0415
 
     return Invocation(config=flags.config, flags=flags.nested(), environment=os.environ)
@@ -216,7 +217,8 @@ def _served(port: int | None) -> "AbstractContextManager[ProgressServer | None]"
     return ProgressServer(port)
 
 
-def _watch(shown: ShownFlags, server: "ProgressServer | None" = None) -> "Watch":
+def watching(shown: ShownFlags, server: "ProgressServer | None" = None) -> "Watch":
+    """Return what gives a run its observer: the panel or lines on standard error, and run.log."""
     from eventabs.runs import Serving  # noqa: PLC0415
     from eventabs.views import LogObserver, Observers, display, open_log  # noqa: PLC0415
 
@@ -248,6 +250,11 @@ def _end(summary: "Summary", shown: ShownFlags) -> None:
     if shown.json:
         with suppress(OutputGoneError):  # the exit code shows how the run ended as well
             print_bytes(summary_json(summary))
+    raise typer.Exit(exit_code(summary))
+
+
+def exit_code(summary: "Summary") -> int:
+    """Return the exit code that says how a run ended."""
     completed = 3 if summary.failed else 0
     codes = {"completed": completed, "interrupted": signals.EXIT_CODE, "waiting": _WAITING}
-    raise typer.Exit(codes.get(summary.status, 1))
+    return codes.get(summary.status, 1)

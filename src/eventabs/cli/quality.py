@@ -1,15 +1,24 @@
 """The commands that say whether events are right."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from eventabs.cli import signals
-from eventabs.cli.app import command
-from eventabs.cli.options import LookFlags, with_options
+from eventabs.cli.app import Checkpoint, command
+from eventabs.cli.commands import exit_code, finished, invocation_of, watching
+from eventabs.cli.options import LookFlags, SettingFlags, ShownFlags, with_options
+from eventabs.errors import UsageError
 from eventabs.language import gettext as _
-from eventabs.views import print_json, print_line, stdout_console
+from eventabs.views import print_json, print_line, stderr_console, stdout_console
+
+Seed = Annotated[int, typer.Option(help=_("Draws the users; another seed, other users."))]
+Yes = Annotated[
+    bool,
+    typer.Option("--yes", help=_("Begin without asking; trust the endpoint that the run directory names.")),
+]
 
 
 @command(help=_("Hold the events of a run against labels that people gave. Calls nobody."))
@@ -83,3 +92,79 @@ def diff(
     render_comparison(stdout_console(), comparison, most=3 if users is None else users)
     if output:
         print_line(stdout_console(), str(output))
+
+
+@command(help=_("Ask about some users of a run again, in other batches: which of its events are stable?"))
+@with_options(SettingFlags, ShownFlags)
+def audit(
+    flags: SettingFlags,
+    shown: ShownFlags,
+    *,
+    checkpoint: Checkpoint,
+    share: Annotated[
+        str, typer.Option(metavar="SHARE", help=_("Share of the users to ask again, such as 5% or 0.05."))
+    ] = "5%",
+    seed: Seed = 0,
+    threshold: Annotated[
+        float, typer.Option(min=0, max=1, help=_("List users whose share of stable events is below it."))
+    ] = 0.8,
+    out: Annotated[
+        Path | None, typer.Option(help=_("The audit's own directory. (default: audit in the run directory)"))
+    ] = None,
+    yes: Yes = False,
+) -> None:
+    """Ask some users of a run again."""
+    from eventabs.inspection import audit_facts  # noqa: PLC0415
+    from eventabs.quality import aaudit, plan_audit  # noqa: PLC0415
+    from eventabs.views import announcement, audit_json, render_audit  # noqa: PLC0415
+
+    signals.interrupt()
+    invocation = invocation_of(flags)
+    plan = plan_audit(checkpoint, invocation, share=_share(share), seed=seed, out=out, confirmed=yes)
+    code = 0
+    if plan.use.users or plan.is_open:
+        _confirm(announcement(plan), flags, is_free=not plan.model, yes=yes, quiet=shown.quiet)
+        summary = finished(
+            lambda stop: aaudit(plan, invocation, confirmed=yes, observer=watching(shown), stop=stop)
+        )
+        code = exit_code(summary)
+    facts = audit_facts(checkpoint, out, least_stable=threshold)
+    if facts is not None:
+        if shown.json:
+            print_json(audit_json(facts))
+        else:
+            render_audit(stdout_console(), facts)
+        if facts.status in {"interrupted", "stopped"}:
+            line = _("Go on with the same command: what is answered is not asked again")
+            print_line(stderr_console(), line)
+    raise typer.Exit(code)
+
+
+def _share(text: str) -> float:
+    number, percent, rest = text.strip().partition("%")
+    try:
+        share = float(number) / (100 if percent else 1)
+    except ValueError:
+        share = 0.0
+    if rest or not 0 < share <= 1:
+        message = _("--share {share}: it takes a share of the users, such as 5% or 0.05")
+        raise UsageError(message.format(share=text))
+    return share
+
+
+def _confirm(line: str, flags: SettingFlags, *, is_free: bool, yes: bool, quiet: bool) -> None:
+    """Say what is going to be asked, and have it confirmed by a flag, a limit, or in the terminal.
+
+    Raises UsageError where nobody confirms it.
+    """
+    if not quiet:
+        print_line(stderr_console(), line)
+    if is_free or yes or flags.max_cost or flags.max_total_tokens:
+        return
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        message = _(
+            "nothing has been asked; confirm with --yes, or limit it with --max-cost or --max-total-tokens"
+        )
+        raise UsageError(message)
+    if not typer.confirm(_("Go on?"), err=True):
+        raise typer.Exit(2)

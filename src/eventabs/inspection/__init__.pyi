@@ -1,3 +1,10 @@
+from .audit import (
+    LEAST_STABLE as LEAST_STABLE,
+    AuditFacts as AuditFacts,
+    ConfusedEvent as ConfusedEvent,
+    UnstableUser as UnstableUser,
+    audit_facts as audit_facts,
+)
 from .report import (
     CallFacts as CallFacts,
     ReportFacts as ReportFacts,

@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from eventabs.inspection.audit import AuditFacts, audit_facts
 from eventabs.inspection.status import Endpoint, endpoint_of
 from eventabs.prompts import TokenCounter
 from eventabs.records import Counts, UserLog
@@ -170,6 +171,7 @@ class ReportFacts:
     call_errors: tuple[tuple[str, int], ...]  # what ended calls without an answer, the most frequent first
     users: Iterator[UserFacts]  # failed ones first, then pending, then done, each by id; can be read once
     language: str  # the `lang` setting of the run
+    audit: AuditFacts | None
 
 
 @contextmanager
@@ -196,6 +198,7 @@ def open_report_facts(named: Path) -> Iterator[ReportFacts]:
             call_errors=tuple(ledger.rows(_ERRORS)),
             users=_users(ledger),
             language=settings["lang"],
+            audit=audit_facts(named),
         )
 
 

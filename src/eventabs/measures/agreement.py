@@ -5,12 +5,14 @@ Every count is the same whichever list comes first. A share of it is the F1 of o
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
 
 from eventabs.measures.matching import best_first, matched_times
 
-_HALF = 0.5
+_HALF: Final = 0.5
+_MINUTE: Final = 60
 
 
 class Occurrence(NamedTuple):
@@ -20,6 +22,24 @@ class Occurrence(NamedTuple):
     type: str
     category: str
     behaviors: frozenset[int] = frozenset()
+
+
+def occurrences(events: Iterable[Mapping[str, Any]]) -> list[Occurrence]:
+    """Take events as a ledger and events.jsonl have them; times are wall times."""
+    return [
+        Occurrence(
+            wall_minute(event["start"]), event["type"], event["category"], frozenset(event["behaviors"])
+        )
+        for event in events
+    ]
+
+
+def wall_minute(text: str) -> int | None:
+    """Return the wall minute of a time, counted from 1970; a model's own, ungrounded one may be none."""
+    try:
+        return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() // _MINUTE)
+    except (ValueError, TypeError):
+        return None
 
 
 class Agreement(NamedTuple):
@@ -82,6 +102,22 @@ def equal_events(first: Sequence[Occurrence], second: Sequence[Occurrence]) -> l
         second,
         lambda event: (event.type, event.category, event.behaviors or event.minute),
     )
+
+
+def same_behaviors(first: Sequence[Occurrence], second: Sequence[Occurrence]) -> list[tuple[int, int]]:
+    """Pair events with the very same behaviors, those with equal types first; an event that covers none has no pair."""
+    return _pairs(
+        first,
+        second,
+        lambda event: (event.type, event.behaviors) if event.behaviors else None,
+        lambda event: event.behaviors or None,
+    )
+
+
+def stable_events(first: Sequence[Occurrence], second: Sequence[Occurrence]) -> list[tuple[int, int]]:
+    """Pair events of one type that share at least half of the behaviors that either covers, the most alike first."""
+    ranked = _ranked(first, second)
+    return best_first(each for each in ranked if first[each[1]].type == second[each[2]].type)
 
 
 def _pairs(

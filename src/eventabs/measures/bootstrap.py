@@ -2,9 +2,20 @@
 
 import random
 from collections.abc import Callable, Iterator, Sequence
+from typing import Final, NamedTuple
 
-RESAMPLES = 1_000
-_TAIL = 0.025  # on each side: 95 % in between
+RESAMPLES: Final = 1_000
+FEW_CLUSTERS: Final = 10  # below it there are no intervals
+_TAIL: Final = 0.025  # on each side: 95 % in between
+_GROUPS: Final = 500  # of clusters; of as many clusters each is one
+
+
+class Figure(NamedTuple):
+    """A figure and the bounds of its 95 % interval; None where it is not defined."""
+
+    value: float | None
+    low: float | None
+    high: float | None
 
 
 def resampled(
@@ -27,3 +38,44 @@ def interval(
         return None
     first = int(_TAIL * len(figures))
     return figures[first], figures[-1 - first]
+
+
+def grouped(clusters: Sequence[Sequence[float]], most: int = _GROUPS) -> list[list[float]]:
+    """Return the sums of at most so many groups of clusters, dealt out in turn: drawing them costs no more for a million."""
+    return [
+        [sum(column) for column in zip(*clusters[group::most], strict=True)]
+        for group in range(min(most, len(clusters)))
+    ]
+
+
+def figure_of(
+    clusters: Sequence[Sequence[float]], figure: Callable[[Sequence[float]], float | None], seed: int = 0
+) -> Figure:
+    """Return a figure of the sums of all clusters with its interval; below ten clusters it has none."""
+    if not clusters:
+        return Figure(None, None, None)
+    value = figure([sum(column) for column in zip(*clusters, strict=True)])
+    if len(clusters) < FEW_CLUSTERS:
+        return Figure(value, None, None)
+    drawn = list(resampled(grouped(clusters), random.Random(seed)))  # noqa: S311  no secret
+    return Figure(value, *(interval(drawn, figure) or (None, None)))
+
+
+def share_of(clusters: Sequence[tuple[float, float]], seed: int = 0) -> Figure:
+    """Return a share of (part, whole) by cluster with its interval.
+
+    Where every cluster has all, or none, draws are all alike; the bound is then the one at which so many clusters in a row
+    have a chance of 2.5 % (Clopper and Pearson 1934, taking each cluster as a single trial).
+    """
+    clusters = [cluster for cluster in clusters if cluster[1]]
+    found = figure_of(clusters, lambda sums: sums[0] / sums[1] if sums[1] else None, seed)
+    if found.low is None or found.high is None or found.low < found.high:
+        return found
+    bound = _TAIL ** (1 / len(clusters))
+    return (
+        found._replace(low=bound)
+        if found.value == 1
+        else found._replace(high=1 - bound)
+        if found.value == 0
+        else found
+    )

@@ -1,3 +1,4 @@
+from .audit import AuditPlan as AuditPlan, aaudit as aaudit, plan_audit as plan_audit
 from .comparison import (
     ComparedRun as ComparedRun,
     Comparison as Comparison,
@@ -5,10 +6,5 @@ from .comparison import (
     UserPair as UserPair,
     compare as compare,
 )
-from .evaluation import (
-    Baseline as Baseline,
-    Evaluation as Evaluation,
-    Figure as Figure,
-    evaluate as evaluate,
-)
+from .evaluation import Baseline as Baseline, Evaluation as Evaluation, evaluate as evaluate
 from .gold import read_labels as read_labels, wall_seconds as wall_seconds

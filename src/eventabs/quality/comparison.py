@@ -5,7 +5,6 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from operator import add
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
@@ -13,18 +12,18 @@ from typing import Any, Final, NamedTuple, Self
 from eventabs.errors import UsageError
 from eventabs.language import Language, gettext as _
 from eventabs.measures import (
+    FEW_CLUSTERS,
     Agreement,
-    Occurrence,
+    Figure,
     agreement_of,
     equal_events,
     interval,
+    occurrences,
     resampled,
     same_starts,
 )
 from eventabs.prompts import Compactor
 from eventabs.providers import Price, kind_of
-from eventabs.quality.evaluation import Figure
-from eventabs.quality.gold import wall_seconds
 from eventabs.records import Behavior, Counts, UserLog
 from eventabs.store import (
     Ledger,
@@ -37,8 +36,6 @@ from eventabs.store import (
     user_row,
 )
 
-_MINUTE: Final = 60
-_FEW_USERS: Final = 10  # below it there are no intervals
 _GROUPS: Final = 500  # of users, that are drawn for the intervals; of as many users each is one
 _TYPES: Final = 50  # most frequent pairs of types
 _SAID: Final = 4  # fields of a behavior: when it was, what, where
@@ -211,21 +208,6 @@ def _rows(log: UserLog) -> Iterator[_Row]:
         yield row, seen[row]
 
 
-def _occurrences(events: Iterable[Event]) -> list[Occurrence]:
-    return [
-        Occurrence(_minute(event["start"]), event["type"], event["category"], frozenset(event["behaviors"]))
-        for event in events
-    ]
-
-
-def _minute(text: str) -> int | None:
-    """Return the wall minute of a time; a model's own, ungrounded one may be none."""
-    try:
-        return int(wall_seconds(datetime.fromisoformat(text)) // _MINUTE)
-    except (ValueError, TypeError):
-        return None
-
-
 @dataclass(slots=True)
 class _RunSums:
     events: int = 0
@@ -275,7 +257,7 @@ class _Sums:
         return [user_id for _difference, user_id in sorted(self._different, reverse=True)]
 
     def _add(self, pair: _Pair, within: float) -> None:
-        ours, theirs = map(_occurrences, pair.events)
+        ours, theirs = map(occurrences, pair.events)
         found = agreement_of(ours, theirs, within)
         self.other_rows += pair.log is not pair.logs[0]
         self.first.add(pair.logs[0].behaviors, found.first, found.first_covered)
@@ -308,7 +290,7 @@ def _figures(
     groups: Sequence[Sequence[float]], users: int, random_numbers: random.Random
 ) -> dict[str, Figure]:
     total = [sum(column) for column in zip(*groups, strict=True)]
-    drawn = list(resampled(groups, random_numbers)) if users >= _FEW_USERS else []
+    drawn = list(resampled(groups, random_numbers)) if users >= FEW_CLUSTERS else []
 
     def figure(of: Callable[[Agreement], float | None]) -> Figure:
         bounds = interval(drawn, lambda sums: of(_counts(sums)))
@@ -353,7 +335,7 @@ _FIGURES: Final[dict[str, Callable[[Agreement], float | None]]] = {
 
 
 def _side_by_side(pair: _Pair, within: float, facts: Mapping[str, Any]) -> UserPair:
-    ours, theirs = map(_occurrences, pair.events)
+    ours, theirs = map(occurrences, pair.events)
     equal = equal_events(ours, theirs)
     sides = [
         Side(tuple(events), frozenset(range(len(events))) - {places[number] for places in equal})

@@ -11,26 +11,27 @@ from typing import Final, Literal, NamedTuple
 
 from eventabs.errors import InputError, RunDirectoryError
 from eventabs.language import gettext as _
-from eventabs.measures import Hits, Segment, interval, matched_segments, matched_times, overlaps, resampled
+from eventabs.measures import (
+    FEW_CLUSTERS,
+    Figure,
+    Hits,
+    Segment,
+    interval,
+    matched_segments,
+    matched_times,
+    overlaps,
+    resampled,
+)
 from eventabs.quality.gold import Labels, read_labels, wall_seconds
 from eventabs.store import Ledger, RunDirectory
 
 DAY: Final = 86_400
 _MINUTE: Final = 60
-_FEW_USERS: Final = 10  # below it days are drawn for the intervals, else users
 _GAPS: Final = (1, 2, 3, 5, 8, 10, 15, 20, 30, 45, 60, 90, 120, 180, 240, 360)  # minutes
 _DRAWS: Final = 20
 
 Cluster = tuple[str, int]  # user and day
 Sums = Mapping[str, float]
-
-
-class Figure(NamedTuple):
-    """A figure and the bounds of its 95 % interval; None where it is not defined."""
-
-    value: float | None
-    low: float | None
-    high: float | None
 
 
 class Baseline(NamedTuple):
@@ -172,7 +173,7 @@ def _add_seconds(
 def _clusters(
     sums: Mapping[str, Mapping[Cluster, Sums]],
 ) -> tuple[list[Sums], Literal["users", "days"]]:
-    if len(sums) < _FEW_USERS:
+    if len(sums) < FEW_CLUSTERS:  # users; days are drawn then
         return [day for days in sums.values() for day in days.values()], "days"
     return [_added(days.values()) for days in sums.values()], "users"
 

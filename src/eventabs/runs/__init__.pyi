@@ -55,3 +55,10 @@ from .observer import (
     Summary as Summary,
 )
 from .progress import ProgressTracker as ProgressTracker
+from .samples import (
+    PlannedUse as PlannedUse,
+    copy_users as copy_users,
+    drawn as drawn,
+    pending_use as pending_use,
+    use_under as use_under,
+)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from eventabs.errors import DiskFullError, InputError, StoppedError, UsageError
 from eventabs.language import gettext as _
-from eventabs.prompts import BatchLimits, PromptBuilder, TokenCounter
+from eventabs.prompts import BatchLimits, PromptBuilder, TokenCounter, shuffled
 from eventabs.providers import ReplyLines, kind_of
 from eventabs.records import Outcome, Part, PartSize, PlannedPart, Request, RunStatus, UserLog
 from eventabs.runs.batches import ReplyReader, RequestWriter
@@ -100,6 +100,7 @@ class _Session:
 
     def scheduler(self, pending: Sequence[PlannedPart], *, probe: bool) -> Scheduler:
         workers = self.run.settings.run.concurrency
+        pending = _in_order(self.run, pending)
         return Scheduler(pending, self.learner.limits, probe=probe, workers=workers)
 
     def spending(self) -> SpendingLimit:
@@ -316,7 +317,14 @@ def _batches_waiting(run: RunContext) -> int:
         outcome = Outcome(planned.part, None, answer.events)
         pending += filter(None, [in_force.question(planned, answer.log, outcome)])
     limits, workers = batch_limits(run.settings, builder), run.settings.run.concurrency
-    return awaited + Scheduler(pending, limits, probe=probes(run.settings), workers=workers).batches
+    scheduler = Scheduler(_in_order(run, pending), limits, probe=probes(run.settings), workers=workers)
+    return awaited + scheduler.batches
+
+
+def _in_order(run: RunContext, pending: Sequence[PlannedPart]) -> Sequence[PlannedPart]:
+    """Return parts as they are taken: of an audit's run in another order, with other neighbors, than in the run that it audits."""
+    order = run.facts.get("order")
+    return shuffled(pending, order) if order else pending
 
 
 def _start_facts(run: RunContext, *, resumed: bool) -> Started:

@@ -165,7 +165,7 @@ def reopen_run(
     ):
         _take_kept(directory, ledger)
         facts = ledger.meta()
-        settings = _settings_of_today(invocation, facts)
+        settings = settings_of_today(invocation, facts)
         if changed != "ignore":
             require_usable_provider(settings, invocation.environment)
         if not confirmed and changed != "ignore":
@@ -228,7 +228,7 @@ def _first_facts(invocation: Invocation, settings: Settings) -> dict[str, Any]:
     }
 
 
-def _settings_of_today(invocation: Invocation, facts: Mapping[str, Any]) -> Settings:
+def settings_of_today(invocation: Invocation, facts: Mapping[str, Any]) -> Settings:
     """Lay the config file and the flags, first those of the beginning, over the stored settings."""
     recorded = Path(facts["config_file"]) if facts["config_file"] else None
     config = invocation.config or (recorded if recorded and recorded.is_file() else None)

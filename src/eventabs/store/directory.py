@@ -43,6 +43,7 @@ class RunDirectory:
         self.requests = path / "requests.jsonl"
         self.reserve = path / "reserve"
         self.work = path / "tmp"
+        self.audit = path / "audit"  # a run directory
 
     @classmethod
     def create(cls, path: Path) -> "RunDirectory":

@@ -26,8 +26,11 @@ from .observers import (
 )
 from .progress_server import ProgressServer as ProgressServer
 from .quality import (
+    announcement as announcement,
+    audit_json as audit_json,
     comparison_json as comparison_json,
     evaluation_json as evaluation_json,
+    render_audit as render_audit,
     render_comparison as render_comparison,
     render_comparison_page as render_comparison_page,
     render_evaluation as render_evaluation,

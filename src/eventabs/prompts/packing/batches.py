@@ -88,11 +88,11 @@ def _tokens(sizes: Iterable[PartSize]) -> tuple[int, int]:
     return sum(size.input_tokens for size in sizes), sum(size.output_tokens for size in sizes)
 
 
-def shuffled(parts: Iterable[PlannedPart]) -> list[PlannedPart]:
-    """Order parts differently at each attempt, yet the same in every process."""
+def shuffled(parts: Iterable[PlannedPart], order: str = "") -> list[PlannedPart]:
+    """Order parts differently at each attempt and for each name of an `order`, yet the same in every process."""
 
     def key(planned: PlannedPart) -> bytes:
-        facts = repr((planned.attempts, planned.broken_calls, planned.part))
+        facts = repr((planned.attempts, planned.broken_calls, planned.part)) + order
         return hashlib.sha256(facts.encode("utf-8", "surrogatepass")).digest()
 
     return sorted(parts, key=key)

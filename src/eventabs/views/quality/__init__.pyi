@@ -1,3 +1,10 @@
+from .audit import (
+    AuditSection as AuditSection,
+    announcement as announcement,
+    audit_json as audit_json,
+    audit_section as audit_section,
+    render_audit as render_audit,
+)
 from .comparison import (
     comparison_json as comparison_json,
     render_comparison as render_comparison,

@@ -18,7 +18,8 @@ from eventabs.views import messages
 from eventabs.views.console import encode, one_line, print_line
 from eventabs.views.messages import count
 from eventabs.views.panel import NARROW
-from eventabs.views.quality.evaluation import COLORS, DAY, bars, cells, decimals, figure_table
+from eventabs.views.quality.evaluation import COLORS, DAY, bars
+from eventabs.views.quality.figures import cells, decimals, figure_table
 from eventabs.views.report import render_page
 from eventabs.views.show import event_text
 

@@ -5,17 +5,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from eventabs.language import gettext as _
 from eventabs.measures import Segment
-from eventabs.quality import Baseline, Evaluation, Figure
+from eventabs.quality import Baseline, Evaluation
 from eventabs.views import messages
 from eventabs.views.console import encode, one_line, print_line
 from eventabs.views.messages import count
+from eventabs.views.quality.figures import cells, decimals, figure_table
 from eventabs.views.report import render_page
 
 DAY: Final = 86_400
@@ -142,27 +142,6 @@ def _notes(evaluation: Evaluation) -> Iterator[str]:
         yield _(
             "The intervals draw days, not users: there are fewer than ten users, so they hold for these alone"
         )
-
-
-def figure_table(title: str, *columns: str) -> Table:
-    """Make a table of names with figures beside them."""
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    table.add_column(title, style="bold", overflow="fold")
-    for column in columns:
-        table.add_column(column, justify="right")
-    return table
-
-
-def decimals(value: float | None) -> str:
-    """Return a share with three decimals, "-" where it is not defined."""
-    return "-" if value is None else f"{value:.3f}"
-
-
-def cells(figure: Figure) -> tuple[str, str]:
-    """Return a figure and its interval, "" where it has none."""
-    if figure.low is None or figure.high is None:
-        return decimals(figure.value), ""
-    return decimals(figure.value), f"{figure.low:.3f} – {figure.high:.3f}"
 
 
 @dataclass(frozen=True, slots=True)

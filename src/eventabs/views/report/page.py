@@ -22,6 +22,7 @@ from eventabs.language import gettext as _
 from eventabs.store import replace_file
 from eventabs.views import messages
 from eventabs.views.console import one_line
+from eventabs.views.quality import audit_section
 from eventabs.views.report.charts import sections
 from eventabs.views.report.users import ReportUsers
 
@@ -34,7 +35,10 @@ def render_report(facts: ReportFacts) -> str:
     """Return the page. Reads the facts' users to their end."""
     users = ReportUsers.of(facts.users)
     data = embedded_json(users.data() | {"words": _words()})
-    return render_page("page.html.j2", data=data, facts=facts, users=users, **sections(facts, users))
+    audit = audit_section(facts.audit) if facts.audit else None
+    return render_page(
+        "page.html.j2", data=data, facts=facts, users=users, audit=audit, **sections(facts, users)
+    )
 
 
 def render_page(name: str, styles: Sequence[str] = (), **values: object) -> str:

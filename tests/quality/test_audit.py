@@ -1,0 +1,197 @@
+"""An audit asks some users again: announced, confirmed, limited, resumable, and what it finds is what was put in."""
+
+import json
+import signal
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eventabs.errors import RunDirectoryError, UsageError
+from eventabs.inspection import audit_facts
+from eventabs.quality import plan_audit
+from eventabs.records import Behavior, UserLog
+from eventabs.runs.lifecycle import Invocation
+from eventabs.store import Ledger, codec
+from house import checkpoint, eventabs, lines, start, wait_until, write_users
+from known_mistakes import Mistakes, expected, write_export
+from openai_server import OpenAIServer, answer, slowly
+from runs_jobs import RULES, Place, finish
+from simulated_model import Options, Speed
+from simulator import Simulator
+
+AT_ONCE = Speed(first_token=0.0, prefill=0.0, decode=0.0)
+MISTAKES = Mistakes(swapped=0.02, shifted=0.03, merged=0.04, invented=0.02, bears=4, growth=0.15)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    made = Place(tmp_path, users=24)
+    with made.begin() as run:
+        finish(run, resumed=False)
+    return made
+
+
+def audited(folder: Path, *flags: object) -> dict[str, Any]:
+    done = eventabs("audit", "out", "--json", *flags, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_who_answers_alike_is_stable_and_the_run_is_as_it_was(place: Place) -> None:
+    before = place.events(), place.checkpoint()
+    found = audited(place.folder, "--share", "50%", "--seed", 3)
+    assert (place.events(), place.checkpoint()) == before
+    assert (found["status"], found["compared"], found["done"], found["seed"]) == ("completed", 12, 12, 3)
+    assert found["users_a_prompt"] == 12  # half of the 24 that the run's prompt had
+    assert found["figures"]["stable"]["value"] == found["figures"]["same_behaviors"]["value"] == 1.0
+    assert found["figures"]["only_second"]["value"] == 0.0
+    assert found["unstable"] == found["confused"] == []
+    assert checkpoint(place.out / "audit")["status"] == "completed"
+
+
+def test_a_larger_share_goes_on_with_the_audit_that_is_there(place: Place) -> None:
+    first = audited(place.folder, "--share", "25%")
+    again = audited(place.folder, "--share", "25%")
+    assert again == first
+    more = audited(place.folder, "--share", "0.5")
+    assert (first["calls"], first["compared"]) == (1, 6)
+    assert (more["calls"], more["compared"]) == (2, 12)
+
+
+def test_another_seed_or_number_of_users_needs_another_folder(place: Place) -> None:
+    audited(place.folder)
+    for flag in (("--seed", 1), ("--max-users", 3)):
+        refused = eventabs("audit", "out", *flag, cwd=place.folder)
+        assert refused.returncode == 2
+        assert "--out" in refused.stderr
+    assert audited(place.folder, "--seed", 1, "--out", "other")["seed"] == 1
+
+
+@pytest.mark.parametrize("share", ["0", "101%", "5 %%", "many", "-1", "nan"])
+def test_a_share_is_one_of_the_users(place: Place, share: str) -> None:
+    refused = eventabs("audit", "out", f"--share={share}", cwd=place.folder)
+    assert refused.returncode == 2
+    assert "5%" in refused.stderr
+
+
+def test_settings_of_today_that_change_answers_are_refused_before_anything_is_made(place: Place) -> None:
+    refused = eventabs("audit", "out", "--detail", "fine", cwd=place.folder)
+    assert refused.returncode == 2
+    assert "prompt.detail" in refused.stderr
+    assert not (place.out / "audit").exists()
+
+
+def test_a_run_without_users_that_are_done_has_nothing_to_audit(tmp_path: Path) -> None:
+    made = Place(tmp_path)
+    with made.begin():
+        pass
+    with pytest.raises(UsageError, match="resume"):
+        plan_audit(made.out, Invocation(None, RULES, {}), share=0.5)
+    with pytest.raises(RunDirectoryError):
+        plan_audit(tmp_path / "none", Invocation(None, RULES, {}), share=0.5)
+
+
+def test_users_whose_behaviors_have_changed_since_are_left_out(place: Place) -> None:
+    assert audit_facts(place.out) is None
+    audited(place.folder, "--share", "100%")
+    with closing(Ledger.open(place.out / "ledger.sqlite")) as ledger:
+        log = ledger.log("user_0003")
+        first: Behavior = log.behaviors[0]
+        other = UserLog(log.user_id, (first._replace(item="别处"), *log.behaviors[1:]), log.profile)
+        with ledger.transaction():
+            ledger.rows("UPDATE users SET log = ? WHERE user_id = ?", codec.pack_log(other), log.user_id)
+    facts = audit_facts(place.out)
+    assert facts is not None
+    assert (facts.compared, facts.changed) == (23, 1)
+
+
+# over HTTP
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[OpenAIServer]:
+    write_users(tmp_path / "input.jsonl", users=30)
+    with OpenAIServer(answer(), log=tmp_path / "server.jsonl") as running:
+        done = eventabs(
+            "run",
+            "input.jsonl",
+            *("--out", "out", "--model", "m", "--base-url", running.base_url, "--max-users", 5),
+            cwd=tmp_path,
+        )
+        assert done.returncode == 0, done.stderr
+        running.requests.clear()
+        yield running
+
+
+def test_nothing_is_asked_before_it_is_confirmed(tmp_path: Path, server: OpenAIServer) -> None:
+    refused = eventabs("audit", "out", "--share", "40%", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "12 of 30 users asked again, at most 2 a prompt, by m at 127.0.0.1" in refused.stderr
+    assert "6 calls" in refused.stderr
+    assert "--yes" in refused.stderr
+    assert not server.requests
+    limited = eventabs("audit", "out", "--share", "40%", "--max-total-tokens", 1_000_000, cwd=tmp_path)
+    assert limited.returncode == 0, limited.stderr
+    assert len(server.requests) == 6
+
+
+def test_users_have_other_neighbors_in_another_order(tmp_path: Path, server: OpenAIServer) -> None:
+    found = audited(tmp_path, "--share", "100%", "--max-users", 5, "--yes")
+    assert found["compared"] == 30
+    assert found["kept_neighbors"] < 0.4
+    blocks = [list(request.blocks.values()) for request in server.requests]
+    assert any(prompt != sorted(prompt) for prompt in blocks)
+
+
+def test_a_limit_stops_an_audit_and_a_larger_one_goes_on(tmp_path: Path, server: OpenAIServer) -> None:
+    stopped = eventabs(
+        "audit", "out", "--share", "100%", "--max-total-tokens", 16_000, "--json", cwd=tmp_path
+    )
+    assert stopped.returncode == 1
+    found = json.loads(stopped.stdout)
+    assert found["status"] == "stopped"
+    assert 0 < found["prompt_tokens"] + found["completion_tokens"] <= 16_000
+    asked = len(server.requests)
+    assert audited(tmp_path, "--share", "100%", "--max-total-tokens", 1_000_000)["pending"] == 0
+    assert len(server.requests) > asked
+
+
+def test_a_killed_audit_goes_on_and_buys_no_answer_twice(tmp_path: Path, server: OpenAIServer) -> None:
+    server.behavior = slowly(0.1, answer())
+    (tmp_path / "server.jsonl").unlink(missing_ok=True)
+    command = ("audit", "out", "--share", "100%", "--max-users", 1, "--yes")
+    killed = start(*command, cwd=tmp_path)
+    wait_until(lambda: len(server.requests) >= 8)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    stopped = start(*command, cwd=tmp_path)
+    wait_until(lambda: len(server.requests) >= 16)
+    stopped.send_signal(signal.SIGINT)
+    _out, told = stopped.communicate()
+    assert stopped.returncode == 130
+    assert "same command" in told.decode()
+    server.behavior = answer()
+    found = audited(tmp_path, *command[2:])
+    assert (found["done"], found["compared"], found["status"]) == (30, 30, "completed")
+    assert len(server.requests) <= 30 + 3  # those in flight when it was killed
+    assert len(lines(tmp_path / "out/audit/events.jsonl")) == found["second_events"]
+
+
+def test_known_mistakes_are_found_at_their_rates(tmp_path: Path) -> None:
+    write_export(tmp_path / "input.csv", users=90, days=8, seed=5)
+    with Simulator(Options(AT_ONCE, mistakes=MISTAKES, seed=5)) as simulator:
+        flags = ("--model", "m", "--base-url", simulator.base_url, "--max-users", 15)
+        assert eventabs("run", "input.csv", "--out", "out", *flags, cwd=tmp_path).returncode == 0
+        found = audited(tmp_path, "--share", "100%", "--max-users", 5, "--yes")
+    truth = expected(MISTAKES, [(15, 5)] * 2_000, days=8)
+    for name, figure in found["figures"].items():
+        if name != "by_chance":
+            assert figure["low"] <= getattr(truth, name).value <= figure["high"], name
+    assert found["figures"]["by_chance"]["value"] < 0.01 < found["figures"]["confusion"]["low"]
+    worst = found["unstable"][0]
+    assert worst["stable"] < found["least_stable"]
+    assert len(worst["lost"]) == round(worst["events"] * (1 - worst["stable"]))
