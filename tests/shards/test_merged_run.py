@@ -127,7 +127,7 @@ def test_status_show_export_and_diff_are_those_of_the_unsharded_run(folder: Path
         assert (code, shown) == cli(command[0], "day.eventabs", *command[1:], "--json")
         assert code == 0
     for form in ("csv", "sqlite"):
-        export_events(Path("m"), form, f"m.{form}")  # type: ignore[arg-type]
+        export_events(Path("m"), form, f"m.{form}")
     export_events(Path("day.eventabs"), "csv", "whole.csv")
     assert Path("m.csv").read_bytes() == Path("whole.csv").read_bytes()
     comparison = compare(Path("m"), Path("day.eventabs"))
@@ -194,7 +194,7 @@ def test_a_directory_that_is_named_twice_is_taken_once(folder: Path) -> None:
 def test_shards_of_different_inputs_or_settings_are_refused_unless_that_is_accepted(folder: Path) -> None:
     write_export(Path("other.jsonl")).write_text(Path("day.jsonl").read_text("utf-8") * 2, "utf-8")
     eventabs.run("other.jsonl", settings=RULES, shard="1/4", out="other")
-    with pytest.raises(RunDirectoryError, match="have read different inputs; .*--accept-changes"):
+    with pytest.raises(RunDirectoryError, match=r"have read different inputs; .*--accept-changes"):
         merge([shards()[0], "other", *shards()[2:]], "m")
     eventabs.run("day.jsonl", settings={**RULES, "prompt": {"detail": "fine"}}, shard="1/4", out="fine")
     with pytest.raises(RunDirectoryError, match=r'different settings \(prompt.detail "day" -> "fine"\)'):
