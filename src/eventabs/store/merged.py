@@ -98,8 +98,12 @@ def _fill(path: Path, shards: Sequence[Path]) -> None:
             connection.execute("ATTACH ? AS shard", (uri_to_read(shard),))
             with damage_reported(shard):
                 for table in _TABLES:
-                    found = connection.execute("SELECT name FROM pragma_table_info(?, 'shard')", (table,))
-                    columns = [name for (name,) in found.fetchall()]
+                    names = f"SELECT name FROM pragma_table_info('{table}', ?)"
+                    known, found = (
+                        {name for (name,) in connection.execute(names, (schema,))}
+                        for schema in ("main", "shard")
+                    )
+                    columns = sorted(known & found)  # a ledger of another version has fewer or more
                     number = "id" if table == "calls" else "call_id"
                     values = (f"{name} + {calls}" if name == number else name for name in columns)
                     connection.execute(
