@@ -4,7 +4,7 @@ import sys
 
 from typer.exceptions import TyperException
 
-from eventabs.cli import commands, quality, results, setup, signals  # noqa: F401  importing them adds their commands
+from eventabs.cli import commands, quality, results, setup, shards, signals  # noqa: F401  importing them adds their commands
 from eventabs.cli.app import app
 from eventabs.cli.help import explained, refuse_unknown_language
 from eventabs.cli.options import SET_BY_FLAGS, flag_name

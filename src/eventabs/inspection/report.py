@@ -24,6 +24,7 @@ from eventabs.store import (
     unpack_parts,
     unpack_text,
     user_rows,
+    watch_as_one,
 )
 
 _CALLS = (
@@ -177,7 +178,7 @@ class ReportFacts:
 @contextmanager
 def open_report_facts(named: Path) -> Iterator[ReportFacts]:
     """Read what a report needs of a run directory. Raises RunDirectoryError where there is no run."""
-    with Ledger.watch(RunDirectory.find(named).ledger) as ledger:
+    with watch_as_one(RunDirectory.find(named, merged=True)) as ledger:
         meta = ledger.meta()
         settings = meta["settings"]
         endpoint = endpoint_of(settings["llm"])

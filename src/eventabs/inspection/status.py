@@ -1,32 +1,30 @@
 """How a run stands, read without the lock from the ledger and the checkpoint, also while a process works on it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
-
-import orjson
+from typing import Any, NamedTuple
 
 from eventabs.providers import Price, kind_of
-from eventabs.records import Counts, RunStatus
+from eventabs.records import Counts
 from eventabs.runs import BatchDone, CallFailed, Progress, Retrying
 from eventabs.store import (
     Ledger,
     Reserve,
     RunDirectory,
+    Status,
+    added,
+    added_counts,
     cooling_until,
     count_all,
     failure_reasons,
     host_of,
-    read_head,
+    merged_status,
     retry_under_way,
     unpack_parts,
 )
 
-_LARGEST_CHECKPOINT = 1_000_000  # bytes; one with many input files has some thousands
 _RECENT_CALLS = 50  # the last failure is among them
-
-Status = RunStatus | Literal["killed"]
 
 
 class Endpoint(NamedTuple):
@@ -37,6 +35,15 @@ class Endpoint(NamedTuple):
     host: str
     price: Price
     currency: str
+
+
+class ShardState(NamedTuple):
+    """How one of merged shards stands; `shard`: i/N."""
+
+    shard: str
+    out: str
+    status: Status
+    progress: Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +65,8 @@ class RunState:
     language: str
     cooling_seconds: float = 0.0
     disk_full: bool = False  # it ended the last process
+    shards: tuple["ShardState", ...] = ()  # of a view of merged ones
+    missing_shards: int = 0  # that such a view does not know
 
 
 def endpoint_of(llm: Mapping[str, Any]) -> Endpoint:
@@ -69,12 +78,56 @@ def endpoint_of(llm: Mapping[str, Any]) -> Endpoint:
 
 def inspect_run(named: Path, *, now: Callable[[], float]) -> RunState:
     """Look at a run; `now` gives seconds since 1970. Raises RunDirectoryError where there is none."""
-    directory = RunDirectory.find(named)
+    directory = RunDirectory.find(named, merged=True)
+    if directory.is_merged():
+        return _merged(directory, now)
     in_use = directory.in_use()  # before the ledger: a run that ends in between does not look killed
     with Ledger.watch(directory.ledger) as ledger:
         facts = ledger.meta()
         status = _status(facts, in_use=in_use, disk_full=Reserve(directory.reserve).is_marked())
         return _run_state(directory, ledger, facts, status, now())
+
+
+def _merged(directory: RunDirectory, now: Callable[[], float]) -> RunState:
+    """Return the state of merged shards as that of one run: completed once all are there and completed."""
+    found = {shard: inspect_run(each.path, now=now) for shard, each in directory.shards().items()}
+    states, any_shard = list(found.values()), next(iter(found))
+    missing = any_shard.count - len(found)
+    failing = [each for each in states if each.last_failure]
+    last = max(failing, key=lambda each: each.created_at).last_failure if failing else None
+    return replace(
+        states[0],
+        status=merged_status([each.status for each in states], missing=missing),
+        run_id=str(directory.saved().get("run_id", "")),
+        out=str(directory.path),
+        created_at=min(each.created_at for each in states),
+        progress=_summed([each.progress for each in states]),
+        failures=added(each.failures for each in states),
+        last_failure=last,
+        cooling_seconds=max(each.cooling_seconds for each in states),
+        disk_full=any(each.disk_full for each in states),
+        shards=tuple(
+            ShardState(str(shard), each.out, each.status, each.progress) for shard, each in found.items()
+        ),
+        missing_shards=missing,
+    )
+
+
+def _summed(shards: Sequence[Progress]) -> Progress:
+    """Add up the progress of shards, which are worked on side by side: the longest time holds."""
+    total = added_counts(shards)
+    etas, speeds, projected = (
+        [value for each in shards if (value := getattr(each, name)) is not None]
+        for name in ("eta_seconds", "tokens_per_second", "cost_projected")
+    )
+    spent = [each.cost for each in shards if each.cost is not None and each.cost_projected is None]
+    return replace(
+        total,
+        seconds=max(each.seconds for each in shards),
+        eta_seconds=max(etas, default=None),
+        tokens_per_second=sum(speeds) if speeds else None,
+        cost_projected=sum(projected) + sum(spent) if projected else None,
+    )
 
 
 def _run_state(
@@ -132,8 +185,8 @@ def _at_rest(facts: Mapping[str, Any], counts: Counts, price: Price, directory: 
 def _planned(directory: RunDirectory) -> int:
     """Return the batches that the checkpoint has, for a run of version 0.1; 0 where it cannot be read."""
     try:
-        return int(orjson.loads(read_head(directory.checkpoint, _LARGEST_CHECKPOINT))["batches"]["total"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return int(directory.saved()["batches"]["total"])
+    except (ValueError, KeyError, TypeError):
         return 0
 
 

@@ -8,7 +8,15 @@ from eventabs.errors import UsageError
 from eventabs.language import Language, gettext as _
 from eventabs.prompts import Compactor
 from eventabs.records import Message, Part, UserLog
-from eventabs.store import Ledger, UserRow, events_of, unpack_messages, unpack_parts, unpack_text, user_row
+from eventabs.store import (
+    LedgerView,
+    UserRow,
+    events_of,
+    unpack_messages,
+    unpack_parts,
+    unpack_text,
+    user_row,
+)
 
 _CALLS_OF_USER = """
     SELECT id, users, messages, reasoning, reply, status, sent_at, seconds, finish_reason, prompt_tokens,
@@ -66,7 +74,7 @@ class UserView:
         return [position for position, event in enumerate(self.events) if not event["behaviors"]]
 
 
-def view_user(ledger: Ledger, user_id: str) -> UserView:
+def view_user(ledger: LedgerView, user_id: str) -> UserView:
     """Return what is known of a user. Raises UsageError where the run has no such user."""
     row = user_row(ledger, user_id)
     if row is None:
@@ -76,7 +84,7 @@ def view_user(ledger: Ledger, user_id: str) -> UserView:
     return UserView(row, log.profile, tuple(_lines(log, events, ledger.meta())), tuple(events))
 
 
-def stored_calls(ledger: Ledger, user_id: str) -> Iterator[StoredCall]:
+def stored_calls(ledger: LedgerView, user_id: str) -> Iterator[StoredCall]:
     """Yield the calls that a user was part of, in order."""
     rows = ledger.rows(_CALLS_OF_USER, user_id)
     for call_id, parts, messages, reasoning, reply, *facts in rows:

@@ -1,0 +1,1 @@
+from .merged_run import MergedRun as MergedRun, merge as merge

@@ -54,6 +54,19 @@ from .ledger import (
     Retry as Retry,
     StoredReply as StoredReply,
 )
+from .merged import (
+    LedgerView as LedgerView,
+    MergedLedgers as MergedLedgers,
+    Status as Status,
+    added as added,
+    added_counts as added_counts,
+    common_binding as common_binding,
+    merged_facts as merged_facts,
+    merged_status as merged_status,
+    shard_of as shard_of,
+    watch_as_one as watch_as_one,
+    watch_run as watch_run,
+)
 from .queries import (
     KeptAnswer as KeptAnswer,
     SettledUser as SettledUser,
@@ -66,6 +79,7 @@ from .queries import (
     failure_reasons as failure_reasons,
     kept_answer as kept_answer,
     retry_under_way as retry_under_way,
+    settings_used as settings_used,
     settled_by as settled_by,
     settled_user as settled_user,
     states_by_user as states_by_user,

@@ -1,6 +1,6 @@
 """checkpoint.json: the small snapshot of a run, for people and programs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,10 +21,12 @@ def write_checkpoint(
     status: RunStatus,
     cost: float | None,
     batches_left: int,
+    shards: Sequence[Mapping[str, Any]] = (),
 ) -> None:
     """Replace checkpoint.json.
 
-    `facts` are what stays the same: run_id, created_at, input, settings, settings_fingerprint.
+    `facts` are what stays the same: run_id, created_at, input, settings, settings_fingerprint. `shards`: of a view that
+    has no ledger of its own, where theirs are.
     """
     document = {
         "format": FORMAT,
@@ -49,7 +51,8 @@ def write_checkpoint(
             "cached_tokens": counts.cached_tokens,
             "cost": None if cost is None else round(cost, 6),
         },
-        "ledger": directory.ledger.name,
+        "ledger": None if shards else directory.ledger.name,
+        **({"shards": shards} if shards else {}),
     }
     replace_file(
         directory.checkpoint, [orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)]

@@ -28,7 +28,14 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def connect_to_read(path: Path) -> sqlite3.Connection:
-    """Connect without a right to write.
+    """Connect without a right to write."""
+    connection = sqlite3.connect(uri_to_read(path), uri=True, isolation_level=None)
+    _prepare(connection)
+    return connection
+
+
+def uri_to_read(path: Path) -> str:
+    """Return the address of a ledger that is only read.
 
     On a read-only medium or a full disk, where SQLite cannot make its files beside a ledger, one that was closed in
     order is read without them. A reader may have left an empty write-ahead log.
@@ -39,9 +46,7 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
     )
     if not takes_files and not (log.exists() and log.stat().st_size):
         mode += "&immutable=1"
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, isolation_level=None)
-    _prepare(connection)
-    return connection
+    return f"{path.absolute().as_uri()}?{mode}"
 
 
 def _prepare(connection: sqlite3.Connection) -> None:

@@ -3,22 +3,26 @@
 import errno
 import fcntl
 import os
+import shlex
 import shutil
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import orjson
 from filelock import FileLock, Timeout
 
 from eventabs.errors import NO_ROOM, DiskFullError, RunDirectoryError, StorageError
 from eventabs.language import gettext as _
+from eventabs.records import Shard
 
 _PRIVATE_DIRECTORY: Final = 0o700
 _PRIVATE_FILE: Final = 0o600
 _PLAIN_FILE: Final = os.O_NOFOLLOW | os.O_NONBLOCK  # a link is not followed, a pipe not waited for
+_LARGEST_CHECKPOINT: Final = 4_000_000  # bytes; one of many input files or shards has some hundred thousands
 _LOOKS_PASS: Final = 0.25  # seconds; `in_use` of another process holds the lock for moments
 _A_FEW_BLOCKS: Final = 64 * 1024  # bytes; SQLite asks for 32 KB at a time
 _SQLITE_FULL, _SQLITE_IOERR, _PRIMARY_CODE = 13, 10, 0xFF  # as sqlite3.h has them
@@ -59,10 +63,16 @@ class RunDirectory:
         return cls(path)
 
     @classmethod
-    def find(cls, named: Path) -> "RunDirectory":
+    def create_merged(cls, path: Path) -> "RunDirectory":
+        """Make a directory for merged shards, or take one. Raises RunDirectoryError where `path` holds anything else."""
+        directory = cls(path)
+        return directory if directory.is_merged() else cls.create(path)
+
+    @classmethod
+    def find(cls, named: Path, *, merged: bool = False) -> "RunDirectory":
         """Take the run directory, its checkpoint.json, also where that is gone, or any other file in it.
 
-        Raises RunDirectoryError where there is no run.
+        `merged`: a directory of merged shards will do. Raises RunDirectoryError where there is no run.
         """
         with suppress(OSError):  # a name that the system does not take
             is_checkpoint = named.name == "checkpoint.json"
@@ -70,10 +80,45 @@ class RunDirectory:
                 directory = cls(named if named.is_dir() and not is_checkpoint else named.parent)
                 if directory.ledger.is_file():
                     return directory
+                if directory.is_merged():
+                    if merged:
+                        return directory
+                    raise _merged(directory)
                 message = _("{path} holds no ledger.sqlite; name the run directory or its checkpoint.json")
                 raise RunDirectoryError(message.format(path=directory.path))
         message = _("{path} does not exist; name a run directory or its checkpoint.json")
         raise RunDirectoryError(message.format(path=named))
+
+    def holds_run(self) -> bool:
+        """Whether there is a run, or merged ones."""
+        return self.ledger.exists() or self.is_merged()
+
+    def is_merged(self) -> bool:
+        """Whether the directory is a view of shards that were merged."""
+        return not self.ledger.exists() and bool(self.saved().get("shards"))
+
+    def shards(self) -> dict[Shard, "RunDirectory"]:
+        """Return the run directories of merged shards. Raises RunDirectoryError where one is gone."""
+        found = {}
+        for each in self.saved()["shards"]:
+            directory = RunDirectory(_from_here(self.path, each["path"]))
+            if not directory.ledger.is_file():
+                message = _(
+                    "shard {shard} is not at {path} any more; merge again: eventabs merge DIR... --out {out}"
+                )
+                raise RunDirectoryError(
+                    message.format(shard=each["shard"], path=directory.path, out=shlex.quote(str(self.path)))
+                )
+            found[Shard.parse(each["shard"])] = directory
+        return found
+
+    def saved(self) -> dict[str, Any]:
+        """Return what checkpoint.json holds, nothing where it cannot be read."""
+        try:
+            document = orjson.loads(read_head(self.checkpoint, _LARGEST_CHECKPOINT))
+        except (OSError, ValueError):
+            return {}
+        return document if isinstance(document, dict) else {}
 
     def discard(self) -> None:
         """Remove the directory of a run that did not begin. Where rows were rejected, they stay to be read."""
@@ -215,6 +260,24 @@ def read_head(path: Path, size: int) -> bytes:
 def _is_leftover(file: Path) -> bool:
     is_plain = file.is_file() or not file.exists()  # another process may just have renamed it
     return file.name in _LEFTOVERS and is_plain and not file.is_symlink()
+
+
+def _from_here(folder: Path, named: str) -> Path:
+    """Return a path that counts from a folder, as short as it can be shown."""
+    path = os.path.normpath(Path(os.path.realpath(folder)) / named)
+    inside = os.path.relpath(path)
+    return Path(path if inside.startswith(os.pardir) else inside)
+
+
+def _merged(directory: RunDirectory) -> RunDirectoryError:
+    """Return the error for work on merged shards, which are runs of their own."""
+    shards = directory.shards().values()
+    unfinished = [each.path for each in shards if each.saved().get("status") != "completed"]
+    message = _("{path} is a view of shards, which are all completed; name the run directory of one of them")
+    if unfinished:
+        message = _("{path} is a view of shards and does not go on itself; go on with: {commands}")
+    commands = "; ".join(f"eventabs resume {shlex.quote(str(path))}" for path in unfinished)
+    return RunDirectoryError(message.format(path=directory.path, commands=commands))
 
 
 def _taken(path: Path) -> RunDirectoryError:

@@ -10,7 +10,7 @@ import orjson
 
 from eventabs.records import RejectedRow
 from eventabs.store.directory import RunDirectory, open_to_append, replace_file, storage_error
-from eventabs.store.ledger import Ledger
+from eventabs.store.merged import LedgerView
 from eventabs.store.queries import done_users, events_of, failed_users
 
 
@@ -39,7 +39,7 @@ class EventsFile:
             raise storage_error(self._path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
 
 
-def write_results(directory: RunDirectory, ledger: Ledger) -> None:
+def write_results(directory: RunDirectory, ledger: LedgerView) -> None:
     """Write events.jsonl and failures.jsonl anew from the ledger, in order of user and time."""
     replace_file(directory.events, _events_lines(ledger))
     replace_file(directory.failures, (_lines([user]) for user in failed_users(ledger)))
@@ -51,7 +51,7 @@ def write_rejects(directory: RunDirectory, rejects: Iterable[RejectedRow]) -> No
     replace_file(directory.rejects, (_lines([row]) for row in rows))
 
 
-def _events_lines(ledger: Ledger) -> Iterator[bytes]:
+def _events_lines(ledger: LedgerView) -> Iterator[bytes]:
     return (_lines(events_of(ledger, user_id)) for user_id in done_users(ledger))
 
 

@@ -8,12 +8,12 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from eventabs.inspection import RunState
+from eventabs.inspection import RunState, ShardState
 from eventabs.language import gettext as _
 from eventabs.runs import Progress
 from eventabs.views import messages, usage
 from eventabs.views.console import encode, one_line, print_command, print_line
-from eventabs.views.messages import duration, joined
+from eventabs.views.messages import count, duration, joined, listed
 from eventabs.views.panel import ProgressPanel
 
 SECONDS_BETWEEN_LOOKS = 1.0
@@ -22,6 +22,7 @@ _JSON_KEYS = (
     " completion_tokens tokens_per_second cost cost_projected currency seconds failures last_failure provider model"
     " host run_id created_at out disk_full event_counts cached_tokens tiers"
 )
+_AT_REST = ("interrupted", "stopped", "killed")
 _DIGITS = {"cooling_seconds": 1, "tokens_per_second": 1, "cost": 6, "cost_projected": 6, "seconds": 3}
 
 
@@ -42,8 +43,8 @@ def progress_fields(status: str, progress: Progress, eta_seconds: float | None) 
     }
 
 
-def status_json(state: RunState) -> str:
-    """Return the state of a run as one line of JSON."""
+def status_json(state: RunState, **more: object) -> str:
+    """Return the state of a run as one line of JSON, with what else is to be said."""
     progress = state.progress
     fields = asdict(progress) | asdict(state) | state.endpoint._asdict()
     for key, digits in _DIGITS.items():
@@ -55,7 +56,15 @@ def status_json(state: RunState) -> str:
         "tiers": usage.tier_fields(progress, progress.tier_costs),
     }
     shown = progress_fields(state.status, progress, progress.eta_seconds)
-    return encode(shown | {key: fields[key] for key in _JSON_KEYS.split()})
+    if state.shards:
+        more |= {"shards": list(map(_shard_fields, state.shards)), "missing_shards": state.missing_shards}
+    return encode(shown | {key: fields[key] for key in _JSON_KEYS.split()} | more)
+
+
+def _shard_fields(shard: ShardState) -> dict[str, object]:
+    progress = shard.progress
+    counts = {"users": progress.users, "success_count": progress.done, "failed_count": progress.failed}
+    return {"shard": shard.shard, "out": shard.out, "status": shard.status, **counts}
 
 
 def render_status(console: Console, state: RunState) -> None:
@@ -65,7 +74,16 @@ def render_status(console: Console, state: RunState) -> None:
     else:
         for line in _lines(state):
             print_line(console, line)
-    if state.status in {"interrupted", "stopped", "killed"}:
+    for shard in state.shards:
+        if shard.status in _AT_REST:
+            label = _("Shard {shard}, {done} of {users} done; go on with: ")
+            done, total = count(shard.progress.done), messages.users(shard.progress.users)
+            print_command(
+                console,
+                label.format(shard=shard.shard, done=done, users=total),
+                messages.resume_command(shard.out),
+            )
+    if state.status in _AT_REST and not state.shards:
         print_command(console, _("Go on with: "), messages.resume_command(state.out))
     if state.status == "waiting":
         print_command(
@@ -119,6 +137,13 @@ def _headline(state: RunState) -> str:
 
 
 def _name(state: RunState) -> str:
+    if state.shards:
+        total = len(state.shards) + state.missing_shards
+        completed = sum(shard.status == "completed" for shard in state.shards)
+        parts = [_("{count} of {total} shards completed").format(count=count(completed), total=count(total))]
+        if state.missing_shards:
+            parts.append(_("{count} missing").format(count=count(state.missing_shards)))
+        return listed(parts)
     if state.status == "killed":
         return _("Not running: the process was killed or has crashed, state saved")
     if state.disk_full:

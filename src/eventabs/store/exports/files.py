@@ -13,7 +13,7 @@ from eventabs.store.exports.rows import rows_of, users_with_events
 from eventabs.store.exports.tables import write_csv, write_parquet, write_sqlite
 from eventabs.store.exports.workbook import write_workbook
 from eventabs.store.exports.xes import write_xes
-from eventabs.store.ledger import Ledger
+from eventabs.store.merged import LedgerView, watch_run
 from eventabs.store.queries import user_states
 
 ExportFormat = Literal["csv", "parquet", "sqlite", "xlsx", "xes"]
@@ -43,7 +43,7 @@ def export_events(
     run's; `replace`: also where something is. Raises RunDirectoryError where there is no run, and UsageError where
     `output` is there already or cannot be written.
     """
-    directory = RunDirectory.find(named)
+    directory = RunDirectory.find(named, merged=True)
     target: Destination | _File
     if is_address(output):
         target, local = Destination(output, replace=replace), directory.path / "events"
@@ -53,7 +53,7 @@ def export_events(
     try:
         with TemporaryDirectory(prefix=".eventabs-", dir=local.parent) as folder:  # for its owner only
             fresh = Path(folder) / "events"
-            with Ledger.watch(directory.ledger) as ledger:
+            with watch_run(directory) as ledger:
                 _write(ledger, form, fresh, bom=bom, timezone=timezone)
                 states = user_states(ledger)
             target.write(fresh)
@@ -74,7 +74,7 @@ class _File:
         if not replace:
             message = _("{path} exists; name another with --output, or replace it with --replace")
             raise UsageError(message.format(path=path))
-        if RunDirectory(path.parent).ledger.exists() and path.name != f"events.{form}":
+        if RunDirectory(path.parent).holds_run() and path.name != f"events.{form}":
             message = _("{path} may be a file of the run itself; name another with --output")
             raise UsageError(message.format(path=path))
 
@@ -84,7 +84,7 @@ class _File:
         fresh.replace(self._path)
 
 
-def _write(ledger: Ledger, form: ExportFormat, target: Path, *, bom: bool, timezone: str) -> None:
+def _write(ledger: LedgerView, form: ExportFormat, target: Path, *, bom: bool, timezone: str) -> None:
     match form:
         case "csv":
             write_csv(rows_of(ledger), target, bom=bom)
@@ -99,5 +99,5 @@ def _write(ledger: Ledger, form: ExportFormat, target: Path, *, bom: bool, timez
 
 
 @decoding()
-def _zone_of_run(ledger: Ledger) -> str:
+def _zone_of_run(ledger: LedgerView) -> str:
     return str(ledger.meta()["settings"]["input"]["timezone"])

@@ -1,0 +1,267 @@
+"""Merged shards are seen as the run that all users would have been."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+import eventabs
+from eventabs.cli.main import app
+from eventabs.errors import RunDirectoryError
+from eventabs.inspection import inspect_run, open_report_facts
+from eventabs.quality import compare
+from eventabs.records import Shard
+from eventabs.shards import merge
+from eventabs.store import RunDirectory, export_events
+
+RULES: dict[str, Any] = {"llm": {"provider": "rules"}}
+USERS = 30
+COUNT = 4
+
+
+def write_export(path: Path) -> Path:
+    """Write an export of two files' worth of rows: many in one second, with copies, unreadable and ownerless rows."""
+    rows = [
+        {
+            "user_id": f"用户{n % USERS}",
+            "timestamp": f"2026-01-0{1 + n % 3} 1{n % 5}:00:0{n % 2}",
+            "behavior_text": text,
+        }
+        for n in range(900)
+        for text in [f"在餐厅{n % 7}用餐"]
+    ]
+    rows[10:10] = [rows[3], {**rows[4], "timestamp": "soon"}, {**rows[5], "user_id": ""}]
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a run of all users, and one of each shard, once for all tests."""
+    folder = tmp_path_factory.mktemp("made")
+    write_export(folder / "day.jsonl")
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        eventabs.run("day.jsonl", settings=RULES)
+        for index in range(COUNT):
+            eventabs.run("day.jsonl", settings=RULES, shard=f"{index}/{COUNT}")
+    finally:
+        os.chdir(before)
+    return folder
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give a test copies of its own, as the current folder."""
+    shutil.copytree(made, tmp_path / "w")
+    monkeypatch.chdir(tmp_path / "w")
+    return tmp_path / "w"
+
+
+def shards() -> list[str]:
+    return [f"day.{index}-of-{COUNT}.eventabs" for index in range(COUNT)]
+
+
+def checkpoint(path: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((Path(path) / "checkpoint.json").read_text("utf-8"))
+    return document
+
+
+def cli(*arguments: str) -> tuple[int, str]:
+    done = CliRunner().invoke(app, arguments, catch_exceptions=True)
+    return done.exit_code, done.output + str(done.exception or "")
+
+
+@pytest.mark.parametrize("name", ["events.jsonl", "failures.jsonl", "rejects.jsonl"])
+def test_files_of_merged_shards_are_those_of_the_unsharded_run_to_the_byte(folder: Path, name: str) -> None:
+    merge(reversed(shards()), "m")
+    assert (folder / "m" / name).read_bytes() == (folder / "day.eventabs" / name).read_bytes()
+
+
+def test_the_checkpoint_adds_up_the_shards_and_names_them_from_its_own_folder(folder: Path) -> None:
+    merge(shards(), "m")
+    merged, whole = checkpoint("m"), checkpoint("day.eventabs")
+    assert set(whole) | {"shards"} == set(merged)
+    for key in (
+        "format",
+        "status",
+        "input",
+        "settings",
+        "settings_fingerprint",
+        "total_users",
+        "success_count",
+    ):
+        assert merged[key] == whole[key], key
+    assert merged["event_counts"] == whole["event_counts"]
+    assert merged["ledger"] is None
+    assert merged["shards"][1] == {"shard": "1/4", "path": "../day.1-of-4.eventabs", "status": "completed"}
+
+
+def test_a_view_moves_with_its_shards(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    merge(shards(), "views/m")
+    folder.rename(tmp_path / "elsewhere")
+    monkeypatch.chdir(tmp_path)
+    assert inspect_run(Path("elsewhere/views/m"), now=lambda: 0.0).progress.done == USERS
+
+
+def test_status_show_export_and_diff_are_those_of_the_unsharded_run(folder: Path) -> None:
+    merge(shards(), "m")
+    state, whole = (inspect_run(Path(path), now=lambda: 0.0) for path in ("m", "day.eventabs"))
+    assert (state.status, state.progress.done, state.progress.events) == (
+        whole.status,
+        whole.progress.done,
+        whole.progress.events,
+    )
+    assert [each.shard for each in state.shards] == ["0/4", "1/4", "2/4", "3/4"]
+    for command in (
+        ["show", "--limit", "7", "--offset", "9"],
+        ["show", "--state", "done"],
+        ["show", "用户7"],
+    ):
+        code, shown = cli(command[0], "m", *command[1:], "--json")
+        assert (code, shown) == cli(command[0], "day.eventabs", *command[1:], "--json")
+        assert code == 0
+    for form in ("csv", "sqlite"):
+        export_events(Path("m"), form, f"m.{form}")
+    export_events(Path("day.eventabs"), "csv", "whole.csv")
+    assert Path("m.csv").read_bytes() == Path("whole.csv").read_bytes()
+    comparison = compare(Path("m"), Path("day.eventabs"))
+    assert (comparison.users, comparison.same_input, comparison.settings) == (USERS, True, ())
+    assert comparison.figures["same_behaviors"].value == 1.0
+    assert comparison.first.settings == comparison.second.settings == 1
+    assert list(eventabs.read_events("m")) == list(eventabs.read_events("day.eventabs"))
+
+
+def test_a_report_holds_the_calls_and_users_of_all_shards(folder: Path) -> None:
+    merge(shards(), "m")
+    with open_report_facts(Path("m")) as facts:
+        users = [user.row.user_id for user in facts.users]
+        calls = len(facts.calls)
+        assert facts.counts.events == len(eventabs.read_events("m"))
+    assert sorted(users) == sorted(f"用户{n}" for n in range(USERS))
+    assert calls == sum(checkpoint(path)["usage"]["calls"] for path in shards()) > COUNT - 1
+    assert cli("report", "m")[0] == 0
+    assert (folder / "m" / "report.html").stat().st_size > 10_000
+
+
+def test_labels_are_held_against_the_behaviors_in_the_shards(folder: Path) -> None:
+    merge(shards(), "m")
+    code, found = cli("evaluate", "m", "--gold", "day.eventabs", "--json")
+    assert (code, found) == cli("evaluate", "day.eventabs", "--gold", "day.eventabs", "--json")
+    assert '"gaps"' in found
+
+
+def test_missing_shards_are_told_and_taken_in_when_they_are_there(folder: Path) -> None:
+    merged = merge(shards()[:2], "m")
+    assert merged.missing == (Shard(2, 4), Shard(3, 4))
+    assert merged.warnings == (
+        "2 shards are missing (2/4, 3/4); begin each with: eventabs run INPUT --shard i/N, and merge again",
+    )
+    assert checkpoint("m")["status"] == "interrupted"
+    code, shown = cli("status", "m")
+    assert code == 0
+    assert shown.startswith("2 of 4 shards completed, 2 missing: m")
+    again = merge(shards(), "m")
+    assert (again.missing, again.warnings) == ((), ())
+    assert checkpoint("m")["status"] == "completed"
+    assert (folder / "m/events.jsonl").read_bytes() == (folder / "day.eventabs/events.jsonl").read_bytes()
+
+
+def test_shards_that_hold_the_same_users_are_refused_in_one_line(folder: Path) -> None:
+    shutil.copytree("day.1-of-4.eventabs", "copy")
+    with pytest.raises(RunDirectoryError, match="are both shard 1/4; name one of them"):
+        merge([*shards(), "copy"], "m")
+    eventabs.run("day.jsonl", settings=RULES, shard="1/2")
+    with pytest.raises(RunDirectoryError, match="merge shards of the same number"):
+        merge([*shards(), "day.1-of-2.eventabs"], "m")
+    with pytest.raises(RunDirectoryError, match=r"day\.eventabs is a run of all users"):
+        merge([*shards(), "day.eventabs"], "m")
+    with pytest.raises(RunDirectoryError, match="no shard is named"):
+        merge([], "m")
+    assert not Path("m").exists()
+
+
+def test_a_directory_that_is_named_twice_is_taken_once(folder: Path) -> None:
+    merged = merge([*shards(), folder / shards()[0], f"./{shards()[1]}"], "m")
+    assert list(merged.shards) == [Shard(index, 4) for index in range(4)]
+
+
+def test_shards_of_different_inputs_or_settings_are_refused_unless_that_is_accepted(folder: Path) -> None:
+    write_export(Path("other.jsonl")).write_text(Path("day.jsonl").read_text("utf-8") * 2, "utf-8")
+    eventabs.run("other.jsonl", settings=RULES, shard="1/4", out="other")
+    with pytest.raises(RunDirectoryError, match=r"have read different inputs; .*--accept-changes"):
+        merge([shards()[0], "other", *shards()[2:]], "m")
+    eventabs.run("day.jsonl", settings={**RULES, "prompt": {"detail": "fine"}}, shard="1/4", out="fine")
+    with pytest.raises(RunDirectoryError, match=r'different settings \(prompt.detail "day" -> "fine"\)'):
+        merge([shards()[0], "fine", *shards()[2:]], "m")
+    assert merge([shards()[0], "fine", *shards()[2:]], "m", accept_changes=True).missing == ()
+
+
+def test_a_view_does_not_go_on_and_names_what_does(folder: Path) -> None:
+    eventabs.run("day.jsonl", settings={**RULES, "run": {"limit": 1}}, shard="1/4", out="few")
+    (Path("few") / "checkpoint.json").write_text('{"status": "interrupted"}', "utf-8")
+    merge([shards()[0], "few"], "m")
+    for command in ("resume", "reparse"):
+        assert cli(command, "m") == (
+            1,
+            "m is a view of shards and does not go on itself; go on with: eventabs resume few",
+        )
+    merge(shards(), "n")
+    with pytest.raises(RunDirectoryError, match="are all completed; name the run directory of one of them"):
+        eventabs.resume("n")
+
+
+def test_a_view_takes_no_place_that_holds_something_else(folder: Path) -> None:
+    with pytest.raises(RunDirectoryError, match="already holds a run"):
+        merge(shards(), shards()[0])
+    Path("full").mkdir()
+    Path("full/notes.txt").touch()
+    with pytest.raises(RunDirectoryError, match="is not an empty folder"):
+        merge(shards(), "full")
+    merge(shards(), "m")
+    with pytest.raises(RunDirectoryError, match="is a view of shards"):
+        merge(["m"], "n")
+
+
+def test_a_shard_that_is_gone_is_named_with_the_next_step(folder: Path) -> None:
+    merge(shards(), "m")
+    Path(shards()[2]).rename("moved")
+    code, shown = cli("status", "m")
+    assert code != 0
+    assert (
+        "shard 2/4 is not at day.2-of-4.eventabs any more; merge again: eventabs merge DIR... --out m"
+        in shown
+    )
+
+
+def test_a_merge_that_is_killed_halfway_can_be_made_again(folder: Path) -> None:
+    merge(shards(), "m")
+    for name in ("events.jsonl", "failures.jsonl", "rejects.jsonl"):
+        (folder / "m" / name).unlink()
+    merge(shards(), "m")
+    assert (folder / "m/events.jsonl").read_bytes() == (folder / "day.eventabs/events.jsonl").read_bytes()
+
+
+def test_files_of_a_view_are_for_their_owner_alone(folder: Path) -> None:
+    merge(shards(), "m")
+    assert (folder / "m").stat().st_mode & 0o777 == 0o700
+    assert {file.stat().st_mode & 0o777 for file in (folder / "m").iterdir()} == {0o600}
+    assert RunDirectory.find(Path("m"), merged=True).is_merged()
+
+
+def test_merge_prints_one_object_with_the_state_of_each_shard(folder: Path) -> None:
+    code, printed = cli("merge", *shards()[:3], "--out", "m", "--json")
+    document = json.loads(printed)
+    assert code == 0
+    assert (document["status"], document["missing_shards"], len(document["warnings"])) == (
+        "interrupted",
+        1,
+        1,
+    )
+    assert [each["shard"] for each in document["shards"]] == ["0/4", "1/4", "2/4"]
+    assert document["total_users"] == sum(each["users"] for each in document["shards"])

@@ -1,0 +1,129 @@
+"""Shards that other programs start, in turn or side by side, come to what one run comes to."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from docs_kit import blocks_of
+from eventabs.inspection import inspect_run
+from eventabs.shards import merge
+from house import checkpoint, environment, eventabs, start, wait_until, write_users
+from openai_server import OpenAIServer, answer, answer_by_day, slowly
+
+USERS, SHARDS = 40, 4
+SCALE = Path("docs/scale.md")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Return the events of one run of all users."""
+    folder = tmp_path_factory.mktemp("whole")
+    with OpenAIServer() as server:
+        write_inputs(folder, server)
+        done = eventabs("run", "export.jsonl", "--out", "whole", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return (folder / "whole" / "events.jsonl").read_bytes()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, openai_server: OpenAIServer) -> Path:
+    """Return a folder with the export, a config that names the server, and the script of the page."""
+    write_inputs(tmp_path, openai_server)
+    (script,) = [block.text for block in blocks_of(SCALE, "sh") if block.title == "shard.sh"]
+    (tmp_path / "shard.sh").write_text(ours(script), "utf-8")
+    return tmp_path
+
+
+def write_inputs(folder: Path, server: OpenAIServer) -> None:
+    write_users(folder / "export.jsonl", users=USERS)
+    (folder / "eventabs.toml").write_text(
+        f'[llm]\nmodel = "m"\nbase_url = "{server.base_url}"\n[budget]\nmax_users = 3\n', "utf-8"
+    )
+
+
+def ours(text: str) -> str:
+    """Return commands of the page for our four shards, in the current folder."""
+    return text.replace("16", str(SHARDS)).replace("15", str(SHARDS - 1)).replace("/data/", "")
+
+
+def played(command: str, folder: Path, **variables: str) -> int:
+    """Run a command with the `eventabs` of our interpreter."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["sh", "-c", command],
+        cwd=folder,
+        env=environment(folder, PATH=path, **variables),
+        check=False,
+        timeout=120,
+    )
+    return done.returncode
+
+
+def shards(folder: Path) -> list[Path]:
+    return [folder / f"export.{index}-of-{SHARDS}.eventabs" for index in range(SHARDS)]
+
+
+def merged(folder: Path) -> bytes:
+    merge(shards(folder), folder / "merged")
+    return (folder / "merged" / "events.jsonl").read_bytes()
+
+
+def test_indexed_jobs_one_after_the_other_make_the_events_of_one_run(
+    folder: Path, whole: bytes, openai_server: OpenAIServer
+) -> None:
+    for index in range(SHARDS):
+        variable = ("JOB_COMPLETION_INDEX", "SLURM_ARRAY_TASK_ID")[index % 2]
+        assert played("sh shard.sh", folder, **{variable: str(index)}) == 0
+    asked = len(openai_server.requests)
+    assert played("sh shard.sh", folder, JOB_COMPLETION_INDEX="0") == 0  # as after a node that was lost
+    assert len(openai_server.requests) == asked
+    assert merged(folder) == whole
+    assert checkpoint(folder / "merged")["total_users"] == USERS
+
+
+def test_processes_side_by_side_make_the_events_of_one_run(folder: Path, whole: bytes) -> None:
+    (commands,) = [block.text for block in blocks_of(SCALE, "sh") if "xargs -P" in block.text]
+    assert played(ours(commands), folder) == 0
+    assert (folder / "merged" / "events.jsonl").read_bytes() == whole
+
+
+def test_a_shard_that_is_killed_goes_on_while_the_view_shows_it(
+    folder: Path, whole: bytes, openai_server: OpenAIServer
+) -> None:
+    openai_server.behavior = slowly(0.2, answer())
+    running = [
+        start("run", "export.jsonl", "--shard", f"{index}/{SHARDS}", "--concurrency", 1, cwd=folder)
+        for index in range(SHARDS)
+    ]
+    wait_until(lambda: all((path / "events.jsonl").exists() for path in shards(folder)), seconds=120)
+    running[1].send_signal(signal.SIGKILL)
+    for process in running:
+        process.communicate(timeout=120)
+    assert [process.returncode for process in running] == [0, -signal.SIGKILL, 0, 0]
+    merged(folder)
+    state = inspect_run(folder / "merged", now=time.time)
+    assert [each.status for each in state.shards] == ["completed", "killed", "completed", "completed"]
+    assert 0 < state.progress.done < USERS
+    refused = eventabs("resume", "merged", cwd=folder)
+    assert refused.returncode == 2
+    assert f"go on with: eventabs resume {shards(folder)[1].name}" in refused.stderr
+    assert eventabs("resume", shards(folder)[1], cwd=folder).returncode == 0
+    assert inspect_run(folder / "merged", now=time.time).progress.done == USERS
+    assert merged(folder) == whole
+
+
+def test_a_job_does_not_fail_for_users_that_no_new_start_would_help(
+    folder: Path, openai_server: OpenAIServer
+) -> None:
+    def without_the_first(message: str) -> str:
+        return answer_by_day(message.replace("## U1 ", "## U99 ").replace("## U1\n", "## U99\n"))
+
+    openai_server.behavior = answer(without_the_first)
+    assert played("sh shard.sh", folder, SLURM_ARRAY_TASK_ID="1") == 0
+    assert checkpoint(shards(folder)[1])["failed_count"] > 0
+    assert played("sh shard.sh", folder, SLURM_ARRAY_TASK_ID="4") != 0
