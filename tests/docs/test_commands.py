@@ -130,6 +130,19 @@ def test_what_is_made_of_the_events_holds_them(folder: Path) -> None:
     assert visit == {"user:u008", "place:启程4S店"}
 
 
+def test_the_notebook_of_the_page_runs_as_one(folder: Path) -> None:
+    nbformat = pytest.importorskip("nbformat", reason="needs nbclient and ipykernel")
+    client = pytest.importorskip("nbclient", reason="needs nbclient and ipykernel")
+    pytest.importorskip("pandas", reason="is what the notebook is about")
+    for line in command_lines(blocks_of(EXPORTS, "sh")[0].text):
+        _run(line)
+    (cell,) = (block.text for block in blocks_of(EXPORTS, "python") if "import pandas" in block.text)
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell)])
+    client.NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(folder)}}).execute()
+    shown = notebook.cells[0].outputs[0].text
+    assert re.search(r"^工作 +\d+ +\d+\.\d", shown, re.MULTILINE), shown
+
+
 def _holds_sequences(folder: Path, events: list[dict[str, Any]]) -> None:
     head, *lines = (folder / "sequences.txt").read_text("utf-8").splitlines()
     assert head == "@CONVERTED_FROM_TEXT"
