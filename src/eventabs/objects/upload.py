@@ -39,18 +39,17 @@ class Destination:
 
         A store gets it in pieces, a few of which are in memory; a web server, which takes no pieces, as one.
         """
-        path, piece = self._address.key, _PIECE
-        if self._address.is_web:
-            path, piece = "", file.stat().st_size + 1
         library = obstore(self._address.text, "write")
-        with (
-            file.open("rb") as source,
-            store_errors_named(self._address.text, "write"),
+        with file.open("rb") as source, store_errors_named(self._address.text, "write"):
+            if self._address.is_web:
+                library.put(self._store, "", source, use_multipart=False)
+                return
             # what ends it early, Ctrl-C too, aborts the upload
-            library.open_writer(self._store, path, buffer_size=piece, max_concurrency=_AT_ONCE) as target,
-        ):
-            while data := source.read(_PIECE):
-                target.write(data)
+            with library.open_writer(
+                self._store, self._address.key, buffer_size=_PIECE, max_concurrency=_AT_ONCE
+            ) as target:
+                while data := source.read(_PIECE):
+                    target.write(data)
 
 
 def _refuse_unwritable(address: Address) -> None:
