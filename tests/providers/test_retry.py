@@ -55,7 +55,7 @@ class Setting:
         return await complete_with_retries(
             provider.complete,
             REQUEST,
-            pacer=self.pacer,
+            pace=self.pacer,
             tries=self.tries,
             sleep=self.sleep,
             jitter=self.jitter,

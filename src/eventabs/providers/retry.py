@@ -12,7 +12,7 @@ from typing import cast
 import tenacity
 
 from eventabs.errors import RateLimitedError, TransientError
-from eventabs.providers.rate_limit import Pacer
+from eventabs.providers.rate_limit import Pace, Sleep
 from eventabs.records import OnContent, Reply, Request
 
 Send = Callable[[Request], Awaitable[Reply]]  # one try; raises the subclasses of EndpointError
@@ -57,25 +57,25 @@ async def complete_with_retries(
     send: Send,
     request: Request,
     *,
-    pacer: Pacer,
+    pace: Pace,
     tries: int,
     on_retry: OnRetry,
-    sleep: Callable[[float], Awaitable[None]],
+    sleep: Sleep,
     jitter: Callable[[], float] = random.random,
 ) -> Reply:
-    """Complete a request in as many `tries`, each admitted by the pacer.
+    """Complete a request in as many `tries`, each admitted by the pace.
 
     Waits grow exponentially (1 s, 2 s, 4 s ... 60 s) with `jitter` (of 0 to 1) from half to the whole, but are
-    never shorter than the server asks for. A rate limit cools down all calls that share the pacer. Raises
+    never shorter than the server asks for. A rate limit cools down all calls that share the pace. Raises
     the last TransientError when no try is left, and every other error at once.
     """
 
     async def try_once() -> Reply:
-        await pacer.admit(request.input_tokens + request.max_output_tokens)
+        await pace.admit(request.input_tokens + request.max_output_tokens)
         try:
             return await send(request)
         except RateLimitedError as error:
-            pacer.cool_down(error.wait_seconds or 0.0)
+            pace.cool_down(error.wait_seconds or 0.0)
             raise
 
     def choose_wait(state: tenacity.RetryCallState) -> float:
@@ -85,7 +85,7 @@ async def complete_with_retries(
     def before_sleep(state: tenacity.RetryCallState) -> None:
         error, wait = _error(state), state.upcoming_sleep
         if isinstance(error, RateLimitedError):
-            pacer.cool_down(wait)
+            pace.cool_down(wait)
         on_retry(error, wait)
 
     retrying = tenacity.AsyncRetrying(

@@ -31,6 +31,12 @@ from .lifecycle import (
     reopen_run as reopen_run,
     reparse as reparse,
 )
+from .limits import (
+    Permits as Permits,
+    Spending as Spending,
+    cost_refusal as cost_refusal,
+    tokens_refusal as tokens_refusal,
+)
 from .observer import (
     AwaitingEndpoint as AwaitingEndpoint,
     BatchDone as BatchDone,

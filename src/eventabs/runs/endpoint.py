@@ -13,6 +13,7 @@ from eventabs.providers import (
     CallLimits,
     Complete,
     Endpoint,
+    MakePace,
     ProviderConfig,
     Sampling,
     UnreachableError,
@@ -156,8 +157,9 @@ def open_provider(
     language: Language,
     observer: Observer,
     closing: asyncio.Event,
+    make_pace: MakePace | None = None,
 ) -> AbstractAsyncContextManager[Complete]:
-    """Open what answers requests; none leaves any more once `closing` is set.
+    """Open what answers requests; none leaves any more once `closing` is set. `make_pace`: in the place of its own limits.
 
     Raises ConfigError where the settings cannot work.
     """
@@ -185,4 +187,5 @@ def open_provider(
         config,
         closing=closing,
         on_cooldown=lambda seconds: observer.noted(CoolingDown(seconds)),
+        make_pace=make_pace,
     )

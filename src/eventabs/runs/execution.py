@@ -11,7 +11,7 @@ from eventabs.errors import DiskFullError, InputError, StoppedError, UsageError
 from eventabs.language import gettext as _
 from eventabs.prompts import BatchLimits, PromptBuilder, TokenCounter, shuffled
 from eventabs.providers import ReplyLines, kind_of
-from eventabs.records import Outcome, Part, PartSize, PlannedPart, Request, RunStatus, UserLog
+from eventabs.records import Batch, Outcome, Part, PartSize, PlannedPart, Request, RunStatus, Usage, UserLog
 from eventabs.runs.batches import ReplyReader, RequestWriter
 from eventabs.runs.components import (
     RunContext,
@@ -29,7 +29,14 @@ from eventabs.runs.endpoint import (
 )
 from eventabs.runs.engine import Engine
 from eventabs.runs.intake import halves, read_input, tell_gone_input
-from eventabs.runs.limits import BudgetLearner, ConcurrencyLimit, FailureLimit, SpendingLimit
+from eventabs.runs.limits import (
+    BudgetLearner,
+    ConcurrencyLimit,
+    FailureLimit,
+    Permits,
+    SpendingLimit,
+    most_tokens,
+)
 from eventabs.runs.must_rules import rules_in_force
 from eventabs.runs.observer import Planned, RequestsWritten, Started, StateChanged, Summary
 from eventabs.runs.progress import ProgressTracker
@@ -50,10 +57,18 @@ from eventabs.store import (
 )
 
 
-async def execute(run: RunContext, stop: Stop, *, resumed: bool, replies: Sequence[Path] = ()) -> Summary:
+async def execute(
+    run: RunContext,
+    stop: Stop,
+    *,
+    resumed: bool,
+    replies: Sequence[Path] = (),
+    permits: Permits | None = None,
+) -> Summary:
     """Read what is not read yet, call for what is not answered yet, and leave everything in order.
 
-    `replies` are files with answers to requests.jsonl. A requested `stop` ends it early with the status `interrupted`; in mode
+    `replies` are files with answers to requests.jsonl; `permits` stand in the place of the run's own limits on requests,
+    tokens and cost. A requested `stop` ends it early with the status `interrupted`; in mode
     `files` it ends with `waiting`. Reading and saving happen in a thread.
     """
     tracker = run.tracker(run.earlier_seconds)  # for the time that the run takes
@@ -68,7 +83,7 @@ async def execute(run: RunContext, stop: Stop, *, resumed: bool, replies: Sequen
             for note in await asyncio.to_thread(read_input, run, stop):
                 run.observer.noted(note)
         run.save(run.tracker(), status="running")
-        status = await _call_model(run, stop, tracker, replies)
+        status = await _call_model(run, stop, tracker, replies, permits)
     except StopRequested:
         status = "interrupted"
     except StoppedError as error:
@@ -107,6 +122,13 @@ class _Session:
         return SpendingLimit(
             max_cost=self.run.settings.run.max_cost,
             max_total_tokens=self.run.settings.run.max_total_tokens,
+            instructions_tokens=self.builder.instructions_tokens,
+            max_output_tokens=self.limits.max_output_tokens,
+        )
+
+    def most_tokens(self, batch: Batch) -> Usage:
+        return most_tokens(
+            batch,
             instructions_tokens=self.builder.instructions_tokens,
             max_output_tokens=self.limits.max_output_tokens,
         )
@@ -160,7 +182,7 @@ class _Session:
 
 
 async def _call_model(
-    run: RunContext, stop: Stop, so_far: ProgressTracker, replies: Sequence[Path]
+    run: RunContext, stop: Stop, so_far: ProgressTracker, replies: Sequence[Path], permits: Permits | None
 ) -> RunStatus:
     """Ask about everything that is pending. Return how that ended."""
     write_results(run.directory, run.ledger)  # an earlier process may have left a torn line
@@ -179,7 +201,7 @@ async def _call_model(
         pending = await writer.write(Ledger.pending_parts) + await settlement.take_kept()
         if run.settings.run.mode == "files":
             return await _write_requests(session, pending, stop)
-        return await _call_pending(session, pending, stop) if pending else "completed"
+        return await _call_pending(session, pending, stop, permits) if pending else "completed"
 
 
 async def _read_replies(session: _Session, settlement: Settlement, replies: Sequence[Path]) -> None:
@@ -214,7 +236,9 @@ async def _write_requests(session: _Session, pending: Sequence[PlannedPart], sto
     return "waiting"
 
 
-async def _call_pending(session: _Session, pending: list[PlannedPart], stop: Stop) -> RunStatus:
+async def _call_pending(
+    session: _Session, pending: list[PlannedPart], stop: Stop, permits: Permits | None
+) -> RunStatus:
     run = session.run
     scheduler = session.scheduler(pending, probe=probes(run.settings))
     _announce(session, scheduler, pending)
@@ -228,6 +252,7 @@ async def _call_pending(session: _Session, pending: list[PlannedPart], stop: Sto
         language=run.prompt_language,
         observer=run.observer,
         closing=closing,
+        make_pace=permits.make_pace if permits else None,
     )
     limits = run.settings.run
     async with provider as complete:
@@ -242,7 +267,7 @@ async def _call_pending(session: _Session, pending: list[PlannedPart], stop: Sto
             keep=run.reserve.keep,
             save=_CheckpointWriter(run, session.tracker, scheduler).save,
             wall_clock=time.time,
-            spending=session.spending(),
+            spending=permits.make_spending(session.most_tokens) if permits else session.spending(),
             failures=FailureLimit(
                 run.facts,
                 remember=lambda facts: session.writer.post(lambda ledger: ledger.set_meta(facts)),
