@@ -9,7 +9,6 @@ from eventabs import runs
 from eventabs.language import gettext as _, ngettext
 from eventabs.providers import kind_of
 from eventabs.records import Copying, Counts, InputWarning, RunStatus
-from eventabs.views import extension
 from eventabs.views.console import one_line
 
 _UNITS = ((10**9, "GB"), (10**6, "MB"), (10**3, "KB"))
@@ -172,7 +171,9 @@ def _line_count(kind: str, number: int) -> str:
 def _of_the_input(note: runs.ColumnsFound | runs.RowShown | runs.Extended | InputWarning) -> str:
     match note:
         case runs.Extended():
-            return extension.taken_in(note)
+            from eventabs.views.extension import taken_in  # noqa: PLC0415  it has the words of this file
+
+            return taken_in(note)
         case runs.ColumnsFound():
             columns = listed(_column(role, name, note) for role, name in note.columns.items())
             if note.schema:
