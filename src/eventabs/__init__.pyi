@@ -2,10 +2,12 @@ from .api import (
     Run as Run,
     RunStoppedError as RunStoppedError,
     acheck as acheck,
+    aextend as aextend,
     aresume as aresume,
     arun as arun,
     check as check,
     estimate as estimate,
+    extend as extend,
     resume as resume,
     run as run,
 )

@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial, wraps
 from pathlib import Path
@@ -23,6 +23,7 @@ from eventabs.runs import (
     RunContext,
     Summary,
     Watch,
+    begin_extension,
     begin_run,
     estimate_run,
     execute,
@@ -123,6 +124,38 @@ async def aresume(
     return await _execute(reopened, stop or Stop(), resumed=True, replies=paths, retry_failed=retry_failed)
 
 
+async def aextend(
+    checkpoint: str | os.PathLike[str],
+    inputs: Inputs,
+    *,
+    settings: SettingsLike = None,
+    config: str | os.PathLike[str] | None = None,
+    accept_changes: bool = False,
+    retry_failed: bool = False,
+    trust_endpoint: bool = False,
+    observer: Observer | Watch | None = None,
+    stop: Stop | None = None,
+) -> Run:
+    """Take another export of the same users into a run: only what is new in it is asked about.
+
+    `accept_changes` lets behaviors hold that have changed or are gone, and changed settings, `retry_failed` asks about
+    failed users again, `trust_endpoint` calls the endpoint that only the run directory names. Raises as `arun`.
+    """
+    stop = stop or Stop()
+    paths = _paths(inputs)
+    reopened = reopen_run(
+        _invocation(settings, config),
+        named=Path(checkpoint),
+        changed="accept" if accept_changes else "refuse",
+        confirmed=trust_endpoint,
+        watch=_watch(observer),
+        inputs=paths,
+    )
+    with reopened as context:
+        begin_extension(context, paths, accepted=accept_changes, stop=stop)
+        return await _execute(nullcontext(context), stop, resumed=True, retry_failed=retry_failed)
+
+
 def estimate(
     inputs: Inputs = (),
     *,
@@ -169,6 +202,7 @@ def _sync(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
 
 run = _sync(arun)
 resume = _sync(aresume)
+extend = _sync(aextend)
 check = _sync(acheck)
 
 

@@ -11,7 +11,7 @@ from eventabs.cli.options import SET_BY_FLAGS
 from eventabs.config.settings import Settings, load_settings
 
 VALUES = {"string": "deepseek", "boolean": "true", "integer": "2", "number": "0.25"}
-OF_ONE_FORM = {"input.shard": "3/16"}
+OF_ONE_FORM = {"input.shard": "3/16", "extend.lateness": "3 weeks"}
 
 
 def kind_of(setting: Setting) -> dict[str, Any]:

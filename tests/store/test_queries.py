@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from eventabs.records import Counts, FailureReason, Outcome, Part, Reply, Usage, UserLog
+from eventabs.store.extensions import users_with_events
 from eventabs.store.ledger import ANSWER_KEPT, Ledger, PartChange, Retry
 from eventabs.store.queries import (
     KeptAnswer,
@@ -12,7 +13,6 @@ from eventabs.store.queries import (
     add_answer_counts,
     answer_counts,
     count_all,
-    done_users,
     events_of,
     failed_users,
     failure_reasons,
@@ -60,7 +60,7 @@ def settled(ledger: Ledger, outcome: Outcome, state: str, reason: FailureReason 
 def test_an_empty_ledger_counts_nothing(tmp_path: Path) -> None:
     ledger = new_ledger(tmp_path)
     assert count_all(ledger) == Counts()
-    assert list(done_users(ledger)) == []
+    assert list(users_with_events(ledger)) == []
     assert list(failed_users(ledger)) == []
     ledger.close()
 
@@ -114,11 +114,11 @@ def test_a_user_in_parts_is_done_only_when_every_part_is(tmp_path: Path) -> None
     ledger = in_halves(tmp_path)
     settled(ledger, well(HALVES[0]), "done")
     assert settled_user(ledger, "cleo").state == "pending"
-    assert list(done_users(ledger)) == []
+    assert list(users_with_events(ledger)) == []
     assert count_all(ledger).events == 0
     settled(ledger, well(HALVES[1]), "done")
     assert settled_user(ledger, "cleo").state == "done"
-    assert list(done_users(ledger)) == ["cleo"]
+    assert [user_id for user_id, _events in users_with_events(ledger)] == ["cleo"]
     assert count_all(ledger).events == 2
     ledger.close()
 

@@ -14,11 +14,12 @@ from eventabs.cli.app import Checkpoint, Inputs, command
 from eventabs.cli.help import choose_language
 from eventabs.cli.options import SHOWN, LookFlags, SettingFlags, ShownFlags, with_options
 from eventabs.cli.streams import OutputGoneError
+from eventabs.errors import UsageError
 from eventabs.language import gettext as _
 from eventabs.views import print_bytes, stderr_console, stdout_console
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Sequence
     from contextlib import AbstractContextManager
 
     from eventabs import Run, Stop
@@ -39,21 +40,36 @@ ProgressPort = Annotated[
     ),
 ]
 
+Extend = Annotated[
+    Path | None,
+    typer.Option("--extend", metavar="CHECKPOINT", help=_("Take the exports into this run, as extend does.")),
+]
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help=_("Ask about failed users once more."))]
+Trust = Annotated[bool, typer.Option("--yes", help=_("Trust the endpoint that the run directory names."))]
+
 
 @command(help=_("Read exports, ask the model about every user, write events.jsonl."))
 @with_options(SettingFlags, ShownFlags)
 def run(
     flags: SettingFlags,
     shown: ShownFlags,
+    *,
     inputs: Inputs = None,
     out: Annotated[
         Path | None, typer.Option(help=_("Run directory. (default: <input stem>.eventabs)"))
     ] = None,
+    extend: Extend = None,
     progress_port: ProgressPort = None,
 ) -> None:
     """Begin a run."""
     from eventabs import arun  # noqa: PLC0415
 
+    if extend is not None:
+        if out is not None:
+            message = _("--extend names a run directory already; leave out --out")
+            raise UsageError(message)
+        _extend(extend, inputs, flags, shown, progress_port=progress_port)
+        return
     with _served(progress_port) as server:
         summary = finished(
             lambda stop: arun(
@@ -85,12 +101,8 @@ def resume(
             help=_("File with replies to requests.jsonl, or with errors; may be partial, may be given again.")
         ),
     ] = None,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help=_("Ask about failed users once more."))
-    ] = False,
-    yes: Annotated[
-        bool, typer.Option("--yes", help=_("Trust the endpoint that the run directory names."))
-    ] = False,
+    retry_failed: RetryFailed = False,
+    yes: Trust = False,
     progress_port: ProgressPort = None,
 ) -> None:
     """Go on with a run."""
@@ -108,6 +120,64 @@ def resume(
                 trust_endpoint=yes,
                 observer=watching(shown, server),
                 stop=stop,
+            )
+        )
+    _end(summary, shown)
+
+
+@command(help=_("Take another export into a run: only what is new in it is asked about."))
+@with_options(SettingFlags, ShownFlags)
+def extend(
+    flags: SettingFlags,
+    shown: ShownFlags,
+    *,
+    checkpoint: Checkpoint,
+    inputs: Inputs = None,
+    accept_changes: Annotated[
+        bool,
+        typer.Option(
+            "--accept-changes",
+            help=_("Let behaviors hold that have changed or are gone, and changed settings."),
+        ),
+    ] = False,
+    retry_failed: RetryFailed = False,
+    yes: Trust = False,
+    progress_port: ProgressPort = None,
+) -> None:
+    """Extend a run."""
+    _extend(
+        checkpoint,
+        inputs,
+        flags,
+        shown,
+        accept_changes=accept_changes,
+        retry_failed=retry_failed,
+        trust_endpoint=yes,
+        progress_port=progress_port,
+    )
+
+
+def _extend(
+    checkpoint: Path,
+    inputs: list[str] | None,
+    flags: SettingFlags,
+    shown: ShownFlags,
+    *,
+    progress_port: int | None,
+    **allowed: bool,
+) -> None:
+    from eventabs import aextend  # noqa: PLC0415
+
+    with _served(progress_port) as server:
+        summary = finished(
+            lambda stop: aextend(
+                checkpoint,
+                inputs or (),
+                settings=flags.nested(),
+                config=flags.config,
+                observer=watching(shown, server),
+                stop=stop,
+                **allowed,
             )
         )
     _end(summary, shown)
@@ -138,6 +208,7 @@ def estimate(
             "--show-prompt", help=_("Print the first request instead, exactly as it would be sent.")
         ),
     ] = False,
+    extend: Extend = None,
 ) -> None:
     """Estimate a run."""
     from eventabs import estimate as estimate_run  # noqa: PLC0415
@@ -154,6 +225,9 @@ def estimate(
     observer = display(
         stderr_console(), form="json" if shown.progress == "json" else "plain", quiet=shown.quiet
     )
+    if extend is not None:
+        _estimate_extension(extend, flags, shown, inputs or (), observer, show_prompt=show_prompt)
+        return
     if show_prompt:
         request = first_request(invocation_of(flags).settings(), inputs or (), observer.noted)
         if shown.json:
@@ -166,6 +240,28 @@ def estimate(
         print_bytes(estimate_json(estimated))
     else:
         render_estimate(stdout_console(), estimated)
+
+
+def _estimate_extension(
+    checkpoint: Path,
+    flags: SettingFlags,
+    shown: ShownFlags,
+    inputs: "Sequence[str]",
+    observer: "Observer",
+    *,
+    show_prompt: bool,
+) -> None:
+    from eventabs.runs import estimate_extension  # noqa: PLC0415
+    from eventabs.views import extension_json, render_extension  # noqa: PLC0415
+
+    if show_prompt:
+        message = _("--show-prompt shows the first request of a new run; leave out --extend")
+        raise UsageError(message)
+    estimated = estimate_extension(invocation_of(flags), checkpoint, inputs, observer.noted)
+    if shown.json:
+        print_bytes(extension_json(estimated))
+    else:
+        render_extension(stdout_console(), estimated)
 
 
 @command(help=_("Show which column plays which role, and what rows become. Packs nothing, calls nobody."))

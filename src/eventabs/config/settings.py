@@ -1,6 +1,7 @@
 """One frozen Settings from a TOML file, the environment and flags; each layer over the one before."""
 
 import os
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from functools import partial, reduce
@@ -39,6 +40,16 @@ def _storable(number: int) -> int:
 
 def _shard(text: str) -> str:
     return text and str(Shard.parse(text))
+
+
+_UNITS = {"minute": 60, "hour": 3_600, "day": 86_400, "week": 604_800}  # seconds
+
+
+def _time(text: str) -> str:
+    if not re.fullmatch(rf"\d{{1,6}} ({'|'.join(_UNITS)})s?", text):
+        message = _("it takes whole minutes, hours, days or weeks, such as 2 days")
+        raise ValueError(message)
+    return text
 
 
 Amount = Annotated[int, Field(gt=0), AfterValidator(_storable)]
@@ -206,6 +217,18 @@ class RunSettings(Section):
     min_grounded: Annotated[float, Field(ge=0, le=1)] = 0.5
 
 
+class ExtendSettings(Section):
+    """What an extension of a run takes in."""
+
+    lateness: Annotated[str, AfterValidator(_time)] = "2 days"
+
+    @property
+    def lateness_seconds(self) -> int:
+        """How far before a user's last known behavior a new one may lie."""
+        number, unit = self.lateness.split()
+        return int(number) * _UNITS[unit.removesuffix("s")]
+
+
 class RulesSettings(Section):
     """The built-in rules provider. "": the mapping that ships with the package."""
 
@@ -223,6 +246,7 @@ class Settings(Section):
     compaction: CompactionSettings = CompactionSettings()
     budget: BudgetSettings = BudgetSettings()
     run: RunSettings = RunSettings()
+    extend: ExtendSettings = ExtendSettings()
     vocabulary: VocabularySettings = VocabularySettings()
     events: EventSettings = EventSettings()
     rules: RulesSettings = RulesSettings()

@@ -100,6 +100,17 @@ class Export:
             users = islice(self._users(user_cursor), most_users or None)
             yield from prefetched(self._connection, grouped(users), with_offset=self._with_offset)
 
+    def user_ids(self) -> Iterator[str]:
+        """Yield the ids of all users, in the order of `user_logs`."""
+        with errors_named("the export"), closing(self._connection.cursor()) as cursor:
+            cursor.execute("SELECT user_id FROM users")
+            yield from (user_id for (user_id,) in fetched(cursor))
+
+    def span(self) -> tuple[int, int] | None:
+        """Return when the first and the last behavior start, in seconds since 1970, without an offset by the clock; None: there is none."""
+        with errors_named("the export"), closing(self._connection.cursor()) as cursor:
+            return tables.span(cursor)
+
     def _users(self, cursor: duckdb.DuckDBPyConnection) -> Iterator[GroupUser]:
         names = self._profile_names
         columns = "".join(f", p{position}" for position in range(len(names)))

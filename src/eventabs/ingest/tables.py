@@ -254,6 +254,15 @@ def _left_out(connection: duckdb.DuckDBPyConnection) -> tuple[int, int]:
     return int(others), int(without_user)
 
 
+def span(connection: duckdb.DuckDBPyConnection) -> tuple[int, int] | None:
+    """Return when the first and the last readable behavior start, in seconds since 1970; None: there is none."""
+    query = (
+        f"SELECT min({_INSTANT}) // 1000000, max({_INSTANT}) // 1000000 FROM behaviors WHERE reason IS NULL"
+    )
+    ((first, last),) = connection.execute(query).fetchall()
+    return None if first is None else (first, last)
+
+
 def _count_shortened(connection: duckdb.DuckDBPyConnection) -> int:
     """Count the behaviors with a text that a prompt will hold the beginning of."""
     # bytes are counted first: characters are slow

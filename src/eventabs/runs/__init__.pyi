@@ -23,6 +23,11 @@ from .estimate import (
     repriced_above as repriced_above,
 )
 from .execution import execute as execute
+from .extension import (
+    ExtensionEstimate as ExtensionEstimate,
+    begin_extension as begin_extension,
+    estimate_extension as estimate_extension,
+)
 from .intake import STDIN as STDIN
 from .lifecycle import (
     Invocation as Invocation,
@@ -43,6 +48,7 @@ from .observer import (
     CallFailed as CallFailed,
     ColumnsFound as ColumnsFound,
     CoolingDown as CoolingDown,
+    Extended as Extended,
     InputGone as InputGone,
     InputRead as InputRead,
     LogFile as LogFile,

@@ -218,6 +218,11 @@ def make_reader(
     )
 
 
+def prompt_language_in(facts: Mapping[str, Any]) -> Language:
+    """Return the language of a run's prompts."""
+    return "zh" if facts["prompt_language"] == "zh" else "en"
+
+
 @dataclass(frozen=True, slots=True)
 class RunContext:
     """A run that this process holds. `facts` is the ledger's meta; `most_users` is --limit, 0: all.
@@ -284,4 +289,4 @@ class RunContext:
     @property
     def prompt_language(self) -> Language:
         """The language of the prompt, settled when the input was read."""
-        return "zh" if self.facts["prompt_language"] == "zh" else "en"
+        return prompt_language_in(self.facts)

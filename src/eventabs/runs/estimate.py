@@ -176,7 +176,7 @@ def estimate_run(
     settings: Settings, paths: Sequence[str], on_copy: OnCopy = lambda _copying: None
 ) -> Estimate:
     """Plan a run of the input. Raises UsageError for input that cannot be read."""
-    with _opened(settings, paths, on_copy) as export:
+    with opened_export(settings, paths, on_copy) as export:
         language, sample = _prepared(settings, export)
         level = settings.compaction.level
         levels = {level: _at_level(settings, level, language, sample)}
@@ -193,7 +193,7 @@ def describe_input(
     settings: Settings, paths: Sequence[str], on_copy: OnCopy = lambda _copying: None
 ) -> InputDescription:
     """Read the input and say what was understood of it. Raises UsageError for input that cannot be read."""
-    with _opened(settings, paths, on_copy) as export:
+    with opened_export(settings, paths, on_copy) as export:
         return describe(export, settings, language_of(export, settings))
 
 
@@ -201,7 +201,7 @@ def first_request(
     settings: Settings, paths: Sequence[str], on_copy: OnCopy = lambda _copying: None
 ) -> Request:
     """Return the first request of the plan, exactly as it would be sent."""
-    with _opened(settings, paths, on_copy) as export:
+    with opened_export(settings, paths, on_copy) as export:
         language, sample = _prepared(settings, export)
         measured = _at_level(settings, settings.compaction.level, language, sample)
         _measure(settings, export, [measured], language)
@@ -219,7 +219,8 @@ def first_request(
 
 
 @contextmanager
-def _opened(settings: Settings, paths: Sequence[str], on_copy: OnCopy) -> Iterator[Export]:
+def opened_export(settings: Settings, paths: Sequence[str], on_copy: OnCopy) -> Iterator[Export]:
+    """Open the input with its scratch files in a folder of their own. Raises UsageError, and StorageError where there is no room."""
     named = input_paths(paths, settings)
     with _scratch_folder() as name:
         folder = Path(name)
@@ -306,7 +307,7 @@ def _estimate(
         lower_bound=bound,
         binds=binds,
         expected_output_tokens=output,
-        seconds=_schedule_seconds(
+        seconds=schedule_seconds(
             [sum(planned.size.output_tokens for planned in batch.parts) for batch in batches], settings
         ),
         cost=price.cost(prompt_total, output, tier=settings.llm.tier),
@@ -364,7 +365,7 @@ def _repriced(settings: Settings, batches: Sequence[Batch], instructions_tokens:
 def _unpacked(settings: Settings, read: _Input, builder: PromptBuilder) -> UnpackedEstimate:
     calls, output = len(read.counts), sum(read.json_tokens)
     prompts = read.tokens_long + calls * (builder.instructions_tokens - builder.legend_tokens)
-    seconds = _schedule_seconds(sorted(read.json_tokens, reverse=True), settings)
+    seconds = schedule_seconds(sorted(read.json_tokens, reverse=True), settings)
     cost = settings.llm.price.of_tokens().cost(prompts, output, tier=settings.llm.tier)
     return UnpackedEstimate(calls, prompts, output, seconds, cost)
 
@@ -421,7 +422,7 @@ def _case_batches(counts: Sequence[int], budget: int) -> int:
     return batches
 
 
-def _schedule_seconds(output_tokens: Iterable[int], settings: Settings) -> float:
+def schedule_seconds(output_tokens: Iterable[int], settings: Settings) -> float:
     """Return when the last of the batches, taken in this order by the first free worker, is written."""
     free = [0.0] * settings.run.concurrency
     for tokens in output_tokens:

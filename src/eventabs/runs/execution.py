@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from copy import copy
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ from eventabs.runs.endpoint import (
     sampling_of,
 )
 from eventabs.runs.engine import Engine
+from eventabs.runs.extension import extension_facts, is_extended, is_extending, spent_before, take_in
 from eventabs.runs.intake import halves, read_input, tell_gone_input
 from eventabs.runs.limits import (
     BudgetLearner,
@@ -48,11 +50,13 @@ from eventabs.store import (
     Ledger,
     LedgerWriter,
     awaited_tokens,
+    count_standing_events,
     failure_reasons,
     give_up,
     host_of,
     kept_answer,
     unanswered,
+    write_changes,
     write_results,
 )
 
@@ -82,6 +86,10 @@ async def execute(
         else:
             for note in await asyncio.to_thread(read_input, run, stop):
                 run.observer.noted(note)
+        if is_extending(run.facts):
+            await _settle_earlier(run)
+            for note in await asyncio.to_thread(take_in, run, stop):
+                run.observer.noted(note)
         run.save(run.tracker(), status="running")
         status = await _call_model(run, stop, tracker, replies, permits)
     except StopRequested:
@@ -91,7 +99,9 @@ async def execute(
         if isinstance(error, DiskFullError):
             run.reserve.mark()
     except UsageError:
-        save_stopped(run, "stopped", tracker.seconds)
+        # where an extension was refused, the run is what it was
+        refused: RunStatus = "completed" if run.facts.get("status") == "completed" else "stopped"
+        save_stopped(run, refused, tracker.seconds)
         raise
     await asyncio.to_thread(save_stopped, run, status, tracker.seconds)
     run.observer.noted(StateChanged(status, cause))
@@ -107,7 +117,7 @@ class _Session:
     limits: BatchLimits
     learner: BudgetLearner
     writer: LedgerWriter
-    events: EventsFile
+    events: EventsFile | None
     tracker: ProgressTracker
 
     def compose(self, logs: Sequence[UserLog]) -> Request:
@@ -124,6 +134,7 @@ class _Session:
             max_total_tokens=self.run.settings.run.max_total_tokens,
             instructions_tokens=self.builder.instructions_tokens,
             max_output_tokens=self.limits.max_output_tokens,
+            **spent_before(self.run.facts),
         )
 
     def most_tokens(self, batch: Batch) -> Usage:
@@ -185,23 +196,39 @@ async def _call_model(
     run: RunContext, stop: Stop, so_far: ProgressTracker, replies: Sequence[Path], permits: Permits | None
 ) -> RunStatus:
     """Ask about everything that is pending. Return how that ended."""
-    write_results(run.directory, run.ledger)  # an earlier process may have left a torn line
-    builder = run.builder()
-    limits = batch_limits(run.settings, builder)
-    # the writer appends the events too, so it closes first
-    with EventsFile(run.directory.events) as events, LedgerWriter(run.ledger) as writer:
-        learner, tracker = BudgetLearner(limits), run.tracker(so_far.seconds)
-        session = _Session(run, builder, limits, learner, writer, events, tracker)
-        settlement = session.settlement(Scheduler([], limits))  # what it puts back stands in the ledger too
+    if not is_extended(run.facts):
+        write_results(run.directory, run.ledger)  # an earlier process may have left a torn line
+    with _opened_session(run, so_far) as session:
+        # what it puts back stands in the ledger too
+        settlement = session.settlement(Scheduler([], session.limits))
         await settlement.settle_unread()
         if replies:
             await _read_replies(session, settlement, replies)
         if run.settings.run.mode != "files":  # what is out in a file is asked about here now
-            await writer.write(give_up)
-        pending = await writer.write(Ledger.pending_parts) + await settlement.take_kept()
+            await session.writer.write(give_up)
+        pending = await session.writer.write(Ledger.pending_parts) + await settlement.take_kept()
         if run.settings.run.mode == "files":
             return await _write_requests(session, pending, stop)
         return await _call_pending(session, pending, stop, permits) if pending else "completed"
+
+
+async def _settle_earlier(run: RunContext) -> None:
+    """Settle replies that were committed but not read, before the parts that they are about become other ones."""
+    if run.ledger.unread_calls():
+        with _opened_session(run, run.tracker()) as session:
+            await session.settlement(Scheduler([], session.limits)).settle_unread()
+
+
+@contextmanager
+def _opened_session(run: RunContext, so_far: ProgressTracker) -> Iterator[_Session]:
+    builder = run.builder()
+    limits = batch_limits(run.settings, builder)
+    # events.jsonl of an extended run is whole, and stays so until it is replaced
+    file = nullcontext() if is_extended(run.facts) else EventsFile(run.directory.events)
+    # the writer appends the events too, so it closes first
+    with file as events, LedgerWriter(run.ledger) as writer:
+        learner, tracker = BudgetLearner(limits), run.tracker(so_far.seconds)
+        yield _Session(run, builder, limits, learner, writer, events, tracker)
 
 
 async def _read_replies(session: _Session, settlement: Settlement, replies: Sequence[Path]) -> None:
@@ -324,6 +351,8 @@ def save_stopped(run: RunContext, status: RunStatus, seconds: float) -> None:
     with run.ledger.transaction():
         run.ledger.lose_open_calls()
     write_results(run.directory, run.ledger)
+    if is_extended(run.facts):
+        run.remember(event_changes=write_changes(run.directory, run.ledger))
     tracker, waiting = run.tracker(seconds), _batches_waiting(run)
     run.remember_progress(tracker.progress(waiting=waiting, workers=1), status=status)
     run.save(tracker, status=status, batches_waiting=waiting)
@@ -370,6 +399,7 @@ def summarize(run: RunContext, status: RunStatus, cause: str = "") -> Summary:
     tracker = run.tracker()
     counted = run.facts.get("input", {})
     counts = asdict(tracker.counts) | {"behaviors": counted.get("behaviors", 0)}
+    counts["events"] += count_standing_events(run.ledger)
     return Summary(
         **counts,
         status=status,
@@ -388,6 +418,7 @@ def summarize(run: RunContext, status: RunStatus, cause: str = "") -> Summary:
         non_behaviors=counted.get("non_behaviors", 0),
         schemas=tuple(counted.get("schemas", ())),
         users_in_input=counted.get("users", 0),
+        extension=extension_facts(run),
         failures=failure_reasons(run.ledger),
         currency=run.settings.llm.price.currency,
         tier_costs=tracker.tier_costs,

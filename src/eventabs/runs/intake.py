@@ -13,7 +13,7 @@ from eventabs.config import Settings
 from eventabs.errors import DiskFullError, InputError, RunDirectoryError, UsageError
 from eventabs.ingest import Export, FileStamp
 from eventabs.language import gettext as _
-from eventabs.objects import public_address
+from eventabs.objects import is_address, public_address
 from eventabs.prompts import (
     BatchLimits,
     Parts,
@@ -71,6 +71,7 @@ def copy_stdin(directory: Path, stop: Stop, stream: BufferedIOBase | None = None
         head += chunk
     looks_like_json = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"[")
     path = directory / _NAMES[looks_like_json]
+    (directory / _NAMES[not looks_like_json]).unlink(missing_ok=True)  # of what an earlier extension read
     try:
         with open(path, "wb", opener=open_private) as file:
             file.write(head)
@@ -109,9 +110,9 @@ _REJECTS_OF_A_REFUSED_RUN = 10_000  # at most: all rows of a large export may be
 def read_input(run: RunContext, stop: Stop) -> list[Note]:
     """Read the input into the ledger, and return what was found. Raises UsageError, and StopRequested where a stop is requested meanwhile."""
     settings = run.settings
-    with _opened(run, stop) as export:
+    with opened_input(run, run.facts["paths"], stop) as export:
         _refuse_other_input(run, export)
-        _refuse_unreadable(run, export)
+        refuse_unreadable_input(run, export)
         first = sampled(export.user_logs())
         language = run.facts.get("prompt_language") or prompt_language_of(settings, first)
         legend = run.facts.get("legend")
@@ -123,23 +124,13 @@ def read_input(run: RunContext, stop: Stop) -> list[Note]:
             legend=legend,
             input={
                 "paths": run.facts["paths"],
-                "fingerprint": export.fingerprint,
                 "users": export.users,
                 "behaviors": export.behaviors,
-                "rejected_rows": export.rejected_rows,
-                "duplicates": export.duplicates,
-                "paired_ends": export.paired_ends,
-                "unpaired": export.unpaired,
-                "shortened": export.shortened,
-                "skipped_lines": export.skipped_lines,
-                "non_behaviors": export.non_behaviors,
-                "other_rows": export.other_rows,
-                "rows": export.rows,
-                "rejects": export.reasons,
+                **facts_of(export),
                 **described.facts(),
             },
             # what came by standard input moves with the run directory, and is nobody's to change
-            input_stamps=[] if STDIN in run.facts["paths"] else list(map(list, export.stamps)),
+            input_stamps=stamps_of(run.facts["paths"], export),
         )
         write_rejects(run.directory, export.rejects())
         builder = run.builder()
@@ -150,6 +141,36 @@ def read_input(run: RunContext, stop: Stop) -> list[Note]:
     with suppress(OSError):
         run.directory.work.rmdir()
     return [described.read, *described.notes()]
+
+
+def facts_of(export: Export) -> dict[str, object]:
+    """Return what a run remembers of an export beside its users and behaviors."""
+    return {
+        "fingerprint": export.fingerprint,
+        "rejected_rows": export.rejected_rows,
+        "duplicates": export.duplicates,
+        "paired_ends": export.paired_ends,
+        "unpaired": export.unpaired,
+        "shortened": export.shortened,
+        "skipped_lines": export.skipped_lines,
+        "non_behaviors": export.non_behaviors,
+        "other_rows": export.other_rows,
+        "rows": export.rows,
+        "rejects": export.reasons,
+    }
+
+
+def stamps_of(paths: Sequence[str], export: Export) -> list[list[object]]:
+    """Return the stamps by which a later process sees that the input has changed."""
+    return [] if STDIN in paths else list(map(list, export.stamps))
+
+
+def stored_paths(named: Sequence[str]) -> list[str]:
+    """Return paths as a run keeps them: found from another folder too, addresses without their queries."""
+    return [
+        path if path == STDIN else public_address(path) if is_address(path) else str(Path.cwd() / path)
+        for path in named
+    ]
 
 
 def refuse_changed_input(run: RunContext, *, accepted: bool) -> None:
@@ -184,11 +205,11 @@ def _stamps(run: RunContext) -> list[FileStamp]:
 
 
 @contextmanager
-def _opened(run: RunContext, stop: Stop) -> Iterator[Export]:
+def opened_input(run: RunContext, stored: Sequence[str], stop: Stop) -> Iterator[Export]:
+    """Open the files and addresses `stored`, as a run keeps them, with the queries that they are named with today."""
     # what came by standard input lies in the run directory, wherever that has been moved to
     paths = [
-        stdin_copy(run.directory.path) if path == STDIN else path
-        for path in _with_queries(run.facts["paths"], run.named)
+        stdin_copy(run.directory.path) if path == STDIN else path for path in _with_queries(stored, run.named)
     ]
     try:
         with open_input(run.settings, paths, run.directory.work, stop, run.observer.noted) as export:
@@ -218,7 +239,7 @@ def _refuse_other_input(run: RunContext, export: Export) -> None:
         raise RunDirectoryError(message)
 
 
-def _refuse_unreadable(run: RunContext, export: Export) -> None:
+def refuse_unreadable_input(run: RunContext, export: Export) -> None:
     """Raise InputError as `refuse_unreadable` does, with the file in which the first rejected rows can be read."""
     try:
         refuse_unreadable(export, max_rejects=run.settings.input.max_rejects)

@@ -42,7 +42,14 @@ from eventabs.runs.endpoint import (
     require_usable_provider,
 )
 from eventabs.runs.execution import save_stopped, summarize
-from eventabs.runs.intake import STDIN, copy_stdin, input_paths, measure_again, refuse_changed_input
+from eventabs.runs.intake import (
+    STDIN,
+    copy_stdin,
+    input_paths,
+    measure_again,
+    refuse_changed_input,
+    stored_paths,
+)
 from eventabs.runs.must_rules import RulesInForce, logs_of, rules_in_force
 from eventabs.runs.observer import Observer, StateChanged, Summary
 from eventabs.stop import Stop, StopRequested
@@ -59,6 +66,8 @@ from eventabs.store import (
     damage_reported,
     facts_fingerprint,
     host_of,
+    moved_answer_counts,
+    moved_users,
     open_private,
     public_flags,
     public_settings,
@@ -116,15 +125,7 @@ def begin_run(
         with directory.locked(fresh=True), _room(directory, settings), watch(directory, settings) as observer:
             if STDIN in named:
                 copy_stdin(directory.path, stop)
-            # a later process finds them from another folder too
-            facts["paths"] = [
-                path
-                if path == STDIN
-                else public_address(path)
-                if is_address(path)
-                else str(Path.cwd() / path)
-                for path in named
-            ]
+            facts["paths"] = stored_paths(named)
             with closing(Ledger.create(directory.ledger, facts)) as ledger:
                 remember_run(facts["run_id"], settings)
                 run = RunContext(
@@ -150,9 +151,17 @@ def begin_run(
 
 @contextmanager
 def reopen_run(
-    invocation: Invocation, *, named: Path, changed: OnChange, confirmed: bool, watch: Watch
+    invocation: Invocation,
+    *,
+    named: Path,
+    changed: OnChange,
+    confirmed: bool,
+    watch: Watch,
+    inputs: Sequence[str] | None = None,
 ) -> Iterator[RunContext]:
     """Take up a run again, under the settings that it began with and the flags of today.
+
+    `inputs`: what it is to be extended by; what it has read may have changed then.
 
     Raises RunDirectoryError where there is none, another process has it, or settings that its answers
     depend on have changed and `changed` is to refuse that. `ignore` is for work without calls.
@@ -181,10 +190,11 @@ def reopen_run(
                 observer,
                 facts,
                 most_users,
-                settings.input.paths,
+                inputs or settings.input.paths,
             )
             if changed != "ignore":
-                refuse_changed_input(run, accepted=changed == "accept")
+                if inputs is None:
+                    refuse_changed_input(run, accepted=changed == "accept")
                 _take_changes(run, invocation, accepted=changed == "accept")
             yield run
 
@@ -307,7 +317,9 @@ def _read_again(run: RunContext) -> None:
     builder = run.builder()
     read = make_reader(run.settings, run.prompt_language, builder.compactor)
     rereading = _Rereading(ledger, rules_in_force(run, builder))
-    for stored in ledger.stored_replies():
+    moved = moved_users(ledger)
+    for whole in ledger.stored_replies():
+        stored = _about_parts_of_today(whole, moved)
         logs = logs_of(stored, ledger)
         outcomes = read(stored.reply, logs, stored.users).outcomes
         judged = [rereading.judge(stored, alias, logs[alias], found) for alias, found in outcomes.items()]
@@ -320,7 +332,16 @@ def _read_again(run: RunContext) -> None:
     totals = Counter[str]()
     for part in done & rereading.counts.keys():
         totals.update(rereading.counts[part])
+    totals.update(moved_answer_counts(ledger))
     store_answer_counts(ledger, totals)
+
+
+def _about_parts_of_today(stored: StoredReply, moved: Mapping[str, int]) -> StoredReply:
+    """Leave out users whose parts an extension has cut or renumbered since: their events stay as they are."""
+    users = {
+        alias: part for alias, part in stored.users.items() if moved.get(part.user_id, 0) < stored.call_id
+    }
+    return stored._replace(users=users)
 
 
 class _Rereading:

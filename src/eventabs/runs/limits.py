@@ -59,13 +59,16 @@ def most_tokens(batch: Batch, *, instructions_tokens: int, max_output_tokens: in
 class SpendingLimit:
     """Keeps a run under its limits even if every call in flight answers as long as it may. 0: no limit.
 
-    Input is counted as the batches are; `instructions_tokens` come on top of each.
+    Input is counted as the batches are; `instructions_tokens` come on top of each. `tokens_before` and
+    `cost_before` were spent before an extension, which has the limits for itself.
     """
 
     max_cost: float
     max_total_tokens: int
     instructions_tokens: int
     max_output_tokens: int
+    tokens_before: int = 0
+    cost_before: float = 0.0
 
     def __post_init__(self) -> None:
         self._in_flight = 0
@@ -111,9 +114,10 @@ class SpendingLimit:
         reserved_out = (self._in_flight + 1) * self.max_output_tokens
         # at the ordinary price, none of it cached: no answer may be dearer
         rest = tracker.price.cost(reserved_in, reserved_out)
-        if self.max_cost and rest is not None and (tracker.cost or 0.0) + rest > self.max_cost:
+        cost = (tracker.cost or 0.0) - self.cost_before
+        if self.max_cost and rest is not None and cost + rest > self.max_cost:
             return cost_refusal(self.max_cost)
-        used = counts.prompt_tokens + counts.completion_tokens
+        used = counts.prompt_tokens + counts.completion_tokens - self.tokens_before
         if self.max_total_tokens and used + reserved_in + reserved_out > self.max_total_tokens:
             return tokens_refusal(self.max_total_tokens)
         return None
@@ -136,7 +140,7 @@ def tokens_refusal(limit: int) -> LimitReachedError:
 
 
 MAX_FAILURES = 10
-_FACT = "fruitless"  # its name in ledgers since format 1
+FAILURES_FACT = "fruitless"  # its name in ledgers since format 1
 
 
 class FailureLimit:
@@ -165,7 +169,7 @@ class FailureLimit:
         self._clock = clock
         self._away_since: float | None = None
         self._settings = facts["settings_fingerprint"]
-        counted = facts.get(_FACT) or {}
+        counted = facts.get(FAILURES_FACT) or {}
         known = counted.get("settings_fingerprint") == self._settings
         self._failures: int = counted["calls"] if known else 0
         self._succeeded: bool = counted["succeeded"] if known else False
@@ -222,7 +226,7 @@ class FailureLimit:
     def _keep(self, failures: int, *, succeeded: bool) -> None:
         self._failures, self._succeeded = failures, succeeded
         counted = {"settings_fingerprint": self._settings, "calls": failures, "succeeded": succeeded}
-        self._remember({_FACT: counted})
+        self._remember({FAILURES_FACT: counted})
 
 
 _ROUNDS_TO_HOLD = 8  # after a step that did not help

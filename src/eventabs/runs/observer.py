@@ -4,7 +4,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import orjson
 
@@ -43,6 +43,23 @@ class InputRead:
     skipped_lines: int = 0  # titles and sums, above and below the rows
     non_behaviors: int = 0  # rows that their schema says are no behaviors
     other_rows: int = 0  # of other shards
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Extended:
+    """Another export has been taken in; behaviors that lie more than `lateness` back are listed in a file, and left out."""
+
+    new_users: int
+    extended_users: int
+    new_behaviors: int
+    late_behaviors: int
+    changed_behaviors: int
+    gone_behaviors: int
+    too_late_behaviors: int
+    reopened_behaviors: int
+    reopened_days: int
+    lateness: str
+    listed: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +222,7 @@ class StateChanged:
 Note = (
     AwaitingEndpoint
     | Copying
+    | Extended
     | InputRead
     | InputGone
     | ColumnsFound
@@ -245,6 +263,7 @@ class Summary(Counts):
     columns: dict[str, str] = field(default_factory=dict)  # by role
     warnings: list[dict[str, str]] = field(default_factory=list)  # about the input: code, message
     users_in_input: int = 0
+    extension: dict[str, Any] | None = None  # what the last extension took in, took and changed
     cause: str = ""  # why the run was stopped
     failures: dict[str, int] = field(default_factory=dict)
     currency: str = "USD"

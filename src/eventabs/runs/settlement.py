@@ -71,7 +71,7 @@ class Settlement:
     writer: LedgerWriter
     scheduler: Scheduler
     tracker: ProgressTracker
-    events: EventsFile
+    events: EventsFile | None  # None: none is written as long as the run goes on
     observer: Observer
 
     def __post_init__(self) -> None:
@@ -243,7 +243,8 @@ class Settlement:
         return change._replace(state="pending", replaced_by=tuple(pieces)) if pieces else change
 
     def _publish(self, settled: "_Settled") -> None:
-        if events := [event for user in settled.users.values() for event in user.events]:
+        events = [event for user in settled.users.values() for event in user.events]
+        if events and self.events is not None:
             self.events.append(events)
 
     def _apply(self, batch: Batch, changes: Sequence[PartChange], settled: "_Settled") -> None:

@@ -5,6 +5,7 @@ from .checkpoint import (
 )
 from .codec import (
     StoredValueError as StoredValueError,
+    instant as instant,
     unpack_messages as unpack_messages,
     unpack_parts as unpack_parts,
     unpack_text as unpack_text,
@@ -20,6 +21,25 @@ from .directory import (
     storage_error as storage_error,
 )
 from .exports import ExportFormat as ExportFormat, export_events as export_events
+from .extensions import (
+    ExtendedUser as ExtendedUser,
+    KnownPart as KnownPart,
+    MovedPart as MovedPart,
+    StandingEvents as StandingEvents,
+    begin_changes as begin_changes,
+    complete_spans as complete_spans,
+    count_standing_events as count_standing_events,
+    extend_user as extend_user,
+    find_log as find_log,
+    is_moved as is_moved,
+    known_parts as known_parts,
+    last_call as last_call,
+    moved_answer_counts as moved_answer_counts,
+    moved_users as moved_users,
+    standing_events as standing_events,
+    users_between as users_between,
+    users_with_events as users_with_events,
+)
 from .fingerprint import (
     binding_facts as binding_facts,
     changes as changes,
@@ -92,6 +112,7 @@ from .queries import (
 from .reserve import Reserve as Reserve, reserve_bytes as reserve_bytes
 from .results import (
     EventsFile as EventsFile,
+    write_changes as write_changes,
     write_rejects as write_rejects,
     write_results as write_results,
 )

@@ -170,6 +170,16 @@ def _wall_seconds(moment: datetime) -> int:
     return days * 86_400 + moment.hour * 3_600 + moment.minute * 60 + moment.second
 
 
+def instant(behavior: Behavior) -> int:
+    """Return when a behavior starts, in seconds since 1970; without an offset by the user's clock."""
+    return _wall_seconds(behavior.start) - (_offset(behavior.start) or 0)
+
+
+def span_of(log: UserLog) -> tuple[int, int]:
+    """Return when the first and when the last behavior of a log start."""
+    return instant(log.behaviors[0]), instant(log.behaviors[-1])
+
+
 def _offset(moment: datetime) -> int | None:
     offset = moment.utcoffset()
     return None if offset is None else int(offset.total_seconds())

@@ -15,6 +15,7 @@ from eventabs.store.directory import has_room, open_private, storage_error
 
 FORMAT = 2
 _VIEWS = resources.files("eventabs.store").joinpath("views.sql").read_text("utf-8")
+EXTENSION_TABLES = resources.files("eventabs.store").joinpath("extensions.sql").read_text("utf-8")
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -47,6 +48,13 @@ def uri_to_read(path: Path) -> str:
     if not takes_files and not (log.exists() and log.stat().st_size):
         mode += "&immutable=1"
     return f"{path.absolute().as_uri()}?{mode}"
+
+
+def imitate_extension_tables(connection: sqlite3.Connection) -> None:
+    """Give a ledger that is only read, and that an earlier version wrote, empty tables of extensions beside it."""
+    known = connection.execute("SELECT 1 FROM main.sqlite_schema WHERE name = 'extended'").fetchone()
+    if not known:
+        connection.executescript(EXTENSION_TABLES.replace("CREATE TABLE", "CREATE TEMP TABLE"))
 
 
 def _prepare(connection: sqlite3.Connection) -> None:

@@ -29,12 +29,14 @@ from eventabs.records import (
 )
 from eventabs.store import codec
 from eventabs.store.connection import (
+    EXTENSION_TABLES,
     FORMAT,
     add_later_columns,
     connect,
     connect_to_read,
     damage_reported,
     damaged,
+    imitate_extension_tables,
     is_damage,
     refuse_foreign,
     translated,
@@ -117,7 +119,9 @@ class Ledger:
                 leftover.unlink()
             os.close(open_private(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
             with closing(sqlite3.connect(fresh, isolation_level=None)) as connection:
-                connection.executescript(f"BEGIN; {_SCHEMA} {_ADDITIONS} PRAGMA user_version = {FORMAT};")
+                connection.executescript(
+                    f"BEGIN; {_SCHEMA} {_ADDITIONS} {EXTENSION_TABLES} PRAGMA user_version = {FORMAT};"
+                )
                 cls(connection, path).set_meta(facts)
                 connection.execute("COMMIT")
             fresh.replace(path)
@@ -133,7 +137,7 @@ class Ledger:
             if sound != "ok":
                 raise damaged(path)
             add_later_columns(connection)
-            connection.executescript(_ADDITIONS)
+            connection.executescript(_ADDITIONS + EXTENSION_TABLES)
         return cls(connection, path)
 
     @classmethod
@@ -146,6 +150,7 @@ class Ledger:
         with damage_reported(path):
             try:
                 with closing(connect_to_read(path)) as connection:
+                    imitate_extension_tables(connection)
                     # deferred: the first read takes a snapshot, and no writer waits for it
                     connection.execute("BEGIN")
                     refuse_foreign(connection, path)
@@ -200,13 +205,19 @@ class Ledger:
             self._db.execute(
                 "INSERT INTO users VALUES (?, ?, ?)", (log.user_id, len(log.behaviors), codec.pack_log(log))
             )
-            if not log.behaviors:
-                self._db.execute(
-                    "INSERT INTO parts (user_id, first, last, input_tokens, output_tokens, state, reason)"
-                    " VALUES (?, 0, -1, 0, 0, 'failed', 'no_readable_rows')",
-                    (log.user_id,),
-                )
-            self._add_parts(parts)
+            if log.behaviors:
+                self._db.execute("INSERT INTO spans VALUES (?, ?, ?)", (log.user_id, *codec.span_of(log)))
+            else:
+                self.fail_unreadable(log.user_id)
+            self.add_parts(parts)
+
+    def fail_unreadable(self, user_id: str) -> None:
+        """Fail a user without behaviors, if that has not been done."""
+        self._db.execute(
+            "INSERT OR IGNORE INTO parts (user_id, first, last, input_tokens, output_tokens, state, reason)"
+            " VALUES (?, 0, -1, 0, 0, 'failed', 'no_readable_rows')",
+            (user_id,),
+        )
 
     def logged_users(self) -> set[str]:
         """Return the ids of all users."""
@@ -244,7 +255,7 @@ class Ledger:
     ) -> None:
         """Put pieces in the place of a pending part; each starts with `attempts`."""
         self._db.execute("DELETE FROM parts WHERE user_id = ? AND first = ? AND last = ?", part)
-        self._add_parts(pieces, attempts, max_peers)
+        self.add_parts(pieces, attempts, max_peers)
 
     def logs(self, parts: Iterable[Part]) -> list[UserLog]:
         """Return the logs of parts, each with its part's behaviors only."""
@@ -377,9 +388,10 @@ class Ledger:
             " WHERE status = 'sent' AND id NOT IN (SELECT call_id FROM job_calls)"
         ).rowcount
 
-    def _add_parts(
+    def add_parts(
         self, parts: Iterable[tuple[Part, PartSize]], attempts: int = 0, max_peers: int = 0
     ) -> None:
+        """Store parts that are to be asked about."""
         self._db.executemany(
             "INSERT INTO parts (user_id, first, last, input_tokens, output_tokens, attempts, max_peers)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",

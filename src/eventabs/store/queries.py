@@ -187,11 +187,6 @@ def failure_reasons(ledger: Ledger) -> dict[str, int]:
     return dict(ledger.rows("SELECT reason, count(*) FROM failed_users GROUP BY reason ORDER BY 2 DESC, 1"))
 
 
-def done_users(ledger: LedgerView) -> Iterator[str]:
-    """Yield the ids of all users that are done, in order; few are in memory at a time."""
-    return (user_id for user_id, state in states_by_user(ledger) if state == "done")
-
-
 @in_turn(by_user)
 def failed_users(ledger: Ledger) -> Iterator[dict[str, Any]]:
     """Yield all users that failed, in order of user id: the reason, what was tried, and all calls."""

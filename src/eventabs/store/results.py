@@ -1,7 +1,8 @@
-"""The files with results: events.jsonl, failures.jsonl and rejects.jsonl."""
+"""The files with results: events.jsonl, events.new.jsonl, failures.jsonl and rejects.jsonl."""
 
 import errno
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -10,8 +11,10 @@ import orjson
 
 from eventabs.records import RejectedRow
 from eventabs.store.directory import RunDirectory, open_to_append, replace_file, storage_error
+from eventabs.store.extensions import changed_events, users_with_events
+from eventabs.store.ledger import Ledger
 from eventabs.store.merged import LedgerView
-from eventabs.store.queries import done_users, events_of, failed_users
+from eventabs.store.queries import failed_users
 
 
 class EventsFile:
@@ -45,6 +48,19 @@ def write_results(directory: RunDirectory, ledger: LedgerView) -> None:
     replace_file(directory.failures, (_lines([user]) for user in failed_users(ledger)))
 
 
+def write_changes(directory: RunDirectory, ledger: Ledger) -> dict[str, int]:
+    """Write events.new.jsonl, what the last extension changed in the events; return how many lines of each kind."""
+    counts = Counter[str]()
+
+    def lines() -> Iterator[bytes]:
+        for change in changed_events(ledger):
+            counts[change["change"]] += 1
+            yield _lines([change])
+
+    replace_file(directory.new_events, lines())
+    return dict(counts)
+
+
 def write_rejects(directory: RunDirectory, rejects: Iterable[RejectedRow]) -> None:
     """Write rejects.jsonl."""
     rows = ({"file": row.file, "line": row.line, "reason": row.reason, "text": row.text} for row in rejects)
@@ -52,7 +68,7 @@ def write_rejects(directory: RunDirectory, rejects: Iterable[RejectedRow]) -> No
 
 
 def _events_lines(ledger: LedgerView) -> Iterator[bytes]:
-    return (_lines(events_of(ledger, user_id)) for user_id in done_users(ledger))
+    return (_lines(events) for _user_id, events in users_with_events(ledger))
 
 
 def _lines(records: Iterable[Mapping[str, Any]]) -> bytes:

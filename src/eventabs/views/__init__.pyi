@@ -18,6 +18,7 @@ from .estimate import (
     prompt_json as prompt_json,
     render_estimate as render_estimate,
 )
+from .extension import extension_json as extension_json, render_extension as render_extension
 from .observers import (
     LogObserver as LogObserver,
     Observers as Observers,

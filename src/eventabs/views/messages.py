@@ -115,7 +115,7 @@ def noted(note: runs.Note) -> str:
                 len(note.paths),
             )
             line = template.format(paths=listed(note.paths))
-        case runs.ColumnsFound() | runs.RowShown() | InputWarning():
+        case runs.ColumnsFound() | runs.RowShown() | InputWarning() | runs.Extended():
             line = _of_the_input(note)
         case runs.Planned():
             line = _planned(note)
@@ -168,8 +168,12 @@ def _line_count(kind: str, number: int) -> str:
     return counted[kind].format(count=count(number))
 
 
-def _of_the_input(note: runs.ColumnsFound | runs.RowShown | InputWarning) -> str:
+def _of_the_input(note: runs.ColumnsFound | runs.RowShown | runs.Extended | InputWarning) -> str:
     match note:
+        case runs.Extended():
+            from eventabs.views.extension import taken_in  # noqa: PLC0415  it has the words of this file
+
+            return taken_in(note)
         case runs.ColumnsFound():
             columns = listed(_column(role, name, note) for role, name in note.columns.items())
             if note.schema:
@@ -258,11 +262,6 @@ def in_flight(progress: runs.Progress) -> str:
 def cooling(seconds: float) -> str:
     """Name the time that all calls still wait."""
     return _("cooling down, {time} left").format(time=clock(seconds))
-
-
-def speed(tokens_per_second: float) -> str:
-    """Name the tokens that come in a second."""
-    return _("{count} a second").format(count=average(tokens_per_second))
 
 
 def events(number: int) -> str:

@@ -12,12 +12,13 @@ from eventabs.providers import kind_of
 from eventabs.runs import Summary
 from eventabs.views import messages, usage
 from eventabs.views.console import encode, print_command, print_line
+from eventabs.views.extension import extension_rows
 from eventabs.views.messages import average, count, duration, events, listed, money, share
 
 _JSON_KEYS = (
     "status provider users success_count failed_count pending events calls retries prompt_tokens completion_tokens"
     " cost seconds out failures behaviors rejected_rows rejects duplicates paired_ends unpaired non_behaviors"
-    " schemas columns warnings event_counts cached_tokens tiers"
+    " schemas columns warnings event_counts cached_tokens tiers extension"
 )
 
 
@@ -85,6 +86,8 @@ def _figures(summary: Summary) -> Table:
             rows.append((_("cost"), money(summary.cost, summary.currency)))
         tiers = usage.tiers(summary, summary.tier_costs, summary.currency)
         rows += [("" if number else _("of that"), line) for number, line in enumerate(tiers)]
+    if summary.extension is not None:
+        rows += extension_rows(summary.extension, is_remote=kind_of(summary.provider).is_remote)
     if found := messages.event_findings(summary):
         rows.append((_("events"), listed(found)))
     table = Table.grid(padding=(0, 2, 0, 0))
@@ -98,6 +101,8 @@ def _next_steps(summary: Summary) -> list[tuple[str, str]]:
     """Return what to look at and what to do, each with the file or command for it."""
     out = Path(summary.out)
     steps = [(_("Events: "), str(out / "events.jsonl"))]
+    if summary.extension is not None:
+        steps.append((_("What has changed in them: "), str(out / "events.new.jsonl")))
     if summary.rejected_rows:
         template = _("Unreadable rows ({count}), each with its line number: ")
         rejected = messages.reject_counts(summary.rejects) or count(summary.rejected_rows)

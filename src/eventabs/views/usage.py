@@ -7,7 +7,7 @@ from eventabs.language import gettext as _, ngettext
 from eventabs.records import Counts
 from eventabs.views import messages
 from eventabs.views.console import one_line
-from eventabs.views.messages import clock, count, joined, listed, money
+from eventabs.views.messages import average, clock, count, joined, listed, money
 
 
 def progress_line(progress: runs.Progress, currency: str) -> str:
@@ -24,7 +24,7 @@ def progress_line(progress: runs.Progress, currency: str) -> str:
         listed((messages.retries(progress.retries), *messages.causes(progress.retry_causes))),
     ]
     if progress.tokens_per_second is not None:
-        parts.append(messages.speed(progress.tokens_per_second))
+        parts.append(speed(progress.tokens_per_second))
     if progress.cost is not None:
         parts.append(_("cost {cost}").format(cost=money(progress.cost, currency)))
     if progress.cost_projected is not None:
@@ -33,6 +33,11 @@ def progress_line(progress: runs.Progress, currency: str) -> str:
     if progress.eta_seconds is not None:
         parts.append(_("{time} left").format(time=clock(progress.eta_seconds)))
     return joined(parts)
+
+
+def speed(tokens_per_second: float) -> str:
+    """Name the tokens that come in a second."""
+    return _("{count} a second").format(count=average(tokens_per_second))
 
 
 def tokens(prompt: int, completion: int, cached: int = 0) -> str:

@@ -15,7 +15,15 @@ from eventabs.records import Batch, Reply, Usage
 from eventabs.runs.batches.requests import call_of
 from eventabs.runs.observer import Observer, RepliesRead
 from eventabs.runs.settlement import Call, Settlement
-from eventabs.store import Ledger, LedgerWriter, batch_of_call, busy_parts, call_status, parts_of_call
+from eventabs.store import (
+    Ledger,
+    LedgerWriter,
+    batch_of_call,
+    busy_parts,
+    call_status,
+    is_moved,
+    parts_of_call,
+)
 
 _LINES_A_COMMIT = 50
 
@@ -119,7 +127,9 @@ def _kind(ledger: Ledger, call_id: int | None, result: Reply | EndpointError | N
         return "repeated"
     if status == "lost":  # given up, and its reply is still good if nobody was asked again
         parts = parts_of_call(ledger, call_id).values()
-        if len(ledger.planned_parts(parts)) < len(parts) or busy_parts(ledger) & set(parts):
+        # an extension may have given the indices of a part to another one
+        moved = any(is_moved(ledger, part.user_id, call_id) for part in parts)
+        if moved or len(ledger.planned_parts(parts)) < len(parts) or busy_parts(ledger) & set(parts):
             return "late"
     if isinstance(result, Reply):
         return "replies"

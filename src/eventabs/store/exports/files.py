@@ -9,10 +9,11 @@ from eventabs.language import gettext as _
 from eventabs.objects import Destination, is_address
 from eventabs.store.codec import decoding
 from eventabs.store.directory import RunDirectory
-from eventabs.store.exports.rows import rows_of, users_with_events
+from eventabs.store.exports.rows import rows_of
 from eventabs.store.exports.tables import write_csv, write_parquet, write_sqlite
 from eventabs.store.exports.workbook import write_workbook
 from eventabs.store.exports.xes import write_xes
+from eventabs.store.extensions import users_with_events
 from eventabs.store.merged import LedgerView, watch_run
 from eventabs.store.queries import user_states
 

@@ -7,18 +7,13 @@ from typing import Any, Final
 import orjson
 
 from eventabs.store.codec import decoding
+from eventabs.store.extensions import users_with_events
 from eventabs.store.merged import LedgerView
-from eventabs.store.queries import done_users, events_of
 
 TEXTS: Final = ("user_id", "type", "category", "start", "end", "summary", "source")
 COLUMNS: Final = (*TEXTS, "behaviors", "grounded")
 
 Row = dict[str, Any]
-
-
-def users_with_events(ledger: LedgerView) -> Iterator[tuple[str, list[Row]]]:
-    """Yield each user that is done with its events, in the order of events.jsonl; one user is in memory at a time."""
-    return ((user_id, events_of(ledger, user_id)) for user_id in done_users(ledger))
 
 
 def rows_of(ledger: LedgerView) -> Iterator[Row]:
