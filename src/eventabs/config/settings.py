@@ -206,6 +206,18 @@ class RunSettings(Section):
     min_grounded: Annotated[float, Field(ge=0, le=1)] = 0.5
 
 
+class BatchSettings(Section):
+    """How the jobs of a batch service are driven. 0 or "": no limit, or as the preset has it."""
+
+    window: str = ""
+    max_enqueued_tokens: Limit = 0
+    max_requests: Limit = 0
+    poll_seconds: Seconds = 30.0
+    cancel_after: Annotated[float, Field(ge=0)] = 0.0
+    live_calls: Annotated[int, Field(ge=0, le=100)] = 3
+    live_share: Annotated[float, Field(ge=0, le=1)] = 0.05
+
+
 class RulesSettings(Section):
     """The built-in rules provider. "": the mapping that ships with the package."""
 
@@ -223,6 +235,7 @@ class Settings(Section):
     compaction: CompactionSettings = CompactionSettings()
     budget: BudgetSettings = BudgetSettings()
     run: RunSettings = RunSettings()
+    batch: BatchSettings = BatchSettings()
     vocabulary: VocabularySettings = VocabularySettings()
     events: EventSettings = EventSettings()
     rules: RulesSettings = RulesSettings()

@@ -45,6 +45,8 @@ from .observer import (
     CoolingDown as CoolingDown,
     InputGone as InputGone,
     InputRead as InputRead,
+    JobChanged as JobChanged,
+    JobTrouble as JobTrouble,
     LogFile as LogFile,
     Note as Note,
     Observer as Observer,
