@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint messages docs bench-reliability bench-exports bench-sources clean
+.PHONY: demo test lint messages docs bench-reliability bench-exports bench-sources bench-batch clean
 
 demo: .venv/installed
 	rm -rf demo.eventabs
@@ -43,6 +43,10 @@ bench-reliability: .venv/installed
 # From files to packed batches, beside DuckDB alone; OPTIONS="--all" for 46 million rows: see docs/benchmarks.md
 bench-exports: .venv/installed
 	$(BIN)/python benchmarks/exports.py $(OPTIONS)
+
+# Jobs of a simulated batch service that expire, fail, lag and hang, and 40 kills; OPTIONS="--points 10": see docs/batch.md
+bench-batch: .venv/dev
+	$(BIN)/python benchmarks/batch_jobs.py $(OPTIONS)
 
 # The same rows as a file, in an S3 server and piped out of PostgreSQL; OPTIONS="--rows 100000": see docs/benchmarks.md
 bench-sources: .venv/dev

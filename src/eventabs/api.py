@@ -103,6 +103,7 @@ async def aresume(
     config: str | os.PathLike[str] | None = None,
     accept_changes: bool = False,
     replies: Sequence[str | os.PathLike[str]] = (),
+    cancel: bool = False,
     retry_failed: bool = False,
     trust_endpoint: bool = False,
     observer: Observer | Watch | None = None,
@@ -110,7 +111,7 @@ async def aresume(
 ) -> Run:
     """Go on with a run that was stopped, killed or has crashed: no usable answer is bought again.
 
-    `accept_changes` takes changed settings for users that are not done, `replies` are files that answer requests.jsonl, `retry_failed` asks about failed users again,
+    `accept_changes` takes changed settings for users that are not done, `replies` are files that answer requests.jsonl, `cancel` cancels the jobs of the batch service and stops, `retry_failed` asks about failed users again,
     `trust_endpoint` calls the endpoint that only the run directory names. Raises as `arun`.
     """
     reopened = reopen_run(
@@ -121,7 +122,9 @@ async def aresume(
         watch=_watch(observer),
     )
     paths = [Path(path) for path in replies]
-    return await _execute(reopened, stop or Stop(), resumed=True, replies=paths, retry_failed=retry_failed)
+    return await _execute(
+        reopened, stop or Stop(), resumed=True, replies=paths, cancel=cancel, retry_failed=retry_failed
+    )
 
 
 async def aextend(
@@ -238,12 +241,15 @@ async def _execute(
     *,
     resumed: bool,
     replies: Sequence[Path] = (),
+    cancel: bool = False,
     retry_failed: bool = False,
 ) -> Run:
     with opened as context:
         if retry_failed:
             context.ask_failed_again()
-        summary = await _until_saved(execute(context, stop, resumed=resumed, replies=replies), stop)
+        summary = await _until_saved(
+            execute(context, stop, resumed=resumed, replies=replies, cancel=cancel), stop
+        )
         finished = Run(context.directory.path, summary)
     if summary.status == "stopped":
         raise RunStoppedError(summary.cause, finished)

@@ -38,6 +38,7 @@ DurationUnit = Literal["ms", "s", "min", "h"]
 Compaction = Literal["line", "legend", "day"]
 TIER_COUNTS: Final = ("calls", "prompt_tokens", "completion_tokens", "cached_tokens")
 STANDARD_TIER: Final = "standard"  # the ordinary tier of an endpoint
+BATCH_TIER: Final = "batch"  # what a batch service answers
 OnContent = Callable[[int], None]  # hears how many characters of an answer have come so far
 
 

@@ -101,6 +101,12 @@ def resume(
             help=_("File with replies to requests.jsonl, or with errors; may be partial, may be given again.")
         ),
     ] = None,
+    cancel: Annotated[
+        bool,
+        typer.Option(
+            "--cancel", help=_("Cancel the jobs of the batch service, keep what they did, and stop.")
+        ),
+    ] = False,
     retry_failed: RetryFailed = False,
     yes: Trust = False,
     progress_port: ProgressPort = None,
@@ -116,6 +122,7 @@ def resume(
                 config=flags.config,
                 accept_changes=accept_changes,
                 replies=replies or (),
+                cancel=cancel,
                 retry_failed=retry_failed,
                 trust_endpoint=yes,
                 observer=watching(shown, server),

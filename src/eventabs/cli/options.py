@@ -129,7 +129,10 @@ class SettingFlags:
     mode: Annotated[
         RunMode | None,
         Option(
-            help=_("live: call by call; files: write requests.jsonl, to be answered elsewhere, and stop."),
+            help=_(
+                "live: call by call; batch: the vendor's batch service, slower and cheaper; files: write requests.jsonl,"
+                " to be answered elsewhere, and stop."
+            ),
             rich_help_panel=PACE,
         ),
     ] = None

@@ -229,6 +229,18 @@ class ExtendSettings(Section):
         return int(number) * _UNITS[unit.removesuffix("s")]
 
 
+class BatchSettings(Section):
+    """How the jobs of a batch service are driven. 0 or "": no limit, or as the preset has it."""
+
+    window: str = ""
+    max_enqueued_tokens: Limit = 0
+    max_requests: Limit = 0
+    poll_seconds: Seconds = 30.0
+    cancel_after: Annotated[float, Field(ge=0)] = 0.0
+    live_calls: Annotated[int, Field(ge=0, le=100)] = 3
+    live_share: Annotated[float, Field(ge=0, le=1)] = 0.05
+
+
 class RulesSettings(Section):
     """The built-in rules provider. "": the mapping that ships with the package."""
 
@@ -247,6 +259,7 @@ class Settings(Section):
     budget: BudgetSettings = BudgetSettings()
     run: RunSettings = RunSettings()
     extend: ExtendSettings = ExtendSettings()
+    batch: BatchSettings = BatchSettings()
     vocabulary: VocabularySettings = VocabularySettings()
     events: EventSettings = EventSettings()
     rules: RulesSettings = RulesSettings()

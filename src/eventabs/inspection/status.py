@@ -9,6 +9,7 @@ from eventabs.providers import Price, kind_of
 from eventabs.records import Counts
 from eventabs.runs import BatchDone, CallFailed, Progress, Retrying
 from eventabs.store import (
+    Job,
     Ledger,
     Reserve,
     RunDirectory,
@@ -21,6 +22,7 @@ from eventabs.store import (
     host_of,
     merged_status,
     retry_under_way,
+    stored_jobs,
     unpack_parts,
 )
 
@@ -65,6 +67,7 @@ class RunState:
     language: str
     cooling_seconds: float = 0.0
     disk_full: bool = False  # it ended the last process
+    jobs: tuple[Job, ...] = ()  # of a batch service, and files of requests
     shards: tuple["ShardState", ...] = ()  # of a view of merged ones
     missing_shards: int = 0  # that such a view does not know
 
@@ -150,6 +153,7 @@ def _run_state(
         language=facts["settings"]["lang"],
         cooling_seconds=max(0.0, cooling_until(ledger, began_at) - now) if running else 0.0,
         disk_full=not running and Reserve(directory.reserve).is_marked(),
+        jobs=tuple(stored_jobs(ledger)),
     )
 
 

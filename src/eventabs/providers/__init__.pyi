@@ -1,5 +1,6 @@
 from .openai import (
     BatchProfile as BatchProfile,
+    BatchService as BatchService,
     CallLimits as CallLimits,
     Endpoint as Endpoint,
     GrammarField as GrammarField,
@@ -8,6 +9,8 @@ from .openai import (
     OutputLimit as OutputLimit,
     Preset as Preset,
     Prober as Prober,
+    QueueFullError as QueueFullError,
+    RemoteJob as RemoteJob,
     ReplyLine as ReplyLine,
     ReplyLines as ReplyLines,
     Sampling as Sampling,

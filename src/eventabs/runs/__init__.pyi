@@ -51,6 +51,8 @@ from .observer import (
     Extended as Extended,
     InputGone as InputGone,
     InputRead as InputRead,
+    JobChanged as JobChanged,
+    JobTrouble as JobTrouble,
     LogFile as LogFile,
     Note as Note,
     Observer as Observer,

@@ -81,9 +81,12 @@ def sampling_of(llm: LlmSettings) -> Sampling:
     return Sampling(llm.stream, llm.temperature, llm.seed, llm.extra_body, frozenset(llm.omit), field, tier)
 
 
-def batch_profile(llm: LlmSettings) -> BatchProfile:
-    """Return how the batch service of the preset is spoken to; OpenAI's where no preset says another."""
-    return (load_preset(llm.preset).batch if llm.preset else None) or BatchProfile()
+def batch_profile(settings: Settings) -> BatchProfile:
+    """Return how the batch service is spoken to: as the preset says, else as OpenAI's; with what is set in [batch]."""
+    preset, batch = settings.llm.preset, settings.batch
+    known = (load_preset(preset).batch if preset else None) or BatchProfile()
+    named = {"window": batch.window, "max_requests": batch.max_requests}
+    return known.model_copy(update={key: value for key, value in named.items() if value})
 
 
 def no_model_message(preset: str) -> str:
@@ -149,6 +152,13 @@ def lacks_key(llm: LlmSettings, environment: Mapping[str, str]) -> bool:
     return not has_one and host_of(llm.base_url).lower() in hosts_with_keys()
 
 
+def call_limits(settings: Settings) -> CallLimits:
+    """Return what calls may take."""
+    llm, run = settings.llm, settings.run
+    times = llm.connect_timeout, llm.idle_timeout, llm.call_timeout, llm.longest_wait
+    return CallLimits(*times, max_calls(settings) + 1, rpm=run.rpm, tpm=run.tpm, tries=run.call_tries)
+
+
 def open_provider(
     settings: Settings,
     environment: Mapping[str, str],
@@ -163,20 +173,11 @@ def open_provider(
 
     Raises ConfigError where the settings cannot work.
     """
-    llm, run = settings.llm, settings.run
+    llm = settings.llm
     config = ProviderConfig(
         endpoint=endpoint_of(llm, environment),
         sampling=sampling_of(llm),
-        limits=CallLimits(
-            llm.connect_timeout,
-            llm.idle_timeout,
-            llm.call_timeout,
-            llm.longest_wait,
-            max_calls(settings) + 1,
-            rpm=run.rpm,
-            tpm=run.tpm,
-            tries=run.call_tries,
-        ),
+        limits=call_limits(settings),
         rules=rules,
         language=language,
         vocabulary=vocabulary_of(settings, language),

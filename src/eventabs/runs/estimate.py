@@ -28,6 +28,7 @@ from eventabs.prompts import (
 )
 from eventabs.providers import load_preset
 from eventabs.records import (
+    BATCH_TIER,
     STANDARD_TIER,
     Batch,
     Compaction,
@@ -165,6 +166,11 @@ class _Measured:
 
 
 OnCopy = Callable[[Copying], object]
+
+
+def _tier(settings: Settings) -> str:
+    """Return the tier that answers a run."""
+    return BATCH_TIER if settings.run.mode == "batch" else settings.llm.tier
 
 
 def repriced_above(llm: LlmSettings) -> int | None:
@@ -310,7 +316,7 @@ def _estimate(
         seconds=schedule_seconds(
             [sum(planned.size.output_tokens for planned in batch.parts) for batch in batches], settings
         ),
-        cost=price.cost(prompt_total, output, tier=settings.llm.tier),
+        cost=price.cost(prompt_total, output, tier=_tier(settings)),
         currency=settings.llm.price.currency,
         case_batches={budget: _case_batches(read.counts, budget) for budget in CASE_BUDGETS},
         levels=tuple(
@@ -328,9 +334,9 @@ def _estimate(
         unpacked=_unpacked(settings, read, measured.builder),
         described=described,
         non_behaviors=export.non_behaviors,
-        tier=settings.llm.tier,
+        tier=_tier(settings),
         prefix_tokens=limits.instructions_tokens,
-        cost_cached=price.cost(prompt_total, output, cacheable, settings.llm.tier)
+        cost_cached=price.cost(prompt_total, output, cacheable, _tier(settings))
         if cacheable and price.cached_input is not None
         else None,
         repriced=_repriced(settings, batches, limits.instructions_tokens),
@@ -366,7 +372,7 @@ def _unpacked(settings: Settings, read: _Input, builder: PromptBuilder) -> Unpac
     calls, output = len(read.counts), sum(read.json_tokens)
     prompts = read.tokens_long + calls * (builder.instructions_tokens - builder.legend_tokens)
     seconds = schedule_seconds(sorted(read.json_tokens, reverse=True), settings)
-    cost = settings.llm.price.of_tokens().cost(prompts, output, tier=settings.llm.tier)
+    cost = settings.llm.price.of_tokens().cost(prompts, output, tier=_tier(settings))
     return UnpackedEstimate(calls, prompts, output, seconds, cost)
 
 

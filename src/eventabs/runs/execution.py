@@ -5,56 +5,59 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from copy import copy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
-from eventabs.errors import DiskFullError, InputError, StoppedError, UsageError
-from eventabs.language import gettext as _
-from eventabs.prompts import BatchLimits, PromptBuilder, TokenCounter, shuffled
-from eventabs.providers import ReplyLines, kind_of
-from eventabs.records import Batch, Outcome, Part, PartSize, PlannedPart, Request, RunStatus, Usage, UserLog
-from eventabs.runs.batches import ReplyReader, RequestWriter
+from eventabs.errors import DiskFullError, StoppedError, UsageError
+from eventabs.prompts import TokenCounter
+from eventabs.providers import kind_of
+from eventabs.records import Outcome, PlannedPart, RunStatus
+from eventabs.runs.batches import (
+    Session,
+    cancel_jobs,
+    going_on,
+    in_order,
+    read_replies,
+    refuse_other_mode,
+    run_jobs,
+    write_requests,
+)
 from eventabs.runs.components import (
     RunContext,
     batch_limits,
-    make_reader,
     max_calls,
     probes,
 )
 from eventabs.runs.endpoint import (
-    batch_profile,
     endpoint_of,
     open_provider,
     require_connection,
-    sampling_of,
 )
 from eventabs.runs.engine import Engine
-from eventabs.runs.extension import extension_facts, is_extended, is_extending, spent_before, take_in
-from eventabs.runs.intake import halves, read_input, tell_gone_input
+from eventabs.runs.extension import extension_facts, is_extended, is_extending, take_in
+from eventabs.runs.intake import read_input, tell_gone_input
 from eventabs.runs.limits import (
     BudgetLearner,
     ConcurrencyLimit,
     FailureLimit,
     Permits,
-    SpendingLimit,
-    most_tokens,
 )
 from eventabs.runs.must_rules import rules_in_force
-from eventabs.runs.observer import Planned, RequestsWritten, Started, StateChanged, Summary
+from eventabs.runs.observer import Started, StateChanged, Summary
 from eventabs.runs.progress import ProgressTracker
 from eventabs.runs.scheduler import Scheduler
-from eventabs.runs.settlement import Settlement
 from eventabs.stop import Stop, StopRequested
 from eventabs.store import (
     EventsFile,
     Ledger,
     LedgerWriter,
-    awaited_tokens,
     count_standing_events,
     failure_reasons,
-    give_up,
+    give_up_written,
     host_of,
     kept_answer,
+    stored_jobs,
     unanswered,
     write_changes,
     write_results,
@@ -67,11 +70,13 @@ async def execute(
     *,
     resumed: bool,
     replies: Sequence[Path] = (),
+    cancel: bool = False,
     permits: Permits | None = None,
 ) -> Summary:
     """Read what is not read yet, call for what is not answered yet, and leave everything in order.
 
-    `replies` are files with answers to requests.jsonl; `permits` stand in the place of the run's own limits on requests,
+    `replies` are files with answers to requests.jsonl. `cancel`: cancel the jobs of the batch service, keep what they did, and
+    stop. `permits` stand in the place of the run's own limits on requests,
     tokens and cost. A requested `stop` ends it early with the status `interrupted`; in mode
     `files` it ends with `waiting`. Reading and saving happen in a thread.
     """
@@ -91,7 +96,7 @@ async def execute(
             for note in await asyncio.to_thread(take_in, run, stop):
                 run.observer.noted(note)
         run.save(run.tracker(), status="running")
-        status = await _call_model(run, stop, tracker, replies, permits)
+        status = await _call_model(run, stop, tracker, replies, permits, cancel=cancel)
     except StopRequested:
         status = "interrupted"
     except StoppedError as error:
@@ -103,113 +108,45 @@ async def execute(
         refused: RunStatus = "completed" if run.facts.get("status") == "completed" else "stopped"
         save_stopped(run, refused, tracker.seconds)
         raise
+    if status == "interrupted":
+        cause = going_on(stored_jobs(run.ledger))
     await asyncio.to_thread(save_stopped, run, status, tracker.seconds)
     run.observer.noted(StateChanged(status, cause))
     return summarize(run, status, cause)
 
 
-@dataclass(frozen=True, slots=True)
-class _Session:
-    """What the calls of a process share."""
-
-    run: RunContext
-    builder: PromptBuilder
-    limits: BatchLimits
-    learner: BudgetLearner
-    writer: LedgerWriter
-    events: EventsFile | None
-    tracker: ProgressTracker
-
-    def compose(self, logs: Sequence[UserLog]) -> Request:
-        return self.builder.request(logs, max_output_tokens=self.limits.max_output_tokens)
-
-    def scheduler(self, pending: Sequence[PlannedPart], *, probe: bool) -> Scheduler:
-        workers = self.run.settings.run.concurrency
-        pending = _in_order(self.run, pending)
-        return Scheduler(pending, self.learner.limits, probe=probe, workers=workers)
-
-    def spending(self) -> SpendingLimit:
-        return SpendingLimit(
-            max_cost=self.run.settings.run.max_cost,
-            max_total_tokens=self.run.settings.run.max_total_tokens,
-            instructions_tokens=self.builder.instructions_tokens,
-            max_output_tokens=self.limits.max_output_tokens,
-            **spent_before(self.run.facts),
-        )
-
-    def most_tokens(self, batch: Batch) -> Usage:
-        return most_tokens(
-            batch,
-            instructions_tokens=self.builder.instructions_tokens,
-            max_output_tokens=self.limits.max_output_tokens,
-        )
-
-    def request_writer(self, scheduler: Scheduler, stop: Stop) -> RequestWriter:
-        settings = self.run.settings
-        return RequestWriter(
-            run_id=self.run.facts["run_id"],
-            directory=self.run.directory,
-            profile=batch_profile(settings.llm),
-            model=settings.llm.model,
-            sampling=sampling_of(settings.llm),
-            compose=self.compose,
-            instructions_tokens=self.builder.instructions_tokens,
-            settings_fingerprint=self.run.facts["settings_fingerprint"],
-            wall_clock=time.time,
-            writer=self.writer,
-            scheduler=scheduler,
-            settlement=self.settlement(scheduler),
-            tracker=self.tracker,
-            stop=stop,
-        )
-
-    def reply_reader(self, settlement: Settlement) -> ReplyReader:
-        return ReplyReader(
-            run_id=self.run.facts["run_id"],
-            writer=self.writer,
-            settlement=settlement,
-            count_tokens=TokenCounter(self.run.settings.prompt.tokenizer).count,
-            observer=self.run.observer,
-        )
-
-    def settlement(self, scheduler: Scheduler) -> Settlement:
-        return Settlement(
-            read=make_reader(self.run.settings, self.run.prompt_language, self.builder.compactor),
-            rules=rules_in_force(self.run, self.builder),
-            split=self._split,
-            attempts=self.run.settings.run.attempts,
-            max_output_tokens=self.limits.max_output_tokens,
-            learner=self.learner,
-            writer=self.writer,
-            scheduler=scheduler,
-            tracker=self.tracker,
-            events=self.events,
-            observer=self.run.observer,
-        )
-
-    async def _split(self, part: Part) -> list[tuple[Part, PartSize]]:
-        (log,) = await self.writer.write(lambda ledger: ledger.logs([part]))
-        return halves(log, self.builder, start=part.first)
-
-
 async def _call_model(
-    run: RunContext, stop: Stop, so_far: ProgressTracker, replies: Sequence[Path], permits: Permits | None
+    run: RunContext,
+    stop: Stop,
+    so_far: ProgressTracker,
+    replies: Sequence[Path],
+    permits: Permits | None,
+    *,
+    cancel: bool,
 ) -> RunStatus:
     """Ask about everything that is pending. Return how that ended."""
     if not is_extended(run.facts):
         write_results(run.directory, run.ledger)  # an earlier process may have left a torn line
     with _opened_session(run, so_far) as session:
-        # what it puts back stands in the ledger too
-        settlement = session.settlement(Scheduler([], session.limits))
+        settlement = session.settlement(
+            Scheduler([], session.limits)
+        )  # what it puts back is in the ledger too
         await settlement.settle_unread()
         if replies:
-            await _read_replies(session, settlement, replies)
+            await read_replies(session, settlement, replies)
+        if cancel:
+            await cancel_jobs(session, stop)
+        refuse_other_mode(await session.writer.write(stored_jobs), run.settings.run.mode)
         if run.settings.run.mode != "files":  # what is out in a file is asked about here now
-            await session.writer.write(give_up)
+            await session.writer.write(give_up_written)
         pending = await session.writer.write(Ledger.pending_parts) + await settlement.take_kept()
-        if run.settings.run.mode == "files":
-            return await _write_requests(session, pending, stop)
-        return await _call_pending(session, pending, stop, permits) if pending else "completed"
+        call = partial(_call_pending, session, stop=stop, permits=permits)
+        match run.settings.run.mode:
+            case "files":
+                return await write_requests(session, pending, stop)
+            case "batch":
+                return await run_jobs(session, pending, stop, call)
+        return await call(pending)
 
 
 async def _settle_earlier(run: RunContext) -> None:
@@ -220,7 +157,7 @@ async def _settle_earlier(run: RunContext) -> None:
 
 
 @contextmanager
-def _opened_session(run: RunContext, so_far: ProgressTracker) -> Iterator[_Session]:
+def _opened_session(run: RunContext, so_far: ProgressTracker) -> Iterator[Session]:
     builder = run.builder()
     limits = batch_limits(run.settings, builder)
     # events.jsonl of an extended run is whole, and stays so until it is replaced
@@ -228,47 +165,17 @@ def _opened_session(run: RunContext, so_far: ProgressTracker) -> Iterator[_Sessi
     # the writer appends the events too, so it closes first
     with file as events, LedgerWriter(run.ledger) as writer:
         learner, tracker = BudgetLearner(limits), run.tracker(so_far.seconds)
-        yield _Session(run, builder, limits, learner, writer, events, tracker)
-
-
-async def _read_replies(session: _Session, settlement: Settlement, replies: Sequence[Path]) -> None:
-    """Store what files hold, then settle it. Raises InputError for a file without any reply."""
-    reader = session.reply_reader(settlement)
-    endpoint = endpoint_of(session.run.settings.llm, session.run.environment)
-    for path in replies:
-        found = await reader.take(path, ReplyLines(endpoint, path.name))
-        if not found.total() - found["unreadable"]:
-            message = _(
-                '{path} holds no replies; name the output or error file of a batch, with lines like {{"custom_id": ..., "response": ...}}'
-            )
-            raise InputError(message.format(path=path))
-    await reader.settle()
-
-
-async def _write_requests(session: _Session, pending: Sequence[PlannedPart], stop: Stop) -> RunStatus:
-    """Write what is pending, and what is still awaited, as lines of requests.jsonl."""
-    run = session.run
-    scheduler = session.scheduler(pending, probe=False)
-    if pending:
-        _announce(session, scheduler, pending)
-    requests = session.request_writer(scheduler, stop)
-    spending = session.spending()
-    spending.hold(*await session.writer.write(awaited_tokens))
-    await requests.open_job("written", spending)
-    count = await session.writer.write(requests.write_lines)
-    if not count:
-        run.directory.requests.unlink(missing_ok=True)
-        return "completed"
-    run.observer.noted(RequestsWritten(str(run.directory.requests), count, requests.batches_left))
-    return "waiting"
+        yield Session(run, builder, limits, learner, writer, events, tracker)
 
 
 async def _call_pending(
-    session: _Session, pending: list[PlannedPart], stop: Stop, permits: Permits | None
+    session: Session, pending: list[PlannedPart], stop: Stop, permits: Permits | None
 ) -> RunStatus:
+    if not pending:
+        return "completed"
     run = session.run
     scheduler = session.scheduler(pending, probe=probes(run.settings))
-    _announce(session, scheduler, pending)
+    session.announce(scheduler, pending)
     if kind_of(run.settings.provider).is_remote:
         await require_connection(run.settings, run.environment, run.observer, stop)
     closing = asyncio.Event()
@@ -338,14 +245,6 @@ class _CheckpointWriter:
             await asyncio.to_thread(self._run.save, counted, status="running", batches_waiting=waiting)
 
 
-def _announce(session: _Session, scheduler: Scheduler, pending: Sequence[PlannedPart]) -> None:
-    users = len({planned.part.user_id for planned in pending})
-    batches = scheduler.batches
-    total = session.tracker.counts.users
-    session.run.observer.noted(Planned(batches, users, total, len(pending) / batches))
-    session.run.save(session.tracker, status="running", batches_waiting=batches)
-
-
 def save_stopped(run: RunContext, status: RunStatus, seconds: float) -> None:
     """Write the results and the checkpoint of a run that stops here, after `seconds` of work by all processes."""
     with run.ledger.transaction():
@@ -371,14 +270,8 @@ def _batches_waiting(run: RunContext) -> int:
         outcome = Outcome(planned.part, None, answer.events)
         pending += filter(None, [in_force.question(planned, answer.log, outcome)])
     limits, workers = batch_limits(run.settings, builder), run.settings.run.concurrency
-    scheduler = Scheduler(_in_order(run, pending), limits, probe=probes(run.settings), workers=workers)
+    scheduler = Scheduler(in_order(run, pending), limits, probe=probes(run.settings), workers=workers)
     return awaited + scheduler.batches
-
-
-def _in_order(run: RunContext, pending: Sequence[PlannedPart]) -> Sequence[PlannedPart]:
-    """Return parts as they are taken: of an audit's run in another order, with other neighbors, than in the run that it audits."""
-    order = run.facts.get("order")
-    return shuffled(pending, order) if order else pending
 
 
 def _start_facts(run: RunContext, *, resumed: bool) -> Started:

@@ -60,13 +60,14 @@ class SpendingLimit:
     """Keeps a run under its limits even if every call in flight answers as long as it may. 0: no limit.
 
     Input is counted as the batches are; `instructions_tokens` come on top of each. `tokens_before` and
-    `cost_before` were spent before an extension, which has the limits for itself.
+    `cost_before` were spent before an extension, which has the limits for itself. `tier`: whose price holds for certain.
     """
 
     max_cost: float
     max_total_tokens: int
     instructions_tokens: int
     max_output_tokens: int
+    tier: str = ""
     tokens_before: int = 0
     cost_before: float = 0.0
 
@@ -112,8 +113,8 @@ class SpendingLimit:
         counts = tracker.counts
         reserved_in = self._reserved_input + tokens_in
         reserved_out = (self._in_flight + 1) * self.max_output_tokens
-        # at the ordinary price, none of it cached: no answer may be dearer
-        rest = tracker.price.cost(reserved_in, reserved_out)
+        # none of it cached, and at the ordinary price where a tier may be served as that: no answer may be dearer
+        rest = tracker.price.cost(reserved_in, reserved_out, tier=self.tier)
         cost = (tracker.cost or 0.0) - self.cost_before
         if self.max_cost and rest is not None and cost + rest > self.max_cost:
             return cost_refusal(self.max_cost)
@@ -330,6 +331,11 @@ class BudgetLearner:
             max_input_tokens=self._limits.instructions_tokens + room,
             max_output_tokens=max(1, int(self._limits.max_output_tokens / self._output_factor)),
         )
+
+    @property
+    def has_learned(self) -> bool:
+        """Whether any reply has shown how long answers are."""
+        return self._replies > 0
 
     def at_the_cap(self, usage: Usage) -> bool:
         """Whether an answer that broke off was as long as answers can be.

@@ -205,6 +205,25 @@ class RepliesRead:
 
 
 @dataclass(frozen=True, slots=True)
+class JobChanged:
+    """A job of the batch service has another status. `done` of its `requests` are, as the service counts them."""
+
+    job: int
+    batch_id: str
+    status: str
+    requests: int
+    done: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class JobTrouble:
+    """The batch service did not answer, or takes no more now; it is asked again after `wait_seconds`."""
+
+    cause: str
+    wait_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Stopping:
     """Somebody asked the run to stop; calls on the wire have `seconds` for their answers."""
 
@@ -236,6 +255,8 @@ Note = (
     | CallFailed
     | RequestsWritten
     | RepliesRead
+    | JobChanged
+    | JobTrouble
     | Stopping
     | StateChanged
 )

@@ -31,7 +31,7 @@ class Scheduler:
     def next(self) -> Batch | None:
         """Take the next batch; None while there is nothing to send."""
         if not self._queue:
-            self._plan_again()
+            self.plan_again()
         return self._queue.popleft() if self._queue else None
 
     def put_back(self, parts: Iterable[PlannedPart]) -> None:
@@ -46,7 +46,12 @@ class Scheduler:
         for batch in self._queue:
             self.put_back(batch.parts)
         self._queue.clear()
-        self._plan_again()
+        self.plan_again()
+
+    @property
+    def planned(self) -> int:
+        """How many batches wait that are packed."""
+        return len(self._queue)
 
     @property
     def batches(self) -> int:
@@ -54,7 +59,8 @@ class Scheduler:
         again = (-(-len(parts) // (peers or self._limits.max_users)) for peers, parts in self._again.items())
         return len(self._queue) + sum(again)
 
-    def _plan_again(self) -> None:
+    def plan_again(self) -> None:
+        """Pack what has to be asked again."""
         for peers in sorted(self._again, key=lambda peers: (peers != 0, -peers)):
             limits = replace(self._limits, max_users=peers) if peers else self._limits
             self._queue += plan(shuffled(self._again[peers]), limits, workers=1 if peers else self._workers)

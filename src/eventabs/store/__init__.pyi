@@ -60,6 +60,7 @@ from .jobs import (
     call_status as call_status,
     change_job as change_job,
     give_up as give_up,
+    give_up_written as give_up_written,
     job_requests as job_requests,
     open_job as open_job,
     parts_of_call as parts_of_call,

@@ -35,6 +35,11 @@ class Job(NamedTuple):
     ended_at: float | None = None
     error: str | None = None
 
+    @property
+    def is_out(self) -> bool:
+        """Whether it is one of a batch service, and not closed."""
+        return self.state in {"planned", "uploaded", "submitted"}
+
 
 class JobRequest(NamedTuple):
     """A request of a job that has no answer yet; `body` is without its messages."""
@@ -136,6 +141,14 @@ def busy_parts(ledger: Ledger) -> set[Part]:
         " WHERE status = 'answered' OR (status = 'sent' AND job_id IS NOT NULL)"
     )
     return {part for (users,) in rows for part in unpack_parts(users).values()}
+
+
+def give_up_written(ledger: Ledger) -> None:
+    """Await no answers any more to requests that were only written."""
+    for job in stored_jobs(ledger):
+        if job.state == "written":
+            give_up(ledger, job.id)
+            change_job(ledger, job.id, state="closed")
 
 
 def give_up(ledger: Ledger, job_id: int | None = None) -> int:

@@ -10,6 +10,7 @@ from eventabs.language import gettext as _, ngettext
 from eventabs.providers import kind_of
 from eventabs.records import Copying, Counts, InputWarning, RunStatus
 from eventabs.views.console import one_line
+from eventabs.views.job_messages import of_job
 
 _UNITS = ((10**9, "GB"), (10**6, "MB"), (10**3, "KB"))
 TENTHS_BELOW = 10  # above it they are noise
@@ -131,41 +132,11 @@ def noted(note: runs.Note) -> str:
                 note.users,
             )
             line = template.format(call=note.call, count=count(note.users), error=note.error)
-        case runs.RequestsWritten() | runs.RepliesRead():
-            line = _of_files(note)
+        case runs.RequestsWritten() | runs.RepliesRead() | runs.JobChanged():
+            line = of_job(note)
         case _:
             return _of_the_run(note)
     return line
-
-
-def _of_files(note: runs.RequestsWritten | runs.RepliesRead) -> str:
-    match note:
-        case runs.RequestsWritten():
-            template = ngettext(
-                "{count} request to be answered: {path}",
-                "{count} requests to be answered: {path}",
-                note.requests,
-            )
-            return template.format(count=count(note.requests), path=note.path)
-        case runs.RepliesRead():
-            found = [_line_count(kind, number) for kind, number in note.lines.items()]
-            return _("Read {path}: {facts}").format(path=note.path, facts=listed(found) or _("nothing"))
-
-
-def _line_count(kind: str, number: int) -> str:
-    """Count lines of a kind in a file of replies."""
-    counted = {
-        "replies": ngettext("{count} reply", "{count} replies", number),
-        "errors": ngettext("{count} error", "{count} errors", number),
-        "not_reached": ngettext(
-            "{count} request was not carried out", "{count} requests were not carried out", number
-        ),
-        "repeated": ngettext("{count} line is known already", "{count} lines are known already", number),
-        "late": ngettext("{count} reply came too late", "{count} replies came too late", number),
-        "unknown": ngettext("{count} line is of another run", "{count} lines are of another run", number),
-        "unreadable": ngettext("{count} line is no reply", "{count} lines are no replies", number),
-    }
-    return counted[kind].format(count=count(number))
 
 
 def _of_the_input(note: runs.ColumnsFound | runs.RowShown | runs.Extended | InputWarning) -> str:
@@ -196,11 +167,19 @@ def _column(role: str, name: str, note: runs.ColumnsFound) -> str:
 
 
 def _of_the_run(
-    note: runs.AwaitingEndpoint | runs.Serving | runs.CoolingDown | runs.Stopping | runs.StateChanged,
+    note: runs.AwaitingEndpoint
+    | runs.JobTrouble
+    | runs.Serving
+    | runs.CoolingDown
+    | runs.Stopping
+    | runs.StateChanged,
 ) -> str:
     match note:
         case runs.AwaitingEndpoint():
             template = _("{cause}; trying again in {wait}")
+            line = template.format(cause=note.cause, wait=duration(note.wait_seconds))
+        case runs.JobTrouble():
+            template = _("{cause}; again in {wait}")
             line = template.format(cause=note.cause, wait=duration(note.wait_seconds))
         case runs.Serving():
             line = _("Progress is also at {address}").format(address=note.address)

@@ -264,6 +264,8 @@ def _deserves_a_line(note: runs.Note) -> bool:
         | runs.CallFailed
         | runs.RequestsWritten
         | runs.RepliesRead
+        | runs.JobChanged
+        | runs.JobTrouble
         | runs.Stopping,
     )
 

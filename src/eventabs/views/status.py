@@ -13,6 +13,7 @@ from eventabs.language import gettext as _
 from eventabs.runs import Progress
 from eventabs.views import messages, usage
 from eventabs.views.console import encode, one_line, print_command, print_line
+from eventabs.views.job_messages import job_line
 from eventabs.views.messages import count, duration, joined, listed
 from eventabs.views.panel import ProgressPanel
 
@@ -20,7 +21,7 @@ SECONDS_BETWEEN_LOOKS = 1.0
 _JSON_KEYS = (
     "pending in_flight in_flight_limit events calls retries retry_causes cooling_seconds prompt_tokens"
     " completion_tokens tokens_per_second cost cost_projected currency seconds failures last_failure provider model"
-    " host run_id created_at out disk_full event_counts cached_tokens tiers"
+    " host run_id created_at out disk_full event_counts cached_tokens tiers jobs"
 )
 _AT_REST = ("interrupted", "stopped", "killed")
 _DIGITS = {"cooling_seconds": 1, "tokens_per_second": 1, "cost": 6, "cost_projected": 6, "seconds": 3}
@@ -52,6 +53,7 @@ def status_json(state: RunState, **more: object) -> str:
     fields |= {
         "pending": progress.pending,
         "event_counts": progress.event_counts,
+        "jobs": [job._asdict() for job in state.jobs],
         "last_failure": state.last_failure and messages.noted(state.last_failure),
         "tiers": usage.tier_fields(progress, progress.tier_costs),
     }
@@ -129,6 +131,7 @@ def _picture(state: RunState) -> Group:
         panel.trouble = messages.noted(state.last_failure)
     style = {"completed": "bold green", "running": "bold"}.get(state.status, "bold yellow")
     lines = [Text(one_line(line)) for line in messages.failures(state.failures)]
+    lines += [Text(one_line(job_line(job))) for job in state.jobs if job.is_out]
     return Group(Text(one_line(_headline(state)), style=style), panel, *lines)
 
 
@@ -158,4 +161,5 @@ def _lines(state: RunState) -> list[str]:
         lines.append(messages.cooling(state.cooling_seconds))
     if state.last_failure:
         lines.append(messages.noted(state.last_failure))
+    lines += [job_line(job) for job in state.jobs if job.is_out]
     return [*lines, _("{time} so far").format(time=duration(state.progress.seconds))]

@@ -23,7 +23,7 @@ from eventabs.providers.openai.wire import DROPPABLE
 
 KNOWN = (
     *("deepseek", "gemini", "glm", "groq", "llamacpp", "minimax", "moonshot", "ollama", "openai", "qwen"),
-    *("vllm", "volcengine"),
+    *("siliconflow", "together", "vllm", "volcengine"),
 )
 LOCAL = {"llamacpp", "ollama", "vllm"}
 NAMED_BY_USERS = LOCAL | {"volcengine"}  # whose models have names that no file knows

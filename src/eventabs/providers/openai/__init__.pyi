@@ -4,6 +4,11 @@ from .batch_lines import (
     request_fields as request_fields,
     request_line as request_line,
 )
+from .batch_service import (
+    BatchService as BatchService,
+    QueueFullError as QueueFullError,
+    RemoteJob as RemoteJob,
+)
 from .chat import OpenAIProvider as OpenAIProvider
 from .endpoint import (
     BatchProfile as BatchProfile,

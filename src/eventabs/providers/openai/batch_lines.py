@@ -5,6 +5,7 @@ https://platform.openai.com/docs/guides/batch, and what other services and `vllm
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ import orjson
 
 from eventabs.errors import EndpointError, TransientError
 from eventabs.language import gettext as _
-from eventabs.providers.openai.endpoint import Endpoint, Sampling
+from eventabs.providers.openai.endpoint import Endpoint, Sampling, Tier
 from eventabs.providers.openai.errors import ErrorContext, find_error, make_error
 from eventabs.providers.openai.redaction import ReplyMask, one_line
 from eventabs.providers.openai.transport import parse_address
@@ -33,8 +34,8 @@ class ReplyLine(NamedTuple):
 
 
 def request_fields(request: Request, model: str, sampling: Sampling) -> dict[str, Any]:
-    """Return the body of a request, but for its messages."""
-    body = build_body(request, model, sampling, sampling.omit)
+    """Return the body of a request, but for its messages; a batch is a tier of its own."""
+    body = build_body(request, model, replace(sampling, tier=Tier()), sampling.omit)
     return {name: value for name, value in body.items() if name not in {"messages", *_STREAMED}}
 
 
@@ -46,9 +47,13 @@ def request_line(custom_id: str, url: str, fields: Mapping[str, Any], messages: 
 
 
 class ReplyLines:
-    """Reads lines of output and error files, in any order and mixture. `source` is who the messages of errors name."""
+    """Reads lines of output and error files, in any order and mixture.
 
-    def __init__(self, endpoint: Endpoint, source: str) -> None:
+    `source` is who the messages of errors name, `tier` the one that served the replies, "" if that is not known.
+    """
+
+    def __init__(self, endpoint: Endpoint, source: str, tier: str = "") -> None:
+        self._tier = tier
         address = parse_address(endpoint)
         self._secrets = address.secrets
         self._mask = ReplyMask(address.keys, address.secrets)
@@ -73,7 +78,7 @@ class ReplyLines:
         assembler = ReplyAssembler()
         assembler.add(body)
         assembler.end()
-        reply = assembler.build(broken_by="interrupted", seconds=0.0)
+        reply = replace(assembler.build(broken_by="interrupted", seconds=0.0), tier=self._tier)
         if reply.finish_reason == "interrupted" and not assembler.characters:
             message = _("{host} broke off before any content; it may pass: resume later")
             return TransientError(message.format(host=self._source))

@@ -139,12 +139,15 @@ class KnownModel(BaseModel, frozen=True, extra="forbid"):
 class BatchProfile(BaseModel, frozen=True, extra="forbid"):
     """How a batch service is spoken to, and what one file may hold; OpenAI's own, where a preset says nothing else.
 
-    `url` stands in each line. `window` "": the service takes none. `statuses`: OpenAI's names of states by the service's own, in lower case.
+    `url` stands in each line; the addresses are behind the base URL. `window` "": the service takes none. `statuses`: OpenAI's names of
+    states by the service's own, in lower case.
     """
 
     url: str = "/v1/chat/completions"
     upload_path: str = "/files"
     purpose: str = "batch"
+    needs_file_name: bool = False  # as a field of its own
+    takes_metadata: bool = True
     window: str = "24h"
     max_requests: int = 50_000
     max_bytes: int = 200_000_000

@@ -5,10 +5,11 @@ import base64
 import re
 import socket
 import ssl
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import Literal, cast
+from typing import BinaryIO, Literal, cast
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
@@ -177,6 +178,21 @@ class Channel:
     async def send(self, method: str, url: httpx.URL, body: bytes = b"") -> httpx.Response:
         """Send a request; return the head of the answer. The caller reads its `raw_chunks` and closes it."""
         request = httpx.Request(method, url, headers=self._headers, content=body, extensions=self._extensions)
+        return await self._transport.handle_async_request(request)
+
+    async def send_form(
+        self, url: httpx.URL, fields: Mapping[str, str], file: BinaryIO, name: str
+    ) -> httpx.Response:
+        """Post a form with one file, which is read while it is sent; else as `send`."""
+        headers = httpx.Headers({key: value for key, value in self._headers.items() if key != "content-type"})
+        request = httpx.Request(
+            "POST",
+            url,
+            headers=headers,
+            data=dict(fields),
+            files={"file": (name, file, "application/jsonl")},
+            extensions=self._extensions,
+        )
         return await self._transport.handle_async_request(request)
 
     def error_context(self, response: httpx.Response, now: float) -> ErrorContext:

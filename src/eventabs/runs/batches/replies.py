@@ -68,13 +68,12 @@ class ReplyReader:
 
     async def _store(self, lines: Sequence[ReplyLine]) -> Counter[Kind]:
         named = [(call_of(line.custom_id, self.run_id), line.result) for line in lines]
-        kinds, usage = await self.writer.write(partial(_store, named=named, count_tokens=self.count_tokens))
+        kinds, stored = await self.writer.write(partial(_store, named=named, count_tokens=self.count_tokens))
         for (call_id, result), kind in zip(named, kinds, strict=True):
             if call_id is not None and isinstance(result, EndpointError) and kind == "errors":
                 self._errors[call_id] = result
-        self.settlement.tracker.add(
-            prompt_tokens=usage.prompt_tokens, completion_tokens=usage.completion_tokens
-        )
+        for reply in stored:
+            self.settlement.tracker.count_reply(reply.usage, reply.seconds, len(reply.text), reply.tier)
         return Counter(kinds)
 
     async def settle(self) -> None:
@@ -105,18 +104,17 @@ def _store(
     ledger: Ledger,
     named: Sequence[tuple[int | None, Reply | EndpointError | None]],
     count_tokens: Callable[[str], int],
-) -> tuple[list[Kind], Usage]:
-    """Store the replies among some lines. Return what each line is, and what the stored ones used."""
-    kinds = list[Kind]()
-    used = Usage()
+) -> tuple[list[Kind], list[Reply]]:
+    """Store the replies among some lines. Return what each line is, and the replies that were stored."""
+    kinds, stored = list[Kind](), list[Reply]()
     for call_id, result in named:
         kind = _kind(ledger, call_id, result)
         kinds.append(kind)
         if kind == "replies" and call_id is not None and isinstance(result, Reply):
             reply = _counted(ledger, call_id, result, count_tokens)
             ledger.store_reply(call_id, reply)
-            used = Usage(*(sum(pair) for pair in zip(used, reply.usage, strict=True)))
-    return kinds, used
+            stored.append(reply)
+    return kinds, stored
 
 
 def _kind(ledger: Ledger, call_id: int | None, result: Reply | EndpointError | None) -> Kind:

@@ -30,11 +30,15 @@ _SPREAD = 2  # a line is seldom so many times as long as the longest before it
 
 
 class JobRoom(NamedTuple):
-    """What one file may hold: requests, bytes, and tokens of prompts. 0: no limit."""
+    """What one file may hold: requests, bytes, and tokens of prompts. 0: no limit.
+
+    `has_to_fit`: the first prompt too; else a file holds one at least.
+    """
 
     requests: int = 0
     bytes: int = 0
     tokens: int = 0
+    has_to_fit: bool = False
 
 
 @dataclass(eq=False, kw_only=True)
@@ -61,6 +65,11 @@ class RequestWriter:
 
     def __post_init__(self) -> None:
         self._held: Batch | None = None
+
+    @property
+    def batches_planned(self) -> int:
+        """How many batches are packed and not part of a job yet."""
+        return self.scheduler.planned + (self._held is not None)
 
     @property
     def batches_left(self) -> int:
@@ -164,8 +173,9 @@ class _Filling:
         return min(by_count, (self.room.bytes - self.bytes) // (_SPREAD * self.longest))
 
     def takes(self, tokens: int) -> bool:
-        """Whether a prompt of so many tokens fits; the first one always does."""
-        return not self.room.tokens or not self.requests or self.tokens + tokens <= self.room.tokens
+        """Whether a prompt of so many tokens fits."""
+        is_free = not self.requests and not self.room.has_to_fit
+        return not self.room.tokens or is_free or self.tokens + tokens <= self.room.tokens
 
 
 def custom_id(run_id: str, call_id: int) -> str:

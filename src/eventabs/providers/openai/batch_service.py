@@ -1,0 +1,270 @@
+"""A thin client of /files and /batches, as OpenAI has them and others speak it.
+
+https://platform.openai.com/docs/api-reference/batch. There is no idempotency key: whoever creates a job notes before what it
+creates, and after a doubt looks for it (`find_job`) instead of creating it again.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import orjson
+
+from eventabs.errors import EndpointError, NoContentError, TransientError
+from eventabs.language import gettext as _
+from eventabs.providers.openai.endpoint import BatchProfile, CallLimits, Endpoint
+from eventabs.providers.openai.errors import find_error, make_error, make_status_error
+from eventabs.providers.openai.redaction import one_line
+from eventabs.providers.openai.transport import WIRE_ERRORS, Channel, raw_chunks, translate_error
+from eventabs.providers.openai.wire import UnreadableBodyError, parse_json
+
+T = TypeVar("T")
+
+_PAGE = 100  # jobs a listing shows at a time
+_MOST_PAGES = 200
+_DOCUMENT_BYTES = 16 * 1024 * 1024  # of an answer that is no file
+_QUEUE_CODES = frozenset({"token_limit_exceeded", "tokenlimitexceeded", "enqueued_token_limit_exceeded"})
+_NO_LISTING = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
+_FINAL = frozenset({"completed", "failed", "expired", "cancelled"})
+_SPELLINGS = {"canceled": "cancelled", "canceling": "cancelling"}
+
+
+class QueueFullError(EndpointError):
+    """The service takes no more tokens now: jobs of the account that are not done yet hold all that may wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteJob:
+    """A job as the service describes it. `status` is one of OpenAI's; `total` and `done` requests are what it counts, if it does.
+
+    `errors`: why it failed as a whole, each with its code in lower case.
+    """
+
+    id: str
+    status: str
+    input_file_id: str = ""
+    output_file_id: str = ""
+    error_file_id: str = ""
+    total: int = 0
+    done: int = 0
+    errors: tuple[tuple[str, str], ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.status in _FINAL
+
+    @property
+    def queue_was_full(self) -> bool:
+        """Whether it failed because too many tokens were waiting."""
+        return any(code in _QUEUE_CODES for code, _text in self.errors)
+
+
+class BatchService:
+    """The batch service at an endpoint. Its methods raise the subclasses of EndpointError."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        profile: BatchProfile,
+        limits: CallLimits = CallLimits(),
+        *,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._channel = Channel(endpoint, limits)
+        self._profile = profile
+        self._seconds = limits.call_timeout
+        self._wall_clock = wall_clock
+        self.host = self._channel.address.host
+
+    async def upload(self, path: Path, name: str) -> str:
+        """Upload a file of requests; return the id that it gets."""
+        fields = {"purpose": self._profile.purpose}
+        if self._profile.needs_file_name:
+            fields["file_name"] = name
+        with path.open("rb") as file:
+            sent = self._channel.send_form(self._url(self._profile.upload_path), fields, file, name)
+            document = await self._within_limits(self._read_document(sent))
+        return self._id_of(document)
+
+    async def find_file(self, name: str) -> str | None:
+        """Return the id of the newest uploaded file with a name; None where there is none, or no listing."""
+        try:
+            async with aclosing(self._listed("/files", {"purpose": self._profile.purpose})) as files:
+                async for file in files:
+                    if file.get("filename") == name:
+                        return str(file.get("id", "")) or None
+        except EndpointError as error:
+            if error.status not in _NO_LISTING:
+                raise
+        return None
+
+    async def create_job(self, file_id: str, metadata: Mapping[str, str]) -> RemoteJob:
+        """Create a job from an uploaded file. After a TransientError it may exist or not."""
+        body: dict[str, Any] = {"input_file_id": file_id, "endpoint": self._profile.url}
+        if self._profile.window:
+            body["completion_window"] = self._profile.window
+        if self._profile.takes_metadata:
+            body["metadata"] = dict(metadata)
+        document = await self._ask("POST", "/batches", body)
+        return self._job(document)
+
+    async def find_job(self, file_id: str, metadata: Mapping[str, str]) -> RemoteJob | None:
+        """Look through the account's jobs for the one made from a file, or with that metadata."""
+        async with aclosing(self._listed("/batches", {})) as jobs:
+            async for document in jobs:
+                job = self._job(document)
+                if job.input_file_id == file_id or (
+                    job.metadata and metadata.items() <= job.metadata.items()
+                ):
+                    return job
+        return None
+
+    async def retrieve(self, job_id: str) -> RemoteJob:
+        """Return how a job stands."""
+        return self._job(await self._ask("GET", f"/batches/{job_id}"))
+
+    async def cancel(self, job_id: str) -> None:
+        """Ask for the end of a job; it is `cancelled` some minutes later, or ends otherwise meanwhile."""
+        await self._ask("POST", f"/batches/{job_id}/cancel")
+
+    async def download(self, file_id: str, write: Callable[[bytes], object]) -> None:
+        """Pass the content of a file to `write`, piece by piece."""
+        sent = self._channel.send("GET", self._url(f"/files/{file_id}/content"))
+        await self._within_limits(self._pass_on(sent, write))
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._channel.aclose()
+
+    def _url(self, path: str) -> httpx.URL:
+        url = self._channel.address.url
+        return url.copy_with(path=url.path.removesuffix("/chat/completions") + path)
+
+    async def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        data = b"" if body is None else orjson.dumps(body)
+        return await self._within_limits(
+            self._read_document(self._channel.send(method, self._url(path), data))
+        )
+
+    async def _listed(self, path: str, query: Mapping[str, str]) -> AsyncGenerator[dict[str, Any], None]:
+        """Yield all entries of a listing, page by page, the newest first."""
+        after: dict[str, str] = {}
+        for _page in range(_MOST_PAGES):
+            url = self._url(path).copy_merge_params({**query, "limit": str(_PAGE), **after})
+            document = await self._within_limits(self._read_document(self._channel.send("GET", url)))
+            entries = [entry for entry in document.get("data") or () if isinstance(entry, dict)]
+            for entry in entries:
+                yield entry
+            last = str(document.get("last_id") or (entries[-1].get("id") if entries else ""))
+            if not document.get("has_more") or not last or after == {"after": last}:
+                return
+            after = {"after": last}
+
+    async def _within_limits(self, exchange: Awaitable[T]) -> T:
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await exchange
+        except TimeoutError:
+            message = _(
+                "{host} gave no answer within {seconds:g} s; raise llm.call_timeout if it needs longer"
+            )
+            raise NoContentError(message.format(host=self.host, seconds=self._seconds)) from None
+        except WIRE_ERRORS as error:
+            raise translate_error(error, self._channel.address) from None
+
+    async def _read_document(self, sending: Awaitable[httpx.Response]) -> dict[str, Any]:
+        """Send, and read the JSON of the answer. Raises QueueFullError, and errors by status and code."""
+        response = await sending
+        async with aclosing(response):
+            body = bytearray()
+            async for chunk in raw_chunks(response):
+                body += chunk
+                if len(body) > _DOCUMENT_BYTES:
+                    raise UnreadableBodyError
+        document = parse_json(bytes(body))
+        if not response.is_success:
+            raise self._refusal(response, bytes(body))
+        if isinstance(document, list):  # Together lists jobs without a page around them
+            return {"data": document}
+        if not isinstance(document, dict):
+            message = _("{host} did not answer with JSON to a question about batches; check llm.base_url")
+            raise TransientError(message.format(host=self.host))
+        if not document.get("id") and document.get("object") != "list" and (error := find_error(document)):
+            raise make_error(error, self._channel.error_context(response, self._wall_clock()))
+        return document
+
+    def _refusal(self, response: httpx.Response, body: bytes) -> EndpointError:
+        found = find_error(parse_json(body))
+        context = self._channel.error_context(response, self._wall_clock())
+        error = make_status_error(body, context)
+        if found is not None and _QUEUE_CODES & set(found.codes):
+            return QueueFullError(str(error), status=error.status)
+        return error
+
+    async def _pass_on(self, sending: Awaitable[httpx.Response], write: Callable[[bytes], object]) -> None:
+        response = await sending
+        async with aclosing(response):
+            if not response.is_success:
+                body = b"".join([chunk async for chunk in raw_chunks(response)])
+                raise self._refusal(response, body[:_DOCUMENT_BYTES])
+            async for chunk in raw_chunks(response):
+                write(chunk)
+
+    def _id_of(self, document: Mapping[str, Any]) -> str:
+        found = _inner(document).get("id")
+        if isinstance(found, str) and found:
+            return found
+        message = _("{host} took the file and named no id for it: {said}")
+        said = one_line(str(dict(document)), self._channel.address.secrets)
+        raise TransientError(message.format(host=self.host, said=said))
+
+    def _job(self, document: Mapping[str, Any]) -> RemoteJob:
+        job = _inner(document)
+        counts = job.get("request_counts")
+        counts = counts if isinstance(counts, dict) else {}
+        metadata = job.get("metadata")
+        return RemoteJob(
+            id=self._id_of(document),
+            status=self._status(str(job.get("status", ""))),
+            input_file_id=str(job.get("input_file_id") or ""),
+            output_file_id=str(job.get("output_file_id") or ""),
+            error_file_id=str(job.get("error_file_id") or ""),
+            total=_count(counts.get("total")),
+            done=_count(counts.get("completed")) + _count(counts.get("failed")),
+            errors=tuple(self._errors(job)),
+            metadata={str(k): str(v) for k, v in metadata.items()} if isinstance(metadata, dict) else {},
+        )
+
+    def _status(self, said: str) -> str:
+        status = said.lower()
+        return self._profile.statuses.get(status, _SPELLINGS.get(status, status))
+
+    def _errors(self, job: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Yield code and text of why a job failed: OpenAI has a list in an object, others a list, one text or one object."""
+        found = job.get("errors") or job.get("error") or ()
+        if isinstance(found, dict):
+            found = found.get("data") or [found]
+        for error in [found] if isinstance(found, str) else found:
+            fields = error if isinstance(error, dict) else {"message": error}
+            text = one_line(
+                str(fields.get("message") or fields.get("code") or ""), self._channel.address.secrets
+            )
+            yield str(fields.get("code") or "").lower(), text
+
+
+def _inner(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what an answer wraps: `data` at SiliconFlow, `job` at Together."""
+    wrapped = (document.get(name) for name in ("job", "data"))
+    return next((inner for inner in wrapped if isinstance(inner, dict)), document)
+
+
+def _count(number: object) -> int:
+    return number if isinstance(number, int) and number > 0 else 0
