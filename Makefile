@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint messages docs bench-reliability bench-exports bench-sources bench-batch clean
+.PHONY: demo test lint messages docs bench-reliability bench-exports bench-sources bench-batch bench-shards clean
 
 demo: .venv/installed
 	rm -rf demo.eventabs
@@ -51,6 +51,9 @@ bench-batch: .venv/dev
 # The same rows as a file, in an S3 server and piped out of PostgreSQL; OPTIONS="--rows 100000": see docs/benchmarks.md
 bench-sources: .venv/dev
 	$(BIN)/python benchmarks/sources.py $(OPTIONS)
+
+bench-shards: .venv/dev
+	$(BIN)/python benchmarks/shards.py $(OPTIONS)
 
 clean:
 	rm -rf .venv demo.eventabs

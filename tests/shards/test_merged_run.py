@@ -265,3 +265,16 @@ def test_merge_prints_one_object_with_the_state_of_each_shard(folder: Path) -> N
     )
     assert [each["shard"] for each in document["shards"]] == ["0/4", "1/4", "2/4"]
     assert document["total_users"] == sum(each["users"] for each in document["shards"])
+
+
+@pytest.mark.parametrize("entry", [5, {}, {"shard": "4/4", "path": "a"}, {"shard": "0/4", "path": 3}])
+def test_a_view_that_does_not_hold_together_is_one_line(folder: Path, entry: object) -> None:
+    Path("m").mkdir()
+    Path("m/checkpoint.json").write_text(json.dumps({"shards": [entry]}), "utf-8")
+    for command in ("status", "show", "export", "resume"):
+        code, said = cli(command, "m")
+        assert code != 0
+        assert (
+            said
+            == "m/checkpoint.json does not say where the shards are; merge again: eventabs merge DIR... --out m"
+        )

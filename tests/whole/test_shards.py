@@ -127,3 +127,18 @@ def test_a_job_does_not_fail_for_users_that_no_new_start_would_help(
     assert played("sh shard.sh", folder, SLURM_ARRAY_TASK_ID="1") == 0
     assert checkpoint(shards(folder)[1])["failed_count"] > 0
     assert played("sh shard.sh", folder, SLURM_ARRAY_TASK_ID="4") != 0
+
+
+def test_each_shard_may_have_a_server_of_its_own(
+    folder: Path, whole: bytes, openai_server: OpenAIServer
+) -> None:
+    with OpenAIServer() as other:
+        for index in range(SHARDS):
+            server = (openai_server, other)[index % 2]
+            named = ("--shard", f"{index}/{SHARDS}", "--base-url", server.base_url)
+            assert eventabs("run", "export.jsonl", *named, cwd=folder).returncode == 0
+        assert openai_server.requests
+        assert other.requests
+    assert merged(folder) == whole
+    hosts = inspect_run(folder / "merged", now=time.time).endpoint.host
+    assert set(hosts.split(", ")) == {f"127.0.0.1:{server.port}" for server in (openai_server, other)}

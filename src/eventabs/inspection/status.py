@@ -103,6 +103,9 @@ def _merged(directory: RunDirectory, now: Callable[[], float]) -> RunState:
         status=merged_status([each.status for each in states], missing=missing),
         run_id=str(directory.saved().get("run_id", "")),
         out=str(directory.path),
+        endpoint=states[0].endpoint._replace(
+            host=", ".join(dict.fromkeys(each.endpoint.host for each in states))
+        ),
         created_at=min(each.created_at for each in states),
         progress=_summed([each.progress for each in states]),
         failures=added(each.failures for each in states),

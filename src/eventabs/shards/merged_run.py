@@ -30,6 +30,7 @@ from eventabs.store import (
 )
 
 _NAMED: Final = 10  # missing shards
+_SERVED_AT: Final = "llm.base_url"  # a fleet of servers has one for each shard
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,11 @@ def _refuse_differences(parts: Sequence[_Part]) -> None:
             raise RunDirectoryError(message.format(first=read[0].directory.path, second=part.directory.path))
     first = parts[0]
     for part in parts[1:]:
-        if changed := changes(common_binding(first.facts), common_binding(part.facts)):
+        if changed := [
+            change
+            for change in changes(*(common_binding(each.facts) for each in (first, part)))
+            if change[0] != _SERVED_AT
+        ]:
             message = _(
                 "{first} and {second} have different settings ({changes}); take them all the same with --accept-changes"
             )

@@ -97,13 +97,24 @@ class RunDirectory:
 
     def is_merged(self) -> bool:
         """Whether the directory is a view of shards that were merged."""
-        return not self.ledger.exists() and bool(self.saved().get("shards"))
+        shards = self.saved().get("shards")
+        return isinstance(shards, list) and bool(shards) and not self.ledger.exists()
 
     def shards(self) -> dict[Shard, "RunDirectory"]:
         """Return the run directories of merged shards. Raises RunDirectoryError where one is gone."""
         found = {}
         for each in self.saved()["shards"]:
-            directory = RunDirectory(_from_here(self.path, each["path"]))
+            try:
+                shard, directory = (
+                    Shard.parse(each["shard"]),
+                    RunDirectory(_from_here(self.path, each["path"])),
+                )
+            except (TypeError, KeyError, ValueError) as error:
+                message = _(
+                    "{path} does not say where the shards are; merge again: eventabs merge DIR... --out {out}"
+                )
+                out = shlex.quote(str(self.path))
+                raise RunDirectoryError(message.format(path=self.checkpoint, out=out)) from error
             if not directory.ledger.is_file():
                 message = _(
                     "shard {shard} is not at {path} any more; merge again: eventabs merge DIR... --out {out}"
@@ -111,7 +122,7 @@ class RunDirectory:
                 raise RunDirectoryError(
                     message.format(shard=each["shard"], path=directory.path, out=shlex.quote(str(self.path)))
                 )
-            found[Shard.parse(each["shard"])] = directory
+            found[shard] = directory
         return found
 
     def saved(self) -> dict[str, Any]:

@@ -212,7 +212,8 @@ def events_of(ledger: Ledger, user_id: str) -> list[dict[str, Any]]:
 def settings_used(ledger: Ledger) -> set[str]:
     """Return the fingerprints of the settings that calls were made under; "" for those in force, which a shard has of its own."""
     used = {name for (name,) in ledger.rows("SELECT DISTINCT settings_fingerprint FROM calls")}
-    return {"" if name == ledger.meta()["settings_fingerprint"] else name for name in used}
+    now = ledger.meta().get("settings_fingerprint")
+    return {"" if name == now else name for name in used}
 
 
 class SettledUser(NamedTuple):
