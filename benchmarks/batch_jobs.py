@@ -4,7 +4,7 @@
 
 First a workload of that size through jobs that expire, fail for a full queue, name their files late, drop requests, refuse some, and hang until they are
 cancelled: who is done, and whether the cost is the sum of the usage at the price of each tier. Then small runs, each killed with SIGKILL at a point and resumed until it ends: at a request
-to the service, in turn before it does anything with one and after it has done it and before it answers. Nothing may be submitted twice, and no answer paid for twice.
+to the service, in turn before it does anything with one and after it has done it and before it answers, or at a state of the ledger. Nothing may be submitted twice, and no answer paid for twice.
 """
 
 import argparse
@@ -27,6 +27,8 @@ sys.path.append(str(ROOT / "tests" / "support"))
 
 import workload  # noqa: E402  beside this
 from batch_service import BatchServer, Fate  # noqa: E402  from tests/support
+from eventabs.errors import RunDirectoryError  # noqa: E402  as above
+from eventabs.store import Ledger  # noqa: E402  as above
 from house import environment, write_users  # noqa: E402  as above
 
 USERS = 12  # of a run that is killed
@@ -45,10 +47,15 @@ _LOADED = [
 
 
 class Point(NamedTuple):
-    """Where a run is killed: at a request (its number), before or after the service has done it."""
+    """Where a run is killed: at a request (its number), before or after the service has done it, or at a state of the ledger.
 
-    request: int
-    after: bool
+    A state is reached when `ledger` gives at least `least`.
+    """
+
+    request: int = -1
+    after: bool = False
+    ledger: str = ""
+    least: int = 0
 
 
 class Killed(NamedTuple):
@@ -62,10 +69,22 @@ class Killed(NamedTuple):
     events: bytes
 
 
+_CALLS = "SELECT count(*) FROM calls WHERE status IN {}"
+_JOBS = "SELECT count(*) FROM jobs WHERE state = '{}'"
+_STATES = (
+    *(Point(ledger=_JOBS.format(state), least=1) for state in ("planned", "uploaded", "submitted", "closed")),
+    *(Point(ledger=_CALLS.format("('answered', 'read')"), least=least) for least in (1, 2, 3, 5)),
+    *(Point(ledger=_CALLS.format("('read', 'failed')"), least=least) for least in (1, 4)),
+)
+
+
 def points(number: int, requests: int) -> Iterator[Point]:
-    """Yield so many points, spread over the requests of an undisturbed run."""
-    for index in range(number):
-        yield Point(index * requests // number, after=index % 2 == 1)
+    """Yield so many points: a fourth are states of the ledger, the others spread over the requests of an undisturbed run."""
+    by_state = _STATES[: number // 4]
+    yield from by_state
+    rest = number - len(by_state)
+    for index in range(rest):
+        yield Point(index * requests // rest, after=index % 2 == 1)
 
 
 def run_to_its_end(folder: Path, point: Point | None) -> Killed:
@@ -75,13 +94,16 @@ def run_to_its_end(folder: Path, point: Point | None) -> Killed:
     process: list[ForkServerProcess] = []
     killed = False
 
+    def kill_now() -> None:
+        nonlocal killed
+        killed = True
+        process[-1].kill()
+        process[-1].join()
+
     def kill(at: Point) -> Callable[[int], None]:
         def look(number: int) -> None:
-            nonlocal killed
             if point == at._replace(request=number) and not killed:
-                killed = True
-                process[-1].kill()
-                process[-1].join()
+                kill_now()
 
         return look
 
@@ -94,6 +116,9 @@ def run_to_its_end(folder: Path, point: Point | None) -> Killed:
         command = ["run", "input.jsonl", "--out", "out", "-q"]
         for _try in range(4):
             process.append(_start(command, folder))
+            while point and point.ledger and not killed and process[-1].is_alive():
+                if _is_reached(point, folder / "out" / "ledger.sqlite"):
+                    kill_now()
             process[-1].join()
             if process[-1].exitcode == 0:
                 break
@@ -110,6 +135,16 @@ def run_to_its_end(folder: Path, point: Point | None) -> Killed:
             checkpoint["success_count"],
             (folder / "out" / "events.jsonl").read_bytes(),
         )
+
+
+def _is_reached(point: Point, path: Path) -> bool:
+    """Whether a ledger is in the state of a point; looked at some hundred times a second."""
+    time.sleep(0.002)
+    try:
+        with Ledger.watch(path) as ledger:
+            return bool(ledger.rows(point.ledger)[0][0] >= point.least)
+    except RunDirectoryError:  # it is not there yet
+        return False
 
 
 def _start(arguments: list[str], folder: Path) -> ForkServerProcess:

@@ -46,6 +46,9 @@ class ProviderConfig:
     language: "Language"
     vocabulary: "Vocabulary"
     detail: "Detail"
+    on_refused: Callable[[frozenset[str]], object] = lambda _parameters: (
+        None
+    )  # hears which parameters the endpoint does not take
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,9 @@ class ProviderKind:
 
 
 def _create_openai(config: ProviderConfig) -> Provider:
-    return openai.OpenAIProvider(config.endpoint, config.sampling, config.limits)
+    return openai.OpenAIProvider(
+        config.endpoint, config.sampling, config.limits, on_refused=config.on_refused
+    )
 
 
 def _create_rules(config: ProviderConfig) -> Provider:

@@ -1,7 +1,7 @@
 """From settings to the endpoint: whether it can be asked, how, and what opens it."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from urllib.parse import urlsplit
 
@@ -168,8 +168,11 @@ def open_provider(
     observer: Observer,
     closing: asyncio.Event,
     make_pace: MakePace | None = None,
+    on_refused: Callable[[frozenset[str]], object] = lambda _parameters: None,
 ) -> AbstractAsyncContextManager[Complete]:
     """Open what answers requests; none leaves any more once `closing` is set. `make_pace`: in the place of its own limits.
+
+    `on_refused` hears which parameters are not sent any more.
 
     Raises ConfigError where the settings cannot work.
     """
@@ -182,6 +185,7 @@ def open_provider(
         language=language,
         vocabulary=vocabulary_of(settings, language),
         detail=settings.prompt.detail,
+        on_refused=on_refused,
     )
     return open_provider_of(
         settings.provider,

@@ -187,6 +187,7 @@ async def _call_pending(
         observer=run.observer,
         closing=closing,
         make_pace=permits.make_pace if permits else None,
+        on_refused=session.leave_out,
     )
     limits = run.settings.run
     async with provider as complete:

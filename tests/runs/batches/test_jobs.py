@@ -279,6 +279,17 @@ def test_a_limit_on_cost_counts_a_job_at_the_price_of_batches(runner: Runner, se
     assert (run.summary.done, runner.created()) == (USERS, 1)
 
 
+def test_what_the_endpoint_refuses_of_a_live_call_is_left_out_of_jobs(
+    runner: Runner, server: BatchServer
+) -> None:
+    server.refused = "seed"
+    settings = runner.settings()
+    settings["llm"]["seed"] = 7
+    run = eventabs.run(str(runner.folder / "input.jsonl"), settings=settings, out=runner.out)
+    assert run.summary.done == USERS
+    assert all("seed" not in request["body"] for request in server.requests_of(server.jobs[0]))
+
+
 def test_a_service_without_metadata_or_listing_of_files_is_spoken_to_as_well(
     runner: Runner, server: BatchServer
 ) -> None:

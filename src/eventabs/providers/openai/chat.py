@@ -42,7 +42,7 @@ class OpenAIProvider:
     """Completes requests through POST {base_url}/chat/completions.
 
     Parameters that the endpoint refuses (of wire.DROPPABLE, or the grammar) are left out from then on. Raises
-    ConfigError when it is made with settings that cannot work. `clock` (monotonic) measures calls,
+    ConfigError when it is made with settings that cannot work. `on_refused` hears of all that is not sent, when that grows. `clock` (monotonic) measures calls,
     `wall_clock` (Unix time) is what dates in headers are compared with.
     """
 
@@ -52,6 +52,7 @@ class OpenAIProvider:
         sampling: Sampling = Sampling(),
         limits: CallLimits = CallLimits(),
         *,
+        on_refused: Callable[[frozenset[str]], object] = lambda _parameters: None,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
@@ -60,6 +61,7 @@ class OpenAIProvider:
         self._model = endpoint.model
         self._sampling = sampling
         self._limits = limits
+        self._on_refused = on_refused
         self._clock = clock
         self._wall_clock = wall_clock
         self._mask = ReplyMask(self._address.keys, self._address.secrets)
@@ -80,6 +82,7 @@ class OpenAIProvider:
                 if not refused:
                     raise
                 self.dropped |= refused
+                self._on_refused(self.dropped)
 
     async def aclose(self) -> None:
         """Close all connections."""

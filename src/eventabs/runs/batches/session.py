@@ -4,11 +4,11 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from eventabs.prompts import BatchLimits, PromptBuilder, TokenCounter, shuffled
-from eventabs.providers import BatchService, ReplyLines
+from eventabs.providers import BatchService, ReplyLines, Sampling
 from eventabs.records import (
     BATCH_TIER,
     STANDARD_TIER,
@@ -36,6 +36,8 @@ from eventabs.runs.settlement import Settlement
 from eventabs.stop import Stop
 from eventabs.store import EventsFile, Ledger, LedgerWriter
 
+_REFUSED = "refused_parameters"  # in meta
+
 
 @dataclass(frozen=True, slots=True)
 class Session:
@@ -48,6 +50,22 @@ class Session:
     writer: LedgerWriter
     events: EventsFile | None
     tracker: ProgressTracker
+
+    def leave_out(self, parameters: frozenset[str]) -> None:
+        """Keep which parameters the endpoint does not take: a job would be refused for them as a whole."""
+        kept = {_REFUSED: {"settings_fingerprint": self._fingerprint, "parameters": sorted(parameters)}}
+        self.run.facts.update(kept)
+        self.writer.post(lambda ledger: ledger.set_meta(kept))
+
+    def _sampling(self) -> Sampling:
+        sampling, kept = sampling_of(self.run.settings.llm), self.run.facts.get(_REFUSED) or {}
+        if kept.get("settings_fingerprint") != self._fingerprint:
+            return sampling
+        return replace(sampling, omit=sampling.omit | set(kept["parameters"]))
+
+    @property
+    def _fingerprint(self) -> str:
+        return str(self.run.facts["settings_fingerprint"])
 
     def compose(self, logs: Sequence[UserLog]) -> Request:
         """Make the request about some logs."""
@@ -86,10 +104,10 @@ class Session:
             directory=self.run.directory,
             profile=batch_profile(settings),
             model=settings.llm.model,
-            sampling=sampling_of(settings.llm),
+            sampling=self._sampling(),
             compose=self.compose,
             instructions_tokens=self.builder.instructions_tokens,
-            settings_fingerprint=self.run.facts["settings_fingerprint"],
+            settings_fingerprint=self._fingerprint,
             wall_clock=time.time,
             writer=self.writer,
             scheduler=scheduler,
