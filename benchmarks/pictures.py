@@ -54,7 +54,10 @@ TIMES_FASTER = 20.0  # than the model that the simulator stands for
 RETRY_AFTER = 5.0  # seconds, so that a cooldown can be seen
 SHARE_DONE = 0.6  # when the panel's picture is taken: at the first cooldown from there on
 LEAST_COOLING = 2.0  # seconds that it still has to last
-PAGE = (1100, 860)  # of the report's photograph, in pixels
+PAGE = (1100, 1240)  # of the report's photograph, in pixels
+DRAWN_WITHIN = (
+    10_000  # milliseconds of the browser's own time: the timeline is inflated after the page is loaded
+)
 # fonts of the machine that shows the picture: a code host loads none from elsewhere, and 2 cells fit a Chinese character
 FONTS = (
     "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', 'Noto Sans Mono CJK SC', monospace"
@@ -158,6 +161,7 @@ def photograph(page: Path, picture: Path) -> None:
             "--no-sandbox",
             "--disable-gpu",
             "--hide-scrollbars",
+            f"--virtual-time-budget={DRAWN_WITHIN}",
             f"--window-size={width},{height}",
             f"--screenshot={picture}",
             page.as_uri(),

@@ -5,7 +5,10 @@ from pathlib import Path
 import pytest
 
 from eventabs.errors import RunDirectoryError
-from eventabs.inspection.report import TokenUse, open_report_facts, token_use
+from eventabs.inspection.calls import TokenUse, token_use
+from eventabs.inspection.report import Table, open_report_facts
+from eventabs.store.ledger import Ledger
+from eventabs.store.queries import REPORT_SECTIONS
 from report_kit import make_run
 
 
@@ -19,17 +22,66 @@ def test_the_headline_counts_what_the_ledger_holds(tmp_path: Path) -> None:
         assert facts.inputs == ("behaviors.csv",)
 
 
-def test_failed_users_come_first_then_pending_then_done(tmp_path: Path) -> None:
+def test_every_user_is_told_in_order_of_the_ids_with_log_and_events(tmp_path: Path) -> None:
     make_run(tmp_path)
     with open_report_facts(tmp_path) as facts:
         users = list(facts.users)
     assert [(user.row.user_id, user.row.state, user.row.reason) for user in users] == [
+        ("ann", "done", None),
         ("bob", "failed", "cut"),
         ("cy", "pending", None),
-        ("ann", "done", None),
     ]
-    assert [len(user.events) for user in users] == [0, 0, 2]
+    assert [len(user.events) for user in users] == [2, 0, 0]
     assert {len(user.log.behaviors) for user in users} == {3}
+
+
+def test_a_call_has_its_tokens_its_cost_and_how_it_ended(tmp_path: Path) -> None:
+    make_run(tmp_path)
+    with open_report_facts(tmp_path) as facts:
+        answered, failed = facts.calls
+    assert (answered.id, answered.status, answered.finish_reason) == (1, "read", "length")
+    assert (answered.cached_tokens, answered.reasoning_tokens) == (50, 20)
+    assert answered.cost == pytest.approx((200 * 2 + 80 * 8) / 1e6)
+    assert (failed.id, failed.status, failed.cost) == (2, "failed", 0)
+
+
+def test_a_call_has_its_texts_and_what_it_brought_each_user(tmp_path: Path) -> None:
+    make_run(tmp_path)
+    with open_report_facts(tmp_path) as facts:
+        assert [(part.alias, part.user_id, part.outcome) for part in facts.asked(1)] == [
+            ("U1", "ann", "usable"),
+            ("U2", "bob", "cut"),
+        ]
+        assert [part.outcome for part in facts.asked(2)] == [""]
+        text, broken = facts.text(1), facts.text(2)
+    assert [message["content"] for message in text.messages] == ["extract", "ann\nbob"]
+    assert text.reply == "<think>hm</think>## U1\n10:0"
+    assert (broken.reply, broken.error) == ("", "HTTP 503")
+
+
+def test_paths_lead_to_the_first_marked_category(tmp_path: Path) -> None:
+    make_run(tmp_path)
+    with open_report_facts(tmp_path) as facts:
+        assert facts.goal == "conversion"
+    ledger = Ledger.open(tmp_path / "ledger.sqlite")
+    settings = ledger.meta()["settings"]
+    categories = [{"name": "plain", "mark": ""}, {"name": "sale", "mark": "$"}]
+    ledger.set_meta({"settings": settings | {"vocabulary": {"categories": categories}}})
+    ledger.close()
+    with open_report_facts(tmp_path) as facts:
+        assert facts.goal == "sale"
+
+
+def test_what_other_rooms_store_for_the_report_is_a_section_of_tables(tmp_path: Path) -> None:
+    make_run(tmp_path)
+    ledger = Ledger.open(tmp_path / "ledger.sqlite")
+    audit = {"title": "Audit", "columns": ["type", "right"], "rows": [["dining", 0.9]], "note": "of 30"}
+    ledger.set_meta({REPORT_SECTIONS: {"quality": [audit]}})
+    ledger.close()
+    with open_report_facts(tmp_path) as facts:
+        assert facts.sections == {
+            "quality": (Table("Audit", ("type", "right"), (("dining", 0.9),), "of 30"),)
+        }
 
 
 def test_a_cause_has_its_counts_and_the_raw_reply(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@
 import asyncio
 import base64
 import itertools
+import json
 import shutil
 import subprocess
 import tempfile
@@ -57,9 +58,25 @@ class Page:
         assert "exceptionDetails" not in done, done
         return done["result"].get("value")
 
-    async def open(self, path: Path) -> None:
+    async def until(self, script: str) -> None:
+        """Wait until a script gives something true."""
+        async with asyncio.timeout(_PATIENCE):
+            while not await self.run(f"Boolean({script})"):
+                await asyncio.sleep(0.02)
+
+    async def click(self, selector: str) -> None:
+        """Click on the middle of an element with the mouse."""
+        x, y = await self.run(
+            f"(() => {{ const one = document.querySelector({json.dumps(selector)});"
+            " one.scrollIntoView({ block: 'center', behavior: 'instant' });"
+            " const box = one.getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2]; })()"
+        )
+        for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
+            await self.do("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+    async def open(self, path: Path, fragment: str = "") -> None:
         """Load a file to its end."""
-        await self.do("Page.navigate", url=path.resolve().as_uri())
+        await self.do("Page.navigate", url=path.resolve().as_uri() + fragment)
         async with asyncio.timeout(_PATIENCE):
             while await self.run("location.href") == "about:blank" or (
                 await self.run("document.readyState") != "complete"
@@ -127,6 +144,7 @@ async def browser() -> AsyncIterator[Page]:
                     page = Page(socket)
                     for domain in ("Page", "Runtime", "Log", "Network"):
                         await page.do(f"{domain}.enable")
+                    await page.do("Emulation.setFocusEmulationEnabled", enabled=True)
                     yield page
         finally:
             process.terminate()

@@ -1,12 +1,21 @@
 """A small run that ended in every way, for the tests of the report."""
 
+import base64
+import re
+import zlib
+from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-from eventabs.records import Event, Part, Usage, UserLog
+import orjson
+
+from eventabs.records import Behavior, Event, Part, Usage, UserLog
 from eventabs.store.ledger import Ledger, PartChange, Retry
 from runs_kit import SIZE, answer, bad, batch_of, event_of, make_log, request_for, well, whole
 
+EVIL = "<script>alert('x')</script>\"'><img src=x onerror=alert(1)>[/bold]{{7*7}}</title><!--\u2028\u202e"
 FACTS: dict[str, object] = {
     "run_id": "r1",
     "created_at": "2026-01-15T10:00:00+00:00",
@@ -23,6 +32,16 @@ FACTS: dict[str, object] = {
         "prompt": {"tokenizer": "cl100k_base"},
     },
 }
+
+
+_BLOCK = re.compile(r'<script type="text/plain" id="data-([\w-]+)">([\w+/=]*)</script>')
+
+
+def packed_data(page: str) -> dict[str, Any]:
+    """Return what a page holds compressed, by name."""
+    return {
+        name: orjson.loads(zlib.decompress(base64.b64decode(text))) for name, text in _BLOCK.findall(page)
+    }
 
 
 def make_run(
@@ -48,7 +67,7 @@ def make_run(
     ]
     with ledger.transaction():
         first = _call(ledger, *logs[:2])
-        usage = Usage(prompt_tokens=200, completion_tokens=80, reasoning_tokens=20)
+        usage = Usage(prompt_tokens=200, completion_tokens=80, reasoning_tokens=20, cached_tokens=50)
         ledger.store_reply(first, replace(answer(reply), usage=usage, finish_reason="length"))
         ledger.settle(
             first,
@@ -61,6 +80,77 @@ def make_run(
             ledger.note_retry(Retry(second, 1_002.0 + again, "rate_limit", error, 2.0))
         ledger.fail_call(second, error, [PartChange(broken, "pending", broken_calls=1)])
     ledger.close()
+
+
+def make_evil_run(path: Path) -> None:
+    """Make a run in which every text from data tries to be markup."""
+    make_run(
+        path,
+        user_ids=(f"a{EVIL}", f"b{EVIL}", f"c{EVIL}"),
+        item=EVIL,
+        kind=EVIL,
+        summary=EVIL,
+        reply=f"## U1\n{EVIL}\x00\x1b[31m",
+        error=EVIL,
+    )
+
+
+CROWD = tuple(f"user {n}" for n in range(1, 13))
+STORIES = (  # of event types by user, in turn
+    ("浏览", "对比", "到店"),
+    ("浏览", "对比", "用餐"),
+    ("用餐", "浏览", "购买"),
+)
+_GOALS = ("到店", "购买")
+_NAMES = (("browse", "星瀚M5", "车迹汽车网"), ("visit", "湖滨餐厅", ""), ("visit", "启程4S店", ""))
+
+
+def make_crowd(path: Path, *, user_ids: tuple[str, ...] = CROWD, calls: int = 3) -> None:
+    """Make the ledger of a run in which all are done; their events tell one of STORIES, one event a day.
+
+    Each event covers two behaviors of one second and one of the same minute, and leaves one out.
+    """
+    path.mkdir(exist_ok=True)
+    ledger = Ledger.create(path / "ledger.sqlite", FACTS)
+    told = {user_id: STORIES[place % len(STORIES)] for place, user_id in enumerate(user_ids)}
+    logs = [UserLog(user_id, tuple(_lived(story)), (("city", "上海"),)) for user_id, story in told.items()]
+    with ledger.transaction():
+        ledger.add_users((log, [(whole(log), SIZE)]) for log in logs)
+    each = -(-len(logs) // calls)
+    for first in range(0, len(logs), each):
+        asked = logs[first : first + each]
+        with ledger.transaction():
+            call = _call(ledger, *asked)
+            ledger.store_reply(call, answer("## U1\n10:00 用餐 | 湖滨餐厅\n##"))
+            outcomes = [well(whole(log), *_told(log, told[log.user_id])) for log in asked]
+            done = [PartChange(o.part, "done", events=len(o.events)) for o in outcomes]
+            ledger.settle(call, outcomes, done)
+    ledger.close()
+
+
+def _lived(story: tuple[str, ...]) -> Iterator[Behavior]:
+    for day, kind in enumerate(story):
+        action, item, place = _NAMES[2 if kind in _GOALS else kind == "用餐"]
+        for line, second in enumerate((5, 5, 40)):
+            start = datetime(2026, 1, 5 + day, 9 + day, 30, second)  # noqa: DTZ001  exports hold wall times
+            yield Behavior(start, action, f"{item}{line or ''}", place, 600 + line)
+        yield Behavior(datetime(2026, 1, 5 + day, 20, 0), "use", "小绿书", "", 60)  # noqa: DTZ001  as above
+
+
+def _told(log: UserLog, story: tuple[str, ...]) -> list[Event]:
+    return [
+        Event(
+            user_id=log.user_id,
+            type=kind,
+            category="conversion" if kind in _GOALS else "engagement",
+            start=f"2026-01-{5 + day:02}T{9 + day:02}:30:05",
+            end=f"2026-01-{5 + day:02}T{9 + day:02}:40:42",
+            summary=f"{kind}第{day}天",
+            behaviors=tuple(range(4 * day, 4 * day + 3)),
+            source="must" if kind == "购买" else "llm",
+        )
+        for day, kind in enumerate(story)
+    ]
 
 
 def _call(ledger: Ledger, *logs: UserLog) -> int:

@@ -98,7 +98,7 @@ def show(
             render_calls(console, stored_calls(ledger, user_id))
 
 
-@command(help=_("Make one HTML file that shows the run: calls, tokens, failures, events, users."))
+@command(help=_("Make one HTML file to show: timelines, events, users, calls, and how the run went."))
 def report(
     checkpoint: Checkpoint,
     output: Annotated[
@@ -116,7 +116,9 @@ def report(
     with open_report_facts(checkpoint) as facts:
         choose_language(facts.language)
         page = render_report(facts)
-    write_report(page, path)
+    write_report(page.chunks, path)
+    for note in page.notes:
+        print_line(stderr_console(), note)
     print_line(stdout_console(), str(path))
 
 

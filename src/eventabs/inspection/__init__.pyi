@@ -5,10 +5,15 @@ from .audit import (
     UnstableUser as UnstableUser,
     audit_facts as audit_facts,
 )
-from .report import (
+from .calls import (
+    AskedPart as AskedPart,
     CallFacts as CallFacts,
-    ReportFacts as ReportFacts,
+    CallText as CallText,
     TokenUse as TokenUse,
+)
+from .report import (
+    ReportFacts as ReportFacts,
+    Table as Table,
     UserFacts as UserFacts,
     open_report_facts as open_report_facts,
 )

@@ -1,106 +1,38 @@
 """What a report shows, from the ledger alone: the run, its calls, its failures and its users."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from eventabs.inspection.audit import AuditFacts, audit_facts
+from eventabs.inspection.calls import (
+    AskedPart,
+    CallFacts,
+    CallText,
+    Cost,
+    asked_parts,
+    call_facts,
+    call_text,
+)
 from eventabs.inspection.status import Endpoint, endpoint_of
-from eventabs.prompts import TokenCounter
+from eventabs.prompts import default_vocabulary
 from eventabs.records import Counts, UserLog
-from eventabs.replies import without_reasoning
 from eventabs.store import (
+    REPORT_SECTIONS,
     Ledger,
     Retry,
     RunDirectory,
     UserRow,
+    all_user_rows,
     count_all,
     events_of,
     stored_retries,
-    unpack_messages,
-    unpack_parts,
     unpack_text,
-    user_rows,
     watch_as_one,
 )
-
-_CALLS = (
-    "SELECT id, users, messages, input_tokens, reasoning_tokens, reply, reasoning, sent_at, ended_at, seconds,"
-    " prompt_tokens, completion_tokens FROM calls ORDER BY sent_at, id"
-)
-
-
-class TokenUse(NamedTuple):
-    """Where the tokens of a call went. `wasted`: the share of users that got nothing usable from it."""
-
-    instructions: float = 0.0
-    behaviors: float = 0.0
-    reasoning: float = 0.0
-    answers: float = 0.0
-    wasted: float = 0.0
-
-
-class CallFacts(NamedTuple):
-    """One call. Times are seconds since 1970; `ended_at` is None for a call that was lost in flight.
-
-    `seconds` is how long its last try took, so the time before that went into waits and earlier tries.
-    """
-
-    users: int
-    usable: int
-    sent_at: float
-    ended_at: float | None
-    seconds: float | None
-    prompt_tokens: int
-    completion_tokens: int
-    use: TokenUse
-
-
-def call_facts(ledger: Ledger, tokenizer: str) -> Iterator[CallFacts]:
-    """Yield all calls in the order in which they were sent."""
-    # most calls have the instructions of the last one
-    count = lru_cache(maxsize=1)(TokenCounter(tokenizer).count)
-    usable = dict(ledger.rows("SELECT call_id, count(*) FROM outcomes WHERE reason IS NULL GROUP BY call_id"))
-    for call_id, parts, messages, tokens, reasoning, reply, thoughts, *facts in ledger.rows(_CALLS):
-        prompt, completion = facts[-2:]
-        sent = unpack_messages(messages)
-        instructions = "".join(message["content"] for message in sent if message["role"] == "system")
-        asked = len(unpack_parts(parts))
-        held = usable.get(call_id, 0)
-        use = token_use(
-            prompt=prompt,
-            completion=completion,
-            reasoning=reasoning or completion * _thought_share(reply, thoughts),
-            instructions_share=count(instructions) / tokens if tokens and prompt else 0.0,
-            usable_share=held / asked if asked else 0.0,
-        )
-        yield CallFacts._make([asked, held, *facts, use])
-
-
-def token_use(
-    *, prompt: int, completion: int, reasoning: float, instructions_share: float, usable_share: float
-) -> TokenUse:
-    """Split the tokens of a call by what they were for; the parts add up to all of them."""
-    instructions = min(prompt, prompt * instructions_share)
-    thought = min(completion, reasoning)
-    return TokenUse(
-        instructions * usable_share,
-        (prompt - instructions) * usable_share,
-        thought * usable_share,
-        (completion - thought) * usable_share,
-        (prompt + completion) * (1 - usable_share),
-    )
-
-
-def _thought_share(reply: bytes | None, thoughts: bytes | None) -> float:
-    """Return the share of reasoning in a completion, by characters, where the endpoint does not count it."""
-    text = unpack_text(reply)
-    total = len(text) + len(unpack_text(thoughts))
-    return (total - len(without_reasoning(text).text)) / total if total else 0.0
-
 
 _EXAMPLES = 3  # of each cause
 _HEAD, _TAIL = 3_000, 600  # characters of a long reply that are shown; its end shows how it broke off
@@ -110,6 +42,7 @@ _ERRORS = (
     "SELECT coalesce(error, ''), count(*) FROM calls WHERE status = 'failed'"
     " GROUP BY error ORDER BY 2 DESC, 1 LIMIT 10"
 )
+_LOGGED = "SELECT coalesce(sum(length(log)), 0) FROM users"
 
 
 class Example(NamedTuple):
@@ -155,6 +88,18 @@ class UserFacts(NamedTuple):
     events: list[dict[str, Any]]
 
 
+class Table(NamedTuple):
+    """A table that a section of the report shows as it is: numbers are told apart from texts only to align them."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str | float | None, ...], ...]
+    note: str = ""
+
+
+Sections = Mapping[str, tuple[Table, ...]]  # by name, such as "quality"
+
+
 @dataclass(frozen=True, slots=True)
 class ReportFacts:
     """A run as its ledger has it."""
@@ -170,7 +115,12 @@ class ReportFacts:
     retries: tuple[Retry, ...]
     failures: tuple[FailureFacts, ...]  # those that made users fail first
     call_errors: tuple[tuple[str, int], ...]  # what ended calls without an answer, the most frequent first
-    users: Iterator[UserFacts]  # failed ones first, then pending, then done, each by id; can be read once
+    users: Iterator[UserFacts]  # in order of user id; can be read once
+    logged_bytes: int  # of all logs as they are stored
+    asked: Callable[[int], tuple[AskedPart, ...]]  # the users of a call, by its id
+    text: Callable[[int], CallText]  # of a call, by its id
+    goal: str  # the category that paths lead to
+    sections: Sections  # what other rooms have stored for the report
     language: str  # the `lang` setting of the run
     audit: AuditFacts | None
 
@@ -183,6 +133,7 @@ def open_report_facts(named: Path) -> Iterator[ReportFacts]:
         settings = meta["settings"]
         endpoint = endpoint_of(settings["llm"])
         counted = count_all(ledger)
+        ((logged_bytes,),) = ledger.rows(_LOGGED)
         yield ReportFacts(
             run_id=meta["run_id"],
             status=meta.get("status", "running"),
@@ -191,19 +142,51 @@ def open_report_facts(named: Path) -> Iterator[ReportFacts]:
             endpoint=endpoint,
             counts=counted,
             cost=endpoint.price.total(counted) if endpoint.model else None,
-            calls=tuple(call_facts(ledger, settings["prompt"]["tokenizer"])),
+            calls=tuple(call_facts(ledger, settings["prompt"]["tokenizer"], _cost_of(endpoint))),
             retries=tuple(stored_retries(ledger)),
             failures=tuple(
                 FailureFacts._make([*row, tuple(_examples(ledger, row[0]))]) for row in ledger.rows(_CAUSES)
             ),
             call_errors=tuple(ledger.rows(_ERRORS)),
             users=_users(ledger),
+            logged_bytes=logged_bytes,
+            asked=partial(asked_parts, ledger),
+            text=partial(call_text, ledger),
+            goal=_goal(settings),
+            sections=_sections(meta),
             language=settings["lang"],
             audit=audit_facts(named),
         )
 
 
+def _cost_of(endpoint: Endpoint) -> Cost:
+    """Return how a call's cost is told: where no model was called there is none."""
+    return endpoint.price.cost if endpoint.model else lambda *_tokens: None
+
+
 def _users(ledger: Ledger) -> Iterator[UserFacts]:
-    for state in ("failed", "pending", "done"):
-        for row in user_rows(ledger, state):
-            yield UserFacts(row, ledger.log(row.user_id), events_of(ledger, row.user_id))
+    for row in all_user_rows(ledger):
+        yield UserFacts(row, ledger.log(row.user_id), events_of(ledger, row.user_id))
+
+
+def _goal(settings: Mapping[str, Any]) -> str:
+    """Return the first category with a mark: what people mark is what they are after."""
+    stored = settings.get("vocabulary", {}).get("categories")
+    categories = stored or [category._asdict() for category in default_vocabulary("en").categories]
+    return next((each["name"] for each in categories if each.get("mark")), "")
+
+
+def _sections(meta: Mapping[str, Any]) -> dict[str, tuple[Table, ...]]:
+    """Read the tables that other rooms stored: {section: [{"title", "columns", "rows", "note"}, ...]}."""
+    return {
+        name: tuple(
+            Table(
+                each["title"],
+                tuple(each["columns"]),
+                tuple(tuple(row) for row in each["rows"]),
+                each.get("note", ""),
+            )
+            for each in tables
+        )
+        for name, tables in meta.get(REPORT_SECTIONS, {}).items()
+    }

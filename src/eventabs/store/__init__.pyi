@@ -89,10 +89,12 @@ from .merged import (
     watch_run as watch_run,
 )
 from .queries import (
+    REPORT_SECTIONS as REPORT_SECTIONS,
     KeptAnswer as KeptAnswer,
     SettledUser as SettledUser,
     UserRow as UserRow,
     add_answer_counts as add_answer_counts,
+    all_user_rows as all_user_rows,
     answer_counts as answer_counts,
     cooling_until as cooling_until,
     count_all as count_all,

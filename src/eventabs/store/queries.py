@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -23,6 +23,9 @@ from eventabs.store.merged import (
 
 _USERS_A_PAGE = 1_000
 _OF_ANSWERS = "answer_counts"  # in meta
+REPORT_SECTIONS: Final = (
+    "report_sections"  # in meta: tables that the report shows, by the name of their section
+)
 _ANSWER_COUNTS = ("covered", "ungrounded", "repeated", "outside", "missed")
 _COUNTED = (
     "users",
@@ -151,6 +154,15 @@ def user_rows(
 def user_row(ledger: Ledger, user_id: str) -> UserRow | None:
     """Return a user, None where the ledger has no such user."""
     return next(iter(_user_rows(ledger, "FROM user_states WHERE user_id = ?", user_id)), None)
+
+
+def all_user_rows(ledger: Ledger) -> Iterator[UserRow]:
+    """Yield every user of the plan as a list shows it, in order of user id; few are in memory at a time."""
+    page = "FROM user_states WHERE user_id > ? AND state IS NOT NULL ORDER BY user_id LIMIT ?"
+    rows = _user_rows(ledger, page, "", _USERS_A_PAGE)
+    while rows:
+        yield from rows
+        rows = _user_rows(ledger, page, rows[-1].user_id, _USERS_A_PAGE)
 
 
 @in_turn(by_first)

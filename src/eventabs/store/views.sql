@@ -58,6 +58,11 @@ SELECT
 FROM main.outcomes JOIN main.calls ON calls.id = call_id
 WHERE outcomes.reason IS NOT NULL;
 
+-- the tier that served each call, NULL: the ordinary one; of an earlier version's ledger as below
+CREATE TEMP VIEW call_tiers AS
+SELECT id, (SELECT tier FROM main.calls WHERE calls.id = known.id) AS tier
+FROM (SELECT id, NULL AS tier FROM main.calls) AS known;
+
 -- what each tier served, NULL for the ordinary one. A ledger of an earlier version has no column `tier` in its calls: there the
 -- name means the one of `known`
 CREATE TEMP VIEW tier_use AS

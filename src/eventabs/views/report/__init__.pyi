@@ -1,5 +1,6 @@
 from .page import (
     NAME as NAME,
+    ReportPage as ReportPage,
     render_page as render_page,
     render_report as render_report,
     write_report as write_report,

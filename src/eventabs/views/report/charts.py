@@ -1,9 +1,9 @@
-"""The figures and charts of the report as its template draws them: words, tables and percent of a frame."""
+"""The operator's figures and charts of the report as its template draws them: words, tables and percent of a frame."""
 
 import math
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -12,9 +12,8 @@ from eventabs.language import gettext as _
 from eventabs.providers import kind_of
 from eventabs.store import Retry
 from eventabs.views import messages, usage
-from eventabs.views.console import one_line
-from eventabs.views.messages import average, count, duration, money, share, weekdays
-from eventabs.views.report.users import ReportUsers
+from eventabs.views.messages import average, count, duration, money, share
+from eventabs.views.report.counts import EventCounts
 
 TIME_BINS = 120
 _TABLE_ROWS = 24  # of the calls over time
@@ -22,30 +21,22 @@ _MOST_BINS = 24
 _STEPS = (1, 2, 5)
 _SHORTEST_PAUSE = 30.0  # seconds with no call in flight that are cut out of the time axis
 _PAUSE_SHARE = 0.03  # or so much of the time with calls, if that is longer
-_MOST_BARS = 16
-_MOST_TRANSITIONS = 10
-_SHADES = 6  # of the heat map
 
 
-def sections(facts: ReportFacts, users: ReportUsers) -> dict[str, Any]:
+def sections(facts: ReportFacts, counts: EventCounts) -> dict[str, Any]:
     """Return everything that the template needs, by name."""
     line = timeline(facts.calls, facts.retries)
     return {
         "state": messages.status(facts.status),  # type: ignore[arg-type]
-        "tiles": _tiles(facts, users, line),
+        "tiles": _tiles(facts, counts, line),
         "line": None if line is None else _drawn_timeline(line),
         "retries": [(messages.cause(code), *row) for code, *row in _retried(facts.retries)],
         "distributions": list(_distributions(facts)),
         "slices": _slices(facts),
-        "types": _bars(users.types, str, marked=_marked_types(users)),
-        "more_types": max(0, len(users.types) - _MOST_BARS),
-        "categories": _bars(users.categories, str),
-        "transitions": _bars(users.transitions, " → ".join, most_bars=_MOST_TRANSITIONS),
-        "hours": _hours(users),
     }
 
 
-def _tiles(facts: ReportFacts, users: ReportUsers, line: "Timeline | None") -> list[tuple[str, str, str]]:
+def _tiles(facts: ReportFacts, counts: EventCounts, line: "Timeline | None") -> list[tuple[str, str, str]]:
     """Return label, value and note of each headline figure."""
     totals = facts.counts
     ended = totals.done + totals.failed
@@ -54,7 +45,7 @@ def _tiles(facts: ReportFacts, users: ReportUsers, line: "Timeline | None") -> l
         users=count(totals.users), failed=count(totals.failed), pending=count(totals.users - ended)
     )
     a_user = _("{average} a user").format(average=per_user)
-    covered = _("{share} stand in an event").format(share=share(users.covered, users.behaviors))
+    covered = _("{share} stand in an event").format(share=share(counts.covered, counts.behaviors))
     tiles = [
         (_("Users done"), count(totals.done), done),
         (_("Success"), share(totals.done, ended), _("of the users that were worked on")),
@@ -325,43 +316,3 @@ def _slices(facts: ReportFacts) -> list[tuple[str, str, str, str, float, float]]
         slices.append((kind, label, count(round(tokens)), share(tokens, total), left, width))
         left += width
     return slices
-
-
-def _bars(
-    numbers: Counter[Any],
-    label: Callable[[Any], str],
-    marked: Container[str] = (),
-    most_bars: int = _MOST_BARS,
-) -> list[tuple[str, str, float, str, bool]]:
-    """Return bars of the most frequent ones; widths in percent of the longest."""
-    rows = messages.most_frequent(numbers)[:most_bars]
-    total, most = numbers.total(), max(numbers.values(), default=1)
-    return [
-        (one_line(label(key))[:120], count(n), 100 * n / most, _percent(n, total), key in marked)
-        for key, n in rows
-    ]
-
-
-def _percent(part: int, whole: int) -> str:
-    value = 100 * part / whole
-    return f"{value:.1f} %" if 0 < value < messages.TENTHS_BELOW else share(part, whole)
-
-
-def _marked_types(users: ReportUsers) -> set[str]:
-    """Return types whose events are mostly of another category than the most frequent one."""
-    if not users.categories:
-        return set()
-    usual = max(users.categories, key=lambda name: (users.categories[name], name))
-    return {name for name, number in users.types.items() if 2 * users.kinds[name, usual] < number}
-
-
-def _hours(users: ReportUsers) -> dict[str, Any]:
-    most = max(users.hours.values(), default=1)
-    return {
-        "most": most,
-        "shades": range(_SHADES + 1),
-        "rows": [
-            (name, [(n := users.hours[day, hour], -(-n * _SHADES // most)) for hour in range(24)])
-            for day, name in enumerate(weekdays())
-        ],
-    }

@@ -1,49 +1,113 @@
 """The report: one HTML file that needs nothing else, made from the facts of a run.
 
-Charts are SVG and tables; only the list of users needs the script. The page forbids itself every
-connection, and every style and script but its own, which are named by their hashes.
+The pictures are SVG and stand in the page; users, events and calls stand in it compressed, and its script inflates what
+is looked at. The page forbids itself every connection, and every style and script but its own, which are named by their
+hashes.
 """
 
 import base64
 import hashlib
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, NamedTuple
 
-import orjson
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
+from rich.cells import cell_len, set_cell_size
 
 from eventabs import __version__, language
 from eventabs.errors import StorageError, UsageError
-from eventabs.inspection import ReportFacts
+from eventabs.inspection import ReportFacts, UserFacts
 from eventabs.language import gettext as _
 from eventabs.store import replace_file
 from eventabs.views import messages
 from eventabs.views.console import one_line
+from eventabs.views.messages import count
 from eventabs.views.quality import audit_section
+from eventabs.views.report.calls import PackedCalls, visible_lines
 from eventabs.views.report.charts import sections
-from eventabs.views.report.users import ReportUsers
+from eventabs.views.report.counts import EventCounts
+from eventabs.views.report.pictures import facets, pictures, type_order
+from eventabs.views.report.records import PackedUsers, packed, shown
+from eventabs.views.report.words import script_words
 
-NAME = "report.html"
-# < > & cannot end the script element or open a comment in it; the separators end a line in old engines
-_ESCAPED = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"}
+NAME: Final = "report.html"
+MOST_USERS: Final = 20_000  # whose timelines stand in a page
+MOST_BYTES: Final = 24_000_000  # of them, compressed
+_MOST_FAILED: Final = 2_000  # of users that are kept because they failed
+_OF_STORED: Final = 0.6  # bytes in the page for a byte of stored logs, with the events, at most
+_BRIEF: Final = 14  # cells of a name beside a ribbon
+_HERE: Final = "<!--data-->"  # no text from data holds it: < is escaped
 
-
-def render_report(facts: ReportFacts) -> str:
-    """Return the page. Reads the facts' users to their end."""
-    users = ReportUsers.of(facts.users)
-    data = embedded_json(users.data() | {"words": _words()})
-    audit = audit_section(facts.audit) if facts.audit else None
-    return render_page(
-        "page.html.j2", data=data, facts=facts, users=users, audit=audit, **sections(facts, users)
+_STYLES: Final = tuple(
+    f"report/assets/{name}.css" for name in ("page", "timeline", "pictures", "run", "print")
+)
+_SCRIPTS: Final = tuple(
+    f"report/assets/{name}.js"
+    for name in (
+        "elements",
+        "data",
+        "address",
+        "search",
+        "timeline",
+        "user",
+        "table",
+        "tables",
+        "calls",
+        "main",
     )
+)
 
 
-def render_page(name: str, styles: Sequence[str] = (), **values: object) -> str:
+class ReportPage(NamedTuple):
+    """A page in pieces, and what its reader should know of what it leaves out."""
+
+    chunks: Iterator[bytes]
+    notes: tuple[str, ...]
+
+
+def render_report(facts: ReportFacts) -> ReportPage:
+    """Return the page. Reads the facts' users to their end."""
+    counts, users = EventCounts(facts.goal), PackedUsers(facts.goal)
+    sample = _Sample(facts)
+    for user in facts.users:
+        counts.add(user)
+        if sample.takes(user, users.bytes):
+            users.add(user)
+    users.close_chunk()
+    calls = PackedCalls(facts, users.numbers)
+    notes = {
+        "users": _note_of_users(len(users.numbers), facts.counts.users),
+        "calls": _note_of_calls(calls.left_out, len(facts.calls)),
+    }
+    page = render_page(
+        "report/assets/page.html.j2",
+        _STYLES,
+        _SCRIPTS,
+        here=Markup(_HERE),  # noqa: S704  our own mark
+        facts=facts,
+        counts=counts,
+        notes=notes,
+        audit=audit_section(facts.audit) if facts.audit else None,
+        sections=({"quality": ()} if facts.audit else {}) | dict(facts.sections),
+        **sections(facts, counts),
+        **pictures(counts),
+    )
+    head, tail = page.split(_HERE)
+    blocks = {
+        "index": packed(_index(facts, counts, users)),
+        **{f"users-{number}": chunk for number, chunk in enumerate(users.chunks)},
+        "calls": packed(calls.index()),
+        **{f"texts-{number}": chunk for number, chunk in enumerate(calls.chunks)},
+    }
+    return ReportPage(_pieces(head, blocks, tail), tuple(filter(None, notes.values())))
+
+
+def render_page(name: str, styles: Sequence[str], scripts: Sequence[str] = (), **values: object) -> str:
     """Return the page of a template; `styles` are files that stand behind the style of all pages."""
-    style, script = "".join(map(_part, ("style.css", *styles))), _part("script.js")
+    style, script = "".join(map(_part, ("style.css", *styles))), _whole_script(scripts)
     return (
         _environment()
         .get_template(name)
@@ -58,17 +122,82 @@ def render_page(name: str, styles: Sequence[str] = (), **values: object) -> str:
     )
 
 
-def write_report(page: str, path: Path) -> None:
+def write_report(page: str | Iterable[bytes], path: Path) -> None:
     """Write the page, for its owner only. Raises UsageError, also for a file that is there and no page."""
     try:
         if path.exists() and not _begins_like_a_page(path):
             message = _("{path} exists and is no report; name another file with --output")
             raise UsageError(message.format(path=path))
-        replace_file(path, [page.encode("utf-8", "replace")])
+        replace_file(path, [page.encode("utf-8", "replace")] if isinstance(page, str) else page)
     except (OSError, StorageError) as error:
         cause = error.__cause__ or error  # a StorageError names the next step of a run; a report is none
         message = _("{path} cannot be written ({error}); name another file with --output")
         raise UsageError(message.format(path=path, error=getattr(cause, "strerror", None) or cause)) from None
+
+
+class _Sample:
+    """Which users a page keeps: all, or those that failed and a share of the others, drawn by their ids."""
+
+    def __init__(self, facts: ReportFacts) -> None:
+        users = facts.counts.users
+        by_bytes = MOST_BYTES / max(1.0, facts.logged_bytes * _OF_STORED)
+        self._share = min(1.0, MOST_USERS / max(1, users), by_bytes)
+        self._failed = 0
+
+    def takes(self, user: UserFacts, size: int) -> bool:
+        """Whether the user is kept in a page that has so many bytes already."""
+        if size > MOST_BYTES:
+            return False
+        if user.row.state == "failed" and self._failed < _MOST_FAILED:
+            self._failed += 1
+            return True
+        drawn = zlib.crc32(user.row.user_id.encode("utf-8", "surrogatepass"))
+        return drawn < self._share * 2**32
+
+
+def _note_of_users(kept: int, total: int) -> str:
+    """Say whose timelines the page leaves out, "" where it has all."""
+    if kept == total:
+        return ""
+    message = _(
+        "{kept} of {users} have their timelines in the report: those that failed first, the others drawn by their"
+        " ids. The figures count all users; see any of them with: eventabs show"
+    )
+    return message.format(kept=count(kept), users=messages.users(total))
+
+
+def _note_of_calls(left_out: int, total: int) -> str:
+    """Say of how many calls the page leaves out the texts, "" where it has all."""
+    if not left_out:
+        return ""
+    message = _(
+        "Prompts and replies of {kept} of {calls} calls are in the report, those with bad replies first; see the"
+        " others with: eventabs show CHECKPOINT USER_ID --raw"
+    )
+    return message.format(kept=count(total - left_out), calls=count(total))
+
+
+def _index(facts: ReportFacts, counts: EventCounts, users: PackedUsers) -> dict[str, Any]:
+    found: dict[str, dict[str, list[int]]] = {"place": {}, "transition": {}, "path": {}}
+    for kind, name, thing in facets(counts):
+        found[kind][name] = users.users_of(kind, thing)
+    return users.index() | {
+        "colors": type_order(counts),
+        "facets": found,
+        "goal": shown(facts.goal),
+        "currency": shown(facts.endpoint.currency) if facts.cost is not None else "",
+        "name": shown(facts.inputs[0].rpartition(".")[0] or facts.inputs[0]) if facts.inputs else "",
+        "words": script_words(),
+    }
+
+
+def _pieces(head: str, blocks: Mapping[str, bytes], tail: str) -> Iterator[bytes]:
+    yield head.encode("utf-8", "replace")
+    for name, data in blocks.items():
+        yield f'<script type="text/plain" id="data-{name}">'.encode()
+        yield base64.b64encode(data)
+        yield b"</script>\n"
+    yield tail.encode("utf-8", "replace")
 
 
 def _begins_like_a_page(path: Path) -> bool:
@@ -76,17 +205,6 @@ def _begins_like_a_page(path: Path) -> bool:
         return False
     with path.open("rb") as file:
         return file.read(15).lower() == b"<!doctype html>"
-
-
-def embedded_json(value: object) -> Markup:
-    """Return JSON that stays inside its script element, whatever its strings hold."""
-    text = orjson.dumps(value).decode()
-    return Markup(text.translate(_ESCAPED))  # noqa: S704  nothing in it can end the element
-
-
-def lines(text: str) -> str:
-    """Return a text of many lines with every control and bidi character made visible."""
-    return "\n".join(one_line(line.rstrip("\r").replace("\t", "    ")) for line in text.split("\n"))
 
 
 def _environment() -> Environment:
@@ -101,15 +219,53 @@ def _environment() -> Environment:
     environment.filters |= {
         "count": messages.count,
         "duration": messages.duration,
+        "users": messages.users,
+        "events": messages.events,
+        "behaviors": messages.behaviors,
         "one_line": one_line,
-        "lines": lines,
+        "lines": visible_lines,
         "reason": messages.reason,
+        "share": messages.share,
+        "brief": _brief,
+        "cell": _cell,
+        "translated": _translated,
+        "section_name": _section_name,
     }
     return environment
 
 
+def _brief(text: str) -> str:
+    """Return as much of a text as has room beside a ribbon."""
+    return text if cell_len(text) <= _BRIEF else f"{set_cell_size(text, _BRIEF - 1).rstrip()}…"
+
+
+def _cell(value: str | float | None) -> str:
+    """Return a value of a stored table as text."""
+    if value is None:
+        return "–"
+    if isinstance(value, str):
+        return _translated(value)
+    return count(value) if isinstance(value, int) else f"{value:,.4g}"
+
+
+def _translated(text: str) -> str:
+    """Return a text of a stored table in the reader's language; the catalogue has its own head under ""."""
+    return one_line(_(text)) if text else ""
+
+
+def _section_name(name: str) -> str:
+    return {"quality": _("Quality")}.get(name) or one_line(name)
+
+
 def _part(name: str) -> str:
-    return resources.files("eventabs.views").joinpath("assets", name).read_text("utf-8")
+    """Return one of our files: those without a folder are shared by all pages."""
+    name = name if "/" in name else f"assets/{name}"
+    return resources.files("eventabs.views").joinpath(*name.split("/")).read_text("utf-8")
+
+
+def _whole_script(names: Sequence[str]) -> str:
+    """Join files that share one scope."""
+    return '"use strict";\n(() => {\n' + "".join(map(_part, names)) + "})();\n" if names else ""
 
 
 def _policy(style: str, script: str) -> str:
@@ -121,20 +277,3 @@ def _policy(style: str, script: str) -> str:
 
 def _digest(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
-
-
-def _words() -> dict[str, Any]:
-    """Return the words of the script."""
-    return {
-        "states": {"done": _("done"), "failed": _("failed"), "pending": _("still to do")},
-        "weekdays": messages.weekdays(),
-        "shown": _("{shown} of {found} users"),
-        "none": _("No user matches. Clear the search or choose another state."),
-        "behaviors": _("Behaviors: {count}"),
-        "events": _("Events: {count}"),
-        "uncovered": _("in no event: {count}"),
-        "ungrounded": _("matches no behavior"),
-        "noEvents": _("No events."),
-        "minutes": _("{count} min"),
-        "allBehaviors": _("All behaviors as text"),
-    }

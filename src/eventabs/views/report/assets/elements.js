@@ -1,0 +1,59 @@
+// Elements and figures. Text from data only ever becomes text: text nodes and attributes, never markup.
+const SVG = "http://www.w3.org/2000/svg", DAY = 86400;
+const words = {}; // of the page's language, filled from the index
+const number = new Intl.NumberFormat("en-US").format;
+const natural = new Intl.Collator("zh-Hans-CN", { numeric: true }).compare;
+
+const byId = (id) => document.getElementById(id);
+const fill = (template, values) => template.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? values[name] : whole));
+const counted = (count, one, many) => (count === 1 ? words[one] : fill(words[many], { count: number(count) }));
+
+function given(made, attributes, children) {
+  for (const [name, value] of Object.entries(attributes || {})) {
+    if (value === undefined || value === null || value === false) continue;
+    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+    else made.setAttribute(name, value === true ? "" : value);
+  }
+  made.append(...children.filter((child) => child !== null && child !== undefined && child !== ""));
+  return made;
+}
+const element = (name, attributes, ...children) => given(document.createElement(name), attributes, children);
+const drawn = (name, attributes, ...children) => given(document.createElementNS(SVG, name), attributes, children);
+const titled = (text) => drawn("title", {}, text);
+const swatch = (color) => drawn("svg", { class: "key", width: 12, height: 12, "aria-hidden": "true" }, drawn("rect", { class: color, width: 12, height: 12, rx: 3 }));
+
+// Text with what is searched for marked in it; bdi keeps its direction from touching its neighbors.
+function marked(text, wanted = []) {
+  const whole = element("bdi"), lower = text.toLowerCase();
+  if (!wanted.length || lower.length !== text.length) return given(whole, {}, [text]);
+  let at = 0;
+  while (at < text.length) {
+    let next = text.length, length = 0;
+    for (const word of wanted) {
+      const found = lower.indexOf(word, at);
+      if (found >= 0 && (found < next || (found === next && word.length > length))) [next, length] = [found, word.length];
+    }
+    if (next > at) whole.append(text.slice(at, next));
+    if (length) whole.append(element("mark", {}, text.slice(next, next + length)));
+    at = next + Math.max(length, 1);
+  }
+  return whole;
+}
+
+// moments are seconds of wall time since 1970
+const two = (value) => String(value).padStart(2, "0");
+const dayOf = (at) => Math.floor(at / DAY);
+const clock = (at) => two(Math.floor((at % DAY + DAY) % DAY / 3600)) + ":" + two(Math.floor((at % 3600 + 3600) % 3600 / 60));
+function stamp(at) {
+  const moment = new Date(at * 1000);
+  return Number.isNaN(moment.getTime()) ? "" : moment.toISOString().slice(0, 19).replace("T", " ");
+}
+const dateOf = (day) => stamp(day * DAY).slice(0, 10);
+const weekday = (day) => words.weekdays[(((day + 3) % 7) + 7) % 7];
+
+function lasting(seconds) {
+  if (seconds < 60) return fill(words.seconds, { count: seconds });
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 60) return fill(words.minutes, { count: minutes });
+  return fill(words.hours, { hours: Math.floor(minutes / 60), minutes: minutes % 60 });
+}

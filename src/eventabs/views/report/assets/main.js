@@ -1,0 +1,72 @@
+// What the address asks for is shown: filters, the open tab, and in it a user, a table or a call.
+let round = 0;
+const tabs = [...document.querySelectorAll(".tab")], links = [...document.querySelectorAll(".tabs a")];
+
+function openTab(name) {
+  const known = tabs.some((tab) => tab.dataset.tab === name) ? name : "timeline";
+  for (const tab of tabs) tab.hidden = tab.dataset.tab !== known;
+  for (const link of links) {
+    const isOpen = addressed(link.getAttribute("href")).tab === known;
+    if (!isOpen) link.removeAttribute("aria-current");
+    else if (link.ariaCurrent !== "page") {
+      link.setAttribute("aria-current", "page");
+      link.parentNode.scrollLeft = link.offsetLeft - link.parentNode.offsetLeft - 24; // on a phone not all have room
+    }
+  }
+  byId("filters").hidden = !["timeline", "users", "events"].includes(known);
+  return known;
+}
+
+// The user to begin with: one that is done, of more types than others, and among these not the one with most events.
+function richest(found) {
+  const { users } = index, types = (user) => typesOf(user).length + (reachesGoal(user) ? 1 : 0);
+  const best = found.reduce((most, user) => Math.max(most, types(user)), 0);
+  const rich = found.filter((user) => types(user) === best).sort((a, b) => users.events[a] - users.events[b]);
+  return rich[Math.floor(rich.length / 2)];
+}
+
+async function show() {
+  byId("main").setAttribute("aria-busy", "true");
+  const own = ++round, isWanted = () => own === round, before = shown, progress = (share) => isWanted() && (tally.textContent = fill(words.searching, { percent: Math.round(100 * share) }));
+  shown = addressed(location.hash);
+  wanted = wordsOf(shown.q);
+  const tab = openTab(tabOf(shown));
+  drawFilters(shown);
+  const found = await usersAsked(shown, isWanted, progress);
+  if (!found || !isWanted()) return;
+  drawTally(found);
+  byId("users-tally").textContent = number(found.length);
+  if (!isFiltered(shown)) byId("events-tally").textContent = number(index.offsets[index.size]);
+  else if (tab !== "events") byId("events-tally").textContent = "";
+  if (tab === "users") showUsers(found);
+  if (tab === "events") await showEvents(shown, found, isWanted, progress);
+  if (tab === "calls") await showCalls(shown, isWanted);
+  if (tab === "timeline") await showTimeline(found, isWanted);
+  if (!isWanted()) return;
+  drawTally(found);
+  const moved = ["tab", "user", "call"].some((name) => shown[name] !== before[name]);
+  if (moved && before !== nowhere) scrollTo({ top: Math.min(scrollY, document.querySelector(".tabs").offsetTop), behavior: "instant" });
+  byId("main").setAttribute("aria-busy", "false");
+}
+const nowhere = shown;
+
+async function showTimeline(found, isWanted) {
+  const asked = shown.user === undefined ? undefined : index.numbers.get(shown.user);
+  if (shown.user !== undefined && asked === undefined) {
+    byId("user").hidden = false;
+    byId("user").replaceChildren(element("p", { class: "empty", id: "who" }, fill(words.missing, { user: shown.user })));
+    return;
+  }
+  const at = asked ?? (isFiltered(shown) ? found[0] : richest(found));
+  if (at === undefined) return void (byId("user").hidden = !index.size);
+  await showUser(at, found, isWanted);
+}
+
+openIndex().then(() => {
+  document.querySelector(".tabs").hidden = false;
+  return show();
+}).catch((error) => {
+  const note = element("p", { class: "note leaves-out" }, document.documentElement.lang === "en" ? "This browser cannot open the data in this page; open it in a current one." : "此浏览器无法打开本页中的数据，请使用较新的浏览器。");
+  byId("main").prepend(note);
+  throw error;
+});

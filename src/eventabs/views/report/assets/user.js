@@ -1,0 +1,223 @@
+// One user: the days, and below them events and behaviors side by side. What belongs together is lit together.
+const ITEMS = 600; // of a list, before it is asked for more
+let looked = null; // the user that is shown: its picture, its lists, what is lit
+
+function factsOf(user, calls) {
+  const { users } = index, at = user.number, facts = [
+    counted(user.events.length, "eventOne", "eventCount"),
+    counted(user.behaviors.length, "behaviorOne", "behaviorCount"),
+    users.open[at] ? fill(words.uncovered, { count: number(users.open[at]) }) : "",
+    users.first[at] === null ? "" : [...new Set([users.first[at], users.last[at]].map((moment) => dateOf(dayOf(moment))))].join(" – "),
+  ].filter(Boolean).map((text) => element("span", {}, text));
+  if (users.state[at]) facts.unshift(element("span", { class: STATES[users.state[at]] }, words.states[users.state[at]] + (users.reason[at] ? ": " + index.reasons[users.reason[at]] : "")));
+  if (calls.length) facts.push(element("span", {}, words.calls + " ", ...calls.flatMap((call, place) => [place ? ", " : "", element("a", { href: "#call=" + call }, String(call))])));
+  return facts;
+}
+
+// Whether a filter is about this event.
+const isMeant = (event) => Boolean(shown.type || shown.category) && isAsked([event.type, event.category], shown);
+
+function eventItem(event, place) {
+  const type = element("a", { href: addressOf({ type: event.type }), tabindex: -1 }, marked(event.type, wanted));
+  const what = element("span", { class: "what" }, element("strong", {}, type), " ", marked(event.summary, wanted));
+  if (event.goal) what.append(" ", element("span", { class: "badge goal" }, marked(event.category)));
+  if (!event.grounded) what.append(" ", element("span", { class: "badge" }, words.ungrounded));
+  if (event.outside) what.append(" ", element("span", { class: "badge" }, words.outside));
+  if (event.source === SOURCES.indexOf("must")) what.append(" ", element("span", { class: "badge" }, words.sources[event.source]));
+  const covers = event.behaviors.length ? counted(event.behaviors.length, "coversOne", "covers") : "";
+  const kind = "item " + event.color + (event.grounded ? "" : " ungrounded") + (isMeant(event) ? " meant" : "");
+  return element("div", { class: kind, role: "option", "aria-selected": "false", tabindex: -1, "data-place": place, title: [event.category, covers].filter(Boolean).join(" · ") }, element("time", {}, spanOf(event)), what);
+}
+
+function behaviorItem(behavior, place, events) {
+  const event = events[behavior.events[0]], kind = event ? event.color : "open";
+  const length = behavior.length ? lasting(behavior.length) : "";
+  return element("div", { class: "item " + kind, role: "option", "aria-selected": "false", tabindex: -1, "data-place": place, title: event ? fill(words.inEvent, { event: spanOf(event) + " " + event.type }) : words.inNoEvent },
+    element("time", {}, clock(behavior.at)), element("span", { class: "what" }, marked(behavior.name, wanted)), element("span", { class: "meta" }, length));
+}
+
+// A list with a heading for each day, made as far as it is needed.
+function listOf(kind, things, at, make, empty) {
+  const list = element("div", { class: "list", role: "listbox", "aria-label": words[kind] });
+  let made = 0, day = null, group = null;
+  const items = [], button = element("button", { type: "button", class: "further", tabindex: -1, onclick: () => extend(made + ITEMS) });
+  function extend(wanted) {
+    button.remove();
+    for (; made < Math.min(wanted, things.length); made++) {
+      const moment = at(things[made]), next = moment === null ? "" : dayOf(moment);
+      if (next !== day || !group) {
+        day = next;
+        const name = day === "" ? words.noTime : dateOf(day) + " " + weekday(day);
+        group = element("div", { role: "group", "aria-label": name }, element("h4", { role: "presentation" }, name));
+        list.append(group);
+      }
+      items.push(make(things[made], made));
+      group.append(items[made]);
+    }
+    if (made < things.length) {
+      button.textContent = fill(words.more, { count: number(Math.min(ITEMS, things.length - made)) });
+      list.append(button);
+    }
+  }
+  if (!things.length) list.append(element("p", { class: "empty item" }, empty));
+  extend(ITEMS);
+  if (items.length) items[0].tabIndex = 0;
+  return { kind, list, items, item(place) { if (place >= made) extend(place + 50); return items[place]; } };
+}
+
+function pane(list, count) {
+  return element("div", { class: "pane " + list.kind }, element("h3", {}, words.titles[list.kind], element("small", {}, number(count))), list.list);
+}
+
+// What belongs to an event or a behavior: the events, and all behaviors of these.
+function belonging(kind, place) {
+  const { user } = looked, events = new Set(kind === "events" ? [place] : user.behaviors[place].events);
+  const behaviors = new Set(kind === "behaviors" ? [place] : []);
+  for (const event of events) for (const one of user.events[event].behaviors) behaviors.add(one);
+  return { events, behaviors };
+}
+
+function light(kind, place, { follow = true } = {}) {
+  const { events, behaviors } = kind ? belonging(kind, place) : { events: new Set(), behaviors: new Set() };
+  const own = { events, behaviors };
+  for (const name of ["events", "behaviors"]) {
+    for (const item of looked[name].lit || []) item.classList.remove("lit");
+    looked[name].lit = [...own[name]].slice(0, 400).map((one) => looked[name].item(one));
+    for (const item of looked[name].lit) item.classList.add("lit");
+  }
+  looked.picture.light(events, behaviors);
+  looked.pairs = [...events].flatMap((event) => looked.user.events[event].behaviors.slice(0, 60).map((one) => [event, one]));
+  if (kind && follow) {
+    if (kind !== "events" || looked.fromPicture) reveal(looked.events);
+    if (kind !== "behaviors") reveal(looked.behaviors);
+  }
+  drawLinks();
+}
+
+// Bring the first lit item of a list into its window, where none of them is there.
+function reveal(list) {
+  const window_ = list.list.getBoundingClientRect();
+  const isSeen = (item) => item.getBoundingClientRect().bottom > window_.top + 30 && item.getBoundingClientRect().top < window_.bottom - 10;
+  if (!list.lit.length || list.lit.some(isSeen)) return;
+  const isCalm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  list.list.scrollBy({ top: list.lit[0].getBoundingClientRect().top - window_.top - 60, behavior: isCalm ? "instant" : "smooth" });
+}
+
+function drawLinks() {
+  const { gutter, links } = looked, frame = gutter.getBoundingClientRect();
+  links.replaceChildren();
+  if (!frame.width || !looked.pairs.length) return;
+  const edge = looked.events.list.getBoundingClientRect();
+  const inside = (y) => Math.min(Math.max(y, edge.top + 4), edge.bottom - 4) - frame.top;
+  const middle = (item) => { const box = item.getBoundingClientRect(); return inside(box.top + box.height / 2); };
+  for (const [event, behavior] of looked.pairs) {
+    const from = middle(looked.events.item(event)), to = middle(looked.behaviors.item(behavior)), half = frame.width / 2;
+    links.append(drawn("path", { class: looked.user.events[event].color, d: `M0 ${from}C${half} ${from} ${half} ${to} ${frame.width} ${to}` }));
+  }
+}
+
+function pointed(event) {
+  const item = event.target.closest(".item[data-place]"), group = event.target.closest(".event[data-event]");
+  if (item) return [item.closest(".pane").classList.contains("events") ? "events" : "behaviors", Number(item.dataset.place)];
+  return group ? ["events", Number(group.dataset.event)] : null;
+}
+
+function listen(box) {
+  box.addEventListener("pointerover", (event) => {
+    const found = event.pointerType === "mouse" && pointed(event);
+    if (!found || looked.focused) return;
+    looked.fromPicture = Boolean(event.target.closest("svg"));
+    light(...found);
+  });
+  box.addEventListener("pointerleave", () => looked.focused || light(null));
+  box.addEventListener("focusin", (event) => {
+    const found = pointed(event);
+    if (!found) return;
+    looked.focused = true;
+    looked.fromPicture = false;
+    event.target.closest(".list").querySelectorAll("[tabindex='0'], [aria-selected='true']").forEach((one) => { one.tabIndex = -1; one.setAttribute("aria-selected", "false"); });
+    event.target.tabIndex = 0;
+    event.target.setAttribute("aria-selected", "true");
+    light(...found);
+  });
+  box.addEventListener("focusout", () => (looked.focused = false));
+  box.addEventListener("click", (event) => {
+    const found = pointed(event);
+    if (!found || event.target.closest("a")) return;
+    const item = looked[found[0]].item(found[1]);
+    looked.fromPicture = Boolean(event.target.closest("svg"));
+    light(...found);
+    item.focus({ preventScroll: true });
+  });
+  box.addEventListener("keydown", press);
+}
+
+function press(event) {
+  const found = pointed(event);
+  if (!found) return;
+  const [kind, place] = found, list = looked[kind], { events, behaviors } = belonging(kind, place);
+  const across = kind === "events" ? ["ArrowRight", "behaviors", behaviors] : ["ArrowLeft", "events", events];
+  let next = null;
+  if (event.key === "ArrowDown") next = list.item(Math.min(place + 1, looked.user[kind].length - 1));
+  else if (event.key === "ArrowUp") next = list.item(Math.max(place - 1, 0));
+  else if (event.key === "Home") next = list.item(0);
+  else if (event.key === "End") next = list.item(looked.user[kind].length - 1);
+  else if (event.key === across[0] && across[2].size) next = looked[across[1]].item(Math.min(...across[2]));
+  else if (event.key === "Enter" && kind === "events") return go({ type: looked.user.events[place].type });
+  if (!next) return;
+  event.preventDefault();
+  next.focus({ preventScroll: true });
+  next.scrollIntoView({ block: "nearest" });
+}
+
+function stepper(found, at) {
+  const place = found.indexOf(at), button = (text, label, to) => element("button", { type: "button", "aria-label": label, disabled: to === undefined, onclick: () => go({ user: index.users.id[to] }) }, text);
+  return element("div", { class: "stepper" },
+    element("span", {}, place < 0 ? "" : fill(words.userOf, { place: number(place + 1), count: number(found.length) })),
+    button("‹", words.previousUser, place < 0 ? undefined : found[place - 1]), button("›", words.nextUser, place < 0 ? found[0] : found[place + 1]));
+}
+
+function legendOf(user) {
+  const seen = new Map(), colors = new Map();
+  for (const { type, color } of user.events) {
+    seen.set(type, (seen.get(type) || 0) + 1);
+    colors.set(type, color);
+  }
+  return element("ul", { class: "legend user-legend" }, ...[...seen].sort((a, b) => b[1] - a[1]).map(([type, count]) =>
+    element("li", {}, element("a", { href: addressOf({ type }) }, swatch(colors.get(type)), marked(type), element("span", {}, number(count))))));
+}
+
+// Show a user in its section; `found` are those that the filters leave.
+async function showUser(at, found, isWanted) {
+  const user = await userOf(at), calls = (await callsOf(at)).slice(0, 12), section = byId("user");
+  if (!isWanted()) return;
+  const links = drawn("svg", { class: "links", "aria-hidden": "true" }), gutter = element("div", { class: "gutter" }, links), raster = element("div", { class: "raster", tabindex: -1 });
+  const events = listOf("events", user.events, (event) => event.from, (event, place) => eventItem(event, place), words.noEvents);
+  const behaviors = listOf("behaviors", user.behaviors, (one) => one.at, (one, place) => behaviorItem(one, place, user.events), words.noBehaviors);
+  const head = element("div", { class: "who" }, element("h2", { id: "who", tabindex: -1 }, marked(user.id, wanted)), element("span", { class: "profile" }, marked(index.users.profile[at], wanted)), stepper(found, at));
+  const body = element("div", { class: "of-user" }, raster, legendOf(user), element("div", { class: "pair" }, pane(events, user.events.length), gutter, pane(behaviors, user.behaviors.length)));
+  section.hidden = false;
+  section.replaceChildren(head, element("p", { class: "user-facts" }, ...factsOf(user, calls)), body);
+  looked = { user, events, behaviors, gutter, links, raster, pairs: [], focused: false, width: 0 };
+  redraw();
+  listen(body);
+  for (const list of [events, behaviors]) list.list.addEventListener("scroll", drawLinks, { passive: true });
+  for (const [list, meant] of [[events, ".meant, .item:has(mark)"], [behaviors, ".item:has(mark)"], [{ list: raster }, ".meant"]]) bringIntoView(list.list, meant);
+}
+
+// Scroll a list to the first of what is asked for, and nothing around it.
+function bringIntoView(list, meant) {
+  const first = list.querySelector(meant);
+  if (first) list.scrollTop = first.getBoundingClientRect().top - list.getBoundingClientRect().top - 60;
+}
+
+function redraw() {
+  const width = Math.floor(looked.raster.clientWidth);
+  if (!width || width === looked.width) return;
+  looked.width = width;
+  looked.picture = drawTimeline(looked.user, width);
+  const note = looked.picture.isCut ? [element("p", { class: "note" }, fill(words.firstDays, { count: number(MOST_DAYS) }))] : [];
+  looked.raster.replaceChildren(looked.picture.head, looked.picture.svg, ...note);
+  looked.raster.classList.toggle("focused", false);
+}
+addEventListener("resize", () => looked && redraw());

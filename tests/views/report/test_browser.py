@@ -1,0 +1,496 @@
+"""The report in a real browser: looked at, clicked through, sorted, downloaded, printed, on a desktop and on a phone."""
+
+import asyncio
+import csv
+import io
+import json
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+import chromium
+from eventabs import language
+from eventabs.inspection.report import open_report_facts
+from eventabs.store.ledger import Ledger
+from eventabs.store.queries import events_of
+from eventabs.views.report.page import render_report, write_report
+from report_kit import CROWD, make_crowd, make_evil_run, make_run
+
+pytestmark = pytest.mark.skipif(
+    not chromium.BINARY, reason="there is no Chromium here: apt-get install chromium"
+)
+
+READY = "document.querySelector('main[aria-busy=false]')"
+WHO = "document.querySelector('#who')?.textContent"
+FOUND = "document.getElementById('found').textContent"
+ROWS = "[...document.querySelectorAll('.tab:not([hidden]) .grid-table tbody tr')].map((row) => row.cells[0].textContent)"
+
+
+def _write(run: Path) -> Path:
+    path = run / "report.html"
+    with open_report_facts(run) as facts:
+        write_report(render_report(facts).chunks, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def crowd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write the report of a run of twelve users."""
+    run = tmp_path_factory.mktemp("crowd")
+    make_crowd(run)
+    return _write(run)
+
+
+@pytest.fixture
+def chinese() -> Iterator[None]:
+    language.activate("zh")
+    yield
+    language.activate("en")
+
+
+async def _open(page: chromium.Page, path: Path, fragment: str = "") -> None:
+    await page.open(path, fragment)
+    await page.until(READY)
+
+
+async def _click(page: chromium.Page, selector: str) -> None:
+    await page.until(READY)  # what is still being drawn would move what is clicked
+    await page.click(selector)
+
+
+async def _after(page: chromium.Page, script: str, expected: object) -> None:
+    """Wait until a script gives what is expected."""
+    wanted = json.dumps(json.dumps(expected, ensure_ascii=False, separators=(",", ":")))
+    try:
+        await page.until(f"JSON.stringify({script}) === {wanted}")
+    except TimeoutError:
+        assert await page.run(script) == expected
+        raise
+
+
+async def test_one_users_timeline_stands_on_top_with_events_beside_their_behaviors(crowd: Path) -> None:
+    async with chromium.browser() as page:
+        await page.size(1280, 900)
+        await _open(page, crowd)
+        assert await page.run(WHO) in CROWD
+        assert await page.run("document.querySelectorAll('.raster .event').length") == 3
+        events, behaviors = [
+            await page.run(f"document.querySelector('.pane.{name}').getBoundingClientRect().toJSON()")
+            for name in ("events", "behaviors")
+        ]
+        assert events["right"] < behaviors["left"]
+        assert events["top"] == behaviors["top"]
+        assert page.complaints() == []
+        assert page.requests() == [crowd.as_uri()]
+
+
+async def test_an_event_lights_its_behaviors_and_a_behavior_its_event(crowd: Path) -> None:
+    lit = "[...document.querySelectorAll('.{name} .item.lit')].map((one) => Number(one.dataset.place))"
+    async with chromium.browser() as page:
+        await page.size(1280, 1200)
+        await _open(page, crowd, f"#user={quote(CROWD[0])}")
+        await _click(page, ".events .item[data-place='1']")
+        await _after(page, lit.format(name="behaviors"), [4, 5, 6])
+        assert await page.run("document.querySelectorAll('.links path').length") == 3
+        assert await page.run("document.querySelector('.raster .event.lit').dataset.event") == "1"
+        await _click(page, ".behaviors .item[data-place='9']")
+        await _after(page, lit.format(name="events"), [2])
+        assert await page.run(lit.format(name="behaviors")) == [8, 9, 10]
+        await _click(page, ".behaviors .item[data-place='3']")
+        await _after(page, lit.format(name="events"), [])
+        await _click(page, ".raster .event[data-event='0'] .body")
+        await _after(page, lit.format(name="behaviors"), [0, 1, 2])
+
+
+async def test_the_lists_are_walked_with_the_keys(crowd: Path) -> None:
+    here = "[document.activeElement.closest('.pane').className, document.activeElement.dataset.place]"
+    async with chromium.browser() as page:
+        await _open(page, crowd, f"#user={quote(CROWD[0])}")
+        await page.run("document.querySelector('.events .item[tabindex=\"0\"]').focus()")
+        await page.press("ArrowDown", 40)
+        assert await page.run(here) == ["pane events", "1"]
+        await page.press("ArrowRight", 39)
+        assert await page.run(here) == ["pane behaviors", "4"]
+        await page.press("ArrowDown", 40)
+        await page.press("ArrowLeft", 37)
+        assert await page.run(here) == ["pane events", "1"]
+        await page.press("End", 35)
+        assert await page.run(here) == ["pane events", "2"]
+        assert await page.run("document.querySelectorAll('.events .item[tabindex=\"0\"]').length") == 1
+        assert await page.run("document.activeElement.getAttribute('aria-selected')") == "true"
+        await page.press("Enter", 13, "\r")
+        await _after(page, "decodeURIComponent(location.hash)", "#type=到店")
+
+
+@pytest.mark.parametrize(
+    ("link", "filters", "users"),
+    [
+        ("#what ~ * a[href^='#type=']", "type", 12),
+        (".days-legend-absent, .legend a[href='#type=%E5%88%B0%E5%BA%97']", "type", 4),
+        ("a[href='#category=conversion']", "category", 8),
+        ("a[href='#place=%E6%B9%96%E6%BB%A8%E9%A4%90%E5%8E%85']", "place", 8),
+        (".flow a[href*='%E5%88%B0%E5%BA%97']", "transition", 4),
+        (".funnels .whole", "path", 4),
+        (".days g[data-href='#type=%E8%B4%AD%E4%B9%B0'] rect", "type", 4),
+    ],
+)
+async def test_a_click_in_a_picture_filters_the_users(
+    crowd: Path, link: str, filters: str, users: int
+) -> None:
+    async with chromium.browser() as page:
+        await page.size(1280, 900)
+        await _open(page, crowd)
+        await _click(page, link)
+        found = "12 users" if users == len(CROWD) else f"{users} of 12 users"
+        await _after(page, FOUND, found)
+        assert await page.run(
+            "[...document.querySelectorAll('[data-filter]')].map((one) => one.dataset.filter)"
+        ) == [filters]
+        await _click(page, ".tabs a[href='#tab=users']")
+        await _after(page, f"({ROWS}).length", users)
+        await _click(page, "#chips [data-filter]")
+        await _after(page, FOUND, "12 users")
+        assert await page.run("location.hash") == "#tab=users"
+        assert page.complaints() == []
+
+
+async def test_filters_add_up_and_are_cleared_at_once(crowd: Path) -> None:
+    async with chromium.browser() as page:
+        await _open(page, crowd, "#tab=users&category=conversion&type=用餐&state=done")
+        await _after(page, ROWS, ["Nothing to list."])
+        await _open(page, crowd, "#tab=users&transition=浏览 → 对比&place=湖滨餐厅")
+        await page.until("document.querySelectorAll('#chips [data-filter]').length === 2")
+        await _after(page, FOUND, "4 of 12 users")
+        await _click(page, "#chips .clear")
+        await _after(page, FOUND, "12 users")
+
+
+async def test_text_is_found_and_marked_wherever_it_stands(crowd: Path) -> None:
+    async with chromium.browser() as page:
+        await _open(page, crowd)
+        await page.run("document.getElementById('query').focus()")
+        await page.do("Input.insertText", text="4S店2")
+        await _after(page, FOUND, "8 of 12 users")
+        await page.until("document.querySelectorAll('.behaviors mark').length === 1")
+        assert await page.run("document.querySelector('.behaviors mark').textContent") == "4S店2"
+        await _click(page, ".tabs a[href='#tab=events']")
+        await _after(page, f"({ROWS}).length", 8)
+        await page.run("query.value = 'USER 3'; document.getElementById('filters').requestSubmit()")
+        await _after(page, f"[...new Set({ROWS})]", ["user 3"])
+        assert await page.run("document.querySelector('.tab:not([hidden]) mark').textContent") == "user"
+        await page.run("query.value = 'nobody'; document.getElementById('filters').requestSubmit()")
+        await _after(page, FOUND, "No user matches. Remove a filter, or search for something else.")
+
+
+@pytest.mark.parametrize("tab", ["users", "events", "calls"])
+async def test_every_column_of_a_table_sorts_in_both_directions(crowd: Path, tab: str) -> None:
+    async with chromium.browser() as page:
+        await page.size(1400, 900)
+        await _open(page, crowd, f"#tab={tab}")
+        head = ".tab:not([hidden]) .grid-table th[data-column"
+        names = await page.run(
+            f"[...document.querySelectorAll({json.dumps(head)} + ']')].map((one) => one.dataset.column)"
+        )
+        rows = await page.run(f"({ROWS}).length")
+        for name in names:
+            place = names.index(name)
+            seen = []
+            for _time in range(2):
+                await _click(page, f"{head}='{name}'] button")
+                cells = await page.run(
+                    "[...document.querySelectorAll('.tab:not([hidden]) .grid-table tbody tr')]"
+                    f".map((row) => row.cells[{place}].textContent)"
+                )
+                seen.append(
+                    await page.run(f"document.querySelector(\"{head}='{name}']\").getAttribute('aria-sort')")
+                )
+                assert len(cells) == rows
+                order = [_key(cell) for cell in cells if cell != "–"]
+                assert order == sorted(order, reverse=seen[-1] == "descending") or name in (
+                    "type",
+                    "category",
+                    "source",
+                )
+            assert set(seen) == {"ascending", "descending"}
+        assert page.complaints() == []
+
+
+def _key(cell: str) -> tuple[float, str]:
+    """Order numbers and users by number, other texts as they are."""
+    number = re.fullmatch(r"(?:user )?([\d,.]+)", cell)
+    return (float(number[1].replace(",", "")), "") if number else (0.0, cell)
+
+
+async def _download(page: chromium.Page, folder: Path) -> tuple[str, bytes]:
+    await page.do("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
+    await _click(page, ".tab:not([hidden]) .download")
+    file = await asyncio.to_thread(_only_csv, folder)
+    data = file.read_bytes()
+    file.unlink()
+    return file.name, data
+
+
+def _only_csv(folder: Path) -> Path:
+    """Wait for a file that is whole: until then it has another name."""
+    for _look in range(1_000):
+        if found := [file for file in folder.glob("*.csv") if file.stat().st_size]:
+            return found[0]
+        time.sleep(0.02)
+    message = "nothing was downloaded"
+    raise AssertionError(message)
+
+
+async def test_the_csv_of_events_says_what_the_ledger_holds(crowd: Path, tmp_path: Path) -> None:
+    async with chromium.browser() as page:
+        await _open(page, crowd, "#tab=events")
+        await page.until(f"({ROWS}).length")
+        name, data = await _download(page, tmp_path)
+    assert name == "behaviors-events.csv"
+    assert data.startswith(b"\xef\xbb\xbf")
+    rows = list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"))))
+    ledger = Ledger.open(crowd.parent / "ledger.sqlite")
+    stored = [
+        event for user in sorted(CROWD, key=lambda one: int(one[5:])) for event in events_of(ledger, user)
+    ]
+    ledger.close()
+    assert rows == [
+        {
+            "user_id": event["user_id"],
+            "start": event["start"].replace("T", " "),
+            "end": event["end"].replace("T", " "),
+            "type": event["type"],
+            "category": event["category"],
+            "summary": event["summary"],
+            "behaviors": str(len(event["behaviors"])),
+            "grounded": "true",
+            "source": event["source"],
+        }
+        for event in stored
+    ]
+
+
+async def test_a_csv_holds_what_the_filters_leave(crowd: Path, tmp_path: Path) -> None:
+    async with chromium.browser() as page:
+        await _open(page, crowd, "#tab=events&type=到店")
+        await page.until(f"({ROWS}).length")
+        _name, data = await _download(page, tmp_path)
+        assert {row["type"] for row in csv.DictReader(io.StringIO(data.decode("utf-8-sig")))} == {"到店"}
+        await _open(page, crowd, "#tab=users&q=购买")
+        await page.until(f"({ROWS}).length === 4")
+        name, data = await _download(page, tmp_path)
+    assert name == "behaviors-users.csv"
+    assert len(data.decode().splitlines()) == 5
+
+
+async def test_no_cell_of_a_csv_is_a_formula(tmp_path: Path) -> None:
+    ids = ("=1+1", "@sum(a)", "-2+3\t")
+    make_run(tmp_path, user_ids=ids, kind="+cmd|' /C calc'!A0", summary='＝HYPERLINK("x")')
+    path = _write(tmp_path)
+    folder = tmp_path / "downloads"
+    folder.mkdir()
+    async with chromium.browser() as page:
+        for tab in ("users", "events", "calls"):
+            await _open(page, path, f"#tab={tab}")
+            await page.until(f"({ROWS}).length")
+            _name, data = await _download(page, folder)
+            cells = [cell for row in csv.reader(io.StringIO(data.decode("utf-8-sig"))) for cell in row]
+            assert not [cell for cell in cells if cell[:1] and cell[0] in "=+-@＝＋－＠\t\r"], cells
+            if tab == "users":
+                assert {"'=1+1", "'@sum(a)"} <= set(cells)
+
+
+async def test_a_link_to_a_user_a_type_and_a_call_survives_a_reload_and_the_way_back(crowd: Path) -> None:
+    async with chromium.browser() as page:
+        await _open(page, crowd, f"#user={quote(CROWD[6])}")
+        assert await page.run(WHO) == "user 7"
+        await page.do("Page.reload")
+        await page.until(READY)
+        await _after(page, WHO, "user 7")
+        await _click(page, ".user-facts a[href^='#call=']")
+        await _after(page, "document.querySelector('#call-title')?.textContent", "Call 2")
+        await _click(page, "#call .asked a")
+        await _after(page, WHO, "user 5")
+        await page.run("history.back()")
+        await _after(page, "document.querySelector('[data-tab=calls]').hidden", False)
+        await page.run("history.back()")
+        await _after(page, WHO, "user 7")
+        await _open(page, crowd, f"#type={quote('购买')}")
+        await _after(page, FOUND, "4 of 12 users")
+        await page.run("history.back()")
+        await _after(page, FOUND, "12 users")
+        assert page.complaints() == []
+
+
+async def test_a_link_to_nobody_says_so(crowd: Path) -> None:
+    async with chromium.browser() as page:
+        await _open(page, crowd, "#user=nobody")
+        assert await page.run(WHO) == "This page has no user nobody."
+        await _open(page, crowd, "#call=99")
+        await _after(page, "document.querySelector('#call').textContent", "This page has no call 99.")
+
+
+async def test_users_are_stepped_through_in_the_order_that_the_filters_leave(crowd: Path) -> None:
+    async with chromium.browser() as page:
+        await _open(page, crowd, "#type=购买")
+        await _after(page, WHO, "user 3")
+        await _click(page, ".stepper button:last-child")
+        await _after(page, WHO, "user 6")
+        assert await page.run("document.querySelector('.stepper span').textContent") == "2 of 4"
+
+
+async def test_a_call_shows_prompt_reply_tokens_and_cost(tmp_path: Path) -> None:
+    make_run(tmp_path)
+    async with chromium.browser() as page:
+        await _open(page, _write(tmp_path), "#call=1")
+        text = await page.run("document.getElementById('call').innerText")
+        for said in (
+            "tokens in\n200",
+            "cached\n50",
+            "tokens out\n80",
+            "reasoning\n20",
+            "0.0010",
+            "ann\nbob",
+            "<think>hm</think>",
+        ):
+            assert said in text
+        assert "the reply was cut off before the user's end" in text
+        await _click(page, "#call .call-head button:last-child")
+        await _after(page, "document.querySelector('#call-title')?.textContent", "Call 2")
+        assert "HTTP 503" in await page.run("document.getElementById('call').innerText")
+
+
+async def test_what_is_not_grounded_and_what_a_rule_added_say_so(tmp_path: Path, crowd: Path) -> None:
+    make_run(tmp_path)
+    badges = "[...document.querySelectorAll('.events .badge')].map((one) => one.textContent)"
+    async with chromium.browser() as page:
+        await _open(page, _write(tmp_path), "#user=ann")
+        assert await page.run(badges) == ["conversion", "matches no behavior"]
+        await _open(page, crowd, f"#user={quote(CROWD[2])}")
+        await _after(page, badges, ["conversion", "your rule"])
+
+
+async def test_text_from_data_stays_text(tmp_path: Path) -> None:
+    make_evil_run(tmp_path)
+    path = _write(tmp_path)
+    async with chromium.browser() as page:
+        await _open(page, path)
+        assert "<script>alert('x')</script>" in await page.run("document.getElementById('user').textContent")
+        for tab in ("users", "events", "calls", "run", "timeline"):
+            await page.run(f"location.hash = '#tab={tab}'")
+            await page.until(f"!document.querySelector('[data-tab={tab}]').hidden")
+        await page.run("location.hash = '#call=1&q=script'")
+        await page.until("document.querySelector('#call pre')")
+        for link in await page.run(
+            "[...document.querySelectorAll('main a[href^=\"#\"]')].map((one) => one.getAttribute('href'))"
+        ):
+            await page.run(f"location.hash = {json.dumps(link)}")
+        await page.run("for (const one of document.querySelectorAll('details')) one.open = true")
+        assert await page.run("document.querySelectorAll('img, main script').length") == 0
+        assert page.complaints() == []
+
+
+@pytest.mark.parametrize(("width", "phone"), [(1440, False), (390, True)])
+async def test_nothing_is_wider_than_the_window(tmp_path: Path, width: int, phone: bool) -> None:
+    make_run(tmp_path, user_ids=("u" * 200, "v" * 200, "w" * 200), kind="长" * 80, error="x" * 400)
+    path = _write(tmp_path)
+    async with chromium.browser() as page:
+        await page.size(width, 844, phone=phone)
+        for fragment in (
+            "",
+            "#tab=users",
+            "#tab=events",
+            "#tab=calls",
+            "#call=1",
+            "#tab=run",
+            "#type=" + quote("长" * 80),
+        ):
+            await _open(page, path, fragment)
+            await page.run("for (const one of document.querySelectorAll('details')) one.open = true")
+            assert await page.run("document.documentElement.scrollWidth") <= width, fragment
+
+
+async def test_a_moment_is_seen_on_a_phone(tmp_path: Path) -> None:
+    make_run(tmp_path)
+    async with chromium.browser() as page:
+        await page.size(390, 844, phone=True)
+        await _open(page, _write(tmp_path), "#user=ann")
+        widths = "[...document.querySelectorAll('.raster .event .body')].map((one) => one.getBoundingClientRect().width)"
+        assert min(await page.run(widths)) >= 3
+
+
+async def test_on_paper_the_open_tab_is_whole_and_no_heading_stands_over_nothing(tmp_path: Path) -> None:
+    make_run(tmp_path)
+    async with chromium.browser() as page:
+        await page.do("Emulation.setEmulatedMedia", media="print")
+        await _open(page, _write(tmp_path))
+        for hidden in (".tabs", "#query", ".stepper"):
+            assert await page.run(f"getComputedStyle(document.querySelector('{hidden}')).display") == "none"
+        overflow = "getComputedStyle(document.querySelector('{name}')).overflowY"
+        for whole in (".raster", ".events .list", ".behaviors .list"):
+            assert await page.run(overflow.format(name=whole)) == "visible"
+        shown = "getComputedStyle(document.querySelector('.examples')).display"
+        assert await page.run(shown) == "none"
+        await page.run("document.querySelector('.example').open = true")
+        assert await page.run(shown) == "block"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_the_more_events_an_hour_has_the_more_it_stands_out(tmp_path: Path, scheme: str) -> None:
+    make_run(tmp_path)
+    path = _write(tmp_path)
+    async with chromium.browser() as page:
+        await page.do(
+            "Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}]
+        )
+        await page.open(path)
+        colors = await page.run(
+            "[...document.querySelectorAll('.scale .swatch')].map((one) => getComputedStyle(one).backgroundColor)"
+        )
+    brightness = [sum(map(int, re.findall(r"\d+", color))) for color in colors]
+    assert len(set(brightness)) == 7
+    assert brightness == sorted(brightness, reverse=scheme == "light")
+
+
+async def test_every_control_has_a_name_and_every_heading_its_level(crowd: Path) -> None:
+    async with chromium.browser() as page:
+        await _open(page, crowd)
+        tree: dict[str, Any] = await page.do("Accessibility.getFullAXTree")
+        nodes = [node for node in tree["nodes"] if not node.get("ignored")]
+        for node in nodes:
+            if node["role"]["value"] in (
+                "button",
+                "link",
+                "textbox",
+                "searchbox",
+                "combobox",
+                "option",
+                "listbox",
+                "region",
+            ):
+                assert node["name"]["value"].strip(), node
+        assert {"navigation", "main", "search", "listbox", "option"} <= {
+            node["role"]["value"] for node in nodes
+        }
+
+
+async def test_the_pictures_stand_without_a_script(crowd: Path) -> None:
+    async with chromium.browser() as page:
+        await page.do("Emulation.setScriptExecutionDisabled", value=True)
+        await page.open(crowd)
+        assert await page.run("document.querySelectorAll('.days rect').length") > 0
+        assert await page.run("document.querySelector('.tabs').hidden")
+        assert not await page.run("document.querySelector('[data-tab=run]').hidden")
+
+
+@pytest.mark.usefixtures("chinese")
+async def test_the_script_speaks_chinese(tmp_path: Path) -> None:
+    make_crowd(tmp_path)
+    async with chromium.browser() as page:
+        await _open(page, _write(tmp_path), "#tab=users")
+        head = await page.run("document.querySelector('.grid-table thead').textContent")
+    assert not re.search("behaviors|events|state", head)
