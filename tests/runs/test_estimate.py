@@ -138,6 +138,14 @@ def test_the_cost_is_that_of_the_tier_and_beside_it_the_one_with_cached_instruct
     assert (unknown.cost, unknown.cost_cached) == (ordinary.cost, None)
 
 
+def test_a_run_by_the_batch_service_costs_what_batches_do(place: Place) -> None:
+    price = {"input": 1.0, "output": 2.0, "batch": 0.25}
+    live, batch = (estimated(place, llm={"price": price}, run={"mode": mode}) for mode in ("live", "batch"))
+    assert live.cost is not None
+    assert batch.cost == pytest.approx(live.cost / 4)
+    assert (live.tier, batch.tier) == ("standard", "batch")
+
+
 @pytest.mark.parametrize(("language", "is_cached"), [("en", False), ("zh", True)])
 def test_instructions_too_short_for_the_cache_of_a_vendor_are_counted_as_not_cached(
     place: Place, language: str, *, is_cached: bool

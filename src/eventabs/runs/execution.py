@@ -108,8 +108,8 @@ async def execute(
         refused: RunStatus = "completed" if run.facts.get("status") == "completed" else "stopped"
         save_stopped(run, refused, tracker.seconds)
         raise
-    if status == "interrupted":
-        cause = going_on(stored_jobs(run.ledger))
+    if status != "completed":
+        cause = "; ".join(filter(None, (cause, going_on(stored_jobs(run.ledger)))))
     await asyncio.to_thread(save_stopped, run, status, tracker.seconds)
     run.observer.noted(StateChanged(status, cause))
     return summarize(run, status, cause)

@@ -279,6 +279,21 @@ def test_a_limit_on_cost_counts_a_job_at_the_price_of_batches(runner: Runner, se
     assert (run.summary.done, runner.created()) == (USERS, 1)
 
 
+def test_a_service_that_is_away_too_long_stops_the_run_which_says_that_the_job_goes_on(
+    runner: Runner, server: BatchServer
+) -> None:
+    server.fates = [Fate(stays=3)]
+    server.after = lambda _number: server.broken.update({"GET /batches": len(server.jobs)})
+    settings = runner.settings()
+    settings["llm"]["longest_wait"] = 0.5
+    with pytest.raises(eventabs.RunStoppedError, match="1 job goes on at the batch service"):
+        eventabs.run(str(runner.folder / "input.jsonl"), settings=settings, out=runner.out)
+    server.after = lambda _number: None
+    server.broken.clear()
+    run = runner.resume()
+    assert (run.summary.done, runner.created()) == (USERS, 1)
+
+
 def test_what_the_endpoint_refuses_of_a_live_call_is_left_out_of_jobs(
     runner: Runner, server: BatchServer
 ) -> None:
