@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint messages docs bench-reliability bench-exports bench-sources bench-batch bench-shards clean
+.PHONY: demo test lint messages docs bench-reliability bench-exports bench-sources bench-batch bench-shards bench-extend clean
 
 demo: .venv/installed
 	rm -rf demo.eventabs
@@ -54,6 +54,10 @@ bench-sources: .venv/dev
 
 bench-shards: .venv/dev
 	$(BIN)/python benchmarks/shards.py $(OPTIONS)
+
+# A run that is extended, by its size; OPTIONS="--users 10000": see docs/benchmarks.md
+bench-extend: .venv/installed
+	$(BIN)/python benchmarks/extend.py $(OPTIONS)
 
 clean:
 	rm -rf .venv demo.eventabs

@@ -64,3 +64,23 @@ def test_a_change_of_settings_is_seen_in_a_run_directory_of_0_1_0(folder: Path) 
     refused = eventabs("resume", "out", "--max-users", "7", cwd=folder)
     assert refused.returncode == 2
     assert "budget.max_users 30 -> 7" in refused.stderr
+
+
+def test_a_run_directory_of_0_1_0_is_extended(folder: Path) -> None:
+    assert eventabs("resume", "out", cwd=folder).returncode == 0
+    before = lines(folder / "out" / "events.jsonl")
+    user = before[0]["user_id"]
+    row = {
+        "user_id": user,
+        "timestamp": "2027-01-02 10:00:00",
+        "action": "visit",
+        "poi": "星巴克",
+        "duration": 600,
+    }
+    (folder / "more.jsonl").write_text(json.dumps(row, ensure_ascii=False) + "\n", "utf-8")
+    done = eventabs("extend", "out", "more.jsonl", "--json", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["extension"]["new_behaviors"] == 1
+    (change,) = lines(folder / "out" / "events.new.jsonl")
+    assert (change["change"], change["user_id"], change["start"]) == ("added", user, "2027-01-02T10:00:00")
+    assert len(lines(folder / "out" / "events.jsonl")) == len(before) + 1

@@ -12,6 +12,9 @@ import eventabs
 import nights
 from eventabs import RunStoppedError, Stop
 from eventabs.errors import ConfigError, InputError, RunDirectoryError, UsageError
+from eventabs.records import Part
+from eventabs.runs.extension import estimate_extension
+from eventabs.runs.lifecycle import Invocation, reopen_run, reparse
 from eventabs.runs.observer import BatchDone, Extended, Note, Progress, Started
 from eventabs.store.ledger import Ledger
 from house import lines
@@ -135,9 +138,10 @@ def test_a_session_over_midnight_becomes_one_event(model: Model) -> None:
 
 
 def test_what_has_changed_or_is_gone_is_refused_and_the_run_stays_as_it_was(model: Model) -> None:
-    out = begun(model)
+    others = visits(("u4", "2026-03-01 09:00:00", "Night bus"), ("u5", "2026-03-01 09:00:00", "Night bus"))
+    out = begun(model, [*FIRST, *others])
     before = (out / "events.jsonl").read_bytes()
-    rows = [FIRST[0] | {"poi": "Old library"}, FIRST[1]]
+    rows = [FIRST[0] | {"poi": "Old library"}, FIRST[1], *others]
     with pytest.raises(RunDirectoryError, match=r"1 behavior has changed and 1 is gone .*--accept-changes"):
         extended(model, [*rows, *visits(("u3", "2026-03-01 13:00:00", "Cafe Luna"))])
     told = [(row["change"], row["user_id"], row["item"]) for row in lines(out / "changes.jsonl")]
@@ -145,8 +149,16 @@ def test_what_has_changed_or_is_gone_is_refused_and_the_run_stays_as_it_was(mode
     assert (out / "events.jsonl").read_bytes() == before
     assert orjson.loads((out / "checkpoint.json").read_bytes())["status"] == "completed"
     run = extended(model, rows, accept_changes=True)
-    assert [event.type for event in run.events] == ["library", "bus"]
+    assert [event.type for event in run.events] == ["library", "bus", "bus", "bus"]
     assert {change["change"] for change in lines(out / "events.new.jsonl")} == {"replaced", "removed"}
+
+
+def test_an_export_of_a_few_users_says_nothing_about_the_others(model: Model) -> None:
+    rows = [row for each in range(9) for row in visits((f"u{each}", "2026-03-01 09:00:00", "City gym"))]
+    begun(model, rows)
+    run = extended(model, [*rows[:2], *visits(("u0", "2026-03-01 20:00:00", "Cafe Luna"))])
+    assert (run.summary.extension or {})["gone_behaviors"] == 0
+    assert len(run.events) == 10
 
 
 def test_what_lies_too_far_back_is_left_out_and_listed_until_lateness_takes_it(model: Model) -> None:
@@ -246,8 +258,6 @@ def test_an_export_that_cannot_be_compared_or_read_leaves_the_run_as_it_was(mode
 
 
 def test_reparsing_an_extended_run_changes_nothing(model: Model) -> None:
-    from eventabs.runs.lifecycle import Invocation, reopen_run, reparse  # noqa: PLC0415  the command alone has it
-
     rows = nights.record(9, 3, seed=5)
     for night in range(3):
         export = nights.write(Path(f"{night}.jsonl"), nights.export(rows, night, "window"))
@@ -268,6 +278,66 @@ def test_reparsing_an_extended_run_changes_nothing(model: Model) -> None:
         reparse(run)
     assert (Path("out") / "events.jsonl").read_bytes() == before
     assert orjson.loads((Path("out") / "checkpoint.json").read_bytes())["event_counts"] == counts
+
+
+def test_an_estimate_has_the_calls_of_the_extension_and_leaves_no_trace(model: Model) -> None:
+    rows = nights.record(12, 2, seed=9, changes=False)
+    out = eventabs.run(
+        nights.write(Path("0.jsonl"), nights.export(rows, 0, "day")), settings=model, out="out"
+    ).path
+    before = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
+    export = nights.write(Path("1.jsonl"), nights.export(rows, 1, "day"))
+    estimated = estimate_extension(Invocation(None, model, {}), out, [str(export)])
+    # a reader of a database leaves an empty log beside it
+    after = {path.name: path.stat().st_mtime_ns for path in out.iterdir() if "sqlite-" not in path.name}
+    assert after == before
+    taken = eventabs.extend(out, export, settings=model).summary.extension or {}
+    for name in ("new_users", "extended_users", "new_behaviors", "late_behaviors", "reopened_behaviors"):
+        assert getattr(estimated, name) == taken[name]
+    assert estimated.batches == taken["calls"] > 1
+    assert estimated.users == taken["new_users"] + taken["extended_users"]
+
+
+def test_limits_on_spending_hold_for_each_extension_by_itself(model: Model) -> None:
+    rows = nights.record(12, 2, seed=9, changes=False)
+    out = eventabs.run(
+        nights.write(Path("0.jsonl"), nights.export(rows, 0, "day")), settings=model, out="out"
+    )
+    export = nights.write(Path("1.jsonl"), nights.export(rows, 1, "day"))
+    most = out.summary.prompt_tokens + out.summary.completion_tokens + 10_000
+    run = eventabs.extend(
+        "out", export, settings=model | {"run": {"max_total_tokens": most, "concurrency": 1}}
+    )
+    assert run.status == "completed"
+    assert run.summary.prompt_tokens + run.summary.completion_tokens + 8_192 > most
+
+
+def test_a_failed_user_keeps_its_events_and_is_asked_again_on_request(model: Model) -> None:
+    from eventabs.store.ledger import PartChange  # noqa: PLC0415  it stands for a reply that failed the user
+
+    out = begun(model)
+    extended(model, visits(("u1", "2026-03-03 09:00:00", "Cafe Luna")))
+    before = lines(out / "events.jsonl")
+    ledger = Ledger.open(out / "ledger.sqlite")
+    (part,) = [
+        Part(*row)
+        for row in ledger.rows("SELECT user_id, first, last FROM parts WHERE user_id = 'u1' AND first = 2")
+    ]
+    with ledger.transaction():
+        ledger.fail_call(1, "refused", [PartChange(part, "failed", reason="refused")])
+    ledger.close()
+    failed = extended(model, visits(("u2", "2026-03-04 09:00:00", "Cafe Luna")))
+    assert failed.failures == {"refused": 1}
+    assert [(event.user_id, event.type) for event in failed.events] == [
+        ("u1", "gym"),
+        ("u1", "bus"),
+        ("u2", "Luna"),
+        ("u2", "Luna"),
+    ]
+    assert failed.summary.events == 4
+    again = extended(model, visits(("u2", "2026-03-05 09:00:00", "Cafe Luna")), retry_failed=True)
+    assert again.failures == {}
+    assert len(again.events) == len(before) + 2
 
 
 class Heard:

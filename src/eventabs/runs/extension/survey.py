@@ -1,7 +1,7 @@
 """What a new export holds that a run does not know, and what it lacks: first summed up, then user by user."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
@@ -64,7 +64,7 @@ class _Tally:
 
 
 def survey(
-    export: Export, ledger: Ledger, *, lateness: int, stop: Stop, days: Iterable[int] | None = None
+    export: Export, ledger: Ledger, *, lateness: int, stop: Stop, days: Collection[int] | None = None
 ) -> Survey:
     """Hold an export against a run. Raises InputError where their times cannot be compared.
 
@@ -84,11 +84,21 @@ def survey(
         tally.add(known, compared, lateness)
         if compared.new or compared.missing:
             touched.add(log.user_id)
-    window = replace(window, days=tally.whole_days() if days is None else frozenset(days))
-    missing = sum(number for day, number in tally.missing.items() if window.days and day in window.days)
-    for known in _absent(export, ledger, window):
-        missing += len(compare(known.behaviors, (), window).missing)
+    if days is None:
+        _count_absent(export, ledger, window, tally)
+        days = tally.whole_days()
+    window = replace(window, days=frozenset(days))
+    missing = sum(number for day, number in tally.missing.items() if day in days)
     return Survey(window, frozenset(touched), missing, tally.too_late)
+
+
+def _count_absent(export: Export, ledger: Ledger, window: Window, tally: _Tally) -> None:
+    """Count what users did whom the export lacks, until no day is left that the export may hold as a whole."""
+    candidates = tally.whole_days()
+    for known in _absent(export, ledger, replace(window, days=candidates)):
+        tally.add(known, compare(known.behaviors, (), window), 0)
+        if candidates.isdisjoint(tally.whole_days()):
+            return
 
 
 class UserChange(NamedTuple):
