@@ -17,34 +17,34 @@ class StopRequested(Exception):  # noqa: N818  it ends work in order, and is no 
 class Stop:
     """Stops a run in order: a first request gives calls in flight `grace_seconds`, a second one waits for none.
 
-    `request` may be called from any thread and from signal handlers, so it takes no lock.
+    `request` may be called from any thread and from signal handlers, so it takes no lock. `requests` counts them.
     """
 
     def __init__(self, grace_seconds: float = GRACE_SECONDS) -> None:
         self.grace_seconds = grace_seconds
-        self._requests = 0
+        self.requests = 0
         self._callbacks: list[Callable[[], object]] = []
 
     @property
     def requested(self) -> bool:
         """Whether a stop was requested."""
-        return self._requests > 0
+        return self.requests > 0
 
     def request(self) -> None:
         """Ask for a stop."""
-        self._requests += 1
+        self.requests += 1
         for callback in tuple(self._callbacks):
             callback()
 
     def check(self) -> None:
         """Raise StopRequested where a stop was requested."""
-        if self._requests:
+        if self.requests:
             raise StopRequested
 
     def until(self, items: Iterable[T]) -> Iterator[T]:
         """Yield the items; raise StopRequested before the next one where a stop was requested."""
         for item in items:
-            if self._requests:
+            if self.requests:
                 raise StopRequested
             yield item
 
@@ -53,7 +53,7 @@ class Stop:
         """Call `callback` at each request, also at those that came before."""
         self._callbacks.append(callback)
         try:
-            for _request in range(self._requests):
+            for _request in range(self.requests):
                 callback()
             yield
         finally:

@@ -22,18 +22,20 @@ from .estimate import (
     first_request as first_request,
     repriced_above as repriced_above,
 )
-from .execution import execute as execute
+from .execution import execute as execute, summary_of as summary_of
 from .extension import (
     ExtensionEstimate as ExtensionEstimate,
     begin_extension as begin_extension,
     estimate_extension as estimate_extension,
 )
-from .intake import STDIN as STDIN, drawn as drawn, read_sample as read_sample
+from .intake import STDIN as STDIN, drawn as drawn, input_paths as input_paths, read_sample as read_sample
 from .lifecycle import (
     Invocation as Invocation,
     Watch as Watch,
     begin_run as begin_run,
     default_out as default_out,
+    refuse_unknown_endpoint as refuse_unknown_endpoint,
+    remember_run as remember_run,
     reopen_run as reopen_run,
     reparse as reparse,
 )
@@ -50,6 +52,7 @@ from .observer import (
     CallFailed as CallFailed,
     ColumnsFound as ColumnsFound,
     CoolingDown as CoolingDown,
+    CopyFailed as CopyFailed,
     Extended as Extended,
     InputGone as InputGone,
     InputRead as InputRead,
@@ -65,6 +68,7 @@ from .observer import (
     Retrying as Retrying,
     RowShown as RowShown,
     Serving as Serving,
+    ShardMoved as ShardMoved,
     Started as Started,
     StateChanged as StateChanged,
     Stopping as Stopping,

@@ -2,17 +2,18 @@
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from copy import copy
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from eventabs.errors import DiskFullError, StoppedError, UsageError
 from eventabs.prompts import TokenCounter
 from eventabs.providers import kind_of
-from eventabs.records import Outcome, PlannedPart, RunStatus
+from eventabs.records import Counts, Outcome, PlannedPart, RunStatus
 from eventabs.runs.batches import (
     Session,
     cancel_jobs,
@@ -291,17 +292,30 @@ def _start_facts(run: RunContext, *, resumed: bool) -> Started:
 def summarize(run: RunContext, status: RunStatus, cause: str = "") -> Summary:
     """Return how a run stands that has been saved."""
     tracker = run.tracker()
-    counted = run.facts.get("input", {})
-    counts = asdict(tracker.counts) | {"behaviors": counted.get("behaviors", 0)}
-    counts["events"] += count_standing_events(run.ledger)
-    return Summary(
-        **counts,
+    counts = tracker.counts
+    return summary_of(
+        run.facts,
+        replace(counts, events=counts.events + count_standing_events(run.ledger)),
+        extension=extension_facts(run),
         status=status,
         cause=cause,
         provider=run.settings.provider,
         cost=tracker.cost,
         seconds=run.earlier_seconds,
         out=str(run.directory.path),
+        failures=failure_reasons(run.ledger),
+        currency=run.settings.llm.price.currency,
+        tier_costs=tracker.tier_costs,
+    )
+
+
+def summary_of(facts: Mapping[str, Any], counts: Counts, **outcome: Any) -> Summary:  # noqa: ANN401  fields of Summary
+    """Return how a run stands, by the facts and counts of its ledger, and fields of the summary that are in neither."""
+    counted = facts.get("input", {})
+    numbers = asdict(counts) | {"behaviors": counted.get("behaviors", 0)}
+    return Summary(
+        **numbers,
+        **outcome,
         rejected_rows=counted.get("rejected_rows", 0),
         rejects=counted.get("rejects", {}),
         duplicates=counted.get("duplicates", 0),
@@ -312,8 +326,4 @@ def summarize(run: RunContext, status: RunStatus, cause: str = "") -> Summary:
         non_behaviors=counted.get("non_behaviors", 0),
         schemas=tuple(counted.get("schemas", ())),
         users_in_input=counted.get("users", 0),
-        extension=extension_facts(run),
-        failures=failure_reasons(run.ledger),
-        currency=run.settings.llm.price.currency,
-        tier_costs=tracker.tier_costs,
     )

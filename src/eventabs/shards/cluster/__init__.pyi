@@ -1,0 +1,4 @@
+from .cluster_run import (
+    resume_on_cluster as resume_on_cluster,
+    run_on_cluster as run_on_cluster,
+)

@@ -17,7 +17,7 @@ from eventabs.runs import (
     cost_refusal,
     tokens_refusal,
 )
-from eventabs.shards.cluster.limiter import Answer, LimiterClient, Recent, Report
+from eventabs.shards.cluster.limiter import Answer, LimiterClient, Recent, Report, ShardOpened
 from eventabs.shards.cluster.permits import Account, Amount, SharedLimits, SupersededError
 
 SECONDS_A_REPORT = 1.0
@@ -54,7 +54,7 @@ class SharedPermits:
         self._pace: _LeasedPace | None = None
         self._spending = _LeasedSpending(limits, spent, self._wake.set)
         self._progress: Progress | None = None
-        self._notes: list[Note] = []
+        self._notes: list[Note | ShardOpened] = []
 
     def make_pace(self, sleep: Sleep, on_cooldown: OnCooldown) -> Pace:
         """Make what lets requests pass as the limiter does."""
@@ -68,7 +68,7 @@ class SharedPermits:
         self._spending.most_tokens = most_tokens
         return self._spending
 
-    def tell(self, fact: Progress | Note) -> None:
+    def tell(self, fact: Progress | Note | ShardOpened) -> None:
         """Have the driver hear of progress, and of notes, with the next report."""
         if isinstance(fact, Progress):
             self._progress = fact

@@ -4,6 +4,7 @@ It is one actor on the cluster, and knows nothing of Ray. All that it holds come
 """
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -26,6 +27,13 @@ class Admission(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class ShardOpened:
+    """A process goes on with a shard, whose ledger has so many calls."""
+
+    calls: int
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """What a shard says of itself every second. `need`: what a call that waits may take, in so many `blocks`."""
 
@@ -34,7 +42,7 @@ class Report:
     need: Amount | None = None
     blocks: int = 1
     progress: Progress | None = None
-    notes: tuple[Note, ...] = ()
+    notes: tuple[Note | ShardOpened, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +63,7 @@ class State:
     accounts: dict[str, Account] = field(default_factory=dict)
     lost: Amount = Amount()
     progress: dict[str, Progress] = field(default_factory=dict)
-    notes: tuple[tuple[str, Note], ...] = ()  # since the last look, with their shards
+    notes: tuple[tuple[str, Note | ShardOpened], ...] = ()  # since the last look, with their shards
 
 
 class LimiterClient(Protocol):
@@ -79,22 +87,23 @@ class Recent:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._seconds: deque[Admitted] = deque()  # with times in the place of ages
+        self._seconds: deque[Admitted] = deque()  # with the end of the second in the place of an age
 
     def add(self, requests: int, tokens: int) -> None:
         """Count requests that were admitted just now."""
         now = self._clock()
-        if self._seconds and now - self._seconds[-1].age < 1.0:
+        end = math.floor(now) + 1.0  # later than they were, so that they are not forgotten too early
+        if self._seconds and self._seconds[-1].age == end:
             last = self._seconds.pop()
-            requests, tokens, now = requests + last.requests, tokens + last.tokens, last.age
-        self._seconds.append(Admitted(now, requests, tokens))
-        while self._seconds[0].age + WINDOW + 1.0 < now:
+            requests, tokens = requests + last.requests, tokens + last.tokens
+        self._seconds.append(Admitted(end, requests, tokens))
+        while self._seconds[0].age + WINDOW < now:
             self._seconds.popleft()
 
     def ages(self) -> tuple[Admitted, ...]:
         """Return them with their ages, from the oldest on."""
         now = self._clock()
-        return tuple(each._replace(age=now - each.age) for each in self._seconds)
+        return tuple(each._replace(age=max(0.0, now - each.age)) for each in self._seconds)
 
 
 class Limiter:
@@ -116,7 +125,7 @@ class Limiter:
         self._recalled: list[Admitted] = []
         self._ready = asyncio.Event()
         self._progress: dict[str, Progress] = {}
-        self._notes: list[tuple[str, Note]] = []
+        self._notes: list[tuple[str, Note | ShardOpened]] = []
         self._stop = 0
 
     async def admit(self, shard: str, generation: int, tokens: Sequence[int]) -> Admission:

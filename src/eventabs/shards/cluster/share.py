@@ -88,7 +88,7 @@ class _Folder:
 
     def _create(self, folder: Path, fresh: str, content: bytes) -> None:
         made = folder.with_name(f"{folder.name}.{uuid.uuid4().hex}.tmp")
-        made.mkdir(mode=0o700, parents=True)
+        self._make(made)
         try:
             _write(_content(made, fresh), content)
             _write(made / fresh, b"")
@@ -113,12 +113,18 @@ class _Folder:
     def upload(self, source: Path, key: str) -> None:
         target = self._root / key
         with self._refusals(), source.open("rb") as file:
-            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._make(target.parent)
             replace_file(target, iter(partial(file.read, _PIECE), b""))
 
     def download(self, key: str, target: Path) -> None:
         with (self._root / key).open("rb") as file:
             replace_file(target, iter(partial(file.read, _PIECE), b""))
+
+    def _make(self, folder: Path) -> None:
+        """Make a folder for its owner only, and those above it."""
+        for part in reversed([folder, *folder.parents]):
+            if part.is_relative_to(self._root):
+                part.mkdir(mode=0o700, exist_ok=True)
 
     def remove(self, key: str) -> None:
         with self._refusals():

@@ -1,0 +1,279 @@
+"""What a machine does with a shard: claim it, go on from where it was left, work, and give it up."""
+
+import asyncio
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from eventabs import __version__
+from eventabs.config import Settings
+from eventabs.errors import EventabsError
+from eventabs.language import Language, activate, gettext as _
+from eventabs.providers import Price
+from eventabs.records import Counts, RunStatus
+from eventabs.runs import (
+    AwaitingEndpoint,
+    CallFailed,
+    CoolingDown,
+    CopyFailed,
+    Invocation,
+    LogFile,
+    Note,
+    Observer,
+    Progress,
+    RunContext,
+    Started,
+    begin_run,
+    execute,
+    reopen_run,
+)
+from eventabs.shards.cluster.claims import ClaimLostError, Claims, Holding
+from eventabs.shards.cluster.copies import restore_run
+from eventabs.shards.cluster.leases import SharedPermits
+from eventabs.shards.cluster.limiter import LimiterClient, ShardOpened
+from eventabs.shards.cluster.permits import Amount, SharedLimits, SupersededError
+from eventabs.shards.cluster.share import Share, open_share
+from eventabs.shards.cluster.upkeep import Upkeep
+from eventabs.stop import Stop, StopRequested
+from eventabs.store import Ledger, RunDirectory, count_all
+
+_LOOKS_A_LEASE = 10
+_TOLD = (AwaitingEndpoint, CallFailed, CoolingDown)  # notes that say something of the whole run
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What all machines are told of a run. It holds no secret: keys come from the environment of each machine.
+
+    `settings` are public ones, as a ledger keeps them; `paths` are absolute or addresses; `claims` and `copies` are folders in the share.
+    """
+
+    version: str
+    language: Language
+    paths: tuple[str, ...]
+    settings: Mapping[str, Any]
+    config_file: str
+    share: str
+    run_id: str
+    shards: int
+    copy_seconds: float
+    lease_seconds: float
+    limits: SharedLimits
+    accept_changes: bool = False
+    retry_failed: bool = False
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the shards."""
+        return [str(index) for index in range(self.shards)]
+
+    def directory_name(self, shard: str) -> str:
+        """Return the name of a shard's run directory."""
+        return f"{shard}-of-{self.shards}.eventabs"
+
+    def claims(self, share: Share) -> Claims:
+        """Return the claims of this process on the shards."""
+        return Claims(share, f"{self.run_id}/claims", lease_seconds=self.lease_seconds, clock=time.monotonic)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How the work on a shard ended. `error`: why it was stopped, in one line; `is_lost`: another process has it now."""
+
+    status: RunStatus
+    error: str = ""
+    exit_code: int = 0
+    is_lost: bool = False
+
+
+async def work_on(
+    job: Job, shard: str, limiter: LimiterClient, *, environment: Mapping[str, str], folder: Path
+) -> Ended:
+    """Work on a shard until it is done or stopped; raise nothing that a user can cause.
+
+    `folder` is on a local disk, and the machine's own.
+    """
+    activate(job.language)
+    if job.version != __version__:
+        message = _(
+            "a machine has eventabs {found}, the driver {version}; install the same version on all machines"
+        )
+        return Ended("stopped", message.format(found=__version__, version=job.version), exit_code=2)
+    try:
+        return await _Work(job, shard, limiter, environment, folder).run()
+    except (StopRequested, asyncio.CancelledError):
+        return Ended("interrupted")
+    except (ClaimLostError, SupersededError):
+        return Ended("stopped", is_lost=True)
+    except EventabsError as error:
+        return Ended("stopped", str(error), error.exit_code)
+
+
+class _Work:
+    def __init__(
+        self, job: Job, shard: str, limiter: LimiterClient, environment: Mapping[str, str], folder: Path
+    ) -> None:
+        self._job = job
+        self._shard = shard
+        self._limiter = limiter
+        self._environment = environment
+        self._path = folder / job.run_id / job.directory_name(shard)
+        self._mark = self._path.with_suffix(".generation")
+        self._share = open_share(job.share)
+        self._stop = Stop()
+        self._permits: SharedPermits | None = None
+        self._is_superseded = False
+
+    async def run(self) -> Ended:
+        """Claim, open, work, copy, release."""
+        holding = await self._claimed()
+        upkeep = Upkeep(
+            self._share,
+            holding,
+            folder=f"{self._job.run_id}/copies/{self._shard}",
+            copy_seconds=self._job.copy_seconds,
+            facts=self._facts,
+            on_lost=self._abandon,
+            on_failure=lambda error: self._tell(CopyFailed(str(error))),
+        )
+        with upkeep:
+            directory = await asyncio.to_thread(self._restored, holding)
+            permits = self._permits = await self._introduced(directory, holding.claim.generation)
+            talking = asyncio.create_task(permits.talk())
+            talking.add_done_callback(self._heed_end_of_talk)
+            try:
+                ended = await self._work(directory, upkeep, permits)
+            finally:
+                talking.cancel()
+                if not upkeep.is_lost and not self._is_superseded:
+                    await asyncio.to_thread(upkeep.release)
+                    shutil.rmtree(self._path, ignore_errors=True)
+        if upkeep.is_lost or self._is_superseded:
+            return Ended("stopped", is_lost=True)
+        await permits.report()
+        return ended
+
+    async def _introduced(self, directory: RunDirectory | None, generation: int) -> SharedPermits:
+        """Tell the limiter what the ledger has spent, so that a stop is heard of from now on."""
+        counts, cost = Counts(), 0.0
+        if directory is not None:
+            with Ledger.watch(directory.ledger) as ledger:
+                counts = count_all(ledger)
+                cost = self._price().total(counts) or 0.0
+        permits = SharedPermits(
+            self._limiter,
+            self._job.limits,
+            shard=self._shard,
+            generation=generation,
+            spent=Amount(counts.prompt_tokens + counts.completion_tokens, cost),
+            on_stop=self._heed,
+            clock=time.monotonic,
+        )
+        permits.tell(ShardOpened(counts.calls))
+        permits.tell(Progress(**asdict(counts)))
+        return permits
+
+    def _facts(self, ledger: Ledger) -> dict[str, Any]:
+        """Return what the claim tells the driver of today, and the next one."""
+        counts, status = count_all(ledger), ledger.meta().get("status", "running")
+        return {"status": status, "counts": asdict(counts), "cost": self._price().total(counts) or 0.0}
+
+    def _price(self) -> Price:
+        return Price.of(self._job.settings["llm"]["price"])
+
+    async def _claimed(self) -> Holding:
+        claims = self._job.claims(self._share)
+        while (holding := await asyncio.to_thread(claims.take, self._shard)) is None:  # noqa: ASYNC110  a share tells nothing by itself
+            await asyncio.sleep(self._job.lease_seconds / _LOOKS_A_LEASE)
+        return holding
+
+    def _restored(self, holding: Holding) -> RunDirectory | None:
+        """Return the run directory to go on with: the one that the last owner left here, or its copy; None: there is none."""
+        before = holding.before
+        is_newest = self._mark.is_file() and self._mark.read_text("ascii") == str(before.generation)
+        if is_newest and (self._path / "ledger.sqlite").is_file():
+            directory = RunDirectory(self._path)
+        elif before.copy:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            directory = restore_run(self._share, before.copy, self._path)
+        else:
+            shutil.rmtree(self._path, ignore_errors=True)
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            directory = None
+        self._mark.write_text(str(holding.claim.generation), "ascii")
+        return directory
+
+    async def _work(self, directory: RunDirectory | None, upkeep: Upkeep, permits: SharedPermits) -> Ended:
+        with self._opened(directory) as run:
+            upkeep.directory = run.directory
+            if directory is not None and self._job.retry_failed:
+                run.ask_failed_again()
+            summary = await execute(run, self._stop, resumed=directory is not None, permits=permits)
+        return Ended(summary.status, summary.cause, exit_code=1 if summary.cause else 0)
+
+    def _opened(self, directory: RunDirectory | None) -> AbstractContextManager[RunContext]:
+        config = Path(self._job.config_file) if self._job.config_file else None
+        invocation = Invocation(
+            config if config and config.is_file() else None, self._settings(), self._environment
+        )
+        if directory is None:
+            return begin_run(
+                invocation, paths=self._job.paths, out=self._path, watch=self._watch, stop=self._stop
+            )
+        return reopen_run(
+            invocation,
+            named=directory.path,
+            changed="accept" if self._job.accept_changes else "refuse",
+            confirmed=True,  # the driver, which somebody has started, names the endpoint
+            watch=self._watch,
+        )
+
+    def _settings(self) -> dict[str, Any]:
+        values = dict(self._job.settings)
+        shard = f"{self._shard}/{self._job.shards}"
+        return {**values, "input": {**values["input"], "shard": shard}}
+
+    @contextmanager
+    def _watch(self, directory: RunDirectory, _settings: Settings) -> Iterator[Observer]:
+        with LogFile(directory.log, _Told(self._tell)) as log:
+            yield log
+
+    def _tell(self, fact: Progress | Note | ShardOpened) -> None:
+        if self._permits is not None:
+            self._permits.tell(fact)
+
+    def _heed(self, stops: int) -> None:
+        while self._stop.requests < stops:
+            self._stop.request()
+
+    def _heed_end_of_talk(self, talking: asyncio.Task[None]) -> None:
+        if not talking.cancelled():
+            self._is_superseded = isinstance(talking.exception(), SupersededError)
+            self._abandon()
+
+    def _abandon(self) -> None:
+        """Stop at once: what this process knows of the shard counts no more."""
+        self._heed(2)
+
+
+class _Told:
+    """Passes on what the driver is to hear."""
+
+    def __init__(self, tell: Callable[[Progress | Note], None]) -> None:
+        self._tell = tell
+
+    def started(self, facts: Started) -> None:
+        """Tell nothing: the driver has said it."""
+
+    def noted(self, note: Note) -> None:
+        """Tell notes about more than this shard."""
+        if isinstance(note, _TOLD):
+            self._tell(note)
+
+    def progressed(self, progress: Progress) -> None:
+        """Tell the counts."""
+        self._tell(progress)
