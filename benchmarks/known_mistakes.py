@@ -41,13 +41,19 @@ class Mistakes(NamedTuple):
 
     def made(self, events: Events, rng: Random) -> dict[str, list[AnsweredEvent]]:
         """Return the events of a prompt's users with the mistakes in them."""
-        more = 1 + self.growth * max(0, len(events) - self.bears)
-        return {alias: self._spoilt(alias, events, more, rng) for alias in events}
+        told = {}
+        for alias, own in events.items():
+            others = [each for other, theirs in events.items() if other != alias for each in theirs]
+            told[alias] = self.made_of(own, others, len(events), rng)
+        return told
 
-    def _spoilt(self, alias: str, events: Events, more: float, rng: Random) -> list[AnsweredEvent]:
-        others = [each for other, theirs in events.items() if other != alias for each in theirs]
+    def made_of(
+        self, own: Sequence[AnsweredEvent], others: Sequence[AnsweredEvent], users: int, rng: Random
+    ) -> list[AnsweredEvent]:
+        """Return a user's events with the mistakes in them; `others` are events of some of the users in the prompt."""
+        more = 1 + self.growth * max(0, users - self.bears)
         told = list[AnsweredEvent]()
-        for event in self._joined(events[alias], more, rng):
+        for event in self._joined(own, more, rng):
             share = rng.random() / more
             if share < self.swapped and others:
                 told.append(rng.choice(others))
@@ -102,18 +108,31 @@ def expected(
 
 
 def _asked_twice(mistakes: Mistakes, sizes: tuple[int, int], days: int, rng: Random) -> Repeat:
-    own = _events(_days(rng, days))
-    told = []
-    for users in sizes:
-        others = {str(other): _events(_days(rng, days)) for other in range(1, users)}
-        told.append(mistakes.made({"0": own, **others}, rng)["0"])
-    first, second = ([_grounded(event, own) for event in events] for events in told)
+    own = story(days, rng)
+    told = [answer(mistakes, own, users, rng) for users in sizes]
+    first, second = (occurrences_of(events, own) for events in told)
     theirs = frozenset(
         position
         for position, event in enumerate(first)
         if not event.behaviors and told[0][position].start.hour != _NIGHT
     )
     return Repeat("", first, second, 1, sizes[0], confused=theirs)
+
+
+def story(days: int, rng: Random) -> list[AnsweredEvent]:
+    """Return what a user did, an event a day."""
+    return _events(_days(rng, days))
+
+
+def answer(mistakes: Mistakes, own: Sequence[AnsweredEvent], users: int, rng: Random) -> list[AnsweredEvent]:
+    """Return what the model says of a user in a prompt with so many."""
+    others = story(len(own), rng) if users > 1 else []
+    return mistakes.made_of(own, others, users, rng)
+
+
+def occurrences_of(events: Sequence[AnsweredEvent], own: Sequence[AnsweredEvent]) -> list[Occurrence]:
+    """Return events with the behaviors of their user that start within their times."""
+    return [_grounded(event, own) for event in events]
 
 
 def _events(days: Sequence[tuple[int, int]]) -> list[AnsweredEvent]:

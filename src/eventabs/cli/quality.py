@@ -2,18 +2,23 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args
 
 import typer
 
 from eventabs.cli import signals
-from eventabs.cli.app import Checkpoint, command
+from eventabs.cli.app import Checkpoint, Inputs, command
 from eventabs.cli.commands import exit_code, finished, invocation_of, watching
 from eventabs.cli.options import LookFlags, SettingFlags, ShownFlags, with_options
 from eventabs.errors import UsageError
 from eventabs.language import gettext as _
+from eventabs.records import Compaction
 from eventabs.views import print_json, print_line, stderr_console, stdout_console
 
+if TYPE_CHECKING:
+    from eventabs.quality import Arm
+
+Choice = TypeVar("Choice", bound=str)
 Seed = Annotated[int, typer.Option(help=_("Draws the users; another seed, other users."))]
 Yes = Annotated[
     bool,
@@ -138,6 +143,129 @@ def audit(
             line = _("Go on with the same command: what is answered is not asked again")
             print_line(stderr_console(), line)
     raise typer.Exit(code)
+
+
+@command(help=_("Ask about a sample of users under several settings: which is the cheapest that agrees?"))
+@with_options(SettingFlags, ShownFlags)
+def calibrate(
+    flags: SettingFlags,
+    shown: ShownFlags,
+    *,
+    inputs: Inputs = None,
+    users: Annotated[int, typer.Option(min=10, help=_("Users of the sample."))] = 200,
+    seed: Seed = 0,
+    sizes: Annotated[
+        str, typer.Option(help=_("Users a prompt to try, beside the config's own number."))
+    ] = "1,4,8,16,32",
+    levels: Annotated[str, typer.Option(help=_("Levels of compaction to try."))] = "line,legend,day",
+    summaries: Annotated[str, typer.Option(help=_("Kinds of summaries to try."))] = "short,none",
+    second: Annotated[
+        Path | None, typer.Option(help=_("Config file of a second model; its [llm] alone is taken."))
+    ] = None,
+    margin: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, help=_("How far agreement may lie below the model's agreement with itself.")
+        ),
+    ] = 0.01,
+    out: Annotated[
+        Path | None, typer.Option(help=_("Folder of the runs. (default: <input stem>.calibration)"))
+    ] = None,
+    write: Annotated[
+        bool, typer.Option("--write", help=_("Write the recommended setting into the config file."))
+    ] = False,
+    yes: Yes = False,
+) -> None:
+    """Try settings on a sample."""
+    from eventabs.quality import (  # noqa: PLC0415
+        CalibrationChoice,
+        acalibrate,
+        calibration_of,
+        plan_calibration,
+    )
+    from eventabs.stop import Stop  # noqa: PLC0415
+    from eventabs.views import (  # noqa: PLC0415
+        arm_line,
+        calibration_announcement,
+        calibration_json,
+        render_calibration,
+    )
+
+    signals.interrupt()
+    invocation = invocation_of(flags)
+    choice = CalibrationChoice(
+        users=users,
+        seed=seed,
+        margin=margin,
+        sizes=tuple(_sizes(sizes)),
+        levels=_choices("--levels", levels, get_args(Compaction)),
+        summaries=_choices("--summaries", summaries, ("short", "none")),
+        second=second,
+    )
+    plan = plan_calibration(inputs or (), invocation, choice, out=out, watch=watching(shown), stop=Stop())
+    code = 0
+    if plan.arms:
+        line = calibration_announcement(plan)
+        _confirm(line, flags, is_free=not plan.model, yes=yes, quiet=shown.quiet)
+
+        def tell(arm: "Arm") -> None:
+            if not shown.quiet:
+                print_line(stderr_console(), arm_line(arm))
+
+        summary = finished(
+            lambda stop: acalibrate(
+                plan, invocation, watch=watching(shown), stop=stop, confirmed=yes, on_arm=tell
+            )
+        )
+        code = exit_code(summary)
+    calibration = calibration_of(plan)
+    if shown.json:
+        print_json(calibration_json(calibration))
+    else:
+        render_calibration(stdout_console(), calibration)
+    if calibration.recommended is None:
+        print_line(stderr_console(), _("Go on with the same command: what is answered is not asked again"))
+    elif calibration.changes:
+        _write(calibration.changes, invocation.config_file(), write=write)
+    raise typer.Exit(0 if calibration.recommended else code)
+
+
+def _write(changes: dict[str, dict[str, Any]], config: Path | None, *, write: bool) -> None:
+    """Show what the recommended setting changes in the config file, and change it where that is wanted."""
+    from eventabs.config import edited_config  # noqa: PLC0415
+    from eventabs.views import config_diff  # noqa: PLC0415
+
+    path = config or Path("eventabs.toml")
+    before, after = edited_config(path, changes)
+    for line in config_diff(path, before, after).splitlines():
+        print_line(stderr_console(), line)
+    if write:
+        try:
+            path.write_text(after, "utf-8")
+        except OSError as error:
+            message = _("{path} cannot be written ({error}); change it by hand")
+            raise UsageError(message.format(path=path, error=error.strerror)) from None
+        print_line(stderr_console(), _("{path} is changed").format(path=path))
+    elif before != after:
+        print_line(stderr_console(), _("--write writes it into the config file"))
+
+
+def _sizes(text: str) -> list[int]:
+    sizes = [part.strip() for part in text.split(",") if part.strip()]
+    if not all(size.isdecimal() and int(size) for size in sizes):
+        message = _("--sizes {sizes}: it takes numbers of users, such as 1,4,8,16,32")
+        raise UsageError(message.format(sizes=text))
+    return [int(size) for size in sizes]
+
+
+def _choices(flag: str, text: str, known: tuple[Choice, ...]) -> tuple[Choice, ...]:
+    named = {part.strip() for part in text.split(",") if part.strip()}
+    if unknown := named - set(known):
+        message = _("{flag} {unknown}: there are {known}")
+        raise UsageError(
+            message.format(flag=flag, unknown=", ".join(sorted(unknown)), known=", ".join(known))
+        )
+    return tuple(choice for choice in known if choice in named)
 
 
 def _share(text: str) -> float:

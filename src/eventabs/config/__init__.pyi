@@ -1,3 +1,4 @@
+from .edits import edited_config as edited_config
 from .event_settings import MustSettings as MustSettings
 from .example import example_config as example_config
 from .layers import (

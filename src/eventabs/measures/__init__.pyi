@@ -14,6 +14,7 @@ from .bootstrap import (
     Figure as Figure,
     figure_of as figure_of,
     interval as interval,
+    lower_bound as lower_bound,
     resampled as resampled,
     share_of as share_of,
 )

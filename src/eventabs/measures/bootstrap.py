@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 RESAMPLES: Final = 1_000
 FEW_CLUSTERS: Final = 10  # below it there are no intervals
+_BOUND_RESAMPLES: Final = 2_000  # a tail of 1 % is 20 of them
 _TAIL: Final = 0.025  # on each side: 95 % in between
 _GROUPS: Final = 500  # of clusters; of as many clusters each is one
 
@@ -59,6 +60,21 @@ def figure_of(
         return Figure(value, None, None)
     drawn = list(resampled(grouped(clusters), random.Random(seed)))  # noqa: S311  no secret
     return Figure(value, *(interval(drawn, figure) or (None, None)))
+
+
+def lower_bound(
+    clusters: Sequence[Sequence[float]],
+    figure: Callable[[Sequence[float]], float | None],
+    *,
+    tail: float,
+    seed: int = 0,
+) -> float | None:
+    """Return the value that a share `tail` of the draws stays below: a one-sided bound; None below ten clusters."""
+    if len(clusters) < FEW_CLUSTERS:
+        return None
+    drawn = resampled(grouped(clusters), random.Random(seed), _BOUND_RESAMPLES)  # noqa: S311  no secret
+    figures = sorted(value for each in drawn if (value := figure(each)) is not None)
+    return figures[int(tail * len(figures))] if figures else None
 
 
 def share_of(clusters: Sequence[tuple[float, float]], seed: int = 0) -> Figure:

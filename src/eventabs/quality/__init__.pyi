@@ -1,4 +1,13 @@
+from .arms import CONFIDENCE as CONFIDENCE, Arm as Arm, ArmFacts as ArmFacts
 from .audit import AuditPlan as AuditPlan, aaudit as aaudit, plan_audit as plan_audit
+from .calibration import (
+    Calibration as Calibration,
+    CalibrationChoice as CalibrationChoice,
+    CalibrationPlan as CalibrationPlan,
+    acalibrate as acalibrate,
+    calibration_of as calibration_of,
+    plan_calibration as plan_calibration,
+)
 from .comparison import (
     ComparedRun as ComparedRun,
     Comparison as Comparison,

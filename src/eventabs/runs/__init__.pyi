@@ -28,15 +28,17 @@ from .extension import (
     begin_extension as begin_extension,
     estimate_extension as estimate_extension,
 )
-from .intake import STDIN as STDIN
+from .intake import STDIN as STDIN, drawn as drawn, read_sample as read_sample
 from .lifecycle import (
     Invocation as Invocation,
     Watch as Watch,
     begin_run as begin_run,
+    default_out as default_out,
     reopen_run as reopen_run,
     reparse as reparse,
 )
 from .limits import (
+    MAX_FAILURES as MAX_FAILURES,
     Permits as Permits,
     Spending as Spending,
     cost_refusal as cost_refusal,
@@ -72,7 +74,6 @@ from .progress import ProgressTracker as ProgressTracker
 from .samples import (
     PlannedUse as PlannedUse,
     copy_users as copy_users,
-    drawn as drawn,
     pending_use as pending_use,
     use_under as use_under,
 )

@@ -1,5 +1,7 @@
 """From the export into the ledger: every user logged, measured, and cut where it is too large."""
 
+import hashlib
+import heapq
 import select
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -119,12 +121,13 @@ def read_input(run: RunContext, stop: Stop) -> list[Note]:
         if legend is None:
             legend = legend_of(settings, language, run.facts["template"], first)
         described = describe(export, settings, language)
+        chosen = _sample(run, export)
         run.remember(
             prompt_language=language,
             legend=legend,
             input={
                 "paths": run.facts["paths"],
-                "users": export.users,
+                "users": export.users if chosen is None else len(chosen),
                 "behaviors": export.behaviors,
                 **facts_of(export),
                 **described.facts(),
@@ -136,6 +139,8 @@ def read_input(run: RunContext, stop: Stop) -> list[Note]:
         builder = run.builder()
         limits = batch_limits(settings, builder)
         users = measure_logs(export.groups(), builder, limits)
+        if chosen is not None:
+            users = (user for user in users if user[0].user_id in chosen)
         take_in(run.ledger, users, most_users=run.most_users, stop=stop)
         run.remember(input_complete=not 0 < run.most_users < export.users)
     with suppress(OSError):
@@ -171,6 +176,31 @@ def stored_paths(named: Sequence[str]) -> list[str]:
         path if path == STDIN else public_address(path) if is_address(path) else str(Path.cwd() / path)
         for path in named
     ]
+
+
+def read_sample(run: RunContext, stop: Stop, *, users: int, seed: int) -> None:
+    """Read the input, but take in only so many users that have behaviors, drawn by seed; as `read_input`."""
+    run.remember(sample={"users": users, "seed": seed})
+    for note in read_input(run, stop):
+        run.observer.noted(note)
+
+
+def _sample(run: RunContext, export: Export) -> set[str] | None:
+    """Return the users that are taken in, None: all."""
+    if not (wanted := run.facts.get("sample")):
+        return None
+    found = (user.user_id for group in export.groups() for user in group.users if user.behaviors)
+    run.remember(sample=wanted | {"of": export.users})
+    return set(drawn(found, wanted["users"], wanted["seed"]))
+
+
+def drawn(user_ids: Iterable[str], most: int, seed: int) -> list[str]:
+    """Return `most` ids in order, each as likely as any; a larger draw of the same seed holds the smaller one."""
+
+    def lot(user_id: str) -> bytes:
+        return hashlib.sha256(f"{seed}:{user_id}".encode("utf-8", "surrogatepass")).digest()
+
+    return sorted(heapq.nsmallest(most, user_ids, key=lot))
 
 
 def refuse_changed_input(run: RunContext, *, accepted: bool) -> None:

@@ -28,10 +28,15 @@ from .observers import (
 from .progress_server import ProgressServer as ProgressServer
 from .quality import (
     announcement as announcement,
+    arm_line as arm_line,
     audit_json as audit_json,
+    calibration_announcement as calibration_announcement,
+    calibration_json as calibration_json,
     comparison_json as comparison_json,
+    config_diff as config_diff,
     evaluation_json as evaluation_json,
     render_audit as render_audit,
+    render_calibration as render_calibration,
     render_comparison as render_comparison,
     render_comparison_page as render_comparison_page,
     render_evaluation as render_evaluation,

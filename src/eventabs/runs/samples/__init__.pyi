@@ -1,7 +1,6 @@
 from .copies import (
     PlannedUse as PlannedUse,
     copy_users as copy_users,
-    drawn as drawn,
     pending_use as pending_use,
     use_under as use_under,
 )

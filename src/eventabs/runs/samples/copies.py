@@ -1,7 +1,5 @@
 """A run about some users of another run: copied from its ledger, not read, and asked anew under settings of its own."""
 
-import hashlib
-import heapq
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -47,15 +45,6 @@ class PlannedUse(NamedTuple):
     def plus(self, other: "PlannedUse") -> "PlannedUse":
         """Return the sum of both."""
         return PlannedUse(*(one + more for one, more in zip(self, other, strict=True)))
-
-
-def drawn(user_ids: Iterable[str], most: int, seed: int) -> list[str]:
-    """Return `most` ids in order, each as likely as any; a larger draw of the same seed holds the smaller one."""
-
-    def lot(user_id: str) -> bytes:
-        return hashlib.sha256(f"{seed}:{user_id}".encode("utf-8", "surrogatepass")).digest()
-
-    return sorted(heapq.nsmallest(most, user_ids, key=lot))
 
 
 def copy_users(

@@ -5,6 +5,13 @@ from .audit import (
     audit_section as audit_section,
     render_audit as render_audit,
 )
+from .calibration import (
+    arm_line as arm_line,
+    calibration_announcement as calibration_announcement,
+    calibration_json as calibration_json,
+    config_diff as config_diff,
+    render_calibration as render_calibration,
+)
 from .comparison import (
     comparison_json as comparison_json,
     render_comparison as render_comparison,

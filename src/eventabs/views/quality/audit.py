@@ -12,6 +12,7 @@ from eventabs.inspection import AuditFacts
 from eventabs.language import gettext as _
 from eventabs.measures import Figure, StabilityRow
 from eventabs.quality import AuditPlan
+from eventabs.runs import PlannedUse
 from eventabs.views import messages
 from eventabs.views.console import encode, one_line, print_line
 from eventabs.views.messages import count
@@ -26,25 +27,29 @@ _FIGURES: Final = ("stable", "same_behaviors", "only_second", "confused", "by_ch
 
 def announcement(plan: AuditPlan) -> str:
     """Say in one line what is going to be asked, and what it takes."""
-    use = plan.use
+    template = _("Audit: {users} of {all} asked again, at most {size} a prompt, by {model}: {facts}")
+    return template.format(
+        users=count(plan.use.users),
+        all=messages.users(plan.users_in_run),
+        size=plan.users_a_prompt,
+        model=_("{model} at {host}").format(model=plan.model, host=plan.host)
+        if plan.model
+        else _("the built-in rules"),
+        facts=messages.listed(use_facts(plan.use, plan.cost, plan.currency)),
+    )
+
+
+def use_facts(use: PlannedUse, cost: float | None, currency: str) -> list[str]:
+    """Say what calls are planned: how many, their tokens, and the cost where it is known."""
     facts = [
         _("{calls} calls").format(calls=count(use.calls)),
         _("about {prompt} tokens in and {completion} out").format(
             prompt=count(use.prompt_tokens), completion=count(use.completion_tokens)
         ),
     ]
-    if plan.cost is not None:
-        facts.append(_("about {cost}").format(cost=messages.money(plan.cost, plan.currency)))
-    template = _("Audit: {users} of {all} asked again, at most {size} a prompt, by {model}: {facts}")
-    return template.format(
-        users=count(use.users),
-        all=messages.users(plan.users_in_run),
-        size=plan.users_a_prompt,
-        model=_("{model} at {host}").format(model=plan.model, host=plan.host)
-        if plan.model
-        else _("the built-in rules"),
-        facts=messages.listed(facts),
-    )
+    if cost is not None:
+        facts.append(_("about {cost}").format(cost=messages.money(cost, currency)))
+    return facts
 
 
 def render_audit(console: Console, audit: AuditFacts) -> None:
