@@ -119,6 +119,20 @@ def _asked_twice(mistakes: Mistakes, sizes: tuple[int, int], days: int, rng: Ran
     return Repeat("", first, second, 1, sizes[0], confused=theirs)
 
 
+def agreement(
+    mistakes: Mistakes, sizes: Sequence[tuple[int, int]], *, days: int, seed: int = 0, rounds: int = 1
+) -> float:
+    """Return the agreement of two answers by the known rates alone: the F1 of the stable events of one against the other."""
+    rng = Random(f"agreement:{seed}")
+    pairs = events = 0
+    for sizes_asked in sizes:
+        for _round in range(rounds):
+            repeat = _asked_twice(mistakes, sizes_asked, days, rng)
+            pairs += len(repeat.stable())
+            events += len(repeat.first) + len(repeat.second)
+    return 2 * pairs / events
+
+
 def story(days: int, rng: Random) -> list[AnsweredEvent]:
     """Return what a user did, an event a day."""
     return _events(_days(rng, days))

@@ -14,8 +14,9 @@ from eventabs.measures import (
     same_behaviors,
     stable_events,
 )
+from eventabs.providers import Price
 from eventabs.records import Compaction, Counts
-from eventabs.runs import MAX_FAILURES, Price
+from eventabs.runs import MAX_FAILURES
 from eventabs.store import Ledger, count_all, events_of, states_by_user
 
 CONFIDENCE: Final = 0.95  # that what is recommended lies within the margin
@@ -115,7 +116,7 @@ class ArmReader:
             answers = _answers(ledger)
             ((read, failed),) = ledger.rows(_ANSWERED)
         status = facts.get("status", "interrupted")
-        price = Price(*(facts["settings"]["llm"]["price"][key] for key in ("input", "output")))
+        price = facts["settings"]["llm"]["price"]
         rows, same = self._rows(arm, answers)
         bound = lower_bound(rows, difference, tail=self._tail, seed=self._seed)
         return ArmFacts(
@@ -124,8 +125,8 @@ class ArmReader:
             settled=status == "completed"
             or (status == "stopped" and read >= MAX_FAILURES and not failed and not counts.done),
             counts=counts,
-            cost=price.cost(counts.prompt_tokens, counts.completion_tokens),
-            currency=facts["settings"]["llm"]["price"]["currency"],
+            cost=Price.of(price).total(counts),
+            currency=price["currency"],
             seconds=float(facts.get("progress", {}).get("seconds", 0.0)),
             coverage=counts.covered / counts.behaviors if counts.behaviors else None,
             agreement=figure_of(rows, _agreement, self._seed),

@@ -10,13 +10,12 @@ from eventabs.api import Run, RunStoppedError, aresume
 from eventabs.config import Settings, load_settings, overlay
 from eventabs.errors import UsageError
 from eventabs.language import gettext as _
-from eventabs.providers import kind_of
+from eventabs.providers import Price, kind_of
 from eventabs.quality.arms import CONFIDENCE, Arm, ArmFacts, ArmReader
 from eventabs.records import Compaction
 from eventabs.runs import (
     Invocation,
     PlannedUse,
-    Price,
     Watch,
     begin_run,
     copy_users,
@@ -267,10 +266,10 @@ def _with_use(
                 if reader.has(arm)
                 else use_under(source, under, _flags(plan, arm))
             )
-            llm = under.settings().llm
-            price = Price(llm.price.input, llm.price.output).cost(left.prompt_tokens, left.completion_tokens)
-            prices = prices and price is not None
-            use, cost, arms = use.plus(left), cost + (price or 0.0), arms + 1
+            price = under.settings().llm.price.of_tokens()
+            takes = price.cost(left.prompt_tokens, left.completion_tokens)
+            prices = prices and takes is not None
+            use, cost, arms = use.plus(left), cost + (takes or 0.0), arms + 1
     is_paid = prices and kind_of(settings.provider).is_remote
     return replace(plan, use=use._replace(users=plan.users), arms=arms, cost=cost if is_paid else None)
 
@@ -357,8 +356,7 @@ def _limits_left(plan: CalibrationPlan, arm: Arm, under: Invocation) -> dict[str
         if path.parent.name not in {arm.name, _SAMPLE}:
             with Ledger.watch(path) as ledger:
                 counts, llm = count_all(ledger), ledger.meta()["settings"]["llm"]
-            price = Price(llm["price"]["input"], llm["price"]["output"])
-            cost += price.cost(counts.prompt_tokens, counts.completion_tokens) or 0.0
+            cost += Price.of(llm["price"]).total(counts) or 0.0
             tokens += counts.prompt_tokens + counts.completion_tokens
     left: dict[str, float] = {}
     if limits.max_cost:
