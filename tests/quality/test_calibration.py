@@ -83,13 +83,14 @@ def test_every_setting_is_a_run_of_the_same_users_and_the_cheapest_that_agrees_i
 def test_nothing_is_asked_before_it_is_confirmed_and_nothing_twice(
     folder: Path, server: OpenAIServer
 ) -> None:
-    command = ("--users", 12, "--sizes", "1,3", *ONLY_SIZES)
+    command = ("--users", 12, "--sizes", "1,3", *ONLY_SIZES, "--max-users", 12)
     refused = eventabs("calibrate", "input.jsonl", *command, cwd=folder)
     assert refused.returncode == 2
     assert "12 of 24 users" in refused.stderr
     assert not server.requests
     found = calibrated(folder, *command, "--max-total-tokens", 10_000_000)
     asked = len(server.requests)
+    assert [arm["users_a_prompt"] for arm in found["arms"]] == [1, 1, 3, 12]
     assert asked == sum(arm["calls"] for arm in found["arms"])
     assert calibrated(folder, *command) == found
     assert len(server.requests) == asked

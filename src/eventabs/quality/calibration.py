@@ -223,9 +223,15 @@ def _other_batches(
 
     A number that the other limits do not let come about makes the batches of another.
     """
-    most = use_under(source, invocation, own.flags).calls
+
+    def calls_of(size: int) -> int:
+        flags = own._replace(users=size).flags
+        under = replace(invocation, flags=overlay(invocation.flags, flags))
+        return use_under(source, under, flags).calls
+
+    most = calls_of(own.users)
     for size in sorted({*sizes, own.users} - {1}):
-        calls = use_under(source, invocation, own._replace(users=size).flags).calls
+        calls = calls_of(size)
         if size == own.users or (size < own.users and calls > most) or (size > own.users and calls < most):
             yield size
 
