@@ -168,6 +168,24 @@ def test_a_second_model_is_judged_against_the_first(folder: Path, server: OpenAI
         (second["prompt_tokens"] * 0.1 + second["completion_tokens"] * 0.2) / 1_000_000
     )
     assert {request.body["model"] for request in server.requests} == {"m", "cheap"}
+    assert found["recommended"] == "20-line-short"  # as many tokens, and the first has no price
+
+
+def test_where_all_prices_are_known_the_cheaper_model_is_recommended_and_written(
+    folder: Path, server: OpenAIServer
+) -> None:
+    config = folder / "eventabs.toml"
+    config.write_text(
+        config.read_text("utf-8").replace("\n\n", "\nprice = {input = 1, output = 2}  # a million\n\n"),
+        "utf-8",
+    )
+    named = f'model = "cheap"\nbase_url = "{server.base_url}"\nprice = {{input = 0.1, output = 0.2}}\n'
+    (folder / "second.toml").write_text(f"[llm]\n{named}", "utf-8")
+    flags = ("--users", 12, "--sizes", "1", *ONLY_SIZES, "--second", "second.toml", "--yes", "--write")
+    assert calibrated(folder, *flags)["recommended"] == "20-line-short-second"
+    written = tomllib.loads(config.read_text("utf-8"))
+    assert written["llm"] == tomllib.loads(named)
+    assert "# ours" in config.read_text("utf-8")
 
 
 def test_what_does_not_make_sense_is_refused(folder: Path, server: OpenAIServer) -> None:

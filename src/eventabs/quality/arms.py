@@ -80,10 +80,15 @@ class ArmFacts:
     within: bool
 
     @property
-    def price(self) -> tuple[float, int]:
-        """What orders arms by how cheap they are: the cost, where it is known, else the tokens."""
-        tokens = self.counts.prompt_tokens + self.counts.completion_tokens
-        return (tokens if self.cost is None else self.cost), tokens
+    def tokens(self) -> int:
+        """All that were read and written."""
+        return self.counts.prompt_tokens + self.counts.completion_tokens
+
+
+def cheapest(arms: Sequence[ArmFacts]) -> ArmFacts:
+    """Return the arm that costs least, by tokens where a cost is not known."""
+    known = all(facts.cost is not None for facts in arms)
+    return min(arms, key=lambda facts: (facts.cost or 0.0 if known else 0.0, facts.tokens))
 
 
 class ArmReader:

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from eventabs.api import Run, RunStoppedError, aresume
-from eventabs.config import Settings, load_settings, overlay
+from eventabs.config import Settings, load_settings, overlay, read_toml
 from eventabs.errors import UsageError
 from eventabs.language import gettext as _
 from eventabs.providers import Price, kind_of
-from eventabs.quality.arms import CONFIDENCE, Arm, ArmFacts, ArmReader
+from eventabs.quality.arms import CONFIDENCE, Arm, ArmFacts, ArmReader, cheapest
 from eventabs.records import Compaction
 from eventabs.runs import (
     Invocation,
@@ -117,7 +117,7 @@ class CalibrationPlan:
             yield arms
             found = [facts for facts in map(read, [best, *arms]) if facts is not None]
             fitting = [facts for facts in found if facts.within or facts.arm == best]
-            best = min(fitting, key=lambda facts: facts.price).arm if fitting else best
+            best = cheapest(fitting).arm if fitting else best
         yield [best]
 
 
@@ -141,7 +141,8 @@ class Calibration:
             ("compaction", "level"): (own.level, arm.level),
             ("prompt", "summary"): (own.summary, arm.summary),
         }
-        changes: dict[str, dict[str, Any]] = {"llm": dict(self.plan.second)} if arm.model else {}
+        second = self.plan.choice.second
+        changes: dict[str, dict[str, Any]] = {"llm": read_toml(second)["llm"]} if arm.model and second else {}
         for (section, key), (before, now) in wanted.items():
             if before != now:
                 changes.setdefault(section, {})[key] = now
