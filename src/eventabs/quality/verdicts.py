@@ -47,8 +47,8 @@ class _Row:
 
     def fault(self, message: str, **facts: object) -> InputError:
         """Return an error that names the row."""
-        where = _("{path}, row {row}: ").format(path=self.path, row=self.number)
-        return InputError(where + message.format(**facts))
+        where = _("{path}, row {row}: {fault}")
+        return InputError(where.format(path=self.path, row=self.number, fault=message.format(**facts)))
 
 
 def read_verdicts(directory: RunDirectory, path: Path) -> Verdicts:
