@@ -21,6 +21,7 @@ COMMANDS = (
     ("check",),
     ("evaluate",),
     ("diff",),
+    ("review",),
 )
 ENGLISH = re.compile(r"[A-Za-z]{2,} [a-z]{2,} [a-z]{2,}|Usage|Error|Invalid|Missing|No such")
 CHINESE = re.compile(r"[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]")

@@ -2,13 +2,14 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args
 
 import typer
 
 from eventabs.cli import signals
 from eventabs.cli.app import Checkpoint, Inputs, command
 from eventabs.cli.commands import exit_code, finished, invocation_of, watching
+from eventabs.cli.help import choose_language
 from eventabs.cli.options import LookFlags, SettingFlags, ShownFlags, with_options
 from eventabs.errors import UsageError
 from eventabs.language import gettext as _
@@ -266,6 +267,64 @@ def _choices(flag: str, text: str, known: tuple[Choice, ...]) -> tuple[Choice, .
             message.format(flag=flag, unknown=", ".join(sorted(unknown)), known=", ".join(known))
         )
     return tuple(choice for choice in known if choice in named)
+
+
+@command(
+    help=_("Let people judge a sample of a run's events: make the page, read its CSV back. Calls nobody.")
+)
+@with_options(LookFlags)
+def review(
+    look: LookFlags,
+    *,
+    checkpoint: Checkpoint,
+    sample: Annotated[int, typer.Option(min=1, help=_("Events to judge."))] = 200,
+    days: Annotated[
+        int,
+        typer.Option(min=0, help=_("Days of users to look at as a whole, for the events that are missing.")),
+    ] = 20,
+    by: Annotated[
+        Literal["type"] | None,
+        typer.Option(help=_("Draw as many events of each type; there is no figure of all events then.")),
+    ] = None,
+    seed: Annotated[int, typer.Option(help=_("Draws the events; another seed, other events."))] = 0,
+    output: Annotated[
+        Path | None, typer.Option(help=_("Page to write. (default: in reviews in the run directory)"))
+    ] = None,
+    read: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="CSV", help=_("Read a CSV that the page has saved; twice for two reviewers.")),
+    ] = None,
+) -> None:
+    """Make the page of a review, or read what was said on it."""
+    from eventabs.quality import draw_review  # noqa: PLC0415
+    from eventabs.views import drawn_json, render_review_page, write_report  # noqa: PLC0415
+
+    signals.interrupt()
+    if read:
+        _read_back(checkpoint, read, as_json=look.json)
+        return
+    sheet = draw_review(checkpoint, sample=sample, days=days, by=by or "", seed=seed)
+    choose_language(sheet.review.language)
+    path = output or sheet.folder / "review.html"
+    write_report(render_review_page(sheet), path)
+    if look.json:
+        print_json(drawn_json(sheet, str(path)))
+    else:
+        print_line(stdout_console(), str(path))
+
+
+def _read_back(checkpoint: Path, files: list[Path], *, as_json: bool) -> None:
+    from eventabs.quality import keep_result, read_review  # noqa: PLC0415
+    from eventabs.views import render_review, review_json  # noqa: PLC0415
+
+    result = read_review(checkpoint, files)
+    choose_language(result.review.language)
+    figures = review_json(result)
+    keep_result(result, figures)
+    if as_json:
+        print_json(figures)
+    else:
+        render_review(stdout_console(), result)
 
 
 def _share(text: str) -> float:

@@ -19,6 +19,7 @@ from .bootstrap import (
     share_of as share_of,
 )
 from .confusion import Claim as Claim, LogText as LogText, fits_better as fits_better
+from .judgments import cohen_kappa as cohen_kappa, least_share as least_share
 from .matching import Hits as Hits, matched_segments as matched_segments, matched_times as matched_times
 from .stability import (
     Repeat as Repeat,

@@ -17,3 +17,17 @@ from .comparison import (
 )
 from .evaluation import Baseline as Baseline, Evaluation as Evaluation, evaluate as evaluate
 from .gold import read_labels as read_labels, wall_seconds as wall_seconds
+from .review import (
+    Judged as Judged,
+    Reviewer as Reviewer,
+    ReviewResult as ReviewResult,
+    keep_result as keep_result,
+    read_review as read_review,
+)
+from .sample import (
+    Review as Review,
+    SampledDay as SampledDay,
+    SampledEvent as SampledEvent,
+    Sheet as Sheet,
+    draw_review as draw_review,
+)

@@ -51,6 +51,7 @@ class RunDirectory:
         self.work = path / "tmp"
         self.audit = path / "audit"  # a run directory
         self.cluster = path / "cluster"
+        self.reviews = path / "reviews"  # a folder for each, by its id
 
     @classmethod
     def create(cls, path: Path) -> "RunDirectory":

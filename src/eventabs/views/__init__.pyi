@@ -34,6 +34,7 @@ from .quality import (
     calibration_json as calibration_json,
     comparison_json as comparison_json,
     config_diff as config_diff,
+    drawn_json as drawn_json,
     evaluation_json as evaluation_json,
     render_audit as render_audit,
     render_calibration as render_calibration,
@@ -41,6 +42,9 @@ from .quality import (
     render_comparison_page as render_comparison_page,
     render_evaluation as render_evaluation,
     render_evaluation_page as render_evaluation_page,
+    render_review as render_review,
+    render_review_page as render_review_page,
+    review_json as review_json,
 )
 from .report import NAME as NAME, render_report as render_report, write_report as write_report
 from .show import (

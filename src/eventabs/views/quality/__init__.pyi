@@ -22,3 +22,9 @@ from .evaluation import (
     render_evaluation as render_evaluation,
     render_evaluation_page as render_evaluation_page,
 )
+from .review import (
+    drawn_json as drawn_json,
+    render_review as render_review,
+    render_review_page as render_review_page,
+    review_json as review_json,
+)

@@ -1,0 +1,307 @@
+"""A review: the page on which people judge, and what they said, in the terminal and as JSON."""
+
+import shlex
+from collections.abc import Iterator
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from eventabs.language import gettext as _
+from eventabs.quality import Judged, Review, Reviewer, ReviewResult, SampledDay, SampledEvent, Sheet
+from eventabs.views import messages
+from eventabs.views.console import encode, one_line, print_line
+from eventabs.views.messages import count
+from eventabs.views.quality.figures import cells, decimals, figure_table
+from eventabs.views.report import render_page
+
+_MOST_TYPES: Final = 12  # in the terminal
+_MOST_DIFFERENT: Final = 10
+_SHOWN: Final = 300  # characters of a text
+
+
+def render_review_page(sheet: Sheet) -> str:
+    """Return the page."""
+    review = sheet.review
+    in_order = list(_in_order(sheet))
+    facts = [
+        _("{events} of {of}").format(
+            events=messages.events(sum(event.drawn for event in review.events)),
+            of=count(review.events_in_run),
+        ),
+        _("as many of each type") if review.by else _("a simple random sample"),
+    ]
+    if review.days:
+        facts.append(_("days to look at as a whole: {count}").format(count=count(len(review.days))))
+    return render_page(
+        "review.html.j2",
+        ["review.css"],
+        ["review.js"],
+        facts=[*facts, review.id],
+        meanings=list(_meanings()),
+        command=f"eventabs review {shlex.quote(one_line(str(sheet.out)))} --read {review.id}.csv",
+        data=encode(
+            {
+                "review": review.id,
+                "types": [_text(name) for name in review.types],
+                "items": [_item(item, sheet) for item in in_order],
+                "words": _words(),
+            }
+        ),
+    )
+
+
+def _in_order(sheet: Sheet) -> Iterator[SampledEvent | SampledDay]:
+    """Yield the sample in random order, then each day behind those of its events that are not in the sample."""
+    events = {event.item: event for event in sheet.review.events}
+    yield from (event for event in events.values() if event.drawn)
+    for day in sheet.review.days:
+        yield from (events[item] for item in day.events if not events[item].drawn)
+        yield day
+
+
+def _item(item: SampledEvent | SampledDay, sheet: Sheet) -> dict[str, Any]:
+    shared = {
+        "item": item.item,
+        "id": item.user_id,
+        "user": _text(item.user_id),
+        "profile": _text(sheet.profiles[item.user_id]),
+        "lines": [
+            (line.number, line.day, _text(line.text), _text(line.type), line.event)
+            for line in sheet.lines[item.item]
+        ],
+    }
+    if isinstance(item, SampledDay):
+        return shared | {"day": item.day}
+    return shared | {
+        "type": _text(item.type),
+        "category": _text(item.category),
+        "start": _text(item.start),
+        "end": _text(item.end),
+        "when": _text(_when(item)),
+        "summary": _text(item.summary),
+        "behaviors": item.behaviors,
+        "ungrounded": not item.behaviors,
+    }
+
+
+def _when(event: SampledEvent) -> str:
+    start, end = event.start[:16].replace("T", " "), event.end[:16].replace("T", " ")
+    if start == end:
+        return start
+    return f"{start} – {end[11:] if start[:10] == end[:10] else end}"
+
+
+def _text(text: str) -> str:
+    """Make control and bidi characters visible, and cut what no page can show."""
+    return one_line(text[:_SHOWN])
+
+
+def _meanings() -> Iterator[tuple[str, str, str]]:
+    yield "1", _("right"), _("it happened, the type fits, and it covers the behaviors that it should")
+    yield (
+        "2",
+        _("wrong type"),
+        _("something happened there, but it is called wrongly; write how it should be called"),
+    )
+    yield "3", _("wrong span"), _("the type fits, but it takes in too much or too little")
+    yield "4", _("nothing there"), _("no such thing happened: these behaviors are no event")
+
+
+def _words() -> dict[str, str]:
+    """Return the words of the script."""
+    verdicts = dict(
+        zip(("right", "type", "span", "none"), (name for _key, name, _text in _meanings()), strict=True)
+    )
+    return verdicts | {
+        "count": _("{done} of {of} judged"),
+        "place": _("{place} of {of}"),
+        "missing": _("Is an event missing on this day?"),
+        "pick": _(
+            "Move with ↑ and ↓, pick its behaviors with the space bar, add it with Enter. 1: nothing more is missing."
+        ),
+        "done": _("nothing more is missing"),
+        "add": _("add a missing event"),
+        "remove": _("remove"),
+        "rightType": _("What should it be called?"),
+        "missingType": _("What should the missing event be called?"),
+        "ungrounded": _("It matches no behavior; the times are the model's own."),
+        "behaviors": _("behaviors"),
+        "reset": _("Forget all verdicts of this review in this browser?"),
+    }
+
+
+def render_review(console: Console, result: ReviewResult) -> None:
+    """Print the figures of each reviewer, and where two differ."""
+    for reviewer in result.reviewers:
+        for table in (_figures(reviewer, result), _types(reviewer), _confused(reviewer)):
+            if table.row_count:
+                console.print(table, "", sep="\n")
+    if result.agreement and result.agreement.differ:
+        console.print(_differ(result), "", sep="\n")
+    for line in _notes(result):
+        print_line(console, line)
+
+
+def drawn_json(sheet: Sheet, page: str) -> str:
+    """Return what was drawn, and where its page is, as one line of JSON."""
+    return encode(_drawn_fields(sheet.review) | {"page": page})
+
+
+def _drawn_fields(review: Review) -> dict[str, Any]:
+    return {
+        "review": review.id,
+        "seed": review.seed,
+        "by": review.by or None,
+        "events_in_run": review.events_in_run,
+        "days_in_run": review.days_in_run,
+        "drawn": sum(event.drawn for event in review.events),
+        "days": len(review.days),
+    }
+
+
+def review_json(result: ReviewResult) -> str:
+    """Return the figures as one line of JSON: shares from 0 to 1, None where a figure is not defined."""
+    agreement = result.agreement
+    fields = _drawn_fields(result.review) | {
+        "out": result.out,
+        "reviewers": list(map(_reviewer_fields, result.reviewers)),
+        "agreement": agreement
+        and {
+            "judged": agreement.judged,
+            "same": agreement.same,
+            "kappa": agreement.kappa,
+            "differ": [
+                {
+                    "item": each.event.item,
+                    "user_id": each.event.user_id,
+                    "type": each.event.type,
+                    "start": each.event.start,
+                    "first": each.first,
+                    "second": each.second,
+                }
+                for each in agreement.differ
+            ],
+        },
+    }
+    return encode(fields)
+
+
+def _reviewer_fields(reviewer: Reviewer) -> dict[str, Any]:
+    whole = reviewer.all._asdict()
+    del whole["name"]
+    days = reviewer.days._asdict()
+    return {
+        "file": reviewer.file,
+        **whole,
+        "left": reviewer.left,
+        "renamed": reviewer.renamed,
+        "by_type": [
+            {"type": row.name, **{k: v for k, v in row._asdict().items() if k != "name"}}
+            for row in reviewer.by_type
+        ],
+        "reviewed_days": days | {name: days[name]._asdict() for name in ("recall", "found")},
+        "confused": [
+            {"type": one, "meant": other, "events": times} for one, other, times in reviewer.confused
+        ],
+    }
+
+
+def _figures(reviewer: Reviewer, result: ReviewResult) -> Table:
+    whole, days = reviewer.all, reviewer.days
+    table = figure_table(
+        _("Review by {file}, {events}").format(
+            file=one_line(reviewer.file), events=messages.events(whole.judged)
+        ),
+        _("value"),
+        _("bounds, 95 %"),
+    )
+    if not result.review.by:
+        table.add_row(_("right"), decimals(whole.precision), at_least(whole))
+    for name, number in (
+        (_("wrong type"), whole.wrong_type),
+        (_("wrong span"), whole.wrong_span),
+        (_("nothing there"), whole.nothing),
+    ):
+        table.add_row(name, count(number), "")
+    if days.days:
+        table.add_row(_("found and right, of what happened (recall)"), *cells(days.recall))
+        table.add_row(_("found at all, of what happened"), *cells(days.found))
+    return table
+
+
+def at_least(judged: Judged) -> str:
+    """Return the bound as people read it; "" where there is none."""
+    if judged.at_least is None:
+        return ""
+    return _("at least {share}").format(share=f"{100 * judged.at_least:.1f} %")
+
+
+def _types(reviewer: Reviewer) -> Table:
+    table = figure_table(_("Type"), _("events"), _("right"), _("bounds, 95 %"))
+    for row in reviewer.by_type[:_MOST_TYPES]:
+        table.add_row(Text(one_line(row.name)), count(row.judged), decimals(row.precision), at_least(row))
+    return table
+
+
+def _confused(reviewer: Reviewer) -> Table:
+    table = figure_table(_("Type"), _("meant"), _("events"))
+    for one, other, times in reviewer.confused[:_MOST_DIFFERENT]:
+        table.add_row(Text(one_line(one)), Text(one_line(other)), count(times))
+    return table
+
+
+def _differ(result: ReviewResult) -> Table:
+    table = figure_table(_("The two differ"))
+    for name in (_("event"), _("first"), _("second")):
+        table.add_column(name, overflow="fold")
+    said = {"right": _("right"), "type": _("wrong type"), "span": _("wrong span"), "none": _("nothing there")}
+    for each in result.agreement.differ[:_MOST_DIFFERENT] if result.agreement else ():
+        event = each.event
+        told = f"{event.user_id} {_when(event)} {event.type}"
+        table.add_row(event.item, Text(one_line(told)), said[each.first], said[each.second])
+    return table
+
+
+def _notes(result: ReviewResult) -> Iterator[str]:
+    review = result.review
+    if review.by:
+        yield _(
+            "As many events of each type were drawn: each row is of its type, and there is no figure of all events"
+        )
+    else:
+        message = _("The bound is exact for a random sample of any number of events; the run has {events}")
+        yield message.format(events=count(review.events_in_run))
+    for reviewer in result.reviewers:
+        yield from _notes_on(reviewer)
+    if (found := result.agreement) is not None:
+        message = _("Of {judged} judged by both, {same} have the same verdict; Cohen's kappa {kappa}")
+        kappa = _("is not defined: both say the same one thing of everything") if found.judged else "-"
+        shown = kappa if found.kappa is None else f"{found.kappa:.2f}"
+        yield message.format(judged=messages.events(found.judged), same=count(found.same), kappa=shown)
+
+
+def _notes_on(reviewer: Reviewer) -> Iterator[str]:
+    file, whole, days = one_line(reviewer.file), reviewer.all, reviewer.days
+    if days.days:
+        message = _("{file}: {real} happened on the days looked at ({days}), {missing} of them missing")
+        yield message.format(
+            file=file, real=messages.events(days.real), days=count(days.days), missing=count(days.missing)
+        )
+    if whole.skipped:
+        message = _("{file}: {events} without a verdict were passed over; for the bounds they are wrong")
+        yield message.format(file=file, events=messages.events(whole.skipped))
+    if reviewer.left:
+        message = _(
+            "{file}: {events} of the sample are not judged yet; those before them are a random sample too"
+        )
+        yield message.format(file=file, events=messages.events(reviewer.left))
+    if days.unfinished:
+        message = _("{file}: {count} days with events that have no verdict are left out")
+        yield message.format(file=file, count=count(days.unfinished))
+    if reviewer.renamed:
+        message = _(
+            "{file}: a spreadsheet has changed the user of {count} rows (leading zeros); the items are right"
+        )
+        yield message.format(file=file, count=count(reviewer.renamed))
