@@ -26,9 +26,12 @@ lint: .venv/dev
 messages: .venv/dev
 	$(BIN)/python tools/messages.py
 
-# docs/configuration.md, from the settings and the comments of config.example.toml
-docs: .venv/dev
+# Both languages as one site, build/site/index.html; a link that leads nowhere is an error. Before that docs/configuration.md
+# is made, from the settings and the comments of config.example.toml
+docs: .venv/docs
 	$(BIN)/python tools/configuration_page.py
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs build/site
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --conf-dir docs -D language=zh_CN docs/zh build/site/zh
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -39,6 +42,10 @@ docs: .venv/dev
 
 .venv/dev: .venv/bin/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@ .venv/installed
+
+.venv/docs: .venv/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
 	touch $@ .venv/installed
 
 # The case's failures, drawn against the tool; OPTIONS="--kills 50" and the like: see docs/benchmarks.md

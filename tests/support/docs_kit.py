@@ -10,7 +10,7 @@ from paths import ROOT
 PAGES = sorted(path.relative_to(ROOT) for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")))
 
 FENCE = re.compile(
-    r"^```(?P<language>[\w-]*)(?: (?P<title>[^\n]*))?\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
+    r"^```(?P<language>[\w{}-]*)(?: (?P<title>[^\n]*))?\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
 )
 _ASSIGNED = re.compile(r"[A-Z_]+=")
 

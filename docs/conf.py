@@ -1,0 +1,81 @@
+"""The site of the documentation: English from docs/, Chinese from docs/zh/, one build each (`make docs`)."""  # noqa: INP001  Sphinx reads it by its path
+
+import logging
+import os
+import re
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import jieba
+from sphinx.application import Sphinx
+
+DOCS = Path(__file__).parent
+CHINESE = DOCS / "zh"
+FENCE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"(?<!!)\[(?P<text>[^\]]*)\]\((?P<path>[^)#\s:]+)(?P<anchor>#[^)\s]*)?\)")
+
+jieba.setLogLevel(logging.WARNING)  # it tells how it loads its words
+
+project = "eventabs"
+html_title = "eventabs"
+extensions = ["myst_parser"]
+myst_heading_anchors = 4
+exclude_patterns = ["zh"]  # the English build; below docs/zh there is no such folder
+suppress_warnings = ["misc.highlighting_failure"]  # fences also name what a block is for: `sample`, `prompt`
+html_theme = "furo"  # its fonts are those of the reader's system
+html_copy_source = False
+html_show_sourcelink = False
+templates_path = [str(DOCS / "templates")]
+html_sidebars = {
+    "**": [
+        "sidebar/brand.html",
+        "languages.html",
+        "sidebar/search.html",
+        "sidebar/scroll-start.html",
+        "sidebar/navigation.html",
+        "sidebar/scroll-end.html",
+    ]
+}
+
+
+def link_elsewhere(app: Sphinx, name: str, source: list[str]) -> None:
+    """Point links that leave a build at the site's other half; those to what a site lacks become text."""
+    folder = (Path(app.srcdir) / name).parent
+
+    def replaced(match: re.Match[str]) -> str:
+        target = Path(os.path.normpath(folder / match["path"]))
+        if target.name in {"README.md", "README.zh-CN.md"} and target.parent == DOCS.parent:
+            target = Path(app.srcdir) / "index.md"
+        of_site = target.suffix == ".md" and target.is_relative_to(DOCS)
+        if target.is_dir() or (target.suffix == ".md" and not of_site):
+            return match["text"]
+        chinese = target.is_relative_to(CHINESE)
+        if not of_site or chinese == (Path(app.srcdir) == CHINESE):
+            path = os.path.relpath(target, folder)
+            return f"[{match['text']}]({path}{match['anchor'] or ''})"
+        address = os.path.relpath(target.with_suffix(".html"), folder)
+        return f'<a href="{escape(address + (match["anchor"] or ""))}">{match["text"]}</a>'
+
+    parts = FENCE.split(source[0])
+    source[0] = "".join(part if FENCE.fullmatch(part) else LINK.sub(replaced, part) for part in parts)
+    if name == "decisions/README":
+        source[0] += "\n```{toctree}\n:hidden:\n:glob:\n\n0*\n```\n"
+
+
+def name_the_other_language(
+    app: Sphinx, name: str, _template: str, context: dict[str, Any], _tree: object
+) -> None:
+    """Give a page the address of its page in the other language, or of that language's first page."""
+    chinese = Path(app.srcdir) == CHINESE
+    other = DOCS if chinese else CHINESE
+    page = name if (other / f"{name}.md").exists() else "index"
+    up = "../" * name.count("/")
+    context["other_language"] = "English" if chinese else "中文"
+    context["other_page"] = f"{up}{'../' if chinese else 'zh/'}{page}.html"
+
+
+def setup(app: Sphinx) -> None:
+    """Register what the two builds need of each other."""
+    app.connect("source-read", link_elsewhere)
+    app.connect("html-page-context", name_the_other_language)
