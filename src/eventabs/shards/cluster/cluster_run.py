@@ -46,6 +46,7 @@ from eventabs.store import (
 _JOB: Final = "job.json"
 _SHARDS_A_MACHINE: Final = 2
 _SHARE: Final = "share"
+_WORK: Final = "work"
 
 
 async def run_on_cluster(
@@ -77,6 +78,7 @@ async def run_on_cluster(
                 copy_seconds=settings.cluster.copy_seconds,
                 lease_seconds=settings.cluster.lease_seconds,
                 limits=_limits(settings),
+                folder=_folder(directory, cluster),
             )
             remember_run(job.run_id, settings)
             _write_job(job, directory)
@@ -119,6 +121,7 @@ async def resume_on_cluster(
             copy_seconds=settings.cluster.copy_seconds,
             lease_seconds=settings.cluster.lease_seconds,
             limits=_limits(settings),
+            folder=_folder(directory, cluster),
             accept_changes=accept_changes,
             retry_failed=retry_failed,
         )
@@ -196,6 +199,11 @@ def _share(settings: Settings, directory: RunDirectory, cluster: RayCluster) -> 
         " such as /mnt/shared/eventabs or s3://bucket/eventabs"
     )
     raise UsageError(message)
+
+
+def _folder(directory: RunDirectory, cluster: RayCluster) -> str:
+    """Return where shards are worked on: beside their copies on this machine alone, so that the next driver finds them."""
+    return str((directory.cluster / _WORK).absolute()) if cluster.is_local else ""
 
 
 def _refuse_what_is_for_one_machine(settings: Settings, named: Sequence[str]) -> None:

@@ -119,7 +119,7 @@ def _work(job: Job, shard: str, limiter: "ActorHandle[Any]") -> Ended:
     import ray  # noqa: PLC0415  an extra that few install
 
     node = ray.get_runtime_context().get_node_id()
-    folder = Path(tempfile.gettempdir()) / f"eventabs-{os.getuid()}" / node
+    folder = Path(job.folder or Path(tempfile.gettempdir()) / f"eventabs-{os.getuid()}" / node)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     work = work_on(job, shard, RayLimiter(limiter), environment=os.environ, folder=folder)
     return asyncio.run(work)  # a task is a process of its own, as the command line is

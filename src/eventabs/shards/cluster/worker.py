@@ -4,7 +4,7 @@ import asyncio
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,9 @@ class Job:
     copy_seconds: float
     lease_seconds: float
     limits: SharedLimits
+    folder: str = (
+        ""  # of the run directories while they are worked on; "": one in each machine's own scratch space
+    )
     accept_changes: bool = False
     retry_failed: bool = False
 
@@ -151,7 +154,7 @@ class _Work:
                 talking.cancel()
                 if not upkeep.is_lost and not self._is_superseded:
                     await asyncio.to_thread(upkeep.release)
-                    shutil.rmtree(self._path, ignore_errors=True)
+                    self._clear()
         if upkeep.is_lost or self._is_superseded:
             return Ended("stopped", is_lost=True)
         await permits.report()
@@ -176,6 +179,14 @@ class _Work:
         permits.tell(ShardOpened(counts.calls))
         permits.tell(Progress(**asdict(counts)))
         return permits
+
+    def _clear(self) -> None:
+        """Leave nothing on this disk of what has been copied."""
+        shutil.rmtree(self._path, ignore_errors=True)
+        self._mark.unlink(missing_ok=True)
+        with suppress(OSError):  # other shards are here
+            for folder in self._path.parents[:2]:
+                folder.rmdir()
 
     def _facts(self, ledger: Ledger) -> dict[str, Any]:
         """Return what the claim tells the driver of today, and the next one."""
