@@ -172,6 +172,18 @@ def test_a_transaction_is_kept_as_a_whole_or_not_at_all(ledger: Ledger) -> None:
     assert [planned.part for planned in ledger.pending_parts()] == [whole(ANNA), whole(BERT), whole(CLEO)]
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs the list of open files that Linux has")
+@pytest.mark.parametrize("content", [b"no database at all", b""])
+def test_a_ledger_that_is_refused_is_not_left_open(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "ledger.sqlite"
+    path.write_bytes(content)
+    with pytest.raises(EventabsError):
+        Ledger.open(path)
+    # the error that pytest holds keeps what its frames name from the garbage collector
+    opened = {str(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()}
+    assert str(path) not in opened
+
+
 def test_a_full_disk_is_told_and_leaves_the_ledger_as_it_was(ledger: Ledger) -> None:
     (pages,) = ledger.rows("PRAGMA page_count")[0]
     ledger.rows(f"PRAGMA max_page_count = {pages}")

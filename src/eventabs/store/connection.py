@@ -22,17 +22,29 @@ def connect(path: Path) -> sqlite3.Connection:
     """Connect to read and write; what is committed is on the disk."""
     # the connection is handed to the one thread that writes; it is never used by two at a time
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    _prepare(connection)
+    with closed_on_failure(connection):
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        _prepare(connection)
     return connection
 
 
 def connect_to_read(path: Path) -> sqlite3.Connection:
     """Connect without a right to write."""
     connection = sqlite3.connect(uri_to_read(path), uri=True, isolation_level=None)
-    _prepare(connection)
+    with closed_on_failure(connection):
+        _prepare(connection)
     return connection
+
+
+@contextmanager
+def closed_on_failure(connection: sqlite3.Connection) -> Iterator[None]:
+    """Close a connection whose preparation fails: nobody else can."""
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise
 
 
 def uri_to_read(path: Path) -> str:

@@ -32,6 +32,7 @@ from eventabs.store.connection import (
     EXTENSION_TABLES,
     FORMAT,
     add_later_columns,
+    closed_on_failure,
     connect,
     connect_to_read,
     damage_reported,
@@ -132,12 +133,13 @@ class Ledger:
         """Open a ledger. Raises RunDirectoryError where it does not hold together."""
         with translated(path):
             connection = connect(path)
-            refuse_foreign(connection, path)
-            (sound,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-            if sound != "ok":
-                raise damaged(path)
-            add_later_columns(connection)
-            connection.executescript(_ADDITIONS + EXTENSION_TABLES)
+            with closed_on_failure(connection):
+                refuse_foreign(connection, path)
+                (sound,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+                if sound != "ok":
+                    raise damaged(path)
+                add_later_columns(connection)
+                connection.executescript(_ADDITIONS + EXTENSION_TABLES)
         return cls(connection, path)
 
     @classmethod
