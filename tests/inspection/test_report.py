@@ -6,7 +6,8 @@ import pytest
 
 from eventabs.errors import RunDirectoryError
 from eventabs.inspection.calls import TokenUse, token_use
-from eventabs.inspection.report import Table, open_report_facts
+from eventabs.inspection.quality import Table
+from eventabs.inspection.report import open_report_facts
 from eventabs.store.ledger import Ledger
 from eventabs.store.queries import REPORT_SECTIONS
 from report_kit import make_run

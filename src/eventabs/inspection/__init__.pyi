@@ -11,9 +11,9 @@ from .calls import (
     CallText as CallText,
     TokenUse as TokenUse,
 )
+from .quality import Table as Table
 from .report import (
     ReportFacts as ReportFacts,
-    Table as Table,
     UserFacts as UserFacts,
     open_report_facts as open_report_facts,
 )

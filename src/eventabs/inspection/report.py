@@ -17,6 +17,7 @@ from eventabs.inspection.calls import (
     call_facts,
     call_text,
 )
+from eventabs.inspection.quality import Table, quality_tables
 from eventabs.inspection.status import Endpoint, endpoint_of
 from eventabs.prompts import default_vocabulary
 from eventabs.records import Counts, UserLog
@@ -88,15 +89,6 @@ class UserFacts(NamedTuple):
     events: list[dict[str, Any]]
 
 
-class Table(NamedTuple):
-    """A table that a section of the report shows as it is: numbers are told apart from texts only to align them."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str | float | None, ...], ...]
-    note: str = ""
-
-
 Sections = Mapping[str, tuple[Table, ...]]  # by name, such as "quality"
 
 
@@ -128,7 +120,8 @@ class ReportFacts:
 @contextmanager
 def open_report_facts(named: Path) -> Iterator[ReportFacts]:
     """Read what a report needs of a run directory. Raises RunDirectoryError where there is no run."""
-    with watch_as_one(RunDirectory.find(named, merged=True)) as ledger:
+    directory = RunDirectory.find(named, merged=True)
+    with watch_as_one(directory) as ledger:
         meta = ledger.meta()
         settings = meta["settings"]
         endpoint = endpoint_of(settings["llm"])
@@ -153,7 +146,7 @@ def open_report_facts(named: Path) -> Iterator[ReportFacts]:
             asked=partial(asked_parts, ledger),
             text=partial(call_text, ledger),
             goal=_goal(settings),
-            sections=_sections(meta),
+            sections=_sections(meta, tuple(quality_tables(directory, ledger))),
             language=settings["lang"],
             audit=audit_facts(named),
         )
@@ -176,9 +169,9 @@ def _goal(settings: Mapping[str, Any]) -> str:
     return next((each["name"] for each in categories if each.get("mark")), "")
 
 
-def _sections(meta: Mapping[str, Any]) -> dict[str, tuple[Table, ...]]:
-    """Read the tables that other rooms stored: {section: [{"title", "columns", "rows", "note"}, ...]}."""
-    return {
+def _sections(meta: Mapping[str, Any], quality: tuple[Table, ...]) -> dict[str, tuple[Table, ...]]:
+    """Read the tables that other rooms stored: {section: [{"title", "columns", "rows", "note"}, ...]}; those of quality follow."""
+    stored = {
         name: tuple(
             Table(
                 each["title"],
@@ -190,3 +183,4 @@ def _sections(meta: Mapping[str, Any]) -> dict[str, tuple[Table, ...]]:
         )
         for name, tables in meta.get(REPORT_SECTIONS, {}).items()
     }
+    return stored | {"quality": stored.get("quality", ()) + quality} if quality else stored

@@ -92,3 +92,56 @@ SELECT * FROM
             count(*) FILTER (WHERE status IN ('read', 'failed'))
         FROM main.calls
     );
+
+-- what each answer was for each user in its batch: the place of the user, counted from 1, and the events where the answer holds
+CREATE TEMP VIEW batch_places AS
+SELECT asked.users, asked.place, outcomes.reason, parts.events
+FROM (
+    SELECT
+        calls.id AS call_id,
+        (SELECT count(*) FROM json_each(calls.users)) AS users,
+        CAST(substr(one.key, 2) AS INTEGER) AS place,
+        json_extract(one.value, '$[0]') AS user_id,
+        json_extract(one.value, '$[1]') AS first
+    FROM main.calls, json_each(calls.users) AS one
+    WHERE calls.status = 'read'
+) AS asked
+JOIN main.outcomes USING (call_id, user_id, first)
+LEFT JOIN main.parts
+    ON parts.user_id = asked.user_id AND parts.first = asked.first AND parts.last = outcomes.last
+        AND parts.call_id = asked.call_id AND parts.state = 'done';
+
+-- users asked, the shares of usable and of ungrounded answers, and events for each answer that holds; bands by powers of two
+CREATE TEMP VIEW yield_by_size AS
+SELECT
+    least,
+    CASE WHEN least < 64 THEN 2 * least - 1 END AS most,
+    count(*) AS asked,
+    avg(reason IS NULL) AS usable,
+    avg(coalesce(reason = 'ungrounded', 0)) AS ungrounded,
+    avg(events) AS events
+FROM (
+    SELECT
+        reason,
+        events,
+        CASE
+            WHEN users < 2 THEN 1 WHEN users < 4 THEN 2 WHEN users < 8 THEN 4 WHEN users < 16 THEN 8
+            WHEN users < 32 THEN 16 WHEN users < 64 THEN 32 ELSE 64
+        END AS least
+    FROM batch_places
+)
+GROUP BY least
+ORDER BY least;
+
+-- the same by third of the batch
+CREATE TEMP VIEW yield_by_third AS
+SELECT
+    1 + (place - 1) * 3 / users AS third,
+    count(*) AS asked,
+    avg(reason IS NULL) AS usable,
+    avg(coalesce(reason = 'ungrounded', 0)) AS ungrounded,
+    avg(events) AS events
+FROM batch_places
+WHERE users >= 3 AND place BETWEEN 1 AND users
+GROUP BY third
+ORDER BY third;

@@ -1,0 +1,91 @@
+"""What the report shows of a run's quality: reviews, and what batches brought by size and place."""
+
+from collections import Counter
+from pathlib import Path
+
+from eventabs.inspection.quality import Table, quality_tables
+from eventabs.quality.review import keep_result, read_review
+from eventabs.quality.sample import draw_review
+from eventabs.store.directory import RunDirectory
+from eventabs.store.ledger import Ledger, PartChange
+from eventabs.views import review_json
+from report_kit import FACTS
+from runs_jobs import Place, finish
+from runs_kit import SIZE, answer, bad, batch_of, event_of, make_log, request_for, well, whole
+
+
+def _ask(ledger: Ledger, users: str, ungrounded: str = "") -> None:
+    """Ask about users in one batch; each has an event, those named none."""
+    logs = [make_log(user_id) for user_id in users]
+    batch, request = batch_of(*users), request_for(logs)
+    call_id = ledger.open_call(batch, request, settings_fingerprint="f", sent_at=1_000.0)
+    ledger.store_reply(call_id, answer("## U1"))
+    parts = [whole(log) for log in logs]
+    outcomes = [
+        bad(part, "ungrounded") if part.user_id in ungrounded else well(part, event_of(part, "a"))
+        for part in parts
+    ]
+    changes = [
+        PartChange(part, "pending", attempts=1, reason="ungrounded")
+        if part.user_id in ungrounded
+        else PartChange(part, "done", events=1)
+        for part in parts
+    ]
+    ledger.settle(call_id, outcomes, changes)
+
+
+def _tables(path: Path) -> dict[str, Table]:
+    with Ledger.watch(path / "ledger.sqlite") as ledger:
+        return {table.title: table for table in quality_tables(RunDirectory(path), ledger)}
+
+
+def _ledger(path: Path, users: str) -> Ledger:
+    ledger = Ledger.create(path / "ledger.sqlite", FACTS)
+    with ledger.transaction():
+        ledger.add_users((make_log(user_id), [(whole(make_log(user_id)), SIZE)]) for user_id in users)
+    return ledger
+
+
+def test_answers_are_counted_by_size_of_the_batch_and_by_third_of_it(tmp_path: Path) -> None:
+    ledger = _ledger(tmp_path, "abcdef")
+    with ledger.transaction():
+        _ask(ledger, "abcdef", ungrounded="ef")
+        _ask(ledger, "e")
+    ledger.close()
+    tables = _tables(tmp_path)
+    assert tables["Users in the batch"].rows == (("1", 1, 1.0, 0.0, 1.0), ("4-7", 6, 4 / 6, 2 / 6, 1.0))
+    assert tables["Place in the batch"].rows == (
+        ("first third", 2, 1.0, 0.0, 1.0),
+        ("middle third", 2, 1.0, 0.0, 1.0),
+        ("last third", 2, 0.0, 1.0, None),
+    )
+
+
+def test_where_nothing_can_be_compared_there_is_no_table(tmp_path: Path) -> None:
+    ledger = _ledger(tmp_path, "ab")
+    with ledger.transaction():
+        _ask(ledger, "ab")
+    ledger.close()
+    assert _tables(tmp_path) == {}
+
+
+def test_a_review_that_was_read_back_is_shown_and_a_broken_one_left_out(tmp_path: Path) -> None:
+    place = Place(tmp_path, users=4)
+    with place.begin() as run:
+        finish(run, resumed=False)
+    review = draw_review(place.out, sample=8, days=0).review
+    rows = [
+        f"{review.id},{event.item},{'none' if event.item == 'E1' else 'right'}" for event in review.events
+    ]
+    (tmp_path / "ann.csv").write_text("\n".join(["review,item,verdict", *rows]), "utf-8")
+    result = read_review(place.out, [tmp_path / "ann.csv"])
+    keep_result(result, review_json(result))
+    for number, text in enumerate(("{", "[]", '{"reviewers": [{}]}')):
+        broken = place.out / "reviews" / f"r{number}"
+        broken.mkdir()
+        (broken / "result.json").write_text(text, "utf-8")
+    tables = _tables(place.out)
+    bound = result.reviewers[0].all.at_least
+    assert tables["Judged by people"].rows == (("ann.csv", 8, 7 / 8, bound, 0, None, None),)
+    types = [row[:2] for row in tables["Judged by people, by type"].rows]
+    assert sorted(types) == sorted(Counter(event.type for event in review.events).items())
