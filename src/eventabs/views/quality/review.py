@@ -156,6 +156,7 @@ def _drawn_fields(review: Review) -> dict[str, Any]:
         "by": review.by or None,
         "events_in_run": review.events_in_run,
         "days_in_run": review.days_in_run,
+        "events_a_user_day": review.events_in_run / review.days_in_run,
         "drawn": sum(event.drawn for event in review.events),
         "days": len(review.days),
     }
