@@ -236,6 +236,7 @@ def test_the_command_makes_the_page_reads_it_back_and_keeps_the_figures(out: Pat
     assert page.stat().st_mode & 0o777 == 0o600
     review = draw_review(out, sample=200, days=20).review
     assert (drawn["review"], drawn["drawn"]) == (review.id, 200)
+    assert drawn["events_a_user_day"] == len(lines(out / "events.jsonl")) / (30 * 4)
     save(tmp_path / "a.csv", rows_of(review, {"E9": "type", "E99": "span", "E120": "none"}))
     shown = eventabs("review", out, "--read", "a.csv", cwd=tmp_path)
     assert "at least 96.2 %" in shown.stdout

@@ -277,10 +277,12 @@ def review(
     look: LookFlags,
     *,
     checkpoint: Checkpoint,
-    sample: Annotated[int, typer.Option(min=1, help=_("Events to judge."))] = 200,
+    sample: Annotated[int, typer.Option(min=1, max=5_000, help=_("Events to judge."))] = 200,
     days: Annotated[
         int,
-        typer.Option(min=0, help=_("Days of users to look at as a whole, for the events that are missing.")),
+        typer.Option(
+            min=0, max=1_000, help=_("Days of users to look at as a whole, for the events that are missing.")
+        ),
     ] = 20,
     by: Annotated[
         Literal["type"] | None,

@@ -156,6 +156,7 @@ def _drawn_fields(review: Review) -> dict[str, Any]:
         "by": review.by or None,
         "events_in_run": review.events_in_run,
         "days_in_run": review.days_in_run,
+        "events_a_user_day": review.events_in_run / review.days_in_run,
         "drawn": sum(event.drawn for event in review.events),
         "days": len(review.days),
     }
@@ -218,7 +219,7 @@ def _figures(reviewer: Reviewer, result: ReviewResult) -> Table:
         _("bounds, 95 %"),
     )
     if not result.review.by:
-        table.add_row(_("right"), decimals(whole.precision), at_least(whole))
+        table.add_row(_("right"), decimals(whole.precision), _at_least(whole))
     for name, number in (
         (_("wrong type"), whole.wrong_type),
         (_("wrong span"), whole.wrong_span),
@@ -231,7 +232,7 @@ def _figures(reviewer: Reviewer, result: ReviewResult) -> Table:
     return table
 
 
-def at_least(judged: Judged) -> str:
+def _at_least(judged: Judged) -> str:
     """Return the bound as people read it; "" where there is none."""
     if judged.at_least is None:
         return ""
@@ -241,7 +242,7 @@ def at_least(judged: Judged) -> str:
 def _types(reviewer: Reviewer) -> Table:
     table = figure_table(_("Type"), _("events"), _("right"), _("bounds, 95 %"))
     for row in reviewer.by_type[:_MOST_TYPES]:
-        table.add_row(Text(one_line(row.name)), count(row.judged), decimals(row.precision), at_least(row))
+        table.add_row(Text(one_line(row.name)), count(row.judged), decimals(row.precision), _at_least(row))
     return table
 
 
