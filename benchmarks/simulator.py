@@ -121,8 +121,12 @@ class Simulator:
 
     async def _hear(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         body = await _receive(reader)
-        if body is not None:
+        if body is not None and body.get("messages"):
             return await self._exchange(body, reader, writer)
+        if body is not None:
+            error = {"message": "messages is empty", "type": "invalid_request_error"}
+            await _respond(writer, HTTPStatus.BAD_REQUEST, {"error": error})
+            return True
         models = {"object": "list", "data": [{"id": "simulated", "object": "model"}]}
         await _respond(writer, HTTPStatus.OK, models)
         return True
