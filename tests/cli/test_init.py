@@ -47,6 +47,9 @@ def test_the_new_file_sets_nothing_and_names_everything(tmp_path: Path, language
         if not line.startswith(
             (
                 "#dayfirst",
+                "#cached_input",
+                "#flex",
+                "#batch",
                 "#temperature",
                 "#seed",
                 "#input",
