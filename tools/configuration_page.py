@@ -1,9 +1,9 @@
-"""Writes docs/configuration.md: every setting with its names, its values and what it is for.
+"""Writes docs/configuration.md and docs/zh/configuration.md: every setting with its names, its values and what it is for.
 
     python tools/configuration_page.py
 
 Names, types and defaults come from the settings themselves, flags from the options of `run`, and the meanings
-from the comments of config.example.toml, which are written nowhere else.
+from the comments of config.example.toml and config.example.zh.toml, which are written nowhere else.
 """
 
 import json
@@ -16,8 +16,6 @@ from eventabs.cli.options import SET_BY_FLAGS, flag_name
 from eventabs.config.settings import Settings
 
 ROOT = Path(__file__).parent.parent
-EXAMPLE = ROOT / "config.example.toml"
-PAGE = ROOT / "docs" / "configuration.md"
 HEAD = """\
 # Configuration
 
@@ -35,6 +33,57 @@ A setting is looked up in this order, and the first that names it wins:
 read from the environment, from the variable that `llm.api_key_env` names. Relative file names count from the current folder. A
 setting that does not exist is an error.
 """
+CHINESE_HEAD = """\
+# 配置
+
+全部设置，由 `make docs` 从程序的设置和 [config.example.zh.toml](../../config.example.zh.toml) 生成。
+
+一项设置按以下次序查找，先找到的为准：
+
+1. 命令行参数（有的话），例如 `--concurrency 8`；
+2. 环境变量，例如 `EVENTABS_RUN__CONCURRENCY=8`；列表和表写成 JSON；
+3. 配置文件：`--config` 指定的，其次 `$EVENTABS_CONFIG`，再次 `./eventabs.toml`；
+4. `llm.preset` 指定的预设，限于它所知道的（[实用配方](cookbook.md)）；
+5. 默认值。
+
+`eventabs resume` 从运行开始时的设置出发，再按同样的次序覆盖。密钥只从 `llm.api_key_env` 指定的环境变量读取。相对路径以当前文件夹为准。不存在的设置是错误。
+"""
+# what the page says of types and values, as it is said in Chinese
+CHINESE_WORDS = {
+    "Outside of any table": "不属于任何表",
+    "| setting | values | meaning |": "| 设置 | 取值 | 含义 |",
+    "list of tables": "表的列表",
+    "list of texts": "文本列表",
+    "text": "文本",
+    "true or false": "true 或 false",
+    "whole number": "整数",
+    "number": "数",
+    "table": "表",
+    " or ": " 或 ",
+    "; no default": "；无默认值",
+    "above": "大于",
+    "from": "不小于",
+    "to": "不大于",
+}
+
+
+class Page(NamedTuple):
+    """A page in one language: where it is, what its meanings come from, how it begins, and its words for the English ones."""
+
+    path: Path
+    example: Path
+    head: str
+    words: dict[str, str]
+
+    def say(self, text: str) -> str:
+        """Return a word of the page in its language."""
+        return self.words.get(text, text)
+
+
+ENGLISH = Page(ROOT / "docs" / "configuration.md", ROOT / "config.example.toml", HEAD, {})
+CHINESE = Page(
+    ROOT / "docs" / "zh" / "configuration.md", ROOT / "config.example.zh.toml", CHINESE_HEAD, CHINESE_WORDS
+)
 _SECTION = re.compile(r"#?\[(?P<name>[\w.]+)\]$")
 _KEY = re.compile(r"#?(?P<key>\w+) = (?P<rest>.*)$")
 _PLACEHOLDER = re.compile(r"\$\w+")
@@ -83,10 +132,10 @@ def meanings(example: str) -> dict[str, str]:
     return found
 
 
-def settings() -> Iterator[Setting]:
+def settings(example: Path = ENGLISH.example) -> Iterator[Setting]:
     """Yield all settings in the order in which they are declared."""
     schema = Settings.model_json_schema()
-    comments = meanings(EXAMPLE.read_text("utf-8"))
+    comments = meanings(example.read_text("utf-8"))
     yield from _of_table("", schema, schema["$defs"], comments)
 
 
@@ -104,56 +153,59 @@ def _of_table(
         yield from _of_table(name, below, known, comments)
 
 
-def page() -> str:
-    """Return docs/configuration.md."""
+def content(page: Page) -> str:
+    """Return what a page holds."""
     flags = {".".join(where): flag_name(flag) for flag, where in SET_BY_FLAGS.items()}
-    comments = meanings(EXAMPLE.read_text("utf-8"))
-    parts, section = [HEAD], None
-    for setting in settings():
+    comments = meanings(page.example.read_text("utf-8"))
+    parts, section = [page.head], None
+    for setting in settings(page.example):
         if setting.section != section:
             section = setting.section
-            title = f"`[{section}]`" if section else "Outside of any table"
-            said = f"{_cell(comments[section])}\n\n" if comments.get(section) else ""
-            parts.append(f"\n## {title}\n\n{said}| setting | values | meaning |\n|---|---|---|\n")
+            title = f"`[{section}]`" if section else page.say("Outside of any table")
+            said = f"{_cell(comments[section], page)}\n\n" if comments.get(section) else ""
+            head = page.say("| setting | values | meaning |")
+            parts.append(f"\n## {title}\n\n{said}{head}\n|---|---|---|\n")
         names = [f"**`{setting.key}`**", f"`{setting.variable}`"]
         if setting.name in flags:
             names.append(f"`{flags[setting.name]}`")
-        parts.append(f"| {'<br>'.join(names)} | {_values(setting.schema)} | {_cell(setting.meaning)} |\n")
+        values = _values(setting.schema, page)
+        parts.append(f"| {'<br>'.join(names)} | {values} | {_cell(setting.meaning, page)} |\n")
     return "".join(parts)
 
 
-def _values(schema: dict[str, Any]) -> str:
+def _values(schema: dict[str, Any], page: Page) -> str:
     """Say what a setting takes and what it is without being set."""
     kinds = [kind for kind in schema.get("anyOf", [schema]) if kind.get("type") != "null"]
     (kind,) = kinds
-    said = f"{_kind(kind)}{_bounds(kind)}"
+    said = f"{_kind(kind, page)}{_bounds(kind, page)}"
     if schema["default"] is None:
-        return f"{said}; no default"
+        return f"{said}{page.say('; no default')}"
     return f"{said}; `{_toml(schema['default'])}`"
 
 
-def _kind(schema: dict[str, Any]) -> str:
+def _kind(schema: dict[str, Any], page: Page) -> str:
     if "enum" in schema:
-        return " or ".join(f'`"{value}"`' for value in schema["enum"])
+        return page.say(" or ").join(f'`"{value}"`' for value in schema["enum"])
     if schema["type"] == "array":
-        return f"list of {'tables' if '$ref' in schema['items'] else 'texts'}"
-    return {
+        return page.say(f"list of {'tables' if '$ref' in schema['items'] else 'texts'}")
+    kind = {
         "string": "text",
         "boolean": "true or false",
         "integer": "whole number",
         "number": "number",
         "object": "table",
     }[schema["type"]]
+    return page.say(kind)
 
 
-def _bounds(schema: dict[str, Any]) -> str:
+def _bounds(schema: dict[str, Any], page: Page) -> str:
     low, high = schema.get("minimum"), schema.get("maximum")
     above = schema.get("exclusiveMinimum")
     if schema["type"] == "integer" and above is not None:
         low, above = above + 1, None
-    said = [] if above is None else [f"above {above}"]
-    said += [] if low is None or low < -1 else [f"from {low:g}"]
-    said += [] if high is None else [f"to {high:g}"]
+    said = [] if above is None else [f"{page.say('above')} {above}"]
+    said += [] if low is None or low < -1 else [f"{page.say('from')} {low:g}"]
+    said += [] if high is None else [f"{page.say('to')} {high:g}"]
     return f" {' '.join(said)}" if said else ""
 
 
@@ -168,11 +220,19 @@ def _toml(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _cell(text: str) -> str:
+def _cell(text: str, page: Page) -> str:
     """Keep a text from ending its cell or becoming markup or mathematics; link the pages that it names."""
     text = text.replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*")
-    return _PAGE.sub(r"[\g<0>](\1)", _PLACEHOLDER.sub(r"`\g<0>`", text))
+    return _PAGE.sub(
+        lambda match: f"[{match[0]}]({_address(match[1], page)})", _PLACEHOLDER.sub(r"`\g<0>`", text)
+    )
+
+
+def _address(name: str, page: Page) -> str:
+    """Return where a page of docs/ is: in the language of the page that links to it, if there is such a one."""
+    return name if (page.path.parent / name).exists() else f"../{name}"
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(), "utf-8")
+    for each in (ENGLISH, CHINESE):
+        each.path.write_text(content(each), "utf-8")

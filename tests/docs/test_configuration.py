@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 
-import configuration_page
-from configuration_page import Setting, meanings, settings
+from configuration_page import CHINESE, ENGLISH, Page, Setting, content, meanings, settings
 from eventabs.cli.options import SET_BY_FLAGS
 from eventabs.config.settings import Settings, load_settings
 
 VALUES = {"string": "deepseek", "boolean": "true", "integer": "2", "number": "0.25"}
 OF_ONE_FORM = {"input.shard": "3/16", "extend.lateness": "3 weeks"}
+
+pages = pytest.mark.parametrize("page", [ENGLISH, CHINESE], ids=["en", "zh"])
 
 
 def kind_of(setting: Setting) -> dict[str, Any]:
@@ -28,18 +29,20 @@ def plain_settings() -> Iterator[Setting]:
             yield setting
 
 
-def test_the_page_is_what_the_settings_say() -> None:
-    assert configuration_page.page() == configuration_page.PAGE.read_text("utf-8"), "run: make docs"
+@pages
+def test_the_page_is_what_the_settings_say(page: Page) -> None:
+    assert content(page) == page.path.read_text("utf-8"), "run: make docs"
 
 
-def test_every_setting_says_what_it_is_for() -> None:
-    assert [setting.name for setting in settings() if not setting.meaning] == []
+@pages
+def test_every_setting_says_what_it_is_for(page: Page) -> None:
+    assert [setting.name for setting in settings(page.example) if not setting.meaning] == []
 
 
 def test_every_flag_that_sets_something_stands_with_its_setting() -> None:
     names = {setting.name for setting in settings()}
     assert [flag for flag, where in SET_BY_FLAGS.items() if ".".join(where) not in names] == []
-    page = configuration_page.page()
+    page = content(ENGLISH)
     for flag in SET_BY_FLAGS:
         assert f"<br>`--{flag.replace('_', '-')}` |" in page, flag
 

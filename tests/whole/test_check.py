@@ -26,7 +26,7 @@ def test_what_a_person_sees_names_config_model_and_cost_and_never_the_key(
     )
     assert done.returncode == 0, done.stderr
     assert "OPENAI_API_KEY is set" in done.stdout
-    assert "Sound: a run can begin; the check took" in done.stdout
+    assert "All checks passed; the check took" in done.stdout
     assert KEY not in done.stdout
 
 

@@ -60,7 +60,9 @@ class SettingFlags:
     max_rejects: Annotated[
         float | None,
         Option(
-            help=_("Share of rows that may be unreadable; beyond it nothing begins. (default: 0.05)"),
+            help=_(
+                "Share of rows that may be unreadable; above this the run refuses to start. (default: 0.05)"
+            ),
             rich_help_panel=INPUT,
         ),
     ] = None

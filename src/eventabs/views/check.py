@@ -76,11 +76,13 @@ def render_verdict(console: Console, report: CheckReport) -> None:
         }[report.exit_code]
     elif warnings:
         style = "bold yellow"
-        template = ngettext("Sound, with {count} warning", "Sound, with {count} warnings", warnings)
+        template = ngettext(
+            "Checks passed with {count} warning", "Checks passed with {count} warnings", warnings
+        )
         verdict = template.format(count=count(warnings))
     else:
         style = "bold green"
-        verdict = _("Sound: a run can begin")
+        verdict = _("All checks passed")
     print_line(console, joined((verdict, *_spent(report))), style=style)
 
 
