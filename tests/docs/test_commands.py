@@ -29,7 +29,6 @@ from simulator import Simulator
 GETTING_STARTED = Path("docs/getting-started.md")
 COOKBOOK = Path("docs/cookbook.md")
 EXPORTS = Path("docs/exports.md")
-FAQ = Path("docs/faq.md")
 LEFT_OUT = "..."
 AT_ONCE = Speed(first_token=0.0, prefill=0.0, decode=0.0)
 
@@ -173,11 +172,3 @@ def _holds_a_graph(folder: Path, events: list[dict[str, Any]]) -> None:
     users = [user for user, _label in rows("users")]
     assert users == sorted({event["user_id"] for event in events})
     assert len(rows("next")) == len(events) - len(users)
-
-
-def test_users_can_be_shared_out_as_the_answer_says(folder: Path) -> None:
-    (block,) = blocks_of(FAQ, "python")
-    _run_python(block.text)
-    parts = [(folder / f"part{number}.jsonl").read_text("utf-8").splitlines() for number in range(4)]
-    users = [{json.loads(line)["user_id"] for line in part} for part in parts]
-    assert sum(map(len, users)) == len(set.union(*users)) == 24

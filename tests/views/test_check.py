@@ -72,8 +72,8 @@ def test_the_settings_have_to_be_corrected_before_the_endpoint_counts() -> None:
 
 def test_the_verdict_counts_warnings_and_says_what_the_check_cost() -> None:
     for findings, said in (
-        ((FINE,), "Sound: a run"),
-        ((WARNED,), "Sound, with 1 warning"),
+        ((FINE,), "All checks passed"),
+        ((WARNED,), "Checks passed with 1 warning"),
         ((FAULTY,), "endpoint"),
     ):
         text = io.StringIO()

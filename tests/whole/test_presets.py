@@ -62,7 +62,7 @@ def test_an_unknown_preset_is_one_line_with_those_known(tmp_path: Path) -> None:
     done = eventabs("estimate", "input.jsonl", cwd=tmp_path)
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
-    assert "deepseek, glm, llamacpp" in line
+    assert "deepseek, gemini, glm, groq, llamacpp" in line
 
 
 @pytest.mark.parametrize(
