@@ -70,6 +70,7 @@ bench-shards: .venv/dev
 # A run that is extended, by its size; OPTIONS="--users 10000": see docs/benchmarks.md
 bench-extend: .venv/installed
 	$(BIN)/python benchmarks/extend.py $(OPTIONS)
+
 # The same workload through this tool and its peers, each in an environment of its own (some minutes to install); see docs/benchmarks.md
 bench-peers: .venv/dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

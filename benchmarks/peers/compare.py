@@ -9,7 +9,9 @@ that a peer keeps is read with this tool's own lenient reader, so that no peer l
 """
 
 import argparse
+import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -30,6 +32,7 @@ from reliability_records import read_log
 from simulated_model import CASE_FAILURES
 
 HERE = Path(__file__).parent
+ENCODINGS = HERE.parents[1] / "src" / "eventabs" / "prompts" / "encodings"
 MOST_SECONDS = 900.0
 
 
@@ -136,15 +139,26 @@ class Race:
             return subprocess.Popen(
                 [str(part) for part in command],
                 cwd=folder,
-                env=os.environ
-                | {
-                    "OPENAI_API_KEY": "none",
-                    "CURATOR_DISABLE_RICH_DISPLAY": "1",
-                    "TELEMETRY_ENABLED": "false",
-                },
+                env=os.environ | self._variables,
                 stdout=said,
                 stderr=said,
             )
+
+    @cached_property
+    def _variables(self) -> dict[str, str]:
+        """What the peers find in the environment: a key, and tiktoken's data, which some fetch when they start."""
+        cache = self._folder / "tiktoken"
+        cache.mkdir(exist_ok=True)
+        for name in ("cl100k_base", "o200k_base"):
+            url = f"https://openaipublic.blob.core.windows.net/encodings/{name}.tiktoken"
+            key = hashlib.sha1(url.encode(), usedforsecurity=False).hexdigest()
+            shutil.copyfile(ENCODINGS / f"{name}.tiktoken", cache / key)
+        return {
+            "OPENAI_API_KEY": "none",
+            "CURATOR_DISABLE_RICH_DISPLAY": "1",
+            "TELEMETRY_ENABLED": "false",
+            "TIKTOKEN_CACHE_DIR": str(cache),
+        }
 
     def _environment(self, peer: Peer) -> Path:
         """Make an environment with what a peer needs; return its Python."""

@@ -69,11 +69,14 @@ def _is_usable(text: str, log: UserLog) -> bool:
 
 
 def bought_again(log: Sequence[Mapping[str, Any]], killed_at: float) -> int:
-    """Count the users asked about after a kill whose good answer had been sent at least STORED_WITHIN before it."""
+    """Count the users asked about after a kill whose whole good answer had been sent at least STORED_WITHIN before it."""
     good = [
         served
         for served in log
-        if served["finished"] and served["kind"] == "well" and ended(served) < killed_at - STORED_WITHIN
+        if served["finished"]
+        and served["kind"] == "well"
+        and served["finish_reason"] == "stop"
+        and ended(served) < killed_at - STORED_WITHIN
     ]
     paid = {block for served in good for block in served["users"].values()}
     asked = {block for served in log if served["time"] > killed_at for block in served["users"].values()}
