@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint dist-test messages docs bench-reliability bench-exports bench-sources bench-batch bench-shards bench-extend clean
+.PHONY: demo test lint dist-test messages docs bench-reliability bench-exports bench-sources bench-batch bench-shards bench-extend bench-peers clean
 
 demo: .venv/installed
 	rm -rf demo.eventabs
@@ -70,6 +70,11 @@ bench-shards: .venv/dev
 # A run that is extended, by its size; OPTIONS="--users 10000": see docs/benchmarks.md
 bench-extend: .venv/installed
 	$(BIN)/python benchmarks/extend.py $(OPTIONS)
+
+# The same workload through this tool and its peers, each in an environment of its own (some minutes to install); see docs/benchmarks.md
+bench-peers: .venv/dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/python benchmarks/peers/compare.py $(OPTIONS)
 
 clean:
 	rm -rf .venv demo.eventabs

@@ -53,6 +53,7 @@ class Served:
     text: str = ""  # SHA-256 of the content that was sent
     completion_tokens: int = 0
     answered: dict[str, int] = field(default_factory=dict)  # tokens sent about each user, by alias
+    finish_reason: str = ""
     finished: bool = False  # whether the exchange went to its end
     seconds: float = 0.0
 
@@ -121,8 +122,12 @@ class Simulator:
 
     async def _hear(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         body = await _receive(reader)
-        if body is not None:
+        if body is not None and body.get("messages"):
             return await self._exchange(body, reader, writer)
+        if body is not None:
+            error = {"message": "messages is empty", "type": "invalid_request_error"}
+            await _respond(writer, HTTPStatus.BAD_REQUEST, {"error": error})
+            return True
         models = {"object": "list", "data": [{"id": "simulated", "object": "model"}]}
         await _respond(writer, HTTPStatus.OK, models)
         return True
@@ -291,6 +296,7 @@ async def _receive(reader: asyncio.StreamReader) -> dict[str, Any] | None:
 
 
 def _put_down(served: Served, answered: Answered, weight: Weight) -> None:
+    served.finish_reason = answered.finish_reason
     served.text = digest(answered.text)
     served.completion_tokens = weight.total
     served.answered = weight.by_user
