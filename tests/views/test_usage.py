@@ -1,5 +1,7 @@
 """What a run has used, in words and as JSON."""
 
+from dataclasses import replace
+
 import pytest
 
 from eventabs.records import Counts
@@ -33,20 +35,7 @@ def test_progress_shows_cost_and_remaining_time_only_where_they_are_known() -> N
     )
     line = "batches 20 of 25; users 380 done, 4 failed of 486; tokens 642,120 in, 81,024 out; 3 in flight; 2 retries"
     assert usage.progress_line(counts, "CNY") == line
-    known = Progress(
-        users=486,
-        done=380,
-        failed=4,
-        batches_total=25,
-        batches_done=20,
-        prompt_tokens=642_120,
-        completion_tokens=81_024,
-        in_flight=3,
-        calls=22,
-        retries=2,
-        cost=1.5,
-        eta_seconds=200,
-    )
+    known = replace(counts, cost=1.5, eta_seconds=200)
     assert usage.progress_line(known, "CNY") == f"{line}; cost 1.50 CNY; 3m 20s left"
 
 

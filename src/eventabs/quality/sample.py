@@ -185,7 +185,6 @@ class _Drawing:
         self, whole: _Population, sample: int, days: int, by: str, random_numbers: random.Random
     ) -> None:
         self._by = by
-        self._random = random_numbers
         strata = whole.types if by else Counter({"": sum(whole.types.values())})
         self._places: dict[str, dict[int, int]] = {}
         for name, quota in sorted(_quotas(strata, sample).items()):

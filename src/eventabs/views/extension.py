@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Final
 
 from rich.console import Console
 from rich.table import Table
@@ -10,6 +11,8 @@ from eventabs.language import gettext as _, ngettext
 from eventabs.runs import Extended, ExtensionEstimate
 from eventabs.views import messages, usage
 from eventabs.views.console import encode, print_line
+
+EVENT_CHANGES: Final = ("added", "replaced", "removed")  # kinds of lines in events.new.jsonl
 
 
 def taken_in(note: Extended) -> str:
@@ -41,7 +44,7 @@ def extension_rows(extension: Mapping[str, int], *, is_remote: bool) -> list[tup
     ]
     if is_remote:
         taken.append(usage.tokens(extension["prompt_tokens"], extension["completion_tokens"]))
-    kinds = {kind: messages.count(extension[f"events_{kind}"]) for kind in ("added", "replaced", "removed")}
+    kinds = {kind: messages.count(extension[f"events_{kind}"]) for kind in EVENT_CHANGES}
     changed = _("{added} added, {replaced} replaced, {removed} removed").format(**kinds)
     return [(_("new"), messages.listed(taken)), (_("events changed"), changed)]
 

@@ -12,7 +12,7 @@ from eventabs.providers import kind_of
 from eventabs.runs import Summary
 from eventabs.views import messages, usage
 from eventabs.views.console import encode, print_command, print_line
-from eventabs.views.extension import extension_rows
+from eventabs.views.extension import EVENT_CHANGES, extension_rows
 from eventabs.views.messages import average, count, duration, events, listed, money, share
 
 _JSON_KEYS = (
@@ -101,7 +101,8 @@ def _next_steps(summary: Summary) -> list[tuple[str, str]]:
     """Return what to look at and what to do, each with the file or command for it."""
     out = Path(summary.out)
     steps = [(_("Events: "), str(out / "events.jsonl"))]
-    if summary.extension is not None:
+    # an extension without news leaves the file as the one before wrote it
+    if summary.extension and any(summary.extension[f"events_{change}"] for change in EVENT_CHANGES):
         steps.append((_("What has changed in them: "), str(out / "events.new.jsonl")))
     if summary.rejected_rows:
         template = _("Unreadable rows ({count}), each with its line number: ")
