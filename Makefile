@@ -2,6 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
+# where it is set, each of the processes that the tests start compiles the package anew
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test lint dist-test messages docs bench-reliability bench-exports bench-sources bench-batch bench-shards bench-extend bench-peers clean
 
 demo: .venv/installed

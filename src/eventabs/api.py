@@ -9,7 +9,7 @@ from functools import partial, wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from eventabs.checks import CheckReport, OnFinding, check as check_all
+import eventabs.checks as checks_room
 from eventabs.config import Settings, overlay
 from eventabs.errors import StoppedError, UsageError
 from eventabs.events import Events, read_events
@@ -179,12 +179,12 @@ async def acheck(
     *,
     settings: SettingsLike = None,
     config: str | os.PathLike[str] | None = None,
-    on_finding: OnFinding = lambda _finding: None,
-) -> CheckReport:
+    on_finding: "checks_room.OnFinding" = lambda _finding: None,
+) -> "checks_room.CheckReport":  # quoted: a run without a model loads no HTTP client
     """Check settings, key and endpoint with a few tiny requests. Raises ConfigError for settings that do not hold."""
     invocation = _invocation(settings, config)
     named = str(invocation.config_file() or "")
-    return await check_all(invocation.settings(), named, invocation.environment, on_finding)
+    return await checks_room.check(invocation.settings(), named, invocation.environment, on_finding)
 
 
 def _sync(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:

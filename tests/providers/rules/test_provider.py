@@ -285,7 +285,8 @@ def busy_log(days: int) -> list[Behavior]:
 
 
 @pytest.mark.parametrize(
-    ("detail", "days", "most"), [("brief", 40, 12), ("day", 12, 40), ("day", 60, 60 * 3), ("fine", 12, 96)]
+    ("detail", "days", "most"),
+    [("brief", 40, 12), ("day", 12, 12 * 4), ("day", 60, 60 * 4), ("fine", 12, 96)],
 )
 async def test_each_level_of_detail_keeps_its_measure(detail: Detail, days: int, most: int) -> None:
     log = busy_log(days)

@@ -14,7 +14,6 @@ SMALL = """
 [detail]
 session_minutes = 30
 per_day = 3
-most = 40
 most_brief = 12
 [types.meal]
 zh = "用餐"
@@ -143,7 +142,7 @@ def test_a_type_without_a_name_in_the_language_takes_the_other() -> None:
         ("per_day = 3", "per_day = 0", "detail.per_day"),
         ("per_day = 3", 'per_day = "some"', "detail.per_day"),
         ("per_day = 3", "per_days = 3", "detail.per_day"),
-        ("most = 40\n", "most = 40\nfew = 1\n", "detail.few"),
+        ("per_day = 3\n", "per_day = 3\nfew = 1\n", "detail.few"),
         ('zh = "用餐"', 'zh = "用|餐"', "types.meal.zh"),
         ('zh = "用餐"', 'zh = "用餐!"', "types.meal.zh"),
         ('zh = "用餐"', 'zh = ""', "types.meal.zh"),

@@ -1,7 +1,7 @@
 """Which stretches of a grown log are asked about, and what is kept of the answers about the rest."""
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Sequence
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -49,12 +49,16 @@ def part(first: int, last: int, *covers: Sequence[int], state: str = "done", cal
     return KnownPart(first, last, state, call if state == "done" else None, tuple(map(event, covers)), REST)
 
 
-def cut(log: Sequence[Behavior], cuts: Sequence[int]) -> list[KnownPart]:
-    """Return the parts of a log, cut at some places between sessions, each with its sessions as events."""
-    told = sessions(log, range(len(log)))
+Teller = Callable[[Sequence[Behavior], Sequence[int]], list[list[int]]]
+
+
+def cut(log: Sequence[Behavior], cuts: Sequence[int], told_by: Teller) -> list[KnownPart]:
+    """Return the parts of a log, cut at some places between events, each with its events."""
+    told = told_by(log, range(len(log)))
     borders = sorted({0, len(told), *(cut % (len(told) + 1) for cut in cuts)})
+    events = [event(places, log[places[0]].start.isoformat()) for places in told]
     return [
-        part(told[first][0], told[last - 1][-1], *told[first:last], call=number)
+        KnownPart(told[first][0], told[last - 1][-1], "done", number, tuple(events[first:last]), REST)
         for number, (first, last) in enumerate(pairwise(borders), 1)
     ]
 
@@ -62,7 +66,7 @@ def cut(log: Sequence[Behavior], cuts: Sequence[int]) -> list[KnownPart]:
 behaviors = st.lists(
     st.builds(
         row,
-        st.integers(0, 60).map(lambda quarters: 15 * quarters),
+        (st.integers(0, 60) | st.integers(0, 240)).map(lambda quarters: 15 * quarters),
         st.sampled_from("ab"),
         st.sampled_from((None, 900, 5400)),
     ),
@@ -72,12 +76,12 @@ behaviors = st.lists(
 
 
 @st.composite
-def growths(draw: st.DrawFn) -> tuple[MergedLog, list[KnownPart]]:
+def growths(draw: st.DrawFn, told_by: Teller = sessions) -> tuple[MergedLog, list[KnownPart]]:
     log = draw(behaviors)
     added = draw(behaviors)
     removed = draw(st.sets(st.integers(0, len(log) - 1), max_size=2)) if len(log) > 2 else set()
     found = Difference(tuple(added), removed=tuple(sorted(removed)))
-    return merged(log, found, added), cut(log, draw(st.lists(st.integers(0, 9), max_size=3)))
+    return merged(log, found, added), cut(log, draw(st.lists(st.integers(0, 9), max_size=3)), told_by)
 
 
 def tiles(plan: Regions, parts: Sequence[KnownPart]) -> list[tuple[int, int]]:
@@ -115,6 +119,44 @@ def test_a_model_that_goes_by_the_rows_answers_as_about_the_whole_log(
     ]
     whole = sessions(log.behaviors, range(len(log.behaviors)))
     assert sorted([*kept_events(plan, parts), *asked]) == whole
+
+
+def chosen(behaviors: Sequence[Behavior], places: Sequence[int]) -> list[list[int]]:
+    """Return two events a day at most, as a model would tell them that chooses: what comes third joins the second."""
+    days: dict[date, list[list[int]]] = {}
+    for session in sessions(behaviors, places):
+        of_day = days.setdefault(behaviors[places.index(session[0])].start.date(), [])
+        if len(of_day) == 2:
+            of_day[1] += session
+        else:
+            of_day.append(session)
+    return [session for of_day in days.values() for session in of_day]
+
+
+@settings(max_examples=500)
+@given(growths(told_by=chosen))
+def test_a_model_that_chooses_among_the_activities_of_a_day_answers_as_about_the_whole_log(
+    growth: tuple[MergedLog, list[KnownPart]],
+) -> None:
+    log, parts = growth
+    plan = plan_regions(log, parts, PAUSE, whole_days=True)
+    asked = [
+        told
+        for first, last in plan.regions
+        for told in chosen(log.behaviors[first : last + 1], range(first, last + 1))
+    ]
+    whole = chosen(log.behaviors, range(len(log.behaviors)))
+    assert sorted([*kept_events(plan, parts), *asked]) == sorted(whole)
+
+
+def test_the_day_before_is_asked_about_again_only_where_what_is_new_may_belong_to_it() -> None:
+    before = [row(minutes) for minutes in (0, 300, 600, 870)]  # 9:00, 14:00, 19:00, 23:30
+    told = [part(0, 3, [0], [1], [2], [3])]
+    far = merged(before, Difference((row(1_080),)), (row(1_080),))
+    near = merged(before, Difference((row(920),)), (row(920),))
+    assert plan_regions(far, told, PAUSE, whole_days=True).regions == [(4, 4)]
+    assert plan_regions(near, told, PAUSE, whole_days=True).regions == [(0, 4)]
+    assert plan_regions(near, told, PAUSE).regions == [(3, 4)]
 
 
 @settings(max_examples=500)

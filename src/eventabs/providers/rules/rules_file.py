@@ -39,7 +39,7 @@ class DetailLimits(Table):
 
     session_minutes: Annotated[int, Field(ge=0)]
     per_day: Annotated[int, Field(gt=0)]
-    most: Annotated[int, Field(gt=0)]
+    most: Annotated[int, Field(gt=0)] | None = None
     most_brief: Annotated[int, Field(gt=0)]
 
 

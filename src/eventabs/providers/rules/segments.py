@@ -74,7 +74,7 @@ def _condense_days(sessions: list[Segment], limits: DetailLimits) -> list[Segmen
     for day in days:
         alone = sum(segment.kind.alone for segment in day)
         condensed += _condense(day, limits.per_day + alone, may_join=_neither_stands_alone)
-    if len(condensed) <= limits.most:
+    if limits.most is None or len(condensed) <= limits.most:
         return condensed
     return _condense(condensed, max(limits.most, len(days)), may_join=_neither_stands_alone)
 

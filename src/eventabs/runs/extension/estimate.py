@@ -58,7 +58,14 @@ def estimate_extension(
         language = prompt_language_in(facts)
         builder = make_builder(settings, language, facts["template"], facts.get("legend"))
         limits = batch_limits(settings, builder)
-        planner = Planner(ledger, builder, limits, pause_seconds(settings), last_call(ledger))
+        planner = Planner(
+            ledger,
+            builder,
+            limits,
+            pause_seconds(settings),
+            settings.prompt.detail == "day",
+            last_call(ledger),
+        )
         with opened_export(settings, paths, on_copy) as export:
             refuse_unreadable(export, max_rejects=settings.input.max_rejects)
             pending, counts = _planned(export, planner, settings)

@@ -221,6 +221,7 @@ class _Intake:
             builder,
             batch_limits(run.settings, builder),
             pause_seconds(run.settings),
+            run.settings.prompt.detail == "day",
             extension["since"],
         )
         counts = ExtensionCounts(**extension["counts"])

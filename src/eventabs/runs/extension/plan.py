@@ -48,12 +48,13 @@ class PlannedUser(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Planner:
-    """Plans users one by one. `since` is the last call before the extension."""
+    """Plans users one by one. `since` is the last call before the extension. `whole_days`: see `plan_regions`."""
 
     ledger: Ledger
     builder: PromptBuilder
     limits: BatchLimits
     pause: int  # seconds
+    whole_days: bool
     since: int
 
     def plan(self, change: UserChange) -> PlannedUser:
@@ -78,7 +79,7 @@ class Planner:
         user_id = known.user_id
         log = merged(known.behaviors, change.found, change.seen.behaviors)
         grown = UserLog(user_id, log.behaviors, change.seen.profile or known.profile)
-        plan = plan_regions(log, known_parts(self.ledger, user_id), self.pause)
+        plan = plan_regions(log, known_parts(self.ledger, user_id), self.pause, whole_days=self.whole_days)
         standing = standing_events(self.ledger, user_id) or StandingEvents(self.since)
         counts.reopened_behaviors = len(plan.reopened)
         counts.reopened_days = len({log.behaviors[place].start.date() for place in plan.reopened})

@@ -1,11 +1,13 @@
 """Which stretches of a log that has grown are asked about, and what is kept of the answers about the rest.
 
 A stretch holds what is new and, where less than a pause lies between, the event beside it: what was done may go on over the
-seam. It ends only where no event that is kept has behaviors on both sides, since a behavior belongs to one event.
+seam. It ends only where no event that is kept has behaviors on both sides, since a behavior belongs to one event. Where an
+answer chooses among the activities of a day, a stretch holds whole days: a day that is answered in pieces keeps more.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from itertools import accumulate
 from typing import Any
 
@@ -15,6 +17,7 @@ from eventabs.store import KnownPart, MovedPart, instant
 
 EventRow = dict[str, Any]
 Region = tuple[int, int]  # log indices, both included
+_DAY = len("2026-01-01")
 _MINUTE = len("2026-01-01T10:00")
 
 
@@ -50,16 +53,19 @@ class Regions:
     moved_from: int | None = None
 
 
-def plan_regions(log: MergedLog, parts: Sequence[KnownPart], pause: int) -> Regions:
+def plan_regions(
+    log: MergedLog, parts: Sequence[KnownPart], pause: int, *, whole_days: bool = False
+) -> Regions:
     """Plan what to ask about a log that has grown; `pause`: seconds after which what is done is another event.
 
-    `parts` are those of the old log, with the events of the settled ones under its indices.
+    `parts` are those of the old log, with the events of the settled ones under its indices. `whole_days`: all events that
+    begin on a day are asked about together.
     """
-    return _Planner(log, parts, pause).plan()
+    return _Planner(log, parts, pause, whole_days=whole_days).plan()
 
 
 class _Planner:
-    def __init__(self, log: MergedLog, parts: Sequence[KnownPart], pause: int) -> None:
+    def __init__(self, log: MergedLog, parts: Sequence[KnownPart], pause: int, *, whole_days: bool) -> None:
         self._log = log
         self._parts = parts
         self._pause = pause
@@ -68,6 +74,7 @@ class _Planner:
         self._events = list(self._known_events())
         self._owner = {place: event for event in self._events for place in event.places}
         self._spans = list(map(self._span, parts))
+        self._days = self._spans_of_days() if whole_days else {}
 
     def plan(self) -> Regions:
         regions = self._closed(_joined([*self._new_stretches(), *self._disturbed()]))
@@ -111,6 +118,18 @@ class _Planner:
         """Return between which places a part lies, None where nothing of it is left."""
         places = [place for place in self._log.places[part.first : part.last + 1] if place != GONE]
         return (places[0], places[-1]) if places else None
+
+    def _spans_of_days(self) -> dict[date, Region]:
+        """Return for each day between which places that lies which begins on it: what goes on over midnight is of its first day."""
+        spans: dict[date, Region] = {}
+        for place in range(len(self._starts)):
+            first, last = spans.setdefault(self._day(place), (place, place))
+            spans[self._day(place)] = min(first, place), max(last, place)
+        return spans
+
+    def _day(self, place: int) -> date:
+        event = self._owner.get(place)
+        return self._log.behaviors[min(event.places) if event else place].start.date()
 
     def _new_stretches(self) -> Iterator[Region]:
         """Yield what is new, with the events beside it that may go on in it."""
@@ -164,8 +183,12 @@ class _Planner:
         if is_append(self._log.places):
             return
         for event in self._events:
-            if event.places and len(event.places) < len(event.row["behaviors"]):
-                yield min(event.places), max(event.places)
+            if len(event.places) < len(event.row["behaviors"]):
+                if event.places:
+                    yield min(event.places), max(event.places)
+                span_of_day = self._days.get(date.fromisoformat(str(event.row["start"])[:_DAY]))
+                if span_of_day:
+                    yield span_of_day
         for part, span in zip(self._parts, self._spans, strict=True):
             places = self._log.places[part.first : part.last + 1]
             if span and not part.is_settled and GONE in places:
@@ -185,6 +208,9 @@ class _Planner:
             if place in self._owner:
                 places = self._owner[place].places
                 first, last = min(first, *places), max(last, *places)
+            if self._days:
+                span_of_day = self._days[self._day(place)]
+                first, last = min(first, span_of_day[0]), max(last, span_of_day[1])
         for part, span in zip(self._parts, self._spans, strict=True):
             if span and not part.is_settled:
                 near = part.state == "pending"  # it has cost nothing yet, and one call for both is enough
