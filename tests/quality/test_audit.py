@@ -189,8 +189,11 @@ def test_known_mistakes_are_found_at_their_rates(tmp_path: Path) -> None:
         found = audited(tmp_path, "--share", "100%", "--max-users", 5, "--yes")
     truth = expected(MISTAKES, [(15, 5)] * 2_000, days=8)
     for name, figure in found["figures"].items():
-        if name != "by_chance":
-            assert figure["low"] <= getattr(truth, name).value <= figure["high"], name
+        if (
+            name != "by_chance"
+        ):  # one of so many intervals of 95 % misses the truth often, one twice as wide hardly ever
+            low, high = (2 * figure[end] - figure["value"] for end in ("low", "high"))
+            assert low <= getattr(truth, name).value <= high, name
     assert found["figures"]["by_chance"]["value"] < 0.01 < found["figures"]["confusion"]["low"]
     worst = found["unstable"][0]
     assert worst["stable"] < found["least_stable"]
