@@ -38,6 +38,7 @@ ARCHITECTURE = Path("docs/architecture.md")
 CONTRIBUTING = Path("CONTRIBUTING.md")
 DECISIONS = [page for page in PAGES if page.match("docs/decisions/0*.md")]
 FORMATS = Path("docs/formats.md")
+FORMATS_ZH = Path("docs/zh/formats.md")
 
 # whose two versions say the same, part by part; the others are only in one language or differ
 BOTH = {page.stem for page in PAGES if page.match("docs/*.md")} - {"index"}
@@ -333,9 +334,9 @@ def test_the_figures_of_the_workload_are_those_of_its_commands(tmp_path: Path) -
 # formats
 
 
-def _table(heading: str) -> list[list[str]]:
-    """Return the cells of all tables below a heading of docs/formats.md, without those of the head."""
-    page = text_of(FORMATS)
+def _table(heading: str, on: Path = FORMATS) -> list[list[str]]:
+    """Return the cells of all tables below a heading of a page, without those of the head."""
+    page = text_of(on)
     below = re.split(r"^#+ ", page[page.index(f"# {heading}\n") + 2 :], flags=re.MULTILINE)[0]
     rows = [re.split(r"(?<!\\) *\| *", line)[1:-1] for line in below.splitlines() if line.startswith("|")]
     return [row for row, following in zip(rows, [*rows[1:], [""]], strict=True) if not _rules(row, following)]
@@ -370,9 +371,28 @@ def test_the_usual_names_are_those_that_are_found() -> None:
 def test_the_words_of_actions_failures_and_platforms_are_those_that_are_known() -> None:
     listed = {row[0].strip("`"): row[1].split(", ") for row in _table("Actions") if row[0].startswith("`")}
     assert listed == {action: words.split() for action, words in ACTION_WORDS.items()}
+    failures, platforms = ", ".join(FAILURES), ", ".join(PLATFORMS)
     page = text_of(FORMATS)
-    assert f"Such words are: {', '.join(FAILURES)}." in page
-    assert f"a platform ({', '.join(PLATFORMS)})," in page
+    assert f"Such words are: {failures}." in page
+    assert f"a platform ({platforms})," in page
+    page = text_of(FORMATS_ZH)
+    assert f"这样的词有：{failures}。" in page
+    assert f"平台（{platforms}）、" in page
+
+
+@pytest.mark.parametrize(
+    ("english", "chinese"),
+    [
+        ("Columns", "列"),
+        ("Actions", "动作"),
+        ("Structured rows and sentences", "结构化的行与句子"),
+        ("Times", "时间"),
+        ("Durations", "时长"),
+        ("Begins and ends", "开始和结束"),
+    ],
+)
+def test_what_is_read_is_listed_alike_in_both_languages(english: str, chinese: str) -> None:
+    assert _table(english) == _table(chinese, FORMATS_ZH)
 
 
 def test_the_words_that_begin_and_end_are_those_that_are_known() -> None:
