@@ -63,7 +63,8 @@ def _server() -> socket.socket:
             pass_fds=[other.fileno()],
             env={**os.environ, "LC_ALL": "C.UTF-8"},
         )
-    atexit.register(lambda: (mine.close(), process.wait()))
+    atexit.register(process.wait)
+    atexit.register(mine.close)  # before it waits
     return mine
 
 
