@@ -112,10 +112,11 @@ def answer(
     *,
     pieces: int = 5,
     gap: float = 0.0,
+    gate: threading.Event | None = None,
     finish_reason: str | None = "stop",
     usage: bool = True,
 ) -> Behavior:
-    """Answer well: as a stream in so many pieces if one is asked for, else as one JSON document."""
+    """Answer well: as a stream in so many pieces if one is asked for, else as one JSON document. The last waits for the gate."""
 
     async def behave(exchange: Exchange) -> None:
         message = exchange.received.user_message
@@ -127,6 +128,8 @@ def answer(
         await exchange.start_stream()
         size = max(1, -(-len(text) // pieces))
         for start in range(0, len(text), size):
+            while gate and start + size >= len(text) and not gate.is_set():  # noqa: ASYNC110  another thread opens it
+                await asyncio.sleep(0.01)
             await exchange.send_piece(event(delta(text[start : start + size])))
             if gap:
                 await asyncio.sleep(gap)
@@ -144,6 +147,17 @@ def slowly(delay: float, then: Behavior) -> Behavior:
 
     async def behave(exchange: Exchange) -> None:
         await asyncio.sleep(delay)
+        await then(exchange)
+
+    return behave
+
+
+def held(gate: threading.Event, then: Behavior, *, free: int = 0) -> Behavior:
+    """Wait until the gate is open; the first `free` requests do not."""
+
+    async def behave(exchange: Exchange) -> None:
+        while exchange.received.number >= free and not gate.is_set():  # noqa: ASYNC110  another thread opens it
+            await asyncio.sleep(0.01)
         await then(exchange)
 
     return behave

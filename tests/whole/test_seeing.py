@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+import threading
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from house import checkpoint, eventabs, start, wait_until, write_users
-from openai_server import OpenAIServer, answer, answer_by_day, slowly
+from openai_server import OpenAIServer, answer, answer_by_day, held
 
 USERS = 12
 
@@ -23,7 +24,8 @@ def status(cwd: Path) -> dict[str, Any]:
 
 
 def test_a_run_is_watched_while_it_is_killed_and_resumed(tmp_path: Path, openai_server: OpenAIServer) -> None:
-    openai_server.behavior = slowly(2.0, answer())
+    gate = threading.Event()
+    openai_server.behavior = held(gate, answer(), free=2)
     write_users(tmp_path / "input.jsonl", users=USERS)
     flags = ("--model", "m", "--base-url", openai_server.base_url, "--max-users", 1)
     process = start("run", "input.jsonl", *flags, "--out", "out", "--progress-port", 0, cwd=tmp_path)
@@ -45,6 +47,7 @@ def test_a_run_is_watched_while_it_is_killed_and_resumed(tmp_path: Path, openai_
     killed = status(tmp_path)
     assert (killed["status"], killed["in_flight"]) == ("killed", 0)
     assert killed["pending"] > 0
+    gate.set()
     openai_server.behavior = answer()
     watched = start("status", "out", "--watch", cwd=tmp_path)
     assert eventabs("resume", "out", cwd=tmp_path).returncode == 0
@@ -84,13 +87,15 @@ def test_a_busy_port_leaves_nothing_behind(tmp_path: Path, openai_server: OpenAI
 def test_tokens_grow_while_an_answer_comes_in_and_the_reported_ones_take_their_place(
     tmp_path: Path, openai_server: OpenAIServer
 ) -> None:
-    openai_server.behavior = answer(pieces=20, gap=0.1)
+    gate = threading.Event()
+    openai_server.behavior = answer(pieces=20, gap=0.1, gate=gate)
     write_users(tmp_path / "input.jsonl", users=2)
     flags = ("--model", "m", "--base-url", openai_server.base_url, "--progress", "json", "--out", "out")
     process = start("run", "input.jsonl", *flags, cwd=tmp_path)
     wait_until(lambda: len(openai_server.requests) > 0)
     wait_until(lambda: status(tmp_path)["completion_tokens"] > 0)
     assert status(tmp_path)["processed_users"] == 0
+    gate.set()
     _out, err = process.communicate(timeout=60)
     facts = [json.loads(line) for line in err.decode().splitlines() if line.startswith("{")]
     counts = [fact for fact in facts if fact["event"] == "progress"]

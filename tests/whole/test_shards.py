@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from docs_kit import blocks_of
 from eventabs.inspection import inspect_run
 from eventabs.shards import merge
 from house import checkpoint, environment, eventabs, start, wait_until, write_users
-from openai_server import OpenAIServer, answer, answer_by_day, slowly
+from openai_server import OpenAIServer, answer, answer_by_day, held
 
 USERS, SHARDS = 40, 4
 SCALE = Path("docs/scale.md")
@@ -95,16 +96,20 @@ def test_processes_side_by_side_make_the_events_of_one_run(folder: Path, whole: 
 def test_a_shard_that_is_killed_goes_on_while_the_view_shows_it(
     folder: Path, whole: bytes, openai_server: OpenAIServer
 ) -> None:
-    openai_server.behavior = slowly(0.2, answer())
-    running = [
-        start("run", "export.jsonl", "--shard", f"{index}/{SHARDS}", "--concurrency", 1, cwd=folder)
-        for index in range(SHARDS)
-    ]
-    wait_until(lambda: all((path / "events.jsonl").exists() for path in shards(folder)), seconds=120)
-    running[1].send_signal(signal.SIGKILL)
-    for process in running:
+    gate = threading.Event()
+    openai_server.behavior = held(gate, answer(), free=2)
+
+    def begin(index: int) -> subprocess.Popen[bytes]:
+        return start("run", "export.jsonl", "--shard", f"{index}/{SHARDS}", "--concurrency", 1, cwd=folder)
+
+    killed = begin(1)
+    wait_until(lambda: len(openai_server.requests) > 2, seconds=120)
+    running = [begin(0), begin(2), begin(3)]
+    killed.send_signal(signal.SIGKILL)
+    gate.set()
+    for process in (killed, *running):
         process.communicate(timeout=120)
-    assert [process.returncode for process in running] == [0, -signal.SIGKILL, 0, 0]
+    assert [process.returncode for process in (killed, *running)] == [-signal.SIGKILL, 0, 0, 0]
     merged(folder)
     state = inspect_run(folder / "merged", now=time.time)
     assert [each.status for each in state.shards] == ["completed", "killed", "completed", "completed"]
