@@ -207,23 +207,23 @@ def value_of(row: SampledRow, path: Path) -> str:
 
 def profile_warnings(
     connection: duckdb.DuckDBPyConnection,
-    source: Format,
+    path: str,
+    columns: Sequence[str],
     wanted: Sequence[str],
     shown: Sequence[tuple[str, str]],
 ) -> list[InputWarning]:
     """Say which of the `wanted` columns the profiles' file lacks, and whether it is about other users.
 
-    `shown`: (name to show, column) of those that it has.
+    `columns`: all that it has; `shown`: (name to show, column) of the wanted ones that it has.
     """
-    path = source.file.path
-    absent = [name for name in wanted if not find_profile_columns(source.columns, [name])]
+    absent = [name for name in wanted if not find_profile_columns(columns, [name])]
     found = []
     if absent:
         message = _(
             "profiles file {path} has no column {absent}, which no user's header shows then; it has: {columns};"
             " name what may be sent: [profiles] columns"
         )
-        values = {"absent": ", ".join(absent), "columns": ", ".join(source.columns)}
+        values = {"absent": ", ".join(absent), "columns": ", ".join(columns)}
         found.append(InputWarning("absent_profile_column", message.format(path=path, **values)))
     known = number(connection, "SELECT count(*) FROM profiles SEMI JOIN users USING (user_id)")
     if shown and not known:

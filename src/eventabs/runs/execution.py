@@ -73,12 +73,13 @@ async def execute(
     replies: Sequence[Path] = (),
     cancel: bool = False,
     permits: Permits | None = None,
+    partitions: Path | None = None,
 ) -> Summary:
     """Read what is not read yet, call for what is not answered yet, and leave everything in order.
 
     `replies` are files with answers to requests.jsonl. `cancel`: cancel the jobs of the batch service, keep what they did, and
     stop. `permits` stand in the place of the run's own limits on requests,
-    tokens and cost. A requested `stop` ends it early with the status `interrupted`; in mode
+    tokens and cost; in `partitions` the shards of this machine read the input once. A requested `stop` ends it early with the status `interrupted`; in mode
     `files` it ends with `waiting`. Reading and saving happen in a thread.
     """
     tracker = run.tracker(run.earlier_seconds)  # for the time that the run takes
@@ -90,7 +91,7 @@ async def execute(
         if run.facts.get("input_complete"):
             tell_gone_input(run)
         else:
-            for note in await asyncio.to_thread(read_input, run, stop):
+            for note in await asyncio.to_thread(read_input, run, stop, partitions):
                 run.observer.noted(note)
         if is_extending(run.facts):
             await _settle_earlier(run)

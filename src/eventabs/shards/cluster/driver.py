@@ -43,6 +43,9 @@ class Cluster(Protocol):
     async def look(self, known: State, stop: int) -> State:
         """See `Limiter`."""
 
+    async def forget_input(self, job: Job) -> None:
+        """Have all machines remove what they keep of the input."""
+
     async def work_on(self, job: Job, shard: str) -> Ended:
         """Run the task of a shard to its end; cancelled where that has not begun. Raises ProcessLostError."""
 
@@ -83,6 +86,7 @@ class Driver:
         self._shards = {name: self._known(name) for name in job.names}
         self._lost = Amount()
         self._is_stop_told = False
+        self._is_input_kept = True
         self._collector = ThreadPoolExecutor(1)
         self._collecting: asyncio.Future[None] | None = None
         self._began = time.monotonic()
@@ -119,6 +123,7 @@ class Driver:
         if self._collecting is not None:
             await asyncio.wait({self._collecting})
         await self._collected()
+        await self._forget_input()
         if self._refusal:
             raise UsageError(self._refusal)
         if self.status == "completed" and not all(shard.is_done for shard in self._shards.values()):
@@ -233,6 +238,14 @@ class Driver:
     async def _collected(self) -> None:
         """Collect in the one thread that may: locks are given back where they were taken."""
         await asyncio.get_running_loop().run_in_executor(self._collector, self._collect)
+        if all(shard.copy or shard.is_done for shard in self._shards.values()):
+            await self._forget_input()
+
+    async def _forget_input(self) -> None:
+        """Have machines remove the input, which no shard that has a copy reads again."""
+        if self._is_input_kept:
+            self._is_input_kept = False
+            await self._cluster.forget_input(self._job)
 
     def _save(self) -> None:
         saved = self._directory.saved()

@@ -19,7 +19,7 @@ from eventabs.language import gettext as _
 from eventabs.shards.cluster.driver import ProcessLostError
 from eventabs.shards.cluster.limiter import Admission, Answer, Limiter, Report, State
 from eventabs.shards.cluster.permits import SharedLimits
-from eventabs.shards.cluster.worker import Ended, Job, work_on
+from eventabs.shards.cluster.worker import Ended, Job, forget_input, work_on
 
 if TYPE_CHECKING:
     from ray.actor import ActorHandle
@@ -31,6 +31,7 @@ _NAMESPACE: Final = "eventabs"
 _AGAIN_SECONDS: Final = 0.2  # until an actor that is gone is asked again
 _CONNECT_SECONDS: Final = 60.0
 _LISTENS_SECONDS: Final = 5.0
+_FORGET_SECONDS: Final = 10.0
 _SHOWN: Final = 200  # characters of an error
 
 
@@ -61,6 +62,18 @@ class RayCluster:
     async def look(self, known: State, stop: int) -> State:
         """See `Limiter`."""
         return await self._limiter.look(known, stop)
+
+    async def forget_input(self, job: Job) -> None:
+        """Have all machines remove what they keep of the input; one that does not answer is lost, and not waited for."""
+        strategy = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
+        remove = self._ray.remote(num_cpus=0, max_retries=0)(_forget)
+        tasks = [
+            remove.options(scheduling_strategy=strategy(node["NodeID"], soft=False)).remote(job)
+            for node in self._ray.nodes()
+            if node["Alive"]
+        ]
+        with suppress(self._ray.exceptions.RayError):
+            await asyncio.to_thread(self._ray.wait, tasks, num_returns=len(tasks), timeout=_FORGET_SECONDS)
 
     async def work_on(self, job: Job, shard: str) -> Ended:
         """Run the task of a shard to its end. Raises ProcessLostError."""
@@ -116,13 +129,23 @@ class RayLimiter:
 
 def _work(job: Job, shard: str, limiter: "ActorHandle[Any]") -> Ended:
     """Work on a shard: what runs on a machine of the cluster."""
-    import ray  # noqa: PLC0415  an extra that few install
-
-    node = ray.get_runtime_context().get_node_id()
-    folder = Path(job.folder or Path(tempfile.gettempdir()) / f"eventabs-{os.getuid()}" / node)
+    folder = _scratch(job)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     work = work_on(job, shard, RayLimiter(limiter), environment=os.environ, folder=folder)
     return asyncio.run(work)  # a task is a process of its own, as the command line is
+
+
+def _forget(job: Job) -> None:
+    """Remove what a machine keeps of the input: what runs there."""
+    forget_input(job, _scratch(job))
+
+
+def _scratch(job: Job) -> Path:
+    """Return the folder of the machine that asks."""
+    import ray  # noqa: PLC0415  an extra that few install
+
+    node = ray.get_runtime_context().get_node_id()
+    return Path(job.folder or Path(tempfile.gettempdir()) / f"eventabs-{os.getuid()}" / node)
 
 
 @contextmanager

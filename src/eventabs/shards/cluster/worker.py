@@ -3,9 +3,10 @@
 import asyncio
 import shutil
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ from eventabs.stop import Stop, StopRequested
 from eventabs.store import Ledger, RunDirectory, count_all
 
 _LOOKS_A_LEASE = 10
+_INPUT = "input-"  # begins the folders of what is read once on a machine
 _TOLD = (AwaitingEndpoint, CallFailed, CoolingDown)  # notes that say something of the whole run
 
 
@@ -50,6 +52,7 @@ class Job:
     """What all machines are told of a run. It holds no secret: keys come from the environment of each machine.
 
     `settings` are public ones, as a ledger keeps them; `paths` are absolute or addresses; `claims` and `copies` are folders in the share.
+    `drive` names the input that machines have read since the driver began: what an earlier one had read may have changed.
     """
 
     version: str
@@ -68,6 +71,7 @@ class Job:
     )
     accept_changes: bool = False
     retry_failed: bool = False
+    drive: str = field(default_factory=lambda: uuid.uuid4().hex)  # changes with each driver
 
     @property
     def names(self) -> list[str]:
@@ -77,6 +81,10 @@ class Job:
     def directory_name(self, shard: str) -> str:
         """Return the name of a shard's run directory."""
         return f"{shard}-of-{self.shards}.eventabs"
+
+    def scratch(self, folder: Path) -> Path:
+        """Return what lies in `folder`, the machine's own, of this run."""
+        return folder / self.run_id
 
     def claims(self, share: Share) -> Claims:
         """Return the claims of this process on the shards."""
@@ -116,6 +124,14 @@ async def work_on(
         return Ended("stopped", str(error), error.exit_code)
 
 
+def forget_input(job: Job, folder: Path) -> None:
+    """Remove what a machine keeps of the input for shards that have not read it; `folder` is its own."""
+    for kept in job.scratch(folder).glob(f"{_INPUT}*"):
+        shutil.rmtree(kept, ignore_errors=True)
+    with suppress(OSError):  # shards are here
+        job.scratch(folder).rmdir()
+
+
 class _Work:
     def __init__(
         self, job: Job, shard: str, limiter: LimiterClient, environment: Mapping[str, str], folder: Path
@@ -124,7 +140,8 @@ class _Work:
         self._shard = shard
         self._limiter = limiter
         self._environment = environment
-        self._path = folder / job.run_id / job.directory_name(shard)
+        self._path = job.scratch(folder) / job.directory_name(shard)
+        self._partitions = job.scratch(folder) / f"{_INPUT}{job.drive}"
         self._mark = self._path.with_suffix(".generation")
         self._share = open_share(job.share)
         self._stop = Stop()
@@ -223,7 +240,9 @@ class _Work:
             upkeep.directory = run.directory
             if directory is not None and self._job.retry_failed:
                 run.ask_failed_again()
-            summary = await execute(run, self._stop, resumed=directory is not None, permits=permits)
+            summary = await execute(
+                run, self._stop, resumed=directory is not None, permits=permits, partitions=self._partitions
+            )
         return Ended(summary.status, summary.cause, exit_code=1 if summary.cause else 0)
 
     def _opened(self, directory: RunDirectory | None) -> AbstractContextManager[RunContext]:
