@@ -162,14 +162,14 @@ def content(page: Page) -> str:
         if setting.section != section:
             section = setting.section
             title = f"`[{section}]`" if section else page.say("Outside of any table")
-            said = f"{_cell(comments[section], page)}\n\n" if comments.get(section) else ""
+            said = f"{_cell(comments[section])}\n\n" if comments.get(section) else ""
             head = page.say("| setting | values | meaning |")
             parts.append(f"\n## {title}\n\n{said}{head}\n|---|---|---|\n")
         names = [f"**`{setting.key}`**", f"`{setting.variable}`"]
         if setting.name in flags:
             names.append(f"`{flags[setting.name]}`")
         values = _values(setting.schema, page)
-        parts.append(f"| {'<br>'.join(names)} | {values} | {_cell(setting.meaning, page)} |\n")
+        parts.append(f"| {'<br>'.join(names)} | {values} | {_cell(setting.meaning)} |\n")
     return "".join(parts)
 
 
@@ -220,17 +220,10 @@ def _toml(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _cell(text: str, page: Page) -> str:
+def _cell(text: str) -> str:
     """Keep a text from ending its cell or becoming markup or mathematics; link the pages that it names."""
     text = text.replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*")
-    return _PAGE.sub(
-        lambda match: f"[{match[0]}]({_address(match[1], page)})", _PLACEHOLDER.sub(r"`\g<0>`", text)
-    )
-
-
-def _address(name: str, page: Page) -> str:
-    """Return where a page of docs/ is: in the language of the page that links to it, if there is such a one."""
-    return name if (page.path.parent / name).exists() else f"../{name}"
+    return _PAGE.sub(r"[\g<0>](\g<1>)", _PLACEHOLDER.sub(r"`\g<0>`", text))
 
 
 if __name__ == "__main__":
