@@ -101,7 +101,7 @@ FACTS = st.tuples(
 STAMPS = st.tuples(st.sampled_from("uv"), st.integers(0, 3_000_000))  # microseconds
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.dictionaries(STAMPS, FACTS, min_size=1, max_size=12), st.data())
 def test_any_order_and_any_split_into_files_give_the_same_logs(
     tmp_path_factory: pytest.TempPathFactory, rows: dict[tuple[str, int], Row], data: st.DataObject
@@ -124,7 +124,7 @@ def test_any_order_and_any_split_into_files_give_the_same_logs(
     assert len(whole) == len(rows)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from("uv"), FACTS), min_size=1, max_size=12),
     st.sampled_from([".csv", ".jsonl"]),
