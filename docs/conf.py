@@ -2,18 +2,33 @@
 
 import os
 import re
+from gettext import NullTranslations
 from html import escape
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from sphinx.application import Sphinx
+from sphinx.builders.html import StandaloneHTMLBuilder
+from sphinx.locale import _ as sphinx_word
 from sphinx.search.en import SearchEnglish
 
 DOCS = Path(__file__).parent
 CHINESE = DOCS / "zh"
 FENCE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<!!)\[(?P<text>[^\]]*)\]\((?P<path>[^)#\s:]+)(?P<anchor>#[^)\s]*)?\)")
+
+BREAK = re.compile(  # in a paragraph: between Chinese characters, and after their punctuation
+    r"(?<=[\u3000-\u9fff\uff00-\uffef])\n(?=[\u3000-\u9fff\uff00-\uffef])"
+    r"|(?<=[，。；：、）])\n(?=[A-Za-z`\[]|\d(?!\d*\. ))"
+)
+THEME_WORDS = {  # furo has no Chinese
+    "On this page": "本页内容",
+    "Next": "下一页",
+    "Previous": "上一页",
+    "Back to top": "回到顶部",
+    "Skip to content": "跳到正文",
+}
 
 project = "eventabs"
 html_title = "eventabs"
@@ -88,6 +103,26 @@ def link_elsewhere(app: Sphinx, name: str, source: list[str]) -> None:
         source[0] += "\n```{toctree}\n:hidden:\n:glob:\n\n0*\n```\n"
 
 
+def join_lines(_app: Sphinx, _name: str, source: list[str]) -> None:
+    """Join the lines of Chinese paragraphs: a break between two characters would show as a space."""
+    parts = FENCE.split(source[0])
+    source[0] = "".join(part if FENCE.fullmatch(part) else BREAK.sub("", part) for part in parts)
+
+
+class ThemeTranslations(NullTranslations):
+    """The theme's own words in Chinese, all others as Sphinx has them."""
+
+    def gettext(self, message: str) -> str:
+        """Return a word of a template."""
+        return THEME_WORDS.get(message) or sphinx_word(message)
+
+
+def translate_theme(app: Sphinx) -> None:
+    """Let templates take their words from `ThemeTranslations`."""
+    if isinstance(app.builder, StandaloneHTMLBuilder):
+        app.builder.templates.environment.install_gettext_translations(ThemeTranslations())
+
+
 def name_the_other_language(
     app: Sphinx, name: str, _template: str, context: dict[str, Any], _tree: object
 ) -> None:
@@ -105,3 +140,6 @@ def setup(app: Sphinx) -> None:
     app.add_search_language(SearchPairs)
     app.connect("source-read", link_elsewhere)
     app.connect("html-page-context", name_the_other_language)
+    if Path(app.srcdir) == CHINESE:
+        app.connect("source-read", join_lines)
+        app.connect("builder-inited", translate_theme)

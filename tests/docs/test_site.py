@@ -42,6 +42,16 @@ def test_a_chinese_query_is_found_by_its_pairs(index: dict[str, Any], query: str
     assert [pair for pair in pairs if pair not in index["terms"]] == []
 
 
+def test_the_lines_of_a_chinese_paragraph_become_one() -> None:
+    join_lines = runpy.run_path(str(ROOT / "docs" / "conf.py"))["join_lines"]
+    fence = "```sh\n一，\n二\n```"
+    source = [f"# 题\n\n三。\n四，\n`run` 五\nsix：\n\n- 七；\n- 八：\n1. 九\n\n{fence}\n\n| 十 |\n| 百 |\n"]
+    join_lines(None, "", source)
+    assert source == [
+        f"# 题\n\n三。四，`run` 五\nsix：\n\n- 七；\n- 八：\n1. 九\n\n{fence}\n\n| 十 |\n| 百 |\n"
+    ]
+
+
 @pytest.mark.skipif(not shutil.which("node"), reason="node is not installed")
 @pytest.mark.parametrize(
     ("query", "words"),
