@@ -3,9 +3,13 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from eventabs.language import activate
 from openai_server import OpenAIServer
+
+settings.register_profile("eventabs", deadline=None)  # no test asserts a time
+settings.load_profile("eventabs")
 
 
 @pytest.fixture(autouse=True)

@@ -46,18 +46,28 @@ class InputRead:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Extended:
+class ExtensionCounts:
+    """What an extension takes in, and which behaviors that were answered are asked about again, on how many days of users."""
+
+    new_users: int = 0
+    extended_users: int = 0
+    new_behaviors: int = 0
+    late_behaviors: int = 0
+    changed_behaviors: int = 0
+    gone_behaviors: int = 0
+    too_late_behaviors: int = 0
+    reopened_behaviors: int = 0
+    reopened_days: int = 0
+
+    def __add__(self, other: "ExtensionCounts") -> "ExtensionCounts":
+        mine, others = asdict(self), asdict(other)
+        return ExtensionCounts(**{name: mine[name] + others[name] for name in mine})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Extended(ExtensionCounts):
     """Another export has been taken in; behaviors that lie more than `lateness` back are listed in a file, and left out."""
 
-    new_users: int
-    extended_users: int
-    new_behaviors: int
-    late_behaviors: int
-    changed_behaviors: int
-    gone_behaviors: int
-    too_late_behaviors: int
-    reopened_behaviors: int
-    reopened_days: int
     lateness: str
     listed: str
 

@@ -1,7 +1,7 @@
 """What an extension would take, from the ledger and the export, without a call and without a trace."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from eventabs.config import Settings
@@ -12,31 +12,23 @@ from eventabs.runs.components import batch_limits, make_builder, probes, prompt_
 from eventabs.runs.description import InputDescription, describe
 from eventabs.runs.estimate import OnCopy, opened_export, schedule_seconds
 from eventabs.runs.extension.intake import refuse_unextendable
-from eventabs.runs.extension.plan import ExtensionCounts, Planner, pause_seconds
+from eventabs.runs.extension.plan import Planner, pause_seconds
 from eventabs.runs.extension.survey import survey, user_changes
 from eventabs.runs.intake import refuse_unreadable
 from eventabs.runs.lifecycle import Invocation, settings_of_today
+from eventabs.runs.observer import ExtensionCounts
 from eventabs.stop import Stop
 from eventabs.store import Ledger, RunDirectory, last_call
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ExtensionEstimate:
+class ExtensionEstimate(ExtensionCounts):
     """What `estimate --extend` shows: what is new in an export, and what all that a run would ask about then costs.
 
     `users`: those who would be asked about, with what waits in the run already. Changes are counted as accepted.
     """
 
     users: int
-    new_users: int
-    extended_users: int
-    new_behaviors: int
-    late_behaviors: int
-    changed_behaviors: int
-    gone_behaviors: int
-    too_late_behaviors: int
-    reopened_behaviors: int
-    reopened_days: int
     batches: int
     prompt_tokens: int
     expected_output_tokens: int
@@ -75,7 +67,7 @@ def estimate_extension(
     output = [sum(planned.size.output_tokens for planned in batch.parts) for batch in batches]
     price = settings.llm.price.of_tokens()
     return ExtensionEstimate(
-        **counts.facts(),
+        **asdict(counts),
         users=len({planned.part.user_id for planned in pending}),
         batches=len(batches),
         prompt_tokens=prompt,
@@ -97,7 +89,7 @@ def _planned(
     found = survey(export, planner.ledger, lateness=lateness, stop=stop)
     for change in user_changes(export, planner.ledger, found, lateness=lateness, stop=stop):
         user, counted = planner.plan(change)
-        counts.add(counted)
+        counts += counted
         if user is not None:
             for gone in user.gone:
                 pending.pop(Part(user.log.user_id, gone.first, gone.last), None)

@@ -3,8 +3,10 @@
 The plan of some hundred users is one transaction. Whoever goes on compares anew, and finds nothing to do for them.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import asdict, replace
 from itertools import islice
 from typing import Any
 
@@ -17,7 +19,7 @@ from eventabs.language import gettext as _, ngettext
 from eventabs.runs.components import RunContext, batch_limits
 from eventabs.runs.description import describe
 from eventabs.runs.extension.facts import COMPARING, NOTHING_NEW, TAKEN, TAKING, tokens_so_far
-from eventabs.runs.extension.plan import ExtensionCounts, Planner, pause_seconds
+from eventabs.runs.extension.plan import Planner, pause_seconds
 from eventabs.runs.extension.survey import Survey, UserChange, listed_changes, survey, user_changes
 from eventabs.runs.intake import (
     STDIN,
@@ -31,7 +33,7 @@ from eventabs.runs.intake import (
     stored_paths,
 )
 from eventabs.runs.limits import FAILURES_FACT
-from eventabs.runs.observer import Extended, Note
+from eventabs.runs.observer import Extended, ExtensionCounts, Note
 from eventabs.stop import Stop
 from eventabs.store import (
     Ledger,
@@ -159,19 +161,18 @@ class _Intake:
 
     def _list(self, found: Survey) -> ExtensionCounts:
         """Write changes.jsonl: the behaviors that have changed, are gone or come too late."""
-        run, counts = self._run, ExtensionCounts()
+        run, counts = self._run, Counter[str]()
         if not found.missing and not found.too_late:
             run.directory.changes.unlink(missing_ok=True)
-            return counts
+            return ExtensionCounts()
 
         def lines() -> Iterator[bytes]:
             for row in listed_changes(self._changes(found)):
-                name = f"{row['change']}_behaviors"
-                setattr(counts, name, getattr(counts, name) + 1)
+                counts[f"{row['change']}_behaviors"] += 1
                 yield orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
 
         replace_file(run.directory.changes, lines())
-        return counts
+        return ExtensionCounts(**counts)
 
     def _refusal(self, listed: ExtensionCounts) -> str:
         changed = ngettext(
@@ -198,7 +199,7 @@ class _Intake:
             "fingerprint": self._export.fingerprint,
             "days": sorted(found.window.days or ()),
             "since": last_call(run.ledger),
-            "counts": ExtensionCounts().facts(),
+            "counts": asdict(ExtensionCounts()),
             "spent_before": {
                 "tokens_before": sum(tokens_so_far(run.ledger)),
                 "cost_before": run.tracker().cost or 0.0,
@@ -233,9 +234,9 @@ class _Intake:
                     planned = planner.plan(change)
                     if planned.user is not None:
                         extend_user(run.ledger, planned.user, planner.since)
-                    counts.add(planned.counts)
-                counts.too_late_behaviors = too_late
-                extension = extension | {"counts": counts.facts()}
+                    counts += planned.counts
+                counts = replace(counts, too_late_behaviors=too_late)
+                extension = extension | {"counts": asdict(counts)}
                 run.ledger.set_meta({"extension": extension})
             run.facts["extension"] = extension
         return counts
@@ -259,7 +260,7 @@ class _Intake:
 
     def _told(self, counts: ExtensionCounts) -> Extended:
         return Extended(
-            **counts.facts(),
+            **asdict(counts),
             lateness=self._run.settings.extend.lateness,
             listed=str(self._run.directory.changes),
         )

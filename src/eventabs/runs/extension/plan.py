@@ -1,7 +1,7 @@
 """What becomes of a user whom an export says more about: the new log, what is kept of the answers, what is asked about."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from eventabs.config import Settings
@@ -10,33 +10,10 @@ from eventabs.records import Part, PartSize, UserLog
 from eventabs.runs.extension.comparison import GONE, merged
 from eventabs.runs.extension.regions import EventRow, plan_regions
 from eventabs.runs.extension.survey import UserChange
+from eventabs.runs.observer import ExtensionCounts
 from eventabs.store import ExtendedUser, KnownPart, Ledger, StandingEvents, known_parts, standing_events
 
 _IDLE_SECONDS = 7_200  # after which level `day` asks for another event
-
-
-@dataclass(slots=True)
-class ExtensionCounts:
-    """What an extension takes in, and which behaviors that were answered are asked about again, on how many days of users."""
-
-    new_users: int = 0
-    extended_users: int = 0
-    new_behaviors: int = 0
-    late_behaviors: int = 0
-    changed_behaviors: int = 0
-    gone_behaviors: int = 0
-    too_late_behaviors: int = 0
-    reopened_behaviors: int = 0
-    reopened_days: int = 0
-
-    def add(self, other: "ExtensionCounts") -> None:
-        """Add other counts to these."""
-        for each in fields(self):
-            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
-
-    def facts(self) -> dict[str, int]:
-        """Return the counts by name."""
-        return asdict(self)
 
 
 class PlannedUser(NamedTuple):
@@ -81,8 +58,7 @@ class Planner:
         grown = UserLog(user_id, log.behaviors, change.seen.profile or known.profile)
         plan = plan_regions(log, known_parts(self.ledger, user_id), self.pause, whole_days=self.whole_days)
         standing = standing_events(self.ledger, user_id) or StandingEvents(self.since)
-        counts.reopened_behaviors = len(plan.reopened)
-        counts.reopened_days = len({log.behaviors[place].start.date() for place in plan.reopened})
+        reopened_days = {log.behaviors[place].start.date() for place in plan.reopened}
         user = ExtendedUser(
             log=grown,
             gone=plan.gone,
@@ -93,7 +69,8 @@ class Planner:
             dropped=[*_renumbered(standing.dropped, log.places), *_held(plan.dropped, standing)],
             moved_from=plan.moved_from,
         )
-        return PlannedUser(user, counts)
+        reopened = {"reopened_behaviors": len(plan.reopened), "reopened_days": len(reopened_days)}
+        return PlannedUser(user, replace(counts, **reopened))
 
     def _parts(self, log: UserLog, regions: Iterable[tuple[int, int]]) -> list[tuple[Part, PartSize]]:
         return [
