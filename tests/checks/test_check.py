@@ -14,7 +14,7 @@ from eventabs.checks.findings import CheckReport, Finding
 from eventabs.checks.sequence import check as check_all
 from eventabs.config.settings import load_settings
 from house import write_users
-from openai_server import Behavior, OpenAIServer, completion, listing, raw, script, stall, status
+from openai_server import Behavior, OpenAIServer, answer, completion, listing, raw, script, stall, status
 
 KEY = "sk-tell-nobody-1234567890"
 
@@ -270,14 +270,48 @@ def test_an_unknown_model_names_those_that_are_most_like_it(
     assert "qwen-plus, qwen-flash, Llama-9" in checked.next_step("request")
 
 
-def test_a_model_that_is_not_listed_and_yet_answers_is_sound(
+def test_a_model_that_is_not_listed_and_yet_answers_is_a_warning_with_the_nearest_name(
     tmp_path: Path, openai_server: OpenAIServer
 ) -> None:
     openai_server.behavior = Model()()
-    openai_server.models = listing("other")
-    checked = check(tmp_path, openai_server)
-    assert checked.state("models") == "note"
+    openai_server.models = listing("other", "qwen-plus")
+    checked = check(tmp_path, openai_server, 'model = "qwen-pluss"\n')
+    assert checked.state("models") == "warning"
+    assert checked.next_step("models").endswith("such as qwen-plus")
     assert checked.code == 0
+
+
+def test_an_empty_list_of_models_says_nothing_against_one(
+    tmp_path: Path, openai_server: OpenAIServer
+) -> None:
+    openai_server.behavior = Model()()
+    openai_server.models = listing()
+    assert check(tmp_path, openai_server).state("models") == "note"
+
+
+def test_an_answer_without_text_comes_with_a_next_step(tmp_path: Path, openai_server: OpenAIServer) -> None:
+    openai_server.behavior = answer(lambda _user: "")
+    checked = check(tmp_path, openai_server)
+    assert checked.state("request") == "warning"
+    assert "check once more" in checked.next_step("request")
+
+
+def test_an_address_with_the_path_of_a_call_is_a_fault_that_names_the_right_one(tmp_path: Path) -> None:
+    address = "https://api.example.com/v1/chat/completions/?token=tell-nobody-token"
+    checked = check(tmp_path, None, f'base_url = "{address}"\nmodel = "m"\n')
+    assert checked.code == 2
+    assert checked.message("address").endswith("set it to https://api.example.com/v1")
+
+
+def test_a_variable_that_the_user_chose_and_did_not_set_is_a_warning(
+    tmp_path: Path, openai_server: OpenAIServer
+) -> None:
+    openai_server.behavior = Model()()
+    for environment in ({}, {"MY_KEY": ""}):
+        checked = check(tmp_path, openai_server, 'api_key_env = "MY_KEY"\n', **environment)
+        assert checked.state("key") == "warning"
+        assert "MY_KEY" in checked.next_step("key")
+    assert check(tmp_path, openai_server, 'preset = "vllm"\n').state("key") == "note", "most want none"
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,27 @@ def test_who_answers_alike_is_stable_and_the_run_is_as_it_was(place: Place) -> N
     assert checkpoint(place.out / "audit")["status"] == "completed"
 
 
+def test_an_audit_is_announced_at_the_prices_of_today_which_its_cost_is_shown_by_later(
+    tmp_path: Path, openai_server: OpenAIServer
+) -> None:
+    write_users(tmp_path / "input.jsonl", users=4)
+    config = tmp_path / "eventabs.toml"
+    config.write_text(f'[llm]\nmodel = "m"\nbase_url = "{openai_server.base_url}"\n')
+    done = eventabs("run", "input.jsonl", "--out", "out", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    config.write_text(f"{config.read_text()}[llm.price]\ninput = 2.0\noutput = 8.0\n")
+    done = eventabs("audit", "out", "--yes", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    first, second = done.stderr.splitlines()[:2]
+    assert first.startswith("Audit: ")
+    assert ": 1 call, " in first
+    assert first.endswith(" USD")
+    assert " Config " in second, "it is new, and nothing goes on"
+    assert json.loads(done.stdout)["cost"] > 0
+    assert json.loads(eventabs("status", "out/audit", "--json", cwd=tmp_path).stdout)["cost"] > 0
+    assert json.loads(eventabs("status", "out", "--json", cwd=tmp_path).stdout)["cost"] is None
+
+
 def test_a_larger_share_goes_on_with_the_audit_that_is_there(place: Place) -> None:
     first = audited(place.folder, "--share", "25%")
     again = audited(place.folder, "--share", "25%")

@@ -54,6 +54,7 @@ class Stopping(Watcher):
         self._look(note)
 
     def progressed(self, progress: Progress) -> None:
+        super().progressed(progress)
         if progress.done:
             self._look(progress)
 
@@ -141,6 +142,9 @@ def test_an_interrupted_run_is_saved_and_ends_as_if_it_had_never_been(
     )
     checkpoint = place.checkpoint()
     assert checkpoint["status"] == "interrupted"
+    told = place.watcher.progress[-1]
+    assert told.batches_done < told.batches_total == 3, "calls that were cut off are to be done again"
+    assert (told.eta_seconds, told.in_flight) == (None, 0)
     assert checkpoint["batches"]["total"] == 3, "what is done, and the plan for the rest"
     assert len({event["user_id"] for event in lines(place.out / "events.jsonl")}) == summary.done
     place.watcher = Watcher()

@@ -1,5 +1,6 @@
 import io
 import sys
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from eventabs.errors import (
     StorageError,
     UsageError,
 )
+from eventabs.inspection.status import inspect_run
 from eventabs.runs.lifecycle import default_out
+from eventabs.runs.observer import KeyUnset, SettingsTaken
 from eventabs.store.directory import RunDirectory
 from runs_jobs import RULES, Place, finish
 from runs_kit import batch_of, make_log, request_for
@@ -33,6 +36,11 @@ def begin_only(place: Place, flags: dict[str, Any] = RULES, **more: Any) -> None
     """Begin a run and read its input, but answer nobody."""
     with place.begin(flags, **more):
         pass
+
+
+def begin_and_answer(place: Place, flags: dict[str, Any] = RULES) -> None:
+    with place.begin(flags) as job:
+        finish(job, resumed=False)
 
 
 def end_with(place: Place, error: BaseException) -> None:
@@ -205,7 +213,7 @@ def test_the_config_file_of_the_beginning_is_read_again(place: Place) -> None:
 
 
 def test_changed_settings_are_listed_and_refused(place: Place) -> None:
-    begin_only(place)
+    begin_and_answer(place)
     flags = {"prompt": {"detail": "fine"}, "budget": {"max_users": 3}}
     with pytest.raises(RunDirectoryError, match="--accept-changes") as caught, place.reopen(flags):
         pass
@@ -216,14 +224,68 @@ def test_changed_settings_are_listed_and_refused(place: Place) -> None:
 
 
 def test_accepted_changes_hold_from_then_on(place: Place) -> None:
-    begin_only(place)
+    begin_and_answer(place)
     flags = {"prompt": {"detail": "fine"}}
-    with place.reopen(flags, changed="accept"):
-        pass
+    with place.reopen(flags, changed="accept") as job:
+        assert job.opening == (SettingsTaken('prompt.detail "day" -> "fine"', is_answered=True),)
     with place.reopen() as job:
         assert job.settings.prompt.detail == "fine"
     with pytest.raises(RunDirectoryError), place.reopen({"prompt": {"detail": "day"}}):
         pass
+
+
+def test_changed_settings_hold_where_nobody_has_an_answer_and_are_told(place: Place) -> None:
+    begin_only(place)
+    with place.reopen({"prompt": {"detail": "fine"}}) as job:
+        finish(job, resumed=True)
+    assert place.watcher.notes[0] == SettingsTaken('prompt.detail "day" -> "fine"', is_answered=False)
+    with (
+        pytest.raises(RunDirectoryError, match="--accept-changes"),
+        place.reopen({"prompt": {"detail": "day"}}),
+    ):
+        pass
+
+
+def test_changed_settings_of_the_reading_are_refused_also_where_nobody_has_an_answer(place: Place) -> None:
+    begin_only(place)
+    with (
+        pytest.raises(RunDirectoryError, match=r"input\.timezone"),
+        place.reopen({"input": {"timezone": "Asia/Shanghai"}}),
+    ):
+        pass
+
+
+def test_prices_of_today_are_those_that_costs_are_shown_by_later(place: Place) -> None:
+    begin_and_answer(place)
+    with place.reopen({"llm": {"price": {"input": 2.0, "output": 8.0}}}):
+        pass
+    assert inspect_run(place.out, now=lambda: 0.0).endpoint.price.output == 8.0
+
+
+def test_a_resume_that_finds_nothing_to_do_adds_no_time(place: Place) -> None:
+    begin_and_answer(place)
+    before = inspect_run(place.out, now=lambda: 0.0).progress.seconds
+    with place.reopen() as job:
+        finish(job, resumed=True)
+    assert inspect_run(place.out, now=lambda: 0.0).progress.seconds == before
+
+
+def test_an_input_that_is_not_there_leaves_no_directory_and_no_start(place: Place) -> None:
+    with pytest.raises(InputError, match=r"gone\.csv"), place.begin(paths=["gone.csv"]):
+        pass
+    assert not place.out.exists()
+
+
+def test_a_directory_that_another_process_works_in_is_said_to_be_in_use(place: Place) -> None:
+    with place.begin(), pytest.raises(RunDirectoryError, match="in use"), place.begin():
+        pass
+
+
+def test_a_key_that_is_wanted_and_not_set_is_told_first(place: Place) -> None:
+    llm = {"model": "m", "base_url": "http://127.0.0.1:9/v1", "api_key_env": "MY_KEY"}
+    with place.begin({"llm": llm}) as job:
+        finish(job, resumed=False)
+    assert place.watcher.notes[0] == KeyUnset("MY_KEY")
 
 
 def test_who_calls_nobody_is_not_asked_about_changes(place: Place) -> None:
@@ -236,14 +298,15 @@ def test_who_calls_nobody_is_not_asked_about_changes(place: Place) -> None:
 
 def test_a_changed_template_is_refused_and_one_that_is_gone_is_remembered(place: Place) -> None:
     template = place.folder / "mine.txt"
-    template.write_text("a")
-    begin_only(place, RULES | {"prompt": {"template": "mine.txt"}})
-    template.write_text("b")
+    shipped = resources.files("eventabs.prompts").joinpath("templates", "zh.txt").read_text("utf-8")
+    template.write_text(shipped)
+    begin_and_answer(place, RULES | {"prompt": {"template": "mine.txt"}})
+    template.write_text(f"{shipped}\nbriefly")
     with pytest.raises(RunDirectoryError, match=r"prompt\.template"), place.reopen():
         pass
     template.unlink()
     with place.reopen() as job:
-        assert job.facts["template"] == "a"
+        assert job.facts["template"] == shipped
 
 
 def test_a_template_that_is_no_text_any_more_is_told(place: Place) -> None:

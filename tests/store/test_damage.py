@@ -97,7 +97,7 @@ DAMAGE = {
     "UPDATE meta SET value = '{'": (look, show, report, resume, read_again),
     "DELETE FROM parts WHERE user_id = 'user_0000'": (show,),
     "ALTER TABLE calls RENAME COLUMN seconds TO hours": (show, report, resume, read_again),
-    "DROP TABLE outcomes": (show, report, export, resume, read_again),
+    "DROP TABLE outcomes": (look, show, report, export, resume, read_again),
     "DROP TABLE meta": (look, show, report, resume, read_again),
 }
 

@@ -12,6 +12,7 @@ from eventabs.store.queries import (
     SettledUser,
     add_answer_counts,
     answer_counts,
+    asked_again,
     count_all,
     events_of,
     failed_users,
@@ -191,6 +192,25 @@ def test_reasons_are_counted_the_most_frequent_first(tmp_path: Path) -> None:
     ledger = new_ledger(tmp_path, [UserLog(f"nobody {n}", ()) for n in range(2)] + [make_log("anna")])
     settled(ledger, bad(Part("anna", 0, 2), "refused"), "failed", "refused")
     assert list(failure_reasons(ledger).items()) == [("no_readable_rows", 2), ("refused", 1)]
+    ledger.close()
+
+
+def test_users_asked_again_after_a_bad_answer_count_once_by_the_first_reason(tmp_path: Path) -> None:
+    logs = [make_log(name) for name in ("anna", "bert", "cleo", "dora")]
+    ledger = new_ledger(tmp_path, logs)
+    anna, bert, cleo, dora = map(whole, logs)
+    settled(ledger, bad(anna, "empty"), "pending", "empty")
+    settled(ledger, bad(anna, "unparsable"), "pending", "unparsable")
+    settled(ledger, bad(bert, "empty"), "pending", "empty")
+    settled(ledger, bad(cleo, "unparsable"), "pending", "unparsable")
+    settled(ledger, well(anna), "done")
+    settled(ledger, bad(bert, "empty"), "failed", "empty")
+    settled(ledger, bad(dora, "content_filter"), "failed", "content_filter")
+    assert asked_again(ledger) == {"empty": 2, "unparsable": 1}, "dora failed without another try"
+    (plan,) = ledger.rows(
+        "EXPLAIN QUERY PLAN SELECT * FROM outcomes WHERE reason IS NOT NULL GROUP BY user_id"
+    )[:1]
+    assert "bad_outcomes" in plan[-1], "no answer that is well is looked at"
     ledger.close()
 
 

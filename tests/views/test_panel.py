@@ -108,7 +108,7 @@ def test_the_panel_shows_how_far_the_run_is() -> None:
         "63 % 2m 20s left",
         "users 304 of 486 done 4 failed",
         "batches 16 of 25 done 3 of 4 in flight 19 calls",
-        "tokens 672,000 in 96,000 out 312 a second",
+        "tokens 672,000 in 96,000 out 312 tokens/s",
         "cost 0.3744 USD of about 0.5922 USD",
         "retries rate limit ×2, HTTP 503 ×1",
         "last Call 12: HTTP 429 [slow]; again in 20s",
@@ -164,7 +164,7 @@ def test_nothing_of_the_panel_stays_behind() -> None:
     with observer:
         observer.progressed(COUNTS)
     erased = terminal.getvalue().rsplit("╯", 1)[1]
-    assert erased.count("\x1b[2K") == ROWS
+    assert erased.count("\x1b[2K") == ROWS + 1, "and the row of the cursor"
 
 
 def test_a_panel_that_a_narrower_terminal_folded_is_erased_whole() -> None:
@@ -177,7 +177,7 @@ def test_a_panel_that_a_narrower_terminal_folded_is_erased_whole() -> None:
         before = terminal.getvalue().count("\x1b[2K")
         console.width = 70
         observer._live.refresh()
-        assert terminal.getvalue().count("\x1b[2K") - before == 2 * ROWS
+        assert terminal.getvalue().count("\x1b[2K") - before == 2 * ROWS + 1
 
 
 def test_a_note_that_comes_before_the_folded_panel_is_drawn_again_erases_it_whole() -> None:
@@ -191,7 +191,7 @@ def test_a_note_that_comes_before_the_folded_panel_is_drawn_again_erases_it_whol
         console.width = 70
         observer.noted(CallFailed(14, 19, "HTTP 500"))
         erased = terminal.getvalue()[before:].split("Call 14")[0]
-        assert erased.count("\x1b[2K") == 2 * ROWS
+        assert erased.count("\x1b[2K") == 2 * ROWS + 1
 
 
 def test_thousands_of_updates_draw_only_a_few_frames() -> None:

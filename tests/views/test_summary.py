@@ -55,7 +55,6 @@ def test_a_run_shows_its_own_figures_and_no_other() -> None:
         "",
         "users 486",
         "calls 25",
-        "users a call 19",
         "time 12m 34s",
         "tokens 714,000 in, 102,000 out",
         "cost 0.4000 USD",
@@ -103,12 +102,28 @@ def test_the_rules_say_plainly_that_no_model_was_called() -> None:
 
 def test_a_run_that_was_never_planned_still_has_a_summary() -> None:
     lines = _squeezed(_printed(replace(WELL, status="stopped", users=0, done=0, failed=0, calls=0)))
-    assert "users a call -" in lines
+    assert "calls 0" in lines
+
+
+def test_a_trial_says_in_its_first_line_how_many_users_were_left_out() -> None:
+    text = _printed(replace(WELL, users=5, done=5, users_in_input=40, events=7))
+    assert text.startswith("Completed: 5 of 5 users done, 35 left out by --limit, 7 events")
+
+
+def test_users_that_were_asked_again_are_told_with_the_reasons() -> None:
+    lines = _squeezed(_printed(replace(WELL, asked_again={"empty": 9}), width=120))
+    assert "asked again 9 users (the reply was empty or held no events)" in lines
+    summary = replace(WELL, asked_again={"unparsable": 1, "empty": 9})
+    lines = _squeezed(_printed(summary, width=160))
+    told = "the reply was empty or held no events ×9, the reply could not be read ×1"
+    assert f"asked again 10 users ({told})" in lines
+    assert json.loads(summary_json(summary))["asked_again"] == summary.asked_again
+    assert "asked again" not in _printed(WELL)
 
 
 def test_quiet_leaves_the_end_and_what_failed() -> None:
     text = _printed(BADLY, quiet=True)
-    assert "users a call" not in text
+    assert "tokens" not in text
     assert text.startswith("Interrupted, state saved: 304 of 486 users done, 4 failed, 178 still to do")
     assert "cut off" in text
     assert "eventabs resume" in text
@@ -119,7 +134,7 @@ def test_the_figures_line_up_in_both_languages(language: str) -> None:
     activate("zh" if language == "zh" else "en")
     lines = _printed(BADLY).splitlines()
     start = lines.index("") + 1
-    figures = ("486", "25 +", "12", "12", "714,000" if language == "en" else "输入 714,000", "0.4000 CNY")
+    figures = ("486", "25 +", "12", "714,000" if language == "en" else "输入 714,000", "0.4000 CNY")
     rows = zip(lines[start : lines.index("", start)], figures, strict=True)
     assert len({cell_len(line[: line.index(figure)]) for line, figure in rows}) == 1
 

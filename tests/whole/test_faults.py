@@ -321,7 +321,7 @@ def test_a_server_that_loads_its_model_is_waited_for(
     done = eventabs("run", "input.jsonl", *model(openai_server), *flags, "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "Loading model" in done.stderr
-    assert done.stderr.count("; trying again in 2") == 1
+    assert done.stderr.count("; again in 2") == 1
     result = json.loads(done.stdout)
     assert (result["success_count"], result["calls"], result["retries"]) == (6, 6, refused)
 

@@ -96,6 +96,10 @@ def test_an_unusable_user_is_asked_again_in_a_smaller_batch_and_the_others_are_n
     assert len(first.blocks) == 4
     assert len(second.blocks) == 1
     assert second.blocks["U1"] == first.blocks["U4"]
+    assert "asked again  1 user (the reply left the user out)" in done.stderr
+    state = eventabs("status", "input.eventabs", cwd=tmp_path).stdout
+    assert "Asked again: 1 user (the reply left the user out)\n" in state
+    assert state.endswith(" in all\n"), "it is over"
 
 
 def test_a_user_whose_answers_stay_bad_fails_with_the_reason_after_five_attempts(
@@ -253,6 +257,7 @@ def test_a_wrong_key_stops_the_run_saved_and_resumable(tmp_path: Path, openai_se
     done = eventabs("run", "input.jsonl", *model(openai_server), cwd=tmp_path, OPENAI_API_KEY="sk-wrong-one")
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
+    assert "check the variable OPENAI_API_KEY\n" in done.stderr
     assert "eventabs resume input.eventabs" in done.stderr
     assert checkpoint(tmp_path / "input.eventabs")["status"] == "stopped"
     openai_server.behavior = answer()

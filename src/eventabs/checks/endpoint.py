@@ -102,14 +102,15 @@ class EndpointCheck:
         if not model:
             step = _("set llm.model: {names}").format(names=_some_names(models)) if models else ""
             self._report("models", "note", listed, step)
+        elif not models:
+            self._report("models", "note", listed)
         elif _find_model(model, models):
             message = _("{listed}, {model} among them").format(listed=listed, model=model)
             self._report("models", "ok", message)
         else:
-            similar = ", ".join(_similar_names(model, models))
-            step = _("nearest in name: {names}").format(names=similar) if similar else ""
+            # no fault: gateways list less than they serve, and a server of one model answers with it to any name
             message = _("{listed}, but not {model}").format(listed=listed, model=model)
-            self._report("models", "note", message, step)
+            self._report("models", "warning", message, _name_step(model, models))
 
     def _find_context(self) -> None:
         models = self._facts.models or ()
@@ -133,7 +134,7 @@ class EndpointCheck:
             return None
         text = self._prober.printable(reply.text, _SHOWN_CHARACTERS)
         if not text:
-            self._report("request", "warning", _("answered nothing"))
+            self._report("request", "warning", _("answered nothing"), _after_silence(reply))
             return reply
         message = _("answered “{text}” after {seconds:.1f} s")
         self._report("request", "ok", message.format(text=text, seconds=reply.seconds))
@@ -322,17 +323,19 @@ class EndpointCheck:
     def _after_not_found(self) -> str:
         llm, models = self._llm, self._facts.models
         if models and llm.model not in {listed.name for listed in models}:
-            similar = _similar_names(llm.model, models)
-            if similar:
-                return _("set llm.model to one that it lists, such as {names}").format(
-                    names=", ".join(similar)
-                )
-            return _("set llm.model to one that it lists: {names}").format(names=_some_names(models))
+            return _name_step(llm.model, models)
         if not urlsplit(llm.base_url).path.strip("/"):
             return _("try llm.base_url = {address}/v1").format(address=public_url(llm.base_url).rstrip("/"))
         return _(
             "llm.base_url is what stands before /chat/completions; llm.model is spelled as the endpoint does"
         )
+
+
+def _after_silence(reply: Reply) -> str:
+    """Return the next step after an answer without text."""
+    if reply.reasoning or reply.usage.reasoning_tokens:
+        return _("the model only thought: switch that off in llm.extra_body, as the endpoint documents it")
+    return _("check once more; if it stays so, name another llm.model, or look at the server's log")
 
 
 def _find_model(model: str, models: Sequence[ListedModel]) -> ListedModel | None:
@@ -345,6 +348,13 @@ def _similar_names(model: str, models: Sequence[ListedModel]) -> list[str]:
     by_lower = {listed.name.lower(): listed.name for listed in models}
     found = get_close_matches(model.lower(), by_lower, n=_SIMILAR_MODELS, cutoff=_SIMILARITY)
     return [by_lower[name] for name in found]
+
+
+def _name_step(model: str, models: Sequence[ListedModel]) -> str:
+    """Return the next step where the list lacks the model."""
+    if similar := _similar_names(model, models):
+        return _("set llm.model to one that it lists, such as {names}").format(names=", ".join(similar))
+    return _("set llm.model to one that it lists: {names}").format(names=_some_names(models))
 
 
 def _some_names(models: Sequence[ListedModel]) -> str:

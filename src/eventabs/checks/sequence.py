@@ -23,6 +23,7 @@ from eventabs.runs import (
     rules_text,
     start_command,
     template_text,
+    unset_key,
 )
 from eventabs.store import host_of
 
@@ -112,6 +113,9 @@ def _key(settings: Settings, environment: Mapping[str, str]) -> Finding:
     if lacks_key(settings.llm, environment):
         step = _("put your key into {variable}, or name another variable in llm.api_key_env")
         return Finding("settings", "key", "fault", message, step.format(variable=variable))
+    if unset_key(settings.llm, environment):
+        step = _("export {variable}, or leave out llm.api_key_env if the server needs no key")
+        return Finding("settings", "key", "warning", message, step.format(variable=variable))
     return Finding("settings", "key", "note", message)
 
 

@@ -114,9 +114,7 @@ def audit_facts(
             users_in_run=count_all(ledger).done,
             users_a_prompt=facts["settings"]["budget"]["max_users"],
             counts=counts,
-            cost=endpoint.price.cost(counts.prompt_tokens, counts.completion_tokens)
-            if endpoint.model
-            else None,
+            cost=endpoint.price.total(counts) if endpoint.model else None,
             seconds=float(facts.get("progress", {}).get("seconds", 0.0)),
             compared=stability.users,
             changed=pairs.changed,

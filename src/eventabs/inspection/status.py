@@ -1,7 +1,7 @@
 """How a run stands, read without the lock from the ledger and the checkpoint, also while a process works on it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from eventabs.store import (
     Status,
     added,
     added_counts,
+    asked_again,
     cooling_until,
     count_all,
     failure_reasons,
@@ -67,6 +68,7 @@ class RunState:
     language: str
     cooling_seconds: float = 0.0
     disk_full: bool = False  # it ended the last process
+    asked_again: Mapping[str, int] = field(default_factory=dict)  # users after a bad answer, by its reason
     jobs: tuple[Job, ...] = ()  # of a batch service, and files of requests
     shards: tuple["ShardState", ...] = ()  # of a view of merged ones
     missing_shards: int = 0  # that such a view does not know
@@ -109,6 +111,7 @@ def _merged(directory: RunDirectory, now: Callable[[], float]) -> RunState:
         created_at=min(each.created_at for each in states),
         progress=_summed([each.progress for each in states]),
         failures=added(each.failures for each in states),
+        asked_again=added(each.asked_again for each in states),
         last_failure=last,
         cooling_seconds=max(each.cooling_seconds for each in states),
         disk_full=any(each.disk_full for each in states),
@@ -152,6 +155,7 @@ def _run_state(
         if running
         else _at_rest(facts, count_all(ledger), endpoint.price, directory),
         failures=failure_reasons(ledger),
+        asked_again=asked_again(ledger),
         last_failure=None if status == "completed" else _last_failure(ledger, began_at, running=running),
         language=facts["settings"]["lang"],
         cooling_seconds=max(0.0, cooling_until(ledger, began_at) - now) if running else 0.0,

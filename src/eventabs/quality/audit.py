@@ -7,8 +7,17 @@ from typing import Final
 from eventabs.api import Run, aresume
 from eventabs.errors import UsageError
 from eventabs.language import gettext as _
-from eventabs.providers import Price, kind_of
-from eventabs.runs import Invocation, Observer, PlannedUse, Watch, copy_users, drawn, pending_use
+from eventabs.providers import kind_of
+from eventabs.runs import (
+    Invocation,
+    Observer,
+    PlannedUse,
+    Watch,
+    copy_users,
+    drawn,
+    pending_use,
+    settings_of_today,
+)
 from eventabs.stop import Stop
 from eventabs.store import Ledger, RunDirectory, count_all, host_of, states_by_user
 
@@ -90,23 +99,23 @@ def _planned(
 ) -> AuditPlan:
     use = pending_use(directory, invocation)
     with Ledger.watch(source.ledger) as ledger:
-        settings = ledger.meta()["settings"]
         use = _as_answered(use, ledger)
-    llm = settings["llm"]
-    is_remote = kind_of(llm["provider"], model=llm["model"]).is_remote
-    price = Price.of(llm["price"])
     with Ledger.watch(directory.ledger) as ledger:
-        status = ledger.meta().get("status")
+        facts = ledger.meta()
+    settings = settings_of_today(invocation, facts)
+    llm, is_remote = settings.llm, kind_of(settings.provider).is_remote
     return AuditPlan(
         path=directory.path,
-        is_open=status != "completed",
+        is_open=facts.get("status") != "completed",
         use=use,
         users_in_run=done,
         users_a_prompt=size,
-        model=llm["model"] if is_remote else "",
-        host=host_of(llm["base_url"]) if is_remote else "",
-        cost=price.cost(use.prompt_tokens, use.completion_tokens) if is_remote else None,
-        currency=llm["price"]["currency"],
+        model=llm.model if is_remote else "",
+        host=host_of(llm.base_url) if is_remote else "",
+        cost=llm.price.of_tokens().cost(use.prompt_tokens, use.completion_tokens, tier=llm.tier)
+        if is_remote
+        else None,
+        currency=llm.price.currency,
     )
 
 

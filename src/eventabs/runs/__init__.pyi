@@ -14,6 +14,7 @@ from .endpoint import (
     no_model_message as no_model_message,
     sampling_of as sampling_of,
     start_command as start_command,
+    unset_key as unset_key,
 )
 from .estimate import (
     Estimate as Estimate,
@@ -38,6 +39,7 @@ from .lifecycle import (
     remember_run as remember_run,
     reopen_run as reopen_run,
     reparse as reparse,
+    settings_of_today as settings_of_today,
 )
 from .limits import (
     MAX_FAILURES as MAX_FAILURES,
@@ -58,6 +60,7 @@ from .observer import (
     InputRead as InputRead,
     JobChanged as JobChanged,
     JobTrouble as JobTrouble,
+    KeyUnset as KeyUnset,
     LogFile as LogFile,
     Note as Note,
     Observer as Observer,
@@ -68,6 +71,7 @@ from .observer import (
     Retrying as Retrying,
     RowShown as RowShown,
     Serving as Serving,
+    SettingsTaken as SettingsTaken,
     ShardMoved as ShardMoved,
     Started as Started,
     StateChanged as StateChanged,

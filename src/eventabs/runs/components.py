@@ -30,10 +30,18 @@ from eventabs.providers import (
 )
 from eventabs.records import Category, Copying, EventType, Part, Reply, RunStatus, Shard, UserLog, Vocabulary
 from eventabs.replies import Labels, Reading, read_reply
-from eventabs.runs.observer import Observer, Progress
+from eventabs.runs.observer import Note, Observer, Progress
 from eventabs.runs.progress import ProgressTracker, snapshot
 from eventabs.stop import Stop
-from eventabs.store import Ledger, Reserve, RunDirectory, count_all, reserve_bytes, write_checkpoint
+from eventabs.store import (
+    Ledger,
+    Reserve,
+    RunDirectory,
+    count_all,
+    public_settings,
+    reserve_bytes,
+    write_checkpoint,
+)
 
 LANGUAGE_USERS = 20  # whose words decide the prompt's language
 
@@ -230,7 +238,8 @@ def prompt_language_in(facts: Mapping[str, Any]) -> Language:
 class RunContext:
     """A run that this process holds. `facts` is the ledger's meta; `most_users` is --limit, 0: all.
 
-    `named` is the input as it is named today, of addresses also the queries, which are stored nowhere.
+    `named` is the input as it is named today, of addresses also the queries, which are stored nowhere. `opening` notes are told
+    after the start.
     """
 
     directory: RunDirectory
@@ -241,6 +250,7 @@ class RunContext:
     facts: dict[str, Any]
     most_users: int
     named: Sequence[str] = ()
+    opening: Sequence[Note] = ()
 
     def remember(self, **values: object) -> None:
         """Keep facts, in the ledger too."""
@@ -251,6 +261,12 @@ class RunContext:
     def remember_progress(self, progress: Progress, **values: object) -> None:
         """Keep how far the run is, for `eventabs status` and for the process that resumes it."""
         self.remember(progress=snapshot(progress, time.time()), **values)
+
+    def remember_prices(self) -> None:
+        """Keep the prices of today: costs are shown by them from now on, also where no config is at hand."""
+        stored, now = self.facts["settings"], public_settings(self.settings)["llm"]["price"]
+        if stored["llm"].get("price") != now:
+            self.remember(settings={**stored, "llm": {**stored["llm"], "price": now}})
 
     def ask_failed_again(self) -> None:
         """Make failed users pending again."""

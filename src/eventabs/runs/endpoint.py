@@ -71,6 +71,7 @@ def endpoint_of(llm: LlmSettings, environment: Mapping[str, str]) -> Endpoint:
         extra_headers={name: value.get_secret_value() for name, value in llm.extra_headers.items()},
         proxy=llm.proxy,
         ca_file=llm.ca_file,
+        key_variable=llm.api_key_env,
     )
 
 
@@ -150,6 +151,16 @@ def lacks_key(llm: LlmSettings, environment: Mapping[str, str]) -> bool:
     """Whether the endpoint is known to want a key, with a preset or without, and none would be sent."""
     has_one = environment.get(llm.api_key_env) or llm.extra_headers or {"@", "?"} & set(llm.base_url)
     return not has_one and host_of(llm.base_url).lower() in hosts_with_keys()
+
+
+def unset_key(llm: LlmSettings, environment: Mapping[str, str]) -> str:
+    """Return the variable that the user chose for the key where it is unset or empty; "" where all is well.
+
+    One that only the defaults or a preset name may be unset: a server of one's own often wants no key.
+    """
+    usual = load_preset(llm.preset).api_key_env if llm.preset else LlmSettings().api_key_env
+    is_chosen = llm.api_key_env != usual
+    return llm.api_key_env if is_chosen and not environment.get(llm.api_key_env) else ""
 
 
 def call_limits(settings: Settings) -> CallLimits:

@@ -34,6 +34,7 @@ from eventabs.runs.endpoint import (
     endpoint_of,
     open_provider,
     require_connection,
+    unset_key,
 )
 from eventabs.runs.engine import Engine
 from eventabs.runs.extension import extension_facts, is_extended, is_extending, take_in
@@ -45,7 +46,7 @@ from eventabs.runs.limits import (
     Permits,
 )
 from eventabs.runs.must_rules import rules_in_force
-from eventabs.runs.observer import Started, StateChanged, Summary
+from eventabs.runs.observer import KeyUnset, Note, Progress, Started, StateChanged, Summary
 from eventabs.runs.progress import ProgressTracker
 from eventabs.runs.scheduler import Scheduler
 from eventabs.stop import Stop, StopRequested
@@ -53,6 +54,7 @@ from eventabs.store import (
     EventsFile,
     Ledger,
     LedgerWriter,
+    asked_again,
     count_standing_events,
     failure_reasons,
     give_up_written,
@@ -82,11 +84,12 @@ async def execute(
     tokens and cost; in `partitions` the shards of this machine read the input once. A requested `stop` ends it early with the status `interrupted`; in mode
     `files` it ends with `waiting`. Reading and saving happen in a thread.
     """
-    tracker = run.tracker(run.earlier_seconds)  # for the time that the run takes
+    earlier = run.earlier_seconds
+    tracker = run.tracker(earlier)  # for the time that the run takes
     status: RunStatus = "completed"
     cause = ""
     try:
-        run.observer.started(_start_facts(run, resumed=resumed))
+        _tell_start(run, resumed=resumed)
         run.remember_progress(tracker.progress(waiting=0, workers=1), status="running", began_at=time.time())
         if run.facts.get("input_complete"):
             tell_gone_input(run)
@@ -108,13 +111,19 @@ async def execute(
     except UsageError:
         # where an extension was refused, the run is what it was
         refused: RunStatus = "completed" if run.facts.get("status") == "completed" else "stopped"
-        save_stopped(run, refused, tracker.seconds)
+        save_stopped(run, refused, _seconds(run, tracker, earlier))
         raise
     if status != "completed":
         cause = "; ".join(filter(None, (cause, going_on(stored_jobs(run.ledger)))))
-    await asyncio.to_thread(save_stopped, run, status, tracker.seconds)
-    run.observer.noted(StateChanged(status, cause))
+    await _end(run, status, cause, _seconds(run, tracker, earlier))
     return summarize(run, status, cause)
+
+
+async def _end(run: RunContext, status: RunStatus, cause: str, seconds: float) -> None:
+    progress = await asyncio.to_thread(save_stopped, run, status, seconds)
+    if status != "completed":  # calls that were cut off are pending again
+        run.observer.progressed(progress)
+    run.observer.noted(StateChanged(status, cause))
 
 
 async def _call_model(
@@ -248,16 +257,26 @@ class _CheckpointWriter:
             await asyncio.to_thread(self._run.save, counted, status="running", batches_waiting=waiting)
 
 
-def save_stopped(run: RunContext, status: RunStatus, seconds: float) -> None:
-    """Write the results and the checkpoint of a run that stops here, after `seconds` of work by all processes."""
+def _seconds(run: RunContext, so_far: ProgressTracker, earlier: float) -> float:
+    """Return the time that all processes have worked; one that has found nothing to do adds none."""
+    return so_far.seconds if run.tracker().counts != so_far.counts else earlier
+
+
+def save_stopped(run: RunContext, status: RunStatus, seconds: float) -> Progress:
+    """Write the results and the checkpoint of a run that stops here, after `seconds` of work by all processes.
+
+    Return how far it is.
+    """
     with run.ledger.transaction():
         run.ledger.lose_open_calls()
     write_results(run.directory, run.ledger)
     if is_extended(run.facts):
         run.remember(event_changes=write_changes(run.directory, run.ledger))
     tracker, waiting = run.tracker(seconds), _batches_waiting(run)
-    run.remember_progress(tracker.progress(waiting=waiting, workers=1), status=status)
+    progress = replace(tracker.progress(waiting=waiting, workers=1), seconds=seconds, in_flight_limit=0)
+    run.remember_progress(progress, status=status)
     run.save(tracker, status=status, batches_waiting=waiting)
+    return progress
 
 
 def _batches_waiting(run: RunContext) -> int:
@@ -277,6 +296,12 @@ def _batches_waiting(run: RunContext) -> int:
     return awaited + scheduler.batches
 
 
+def _tell_start(run: RunContext, *, resumed: bool) -> None:
+    run.observer.started(_start_facts(run, resumed=resumed))
+    for note in (*run.opening, *_key_notes(run)):
+        run.observer.noted(note)
+
+
 def _start_facts(run: RunContext, *, resumed: bool) -> Started:
     settings = run.settings
     is_remote = kind_of(settings.provider).is_remote
@@ -286,8 +311,14 @@ def _start_facts(run: RunContext, *, resumed: bool) -> Started:
         model=settings.llm.model if is_remote else "",
         host=host_of(endpoint_of(settings.llm, {}).base_url) if is_remote else "",
         out=str(run.directory.path),
-        resumed=resumed,
+        resumed=resumed and not ("copied_from" in run.facts and "status" not in run.facts),
     )
+
+
+def _key_notes(run: RunContext) -> list[Note]:
+    is_called = kind_of(run.settings.provider).is_remote and run.settings.run.mode != "files"
+    variable = unset_key(run.settings.llm, run.environment) if is_called else ""
+    return [KeyUnset(variable)] if variable else []
 
 
 def summarize(run: RunContext, status: RunStatus, cause: str = "") -> Summary:
@@ -305,6 +336,7 @@ def summarize(run: RunContext, status: RunStatus, cause: str = "") -> Summary:
         seconds=run.earlier_seconds,
         out=str(run.directory.path),
         failures=failure_reasons(run.ledger),
+        asked_again=asked_again(run.ledger),
         currency=run.settings.llm.price.currency,
         tier_costs=tracker.tier_costs,
     )

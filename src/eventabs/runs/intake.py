@@ -13,7 +13,7 @@ from typing import cast
 
 from eventabs.config import Settings
 from eventabs.errors import DiskFullError, InputError, RunDirectoryError, UsageError
-from eventabs.ingest import Export, FileStamp
+from eventabs.ingest import Export, FileStamp, expand
 from eventabs.language import gettext as _
 from eventabs.objects import is_address, public_address
 from eventabs.prompts import (
@@ -60,6 +60,11 @@ def input_paths(paths: Sequence[str], settings: Settings) -> list[str]:
             message = _("the file name {path} is not valid text; rename the file")
             raise UsageError(message.format(path=ascii(path)))
     return named
+
+
+def require_input(named: Sequence[str]) -> None:
+    """Raise InputError, before anything begins, where files are named that are not there."""
+    expand([path for path in named if path != STDIN])
 
 
 def copy_stdin(directory: Path, stop: Stop, stream: BufferedIOBase | None = None) -> str:

@@ -5,7 +5,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -48,10 +48,11 @@ from eventabs.runs.intake import (
     input_paths,
     measure_again,
     refuse_changed_input,
+    require_input,
     stored_paths,
 )
 from eventabs.runs.must_rules import RulesInForce, logs_of, rules_in_force
-from eventabs.runs.observer import Observer, StateChanged, Summary
+from eventabs.runs.observer import Note, Observer, SettingsTaken, StateChanged, Summary
 from eventabs.stop import Stop, StopRequested
 from eventabs.store import (
     KeptAnswer,
@@ -65,16 +66,19 @@ from eventabs.store import (
     changes,
     damage_reported,
     facts_fingerprint,
+    has_answers,
     host_of,
     moved_answer_counts,
     moved_users,
     open_private,
     public_flags,
     public_settings,
+    shown_changes,
     store_answer_counts,
     timestamp,
 )
 
+_READ_UNDER = ("input.", "profiles")  # settings that the logs in the ledger depend on
 _LEGEND_PARTS = 500  # whose names make the legend anew
 
 OnChange = Literal["refuse", "accept", "ignore"]
@@ -118,6 +122,7 @@ def begin_run(
     settings = with_absolute_paths(invocation.settings(), Path.cwd())
     require_usable_provider(settings, invocation.environment)
     named = input_paths(paths, settings)
+    require_input(named)
     facts = _first_facts(invocation, settings)
     directory = RunDirectory.create(out or default_out(named, settings.input.shard))
     nothing_paid = True
@@ -192,10 +197,11 @@ def reopen_run(
                 most_users,
                 inputs or settings.input.paths,
             )
+            run.remember_prices()
             if changed != "ignore":
                 if inputs is None:
                     refuse_changed_input(run, accepted=changed == "accept")
-                _take_changes(run, invocation, accepted=changed == "accept")
+                run = replace(run, opening=_take_changes(run, invocation, accepted=changed == "accept"))
             yield run
 
 
@@ -247,23 +253,28 @@ def settings_of_today(invocation: Invocation, facts: Mapping[str, Any]) -> Setti
     return with_absolute_paths(settings, Path(facts["folder"]))
 
 
-def _take_changes(run: RunContext, invocation: Invocation, *, accepted: bool) -> None:
-    """Refuse settings that differ from those of the beginning, or take them for what is still pending."""
+def _take_changes(run: RunContext, invocation: Invocation, *, accepted: bool) -> tuple[Note, ...]:
+    """Refuse settings that differ from those of the beginning, or take them for what is still pending.
+
+    Where nothing is answered yet, only those that the input was read under, and all of a run that was copied from another, are
+    refused.
+    """
     template = _text_of_today(run.settings.prompt.template, "prompt.template", run.facts["template"])
     rules = _text_of_today(run.settings.rules.file, "rules.file", run.facts["rules"])
     binding = binding_facts(run.settings, template=template, rules=rules, instructions=VERSION)
     changed = changes(run.facts["binding"], binding)
     _refuse_other_shard(run.facts["settings"]["input"].get("shard", ""), run.settings.input.shard)
-    if changed and not accepted:
-        listed = "; ".join(f"{key} {before or '-'} -> {now or '-'}" for key, before, now in changed)
+    is_answered = has_answers(run.ledger)
+    is_free = not is_answered and not any(key.startswith(_READ_UNDER) for key, *_values in changed)
+    if changed and not accepted and (not is_free or "copied_from" in run.facts):
         message = _(
             "settings have changed since this run began ({changes}); undo that, or take it for users not yet"
             " done with --accept-changes"
         )
-        raise RunDirectoryError(message.format(changes=listed))
+        raise RunDirectoryError(message.format(changes=shown_changes(changed)))
     run.facts["other_input_accepted"] = accepted
     if not changed:
-        return
+        return ()
     run.remember(
         config_file=str(invocation.config.absolute()) if invocation.config else run.facts["config_file"],
         flags=public_flags(overlay(run.facts["flags"], invocation.flags)),
@@ -279,6 +290,7 @@ def _take_changes(run: RunContext, invocation: Invocation, *, accepted: bool) ->
         run.remember(legend=legend)
         builder = run.builder()
         measure_again(run.ledger, builder, batch_limits(run.settings, builder))
+    return (SettingsTaken(shown_changes(changed), is_answered),)
 
 
 def _refuse_other_shard(before: str, now: str) -> None:

@@ -25,6 +25,21 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyUnset:
+    """The variable that the settings name for the key is unset or empty: calls are made without one."""
+
+    variable: str
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsTaken:
+    """Settings that answers depend on have changed since the run began; `is_answered`: some were given under those before."""
+
+    changes: str  # `key before -> now`, one after another
+    is_answered: bool
+
+
+@dataclass(frozen=True, slots=True)
 class InputRead:
     """The input has been read to its end."""
 
@@ -268,6 +283,8 @@ Note = (
     AwaitingEndpoint
     | Copying
     | Extended
+    | KeyUnset
+    | SettingsTaken
     | InputRead
     | InputGone
     | ColumnsFound
@@ -315,6 +332,7 @@ class Summary(Counts):
     extension: dict[str, Any] | None = None  # what the last extension took in, took and changed
     cause: str = ""  # why the run was stopped
     failures: dict[str, int] = field(default_factory=dict)
+    asked_again: dict[str, int] = field(default_factory=dict)  # users after a bad answer, by its reason
     currency: str = "USD"
     tier_costs: dict[str, float | None] = field(
         default_factory=dict

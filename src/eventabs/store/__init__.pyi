@@ -49,6 +49,7 @@ from .fingerprint import (
     public_flags as public_flags,
     public_settings as public_settings,
     public_url as public_url,
+    shown_changes as shown_changes,
 )
 from .jobs import (
     Job as Job,
@@ -97,10 +98,12 @@ from .queries import (
     add_answer_counts as add_answer_counts,
     all_user_rows as all_user_rows,
     answer_counts as answer_counts,
+    asked_again as asked_again,
     cooling_until as cooling_until,
     count_all as count_all,
     events_of as events_of,
     failure_reasons as failure_reasons,
+    has_answers as has_answers,
     kept_answer as kept_answer,
     retry_under_way as retry_under_way,
     settings_used as settings_used,

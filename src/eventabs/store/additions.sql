@@ -20,3 +20,5 @@ CREATE TABLE IF NOT EXISTS job_calls (
     body BLOB NOT NULL                        -- of the request, but for its messages
 );
 CREATE INDEX IF NOT EXISTS calls_by_job ON job_calls (job_id);
+-- Bad answers, which are few: what `status` counts again and again.
+CREATE INDEX IF NOT EXISTS bad_outcomes ON outcomes (user_id, reason) WHERE reason IS NOT NULL;

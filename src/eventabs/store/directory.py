@@ -169,15 +169,14 @@ class RunDirectory:
         try:
             self._take(lock)
         except Timeout:
-            message = _("{path} is in use by another eventabs; wait for it or stop it first")
-            raise RunDirectoryError(message.format(path=self.path)) from None
+            raise _busy(self.path) from None
         except (OSError, NotImplementedError) as error:
             message = _("{path} cannot be locked ({error}); use a writable folder on a local disk")
             raise RunDirectoryError(message.format(path=self.path, error=error)) from None
         try:
             if fresh:  # two processes may have found it empty
                 if self.ledger.exists():
-                    raise _taken(self.path)
+                    raise _held(self.path)
                 replace_file(self.path / ".gitignore", [b"*\n"])
             yield
         finally:
@@ -301,9 +300,20 @@ def _merged(directory: RunDirectory) -> RunDirectoryError:
     return RunDirectoryError(message.format(path=directory.path, commands=commands))
 
 
+def _busy(path: Path) -> RunDirectoryError:
+    message = _("{path} is in use by another eventabs; wait for it or stop it first")
+    return RunDirectoryError(message.format(path=path))
+
+
 def _taken(path: Path) -> RunDirectoryError:
+    if (path / "ledger.sqlite").exists() and RunDirectory(path).in_use():
+        return _busy(path)
     if (path / "ledger.sqlite").exists():
-        message = _("{path} already holds a run; go on with: eventabs resume {path} (or name another --out)")
-    else:
-        message = _("{path} exists and is not an empty folder; name another with --out")
+        return _held(path)
+    message = _("{path} exists and is not an empty folder; name another with --out")
+    return RunDirectoryError(message.format(path=path))
+
+
+def _held(path: Path) -> RunDirectoryError:
+    message = _("{path} already holds a run; go on with: eventabs resume {path} (or name another --out)")
     return RunDirectoryError(message.format(path=path))

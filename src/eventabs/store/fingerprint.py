@@ -1,7 +1,7 @@
 """Which settings bind a run: those that its answers depend on, and how they have changed."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
@@ -120,6 +120,11 @@ def changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[tuple[str
         for key in sorted({*before, *now})
         if before.get(key) != now.get(key)
     ]
+
+
+def shown_changes(changed: Sequence[tuple[str, str, str]]) -> str:
+    """Return changes as one line."""
+    return "; ".join(f"{key} {before or '-'} -> {now or '-'}" for key, before, now in changed)
 
 
 def public_url(url: str) -> str:

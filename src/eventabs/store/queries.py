@@ -199,6 +199,22 @@ def failure_reasons(ledger: Ledger) -> dict[str, int]:
     return dict(ledger.rows("SELECT reason, count(*) FROM failed_users GROUP BY reason ORDER BY 2 DESC, 1"))
 
 
+def has_answers(ledger: Ledger) -> bool:
+    """Whether somebody has an answer, waits for one from elsewhere, or has failed for want of one."""
+    settled = (
+        "SELECT 1 FROM parts WHERE state = 'done' OR (state = 'failed' AND reason <> 'no_readable_rows')"
+        " UNION ALL SELECT 1 FROM calls WHERE status IN ('answered', 'read')"
+        " UNION ALL SELECT 1 FROM calls JOIN job_calls ON call_id = calls.id WHERE status = 'sent' LIMIT 1"
+    )
+    return bool(ledger.rows(settled))
+
+
+@in_turn(added)
+def asked_again(ledger: Ledger) -> dict[str, int]:
+    """Count users whose answer was bad and who are asked again, by the first reason, the most frequent first."""
+    return dict(ledger.rows("SELECT reason, users FROM asked_again ORDER BY users DESC, reason"))
+
+
 @in_turn(by_user)
 def failed_users(ledger: Ledger) -> Iterator[dict[str, Any]]:
     """Yield all users that failed, in order of user id: the reason, what was tried, and all calls."""

@@ -170,6 +170,8 @@ def _column(role: str, name: str, note: runs.ColumnsFound) -> str:
 def _of_the_run(
     note: runs.AwaitingEndpoint
     | runs.JobTrouble
+    | runs.KeyUnset
+    | runs.SettingsTaken
     | runs.Serving
     | runs.CoolingDown
     | runs.ShardMoved
@@ -180,12 +182,20 @@ def _of_the_run(
     match note:
         case runs.ShardMoved() | runs.CopyFailed():
             return of_shards(note)
-        case runs.AwaitingEndpoint():
-            template = _("{cause}; trying again in {wait}")
-            line = template.format(cause=note.cause, wait=duration(note.wait_seconds))
-        case runs.JobTrouble():
+        case runs.AwaitingEndpoint() | runs.JobTrouble():
             template = _("{cause}; again in {wait}")
             line = template.format(cause=note.cause, wait=duration(note.wait_seconds))
+        case runs.KeyUnset():
+            line = _("{variable} is not set: no key is sent").format(variable=note.variable)
+        case runs.SettingsTaken():
+            template = _(
+                "Settings have changed since this run began ({changes}): they hold for users not done yet"
+            )
+            if not note.is_answered:
+                template = _(
+                    "Settings have changed since this run began ({changes}): nothing is answered yet, so they hold"
+                )
+            line = template.format(changes=note.changes)
         case runs.Serving():
             line = _("Progress is also at {address}").format(address=note.address)
         case runs.CoolingDown():

@@ -40,6 +40,7 @@ class ProgressPanel:
         self.phase = _("reading the input")
         self.progress = runs.Progress()
         self.trouble = ""
+        self.ended = False
         self.began = self.now = self.counted_at = began
         self.cooling_until = began
         self.drawn = (0, 0)  # columns and rows of the frame drawn last, zeros without a frame
@@ -87,7 +88,8 @@ class ProgressPanel:
         return Text(listed((self.phase, self._elapsed())))
 
     def _elapsed(self) -> str:
-        return _("{time} so far").format(time=clock(self.now - self.began))
+        template = _("{time} in all") if self.ended else _("{time} so far")
+        return template.format(time=clock(self.now - self.began))
 
     def _bar(self) -> Table:
         progress = self.progress
@@ -235,7 +237,8 @@ class RichObserver:
         """Return what the live panel shows now."""
         self._panel.now = self._clock()
         self._unfold()
-        return self._panel
+        # the cursor rests in a row of its own, where the terminal echoes Ctrl-C: elsewhere that would shift the frame
+        return Group(self._panel, Text())
 
     def _print(self, line: str, style: str) -> None:
         self._unfold()  # the line takes the place of the frame, which may be folded since its last refresh
@@ -256,6 +259,8 @@ def _deserves_a_line(note: runs.Note) -> bool:
     return isinstance(
         note,
         runs.InputRead
+        | runs.KeyUnset
+        | runs.SettingsTaken
         | runs.ColumnsFound
         | runs.RowShown
         | InputWarning
@@ -272,7 +277,7 @@ def _deserves_a_line(note: runs.Note) -> bool:
 
 def _style(note: runs.Note) -> str:
     match note:
-        case runs.CallFailed() | runs.Retrying() | InputWarning():
+        case runs.CallFailed() | runs.Retrying() | runs.KeyUnset() | InputWarning():
             return "yellow"
         case runs.ColumnsFound() | runs.RowShown():
             return "dim"

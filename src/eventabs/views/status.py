@@ -21,7 +21,7 @@ SECONDS_BETWEEN_LOOKS = 1.0
 _JSON_KEYS = (
     "pending in_flight in_flight_limit events calls retries retry_causes cooling_seconds prompt_tokens"
     " completion_tokens tokens_per_second cost cost_projected currency seconds failures last_failure provider model"
-    " host run_id created_at out disk_full event_counts cached_tokens tiers jobs"
+    " host run_id created_at out disk_full event_counts cached_tokens tiers jobs asked_again"
 )
 _AT_REST = ("interrupted", "stopped", "killed")
 _DIGITS = {"cooling_seconds": 1, "tokens_per_second": 1, "cost": 6, "cost_projected": 6, "seconds": 3}
@@ -126,11 +126,12 @@ def _picture(state: RunState) -> Group:
         panel.phase = ""
     elif state.progress.users:
         panel.phase = _("waiting for the first reply")
+    panel.ended = state.status == "completed"
     panel.title = f"{endpoint.model} @ {endpoint.host}" if endpoint.model else endpoint.provider
     if state.last_failure:
         panel.trouble = messages.noted(state.last_failure)
     style = {"completed": "bold green", "running": "bold"}.get(state.status, "bold yellow")
-    lines = [Text(one_line(line)) for line in messages.failures(state.failures)]
+    lines = [Text(one_line(line)) for line in (*_again(state), *messages.failures(state.failures))]
     lines += [Text(one_line(job_line(job))) for job in state.jobs if job.is_out]
     return Group(Text(one_line(_headline(state)), style=style), panel, *lines)
 
@@ -156,10 +157,16 @@ def _name(state: RunState) -> str:
 
 def _lines(state: RunState) -> list[str]:
     counts = usage.progress_line(state.progress, state.endpoint.currency)
-    lines = [_headline(state), counts, *messages.failures(state.failures)]
+    lines = [_headline(state), counts, *_again(state), *messages.failures(state.failures)]
     if state.cooling_seconds:
         lines.append(messages.cooling(state.cooling_seconds))
     if state.last_failure:
         lines.append(messages.noted(state.last_failure))
     lines += [job_line(job) for job in state.jobs if job.is_out]
-    return [*lines, _("{time} so far").format(time=duration(state.progress.seconds))]
+    time = _("{time} in all") if state.status == "completed" else _("{time} so far")
+    return [*lines, time.format(time=duration(state.progress.seconds))]
+
+
+def _again(state: RunState) -> list[str]:
+    again = usage.asked_again(state.asked_again)
+    return [_("Asked again: {users}").format(users=again)] if again else []

@@ -13,12 +13,12 @@ from eventabs.runs import Summary
 from eventabs.views import messages, usage
 from eventabs.views.console import encode, print_command, print_line
 from eventabs.views.extension import EVENT_CHANGES, extension_rows
-from eventabs.views.messages import average, count, duration, events, listed, money, share
+from eventabs.views.messages import count, duration, events, listed, money, share
 
 _JSON_KEYS = (
     "status provider users success_count failed_count pending events calls retries prompt_tokens completion_tokens"
     " cost seconds out failures behaviors rejected_rows rejects duplicates paired_ends unpaired non_behaviors"
-    " schemas columns warnings event_counts cached_tokens tiers extension"
+    " schemas columns warnings event_counts cached_tokens tiers extension asked_again"
 )
 
 
@@ -56,22 +56,29 @@ def _headline(summary: Summary) -> str:
     ]
     if summary.failed:
         parts.append(_("{count} failed").format(count=count(summary.failed)))
+    if left_out := _left_out(summary):
+        parts.append(_("{count} left out by --limit").format(count=count(left_out)))
     if summary.pending:
         parts.append(_("{count} still to do").format(count=count(summary.pending)))
     parts.append(events(summary.events))
     return _("{state}: {facts}").format(state=messages.status(summary.status), facts=listed(parts))
 
 
+def _left_out(summary: Summary) -> int:
+    return max(0, summary.users_in_input - summary.users) if summary.status == "completed" else 0
+
+
 def _figures(summary: Summary) -> Table:
-    calls, processed = count(summary.calls), summary.done + summary.failed
+    calls = count(summary.calls)
     if summary.retries:
         calls = _("{calls} + {retries}").format(calls=calls, retries=messages.retries(summary.retries))
     rows = [
         (_("users"), count(summary.users)),
         (_("calls"), calls),
-        (_("users a call"), average(processed / summary.calls) if summary.calls else "-"),
         (_("time"), duration(summary.seconds)),
     ]
+    if again := usage.asked_again(summary.asked_again):
+        rows.insert(2, (_("asked again"), again))
     if kind_of(summary.provider).is_remote:
         tokens = _("{prompt} in, {completion} out").format(
             prompt=count(summary.prompt_tokens), completion=count(summary.completion_tokens)
@@ -108,8 +115,7 @@ def _next_steps(summary: Summary) -> list[tuple[str, str]]:
         template = _("Unreadable rows ({count}), each with its line number: ")
         rejected = messages.reject_counts(summary.rejects) or count(summary.rejected_rows)
         steps.append((template.format(count=rejected), str(out / "rejects.jsonl")))
-    left_out = summary.users_in_input - summary.users
-    if summary.status == "completed" and left_out > 0:
+    if left_out := _left_out(summary):
         template = _("{count} users were left out by --limit; go on with them: ")
         steps.append((template.format(count=count(left_out)), messages.resume_command(summary.out)))
     if summary.failed:

@@ -30,14 +30,26 @@ def progress_line(progress: runs.Progress, currency: str) -> str:
     if progress.cost_projected is not None:
         parts.append(_("of about {cost}").format(cost=money(progress.cost_projected, currency)))
     parts += tiers(progress, progress.tier_costs, currency)
-    if progress.eta_seconds is not None:
+    if progress.eta_seconds:
         parts.append(_("{time} left").format(time=clock(progress.eta_seconds)))
     return joined(parts)
 
 
 def speed(tokens_per_second: float) -> str:
     """Name the tokens that come in a second."""
-    return _("{count} a second").format(count=average(tokens_per_second))
+    return _("{count} tokens/s").format(count=average(tokens_per_second))
+
+
+def asked_again(numbers: Mapping[str, int]) -> str:
+    """Count the users that are asked again after a bad answer, with the reasons; "" where there are none."""
+    of_each = "{reason} ×{users}" if len(numbers) > 1 else "{reason}"
+    reasons = (
+        of_each.format(reason=messages.reason(code), users=count(users))
+        for code, users in messages.most_frequent(numbers)
+    )
+    template = _("{users} ({reasons})")
+    users = messages.users(sum(numbers.values()))
+    return template.format(users=users, reasons=listed(reasons)) if numbers else ""
 
 
 def tokens(prompt: int, completion: int, cached: int = 0) -> str:

@@ -56,6 +56,7 @@ class ReplyLines:
         self._tier = tier
         address = parse_address(endpoint)
         self._secrets = address.secrets
+        self._key_variable = endpoint.key_variable
         self._mask = ReplyMask(address.keys, address.secrets)
         self._source = source
 
@@ -89,7 +90,15 @@ class ReplyLines:
         if found is not None and _NOT_REACHED & set(found.codes):
             return None
         if found is not None and found.cause(status) is not None:
-            context = ErrorContext(status, {}, 0.0, self._source, self._secrets, _LONGEST_WAIT)
+            context = ErrorContext(
+                status,
+                {},
+                0.0,
+                self._source,
+                self._secrets,
+                _LONGEST_WAIT,
+                key_variable=self._key_variable,
+            )
             return make_error(found, context)
         said = one_line(found.message if found else "", self._secrets) or _("no reason given")
         message = _("{host} has no answer to a request: {said}")

@@ -23,7 +23,7 @@ class Endpoint:
     """An OpenAI-compatible endpoint. `repr` shows nothing that may hold a secret.
 
     `base_url` is what stands before /chat/completions; `proxy` "" means the environment's;
-    `ca_file` "" means the usual authorities.
+    `ca_file` "" means the usual authorities. `key_variable`: of the environment, that holds the key.
     """
 
     model: str
@@ -32,6 +32,7 @@ class Endpoint:
     extra_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     proxy: str = field(default="", repr=False)
     ca_file: str = ""
+    key_variable: str = "OPENAI_API_KEY"
 
 
 # where a request carries a grammar: llama.cpp, vLLM, vLLM before 0.12, SGLang; "": nowhere

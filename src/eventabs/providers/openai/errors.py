@@ -274,7 +274,7 @@ class ErrorContext:
     """The answer that an error is in, the time of its arrival (Unix time), and its sender.
 
     `longest_wait`: seconds that a server may ask to wait before that counts as a refusal. `tier`: the one that was asked for,
-    "" for the ordinary one.
+    "" for the ordinary one. `key_variable` names the environment's variable that holds the key.
     """
 
     status: int
@@ -284,6 +284,7 @@ class ErrorContext:
     secrets: tuple[str, ...]
     longest_wait: float
     tier: str = ""
+    key_variable: str = "OPENAI_API_KEY"
 
 
 def make_error(error: ErrorPayload, context: ErrorContext) -> EndpointError:
@@ -295,7 +296,7 @@ def make_error(error: ErrorPayload, context: ErrorContext) -> EndpointError:
     wait = read_retry_after(context.headers, context.now)
     if context.tier and wait is None and _is_short_of_room(error, context):
         cause = "capacity"
-    message = _message(cause or "transient").format(answer=answer, said=text)
+    message = _message(cause or "transient").format(answer=answer, said=text, variable=context.key_variable)
     if cause == "rejected" and context.tier:
         message = _(
             "{answer} at tier {tier}: {said}; if the model lacks that tier, take another model, or --tier standard"
@@ -357,8 +358,7 @@ def _message(cause: Cause) -> str:
     messages: dict[Cause, str] = {
         # The endpoint's own text is left out: servers like to quote the key.
         "key": _(
-            "{answer}: the API key is missing, wrong or without the right to this; "
-            "check the variable named by llm.api_key_env"
+            "{answer}: the API key is missing, wrong or without the right to this; check the variable {variable}"
         ),
         "quota": _("{answer}: quota or balance is used up: {said}; top it up, then resume"),
         "model": _("{answer}: no such model or address: {said}; check llm.model and llm.base_url"),

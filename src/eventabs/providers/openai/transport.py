@@ -28,6 +28,7 @@ WIRE_ERRORS = (httpx.HTTPError, httpx.StreamError, aiohttp.ClientError, OSError,
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _MAX_PORT = 65_535
+_PATH = "/chat/completions"
 _MAX_NAME = 254  # with the dot at its end; RFC 1035
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?", re.IGNORECASE)
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.1
@@ -64,10 +65,13 @@ def parse_address(endpoint: Endpoint) -> Address:
     if base.scheme == "http" and exposed is not None and has_key:
         message = _(
             "the API key would travel unencrypted to {host}; set llm.base_url to an https address, "
-            "or unset the variable named by llm.api_key_env if the server needs no key"
+            "or unset {variable} if the server needs no key"
         )
-        raise ConfigError(message.format(host=exposed))
-    path = base.path.rstrip("/") + "/chat/completions"
+        raise ConfigError(message.format(host=exposed, variable=endpoint.key_variable))
+    if base.path.rstrip("/").endswith(_PATH):
+        message = _("llm.base_url is what stands before /chat/completions; set it to {address}")
+        raise ConfigError(message.format(address=_without_path(base)))
+    path = base.path.rstrip("/") + _PATH
     return Address(
         url=base.copy_with(username=None, password=None, path=path, fragment=None),
         host=_host_and_port(base),
@@ -75,6 +79,12 @@ def parse_address(endpoint: Endpoint) -> Address:
         secrets=_find_secrets(endpoint, urls),
         keys=_find_keys(endpoint, urls),
     )
+
+
+def _without_path(url: httpx.URL) -> str:
+    """Return the address before /chat/completions, without what may be secret."""
+    path = url.path.rstrip("/").removesuffix(_PATH)
+    return str(url.copy_with(username=None, password=None, path=path, query=None, fragment=None))
 
 
 def _parse_url(text: str, setting: str) -> httpx.URL:
@@ -100,7 +110,7 @@ def _check_headers(endpoint: Endpoint) -> None:
             "llm.extra_headers has a name that no header may have, or that is not yours to set; check them"
         )
         raise ConfigError(message)
-    for name, value in (("llm.api_key_env", endpoint.api_key or ""), *endpoint.extra_headers.items()):
+    for name, value in ((endpoint.key_variable, endpoint.api_key or ""), *endpoint.extra_headers.items()):
         if not (value.isascii() and value.isprintable()):
             message = _(
                 "the value of {name} holds characters that no HTTP header may hold; copy it again "
@@ -165,6 +175,7 @@ class Channel:
 
     def __init__(self, endpoint: Endpoint, limits: CallLimits, tier: str = "") -> None:
         self._tier = tier
+        self._key_variable = endpoint.key_variable
         self.address = parse_address(endpoint)
         self._headers = _headers(endpoint, self.address)
         self._longest_wait = limits.longest_wait
@@ -199,7 +210,14 @@ class Channel:
         """Return what an error in this answer needs; `now` is the Unix time."""
         host, secrets = self.address.host, self.address.secrets
         return ErrorContext(
-            response.status_code, response.headers, now, host, secrets, self._longest_wait, self._tier
+            response.status_code,
+            response.headers,
+            now,
+            host,
+            secrets,
+            self._longest_wait,
+            self._tier,
+            self._key_variable,
         )
 
     async def aclose(self) -> None:

@@ -29,6 +29,7 @@ from eventabs.runs.intake import (
     input_paths,
     opened_input,
     refuse_unreadable_input,
+    require_input,
     stamps_of,
     stored_paths,
 )
@@ -78,6 +79,7 @@ def begin_extension(run: RunContext, paths: Sequence[str], *, accepted: bool, st
         message = _("an extension takes all users of an export; leave out --limit")
         raise UsageError(message)
     named = input_paths(paths, run.settings)
+    require_input(named)
     stored = stored_paths(named)
     under_way = run.facts.get("extension", {})
     if under_way.get("state") == TAKING:

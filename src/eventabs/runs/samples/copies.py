@@ -25,6 +25,7 @@ from eventabs.store import (
     facts_fingerprint,
     public_flags,
     public_settings,
+    shown_changes,
     timestamp,
 )
 
@@ -105,12 +106,11 @@ class _Origin(NamedTuple):
         wanted = {f"{section}.{key}" for section, values in changed.items() for key in values}
         others = [each for each in changes(facts["binding"], binding) if each[0] not in wanted]
         if others:
-            listed = "; ".join(f"{key} {before or '-'} -> {now or '-'}" for key, before, now in others)
             message = _(
                 "settings have changed since the run whose users are asked again ({changes}); undo that, or begin a"
                 " new run"
             )
-            raise RunDirectoryError(message.format(changes=listed))
+            raise RunDirectoryError(message.format(changes=shown_changes(others)))
         return binding
 
     def first_facts(

@@ -36,6 +36,7 @@ from eventabs.shards.cluster.worker import Job
 from eventabs.stop import Stop
 from eventabs.store import (
     RunDirectory,
+    asked_again,
     count_all,
     failure_reasons,
     host_of,
@@ -162,6 +163,7 @@ def _summary(driver: Driver, directory: RunDirectory, settings: Settings) -> Sum
     price = settings.llm.price.of_tokens()
     with watch_run(directory) as ledgers:
         counts, facts, failures = count_all(ledgers), ledgers.meta(), failure_reasons(ledgers)
+        again = asked_again(ledgers)
     return summary_of(
         facts,
         counts,
@@ -172,6 +174,7 @@ def _summary(driver: Driver, directory: RunDirectory, settings: Settings) -> Sum
         seconds=driver.seconds,
         out=str(directory.path),
         failures=failures,
+        asked_again=again,
         currency=settings.llm.price.currency,
         tier_costs=price.by_tier(counts),
     )

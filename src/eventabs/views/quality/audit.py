@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from eventabs.inspection import AuditFacts
-from eventabs.language import gettext as _
+from eventabs.language import gettext as _, ngettext
 from eventabs.measures import Figure, StabilityRow
 from eventabs.quality import AuditPlan
 from eventabs.runs import PlannedUse
@@ -42,7 +42,7 @@ def announcement(plan: AuditPlan) -> str:
 def use_facts(use: PlannedUse, cost: float | None, currency: str) -> list[str]:
     """Say what calls are planned: how many, their tokens, and the cost where it is known."""
     facts = [
-        _("{calls} calls").format(calls=count(use.calls)),
+        ngettext("{count} call", "{count} calls", use.calls).format(count=count(use.calls)),
         _("about {prompt} tokens in and {completion} out").format(
             prompt=count(use.prompt_tokens), completion=count(use.completion_tokens)
         ),
