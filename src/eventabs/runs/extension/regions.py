@@ -208,9 +208,9 @@ class _Planner:
             if place in self._owner:
                 places = self._owner[place].places
                 first, last = min(first, *places), max(last, *places)
-            if self._days:
-                span_of_day = self._days[self._day(place)]
-                first, last = min(first, span_of_day[0]), max(last, span_of_day[1])
+            # what is asked about again may end before midnight now, and leave the rest of it to the day that it went on in
+            for day in {self._day(place), self._log.behaviors[place].start.date()} & self._days.keys():
+                first, last = min(first, self._days[day][0]), max(last, self._days[day][1])
         for part, span in zip(self._parts, self._spans, strict=True):
             if span and not part.is_settled:
                 near = part.state == "pending"  # it has cost nothing yet, and one call for both is enough
