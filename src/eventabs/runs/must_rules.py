@@ -17,7 +17,7 @@ from eventabs.runs.components import (
     RunContext,
     vocabulary_of,
 )
-from eventabs.store import KeptAnswer, Ledger, StoredReply, StoredValueError
+from eventabs.store import KeptAnswer, Ledger, PlacedAnswer, StoredReply, StoredValueError
 
 
 def must_rules_of(settings: Settings, language: Language) -> MustRules:
@@ -99,6 +99,10 @@ class RulesInForce:
         if not outcome.usable:
             return outcome
         return replace(outcome, events=self.rules.enforced(log, outcome.part, outcome.events))
+
+    def placed(self, place: int, users: int, log: UserLog, outcome: Outcome) -> PlacedAnswer:
+        """Return what an answer held as it was read, and what it lacked; `place`: of the user among those of the batch."""
+        return PlacedAnswer.of(place, users, log, outcome, self.enforced(log, outcome))
 
     def completed(self, kept: KeptAnswer, missed: tuple[int, ...], outcome: Outcome) -> Outcome:
         """Return the kept answer with what an outcome about missed lines, usable or not, has for them; then enforced."""

@@ -49,7 +49,7 @@ def _tiles(facts: ReportFacts, counts: EventCounts, line: "Timeline | None") -> 
     tiles = [
         (_("Users done"), count(totals.done), done),
         (_("Success"), share(totals.done, ended), _("of the users that were worked on")),
-        (_("Events"), count(totals.events), messages.listed([a_user, *messages.event_findings(totals)])),
+        (_("Events"), count(totals.events), messages.listed([a_user, *messages.event_figures(totals)])),
         (_("Behaviors"), count(totals.behaviors), covered),
         (_("Calls"), count(totals.calls), messages.retries(totals.retries)),
         (_("Time"), duration(line.seconds) if line else "-", _("with calls under way")),
