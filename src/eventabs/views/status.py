@@ -80,7 +80,7 @@ def render_status(console: Console, state: RunState) -> None:
             print_line(console, line)
     # the built-in rules do not see who else is in a batch
     for table in answer_tables({"": state.progress}) if state.endpoint.model else ():
-        console.print("", table, "", sep="\n")
+        console.print("", table, sep="\n")
     for shard in state.shards:
         if shard.status in _AT_REST:
             label = _("Shard {shard}, {done} of {users} done; go on with: ")
