@@ -9,7 +9,7 @@ import orjson
 
 from eventabs.language import gettext as _
 from eventabs.records import Counts, ratio
-from eventabs.store import RunDirectory, read_head, summed
+from eventabs.store import ANSWER_FIGURES, RunDirectory, read_head, summed
 
 _LARGEST: Final = 16_000_000  # bytes of a stored result
 _MOST_TYPES: Final = 12
@@ -88,9 +88,9 @@ def _review_tables(result: Mapping[str, Any]) -> Iterator[Table]:
 
 
 class BatchRow(NamedTuple):
-    """What answers held, as they were read, of a class of batches or of places in them: counts, by the names that JSON has.
+    """What answers held, as they were read, of a class of batches or of places in them.
 
-    Behaviors, days and events are those of usable answers.
+    The names are those of JSON, the order is that of ANSWER_FIGURES. Behaviors, days and events are those of usable answers.
     """
 
     name: str
@@ -117,21 +117,6 @@ class BatchRow(NamedTuple):
         return ratio(self.events, self.user_days)
 
 
-_CELL: Final = [
-    "asked",
-    "usable",
-    "strayed",
-    "behaviors",
-    "user_days",
-    "events",
-    "covered",
-    "ungrounded",
-    "repeated",
-    "outside",
-    "missed",
-]
-
-
 def by_batch_users(counts: Counts) -> tuple[BatchRow, ...]:
     """Sum up answers by the users in their batch, few first; none where that is not known."""
     cells = counts.answers or {}
@@ -149,7 +134,7 @@ def _least(band: str) -> int:
 
 
 def _row(name: str, cell: Mapping[str, int]) -> BatchRow:
-    return BatchRow(name, *(cell[key] for key in _CELL))
+    return BatchRow(name, *(cell[figure] for figure in ANSWER_FIGURES))
 
 
 def batch_tables(runs: Mapping[str, Counts]) -> Iterator[Table]:

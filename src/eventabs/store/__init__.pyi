@@ -1,4 +1,5 @@
 from .answers import (
+    ANSWER_FIGURES as ANSWER_FIGURES,
     PlacedAnswer as PlacedAnswer,
     add_answer_counts as add_answer_counts,
     answer_counts as answer_counts,

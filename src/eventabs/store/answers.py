@@ -96,7 +96,7 @@ class PlacedAnswer(NamedTuple):
 
 
 # of a cell, as the view has them; `strayed` answers were not usable since too few of their events match the user's behaviors
-_FIGURES: Final = ("asked", "usable", "strayed", *PlacedAnswer._fields[3:])
+ANSWER_FIGURES: Final = ("asked", "usable", "strayed", *PlacedAnswer._fields[3:])
 
 
 def store_answers(ledger: Ledger, call_id: int, answers: Iterable[PlacedAnswer]) -> None:
@@ -127,7 +127,7 @@ def stored_answers(ledger: Ledger) -> AnswerCells | None:
 def _summed_up(rows: Iterable[Sequence[Any]]) -> AnswerCells:
     cells: AnswerCells = summed(
         [
-            {users_band(users): {third: dict(zip(_FIGURES, figures, strict=True))}}
+            {users_band(users): {third: dict(zip(ANSWER_FIGURES, figures, strict=True))}}
             for users, third, *figures in rows
         ]
     )
