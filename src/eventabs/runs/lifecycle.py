@@ -336,21 +336,11 @@ def _read_again(run: RunContext) -> None:
     repeated = 0
     for whole in ledger.stored_replies():
         stored = _about_parts_of_today(whole, moved)
-        places = {alias: place for place, alias in enumerate(whole.users, 1)}
-        repeated += repeated_in(
-            ledger, whole.call_id, (places[alias] for alias in whole.users.keys() - stored.users.keys())
-        )
+        left_out = [place for place, alias in enumerate(whole.users, 1) if alias not in stored.users]
+        repeated += repeated_in(ledger, whole.call_id, left_out)
         logs = logs_of(stored, ledger)
         outcomes = read(stored.reply, logs, stored.users).outcomes
-        store_answers(
-            ledger,
-            stored.call_id,
-            (
-                rules.placed(places[alias], len(places), logs[alias], found)
-                for alias, found in outcomes.items()
-                if alias not in stored.missed
-            ),
-        )
+        store_answers(ledger, whole.call_id, rules.placed_again(whole, logs, outcomes))
         judged = [rereading.judge(stored, alias, logs[alias], found) for alias, found in outcomes.items()]
         changes = [
             PartChange(outcome.part, "done", events=len(outcome.events)) for outcome, holds in judged if holds

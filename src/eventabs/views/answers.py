@@ -1,4 +1,4 @@
-"""What answers held, by users in the batch and by place in it: as tables in the terminal, and as JSON."""
+"""What is known of the events, and what answers held by users in the batch and by place in it: in words, tables and JSON."""
 
 from collections.abc import Iterator, Mapping
 
@@ -6,9 +6,22 @@ from rich.table import Table
 from rich.text import Text
 
 from eventabs.inspection import BatchRow, batch_tables, by_batch_users, by_position
+from eventabs.language import gettext as _
 from eventabs.records import Counts
+from eventabs.views import messages
 from eventabs.views.messages import count
 from eventabs.views.quality.figures import decimals, figure_table
+
+
+def event_figures(counts: Counts) -> list[str]:
+    """Say how many events there are for a day of a user and how many behaviors they cover, where it is known; then what is remarkable."""
+    figures = []
+    if counts.events_per_user_day is not None:
+        figures.append(_("{number} a user-day").format(number=f"{counts.events_per_user_day:,.2f}"))
+    if counts.coverage is not None:
+        covered = messages.share(counts.covered, counts.answered)
+        figures.append(_("{share} of the behaviors covered").format(share=covered))
+    return figures + messages.event_findings(counts)
 
 
 def answer_fields(counts: Counts) -> dict[str, list[dict[str, object]] | None]:

@@ -428,17 +428,6 @@ def _added_by_rules(number: int) -> str:
     return template.format(count=count(number))
 
 
-def event_figures(counts: Counts) -> list[str]:
-    """Say how many events there are for a day of a user and how many behaviors they cover, where it is known; then what is remarkable."""
-    figures = []
-    if counts.events_per_user_day is not None:
-        figures.append(_("{number} a user-day").format(number=f"{counts.events_per_user_day:,.2f}"))
-    if counts.coverage is not None:
-        covered = share(counts.covered, counts.answered)
-        figures.append(_("{share} of the behaviors covered").format(share=covered))
-    return figures + event_findings(counts)
-
-
 def event_findings(counts: Counts) -> list[str]:
     """Say what is remarkable about the events of a run; nothing where there is nothing."""
     ungrounded = ngettext("{count} matches no behavior", "{count} match no behavior", counts.ungrounded)

@@ -12,7 +12,7 @@ from eventabs.inspection import RunState, ShardState
 from eventabs.language import gettext as _
 from eventabs.runs import Progress
 from eventabs.views import messages, usage
-from eventabs.views.answers import answer_fields, answer_tables
+from eventabs.views.answers import answer_fields, answer_tables, event_figures
 from eventabs.views.console import encode, one_line, print_command, print_line
 from eventabs.views.job_messages import job_line
 from eventabs.views.messages import count, duration, joined, listed
@@ -165,12 +165,18 @@ def _events(progress: Progress) -> list[str]:
     """Say what is known of the events, nothing before there are any."""
     if not progress.events:
         return []
-    return [listed((messages.events(progress.events), *messages.event_figures(progress)))]
+    return [listed((messages.events(progress.events), *event_figures(progress)))]
 
 
 def _lines(state: RunState) -> list[str]:
     counts = usage.progress_line(state.progress, state.endpoint.currency)
-    lines = [_headline(state), counts, *_events(state.progress), *_again(state), *messages.failures(state.failures)]
+    lines = [
+        _headline(state),
+        counts,
+        *_events(state.progress),
+        *_again(state),
+        *messages.failures(state.failures),
+    ]
     if state.cooling_seconds:
         lines.append(messages.cooling(state.cooling_seconds))
     if state.last_failure:

@@ -11,7 +11,7 @@ from eventabs.language import gettext as _
 from eventabs.providers import kind_of
 from eventabs.runs import Summary
 from eventabs.views import messages, usage
-from eventabs.views.answers import answer_fields
+from eventabs.views.answers import answer_fields, event_figures
 from eventabs.views.console import encode, print_command, print_line
 from eventabs.views.extension import EVENT_CHANGES, extension_rows
 from eventabs.views.messages import count, duration, events, listed, money, share
@@ -97,7 +97,7 @@ def _figures(summary: Summary) -> Table:
         rows += [("" if number else _("of that"), line) for number, line in enumerate(tiers)]
     if summary.extension is not None:
         rows += extension_rows(summary.extension, is_remote=kind_of(summary.provider).is_remote)
-    if found := messages.event_figures(summary):
+    if found := event_figures(summary):
         rows.append((_("events"), listed(found)))
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(style="dim", no_wrap=True)
