@@ -66,6 +66,11 @@ class UserLog:
     behaviors: tuple[Behavior, ...]
     profile: tuple[tuple[str, str], ...] = ()  # (column, value), only columns that may be sent
 
+    @property
+    def days(self) -> int:
+        """On how many days, by the wall clock, the user did something."""
+        return len({behavior.start.toordinal() for behavior in self.behaviors})
+
 
 class GroupUser(NamedTuple):
     """A user of a group with the number of readable behaviors, which lie between two rows, both included."""
@@ -253,6 +258,15 @@ class Event(BaseModel):
         return fields
 
 
+def ratio(part: int, whole: int | None) -> float | None:
+    """Return a part of a whole, or so many of it for each, to four decimals; None where there is no whole."""
+    return round(part / whole, 4) if whole else None
+
+
+# What answers held as they were read, by the users in the batch, then by the third of it; see store/answers.py for the names.
+AnswerCells = dict[str, dict[str, dict[str, int]]]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Counts:
     """What a run holds and has used so far; `events` are those of users that are done, tokens those of all replies.
@@ -260,9 +274,11 @@ class Counts:
     `cached_tokens` are those of the prompt tokens that the endpoint had in its cache. `tiers` has, by the tier that served them, the
     replies (as `calls`) and their tokens; empty where there are none.
     `retry_causes` counts repeated calls by cause: `rate_limit`, `capacity`, an HTTP status such as `503`, `timeout` or `connection`.
-    Of the answers that hold: `covered` behaviors are part of an event, `ungrounded` events own none, `repeated` events were
-    dropped as duplicates, `outside` events have a type that a closed vocabulary lacks, `missed` events were added by
-    the rules of [[events.must]].
+    Of the answers that hold: `answered` behaviors were asked about, `covered` ones are part of an event, `ungrounded` events own
+    none, `repeated` events were dropped as duplicates, `outside` events have a type that a closed vocabulary lacks, `missed`
+    events were added by the rules of [[events.must]].
+    `user_days` are the days, by the wall clock, on which users that are done did something; None: not known of all of them.
+    `answers`: see AnswerCells; None: not known of all answers, those of an earlier version.
     """
 
     users: int = 0
@@ -281,6 +297,9 @@ class Counts:
     repeated: int = 0
     outside: int = 0
     missed: int = 0
+    answered: int = 0
+    user_days: int | None = 0
+    answers: AnswerCells | None = field(default_factory=dict)
     retry_causes: dict[str, int] = field(default_factory=dict)
     tiers: dict[str, dict[str, int]] = field(default_factory=dict)
 
@@ -295,10 +314,24 @@ class Counts:
         return any(tier != STANDARD_TIER for tier in self.tiers)
 
     @property
-    def event_counts(self) -> dict[str, int]:
-        """The counts of answers that hold, by the names that JSON has."""
+    def coverage(self) -> float | None:
+        """Which share of the behaviors that answers hold of is part of an event; None where that is not known."""
+        return None if self.answers is None else ratio(self.covered, self.answered)
+
+    @property
+    def events_per_user_day(self) -> float | None:
+        """The events for each day on which a user did something; None where that is not known."""
+        return ratio(self.events, self.user_days)
+
+    @property
+    def event_counts(self) -> dict[str, float | None]:
+        """The counts of answers that hold and of users that are done, by the names that JSON has."""
         return {
             "behaviors_covered": self.covered,
+            "behaviors_answered": self.answered,
+            "coverage": self.coverage,
+            "user_days": self.user_days,
+            "events_per_user_day": self.events_per_user_day,
             "ungrounded": self.ungrounded,
             "duplicates": self.repeated,
             "outside_labels": self.outside,

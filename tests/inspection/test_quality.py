@@ -3,11 +3,13 @@
 from collections import Counter
 from pathlib import Path
 
-from eventabs.inspection.quality import Table, quality_tables
+from eventabs.inspection.quality import Table, batch_tables, quality_tables
 from eventabs.quality.review import keep_result, read_review
 from eventabs.quality.sample import draw_review
+from eventabs.store.answers import PlacedAnswer, store_answers
 from eventabs.store.directory import RunDirectory
 from eventabs.store.ledger import Ledger, PartChange
+from eventabs.store.queries import count_all
 from eventabs.views import review_json
 from report_kit import FACTS
 from runs_jobs import Place, finish
@@ -31,12 +33,18 @@ def _ask(ledger: Ledger, users: str, ungrounded: str = "") -> None:
         else PartChange(part, "done", events=1)
         for part in parts
     ]
+    placed = zip(range(1, len(logs) + 1), logs, outcomes, strict=True)
+    store_answers(
+        ledger,
+        call_id,
+        [PlacedAnswer.of(place, len(logs), log, outcome, outcome) for place, log, outcome in placed],
+    )
     ledger.settle(call_id, outcomes, changes)
 
 
 def _tables(path: Path) -> dict[str, Table]:
     with Ledger.watch(path / "ledger.sqlite") as ledger:
-        return {table.title: table for table in quality_tables(RunDirectory(path), ledger)}
+        return {table.title: table for table in quality_tables(RunDirectory(path), count_all(ledger))}
 
 
 def _ledger(path: Path, users: str) -> Ledger:
@@ -53,12 +61,38 @@ def test_answers_are_counted_by_size_of_the_batch_and_by_third_of_it(tmp_path: P
         _ask(ledger, "e")
     ledger.close()
     tables = _tables(tmp_path)
-    assert tables["Users in the batch"].rows == (("1", 1, 1.0, 0.0, 1.0), ("4-7", 6, 4 / 6, 2 / 6, 1.0))
-    assert tables["Place in the batch"].rows == (
-        ("first third", 2, 1.0, 0.0, 1.0),
-        ("middle third", 2, 1.0, 0.0, 1.0),
-        ("last third", 2, 0.0, 1.0, None),
+    sizes, places = tables["Users in the batch"], tables["Place in the batch"]
+    assert sizes.columns == (
+        "",
+        "users asked",
+        "usable",
+        "covered",
+        "events a user-day",
+        "ungrounded",
+        "did not match",
     )
+    assert sizes.rows == (("1", 1, 1.0, 1.0, 1.0, 0.0, 0.0), ("4-7", 6, 0.6667, 1.0, 1.0, 0.0, 0.3333))
+    assert places.rows == (
+        ("first third", 2, 1.0, 1.0, 1.0, 0.0, 0.0),
+        ("middle third", 2, 1.0, 1.0, 1.0, 0.0, 0.0),
+        ("last third", 2, 0.0, None, None, None, 1.0),
+    )
+
+
+def test_several_runs_stand_side_by_side_in_each_class_and_one_may_lack_it(tmp_path: Path) -> None:
+    counts = {}
+    for name, batches in (("A", ("abcdef",)), ("B", ("abc", "def"))):
+        (tmp_path / name).mkdir()
+        ledger = _ledger(tmp_path / name, "abcdef")
+        with ledger.transaction():
+            for users in batches:
+                _ask(ledger, users)
+        counts[name] = count_all(ledger)
+        ledger.close()
+    sizes, places = batch_tables(counts)
+    assert [row[:3] for row in sizes.rows] == [("2-3", "B", 6), ("4-7", "A", 6)]
+    assert [row[:3] for row in places.rows[:2]] == [("first third", "A", 2), ("first third", "B", 2)]
+    assert sizes.columns[:3] == ("", "run", "users asked")
 
 
 def test_where_nothing_can_be_compared_there_is_no_table(tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ from eventabs.quality import Comparison, compare
 from eventabs.records import Event, UserLog
 from eventabs.store.directory import RunDirectory
 from eventabs.store.ledger import Ledger, PartChange
+from eventabs.views import comparison_json, render_comparison_page
+from eventabs.views.quality.run_figures import run_rows
 from house import eventabs, write_users
 from report_kit import FACTS
 from runs_kit import SIZE, answer, bad, batch_of, event_of, make_log, request_for, well, whole
@@ -135,6 +137,41 @@ def test_each_run_has_what_it_used_and_covered(two: tuple[Path, Path]) -> None:
     )
     assert first.cost == pytest.approx((1_000 * 2 + 100 * 8) / 1e6)
     assert first.model == "deepseek-chat"
+
+
+def test_how_far_a_run_has_moved_is_told_with_what_answers_held_in_batches_of_each_size(
+    two: tuple[Path, Path],
+) -> None:
+    found = compare(*two)
+    cell = dict.fromkeys(
+        [
+            "asked",
+            "usable",
+            "strayed",
+            "behaviors",
+            "user_days",
+            "events",
+            "covered",
+            "ungrounded",
+            "repeated",
+            "outside",
+            "missed",
+        ],
+        4,
+    )
+    first = found.first._replace(counts=replace(found.first.counts, answers={"1": {"": cell}}, ungrounded=2))
+    second = found.second._replace(counts=replace(found.second.counts, answers={"8-15": {"1": cell}}))
+    moved = replace(found, first=first, second=second)
+    rows = {row[0]: row[1:] for row in run_rows(moved)}
+    assert rows["events a user-day"] == ("1.50", "2.00", "+33.3 %")
+    assert rows["behaviors in an event"] == ("1.000", "1.000", "")
+    assert rows["events that match no behavior"] == ("2", "0", "-100.0 %")
+    assert "events repeated and dropped" not in rows
+    page = render_comparison_page(moved)
+    assert "8-15" in page
+    shown = json.loads(comparison_json(moved))
+    assert [shown[run]["answers"]["by_batch_users"][0]["name"] for run in "ab"] == ["1", "8-15"]
+    assert shown["a"]["event_counts"]["ungrounded"] == 2
 
 
 def test_users_that_one_run_has_not_done_are_left_out_and_counted(two: tuple[Path, Path]) -> None:

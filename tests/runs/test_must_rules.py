@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from eventabs.errors import RunDirectoryError, StorageError
+from eventabs.inspection.quality import by_batch_users
 from eventabs.runs.lifecycle import reparse
 from eventabs.runs.observer import BatchDone, Summary
 from eventabs.runs.settlement import Settlement
@@ -109,6 +110,19 @@ def test_a_model_that_misses_conversions_leaves_none_uncovered(place: Place, ser
     assert summary.covered == 30
     assert place.watcher.of(BatchDone)[0].missed == 18
     assert place.checkpoint()["event_counts"]["must_misses"] == 18
+
+
+def test_what_the_model_missed_is_counted_as_it_was_read_also_where_it_is_asked_about_first(
+    place: Place, server: OpenAIServer
+) -> None:
+    summary = run(place, flags(server, "ask"))
+    (row,) = by_batch_users(summary)
+    assert (row.asked, row.must_misses, row.behaviors_covered, row.behaviors) == (3, 18, 24, 30), (
+        "an event at noon covers all of it"
+    )
+    with place.reopen(changed="ignore") as job:
+        again = reparse(job)
+    assert (again.answers, again.event_counts) == (summary.answers, summary.event_counts)
 
 
 def test_without_the_rule_they_stay_uncovered(place: Place, server: OpenAIServer) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from eventabs.errors import StorageError
+from eventabs.inspection.quality import by_batch_users
 from eventabs.runs.lifecycle import reparse
 from eventabs.runs.observer import Summary
 from eventabs.runs.settlement import Settlement
@@ -47,6 +48,26 @@ def test_replies_that_are_read_as_before_give_the_same_events_and_cost_nothing(p
         first.events,
     )
     assert place.events() == before
+    assert (again.event_counts, again.answers) == (first.event_counts, first.answers)
+
+
+def test_what_answers_held_is_counted_anew_by_what_is_read_in_them_now(place: Place) -> None:
+    first = run(place)
+    spoil(place, "UPDATE answers SET covered = 0, events = 9, reason = 'cut' WHERE place = 2")
+    spoil(place, "UPDATE calls SET reply = ? WHERE id = 1", pack_text("I cannot do that"))
+    again = read_again(place)
+    ((before,), (after,)) = map(by_batch_users, (first, again))
+    assert (before.asked, before.usable, after.asked, after.usable) == (6, 6, 6, 4)
+    assert after.behaviors_covered == again.covered < before.behaviors_covered
+    assert again.user_days == 4 * 4, "two users are not done any more"
+
+
+def test_a_run_from_before_answers_were_counted_has_them_counted(place: Place) -> None:
+    first = run(place)
+    spoil(place, "DROP TABLE answers")
+    with place.reopen(changed="ignore") as job:
+        assert job.tracker().counts.answers is None
+    assert read_again(place).answers == first.answers
 
 
 def test_everything_comes_from_the_replies_not_from_what_was_read_in_them_before(place: Place) -> None:

@@ -12,10 +12,11 @@ from eventabs.errors import (
     StorageError,
     TransientError,
 )
+from eventabs.inspection.quality import by_batch_users, by_position
 from eventabs.records import Batch, Part, Reply
 from eventabs.runs.observer import BatchDone, CallFailed
 from eventabs.runs.settlement import Call, Settlement
-from eventabs.store.queries import events_of, failed_users
+from eventabs.store.queries import count_all, events_of, failed_users
 from runs_desk import MAX_OUTPUT, Desk, at_work
 from runs_kit import LIMITS, answer, make_log, request_for
 
@@ -62,6 +63,22 @@ async def test_users_that_came_well_are_done_and_their_events_written(tmp_path: 
         assert desk.scheduler.next() is None
         assert desk.watcher.of(BatchDone) == [BatchDone(1, 2, 2, {}, 2.0)]
         assert desk.ledger.unread_calls() == []
+
+
+async def test_what_answers_held_is_counted_as_the_ledger_does(tmp_path: Path) -> None:
+    logs = [ANNA, BERT, make_log("carl", 9), make_log("dora"), CLEO]
+    async with at_work(tmp_path, logs, parts=CLEO_IN_PARTS) as desk:
+        desk.means = {"carl": ["ungrounded"], "dora": ["missing", "cut"]}
+        settler = desk.settlement()
+        while batch := desk.scheduler.next():
+            await replied(desk, settler, batch=batch)
+        counted, stored = desk.tracker.counts, count_all(desk.ledger)
+        for name in ("done", "events", "covered", "answered", "user_days", "answers"):
+            assert getattr(counted, name) == getattr(stored, name), name
+        assert (counted.user_days, counted.answered, counted.coverage) == (6, 26, 1.0)
+        found = [(row.name, row.asked, row.usable) for row in by_batch_users(counted)]
+        assert found == [("1", 1, 1), ("2-3", 2, 1), ("4-7", 6, 4)]
+        assert sum(row.asked for row in by_position(counted)) == 6, "a place among two says nothing"
 
 
 async def test_only_users_that_did_not_come_well_are_asked_again(tmp_path: Path) -> None:

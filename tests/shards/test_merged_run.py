@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 import eventabs
 from eventabs.cli.main import app
 from eventabs.errors import RunDirectoryError
-from eventabs.inspection import inspect_run, open_report_facts
+from eventabs.inspection import by_batch_users, inspect_run, open_report_facts
 from eventabs.quality import compare
 from eventabs.records import Shard
 from eventabs.shards import merge
@@ -117,6 +117,12 @@ def test_status_show_export_and_diff_are_those_of_the_unsharded_run(folder: Path
         whole.progress.done,
         whole.progress.events,
     )
+    assert state.progress.event_counts == whole.progress.event_counts
+    assert state.progress.user_days == USERS, "each has its day"
+    assert sum(row.asked for row in by_batch_users(state.progress)) == USERS
+    with open_report_facts(Path("m")) as facts:
+        assert facts.counts.event_counts == whole.progress.event_counts
+        assert facts.counts.answers == state.progress.answers
     assert [each.shard for each in state.shards] == ["0/4", "1/4", "2/4", "3/4"]
     for command in (
         ["show", "--limit", "7", "--offset", "9"],

@@ -40,6 +40,8 @@ COUNTS = Counts(
     repeated=3,
     outside=2,
     missed=1,
+    answered=120,
+    user_days=60,
 )
 
 
@@ -69,6 +71,10 @@ def test_the_checkpoint_has_its_fixed_keys(tmp_path: Path) -> None:
         "failed_count": 2,
         "event_counts": {
             "behaviors_covered": 90,
+            "behaviors_answered": 120,
+            "coverage": 0.75,
+            "user_days": 60,
+            "events_per_user_day": round(COUNTS.events / 60, 4),
             "ungrounded": 4,
             "duplicates": 3,
             "outside_labels": 2,

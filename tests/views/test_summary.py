@@ -140,20 +140,51 @@ def test_the_figures_line_up_in_both_languages(language: str) -> None:
 
 
 def test_what_is_remarkable_about_the_events_is_said_and_nothing_where_there_is_nothing() -> None:
-    remarkable = replace(WELL, covered=90, ungrounded=1, repeated=2, outside=3, missed=4)
-    (line,) = [line for line in _squeezed(_printed(remarkable, width=160)) if line.startswith("events ")]
+    remarkable = replace(WELL, covered=90, answered=120, ungrounded=1, repeated=2, outside=3, missed=4)
+    (line,) = [line for line in _squeezed(_printed(remarkable, width=200)) if line.startswith("events ")]
     assert line == (
-        "events 1 matches no behavior, 2 repeated and dropped, 3 with types outside the vocabulary,"
+        "events 75 % of the behaviors covered, 1 matches no behavior, 2 repeated and dropped, 3 with types outside the vocabulary,"
         " 4 missed events added by your rules"
     )
-    assert not [line for line in _squeezed(_printed(replace(WELL, covered=90))) if line.startswith("events ")]
+    assert not [
+        line
+        for line in _squeezed(_printed(replace(WELL, covered=90, answers=None)))
+        if line.startswith("events ")
+    ]
     assert json.loads(summary_json(remarkable))["event_counts"] == {
         "behaviors_covered": 90,
+        "behaviors_answered": 120,
+        "coverage": 0.75,
+        "user_days": 0,
+        "events_per_user_day": None,
         "ungrounded": 1,
         "duplicates": 2,
         "outside_labels": 3,
         "must_misses": 4,
     }
+
+
+def test_events_a_user_day_are_those_of_users_that_are_done() -> None:
+    # an extension that has more to ask about some users: 12 events hold of them meanwhile
+    extended = replace(WELL, events=9_012, standing_events=12, user_days=4_500, covered=90, answered=120)
+    (line,) = [line for line in _squeezed(_printed(extended, width=160)) if line.startswith("events ")]
+    assert line == "events 2.00 a user-day, 75 % of the behaviors covered"
+    fields = json.loads(summary_json(extended))
+    assert (fields["events"], fields["event_counts"]["events_per_user_day"]) == (9_012, 2.0)
+
+
+def test_json_has_what_answers_held_by_users_in_the_batch_and_place() -> None:
+    cell = {"asked": 4, "usable": 3, "strayed": 1, "behaviors": 30, "user_days": 6, "events": 9, "covered": 24, "ungrounded": 1,
+        "repeated": 2, "outside": 3, "missed": 4}  # fmt: skip
+    shown = json.loads(summary_json(replace(WELL, answers={"4-7": {"1": cell, "3": cell}})))["answers"]
+    assert [row["name"] for row in shown["by_position"]] == ["1", "3"]
+    assert shown["by_batch_users"] == [
+        {"name": "4-7", "asked": 8, "usable": 6, "ungrounded_answers": 2, "behaviors": 60, "user_days": 12, "events": 18,
+         "behaviors_covered": 48, "ungrounded": 2, "duplicates": 4, "outside_labels": 6, "must_misses": 8,
+         "coverage": 0.8, "events_per_user_day": 1.5}
+    ]  # fmt: skip
+    unknown = json.loads(summary_json(replace(WELL, answers=None)))["answers"]
+    assert unknown == {"by_batch_users": None, "by_position": None}
 
 
 def test_json_has_the_fixed_keys_and_one_line() -> None:

@@ -61,6 +61,9 @@ def test_an_extension_that_is_killed_at_any_moment_ends_as_if_it_had_not_been(
         assert done.returncode == 0, done.stderr
         for name in ("events.jsonl", "events.new.jsonl"):
             assert (tmp_path / "wild" / name).read_bytes() == (tmp_path / "calm" / name).read_bytes()
+        wild, calm = (checkpoint(tmp_path / out)["event_counts"] for out in ("wild", "calm"))
+        assert wild == calm
+        assert wild["events_per_user_day"] > 0
 
 
 def kill(process: Popen[bytes], endpoint: nights.Endpoint, moments: random.Random) -> None:

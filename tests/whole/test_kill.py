@@ -7,6 +7,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -63,8 +64,18 @@ def test_a_run_killed_twice_ends_byte_equal_and_asks_nobody_again_whose_answer_w
     assert not stored & asked_from(tmp_path, before)
     assert (tmp_path / "wild" / "events.jsonl").read_bytes() == calm
     assert checkpoint(tmp_path / "wild")["success_count"] == USERS
+    assert quality(tmp_path, "wild") == quality(tmp_path, "calm")
     # a kill loses at most the three calls in flight
     assert sum(Counter(received(tmp_path)).values()) <= USERS + 2 * 3
+
+
+def quality(tmp_path: Path, out: str) -> list[Any]:
+    """Return what checkpoint and status say of the events."""
+    status = json.loads(eventabs("status", out, "--json", cwd=tmp_path).stdout)
+    found = [checkpoint(tmp_path / out)["event_counts"], status["event_counts"], status["answers"]]
+    assert found[0]["user_days"] == 4 * USERS
+    assert found[2]["by_batch_users"][0]["asked"] == USERS
+    return found
 
 
 def received(tmp_path: Path) -> list[tuple[str, ...]]:

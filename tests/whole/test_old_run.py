@@ -5,6 +5,7 @@ import shutil
 import sqlite3  # noqa: TID251  the paths that it recorded are moved to where the copy lies
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,9 +27,17 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
+def quality(output: str) -> tuple[Any, Any, Any]:
+    """Return coverage, events a user-day and what answers held, as JSON has them."""
+    shown = json.loads(output)
+    counts = shown["event_counts"]
+    return counts["coverage"], counts["events_per_user_day"], shown["answers"]["by_batch_users"]
+
+
 def test_a_run_directory_of_0_1_0_is_looked_at(folder: Path) -> None:
     status = eventabs("status", "out", "--json", cwd=folder)
     assert (status.returncode, json.loads(status.stdout)["success_count"]) == (0, 3), status.stderr
+    assert quality(status.stdout) == (None, None, None), "it did not count them"
     listed = eventabs("show", "out", "--json", cwd=folder)
     users = [user["user_id"] for user in json.loads(listed.stdout)["users"]]
     assert len(users) == 3
@@ -50,13 +59,16 @@ def test_a_run_directory_of_0_1_0_is_resumed_with_the_users_that_were_left_out_a
     resumed = eventabs("resume", "out", "--json", cwd=folder)
     assert resumed.returncode == 0, resumed.stderr
     assert json.loads(resumed.stdout)["success_count"] == 5
+    assert quality(resumed.stdout) == (None, None, None), "of the first users it is not known"
     after = events.read_bytes()
     assert before < set(after.splitlines()), "what was done stands as it was"
     assert sorted({event["user_id"] for event in lines(events)}) == USERS
     with closing(sqlite3.connect(folder / "out" / "ledger.sqlite")) as ledger:
         assert ledger.execute("SELECT count(*) FROM calls").fetchone() == (2,), "nothing is asked twice"
-    reparsed = eventabs("reparse", "out", cwd=folder)
+    reparsed = eventabs("reparse", "out", "--json", cwd=folder)
     assert reparsed.returncode == 0, reparsed.stderr
+    coverage, _a_day, answers = quality(reparsed.stdout)
+    assert (coverage, sum(row["asked"] for row in answers)) == (1.0, 5)
     assert events.read_bytes() == after
 
 
@@ -81,6 +93,9 @@ def test_a_run_directory_of_0_1_0_is_extended(folder: Path) -> None:
     done = eventabs("extend", "out", "more.jsonl", "--json", cwd=folder)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["extension"]["new_behaviors"] == 1
+    assert json.loads(done.stdout)["event_counts"]["events_per_user_day"] > 1, (
+        "an extension reads all logs of before"
+    )
     (change,) = lines(folder / "out" / "events.new.jsonl")
     assert (change["change"], change["user_id"], change["start"]) == ("added", user, "2027-01-02T10:00:00")
     assert len(lines(folder / "out" / "events.jsonl")) == len(before) + 1

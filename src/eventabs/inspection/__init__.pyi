@@ -11,7 +11,13 @@ from .calls import (
     CallText as CallText,
     TokenUse as TokenUse,
 )
-from .quality import Table as Table
+from .quality import (
+    BatchRow as BatchRow,
+    Table as Table,
+    batch_tables as batch_tables,
+    by_batch_users as by_batch_users,
+    by_position as by_position,
+)
 from .report import (
     ReportFacts as ReportFacts,
     UserFacts as UserFacts,

@@ -1,6 +1,6 @@
 """What is known of a run's quality beside an audit, as tables: reviews that were read back, and what batches brought."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -8,7 +8,8 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from eventabs.language import gettext as _
-from eventabs.store import Ledger, RunDirectory, read_head
+from eventabs.records import Counts, ratio
+from eventabs.store import ANSWER_FIGURES, RunDirectory, read_head, summed
 
 _LARGEST: Final = 16_000_000  # bytes of a stored result
 _MOST_TYPES: Final = 12
@@ -23,12 +24,12 @@ class Table(NamedTuple):
     note: str = ""
 
 
-def quality_tables(directory: RunDirectory, ledger: Ledger) -> Iterator[Table]:
-    """Yield what reviews have found, the latest first, and what was usable by size of the batch and by place in it."""
+def quality_tables(directory: RunDirectory, counts: Counts) -> Iterator[Table]:
+    """Yield what reviews have found, the latest first, and what answers held by size of the batch and by place in it."""
     for result in _results(directory):
         with suppress(LookupError, TypeError):  # of another version
             yield from list(_review_tables(result))
-    yield from _batch_tables(ledger)
+    yield from batch_tables({"": counts})
 
 
 def _results(directory: RunDirectory) -> Iterator[Mapping[str, Any]]:
@@ -86,19 +87,108 @@ def _review_tables(result: Mapping[str, Any]) -> Iterator[Table]:
         )
 
 
-def _batch_tables(ledger: Ledger) -> Iterator[Table]:
-    """Yield tables where there is something to compare: batches of several sizes, or with a place in them."""
-    columns = _("users asked"), _("usable"), _("ungrounded"), _("events a user")
-    note = _("Usable: share of the answers. Ungrounded: share that matched no behaviors and was asked again")
-    sizes = ledger.rows("SELECT * FROM yield_by_size")
-    if len(sizes) > 1:
-        rows = tuple(
-            (f"{least}+" if most is None else str(least) if most == least else f"{least}-{most}", *counts)
-            for least, most, *counts in sizes
-        )
-        yield Table(_("Users in the batch"), ("", *columns), rows, note)
-    thirds = {1: _("first third"), 2: _("middle third"), 3: _("last third")}
-    places = ledger.rows("SELECT * FROM yield_by_third")
-    if places:
-        rows = tuple((thirds[third], *counts) for third, *counts in places)
-        yield Table(_("Place in the batch"), ("", *columns), rows, note)
+class BatchRow(NamedTuple):
+    """What answers held, as they were read, of a class of batches or of places in them.
+
+    The names are those of JSON, the order is that of ANSWER_FIGURES. Behaviors, days and events are those of usable answers.
+    """
+
+    name: str
+    asked: int
+    usable: int
+    ungrounded_answers: int
+    behaviors: int
+    user_days: int
+    events: int
+    behaviors_covered: int
+    ungrounded: int
+    duplicates: int
+    outside_labels: int
+    must_misses: int
+
+    @property
+    def coverage(self) -> float | None:
+        """Which share of the behaviors is part of an event."""
+        return ratio(self.behaviors_covered, self.behaviors)
+
+    @property
+    def events_per_user_day(self) -> float | None:
+        """The events for each day on which a user did something."""
+        return ratio(self.events, self.user_days)
+
+
+def by_batch_users(counts: Counts) -> tuple[BatchRow, ...]:
+    """Sum up answers by the users in their batch, few first; none where that is not known."""
+    cells = counts.answers or {}
+    return tuple(_row(band, summed(list(cells[band].values()))) for band in sorted(cells, key=_least))
+
+
+def by_position(counts: Counts) -> tuple[BatchRow, ...]:
+    """Sum up answers by the third of the batch, `1` to `3`, in which the user stood; none where that is not known."""
+    thirds: dict[str, dict[str, int]] = summed(list((counts.answers or {}).values()))
+    return tuple(_row(name, thirds[name]) for name in sorted(thirds) if name)
+
+
+def _least(band: str) -> int:
+    return int(band.partition("-")[0])
+
+
+def _row(name: str, cell: Mapping[str, int]) -> BatchRow:
+    return BatchRow(name, *(cell[figure] for figure in ANSWER_FIGURES))
+
+
+def batch_tables(runs: Mapping[str, Counts]) -> Iterator[Table]:
+    """Yield tables where there is something to compare: batches of several sizes, or with a place in them.
+
+    `runs`: the counts of each by the name that its rows have; of a single one they have none.
+    """
+    sizes, places = (
+        {name: of(counts) for name, counts in runs.items()} for of in (by_batch_users, by_position)
+    )
+    bands = {row.name for rows in sizes.values() for row in rows}
+    if len(bands) > 1:
+        yield _batch_table(_("Users in the batch"), {band: band for band in sorted(bands, key=_least)}, sizes)
+    if any(places.values()):
+        thirds = {"1": _("first third"), "2": _("middle third"), "3": _("last third")}
+        yield _batch_table(_("Place in the batch"), thirds, places)
+
+
+def _batch_table(title: str, classes: Mapping[str, str], runs: Mapping[str, Sequence[BatchRow]]) -> Table:
+    rows = [
+        (run, row) for name in classes for run, found in runs.items() for row in found if row.name == name
+    ]
+    columns = _batch_columns() | {
+        column: value for column, value in _faults().items() if any(value(row) for _run, row in rows)
+    }
+    several = len(runs) > 1
+    return Table(
+        title,
+        ("", *([_("run")] if several else []), *columns),
+        tuple(
+            (classes[row.name], *([run] if several else []), *(value(row) for value in columns.values()))
+            for run, row in rows
+        ),
+        _(
+            "Usable, did not match: share of the answers; covered: of the behaviors; ungrounded and the rest: of the events"
+        ),
+    )
+
+
+def _batch_columns() -> dict[str, Callable[[BatchRow], float | None]]:
+    return {
+        _("users asked"): lambda row: row.asked,
+        _("usable"): lambda row: ratio(row.usable, row.asked),
+        _("covered"): lambda row: row.coverage,
+        _("events a user-day"): lambda row: row.events_per_user_day,
+        _("ungrounded"): lambda row: ratio(row.ungrounded, row.events),
+    }
+
+
+def _faults() -> dict[str, Callable[[BatchRow], float | None]]:
+    """Return the columns that are only there where a row has some."""
+    return {
+        _("did not match"): lambda row: ratio(row.ungrounded_answers, row.asked),
+        _("repeated"): lambda row: ratio(row.duplicates, row.events),
+        _("outside the vocabulary"): lambda row: ratio(row.outside_labels, row.events),
+        _("missed"): lambda row: ratio(row.must_misses, row.events),
+    }

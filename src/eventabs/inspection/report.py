@@ -146,7 +146,7 @@ def open_report_facts(named: Path) -> Iterator[ReportFacts]:
             asked=partial(asked_parts, ledger),
             text=partial(call_text, ledger),
             goal=_goal(settings),
-            sections=_sections(meta, tuple(quality_tables(directory, ledger))),
+            sections=_sections(meta, tuple(quality_tables(directory, counted))),
             language=settings["lang"],
             audit=audit_facts(named),
         )

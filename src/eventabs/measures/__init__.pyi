@@ -9,6 +9,7 @@ from .agreement import (
     stable_events as stable_events,
     wall_minute as wall_minute,
 )
+from .batch_classes import place_third as place_third, users_band as users_band
 from .bootstrap import (
     FEW_CLUSTERS as FEW_CLUSTERS,
     Figure as Figure,

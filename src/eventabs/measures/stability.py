@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from eventabs.measures.agreement import Occurrence, same_behaviors, stable_events
+from eventabs.measures.batch_classes import place_third, users_band
 from eventabs.measures.bootstrap import Figure, figure_of, share_of
 
 _TYPES: Final = 50  # most frequent
-_THIRDS: Final = 3
 
 
 class Repeat(NamedTuple):
@@ -141,15 +141,11 @@ def _type(judged: _Judged, position: int) -> str:
 
 
 def _third(judged: _Judged, _position: int) -> str:
-    """Name the third of the batch in which the user stood, "" where that says nothing."""
-    place, users = judged.repeat.position, judged.repeat.batch_users
-    return str(1 + (place - 1) * _THIRDS // users) if place and users >= _THIRDS else ""
+    return place_third(judged.repeat.position, judged.repeat.batch_users)
 
 
 def _band(judged: _Judged, _position: int) -> str:
-    """Name the number of users in the batch, by powers of two."""
-    least = 1 << (judged.repeat.batch_users.bit_length() - 1)
-    return f"{least}-{2 * least - 1}" if least > 1 else "1"
+    return users_band(judged.repeat.batch_users)
 
 
 def _rows(

@@ -24,7 +24,7 @@ from eventabs.measures import (
 )
 from eventabs.prompts import Compactor
 from eventabs.providers import Price, kind_of
-from eventabs.records import Behavior, Counts, UserLog
+from eventabs.records import Counts, UserLog
 from eventabs.store import (
     LedgerView,
     RunDirectory,
@@ -218,11 +218,11 @@ class _RunSums:
     covered: int = 0
     user_days: int = 0
 
-    def add(self, behaviors: Sequence[Behavior], events: int, covered: int) -> None:
+    def add(self, log: UserLog, events: int, covered: int) -> None:
         self.events += events
-        self.behaviors += len(behaviors)
+        self.behaviors += len(log.behaviors)
         self.covered += covered
-        self.user_days += len({behavior.start.date() for behavior in behaviors})
+        self.user_days += log.days
 
 
 @dataclass(slots=True)
@@ -263,8 +263,8 @@ class _Sums:
         ours, theirs = map(occurrences, pair.events)
         found = agreement_of(ours, theirs, within)
         self.other_rows += pair.log is not pair.logs[0]
-        self.first.add(pair.logs[0].behaviors, found.first, found.first_covered)
-        self.second.add(pair.logs[1].behaviors, found.second, found.second_covered)
+        self.first.add(pair.logs[0], found.first, found.first_covered)
+        self.second.add(pair.logs[1], found.second, found.second_covered)
         self.types.update(
             (ours[one].type, theirs[other].type)
             for one, other in same_starts(ours, theirs)

@@ -324,10 +324,11 @@ def _key_notes(run: RunContext) -> list[Note]:
 def summarize(run: RunContext, status: RunStatus, cause: str = "") -> Summary:
     """Return how a run stands that has been saved."""
     tracker = run.tracker()
-    counts = tracker.counts
+    counts, standing = tracker.counts, count_standing_events(run.ledger)
     return summary_of(
         run.facts,
-        replace(counts, events=counts.events + count_standing_events(run.ledger)),
+        replace(counts, events=counts.events + standing),
+        standing_events=standing,
         extension=extension_facts(run),
         status=status,
         cause=cause,

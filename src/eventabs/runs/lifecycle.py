@@ -73,8 +73,10 @@ from eventabs.store import (
     open_private,
     public_flags,
     public_settings,
+    repeated_in,
     shown_changes,
     store_answer_counts,
+    store_answers,
     timestamp,
 )
 
@@ -328,12 +330,17 @@ def _read_again(run: RunContext) -> None:
     ledger = run.ledger
     builder = run.builder()
     read = make_reader(run.settings, run.prompt_language, builder.compactor)
-    rereading = _Rereading(ledger, rules_in_force(run, builder))
+    rules = rules_in_force(run, builder)
+    rereading = _Rereading(ledger, rules)
     moved = moved_users(ledger)
+    repeated = 0
     for whole in ledger.stored_replies():
         stored = _about_parts_of_today(whole, moved)
+        left_out = [place for place, alias in enumerate(whole.users, 1) if alias not in stored.users]
+        repeated += repeated_in(ledger, whole.call_id, left_out)
         logs = logs_of(stored, ledger)
         outcomes = read(stored.reply, logs, stored.users).outcomes
+        store_answers(ledger, whole.call_id, rules.placed_again(whole, logs, outcomes))
         judged = [rereading.judge(stored, alias, logs[alias], found) for alias, found in outcomes.items()]
         changes = [
             PartChange(outcome.part, "done", events=len(outcome.events)) for outcome, holds in judged if holds
@@ -344,7 +351,7 @@ def _read_again(run: RunContext) -> None:
     totals = Counter[str]()
     for part in done & rereading.counts.keys():
         totals.update(rereading.counts[part])
-    totals.update(moved_answer_counts(ledger))
+    totals.update(moved_answer_counts(ledger) | {"repeated": repeated})
     store_answer_counts(ledger, totals)
 
 

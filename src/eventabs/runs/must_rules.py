@@ -4,7 +4,7 @@ A usable answer with misses that are to be asked about is kept. One more call sh
 in the usual form, so that it costs little and its prompt is any other's. What it does not bring, the rules add.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from eventabs.config import MustSettings, Settings
@@ -17,7 +17,7 @@ from eventabs.runs.components import (
     RunContext,
     vocabulary_of,
 )
-from eventabs.store import KeptAnswer, Ledger, StoredReply, StoredValueError
+from eventabs.store import KeptAnswer, Ledger, PlacedAnswer, StoredReply, StoredValueError
 
 
 def must_rules_of(settings: Settings, language: Language) -> MustRules:
@@ -99,6 +99,20 @@ class RulesInForce:
         if not outcome.usable:
             return outcome
         return replace(outcome, events=self.rules.enforced(log, outcome.part, outcome.events))
+
+    def placed(self, place: int, users: int, log: UserLog, outcome: Outcome) -> PlacedAnswer:
+        """Return what an answer held as it was read, and what it lacked; `place`: of the user among those of the batch."""
+        return PlacedAnswer.of(place, users, log, outcome, self.enforced(log, outcome))
+
+    def placed_again(
+        self, stored: StoredReply, logs: Mapping[str, UserLog], outcomes: Mapping[str, Outcome]
+    ) -> list[PlacedAnswer]:
+        """Return what those answers in a reply held that were read again, each with the log it is about."""
+        return [
+            self.placed(place, len(stored.users), logs[alias], outcomes[alias])
+            for place, alias in enumerate(stored.users, 1)
+            if alias in outcomes and alias not in stored.missed
+        ]
 
     def completed(self, kept: KeptAnswer, missed: tuple[int, ...], outcome: Outcome) -> Outcome:
         """Return the kept answer with what an outcome about missed lines, usable or not, has for them; then enforced."""

@@ -8,7 +8,7 @@ from typing import Any, Protocol, Self
 
 import orjson
 
-from eventabs.records import Copying, Counts, InputWarning, RunStatus
+from eventabs.records import Copying, Counts, InputWarning, RunStatus, ratio
 from eventabs.store import open_to_append
 
 
@@ -311,7 +311,8 @@ Note = (
 class Summary(Counts):
     """How a run ended; the object that --json prints, and what the closing table needs beside it.
 
-    `behaviors` are those of the input; `users_in_input` is more than `users` after a trial under --limit.
+    `behaviors` are those of the input; `users_in_input` is more than `users` after a trial under --limit. `standing_events` are
+    those of the events that hold of users who are not done: an extension has more to ask about them.
     """
 
     status: RunStatus
@@ -329,6 +330,7 @@ class Summary(Counts):
     columns: dict[str, str] = field(default_factory=dict)  # by role
     warnings: list[dict[str, str]] = field(default_factory=list)  # about the input: code, message
     users_in_input: int = 0
+    standing_events: int = 0
     extension: dict[str, Any] | None = None  # what the last extension took in, took and changed
     cause: str = ""  # why the run was stopped
     failures: dict[str, int] = field(default_factory=dict)
@@ -337,6 +339,11 @@ class Summary(Counts):
     tier_costs: dict[str, float | None] = field(
         default_factory=dict
     )  # by tier, empty where all are the ordinary one's
+
+    @property
+    def events_per_user_day(self) -> float | None:
+        """The events of users that are done for each day on which they did something; None where that is not known."""
+        return ratio(self.events - self.standing_events, self.user_days)
 
 
 class Observer(Protocol):

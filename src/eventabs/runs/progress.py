@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 from eventabs.errors import CapacityError, EndpointError, NoContentError, RateLimitedError
 from eventabs.providers import Price
-from eventabs.records import STANDARD_TIER, TIER_COUNTS, Counts, Usage
+from eventabs.records import STANDARD_TIER, TIER_COUNTS, AnswerCells, Counts, Usage
 from eventabs.runs.observer import Progress
+from eventabs.store import summed
 
-_NUMBERS = [field.name for field in fields(Counts) if field.name not in {"retry_causes", "tiers"}]
+_NUMBERS = [field.name for field in fields(Counts) if field.name not in {"retry_causes", "tiers", "answers"}]
 _RECENT_CALLS = 50  # the remaining time follows the latest calls
 _SHORTEST_WINDOW = 60.0  # seconds over which tokens a second are counted
 _CALLS_A_WINDOW = 2  # and at least so many mean calls long, or the speed would jump with each reply
@@ -64,6 +65,7 @@ class ProgressTracker:
         self._causes = dict(counts.retry_causes)
         self._tiers = {tier: dict(use) for tier, use in counts.by_tier.items()}
         self._numbers = {name: getattr(counts, name) for name in _NUMBERS}
+        self._answers = counts.answers
         self.in_flight = 0
         self.unsettled = 0  # batches that are answered, and not yet written down as done
         self.receiving = 0  # characters of the answers that are coming in
@@ -74,7 +76,9 @@ class ProgressTracker:
     @property
     def counts(self) -> Counts:
         """What the run holds and has used so far."""
-        return Counts(**self._numbers, retry_causes=dict(self._causes), tiers=self._tiers_now())
+        return Counts(
+            **self._numbers, answers=self._answers, retry_causes=dict(self._causes), tiers=self._tiers_now()
+        )
 
     @property
     def under_way(self) -> int:
@@ -96,10 +100,14 @@ class ProgressTracker:
         """How long all processes have worked on the run."""
         return self._clock() - self._began
 
-    def add(self, **numbers: int) -> None:
-        """Add to counts, by their names."""
+    def add(self, **numbers: int | None) -> None:
+        """Add to counts, by their names; None makes a count unknown."""
         for name, number in numbers.items():
-            self._numbers[name] += number
+            self._numbers[name] = summed([self._numbers[name], number])
+
+    def add_answers(self, cells: AnswerCells) -> None:
+        """Add to what answers held. A checkpoint that is being written keeps what it has."""
+        self._answers = summed([self._answers, cells])
 
     def count_reply(self, usage: Usage, seconds: float, characters: int, tier: str = "") -> None:
         """Count a reply that has just come, with so many characters; `tier` "": the ordinary one served it."""
@@ -131,6 +139,7 @@ class ProgressTracker:
         completion_tokens = self._numbers["completion_tokens"] + self._tokens_under_way()
         return Progress(
             **self._numbers | {"completion_tokens": completion_tokens},
+            answers=self._answers,
             retry_causes=dict(self._causes),
             tiers=self._tiers_now(),
             batches_total=self._numbers["batches_done"] + remaining,

@@ -8,7 +8,7 @@ from functools import partial
 from typing import NamedTuple
 
 from eventabs.errors import EndpointError, FatalEndpointError, RejectedRequestError
-from eventabs.records import Batch, Outcome, Part, PartSize, PlannedPart, Reply, UserLog
+from eventabs.records import AnswerCells, Batch, Outcome, Part, PartSize, PlannedPart, Reply, UserLog
 from eventabs.replies import Reading
 from eventabs.runs.limits import BudgetLearner
 from eventabs.runs.must_rules import RulesInForce, logs_of
@@ -22,15 +22,19 @@ from eventabs.store import (
     Ledger,
     LedgerWriter,
     PartChange,
+    PlacedAnswer,
     SettledUser,
     StoredReply,
     StoredValueError,
     add_answer_counts,
     answer_counts,
     batch_of_call,
+    cells_of,
     kept_answer,
     settled_by,
     settled_user,
+    store_answers,
+    summed,
 )
 
 LONG_REPLY = 200_000  # characters; far beyond what a model says
@@ -102,10 +106,14 @@ class Settlement:
             questions=questions,
         )
         changes = [await self._cut(change) for change in changes]
-        written = self.writer.submit(
-            lambda ledger: _settle_outcomes(ledger, call.id, call.batch.parts, outcomes, changes),
-            then=self._publish,
-        )
+        answers = self._answers(call, reading)
+
+        def settle(ledger: Ledger) -> _Settled:
+            store_answers(ledger, call.id, answers)
+            settled = _settle_outcomes(ledger, call.id, call.batch.parts, outcomes, changes)
+            return settled._replace(answers=cells_of(answers))
+
+        written = self.writer.submit(settle, then=self._publish)
         whole = all(outcome.usable for outcome in reading.outcomes.values())
         self._learn(call.batch, reply, whole=whole, capped=at_the_cap)
         usable = sum(outcome.usable for outcome in outcomes.values())
@@ -140,6 +148,15 @@ class Settlement:
                 outcome = self.rules.enforced(log, outcome)
             outcomes[part] = outcome
         return outcomes, questions
+
+    def _answers(self, call: Call, reading: Reading) -> list[PlacedAnswer]:
+        """Return what the answers held; what was said of missed lines alone is no answer about a user."""
+        asked = zip(call.users.items(), call.batch.parts, strict=True)
+        return [
+            self.rules.placed(place, len(call.users), log, reading.outcomes[alias])
+            for place, ((alias, log), planned) in enumerate(asked, 1)
+            if not planned.missed
+        ]
 
     async def take_kept(self) -> list[PlannedPart]:
         """Return what is to be asked about answers that an earlier process kept; settle those that miss nothing more."""
@@ -266,22 +283,28 @@ class Settlement:
 
     def _count(self, settled: "_Settled") -> None:
         self.tracker.add(**settled.counts)
+        self.tracker.add_answers(settled.answers)
         for user in settled.users.values():
             if user.state == "done":
-                self.tracker.add(done=1, events=len(user.events))
+                self.tracker.add(done=1, events=len(user.events), user_days=user.days)
             elif user.state == "failed":
                 self.tracker.add(failed=1)
 
 
 class _Settled(NamedTuple):
-    """What has become of users, and what is to be added to the counts of answers."""
+    """What has become of users, and what is to be added to the counts of answers and of what they held."""
 
     users: Mapping[str, SettledUser]
     counts: Mapping[str, int]
+    answers: AnswerCells = {}
 
     def joined(self, other: "_Settled") -> "_Settled":
         """Return both as one."""
-        return _Settled({**self.users, **other.users}, Counter(self.counts) + Counter(other.counts))
+        return _Settled(
+            {**self.users, **other.users},
+            summed([self.counts, other.counts]),
+            summed([self.answers, other.answers]),
+        )
 
 
 def _unread(ledger: Ledger, call_id: int) -> tuple[StoredReply, Batch, Mapping[str, UserLog]]:
@@ -301,15 +324,20 @@ def _settle_outcomes(
     A user whose only part was asked about is settled by it alone; of others the ledger knows the other parts.
     """
     ledger.settle(call_id, outcomes.values(), changes)
-    counts = answer_counts([outcomes[change.part] for change in changes if change.state == "done"])
+    done = [change.part for change in changes if change.state == "done"]
+    counts = answer_counts([outcomes[part] for part in done])
     add_answer_counts(ledger, counts)
+    answered = sum(part.last - part.first + 1 for part in done)
     whole = {planned.part for planned in asked if planned.is_whole}
     alone = [change for change in changes if change.part in whole and not change.replaced_by]
     settled = {
-        change.part.user_id: settled_by(change.state, outcomes[change.part].events) for change in alone
+        change.part.user_id: settled_by(
+            ledger, change.part.user_id, change.state, outcomes[change.part].events
+        )
+        for change in alone
     }
     others = [change.part for change in changes if change.part.user_id not in settled]
-    return _Settled(settled | _settled(ledger, others), counts)
+    return _Settled(settled | _settled(ledger, others), counts | {"answered": answered})
 
 
 def _settle_error(ledger: Ledger, call_id: int, error: str, changes: Sequence[PartChange]) -> _Settled:

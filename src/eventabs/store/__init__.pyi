@@ -1,3 +1,13 @@
+from .answers import (
+    ANSWER_FIGURES as ANSWER_FIGURES,
+    PlacedAnswer as PlacedAnswer,
+    add_answer_counts as add_answer_counts,
+    answer_counts as answer_counts,
+    cells_of as cells_of,
+    repeated_in as repeated_in,
+    store_answer_counts as store_answer_counts,
+    store_answers as store_answers,
+)
 from .checkpoint import (
     EVERY_BATCHES as EVERY_BATCHES,
     timestamp as timestamp,
@@ -87,6 +97,7 @@ from .merged import (
     merged_facts as merged_facts,
     merged_status as merged_status,
     shard_of as shard_of,
+    summed as summed,
     watch_as_one as watch_as_one,
     watch_run as watch_run,
 )
@@ -95,9 +106,7 @@ from .queries import (
     KeptAnswer as KeptAnswer,
     SettledUser as SettledUser,
     UserRow as UserRow,
-    add_answer_counts as add_answer_counts,
     all_user_rows as all_user_rows,
-    answer_counts as answer_counts,
     asked_again as asked_again,
     cooling_until as cooling_until,
     count_all as count_all,
@@ -110,7 +119,6 @@ from .queries import (
     settled_by as settled_by,
     settled_user as settled_user,
     states_by_user as states_by_user,
-    store_answer_counts as store_answer_counts,
     stored_retries as stored_retries,
     user_row as user_row,
     user_rows as user_rows,

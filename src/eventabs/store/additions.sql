@@ -22,3 +22,22 @@ CREATE TABLE IF NOT EXISTS job_calls (
 CREATE INDEX IF NOT EXISTS calls_by_job ON job_calls (job_id);
 -- Bad answers, which are few: what `status` counts again and again.
 CREATE INDEX IF NOT EXISTS bad_outcomes ON outcomes (user_id, reason) WHERE reason IS NOT NULL;
+
+-- What each answer about a user held as it was read, before rules that must hold added to it; see answers.py. Later extensions
+-- and other answers change nothing of that.
+CREATE TABLE IF NOT EXISTS answers (
+    call_id INTEGER NOT NULL,
+    third TEXT NOT NULL,                      -- of the batch, 1 to 3; '' of fewer than three users
+    place INTEGER NOT NULL,                   -- of the user in the batch, from 1
+    users INTEGER NOT NULL,                   -- in the batch
+    reason TEXT,                              -- NULL: usable; else all numbers below are 0
+    behaviors INTEGER NOT NULL,               -- that it was asked about
+    user_days INTEGER NOT NULL,               -- on which these lie, by the wall clock
+    events INTEGER NOT NULL,
+    covered INTEGER NOT NULL,                 -- behaviors that are part of an event
+    ungrounded INTEGER NOT NULL,              -- events without a behavior
+    repeated INTEGER NOT NULL,                -- events that were dropped, being of another's type and times
+    outside INTEGER NOT NULL,                 -- events with a type that a closed vocabulary lacks
+    missed INTEGER NOT NULL,                  -- behaviors that lacked the event which a rule wants
+    PRIMARY KEY (call_id, third, place)
+) WITHOUT ROWID;

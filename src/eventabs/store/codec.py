@@ -175,9 +175,9 @@ def instant(behavior: Behavior) -> int:
     return _wall_seconds(behavior.start) - (_offset(behavior.start) or 0)
 
 
-def span_of(log: UserLog) -> tuple[int, int]:
-    """Return when the first and when the last behavior of a log start."""
-    return instant(log.behaviors[0]), instant(log.behaviors[-1])
+def span_row(log: UserLog) -> tuple[str, int, int, int]:
+    """Return whose log it is, when its first and its last behavior start, and on how many days behaviors lie."""
+    return log.user_id, instant(log.behaviors[0]), instant(log.behaviors[-1]), log.days
 
 
 def _offset(moment: datetime) -> int | None:

@@ -1,6 +1,7 @@
 """Connections to a ledger's file, and what is said where it cannot be used."""
 
 import os
+import re
 import shlex
 import sqlite3
 from collections.abc import Iterator
@@ -15,7 +16,11 @@ from eventabs.store.directory import has_room, open_private, storage_error
 
 FORMAT = 2
 _VIEWS = resources.files("eventabs.store").joinpath("views.sql").read_text("utf-8")
-EXTENSION_TABLES = resources.files("eventabs.store").joinpath("extensions.sql").read_text("utf-8")
+LATER_TABLES = "".join(
+    resources.files("eventabs.store").joinpath(name).read_text("utf-8")
+    for name in ("additions.sql", "extensions.sql")
+)
+_LATER_TABLE = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+) (\(.*?\n\)[^;\n]*);", re.DOTALL)
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -62,11 +67,12 @@ def uri_to_read(path: Path) -> str:
     return f"{path.absolute().as_uri()}?{mode}"
 
 
-def imitate_extension_tables(connection: sqlite3.Connection) -> None:
-    """Give a ledger that is only read, and that an earlier version wrote, empty tables of extensions beside it."""
-    known = connection.execute("SELECT 1 FROM main.sqlite_schema WHERE name = 'extended'").fetchone()
-    if not known:
-        connection.executescript(EXTENSION_TABLES.replace("CREATE TABLE", "CREATE TEMP TABLE"))
+def imitate_later_tables(connection: sqlite3.Connection) -> None:
+    """Give a ledger that is only read, and that an earlier version wrote, empty tables beside it that it lacks."""
+    known = {name for (name,) in connection.execute("SELECT name FROM main.sqlite_schema")}
+    for name, columns in _LATER_TABLE.findall(LATER_TABLES):
+        if name not in known:
+            connection.execute(f"CREATE TEMP TABLE {name} {columns}")
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
@@ -77,9 +83,10 @@ def _prepare(connection: sqlite3.Connection) -> None:
 
 def add_later_columns(ledger: sqlite3.Connection) -> None:
     """Add the columns that came after the version which made the ledger."""
-    names = {name for _number, name, *_facts in ledger.execute("PRAGMA main.table_info(calls)")}
-    if "tier" not in names:
-        ledger.execute("ALTER TABLE main.calls ADD COLUMN tier TEXT")
+    for table, column, kind in (("calls", "tier", "TEXT"), ("spans", "days", "INTEGER")):
+        names = {name for _number, name, *_facts in ledger.execute(f"PRAGMA main.table_info({table})")}
+        if column not in names:
+            ledger.execute(f"ALTER TABLE main.{table} ADD COLUMN {column} {kind}")
 
 
 def refuse_foreign(ledger: sqlite3.Connection, path: Path) -> None:

@@ -8,19 +8,20 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from eventabs.records import Part, PartSize, UserLog
+from eventabs.store.answers import add_answer_counts
 from eventabs.store.codec import (
     decoding,
     pack_json,
     pack_log,
     sort_events,
-    span_of,
+    span_row,
     unpack_events,
     unpack_json,
     unpack_log,
 )
 from eventabs.store.ledger import Ledger
 from eventabs.store.merged import by_first, in_turn
-from eventabs.store.queries import add_answer_counts, events_of, states_by_user
+from eventabs.store.queries import events_of, states_by_user
 
 EventRow = dict[str, Any]
 _PARTS = """
@@ -112,8 +113,9 @@ def last_call(ledger: Ledger) -> int:
 
 
 def complete_spans(ledger: Ledger) -> None:
-    """Find out between which moments each user's behaviors lie, where an earlier version did not write it down."""
-    lacking = "SELECT user_id FROM users WHERE behaviors > 0 AND user_id NOT IN (SELECT user_id FROM spans)"
+    """Find out when each user did something, where an earlier version did not write it down."""
+    known = "SELECT user_id FROM spans WHERE days IS NOT NULL"
+    lacking = f"SELECT user_id FROM users WHERE behaviors > 0 AND user_id NOT IN ({known})"
     for (user_id,) in ledger.rows(lacking):
         with ledger.transaction():
             _set_span(ledger, ledger.log(user_id))
@@ -173,7 +175,7 @@ def extend_user(ledger: Ledger, user: ExtendedUser, since: int) -> None:
 
 def _set_span(ledger: Ledger, log: UserLog) -> None:
     if log.behaviors:
-        ledger.rows("INSERT OR REPLACE INTO spans VALUES (?, ?, ?)", log.user_id, *span_of(log))
+        ledger.rows("INSERT OR REPLACE INTO spans VALUES (?, ?, ?, ?)", *span_row(log))
     else:
         ledger.rows("DELETE FROM spans WHERE user_id = ?", log.user_id)
 
@@ -219,7 +221,7 @@ def _question_events(ledger: Ledger, user: ExtendedUser, since: int) -> None:
 
 
 def _answer_counts(events: Sequence[EventRow]) -> dict[str, int]:
-    """Count what events say, as `queries.answer_counts` does; which ones were repeated is not kept."""
+    """Count what events say, as `answers.answer_counts` does; which ones were repeated is not kept: all stay counted."""
     return {
         "covered": sum(len(event["behaviors"]) for event in events),
         "ungrounded": sum(not event["grounded"] for event in events),

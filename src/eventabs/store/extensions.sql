@@ -3,7 +3,8 @@
 CREATE TABLE IF NOT EXISTS spans (
     user_id TEXT PRIMARY KEY,
     first INTEGER NOT NULL,
-    last INTEGER NOT NULL
+    last INTEGER NOT NULL,
+    days INTEGER                              -- on which they lie, by the wall clock; NULL: an earlier version wrote the row
 ) WITHOUT ROWID;
 -- the users that the last extension is about, and those that were not done when it began
 CREATE TABLE IF NOT EXISTS extended (

@@ -29,15 +29,15 @@ from eventabs.records import (
 )
 from eventabs.store import codec
 from eventabs.store.connection import (
-    EXTENSION_TABLES,
     FORMAT,
+    LATER_TABLES,
     add_later_columns,
     closed_on_failure,
     connect,
     connect_to_read,
     damage_reported,
     damaged,
-    imitate_extension_tables,
+    imitate_later_tables,
     is_damage,
     refuse_foreign,
     translated,
@@ -46,10 +46,7 @@ from eventabs.store.directory import open_private
 
 # seconds since 1970; older SQLite has no unixepoch('subsec')
 _NOW = "(julianday('now') - 2440587.5) * 86400.0"
-_SCHEMA, _ADDITIONS = (
-    resources.files("eventabs.store").joinpath(name).read_text("utf-8")
-    for name in ("schema.sql", "additions.sql")
-)
+_SCHEMA = resources.files("eventabs.store").joinpath("schema.sql").read_text("utf-8")
 # what a call asks about that is answered elsewhere
 _AWAITED = """
     SELECT json_extract(asked.value, '$[0]'), json_extract(asked.value, '$[1]'), json_extract(asked.value, '$[2]')
@@ -120,9 +117,7 @@ class Ledger:
                 leftover.unlink()
             os.close(open_private(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
             with closing(sqlite3.connect(fresh, isolation_level=None)) as connection:
-                connection.executescript(
-                    f"BEGIN; {_SCHEMA} {_ADDITIONS} {EXTENSION_TABLES} PRAGMA user_version = {FORMAT};"
-                )
+                connection.executescript(f"BEGIN; {_SCHEMA} {LATER_TABLES} PRAGMA user_version = {FORMAT};")
                 cls(connection, path).set_meta(facts)
                 connection.execute("COMMIT")
             fresh.replace(path)
@@ -138,8 +133,8 @@ class Ledger:
                 (sound,) = connection.execute("PRAGMA quick_check(1)").fetchone()
                 if sound != "ok":
                     raise damaged(path)
+                connection.executescript(LATER_TABLES)
                 add_later_columns(connection)
-                connection.executescript(_ADDITIONS + EXTENSION_TABLES)
         return cls(connection, path)
 
     @classmethod
@@ -152,7 +147,7 @@ class Ledger:
         with damage_reported(path):
             try:
                 with closing(connect_to_read(path)) as connection:
-                    imitate_extension_tables(connection)
+                    imitate_later_tables(connection)
                     # deferred: the first read takes a snapshot, and no writer waits for it
                     connection.execute("BEGIN")
                     refuse_foreign(connection, path)
@@ -208,7 +203,7 @@ class Ledger:
                 "INSERT INTO users VALUES (?, ?, ?)", (log.user_id, len(log.behaviors), codec.pack_log(log))
             )
             if log.behaviors:
-                self._db.execute("INSERT INTO spans VALUES (?, ?, ?)", (log.user_id, *codec.span_of(log)))
+                self._db.execute("INSERT INTO spans VALUES (?, ?, ?, ?)", codec.span_row(log))
             else:
                 self.fail_unreadable(log.user_id)
             self.add_parts(parts)

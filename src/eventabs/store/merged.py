@@ -24,7 +24,7 @@ R = TypeVar("R", bound=tuple[Any, ...])
 
 Status = RunStatus | Literal["killed"]
 
-_TABLES: Final = ("users", "parts", "calls", "retries", "outcomes")
+_TABLES: Final = ("users", "spans", "parts", "calls", "retries", "outcomes", "answers")
 _BOUND_BY: Final = "input.shard"
 _SAME: Final = ("paths", "folder", "config_file", "template", "rules", "prompt_language", "legend")
 _OF_ONE: Final = (
@@ -104,6 +104,8 @@ def _fill(path: Path, shards: Sequence[Path]) -> None:
                         for schema in ("main", "shard")
                     )
                     columns = sorted(known & found)  # a ledger of another version has fewer or more
+                    if not columns:
+                        continue
                     number = "id" if table == "calls" else "call_id"
                     values = (f"{name} + {calls}" if name == number else name for name in columns)
                     connection.execute(
@@ -222,16 +224,17 @@ def added_counts(counts: Iterable[C]) -> C:
     """Add up the counts of shards, each field by itself; None where one has None."""
     every = list(counts)
     names = [field.name for field in fields(every[0])]
-    return replace(every[0], **{name: _total([getattr(each, name) for each in every]) for name in names})
+    return replace(every[0], **{name: summed([getattr(each, name) for each in every]) for name in names})
 
 
-def _total(values: Sequence[Any]) -> Any:  # noqa: ANN401  a number, None, or numbers by name at any depth
+def summed(values: Sequence[Any]) -> Any:  # noqa: ANN401  a number, None, or numbers by name at any depth
+    """Add up numbers, or numbers by name at any depth, each by itself; None where one is None."""
     if None in values:
         return None
-    if not isinstance(values[0], Mapping):
+    if values and not isinstance(values[0], Mapping):
         return sum(values)
     names = dict.fromkeys(name for value in values for name in value)
-    return {name: _total([value[name] for value in values if name in value]) for name in names}
+    return {name: summed([value[name] for value in values if name in value]) for name in names}
 
 
 def set_of_all(sets: Iterable[set[str]]) -> set[str]:

@@ -1,12 +1,11 @@
 """What a ledger holds: counts, users and their events, retries. A user's state and events are views, see views.sql."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
-import orjson
-
-from eventabs.records import STANDARD_TIER, TIER_COUNTS, Counts, Event, Outcome, Part, UserLog
+from eventabs.records import STANDARD_TIER, TIER_COUNTS, Counts, Event, Part, UserLog
+from eventabs.store.answers import stored_answer_counts, stored_answers
 from eventabs.store.codec import StoredValueError, decoding, sort_events, unpack_events, unpack_json
 from eventabs.store.ledger import Ledger, Retry
 from eventabs.store.merged import (
@@ -22,11 +21,9 @@ from eventabs.store.merged import (
 )
 
 _USERS_A_PAGE = 1_000
-_OF_ANSWERS = "answer_counts"  # in meta
 REPORT_SECTIONS: Final = (
     "report_sections"  # in meta: tables that the report shows, by the name of their section
 )
-_ANSWER_COUNTS = ("covered", "ungrounded", "repeated", "outside", "missed")
 _COUNTED = (
     "users",
     "behaviors",
@@ -37,6 +34,8 @@ _COUNTED = (
     "completion_tokens",
     "cached_tokens",
     "batches_done",
+    "answered",
+    "user_days",
 )
 
 
@@ -51,47 +50,14 @@ def count_all(ledger: Ledger) -> Counts:
         retries=sum(causes.values()),
         retry_causes=causes,
         tiers=_tiers(ledger),
-        **_stored_answer_counts(ledger),
+        answers=stored_answers(ledger),
+        **stored_answer_counts(ledger),
     )
 
 
 def _tiers(ledger: Ledger) -> dict[str, dict[str, int]]:
     rows = ledger.rows(f"SELECT tier, {', '.join(TIER_COUNTS)} FROM tier_use")
     return {tier or STANDARD_TIER: dict(zip(TIER_COUNTS, numbers, strict=True)) for tier, *numbers in rows}
-
-
-def answer_counts(outcomes: Sequence[Outcome]) -> dict[str, int]:
-    """Count what outcomes that hold say about events and behaviors, by the names in `Counts`."""
-    events = [event for outcome in outcomes for event in outcome.events]
-    return {
-        "covered": sum(len(event.behaviors) for event in events),
-        "ungrounded": sum(not event.grounded for event in events),
-        "repeated": sum(outcome.duplicates for outcome in outcomes),
-        "outside": sum(event.outside for event in events),
-        "missed": sum(event.source == "must" for event in events),
-    }
-
-
-def add_answer_counts(ledger: Ledger, counts: Mapping[str, int]) -> None:
-    """Add to the stored counts."""
-    before = _stored_answer_counts(ledger)
-    store_answer_counts(ledger, {name: before.get(name, 0) + count for name, count in counts.items()})
-
-
-def store_answer_counts(ledger: Ledger, counts: Mapping[str, int]) -> None:
-    """Replace the stored counts."""
-    ledger.set_meta({_OF_ANSWERS: counts})
-
-
-def _stored_answer_counts(ledger: Ledger) -> dict[str, int]:
-    rows = ledger.rows("SELECT value FROM meta WHERE key = ?", _OF_ANSWERS)
-    with decoding():
-        return {
-            name: int(count)
-            for (text,) in rows
-            for name, count in orjson.loads(text).items()
-            if name in _ANSWER_COUNTS
-        }
 
 
 class KeptAnswer(NamedTuple):
@@ -245,22 +211,34 @@ def settings_used(ledger: Ledger) -> set[str]:
 
 
 class SettledUser(NamedTuple):
-    """What has become of a user: `pending`, `done` or `failed`; events only of one that is done."""
+    """What has become of a user: `pending`, `done` or `failed`; events only of one that is done.
+
+    `days`: on which it did something, 0 of one that is not done; None: not known.
+    """
 
     state: str
     events: list[dict[str, Any]]
+    days: int | None = 0
 
 
-def settled_by(state: str, events: Iterable[Event]) -> SettledUser:
-    """Return what an outcome has made of a user that has no other part, without a query."""
-    is_done = state == "done"
-    return SettledUser(state, sort_events(event.model_dump() for event in events) if is_done else [])
+def settled_by(ledger: Ledger, user_id: str, state: str, events: Iterable[Event]) -> SettledUser:
+    """Return what an outcome has made of a user that has no other part, without looking for one."""
+    if state != "done":
+        return SettledUser(state, [])
+    return SettledUser(state, sort_events(event.model_dump() for event in events), _days(ledger, user_id))
 
 
 def settled_user(ledger: Ledger, user_id: str) -> SettledUser:
     """Return the state of a user, and its events once it is done."""
     ((state,),) = ledger.rows("SELECT state FROM user_states WHERE user_id = ?", user_id)
-    return SettledUser(state, events_of(ledger, user_id) if state == "done" else [])
+    if state != "done":
+        return SettledUser(state, [])
+    return SettledUser(state, events_of(ledger, user_id), _days(ledger, user_id))
+
+
+def _days(ledger: Ledger, user_id: str) -> int | None:
+    rows = ledger.rows("SELECT days FROM spans WHERE user_id = ?", user_id)
+    return rows[0][0] if rows else None
 
 
 _RETRIES = "SELECT call_id, at, cause, error, wait_seconds FROM retries"

@@ -93,70 +93,86 @@ FROM (
 ) AS known
 GROUP BY 1;
 
+-- of how many users it is known on how many days they did something, and the days of those that are done. A ledger of an earlier
+-- version does not say it: there the name means the one of `unknown`
+CREATE TEMP VIEW days_known AS
+SELECT
+    (SELECT count(days) FROM spans) AS users,
+    coalesce((SELECT sum(days) FROM spans), 0)
+    - coalesce((
+        SELECT sum(days) FROM spans
+        WHERE user_id IN (SELECT user_id FROM main.parts WHERE state IN ('pending', 'failed'))
+    ), 0) AS done
+FROM (SELECT NULL AS days) AS unknown;
+
 -- the sums of a run: what it holds, and what its calls used
 CREATE TEMP VIEW counted AS
-SELECT * FROM
-    (SELECT count(*), coalesce(sum(behaviors), 0) FROM main.users),
-    (SELECT count(*), coalesce(sum(events), 0) FROM user_states WHERE state = 'done'),
+SELECT
+    logged.users,
+    logged.behaviors,
+    ended.users AS done,
+    ended.events,
+    used.*,
+    (SELECT coalesce(sum(last - first + 1), 0) FROM main.parts WHERE state = 'done') AS answered,
+    CASE WHEN days_known.users = logged.active THEN days_known.done END AS user_days
+FROM
     (
         SELECT
-            count(*),
-            coalesce(sum(prompt_tokens), 0),
-            coalesce(sum(completion_tokens), 0),
-            coalesce(sum(cached_tokens), 0),
-            count(*) FILTER (WHERE status IN ('read', 'failed'))
+            count(*) AS users,
+            coalesce(sum(behaviors), 0) AS behaviors,
+            count(*) FILTER (WHERE behaviors > 0) AS active
+        FROM main.users
+    ) AS logged,
+    (
+        SELECT count(*) AS users, coalesce(sum(events), 0) AS events
+        FROM (SELECT max(state) AS state, sum(events) AS events FROM main.parts GROUP BY user_id)
+        WHERE state = 'done'
+    ) AS ended,
+    (
+        SELECT
+            count(*) AS calls,
+            coalesce(sum(prompt_tokens), 0) AS prompt_tokens,
+            coalesce(sum(completion_tokens), 0) AS completion_tokens,
+            coalesce(sum(cached_tokens), 0) AS cached_tokens,
+            count(*) FILTER (WHERE status IN ('read', 'failed')) AS batches_done
         FROM main.calls
-    );
+    ) AS used,
+    days_known;
 
--- what each answer was for each user in its batch: the place of the user, counted from 1, and the events where the answer holds
-CREATE TEMP VIEW batch_places AS
-SELECT asked.users, asked.place, outcomes.reason, parts.events
-FROM (
-    SELECT
-        calls.id AS call_id,
-        (SELECT count(*) FROM json_each(calls.users)) AS users,
-        CAST(substr(one.key, 2) AS INTEGER) AS place,
-        json_extract(one.value, '$[0]') AS user_id,
-        json_extract(one.value, '$[1]') AS first
-    FROM main.calls, json_each(calls.users) AS one
-    WHERE calls.status = 'read'
-) AS asked
-JOIN main.outcomes USING (call_id, user_id, first)
-LEFT JOIN main.parts
-    ON parts.user_id = asked.user_id AND parts.first = asked.first AND parts.last = outcomes.last
-        AND parts.call_id = asked.call_id AND parts.state = 'done';
-
--- users asked, the shares of usable and of ungrounded answers, and events for each answer that holds; bands by powers of two
-CREATE TEMP VIEW yield_by_size AS
+-- what answers held, by the users in the batch and by its third. Each call is summed up first: its rows lie side by side
+CREATE TEMP VIEW answers_by_place AS
 SELECT
-    least,
-    CASE WHEN least < 64 THEN 2 * least - 1 END AS most,
-    count(*) AS asked,
-    avg(reason IS NULL) AS usable,
-    avg(coalesce(reason = 'ungrounded', 0)) AS ungrounded,
-    avg(events) AS events
+    users,
+    third,
+    sum(asked) AS asked,
+    sum(usable) AS usable,
+    sum(strayed) AS strayed,
+    sum(behaviors) AS behaviors,
+    sum(user_days) AS user_days,
+    sum(events) AS events,
+    sum(covered) AS covered,
+    sum(ungrounded) AS ungrounded,
+    sum(repeated) AS repeated,
+    sum(outside) AS outside,
+    sum(missed) AS missed
 FROM (
     SELECT
-        reason,
-        events,
-        CASE
-            WHEN users < 2 THEN 1 WHEN users < 4 THEN 2 WHEN users < 8 THEN 4 WHEN users < 16 THEN 8
-            WHEN users < 32 THEN 16 WHEN users < 64 THEN 32 ELSE 64
-        END AS least
-    FROM batch_places
+        max(users) AS users,
+        third,
+        count(*) AS asked,
+        sum(reason IS NULL) AS usable,
+        sum(coalesce(reason = 'ungrounded', 0)) AS strayed,
+        sum(behaviors) AS behaviors,
+        sum(user_days) AS user_days,
+        sum(events) AS events,
+        sum(covered) AS covered,
+        sum(ungrounded) AS ungrounded,
+        sum(repeated) AS repeated,
+        sum(outside) AS outside,
+        sum(missed) AS missed
+    FROM answers
+    WHERE users > 0
+    GROUP BY call_id, third
 )
-GROUP BY least
-ORDER BY least;
-
--- the same by third of the batch
-CREATE TEMP VIEW yield_by_third AS
-SELECT
-    1 + (place - 1) * 3 / users AS third,
-    count(*) AS asked,
-    avg(reason IS NULL) AS usable,
-    avg(coalesce(reason = 'ungrounded', 0)) AS ungrounded,
-    avg(events) AS events
-FROM batch_places
-WHERE users >= 3 AND place BETWEEN 1 AND users
-GROUP BY third
-ORDER BY third;
+GROUP BY users, third
+ORDER BY users, third;

@@ -12,6 +12,7 @@ from eventabs.inspection import RunState, ShardState
 from eventabs.language import gettext as _
 from eventabs.runs import Progress
 from eventabs.views import messages, usage
+from eventabs.views.answers import answer_fields, answer_tables, event_figures
 from eventabs.views.console import encode, one_line, print_command, print_line
 from eventabs.views.job_messages import job_line
 from eventabs.views.messages import count, duration, joined, listed
@@ -21,7 +22,7 @@ SECONDS_BETWEEN_LOOKS = 1.0
 _JSON_KEYS = (
     "pending in_flight in_flight_limit events calls retries retry_causes cooling_seconds prompt_tokens"
     " completion_tokens tokens_per_second cost cost_projected currency seconds failures last_failure provider model"
-    " host run_id created_at out disk_full event_counts cached_tokens tiers jobs asked_again"
+    " host run_id created_at out disk_full event_counts answers cached_tokens tiers jobs asked_again"
 )
 _AT_REST = ("interrupted", "stopped", "killed")
 _DIGITS = {"cooling_seconds": 1, "tokens_per_second": 1, "cost": 6, "cost_projected": 6, "seconds": 3}
@@ -53,6 +54,7 @@ def status_json(state: RunState, **more: object) -> str:
     fields |= {
         "pending": progress.pending,
         "event_counts": progress.event_counts,
+        "answers": answer_fields(progress),
         "jobs": [job._asdict() for job in state.jobs],
         "last_failure": state.last_failure and messages.noted(state.last_failure),
         "tiers": usage.tier_fields(progress, progress.tier_costs),
@@ -76,6 +78,9 @@ def render_status(console: Console, state: RunState) -> None:
     else:
         for line in _lines(state):
             print_line(console, line)
+    # the built-in rules do not see who else is in a batch
+    for table in answer_tables({"": state.progress}) if state.endpoint.model else ():
+        console.print("", table, sep="\n")
     for shard in state.shards:
         if shard.status in _AT_REST:
             label = _("Shard {shard}, {done} of {users} done; go on with: ")
@@ -131,7 +136,8 @@ def _picture(state: RunState) -> Group:
     if state.last_failure:
         panel.trouble = messages.noted(state.last_failure)
     style = {"completed": "bold green", "running": "bold"}.get(state.status, "bold yellow")
-    lines = [Text(one_line(line)) for line in (*_again(state), *messages.failures(state.failures))]
+    lines = [Text(line) for line in _events(state.progress)]
+    lines += [Text(one_line(line)) for line in (*_again(state), *messages.failures(state.failures))]
     lines += [Text(one_line(job_line(job))) for job in state.jobs if job.is_out]
     return Group(Text(one_line(_headline(state)), style=style), panel, *lines)
 
@@ -155,9 +161,22 @@ def _name(state: RunState) -> str:
     return messages.status(state.status)
 
 
+def _events(progress: Progress) -> list[str]:
+    """Say what is known of the events, nothing before there are any."""
+    if not progress.events:
+        return []
+    return [listed((messages.events(progress.events), *event_figures(progress)))]
+
+
 def _lines(state: RunState) -> list[str]:
     counts = usage.progress_line(state.progress, state.endpoint.currency)
-    lines = [_headline(state), counts, *_again(state), *messages.failures(state.failures)]
+    lines = [
+        _headline(state),
+        counts,
+        *_events(state.progress),
+        *_again(state),
+        *messages.failures(state.failures),
+    ]
     if state.cooling_seconds:
         lines.append(messages.cooling(state.cooling_seconds))
     if state.last_failure:

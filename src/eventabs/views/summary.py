@@ -11,6 +11,7 @@ from eventabs.language import gettext as _
 from eventabs.providers import kind_of
 from eventabs.runs import Summary
 from eventabs.views import messages, usage
+from eventabs.views.answers import answer_fields, event_figures
 from eventabs.views.console import encode, print_command, print_line
 from eventabs.views.extension import EVENT_CHANGES, extension_rows
 from eventabs.views.messages import count, duration, events, listed, money, share
@@ -18,7 +19,7 @@ from eventabs.views.messages import count, duration, events, listed, money, shar
 _JSON_KEYS = (
     "status provider users success_count failed_count pending events calls retries prompt_tokens completion_tokens"
     " cost seconds out failures behaviors rejected_rows rejects duplicates paired_ends unpaired non_behaviors"
-    " schemas columns warnings event_counts cached_tokens tiers extension asked_again"
+    " schemas columns warnings event_counts answers cached_tokens tiers extension asked_again"
 )
 
 
@@ -43,6 +44,7 @@ def summary_json(summary: Summary) -> bytes:
         "failed_count": summary.failed,
         "pending": summary.pending,
         "event_counts": summary.event_counts,
+        "answers": answer_fields(summary),
         "cost": None if summary.cost is None else round(summary.cost, 6),
         "seconds": round(summary.seconds, 3),
         "tiers": usage.tier_fields(summary, summary.tier_costs),
@@ -95,7 +97,7 @@ def _figures(summary: Summary) -> Table:
         rows += [("" if number else _("of that"), line) for number, line in enumerate(tiers)]
     if summary.extension is not None:
         rows += extension_rows(summary.extension, is_remote=kind_of(summary.provider).is_remote)
-    if found := messages.event_findings(summary):
+    if found := event_figures(summary):
         rows.append((_("events"), listed(found)))
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(style="dim", no_wrap=True)

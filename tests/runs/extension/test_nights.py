@@ -12,12 +12,14 @@ import eventabs
 import nights
 from eventabs import RunStoppedError, Stop
 from eventabs.errors import ConfigError, InputError, RunDirectoryError, UsageError
+from eventabs.inspection import inspect_run
 from eventabs.records import Part
 from eventabs.runs.extension import estimate_extension
 from eventabs.runs.lifecycle import Invocation, reopen_run, reparse
 from eventabs.runs.observer import BatchDone, Extended, Note, Progress, Started
 from eventabs.store.ledger import Ledger
 from house import lines
+from openai_server import OpenAIServer, answer
 
 Model = dict[str, Any]
 
@@ -79,6 +81,8 @@ def test_after_each_night_the_events_are_those_of_one_run_over_all_days(model: M
     known = len({orjson.dumps(each.at(3)) for each in rows if each.known <= 3})  # equal rows are one
     assert checkpoint["input"]["behaviors"] == known
     assert checkpoint["event_counts"]["behaviors_covered"] == known
+    whole = orjson.loads((Path("all-3") / "checkpoint.json").read_bytes())
+    assert checkpoint["event_counts"] == whole["event_counts"]
 
 
 def parts_sent(out: Path, extension: dict[str, int] | None) -> list[list[Any]]:
@@ -265,8 +269,35 @@ def test_reparsing_an_extended_run_changes_nothing(model: Model) -> None:
             eventabs.extend("out", export, settings=model, accept_changes=True)
         else:
             eventabs.run(export, settings=model, out="out")
+    changed_nothing_when_reparsed(model)
+
+
+def test_duplicates_that_were_dropped_stay_counted_when_a_run_is_extended_and_reparsed() -> None:
+    def twice(message: str) -> str:
+        lines_said = nights.answer(message).splitlines()
+        return "\n".join(line for line in lines_said for _time in range(2 if "|" in line else 1))
+
+    with OpenAIServer(answer(twice)) as server:
+        model = {"llm": {"model": "m", "base_url": server.base_url}, "prompt": {"language": "en"}}
+        begun(model)
+        assert duplicates() == len(FIRST)
+        run = extended(model, visits(("u1", "2026-03-02 00:10:00", "City gym")))
+        assert duplicates() == len(FIRST) + 2, "and those of the day that is asked about anew"
+        assert run.summary.events == len(FIRST)
+        changed_nothing_when_reparsed(model)
+
+
+def duplicates() -> int:
+    document = orjson.loads((Path("out") / "checkpoint.json").read_bytes())
+    return int(document["event_counts"]["duplicates"])
+
+
+def changed_nothing_when_reparsed(model: Model) -> None:
+    """Read the replies of a run again, and see that all is as it was."""
     before = (Path("out") / "events.jsonl").read_bytes()
     counts = orjson.loads((Path("out") / "checkpoint.json").read_bytes())["event_counts"]
+    answers = inspect_run(Path("out"), now=lambda: 0.0).progress.answers
+    assert answers
     invocation = Invocation(None, model, {})
     with reopen_run(
         invocation,
@@ -278,6 +309,7 @@ def test_reparsing_an_extended_run_changes_nothing(model: Model) -> None:
         reparse(run)
     assert (Path("out") / "events.jsonl").read_bytes() == before
     assert orjson.loads((Path("out") / "checkpoint.json").read_bytes())["event_counts"] == counts
+    assert inspect_run(Path("out"), now=lambda: 0.0).progress.answers == answers
 
 
 def test_an_estimate_has_the_calls_of_the_extension_and_leaves_no_trace(model: Model) -> None:

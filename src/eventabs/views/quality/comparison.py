@@ -1,7 +1,7 @@
 """Two runs held against each other: in the terminal, as JSON, and as a page; users that differ stand side by side."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
@@ -11,15 +11,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from eventabs.inspection import batch_tables
 from eventabs.language import gettext as _
 from eventabs.measures import Segment
-from eventabs.quality import ComparedRun, Comparison, Side, UserPair, wall_seconds
+from eventabs.quality import Comparison, Side, UserPair, wall_seconds
 from eventabs.views import messages
+from eventabs.views.answers import answer_tables
 from eventabs.views.console import encode, one_line, print_line
 from eventabs.views.messages import count
 from eventabs.views.panel import NARROW
 from eventabs.views.quality.evaluation import COLORS, DAY, bars
-from eventabs.views.quality.figures import cells, decimals, figure_table
+from eventabs.views.quality.figures import cells, figure_table
+from eventabs.views.quality.run_figures import RUN_NAMES, compared_counts, run_fields, run_rows, run_table
 from eventabs.views.report import render_page
 from eventabs.views.show import event_text
 
@@ -33,8 +36,6 @@ _MOST_DAYS: Final = 31  # of a user, on a page
 _AROUND: Final = 1  # rows shown before and after those that differ
 _STYLES: Final = ("", "yellow")  # of an event that is equal in both, and of one that is not
 _DATE: Final = 10  # characters of an ISO date
-_NAMES: Final = ("A", "B")
-_COUNTS: Final = "users done failed pending events calls retries prompt_tokens completion_tokens"
 
 
 def render_comparison(console: Console, comparison: Comparison, *, most: int) -> None:
@@ -42,9 +43,11 @@ def render_comparison(console: Console, comparison: Comparison, *, most: int) ->
     for line in _headlines(comparison):
         print_line(console, line, style="bold")
     console.print()
-    for table in (make(comparison) for make in (_settings, _agreement, _runs, _types)):
+    for table in (make(comparison) for make in (_settings, _agreement, run_table, _types)):
         if table.row_count:
             console.print(table, "", sep="\n")
+    for table in answer_tables(compared_counts(comparison)):
+        console.print(table, "", sep="\n")
     for pair in comparison.most_different[:most]:
         _print_user(console, pair)
     if comparison.most_different[:most]:
@@ -62,8 +65,8 @@ def comparison_json(comparison: Comparison) -> str:
             "shared_users": comparison.shared,
             "other_rows": comparison.other_rows,
             "same_input": comparison.same_input,
-            "a": _run_fields(comparison.first),
-            "b": _run_fields(comparison.second),
+            "a": run_fields(comparison.first),
+            "b": run_fields(comparison.second),
             "settings": [{"key": key, "a": ours, "b": theirs} for key, ours, theirs in comparison.settings],
             "figures": {name: figure._asdict() for name, figure in comparison.figures.items()},
             "drawn": _drawn(comparison),
@@ -94,7 +97,8 @@ def render_comparison_page(comparison: Comparison) -> str:
             for key, ours, theirs in comparison.settings
         ],
         figures=[(name, *cells(comparison.figures[key])) for key, name in _figure_names(comparison).items()],
-        runs=list(_run_rows(comparison)),
+        runs=list(run_rows(comparison)),
+        answers=list(batch_tables(compared_counts(comparison))),
         types=comparison.types[:_MOST_TYPES],
         legend=list(colors.items()),
         mark=_legend(),
@@ -104,14 +108,14 @@ def render_comparison_page(comparison: Comparison) -> str:
 
 
 def _headlines(comparison: Comparison) -> Iterator[str]:
-    for name, run in zip(_NAMES, (comparison.first, comparison.second), strict=True):
+    for name, run in zip(RUN_NAMES, (comparison.first, comparison.second), strict=True):
         what = f"{run.model} @ {run.host}" if run.model else run.provider
         yield _("{run}: {model}, {out}").format(run=name, model=what, out=run.out)
 
 
 def _settings(comparison: Comparison) -> Table:
     table = figure_table(_("Setting"))
-    for name in _NAMES:
+    for name in RUN_NAMES:
         table.add_column(name, overflow="fold")
     for key, *values in comparison.settings:
         table.add_row(Text(key), *(Text(_cut(value, _MOST_SHOWN)) for value in values))
@@ -143,47 +147,6 @@ def _agreement(comparison: Comparison) -> Table:
     return table
 
 
-def _runs(comparison: Comparison) -> Table:
-    table = figure_table(_("Each run"), *_NAMES)
-    for name, *shown in _run_rows(comparison):
-        table.add_row(name, *map(one_line, shown))
-    return table
-
-
-def _run_rows(comparison: Comparison) -> Iterator[tuple[str, str, str]]:
-    rows: dict[str, Callable[[ComparedRun], str]] = {
-        _("users done"): lambda run: count(run.counts.done),
-        _("events"): lambda run: count(run.counts.events),
-        _("events a user-day"): lambda run: _mean(run.events, run.user_days),
-        _("behaviors in an event"): lambda run: decimals(_ratio(run.covered, run.behaviors)),
-        _("calls"): lambda run: count(run.counts.calls),
-    }
-    if comparison.first.model or comparison.second.model:
-        rows |= _token_rows()
-    for name, shown in rows.items():
-        yield name, shown(comparison.first), shown(comparison.second)
-
-
-def _token_rows() -> dict[str, Callable[[ComparedRun], str]]:
-    return {
-        _("prompt tokens"): lambda run: count(run.counts.prompt_tokens),
-        _("prompt tokens a user"): lambda run: _mean(run.counts.prompt_tokens, run.counts.done),
-        _("prompt tokens an event"): lambda run: _mean(run.counts.prompt_tokens, run.counts.events),
-        _("completion tokens"): lambda run: count(run.counts.completion_tokens),
-        _("completion tokens a user"): lambda run: _mean(run.counts.completion_tokens, run.counts.done),
-        _("completion tokens an event"): lambda run: _mean(run.counts.completion_tokens, run.counts.events),
-        _("cost"): lambda run: "-" if run.cost is None else messages.money(run.cost, run.currency),
-    }
-
-
-def _ratio(part: float, whole: float) -> float | None:
-    return part / whole if whole else None
-
-
-def _mean(total: int, number: int) -> str:
-    return f"{total / number:,.1f}" if number else "-"
-
-
 def _types(comparison: Comparison) -> Table:
     table = figure_table(_("Type in A"))
     table.add_column(_("in B, in the same minute"), overflow="fold")
@@ -202,7 +165,7 @@ def _notes(comparison: Comparison) -> Iterator[str]:
     if comparison.other_rows:
         message = _("{users} with other behaviors in A than in B: matched by time and content")
         yield message.format(users=messages.users(comparison.other_rows))
-    for name, run in zip(_NAMES, (first, second), strict=True):
+    for name, run in zip(RUN_NAMES, (first, second), strict=True):
         if left_out := run.counts.done - comparison.users:
             message = _("{users} that only {run} has done are left out")
             yield message.format(users=messages.users(left_out), run=name)
@@ -264,7 +227,7 @@ def _print_user(console: Console, pair: UserPair) -> None:
     for _column in range(3 if side_by_side else 1):
         table.add_column(ratio=1, overflow="fold")
     if side_by_side:
-        table.add_row("", *(Text(name, style="dim") for name in (_("behaviors"), *_NAMES)))
+        table.add_row("", *(Text(name, style="dim") for name in (_("behaviors"), *RUN_NAMES)))
     rows = list(_shown_rows(pair))
     shown = rows[:_MOST_LINES]
     for day, of_day in groupby(shown, key=lambda row: row.day if isinstance(row, _Row) else None):
@@ -287,7 +250,7 @@ def _add_row(table: Table, row: _Row, *, side_by_side: bool) -> None:
         table.add_row(mark, Text(one_line(row.text)), *map(_events, row.cells, row.lasts))
         return
     table.add_row(mark, Text(one_line(row.text)))
-    for name, begun in zip(_NAMES, row.cells, strict=True):
+    for name, begun in zip(RUN_NAMES, row.cells, strict=True):
         for cell in begun:
             table.add_row("", Text.assemble(f"  {name} ", (cell.text, _STYLES[cell.differs])))
 
@@ -406,7 +369,7 @@ def _days(pair: UserPair, colors: Mapping[str, int]) -> Iterator[dict[str, Any]]
             for same, other in zip(equal, differing, strict=True)
         ]
         name = datetime.fromtimestamp(day * DAY, UTC).date().isoformat()
-        yield {"day": name, "lanes": list(zip(_NAMES, lanes, strict=True))}
+        yield {"day": name, "lanes": list(zip(RUN_NAMES, lanes, strict=True))}
 
 
 def _segments(side: Side, positions: Iterable[int]) -> Iterator[Segment]:
@@ -420,24 +383,6 @@ def _segments(side: Side, positions: Iterable[int]) -> Iterator[Segment]:
 
 
 # JSON
-
-
-def _run_fields(run: ComparedRun) -> dict[str, Any]:
-    counts = run.counts
-    return {
-        **{key: getattr(run, key) for key in ("out", "provider", "model", "host", "cost", "currency")},
-        "settings": run.settings,
-        **{key: getattr(counts, key) for key in _COUNTS.split()},
-        "prompt_tokens_per_user": _ratio(counts.prompt_tokens, counts.done),
-        "prompt_tokens_per_event": _ratio(counts.prompt_tokens, counts.events),
-        "completion_tokens_per_user": _ratio(counts.completion_tokens, counts.done),
-        "completion_tokens_per_event": _ratio(counts.completion_tokens, counts.events),
-        "compared": {
-            **{key: getattr(run, key) for key in ("events", "behaviors", "covered", "user_days")},
-            "coverage": _ratio(run.covered, run.behaviors),
-            "events_per_user_day": _ratio(run.events, run.user_days),
-        },
-    }
 
 
 def _user_fields(pair: UserPair) -> dict[str, Any]:

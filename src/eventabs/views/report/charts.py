@@ -12,6 +12,7 @@ from eventabs.language import gettext as _
 from eventabs.providers import kind_of
 from eventabs.store import Retry
 from eventabs.views import messages, usage
+from eventabs.views.answers import event_figures
 from eventabs.views.messages import average, count, duration, money, share
 from eventabs.views.report.counts import EventCounts
 
@@ -49,7 +50,7 @@ def _tiles(facts: ReportFacts, counts: EventCounts, line: "Timeline | None") -> 
     tiles = [
         (_("Users done"), count(totals.done), done),
         (_("Success"), share(totals.done, ended), _("of the users that were worked on")),
-        (_("Events"), count(totals.events), messages.listed([a_user, *messages.event_findings(totals)])),
+        (_("Events"), count(totals.events), messages.listed([a_user, *event_figures(totals)])),
         (_("Behaviors"), count(totals.behaviors), covered),
         (_("Calls"), count(totals.calls), messages.retries(totals.retries)),
         (_("Time"), duration(line.seconds) if line else "-", _("with calls under way")),
