@@ -28,15 +28,26 @@ def described(
     """
     for fault in error.errors(include_url=False):
         key = ".".join(str(step) for step in fault["loc"])
-        nearest = get_close_matches(key, [name for name in names if name.count(".") == key.count(".")], 1)
+        nearest = _nearest(key, names)
         message = _("{origin}: {key}: {fault}; `eventabs init --output -` explains every setting")
         if fault["type"] == "extra_forbidden":
             message = _("{origin}: there is no setting {key}; `eventabs init --output -` lists them all")
             if nearest:
                 message = _("{origin}: there is no setting {key}; the nearest in name is {nearest}")
         origin, what = origin_of(fault["loc"]), _words(fault)
-        line = message.format(origin=origin, key=key, fault=what, nearest="".join(nearest))
+        line = message.format(origin=origin, key=key, fault=what, nearest=nearest)
         yield SettingFault(key, what, line, passed=origin == passed)
+
+
+def _nearest(key: str, names: Sequence[str]) -> str:
+    """Return the setting with the nearest name, first of those in the same table; "" where none is near."""
+    table, _dot, last = key.rpartition(".")
+    level = [name for name in names if name.count(".") == key.count(".")]
+    for those in ([name for name in level if name.rpartition(".")[0] == table], level):
+        by_last = {name.rpartition(".")[2]: name for name in reversed(those)}
+        if found := get_close_matches(last, by_last, 1):
+            return by_last[found[0]]
+    return ""
 
 
 def _words(fault: "ErrorDetails") -> str:
