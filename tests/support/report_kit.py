@@ -34,6 +34,7 @@ FACTS: dict[str, object] = {
             "price": {"input": 2.0, "output": 8.0, "currency": "CNY"},
         },
         "prompt": {"tokenizer": "cl100k_base"},
+        "compaction": {"strip": []},
     },
 }
 
@@ -129,6 +130,7 @@ def make_crowd(
     user_ids: tuple[str, ...] = CROWD,
     calls: int = 3,
     stories: tuple[tuple[str, ...], ...] = STORIES,
+    seconds: int = 600,
 ) -> None:
     """Make the ledger of a run in which all are done; their events tell one of the stories, one event a day, none for "".
 
@@ -137,7 +139,10 @@ def make_crowd(
     path.mkdir(exist_ok=True)
     ledger = Ledger.create(path / "ledger.sqlite", FACTS)
     told = {user_id: stories[place % len(stories)] for place, user_id in enumerate(user_ids)}
-    logs = [UserLog(user_id, tuple(_lived(story)), (("city", "上海"),)) for user_id, story in told.items()]
+    logs = [
+        UserLog(user_id, tuple(_lived(story, seconds)), (("city", "上海"),))
+        for user_id, story in told.items()
+    ]
     with ledger.transaction():
         ledger.add_users((log, [(whole(log), SIZE)]) for log in logs)
     each = -(-len(logs) // calls)
@@ -152,12 +157,12 @@ def make_crowd(
     ledger.close()
 
 
-def _lived(story: tuple[str, ...]) -> Iterator[Behavior]:
+def _lived(story: tuple[str, ...], seconds: int) -> Iterator[Behavior]:
     for day, kind in enumerate(story):
         action, item, place = _NAMES[2 if kind in _GOALS else kind == "用餐"]
         for line, second in enumerate((5, 5, 40)):
             start = datetime(2026, 1, 5 + day, 9 + day, 30, second)  # noqa: DTZ001  exports hold wall times
-            yield Behavior(start, action, f"{item}{line or ''}", place, 600 + line)
+            yield Behavior(start, action, f"{item}{line or ''}", place, seconds + line)
         yield Behavior(datetime(2026, 1, 5 + day, 20, 0), "use", "小绿书", "", 60)  # noqa: DTZ001  as above
 
 

@@ -8,7 +8,7 @@ from .instructions import (
     example_events as example_events,
     example_log as example_log,
 )
-from .long_form import long_tokens as long_tokens, sentence as sentence
+from .long_form import long_tokens as long_tokens
 from .measurement import (
     Parts as Parts,
     log_of_part as log_of_part,

@@ -15,6 +15,7 @@ import pytest
 
 import chromium
 from eventabs import language
+from eventabs.inspection.user import view_user
 from eventabs.store.ledger import Ledger
 from eventabs.store.queries import events_of
 from report_kit import CROWD, READY, make_crowd, make_evil_run, make_run, open_page, write_page
@@ -90,6 +91,19 @@ async def test_an_event_lights_its_behaviors_and_a_behavior_its_event(crowd: Pat
         await _after(page, lit.format(name="events"), [])
         await _click(page, ".raster .event[data-event='0'] .body")
         await _after(page, lit.format(name="behaviors"), [0, 1, 2])
+
+
+@pytest.mark.parametrize("seconds", [30, 58, 59 * 60 + 58, 76 * 60 + 57, 7_200])
+async def test_behaviors_read_as_eventabs_show_writes_them(tmp_path: Path, seconds: int) -> None:
+    make_crowd(tmp_path, seconds=seconds)
+    with Ledger.watch(tmp_path / "ledger.sqlite") as ledger:
+        lines = [line.text for line in view_user(ledger, CROWD[0]).lines]
+    async with chromium.browser() as page:
+        await open_page(page, write_page(tmp_path), "#user=" + quote(CROWD[0]))
+        shown = await page.run(
+            "[...document.querySelectorAll('.behaviors .item')].map((item) => [...item.children].map((one) => one.textContent).join(' '))"
+        )
+    assert shown == lines
 
 
 async def test_the_lists_are_walked_with_the_keys(crowd: Path) -> None:
