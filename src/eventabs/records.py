@@ -66,6 +66,11 @@ class UserLog:
     behaviors: tuple[Behavior, ...]
     profile: tuple[tuple[str, str], ...] = ()  # (column, value), only columns that may be sent
 
+    @property
+    def offsets(self) -> set[str]:
+        """The offsets from UTC of the first and the last behavior, such as UTC+08:00; "" of times without one."""
+        return {behavior.start.tzname() or "" for behavior in (*self.behaviors[:1], *self.behaviors[-1:])}
+
 
 class GroupUser(NamedTuple):
     """A user of a group with the number of readable behaviors, which lie between two rows, both included."""

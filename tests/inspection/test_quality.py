@@ -3,7 +3,7 @@
 from collections import Counter
 from pathlib import Path
 
-from eventabs.inspection.quality import Table, quality_tables
+from eventabs.inspection.quality import Share, Table, quality_tables
 from eventabs.quality.review import keep_result, read_review
 from eventabs.quality.sample import draw_review
 from eventabs.store.directory import RunDirectory
@@ -59,6 +59,9 @@ def test_answers_are_counted_by_size_of_the_batch_and_by_third_of_it(tmp_path: P
         ("middle third", 2, 1.0, 0.0, 1.0),
         ("last third", 2, 0.0, 1.0, None),
     )
+    shares = [[type(cell) is Share for cell in row] for table in tables.values() for row in table.rows]
+    assert shares == [[False, False, True, True, False]] * 5
+    assert [bool(table.note) for table in tables.values()] == [False, True], "what explains both stands once"
 
 
 def test_where_nothing_can_be_compared_there_is_no_table(tmp_path: Path) -> None:

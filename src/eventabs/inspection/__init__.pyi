@@ -11,7 +11,7 @@ from .calls import (
     CallText as CallText,
     TokenUse as TokenUse,
 )
-from .quality import Table as Table
+from .quality import Share as Share, Table as Table
 from .report import (
     ReportFacts as ReportFacts,
     UserFacts as UserFacts,

@@ -1,6 +1,6 @@
 """What is known of a run's quality beside an audit, as tables: reviews that were read back, and what batches brought."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -12,6 +12,12 @@ from eventabs.store import Ledger, RunDirectory, read_head
 
 _LARGEST: Final = 16_000_000  # bytes of a stored result
 _MOST_TYPES: Final = 12
+
+
+class Share(float):
+    """A share from 0 to 1, to be shown in percent."""
+
+    __slots__ = ()
 
 
 class Table(NamedTuple):
@@ -53,10 +59,10 @@ def _review_tables(result: Mapping[str, Any]) -> Iterator[Table]:
         (
             Path(each["file"]).name,
             each["judged"],
-            each["precision"],
-            each["at_least"],
+            _share(each["precision"]),
+            _share(each["at_least"]),
             each["reviewed_days"]["days"],
-            each["reviewed_days"]["recall"]["value"],
+            _share(each["reviewed_days"]["recall"]["value"]),
             agreement.get("kappa"),
         )
         for each in reviewers
@@ -77,7 +83,7 @@ def _review_tables(result: Mapping[str, Any]) -> Iterator[Table]:
         _("At least: exact one-sided 95 % bound of the share of all events, Clopper and Pearson"),
     )
     types = tuple(
-        (row["type"], row["judged"], row["precision"], row["at_least"])
+        (row["type"], row["judged"], _share(row["precision"]), _share(row["at_least"]))
         for row in reviewers[0]["by_type"][:_MOST_TYPES]
     )
     if types:
@@ -86,19 +92,36 @@ def _review_tables(result: Mapping[str, Any]) -> Iterator[Table]:
         )
 
 
-def _batch_tables(ledger: Ledger) -> Iterator[Table]:
-    """Yield tables where there is something to compare: batches of several sizes, or with a place in them."""
+def _share(value: float | None) -> Share | None:
+    return None if value is None else Share(value)
+
+
+def _batch_tables(ledger: Ledger) -> list[Table]:
+    """Return tables where there is something to compare: batches of several sizes, or with a place in them.
+
+    The last one explains the columns of both.
+    """
+    tables = []
     columns = _("users asked"), _("usable"), _("ungrounded"), _("events a user")
     note = _("Usable: share of the answers. Ungrounded: share that matched no behaviors and was asked again")
     sizes = ledger.rows("SELECT * FROM yield_by_size")
     if len(sizes) > 1:
         rows = tuple(
-            (f"{least}+" if most is None else str(least) if most == least else f"{least}-{most}", *counts)
+            (
+                f"{least}+" if most is None else str(least) if most == least else f"{least}-{most}",
+                *_told(counts),
+            )
             for least, most, *counts in sizes
         )
-        yield Table(_("Users in the batch"), ("", *columns), rows, note)
+        tables.append(Table(_("Users in the batch"), ("", *columns), rows))
     thirds = {1: _("first third"), 2: _("middle third"), 3: _("last third")}
     places = ledger.rows("SELECT * FROM yield_by_third")
     if places:
-        rows = tuple((thirds[third], *counts) for third, *counts in places)
-        yield Table(_("Place in the batch"), ("", *columns), rows, note)
+        rows = tuple((thirds[third], *_told(counts)) for third, *counts in places)
+        tables.append(Table(_("Place in the batch"), ("", *columns), rows))
+    return [*tables[:-1], *(table._replace(note=note) for table in tables[-1:])]
+
+
+def _told(counts: Sequence[Any]) -> tuple[float | None, ...]:
+    asked, usable, ungrounded, events = counts
+    return asked, _share(usable), _share(ungrounded), events

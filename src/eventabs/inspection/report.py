@@ -18,7 +18,7 @@ from eventabs.inspection.calls import (
     call_text,
 )
 from eventabs.inspection.quality import Table, quality_tables
-from eventabs.inspection.status import Endpoint, endpoint_of
+from eventabs.inspection.status import Endpoint, endpoint_of, seconds_worked
 from eventabs.inspection.user import compactor_of
 from eventabs.prompts import Compactor, default_vocabulary
 from eventabs.records import Counts, UserLog
@@ -105,6 +105,8 @@ class ReportFacts:
     endpoint: Endpoint
     counts: Counts
     cost: float | None
+    seconds: float  # that the run has been worked on, without pauses
+    timezone: str  # of the settings, "" for the times of the export
     calls: tuple[CallFacts, ...]
     retries: tuple[Retry, ...]
     failures: tuple[FailureFacts, ...]  # those that made users fail first
@@ -137,6 +139,8 @@ def open_report_facts(named: Path) -> Iterator[ReportFacts]:
             endpoint=endpoint,
             counts=counted,
             cost=endpoint.price.total(counted) if endpoint.model else None,
+            seconds=seconds_worked(directory),
+            timezone=settings.get("input", {}).get("timezone", ""),
             calls=tuple(call_facts(ledger, settings["prompt"]["tokenizer"], _cost_of(endpoint))),
             retries=tuple(stored_retries(ledger)),
             failures=tuple(

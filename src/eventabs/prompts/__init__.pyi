@@ -27,4 +27,8 @@ from .packing import (
 )
 from .splitting import split as split
 from .tokens import TokenCounter as TokenCounter
-from .vocabulary import default_vocabulary as default_vocabulary
+from .vocabulary import (
+    CONVERSION as CONVERSION,
+    ENGAGEMENT as ENGAGEMENT,
+    default_vocabulary as default_vocabulary,
+)

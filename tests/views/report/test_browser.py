@@ -158,6 +158,25 @@ async def test_a_click_in_a_picture_filters_the_users(
         assert page.complaints() == []
 
 
+async def test_the_first_user_says_why_and_pictures_that_do_not_follow_a_filter_say_so(crowd: Path) -> None:
+    note, why = (
+        "document.getElementById('of-all').hidden",
+        "document.querySelector('.user-facts').textContent",
+    )
+    async with chromium.browser() as page:
+        await open_page(page, crowd)
+        assert "shown first: no user has more types of events" in await page.run(why)
+        assert await page.run(note)
+        await _click(page, ".bars th a")
+        await page.until(f"!{note}")
+        await page.until(READY)
+        assert "shown first" not in await page.run(why)
+        await page.run("location.hash = '#type=' + encodeURIComponent('没有')")
+        await page.until("document.querySelector('#user .empty')")
+        await open_page(page, crowd, "#user=" + quote(CROWD[1]))
+        assert "shown first" not in await page.run(why)
+
+
 async def test_filters_add_up_and_are_cleared_at_once(crowd: Path) -> None:
     async with chromium.browser() as page:
         await open_page(page, crowd, "#tab=users&category=conversion&type=用餐&state=done")
@@ -430,4 +449,13 @@ async def test_the_script_speaks_chinese(tmp_path: Path) -> None:
     async with chromium.browser() as page:
         await open_page(page, write_page(tmp_path), "#tab=users")
         head = await page.run("document.querySelector('.grid-table thead').textContent")
+        await open_page(page, tmp_path / "report.html", "#tab=events")
+        await page.until("document.querySelector('.tab:not([hidden]) tbody tr')")
+        events = await page.run("document.querySelector('.tab:not([hidden]) tbody').textContent")
+        header = await page.run("document.querySelector('header').textContent")
+        kept = await page.run(
+            "document.querySelector('.tab:not([hidden]) tbody a[href*=category]').getAttribute('href')"
+        )
     assert not re.search("behaviors|events|state", head)
+    assert not re.search("engagement|conversion", events + header)
+    assert kept == "#category=engagement"

@@ -11,9 +11,10 @@ from urllib.parse import quote
 
 from eventabs.language import gettext as _
 from eventabs.views import messages
-from eventabs.views.messages import count, share, weekdays
+from eventabs.views.messages import count, share
 from eventabs.views.report.counts import STEPS, EventCounts, Step
 from eventabs.views.report.records import shown
+from eventabs.views.report.words import weekdays
 
 COLORS: Final = 10  # of the most frequent types; the others share one
 ARROW: Final = " → "
@@ -49,6 +50,7 @@ class Bar(NamedTuple):
     number: str
     share: str
     users: str
+    unit: str  # of users
     width: float
     color: str
     marked: bool = False
@@ -104,11 +106,12 @@ def _bars(
     total, most = numbers.total(), max(numbers.values(), default=1)
     return [
         Bar(
-            shown(key),
+            shown(messages.category(key) if name == "category" else key),
             address(**{name: shown(key)}),
             count(number),
             _percent(number, total),
             count(users[key]),
+            _unit_of_users(users[key]),
             100 * number / most,
             colors.get(key, "kx") if colors else "",
             bool(marked) and key == marked,
@@ -117,11 +120,16 @@ def _bars(
     ]
 
 
+def _unit_of_users(number: int) -> str:
+    """Return what stands behind the number of users in the page's language."""
+    return messages.users(number).removeprefix(count(number))
+
+
 def _places(counts: EventCounts) -> list[Bar]:
     rows = messages.most_frequent(counts.places)[:_MOST_PLACES]
     most = max((number for _place, number in rows), default=1)
     return [
-        Bar(shown(place), address(place=shown(place)), "", "", count(number), 100 * number / most, "")
+        Bar(shown(place), address(place=shown(place)), "", "", count(number), "", 100 * number / most, "")
         for place, number in rows
     ]
 

@@ -1,14 +1,18 @@
 """The words of the report's script, in the language of the page."""
 
 from eventabs.language import gettext as _
-from eventabs.views import messages
 
 
-def script_words() -> dict[str, object]:
-    """Return the words by the names that the script has for them."""
+def weekdays() -> list[str]:
+    """Return the names of the days from Monday, short."""
+    return [_("Mon"), _("Tue"), _("Wed"), _("Thu"), _("Fri"), _("Sat"), _("Sun")]
+
+
+def script_words(zone: str) -> dict[str, object]:
+    """Return the words by the names that the script has for them; `zone` is that of the calls' times."""
     return {
         "states": [_("done"), _("failed"), _("still to do")],
-        "weekdays": messages.weekdays(),
+        "weekdays": weekdays(),
         "sources": [_("model"), _("built-in rules"), _("your rule")],
         "titles": {"events": _("Events"), "behaviors": _("Behaviors")},
         "statuses": {
@@ -21,7 +25,7 @@ def script_words() -> dict[str, object]:
         **_of_filters(),
         **_of_a_user(),
         **_of_tables(),
-        **_of_calls(),
+        **_of_calls(zone),
     }
 
 
@@ -51,6 +55,7 @@ def _of_a_user() -> dict[str, str]:
         "previousUser": _("Previous user"),
         "nextUser": _("Next user"),
         "userOf": _("{place} of {count}"),
+        "opened": _("shown first: no user has more types of events"),
         "noEvents": _("No events."),
         "firstDays": _("{count} days are drawn; the lists have all."),
         "noBehaviors": _("No behaviors."),
@@ -102,10 +107,10 @@ def _of_tables() -> dict[str, str]:
     }
 
 
-def _of_calls() -> dict[str, str]:
+def _of_calls(zone: str) -> dict[str, str]:
     return {
         "call": _("call"),
-        "sent": _("sent (UTC)"),
+        "sent": _("sent ({zone})").format(zone=zone),
         "status": _("status"),
         "finish": _("finish reason"),
         "attempt": _("attempt"),
