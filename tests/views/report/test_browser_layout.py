@@ -1,8 +1,9 @@
-"""The report in a real browser, measured: on a desktop, on a phone, in the dark and on paper."""
+"""The report in a real browser, measured: on a desktop, on a phone, in the dark, on paper, and without a script."""
 
 import re
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -112,3 +113,37 @@ async def test_the_more_events_an_hour_has_the_more_it_stands_out(tmp_path: Path
     brightness = [sum(map(int, re.findall(r"\d+", color))) for color in colors]
     assert len(set(brightness)) == 7
     assert brightness == sorted(brightness, reverse=scheme == "light")
+
+
+async def test_every_control_has_a_name_and_every_heading_its_level(tmp_path: Path) -> None:
+    make_crowd(tmp_path)
+    async with chromium.browser() as page:
+        await open_page(page, write_page(tmp_path))
+        tree: dict[str, Any] = await page.do("Accessibility.getFullAXTree")
+        nodes = [node for node in tree["nodes"] if not node.get("ignored")]
+        for node in nodes:
+            if node["role"]["value"] in (
+                "button",
+                "link",
+                "textbox",
+                "searchbox",
+                "combobox",
+                "option",
+                "listbox",
+                "region",
+            ):
+                assert node["name"]["value"].strip(), node
+        assert {"navigation", "main", "search", "listbox", "option"} <= {
+            node["role"]["value"] for node in nodes
+        }
+
+
+async def test_the_pictures_stand_without_a_script(tmp_path: Path) -> None:
+    make_crowd(tmp_path)
+    async with chromium.browser() as page:
+        await page.do("Emulation.setScriptExecutionDisabled", value=True)
+        await page.open(write_page(tmp_path))
+        assert await page.run("getComputedStyle(document.getElementById('user')).display") == "none"
+        assert await page.run("document.querySelectorAll('.days rect').length") > 0
+        assert await page.run("document.querySelector('.tabs').hidden")
+        assert not await page.run("document.querySelector('[data-tab=run]').hidden")
