@@ -1,7 +1,7 @@
 """The words and figures for the facts of a run, the same in the terminal, in plain lines and in run.log."""
 
 import shlex
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from textwrap import shorten
 from typing import Any
 
@@ -267,16 +267,6 @@ def users(number: int) -> str:
 def behaviors(number: int) -> str:
     """Count behaviors."""
     return ngettext("{count} behavior", "{count} behaviors", number).format(count=count(number))
-
-
-def times_of(timezone: str, offsets: Collection[str]) -> str:
-    """Say of which zone the times of behaviors and events are: the one of the settings, or what the export has."""
-    offset = next(iter(offsets), "") if len(offsets) <= 1 else None
-    if zone := timezone or offset:
-        return _("times: {zone}").format(zone=one_line(zone))
-    if offset is None:
-        return _("times: as in the export, each with its own offset from UTC")
-    return _("times: as in the export, which names no zone")
 
 
 def category(name: str) -> str:

@@ -32,7 +32,7 @@ from eventabs.views.report.charts import sections
 from eventabs.views.report.counts import EventCounts
 from eventabs.views.report.pictures import facets, pictures, type_order
 from eventabs.views.report.records import PackedUsers, packed, shown
-from eventabs.views.report.words import script_words
+from eventabs.views.report.words import script_words, times_of
 
 NAME: Final = "report.html"
 MOST_USERS: Final = 20_000  # whose timelines stand in a page
@@ -91,7 +91,7 @@ def render_report(facts: ReportFacts) -> ReportPage:
         here=Markup(_HERE),  # noqa: S704  our own mark
         facts=facts,
         counts=counts,
-        times=messages.times_of(facts.timezone, counts.offsets),
+        times=times_of(facts.timezone, counts.offsets),
         begun=f"{datetime.fromisoformat(facts.created_at).astimezone(zone):%Y-%m-%d %H:%M} {zone}",
         notes=notes,
         audit=audit_section(facts.audit) if facts.audit else None,

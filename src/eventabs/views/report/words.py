@@ -1,11 +1,24 @@
 """The words of the report's script, in the language of the page."""
 
+from collections.abc import Collection
+
 from eventabs.language import gettext as _
+from eventabs.views.console import one_line
 
 
 def weekdays() -> list[str]:
     """Return the names of the days from Monday, short."""
     return [_("Mon"), _("Tue"), _("Wed"), _("Thu"), _("Fri"), _("Sat"), _("Sun")]
+
+
+def times_of(timezone: str, offsets: Collection[str]) -> str:
+    """Say of which zone the times of behaviors and events are: the one of the settings, or what the export has."""
+    offset = next(iter(offsets), "") if len(offsets) <= 1 else None
+    if zone := timezone or offset:
+        return _("times: {zone}").format(zone=one_line(zone))
+    if offset is None:
+        return _("times: as in the export, each with its own offset from UTC")
+    return _("times: as in the export, which names no zone")
 
 
 def script_words(zone: str) -> dict[str, object]:
