@@ -71,6 +71,11 @@ class UserLog:
         """On how many days, by the wall clock, the user did something."""
         return len({behavior.start.toordinal() for behavior in self.behaviors})
 
+    @property
+    def offsets(self) -> set[str]:
+        """The offsets from UTC of the first and the last behavior, such as UTC+08:00; "" of times without one."""
+        return {behavior.start.tzname() or "" for behavior in (*self.behaviors[:1], *self.behaviors[-1:])}
+
 
 class GroupUser(NamedTuple):
     """A user of a group with the number of readable behaviors, which lie between two rows, both included."""

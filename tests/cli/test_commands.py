@@ -323,7 +323,8 @@ def test_an_export_never_replaces_a_file_that_is_there(tmp_path: Path) -> None:
     eventabs("run", "input.jsonl", "--provider", "rules", cwd=tmp_path)
     ledger = tmp_path / "input.eventabs" / "ledger.sqlite"
     before = ledger.read_bytes()
-    for output in (ledger, tmp_path / "input.jsonl"):
+    (tmp_path / "own.db").write_bytes(b"mine")
+    for output in (ledger, tmp_path / "own.db"):
         done = eventabs("export", "input.eventabs", "--format", "sqlite", "--output", output, cwd=tmp_path)
         assert done.returncode == 2
         assert "--output" in one_error_line(done.stderr)

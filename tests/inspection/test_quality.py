@@ -3,7 +3,7 @@
 from collections import Counter
 from pathlib import Path
 
-from eventabs.inspection.quality import Table, batch_tables, quality_tables
+from eventabs.inspection.quality import Share, Table, batch_tables, quality_tables
 from eventabs.quality.review import keep_result, read_review
 from eventabs.quality.sample import draw_review
 from eventabs.store.answers import PlacedAnswer, store_answers
@@ -77,6 +77,8 @@ def test_answers_are_counted_by_size_of_the_batch_and_by_third_of_it(tmp_path: P
         ("middle third", 2, 1.0, 1.0, 1.0, 0.0, 0.0),
         ("last third", 2, 0.0, None, None, None, 1.0),
     )
+    assert [type(cell) is Share for cell in sizes.rows[0]] == [False, False, True, True, False, True, True]
+    assert (sizes.note, bool(places.note)) == ("", True), "what explains both stands once"
 
 
 def test_several_runs_stand_side_by_side_in_each_class_and_one_may_lack_it(tmp_path: Path) -> None:

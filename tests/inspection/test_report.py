@@ -1,5 +1,6 @@
 """What a report is told by the ledger."""
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from eventabs.errors import RunDirectoryError
 from eventabs.inspection.calls import TokenUse, token_use
 from eventabs.inspection.quality import Table
 from eventabs.inspection.report import open_report_facts
+from eventabs.inspection.status import inspect_run
 from eventabs.store.ledger import Ledger
 from eventabs.store.queries import REPORT_SECTIONS
 from report_kit import make_run
@@ -21,6 +23,15 @@ def test_the_headline_counts_what_the_ledger_holds(tmp_path: Path) -> None:
         assert facts.cost == pytest.approx((200 * 2 + 80 * 8) / 1e6)
         assert facts.endpoint[:3] == ("openai", "deepseek-chat", "api.example.com")
         assert facts.inputs == ("behaviors.csv",)
+
+
+def test_the_time_is_that_of_status_however_long_a_run_stood_still(tmp_path: Path) -> None:
+    make_run(tmp_path)
+    with closing(Ledger.open(tmp_path / "ledger.sqlite")) as ledger:
+        ledger.set_meta({"progress": {"seconds": 18.3}})
+    state = inspect_run(tmp_path, now=lambda: 5_000.0)
+    with open_report_facts(tmp_path) as facts:
+        assert facts.seconds == state.progress.seconds == 18.3
 
 
 def test_every_user_is_told_in_order_of_the_ids_with_log_and_events(tmp_path: Path) -> None:

@@ -74,6 +74,19 @@ def test_an_audit_is_announced_at_the_prices_of_today_which_its_cost_is_shown_by
     assert json.loads(eventabs("status", "out", "--json", cwd=tmp_path).stdout)["cost"] is None
 
 
+@pytest.mark.parametrize(("share", "has_intervals"), [("25%", False), ("50%", True)])
+def test_a_column_of_intervals_stands_where_there_are_any_and_else_why_not(
+    place: Place, share: str, has_intervals: bool
+) -> None:
+    shown = eventabs("audit", "out", "--share", share, cwd=place.folder).stdout
+    assert eventabs("report", "out", cwd=place.folder).returncode == 0
+    page = (place.out / "report.html").read_text("utf-8")
+    for text in (shown, page):
+        assert ("95 % interval" in text) == has_intervals
+        assert text.count("No intervals: fewer than ten users were compared") == (not has_intervals)
+    assert has_intervals or shown.index("No intervals") < shown.index("Type ")
+
+
 def test_a_larger_share_goes_on_with_the_audit_that_is_there(place: Place) -> None:
     first = audited(place.folder, "--share", "25%")
     again = audited(place.folder, "--share", "25%")

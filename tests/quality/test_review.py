@@ -233,6 +233,9 @@ def test_two_reviewers_have_a_kappa_and_the_events_on_which_they_differ(out: Pat
 def test_the_command_makes_the_page_reads_it_back_and_keeps_the_figures(out: Path, tmp_path: Path) -> None:
     drawn = json.loads(eventabs("review", out, "--sample", 200, "--json", cwd=tmp_path).stdout)
     page = Path(drawn["page"])
+    made = eventabs("review", out, "--sample", 200, cwd=tmp_path)
+    assert made.stdout.strip() == str(page)
+    assert f"eventabs review {out} --read {drawn['review']}.csv" in made.stderr
     assert page.stat().st_mode & 0o777 == 0o600
     review = draw_review(out, sample=200, days=20).review
     assert (drawn["review"], drawn["drawn"]) == (review.id, 200)

@@ -99,6 +99,25 @@ async def test_200_events_are_reviewed_by_keyboard_alone(out: Path, tmp_path: Pa
 
 
 @in_a_browser
+async def test_the_head_names_all_that_is_counted(out: Path, tmp_path: Path) -> None:
+    sheet = draw_review(out, sample=30, days=12)
+    drawn, beside = 30, len(sheet.review.events) - 30
+    assert beside
+    async with chromium.browser() as page:
+        await page.open(page_of(sheet, tmp_path / "review.html"))
+        facts = await page.run("[...document.querySelectorAll('.facts span')].map((one) => one.textContent)")
+        counted = await page.run("document.getElementById('count').textContent")
+    assert counted == f"0 of {drawn + beside + 12} judged"
+    assert facts[0].startswith("30 events of ")
+    assert facts[2:5] == [
+        "days to look at as a whole: 12",
+        f"events on these days that are not in the sample: {beside}",
+        f"in all {drawn + beside + 12} to judge",
+    ]
+    assert facts[5] == "times: as in the export, which names no zone"
+
+
+@in_a_browser
 async def test_a_verdict_can_be_cleared_and_a_name_left_out(out: Path, tmp_path: Path) -> None:
     sheet = draw_review(out, sample=5, days=0)
     async with chromium.browser() as page:

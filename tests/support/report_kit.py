@@ -11,11 +11,15 @@ from typing import Any
 
 import orjson
 
+from chromium import Page
+from eventabs.inspection.report import open_report_facts
 from eventabs.records import Behavior, Event, Part, Usage, UserLog
 from eventabs.store.ledger import Ledger, PartChange, Retry
+from eventabs.views.report.page import render_report, write_report
 from runs_kit import SIZE, answer, bad, batch_of, event_of, make_log, request_for, well, whole
 
 EVIL = "<script>alert('x')</script>\"'><img src=x onerror=alert(1)>[/bold]{{7*7}}</title><!--\u2028\u202e"
+READY = "document.querySelector('main[aria-busy=false]')"
 FACTS: dict[str, object] = {
     "run_id": "r1",
     "created_at": "2026-01-15T10:00:00+00:00",
@@ -30,6 +34,7 @@ FACTS: dict[str, object] = {
             "price": {"input": 2.0, "output": 8.0, "currency": "CNY"},
         },
         "prompt": {"tokenizer": "cl100k_base"},
+        "compaction": {"strip": []},
     },
 }
 
@@ -82,6 +87,20 @@ def make_run(
     ledger.close()
 
 
+def write_page(run: Path) -> Path:
+    """Write the report of a run into its folder."""
+    path = run / "report.html"
+    with open_report_facts(run) as facts:
+        write_report(render_report(facts).chunks, path)
+    return path
+
+
+async def open_page(page: Page, path: Path, fragment: str = "") -> None:
+    """Open a report, and wait until what its address asks for is shown."""
+    await page.open(path, fragment)
+    await page.until(READY)
+
+
 def make_evil_run(path: Path) -> None:
     """Make a run in which every text from data tries to be markup."""
     make_run(
@@ -105,15 +124,25 @@ _GOALS = ("到店", "购买")
 _NAMES = (("browse", "星瀚M5", "车迹汽车网"), ("visit", "湖滨餐厅", ""), ("visit", "启程4S店", ""))
 
 
-def make_crowd(path: Path, *, user_ids: tuple[str, ...] = CROWD, calls: int = 3) -> None:
-    """Make the ledger of a run in which all are done; their events tell one of STORIES, one event a day.
+def make_crowd(
+    path: Path,
+    *,
+    user_ids: tuple[str, ...] = CROWD,
+    calls: int = 3,
+    stories: tuple[tuple[str, ...], ...] = STORIES,
+    seconds: int = 600,
+) -> None:
+    """Make the ledger of a run in which all are done; their events tell one of the stories, one event a day, none for "".
 
     Each event covers two behaviors of one second and one of the same minute, and leaves one out.
     """
     path.mkdir(exist_ok=True)
     ledger = Ledger.create(path / "ledger.sqlite", FACTS)
-    told = {user_id: STORIES[place % len(STORIES)] for place, user_id in enumerate(user_ids)}
-    logs = [UserLog(user_id, tuple(_lived(story)), (("city", "上海"),)) for user_id, story in told.items()]
+    told = {user_id: stories[place % len(stories)] for place, user_id in enumerate(user_ids)}
+    logs = [
+        UserLog(user_id, tuple(_lived(story, seconds)), (("city", "上海"),))
+        for user_id, story in told.items()
+    ]
     with ledger.transaction():
         ledger.add_users((log, [(whole(log), SIZE)]) for log in logs)
     each = -(-len(logs) // calls)
@@ -128,12 +157,12 @@ def make_crowd(path: Path, *, user_ids: tuple[str, ...] = CROWD, calls: int = 3)
     ledger.close()
 
 
-def _lived(story: tuple[str, ...]) -> Iterator[Behavior]:
+def _lived(story: tuple[str, ...], seconds: int) -> Iterator[Behavior]:
     for day, kind in enumerate(story):
         action, item, place = _NAMES[2 if kind in _GOALS else kind == "用餐"]
         for line, second in enumerate((5, 5, 40)):
             start = datetime(2026, 1, 5 + day, 9 + day, 30, second)  # noqa: DTZ001  exports hold wall times
-            yield Behavior(start, action, f"{item}{line or ''}", place, 600 + line)
+            yield Behavior(start, action, f"{item}{line or ''}", place, seconds + line)
         yield Behavior(datetime(2026, 1, 5 + day, 20, 0), "use", "小绿书", "", 60)  # noqa: DTZ001  as above
 
 
@@ -150,6 +179,7 @@ def _told(log: UserLog, story: tuple[str, ...]) -> list[Event]:
             source="must" if kind == "购买" else "llm",
         )
         for day, kind in enumerate(story)
+        if kind
     ]
 
 

@@ -299,7 +299,7 @@ def review(
 ) -> None:
     """Make the page of a review, or read what was said on it."""
     from eventabs.quality import draw_review  # noqa: PLC0415
-    from eventabs.views import drawn_json, render_review_page, write_report  # noqa: PLC0415
+    from eventabs.views import drawn_json, render_next_step, render_review_page, write_report  # noqa: PLC0415
 
     signals.interrupt()
     if read:
@@ -313,6 +313,7 @@ def review(
         print_json(drawn_json(sheet, str(path)))
     else:
         print_line(stdout_console(), str(path))
+        render_next_step(stderr_console(), sheet)
 
 
 def _read_back(checkpoint: Path, files: list[Path], *, as_json: bool) -> None:

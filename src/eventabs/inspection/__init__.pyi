@@ -13,6 +13,7 @@ from .calls import (
 )
 from .quality import (
     BatchRow as BatchRow,
+    Share as Share,
     Table as Table,
     batch_tables as batch_tables,
     by_batch_users as by_batch_users,

@@ -15,6 +15,12 @@ _LARGEST: Final = 16_000_000  # bytes of a stored result
 _MOST_TYPES: Final = 12
 
 
+class Share(float):
+    """A share from 0 to 1, to be shown in percent."""
+
+    __slots__ = ()
+
+
 class Table(NamedTuple):
     """A table that a section of the report shows as it is: numbers are told apart from texts only to align them."""
 
@@ -54,10 +60,10 @@ def _review_tables(result: Mapping[str, Any]) -> Iterator[Table]:
         (
             Path(each["file"]).name,
             each["judged"],
-            each["precision"],
-            each["at_least"],
+            _share(each["precision"]),
+            _share(each["at_least"]),
             each["reviewed_days"]["days"],
-            each["reviewed_days"]["recall"]["value"],
+            _share(each["reviewed_days"]["recall"]["value"]),
             agreement.get("kappa"),
         )
         for each in reviewers
@@ -78,13 +84,17 @@ def _review_tables(result: Mapping[str, Any]) -> Iterator[Table]:
         _("At least: exact one-sided 95 % bound of the share of all events, Clopper and Pearson"),
     )
     types = tuple(
-        (row["type"], row["judged"], row["precision"], row["at_least"])
+        (row["type"], row["judged"], _share(row["precision"]), _share(row["at_least"]))
         for row in reviewers[0]["by_type"][:_MOST_TYPES]
     )
     if types:
         yield Table(
             _("Judged by people, by type"), (_("Type"), _("events"), _("right"), _("at least")), types
         )
+
+
+def _share(value: float | None) -> Share | None:
+    return None if value is None else Share(value)
 
 
 class BatchRow(NamedTuple):
@@ -137,20 +147,27 @@ def _row(name: str, cell: Mapping[str, int]) -> BatchRow:
     return BatchRow(name, *(cell[figure] for figure in ANSWER_FIGURES))
 
 
-def batch_tables(runs: Mapping[str, Counts]) -> Iterator[Table]:
-    """Yield tables where there is something to compare: batches of several sizes, or with a place in them.
+def batch_tables(runs: Mapping[str, Counts]) -> list[Table]:
+    """Return tables where there is something to compare: batches of several sizes, or with a place in them.
 
-    `runs`: the counts of each by the name that its rows have; of a single one they have none.
+    `runs`: the counts of each by the name that its rows have; of a single one they have none. The last table explains the
+    columns of both.
     """
+    tables = []
     sizes, places = (
         {name: of(counts) for name, counts in runs.items()} for of in (by_batch_users, by_position)
     )
     bands = {row.name for rows in sizes.values() for row in rows}
     if len(bands) > 1:
-        yield _batch_table(_("Users in the batch"), {band: band for band in sorted(bands, key=_least)}, sizes)
+        classes = {band: band for band in sorted(bands, key=_least)}
+        tables.append(_batch_table(_("Users in the batch"), classes, sizes))
     if any(places.values()):
         thirds = {"1": _("first third"), "2": _("middle third"), "3": _("last third")}
-        yield _batch_table(_("Place in the batch"), thirds, places)
+        tables.append(_batch_table(_("Place in the batch"), thirds, places))
+    note = _(
+        "Usable, did not match: share of the answers; covered: of the behaviors; ungrounded and the rest: of the events"
+    )
+    return [*tables[:-1], *(table._replace(note=note) for table in tables[-1:])]
 
 
 def _batch_table(title: str, classes: Mapping[str, str], runs: Mapping[str, Sequence[BatchRow]]) -> Table:
@@ -168,27 +185,24 @@ def _batch_table(title: str, classes: Mapping[str, str], runs: Mapping[str, Sequ
             (classes[row.name], *([run] if several else []), *(value(row) for value in columns.values()))
             for run, row in rows
         ),
-        _(
-            "Usable, did not match: share of the answers; covered: of the behaviors; ungrounded and the rest: of the events"
-        ),
     )
 
 
 def _batch_columns() -> dict[str, Callable[[BatchRow], float | None]]:
     return {
         _("users asked"): lambda row: row.asked,
-        _("usable"): lambda row: ratio(row.usable, row.asked),
-        _("covered"): lambda row: row.coverage,
+        _("usable"): lambda row: _share(ratio(row.usable, row.asked)),
+        _("covered"): lambda row: _share(row.coverage),
         _("events a user-day"): lambda row: row.events_per_user_day,
-        _("ungrounded"): lambda row: ratio(row.ungrounded, row.events),
+        _("ungrounded"): lambda row: _share(ratio(row.ungrounded, row.events)),
     }
 
 
 def _faults() -> dict[str, Callable[[BatchRow], float | None]]:
     """Return the columns that are only there where a row has some."""
     return {
-        _("did not match"): lambda row: ratio(row.ungrounded_answers, row.asked),
-        _("repeated"): lambda row: ratio(row.duplicates, row.events),
-        _("outside the vocabulary"): lambda row: ratio(row.outside_labels, row.events),
-        _("missed"): lambda row: ratio(row.must_misses, row.events),
+        _("did not match"): lambda row: _share(ratio(row.ungrounded_answers, row.asked)),
+        _("repeated"): lambda row: _share(ratio(row.duplicates, row.events)),
+        _("outside the vocabulary"): lambda row: _share(ratio(row.outside_labels, row.events)),
+        _("missed"): lambda row: _share(ratio(row.must_misses, row.events)),
     }

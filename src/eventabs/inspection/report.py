@@ -1,6 +1,6 @@
 """What a report shows, from the ledger alone: the run, its calls, its failures and its users."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -18,8 +18,9 @@ from eventabs.inspection.calls import (
     call_text,
 )
 from eventabs.inspection.quality import Table, quality_tables
-from eventabs.inspection.status import Endpoint, endpoint_of
-from eventabs.prompts import default_vocabulary
+from eventabs.inspection.status import Endpoint, endpoint_of, seconds_worked
+from eventabs.inspection.user import compactor_of
+from eventabs.prompts import Compactor, default_vocabulary
 from eventabs.records import Counts, UserLog
 from eventabs.store import (
     REPORT_SECTIONS,
@@ -82,10 +83,11 @@ def _examples(ledger: Ledger, reason: str) -> Iterator[Example]:
 
 
 class UserFacts(NamedTuple):
-    """One user: the state, the log and the events that hold."""
+    """One user: the state, the log, its behaviors in their compact form without times, and the events that hold."""
 
     row: UserRow
     log: UserLog
+    phrases: Sequence[str]
     events: list[dict[str, Any]]
 
 
@@ -103,6 +105,8 @@ class ReportFacts:
     endpoint: Endpoint
     counts: Counts
     cost: float | None
+    seconds: float  # that the run has been worked on, without pauses
+    timezone: str  # of the settings, "" for the times of the export
     calls: tuple[CallFacts, ...]
     retries: tuple[Retry, ...]
     failures: tuple[FailureFacts, ...]  # those that made users fail first
@@ -135,13 +139,15 @@ def open_report_facts(named: Path) -> Iterator[ReportFacts]:
             endpoint=endpoint,
             counts=counted,
             cost=endpoint.price.total(counted) if endpoint.model else None,
+            seconds=seconds_worked(directory),
+            timezone=settings.get("input", {}).get("timezone", ""),
             calls=tuple(call_facts(ledger, settings["prompt"]["tokenizer"], _cost_of(endpoint))),
             retries=tuple(stored_retries(ledger)),
             failures=tuple(
                 FailureFacts._make([*row, tuple(_examples(ledger, row[0]))]) for row in ledger.rows(_CAUSES)
             ),
             call_errors=tuple(ledger.rows(_ERRORS)),
-            users=_users(ledger),
+            users=_users(ledger, compactor_of(meta)),
             logged_bytes=logged_bytes,
             asked=partial(asked_parts, ledger),
             text=partial(call_text, ledger),
@@ -157,9 +163,10 @@ def _cost_of(endpoint: Endpoint) -> Cost:
     return endpoint.price.cost if endpoint.model else lambda *_tokens: None
 
 
-def _users(ledger: Ledger) -> Iterator[UserFacts]:
+def _users(ledger: Ledger, compactor: Compactor) -> Iterator[UserFacts]:
     for row in all_user_rows(ledger):
-        yield UserFacts(row, ledger.log(row.user_id), events_of(ledger, row.user_id))
+        log = ledger.log(row.user_id)
+        yield UserFacts(row, log, compactor.phrases(log), events_of(ledger, row.user_id))
 
 
 def _goal(settings: Mapping[str, Any]) -> str:

@@ -170,6 +170,14 @@ def _kept(facts: Mapping[str, Any]) -> Progress:
     return Progress(**{field.name: kept[field.name] for field in fields(Progress) if field.name in kept})
 
 
+def seconds_worked(directory: RunDirectory) -> float:
+    """Return how long a run has been worked on, as it kept it last; pauses do not count, of shards the longest holds."""
+    if directory.is_merged():
+        return max(map(seconds_worked, directory.shards().values()), default=0.0)
+    with Ledger.watch(directory.ledger) as ledger:
+        return _kept(ledger.meta()).seconds
+
+
 def _running(facts: Mapping[str, Any], now: float) -> Progress:
     """Return what the run itself shows, so that no two screens contradict each other."""
     progress = _kept(facts)

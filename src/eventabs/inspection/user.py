@@ -95,12 +95,17 @@ def stored_calls(ledger: LedgerView, user_id: str) -> Iterator[StoredCall]:
         yield StoredCall(call_id, asked, *texts, *facts)
 
 
+def compactor_of(facts: Mapping[str, Any]) -> Compactor:
+    """Return what writes the behaviors of a run, from its facts; a line for each, whatever its prompts had."""
+    language: Language = "zh" if facts.get("prompt_language") == "zh" else "en"
+    return Compactor(language, facts["settings"]["compaction"]["strip"])
+
+
 def _lines(log: UserLog, events: list[dict[str, Any]], facts: Mapping[str, Any]) -> Iterator[Line]:
     covering: dict[int, list[int]] = {}
     for position, event in enumerate(events):
         for index in event["behaviors"]:
             covering.setdefault(index, []).append(position)
-    language: Language = "zh" if facts.get("prompt_language") == "zh" else "en"
-    compactor = Compactor(language, facts["settings"]["compaction"]["strip"])
-    for index, (behavior, text) in enumerate(zip(log.behaviors, compactor.lines(log), strict=True)):
+    lines = compactor_of(facts).lines(log)
+    for index, (behavior, text) in enumerate(zip(log.behaviors, lines, strict=True)):
         yield Line(index, behavior.start.date().isoformat(), text, tuple(covering.get(index, ())))

@@ -8,7 +8,7 @@ from .instructions import (
     example_events as example_events,
     example_log as example_log,
 )
-from .long_form import long_tokens as long_tokens, sentence as sentence
+from .long_form import long_tokens as long_tokens
 from .measurement import (
     Parts as Parts,
     log_of_part as log_of_part,
@@ -27,4 +27,8 @@ from .packing import (
 )
 from .splitting import split as split
 from .tokens import TokenCounter as TokenCounter
-from .vocabulary import default_vocabulary as default_vocabulary
+from .vocabulary import (
+    CONVERSION as CONVERSION,
+    ENGAGEMENT as ENGAGEMENT,
+    default_vocabulary as default_vocabulary,
+)

@@ -33,6 +33,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from functools import lru_cache, partial
 from itertools import product
+from operator import add
 from string import ascii_uppercase
 
 from eventabs.language import Language
@@ -139,12 +140,13 @@ class Compactor:
 
     def contents(self, log: UserLog) -> list[str]:
         """Return what stands behind the time of each of a log's behaviors, duration included."""
+        lengths = ("" if b.duration is None else self.duration(b.duration)[0] for b in log.behaviors)
+        return list(map(add, self.phrases(log), lengths))
+
+    def phrases(self, log: UserLog) -> list[str]:
+        """Return each of a log's behaviors without its times: what was done, and where."""
         body = self._body_of(log)
-        return [
-            body(b.action, b.item, b.place)[0][1:]
-            + ("" if b.duration is None else self.duration(b.duration)[0])
-            for b in log.behaviors
-        ]
+        return [body(b.action, b.item, b.place)[0][1:] for b in log.behaviors]
 
     def header(self, alias: str, log: UserLog) -> list[str]:
         """Return what stands above a user's days, in pieces."""

@@ -103,6 +103,8 @@ class Sheet(NamedTuple):
     folder: Path
     lines: dict[str, tuple[ContextLine, ...]]
     profiles: dict[str, str]  # by user
+    timezone: str  # of the run's settings, "" for the times of the export
+    offsets: set[str]  # from UTC, of the users' behaviors
 
 
 def draw_review(named: Path, *, sample: int, days: int, by: str = "", seed: int = 0) -> Sheet:
@@ -283,13 +285,16 @@ def _sheet(directory: RunDirectory, ledger: LedgerView, review: Review) -> Sheet
     compactor = Compactor(language, facts["settings"]["compaction"]["strip"])
     lines: dict[str, tuple[ContextLine, ...]] = {}
     profiles: dict[str, str] = {}
+    offsets: set[str] = set()
     for user_id, items in by_user.items():
         log = ledger.log(user_id)
+        offsets |= log.offsets
         profiles[user_id] = " ".join(value for _column, value in log.profile)
         own = _lines(log, events_of(ledger, user_id), compactor)
         for item in items:
             lines[item.item] = _around(item, own, log)
-    return Sheet(review, directory.path, directory.reviews / review.id, lines, profiles)
+    timezone = facts["settings"].get("input", {}).get("timezone", "")
+    return Sheet(review, directory.path, directory.reviews / review.id, lines, profiles, timezone, offsets)
 
 
 def _lines(log: UserLog, events: Sequence[Event], compactor: Compactor) -> list[ContextLine]:

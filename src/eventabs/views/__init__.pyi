@@ -42,6 +42,7 @@ from .quality import (
     render_comparison_page as render_comparison_page,
     render_evaluation as render_evaluation,
     render_evaluation_page as render_evaluation_page,
+    render_next_step as render_next_step,
     render_review as render_review,
     render_review_page as render_review_page,
     review_json as review_json,

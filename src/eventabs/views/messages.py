@@ -7,6 +7,7 @@ from typing import Any
 
 from eventabs import runs
 from eventabs.language import gettext as _, ngettext
+from eventabs.prompts import CONVERSION, ENGAGEMENT
 from eventabs.providers import kind_of
 from eventabs.records import Copying, Counts, InputWarning, RunStatus
 from eventabs.views.cluster_messages import of_shards
@@ -83,11 +84,6 @@ def money(amount: float, currency: str) -> str:
     """Return an amount with enough digits to be more than zero where it is."""
     digits = 2 if amount >= 1 or not amount else 4
     return f"{amount:,.{digits}f} {one_line(currency)}"
-
-
-def weekdays() -> list[str]:
-    """Return the names of the days from Monday, short."""
-    return [_("Mon"), _("Tue"), _("Wed"), _("Thu"), _("Fri"), _("Sat"), _("Sun")]
 
 
 def started(facts: runs.Started) -> str:
@@ -271,6 +267,11 @@ def users(number: int) -> str:
 def behaviors(number: int) -> str:
     """Count behaviors."""
     return ngettext("{count} behavior", "{count} behaviors", number).format(count=count(number))
+
+
+def category(name: str) -> str:
+    """Return how a category is shown; only the built-in ones have words in other languages."""
+    return {CONVERSION: _("conversion"), ENGAGEMENT: _("engagement")}.get(name, name)
 
 
 def status(state: RunStatus) -> str:

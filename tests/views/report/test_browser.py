@@ -1,4 +1,4 @@
-"""The report in a real browser: looked at, clicked through, sorted, downloaded, printed, on a desktop and on a phone."""
+"""The report in a real browser: looked at, clicked through, sorted, downloaded."""
 
 import asyncio
 import csv
@@ -8,34 +8,24 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import pytest
 
 import chromium
 from eventabs import language
-from eventabs.inspection.report import open_report_facts
+from eventabs.inspection.user import view_user
 from eventabs.store.ledger import Ledger
 from eventabs.store.queries import events_of
-from eventabs.views.report.page import render_report, write_report
-from report_kit import CROWD, make_crowd, make_evil_run, make_run
+from report_kit import CROWD, READY, make_crowd, make_evil_run, make_run, open_page, write_page
 
 pytestmark = pytest.mark.skipif(
     not chromium.BINARY, reason="there is no Chromium here: apt-get install chromium"
 )
 
-READY = "document.querySelector('main[aria-busy=false]')"
 WHO = "document.querySelector('#who')?.textContent"
 FOUND = "document.getElementById('found').textContent"
 ROWS = "[...document.querySelectorAll('.tab:not([hidden]) .grid-table tbody tr')].map((row) => row.cells[0].textContent)"
-
-
-def _write(run: Path) -> Path:
-    path = run / "report.html"
-    with open_report_facts(run) as facts:
-        write_report(render_report(facts).chunks, path)
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +33,7 @@ def crowd(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write the report of a run of twelve users."""
     run = tmp_path_factory.mktemp("crowd")
     make_crowd(run)
-    return _write(run)
+    return write_page(run)
 
 
 @pytest.fixture
@@ -51,11 +41,6 @@ def chinese() -> Iterator[None]:
     language.activate("zh")
     yield
     language.activate("en")
-
-
-async def _open(page: chromium.Page, path: Path, fragment: str = "") -> None:
-    await page.open(path, fragment)
-    await page.until(READY)
 
 
 async def _click(page: chromium.Page, selector: str) -> None:
@@ -76,7 +61,7 @@ async def _after(page: chromium.Page, script: str, expected: object) -> None:
 async def test_one_users_timeline_stands_on_top_with_events_beside_their_behaviors(crowd: Path) -> None:
     async with chromium.browser() as page:
         await page.size(1280, 900)
-        await _open(page, crowd)
+        await open_page(page, crowd)
         assert await page.run(WHO) in CROWD
         assert await page.run("document.querySelectorAll('.raster .event').length") == 3
         events, behaviors = [
@@ -93,7 +78,7 @@ async def test_an_event_lights_its_behaviors_and_a_behavior_its_event(crowd: Pat
     lit = "[...document.querySelectorAll('.{name} .item.lit')].map((one) => Number(one.dataset.place))"
     async with chromium.browser() as page:
         await page.size(1280, 1200)
-        await _open(page, crowd, f"#user={quote(CROWD[0])}")
+        await open_page(page, crowd, f"#user={quote(CROWD[0])}")
         await _click(page, ".events .item[data-place='1']")
         await _after(page, lit.format(name="behaviors"), [4, 5, 6])
         assert await page.run("document.querySelectorAll('.links path').length") == 3
@@ -107,10 +92,23 @@ async def test_an_event_lights_its_behaviors_and_a_behavior_its_event(crowd: Pat
         await _after(page, lit.format(name="behaviors"), [0, 1, 2])
 
 
+@pytest.mark.parametrize("seconds", [30, 58, 59 * 60 + 58, 76 * 60 + 57, 7_200])
+async def test_behaviors_read_as_eventabs_show_writes_them(tmp_path: Path, seconds: int) -> None:
+    make_crowd(tmp_path, seconds=seconds)
+    with Ledger.watch(tmp_path / "ledger.sqlite") as ledger:
+        lines = [line.text for line in view_user(ledger, CROWD[0], tmp_path).lines]
+    async with chromium.browser() as page:
+        await open_page(page, write_page(tmp_path), "#user=" + quote(CROWD[0]))
+        shown = await page.run(
+            "[...document.querySelectorAll('.behaviors .item')].map((item) => [...item.children].map((one) => one.textContent).join(' '))"
+        )
+    assert shown == lines
+
+
 async def test_the_lists_are_walked_with_the_keys(crowd: Path) -> None:
     here = "[document.activeElement.closest('.pane').className, document.activeElement.dataset.place]"
     async with chromium.browser() as page:
-        await _open(page, crowd, f"#user={quote(CROWD[0])}")
+        await open_page(page, crowd, f"#user={quote(CROWD[0])}")
         await page.run("document.querySelector('.events .item[tabindex=\"0\"]').focus()")
         await page.press("ArrowDown", 40)
         assert await page.run(here) == ["pane events", "1"]
@@ -144,7 +142,7 @@ async def test_a_click_in_a_picture_filters_the_users(
 ) -> None:
     async with chromium.browser() as page:
         await page.size(1280, 900)
-        await _open(page, crowd)
+        await open_page(page, crowd)
         await _click(page, link)
         found = "12 users" if users == len(CROWD) else f"{users} of 12 users"
         await _after(page, FOUND, found)
@@ -159,11 +157,30 @@ async def test_a_click_in_a_picture_filters_the_users(
         assert page.complaints() == []
 
 
+async def test_the_first_user_says_why_and_pictures_that_do_not_follow_a_filter_say_so(crowd: Path) -> None:
+    note, why = (
+        "document.getElementById('of-all').hidden",
+        "document.querySelector('.user-facts').textContent",
+    )
+    async with chromium.browser() as page:
+        await open_page(page, crowd)
+        assert "shown first: no user has more types of events" in await page.run(why)
+        assert await page.run(note)
+        await _click(page, ".bars th a")
+        await page.until(f"!{note}")
+        await page.until(READY)
+        assert "shown first" not in await page.run(why)
+        await page.run("location.hash = '#type=' + encodeURIComponent('没有')")
+        await page.until("document.querySelector('#user .empty')")
+        await open_page(page, crowd, "#user=" + quote(CROWD[1]))
+        assert "shown first" not in await page.run(why)
+
+
 async def test_filters_add_up_and_are_cleared_at_once(crowd: Path) -> None:
     async with chromium.browser() as page:
-        await _open(page, crowd, "#tab=users&category=conversion&type=用餐&state=done")
+        await open_page(page, crowd, "#tab=users&category=conversion&type=用餐&state=done")
         await _after(page, ROWS, ["Nothing to list."])
-        await _open(page, crowd, "#tab=users&transition=浏览 → 对比&place=湖滨餐厅")
+        await open_page(page, crowd, "#tab=users&transition=浏览 → 对比&place=湖滨餐厅")
         await page.until("document.querySelectorAll('#chips [data-filter]').length === 2")
         await _after(page, FOUND, "4 of 12 users")
         await _click(page, "#chips .clear")
@@ -172,7 +189,7 @@ async def test_filters_add_up_and_are_cleared_at_once(crowd: Path) -> None:
 
 async def test_text_is_found_and_marked_wherever_it_stands(crowd: Path) -> None:
     async with chromium.browser() as page:
-        await _open(page, crowd)
+        await open_page(page, crowd)
         await page.run("document.getElementById('query').focus()")
         await page.do("Input.insertText", text="4S店2")
         await _after(page, FOUND, "8 of 12 users")
@@ -191,7 +208,7 @@ async def test_text_is_found_and_marked_wherever_it_stands(crowd: Path) -> None:
 async def test_every_column_of_a_table_sorts_in_both_directions(crowd: Path, tab: str) -> None:
     async with chromium.browser() as page:
         await page.size(1400, 900)
-        await _open(page, crowd, f"#tab={tab}")
+        await open_page(page, crowd, f"#tab={tab}")
         head = ".tab:not([hidden]) .grid-table th[data-column"
         names = await page.run(
             f"[...document.querySelectorAll({json.dumps(head)} + ']')].map((one) => one.dataset.column)"
@@ -247,7 +264,7 @@ def _only_csv(folder: Path) -> Path:
 
 async def test_the_csv_of_events_says_what_the_ledger_holds(crowd: Path, tmp_path: Path) -> None:
     async with chromium.browser() as page:
-        await _open(page, crowd, "#tab=events")
+        await open_page(page, crowd, "#tab=events")
         await page.until(f"({ROWS}).length")
         name, data = await _download(page, tmp_path)
     assert name == "behaviors-events.csv"
@@ -276,11 +293,11 @@ async def test_the_csv_of_events_says_what_the_ledger_holds(crowd: Path, tmp_pat
 
 async def test_a_csv_holds_what_the_filters_leave(crowd: Path, tmp_path: Path) -> None:
     async with chromium.browser() as page:
-        await _open(page, crowd, "#tab=events&type=到店")
+        await open_page(page, crowd, "#tab=events&type=到店")
         await page.until(f"({ROWS}).length")
         _name, data = await _download(page, tmp_path)
         assert {row["type"] for row in csv.DictReader(io.StringIO(data.decode("utf-8-sig")))} == {"到店"}
-        await _open(page, crowd, "#tab=users&q=购买")
+        await open_page(page, crowd, "#tab=users&q=购买")
         await page.until(f"({ROWS}).length === 4")
         name, data = await _download(page, tmp_path)
     assert name == "behaviors-users.csv"
@@ -290,12 +307,12 @@ async def test_a_csv_holds_what_the_filters_leave(crowd: Path, tmp_path: Path) -
 async def test_no_cell_of_a_csv_is_a_formula(tmp_path: Path) -> None:
     ids = ("=1+1", "@sum(a)", "-2+3\t")
     make_run(tmp_path, user_ids=ids, kind="+cmd|' /C calc'!A0", summary='＝HYPERLINK("x")')
-    path = _write(tmp_path)
+    path = write_page(tmp_path)
     folder = tmp_path / "downloads"
     folder.mkdir()
     async with chromium.browser() as page:
         for tab in ("users", "events", "calls"):
-            await _open(page, path, f"#tab={tab}")
+            await open_page(page, path, f"#tab={tab}")
             await page.until(f"({ROWS}).length")
             _name, data = await _download(page, folder)
             cells = [cell for row in csv.reader(io.StringIO(data.decode("utf-8-sig"))) for cell in row]
@@ -306,7 +323,7 @@ async def test_no_cell_of_a_csv_is_a_formula(tmp_path: Path) -> None:
 
 async def test_a_link_to_a_user_a_type_and_a_call_survives_a_reload_and_the_way_back(crowd: Path) -> None:
     async with chromium.browser() as page:
-        await _open(page, crowd, f"#user={quote(CROWD[6])}")
+        await open_page(page, crowd, f"#user={quote(CROWD[6])}")
         assert await page.run(WHO) == "user 7"
         await page.do("Page.reload")
         await page.until(READY)
@@ -319,7 +336,7 @@ async def test_a_link_to_a_user_a_type_and_a_call_survives_a_reload_and_the_way_
         await _after(page, "document.querySelector('[data-tab=calls]').hidden", False)
         await page.run("history.back()")
         await _after(page, WHO, "user 7")
-        await _open(page, crowd, f"#type={quote('购买')}")
+        await open_page(page, crowd, f"#type={quote('购买')}")
         await _after(page, FOUND, "4 of 12 users")
         await page.run("history.back()")
         await _after(page, FOUND, "12 users")
@@ -328,15 +345,15 @@ async def test_a_link_to_a_user_a_type_and_a_call_survives_a_reload_and_the_way_
 
 async def test_a_link_to_nobody_says_so(crowd: Path) -> None:
     async with chromium.browser() as page:
-        await _open(page, crowd, "#user=nobody")
+        await open_page(page, crowd, "#user=nobody")
         assert await page.run(WHO) == "This page has no user nobody."
-        await _open(page, crowd, "#call=99")
+        await open_page(page, crowd, "#call=99")
         await _after(page, "document.querySelector('#call').textContent", "This page has no call 99.")
 
 
 async def test_users_are_stepped_through_in_the_order_that_the_filters_leave(crowd: Path) -> None:
     async with chromium.browser() as page:
-        await _open(page, crowd, "#type=购买")
+        await open_page(page, crowd, "#type=购买")
         await _after(page, WHO, "user 3")
         await _click(page, ".stepper button:last-child")
         await _after(page, WHO, "user 6")
@@ -346,7 +363,7 @@ async def test_users_are_stepped_through_in_the_order_that_the_filters_leave(cro
 async def test_a_call_shows_prompt_reply_tokens_and_cost(tmp_path: Path) -> None:
     make_run(tmp_path)
     async with chromium.browser() as page:
-        await _open(page, _write(tmp_path), "#call=1")
+        await open_page(page, write_page(tmp_path), "#call=1")
         text = await page.run("document.getElementById('call').innerText")
         for said in (
             "tokens in\n200",
@@ -368,17 +385,17 @@ async def test_what_is_not_grounded_and_what_a_rule_added_say_so(tmp_path: Path,
     make_run(tmp_path)
     badges = "[...document.querySelectorAll('.events .badge')].map((one) => one.textContent)"
     async with chromium.browser() as page:
-        await _open(page, _write(tmp_path), "#user=ann")
+        await open_page(page, write_page(tmp_path), "#user=ann")
         assert await page.run(badges) == ["conversion", "matches no behavior"]
-        await _open(page, crowd, f"#user={quote(CROWD[2])}")
+        await open_page(page, crowd, f"#user={quote(CROWD[2])}")
         await _after(page, badges, ["conversion", "your rule"])
 
 
 async def test_text_from_data_stays_text(tmp_path: Path) -> None:
     make_evil_run(tmp_path)
-    path = _write(tmp_path)
+    path = write_page(tmp_path)
     async with chromium.browser() as page:
-        await _open(page, path)
+        await open_page(page, path)
         assert "<script>alert('x')</script>" in await page.run("document.getElementById('user').textContent")
         for tab in ("users", "events", "calls", "run", "timeline"):
             await page.run(f"location.hash = '#tab={tab}'")
@@ -394,103 +411,19 @@ async def test_text_from_data_stays_text(tmp_path: Path) -> None:
         assert page.complaints() == []
 
 
-@pytest.mark.parametrize(("width", "phone"), [(1440, False), (390, True)])
-async def test_nothing_is_wider_than_the_window(tmp_path: Path, width: int, phone: bool) -> None:
-    make_run(tmp_path, user_ids=("u" * 200, "v" * 200, "w" * 200), kind="长" * 80, error="x" * 400)
-    path = _write(tmp_path)
-    async with chromium.browser() as page:
-        await page.size(width, 844, phone=phone)
-        for fragment in (
-            "",
-            "#tab=users",
-            "#tab=events",
-            "#tab=calls",
-            "#call=1",
-            "#tab=run",
-            "#type=" + quote("长" * 80),
-        ):
-            await _open(page, path, fragment)
-            await page.run("for (const one of document.querySelectorAll('details')) one.open = true")
-            assert await page.run("document.documentElement.scrollWidth") <= width, fragment
-
-
-async def test_a_moment_is_seen_on_a_phone(tmp_path: Path) -> None:
-    make_run(tmp_path)
-    async with chromium.browser() as page:
-        await page.size(390, 844, phone=True)
-        await _open(page, _write(tmp_path), "#user=ann")
-        widths = "[...document.querySelectorAll('.raster .event .body')].map((one) => one.getBoundingClientRect().width)"
-        assert min(await page.run(widths)) >= 3
-
-
-async def test_on_paper_the_open_tab_is_whole_and_no_heading_stands_over_nothing(tmp_path: Path) -> None:
-    make_run(tmp_path)
-    async with chromium.browser() as page:
-        await page.do("Emulation.setEmulatedMedia", media="print")
-        await _open(page, _write(tmp_path))
-        for hidden in (".tabs", "#query", ".stepper"):
-            assert await page.run(f"getComputedStyle(document.querySelector('{hidden}')).display") == "none"
-        overflow = "getComputedStyle(document.querySelector('{name}')).overflowY"
-        for whole in (".raster", ".events .list", ".behaviors .list"):
-            assert await page.run(overflow.format(name=whole)) == "visible"
-        shown = "getComputedStyle(document.querySelector('.examples')).display"
-        assert await page.run(shown) == "none"
-        await page.run("document.querySelector('.example').open = true")
-        assert await page.run(shown) == "block"
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_the_more_events_an_hour_has_the_more_it_stands_out(tmp_path: Path, scheme: str) -> None:
-    make_run(tmp_path)
-    path = _write(tmp_path)
-    async with chromium.browser() as page:
-        await page.do(
-            "Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}]
-        )
-        await page.open(path)
-        colors = await page.run(
-            "[...document.querySelectorAll('.scale .swatch')].map((one) => getComputedStyle(one).backgroundColor)"
-        )
-    brightness = [sum(map(int, re.findall(r"\d+", color))) for color in colors]
-    assert len(set(brightness)) == 7
-    assert brightness == sorted(brightness, reverse=scheme == "light")
-
-
-async def test_every_control_has_a_name_and_every_heading_its_level(crowd: Path) -> None:
-    async with chromium.browser() as page:
-        await _open(page, crowd)
-        tree: dict[str, Any] = await page.do("Accessibility.getFullAXTree")
-        nodes = [node for node in tree["nodes"] if not node.get("ignored")]
-        for node in nodes:
-            if node["role"]["value"] in (
-                "button",
-                "link",
-                "textbox",
-                "searchbox",
-                "combobox",
-                "option",
-                "listbox",
-                "region",
-            ):
-                assert node["name"]["value"].strip(), node
-        assert {"navigation", "main", "search", "listbox", "option"} <= {
-            node["role"]["value"] for node in nodes
-        }
-
-
-async def test_the_pictures_stand_without_a_script(crowd: Path) -> None:
-    async with chromium.browser() as page:
-        await page.do("Emulation.setScriptExecutionDisabled", value=True)
-        await page.open(crowd)
-        assert await page.run("document.querySelectorAll('.days rect').length") > 0
-        assert await page.run("document.querySelector('.tabs').hidden")
-        assert not await page.run("document.querySelector('[data-tab=run]').hidden")
-
-
 @pytest.mark.usefixtures("chinese")
 async def test_the_script_speaks_chinese(tmp_path: Path) -> None:
     make_crowd(tmp_path)
     async with chromium.browser() as page:
-        await _open(page, _write(tmp_path), "#tab=users")
+        await open_page(page, write_page(tmp_path), "#tab=users")
         head = await page.run("document.querySelector('.grid-table thead').textContent")
+        await open_page(page, tmp_path / "report.html", "#tab=events")
+        await page.until("document.querySelector('.tab:not([hidden]) tbody tr')")
+        events = await page.run("document.querySelector('.tab:not([hidden]) tbody').textContent")
+        header = await page.run("document.querySelector('header').textContent")
+        kept = await page.run(
+            "document.querySelector('.tab:not([hidden]) tbody a[href*=category]').getAttribute('href')"
+        )
     assert not re.search("behaviors|events|state", head)
+    assert not re.search("engagement|conversion", events + header)
+    assert kept == "#category=engagement"

@@ -17,7 +17,7 @@ DAY = datetime(2026, 1, 5, 9, 0)  # noqa: DTZ001  a Monday, as exports have it
 def user(user_id: str, *events: dict[str, object], behaviors: int = 3) -> UserFacts:
     done = (Behavior(DAY + timedelta(hours=n), "visit", f"餐厅{n}", "", 90) for n in range(behaviors))
     log = UserLog(user_id, tuple(done), (("city", "上海"),))
-    return UserFacts(UserRow(user_id, "done", behaviors, len(events), None, 0), log, list(events))
+    return UserFacts(UserRow(user_id, "done", behaviors, len(events), None, 0), log, [], list(events))
 
 
 def event(

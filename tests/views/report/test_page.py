@@ -3,6 +3,7 @@
 import os
 import re
 import stat
+from contextlib import closing
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -42,6 +43,35 @@ def test_the_page_shows_the_run(tmp_path: Path) -> None:
     page = _page(tmp_path)
     for shown in ("behaviors.csv", "deepseek-chat", "api.example.com", "用餐", "HTTP 503", "0.0010 CNY"):
         assert shown in page
+
+
+def test_the_page_says_that_the_timeline_is_being_opened_until_it_is_there(tmp_path: Path) -> None:
+    make_run(tmp_path)
+    page = _page(tmp_path)
+    assert page.index("The timeline is being opened") < page.index('id="data-index"') < page.index("<script>")
+
+
+@pytest.mark.parametrize(
+    ("timezone", "times", "sent"),
+    [
+        ("", "times: as in the export, which names no zone", (0, "sent (UTC)")),
+        ("Asia/Shanghai", "times: Asia/Shanghai", (8 * 3600, "sent (Asia/Shanghai)")),
+        ("Nowhere/Else", "times: Nowhere/Else", (0, "sent (UTC)")),
+    ],
+)
+def test_events_and_calls_name_their_zone(
+    tmp_path: Path, timezone: str, times: str, sent: tuple[int, str]
+) -> None:
+    make_run(tmp_path)
+    with closing(Ledger.open(tmp_path / "ledger.sqlite")) as ledger:
+        settings = ledger.meta()["settings"] | {"input": {"timezone": timezone}}
+        ledger.set_meta({"settings": settings})
+    page = _page(tmp_path)
+    data = packed_data(page)
+    shift, label = sent
+    assert f"<span>{times}</span>" in page
+    assert data["calls"]["sent"] == [1_000 + shift] * 2
+    assert data["index"]["words"]["sent"] == label
 
 
 def test_events_come_before_the_operators_figures(tmp_path: Path) -> None:
@@ -172,11 +202,16 @@ def test_prompts_beyond_what_a_page_holds_are_kept_of_bad_replies_first(
     make_crowd(tmp_path, calls=4)
     monkeypatch.setattr(calls, "_CHUNK_CHARACTERS", 1)
     with open_report_facts(tmp_path) as facts:
-        packed = calls.PackedCalls(facts, {}, most_bytes=1)
+        packed = calls.PackedCalls(facts, {}, calls.sent_zone(""), most_bytes=1)
         assert (packed.left_out, packed.index()["chunk"]) == (3, [0, -1, -1, -1])
         third = facts.calls[2]._replace(usable=0)
         broken = replace(facts, calls=(*facts.calls[:2], third, facts.calls[3]))
-        assert calls.PackedCalls(broken, {}, most_bytes=1).index()["chunk"] == [-1, -1, 0, -1]
+        assert calls.PackedCalls(broken, {}, calls.sent_zone(""), most_bytes=1).index()["chunk"] == [
+            -1,
+            -1,
+            0,
+            -1,
+        ]
 
 
 def test_a_page_is_readable_by_its_owner_only_and_replaces_a_page(tmp_path: Path) -> None:

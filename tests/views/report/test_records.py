@@ -43,7 +43,7 @@ def _facts(steps: list[tuple[int, int]], owners: list[int], texts: list[str]) ->
             }
         )
     row = UserRow("ann", "done", len(behaviors), len(events), None, 0)
-    return UserFacts(row, UserLog("ann", behaviors), events)
+    return UserFacts(row, UserLog("ann", behaviors), [b.item for b in behaviors], events)
 
 
 def _opened(packed: PackedUsers) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def test_a_record_holds_what_behaviors_and_events_say(
     base, times, names, lengths, owned, further, starts, ends, kinds, summaries, flags = chunk["users"][0]
     assert base == (FIRST - datetime(1970, 1, 1)) // timedelta(seconds=1) + steps[0][0]  # noqa: DTZ001  as above
     assert list(accumulate(times)) == [at - steps[0][0] for at in accumulate(step for step, _length in steps)]
-    assert [chunk["names"][name] for name in names] == [f"stayed at {b.item}" for b in facts.log.behaviors]
+    assert [chunk["names"][name] for name in names] == facts.phrases
     assert lengths == [length for _step, length in steps]
     assert further == []
     numbers = list(accumulate(owned))

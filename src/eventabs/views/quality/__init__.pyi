@@ -24,6 +24,7 @@ from .evaluation import (
 )
 from .review import (
     drawn_json as drawn_json,
+    render_next_step as render_next_step,
     render_review as render_review,
     render_review_page as render_review_page,
     review_json as review_json,

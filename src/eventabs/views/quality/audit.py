@@ -54,7 +54,11 @@ def use_facts(use: PlannedUse, cost: float | None, currency: str) -> list[str]:
 
 def render_audit(console: Console, audit: AuditFacts) -> None:
     """Print the figures, what is less stable than the rest, and the users whose events hold least."""
-    for table in (_figures(audit), *_tables(audit), _users(audit), _confused(audit)):
+    console.print(_figures(audit))
+    if said := _no_intervals(audit):
+        print_line(console, said)
+    console.print()
+    for table in (*_tables(audit), _users(audit), _confused(audit)):
         if table.row_count:
             console.print(table, "", sep="\n")
     for line in _notes(audit):
@@ -102,9 +106,10 @@ def _row_fields(row: StabilityRow) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class AuditSection:
-    """The audit as the report shows it: every text is written, figures stand with their intervals."""
+    """The audit as the report shows it: every text is written. `no_intervals`: why none stand beside the figures, or ""."""
 
     headline: str
+    no_intervals: str
     figures: tuple[tuple[str, str, str], ...]
     tables: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...]
     users_title: str
@@ -117,6 +122,7 @@ def audit_section(audit: AuditFacts) -> AuditSection:
     listed = audit.unstable[:_MOST_USERS]
     return AuditSection(
         headline=_headline(audit),
+        no_intervals=_no_intervals(audit),
         figures=tuple((name, *cells(figure)) for name, figure in _named_figures(audit)),
         tables=tuple((title, tuple(map(_row_cells, rows))) for title, rows in _sections(audit) if rows),
         users_title=_users_title(audit),
@@ -142,10 +148,21 @@ def _headline(audit: AuditFacts) -> str:
     )
 
 
+def _no_intervals(audit: AuditFacts) -> str:
+    if audit.stability.stable.low is None and audit.compared:
+        return _("No intervals: fewer than ten users were compared")
+    return ""
+
+
+def _table(audit: AuditFacts, *columns: str) -> Table:
+    """Make a table of figures with their intervals, where there are any."""
+    return figure_table(*columns, *([] if _no_intervals(audit) else [_("95 % interval")]))
+
+
 def _figures(audit: AuditFacts) -> Table:
-    table = figure_table(_headline(audit), _("value"), _("95 % interval"))
+    table = _table(audit, _headline(audit), _("value"))
     for name, figure in _named_figures(audit):
-        table.add_row(name, *cells(figure))
+        table.add_row(name, *cells(figure)[: len(table.columns) - 1])
     return table
 
 
@@ -159,10 +176,10 @@ def _sections(audit: AuditFacts) -> Iterator[tuple[str, Sequence[StabilityRow]]]
 
 def _tables(audit: AuditFacts) -> Iterator[Table]:
     for title, rows in _sections(audit):
-        table = figure_table(title, _("events"), _("stable"), _("95 % interval"))
+        table = _table(audit, title, _("events"), _("stable"))
         for row in rows:
             name, *figures = _row_cells(row)
-            table.add_row(Text(one_line(name)), *figures)
+            table.add_row(Text(one_line(name)), *figures[: len(table.columns) - 1])
         yield table
 
 
@@ -223,5 +240,3 @@ def _notes(audit: AuditFacts) -> Iterator[str]:
     if audit.kept_neighbors:
         message = _("{share} of the neighbors in the audit were neighbors in the run")
         yield message.format(share=messages.share(audit.kept_neighbors, 1))
-    if audit.stability.stable.low is None and audit.compared:
-        yield _("No intervals: fewer than ten users were compared")

@@ -98,7 +98,7 @@ def render_comparison_page(comparison: Comparison) -> str:
         ],
         figures=[(name, *cells(comparison.figures[key])) for key, name in _figure_names(comparison).items()],
         runs=list(run_rows(comparison)),
-        answers=list(batch_tables(compared_counts(comparison))),
+        answers=batch_tables(compared_counts(comparison)),
         types=comparison.types[:_MOST_TYPES],
         legend=list(colors.items()),
         mark=_legend(),

@@ -11,10 +11,10 @@ from rich.text import Text
 from eventabs.language import gettext as _
 from eventabs.quality import Judged, Review, Reviewer, ReviewResult, SampledDay, SampledEvent, Sheet
 from eventabs.views import messages
-from eventabs.views.console import encode, one_line, print_line
+from eventabs.views.console import encode, one_line, print_command, print_line
 from eventabs.views.messages import count
 from eventabs.views.quality.figures import cells, decimals, figure_table
-from eventabs.views.report import render_page
+from eventabs.views.report import render_page, times_of
 
 _MOST_TYPES: Final = 12  # in the terminal
 _MOST_DIFFERENT: Final = 10
@@ -25,22 +25,13 @@ def render_review_page(sheet: Sheet) -> str:
     """Return the page."""
     review = sheet.review
     in_order = list(_in_order(sheet))
-    facts = [
-        _("{events} of {of}").format(
-            events=messages.events(sum(event.drawn for event in review.events)),
-            of=count(review.events_in_run),
-        ),
-        _("as many of each type") if review.by else _("a simple random sample"),
-    ]
-    if review.days:
-        facts.append(_("days to look at as a whole: {count}").format(count=count(len(review.days))))
     return render_page(
         "review.html.j2",
         ["review.css"],
         ["review.js"],
-        facts=[*facts, review.id],
+        facts=list(_facts(sheet)),
         meanings=list(_meanings()),
-        command=f"eventabs review {shlex.quote(one_line(str(sheet.out)))} --read {review.id}.csv",
+        command=_reading_back(sheet),
         data=encode(
             {
                 "review": review.id,
@@ -50,6 +41,22 @@ def render_review_page(sheet: Sheet) -> str:
             }
         ),
     )
+
+
+def _facts(sheet: Sheet) -> Iterator[str]:
+    """Yield what there is to judge: the parts add up to what the page counts."""
+    review = sheet.review
+    drawn = sum(event.drawn for event in review.events)
+    yield _("{events} of {of}").format(events=messages.events(drawn), of=count(review.events_in_run))
+    yield _("as many of each type") if review.by else _("a simple random sample")
+    if review.days:
+        days = count(len(review.days))
+        yield _("days to look at as a whole: {count}").format(count=days)
+        if beside := len(review.events) - drawn:
+            yield _("events on these days that are not in the sample: {count}").format(count=count(beside))
+        yield _("in all {count} to judge").format(count=count(len(review.events) + len(review.days)))
+    yield times_of(sheet.timezone, sheet.offsets)
+    yield review.id
 
 
 def _in_order(sheet: Sheet) -> Iterator[SampledEvent | SampledDay]:
@@ -76,7 +83,7 @@ def _item(item: SampledEvent | SampledDay, sheet: Sheet) -> dict[str, Any]:
         return shared | {"day": item.day}
     return shared | {
         "type": _text(item.type),
-        "category": _text(item.category),
+        "category": _text(messages.category(item.category)),
         "start": _text(item.start),
         "end": _text(item.end),
         "when": _text(_when(item)),
@@ -142,6 +149,19 @@ def render_review(console: Console, result: ReviewResult) -> None:
         console.print(_differ(result), "", sep="\n")
     for line in _notes(result):
         print_line(console, line)
+
+
+def render_next_step(console: Console, sheet: Sheet) -> None:
+    """Say what is to be done with the page."""
+    print_line(
+        console, _("Open it in a browser and judge; the page keeps what you say, and saves it as a CSV")
+    )
+    print_command(console, _("Afterwards: "), _reading_back(sheet))
+
+
+def _reading_back(sheet: Sheet) -> str:
+    """Return the command that reads the page's CSV; it is wherever the browser saves files."""
+    return f"eventabs review {shlex.quote(one_line(str(sheet.out)))} --read {sheet.review.id}.csv"
 
 
 def drawn_json(sheet: Sheet, page: str) -> str:

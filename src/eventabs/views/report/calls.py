@@ -2,26 +2,41 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from eventabs.inspection import CallFacts, CallText, ReportFacts
 from eventabs.views import messages
 from eventabs.views.console import one_line
-from eventabs.views.report.records import packed, shown
+from eventabs.views.report.records import packed, seconds_of, shown
 
 MOST_BYTES: Final = 4_000_000  # of all texts, compressed
 _CHUNK_CHARACTERS: Final = 600_000
 _LONGEST: Final = 400_000  # characters of one text
 
 
+def sent_zone(name: str) -> ZoneInfo:
+    """Return the zone in which the times of calls are told: that of the run, UTC where it names none that this machine knows."""
+    try:
+        return ZoneInfo(name) if name else ZoneInfo("UTC")
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        return ZoneInfo("UTC")
+
+
 class PackedCalls:
     """The calls of a run. Texts are kept of as many as fit, of those with bad replies first."""
 
     def __init__(
-        self, facts: ReportFacts, numbers: Mapping[str, int], *, most_bytes: int = MOST_BYTES
+        self,
+        facts: ReportFacts,
+        numbers: Mapping[str, int],
+        zone: ZoneInfo,
+        *,
+        most_bytes: int = MOST_BYTES,
     ) -> None:
         self.chunks: list[bytes] = []
-        self._facts, self._numbers = facts, numbers
+        self._facts, self._numbers, self._zone = facts, numbers, zone
         self._bytes = 0
         self._place_of: dict[int, tuple[int, int]] = {}
         self._chunk = _Chunk()
@@ -61,7 +76,7 @@ class PackedCalls:
             "tier": shown(call.tier),
             "cost": call.cost,
             "seconds": None if call.seconds is None else round(call.seconds, 1),
-            "sent": round(call.sent_at),
+            "sent": seconds_of(datetime.fromtimestamp(round(call.sent_at), self._zone)),
             "who": sorted({number for number in asked if number >= 0}),
             "chunk": chunk,
             "place": place,

@@ -20,7 +20,7 @@ TIME_BINS = 120
 _TABLE_ROWS = 24  # of the calls over time
 _MOST_BINS = 24
 _STEPS = (1, 2, 5)
-_SHORTEST_PAUSE = 30.0  # seconds with no call in flight that are cut out of the time axis
+_SHORTEST_PAUSE = 5.0  # seconds with no call in flight that are cut out of the time axis
 _PAUSE_SHARE = 0.03  # or so much of the time with calls, if that is longer
 
 
@@ -29,7 +29,7 @@ def sections(facts: ReportFacts, counts: EventCounts) -> dict[str, Any]:
     line = timeline(facts.calls, facts.retries)
     return {
         "state": messages.status(facts.status),  # type: ignore[arg-type]
-        "tiles": _tiles(facts, counts, line),
+        "tiles": _tiles(facts, counts),
         "line": None if line is None else _drawn_timeline(line),
         "retries": [(messages.cause(code), *row) for code, *row in _retried(facts.retries)],
         "distributions": list(_distributions(facts)),
@@ -37,7 +37,7 @@ def sections(facts: ReportFacts, counts: EventCounts) -> dict[str, Any]:
     }
 
 
-def _tiles(facts: ReportFacts, counts: EventCounts, line: "Timeline | None") -> list[tuple[str, str, str]]:
+def _tiles(facts: ReportFacts, counts: EventCounts) -> list[tuple[str, str, str]]:
     """Return label, value and note of each headline figure."""
     totals = facts.counts
     ended = totals.done + totals.failed
@@ -53,7 +53,11 @@ def _tiles(facts: ReportFacts, counts: EventCounts, line: "Timeline | None") -> 
         (_("Events"), count(totals.events), messages.listed([a_user, *event_figures(totals)])),
         (_("Behaviors"), count(totals.behaviors), covered),
         (_("Calls"), count(totals.calls), messages.retries(totals.retries)),
-        (_("Time"), duration(line.seconds) if line else "-", _("with calls under way")),
+        (
+            _("Time"),
+            duration(facts.seconds) if facts.seconds else "-",
+            _("at work; pauses between stop and resume do not count"),
+        ),
     ]
     if not kind_of(facts.endpoint.provider).is_remote:
         return [*tiles, (_("Tokens"), "0", _("built-in rules: no model was called"))]

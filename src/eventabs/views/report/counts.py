@@ -47,6 +47,7 @@ class EventCounts:
     steps: Tally = field(
         default_factory=Tally
     )  # users by each run of up to STEPS steps before a goal, or without one
+    offsets: set[str] = field(default_factory=set)  # from UTC, as the logs have them
     covered: int = 0
     behaviors: int = 0
 
@@ -57,6 +58,7 @@ class EventCounts:
         starts = [wall_time(event["start"]) for event in events]
         self.behaviors += len(user.log.behaviors)
         self.covered += len({index for event in events for index in event["behaviors"]})
+        self.offsets |= user.log.offsets
         self.places.note(places_of(user.log.behaviors))
         self.types.note(types)
         self.type_users.note(set(types))

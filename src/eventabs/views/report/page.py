@@ -9,6 +9,7 @@ import base64
 import hashlib
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -19,19 +20,19 @@ from rich.cells import cell_len, set_cell_size
 
 from eventabs import __version__, language
 from eventabs.errors import StorageError, UsageError
-from eventabs.inspection import ReportFacts, UserFacts
+from eventabs.inspection import ReportFacts, Share, UserFacts
 from eventabs.language import gettext as _
 from eventabs.store import replace_file
 from eventabs.views import messages
 from eventabs.views.console import one_line
 from eventabs.views.messages import count
 from eventabs.views.quality import audit_section
-from eventabs.views.report.calls import PackedCalls, visible_lines
+from eventabs.views.report.calls import PackedCalls, sent_zone, visible_lines
 from eventabs.views.report.charts import sections
 from eventabs.views.report.counts import EventCounts
 from eventabs.views.report.pictures import facets, pictures, type_order
 from eventabs.views.report.records import PackedUsers, packed, shown
-from eventabs.views.report.words import script_words
+from eventabs.views.report.words import script_words, times_of
 
 NAME: Final = "report.html"
 MOST_USERS: Final = 20_000  # whose timelines stand in a page
@@ -77,7 +78,8 @@ def render_report(facts: ReportFacts) -> ReportPage:
         if sample.takes(user, users.bytes):
             users.add(user)
     users.close_chunk()
-    calls = PackedCalls(facts, users.numbers)
+    zone = sent_zone(facts.timezone)
+    calls = PackedCalls(facts, users.numbers, zone)
     notes = {
         "users": _note_of_users(len(users.numbers), facts.counts.users),
         "calls": _note_of_calls(calls.left_out, len(facts.calls)),
@@ -89,6 +91,8 @@ def render_report(facts: ReportFacts) -> ReportPage:
         here=Markup(_HERE),  # noqa: S704  our own mark
         facts=facts,
         counts=counts,
+        times=times_of(facts.timezone, counts.offsets),
+        begun=f"{datetime.fromisoformat(facts.created_at).astimezone(zone):%Y-%m-%d %H:%M} {zone}",
         notes=notes,
         audit=audit_section(facts.audit) if facts.audit else None,
         sections=({"quality": ()} if facts.audit else {}) | dict(facts.sections),
@@ -97,7 +101,7 @@ def render_report(facts: ReportFacts) -> ReportPage:
     )
     head, tail = page.split(_HERE)
     blocks = {
-        "index": packed(_index(facts, counts, users)),
+        "index": packed(_index(facts, counts, users) | {"words": script_words(str(zone))}),
         **{f"users-{number}": chunk for number, chunk in enumerate(users.chunks)},
         "calls": packed(calls.index()),
         **{f"texts-{number}": chunk for number, chunk in enumerate(calls.chunks)},
@@ -187,7 +191,7 @@ def _index(facts: ReportFacts, counts: EventCounts, users: PackedUsers) -> dict[
         "goal": shown(facts.goal),
         "currency": shown(facts.endpoint.currency) if facts.cost is not None else "",
         "name": shown(facts.inputs[0].rpartition(".")[0] or facts.inputs[0]) if facts.inputs else "",
-        "words": script_words(),
+        "categories": {shown(name): shown(messages.category(name)) for name in counts.categories},
     }
 
 
@@ -225,6 +229,7 @@ def _environment() -> Environment:
         "one_line": one_line,
         "lines": visible_lines,
         "reason": messages.reason,
+        "category": messages.category,
         "share": messages.share,
         "brief": _brief,
         "cell": _cell,
@@ -245,7 +250,15 @@ def _cell(value: str | float | None) -> str:
         return "–"
     if isinstance(value, str):
         return _translated(value)
+    if isinstance(value, Share):
+        return _percent(value)
     return count(value) if isinstance(value, int) else f"{value:,.4g}"
+
+
+def _percent(value: float) -> str:
+    """Return a share in percent, with a decimal where it has one; what is less than all is not said to be all."""
+    text = f"{100 * value:.1f}".removesuffix(".0")
+    return f"{'99.9' if value < 1 and text == '100' else text} %"
 
 
 def _translated(text: str) -> str:

@@ -11,9 +11,10 @@ from urllib.parse import quote
 
 from eventabs.language import gettext as _
 from eventabs.views import messages
-from eventabs.views.messages import count, share, weekdays
+from eventabs.views.messages import count, share
 from eventabs.views.report.counts import STEPS, EventCounts, Step
 from eventabs.views.report.records import shown
+from eventabs.views.report.words import weekdays
 
 COLORS: Final = 10  # of the most frequent types; the others share one
 ARROW: Final = " → "
@@ -25,7 +26,14 @@ _SHARED_BY: Final = 3  # users
 _LEAST_SHARE: Final = 0.1  # percent; what is less is said to be
 _MOST_COLUMNS: Final = 124
 _BINS: Final = (1, 7, 28, 91, 364)  # days a column
-_WIDEST: Final = 8.0  # percent that a column takes
+_FILLED: Final = 0.84  # of the room of a column is its bar
+_WIDEST: Final = 10.0  # percent that a bar takes
+_MOST_TICKS, _MOST_FULL_TICKS = 5, 3  # dates below the columns: without and with their year
+_YEAR: Final = 4  # characters
+_LEAST_ROOM, _LEAST_FULL_ROOM = (
+    4.0,
+    12.0,
+)  # percent of a column at either end for a date below its middle, on a phone too
 _TRIMMED: Final = (
     0.001  # of the events at either end, where they stretch the axis to more than twice its length
 )
@@ -42,6 +50,7 @@ class Bar(NamedTuple):
     number: str
     share: str
     users: str
+    unit: str  # of users
     width: float
     color: str
     marked: bool = False
@@ -97,11 +106,12 @@ def _bars(
     total, most = numbers.total(), max(numbers.values(), default=1)
     return [
         Bar(
-            shown(key),
+            shown(messages.category(key) if name == "category" else key),
             address(**{name: shown(key)}),
             count(number),
             _percent(number, total),
             count(users[key]),
+            _unit_of_users(users[key]),
             100 * number / most,
             colors.get(key, "kx") if colors else "",
             bool(marked) and key == marked,
@@ -110,11 +120,16 @@ def _bars(
     ]
 
 
+def _unit_of_users(number: int) -> str:
+    """Return what stands behind the number of users in the page's language."""
+    return messages.users(number).removeprefix(count(number))
+
+
 def _places(counts: EventCounts) -> list[Bar]:
     rows = messages.most_frequent(counts.places)[:_MOST_PLACES]
     most = max((number for _place, number in rows), default=1)
     return [
-        Bar(shown(place), address(place=shown(place)), "", "", count(number), 100 * number / most, "")
+        Bar(shown(place), address(place=shown(place)), "", "", count(number), "", 100 * number / most, "")
         for place, number in rows
     ]
 
@@ -146,13 +161,13 @@ def _days(days: Counter[tuple[int, str]], colors: Mapping[str, str]) -> dict[str
     used = [color for color in names if any(stack[color] for stack in stacks)]
     segments = _segments(stacks, used, top, labels, names)
     return {
-        "unit": {1: _("by day"), 7: _("by week")}.get(size) or _("by {count} days").format(count=size),
+        "unit": messages.listed(filter(None, (_unit(size), _common_year(labels)))),
         "top": top,
         "groups": [(color, names[color], segments[color]) for color in used],
         "legend": [
             (color, names[color], address(type=names[color]) if color != "kx" else "") for color in used
         ],
-        "ticks": list(dict.fromkeys((labels[0], labels[columns // 2], labels[-1]))),
+        "ticks": list(_ticks(labels)),
         "rows": [(label, count(stack.total())) for label, stack in zip(labels, stacks, strict=True)],
         "left_out": left_out,
     }
@@ -166,7 +181,8 @@ def _segments(
     names: Mapping[str, str],
 ) -> dict[str, list[tuple[float, float, float, float, str]]]:
     """Return left, top, width, height (in percent) and title of each type's part of the columns."""
-    width = min(100 / len(stacks), _WIDEST)
+    room = 100 / len(stacks)
+    width = min(room * _FILLED, _WIDEST)
     segments: dict[str, list[tuple[float, float, float, float, str]]] = {color: [] for color in order}
     for column, stack in enumerate(stacks):
         under = 0
@@ -174,9 +190,37 @@ def _segments(
             if number := stack[color]:
                 under += number
                 title = f"{labels[column]} · {names[color]}: {count(number)}"
-                box = width * (column + 0.08), 100 - 100 * under / top, width * 0.84, 100 * number / top
+                left = room * (column + 0.5) - width / 2
+                box = left, 100 - 100 * under / top, width, 100 * number / top
                 segments[color].append((*box, title))
     return segments
+
+
+def _unit(days: int) -> str:
+    return {1: _("by day"), 7: _("by week")}.get(days) or _("by {count} days").format(count=days)
+
+
+def _common_year(labels: Sequence[str]) -> str:
+    """Return the year of all dates, "" where they have several."""
+    return labels[0][:_YEAR] if labels[0][:_YEAR] == labels[-1][:_YEAR] else ""
+
+
+def _ticks(labels: Sequence[str]) -> Iterator[tuple[float, str, str]]:
+    """Yield place, anchor and text of some dates below their columns: without the year where all have the same.
+
+    A date stands below the middle of its column; at either end, where that leaves it no room, it begins or ends there.
+    """
+    room, last = 100 / len(labels), len(labels) - 1
+    number, least, begin = _MOST_FULL_TICKS, _LEAST_FULL_ROOM, 0
+    if _common_year(labels):
+        number, least, begin = _MOST_TICKS, _LEAST_ROOM, _YEAR + 1
+    number = min(len(labels), number)
+    for column in (round(last * place / (number - 1)) for place in range(number)):
+        place, anchor = room * (column + 0.5), "middle"
+        if room < least and column in (0, last):
+            shift = min(room * _FILLED, _WIDEST) / 2
+            place, anchor = (place - shift, "start") if column == 0 else (place + shift, "end")
+        yield place, anchor, labels[column][begin:]
 
 
 def _trimmed(days: Counter[tuple[int, str]]) -> tuple[dict[tuple[int, str], int], int]:

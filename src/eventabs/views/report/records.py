@@ -16,10 +16,7 @@ from typing import Any, Final
 
 import orjson
 
-from eventabs import language
 from eventabs.inspection import UserFacts
-from eventabs.prompts import sentence
-from eventabs.records import Behavior
 from eventabs.views import messages
 from eventabs.views.console import one_line
 from eventabs.views.report.counts import paths_to, places_of, steps_before, wall_time
@@ -145,7 +142,7 @@ class _Chunk:
             [
                 base,
                 differences(times, base),
-                [self._name(behavior) for behavior in behaviors],
+                [self._name(phrase) for phrase in user.phrases],
                 lengths,
                 differences(owners, 0),
                 further,
@@ -156,19 +153,14 @@ class _Chunk:
             ]
         )
 
-    def _name(self, behavior: Behavior) -> int:
-        key = behavior.action, behavior.item, behavior.place
-        return self._names.number(key, partial(_name, behavior))
+    def _name(self, phrase: str) -> int:
+        return self._names.number(phrase, partial(shown, phrase))
 
     def _summary(self, text: str) -> int:
         """Return the number of a summary, _NEXT for one that is new: most are."""
         known = len(self._summaries.all)
         number = self._summaries.number(text, partial(shown, text))
         return _NEXT if number == known else number
-
-
-def _name(behavior: Behavior) -> str:
-    return shown(sentence(behavior._replace(duration=None, text=""), language.active()))
 
 
 def _owners(behaviors: int, events: Sequence[dict[str, Any]]) -> tuple[list[int], list[int]]:

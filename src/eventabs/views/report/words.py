@@ -1,14 +1,31 @@
 """The words of the report's script, in the language of the page."""
 
+from collections.abc import Collection
+
 from eventabs.language import gettext as _
-from eventabs.views import messages
+from eventabs.views.console import one_line
 
 
-def script_words() -> dict[str, object]:
-    """Return the words by the names that the script has for them."""
+def weekdays() -> list[str]:
+    """Return the names of the days from Monday, short."""
+    return [_("Mon"), _("Tue"), _("Wed"), _("Thu"), _("Fri"), _("Sat"), _("Sun")]
+
+
+def times_of(timezone: str, offsets: Collection[str]) -> str:
+    """Say of which zone the times of behaviors and events are: the one of the settings, or what the export has."""
+    offset = next(iter(offsets), "") if len(offsets) <= 1 else None
+    if zone := timezone or offset:
+        return _("times: {zone}").format(zone=one_line(zone))
+    if offset is None:
+        return _("times: as in the export, each with its own offset from UTC")
+    return _("times: as in the export, which names no zone")
+
+
+def script_words(zone: str) -> dict[str, object]:
+    """Return the words by the names that the script has for them; `zone` is that of the calls' times."""
     return {
         "states": [_("done"), _("failed"), _("still to do")],
-        "weekdays": messages.weekdays(),
+        "weekdays": weekdays(),
         "sources": [_("model"), _("built-in rules"), _("your rule")],
         "titles": {"events": _("Events"), "behaviors": _("Behaviors")},
         "statuses": {
@@ -21,7 +38,7 @@ def script_words() -> dict[str, object]:
         **_of_filters(),
         **_of_a_user(),
         **_of_tables(),
-        **_of_calls(),
+        **_of_calls(zone),
     }
 
 
@@ -51,6 +68,7 @@ def _of_a_user() -> dict[str, str]:
         "previousUser": _("Previous user"),
         "nextUser": _("Next user"),
         "userOf": _("{place} of {count}"),
+        "opened": _("shown first: no user has more types of events"),
         "noEvents": _("No events."),
         "firstDays": _("{count} days are drawn; the lists have all."),
         "noBehaviors": _("No behaviors."),
@@ -66,9 +84,6 @@ def _of_a_user() -> dict[str, str]:
         "ungrounded": _("matches no behavior"),
         "outside": _("outside the vocabulary"),
         "noTime": _("no time"),
-        "seconds": _("{count} s"),
-        "minutes": _("{count} min"),
-        "hours": _("{hours} h {minutes} min"),
         "pause": _("{count} days without anything"),
         "pauseOne": _("1 day without anything"),
         "calls": _("calls"),
@@ -105,10 +120,10 @@ def _of_tables() -> dict[str, str]:
     }
 
 
-def _of_calls() -> dict[str, str]:
+def _of_calls(zone: str) -> dict[str, str]:
     return {
         "call": _("call"),
-        "sent": _("sent (UTC)"),
+        "sent": _("sent ({zone})").format(zone=zone),
         "status": _("status"),
         "finish": _("finish reason"),
         "attempt": _("attempt"),

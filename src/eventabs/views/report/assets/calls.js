@@ -31,7 +31,7 @@ function callColumns(calls) {
     { name: "reasoning_tokens", label: words.reasoning, value: column("reasoning"), number: true, shown: has("reasoning") },
     { name: "tier", label: words.tier, value: column("tier"), tight: true, shown: has("tier") },
     { name: "cost", label: words.cost + " " + index.currency, value: column("cost"), number: true, show: (call) => money(calls.cost[call]), shown: Boolean(index.currency) },
-    { name: "seconds", label: words.time, value: column("seconds"), number: true },
+    { name: "seconds", label: words.time, value: column("seconds"), number: true, show: (call) => calls.seconds[call]?.toFixed(1) ?? "–" },
     { name: "finish_reason", label: words.finish, value: column("finish"), tight: true, minor: true },
   ].filter((one) => one.shown !== false);
 }

@@ -36,6 +36,7 @@ async function openIndex() {
   index.rank = new Uint32Array(index.size);
   order.forEach((number, rank) => (index.rank[number] = rank));
 }
+const categoryName = (name) => index.categories[name] ?? name; // as it is shown; addresses and files have the name itself
 const colorOf = (type) => index.color.get(type) || "kx";
 
 // A user's types have their own colors; one that has none takes a color that the user does not need otherwise.

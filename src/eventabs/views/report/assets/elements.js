@@ -51,9 +51,9 @@ function stamp(at) {
 const dateOf = (day) => stamp(day * DAY).slice(0, 10);
 const weekday = (day) => words.weekdays[(((day + 3) % 7) + 7) % 7];
 
+// A duration as compact lines have it: minutes, floored, from 60 s, seconds below.
 function lasting(seconds) {
-  if (seconds < 60) return fill(words.seconds, { count: seconds });
-  const minutes = Math.round(seconds / 60);
-  if (minutes < 60) return fill(words.minutes, { count: minutes });
-  return fill(words.hours, { hours: Math.floor(minutes / 60), minutes: minutes % 60 });
+  const minutes = Math.floor(seconds / 60), hours = Math.floor(minutes / 60);
+  if (!minutes) return seconds + "s";
+  return (hours ? hours + "h" : "") + (minutes % 60 ? (minutes % 60) + "m" : "");
 }

@@ -17,9 +17,9 @@ function openTab(name) {
   return known;
 }
 
-// The user to begin with: one that is done, of more types than others, and among these not the one with most events.
+// The user to begin with: one of those with the most types, with the goal where one of them has it, and not the one with most events.
 function richest(found) {
-  const { users } = index, types = (user) => typesOf(user).length + (reachesGoal(user) ? 1 : 0);
+  const { users } = index, types = (user) => 2 * typesOf(user).length + (reachesGoal(user) ? 1 : 0);
   const best = found.reduce((most, user) => Math.max(most, types(user)), 0);
   const rich = found.filter((user) => types(user) === best).sort((a, b) => users.events[a] - users.events[b]);
   return rich[Math.floor(rich.length / 2)];
@@ -32,6 +32,7 @@ async function show() {
   wanted = wordsOf(shown.q);
   const tab = openTab(tabOf(shown));
   drawFilters(shown);
+  byId("of-all")?.toggleAttribute("hidden", !isFiltered(shown));
   const found = await usersAsked(shown, isWanted, progress);
   if (!found || !isWanted()) return;
   drawTally(found);
@@ -58,8 +59,9 @@ async function showTimeline(found, isWanted) {
     return;
   }
   const at = asked ?? (isFiltered(shown) ? found[0] : richest(found));
-  if (at === undefined) return void (byId("user").hidden = !index.size);
-  await showUser(at, found, isWanted);
+  byId("user").hidden = !index.size;
+  if (at === undefined) return void byId("user").replaceChildren(element("p", { class: "empty", id: "who" }, words.none));
+  await showUser(at, found, isWanted, asked === undefined && !isFiltered(shown) && found.length > 1 ? words.opened : "");
 }
 
 openIndex().then(() => {
@@ -68,5 +70,6 @@ openIndex().then(() => {
 }).catch((error) => {
   const note = element("p", { class: "note leaves-out" }, document.documentElement.lang === "en" ? "This browser cannot open the data in this page; open it in a current one." : "此浏览器无法打开本页中的数据，请使用较新的浏览器。");
   byId("main").prepend(note);
+  byId("user").hidden = true;
   throw error;
 });

@@ -13,7 +13,7 @@ function bitsOf(text, wanted) {
 async function searchText(text, isWanted, progress) {
   const wanted = wordsOf(text), all = (1 << wanted.length) - 1;
   const users = new Uint8Array(index.size), events = new Uint8Array(index.offsets[index.size]);
-  const ofKinds = index.kinds.map(([type, category]) => bitsOf(type + "\n" + category, wanted));
+  const ofKinds = index.kinds.map(([type, category]) => bitsOf(type + "\n" + category + "\n" + categoryName(category), wanted));
   const ofReasons = index.reasons.map((reason) => bitsOf(reason, wanted));
   for (let number = 0; number < index.firsts.length; number++) {
     const chunk = await chunkOf(number);
@@ -88,9 +88,9 @@ function drawFilters(state) {
   stateChoice.value = state.state || "";
   const named = FILTERS.filter((name) => state[name] && name !== "q" && name !== "state");
   chips.replaceChildren(...named.map((name) => {
-    const label = fill(words.remove, { name: words[name], value: state[name] });
-    return element("li", {}, element("button", { type: "button", "aria-label": label, title: state[name], "data-filter": name, onclick: () => removeFilter(name) },
-      element("small", {}, words[name] + " "), marked(state[name]), " ×"));
+    const value = name === "category" ? categoryName(state[name]) : state[name], label = fill(words.remove, { name: words[name], value });
+    return element("li", {}, element("button", { type: "button", "aria-label": label, title: value, "data-filter": name, onclick: () => removeFilter(name) },
+      element("small", {}, words[name] + " "), marked(value), " ×"));
   }));
   if (isFiltered(state)) {
     chips.append(element("li", {}, element("button", { type: "button", class: "clear", onclick: () => go(Object.fromEntries(FILTERS.map((name) => [name, ""]))) }, words.clear)));

@@ -18,7 +18,7 @@ function userColumns() {
     { name: "events", label: words.events, value: column("events"), number: true },
     { name: "behaviors_in_no_event", label: words.open, value: column("open"), number: true },
     { name: "types", label: words.types, value: (user) => typesOf(user).length, plain: (user) => typesOf(user).join("; "), number: true },
-    { name: "reached_" + index.goal, label: fill(words.goal, { goal: index.goal }), value: (user) => (reachesGoal(user) ? 1 : 0), show: (user) => (reachesGoal(user) ? words.yes : "–"), tight: true },
+    { name: "reached_" + index.goal, label: fill(words.goal, { goal: categoryName(index.goal) }), value: (user) => (reachesGoal(user) ? 1 : 0), show: (user) => (reachesGoal(user) ? words.yes : "–"), tight: true },
     { name: "first_behavior", label: words.first, value: column("first"), plain: (user) => stampOr(users.first[user]), show: (user) => shortStamp(users.first[user]), tight: true, minor: true },
     { name: "last_behavior", label: words.last, value: column("last"), plain: (user) => stampOr(users.last[user]), show: (user) => shortStamp(users.last[user]), tight: true, minor: true },
   ].filter((one) => one.name !== "reached_" && (one.name !== "reason" || index.reasons.length > 1) && (one.name !== "profile" || users.profile.some(Boolean)));
@@ -32,7 +32,7 @@ function eventColumns(events) {
     { name: "start", label: words.start, value: (at) => events.from[at], plain: (at) => stampOr(events.from[at]), show: (at) => shortStamp(events.from[at]), tight: true },
     { name: "end", label: words.end, value: (at) => events.to[at], plain: (at) => stampOr(events.to[at]), show: (at) => shortStamp(events.to[at]), tight: true, minor: true },
     { name: "type", label: words.type, value: (at) => kind(at)[0], key: (at) => typeRank[events.kind[at]], show: (at) => element("a", { href: addressOf({ type: kind(at)[0] }) }, swatch(colorOf(kind(at)[0])), marked(kind(at)[0], wanted)) },
-    { name: "category", label: words.category, value: (at) => kind(at)[1], key: (at) => categoryRank[events.kind[at]], show: (at) => element("a", { href: addressOf({ category: kind(at)[1] }) }, marked(kind(at)[1], wanted)), minor: true },
+    { name: "category", label: words.category, value: (at) => kind(at)[1], key: (at) => categoryRank[events.kind[at]], show: (at) => element("a", { href: addressOf({ category: kind(at)[1] }) }, marked(categoryName(kind(at)[1]), wanted)), minor: true },
     { name: "summary", label: words.summary, value: (at) => events.summary[at], show: (at) => marked(events.summary[at], wanted), long: true },
     { name: "behaviors", label: words.covered, value: (at) => events.covered[at], number: true },
     { name: "grounded", label: words.grounded, value: (at) => events.flags[at] & GROUNDED, plain: (at) => (events.flags[at] & GROUNDED ? "true" : "false"), show: (at) => (events.flags[at] & GROUNDED ? words.yes : element("span", { class: "badge" }, words.ungrounded)), minor: true },

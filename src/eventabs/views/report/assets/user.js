@@ -20,13 +20,13 @@ const isMeant = (event) => Boolean(shown.type || shown.category) && isAsked([eve
 function eventItem(event, place) {
   const type = element("a", { href: addressOf({ type: event.type }), tabindex: -1 }, marked(event.type, wanted));
   const what = element("span", { class: "what" }, element("strong", {}, type), " ", marked(event.summary, wanted));
-  if (event.goal) what.append(" ", element("span", { class: "badge goal" }, marked(event.category)));
+  if (event.goal) what.append(" ", element("span", { class: "badge goal" }, marked(categoryName(event.category))));
   if (!event.grounded) what.append(" ", element("span", { class: "badge" }, words.ungrounded));
   if (event.outside) what.append(" ", element("span", { class: "badge" }, words.outside));
   if (event.source === SOURCES.indexOf("must")) what.append(" ", element("span", { class: "badge" }, words.sources[event.source]));
   const covers = event.behaviors.length ? counted(event.behaviors.length, "coversOne", "covers") : "";
   const kind = "item " + event.color + (event.grounded ? "" : " ungrounded") + (isMeant(event) ? " meant" : "");
-  return element("div", { class: kind, role: "option", "aria-selected": "false", tabindex: -1, "data-place": place, title: [event.category, covers].filter(Boolean).join(" · ") }, element("time", {}, spanOf(event)), what);
+  return element("div", { class: kind, role: "option", "aria-selected": "false", tabindex: -1, "data-place": place, title: [categoryName(event.category), covers].filter(Boolean).join(" · ") }, element("time", {}, spanOf(event)), what);
 }
 
 function behaviorItem(behavior, place, events) {
@@ -187,8 +187,8 @@ function legendOf(user) {
     element("li", {}, element("a", { href: addressOf({ type }) }, swatch(colors.get(type)), marked(type), element("span", {}, number(count))))));
 }
 
-// Show a user in its section; `found` are those that the filters leave.
-async function showUser(at, found, isWanted) {
+// Show a user in its section; `found` are those that the filters leave, `note` says why it is this one.
+async function showUser(at, found, isWanted, note = "") {
   const user = await userOf(at), calls = (await callsOf(at)).slice(0, 12), section = byId("user");
   if (!isWanted()) return;
   const links = drawn("svg", { class: "links", "aria-hidden": "true" }), gutter = element("div", { class: "gutter" }, links), raster = element("div", { class: "raster", tabindex: -1 });
@@ -197,7 +197,7 @@ async function showUser(at, found, isWanted) {
   const head = element("div", { class: "who" }, element("h2", { id: "who", tabindex: -1 }, marked(user.id, wanted)), element("span", { class: "profile" }, marked(index.users.profile[at], wanted)), stepper(found, at));
   const body = element("div", { class: "of-user" }, raster, legendOf(user), element("div", { class: "pair" }, pane(events, user.events.length), gutter, pane(behaviors, user.behaviors.length)));
   section.hidden = false;
-  section.replaceChildren(head, element("p", { class: "user-facts" }, ...factsOf(user, calls)), body);
+  section.replaceChildren(head, element("p", { class: "user-facts" }, ...factsOf(user, calls), note && element("span", {}, note)), body);
   looked = { user, events, behaviors, gutter, links, raster, pairs: [], focused: false, width: 0 };
   redraw();
   listen(body);
