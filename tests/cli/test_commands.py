@@ -55,7 +55,7 @@ def test_input_that_cannot_be_read_is_one_line_with_the_next_step(
 
 WRONG_CONFIG = {
     "unknown key": ('[llm]\nmodle = "x"\n', "llm.modle"),
-    "no TOML": ("[llm\n", "cannot be read"),
+    "no TOML": ("[llm\n", "line 1, column 5"),
     "wrong type": ('[run]\nconcurrency = "many"\n', "run.concurrency"),
     "no default category": ('[[vocabulary.categories]]\nname = "a"\nmark = "!"\n', "vocabulary"),
     "missing template": ('[prompt]\ntemplate = "none.txt"\n', "prompt.template"),

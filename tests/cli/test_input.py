@@ -117,3 +117,23 @@ def test_xes_asks_for_a_zone_and_takes_the_run_s(tmp_path: Path) -> None:
     assert eventabs("export", "zoned", "--output", "run.xes", cwd=tmp_path).returncode == 0
     assert (tmp_path / "named.xes").read_bytes() == (tmp_path / "run.xes").read_bytes()
     assert b"+08:00" in (tmp_path / "run.xes").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        (("--output", "x.xlsx", "--format", "csv"), ["x.xlsx", "xlsx", "csv"]),
+        (("--output", "x.CSV", "--format", "xes"), ["x.CSV", "csv", "xes"]),
+        (("--output", "x.xls"), [".xls,", ".xlsx"]),
+        (("--output", "x.xls", "--format", "xlsx"), [".xls,", ".xlsx"]),
+        (("--output", "x.jsonl"), [".jsonl", ".parquet"]),
+    ],
+)
+def test_a_file_is_not_written_under_the_name_of_another_format(
+    tmp_path: Path, flags: tuple[str, ...], named: list[str]
+) -> None:
+    make_run(tmp_path / "run", [])
+    done = eventabs("export", "run", *flags, cwd=tmp_path)
+    assert done.returncode == 2
+    assert all(word in done.stderr for word in named), done.stderr
+    assert not list(tmp_path.glob("x.*"))

@@ -168,6 +168,15 @@ def test_a_folder_of_that_name_is_no_config() -> None:
     [
         ("modle = 1", "modle", "eventabs init --output -` lists them all"),
         ("run.concurency = 3", "run.concurency", "the nearest in name is run.concurrency"),
+        ("[input.columns]\nusr = 'x'", "input.columns.usr", "the nearest in name is input.columns.user"),
+        (
+            "input.columns.durations = 'x'",
+            "input.columns.durations",
+            "the nearest in name is input.columns.duration",
+        ),
+        ("llm.price.inptu = 1", "llm.price.inptu", "the nearest in name is llm.price.input"),
+        ("input.concurrency = 3", "input.concurrency", "the nearest in name is run.concurrency"),
+        ("[inputs]\nuser = 'x'", "inputs", "the nearest in name is input"),
         ("[input.columns]\nwhen = 'x'", "input.columns.when", "eventabs init --output -` lists them all"),
         ("llm.api_key = 'sk-secret'", "llm.api_key", "the nearest in name is llm.api_key_env"),
     ],
@@ -234,8 +243,33 @@ def test_what_is_no_toml_is_refused_with_the_file_and_the_flag(tmp_path: Path, c
     config = tmp_path / "bad.toml"
     config.write_bytes(content)
     fault = _fault(config)
-    assert "bad.toml cannot be read" in fault
+    assert "config file" in fault
+    assert "bad.toml" in fault
     assert "--config" in fault
+
+
+@pytest.mark.parametrize(
+    ("content", "where", "what"),
+    [
+        ("[run]\nrpm = ten\n", "line 2, column 7", "a text stands in quotes"),
+        ("[run]\nrpm\n", "line 2, column 4", "= is missing"),
+        ("[run\nrpm = 1\n", "line 1, column 5", "] is missing"),
+        ("lang = 'en' 'zh'\n", "line 1, column 13", "a line of its own"),
+        ("[run]\n[run]\n", "line 2, column 5", "stands in the file already"),
+        ("lang = 'en'\nlang = 'zh'\n", "line 2", "stands in the file already"),
+        ('lang = "en\n', "line 1, column 11", "closing quote"),
+        ("lang = 'en\n", "at its end", "closing quote"),
+        ('lang = "\\q"\n', "line 1", "backslash"),
+        ("语言 = 'zh'\n", "line 1, column 1", "stands in quotes"),
+        ("a = [1", "at its end", "no closing ]"),
+    ],
+)
+def test_what_is_no_toml_is_told_in_our_own_words_with_its_place(
+    tmp_path: Path, content: str, where: str, what: str
+) -> None:
+    fault = _fault(_toml(tmp_path, content))
+    assert where in fault
+    assert what in fault
 
 
 def test_a_folder_in_the_place_of_a_file_is_refused(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import duckdb
 import pytest
 from hypothesis import given, strategies as st
 
-from eventabs.ingest.column_names import CANONICAL, MARKERS, USUAL_NAMES, Action, plain
+from eventabs.ingest.column_names import CANONICAL, MARKERS, USUAL_NAMES, Action, plain, stated_unit
 from eventabs.ingest.normal_form import define_macros
 
 CONNECTION = duckdb.connect()
@@ -58,6 +58,11 @@ def test_no_usual_name_stands_for_two_roles() -> None:
     names = [name for role, each in USUAL_NAMES.items() if role not in {"date", "result"} for name in each]
     names.remove("time:timestamp")
     assert sorted(names) == sorted(set(names))
+
+
+def test_no_name_of_another_role_is_a_duration_with_its_unit() -> None:
+    others = {name for role, names in USUAL_NAMES.items() if role != "duration" for name in names}
+    assert not [name for name in others if stated_unit(name)]
 
 
 def test_no_word_both_begins_and_ends_or_stands_in_two_families() -> None:

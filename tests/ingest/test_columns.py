@@ -1,10 +1,13 @@
 """Columns are found by their usual names or as the user named them; a missing one is named with the next step."""
 
+from pathlib import Path
+
 import pytest
 
 from eventabs.errors import InputError
 from eventabs.ingest.columns import behavior_columns, find_profile_columns, find_roles, profile_columns
 from eventabs.ingest.paths import Inventory
+from input_files import facts, opened, write
 
 
 @pytest.mark.parametrize(
@@ -14,8 +17,24 @@ from eventabs.ingest.paths import Inventory
             ("a", "b"),
             {},
             (
+                "x.csv has neither a user nor a time column that is known by its name; if it is a table of behaviors at all,"
+                ' name them in eventabs.toml: [input.columns] user = "...", time = "..."; it has: a, b'
+            ),
+        ),
+        (
+            ("a", "time"),
+            {},
+            (
                 'x.csv has no user column; name it in eventabs.toml: [input.columns] user = "...";'
-                ' or say whose file it is: --user me, --user "{stem}" for its name; it has: a, b'
+                ' or say whose file it is: --user me, --user "{stem}" for its name; it has: a, time'
+            ),
+        ),
+        (
+            ("uid", "time", "item"),
+            {"user": "-"},
+            (
+                'x.csv has no user column; name it in eventabs.toml: [input.columns] user = "...";'
+                ' or say whose file it is: --user me, --user "{stem}" for its name; it has: uid, time, item'
             ),
         ),
         (
@@ -127,3 +146,98 @@ def test_profile_columns_come_in_the_wanted_order_under_english_names() -> None:
 
 def test_a_profile_column_wanted_twice_is_shown_once() -> None:
     assert find_profile_columns(["age"], ("age", "年龄")) == [("age", "age")]
+
+
+SEVERAL = "distinct_id,time,item\nu1,2026-01-15 10:00:42,tent\nu2,2026-01-15 10:00:42,tent\n"
+CODES = "mycode,time,item\nu1,2026-01-15 10:00:42,tent\nu2,2026-01-15 10:00:42,tent\n"
+SEGMENT = (
+    '{{"type": "track", "event": "View", "userId": "{user}", "messageId": "m", "originalTimestamp": "2026-01-15T10:00:42Z",'
+    ' "properties": {{}}}}\n'
+)
+
+
+@pytest.mark.parametrize("user", ["me", "distinctid", "distinct_id", "{stem}"])
+def test_several_users_are_not_made_one_by_the_id_of_one(tmp_path: Path, user: str) -> None:
+    path = write(tmp_path, "a.csv", SEVERAL)
+    with (
+        pytest.raises(InputError, match=r'\[input.columns\] user = "distinct_id"'),
+        opened(tmp_path, path, user=user),
+    ):
+        pass
+    assert not list((tmp_path / "work").rglob("*.csv")), "nothing was read"
+
+
+def test_several_users_of_a_known_tool_are_not_made_one_either(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.jsonl", "".join(SEGMENT.format(user=user) for user in ("u1", "u2")))
+    with (
+        pytest.raises(InputError, match=r'\[input.columns\] user = "userId"'),
+        opened(tmp_path, path, user="me"),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("user", ["mycode", "my_code", "MyCod", "time"])
+def test_a_column_in_the_place_of_a_user_is_told_how_to_name_it(tmp_path: Path, user: str) -> None:
+    path = write(tmp_path, "a.csv", CODES)
+    with (
+        pytest.raises(InputError, match=r"\[input.columns\] user = \"(mycode|time)\""),
+        opened(tmp_path, path, user=user),
+    ):
+        pass
+
+
+def test_a_column_of_one_user_gives_way_to_who_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.csv", SEVERAL.replace("u2", "u1"))
+    assert facts(tmp_path, path, user="me")[0].startswith("me|")
+
+
+@pytest.mark.parametrize(("data", "user"), [(SEVERAL, "me"), (CODES, "mycode"), (CODES, "me")])
+def test_who_says_that_no_column_holds_the_user_is_believed(tmp_path: Path, data: str, user: str) -> None:
+    path = write(tmp_path, "a.csv", data)
+    with opened(tmp_path, path, user=user, columns={"user": "-"}) as export:
+        assert list(export.user_ids()) == [user]
+
+
+def test_a_role_can_be_taken_from_every_column(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.csv", "user,time,item,channel\nu1,2026-01-15 10:00:42,tent,web\n")
+    assert facts(tmp_path, path, columns={"media": "-"}) == ["u1|2026-01-15T10:00:42|thing|tent||"]
+
+
+@pytest.mark.parametrize(
+    ("name", "seconds"),
+    [
+        ("停留秒数", 90),
+        ("停留时间(秒)", 90),
+        ("停留时长（分钟）", 5400),
+        ("学习分钟数", 5400),
+        ("使用时长_小时", 324_000),
+        ("duration_ms", ""),
+        ("durationMs", ""),
+        ("dwell_seconds", 90),
+        ("time_spent_min", 5400),
+    ],
+)
+def test_a_duration_is_of_the_unit_that_its_name_states(tmp_path: Path, name: str, seconds: object) -> None:
+    rows = f"user,time,item,{name}\nu1,2026-01-15 10:00:42,tent,90\n"
+    assert facts(tmp_path, write(tmp_path, "a.csv", rows)) == [
+        f"u1|2026-01-15T10:00:42|thing|tent||{seconds}"
+    ]
+
+
+def test_a_unit_that_is_named_wins_over_that_of_the_name_and_nested_names_have_theirs(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.csv", "user,time,item,duration_ms\nu1,2026-01-15 10:00:42,tent,90\n")
+    assert facts(tmp_path, path, duration_unit="min") == ["u1|2026-01-15T10:00:42|thing|tent||5400"]
+    row = '{"user": "u1", "time": "2026-01-15 10:00:42", "item": "tent", "p": {"stay_minutes": 90}}\n'
+    assert facts(tmp_path, write(tmp_path, "b.jsonl", row)) == ["u1|2026-01-15T10:00:42|thing|tent||5400"]
+
+
+@pytest.mark.parametrize("name", ["visits", "plays", "sessions", "time_ms", "学习分"])
+def test_counts_and_times_are_no_durations(name: str) -> None:
+    assert "duration" not in find_roles(Inventory([name]), {})
+
+
+@pytest.mark.parametrize(
+    "name", ["会员号", "客户号", "用户号", "member_no", "customer", "顾客编号", "Customer Number"]
+)
+def test_what_shops_call_their_customers_is_a_user(name: str) -> None:
+    assert find_roles(Inventory([name]), {}) == {"user": name}

@@ -1,5 +1,6 @@
 """What is no export is answered with what it is and what to do instead."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from eventabs.errors import InputError
 from eventabs.ingest import expand, open_export
 from eventabs.ingest.foreign_files import refuse_database, refuse_document
+from input_files import facts, opened, write
 
 
 @pytest.mark.parametrize(
@@ -49,6 +51,8 @@ def test_other_names_are_none(name: str) -> None:
         ("a.docx", b"PK\x03\x04\x14\0", "text document"),
         ("a.doc", b"\xd0\xcf\x11\xe0\xa1\xb1", "text document"),
         ("a.rtf", b"{\\rtf1", "text document"),
+        ("README.md", b"# a tool\n| page | what |\n", "is a text, not a table"),
+        ("a.xes", b'<?xml version="1.0"?><log>', "XML, not a table"),
         ("a.csv", b"\xef\xbb\xbf <!DOCTYPE html><title>Sign in</title>", "web page"),
     ],
 )
@@ -78,6 +82,36 @@ def test_documents_pictures_and_pages_are_named_by_what_they_are(
 )
 def test_other_files_are_none_of_these(name: str, start: bytes) -> None:
     refuse_document(name, start)
+
+
+EVENT = {
+    "user_id": "u1",
+    "type": "browsing",
+    "category": "engagement",
+    "start": "2026-01-15T10:00:42",
+    "end": "2026-01-15T10:00:42",
+    "summary": "",
+    "behaviors": [0],
+    "grounded": True,
+    "source": "llm",
+}
+
+
+@pytest.mark.parametrize("more", [{}, {"summary_source": "behaviors"}, {"mine": 1}])
+@pytest.mark.parametrize("user", ["", "me"])
+def test_events_that_were_made_are_no_behaviors(tmp_path: Path, more: dict[str, object], user: str) -> None:
+    path = write(tmp_path, "events.jsonl", json.dumps(EVENT | more) + "\n")
+    with (
+        pytest.raises(InputError, match="holds events that eventabs has made"),
+        opened(tmp_path, path, user=user),
+    ):
+        pass
+
+
+def test_behaviors_with_some_of_their_columns_are_read(tmp_path: Path) -> None:
+    row = {key: value for key, value in EVENT.items() if key != "grounded"}
+    path = write(tmp_path, "events.jsonl", json.dumps(row) + "\n")
+    assert facts(tmp_path, path) == ["u1|2026-01-15T10:00:42|browse|engagement||"]
 
 
 def test_a_folder_without_exports_says_what_it_holds(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_lines_know_their_events_and_gaps_are_found(ledger: Ledger) -> None:
         grounded=False,
     )
     _answered(ledger, "a", event_of(Part("a", 0, 1)), lost)
-    view = view_user(ledger, "a")
+    view = view_user(ledger, "a", Path("run"))
     assert view.lines[0].text == "09:15 餐厅0 30m"
     assert [line.events for line in view.lines] == [(0,), (0,), ()]
     assert [line.day for line in view.lines] == ["2026-01-01"] * 3
@@ -65,13 +65,13 @@ def test_lines_know_their_events_and_gaps_are_found(ledger: Ledger) -> None:
 
 
 def test_a_user_that_was_not_answered_has_lines_and_no_events(ledger: Ledger) -> None:
-    view = view_user(ledger, "b")
+    view = view_user(ledger, "b", Path("run"))
     assert (view.row, view.events, len(view.lines)) == (UserRow("b", "pending", 3, 0, None, 0), (), 3)
 
 
 def test_an_unknown_user_is_a_usage_error(ledger: Ledger) -> None:
-    with pytest.raises(UsageError, match="no user nobody"):
-        view_user(ledger, "nobody")
+    with pytest.raises(UsageError, match=r"no user nobody; .*eventabs show 'a run'"):
+        view_user(ledger, "nobody", Path("a run"))
 
 
 def test_stored_calls_are_those_the_user_was_part_of(ledger: Ledger) -> None:
@@ -111,7 +111,7 @@ def _steps(ledger: Ledger, look: Callable[[], object]) -> int:
 
 def test_looking_at_a_user_or_a_page_does_not_go_through_all_others(ledger: Ledger) -> None:
     looks: list[Callable[[], object]] = [
-        lambda: view_user(ledger, "a"),
+        lambda: view_user(ledger, "a", Path("run")),
         lambda: list(stored_calls(ledger, "a")),
         lambda: user_rows(ledger, most=2),
         lambda: user_rows(ledger, "done", most=2),

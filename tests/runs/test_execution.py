@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from eventabs.errors import ConfigError, InputError, RunDirectoryError, StorageError
+from eventabs.records import InputWarning
 from eventabs.runs.observer import InputGone, InputRead, Note, Planned, Progress, StateChanged, Summary
 from eventabs.runs.settlement import Settlement
 from eventabs.stop import Stop
@@ -211,6 +212,19 @@ def test_another_input_is_refused_as_long_as_it_is_not_all_read(place: Place) ->
         resume(place)
     assert place.checkpoint()["status"] == "stopped", "nobody is running"
     assert resume(place, changed="accept").users == 9
+
+
+def test_a_changed_reading_is_refused_with_a_new_run_as_the_way(place: Place) -> None:
+    run(place, TWO_A_BATCH | {"run": {"limit": 2}})
+    changed = {"input": {"timezone": "Asia/Shanghai"}}
+    with pytest.raises(
+        RunDirectoryError, match=r"timezone.*2 users were read before: begin a new run with another --out"
+    ):
+        resume(place, changed)
+    place.watcher.notes.clear()
+    resume(place, changed, changed="accept")
+    told = [note.message for note in place.watcher.notes if isinstance(note, InputWarning)]
+    assert any("2 users were read under earlier settings and stay so" in each for each in told)
 
 
 def test_another_place_of_the_same_input_is_no_other_input(place: Place) -> None:

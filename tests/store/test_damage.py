@@ -55,7 +55,7 @@ def look(place: Place) -> None:
 
 def show(place: Place) -> None:
     with Ledger.watch(place.out / "ledger.sqlite") as ledger:
-        view_user(ledger, "user_0000")
+        view_user(ledger, "user_0000", Path("run"))
         render_calls(Console(file=StringIO()), stored_calls(ledger, "user_0000"))
 
 

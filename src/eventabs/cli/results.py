@@ -18,6 +18,7 @@ from eventabs.views import print_json, print_line, stderr_console, stdout_consol
 
 Format = Literal["csv", "xlsx", "parquet", "sqlite", "xes"]
 _FORMATS: dict[str, Format] = {
+    ".csv": "csv",
     ".xlsx": "xlsx",
     ".xes": "xes",
     ".parquet": "parquet",
@@ -25,6 +26,7 @@ _FORMATS: dict[str, Format] = {
     ".sqlite3": "sqlite",
     ".db": "sqlite",
 }
+_NOT_WRITTEN = (".xls", ".json", ".jsonl", ".ndjson", ".tsv", ".ods")  # each promises what CSV is not
 
 
 @command(help=_("Show how far a run is, how fast, and what failed; also while it goes on elsewhere."))
@@ -89,7 +91,7 @@ def show(
             else:
                 render_users(console, rows, total=total, skip=offset)
             return
-        view = view_user(ledger, user_id)
+        view = view_user(ledger, user_id, checkpoint)
         if look.json:
             print_json(user_json(view, stored_calls(ledger, user_id) if raw else None))
             return
@@ -159,9 +161,7 @@ def export(
     from eventabs.store import export_events  # noqa: PLC0415
 
     signals.interrupt()
-    chosen = form or _FORMATS.get(
-        PurePosixPath(public_address(output).partition("?")[0]).suffix.lower(), "csv"
-    )
+    chosen = _format_of(output, form)
     for flag, given, only in (("--bom", bom, "csv"), ("--timezone", timezone, "xes")):
         if given and chosen != only:
             message = _("{flag} is for {format} alone; leave it out, or take --format {format}")
@@ -175,3 +175,21 @@ def export(
                 done=written.done, pending=written.pending
             ),
         )
+
+
+def _format_of(output: str, form: Format | None) -> Format:
+    """Return the format that a file's name and --format mean. Raises UsageError where they contradict each other."""
+    name = public_address(output).partition("?")[0]
+    ending = PurePosixPath(name).suffix.lower()
+    by_name = _FORMATS.get(ending)
+    if form and by_name and form != by_name:
+        message = _(
+            "{path} is the name of a file in the format {named}, not {format}; leave out --format, or name another file"
+        )
+        raise UsageError(message.format(path=name, named=by_name, format=form))
+    if ending in _NOT_WRITTEN:
+        message = _("{ending} is not written; name a file that ends in one of {endings}")
+        if ending == ".xls":
+            message = _("{ending}, the old format of Excel, is not written; name a file that ends in .xlsx")
+        raise UsageError(message.format(ending=ending, endings=", ".join(_FORMATS)))
+    return form or by_name or "csv"

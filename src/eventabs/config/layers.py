@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from eventabs.config.faults import toml_fault
 from eventabs.errors import ConfigError
 from eventabs.language import gettext as _
 from eventabs.providers import find_tier, load_preset
@@ -28,9 +29,14 @@ def read_toml(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         message = _("config file {path} does not exist; name another with --config")
         raise ConfigError(message.format(path=path)) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(toml_fault(path, error)) from None
+    except UnicodeDecodeError:
+        message = _("config file {path} is not UTF-8; save it so or name another with --config")
+        raise ConfigError(message.format(path=path)) from None
+    except OSError as error:
         message = _("config file {path} cannot be read: {error}; mend it or name another with --config")
-        raise ConfigError(message.format(path=path, error=error)) from None
+        raise ConfigError(message.format(path=path, error=error.strerror or error)) from None
 
 
 _SET_BY_PRESETS = ("base_url", "api_key_env", "omit", "grammar_field", "extra_body", "price")

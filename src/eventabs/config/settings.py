@@ -3,7 +3,7 @@
 import os
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial, reduce
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -331,13 +331,15 @@ def load_settings(
 
 
 def _names() -> list[str]:
-    tables = ((name, field.annotation) for name, field in Settings.model_fields.items())
-    return [
-        f"{table}.{key}"
-        for table, model in tables
-        if isinstance(model, type) and issubclass(model, BaseModel)
-        for key in model.model_fields
-    ]
+    return list(_names_in(Settings))
+
+
+def _names_in(model: type[BaseModel]) -> Iterator[str]:
+    """Yield the dotted names of a table's keys, those of the tables inside too."""
+    for key, field in model.model_fields.items():
+        yield key
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from (f"{key}.{inner}" for inner in _names_in(field.annotation))
 
 
 def named_values(config: Path | None, flags: Mapping[str, Any], *, isolated: bool = False) -> dict[str, Any]:

@@ -5,8 +5,9 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from eventabs.ingest import files, tables
 from eventabs.ingest.candidates import ColumnChoice
 from eventabs.ingest.column_names import ROLES
-from eventabs.ingest.columns import marker_columns, with_marker
+from eventabs.ingest.columns import marker_columns, refuse_one_user, unit_of_column, with_marker
 from eventabs.ingest.description import MappedFile
+from eventabs.ingest.foreign_files import refuse_events
 from eventabs.ingest.formats import Format, Query, Wanted
 from eventabs.ingest.objects import Copies
 from eventabs.ingest.paths import Path
@@ -67,10 +68,18 @@ class BehaviorFiles:
             wanted = [(role, self.roles[index].get(role, "")) for role in ROLES]
             wanted += [(name, column) for column, name in others.items() if names[column] == name]
         user, columns = self._users[index], [names.get(column, "") for column in compared]
+        duration = "" if schema else self.roles[index].get("duration", "")
+        unit = unit_of_column(source.inventory, duration) if duration else None
 
         def insert_rows(query: Query) -> int:
             rows = schema.select(query, list(others.values())) if schema else query
-            return insert(index, rows.of_user(user), compared=columns, strict=source if strict else None)
+            return insert(
+                index,
+                rows.of_user(user),
+                compared=columns,
+                stated_unit=unit,
+                strict=source if strict else None,
+            )
 
         tables.load(source, wanted, insert_rows, strict=strict)
 
@@ -110,11 +119,14 @@ class BehaviorFiles:
         found: dict[str, dict[str, str]] = {}
         for source in sources:
             path = source.file.path
+            refuse_events(path, source.columns)
             if schema := self._schema_choice.of_file(source, self._choice.named):
                 self._schemas[path] = schema
                 found[path] = schema.roles
             else:
                 found[path] = self._choice.roles(source)
+            if source.file.user:
+                refuse_one_user(source, schema.user_columns if schema else self._choice.users(source))
         others = [(each, found[each.file.path]) for each in sources if each.file.path not in self._schemas]
         self._markers |= marker_columns(others, self._choice.named.get("marker", ""))
         return [

@@ -9,7 +9,6 @@ import duckdb
 
 from eventabs.ingest.column_names import ROLES
 from eventabs.ingest.columns import (
-    NO_MARKER,
     behavior_columns,
     candidates,
     column_setting,
@@ -38,7 +37,6 @@ class ColumnChoice:
     def __init__(self, connection: duckdb.DuckDBPyConnection, named: Mapping[str, str]) -> None:
         self._connection = connection
         self.named = named
-        self._named = {role: name for role, name in named.items() if name != NO_MARKER}
         self._known: dict[tuple[object, ...], dict[str, str]] = {}
         self.warnings: list[InputWarning] = []
 
@@ -47,21 +45,27 @@ class ColumnChoice:
         key = (source.columns, frozenset(source.inventory.leaves))
         if key not in self._known:
             found = behavior_columns(
-                source.file.path, source.inventory, self._named, has_user=source.file.has_user
+                source.file.path, source.inventory, self.named, has_user=source.file.has_user
             )
-            usual = candidates(source.inventory, self._named)
+            usual = candidates(source.inventory, self.named)
             in_doubt = [
                 role
                 for role, name in found.items()
-                if name and (self._named.get(role) or len(usual[role]) > 1)
+                if name and (self.named.get(role) or len(usual[role]) > 1)
             ]
             sample = tuple(source.sample()) if in_doubt else ()
             if len(sample) >= _LEAST:
-                trial = _Trial(self._connection, source, sample, named=self._named, first=found, usual=usual)
+                trial = _Trial(self._connection, source, sample, named=self.named, first=found, usual=usual)
                 found = trial.roles(in_doubt)
                 self.warnings += trial.warnings(in_doubt, found)
             self._known[key] = found
         return dict(self._known[key])
+
+    def users(self, source: Format) -> list[str]:
+        """Return the columns that say whose rows they are, unless the user of the tool says that none does."""
+        usual = candidates(source.inventory, self.named)["user"]
+        named = self.named.get("user")
+        return [named] if named else usual
 
 
 class _Trial:

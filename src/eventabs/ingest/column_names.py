@@ -3,7 +3,10 @@
 Names and words are compared in lower case and without SEPARATORS.
 """
 
+from collections.abc import Iterator
 from typing import Final, Literal
+
+from eventabs.records import DurationUnit
 
 SEPARATORS: Final = " _-$"
 
@@ -23,8 +26,16 @@ _COLUMNS: Final = {
     " anonymous_id user_pseudo_id domain_userid device_id network_userid amplitude_id union_id account subscriber_id"
     " participant_id participant subject_id person_id employee_id student_id reviewer_id buyer_id card_id card_no phone_number"
     " mobile phone msisdn email login_name case:concept:name case_id"
+    " user_no user_number user_code user_key user_uuid user_guid member member_no member_number member_code membership_id"
+    " membership_no customer customer_no customer_number customer_code cust_id client_no shopper_id consumer_id guest_id viewer_id"
+    " player_id patient_id learner_id staff_id employee_no student_no passenger_id respondent_id panelist_id account_no"
+    " account_number login_id card_number loyalty_id"
     " 用户ID 用户 用户编号 用户标识 用户名 会员ID 会员编号 客户ID 设备ID 账号 账号ID 账户 用户账号 会员卡号 卡号 学号 工号 员工编号"
-    " 手机号 手机号码 用户手机号 买家ID 买家 客户编号 客户 会员 姓名 昵称",
+    " 手机号 手机号码 用户手机号 买家ID 买家 客户编号 客户 会员 姓名 昵称"
+    " 用户号 用户编码 用户代码 用户唯一标识 用户名称 用户昵称 用户姓名 用户手机 用户卡号 会员号 会员编码 会员代码 会员标识 会员账号 会员名"
+    " 会员名称 会员姓名 会员昵称 会员手机号 会员手机 会员卡 客户号 客户编码 客户代码 客户标识 客户名 客户名称 客户姓名 客户手机号 顾客 顾客ID"
+    " 顾客编号 顾客号 顾客姓名 消费者ID 访客ID 玩家ID 乘客ID 患者ID 读者ID 读者编号 读者证号 借书证号 学员ID 学员编号 学员 学生ID 学生编号 学生学号"
+    " 员工ID 员工号 员工工号 职工号 人员编号 人员ID 账户ID 账户号 账号名 登录名 登录账号 卡编号 设备号 设备编号 设备标识",
     "time": "timestamp event_time time datetime start start_time begin_time created_at utc_timestamp"
     " ts event_timestamp occurred_at started_at derived_tstamp client_event_time original_timestamp create_time created_time"
     " event_date_time visit_time access_time action_time click_time check_in_time order_time pay_time"
@@ -57,7 +68,9 @@ _COLUMNS: Final = {
     " time_spent time_spent_seconds time_on_page watch_time watch_duration usage_time usage_duration play_duration"
     " session_duration duration_s elapsed_seconds"
     " 时长 停留时长 持续时间 停留时间 使用时长 时长秒 时长(秒) 使用时间 观看时长 播放时长 浏览时长 访问时长 阅读时长 学习时长 通话时长"
-    " 持续时长 停留时长(秒) 使用时长(秒) 观看时长(秒)",
+    " 持续时长 停留时长(秒) 使用时长(秒) 观看时长(秒) 停留秒数 时长秒数 秒数 驻留时长 驻留时间 逗留时长 逗留时间 在线时长 收听时长 游戏时长"
+    " dwell_duration stay_duration visit_duration view_duration viewing_time reading_time listening_time listen_time call_duration"
+    " engagement_time time_on_site length_of_stay screen_time",
     "end": "end end_time end_timestamp finish finish_time stop stop_time ended_at finished_at end_at stopped_at end_date_time"
     " complete_timestamp time:timestamp leave_time exit_time check_out_time logout_time 结束时间 结束 离开时间 退出时间 终止时间",
     "date": "date event_date day visit_date order_date purchase_date transaction_date 日期 交易日期 下单日期 消费日期 访问日期 记账日期 成交日期",
@@ -73,6 +86,38 @@ _COLUMNS: Final = {
     " 结果 操作结果 支付状态 订单状态 交易状态 当前状态 登录状态 登录结果 支付结果 是否成功 状态",
 }
 USUAL_NAMES: Final = {role: _plain_words(names) for role, names in _COLUMNS.items()}
+
+# A duration's name may end in its unit. What alone is an action's word is a duration with a unit that is a word too.
+_UNITS: Final[dict[DurationUnit, str]] = {
+    "ms": "ms msec msecs millis millisecond milliseconds 毫秒 毫秒数",
+    "s": "s sec secs second seconds in_seconds 秒 秒钟 秒数",
+    "min": "min mins minute minutes in_minutes 分钟 分钟数",
+    "h": "h hr hrs hour hours in_hours 小时 小时数",
+}
+_TIMED: Final = _plain_words(
+    "stay dwell watch play listen visit session engagement active usage elapsed 停留 驻留 逗留 使用 观看 播放 收听 浏览 访问 阅读 学习 通话 持续"
+    " 在线"
+)
+_BRACKETS: Final = str.maketrans("", "", "()（）[]【】")
+
+
+def _names_with_unit() -> Iterator[tuple[str, DurationUnit]]:
+    for unit, words in _UNITS.items():
+        for word in _plain_words(words):
+            for name in USUAL_NAMES["duration"]:
+                yield name.translate(_BRACKETS) + word, unit
+            for name in _TIMED if len(word) > 1 or not word.isascii() else ():
+                yield name + word, unit
+
+
+_UNIT_OF_NAME: Final = dict(_names_with_unit())
+
+
+def stated_unit(name: str) -> DurationUnit | None:
+    """Return the unit in which a duration's name ends, None for any other name: `duration_ms`, `停留时长（分钟）`."""
+    return _UNIT_OF_NAME.get(plain(name).translate(_BRACKETS))
+
+
 ROLES: Final = tuple(USUAL_NAMES)
 
 # The columns of a file of profiles, by the name that is shown.

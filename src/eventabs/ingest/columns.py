@@ -4,17 +4,20 @@ import os
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
 from eventabs.errors import ConfigError, InputError
-from eventabs.ingest.column_names import MARKERS, PROFILE_NAMES, ROLES, USUAL_NAMES, plain
+from eventabs.ingest.column_names import MARKERS, PROFILE_NAMES, ROLES, USUAL_NAMES, plain, stated_unit
 from eventabs.ingest.formats import Format
-from eventabs.ingest.paths import Inventory
+from eventabs.ingest.paths import Inventory, Path as InnerPath, value_at
 from eventabs.language import gettext as _
+from eventabs.records import DurationUnit
 
-NO_MARKER: Final = "-"  # named as the marker's column: rows are not paired
+NO_COLUMN: Final = "-"  # named as a role's column: no column has it
+_NEAR: Final = 0.85  # how like a column a user's name is that is taken for it
 _LISTED: Final = 300  # characters
 _PACKED: Final = re.compile(r"\.(?:gz|zst)$", re.IGNORECASE)
 _PLACEHOLDER: Final = re.compile(r"\{(\w*)\}")
@@ -52,10 +55,16 @@ def behavior_columns(
     `has_user`: whose rows they are is known without a column. Raises InputError where one is missing.
     """
     columns = [*inventory.columns, *(spelled for _names, spelled in inventory.names())]
-    found = find_roles(inventory, named_columns(path, inventory, named), refused)
+    refuse_absent_columns(path, inventory, named)
+    found = find_roles(inventory, named, refused)
     if has_user:
         found["user"] = ""
-    if "user" not in found:
+    if not {"user", "time"} & found.keys():
+        message = _(
+            "{path} has neither a user nor a time column that is known by its name; if it is a table of behaviors at all, name"
+            ' them in eventabs.toml: [input.columns] user = "...", time = "..."; it has: {columns}'
+        )
+    elif "user" not in found:
         message = _(
             '{path} has no user column; name it in eventabs.toml: [input.columns] user = "...";'
             ' or say whose file it is: --user me, --user "{{stem}}" for its name; it has: {columns}'
@@ -74,26 +83,62 @@ def behavior_columns(
     raise _refusal(message, path, columns)
 
 
-def named_columns(path: str, inventory: Inventory, named: Mapping[str, str]) -> dict[str, str]:
-    """Return the columns and paths that the user named. Raises InputError where the file has none such."""
-    named = {role: name for role, name in named.items() if (role, name) != ("marker", NO_MARKER)}
+def refuse_one_user(source: Format, user_columns: Iterable[str]) -> None:
+    """Raise InputError where the user whose file it is, as the user of the tool says, is rather a column's name.
+
+    `user_columns` are those that say whose rows they are: with several users in one, all would become one log.
+    """
+    user, path = source.file.user, source.file.path
+    if merged := next((column for column in user_columns if _has_several(source, column)), None):
+        message = _(
+            "{path} has the column {column} with several users, who would all become the one user {user}; leave out"
+            ' --user ([input] user), or name the column: {setting}; if all rows are of one person: [input.columns] user = "-" as well'
+        )
+        raise InputError(
+            message.format(path=path, column=merged, user=user, setting=column_setting("user", merged))
+        )
+    known = {name: spelled for names, spelled in source.inventory.names() for name in map(plain, names)}
+    known |= {plain(column): column for column in source.columns}
+    if source.file.named.get("user") != NO_COLUMN and (
+        near := get_close_matches(plain(user), known, 1, _NEAR)
+    ):
+        message = _(
+            "--user ([input] user) is the id of the one user whose rows they are, and {path} has a column {column}; name"
+            ' a column of users so: {setting}; if {user} is an id: [input.columns] user = "-" as well'
+        )
+        column = known[near[0]]
+        raise InputError(
+            message.format(path=path, column=column, user=user, setting=column_setting("user", column))
+        )
+
+
+def _has_several(source: Format, column: str) -> bool:
+    path = source.inventory.find(column) or InnerPath(column)
+    found = {str(value) for row in source.sample() if (value := value_at(row.values, path)) not in (None, "")}
+    return len(found) > 1
+
+
+def refuse_absent_columns(path: str, inventory: Inventory, named: Mapping[str, str]) -> None:
+    """Raise InputError where a file lacks one of the columns and paths that the user named."""
     for role, name in named.items():
-        if name and inventory.find(name) is None:
+        if name not in ("", NO_COLUMN) and inventory.find(name) is None:
             columns = [*inventory.columns, *(spelled for _names, spelled in inventory.names())]
             message = _('{path} has no column {name} ([input.columns] {role} = "{name}"); it has: {columns}')
             raise _refusal(message, path, columns, name=name, role=role)
-    return named
 
 
 def find_roles(
     inventory: Inventory, named: Mapping[str, str], refused: Collection[tuple[str, str]] = ()
 ) -> dict[str, str]:
-    """Return the column or path for each role that is found. `named` maps a role to its column, "" where it is to be found."""
+    """Return the column or path for each role that is found.
+
+    `named` maps a role to its column, "" where it is to be found, NO_COLUMN where it has none.
+    """
     found: dict[str, str] = {}
     for role, usual in candidates(inventory, named).items():
         left = (column for column in usual if (role, column) not in refused)
         column = named.get(role) or next(left, "")
-        if column and not (role in ("date", "end") and column == found.get("time")):
+        if column not in ("", NO_COLUMN) and not (role in ("date", "end") and column == found.get("time")):
             found[role] = column
     return found
 
@@ -110,11 +155,25 @@ def candidates(inventory: Inventory, named: Mapping[str, str]) -> dict[str, list
     inside = _inside(inventory, taken)
     found: dict[str, list[str]] = {}
     for role in ROLES:
-        usual = [free[name] for name in USUAL_NAMES[role] if name in free]
+        usual = _usual(role, free)
         if not usual and role not in _ONLY_OUTSIDE:
-            usual = [inside[name] for name in USUAL_NAMES[role] if name in inside]
+            usual = _usual(role, inside)
         found[role] = list(dict.fromkeys(usual))
     return found
+
+
+def _usual(role: str, columns: Mapping[str, str]) -> list[str]:
+    """Return those of `columns`, which are by plain name, that have a usual name for a role."""
+    usual = [columns[name] for name in USUAL_NAMES[role] if name in columns]
+    if role == "duration":
+        usual += [column for name, column in columns.items() if stated_unit(name)]
+    return usual
+
+
+def unit_of_column(inventory: Inventory, column: str) -> DurationUnit | None:
+    """Return the unit that the name of a column or path of durations states, None for none."""
+    names = next((names for names, spelled in inventory.names() if spelled == column), (column,))
+    return next(filter(None, map(stated_unit, names)), None)
 
 
 def _inside(inventory: Inventory, taken: Collection[str]) -> dict[str, str]:
@@ -173,10 +232,10 @@ def _refusal(message: str, path: str, columns: Sequence[str], **values: str) -> 
 def marker_columns(found: Sequence[tuple[Format, Mapping[str, str]]], named: str) -> set[str]:
     """Return those columns with the role `marker` or `action` whose values, in all files, begin and end something.
 
-    `named`: the column that the user named, NO_MARKER: none, "": find it.
+    `named`: the column that the user named, NO_COLUMN: none, "": find it.
     """
     if named:
-        return {named} - {NO_MARKER}
+        return {named} - {NO_COLUMN}
     seen: dict[str, Counter[str]] = {}
     for source, roles in found:
         columns = {roles[role] for role in ("marker", "action") if role in roles}

@@ -192,7 +192,7 @@ def open_export(
         encoding=encoding,
         dayfirst=dayfirst,
         duration_unit=duration_unit,
-        parts={"header": header, "sheet": sheet, "table": table, "has_user": bool(user)},
+        parts={"header": header, "sheet": sheet, "table": table, "user": user},
         technical=technical,
         user=user,
         strict=strict,

@@ -1,11 +1,13 @@
 """Names and files that are no export: what they are, and what to do instead."""
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
 from eventabs.errors import InputError
 from eventabs.language import gettext as _
+from eventabs.records import Event
 
 # The schemes of databases, each with the command that writes a query's rows as CSV.
 _POSTGRESQL: Final = r'psql ADDRESS -c "\copy (SELECT ...) TO STDOUT CSV HEADER" | eventabs run -'
@@ -33,7 +35,12 @@ _PICTURES: Final = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*")
 _ZIP: Final = b"PK\x03\x04"
 _OLE: Final = b"\xd0\xcf\x11\xe0"
 _DOCUMENTS: Final = (".doc", ".docx", ".odt", ".rtf", ".pages", ".ppt", ".pptx", ".odp", ".key")
+_TEXTS: Final = (".md", ".markdown", ".rst", ".adoc", ".tex")
+_XML: Final = re.compile(rb"\s*<(?:\?xml|log\b)")
 _WEB_PAGE: Final = re.compile(rb"\s*(?:<!doctype html|<html)", re.IGNORECASE)
+_EVENT: Final = {
+    name for name in Event.model_fields if name not in ("summary_source", "outside")
+}  # always there
 _MARK: Final = b"\xef\xbb\xbf"
 
 
@@ -54,7 +61,7 @@ def refuse_database(name: str) -> None:
 
 
 def refuse_document(path: str, start: bytes) -> None:
-    """Raise InputError where a file is a PDF, a picture, a web page or a text document, by its first bytes."""
+    """Raise InputError where a file is a PDF, a picture, a web page, XML or a text document, by its first bytes or name."""
     if start.startswith(b"%PDF"):
         message = _("{path} is a PDF; ask its source for the rows as CSV, JSON lines or Parquet")
     elif start.startswith(_PICTURES) or (start.startswith(b"RIFF") and start[8:12] == b"WEBP"):
@@ -65,9 +72,26 @@ def refuse_document(path: str, start: bytes) -> None:
         message = _(
             "{path} is a web page, perhaps of a login or an error; download the export itself, as CSV or JSON lines"
         )
+    elif _XML.match(start.removeprefix(_MARK)):
+        message = _(
+            "{path} is XML, not a table of behaviors; export the rows as CSV, JSON lines or Parquet"
+            " (what `eventabs export` wrote are events: the input is what they were made from)"
+        )
+    elif Path(path).suffix.lower() in _TEXTS:
+        message = _("{path} is a text, not a table of behaviors; name a file with a row for each behavior")
     else:
         return
     raise InputError(message.format(path=path))
+
+
+def refuse_events(path: str, columns: Collection[str]) -> None:
+    """Raise InputError where a file has the columns of events, as a run or an export of it writes them."""
+    if set(columns) >= _EVENT:
+        message = _(
+            "{path} holds events that eventabs has made, not behaviors; name the export that they were made from,"
+            " or look at them with eventabs show"
+        )
+        raise InputError(message.format(path=path))
 
 
 def _is_document(path: str, start: bytes) -> bool:

@@ -105,20 +105,23 @@ def insert_behaviors(
     dayfirst: bool | None,
     compared: Sequence[str],
     duration_unit: DurationUnit = "s",
+    stated_unit: DurationUnit | None = None,
     strict: Format | None = None,
     shard: Shard | None = None,
 ) -> int:
     """Stage the rows of an export's file, the run's file number `index`, or those of a shard. Returns how many all are.
 
-    Rows may be duplicates only where they are equal in the columns `compared` of `rows`, "" for one that the file lacks.
+    `duration_unit` is that of durations that are plain numbers; where it is "s", as by default, the one that their column's
+    name states wins, `stated_unit`. Rows may be duplicates only where they are equal in the columns `compared` of `rows`, "" for one that the file lacks.
     Raises InputError where dates are day-first or month-first, and neither `dayfirst` nor the data says which, and
     about the first row of the file `strict` that cannot be read.
     """
     order = _date_order(connection, rows) if dayfirst is None else dayfirst
+    unit = stated_unit if stated_unit and duration_unit == "s" else duration_unit
 
     def normal(sql: str) -> str:
         raw = f"SELECT {index} AS file, * FROM ({sql})"
-        return normal_form(raw, zone, order, digest=row_digest(compared), duration_unit=duration_unit)
+        return normal_form(raw, zone, order, digest=row_digest(compared), duration_unit=unit)
 
     kept, all_rows = _keep_shard(connection, rows, shard) if shard else (rows, None)
     selected = normal(kept.sql)

@@ -1,7 +1,9 @@
 """One user of a run: behaviors in their compact form, the events that cover them, and the stored calls."""
 
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from eventabs.errors import UsageError
@@ -74,12 +76,12 @@ class UserView:
         return [position for position, event in enumerate(self.events) if not event["behaviors"]]
 
 
-def view_user(ledger: LedgerView, user_id: str) -> UserView:
-    """Return what is known of a user. Raises UsageError where the run has no such user."""
+def view_user(ledger: LedgerView, user_id: str, named: Path) -> UserView:
+    """Return what is known of a user. Raises UsageError where the run, as it is `named`, has no such user."""
     row = user_row(ledger, user_id)
     if row is None:
-        message = _("the run has no user {user}; list its users with: eventabs show CHECKPOINT")
-        raise UsageError(message.format(user=user_id))
+        message = _("the run has no user {user}; list its users with: eventabs show {path}")
+        raise UsageError(message.format(user=user_id, path=shlex.quote(str(named))))
     log, events = ledger.log(user_id), events_of(ledger, user_id)
     return UserView(row, log.profile, tuple(_lines(log, events, ledger.meta())), tuple(events))
 

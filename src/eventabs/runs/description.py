@@ -6,12 +6,14 @@ from itertools import islice
 from typing import Any, Final
 
 from eventabs.config import Settings
+from eventabs.errors import RunDirectoryError
 from eventabs.ingest import Description, Export, FileMapping, ReadRow
-from eventabs.language import Language
+from eventabs.language import Language, ngettext
 from eventabs.prompts import Compactor
 from eventabs.records import InputWarning, UserLog
 from eventabs.runs.components import (
     LANGUAGE_USERS,
+    RunContext,
     prompt_language_of,
 )
 from eventabs.runs.observer import ColumnsFound, InputRead, Note, RowShown
@@ -92,3 +94,33 @@ def _shown(row: ReadRow, compactor: Compactor) -> RowShown:
     block = "".join(compactor.block("", UserLog(row.user_id, (row.behavior,))))
     line = block.strip().rpartition("\n")[2]
     return RowShown(row.file, row.line, row.text, f"{row.behavior.start:%Y-%m-%d} {line}")
+
+
+def other_reading(run: RunContext, changed: str, *, accepted: bool) -> tuple[Note, ...]:
+    """Say how many users keep the reading that they have, where settings of the reading have `changed` since.
+
+    Raises RunDirectoryError with the sound way unless that is `accepted`. Without any user there is nothing to say.
+    """
+    ((users,),) = run.ledger.rows("SELECT count(*) FROM users")
+    if not users:
+        return ()
+    facts = {"count": f"{users:,}", "changes": changed}
+    if not accepted:
+        message = ngettext(
+            "settings have changed since this run began ({changes}), some of them by which the input is read, and {count} user"
+            " was read before: begin a new run with another --out, to read all alike; or undo that; or take it with"
+            " --accept-changes, which leaves the reading of that user as it is",
+            "settings have changed since this run began ({changes}), some of them by which the input is read, and {count} users"
+            " were read before: begin a new run with another --out, to read all alike; or undo that; or take it with"
+            " --accept-changes, which leaves the reading of these users as it is",
+            users,
+        )
+        raise RunDirectoryError(message.format(**facts))
+    message = ngettext(
+        "{count} user was read under earlier settings and stays so ({changes}); to read all alike, begin a new run with"
+        " another --out",
+        "{count} users were read under earlier settings and stay so ({changes}); to read all alike, begin a new run with"
+        " another --out",
+        users,
+    )
+    return (InputWarning("earlier_reading", message.format(**facts)),)

@@ -38,6 +38,7 @@ from eventabs.runs.components import (
     rules_text,
     template_text,
 )
+from eventabs.runs.description import other_reading
 from eventabs.runs.endpoint import (
     require_usable_provider,
 )
@@ -68,6 +69,7 @@ from eventabs.store import (
     facts_fingerprint,
     has_answers,
     host_of,
+    input_stem,
     moved_answer_counts,
     moved_users,
     open_private,
@@ -203,7 +205,10 @@ def reopen_run(
             if changed != "ignore":
                 if inputs is None:
                     refuse_changed_input(run, accepted=changed == "accept")
-                run = replace(run, opening=_take_changes(run, invocation, accepted=changed == "accept"))
+                opening = _take_changes(
+                    run, invocation, accepted=changed == "accept", is_read_anew=inputs is not None
+                )
+                run = replace(run, opening=opening)
             yield run
 
 
@@ -223,7 +228,7 @@ def _take_kept(directory: RunDirectory, ledger: Ledger) -> None:
 def default_out(paths: Sequence[str], shard: str = "") -> Path:
     """Return the run directory for an input, `<stem>.eventabs` in the current folder, or for shard i/N `<stem>.i-of-N.eventabs`."""
     first = public_address(paths[0]).partition("?")[0] if is_address(paths[0]) else paths[0]
-    stem = "stdin" if first == STDIN else Path(first).name.split(".")[0].strip("*?[]") or "input"
+    stem = "stdin" if first == STDIN else input_stem(first)
     part = f".{shard.replace('/', '-of-')}" if shard else ""
     return Path(f"{stem}{part}.eventabs")
 
@@ -255,11 +260,13 @@ def settings_of_today(invocation: Invocation, facts: Mapping[str, Any]) -> Setti
     return with_absolute_paths(settings, Path(facts["folder"]))
 
 
-def _take_changes(run: RunContext, invocation: Invocation, *, accepted: bool) -> tuple[Note, ...]:
+def _take_changes(
+    run: RunContext, invocation: Invocation, *, accepted: bool, is_read_anew: bool
+) -> tuple[Note, ...]:
     """Refuse settings that differ from those of the beginning, or take them for what is still pending.
 
     Where nothing is answered yet, only those that the input was read under, and all of a run that was copied from another, are
-    refused.
+    refused. `is_read_anew`: the input of all users, which is then compared with what is known.
     """
     template = _text_of_today(run.settings.prompt.template, "prompt.template", run.facts["template"])
     rules = _text_of_today(run.settings.rules.file, "rules.file", run.facts["rules"])
@@ -267,7 +274,11 @@ def _take_changes(run: RunContext, invocation: Invocation, *, accepted: bool) ->
     changed = changes(run.facts["binding"], binding)
     _refuse_other_shard(run.facts["settings"]["input"].get("shard", ""), run.settings.input.shard)
     is_answered = has_answers(run.ledger)
-    is_free = not is_answered and not any(key.startswith(_READ_UNDER) for key, *_values in changed)
+    is_reading = any(key.startswith(_READ_UNDER) for key, *_values in changed)
+    is_free = not is_answered and not is_reading
+    notes = tuple[Note, ...]()
+    if is_reading and not is_read_anew:
+        notes = other_reading(run, shown_changes(changed), accepted=accepted)
     if changed and not accepted and (not is_free or "copied_from" in run.facts):
         message = _(
             "settings have changed since this run began ({changes}); undo that, or take it for users not yet"
@@ -292,7 +303,7 @@ def _take_changes(run: RunContext, invocation: Invocation, *, accepted: bool) ->
         run.remember(legend=legend)
         builder = run.builder()
         measure_again(run.ledger, builder, batch_limits(run.settings, builder))
-    return (SettingsTaken(shown_changes(changed), is_answered),)
+    return (SettingsTaken(shown_changes(changed), is_answered), *notes)
 
 
 def _refuse_other_shard(before: str, now: str) -> None:

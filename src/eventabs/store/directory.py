@@ -88,6 +88,8 @@ class RunDirectory:
                     if merged:
                         return directory
                     raise _merged(directory)
+                if named.is_file() and not is_checkpoint:
+                    raise _no_run(named)
                 message = _("{path} holds no ledger.sqlite; name the run directory or its checkpoint.json")
                 raise RunDirectoryError(message.format(path=directory.path))
         message = _("{path} does not exist; name a run directory or its checkpoint.json")
@@ -287,6 +289,25 @@ def _from_here(folder: Path, named: str) -> Path:
     path = os.path.normpath(Path(os.path.realpath(folder)) / named)
     inside = os.path.relpath(path)
     return Path(path if inside.startswith(os.pardir) else inside)
+
+
+def input_stem(name: str) -> str:
+    """Return how the run directory of an input is called by default, without its ending."""
+    return Path(name).name.split(".")[0].strip("*?[]") or "input"
+
+
+def _no_run(file: Path) -> RunDirectoryError:
+    """Return the error for a file in the place of a run: mostly the input of one."""
+    name = f"{input_stem(str(file))}.eventabs"
+    found = next(
+        (each for each in (Path(name), file.with_name(name)) if RunDirectory(each).holds_run()), None
+    )
+    message = _("{path} is a file, not a run; name the run directory that was made from it, {run}")
+    if found is None:
+        message = _(
+            "{path} is a file, not a run; name the run directory, by default {run} in the folder where the run began"
+        )
+    return RunDirectoryError(message.format(path=file, run=shlex.quote(str(found or name))))
 
 
 def _merged(directory: RunDirectory) -> RunDirectoryError:

@@ -8,6 +8,7 @@ import duckdb
 
 from eventabs.ingest.candidates import value_of
 from eventabs.ingest.description.plausibility import implausible
+from eventabs.ingest.description.unused_columns import unused_columns
 from eventabs.ingest.formats import Format, SampledRow
 from eventabs.ingest.paths import Path
 from eventabs.records import Behavior, InputWarning
@@ -78,16 +79,25 @@ class Description:
 
 @dataclass(frozen=True, slots=True)
 class Understanding:
-    """How files were understood, before their rows are looked at. `start`: rows of the first file by line, as text."""
+    """How files were understood, before their rows are looked at. `start`: rows of the first file by line, as text; `warnings`: about columns without a role."""
 
     mappings: tuple[FileMapping, ...]
     start: Mapping[int, str]
+    warnings: tuple[InputWarning, ...] = ()
 
     @classmethod
     def of(cls, files: Sequence[MappedFile]) -> Self:
         """Look at the first rows of files that have been read."""
         sample = tuple(files[0].source.sample())
-        return cls(_mappings(files, sample), {row.line: row.text for row in sample})
+        kinds = _kinds(files, sample)
+        warnings = (
+            each
+            for (first, *_others), rows in kinds
+            if not first.schema
+            for each in unused_columns(first.source.inventory, first.places, rows)
+        )
+        mappings = tuple(_mapping(same, rows) for same, rows in kinds)
+        return cls(mappings, {row.line: row.text for row in sample}, tuple(warnings))
 
 
 def describe(
@@ -101,20 +111,21 @@ def describe(
     mappings = understood.mappings
     # of a known tool, which column says what was done is no question
     played = {role for each in mappings for role in each.columns if role != "action" or not each.schema}
-    found = [*warnings, *implausible(connection, played, mappings[0].unused, zone)]
+    found = [*warnings, *understood.warnings, *implausible(connection, played, mappings[0].unused, zone)]
     rows = _read_rows(connection, mappings[0].files[0], understood.start)
     return Description(mappings, rows, tuple(dict.fromkeys(found)))
 
 
-def _mappings(files: Sequence[MappedFile], first: Sequence[SampledRow]) -> tuple[FileMapping, ...]:
-    """Sum up the columns of the files; those with the same roles stand together. `first`: of the first file."""
+def _kinds(
+    files: Sequence[MappedFile], first: Sequence[SampledRow]
+) -> list[tuple[list[MappedFile], Sequence[SampledRow]]]:
+    """Return the files with the same roles together, with the first rows of the first of them. `first`: of the first file."""
     alike: dict[tuple[object, ...], list[MappedFile]] = {}
     for each in files:
         alike.setdefault((each.schema, *each.roles.items()), []).append(each)
-    return tuple(
-        _mapping(same, first if same[0] is files[0] else tuple(same[0].source.sample()))
-        for same in alike.values()
-    )
+    return [
+        (same, first if same[0] is files[0] else tuple(same[0].source.sample())) for same in alike.values()
+    ]
 
 
 def _mapping(files: Sequence[MappedFile], sample: Sequence[SampledRow]) -> FileMapping:

@@ -33,7 +33,7 @@ def open_file(
     columns: Mapping[str, str],
     sheet: str = "",
     table: str = "",
-    has_user: bool = False,
+    user: str = "",
     times: frozenset[str] = frozenset(),
     stop: Stop = Stop(),
     not_utf8: bool = False,
@@ -41,7 +41,7 @@ def open_file(
     """Return the file in its format. Copies go to `folder` and are read there.
 
     `encoding` is a codec or "", `header` names the columns of a CSV that has no header, `columns` those of roles, `sheet`
-    and `table` what is read of a workbook or database; `headers` and `times` are as in InputFile.
+    and `table` what is read of a workbook or database; `user`, `headers` and `times` are as in InputFile.
     `not_utf8`: it has turned out not to be UTF-8. Raises InputError, and StorageError where there is no room for a copy.
     """
     copy = folder / f"copy-{len(list(folder.glob('copy-*')))}"
@@ -64,7 +64,7 @@ def open_file(
             times,
             sheet,
             table,
-            has_user,
+            user,
         )
         return next(
             each(file) for each in FORMATS if each.is_text == bool(encoding) and each.sniff(path, head)

@@ -30,7 +30,7 @@ class InputFile:
     """A file before its format is known. `text`: where it is read, at `path` or from a copy as plain UTF-8.
 
     `encoding` is "" for a binary file. `header`, `named` (columns by role), `sheet` and `table` are what the user named;
-    `has_user`: whose rows they are is known without a column. `headers` are the columns of known CSV files that have
+    `user` is whose rows they are, "" where a column says it. `headers` are the columns of known CSV files that have
     none, with what their lines look like; `times` are the paths at which records of known tools may have their time.
     """
 
@@ -47,7 +47,12 @@ class InputFile:
     times: frozenset[str] = frozenset()
     sheet: str = ""
     table: str = ""
-    has_user: bool = False
+    user: str = ""
+
+    @property
+    def has_user(self) -> bool:
+        """Whether it is known without a column whose rows they are."""
+        return bool(self.user)
 
     @property
     def time_column(self) -> str:

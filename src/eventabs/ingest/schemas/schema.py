@@ -16,7 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, mo
 
 from eventabs.errors import ConfigError, InputError
 from eventabs.ingest.column_names import ROLES, plain
-from eventabs.ingest.columns import named_columns
+from eventabs.ingest.columns import refuse_absent_columns
 from eventabs.ingest.database import quoted
 from eventabs.ingest.formats import Format, Query, Wanted
 from eventabs.ingest.paths import Inventory, Path
@@ -111,6 +111,11 @@ class FileSchema:
         """The paths by role, in the order in which they are tried, such as `userId | anonymousId`, or `"me"`: a constant."""
         constant = f'"{self.schema.one_user}"'
         return {role: " | ".join(paths) or constant for role, paths in self._shown().items()}
+
+    @property
+    def user_columns(self) -> tuple[str, ...]:
+        """The paths that say whose rows they are."""
+        return self._columns.get("user", ())
 
     @property
     def places(self) -> dict[str, tuple[Path, ...]]:
@@ -308,7 +313,8 @@ class SchemaChoice:
         best = self._named or max(self._schemas, key=lambda schema: schema.fits(inventory), default=None)
         if best is None or not (self._named or best.fits(inventory)):
             return None
-        found = FileSchema(best, inventory, named_columns(path, inventory, named), has_user=has_user)
+        refuse_absent_columns(path, inventory, named)
+        found = FileSchema(best, inventory, named, has_user=has_user)
         for role in ("time",) if has_user else ("user", "time"):
             if role not in found.roles:
                 message = _(
