@@ -132,8 +132,8 @@ def test_xes_asks_for_a_zone_and_takes_the_run_s(tmp_path: Path) -> None:
 def test_a_file_is_not_written_under_the_name_of_another_format(
     tmp_path: Path, flags: tuple[str, ...], named: list[str]
 ) -> None:
-    make_run(tmp_path / "run", [])
-    done = eventabs("export", "run", *flags, cwd=tmp_path)
+    make_run(tmp_path, [])
+    done = eventabs("export", ".", *flags, cwd=tmp_path)
     assert done.returncode == 2
     assert all(word in done.stderr for word in named), done.stderr
     assert not list(tmp_path.glob("x.*"))
