@@ -178,7 +178,7 @@ def test_an_input_that_cannot_be_read_leaves_nothing_and_the_next_shard_tries_ag
     path.write_text("a,b\n1,2\n", "utf-8")
     for index in range(2):
         with (
-            pytest.raises(InputError, match="has no user column"),
+            pytest.raises(InputError, match="neither a user nor a time"),
             opened(tmp_path, [path], Shard(index, 2), partitions=tmp_path / "partitions"),
         ):
             pass
