@@ -23,8 +23,13 @@ EventabsError                   one line for people: what is wrong and the next 
 """
 
 import errno
-from collections.abc import Sequence
-from typing import ClassVar, NamedTuple
+import re
+from collections.abc import Iterator, Sequence
+from typing import ClassVar, Final, NamedTuple
+
+from eventabs.language import gettext as _
+
+_POSITION: Final = re.compile(r"\(at line (\d+), column (\d+)\)$")
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of an OSError
 
@@ -142,3 +147,30 @@ class ContextTooLongError(EndpointError):
 
 class RejectedRequestError(EndpointError):
     """A 4xx that no repetition will change."""
+
+
+def toml_fault(error: ValueError) -> str:
+    """Return what tomllib's error means, with line and column, in the language in force."""
+    text, place = str(error), _POSITION.search(str(error))
+    fault = next((words for beginning, words in _toml_words() if text.startswith(beginning)), text)
+    if place is None:
+        return _("at the end of the file: {fault}").format(fault=fault)
+    return _("line {line}, column {column}: {fault}").format(line=place[1], column=place[2], fault=fault)
+
+
+def _toml_words() -> Iterator[tuple[str, str]]:
+    """Yield how messages of tomllib begin, and what they mean."""
+    yield "Invalid value", _("this is no value; a text stands in quotes")
+    yield "Expected '='", _("= is missing behind the key")
+    yield "Expected ']", _("] is missing behind the name of the table")
+    yield "Expected newline", _("something follows the value; each setting has a line of its own")
+    yield "Unclosed array", _("the list has no closing ]")
+    yield "Unclosed inline table", _("the table has no closing }")
+    yield "Unescaped", _("a backslash in a text; write it twice, or put the text in single quotes")
+    yield "Invalid date", _("there is no such date or time")
+    for beginning in ("Unterminated", "Illegal character", "Found invalid character", 'Expected "'):
+        yield beginning, _("a text has no closing quote, or holds a character that it may not hold")
+    for beginning in ("Cannot", "Duplicate"):
+        yield beginning, _("a key or table of this name stands in the file already")
+    for beginning in ("Invalid statement", "Invalid initial character"):
+        yield beginning, _("a key is of letters, digits, - and _; any other stands in quotes")

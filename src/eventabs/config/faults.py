@@ -1,10 +1,8 @@
 """What is wrong with settings, in our own words. Values are never repeated: one may be a key in the wrong place."""
 
 import re
-import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -17,7 +15,6 @@ if TYPE_CHECKING:
 
 
 Step = int | str
-_POSITION = re.compile(r"\(at (?:line (\d+), column (\d+)|end of document)\)$")
 _CHOICE = re.compile(r"'([^']*)'")
 
 
@@ -51,37 +48,6 @@ def _nearest(key: str, names: Sequence[str]) -> str:
         if found := get_close_matches(last, by_last, 1):
             return by_last[found[0]]
     return ""
-
-
-def toml_fault(path: Path, error: tomllib.TOMLDecodeError) -> str:
-    """Return one line about a file that is no TOML, with line and column."""
-    text, where = str(error), _POSITION.search(str(error))
-    what = next((words for beginning, words in _toml_words() if text.startswith(beginning)), text)
-    if where and where[1]:
-        message = _(
-            "config file {path}, line {line}, column {column}: {fault}; mend it or name another with --config"
-        )
-        return message.format(path=path, line=where[1], column=where[2], fault=what)
-    message = _("config file {path}, at its end: {fault}; mend it or name another with --config")
-    return message.format(path=path, fault=what)
-
-
-def _toml_words() -> Iterator[tuple[str, str]]:
-    """Yield how messages of tomllib begin, and what they mean."""
-    yield "Invalid value", _("this is no value; a text stands in quotes")
-    yield "Expected '='", _("= is missing behind the key")
-    yield "Expected ']", _("] is missing behind the name of the table")
-    yield "Expected newline", _("something follows the value; each setting has a line of its own")
-    yield "Unclosed array", _("the list has no closing ]")
-    yield "Unclosed inline table", _("the table has no closing }")
-    yield "Unescaped", _("a backslash in a text; write it twice, or put the text in single quotes")
-    yield "Invalid date", _("there is no such date or time")
-    for beginning in ("Unterminated", "Illegal character", "Found invalid character", 'Expected "'):
-        yield beginning, _("a text has no closing quote, or holds a character that it may not hold")
-    for beginning in ("Cannot", "Duplicate"):
-        yield beginning, _("a key or table of this name stands in the file already")
-    for beginning in ("Invalid statement", "Invalid initial character"):
-        yield beginning, _("a key is of letters, digits, - and _; any other stands in quotes")
 
 
 def _words(fault: "ErrorDetails") -> str:

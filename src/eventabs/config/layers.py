@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from eventabs.config.faults import toml_fault
-from eventabs.errors import ConfigError
+from eventabs.errors import ConfigError, toml_fault
 from eventabs.language import gettext as _
 from eventabs.providers import find_tier, load_preset
 
@@ -30,13 +29,13 @@ def read_toml(path: Path) -> dict[str, Any]:
         message = _("config file {path} does not exist; name another with --config")
         raise ConfigError(message.format(path=path)) from None
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(toml_fault(path, error)) from None
+        fault = toml_fault(error)
     except UnicodeDecodeError:
-        message = _("config file {path} is not UTF-8; save it so or name another with --config")
-        raise ConfigError(message.format(path=path)) from None
+        fault = _("it is not UTF-8")
     except OSError as error:
-        message = _("config file {path} cannot be read: {error}; mend it or name another with --config")
-        raise ConfigError(message.format(path=path, error=error.strerror or error)) from None
+        fault = error.strerror or str(error)
+    message = _("config file {path} cannot be read: {error}; mend it or name another with --config")
+    raise ConfigError(message.format(path=path, error=fault))
 
 
 _SET_BY_PRESETS = ("base_url", "api_key_env", "omit", "grammar_field", "extra_body", "price")

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 
-from eventabs.errors import ConfigError, InputError
+from eventabs.errors import ConfigError, InputError, toml_fault
 from eventabs.ingest.column_names import ROLES, plain
 from eventabs.ingest.columns import refuse_absent_columns
 from eventabs.ingest.database import quoted
@@ -337,7 +337,9 @@ def _named(wanted: str) -> Schema:
         raise ConfigError(message.format(name=wanted, names=names))
     try:
         return _read(path.stem, path.read_text("utf-8-sig"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except tomllib.TOMLDecodeError as error:
+        fault = toml_fault(error)
+    except (OSError, UnicodeDecodeError) as error:
         fault = str(error)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]

@@ -10,7 +10,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from eventabs.errors import ConfigError
+from eventabs.errors import ConfigError, toml_fault
 from eventabs.language import Language, gettext as _
 
 
@@ -160,7 +160,7 @@ def _parse(text: str) -> RulesFile:
         return RulesFile.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         message = _("the rules file is not TOML: {error}; mend it or remove [rules] file from the config")
-        raise ConfigError(message.format(error=error)) from None
+        raise ConfigError(message.format(error=toml_fault(error))) from None
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         key = ".".join(str(step) for step in first["loc"])
