@@ -1,6 +1,7 @@
 """Jobs of a batch service in a run over three shards: submitted and paid once whatever is lost, and within the limits of all."""
 
 import math
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import eventabs
 from batch_service import BatchServer, Fate, RemoteJob
 from cluster_kit import Machines, drive, make_job
 from eventabs.config import load_settings
+from eventabs.inspection import inspect_run
 from eventabs.runs import JobTrouble, ShardMoved, StateChanged
 from eventabs.shards.cluster.permits import SharedLimits
 from eventabs.shards.cluster.worker import Job
@@ -193,6 +195,8 @@ async def test_a_stop_leaves_all_jobs_and_the_next_driver_takes_them_up_or_cance
     assert driver.status == "interrupted"
     assert "3 jobs go on at the batch service" in watcher.of(StateChanged)[-1].cause
     assert not any(each.cancelled for each in server.jobs)
+    state = inspect_run(tmp_path / "run.eventabs", now=time.time)
+    assert {each.batch_id for each in state.jobs if each.is_out} == {each.id for each in server.jobs}
     server.after = lambda _number: None
     cancelling = replace(job, drive="cancelling", cancel=True)
     driver, _watcher = await drive(tmp_path, cancelling, Machines(tmp_path / "cancelling"))
