@@ -135,6 +135,7 @@ def resume(
                     named=checkpoint,
                     accept_changes=accept_changes,
                     retry_failed=retry_failed,
+                    cancel=cancel,
                     confirmed=yes,
                     watch=watch,
                     stop=stop,

@@ -119,6 +119,7 @@ def _merged(directory: RunDirectory, now: Callable[[], float]) -> RunState:
             ShardState(str(shard), each.out, each.status, each.progress) for shard, each in found.items()
         ),
         missing_shards=missing,
+        jobs=tuple(job for each in states for job in each.jobs),
     )
 
 

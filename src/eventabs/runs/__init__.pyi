@@ -1,3 +1,4 @@
+from .batches import going_on as going_on
 from .components import (
     RunContext as RunContext,
     batch_limits as batch_limits,
@@ -43,6 +44,7 @@ from .lifecycle import (
 )
 from .limits import (
     MAX_FAILURES as MAX_FAILURES,
+    JobPermits as JobPermits,
     Permits as Permits,
     Spending as Spending,
     cost_refusal as cost_refusal,

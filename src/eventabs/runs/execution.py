@@ -146,7 +146,7 @@ async def _call_model(
         if replies:
             await read_replies(session, settlement, replies)
         if cancel:
-            await cancel_jobs(session, stop)
+            await cancel_jobs(session, stop, permits)
         refuse_other_mode(await session.writer.write(stored_jobs), run.settings.run.mode)
         if run.settings.run.mode != "files":  # what is out in a file is asked about here now
             await session.writer.write(give_up_written)
@@ -156,7 +156,7 @@ async def _call_model(
             case "files":
                 return await write_requests(session, pending, stop)
             case "batch":
-                return await run_jobs(session, pending, stop, call)
+                return await run_jobs(session, pending, stop, call, permits)
         return await call(pending)
 
 

@@ -38,6 +38,35 @@ class Spending(Protocol):
         """Give back what `reserve` took: the call has ended and its real tokens are counted."""
 
 
+class JobPermits(Protocol):
+    """Says which requests may leave in a job of the batch service. `is_shared`: with other processes of the run."""
+
+    is_shared: bool
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a request that `reserve` has held back may soon be let through, though nothing is out."""
+
+    @property
+    def queued_elsewhere(self) -> bool:
+        """Whether jobs of other processes wait at the service."""
+
+    def hold(self, calls: int, input_tokens: int, tracker: ProgressTracker, *, wanted: int) -> None:
+        """Count so many requests as out, with `input_tokens` in all their prompts; so many more are `wanted`."""
+
+    def reserve(self, batch: Batch, tracker: ProgressTracker) -> bool:
+        """Reserve what one more request may take; False: not now.
+
+        Raises LimitReachedError where it can never be paid for, and nothing is out.
+        """
+
+    async def secure(self) -> bool:
+        """Keep the ledger where whoever goes on with the run finds it; False: that is not possible now.
+
+        A job is created only then: nobody else knows that it is there. Raises StoppedError where the run has been taken over.
+        """
+
+
 class Permits(Protocol):
     """What a run shares with others in the place of limits of its own."""
 
@@ -46,6 +75,9 @@ class Permits(Protocol):
 
     def make_spending(self, most_tokens: Callable[[Batch], Usage]) -> Spending:
         """Make what lets batches be paid for; `most_tokens`: what one may take."""
+
+    def make_job_permits(self, most_tokens: Callable[[Batch], Usage], max_output_tokens: int) -> JobPermits:
+        """Make what lets requests leave in jobs; `max_output_tokens`: of an answer."""
 
 
 def most_tokens(batch: Batch, *, instructions_tokens: int, max_output_tokens: int) -> Usage:

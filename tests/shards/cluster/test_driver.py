@@ -1,82 +1,19 @@
 """A run over shards, driven as on a cluster, with tasks of this process: claimed, copied, merged, gone on with."""
 
 import asyncio
-import os
-import time
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from eventabs import __version__
-from eventabs.config import load_settings
+from cluster_kit import Here, drive, make_job
 from eventabs.errors import UsageError
 from eventabs.runs import ShardMoved
-from eventabs.shards.cluster.driver import Driver, ProcessLostError
-from eventabs.shards.cluster.limiter import Limiter, State
-from eventabs.shards.cluster.permits import Account, Amount, SharedLimits
+from eventabs.shards.cluster.limiter import State
+from eventabs.shards.cluster.permits import Account, Amount
 from eventabs.shards.cluster.share import open_share
-from eventabs.shards.cluster.worker import Ended, Job, forget_input, work_on
 from eventabs.stop import Stop
-from eventabs.store import RunDirectory, public_settings
-from paths import ROOT
-from runs_kit import Watcher
-
-LOST = "lost"
-EXAMPLE = ROOT / "examples" / "behaviors.jsonl"
-
-
-class Here:
-    """A cluster of this process. `lose`: how often the task of a shard is lost before it begins."""
-
-    def __init__(self, folder: Path, lose: dict[str, int] | None = None) -> None:
-        self.folder = folder
-        self.lose = lose or {}
-        self.begun = list[str]()
-
-    def start_limiter(self, _name: str, limits: SharedLimits, shards: Sequence[str]) -> None:
-        self.limiter = Limiter(limits, shards, clock=time.monotonic)
-
-    async def look(self, known: State, stop: int) -> State:
-        return await self.limiter.look(known, stop)
-
-    async def forget_input(self, job: Job) -> None:
-        forget_input(job, self.folder)
-
-    async def work_on(self, job: Job, shard: str) -> Ended:
-        self.begun.append(shard)
-        if self.lose.get(shard):
-            self.lose[shard] -= 1
-            raise ProcessLostError(LOST)
-        return await work_on(job, shard, self.limiter, environment=os.environ, folder=self.folder)
-
-
-def make_job(path: Path, *, version: str = __version__) -> Job:
-    flags = {"llm": {"provider": "rules"}, "budget": {"max_users": 4}}
-    settings = load_settings(None, flags, isolated=True)
-    return Job(
-        version=version,
-        language="en",
-        paths=(str(EXAMPLE),),
-        settings=public_settings(settings),
-        config_file="",
-        share=str(path / "share"),
-        run_id="run",
-        shards=2,
-        copy_seconds=0.5,
-        lease_seconds=2.0,
-        limits=SharedLimits(0, 0, 0.0, 0),
-    )
-
-
-async def drive(path: Path, job: Job, cluster: Here, stop: Stop | None = None) -> tuple[Driver, Watcher]:
-    directory = RunDirectory(path / "run.eventabs")
-    directory.cluster.mkdir(parents=True, exist_ok=True)
-    watcher = Watcher()
-    driver = Driver(job, directory, cluster, watcher, stop or Stop())
-    await driver.run()
-    return driver, watcher
+from eventabs.store import RunDirectory
 
 
 async def test_all_shards_are_worked_on_and_merged(tmp_path: Path) -> None:

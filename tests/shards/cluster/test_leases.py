@@ -8,7 +8,7 @@ import pytest
 
 from eventabs.errors import LimitReachedError
 from eventabs.providers import Price
-from eventabs.records import Batch, Usage
+from eventabs.records import Batch, Counts, Usage
 from eventabs.runs import Progress, ProgressTracker
 from eventabs.shards.cluster.leases import SharedPermits
 from eventabs.shards.cluster.limiter import Admission, Answer, Limiter, Report, State
@@ -74,6 +74,7 @@ def permits(cluster: Cluster, shard: str, *, generation: int = 1, spent: Amount 
         generation=generation,
         spent=spent,
         on_stop=lambda _times: None,
+        secure=lambda: True,
         clock=now,
     )
 
@@ -208,6 +209,29 @@ def test_a_process_whose_shard_another_has_is_told() -> None:
     run_virtually(run())
 
 
+def test_a_shard_that_has_ended_holds_nothing_back_from_the_others() -> None:
+    async def run() -> bool:
+        cluster = Cluster(limits(max_total_tokens=900))
+        driver = asyncio.create_task(cluster.drive())
+        await asyncio.sleep(0.1)
+        first, last = permits(cluster, "0"), permits(cluster, "1")
+        batch, tracker = Batch(()), ProgressTracker(Price(None, None), Counts())
+        held = [each.make_spending(lambda _batch: Usage(100, 100)) for each in (first, last)]
+        assert not held[0].reserve(batch, tracker, lambda: None)
+        await first.report()  # it has leave for four calls now, and makes one
+        assert held[0].reserve(batch, tracker, lambda: None)
+        held[0].release(batch)
+        assert not held[1].reserve(batch, tracker, lambda: None)
+        await last.report()
+        assert not held[1].reserve(batch, tracker, lambda: None)
+        await first.report_end()
+        await last.report()
+        driver.cancel()
+        return held[1].reserve(batch, tracker, lambda: None)
+
+    assert run_virtually(run())
+
+
 def test_the_driver_hears_of_progress_and_shards_of_its_stop() -> None:
     stops = list[int]()
 
@@ -217,7 +241,14 @@ def test_the_driver_hears_of_progress_and_shards_of_its_stop() -> None:
         driver = asyncio.create_task(cluster.drive())
         await asyncio.sleep(0.1)
         shared = SharedPermits(
-            cluster, limits(), shard="0", generation=1, spent=Amount(5, 5.0), on_stop=stops.append, clock=now
+            cluster,
+            limits(),
+            shard="0",
+            generation=1,
+            spent=Amount(5, 5.0),
+            on_stop=stops.append,
+            secure=lambda: True,
+            clock=now,
         )
         shared.tell(Progress(users=7))
         await shared.report()

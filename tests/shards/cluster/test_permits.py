@@ -65,43 +65,107 @@ def test_a_former_owner_is_told() -> None:
 LIMIT = 700.0
 
 
+def test_a_job_takes_what_is_left_also_where_permits_are_scarce() -> None:
+    book = opened(PermitBook(limits(max_cost=1000.0), SHARDS))
+    book.enter("0", Account(1, Amount(), Amount(300, 500.0)))
+    book.is_scarce = True
+    assert book.lease("1", CALL, 40, in_bulk=True).allowance == Amount(300, 500.0)
+    assert not book.lease("2", CALL, 40, in_bulk=True).refused
+
+
+def test_jobs_of_all_shards_share_the_queue_and_a_lost_machine_takes_no_room_there() -> None:
+    request = Amount(30, 50.0, 20)
+    book = opened(PermitBook(SharedLimits(0, 0, 0.0, 0, max_enqueued_tokens=100), SHARDS))
+    book.enter("0", Account(1, Amount(), book.lease("0", request, 4, in_bulk=True).allowance))
+    assert book.queued_elsewhere("1")
+    assert not book.queued_elsewhere("0")
+    assert book.lease("1", request, 4, in_bulk=True).allowance == request
+    book.enter("1", Account(1, Amount()))
+    assert not book.lease("1", request._replace(queued=60), 1).refused  # it waits for the others
+    book.enter("0", Account(2, Amount(20, 30.0)))  # its jobs were collected, as a copy says
+    assert book.lost.queued == 0
+    assert book.lease("1", request, 5, in_bulk=True).allowance.queued == 100
+
+
+def test_jobs_that_the_next_machine_knows_of_are_not_lost() -> None:
+    book = opened(PermitBook(limits(max_cost=100.0), SHARDS))
+    book.enter("0", Account(1, Amount(), Amount(30, 50.0)))
+    book.enter("0", Account(2, Amount(), Amount(30, 50.0)))
+    assert book.lost == Amount()
+
+
 class Machines(RuleBasedStateMachine):
-    """Three shards that spend; machines and the book are lost in between."""
+    """Three shards that spend, live and by jobs; machines and the book are lost in between."""
 
     def __init__(self) -> None:
         super().__init__()
         self.book = opened(PermitBook(limits(max_cost=LIMIT), SHARDS))
         self.accounts = dict.fromkeys(SHARDS, Account(1, Amount()))
-        self.copied = dict.fromkeys(SHARDS, Amount())
-        self.refused: set[str] = set()
+        self.live = dict.fromkeys(SHARDS, 0)  # calls in flight
+        self.out: dict[str, list[int]] = {
+            shard: [] for shard in SHARDS
+        }  # requests in jobs, as the ledger has them
+        self.copied: dict[str, tuple[Amount, list[int]]] = {shard: (Amount(), []) for shard in SHARDS}
+        self.service: list[
+            Amount | None
+        ] = []  # what each request of a job took, None before it is carried out
         self.really = Amount()  # spent at the endpoint
 
     shard = st.sampled_from(SHARDS)
 
-    @rule(shard=shard, blocks=st.integers(1, 5))
-    def call(self, shard: str, blocks: int) -> None:
+    def take(self, shard: str, blocks: int, *, in_bulk: bool) -> int:
+        """Ask for leave where it is needed; reserve as many blocks as there is leave for."""
         mine = self.accounts[shard]
         if not mine.allowance.holds(mine.used.plus(CALL)):
             if self.book.is_scarce:
                 mine = replace(mine, allowance=mine.used)
             self.book.enter(shard, mine)
-            lease = self.book.lease(shard, CALL, blocks)
+            lease = self.book.lease(shard, CALL, blocks, in_bulk=in_bulk)
             mine = replace(mine, allowance=lease.allowance)
-            if lease.refused:
-                self.refused.add(shard)
-        if mine.allowance.holds(mine.used.plus(CALL)):
+        taken = 0
+        while taken < (blocks if in_bulk else 1) and mine.allowance.holds(mine.used.plus(CALL)):
             mine = replace(mine, in_flight=mine.in_flight.plus(CALL))
+            taken += 1
         self.accounts[shard] = mine
+        return taken
+
+    @rule(shard=shard, blocks=st.integers(1, 5))
+    def call(self, shard: str, blocks: int) -> None:
+        self.live[shard] += self.take(shard, blocks, in_bulk=False)
+
+    @rule(shard=shard, requests=st.integers(1, 9))
+    def create_job(self, shard: str, requests: int) -> None:
+        """Create a job, which is in a copy before."""
+        taken = self.take(shard, requests, in_bulk=True)
+        self.out[shard] += range(len(self.service), len(self.service) + taken)
+        self.service += [None] * taken
+        self.copy(shard)
+
+    @rule(tokens=st.integers(0, 30), cost=st.integers(0, 50))
+    def carry_out(self, tokens: int, cost: int) -> None:
+        self.service = [Amount(tokens, cost) if each is None else each for each in self.service]
+
+    @rule(shard=shard)
+    def collect(self, shard: str) -> None:
+        """Read what a job has brought, also once more after a copy."""
+        for request in list(self.out[shard]):
+            took = self.service[request]
+            if took is not None:
+                self.out[shard].remove(request)
+                self.settle(shard, took)
 
     @rule(shard=shard, tokens=st.integers(0, 30), cost=st.integers(0, 50))
     def answer(self, shard: str, tokens: int, cost: int) -> None:
+        if self.live[shard]:
+            self.live[shard] -= 1
+            self.really = self.really.plus(Amount(tokens, cost))
+            self.settle(shard, Amount(tokens, cost))
+
+    def settle(self, shard: str, took: Amount) -> None:
         mine = self.accounts[shard]
-        if mine.in_flight != Amount():
-            took = Amount(tokens, cost)
-            self.really = self.really.plus(took)
-            self.accounts[shard] = replace(
-                mine, spent=mine.spent.plus(took), in_flight=mine.in_flight.plus(CALL, -1)
-            )
+        self.accounts[shard] = replace(
+            mine, spent=mine.spent.plus(took), in_flight=mine.in_flight.plus(CALL, -1)
+        )
 
     @rule(shard=shard)
     def report(self, shard: str) -> None:
@@ -111,14 +175,18 @@ class Machines(RuleBasedStateMachine):
 
     @rule(shard=shard)
     def copy(self, shard: str) -> None:
-        self.copied[shard] = self.accounts[shard].spent
+        self.copied[shard] = (self.accounts[shard].spent, list(self.out[shard]))
 
     @rule(shard=shard)
     def lose_machine(self, shard: str) -> None:
         """Lose a process: what was in flight may have been paid for, and nothing is reported any more."""
-        mine = self.accounts[shard]
-        self.really = self.really.plus(mine.in_flight)
-        self.accounts[shard] = Account(mine.generation + 1, self.copied[shard], allowance=self.copied[shard])
+        self.really = self.really.plus(CALL, self.live[shard])
+        self.live[shard] = 0
+        spent, out = self.copied[shard]
+        self.out[shard] = list(out)
+        in_flight = Amount().plus(CALL, len(out))
+        generation = self.accounts[shard].generation + 1
+        self.accounts[shard] = Account(generation, spent, in_flight, allowance=spent.plus(in_flight))
         self.book.enter(shard, self.accounts[shard])
 
     @rule(lost=st.sets(shard, max_size=2))
@@ -147,10 +215,10 @@ class Machines(RuleBasedStateMachine):
 
     @invariant()
     def within_the_limit(self) -> None:
-        in_flight = Amount()
-        for account in self.accounts.values():
-            in_flight = in_flight.plus(account.in_flight)
-        assert self.really.plus(in_flight).cost <= LIMIT
+        paid = self.really.plus(CALL, sum(self.live.values()))
+        for took in self.service:
+            paid = paid.plus(CALL if took is None else took)
+        assert paid.cost <= LIMIT
 
 
 TestMachines = Machines.TestCase

@@ -161,3 +161,17 @@ def test_what_one_machine_alone_can_read_is_refused(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert "standard input is read by one machine alone" in done.stderr
+
+
+def test_requests_in_a_file_are_for_one_machine(tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text("{}\n", "utf-8")
+    options = ["--engine", "ray", "--mode", "files", "--model", "m", "--base-url", "http://127.0.0.1:1/v1"]
+    done = subprocess.run(
+        [sys.executable, "-m", "eventabs", "run", "in.jsonl", *options],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 2
+    assert "--mode files does not go with --engine ray" in done.stderr

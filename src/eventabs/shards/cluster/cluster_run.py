@@ -96,6 +96,7 @@ async def resume_on_cluster(
     named: Path,
     accept_changes: bool,
     retry_failed: bool,
+    cancel: bool,
     confirmed: bool,
     watch: Watch,
     stop: Stop,
@@ -125,6 +126,7 @@ async def resume_on_cluster(
             folder=_folder(directory, cluster),
             accept_changes=accept_changes,
             retry_failed=retry_failed,
+            cancel=cancel,
         )
         return await _drive(job, directory, cluster, settings, watch=watch, stop=stop, resumed=True)
 
@@ -187,7 +189,9 @@ def _opened(settings: Settings) -> AbstractContextManager[RayCluster]:
 
 def _limits(settings: Settings) -> SharedLimits:
     run = settings.run
-    return SharedLimits(run.rpm, run.tpm, run.max_cost, run.max_total_tokens)
+    return SharedLimits(
+        run.rpm, run.tpm, run.max_cost, run.max_total_tokens, settings.batch.max_enqueued_tokens
+    )
 
 
 def _share(settings: Settings, directory: RunDirectory, cluster: RayCluster) -> str:
@@ -219,7 +223,7 @@ def _refuse_what_is_for_one_machine(settings: Settings, named: Sequence[str]) ->
     for flag, given in (
         ("--limit", settings.run.limit),
         ("--shard", settings.input.shard),
-        (f"--mode {mode}", mode != "live"),
+        (f"--mode {mode}", mode == "files"),
     ):
         if given:
             message = _("{flag} does not go with --engine ray; leave it out")

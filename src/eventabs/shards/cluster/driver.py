@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 from eventabs.errors import UsageError
 from eventabs.records import Counts, RunStatus
-from eventabs.runs import Note, Observer, Progress, ShardMoved, StateChanged, Stopping
+from eventabs.runs import Note, Observer, Progress, ShardMoved, StateChanged, Stopping, going_on
 from eventabs.shards.cluster.claims import Claim
 from eventabs.shards.cluster.copies import restore_run
 from eventabs.shards.cluster.limiter import ShardOpened, State
@@ -22,7 +22,14 @@ from eventabs.shards.cluster.share import open_share
 from eventabs.shards.cluster.worker import Ended, Job
 from eventabs.shards.merged_run import merge
 from eventabs.stop import Stop
-from eventabs.store import RunDirectory, added_counts, write_checkpoint
+from eventabs.store import (
+    Job as JobOfService,
+    Ledger,
+    RunDirectory,
+    added_counts,
+    stored_jobs,
+    write_checkpoint,
+)
 
 _LOOK_SECONDS: Final = 1.0
 _SECONDS_A_CHECKPOINT: Final = 10.0
@@ -76,6 +83,8 @@ class Driver:
         self.status: RunStatus = "completed"
         self.cause = ""
         self._refusal = ""
+        self._is_halted = False  # by a shard, for all
+        self._jobs: list[JobOfService] = []
         self._job = job
         self._directory = directory
         self._cluster = cluster
@@ -128,7 +137,10 @@ class Driver:
             raise UsageError(self._refusal)
         if self.status == "completed" and not all(shard.is_done for shard in self._shards.values()):
             self.status = "interrupted"
-        self._observer.noted(StateChanged(self.status, self.cause))
+        cause = self.cause
+        if self.status != "completed":
+            cause = "; ".join(filter(None, (cause, going_on(self._jobs))))
+        self._observer.noted(StateChanged(self.status, cause))
 
     def _tell_stop(self) -> None:
         if self._stop.requests and not self._is_stop_told:
@@ -145,9 +157,12 @@ class Driver:
         claim = self._claims.look(name)
         counts = Counts(**claim.facts.get("counts", {}))
         spent = Amount(counts.prompt_tokens + counts.completion_tokens, claim.facts.get("cost", 0.0))
+        out = Amount(*claim.facts.get("out", ()))
         is_done = claim.facts.get("status") == "completed" and not self._job.retry_failed
         progress = Progress(**asdict(counts), batches_total=counts.batches_done, cost=spent.cost)
-        return _Shard(name, Account(claim.generation, spent, allowance=spent), progress, is_done)
+        return _Shard(
+            name, Account(claim.generation, spent, out, allowance=spent.plus(out)), progress, is_done
+        )
 
     def _start(self, shard: _Shard) -> None:
         shard.is_reporting = False
@@ -156,7 +171,7 @@ class Driver:
     async def _look(self) -> None:
         """Hear from the shards by way of the limiter, and tell it of those that do not report."""
         absent = {shard.name: shard.account for shard in self._shards.values() if not shard.is_reporting}
-        stops = self._stop.requests + bool(self.cause or self._refusal)
+        stops = self._stop.requests + bool(self._is_halted or self._refusal)
         state = await self._cluster.look(State(absent, self._lost), stops)
         self._lost = state.lost
         for name, note in state.notes:
@@ -195,6 +210,7 @@ class Driver:
             self._refusal = self._refusal or ended.error
         elif ended.error:
             self.status, self.cause = "stopped", self.cause or ended.error
+            self._is_halted = self._is_halted or not ended.is_alone
         elif self.status == "completed":
             self.status = "interrupted"
 
@@ -203,8 +219,8 @@ class Driver:
         shard.calls_when_lost = shard.progress.calls
         shard.lost = cause
         if shard.losses >= _LOSSES:
-            self.status, self.cause = "stopped", cause
-        if self._stop.requests or self.cause or self._refusal:
+            self.status, self.cause, self._is_halted = "stopped", cause, True
+        if self._stop.requests or self._is_halted or self._refusal:
             self.status = "stopped" if self.cause else "interrupted"
         else:
             self._start(shard)
@@ -273,6 +289,7 @@ class Driver:
                 shard.held.close()
         if fetched:
             merge(fetched, self._directory.path, accept_changes=True)
+        self._jobs = [job for path in fetched for job in _jobs_of(path)]
 
     def _fetch(self, shard: _Shard, claim: Claim) -> None:
         path = self._path(shard)
@@ -286,3 +303,8 @@ class Driver:
 
     def _path(self, shard: _Shard) -> Path:
         return self._directory.cluster / self._job.directory_name(shard.name)
+
+
+def _jobs_of(path: Path) -> list[JobOfService]:
+    with Ledger.watch(RunDirectory(path).ledger) as ledger:
+        return stored_jobs(ledger)

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from eventabs.errors import LimitReachedError
-from eventabs.providers import OnCooldown, Pace, Sleep
-from eventabs.records import Batch, Usage
+from eventabs.providers import OnCooldown, Pace, Price, Sleep
+from eventabs.records import BATCH_TIER, Batch, Usage
 from eventabs.runs import (
+    JobPermits,
     Note,
     Progress,
     ProgressTracker,
@@ -30,7 +31,8 @@ Clock = Callable[[], float]
 class SharedPermits:
     """The permits of the process that works on a shard, under the `generation` of its claim.
 
-    `spent` is what the shard's ledger says at the beginning. `on_stop` hears how often a stop was requested for all shards.
+    `spent` is what the shard's ledger says at the beginning, `out` what the jobs may take that are out by then. `on_stop` hears how often a stop was requested for all shards;
+    `secure` has the ledger copied, and says whether that was possible.
     """
 
     def __init__(
@@ -41,10 +43,14 @@ class SharedPermits:
         shard: str,
         generation: int,
         spent: Amount,
+        out: Amount = Amount(),
         on_stop: Callable[[int], None],
+        secure: Callable[[], bool],
         clock: Clock,
     ) -> None:
         self._limiter = limiter
+        self._limits = limits
+        self._secure = secure
         self._shard = shard
         self._generation = generation
         self._on_stop = on_stop
@@ -52,7 +58,7 @@ class SharedPermits:
         self._wake = asyncio.Event()
         self._recent = Recent(clock)
         self._pace: _LeasedPace | None = None
-        self._spending = _LeasedSpending(limits, spent, self._wake.set)
+        self._spending = _LeasedSpending(limits, spent, out, self._wake.set)
         self._progress: Progress | None = None
         self._notes: list[Note | ShardOpened] = []
 
@@ -67,6 +73,16 @@ class SharedPermits:
         """Make what lets batches be paid for within the shard's allowance."""
         self._spending.most_tokens = most_tokens
         return self._spending
+
+    def make_job_permits(self, most_tokens: Callable[[Batch], Usage], max_output_tokens: int) -> JobPermits:
+        """Make what lets requests leave in jobs within the shard's allowance."""
+        self._spending.most_tokens = most_tokens
+        return _LeasedJobs(self._spending, self._limits, max_output_tokens, self._secure)
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether nothing is left for the shard within the limits on spending."""
+        return self._spending.is_refused
 
     def tell(self, fact: Progress | Note | ShardOpened) -> None:
         """Have the driver hear of progress, and of notes, with the next report."""
@@ -97,11 +113,17 @@ class SharedPermits:
                 self._recent.ages(),
             ),
             need,
-            _BLOCKS,
+            self._spending.blocks,
+            self._spending.in_bulk,
             self._progress,
             notes,
         )
         self._take(await self._limiter.exchange(report), wanted=need is not None)
+
+    async def report_end(self) -> None:
+        """Report for the last time, and give back all leave that is not used. Raises SupersededError."""
+        self._spending.give_back()
+        await self.report()
 
     def _take(self, answer: Answer, *, wanted: bool) -> None:
         self._spending.take(answer, wanted=wanted)
@@ -113,17 +135,20 @@ class SharedPermits:
 class _LeasedSpending:
     """Lets batches be paid for within an allowance, and asks for more where that is used up."""
 
-    def __init__(self, limits: SharedLimits, spent: Amount, wake: Callable[[], None]) -> None:
+    def __init__(self, limits: SharedLimits, spent: Amount, out: Amount, wake: Callable[[], None]) -> None:
         self.most_tokens: Callable[[Batch], Usage] = lambda _batch: Usage()
-        self.in_flight = Amount()
-        self.allowance = spent
+        self.in_flight = out
+        self.allowance = spent.plus(out)
         self.need: Amount | None = None
+        self.blocks = _BLOCKS
+        self.in_bulk = False
+        self.is_refused = False
+        self.queued_elsewhere = False
         self._limits = limits
         self._at_first = spent
         self._tracker: ProgressTracker | None = None
         self._wake = wake
         self._later: Callable[[], None] = lambda: None
-        self._refused = False
 
     @property
     def spent(self) -> Amount:
@@ -137,44 +162,127 @@ class _LeasedSpending:
         """See `Spending`."""
         self._tracker = tracker
         need = self._most(batch, tracker)
-        if not self._limits.on_spending or self.allowance.holds(self._used().plus(need)):
+        if not self._limits.on_spending or self._takes(need):
             self.in_flight = self.in_flight.plus(need)
-            self.need = None
             return True
-        if self._refused:
+        if self.is_refused:
             raise self._refusal()
-        self.need, self._later = need, later
-        self._wake()
+        self._ask(need, later, _BLOCKS)
         return False
+
+    def reserve_in_job(self, batch: Batch, tracker: ProgressTracker, *, wanted: int) -> bool:
+        """Reserve what a request of a job may take, one of so many `wanted`; see `JobPermits`."""
+        self._tracker = tracker
+        need = self._most(batch, tracker, BATCH_TIER)
+        queued = self.most_tokens(batch).prompt_tokens
+        limit = self._limits.max_enqueued_tokens
+        need = need._replace(queued=min(queued, limit) if limit else queued)
+        if not (self._limits.on_spending or limit) or self._takes(need):
+            self.in_flight = self.in_flight.plus(need)
+            return True
+        if self.is_refused and not self.in_flight.tokens:  # else what is out is collected first
+            raise self._refusal()
+        self._ask(need, lambda: None, wanted, in_bulk=True)
+        return False
+
+    def hold(self, calls: int, prompt_tokens: int, completion_tokens: int, tracker: ProgressTracker) -> None:
+        """Count what the jobs may take that are out, as the only thing in flight."""
+        self._tracker = tracker
+        self.in_flight = out_amount(tracker.price, prompt_tokens, completion_tokens) if calls else Amount()
+
+    def _takes(self, need: Amount) -> bool:
+        is_within = self.allowance.holds(self._used().plus(need))
+        if is_within:
+            self.need = None
+        return is_within
+
+    def _ask(self, need: Amount, later: Callable[[], None], blocks: int, *, in_bulk: bool = False) -> None:
+        self.need, self._later, self.blocks, self.in_bulk = need, later, blocks, in_bulk
+        self._wake()
 
     def release(self, batch: Batch) -> None:
         """See `Spending`."""
         if self._tracker is not None:
             self.in_flight = self.in_flight.plus(self._most(batch, self._tracker), -1)
 
+    def give_back(self) -> None:
+        """Need no more than what is used."""
+        self.need, self.allowance = None, self._used()
+
     def take(self, answer: Answer, *, wanted: bool) -> None:
         """Take what the limiter says; `wanted`: it was asked for more."""
+        self.queued_elsewhere = answer.queued_elsewhere
         if wanted:
             self.allowance = self.allowance.at_least(answer.allowance)
-            self._refused = answer.refused
+            self.is_refused = answer.refused
         is_served = self.need is not None and self.allowance.holds(self._used().plus(self.need))
         if answer.is_scarce and not is_served:  # others wait for what is not needed here
             self.allowance = self._used()
-        if is_served or self._refused:
+        if is_served or self.is_refused:
             self._later()
 
     def _used(self) -> Amount:
         return self.spent.plus(self.in_flight)
 
-    def _most(self, batch: Batch, tracker: ProgressTracker) -> Amount:
+    def _most(self, batch: Batch, tracker: ProgressTracker, tier: str = "") -> Amount:
         prompt, completion = self.most_tokens(batch)[:2]
-        # at the ordinary price, none of it cached: no answer may be dearer
-        return Amount(prompt + completion, tracker.price.cost(prompt, completion) or 0.0)
+        # none of it cached, and but for jobs at the ordinary price: no answer may be dearer
+        return Amount(prompt + completion, tracker.price.cost(prompt, completion, tier=tier) or 0.0)
 
     def _refusal(self) -> LimitReachedError:
         if self._limits.max_cost:
             return cost_refusal(self._limits.max_cost)
         return tokens_refusal(self._limits.max_total_tokens)
+
+
+def out_amount(price: Price, prompt_tokens: int, completion_tokens: int) -> Amount:
+    """Return what jobs may take that are out, with all their prompts, and answers as long as they may be."""
+    cost = price.cost(prompt_tokens, completion_tokens, tier=BATCH_TIER) or 0.0
+    return Amount(prompt_tokens + completion_tokens, cost, prompt_tokens)
+
+
+class _LeasedJobs:
+    """Lets requests leave in jobs; see `JobPermits`."""
+
+    is_shared = True
+
+    def __init__(
+        self,
+        spending: _LeasedSpending,
+        limits: SharedLimits,
+        max_output_tokens: int,
+        secure: Callable[[], bool],
+    ) -> None:
+        self._spending = spending
+        self._limits = limits
+        self._max_output_tokens = max_output_tokens
+        self._secure = secure
+        self._wanted = 1
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the limiter has been asked, and may still answer."""
+        return self._spending.need is not None
+
+    @property
+    def queued_elsewhere(self) -> bool:
+        """Whether prompts of other shards wait at the service."""
+        return self._spending.queued_elsewhere
+
+    def hold(self, calls: int, input_tokens: int, tracker: ProgressTracker, *, wanted: int) -> None:
+        """Count what is out."""
+        self._wanted = wanted
+        if not wanted:
+            self._spending.need = None
+        self._spending.hold(calls, input_tokens, calls * self._max_output_tokens, tracker)
+
+    def reserve(self, batch: Batch, tracker: ProgressTracker) -> bool:
+        """Reserve what a request may take."""
+        return self._spending.reserve_in_job(batch, tracker, wanted=self._wanted)
+
+    async def secure(self) -> bool:
+        """Have the ledger copied to where another machine finds it."""
+        return await asyncio.to_thread(self._secure)
 
 
 class _LeasedPace:

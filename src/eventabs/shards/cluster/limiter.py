@@ -35,25 +35,30 @@ class ShardOpened:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a shard says of itself every second. `need`: what a call that waits may take, in so many `blocks`."""
+    """What a shard says of itself every second. `need`: what a call that waits may take, in so many `blocks`; `in_bulk`: for a job."""
 
     shard: str
     account: Account
     need: Amount | None = None
     blocks: int = 1
+    in_bulk: bool = False
     progress: Progress | None = None
     notes: tuple[Note | ShardOpened, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a shard hears. `cooling_seconds`: how long no request may be sent; `stop`: how often a stop was requested."""
+    """What a shard hears. `cooling_seconds`: how long no request may be sent; `stop`: how often a stop was requested.
+
+    `queued_elsewhere`: prompts of other shards wait at the batch service.
+    """
 
     allowance: Amount
     refused: bool = False
     is_scarce: bool = False
     cooling_seconds: float = 0.0
     stop: int = 0
+    queued_elsewhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,12 +157,13 @@ class Limiter:
         self._notes += [(report.shard, note) for note in report.notes]
         lease = Lease(report.account.allowance)
         if report.need is not None:
-            lease = self._book.lease(report.shard, report.need, report.blocks)
+            lease = self._book.lease(report.shard, report.need, report.blocks, in_bulk=report.in_bulk)
         return Answer(
             *lease,
             is_scarce=self._book.is_scarce,
             cooling_seconds=max(0.0, self._cool_until - self._clock()),
             stop=self._stop,
+            queued_elsewhere=self._book.queued_elsewhere(report.shard),
         )
 
     async def look(self, known: State, stop: int) -> State:

@@ -12,25 +12,37 @@ from typing import NamedTuple, Self
 from eventabs.providers import Admitted
 
 _ROUNDING = 1e-9  # of sums of costs
+_STEPS = 16  # of a wish that is too large, what of it is given up at a time
 
 
 class Amount(NamedTuple):
-    """Amount, and what they cost in the currency of the prices; 0 without prices."""
+    """Tokens, and what they cost in the currency of the prices; 0 without prices.
+
+    `queued`: those of prompts that wait at the batch service, which are never spent.
+    """
 
     tokens: int = 0
     cost: float = 0.0
+    queued: int = 0
 
     def plus(self, other: Self, times: int = 1) -> "Amount":
         """Return the sum, of the other so many times."""
-        return Amount(self.tokens + times * other.tokens, self.cost + times * other.cost)
+        return Amount(
+            self.tokens + times * other.tokens,
+            self.cost + times * other.cost,
+            self.queued + times * other.queued,
+        )
 
     def at_least(self, other: Self) -> "Amount":
         """Return the larger of each."""
-        return Amount(max(self.tokens, other.tokens), max(self.cost, other.cost))
+        return Amount(
+            max(self.tokens, other.tokens), max(self.cost, other.cost), max(self.queued, other.queued)
+        )
 
     def holds(self, other: Self) -> bool:
         """Whether the other is no larger."""
-        return other.tokens <= self.tokens and other.cost <= self.cost + _ROUNDING
+        is_cheap = other.cost <= self.cost + _ROUNDING
+        return is_cheap and other.tokens <= self.tokens and other.queued <= self.queued
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +53,7 @@ class SharedLimits:
     tpm: int
     max_cost: float
     max_total_tokens: int
+    max_enqueued_tokens: int = 0
 
     @property
     def on_spending(self) -> bool:
@@ -50,12 +63,13 @@ class SharedLimits:
     def hold(self, amount: Amount) -> bool:
         """Whether so much is within the limits on spending."""
         is_cheap = not self.max_cost or amount.cost <= self.max_cost + _ROUNDING
-        return is_cheap and (not self.max_total_tokens or amount.tokens <= self.max_total_tokens)
+        has_room = not self.max_enqueued_tokens or amount.queued <= self.max_enqueued_tokens
+        return is_cheap and has_room and (not self.max_total_tokens or amount.tokens <= self.max_total_tokens)
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What a shard has spent, what its calls in flight may take, and up to where it may spend without asking.
+    """What a shard has spent, what its calls in flight and its jobs may take, and up to where it may spend without asking.
 
     `generation`: of its claim; `recent`: its requests of the last minute, from the oldest on, where they are asked for.
     """
@@ -108,8 +122,8 @@ class PermitBook:
         if account.generation < before.generation:
             raise SupersededError(shard)
         if account.generation > before.generation:
-            beyond = before.allowance.at_least(account.spent).plus(account.spent, -1)
-            self.lost = self.lost.plus(beyond)
+            beyond = before.allowance.at_least(account.used).plus(account.used, -1)
+            self.lost = self.lost.plus(beyond._replace(queued=0))  # what waits is in the ledger
         self.accounts[shard] = replace(account, allowance=account.allowance.at_least(account.used))
         self._missing.discard(shard)
 
@@ -120,20 +134,27 @@ class PermitBook:
             if shard not in self.accounts:
                 self.enter(shard, account)
 
-    def lease(self, shard: str, need: Amount, blocks: int) -> Lease:
-        """Raise the allowance of a shard by up to so many `blocks` of what it needs for one call; see `Lease`."""
+    def queued_elsewhere(self, shard: str) -> bool:
+        """Whether prompts of other shards wait at the batch service."""
+        return any(other.in_flight.queued for name, other in self.accounts.items() if name != shard)
+
+    def lease(self, shard: str, need: Amount, blocks: int, *, in_bulk: bool = False) -> Lease:
+        """Raise the allowance of a shard by up to so many `blocks` of what it needs for one call; see `Lease`.
+
+        `in_bulk`: also where permits are scarce, as a job of one request would help nobody.
+        """
         account = self.accounts[shard]
         if not self.is_ready:
             return Lease(account.allowance)
         others = [other for name, other in self.accounts.items() if name != shard]
         held = _total(other.allowance for other in others).plus(self.lost)
-        count = 1 if self.is_scarce else blocks
+        count = 1 if self.is_scarce and not in_bulk else blocks
         while count:
             wanted = account.used.plus(need, count).at_least(account.allowance)
             if self._limits.hold(held.plus(wanted)):
                 self.accounts[shard] = replace(account, allowance=wanted)
                 return Lease(wanted)
-            count //= 2
+            count = count - max(1, count // _STEPS) if in_bulk else count // 2
         self.is_scarce = True
         spent = _total(other.spent for other in others).plus(self.lost)
         return Lease(account.allowance, refused=not self._limits.hold(spent.plus(account.spent).plus(need)))

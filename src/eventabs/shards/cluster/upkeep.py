@@ -44,6 +44,7 @@ class Upkeep:
         self._on_failure = on_failure
         self._copies = 0
         self._claim = threading.Lock()
+        self._turn = threading.Lock()  # to copy
         self._ended = threading.Event()
         self._copied = threading.Event()  # for the last time
         self._copying = threading.Thread(target=self._keep_copying, daemon=True)
@@ -70,6 +71,17 @@ class Upkeep:
         self._holding.release(copy=name, facts=facts)
         self._forget(before, name)
 
+    def secure(self) -> bool:
+        """Copy the run directory now; False where the share refuses. Raises ClaimLostError."""
+        if self.directory is None:
+            return False
+        try:
+            self._copy_and_renew(self.directory)
+        except StorageError as error:
+            self._on_failure(error)
+            return False
+        return True
+
     def _renew(self) -> None:
         while not self._ended.wait(self._holding.claim.lease_seconds / _RENEWALS_A_LEASE):
             # where the share refuses it is tried again, while the lease lasts
@@ -89,16 +101,20 @@ class Upkeep:
             if self.directory is None or not _has_read(self.directory):
                 continue
             first = False
-            before = self._holding.claim.copy
             try:
-                name, facts = self._copy(self.directory)
-                with self._claim:
-                    self._holding.renew(copy=name, facts=facts)
-                self._forget(before, name)
+                self._copy_and_renew(self.directory)
             except ClaimLostError:
                 return
             except StorageError as error:
                 self._on_failure(error)
+
+    def _copy_and_renew(self, directory: RunDirectory) -> None:
+        with self._turn:
+            before = self._holding.claim.copy
+            name, facts = self._copy(directory)
+            with self._claim:
+                self._holding.renew(copy=name, facts=facts)
+            self._forget(before, name)
 
     def _copy(self, directory: RunDirectory) -> tuple[str, dict[str, Any]]:
         """Copy the run directory; return the copy's name and what the claim is to say with it."""

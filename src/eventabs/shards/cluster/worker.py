@@ -22,6 +22,8 @@ from eventabs.runs import (
     CoolingDown,
     CopyFailed,
     Invocation,
+    JobChanged,
+    JobTrouble,
     LogFile,
     Note,
     Observer,
@@ -34,17 +36,23 @@ from eventabs.runs import (
 )
 from eventabs.shards.cluster.claims import ClaimLostError, Claims, Holding
 from eventabs.shards.cluster.copies import restore_run
-from eventabs.shards.cluster.leases import SharedPermits
+from eventabs.shards.cluster.leases import SharedPermits, out_amount
 from eventabs.shards.cluster.limiter import LimiterClient, ShardOpened
 from eventabs.shards.cluster.permits import Amount, SharedLimits, SupersededError
 from eventabs.shards.cluster.share import Share, open_share
 from eventabs.shards.cluster.upkeep import Upkeep
 from eventabs.stop import Stop, StopRequested
-from eventabs.store import Ledger, RunDirectory, count_all
+from eventabs.store import Ledger, RunDirectory, awaited_tokens, count_all, stored_jobs
 
 _LOOKS_A_LEASE = 10
 _INPUT = "input-"  # begins the folders of what is read once on a machine
-_TOLD = (AwaitingEndpoint, CallFailed, CoolingDown)  # notes that say something of the whole run
+_TOLD = (
+    AwaitingEndpoint,
+    CallFailed,
+    CoolingDown,
+    JobChanged,
+    JobTrouble,
+)  # notes that say something of the whole run
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +79,7 @@ class Job:
     )
     accept_changes: bool = False
     retry_failed: bool = False
+    cancel: bool = False  # the jobs of the batch service
     drive: str = field(default_factory=lambda: uuid.uuid4().hex)  # changes with each driver
 
     @property
@@ -93,12 +102,16 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How the work on a shard ended. `error`: why it was stopped, in one line; `is_lost`: another process has it now."""
+    """How the work on a shard ended. `error`: why it was stopped, in one line; `is_lost`: another process has it now.
+
+    `is_alone`: what stopped it stops no other shard, whose jobs may bring what is paid for.
+    """
 
     status: RunStatus
     error: str = ""
     exit_code: int = 0
     is_lost: bool = False
+    is_alone: bool = False
 
 
 async def work_on(
@@ -162,7 +175,7 @@ class _Work:
         )
         with upkeep:
             directory = await asyncio.to_thread(self._restored, holding)
-            permits = self._permits = await self._introduced(directory, holding.claim.generation)
+            permits = self._permits = await self._introduced(directory, holding, upkeep)
             talking = asyncio.create_task(permits.talk())
             talking.add_done_callback(self._heed_end_of_talk)
             try:
@@ -174,23 +187,27 @@ class _Work:
                     self._clear()
         if upkeep.is_lost or self._is_superseded:
             return Ended("stopped", is_lost=True)
-        await permits.report()
+        await permits.report_end()
         return ended
 
-    async def _introduced(self, directory: RunDirectory | None, generation: int) -> SharedPermits:
+    async def _introduced(
+        self, directory: RunDirectory | None, holding: Holding, upkeep: Upkeep
+    ) -> SharedPermits:
         """Tell the limiter what the ledger has spent, so that a stop is heard of from now on."""
-        counts, cost = Counts(), 0.0
+        counts, cost, out = Counts(), 0.0, Amount()
         if directory is not None:
             with Ledger.watch(directory.ledger) as ledger:
-                counts = count_all(ledger)
+                counts, out = count_all(ledger), self._out(ledger)
                 cost = self._price().total(counts) or 0.0
         permits = SharedPermits(
             self._limiter,
             self._job.limits,
             shard=self._shard,
-            generation=generation,
+            generation=holding.claim.generation,
             spent=Amount(counts.prompt_tokens + counts.completion_tokens, cost),
+            out=out,
             on_stop=self._heed,
+            secure=upkeep.secure,
             clock=time.monotonic,
         )
         permits.tell(ShardOpened(counts.calls))
@@ -208,7 +225,16 @@ class _Work:
     def _facts(self, ledger: Ledger) -> dict[str, Any]:
         """Return what the claim tells the driver of today, and the next one."""
         counts, status = count_all(ledger), ledger.meta().get("status", "running")
-        return {"status": status, "counts": asdict(counts), "cost": self._price().total(counts) or 0.0}
+        cost = self._price().total(counts) or 0.0
+        return {"status": status, "counts": asdict(counts), "cost": cost, "out": list(self._out(ledger))}
+
+    def _out(self, ledger: Ledger) -> Amount:
+        """Return what the jobs of the ledger may take that are out."""
+        if not any(job.is_out for job in stored_jobs(ledger)):
+            return Amount()
+        calls, tokens = awaited_tokens(ledger)
+        most = calls * self._job.settings["budget"]["max_output_tokens"]
+        return out_amount(self._price(), tokens, most)
 
     def _price(self) -> Price:
         return Price.of(self._job.settings["llm"]["price"])
@@ -241,9 +267,17 @@ class _Work:
             if directory is not None and self._job.retry_failed:
                 run.ask_failed_again()
             summary = await execute(
-                run, self._stop, resumed=directory is not None, permits=permits, partitions=self._partitions
+                run,
+                self._stop,
+                resumed=directory is not None,
+                cancel=self._job.cancel,
+                permits=permits,
+                partitions=self._partitions,
             )
-        return Ended(summary.status, summary.cause, exit_code=1 if summary.cause else 0)
+        if summary.status != "stopped":  # one that was interrupted says that jobs go on, as the driver will
+            return Ended(summary.status)
+        is_alone = permits.is_refused or self._job.cancel
+        return Ended(summary.status, summary.cause, exit_code=1, is_alone=is_alone)
 
     def _opened(self, directory: RunDirectory | None) -> AbstractContextManager[RunContext]:
         config = Path(self._job.config_file) if self._job.config_file else None
