@@ -1,32 +1,26 @@
 """How a run is begun, how one that stopped is taken up again, and how its stored replies are read anew."""
 
-import hashlib
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from platformdirs import user_state_path
-
 from eventabs.config import (
-    LlmSettings,
     Settings,
     find_config,
     load_settings,
     named_values,
     overlay,
     with_absolute_paths,
-    with_preset,
 )
 from eventabs.errors import ConfigError, DiskFullError, InputError, RunDirectoryError
 from eventabs.language import gettext as _
 from eventabs.objects import is_address, public_address
 from eventabs.prompts import VERSION
-from eventabs.providers import kind_of
 from eventabs.records import Event, FailureReason, Outcome, Part, PartSize, PlannedPart, UserLog
 from eventabs.runs.components import (
     RunContext,
@@ -39,9 +33,7 @@ from eventabs.runs.components import (
     template_text,
 )
 from eventabs.runs.description import other_reading
-from eventabs.runs.endpoint import (
-    require_usable_provider,
-)
+from eventabs.runs.endpoint import refuse_unknown_endpoint, remember_run, require_usable_provider
 from eventabs.runs.execution import save_stopped, summarize
 from eventabs.runs.intake import (
     STDIN,
@@ -68,11 +60,9 @@ from eventabs.store import (
     damage_reported,
     facts_fingerprint,
     has_answers,
-    host_of,
     input_stem,
     moved_answer_counts,
     moved_users,
-    open_private,
     public_flags,
     public_settings,
     repeated_in,
@@ -407,50 +397,3 @@ class _Rereading:
     def failed(self) -> dict[Part, FailureReason]:
         """Return the parts that no reply was usable for, each with the last reason."""
         return {part: reason for part, reason in self._reasons.items() if part not in self.counts}
-
-
-_CONNECTION = ("base_url", "proxy", "ca_file", "api_key_env")  # each can lead a key or the users' rows astray
-
-
-def remember_run(run_id: str, settings: Settings) -> None:
-    """Note that this user began the run. Where that cannot be noted, resume asks for --yes."""
-    with suppress(OSError):
-        folder = user_state_path("eventabs")
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with open(folder / "runs", "a", encoding="ascii", opener=open_private) as known:
-            known.write(_digest(run_id, settings) + "\n")
-
-
-def refuse_unknown_endpoint(run_id: str, settings: Settings, named_today: Mapping[str, Any]) -> None:
-    """Raise RunDirectoryError where keys and users' rows would go where only the run directory says.
-
-    What counts is `named_today` (by the config file, variables and flags), the preset that it names, the defaults,
-    and runs that were begun here.
-    """
-    is_called = kind_of(settings.provider).is_remote and settings.run.mode != "files"
-    if not is_called or _is_known(run_id, settings):
-        return
-    named = with_preset(named_today).get("llm", {})
-    if named.get("ca_file"):
-        named["ca_file"] = str(Path.cwd() / named["ca_file"])
-    for key in _CONNECTION:
-        value = getattr(settings.llm, key)
-        if value not in (LlmSettings.model_fields[key].default, named.get(key)):
-            message = _(
-                "this run was not begun here, and it alone says that {host} is to be called (llm.{key});"
-                " confirm with --yes"
-            )
-            raise RunDirectoryError(message.format(host=host_of(settings.llm.base_url), key=key))
-
-
-def _is_known(run_id: str, settings: Settings) -> bool:
-    try:
-        known = (user_state_path("eventabs") / "runs").read_text("ascii")
-    except (OSError, UnicodeDecodeError):
-        return False
-    return _digest(run_id, settings) in known.splitlines()
-
-
-def _digest(run_id: str, settings: Settings) -> str:
-    where = [str(getattr(settings.llm, key)) for key in _CONNECTION]
-    return hashlib.sha256("\n".join([run_id, *where]).encode()).hexdigest()

@@ -12,11 +12,11 @@ from eventabs.inspection import RunState, ShardState
 from eventabs.language import gettext as _
 from eventabs.runs import Progress
 from eventabs.views import messages, usage
-from eventabs.views.answers import answer_fields, answer_tables, event_figures
 from eventabs.views.console import encode, one_line, print_command, print_line
 from eventabs.views.job_messages import job_line
 from eventabs.views.messages import count, duration, joined, listed
 from eventabs.views.panel import ProgressPanel
+from eventabs.views.quality.answers import answer_fields, answer_tables, event_figures
 
 SECONDS_BETWEEN_LOOKS = 1.0
 _JSON_KEYS = (

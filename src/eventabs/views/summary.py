@@ -11,10 +11,10 @@ from eventabs.language import gettext as _
 from eventabs.providers import kind_of
 from eventabs.runs import Summary
 from eventabs.views import messages, usage
-from eventabs.views.answers import answer_fields, event_figures
 from eventabs.views.console import encode, print_command, print_line
 from eventabs.views.extension import EVENT_CHANGES, extension_rows
 from eventabs.views.messages import count, duration, events, listed, money, share
+from eventabs.views.quality.answers import answer_fields, event_figures
 
 _JSON_KEYS = (
     "status provider users success_count failed_count pending events calls retries prompt_tokens completion_tokens"

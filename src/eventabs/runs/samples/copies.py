@@ -13,9 +13,9 @@ from eventabs.language import Language, gettext as _
 from eventabs.prompts import VERSION, BatchLimits, Parts, PromptBuilder, measure_parts, plan, shuffled
 from eventabs.records import PlannedPart, UserLog
 from eventabs.runs.components import batch_limits, legend_of, make_builder, probes
-from eventabs.runs.endpoint import require_usable_provider
+from eventabs.runs.endpoint import refuse_unknown_endpoint, remember_run, require_usable_provider
 from eventabs.runs.intake import take_in
-from eventabs.runs.lifecycle import Invocation, refuse_unknown_endpoint, remember_run, settings_of_today
+from eventabs.runs.lifecycle import Invocation, settings_of_today
 from eventabs.stop import Stop
 from eventabs.store import (
     Ledger,

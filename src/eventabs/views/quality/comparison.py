@@ -16,10 +16,10 @@ from eventabs.language import gettext as _
 from eventabs.measures import Segment
 from eventabs.quality import Comparison, Side, UserPair, wall_seconds
 from eventabs.views import messages
-from eventabs.views.answers import answer_tables
 from eventabs.views.console import encode, one_line, print_line
 from eventabs.views.messages import count
 from eventabs.views.panel import NARROW
+from eventabs.views.quality.answers import answer_tables
 from eventabs.views.quality.evaluation import COLORS, DAY, bars
 from eventabs.views.quality.figures import cells, figure_table
 from eventabs.views.quality.run_figures import RUN_NAMES, compared_counts, run_fields, run_rows, run_table

@@ -9,9 +9,9 @@ from rich.table import Table
 from eventabs.language import gettext as _
 from eventabs.quality import ComparedRun, Comparison
 from eventabs.records import Counts
-from eventabs.views.answers import answer_fields
 from eventabs.views.console import one_line
 from eventabs.views.messages import count, money
+from eventabs.views.quality.answers import answer_fields
 from eventabs.views.quality.figures import decimals, figure_table
 
 RUN_NAMES: Final = ("A", "B")

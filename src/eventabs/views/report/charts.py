@@ -12,8 +12,8 @@ from eventabs.language import gettext as _
 from eventabs.providers import kind_of
 from eventabs.store import Retry
 from eventabs.views import messages, usage
-from eventabs.views.answers import event_figures
 from eventabs.views.messages import average, count, duration, money, share
+from eventabs.views.quality.answers import event_figures
 from eventabs.views.report.counts import EventCounts
 
 TIME_BINS = 120

@@ -6,7 +6,8 @@ import pytest
 from eventabs.config.layers import overlay, with_preset
 from eventabs.config.settings import Settings, with_absolute_paths
 from eventabs.errors import RunDirectoryError
-from eventabs.runs.lifecycle import Invocation, refuse_unknown_endpoint, remember_run
+from eventabs.runs.endpoint import refuse_unknown_endpoint, remember_run
+from eventabs.runs.lifecycle import Invocation
 
 KEY = {"OPENAI_API_KEY": "secret"}
 HERE = {"model": "m", "base_url": "https://api.example.com/v1"}
