@@ -1,6 +1,8 @@
 # Two commands are enough: `make demo` and `make test`. Both make .venv first; nothing else is needed.
 PYTHON ?= python3
 BIN := .venv/bin
+# many tests wait for a process or a server: two for each core keep the machine busy
+WORKERS ?= $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN))
 
 # where it is set, each of the processes that the tests start compiles the package anew
 unexport PYTHONDONTWRITEBYTECODE
@@ -14,7 +16,7 @@ demo: .venv/installed
 	@head -n 6 demo.eventabs/events.jsonl
 
 test: lint
-	$(BIN)/python -m pytest -n auto --dist worksteal --cov
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov
 
 # dist/: wheel and sdist, and the wheel tried in an environment of its own
 dist-test: .venv/dev

@@ -113,7 +113,7 @@ def test_plain_http_is_fine_without_a_key_or_on_this_machine(endpoint: Endpoint)
 
 @pytest.mark.parametrize("key", ["你的key", "sk-123456789\n", "sk-\x00123456789"])
 def test_a_key_that_no_header_can_hold_is_refused_without_showing_it(key: str) -> None:
-    with pytest.raises(ConfigError, match="api_key_env") as caught:
+    with pytest.raises(ConfigError, match="the value of OPENAI_API_KEY") as caught:
         parse_address(Endpoint(model="m", base_url="https://x.example/v1", api_key=key))
     assert key not in str(caught.value)
 
