@@ -289,7 +289,12 @@ def refuse(status: int, body: object = b"", headers: dict[str, str] | None = Non
 @pytest.mark.parametrize(
     ("status", "body", "kind", "next_step"),
     [
-        (401, {"error": {"message": f"bad key {KEY}"}}, FatalEndpointError, "check the variable OPENAI_API_KEY"),
+        (
+            401,
+            {"error": {"message": f"bad key {KEY}"}},
+            FatalEndpointError,
+            "check the variable OPENAI_API_KEY",
+        ),
         (403, {}, FatalEndpointError, "check the variable OPENAI_API_KEY"),
         (402, {}, FatalEndpointError, "top it up"),
         (404, {}, FatalEndpointError, "llm.model"),
