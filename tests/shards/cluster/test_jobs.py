@@ -114,7 +114,8 @@ async def test_a_machine_that_is_lost_leaves_its_job_to_the_next_one(
     driver, watcher = await drive(tmp_path, job, machines)
     assert (driver.status, len(lost), len(watcher.of(ShardMoved))) == ("completed", 1, 1)
     assert submitted_twice(server) == 0
-    assert (len(server.jobs), len(server.answered), set(server.answered.values())) == (SHARDS, USERS, {1})
+    assert len(server.jobs) >= SHARDS
+    assert (len(server.answered), set(server.answered.values())) == (USERS, {1})
     server.after = server.before = lambda _number: None
     assert (tmp_path / "run.eventabs" / "events.jsonl").read_bytes() == await events_of_one_run(
         tmp_path, server
