@@ -7,7 +7,7 @@ WORKERS ?= $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN))
 # where it is set, each of the processes that the tests start compiles the package anew
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint dist-test messages docs bench-reliability bench-exports bench-sources bench-batch bench-shards bench-extend bench-peers clean
+.PHONY: demo test coverage lint dist-test messages docs bench-reliability bench-exports bench-sources bench-batch bench-shards bench-extend bench-peers clean
 
 demo: .venv/installed
 	rm -rf demo.eventabs
@@ -16,6 +16,10 @@ demo: .venv/installed
 	@head -n 6 demo.eventabs/events.jsonl
 
 test: lint
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+# the tests, with the branches that they take counted: that slows Python 3.11 down
+coverage: .venv/dev
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov
 
 # dist/: wheel and sdist, and the wheel tried in an environment of its own
