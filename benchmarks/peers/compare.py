@@ -6,6 +6,7 @@
 Each peer runs in an environment of its own with the versions below, one user a prompt as its users do it, over the
 prompts that this tool writes for one user. All ask the same simulated endpoint, clean and with the case's failures. An answer
 that a peer keeps is read with this tool's own lenient reader, so that no peer loses a user to a strict parser.
+A peer is stopped after fifteen minutes; what it has done by then counts.
 """
 
 import argparse
@@ -92,14 +93,22 @@ class Race:
         python = self._environment(peer)
         with self._endpoint(name, failures) as base_url:
             began = time.monotonic()
-            self._start(python, peer, name, base_url).wait(MOST_SECONDS)
+            self._play(self._start(python, peer, name, base_url))
             seconds = time.monotonic() - began
         well = Answers(self._folder / name / "answers.jsonl").usable(self.prompts)
         with self._endpoint(f"{name}-killed", failures) as base_url:
             process = self._start(python, peer, f"{name}-killed", base_url)
             killed_at = self._kill_halfway(process, f"{name}-killed", read_log(self._log(name)))
-            self._start(python, peer, f"{name}-killed", base_url).wait(MOST_SECONDS)
+            self._play(self._start(python, peer, f"{name}-killed", base_url))
         return self._row(title, name, seconds, well, killed_at)
+
+    def _play(self, process: "subprocess.Popen[Any]") -> None:
+        """Wait for a peer's end; stop one that takes too long: what it has done by then counts."""
+        try:
+            process.wait(MOST_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
     def _row(self, title: str, name: str, seconds: float, well: int, killed_at: float) -> list[str]:
         log = read_log(self._log(name))
