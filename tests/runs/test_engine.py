@@ -17,11 +17,10 @@ from eventabs.errors import (
     TransientError,
 )
 from eventabs.providers.retry import CallCancelledError, OnRetry
-from eventabs.records import Batch, Reply, Request
+from eventabs.records import Reply, Request
 from eventabs.replies.reader import Reading
 from eventabs.runs.limits import MAX_FAILURES
 from eventabs.runs.observer import BatchDone, Retrying, Stopping
-from eventabs.runs.progress import ProgressTracker
 from eventabs.store.ledger import Retry
 from eventabs.store.queries import stored_retries
 from eventabs.store.reserve import Reserve
@@ -108,31 +107,6 @@ async def test_as_many_calls_are_in_flight_as_there_are_workers_and_never_more(
         gate.opened.set()
         await running
         assert desk.endpoint.most_in_flight == min(workers, batches)
-
-
-async def test_a_batch_waits_for_money_from_elsewhere_also_when_nothing_is_in_flight(tmp_path: Path) -> None:
-    class Shared:
-        """Gives leave for one more call a moment after each wish."""
-
-        allowed = 0
-
-        def reserve(self, _batch: Batch, _tracker: ProgressTracker, later: Callable[[], None]) -> bool:
-            if self.allowed:
-                self.allowed -= 1
-                return True
-            asyncio.get_running_loop().call_later(0.01, self._allow, later)
-            return False
-
-        def _allow(self, later: Callable[[], None]) -> None:
-            self.allowed = 1
-            later()
-
-        def release(self, batch: Batch) -> None:
-            pass
-
-    async with working(tmp_path, 3) as desk:
-        await replace(desk.engine(workers=2), spending=Shared()).run()
-        assert set(desk.states().values()) == {"done"}
 
 
 async def test_a_slow_call_holds_up_nobody(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import typer
 from eventabs.cli import signals
 from eventabs.cli.app import Checkpoint, Inputs, command
 from eventabs.cli.help import choose_language
-from eventabs.cli.options import SHOWN, ClusterFlags, LookFlags, SettingFlags, ShownFlags, with_options
+from eventabs.cli.options import SHOWN, LookFlags, SettingFlags, ShownFlags, with_options
 from eventabs.cli.streams import OutputGoneError
 from eventabs.errors import UsageError
 from eventabs.language import gettext as _
@@ -49,10 +49,9 @@ Trust = Annotated[bool, typer.Option("--yes", help=_("Trust the endpoint that th
 
 
 @command(help=_("Read exports, ask the model about every user, write events.jsonl."))
-@with_options(SettingFlags, ClusterFlags, ShownFlags)
+@with_options(SettingFlags, ShownFlags)
 def run(
     flags: SettingFlags,
-    cluster: ClusterFlags,
     shown: ShownFlags,
     *,
     inputs: Inputs = None,
@@ -72,29 +71,21 @@ def run(
         _extend(extend, inputs, flags, shown, progress_port=progress_port)
         return
     named = inputs or []
-    invocation = invocation_of(flags, cluster)
-    on_cluster = invocation.settings().cluster.engine != "local"
-    if on_cluster:
-        from eventabs.shards import run_on_cluster  # noqa: PLC0415
+    invocation = invocation_of(flags)
     with _served(progress_port) as server:
         watch = watching(shown, server)
         summary = finished(
-            lambda stop: (
-                run_on_cluster(invocation, paths=named, out=out, watch=watch, stop=stop)
-                if on_cluster
-                else arun(
-                    named, settings=invocation.flags, config=flags.config, out=out, observer=watch, stop=stop
-                )
+            lambda stop: arun(
+                named, settings=invocation.flags, config=flags.config, out=out, observer=watch, stop=stop
             )
         )
     _end(summary, shown)
 
 
 @command(help=_("Go on with a run that was stopped, killed or has crashed."))
-@with_options(SettingFlags, ClusterFlags, ShownFlags)
+@with_options(SettingFlags, ShownFlags)
 def resume(
     flags: SettingFlags,
-    cluster: ClusterFlags,
     shown: ShownFlags,
     *,
     checkpoint: Checkpoint,
@@ -120,39 +111,22 @@ def resume(
 ) -> None:
     """Go on with a run."""
     from eventabs import aresume  # noqa: PLC0415
-    from eventabs.store import is_cluster_run  # noqa: PLC0415
 
-    invocation = invocation_of(flags, cluster)
-    on_cluster = is_cluster_run(checkpoint)
-    if on_cluster:
-        from eventabs.shards import resume_on_cluster  # noqa: PLC0415
+    invocation = invocation_of(flags)
     with _served(progress_port) as server:
         watch = watching(shown, server)
         summary = finished(
-            lambda stop: (
-                resume_on_cluster(
-                    invocation,
-                    named=checkpoint,
-                    accept_changes=accept_changes,
-                    retry_failed=retry_failed,
-                    cancel=cancel,
-                    confirmed=yes,
-                    watch=watch,
-                    stop=stop,
-                )
-                if on_cluster
-                else aresume(
-                    checkpoint,
-                    settings=invocation.flags,
-                    config=flags.config,
-                    accept_changes=accept_changes,
-                    replies=replies or (),
-                    cancel=cancel,
-                    retry_failed=retry_failed,
-                    trust_endpoint=yes,
-                    observer=watch,
-                    stop=stop,
-                )
+            lambda stop: aresume(
+                checkpoint,
+                settings=invocation.flags,
+                config=flags.config,
+                accept_changes=accept_changes,
+                replies=replies or (),
+                cancel=cancel,
+                retry_failed=retry_failed,
+                trust_endpoint=yes,
+                observer=watch,
+                stop=stop,
             )
         )
     _end(summary, shown)
@@ -330,12 +304,11 @@ def finished(work: "Callable[[Stop], Coroutine[None, None, Run]]") -> "Summary":
             raise KeyboardInterrupt from None
 
 
-def invocation_of(flags: SettingFlags, cluster: ClusterFlags = ClusterFlags()) -> "Invocation":
+def invocation_of(flags: SettingFlags) -> "Invocation":
     """Return where the settings of a command come from."""
     from eventabs.runs import Invocation  # noqa: PLC0415
 
-    settings = {**flags.nested(), **cluster.nested()}
-    return Invocation(config=flags.config, flags=settings, environment=os.environ)
+    return Invocation(config=flags.config, flags=flags.nested(), environment=os.environ)
 
 
 def _served(port: int | None) -> "AbstractContextManager[ProgressServer | None]":

@@ -17,7 +17,6 @@ INPUT = _("Input")
 MODEL = _("Model")
 BUDGET = _("Budget")
 PACE = _("Pace and limits")
-CLUSTER = _("Many machines")
 SHOWN = _("What is shown")
 
 
@@ -174,37 +173,6 @@ class SettingFlags:
         return values
 
 
-@dataclass(frozen=True, slots=True)
-class ClusterFlags:
-    """Flags of a run on many machines."""
-
-    engine: Annotated[
-        Literal["local", "ray"] | None,
-        Option(help=_("ray: shards of the run are tasks on a Ray cluster."), rich_help_panel=CLUSTER),
-    ] = None
-    ray_address: Annotated[
-        str | None,
-        Option(
-            help=_("auto: the cluster of this machine; host:port. (default: one of this machine alone)"),
-            rich_help_panel=CLUSTER,
-        ),
-    ] = None
-    shards: Annotated[
-        int | None,
-        Option(min=1, help=_("Shards of the run. (default: two a machine)"), rich_help_panel=CLUSTER),
-    ] = None
-    share: Annotated[
-        str | None,
-        Option(help=_("Folder or address (s3, gs, az) that all machines reach."), rich_help_panel=CLUSTER),
-    ] = None
-
-    def nested(self) -> dict[str, dict[str, Any]]:
-        """Return the flags that were given as settings, nested as in the TOML."""
-        given = {field.name: getattr(self, field.name) for field in fields(self)}
-        values = {name: value for name, value in given.items() if value is not None}
-        return {"cluster": values} if values else {}
-
-
 _OTHER_KEYS = {"columns": "header", "compaction": "level"}  # flags that are not named as their setting
 SET_BY_FLAGS = {
     flag: (section, _OTHER_KEYS.get(flag, flag))
@@ -234,7 +202,6 @@ SET_BY_FLAGS = {
             "max_cost",
             "max_total_tokens",
         ),
-        "cluster": ("engine", "ray_address", "shards", "share"),
     }.items()
     for flag in flags
 }

@@ -241,17 +241,6 @@ class BatchSettings(Section):
     live_share: Annotated[float, Field(ge=0, le=1)] = 0.05
 
 
-class ClusterSettings(Section):
-    """A run on many machines. "" or 0: see the example."""
-
-    engine: Literal["local", "ray"] = "local"
-    ray_address: str = ""
-    shards: Annotated[int, Field(ge=0, le=10_000)] = 0
-    share: str = ""
-    copy_seconds: Annotated[float, Field(gt=0)] = 180.0
-    lease_seconds: Annotated[float, Field(gt=0)] = 30.0
-
-
 class RulesSettings(Section):
     """The built-in rules provider. "": the mapping that ships with the package."""
 
@@ -274,7 +263,6 @@ class Settings(Section):
     vocabulary: VocabularySettings = VocabularySettings()
     events: EventSettings = EventSettings()
     rules: RulesSettings = RulesSettings()
-    cluster: ClusterSettings = ClusterSettings()
 
     @field_validator("events")
     @classmethod

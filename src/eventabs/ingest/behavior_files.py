@@ -1,6 +1,6 @@
 """The files of an export: which of their columns has which role, by a schema or by their names, and their reading."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from eventabs.ingest import files, tables
 from eventabs.ingest.candidates import ColumnChoice
@@ -97,10 +97,6 @@ class BehaviorFiles:
         """Return what identifies each file that was read, with the user that its name gives it."""
         contents = (copies.content(each.file) for each in self.sources)
         return [each.of_user(user).sha256 for each, user in zip(contents, self._users, strict=True)]
-
-    def texts(self, index: int) -> Iterator[tuple[int, str]]:
-        """Yield line and text of each row of a file, in order."""
-        return self.sources[index].texts()
 
     def mapped(self, names: Sequence[str]) -> list[MappedFile]:
         """Return how the files were understood, under the `names` by which they are shown."""

@@ -211,23 +211,23 @@ def value_of(row: SampledRow, path: Path) -> str:
 
 def profile_warnings(
     connection: duckdb.DuckDBPyConnection,
-    path: str,
-    columns: Sequence[str],
+    source: Format,
     wanted: Sequence[str],
     shown: Sequence[tuple[str, str]],
 ) -> list[InputWarning]:
     """Say which of the `wanted` columns the profiles' file lacks, and whether it is about other users.
 
-    `columns`: all that it has; `shown`: (name to show, column) of the wanted ones that it has.
+    `shown`: (name to show, column) of those that it has.
     """
-    absent = [name for name in wanted if not find_profile_columns(columns, [name])]
+    path = source.file.path
+    absent = [name for name in wanted if not find_profile_columns(source.columns, [name])]
     found = []
     if absent:
         message = _(
             "profiles file {path} has no column {absent}, which no user's header shows then; it has: {columns};"
             " name what may be sent: [profiles] columns"
         )
-        values = {"absent": ", ".join(absent), "columns": ", ".join(columns)}
+        values = {"absent": ", ".join(absent), "columns": ", ".join(source.columns)}
         found.append(InputWarning("absent_profile_column", message.format(path=path, **values)))
     known = number(connection, "SELECT count(*) FROM profiles SEMI JOIN users USING (user_id)")
     if shown and not known:

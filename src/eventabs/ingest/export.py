@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
@@ -19,12 +18,11 @@ from eventabs.ingest.columns import (
     user_of_file,
 )
 from eventabs.ingest.database import as_glob, errors_named, fetched, give_back_memory, scratch_database
-from eventabs.ingest.description import Description, Understanding, describe
+from eventabs.ingest.description import Description, describe
 from eventabs.ingest.files import FileStamp
 from eventabs.ingest.formats import Format, InputFile, open_file
 from eventabs.ingest.groups import UserGroup, behaviors_of, grouped, prefetched
-from eventabs.ingest.objects import Copies, copied, plan_copies
-from eventabs.ingest.partitions import FilesRead, Staged, Texts, staged_part
+from eventabs.ingest.objects import copied, plan_copies
 from eventabs.ingest.schemas import SchemaChoice
 from eventabs.language import gettext as _
 from eventabs.records import Copying, DurationUnit, GroupUser, RejectedRow, Shard, UserLog
@@ -70,7 +68,7 @@ class Export:
     _connection: duckdb.DuckDBPyConnection
     _with_offset: bool
     _profile_names: tuple[str, ...]
-    _texts: Texts
+    _sources: tuple[Format, ...]
 
     @property
     def rejected_rows(self) -> int:
@@ -130,7 +128,7 @@ class Export:
         with errors_named("the export"), closing(self._connection.cursor()) as cursor:
             cursor.execute(query)
             for index, rows in groupby(fetched(cursor), key=lambda row: row[0]):
-                texts = self._texts(index)
+                texts = self._sources[index].texts()
                 for _file, line, reason, user_id in rows:
                     text = next(text for number, text in texts if number == line)
                     yield RejectedRow(self.files[index], line, reason, text, user_id)
@@ -165,7 +163,6 @@ def open_export(
     strict: bool = False,
     schema: str = "",
     shard: Shard | None = None,
-    partitions: Path | None = None,
     stop: Stop = Stop(),
     on_copy: Callable[[Copying], object] = lambda _copying: None,
 ) -> Iterator[Export]:
@@ -177,100 +174,10 @@ def open_export(
     `columns` maps roles to columns or paths ("" finds them), `schema` is a tool's name, "none", a TOML file of the user's own,
     or "" (found by the fields); `timezone` is a name or ""; `duration_unit` is that of durations that are plain numbers. `strict`: the first row that
     cannot be read is an InputError, raised soon after it is reached. `shard`: only the rows of its users are kept, and
-    with the first one those without a user. `partitions`: a folder that the shards of one machine share; the first of them divides the input there,
-    the others find their rows. Scratch files live in
+    with the first one those without a user. Scratch files live in
     `work_dir`/reading.tmp while the export is open, copies of objects in `work_dir`/objects.tmp; `on_copy` hears how
     far these are. Raises InputError, ConfigError for zone and encoding, and StopRequested at a requested `stop`.
     """
-    read = partial(
-        _staged,
-        paths,
-        columns=columns,
-        profiles=profiles,
-        profile_columns=profile_columns,
-        timezone=timezone,
-        encoding=encoding,
-        dayfirst=dayfirst,
-        duration_unit=duration_unit,
-        parts={"header": header, "sheet": sheet, "table": table, "user": user},
-        technical=technical,
-        user=user,
-        strict=strict,
-        schema_choice=SchemaChoice(schema),
-        stop=stop,
-        on_copy=on_copy,
-    )
-    opened = (
-        staged_part(partitions, shard, work_dir, read, stop)
-        if partitions and shard
-        else read(work_dir, shard)
-    )
-    with opened as (connection, files_read, texts):
-        with errors_named("the export"):
-            counts = tables.finish(connection, len(files_read.shown), keep_duplicates=keep_duplicates)
-            warnings = list(files_read.warnings)
-            if files_read.profiles:
-                warnings += profile_warnings(
-                    connection,
-                    files_read.profiles,
-                    files_read.profile_columns,
-                    profile_columns,
-                    files_read.shown,
-                )
-            description = describe(connection, files_read.understood, warnings, zone=timezone)
-            give_back_memory(connection)
-        yield Export(
-            files=files_read.names,
-            fingerprint=files_read.fingerprint,
-            stamps=files_read.stamps,
-            roles=files_read.roles,
-            schemas=files_read.schemas,
-            description=description,
-            users=counts.users,
-            behaviors=counts.behaviors,
-            reasons=counts.rejects,
-            duplicates=counts.duplicates,
-            compared=files_read.compared,
-            not_compared=files_read.not_compared,
-            paired_ends=counts.paired_ends,
-            unpaired=counts.unpaired,
-            shortened=counts.shortened,
-            # they are nobody's, as rows without a user are
-            skipped_lines=0 if shard and shard.index else files_read.skipped_lines,
-            non_behaviors=counts.non_behaviors,
-            shard=shard,
-            other_rows=counts.other_rows,
-            rows_without_user=counts.rows_without_user,
-            encodings=files_read.encodings,
-            _connection=connection,
-            _with_offset=counts.with_offset,
-            _profile_names=tuple(name for name, _column in files_read.shown),
-            _texts=texts,
-        )
-
-
-@contextmanager
-def _staged(
-    paths: Sequence[str],
-    work_dir: Path,
-    shard: Shard | None,
-    *,
-    columns: Mapping[str, str],
-    profiles: str,
-    profile_columns: Sequence[str],
-    timezone: str,
-    encoding: str,
-    dayfirst: bool | None,
-    duration_unit: DurationUnit,
-    parts: Mapping[str, Any],
-    technical: Collection[str],
-    user: str,
-    strict: bool,
-    schema_choice: SchemaChoice,
-    stop: Stop,
-    on_copy: Callable[[Copying], object],
-) -> Iterator[Staged]:
-    """Read files into the staged table, as `open_export` says; `parts` is what is read of each."""
     local_profiles = files.expand([profiles] if profiles else [])
     local = files.expand(paths, local_profiles)
     copies = plan_copies(paths, profiles, work_dir / "objects.tmp")
@@ -287,6 +194,7 @@ def _staged(
         connection = stack.enter_context(scratch_database(folder, sorted(readable), stop))
         tables.check_zone(connection, timezone)
         encodings.check_codec(encoding)
+        schema_choice = SchemaChoice(schema)
         times = schema_choice.times | ({columns["time"]} if columns.get("time") else set())
         opened = partial(
             open_file, connection, folder=folder, encoding=encoding, columns=columns, times=times, stop=stop
@@ -299,6 +207,7 @@ def _staged(
             )
         tables.prepare(connection, len(shown))
         choice = ColumnChoice(connection, columns)
+        parts = {"header": header, "sheet": sheet, "table": table, "user": user}
         behaviors = BehaviorFiles(
             named,
             partial(opened, headers=schema_choice.headers, **parts),
@@ -319,37 +228,45 @@ def _staged(
         if profile:
             wanted = [("user", profile_user), *((f"p{n}", column) for n, (_name, column) in enumerate(shown))]
             tables.load(profile, wanted, partial(tables.insert_profiles, connection, len(shown)))
-        yield Staged(connection, _files_read(behaviors, profile, shown, copies, choice), behaviors.texts)
-
-
-def _files_read(
-    behaviors: BehaviorFiles,
-    profile: Format | None,
-    shown: Sequence[tuple[str, str]],
-    copies: Copies,
-    choice: ColumnChoice,
-) -> FilesRead:
-    names = tuple(copies.name(each.file.path) for each in behaviors.sources)
-    read = [each.file for each in (*behaviors.sources, profile) if each]
-    compared, not_compared = behaviors.compared()
-    with errors_named("the export"):
-        mapped = behaviors.mapped(names)
-        understood = Understanding.of(mapped)
-    return FilesRead(
-        names=names,
-        fingerprint=files.fingerprint(
-            [*behaviors.digests(copies), *([copies.content(profile.file).sha256] if profile else [])]
-        ),
-        stamps=_stamps([file for file in read if not copies.holds(file.path)]),
-        roles=dict(zip(names, behaviors.roles, strict=True)),
-        schemas={each.name: each.schema for each in mapped},
-        encodings={name: each.file.encoding for name, each in zip(names, behaviors.sources, strict=True)},
-        compared=compared,
-        not_compared=not_compared,
-        skipped_lines=sum(each.skipped_lines for each in behaviors.sources),
-        profiles=copies.name(profile.file.path) if profile else "",
-        profile_columns=profile.columns if profile else (),
-        shown=tuple(shown),
-        understood=understood,
-        warnings=tuple(choice.warnings),
-    )
+        names = tuple(copies.name(each.file.path) for each in behaviors.sources)
+        with errors_named("the export"):
+            counts = tables.finish(connection, len(shown), keep_duplicates=keep_duplicates)
+            if profile:
+                choice.warnings += profile_warnings(connection, profile, profile_columns, shown)
+            mapped = behaviors.mapped(names)
+            description = describe(connection, mapped, choice.warnings, zone=timezone)
+            give_back_memory(connection)
+        read = [each.file for each in (*behaviors.sources, profile) if each]
+        compared, not_compared = behaviors.compared()
+        yield Export(
+            files=names,
+            fingerprint=files.fingerprint(
+                [*behaviors.digests(copies), *([copies.content(profile.file).sha256] if profile else [])]
+            ),
+            stamps=_stamps([file for file in read if not copies.holds(file.path)]),
+            roles=dict(zip(names, behaviors.roles, strict=True)),
+            schemas={each.name: each.schema for each in mapped},
+            description=description,
+            users=counts.users,
+            behaviors=counts.behaviors,
+            reasons=counts.rejects,
+            duplicates=counts.duplicates,
+            compared=compared,
+            not_compared=not_compared,
+            paired_ends=counts.paired_ends,
+            unpaired=counts.unpaired,
+            shortened=counts.shortened,
+            # they are nobody's, as rows without a user are
+            skipped_lines=0
+            if shard and shard.index
+            else sum(each.skipped_lines for each in behaviors.sources),
+            non_behaviors=counts.non_behaviors,
+            shard=shard,
+            other_rows=counts.other_rows,
+            rows_without_user=counts.rows_without_user,
+            encodings={name: each.file.encoding for name, each in zip(names, behaviors.sources, strict=True)},
+            _connection=connection,
+            _with_offset=counts.with_offset,
+            _profile_names=tuple(name for name, _column in shown),
+            _sources=tuple(behaviors.sources),
+        )

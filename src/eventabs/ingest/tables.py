@@ -1,16 +1,15 @@
 """The tables of an opened export: staged rows, sorted behaviors, users."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from itertools import islice
-from pathlib import Path
 from textwrap import shorten
 from typing import Final, NamedTuple
 
 import duckdb
 
 from eventabs.errors import ConfigError, InputError
-from eventabs.ingest.database import errors_named, fetched, number, quoted
+from eventabs.ingest.database import errors_named, number
 from eventabs.ingest.files import copies_written
 from eventabs.ingest.formats import BLANK, Format, Insert, Query, Wanted
 from eventabs.ingest.normal_form import BEGINS, ENDS, define_macros, normal_form, row_digest
@@ -36,9 +35,6 @@ _REFUSED: Final = "refused row: "  # begins the error that stops a query, by whi
 _SHOWN: Final = 200  # characters
 _LIMITS: Final = (" LIMIT 10000", " LIMIT 1000000", "")  # DuckDB reads far beyond a row that it looks for
 _UNREADABLE: Final = f"reason NOT IN ({_LEFT_OUT})"
-_ROWS_A_PIECE: Final = (
-    65_536  # that are held for all shards: DuckDB's own 524,288 take more memory than it may have
-)
 
 
 class Counts(NamedTuple):
@@ -59,13 +55,6 @@ class Counts(NamedTuple):
     non_behaviors: int = 0
     other_rows: int = 0  # of other shards
     rows_without_user: int = 0  # of all shards; not counted without shards
-
-
-class PartCounts(NamedTuple):
-    """How many rows each shard has that has any, and how many rows of all have no user."""
-
-    rows: dict[int, int]
-    without_user: int
 
 
 def prepare(connection: duckdb.DuckDBPyConnection, profile_width: int) -> None:
@@ -139,13 +128,10 @@ def insert_behaviors(
     return staged if all_rows is None else all_rows
 
 
-def _shard_of(user: str, count: int) -> str:
-    """Return the SQL of the number of the shard that has a row. The first one has the rows without a user."""
-    return f"coalesce(CAST('0x' || md5({user})[1:8] AS UBIGINT) % {count}, 0)"
-
-
 def _is_own(user: str, shard: Shard) -> str:
-    return f"{_shard_of(user, shard.count)} = {shard.index}"
+    """Return the SQL of whether a row is the shard's. The first one has the rows without a user."""
+    number_of = f"CAST('0x' || md5({user})[1:8] AS UBIGINT) % {shard.count}"
+    return f"coalesce({number_of}, 0) = {shard.index}"
 
 
 def _keep_shard(connection: duckdb.DuckDBPyConnection, rows: Query, shard: Shard) -> tuple[Query, int]:
@@ -170,44 +156,6 @@ def _keep_shard(connection: duckdb.DuckDBPyConnection, rows: Query, shard: Shard
             coalesce(line, {rows.first_line} + rowid - (SELECT min(rowid) FROM shard_rows)) AS line)
         FROM shard_rows WHERE is_own"""
     return Query(own, (), rows.first_line), number(connection, "SELECT count(*) FROM shard_rows")
-
-
-def refused_rows(connection: duckdb.DuckDBPyConnection, count: int) -> Iterator[tuple[int, int, int]]:
-    """Yield file, line and shard, one of `count`, of the staged rows that cannot be read, in order."""
-    with closing(connection.cursor()) as cursor:
-        cursor.execute(
-            f"SELECT file, {_LINE}, {_shard_of('user_id', count)} FROM {_STAGED} WHERE {_UNREADABLE} ORDER BY 1, 2"
-        )
-        yield from fetched(cursor)
-
-
-def write_parts(connection: duckdb.DuckDBPyConnection, folder: Path, count: int) -> PartCounts:
-    """Write the staged rows into a folder for each of `count` shards that has any."""
-    connection.execute(f"SET partitioned_write_flush_threshold = {_ROWS_A_PIECE}")
-    connection.execute(f"""
-        COPY (SELECT staged.* REPLACE ({_LINE}), {_shard_of("user_id", count)} AS shard FROM {_STAGED})
-        TO {quoted(str(folder))} (FORMAT parquet, PARTITION_BY (shard))""")
-    rows = connection.execute(
-        f"SELECT {_shard_of('user_id', count)}, count(*) FROM staged WHERE reason IS DISTINCT FROM '{BLANK}' GROUP BY 1"
-    ).fetchall()
-    without_user = number(
-        connection,
-        f"SELECT count(*) FROM staged WHERE user_id IS NULL AND coalesce(reason, '') NOT IN ({_LEFT_OUT})",
-    )
-    return PartCounts(dict(rows), without_user)
-
-
-def read_part(
-    connection: duckdb.DuckDBPyConnection, pieces: Sequence[str], counts: PartCounts, shard: Shard, files: int
-) -> None:
-    """Stage the rows of a shard out of the `pieces` of its folder. `files`: how many files all rows are from."""
-    if pieces:
-        connection.execute(
-            "INSERT INTO staged BY NAME SELECT * FROM read_parquet(?, hive_partitioning = false)", [pieces]
-        )
-    connection.execute("INSERT INTO first_lines SELECT unnest(range(?)), 1", [files])
-    others = sum(rows for index, rows in counts.rows.items() if index != shard.index)
-    connection.execute("INSERT INTO left_out VALUES (?, ?)", [others, counts.without_user])
 
 
 def _date_order(connection: duckdb.DuckDBPyConnection, rows: Query) -> bool | None:

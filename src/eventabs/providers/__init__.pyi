@@ -32,15 +32,6 @@ from .openai import (
     tier_base_url as tier_base_url,
 )
 from .price import Price as Price
-from .rate_limit import (
-    WINDOW as WINDOW,
-    Admitted as Admitted,
-    MakePace as MakePace,
-    OnCooldown as OnCooldown,
-    Pace as Pace,
-    Pacer as Pacer,
-    Sleep as Sleep,
-)
 from .registry import (
     ProviderChoice as ProviderChoice,
     ProviderConfig as ProviderConfig,

@@ -4,8 +4,7 @@ import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Awaitable, Callable
 
 # A server counts a minute by its own clock, behind a network that delays some requests. A minute that
 # is 3 % longer here leaves 1.8 seconds for that and still reaches 97 % of the limit.
@@ -15,31 +14,8 @@ _FIRST_GAP = 1.0  # seconds between the first two admissions after a cooldown
 _SLOW_ADMISSIONS = 1024  # after so many the gaps are too short to matter
 
 
-class Admitted(NamedTuple):
-    """Requests that were admitted `age` seconds ago, and the tokens of all together."""
-
-    age: float
-    requests: int
-    tokens: int
-
-
 Sleep = Callable[[float], Awaitable[None]]
 OnCooldown = Callable[[float], None]
-
-
-class Pace(Protocol):
-    """Lets requests pass one by one."""
-
-    async def admit(self, tokens: int, /) -> None:
-        """Wait until a request of so many tokens may be sent."""
-
-    def cool_down(self, seconds: float, /) -> None:
-        """Hold every admission for so many seconds from now."""
-
-
-MakePace = Callable[
-    [Sleep, OnCooldown], Pace
-]  # its waits are sleeps of that kind, which end when the run closes
 
 
 class Pacer:
@@ -59,7 +35,6 @@ class Pacer:
         sleep: Sleep = asyncio.sleep,
         on_cooldown: OnCooldown | None = None,
     ) -> None:
-        self._unlimited = not (rpm or tpm)
         self._requests = _Meter(rpm or math.inf)
         self._tokens = _Meter(tpm or math.inf)
         self._free_at = float("-inf")  # as far as cooldowns count
@@ -71,32 +46,10 @@ class Pacer:
 
     async def admit(self, tokens: int) -> None:
         """Wait until a request of so many tokens may be sent."""
-        await self.admit_some([tokens])
-
-    async def admit_some(self, tokens: Sequence[int]) -> int:
-        """Wait until the first of some requests may be sent; return how many of them may, one after the other."""
         async with self._turn:
-            while (wait := self._wait(tokens[0], self._clock())) > 0:
+            while (wait := self._wait(tokens, self._clock())) > 0:
                 await self._sleep(wait)
-            now = self._clock()
-            self._take(tokens[0], now)
-            count = 1
-            while count < len(tokens) and self._wait(tokens[count], now) <= 0:
-                self._take(tokens[count], now)
-                count += 1
-            return count
-
-    def recall(self, admitted: Iterable[Admitted]) -> None:
-        """Count what others admitted in the last minute, from the oldest on, before anything is admitted here."""
-        now = self._clock()
-        for age, requests, tokens in admitted:
-            self._requests.take(requests, now - age)
-            self._tokens.take(tokens, now - age)
-
-    @property
-    def is_open(self) -> bool:
-        """Whether nothing limits requests now."""
-        return self._unlimited and self._admitted >= _SLOW_ADMISSIONS and self._wait(0, self._clock()) <= 0
+            self._take(tokens, self._clock())
 
     def _take(self, tokens: int, now: float) -> None:
         if self._admitted < _SLOW_ADMISSIONS:  # one in the first second, two in the next, four ...

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from eventabs.language import Language
     from eventabs.providers.openai import CallLimits, Endpoint, Sampling
-    from eventabs.providers.rate_limit import MakePace, OnCooldown
+    from eventabs.providers.rate_limit import OnCooldown
     from eventabs.providers.retry import Complete
     from eventabs.records import Detail, EventSource, OnContent, Reply, Request, Vocabulary
 
@@ -99,13 +99,11 @@ async def open_provider(
     *,
     closing: "asyncio.Event",
     on_cooldown: "OnCooldown",
-    make_pace: "MakePace | None" = None,
 ) -> AsyncIterator["Complete"]:
     """Open the provider of a kind; yield what completes a request. No try starts once `closing` is set.
 
-    `on_cooldown` gets the seconds of each cooldown after a rate limit; `make_pace` makes what is asked in the place of a
-    pacer under the config's limits. Raises ConfigError where the config
-    cannot work; a call raises CallCancelledError or the subclasses of EndpointError.
+    `on_cooldown` gets the seconds of each cooldown after a rate limit. Raises ConfigError where the config cannot work; a
+    call raises CallCancelledError or the subclasses of EndpointError.
     """
     from eventabs.providers.rate_limit import Pacer  # noqa: PLC0415  the command line loads kinds without asyncio
     from eventabs.providers.retry import Gate, complete_with_retries  # noqa: PLC0415  as above
@@ -117,10 +115,7 @@ async def open_provider(
             return
         gate = Gate(provider.complete, closing)
         limits = config.limits
-        if make_pace:
-            pace = make_pace(gate.sleep, on_cooldown)
-        else:
-            pace = Pacer(limits.rpm, limits.tpm, sleep=gate.sleep, on_cooldown=on_cooldown)
+        pace = Pacer(limits.rpm, limits.tpm, sleep=gate.sleep, on_cooldown=on_cooldown)
         yield lambda request, on_retry, on_content: complete_with_retries(
             Gate(lambda sent: provider.complete(sent, on_content), closing).send,
             request,

@@ -12,7 +12,7 @@ from typing import cast
 import tenacity
 
 from eventabs.errors import RateLimitedError, TransientError
-from eventabs.providers.rate_limit import Pace, Sleep
+from eventabs.providers.rate_limit import Pacer, Sleep
 from eventabs.records import OnContent, Reply, Request
 
 Send = Callable[[Request], Awaitable[Reply]]  # one try; raises the subclasses of EndpointError
@@ -57,7 +57,7 @@ async def complete_with_retries(
     send: Send,
     request: Request,
     *,
-    pace: Pace,
+    pace: Pacer,
     tries: int,
     on_retry: OnRetry,
     sleep: Sleep,

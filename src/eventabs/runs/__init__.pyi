@@ -42,21 +42,13 @@ from .lifecycle import (
     reparse as reparse,
     settings_of_today as settings_of_today,
 )
-from .limits import (
-    MAX_FAILURES as MAX_FAILURES,
-    JobPermits as JobPermits,
-    Permits as Permits,
-    Spending as Spending,
-    cost_refusal as cost_refusal,
-    tokens_refusal as tokens_refusal,
-)
+from .limits import MAX_FAILURES as MAX_FAILURES
 from .observer import (
     AwaitingEndpoint as AwaitingEndpoint,
     BatchDone as BatchDone,
     CallFailed as CallFailed,
     ColumnsFound as ColumnsFound,
     CoolingDown as CoolingDown,
-    CopyFailed as CopyFailed,
     Extended as Extended,
     InputGone as InputGone,
     InputRead as InputRead,
@@ -74,7 +66,6 @@ from .observer import (
     RowShown as RowShown,
     Serving as Serving,
     SettingsTaken as SettingsTaken,
-    ShardMoved as ShardMoved,
     Started as Started,
     StateChanged as StateChanged,
     Stopping as Stopping,

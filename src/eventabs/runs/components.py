@@ -61,8 +61,6 @@ def open_input(
     work_dir: Path,
     stop: Stop = Stop(),
     on_copy: Callable[[Copying], object] = lambda _copying: None,
-    *,
-    partitions: Path | None = None,
 ) -> AbstractContextManager[Export]:
     """Read the export as it is configured; see `open_export`."""
     return open_export(
@@ -83,7 +81,6 @@ def open_input(
         strict=settings.input.strict,
         schema=settings.input.schema,
         shard=Shard.parse(settings.input.shard) if settings.input.shard else None,
-        partitions=partitions,
         stop=stop,
         on_copy=on_copy,
     )

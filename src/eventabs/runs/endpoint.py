@@ -18,7 +18,6 @@ from eventabs.providers import (
     CallLimits,
     Complete,
     Endpoint,
-    MakePace,
     ProviderConfig,
     Sampling,
     UnreachableError,
@@ -184,10 +183,9 @@ def open_provider(
     language: Language,
     observer: Observer,
     closing: asyncio.Event,
-    make_pace: MakePace | None = None,
     on_refused: Callable[[frozenset[str]], object] = lambda _parameters: None,
 ) -> AbstractAsyncContextManager[Complete]:
-    """Open what answers requests; none leaves any more once `closing` is set. `make_pace`: in the place of its own limits.
+    """Open what answers requests; none leaves any more once `closing` is set.
 
     `on_refused` hears which parameters are not sent any more.
 
@@ -209,7 +207,6 @@ def open_provider(
         config,
         closing=closing,
         on_cooldown=lambda seconds: observer.noted(CoolingDown(seconds)),
-        make_pace=make_pace,
     )
 
 

@@ -12,7 +12,7 @@ from eventabs.records import Batch, Part, Reply, Request, Usage, UserLog
 from eventabs.runs.endpoint import (
     WAIT_SECONDS,
 )
-from eventabs.runs.limits import ConcurrencyLimit, FailureLimit, Spending
+from eventabs.runs.limits import ConcurrencyLimit, FailureLimit, SpendingLimit
 from eventabs.runs.must_rules import missed_lines
 from eventabs.runs.observer import AwaitingEndpoint, Observer, Progress, Retrying, Stopping
 from eventabs.runs.progress import ProgressTracker, retry_cause, snapshot
@@ -45,7 +45,7 @@ class Engine:
     keep: Callable[[int, Reply], None]
     save: Callable[[], Awaitable[None]]
     wall_clock: Callable[[], float]
-    spending: Spending
+    spending: SpendingLimit
     failures: FailureLimit
     concurrency: ConcurrencyLimit
     settlement: Settlement
@@ -144,7 +144,7 @@ class Engine:
         """Take a batch that the limits on spending allow now; None: there is none, or not yet."""
         batch = self._held or self.scheduler.next()
         self._held = None
-        if batch is not None and not self.spending.reserve(batch, self.tracker, self._changed.set):
+        if batch is not None and not self.spending.reserve(batch, self.tracker):
             self._held, batch = batch, None
         if batch is not None:
             self.tracker.in_flight += 1

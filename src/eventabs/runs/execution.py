@@ -43,7 +43,6 @@ from eventabs.runs.limits import (
     BudgetLearner,
     ConcurrencyLimit,
     FailureLimit,
-    Permits,
 )
 from eventabs.runs.must_rules import rules_in_force
 from eventabs.runs.observer import KeyUnset, Note, Progress, Started, StateChanged, Summary
@@ -74,15 +73,12 @@ async def execute(
     resumed: bool,
     replies: Sequence[Path] = (),
     cancel: bool = False,
-    permits: Permits | None = None,
-    partitions: Path | None = None,
 ) -> Summary:
     """Read what is not read yet, call for what is not answered yet, and leave everything in order.
 
     `replies` are files with answers to requests.jsonl. `cancel`: cancel the jobs of the batch service, keep what they did, and
-    stop. `permits` stand in the place of the run's own limits on requests,
-    tokens and cost; in `partitions` the shards of this machine read the input once. A requested `stop` ends it early with the status `interrupted`; in mode
-    `files` it ends with `waiting`. Reading and saving happen in a thread.
+    stop. A requested `stop` ends it early with the status `interrupted`; in mode `files` it ends with `waiting`. Reading and
+    saving happen in a thread.
     """
     earlier = run.earlier_seconds
     tracker = run.tracker(earlier)  # for the time that the run takes
@@ -94,14 +90,14 @@ async def execute(
         if run.facts.get("input_complete"):
             tell_gone_input(run)
         else:
-            for note in await asyncio.to_thread(read_input, run, stop, partitions):
+            for note in await asyncio.to_thread(read_input, run, stop):
                 run.observer.noted(note)
         if is_extending(run.facts):
             await _settle_earlier(run)
             for note in await asyncio.to_thread(take_in, run, stop):
                 run.observer.noted(note)
         run.save(run.tracker(), status="running")
-        status = await _call_model(run, stop, tracker, replies, permits, cancel=cancel)
+        status = await _call_model(run, stop, tracker, replies, cancel=cancel)
     except StopRequested:
         status = "interrupted"
     except StoppedError as error:
@@ -131,7 +127,6 @@ async def _call_model(
     stop: Stop,
     so_far: ProgressTracker,
     replies: Sequence[Path],
-    permits: Permits | None,
     *,
     cancel: bool,
 ) -> RunStatus:
@@ -146,17 +141,17 @@ async def _call_model(
         if replies:
             await read_replies(session, settlement, replies)
         if cancel:
-            await cancel_jobs(session, stop, permits)
+            await cancel_jobs(session, stop)
         refuse_other_mode(await session.writer.write(stored_jobs), run.settings.run.mode)
         if run.settings.run.mode != "files":  # what is out in a file is asked about here now
             await session.writer.write(give_up_written)
         pending = await session.writer.write(Ledger.pending_parts) + await settlement.take_kept()
-        call = partial(_call_pending, session, stop=stop, permits=permits)
+        call = partial(_call_pending, session, stop=stop)
         match run.settings.run.mode:
             case "files":
                 return await write_requests(session, pending, stop)
             case "batch":
-                return await run_jobs(session, pending, stop, call, permits)
+                return await run_jobs(session, pending, stop, call)
         return await call(pending)
 
 
@@ -179,9 +174,7 @@ def _opened_session(run: RunContext, so_far: ProgressTracker) -> Iterator[Sessio
         yield Session(run, builder, limits, learner, writer, events, tracker)
 
 
-async def _call_pending(
-    session: Session, pending: list[PlannedPart], stop: Stop, permits: Permits | None
-) -> RunStatus:
+async def _call_pending(session: Session, pending: list[PlannedPart], stop: Stop) -> RunStatus:
     if not pending:
         return "completed"
     run = session.run
@@ -197,7 +190,6 @@ async def _call_pending(
         language=run.prompt_language,
         observer=run.observer,
         closing=closing,
-        make_pace=permits.make_pace if permits else None,
         on_refused=session.leave_out,
     )
     limits = run.settings.run
@@ -213,7 +205,7 @@ async def _call_pending(
             keep=run.reserve.keep,
             save=_CheckpointWriter(run, session.tracker, scheduler).save,
             wall_clock=time.time,
-            spending=permits.make_spending(session.most_tokens) if permits else session.spending(),
+            spending=session.spending(),
             failures=FailureLimit(
                 run.facts,
                 remember=lambda facts: session.writer.post(lambda ledger: ledger.set_meta(facts)),

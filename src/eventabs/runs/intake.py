@@ -114,13 +114,10 @@ USERS_A_COMMIT = 500
 _REJECTS_OF_A_REFUSED_RUN = 10_000  # at most: all rows of a large export may be rejected
 
 
-def read_input(run: RunContext, stop: Stop, partitions: Path | None = None) -> list[Note]:
-    """Read the input into the ledger, and return what was found. Raises UsageError, and StopRequested where a stop is requested meanwhile.
-
-    `partitions` is the folder in which the shards of this machine read it once between them.
-    """
+def read_input(run: RunContext, stop: Stop) -> list[Note]:
+    """Read the input into the ledger, and return what was found. Raises UsageError, and StopRequested where a stop is requested meanwhile."""
     settings = run.settings
-    with opened_input(run, run.facts["paths"], stop, partitions) as export:
+    with opened_input(run, run.facts["paths"], stop) as export:
         _refuse_other_input(run, export)
         refuse_unreadable_input(run, export)
         first = sampled(export.user_logs())
@@ -243,18 +240,14 @@ def _stamps(run: RunContext) -> list[FileStamp]:
 
 
 @contextmanager
-def opened_input(
-    run: RunContext, stored: Sequence[str], stop: Stop, partitions: Path | None = None
-) -> Iterator[Export]:
+def opened_input(run: RunContext, stored: Sequence[str], stop: Stop) -> Iterator[Export]:
     """Open the files and addresses `stored`, as a run keeps them, with the queries that they are named with today."""
     # what came by standard input lies in the run directory, wherever that has been moved to
     paths = [
         stdin_copy(run.directory.path) if path == STDIN else path for path in _with_queries(stored, run.named)
     ]
     try:
-        with open_input(
-            run.settings, paths, run.directory.work, stop, run.observer.noted, partitions=partitions
-        ) as export:
+        with open_input(run.settings, paths, run.directory.work, stop, run.observer.noted) as export:
             yield export
     except DiskFullError as error:  # of scratch files, which lie in the run directory
         raise disk_full(run.directory.path, resumable=True) from error

@@ -4,7 +4,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 from eventabs.errors import (
     CapacityError,
@@ -20,71 +20,8 @@ from eventabs.errors import (
 )
 from eventabs.language import gettext as _
 from eventabs.prompts import BatchLimits
-from eventabs.providers import OnCooldown, Pace, Sleep
 from eventabs.records import Batch, PartSize, Usage
 from eventabs.runs.progress import ProgressTracker
-
-
-class Spending(Protocol):
-    """Says which batches may be paid for."""
-
-    def reserve(self, batch: Batch, tracker: ProgressTracker, later: Callable[[], None]) -> bool:
-        """Reserve what a batch may take; False: not now, and `later` is called when it is worth another try.
-
-        A release is worth one too, and calls nothing. Raises LimitReachedError where the batch can never be paid for.
-        """
-
-    def release(self, batch: Batch) -> None:
-        """Give back what `reserve` took: the call has ended and its real tokens are counted."""
-
-
-class JobPermits(Protocol):
-    """Says which requests may leave in a job of the batch service. `is_shared`: with other processes of the run."""
-
-    is_shared: bool
-
-    @property
-    def is_waiting(self) -> bool:
-        """Whether a request that `reserve` has held back may soon be let through, though nothing is out."""
-
-    @property
-    def queued_elsewhere(self) -> bool:
-        """Whether jobs of other processes wait at the service."""
-
-    def hold(self, calls: int, input_tokens: int, tracker: ProgressTracker, *, wanted: int) -> None:
-        """Count so many requests as out, with `input_tokens` in all their prompts; so many more are `wanted`."""
-
-    def reserve(self, batch: Batch, tracker: ProgressTracker) -> bool:
-        """Reserve what one more request may take; False: not now.
-
-        Raises LimitReachedError where it can never be paid for, and nothing is out.
-        """
-
-    async def secure(self) -> bool:
-        """Keep the ledger where whoever goes on with the run finds it; False: that is not possible now.
-
-        A job is created only then: nobody else knows that it is there. Raises StoppedError where the run has been taken over.
-        """
-
-
-class Permits(Protocol):
-    """What a run shares with others in the place of limits of its own."""
-
-    def make_pace(self, sleep: Sleep, on_cooldown: OnCooldown) -> Pace:
-        """Make what lets requests pass one by one; see `open_provider`."""
-
-    def make_spending(self, most_tokens: Callable[[Batch], Usage]) -> Spending:
-        """Make what lets batches be paid for; `most_tokens`: what one may take."""
-
-    def make_job_permits(self, most_tokens: Callable[[Batch], Usage], max_output_tokens: int) -> JobPermits:
-        """Make what lets requests leave in jobs; `max_output_tokens`: of an answer."""
-
-
-def most_tokens(batch: Batch, *, instructions_tokens: int, max_output_tokens: int) -> Usage:
-    """Return what a batch takes if its answer is as long as it may be."""
-    return Usage(
-        instructions_tokens + sum(planned.size.input_tokens for planned in batch.parts), max_output_tokens
-    )
 
 
 @dataclass(eq=False, kw_only=True)
@@ -112,12 +49,7 @@ class SpendingLimit:
         self._in_flight += calls
         self._reserved_input += input_tokens
 
-    def reserve(
-        self,
-        batch: Batch,
-        tracker: ProgressTracker,
-        later: Callable[[], None] | None = None,  # noqa: ARG002  a release is all there is to wait for
-    ) -> bool:
+    def reserve(self, batch: Batch, tracker: ProgressTracker) -> bool:
         """Reserve what a batch may take. False: not before calls in flight have shown what they took.
 
         Raises LimitReachedError where it would pass a limit and nothing is in flight.
@@ -149,27 +81,17 @@ class SpendingLimit:
         rest = tracker.price.cost(reserved_in, reserved_out, tier=self.tier)
         cost = (tracker.cost or 0.0) - self.cost_before
         if self.max_cost and rest is not None and cost + rest > self.max_cost:
-            return cost_refusal(self.max_cost)
+            message = _(
+                "--max-cost {limit} could be passed by the next call; go on with a higher one: eventabs resume"
+            )
+            return LimitReachedError(message.format(limit=self.max_cost))
         used = counts.prompt_tokens + counts.completion_tokens - self.tokens_before
         if self.max_total_tokens and used + reserved_in + reserved_out > self.max_total_tokens:
-            return tokens_refusal(self.max_total_tokens)
+            message = _(
+                "--max-total-tokens {limit} could be passed by the next call; go on with more: eventabs resume"
+            )
+            return LimitReachedError(message.format(limit=self.max_total_tokens))
         return None
-
-
-def cost_refusal(limit: float) -> LimitReachedError:
-    """Return the error for a limit on cost."""
-    message = _(
-        "--max-cost {limit} could be passed by the next call; go on with a higher one: eventabs resume"
-    )
-    return LimitReachedError(message.format(limit=limit))
-
-
-def tokens_refusal(limit: int) -> LimitReachedError:
-    """Return the error for a limit on tokens."""
-    message = _(
-        "--max-total-tokens {limit} could be passed by the next call; go on with more: eventabs resume"
-    )
-    return LimitReachedError(message.format(limit=limit))
 
 
 MAX_FAILURES = 10

@@ -179,22 +179,6 @@ class CoolingDown:
 
 
 @dataclass(frozen=True, slots=True)
-class ShardMoved:
-    """A shard whose process is gone goes on in another one. `calls_lost`: after its last copy; they are made again."""
-
-    shard: str
-    cause: str
-    calls_lost: int
-
-
-@dataclass(frozen=True, slots=True)
-class CopyFailed:
-    """A shard could not be copied into the share; it is tried again."""
-
-    cause: str
-
-
-@dataclass(frozen=True, slots=True)
 class BatchDone:
     """A reply was read. `unusable` counts its parts by reason.
 
@@ -294,8 +278,6 @@ Note = (
     | Serving
     | Retrying
     | CoolingDown
-    | ShardMoved
-    | CopyFailed
     | BatchDone
     | CallFailed
     | RequestsWritten

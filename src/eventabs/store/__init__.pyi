@@ -25,7 +25,6 @@ from .directory import (
     RunDirectory as RunDirectory,
     disk_full as disk_full,
     input_stem as input_stem,
-    is_cluster_run as is_cluster_run,
     open_private as open_private,
     open_to_append as open_to_append,
     read_head as read_head,

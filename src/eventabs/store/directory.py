@@ -50,7 +50,6 @@ class RunDirectory:
         self.reserve = path / "reserve"
         self.work = path / "tmp"
         self.audit = path / "audit"  # a run directory
-        self.cluster = path / "cluster"
         self.reviews = path / "reviews"  # a folder for each, by its id
 
     @classmethod
@@ -70,7 +69,7 @@ class RunDirectory:
     def create_merged(cls, path: Path) -> "RunDirectory":
         """Make a directory for merged shards, or take one. Raises RunDirectoryError where `path` holds anything else."""
         directory = cls(path)
-        return directory if directory.is_merged() or directory.cluster.is_dir() else cls.create(path)
+        return directory if directory.is_merged() else cls.create(path)
 
     @classmethod
     def find(cls, named: Path, *, merged: bool = False) -> "RunDirectory":
@@ -192,12 +191,6 @@ class RunDirectory:
         if not self.in_use():  # a marker outlives a kill, and `in_use` does not see it
             lock.release()
             raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
-
-
-def is_cluster_run(named: Path) -> bool:
-    """Whether a run directory, or a file in it, is that of a run on a cluster, which its driver goes on with."""
-    directory = RunDirectory(named if named.is_dir() else named.parent)
-    return (directory.cluster / "job.json").is_file()
 
 
 def replace_file(path: Path, chunks: Iterable[bytes]) -> None:

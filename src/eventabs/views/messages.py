@@ -10,7 +10,6 @@ from eventabs.language import gettext as _, ngettext
 from eventabs.prompts import CONVERSION, ENGAGEMENT
 from eventabs.providers import kind_of
 from eventabs.records import Copying, Counts, InputWarning, RunStatus
-from eventabs.views.cluster_messages import of_shards
 from eventabs.views.console import one_line
 from eventabs.views.job_messages import of_job
 
@@ -170,14 +169,10 @@ def _of_the_run(
     | runs.SettingsTaken
     | runs.Serving
     | runs.CoolingDown
-    | runs.ShardMoved
-    | runs.CopyFailed
     | runs.Stopping
     | runs.StateChanged,
 ) -> str:
     match note:
-        case runs.ShardMoved() | runs.CopyFailed():
-            return of_shards(note)
         case runs.AwaitingEndpoint() | runs.JobTrouble():
             template = _("{cause}; again in {wait}")
             line = template.format(cause=note.cause, wait=duration(note.wait_seconds))

@@ -1,12 +1,5 @@
 """What was understood of an export, and what looks wrong there."""
 
-from eventabs.ingest.description.mapping import (
-    Description,
-    FileMapping,
-    MappedFile,
-    ReadRow,
-    Understanding,
-    describe,
-)
+from eventabs.ingest.description.mapping import Description, FileMapping, MappedFile, ReadRow, describe
 
-__all__ = ["Description", "FileMapping", "MappedFile", "ReadRow", "Understanding", "describe"]
+__all__ = ["Description", "FileMapping", "MappedFile", "ReadRow", "describe"]

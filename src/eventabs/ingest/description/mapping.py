@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple, Self
+from typing import Final, NamedTuple
 
 import duckdb
 
@@ -77,43 +77,27 @@ class Description:
         return tuple(dict.fromkeys(each.schema for each in self.mappings if each.schema))
 
 
-@dataclass(frozen=True, slots=True)
-class Understanding:
-    """How files were understood, before their rows are looked at. `start`: rows of the first file by line, as text; `warnings`: about columns without a role."""
-
-    mappings: tuple[FileMapping, ...]
-    start: Mapping[int, str]
-    warnings: tuple[InputWarning, ...] = ()
-
-    @classmethod
-    def of(cls, files: Sequence[MappedFile]) -> Self:
-        """Look at the first rows of files that have been read."""
-        sample = tuple(files[0].source.sample())
-        kinds = _kinds(files, sample)
-        warnings = (
-            each
-            for (first, *_others), rows in kinds
-            if not first.schema
-            for each in unused_columns(first.source.inventory, first.places, rows)
-        )
-        mappings = tuple(_mapping(same, rows) for same, rows in kinds)
-        return cls(mappings, {row.line: row.text for row in sample}, tuple(warnings))
-
-
 def describe(
     connection: duckdb.DuckDBPyConnection,
-    understood: Understanding,
+    files: Sequence[MappedFile],
     warnings: Iterable[InputWarning],
     *,
     zone: str,
 ) -> Description:
     """Describe files that have been read, beside the `warnings` about their columns. `zone`: as --timezone names it."""
-    mappings = understood.mappings
+    sample = tuple(files[0].source.sample())
+    kinds = _kinds(files, sample)
+    mappings = tuple(_mapping(same, rows) for same, rows in kinds)
+    unused = (
+        each
+        for (first, *_others), rows in kinds
+        if not first.schema
+        for each in unused_columns(first.source.inventory, first.places, rows)
+    )
     # of a known tool, which column says what was done is no question
     played = {role for each in mappings for role in each.columns if role != "action" or not each.schema}
-    found = [*warnings, *understood.warnings, *implausible(connection, played, mappings[0].unused, zone)]
-    rows = _read_rows(connection, mappings[0].files[0], understood.start)
-    return Description(mappings, rows, tuple(dict.fromkeys(found)))
+    found = [*warnings, *unused, *implausible(connection, played, mappings[0].unused, zone)]
+    return Description(mappings, _read_rows(connection, files[0], sample), tuple(dict.fromkeys(found)))
 
 
 def _kinds(
@@ -148,9 +132,10 @@ def _filled(places: Sequence[Path], sample: Sequence[SampledRow]) -> int:
 
 
 def _read_rows(
-    connection: duckdb.DuckDBPyConnection, file: str, texts: Mapping[int, str]
+    connection: duckdb.DuckDBPyConnection, file: MappedFile, sample: Sequence[SampledRow]
 ) -> tuple[ReadRow, ...]:
     """Return some rows of the first file, of different actions where there are several, with what they became."""
+    texts = {row.line: row.text for row in sample}
     # the first row of each action, then the others
     found = connection.execute(
         f"""SELECT user_id, start, action, coalesce(item, text) AS item, place, duration, line
@@ -158,5 +143,5 @@ def _read_rows(
         ORDER BY row_number() OVER (PARTITION BY action ORDER BY line), line LIMIT {_ROWS}""",
         [max(texts, default=0)],
     ).fetchall()
-    rows = (ReadRow(file, row[6], texts[row[6]], str(row[0]), Behavior(*row[1:6])) for row in found)
+    rows = (ReadRow(file.name, row[6], texts[row[6]], str(row[0]), Behavior(*row[1:6])) for row in found)
     return tuple(sorted(rows, key=lambda row: row.line))

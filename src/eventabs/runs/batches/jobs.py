@@ -25,7 +25,7 @@ from eventabs.providers import BatchService, QueueFullError, RemoteJob, ReplyLin
 from eventabs.records import Batch, RunMode
 from eventabs.runs.batches.replies import ReplyReader
 from eventabs.runs.batches.requests import JobRoom, RequestWriter
-from eventabs.runs.limits import JobPermits
+from eventabs.runs.limits import SpendingLimit
 from eventabs.runs.observer import JobChanged, JobTrouble, Observer
 from eventabs.stop import StopRequested
 from eventabs.store import (
@@ -50,7 +50,6 @@ _SLOWEST = 10.0  # times poll_seconds
 _LAGGING_LOOKS = 5  # at a job that has ended and names no file of replies yet
 _LONGEST_BACKOFF = 60.0  # seconds between two tries of one request
 _MOST_REFUSALS = 10  # of jobs in a row because the queue is full, while none of ours is in it
-_PERMIT_SECONDS = 0.5  # until permits that others hold are asked for again
 _SECOND_LOOK = 5.0  # seconds after which a listing that lags has what was created before a kill
 
 
@@ -70,7 +69,7 @@ class JobRunner:
     lines: ReplyLines
     writer: LedgerWriter
     directory: RunDirectory
-    permits: JobPermits
+    make_spending: Callable[[], SpendingLimit]
     room: JobRoom
     queue_tokens: int
     poll_seconds: float
@@ -138,15 +137,12 @@ class JobRunner:
 
     async def _fill(self) -> None:
         """Open and submit jobs as long as something is planned and the queue has room."""
-        await self._count_out()
         while (room := self._room_now()) is not None:
-            job_id = await self.requests.open_job("planned", self.permits, room)
-            await self._count_out()
+            spending = self.make_spending()
+            spending.hold(*await self.writer.write(awaited_tokens))
+            job_id = await self.requests.open_job("planned", spending, room)
             if job_id is None:
-                if self._open or not self.permits.is_waiting:
-                    return
-                await self._pause(_PERMIT_SECONDS)
-                continue
+                return
             (job,) = [job for job in await self.writer.write(stored_jobs) if job.id == job_id]
             self._open[job_id] = job
             self._show()
@@ -154,11 +150,6 @@ class JobRunner:
                 await self._close(job)
             elif not await self._submit(job) and self._open:
                 return
-
-    async def _count_out(self) -> None:
-        """Say what may have to be paid for, and how much more is to come."""
-        out = await self.writer.write(awaited_tokens)
-        self.permits.hold(*out, self.requests.tracker, wanted=self.requests.batches_planned)
 
     def _room_now(self) -> JobRoom | None:
         """Return what the next job may hold; None: nothing is planned in this wave, or it has to wait for others."""
@@ -176,14 +167,10 @@ class JobRunner:
         name = f"eventabs-{self.run_id}-{job.id}.jsonl"
         metadata = self._metadata(job)
         if job.file_id is None:
-            # a file of that name may be of a machine that is lost, and of a plan that is in no copy
-            looks = in_doubt and not self.permits.is_shared
-            file_id = await self._tried(partial(self.service.find_file, name)) if looks else None
+            file_id = await self._tried(partial(self.service.find_file, name)) if in_doubt else None
             job = await self._change(job, state="uploaded", file_id=file_id or await self._upload(job, name))
         file_id = job.file_id or ""
         remote = await self._find(file_id, metadata) if in_doubt else None
-        while remote is None and not await self.permits.secure():
-            await self._pause(self.poll_seconds)
         while remote is None:
             try:
                 remote = await self._unless_stopped(self.service.create_job(file_id, metadata))
@@ -329,7 +316,7 @@ class JobRunner:
         self.queue_tokens = max(1, job.input_tokens // 2)
         self.requests.scheduler.plan_again()
         self._is_filling = True
-        self._refusals = 0 if self.permits.queued_elsewhere else self._refusals + 1
+        self._refusals += 1
         if self._refusals >= _MOST_REFUSALS:
             message = _(
                 "{said}: no job got into the queue; wait for other jobs of the account, or lower batch.max_enqueued_tokens"

@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from eventabs.providers import BatchProfile, Sampling, request_fields, request_line
 from eventabs.records import Batch, Part, Request, UserLog
 from eventabs.runs.engine import open_call
+from eventabs.runs.limits import SpendingLimit
 from eventabs.runs.progress import ProgressTracker
 from eventabs.runs.scheduler import Scheduler
 from eventabs.runs.settlement import Settlement
@@ -26,13 +27,6 @@ from eventabs.store import (
 
 _CALLS_A_COMMIT = 20
 _SPREAD = 2  # a line is seldom so many times as long as the longest before it
-
-
-class Reservations(Protocol):
-    """Says which batches may be paid for."""
-
-    def reserve(self, batch: Batch, tracker: ProgressTracker) -> bool:
-        """Reserve what a batch may take; False: not now. Raises LimitReachedError where nothing is out to wait for."""
 
 
 class JobRoom(NamedTuple):
@@ -83,7 +77,7 @@ class RequestWriter:
         return self.scheduler.batches + (self._held is not None)
 
     async def open_job(
-        self, state: JobState, spending: Reservations, room: JobRoom = JobRoom()
+        self, state: JobState, spending: SpendingLimit, room: JobRoom = JobRoom()
     ) -> int | None:
         """Open calls as one job until it is full; return its number, None where nothing is left or `spending` holds it back.
 
@@ -107,7 +101,7 @@ class RequestWriter:
                     self.tracker.add(calls=1)
         return job_id
 
-    def _take(self, filling: "_Filling", spending: Reservations) -> list[Batch]:
+    def _take(self, filling: "_Filling", spending: SpendingLimit) -> list[Batch]:
         """Take the next batches that still fit."""
         group = list[Batch]()
         while len(group) < min(_CALLS_A_COMMIT, filling.lines_that_fit()):

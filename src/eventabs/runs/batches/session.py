@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,12 +12,10 @@ from eventabs.providers import BatchService, ReplyLines, Sampling
 from eventabs.records import (
     BATCH_TIER,
     STANDARD_TIER,
-    Batch,
     Part,
     PartSize,
     PlannedPart,
     Request,
-    Usage,
     UserLog,
 )
 from eventabs.runs.batches.jobs import JobRunner
@@ -27,7 +25,7 @@ from eventabs.runs.components import RunContext, make_reader
 from eventabs.runs.endpoint import batch_profile, call_limits, endpoint_of, sampling_of
 from eventabs.runs.extension import spent_before
 from eventabs.runs.intake import halves
-from eventabs.runs.limits import BudgetLearner, JobPermits, Permits, SpendingLimit, most_tokens
+from eventabs.runs.limits import BudgetLearner, SpendingLimit
 from eventabs.runs.must_rules import rules_in_force
 from eventabs.runs.observer import Planned
 from eventabs.runs.progress import ProgressTracker, snapshot
@@ -37,28 +35,6 @@ from eventabs.stop import Stop
 from eventabs.store import EventsFile, Ledger, LedgerWriter
 
 _REFUSED = "refused_parameters"  # in meta
-
-
-class _OwnJobPermits:
-    """The limits of a run that has them for itself; see `JobPermits`. `spending` makes one with nothing reserved."""
-
-    is_shared = False
-    is_waiting = False
-    queued_elsewhere = False
-
-    def __init__(self, spending: Callable[[], SpendingLimit]) -> None:
-        self._spending = spending
-        self._limit = spending()
-
-    def hold(self, calls: int, input_tokens: int, _tracker: ProgressTracker, *, wanted: int) -> None:  # noqa: ARG002  asked of nobody
-        self._limit = self._spending()
-        self._limit.hold(calls, input_tokens)
-
-    def reserve(self, batch: Batch, tracker: ProgressTracker) -> bool:
-        return self._limit.reserve(batch, tracker)
-
-    async def secure(self) -> bool:
-        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +86,6 @@ class Session:
             **spent_before(self.run.facts),
         )
 
-    def most_tokens(self, batch: Batch) -> Usage:
-        """Return what a batch takes if its answer is as long as it may be."""
-        return most_tokens(
-            batch,
-            instructions_tokens=self.builder.instructions_tokens,
-            max_output_tokens=self.limits.max_output_tokens,
-        )
-
     def request_writer(self, scheduler: Scheduler, stop: Stop) -> RequestWriter:
         """Make what writes requests of the scheduler's into files."""
         settings = self.run.settings
@@ -149,9 +117,7 @@ class Session:
         )
 
     @asynccontextmanager
-    async def jobs(
-        self, scheduler: Scheduler, stop: Stop, permits: Permits | None
-    ) -> AsyncIterator[JobRunner]:
+    async def jobs(self, scheduler: Scheduler, stop: Stop) -> AsyncIterator[JobRunner]:
         """Open what drives the jobs of the batch service; a requested stop ends its waiting."""
         run, llm, batch = self.run, self.run.settings.llm, self.run.settings.batch
         profile, requests = batch_profile(run.settings), self.request_writer(scheduler, stop)
@@ -167,7 +133,7 @@ class Session:
                 lines=ReplyLines(endpoint, service.host, BATCH_TIER),
                 writer=self.writer,
                 directory=run.directory,
-                permits=self._job_permits(permits),
+                make_spending=partial(self.spending, BATCH_TIER),
                 room=JobRoom(profile.max_requests, profile.max_bytes),
                 queue_tokens=batch.max_enqueued_tokens,
                 poll_seconds=batch.poll_seconds,
@@ -183,11 +149,6 @@ class Session:
             with stop.calling(lambda: loop.call_soon_threadsafe(closing.set)):
                 yield runner
         self.tracker.in_flight = 0
-
-    def _job_permits(self, permits: Permits | None) -> JobPermits:
-        if permits is None:
-            return _OwnJobPermits(partial(self.spending, BATCH_TIER))
-        return permits.make_job_permits(self.most_tokens, self.limits.max_output_tokens)
 
     def report(self, requests: RequestWriter) -> None:
         """Show how far the run is, here and in `eventabs status`."""

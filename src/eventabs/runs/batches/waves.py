@@ -9,7 +9,6 @@ from eventabs.providers import ReplyLines
 from eventabs.records import PlannedPart, RunStatus
 from eventabs.runs.batches.session import Session
 from eventabs.runs.endpoint import endpoint_of
-from eventabs.runs.limits import Permits
 from eventabs.runs.observer import RequestsWritten
 from eventabs.runs.scheduler import Scheduler
 from eventabs.runs.settlement import Settlement
@@ -53,9 +52,7 @@ async def write_requests(session: Session, pending: Sequence[PlannedPart], stop:
     return "waiting"
 
 
-async def run_jobs(
-    session: Session, pending: list[PlannedPart], stop: Stop, call: Call, permits: Permits | None
-) -> RunStatus:
+async def run_jobs(session: Session, pending: list[PlannedPart], stop: Stop, call: Call) -> RunStatus:
     """Ask about what is pending through the batch service, wave by wave, and about the last of it live."""
     batch = session.run.settings.batch
     has_jobs = any(job.is_out for job in await session.writer.write(stored_jobs))
@@ -66,7 +63,7 @@ async def run_jobs(
     scheduler = session.scheduler(pending, probe=False)
     if pending:
         session.announce(scheduler, pending)
-    async with session.jobs(scheduler, stop, permits) as jobs:
+    async with session.jobs(scheduler, stop) as jobs:
         for _wave in range(_MOST_WAVES):
             if _is_worth_a_job(session, scheduler) or has_jobs:
                 await jobs.run()
@@ -90,10 +87,10 @@ async def _call_some(session: Session, pending: Sequence[PlannedPart], call: Cal
     return await call(parts)
 
 
-async def cancel_jobs(session: Session, stop: Stop, permits: Permits | None) -> None:
+async def cancel_jobs(session: Session, stop: Stop) -> None:
     """Cancel all jobs of the batch service. Raises StoppedError when that is done: nothing else was asked for."""
     scheduler = session.scheduler([], probe=False)
-    async with session.jobs(scheduler, stop, permits) as jobs:
+    async with session.jobs(scheduler, stop) as jobs:
         await jobs.cancel()
     message = _(
         "no job of the batch service is left; what they had done is kept. Ask about the rest with: eventabs resume,"
