@@ -1,4 +1,3 @@
-from .batches import going_on as going_on
 from .components import (
     RunContext as RunContext,
     batch_limits as batch_limits,
@@ -13,8 +12,6 @@ from .endpoint import (
     lacks_key as lacks_key,
     no_connection_step as no_connection_step,
     no_model_message as no_model_message,
-    refuse_unknown_endpoint as refuse_unknown_endpoint,
-    remember_run as remember_run,
     sampling_of as sampling_of,
     start_command as start_command,
     unset_key as unset_key,
@@ -26,13 +23,13 @@ from .estimate import (
     first_request as first_request,
     repriced_above as repriced_above,
 )
-from .execution import execute as execute, summary_of as summary_of
+from .execution import execute as execute
 from .extension import (
     ExtensionEstimate as ExtensionEstimate,
     begin_extension as begin_extension,
     estimate_extension as estimate_extension,
 )
-from .intake import STDIN as STDIN, drawn as drawn, input_paths as input_paths, read_sample as read_sample
+from .intake import STDIN as STDIN, drawn as drawn, read_sample as read_sample
 from .lifecycle import (
     Invocation as Invocation,
     Watch as Watch,

@@ -2,18 +2,17 @@
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from copy import copy
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from eventabs.errors import DiskFullError, StoppedError, UsageError
 from eventabs.prompts import TokenCounter
 from eventabs.providers import kind_of
-from eventabs.records import Counts, Outcome, PlannedPart, RunStatus
+from eventabs.records import Outcome, PlannedPart, RunStatus
 from eventabs.runs.batches import (
     Session,
     cancel_jobs,
@@ -317,9 +316,10 @@ def summarize(run: RunContext, status: RunStatus, cause: str = "") -> Summary:
     """Return how a run stands that has been saved."""
     tracker = run.tracker()
     counts, standing = tracker.counts, count_standing_events(run.ledger)
-    return summary_of(
-        run.facts,
-        replace(counts, events=counts.events + standing),
+    counted = run.facts.get("input", {})
+    numbers = asdict(replace(counts, events=counts.events + standing))
+    return Summary(
+        **numbers | {"behaviors": counted.get("behaviors", 0)},
         standing_events=standing,
         extension=extension_facts(run),
         status=status,
@@ -332,16 +332,6 @@ def summarize(run: RunContext, status: RunStatus, cause: str = "") -> Summary:
         asked_again=asked_again(run.ledger),
         currency=run.settings.llm.price.currency,
         tier_costs=tracker.tier_costs,
-    )
-
-
-def summary_of(facts: Mapping[str, Any], counts: Counts, **outcome: Any) -> Summary:  # noqa: ANN401  fields of Summary
-    """Return how a run stands, by the facts and counts of its ledger, and fields of the summary that are in neither."""
-    counted = facts.get("input", {})
-    numbers = asdict(counts) | {"behaviors": counted.get("behaviors", 0)}
-    return Summary(
-        **numbers,
-        **outcome,
         rejected_rows=counted.get("rejected_rows", 0),
         rejects=counted.get("rejects", {}),
         duplicates=counted.get("duplicates", 0),

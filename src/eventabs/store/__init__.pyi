@@ -20,7 +20,7 @@ from .codec import (
     unpack_parts as unpack_parts,
     unpack_text as unpack_text,
 )
-from .connection import back_up as back_up, damage_reported as damage_reported
+from .connection import damage_reported as damage_reported
 from .directory import (
     RunDirectory as RunDirectory,
     disk_full as disk_full,
@@ -94,7 +94,6 @@ from .merged import (
     added as added,
     added_counts as added_counts,
     common_binding as common_binding,
-    merged_facts as merged_facts,
     merged_status as merged_status,
     shard_of as shard_of,
     summed as summed,

@@ -5,14 +5,14 @@ import re
 import shlex
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 
 from eventabs.errors import RunDirectoryError
 from eventabs.language import gettext as _
 from eventabs.store import codec
-from eventabs.store.directory import has_room, open_private, storage_error
+from eventabs.store.directory import has_room, storage_error
 
 FORMAT = 2
 _VIEWS = resources.files("eventabs.store").joinpath("views.sql").read_text("utf-8")
@@ -108,19 +108,6 @@ def refuse_foreign(ledger: sqlite3.Connection, path: Path) -> None:
             "{path} was written by another version of eventabs (format {found}, this one reads {known})"
         )
         raise RunDirectoryError(message.format(path=path, found=found, known=FORMAT))
-
-
-def back_up(path: Path, target: Path) -> None:
-    """Copy a ledger as it is at this moment into a new file, also while it is written to.
-
-    To copy the file would tear it: what was committed last stands in its write-ahead log. Raises StorageError, and
-    RunDirectoryError where the ledger is damaged.
-    """
-    with translated(path), closing(connect_to_read(path)) as ledger:
-        target.unlink(missing_ok=True)
-        os.close(open_private(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
-        with closing(sqlite3.connect(target, isolation_level=None)) as copy:
-            ledger.backup(copy)  # in one step: in several it begins anew whenever something is written
 
 
 @contextmanager
