@@ -3,6 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 # many tests wait for a process or a server: two for each core keep the machine busy
 WORKERS ?= $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN))
+# the tests' files lie in memory where 4 GB are free there, and are removed with their folder
+SCRATCH := $(shell test -w /dev/shm && test "$$(df -Pk /dev/shm | awk 'END { print $$4 }')" -gt 4194304 && echo /dev/shm || echo "$${TMPDIR:-/tmp}")
+TESTED = scratch=$$(mktemp -d "$(SCRATCH)/eventabs.XXXX") && trap 'rm -rf "$$scratch"' EXIT && TMPDIR="$$scratch"
+PYTEST = python -m pytest -n $(WORKERS) --dist worksteal
 
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # the exact versions of constraints.txt, also of what builds the package: pip before 25.3 reads the one name there, later pip the other
@@ -11,7 +15,7 @@ PINNED := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt $(
 # where it is set, each of the processes that the tests start compiles the package anew
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-newest test-lowest coverage lint lock dist-test messages docs bench-reliability bench-exports bench-sources bench-batch bench-shards bench-extend bench-peers clean
+.PHONY: demo test test-all test-newest test-lowest coverage lint lock dist-test messages docs bench-reliability bench-exports bench-sources bench-batch bench-shards bench-extend bench-peers clean
 
 demo: .venv/installed
 	rm -rf demo.eventabs
@@ -20,7 +24,11 @@ demo: .venv/installed
 	@head -n 6 demo.eventabs/events.jsonl
 
 test: .venv/dev
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+	@$(TESTED) $(BIN)/$(PYTEST) --quick
+
+# every test, with all examples
+test-all: .venv/dev
+	@$(TESTED) $(BIN)/$(PYTEST)
 
 # What users may get, in an environment of its own: the newest versions that the bounds of pyproject.toml allow, and the lowest
 test-newest: RESOLUTION := highest
@@ -28,7 +36,7 @@ test-lowest: RESOLUTION := lowest-direct
 test-newest test-lowest: .venv/dev
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv/$(RESOLUTION)
 	$(BIN)/uv pip install --quiet --python .venv/$(RESOLUTION) --resolution $(RESOLUTION) --editable '.[dev]'
-	.venv/$(RESOLUTION)/bin/python -m pytest -n $(WORKERS) --dist worksteal
+	@$(TESTED) .venv/$(RESOLUTION)/bin/$(PYTEST)
 
 # constraints.txt: the newest versions that the bounds of pyproject.toml allow, for each Python from 3.11 on
 lock: .venv/bin/python
@@ -37,7 +45,7 @@ lock: .venv/bin/python
 
 # the tests, with the branches that they take counted: that slows Python 3.11 down
 coverage: .venv/dev
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov
+	@$(TESTED) $(BIN)/$(PYTEST) --cov
 
 # dist/: wheel and sdist, and the wheel tried in an environment of its own
 dist-test: .venv/dev
