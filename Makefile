@@ -3,11 +3,19 @@ PYTHON ?= python3
 BIN := .venv/bin
 # many tests wait for a process or a server: two for each core keep the machine busy
 WORKERS ?= $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN))
+# the tests' files lie in memory where 4 GB are free there, and are removed with their folder
+SCRATCH := $(shell test -w /dev/shm && test "$$(df -Pk /dev/shm | awk 'END { print $$4 }')" -gt 4194304 && echo /dev/shm || echo "$${TMPDIR:-/tmp}")
+TESTED = scratch=$$(mktemp -d "$(SCRATCH)/eventabs.XXXX") && trap 'rm -rf "$$scratch"' EXIT && TMPDIR="$$scratch"
+PYTEST = python -m pytest -n $(WORKERS) --dist worksteal
+
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# the exact versions of constraints.txt, also of what builds the package: pip before 25.3 reads the one name there, later pip the other
+PINNED := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt $(INSTALL)
 
 # where it is set, each of the processes that the tests start compiles the package anew
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test coverage lint dist-test messages docs bench-reliability bench-exports bench-sources bench-batch bench-shards bench-extend bench-peers clean
+.PHONY: demo test test-all test-newest test-lowest coverage lint lock dist-test messages docs bench-reliability bench-exports bench-sources bench-batch bench-shards bench-extend bench-peers clean
 
 demo: .venv/installed
 	rm -rf demo.eventabs
@@ -15,12 +23,29 @@ demo: .venv/installed
 	@printf '\n%s\n' 'demo.eventabs/events.jsonl:'
 	@head -n 6 demo.eventabs/events.jsonl
 
-test: lint
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+test: .venv/dev
+	@$(TESTED) $(BIN)/$(PYTEST) --quick
+
+# every test, with all examples
+test-all: .venv/dev
+	@$(TESTED) $(BIN)/$(PYTEST)
+
+# What users may get, in an environment of its own: the newest versions that the bounds of pyproject.toml allow, and the lowest
+test-newest: RESOLUTION := highest
+test-lowest: RESOLUTION := lowest-direct
+test-newest test-lowest: .venv/dev
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv/$(RESOLUTION)
+	$(BIN)/uv pip install --quiet --python .venv/$(RESOLUTION) --resolution $(RESOLUTION) --editable '.[dev]'
+	@$(TESTED) .venv/$(RESOLUTION)/bin/$(PYTEST)
+
+# constraints.txt: the newest versions that the bounds of pyproject.toml allow, for each Python from 3.11 on
+lock: .venv/bin/python
+	$(PINNED) uv
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --custom-compile-command 'make lock' --output-file constraints.txt pyproject.toml
 
 # the tests, with the branches that they take counted: that slows Python 3.11 down
 coverage: .venv/dev
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov
+	@$(TESTED) $(BIN)/$(PYTEST) --cov
 
 # dist/: wheel and sdist, and the wheel tried in an environment of its own
 dist-test: .venv/dev
@@ -45,24 +70,21 @@ docs: .venv/docs
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
+# what users get, within the bounds of pyproject.toml
 .venv/installed: .venv/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	$(INSTALL) --editable .
 	touch $@
 
-.venv/dev: .venv/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
-	touch $@ .venv/installed
-
-.venv/docs: .venv/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+.venv/dev .venv/docs .venv/ray: .venv/bin/python pyproject.toml constraints.txt
+	$(PINNED) --editable '.[$(@F)]'
 	touch $@ .venv/installed
 
 # The case's failures, drawn against the tool; OPTIONS="--kills 50" and the like: see docs/benchmarks.md
-bench-reliability: .venv/installed
+bench-reliability: .venv/dev
 	$(BIN)/python benchmarks/reliability.py $(OPTIONS)
 
 # From files to packed batches, beside DuckDB alone; OPTIONS="--all" for 46 million rows: see docs/benchmarks.md
-bench-exports: .venv/installed
+bench-exports: .venv/dev
 	$(BIN)/python benchmarks/exports.py $(OPTIONS)
 
 # Jobs of a simulated batch service that expire, fail, lag and hang, and 40 kills; OPTIONS="--points 10": see docs/batch.md
@@ -77,12 +99,11 @@ bench-shards: .venv/dev
 	$(BIN)/python benchmarks/shards.py $(OPTIONS)
 
 # A run that is extended, by its size; OPTIONS="--users 10000": see docs/benchmarks.md
-bench-extend: .venv/installed
+bench-extend: .venv/dev
 	$(BIN)/python benchmarks/extend.py $(OPTIONS)
 
 # The same workload through this tool and its peers, each in an environment of its own (some minutes to install); see docs/benchmarks.md
 bench-peers: .venv/dev
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/python benchmarks/peers/compare.py $(OPTIONS)
 
 clean:

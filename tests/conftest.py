@@ -1,4 +1,4 @@
-"""Fixtures for all tests."""
+"""Fixtures for all tests, and which of them `make test` leaves to `make test-all`."""
 
 from collections.abc import Iterator
 
@@ -10,6 +10,26 @@ from openai_server import OpenAIServer
 
 settings.register_profile("eventabs", deadline=None)  # no test asserts a time
 settings.load_profile("eventabs")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option of `make test`."""
+    parser.addoption("--quick", action="store_true", help="a third of the examples, and no test marked slow")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave slow tests out, and two thirds of the examples of property tests, where only a quick look is asked for."""
+    if not config.getoption("--quick"):
+        return
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    config.hook.pytest_deselected(items=slow)
+    items[:] = [item for item in items if item not in slow]
+    for test in {item.obj for item in items if isinstance(item, pytest.Function)}:
+        full = getattr(test, "_hypothesis_internal_use_settings", None)
+        if full:
+            test._hypothesis_internal_use_settings = settings(
+                full, max_examples=max(5, full.max_examples // 3)
+            )
 
 
 @pytest.fixture(autouse=True)

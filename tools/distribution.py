@@ -86,7 +86,7 @@ def build(source: Path, dist: Path, *only: str) -> list[Path]:
     """Build wheel and sdist of `source`, each from the tree; return them, the wheel first."""
     for old in dist.glob("eventabs-*"):
         old.unlink()
-    python("-m", "build", *(only or ("--sdist", "--wheel")), "--outdir", dist, source)
+    python("-m", "build", "--no-isolation", *(only or ("--sdist", "--wheel")), "--outdir", dist, source)
     return [*dist.glob("*.whl"), *dist.glob("*.tar.gz")]
 
 
@@ -143,7 +143,7 @@ class Environment:
 
     def _install(self, *requirements: str) -> None:
         pip = [str(self._bin / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        run([*pip, *requirements], self._bin, self._variables)
+        run([*pip, "--constraint", str(ROOT / "constraints.txt"), *requirements], self._bin, self._variables)
 
     def use(self, folder: Path, version: str) -> None:
         """Do in `folder` what a new user does. Raises UnsoundError where something else comes out."""

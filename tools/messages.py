@@ -41,10 +41,12 @@ _HEADERS = ("Language", "MIME-Version", "Content-Type", "Content-Transfer-Encodi
 class CalmCatalog(Catalog):
     """A catalogue whose header holds nothing but what gettext needs to read it."""
 
-    @property
-    def mime_headers(self) -> list[tuple[str, str]]:
-        """The header, equal for equal messages."""
-        return [(name, value) for name, value in super().mime_headers if name in _HEADERS]
+    def __iter__(self) -> Iterator[Message]:
+        """Yield the header, equal for equal messages, and then the messages."""
+        header, *messages = super().__iter__()
+        lines = str(header.string).splitlines()
+        yield Message("", "\n".join(line for line in lines if line.partition(":")[0] in _HEADERS))
+        yield from messages
 
 
 def extracted(package: Path) -> dict[MessageId, list[str]]:

@@ -2,12 +2,21 @@
 
 import re
 import tomllib
+from itertools import chain
+
+import pytest
+from packaging.requirements import Requirement
 
 from paths import ROOT
 
 WORKFLOW = (ROOT / ".github" / "workflows" / "test.yml").read_text("utf-8")
 HOOKS = (ROOT / ".pre-commit-config.yaml").read_text("utf-8")
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+PINS = [
+    Requirement(line)
+    for line in (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+    if not line.lstrip().startswith("#")
+]
 
 
 def test_the_oldest_and_the_newest_python_are_tested() -> None:
@@ -17,10 +26,28 @@ def test_the_oldest_and_the_newest_python_are_tested() -> None:
     assert f"FROM python:{named[-1]}-slim" in (ROOT / "Dockerfile").read_text("utf-8")
 
 
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
+@pytest.mark.parametrize("platform", ["linux", "darwin"])
+def test_each_requirement_is_pinned_within_its_bounds(python: str, platform: str) -> None:
+    place = {"python_version": python, "python_full_version": f"{python}.9", "sys_platform": platform}
+    pinned = {
+        pin.name: str(pin.specifier).removeprefix("==")
+        for pin in PINS
+        if pin.marker is None or pin.marker.evaluate(place)
+    }
+    asked = [
+        *PYPROJECT["build-system"]["requires"],
+        *PYPROJECT["project"]["dependencies"],
+        *chain(*PYPROJECT["project"]["optional-dependencies"].values()),
+    ]
+    for requirement in map(Requirement, asked):
+        assert requirement.specifier.contains(pinned[requirement.name]), f"run `make lock`: {requirement}"
+
+
 def test_the_workflow_runs_targets_that_there_are() -> None:
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
     run = re.findall(r"run: make (\S+)", WORKFLOW)
-    assert {"test", "dist-test"} <= set(run) <= set(targets)
+    assert {"lint", "test", "dist-test"} <= set(run) <= set(targets)
 
 
 def test_the_hooks_are_the_linters_of_the_project_and_fetch_nothing() -> None:
