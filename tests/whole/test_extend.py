@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from subprocess import Popen
 import pytest
 
 import nights
+from eventabs.store import Ledger
 from house import checkpoint, eventabs, lines, start, wait_until
 
 NIGHTS = 3
@@ -75,6 +77,39 @@ def kill(process: Popen[bytes], endpoint: nights.Endpoint, moments: random.Rando
         wait_until(lambda: endpoint.requests >= answered or process.poll() is not None)
     process.send_signal(signal.SIGKILL)
     process.communicate()
+
+
+def test_an_extension_killed_while_it_compares_lists_no_change_of_the_one_before_it(tmp_path: Path) -> None:
+    first, second, third = exports(tmp_path)
+    done = eventabs("run", first.name, "--provider", "rules", "--out", "calm", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    extend(second, "calm")
+    shutil.copytree(tmp_path / "calm", tmp_path / "before")
+    extend(third, "calm")
+    for _try in range(10):
+        shutil.copytree(tmp_path / "before", tmp_path / "wild")
+        process = start("extend", "wild", third.name, "--accept-changes", cwd=tmp_path)
+        wait_until(lambda: state(tmp_path / "wild") == ("comparing", "running") or process.poll() is not None)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        if state(tmp_path / "wild") == ("comparing", "running"):
+            break
+        shutil.rmtree(tmp_path / "wild")
+    extend(third, "wild")
+    for name in ("events.jsonl", "events.new.jsonl"):
+        assert (tmp_path / "wild" / name).read_bytes() == (tmp_path / "calm" / name).read_bytes()
+
+
+def extend(export: Path, out: str) -> None:
+    done = eventabs("extend", out, export.name, "--accept-changes", cwd=export.parent)
+    assert done.returncode == 0, done.stderr
+
+
+def state(out: Path) -> tuple[str, str]:
+    """Return how far the extension is, and the status of the run."""
+    with Ledger.watch(out / "ledger.sqlite") as ledger:
+        facts = ledger.meta()
+    return facts["extension"]["state"], facts["status"]
 
 
 def test_an_extension_by_the_command_line_tells_what_it_took_in_and_what_it_changed(tmp_path: Path) -> None:

@@ -146,9 +146,7 @@ class JobRunner:
             (job,) = [job for job in await self.writer.write(stored_jobs) if job.id == job_id]
             self._open[job_id] = job
             self._show()
-            if not job.requests:  # all of them were about damaged logs
-                await self._close(job)
-            elif not await self._submit(job) and self._open:
+            if not await self._submit(job) and self._open:
                 return
 
     def _room_now(self) -> JobRoom | None:

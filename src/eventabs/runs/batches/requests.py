@@ -1,6 +1,5 @@
 """Calls that leave as lines of a file: opened in the ledger first, then written down."""
 
-import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -87,10 +86,8 @@ class RequestWriter:
         job_id: int | None = None
         while group := self._take(filling, spending):
             self.stop.check()
-            if job_id is None:
-                job_id = await self.writer.write(partial(open_job, state=state))
-            opened = await asyncio.gather(
-                *(self.writer.write(partial(self._open, job_id=job_id, batch=batch)) for batch in group)
+            job_id, opened = await self.writer.write(
+                partial(self._open, state=state, job_id=job_id, group=group)
             )
             for batch, line in zip(group, opened, strict=True):
                 if isinstance(line, list):
@@ -117,21 +114,33 @@ class RequestWriter:
             self._held = None
         return group
 
-    def _open(self, ledger: Ledger, job_id: int, batch: Batch) -> int | list[Part]:
-        """Write a call down as part of a job; return the bytes of its line, or parts with a damaged log."""
-        opened = open_call(
-            ledger,
-            batch,
-            compose=self.compose,
-            settings_fingerprint=self.settings_fingerprint,
-            sent_at=self.wall_clock(),
-        )
-        if isinstance(opened, list):
-            return opened
-        call, request = opened
-        fields = request_fields(request, self.model, self.sampling)
-        add_to_job(ledger, job_id, call.id, fields)
-        return len(request_line(self._custom_id(call.id), self.profile.url, fields, request.messages))
+    def _open(
+        self, ledger: Ledger, state: JobState, job_id: int | None, group: Sequence[Batch]
+    ) -> tuple[int | None, list[int | list[Part]]]:
+        """Write calls down as part of a job, which begins with its first one: none is ever empty.
+
+        Return the job, and of each call the bytes of its line, or parts with a damaged log.
+        """
+        lines: list[int | list[Part]] = []
+        for batch in group:
+            opened = open_call(
+                ledger,
+                batch,
+                compose=self.compose,
+                settings_fingerprint=self.settings_fingerprint,
+                sent_at=self.wall_clock(),
+            )
+            if isinstance(opened, list):
+                lines.append(opened)
+                continue
+            call, request = opened
+            job_id = job_id or open_job(ledger, state)
+            fields = request_fields(request, self.model, self.sampling)
+            add_to_job(ledger, job_id, call.id, fields)
+            lines.append(
+                len(request_line(self._custom_id(call.id), self.profile.url, fields, request.messages))
+            )
+        return job_id, lines
 
     def write_lines(self, ledger: Ledger, job_id: int | None = None) -> int:
         """Write requests.jsonl: the requests of a job, or of all, that have no answer; return how many.

@@ -92,13 +92,17 @@ def begin_extension(run: RunContext, paths: Sequence[str], *, accepted: bool, st
         return
     if STDIN in named:
         copy_stdin(run.directory.path, stop)
+    if (
+        under_way.get("state") != COMPARING
+    ):  # of one that was killed while it compared, the run is what it was before
+        under_way = {"before": under_way, "status": run.facts.get("status", "stopped")}
     run.remember(
         extension={
             "paths": stored,
             "state": COMPARING,
             "accepted": accepted,
-            "before": under_way,
-            "status": run.facts.get("status", "stopped"),
+            "before": under_way["before"],
+            "status": under_way["status"],
         }
     )
 
