@@ -57,6 +57,11 @@ class Behavior(NamedTuple):
     line: int = 0  # 1-based line in that file (record number where a file has no lines)
     text: str = ""  # the export's own sentence, for counting its tokens; "" for structured rows
 
+    @property
+    def in_own_words(self) -> bool:
+        """Whether the item is the export's own sentence, which needs no verb: it says the action itself."""
+        return self.text != "" and self.text == self.item
+
 
 @dataclass(frozen=True, slots=True)
 class UserLog:

@@ -15,7 +15,7 @@ from typing import Any, Final
 import duckdb
 
 from eventabs.ingest.database import fetched, sql
-from eventabs.records import ActivityName, Behavior, DayKind, GroupUser, PieceCosts, SentenceUse, UserLog
+from eventabs.records import THING, ActivityName, Behavior, DayKind, GroupUser, PieceCosts, SentenceUse, UserLog
 
 _BEHAVIORS: Final = 300_000  # of a group
 _START: Final = (
@@ -92,8 +92,10 @@ class UserGroup:
         self.users = users
         self._rows = f"rowid BETWEEN {users[0].first_row} AND {users[-1].last_row}"
         cursor.execute(sql("groups.sql", first=users[0].first_row, last=users[-1].last_row))
-        names = self._fetched("""
-            SELECT action, coalesce(item, free_text), place, timed, user_number FROM group_names
+        # words that say their action themselves are written as a thing
+        names = self._fetched(f"""
+            SELECT CASE WHEN item IS NULL AND action <> '' THEN '{THING}' ELSE action END,
+                coalesce(item, free_text), place, timed, user_number FROM group_names
             LEFT JOIN group_rows ON group_rows.name = group_names.name AND uses = 1 ORDER BY group_names.name""")
         self.names = list(map(ActivityName._make, names))
         durations = "SELECT DISTINCT duration FROM group_rows WHERE duration IS NOT NULL"

@@ -10,6 +10,7 @@ from eventabs.ingest.column_names import (
     FAILURE_SAID,
     FAILURES,
     MARKERS,
+    OPENING_VERBS,
     PLATFORMS,
     ROLES,
     SENTENCE_VERBS,
@@ -83,6 +84,10 @@ def define_macros(connection: duckdb.DuckDBPyConnection) -> None:
             duration=_SENTENCE_DURATION,
             verbs="|".join(SENTENCE_VERBS),
             listed_verbs=_listed(SENTENCE_VERBS),
+            opening_verbs=" ".join(
+                f"WHEN '{action}' THEN regexp_matches(text, '{_opening(verbs)}')"
+                for action, verbs in OPENING_VERBS.items()
+            ),
         )
     )
     kinds = {
@@ -114,6 +119,11 @@ def define_macros(connection: duckdb.DuckDBPyConnection) -> None:
         CREATE OR REPLACE MACRO marker_family(word) AS {_case("word", families)};
         CREATE OR REPLACE MACRO sentence_action(parts) AS
             {_case("parts.verb", {**SENTENCE_VERBS, "在": "visit", "将": "cart", "把": "cart"})}""")
+
+
+def _opening(verbs: Iterable[str]) -> str:
+    forms = (rf"{verb}(?:s|d|ed)?\b" if verb.isascii() else verb for verb in verbs)
+    return f"^(?i:{'|'.join(forms)})"
 
 
 def _listed(words: Iterable[str]) -> str:

@@ -1,6 +1,6 @@
 -- Rows as text (file, line, problem and a column for each role) -> behaviors in normal form, row by row.
 -- The result has user_id, start (TIMESTAMP, wall time in microseconds), shift (offset in seconds or NULL), action, item (NULL: the text
--- itself), place, duration, file, line, text (NULL for structured rows), reason (NULL for readable rows), mark and digest.
+-- itself), place, duration, file, line, text (a sentence, or words that say the action themselves; else NULL), reason (NULL for readable rows), mark and digest.
 WITH trim_ends AS (
     SELECT file, line, problem, {digest} AS digest, {trimmed_roles} FROM ({raw})
 ),
@@ -32,7 +32,9 @@ named AS (
         CASE WHEN result IS NULL OR NOT is_failure(result) OR (action IS NULL AND canonical IS NULL AND text IS NOT NULL)
             THEN coalesce(canonical, action)
             ELSE failed_action(coalesce(action, text), canonical, result) END AS named_action,
-        CASE WHEN action IS NULL AND canonical IS NULL THEN text END AS sentence
+        CASE WHEN action IS NULL AND canonical IS NULL THEN text END AS sentence,
+        -- beside an action a text describes it; a row that begins or ends something is known by its object alone
+        CASE WHEN action IS NOT NULL AND mark IS NULL AND plain_word(text) <> word THEN text END AS description
     FROM (
         SELECT *, canonical_action(word) AS canonical
         FROM (
@@ -43,13 +45,18 @@ named AS (
 ),
 split AS (
     SELECT * REPLACE (CASE WHEN usual IS NULL THEN usual_time("time") ELSE usual END AS usual),
-        sentence_parts(sentence) AS parts
+        sentence_parts(coalesce(sentence, description)) AS parts, text_and_duration(description) AS tail
     FROM named
 ),
 parsed AS (
-    SELECT *, time_parts("time", usual) AS stamp, sentence_action(parts) AS sentence_action,
-        coalesce(duration, sentence_duration(parts)) AS duration_text
-    FROM split
+    SELECT *, time_parts("time", usual) AS stamp,
+        coalesce(duration, CASE WHEN description IS NULL OR sentence_action IS NOT NULL THEN sentence_duration(parts)
+            WHEN "end" IS NULL THEN lasting(tail.duration, named_action) END) AS duration_text
+    FROM (
+        SELECT *, CASE WHEN description IS NULL OR sentence_action(parts) = named_action
+            THEN sentence_action(parts) END AS sentence_action
+        FROM split
+    )
 ),
 timed AS (
     SELECT *, wall_time("time", usual, stamp) AS wall, time_shift("time", usual, stamp) AS shift,
@@ -82,7 +89,27 @@ shifted AS (
 summed AS (
     SELECT *, believable_duration(coalesce(until_end, duration_seconds(number, units))) AS seconds FROM shifted
 ),
-zoned AS ({zoned})
+zoned AS ({zoned}),
+described AS (
+    SELECT * REPLACE (CASE WHEN has_name(words, site) THEN '' ELSE coalesce(site, '') END AS site),
+        description IS NOT NULL AND sentence_action IS NULL AND named_action = coalesce(canonical, action)
+            AND CASE named_action WHEN 'visit' THEN words IS DISTINCT FROM place
+                ELSE tells_action(words, action, named_action) END AS is_told
+    FROM (
+        SELECT *,
+            CASE WHEN description IS NOT NULL THEN both_texts(
+                CASE WHEN sentence_action IS NOT NULL THEN sentence_item(parts)
+                    WHEN abs(seconds - text_seconds(tail.duration)) < 60 THEN nullif(tail.words, '')
+                    ELSE description END,
+                CASE named_action WHEN 'visit' THEN coalesce(place, item, app, media)
+                    WHEN 'use' THEN coalesce(app, item, media, place) ELSE item END,
+                named_action) END AS words,
+            CASE WHEN description IS NULL OR named_action IN ('visit', 'use') THEN NULL
+                ELSE coalesce(CASE WHEN sentence_action IS NOT NULL THEN nullif(sentence_place(parts, sentence_action), '') END,
+                    CASE WHEN named_action = 'purchase' THEN place END, media, app, place) END AS site
+        FROM zoned
+    )
+)
 SELECT
     readable_user("user") AS user_id,
     wall AS start,
@@ -93,13 +120,16 @@ SELECT
         WHEN item IS NULL AND media IS NULL AND place IS NOT NULL THEN 'visit'
         WHEN item IS NULL AND media IS NULL AND app IS NOT NULL THEN 'use'
         ELSE '{thing}' END AS action,
-    CASE WHEN sentence_action IS NOT NULL THEN sentence_item(parts)
+    CASE WHEN is_told THEN NULL
+        WHEN description IS NOT NULL THEN coalesce(words, '')
+        WHEN sentence_action IS NOT NULL THEN sentence_item(parts)
         WHEN sentence IS NOT NULL THEN NULL
         WHEN named_action = 'visit' OR (named_action IS NULL AND item IS NULL AND media IS NULL AND place IS NOT NULL)
             THEN coalesce(place, item, app, media, '')
         WHEN named_action = 'use' THEN coalesce(app, item, media, place, '')
         ELSE coalesce(item, media, app, place, '') END AS item,
-    CASE WHEN sentence_action IN ('visit', 'use') THEN ''
+    CASE WHEN description IS NOT NULL THEN site
+        WHEN sentence_action IN ('visit', 'use') THEN ''
         WHEN sentence_action IS NOT NULL
             THEN coalesce(nullif(sentence_place(parts, sentence_action), ''), media, app, place, '')
         WHEN sentence IS NOT NULL THEN coalesce(place, media, app, '')
@@ -112,7 +142,7 @@ SELECT
     seconds AS duration,
     file,
     line,
-    sentence AS text,
+    CASE WHEN is_told THEN words WHEN description IS NULL THEN sentence WHEN sentence_action IS NOT NULL THEN description END AS text,
     CASE WHEN problem IS NOT NULL THEN problem
         WHEN readable_user("user") IS NULL THEN 'no_user'
         WHEN wall IS NULL THEN CASE WHEN names_no_day("time") THEN 'no_day' ELSE 'bad_time' END
@@ -120,4 +150,4 @@ SELECT
         WHEN coalesce(named_action, sentence, item, place, app, media) IS NULL THEN 'no_behavior' END AS reason,
     mark,
     digest
-FROM zoned
+FROM described

@@ -27,3 +27,33 @@ CREATE OR REPLACE MACRO sentence_place(parts, action) AS CASE
 -- The text of the duration, NULL if there is none.
 CREATE OR REPLACE MACRO sentence_duration(parts) AS
     CASE WHEN NOT (is_bare_search(parts)) THEN nullif(parts.duration, '') END;
+
+-- The facts of a row with an action and a description, which is that action in words: what the words repeat is said once.
+
+-- A text without the duration that ends it, and that duration; both "" where none does.
+CREATE OR REPLACE MACRO text_and_duration(text) AS
+    regexp_extract(text, '^(.*?)(?: for|[ ,，、:：;；])*[(（]?({duration})[)）]?$', ['words', 'duration']);
+CREATE OR REPLACE MACRO text_seconds(text) AS duration_seconds(NULL::DOUBLE, duration_parts(text, NULL));
+
+-- That duration where it must be one (not a clock, 7时30分, or marks, 95分) of an action that lasts: a search owns its last words.
+CREATE OR REPLACE MACRO lasting(text, action) AS
+    CASE WHEN regexp_matches(text, '小时|分钟|秒|hour|hr|min|sec')
+        AND action NOT IN ('click', 'search', 'compare', 'cart', 'favorite', 'purchase') THEN text END;
+
+-- Whether a text has a name in it: a Latin one as whole words, one of a single other character never.
+CREATE OR REPLACE MACRO latin_words(text) AS ' ' || trim(regexp_replace(lower(text), '[^a-z0-9]+', ' ', 'g')) || ' ';
+CREATE OR REPLACE MACRO has_name(text, name) AS CASE
+    WHEN strlen(name) = length(name) THEN contains(latin_words(text), latin_words(name))
+    ELSE length(name) > 1 AND contains(lower(text), lower(name)) END;
+
+-- Whether a text says the action itself, by the export's own word (`word`, as the beginning of a Latin one) or by the verb that it opens with.
+CREATE OR REPLACE MACRO tells_action(text, word, action) AS
+    CASE WHEN strlen(word) = length(word) THEN contains(latin_words(text), rtrim(latin_words(word))) ELSE contains(text, word) END
+    OR CASE action {opening_verbs} ELSE false END;
+
+-- Both texts, or the one that has the other in it. A place that was visited comes first.
+CREATE OR REPLACE MACRO both_texts(text, thing, action) AS CASE
+    WHEN thing IS NULL OR has_name(text, thing) THEN text
+    WHEN text IS NULL OR has_name(thing, text) THEN thing
+    WHEN action = 'visit' THEN thing || ' ' || text
+    ELSE text || ' ' || thing END;

@@ -14,7 +14,8 @@ Level `line`:
 A bare place is the last word; apps and free text have no bare place. What has no verb, a visit or a thing, is followed
 by where it is as it stands (`Bed Bedroom`): read back, both are what there was, in the same words. Whatever would be read
 back otherwise is quoted: `\` before `"` and `\` inside. An item that begins with its own verb and `_` has no
-verb before it (`对比_A` is a comparison). Nothing else but the filler marks, invisible characters and what exceeds
+verb before it (`对比_A` is a comparison), and neither has a sentence of the export that says its action itself: it is written as a
+thing (`打开汽车之家 29m`). Nothing else but the filler marks, invisible characters and what exceeds
 200 characters is lost.
 
 Level `legend`: a head or tail that the legend has gives way to its code, so the first and the last word
@@ -39,7 +40,7 @@ from string import ascii_uppercase
 from eventabs.language import Language
 from eventabs.prompts.fields import MASK, clean, colliding, id_pattern, shorten, without_marks
 from eventabs.prompts.vocabulary import VERBS, WEEKDAYS, YEARS
-from eventabs.records import THING, Compaction, UserLog
+from eventabs.records import THING, Behavior, Compaction, UserLog
 
 CODES = (*ascii_uppercase, *map("".join, product(ascii_uppercase, repeat=2)))
 
@@ -125,7 +126,7 @@ class Compactor:
         texts: Counter[str] = Counter()
         for log in logs:
             treatment = self._treatment(log)
-            for (action, item, place), count in Counter(b[1:4] for b in log.behaviors).items():
+            for (action, item, place), count in Counter(map(_written, log.behaviors)).items():
                 for text in filter(None, self._phrase(treatment, action, item, place)):
                     texts[text] += count
         return texts
@@ -146,7 +147,7 @@ class Compactor:
     def phrases(self, log: UserLog) -> list[str]:
         """Return each of a log's behaviors without its times: what was done, and where."""
         body = self._body_of(log)
-        return [body(b.action, b.item, b.place)[0][1:] for b in log.behaviors]
+        return [body(*_written(b))[0][1:] for b in log.behaviors]
 
     def header(self, alias: str, log: UserLog) -> list[str]:
         """Return what stands above a user's days, in pieces."""
@@ -163,14 +164,14 @@ class Compactor:
         body = self._body_of(log)
         pieces: list[str] = []
         day = year = month = 0
-        for start, action, item, place, duration, _file, _line, _text in log.behaviors:
+        for start, action, item, place, duration, _file, _line, text in log.behaviors:
             if (today := start.toordinal()) != day:
                 if pieces and self.lines_are_days:
                     pieces[-1] += "\n"
                 pieces.append(self.day(today, start.year != year, start.month != month))
                 day, year, month = today, start.year, start.month
             pieces.append(self.clocks[start.hour * 60 + start.minute])
-            within, end = body(action, item, place)
+            within, end = body(THING if action and text and text == item else action, item, place)
             if duration is not None:
                 pieces.append(within)
                 within, end = self.duration(duration)
@@ -277,6 +278,12 @@ class Compactor:
         if column == "age":
             return value + self._years if value[-1:].isdecimal() else value
         return value if column in SELF_EXPLAINING else f"{clean(column)}:{value}"
+
+
+def _written(behavior: Behavior) -> tuple[str, str, str]:
+    """Return action, item and place as a line has them."""
+    action = THING if behavior.action and behavior.in_own_words else behavior.action
+    return action, behavior.item, behavior.place
 
 
 def duration_text(seconds: int) -> str:

@@ -53,7 +53,8 @@ def unpack_json(blob: bytes | memoryview) -> Any:  # noqa: ANN401  JSON
 def pack_log(log: UserLog) -> bytes:
     """Pack a log: profile and, per behavior, wall seconds, zone offset in seconds and the fields.
 
-    The export's own sentence is left out: what is sent and shown is made from the fields. A long log is packed in
+    The export's own sentence is left out: what is sent and shown is made from the fields. Where it is the item, that is noted
+    behind them. A long log is packed in
     chunks behind an index, so that a part of it is read without the rest.
     """
     if len(log.behaviors) <= _CHUNK:
@@ -162,7 +163,8 @@ def _most_of(packed: bytes | memoryview) -> int:
 
 
 def _row(b: Behavior) -> tuple[Any, ...]:
-    return _wall_seconds(b.start), _offset(b.start), b.action, b.item, b.place, b.duration, b.file, b.line
+    row = _wall_seconds(b.start), _offset(b.start), b.action, b.item, b.place, b.duration, b.file, b.line
+    return (*row, True) if b.action and b.in_own_words else row
 
 
 def _wall_seconds(moment: datetime) -> int:
@@ -186,8 +188,8 @@ def _offset(moment: datetime) -> int | None:
 
 
 def _behavior(row: Sequence[Any]) -> Behavior:
-    seconds, offset, action, item, place, duration, file, line = row
+    seconds, offset, action, item, place, duration, file, line, *in_own_words = row
     start = _EPOCH + timedelta(seconds=seconds)
     if offset is not None:
         start = start.replace(tzinfo=timezone(timedelta(seconds=offset)) if offset else UTC)
-    return Behavior(start, action, item, place, duration, file, line)
+    return Behavior(start, action, item, place, duration, file, line, item if in_own_words else "")

@@ -224,7 +224,8 @@ class Summarizer:
         """Name places, used apps, or the free text."""
         plain = [behavior for behavior, _kind in behaviors]
         extent = self._extent(plain, [self._wording.times.format(len(plain))])
-        phrase = kind.phrase if all(behavior.action == "visit" for behavior in plain) else "{}"
+        are_places = all(behavior.action == "visit" and not behavior.in_own_words for behavior in plain)
+        phrase = kind.phrase if are_places else "{}"
         room = self._wording.max_width - width(phrase.replace("{}", "") + extent)
         return phrase.replace("{}", self._top_names(plain, most=2 if brief else 3, room=room)) + extent
 
@@ -237,7 +238,7 @@ class Summarizer:
         about = [behavior for behavior in plain if behavior.action == lead] if lead else plain
         room = wording.max_width - width(wording.action(self._verb(lead), extent))
         text = self._top_names(about, most=2 if brief else 3, room=room)
-        if lead:
+        if lead and not any(behavior.in_own_words for behavior in about):
             text = wording.action(self._verb(lead), text)
         text += extent
         sites = _ranked(
@@ -277,12 +278,12 @@ class Summarizer:
         return self._wording.names(names, most=most, room=room) if names else ""
 
     def _item_names(self, behavior: Behavior) -> list[str]:
-        """Return the cleaned names that a behavior deals with; of a query, a known name in it, if any."""
+        """Return the cleaned names that a behavior deals with; of a bare query, a known name in it, if any."""
         parts = [behavior.item or behavior.place]
         if behavior.action == "compare" and self._rules.separators:
             parts = self._rules.separators.split(behavior.item)
         names = [name for part in parts if (name := self._rules.clean(part))]
-        if behavior.action == "search":
+        if behavior.action == "search" and not behavior.in_own_words:
             return [next((known for known in self._known if known in name), name) for name in names]
         return names
 
