@@ -76,7 +76,7 @@ def test_a_file_that_is_no_ledger_is_called_damaged(tmp_path: Path) -> None:
 def test_a_ledger_of_another_format_is_refused(ledger: Ledger, tmp_path: Path) -> None:
     ledger.rows("PRAGMA user_version = 99")
     ledger.close()
-    with pytest.raises(RunDirectoryError, match="format 99"):
+    with pytest.raises(RunDirectoryError, match=r"format 99.* begin anew with: eventabs run"):
         Ledger.open(tmp_path / "ledger.sqlite")
 
 

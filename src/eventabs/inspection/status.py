@@ -152,9 +152,7 @@ def _run_state(
         out=str(directory.path),
         created_at=facts["created_at"],
         endpoint=endpoint,
-        progress=_running(facts, now)
-        if running
-        else _at_rest(facts, count_all(ledger), endpoint.price, directory),
+        progress=_running(facts, now) if running else _at_rest(facts, count_all(ledger), endpoint.price),
         failures=failure_reasons(ledger),
         asked_again=asked_again(ledger),
         last_failure=None if status == "completed" else _last_failure(ledger, began_at, running=running),
@@ -166,7 +164,7 @@ def _run_state(
 
 
 def _kept(facts: Mapping[str, Any]) -> Progress:
-    """Return the counts that the run kept last; a run of version 0.1 kept none."""
+    """Return the counts that the run kept last; one that was killed at once kept none."""
     kept = facts.get("progress", {})
     return Progress(**{field.name: kept[field.name] for field in fields(Progress) if field.name in kept})
 
@@ -190,24 +188,16 @@ def _running(facts: Mapping[str, Any], now: float) -> Progress:
     )
 
 
-def _at_rest(facts: Mapping[str, Any], counts: Counts, price: Price, directory: RunDirectory) -> Progress:
+def _at_rest(facts: Mapping[str, Any], counts: Counts, price: Price) -> Progress:
     """Return what the ledger counts: a killed process may have kept less."""
     kept = _kept(facts)
     return Progress(
         **{field.name: getattr(counts, field.name) for field in fields(Counts)},
-        batches_total=max(kept.batches_total or _planned(directory), counts.batches_done),
+        batches_total=max(kept.batches_total, counts.batches_done),
         cost=price.total(counts),
         tier_costs=price.by_tier(counts) if counts.has_other_tiers else {},
         seconds=kept.seconds,
     )
-
-
-def _planned(directory: RunDirectory) -> int:
-    """Return the batches that the checkpoint has, for a run of version 0.1; 0 where it cannot be read."""
-    try:
-        return int(directory.saved()["batches"]["total"])
-    except (ValueError, KeyError, TypeError):
-        return 0
 
 
 def _status(facts: Mapping[str, Any], *, in_use: bool, disk_full: bool) -> Status:

@@ -39,7 +39,6 @@ from .extensions import (
     MovedPart as MovedPart,
     StandingEvents as StandingEvents,
     begin_changes as begin_changes,
-    complete_spans as complete_spans,
     count_standing_events as count_standing_events,
     extend_user as extend_user,
     find_log as find_log,

@@ -16,10 +16,6 @@ from eventabs.store.merged import summed
 
 _OF_ANSWERS: Final = "answer_counts"  # in meta
 _ANSWER_COUNTS: Final = ("covered", "ungrounded", "repeated", "outside", "missed")
-_FIRST_IS_COUNTED: Final = """
-    WITH first_read(id) AS (SELECT min(id) FROM calls WHERE status = 'read')
-    SELECT id IS NULL OR EXISTS (SELECT 1 FROM answers WHERE call_id = id) FROM first_read
-"""
 
 
 def answer_counts(outcomes: Sequence[Outcome]) -> dict[str, int]:
@@ -117,11 +113,10 @@ def cells_of(answers: Iterable[PlacedAnswer]) -> AnswerCells:
     return _summed_up((each.users, each.third, *each.figures) for each in answers)
 
 
-def stored_answers(ledger: Ledger) -> AnswerCells | None:
-    """Sum up all answers; None where an earlier version read the first of them, and did not count them so."""
-    ((is_known,),) = ledger.rows(_FIRST_IS_COUNTED)
+def stored_answers(ledger: Ledger) -> AnswerCells:
+    """Sum up all answers."""
     with decoding():
-        return _summed_up(ledger.rows("SELECT * FROM answers_by_place")) if is_known else None
+        return _summed_up(ledger.rows("SELECT * FROM answers_by_place"))
 
 
 def _summed_up(rows: Iterable[Sequence[Any]]) -> AnswerCells:

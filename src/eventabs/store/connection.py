@@ -1,7 +1,6 @@
 """Connections to a ledger's file, and what is said where it cannot be used."""
 
 import os
-import re
 import shlex
 import sqlite3
 from collections.abc import Iterator
@@ -14,13 +13,8 @@ from eventabs.language import gettext as _
 from eventabs.store import codec
 from eventabs.store.directory import has_room, open_private, storage_error
 
-FORMAT = 2
+FORMAT = 3
 _VIEWS = resources.files("eventabs.store").joinpath("views.sql").read_text("utf-8")
-LATER_TABLES = "".join(
-    resources.files("eventabs.store").joinpath(name).read_text("utf-8")
-    for name in ("additions.sql", "extensions.sql")
-)
-_LATER_TABLE = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+) (\(.*?\n\)[^;\n]*);", re.DOTALL)
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -67,26 +61,10 @@ def uri_to_read(path: Path) -> str:
     return f"{path.absolute().as_uri()}?{mode}"
 
 
-def imitate_later_tables(connection: sqlite3.Connection) -> None:
-    """Give a ledger that is only read, and that an earlier version wrote, empty tables beside it that it lacks."""
-    known = {name for (name,) in connection.execute("SELECT name FROM main.sqlite_schema")}
-    for name, columns in _LATER_TABLE.findall(LATER_TABLES):
-        if name not in known:
-            connection.execute(f"CREATE TEMP TABLE {name} {columns}")
-
-
 def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA cell_size_check = ON")  # torn pages are an error, not a shorter result
     connection.execute("PRAGMA temp_store = MEMORY")
     connection.executescript(_VIEWS)
-
-
-def add_later_columns(ledger: sqlite3.Connection) -> None:
-    """Add the columns that came after the version which made the ledger."""
-    for table, column, kind in (("calls", "tier", "TEXT"), ("spans", "days", "INTEGER")):
-        names = {name for _number, name, *_facts in ledger.execute(f"PRAGMA main.table_info({table})")}
-        if column not in names:
-            ledger.execute(f"ALTER TABLE main.{table} ADD COLUMN {column} {kind}")
 
 
 def refuse_foreign(ledger: sqlite3.Connection, path: Path) -> None:
@@ -105,7 +83,8 @@ def refuse_foreign(ledger: sqlite3.Connection, path: Path) -> None:
         raise damaged(path)
     if found != FORMAT:
         message = _(
-            "{path} was written by another version of eventabs (format {found}, this one reads {known})"
+            "{path} was written by another version of eventabs (format {found}, this one reads {known}); begin anew"
+            " with: eventabs run INPUT --out DIR"
         )
         raise RunDirectoryError(message.format(path=path, found=found, known=FORMAT))
 

@@ -112,15 +112,6 @@ def last_call(ledger: Ledger) -> int:
     return int(number)
 
 
-def complete_spans(ledger: Ledger) -> None:
-    """Find out when each user did something, where an earlier version did not write it down."""
-    known = "SELECT user_id FROM spans WHERE days IS NOT NULL"
-    lacking = f"SELECT user_id FROM users WHERE behaviors > 0 AND user_id NOT IN ({known})"
-    for (user_id,) in ledger.rows(lacking):
-        with ledger.transaction():
-            _set_span(ledger, ledger.log(user_id))
-
-
 def users_between(ledger: Ledger, first: int, last: int) -> Iterator[str]:
     """Yield the users whose behaviors may lie between two moments, in order; few are in memory at a time."""
     page = (

@@ -73,9 +73,7 @@ def change_job(ledger: Ledger, job_id: int, **values: object) -> None:
 
 
 def stored_jobs(ledger: Ledger) -> list[Job]:
-    """Return all jobs in order; none for a ledger from before there were jobs."""
-    if not ledger.rows("SELECT 1 FROM main.sqlite_schema WHERE name = 'jobs'"):
-        return []
+    """Return all jobs in order."""
     return [Job(*row) for row in ledger.rows("SELECT * FROM jobs ORDER BY id")]
 
 

@@ -30,14 +30,11 @@ from eventabs.records import (
 from eventabs.store import codec
 from eventabs.store.connection import (
     FORMAT,
-    LATER_TABLES,
-    add_later_columns,
     closed_on_failure,
     connect,
     connect_to_read,
     damage_reported,
     damaged,
-    imitate_later_tables,
     is_damage,
     refuse_foreign,
     translated,
@@ -117,7 +114,7 @@ class Ledger:
                 leftover.unlink()
             os.close(open_private(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
             with closing(sqlite3.connect(fresh, isolation_level=None)) as connection:
-                connection.executescript(f"BEGIN; {_SCHEMA} {LATER_TABLES} PRAGMA user_version = {FORMAT};")
+                connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {FORMAT};")
                 cls(connection, path).set_meta(facts)
                 connection.execute("COMMIT")
             fresh.replace(path)
@@ -133,8 +130,6 @@ class Ledger:
                 (sound,) = connection.execute("PRAGMA quick_check(1)").fetchone()
                 if sound != "ok":
                     raise damaged(path)
-                connection.executescript(LATER_TABLES)
-                add_later_columns(connection)
         return cls(connection, path)
 
     @classmethod
@@ -147,7 +142,6 @@ class Ledger:
         with damage_reported(path):
             try:
                 with closing(connect_to_read(path)) as connection:
-                    imitate_later_tables(connection)
                     # deferred: the first read takes a snapshot, and no writer waits for it
                     connection.execute("BEGIN")
                     refuse_foreign(connection, path)

@@ -213,12 +213,12 @@ def settings_used(ledger: Ledger) -> set[str]:
 class SettledUser(NamedTuple):
     """What has become of a user: `pending`, `done` or `failed`; events only of one that is done.
 
-    `days`: on which it did something, 0 of one that is not done; None: not known.
+    `days`: on which it did something, 0 of one that is not done.
     """
 
     state: str
     events: list[dict[str, Any]]
-    days: int | None = 0
+    days: int = 0
 
 
 def settled_by(ledger: Ledger, user_id: str, state: str, events: Iterable[Event]) -> SettledUser:
@@ -236,9 +236,9 @@ def settled_user(ledger: Ledger, user_id: str) -> SettledUser:
     return SettledUser(state, events_of(ledger, user_id), _days(ledger, user_id))
 
 
-def _days(ledger: Ledger, user_id: str) -> int | None:
-    rows = ledger.rows("SELECT days FROM spans WHERE user_id = ?", user_id)
-    return rows[0][0] if rows else None
+def _days(ledger: Ledger, user_id: str) -> int:
+    ((days,),) = ledger.rows("SELECT coalesce(sum(days), 0) FROM spans WHERE user_id = ?", user_id)
+    return int(days)
 
 
 _RETRIES = "SELECT call_id, at, cause, error, wait_seconds FROM retries"
