@@ -11,7 +11,6 @@ from eventabs.runs import BatchDone, CallFailed, Progress, Retrying
 from eventabs.store import (
     Job,
     Ledger,
-    Reserve,
     RunDirectory,
     Status,
     added,
@@ -67,7 +66,6 @@ class RunState:
     last_failure: CallFailed | BatchDone | Retrying | None
     language: str
     cooling_seconds: float = 0.0
-    disk_full: bool = False  # it ended the last process
     asked_again: Mapping[str, int] = field(default_factory=dict)  # users after a bad answer, by its reason
     jobs: tuple[Job, ...] = ()  # of a batch service, and files of requests
     shards: tuple["ShardState", ...] = ()  # of a view of merged ones
@@ -89,7 +87,7 @@ def inspect_run(named: Path, *, now: Callable[[], float]) -> RunState:
     in_use = directory.in_use()  # before the ledger: a run that ends in between does not look killed
     with Ledger.watch(directory.ledger) as ledger:
         facts = ledger.meta()
-        status = _status(facts, in_use=in_use, disk_full=Reserve(directory.reserve).is_marked())
+        status = _status(facts, in_use=in_use)
         return _run_state(directory, ledger, facts, status, now())
 
 
@@ -114,7 +112,6 @@ def _merged(directory: RunDirectory, now: Callable[[], float]) -> RunState:
         asked_again=added(each.asked_again for each in states),
         last_failure=last,
         cooling_seconds=max(each.cooling_seconds for each in states),
-        disk_full=any(each.disk_full for each in states),
         shards=tuple(
             ShardState(str(shard), each.out, each.status, each.progress) for shard, each in found.items()
         ),
@@ -158,7 +155,6 @@ def _run_state(
         last_failure=None if status == "completed" else _last_failure(ledger, began_at, running=running),
         language=facts["settings"]["lang"],
         cooling_seconds=max(0.0, cooling_until(ledger, began_at) - now) if running else 0.0,
-        disk_full=not running and Reserve(directory.reserve).is_marked(),
         jobs=tuple(stored_jobs(ledger)),
     )
 
@@ -200,11 +196,9 @@ def _at_rest(facts: Mapping[str, Any], counts: Counts, price: Price) -> Progress
     )
 
 
-def _status(facts: Mapping[str, Any], *, in_use: bool, disk_full: bool) -> Status:
+def _status(facts: Mapping[str, Any], *, in_use: bool) -> Status:
     if in_use:
         return "running"
-    if disk_full:  # the ledger may have had no room for it
-        return "stopped"
     saved = facts.get("status")
     return saved if saved in ("interrupted", "stopped", "waiting", "completed") else "killed"
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
-from eventabs.errors import EndpointError, LimitReachedError, NoContentError, StorageError, UnavailableError
+from eventabs.errors import EndpointError, LimitReachedError, NoContentError, UnavailableError
 from eventabs.providers import CallCancelledError, Complete
 from eventabs.records import Batch, Part, Reply, Request, Usage, UserLog
 from eventabs.runs.endpoint import (
@@ -31,8 +31,7 @@ class Engine:
     """Sends what the scheduler has. A call is written before it is sent, its reply before it is read.
 
     `closing` is set when the run stops: `complete` then raises CallCancelledError for what has not been sent.
-    `keep` writes down an answer for which the ledger has no room. `save` writes the checkpoint; `wall_clock` gives seconds since 1970; `count_tokens` serves endpoints that report
-    no usage.
+    `save` writes the checkpoint; `wall_clock` gives seconds since 1970; `count_tokens` serves endpoints that report no usage.
     """
 
     compose: Callable[[Sequence[UserLog]], Request]
@@ -42,7 +41,6 @@ class Engine:
     grace_seconds: float  # for calls in flight when the run is stopped
     settings_fingerprint: str
     count_tokens: Callable[[str], int]
-    keep: Callable[[int, Reply], None]
     save: Callable[[], Awaitable[None]]
     wall_clock: Callable[[], float]
     spending: Spending
@@ -62,7 +60,6 @@ class Engine:
         self._held: Batch | None = None  # by the limit on spending
         self._reports = False
         self._replies = 0
-        self._grace: float | None = self.grace_seconds
         self._keeping: asyncio.TimerHandle | None = None
         self._counting: asyncio.TimerHandle | None = None
         self._is_awaiting = False
@@ -104,7 +101,7 @@ class Engine:
         """
         await self.closing.wait()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._abandoned.wait(), self._grace)
+            await asyncio.wait_for(self._abandoned.wait(), self.grace_seconds)
         for worker in workers:
             worker.cancel()
 
@@ -115,8 +112,6 @@ class Engine:
         except Exception as error:  # noqa: BLE001  any error ends the run, once calls in flight are in
             self._error = self._error or error
             self._changed.set()
-            if isinstance(error, StorageError):  # the endpoint is well, and room is held for what is paid for
-                self._grace = None
             if not isinstance(error, LimitReachedError):  # within a limit, what is paid for is waited for
                 self.closing.set()
 
@@ -184,10 +179,7 @@ class Engine:
                 self.concurrency.answered()
                 reply = await self._counted(request, reply)
                 # before anything is awaited, so that nothing comes between what is paid for and the ledger
-                stored = self.writer.submit(
-                    partial(Ledger.store_reply, call_id=call.id, reply=reply),
-                    otherwise=partial(self.keep, call.id, reply),
-                )
+                stored = self.writer.submit(partial(Ledger.store_reply, call_id=call.id, reply=reply))
                 place.leave_wire()
                 await stored
                 place.end_receiving()

@@ -124,7 +124,6 @@ from .queries import (
     user_rows as user_rows,
     user_states as user_states,
 )
-from .reserve import Reserve as Reserve, reserve_bytes as reserve_bytes
 from .results import (
     EventsFile as EventsFile,
     write_changes as write_changes,

@@ -366,12 +366,6 @@ class Ledger:
             " WHERE state = 'failed' AND reason <> 'no_readable_rows'"
         ).rowcount
 
-    def take_kept(self, kept: Iterable[tuple[int, Reply]]) -> None:
-        """Store replies that an earlier process had no room for, to calls that have none."""
-        for call_id, reply in kept:
-            if self.rows("SELECT 1 FROM calls WHERE id = ? AND status IN ('sent', 'lost')", call_id):
-                self.store_reply(call_id, reply)
-
     def lose_open_calls(self) -> int:
         """Mark calls that were in flight when the process died; return how many. Those in a job are not lost."""
         return self._db.execute(
