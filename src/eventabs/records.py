@@ -25,7 +25,6 @@ FailureReason = Literal[
     "too_long",
     "endpoint",
     "no_readable_rows",
-    "damaged",
 ]
 THING: Final = "thing"  # the action of a row with a thing and no action
 MAX_CHARACTERS: Final = 200  # of a text in a prompt

@@ -3,7 +3,6 @@ from pathlib import Path
 import pytest
 
 from eventabs.records import Part
-from eventabs.store.codec import StoredValueError
 from eventabs.store.jobs import (
     Job,
     add_to_job,
@@ -74,8 +73,6 @@ def test_a_request_is_kept_as_it_was_made_until_it_has_an_answer(ledger: Ledger)
     with ledger.transaction():
         ledger.settle(call_id, [well(Part("anna", 0, 2))], [PartChange(Part("anna", 0, 2), "done", events=1)])
     assert busy_parts(ledger) == set()
-    with pytest.raises(StoredValueError):
-        batch_of_call(ledger, call_id)
 
 
 def test_who_is_awaited_no_more_is_asked_about_again(ledger: Ledger) -> None:

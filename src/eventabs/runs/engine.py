@@ -8,7 +8,7 @@ from functools import partial
 
 from eventabs.errors import EndpointError, LimitReachedError, NoContentError, UnavailableError
 from eventabs.providers import CallCancelledError, Complete
-from eventabs.records import Batch, Part, Reply, Request, Usage, UserLog
+from eventabs.records import Batch, Reply, Request, Usage, UserLog
 from eventabs.runs.endpoint import (
     WAIT_SECONDS,
 )
@@ -18,7 +18,7 @@ from eventabs.runs.observer import AwaitingEndpoint, Observer, Progress, Retryin
 from eventabs.runs.progress import ProgressTracker, retry_cause, snapshot
 from eventabs.runs.scheduler import Scheduler
 from eventabs.runs.settlement import LONG_REPLY, Call, Settlement
-from eventabs.store import EVERY_BATCHES, Ledger, LedgerWriter, Retry, StoredValueError
+from eventabs.store import EVERY_BATCHES, Ledger, LedgerWriter, Retry
 
 _CALLS_AN_UNREAD_ANSWER = 4  # with fewer calls at a time, every answer is read before the next call
 
@@ -149,7 +149,7 @@ class Engine:
         """Open a call, make it, store its reply, read and settle it, in this order."""
         place = _Place(self.tracker, self._changed.set)
         try:
-            opened = await self.writer.write(
+            call, request = await self.writer.write(
                 partial(
                     open_call,
                     batch=batch,
@@ -159,10 +159,6 @@ class Engine:
                     in_flight_limit=self.concurrency.now,
                 )
             )
-            if isinstance(opened, list):
-                await self.settlement.settle_damaged(batch, opened)
-                return
-            call, request = opened
             self.tracker.add(calls=1)
             self._report()
             try:
@@ -283,14 +279,9 @@ def open_call(
     settings_fingerprint: str,
     sent_at: float,
     in_flight_limit: int = 0,
-) -> tuple[Call, Request] | list[Part]:
-    """Compose a call and write it down, in one visit to the writer's thread; or return parts with a damaged log."""
-    parts = [planned.part for planned in batch.parts]
-    try:
-        logs = ledger.logs(parts)
-    except StoredValueError:
-        return [part for part in parts if _is_damaged(ledger, part)]
-    asked = zip(logs, batch.parts, strict=True)
+) -> tuple[Call, Request]:
+    """Compose a call and write it down, in one visit to the writer's thread."""
+    asked = zip(ledger.logs(planned.part for planned in batch.parts), batch.parts, strict=True)
     request = compose([missed_lines(log, planned.part, planned.missed) for log, planned in asked])
     call_id = ledger.open_call(
         batch,
@@ -300,14 +291,6 @@ def open_call(
         in_flight_limit=in_flight_limit,
     )
     return Call(call_id, batch, request.users), request
-
-
-def _is_damaged(ledger: Ledger, part: Part) -> bool:
-    try:
-        ledger.log(*part)
-    except StoredValueError:
-        return True
-    return False
 
 
 class _Place:

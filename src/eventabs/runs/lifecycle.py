@@ -330,7 +330,7 @@ def _read_again(run: RunContext) -> None:
             PartChange(outcome.part, "done", events=len(outcome.events)) for outcome, holds in judged if holds
         ]
         ledger.settle(stored.call_id, (outcome for outcome, _holds in judged), changes)
-    ledger.fail_parts(rereading.failed(), state="done")
+    ledger.fail_parts(rereading.failed())
     done = {Part(*row) for row in ledger.rows("SELECT user_id, first, last FROM parts WHERE state = 'done'")}
     totals = Counter[str]()
     for part in done & rereading.counts.keys():

@@ -14,7 +14,6 @@ from .checkpoint import (
     write_checkpoint as write_checkpoint,
 )
 from .codec import (
-    StoredValueError as StoredValueError,
     instant as instant,
     unpack_messages as unpack_messages,
     unpack_parts as unpack_parts,

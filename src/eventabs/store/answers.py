@@ -6,11 +6,9 @@ What falls with the size of a batch, or towards its end, speaks for smaller ones
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Self
 
-import orjson
-
 from eventabs.measures import place_third, users_band
 from eventabs.records import AnswerCells, Outcome, UserLog
-from eventabs.store.codec import decoding
+from eventabs.store.codec import load_json
 from eventabs.store.ledger import Ledger
 from eventabs.store.merged import summed
 
@@ -44,13 +42,12 @@ def store_answer_counts(ledger: Ledger, counts: Mapping[str, int]) -> None:
 def stored_answer_counts(ledger: Ledger) -> dict[str, int]:
     """Return the stored counts, by the names in `Counts`."""
     rows = ledger.rows("SELECT value FROM meta WHERE key = ?", _OF_ANSWERS)
-    with decoding():
-        return {
-            name: int(count)
-            for (text,) in rows
-            for name, count in orjson.loads(text).items()
-            if name in _ANSWER_COUNTS
-        }
+    return {
+        name: int(count)
+        for (text,) in rows
+        for name, count in load_json(text).items()
+        if name in _ANSWER_COUNTS
+    }
 
 
 class PlacedAnswer(NamedTuple):
@@ -115,8 +112,7 @@ def cells_of(answers: Iterable[PlacedAnswer]) -> AnswerCells:
 
 def stored_answers(ledger: Ledger) -> AnswerCells:
     """Sum up all answers."""
-    with decoding():
-        return _summed_up(ledger.rows("SELECT * FROM answers_by_place"))
+    return _summed_up(ledger.rows("SELECT * FROM answers_by_place"))
 
 
 def _summed_up(rows: Iterable[Sequence[Any]]) -> AnswerCells:

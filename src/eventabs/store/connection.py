@@ -14,6 +14,8 @@ from eventabs.store import codec
 from eventabs.store.directory import has_room, open_private, storage_error
 
 FORMAT = 3
+_PRIMARY_CODE = 0xFF
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _VIEWS = resources.files("eventabs.store").joinpath("views.sql").read_text("utf-8")
 
 
@@ -135,8 +137,7 @@ def damaged(path: Path) -> RunDirectoryError:
 
 
 def is_damage(error: Exception) -> bool:
-    """Whether the content is at fault: a value, a page, or a table, a column or a text that is not as it was made."""
-    if isinstance(error, sqlite3.OperationalError):  # of the disk, unless the code is the general one
-        return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) == sqlite3.SQLITE_ERROR
-    # the other subclasses of DatabaseError mean wrong statements
-    return type(error) in (codec.StoredValueError, sqlite3.DatabaseError)
+    """Whether the content is at fault: what SQLite calls corrupt or no database, a text that is none, or a value."""
+    code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
+    is_no_text = "Could not decode to UTF-8" in str(error)  # has no code
+    return isinstance(error, codec.StoredValueError) or code in _DAMAGED or is_no_text

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 from eventabs.records import Part, PartSize, UserLog
 from eventabs.store.answers import add_answer_counts
 from eventabs.store.codec import (
-    decoding,
     pack_json,
     pack_log,
     sort_events,
@@ -245,8 +244,7 @@ def standing_events(ledger: Ledger, user_id: str) -> StandingEvents | None:
     """Return what held of a user whom an extension is about, None of any other."""
     rows = ledger.rows("SELECT since, dropped, moved_from FROM extended WHERE user_id = ?", user_id)
     for since, dropped, moved_from in rows:
-        with decoding():
-            return StandingEvents(since, unpack_json(dropped), moved_from)
+        return StandingEvents(since, unpack_json(dropped), moved_from)
     return None
 
 

@@ -185,8 +185,7 @@ class Ledger:
 
     def meta(self) -> dict[str, Any]:
         """Return all stored values."""
-        with codec.decoding():
-            return {key: orjson.loads(value) for key, value in self.rows("SELECT key, value FROM meta")}
+        return {key: codec.load_json(value) for key, value in self.rows("SELECT key, value FROM meta")}
 
     # users and parts
 
@@ -254,10 +253,8 @@ class Ledger:
 
     def log(self, user_id: str, first: int = 0, last: int | None = None) -> UserLog:
         """Return the log of a user, or its behaviors `first`..`last`, both included."""
-        found = self._db.execute("SELECT log FROM users WHERE user_id = ?", (user_id,)).fetchone()
-        if found is None:  # a part names a user that is not there
-            raise codec.StoredValueError(user_id)
-        return codec.unpack_log(user_id, found[0], first, last)
+        ((log,),) = self.rows("SELECT log FROM users WHERE user_id = ?", user_id)
+        return codec.unpack_log(user_id, log, first, last)
 
     # calls
 
@@ -347,12 +344,12 @@ class Ledger:
         ids = self.rows("SELECT id FROM calls WHERE status IN ('answered', 'read') ORDER BY id")
         yield from (self.stored_reply(call_id) for (call_id,) in ids)
 
-    def fail_parts(self, reasons: Mapping[Part, FailureReason], *, state: str) -> None:
-        """Fail parts without a call, those that are in a state."""
+    def fail_parts(self, reasons: Mapping[Part, FailureReason]) -> None:
+        """Fail parts that were done."""
         self._db.executemany(
             "UPDATE parts SET state = 'failed', reason = ?, events = 0"
-            " WHERE user_id = ? AND first = ? AND last = ? AND state = ?",
-            [(reason, *part, state) for part, reason in reasons.items()],
+            " WHERE user_id = ? AND first = ? AND last = ? AND state = 'done'",
+            [(reason, *part) for part, reason in reasons.items()],
         )
 
     def ask_failed_again(self) -> int:

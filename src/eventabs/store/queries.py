@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from eventabs.records import STANDARD_TIER, TIER_COUNTS, Counts, Event, Part, UserLog
 from eventabs.store.answers import stored_answer_counts, stored_answers
-from eventabs.store.codec import StoredValueError, decoding, sort_events, unpack_events, unpack_json
+from eventabs.store.codec import sort_events, unpack_events, unpack_json
 from eventabs.store.ledger import Ledger, Retry
 from eventabs.store.merged import (
     LedgerView,
@@ -75,8 +75,7 @@ def kept_answer(ledger: Ledger, part: Part) -> KeptAnswer:
         " WHERE parts.user_id = ? AND parts.first = ? AND parts.last = ?",
         *part,
     )
-    with decoding():
-        events = tuple(Event(**event) for event in unpack_json(blob))
+    events = tuple(Event(**event) for event in unpack_json(blob))
     return KeptAnswer(call_id, ledger.log(*part), events)
 
 
@@ -142,11 +141,7 @@ def states_by_user(ledger: Ledger) -> Iterator[tuple[str, str]]:
 
 
 def _user_rows(ledger: LedgerView, which: str, *values: object) -> list[UserRow]:
-    rows = [UserRow(*row) for row in ledger.rows(f"SELECT user_states.* {which}", *values)]
-    for user in rows:
-        if user.state is None:  # no part is there
-            raise StoredValueError(user.user_id)
-    return rows
+    return [UserRow(*row) for row in ledger.rows(f"SELECT user_states.* {which}", *values)]
 
 
 @in_turn(added)

@@ -7,7 +7,7 @@ from functools import partial
 from typing import NamedTuple, Protocol
 
 from eventabs.providers import BatchProfile, Sampling, request_fields, request_line
-from eventabs.records import Batch, Part, Request, UserLog
+from eventabs.records import Batch, Request, UserLog
 from eventabs.runs.engine import open_call
 from eventabs.runs.progress import ProgressTracker
 from eventabs.runs.scheduler import Scheduler
@@ -98,13 +98,10 @@ class RequestWriter:
             opened = await asyncio.gather(
                 *(self.writer.write(partial(self._open, job_id=job_id, batch=batch)) for batch in group)
             )
-            for batch, line in zip(group, opened, strict=True):
-                if isinstance(line, list):
-                    await self.settlement.settle_damaged(batch, line)
-                else:
-                    filling.bytes += line
-                    filling.longest = max(filling.longest, line)
-                    self.tracker.add(calls=1)
+            for line in opened:
+                filling.bytes += line
+                filling.longest = max(filling.longest, line)
+                self.tracker.add(calls=1)
         return job_id
 
     def _take(self, filling: "_Filling", spending: Reservations) -> list[Batch]:
@@ -123,18 +120,15 @@ class RequestWriter:
             self._held = None
         return group
 
-    def _open(self, ledger: Ledger, job_id: int, batch: Batch) -> int | list[Part]:
-        """Write a call down as part of a job; return the bytes of its line, or parts with a damaged log."""
-        opened = open_call(
+    def _open(self, ledger: Ledger, job_id: int, batch: Batch) -> int:
+        """Write a call down as part of a job; return the bytes of its line."""
+        call, request = open_call(
             ledger,
             batch,
             compose=self.compose,
             settings_fingerprint=self.settings_fingerprint,
             sent_at=self.wall_clock(),
         )
-        if isinstance(opened, list):
-            return opened
-        call, request = opened
         fields = request_fields(request, self.model, self.sampling)
         add_to_job(ledger, job_id, call.id, fields)
         return len(request_line(self._custom_id(call.id), self.profile.url, fields, request.messages))
