@@ -25,7 +25,6 @@ FailureReason = Literal[
     "too_long",
     "endpoint",
     "no_readable_rows",
-    "damaged",
 ]
 THING: Final = "thing"  # the action of a row with a thing and no action
 MAX_CHARACTERS: Final = 200  # of a text in a prompt
@@ -259,7 +258,7 @@ class Event(BaseModel):
 
     @model_serializer(mode="wrap")
     def _without_the_usual(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out `summary_source` and `outside` where they are the usual ones, as in all events of earlier versions."""
+        """Leave out `summary_source` and `outside` where they are the usual ones."""
         fields: dict[str, Any] = dump(self)
         if self.summary_source == "answer":
             del fields["summary_source"]
@@ -268,7 +267,7 @@ class Event(BaseModel):
         return fields
 
 
-def ratio(part: int, whole: int | None) -> float | None:
+def ratio(part: int, whole: int) -> float | None:
     """Return a part of a whole, or so many of it for each, to four decimals; None where there is no whole."""
     return round(part / whole, 4) if whole else None
 
@@ -287,8 +286,7 @@ class Counts:
     Of the answers that hold: `answered` behaviors were asked about, `covered` ones are part of an event, `ungrounded` events own
     none, `repeated` events were dropped as duplicates, `outside` events have a type that a closed vocabulary lacks, `missed`
     events were added by the rules of [[events.must]].
-    `user_days` are the days, by the wall clock, on which users that are done did something; None: not known of all of them.
-    `answers`: see AnswerCells; None: not known of all answers, those of an earlier version.
+    `user_days` are the days, by the wall clock, on which users that are done did something. `answers`: see AnswerCells.
     """
 
     users: int = 0
@@ -308,8 +306,8 @@ class Counts:
     outside: int = 0
     missed: int = 0
     answered: int = 0
-    user_days: int | None = 0
-    answers: AnswerCells | None = field(default_factory=dict)
+    user_days: int = 0
+    answers: AnswerCells = field(default_factory=dict)
     retry_causes: dict[str, int] = field(default_factory=dict)
     tiers: dict[str, dict[str, int]] = field(default_factory=dict)
 
@@ -325,12 +323,12 @@ class Counts:
 
     @property
     def coverage(self) -> float | None:
-        """Which share of the behaviors that answers hold of is part of an event; None where that is not known."""
-        return None if self.answers is None else ratio(self.covered, self.answered)
+        """Which share of the behaviors that answers hold of is part of an event; None before the first answer."""
+        return ratio(self.covered, self.answered)
 
     @property
     def events_per_user_day(self) -> float | None:
-        """The events for each day on which a user did something; None where that is not known."""
+        """The events for each day on which a user did something; None before the first answer."""
         return ratio(self.events, self.user_days)
 
     @property

@@ -158,19 +158,6 @@ def test_a_failed_call_is_the_last_failure(directory: RunDirectory, ledger: Ledg
     assert look(directory).last_failure == CallFailed(2, 1, "HTTP 500")
 
 
-@pytest.mark.parametrize(
-    ("checkpoint", "batches"),
-    [(None, 0), (b"{", 0), (b"[]", 0), (b'{"batches": {"total": 5, "done": 0}}', 5)],
-)
-def test_the_plan_of_a_run_that_kept_none_is_that_of_its_checkpoint(
-    directory: RunDirectory, ledger: Ledger, checkpoint: bytes | None, batches: int
-) -> None:
-    if checkpoint is not None:
-        directory.checkpoint.write_bytes(checkpoint)
-    ledger.close()
-    assert look(directory).progress.batches_total == batches
-
-
 def test_a_run_that_has_read_nobody_yet_is_seen(directory: RunDirectory) -> None:
     Ledger.create(directory.ledger, FACTS).close()
     standing = look(directory)

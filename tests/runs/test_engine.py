@@ -23,7 +23,6 @@ from eventabs.runs.limits import MAX_FAILURES
 from eventabs.runs.observer import BatchDone, Retrying, Stopping
 from eventabs.store.ledger import Retry
 from eventabs.store.queries import stored_retries
-from eventabs.store.reserve import Reserve
 from eventabs.store.results import EventsFile
 from runs_desk import Desk, at_work
 from runs_kit import LIMITS, answer, make_log
@@ -482,29 +481,6 @@ async def test_a_full_disk_stops_the_run_and_what_was_kept_stays(tmp_path: Path)
         done = [user_id for user_id, state in desk.states().items() if state == "done"]
         assert 5 <= len(done) < 20, "some may have been on their way to the disk"
         assert sorted(desk.written_users()) == done
-        unwritten = desk.ledger.rows("SELECT id FROM calls WHERE status = 'sent' ORDER BY id")
-        assert unwritten, "an answer came that the ledger did not take"
-        assert [(call,) for call, _reply in sorted(Reserve(tmp_path / "reserve").kept())] == unwritten
-
-
-async def test_answers_on_their_way_when_the_disk_is_full_are_waited_for_and_kept(tmp_path: Path) -> None:
-    async with working(tmp_path, 20) as desk:
-        desk.grace_seconds = 0.0
-        gate = Gate()
-
-        async def fill(request: Request, on_retry: OnRetry) -> Reply:
-            if len(desk.endpoint.asked) == 1:
-                await gate.full(3)
-                await desk.writer.write(lambda ledger: ledger.rows("PRAGMA query_only = ON"))
-                asyncio.get_running_loop().call_later(0.05, gate.opened.set)
-                return answer()
-            return await gate(request, on_retry)
-
-        desk.endpoint.answering = fill
-        with pytest.raises(StorageError, match="resume"):
-            await desk.engine(workers=4).run()
-        kept = Reserve(tmp_path / "reserve").kept()
-        assert len(kept) == len(desk.endpoint.asked) == 4
 
 
 # fruitless calls

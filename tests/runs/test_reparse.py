@@ -62,14 +62,6 @@ def test_what_answers_held_is_counted_anew_by_what_is_read_in_them_now(place: Pl
     assert again.user_days == 4 * 4, "two users are not done any more"
 
 
-def test_a_run_from_before_answers_were_counted_has_them_counted(place: Place) -> None:
-    first = run(place)
-    spoil(place, "DROP TABLE answers")
-    with place.reopen(changed="ignore") as job:
-        assert job.tracker().counts.answers is None
-    assert read_again(place).answers == first.answers
-
-
 def test_everything_comes_from_the_replies_not_from_what_was_read_in_them_before(place: Place) -> None:
     run(place)
     before = place.events()

@@ -1,7 +1,5 @@
-"""What answers held, by the users in the batch and by place in it; and the days of users, also of ledgers from before."""
+"""What answers held, by the users in the batch and by place in it; and the days of users."""
 
-import sqlite3  # noqa: TID251  a ledger is made to look as earlier versions left it
-from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -9,7 +7,6 @@ from hypothesis import given, settings, strategies as st
 
 from eventabs.records import Outcome
 from eventabs.store.answers import PlacedAnswer, cells_of, repeated_in, store_answers, stored_answers
-from eventabs.store.extensions import complete_spans
 from eventabs.store.ledger import Ledger, PartChange
 from eventabs.store.merged import summed
 from eventabs.store.queries import count_all
@@ -29,23 +26,15 @@ ANSWERS = st.builds(
 )
 
 
-def settled(ledger: Ledger, user_id: str, behaviors: int, outcome: Outcome, *, counted: bool = True) -> None:
+def settled(ledger: Ledger, user_id: str, behaviors: int, outcome: Outcome) -> None:
     """Have a user answered, alone in a batch."""
     log = make_log(user_id, behaviors)
     with ledger.transaction():
         call = ledger.open_call(batch_of(user_id), request_for([log]), settings_fingerprint="f", sent_at=0.0)
         ledger.store_reply(call, answer())
-        if counted:
-            store_answers(ledger, call, [PlacedAnswer.of(1, 1, log, outcome, outcome)])
+        store_answers(ledger, call, [PlacedAnswer.of(1, 1, log, outcome, outcome)])
         state = "done" if outcome.usable else "pending"
         ledger.settle(call, [outcome], [PartChange(outcome.part, state, events=len(outcome.events))])
-
-
-def as_before(path: Path) -> None:
-    """Take from a ledger what came later."""
-    with closing(sqlite3.connect(path)) as ledger:
-        ledger.execute("ALTER TABLE spans DROP COLUMN days")
-        ledger.execute("DROP TABLE answers")
 
 
 def test_an_answer_is_counted_with_what_it_was_asked_about_and_what_it_lacks() -> None:
@@ -103,31 +92,4 @@ def test_the_days_of_users_that_are_done_are_counted_and_no_others(tmp_path: Pat
     assert (counts.user_days, counts.answered, counts.events_per_user_day) == (3, 20, round(1 / 3, 4))
     settled(ledger, "bert", 9, well(whole(logs[1])))
     assert (count_all(ledger).user_days, count_all(ledger).answered) == (5, 29)
-    ledger.close()
-
-
-def test_of_a_ledger_from_before_nothing_is_said_that_is_not_known(tmp_path: Path) -> None:
-    ledger = new_ledger(tmp_path, [LOG, make_log("bert")])
-    settled(ledger, "anna", 20, well(whole(LOG)))
-    ledger.close()
-    path = tmp_path / "ledger.sqlite"
-    as_before(path)
-    with Ledger.watch(path) as looked_at:
-        seen = count_all(looked_at)
-        assert (seen.done, seen.answered, seen.user_days, seen.answers) == (1, 20, None, None)
-        assert (seen.coverage, seen.events_per_user_day) == (None, None)
-    ledger = Ledger.open(path)
-    settled(ledger, "bert", 3, well(whole(make_log("bert"))))
-    later = count_all(ledger)
-    assert (later.done, later.user_days, later.answers, later.coverage) == (2, None, None, None)
-    complete_spans(ledger)
-    assert count_all(ledger).user_days == 4
-    ledger.close()
-
-
-def test_where_the_first_answer_is_counted_all_are(tmp_path: Path) -> None:
-    ledger = new_ledger(tmp_path, [LOG, make_log("bert")])
-    assert stored_answers(ledger) == {}
-    settled(ledger, "anna", 20, well(whole(LOG)), counted=False)
-    assert stored_answers(ledger) is None
     ledger.close()

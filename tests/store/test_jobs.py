@@ -1,10 +1,8 @@
-import shutil
 from pathlib import Path
 
 import pytest
 
 from eventabs.records import Part
-from eventabs.store.codec import StoredValueError
 from eventabs.store.jobs import (
     Job,
     add_to_job,
@@ -23,7 +21,6 @@ from eventabs.store.ledger import Ledger, PartChange
 from runs_kit import answer, batch_of, make_log, new_ledger, plan, request_for, well
 
 ANNA, BERT = make_log("anna"), make_log("bert")
-OLD = Path(__file__).parents[1] / "data" / "run-0.1.0" / "out" / "ledger.sqlite"
 
 
 @pytest.fixture
@@ -76,8 +73,6 @@ def test_a_request_is_kept_as_it_was_made_until_it_has_an_answer(ledger: Ledger)
     with ledger.transaction():
         ledger.settle(call_id, [well(Part("anna", 0, 2))], [PartChange(Part("anna", 0, 2), "done", events=1)])
     assert busy_parts(ledger) == set()
-    with pytest.raises(StoredValueError):
-        batch_of_call(ledger, call_id)
 
 
 def test_who_is_awaited_no_more_is_asked_about_again(ledger: Ledger) -> None:
@@ -94,15 +89,3 @@ def test_who_is_awaited_no_more_is_asked_about_again(ledger: Ledger) -> None:
         ("closed", "expired"),
         ("planned", None),
     ]
-
-
-def test_a_ledger_from_before_there_were_jobs_is_looked_at_as_it_is_and_taken_up_with_room_for_them(
-    tmp_path: Path,
-) -> None:
-    path = Path(shutil.copy(OLD, tmp_path / "ledger.sqlite"))
-    with Ledger.watch(path) as looked_at:
-        assert stored_jobs(looked_at) == []
-    taken_up = Ledger.open(path)
-    assert open_job(taken_up, "written") == 1
-    assert unanswered(taken_up) == []
-    taken_up.close()

@@ -271,25 +271,3 @@ def test_the_tokens_of_each_tier_are_counted_and_cached_ones_among_all(tmp_path:
     assert counts.tiers == {"standard": ordinary, "flex": flex}
     assert counts.cached_tokens == 90
     ledger.close()
-
-
-def test_a_ledger_from_before_tiers_is_read_as_it_is_and_takes_them_once_it_is_opened(
-    tmp_path: Path,
-) -> None:
-    ledger = new_ledger(tmp_path, [make_log("anna")])
-    with ledger.transaction():
-        number = ledger.open_call(
-            batch_of("anna"), request_for([make_log("anna")]), settings_fingerprint="f", sent_at=0.0
-        )
-        ledger.store_reply(number, answer())
-    ledger.rows("ALTER TABLE calls DROP COLUMN tier")
-    ledger.close()
-    path = tmp_path / "ledger.sqlite"
-    with Ledger.watch(path) as watched:
-        assert count_all(watched).prompt_tokens == 100
-        assert count_all(watched).tiers.keys() == {"standard"}
-    opened = Ledger.open(path)
-    with opened.transaction():
-        opened.store_reply(number, replace(answer(), tier="flex"))
-    assert count_all(opened).tiers["flex"]["calls"] == 1
-    opened.close()

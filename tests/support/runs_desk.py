@@ -19,7 +19,6 @@ from eventabs.runs.progress import ProgressTracker
 from eventabs.runs.scheduler import Scheduler
 from eventabs.runs.settlement import Settlement
 from eventabs.store.ledger import Ledger
-from eventabs.store.reserve import Reserve
 from eventabs.store.results import EventsFile
 from eventabs.store.writer import LedgerWriter
 from runs_kit import LIMITS, SIZE, Watcher, answer, bad, request_for, well, whole
@@ -91,7 +90,6 @@ class Desk:
             grace_seconds=self.grace_seconds,
             settings_fingerprint="f",
             count_tokens=self.count,
-            keep=Reserve(self.path / "reserve").keep,
             save=self._save,
             wall_clock=lambda: 1_000.0,
             spending=SpendingLimit(
@@ -158,7 +156,6 @@ async def at_work(
     scheduler = Scheduler(ledger.pending_parts(), limits)
     try:
         with (
-            Reserve(path / "reserve").held(100_000),
             LedgerWriter(ledger) as writer,
             EventsFile(path / "events.jsonl") as events,
         ):

@@ -86,7 +86,7 @@ def test_what_falls_with_the_size_of_a_batch_and_towards_its_end_is_seen(*, term
     "state",
     [
         replace(RUNNING, progress=replace(RUNNING.progress, answers={"1": {"": CELL}})),
-        replace(RUNNING, progress=replace(RUNNING.progress, answers=None, user_days=None)),
+        replace(RUNNING, progress=replace(RUNNING.progress, answers={}, user_days=0)),
         replace(RUNNING, endpoint=RUNNING.endpoint._replace(model=""), progress=replace(
             RUNNING.progress, answers={"4-7": {"1": CELL, "3": WORSE}})),
     ],

@@ -61,7 +61,7 @@ def call_facts(ledger: Ledger, tokenizer: str, cost: Cost) -> Iterator[CallFacts
     # most calls have the instructions of the last one
     count = lru_cache(maxsize=1)(TokenCounter(tokenizer).count)
     usable = dict(ledger.rows("SELECT call_id, count(*) FROM outcomes WHERE reason IS NULL GROUP BY call_id"))
-    tiers = dict(ledger.rows("SELECT id, tier FROM call_tiers WHERE tier IS NOT NULL"))
+    tiers = dict(ledger.rows("SELECT id, tier FROM calls WHERE tier IS NOT NULL"))
     for call_id, parts, messages, tokens, reasoning, reply, thoughts, *facts in ledger.rows(_CALLS):
         sent_at, ended_at, seconds, prompt, completion, cached, *ending = facts
         sent = unpack_messages(messages)

@@ -128,14 +128,14 @@ class BatchRow(NamedTuple):
 
 
 def by_batch_users(counts: Counts) -> tuple[BatchRow, ...]:
-    """Sum up answers by the users in their batch, few first; none where that is not known."""
-    cells = counts.answers or {}
+    """Sum up answers by the users in their batch, few first."""
+    cells = counts.answers
     return tuple(_row(band, summed(list(cells[band].values()))) for band in sorted(cells, key=_least))
 
 
 def by_position(counts: Counts) -> tuple[BatchRow, ...]:
-    """Sum up answers by the third of the batch, `1` to `3`, in which the user stood; none where that is not known."""
-    thirds: dict[str, dict[str, int]] = summed(list((counts.answers or {}).values()))
+    """Sum up answers by the third of the batch, `1` to `3`, in which the user stood."""
+    thirds: dict[str, dict[str, int]] = summed(list(counts.answers.values()))
     return tuple(_row(name, thirds[name]) for name in sorted(thirds) if name)
 
 

@@ -11,7 +11,6 @@ from eventabs.runs import BatchDone, CallFailed, Progress, Retrying
 from eventabs.store import (
     Job,
     Ledger,
-    Reserve,
     RunDirectory,
     Status,
     added,
@@ -67,7 +66,6 @@ class RunState:
     last_failure: CallFailed | BatchDone | Retrying | None
     language: str
     cooling_seconds: float = 0.0
-    disk_full: bool = False  # it ended the last process
     asked_again: Mapping[str, int] = field(default_factory=dict)  # users after a bad answer, by its reason
     jobs: tuple[Job, ...] = ()  # of a batch service, and files of requests
     shards: tuple["ShardState", ...] = ()  # of a view of merged ones
@@ -89,7 +87,7 @@ def inspect_run(named: Path, *, now: Callable[[], float]) -> RunState:
     in_use = directory.in_use()  # before the ledger: a run that ends in between does not look killed
     with Ledger.watch(directory.ledger) as ledger:
         facts = ledger.meta()
-        status = _status(facts, in_use=in_use, disk_full=Reserve(directory.reserve).is_marked())
+        status = _status(facts, in_use=in_use)
         return _run_state(directory, ledger, facts, status, now())
 
 
@@ -114,7 +112,6 @@ def _merged(directory: RunDirectory, now: Callable[[], float]) -> RunState:
         asked_again=added(each.asked_again for each in states),
         last_failure=last,
         cooling_seconds=max(each.cooling_seconds for each in states),
-        disk_full=any(each.disk_full for each in states),
         shards=tuple(
             ShardState(str(shard), each.out, each.status, each.progress) for shard, each in found.items()
         ),
@@ -152,21 +149,18 @@ def _run_state(
         out=str(directory.path),
         created_at=facts["created_at"],
         endpoint=endpoint,
-        progress=_running(facts, now)
-        if running
-        else _at_rest(facts, count_all(ledger), endpoint.price, directory),
+        progress=_running(facts, now) if running else _at_rest(facts, count_all(ledger), endpoint.price),
         failures=failure_reasons(ledger),
         asked_again=asked_again(ledger),
         last_failure=None if status == "completed" else _last_failure(ledger, began_at, running=running),
         language=facts["settings"]["lang"],
         cooling_seconds=max(0.0, cooling_until(ledger, began_at) - now) if running else 0.0,
-        disk_full=not running and Reserve(directory.reserve).is_marked(),
         jobs=tuple(stored_jobs(ledger)),
     )
 
 
 def _kept(facts: Mapping[str, Any]) -> Progress:
-    """Return the counts that the run kept last; a run of version 0.1 kept none."""
+    """Return the counts that the run kept last; one that was killed at once kept none."""
     kept = facts.get("progress", {})
     return Progress(**{field.name: kept[field.name] for field in fields(Progress) if field.name in kept})
 
@@ -190,31 +184,21 @@ def _running(facts: Mapping[str, Any], now: float) -> Progress:
     )
 
 
-def _at_rest(facts: Mapping[str, Any], counts: Counts, price: Price, directory: RunDirectory) -> Progress:
+def _at_rest(facts: Mapping[str, Any], counts: Counts, price: Price) -> Progress:
     """Return what the ledger counts: a killed process may have kept less."""
     kept = _kept(facts)
     return Progress(
         **{field.name: getattr(counts, field.name) for field in fields(Counts)},
-        batches_total=max(kept.batches_total or _planned(directory), counts.batches_done),
+        batches_total=max(kept.batches_total, counts.batches_done),
         cost=price.total(counts),
         tier_costs=price.by_tier(counts) if counts.has_other_tiers else {},
         seconds=kept.seconds,
     )
 
 
-def _planned(directory: RunDirectory) -> int:
-    """Return the batches that the checkpoint has, for a run of version 0.1; 0 where it cannot be read."""
-    try:
-        return int(directory.saved()["batches"]["total"])
-    except (ValueError, KeyError, TypeError):
-        return 0
-
-
-def _status(facts: Mapping[str, Any], *, in_use: bool, disk_full: bool) -> Status:
+def _status(facts: Mapping[str, Any], *, in_use: bool) -> Status:
     if in_use:
         return "running"
-    if disk_full:  # the ledger may have had no room for it
-        return "stopped"
     saved = facts.get("status")
     return saved if saved in ("interrupted", "stopped", "waiting", "completed") else "killed"
 

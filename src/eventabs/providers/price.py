@@ -25,7 +25,7 @@ class Price:
 
     @classmethod
     def of(cls, table: Mapping[str, Any]) -> Self:
-        """Return the price that the table [llm.price] has, also one of an earlier version."""
+        """Return the price that the table [llm.price] has."""
         factors = {tier: table[tier] for tier in _TIERS if table.get(tier) is not None}
         return cls(table["input"], table["output"], table.get("cached_input"), factors)
 

@@ -35,11 +35,9 @@ from eventabs.runs.progress import ProgressTracker, snapshot
 from eventabs.stop import Stop
 from eventabs.store import (
     Ledger,
-    Reserve,
     RunDirectory,
     count_all,
     public_settings,
-    reserve_bytes,
     write_checkpoint,
 )
 
@@ -206,12 +204,6 @@ def max_calls(settings: Settings) -> int:
     return max(settings.run.concurrency, settings.run.max_concurrency)
 
 
-def room_for_answers(settings: Settings) -> int:
-    """Return the bytes to hold on the disk while the run works: what all calls in flight may bring."""
-    calls = max_calls(settings) if kind_of(settings.provider).is_remote else 0
-    return reserve_bytes(calls, settings.budget.max_output_tokens)
-
-
 def make_reader(
     settings: Settings, language: Language, compactor: Compactor
 ) -> Callable[[Reply, Mapping[str, UserLog], Mapping[str, Part]], Reading]:
@@ -274,11 +266,6 @@ class RunContext:
         """Count what the ledger holds."""
         price, counts = self.settings.llm.price.of_tokens(), count_all(self.ledger)
         return ProgressTracker(price, counts, earlier_seconds=earlier_seconds)
-
-    @property
-    def reserve(self) -> Reserve:
-        """The room held for answers on their way."""
-        return Reserve(self.directory.reserve)
 
     @property
     def earlier_seconds(self) -> float:

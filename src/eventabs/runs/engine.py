@@ -6,9 +6,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
-from eventabs.errors import EndpointError, LimitReachedError, NoContentError, StorageError, UnavailableError
+from eventabs.errors import EndpointError, LimitReachedError, NoContentError, UnavailableError
 from eventabs.providers import CallCancelledError, Complete
-from eventabs.records import Batch, Part, Reply, Request, Usage, UserLog
+from eventabs.records import Batch, Reply, Request, Usage, UserLog
 from eventabs.runs.endpoint import (
     WAIT_SECONDS,
 )
@@ -18,7 +18,7 @@ from eventabs.runs.observer import AwaitingEndpoint, Observer, Progress, Retryin
 from eventabs.runs.progress import ProgressTracker, retry_cause, snapshot
 from eventabs.runs.scheduler import Scheduler
 from eventabs.runs.settlement import LONG_REPLY, Call, Settlement
-from eventabs.store import EVERY_BATCHES, Ledger, LedgerWriter, Retry, StoredValueError
+from eventabs.store import EVERY_BATCHES, Ledger, LedgerWriter, Retry
 
 _CALLS_AN_UNREAD_ANSWER = 4  # with fewer calls at a time, every answer is read before the next call
 
@@ -31,8 +31,7 @@ class Engine:
     """Sends what the scheduler has. A call is written before it is sent, its reply before it is read.
 
     `closing` is set when the run stops: `complete` then raises CallCancelledError for what has not been sent.
-    `keep` writes down an answer for which the ledger has no room. `save` writes the checkpoint; `wall_clock` gives seconds since 1970; `count_tokens` serves endpoints that report
-    no usage.
+    `save` writes the checkpoint; `wall_clock` gives seconds since 1970; `count_tokens` serves endpoints that report no usage.
     """
 
     compose: Callable[[Sequence[UserLog]], Request]
@@ -42,7 +41,6 @@ class Engine:
     grace_seconds: float  # for calls in flight when the run is stopped
     settings_fingerprint: str
     count_tokens: Callable[[str], int]
-    keep: Callable[[int, Reply], None]
     save: Callable[[], Awaitable[None]]
     wall_clock: Callable[[], float]
     spending: SpendingLimit
@@ -62,7 +60,6 @@ class Engine:
         self._held: Batch | None = None  # by the limit on spending
         self._reports = False
         self._replies = 0
-        self._grace: float | None = self.grace_seconds
         self._keeping: asyncio.TimerHandle | None = None
         self._counting: asyncio.TimerHandle | None = None
         self._is_awaiting = False
@@ -104,7 +101,7 @@ class Engine:
         """
         await self.closing.wait()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._abandoned.wait(), self._grace)
+            await asyncio.wait_for(self._abandoned.wait(), self.grace_seconds)
         for worker in workers:
             worker.cancel()
 
@@ -115,8 +112,6 @@ class Engine:
         except Exception as error:  # noqa: BLE001  any error ends the run, once calls in flight are in
             self._error = self._error or error
             self._changed.set()
-            if isinstance(error, StorageError):  # the endpoint is well, and room is held for what is paid for
-                self._grace = None
             if not isinstance(error, LimitReachedError):  # within a limit, what is paid for is waited for
                 self.closing.set()
 
@@ -154,7 +149,7 @@ class Engine:
         """Open a call, make it, store its reply, read and settle it, in this order."""
         place = _Place(self.tracker, self._changed.set)
         try:
-            opened = await self.writer.write(
+            call, request = await self.writer.write(
                 partial(
                     open_call,
                     batch=batch,
@@ -164,10 +159,6 @@ class Engine:
                     in_flight_limit=self.concurrency.now,
                 )
             )
-            if isinstance(opened, list):
-                await self.settlement.settle_damaged(batch, opened)
-                return
-            call, request = opened
             self.tracker.add(calls=1)
             self._report()
             try:
@@ -184,10 +175,7 @@ class Engine:
                 self.concurrency.answered()
                 reply = await self._counted(request, reply)
                 # before anything is awaited, so that nothing comes between what is paid for and the ledger
-                stored = self.writer.submit(
-                    partial(Ledger.store_reply, call_id=call.id, reply=reply),
-                    otherwise=partial(self.keep, call.id, reply),
-                )
+                stored = self.writer.submit(partial(Ledger.store_reply, call_id=call.id, reply=reply))
                 place.leave_wire()
                 await stored
                 place.end_receiving()
@@ -291,14 +279,9 @@ def open_call(
     settings_fingerprint: str,
     sent_at: float,
     in_flight_limit: int = 0,
-) -> tuple[Call, Request] | list[Part]:
-    """Compose a call and write it down, in one visit to the writer's thread; or return parts with a damaged log."""
-    parts = [planned.part for planned in batch.parts]
-    try:
-        logs = ledger.logs(parts)
-    except StoredValueError:
-        return [part for part in parts if _is_damaged(ledger, part)]
-    asked = zip(logs, batch.parts, strict=True)
+) -> tuple[Call, Request]:
+    """Compose a call and write it down, in one visit to the writer's thread."""
+    asked = zip(ledger.logs(planned.part for planned in batch.parts), batch.parts, strict=True)
     request = compose([missed_lines(log, planned.part, planned.missed) for log, planned in asked])
     call_id = ledger.open_call(
         batch,
@@ -308,14 +291,6 @@ def open_call(
         in_flight_limit=in_flight_limit,
     )
     return Call(call_id, batch, request.users), request
-
-
-def _is_damaged(ledger: Ledger, part: Part) -> bool:
-    try:
-        ledger.log(*part)
-    except StoredValueError:
-        return True
-    return False
 
 
 class _Place:

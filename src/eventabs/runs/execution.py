@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
-from eventabs.errors import DiskFullError, StoppedError, UsageError
+from eventabs.errors import StoppedError, UsageError
 from eventabs.prompts import TokenCounter
 from eventabs.providers import kind_of
 from eventabs.records import Outcome, PlannedPart, RunStatus
@@ -101,8 +101,6 @@ async def execute(
         status = "interrupted"
     except StoppedError as error:
         status, cause = "stopped", str(error)
-        if isinstance(error, DiskFullError):
-            run.reserve.mark()
     except UsageError:
         # where an extension was refused, the run is what it was
         refused: RunStatus = "completed" if run.facts.get("status") == "completed" else "stopped"
@@ -201,7 +199,6 @@ async def _call_pending(session: Session, pending: list[PlannedPart], stop: Stop
             grace_seconds=stop.grace_seconds,
             settings_fingerprint=run.facts["settings_fingerprint"],
             count_tokens=TokenCounter(run.settings.prompt.tokenizer).count,
-            keep=run.reserve.keep,
             save=_CheckpointWriter(run, session.tracker, scheduler).save,
             wall_clock=time.time,
             spending=session.spending(),

@@ -28,7 +28,6 @@ from eventabs.runs.components import (
     legend_of,
     make_reader,
     read_text,
-    room_for_answers,
     rules_text,
     template_text,
 )
@@ -51,7 +50,6 @@ from eventabs.store import (
     KeptAnswer,
     Ledger,
     PartChange,
-    Reserve,
     RunDirectory,
     StoredReply,
     answer_counts,
@@ -110,8 +108,7 @@ def begin_run(
 ) -> Iterator[RunContext]:
     """Begin a run in a new directory; remove it again, but for rejected rows, where nothing could begin.
 
-    Raises UsageError for wrong settings or input and a directory that is taken, DiskFullError where there is no room
-    for answers, and StopRequested where a stop is requested while standard input is copied.
+    Raises UsageError for wrong settings or input and a directory that is taken, and StopRequested where a stop is requested while standard input is copied.
     """
     settings = with_absolute_paths(invocation.settings(), Path.cwd())
     require_usable_provider(settings, invocation.environment)
@@ -121,7 +118,7 @@ def begin_run(
     directory = RunDirectory.create(out or default_out(named, settings.input.shard))
     nothing_paid = True
     try:
-        with directory.locked(fresh=True), _room(directory, settings), watch(directory, settings) as observer:
+        with directory.locked(fresh=True), watch(directory, settings) as observer:
             if STDIN in named:
                 copy_stdin(directory.path, stop)
             facts["paths"] = stored_paths(named)
@@ -171,14 +168,13 @@ def reopen_run(
         damage_reported(directory.ledger),
         closing(Ledger.open(directory.ledger)) as ledger,
     ):
-        _take_kept(directory, ledger)
         facts = ledger.meta()
         settings = settings_of_today(invocation, facts)
         if changed != "ignore":
             require_usable_provider(settings, invocation.environment)
         if not confirmed and changed != "ignore":
             refuse_unknown_endpoint(facts["run_id"], settings, invocation.named())
-        with _room(directory, settings), watch(directory, settings) as observer:
+        with watch(directory, settings) as observer:
             # a trial under --limit goes on with all users: the first limit does not hold any more
             most_users = int(invocation.flags.get("run", {}).get("limit", 0))
             run = RunContext(
@@ -200,19 +196,6 @@ def reopen_run(
                 )
                 run = replace(run, opening=opening)
             yield run
-
-
-def _room(directory: RunDirectory, settings: Settings) -> AbstractContextManager[None]:
-    return Reserve(directory.reserve).held(room_for_answers(settings))
-
-
-def _take_kept(directory: RunDirectory, ledger: Ledger) -> None:
-    """Take answers into the ledger that came when the disk was full."""
-    reserve = Reserve(directory.reserve)
-    if reserve.is_marked():
-        with ledger.transaction():
-            ledger.take_kept(reserve.kept())
-        reserve.clear()
 
 
 def default_out(paths: Sequence[str], shard: str = "") -> Path:
@@ -347,7 +330,7 @@ def _read_again(run: RunContext) -> None:
             PartChange(outcome.part, "done", events=len(outcome.events)) for outcome, holds in judged if holds
         ]
         ledger.settle(stored.call_id, (outcome for outcome, _holds in judged), changes)
-    ledger.fail_parts(rereading.failed(), state="done")
+    ledger.fail_parts(rereading.failed())
     done = {Part(*row) for row in ledger.rows("SELECT user_id, first, last FROM parts WHERE state = 'done'")}
     totals = Counter[str]()
     for part in done & rereading.counts.keys():

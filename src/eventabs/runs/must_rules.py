@@ -17,7 +17,7 @@ from eventabs.runs.components import (
     RunContext,
     vocabulary_of,
 )
-from eventabs.store import KeptAnswer, Ledger, PlacedAnswer, StoredReply, StoredValueError
+from eventabs.store import KeptAnswer, Ledger, PlacedAnswer, StoredReply
 
 
 def must_rules_of(settings: Settings, language: Language) -> MustRules:
@@ -55,14 +55,9 @@ def _added_label(rule: MustSettings, vocabulary: Vocabulary) -> tuple[str, str]:
 
 
 def missed_lines(log: UserLog, part: Part, missed: tuple[int, ...]) -> UserLog:
-    """Return the log of a part with those behaviors only that are asked about; all where `missed` names none.
-
-    Raises StoredValueError where it has no such behavior.
-    """
+    """Return the log of a part with those behaviors only that are asked about; all where `missed` names none."""
     if not missed:
         return log
-    if not all(0 <= index - part.first < len(log.behaviors) for index in missed):
-        raise StoredValueError(part.user_id)
     return replace(log, behaviors=tuple(log.behaviors[index - part.first] for index in missed))
 
 

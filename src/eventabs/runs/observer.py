@@ -324,7 +324,7 @@ class Summary(Counts):
 
     @property
     def events_per_user_day(self) -> float | None:
-        """The events of users that are done for each day on which they did something; None where that is not known."""
+        """The events of users that are done for each day on which they did something; None before the first answer."""
         return ratio(self.events - self.standing_events, self.user_days)
 
 

@@ -100,10 +100,10 @@ class ProgressTracker:
         """How long all processes have worked on the run."""
         return self._clock() - self._began
 
-    def add(self, **numbers: int | None) -> None:
-        """Add to counts, by their names; None makes a count unknown."""
+    def add(self, **numbers: int) -> None:
+        """Add to counts, by their names."""
         for name, number in numbers.items():
-            self._numbers[name] = summed([self._numbers[name], number])
+            self._numbers[name] += number
 
     def add_answers(self, cells: AnswerCells) -> None:
         """Add to what answers held. A checkpoint that is being written keeps what it has."""

@@ -25,7 +25,6 @@ from eventabs.store import (
     PlacedAnswer,
     SettledUser,
     StoredReply,
-    StoredValueError,
     add_answer_counts,
     answer_counts,
     batch_of_call,
@@ -162,11 +161,7 @@ class Settlement:
         """Return what is to be asked about answers that an earlier process kept; settle those that miss nothing more."""
         questions = []
         for planned in await self.writer.write(partial(Ledger.pending_parts, kept=True)):
-            try:
-                kept = await self.writer.write(partial(kept_answer, part=planned.part))
-            except StoredValueError:
-                await self.settle_damaged(Batch((planned,)), [planned.part])
-                continue
+            kept = await self.writer.write(partial(kept_answer, part=planned.part))
             if question := self.rules.question(planned, kept.log, Outcome(planned.part, None, kept.events)):
                 questions.append(question)
             else:
@@ -211,14 +206,6 @@ class Settlement:
         limits = self.learner.learn(sent, reply.usage, whole=whole, capped=capped)
         if limits is not None:
             self.scheduler.replan(limits)
-
-    async def settle_damaged(self, batch: Batch, damaged: Sequence[Part]) -> None:
-        """Fail users whose stored log cannot be read; nothing was asked, so the others go into other batches."""
-        settled = await self.writer.submit(
-            lambda ledger: _settle_damaged(ledger, damaged), then=self._publish
-        )
-        self._count(settled)
-        self.scheduler.put_back(planned for planned in batch.parts if planned.part not in damaged)
 
     async def settle_error(self, call: Call, error: EndpointError) -> None:
         """Close a call without an answer. Raises `error` where no other call could fare better."""
@@ -343,11 +330,6 @@ def _settle_outcomes(
 def _settle_error(ledger: Ledger, call_id: int, error: str, changes: Sequence[PartChange]) -> _Settled:
     ledger.fail_call(call_id, error, changes)
     return _Settled(_settled(ledger, [change.part for change in changes]), {})
-
-
-def _settle_damaged(ledger: Ledger, parts: Sequence[Part]) -> _Settled:
-    ledger.fail_parts(dict.fromkeys(parts, "damaged"), state="pending")
-    return _Settled(_settled(ledger, parts), {})
 
 
 def _settled(ledger: Ledger, parts: Iterable[Part]) -> dict[str, SettledUser]:

@@ -14,7 +14,6 @@ from .checkpoint import (
     write_checkpoint as write_checkpoint,
 )
 from .codec import (
-    StoredValueError as StoredValueError,
     instant as instant,
     unpack_messages as unpack_messages,
     unpack_parts as unpack_parts,
@@ -38,7 +37,6 @@ from .extensions import (
     MovedPart as MovedPart,
     StandingEvents as StandingEvents,
     begin_changes as begin_changes,
-    complete_spans as complete_spans,
     count_standing_events as count_standing_events,
     extend_user as extend_user,
     find_log as find_log,
@@ -123,7 +121,6 @@ from .queries import (
     user_rows as user_rows,
     user_states as user_states,
 )
-from .reserve import Reserve as Reserve, reserve_bytes as reserve_bytes
 from .results import (
     EventsFile as EventsFile,
     write_changes as write_changes,

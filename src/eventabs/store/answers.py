@@ -6,20 +6,14 @@ What falls with the size of a batch, or towards its end, speaks for smaller ones
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Self
 
-import orjson
-
 from eventabs.measures import place_third, users_band
 from eventabs.records import AnswerCells, Outcome, UserLog
-from eventabs.store.codec import decoding
+from eventabs.store.codec import load_json
 from eventabs.store.ledger import Ledger
 from eventabs.store.merged import summed
 
 _OF_ANSWERS: Final = "answer_counts"  # in meta
 _ANSWER_COUNTS: Final = ("covered", "ungrounded", "repeated", "outside", "missed")
-_FIRST_IS_COUNTED: Final = """
-    WITH first_read(id) AS (SELECT min(id) FROM calls WHERE status = 'read')
-    SELECT id IS NULL OR EXISTS (SELECT 1 FROM answers WHERE call_id = id) FROM first_read
-"""
 
 
 def answer_counts(outcomes: Sequence[Outcome]) -> dict[str, int]:
@@ -48,13 +42,12 @@ def store_answer_counts(ledger: Ledger, counts: Mapping[str, int]) -> None:
 def stored_answer_counts(ledger: Ledger) -> dict[str, int]:
     """Return the stored counts, by the names in `Counts`."""
     rows = ledger.rows("SELECT value FROM meta WHERE key = ?", _OF_ANSWERS)
-    with decoding():
-        return {
-            name: int(count)
-            for (text,) in rows
-            for name, count in orjson.loads(text).items()
-            if name in _ANSWER_COUNTS
-        }
+    return {
+        name: int(count)
+        for (text,) in rows
+        for name, count in load_json(text).items()
+        if name in _ANSWER_COUNTS
+    }
 
 
 class PlacedAnswer(NamedTuple):
@@ -117,11 +110,9 @@ def cells_of(answers: Iterable[PlacedAnswer]) -> AnswerCells:
     return _summed_up((each.users, each.third, *each.figures) for each in answers)
 
 
-def stored_answers(ledger: Ledger) -> AnswerCells | None:
-    """Sum up all answers; None where an earlier version read the first of them, and did not count them so."""
-    ((is_known,),) = ledger.rows(_FIRST_IS_COUNTED)
-    with decoding():
-        return _summed_up(ledger.rows("SELECT * FROM answers_by_place")) if is_known else None
+def stored_answers(ledger: Ledger) -> AnswerCells:
+    """Sum up all answers."""
+    return _summed_up(ledger.rows("SELECT * FROM answers_by_place"))
 
 
 def _summed_up(rows: Iterable[Sequence[Any]]) -> AnswerCells:

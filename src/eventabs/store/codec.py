@@ -1,11 +1,10 @@
 """How values are stored in the ledger: JSON, deflated where it is long.
 
-A ledger may be damaged or made to attack. Whatever cannot be read raises StoredValueError, and inflation is bounded.
+What is damaged raises StoredValueError, and inflation is bounded: a ledger may be made to fill the memory.
 """
 
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import accumulate, chain, islice
 from typing import Any
@@ -30,12 +29,11 @@ class StoredValueError(Exception):
     """A stored value cannot be read: it is damaged, or would inflate beyond what any value of a run does."""
 
 
-@contextmanager
-def decoding() -> Iterator[None]:
-    """Raise StoredValueError for what fails inside: it is the value's fault."""
+def load_json(text: str | bytes) -> Any:  # noqa: ANN401  JSON
+    """Return what JSON says."""
     try:
-        yield
-    except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, zlib.error) as error:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
         raise StoredValueError(str(error)) from error
 
 
@@ -44,10 +42,9 @@ def pack_json(value: object) -> bytes:
     return _deflate(orjson.dumps(value))
 
 
-@decoding()
 def unpack_json(blob: bytes | memoryview) -> Any:  # noqa: ANN401  JSON
     """Return what `pack_json` was given."""
-    return orjson.loads(_inflate(blob))
+    return load_json(_inflate(blob))
 
 
 def pack_log(log: UserLog) -> bytes:
@@ -65,7 +62,6 @@ def pack_log(log: UserLog) -> bytes:
     return b"".join((_CHUNKED, len(index).to_bytes(_INDEX_LENGTH), index, *chunks))
 
 
-@decoding()
 def unpack_log(user_id: str, blob: bytes, first: int = 0, last: int | None = None) -> UserLog:
     """Return the log, or its behaviors `first`..`last`, both included."""
     if blob.startswith(_CHUNKED):
@@ -89,7 +85,6 @@ def _unpack_chunks(packed: memoryview, first: int, last: int | None) -> tuple[An
     return profile, islice(rows, skipped, None if last is None else skipped + last - first + 1)
 
 
-@decoding()
 def unpack_events(blobs: Iterable[bytes]) -> list[dict[str, Any]]:
     """Return the events of several outcomes in order of start and end."""
     return sort_events(event for blob in blobs for event in unpack_json(blob))
@@ -107,23 +102,20 @@ def pack_parts(parts: Mapping[str, Part], missed: Mapping[str, Sequence[int]] | 
     return orjson.dumps(rows).decode()
 
 
-@decoding()
 def unpack_parts(text: str) -> dict[str, Part]:
     """Return the parts that `pack_parts` was given."""
-    return {alias: Part(*part[:3]) for alias, part in orjson.loads(text).items()}
+    return {alias: Part(*part[:3]) for alias, part in load_json(text).items()}
 
 
-@decoding()
 def unpack_missed(text: str) -> dict[str, tuple[int, ...]]:
     """Return the log indices that `pack_parts` was given, of those aliases that have some."""
     return {
         alias: tuple(map(int, row[3]))
-        for alias, row in orjson.loads(text).items()
+        for alias, row in load_json(text).items()
         if len(row) > len(Part._fields)
     }
 
 
-@decoding()
 def unpack_messages(blob: bytes) -> tuple[Message, ...]:
     """Return the messages of a call as they were sent."""
     return tuple({"role": message["role"], "content": message["content"]} for message in unpack_json(blob))
@@ -134,7 +126,6 @@ def pack_text(text: str) -> bytes:
     return _deflate(text.encode("utf-8", "surrogatepass"))
 
 
-@decoding()
 def unpack_text(blob: bytes | None) -> str:
     """Return what `pack_text` was given, "" for None."""
     return "" if blob is None else _inflate(blob).decode("utf-8", "surrogatepass")
@@ -148,13 +139,13 @@ def _deflate(data: bytes) -> bytes:
 def _inflate(blob: bytes | memoryview) -> bytes:
     most = _most_of(blob)
     inflater = zlib.decompressobj()
-    data = inflater.decompress(blob, most + 1)
-    if len(data) > most:
-        message = "inflates too far"
+    try:
+        data = inflater.decompress(blob, most + 1)
+    except (zlib.error, TypeError) as error:
+        raise StoredValueError(str(error)) from error
+    if len(data) > most or not inflater.eof:
+        message = "incomplete, or inflates too far"
         raise StoredValueError(message)
-    if not inflater.eof:
-        message = "incomplete"
-        raise zlib.error(message)
     return data
 
 

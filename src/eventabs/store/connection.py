@@ -1,7 +1,6 @@
 """Connections to a ledger's file, and what is said where it cannot be used."""
 
 import os
-import re
 import shlex
 import sqlite3
 from collections.abc import Iterator
@@ -14,13 +13,10 @@ from eventabs.language import gettext as _
 from eventabs.store import codec
 from eventabs.store.directory import has_room, storage_error
 
-FORMAT = 2
+FORMAT = 3
+_PRIMARY_CODE = 0xFF
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _VIEWS = resources.files("eventabs.store").joinpath("views.sql").read_text("utf-8")
-LATER_TABLES = "".join(
-    resources.files("eventabs.store").joinpath(name).read_text("utf-8")
-    for name in ("additions.sql", "extensions.sql")
-)
-_LATER_TABLE = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+) (\(.*?\n\)[^;\n]*);", re.DOTALL)
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -67,26 +63,10 @@ def uri_to_read(path: Path) -> str:
     return f"{path.absolute().as_uri()}?{mode}"
 
 
-def imitate_later_tables(connection: sqlite3.Connection) -> None:
-    """Give a ledger that is only read, and that an earlier version wrote, empty tables beside it that it lacks."""
-    known = {name for (name,) in connection.execute("SELECT name FROM main.sqlite_schema")}
-    for name, columns in _LATER_TABLE.findall(LATER_TABLES):
-        if name not in known:
-            connection.execute(f"CREATE TEMP TABLE {name} {columns}")
-
-
 def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA cell_size_check = ON")  # torn pages are an error, not a shorter result
     connection.execute("PRAGMA temp_store = MEMORY")
     connection.executescript(_VIEWS)
-
-
-def add_later_columns(ledger: sqlite3.Connection) -> None:
-    """Add the columns that came after the version which made the ledger."""
-    for table, column, kind in (("calls", "tier", "TEXT"), ("spans", "days", "INTEGER")):
-        names = {name for _number, name, *_facts in ledger.execute(f"PRAGMA main.table_info({table})")}
-        if column not in names:
-            ledger.execute(f"ALTER TABLE main.{table} ADD COLUMN {column} {kind}")
 
 
 def refuse_foreign(ledger: sqlite3.Connection, path: Path) -> None:
@@ -105,7 +85,8 @@ def refuse_foreign(ledger: sqlite3.Connection, path: Path) -> None:
         raise damaged(path)
     if found != FORMAT:
         message = _(
-            "{path} was written by another version of eventabs (format {found}, this one reads {known})"
+            "{path} was written by another version of eventabs (format {found}, this one reads {known}); begin anew"
+            " with: eventabs run INPUT --out DIR"
         )
         raise RunDirectoryError(message.format(path=path, found=found, known=FORMAT))
 
@@ -143,8 +124,7 @@ def damaged(path: Path) -> RunDirectoryError:
 
 
 def is_damage(error: Exception) -> bool:
-    """Whether the content is at fault: a value, a page, or a table, a column or a text that is not as it was made."""
-    if isinstance(error, sqlite3.OperationalError):  # of the disk, unless the code is the general one
-        return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) == sqlite3.SQLITE_ERROR
-    # the other subclasses of DatabaseError mean wrong statements
-    return type(error) in (codec.StoredValueError, sqlite3.DatabaseError)
+    """Whether the content is at fault: what SQLite calls corrupt or no database, a text that is none, or a value."""
+    code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
+    is_no_text = "Could not decode to UTF-8" in str(error)  # has no code
+    return isinstance(error, codec.StoredValueError) or code in _DAMAGED or is_no_text

@@ -27,7 +27,7 @@ _LOOKS_PASS: Final = 0.25  # seconds; `in_use` of another process holds the lock
 _A_FEW_BLOCKS: Final = 64 * 1024  # bytes; SQLite asks for 32 KB at a time
 _SQLITE_FULL, _SQLITE_IOERR, _PRIMARY_CODE = 13, 10, 0xFF  # as sqlite3.h has them
 _LEFTOVERS: Final = {  # of a run that was refused, or killed at birth, before it had a ledger
-    *(".gitignore", ".gitignore.tmp", "run.lock", "run.log", "reserve", "stdin.csv", "stdin.jsonl"),
+    *(".gitignore", ".gitignore.tmp", "run.lock", "run.log", "stdin.csv", "stdin.jsonl"),
     *("rejects.jsonl", "rejects.jsonl.tmp"),
     *(f"ledger.sqlite.new{suffix}" for suffix in ("", "-journal", "-wal", "-shm")),
 }
@@ -47,7 +47,6 @@ class RunDirectory:
         self.rejects = path / "rejects.jsonl"
         self.log = path / "run.log"
         self.requests = path / "requests.jsonl"
-        self.reserve = path / "reserve"
         self.work = path / "tmp"
         self.audit = path / "audit"  # a run directory
         self.reviews = path / "reviews"  # a folder for each, by its id

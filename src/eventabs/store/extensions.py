@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 from eventabs.records import Part, PartSize, UserLog
 from eventabs.store.answers import add_answer_counts
 from eventabs.store.codec import (
-    decoding,
     pack_json,
     pack_log,
     sort_events,
@@ -110,15 +109,6 @@ def last_call(ledger: Ledger) -> int:
     """Return the number of the last call, 0 where there is none."""
     ((number,),) = ledger.rows("SELECT coalesce(max(id), 0) FROM calls")
     return int(number)
-
-
-def complete_spans(ledger: Ledger) -> None:
-    """Find out when each user did something, where an earlier version did not write it down."""
-    known = "SELECT user_id FROM spans WHERE days IS NOT NULL"
-    lacking = f"SELECT user_id FROM users WHERE behaviors > 0 AND user_id NOT IN ({known})"
-    for (user_id,) in ledger.rows(lacking):
-        with ledger.transaction():
-            _set_span(ledger, ledger.log(user_id))
 
 
 def users_between(ledger: Ledger, first: int, last: int) -> Iterator[str]:
@@ -254,8 +244,7 @@ def standing_events(ledger: Ledger, user_id: str) -> StandingEvents | None:
     """Return what held of a user whom an extension is about, None of any other."""
     rows = ledger.rows("SELECT since, dropped, moved_from FROM extended WHERE user_id = ?", user_id)
     for since, dropped, moved_from in rows:
-        with decoding():
-            return StandingEvents(since, unpack_json(dropped), moved_from)
+        return StandingEvents(since, unpack_json(dropped), moved_from)
     return None
 
 

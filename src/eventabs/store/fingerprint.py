@@ -31,24 +31,6 @@ _BINDING = (
     "vocabulary",
     "events",
 )
-# They came after 0.1.0: as they are by default they are no facts, so that its runs have not changed.
-_LATER: dict[str, object] = {
-    "input.user": "",
-    "input.sheet": "",
-    "input.table": "",
-    "input.columns.result": "",
-    "input.duration_unit": "s",
-    "input.schema": "",
-    "input.shard": "",
-    "vocabulary.other": "",
-    "events.must": [],
-    "prompt.pause": 30,
-    "prompt.summary": "short",
-    "prompt.guidance": "",
-    "prompt.examples": [],
-    "llm.constrain": "auto",
-    "llm.grammar_field": "",
-}
 
 
 def public_settings(settings: Settings) -> dict[str, Any]:
@@ -97,7 +79,6 @@ def binding_facts(
         key: orjson.dumps(value).decode()
         for key, value in values.items()
         if any(key == bound or key.startswith(f"{bound}.") for bound in keys)
-        and not (key in _LATER and value == _LATER[key])
     }
     facts["llm.provider"] = settings.provider
     if kind_of(settings.provider).is_remote and template is None:

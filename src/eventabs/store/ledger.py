@@ -30,14 +30,11 @@ from eventabs.records import (
 from eventabs.store import codec
 from eventabs.store.connection import (
     FORMAT,
-    LATER_TABLES,
-    add_later_columns,
     closed_on_failure,
     connect,
     connect_to_read,
     damage_reported,
     damaged,
-    imitate_later_tables,
     is_damage,
     refuse_foreign,
     translated,
@@ -117,7 +114,7 @@ class Ledger:
                 leftover.unlink()
             os.close(open_private(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
             with closing(sqlite3.connect(fresh, isolation_level=None)) as connection:
-                connection.executescript(f"BEGIN; {_SCHEMA} {LATER_TABLES} PRAGMA user_version = {FORMAT};")
+                connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {FORMAT};")
                 cls(connection, path).set_meta(facts)
                 connection.execute("COMMIT")
             fresh.replace(path)
@@ -133,8 +130,6 @@ class Ledger:
                 (sound,) = connection.execute("PRAGMA quick_check(1)").fetchone()
                 if sound != "ok":
                     raise damaged(path)
-                connection.executescript(LATER_TABLES)
-                add_later_columns(connection)
         return cls(connection, path)
 
     @classmethod
@@ -147,7 +142,6 @@ class Ledger:
         with damage_reported(path):
             try:
                 with closing(connect_to_read(path)) as connection:
-                    imitate_later_tables(connection)
                     # deferred: the first read takes a snapshot, and no writer waits for it
                     connection.execute("BEGIN")
                     refuse_foreign(connection, path)
@@ -191,8 +185,7 @@ class Ledger:
 
     def meta(self) -> dict[str, Any]:
         """Return all stored values."""
-        with codec.decoding():
-            return {key: orjson.loads(value) for key, value in self.rows("SELECT key, value FROM meta")}
+        return {key: codec.load_json(value) for key, value in self.rows("SELECT key, value FROM meta")}
 
     # users and parts
 
@@ -260,10 +253,8 @@ class Ledger:
 
     def log(self, user_id: str, first: int = 0, last: int | None = None) -> UserLog:
         """Return the log of a user, or its behaviors `first`..`last`, both included."""
-        found = self._db.execute("SELECT log FROM users WHERE user_id = ?", (user_id,)).fetchone()
-        if found is None:  # a part names a user that is not there
-            raise codec.StoredValueError(user_id)
-        return codec.unpack_log(user_id, found[0], first, last)
+        ((log,),) = self.rows("SELECT log FROM users WHERE user_id = ?", user_id)
+        return codec.unpack_log(user_id, log, first, last)
 
     # calls
 
@@ -353,12 +344,12 @@ class Ledger:
         ids = self.rows("SELECT id FROM calls WHERE status IN ('answered', 'read') ORDER BY id")
         yield from (self.stored_reply(call_id) for (call_id,) in ids)
 
-    def fail_parts(self, reasons: Mapping[Part, FailureReason], *, state: str) -> None:
-        """Fail parts without a call, those that are in a state."""
+    def fail_parts(self, reasons: Mapping[Part, FailureReason]) -> None:
+        """Fail parts that were done."""
         self._db.executemany(
             "UPDATE parts SET state = 'failed', reason = ?, events = 0"
-            " WHERE user_id = ? AND first = ? AND last = ? AND state = ?",
-            [(reason, *part, state) for part, reason in reasons.items()],
+            " WHERE user_id = ? AND first = ? AND last = ? AND state = 'done'",
+            [(reason, *part) for part, reason in reasons.items()],
         )
 
     def ask_failed_again(self) -> int:
@@ -371,12 +362,6 @@ class Ledger:
             " max_peers = CASE WHEN reason = 'endpoint' THEN 0 ELSE 1 END"
             " WHERE state = 'failed' AND reason <> 'no_readable_rows'"
         ).rowcount
-
-    def take_kept(self, kept: Iterable[tuple[int, Reply]]) -> None:
-        """Store replies that an earlier process had no room for, to calls that have none."""
-        for call_id, reply in kept:
-            if self.rows("SELECT 1 FROM calls WHERE id = ? AND status IN ('sent', 'lost')", call_id):
-                self.store_reply(call_id, reply)
 
     def lose_open_calls(self) -> int:
         """Mark calls that were in flight when the process died; return how many. Those in a job are not lost."""

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from eventabs.records import STANDARD_TIER, TIER_COUNTS, Counts, Event, Part, UserLog
 from eventabs.store.answers import stored_answer_counts, stored_answers
-from eventabs.store.codec import StoredValueError, decoding, sort_events, unpack_events, unpack_json
+from eventabs.store.codec import sort_events, unpack_events, unpack_json
 from eventabs.store.ledger import Ledger, Retry
 from eventabs.store.merged import (
     LedgerView,
@@ -75,8 +75,7 @@ def kept_answer(ledger: Ledger, part: Part) -> KeptAnswer:
         " WHERE parts.user_id = ? AND parts.first = ? AND parts.last = ?",
         *part,
     )
-    with decoding():
-        events = tuple(Event(**event) for event in unpack_json(blob))
+    events = tuple(Event(**event) for event in unpack_json(blob))
     return KeptAnswer(call_id, ledger.log(*part), events)
 
 
@@ -142,11 +141,7 @@ def states_by_user(ledger: Ledger) -> Iterator[tuple[str, str]]:
 
 
 def _user_rows(ledger: LedgerView, which: str, *values: object) -> list[UserRow]:
-    rows = [UserRow(*row) for row in ledger.rows(f"SELECT user_states.* {which}", *values)]
-    for user in rows:
-        if user.state is None:  # no part is there
-            raise StoredValueError(user.user_id)
-    return rows
+    return [UserRow(*row) for row in ledger.rows(f"SELECT user_states.* {which}", *values)]
 
 
 @in_turn(added)
@@ -213,12 +208,12 @@ def settings_used(ledger: Ledger) -> set[str]:
 class SettledUser(NamedTuple):
     """What has become of a user: `pending`, `done` or `failed`; events only of one that is done.
 
-    `days`: on which it did something, 0 of one that is not done; None: not known.
+    `days`: on which it did something, 0 of one that is not done.
     """
 
     state: str
     events: list[dict[str, Any]]
-    days: int | None = 0
+    days: int = 0
 
 
 def settled_by(ledger: Ledger, user_id: str, state: str, events: Iterable[Event]) -> SettledUser:
@@ -236,9 +231,9 @@ def settled_user(ledger: Ledger, user_id: str) -> SettledUser:
     return SettledUser(state, events_of(ledger, user_id), _days(ledger, user_id))
 
 
-def _days(ledger: Ledger, user_id: str) -> int | None:
-    rows = ledger.rows("SELECT days FROM spans WHERE user_id = ?", user_id)
-    return rows[0][0] if rows else None
+def _days(ledger: Ledger, user_id: str) -> int:
+    ((days,),) = ledger.rows("SELECT coalesce(sum(days), 0) FROM spans WHERE user_id = ?", user_id)
+    return int(days)
 
 
 _RETRIES = "SELECT call_id, at, cause, error, wait_seconds FROM retries"

@@ -66,3 +66,64 @@ CREATE TABLE outcomes (
     PRIMARY KEY (call_id, user_id, first)
 ) WITHOUT ROWID;
 CREATE INDEX outcomes_by_user ON outcomes (user_id);
+-- Requests that went out in one file, to be answered elsewhere: by a batch service, or by whoever takes the file.
+CREATE TABLE jobs (
+    id INTEGER PRIMARY KEY,
+    state TEXT NOT NULL,                      -- see jobs.py
+    requests INTEGER NOT NULL DEFAULT 0,
+    input_tokens INTEGER NOT NULL DEFAULT 0,  -- of all its prompts, as they are counted here
+    file_id TEXT,                             -- what the service calls the file and the job
+    batch_id TEXT,
+    status TEXT,                              -- as the service said last
+    submitted_at REAL,                        -- seconds since 1970
+    ended_at REAL,
+    error TEXT
+);
+-- Calls that are part of a job. One that is 'sent' is awaited: its parts are asked about nowhere else.
+CREATE TABLE job_calls (
+    call_id INTEGER PRIMARY KEY,
+    job_id INTEGER NOT NULL,
+    body BLOB NOT NULL                        -- of the request, but for its messages
+);
+CREATE INDEX calls_by_job ON job_calls (job_id);
+-- Bad answers, which are few: what `status` counts again and again.
+CREATE INDEX bad_outcomes ON outcomes (user_id, reason) WHERE reason IS NOT NULL;
+
+-- What each answer about a user held as it was read, before rules that must hold added to it; see answers.py. Later extensions
+-- and other answers change nothing of that.
+CREATE TABLE answers (
+    call_id INTEGER NOT NULL,
+    third TEXT NOT NULL,                      -- of the batch, 1 to 3; '' of fewer than three users
+    place INTEGER NOT NULL,                   -- of the user in the batch, from 1
+    users INTEGER NOT NULL,                   -- in the batch
+    reason TEXT,                              -- NULL: usable; else all numbers below are 0
+    behaviors INTEGER NOT NULL,               -- that it was asked about
+    user_days INTEGER NOT NULL,               -- on which these lie, by the wall clock
+    events INTEGER NOT NULL,
+    covered INTEGER NOT NULL,                 -- behaviors that are part of an event
+    ungrounded INTEGER NOT NULL,              -- events without a behavior
+    repeated INTEGER NOT NULL,                -- events that were dropped, being of another's type and times
+    outside INTEGER NOT NULL,                 -- events with a type that a closed vocabulary lacks
+    missed INTEGER NOT NULL,                  -- behaviors that lacked the event which a rule wants
+    PRIMARY KEY (call_id, third, place)
+) WITHOUT ROWID;
+-- between which moments a user's behaviors lie, in seconds since 1970; of times without an offset by the user's clock
+CREATE TABLE spans (
+    user_id TEXT PRIMARY KEY,
+    first INTEGER NOT NULL,
+    last INTEGER NOT NULL,
+    days INTEGER NOT NULL                     -- on which they lie, by the wall clock
+) WITHOUT ROWID;
+-- the users that the last extension is about, and those that were not done when it began
+CREATE TABLE extended (
+    user_id TEXT PRIMARY KEY,
+    since INTEGER NOT NULL,                   -- the last call before: what later ones answered is new
+    moved_from INTEGER,                       -- the log index from which behaviors have another number; NULL: none
+    before BLOB NOT NULL,                     -- the events that it dropped or renumbered, as they were
+    dropped BLOB NOT NULL                     -- those that it dropped, which hold until the user is done
+) WITHOUT ROWID;
+-- users whose parts were cut or renumbered: answers up to this call were about other ones
+CREATE TABLE moved (
+    user_id TEXT PRIMARY KEY,
+    call_id INTEGER NOT NULL
+) WITHOUT ROWID;

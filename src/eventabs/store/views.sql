@@ -73,37 +73,17 @@ SELECT
 FROM main.outcomes JOIN main.calls ON calls.id = call_id
 WHERE outcomes.reason IS NOT NULL;
 
--- the tier that served each call, NULL: the ordinary one; of an earlier version's ledger as below
-CREATE TEMP VIEW call_tiers AS
-SELECT id, (SELECT tier FROM main.calls WHERE calls.id = known.id) AS tier
-FROM (SELECT id, NULL AS tier FROM main.calls) AS known;
-
--- what each tier served, NULL for the ordinary one. A ledger of an earlier version has no column `tier` in its calls: there the
--- name means the one of `known`
+-- what each tier served, NULL for the ordinary one
 CREATE TEMP VIEW tier_use AS
 SELECT
-    (SELECT tier FROM main.calls WHERE calls.id = known.id) AS tier,
+    tier,
     count(*) AS calls,
     sum(prompt_tokens) AS prompt_tokens,
     sum(completion_tokens) AS completion_tokens,
     sum(cached_tokens) AS cached_tokens
-FROM (
-    SELECT id, prompt_tokens, completion_tokens, cached_tokens, NULL AS tier FROM main.calls
-    WHERE status IN ('answered', 'read')
-) AS known
-GROUP BY 1;
-
--- of how many users it is known on how many days they did something, and the days of those that are done. A ledger of an earlier
--- version does not say it: there the name means the one of `unknown`
-CREATE TEMP VIEW days_known AS
-SELECT
-    (SELECT count(days) FROM spans) AS users,
-    coalesce((SELECT sum(days) FROM spans), 0)
-    - coalesce((
-        SELECT sum(days) FROM spans
-        WHERE user_id IN (SELECT user_id FROM main.parts WHERE state IN ('pending', 'failed'))
-    ), 0) AS done
-FROM (SELECT NULL AS days) AS unknown;
+FROM main.calls
+WHERE status IN ('answered', 'read')
+GROUP BY tier;
 
 -- the sums of a run: what it holds, and what its calls used
 CREATE TEMP VIEW counted AS
@@ -114,15 +94,12 @@ SELECT
     ended.events,
     used.*,
     (SELECT coalesce(sum(last - first + 1), 0) FROM main.parts WHERE state = 'done') AS answered,
-    CASE WHEN days_known.users = logged.active THEN days_known.done END AS user_days
-FROM
     (
-        SELECT
-            count(*) AS users,
-            coalesce(sum(behaviors), 0) AS behaviors,
-            count(*) FILTER (WHERE behaviors > 0) AS active
-        FROM main.users
-    ) AS logged,
+        SELECT coalesce(sum(days), 0) FROM main.spans
+        WHERE user_id NOT IN (SELECT user_id FROM main.parts WHERE state IN ('pending', 'failed'))
+    ) AS user_days
+FROM
+    (SELECT count(*) AS users, coalesce(sum(behaviors), 0) AS behaviors FROM main.users) AS logged,
     (
         SELECT count(*) AS users, coalesce(sum(events), 0) AS events
         FROM (SELECT max(state) AS state, sum(events) AS events FROM main.parts GROUP BY user_id)
@@ -136,8 +113,7 @@ FROM
             coalesce(sum(cached_tokens), 0) AS cached_tokens,
             count(*) FILTER (WHERE status IN ('read', 'failed')) AS batches_done
         FROM main.calls
-    ) AS used,
-    days_known;
+    ) AS used;
 
 -- what answers held, by the users in the batch and by its third. Each call is summed up first: its rows lie side by side
 CREATE TEMP VIEW answers_by_place AS
@@ -170,7 +146,7 @@ FROM (
         sum(repeated) AS repeated,
         sum(outside) AS outside,
         sum(missed) AS missed
-    FROM answers
+    FROM main.answers
     WHERE users > 0
     GROUP BY call_id, third
 )

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, Self, TypeVar
 
-from eventabs.errors import StorageError
 from eventabs.store.ledger import Ledger
 
 T = TypeVar("T")
@@ -16,7 +15,6 @@ T = TypeVar("T")
 class _Write(NamedTuple):
     task: Callable[[Ledger], Any]
     then: Callable[[Any], None] | None
-    otherwise: Callable[[], None] | None
     future: asyncio.Future[Any]
 
 
@@ -59,16 +57,14 @@ class LedgerWriter:
         task: Callable[[Ledger], T],
         *,
         then: Callable[[T], None] | None = None,
-        otherwise: Callable[[], None] | None = None,
     ) -> asyncio.Future[T]:
         """Run `task` in a transaction, after all tasks submitted before; return the future of its result.
 
         `then` gets the result first, in the ledger's thread and after the commit: for what else has to be
-        written once the commit holds. `otherwise` is called in that thread where the disk refuses, before the error
-        is passed on.
+        written once the commit holds.
         """
         future: asyncio.Future[T] = self._loop.create_future()
-        self._submitted.append(_Write(task, then, otherwise, future))
+        self._submitted.append(_Write(task, then, future))
         if len(self._submitted) == 1:  # to wake the thread costs both threads time: once a turn
             self._loop.call_soon(self._flush)
         return future
@@ -99,7 +95,7 @@ class LedgerWriter:
                 for write in gathered:
                     self._commit([write])
             else:
-                self._loop.call_soon_threadsafe(_resolve, [(gathered[0], None, _rescued(gathered[0], error))])
+                self._loop.call_soon_threadsafe(_resolve, [(gathered[0], None, error)])
         else:
             self._deliver(list(zip(gathered, results, strict=True)))
 
@@ -114,16 +110,6 @@ class LedgerWriter:
 def _drop_error(future: asyncio.Future[None]) -> None:
     if not future.cancelled():
         future.exception()  # asyncio warns of exceptions that are never retrieved
-
-
-def _rescued(write: _Write, error: Exception) -> Exception:
-    """Do what is to be done where the disk refuses; return the error that says best what happened."""
-    if write.otherwise is not None and isinstance(error, StorageError):
-        try:
-            write.otherwise()
-        except Exception as worse:  # noqa: BLE001  it belongs to the caller that waits
-            return worse
-    return error
 
 
 def _follow_up(write: _Write, result: object) -> _Result:

@@ -295,7 +295,6 @@ def reason(code: str) -> str:
         "too_long": _("too long for the model's context even alone"),
         "endpoint": _("the endpoint gave no readable answer"),
         "no_readable_rows": _("no row of the user could be read"),
-        "damaged": _("the user's log in the run directory is damaged"),
     }.get(code, code)
 
 

@@ -22,7 +22,7 @@ SECONDS_BETWEEN_LOOKS = 1.0
 _JSON_KEYS = (
     "pending in_flight in_flight_limit events calls retries retry_causes cooling_seconds prompt_tokens"
     " completion_tokens tokens_per_second cost cost_projected currency seconds failures last_failure provider model"
-    " host run_id created_at out disk_full event_counts answers cached_tokens tiers jobs asked_again"
+    " host run_id created_at out event_counts answers cached_tokens tiers jobs asked_again"
 )
 _AT_REST = ("interrupted", "stopped", "killed")
 _DIGITS = {"cooling_seconds": 1, "tokens_per_second": 1, "cost": 6, "cost_projected": 6, "seconds": 3}
@@ -156,8 +156,6 @@ def _name(state: RunState) -> str:
         return listed(parts)
     if state.status == "killed":
         return _("Not running: the process was killed or has crashed, state saved")
-    if state.disk_full:
-        return _("Stopped: disk full, state saved")
     return messages.status(state.status)
 
 

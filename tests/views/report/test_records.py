@@ -62,12 +62,11 @@ def test_a_record_holds_what_behaviors_and_events_say(
     packed = PackedUsers("conversion")
     packed.add(facts)
     chunk = _opened(packed)
-    base, times, names, lengths, owned, further, starts, ends, kinds, summaries, flags = chunk["users"][0]
+    base, times, names, lengths, owned, starts, ends, kinds, summaries, flags = chunk["users"][0]
     assert base == (FIRST - datetime(1970, 1, 1)) // timedelta(seconds=1) + steps[0][0]  # noqa: DTZ001  as above
     assert list(accumulate(times)) == [at - steps[0][0] for at in accumulate(step for step, _length in steps)]
     assert [chunk["names"][name] for name in names] == facts.phrases
     assert lengths == [length for _step, length in steps]
-    assert further == []
     numbers = list(accumulate(owned))
     assert [
         [i for i, n in enumerate(numbers, 0) if n == place] for place in range(1, len(facts.events) + 1)
@@ -83,7 +82,7 @@ def _texts(texts: list[str], numbers: list[int]) -> list[str]:
     return [texts[next(upcoming) if number < 0 else number] for number in numbers]
 
 
-def test_an_events_own_times_and_a_behavior_of_two_events_are_kept() -> None:
+def test_an_events_own_times_are_kept() -> None:
     facts = _facts([(0, 60), (60, 60)], [0, 0], ["a"])
     other = facts.events[0] | {
         "start": "2026-01-05T23:59:00",
@@ -94,10 +93,7 @@ def test_an_events_own_times_and_a_behavior_of_two_events_are_kept() -> None:
     lost = facts.events[0] | {"start": "sometime", "behaviors": [], "grounded": False, "source": "rules"}
     packed = PackedUsers("conversion")
     packed.add(facts._replace(events=[*facts.events, other, lost]))
-    _base, _times, _names, _lengths, _owned, further, starts, ends, *_rest, flags = _opened(packed)["users"][
-        0
-    ]
-    assert further == [1, 2]
+    _base, _times, _names, _lengths, _owned, starts, ends, *_rest, flags = _opened(packed)["users"][0]
     assert starts == [0, -118, None]
     assert ends == [0, None, None]
     assert flags == [1, 9, 4]

@@ -6,7 +6,7 @@ from functools import partial
 from typing import NamedTuple
 
 from eventabs.providers import BatchProfile, Sampling, request_fields, request_line
-from eventabs.records import Batch, Part, Request, UserLog
+from eventabs.records import Batch, Request, UserLog
 from eventabs.runs.engine import open_call
 from eventabs.runs.limits import SpendingLimit
 from eventabs.runs.progress import ProgressTracker
@@ -89,13 +89,10 @@ class RequestWriter:
             job_id, opened = await self.writer.write(
                 partial(self._open, state=state, job_id=job_id, group=group)
             )
-            for batch, line in zip(group, opened, strict=True):
-                if isinstance(line, list):
-                    await self.settlement.settle_damaged(batch, line)
-                else:
-                    filling.bytes += line
-                    filling.longest = max(filling.longest, line)
-                    self.tracker.add(calls=1)
+            for line in opened:
+                filling.bytes += line
+                filling.longest = max(filling.longest, line)
+                self.tracker.add(calls=1)
         return job_id
 
     def _take(self, filling: "_Filling", spending: SpendingLimit) -> list[Batch]:
@@ -116,25 +113,21 @@ class RequestWriter:
 
     def _open(
         self, ledger: Ledger, state: JobState, job_id: int | None, group: Sequence[Batch]
-    ) -> tuple[int | None, list[int | list[Part]]]:
+    ) -> tuple[int, list[int]]:
         """Write calls down as part of a job, which begins with its first one: none is ever empty.
 
-        Return the job, and of each call the bytes of its line, or parts with a damaged log.
+        Return the job, and the bytes of each call's line.
         """
-        lines: list[int | list[Part]] = []
+        job_id = job_id or open_job(ledger, state)
+        lines = []
         for batch in group:
-            opened = open_call(
+            call, request = open_call(
                 ledger,
                 batch,
                 compose=self.compose,
                 settings_fingerprint=self.settings_fingerprint,
                 sent_at=self.wall_clock(),
             )
-            if isinstance(opened, list):
-                lines.append(opened)
-                continue
-            call, request = opened
-            job_id = job_id or open_job(ledger, state)
             fields = request_fields(request, self.model, self.sampling)
             add_to_job(ledger, job_id, call.id, fields)
             lines.append(

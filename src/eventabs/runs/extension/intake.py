@@ -39,7 +39,6 @@ from eventabs.stop import Stop
 from eventabs.store import (
     Ledger,
     begin_changes,
-    complete_spans,
     count_all,
     extend_user,
     last_call,
@@ -143,7 +142,6 @@ class _Intake:
                 message.format(paths=", ".join(extension["paths"]), out=run.directory.path)
             )
         refuse_unreadable_input(run, export)
-        complete_spans(run.ledger)
         found = survey(
             export, run.ledger, lateness=self._lateness, stop=self._stop, days=extension.get("days")
         )

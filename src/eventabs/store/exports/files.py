@@ -7,7 +7,6 @@ from typing import Literal, NamedTuple
 from eventabs.errors import UsageError
 from eventabs.language import gettext as _
 from eventabs.objects import Destination, is_address
-from eventabs.store.codec import decoding
 from eventabs.store.directory import RunDirectory
 from eventabs.store.exports.rows import rows_of
 from eventabs.store.exports.tables import write_csv, write_parquet, write_sqlite
@@ -99,6 +98,5 @@ def _write(ledger: LedgerView, form: ExportFormat, target: Path, *, bom: bool, t
             write_xes(users_with_events(ledger), target, timezone or _zone_of_run(ledger))
 
 
-@decoding()
 def _zone_of_run(ledger: LedgerView) -> str:
     return str(ledger.meta()["settings"]["input"]["timezone"])

@@ -6,7 +6,6 @@ from typing import Any, Final
 
 import orjson
 
-from eventabs.store.codec import decoding
 from eventabs.store.extensions import users_with_events
 from eventabs.store.merged import LedgerView
 
@@ -26,7 +25,6 @@ def behaviors_text(row: Row) -> str:
     return orjson.dumps(row["behaviors"]).decode()
 
 
-@decoding()
 def times_of(row: Row) -> tuple[datetime, datetime]:
-    """Return start and end, aware where they have an offset. Raises StoredValueError for what is no time."""
+    """Return start and end, aware where they have an offset."""
     return datetime.fromisoformat(row["start"]), datetime.fromisoformat(row["end"])

@@ -14,7 +14,7 @@ from eventabs.views.quality.figures import decimals, figure_table
 
 
 def event_figures(counts: Counts) -> list[str]:
-    """Say how many events there are for a day of a user and how many behaviors they cover, where it is known; then what is remarkable."""
+    """Say how many events there are for a day of a user and how many behaviors they cover; then what is remarkable."""
     figures = []
     if counts.events_per_user_day is not None:
         figures.append(_("{number} a user-day").format(number=f"{counts.events_per_user_day:,.2f}"))
@@ -24,12 +24,11 @@ def event_figures(counts: Counts) -> list[str]:
     return figures + messages.event_findings(counts)
 
 
-def answer_fields(counts: Counts) -> dict[str, list[dict[str, object]] | None]:
-    """Return what answers held as JSON has it; None where it is not known of all."""
-    known = counts.answers is not None
+def answer_fields(counts: Counts) -> dict[str, list[dict[str, object]]]:
+    """Return what answers held as JSON has it."""
     return {
-        "by_batch_users": list(map(_row_fields, by_batch_users(counts))) if known else None,
-        "by_position": list(map(_row_fields, by_position(counts))) if known else None,
+        "by_batch_users": list(map(_row_fields, by_batch_users(counts))),
+        "by_position": list(map(_row_fields, by_position(counts))),
     }
 
 

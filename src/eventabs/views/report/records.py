@@ -135,7 +135,6 @@ class _Chunk:
         behaviors, events = user.log.behaviors, user.events
         times = [seconds_of(behavior.start) for behavior in behaviors]
         lengths = [behavior.duration or 0 for behavior in behaviors]
-        owners, further = _owners(len(times), events)
         base = times[0] if times else 0
         self.behaviors += len(behaviors) + len(events)
         self.records.append(
@@ -144,8 +143,7 @@ class _Chunk:
                 differences(times, base),
                 [self._name(phrase) for phrase in user.phrases],
                 lengths,
-                differences(owners, 0),
-                further,
+                differences(_owners(len(times), events), 0),
                 *_shifts(events, times, lengths),
                 list(kinds),
                 [self._summary(event["summary"]) for event in events],
@@ -163,19 +161,13 @@ class _Chunk:
         return _NEXT if number == known else number
 
 
-def _owners(behaviors: int, events: Sequence[dict[str, Any]]) -> tuple[list[int], list[int]]:
-    """Return for each behavior the number of its event from 1, 0 without, and further pairs (behavior, event).
-
-    A behavior belongs to one event; in runs of version 0.1 it may belong to more.
-    """
-    owners, further = [0] * behaviors, list[int]()
+def _owners(behaviors: int, events: Sequence[dict[str, Any]]) -> list[int]:
+    """Return for each behavior the number of its event from 1, 0 without."""
+    owners = [0] * behaviors
     for number, event in enumerate(events, 1):
         for index in event["behaviors"]:
-            if owners[index]:
-                further += index, number
-            else:
-                owners[index] = number
-    return owners, further
+            owners[index] = number
+    return owners
 
 
 def _shifts(

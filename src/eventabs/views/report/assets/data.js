@@ -54,7 +54,7 @@ const summed = (differences, base) => differences.map((step) => (base += step));
 // A text that is new in its chunk stands as -1: it is the next one.
 function numberTexts(chunk) {
   let next = 1;
-  for (const record of chunk.users) record[9] = record[9].map((text) => (text < 0 ? next++ : text));
+  for (const record of chunk.users) record[8] = record[8].map((text) => (text < 0 ? next++ : text));
   return chunk;
 }
 const chunkOf = (number) => block("users-" + number, numberTexts);
@@ -66,15 +66,14 @@ async function recordOf(user) {
 
 // The behaviors that each event covers, as indices.
 function coverOf(record) {
-  const [, , , , owners, further, starts] = record, covered = starts.map(() => []);
+  const [, , , , owners, starts] = record, covered = starts.map(() => []);
   summed(owners, 0).forEach((owner, at) => owner && covered[owner - 1].push(at));
-  for (let at = 0; at < further.length; at += 2) covered[further[at + 1] - 1].push(further[at]);
-  return covered.map((indices) => indices.sort((a, b) => a - b));
+  return covered;
 }
 
 // Starts and ends of events; what is stored is how far they lie from those of the behaviors.
 function timesOf(record, covered) {
-  const [base, differences, , lengths, , , starts, ends] = record, times = summed(differences, base);
+  const [base, differences, , lengths, , starts, ends] = record, times = summed(differences, base);
   let before = times.length ? times[0] : 0;
   return covered.map((indices, at) => {
     const first = indices.length ? times[indices[0]] : before;
@@ -85,7 +84,7 @@ function timesOf(record, covered) {
 }
 
 async function userOf(user) {
-  const { chunk, record } = await recordOf(user), [base, differences, names, lengths, , , , , kinds, texts, flags] = record;
+  const { chunk, record } = await recordOf(user), [base, differences, names, lengths, , , , kinds, texts, flags] = record;
   const covered = coverOf(record), times = timesOf(record, covered), holders = names.map(() => []);
   covered.forEach((indices, event) => indices.forEach((one) => holders[one].push(event)));
   const behaviors = summed(differences, base).map((at, place) => ({ at, name: chunk.names[names[place]], length: lengths[place], events: holders[place] }));
@@ -116,14 +115,14 @@ function allEvents(progress) {
   return everyEvent;
 }
 function addEvents(events, chunk, record, user) {
-  const covered = coverOf(record), times = timesOf(record, covered), kinds = record[8];
+  const covered = coverOf(record), times = timesOf(record, covered), kinds = record[7];
   for (let at = index.offsets[user], place = 0; place < kinds.length; at++, place++) {
     events.user[at] = user;
     events.from[at] = times[place][0] ?? NaN;
     events.to[at] = times[place][1] ?? NaN;
     events.kind[at] = kinds[place];
     events.covered[at] = covered[place].length;
-    events.flags[at] = record[10][place];
-    events.summary[at] = chunk.texts[record[9][place]];
+    events.flags[at] = record[9][place];
+    events.summary[at] = chunk.texts[record[8][place]];
   }
 }

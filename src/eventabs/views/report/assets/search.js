@@ -22,7 +22,7 @@ async function searchText(text, isWanted, progress) {
     chunk.users.forEach((record, place) => {
       const user = index.firsts[number] + place, columns = index.users;
       const own = bitsOf(columns.id[user] + "\n" + columns.profile[user], wanted) | ofReasons[columns.reason[user]];
-      const hits = record[8].map((kind, at) => own | ofKinds[kind] | ofTexts[record[9][at]]);
+      const hits = record[7].map((kind, at) => own | ofKinds[kind] | ofTexts[record[8][at]]);
       let any = own, owner = 0;
       record[2].forEach((name, at) => {
         owner += record[4][at];
