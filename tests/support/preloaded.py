@@ -1,7 +1,7 @@
 """Processes of the tool that begin with its libraries loaded: forks of one process that loaded them once.
 
-The suite starts thousands of processes, and most of the time of a short one is loading. What depends on the language, the
-command line itself, is loaded in each as always.
+The suite starts thousands of processes, and most of the time of a short one is loading. The command line, whose help texts
+are made on import, is loaded in English; a process that speaks another language loads it anew.
 """
 
 import atexit
@@ -22,9 +22,11 @@ from typing import IO, NoReturn
 # what most commands load; none of them starts a thread
 _LIBRARIES = (
     "duckdb",
+    "rich.markdown",
     "tiktoken",
     "typer",
     "eventabs.api",
+    "eventabs.cli.main",
     "eventabs.checks.sequence",
     "eventabs.ingest.export",
     "eventabs.providers.openai.chat",
@@ -127,9 +129,11 @@ def _main(requests: int) -> NoReturn:
         importlib.import_module(name)
     gc.freeze()  # pages with nothing but counts of the collector would be copied in each fork
     _serve(socket.socket(fileno=requests))
-    from eventabs.__main__ import main  # noqa: PLC0415  what it loads depends on the language
-
-    main()
+    importlib.import_module("eventabs.cli.help").choose_language()
+    if importlib.import_module("eventabs.language").active() != "en":
+        for name in [name for name in sys.modules if name.startswith("eventabs.cli")]:
+            del sys.modules[name]
+    importlib.import_module("eventabs.__main__").main()
     sys.exit()
 
 
