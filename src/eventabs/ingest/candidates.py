@@ -1,4 +1,4 @@
-"""Which of several columns plays a role: one that holds nearly nothing gives way to the next, and it is said."""
+"""Which of several columns plays a role: a nearly empty one gives way to the next, with a warning."""
 
 import json
 import re
@@ -22,17 +22,17 @@ from eventabs.language import gettext as _, ngettext
 from eventabs.records import InputWarning
 
 _NEARLY_NONE: Final = 0.05  # of the rows
-_MORE: Final = 0.1  # of the rows: what another column holds beyond the one that was taken
-_LEAST: Final = 20  # rows, of which a share says something
+_MORE: Final = 0.1  # of the rows: how many more values another column has than the chosen one
+_LEAST: Final = 20  # rows; of fewer a share means nothing
 _NAMES: Final = ("item", "place", "app", "media", "category", "brand")  # roles whose values should be words
 _CODE: Final = re.compile(r"[\d.\-]+|[0-9a-fA-F\-]{16,}")  # numbers, and ids of hexadecimal digits
-# most times begin so, and need no trial, which takes a tenth of a second
+# most times begin like this; a trial takes a tenth of a second
 _USUAL_TIME: Final = re.compile(r"\d{4}[-/]\d{1,2}[-/]\d|\d{9,16}(?:\.\d+)?$")
 _PARTS_OF_TIME: Final = ("time", "date", "offset")
 
 
 class ColumnChoice:
-    """Finds the columns of an export's files, alike for files with the same names. `warnings` say what was odd."""
+    """Finds the columns of an export's files; files with equal column names get equal roles. `warnings` say what was odd."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, named: Mapping[str, str]) -> None:
         self._connection = connection
@@ -62,14 +62,14 @@ class ColumnChoice:
         return dict(self._known[key])
 
     def users(self, source: Format) -> list[str]:
-        """Return the columns that say whose rows they are, unless the user of the tool says that none does."""
+        """Return the columns that name the user, none if the settings name the user of the file."""
         usual = candidates(source.inventory, self.named)["user"]
         named = self.named.get("user")
         return [named] if named else usual
 
 
 class _Trial:
-    """Tries the columns of a file that could play a role on the rows of its start."""
+    """Tries candidate columns on the first rows of a file."""
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class _Trial:
         self._texts: dict[str, list[str]] = {}
 
     def roles(self, in_doubt: Sequence[str]) -> dict[str, str]:
-        """Return the column of each role: the first that holds more than nearly nothing, the usual one if none does."""
+        """Return the column of each role: the first that is not nearly empty, else the usual one."""
         refused: set[tuple[str, str]] = set()
         for role in in_doubt:
             usual = self._usual[role]
@@ -107,7 +107,7 @@ class _Trial:
         )
 
     def warnings(self, in_doubt: Sequence[str], roles: Mapping[str, str]) -> list[InputWarning]:
-        """Say which columns gave way, which named ones hold nothing, and which of the others hold more."""
+        """Warn of columns that gave way, of named ones that are empty, and of others that hold more."""
         found: list[InputWarning] = []
         for role in in_doubt:
             column = roles[role]
@@ -171,7 +171,7 @@ class _Trial:
         return sum(bool(_CODE.fullmatch(value)) for value in values) > (1 - _MORE) * len(values)
 
     def _readable(self, role: str, column: str) -> int:
-        """Count the rows whose value in the column can be read in the role."""
+        """Count the rows whose value in the column is readable in the role."""
         if (role, column) not in self._held:
             self._held[role, column] = (
                 self._times(column) if role == "time" else sum(map(bool, self._values(column)))
@@ -179,7 +179,7 @@ class _Trial:
         return self._held[role, column]
 
     def _values(self, column: str) -> list[str]:
-        """Return what the rows hold in a column or at a path, "" for nothing."""
+        """Return the values of the rows in a column or at a path, "" for none."""
         if column not in self._texts:
             path = self._source.inventory.find(column) or Path(column)
             self._texts[column] = [value_of(row, path) for row in self._sample]
@@ -202,7 +202,7 @@ class _Trial:
 
 
 def value_of(row: SampledRow, path: Path) -> str:
-    """Return what a row holds at a path, as text; "" for nothing."""
+    """Return the value of a row at a path as text, "" for none."""
     value = value_at(row.values, path)
     if value is None:
         return ""
@@ -216,9 +216,9 @@ def profile_warnings(
     wanted: Sequence[str],
     shown: Sequence[tuple[str, str]],
 ) -> list[InputWarning]:
-    """Say which of the `wanted` columns the profiles' file lacks, and whether it is about other users.
+    """Warn of `wanted` columns that the profiles' file lacks, and of profiles of other users.
 
-    `columns`: all that it has; `shown`: (name to show, column) of the wanted ones that it has.
+    `columns`: all columns of the file; `shown`: (name to show, column) of the wanted ones that it has.
     """
     absent = [name for name in wanted if not find_profile_columns(columns, [name])]
     found = []

@@ -12,7 +12,7 @@ SEPARATORS: Final = " _-$"
 
 
 def plain(word: str) -> str:
-    """Return `word` as names are compared."""
+    """Return `word` in the form in which names are compared."""
     return word.lower().translate({ord(mark): None for mark in SEPARATORS})
 
 
@@ -20,7 +20,7 @@ def _plain_words(words: str) -> tuple[str, ...]:
     return tuple(map(plain, words.split()))
 
 
-# The columns of an export by role. In order of preference: of two columns that fit a role, the name further left wins.
+# The columns of an export by role, in order of preference: of two columns that fit a role, the name further left wins.
 _COLUMNS: Final = {
     "user": "user_id uid user user_name member_id customer_id client_id open_id distinct_id visitor_id account_id"
     " anonymous_id user_pseudo_id domain_userid device_id network_userid amplitude_id union_id account subscriber_id"
@@ -87,7 +87,7 @@ _COLUMNS: Final = {
 }
 USUAL_NAMES: Final = {role: _plain_words(names) for role, names in _COLUMNS.items()}
 
-# A duration's name may end in its unit. What alone is an action's word is a duration with a unit that is a word too.
+# A duration's name may end in its unit. A name that alone means an action needs a unit that is a word.
 _UNITS: Final[dict[DurationUnit, str]] = {
     "ms": "ms msec msecs millis millisecond milliseconds 毫秒 毫秒数",
     "s": "s sec secs second seconds in_seconds 秒 秒钟 秒数",
@@ -114,13 +114,13 @@ _UNIT_OF_NAME: Final = dict(_names_with_unit())
 
 
 def stated_unit(name: str) -> DurationUnit | None:
-    """Return the unit in which a duration's name ends, None for any other name: `duration_ms`, `停留时长（分钟）`."""
+    """Return the unit at the end of a duration's name, None for any other name: `duration_ms`, `停留时长（分钟）`."""
     return _UNIT_OF_NAME.get(plain(name).translate(_BRACKETS))
 
 
 ROLES: Final = tuple(USUAL_NAMES)
 
-# The columns of a file of profiles, by the name that is shown.
+# The columns of a profiles' file, by the name to show.
 PROFILE_NAMES: Final = {
     "age": ("age", "年龄"),
     "gender": ("gender", "sex", "性别"),
@@ -166,11 +166,11 @@ CANONICAL: Final[dict[str, Action]] = {
 
 
 def canonical_action(word: str) -> str:
-    """Return the action that a word of an export stands for, the word itself where it is none of them."""
+    """Return the action that a word of an export means, else the word itself."""
     return CANONICAL.get(plain(word), word)
 
 
-# The verbs that open a Chinese sentence with the facts of a row: 浏览A 在B上 292秒.
+# The verbs that begin a Chinese sentence with the facts of a row: 浏览A 在B上 292秒.
 SENTENCE_VERBS: Final[dict[str, Action]] = {
     "浏览": "browse",
     "使用": "use",
@@ -181,24 +181,24 @@ SENTENCE_VERBS: Final[dict[str, Action]] = {
     "收藏": "favorite",
 }
 
-# What stands in a column of results (role `result`) where an attempt came to nothing.
+# The words for a failed attempt in a column of results (role `result`).
 FAILURES: Final = _plain_words(
     "fail failed failure error denied declined rejected refused canceled cancelled cancel aborted timeout timed_out"
     " unsuccessful unauthorized forbidden refunded voided false payment_failed login_failed access_denied"
     " 失败 错误 异常 拒绝 已拒绝 被拒绝 取消 已取消 超时 未成功 未支付 未通过 否 支付失败 交易失败 登录失败 购买失败 下单失败 订单取消"
     " 交易关闭 已关闭 已退款 退款成功 已全额退款 对方已退还"
 )
-# The words of a column of results that say less than its name does.
+# The words of a column of results that need the column's name to be understood.
 FAILURE_SAID: Final = {"false": "failed", "否": "失败"}
 
-# Platforms are where something was done, never what was done.
+# A platform is where something was done, never what was done.
 PLATFORMS: Final = _plain_words(
     "web h5 m wap pc desktop mobile tablet phone app native ios iphone ipad ios_app android android_app android_phone harmony"
     " harmonyos windows mac macos linux browser server mini_program wechat_mini_program mini_app"
     " 网页 网页端 电脑 电脑端 手机 手机端 移动端 安卓 安卓端 苹果 苹果端 鸿蒙 小程序 客户端"
 )
 
-# Words that begin beside those that end. The first word of each family stands for all of it.
+# Words for a begin and words for an end. The first word of each family is its name.
 _MARKERS: Final = (
     ("begin start began begun started", "end stop finish ended stopped finished complete completed"),
     ("open opened open_app app_open", "close closed close_app app_close"),

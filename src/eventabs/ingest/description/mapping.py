@@ -1,4 +1,4 @@
-"""What was understood of an export: which column plays which role, rows beside what they became, what looks wrong."""
+"""How an export was understood: the role of each column, rows beside their behaviors, and what looks wrong."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ _ROWS: Final = 3
 
 
 class MappedFile(NamedTuple):
-    """A file that has been read. `name`: as it is shown; `roles`: the column or the paths of each role, as a text.
+    """A file that was read. `name`: the name to show; `roles`: the column or the paths of each role, as text.
 
-    `places`: the same as paths, none for what holds for all rows. `unused`: its columns that play no role. `schema`: its
+    `places`: the same as paths, none for a constant. `unused`: its columns without a role. `schema`: its
     name, "" for none.
     """
 
@@ -35,8 +35,8 @@ class MappedFile(NamedTuple):
 class FileMapping:
     """How files with the same columns in the same roles were understood.
 
-    `columns` by role; `filled`: how many of the first `sampled` rows of the first of the files have it.
-    `unused`: its columns that play no role. `schema`: the known tool that the files come from, "" for none.
+    `columns` by role; `filled`: how many of the first `sampled` rows of the first file have a value.
+    `unused`: its columns without a role. `schema`: the known tool that exported the files, "" for none.
     """
 
     files: tuple[str, ...]
@@ -49,7 +49,7 @@ class FileMapping:
 
 @dataclass(frozen=True, slots=True)
 class ReadRow:
-    """A row of a file as it stands there, and the behavior that it became."""
+    """A row of a file as text, and the behavior that it became."""
 
     file: str
     line: int
@@ -60,7 +60,7 @@ class ReadRow:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What was understood of an export."""
+    """How an export was understood."""
 
     mappings: tuple[FileMapping, ...]
     rows: tuple[ReadRow, ...]
@@ -68,18 +68,18 @@ class Description:
 
     @property
     def columns(self) -> dict[str, str]:
-        """The column of each role; where files differ, that of the first file with the role."""
+        """The column of each role; if files differ, that of the first file with the role."""
         return {role: name for each in reversed(self.mappings) for role, name in each.columns.items()}
 
     @property
     def schemas(self) -> tuple[str, ...]:
-        """The known tools that the files come from, each once."""
+        """The known tools that exported the files, each once."""
         return tuple(dict.fromkeys(each.schema for each in self.mappings if each.schema))
 
 
 @dataclass(frozen=True, slots=True)
 class Understanding:
-    """How files were understood, before their rows are looked at. `start`: rows of the first file by line, as text; `warnings`: about columns without a role."""
+    """How files were understood before their rows are read. `start`: rows of the first file by line, as text; `warnings`: about columns without a role."""
 
     mappings: tuple[FileMapping, ...]
     start: Mapping[int, str]
@@ -87,7 +87,7 @@ class Understanding:
 
     @classmethod
     def of(cls, files: Sequence[MappedFile]) -> Self:
-        """Look at the first rows of files that have been read."""
+        """Look at the first rows of the files."""
         sample = tuple(files[0].source.sample())
         kinds = _kinds(files, sample)
         warnings = (
@@ -107,9 +107,9 @@ def describe(
     *,
     zone: str,
 ) -> Description:
-    """Describe files that have been read, beside the `warnings` about their columns. `zone`: as --timezone names it."""
+    """Describe the files, with the `warnings` about their columns. `zone`: as in --timezone."""
     mappings = understood.mappings
-    # of a known tool, which column says what was done is no question
+    # for a known tool the column of actions is certain
     played = {role for each in mappings for role in each.columns if role != "action" or not each.schema}
     found = [*warnings, *understood.warnings, *implausible(connection, played, mappings[0].unused, zone)]
     rows = _read_rows(connection, mappings[0].files[0], understood.start)
@@ -119,7 +119,7 @@ def describe(
 def _kinds(
     files: Sequence[MappedFile], first: Sequence[SampledRow]
 ) -> list[tuple[list[MappedFile], Sequence[SampledRow]]]:
-    """Return the files with the same roles together, with the first rows of the first of them. `first`: of the first file."""
+    """Group the files by their roles, each group with the first rows of its first file. `first`: rows of the first file."""
     alike: dict[tuple[object, ...], list[MappedFile]] = {}
     for each in files:
         alike.setdefault((each.schema, *each.roles.items()), []).append(each)
@@ -141,7 +141,7 @@ def _mapping(files: Sequence[MappedFile], sample: Sequence[SampledRow]) -> FileM
 
 
 def _filled(places: Sequence[Path], sample: Sequence[SampledRow]) -> int:
-    """Count the rows that hold a value at one of the places; all rows where what holds for all has none."""
+    """Count the rows with a value at one of the places; all rows if the role is a constant."""
     if not places:
         return len(sample)
     return sum(any(value_of(row, place) for place in places) for row in sample)
@@ -150,7 +150,7 @@ def _filled(places: Sequence[Path], sample: Sequence[SampledRow]) -> int:
 def _read_rows(
     connection: duckdb.DuckDBPyConnection, file: str, texts: Mapping[int, str]
 ) -> tuple[ReadRow, ...]:
-    """Return some rows of the first file, of different actions where there are several, with what they became."""
+    """Return some rows of the first file, of different actions if possible, with their behaviors."""
     # the first row of each action, then the others
     found = connection.execute(
         f"""SELECT user_id, start, action, coalesce(item, text) AS item, place, duration, line
