@@ -15,7 +15,7 @@ PINNED := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt $(
 # where it is set, each of the processes that the tests start compiles the package anew
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-all test-newest test-lowest coverage lint lock dist-test messages docs bench-reliability bench-exports bench-sources bench-batch bench-shards bench-extend bench-peers clean
+.PHONY: demo test test-all test-newest test-lowest coverage lint lock dist-test messages pinned docs bench-reliability bench-exports bench-sources bench-batch bench-shards bench-extend bench-peers clean
 
 demo: .venv/installed
 	rm -rf demo.eventabs
@@ -59,6 +59,10 @@ lint: .venv/dev
 
 messages: .venv/dev
 	$(BIN)/python tools/messages.py
+
+# What people and programs see, in tests/data/pinned: written anew after a change that is meant
+pinned: .venv/dev
+	$(BIN)/python -m pytest tests/whole/test_pinned_outputs.py --write-pinned
 
 # Both languages as one site, build/site/index.html; a link that leads nowhere is an error. Before that docs/configuration.md
 # is made, from the settings and the comments of config.example.toml

@@ -45,3 +45,8 @@ def openai_server() -> Iterator[OpenAIServer]:
     """Return a server on loopback that answers well until its `behavior` is replaced."""
     with OpenAIServer() as server:
         yield server
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option of `make pinned`."""
+    parser.addoption("--write-pinned", action="store_true", help="write tests/data/pinned anew")

@@ -49,20 +49,3 @@ def test_columns_estimate_and_run_say_the_same_and_warnings_stop_nothing(folder:
         assert each["message"] in log
     assert "user = device_id" in run.stderr
     assert "becomes 2026-01-15" in run.stderr
-
-
-def test_an_export_with_a_header_alone_is_told_so(tmp_path: Path) -> None:
-    (tmp_path / "empty.csv").write_text("user,time,item\n", encoding="utf-8")
-    for command in ("run", "estimate"):
-        done = eventabs(command, "empty.csv", "--provider", "rules", cwd=tmp_path)
-        assert done.returncode == 2
-        assert "holds no rows" in done.stderr
-
-
-def test_an_empty_array_is_told_by_the_name_of_the_file(tmp_path: Path) -> None:
-    (tmp_path / "empty.json").write_text("[]", encoding="utf-8")
-    done = eventabs("columns", "empty.json", cwd=tmp_path)
-    assert (done.returncode, done.stderr) == (
-        2,
-        "eventabs: empty.json holds no record; name a file with a row for each behavior\n",
-    )

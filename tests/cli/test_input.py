@@ -84,17 +84,6 @@ def test_an_export_of_a_run_that_is_not_complete_says_so(tmp_path: Path) -> None
     assert done.stderr == "The run is not complete; users in the file: 1, still pending: 2\n"
 
 
-def test_a_flag_of_another_format_is_refused_before_anything_is_written(tmp_path: Path) -> None:
-    write_users(tmp_path / "input.jsonl", users=1)
-    eventabs("run", "input.jsonl", "--provider", "rules", cwd=tmp_path)
-    for flags, named in (("--bom",), "csv"), (("--timezone", "Asia/Shanghai"), "xes"):
-        done = eventabs("export", "input.eventabs", "--output", "out.xlsx", *flags, cwd=tmp_path)
-        assert done.returncode == 2
-        (line,) = done.stderr.splitlines()
-        assert f"{flags[0]} is for {named} alone" in line
-    assert not (tmp_path / "out.xlsx").exists()
-
-
 def test_xes_asks_for_a_zone_and_takes_the_run_s(tmp_path: Path) -> None:
     write_users(tmp_path / "input.jsonl", users=1)
     eventabs("run", "input.jsonl", "--provider", "rules", "--out", "plain", cwd=tmp_path)
@@ -117,23 +106,3 @@ def test_xes_asks_for_a_zone_and_takes_the_run_s(tmp_path: Path) -> None:
     assert eventabs("export", "zoned", "--output", "run.xes", cwd=tmp_path).returncode == 0
     assert (tmp_path / "named.xes").read_bytes() == (tmp_path / "run.xes").read_bytes()
     assert b"+08:00" in (tmp_path / "run.xes").read_bytes()
-
-
-@pytest.mark.parametrize(
-    ("flags", "named"),
-    [
-        (("--output", "x.xlsx", "--format", "csv"), ["x.xlsx", "xlsx", "csv"]),
-        (("--output", "x.CSV", "--format", "xes"), ["x.CSV", "csv", "xes"]),
-        (("--output", "x.xls"), [".xls,", ".xlsx"]),
-        (("--output", "x.xls", "--format", "xlsx"), [".xls,", ".xlsx"]),
-        (("--output", "x.jsonl"), [".jsonl", ".parquet"]),
-    ],
-)
-def test_a_file_is_not_written_under_the_name_of_another_format(
-    tmp_path: Path, flags: tuple[str, ...], named: list[str]
-) -> None:
-    make_run(tmp_path, [])
-    done = eventabs("export", ".", *flags, cwd=tmp_path)
-    assert done.returncode == 2
-    assert all(word in done.stderr for word in named), done.stderr
-    assert not list(tmp_path.glob("x.*"))

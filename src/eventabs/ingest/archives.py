@@ -16,28 +16,28 @@ READABLE: Final = re.compile(
     r"\.(?:(?:jsonl|ndjson|json|csv|tsv|parquet)(?:\.(?:gz|zst))?|xlsx|xlsm|xls|sqlite3?|duckdb)$"
 )
 _MAGIC: Final = (b"PK\3\4", b"PK\5\6")
-_NAME: Final = slice(30, 50)  # where the first member's name stands in a zip file
+_NAME: Final = slice(30, 50)  # offset of the first member's name in a zip file
 _OF_A_WORKBOOK: Final = (b"[Content_Types].xml", b"_rels/", b"xl/", b"docProps/", b"mimetype")
 _ARCHIVES: Final = (".zip", ".rar", ".7z", ".tar", ".tar.gz", ".tgz")
 _HIDDEN: Final = (".", "_", "~$")
-# Text seldom gets more than 50 times smaller; the archives that are made to fill a disk, a thousand times and more.
+# Text seldom shrinks more than 50 times; zip bombs shrink a thousand times and more.
 _MOST_TIMES_LARGER: Final = 200
 _ALWAYS_ALLOWED: Final = 256 << 20  # bytes
-_PROTECTED: Final = 1  # the flag of a member behind a password
+_PROTECTED: Final = 1  # the flag of an encrypted member
 
 
 def is_zip(start: bytes) -> bool:
-    """Whether a file that begins so is a zip file of any kind."""
+    """Whether a file with this beginning is a zip file of any kind."""
     return start.startswith(_MAGIC)
 
 
 def is_workbook(start: bytes) -> bool:
-    """Whether a file that begins so is a zip file with the parts of an office document."""
+    """Whether a file with this beginning is a zip file with the parts of an office document."""
     return is_zip(start) and start[_NAME].startswith(tuple(name[:20] for name in _OF_A_WORKBOOK))
 
 
 def split(path: str) -> tuple[str, str] | None:
-    """Return the archive and the member, or the pattern of members, that a path names; None for any other."""
+    """Return the archive and the member (or pattern of members) that a path names; None if it names none."""
     for slash in re.finditer("/", path):
         archive = path[: slash.start()]
         if archive and Path(archive).is_file():
@@ -51,9 +51,9 @@ def file_of(path: str) -> str:
 
 
 def members(path: str) -> list[str]:
-    """Return the exports inside an archive, all or those that a pattern behind it names; of any other file itself.
+    """Return the exports in an archive, all or those that match the path's pattern; any other file itself.
 
-    Raises InputError where one cannot be read: behind a password, an archive again, or far larger than it should be.
+    Raises InputError for a member that is encrypted, an archive itself, or far too large.
     """
     archive, pattern = split(path) or (path, "*")
     if not _is_archive(archive):
@@ -80,9 +80,9 @@ def members(path: str) -> list[str]:
 
 
 def refuse_bomb(path: str, size: int, infos: list[zipfile.ZipInfo]) -> None:
-    """Raise InputError where the members of a zip file of `size` bytes unpack to far more than exports do.
+    """Raise InputError if the members of a zip file of `size` bytes unpack to far more than exports do.
 
-    No more than their stated size is ever read.
+    Readers never read more than the stated size.
     """
     unpacked = sum(info.file_size for info in infos)
     if unpacked > _ALWAYS_ALLOWED + _MOST_TIMES_LARGER * size:
@@ -110,7 +110,7 @@ def _is_archive(path: str) -> bool:
     try:
         with Path(path).open("rb") as file:
             start = file.read(_NAME.stop)
-    except OSError:  # whoever reads it next says why
+    except OSError:  # the next reader says why
         return False
     return is_zip(start) and not is_workbook(start)
 

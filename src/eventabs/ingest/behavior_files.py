@@ -1,4 +1,4 @@
-"""The files of an export: which of their columns has which role, by a schema or by their names, and their reading."""
+"""The files of an export: the role of each column, by a schema or by name, and how the files are read."""
 
 from collections.abc import Callable, Collection, Sequence
 
@@ -15,10 +15,10 @@ from eventabs.ingest.schemas import FileSchema, SchemaChoice
 
 
 class BehaviorFiles:
-    """Files of behaviors. `roles` tells for each which column was taken for which role.
+    """Files of behaviors. `roles` has for each file the column of each role.
 
-    `users`: whose files they are, "" where a column says it. Rows that differ in a column other than those `technical`,
-    and those of the schema, are no duplicates.
+    `users`: the user of each file, "" if a column names the user. Rows that differ in a column that is neither `technical`
+    nor technical in the schema are no duplicates.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class BehaviorFiles:
         self.roles = self._find_roles(self.sources)
 
     def load(self, insert: Callable[..., int], *, encoding: str, strict: bool) -> None:
-        """Read all files through `insert`, which takes the number of the file and the query of its rows."""
+        """Read all files. `insert` takes the number of a file and the query of its rows."""
         for index, source in enumerate(self.sources):
             try:
                 self._load(index, insert, strict=strict)
@@ -84,7 +84,7 @@ class BehaviorFiles:
         tables.load(source, wanted, insert_rows, strict=strict)
 
     def compared(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Return the columns of all files that tell rows apart, and those that do not."""
+        """Return the columns that are compared to find duplicates, and those that are not."""
         columns = dict.fromkeys(column for source in self.sources for column in source.columns)
         known = (column for each in self._schemas.values() for column in each.schema.technical)
         technical = {*self._technical, *known}
@@ -94,12 +94,12 @@ class BehaviorFiles:
         )
 
     def digests(self, copies: Copies) -> list[bytes]:
-        """Return what identifies each file that was read, with the user that its name gives it."""
+        """Return the digest of each file that was read, with the user that its name gives."""
         contents = (copies.content(each.file) for each in self.sources)
         return [each.of_user(user).sha256 for each, user in zip(contents, self._users, strict=True)]
 
     def mapped(self, names: Sequence[str]) -> list[MappedFile]:
-        """Return how the files were understood, under the `names` by which they are shown."""
+        """Return how the files were understood; `names` are the names to show."""
         parts = zip(names, self.sources, self.roles, strict=True)
         return [self._mapped(name, source, roles) for name, source, roles in parts]
 

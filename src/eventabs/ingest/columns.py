@@ -1,4 +1,4 @@
-"""Which column of a file has which role, and what is missing."""
+"""Which column of a file has which role, and which roles are missing."""
 
 import os
 import re
@@ -16,21 +16,21 @@ from eventabs.ingest.paths import Inventory, Path as InnerPath, value_at
 from eventabs.language import gettext as _
 from eventabs.records import DurationUnit
 
-NO_COLUMN: Final = "-"  # named as a role's column: no column has it
-_NEAR: Final = 0.85  # how like a column a user's name is that is taken for it
+NO_COLUMN: Final = "-"  # as the column of a role: no column has the role
+_NEAR: Final = 0.85  # similarity above which a user's name is taken for a column's
 _LISTED: Final = 300  # characters
 _PACKED: Final = re.compile(r"\.(?:gz|zst)$", re.IGNORECASE)
 _PLACEHOLDER: Final = re.compile(r"\{(\w*)\}")
 _ACTIVITY: Final = ("text", "action", "item", "place", "app", "media", "category")
-# Inside a context or a device, such names mean something else.
+# Inside a context or a device these names mean something else.
 _ONLY_OUTSIDE: Final = {"media", "marker", "date", "offset"}
 _KNOWN_MARKERS: Final = {word for family in MARKERS for words in family for word in words}
-_SHARE: Final = 0.9  # of a column's values, those that are markers
-_BALANCE: Final = 4  # times as many of one kind as of the other, at most
+_SHARE: Final = 0.9  # share of a column's values that are markers
+_BALANCE: Final = 4  # at most this many times more begins than ends, or ends than begins
 
 
 def user_of_file(path: str, named: str) -> str:
-    """Return whose file it is by `[input] user`: {stem} is the file's name without its endings, {parent} its folder's.
+    """Return the user of a file by `[input] user`: {stem} is the file's name without its endings, {parent} its folder's.
 
     Raises ConfigError for any other word in braces.
     """
@@ -50,9 +50,9 @@ def behavior_columns(
     *,
     has_user: bool = False,
 ) -> dict[str, str]:
-    """Return the column or path of each role in an export's file, none of the (role, column) `refused`.
+    """Return the column or path of each role in an export's file, without the (role, column) pairs in `refused`.
 
-    `has_user`: whose rows they are is known without a column. Raises InputError where one is missing.
+    `has_user`: the user is known without a column. Raises InputError for a missing role.
     """
     columns = [*inventory.columns, *(spelled for _names, spelled in inventory.names())]
     refuse_absent_columns(path, inventory, named)
@@ -84,9 +84,9 @@ def behavior_columns(
 
 
 def refuse_one_user(source: Format, user_columns: Iterable[str]) -> None:
-    """Raise InputError where the user whose file it is, as the user of the tool says, is rather a column's name.
+    """Raise InputError if the user that the settings name for the file is rather the name of a column.
 
-    `user_columns` are those that say whose rows they are: with several users in one, all would become one log.
+    `user_columns` name the users: if one has several users, all would become one log.
     """
     user, path = source.file.user, source.file.path
     if merged := next((column for column in user_columns if _has_several(source, column)), None):
@@ -119,7 +119,7 @@ def _has_several(source: Format, column: str) -> bool:
 
 
 def refuse_absent_columns(path: str, inventory: Inventory, named: Mapping[str, str]) -> None:
-    """Raise InputError where a file lacks one of the columns and paths that the user named."""
+    """Raise InputError if a file lacks a column or path that the user named."""
     for role, name in named.items():
         if name not in ("", NO_COLUMN) and inventory.find(name) is None:
             columns = [*inventory.columns, *(spelled for _names, spelled in inventory.names())]
@@ -130,9 +130,9 @@ def refuse_absent_columns(path: str, inventory: Inventory, named: Mapping[str, s
 def find_roles(
     inventory: Inventory, named: Mapping[str, str], refused: Collection[tuple[str, str]] = ()
 ) -> dict[str, str]:
-    """Return the column or path for each role that is found.
+    """Return the column or path of each role that was found.
 
-    `named` maps a role to its column, "" where it is to be found, NO_COLUMN where it has none.
+    `named` maps a role to its column, "" to find it, NO_COLUMN if it has none.
     """
     found: dict[str, str] = {}
     for role, usual in candidates(inventory, named).items():
@@ -144,9 +144,9 @@ def find_roles(
 
 
 def candidates(inventory: Inventory, named: Mapping[str, str]) -> dict[str, list[str]]:
-    """Return the columns with usual names for each role, the first of them preferred.
+    """Return the columns with usual names for each role, the preferred one first.
 
-    What lies inside others is taken where no column has such a name.
+    Nested paths count only if no column has such a name.
     """
     # a marker's words may be actions too
     taken = {name for role, name in named.items() if name and role != "marker"}
@@ -163,7 +163,7 @@ def candidates(inventory: Inventory, named: Mapping[str, str]) -> dict[str, list
 
 
 def _usual(role: str, columns: Mapping[str, str]) -> list[str]:
-    """Return those of `columns`, which are by plain name, that have a usual name for a role."""
+    """Return those of `columns` (by plain name) that have a usual name for a role."""
     usual = [columns[name] for name in USUAL_NAMES[role] if name in columns]
     if role == "duration":
         usual += [column for name, column in columns.items() if stated_unit(name)]
@@ -171,13 +171,13 @@ def _usual(role: str, columns: Mapping[str, str]) -> list[str]:
 
 
 def unit_of_column(inventory: Inventory, column: str) -> DurationUnit | None:
-    """Return the unit that the name of a column or path of durations states, None for none."""
+    """Return the unit in the name of a column or path of durations, None if it has none."""
     names = next((names for names, spelled in inventory.names() if spelled == column), (column,))
     return next(filter(None, map(stated_unit, names)), None)
 
 
 def _inside(inventory: Inventory, taken: Collection[str]) -> dict[str, str]:
-    """Return the nested paths by the names by which they can be known, the less deep ones first."""
+    """Return the nested paths by the names that identify them, shallow ones first."""
     found: dict[str, str] = {}
     for names, spelled in inventory.names():
         for name in names if spelled not in taken else ():
@@ -193,9 +193,9 @@ def column_setting(role: str, name: str = "...") -> str:
 def profile_columns(
     path: str, columns: Sequence[str], named_user: str, wanted: Sequence[str]
 ) -> tuple[str, list[tuple[str, str]]]:
-    """Return the user column of the profiles' file, and (name to show, column) for each of `wanted`.
+    """Return the user column of the profiles' file, and (name to show, column) for each `wanted` column.
 
-    Raises InputError without a user column, and where one of `wanted` is missing other than the usual ones.
+    Raises InputError without a user column, and for a missing `wanted` column that is not one of the usual ones.
     """
     user = named_user if named_user in columns else find_roles(Inventory(columns), {}).get("user")
     if user is None:
@@ -209,9 +209,9 @@ def profile_columns(
 
 
 def find_profile_columns(columns: Sequence[str], wanted: Sequence[str]) -> list[tuple[str, str]]:
-    """Return (name to show, column) for each of `wanted` that is among `columns`, in that order.
+    """Return (name to show, column) for each `wanted` column that exists, in that order.
 
-    Age, gender, occupation and city are found by their usual names too and shown in English.
+    Age, gender, occupation and city are also found by their usual names, and shown in English.
     """
     by_plain_name = {plain(column): column for column in reversed(columns)}
     found: dict[str, str] = {}
@@ -230,9 +230,9 @@ def _refusal(message: str, path: str, columns: Sequence[str], **values: str) -> 
 
 
 def marker_columns(found: Sequence[tuple[Format, Mapping[str, str]]], named: str) -> set[str]:
-    """Return those columns with the role `marker` or `action` whose values, in all files, begin and end something.
+    """Return the columns with the role `marker` or `action` whose values, in all files, mark begins and ends.
 
-    `named`: the column that the user named, NO_COLUMN: none, "": find it.
+    `named`: the column that the user named, NO_COLUMN for none, "" to find it.
     """
     if named:
         return {named} - {NO_COLUMN}
@@ -247,7 +247,7 @@ def marker_columns(found: Sequence[tuple[Format, Mapping[str, str]]], named: str
 
 
 def with_marker(roles: Mapping[str, str], markers: Collection[str]) -> dict[str, str]:
-    """Return the roles with a marker only where its column is one of `markers`; the column of the actions may be."""
+    """Return the roles; the marker stays only if its column is one of `markers`, which the column of actions may be."""
     others = {role: column for role, column in roles.items() if role != "marker"}
     for role in ("marker", "action"):
         if roles.get(role) in markers:

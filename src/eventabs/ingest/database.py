@@ -23,18 +23,18 @@ _DISK_IS_FULL: Final = ("No space left", "Could not write", "failed to offload")
 MEMORY_LIMIT: Final = "600MB"  # with 500 MB, 46 million rows cannot be sorted any more
 _LESS_MEMORY: Final = "250MB"  # once rows are sorted, DuckDB fills what it may with pages that are read once
 _MOST_THREADS: Final = 4  # each thread takes its share of the memory limit
-_FETCHED: Final = 10_000  # rows held in Python at a time
+_FETCHED: Final = 10_000  # rows in Python at a time
 WHITE: Final = "' \t\r\n\v\f\u00a0\u3000\ufeff'"  # an SQL literal
-as_glob: Final = glob.escape  # the glob that matches this very path
+as_glob: Final = glob.escape  # the glob that matches exactly this path
 
 
 @contextmanager
 def scratch_database(
     folder: Path, readable: Sequence[str], stop: Stop = Stop()
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open an empty database in `folder`, which may read the files `readable` and nothing else.
+    """Open an empty database in `folder`. It may read the files `readable` and nothing else.
 
-    The folder is made anew, and removed afterwards. Raises StopRequested from statements at a requested `stop`.
+    The folder is created, and removed afterwards. At a requested `stop`, statements raise StopRequested.
     """
     folder = folder.absolute()  # DuckDB takes a leading ~ for the home folder
     shutil.rmtree(folder, ignore_errors=True)
@@ -79,7 +79,7 @@ def _is_full(error: duckdb.Error) -> bool:
 
 
 def give_back_memory(connection: duckdb.DuckDBPyConnection) -> None:
-    """Leave memory to Python once rows are sorted. No setting can be changed any more."""
+    """Release memory once rows are sorted. Settings cannot be changed afterwards."""
     connection.execute(f"SET memory_limit = '{_LESS_MEMORY}'")
     connection.execute("SET lock_configuration = true")
 
@@ -102,12 +102,12 @@ def errors_named(what: str) -> Iterator[None]:
 
 
 def fetched(cursor: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows of a result, some thousand in memory at a time."""
+    """Yield the rows of a result, a few thousand in memory at a time."""
     return chain.from_iterable(iter(lambda: cursor.fetchmany(_FETCHED), []))
 
 
 def number(connection: duckdb.DuckDBPyConnection, sql: str, values: Sequence[object] = ()) -> int:
-    """Return the one number that a query gives, or the number of rows that a statement changes."""
+    """Return the single number of a query, or the number of rows that a statement changes."""
     ((found,),) = connection.execute(sql, list(values)).fetchall()
     return int(found)
 

@@ -1,4 +1,4 @@
-"""Files as plain UTF-8 text: what is compressed or in another encoding is copied so."""
+"""Files as plain UTF-8 text: compressed files and other encodings are copied as UTF-8."""
 
 import codecs
 import gzip
@@ -22,19 +22,19 @@ _CHUNK: Final = 1 << 20
 _HEAD: Final = 1 << 16
 _GZIP: Final = b"\x1f\x8b"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
-# What shows that bytes are GB18030 and not another encoding read wrongly: see `_looks_chinese`.
+# What tells GB18030 from another encoding that was misread: see `_looks_chinese`.
 _ENOUGH: Final = 4  # characters beyond ASCII
-_COMMON: Final = 0.8  # share of them in everyday use
+_COMMON: Final = 0.8  # share of them that are everyday characters
 _COMMON_ROWS: Final = range(0xB0, 0xD8)  # the 3,755 everyday characters of GB 2312, in order of their sound
 _PUNCTUATION_ROWS: Final = (0xA1, 0xA3)
-_LAST_KOREAN_ROW: Final = 0xC8  # Korean syllables fill the rows up to here, Chinese words all of them
+_LAST_KOREAN_ROW: Final = 0xC8  # Korean syllables use the rows up to here, Chinese words all of them
 _BEYOND_KOREAN: Final = 0.1
 
 
 def plain_file(path: str, copy: Path, encoding: str, stop: Stop) -> tuple[str, str]:
-    """Return where the text is read, the file or `copy` made as plain UTF-8; and the file's encoding.
+    """Return the path to read, the file itself or a `copy` in plain UTF-8, and the file's encoding.
 
-    `encoding` is a codec of Python's, or "" to find it. Raises InputError where it is not certain.
+    `encoding` is a Python codec, or "" to find it. Raises InputError if it is not certain.
     """
     try:
         with _decompressed(path) as file:
@@ -60,7 +60,7 @@ def plain_file(path: str, copy: Path, encoding: str, stop: Stop) -> tuple[str, s
 
 
 def stored_file(path: str, copy: Path, stop: Stop) -> str:
-    """Return where a binary file is read: itself, or `copy` made of a member of an archive."""
+    """Return the path to read a binary file from: itself, or a `copy` of an archive's member."""
     if not archives.split(path):
         return path
     with archives.open_binary(path) as file, copy.open("wb") as target:
@@ -69,7 +69,7 @@ def stored_file(path: str, copy: Path, stop: Stop) -> str:
 
 
 def transcode(path: str, copy: Path, stop: Stop, encoding: str = "") -> tuple[str, str]:
-    """Copy a file as UTF-8. `encoding` "": it is GB18030, or InputError says that this is not certain."""
+    """Copy a file as UTF-8. `encoding` "": GB18030. Raises InputError if that is not certain."""
     codec = encoding or "gb18030"
     decoder = codecs.getincrementaldecoder(codec)()
     seen: Counter[str] = Counter()
@@ -92,16 +92,16 @@ def transcode(path: str, copy: Path, stop: Stop, encoding: str = "") -> tuple[st
 
 
 def check_codec(encoding: str) -> None:
-    """Raise ConfigError unless `encoding` is a codec of text or ""."""
+    """Raise ConfigError unless `encoding` is a text codec or ""."""
     try:
-        "".encode(encoding or "utf-8")  # also refuses codecs that are none of text, such as base64
+        "".encode(encoding or "utf-8")  # also refuses codecs that are not for text, such as base64
     except LookupError:
         message = _("[input] encoding: there is no encoding {encoding}; take one such as gb18030 or utf-16")
         raise ConfigError(message.format(encoding=encoding)) from None
 
 
 def check_utf8(path: str, text: str) -> None:
-    """Raise NotUtf8Error about `path`, naming the line, unless the file `text` is UTF-8 throughout."""
+    """Raise NotUtf8Error with `path` and the line, unless the file `text` is UTF-8 throughout."""
     if line := _line_not_utf8(text):
         raise not_utf8(path, line)
 
@@ -136,7 +136,7 @@ def _decompressed(path: str) -> Iterator[BinaryIO]:
 
 
 def _marked_encoding(head: bytes) -> str:
-    """Return the encoding that a byte order mark or the zero bytes of UTF-16 show, "" for none."""
+    """Return the encoding by its byte order mark or the zero bytes of UTF-16, "" if there is neither."""
     if head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
         return "utf-32"
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
@@ -159,7 +159,7 @@ def _is_utf8_so_far(head: bytes) -> bool:
 def _looks_chinese(seen: Counter[str]) -> bool:
     """Whether the characters of a text read as GB18030 are those of Chinese.
 
-    Other encodings decode as well, but to rare characters; Korean ones to the first half of the common ones.
+    Other encodings also decode, but to rare characters; Korean ones to the first half of the common ones.
     """
     rows: Counter[int] = Counter()  # of GB 2312; 0 for what it lacks
     for char, count in seen.items():

@@ -1,4 +1,4 @@
-"""An opened export: its counts, its users' logs and the rows that could not be read."""
+"""An opened export: its counts, its users' logs and its rejected rows."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -31,16 +31,16 @@ from eventabs.stop import Stop
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """Files that have been read to their end. Good only inside `open_export`.
+    """Files that were read to their end. Valid only inside `open_export`.
 
-    `fingerprint` is the sha256 of the files' contents, of objects in stores that of their ETags and sizes; `stamps` tell of
-    each file, the profiles too, whether it changes later. `roles` tells for each file which column was taken for which
-    role, `schemas` which tool's export it is ("" for none), `description` the same in short, with what looks wrong;
+    `fingerprint` is the sha256 of the files' contents (for objects in stores, of their ETags and sizes); `stamps` show
+    whether a file, or the profiles, changes later. `roles` has for each file the column of each role,
+    `schemas` the tool that exported it ("" for none), `description` both in short, with what looks wrong;
     `reasons` counts the rejected rows by reason, the most frequent first.
-    Duplicates are equal in the columns `compared`; `not_compared` are those of the files that were left out.
+    Duplicates are equal in the columns `compared`; `not_compared` are the other columns.
     Rows in = behaviors + rejected_rows + duplicates + paired_ends + non_behaviors. `unpaired` are behaviors: begins
-    without an end, ends without a begin; and so are `shortened`: they have a text of which prompts hold the first 200 characters.
-    `skipped_lines` are titles and sums, above and below the rows. Of a shard, `other_rows` are those of other shards, and
+    without an end, ends without a begin. So are `shortened`: prompts have the first 200 characters of their text.
+    `skipped_lines` are titles above and sums below the rows. Of a shard, `other_rows` are those of other shards, and
     `rows_without_user` those of the whole input, which the first shard has.
     """
 
@@ -72,18 +72,18 @@ class Export:
 
     @property
     def rejected_rows(self) -> int:
-        """How many rows could not be read."""
+        """Number of rows that could not be read."""
         return sum(self.reasons.values())
 
     @property
     def rows(self) -> int:
-        """How many rows the files hold; blank lines are none."""
+        """Number of rows in the files, without blank lines."""
         return self.behaviors + self.rejected_rows + self.duplicates + self.paired_ends + self.non_behaviors
 
     def user_logs(self) -> Iterator[UserLog]:
         """Yield every user's log, ordered by user_id; behaviors ordered by time, file and line.
 
-        A user none of whose rows was readable has a log without behaviors.
+        A user without a readable row has a log without behaviors.
         """
         with (
             errors_named("the export"),
@@ -95,7 +95,7 @@ class Export:
                 yield UserLog(user.user_id, tuple(islice(behaviors, user.behaviors)), user.profile)
 
     def groups(self, most_users: int = 0) -> Iterator[UserGroup]:
-        """Yield all users, or the first so many, in the same order, as groups that can be summed up without logs."""
+        """Yield all users, or the first N, in the same order, as groups that are summed up without logs."""
         with errors_named("the export"), closing(self._connection.cursor()) as user_cursor:
             users = islice(self._users(user_cursor), most_users or None)
             yield from prefetched(self._connection, grouped(users), with_offset=self._with_offset)
@@ -107,7 +107,7 @@ class Export:
             yield from (user_id for (user_id,) in fetched(cursor))
 
     def span(self) -> tuple[int, int] | None:
-        """Return when the first and the last behavior start, in seconds since 1970, without an offset by the clock; None: there is none."""
+        """Return the starts of the first and the last behavior in seconds since 1970 (wall time if times have no offset), None without behaviors."""
         with errors_named("the export"), closing(self._connection.cursor()) as cursor:
             return tables.span(cursor)
 
@@ -120,7 +120,7 @@ class Export:
             yield GroupUser(user_id, readable, first_row, last_row, profile)
 
     def rejects(self) -> Iterator[RejectedRow]:
-        """Yield the rows that could not be read, ordered by file and line, with the rows' own text."""
+        """Yield the rejected rows by file and line, with their text."""
         query = (
             "SELECT file, line, reason, coalesce(CAST(user_id AS VARCHAR), '') FROM behaviors"
             f" WHERE reason <> '{tables.DUPLICATE}' ORDER BY 1, 2"
@@ -135,7 +135,7 @@ class Export:
 
 
 def _stamps(read: Sequence[InputFile]) -> tuple[FileStamp, ...]:
-    """Return the stamps of the files that were read, of an archive once."""
+    """Return the stamps of the files that were read, one for each archive."""
     known = {
         archives.file_of(each.path): each.content.sha256 if each.text == each.path else None for each in read
     }

@@ -1,4 +1,4 @@
-"""The files of an export: their names, and what their bytes and lines are like."""
+"""The files of an export: their names, bytes and lines."""
 
 import glob
 import hashlib
@@ -18,19 +18,19 @@ from eventabs.objects import is_address
 
 _CHUNK: Final = 1 << 20
 _HEAD: Final = 1 << 16
-_SHOWN: Final = 300  # characters of a name that cannot be one
-_KINDS: Final = 5  # of files that are named
+_SHOWN: Final = 300  # characters that a file name cannot have
+_KINDS: Final = 5  # files named in a message
 LONGEST_LINE: Final = 64 << 20  # bytes
 _OF_A_RUN: Final = "ledger.sqlite"
 
 
 class NotUtf8Error(InputError):
-    """A file that turns out not to be UTF-8."""
+    """A file that is not UTF-8."""
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What one pass over a file's bytes shows."""
+    """What one pass over a file's bytes finds."""
 
     sha256: bytes
     lines: int  # a last line without a newline counts
@@ -38,12 +38,12 @@ class Content:
     longest: int  # bytes; an upper bound of the longest line, in whole chunks
 
     def of_user(self, user: str) -> "Content":
-        """Return the content as that of a user whom it does not name itself, as it is for ""."""
+        """Return the content as that of `user`; unchanged for ""."""
         return replace(self, sha256=hashlib.sha256(self.sha256 + user.encode()).digest()) if user else self
 
 
 class FileStamp(NamedTuple):
-    """By which a file is known again: its sha256, and size and time of change, which tell cheaply that it is the same."""
+    """Identity of a file: its sha256, and size and time of change, which cheaply show that it is the same."""
 
     path: str
     size: int
@@ -51,7 +51,7 @@ class FileStamp(NamedTuple):
     sha256: str
 
     def now(self) -> "FileStamp | None":
-        """Return what the stamp would be now, None where the file is gone. Its content is read only if need be."""
+        """Return the current stamp, None if the file is gone. Reads the content only if needed."""
         try:
             status = Path(self.path).stat()
             if (status.st_size, status.st_mtime_ns) == (self.size, self.modified_ns):
@@ -62,7 +62,7 @@ class FileStamp(NamedTuple):
 
 
 def stamp(path: str, sha256: bytes | None = None) -> FileStamp:
-    """Return the stamp of a file, whose content is read unless its `sha256` is known. Raises OSError."""
+    """Return the stamp of a file. Reads the content unless its `sha256` is given. Raises OSError."""
     with Path(path).open("rb") as file:
         status = os.fstat(file.fileno())
         digest = hashlib.file_digest(file, "sha256").digest() if sha256 is None else sha256
@@ -70,10 +70,10 @@ def stamp(path: str, sha256: bytes | None = None) -> FileStamp:
 
 
 def expand(paths: Sequence[str], excluded: Sequence[str] = ()) -> tuple[str, ...]:
-    """Return the files that `paths` (files and globs) name, sorted, none twice; of an archive the exports inside.
+    """Return the files that `paths` (files and globs) name, sorted, each once; for an archive the exports inside.
 
-    A name that exists is taken literally, whatever characters it holds. `excluded` names files that a folder or
-    glob does not mean. Addresses of objects are left out. Raises InputError, for the address of a database too.
+    A name that exists is literal, whatever its characters. `excluded`: files that folders and globs leave
+    out. Addresses of objects are skipped. Raises InputError, also for the address of a database.
     """
     for path in paths:
         refuse_database(path)
@@ -97,7 +97,7 @@ def expand(paths: Sequence[str], excluded: Sequence[str] = ()) -> tuple[str, ...
 
 
 def inspect(path: str, *, binary: bool = False) -> Content:
-    """Read the file once. Raises InputError where it cannot be read, is empty or, unless `binary`, is not text."""
+    """Read the file once. Raises InputError if it cannot be read, is empty or, unless `binary`, is not text."""
     digest = hashlib.sha256()
     lines = returns = pairs = newline_free = longest = 0
     last = b""
@@ -125,19 +125,19 @@ def inspect(path: str, *, binary: bool = False) -> Content:
 
 
 def refuse_endless_lines(path: str, content: Content) -> None:
-    """Raise InputError where a line is longer than can be read."""
+    """Raise InputError if a line is too long to read."""
     if content.longest > LONGEST_LINE:
         message = _("{path} has a line longer than {limit} MB; export one row a line")
         raise InputError(message.format(path=path, limit=LONGEST_LINE >> 20))
 
 
 def fingerprint(digests: Iterable[bytes]) -> str:
-    """Return the sha256 of what identifies the files, whatever their names and order."""
+    """Return the sha256 of the files' identities, regardless of names and order."""
     return hashlib.sha256(b"".join(sorted(digests))).hexdigest()
 
 
 def first_bytes(path: str) -> bytes:
-    """Return the start of a file. Raises InputError where it cannot be read."""
+    """Return the first bytes of a file. Raises InputError if it cannot be read."""
     try:
         with archives.open_binary(path) as file:
             return file.read(_HEAD)
@@ -146,9 +146,9 @@ def first_bytes(path: str) -> bytes:
 
 
 def head(path: str, size: int) -> list[str]:
-    """Return the first lines of a file, as many as fit `size` bytes, but the first one whole.
+    """Return the first lines of a file that fit into `size` bytes; the first line is whole.
 
-    Raises InputError where they are not UTF-8.
+    Raises InputError if they are not UTF-8.
     """
     with Path(path).open("rb") as file:
         first = file.readline(LONGEST_LINE)
@@ -171,7 +171,7 @@ def lines(path: str) -> Iterator[tuple[int, str]]:
 
 
 def windows(path: str, count: int, size: int) -> Iterable[str]:
-    """Yield whole lines out of `count` places spread evenly over a file, `size` bytes at each."""
+    """Yield whole lines from `count` places spread evenly over a file, `size` bytes at each."""
     end = Path(path).stat().st_size
     with Path(path).open("rb") as file:
         for number in range(1, count + 1):
@@ -181,7 +181,7 @@ def windows(path: str, count: int, size: int) -> Iterable[str]:
 
 @contextmanager
 def copies_written(folder: Path) -> Iterator[None]:
-    """Turn the system's errors into a StorageError about the folder to which copies are written."""
+    """Turn OSErrors into a StorageError about the folder of the copies."""
     try:
         yield
     except OSError as error:
@@ -191,7 +191,7 @@ def copies_written(folder: Path) -> Iterator[None]:
 
 
 def not_utf8(path: str, line: int) -> NotUtf8Error:
-    """Return the error for a file whose encoding is not certain."""
+    """Return the error for a file of uncertain encoding."""
     message = _(
         "{path} is not UTF-8 (line {line}), and what it is, is not certain; name it: [input] encoding"
     )
@@ -199,13 +199,13 @@ def not_utf8(path: str, line: int) -> NotUtf8Error:
 
 
 def no_room(what: str) -> DiskFullError:
-    """Return the error for a disk on which there is no room for the scratch files of reading."""
+    """Return the error for a disk without room for the scratch files."""
     message = _("there is no room left for reading {what}; make room and start again")
     return DiskFullError(message.format(what=what))
 
 
 def unreadable(path: str, error: OSError) -> InputError | StorageError:
-    """Return the error for a file that the system does not let us read, or has no room to unpack."""
+    """Return the error for a file that the system cannot read, or has no room to unpack."""
     if error.errno in NO_ROOM:
         return no_room(path)
     message = _("{path} cannot be read: {cause}; check its permissions")
@@ -213,7 +213,7 @@ def unreadable(path: str, error: OSError) -> InputError | StorageError:
 
 
 def _matches(path: str) -> list[str]:
-    with suppress(OSError, ValueError):  # a name too long or with a NUL exists nowhere
+    with suppress(OSError, ValueError):  # a name that is too long or has a NUL
         if Path(path).is_dir():
             return _in_folder(path)
         if Path(path).exists() or archives.split(path):
@@ -229,7 +229,7 @@ def _matches(path: str) -> list[str]:
 
 
 def _in_folder(path: str) -> list[str]:
-    """Return the files of a folder and its subfolders, without hidden ones and what runs have left."""
+    """Return the files of a folder and its subfolders, without hidden files and those of runs."""
     found: list[str] = []
     for folder, folders, names in os.walk(path):
         folders[:] = [
@@ -244,7 +244,7 @@ def _in_folder(path: str) -> list[str]:
 
 
 def is_readable(name: str) -> bool:
-    """Whether a folder means a file of this name."""
+    """Whether a file with this name is read as part of a folder."""
     is_export = archives.READABLE.search(name.lower()) or name.lower().endswith(".zip")
     return not name.startswith((".", "_", "~$")) and bool(is_export)
 
@@ -263,10 +263,10 @@ def _no_export(folder: str) -> str:
 
 
 def refuse_binary(path: str, start: bytes) -> None:
-    """Raise InputError where a file's first bytes are those of no text in UTF-8."""
+    """Raise InputError if a file's first bytes are not UTF-8 text."""
     if b"\0" not in start:
         return
-    text = start.decode(errors="replace").rstrip("\ufffd")  # a character may be cut at the end
+    text = start.decode(errors="replace").rstrip("\ufffd")  # the last character may be cut
     if start.count(b"\0") * 100 > len(start) or "\ufffd" in text:
         message = _("{path} is a binary file; export the behaviors as JSON lines, CSV or Parquet")
         raise InputError(message.format(path=path))

@@ -1,4 +1,4 @@
-"""Names and files that are no export: what they are, and what to do instead."""
+"""Names and files that are not exports: what they are, and what to do instead."""
 
 import re
 from collections.abc import Collection
@@ -9,7 +9,7 @@ from eventabs.errors import InputError
 from eventabs.language import gettext as _
 from eventabs.records import Event
 
-# The schemes of databases, each with the command that writes a query's rows as CSV.
+# The schemes of databases, each with a command that writes a query's rows as CSV.
 _POSTGRESQL: Final = r'psql ADDRESS -c "\copy (SELECT ...) TO STDOUT CSV HEADER" | eventabs run -'
 _MYSQL: Final = 'mysql --batch -e "SELECT ..." DATABASE | eventabs run -'
 _CLICKHOUSE: Final = 'clickhouse-client --query "SELECT ... FORMAT CSVWithNames" | eventabs run -'
@@ -45,7 +45,7 @@ _MARK: Final = b"\xef\xbb\xbf"
 
 
 def refuse_database(name: str) -> None:
-    """Raise InputError where `name` is the address of a database. The address is not shown: it may hold a password."""
+    """Raise InputError if `name` is the address of a database. The address is not shown: it may have a password."""
     found = _DATABASE.match(name)
     scheme = found[1].lower() if found else ""
     _driver, _colon, product = scheme.partition("+")
@@ -61,7 +61,7 @@ def refuse_database(name: str) -> None:
 
 
 def refuse_document(path: str, start: bytes) -> None:
-    """Raise InputError where a file is a PDF, a picture, a web page, XML or a text document, by its first bytes or name."""
+    """Raise InputError if a file is a PDF, a picture, a web page, XML or a text document, by its first bytes or name."""
     if start.startswith(b"%PDF"):
         message = _("{path} is a PDF; ask its source for the rows as CSV, JSON lines or Parquet")
     elif start.startswith(_PICTURES) or (start.startswith(b"RIFF") and start[8:12] == b"WEBP"):
@@ -85,7 +85,7 @@ def refuse_document(path: str, start: bytes) -> None:
 
 
 def refuse_events(path: str, columns: Collection[str]) -> None:
-    """Raise InputError where a file has the columns of events, as a run or an export of it writes them."""
+    """Raise InputError if a file has the columns of events, as runs and exports write them."""
     if set(columns) >= _EVENT:
         message = _(
             "{path} holds events that eventabs has made, not behaviors; name the export that they were made from,"

@@ -19,11 +19,11 @@ from eventabs.ingest.column_names import (
 from eventabs.ingest.database import WHITE, quoted, sql
 from eventabs.records import THING, DurationUnit
 
-# A division, since a thousandth is no exact number.
+# A division, since 0.001 is not exact.
 _IN_SECONDS: Final[dict[DurationUnit, str]] = {"ms": "/ 1000", "s": "", "min": "* 60", "h": "* 3600"}
 BEGINS: Final = 1
 ENDS: Final = -1
-_LONGEST_USER_ID: Final = 1024  # bytes; what is longer is no id
+_LONGEST_USER_ID: Final = 1024  # bytes; longer values are not ids
 
 # Each unit's words, longest first: the first that fits is taken.
 _DAYS: Final = "天|日|days?|d"
@@ -32,12 +32,12 @@ _MINUTES: Final = "分钟|分|minutes?|mins?|m"
 _SECONDS: Final = "秒钟?|seconds?|secs?|s"
 _NUMBER: Final = r"\d{1,12}(?:\.\d{1,9})?"
 _UNITS: Final = "".join(f"(?:({_NUMBER}) ?(?:{unit}) ?)?" for unit in (_DAYS, _HOURS, _MINUTES, _SECONDS))
-# A duration inside a sentence: a unit behind each number, and no days, which are rather dates there.
+# A duration inside a sentence: a unit behind each number, and no days, which are rather dates.
 _SENTENCE_DURATION: Final = rf"(?:{_NUMBER} ?(?:{_HOURS}|{_MINUTES}|{_SECONDS}) ?)+"
 
 
 def row_digest(columns: Iterable[str]) -> str:
-    """Return the SQL of a number that tells rows with different values in `columns` apart, up to chance (2^-64).
+    """Return the SQL of a 64-bit hash of the values in `columns`.
 
     A column "" has no value in any row. NULL without columns.
     """
@@ -55,8 +55,8 @@ def normal_form(
 ) -> str:
     """Return the SELECT that normalizes the relation `raw` (see normal_form.sql).
 
-    `zone` is a time zone's name, or "" where wall times stay as they are. `dayfirst` None: there are no dates such as
-    03/04/2026. `digest` is SQL; `duration_unit`: of durations that are plain numbers.
+    `zone` is a time zone's name, or "" to keep wall times. `dayfirst` None: there are no dates such as
+    03/04/2026. `digest` is SQL; `duration_unit` is the unit of durations that are plain numbers.
     """
     moment = f"moment_of(wall, shift, {quoted(zone)})"
     zoned = (
@@ -76,7 +76,7 @@ def normal_form(
 
 
 def define_macros(connection: duckdb.DuckDBPyConnection) -> None:
-    """Define the functions that the normal form is made of."""
+    """Define the SQL macros of the normal form."""
     connection.execute(sql("times.sql", units=_UNITS))
     connection.execute(
         sql(
@@ -140,7 +140,7 @@ def _among(word: str, words: Iterable[str]) -> str:
 
 
 def _by_length(word: str, values: Mapping[str, str]) -> str:
-    """Look up a word by its length first: no join, which a long IN becomes, and which would not keep rows in order."""
+    """Look up a word by its length first: a long IN becomes a join, which does not keep the order of rows."""
     lengths = sorted({len(each.encode()) for each in values})
     cases = (
         f"WHEN {length} THEN {_case(word, {each: values[each] for each in values if len(each.encode()) == length})}"

@@ -6,7 +6,7 @@
     contexts[iglu:com.acme/product/*].data.name      the same, with * for any characters
     event_properties["[Amplitude] Page Title"]       a key that holds dots or brackets
 
-A step leads into an object or a list, also into one that is written as JSON in a text.
+A step leads into an object or a list, also into JSON inside a text.
 """
 
 import json
@@ -19,16 +19,16 @@ from typing import Any, Final, NamedTuple
 from eventabs.ingest.database import quoted
 
 _STEP: Final = re.compile(r'\.([^.\[\]]+)|\[(\d+)\]|\[(\*)\]|\["((?:[^"]|"(?!\]))+)"\]|\[([^\[\]"]+)\]')
-_KEYS: Final = ("key", "name", "schema")  # of a record in a list, what names it
-_VALUES: Final = re.compile(r"value|\w+_value")  # of such a record, where its value is
+_KEYS: Final = ("key", "name", "schema")  # keys that name a record in a list
+_VALUES: Final = re.compile(r"value|\w+_value")  # keys of such a record's value
 _DEEPEST: Final = 6
-_MOST: Final = 2000  # paths that are kept of a file
-_LONGEST_TEXT: Final = 1 << 20  # characters of a text that is looked into
+_MOST: Final = 2000  # paths kept for a file
+_LONGEST_TEXT: Final = 1 << 20  # characters of a text that is parsed as JSON
 OBJECT: Final = "inner_0_0"
 
 
 class Lookup(NamedTuple):
-    """A step to the record of a list that is named so."""
+    """A step to the record of a list with this name."""
 
     key: str
 
@@ -65,7 +65,7 @@ def _written(step: Step) -> str:
 
 
 def parse_path(text: str, columns: Collection[str]) -> Path | None:
-    """Return the path that `text` names in a file with `columns`, None where it names none. A literal name wins."""
+    """Return the path that `text` names in a file with `columns`, None if it names none. A literal column name wins."""
     if text in columns:
         return Path(text)
     fitting = (column for column in columns if text.startswith((f"{column}.", f"{column}[")))
@@ -90,12 +90,12 @@ def _step(match: re.Match[str]) -> Step:
 
 @dataclass
 class Inventory:
-    """Which paths the first rows of a file have. `texts`: those of texts that hold JSON."""
+    """The paths of a file's first rows. `texts`: the paths of texts that contain JSON."""
 
     columns: Sequence[str]
     leaves: dict[Path, None] = field(default_factory=dict)
     texts: set[Path] = field(default_factory=set)
-    _plain: set[str] = field(default_factory=set)  # columns with a value that is neither object nor list
+    _plain: set[str] = field(default_factory=set)  # columns with a scalar value
     _holding: set[str] = field(default_factory=set)
 
     def add(self, row: Mapping[str, Any]) -> None:
@@ -128,13 +128,13 @@ class Inventory:
 
     @property
     def objects(self) -> set[str]:
-        """The columns that hold objects and lists only."""
+        """The columns with objects and lists only."""
         return self._holding - self._plain
 
     def find(self, text: str) -> Path | None:
-        """Return the path that `text` names, None where the file has none such.
+        """Return the path that `text` names, None if the file has none.
 
-        A key that holds a dot wins over the path that is spelled alike.
+        A key with a dot wins over a path of the same spelling.
         """
         path = parse_path(text, self.columns)
         if path is None or not path.steps:
@@ -151,7 +151,7 @@ class Inventory:
         return any(leaf.column == path.column and leaf.steps[:count] == path.steps for leaf in self.leaves)
 
     def names(self) -> Iterator[tuple[tuple[str, ...], str]]:
-        """Yield the nested paths, those less deep first, each behind the names by which it can be known."""
+        """Yield (names that identify it, path) for the nested paths, shallow ones first."""
         for leaf in sorted(self.leaves, key=lambda path: len(path.steps)):
             names = [leaf.column, *(_name(step) for step in leaf.steps if not isinstance(step, int | Every))]
             if any(isinstance(step, Lookup) for step in leaf.steps):
@@ -161,7 +161,7 @@ class Inventory:
 
 
 def value_at(row: Mapping[str, Any], path: Path) -> object:
-    """Return what a row holds at a path, None for nothing."""
+    """Return the value of a row at a path, None if it has none."""
     return _stepped_into(row.get(path.column), path.steps)
 
 
@@ -219,7 +219,7 @@ def _name(step: str | Lookup) -> str:
 
 
 def _spelled(path: Path) -> str:
-    """Write a path with dots in its names as they are."""
+    """Write a path; dots in its names stay."""
     return path.column + "".join(
         f".{step}" if isinstance(step, str) else _written(step) for step in path.steps
     )
@@ -231,9 +231,9 @@ def pointer(steps: Iterable[str | int]) -> str:
 
 
 class Reading:
-    """The SQL that reads paths out of texts of JSON, each text taken apart once.
+    """The SQL that reads paths from JSON texts; each text is parsed once.
 
-    `relation` is what is read, and grows with each `read`. `texts`: the paths at which texts hold JSON.
+    `relation` is the relation to read; each `read` extends it. `texts`: the paths of texts that contain JSON.
     """
 
     def __init__(self, relation: str, texts: Collection[Path] = ()) -> None:
@@ -242,7 +242,7 @@ class Reading:
         self._layers = 0
 
     def read(self, base: Callable[[str], str], paths: Iterable[Path]) -> dict[Path, str]:
-        """Return an SQL expression for each path, to be selected from `relation`. `base` gives that of a column."""
+        """Return an SQL expression for each path, to select from `relation`. `base` gives the SQL of a column."""
         return self._read({path: (base(path.column), Path(path.column), path.steps) for path in paths})
 
     def read_objects(self, text: str, paths: Iterable[Path]) -> dict[Path, str]:
@@ -298,7 +298,7 @@ class Reading:
             self.relation = f"SELECT *, {', '.join(columns)} FROM ({self.relation})"
 
     def _plain_steps(self, at: Path, steps: Steps) -> int:
-        """Return how many steps one pointer can take."""
+        """Return the number of steps that one JSON pointer can take."""
         for count, step in enumerate(steps):
             if isinstance(step, Lookup | Every):
                 return count
@@ -307,7 +307,7 @@ class Reading:
         return len(steps)
 
 
-_Open = tuple[str, Path, Steps]  # the SQL of a text, where in the row it stands, and the steps that are left
+_Open = tuple[str, Path, Steps]  # the SQL of a text, its place in the row, and the remaining steps
 
 
 def _listed(texts: Iterable[str]) -> str:
@@ -330,7 +330,7 @@ def _keys(steps: Steps) -> list[str | int]:
 
 
 def _record(text: str, records: str, key: str) -> str:
-    """Return the SQL of the record named `key`; of an object, of the value under that key."""
+    """Return the SQL of the record named `key`; for an object, of the value under that key."""
     names = f"{records}_names"
     place = f"list_position({names}, {quoted(key)})"
     if "*" in key:

@@ -1,6 +1,6 @@
-"""Regular expressions of users on their data, by the RE2 in DuckDB: its time grows with the text, whatever the expression.
+"""Users' regular expressions on their data, by the RE2 in DuckDB: its time is linear in the text for every expression.
 
-Python's own takes exponential time on some; a rule that does would hold up a whole run.
+Python's `re` takes exponential time on some; one such rule would block a run.
 """
 
 from collections.abc import Collection
@@ -13,7 +13,7 @@ from eventabs.language import gettext as _
 
 
 def check_pattern(regex: str) -> None:
-    """Raise ValueError, with RE2's words, where `regex` is none."""
+    """Raise ValueError with RE2's message if `regex` is invalid."""
     try:
         search_pattern(regex, [""])
     except (duckdb.Error, UnicodeError) as error:
@@ -23,7 +23,7 @@ def check_pattern(regex: str) -> None:
 
 
 def search_pattern(regex: str, texts: Collection[str]) -> set[str]:
-    """Return those of the texts in which `regex` is found. May be called from any thread."""
+    """Return the texts that match `regex` anywhere. May be called from any thread."""
     # a literal is compiled once, a parameter for every text
     where = f"regexp_matches(text, {quoted(regex)})"
     select = f"SELECT text FROM (SELECT unnest(?::VARCHAR[]) AS text) WHERE {where}"

@@ -17,28 +17,28 @@ from eventabs.ingest.schemas import NON_BEHAVIOR
 from eventabs.language import gettext as _
 from eventabs.records import MAX_CHARACTERS, DurationUnit, Shard
 
-# What makes an instant comparable, whether the wall time has an offset or not.
+# Makes instants comparable, with or without an offset.
 _INSTANT: Final = "epoch_us(start) - coalesce(shift, 0)::BIGINT * 1000000"
-_TRIED_ROWS: Final = 2000  # in which a file with day-first or month-first dates shows one
-_FEW: Final = 100_000  # different texts, which are kept in memory once and stand in rows as numbers
-# Where most values of a block differ, trying how they compress costs more than it saves in a table that is read once.
+_TRIED_ROWS: Final = 2000  # first rows, in which a file with day-first or month-first dates has one
+_FEW: Final = 100_000  # distinct texts that are kept in memory once; rows have their numbers
+# Compression costs more than it saves in a table that is read once and whose values mostly differ.
 _PLAIN_TEXT: Final = "VARCHAR USING COMPRESSION uncompressed"
-DUPLICATE: Final = "duplicate"  # the reason of rows that count once only
+DUPLICATE: Final = "duplicate"  # the reason of repeated rows
 _LEFT_OUT: Final = f"'{BLANK}', '{NON_BEHAVIOR}'"  # reasons of rows that are neither behaviors nor unreadable
-PAIRED_END: Final = "paired_end"  # the reason of rows that only say how long another one lasted
+PAIRED_END: Final = "paired_end"  # the reason of rows that only end another behavior
 _FACTS: Final = "user_id, start, shift, action, item, place, duration, text"
 _OBJECT: Final = "user_id, action, item, place, text"
 _LINE: Final = "coalesce(line, first_line + staged.rowid - first_row) AS line"
 _STAGED: Final = """staged JOIN first_lines USING (file)
     JOIN (SELECT file, min(rowid) AS first_row FROM staged GROUP BY file) USING (file)"""
-_REFUSED: Final = "refused row: "  # begins the error that stops a query, by which it is recognized
+_REFUSED: Final = "refused row: "  # prefix of the error that stops a query
 _SHOWN: Final = 200  # characters
-_LIMITS: Final = (" LIMIT 10000", " LIMIT 1000000", "")  # DuckDB reads far beyond a row that it looks for
+_LIMITS: Final = (" LIMIT 10000", " LIMIT 1000000", "")  # DuckDB reads far beyond the row in question
 _UNREADABLE: Final = f"reason NOT IN ({_LEFT_OUT})"
 
 
 class Counts(NamedTuple):
-    """What an export holds; `rejects` by reason. `with_offset`: its times carry an offset from UTC.
+    """Counts of an export; `rejects` by reason. `with_offset`: its times have an offset from UTC.
 
     `paired_ends` are the ends that belong to a begin, `unpaired` the rows of either kind without a partner,
     `non_behaviors` those that its schema says are no behaviors.
@@ -58,8 +58,8 @@ class Counts(NamedTuple):
 
 
 def prepare(connection: duckdb.DuckDBPyConnection, profile_width: int) -> None:
-    """Make the empty tables, and the functions that fill them."""
-    connection.begin()  # a commit for each function would take longer than all else
+    """Create the empty tables and the functions that fill them."""
+    connection.begin()  # one commit for each function would take most of the time
     define_macros(connection)
     profile = "".join(f", p{position} VARCHAR" for position in range(profile_width))
     connection.execute(f"""
@@ -80,7 +80,7 @@ def check_zone(connection: duckdb.DuckDBPyConnection, zone: str) -> None:
 
 
 def load(source: Format, wanted: Wanted, insert: Insert, *, strict: bool = False) -> None:
-    """Read a file through `insert`. Raises InputError, and StorageError where there is no room for a copy."""
+    """Read a file through `insert`. Raises InputError, and StorageError without room for a copy."""
     with copies_written(source.file.copy.parent), errors_named(source.file.path):
         source.load(wanted, insert, strict=strict)
 
@@ -114,7 +114,7 @@ def insert_behaviors(
 
     kept, all_rows = _keep_shard(connection, rows, shard) if shard else (rows, None)
     selected = normal(kept.sql)
-    if strict:  # DuckDB breaks off soon after a row that cannot be read
+    if strict:  # DuckDB stops soon after a row that cannot be read
         refusing = f"CASE WHEN {_UNREADABLE} THEN error('{_REFUSED}' || reason) ELSE reason END"
         selected = f"SELECT * REPLACE ({refusing} AS reason) FROM ({selected})"
     try:
@@ -159,9 +159,9 @@ def _keep_shard(connection: duckdb.DuckDBPyConnection, rows: Query, shard: Shard
 
 
 def _date_order(connection: duckdb.DuckDBPyConnection, rows: Query) -> bool | None:
-    """Return whether dates such as 13/04/2026 are day-first; None where the first rows hold none such.
+    """Return whether dates such as 13/04/2026 are day-first; None if the first rows have no such dates.
 
-    All rows are looked at: the first number above 12 decides.
+    All rows are checked: the first number above 12 decides.
     """
     date = f'SELECT coalesce("date", "time") AS day FROM ({rows.sql})'
     short = "regexp_matches(trim(day), short_date())"
@@ -182,11 +182,11 @@ def _date_order(connection: duckdb.DuckDBPyConnection, rows: Query) -> bool | No
 
 
 def _refuse_first(source: Format, select: Callable[[str], str], rows: Query, refused: str) -> None:
-    """Raise InputError about the first row for which the SQL `refused` holds; `select` gives the rows under a LIMIT.
+    """Raise InputError about the first row for which the SQL `refused` is true; `select` gives the rows under a LIMIT.
 
-    Rows are read by several threads, so the one at which DuckDB stopped need not be the first one.
+    Several threads read rows, so DuckDB need not have stopped at the first one.
     """
-    with closing(source.file.connection.cursor()) as cursor:  # the transaction of the other one has failed
+    with closing(source.file.connection.cursor()) as cursor:  # the other transaction has failed
         for limit in _LIMITS:
             found = cursor.execute(
                 f"""SELECT number, line, reason
@@ -210,14 +210,14 @@ def _refuse_first(source: Format, select: Callable[[str], str], rows: Query, ref
 
 
 def insert_profiles(connection: duckdb.DuckDBPyConnection, width: int, rows: Query) -> int:
-    """Keep the readable rows of the profiles' file: in order: user and `width` columns p0, p1, ..."""
+    """Keep the readable rows of the profiles' file in order: user and `width` columns p0, p1, ..."""
     values = "".join(f", trimmed(regexp_replace(p{n}, '\\s+', ' ', 'g'))" for n in range(width))
     select = f'SELECT trimmed("user"){values} FROM ({rows.sql})'
     return number(connection, f"INSERT INTO profiles {select}", rows.values)
 
 
 def finish(connection: duckdb.DuckDBPyConnection, profile_width: int, *, keep_duplicates: bool) -> Counts:
-    """Join ends with their begins, sort, mark duplicates, and list the users. Raises InputError for a mix of zones."""
+    """Join begins and ends, sort, mark duplicates, and list the users. Raises InputError for mixed zones."""
     non_behaviors = number(connection, f"SELECT count(*) FROM staged WHERE reason = '{NON_BEHAVIOR}'")
     paired_ends, unpaired = _pair(connection, keep_duplicates=keep_duplicates)
     _sort(connection)
@@ -258,7 +258,7 @@ def _left_out(connection: duckdb.DuckDBPyConnection) -> tuple[int, int]:
 
 
 def span(connection: duckdb.DuckDBPyConnection) -> tuple[int, int] | None:
-    """Return when the first and the last readable behavior start, in seconds since 1970; None: there is none."""
+    """Return the starts of the first and the last readable behavior in seconds since 1970, None without one."""
     query = (
         f"SELECT min({_INSTANT}) // 1000000, max({_INSTANT}) // 1000000 FROM behaviors WHERE reason IS NULL"
     )
@@ -267,8 +267,8 @@ def span(connection: duckdb.DuckDBPyConnection) -> tuple[int, int] | None:
 
 
 def _count_shortened(connection: duckdb.DuckDBPyConnection) -> int:
-    """Count the behaviors with a text that a prompt will hold the beginning of."""
-    # bytes are counted first: characters are slow
+    """Count the behaviors whose text a prompt shortens."""
+    # bytes first: counting characters is slow
     is_long = " OR ".join(
         f"(strlen(CAST({text} AS VARCHAR)) > {MAX_CHARACTERS} AND length(CAST({text} AS VARCHAR)) > {MAX_CHARACTERS})"
         for text in ("action", "coalesce(CAST(item AS VARCHAR), text)", "place")
@@ -277,10 +277,10 @@ def _count_shortened(connection: duckdb.DuckDBPyConnection) -> int:
 
 
 def _pair(connection: duckdb.DuckDBPyConnection, *, keep_duplicates: bool) -> tuple[int, int]:
-    """Give each begin the time until the end that follows it, of the same user and object, and mark that end.
+    """Give each begin the time until the next end of the same user and object, and mark that end.
 
-    Copies of a row do not come between a begin and its end, unless they are kept. Rows without a mark stay as they are.
-    Returns how many ends belong to a begin, and how many rows of either kind have no partner.
+    Copies of a row do not separate a begin from its end, unless duplicates are kept. Other rows stay unchanged.
+    Returns the number of paired ends, and of begins and ends without a partner.
     """
     marked = "SELECT count(*) FROM staged WHERE mark IS NOT NULL AND reason IS NULL"
     if number(connection, marked) == 0:
@@ -311,7 +311,7 @@ def _pair(connection: duckdb.DuckDBPyConnection, *, keep_duplicates: bool) -> tu
 
 
 def _sort(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the sorted table out of the staged one. Texts that recur are kept as numbers, which takes far less room."""
+    """Sort the staged table. Recurring texts are kept as numbers, which takes far less room."""
     columns = ("user_id", "action", "item", "place")
     counts = ", ".join(f"approx_count_distinct({column})" for column in columns)
     (found,) = connection.execute(f"SELECT {counts} FROM staged").fetchall()
@@ -330,9 +330,9 @@ def _sort(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _mark_duplicates(connection: duckdb.DuckDBPyConnection) -> None:
-    """Mark all but the first of rows that are equal in the columns compared. They share user and instant, so they lie near each other.
+    """Mark all but the first of rows that are equal in the compared columns. They share user and instant, so they are close together.
 
-    They are not deleted: rowids have to stay.
+    They are not deleted: rowids must stay.
     """
     neighbor = "row_user IS NOT DISTINCT FROM {side}(row_user) OVER () AND instant = {side}(instant) OVER ()"
     connection.execute(f"""
@@ -351,7 +351,7 @@ def _mark_duplicates(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _list_users(connection: duckdb.DuckDBPyConnection, profile_width: int) -> None:
-    """Make the table of users, each with the rows between which its behaviors lie."""
+    """Make the table of users, each with the range of its behaviors' rows."""
     profile = "".join(f", p.p{n}" for n in range(profile_width))
     # arg_min: a user with several profiles has the first value of each column
     first = "".join(f", arg_min(p{n}, rowid) AS p{n}" for n in range(profile_width))

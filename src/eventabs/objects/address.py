@@ -1,4 +1,4 @@
-"""Addresses of objects: their parts, and what of them may be shown."""
+"""Addresses of objects: their parts, and which of them may be shown."""
 
 from typing import Final, NamedTuple
 
@@ -7,7 +7,7 @@ from eventabs.language import gettext as _
 
 _STORES: Final = ("s3", "gs", "az")
 _WEB: Final = ("https", "http")
-QUERY_CUT: Final = "?..."  # stands for a query, which may hold a signature
+QUERY_CUT: Final = "?..."  # in place of a query, which may hold a signature
 
 
 class Address(NamedTuple):
@@ -38,22 +38,22 @@ class Address(NamedTuple):
 
     @property
     def is_web(self) -> bool:
-        """Whether it leads to no store, but to a web server."""
+        """Whether it names a web server and not a store."""
         return self.scheme in _WEB
 
     @property
     def is_in_store(self) -> bool:
-        """Whether it names a bucket of a store that is known."""
+        """Whether it names a bucket of a known store."""
         return self.scheme in _STORES and bool(self.bucket)
 
     @property
     def names_object(self) -> bool:
-        """Whether it can be that of an object, and not only of a folder."""
+        """Whether it may name an object; else it names a folder."""
         return bool(self.key) and not self.key.endswith("/")
 
     @property
     def has_user(self) -> bool:
-        """Whether a web address names a user, and perhaps a password."""
+        """Whether a web address has a user, and perhaps a password."""
         return self.is_web and "@" in self.bucket.partition("?")[0]
 
     @property
@@ -63,7 +63,7 @@ class Address(NamedTuple):
 
 
 def is_address(path: str) -> bool:
-    """Whether a name is an address and no file."""
+    """Whether a name is an address; else it is a file."""
     return "://" in path
 
 

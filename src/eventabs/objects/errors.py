@@ -28,11 +28,11 @@ _PASSING: Final = (408, 429, *range(500, 600))
 
 
 class BrokenError(InputError):
-    """A failure of reading that may pass."""
+    """A failed read that may succeed later."""
 
 
 def obstore(address: str, purpose: Purpose = "read") -> ModuleType:
-    """Return the library. Raises UsageError where it is not installed, as InputError where it is to read."""
+    """Return the library. Raises UsageError if it is not installed: an InputError when reading."""
     try:
         import obstore.exceptions  # noqa: PLC0415  an extra that few install
         import obstore.store  # noqa: PLC0415
@@ -60,7 +60,7 @@ def store_errors_named(address: str, purpose: Purpose = "read") -> Iterator[None
 
 
 def _refusal(address: str, text: str, purpose: Purpose) -> UsageError:
-    """Return the error for what obstore says, in a first line and in the structure that follows it."""
+    """Return the error for obstore's message: its first line and the structure below it."""
     said = text.partition("\n")[0]
     found, asked = _STATUS.search(said), _ASKED.search(said)
     status = int(found[1]) if found else 0
@@ -89,7 +89,7 @@ def _by_words(said: str, purpose: Purpose) -> str:
             "{path}: empty names, . and .. between slashes cannot be read; copy the object and name the file"
         )
     messages = {
-        "169.254.169.254": no_credentials,  # the service of a cloud's own machines, which is asked at last
+        "169.254.169.254": no_credentials,  # the cloud's metadata service, which is tried last
         "metadata.google": no_credentials,
         "Account must be specified": no_credentials,
         "Content-Length": _(
@@ -105,7 +105,7 @@ def _by_words(said: str, purpose: Purpose) -> str:
 
 
 def _of_reading(status: int, said: str, *, in_store: bool) -> str:
-    """Return what a status means that no repetition changes, "" for any other."""
+    """Return what a status means that no retry changes, "" for any other."""
     if not status or status in _PASSING:
         return ""
     step = _("check the address, or download it and name the file")
@@ -119,7 +119,7 @@ def _of_reading(status: int, said: str, *, in_store: bool) -> str:
 
 
 def _of_writing(status: int, _said: str, *, in_store: bool) -> str:
-    """Return what a status means that no repetition changes, "" for any other."""
+    """Return what a status means that no retry changes, "" for any other."""
     if not status or status in _PASSING:
         return ""
     step = _("check the address, or write a file and upload that")
@@ -130,7 +130,7 @@ def _of_writing(status: int, _said: str, *, in_store: bool) -> str:
 
 
 def taken() -> str:
-    """Return the message about a place where something is already, with `path` to be filled in."""
+    """Return the message that something exists already, with a placeholder `path`."""
     return _("{path} exists; name another with --output, or replace it with --replace")
 
 

@@ -21,15 +21,15 @@ _KINDS: Final = {
 _LISTED: Final = 1000  # objects a request
 _CONNECT_SECONDS: Final = "5s"
 _SILENT_SECONDS: Final = "30s"
-_LONGEST: Final = "7d"  # of a whole transfer; obstore's own limit is 30 seconds
-_RETRIES: Final = 2  # of a single request, by obstore
+_LONGEST: Final = "7d"  # for a whole transfer; obstore's own limit is 30 seconds
+_RETRIES: Final = 2  # for a single request, by obstore
 
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """An object and how it is reached; size and ETag are known where the store has been asked for them.
+    """An object and how to reach it; size and ETag are known once the store was asked.
 
-    `name` is its whole address, which is never shown.
+    `name` is its full address, which is never shown.
     """
 
     name: str
@@ -45,12 +45,12 @@ class StoredObject:
 
     @property
     def is_web(self) -> bool:
-        """Whether it lies in no store, but behind a web address."""
+        """Whether it has a web address and lies in no store."""
         return Address.of(self.name).is_web
 
     @property
     def identity(self) -> bytes:
-        """Digest of ETag and size; nothing for an object that is in no store, whose ETag says little."""
+        """Digest of ETag and size; empty for an object outside a store, whose ETag says little."""
         if not self.etag or self.is_web:
             return b""
         return sha256(f"{self.etag} {self.size}".encode()).digest()
@@ -59,9 +59,9 @@ class StoredObject:
 def open_store(
     address: Address, purpose: Purpose = "read", headers: Mapping[str, str] | None = None
 ) -> "ObjectStore":
-    """Return the store of a bucket, or of a web address, which is a store of one object with an empty path.
+    """Return the store of a bucket. A web address is a store of one object with an empty path.
 
-    `headers` are sent with each request. Raises UsageError where obstore is not installed, and obstore's own errors.
+    `headers` go with each request. Raises UsageError if obstore is not installed, and obstore's own errors.
     """
     client: ClientConfig = {
         "allow_http": address.scheme != "https",  # in a store, where its endpoint says so
@@ -79,7 +79,7 @@ def open_store(
 
 
 def object_at(store: "ObjectStore", address: Address) -> StoredObject | None:
-    """Return the object of this very key, None where there is none. Raises obstore's errors."""
+    """Return the object with exactly this key, None if there is none. Raises obstore's errors."""
     try:
         meta = store.head(address.key)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""A file of this machine, written to a store or to a web address, as a whole or not at all."""
+"""Upload of a local file to a store or a web address, whole or not at all."""
 
 from pathlib import Path
 from typing import Final
@@ -14,15 +14,15 @@ _AT_ONCE: Final = 4  # pieces in memory
 
 
 class Destination:
-    """Where an object is to be written to; `replace`: also where one is.
+    """Where to write an object; `replace`: also over an existing one.
 
-    Raises UsageError, before anything is written, where that cannot be.
+    Raises UsageError, before it writes anything, if that is impossible.
     """
 
     def __init__(self, address: str, *, replace: bool = False) -> None:
         self._address = Address.of(address)
         _refuse_unwritable(self._address)
-        # a web server is not asked before: a signature holds for writing alone
+        # no question to a web server: a signature allows writing only
         headers = {"If-None-Match": "*"} if self._address.is_web and not replace else {}
         with store_errors_named(address, "write"):
             self._store = open_store(self._address, "write", headers)
@@ -35,9 +35,9 @@ class Destination:
         return public_address(self._address.text)
 
     def write(self, file: Path) -> None:
-        """Write the object; nobody sees it before it is whole. Raises UsageError, and OSError where `file` is not read.
+        """Write the object; nobody sees it before it is whole. Raises UsageError, and OSError if `file` cannot be read.
 
-        A store gets it in pieces, a few of which are in memory; a web server, which takes no pieces, as one.
+        A store gets it in parts, a few in memory at a time; a web server gets it in one piece.
         """
         library = obstore(self._address.text, "write")
         with file.open("rb") as source, store_errors_named(self._address.text, "write"):

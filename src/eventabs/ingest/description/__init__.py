@@ -1,4 +1,4 @@
-"""What was understood of an export, and what looks wrong there."""
+"""How an export was understood, and what looks wrong in it."""
 
 from eventabs.ingest.description.mapping import Description, FileMapping, MappedFile, ReadRow, describe
 

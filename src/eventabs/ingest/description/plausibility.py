@@ -1,7 +1,7 @@
-"""What in the behaviors of a whole export looks wrong, by figures that are summed up in two passes over a table.
+"""What looks wrong in the behaviors of a whole export, by sums from two passes over a table.
 
-A night: people sleep, so six hours of the day in a row hold few rows. Where these are not the hours from 0 to 6,
-the clock is another one than the users'.
+A night: people sleep, so six consecutive hours of the day have few rows. If these are not the hours from 0 to 6,
+the times are in another zone than the users'.
 """
 
 from collections.abc import Collection, Sequence
@@ -15,19 +15,19 @@ from eventabs.ingest.database import number
 from eventabs.language import gettext as _
 from eventabs.records import InputWarning
 
-_LEAST: Final = 50  # rows, of which a share says something
+_LEAST: Final = 50  # rows; of fewer a share means nothing
 _LISTED: Final = 12  # columns without a role
 _NEARLY_ALL: Final = 0.9  # of the rows
 _HEAD: Final = 10_000  # rows of the first users
 _HOURS: Final = 24
 _NIGHT: Final = 6  # hours
-_LEAST_TIMES: Final = 500  # rows with a time of day, by which a night is known
+_LEAST_TIMES: Final = 500  # rows with a time of day that are needed to find a night
 _LEAST_SPAN: Final = timedelta(days=3)
-_AWAKE: Final = 0.15  # of the rows: more than that between 0 and 6 is no night
-_ASLEEP: Final = 0.5  # of these, at most: what the quietest hours hold
+_AWAKE: Final = 0.15  # of the rows: if more are between 0 and 6, it is no night
+_ASLEEP: Final = 0.5  # of these: the most that the quietest hours may have
 _LONG: Final = 3 * 3600  # seconds
-_IMPOSSIBLE: Final = 24 * 3600  # seconds: half of the durations are not longer than that
-_OVERLAPPING: Final = 0.5  # of the rows: their durations go beyond the next row of the user
+_IMPOSSIBLE: Final = 24 * 3600  # seconds: half of the durations are at most this long
+_OVERLAPPING: Final = 0.5  # of the rows: durations that end after the user's next row
 _UNKNOWN_USERS: Final = [
     "na",
     "n/a",
@@ -57,12 +57,12 @@ _UNKNOWN_USERS: Final = [
     "无",
     "空",
 ]
-_FEW: Final = 20  # rows of a user that are not many
-_OFTEN: Final = 2  # times as many rows as a user has on average
+_FEW: Final = 20  # rows of a user; fewer are not many
+_OFTEN: Final = 2  # times the mean number of rows a user
 
 
 class Totals(NamedTuple):
-    """Sums over the readable rows. `hours`: rows by hour of the day, without those at midnight sharp."""
+    """Sums over the readable rows. `hours`: rows by hour of the day, without those exactly at midnight."""
 
     rows: int
     without_object: int
@@ -76,7 +76,7 @@ class Totals(NamedTuple):
 def implausible(
     connection: duckdb.DuckDBPyConnection, roles: Collection[str], unused: Sequence[str], zone: str
 ) -> list[InputWarning]:
-    """Return what looks wrong. `roles` are those that a column plays, `zone` is what --timezone names."""
+    """Return what looks wrong. `roles`: the roles that have a column; `zone`: as in --timezone."""
     usual_action, usual_object = _usual(connection)
     totals = _totals(connection, usual_action, usual_object)
     found = [*_unknown_users(connection, totals.rows)]
@@ -175,9 +175,9 @@ def _clock(totals: Totals) -> list[InputWarning]:
 
 
 def quietest_hours(totals: Totals) -> tuple[int, int] | None:
-    """Return when the night begins and ends where it is not from 0 to 6; None too where none is to be seen.
+    """Return the hours of the night if it is not from 0 to 6; None also if there is none.
 
-    A night holds at most half of what the hours from 0 to 6 hold, and these hold more than 15 % of the rows.
+    A night has at most half the rows of the hours from 0 to 6, and these have more than 15 % of all rows.
     """
     times = sum(totals.hours)
     if times < _LEAST_TIMES or totals.span < _LEAST_SPAN:
@@ -191,7 +191,7 @@ def quietest_hours(totals: Totals) -> tuple[int, int] | None:
 
 
 def _milliseconds(connection: duckdb.DuckDBPyConnection, roles: Collection[str]) -> list[InputWarning]:
-    """Look at the first users: durations are of days, or go beyond what the user did next while a thousandth does not."""
+    """Check the first users: durations last days, or end after the user's next row while a thousandth does not."""
     if "duration" not in roles:
         return []
     ((rows, median, beyond, thousandth),) = connection.execute(f"""

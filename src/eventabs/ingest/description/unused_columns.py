@@ -1,6 +1,6 @@
-"""Columns without a role that look as if they had one: what is lost with them is not to be seen in what was read.
+"""Columns without a role that look as if they had one: the rows that were read do not show what is lost.
 
-Few are named: only where the role is played by no column, or by one that cannot be right, and both name and values speak for it.
+Few are named: only if the role has no column, or a wrong one, and both name and values fit it.
 """
 
 import re
@@ -15,14 +15,14 @@ from eventabs.ingest.paths import Inventory, Path
 from eventabs.language import gettext as _
 from eventabs.records import InputWarning
 
-_LEAST_ROWS: Final = 20  # of which one user throughout says something
+_LEAST_ROWS: Final = 20  # rows; a single user in fewer means nothing
 _ALIKE: Final = 0.9  # of a column's values
 _DURATION_NAME: Final = re.compile(
     "duration|dwell|elapsed|timespent|(?:seconds?|secs|millis|minutes)$|时长|停留|逗留|驻留|秒数?$|毫秒数?$|分钟数?$|耗时|用时"
 )
 _OF_A_MEDIUM: Final = re.compile(
     "video|track|song|film|movie|media|视频|歌曲|影片|电影|曲目"
-)  # how long that is
+)  # its length is that of the medium, not of the behavior
 _END_NAME: Final = re.compile("(?<![a-z])(?:end|until|leave|left|exit|finish)|结束|离开|离店|离场|退出|终止")
 _USER_NAME: Final = re.compile(
     "(?:user|member|customer|client|guest|person|subscriber|uid)(?:id|no|num|number|code|key|name)?|"
@@ -40,7 +40,7 @@ _CLOCK: Final = re.compile(
 def unused_columns(
     inventory: Inventory, places: Mapping[str, Sequence[Path]], sample: Sequence[SampledRow]
 ) -> Iterator[InputWarning]:
-    """Yield what to say about the columns and paths without a role in a file of no known tool. `places`: those with one, by role."""
+    """Yield warnings about columns and paths without a role, in a file of no known tool. `places`: those with a role."""
     used = {place for paths in places.values() for place in paths}
     spelled = [*inventory.columns, *(path for _names, path in inventory.names())]
     rest = {name: found for name in spelled if (found := inventory.find(name)) and found not in used}
@@ -77,7 +77,7 @@ def _unit(word: str) -> str:
 def _times(
     values: Mapping[str, Sequence[str]], places: Mapping[str, Sequence[Path]], sample: Sequence[SampledRow]
 ) -> Iterator[InputWarning]:
-    """Look for times of day where what is taken for the time has none."""
+    """Look for times of day if the chosen time has none."""
     if "date" in places or not (days := _values_of(places.get("time", ()), sample)) or not _are(_DAY, days):
         return
     for name, texts in values.items():
@@ -97,7 +97,7 @@ def _times(
 def _users(
     values: Mapping[str, Sequence[str]], places: Mapping[str, Sequence[Path]], sample: Sequence[SampledRow]
 ) -> Iterator[InputWarning]:
-    """Look for users where all rows are of one."""
+    """Look for users if all rows are of one user."""
     if len(sample) < _LEAST_ROWS or len(set(_values_of(places.get("user", ()), sample))) > 1:
         return
     for name, texts in values.items():

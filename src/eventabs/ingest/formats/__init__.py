@@ -18,7 +18,7 @@ from eventabs.stop import Stop
 
 __all__ = ["BLANK", "FORMATS", "Format", "InputFile", "Insert", "Query", "SampledRow", "Wanted", "open_file"]
 
-# In the order in which they are tried: a file that no other format recognizes is CSV.
+# In the order of trial: a file that no other format recognizes is CSV.
 FORMATS: Final[tuple[type[Format], ...]] = (Parquet, Excel, Sqlite, DuckDb, Json, Csv)
 
 
@@ -38,11 +38,11 @@ def open_file(
     stop: Stop = Stop(),
     not_utf8: bool = False,
 ) -> Format:
-    """Return the file in its format. Copies go to `folder` and are read there.
+    """Return the file in its format. Copies are made in `folder`.
 
     `encoding` is a codec or "", `header` names the columns of a CSV that has no header, `columns` those of roles, `sheet`
     and `table` what is read of a workbook or database; `user`, `headers` and `times` are as in InputFile.
-    `not_utf8`: it has turned out not to be UTF-8. Raises InputError, and StorageError where there is no room for a copy.
+    `not_utf8`: the file is known not to be UTF-8. Raises InputError, and StorageError without room for a copy.
     """
     copy = folder / f"copy-{len(list(folder.glob('copy-*')))}"
     start = files.first_bytes(path)

@@ -1,4 +1,4 @@
-"""What every format of input can do, and the SQL that formats share."""
+"""What every input format can do, and the SQL that formats share."""
 
 import re
 from abc import ABC, abstractmethod
@@ -17,21 +17,21 @@ from eventabs.ingest.database import errors_named, quoted
 from eventabs.ingest.paths import Inventory, Path as InnerPath, Reading
 from eventabs.stop import Stop
 
-BLANK: Final = "blank"  # the problem of a line of white space, which is no row at all
+BLANK: Final = "blank"  # the problem of a blank line, which is no row
 _SAMPLED: Final = 2000  # rows
 _SAMPLED_TEXT: Final = 4 << 20  # characters of them
 _USUAL_LINE: Final = 2 << 20  # bytes
 
-Wanted = Sequence[tuple[str, str]]  # a name in the result beside the file's column or path, "" for none
+Wanted = Sequence[tuple[str, str]]  # (name in the result, column or path of the file, "" for none)
 
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """A file before its format is known. `text`: where it is read, at `path` or from a copy as plain UTF-8.
+    """A file before its format is known. `text`: the path to read, `path` itself or a copy in plain UTF-8.
 
-    `encoding` is "" for a binary file. `header`, `named` (columns by role), `sheet` and `table` are what the user named;
-    `user` is whose rows they are, "" where a column says it. `headers` are the columns of known CSV files that have
-    none, with what their lines look like; `times` are the paths at which records of known tools may have their time.
+    `encoding` is "" for a binary file. `header`, `named` (columns by role), `sheet` and `table` are the user's settings;
+    `user` is the user of all rows, "" if a column names the user. `headers` are the columns of known CSV files without
+    a header, with patterns of their lines; `times` are the paths where records of known tools may have their time.
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -51,7 +51,7 @@ class InputFile:
 
     @property
     def has_user(self) -> bool:
-        """Whether it is known without a column whose rows they are."""
+        """Whether the user is known without a column."""
         return bool(self.user)
 
     @property
@@ -60,15 +60,15 @@ class InputFile:
         return self.named.get("time", "")
 
     def copy_named(self, name: str) -> Path:
-        """Return where to write another copy."""
+        """Return the path of another copy."""
         return self.copy.with_name(f"{self.copy.name}-{name}")
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A SELECT, the values bound to it, and the number of the line that its first row stands on.
+    """A SELECT, its bound values, and the line number of its first row.
 
-    Its column `line` is NULL where row and line number go up together.
+    Its column `line` is NULL if each line is a row.
     """
 
     sql: str
@@ -76,16 +76,16 @@ class Query:
     first_line: int = 1
 
     def of_user(self, user: str) -> "Query":
-        """Return the rows as those of a user whom they do not name, as they are for ""."""
+        """Return the rows as those of `user`; unchanged for ""."""
         sql = f'SELECT * REPLACE ({quoted(user)} AS "user") FROM ({self.sql})'
         return replace(self, sql=sql) if user else self
 
 
-Insert = Callable[[Query], int]  # puts the rows into a table, returns how many they are
+Insert = Callable[[Query], int]  # inserts the rows into a table, returns their number
 
 
 class SampledRow(NamedTuple):
-    """A row of a file's start: its first line, its text and its values by column, none where it is broken."""
+    """A row from a file's start: its first line, its text and its values by column, none if it is broken."""
 
     line: int
     text: str
@@ -96,7 +96,7 @@ class Format(ABC):
     """An input file in one format."""
 
     is_text: ClassVar[bool] = True  # read as UTF-8 without compression
-    skipped_lines = 0  # titles and sums, above and below the rows
+    skipped_lines = 0  # titles above and sums below the rows
 
     def __init__(self, file: InputFile) -> None:
         if self.is_text:
@@ -107,15 +107,15 @@ class Format(ABC):
     @staticmethod
     @abstractmethod
     def sniff(path: str, start: bytes) -> bool:
-        """Whether a file is in this format, by its name and its first bytes, which are UTF-8 for a text."""
+        """Whether a file has this format, by its name and its first bytes (UTF-8 for text)."""
 
     @abstractmethod
     def find_columns(self) -> tuple[str, ...]:
-        """Return the names of the columns. Raises InputError where none are found."""
+        """Return the names of the columns. Raises InputError if there are none."""
 
     @abstractmethod
     def query(self, wanted: Wanted) -> Query:
-        """Return the rows of a regular file, in its order: line, problem (NULL for good rows) and `wanted`."""
+        """Return the rows of a regular file in order: line, problem (NULL for good rows) and `wanted`."""
 
     @abstractmethod
     def texts(self) -> Iterator[tuple[int, str]]:
@@ -123,10 +123,10 @@ class Format(ABC):
 
     @abstractmethod
     def fields(self, text: str) -> Mapping[str, Any]:
-        """Return the values by column in the text of a row, none where it is broken."""
+        """Return the values by column of a row's text, none if it is broken."""
 
     def sample(self) -> Iterator[SampledRow]:
-        """Yield the first rows, as far as they are UTF-8."""
+        """Yield the first rows up to the first that is not UTF-8."""
         room = _SAMPLED_TEXT
         with errors_named(self.file.path), suppress(files.NotUtf8Error):
             for line, text in islice(self.texts(), _SAMPLED):
@@ -137,21 +137,21 @@ class Format(ABC):
 
     @cached_property
     def inventory(self) -> Inventory:
-        """The paths that the first rows have."""
+        """The paths of the first rows."""
         found = Inventory(self.columns)
         for row in self.sample():
             found.add(row.values)
         return found
 
     def load(self, wanted: Wanted, insert: Insert, *, strict: bool = False) -> None:  # noqa: ARG002  for formats with records that can break
-        """Read the file through `insert`, an irregular one by way of a tidy copy.
+        """Read the file through `insert`; an irregular file is tidied in a copy first.
 
-        `strict`: nothing behind the first broken record is read, and `insert` raises where it gets one.
+        `strict`: reading stops at the first broken record, and `insert` raises for it.
         """
         insert(self.query(wanted))
 
     def paths(self, wanted: Wanted) -> dict[str, InnerPath]:
-        """Return the path of each column and path that is wanted."""
+        """Return the parsed path of each wanted column or path."""
         names = dict.fromkeys(name for _alias, name in wanted if name)
         return {
             name: InnerPath(name) if name in self.columns else self.inventory.find(name) or InnerPath(name)
@@ -159,14 +159,14 @@ class Format(ABC):
         }
 
     def nested(self, relation: str, wanted: Wanted, base: Callable[[str], str]) -> tuple[str, str]:
-        """Return the list of a SELECT with what is wanted, and the relation that it selects from.
+        """Return the SELECT list of the wanted values, and the relation to select from.
 
-        `base` gives the SQL of a column of `relation` as a text.
+        `base` gives the SQL of a column of `relation` as text.
         """
         paths = self.paths(wanted)
         if not any(
             path.steps for path in paths.values()
-        ):  # few files have any, and a look for texts of JSON takes time
+        ):  # few files have any, and the search for JSON in texts takes time
             return selected(wanted, base), relation
         reading = Reading(f"SELECT * FROM {relation}", self.inventory.texts)
         values = reading.read(base, set(paths.values()))
@@ -174,7 +174,7 @@ class Format(ABC):
 
 
 def selected(wanted: Wanted, expression: Callable[[str], str]) -> str:
-    """Return the list of a SELECT: the SQL expression of each wanted column under its name."""
+    """Return a SELECT list: the SQL of each wanted column under its name."""
     return ", ".join(
         f'{expression(column) if column else "NULL::VARCHAR"} AS "{name}"' for name, column in wanted
     )
@@ -189,7 +189,7 @@ def text_reader(
     header: bool = False,
     strict: bool = True,
 ) -> str:
-    """Return the SQL table function that reads a text of rows with fields, none of its lines beyond `longest` bytes."""
+    """Return the SQL table function that reads delimited text with lines of at most `longest` bytes."""
     columns = ", ".join(f"'{name}': 'VARCHAR'" for name in names)
     return (
         f"read_csv(?, auto_detect = false, header = {header}, delim = {quoted(delimiter)}, quote = {quoted(quote)},"
@@ -198,9 +198,9 @@ def text_reader(
 
 
 def _buffers(longest: int) -> str:
-    """Make room for the longest line. Beyond the usual that costs so much memory that one thread reads.
+    """Return the buffer options for the longest line. Large buffers take so much memory that a single thread reads.
 
-    Of DuckDB's own, eight times larger buffers a file of 30 MB is one, which a single thread reads.
+    DuckDB's own buffers are eight times larger: a file of 30 MB fits into one, which a single thread reads.
     """
     line = max(longest, _USUAL_LINE)
     room = f", max_line_size = {line}, buffer_size = {2 * line}"

@@ -22,8 +22,8 @@ from eventabs.ingest.formats.base import BLANK, Format, InputFile, Insert, Query
 from eventabs.ingest.formats.csv_layout import Dialect, Layout, find_layout, footer_length, proposal
 from eventabs.language import gettext as _
 
-_SAMPLE: Final = 1 << 18  # bytes looked at for columns and dialect
-_TAIL: Final = 1 << 16  # bytes looked at for sums and remarks at the end
+_SAMPLE: Final = 1 << 18  # bytes that are read for columns and dialect
+_TAIL: Final = 1 << 16  # bytes that are read for sums and remarks at the end
 # A quote that is never closed must not swallow the file: a record ends within this many lines.
 _LONGEST_RECORD: Final = 1000
 _SHOWN: Final = 100  # characters of a first row
@@ -42,7 +42,7 @@ class Csv(Format):
 
     def __init__(self, file: InputFile) -> None:
         self.layout = Layout(Dialect(), (), 0)
-        self.is_regular = False  # known to have one good record a line
+        self.is_regular = False  # whether each line is known to be one good record
         super().__init__(file)
         self.skipped_lines = self._skipped_lines()
 
@@ -52,7 +52,7 @@ class Csv(Format):
         return True
 
     def find_columns(self) -> tuple[str, ...]:
-        """Return the names in the header, or those of a file without one."""
+        """Return the names in the header, or the names for a file without one."""
         path = self.file.path
         lines = files.head(self.file.text, _SAMPLE)
         try:
@@ -72,7 +72,7 @@ class Csv(Format):
         return layout.columns
 
     def query(self, wanted: Wanted) -> Query:
-        """Return the rows. DuckDB raises an error where a record has too few or too many fields."""
+        """Return the rows. DuckDB raises an error for a record with too few or too many fields."""
         dialect, has_header = self.layout.dialect, self.layout.has_header
         reader = text_reader(
             self._field_names,
@@ -81,7 +81,7 @@ class Csv(Format):
             quote=dialect.quote,
             header=has_header,
         )
-        # putting together what stands in a row is slow: only where it may be nothing
+        # it is slow to join a row's cells: only for rows that may be empty
         all_blank = f"trim(concat({', '.join(self._field_names)}), {WHITE}) = ''"
         problem = f"CASE WHEN coalesce(c0, '') < '!' THEN CASE WHEN {all_blank} THEN '{BLANK}' END END"
         fields, relation = self._fields(reader, wanted)
@@ -98,7 +98,7 @@ class Csv(Format):
         return dict(zip(self.columns, self._split(text) or (), strict=False))
 
     def load(self, wanted: Wanted, insert: Insert, *, strict: bool = False) -> None:
-        """Read a regular file directly, any other by way of a copy. Raises InputError where it is not UTF-8."""
+        """Read a regular file directly, any other from a copy. Raises InputError if it is not UTF-8."""
         outside = self.layout.above or self.layout.below
         may_be = self.file.content.one_newline and not outside and not self.layout.dialect.is_blank
         self.is_regular = may_be and self._is_loaded_directly(wanted, insert)
@@ -115,7 +115,7 @@ class Csv(Format):
             copy.unlink(missing_ok=True)
 
     def _is_loaded_directly(self, wanted: Wanted, insert: Insert) -> bool:
-        """Try the fast way: it holds only if every line after the header is one good record."""
+        """Try the fast way, which needs every line below the header to be one good record."""
         connection = self.file.connection
         connection.begin()
         try:
@@ -129,10 +129,10 @@ class Csv(Format):
         return is_regular
 
     def tidy(self, target: Path, user_column: str, *, strict: bool = False) -> int:
-        """Copy the file without its header; a line number and a problem stand before each row's fields.
+        """Copy the file without its header; each row begins with its line number and problem.
 
-        A line that is no record of as many fields as the header keeps only its user, if that can be read. `strict`:
-        the copy ends with the first such line. Returns the length of the longest row in bytes, an upper bound.
+        A line whose number of fields differs from the header's keeps only its user, if that is readable. `strict`:
+        the copy ends with the first such line. Returns an upper bound of the longest row in bytes.
         """
         user = self.columns.index(user_column) if user_column in self.columns else None
         longest = 0
@@ -152,9 +152,9 @@ class Csv(Format):
         return longest * 4  # a character takes at most four bytes
 
     def records(self) -> Iterator[Record]:
-        """Yield the records, the header first; blank lines are none. Raises InputError where the file is not UTF-8."""
+        """Yield the records without blank lines, the header first. Raises InputError if the file is not UTF-8."""
         lines = self._lines()
-        ahead = deque[tuple[int, str]]()  # read in search of a closing quote, but not yet taken
+        ahead = deque[tuple[int, str]]()  # lines that were read to find a closing quote, not yet used
         while following := ahead.popleft() if ahead else next(lines, None):
             line, text = following
             fields = self._split(text)
@@ -174,7 +174,7 @@ class Csv(Format):
                 yield Record(line, text, fields)
 
     def _lines(self) -> Iterator[tuple[int, str]]:
-        """Yield the lines of the table, from its header on."""
+        """Yield the lines of the table, beginning with its header."""
         with Path(self.file.text).open("rb") as file:
             for number, raw in enumerate(islice(file, self._last_line), start=1):
                 if number <= self.layout.above:
@@ -193,12 +193,12 @@ class Csv(Format):
         return [*fields, *[""] * (width - len(fields))][:width]
 
     def _are_rows(self, lines: Sequence[str]) -> bool:
-        """Whether each of several lines is a row by itself, if its quotes are plain characters."""
+        """Whether each of several lines is a row by itself when quotes count as plain characters."""
         width, delimiter = len(self.columns), self.layout.dialect.delimiter
         return width > 2 and all(line.count(delimiter) == width - 1 for line in lines)  # noqa: PLR2004  two are a text's
 
     def _field_of_broken(self, text: str, position: int) -> str:
-        """Return one field of a broken line, "" where it may be cut off or a quote makes it uncertain."""
+        """Return one field of a broken line, "" if it may be cut off or a quote makes it uncertain."""
         dialect = self.layout.dialect
         fields = text.split() if dialect.is_blank else text.split(dialect.delimiter)
         certain = position + 1 < len(fields) and dialect.quote not in "".join(fields[: position + 1])
@@ -216,7 +216,7 @@ class Csv(Format):
         return footer_length(lines[1:] if start else lines[layout.above + 1 :], layout)
 
     def _skipped_lines(self) -> int:
-        """Count the lines above and below the table that are not blank."""
+        """Count the nonblank lines above and below the table."""
         if not self.layout.above and not self.layout.below:
             return 0
         outside = (
@@ -235,7 +235,7 @@ class Csv(Format):
 
 
 def _no_header(path: str, lines: Sequence[str]) -> InputError:
-    """Return the error for rows without a header, with a guess of their columns to copy."""
+    """Return the error for rows without a header, with proposed columns to copy."""
     names, rows = proposal(lines)
     options = f"--columns {','.join(names)}" + ("" if "user_id" in names else " --user me")
     message = _(

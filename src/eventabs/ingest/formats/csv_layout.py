@@ -1,4 +1,4 @@
-"""Where the table stands in a text of rows: titles above, its header, how a line is split, summaries below."""
+"""Where the table is in a text: titles above, its header, how a line is split, summaries below."""
 
 import csv
 import re
@@ -8,12 +8,12 @@ from typing import Final, NamedTuple
 
 from eventabs.ingest.column_names import CANONICAL, MARKERS, USUAL_NAMES, plain
 
-_LOOKED_AT: Final = 120  # lines at the start, among which the header is
-_FOLLOWING: Final = 20  # rows below a header that show whether it is one
+_LOOKED_AT: Final = 120  # lines at the start that may be the header
+_FOLLOWING: Final = 20  # rows below a header that decide whether it is one
 _SHARE: Final = 0.8
 _LONGEST_FOOTER: Final = 50  # lines
 _DELIMITERS: Final = (",", "\t", ";", "|")
-# Regular expressions of blanks as delimiters: columns apart, a date kept with its time, any blank.
+# Regular expressions of blanks as delimiters: wide gaps, blanks but not between date and time, any blank.
 _COLUMNS_APART: Final = r"(?: {2,}|\t)[ \t]*"
 _STAMP_KEPT: Final = r"(?<!\d{4}-\d\d-\d\d)[ \t]+|[ \t]+(?!\d\d?:\d\d)"
 _BLANKS: Final = (_COLUMNS_APART, _STAMP_KEPT, r"[ \t]+")
@@ -33,7 +33,7 @@ _SUMMARY: Final = re.compile(
     r"|\W*(?:人民币)?(?:合计|总计|小计|汇总|共\s*\d|导出|已收入|待收入|已支出|待支出|收入[::]|支出[::]|注[::]|说明[::]|备注[::])",
     re.IGNORECASE,
 )
-# A field in quotes, with the blanks that some programs write between its closing quote and the delimiter.
+# A quoted field, with the blanks that some programs write behind its closing quote.
 _QUOTED: Final = re.compile(r'("(?:[^"]|"")*")(?:[ \t]+(?=[,;|\t]|$))?')
 _MARKERS: Final = {word for family in MARKERS for words in family for word in words}
 
@@ -50,13 +50,13 @@ class Dialect(NamedTuple):
         return len(self.delimiter) > 1
 
     def fields(self, text: str) -> list[str] | None:
-        """Return the fields of a record, None where its quotes do not close."""
+        """Return the fields of a record, None if a quote is not closed."""
         if self.is_blank:
             return re.split(self.delimiter, text.strip())
         if self.quote not in text:
             return text.split(self.delimiter)
         if self.delimiter == "\t":
-            # most programs that write tabs know no quotes
+            # most programs that write tabs do not quote
             return self._strict_fields(text) or text.split(self.delimiter)
         return self._strict_fields(text) or self._strict_fields(_QUOTED.sub(r"\1", text))
 
@@ -74,9 +74,9 @@ class Dialect(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """Where the table stands: `above` are the lines before its header, or before its first row without one.
+    """Where the table is: `above` counts the lines before its header, or before its first row if it has none.
 
-    `below` are those behind its last row. `needed`: how many fields a row has at least.
+    `below` counts those behind its last row. `needed`: the least number of fields of a row.
     """
 
     dialect: Dialect
@@ -88,7 +88,7 @@ class Layout(NamedTuple):
 
 
 class _Shape(NamedTuple):
-    """A well-known export without a header: what each of its lines looks like, and its columns."""
+    """A well-known export without a header: a pattern of its lines, and its columns."""
 
     line: re.Pattern[str]
     dialect: Dialect
@@ -149,10 +149,10 @@ def find_layout(
     time_column: str,
     headers: Mapping[tuple[str, ...], re.Pattern[str]],
 ) -> Layout | None:
-    """Return the layout of a text that begins with `lines`, None where its rows have no header.
+    """Return the layout of a text that begins with `lines`, None if its rows have no header.
 
-    `named`: the columns of a text without a header, as the user named them; `headers`: those of known ones, each with
-    what its lines look like. Raises csv.Error where a line is none of a table.
+    `named`: the columns of a text without a header, as the user named them; `headers`: those of known texts, each with
+    a pattern of its lines. Raises csv.Error for a line that cannot be split.
     """
     tried = [
         (number, line.replace("\r", " ").rstrip(" ")) for number, line in enumerate(lines) if line.strip()
@@ -168,9 +168,9 @@ def find_layout(
 
 
 def proposal(lines: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return names for the columns of rows without a header, by their values, and the first row.
+    """Propose names for the columns of rows without a header by their values; also return the first row.
 
-    Names such as c3 have no role. Without a column of users none is called user_id.
+    Names such as c3 have no role. No column is called user_id unless one has users.
     """
     texts = [line.replace("\r", " ") for line in lines if line.strip()][:_LOOKED_AT]
     first, rows = _rows_alike(texts, _dialect(texts))
@@ -179,7 +179,7 @@ def proposal(lines: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def footer_length(lines: Sequence[str], layout: Layout) -> int:
-    """Return how many of a text's last lines are no rows but sums and remarks: what follows a rule, or a word for a sum."""
+    """Return the number of last lines that are sums and remarks, not rows: what follows a rule or a word for a sum."""
     length = 0
     for count, line in enumerate(reversed(lines[-_LONGEST_FOOTER:]), start=1):
         fields = [field.strip() for field in layout.dialect.lenient_fields(line)]
@@ -191,7 +191,7 @@ def footer_length(lines: Sequence[str], layout: Layout) -> int:
 
 
 def _records(lines: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
-    """Join lines between which a quote is open."""
+    """Join lines that are inside one quote."""
     records: list[tuple[int, str]] = []
     is_open = False
     for number, line in lines:
@@ -204,7 +204,7 @@ def _records(lines: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
 
 
 def _alike(lines: Sequence[tuple[int, str]]) -> int:
-    """Return how many fields the lines of one width hold, by the delimiter and the width with the most; one field is none."""
+    """Return the number of fields in all lines of one width, by the best delimiter and width; lines of one field do not count."""
     texts = [line for _number, line in lines]
     split = ([len(dialect.lenient_fields(text)) for text in texts] for dialect in _dialects(texts))
     return max(
@@ -224,7 +224,7 @@ def _known_layout(lines: Sequence[str], headers: Mapping[tuple[str, ...], re.Pat
 
 
 def _named_layout(lines: Sequence[str], named: Sequence[str]) -> Layout:
-    """Return the layout of rows that have as many fields as columns were named, or of the first line's."""
+    """Return the layout of rows that have as many fields as there are named columns, else as the first line."""
     width = len(named)
     for dialect in (*_dialects(lines), *map(Dialect, _BLANKS)) if width > 1 else ():
         split = [dialect.lenient_fields(line) for line in lines]
@@ -237,7 +237,7 @@ def _named_layout(lines: Sequence[str], named: Sequence[str]) -> Layout:
 
 
 def _headed_layout(lines: Sequence[str], time_column: str) -> Layout | None:
-    """Return the layout by the best header; by the first line as one where nothing looks like rows without."""
+    """Return the layout by the best header; by the first line unless the text looks like rows without a header."""
     dialect = _dialect(lines)
     by_kind = (
         _headers(lines, dialects, time_column) for dialects in (_dialects(lines), map(Dialect, _BLANKS))
@@ -258,7 +258,7 @@ def _headed_layout(lines: Sequence[str], time_column: str) -> Layout | None:
 def _headers(
     lines: Sequence[str], dialects: Iterable[Dialect], time_column: str
 ) -> Iterator[tuple[tuple[float, ...], Layout]]:
-    """Yield the lines that may be a header, with their rank: a time among its names, rows that fit, its place, its width."""
+    """Yield the lines that may be a header, with their rank: a name for a time, matching rows, position, width."""
     for dialect in dialects:
         split = [[field.strip() for field in dialect.lenient_fields(line)] for line in lines]
         for number, names in enumerate(split):
@@ -275,7 +275,7 @@ def _headers(
 
 
 def _share_of_rows(below: Sequence[Sequence[str]], width: int) -> float:
-    """Return how many of the lines below a header, but for a rule and what stands below the rows, are rows."""
+    """Return the share of the lines below a header that are rows, without a rule and what follows the rows."""
     following = islice(dropwhile(_is_rule, below), _FOLLOWING)
     rows = list(takewhile(lambda row: not (_is_rule(row) or _is_summary(row)), following))
     if not rows:
@@ -307,7 +307,7 @@ def _quote(lines: Sequence[str], delimiter: str) -> str:
 
 
 def _dialect(lines: Sequence[str]) -> Dialect:
-    """Return the dialect that splits most lines alike: a blank only where nothing else splits them."""
+    """Return the dialect that splits most lines alike; blanks only if nothing else splits them."""
 
     def rank(dialect: Dialect) -> tuple[float, ...]:
         first, rows = _rows_alike(lines, dialect)
@@ -319,7 +319,7 @@ def _dialect(lines: Sequence[str]) -> Dialect:
 
 
 def _rows_alike(lines: Sequence[str], dialect: Dialect) -> tuple[int, list[list[str]]]:
-    """Return the first line with as many fields as most lines have, and the fields of all such lines."""
+    """Return the first line of the most common width, and the fields of all lines of that width."""
     split = [dialect.lenient_fields(line) for line in lines]
     widths = [len(fields) for fields in split]
     usual = max(widths, key=lambda width: (widths.count(width), width), default=0)

@@ -1,4 +1,4 @@
-"""Tables and views of SQLite and DuckDB files, opened read only and copied: the first as CSV, the second as Parquet."""
+"""Tables and views of SQLite and DuckDB files, opened read-only and copied: SQLite as CSV, DuckDB as Parquet."""
 
 import csv
 import re
@@ -32,11 +32,11 @@ _AS_TEXT: Final = (
     "UHUGEINT",
     "BIT",
     "TIME WITH TIME ZONE",
-)  # types that Parquet would round, or has not
+)  # types that Parquet rounds or lacks
 
 
 class Sqlite(Csv):
-    """A table or view of a SQLite file. A row's number is its line in the copy, below the names of the columns."""
+    """A table or view of a SQLite file. A row's number is its line in the copy, which has a header."""
 
     is_text: ClassVar[bool] = False
 
@@ -76,7 +76,7 @@ class DuckDb(Parquet):
             errors_named(file.path),
             duckdb.connect(file.text, read_only=True, config=config) as connection,
         ):
-            # a view may read files, which nobody has named
+            # a view may read files that the user did not name
             connection.execute("SET allowed_directories = ?", [[str(copy.parent.absolute())]])
             connection.execute("SET enable_external_access = false")
             with file.stop.calling(connection.interrupt):
@@ -94,7 +94,7 @@ class DuckDb(Parquet):
 def chosen_table(file: InputFile, tables: Mapping[str, Sequence[str]]) -> str:
     """Return the table that the user named, or the only one with a user and a time. Raises InputError.
 
-    `tables`: their columns by name.
+    `tables`: columns by table.
     """
     listed = shorten(", ".join(tables), _LISTED, placeholder=" ...")
     if file.table:
@@ -177,5 +177,5 @@ def _texts(row: Sequence[object]) -> list[object]:
 
 def _text(value: object) -> object:
     if isinstance(value, bytes):
-        return None  # a picture or the like
+        return None  # a picture, for example
     return _BREAKS.sub(" ", value) if isinstance(value, str) else value

@@ -1,4 +1,4 @@
-"""Excel workbooks: one sheet, copied as CSV, a line for each row."""
+"""Excel workbooks: one sheet, copied as CSV, one line for each row."""
 
 import csv
 import re
@@ -19,8 +19,8 @@ from eventabs.language import gettext as _
 if TYPE_CHECKING:
     from python_calamine import CalamineSheet, CalamineWorkbook
 
-_OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # begins .xls files, and .xlsx files behind a password
-# calamine holds all cells between the first and the last row and column, which takes about 90 bytes each.
+_OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # the first bytes of .xls files, and of .xlsx files with a password
+# calamine keeps all cells between the first and the last row and column, about 90 bytes each.
 MOST_CELLS: Final = 16_000_000
 _ROWS: Final = 1 << 20  # of the largest sheet
 _CHUNK: Final = 1 << 20
@@ -29,13 +29,13 @@ _COLUMN: Final = re.compile(rb' r="([A-Z]{1,3})[0-9]')
 _ROW: Final = re.compile(rb' r="[A-Z]{0,3}([0-9]+)"')
 _SHEET: Final = re.compile(r"xl/worksheets/[^/]+\.xml", re.IGNORECASE)
 _BREAKS: Final = re.compile(r"[\r\n\0]+")
-_EXACT: Final = 1e15  # numbers below it are whole without loss
+_EXACT: Final = 1e15  # smaller numbers are exact as integers
 
 _Cell = float | str | bool | time | date | datetime | timedelta
 
 
 class Excel(Csv):
-    """An Excel workbook. Titles above the table and sums below it are told as in CSV; rows have their own numbers."""
+    """An Excel workbook. Titles and sums are found as in CSV; rows keep the sheet's numbers."""
 
     is_text: ClassVar[bool] = False
 
@@ -49,7 +49,7 @@ class Excel(Csv):
 
     @staticmethod
     def sniff(path: str, start: bytes) -> bool:  # noqa: ARG004  the content alone decides
-        """Whether the file begins as workbooks do, old or new."""
+        """Whether the file begins like a workbook, old or new."""
         return start.startswith(_OLE) or is_workbook(start)
 
 
@@ -86,7 +86,7 @@ def _sheet(file: InputFile, workbook: "CalamineWorkbook") -> "CalamineSheet":
 
 
 def _refuse_vast(file: InputFile) -> None:
-    """Raise InputError where a sheet has more cells than may be held: one cell far out would take all memory."""
+    """Raise InputError if a sheet has too many cells: one cell far out would take all memory."""
     if not zipfile.is_zipfile(file.text):
         return
     with zipfile.ZipFile(file.text) as parts:
@@ -101,7 +101,7 @@ def _refuse_vast(file: InputFile) -> None:
 
 
 def _cells(chunks: Iterator[bytes]) -> int:
-    """Return how many cells lie between the first and the last one in the XML of a sheet."""
+    """Return the number of cells between the first and the last one in the XML of a sheet."""
     columns = {b"A"}
     last_row = 1
     rest = b""

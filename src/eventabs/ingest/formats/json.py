@@ -1,6 +1,6 @@
-"""JSON files: one object a line, arrays, objects that follow each other, and users with lists of behaviors inside.
+"""JSON files: one object a line, arrays, consecutive objects, and users with lists of behaviors inside.
 
-DuckDB reads one flat object a line; anything else is copied so first.
+DuckDB reads one flat object a line; anything else is copied into that form first.
 """
 
 import json
@@ -34,30 +34,30 @@ from eventabs.language import gettext as _
 from eventabs.stop import Stop
 
 _SUFFIXES: Final = (".jsonl", ".ndjson", ".json")
-_HEAD: Final = 1 << 16  # bytes looked at for the shape
-_SAMPLE: Final = 1 << 18  # bytes looked at for the keys of a file's start
-_WINDOWS: Final = 16  # places behind the start where keys are looked for as well
+_HEAD: Final = 1 << 16  # bytes that are read for the shape
+_SAMPLE: Final = 1 << 18  # bytes that are read for the keys at a file's start
+_WINDOWS: Final = 16  # further places where keys are looked for
 _WINDOW: Final = 1 << 16
-_NO_DELIMITER: Final = "\x01"  # not allowed in JSON text, so no readable line holds it
+_NO_DELIMITER: Final = "\x01"  # not allowed in JSON text, so no readable line has it
 _NEWLINES: Final = re.compile(r"[\r\n]+")
 _LOOK: Final = 1 << 16  # characters
 _DEEPEST: Final = 4  # lists within lists that are followed
 _CHUNK: Final = 1 << 20
 _TOKEN: Final = re.compile(r'"(?:[^"\\\n]|\\.)*"|[\[\]{},]|"')
-_IN_LIST: Final = 2  # depth of brackets: the object's, and the list's
+_IN_LIST: Final = 2  # depth of brackets: of the object, and of the list
 _decoded: Final = json.JSONDecoder().raw_decode
 
 
 class TooLongError(Exception):
-    """A value is longer than what may be held."""
+    """A value is too long for memory."""
 
 
 class NotOneObjectError(Exception):
-    """Something follows the object."""
+    """Something follows the top-level object."""
 
 
 class Json(Format):
-    """A JSON file. Blank and broken lines are rows with a problem, so that all keep their numbers."""
+    """A JSON file. Blank and broken lines are rows with a problem, so that line numbers stay right."""
 
     def __init__(self, file: InputFile) -> None:
         super().__init__(_one_object_a_line(file))
@@ -70,7 +70,7 @@ class Json(Format):
         return text.startswith(("{", "[")) or name.endswith(_SUFFIXES)
 
     def find_columns(self) -> tuple[str, ...]:
-        """Return the keys of objects at the file's start and in places all over it."""
+        """Return the keys of objects at the file's start and at places all over it."""
         keys: dict[str, None] = {}
         for row in self._looked_at():
             keys.update(dict.fromkeys(row))
@@ -82,7 +82,7 @@ class Json(Format):
         return tuple(keys)
 
     def query(self, wanted: Wanted) -> Query:
-        """Return the rows of lines as such. They are not numbered here: DuckDB does that on a single thread."""
+        """Return one row for each line. Rows get no numbers here: DuckDB numbers them on a single thread only."""
         paths = self.paths(wanted)
         reader = text_reader(
             ["text"], self.file.content.longest, delimiter=_NO_DELIMITER, quote="", strict=False
@@ -101,7 +101,7 @@ class Json(Format):
 
     @cached_property
     def inventory(self) -> Inventory:
-        """The paths that objects at the file's start and in places all over it have."""
+        """The paths of objects at the file's start and at places all over it."""
         found = Inventory(self.columns)
         for row in self._looked_at():
             found.add(row)
@@ -121,7 +121,7 @@ class Json(Format):
         return _object(text) or {}
 
     def load(self, wanted: Wanted, insert: Insert, *, strict: bool = False) -> None:  # noqa: ARG002  a broken line breaks no other
-        """Read the file, by way of a copy where it mixes line endings. Raises InputError where it is not UTF-8."""
+        """Read the file, from a copy if it mixes line endings. Raises InputError if it is not UTF-8."""
         copy = self.file.copy_named("tidy")
         query = self.query(wanted)
         try:
@@ -143,7 +143,7 @@ class Json(Format):
 
 
 def _one_object_a_line(file: InputFile) -> InputFile:
-    """Return the file with a flat object on each line: itself, or a copy that is read in its place."""
+    """Return the file with a flat object on each line: itself, or a copy."""
     text = file.text
     lines = files.head(text, _HEAD)
     around: dict[str, Any] = {}
@@ -164,7 +164,7 @@ def _one_object_a_line(file: InputFile) -> InputFile:
 
 
 def is_spread(lines: Sequence[str]) -> bool:
-    """Whether a text that begins with these lines is a JSON array, or an object that is spread over lines."""
+    """Whether a text with these first lines is a JSON array, or an object spread over lines."""
     first, second = [*(line.strip() for line in lines if line.strip()), "", ""][:2]
     if first.startswith("[") or first == "{":
         return True
@@ -182,10 +182,10 @@ def is_nested(lines: Iterable[str], times: Collection[str]) -> bool:
 
 
 def split(path: str, copy: Path, stop: Stop) -> dict[str, Any]:
-    """Copy the elements of a top-level array (or values one after the other), one a line.
+    """Copy the elements of a top-level array (or consecutive values), one a line.
 
-    Of one object that is too large to be held, the records in its lists are copied, and the fields around them returned.
-    An element that is no JSON stays as it is, on its line. Raises InputError where one is too long.
+    For a single object that is too large for memory, copy the records in its lists and return the fields around them.
+    An element that is not JSON is copied unchanged on its line. Raises InputError if one is too long.
     """
     with _opened(path, copy) as (file, target):
         try:
@@ -222,7 +222,7 @@ def _write(target: TextIO, elements: Iterable[str]) -> None:
 
 
 def flatten(path: str, copy: Path, times: Collection[str], around: Mapping[str, Any], stop: Stop) -> None:
-    """Copy JSON lines so that each behavior inside a record is a line of its own, with its user's fields and those `around` all."""
+    """Copy JSON lines so that each behavior inside a record has its own line, with its user's fields and the fields `around` all."""
     with _opened(path, copy) as (file, target):
         for line in stop.until(file):
             if (record := _object(line)) is not None:
@@ -235,7 +235,7 @@ def flatten(path: str, copy: Path, times: Collection[str], around: Mapping[str, 
 def _flat(
     record: Mapping[str, Any], outer: Mapping[str, Any], times: Collection[str], depth: int
 ) -> Iterator[dict[str, Any]]:
-    """Yield the records with a time inside `record`, each with what stands around it; without any, those of its lists."""
+    """Yield the records with a time inside `record`, each with the fields around it; without any, the records of its lists."""
     if depth == _DEEPEST or _has_time(record, times):
         yield {**outer, **record}
         return
@@ -251,7 +251,7 @@ def _flat(
 
 
 def _holds_times(value: object, times: Collection[str], depth: int) -> bool:
-    """Whether a list of records with a time is that value or lies in objects inside it."""
+    """Whether the value is a list of records with a time, or has one in objects inside it."""
     if isinstance(value, dict) and depth < _DEEPEST:
         return any(_holds_times(each, times, depth + 1) for each in value.values())
     return isinstance(value, list) and any(
@@ -295,7 +295,7 @@ def _object(text: str) -> dict[str, Any] | None:
 class _Scanner:
     """Finds the strings, brackets and commas of a file, a chunk at a time.
 
-    `start`: where the text begins that has not been taken; no more than `longest` characters of it are held.
+    `start`: offset of the text that was not taken yet; at most `longest` characters of it are kept.
     """
 
     def __init__(self, file: TextIO, longest: int) -> None:
@@ -303,17 +303,17 @@ class _Scanner:
         self._longest = longest
         self._text = ""
         self._position = 0
-        self._before = 0  # where the token before ended
+        self._before = 0  # end of the token before
         self.start = 0
 
     def tokens(self) -> Iterator[re.Match[str]]:
         """Yield the tokens. Raises TooLongError."""
-        is_inside = False  # a string that the text so far does not end; it never ends on another line
+        is_inside = False  # a string that is not closed yet; it never ends on another line
         more = " "
         while more:
             more = self._read_on()
             if is_inside and more and '"' not in more and "\n" not in more:
-                continue  # to search all of it for every chunk would take minutes
+                continue  # a search of all of it for every chunk would take minutes
             is_inside = False
             while token := _TOKEN.search(self._text, self._position):
                 if token.group() == '"' and more and self._text.find("\n", token.end()) < 0:
@@ -323,18 +323,18 @@ class _Scanner:
                 yield token
 
     def take(self, end: int | None = None) -> str:
-        """Return the text up to `end`, None: all there is, and go on behind it."""
+        """Return the text up to `end` (None: all of it) and continue behind it."""
         end = len(self._text) if end is None else end
         text = self._text[self.start : end]
         self.start = end
         return text
 
     def take_before(self, token: re.Match[str]) -> str | None:
-        """Return the text up to the token before; None where there is more than white space in between."""
+        """Return the text up to the token before; None if anything but white space lies between."""
         return None if self._text[self._before : token.start()].strip() else self.take(self._before)
 
     def skip_object(self, token: re.Match[str]) -> bool:
-        """Go on behind the object that begins there; False where it is broken or goes on behind the text."""
+        """Continue behind the object that begins here; False if it is broken or longer than the text."""
         try:
             self._position = _decoded(self._text, token.start())[1]
         except (ValueError, RecursionError):
@@ -357,9 +357,9 @@ class _Scanner:
 
 
 def elements(file: TextIO, longest: int) -> Iterator[str]:
-    """Yield the texts of the elements of an array, or of values that follow each other. Raises TooLongError.
+    """Yield the texts of an array's elements, or of consecutive values. Raises TooLongError.
 
-    Brackets outside strings are counted, so that an element that is no JSON costs no other. `longest`
+    Brackets outside strings are counted, so that an element that is not JSON spoils no other. `longest`
     is in characters.
     """
     scanner = _Scanner(file, longest)
@@ -388,9 +388,9 @@ def elements(file: TextIO, longest: int) -> Iterator[str]:
 
 
 def records_inside(file: TextIO, around: list[str], longest: int) -> Iterator[str]:  # noqa: C901  one automaton reads better in one piece
-    """Yield the texts of what stands in the lists of records of one object; its other text goes to `around`.
+    """Yield the texts of the records in one object's lists; its other text goes to `around`.
 
-    Raises NotOneObjectError where something follows it, and TooLongError.
+    Raises NotOneObjectError if something follows it, and TooLongError.
     """
     scanner = _Scanner(file, longest)
     depth = 0

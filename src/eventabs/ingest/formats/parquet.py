@@ -12,7 +12,7 @@ _MAGIC: Final = b"PAR1"
 
 
 class Parquet(Format):
-    """A Parquet file, whose rows have numbers in the place of lines, and JSON in the place of text."""
+    """A Parquet file. Row numbers replace line numbers, and JSON replaces text."""
 
     is_text: ClassVar[bool] = False
 
@@ -37,7 +37,7 @@ class Parquet(Format):
         )
 
     def _text(self, column: str) -> str:
-        """Return the SQL of a column as a text, of a struct, a list or a map as JSON."""
+        """Return the SQL of a column as text; structs, lists and maps as JSON."""
         name = '"' + column.replace('"', '""') + '"'
         is_nested = self._types[column].startswith(("STRUCT", "MAP")) or self._types[column].endswith("]")
         return f"CAST({f'to_json({name})' if is_nested else name} AS VARCHAR)"

@@ -1,4 +1,4 @@
-"""The objects that an input names, and copies of them to read."""
+"""The objects that an input names, and their local copies."""
 
 import lazy_loader
 

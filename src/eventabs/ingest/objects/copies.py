@@ -1,4 +1,4 @@
-"""Copies of objects, on disk while an export is read."""
+"""Local copies of objects, kept while an export is read."""
 
 import hashlib
 import re
@@ -27,19 +27,19 @@ from eventabs.stop import Stop
 if TYPE_CHECKING:
     from obstore import GetOptions
 
-_AT_ONCE: Final = 8  # objects copied side by side: of thousands of small ones each is mostly waiting
-_CHUNK: Final = 1 << 16  # bytes; what came of a chunk before a break comes again
-_WAITS: Final = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds, before going on with a broken transfer
-_LOOK_SECONDS: Final = 0.1  # between looks at the progress and a requested stop
-_TENTHS: Final = 10  # of the whole, after which the progress is told
-_WORTH_TELLING: Final = 20_000_000  # bytes, which take a while on most ways
+_AT_ONCE: Final = 8  # objects copied in parallel: small ones mostly wait
+_CHUNK: Final = 1 << 16  # bytes; a chunk that breaks off is transferred again
+_WAITS: Final = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds before a broken transfer continues
+_LOOK_SECONDS: Final = 0.1  # seconds between checks of progress and of a requested stop
+_TENTHS: Final = 10  # of the whole: progress is reported in such steps
+_WORTH_TELLING: Final = 20_000_000  # bytes; as many take a while on most connections
 _NAME_LENGTH: Final = 60  # characters of a copy's name; a file name has 255 bytes
 _WEB_PAGE: Final = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Copies:
-    """Objects, and where they are copied to: those of the input in order of their addresses, and of the profiles."""
+    """Objects and the paths of their copies: those of the input by address, and the profiles."""
 
     folder: Path
     paths: tuple[str, ...]
@@ -47,22 +47,22 @@ class Copies:
     objects: Mapping[str, StoredObject]  # by the path of the copy
 
     def unpacked(self, paths: Iterable[str]) -> tuple[str, ...]:
-        """Return copies that have been made, in the place of archives the exports inside. Raises InputError."""
+        """Return the copies; archives are replaced by the exports inside. Raises InputError."""
         return tuple(each for path in paths for each in archives.members(path))
 
     def holds(self, path: str) -> bool:
-        """Whether a file is a copy, or lies inside one."""
+        """Whether a file is a copy or a member of one."""
         return bool(self.objects) and archives.file_of(path) in self.objects
 
     def name(self, path: str) -> str:
-        """Return the address of a copy, with the name of a file inside; any other file has its own name."""
+        """Return the address of a copy, with the member's name for a file inside; for any other file its own name."""
         if not self.holds(path):
             return path
         copy = archives.file_of(path)
         return self.objects[copy].address + path.removeprefix(copy)
 
     def content(self, file: InputFile) -> Content:
-        """Return the content of a file, recognized by the object's ETag and size where it has these."""
+        """Return the content of a file; its identity is the object's ETag and size if it has these."""
         copy = archives.file_of(file.path) if self.objects else ""
         if copy not in self.objects or not (identity := self.objects[copy].identity):
             return file.content
@@ -73,10 +73,10 @@ class Copies:
 
 
 def plan_copies(paths: Sequence[str], profiles: str, folder: Path) -> Copies:
-    """Find what addresses name, and where in `folder` each object is copied to. Raises InputError."""
+    """Find the objects that addresses name, and a path in `folder` for each copy. Raises InputError."""
     found, about_users = find_objects(paths, [profiles]), find_objects([profiles])
     by_name = {each.name: each for each in sorted([*found, *about_users], key=attrgetter("name"))}
-    # a folder for each, so that a copy can have the object's own name
+    # a folder for each copy, so that it keeps the object's name
     targets = {
         name: str(folder / f"{number:06}" / _file_name(each))
         for number, (name, each) in enumerate(by_name.items())
@@ -91,9 +91,9 @@ def plan_copies(paths: Sequence[str], profiles: str, folder: Path) -> Copies:
 
 @contextmanager
 def copied(copies: Copies, *, stop: Stop, on_copy: Callable[[Copying], object]) -> Iterator[None]:
-    """Copy the objects, and remove the copies afterwards. Errors raised meanwhile name the addresses.
+    """Copy the objects, and remove the copies afterwards. Errors raised meanwhile name addresses.
 
-    Nothing is decompressed. Raises InputError, StorageError where there is no room, and StopRequested.
+    Copies stay compressed. Raises InputError, StorageError without room on the disk, and StopRequested.
     """
     if not copies.objects:
         yield
@@ -108,7 +108,7 @@ def copied(copies: Copies, *, stop: Stop, on_copy: Callable[[Copying], object]) 
 
 
 def _make_folders(copies: Copies) -> None:
-    """Make the folders of the copies, whatever a killed run has left."""
+    """Make the folders of the copies anew, also after a killed run."""
     shutil.rmtree(copies.folder, ignore_errors=True)
     with copies_written(copies.folder.parent):
         for target in copies.objects:
@@ -129,14 +129,14 @@ def _names_restored(copies: Copies) -> Iterator[None]:
 
 
 def _file_name(item: StoredObject) -> str:
-    """Return the last part of an object's address, which may tell its format and user."""
+    """Return the last part of an object's address, which may show its format and user."""
     name = item.address.partition("?")[0] if item.is_web else item.address
     name = name.rstrip("/").rpartition("/")[2]
     return (unquote(name) if item.is_web else name).replace("/", "_").lstrip(".")[-_NAME_LENGTH:] or "object"
 
 
 class _Copy:
-    """The copy of one object. A broken transfer goes on where it stopped, if the object is still the same."""
+    """The copy of one object. A broken transfer continues where it stopped if the object is unchanged."""
 
     def __init__(self, item: StoredObject, target: Path, halted: Event) -> None:
         self.item, self.target = item, target
@@ -163,7 +163,7 @@ class _Copy:
                     self._go_on(file)
             except BrokenError:
                 broken = 1 if self.done > before else broken + 1
-                is_known = bool(self.size or self._etag)  # it has been reached before
+                is_known = bool(self.size or self._etag)  # it was reached before
                 if broken > len(_WAITS) or not is_known:
                     raise
                 self._halted.wait(_WAITS[broken - 1])
@@ -171,7 +171,7 @@ class _Copy:
                 return
 
     def _go_on(self, file: BinaryIO) -> None:
-        """Copy from where the file ends, if the object can be recognized by its ETag, else from its start."""
+        """Continue at the end of the file if the object has a strong ETag, else begin again."""
         is_certain = bool(self._etag) and not self._etag.startswith("W/")
         options: GetOptions = {"if_match": self._etag} if is_certain else {}
         if not is_certain:
@@ -191,7 +191,7 @@ class _Copy:
 
 
 class _Transfer:
-    """Copies objects, some side by side."""
+    """Copies objects, a few in parallel."""
 
     def __init__(self, copies: Copies, on_copy: Callable[[Copying], object]) -> None:
         self._halted = Event()
@@ -206,7 +206,7 @@ class _Transfer:
         _require_room(first.target, self._progress().size, first.item.address)
         told = self._progress()
         self._on_copy(told)
-        # a thread that waits for a silent server does not hold up a stop
+        # a stop does not wait for a silent server
         threads = [
             Thread(target=self._work, daemon=True) for _each in range(min(_AT_ONCE, len(self._copies)))
         ]

@@ -1,4 +1,4 @@
-"""The objects of an input: what an address, a folder or a glob of them means."""
+"""The objects of an input: those of an address, a folder or a glob."""
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 
 def find_objects(paths: Sequence[str], excluded: Sequence[str] = ()) -> list[StoredObject]:
-    """Return the objects that the addresses among `paths` name: an object, a folder or a glob each.
+    """Return the objects that the addresses in `paths` name: each an object, a folder or a glob.
 
-    `excluded` are addresses that folders and globs do not mean. Raises InputError.
+    `excluded`: addresses that folders and globs leave out. Raises InputError.
     """
     return [
         each
@@ -39,7 +39,7 @@ def find_objects(paths: Sequence[str], excluded: Sequence[str] = ()) -> list[Sto
 
 
 def _named(text: str) -> list[StoredObject]:
-    """Return the objects that an address names. Raises InputError where there are none."""
+    """Return the objects that an address names. Raises InputError if there are none."""
     if (address := Address.of(text)).is_web:
         return [_web_object(address)]
     address = Address.of_bucket(text)
@@ -70,7 +70,7 @@ def _web_object(address: Address) -> StoredObject:
 
 
 def _in_folder(store: "ObjectStore", place: str, folder: str) -> list[StoredObject]:
-    """Return what a folder and its subfolders hold, without hidden objects and those of other kinds."""
+    """Return the readable objects of a folder and its subfolders, without hidden ones."""
     inside = list(listed(store, place, folder))
     found = [each for each in inside if _is_shown(each.path.removeprefix(folder)) and is_readable(each.path)]
     if found:
@@ -87,7 +87,7 @@ def _is_shown(path: str) -> bool:
 
 
 def _matching(store: "ObjectStore", place: str, pattern: str) -> list[StoredObject]:
-    """Return what a glob matches; an object of the very name is that object."""
+    """Return the objects that match a glob; an object with exactly this name is meant itself."""
     start = pattern[: min(pattern.find(sign) for sign in "*?[" if sign in pattern)]
     inside = list(listed(store, place, start.rpartition("/")[0]))
     literal = [each for each in inside if each.path == pattern]

@@ -1,6 +1,6 @@
-"""Schemas of known tools: one TOML file each says which fields play which role, by the name of the event.
+"""Schemas of known tools: one TOML file each maps fields to roles, by the name of the event.
 
-A schema becomes SQL on top of the values at its paths; everything behind the rows is shared with other exports.
+A schema becomes SQL over the values at its paths; everything behind the rows is shared with other exports.
 """
 
 import re
@@ -22,10 +22,10 @@ from eventabs.ingest.formats import Format, Query, Wanted
 from eventabs.ingest.paths import Inventory, Path
 from eventabs.language import gettext as _
 
-NO_SCHEMA: Final = "none"  # named as the schema: columns are found by their names
-NON_BEHAVIOR: Final = "non_behavior"  # the problem of a row that is no behavior
+NO_SCHEMA: Final = "none"  # as the schema: columns are found by name
+NON_BEHAVIOR: Final = "non_behavior"  # the problem of a row that is not a behavior
 _EVENT: Final = "event"  # the role of the event's name
-_MILLISECONDS: Final = "milliseconds"  # the role of a duration in that unit
+_MILLISECONDS: Final = "milliseconds"  # the role of a duration, by its unit
 _ROLES: Final = (*ROLES, _EVENT, _MILLISECONDS)
 _ANY: Final = "*"
 
@@ -42,7 +42,7 @@ class _Table(BaseModel):
 
 
 class EventRule(_Table):
-    """What holds for events of some names (`*` stands for any characters): their action, and paths by role."""
+    """A rule for events with some names (`*` matches any characters): their action, and paths by role."""
 
     names: Texts
     action: str = ""
@@ -50,11 +50,11 @@ class EventRule(_Table):
 
 
 class Schema(_Table):
-    """What the rows of a tool's export mean. Paths are tried in order: the first that has a value is taken.
+    """What the rows of a tool's export mean. Of several paths the first with a value counts.
 
-    `recognized_by`: sets of paths, one of which a file has whole. `non_behaviors`: values by path (or `event`) of rows
-    that are no behaviors. `technical`: columns that say nothing of the behavior. `one_user`: whose rows
-    they are where no column says it; `action`: what was done where there is no event's name. `utc`: times without a zone are of UTC. `absent`: values that mean none.
+    `recognized_by`: sets of paths; a file has all paths of one set. `non_behaviors`: values by path (or `event`) of rows
+    that are no behaviors. `technical`: columns that say nothing of the behavior. `one_user`: the user
+    if no column names one; `action`: the action if there is no event's name. `utc`: times without a zone are in UTC. `absent`: values that mean none.
     """
 
     name: str = ""
@@ -82,13 +82,13 @@ class Schema(_Table):
         return self
 
     def fits(self, inventory: Inventory) -> int:
-        """Return how many fields of a file the schema is recognized by, 0 where it is none of that tool."""
+        """Return the number of fields that recognize the file, 0 if it is not from this tool."""
         sets = (each for each in self.recognized_by if all(map(inventory.has, each)))
         return max(map(len, sets), default=0)
 
 
 class FileSchema:
-    """A schema beside the fields that one file has, and those that the user named, by role."""
+    """A schema with the fields of one file, and those that the user named, by role."""
 
     def __init__(
         self, schema: Schema, inventory: Inventory, named: Mapping[str, str], *, has_user: bool = False
@@ -108,13 +108,13 @@ class FileSchema:
 
     @property
     def roles(self) -> dict[str, str]:
-        """The paths by role, in the order in which they are tried, such as `userId | anonymousId`, or `"me"`: a constant."""
+        """The paths by role in order of trial, such as `userId | anonymousId`, or `"me"`: a constant."""
         constant = f'"{self.schema.one_user}"'
         return {role: " | ".join(paths) or constant for role, paths in self._shown().items()}
 
     @property
     def user_columns(self) -> tuple[str, ...]:
-        """The paths that say whose rows they are."""
+        """The paths that name the user."""
         return self._columns.get("user", ())
 
     @property
@@ -124,7 +124,7 @@ class FileSchema:
 
     @property
     def unused(self) -> tuple[str, ...]:
-        """The columns that neither play a role nor are technical."""
+        """The columns that have no role and are not technical."""
         used = {self._place(path).column for path in self._aliases} | set(self.schema.technical)
         return tuple(column for column in self._inventory.columns if column not in used)
 
@@ -148,12 +148,12 @@ class FileSchema:
 
     @property
     def wanted(self) -> Wanted:
-        """What to read of the file. A row that is broken keeps the user's first column."""
+        """What to read from the file. A broken row keeps the first column of the user."""
         first = self._columns.get("user", ("",))[0]
         return [(alias, path) for path, alias in self._aliases.items()] + [("user", first)]
 
     def select(self, query: Query, kept: Sequence[str] = ()) -> Query:
-        """Return the query of the roles on top of one of `wanted` and the columns `kept`."""
+        """Return the query of the roles over a query of `wanted` and the columns `kept`."""
         absent = ", ".join(map(quoted, self.schema.absent))
         values = [
             f"CASE WHEN trimmed({alias}) NOT IN ({absent}) THEN trimmed({alias}) END AS {alias}"
@@ -186,7 +186,7 @@ class FileSchema:
         return {role: self._here(paths) for role, paths in rule.columns.items() if role not in self._named}
 
     def _first(self, paths: Sequence[str]) -> str:
-        """Return the SQL of the first path that has a value."""
+        """Return the SQL of the first path with a value."""
         values = [self._aliases[path] for path in paths]
         return f"coalesce({', '.join(values)})" if values else "NULL::VARCHAR"
 
@@ -207,7 +207,7 @@ class FileSchema:
         return f"try_cast({self._by_event(_MILLISECONDS)} AS DOUBLE) / 1000"
 
     def _time(self) -> str:
-        """Return the SQL of the time. Where a file has only ends, it is that much earlier."""
+        """Return the SQL of the time. If a file has only ends, the duration is subtracted."""
         time = self._by_event("time")
         if "time" not in self._columns:
             ended = f"try_cast({self._by_event('end')} AS TIMESTAMP)"
@@ -223,7 +223,7 @@ class FileSchema:
         return self._cases(lambda rule: quoted(rule.action) if rule.action else _EVENT, _EVENT)
 
     def _by_event(self, role: str) -> str:
-        """Return the SQL of a role: the paths of the event's rule, then those of all events."""
+        """Return the SQL of a role: first the paths of the event's rule, then those of all events."""
         usual = self._columns.get(role, ())
         rules = list(map(self._of_rule, self.schema.events))
         if not any(role in columns for columns in rules):
@@ -258,7 +258,7 @@ class FileSchema:
 
 
 def _is_named(word: str, names: Sequence[str]) -> str:
-    """Return the SQL condition that a plain word is one of `names`."""
+    """Return the SQL condition that a plain word matches one of `names`."""
     if _ANY in names:
         return f"{word} IS NOT NULL"
     literal = [quoted(plain(name)) for name in names if _ANY not in name]
@@ -282,9 +282,9 @@ def _read(name: str, text: str) -> Schema:
 
 
 class SchemaChoice:
-    """Which schemas files may have: of all that ship the one that fits, the one that is named, or none.
+    """Which schemas files may have: the shipped one that fits, the named one, or none.
 
-    `wanted` is "", NO_SCHEMA, a name or the path of a TOML file. Raises ConfigError.
+    `wanted` is "" (find it), NO_SCHEMA, a name or the path of a TOML file. Raises ConfigError.
     """
 
     def __init__(self, wanted: str) -> None:
@@ -294,20 +294,20 @@ class SchemaChoice:
 
     @property
     def headers(self) -> dict[tuple[str, ...], re.Pattern[str]]:
-        """The columns of tools' CSV files without a header, each with what their lines look like."""
-        known = (*self._schemas, *shipped())  # without a schema too, their columns have names
+        """The columns of tools' CSV files without a header, each with a pattern of the lines."""
+        known = (*self._schemas, *shipped())  # their columns have names even without a schema
         return {each.header: re.compile(each.header_pattern) for each in known if each.header}
 
     @property
     def times(self) -> frozenset[str]:
-        """The paths at which records of known tools have their time."""
+        """The paths where records of known tools have their time."""
         columns = [each.columns.get(role, ()) for each in self._schemas for role in ("time", "end")]
         return frozenset(path for paths in columns for path in paths)
 
     def of_file(self, source: Format, named: Mapping[str, str]) -> FileSchema | None:
-        """Return the schema of a file, None where it is of no known tool. `named`: columns by role, as the user named them.
+        """Return the schema of a file, None if it is from no known tool. `named`: the user's columns by role.
 
-        Raises InputError where a named schema has no user or time there.
+        Raises InputError if the file lacks the user or time of a named schema.
         """
         path, inventory, has_user = source.file.path, source.inventory, source.file.has_user
         best = self._named or max(self._schemas, key=lambda schema: schema.fits(inventory), default=None)
