@@ -15,7 +15,6 @@ from .openai import (
     ReplyLines as ReplyLines,
     Sampling as Sampling,
     Support as Support,
-    TierName as TierName,
     UnreachableError as UnreachableError,
     UnreachableReason as UnreachableReason,
     check_endpoint as check_endpoint,
@@ -42,7 +41,6 @@ from .rate_limit import (
     Sleep as Sleep,
 )
 from .registry import (
-    ProviderChoice as ProviderChoice,
     ProviderConfig as ProviderConfig,
     ProviderName as ProviderName,
     kind_of as kind_of,
