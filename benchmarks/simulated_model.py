@@ -7,9 +7,9 @@ from random import Random
 from typing import NamedTuple
 
 import simulated_replies as replies
+from eventabs.choices import AnswerForm
 from eventabs.prompts.expected_output import AnsweredEvent
 from eventabs.prompts.tokens import TokenCounter
-from eventabs.records import AnswerForm
 from known_mistakes import Mistakes
 from simulated_replies import Answered, Segment
 

@@ -14,9 +14,10 @@ from itertools import pairwise
 from random import Random
 from typing import NamedTuple
 
+from eventabs.choices import AnswerForm
 from eventabs.prompts.expected_output import AnsweredEvent, written
 from eventabs.prompts.tokens import TokenCounter
-from eventabs.records import AnswerForm, FinishReason
+from eventabs.records import FinishReason
 
 _DAY = re.compile(r"# (?:(?:(\d{4})-)?(\d{2})-)?(\d{2})")
 _LINE = re.compile(r"(\d{2}):(\d{2}) (.+)")

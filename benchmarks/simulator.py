@@ -26,7 +26,8 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self, TextIO
 
-from eventabs.records import AnswerForm, FinishReason
+from eventabs.choices import AnswerForm
+from eventabs.records import FinishReason
 from simulated_model import CASE_FAILURES, Model, Options, RateLimits, Speed, Weight, parse_failures
 from simulated_replies import Answered, read_blocks
 

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from httpx_aiohttp import HttpxAiohttpClient
 
+from eventabs.choices import AnswerForm, Compaction
 from eventabs.prompts.builder import PromptBuilder
 from eventabs.prompts.compaction import Compactor
 from eventabs.prompts.instructions import Instructions
@@ -20,7 +21,7 @@ from eventabs.prompts.tokens import TokenCounter
 from eventabs.prompts.vocabulary import default_vocabulary
 from eventabs.providers.openai.chat import OpenAIProvider
 from eventabs.providers.openai.endpoint import CallLimits, Endpoint
-from eventabs.records import AnswerForm, Behavior, Category, Compaction, Part, Reply, Request, UserLog
+from eventabs.records import Behavior, Category, Part, Reply, Request, UserLog
 from eventabs.replies.labels import Labels
 from eventabs.replies.reader import Reading, read_reply
 from paths import ROOT

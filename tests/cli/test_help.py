@@ -1,6 +1,8 @@
 """Help pages are in one language and whole. What they and usage errors say is in tests/data/pinned."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,3 +48,11 @@ def test_without_arguments_the_help_is_shown(tmp_path: Path) -> None:
     done = eventabs(cwd=tmp_path)
     assert done.returncode == 0
     assert "estimate" in done.stdout
+
+
+def test_the_command_line_starts_without_what_only_a_run_needs() -> None:
+    loading = "from eventabs.cli.help import choose_language; choose_language(); import eventabs.cli.main, sys; print(*sys.modules)"
+    said = subprocess.run([sys.executable, "-c", loading], check=True, capture_output=True, text=True).stdout
+    loaded = set(said.split())
+    assert "eventabs.cli.commands" in loaded
+    assert not loaded & {"pydantic", "httpx", "aiohttp", "tenacity", "duckdb", "tiktoken", "sqlite3"}

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from eventabs.choices import AnswerForm
 from eventabs.prompts.builder import CHAT_FRAMING_TOKENS, PromptBuilder
 from eventabs.prompts.instructions import Instructions
 from eventabs.prompts.measurement import _most, measure_parts
@@ -13,7 +14,7 @@ from eventabs.prompts.packing.batches import MAX_ALIASES
 from eventabs.prompts.packing.bounds import BatchLimits
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.prompts.vocabulary import default_vocabulary
-from eventabs.records import AnswerForm, Behavior, UserLog
+from eventabs.records import Behavior, UserLog
 from gbnf import accepts
 
 COUNTER = TokenCounter()

@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
+from eventabs.choices import AnswerForm, Compaction, Detail
 from eventabs.errors import ConfigError
 from eventabs.language import Language
 from eventabs.prompts.builder import prompt_language
 from eventabs.prompts.instructions import Example, Instructions, example_events, example_log
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.prompts.vocabulary import DEFAULT_CATEGORIES, DEFAULT_TYPES, default_vocabulary
-from eventabs.records import AnswerForm, Category, Compaction, Detail, EventType, Vocabulary
+from eventabs.records import Category, EventType, Vocabulary
 
 OWN = "T $types C $categories D $detail F $format"
 FORMS: tuple[AnswerForm, ...] = ("lines", "json", "schema")

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
+from eventabs.choices import Detail
 from eventabs.prompts.constraint import MOST_CHARACTERS, MOST_LETTERS, grammar, most_events, schema
 from eventabs.prompts.expected_output import AnsweredEvent, Expectation, written
 from eventabs.prompts.vocabulary import default_vocabulary
-from eventabs.records import Behavior, Category, Detail, EventType, Part, Reply, UserLog, Vocabulary
+from eventabs.records import Behavior, Category, EventType, Part, Reply, UserLog, Vocabulary
 from eventabs.replies.claims import Aliases
 from eventabs.replies.labels import Labels
 from eventabs.replies.lines import is_strict, read_lines

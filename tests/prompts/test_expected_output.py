@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from eventabs.choices import AnswerForm, Detail
 from eventabs.prompts.expected_output import Expectation
-from eventabs.records import AnswerForm, Behavior, Detail
+from eventabs.records import Behavior
 
 EXPECTED = Expectation("lines")
 START = datetime.fromisoformat("2026-01-01T00:00")

@@ -11,6 +11,7 @@ from typing import get_args
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from eventabs.choices import Compaction, Detail
 from eventabs.config.settings import Settings
 from eventabs.ingest.export import Export, open_export
 from eventabs.language import Language
@@ -25,7 +26,6 @@ from eventabs.prompts.measurement import (
     users_counted_by_log,
 )
 from eventabs.prompts.tokens import TokenCounter
-from eventabs.records import Compaction, Detail
 from eventabs.runs.components import (
     batch_limits,
     make_builder,

@@ -13,10 +13,11 @@ from tokenizers.normalizers import NFC
 from tokenizers.pre_tokenizers import ByteLevel, Metaspace, PreTokenizer, Sequence, Split
 from tokenizers.trainers import BpeTrainer
 
+from eventabs.choices import Compaction
 from eventabs.errors import ConfigError
 from eventabs.prompts.builder import CHAT_FRAMING_TOKENS
 from eventabs.prompts.tokens import SEAM, TokenCounter
-from eventabs.records import Behavior, Compaction, UserLog
+from eventabs.records import Behavior, UserLog
 from read_back import make_builder
 
 SAMPLE = [

@@ -173,3 +173,10 @@ def test_a_damaged_long_log_is_damaged_and_nothing_else(at: int) -> None:
         unpack_log("u", bytes(packed))
     with pytest.raises(StoredValueError):
         unpack_log("u", bytes(packed[:-200]))
+
+
+@pytest.mark.parametrize("length", [0, 1, 8190, 8191, 8192, 8193, 100_000])
+def test_a_text_of_any_length_comes_back_and_any_inflater_reads_it(length: int) -> None:
+    text = ("2026-03-07 10:04 启程4S店 1h35m; " * (length // 20 + 1))[:length]
+    assert unpack_text(pack_text(text)) == text
+    assert zlib.decompress(pack_text(text)).decode() == text

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from hypothesis import strategies as st
 
+from eventabs.choices import Compaction
 from eventabs.language import Language
 from eventabs.prompts.builder import PromptBuilder
 from eventabs.prompts.compaction import duration_text
@@ -13,7 +14,7 @@ from eventabs.prompts.fields import clean, shorten
 from eventabs.prompts.instructions import Instructions
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.prompts.vocabulary import VERBS, default_vocabulary
-from eventabs.records import THING, Behavior, Compaction
+from eventabs.records import THING, Behavior
 
 COUNTER = TokenCounter()
 DURATION = re.compile(r"(.*?) ?((?<![^ ])(?:\d+h(?:\d+m)?|\d+m|\d+s))", re.ASCII)

@@ -9,9 +9,8 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 from typer import Option
 
+from eventabs.choices import AnswerForm, Compaction, Detail, ProviderChoice, RunMode, TierName
 from eventabs.language import gettext as _
-from eventabs.providers import ProviderChoice, TierName
-from eventabs.records import AnswerForm, Compaction, Detail, RunMode
 
 INPUT = _("Input")
 MODEL = _("Model")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args
 
 import typer
 
+from eventabs.choices import Compaction
 from eventabs.cli import signals
 from eventabs.cli.app import Checkpoint, Inputs, command
 from eventabs.cli.commands import exit_code, finished, invocation_of, watching
@@ -13,7 +14,6 @@ from eventabs.cli.help import choose_language
 from eventabs.cli.options import LookFlags, SettingFlags, ShownFlags, with_options
 from eventabs.errors import UsageError
 from eventabs.language import gettext as _
-from eventabs.records import Compaction
 from eventabs.views import print_json, print_line, stderr_console, stdout_console
 
 if TYPE_CHECKING:

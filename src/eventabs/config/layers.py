@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from eventabs import providers  # loads presets, and with them pydantic, when they are first looked up
 from eventabs.errors import ConfigError, toml_fault
 from eventabs.language import gettext as _
-from eventabs.providers import find_tier, load_preset
 
 DEFAULT_CONFIG = Path("eventabs.toml")
 
@@ -56,9 +56,9 @@ def with_preset(named: Mapping[str, Any]) -> dict[str, Any]:
     Raises ConfigError for a preset that does not exist, and a tier that it does not have.
     """
     preset, model, tier = _choice(named)
-    below = find_tier(tier, preset).settings()
+    below = providers.find_tier(tier, preset).settings()
     if preset:
-        below |= load_preset(preset).settings(model)
+        below |= providers.load_preset(preset).settings(model)
         below["price"] = _price_below(below, named["llm"])
     return overlay({"llm": below}, named) if below else dict(named)
 

@@ -20,6 +20,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
 
+from eventabs.choices import AnswerForm, Compaction, Detail, ProviderChoice, RunMode, TierName
 from eventabs.config.event_settings import EventSettings, VocabularySettings
 from eventabs.config.faults import Step, described
 from eventabs.config.fields import Section
@@ -27,8 +28,8 @@ from eventabs.config.layers import over_stored, overlay, read_toml
 from eventabs.errors import ConfigError, WrongSettingsError
 from eventabs.language import gettext as _
 from eventabs.objects import is_address
-from eventabs.providers import GrammarField, Price, ProviderChoice, ProviderName, TierName, kind_of
-from eventabs.records import AnswerForm, Compaction, Detail, DurationUnit, RunMode, Shard
+from eventabs.providers import GrammarField, Price, ProviderName, kind_of
+from eventabs.records import DurationUnit, Shard
 
 
 def _storable(number: int) -> int:

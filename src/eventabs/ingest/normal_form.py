@@ -108,8 +108,8 @@ def define_macros(connection: duckdb.DuckDBPyConnection) -> None:
                 THEN translate(lower(text), '{SEPARATORS}', '') ELSE lower(text) END;  -- translate is slow
         CREATE OR REPLACE MACRO readable_user(id) AS CASE WHEN strlen(id) <= {_LONGEST_USER_ID} THEN id END;
         CREATE OR REPLACE MACRO canonical_action(word) AS {_by_length("word", CANONICAL)};
-        CREATE OR REPLACE MACRO is_platform(name) AS {_among("plain_word(name)", PLATFORMS)};
-        CREATE OR REPLACE MACRO is_failure(result) AS {_among("plain_word(result)", FAILURES)};
+        CREATE OR REPLACE MACRO is_platform(word) AS {_among("word", PLATFORMS)};
+        CREATE OR REPLACE MACRO is_failure(word) AS {_among("word", FAILURES)};
         -- "failed purchase", 购买失败: the name of an action that came to nothing, so that no purchase is seen in it
         CREATE OR REPLACE MACRO failed_action(action, canonical, result) AS
             CASE WHEN action IS NULL OR starts_with(result, action) THEN {said}

@@ -25,11 +25,11 @@ spelled AS (
 named AS (
     SELECT * REPLACE (
             -- beside a thing a platform says where; alone it says nothing, and neither does the number of an app
-            CASE WHEN coalesce(item, text) IS NOT NULL OR NOT is_platform(media) THEN media END AS media,
-            CASE WHEN coalesce(item, text) IS NOT NULL OR NOT (is_platform(app) OR (
+            CASE WHEN coalesce(item, text) IS NOT NULL OR NOT is_platform(media_word) THEN media END AS media,
+            CASE WHEN coalesce(item, text) IS NOT NULL OR NOT (is_platform(app_word) OR (
                     regexp_full_match(app, '-?[0-9]+') AND coalesce(action, media, place) IS NOT NULL
                     AND canonical IS DISTINCT FROM 'use')) THEN app END AS app),
-        CASE WHEN result IS NULL OR NOT is_failure(result) OR (action IS NULL AND canonical IS NULL AND text IS NOT NULL)
+        CASE WHEN result IS NULL OR NOT is_failure(result_word) OR (action IS NULL AND canonical IS NULL AND text IS NOT NULL)
             THEN coalesce(canonical, action)
             ELSE failed_action(coalesce(action, text), canonical, result) END AS named_action,
         CASE WHEN action IS NULL AND canonical IS NULL THEN text END AS sentence,
@@ -39,7 +39,10 @@ named AS (
         SELECT *, canonical_action(word) AS canonical
         FROM (
             -- a longer text is a sentence, not an action's name
-            SELECT *, plain_word(coalesce(action, CASE WHEN strlen(text) <= 24 THEN text END)) AS word FROM spelled
+            SELECT *, plain_word(coalesce(action, CASE WHEN strlen(text) <= 24 THEN text END)) AS word,
+                CASE WHEN coalesce(item, text) IS NULL THEN plain_word(media) END AS media_word,
+                CASE WHEN coalesce(item, text) IS NULL THEN plain_word(app) END AS app_word, plain_word(result) AS result_word
+            FROM spelled
         )
     )
 ),

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from eventabs.language import Language
 from eventabs.prompts.compaction import Compactor, make_legend
@@ -13,7 +14,10 @@ from eventabs.prompts.expected_output import Expectation, response_format
 from eventabs.prompts.instructions import Instructions
 from eventabs.prompts.packing import BatchLimits
 from eventabs.prompts.tokens import TokenCounter
-from eventabs.records import AnswerForm, Detail, JsonSchemaFormat, Message, PartSize, Request, UserLog
+from eventabs.records import JsonSchemaFormat, Message, PartSize, Request, UserLog
+
+if TYPE_CHECKING:
+    from eventabs.choices import AnswerForm, Detail
 
 # What a chat format adds to two messages: 4 tokens each, and 3 before the answer (OpenAI's cookbook,
 # "How to count tokens with tiktoken").

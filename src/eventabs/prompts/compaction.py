@@ -37,10 +37,11 @@ from itertools import product
 from operator import add
 from string import ascii_uppercase
 
+from eventabs.choices import Compaction
 from eventabs.language import Language
 from eventabs.prompts.fields import MASK, clean, colliding, id_pattern, shorten, without_marks
 from eventabs.prompts.vocabulary import VERBS, WEEKDAYS, YEARS
-from eventabs.records import THING, Behavior, Compaction, UserLog
+from eventabs.records import THING, Behavior, UserLog
 
 CODES = (*ascii_uppercase, *map("".join, product(ascii_uppercase, repeat=2)))
 

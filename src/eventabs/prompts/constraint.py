@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any, Final
 
+from eventabs.choices import Detail
 from eventabs.prompts.expected_output import Expectation
-from eventabs.records import Behavior, Detail, JsonSchemaFormat, Vocabulary
+from eventabs.records import Behavior, JsonSchemaFormat, Vocabulary
 
 Days = Mapping[date, int]  # the most events that begin on each day, in order
 

@@ -10,7 +10,8 @@ from typing import NamedTuple
 import orjson
 from pydantic import BaseModel, Field
 
-from eventabs.records import AnswerForm, Behavior, Detail, JsonSchemaFormat
+from eventabs.choices import AnswerForm, Detail
+from eventabs.records import Behavior, JsonSchemaFormat
 
 MOST_BRIEF = 12  # events a user
 BEHAVIORS_AN_EVENT = 4  # detail `day`: one event for every four behaviors begun on a day, up to

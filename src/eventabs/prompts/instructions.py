@@ -10,20 +10,12 @@ from importlib import resources
 from string import Template
 from typing import Any, Final, NamedTuple
 
+from eventabs.choices import AnswerForm, Compaction, Detail
 from eventabs.errors import ConfigError
 from eventabs.language import Language, gettext as _
 from eventabs.prompts.compaction import CODES, Compactor
 from eventabs.prompts.expected_output import AnsweredEvent, written
-from eventabs.records import (
-    AnswerForm,
-    Behavior,
-    Category,
-    Compaction,
-    Detail,
-    EventType,
-    UserLog,
-    Vocabulary,
-)
+from eventabs.records import Behavior, Category, EventType, UserLog, Vocabulary
 
 VERSION: Final = "2"  # of the rules that ship; it binds a run that a model answers
 REQUIRED: Final = ("types", "categories", "detail", "format")

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set as AbstractSet
 from typing import NamedTuple, Protocol, cast
 
+from eventabs.choices import Detail
 from eventabs.prompts.builder import PromptBuilder
 from eventabs.prompts.compaction import Body, Compactor
 from eventabs.prompts.expected_output import BEHAVIORS_AN_EVENT, MOST_A_DAY, MOST_BRIEF, Expectation
@@ -12,7 +13,6 @@ from eventabs.prompts.splitting import split
 from eventabs.records import (
     ActivityName,
     DayKind,
-    Detail,
     GroupUser,
     Part,
     PartSize,

@@ -15,7 +15,6 @@ from .openai import (
     ReplyLines as ReplyLines,
     Sampling as Sampling,
     Support as Support,
-    TierName as TierName,
     UnreachableError as UnreachableError,
     UnreachableReason as UnreachableReason,
     check_endpoint as check_endpoint,
@@ -33,7 +32,6 @@ from .openai import (
 )
 from .price import Price as Price
 from .registry import (
-    ProviderChoice as ProviderChoice,
     ProviderConfig as ProviderConfig,
     ProviderName as ProviderName,
     kind_of as kind_of,

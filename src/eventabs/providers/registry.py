@@ -13,14 +13,14 @@ from eventabs.providers import openai, rules
 if TYPE_CHECKING:
     import asyncio
 
+    from eventabs.choices import Detail
     from eventabs.language import Language
     from eventabs.providers.openai import CallLimits, Endpoint, Sampling
     from eventabs.providers.rate_limit import OnCooldown
     from eventabs.providers.retry import Complete
-    from eventabs.records import Detail, EventSource, OnContent, Reply, Request, Vocabulary
+    from eventabs.records import EventSource, OnContent, Reply, Request, Vocabulary
 
 ProviderName = Literal["openai", "rules"]
-ProviderChoice = Literal["auto", "openai", "rules"]
 
 
 class Provider(Protocol):

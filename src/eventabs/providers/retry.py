@@ -88,6 +88,17 @@ async def complete_with_retries(
             pace.cool_down(wait)
         on_retry(error, wait)
 
+    try:
+        return await try_once()
+    except TransientError as error:
+        first = [error]
+
+    async def try_again() -> Reply:
+        if first:
+            raise first.pop()
+        return await try_once()
+
+    # Nearly every call ends at its first try. To make this for each costs more than to send it, so it is told of that try later.
     retrying = tenacity.AsyncRetrying(
         stop=tenacity.stop_after_attempt(tries),
         wait=choose_wait,
@@ -96,7 +107,7 @@ async def complete_with_retries(
         before_sleep=before_sleep,
         reraise=True,
     )
-    return await retrying(try_once)
+    return await retrying(try_again)
 
 
 def _error(state: tenacity.RetryCallState) -> TransientError:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from eventabs.choices import Compaction
 from eventabs.measures import (
     Figure,
     Occurrence,
@@ -15,7 +16,7 @@ from eventabs.measures import (
     stable_events,
 )
 from eventabs.providers import Price
-from eventabs.records import Compaction, Counts
+from eventabs.records import Counts
 from eventabs.runs import MAX_FAILURES
 from eventabs.store import Ledger, count_all, events_of, states_by_user
 

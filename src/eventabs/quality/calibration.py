@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from eventabs.api import Run, RunStoppedError, aresume
+from eventabs.choices import Compaction
 from eventabs.config import Settings, load_settings, overlay, read_toml
 from eventabs.errors import UsageError
 from eventabs.language import gettext as _
 from eventabs.providers import Price, kind_of
 from eventabs.quality.arms import CONFIDENCE, Arm, ArmFacts, ArmReader, cheapest
-from eventabs.records import Compaction
 from eventabs.runs import (
     Invocation,
     PlannedUse,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import get_args
 
+from eventabs.choices import Compaction, Detail
 from eventabs.config import LlmSettings, Settings
 from eventabs.errors import ConfigError, StorageError, UsageError
 from eventabs.ingest import Export
@@ -31,9 +32,7 @@ from eventabs.records import (
     BATCH_TIER,
     STANDARD_TIER,
     Batch,
-    Compaction,
     Copying,
-    Detail,
     InputWarning,
     Part,
     PartSize,

@@ -20,6 +20,7 @@ _CHUNKED = b"E"  # no deflated value begins so
 _INDEX_LENGTH = 4  # bytes that hold the length of the index
 _FAST = 1  # deflate level: logs shrink by nine tenths already here
 _AS_IT_IS = 0
+_SMALL = 8192  # bytes: all of a value that small lies in the smallest window that costs it nothing
 
 MOST_TIMES = 32  # that a value may be as large as what is stored of it
 _ALWAYS_ALLOWED = 1024 * 1024  # bytes; so far it may shrink as it likes
@@ -132,6 +133,11 @@ def unpack_text(blob: bytes | None) -> str:
 
 
 def _deflate(data: bytes) -> bytes:
+    if (
+        len(data) <= _SMALL
+    ):  # zlib's usual tables take 256 KB: to clear them takes longer than to deflate what is small
+        deflater = zlib.compressobj(_FAST, wbits=13, memLevel=5)
+        return deflater.compress(data) + deflater.flush()
     packed = zlib.compress(data, _FAST)
     return packed if len(data) <= _most_of(packed) else zlib.compress(data, _AS_IT_IS)
 

@@ -7,12 +7,13 @@ from itertools import chain, pairwise
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from eventabs.choices import Detail
 from eventabs.errors import ConfigError
 from eventabs.language import Language
 from eventabs.providers.rules.provider import WORDING, RulesProvider, Summarizer, clip, width
 from eventabs.providers.rules.rules_file import load_rules, shipped_rules
 from eventabs.providers.rules.segments import find_segments
-from eventabs.records import Behavior, Category, Detail, Reply, Request, Usage, UserLog, Vocabulary
+from eventabs.records import Behavior, Category, Reply, Request, Usage, UserLog, Vocabulary
 
 # provider
 

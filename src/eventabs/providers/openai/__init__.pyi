@@ -18,7 +18,6 @@ from .endpoint import (
     KnownPrice as KnownPrice,
     Preset as Preset,
     Sampling as Sampling,
-    TierName as TierName,
     find_tier as find_tier,
     hosts_with_keys as hosts_with_keys,
     is_loopback as is_loopback,

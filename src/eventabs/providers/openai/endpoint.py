@@ -39,9 +39,6 @@ class Endpoint:
 GrammarField = Literal["", "grammar", "structured_outputs", "guided_grammar", "ebnf"]
 
 
-TierName = Literal["standard", "flex"]
-
-
 class Tier(BaseModel, frozen=True, extra="forbid"):
     """How a tier of an endpoint is asked for. `name` is "" for the ordinary one.
 

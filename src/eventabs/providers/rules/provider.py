@@ -6,21 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
+from eventabs.choices import Detail
 from eventabs.errors import ConfigError
 from eventabs.language import Language, gettext as _
 from eventabs.providers.rules.rules_file import EventKind, Rules
 from eventabs.providers.rules.segments import Segment, find_segments
-from eventabs.records import (
-    MAX_CHARACTERS,
-    THING,
-    Behavior,
-    Detail,
-    OnContent,
-    Reply,
-    Request,
-    UserLog,
-    Vocabulary,
-)
+from eventabs.records import MAX_CHARACTERS, THING, Behavior, OnContent, Reply, Request, UserLog, Vocabulary
 
 _HALF_YEAR = 180  # days; a reader of replies looks no further ahead for a day without its year
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby
 
+from eventabs.choices import Detail
 from eventabs.providers.rules.rules_file import DetailLimits, EventKind, Rules
-from eventabs.records import Behavior, Detail
+from eventabs.records import Behavior
 
 _ALONE_COST = 1_000.0  # of joining what should stand alone: only `brief` does it
 _WITHIN_THEME = 0.25  # the share of the weight that is lost where only the kind differs

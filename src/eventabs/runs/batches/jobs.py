@@ -13,6 +13,7 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any, TypeVar
 
+from eventabs.choices import RunMode
 from eventabs.errors import (
     EndpointError,
     RateLimitedError,
@@ -22,7 +23,7 @@ from eventabs.errors import (
 )
 from eventabs.language import gettext as _, ngettext
 from eventabs.providers import BatchService, QueueFullError, RemoteJob, ReplyLines
-from eventabs.records import Batch, RunMode
+from eventabs.records import Batch
 from eventabs.runs.batches.replies import ReplyReader
 from eventabs.runs.batches.requests import JobRoom, RequestWriter
 from eventabs.runs.limits import SpendingLimit
