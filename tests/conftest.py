@@ -13,8 +13,9 @@ settings.load_profile("eventabs")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option of `make test`."""
+    """Add the options of `make test` and `make pinned`."""
     parser.addoption("--quick", action="store_true", help="a third of the examples, and no test marked slow")
+    parser.addoption("--write-pinned", action="store_true", help="write tests/data/pinned anew")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -45,8 +46,3 @@ def openai_server() -> Iterator[OpenAIServer]:
     """Return a server on loopback that answers well until its `behavior` is replaced."""
     with OpenAIServer() as server:
         yield server
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option of `make pinned`."""
-    parser.addoption("--write-pinned", action="store_true", help="write tests/data/pinned anew")

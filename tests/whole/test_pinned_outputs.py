@@ -351,5 +351,5 @@ def _write(outputs: dict[str, str], language: str) -> None:
 
 
 def _difference(name: str, pinned: dict[str, str], outputs: dict[str, str]) -> str:
-    texts = [kept.get(name, "").splitlines(keepends=True) for kept in (pinned, outputs)]
-    return "".join(difflib.unified_diff(*texts, f"pinned/{name}", f"now/{name}"))
+    before, now = (kept.get(name, "").splitlines(keepends=True) for kept in (pinned, outputs))
+    return "".join(difflib.unified_diff(before, now, f"pinned/{name}", f"now/{name}"))
