@@ -16,6 +16,7 @@ EventabsError                   one line for people: what is wrong and the next 
         │   ├── RateLimitedError  429 and its like, with the wait that the server asks for
         │   ├── UnavailableError  no server is there, or it is not ready: refused connections, 503
         │   │   └── CapacityError a cheaper tier has no room now; nobody was too fast
+        │   ├── MachineLostError  the machine of a cluster that made the call is gone; others go on
         │   └── NoContentError    the request was taken, and nothing came in time: a queue, or a server that hangs
         ├── ModeratedError      the endpoint refuses the content
         ├── ContextTooLongError the request is longer than the model's context
@@ -135,6 +136,10 @@ class CapacityError(UnavailableError):
 
 class NoContentError(TransientError):
     """The server took the request and sent no content in time: it has a queue, or it hangs."""
+
+
+class MachineLostError(TransientError):
+    """The machine of a cluster that made the call is gone or does not answer; another one may make it."""
 
 
 class ModeratedError(EndpointError):

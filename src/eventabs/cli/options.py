@@ -16,6 +16,7 @@ INPUT = _("Input")
 MODEL = _("Model")
 BUDGET = _("Budget")
 PACE = _("Pace and limits")
+CLUSTER = _("Many machines")
 SHOWN = _("What is shown")
 
 
@@ -161,6 +162,18 @@ class SettingFlags:
         int | None, Option(help=_("Stop before more tokens than this are used."), rich_help_panel=PACE)
     ] = None
 
+    engine: Annotated[
+        Literal["local", "ray"] | None,
+        Option(help=_("ray: the machines of a Ray cluster make the calls."), rich_help_panel=CLUSTER),
+    ] = None
+    ray_address: Annotated[
+        str | None,
+        Option(
+            help=_("auto: the cluster of this machine; host:port. (default: one of this machine alone)"),
+            rich_help_panel=CLUSTER,
+        ),
+    ] = None
+
     def nested(self) -> dict[str, dict[str, Any]]:
         """Return the flags that were given as settings, nested as in the TOML."""
         values: dict[str, dict[str, Any]] = {}
@@ -201,6 +214,7 @@ SET_BY_FLAGS = {
             "max_cost",
             "max_total_tokens",
         ),
+        "cluster": ("engine", "ray_address"),
     }.items()
     for flag in flags
 }

@@ -10,6 +10,7 @@ from .layers import (
 from .settings import (
     LlmSettings as LlmSettings,
     Settings as Settings,
+    environment_values as environment_values,
     load_settings as load_settings,
     named_values as named_values,
     with_absolute_paths as with_absolute_paths,

@@ -242,6 +242,13 @@ class BatchSettings(Section):
     live_share: Annotated[float, Field(ge=0, le=1)] = 0.05
 
 
+class ClusterSettings(Section):
+    """Where calls are made. `ray_address`: "" starts a cluster of this machine alone."""
+
+    engine: Literal["local", "ray"] = "local"
+    ray_address: str = ""
+
+
 class RulesSettings(Section):
     """The built-in rules provider. "": the mapping that ships with the package."""
 
@@ -264,6 +271,7 @@ class Settings(Section):
     vocabulary: VocabularySettings = VocabularySettings()
     events: EventSettings = EventSettings()
     rules: RulesSettings = RulesSettings()
+    cluster: ClusterSettings = ClusterSettings()
 
     @field_validator("events")
     @classmethod

@@ -6,6 +6,7 @@ from .openai import (
     GrammarField as GrammarField,
     KnownPrice as KnownPrice,
     ListedModel as ListedModel,
+    OpenAIProvider as OpenAIProvider,
     OutputLimit as OutputLimit,
     Preset as Preset,
     Prober as Prober,
@@ -31,6 +32,7 @@ from .openai import (
     tier_base_url as tier_base_url,
 )
 from .price import Price as Price
+from .ray import Cluster as Cluster, connected as connected
 from .registry import (
     ProviderConfig as ProviderConfig,
     ProviderName as ProviderName,

@@ -99,8 +99,9 @@ async def open_provider(
     *,
     closing: "asyncio.Event",
     on_cooldown: "OnCooldown",
+    provider: "Provider | None" = None,
 ) -> AsyncIterator["Complete"]:
-    """Open the provider of a kind; yield what completes a request. No try starts once `closing` is set.
+    """Open the provider of a kind, or `provider` in its place; yield what completes a request. No try starts once `closing` is set.
 
     `on_cooldown` gets the seconds of each cooldown after a rate limit. Raises ConfigError where the config cannot work; a
     call raises CallCancelledError or the subclasses of EndpointError.
@@ -109,15 +110,15 @@ async def open_provider(
     from eventabs.providers.retry import Gate, complete_with_retries  # noqa: PLC0415  as above
 
     kind = kind_of(name)
-    async with aclosing(kind.create(config)) as provider:
+    async with aclosing(provider or kind.create(config)) as opened:
         if not kind.is_remote:
-            yield lambda request, _on_retry, _on_content: provider.complete(request)
+            yield lambda request, _on_retry, _on_content: opened.complete(request)
             return
-        gate = Gate(provider.complete, closing)
+        gate = Gate(opened.complete, closing)
         limits = config.limits
         pace = Pacer(limits.rpm, limits.tpm, sleep=gate.sleep, on_cooldown=on_cooldown)
         yield lambda request, on_retry, on_content: complete_with_retries(
-            Gate(lambda sent: provider.complete(sent, on_content), closing).send,
+            Gate(lambda sent: opened.complete(sent, on_content), closing).send,
             request,
             pace=pace,
             tries=limits.tries,

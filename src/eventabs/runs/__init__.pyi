@@ -53,6 +53,7 @@ from .observer import (
     JobTrouble as JobTrouble,
     KeyUnset as KeyUnset,
     LogFile as LogFile,
+    MachinesChanged as MachinesChanged,
     Note as Note,
     Observer as Observer,
     Planned as Planned,

@@ -25,6 +25,7 @@ from eventabs.prompts import (
     prompt_language,
 )
 from eventabs.providers import (
+    Cluster,
     kind_of,
     shipped_rules,
 )
@@ -240,6 +241,7 @@ class RunContext:
     most_users: int
     named: Sequence[str] = ()
     opening: Sequence[Note] = ()
+    cluster: Cluster | None = None
 
     def remember(self, **values: object) -> None:
         """Keep facts, in the ledger too."""

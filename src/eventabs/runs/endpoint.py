@@ -2,27 +2,32 @@
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager, suppress
+import os
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from platformdirs import user_state_path
 
-from eventabs.config import LlmSettings, Settings, with_preset
+from eventabs.config import LlmSettings, Settings, environment_values, with_preset
 from eventabs.errors import ConfigError, RunDirectoryError, StoppedError
-from eventabs.language import Language, gettext as _
+from eventabs.language import Language, activate, active, gettext as _
 from eventabs.providers import (
     BatchProfile,
     CallLimits,
+    Cluster,
     Complete,
     Endpoint,
+    OpenAIProvider,
     ProviderConfig,
     Sampling,
     UnreachableError,
     UnreachableReason,
     check_endpoint,
+    connected,
     find_route,
     find_tier,
     hosts_with_keys,
@@ -36,9 +41,9 @@ from eventabs.runs.components import (
     max_calls,
     vocabulary_of,
 )
-from eventabs.runs.observer import AwaitingEndpoint, CoolingDown, Observer
+from eventabs.runs.observer import AwaitingEndpoint, CoolingDown, MachinesChanged, Observer
 from eventabs.stop import Stop
-from eventabs.store import host_of, open_private
+from eventabs.store import host_of, open_private, public_settings, public_url
 
 CONNECT_SECONDS = 10.0  # for the first connection
 WAIT_SECONDS = 2.0  # between two tries of an endpoint that is waited for
@@ -47,16 +52,24 @@ _CONNECTION = ("base_url", "proxy", "ca_file", "api_key_env")  # each can lead a
 
 def require_usable_provider(settings: Settings, environment: Mapping[str, str]) -> None:
     """Raise ConfigError where the settings name no provider that could be asked."""
+    is_elsewhere = settings.cluster.engine != "local"
     if kind_of(settings.provider).is_remote:
         if not settings.llm.model:
             raise ConfigError(no_model_message(settings.llm.preset))
-        check_endpoint(endpoint_of(settings.llm, environment))
-        if settings.run.mode != "files" and lacks_key(settings.llm, environment):
+        if is_elsewhere:
+            _refuse_secrets(settings.llm, environment)
+        check_endpoint(endpoint_of(settings.llm, {} if is_elsewhere else environment))
+        if settings.run.mode != "files" and not is_elsewhere and lacks_key(settings.llm, environment):
             message = _(
                 "{host} wants a key, and {variable} is not set; export it, or name another in llm.api_key_env"
             )
             variable, host = settings.llm.api_key_env, host_of(settings.llm.base_url)
             raise ConfigError(message.format(host=host, variable=variable))
+    elif is_elsewhere:
+        message = _(
+            "--engine ray is for calls to a model, and the built-in rules answer here; set llm.model or --model"
+        )
+        raise ConfigError(message)
     elif settings.run.mode != "live":
         message = _(
             "--mode {mode} is for a model, and the built-in rules answer here; set llm.model or --model"
@@ -65,6 +78,18 @@ def require_usable_provider(settings: Settings, environment: Mapping[str, str]) 
     if settings.run.max_cost and settings.llm.price.of_tokens().cost(1, 1) is None:
         message = _("--max-cost needs prices; set input and output under [llm.price] in the config")
         raise ConfigError(message)
+
+
+def _refuse_secrets(llm: LlmSettings, environment: Mapping[str, str]) -> None:
+    """Raise ConfigError where the settings hold what other machines need and are not sent."""
+    public = {"base_url": public_url(llm.base_url), "proxy": public_url(llm.proxy), "extra_headers": {}}
+    for key, value in public.items():
+        variable = f"EVENTABS_LLM__{key.upper()}"
+        if getattr(llm, key) != value and variable not in environment:
+            message = _(
+                "llm.{key} may hold a secret, which is not sent to other machines; export {variable} here and where Ray is started"
+            )
+            raise ConfigError(message.format(key=key, variable=variable))
 
 
 def endpoint_of(llm: LlmSettings, environment: Mapping[str, str]) -> Endpoint:
@@ -183,9 +208,10 @@ def open_provider(
     language: Language,
     observer: Observer,
     closing: asyncio.Event,
+    cluster: Cluster | None = None,
     on_refused: Callable[[frozenset[str]], object] = lambda _parameters: None,
 ) -> AbstractAsyncContextManager[Complete]:
-    """Open what answers requests; none leaves any more once `closing` is set.
+    """Open what answers requests, on the machines of a cluster where there is one; none leaves any more once `closing` is set.
 
     `on_refused` hears which parameters are not sent any more.
 
@@ -202,12 +228,53 @@ def open_provider(
         detail=settings.prompt.detail,
         on_refused=on_refused,
     )
+    provider = None
+    if cluster is not None:
+        public = public_settings(settings)["llm"]
+        provider = cluster.provider(
+            partial(
+                _provider_on_machine,
+                public,
+                config.sampling,
+                config.limits,
+                active(),
+                own=not cluster.is_local,
+            ),
+            connections=config.limits.max_connections,
+            call_seconds=llm.call_timeout,
+            on_refused=on_refused,
+            on_machines=lambda count, lost, cause: observer.noted(MachinesChanged(count, lost, cause)),
+        )
     return open_provider_of(
         settings.provider,
         config,
         closing=closing,
+        provider=provider,
         on_cooldown=lambda seconds: observer.noted(CoolingDown(seconds)),
     )
+
+
+def _provider_on_machine(
+    llm: Mapping[str, Any], sampling: Sampling, limits: CallLimits, language: Language, *, own: bool
+) -> OpenAIProvider:
+    """Make what a machine of a cluster makes calls with: what runs there. Its environment holds key and headers.
+
+    `own`: and says where it reaches the model, if that is not where all others do.
+    """
+    activate(language)
+    keys = ("extra_headers", *(_CONNECTION if own else ()))
+    here = {key: value for key, value in environment_values().get("llm", {}).items() if key in keys}
+    return OpenAIProvider(endpoint_of(LlmSettings(**{**llm, **here}), os.environ), sampling, limits)
+
+
+@asynccontextmanager
+async def joined(settings: Settings) -> AsyncIterator[Cluster | None]:
+    """Be connected to the cluster whose machines make the calls; None: this process makes them. Raises ConfigError."""
+    if settings.cluster.engine == "local" or settings.run.mode == "files":
+        yield None
+        return
+    async with connected(settings.cluster.ray_address) as cluster:
+        yield cluster
 
 
 def remember_run(run_id: str, settings: Settings) -> None:

@@ -31,6 +31,7 @@ from eventabs.runs.components import (
 )
 from eventabs.runs.endpoint import (
     endpoint_of,
+    joined,
     open_provider,
     require_connection,
     unset_key,
@@ -77,8 +78,17 @@ async def execute(
 
     `replies` are files with answers to requests.jsonl. `cancel`: cancel the jobs of the batch service, keep what they did, and
     stop. A requested `stop` ends it early with the status `interrupted`; in mode `files` it ends with `waiting`. Reading and
-    saving happen in a thread.
+    saving happen in a thread. Raises ConfigError where a cluster shall make the calls and is not there.
     """
+    async with joined(run.settings) as cluster:
+        return await _execute(
+            replace(run, cluster=cluster), stop, resumed=resumed, replies=replies, cancel=cancel
+        )
+
+
+async def _execute(
+    run: RunContext, stop: Stop, *, resumed: bool, replies: Sequence[Path], cancel: bool
+) -> Summary:
     earlier = run.earlier_seconds
     tracker = run.tracker(earlier)  # for the time that the run takes
     status: RunStatus = "completed"
@@ -177,7 +187,7 @@ async def _call_pending(session: Session, pending: list[PlannedPart], stop: Stop
     run = session.run
     scheduler = session.scheduler(pending, probe=probes(run.settings))
     session.announce(scheduler, pending)
-    if kind_of(run.settings.provider).is_remote:
+    if kind_of(run.settings.provider).is_remote and run.cluster is None:
         await require_connection(run.settings, run.environment, run.observer, stop)
     closing = asyncio.Event()
     provider = open_provider(
@@ -187,6 +197,7 @@ async def _call_pending(session: Session, pending: list[PlannedPart], stop: Stop
         language=run.prompt_language,
         observer=run.observer,
         closing=closing,
+        cluster=run.cluster,
         on_refused=session.leave_out,
     )
     limits = run.settings.run
@@ -304,7 +315,9 @@ def _start_facts(run: RunContext, *, resumed: bool) -> Started:
 
 
 def _key_notes(run: RunContext) -> list[Note]:
-    is_called = kind_of(run.settings.provider).is_remote and run.settings.run.mode != "files"
+    is_called = (
+        kind_of(run.settings.provider).is_remote and run.settings.run.mode != "files" and not run.cluster
+    )
     variable = unset_key(run.settings.llm, run.environment) if is_called else ""
     return [KeyUnset(variable)] if variable else []
 

@@ -12,6 +12,7 @@ from eventabs.errors import (
     EndpointError,
     FatalEndpointError,
     LimitReachedError,
+    MachineLostError,
     ModeratedError,
     NoContentError,
     RateLimitedError,
@@ -101,7 +102,7 @@ FAILURES_FACT = "fruitless"  # its name in ledgers since format 1
 class FailureLimit:
     """Raises StoppedError after ten tries without a usable answer from the start on, or ten such calls since the last one.
 
-    A wait that the endpoint asks for (429, or 503 with Retry-After) is no failure before the first usable answer. The
+    A wait that the endpoint asks for (429, or 503 with Retry-After) and a lost machine are no failure before the first usable answer. The
     count goes on in the next process under the same settings, so that restarting buys no ten calls each time; `remember`
     gets what that process has to know at each change, since a killed process keeps nothing at its end.
 
@@ -135,7 +136,7 @@ class FailureLimit:
 
         Raises FatalEndpointError, which ends its call too.
         """
-        harmless = queued or isinstance(error, RateLimitedError) or self.awaits(error)
+        harmless = queued or isinstance(error, RateLimitedError | MachineLostError) or self.awaits(error)
         if not self._succeeded and not harmless:
             self._count(error, FatalEndpointError)
 

@@ -179,6 +179,15 @@ class CoolingDown:
 
 
 @dataclass(frozen=True, slots=True)
+class MachinesChanged:
+    """How many machines of a cluster make calls now; `lost`: the address of one that does no more, "" for none."""
+
+    count: int
+    lost: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
 class BatchDone:
     """A reply was read. `unusable` counts its parts by reason.
 
@@ -278,6 +287,7 @@ Note = (
     | Serving
     | Retrying
     | CoolingDown
+    | MachinesChanged
     | BatchDone
     | CallFailed
     | RequestsWritten

@@ -162,6 +162,18 @@ def _column(role: str, name: str, note: runs.ColumnsFound) -> str:
     return f"{role} = {name}" if held == note.sampled else f"{role} = {name} ({share(held, note.sampled)})"
 
 
+def _of_machines(note: runs.MachinesChanged) -> str:
+    template = ngettext(
+        "{count} machine of the Ray cluster makes calls",
+        "{count} machines of the Ray cluster make calls",
+        note.count,
+    )
+    now = template.format(count=count(note.count))
+    if not note.lost:
+        return now
+    return _("Machine {lost} is lost ({cause}); {now}").format(lost=note.lost, cause=note.cause, now=now)
+
+
 def _of_the_run(
     note: runs.AwaitingEndpoint
     | runs.JobTrouble
@@ -169,6 +181,7 @@ def _of_the_run(
     | runs.SettingsTaken
     | runs.Serving
     | runs.CoolingDown
+    | runs.MachinesChanged
     | runs.Stopping
     | runs.StateChanged,
 ) -> str:
@@ -192,6 +205,8 @@ def _of_the_run(
         case runs.CoolingDown():
             template = _("The endpoint asks for fewer requests: all calls wait {wait}")
             line = template.format(wait=duration(note.seconds))
+        case runs.MachinesChanged():
+            line = _of_machines(note)
         case runs.Stopping():
             template = _("Stopping: calls on their way have {time} to end; a second time stops at once")
             line = template.format(time=duration(note.seconds))

@@ -266,6 +266,7 @@ def _deserves_a_line(note: runs.Note) -> bool:
         | InputWarning
         | runs.Planned
         | runs.Serving
+        | runs.MachinesChanged
         | runs.CallFailed
         | runs.RequestsWritten
         | runs.RepliesRead
@@ -281,6 +282,8 @@ def _style(note: runs.Note) -> str:
             return "yellow"
         case runs.ColumnsFound() | runs.RowShown():
             return "dim"
+        case runs.MachinesChanged() if note.lost:
+            return "yellow"
         case runs.Stopping() | runs.StateChanged(status="interrupted" | "stopped"):
             return "bold yellow"
         case runs.Planned():

@@ -1,0 +1,437 @@
+"""Calls that the machines of a Ray cluster make: an actor on each, which only calls the endpoint. No other file knows Ray.
+
+A request travels to an actor, and its reply or error travels back; all else (ledger, plan, limits, retries) stays in the process that
+asks. An actor that is lost fails its calls with a transient error, so that they are repeated elsewhere, and is started anew.
+"""
+
+import asyncio
+import importlib
+import importlib.metadata
+import logging
+import os
+import secrets
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final, Protocol
+
+from eventabs.errors import (
+    ConfigError,
+    EndpointError,
+    FatalEndpointError,
+    MachineLostError,
+    RateLimitedError,
+    TransientError,
+    UnavailableError,
+)
+from eventabs.language import gettext as _
+from eventabs.records import OnContent, Reply, Request
+
+_OLDEST: Final = (2, 50)
+_PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])  # RFC 9113, 3.4
+_SETTINGS: Final = b"\x04"  # the type of the frame that a server begins with
+_ANSWER_SECONDS: Final = 3.0  # until whoever listens at the address has shown that it may be Ray
+_REFUSALS: Final = "3"  # tries of Ray's, a second apart
+_CONNECT_SECONDS: Final = (
+    120.0  # a cluster of this machine alone takes some seconds to start, a busy machine more
+)
+_LOOK_SECONDS: Final = 1.0  # between looks at which machines there are
+_BEAT_SECONDS: Final = 0.5  # between questions how far answers are
+_SILENT_SECONDS: Final = 20.0  # after which an actor is lost that does not say how far answers are
+_START_SECONDS: Final = 120.0  # until a new actor has to answer
+_LATE_SECONDS: Final = 15.0  # after its own time-out, until a call is given up
+_FIRST_REST: Final = 5.0  # seconds until an actor is started anew where one was lost; doubles
+_LONGEST_REST: Final = 60.0
+_TROUBLE_SECONDS: Final = 10.0  # for which calls rather go to other machines than to one whose server failed
+_SHOWN: Final = 200  # characters of an error
+
+
+class Completes(Protocol):
+    """What an actor makes calls with; see `Provider`."""
+
+    async def complete(self, request: Request, on_content: OnContent | None = None, /) -> Reply:
+        """Complete a request. Raises the subclasses of EndpointError."""
+        ...
+
+
+OnMachines = Callable[[int, str, str], object]  # how many make calls; which one is lost, "" for none, and why
+
+
+class _Caller:
+    """What runs on a machine. Errors of the endpoint are returned: what is raised, Ray would wrap and write to its logs."""
+
+    def __init__(self, make: Callable[[], Completes], version: str) -> None:
+        found = importlib.metadata.version("eventabs")
+        if version != found:
+            message = _(
+                "it has eventabs {found}, this process {version}; install the same version on all machines"
+            )
+            raise ConfigError(message.format(found=found, version=version))
+        self._provider = make()
+        self._characters: dict[int, int] = {}
+
+    async def complete(self, number: int, request: Request) -> tuple[Reply | EndpointError, frozenset[str]]:
+        """Make a call; return also the parameters that the endpoint does not take."""
+        answer: Reply | EndpointError
+        try:
+            answer = await self._provider.complete(request, partial(self._characters.__setitem__, number))
+        except EndpointError as error:
+            answer = error
+        finally:
+            self._characters.pop(number, None)
+        return answer, getattr(self._provider, "dropped", frozenset())
+
+    async def characters(self) -> dict[int, int]:
+        """Return how much has come of the answers under way, by the number of the call."""
+        return self._characters
+
+
+@dataclass(eq=False)
+class _Machine:
+    """An actor on a machine, from its start to its loss. `lost` gets the cause."""
+
+    node: str
+    address: str
+    actor: Any
+    lost: "asyncio.Future[str]"
+    calls: dict[int, OnContent] = field(default_factory=dict)
+    is_ready: bool = False
+    troubled_until: float = 0.0
+
+
+class RayProvider:
+    """Completes requests through the actors of all machines, those of machines that come later too; make it in an event loop.
+
+    `make` makes on each machine what calls are made with. `connections`: calls at a time of a machine. `call_seconds`: after
+    which a call ends by itself. `on_refused` hears which parameters the endpoint does not take.
+    """
+
+    def __init__(
+        self,
+        ray: ModuleType,
+        make: Callable[[], Completes],
+        *,
+        connections: int,
+        call_seconds: float,
+        on_refused: Callable[[frozenset[str]], object],
+        on_machines: OnMachines,
+    ) -> None:
+        self._ray = ray
+        self._make = make
+        self._connections = connections
+        self._call_seconds = call_seconds
+        self._on_refused = on_refused
+        self._on_machines = on_machines
+        self._machines: dict[str, _Machine] = {}  # by node
+        self._rests: dict[str, tuple[float, float]] = {}  # seconds of the last one, and when it ends
+        self._causes: dict[str, str] = {}  # why machines cannot make calls that never could
+        self._has_worked = False
+        self._numbers = count(1)
+        self._refused = frozenset[str]()
+        self._changed = asyncio.Event()
+        self._tasks = {asyncio.create_task(self._look_for_machines())}
+
+    async def complete(self, request: Request, on_content: OnContent | None = None, /) -> Reply:
+        """Complete a request on the machine with the fewest calls in flight. Raises the subclasses of EndpointError."""
+        machine = await self._choose()
+        number = next(self._numbers)
+        machine.calls[number] = on_content or (lambda _characters: None)
+        reference = machine.actor.complete.remote(number, request)
+        asked = asyncio.ensure_future(_result(reference))
+        try:
+            await asyncio.wait(
+                {asked, machine.lost},
+                timeout=self._call_seconds + _LATE_SECONDS,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            if not asked.done():
+                self._lose(machine, _("it does not answer"))
+                raise _lost(machine)
+            answer, refused = asked.result()
+        except self._ray.exceptions.RayError as error:
+            self._lose(machine, _said(error))
+            raise _lost(machine) from None
+        except asyncio.CancelledError:
+            self._ray.cancel(reference)
+            raise
+        finally:
+            asked.cancel()
+            del machine.calls[number]
+        if refused - self._refused:
+            self._refused |= refused
+            self._on_refused(self._refused)
+        if isinstance(answer, Reply):
+            self._rests.pop(machine.node, None)
+            return answer
+        if isinstance(answer, TransientError) and not isinstance(answer, RateLimitedError):
+            machine.troubled_until = time.monotonic() + _TROUBLE_SECONDS
+        if isinstance(answer, FatalEndpointError):
+            answer.args = (_("machine {address}: {said}").format(address=machine.address, said=answer),)
+        raise answer
+
+    async def aclose(self) -> None:
+        """End the actors."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for machine in self._machines.values():
+            self._ray.kill(machine.actor)
+
+    async def _choose(self) -> _Machine:
+        """Wait for a machine that can make a call. Raises EndpointError where none is there, or none can."""
+        until = time.monotonic() + _START_SECONDS
+        while not (ready := [each for each in self._machines.values() if each.is_ready]):
+            if self._has_worked or time.monotonic() > until:
+                raise UnavailableError(_("no machine of the Ray cluster can make calls now"))
+            if self._causes and not self._machines:
+                message = _("no machine of the Ray cluster can make calls ({causes})")
+                causes = "; ".join(f"{address}: {cause}" for address, cause in self._causes.items())
+                raise FatalEndpointError(message.format(causes=causes))
+            self._changed.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), _LOOK_SECONDS)
+        now = time.monotonic()
+        return min(ready, key=lambda each: (each.troubled_until > now, len(each.calls)))
+
+    async def _look_for_machines(self) -> None:
+        """Start an actor on each machine that has none, now and later."""
+        while True:
+            for node in await asyncio.to_thread(self._ray.nodes):
+                _seconds, rests_until = self._rests.get(node["NodeID"], (0.0, 0.0))
+                if node["Alive"] and node["NodeID"] not in self._machines and rests_until <= time.monotonic():
+                    self._start(node["NodeID"], node["NodeManagerAddress"])
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    def _start(self, node: str, address: str) -> None:
+        # a hard affinity: Ray has been seen not to keep a soft one for an actor without CPUs
+        strategy = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node, soft=False)
+        options = {"num_cpus": 0, "max_concurrency": self._connections + 1, "scheduling_strategy": strategy}
+        actor = self._ray.remote(**options)(_Caller).remote(
+            self._make, importlib.metadata.version("eventabs")
+        )
+        machine = _Machine(node, address, actor, asyncio.get_running_loop().create_future())
+        self._machines[node] = machine
+        task = asyncio.create_task(self._listen(machine))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _listen(self, machine: _Machine) -> None:
+        """Hear from an actor how far its answers are; one that is silent for long is lost."""
+        while not machine.lost.done():
+            silent = _SILENT_SECONDS if machine.is_ready else _START_SECONDS
+            try:
+                async with asyncio.timeout(silent):
+                    characters = await machine.actor.characters.remote()
+            except TimeoutError:
+                self._lose(machine, _("it does not answer"))
+            except self._ray.exceptions.RayError as error:
+                self._lose(machine, _said(error))
+            else:
+                if not machine.is_ready:
+                    machine.is_ready = self._has_worked = True
+                    self._tell()
+                for number in characters.keys() & machine.calls.keys():
+                    machine.calls[number](characters[number])
+                await asyncio.sleep(_BEAT_SECONDS)
+
+    def _lose(self, machine: _Machine, cause: str) -> None:
+        """Fail the calls of an actor, and start another one after some seconds."""
+        if machine.lost.done():
+            return
+        machine.lost.set_result(cause)
+        del self._machines[machine.node]
+        seconds, _until = self._rests.get(machine.node, (_FIRST_REST / 2, 0.0))
+        seconds = min(2 * seconds, _LONGEST_REST)
+        self._rests[machine.node] = seconds, time.monotonic() + seconds
+        self._ray.kill(machine.actor)
+        if machine.is_ready:
+            self._tell(machine.address, cause)
+        else:
+            self._causes[machine.address] = cause
+            self._changed.set()
+
+    def _tell(self, lost: str = "", cause: str = "") -> None:
+        self._changed.set()
+        self._on_machines(sum(each.is_ready for each in self._machines.values()), lost, cause)
+
+
+async def _result(reference: Any) -> Any:  # noqa: ANN401  Ray's
+    return await reference
+
+
+def _lost(machine: _Machine) -> MachineLostError:
+    message = _("machine {address} is lost: {cause}; the call is repeated elsewhere")
+    return MachineLostError(message.format(address=machine.address, cause=machine.lost.result()))
+
+
+def _said(error: Exception) -> str:
+    """Return the last line of what Ray says, which has the cause."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[-1] if lines else type(error).__name__)[-_SHOWN:]
+
+
+class Cluster:
+    """A Ray cluster that this process is connected to; open it with `connected`."""
+
+    def __init__(self, ray: ModuleType, *, is_local: bool) -> None:
+        self._ray = ray
+        self.is_local = is_local
+
+    def provider(self, make: Callable[[], Completes], **options: Any) -> RayProvider:  # noqa: ANN401  of RayProvider
+        """Make the provider whose calls the machines make; see `RayProvider`."""
+        return RayProvider(self._ray, make, **options)
+
+
+@asynccontextmanager
+async def connected(address: str) -> AsyncIterator[Cluster]:
+    """Connect to the cluster at an address; "" starts one of this machine alone. Raises ConfigError.
+
+    Ray prints what it notices on standard output, which is for results, and on standard error; it is not shown.
+    """
+    _require_ray()
+    if address and address != "auto":
+        await asyncio.to_thread(_require_listener, address)
+    tried, ended = threading.Event(), threading.Event()
+    failed: list[Exception] = []
+    # In the main thread Ray takes over SIGTERM, and what it starts on this machine dies with the thread that has started it.
+    thread = threading.Thread(target=_stay_connected, args=(address, failed, tried, ended), daemon=True)
+    thread.start()
+    try:
+        if not await asyncio.to_thread(tried.wait, _CONNECT_SECONDS):
+            raise _no_cluster(address, f"{_CONNECT_SECONDS:g} s")
+        if failed:
+            raise failed[0] from None
+        yield Cluster(importlib.import_module("ray"), is_local=not address)
+    finally:
+        ended.set()
+        if tried.is_set():
+            await asyncio.to_thread(thread.join)
+
+
+def _require_ray() -> None:
+    """Raise ConfigError where Ray is not installed, or too old."""
+    try:
+        version = importlib.metadata.version("ray")
+    except importlib.metadata.PackageNotFoundError:
+        message = _(
+            "--engine ray needs Ray; install it here and on all machines: pip install 'eventabs[ray]'"
+        )
+        raise ConfigError(message) from None
+    if tuple(int(part) for part in version.split(".")[:2]) < _OLDEST:
+        message = _("Ray {found} is too old; install {oldest} or later here and on all machines")
+        raise ConfigError(message.format(found=version, oldest=".".join(map(str, _OLDEST))))
+
+
+def _require_listener(address: str) -> None:
+    """Raise ConfigError unless a server of gRPC listens at host:port: Ray would wait for minutes, and then end this process."""
+    host, _colon, port = address.rpartition(":")
+    if not (host and port.isdecimal()):
+        message = _("--ray-address {address}: write auto, or host:port as ray start --head shows it")
+        raise ConfigError(message.format(address=address))
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), _ANSWER_SECONDS) as connection:
+            connection.sendall(_PREFACE)
+            answer = connection.recv(9)
+    except (OSError, OverflowError) as error:
+        raise _no_cluster(address, str(error)) from None
+    if answer[3:4] != _SETTINGS:
+        raise _no_cluster(address, _("what listens there is not Ray"))
+
+
+def _stay_connected(
+    address: str, failed: list[Exception], tried: threading.Event, ended: threading.Event
+) -> None:
+    """Connect, and stay connected until the end is asked for."""
+    try:
+        with _environment(address), _standard_error_kept() as noise:
+            ray = importlib.import_module("ray")
+            logging.getLogger("ray").setLevel(logging.CRITICAL)
+            if ray.is_initialized():
+                message = _("this process is connected to a Ray cluster already; call ray.shutdown() first")
+                raise ConfigError(message)  # noqa: TRY301  one place for all that fails
+            try:
+                ray.init(
+                    address=address or "local",
+                    log_to_driver=False,
+                    configure_logging=False,
+                    logging_level=logging.CRITICAL,
+                    namespace="eventabs",
+                    **({} if address else {"include_dashboard": False}),
+                )
+            except (Exception, SystemExit) as error:  # noqa: BLE001  Ray raises its own, and many of Python's
+                raise _refusal(address, str(error), noise()) from None
+    except ConfigError as error:
+        failed.append(error)
+        tried.set()
+        return
+    tried.set()
+    ended.wait()
+    ray.shutdown()
+
+
+@contextmanager
+def _environment(address: str) -> Iterator[None]:
+    """Set what Ray reads when it is imported and when it connects, where the user has not."""
+    token = Path.home() / ".ray" / "auth_token"
+    has_token = bool({"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys()) or token.is_file()
+    values = {"RAY_USAGE_STATS_ENABLED": "0"}
+    if address:
+        values["RAY_NUM_REDIS_GET_RETRIES"] = _REFUSALS
+    if has_token or not address:
+        values["RAY_AUTH_MODE"] = "token"  # as `ray start` has it; by itself Ray does not, for an address
+    if not (has_token or address):  # else Ray writes one to a file, which `ray start` wants from then on
+        values["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+    added = {name: value for name, value in values.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            del os.environ[name]
+
+
+@contextmanager
+def _standard_error_kept() -> Iterator[Callable[[], str]]:
+    """Keep what is written to file 2, by code that is not Python too; yield what tells it."""
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as noise:
+        os.dup2(noise.fileno(), 2)
+        try:
+            yield lambda: os.pread(noise.fileno(), 1 << 20, 0).decode("utf-8", "replace")
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+def _refusal(address: str, said: str, noise: str) -> ConfigError:
+    said = " ".join(said.split())[:_SHOWN]
+    if "ersion mismatch" in said:
+        message = _(
+            "the Ray cluster at {address} has another version of Ray or Python ({error}); install the same here and there"
+        )
+    elif "uthentication" in said or "Unauthenticated" in noise:
+        message = _(
+            "the Ray cluster at {address} wants a token, which is not here or another one; copy ~/.ray/auth_token from its head, or set RAY_AUTH_TOKEN"
+        )
+    elif not address:
+        message = _(
+            "no Ray cluster could be started on this machine ({error}); see why with: ray start --head"
+        )
+    else:
+        return _no_cluster(address, said)
+    return ConfigError(message.format(address=address, error=said))
+
+
+def _no_cluster(address: str, said: str) -> ConfigError:
+    message = _(
+        "no Ray cluster answers at {address} ({error}); start one with: ray start --head, or name another with --ray-address"
+    )
+    return ConfigError(message.format(address=address or _("this machine"), error=said))
