@@ -166,7 +166,6 @@ class PlannedPart(NamedTuple):
     broken_calls: int = 0  # calls that brought no answer at all
     max_peers: int = 0  # most parts in its next batch; 0: as the plan has it
     is_whole: bool = False  # known to be all that its user did
-    missed: tuple[int, ...] = ()  # its answer is kept; only these log indices, missed in it, are asked about
 
 
 @dataclass(frozen=True, slots=True)

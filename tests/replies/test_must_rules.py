@@ -38,7 +38,6 @@ def search(regex: str, texts: Collection[str]) -> set[str]:
 def rule(
     wanted: tuple[str, str] = ("", "conversion"),
     *,
-    asks: bool = False,
     lasts: tuple[float | None, float | None] = (None, None),
     **conditions: str,
 ) -> MustRule:
@@ -49,7 +48,7 @@ def rule(
         else TextCondition(tuple(value.split("|")))
         for name, value in conditions.items()
     }
-    return MustRule(named, *wanted, (wanted[0] or "购买", wanted[1] or "conversion"), *lasts, asks=asks)
+    return MustRule(named, *wanted, (wanted[0] or "购买", wanted[1] or "conversion"), *lasts)
 
 
 def event(*behaviors: int, kind: str = "购物", category: str = "engagement") -> Event:
@@ -164,48 +163,14 @@ def test_of_several_rules_the_first_that_a_behavior_meets_holds() -> None:
 
 def test_indices_are_those_of_the_whole_log_where_a_part_begins_later() -> None:
     log = UserLog("anna", LOG.behaviors[2:4])
-    rules = MustRules([rule(action="cart", asks=True)], search)
+    rules = MustRules([rule(action="cart")], search)
     part = Part("anna", 2, 3)
-    assert rules.questions(log, part, []) == (3,)
     assert [e.behaviors for e in rules.enforced(log, part, [event(2, 3)])] == [(2,), (3,)]
-
-
-def test_only_misses_of_rules_that_ask_are_asked_about() -> None:
-    rules = MustRules([rule(action="cart", asks=True), rule(action="purchase")], search)
-    assert rules.questions(LOG, WHOLE, [event(1, 2, 3)]) == (3,)
-    assert rules.questions(LOG, WHOLE, [event(3, category="conversion")]) == ()
-
-
-def completed(answered: Sequence[Event]) -> list[tuple[str, tuple[int, ...], str]]:
-    rules = MustRules([rule(action="purchase|cart", asks=True)], search)
-    events = rules.completed(LOG, WHOLE, [event(1, 2, 3)], answered)
-    return sorted((e.source, e.behaviors, e.type) for e in events)
-
-
-def test_what_the_answer_about_missed_lines_brings_is_taken_and_the_rest_added() -> None:
-    assert completed([event(2, kind="下单", category="conversion")]) == [
-        ("llm", (1,), "购物"),
-        ("llm", (2,), "下单"),
-        ("must", (3,), "购买"),
-    ]
-    assert completed([event(2, 3, kind="下单", category="conversion")]) == [
-        ("llm", (1,), "购物"),
-        ("llm", (2, 3), "下单"),
-    ]
-
-
-@pytest.mark.parametrize(
-    "answered",
-    [(), (event(2, kind="闲逛"),), (event(1, kind="下单", category="conversion"),), (event(),)],
-)
-def test_an_answer_that_does_not_help_changes_nothing(answered: tuple[Event, ...]) -> None:
-    assert completed(answered) == [("llm", (1,), "购物"), ("must", (2,), "购买"), ("must", (3,), "购买")]
 
 
 def test_without_rules_nothing_happens() -> None:
     events = (event(0), event(1, 2, 3))
     assert MustRules().enforced(LOG, WHOLE, events) == events
-    assert MustRules().questions(LOG, WHOLE, events) == ()
 
 
 @st.composite

@@ -8,14 +8,11 @@ from typing import Any
 
 import pytest
 
-from eventabs.errors import RunDirectoryError, StorageError
 from eventabs.inspection.quality import by_batch_users
 from eventabs.runs.lifecycle import reparse
 from eventabs.runs.observer import BatchDone, Summary
-from eventabs.runs.settlement import Settlement
-from eventabs.store.codec import pack_text
 from house import lines
-from openai_server import Behavior, OpenAIServer, answer, raw, read_blocks, script, status
+from openai_server import OpenAIServer, answer, read_blocks
 from runs_jobs import Place, finish
 
 MINUTE = re.compile(r"(\d{2}:\d{2}) (.*)")
@@ -71,12 +68,11 @@ def server() -> Iterator[OpenAIServer]:
         yield running
 
 
-def flags(server: OpenAIServer, miss: str | None, **run: object) -> dict[str, Any]:
-    rules = [] if miss is None else [RULE | {"miss": miss}]
+def flags(server: OpenAIServer, *rules: dict[str, Any]) -> dict[str, Any]:
     return {
         "llm": {"model": "m", "base_url": server.base_url},
-        "events": {"must": rules},
-        "run": {"concurrency": 1, "call_tries": 1} | run,
+        "events": {"must": list(rules)},
+        "run": {"concurrency": 1, "call_tries": 1},
     }
 
 
@@ -103,7 +99,7 @@ def covering(place: Place) -> dict[str, set[str]]:
 
 
 def test_a_model_that_misses_conversions_leaves_none_uncovered(place: Place, server: OpenAIServer) -> None:
-    summary = run(place, flags(server, "add"))
+    summary = run(place, flags(server, RULE))
     assert (summary.status, summary.done, summary.failed, summary.calls) == ("completed", 3, 0, 1)
     assert covering(place) == {"must": {"下单"}}
     assert summary.missed == 18
@@ -112,10 +108,8 @@ def test_a_model_that_misses_conversions_leaves_none_uncovered(place: Place, ser
     assert place.checkpoint()["event_counts"]["must_misses"] == 18
 
 
-def test_what_the_model_missed_is_counted_as_it_was_read_also_where_it_is_asked_about_first(
-    place: Place, server: OpenAIServer
-) -> None:
-    summary = run(place, flags(server, "ask"))
+def test_what_the_model_missed_is_counted_as_it_was_read(place: Place, server: OpenAIServer) -> None:
+    summary = run(place, flags(server, RULE))
     (row,) = by_batch_users(summary)
     assert (row.asked, row.must_misses, row.behaviors_covered, row.behaviors) == (3, 18, 24, 30), (
         "an event at noon covers all of it"
@@ -126,89 +120,8 @@ def test_what_the_model_missed_is_counted_as_it_was_read_also_where_it_is_asked_
 
 
 def test_without_the_rule_they_stay_uncovered(place: Place, server: OpenAIServer) -> None:
-    assert run(place, flags(server, None)).missed == 0
+    assert run(place, flags(server)).missed == 0
     assert "conversion" not in {event["category"] for event in events(place)}
-
-
-def test_a_rule_may_ask_first_about_the_missed_lines_alone(place: Place, server: OpenAIServer) -> None:
-    summary = run(place, flags(server, "ask"))
-    assert (summary.status, summary.done, summary.calls, summary.missed) == ("completed", 3, 2, 0)
-    assert covering(place) == {"llm": {"成交"}}
-    first, second = server.requests
-    assert first.body["messages"][0] == second.body["messages"][0], "what prefix caches want"
-    needed = ("12:00 买 帐篷", "12:00 加购 炉子", "18:00 买 灯")
-    assert list(second.blocks.values()) == [("# 2026-01-03 周六", *needed, "# 01-04", *needed)] * 3
-    assert [(note.missed, note.asked_again) for note in place.watcher.of(BatchDone)] == [(0, 18), (0, 0)]
-    assert (summary.covered, summary.events) == (30, len(events(place)))
-
-
-@pytest.mark.parametrize(
-    "second",
-    [
-        answer(lambda _message: "抱歉，我不能"),
-        answer(lambda _message: ""),
-        answer(lambda message: careless(message).replace("!", "")),
-        status(500),
-        status(400, {"error": {"message": "no"}}),
-        raw(b""),
-    ],
-)
-def test_an_answer_that_does_not_help_costs_nobody_anything(
-    place: Place, server: OpenAIServer, second: Behavior
-) -> None:
-    run(place, flags(server, "add"), "added")
-    server.requests.clear()
-    server.behavior = script(answer(careless), second)
-    summary = run(place, flags(server, "ask"))
-    assert (summary.status, summary.done, summary.failed) == ("completed", 3, 0)
-    assert len(server.requests) == 2, "nobody is asked a third time"
-    assert events(place) == events(place, "added")
-
-
-def test_a_refused_question_about_one_user_stops_no_run(place: Place, server: OpenAIServer) -> None:
-    server.behavior = script(answer(careless), status(400, {"error": {"message": "no"}}))
-    summary = run(place, flags(server, "ask", limit=1))
-    assert (summary.status, summary.done, summary.missed) == ("completed", 1, 6)
-
-
-def resumed(place: Place, named: dict[str, Any] | None = None) -> Summary:
-    with place.reopen(named) as job:
-        return finish(job, resumed=True)
-
-
-def test_a_run_that_stops_before_it_could_ask_asks_when_it_is_resumed(
-    place: Place, server: OpenAIServer
-) -> None:
-    run(place, flags(server, "ask"), "undisturbed")
-    server.behavior = script(answer(careless), status(401, {"error": {"message": "no"}}))
-    stopped = run(place, flags(server, "ask"))
-    assert (stopped.status, stopped.done, stopped.pending, stopped.failed) == ("stopped", 0, 3, 0)
-    assert place.checkpoint()["batches"]["total"] == place.checkpoint()["batches"]["done"] + 1
-    server.behavior = answer(careless)
-    server.requests.clear()
-    summary = resumed(place)
-    assert (summary.status, summary.done, len(server.requests)) == ("completed", 3, 1)
-    assert events(place) == events(place, "undisturbed")
-    assert summary.covered == 30
-
-
-def test_an_answer_about_missed_lines_that_was_paid_for_is_read_by_the_next_process(
-    place: Place, server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run(place, flags(server, "ask"), "undisturbed")
-    settle = Settlement.settle_reply
-
-    async def full(self: Settlement, call: Any, reply: Any) -> Any:  # noqa: ANN401  passed on
-        if call.id > 1:
-            raise StorageError("full")  # noqa: EM101  what it says does not matter
-        return await settle(self, call, reply)
-
-    with monkeypatch.context() as broken:
-        broken.setattr(Settlement, "settle_reply", full)
-        assert run(place, flags(server, "ask")).pending == 3
-    server.requests.clear()
-    assert (resumed(place).done, server.requests) == (3, [])
-    assert events(place) == events(place, "undisturbed")
 
 
 def read_again(place: Place, named: dict[str, Any] | None = None) -> Summary:
@@ -216,11 +129,8 @@ def read_again(place: Place, named: dict[str, Any] | None = None) -> Summary:
         return reparse(job)
 
 
-@pytest.mark.parametrize("miss", ["add", "ask"])
-def test_stored_replies_are_read_again_under_the_rules_of_today(
-    place: Place, server: OpenAIServer, miss: str
-) -> None:
-    first = run(place, flags(server, miss))
+def test_stored_replies_are_read_again_under_the_rules_of_today(place: Place, server: OpenAIServer) -> None:
+    first = run(place, flags(server, RULE))
     before = place.events()
     again = read_again(place)
     assert (again.calls, again.done, again.missed, again.covered) == (first.calls, 3, first.missed, 30)
@@ -229,44 +139,17 @@ def test_stored_replies_are_read_again_under_the_rules_of_today(
     assert (without.missed, without.covered) == (0, 24)
     other = read_again(place, {"events": {"must": [RULE | {"added_type": "消费"}]}})
     assert (other.missed, covering(place)) == (18, {"must": {"消费"}})
-    assert read_again(place, flags(server, miss)).missed == first.missed
+    assert read_again(place, flags(server, RULE)).missed == first.missed
     assert place.events() == before
-
-
-def test_an_answer_about_missed_lines_never_stands_for_the_whole(place: Place, server: OpenAIServer) -> None:
-    run(place, flags(server, "ask"))
-    with place.reopen(changed="ignore") as job, job.ledger.transaction():
-        job.ledger.rows("UPDATE calls SET reply = ? WHERE id = 1", pack_text("I cannot do that"))
-    summary = read_again(place)
-    assert (summary.done, summary.failed, events(place)) == (0, 3, [])
-
-
-def test_changed_rules_are_refused_when_a_run_goes_on_or_taken_for_answers_that_wait(
-    place: Place, server: OpenAIServer
-) -> None:
-    server.behavior = script(answer(careless), status(401, {"error": {"message": "no"}}))
-    run(place, flags(server, "ask"))
-    server.behavior = answer(careless)
-    server.requests.clear()
-    with pytest.raises(RunDirectoryError, match=r"events\.must"):
-        resumed(place, flags(server, "add"))
-    with place.reopen(flags(server, "add"), changed="accept") as job:
-        summary = finish(job, resumed=True)
-    assert (summary.done, server.requests) == (3, []), "what is paid for is not bought again"
-    assert covering(place) == {"must": {"下单"}}
 
 
 def test_labels_outside_a_closed_vocabulary_are_marked_and_counted_and_aliases_mapped(
     place: Place, server: OpenAIServer
 ) -> None:
-    closed = {
-        "open": False,
-        "types": [{"name": "下单", "category": "conversion"}],
-        "aliases": {"成交": "下单"},
-    }
-    summary = run(place, flags(server, "ask") | {"vocabulary": closed})
+    closed = {"open": False, "types": [{"name": "下单", "category": "conversion"}]}
+    summary = run(place, flags(server, RULE) | {"vocabulary": closed})
     marked = {(event["type"], event.get("outside", False)) for event in events(place)}
     assert marked == {("忙碌", True), ("下单", False)}
     assert summary.outside == sum(event["type"] == "忙碌" for event in events(place))
-    aliases = {"vocabulary": {"aliases": {"成交": "下单", "忙碌": "下单"}}}
+    aliases = {"vocabulary": {"aliases": {"忙碌": "下单"}}}
     assert (read_again(place, aliases).outside, {event["type"] for event in events(place)}) == (0, {"下单"})

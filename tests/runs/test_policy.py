@@ -219,22 +219,3 @@ def test_every_path_ends_with_every_behavior_done_or_failed_once(
             else:
                 ended.update((change.part.user_id, n) for n in range(change.part.first, change.part.last + 1))
     assert ended == Counter((p.part.user_id, n) for p in whole for n in range(p.part.last + 1))
-
-
-def test_an_answer_with_misses_to_ask_about_is_kept_and_charged_for_nothing() -> None:
-    anna, *others = TOGETHER.parts
-    question = anna._replace(missed=(1,))
-    outcomes = {planned.part: well(planned.part) for planned in TOGETHER.parts}
-    first, *rest = after_reply(
-        TOGETHER, outcomes, "stop", attempts=ATTEMPTS, at_the_cap=False, questions={anna.part: question}
-    )
-    assert first == PartChange(anna.part, "pending", reason="answer_kept", question=question)
-    assert [change.state for change in rest] == ["done"] * len(others)
-
-
-def test_an_empty_answer_is_empty_also_where_missed_lines_were_asked_about_in_the_same_call() -> None:
-    bert, cleo = plan("bert"), plan("cleo")._replace(missed=(1,))
-    outcomes = {bert.part: bad(bert.part, "empty"), cleo.part: well(cleo.part)}
-    first, second = after_reply(Batch((bert, cleo)), outcomes, "stop", attempts=ATTEMPTS, at_the_cap=False)
-    assert kind_of(first, peers=1) == "broken"
-    assert second.state == "done"

@@ -17,7 +17,6 @@ from eventabs.store.codec import (
     unpack_json,
     unpack_log,
     unpack_messages,
-    unpack_missed,
     unpack_parts,
     unpack_text,
 )
@@ -96,14 +95,6 @@ def test_messages_come_back_as_they_were_sent() -> None:
 def test_the_parts_of_a_call_come_back_by_alias() -> None:
     parts = {"U1": Part('张"三', 0, 9), "U2": Part("b", 3, 4)}
     assert unpack_parts(pack_parts(parts)) == parts
-    assert unpack_missed(pack_parts(parts)) == {}
-
-
-def test_the_lines_that_alone_are_asked_about_come_back_with_their_part() -> None:
-    parts = {"U1": Part("a", 0, 9), "U2": Part("b", 3, 4)}
-    packed = pack_parts(parts, {"U1": (), "U2": (3,)})
-    assert unpack_parts(packed) == parts
-    assert unpack_missed(packed) == {"U2": (3,)}
 
 
 @pytest.mark.parametrize(

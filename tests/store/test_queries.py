@@ -7,16 +7,13 @@ from hypothesis import given, settings, strategies as st
 from eventabs.records import Counts, FailureReason, Outcome, Part, Reply, Usage, UserLog
 from eventabs.store.answers import add_answer_counts, answer_counts, store_answer_counts
 from eventabs.store.extensions import users_with_events
-from eventabs.store.ledger import ANSWER_KEPT, Ledger, PartChange, Retry
+from eventabs.store.ledger import Ledger, PartChange, Retry
 from eventabs.store.queries import (
-    KeptAnswer,
-    SettledUser,
     asked_again,
     count_all,
     events_of,
     failed_users,
     failure_reasons,
-    kept_answer,
     settled_user,
     states_by_user,
 )
@@ -28,7 +25,6 @@ from runs_kit import (
     event_of,
     make_log,
     new_ledger,
-    plan,
     request_for,
     well,
     whole,
@@ -88,24 +84,6 @@ def test_what_the_answers_that_hold_say_of_events_is_counted_and_kept(tmp_path: 
     with ledger.transaction():
         store_answer_counts(ledger, {"covered": 1})
     assert (count_all(ledger).covered, count_all(ledger).missed) == (1, 0)
-    ledger.close()
-
-
-def test_an_answer_is_kept_of_a_part_whose_missed_lines_are_asked_about(tmp_path: Path) -> None:
-    log = make_log("anna")
-    ledger = new_ledger(tmp_path, [log, make_log("bert")])
-    question = plan("anna")._replace(missed=(1,))
-    outcome = well(question.part)
-    with ledger.transaction():
-        number = ledger.open_call(batch_of("anna"), request_for([log]), settings_fingerprint="f", sent_at=0.0)
-        ledger.store_reply(number, answer())
-        change = PartChange(question.part, "pending", reason=ANSWER_KEPT, question=question)
-        ledger.settle(number, [outcome], [change])
-    assert [planned.part.user_id for planned in ledger.pending_parts()] == ["bert"]
-    (kept,) = ledger.pending_parts(kept=True)
-    assert kept.part == question.part
-    assert kept_answer(ledger, kept.part) == KeptAnswer(number, log, outcome.events)
-    assert settled_user(ledger, "anna") == SettledUser("pending", [])
     ledger.close()
 
 

@@ -69,7 +69,7 @@ class Desk:
     def settlement(self, *, attempts: int = 3) -> Settlement:
         return Settlement(
             read=self._read,
-            rules=RulesInForce(self.rules, lambda _log: SIZE),
+            rules=RulesInForce(self.rules),
             split=self._split,
             attempts=attempts,
             max_output_tokens=MAX_OUTPUT,

@@ -98,10 +98,6 @@ def test_the_plan_is_announced_in_both_languages(
             BatchDone(3, 4, 4, {}, 42, missed=2),
             "Call 3: 4 of 4 users usable in 42s; 2 missed events added by your rules",
         ),
-        (
-            BatchDone(3, 4, 4, {}, 42, missed=1, asked_again=3),
-            "Call 3: 4 of 4 users usable in 42s; 3 missed lines are asked about again; 1 missed event added by your rules",
-        ),
         (CallFailed(4, 1, "HTTP 500"), "Call 4 for 1 user failed: HTTP 500"),
         (CallFailed(4, 2, "HTTP 500"), "Call 4 for 2 users failed: HTTP 500"),
         (StateChanged("stopped", "out of money"), "Stopped, state saved: out of money"),

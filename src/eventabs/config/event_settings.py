@@ -1,6 +1,6 @@
 """The tables about events: the names that they get, and the rules that they must keep."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
@@ -101,7 +101,6 @@ class MustSettings(Section):
     type: OptionalName = ""
     category: str = ""
     added_type: OptionalName = ""
-    miss: Literal["add", "ask"] = "add"
 
     @property
     def conditions(self) -> dict[str, TextsSettings]:

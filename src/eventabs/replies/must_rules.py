@@ -37,8 +37,7 @@ class MustRule:
     """A behavior that meets all conditions must be covered by an event of `type` and `category`; "": of any.
 
     `conditions` are named action, item, place and text (these three as one). Durations are in seconds; a behavior without
-    one meets no condition on it. `asks`: the model is asked about misses once. `added`: type and category of an event
-    that the rule adds.
+    one meets no condition on it. `added`: type and category of an event that the rule adds.
     """
 
     conditions: Mapping[str, TextCondition]
@@ -47,7 +46,6 @@ class MustRule:
     added: tuple[str, str]
     min_duration: float | None = None
     max_duration: float | None = None
-    asks: bool = False
 
     def meets(self, behaviors: Sequence[Behavior], search: Search) -> list[bool]:
         """Return whether each behavior meets all conditions."""
@@ -79,15 +77,11 @@ class MustRules:
         self._rules = tuple(rules)
         self._search = search
 
-    def questions(self, log: UserLog, part: Part, events: Iterable[Event]) -> tuple[int, ...]:
-        """Return the log indices of missed behaviors that the model is to be asked about.
-
-        `log` holds the behaviors of `part` alone, here and below; events point into the whole log.
-        """
-        return tuple(index for index, rule in self._misses(log, part, events).items() if rule.asks)
-
     def enforced(self, log: UserLog, part: Part, events: Sequence[Event]) -> tuple[Event, ...]:
-        """Return the events with one more for each missed behavior."""
+        """Return the events with one more for each missed behavior.
+
+        `log` holds the behaviors of `part` alone; events point into the whole log.
+        """
         missed = self._misses(log, part, events)
         if not missed:
             return tuple(events)
@@ -95,24 +89,6 @@ class MustRules:
             _added(log, index, log.behaviors[index - part.first], rule) for index, rule in missed.items()
         )
         return in_time_order([*_without(log, part, events, missed), *added])
-
-    def completed(
-        self, log: UserLog, part: Part, events: Sequence[Event], answered: Iterable[Event]
-    ) -> tuple[Event, ...]:
-        """Return the events with those that an answer about missed behaviors has for them, then enforced.
-
-        What else the answer says is left.
-        """
-        missed = self._misses(log, part, events)
-        better = []
-        for event in answered:
-            gained = [
-                index for index in event.behaviors if index in missed and missed[index].is_kept_by(event)
-            ]
-            if gained:
-                better.append(_covering(log, part, event, gained))
-        gone = {index for event in better for index in event.behaviors}
-        return self.enforced(log, part, in_time_order([*_without(log, part, events, gone), *better]))
 
     def _misses(self, log: UserLog, part: Part, events: Iterable[Event]) -> dict[int, MustRule]:
         """Return the log indices of missed behaviors, in order, each with its rule."""

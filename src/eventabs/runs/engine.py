@@ -13,7 +13,6 @@ from eventabs.runs.endpoint import (
     WAIT_SECONDS,
 )
 from eventabs.runs.limits import ConcurrencyLimit, FailureLimit, SpendingLimit
-from eventabs.runs.must_rules import missed_lines
 from eventabs.runs.observer import AwaitingEndpoint, Observer, Progress, Retrying, Stopping
 from eventabs.runs.progress import ProgressTracker, retry_cause, snapshot
 from eventabs.runs.scheduler import Scheduler
@@ -281,8 +280,7 @@ def open_call(
     in_flight_limit: int = 0,
 ) -> tuple[Call, Request]:
     """Compose a call and write it down, in one visit to the writer's thread."""
-    asked = zip(ledger.logs(planned.part for planned in batch.parts), batch.parts, strict=True)
-    request = compose([missed_lines(log, planned.part, planned.missed) for log, planned in asked])
+    request = compose(ledger.logs(planned.part for planned in batch.parts))
     call_id = ledger.open_call(
         batch,
         request,

@@ -12,7 +12,7 @@ from pathlib import Path
 from eventabs.errors import StoppedError, UsageError
 from eventabs.prompts import TokenCounter
 from eventabs.providers import kind_of
-from eventabs.records import Outcome, PlannedPart, RunStatus
+from eventabs.records import PlannedPart, RunStatus
 from eventabs.runs.batches import (
     Session,
     cancel_jobs,
@@ -44,7 +44,6 @@ from eventabs.runs.limits import (
     ConcurrencyLimit,
     FailureLimit,
 )
-from eventabs.runs.must_rules import rules_in_force
 from eventabs.runs.observer import KeyUnset, Note, Progress, Started, StateChanged, Summary
 from eventabs.runs.progress import ProgressTracker
 from eventabs.runs.scheduler import Scheduler
@@ -58,7 +57,6 @@ from eventabs.store import (
     failure_reasons,
     give_up_written,
     host_of,
-    kept_answer,
     stored_jobs,
     unanswered,
     write_changes,
@@ -152,7 +150,7 @@ async def _call_model(
         refuse_other_mode(await session.writer.write(stored_jobs), run.settings.run.mode)
         if run.settings.run.mode != "files":  # what is out in a file is asked about here now
             await session.writer.write(give_up_written)
-        pending = await session.writer.write(Ledger.pending_parts) + await settlement.take_kept()
+        pending = await session.writer.write(Ledger.pending_parts)
         call = partial(_call_pending, session, stop=stop)
         match run.settings.run.mode:
             case "files":
@@ -281,16 +279,9 @@ def save_stopped(run: RunContext, status: RunStatus, seconds: float) -> Progress
 def _batches_waiting(run: RunContext) -> int:
     """Count the batches that are awaited, and those that the pending parts make, as the plan of a resumed run does."""
     awaited = len(unanswered(run.ledger))
-    pending, kept = run.ledger.pending_parts(), run.ledger.pending_parts(kept=True)
-    if not pending and not kept:
+    if not (pending := run.ledger.pending_parts()):
         return awaited
-    builder = run.builder()
-    in_force = rules_in_force(run, builder)
-    for planned in kept:
-        answer = kept_answer(run.ledger, planned.part)
-        outcome = Outcome(planned.part, None, answer.events)
-        pending += filter(None, [in_force.question(planned, answer.log, outcome)])
-    limits, workers = batch_limits(run.settings, builder), run.settings.run.concurrency
+    limits, workers = batch_limits(run.settings, run.builder()), run.settings.run.concurrency
     scheduler = Scheduler(in_order(run, pending), limits, probe=probes(run.settings), workers=workers)
     return awaited + scheduler.batches
 

@@ -21,7 +21,7 @@ from eventabs.errors import ConfigError, DiskFullError, InputError, RunDirectory
 from eventabs.language import gettext as _
 from eventabs.objects import is_address, public_address
 from eventabs.prompts import VERSION
-from eventabs.records import Event, FailureReason, Outcome, Part, PartSize, PlannedPart, UserLog
+from eventabs.records import FailureReason, Part
 from eventabs.runs.components import (
     RunContext,
     batch_limits,
@@ -43,11 +43,10 @@ from eventabs.runs.intake import (
     require_input,
     stored_paths,
 )
-from eventabs.runs.must_rules import RulesInForce, logs_of, rules_in_force
+from eventabs.runs.must_rules import logs_of, rules_in_force
 from eventabs.runs.observer import Note, Observer, SettingsTaken, StateChanged, Summary
 from eventabs.stop import Stop, StopRequested
 from eventabs.store import (
-    KeptAnswer,
     Ledger,
     PartChange,
     RunDirectory,
@@ -314,8 +313,9 @@ def _read_again(run: RunContext) -> None:
     ledger = run.ledger
     builder = run.builder()
     read = make_reader(run.settings, run.prompt_language, builder.compactor)
-    rules = rules_in_force(run, builder)
-    rereading = _Rereading(ledger, rules)
+    rules = rules_in_force(run)
+    counted: dict[Part, Mapping[str, int]] = {}  # what the answer that holds counts
+    reasons: dict[Part, FailureReason] = {}
     moved = moved_users(ledger)
     repeated = 0
     for whole in ledger.stored_replies():
@@ -325,16 +325,17 @@ def _read_again(run: RunContext) -> None:
         logs = logs_of(stored, ledger)
         outcomes = read(stored.reply, logs, stored.users).outcomes
         store_answers(ledger, whole.call_id, rules.placed_again(whole, logs, outcomes))
-        judged = [rereading.judge(stored, alias, logs[alias], found) for alias, found in outcomes.items()]
-        changes = [
-            PartChange(outcome.part, "done", events=len(outcome.events)) for outcome, holds in judged if holds
-        ]
-        ledger.settle(stored.call_id, (outcome for outcome, _holds in judged), changes)
-    ledger.fail_parts(rereading.failed())
+        ruled = [rules.enforced(logs[alias], found) for alias, found in outcomes.items()]
+        first = [outcome for outcome in ruled if outcome.usable and outcome.part not in counted]
+        counted |= {outcome.part: answer_counts([outcome]) for outcome in first}
+        reasons |= {outcome.part: outcome.reason for outcome in ruled if outcome.reason is not None}
+        changes = [PartChange(outcome.part, "done", events=len(outcome.events)) for outcome in first]
+        ledger.settle(stored.call_id, ruled, changes)
+    ledger.fail_parts({part: reason for part, reason in reasons.items() if part not in counted})
     done = {Part(*row) for row in ledger.rows("SELECT user_id, first, last FROM parts WHERE state = 'done'")}
     totals = Counter[str]()
-    for part in done & rereading.counts.keys():
-        totals.update(rereading.counts[part])
+    for part in done & counted.keys():
+        totals.update(counted[part])
     totals.update(moved_answer_counts(ledger) | {"repeated": repeated})
     store_answer_counts(ledger, totals)
 
@@ -345,38 +346,3 @@ def _about_parts_of_today(stored: StoredReply, moved: Mapping[str, int]) -> Stor
         alias: part for alias, part in stored.users.items() if moved.get(part.user_id, 0) < stored.call_id
     }
     return stored._replace(users=users)
-
-
-class _Rereading:
-    """Judges outcomes in the order of their calls. `counts`: what the answer that holds counts, by part."""
-
-    def __init__(self, ledger: Ledger, rules: RulesInForce) -> None:
-        self.counts: dict[Part, Mapping[str, int]] = {}
-        self._ledger = ledger
-        self._rules = rules
-        self._reasons: dict[Part, FailureReason] = {}
-        self._kept: dict[Part, tuple[Event, ...]] = {}
-
-    def judge(self, stored: StoredReply, alias: str, log: UserLog, found: Outcome) -> tuple[Outcome, bool]:
-        """Return an outcome as the rules of today leave it, and whether it holds."""
-        part = found.part
-        if missed := stored.missed.get(alias):
-            if part not in self._kept:  # what was missed is not missed any more
-                return found, False
-            kept = KeptAnswer(stored.call_id, self._ledger.log(*part), self._kept.pop(part))
-            found, holds = self._rules.completed(kept, missed, found), True
-        elif found.reason is not None:
-            self._reasons[part] = found.reason
-            return found, False
-        else:
-            holds = part not in self.counts
-            if holds and self._rules.question(PlannedPart(part, PartSize(0, 0)), log, found):
-                self._kept[part] = found.events
-            found = self._rules.enforced(log, found)
-        if holds:
-            self.counts[part] = answer_counts([found])
-        return found, holds
-
-    def failed(self) -> dict[Part, FailureReason]:
-        """Return the parts that no reply was usable for, each with the last reason."""
-        return {part: reason for part, reason in self._reasons.items() if part not in self.counts}

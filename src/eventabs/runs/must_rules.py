@@ -1,23 +1,18 @@
-"""The rules of [[events.must]] in a run: made from the settings, applied to answers, and what is asked about misses.
+"""The rules of [[events.must]] in a run: made from the settings, and applied to answers."""
 
-A usable answer with misses that are to be asked about is kept. One more call shows the model the missed lines alone,
-in the usual form, so that it costs little and its prompt is any other's. What it does not bring, the rules add.
-"""
-
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from eventabs.config import MustSettings, Settings
 from eventabs.ingest import canonical_action, search_pattern
 from eventabs.language import Language
-from eventabs.prompts import PromptBuilder
-from eventabs.records import Outcome, Part, PartSize, PlannedPart, UserLog, Vocabulary
+from eventabs.records import Outcome, UserLog, Vocabulary
 from eventabs.replies import MustRule, MustRules, TextCondition
 from eventabs.runs.components import (
     RunContext,
     vocabulary_of,
 )
-from eventabs.store import KeptAnswer, Ledger, PlacedAnswer, StoredReply
+from eventabs.store import Ledger, PlacedAnswer, StoredReply
 
 
 def must_rules_of(settings: Settings, language: Language) -> MustRules:
@@ -39,7 +34,6 @@ def _must_rule(rule: MustSettings, vocabulary: Vocabulary) -> MustRule:
         added=_added_label(rule, vocabulary),
         min_duration=rule.min_duration,
         max_duration=rule.max_duration,
-        asks=rule.miss == "ask",
     )
 
 
@@ -54,40 +48,21 @@ def _added_label(rule: MustSettings, vocabulary: Vocabulary) -> tuple[str, str]:
     return kind, rule.category or inherited or vocabulary.default_category
 
 
-def missed_lines(log: UserLog, part: Part, missed: tuple[int, ...]) -> UserLog:
-    """Return the log of a part with those behaviors only that are asked about; all where `missed` names none."""
-    if not missed:
-        return log
-    return replace(log, behaviors=tuple(log.behaviors[index - part.first] for index in missed))
-
-
 def logs_of(stored: StoredReply, ledger: Ledger) -> dict[str, UserLog]:
-    """Return the logs that a stored reply is about, by alias, as its request had them."""
-    return {
-        alias: missed_lines(ledger.log(*part), part, stored.missed.get(alias, ()))
-        for alias, part in stored.users.items()
-    }
+    """Return the logs that a stored reply is about, by alias."""
+    return {alias: ledger.log(*part) for alias, part in stored.users.items()}
 
 
-def rules_in_force(run: RunContext, builder: PromptBuilder) -> "RulesInForce":
+def rules_in_force(run: RunContext) -> "RulesInForce":
     """Return the rules of a run."""
-    return RulesInForce(must_rules_of(run.settings, run.prompt_language), builder.measure)
+    return RulesInForce(must_rules_of(run.settings, run.prompt_language))
 
 
 @dataclass(frozen=True, slots=True)
 class RulesInForce:
-    """Applies the rules to outcomes. `measure` counts the tokens of a log."""
+    """Applies the rules to outcomes."""
 
     rules: MustRules
-    measure: Callable[[UserLog], PartSize]
-
-    def question(self, planned: PlannedPart, log: UserLog, outcome: Outcome) -> PlannedPart | None:
-        """Return what is to be asked about an outcome, None where it misses nothing that is asked about."""
-        missed = self.rules.questions(log, planned.part, outcome.events)
-        if not missed:
-            return None
-        size = self.measure(missed_lines(log, planned.part, missed))
-        return planned._replace(size=size, max_peers=0, missed=missed)
 
     def enforced(self, log: UserLog, outcome: Outcome) -> Outcome:
         """Return the outcome with what the rules add; one that is not usable as it is."""
@@ -106,16 +81,5 @@ class RulesInForce:
         return [
             self.placed(place, len(stored.users), logs[alias], outcomes[alias])
             for place, alias in enumerate(stored.users, 1)
-            if alias in outcomes and alias not in stored.missed
+            if alias in outcomes
         ]
-
-    def completed(self, kept: KeptAnswer, missed: tuple[int, ...], outcome: Outcome) -> Outcome:
-        """Return the kept answer with what an outcome about missed lines, usable or not, has for them; then enforced."""
-        part = outcome.part
-        answered = [  # the reader took the lines for a log without gaps
-            event.model_copy(
-                update={"behaviors": tuple(missed[index - part.first] for index in event.behaviors)}
-            )
-            for event in outcome.events
-        ]
-        return Outcome(part, None, self.rules.completed(kept.log, part, kept.events, answered))

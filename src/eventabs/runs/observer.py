@@ -192,8 +192,7 @@ class BatchDone:
     """A reply was read. `unusable` counts its parts by reason.
 
     `ignored` counts its blocks about users that are not in the batch, or that had one before, `duplicates` its events with
-    type and times of another, `copied` those that repeat a line of the log. `missed` counts the events that the rules of [[events.must]] added, `asked_again` the
-    behaviors that are asked about first.
+    type and times of another, `copied` those that repeat a line of the log. `missed` counts the events that the rules of [[events.must]] added.
     """
 
     call: int
@@ -204,7 +203,6 @@ class BatchDone:
     ignored: int = 0
     duplicates: int = 0
     missed: int = 0
-    asked_again: int = 0
     copied: int = 0
 
 

@@ -5,11 +5,10 @@ next batch smaller until the part stands alone, so every path ends.
 """
 
 from collections.abc import Mapping
-from types import MappingProxyType
 
 from eventabs.errors import ContextTooLongError, EndpointError, ModeratedError, RateLimitedError
 from eventabs.records import Batch, FailureReason, FinishReason, Outcome, Part, PlannedPart
-from eventabs.store import ANSWER_KEPT, PartChange
+from eventabs.store import PartChange
 
 MOST_BROKEN_CALLS = 8  # calls a part may see end without an answer
 
@@ -21,23 +20,17 @@ def after_reply(
     *,
     attempts: int,
     at_the_cap: bool,
-    questions: Mapping[Part, PlannedPart] = MappingProxyType({}),
 ) -> list[PartChange]:
-    """Judge each part by its outcome. `questions`: what is asked next about parts whose usable answer is kept.
+    """Judge each part by its outcome.
 
     `at_the_cap`: the answer broke off because it was as long as it may be, not by accident. A change
     that is `too_large` must be cut in pieces, or fails where it cannot.
     """
-    asked = [outcomes[planned.part] for planned in batch.parts if not planned.missed]
-    empty = all(outcome.reason == "empty" for outcome in asked)
+    empty = all(outcomes[planned.part].reason == "empty" for planned in batch.parts)
     changes = []
     for planned in batch.parts:
         outcome = outcomes[planned.part]
-        if question := questions.get(planned.part):
-            change = PartChange(
-                planned.part, "pending", planned.attempts, reason=ANSWER_KEPT, question=question
-            )
-        elif outcome.reason is None:
+        if outcome.reason is None:
             change = PartChange(planned.part, "done", attempts=planned.attempts, events=len(outcome.events))
         elif empty:
             change = _broken(planned, batch, "empty")

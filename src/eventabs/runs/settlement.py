@@ -29,11 +29,9 @@ from eventabs.store import (
     answer_counts,
     batch_of_call,
     cells_of,
-    kept_answer,
     settled_by,
     settled_user,
     store_answers,
-    summed,
 )
 
 LONG_REPLY = 200_000  # characters; far beyond what a model says
@@ -92,7 +90,7 @@ class Settlement:
     async def settle_reply(self, call: Call, reply: Reply) -> SettledReply:
         """Read a reply that is already committed, and submit what it means."""
         reading = await self._read(call, reply)
-        outcomes, questions = await self._enforce(call, reading)
+        outcomes = self._enforced(call, reading)
         at_the_cap = reply.usage.completion_tokens >= self.max_output_tokens or (
             reply.finish_reason == "length" and self.learner.at_the_cap(reply.usage)
         )
@@ -102,7 +100,6 @@ class Settlement:
             reply.finish_reason,
             attempts=self.attempts,
             at_the_cap=at_the_cap,
-            questions=questions,
         )
         changes = [await self._cut(change) for change in changes]
         answers = self._answers(call, reading)
@@ -125,63 +122,23 @@ class Settlement:
             ignored=reading.unknown_aliases + reading.repeated_users,
             duplicates=reading.duplicates,
             missed=answer_counts(list(outcomes.values()))["missed"],
-            asked_again=sum(len(question.missed) for question in questions.values()),
             copied=reading.copied,
         )
         return SettledReply(usable > 0, self._commit(written, call.batch, changes, done))
 
-    async def _enforce(
-        self, call: Call, reading: Reading
-    ) -> tuple[dict[Part, Outcome], dict[Part, PlannedPart]]:
-        """Return outcomes that keep the rules, and questions about those that are asked about first."""
-        outcomes: dict[Part, Outcome] = {}
-        questions: dict[Part, PlannedPart] = {}
-        for (alias, log), planned in zip(call.users.items(), call.batch.parts, strict=True):
-            part, outcome = planned.part, reading.outcomes[alias]
-            if planned.missed:
-                kept = await self.writer.write(partial(kept_answer, part=part))
-                outcome = self.rules.completed(kept, planned.missed, outcome)
-            elif outcome.usable and (question := self.rules.question(planned, log, outcome)):
-                questions[part] = question
-            else:
-                outcome = self.rules.enforced(log, outcome)
-            outcomes[part] = outcome
-        return outcomes, questions
+    def _enforced(self, call: Call, reading: Reading) -> dict[Part, Outcome]:
+        """Return outcomes that keep the rules."""
+        return {
+            planned.part: self.rules.enforced(log, reading.outcomes[alias])
+            for (alias, log), planned in zip(call.users.items(), call.batch.parts, strict=True)
+        }
 
     def _answers(self, call: Call, reading: Reading) -> list[PlacedAnswer]:
-        """Return what the answers held; what was said of missed lines alone is no answer about a user."""
-        asked = zip(call.users.items(), call.batch.parts, strict=True)
+        """Return what the answers held."""
         return [
             self.rules.placed(place, len(call.users), log, reading.outcomes[alias])
-            for place, ((alias, log), planned) in enumerate(asked, 1)
-            if not planned.missed
+            for place, (alias, log) in enumerate(call.users.items(), 1)
         ]
-
-    async def take_kept(self) -> list[PlannedPart]:
-        """Return what is to be asked about answers that an earlier process kept; settle those that miss nothing more."""
-        questions = []
-        for planned in await self.writer.write(partial(Ledger.pending_parts, kept=True)):
-            kept = await self.writer.write(partial(kept_answer, part=planned.part))
-            if question := self.rules.question(planned, kept.log, Outcome(planned.part, None, kept.events)):
-                questions.append(question)
-            else:
-                self._count(
-                    await self.writer.submit(partial(self._settle_kept, parts=[planned]), then=self._publish)
-                )
-        return questions
-
-    def _settle_kept(self, ledger: Ledger, parts: Iterable[PlannedPart]) -> "_Settled":
-        """Let kept answers hold, with what the rules add."""
-        settled = _Settled({}, {})
-        for planned in parts:
-            kept = kept_answer(ledger, planned.part)
-            outcome = self.rules.enforced(kept.log, Outcome(planned.part, None, kept.events))
-            changes = after_reply(
-                Batch((planned,)), {planned.part: outcome}, "stop", attempts=0, at_the_cap=False
-            )
-            written = _settle_outcomes(ledger, kept.call_id, [planned], {planned.part: outcome}, changes)
-            settled = settled.joined(written)
-        return settled
 
     async def _read(self, call: Call, reply: Reply) -> Reading:
         parts = {alias: planned.part for alias, planned in zip(call.users, call.batch.parts, strict=True)}
@@ -210,16 +167,10 @@ class Settlement:
     async def settle_error(self, call: Call, error: EndpointError) -> None:
         """Close a call without an answer. Raises `error` where no other call could fare better."""
         is_final = self._is_final(call.batch, error)
-        # missed lines are asked about once, so the answers that were kept hold now
-        kept = [] if is_final else [planned for planned in call.batch.parts if planned.missed]
-        settled_now = {planned.part for planned in kept}
         changes = [] if is_final else self._changes_after(call.batch, error)
-        changes = [await self._cut(change) for change in changes if change.part not in settled_now]
+        changes = [await self._cut(change) for change in changes]
         settled = await self.writer.submit(
-            lambda ledger: _settle_error(ledger, call.id, str(error), changes).joined(
-                self._settle_kept(ledger, kept)
-            ),
-            then=self._publish,
+            lambda ledger: _settle_error(ledger, call.id, str(error), changes), then=self._publish
         )
         self.observer.noted(CallFailed(call.id, len(call.batch.parts), str(error)))
         if is_final:
@@ -229,7 +180,7 @@ class Settlement:
     def _is_final(self, batch: Batch, error: EndpointError) -> bool:
         """Whether nothing can be won by asking differently: a refused request is split once only."""
         if isinstance(error, RejectedRequestError):
-            parts = {planned.part for planned in batch.parts if not planned.missed}
+            parts = {planned.part for planned in batch.parts}
             return len(parts) == 1 or bool(parts & self._rejected)
         return isinstance(error, FatalEndpointError)
 
@@ -259,8 +210,6 @@ class Settlement:
                     PlannedPart(part, size, change.attempts, max_peers=PEERS_OF_PIECES)
                     for part, size in change.replaced_by
                 )
-            elif change.question:
-                self.scheduler.put_back([change.question])
             elif change.state == "pending":
                 again = asked[change.part]._replace(
                     attempts=change.attempts, broken_calls=change.broken_calls, max_peers=change.max_peers
@@ -284,14 +233,6 @@ class _Settled(NamedTuple):
     users: Mapping[str, SettledUser]
     counts: Mapping[str, int]
     answers: AnswerCells = {}
-
-    def joined(self, other: "_Settled") -> "_Settled":
-        """Return both as one."""
-        return _Settled(
-            {**self.users, **other.users},
-            summed([self.counts, other.counts]),
-            summed([self.answers, other.answers]),
-        )
 
 
 def _unread(ledger: Ledger, call_id: int) -> tuple[StoredReply, Batch, Mapping[str, UserLog]]:

@@ -78,7 +78,6 @@ from .jobs import (
     unanswered as unanswered,
 )
 from .ledger import (
-    ANSWER_KEPT as ANSWER_KEPT,
     PEERS_OF_PIECES as PEERS_OF_PIECES,
     Ledger as Ledger,
     PartChange as PartChange,
@@ -100,7 +99,6 @@ from .merged import (
 )
 from .queries import (
     REPORT_SECTIONS as REPORT_SECTIONS,
-    KeptAnswer as KeptAnswer,
     SettledUser as SettledUser,
     UserRow as UserRow,
     all_user_rows as all_user_rows,
@@ -110,7 +108,6 @@ from .queries import (
     events_of as events_of,
     failure_reasons as failure_reasons,
     has_answers as has_answers,
-    kept_answer as kept_answer,
     retry_under_way as retry_under_way,
     settings_used as settings_used,
     settled_by as settled_by,

@@ -96,25 +96,14 @@ def sort_events(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(events, key=lambda event: (event["start"], event["end"]))
 
 
-def pack_parts(parts: Mapping[str, Part], missed: Mapping[str, Sequence[int]] | None = None) -> str:
-    """Write down the parts of a call by alias, and of some the log indices that alone are asked about."""
-    asked = missed or {}
-    rows = {alias: [*part, asked[alias]] if asked.get(alias) else list(part) for alias, part in parts.items()}
-    return orjson.dumps(rows).decode()
+def pack_parts(parts: Mapping[str, Part]) -> str:
+    """Write down the parts of a call by alias."""
+    return orjson.dumps({alias: list(part) for alias, part in parts.items()}).decode()
 
 
 def unpack_parts(text: str) -> dict[str, Part]:
     """Return the parts that `pack_parts` was given."""
-    return {alias: Part(*part[:3]) for alias, part in load_json(text).items()}
-
-
-def unpack_missed(text: str) -> dict[str, tuple[int, ...]]:
-    """Return the log indices that `pack_parts` was given, of those aliases that have some."""
-    return {
-        alias: tuple(map(int, row[3]))
-        for alias, row in load_json(text).items()
-        if len(row) > len(Part._fields)
-    }
+    return {alias: Part(*part) for alias, part in load_json(text).items()}
 
 
 def unpack_messages(blob: bytes) -> tuple[Message, ...]:

@@ -12,7 +12,6 @@ from eventabs.store.codec import (
     pack_json,
     unpack_json,
     unpack_messages,
-    unpack_missed,
     unpack_parts,
 )
 from eventabs.store.ledger import Ledger
@@ -122,9 +121,9 @@ def parts_of_call(ledger: Ledger, call_id: int) -> dict[str, Part]:
 def batch_of_call(ledger: Ledger, call_id: int) -> Batch:
     """Return what a call asks about, as it is planned now: all its parts are pending."""
     ((users,),) = ledger.rows("SELECT users FROM calls WHERE id = ?", call_id)
-    parts, missed = unpack_parts(users), unpack_missed(users)
-    planned = ledger.planned_parts(parts.values())
-    return Batch(tuple(planned[part]._replace(missed=missed.get(alias, ())) for alias, part in parts.items()))
+    parts = list(unpack_parts(users).values())
+    planned = ledger.planned_parts(parts)
+    return Batch(tuple(planned[part] for part in parts))
 
 
 def busy_parts(ledger: Ledger) -> set[Part]:

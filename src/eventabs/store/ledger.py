@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import orjson
 
@@ -49,15 +49,13 @@ _AWAITED = """
     SELECT json_extract(asked.value, '$[0]'), json_extract(asked.value, '$[1]'), json_extract(asked.value, '$[2]')
     FROM job_calls JOIN calls ON calls.id = call_id, json_each(calls.users) AS asked WHERE status = 'sent'
 """
-ANSWER_KEPT: Final = "answer_kept"  # the reason why a part is pending whose missed lines are asked about
 PEERS_OF_PIECES = 1  # a part cut because its answer was too long stands alone
 
 
 class PartChange(NamedTuple):
     """What a call did to a part.
 
-    `too_large`: failed because it was asked about whole; `replaced_by`: the pieces it was cut into. `question`: its answer
-    is kept, and only the lines that were missed in it are asked about.
+    `too_large`: failed because it was asked about whole; `replaced_by`: the pieces it was cut into.
     """
 
     part: Part
@@ -65,23 +63,18 @@ class PartChange(NamedTuple):
     attempts: int = 0
     broken_calls: int = 0
     max_peers: int = 0
-    reason: FailureReason | Literal["answer_kept"] | None = None
+    reason: FailureReason | None = None
     events: int = 0
     too_large: bool = False
     replaced_by: tuple[tuple[Part, PartSize], ...] = ()
-    question: PlannedPart | None = None
 
 
 class StoredReply(NamedTuple):
-    """A reply that was committed, with the parts that it answers by alias.
-
-    `missed`: log indices, of those aliases whose answer was kept and that were asked about these alone.
-    """
+    """A reply that was committed, with the parts that it answers by alias."""
 
     call_id: int
     attempt: int
     users: dict[str, Part]
-    missed: dict[str, tuple[int, ...]]
     reply: Reply
 
 
@@ -213,14 +206,9 @@ class Ledger:
         """Return the ids of all users."""
         return {user_id for (user_id,) in self._db.execute("SELECT user_id FROM users")}
 
-    def pending_parts(self, *, kept: bool = False) -> list[PlannedPart]:
-        """Return pending parts in order of user and index: those without an answer, or those whose answer is `kept`.
-
-        Parts whose answer is awaited from elsewhere are left out.
-        """
-        return self._planned(
-            f"(reason IS ?) = ? AND (user_id, first, last) NOT IN ({_AWAITED})", ANSWER_KEPT, kept
-        )
+    def pending_parts(self) -> list[PlannedPart]:
+        """Return pending parts in order of user and index, but for those whose answer is awaited from elsewhere."""
+        return self._planned(f"(user_id, first, last) NOT IN ({_AWAITED})")
 
     def planned_parts(self, parts: Iterable[Part]) -> dict[Part, PlannedPart]:
         """Return those of some parts that are pending, whether awaited or not."""
@@ -269,13 +257,12 @@ class Ledger:
     ) -> int:
         """Store a call before it is sent; return its number. `in_flight_limit` 0: not known."""
         parts = dict(zip(request.users, [planned.part for planned in batch.parts], strict=True))
-        missed = dict(zip(request.users, [planned.missed for planned in batch.parts], strict=True))
         cursor = self._db.execute(
             "INSERT INTO calls (attempt, users, messages, settings_fingerprint, input_tokens, sent_at,"
             " in_flight_limit) VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
                 batch.attempt,
-                codec.pack_parts(parts, missed),
+                codec.pack_parts(parts),
                 codec.pack_json(request.messages),
                 settings_fingerprint,
                 request.input_tokens,
@@ -337,7 +324,7 @@ class Ledger:
         attempt, users, text, reasoning, finish_reason, *usage, reported, seconds = row
         text, reasoning = codec.unpack_text(text), codec.unpack_text(reasoning)
         reply = Reply(text, finish_reason, reasoning, Usage(*usage), bool(reported), seconds)
-        return StoredReply(call_id, attempt, codec.unpack_parts(users), codec.unpack_missed(users), reply)
+        return StoredReply(call_id, attempt, codec.unpack_parts(users), reply)
 
     def stored_replies(self) -> Iterator[StoredReply]:
         """Yield all replies in the order of their calls, one at a time: they may be large."""

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
-from eventabs.records import STANDARD_TIER, TIER_COUNTS, Counts, Event, Part, UserLog
+from eventabs.records import STANDARD_TIER, TIER_COUNTS, Counts, Event
 from eventabs.store.answers import stored_answer_counts, stored_answers
-from eventabs.store.codec import sort_events, unpack_events, unpack_json
+from eventabs.store.codec import sort_events, unpack_events
 from eventabs.store.ledger import Ledger, Retry
 from eventabs.store.merged import (
     LedgerView,
@@ -58,25 +58,6 @@ def count_all(ledger: Ledger) -> Counts:
 def _tiers(ledger: Ledger) -> dict[str, dict[str, int]]:
     rows = ledger.rows(f"SELECT tier, {', '.join(TIER_COUNTS)} FROM tier_use")
     return {tier or STANDARD_TIER: dict(zip(TIER_COUNTS, numbers, strict=True)) for tier, *numbers in rows}
-
-
-class KeptAnswer(NamedTuple):
-    """The answer of a part that is pending because of the lines that were missed in it; `log` is the part's."""
-
-    call_id: int
-    log: UserLog
-    events: tuple[Event, ...]
-
-
-def kept_answer(ledger: Ledger, part: Part) -> KeptAnswer:
-    """Return the answer that is kept of a part."""
-    ((call_id, blob),) = ledger.rows(
-        "SELECT call_id, outcomes.events FROM parts JOIN outcomes USING (call_id, user_id, first)"
-        " WHERE parts.user_id = ? AND parts.first = ? AND parts.last = ?",
-        *part,
-    )
-    events = tuple(Event(**event) for event in unpack_json(blob))
-    return KeptAnswer(call_id, ledger.log(*part), events)
 
 
 class UserRow(NamedTuple):

@@ -17,7 +17,7 @@ CREATE TABLE parts (
     attempts INTEGER NOT NULL DEFAULT 0,      -- delivered answers that were bad for this part
     broken_calls INTEGER NOT NULL DEFAULT 0,  -- calls that ended without an answer
     max_peers INTEGER NOT NULL DEFAULT 0,     -- most parts in its next batch, 0: as the plan has it
-    reason TEXT,                              -- why it failed or is asked again; 'answer_kept': only missed lines are
+    reason TEXT,                              -- why it failed or is asked again
     events INTEGER NOT NULL DEFAULT 0,        -- how many its outcome has
     call_id INTEGER,                          -- the call whose outcome holds
     PRIMARY KEY (user_id, first, last)
@@ -26,8 +26,7 @@ CREATE INDEX parts_by_state ON parts (state);
 CREATE TABLE calls (
     id INTEGER PRIMARY KEY,
     attempt INTEGER NOT NULL,
-    users TEXT NOT NULL,                      -- alias -> [user_id, first index, last index], and where only some lines
-                                              -- are asked about, which: [..., [index, ...]]
+    users TEXT NOT NULL,                      -- alias -> [user_id, first index, last index]
     messages BLOB NOT NULL,
     settings_fingerprint TEXT NOT NULL,
     input_tokens INTEGER NOT NULL,

@@ -416,13 +416,6 @@ def _batch_done(note: runs.BatchDone) -> str:
     if note.duplicates:
         repeated = ngettext("{count} event repeated", "{count} events repeated", note.duplicates)
         clauses.append(repeated.format(count=count(note.duplicates)))
-    if note.asked_again:
-        template = ngettext(
-            "{count} missed line is asked about again",
-            "{count} missed lines are asked about again",
-            note.asked_again,
-        )
-        clauses.append(template.format(count=count(note.asked_again)))
     if note.missed:
         clauses.append(_added_by_rules(note.missed))
     if note.copied:

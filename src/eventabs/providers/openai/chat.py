@@ -19,7 +19,7 @@ from eventabs.providers.openai.errors import (
     make_error,
     make_status_error,
 )
-from eventabs.providers.openai.redaction import LONG, ReplyMask, one_line
+from eventabs.providers.openai.redaction import ReplyMask, one_line
 from eventabs.providers.openai.transport import WIRE_ERRORS, Channel, raw_chunks, translate_error
 from eventabs.providers.openai.wire import (
     DROPPABLE,
@@ -105,8 +105,6 @@ class OpenAIProvider:
         if reply.finish_reason == "interrupted" and not assembler.characters:
             message = _("{host} broke off before any content; it may pass: resume later")
             raise TransientError(message.format(host=self._address.host))
-        if assembler.characters > LONG:  # that takes seconds, in which other calls want to be served
-            return await asyncio.to_thread(self._mask.masked, reply)
         return self._mask.masked(reply)
 
     async def _exchange(self, body: dict[str, Any], assembler: ReplyAssembler, on_content: OnContent) -> None:

@@ -166,14 +166,13 @@ class Session:
 
     async def pending(self) -> list[PlannedPart]:
         """Return what is to be asked about now, as the ledger has it."""
-        early = self.settlement(Scheduler([], self.limits))
-        return await self.writer.write(Ledger.pending_parts) + await early.take_kept()
+        return await self.writer.write(Ledger.pending_parts)
 
     def settlement(self, scheduler: Scheduler) -> Settlement:
         """Make what settles replies and errors; what has to be asked again goes to the scheduler."""
         return Settlement(
             read=make_reader(self.run.settings, self.run.prompt_language, self.builder.compactor),
-            rules=rules_in_force(self.run, self.builder),
+            rules=rules_in_force(self.run),
             split=self._split,
             attempts=self.run.settings.run.attempts,
             max_output_tokens=self.limits.max_output_tokens,
