@@ -1,8 +1,8 @@
-"""Rules of the user's that must hold: which behaviors they are about, what must cover these, and the events they add.
+"""The user's rules that must hold: which behaviors they are about, which events must cover these, and the events that they add.
 
-The first rule that a behavior meets holds for it. A behavior is missed where no event that owns it is what its rule
-wants. An added event owns its behavior alone: another event that had it gives it up, and stays without behaviors
-where it had no other.
+The first rule that a behavior meets applies to it. A behavior is missed if no event that owns it is what its rule
+wants. An added event owns its behavior alone: the event that owned it loses it, and may be left without
+behaviors.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -13,19 +13,19 @@ from eventabs.replies.coverage import covered_times
 from eventabs.replies.labels import MAX_SUMMARY, names_of, one_line
 from eventabs.replies.outcomes import in_time_order
 
-# Returns those of some texts in which a regular expression is found.
+# Returns the texts that match a regular expression anywhere.
 Search = Callable[[str, Collection[str]], Collection[str]]
 
 
 @dataclass(frozen=True, slots=True)
 class TextCondition:
-    """A text is met where it equals one of `texts`, but for case, or where `regex` is found in it."""
+    """A text meets it if it equals one of `texts` regardless of case, or matches `regex` anywhere."""
 
     texts: tuple[str, ...] = ()
     regex: str = ""
 
     def met(self, values: Sequence[str], search: Search) -> list[bool]:
-        """Return whether each value is met. Of each the beginning counts that prompts can hold."""
+        """Return whether each value meets the condition. Only the beginning that prompts have counts."""
         values = [value[:MAX_CHARACTERS] for value in values]
         wanted = {text[:MAX_CHARACTERS].casefold() for text in self.texts}
         found = search(self.regex, set(values)) if self.regex else ()
@@ -37,8 +37,8 @@ class MustRule:
     """A behavior that meets all conditions must be covered by an event of `type` and `category`; "": of any.
 
     `conditions` are named action, item, place and text (these three as one). Durations are in seconds; a behavior without
-    one meets no condition on it. `asks`: the model is asked about misses once. `added`: type and category of an event
-    that the rule adds.
+    a duration meets no condition on it. `asks`: the model is asked about misses once. `added`: type and category of an
+    added event.
     """
 
     conditions: Mapping[str, TextCondition]
@@ -73,21 +73,21 @@ class MustRule:
 
 
 class MustRules:
-    """All rules of a run. `search` finds their regular expressions, in a time that it bounds."""
+    """All rules of a run. `search` matches regular expressions in bounded time."""
 
     def __init__(self, rules: Sequence[MustRule] = (), search: Search = lambda _regex, _texts: ()) -> None:
         self._rules = tuple(rules)
         self._search = search
 
     def questions(self, log: UserLog, part: Part, events: Iterable[Event]) -> tuple[int, ...]:
-        """Return the log indices of missed behaviors that the model is to be asked about.
+        """Return the log indices of missed behaviors that the model must be asked about.
 
-        `log` holds the behaviors of `part` alone, here and below; events point into the whole log.
+        `log` has only the behaviors of `part`, here and below; events point into the whole log.
         """
         return tuple(index for index, rule in self._misses(log, part, events).items() if rule.asks)
 
     def enforced(self, log: UserLog, part: Part, events: Sequence[Event]) -> tuple[Event, ...]:
-        """Return the events with one more for each missed behavior."""
+        """Return the events plus one for each missed behavior."""
         missed = self._misses(log, part, events)
         if not missed:
             return tuple(events)
@@ -99,9 +99,9 @@ class MustRules:
     def completed(
         self, log: UserLog, part: Part, events: Sequence[Event], answered: Iterable[Event]
     ) -> tuple[Event, ...]:
-        """Return the events with those that an answer about missed behaviors has for them, then enforced.
+        """Return the events plus those of an answer about missed behaviors, then enforced.
 
-        What else the answer says is left.
+        Other events of the answer are dropped.
         """
         missed = self._misses(log, part, events)
         better = []
@@ -159,7 +159,7 @@ def _added(log: UserLog, index: int, behavior: Behavior, rule: MustRule) -> Even
 
 
 def _without(log: UserLog, part: Part, events: Iterable[Event], gone: Collection[int]) -> Iterator[Event]:
-    """Yield the events without some behaviors. One that has none left keeps its times, and is not grounded any more."""
+    """Yield the events without some behaviors. An event without behaviors keeps its times and is no longer grounded."""
     for event in events:
         left = [index for index in event.behaviors if index not in gone]
         if len(left) == len(event.behaviors):
