@@ -111,9 +111,7 @@ class Compactor:
         self._weekdays = WEEKDAYS[language]
         self._years = YEARS[language]
         self._marks = tuple(strip)
-        self.body = lru_cache(_CACHED_BODIES)(
-            partial(self._body, _NO_TREATMENT)
-        )  # most names need no change
+        self.body = lru_cache(_CACHED_BODIES)(partial(self._body, _NO_TREATMENT))  # most names need no change
         self.day = lru_cache(_CACHED_BODIES)(self._day)
 
     def legend(self) -> str:

@@ -142,10 +142,10 @@ class TokenCounter:
     def total(self, pieces: Iterable[str]) -> int:
         """Add up the counts of pieces; counts of short pieces are cached.
 
-        The sum is the count of the joined text where every cut stands right before a single space
+        The sum is the count of the joined text if every cut is right before a single space
         that follows a visible character, or right behind a line end and before a character that is neither white space nor `/` (which
         o200k_base takes along with punctuation before the line end): the pre-tokenizer of
-        tiktoken's encodings parts there too, whatever stands on the other side. Where that does not hold
+        tiktoken's encodings splits there too, whatever is on the other side. Where that is not so
         for a tokenizer.json, the joined text is counted.
         """
         if not self.adds_up:

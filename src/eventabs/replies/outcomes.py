@@ -22,7 +22,7 @@ class _Placed(NamedTuple):
     claim: Claim
 
 
-_MOST_COVERS = 200  # mean number of events that a behavior may be part of; dozens in exports with one row a day
+_MOST_COVERS = 200  # events a behavior may be part of, in the mean; dozens in exports by the day
 _FEWEST_COPIES = 5  # events of a user that are no answer if all repeat their line
 _MOST_TRIES = 3  # blocks of one user that are tried until one is usable
 _REFUSAL = re.compile(

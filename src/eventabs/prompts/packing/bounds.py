@@ -73,8 +73,8 @@ def volume_bound(sizes: Sequence[PartSize], limits: BatchLimits) -> int:
 def count_bound(sizes: Sequence[PartSize], limits: BatchLimits) -> CountBound:
     """Bound by how many parts fit together.
 
-    At most k + 1 parts larger than a (k + 2)th of a budget share a batch. In so many batches as the smallest of them
-    fill so, there are k + 1, in all others at most k.
+    At most k + 1 parts larger than a (k + 2)th of a budget share a batch. As many batches as the smallest of these parts
+    fill have k + 1 of them, all others at most k.
     """
     best = CountBound(0, 0, [])
     for tokens, budget in _dimensions(sizes, limits):
@@ -121,7 +121,7 @@ def _rounded(tokens: Iterable[int], budget: int) -> int:
 
 
 def _l2(tokens: Iterable[int], budget: int) -> int:
-    """Bound one dimension (Martello and Toth 1990): what is larger than half a budget stands in batches of its own.
+    """Bound one dimension (Martello and Toth 1990): parts larger than half a budget need batches of their own.
 
     For every k: parts above budget - k share a batch with none from k on; those from k to half a budget fill what the
     parts between leave free, and batches of their own.

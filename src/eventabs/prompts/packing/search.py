@@ -90,7 +90,7 @@ class Packer:
         room, max_output, max_users, sizes = self._room, self._max_output, self._max_users, self._sizes
         batches: Batches = [[] for _ in range(count)]
         tokens_in, tokens_out = [0] * count, [0] * count
-        emptiest_first = [(0.0, batch) for batch in range(count)]  # sorted: few entries move, so this is faster than a heap
+        emptiest_first = [(0.0, batch) for batch in range(count)]  # sorted: few move, so this beats a heap
         looks = min(count, max(_FEWEST_LOOKS, _LOOKS // len(sizes)))
         for index in self._largest_first:
             size_in, size_out = sizes[index]
