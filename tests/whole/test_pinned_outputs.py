@@ -24,7 +24,7 @@ from typer.core import TyperGroup
 from check_kit import Model
 from eventabs import __version__
 from eventabs.cli.main import app
-from house import eventabs
+from house import checkpoint, eventabs
 from openai_server import Exchange, OpenAIServer, answer, answer_by_day, listing, status
 from paths import ROOT
 
@@ -245,6 +245,7 @@ class Desk:
         text = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", "<time>", text)
         text = re.sub(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ", "<time> ", text, flags=re.MULTILINE)
         text = re.sub(r"\b[0-9a-f]{32}\b", "<id>", text)
+        text = re.sub(r'("settings_fingerprint": ")\w+', r"\1<with the port>", text)
         if timed:
             text = re.sub(r"\b(?:\d+(?:[dhm]|天|小时|分) ?)*\d+(?:\.\d+)?( ?)(s\b|秒)", r"<n>\1\2", text)
             text = re.sub(r"\b[\d.,]+ (tokens/s|token/秒)", r"<n> \1", text)
@@ -279,13 +280,17 @@ def _outputs(desk: Desk, language: str) -> Iterator[tuple[str, str]]:
 
 
 def _demo(desk: Desk) -> str:
-    """Return what `make demo` makes, by its hash."""
+    """Return the hashes of what `make demo` reads and makes."""
     (desk.folder / "demo").mkdir()
     (desk.folder / "demo" / "examples").symlink_to(ROOT / "examples")
     line = "run examples/behaviors.jsonl --profiles examples/profiles.csv --provider rules --out demo"
     assert desk.asked(line, "demo").returncode == 0
     events = (desk.folder / "demo" / "demo" / "events.jsonl").read_bytes()
-    return f"events.jsonl: {len(events.splitlines())} lines, {sha256(events).hexdigest()}\n"
+    state = checkpoint(desk.folder / "demo" / "demo")
+    return (
+        f"events.jsonl: {len(events.splitlines())} lines, {sha256(events).hexdigest()}\n"
+        f"input: {state['input']['fingerprint']}\nsettings: {state['settings_fingerprint']}\n"
+    )
 
 
 def _exports(desk: Desk) -> str:
