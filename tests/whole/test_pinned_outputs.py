@@ -24,7 +24,8 @@ from typer.core import TyperGroup
 from check_kit import Model
 from eventabs import __version__
 from eventabs.cli.main import app
-from house import checkpoint, eventabs
+from house import checkpoint, environment
+from one_process import OneProcess
 from openai_server import Exchange, OpenAIServer, answer, answer_by_day, listing, status
 from paths import ROOT
 
@@ -146,7 +147,6 @@ WRONG = (
     "resume empty.csv",
     "resume damaged",
     "extend ../run gone.csv",
-    "extend ../run gone.csv --yes",
     "status gone",
     "show ../run nobody",
     "export ../run --output x.xls",
@@ -203,16 +203,16 @@ def _answered(message: str) -> str:
 
 
 class Desk:
-    """Where the commands are typed, in one language, and what is masked of what they say."""
+    """Where the commands are typed, and what is masked of what they say."""
 
-    def __init__(self, folder: Path, server: OpenAIServer, language: str) -> None:
+    def __init__(self, folder: Path, server: OpenAIServer, tool: OneProcess) -> None:
         self._server = server
+        self._tool = tool
         self.folder = folder
-        self._language = language
 
     def asked(self, line: str, within: str = ".") -> CompletedProcess[str]:
         """Type a command."""
-        return eventabs(*shlex.split(line), cwd=self.folder / within, EVENTABS_LANG=self._language)
+        return self._tool.run(shlex.split(line), self.folder / within)
 
     def said(self, line: str, within: str = ".") -> str:
         """Return a command, what it says, and its exit code."""
@@ -330,7 +330,8 @@ def test_what_people_and_programs_see_is_what_is_pinned(
 ) -> None:
     openai_server.behavior = behave
     openai_server.models = listing("m", "thorough")
-    outputs = dict(_outputs(Desk(folder, openai_server, language), language))
+    with OneProcess(environment(folder, EVENTABS_LANG=language)) as tool:
+        outputs = dict(_outputs(Desk(folder, openai_server, tool), language))
     if request.config.getoption("--write-pinned"):
         _write(outputs, language)
     pinned = {name: (PINNED / name).read_text("utf-8") for name in _kept(language)}
@@ -356,5 +357,5 @@ def _write(outputs: dict[str, str], language: str) -> None:
 
 
 def _difference(name: str, pinned: dict[str, str], outputs: dict[str, str]) -> str:
-    texts = [kept.get(name, "").splitlines(keepends=True) for kept in (pinned, outputs)]
-    return "".join(difflib.unified_diff(*texts, f"pinned/{name}", f"now/{name}"))
+    before, now = (kept.get(name, "").splitlines(keepends=True) for kept in (pinned, outputs))
+    return "".join(difflib.unified_diff(before, now, f"pinned/{name}", f"now/{name}"))
