@@ -24,7 +24,8 @@ from typer.core import TyperGroup
 from check_kit import Model
 from eventabs import __version__
 from eventabs.cli.main import app
-from house import eventabs
+from house import checkpoint, environment
+from one_process import OneProcess
 from openai_server import Exchange, OpenAIServer, answer, answer_by_day, listing, status
 from paths import ROOT
 
@@ -146,7 +147,6 @@ WRONG = (
     "resume empty.csv",
     "resume damaged",
     "extend ../run gone.csv",
-    "extend ../run gone.csv --yes",
     "status gone",
     "show ../run nobody",
     "export ../run --output x.xls",
@@ -203,16 +203,16 @@ def _answered(message: str) -> str:
 
 
 class Desk:
-    """Where the commands are typed, in one language, and what is masked of what they say."""
+    """Where the commands are typed, and what is masked of what they say."""
 
-    def __init__(self, folder: Path, server: OpenAIServer, language: str) -> None:
+    def __init__(self, folder: Path, server: OpenAIServer, tool: OneProcess) -> None:
         self._server = server
+        self._tool = tool
         self.folder = folder
-        self._language = language
 
     def asked(self, line: str, within: str = ".") -> CompletedProcess[str]:
         """Type a command."""
-        return eventabs(*shlex.split(line), cwd=self.folder / within, EVENTABS_LANG=self._language)
+        return self._tool.run(shlex.split(line), self.folder / within)
 
     def said(self, line: str, within: str = ".") -> str:
         """Return a command, what it says, and its exit code."""
@@ -245,6 +245,7 @@ class Desk:
         text = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", "<time>", text)
         text = re.sub(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ", "<time> ", text, flags=re.MULTILINE)
         text = re.sub(r"\b[0-9a-f]{32}\b", "<id>", text)
+        text = re.sub(r'("settings_fingerprint": ")\w+', r"\1<with the port>", text)
         if timed:
             text = re.sub(r"\b(?:\d+(?:[dhm]|天|小时|分) ?)*\d+(?:\.\d+)?( ?)(s\b|秒)", r"<n>\1\2", text)
             text = re.sub(r"\b[\d.,]+ (tokens/s|token/秒)", r"<n> \1", text)
@@ -279,13 +280,17 @@ def _outputs(desk: Desk, language: str) -> Iterator[tuple[str, str]]:
 
 
 def _demo(desk: Desk) -> str:
-    """Return what `make demo` makes, by its hash."""
+    """Return the hashes of what `make demo` reads and makes."""
     (desk.folder / "demo").mkdir()
     (desk.folder / "demo" / "examples").symlink_to(ROOT / "examples")
     line = "run examples/behaviors.jsonl --profiles examples/profiles.csv --provider rules --out demo"
     assert desk.asked(line, "demo").returncode == 0
     events = (desk.folder / "demo" / "demo" / "events.jsonl").read_bytes()
-    return f"events.jsonl: {len(events.splitlines())} lines, {sha256(events).hexdigest()}\n"
+    state = checkpoint(desk.folder / "demo" / "demo")
+    return (
+        f"events.jsonl: {len(events.splitlines())} lines, {sha256(events).hexdigest()}\n"
+        f"input: {state['input']['fingerprint']}\nsettings: {state['settings_fingerprint']}\n"
+    )
 
 
 def _exports(desk: Desk) -> str:
@@ -325,7 +330,8 @@ def test_what_people_and_programs_see_is_what_is_pinned(
 ) -> None:
     openai_server.behavior = behave
     openai_server.models = listing("m", "thorough")
-    outputs = dict(_outputs(Desk(folder, openai_server, language), language))
+    with OneProcess(environment(folder, EVENTABS_LANG=language)) as tool:
+        outputs = dict(_outputs(Desk(folder, openai_server, tool), language))
     if request.config.getoption("--write-pinned"):
         _write(outputs, language)
     pinned = {name: (PINNED / name).read_text("utf-8") for name in _kept(language)}

@@ -23,19 +23,19 @@ if TYPE_CHECKING:
 # "How to count tokens with tiktoken").
 CHAT_FRAMING_TOKENS = 11
 
-_ALIASES = ("U9", "U99", "U999")  # one of them costs as much as any; in OpenAI's encodings all cost the same
-_LEGEND_USERS = 500  # whose names make the legend
-_LEGEND_BEHAVIORS = 100_000  # of these users; no further one then, since they are kept in memory
-_CHINESE_SHARE = 0.1  # names of brands and apps are Latin in Chinese exports too
+_ALIASES = ("U9", "U99", "U999")  # this one costs as much as any; in OpenAI's encodings all cost the same
+_LEGEND_USERS = 500  # users whose names make the legend
+_LEGEND_BEHAVIORS = 100_000  # behaviors of these users, which are kept in memory; no further user then
+_CHINESE_SHARE = 0.1  # brands and apps have Latin names in Chinese exports too
 _CJK = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f]")
 
 
 class PromptBuilder:
-    """Writes prompts of one kind. Raises ConfigError where the instructions' template does not hold.
+    """Writes prompts of one kind. Raises ConfigError if the instructions' template is wrong.
 
-    The `legend` (texts by code, see `legend_for`) stands in every request, used or not: so a part costs the
-    same in any batch, and requests begin with the same bytes, which prefix caches want. `constrained`: a request
-    says what its answer may hold, as a grammar for lines and as a tight schema for `schema`.
+    The `legend` (texts by code, see `legend_for`) is in every request, used or not: so a part costs the
+    same in any batch, and requests begin with the same bytes, as prefix caches need. `constrained`: a request
+    says what its answer may contain, as a grammar for lines and as a tight schema for `schema`.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class PromptBuilder:
         )
 
     def legend_for(self, logs: Sequence[UserLog], limits: BatchLimits) -> dict[str, str]:
-        """Return the legend that shortens batches of users like these most."""
+        """Return the legend that shortens batches of such users most."""
         if not logs:
             return {}
         sizes = [self.measure(log) for log in logs]
@@ -79,18 +79,18 @@ class PromptBuilder:
         return make_legend(self.compactor.texts(logs), share, self.counter.count)
 
     def measure(self, log: UserLog) -> PartSize:
-        """Count the tokens of the log's block, exactly, and estimate those of the answer about it."""
+        """Count the tokens of the log's block exactly, and estimate those of its answer."""
         return PartSize(
             self.counter.total(self.compactor.block(self._alias, log)) + self.counter.seam,
             self.expected.tokens(log.behaviors, self.detail),
         )
 
     def header_tokens(self, log: UserLog) -> int:
-        """Count the tokens of what stands above the log's days."""
+        """Count the tokens of the block's header."""
         return self.counter.total(self.compactor.header(self._alias, log))
 
     def request(self, logs: Sequence[UserLog], *, max_output_tokens: int) -> Request:
-        """Write the request for some logs, each already cut to its part: aliases U1, U2, ... in order."""
+        """Write the request for logs that are cut to their parts; aliases are U1, U2, ... in order."""
         users = {f"U{number}": log for number, log in enumerate(logs, 1)}
         pieces = [piece for alias, log in users.items() for piece in self.compactor.block(alias, log)]
         return Request(
@@ -117,7 +117,7 @@ class PromptBuilder:
 
 
 def sampled(logs: Iterator[UserLog]) -> list[UserLog]:
-    """Take from `logs` the first users, whose words decide the language and the legend; of a huge one the beginning."""
+    """Take the first users of `logs`, whose words decide language and legend; of a huge user only the beginning."""
     sample: list[UserLog] = []
     behaviors = 0
     for log in islice(logs, _LEGEND_USERS):
@@ -129,7 +129,7 @@ def sampled(logs: Iterator[UserLog]) -> list[UserLog]:
 
 
 def prompt_language(texts: Iterable[str]) -> Language:
-    """Return "zh" where more than one in ten letters of the sample is Chinese, else "en"."""
+    """Return "zh" if more than one in ten letters of the sample is Chinese, else "en"."""
     letters = chinese = 0
     for text in texts:
         letters += sum(map(str.isalpha, text))

@@ -18,14 +18,14 @@ verb before it (`对比_A` is a comparison), and neither has a sentence of the e
 thing (`打开汽车之家 29m`). Nothing else but the filler marks, invisible characters and what exceeds
 200 characters is lost.
 
-Level `legend`: a head or tail that the legend has gives way to its code, so the first and the last word
-of a behavior may be codes. Names that would be taken for one are quoted.
+Level `legend`: a code replaces a head or tail that the legend has, so the first and the last word
+of a behavior may be codes. Names that look like a code are quoted.
 
-Level `day`: as `legend`, with a line for each day:
+Level `day`: as `legend`, with one line for each day:
 
     day      = ( YYYY-MM-DD " " weekday | MM-DD | DD ) { " " behavior } "\n"     DD: month as before
 
-Where a name has a word like `10:00`, it is quoted and a `\` stands before that word.
+A name with a word like `10:00` is quoted, with a `\` before that word.
 """
 
 import re
@@ -47,10 +47,10 @@ CODES = (*ascii_uppercase, *map("".join, product(ascii_uppercase, repeat=2)))
 
 
 def make_legend(uses: Mapping[str, int], share: float, count: Callable[[str], int]) -> dict[str, str]:
-    """Give codes to the texts that cost fewer tokens so; return the texts by code.
+    """Give codes to the texts that cost fewer tokens with one; return the texts by code.
 
-    `uses` is how often each text was seen, `share` how much of that a batch is expected to hold. Those
-    that save most get the codes that cost least.
+    `uses` counts how often each text occurs, `share` is the share of it in a batch. Texts
+    that save most get the cheapest codes.
     """
     codes = deque(sorted(CODES, key=lambda code: (count(f" {code}"), len(code))))
 
@@ -61,15 +61,15 @@ def make_legend(uses: Mapping[str, int], share: float, count: Callable[[str], in
 
     legend = {}
     for text in sorted(filter(lambda text: saved(text) > 0, uses), key=lambda text: (-saved(text), text)):
-        if codes and saved(text) > 0:  # the codes that are left may cost more than the first one did
+        if codes and saved(text) > 0:  # the remaining codes may cost more than the first
             legend[codes.popleft()] = text
     return legend
 
 
-SELF_EXPLAINING = frozenset({"gender", "occupation", "city"})  # columns whose values need no name
+SELF_EXPLAINING = frozenset({"gender", "occupation", "city"})  # columns whose values need no label
 NOTE = "·"
 WITHOUT_VERB = frozenset({"visit", THING})
-WITHOUT_PLACE = frozenset({"use", ""})  # actions whose bare object is all item
+WITHOUT_PLACE = frozenset({"use", ""})  # actions whose object is only an item
 
 _CLOCKS = tuple(f"{minute // 60:02d}:{minute % 60:02d}" for minute in range(24 * 60))
 _CLOCKS_BEHIND = tuple(f" {clock}" for clock in _CLOCKS)
@@ -81,19 +81,19 @@ _BARE_WORD = re.compile(r'[^":·][^":]*')
 _OWN_WORD = re.compile(_BARE_WORD.pattern + r":(?: |$)")
 _CLOCK_WORD = re.compile(r"(?<![^ ])\d\d:\d\d(?![^ ])", re.ASCII)
 
-Body = tuple[str, str]  # within a line, and as the end of it
+Body = tuple[str, str]  # (within a line, at its end)
 _Phrase = tuple[
     str, str
-]  # a behavior without its times: what is done (head), and where unless that has it (tail)
-# what masks the user's id; names that keep their marks
+]  # a behavior without its times: what is done (head), and where, unless the head has it (tail)
+# what masks the user's id, and names that keep their marks
 _Treatment = tuple[re.Pattern[str] | None, frozenset[str]]
 _NO_TREATMENT: _Treatment = (None, frozenset())
 
 
 class Compactor:
-    """Writes logs at a level. `strip`: filler marks that are taken out of names; `legend`: texts by code.
+    """Writes logs at a level. `strip`: filler marks to remove from names; `legend`: texts by code.
 
-    A mark stays in those names of a log that would become one without it.
+    A mark stays in names of a log that would become equal without it.
     """
 
     def __init__(
@@ -113,17 +113,15 @@ class Compactor:
         self._weekdays = WEEKDAYS[language]
         self._years = YEARS[language]
         self._marks = tuple(strip)
-        self.body = lru_cache(_CACHED_BODIES)(
-            partial(self._body, _NO_TREATMENT)
-        )  # most names need no treatment
+        self.body = lru_cache(_CACHED_BODIES)(partial(self._body, _NO_TREATMENT))  # most names need no change
         self.day = lru_cache(_CACHED_BODIES)(self._day)
 
     def legend(self) -> str:
-        """Return the legend as it stands above the blocks, "" if there is none."""
+        """Return the legend as text above the blocks, "" if there is none."""
         return "".join(f"{code}={text}\n" for code, text in self._legend.items())
 
     def texts(self, logs: Iterable[UserLog]) -> Counter[str]:
-        """Count the texts in logs that a legend could have: heads and tails of behaviors."""
+        """Count the texts of logs that a legend could have: heads and tails of behaviors."""
         texts: Counter[str] = Counter()
         for log in logs:
             treatment = self._treatment(log)
@@ -133,31 +131,31 @@ class Compactor:
         return texts
 
     def block(self, alias: str, log: UserLog) -> list[str]:
-        """Return a user's header, days and behaviors, cut where TokenCounter.total wants it."""
+        """Return a user's header, days and behaviors, in pieces for TokenCounter.total."""
         return [*self.header(alias, log), *self._days(log)]
 
     def lines(self, log: UserLog) -> list[str]:
-        """Return the line of each behavior, at a level with a line for each."""
+        """Return the line of each behavior, at a level with one line for each."""
         return [line for line in "".join(self._days(log)).splitlines() if not line.startswith("# ")]
 
     def contents(self, log: UserLog) -> list[str]:
-        """Return what stands behind the time of each of a log's behaviors, duration included."""
+        """Return the text behind the time of each behavior, with the duration."""
         lengths = ("" if b.duration is None else self.duration(b.duration)[0] for b in log.behaviors)
         return list(map(add, self.phrases(log), lengths))
 
     def phrases(self, log: UserLog) -> list[str]:
-        """Return each of a log's behaviors without its times: what was done, and where."""
+        """Return each behavior without its times: what was done, and where."""
         body = self._body_of(log)
         return [body(*_written(b))[0][1:] for b in log.behaviors]
 
     def header(self, alias: str, log: UserLog) -> list[str]:
-        """Return what stands above a user's days, in pieces."""
+        """Return a user's header in pieces."""
         return [f"## {alias}", f"{self._profile(log)}\n"]
 
     @staticmethod
     @lru_cache(_CACHED_BODIES)
     def duration(seconds: int) -> Body:
-        """Return a behavior's duration: as it stands within a line, and at its end."""
+        """Return a behavior's duration as text within a line, and at its end."""
         text = f" {duration_text(seconds)}"
         return text, f"{text}\n"
 
@@ -182,13 +180,13 @@ class Compactor:
         return pieces
 
     def _body_of(self, log: UserLog) -> Callable[[str, str, str], Body]:
-        """Return what writes the bodies of a log's behaviors."""
+        """Return the writer of the bodies of a log's behaviors."""
         if (treatment := self._treatment(log)) == _NO_TREATMENT:
             return self.body
         return lru_cache(_CACHED_BODIES)(partial(self._body, treatment))
 
     def _profile(self, log: UserLog) -> str:
-        """Return the profile, each value behind a space, such as ` 35岁 上海 income:22351`."""
+        """Return the profile with a space before each value, such as ` 35岁 上海 income:22351`."""
         masked = _mask(log.user_id, "|".join(value for _column, value in log.profile))
         text = ""
         for column, raw in log.profile:
@@ -296,7 +294,7 @@ def duration_text(seconds: int) -> str:
 
 
 def _mask(user_id: str, joined: str) -> re.Pattern[str] | None:
-    """Return what masks the user's id; None: it is not in the joined texts, which is far cheaper to find out."""
+    """Return what masks the user's id, None if the joined texts lack it, which is far cheaper to check."""
     if clean(user_id).casefold() in joined.casefold() or "  " in joined or not joined.isprintable():
         return id_pattern(user_id)
     return None

@@ -13,15 +13,15 @@ from eventabs.choices import Detail
 from eventabs.prompts.expected_output import Expectation
 from eventabs.records import Behavior, JsonSchemaFormat, Vocabulary
 
-Days = Mapping[date, int]  # the most events that begin on each day, in order
+Days = Mapping[date, int]  # most events that begin on each day, in order
 
-MOST_CHARACTERS: Final = 80  # of a summary; 4 words are asked for
+MOST_CHARACTERS: Final = 80  # words of a summary; the prompt asks for 4
 MOST_LETTERS: Final = 12  # of a word of a type that is not in the vocabulary
 MOST_WORDS: Final = 3
 _TIMES_EXPECTED: Final = 4
-_LEAST: Final = 12  # events a day, as far as it has so many behaviors
+_LEAST: Final = 12  # events a day, if it has as many behaviors
 
-# a summary's characters: no blanks, bars, control, bidi and invisible ones
+# a summary's characters: no blanks, bars, control, bidi or invisible characters
 _SIGN: Final = (
     r"[^\x00-\x20\x7c\x7f-\xa0\xa6\xad\u061c\u1680\u2000-\u200b\u200e\u200f\u2028-\u202f\u205f-\u206f\u2502\u3000"
     r"\ufeff\uff5c\ufff9-\uffff]"
@@ -45,7 +45,7 @@ letter ::= {_LETTER}
 
 
 def most_events(behaviors: Sequence[Behavior], expected: Expectation, detail: Detail) -> dict[date, int]:
-    """Return the most events that may begin on each day: a few times the expected ones, none without a behavior.
+    """Return the most events that may begin on each day: a few times the expected number, none without a behavior.
 
     Without a bound a small model repeats itself until its tokens end.
     """
@@ -59,7 +59,7 @@ def most_events(behaviors: Sequence[Behavior], expected: Expectation, detail: De
 
 
 def grammar(users: Mapping[str, Days], vocabulary: Vocabulary, *, with_summaries: bool = True) -> str:
-    """Return the GBNF of answers in lines about users by alias: each in order, with at least one event."""
+    """Return the GBNF of answers in lines: all users by alias, in order, each with at least one event."""
     numbers = range(1, len(users) + 1)
     most = sorted({count for days in users.values() for count in days.values()})
     summary = ' (" | " summary)?' if with_summaries else ""
@@ -80,9 +80,9 @@ def grammar(users: Mapping[str, Days], vocabulary: Vocabulary, *, with_summaries
 
 
 def _user(number: int, alias: str, days: Days) -> Iterator[str]:
-    """Yield the rules of a user: `a` still needs an event, `z` has one; each day may be left out.
+    """Yield the rules of a user: `a` still needs an event, `z` has one; each day is optional.
 
-    The first day of an answer has its year, a later one only where the log is of several.
+    The first day of an answer has its year, a later one only if the log has several years.
     """
     yield f'u{number} ::= {_literal(f"## {alias}")} "\\n" u{number}a1'
     last = len(days)
@@ -116,7 +116,7 @@ def _literal(text: str) -> str:
 def schema(
     users: Mapping[str, Days], vocabulary: Vocabulary, *, with_summaries: bool = True
 ) -> JsonSchemaFormat:
-    """Return the `response_format` of answers by schema about users by alias, each in order, with at least one event."""
+    """Return the `response_format` of answers by schema: all users by alias, in order, each with at least one event."""
     document = _list([_user_schema(alias, days, with_summaries) for alias, days in users.items()])
     types: list[dict[str, Any]] = (
         [{"enum": [kind.name for kind in vocabulary.types]}] if vocabulary.types else []
@@ -148,7 +148,7 @@ def _list(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {"type": "array", "prefixItems": [*items], "minItems": len(items), "maxItems": len(items)}
 
 
-def _object(**properties: Any) -> dict[str, Any]:  # noqa: ANN401  whatever a schema holds
+def _object(**properties: Any) -> dict[str, Any]:  # noqa: ANN401  any part of a schema
     return {
         "type": "object",
         "properties": properties,

@@ -1,4 +1,4 @@
-"""The forms of answers and how long they are expected to get; and the schema of structured outputs."""
+"""The forms of answers, their expected length, and the schema of structured outputs."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -14,18 +14,18 @@ from eventabs.choices import AnswerForm, Detail
 from eventabs.records import Behavior, JsonSchemaFormat
 
 MOST_BRIEF = 12  # events a user
-BEHAVIORS_AN_EVENT = 4  # detail `day`: one event for every four behaviors begun on a day, up to
+BEHAVIORS_AN_EVENT = 4  # detail `day`: one event for each four behaviors of a day (or part of four), at most
 MOST_A_DAY = 8
 USUAL_PAUSE = 30  # minutes
 TOKENS_A_USER = 8
-# answers of a large model take 17 to 18 as lines and 30 as JSON (docs/prompts.md); others are wordier
+# a large model takes 17 to 18 as lines and 30 as JSON (docs/prompts.md); others take more
 _TOKENS_AN_EVENT: dict[AnswerForm, int] = {"lines": 22, "json": 36, "schema": 36}
 _TOKENS_A_SUMMARY = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """How long answers are expected to get. `pause`: minutes between sessions, 0 for the usual ones."""
+    """The expected length of answers. `pause`: minutes between sessions, 0 for the default."""
 
     answer: AnswerForm
     pause: int = USUAL_PAUSE
@@ -33,16 +33,16 @@ class Expectation:
 
     @property
     def session_gap(self) -> timedelta:
-        """From the end of what was done to the next start."""
+        """Time between sessions, from the end of a behavior to the next start."""
         return timedelta(minutes=self.pause or USUAL_PAUSE)
 
     @property
     def tokens_an_event(self) -> int:
-        """What an event takes."""
+        """Tokens of an event."""
         return _TOKENS_AN_EVENT[self.answer] - (0 if self.with_summaries else _TOKENS_A_SUMMARY)
 
     def events(self, behaviors: Sequence[Behavior], detail: Detail) -> int:
-        """Return the number of events to expect of behaviors in time order; more at the end never lower it."""
+        """Return the expected number of events of behaviors in time order; further behaviors never lower it."""
         if detail == "fine":
             return _sessions(behaviors, self.session_gap)
         days = Counter(behavior.start.toordinal() for behavior in behaviors)
@@ -51,11 +51,11 @@ class Expectation:
         return sum(min(MOST_A_DAY, -(-count // BEHAVIORS_AN_EVENT)) for count in days.values())
 
     def tokens(self, behaviors: Sequence[Behavior], detail: Detail) -> int:
-        """Return what the answer about behaviors in time order is expected to have."""
+        """Return the expected tokens of the answer about behaviors in time order."""
         return self.tokens_for(self.events(behaviors, detail))
 
     def tokens_for(self, events: int) -> int:
-        """Return what an answer with so many events is expected to have."""
+        """Return the expected tokens of an answer with N events."""
         return TOKENS_A_USER + self.tokens_an_event * events
 
 
@@ -66,7 +66,7 @@ def _sessions(behaviors: Sequence[Behavior], gap: timedelta) -> int:
 
 
 class AnsweredEvent(NamedTuple):
-    """An event of a model answer, such as the worked example shows. `mark` is that of its category."""
+    """An event of a model answer, as in the worked example. `mark` is the mark of its category."""
 
     start: datetime
     end: datetime
@@ -94,7 +94,7 @@ class _AnswerWithoutSummaries(BaseModel, extra="forbid"):
 
 
 def response_format(answer: AnswerForm, with_summaries: bool = True) -> JsonSchemaFormat | None:
-    """Return the `response_format` of the form; None where it has none."""
+    """Return the `response_format` of the form, None if it has none."""
     if answer != "schema":
         return None
     model = _Answer if with_summaries else _AnswerWithoutSummaries
@@ -134,7 +134,7 @@ def _lines(alias: str, events: Sequence[AnsweredEvent]) -> list[str]:
 
 
 def _span(event: AnsweredEvent) -> str:
-    """Write start and end; the end's day where it is not the first time of that name after the start."""
+    """Write start and end, with the end's day if it is not the next such time after the start."""
     start = f"{event.start:%H:%M}"
     if event.end == event.start:
         return start

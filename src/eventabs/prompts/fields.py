@@ -9,8 +9,8 @@ from eventabs.records import MAX_CHARACTERS
 MASK = "[id]"
 
 _CUT = "…"
-_JOINER = "\u200d"  # holds compound emoji together
-_SHORTEST_NUMBER = 5  # shorter numbers are no identity, and stand in texts for other reasons
+_JOINER = "\u200d"  # joins compound emoji
+_SHORTEST_NUMBER = 5  # shorter numbers identify nobody and are in texts for other reasons
 
 
 def clean(text: str) -> str:
@@ -24,14 +24,14 @@ def clean(text: str) -> str:
 
 
 def shorten(text: str) -> str:
-    """Cut `text` to 200 characters, the last of them an ellipsis then."""
+    """Cut `text` to 200 characters; the last is then an ellipsis."""
     return text if len(text) <= MAX_CHARACTERS else text[: MAX_CHARACTERS - 1] + _CUT
 
 
 def without_marks(name: str, marks: Sequence[str]) -> str:
-    """Return a clean `name` without the filler marks in it; never empty.
+    """Return a clean `name` without filler marks; never empty.
 
-    A mark is left alone where it is part of a Latin word or number: `XX` in `XXL`.
+    A mark stays if it is part of a Latin word or number: `XX` in `XXL`.
     """
     for mark in marks:
         if mark and mark in name:
@@ -40,7 +40,7 @@ def without_marks(name: str, marks: Sequence[str]) -> str:
 
 
 def colliding(names: Iterable[str], marks: Sequence[str]) -> frozenset[str]:
-    """Return the clean names that would no longer differ from another one without their marks."""
+    """Return the clean names that would equal another name without their marks."""
     origins: dict[str, set[str]] = {}
     for name in names:
         origins.setdefault(without_marks(name, marks), set()).add(name)
@@ -48,18 +48,18 @@ def colliding(names: Iterable[str], marks: Sequence[str]) -> frozenset[str]:
 
 
 def id_pattern(user_id: str) -> re.Pattern[str] | None:
-    """Return what finds the user's id as a whole word in clean text, whatever its case; None: it is no identity."""
+    """Return the pattern of the user's id as a whole word in clean text, in any case; None if it identifies nobody."""
     name = clean(user_id)
     return _whole(name, re.IGNORECASE) if identifies(name) else None
 
 
 def identifies(name: str) -> bool:
-    """Whether a clean user id identifies a user: single characters and numbers of less than five digits do not."""
+    """Whether a clean user id identifies a user: single characters and numbers of fewer than five digits do not."""
     return len(name) >= (_SHORTEST_NUMBER if name.isdecimal() else 2)
 
 
 def _whole(text: str, flags: re.RegexFlag = re.NOFLAG) -> re.Pattern[str]:
-    """Match `text` where neither end of it continues a Latin word or a number."""
+    """Match `text` if neither end continues a Latin word or a number."""
     before = r"(?<![0-9A-Za-z])" if _is_latin(text[0]) else ""
     after = r"(?![0-9A-Za-z])" if _is_latin(text[-1]) else ""
     return re.compile(before + re.escape(text) + after, flags)

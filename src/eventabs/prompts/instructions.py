@@ -17,7 +17,7 @@ from eventabs.prompts.compaction import CODES, Compactor
 from eventabs.prompts.expected_output import AnsweredEvent, written
 from eventabs.records import Behavior, Category, EventType, UserLog, Vocabulary
 
-VERSION: Final = "2"  # of the rules that ship; it binds a run that a model answers
+VERSION: Final = "2"  # version of the shipped rules; it binds runs with a model
 REQUIRED: Final = ("types", "categories", "detail", "format")
 PLACEHOLDERS: Final = (*REQUIRED, "input", "example", "summary", "guidance")
 _DAY: Final = re.compile(r"#\s*(?:(\d{4})-)?(\d{2})-(\d{2})\b")
@@ -25,7 +25,7 @@ _CLOCK: Final = re.compile(r"(\d{2}):(\d{2})\b(?:-(?:(\d{2})-(\d{2}) )?(\d{2}):(
 
 
 class Example(NamedTuple):
-    """A user's own example: some lines of a log, and the events that are wanted, both as in a prompt, under `# date`."""
+    """A user's own example: lines of a log and the wanted events, both as in a prompt, under `# date`."""
 
     log: str
     events: str
@@ -33,9 +33,9 @@ class Example(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Instructions:
-    """What the system message is made of. `template` None: the one that ships; `pause`: minutes, 0 for none.
+    """The parts of the system message. `template` None: the shipped one; `pause`: minutes, 0 for none.
 
-    `text` raises ConfigError where a placeholder or an example is wrong.
+    `text` raises ConfigError if a placeholder or an example is wrong.
     """
 
     language: Language
@@ -81,7 +81,7 @@ class Instructions:
         return str(texts[self.answer]).strip().replace("{summary}", summary if self.with_summaries else "")
 
     def _types(self) -> str:
-        """List the types, each with its category as the form of the answer shows it."""
+        """List the types, each with its category as the answer form writes it."""
         texts = self._texts["vocabulary"]
         marked = [category for category in self.vocabulary.categories if category.mark]
         shown = {
@@ -93,7 +93,7 @@ class Instructions:
         return form.format(types=texts["separator"].join(names))
 
     def _categories(self) -> str:
-        """Describe how the form of the answer shows each category, and what it means."""
+        """Describe how the answer form writes each category, and its meaning."""
         texts = self._texts["vocabulary"]
         descriptions = []
         for category in self.vocabulary.categories:
@@ -105,7 +105,7 @@ class Instructions:
         return str(texts["between"]).join(descriptions)
 
     def _example(self) -> str:
-        """Write the user's examples, else the one that ships where all its types are known, else the form alone."""
+        """Write the user's examples, else the shipped one if all its types are known, else only the form."""
         shipped = self._texts["example"]["users"]
         known = {kind.name for kind in self.vocabulary.types}
         if self.examples:
@@ -127,7 +127,7 @@ class Instructions:
         return "\n".join((texts["input"], "".join(logs) + texts["output"], answer))
 
     def _shipped_example(self, users: Sequence[Mapping[str, Any]]) -> str:
-        """Write some users as they would be sent, texts that come twice as a legend, and the answer to them."""
+        """Write a few users as in a request, with recurring texts as a legend, and their answer."""
         texts = self._texts["example"]
         logs = [_log(user) for user in users]
         uses = Compactor(self.language).texts(logs).most_common()
@@ -163,7 +163,7 @@ class Instructions:
 
 
 def example_log(example: Example, number: int) -> UserLog:
-    """Return the log of an example, each line as free text. Raises ConfigError for a line that is no behavior."""
+    """Return the log of an example, each line as free text. Raises ConfigError for a line that is not a behavior."""
     behaviors = tuple(
         Behavior(start, "", rest) for start, _end, rest in _timed_lines(example.log, "log", number)
     )
@@ -171,7 +171,7 @@ def example_log(example: Example, number: int) -> UserLog:
 
 
 def example_events(example: Example, vocabulary: Vocabulary, number: int) -> list[AnsweredEvent]:
-    """Return the events of an example. Raises ConfigError for a line that is no event, or a type that is not offered."""
+    """Return the events of an example. Raises ConfigError for a line that is not an event, or an unknown type."""
     marks = {category.mark: category for category in vocabulary.categories if category.mark}
     known = {kind.name: kind for kind in vocabulary.types}
     events = []
@@ -190,7 +190,7 @@ def example_events(example: Example, vocabulary: Vocabulary, number: int) -> lis
 
 
 def _timed_lines(text: str, key: str, number: int) -> list[tuple[datetime, datetime, str]]:
-    """Return start, end and the rest of each line below the days of an example."""
+    """Return start, end and text of each line under the days of an example."""
     lines = []
     day: date | None = None
     for line in filter(str.strip, text.splitlines()):
@@ -202,7 +202,7 @@ def _timed_lines(text: str, key: str, number: int) -> list[tuple[datetime, datet
                 start = datetime.combine(day, time(int(found[1]), int(found[2])))
                 lines.append((start, _end(start, found), found[7]))
             elif not line.startswith("##"):
-                raise ValueError(line)  # noqa: TRY301  as a date that there is not
+                raise ValueError(line)  # noqa: TRY301  like a date that does not exist
         except ValueError:
             message = _(
                 "prompt.examples, number {number}: {key} has the line {line}; write # 2087-03-03, then 08:05 ..."
@@ -226,7 +226,7 @@ def _end(start: datetime, found: re.Match[str]) -> datetime:
 
 
 def _one_line_a_day(log: str) -> str:
-    """Write the lines of a log as level `day` has them."""
+    """Write the lines of a log as at level `day`."""
     return re.sub(r"\n(?!#)", " ", log)
 
 

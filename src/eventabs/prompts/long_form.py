@@ -1,4 +1,4 @@
-"""Behaviors in their long form: the sentences that compaction is measured against."""
+"""Behaviors in the long form: the sentences to which compaction is compared."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ _WITHOUT_DURATION = frozenset(ACTIONS) - {"use", "browse"}
 
 
 def sentence(behavior: Behavior, language: Language = "zh") -> str:
-    """Return the export's own sentence, or for a structured row an equal one, such as 浏览A 在B上 292秒."""
+    """Return the export's own sentence, or for a structured row an equivalent one, such as 浏览A 在B上 292秒."""
     if behavior.text:
         return behavior.text
     action = behavior.action
@@ -42,7 +42,7 @@ def sentence(behavior: Behavior, language: Language = "zh") -> str:
 
 
 def long_pieces(log: UserLog, language: Language = "zh") -> Sequence[str]:
-    """Return a user's lines `YYYY-MM-DD HH:MM:SS sentence` in pieces that TokenCounter.total may count."""
+    """Return a user's lines `YYYY-MM-DD HH:MM:SS sentence` in pieces for TokenCounter.total."""
     pieces: list[str] = []
     for behavior in log.behaviors:
         stamp = behavior.start.isoformat(" ")
@@ -71,7 +71,7 @@ def long_tokens(group: UserGroup, counter: TokenCounter, language: Language) -> 
 
 def _behind_stamp(behavior: Behavior, language: Language) -> tuple[str, ...]:
     text = sentence(behavior, language)
-    # the last word is mostly a duration, and what stands before it is repeated
+    # the last word is mostly a duration, and the text before it recurs
     words, _, last = text.rpartition(" ")
     return (f" {words}", f" {last}\n") if words[-1:].strip() else (f" {text}\n",)
 

@@ -1,6 +1,6 @@
-"""Where a user who is too large for one batch is cut: between days, or in a day at its widest gap.
+"""Where to cut a user who is too large for one batch: between days, or within a day at its widest gap.
 
-A user may have a million behaviors, so no question is about many more of them than a part holds.
+A user may have a million behaviors, so no check is about many more of them than a part has.
 """
 
 from array import array
@@ -13,16 +13,16 @@ from operator import sub
 from eventabs.records import Behavior, Part, UserLog
 
 Fits = Callable[[int, int], bool]
-_FEW = 64  # behaviors in the first question about what follows a cut
+_FEW = 64  # behaviors in the first check after a cut
 _UNIT = timedelta(microseconds=1)
 _SECOND = 1_000_000
 
 
 def split(log: UserLog, fits: Fits) -> list[Part]:
-    """Cut a log into as few consecutive parts as let `fits(first, last)` accept each.
+    """Cut a log into the fewest consecutive parts that `fits(first, last)` accepts.
 
-    A cut lies between days, or in a day that is too large at its widest gap. `fits` takes both indices as included,
-    and has to accept what lies within something that it accepts. A single behavior that does not fit is a part by
+    Cuts are between days, or at the widest gap of a day that is too large. `fits` takes inclusive indices,
+    and accepts every range within one that it accepts. A single behavior that does not fit is a part by
     itself. No behaviors: no parts.
     """
     if not log.behaviors:
@@ -43,7 +43,7 @@ def split(log: UserLog, fits: Fits) -> list[Part]:
 
 
 class _Reach:
-    """How far behind each behavior the last one that still fits may lie, as far as that was asked."""
+    """Which ranges are known to fit, and which not."""
 
     def __init__(self, fits: Fits, count: int) -> None:
         self._fits = fits
@@ -53,7 +53,7 @@ class _Reach:
         ] = {}  # by first index: the last one known to fit, the next known not to
 
     def holds(self, first: int, last: int) -> bool:
-        """Return `fits(first, last)`, and never ask about more than twice what is known to fit."""
+        """Return `fits(first, last)`; never check more than twice the range that is known to fit."""
         fitting, beyond = self._known.get(first, (first - 1, self._count))
         while fitting < last < beyond:
             tried = min(last, first + max(_FEW, 2 * (fitting - first + 1)) - 1)
@@ -66,14 +66,14 @@ class _Reach:
 
 
 def _allowed_ends(behaviors: Sequence[Behavior], fits: Fits) -> list[int]:
-    """Return the indices behind which a part may end, in order: of days, and within days too large."""
+    """Return the indices behind which a part may end, in order: ends of days, and gaps in days that are too large."""
     days = [behavior.start.toordinal() for behavior in behaviors]
     firsts = [index for index, day in enumerate(days) if index == 0 or day != days[index - 1]]
     begun = array("q", ((each.start - behaviors[0].start) // _UNIT for each in behaviors))
     ended = array(
         "q", (start + _SECOND * (each.duration or 0) for start, each in zip(begun, behaviors, strict=True))
     )
-    # a stack, not recursion: a day may have many thousand behaviors
+    # a stack instead of recursion: a day may have thousands of behaviors
     spans = [(first, following - 1) for first, following in pairwise([*firsts, len(days)])][::-1]
     ends = []
     while spans:
@@ -87,9 +87,9 @@ def _allowed_ends(behaviors: Sequence[Behavior], fits: Fits) -> list[int]:
 
 
 def _widest_gap(begun: Sequence[int], ended: Sequence[int]) -> int:
-    """Return the position before the longest time in which nothing is done; of equals the most central.
+    """Return the position before the longest gap; of equal gaps the most central.
 
-    `begun` and `ended` are times of behaviors, in any unit; the end of the last one does not count.
+    `begun` and `ended` are times of behaviors, in any unit; the end of the last behavior does not count.
     """
     gaps = list(map(sub, begun[1:], accumulate(ended, max)))
     widest = max(gaps)

@@ -1,4 +1,4 @@
-"""Token counts, exact and with no network. The only module that knows tiktoken."""
+"""Exact token counts without network access. Only this module knows tiktoken."""
 
 import hashlib
 import os
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 
-# What may stand on either side of a cut (see TokenCounter.total), of each class that pre-tokenizers distinguish.
+# Characters for either side of a cut (see TokenCounter.total), of each class that pre-tokenizers distinguish.
 _VISIBLE = (*"aZs7宝éßか😀)。\"'_#·\\", "42", "马克", "e\u0301")
 
 
 def load_tokenizer(path: str) -> tuple[Callable[[str], int], bool]:
-    """Return what counts tokens, and whether counts of pieces add up. Raises ConfigError."""
+    """Return a function that counts tokens, and whether counts of pieces add up. Raises ConfigError."""
     try:
         from tokenizers import Tokenizer  # noqa: PLC0415  an extra that few install
     except ImportError:
@@ -39,7 +39,7 @@ def load_tokenizer(path: str) -> tuple[Callable[[str], int], bool]:
     except Exception as error:  # noqa: BLE001  tokenizers raises nothing more exact
         message = _("prompt.tokenizer: {path} cannot be read ({error}); name a tokenizer.json")
         raise ConfigError(message.format(path=path, error=error)) from None
-    tokenizer.encode_special_tokens = True  # `<|im_end|>` in a text is text
+    tokenizer.encode_special_tokens = True  # `<|im_end|>` in a text counts as text
     tokenizer.no_truncation()
     tokenizer.no_padding()
 
@@ -50,7 +50,7 @@ def load_tokenizer(path: str) -> tuple[Callable[[str], int], bool]:
 
 
 def _adds_up(tokenizer: "Tokenizer", count: Callable[[str], int]) -> bool:
-    """Whether the pre-tokenizer parts at our cuts, tried with every class of character on both sides."""
+    """Whether the pre-tokenizer splits at our cuts, tried with every class of character on both sides."""
     if tokenizer.pre_tokenizer is None:
         return False
 
@@ -68,16 +68,16 @@ def _adds_up(tokenizer: "Tokenizer", count: Callable[[str], int]) -> bool:
 
 
 _CACHED_PIECES = 1 << 15
-_CACHED_LENGTH = 1000  # characters: a memory of longer pieces would grow large and seldom be of use
+_CACHED_LENGTH = 1000  # characters: a cache of longer pieces grows large and seldom helps
 _LONG = 50_000  # characters
-_MANY = 100  # pieces, with which it is worth to wake a thread
+_MANY = 100  # pieces that are worth a thread
 # Rust's \s without line ends; Python's \s knows four separators more. A million blanks alone overflow o200k_base's pattern:
 # such a run is cut, at up to two tokens a cut.
 _BLANKS = re.compile(r"[^\S\r\n\x1c-\x1f]{1000,500000}")
 
 
 class _Published(NamedTuple):
-    """What decides the counts of an encoding beside its data, as tiktoken_ext/openai_public.py has it."""
+    """What an encoding needs beside its data, as in tiktoken_ext/openai_public.py."""
 
     digest: str  # SHA-256 of the data
     pattern: str
@@ -98,14 +98,14 @@ _ENCODINGS = {
         r"\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",
     ),
 }
-SEAM = 2  # tokens; where counts of pieces do not add up, what a cut may cost
+SEAM = 2  # tokens that a cut may cost if counts of pieces do not add up
 
 
 class TokenCounter:
-    """Counts tokens of an encoding, or of the tokenizer.json that `name` is the path of.
+    """Counts tokens of an encoding, or of the tokenizer.json at the path `name`.
 
-    Raises ConfigError for a name that is not known. Text that looks like a special token
-    (`<|endoftext|>`) counts as the ordinary text that it is.
+    Raises ConfigError for an unknown name. Text that looks like a special token
+    (`<|endoftext|>`) counts as ordinary text.
     """
 
     def __init__(self, name: str = "cl100k_base") -> None:
@@ -114,7 +114,7 @@ class TokenCounter:
         else:
             encoding = _encoding(name)
             self._encode, self.adds_up = lambda text: len(encoding.encode_ordinary(text)), True
-        self.seam = 0 if self.adds_up else SEAM  # to be added to the count of a piece that is counted alone
+        self.seam = 0 if self.adds_up else SEAM  # to add to the count of a piece that is counted alone
         self._piece = lru_cache(_CACHED_PIECES)(self._encode)
 
     def count(self, text: str) -> int:
@@ -124,7 +124,7 @@ class TokenCounter:
         return sum(map(self._encode, _cut_at_blanks(text)))
 
     def counts(self, pieces: Iterable[str]) -> list[int]:
-        """Count each piece by itself, many on all cores while further ones are taken from `pieces`."""
+        """Count each piece by itself; many pieces use all cores while `pieces` yields more."""
         pieces = iter(pieces)
         slices = iter(lambda: list(islice(pieces, _MANY)), [])
         first = next(slices, [])
@@ -140,12 +140,12 @@ class TokenCounter:
         return self._piece(piece) if len(piece) <= _CACHED_LENGTH else self.count(piece)
 
     def total(self, pieces: Iterable[str]) -> int:
-        """Add up the counts of pieces; those of short ones are remembered.
+        """Add up the counts of pieces; counts of short pieces are cached.
 
-        The sum is the count of the joined text where every cut stands right before a single space
+        The sum is the count of the joined text if every cut is right before a single space
         that follows a visible character, or right behind a line end and before a character that is neither white space nor `/` (which
         o200k_base takes along with punctuation before the line end): the pre-tokenizer of
-        tiktoken's encodings parts there too, whatever stands on the other side. Where that does not hold
+        tiktoken's encodings splits there too, whatever is on the other side. Where that is not so
         for a tokenizer.json, the joined text is counted.
         """
         if not self.adds_up:
@@ -172,9 +172,9 @@ def _encoding(name: str) -> tiktoken.Encoding:
 
 
 def _cut_at_blanks(text: str) -> Iterator[str]:
-    """Cut where the pre-tokenizer does, around long runs of blanks, on which its backtracking overflows.
+    """Cut around long runs of blanks, as the pre-tokenizer does, whose backtracking overflows on them.
 
-    It takes such a run whole but for the last blank, which goes to what follows.
+    It takes such a run whole, without the last blank, which belongs to what follows.
     """
     start = 0
     for run in _BLANKS.finditer(text):

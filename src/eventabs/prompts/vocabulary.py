@@ -1,4 +1,4 @@
-"""The words of prompts in each language: verbs and days of compact lines, and the types that events are offered."""
+"""The words of prompts in each language: verbs and days of compact lines, and the default types of events."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from eventabs.language import Language
 from eventabs.records import Category, EventType, Vocabulary
 
 ACTIONS = ("use", "browse", "click", "search", "compare", "cart", "favorite", "purchase")
-# Chosen by their tokens behind a space in cl100k_base: 用 点 搜 对比 加购 take 2 (比 would take 3), 看 收藏 买
+# Chosen by their number of tokens behind a space in cl100k_base: 用 点 搜 对比 加购 take 2 (比 would take 3), 看 收藏 买
 # take 3 (购买 5); every English verb takes 1. In o200k_base all take 1 but for 对比 and 加购, which take 2.
 VERBS: dict[Language, dict[str, str]] = {
     "zh": dict(zip(ACTIONS, ["用", "看", "点", "搜", "对比", "加购", "收藏", "买"], strict=True)),
@@ -51,7 +51,7 @@ DEFAULT_TYPES: dict[Language, tuple[EventType, ...]] = {
 def default_vocabulary(
     language: Language, categories: Sequence[Category] = DEFAULT_CATEGORIES, *, open_types: bool = True
 ) -> Vocabulary:
-    """Return the shipped types of `language`; they keep only categories that are among the given ones."""
+    """Return the shipped types of `language`; they keep only the given categories."""
     known = {category.name for category in categories}
     types = tuple(
         kind if kind.category in known else EventType(kind.name) for kind in DEFAULT_TYPES[language]

@@ -1,9 +1,9 @@
 """Which behaviors an event covers. A behavior belongs to at most one event of its user.
 
-An event covers the behaviors whose start minute lies in [start, end]; one that starts at the end minute belongs to a
-later event that starts there, if there is one. Where several events cover a behavior, the narrowest has it: a stay of three
-days does not own the walks inside it. Of equally narrow ones the later has what starts from its start on, and
-those with the same times share in order, each at least one while they last.
+An event covers the behaviors whose start minute is in [start, end]; a behavior that starts at the end minute belongs to a
+later event that starts there, if there is one. If several events cover a behavior, the narrowest owns it: a stay of three
+days does not own the walks inside it. Of equally narrow events, the later owns what starts from its start on, and
+events with equal times share in order, each at least one behavior while there are some.
 """
 
 from bisect import bisect_left, bisect_right
@@ -20,7 +20,7 @@ Span = tuple[datetime, datetime]
 
 
 class Cover(NamedTuple):
-    """The behaviors that an event owns as positions in the log; ISO times, its own where it owns none."""
+    """The behaviors that an event owns, as positions in the log; ISO times, the event's own if it owns none."""
 
     behaviors: tuple[int, ...]
     start: str
@@ -31,7 +31,7 @@ class LogIndex:
     """One user's behaviors by the minute of their local start."""
 
     def __init__(self, behaviors: Sequence[Behavior]) -> None:
-        # Local minutes need not follow the log's order: an hour comes twice when summer time ends.
+        # Local minutes may differ from the log's order: an hour repeats when summer time ends.
         by_minute = sorted(
             (behavior.start.replace(second=0, microsecond=0, tzinfo=None), position)
             for position, behavior in enumerate(behaviors)
@@ -41,17 +41,17 @@ class LogIndex:
         self._positions = [position for _, position in by_minute]
 
     def reach(self, spans: Sequence[Span]) -> list[range]:
-        """Return the behaviors that start within each span of local minutes, in the order of these minutes."""
+        """Return the behaviors that start within each span of local minutes, ordered by minute."""
         starts = {start for start, _ in spans}
         return [self._reach(start, end, end in starts) for start, end in spans]
 
     def ground(self, spans: Sequence[Span], reaches: Sequence[range]) -> list[Cover]:
-        """Return the cover of each span, given what each reaches."""
+        """Return the cover of each span, from the behaviors that each reaches."""
         sharing: dict[Span, list[int]] = {}
         for number, span in enumerate(spans):
             sharing.setdefault(span, []).append(number)
         owners: list[Span | None] = [None] * len(self._minutes)
-        for span in sorted(sharing, key=lambda each: (each[0] - each[1], each[0])):  # the widest first
+        for span in sorted(sharing, key=lambda each: (each[0] - each[1], each[0])):  # widest first
             reached = reaches[sharing[span][0]]
             owners[reached.start : reached.stop] = [span] * len(reached)
         owned: dict[Span, list[int]] = {}
@@ -78,13 +78,13 @@ class LogIndex:
 
 
 def covered_times(behaviors: Sequence[Behavior]) -> tuple[str, str]:
-    """Return when the first of some behaviors, in the order of their log, starts, and when the last one ends; in ISO 8601."""
+    """Return the start of the first and the end of the last behavior (in log order), in ISO 8601."""
     last = _EPOCH + timedelta(seconds=max(map(_end, behaviors)))
     return _local(behaviors[0].start, last)
 
 
 def _shared(positions: Sequence[int], events: int) -> list[Sequence[int]]:
-    """Deal positions out in order, to each event one at least while they last."""
+    """Deal positions out in order, at least one to each event while there are some."""
     count = max(len(positions), events)
     edges = [min(len(positions), number * count // events) for number in range(events + 1)]
     return [positions[first:last] for first, last in pairwise(edges)]
@@ -99,6 +99,6 @@ def _local(first: datetime, last: datetime) -> tuple[str, str]:
     offset = first.utcoffset()
     if offset is None:
         last = last.replace(tzinfo=None)
-    else:  # one offset for both ends, so that their difference is the time that really passed
+    else:  # one offset for both, so that their difference is the elapsed time
         first, last = (moment.astimezone(timezone(offset)) for moment in (first, last))
     return first.isoformat(timespec="seconds"), last.isoformat(timespec="seconds")

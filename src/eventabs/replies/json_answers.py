@@ -1,6 +1,6 @@
-"""Answers in JSON: which keys name a user, an event and its summary, and where JSON stands in a text.
+"""Answers in JSON: which keys name a user, an event and its summary, and where JSON is in a text.
 
-What is no longer JSON as a whole is cut into one piece a user, each read by itself.
+A text that is not valid JSON as a whole is cut into one piece for each user, and each is read by itself.
 """
 
 import re
@@ -134,10 +134,10 @@ Fields = Mapping[str, object]
 def blocks_of(
     values: Iterable[object], aliases: Aliases, *, closed: bool, at_end: bool = False
 ) -> Iterator[Block]:
-    """Read users out of values: as a list, keyed by alias, wrapped, or named in every event.
+    """Read users from values: a list, keyed by alias, wrapped, or named in every event.
 
-    Users named in every event end where the values end; `closed` says whether that is known to be whole,
-    `at_end` whether the reply ends there. Where the batch has one user, events without an owner are theirs.
+    Users named in every event end where the values end; `closed`: these are known to be complete;
+    `at_end`: the reply ends there. If the batch has one user, events without a user are theirs.
     """
     rows: dict[str, Block] = {}
     seen, last = False, ""
@@ -179,7 +179,7 @@ def _keyed_users(value: Mapping[str, object], aliases: Aliases, depth: int) -> I
     owner = aliases.find(_first(fields, _OWNER_KEYS))
     events = _first(fields, _EVENTS)
     if owner is not None and events is not None and not isinstance(events, str):
-        day = _day(_first(fields, _DATE), None)  # then the user may come again with another
+        day = _day(_first(fields, _DATE), None)  # the user may come again with another event
         yield aliases.block(owner, _claims(events, day), closed=day is None)
     elif (alias := aliases.find(_first(fields, _USER_KEYS) or _text(fields, ("id",)))) is not None:
         claim = _event(fields, None)
@@ -209,7 +209,7 @@ def _claims(value: object, day: NamedDay | None = None, depth: int = 0) -> Itera
 
 
 def _keyed_claims(value: Mapping[str, object], day: NamedDay | None, depth: int) -> Iterator[Claim]:
-    """Read one event, or events under their day, or under any other name."""
+    """Read one event, or events under a day or any other key."""
     fields = _fields(value)
     if claim := _event(fields, day):
         yield claim
@@ -249,7 +249,7 @@ def _text(fields: Fields, names: Iterable[str]) -> str:
 
 
 def names_user(value: object, aliases: Aliases) -> bool:
-    """Whether a value says anywhere whose events it holds."""
+    """Whether a value names a user anywhere."""
     return next(_users(value, aliases), None) is not None
 
 
@@ -262,10 +262,10 @@ _USER = re.compile(
 
 
 def read_chunks(text: str, aliases: Aliases, *, stopped: bool) -> Iterator[Block]:
-    """Read users from text in which JSON objects begin, valid or not.
+    """Read users from text with JSON objects, valid or not.
 
-    What a user's part became is trusted where it is valid, where the next user of the batch begins behind
-    it, or where its brackets are closed at the end of a reply that `stopped` by itself.
+    A user's part is trusted if it is valid, if the next user of the batch follows, or if its brackets
+    are closed at the end of a reply that `stopped` by itself.
     """
     open_blocks: list[Block] = []
     yield from blocks_of(_values(straightened(text), aliases, open_blocks, stopped), aliases, closed=False)
@@ -289,7 +289,7 @@ def _values(text: str, aliases: Aliases, open_blocks: list[Block], stopped: bool
 
 
 def _chunks(text: str, aliases: Aliases) -> Iterator[tuple[str, int, int, int]]:
-    """Yield alias ("" if unknown), start of the value, start of what the user holds, end."""
+    """Yield alias ("" if unknown), start of the value, start of the user's content, end."""
     found = ((aliases.find(match["value"] or match["key"]), match) for match in _USER.finditer(text))
     marks = list(islice(((alias, match) for alias, match in found if alias is not None), _MOST_CHUNKS))
     ends = [*(match.start() for _alias, match in marks[1:]), len(text)]
@@ -305,7 +305,7 @@ def is_json(text: str) -> bool:
 def read_json(text: str, aliases: Aliases, *, stopped: bool) -> Iterator[Block]:
     """Read users out of JSON, from the strictest way to the most lenient.
 
-    `stopped`: the model ended of its own accord, so that a mended end may be one.
+    `stopped`: the model ended by itself, so a repaired end may be complete.
     """
     if "{" not in text and "[" not in text:
         return
@@ -320,7 +320,7 @@ def read_json(text: str, aliases: Aliases, *, stopped: bool) -> Iterator[Block]:
 
 
 def _objects_by_line(text: str, aliases: Aliases, left: list[str]) -> Iterator[object]:
-    """Yield the objects that stand on a line of their own and name a user; put other lines into `left`."""
+    """Yield the objects that fill a line and name a user; put other lines into `left`."""
     for line in StringIO(text, newline=None):
         candidate = line.strip().rstrip(",")
         value = parse(candidate) if candidate.startswith("{") else None
@@ -335,7 +335,7 @@ def _last_line(text: str) -> str:
 
 
 def _between_brackets(text: str) -> str:
-    """Leave out prose before and behind; "" where the last bracket opens something that never ends."""
+    """Remove prose before and behind the JSON; "" if the last bracket is never closed."""
     starts = [at for at in (text.find("{"), text.find("[")) if at >= 0]
     end = max(text.rfind("}"), text.rfind("]"))
     if not starts or end < max(text.rfind("{"), text.rfind("[")):

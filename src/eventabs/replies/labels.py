@@ -33,7 +33,7 @@ def names_of(behaviors: Iterable[Behavior]) -> str:
 
 
 def _type_and_more(types: Iterable[str], marks: Iterable[str]) -> re.Pattern[str]:
-    """Match, folded, a type and more that a dash, a colon, a comma or brackets part from it, or that follows its mark."""
+    """Match, in folded text, a type and what follows its mark, a dash, a colon, a comma or a bracket."""
     kind, mark = (
         "|".join(re.escape(fold(word)) for word in sorted(words, key=len, reverse=True)) or "(?!)"
         for words in (types, marks)
@@ -79,7 +79,7 @@ class Labels:
         return kind[:MAX_TYPE].rstrip(), marked or named or inherited or self._default, summary
 
     def _parted(self, claim: Claim) -> tuple[str, str]:
-        """Return type and summary, also where no bar parts them but another sign behind a type of the vocabulary."""
+        """Return type and summary, also if another sign than a bar follows a type of the vocabulary."""
         summary = one_line(claim.summary, MAX_SUMMARY)
         if summary or not (match := self._type_and_more.match(fold(claim.type))):
             return claim.type, summary
@@ -87,7 +87,7 @@ class Labels:
         return claim.type[: match.end("type")], one_line(claim.type[start:end], MAX_SUMMARY)
 
     def _named_in(self, summary: str, otherwise: str) -> tuple[str, str]:
-        """Return the category that stands where the summary should, or beside it behind a bar, and the summary."""
+        """Return the category in place of the summary, or beside it behind a bar, and the summary."""
         if category := self._category(summary):
             return category, otherwise
         cells = split_bars(summary)

@@ -11,14 +11,14 @@ from eventabs.replies.times import DATE, SPAN, Span, day_of, read_cell, span_of
 _FEWEST_CELLS = 3  # of a row that names its user
 _MOST_CELLS = 12
 _MOST_BEFORE_TIMES = 2  # cells with words
-_LONGEST = 2_000  # characters of a line that are looked at; what follows could only be summary
+_LONGEST = 2_000  # characters of a line that are read; more can only be summary
 _CLOCKLIKE = re.compile(r"\d[:：]\d")
 
 
 def split_labels(cells: Sequence[str]) -> tuple[str, str, str]:
     """Return type, category and summary of the cells behind the times.
 
-    Of two cells the second is the summary; whether it is rather a category, the vocabulary knows.
+    Of two cells the second is the summary, or a category if the vocabulary has it.
     """
     kind, *others = cells or [""]
     if len(others) <= 1:
@@ -27,7 +27,7 @@ def split_labels(cells: Sequence[str]) -> tuple[str, str, str]:
 
 
 def read_cells(cells: Sequence[object], day: NamedDay | None) -> Claim | None:
-    """Read a row such as [start, end, type, category, summary] or [type, time, summary]; None where it is no event."""
+    """Read a row such as [start, end, type, category, summary] or [type, time, summary]; None if it is not an event."""
     moments: list[NamedTime] = []
     words: list[str] = []
     rest: Sequence[object] = ()
@@ -73,15 +73,15 @@ _BEFORE_TYPE = " \t\r\n*_`:.,])\"'-"
 
 
 def is_strict(text: str) -> bool:
-    """Whether `text` is to the letter an answer in the lines form, so that nothing needs to be taken away."""
+    """Whether `text` is exactly an answer in the lines form, with nothing to remove."""
     return _STRICT.fullmatch(text) is not None
 
 
 def read_lines(text: str, aliases: Aliases) -> Iterator[Block]:
-    """Read the blocks of users in any text; what is neither header nor event is passed over.
+    """Read the blocks of users in any text; what is neither header nor event is skipped.
 
-    A block is closed by the next header of a user of this batch or by the closing `##`. Where the batch
-    has one user, events in a text without any header are theirs.
+    The next header of a user of this batch or the final `##` closes a block. If the batch
+    has one user, events in a text without headers are theirs.
     """
     current = opened = aliases.block(aliases.only or "")
     under_header = ends_in_event = False
@@ -114,7 +114,7 @@ def read_lines(text: str, aliases: Aliases) -> Iterator[Block]:
 
 
 def read_line(line: str, day: NamedDay | None) -> Claim | None:
-    """Read one line as an event on `day`, None where it is none."""
+    """Read one line as an event on `day`, None if it is not an event."""
     return _claim(line, fold(line[:_LONGEST]), day)
 
 
@@ -148,7 +148,7 @@ def _claim(line: str, folded: str, day: NamedDay | None) -> Claim | None:
 
 
 def _row(line: str, folded: str, day: NamedDay | None, aliases: Aliases) -> Claim | None:
-    """Read a row of a table that stands under its user's header."""
+    """Read a row of a table under its user's header."""
     if "|" not in folded:
         return None
     cells = _cells(line)
@@ -156,7 +156,7 @@ def _row(line: str, folded: str, day: NamedDay | None, aliases: Aliases) -> Clai
 
 
 def _cells(line: str) -> list[str]:
-    """Cut a row at its bars, or where it has none, at tabs or commas, as in CSV."""
+    """Cut a row at its bars, else at tabs or commas as in CSV."""
     cells = split_bars(line[:_LONGEST].strip().strip("|｜│¦"))
     if len(cells) > 1 or not _CELL_OF_USER.match(line):
         return cells
@@ -165,9 +165,9 @@ def _cells(line: str) -> list[str]:
 
 
 def read_rows(text: str, aliases: Aliases) -> Iterator[Block]:
-    """Read the rows of each user, wherever they stand.
+    """Read the rows of each user, anywhere in the text.
 
-    A user is closed when rows of another follow and theirs do not come back; the last one by `##`.
+    A user is complete when rows of another follow and theirs do not come back; `##` completes the last user.
     """
     blocks: dict[str, Block] = {}
     last, back, ended, ends_in_event = None, False, False, False

@@ -1,8 +1,8 @@
-"""Rules of the user's that must hold: which behaviors they are about, what must cover these, and the events they add.
+"""The user's rules that must hold: which behaviors they are about, which events must cover these, and the events that they add.
 
-The first rule that a behavior meets holds for it. A behavior is missed where no event that owns it is what its rule
-wants. An added event owns its behavior alone: another event that had it gives it up, and stays without behaviors
-where it had no other.
+The first rule that a behavior meets applies to it. A behavior is missed if no event that owns it is what its rule
+wants. An added event owns its behavior alone: the event that owned it loses it, and may be left without
+behaviors.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -13,19 +13,19 @@ from eventabs.replies.coverage import covered_times
 from eventabs.replies.labels import MAX_SUMMARY, names_of, one_line
 from eventabs.replies.outcomes import in_time_order
 
-# Returns those of some texts in which a regular expression is found.
+# Returns the texts that match a regular expression anywhere.
 Search = Callable[[str, Collection[str]], Collection[str]]
 
 
 @dataclass(frozen=True, slots=True)
 class TextCondition:
-    """A text is met where it equals one of `texts`, but for case, or where `regex` is found in it."""
+    """A text meets it if it equals one of `texts` regardless of case, or matches `regex` anywhere."""
 
     texts: tuple[str, ...] = ()
     regex: str = ""
 
     def met(self, values: Sequence[str], search: Search) -> list[bool]:
-        """Return whether each value is met. Of each the beginning counts that prompts can hold."""
+        """Return whether each value meets the condition. Only the beginning that prompts have counts."""
         values = [value[:MAX_CHARACTERS] for value in values]
         wanted = {text[:MAX_CHARACTERS].casefold() for text in self.texts}
         found = search(self.regex, set(values)) if self.regex else ()
@@ -71,7 +71,7 @@ class MustRule:
 
 
 class MustRules:
-    """All rules of a run. `search` finds their regular expressions, in a time that it bounds."""
+    """All rules of a run. `search` matches regular expressions in bounded time."""
 
     def __init__(self, rules: Sequence[MustRule] = (), search: Search = lambda _regex, _texts: ()) -> None:
         self._rules = tuple(rules)
@@ -135,7 +135,7 @@ def _added(log: UserLog, index: int, behavior: Behavior, rule: MustRule) -> Even
 
 
 def _without(log: UserLog, part: Part, events: Iterable[Event], gone: Collection[int]) -> Iterator[Event]:
-    """Yield the events without some behaviors. One that has none left keeps its times, and is not grounded any more."""
+    """Yield the events without some behaviors. An event without behaviors keeps its times and is no longer grounded."""
     for event in events:
         left = [index for index in event.behaviors if index not in gone]
         if len(left) == len(event.behaviors):

@@ -1,4 +1,4 @@
-"""What becomes of each part: the events of its first usable block, or the reason why there are none."""
+"""The outcome of each part: the events of its first usable block, or the reason why there are none."""
 
 import re
 from collections import Counter
@@ -22,9 +22,9 @@ class _Placed(NamedTuple):
     claim: Claim
 
 
-_MOST_COVERS = 200  # events that a behavior may be part of, on average; dozens in exports by the day
-_FEWEST_COPIES = 5  # events of a user, all of which repeat their line, that are no answer
-_MOST_TRIES = 3  # blocks of one user that are looked at until one is usable
+_MOST_COVERS = 200  # events a behavior may be part of, in the mean; dozens in exports by the day
+_FEWEST_COPIES = 5  # events of a user that are no answer if all repeat their line
+_MOST_TRIES = 3  # blocks of one user that are tried until one is usable
 _REFUSAL = re.compile(
     r"\W*(?:(?:我)?(?:很|非常|十分)?(?:抱歉|对不起|遗憾)|我?(?:无法|不能|没有办法|拒绝)"
     r"|作为(?:一[个名])?(?:AI|人工智能|语言模型)"
@@ -36,7 +36,7 @@ _REFUSAL = re.compile(
 
 
 def is_refusal(text: str) -> bool:
-    """Whether `text` opens as models open a refusal, in Chinese or English."""
+    """Whether `text` begins like a refusal, in Chinese or English."""
     return _REFUSAL.match(text[:200]) is not None
 
 
@@ -49,11 +49,11 @@ class Outcomes:
     labels: Labels
     min_grounded: float
     source: EventSource
-    lines: Callable[[UserLog], Sequence[str]]  # what was sent of each behavior, behind its time
+    lines: Callable[[UserLog], Sequence[str]]  # the sent text of each behavior, behind its time
     named_summaries: bool = False
-    stopped: bool = False  # whether the model ended the reply of its own accord
+    stopped: bool = False  # whether the model ended the reply by itself
     unknown: int = 0  # blocks of users that are not in the batch
-    duplicates: int = 0  # events of another's type and times
+    duplicates: int = 0  # events with the type and times of another
     copied: int = 0  # events that repeat a line of the log
     _left_open: bool = False
     _outcomes: dict[str, Outcome] = field(default_factory=dict)
@@ -72,13 +72,13 @@ class Outcomes:
 
     @property
     def repeated(self) -> int:
-        """How many blocks stood in the reply beyond the first of their user."""
+        """Number of further blocks of users that already had one."""
         return sum(self._seen.values()) - len(self._seen)
 
     def add(self, blocks: Iterable[Block]) -> None:
         """Take blocks in the order of the reply.
 
-        One that nothing closes is closed where the model stopped behind an event of it and every user was reached.
+        An open block counts as closed if the model stopped behind one of its events and reached every user.
         """
         at_end = []
         for block in blocks:
@@ -142,7 +142,7 @@ class Outcomes:
         return Outcome(part, None, events, duplicates=len(claimed) - len(placed))
 
     def _fault(self, alias: str, placed: Sequence[_Placed], reaches: Sequence[range]) -> FailureReason | None:
-        """Return why the claims about a user are not usable, given what each reaches; None: they are."""
+        """Return why the claims about a user are unusable, from the behaviors that each reaches; None if they are usable."""
         if not placed:
             return "empty"
         if self._is_another_users(alias, [each.span[0] for each in placed]):
@@ -161,8 +161,8 @@ class Outcomes:
     def _is_another_users(self, alias: str, starts: Sequence[datetime]) -> bool:
         """Whether the times are those of another user of the batch.
 
-        An event of some hours covers something in nearly any log, so that covering alone would not
-        show that two users were mixed up. The minutes at which events start do.
+        An event of several hours covers behaviors in nearly any log, so coverage does not
+        show that two users were swapped. The minutes at which events start do.
         """
         if len(self.users) == 1:
             return False
@@ -174,15 +174,15 @@ class Outcomes:
         return 2 * best >= len(starts) and best >= 2 * own
 
     def _starts_shared(self, alias: str, starts: Sequence[datetime]) -> int:
-        """Count the starts that are minutes in which a behavior of the user starts."""
+        """Count the starts at whose minute a behavior of the user starts."""
         if alias not in self._minutes:
             self._minutes[alias] = frozenset(map(_minute, self.users[alias].behaviors))
         return sum(start in self._minutes[alias] for start in starts)
 
     def _copies(self, alias: str, placed: Sequence[_Placed]) -> int:
-        """Count the events that repeat a line of the log word for word, where the line is more than a name.
+        """Count the events that repeat a line of the log word for word, if the line is more than a name.
 
-        A type of the vocabulary was chosen, whatever the line says. Type and summary together repeat only a line with
+        A type of the vocabulary is a choice, even if the line has it. Type and summary together repeat only a line with
         a duration: `加购 | 帐篷 淘宝` is all that there is to say.
         """
         unknown = [each for each in placed if not self.labels.knows(each.described[0])]
@@ -215,7 +215,7 @@ class Outcomes:
 
 def in_time_order(events: Iterable[Event]) -> tuple[Event, ...]:
     """Return events in order of start and end."""
-    # Both are ISO at the same precision, so that text order is time order; an offset decides nothing.
+    # Both are ISO times of equal precision, so text order is time order; offsets do not matter.
     return tuple(sorted(events, key=lambda event: (event.start[:19], event.end[:19])))
 
 
@@ -230,9 +230,9 @@ def _repeats(claim: Claim, lines: Mapping[str, bool]) -> bool:
 
 
 def _distinct(placed: Sequence[_Placed], reaches: Sequence[range]) -> Iterator[int]:
-    """Yield the numbers of the claims that are no duplicates: of another's type and times.
+    """Yield the numbers of the claims without duplicates, which have the type and times of another.
 
-    In one minute two purchases may be two events, as long as there is a behavior for each.
+    Two purchases in one minute may be two events if there is a behavior for each.
     """
     sharing = Counter(each.span for each in placed)
     seen: set[tuple[Span, str]] = set()

@@ -1,12 +1,12 @@
-"""The door of the room: a reply becomes an outcome for every part that was asked about.
+"""Turns a reply into an outcome for every part that was asked about.
 
-The steps, cheapest first; each is taken only where the one before left a part without usable events:
+The steps, cheapest first; each is taken only if the one before left a part without usable events:
 
-1. text that is to the letter an answer is read as it stands;
-2. otherwise reasoning is taken away (prose, fences and byte order marks fall away by themselves);
-3. lines, rows and JSON objects are read one by one, in any of the forms;
-4. JSON with other punctuation is written as JSON, and what is broken is mended piece by piece;
-5. reasoning that never ended is read from its end, if it ends in a whole answer.
+1. text that is exactly an answer is read unchanged;
+2. otherwise reasoning is removed (prose, fences and byte order marks are skipped anyway);
+3. lines, rows and JSON objects are read one by one, in any form;
+4. JSON with other punctuation is rewritten, and broken JSON is repaired piece by piece;
+5. reasoning that never ended is read from its end, if it ends with a whole answer.
 """
 
 import re
@@ -32,17 +32,17 @@ _LONGEST_LINE = 2_000  # characters
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a reply gave: an outcome for every alias that was asked about, and counts of what was ignored."""
+    """The result of a reply: an outcome for every alias that was asked about, and counts of what was ignored."""
 
     outcomes: dict[str, Outcome]
     unknown_aliases: int = 0  # blocks of users that are not in the batch
-    repeated_users: int = 0  # blocks of users that had one before
-    duplicates: int = 0  # events with type and times of another
+    repeated_users: int = 0  # further blocks of users that had one
+    duplicates: int = 0  # events with the type and times of another
     copied: int = 0  # events that repeat a line of the log
 
 
 class AnswerText(NamedTuple):
-    """A reply without its reasoning. `unclosed` is reasoning that never ended, else ""."""
+    """A reply without its reasoning. `unclosed`: reasoning that never ended, else ""."""
 
     text: str
     unclosed: str = ""
@@ -59,10 +59,10 @@ def read_reply(
     lines: Callable[[UserLog], Sequence[str]],
     named_summaries: bool = False,
 ) -> Reading:
-    """Read a reply in whatever form it came. Raises nothing, whatever the text.
+    """Read a reply in any form. Never raises.
 
-    `users` holds for each alias only the behaviors of its part; events point into the whole log. `lines`
-    gives what was sent of each of a log's behaviors, behind its time. `named_summaries`: an
+    `users` has for each alias only the behaviors of its part; events point into the whole log. `lines`
+    gives the sent text of each behavior of a log, behind its time. `named_summaries`: an
     event without a summary gets the names of its behaviors.
     """
     stopped = reply.finish_reason == "stop"
@@ -87,7 +87,7 @@ def read_reply(
 
 
 def without_reasoning(text: str) -> AnswerText:
-    """Take what stands behind the last closing tag, or before the first opening one if that is nothing."""
+    """Return the text behind the last closing tag, or before the first opening one if that is empty."""
     text = text.lstrip("\ufeff \t\r\n")
     end = _end_of_reasoning(text)
     behind = text[end:]
@@ -101,7 +101,7 @@ def without_reasoning(text: str) -> AnswerText:
 
 
 def _end_of_reasoning(text: str) -> int:
-    """Return where the last closing tag ends, 0 without one. A tag in an event's summary closes nothing but open reasoning."""
+    """Return the end of the last closing tag, 0 without one. A tag in an event's summary closes only open reasoning."""
     openings = [match.start() for match in _OPENING.finditer(text)]
     end = 0
     for tag in _CLOSING.finditer(text):
@@ -119,7 +119,7 @@ def _is_in_summary(text: str, tag: re.Match[str]) -> bool:
 
 
 def _add_end(outcomes: Outcomes, reasoning: str, aliases: Aliases) -> None:
-    """Take the last block of each user: what stands before are drafts."""
+    """Take the last block of each user; earlier ones are drafts."""
     if not reasoning.rstrip("` \r\n").endswith(("##", "}", "]")):
         return
     for blocks in (read_lines(reasoning, aliases), read_json(reasoning, aliases, stopped=True)):

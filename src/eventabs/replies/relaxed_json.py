@@ -1,7 +1,7 @@
-"""JSON as models write it: in other quotes, with commas too many, in full width, as Python literals, and broken.
+"""JSON as models write it: other quotes, extra commas, full-width signs, Python literals, and broken.
 
-What needs only other punctuation is written as JSON and parsed strictly, so that a whole answer is known to be
-whole. What is broken otherwise goes to json-repair, one event at a time: one fault then costs one event, and
+If only the punctuation is wrong, the text is rewritten and parsed strictly, so that a whole answer is known to be
+whole. Anything else goes to json-repair, one event at a time: a fault then costs one event, and
 json-repair takes quadratic time on some texts.
 """
 
@@ -14,19 +14,19 @@ import orjson
 
 from eventabs.replies.claims import fold
 
-_LONGEST = 1_000_000  # characters of a text that is read leniently; far beyond what a model says
+_LONGEST = 1_000_000  # characters of a text that is read leniently; far more than a model writes
 _LONGEST_PIECE = 2_000  # characters
-_ALLOWANCE = 100_000_000  # cost of what one reply may give to json-repair; at worst some 3 s
-_COST_OF_A_PIECE = 5_000  # beside its squared length
+_ALLOWANCE = 100_000_000  # json-repair's allowance for one reply; at worst about 3 s
+_COST_OF_A_PIECE = 5_000  # beside the squared length
 
-_DECODER = json.JSONDecoder(strict=False)  # raw line breaks inside strings are fine
+_DECODER = json.JSONDecoder(strict=False)  # raw line breaks inside strings are allowed
 
 
 _OPENS, _CLOSES = r"\[{(,:［｛（，：", r"\]}),:］｝），：；"
 
 
 def _string(quote: str) -> str:
-    """Match a string; a quote inside is one that neither begins nor ends a value. The end may be missing."""
+    """Match a string; a quote inside it neither begins nor ends a value. The end may be missing."""
     begins = rf"(?<![{_OPENS}])(?<![{_OPENS}]\s)"
     ends = rf"\s*+(?:[{_CLOSES}]|$)|\s++{quote}|{quote}(?!\s*+[{_CLOSES}])"
     inside = rf"[^{quote}\\]++|\\.|{begins}{quote}(?!{ends})"
@@ -55,12 +55,12 @@ _EVENT = re.compile(r"""[\[(]\s*+["']?\d{1,4}[-/.年月:]|\{\s*+["']?\w{1,20}+["
 
 
 def parse(text: str) -> object:
-    """Return the object or array that `text` is, strictly or but for its punctuation; None if it is none."""
+    """Return the object or array in `text`, parsed strictly or with corrected punctuation; None if it is neither."""
     return parse_strictly(text) or _filled(_decoded(_relaxed(text), _DECODER.decode))
 
 
 def parse_strictly(text: str) -> object:
-    """Return the object or array that `text` is, None if it is none or holds nothing."""
+    """Return the object or array in `text`, None if it is neither or empty."""
     try:
         return _filled(orjson.loads(text))
     except orjson.JSONDecodeError:
@@ -68,13 +68,13 @@ def parse_strictly(text: str) -> object:
 
 
 def parse_prefix(text: str) -> object:
-    """Return the object or array that `text` begins with, also an empty one; None if it begins with none."""
+    """Return the object or array at the start of `text`, also an empty one; None if there is none."""
     value = _decoded(text, _first)
     return _decoded(_relaxed(text), _first) if value is None else value
 
 
 def _relaxed(text: str) -> str:
-    """Write quotes, keys, lists, commas and constants as JSON has them, as far as that is plain to see."""
+    """Write quotes, keys, lists, commas and constants as in JSON, where that is certain."""
     return _TOKEN.sub(_as_json, straightened(text)) if len(text) <= _LONGEST else text
 
 
@@ -95,12 +95,12 @@ def _filled(value: object) -> object:
 
 
 def straightened(text: str) -> str:
-    """Write full-width punctuation outside of strings, and curly quotes around them, as ASCII."""
+    """Write full-width punctuation outside strings, and curly quotes around them, as ASCII."""
     return text if text.isascii() else _STRING_OR_WIDE.sub(_straight, text)
 
 
 def is_closed(text: str) -> bool:
-    """Whether the bracket is closed that `text` begins with; one that was forgotten inside does not matter."""
+    """Whether the first bracket of `text` is closed; a missing bracket inside does not matter."""
     opened: list[str] = []
     for match in _STRING_OR_BRACKET.finditer(text):
         if (sign := match[0]) in _PAIRS:
@@ -114,13 +114,13 @@ def is_closed(text: str) -> bool:
 
 
 class Mender:
-    """Hands single events to json-repair until the allowance of a reply is used up."""
+    """Repairs single events with json-repair until the allowance of a reply is used up."""
 
     def __init__(self) -> None:
         self._left = _ALLOWANCE
 
     def mend(self, alias: str, chunk: str, inside: int) -> object:
-        """Return the value of a user: their events one by one, or where none begins, what the chunk is."""
+        """Return the value of a user: their events one by one, else the whole chunk."""
         starts = [match.start() for match in _EVENT.finditer(chunk, inside)]
         if not starts:
             return self._repaired(chunk)

@@ -1,4 +1,4 @@
-"""Days and times as replies write them, and the dates that they mean in a user's log."""
+"""Days and times in replies, and the dates that they mean in a user's log."""
 
 import re
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ _AROUND = " \t\r\n\"'`*#"
 _WEEKDAY = (
     r"(?:\s*+[(\[]?(?:(?:周|星期|礼拜)[一二三四五六日天]|(?:mon|tue|wed|thu|fri|sat|sun)[a-z]{0,6}+)[)\]]?)?+"
 )
-# "@" stands for the prefix of the groups: a range holds two stamps.
+# "@" is replaced by the prefix of the groups: a range has two stamps.
 _DATE = r"(?:(?P<@year>\d{4})[-/.年])?(?P<@month>\d{1,2})[-/.月](?P<@day>\d{1,2})"
 _TIME = r"(?P<@hour>\d{1,2})[:时点](?P<@minute>\d{2})(?!\d)分?(?::\d{2}(?!\d)(?:\.\d{1,9})?)?"
 _STAMP = rf"(?:{_DATE}日?+{_WEEKDAY}(?:(?<=[日)\]])|[T,\s])\s*+)?{_TIME}"
@@ -30,7 +30,7 @@ _OFFSET = re.compile(r"(?<=\d)(?:Z|[+-]\d\d:?\d\d)$")
 
 
 class Span(NamedTuple):
-    """A start and perhaps an end, as a reply names them together."""
+    """A start and perhaps an end, as in a reply."""
 
     start: NamedTime
     end: NamedTime | None
@@ -43,7 +43,7 @@ def day_of(match: re.Match[str], prefix: str = "") -> NamedDay:
 
 
 def span_of(match: re.Match[str], day: NamedDay | None) -> Span | None:
-    """Return what a match of SPAN names, on `day` where it names none; None if there is no such time."""
+    """Return the span that a match of SPAN names, on `day` if it has no day; None if there is no such time."""
     start = _moment(match, "")
     if start is None:
         return None
@@ -55,7 +55,7 @@ def span_of(match: re.Match[str], day: NamedDay | None) -> Span | None:
 
 
 def read_cell(cell: object, day: NamedDay | None) -> NamedDay | Span | None:
-    """Read a text that is a day, a time or a range of times and nothing else. Offsets are left out."""
+    """Read a text that is only a day, a time or a range of times. Offsets are ignored."""
     if not isinstance(cell, str) or len(cell) > _LONGEST_CELL:
         return None
     text = fold(cell).strip(_AROUND)
@@ -76,16 +76,16 @@ def _moment(match: re.Match[str], prefix: str) -> NamedTime | None:
 
 
 class Calendar:
-    """The days of one user's log, by which a day without its year is understood."""
+    """The days of one user's log, which decide the year of a day without one."""
 
     def __init__(self, starts: Iterable[datetime]) -> None:
         self._days = sorted({start.date() for start in starts})
         self._having = frozenset(self._days)
 
     def resolve(self, day: NamedDay | None, after: date | None) -> date | None:
-        """Return the date meant: a day of the log rather than another, not before `after` if it can be.
+        """Return the date of a day: preferably a day of the log, and not before `after`.
 
-        None: there is no such date, or no day is named and the log has more than one.
+        None if there is no such date, or no day is named and the log has several.
         """
         if not self._days:
             return None
@@ -102,7 +102,7 @@ class Calendar:
         return min(dates, key=unlikely, default=None)
 
     def span(self, claim: Claim, after: date | None) -> tuple[datetime, datetime] | None:
-        """Return the local minutes at which a claim starts and ends, None if they cannot be."""
+        """Return the local minutes of a claim's start and end, None if they are impossible."""
         day = self.resolve(claim.start.day, after)
         if day is None:
             return None

@@ -19,9 +19,7 @@ from eventabs.language import gettext as _
 if TYPE_CHECKING:
     from python_calamine import CalamineSheet, CalamineWorkbook
 
-_OLE: Final = (
-    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # the first bytes of .xls files, and of .xlsx files with a password
-)
+_OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # begins .xls files, and .xlsx files with a password
 # calamine keeps all cells between the first and the last row and column, about 90 bytes each.
 MOST_CELLS: Final = 16_000_000
 _ROWS: Final = 1 << 20  # of the largest sheet

@@ -9,14 +9,14 @@ from eventabs.prompts.packing.bounds import BatchLimits, count_bound, tight_boun
 from eventabs.prompts.packing.search import Batches, Packer
 from eventabs.records import Batch, PartSize, PlannedPart
 
-MAX_ALIASES = 999  # U1000 would cost a token more than what was measured
-PROBE_SHARE = 0.7  # of the budgets, for the first batch: nothing is known yet of how long answers are
+MAX_ALIASES = 999  # U1000 costs a token more than was measured
+PROBE_SHARE = 0.7  # of the budgets, for the first batch: the length of answers is not known yet
 
-_MOST_ROUNDS = 100  # with more, a full last round ends a run by less than 1 % sooner
-_AT_ONCE = 20_000  # parts; more are packed in windows, each a sample of all sizes
+_MOST_ROUNDS = 100  # with more, a full last round saves less than 1 % of the time
+_AT_ONCE = 20_000  # parts; more are packed in windows, each with parts of all sizes
 _WINDOW = 10_000
-_CLOSE = 200  # packing by class is good enough within one batch in so many of the bound
-_SLACK = 0.01  # of the fullest batches: parts seldom fit together to the last token
+_CLOSE = 200  # packing by class is good enough within one batch in N of the bound
+_SLACK = 0.01  # of the fullest batches: parts seldom fill a batch to the last token
 
 
 def plan(
@@ -24,11 +24,11 @@ def plan(
 ) -> list[Batch]:
     """Pack parts into batches, the longest first.
 
-    Where more than one round of `workers`, and not hundreds, would end sooner with as many batches more as fill the
-    last round, they get these, unless the instructions that are sent once more cost a larger share than is won.
+    If there are several rounds of `workers`, not hundreds, and more batches that fill the last round end the run
+    sooner, they are added, unless the repeated instructions cost a larger share of tokens than they save of time.
 
-    With `probe` the first batch leaves room for an answer that is longer than expected; what it gives
-    up goes into others, or into one more.
+    With `probe` the first batch leaves room for an answer that is longer than expected; its spare parts
+    go into other batches, or into one more.
     """
     sizes = [planned.size for planned in parts]
     batches = pack(sizes, limits)
@@ -44,7 +44,7 @@ def plan(
 def _sooner(
     batches: Batches, more: Batches, sizes: Sequence[PartSize], limits: BatchLimits, workers: int
 ) -> Batches:
-    """Return `more` batches where the share of time won exceeds the share of tokens that they cost."""
+    """Return `more` batches if they save a larger share of time than they cost of tokens."""
     before, after = (_rounds_end(packed, sizes, workers) for packed in (batches, more))
     tokens = sum(size.input_tokens + size.output_tokens for size in sizes)
     tokens += limits.instructions_tokens * len(batches)
@@ -53,7 +53,7 @@ def _sooner(
 
 
 def _rounds_end(batches: Sequence[Sequence[int]], sizes: Sequence[PartSize], workers: int) -> int:
-    """Return how many output tokens the busiest worker writes when the first free one takes the next batch."""
+    """Return the output tokens of the busiest worker if the first free worker takes the next batch."""
     free = [0] * workers
     for batch in batches:
         heapreplace(free, free[0] + sum(sizes[index].output_tokens for index in batch))
@@ -89,7 +89,7 @@ def _tokens(sizes: Iterable[PartSize]) -> tuple[int, int]:
 
 
 def shuffled(parts: Iterable[PlannedPart], order: str = "") -> list[PlannedPart]:
-    """Order parts differently at each attempt and for each name of an `order`, yet the same in every process."""
+    """Shuffle parts, differently for each attempt and `order`, but equally in every process."""
 
     def key(planned: PlannedPart) -> bytes:
         facts = repr((planned.attempts, planned.broken_calls, planned.part)) + order
@@ -101,8 +101,8 @@ def shuffled(parts: Iterable[PlannedPart], order: str = "") -> list[PlannedPart]
 def pack(sizes: Sequence[PartSize], limits: BatchLimits, *, least: int = 0) -> Batches:
     """Return batches as indices into `sizes`, the longest expected answer first.
 
-    As few as can be found, evenly filled, but `least` where there are parts enough. No batch breaks a limit, but
-    for parts that exceed one by themselves: these stand alone. More than 20,000 parts are packed in windows
+    The fewest that can be found, evenly filled, but at least `least` if there are enough parts. No batch breaks a limit;
+    a part that alone exceeds one gets its own batch. More than 20,000 parts are packed in windows
     of 10,000.
     """
     limits = replace(limits, max_users=min(limits.max_users, MAX_ALIASES))
@@ -129,7 +129,7 @@ def _packed(sizes: Sequence[PartSize], limits: BatchLimits, least: int) -> Batch
     by_count = count_bound(sizes, limits)
     if by_count.bound <= by_volume:
         return Packer(sizes, limits).packed(by_volume)
-    # how many parts fit together depends on their sizes: small ones go with small ones
+    # small parts are counted with small parts: their sizes decide how many fit together
     full = by_count.full - int(by_count.full * _SLACK)
     small = set(by_count.smallest[: full * len(by_count.smallest) // max(1, by_count.full)])
     classes = (
@@ -150,5 +150,5 @@ def _windows(indices: list[int], sizes: Sequence[PartSize], limits: BatchLimits)
         return [indices] if indices else []
     fills = [max(tokens_in / limits.room, out / limits.max_output_tokens) for tokens_in, out in sizes]
     count = -(-len(indices) // _WINDOW)
-    ordered = sorted(indices, key=fills.__getitem__)  # equals stay in order
+    ordered = sorted(indices, key=fills.__getitem__)  # equal parts stay in order
     return [ordered[window::count] for window in range(count)]

@@ -1,4 +1,4 @@
-"""How many batches parts need at least, however they are packed."""
+"""Lower bounds of the number of batches."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,7 +14,7 @@ from eventabs.records import PartSize
 
 @dataclass(frozen=True, slots=True)
 class BatchLimits:
-    """What one call may hold: tokens in with the instructions, tokens out, users."""
+    """Limits of one call: tokens in with the instructions, tokens out, users."""
 
     max_input_tokens: int
     instructions_tokens: int
@@ -23,7 +23,7 @@ class BatchLimits:
 
     @property
     def room(self) -> int:
-        """Input tokens left for blocks. Raises ConfigError where there are none."""
+        """Input tokens left for blocks. Raises ConfigError if none are left."""
         if self.instructions_tokens >= self.max_input_tokens:
             message = _(
                 "the instructions alone take {tokens} of {limit} input tokens; raise --max-input-tokens"
@@ -32,7 +32,7 @@ class BatchLimits:
         return self.max_input_tokens - self.instructions_tokens
 
     def hold(self, size: PartSize) -> bool:
-        """Whether one part of this size fits into a batch of its own."""
+        """Whether a part of this size fits into a batch alone."""
         return size.input_tokens <= self.room and size.output_tokens <= self.max_output_tokens
 
 
@@ -49,7 +49,7 @@ class CountBound(NamedTuple):
 
 
 def lower_bound(sizes: Sequence[PartSize], limits: BatchLimits) -> tuple[int, Bound]:
-    """Return the number of batches that no packing can undercut, and the limit that it comes from."""
+    """Return a lower bound of the number of batches, and the limit that gives it."""
     bounds: dict[Bound, int] = {
         "input": -(-sum(size.input_tokens for size in sizes) // limits.room),
         "output": -(-sum(size.output_tokens for size in sizes) // limits.max_output_tokens),
@@ -73,8 +73,8 @@ def volume_bound(sizes: Sequence[PartSize], limits: BatchLimits) -> int:
 def count_bound(sizes: Sequence[PartSize], limits: BatchLimits) -> CountBound:
     """Bound by how many parts fit together.
 
-    At most k + 1 parts larger than a (k + 2)th of a budget share a batch. In so many batches as the smallest of them
-    fill so, there are k + 1, in all others at most k.
+    At most k + 1 parts larger than a (k + 2)th of a budget share a batch. As many batches as the smallest of these parts
+    fill have k + 1 of them, all others at most k.
     """
     best = CountBound(0, 0, [])
     for tokens, budget in _dimensions(sizes, limits):
@@ -121,7 +121,7 @@ def _rounded(tokens: Iterable[int], budget: int) -> int:
 
 
 def _l2(tokens: Iterable[int], budget: int) -> int:
-    """Bound one dimension (Martello and Toth 1990): what is larger than half a budget stands in batches of its own.
+    """Bound one dimension (Martello and Toth 1990): parts larger than half a budget need batches of their own.
 
     For every k: parts above budget - k share a batch with none from k on; those from k to half a budget fill what the
     parts between leave free, and batches of their own.

@@ -1,4 +1,4 @@
-"""Filling batches: spread evenly over a number of them, then put right those that are too full."""
+"""Fills batches: spreads parts evenly, then repairs batches that are too full."""
 
 from bisect import insort
 from collections.abc import Sequence
@@ -9,12 +9,12 @@ from typing import NamedTuple
 from eventabs.prompts.packing.bounds import BatchLimits
 from eventabs.records import PartSize
 
-_PARTNERS = 300_000  # with which batches that are too full may exchange parts; shared out among the parts
+_PARTNERS = 300_000  # partners of batches that are too full; divided among the parts
 _FEWEST_PARTNERS = 10
 _MOST_PARTNERS = 60
-_CLOSE = 500  # a search among many batches ends within one in so many
-_HOPELESS = 8  # batches that stay too full, at which a number of batches is given up; and one in twenty
-_LOOKS = 50_000  # at batches, while parts look for their places; shared out among the parts
+_CLOSE = 500  # a search among many batches ends within one in N
+_HOPELESS = 8  # batches that stay too full before a number of batches is given up; and one in twenty
+_LOOKS = 50_000  # batches that parts look at for a place; divided among the parts
 _FEWEST_LOOKS = 4
 _ROUNDS = 6  # over all that are too full
 _BEST_FIT_STEPS = 1_000_000  # parts times batches, about a second
@@ -33,7 +33,7 @@ Batches = list[list[int]]
 
 
 class Packer:
-    """Packs parts that each fit into a batch alone."""
+    """Packs parts, each of which fits into a batch alone."""
 
     def __init__(self, sizes: Sequence[PartSize], limits: BatchLimits) -> None:
         self._sizes = sizes
@@ -44,9 +44,9 @@ class Packer:
         self._rank = {index: rank for rank, index in enumerate(self._largest_first)}
 
     def packed(self, least: int) -> Batches:
-        """Search upwards from `least` for the fewest batches that hold all, evenly filled if so many can be.
+        """Search upwards from `least` for the fewest batches that take all parts, evenly filled if possible.
 
-        Among many batches the search ends with the first number that brings none fewer.
+        Among many batches the search ends at the first number that saves no batch.
         """
         close = least // _CLOSE
         best = even = self._filled(least)
@@ -66,7 +66,7 @@ class Packer:
         return even if len(even) == len(best) else best
 
     def _filled(self, count: int) -> Batches:
-        """Return so many batches, evenly filled, and further ones where parts found no room."""
+        """Return N batches, evenly filled, and more for parts that found no room."""
         batches, loads = self._spread(count)
         self._repair(batches, loads)
         left = chain.from_iterable(map(self._taken_out, batches, loads))
@@ -74,7 +74,7 @@ class Packer:
         return [batch for batch in batches if batch] + further
 
     def _taken_out(self, batch: list[int], load: _Load) -> list[int]:
-        """Take parts out of a batch until it is no longer too full: the smallest that is enough, or the largest."""
+        """Take parts out of a batch until it fits: the smallest that is enough, or the largest."""
         taken = []
         while self._excess(load):
             batch.sort(key=self._rank.__getitem__)
@@ -86,7 +86,7 @@ class Packer:
         return taken
 
     def _spread(self, count: int) -> tuple[Batches, list[_Load]]:
-        """Put each part, largest first, where of the emptiest batches one stays emptiest (LPT), room or not."""
+        """Put each part, largest first, into the batch that stays emptiest (LPT), with room or without."""
         room, max_output, max_users, sizes = self._room, self._max_output, self._max_users, self._sizes
         batches: Batches = [[] for _ in range(count)]
         tokens_in, tokens_out = [0] * count, [0] * count
@@ -98,7 +98,7 @@ class Packer:
             for at, (_fill, batch) in enumerate(emptiest_first[:looks]):
                 fill_in = (tokens_in[batch] + size_in) / room
                 fill_out = (tokens_out[batch] + size_out) / max_output
-                fill = fill_in if fill_in > fill_out else fill_out  # noqa: FURB136  twice as fast, and this is the inmost loop
+                fill = fill_in if fill_in > fill_out else fill_out  # noqa: FURB136  twice as fast in the innermost loop
                 fill_users = (len(batches[batch]) + 1) / max_users
                 fill = fill if fill > fill_users else fill_users  # noqa: FURB136
                 if (fill, batch) < emptiest:
@@ -112,7 +112,7 @@ class Packer:
         return batches, list(map(_Load, tokens_in, tokens_out, map(len, batches)))
 
     def _repair(self, batches: Batches, loads: list[_Load]) -> None:
-        """Exchange parts until no batch is too full, or nothing helps any more."""
+        """Exchange parts until no batch is too full, or no exchange helps."""
         hopeless = _HOPELESS + len(batches) // 20
         for _round in range(_ROUNDS):
             too_full = [batch for batch, load in enumerate(loads) if self._excess(load)]
@@ -130,7 +130,7 @@ class Packer:
                 return
 
     def _relieved(self, batch: int, batches: Batches, loads: list[_Load], partners: list[int]) -> bool:
-        """Exchange parts of a batch that is too full with some of `partners`. Return whether that was enough."""
+        """Exchange parts of a batch that is too full with `partners`. Return whether that was enough."""
         most = min(_MOST_PARTNERS, max(_FEWEST_PARTNERS, _PARTNERS // len(self._sizes)), len(partners))
         at = 0
         for _look in range(most):
@@ -145,7 +145,7 @@ class Packer:
             if back is not None:
                 batches[partner].remove(back)
                 batches[batch].append(back)
-            partners.append(partners.pop(at))  # those with room stay in front, for the next batch too
+            partners.append(partners.pop(at))  # batches with room stay in front, for the next batch too
             if not self._excess(loads[batch]):
                 return True
         return False
@@ -153,9 +153,9 @@ class Packer:
     def _best_exchange(
         self, batch: int, partner: int, batches: Batches, loads: list[_Load]
     ) -> tuple[int, int | None, _Load, _Load] | None:
-        """Find the exchange of at most one part each that leaves least in excess; the loads are those after it.
+        """Find the exchange of at most one part each that leaves the least excess; return the loads after it.
 
-        The partner never gets too full.
+        The partner never becomes too full.
         """
         room, max_output, max_users, sizes = self._room, self._max_output, self._max_users, self._sizes
         (ours_in, ours_out, ours), (theirs_in, theirs_out, theirs) = loads[batch], loads[partner]
@@ -168,7 +168,7 @@ class Packer:
             for back, back_in, back_out, back_user, most_in, most_out in given_back:
                 if out_in > most_in or out_out > most_out:
                     continue
-                # `_excess` written out: this is the inmost loop
+                # `_excess` inlined: this is the innermost loop
                 load_in, load_out, load_users = left_in + back_in, left_out + back_out, left + back_user
                 excess = 0.0
                 if load_in > room:
@@ -193,7 +193,7 @@ class Packer:
         return best
 
     def _given_back(self, batch: list[int], load: _Load) -> list[tuple[int | None, int, int, int, int, int]]:
-        """Return what a batch may give for a part: none or one of its own, the size, and the most tokens that it then takes."""
+        """Return what a batch may give for a part (none or one of its own), its size, and the tokens that the batch can then take."""
         free_in, free_out = self._room - load.tokens_in, self._max_output - load.tokens_out
         given: list[tuple[int | None, int, int, int, int, int]] = []
         if load.users < self._max_users:
@@ -204,7 +204,7 @@ class Packer:
         return given
 
     def _best_fit(self, indices: Sequence[int]) -> Batches:
-        """Put each part, in the given order, largest first, into the fullest batch that has room; best where parts are large."""
+        """Put each part, in the given order (largest first), into the fullest batch with room; best for large parts."""
         batches: Batches = []
         loads: list[_Load] = []
         for index in indices:
@@ -225,12 +225,12 @@ class Packer:
         return batches
 
     def _fill(self, load: tuple[int, int, int]) -> float:
-        """Return the share of the fullest dimension."""
+        """Return the share of the fullest limit."""
         return max(load[0] / self._room, load[1] / self._max_output, load[2] / self._max_users)
 
     def _shares(self, load: _Load) -> tuple[float, float, float]:
         return load.tokens_in / self._room, load.tokens_out / self._max_output, load.users / self._max_users
 
     def _excess(self, load: _Load) -> float:
-        """Return by what share the load breaks limits, 0 where it breaks none."""
+        """Return the share by which the load exceeds limits, 0 if it exceeds none."""
         return sum(share - 1 for share in self._shares(load) if share > 1)
