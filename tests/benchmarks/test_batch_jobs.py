@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import pytest
+
 import batch_jobs
 from house import write_users
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_a_request_or_in_a_state_of_the_ledger_submits_and_pays_nothing_twice(
     tmp_path: Path,
 ) -> None:

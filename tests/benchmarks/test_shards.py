@@ -5,6 +5,7 @@ import pytest
 import shards as bench
 
 
+@pytest.mark.slow
 def test_merged_events_are_those_of_one_run(capsys: pytest.CaptureFixture[str]) -> None:
     code = bench.main(["--users", "6", "--behaviors", "8", "--shards", "2", "--read-rows", "200"])
     printed = capsys.readouterr().out

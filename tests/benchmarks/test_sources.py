@@ -6,6 +6,7 @@ import sources as bench
 from postgresql import FOLDERS
 
 
+@pytest.mark.slow
 def test_every_source_is_read_to_the_same_rows(capsys: pytest.CaptureFixture[str]) -> None:
     bench.main(["--rows", "920", "--rounds", "1"])
     header, *lines = capsys.readouterr().out.splitlines()[-4 if FOLDERS else -3 :]

@@ -90,6 +90,7 @@ def begun(folder: Path, *exports: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_night_after_night_the_script_takes_in_a_file_and_leaves_a_line(folder: Path) -> None:
     *before, last_but_one, last = nights(folder)
     begun(folder, *before)

@@ -45,41 +45,38 @@ def read(folder: Path, path: Path, **wanted: Any) -> list[UserLog]:  # noqa: ANN
         return list(export.user_logs())
 
 
-def _files(folder: Path, row: Mapping[str, Any]) -> list[Path]:
-    """Write the row as JSON, as CSV with JSON in its fields, as Parquet with structs and with texts."""
-    lines, table, structs, texts = (
-        folder / name for name in ("rows.jsonl", "rows.csv", "structs.parquet", "texts.parquet")
-    )
+FORMATS = ("json", "csv", "structs", "texts")
+
+
+def _file(folder: Path, row: Mapping[str, Any], form: str = "json") -> Path:
+    """Write the row as JSON, as CSV with JSON in its fields, or as Parquet with structs or with texts."""
+    lines, table, parquet = folder / "rows.jsonl", folder / "rows.csv", folder / "rows.parquet"
     lines.write_text(json.dumps(row) + "\n", "utf-8")
     with table.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(row)
         writer.writerow(value if isinstance(value, str) else json.dumps(value) for value in row.values())
-    for source, target in (
-        (f"read_json('{lines}')", structs),
-        (f"read_csv('{table}', all_varchar = true)", texts),
-    ):
-        duckdb.connect().execute(f"COPY (SELECT * FROM {source}) TO '{target}'")
-    return [lines, table, structs, texts]
+    if form in ("structs", "texts"):
+        source = f"read_json('{lines}')" if form == "structs" else f"read_csv('{table}', all_varchar = true)"
+        duckdb.execute(f"COPY (SELECT * FROM {source}) TO '{parquet}'")
+    return {"json": lines, "csv": table}.get(form, parquet)
 
 
-@pytest.mark.parametrize("place", range(4), ids=["json", "csv", "structs", "texts"])
-@pytest.mark.parametrize(("path", "value"), VALUES.items())
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("paths", list(zip(*[iter(VALUES)] * 2, strict=True)))
 def test_a_path_gives_the_same_value_in_every_format(
-    tmp_path: Path, path: str, value: str, place: int
+    tmp_path: Path, paths: tuple[str, str], form: str
 ) -> None:
-    file = _files(tmp_path, ROW)[place]
-    ((behavior,),) = [
-        log.behaviors
-        for log in read(tmp_path, file, columns={"user": "who.id", "time": "when", "item": path})
-    ]
-    assert behavior.item == value
+    item, place = paths
+    named = {"user": "who.id", "time": "when", "item": item, "place": place}
+    ((behavior,),) = [log.behaviors for log in read(tmp_path, _file(tmp_path, ROW, form), columns=named)]
+    assert (behavior.item, behavior.place) == (VALUES[item], VALUES[place])
 
 
-@pytest.mark.parametrize("place", range(4), ids=["json", "csv", "structs", "texts"])
-def test_usual_names_are_found_inside_objects_where_no_column_has_one(tmp_path: Path, place: int) -> None:
+@pytest.mark.parametrize("form", FORMATS)
+def test_usual_names_are_found_inside_objects_where_no_column_has_one(tmp_path: Path, form: str) -> None:
     row = {"user": {"id": "u1"}, "props": {"timestamp": "2026-01-15 10:00:42", "item_name": "Tent"}}
-    (log,) = read(tmp_path, _files(tmp_path, row)[place])
+    (log,) = read(tmp_path, _file(tmp_path, row, form))
     assert (log.user_id, log.behaviors[0].item) == ("u1", "Tent")
 
 
@@ -90,7 +87,7 @@ def test_a_column_wins_over_what_lies_inside_another(tmp_path: Path) -> None:
         "item": "x",
         "props": {"user_id": "inner", "item": "y"},
     }
-    (log,) = read(tmp_path, _files(tmp_path, row)[0])
+    (log,) = read(tmp_path, _file(tmp_path, row))
     assert (log.user_id, log.behaviors[0].item) == ("outer", "x")
 
 
@@ -119,7 +116,7 @@ def test_a_broken_text_of_json_costs_its_own_row_only(tmp_path: Path) -> None:
 
 def test_a_path_that_no_column_begins_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"has no column properties\.name .* it has: when, who"):
-        read(tmp_path, _files(tmp_path, ROW)[0], columns={"item": "properties.name"})
+        read(tmp_path, _file(tmp_path, ROW), columns={"item": "properties.name"})
 
 
 NAMES = st.text(st.sampled_from('ab.[]"*~/ 商'), min_size=1, max_size=4)

@@ -1,6 +1,7 @@
 """Times: every usual form is read, nothing else is guessed."""
 
 from datetime import date, datetime, time, timedelta, timezone
+from functools import cache
 from typing import Any
 
 import duckdb
@@ -13,6 +14,14 @@ from eventabs.ingest.normal_form import define_macros
 CONNECTION = duckdb.connect()
 define_macros(CONNECTION)
 CONNECTION.execute("SET TimeZone = 'UTC'")
+
+
+@cache
+def prepared(steps: str) -> str:
+    """Prepare a query, since most of the time of one goes into its macros; return its name."""
+    name = f"steps_{hash(steps) % 2**32}"
+    CONNECTION.execute(f"PREPARE {name} AS {steps}")
+    return name
 
 
 def read(
@@ -29,7 +38,9 @@ def read(
         steps = f"""
             SELECT timezone({quoted(zone)}, moment), shift_in({quoted(zone)}, moment)
             FROM (SELECT moment_of(wall, shift, {quoted(zone)}) AS moment FROM ({steps}))"""
-    row: Any = CONNECTION.execute(steps, [text]).fetchone()
+    row: Any = CONNECTION.execute(
+        f"EXECUTE {prepared(steps)}({'NULL' if text is None else quoted(text)})"
+    ).fetchone()
     return None if row[0] is None else (row[0], row[1])
 
 

@@ -136,6 +136,7 @@ def test_a_killed_calibration_goes_on_with_the_same_command(folder: Path, server
     assert sum(arm["calls"] for arm in found["arms"]) <= 12 + 12 + 5 + 2 + 3
 
 
+@pytest.mark.slow
 def test_the_recommended_setting_is_shown_and_written_without_touching_the_rest(folder: Path) -> None:
     write_export(folder / "input.csv", users=60, days=8, seed=2)
     mistakes = Mistakes(swapped=0.01, shifted=0.01, merged=0.01, invented=0.01, bears=5, growth=1.0)

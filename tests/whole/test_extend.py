@@ -37,6 +37,7 @@ def exports(folder: Path) -> list[Path]:
     ]
 
 
+@pytest.mark.slow
 def test_an_extension_that_is_killed_at_any_moment_ends_as_if_it_had_not_been(
     tmp_path: Path, endpoint: nights.Endpoint
 ) -> None:

@@ -103,6 +103,7 @@ def stored_users(out: Path) -> set[str]:
     return blocks
 
 
+@pytest.mark.slow
 def test_kills_at_random_moments_never_lose_or_double_a_user(
     tmp_path: Path, export: Path, server: OpenAIServer
 ) -> None:

@@ -57,7 +57,10 @@ def merged(before: bytes, changes: Path) -> list[bytes]:
     return sorted(map(orjson.dumps, events))
 
 
-@pytest.mark.parametrize("shape", ["window", "appended", "day"])
+@pytest.mark.parametrize(
+    "shape",
+    ["window", *(pytest.param(shape, marks=pytest.mark.slow) for shape in ("appended", "day"))],
+)
 def test_after_each_night_the_events_are_those_of_one_run_over_all_days(model: Model, shape: str) -> None:
     rows = nights.record(12, 4, seed=3, changes=shape != "day")
     out, before = Path("out"), b""
