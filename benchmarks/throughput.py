@@ -31,7 +31,7 @@ def measure_throughput(bench: Bench, in_flight: int) -> list[Figure]:
         samples = memory.stop()
     assert process.returncode == 0, errors
     with bench.endpoint("bare", **fast) as base_url:
-        asyncio.run(_ask_all(base_url, _bodies(bench.folder / "tool"), in_flight))
+        asyncio.run(ask_all(base_url, bodies(bench.folder / "tool"), in_flight))
     log = read_log(bench.folder / "tool.jsonl")
     tool, bare = requests_a_second(log), requests_a_second(read_log(bench.folder / "bare.jsonl"))
     first, last = log[0]["time"], log[-1]["time"]
@@ -78,7 +78,8 @@ class _Memory:
             self._samples.append((time.time(), pages * _PAGE_MB))
 
 
-def _bodies(out: Path) -> list[bytes]:
+def bodies(out: Path) -> list[bytes]:
+    """Return the bodies of the requests that a run has sent."""
     database = sqlite3.connect(f"file:{out / 'ledger.sqlite'}?mode=ro", uri=True)
     try:
         rows = database.execute("SELECT messages FROM calls").fetchall()
@@ -91,8 +92,9 @@ def _bodies(out: Path) -> list[bytes]:
     ]
 
 
-async def _ask_all(base_url: str, bodies: list[bytes], in_flight: int) -> None:
-    waiting = iter(bodies)
+async def ask_all(base_url: str, requests: list[bytes], in_flight: int) -> None:
+    """Send all, some at once, and do nothing else: the yardstick."""
+    waiting = iter(requests)
     limits = httpx.Limits(max_connections=in_flight)
     async with HttpxAiohttpClient(base_url=base_url, timeout=60, limits=limits) as client:
 
