@@ -8,7 +8,7 @@ import duckdb
 
 from eventabs.ingest.candidates import value_of
 from eventabs.ingest.description.plausibility import implausible
-from eventabs.ingest.description.unused_columns import unused_columns
+from eventabs.ingest.description.unused_columns import column_of_words, unused_columns
 from eventabs.ingest.formats import Format, SampledRow
 from eventabs.ingest.paths import Path
 from eventabs.records import Behavior, InputWarning
@@ -79,11 +79,12 @@ class Description:
 
 @dataclass(frozen=True, slots=True)
 class Understanding:
-    """How files were understood, before their rows are looked at. `start`: rows of the first file by line, as text; `warnings`: about columns without a role."""
+    """How files were understood, before their rows are looked at. `start`: rows of the first file by line, as text; `warnings`: about columns without a role; `words`: one of these that says what was done, "" for none."""
 
     mappings: tuple[FileMapping, ...]
     start: Mapping[int, str]
     warnings: tuple[InputWarning, ...] = ()
+    words: str = ""
 
     @classmethod
     def of(cls, files: Sequence[MappedFile]) -> Self:
@@ -97,7 +98,9 @@ class Understanding:
             for each in unused_columns(first.source.inventory, first.places, rows)
         )
         mappings = tuple(_mapping(same, rows) for same, rows in kinds)
-        return cls(mappings, {row.line: row.text for row in sample}, tuple(warnings))
+        first = files[0]
+        words = "" if first.schema else column_of_words(first.source.inventory, first.places, sample)
+        return cls(mappings, {row.line: row.text for row in sample}, tuple(warnings), words)
 
 
 def describe(
@@ -111,7 +114,8 @@ def describe(
     mappings = understood.mappings
     # of a known tool, which column says what was done is no question
     played = {role for each in mappings for role in each.columns if role != "action" or not each.schema}
-    found = [*warnings, *understood.warnings, *implausible(connection, played, mappings[0].unused, zone)]
+    odd = implausible(connection, played, mappings[0].unused, understood.words, zone)
+    found = [*warnings, *understood.warnings, *odd]
     rows = _read_rows(connection, mappings[0].files[0], understood.start)
     return Description(mappings, rows, tuple(dict.fromkeys(found)))
 
