@@ -78,6 +78,7 @@ class BehaviorFiles:
                 rows.of_user(user),
                 compared=columns,
                 stated_unit=unit,
+                described=self.roles[index].keys() >= {"text", "action"},
                 strict=source if strict else None,
             )
 

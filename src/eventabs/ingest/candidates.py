@@ -22,6 +22,10 @@ from eventabs.language import gettext as _, ngettext
 from eventabs.records import InputWarning
 
 _NEARLY_NONE: Final = 0.05  # of the rows
+_FEW: Final = (
+    0.05  # of the rows: a column of places with fewer different values, such as a city, is no place of each
+)
+_AS_MUCH: Final = 0.8  # of the different values of the column that was taken
 _MORE: Final = 0.1  # of the rows: what another column holds beyond the one that was taken
 _LEAST: Final = 20  # rows, of which a share says something
 _NAMES: Final = ("item", "place", "app", "media", "category", "brand")  # roles whose values should be words
@@ -159,12 +163,19 @@ class _Trial:
             return False
         if role in _NAMES and self._holds_codes(other) and not self._holds_codes(column):
             return False
+        if role == "place" and self._variety(other) <= max(self._variety(column), _FEW * len(self._sample)):
+            return False
         return self._readable(role, other) > self._readable(role, column) + _MORE * len(self._sample)
 
     def _is_plainer(self, role: str, other: str, column: str) -> bool:
         if role not in _NAMES or self._readable(role, other) < self._readable(role, column):
             return False
+        if self._variety(other) < _AS_MUCH * self._variety(column):  # a kind or a city, and no name
+            return False
         return self._holds_codes(column) and not self._holds_codes(other)
+
+    def _variety(self, column: str) -> int:
+        return len({value for value in self._values(column) if value})
 
     def _holds_codes(self, column: str) -> bool:
         values = [value for value in self._values(column) if value]

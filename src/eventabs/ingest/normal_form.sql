@@ -33,8 +33,7 @@ named AS (
             THEN coalesce(canonical, action)
             ELSE failed_action(coalesce(action, text), canonical, result) END AS named_action,
         CASE WHEN action IS NULL AND canonical IS NULL THEN text END AS sentence,
-        -- beside an action a text describes it; a row that begins or ends something is known by its object alone
-        CASE WHEN action IS NOT NULL AND mark IS NULL AND plain_word(text) <> word THEN text END AS description
+        {description} AS description
     FROM (
         SELECT *, canonical_action(word) AS canonical
         FROM (
@@ -48,13 +47,13 @@ named AS (
 ),
 split AS (
     SELECT * REPLACE (CASE WHEN usual IS NULL THEN usual_time("time") ELSE usual END AS usual),
-        sentence_parts(coalesce(sentence, description)) AS parts, text_and_duration(description) AS tail
+        sentence_parts(coalesce(sentence, description)) AS parts, {ending} AS ending
     FROM named
 ),
 parsed AS (
     SELECT *, time_parts("time", usual) AS stamp,
         coalesce(duration, CASE WHEN description IS NULL OR sentence_action IS NOT NULL THEN sentence_duration(parts)
-            WHEN "end" IS NULL THEN lasting(tail.duration, named_action) END) AS duration_text
+            WHEN "end" IS NULL AND says_how_long(description, named_action) THEN nullif(split_seconds(ending), 0) || 's' END) AS duration_text
     FROM (
         SELECT *, CASE WHEN description IS NULL OR sentence_action(parts) = named_action
             THEN sentence_action(parts) END AS sentence_action
@@ -93,26 +92,7 @@ summed AS (
     SELECT *, believable_duration(coalesce(until_end, duration_seconds(number, units))) AS seconds FROM shifted
 ),
 zoned AS ({zoned}),
-described AS (
-    SELECT * REPLACE (CASE WHEN has_name(words, site) THEN '' ELSE coalesce(site, '') END AS site),
-        description IS NOT NULL AND sentence_action IS NULL AND named_action = coalesce(canonical, action)
-            AND CASE named_action WHEN 'visit' THEN words IS DISTINCT FROM place
-                ELSE tells_action(words, action, named_action) END AS is_told
-    FROM (
-        SELECT *,
-            CASE WHEN description IS NOT NULL THEN both_texts(
-                CASE WHEN sentence_action IS NOT NULL THEN sentence_item(parts)
-                    WHEN abs(seconds - text_seconds(tail.duration)) < 60 THEN nullif(tail.words, '')
-                    ELSE description END,
-                CASE named_action WHEN 'visit' THEN coalesce(place, item, app, media)
-                    WHEN 'use' THEN coalesce(app, item, media, place) ELSE item END,
-                named_action) END AS words,
-            CASE WHEN description IS NULL OR named_action IN ('visit', 'use') THEN NULL
-                ELSE coalesce(CASE WHEN sentence_action IS NOT NULL THEN nullif(sentence_place(parts, sentence_action), '') END,
-                    CASE WHEN named_action = 'purchase' THEN place END, media, app, place) END AS site
-        FROM zoned
-    )
-)
+described AS ({described})
 SELECT
     readable_user("user") AS user_id,
     wall AS start,

@@ -30,15 +30,15 @@ CREATE OR REPLACE MACRO sentence_duration(parts) AS
 
 -- The facts of a row with an action and a description, which is that action in words: what the words repeat is said once.
 
--- A text without the duration that ends it, and that duration; both "" where none does.
-CREATE OR REPLACE MACRO text_and_duration(text) AS
-    regexp_extract(text, '^(.*?)(?: for|[ ,，、:：;；])*[(（]?({duration})[)）]?$', ['words', 'duration']);
-CREATE OR REPLACE MACRO text_seconds(text) AS duration_seconds(NULL::DOUBLE, duration_parts(text, NULL));
+-- A text without the duration that ends it, and that duration in hours, minutes and seconds, "" for none.
+CREATE OR REPLACE MACRO split_text(text) AS
+    regexp_extract(text, '^(.*?)(?: for|[ ,，、:：;；])*[(（]?{ending}[)）]?$', ['words', 'h', 'm', 's']);
+CREATE OR REPLACE MACRO split_seconds(split) AS coalesce(try_cast(split.h AS DOUBLE), 0) * 3600
+    + coalesce(try_cast(split.m AS DOUBLE), 0) * 60 + coalesce(try_cast(split.s AS DOUBLE), 0);
 
--- That duration where it must be one (not a clock, 7时30分, or marks, 95分) of an action that lasts: a search owns its last words.
-CREATE OR REPLACE MACRO lasting(text, action) AS
-    CASE WHEN regexp_matches(text, '小时|分钟|秒|hour|hr|min|sec')
-        AND action NOT IN ('click', 'search', 'compare', 'cart', 'favorite', 'purchase') THEN text END;
+-- Whether that is how long the action lasted: no clock (7时30分) and no marks (95分), and a search owns its last words.
+CREATE OR REPLACE MACRO says_how_long(text, action) AS regexp_matches(text, '(?:小时|分钟|秒|hour|hr|min|sec)[^ ]*$')
+    AND action NOT IN ('click', 'search', 'compare', 'cart', 'favorite', 'purchase');
 
 -- Whether a text has a name in it: a Latin one as whole words, one of a single other character never.
 CREATE OR REPLACE MACRO latin_words(text) AS ' ' || trim(regexp_replace(lower(text), '[^a-z0-9]+', ' ', 'g')) || ' ';
@@ -54,6 +54,6 @@ CREATE OR REPLACE MACRO tells_action(text, word, action) AS
 -- Both texts, or the one that has the other in it. A place that was visited comes first.
 CREATE OR REPLACE MACRO both_texts(text, thing, action) AS CASE
     WHEN thing IS NULL OR has_name(text, thing) THEN text
-    WHEN text IS NULL OR has_name(thing, text) THEN thing
+    WHEN text = '' OR has_name(thing, text) THEN thing
     WHEN action = 'visit' THEN thing || ' ' || text
     ELSE text || ' ' || thing END;

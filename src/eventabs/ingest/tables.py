@@ -95,6 +95,7 @@ def insert_behaviors(
     compared: Sequence[str],
     duration_unit: DurationUnit = "s",
     stated_unit: DurationUnit | None = None,
+    described: bool = False,
     strict: Format | None = None,
     shard: Shard | None = None,
 ) -> int:
@@ -102,7 +103,7 @@ def insert_behaviors(
 
     `duration_unit` is that of durations that are plain numbers; where it is "s", as by default, the one that their column's
     name states wins, `stated_unit`. Rows may be duplicates only where they are equal in the columns `compared` of `rows`, "" for one that the file lacks.
-    Raises InputError where dates are day-first or month-first, and neither `dayfirst` nor the data says which, and
+    `described`: rows may have both an action and a text. Raises InputError where dates are day-first or month-first, and neither `dayfirst` nor the data says which, and
     about the first row of the file `strict` that cannot be read.
     """
     order = _date_order(connection, rows) if dayfirst is None else dayfirst
@@ -110,7 +111,8 @@ def insert_behaviors(
 
     def normal(sql: str) -> str:
         raw = f"SELECT {index} AS file, * FROM ({sql})"
-        return normal_form(raw, zone, order, digest=row_digest(compared), duration_unit=unit)
+        digest = row_digest(compared)
+        return normal_form(raw, zone, order, digest=digest, duration_unit=unit, described=described)
 
     kept, all_rows = _keep_shard(connection, rows, shard) if shard else (rows, None)
     selected = normal(kept.sql)

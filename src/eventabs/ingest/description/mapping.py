@@ -8,7 +8,7 @@ import duckdb
 
 from eventabs.ingest.candidates import value_of
 from eventabs.ingest.description.plausibility import implausible
-from eventabs.ingest.description.unused_columns import unused_columns
+from eventabs.ingest.description.unused_columns import column_of_words, unused_columns
 from eventabs.ingest.formats import Format, SampledRow
 from eventabs.ingest.paths import Path
 from eventabs.records import Behavior, InputWarning
@@ -96,8 +96,10 @@ def describe(
     )
     # of a known tool, which column says what was done is no question
     played = {role for each in mappings for role in each.columns if role != "action" or not each.schema}
-    found = [*warnings, *unused, *implausible(connection, played, mappings[0].unused, zone)]
-    return Description(mappings, _read_rows(connection, files[0], sample), tuple(dict.fromkeys(found)))
+    first = files[0]
+    words = "" if first.schema else column_of_words(first.source.inventory, first.places, sample)
+    found = [*warnings, *unused, *implausible(connection, played, mappings[0].unused, words, zone)]
+    return Description(mappings, _read_rows(connection, first, sample), tuple(dict.fromkeys(found)))
 
 
 def _kinds(

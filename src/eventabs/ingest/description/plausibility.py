@@ -10,14 +10,16 @@ from typing import Any, Final, NamedTuple
 
 import duckdb
 
+from eventabs.ingest.column_names import ACTION_WORDS
 from eventabs.ingest.columns import column_setting
-from eventabs.ingest.database import number
+from eventabs.ingest.database import number, quoted
 from eventabs.language import gettext as _
 from eventabs.records import InputWarning
 
 _LEAST: Final = 50  # rows; of fewer a share means nothing
 _LISTED: Final = 12  # columns without a role
 _NEARLY_ALL: Final = 0.9  # of the rows
+_MANY: Final = 0.2  # of the rows
 _HEAD: Final = 10_000  # rows of the first users
 _HOURS: Final = 24
 _NIGHT: Final = 6  # hours
@@ -71,18 +73,26 @@ class Totals(NamedTuple):
     in_utc: int
     hours: list[int]
     span: timedelta
+    bare_verbs: int = 0  # usual actions without an object
 
 
 def implausible(
-    connection: duckdb.DuckDBPyConnection, roles: Collection[str], unused: Sequence[str], zone: str
+    connection: duckdb.DuckDBPyConnection,
+    roles: Collection[str],
+    unused: Sequence[str],
+    words: str,
+    zone: str,
 ) -> list[InputWarning]:
-    """Return what looks wrong. `roles`: the roles that have a column; `zone`: as in --timezone."""
+    """Return what looks wrong. `roles` are those that a column plays, `zone` is what --timezone names.
+
+    `unused`: the columns without a role; `words`: the one of them that says what was done, "" for none.
+    """
     usual_action, usual_object = _usual(connection)
     totals = _totals(connection, usual_action, usual_object)
     found = [*_unknown_users(connection, totals.rows)]
     if totals.rows >= _LEAST:
         found += _actions(totals, usual_action, roles)
-        found += _objects(totals, usual_object, unused)
+        found += _objects(totals, usual_object, roles, unused, words)
         found += _milliseconds(connection, roles)
     if not zone and "offset" not in roles:
         found += _clock(totals)
@@ -98,11 +108,13 @@ def _usual(connection: duckdb.DuckDBPyConnection) -> tuple[str, str]:
 
 
 def _totals(connection: duckdb.DuckDBPyConnection, action: str, item: str) -> Totals:
+    verbs = ", ".join(map(quoted, ACTION_WORDS))
     rows: list[tuple[Any, ...]] = connection.execute(
-        """
+        f"""
         SELECT hour(start), count(*), count(*) FILTER (item = ''), count(*) FILTER (item = ?),
             count(*) FILTER (action = ?), count(*) FILTER (shift = 0),
-            count(*) FILTER (start <> date_trunc('day', start)), min(start), max(start)
+            count(*) FILTER (start <> date_trunc('day', start)), min(start), max(start),
+            count(*) FILTER (item = '' AND action IN ({verbs}))
         FROM behaviors WHERE reason IS NULL GROUP BY 1""",
         [item, action],
     ).fetchall()
@@ -113,7 +125,8 @@ def _totals(connection: duckdb.DuckDBPyConnection, action: str, item: str) -> To
         sum(row[position] for row in rows) for position in range(1, 6)
     )
     span = max(row[8] for row in rows) - min(row[7] for row in rows) if rows else timedelta()
-    return Totals(every, without_object, usual_object, usual_action, in_utc, hours, span)
+    bare = sum(row[9] for row in rows)
+    return Totals(every, without_object, usual_object, usual_action, in_utc, hours, span, bare)
 
 
 def _actions(totals: Totals, action: str, roles: Collection[str]) -> list[InputWarning]:
@@ -130,18 +143,26 @@ def _actions(totals: Totals, action: str, roles: Collection[str]) -> list[InputW
     ]
 
 
-def _objects(totals: Totals, item: str, unused: Sequence[str]) -> list[InputWarning]:
-    setting = column_setting("item")
-    if unused:
+def _objects(
+    totals: Totals, item: str, roles: Collection[str], unused: Sequence[str], words: str
+) -> list[InputWarning]:
+    """Look for lines that are a bare verb. The export's own words may say all (`login:`), unless another column has more."""
+    setting = column_setting("item" if "text" in roles or not words else "text", words or "...")
+    if unused and not words:
         left = _("columns without a role: {columns}").format(columns=", ".join(unused[:_LISTED]))
         setting = _("; ").join((setting, left))
-    if totals.without_object > _NEARLY_ALL * totals.rows:
+    counts_all = words or totals.without_object > _NEARLY_ALL * totals.rows
+    bare = totals.without_object if counts_all else totals.bare_verbs
+    if bare > _MANY * totals.rows:
         message = _(
-            "{share} of the rows have no object, so that the lines do not say what something was done with;"
-            " name its column: {setting}"
+            "{share} of the lines are a bare verb, which does not say what something was done with;"
+            " name the column that does: {setting}"
         )
-        share = _percent(totals.without_object / totals.rows)
+        share = _percent(bare / totals.rows)
         return [InputWarning("no_object", message.format(share=share, setting=setting))]
+    if words and not {"text", "item"} & set(roles):
+        message = _("not used: {column}; it looks like what was done, in words: {setting}")
+        return [InputWarning("unused_column", message.format(column=words, setting=setting))]
     if item and totals.with_usual_object > _NEARLY_ALL * totals.rows:
         message = _(
             '{share} of the rows have the object "{item}"; if another column says with what something was done,'

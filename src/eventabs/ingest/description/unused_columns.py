@@ -35,21 +35,44 @@ _DAY: Final = re.compile(r"\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}日?|\d{8}")
 _CLOCK: Final = re.compile(
     r"(?:\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}日?[ T])?\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?\b.*"
 )
+# Several words, and no address, markup or setting.
+_WORDS: Final = re.compile(r"(?=.*(?:[\u4e00-\u9fff]{2}|[^\W\d_]{2} [^\W_]))[^/\\<>{}=|@]+")
+_FEW: Final = 0.05  # of the rows: a column with fewer different values, such as a city, says little of each
 
 
 def unused_columns(
     inventory: Inventory, places: Mapping[str, Sequence[Path]], sample: Sequence[SampledRow]
 ) -> Iterator[InputWarning]:
-    """Yield warnings about columns and paths without a role, in a file of no known tool. `places`: those with a role."""
-    used = {place for paths in places.values() for place in paths}
-    spelled = [*inventory.columns, *(path for _names, path in inventory.names())]
-    rest = {name: found for name in spelled if (found := inventory.find(name)) and found not in used}
-    values = {name: [each for row in sample if (each := value_of(row, path))] for name, path in rest.items()}
-    filled = {name: texts for name, texts in values.items() if texts and name not in inventory.objects}
+    """Yield what to say about the columns and paths without a role in a file of no known tool. `places`: those with one, by role."""
+    filled = _filled(inventory, places, sample)
     if not {"duration", "end", "marker"} & places.keys():
         yield from _durations(filled)
     yield from _times(filled, places, sample)
     yield from _users(filled, places, sample)
+
+
+def column_of_words(
+    inventory: Inventory, places: Mapping[str, Sequence[Path]], sample: Sequence[SampledRow]
+) -> str:
+    """Return the column or path without a role that says in words what was done, and not who it was; "" for none."""
+    users = _values_of(places.get("user", ()), sample)
+    counts = {
+        name: len(set(texts))
+        for name, texts in _filled(inventory, places, sample).items()
+        if _are(_WORDS, texts) and len(set(texts)) > max(len(set(users)), _FEW * len(sample))
+    }
+    return max(counts, key=lambda name: counts[name], default="")
+
+
+def _filled(
+    inventory: Inventory, places: Mapping[str, Sequence[Path]], sample: Sequence[SampledRow]
+) -> dict[str, list[str]]:
+    """Return the values of the columns and paths without a role that have any."""
+    used = {place for paths in places.values() for place in paths}
+    spelled = [*inventory.columns, *(path for _names, path in inventory.names())]
+    rest = {name: found for name in spelled if (found := inventory.find(name)) and found not in used}
+    values = {name: [each for row in sample if (each := value_of(row, path))] for name, path in rest.items()}
+    return {name: texts for name, texts in values.items() if texts and name not in inventory.objects}
 
 
 def _durations(values: Mapping[str, Sequence[str]]) -> Iterator[InputWarning]:
