@@ -5,12 +5,7 @@ from .audit import (
     UnstableUser as UnstableUser,
     audit_facts as audit_facts,
 )
-from .calls import (
-    AskedPart as AskedPart,
-    CallFacts as CallFacts,
-    CallText as CallText,
-    TokenUse as TokenUse,
-)
+from .calls import AskedPart as AskedPart, CallFacts as CallFacts, CallText as CallText, TokenUse as TokenUse
 from .quality import (
     BatchRow as BatchRow,
     Share as Share,
@@ -19,11 +14,7 @@ from .quality import (
     by_batch_users as by_batch_users,
     by_position as by_position,
 )
-from .report import (
-    ReportFacts as ReportFacts,
-    UserFacts as UserFacts,
-    open_report_facts as open_report_facts,
-)
+from .report import ReportFacts as ReportFacts, UserFacts as UserFacts, open_report_facts as open_report_facts
 from .status import RunState as RunState, ShardState as ShardState, inspect_run as inspect_run
 from .user import (
     Line as Line,
