@@ -21,7 +21,7 @@ from random import Random
 from typing import Any
 
 from eventabs.measures import lower_bound, stable_events
-from eventabs.quality.arms import CONFIDENCE, difference, row_of
+from eventabs.quality.calibration import CONFIDENCE, difference, row_of
 from eventabs.store import Ledger, unpack_parts
 from known_mistakes import Mistakes, agreement, answer, expected, occurrences_of, story, write_export
 from simulated_model import Options, Speed

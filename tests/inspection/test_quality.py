@@ -4,8 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 from eventabs.inspection.quality import Share, Table, batch_tables, quality_tables
-from eventabs.quality.review import keep_result, read_review
-from eventabs.quality.sample import draw_review
+from eventabs.quality.review import draw_review, keep_result, read_review
 from eventabs.store.answers import PlacedAnswer, store_answers
 from eventabs.store.directory import RunDirectory
 from eventabs.store.ledger import Ledger, PartChange

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from eventabs.quality.arms import Arm, ArmReader
+from eventabs.quality.calibration import Arm, ArmReader
 from eventabs.store import Ledger
 from house import eventabs, start, wait_until, write_users
 from known_mistakes import Mistakes, write_export

@@ -12,8 +12,7 @@ import pytest
 
 from eventabs.errors import InputError, RunDirectoryError, UsageError
 from eventabs.measures import least_share
-from eventabs.quality.review import ReviewResult, read_review
-from eventabs.quality.sample import Review, draw_review
+from eventabs.quality.review import Review, ReviewResult, draw_review, read_review
 from house import eventabs, lines
 from runs_jobs import Place, finish
 

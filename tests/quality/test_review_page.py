@@ -10,8 +10,7 @@ import pytest
 
 import chromium
 from eventabs import language
-from eventabs.quality.review import read_review
-from eventabs.quality.sample import Sheet, draw_review
+from eventabs.quality.review import Sheet, draw_review, read_review
 from eventabs.views import render_review_page, write_report
 from runs_jobs import Place, finish
 

@@ -1,6 +1,8 @@
-from .arms import CONFIDENCE as CONFIDENCE, Arm as Arm, ArmFacts as ArmFacts
 from .audit import AuditPlan as AuditPlan, aaudit as aaudit, plan_audit as plan_audit
 from .calibration import (
+    CONFIDENCE as CONFIDENCE,
+    Arm as Arm,
+    ArmFacts as ArmFacts,
     Calibration as Calibration,
     CalibrationChoice as CalibrationChoice,
     CalibrationPlan as CalibrationPlan,
@@ -15,19 +17,22 @@ from .comparison import (
     UserPair as UserPair,
     compare as compare,
 )
-from .evaluation import Baseline as Baseline, Evaluation as Evaluation, evaluate as evaluate
-from .gold import read_labels as read_labels, wall_seconds as wall_seconds
+from .evaluation import (
+    Baseline as Baseline,
+    Evaluation as Evaluation,
+    evaluate as evaluate,
+    read_labels as read_labels,
+    wall_seconds as wall_seconds,
+)
 from .review import (
     Judged as Judged,
+    Review as Review,
     Reviewer as Reviewer,
     ReviewResult as ReviewResult,
-    keep_result as keep_result,
-    read_review as read_review,
-)
-from .sample import (
-    Review as Review,
     SampledDay as SampledDay,
     SampledEvent as SampledEvent,
     Sheet as Sheet,
     draw_review as draw_review,
+    keep_result as keep_result,
+    read_review as read_review,
 )

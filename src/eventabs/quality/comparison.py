@@ -1,4 +1,4 @@
-"""Two runs of the same export, held against each other: where their events agree, and what each cost."""
+"""Two runs of the same export: where their events agree, and what each cost."""
 
 import heapq
 import random
