@@ -99,7 +99,7 @@ def share_of(clusters: Sequence[tuple[float, float]], seed: int = 0) -> Figure:
     )
 
 
-_TAIL: Final = 0.05  # a one-sided bound of 95 %
+_ONE_TAIL: Final = 0.05  # a one-sided bound of 95 %
 _HALVINGS: Final = 60  # of the interval from 0 to 1: beyond what a float tells apart
 
 
@@ -122,7 +122,7 @@ def least_share(right: int, of: int) -> float | None:
     low, high = 0.0, 1.0  # of the share of wrong ones
     for _halving in range(_HALVINGS):
         middle = (low + high) / 2
-        if _at_most(ways, of, middle) > _TAIL:
+        if _at_most(ways, of, middle) > _ONE_TAIL:
             low = middle
         else:
             high = middle
