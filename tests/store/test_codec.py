@@ -184,3 +184,12 @@ def test_a_damaged_long_log_is_damaged_and_nothing_else(at: int) -> None:
         unpack_log("u", bytes(packed))
     with pytest.raises(StoredValueError):
         unpack_log("u", bytes(packed[:-200]))
+
+
+def test_words_that_say_the_action_themselves_stay_told_apart_from_an_object() -> None:
+    said, named = (
+        Behavior(datetime(2026, 1, 15, 10), "use", "打开汽车之家", "家", 60, text=text)  # noqa: DTZ001  as a user's clock
+        for text in ("打开汽车之家", "")
+    )
+    log = unpack_log("u", pack_log(UserLog("u", (said, named))))
+    assert log.behaviors == (said, named)
