@@ -49,7 +49,11 @@ def what_comes_back(behaviors: list[Behavior]) -> list[tuple[str, ...]]:
         (
             f"{b.start:%Y-%m-%d}",
             f"{b.start:%H:%M}",
-            *seen(THING if b.action and b.in_own_words else b.action, shorten(clean(b.item)), shorten(clean(b.place))),
+            *seen(
+                THING if b.action and b.in_own_words else b.action,
+                shorten(clean(b.item)),
+                shorten(clean(b.place)),
+            ),
             "" if b.duration is None else duration_text(b.duration),
         )
         for b in behaviors

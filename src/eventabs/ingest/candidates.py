@@ -22,7 +22,9 @@ from eventabs.language import gettext as _, ngettext
 from eventabs.records import InputWarning
 
 _NEARLY_NONE: Final = 0.05  # of the rows
-_FEW: Final = 0.05  # of the rows: a column of places with fewer different values, such as a city, is no place of each
+_FEW: Final = (
+    0.05  # of the rows: a column of places with fewer different values, such as a city, is no place of each
+)
 _AS_MUCH: Final = 0.8  # of the different values of the column that was taken
 _MORE: Final = 0.1  # of the rows: what another column holds beyond the one that was taken
 _LEAST: Final = 20  # rows, of which a share says something

@@ -184,7 +184,20 @@ SENTENCE_VERBS: Final[dict[str, Action]] = {
 # What a description begins with that says its row's action itself: 打开汽车之家, Opened Autohome. English verbs also in -s, -d and -ed.
 OPENING_VERBS: Final[dict[Action, tuple[str, ...]]] = {
     "use": ("打开", "启动", "使用", "进入", "刷", "玩", "open", "launch", "start", "use", "check", "play"),
-    "browse": ("浏览", "查看", "观看", "看", "阅读", "访问", "view", "browse", "look", "read", "watch", "visit"),
+    "browse": (
+        "浏览",
+        "查看",
+        "观看",
+        "看",
+        "阅读",
+        "访问",
+        "view",
+        "browse",
+        "look",
+        "read",
+        "watch",
+        "visit",
+    ),
     "click": ("点击", "点开", "click", "tap", "tapped"),
     "search": ("搜", "查询", "检索", "查找", "search", "look", "google"),
     "compare": ("对比", "比较", "compare"),

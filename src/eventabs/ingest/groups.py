@@ -15,7 +15,16 @@ from typing import Any, Final
 import duckdb
 
 from eventabs.ingest.database import fetched, sql
-from eventabs.records import THING, ActivityName, Behavior, DayKind, GroupUser, PieceCosts, SentenceUse, UserLog
+from eventabs.records import (
+    THING,
+    ActivityName,
+    Behavior,
+    DayKind,
+    GroupUser,
+    PieceCosts,
+    SentenceUse,
+    UserLog,
+)
 
 _BEHAVIORS: Final = 300_000  # of a group
 _START: Final = (

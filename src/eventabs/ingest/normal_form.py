@@ -22,7 +22,9 @@ from eventabs.records import THING, DurationUnit
 # A division, since a thousandth is no exact number.
 _IN_SECONDS: Final[dict[DurationUnit, str]] = {"ms": "/ 1000", "s": "", "min": "* 60", "h": "* 3600"}
 # Beside an action a text describes it. A row that begins or ends something is known by its object alone.
-_DESCRIPTION: Final = "CASE WHEN action IS NOT NULL AND mark IS NULL AND plain_word(text) <> word THEN text END"
+_DESCRIPTION: Final = (
+    "CASE WHEN action IS NOT NULL AND mark IS NULL AND plain_word(text) <> word THEN text END"
+)
 # Without descriptions, the same columns: what they are made by takes a tenth of the time of opening a small file.
 _NO_ENDING: Final = "NULL::STRUCT(words VARCHAR, h VARCHAR, m VARCHAR, s VARCHAR)"
 _NOT_DESCRIBED: Final = "SELECT *, NULL::VARCHAR AS words, NULL::VARCHAR AS site, false AS is_told FROM zoned"

@@ -108,7 +108,12 @@ def test_no_object_and_always_the_same_object_are_told_with_the_columns_that_are
     [
         ("搜索", "备注", lambda n: f"家用SUV怎么选 {n}", '[input.columns] text = "备注"'),
         ("login", "remark", lambda n: f"with phone number {n}", '[input.columns] text = "remark"'),
-        ("search", "city", lambda n: "New York", '[input.columns] item = "..."; columns without a role: town'),
+        (
+            "search",
+            "city",
+            lambda n: "New York",
+            '[input.columns] item = "..."; columns without a role: town',
+        ),
         ("login", "city", lambda n: "New York", ""),  # the export's own word may say all
         ("login", "name", lambda n: f"Ann Lee {n % 3}", ""),  # who it was
         ("login", "agent", lambda n: f"Mozilla/5.0 (X11; Linux {n})", ""),
