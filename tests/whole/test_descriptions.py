@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from house import eventabs
+from house import eventabs, lines
 
 CHINESE = """\
 用户编号,发生时间,行为类型,行为描述,地点,城市
@@ -41,11 +41,11 @@ LINES = {
 }  # fmt: skip
 SUMMARIES = {
     CHINESE: [
-        *("打开汽车之家 29分钟", "搜索“SUV 对比”", "启程4S店看车 1小时35分钟", "支付停车费 35元，苏州中心"),
+        *("打开汽车之家", "“SUV 对比”", "共29分钟", "启程4S店看车 1小时35分钟", "支付停车费 35元，苏州中心"),
         *("浏览SUV频道首页", "启程4S店 试驾理想L7", "手机号登录成功"),
     ],
     ENGLISH: [
-        *("Opened Autohome 29 min", "Searched for an SUV", "Stayed at Northgate Dealership 1 h 35 min"),
+        *("Opened Autohome", "Searched for an SUV", ", 29 min", "Stayed at Northgate Dealership 1 h 35 min"),
         *("bought Coffee and a sandwich, Riverside Mall", "browsed SUV channel"),
         *("Northgate Dealership Test drive of the Model L7", "Login with phone number"),
     ],
@@ -74,7 +74,7 @@ def test_every_word_of_a_description_is_in_the_prompt_and_said_once(
 @EXPORTS
 def test_every_word_of_a_description_is_in_the_events_of_the_rules(tmp_path: Path, text: str) -> None:
     eventabs("run", export_of(tmp_path, text), "--provider", "rules", "--out", "out", cwd=tmp_path)
-    events = [json.loads(line) for line in (tmp_path / "out" / "events.jsonl").open(encoding="utf-8")]
+    events = lines(tmp_path / "out" / "events.jsonl")
     summaries = "\n".join(event["summary"] for event in events)
     assert [words for words in SUMMARIES[text] if words not in summaries] == []
     paid = [
