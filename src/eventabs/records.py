@@ -50,7 +50,7 @@ class Behavior(NamedTuple):
     duration: int | None = None  # seconds
     file: int = 0  # index into the run's list of input files
     line: int = 0  # 1-based line in that file (record number where a file has no lines)
-    text: str = ""  # the export's own sentence, for counting its tokens; "" for structured rows
+    text: str = ""  # the export's own sentence, for counting its tokens; "" for structured rows; the item: see in_own_words
 
     @property
     def in_own_words(self) -> bool:

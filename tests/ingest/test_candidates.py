@@ -113,6 +113,16 @@ def test_a_column_that_is_filled_more_often_is_named_with_both_counts(tmp_path: 
     assert 'user = "device_id"' in warning.message
 
 
+@pytest.mark.parametrize(
+    "place", [lambda n: "" if n % 3 else f"shop {n}", lambda n: "" if n % 3 else "shop", int]
+)
+def test_a_city_is_never_named_as_the_place(tmp_path: Path, place: Callable[[int], object]) -> None:
+    text = rows(
+        "user", "time", "item", "place", "city", user="u", time=a_time, item=str, place=place, city="Rome"
+    )
+    assert codes(described(tmp_path, text)) == []
+
+
 def test_files_with_the_same_columns_are_read_alike(tmp_path: Path) -> None:
     for name, member in (("a.csv", ""), ("b.csv", "m1")):
         text = rows(

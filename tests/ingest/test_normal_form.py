@@ -24,7 +24,7 @@ def normalize(**fields: str) -> dict[str, Any]:
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         tables.prepare(connection, 0)
-        cursor = connection.execute(normal_form(raw, ""))
+        cursor = connection.execute(normal_form(raw, "", described=True))
         names = [str(column[0]) for column in cursor.description or ()]
         (found,) = cursor.fetchall()
     return dict(zip(names, found, strict=True))
@@ -124,11 +124,6 @@ def test_columns_beside_a_sentence_fill_what_it_does_not_say() -> None:
     )
 
 
-def test_an_action_beside_a_text_wins() -> None:
-    row = normalize(text="看了看宝马", action="view", item="宝马")
-    assert (row["action"], row["item"], row["text"]) == ("browse", "宝马", None)
-
-
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
@@ -165,3 +160,74 @@ def test_both_words_of_a_pair_are_known_to_sql_in_any_spelling(begin: str, end: 
 def test_trimming_takes_what_python_would_and_the_byte_order_mark(text: str) -> None:
     found = CONNECTION.execute("SELECT trimmed(?::VARCHAR)", [text]).fetchone()
     assert found == (text.strip(" \t\r\n\u3000\u00a0\ufeff") or None,)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        # the words say the action, and stay as they are
+        ({"action": "使用", "text": "打开汽车之家", "duration": "1740"}, ("use", "打开汽车之家", "", 1740)),
+        ({"action": "open_app", "text": "Opened Autohome"}, ("use", "Opened Autohome", "", None)),
+        ({"action": "支付", "text": "微信支付 35元", "place": "启程4S店"}, ("purchase", "微信支付 35元", "启程4S店", None)),
+        ({"action": "登录", "text": "手机号登录成功"}, ("登录", "手机号登录成功", "", None)),
+        # they do not: they are what it was done with
+        ({"action": "search", "text": "best family SUV"}, ("search", "best family SUV", "", None)),
+        ({"action": "登录", "text": "微信扫码"}, ("登录", "微信扫码", "", None)),
+        ({"action": "pay", "text": "打开汽车之家", "result": "failed"}, ("failed purchase", "打开汽车之家", "", None)),
+        # a sentence with the row's facts
+        ({"action": "到访", "text": "在启程4S店停留 95 分钟", "place": "启程4S店"}, ("visit", "启程4S店", "", 5700)),
+        ({"action": "搜索", "text": "搜索“SUV 对比”", "app": "懂车帝"}, ("search", "“SUV 对比”", "懂车帝", None)),
+        ({"action": "浏览", "text": "浏览商品详情", "item": "宝马7系"}, ("browse", "商品详情 宝马7系", "", None)),
+        # what they repeat is said once
+        ({"action": "使用", "text": "打开汽车之家", "app": "汽车之家"}, ("use", "打开汽车之家", "", None)),
+        ({"action": "view", "text": "Viewed the tent", "item": "Tent"}, ("browse", "Viewed the tent", "", None)),
+        ({"action": "到访", "text": "启程4S店看车", "place": "启程4S店"}, ("visit", "启程4S店看车", "", None)),
+        ({"action": "到访", "text": "启程4S店", "place": "启程4S店（吴中店）"}, ("visit", "启程4S店（吴中店）", "", None)),
+        ({"action": "click", "text": "CLICK", "item": "tent"}, ("click", "tent", "", None)),
+        ({"action": "使用", "text": "打开汽车之家 29分钟", "duration": "1745"}, ("use", "打开汽车之家", "", 1745)),
+        ({"action": "学习", "text": "学习Python（30分钟）", "duration": "1800"}, ("学习", "学习Python", "", 1800)),
+        ({"action": "使用", "text": "30分钟", "app": "微信", "duration": "1800"}, ("use", "微信", "", 1800)),
+        # how long it lasted, where no column says so
+        ({"action": "visit", "text": "Stayed at the mall for 95 minutes"}, ("visit", "Stayed at the mall", "", 5700)),
+        ({"action": "到访", "text": "看车 2小时", "end": "2026-01-15 11:00:42"}, ("visit", "看车 2小时", "", 3600)),
+        ({"action": "search", "text": "nap of 30 minutes"}, ("search", "nap of 30 minutes", "", None)),
+        ({"action": "使用", "text": "打开闹钟 7时30分"}, ("use", "打开闹钟 7时30分", "", None)),
+        # what they do not repeat stays
+        ({"action": "到访", "text": "试驾", "place": "启程4S店"}, ("visit", "启程4S店 试驾", "", None)),
+        ({"action": "使用", "text": "打开汽车之家", "place": "家"}, ("use", "打开汽车之家 家", "", None)),
+        ({"action": "view", "text": "cart page", "item": "art"}, ("browse", "cart page art", "", None)),
+        ({"action": "浏览", "text": "首页", "media": "懂车帝"}, ("browse", "首页", "懂车帝", None)),
+        ({"action": "使用", "text": "打开汽车之家 30分钟", "duration": "600"}, ("use", "打开汽车之家 30分钟", "", 600)),
+    ],
+)  # fmt: skip
+def test_a_text_beside_an_action_is_what_was_done_in_words(
+    fields: dict[str, str], expected: tuple[Any, ...]
+) -> None:
+    row = normalize(**fields)
+    words = row["text"] if row["item"] is None else row["item"]
+    assert (row["action"], words, row["place"], row["duration"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_said"),
+    [
+        ({"action": "使用", "text": "打开汽车之家"}, True),
+        ({"action": "使用", "text": "汽车之家"}, False),
+        ({"action": "view", "text": "Viewed the tent"}, True),
+        ({"action": "view", "text": "review of the tent"}, False),
+        ({"action": "payment", "text": "Order 7"}, True),
+        ({"action": "payment", "text": "Bordeaux"}, False),
+        ({"action": "支付", "text": "支付停车费", "result": "失败"}, False),
+    ],
+)
+def test_words_that_say_the_action_themselves_take_the_place_of_the_object(
+    fields: dict[str, str], is_said: bool
+) -> None:
+    row = normalize(**fields)
+    assert (row["item"] is None) is is_said
+    assert (row["text"] == fields["text"]) is is_said
+
+
+def test_a_row_that_begins_or_ends_something_is_known_by_its_object_alone() -> None:
+    row = normalize(action="use", app="微信", text="打开微信", marker="begin")
+    assert (row["item"], row["text"], row["mark"]) == ("微信", None, BEGINS)

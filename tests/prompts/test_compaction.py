@@ -186,3 +186,18 @@ def test_equal_minutes_keep_their_order() -> None:
     behaviors = [at("10:00", "visit", name) for name in ("b", "a", "c")]
     later = behaviors[0]._replace(start=behaviors[0].start + timedelta(seconds=59))
     assert lines_of([*behaviors, later]) == ["10:00 b", "10:00 a", "10:00 c", "10:00 b"]
+
+
+@pytest.mark.parametrize("level", ["line", "legend", "day"])
+def test_words_that_say_the_action_themselves_have_no_verb_at_any_level(level: Compaction) -> None:
+    behaviors = (
+        at("10:00", "use", "打开汽车之家", "", 1740)._replace(text="打开汽车之家"),
+        at("11:00", "use", "打开汽车之家", "", 1740),
+        at("12:00", "purchase", "支付停车费", "启程4S店")._replace(text="支付停车费"),
+    )
+    log = UserLog("u-17", behaviors)
+    said = ["打开汽车之家 29m", "用 打开汽车之家 29m", "支付停车费 启程4S店"]
+    compactor = Compactor("zh", level=level)
+    assert compactor.contents(log) == said
+    assert compactor.texts([log]).keys() >= {"打开汽车之家", "用 打开汽车之家"}
+    assert all(line in "".join(compactor.block("U1", log)) for line in said)

@@ -171,3 +171,12 @@ def test_a_text_of_any_length_comes_back_and_any_inflater_reads_it(length: int) 
     text = ("2026-03-07 10:04 启程4S店 1h35m; " * (length // 20 + 1))[:length]
     assert unpack_text(pack_text(text)) == text
     assert zlib.decompress(pack_text(text)).decode() == text
+
+
+def test_words_that_say_the_action_themselves_stay_told_apart_from_an_object() -> None:
+    said, named = (
+        Behavior(datetime(2026, 1, 15, 10), "use", "打开汽车之家", "家", 60, text=text)  # noqa: DTZ001  as a user's clock
+        for text in ("打开汽车之家", "")
+    )
+    log = unpack_log("u", pack_log(UserLog("u", (said, named))))
+    assert log.behaviors == (said, named)

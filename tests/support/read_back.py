@@ -50,7 +50,11 @@ def what_comes_back(behaviors: list[Behavior]) -> list[tuple[str, ...]]:
         (
             f"{b.start:%Y-%m-%d}",
             f"{b.start:%H:%M}",
-            *seen(b.action, shorten(clean(b.item)), shorten(clean(b.place))),
+            *seen(
+                THING if b.action and b.in_own_words else b.action,
+                shorten(clean(b.item)),
+                shorten(clean(b.place)),
+            ),
             "" if b.duration is None else duration_text(b.duration),
         )
         for b in behaviors
@@ -143,7 +147,8 @@ BEHAVIORS = st.lists(
         FIELDS,
         FIELDS,
         st.none() | st.integers(0, 400_000),
-    ),
+        text=st.sampled_from(["", "own words"]),
+    ).map(lambda behavior: behavior._replace(text=behavior.item if behavior.text else "")),
     min_size=1,
     max_size=8,
 ).map(lambda behaviors: sorted(behaviors, key=lambda b: b.start))

@@ -103,6 +103,42 @@ def test_no_object_and_always_the_same_object_are_told_with_the_columns_that_are
     assert '"WEB"' in warnings(tmp_path, SHOP, [f"{line},WEB" for line in bare])["one_object"]
 
 
+@pytest.mark.parametrize(
+    ("action", "column", "words", "setting"),
+    [
+        ("搜索", "备注", lambda n: f"家用SUV怎么选 {n}", '[input.columns] text = "备注"'),
+        ("login", "remark", lambda n: f"with phone number {n}", '[input.columns] text = "remark"'),
+        (
+            "search",
+            "city",
+            lambda n: "New York",
+            '[input.columns] item = "..."; columns without a role: town',
+        ),
+        ("login", "city", lambda n: "New York", ""),  # the export's own word may say all
+        ("login", "name", lambda n: f"Ann Lee {n % 3}", ""),  # who it was
+        ("login", "agent", lambda n: f"Mozilla/5.0 (X11; Linux {n})", ""),
+    ],
+)
+def test_many_lines_of_a_bare_verb_are_told_with_the_column_that_says_more(
+    tmp_path: Path, action: str, column: str, words: Callable[[int], str], setting: str
+) -> None:
+    lines = [
+        f"u{n % 3},{START + timedelta(minutes=n)},{action if n % 10 < 4 else 'buy'},{'' if n % 10 < 4 else n},{words(n)}"
+        for n in range(90)
+    ]
+    told = warnings(tmp_path, f"user,time,action,item,{column.replace('city', 'town')}", lines)
+    assert list(told) == (["no_object"] if setting else [])
+    if setting:
+        assert told["no_object"].startswith("40 % of the lines are a bare verb")
+        assert told["no_object"].endswith(setting)
+
+
+def test_a_column_of_words_is_told_where_a_place_alone_stands_for_the_object(tmp_path: Path) -> None:
+    lines = [f"u,{START + timedelta(minutes=n)},search,city {n % 3},best car {n}" for n in range(60)]
+    told = warnings(tmp_path, "user,time,action,city,remark", lines)
+    assert told["unused_column"].endswith('[input.columns] text = "remark"')
+
+
 def test_durations_in_milliseconds_are_told_and_the_unit_mends_them(tmp_path: Path) -> None:
     start = START
     lines = [

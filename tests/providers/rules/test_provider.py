@@ -319,6 +319,20 @@ async def test_the_rules_look_at_no_more_of_a_text_than_a_model_is_sent() -> Non
     assert await answer([behavior("2026-01-05 10:00", "visit", padded, begins, 60)]) == short
 
 
+async def test_words_that_say_the_action_themselves_get_no_verb_and_no_phrase_of_a_place() -> None:
+    paid = behavior("2026-03-04 10:00", "purchase", "支付停车费", "启程4S店")
+    visit = behavior("2026-03-04 12:00", "visit", "启程4S店 试驾", duration=3600)
+    search = behavior("2026-03-04 18:00", "search", "在懂车帝搜索宝马7系油耗")
+    seen = behavior("2026-03-04 18:05", "browse", "宝马7系", duration=120)
+    log = [
+        each._replace(text=each.item) if each is not seen else each for each in (paid, visit, search, seen)
+    ]
+    told = "\n".join(await lines(log, "fine"))
+    assert "| 支付停车费，启程4S店" in told
+    assert "| 启程4S店 试驾 1小时" in told
+    assert "在懂车帝搜索宝马7系油耗" in told
+
+
 async def test_an_empty_log_is_answered_with_no_event() -> None:
     assert await answer([]) == "## U1\n##"
 
