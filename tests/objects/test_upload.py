@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from eventabs import objects
 from eventabs.errors import UsageError
-from eventabs.objects import Destination, upload
+from eventabs.objects import Destination
 from object_server import KEY, SECRET, ObjectServer, WebServer, in_front_of, object_server, web_server
 
 PIECE = 5 << 20  # the least that S3 takes, but for the last one
@@ -35,7 +36,7 @@ def _credentials(server: ObjectServer, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
     for name, value in server.variables.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(upload, "_PIECE", PIECE)
+    monkeypatch.setattr(objects, "_PIECE", PIECE)
 
 
 @pytest.fixture

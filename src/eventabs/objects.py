@@ -1,0 +1,385 @@
+"""Objects in S3, Google Cloud Storage, Azure and on the web: addresses, stores, errors, and whole uploads."""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from urllib.parse import urlsplit
+
+from eventabs.errors import InputError, UsageError
+from eventabs.language import gettext as _
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig, ObjectStore, RetryConfig
+
+
+_STORES: Final = ("s3", "gs", "az")
+_WEB: Final = ("https", "http")
+QUERY_CUT: Final = "?..."  # in place of a query, which may hold a signature
+
+
+class Address(NamedTuple):
+    """An address and its parts: `s3://shop/day/1.csv` has the scheme `s3`, the bucket `shop` and the key `day/1.csv`."""
+
+    text: str
+    scheme: str
+    bucket: str
+    key: str
+
+    @classmethod
+    def of(cls, text: str) -> "Address":
+        """Take an address apart."""
+        scheme, separator, rest = text.partition("://")
+        bucket, _slash, key = rest.partition("/")
+        return cls(text, scheme.lower() if separator else "", bucket, key)
+
+    @classmethod
+    def of_bucket(cls, text: str) -> "Address":
+        """Take apart an address in a store. Raises InputError for any other."""
+        address = cls.of(text)
+        if address.is_in_store:
+            return address
+        message = _(
+            "{path} cannot be read; addresses begin with s3://BUCKET/, gs://BUCKET/, az://CONTAINER/, https:// or http://"
+        )
+        raise InputError(message.format(path=text))
+
+    @property
+    def is_web(self) -> bool:
+        """Whether it names a web server and not a store."""
+        return self.scheme in _WEB
+
+    @property
+    def is_in_store(self) -> bool:
+        """Whether it names a bucket of a known store."""
+        return self.scheme in _STORES and bool(self.bucket)
+
+    @property
+    def names_object(self) -> bool:
+        """Whether it may name an object; else it names a folder."""
+        return bool(self.key) and not self.key.endswith("/")
+
+    @property
+    def has_user(self) -> bool:
+        """Whether a web address has a user, and perhaps a password."""
+        return self.is_web and "@" in self.bucket.partition("?")[0]
+
+    @property
+    def place(self) -> str:
+        """The address of the bucket."""
+        return f"{self.scheme}://{self.bucket}"
+
+
+def is_address(path: str) -> bool:
+    """Whether a name is an address; else it is a file."""
+    return "://" in path
+
+
+def public_address(path: str) -> str:
+    """Return a name as it may be shown and stored: a web address without user and query, which may hold secrets."""
+    if not Address.of(path).is_web:
+        return path
+    bare, query, _rest = path.partition("?")
+    scheme, _separator, rest = bare.partition("://")
+    host, slash, tail = rest.partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{tail}{QUERY_CUT if query else ''}"
+
+
+Purpose = Literal["read", "write"]
+
+_ERRORS: Final[dict[Purpose, type[UsageError]]] = {"read": InputError, "write": UsageError}
+
+_ENVIRONMENT: Final = {  # what obstore reads, and how these names begin
+    "s3": ("AWS", "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT_URL"),
+    "gs": ("GOOGLE", "GOOGLE_APPLICATION_CREDENTIALS"),
+    "az": ("AZURE", "AZURE_STORAGE_ACCOUNT_NAME, AZURE_STORAGE_ACCOUNT_KEY"),
+}
+_STATUS: Final = re.compile(r"status code: (\d{3})")
+_ASKED: Final = re.compile(r"Error performing [A-Z]+ (\S+)")
+_DENIED: Final = (401, 403)
+_MISSING: Final = 404
+_PASSING: Final = (408, 429, *range(500, 600))
+
+
+class BrokenError(InputError):
+    """A failed read that may succeed later."""
+
+
+def obstore(address: str, purpose: Purpose = "read") -> ModuleType:
+    """Return the library. Raises UsageError if it is not installed: an InputError when reading."""
+    try:
+        import obstore.exceptions  # noqa: PLC0415  an extra that few install
+        import obstore.store  # noqa: PLC0415
+    except ImportError:
+        message = _("{path} is an address; install what writes to it: pip install 'eventabs[s3]'")
+        if purpose == "read":
+            message = _("{path} is an address; install what reads it: pip install 'eventabs[s3]'")
+        raise _ERRORS[purpose](message.format(path=public_address(address))) from None
+    return obstore
+
+
+@contextmanager
+def store_errors_named(address: str, purpose: Purpose = "read") -> Iterator[None]:
+    """Turn obstore's errors into one line about the address: an InputError, or a UsageError where it is written to.
+
+    Their text is not shown: it holds queries and answers.
+    """
+    base = obstore(address, purpose).exceptions.BaseError
+    try:
+        yield
+    except (base, OSError, NotImplementedError, ValueError) as error:
+        if getattr(error, "errno", None) is not None:  # of this machine's own files
+            raise
+        raise _refusal(address, str(error), purpose) from None
+
+
+def _refusal(address: str, text: str, purpose: Purpose) -> UsageError:
+    """Return the error for obstore's message: its first line and the structure below it."""
+    said = text.partition("\n")[0]
+    found, asked = _STATUS.search(said), _ASKED.search(said)
+    status = int(found[1]) if found else 0
+    variable, variables = _ENVIRONMENT.get(Address.of(address).scheme, ("", ""))
+    by_status = _of_reading if purpose == "read" else _of_writing
+    message = _by_words(said, purpose) or by_status(status, said, in_store=bool(variables))
+    kind = _ERRORS[purpose]
+    if not message:
+        kind, message = BrokenError if purpose == "read" else kind, _passing(status, text)
+    host = urlsplit(asked[1]).netloc if asked else address
+    return kind(
+        message.format(
+            path=public_address(address), status=status, variable=variable, variables=variables, host=host
+        )
+    )
+
+
+def _by_words(said: str, purpose: Purpose) -> str:
+    no_credentials = _("{path}: no credentials are set; set {variables}")
+    no_path = _("{path}: empty names, . and .. between slashes cannot be written; name another object")
+    if purpose == "read":
+        no_credentials = _(
+            "{path}: no credentials are set; set {variables}, or {variable}_SKIP_SIGNATURE=true where anyone may read"
+        )
+        no_path = _(
+            "{path}: empty names, . and .. between slashes cannot be read; copy the object and name the file"
+        )
+    messages = {
+        "169.254.169.254": no_credentials,  # the cloud's metadata service, which is tried last
+        "metadata.google": no_credentials,
+        "Account must be specified": no_credentials,
+        "Content-Length": _(
+            "{path} does not say how long it is, so that a break would go unnoticed; pipe it:"
+            " curl -fL ADDRESS | eventabs run -"
+        ),
+        "redirect": _(
+            "{path} leads elsewhere, and not to an end; name the address, region or endpoint that it leads to"
+        ),
+        "Could not parse path": no_path,
+    }
+    return next((message for sign, message in messages.items() if sign in said), "")
+
+
+def _of_reading(status: int, said: str, *, in_store: bool) -> str:
+    """Return what a status means that no retry changes, "" for any other."""
+    if not status or status in _PASSING:
+        return ""
+    step = _("check the address, or download it and name the file")
+    if in_store:
+        step = _("check {variables}, and the right to read and list")
+    if status == _MISSING and "list request" in said:
+        return _no_bucket()
+    changed = _("{path} has changed while it was read; start again once it is complete")
+    known = {_MISSING: _missing(), 412: changed}
+    return known.get(status) or _refused(status, step)
+
+
+def _of_writing(status: int, _said: str, *, in_store: bool) -> str:
+    """Return what a status means that no retry changes, "" for any other."""
+    if not status or status in _PASSING:
+        return ""
+    step = _("check the address, or write a file and upload that")
+    if in_store:
+        step = _("check {variables}, and the right to read and write")
+    known = {_MISSING: _no_bucket() if in_store else _missing(), 412: taken()}
+    return known.get(status) or _refused(status, step)
+
+
+def taken() -> str:
+    """Return the message that something exists already, with a placeholder `path`."""
+    return _("{path} exists; name another with --output, or replace it with --replace")
+
+
+def _no_bucket() -> str:
+    return _(
+        "{path}: there is no such bucket; check its name, and account, region and endpoint in the environment"
+    )
+
+
+def _missing() -> str:
+    return _("{path} does not exist (HTTP {status}); check the address")
+
+
+def _refused(status: int, step: str) -> str:
+    if status in _DENIED:
+        message = _("{path}: access is denied (HTTP {status}); {step}")
+    else:
+        message = _("{path}: the request is refused (HTTP {status}); {step}")
+    return message.replace("{step}", step)
+
+
+def _passing(status: int, text: str) -> str:
+    if status:
+        return _("{path}: the server answers HTTP {status}; try again later")
+    if "InvalidCertificate" in text:
+        return _(
+            "{path}: the certificate of {host} is not trusted; let SSL_CERT_FILE name your authority's PEM file"
+        )
+    if "error sending request" in text:
+        return _("{path}: {host} cannot be reached; check the network, a proxy and the endpoint")
+    return _("{path}: the transfer breaks off; check the network, and start again")
+
+
+_KINDS: Final = {
+    "s3": "S3Store",
+    "gs": "GCSStore",
+    "az": "AzureStore",
+    "https": "HTTPStore",
+    "http": "HTTPStore",
+}
+_LISTED: Final = 1000  # objects a request
+_CONNECT_SECONDS: Final = "5s"
+_SILENT_SECONDS: Final = "30s"
+_LONGEST: Final = "7d"  # for a whole transfer; obstore's own limit is 30 seconds
+_RETRIES: Final = 2  # for a single request, by obstore
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """An object and how to reach it; size and ETag are known once the store was asked.
+
+    `name` is its full address, which is never shown.
+    """
+
+    name: str
+    store: "ObjectStore"
+    path: str
+    size: int = 0
+    etag: str = ""
+
+    @property
+    def address(self) -> str:
+        """The address as it is shown."""
+        return public_address(self.name)
+
+    @property
+    def is_web(self) -> bool:
+        """Whether it has a web address and lies in no store."""
+        return Address.of(self.name).is_web
+
+    @property
+    def identity(self) -> bytes:
+        """Digest of ETag and size; empty for an object outside a store, whose ETag says little."""
+        if not self.etag or self.is_web:
+            return b""
+        return sha256(f"{self.etag} {self.size}".encode()).digest()
+
+
+def open_store(
+    address: Address, purpose: Purpose = "read", headers: Mapping[str, str] | None = None
+) -> "ObjectStore":
+    """Return the store of a bucket. A web address is a store of one object with an empty path.
+
+    `headers` go with each request. Raises UsageError if obstore is not installed, and obstore's own errors.
+    """
+    client: ClientConfig = {
+        "allow_http": address.scheme != "https",  # in a store, where its endpoint says so
+        "connect_timeout": _CONNECT_SECONDS,
+        "read_timeout": _SILENT_SECONDS,
+        "timeout": _LONGEST,
+        "default_headers": dict(headers or {}),
+    }
+    retries: RetryConfig = {"max_retries": _RETRIES}
+    kind = getattr(obstore(address.text, purpose).store, _KINDS[address.scheme])
+    store: ObjectStore = kind(
+        address.text if address.is_web else address.bucket, client_options=client, retry_config=retries
+    )
+    return store
+
+
+def object_at(store: "ObjectStore", address: Address) -> StoredObject | None:
+    """Return the object with exactly this key, None if there is none. Raises obstore's errors."""
+    try:
+        meta = store.head(address.key)
+    except FileNotFoundError:
+        return None
+    return StoredObject(
+        f"{address.place}/{address.key}", store, address.key, meta["size"], meta["e_tag"] or ""
+    )
+
+
+def listed(store: "ObjectStore", place: str, folder: str) -> Iterator[StoredObject]:
+    """Yield the objects of a folder and its subfolders; `place` is the bucket's address. Raises obstore's errors."""
+    for chunk in store.list(folder or None, chunk_size=_LISTED):
+        for meta in chunk:
+            path = meta["path"]
+            yield StoredObject(f"{place}/{path}", store, path, meta["size"], meta["e_tag"] or "")
+
+
+_PIECE: Final = 10_000_000  # bytes; S3 takes 10,000 pieces of an object
+_AT_ONCE: Final = 4  # pieces in memory
+
+
+class Destination:
+    """Where to write an object; `replace`: also over an existing one.
+
+    Raises UsageError, before it writes anything, if that is impossible.
+    """
+
+    def __init__(self, address: str, *, replace: bool = False) -> None:
+        self._address = Address.of(address)
+        _refuse_unwritable(self._address)
+        # no question to a web server: a signature allows writing only
+        headers = {"If-None-Match": "*"} if self._address.is_web and not replace else {}
+        with store_errors_named(address, "write"):
+            self._store = open_store(self._address, "write", headers)
+            if self._address.is_in_store and not replace and object_at(self._store, self._address):
+                raise UsageError(taken().format(path=self.address))
+
+    @property
+    def address(self) -> str:
+        """The address as it may be shown."""
+        return public_address(self._address.text)
+
+    def write(self, file: Path) -> None:
+        """Write the object; nobody sees it before it is whole. Raises UsageError, and OSError if `file` cannot be read.
+
+        A store gets it in parts, a few in memory at a time; a web server gets it in one piece.
+        """
+        library = obstore(self._address.text, "write")
+        with file.open("rb") as source, store_errors_named(self._address.text, "write"):
+            if self._address.is_web:
+                library.put(self._store, "", source, use_multipart=False)
+                return
+            # what ends it early, Ctrl-C too, aborts the upload
+            with library.open_writer(
+                self._store, self._address.key, buffer_size=_PIECE, max_concurrency=_AT_ONCE
+            ) as target:
+                while data := source.read(_PIECE):
+                    target.write(data)
+
+
+def _refuse_unwritable(address: Address) -> None:
+    path = public_address(address.text)
+    if address.has_user:
+        message = _(
+            "{path}: a password in an address is not used; write a file and try: curl -T FILE -u USER {path}"
+        )
+        raise UsageError(message.format(path=path))
+    if not (address.is_web or (address.is_in_store and address.names_object)):
+        message = _(
+            "{path} cannot be written; name an object: s3://BUCKET/KEY, gs://BUCKET/KEY, az://CONTAINER/KEY, or https://"
+        )
+        raise UsageError(message.format(path=path))
