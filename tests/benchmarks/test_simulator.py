@@ -22,8 +22,7 @@ from eventabs.prompts.vocabulary import default_vocabulary
 from eventabs.providers.openai.chat import OpenAIProvider
 from eventabs.providers.openai.endpoint import CallLimits, Endpoint
 from eventabs.records import Behavior, Category, Part, Reply, Request, UserLog
-from eventabs.replies.labels import Labels
-from eventabs.replies.reader import Reading, read_reply
+from eventabs.replies.reader import Labels, Reading, read_reply
 from paths import ROOT
 
 sys.path.insert(0, str(ROOT / "benchmarks"))

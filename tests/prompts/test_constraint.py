@@ -13,10 +13,8 @@ from eventabs.prompts.constraint import MOST_CHARACTERS, MOST_LETTERS, grammar, 
 from eventabs.prompts.expected_output import AnsweredEvent, Expectation, written
 from eventabs.prompts.vocabulary import default_vocabulary
 from eventabs.records import Behavior, Category, EventType, Part, Reply, UserLog, Vocabulary
-from eventabs.replies.claims import Aliases
-from eventabs.replies.labels import Labels
-from eventabs.replies.lines import is_strict, read_lines
-from eventabs.replies.reader import read_reply
+from eventabs.replies.forms import Aliases, is_strict, read_lines
+from eventabs.replies.reader import Labels, read_reply
 from gbnf import Gbnf, accepts
 
 CATEGORIES = (Category("sold", "!"), Category("lost", "?"), Category("other"))

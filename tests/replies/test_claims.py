@@ -1,6 +1,6 @@
 import pytest
 
-from eventabs.replies.claims import Aliases, fold
+from eventabs.replies.forms import Aliases, fold
 
 ALIASES = Aliases(dict.fromkeys(["U1", "U12"], 100))
 

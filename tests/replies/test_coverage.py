@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from eventabs.records import Behavior
-from eventabs.replies.coverage import Cover, LogIndex
+from eventabs.replies.reader import Cover, LogIndex
 from reply_cases import behavior
 
 LOG = (

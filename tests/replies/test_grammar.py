@@ -6,8 +6,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import example, given, settings, strategies as st
 
-from eventabs.replies.claims import Aliases
-from eventabs.replies.lines import is_strict, read_lines
+from eventabs.replies.forms import Aliases, is_strict, read_lines
 from paths import ROOT
 from reply_cases import USERS, read, told
 

@@ -1,7 +1,6 @@
 import pytest
 
-from eventabs.replies.claims import Aliases
-from eventabs.replies.json_answers import blocks_of, is_json, names_user, read_chunks, read_json
+from eventabs.replies.forms import Aliases, blocks_of, is_json, names_user, read_chunks, read_json
 
 BOTH = Aliases(dict.fromkeys(["U1", "U2"], 100))
 A = ["01-01 10:00", "01-01 11:00", "a"]

@@ -1,8 +1,8 @@
 import pytest
 
 from eventabs.records import Category, EventType, Vocabulary
-from eventabs.replies.claims import Claim, NamedTime
-from eventabs.replies.labels import MAX_SUMMARY, MAX_TYPE, Labels, one_line
+from eventabs.replies.forms import Claim, NamedTime
+from eventabs.replies.reader import MAX_SUMMARY, MAX_TYPE, Labels, one_line
 
 WORDS = Labels(
     Vocabulary(

@@ -1,12 +1,16 @@
 import pytest
 
-from eventabs.replies.claims import Aliases, Claim, NamedDay, NamedTime, split_bars
-from eventabs.replies.lines import (
+from eventabs.replies.forms import (
+    Aliases,
+    Claim,
+    NamedDay,
+    NamedTime,
     is_strict,
     read_cells,
     read_line,
     read_lines,
     read_rows,
+    split_bars,
     split_labels,
 )
 

@@ -16,8 +16,7 @@ from eventabs.prompts.compaction import Compactor
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.prompts.vocabulary import default_vocabulary
 from eventabs.records import Event, Part, Reply, UserLog
-from eventabs.replies.labels import Labels
-from eventabs.replies.reader import read_reply
+from eventabs.replies.reader import Labels, read_reply
 from paths import ROOT
 
 ANSWERS = sorted((ROOT / "tests" / "data" / "answers").glob("day-*.txt"))

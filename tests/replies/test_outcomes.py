@@ -4,10 +4,8 @@ from datetime import datetime
 import pytest
 
 from eventabs.records import Behavior, Outcome, Part, Reply, UserLog
-from eventabs.replies.claims import Block, Claim, NamedDay, NamedTime, most_claims
-from eventabs.replies.labels import Labels, names_of
-from eventabs.replies.outcomes import Outcomes, is_refusal
-from eventabs.replies.reader import Reading, read_reply
+from eventabs.replies.forms import Block, Claim, NamedDay, NamedTime, most_claims
+from eventabs.replies.reader import Labels, Outcomes, Reading, is_refusal, names_of, read_reply
 from reply_cases import LINES_OF, PARTS, USERS, VOCABULARY
 
 

@@ -3,7 +3,7 @@ import json
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.replies.relaxed_json import is_closed, parse, parse_prefix, straightened
+from eventabs.replies.forms import is_closed, parse, parse_prefix, straightened
 
 VALUE = {"u": "U1", "events": [["01-01 10:00", "a", None, True, "it's"]], "n": 1.5}
 

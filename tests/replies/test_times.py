@@ -3,8 +3,7 @@ from datetime import date, datetime
 import pytest
 from hypothesis import given, strategies as st
 
-from eventabs.replies.claims import Claim, NamedDay, NamedTime
-from eventabs.replies.times import Calendar, Span, read_cell
+from eventabs.replies.forms import Calendar, Claim, NamedDay, NamedTime, Span, read_cell
 
 JAN_1 = NamedDay(None, 1, 1)
 TEN = NamedTime(JAN_1, 600)

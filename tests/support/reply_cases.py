@@ -15,8 +15,7 @@ from eventabs.records import (
     UserLog,
     Vocabulary,
 )
-from eventabs.replies.labels import Labels
-from eventabs.replies.reader import Reading, read_reply
+from eventabs.replies.reader import Labels, Reading, read_reply
 
 LINES_OF = Compactor("zh").contents
 VOCABULARY = Vocabulary(

@@ -9,9 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 
 from eventabs.records import MAX_CHARACTERS, Behavior, Event, Part, UserLog
-from eventabs.replies.coverage import covered_times
-from eventabs.replies.labels import MAX_SUMMARY, names_of, one_line
-from eventabs.replies.outcomes import in_time_order
+from eventabs.replies.reader import MAX_SUMMARY, covered_times, in_time_order, names_of, one_line
 
 # Returns the texts that match a regular expression anywhere.
 Search = Callable[[str, Collection[str]], Collection[str]]
