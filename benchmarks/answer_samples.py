@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Literal, NamedTuple
 
-from eventabs.prompts.expected_output import AnsweredEvent, written
+from eventabs.prompts.lines import AnsweredEvent, written
 from eventabs.records import Behavior, Category, EventType, Part, UserLog, Vocabulary
 
 Form = Literal["lines", "json", "schema", "pipes"]

@@ -13,7 +13,7 @@ from random import Random
 from typing import NamedTuple
 
 from eventabs.measures import Occurrence, Repeat, Stability, stability_of
-from eventabs.prompts.expected_output import AnsweredEvent
+from eventabs.prompts.lines import AnsweredEvent
 
 FIRST_DAY = datetime(2026, 3, 2)  # noqa: DTZ001  exports hold wall times
 PLACES = (("宝马4S店", "到店"), ("西餐厅", "用餐"), ("健身房", "运动"), ("酒店", "出行"))

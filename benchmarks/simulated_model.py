@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import simulated_replies as replies
 from eventabs.choices import AnswerForm
-from eventabs.prompts.expected_output import AnsweredEvent
+from eventabs.prompts.lines import AnsweredEvent
 from eventabs.prompts.tokens import TokenCounter
 from known_mistakes import Mistakes
 from simulated_replies import Answered, Segment

@@ -15,7 +15,7 @@ from random import Random
 from typing import NamedTuple
 
 from eventabs.choices import AnswerForm
-from eventabs.prompts.expected_output import AnsweredEvent, written
+from eventabs.prompts.lines import AnsweredEvent, written
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.records import FinishReason
 

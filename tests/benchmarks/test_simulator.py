@@ -14,11 +14,9 @@ import pytest
 from httpx_aiohttp import HttpxAiohttpClient
 
 from eventabs.choices import AnswerForm, Compaction
-from eventabs.prompts.builder import PromptBuilder
-from eventabs.prompts.compaction import Compactor
-from eventabs.prompts.instructions import Instructions
+from eventabs.prompts.builder import Instructions, PromptBuilder
+from eventabs.prompts.lines import Compactor, default_vocabulary
 from eventabs.prompts.tokens import TokenCounter
-from eventabs.prompts.vocabulary import default_vocabulary
 from eventabs.providers.openai.chat import OpenAIProvider
 from eventabs.providers.openai.endpoint import CallLimits, Endpoint
 from eventabs.records import Behavior, Category, Part, Reply, Request, UserLog

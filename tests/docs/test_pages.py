@@ -23,8 +23,7 @@ from eventabs.cli.main import app
 from eventabs.config.settings import Settings, load_settings
 from eventabs.ingest.column_names import ACTION_WORDS, FAILURES, MARKERS, PLATFORMS, USUAL_NAMES, plain
 from eventabs.ingest.export import open_export
-from eventabs.prompts.compaction import Compactor
-from eventabs.prompts.expected_output import AnsweredEvent, written
+from eventabs.prompts.lines import AnsweredEvent, Compactor, written
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.records import Behavior, Part, UserLog
 from eventabs.store.codec import unpack_json, unpack_log, unpack_text

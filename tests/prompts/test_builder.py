@@ -7,13 +7,11 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from eventabs.choices import AnswerForm
-from eventabs.prompts.builder import CHAT_FRAMING_TOKENS, PromptBuilder
-from eventabs.prompts.instructions import Instructions
-from eventabs.prompts.measurement import _most, measure_parts
-from eventabs.prompts.packing.batches import MAX_ALIASES
-from eventabs.prompts.packing.bounds import BatchLimits
+from eventabs.prompts.builder import CHAT_FRAMING_TOKENS, Instructions, PromptBuilder
+from eventabs.prompts.lines import default_vocabulary
+from eventabs.prompts.measure import _most, measure_parts
+from eventabs.prompts.packing import MAX_ALIASES, BatchLimits
 from eventabs.prompts.tokens import TokenCounter
-from eventabs.prompts.vocabulary import default_vocabulary
 from eventabs.records import Behavior, UserLog
 from gbnf import accepts
 

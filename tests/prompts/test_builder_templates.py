@@ -9,10 +9,9 @@ import pytest
 from eventabs.choices import AnswerForm, Compaction, Detail
 from eventabs.errors import ConfigError
 from eventabs.language import Language
-from eventabs.prompts.builder import prompt_language
-from eventabs.prompts.instructions import Example, Instructions, example_events, example_log
+from eventabs.prompts.builder import Example, Instructions, example_events, example_log, prompt_language
+from eventabs.prompts.lines import DEFAULT_CATEGORIES, DEFAULT_TYPES, default_vocabulary
 from eventabs.prompts.tokens import TokenCounter
-from eventabs.prompts.vocabulary import DEFAULT_CATEGORIES, DEFAULT_TYPES, default_vocabulary
 from eventabs.records import Category, EventType, Vocabulary
 
 OWN = "T $types C $categories D $detail F $format"

@@ -8,7 +8,7 @@ from hypothesis import given, settings, strategies as st
 
 from eventabs.choices import Compaction
 from eventabs.language import Language
-from eventabs.prompts.compaction import Compactor, duration_text
+from eventabs.prompts.lines import Compactor, duration_text
 from eventabs.records import THING, Behavior, UserLog
 from read_back import BEHAVIORS, at, expand, what_comes_back
 

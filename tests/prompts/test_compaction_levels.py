@@ -10,8 +10,8 @@ from hypothesis import given, settings, strategies as st
 from eventabs.choices import Compaction
 from eventabs.language import Language
 from eventabs.prompts.builder import CHAT_FRAMING_TOKENS
-from eventabs.prompts.compaction import CODES, Compactor, make_legend
-from eventabs.prompts.packing.bounds import BatchLimits
+from eventabs.prompts.lines import CODES, Compactor, make_legend
+from eventabs.prompts.packing import BatchLimits
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.records import THING, Behavior, UserLog
 from read_back import BEHAVIORS, DURATION, at, expand, make_builder, seen, what_comes_back

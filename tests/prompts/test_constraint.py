@@ -9,9 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from eventabs.choices import Detail
-from eventabs.prompts.constraint import MOST_CHARACTERS, MOST_LETTERS, grammar, most_events, schema
-from eventabs.prompts.expected_output import AnsweredEvent, Expectation, written
-from eventabs.prompts.vocabulary import default_vocabulary
+from eventabs.prompts.builder import MOST_CHARACTERS, MOST_LETTERS, grammar, most_events, schema
+from eventabs.prompts.lines import AnsweredEvent, Expectation, default_vocabulary, written
 from eventabs.records import Behavior, Category, EventType, Part, Reply, UserLog, Vocabulary
 from eventabs.replies.forms import Aliases, is_strict, read_lines
 from eventabs.replies.reader import Labels, read_reply

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from eventabs.choices import AnswerForm, Detail
-from eventabs.prompts.expected_output import Expectation
+from eventabs.prompts.lines import Expectation
 from eventabs.records import Behavior
 
 EXPECTED = Expectation("lines")

@@ -4,7 +4,7 @@ import json
 from datetime import datetime
 from typing import Any
 
-from eventabs.prompts.expected_output import AnsweredEvent, response_format, written
+from eventabs.prompts.lines import AnsweredEvent, response_format, written
 
 
 def event(start: str, end: str, kind: str, mark: str = "", category: str = "engagement") -> AnsweredEvent:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.prompts.long_form import long_pieces, sentence
+from eventabs.prompts.measure import long_pieces, sentence
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.records import Behavior, UserLog
 

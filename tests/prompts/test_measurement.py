@@ -15,11 +15,12 @@ from eventabs.choices import Compaction, Detail
 from eventabs.config.settings import Settings
 from eventabs.ingest.export import Export, open_export
 from eventabs.language import Language
-from eventabs.prompts.expected_output import Expectation
-from eventabs.prompts.long_form import long_pieces, long_tokens
-from eventabs.prompts.measurement import (
+from eventabs.prompts.lines import Expectation
+from eventabs.prompts.measure import (
     MeasuredPart,
     log_of_part,
+    long_pieces,
+    long_tokens,
     measure_group,
     measure_logs,
     measure_parts,

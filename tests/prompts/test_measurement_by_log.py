@@ -2,7 +2,7 @@
 
 import pytest
 
-from eventabs.prompts.measurement import id_key, irregular_names, mark_variants
+from eventabs.prompts.measure import id_key, irregular_names, mark_variants
 from eventabs.records import ActivityName
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from eventabs.language import Language
-from eventabs.prompts.vocabulary import DEFAULT_TYPES, default_vocabulary
+from eventabs.prompts.lines import DEFAULT_TYPES, default_vocabulary
 from eventabs.records import Category
 
 

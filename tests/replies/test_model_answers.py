@@ -12,9 +12,8 @@ import pytest
 
 from eventabs.ingest.export import open_export
 from eventabs.language import Language
-from eventabs.prompts.compaction import Compactor
+from eventabs.prompts.lines import Compactor, default_vocabulary
 from eventabs.prompts.tokens import TokenCounter
-from eventabs.prompts.vocabulary import default_vocabulary
 from eventabs.records import Event, Part, Reply, UserLog
 from eventabs.replies.reader import Labels, read_reply
 from paths import ROOT

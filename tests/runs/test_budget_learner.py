@@ -2,7 +2,7 @@
 
 from hypothesis import given, settings, strategies as st
 
-from eventabs.prompts.packing.bounds import BatchLimits
+from eventabs.prompts.packing import BatchLimits
 from eventabs.records import PartSize, Usage
 from eventabs.runs.limits import BudgetLearner
 

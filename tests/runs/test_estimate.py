@@ -10,7 +10,7 @@ from eventabs.config.layers import overlay
 from eventabs.config.settings import Settings
 from eventabs.errors import ConfigError, InputError, UsageError
 from eventabs.ingest.export import open_export
-from eventabs.prompts.long_form import long_pieces
+from eventabs.prompts.measure import long_pieces
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.records import Batch, Part, PartSize, PlannedPart
 from eventabs.runs.estimate import Estimate, _case_batches, _repriced, estimate_run, first_request

@@ -7,8 +7,8 @@ from hypothesis import given, settings, strategies as st
 
 from eventabs.config.settings import Settings
 from eventabs.prompts.builder import PromptBuilder
-from eventabs.prompts.measurement import Parts, log_of_part, measure_parts
-from eventabs.prompts.packing.bounds import BatchLimits
+from eventabs.prompts.measure import Parts, log_of_part, measure_parts
+from eventabs.prompts.packing import BatchLimits
 from eventabs.records import Batch, Part, UserLog
 from eventabs.runs.components import (
     batch_limits,

@@ -3,8 +3,7 @@ from dataclasses import replace
 
 from hypothesis import given, settings, strategies as st
 
-from eventabs.prompts.packing.batches import PROBE_SHARE
-from eventabs.prompts.packing.bounds import BatchLimits
+from eventabs.prompts.packing import PROBE_SHARE, BatchLimits
 from eventabs.records import Batch, Part, PartSize, PlannedPart
 from eventabs.runs.scheduler import Scheduler
 from runs_kit import LIMITS, plan

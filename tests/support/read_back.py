@@ -8,12 +8,9 @@ from hypothesis import strategies as st
 
 from eventabs.choices import Compaction
 from eventabs.language import Language
-from eventabs.prompts.builder import PromptBuilder
-from eventabs.prompts.compaction import duration_text
-from eventabs.prompts.fields import clean, shorten
-from eventabs.prompts.instructions import Instructions
+from eventabs.prompts.builder import Instructions, PromptBuilder
+from eventabs.prompts.lines import VERBS, clean, default_vocabulary, duration_text, shorten
 from eventabs.prompts.tokens import TokenCounter
-from eventabs.prompts.vocabulary import VERBS, default_vocabulary
 from eventabs.records import THING, Behavior
 
 COUNTER = TokenCounter()

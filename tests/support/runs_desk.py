@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from eventabs.prompts.packing.bounds import BatchLimits
+from eventabs.prompts.packing import BatchLimits
 from eventabs.providers import Price
 from eventabs.providers.retry import OnRetry
 from eventabs.records import Counts, FailureReason, OnContent, Part, PartSize, Reply, Request, UserLog

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
-from eventabs.prompts.packing.bounds import BatchLimits
+from eventabs.prompts.packing import BatchLimits
 from eventabs.records import (
     Batch,
     Behavior,

@@ -1,22 +1,30 @@
-from .builder import PromptBuilder as PromptBuilder, prompt_language as prompt_language, sampled as sampled
-from .compaction import Compactor as Compactor
-from .expected_output import Expectation as Expectation
-from .instructions import (
+from .builder import (
     VERSION as VERSION,
     Example as Example,
     Instructions as Instructions,
+    PromptBuilder as PromptBuilder,
     example_events as example_events,
     example_log as example_log,
+    prompt_language as prompt_language,
+    sampled as sampled,
 )
-from .long_form import long_tokens as long_tokens
-from .measurement import (
+from .lines import (
+    CONVERSION as CONVERSION,
+    ENGAGEMENT as ENGAGEMENT,
+    Compactor as Compactor,
+    Expectation as Expectation,
+    default_vocabulary as default_vocabulary,
+)
+from .measure import (
     Parts as Parts,
     log_of_part as log_of_part,
+    long_tokens as long_tokens,
     measure_group as measure_group,
     measure_logs as measure_logs,
     measure_part as measure_part,
     measure_parts as measure_parts,
     output_tokens as output_tokens,
+    split as split,
 )
 from .packing import (
     BatchLimits as BatchLimits,
@@ -25,10 +33,4 @@ from .packing import (
     plan as plan,
     shuffled as shuffled,
 )
-from .splitting import split as split
 from .tokens import TokenCounter as TokenCounter
-from .vocabulary import (
-    CONVERSION as CONVERSION,
-    ENGAGEMENT as ENGAGEMENT,
-    default_vocabulary as default_vocabulary,
-)

@@ -8,10 +8,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from eventabs.errors import ConfigError
-from eventabs.prompts.packing import search
-from eventabs.prompts.packing.batches import MAX_ALIASES, pack
-from eventabs.prompts.packing.bounds import BatchLimits, lower_bound, tight_bound
-from eventabs.prompts.packing.search import Packer
+from eventabs.prompts import packing
+from eventabs.prompts.packing import MAX_ALIASES, BatchLimits, Packer, lower_bound, pack, tight_bound
 from eventabs.records import PartSize
 
 LIMITS = BatchLimits(max_input_tokens=40_000, instructions_tokens=700, max_output_tokens=8_192, max_users=30)
@@ -205,8 +203,8 @@ def test_more_batches_than_needed_are_filled_as_evenly() -> None:
 
 
 def test_more_parts_than_are_packed_at_once_go_in_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("eventabs.prompts.packing.batches._AT_ONCE", 1_000)
-    monkeypatch.setattr("eventabs.prompts.packing.batches._WINDOW", 500)
+    monkeypatch.setattr("eventabs.prompts.packing._AT_ONCE", 1_000)
+    monkeypatch.setattr("eventabs.prompts.packing._WINDOW", 500)
     rng = random.Random(9)  # noqa: S311  sizes, not secrets
     sizes = [PartSize(rng.randint(300, 3_500), rng.randint(300, 1_400)) for _ in range(2_300)]
     batches = pack(sizes, LIMITS)
@@ -217,7 +215,7 @@ def test_more_parts_than_are_packed_at_once_go_in_windows(monkeypatch: pytest.Mo
 def test_where_best_fit_would_take_long_parts_are_packed_all_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(search, "_BEST_FIT_STEPS", 0)
+    monkeypatch.setattr(packing, "_BEST_FIT_STEPS", 0)
     batches = pack(LARGE, LIMITS)
     assert_sound(batches, LARGE, LIMITS)
 

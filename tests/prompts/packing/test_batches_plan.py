@@ -4,8 +4,7 @@ from random import Random
 
 from hypothesis import given, settings, strategies as st
 
-from eventabs.prompts.packing.batches import PROBE_SHARE, plan, shuffled
-from eventabs.prompts.packing.bounds import BatchLimits
+from eventabs.prompts.packing import PROBE_SHARE, BatchLimits, plan, shuffled
 from eventabs.records import Batch, Part, PartSize, PlannedPart
 
 LIMITS = BatchLimits(max_input_tokens=1_100, instructions_tokens=100, max_output_tokens=500, max_users=5)

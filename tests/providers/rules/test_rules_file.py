@@ -4,7 +4,7 @@ import pytest
 
 from eventabs.errors import ConfigError
 from eventabs.language import Language
-from eventabs.prompts.vocabulary import DEFAULT_TYPES
+from eventabs.prompts.lines import DEFAULT_TYPES
 from eventabs.providers.rules.rules_file import Rules, load_rules, shipped_rules
 from eventabs.records import EventType
 

@@ -29,19 +29,156 @@ A name with a word like `10:00` is quoted, with a `\` before that word.
 """
 
 import re
+import unicodedata
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import date
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from functools import lru_cache, partial
-from itertools import product
+from itertools import accumulate, product
 from operator import add
 from string import ascii_uppercase
+from typing import NamedTuple
 
-from eventabs.choices import Compaction
+import orjson
+from pydantic import BaseModel, Field
+
+from eventabs.choices import AnswerForm, Compaction, Detail
 from eventabs.language import Language
-from eventabs.prompts.fields import MASK, clean, colliding, id_pattern, shorten, without_marks
-from eventabs.prompts.vocabulary import VERBS, WEEKDAYS, YEARS
-from eventabs.records import THING, Behavior, UserLog
+from eventabs.records import (
+    MAX_CHARACTERS,
+    THING,
+    Behavior,
+    Category,
+    EventType,
+    JsonSchemaFormat,
+    UserLog,
+    Vocabulary,
+)
+
+MASK = "[id]"
+
+_CUT = "…"
+_JOINER = "\u200d"  # joins compound emoji
+_SHORTEST_NUMBER = 5  # shorter numbers identify nobody and are in texts for other reasons
+
+
+def clean(text: str) -> str:
+    """Return `text` as one line: white space as single spaces, no control, bidi and other invisible characters.
+
+    Lone surrogates become U+FFFD.
+    """
+    if text.isprintable() and "  " not in text and text[:1] != " " and text[-1:] != " ":
+        return text
+    return " ".join("".join(map(_visible, " ".join(text.split()))).split())
+
+
+def shorten(text: str) -> str:
+    """Cut `text` to 200 characters; the last is then an ellipsis."""
+    return text if len(text) <= MAX_CHARACTERS else text[: MAX_CHARACTERS - 1] + _CUT
+
+
+def without_marks(name: str, marks: Sequence[str]) -> str:
+    """Return a clean `name` without filler marks; never empty.
+
+    A mark stays if it is part of a Latin word or number: `XX` in `XXL`.
+    """
+    for mark in marks:
+        if mark and mark in name:
+            name = clean(_whole(mark).sub("", name)) or name
+    return name
+
+
+def colliding(names: Iterable[str], marks: Sequence[str]) -> frozenset[str]:
+    """Return the clean names that would equal another name without their marks."""
+    origins: dict[str, set[str]] = {}
+    for name in names:
+        origins.setdefault(without_marks(name, marks), set()).add(name)
+    return frozenset(name for same in origins.values() if len(same) > 1 for name in same)
+
+
+def id_pattern(user_id: str) -> re.Pattern[str] | None:
+    """Return the pattern of the user's id as a whole word in clean text, in any case; None if it identifies nobody."""
+    name = clean(user_id)
+    return _whole(name, re.IGNORECASE) if identifies(name) else None
+
+
+def identifies(name: str) -> bool:
+    """Whether a clean user id identifies a user: single characters and numbers of fewer than five digits do not."""
+    return len(name) >= (_SHORTEST_NUMBER if name.isdecimal() else 2)
+
+
+def _whole(text: str, flags: re.RegexFlag = re.NOFLAG) -> re.Pattern[str]:
+    """Match `text` if neither end continues a Latin word or a number."""
+    before = r"(?<![0-9A-Za-z])" if _is_latin(text[0]) else ""
+    after = r"(?![0-9A-Za-z])" if _is_latin(text[-1]) else ""
+    return re.compile(before + re.escape(text) + after, flags)
+
+
+def _is_latin(character: str) -> bool:
+    return character.isascii() and character.isalnum()
+
+
+def _visible(character: str) -> str:
+    category = unicodedata.category(character)
+    if category == "Cs":
+        return "\ufffd"
+    return "" if category in {"Cc", "Cf"} and character != _JOINER else character
+
+
+ACTIONS = ("use", "browse", "click", "search", "compare", "cart", "favorite", "purchase")
+# Chosen by their number of tokens behind a space in cl100k_base: 用 点 搜 对比 加购 take 2 (比 would take 3), 看 收藏 买
+# take 3 (购买 5); every English verb takes 1. In o200k_base all take 1 but for 对比 and 加购, which take 2.
+VERBS: dict[Language, dict[str, str]] = {
+    "zh": dict(zip(ACTIONS, ["用", "看", "点", "搜", "对比", "加购", "收藏", "买"], strict=True)),
+    "en": dict(
+        zip(ACTIONS, ["use", "view", "click", "search", "compare", "cart", "save", "buy"], strict=True)
+    ),
+}
+WEEKDAYS: dict[Language, tuple[str, ...]] = {
+    "zh": ("周一", "周二", "周三", "周四", "周五", "周六", "周日"),
+    "en": ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"),
+}
+YEARS: dict[Language, str] = {"zh": "岁", "en": "y"}
+
+CONVERSION = "conversion"
+ENGAGEMENT = "engagement"
+
+DEFAULT_CATEGORIES: tuple[Category, ...] = (Category(CONVERSION, "!"), Category(ENGAGEMENT))
+
+
+def _types(engagements: str, conversions: str) -> tuple[EventType, ...]:
+    return (
+        *map(EventType, engagements.split(", ")),
+        *(EventType(name, CONVERSION) for name in conversions.split(", ")),
+    )
+
+
+DEFAULT_TYPES: dict[Language, tuple[EventType, ...]] = {
+    "zh": _types(
+        "浏览, 搜索, 对比, 收藏, 看车, 看房, 使用应用, 用餐, 点外卖, 工作, 学习, 阅读, 居家, 休息, 运动, 娱乐, 社交, "
+        "购物, 买菜, 出行, 旅行, 住宿, 就医, 育儿, 理财, 生活服务",
+        "到店, 加购, 购买",
+    ),
+    "en": _types(
+        "browsing, searching, comparing, saving, car viewing, house hunting, app use, dining, food delivery, work, study, "
+        "reading, at home, rest, exercise, entertainment, socializing, shopping, groceries, travel, trip, lodging, "
+        "health care, parenting, finance, services",
+        "store visit, add to cart, purchase",
+    ),
+}
+
+
+def default_vocabulary(
+    language: Language, categories: Sequence[Category] = DEFAULT_CATEGORIES, *, open_types: bool = True
+) -> Vocabulary:
+    """Return the shipped types of `language`; they keep only the given categories."""
+    known = {category.name for category in categories}
+    types = tuple(
+        kind if kind.category in known else EventType(kind.name) for kind in DEFAULT_TYPES[language]
+    )
+    return Vocabulary(types, tuple(categories), open_types)
+
 
 CODES = (*ascii_uppercase, *map("".join, product(ascii_uppercase, repeat=2)))
 
@@ -311,3 +448,139 @@ def _shown(name: str, masked: re.Pattern[str] | None, marks: Sequence[str] = ())
 
 def _quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+MOST_BRIEF = 12  # events a user
+BEHAVIORS_AN_EVENT = 4  # detail `day`: one event for each four behaviors of a day (or part of four), at most
+MOST_A_DAY = 8
+USUAL_PAUSE = 30  # minutes
+TOKENS_A_USER = 8
+# a large model takes 17 to 18 as lines and 30 as JSON (docs/prompts.md); others take more
+_TOKENS_AN_EVENT: dict[AnswerForm, int] = {"lines": 22, "json": 36, "schema": 36}
+_TOKENS_A_SUMMARY = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """The expected length of answers. `pause`: minutes between sessions, 0 for the default."""
+
+    answer: AnswerForm
+    pause: int = USUAL_PAUSE
+    with_summaries: bool = True
+
+    @property
+    def session_gap(self) -> timedelta:
+        """Time between sessions, from the end of a behavior to the next start."""
+        return timedelta(minutes=self.pause or USUAL_PAUSE)
+
+    @property
+    def tokens_an_event(self) -> int:
+        """Tokens of an event."""
+        return _TOKENS_AN_EVENT[self.answer] - (0 if self.with_summaries else _TOKENS_A_SUMMARY)
+
+    def events(self, behaviors: Sequence[Behavior], detail: Detail) -> int:
+        """Return the expected number of events of behaviors in time order; further behaviors never lower it."""
+        if detail == "fine":
+            return _sessions(behaviors, self.session_gap)
+        days = Counter(behavior.start.toordinal() for behavior in behaviors)
+        if detail == "brief":
+            return min(MOST_BRIEF, len(days))
+        return sum(min(MOST_A_DAY, -(-count // BEHAVIORS_AN_EVENT)) for count in days.values())
+
+    def tokens(self, behaviors: Sequence[Behavior], detail: Detail) -> int:
+        """Return the expected tokens of the answer about behaviors in time order."""
+        return self.tokens_for(self.events(behaviors, detail))
+
+    def tokens_for(self, events: int) -> int:
+        """Return the expected tokens of an answer with N events."""
+        return TOKENS_A_USER + self.tokens_an_event * events
+
+
+def _sessions(behaviors: Sequence[Behavior], gap: timedelta) -> int:
+    done = (behavior.start + timedelta(seconds=behavior.duration or 0) for behavior in behaviors)
+    gaps = (later.start - end for later, end in zip(behaviors[1:], accumulate(done, max), strict=False))
+    return min(1, len(behaviors)) + sum(each > gap for each in gaps)
+
+
+class AnsweredEvent(NamedTuple):
+    """An event of a model answer, as in the worked example. `mark` is the mark of its category."""
+
+    start: datetime
+    end: datetime
+    type: str
+    category: str
+    mark: str
+    summary: str
+
+
+class _User(BaseModel, extra="forbid"):
+    u: str = Field(description="alias, such as U1")
+    events: list[list[str]] = Field(description="[first time, last time, type, category, summary] each")
+
+
+class _UserWithoutSummaries(_User):
+    events: list[list[str]] = Field(description="[first time, last time, type, category] each")
+
+
+class _Answer(BaseModel, extra="forbid"):
+    users: list[_User]
+
+
+class _AnswerWithoutSummaries(BaseModel, extra="forbid"):
+    users: list[_UserWithoutSummaries]
+
+
+def response_format(answer: AnswerForm, with_summaries: bool = True) -> JsonSchemaFormat | None:
+    """Return the `response_format` of the form, None if it has none."""
+    if answer != "schema":
+        return None
+    model = _Answer if with_summaries else _AnswerWithoutSummaries
+    schema = {"name": "events", "strict": True, "schema": model.model_json_schema()}
+    return {"type": "json_schema", "json_schema": schema}
+
+
+def written(
+    users: Sequence[tuple[str, Sequence[AnsweredEvent]]], answer: AnswerForm, *, with_summaries: bool = True
+) -> str:
+    """Write the answer about (alias, events) pairs in the form."""
+    if not with_summaries:
+        users = [(alias, [event._replace(summary="") for event in events]) for alias, events in users]
+    if answer == "lines":
+        return "\n".join([line for alias, events in users for line in _lines(alias, events)] + ["##"])
+    objects = [
+        orjson.dumps({"u": alias, "events": [_row(event, with_summaries) for event in events]}).decode()
+        for alias, events in users
+    ]
+    if answer == "json":
+        return "\n".join(objects)
+    return '{"users":[' + ",".join(objects) + "]}"
+
+
+def _lines(alias: str, events: Sequence[AnsweredEvent]) -> list[str]:
+    lines = [f"## {alias}"]
+    day = None
+    for event in events:
+        today = event.start.date()
+        if today != day:
+            is_first_of_year = day is None or day.year != today.year
+            lines.append(f"# {today:%Y-%m-%d}" if is_first_of_year else f"# {today:%m-%d}")
+            day = today
+        summary = f" | {event.summary}" if event.summary else ""
+        lines.append(f"{_span(event)} {event.type}{event.mark}{summary}")
+    return lines
+
+
+def _span(event: AnsweredEvent) -> str:
+    """Write start and end, with the end's day if it is not the next such time after the start."""
+    start = f"{event.start:%H:%M}"
+    if event.end == event.start:
+        return start
+    if event.end - event.start < timedelta(days=1):
+        return f"{start}-{event.end:%H:%M}"
+    return f"{start}-{event.end:%m-%d %H:%M}"
+
+
+def _row(event: AnsweredEvent, with_summaries: bool) -> list[str]:
+    start, end = (f"{time:%m-%d %H:%M}" for time in event[:2])
+    row = [start, end, event.type, event.category]
+    return [*row, event.summary] if with_summaries else row

@@ -1,17 +1,35 @@
-"""What users cost in prompts: from sums over a group of users, and by counting a user's log where sums do not hold."""
+"""What users cost in prompts, where one who is too large is cut, and the long form that compaction is measured against."""
 
+from array import array
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set as AbstractSet
+from datetime import timedelta
+from itertools import accumulate, pairwise
+from operator import sub
 from typing import NamedTuple, Protocol, cast
 
 from eventabs.choices import Detail
+from eventabs.language import Language
 from eventabs.prompts.builder import PromptBuilder
-from eventabs.prompts.compaction import Body, Compactor
-from eventabs.prompts.expected_output import BEHAVIORS_AN_EVENT, MOST_A_DAY, MOST_BRIEF, Expectation
-from eventabs.prompts.fields import clean, identifies, without_marks
+from eventabs.prompts.lines import (
+    ACTIONS,
+    BEHAVIORS_AN_EVENT,
+    MOST_A_DAY,
+    MOST_BRIEF,
+    Body,
+    Compactor,
+    Expectation,
+    clean,
+    identifies,
+    without_marks,
+)
 from eventabs.prompts.packing import BatchLimits
-from eventabs.prompts.splitting import split
+from eventabs.prompts.tokens import TokenCounter
 from eventabs.records import (
+    THING,
     ActivityName,
+    Behavior,
     DayKind,
     GroupUser,
     Part,
@@ -20,6 +38,96 @@ from eventabs.records import (
     SentenceUse,
     UserLog,
 )
+
+# Where to cut a user who is too large for one batch: between days, or within a day at its widest gap.
+#
+# A user may have a million behaviors, so no check is about many more of them than a part has.
+
+
+Fits = Callable[[int, int], bool]
+_FEW = 64  # behaviors in the first check after a cut
+_UNIT = timedelta(microseconds=1)
+_SECOND = 1_000_000
+
+
+def split(log: UserLog, fits: Fits) -> list[Part]:
+    """Cut a log into the fewest consecutive parts that `fits(first, last)` accepts.
+
+    Cuts are between days, or at the widest gap of a day that is too large. `fits` takes inclusive indices,
+    and accepts every range within one that it accepts. A single behavior that does not fit is a part by
+    itself. No behaviors: no parts.
+    """
+    if not log.behaviors:
+        return []
+    last_index = len(log.behaviors) - 1
+    holds = _Reach(fits, len(log.behaviors)).holds
+    if holds(0, last_index):
+        return [Part(log.user_id, 0, last_index)]
+    ends = _allowed_ends(log.behaviors, holds)
+    parts = []
+    first = at = 0
+    while at < len(ends):
+        beyond = bisect_left(ends, True, at + 1, key=lambda end, first=first: not holds(first, end))  # type: ignore[misc]
+        parts.append(Part(log.user_id, first, ends[beyond - 1]))
+        first = ends[beyond - 1] + 1
+        at = beyond
+    return parts
+
+
+class _Reach:
+    """Which ranges are known to fit, and which not."""
+
+    def __init__(self, fits: Fits, count: int) -> None:
+        self._fits = fits
+        self._count = count
+        self._known: dict[
+            int, tuple[int, int]
+        ] = {}  # by first index: the last one known to fit, the next known not to
+
+    def holds(self, first: int, last: int) -> bool:
+        """Return `fits(first, last)`; never check more than twice the range that is known to fit."""
+        fitting, beyond = self._known.get(first, (first - 1, self._count))
+        while fitting < last < beyond:
+            tried = min(last, first + max(_FEW, 2 * (fitting - first + 1)) - 1)
+            if self._fits(first, tried):
+                fitting = tried
+            else:
+                beyond = tried
+        self._known[first] = fitting, beyond
+        return last <= fitting
+
+
+def _allowed_ends(behaviors: Sequence[Behavior], fits: Fits) -> list[int]:
+    """Return the indices behind which a part may end, in order: ends of days, and gaps in days that are too large."""
+    days = [behavior.start.toordinal() for behavior in behaviors]
+    firsts = [index for index, day in enumerate(days) if index == 0 or day != days[index - 1]]
+    begun = array("q", ((each.start - behaviors[0].start) // _UNIT for each in behaviors))
+    ended = array(
+        "q", (start + _SECOND * (each.duration or 0) for start, each in zip(begun, behaviors, strict=True))
+    )
+    # a stack instead of recursion: a day may have thousands of behaviors
+    spans = [(first, following - 1) for first, following in pairwise([*firsts, len(days)])][::-1]
+    ends = []
+    while spans:
+        first, last = spans.pop()
+        if first == last or fits(first, last):
+            ends.append(last)
+        else:
+            cut = first + _widest_gap(begun[first : last + 1], ended[first:last])
+            spans += ((cut + 1, last), (first, cut))
+    return ends
+
+
+def _widest_gap(begun: Sequence[int], ended: Sequence[int]) -> int:
+    """Return the position before the longest gap; of equal gaps the most central.
+
+    `begun` and `ended` are times of behaviors, in any unit; the end of the last behavior does not count.
+    """
+    gaps = list(map(sub, begun[1:], accumulate(ended, max)))
+    widest = max(gaps)
+    middle = (len(gaps) - 1) / 2
+    return min((at for at, gap in enumerate(gaps) if gap == widest), key=lambda at: abs(at - middle))
+
 
 _BEFORE = "0"  # like a clock: a visible character before the space of a body, so that counts add up
 _DURATION = " 0\n"  # like a duration, before which a body does not end its line
@@ -309,3 +417,84 @@ def _variants(texts: AbstractSet[str], marks: Sequence[str]) -> Iterator[list[st
             variants.append(unmarked)
         if len(variants) > 1:
             yield variants
+
+
+_ACTIONS = ("", THING, "visit", *ACTIONS)
+_CHINESE = "{} {} 在{}停留 使用{} 浏览{} 点击{} 搜索{} 对比{} 将{}加入购物车 收藏{} 购买{}"
+_ENGLISH = (
+    "{}; {}; stayed at {}; used {}; viewed {}; clicked {}; searched for {}; compared {}; put {} into the cart; saved {}; "
+    "bought {}"
+)
+_SENTENCES: dict[Language, dict[str, str]] = {  # {} is the item
+    "zh": dict(zip(_ACTIONS, _CHINESE.split(), strict=True)),
+    "en": dict(zip(_ACTIONS, _ENGLISH.split("; "), strict=True)),
+}
+_MINUTE = 60
+_IN_SECONDS = "browse"
+_WITHOUT_DURATION = frozenset(ACTIONS) - {"use", "browse"}
+
+
+def sentence(behavior: Behavior, language: Language = "zh") -> str:
+    """Return the export's own sentence, or for a structured row an equivalent one, such as 浏览A 在B上 292秒."""
+    if behavior.text:
+        return behavior.text
+    action = behavior.action
+    what = _SENTENCES[language].get(action, action + " {}").replace("{}", behavior.item, 1)
+    duration = None if action in _WITHOUT_DURATION else behavior.duration
+    if language == "en":
+        where = f"on {behavior.place}" if behavior.place else ""
+        how_long = "" if duration is None else f"for {_english(duration)}"
+    else:
+        where = f"在{behavior.place}" if behavior.place else ""
+        where += "上" if where and action == _IN_SECONDS else ""
+        how_long = "" if duration is None else _chinese(duration, action)
+    return " ".join(filter(None, (what, where, how_long)))
+
+
+def long_pieces(log: UserLog, language: Language = "zh") -> Sequence[str]:
+    """Return a user's lines `YYYY-MM-DD HH:MM:SS sentence` in pieces for TokenCounter.total."""
+    pieces: list[str] = []
+    for behavior in log.behaviors:
+        stamp = behavior.start.isoformat(" ")
+        pieces += (stamp[:10], stamp[10:16], stamp[16:19], *_behind_stamp(behavior, language))
+    if pieces:
+        pieces[-1] = pieces[-1].removesuffix("\n")
+    return pieces
+
+
+def long_tokens(group: UserGroup, counter: TokenCounter, language: Language) -> int:
+    """Count the tokens of the long form of all users of a group."""
+    if not counter.adds_up:
+        logs = group.logs(range(len(group.users)))
+        return sum(counter.total(long_pieces(log, language)) for log in logs)
+    pieces: Counter[str] = Counter(dict(group.stamps()))
+    for behavior, uses, last_uses in group.sentences():
+        *words, end = _behind_stamp(behavior, language)
+        for piece in words:
+            pieces[piece] += uses
+        pieces[end] += uses - last_uses
+        if last_uses:
+            pieces[end.removesuffix("\n")] += last_uses
+    counts = zip(counter.counts(list(pieces)), pieces.values(), strict=True)
+    return sum(tokens * count for tokens, count in counts)
+
+
+def _behind_stamp(behavior: Behavior, language: Language) -> tuple[str, ...]:
+    text = sentence(behavior, language)
+    # the last word is mostly a duration, and the text before it recurs
+    words, _, last = text.rpartition(" ")
+    return (f" {words}", f" {last}\n") if words[-1:].strip() else (f" {text}\n",)
+
+
+def _chinese(seconds: int, action: str) -> str:
+    if action == _IN_SECONDS or seconds < _MINUTE:
+        return f"{seconds}秒"
+    hours, minutes = divmod(seconds // _MINUTE, 60)
+    return (f"{hours}小时" if hours else "") + (f"{minutes}分钟" if minutes else "")
+
+
+def _english(seconds: int) -> str:
+    if seconds < _MINUTE:
+        return f"{seconds} seconds"
+    hours, minutes = divmod(seconds // _MINUTE, 60)
+    return " ".join([f"{hours} hours"] * (hours > 0) + [f"{minutes} minutes"] * (minutes > 0))

@@ -1,0 +1,514 @@
+"""The plan: which parts go into which batch. As few batches as possible, evenly filled, longest first. Pure."""
+
+import hashlib
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from heapq import heapreplace
+from itertools import accumulate, chain
+from math import inf
+from operator import neg
+from typing import Literal, NamedTuple
+
+from eventabs.errors import ConfigError
+from eventabs.language import gettext as _
+from eventabs.records import Batch, PartSize, PlannedPart
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLimits:
+    """Limits of one call: tokens in with the instructions, tokens out, users."""
+
+    max_input_tokens: int
+    instructions_tokens: int
+    max_output_tokens: int
+    max_users: int
+
+    @property
+    def room(self) -> int:
+        """Input tokens left for blocks. Raises ConfigError if none are left."""
+        if self.instructions_tokens >= self.max_input_tokens:
+            message = _(
+                "the instructions alone take {tokens} of {limit} input tokens; raise --max-input-tokens"
+            )
+            raise ConfigError(message.format(tokens=self.instructions_tokens, limit=self.max_input_tokens))
+        return self.max_input_tokens - self.instructions_tokens
+
+    def hold(self, size: PartSize) -> bool:
+        """Whether a part of this size fits into a batch alone."""
+        return size.input_tokens <= self.room and size.output_tokens <= self.max_output_tokens
+
+
+Bound = Literal["input", "output", "users"]
+_SHARES = 12  # beyond, rounding gains next to nothing
+
+
+class CountBound(NamedTuple):
+    """A bound from how many parts fit together: `full` batches of the `smallest` parts (indices), others with fewer."""
+
+    bound: int
+    full: int
+    smallest: list[int]
+
+
+def lower_bound(sizes: Sequence[PartSize], limits: BatchLimits) -> tuple[int, Bound]:
+    """Return a lower bound of the number of batches, and the limit that gives it."""
+    bounds: dict[Bound, int] = {
+        "input": -(-sum(size.input_tokens for size in sizes) // limits.room),
+        "output": -(-sum(size.output_tokens for size in sizes) // limits.max_output_tokens),
+        "users": -(-len(sizes) // limits.max_users),
+    }
+    binding = max(bounds, key=bounds.__getitem__)
+    return bounds[binding], binding
+
+
+def tight_bound(sizes: Sequence[PartSize], limits: BatchLimits) -> int:
+    """Return the best bound known: `lower_bound`, or for tokens in or out L2, or one by rounding or counting parts."""
+    return max(volume_bound(sizes, limits), count_bound(sizes, limits).bound)
+
+
+def volume_bound(sizes: Sequence[PartSize], limits: BatchLimits) -> int:
+    """Return the best bound but for that by counting."""
+    by_dimension = (max(_l2(*tokens), _rounded(*tokens)) for tokens in _dimensions(sizes, limits))
+    return max(lower_bound(sizes, limits)[0], *by_dimension)
+
+
+def count_bound(sizes: Sequence[PartSize], limits: BatchLimits) -> CountBound:
+    """Bound by how many parts fit together.
+
+    At most k + 1 parts larger than a (k + 2)th of a budget share a batch. As many batches as the smallest of these parts
+    fill have k + 1 of them, all others at most k.
+    """
+    best = CountBound(0, 0, [])
+    for tokens, budget in _dimensions(sizes, limits):
+        order = sorted(range(len(sizes)), key=tokens.__getitem__)
+        ordered = [tokens[index] for index in order]
+        for k in range(1, _SHARES):
+            first = bisect_right(ordered, budget // (k + 2))
+            total = [0, *accumulate(ordered[first:])]
+            most = len(ordered) - first
+
+            def excess(batch: int, k: int = k, budget: int = budget, total: list[int] = total) -> int:
+                return total[(k + 1) * (batch + 1)] - (batch + 1) * budget
+
+            full = bisect_right(range(most // (k + 1)), 0, key=excess)
+            bound = -(-(most - full) // k)
+            if bound > best.bound:
+                best = CountBound(bound, full, order[first : first + (k + 1) * full])
+    return best
+
+
+def _dimensions(sizes: Sequence[PartSize], limits: BatchLimits) -> Iterator[tuple[list[int], int]]:
+    yield [size.input_tokens for size in sizes], limits.room
+    yield [size.output_tokens for size in sizes], limits.max_output_tokens
+
+
+def _rounded(tokens: Iterable[int], budget: int) -> int:
+    """Bound one dimension by shares rounded so that no batch holds more than one in all.
+
+    The dual feasible functions u(k) of Fekete and Schepers (2001): 0.21 of a budget counts as a quarter,
+    since there is no room for a fifth such part.
+    """
+    ordered = sorted(tokens)
+    best = 0
+    for k in range(2, _SHARES):
+        total = 0  # in units of 1 / (budget * k)
+        for share in range(1, k + 2):  # in units of a (k + 1)th
+            least, over = divmod(share * budget, k + 1)
+            from_here = bisect_left(ordered, least + (over > 0))
+            total += (len(ordered) - from_here) * budget
+            if not over:  # a share that needs no rounding
+                total -= (bisect_right(ordered, least) - from_here) * (share * budget - least * k)
+        best = max(best, -(-total // (budget * k)))
+    return best
+
+
+def _l2(tokens: Iterable[int], budget: int) -> int:
+    """Bound one dimension (Martello and Toth 1990): parts larger than half a budget need batches of their own.
+
+    For every k: parts above budget - k share a batch with none from k on; those from k to half a budget fill what the
+    parts between leave free, and batches of their own.
+    """
+    ordered = sorted(tokens, reverse=True)
+    total = [0, *accumulate(ordered)]
+    halves = bisect_left(ordered, -(budget / 2), key=neg)  # parts above half a budget
+    best = halves
+    for k in {ordered[index] for index in range(halves, len(ordered))}:
+        alone = bisect_left(ordered, k - budget, key=neg)  # above budget - k
+        small_end = bisect_right(ordered, -k, key=neg)  # down to k itself
+        free = (halves - alone) * budget - (total[halves] - total[alone])
+        small = total[small_end] - total[halves]
+        best = max(best, halves + max(0, -(-(small - free) // budget)))
+    return best
+
+
+_PARTNERS = 300_000  # partners of batches that are too full; divided among the parts
+_FEWEST_PARTNERS = 10
+_MOST_PARTNERS = 60
+_CLOSE_ENOUGH = 500  # a search among many batches ends within one in N
+_HOPELESS = 8  # batches that stay too full before a number of batches is given up; and one in twenty
+_LOOKS = 50_000  # batches that parts look at for a place; divided among the parts
+_FEWEST_LOOKS = 4
+_ROUNDS = 6  # over all that are too full
+_BEST_FIT_STEPS = 1_000_000  # parts times batches, about a second
+
+
+class _Load(NamedTuple):
+    tokens_in: int
+    tokens_out: int
+    users: int
+
+    def plus(self, size: PartSize, sign: int = 1) -> "_Load":
+        return _Load(self.tokens_in + sign * size[0], self.tokens_out + sign * size[1], self.users + sign)
+
+
+Batches = list[list[int]]
+
+
+class Packer:
+    """Packs parts, each of which fits into a batch alone."""
+
+    def __init__(self, sizes: Sequence[PartSize], limits: BatchLimits) -> None:
+        self._sizes = sizes
+        self._room = limits.room
+        self._max_output = limits.max_output_tokens
+        self._max_users = limits.max_users
+        self._largest_first = sorted(range(len(sizes)), key=lambda index: -self._fill((*sizes[index], 1)))
+        self._rank = {index: rank for rank, index in enumerate(self._largest_first)}
+
+    def packed(self, least: int) -> Batches:
+        """Search upwards from `least` for the fewest batches that take all parts, evenly filled if possible.
+
+        Among many batches the search ends at the first number that saves no batch.
+        """
+        close = least // _CLOSE_ENOUGH
+        best = even = self._filled(least)
+        too_few = least if len(best) > least else least - 1
+        if len(best) > least and len(self._sizes) * least <= _BEST_FIT_STEPS:
+            best = min(best, self._best_fit(self._largest_first), key=len)
+        while len(best) > too_few + 1 + close:
+            count = (too_few + len(best)) // 2
+            even = self._filled(count)
+            if len(even) > count:
+                too_few = count
+            if close and len(even) >= len(best):
+                return best
+            best = min(even, best, key=len)
+        if len(even) != len(best):
+            even = self._filled(len(best))
+        return even if len(even) == len(best) else best
+
+    def _filled(self, count: int) -> Batches:
+        """Return N batches, evenly filled, and more for parts that found no room."""
+        batches, loads = self._spread(count)
+        self._repair(batches, loads)
+        left = chain.from_iterable(map(self._taken_out, batches, loads))
+        further = self._best_fit(sorted(left, key=self._rank.__getitem__))
+        return [batch for batch in batches if batch] + further
+
+    def _taken_out(self, batch: list[int], load: _Load) -> list[int]:
+        """Take parts out of a batch until it fits: the smallest that is enough, or the largest."""
+        taken = []
+        while self._excess(load):
+            batch.sort(key=self._rank.__getitem__)
+            enough = (i for i in reversed(batch) if not self._excess(load.plus(self._sizes[i], -1)))
+            out = next(enough, batch[0])
+            batch.remove(out)
+            load = load.plus(self._sizes[out], -1)
+            taken.append(out)
+        return taken
+
+    def _spread(self, count: int) -> tuple[Batches, list[_Load]]:
+        """Put each part, largest first, into the batch that stays emptiest (LPT), with room or without."""
+        room, max_output, max_users, sizes = self._room, self._max_output, self._max_users, self._sizes
+        batches: Batches = [[] for _ in range(count)]
+        tokens_in, tokens_out = [0] * count, [0] * count
+        emptiest_first = [(0.0, batch) for batch in range(count)]  # sorted: few move, so this beats a heap
+        looks = min(count, max(_FEWEST_LOOKS, _LOOKS // len(sizes)))
+        for index in self._largest_first:
+            size_in, size_out = sizes[index]
+            emptiest = inf, count
+            for at, (_fill, batch) in enumerate(emptiest_first[:looks]):
+                fill_in = (tokens_in[batch] + size_in) / room
+                fill_out = (tokens_out[batch] + size_out) / max_output
+                fill = fill_in if fill_in > fill_out else fill_out  # noqa: FURB136  twice as fast in the innermost loop
+                fill_users = (len(batches[batch]) + 1) / max_users
+                fill = fill if fill > fill_users else fill_users  # noqa: FURB136
+                if (fill, batch) < emptiest:
+                    emptiest, chosen_at = (fill, batch), at
+            chosen = emptiest[1]
+            batches[chosen].append(index)
+            tokens_in[chosen] += size_in
+            tokens_out[chosen] += size_out
+            del emptiest_first[chosen_at]
+            insort(emptiest_first, emptiest)
+        return batches, list(map(_Load, tokens_in, tokens_out, map(len, batches)))
+
+    def _repair(self, batches: Batches, loads: list[_Load]) -> None:
+        """Exchange parts until no batch is too full, or no exchange helps."""
+        hopeless = _HOPELESS + len(batches) // 20
+        for _round in range(_ROUNDS):
+            too_full = [batch for batch, load in enumerate(loads) if self._excess(load)]
+            too_full.sort(key=lambda batch: (-self._excess(loads[batch]), batch))
+            others = [batch for batch, load in enumerate(loads) if not self._excess(load)]
+            emptiest = [sorted(others, key=lambda batch: (loads[batch][at], batch)) for at in range(3)]
+            failures = 0
+            for batch in too_full:
+                shares = self._shares(loads[batch])
+                partners = emptiest[shares.index(max(shares))]
+                failures += not self._relieved(batch, batches, loads, partners)
+                if failures > hopeless:
+                    return
+            if failures == len(too_full):
+                return
+
+    def _relieved(self, batch: int, batches: Batches, loads: list[_Load], partners: list[int]) -> bool:
+        """Exchange parts of a batch that is too full with `partners`. Return whether that was enough."""
+        most = min(_MOST_PARTNERS, max(_FEWEST_PARTNERS, _PARTNERS // len(self._sizes)), len(partners))
+        at = 0
+        for _look in range(most):
+            partner = partners[at]
+            best = self._best_exchange(batch, partner, batches, loads)
+            if best is None:
+                at += 1
+                continue
+            out, back, loads[batch], loads[partner] = best
+            batches[batch].remove(out)
+            batches[partner].append(out)
+            if back is not None:
+                batches[partner].remove(back)
+                batches[batch].append(back)
+            partners.append(partners.pop(at))  # batches with room stay in front, for the next batch too
+            if not self._excess(loads[batch]):
+                return True
+        return False
+
+    def _best_exchange(
+        self, batch: int, partner: int, batches: Batches, loads: list[_Load]
+    ) -> tuple[int, int | None, _Load, _Load] | None:
+        """Find the exchange of at most one part each that leaves the least excess; return the loads after it.
+
+        The partner never becomes too full.
+        """
+        room, max_output, max_users, sizes = self._room, self._max_output, self._max_users, self._sizes
+        (ours_in, ours_out, ours), (theirs_in, theirs_out, theirs) = loads[batch], loads[partner]
+        best_excess, best_fill = self._excess(loads[batch]), 2.0
+        best = None
+        given_back = self._given_back(batches[partner], loads[partner])
+        for out in batches[batch]:
+            out_in, out_out = sizes[out]
+            left_in, left_out, left = ours_in - out_in, ours_out - out_out, ours - 1
+            for back, back_in, back_out, back_user, most_in, most_out in given_back:
+                if out_in > most_in or out_out > most_out:
+                    continue
+                # `_excess` inlined: this is the innermost loop
+                load_in, load_out, load_users = left_in + back_in, left_out + back_out, left + back_user
+                excess = 0.0
+                if load_in > room:
+                    excess += load_in / room - 1
+                if load_out > max_output:
+                    excess += load_out / max_output - 1
+                if load_users > max_users:
+                    excess += load_users / max_users - 1
+                if excess > best_excess or (best is None and excess == best_excess):
+                    continue
+                load = _Load(load_in, load_out, load_users)
+                fill = self._fill(load)
+                if excess == best_excess and fill >= best_fill:
+                    continue
+                other = _Load(
+                    theirs_in + out_in - back_in, theirs_out + out_out - back_out, theirs + 1 - back_user
+                )
+                fill = max(fill, self._fill(other))
+                if excess < best_excess or fill < best_fill:
+                    best_excess, best_fill = excess, fill
+                    best = out, back, load, other
+        return best
+
+    def _given_back(self, batch: list[int], load: _Load) -> list[tuple[int | None, int, int, int, int, int]]:
+        """Return what a batch may give for a part (none or one of its own), its size, and the tokens that the batch can then take."""
+        free_in, free_out = self._room - load.tokens_in, self._max_output - load.tokens_out
+        given: list[tuple[int | None, int, int, int, int, int]] = []
+        if load.users < self._max_users:
+            given.append((None, 0, 0, 0, free_in, free_out))
+        for back in batch:
+            back_in, back_out = self._sizes[back]
+            given.append((back, back_in, back_out, 1, free_in + back_in, free_out + back_out))
+        return given
+
+    def _best_fit(self, indices: Sequence[int]) -> Batches:
+        """Put each part, in the given order (largest first), into the fullest batch with room; best for large parts."""
+        batches: Batches = []
+        loads: list[_Load] = []
+        for index in indices:
+            size_in, size_out = self._sizes[index]
+            most_in, most_out = self._room - size_in, self._max_output - size_out
+            chosen, fullest = None, -1.0
+            for batch, (tokens_in, tokens_out, users) in enumerate(loads):
+                if tokens_in <= most_in and tokens_out <= most_out and users < self._max_users:
+                    fill = self._fill((tokens_in + size_in, tokens_out + size_out, users + 1))
+                    if fill > fullest:
+                        chosen, fullest = batch, fill
+            if chosen is None:
+                batches.append([index])
+                loads.append(_Load(size_in, size_out, 1))
+            else:
+                batches[chosen].append(index)
+                loads[chosen] = loads[chosen].plus(self._sizes[index])
+        return batches
+
+    def _fill(self, load: tuple[int, int, int]) -> float:
+        """Return the share of the fullest limit."""
+        return max(load[0] / self._room, load[1] / self._max_output, load[2] / self._max_users)
+
+    def _shares(self, load: _Load) -> tuple[float, float, float]:
+        return load.tokens_in / self._room, load.tokens_out / self._max_output, load.users / self._max_users
+
+    def _excess(self, load: _Load) -> float:
+        """Return the share by which the load exceeds limits, 0 if it exceeds none."""
+        return sum(share - 1 for share in self._shares(load) if share > 1)
+
+
+MAX_ALIASES = 999  # U1000 costs a token more than was measured
+PROBE_SHARE = 0.7  # of the budgets, for the first batch: the length of answers is not known yet
+
+_MOST_ROUNDS = 100  # with more, a full last round saves less than 1 % of the time
+_AT_ONCE = 20_000  # parts; more are packed in windows, each with parts of all sizes
+_WINDOW = 10_000
+_CLOSE = 200  # packing by class is good enough within one batch in N of the bound
+_SLACK = 0.01  # of the fullest batches: parts seldom fill a batch to the last token
+
+
+def plan(
+    parts: Sequence[PlannedPart], limits: BatchLimits, *, probe: bool = False, workers: int = 1
+) -> list[Batch]:
+    """Pack parts into batches, the longest first.
+
+    If there are several rounds of `workers`, not hundreds, and more batches that fill the last round end the run
+    sooner, they are added, unless the repeated instructions cost a larger share of tokens than they save of time.
+
+    With `probe` the first batch leaves room for an answer that is longer than expected; its spare parts
+    go into other batches, or into one more.
+    """
+    sizes = [planned.size for planned in parts]
+    batches = pack(sizes, limits)
+    whole_rounds = -(-len(batches) // workers) * workers
+    if workers < len(batches) < whole_rounds <= min(len(parts), _MOST_ROUNDS * workers):
+        batches = _sooner(batches, pack(sizes, limits, least=whole_rounds), sizes, limits, workers)
+    packed = [[parts[index] for index in batch] for batch in batches]
+    if probe and packed:
+        _make_room_in_first(packed, limits)
+    return [Batch(tuple(batch)) for batch in packed]
+
+
+def _sooner(
+    batches: Batches, more: Batches, sizes: Sequence[PartSize], limits: BatchLimits, workers: int
+) -> Batches:
+    """Return `more` batches if they save a larger share of time than they cost of tokens."""
+    before, after = (_rounds_end(packed, sizes, workers) for packed in (batches, more))
+    tokens = sum(size.input_tokens + size.output_tokens for size in sizes)
+    tokens += limits.instructions_tokens * len(batches)
+    added = limits.instructions_tokens * (len(more) - len(batches))
+    return more if (before - after) * tokens > added * before else batches
+
+
+def _rounds_end(batches: Sequence[Sequence[int]], sizes: Sequence[PartSize], workers: int) -> int:
+    """Return the output tokens of the busiest worker if the first free worker takes the next batch."""
+    free = [0] * workers
+    for batch in batches:
+        heapreplace(free, free[0] + sum(sizes[index].output_tokens for index in batch))
+    return max(free)
+
+
+def _make_room_in_first(batches: list[list[PlannedPart]], limits: BatchLimits) -> None:
+    first, *others = batches
+    removed = []
+    while len(first) > 1 and not _holds(first, limits, PROBE_SHARE):
+        removed.append(first.pop())
+    for planned in removed:
+        roomy = (batch for batch in reversed(others) if _holds([*batch, planned], limits))
+        if (batch := next(roomy, None)) is not None:
+            batch.append(planned)
+        else:
+            others.append([planned])
+    batches[1:] = others
+
+
+def _holds(parts: Sequence[PlannedPart], limits: BatchLimits, share: float = 1) -> bool:
+    tokens_in, tokens_out = _tokens(planned.size for planned in parts)
+    return (
+        tokens_in <= share * limits.room
+        and tokens_out <= share * limits.max_output_tokens
+        and len(parts) <= limits.max_users
+    )
+
+
+def _tokens(sizes: Iterable[PartSize]) -> tuple[int, int]:
+    sizes = list(sizes)
+    return sum(size.input_tokens for size in sizes), sum(size.output_tokens for size in sizes)
+
+
+def shuffled(parts: Iterable[PlannedPart], order: str = "") -> list[PlannedPart]:
+    """Shuffle parts, differently for each attempt and `order`, but equally in every process."""
+
+    def key(planned: PlannedPart) -> bytes:
+        facts = repr((planned.attempts, planned.broken_calls, planned.part)) + order
+        return hashlib.sha256(facts.encode("utf-8", "surrogatepass")).digest()
+
+    return sorted(parts, key=key)
+
+
+def pack(sizes: Sequence[PartSize], limits: BatchLimits, *, least: int = 0) -> Batches:
+    """Return batches as indices into `sizes`, the longest expected answer first.
+
+    The fewest that can be found, evenly filled, but at least `least` if there are enough parts. No batch breaks a limit;
+    a part that alone exceeds one gets its own batch. More than 20,000 parts are packed in windows
+    of 10,000.
+    """
+    limits = replace(limits, max_users=min(limits.max_users, MAX_ALIASES))
+    fitting = [index for index, size in enumerate(sizes) if limits.hold(size)]
+    batches = [[index] for index, size in enumerate(sizes) if not limits.hold(size)]
+    least -= len(batches)
+    for indices in _windows(fitting, sizes, limits):
+        own = [sizes[index] for index in indices]
+        share = -(-least * len(own) // len(fitting))
+        packed = _packed(own, limits, min(share, len(own)))
+        batches += [sorted(indices[at] for at in batch) for batch in packed]
+
+    def longest_first(batch: list[int]) -> tuple[int, int, int]:
+        tokens_in, tokens_out = _tokens(sizes[index] for index in batch)
+        return -tokens_out, -tokens_in, batch[0]
+
+    return sorted(batches, key=longest_first)
+
+
+def _packed(sizes: Sequence[PartSize], limits: BatchLimits, least: int) -> Batches:
+    if limits.max_users == 1:
+        return [[index] for index in range(len(sizes))]
+    by_volume = max(volume_bound(sizes, limits), least)
+    by_count = count_bound(sizes, limits)
+    if by_count.bound <= by_volume:
+        return Packer(sizes, limits).packed(by_volume)
+    # small parts are counted with small parts: their sizes decide how many fit together
+    full = by_count.full - int(by_count.full * _SLACK)
+    small = set(by_count.smallest[: full * len(by_count.smallest) // max(1, by_count.full)])
+    classes = (
+        [index for index in range(len(sizes)) if (index in small) is wanted] for wanted in (True, False)
+    )
+    by_class: Batches = []
+    for indices in filter(None, classes):
+        own = [sizes[index] for index in indices]
+        packed = Packer(own, limits).packed(tight_bound(own, limits))
+        by_class += [[indices[at] for at in batch] for batch in packed]
+    if len(by_class) <= by_count.bound + by_count.bound // _CLOSE:
+        return by_class
+    return min(by_class, Packer(sizes, limits).packed(by_count.bound), key=len)
+
+
+def _windows(indices: list[int], sizes: Sequence[PartSize], limits: BatchLimits) -> list[list[int]]:
+    if len(indices) <= _AT_ONCE:
+        return [indices] if indices else []
+    fills = [max(tokens_in / limits.room, out / limits.max_output_tokens) for tokens_in, out in sizes]
+    count = -(-len(indices) // _WINDOW)
+    ordered = sorted(indices, key=fills.__getitem__)  # equal parts stay in order
+    return [ordered[window::count] for window in range(count)]
