@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from eventabs.config.layers import over_stored, overlay, with_preset
+from eventabs.config.settings import over_stored, overlay, with_preset
 from eventabs.errors import ConfigError
 
 tables = st.recursive(

@@ -8,9 +8,14 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from eventabs.config.fields import Section
-from eventabs.config.layers import find_config, read_toml
-from eventabs.config.settings import Settings, load_settings, with_absolute_paths
+from eventabs.config.settings import (
+    Section,
+    Settings,
+    find_config,
+    load_settings,
+    read_toml,
+    with_absolute_paths,
+)
 from eventabs.errors import ConfigError
 from paths import ROOT
 

@@ -3,8 +3,7 @@ from typing import Any
 
 import pytest
 
-from eventabs.config.layers import overlay, with_preset
-from eventabs.config.settings import Settings, with_absolute_paths
+from eventabs.config.settings import Settings, overlay, with_absolute_paths, with_preset
 from eventabs.errors import RunDirectoryError
 from eventabs.runs.endpoint import refuse_unknown_endpoint, remember_run
 from eventabs.runs.lifecycle import Invocation

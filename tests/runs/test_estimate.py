@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from eventabs.config.layers import overlay
-from eventabs.config.settings import Settings
+from eventabs.config.settings import Settings, overlay
 from eventabs.errors import ConfigError, InputError, UsageError
 from eventabs.ingest.export import open_export
 from eventabs.prompts.measure import long_pieces

@@ -1,35 +1,338 @@
-"""One frozen Settings from a TOML file, the environment and flags; each layer over the one before."""
+"""One frozen Settings from a TOML file, the environment and flags, each layer over the one before; faults in our own words."""
 
 import os
 import re
+import tomllib
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from functools import partial, reduce
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import orjson
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
+    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
 
+from eventabs import providers  # loads presets, and with them pydantic, when they are first looked up
 from eventabs.choices import AnswerForm, Compaction, Detail, ProviderChoice, RunMode, TierName
-from eventabs.config.event_settings import EventSettings, VocabularySettings
-from eventabs.config.faults import Step, described
-from eventabs.config.fields import Section
-from eventabs.config.layers import over_stored, overlay, read_toml
-from eventabs.errors import ConfigError, WrongSettingsError
+from eventabs.errors import ConfigError, SettingFault, WrongSettingsError, toml_fault
 from eventabs.language import gettext as _
 from eventabs.objects import is_address
 from eventabs.providers import GrammarField, Price, ProviderName, kind_of
 from eventabs.records import DurationUnit, Shard
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+
+# what a line of an answer can hold as a type: none of the grammar's own characters
+Name = Annotated[
+    str, Field(pattern=r"^[^\s|｜#\u202a-\u202e\u2066-\u2069][^|｜\n\r\t\u202a-\u202e\u2066-\u2069]*$")
+]
+OptionalName = Annotated[
+    str, Field(pattern=r"^(?:[^\s|｜#\u202a-\u202e\u2066-\u2069][^|｜\n\r\t\u202a-\u202e\u2066-\u2069]*)?$")
+]
+
+
+class Section(BaseModel):
+    """A table of the TOML file. Unknown keys are errors: a typo must not pass for a setting."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class CategorySettings(Section):
+    """A kind of event; `mark` is one character behind the type, "" for the default category."""
+
+    name: Name
+    mark: Annotated[str, Field(pattern=r"^[^\s|｜\u202a-\u202e\u2066-\u2069]?$")] = ""
+    meaning: str = ""
+
+
+class TypeSettings(Section):
+    """A name for events; `category` is the one it has when the reply gives no mark."""
+
+    name: Name
+    category: str = ""
+
+
+class VocabularySettings(Section):
+    """Event types and categories. No types: the list that ships with the prompt's language."""
+
+    types: tuple[TypeSettings, ...] = ()
+    open: bool = True
+    other: OptionalName = ""
+    aliases: dict[str, Name] = {}
+    categories: tuple[CategorySettings, ...] = (
+        CategorySettings(name="conversion", mark="!"),
+        CategorySettings(name="engagement"),
+    )
+
+    @model_validator(mode="after")
+    def _one_default_category(self) -> Self:
+        marks = [category.mark for category in self.categories]
+        names = {category.name for category in self.categories}
+        if marks.count("") != 1 or len(set(marks)) != len(marks) or len(names) != len(marks):
+            message = _("give every category its own mark, and exactly one of them none")
+            raise ValueError(message)
+        unknown = {kind.category for kind in self.types} - {c.name for c in self.categories} - {""}
+        if unknown:
+            message = _("unknown category: {names}").format(names=", ".join(sorted(unknown)))
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _known_types(self) -> Self:
+        named = {kind.name for kind in self.types}
+        unknown = sorted({*self.aliases.values()} - named - {self.other}) if named and not self.open else []
+        if unknown:
+            message = _("unknown type: {names}").format(names=", ".join(unknown))
+            raise ValueError(message)
+        return self
+
+
+def _as_texts(value: object) -> object:
+    """Take a text, or several, as `{texts = [...]}`; "" is none."""
+    if isinstance(value, str):
+        return {"texts": [value] if value else []}
+    if isinstance(value, list | tuple):
+        return {"texts": value}
+    if isinstance(value, dict | TextsSettings):
+        return value
+    message = _("it takes a text, a list of texts, or a regular expression as { regex = ... }")
+    raise ValueError(message)
+
+
+class TextsSettings(Section):
+    """What a text must be: one of `texts`, or one in which `regex` is found."""
+
+    texts: tuple[str, ...] = ()
+    regex: str = ""
+
+    @field_validator("regex")
+    @classmethod
+    def _is_regular_expression(cls, regex: str) -> str:
+        from eventabs.ingest import check_pattern  # noqa: PLC0415  DuckDB is loaded only where it is needed
+
+        if regex:
+            check_pattern(regex)
+        return regex
+
+
+TextsOf = Annotated[TextsSettings, BeforeValidator(_as_texts)]
+
+
+class MustSettings(Section):
+    """Which behaviors an event has to cover, and what kind of event; durations in seconds."""
+
+    action: TextsOf = TextsSettings()
+    item: TextsOf = TextsSettings()
+    place: TextsOf = TextsSettings()
+    text: TextsOf = TextsSettings()
+    min_duration: Annotated[float, Field(ge=0)] | None = None
+    max_duration: Annotated[float, Field(ge=0)] | None = None
+    type: OptionalName = ""
+    category: str = ""
+    added_type: OptionalName = ""
+
+    @property
+    def conditions(self) -> dict[str, TextsSettings]:
+        """The conditions on texts, by what they are about."""
+        named = {"action": self.action, "item": self.item, "place": self.place, "text": self.text}
+        return {name: texts for name, texts in named.items() if texts.texts or texts.regex}
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.conditions and self.min_duration is None and self.max_duration is None:
+            message = _("give it a condition: action, item, place, text, min_duration or max_duration")
+            raise ValueError(message)
+        if not self.type and not self.category:
+            message = _("say what must cover the behaviors: give type, category or both")
+            raise ValueError(message)
+        if self.type and self.added_type:
+            message = _("added_type is for a rule without type; leave one of them out")
+            raise ValueError(message)
+        return self
+
+
+class EventSettings(Section):
+    """What must be true of the events, whatever the model answers."""
+
+    must: tuple[MustSettings, ...] = ()
+
+
+DEFAULT_CONFIG = Path("eventabs.toml")
+
+
+def find_config(named: Path | None, environment: Mapping[str, str]) -> Path | None:
+    """Return the config file in force: --config, $EVENTABS_CONFIG, ./eventabs.toml, or None."""
+    if named is not None:
+        return named
+    if from_environment := environment.get("EVENTABS_CONFIG"):
+        return Path(from_environment)
+    return DEFAULT_CONFIG if DEFAULT_CONFIG.is_file() else None
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file. Raises ConfigError where it is missing or not TOML."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        message = _("config file {path} does not exist; name another with --config")
+        raise ConfigError(message.format(path=path)) from None
+    except tomllib.TOMLDecodeError as error:
+        fault = toml_fault(error)
+    except UnicodeDecodeError:
+        fault = _("it is not UTF-8")
+    except OSError as error:
+        fault = error.strerror or str(error)
+    message = _("config file {path} cannot be read: {error}; mend it or name another with --config")
+    raise ConfigError(message.format(path=path, error=fault))
+
+
+_SET_BY_PRESETS = ("base_url", "api_key_env", "omit", "grammar_field", "extra_body", "price")
+_SET_BY_TIERS = ("idle_timeout", "call_timeout", "stream")
+_AMOUNTS = ("input", "cached_input", "output", "currency")  # of a price; its factors hold at any address
+
+
+def overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay nested tables over each other: what stands above wins, key by key."""
+    tables = (key for key, value in above.items() if isinstance(value, Mapping))
+    both = [key for key in tables if isinstance(below.get(key), Mapping)]
+    return {**below, **above, **{key: overlay(below[key], above[key]) for key in both}}
+
+
+def with_preset(named: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay named values (nested, as in the TOML) over the values of the preset and the tier that they name.
+
+    Raises ConfigError for a preset that does not exist, and a tier that it does not have.
+    """
+    preset, model, tier = _choice(named)
+    below = providers.find_tier(tier, preset).settings()
+    if preset:
+        below |= providers.load_preset(preset).settings(model)
+        below["price"] = _price_below(below, named["llm"])
+    return overlay({"llm": below}, named) if below else dict(named)
+
+
+def _price_below(known: Mapping[str, Any], named: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a preset's price under what is named: of its amounts none beside others, or for another address."""
+    price = named.get("price")
+    own = isinstance(price, Mapping) and {"input", "output", "currency"} & price.keys()
+    elsewhere = named.get("base_url", known["base_url"]) != known["base_url"]
+    left_out = _AMOUNTS if own or elsewhere else ()
+    return {key: value for key, value in known["price"].items() if key not in left_out}
+
+
+def over_stored(stored: Mapping[str, Any], named: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay what is named today over the settings that a run began with.
+
+    Under the same preset, model and tier these stay, also where the preset itself has changed since. Under
+    another, what the one before has set holds no more. Raises ConfigError as `with_preset`.
+    """
+    values = overlay(stored, named)
+    *before, tier_before = _choice(stored)
+    *now, tier = _choice(values)
+    other_preset = before != now and (before[0] or now[0])
+    if not other_preset and tier == tier_before:
+        return values
+    gone = (_SET_BY_PRESETS if other_preset else ()) + (_SET_BY_TIERS if tier != tier_before else ())
+    kept = {key: value for key, value in stored.get("llm", {}).items() if key not in gone}
+    return with_preset(overlay({**stored, "llm": kept}, named))
+
+
+def _choice(values: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return preset, model and tier; what they are by default for what is missing or no name, which validation reports."""
+    llm = values.get("llm")
+    chosen = {"preset": "", "model": "", "tier": "standard"}
+    if isinstance(llm, Mapping):
+        chosen |= {key: llm[key] for key in chosen if isinstance(llm.get(key), str)}
+    return chosen["preset"], chosen["model"], chosen["tier"]
+
+
+Step = int | str
+_CHOICE = re.compile(r"'([^']*)'")
+
+
+def described(
+    error: ValidationError, origin_of: Callable[[tuple[Step, ...]], str], names: Sequence[str], passed: str
+) -> Iterator[SettingFault]:
+    """Yield each fault.
+
+    `origin_of` names where a setting, as the steps to it, was set; `names`: all settings, as `llm.model`. `passed`: the
+    origin of what the caller passed.
+    """
+    for fault in error.errors(include_url=False):
+        key = ".".join(str(step) for step in fault["loc"])
+        nearest = _nearest(key, names)
+        message = _("{origin}: {key}: {fault}; `eventabs init --output -` explains every setting")
+        if fault["type"] == "extra_forbidden":
+            message = _("{origin}: there is no setting {key}; `eventabs init --output -` lists them all")
+            if nearest:
+                message = _("{origin}: there is no setting {key}; the nearest in name is {nearest}")
+        origin, what = origin_of(fault["loc"]), _words(fault)
+        line = message.format(origin=origin, key=key, fault=what, nearest=nearest)
+        yield SettingFault(key, what, line, passed=origin == passed)
+
+
+def _nearest(key: str, names: Sequence[str]) -> str:
+    """Return the setting with the nearest name, first of those in the same table; "" where none is near."""
+    table, _dot, last = key.rpartition(".")
+    level = [name for name in names if name.count(".") == key.count(".")]
+    for those in ([name for name in level if name.rpartition(".")[0] == table], level):
+        by_last = {name.rpartition(".")[2]: name for name in reversed(those)}
+        if found := get_close_matches(last, by_last, 1):
+            return by_last[found[0]]
+    return ""
+
+
+def _words(fault: "ErrorDetails") -> str:
+    kind, context = fault["type"], fault.get("ctx", {})
+    if kind == "value_error":  # ours
+        return str(context["error"])
+    if kind == "literal_error":
+        choices = ", ".join(_CHOICE.findall(context["expected"]))
+        return _("it takes one of: {choices}").format(choices=choices)
+    if kind == "string_pattern_mismatch":
+        patterns = {
+            "mark": _("it takes one character, but no space and no bar"),
+            "api_key_env": _("it takes the name of an environment variable, not the key itself"),
+        }
+        a_name = _("it takes a name: one line without bars, that does not begin with a space or #")
+        return patterns.get(str(fault["loc"][-1]), a_name)
+    bounds = {
+        "greater_than": _("it must be greater than {gt}"),
+        "greater_than_equal": _("it must be at least {ge}"),
+        "less_than": _("it must be less than {lt}"),
+        "less_than_equal": _("it must be at most {le}"),
+    }
+    if kind in bounds:
+        return bounds[kind].format(**context)
+    kinds = {
+        "missing": _("it is missing"),
+        "int": _("it takes a whole number"),
+        "float": _("it takes a number"),
+        "finite": _("it takes a number"),
+        "bool": _("it takes true or false"),
+        "string": _("it takes a text"),
+        "tuple": _("it takes a list"),
+        "list": _("it takes a list"),
+        "dict": _("it takes a table"),
+        "mapping": _("it takes a table"),
+        "model": _("it takes a table"),
+    }
+    return kinds.get(kind.partition("_")[0], fault["msg"])
 
 
 def _storable(number: int) -> int:

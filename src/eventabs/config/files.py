@@ -1,10 +1,17 @@
-"""The commented config file that `eventabs init` writes."""
+"""The commented config file that `eventabs init` writes, and edits of a config file that keep comments and order."""
 
 import json
 import re
+from collections.abc import Mapping
 from importlib import resources
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
+import tomlkit
+from tomlkit.exceptions import TOMLKitError
+
+from eventabs.config.settings import load_settings
+from eventabs.errors import ConfigError
 from eventabs.language import Language, gettext as _
 
 _FIRST: Final = "\nlang = "  # what stands above is about the example itself
@@ -40,3 +47,25 @@ def _with(text: str, key: str, value: str) -> str:
         return f"{key} = {json.dumps(value, ensure_ascii=False)} ".ljust(len(line[0]))
 
     return re.sub(rf'^#{key} = "" +', chosen, text, count=1, flags=re.MULTILINE)
+
+
+def edited_config(path: Path, values: Mapping[str, Mapping[str, Any]]) -> tuple[str, str]:
+    """Return the text of a config file as it is ("" where there is none), and with some settings, nested as in the TOML.
+
+    Raises ConfigError where the file cannot be read, or would not hold afterwards.
+    """
+    before = path.read_text("utf-8-sig") if path.exists() else ""
+    try:
+        document = tomlkit.parse(before)
+        for section, settings in values.items():
+            table = document.setdefault(section, tomlkit.table())
+            for key, value in settings.items():
+                if table.get(key) != value:
+                    table[key] = value
+        after = tomlkit.dumps(document)
+    except (TOMLKitError, AttributeError, TypeError) as error:
+        message = _("config file {path} cannot be changed: {error}; set {settings} by hand")
+        names = ", ".join(f"{section}.{key}" for section, each in values.items() for key in each)
+        raise ConfigError(message.format(path=path, error=error, settings=names)) from None
+    load_settings(None, tomlkit.parse(after).unwrap(), isolated=True)
+    return before, after
