@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from check_kit import Model
-from eventabs.checks.findings import CheckReport, Finding
-from eventabs.checks.sequence import check as check_all
+from eventabs.checks.check import CheckReport, Finding, check as check_all
 from eventabs.config.settings import load_settings
 from house import write_users
 from openai_server import Behavior, OpenAIServer, answer, completion, listing, raw, script, stall, status

@@ -29,7 +29,7 @@ _LIBRARIES = (
     "tiktoken",
     "typer",
     "eventabs.api",
-    "eventabs.checks.sequence",
+    "eventabs.checks.check",
     "eventabs.ingest.export",
     "eventabs.quality.audit",
     "eventabs.providers.openai.chat",
