@@ -47,9 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Path(_FILES).mkdir(exist_ok=True)
         user = [] if os.getuid() == 0 else ["--map-root-user"]
         given = sys.argv[1:] if arguments is None else arguments
-        return subprocess.call(
-            ["unshare", *user, "--net", "--mount", sys.executable, __file__, "--inside", *given]  # noqa: S607
-        )
+        namespaces = ["unshare", *user, "--net", "--mount", "--pid", "--fork", "--mount-proc"]
+        return subprocess.call([*namespaces, sys.executable, __file__, "--inside", *given])
     _sh(
         "mount -t tmpfs tmpfs /tmp/ray && ip link set lo up && ip link add cluster type bridge"
         f" && ip address add {HEAD}/24 dev cluster && ip link set cluster up && ip route add default dev cluster"
@@ -126,10 +125,6 @@ class Machine:
         )
         return len(found.stdout.splitlines())
 
-    def cpu_seconds(self) -> float:
-        """Return the processor time of all that Ray has started and that lives."""
-        return _cpu_seconds(_processes(self._network) - {self._server.pid if self._server else 0})
-
     def end(self) -> None:
         """End all that runs there."""
         for pid in _processes(self._network):
@@ -155,15 +150,6 @@ def _processes(network: str) -> set[int]:
                 if _network_of(folder.name) == network:
                     found.add(int(folder.name))
     return found
-
-
-def _cpu_seconds(processes: set[int]) -> float:
-    ticks = 0
-    for pid in processes:
-        with suppress(OSError):
-            fields = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
-            ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _ray_start(*options: str) -> list[str]:
@@ -210,9 +196,7 @@ def _figures(options: argparse.Namespace, folder: Path, stack: ExitStack) -> dic
         "0",
     ]
     with (folder / "head.out").open("wb") as said:
-        started = subprocess.Popen(
-            [*head, "--include-dashboard", "false"], env=environment, stdout=said, stderr=said
-        )
+        subprocess.Popen([*head, "--include-dashboard", "false"], env=environment, stdout=said, stderr=said)
     stack.callback(_end_all)
     _until_started(folder / "head.out")
     machines = [Machine(number, folder, environment) for number in (1, 2)]
@@ -223,7 +207,6 @@ def _figures(options: argparse.Namespace, folder: Path, stack: ExitStack) -> dic
         _until_started(machine.log.with_suffix(".out"))
     driver = _Driver(command, options, folder, environment)
     told = driver.disturbed(machines) if options.disturb else driver.ended()
-    ray_seconds = sum(machine.cpu_seconds() for machine in machines) + _cpu_seconds({started.pid})
     log = [served for machine in machines for served in read_log(machine.log)]
     log.sort(key=lambda served: served["time"])
     log = [{**served, "number": number} for number, served in enumerate(log, 1)]
@@ -243,7 +226,6 @@ def _figures(options: argparse.Namespace, folder: Path, stack: ExitStack) -> dic
         ],
         **_pace([served["time"] for served in log], options.rpm),
         "one_process": alone,
-        "cpu_seconds_of_ray_on_living_machines": round(ray_seconds, 1),
     }
 
 

@@ -302,7 +302,8 @@ async def connected(address: str) -> AsyncIterator[Cluster]:
     Ray prints what it notices on standard output, which is for results, and on standard error; it is not shown.
     """
     _require_ray()
-    if address and address != "auto":
+    if address:
+        address = _found() if address == "auto" else address
         await asyncio.to_thread(_require_listener, address)
     tried, ended = threading.Event(), threading.Event()
     failed: list[Exception] = []
@@ -339,6 +340,21 @@ def _require_ray() -> None:
     if tuple(int(part) for part in version.split(".")[:2]) < _OLDEST:
         message = _("Ray {found} is too old; install {oldest} or later here and on all machines")
         raise ConfigError(message.format(found=version, oldest=".".join(map(str, _OLDEST))))
+
+
+def _found() -> str:
+    """Return the address of the cluster that this machine is in. Raises ConfigError where it is in none."""
+    named = os.environ.get("RAY_ADDRESS", "")
+    if named not in {"", "auto"}:
+        return named
+    folder = Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir())
+    try:  # where `ray start` has written it
+        return (folder / "ray" / "ray_current_cluster").read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        message = _(
+            "this machine is in no Ray cluster; begin one with: ray start --head, or name host:port with --ray-address"
+        )
+        raise ConfigError(message) from None
 
 
 def _require_listener(address: str) -> None:
@@ -400,13 +416,16 @@ def _environment(address: str) -> Iterator[None]:
         values["RAY_AUTH_MODE"] = "token"  # as `ray start` has it; by itself Ray does not, for an address
     if not (has_token or address):  # else Ray writes one to a file, which `ray start` wants from then on
         values["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
-    added = {name: value for name, value in values.items() if name not in os.environ}
-    os.environ.update(added)
+    before = dict(os.environ)
+    os.environ.update(
+        {**values, **before, "RAY_ADDRESS": address}
+    )  # RAY_ADDRESS wins over what Ray is called with
     try:
         yield
     finally:
-        for name in added:
+        for name in {*values, "RAY_ADDRESS"} - before.keys():
             del os.environ[name]
+        os.environ.update({name: before[name] for name in {"RAY_ADDRESS"} & before.keys()})
 
 
 @contextmanager
