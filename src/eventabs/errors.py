@@ -26,7 +26,7 @@ EventabsError                   one line for people: what is wrong and the next 
 import errno
 import re
 from collections.abc import Iterator, Sequence
-from typing import ClassVar, Final, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple
 
 from eventabs.language import gettext as _
 
@@ -104,6 +104,16 @@ class EndpointError(StoppedError):
     def __init__(self, message: str, *, status: int | None = None) -> None:
         super().__init__(message)
         self.status = status
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Come back from another process as it was, whatever the class is made with."""
+        return _remade, (type(self), self.args, vars(self))
+
+
+def _remade(kind: type[EndpointError], args: tuple[Any, ...], values: dict[str, Any]) -> EndpointError:
+    error = kind.__new__(kind, *args)
+    vars(error).update(values)
+    return error
 
 
 class FatalEndpointError(EndpointError):

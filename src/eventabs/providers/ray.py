@@ -7,6 +7,7 @@ asks. An actor that is lost fails its calls with a transient error, so that they
 import asyncio
 import importlib
 import importlib.metadata
+import io
 import logging
 import os
 import secrets
@@ -15,7 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -157,7 +158,7 @@ class RayProvider:
                 raise _lost(machine)
             answer, refused = asked.result()
         except self._ray.exceptions.RayError as error:
-            self._lose(machine, _said(error))
+            self._lose(machine, self._said(error))
             raise _lost(machine) from None
         except asyncio.CancelledError:
             self._ray.cancel(reference)
@@ -206,7 +207,10 @@ class RayProvider:
         while True:
             for node in await asyncio.to_thread(self._ray.nodes):
                 _seconds, rests_until = self._rests.get(node["NodeID"], (0.0, 0.0))
-                if node["Alive"] and node["NodeID"] not in self._machines and rests_until <= time.monotonic():
+                may_call = node["Alive"] and node["Resources"].get(
+                    "CPU"
+                )  # a head that shall not work has none
+                if may_call and node["NodeID"] not in self._machines and rests_until <= time.monotonic():
                     self._start(node["NodeID"], node["NodeManagerAddress"])
             await asyncio.sleep(_LOOK_SECONDS)
 
@@ -233,7 +237,7 @@ class RayProvider:
             except TimeoutError:
                 self._lose(machine, _("it does not answer"))
             except self._ray.exceptions.RayError as error:
-                self._lose(machine, _said(error))
+                self._lose(machine, self._said(error))
             else:
                 if not machine.is_ready:
                     machine.is_ready = self._has_worked = True
@@ -258,6 +262,13 @@ class RayProvider:
             self._causes[machine.address] = cause
             self._changed.set()
 
+    def _said(self, error: Exception) -> str:
+        """Return why an actor is lost; where its start failed, the last line has the cause."""
+        if isinstance(error, self._ray.exceptions.ActorUnavailableError):
+            return _("it cannot be reached")
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        return lines[-1][:_SHOWN] if lines else type(error).__name__
+
     def _tell(self, lost: str = "", cause: str = "") -> None:
         self._changed.set()
         self._on_machines(sum(each.is_ready for each in self._machines.values()), lost, cause)
@@ -270,12 +281,6 @@ async def _result(reference: Any) -> Any:  # noqa: ANN401  Ray's
 def _lost(machine: _Machine) -> MachineLostError:
     message = _("machine {address} is lost: {cause}; the call is repeated elsewhere")
     return MachineLostError(message.format(address=machine.address, cause=machine.lost.result()))
-
-
-def _said(error: Exception) -> str:
-    """Return the last line of what Ray says, which has the cause."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[-1] if lines else type(error).__name__)[-_SHOWN:]
 
 
 class Cluster:
@@ -297,23 +302,30 @@ async def connected(address: str) -> AsyncIterator[Cluster]:
     Ray prints what it notices on standard output, which is for results, and on standard error; it is not shown.
     """
     _require_ray()
-    if address and address != "auto":
+    if address:
+        address = _found() if address == "auto" else address
         await asyncio.to_thread(_require_listener, address)
     tried, ended = threading.Event(), threading.Event()
     failed: list[Exception] = []
     # In the main thread Ray takes over SIGTERM, and what it starts on this machine dies with the thread that has started it.
     thread = threading.Thread(target=_stay_connected, args=(address, failed, tried, ended), daemon=True)
-    thread.start()
-    try:
-        if not await asyncio.to_thread(tried.wait, _CONNECT_SECONDS):
-            raise _no_cluster(address, f"{_CONNECT_SECONDS:g} s")
-        if failed:
-            raise failed[0] from None
-        yield Cluster(importlib.import_module("ray"), is_local=not address)
-    finally:
-        ended.set()
-        if tried.is_set():
-            await asyncio.to_thread(thread.join)
+    with redirect_stdout(_Nowhere()):
+        thread.start()
+        try:
+            if not await asyncio.to_thread(tried.wait, _CONNECT_SECONDS):
+                raise _no_cluster(address, f"{_CONNECT_SECONDS:g} s")
+            if failed:
+                raise failed[0] from None
+            yield Cluster(importlib.import_module("ray"), is_local=not address)
+        finally:
+            ended.set()
+            if tried.is_set():
+                await asyncio.to_thread(thread.join)
+
+
+class _Nowhere(io.TextIOBase):
+    def write(self, text: str) -> int:
+        return len(text)
 
 
 def _require_ray() -> None:
@@ -328,6 +340,21 @@ def _require_ray() -> None:
     if tuple(int(part) for part in version.split(".")[:2]) < _OLDEST:
         message = _("Ray {found} is too old; install {oldest} or later here and on all machines")
         raise ConfigError(message.format(found=version, oldest=".".join(map(str, _OLDEST))))
+
+
+def _found() -> str:
+    """Return the address of the cluster that this machine is in. Raises ConfigError where it is in none."""
+    named = os.environ.get("RAY_ADDRESS", "")
+    if named not in {"", "auto"}:
+        return named
+    folder = Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir())
+    try:  # where `ray start` has written it
+        return (folder / "ray" / "ray_current_cluster").read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        message = _(
+            "this machine is in no Ray cluster; begin one with: ray start --head, or name host:port with --ray-address"
+        )
+        raise ConfigError(message) from None
 
 
 def _require_listener(address: str) -> None:
@@ -389,13 +416,16 @@ def _environment(address: str) -> Iterator[None]:
         values["RAY_AUTH_MODE"] = "token"  # as `ray start` has it; by itself Ray does not, for an address
     if not (has_token or address):  # else Ray writes one to a file, which `ray start` wants from then on
         values["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
-    added = {name: value for name, value in values.items() if name not in os.environ}
-    os.environ.update(added)
+    before = dict(os.environ)
+    os.environ.update(
+        {**values, **before, "RAY_ADDRESS": address}
+    )  # RAY_ADDRESS wins over what Ray is called with
     try:
         yield
     finally:
-        for name in added:
+        for name in {*values, "RAY_ADDRESS"} - before.keys():
             del os.environ[name]
+        os.environ.update({name: before[name] for name in {"RAY_ADDRESS"} & before.keys()})
 
 
 @contextmanager

@@ -1,0 +1,282 @@
+"""Calls that the machines of a Ray cluster make, in namespaces of their own: the ledger stays here, and nothing is lost with a machine."""
+
+import importlib.metadata
+import importlib.util
+import json
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eventabs import errors
+from eventabs.errors import ConfigError
+from eventabs.providers.openai.errors import UnsupportedParameterError
+from eventabs.providers.openai.transport import UnreachableError
+from eventabs.providers.ray import connected
+from paths import ROOT
+
+HAS_RAY = importlib.util.find_spec("ray") is not None
+NETWORK = [
+    "unshare",
+    *([] if os.getuid() == 0 else ["--map-root-user"]),
+    "--net",
+    "--mount",
+    "--pid",
+    "--fork",
+    "--mount-proc",
+]
+HAS_NETWORK = (
+    shutil.which("unshare") is not None
+    and subprocess.run(
+        [*NETWORK, "ip", "link", "set", "lo", "up"], check=False, capture_output=True
+    ).returncode
+    == 0
+)
+needs_cluster = pytest.mark.skipif(
+    not (HAS_RAY and HAS_NETWORK),
+    reason="Ray is not installed (pip install 'eventabs[ray]'), or no network namespace can be made here",
+)
+pytestmark = pytest.mark.xdist_group("ray")
+
+
+@pytest.fixture(scope="module")
+def disturbed() -> dict[str, Any]:
+    """Return the figures of a run that loses a machine, meets it again, has another one hang, and whose driver is killed."""
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "benchmarks" / "cluster.py"), "--users", "160"],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    figures: dict[str, Any] = json.loads(done.stdout)
+    return figures
+
+
+@needs_cluster
+def test_every_user_is_done_with_the_events_of_one_process_whatever_is_lost(
+    disturbed: dict[str, Any],
+) -> None:
+    assert disturbed["exit_code"] == 0
+    assert disturbed["users"] == {"done": 160, "failed": 0, "pending": 0}
+    assert disturbed["events_equal_to_one_process"]
+
+
+@needs_cluster
+def test_only_calls_in_flight_are_made_again_and_each_is_counted(disturbed: dict[str, Any]) -> None:
+    assert disturbed["finished_calls_asked_again"] == 0
+    assert disturbed["requests_that_no_ledger_knows"] == 0
+    assert disturbed["retries"] + disturbed["calls_lost_with_the_driver"] > 0
+    assert disturbed["requests"] <= disturbed["calls"] + disturbed["retries"]
+
+
+@needs_cluster
+def test_each_machine_calls_the_server_that_its_environment_names(disturbed: dict[str, Any]) -> None:
+    assert all(disturbed["requests_of_each_machine"])
+
+
+@needs_cluster
+def test_nothing_of_a_prompt_is_left_on_a_machine(disturbed: dict[str, Any]) -> None:
+    assert disturbed["files_on_machines_with_a_line_of_a_prompt"] == [0, 0]
+
+
+def in_own_network(script: str, folder: Path) -> str:
+    """Run a shell script in a network of its own, with a home of its own; the command line is `$EVENTABS`."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "EVENTABS_"))}
+    done = subprocess.run(
+        [
+            *NETWORK,
+            "sh",
+            "-c",
+            f"ip link set lo up; mkdir -p /tmp/ray; mount -t tmpfs tmpfs /tmp/ray; cd {folder}; {script}",
+        ],
+        env=kept
+        | {
+            "EVENTABS": f"{sys.executable} -m eventabs",
+            "RAY": str(Path(sys.executable).with_name("ray")),
+            "HOME": str(folder),
+            "NO_PROXY": "127.0.0.1",
+            "EVENTABS_LANG": "en",
+        },
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=400,
+    )
+    return done.stdout + done.stderr
+
+
+WORKLOAD = f"""
+    {sys.executable} {ROOT}/benchmarks/workload.py --users 36 --behaviors 20 --output in.csv
+    {sys.executable} {ROOT}/benchmarks/simulator.py --port 8123 --scale 6 --log served.jsonl > server.out & SERVER=$!
+    touch served.jsonl
+    until grep -q 8123 server.out; do sleep 0.1; done
+    OPTIONS="--model simulated --base-url http://127.0.0.1:8123/v1 --max-users 2"
+"""
+
+
+@pytest.fixture(scope="module")
+def tried(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a trial on this machine alone: begun with a limit, interrupted, resumed, extended, reparsed; and beside it one process."""
+    folder = tmp_path_factory.mktemp("trial")
+    script = f"""{WORKLOAD}
+        $EVENTABS run - $OPTIONS --engine ray --limit 4 --out run.eventabs --json < in.csv > limited.json 2> limited.err; echo $? > limited.code
+        setsid $EVENTABS resume run.eventabs --concurrency 1 --yes --progress json 2> first.err & DRIVER=$!
+        while [ "$(wc -l < served.jsonl)" -lt 8 ]; do sleep 0.1; done
+        kill -INT $DRIVER; wait $DRIVER; echo $? > first.code
+        $EVENTABS status run.eventabs --json > stopped.json
+        $EVENTABS resume run.eventabs --concurrency 8 --yes --json > resumed.json 2> second.err; echo $? > second.code
+        $EVENTABS reparse run.eventabs > reparsed.out 2>&1
+        $EVENTABS run - $OPTIONS --limit 4 --out plain.eventabs < in.csv > plain.out 2>&1
+        $EVENTABS resume plain.eventabs --yes --concurrency 8 >> plain.out 2>&1
+        ls -a .ray > token.out 2>&1
+        kill $SERVER
+    """
+    (folder / "said.out").write_text(in_own_network(script, folder), "utf-8")
+    return folder
+
+
+@needs_cluster
+def test_a_trial_takes_standard_input_a_limit_ctrl_c_and_resume_as_one_process_does(tried: Path) -> None:
+    assert (tried / "limited.code").read_text() == "0\n", (tried / "limited.err").read_text("utf-8")
+    assert json.loads((tried / "limited.json").read_text("utf-8"))["success_count"] == 4
+    assert (tried / "first.code").read_text() == "130\n", (tried / "first.err").read_text("utf-8")
+    stopped = json.loads((tried / "stopped.json").read_text("utf-8"))
+    assert stopped["status"] == "interrupted"
+    assert 4 <= stopped["success_count"] < 36
+    assert (tried / "second.code").read_text() == "0\n", (tried / "second.err").read_text("utf-8")
+    assert json.loads((tried / "resumed.json").read_text("utf-8"))["success_count"] == 36
+    events = [(tried / name / "events.jsonl").read_bytes() for name in ("run.eventabs", "plain.eventabs")]
+    assert events[0] == events[1]
+
+
+@needs_cluster
+def test_tokens_are_counted_while_an_answer_comes_in(tried: Path) -> None:
+    lines = [
+        json.loads(line) for line in (tried / "first.err").read_text("utf-8").splitlines() if line[:1] == "{"
+    ]
+    counts = [
+        (line["batches_done"], line["completion_tokens"]) for line in lines if "completion_tokens" in line
+    ]
+    assert any(before[0] == now[0] and before[1] < now[1] for before, now in pairwise(counts)), lines[-3:]
+
+
+@needs_cluster
+def test_ray_says_nothing_of_its_own(tried: Path) -> None:
+    said = "".join((tried / name).read_text("utf-8") for name in ("limited.err", "second.err", "said.out"))
+    assert not any(
+        words in said for words in (".cc:", ".h:", "ray.init", "worker.py", "uthentication", "(raylet)")
+    )
+
+
+@needs_cluster
+def test_a_trial_writes_no_token_which_a_cluster_would_want_from_then_on(tried: Path) -> None:
+    assert "auth_token" not in (tried / "token.out").read_text("utf-8")
+
+
+@needs_cluster
+def test_a_cluster_that_is_not_there_or_wants_a_token_is_one_line_with_the_next_step(tmp_path: Path) -> None:
+    script = f"""{WORKLOAD}
+        for address in 127.0.0.1:6399 127.0.0.1:8123 auto nonsense; do
+            $EVENTABS run in.csv $OPTIONS --engine ray --ray-address $address --out run.eventabs 2>> said.err; echo $?
+        done
+        ls -d run.eventabs 2> /dev/null
+        export RAY_AUTH_MODE=token RAY_AUTH_TOKEN=0123456789abcdef0123456789abcdef
+        $RAY start --head --port 6379 --num-cpus 1 --node-ip-address 127.0.0.1 --include-dashboard false > head.out 2>&1
+        unset RAY_AUTH_MODE RAY_AUTH_TOKEN
+        $EVENTABS run in.csv $OPTIONS --engine ray --ray-address 127.0.0.1:6379 --out run.eventabs 2>> said.err; echo $?
+        mkdir -p .ray; printf 0123456789abcdef0123456789abcdef > .ray/auth_token
+        $EVENTABS run in.csv $OPTIONS --engine ray --ray-address 127.0.0.1:6379 --out run.eventabs > good.out 2>&1; echo $?
+        $RAY stop -f > /dev/null 2>&1
+        kill $SERVER
+    """
+    assert in_own_network(script, tmp_path).split() == ["2"] * 5 + ["0"], (tmp_path / "good.out").read_text(
+        "utf-8"
+    )
+    said = (tmp_path / "said.err").read_text("utf-8").splitlines()
+    assert len(said) == 5, said
+    wanted = (
+        "no Ray cluster answers at 127.0.0.1:6399",
+        "what listens there is not Ray",
+        "ray start --head",
+        "host:port",
+        "copy ~/.ray/auth_token from its head, or set RAY_AUTH_TOKEN",
+    )
+    assert all(
+        line.startswith("eventabs: ") and words in line for line, words in zip(said, wanted, strict=True)
+    ), said
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.RateLimitedError("slowly", status=429, wait_seconds=2.5),
+        errors.CapacityError("full", status=503, wait_seconds=None),
+        errors.NoContentError("silent"),
+        errors.ContextTooLongError("long", status=400),
+        UnsupportedParameterError("refused", status=400, parameters=frozenset({"seed"})),
+        UnreachableError("no such host", "dns", through_proxy=True),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_of_the_endpoint_comes_back_from_a_machine_as_it_was(error: errors.EndpointError) -> None:
+    copy = pickle.loads(pickle.dumps(error))  # noqa: S301  our own
+    assert (type(copy), copy.args, vars(copy), str(copy)) == (
+        type(error),
+        error.args,
+        vars(error),
+        str(error),
+    )
+
+
+def test_built_in_rules_call_nobody_so_that_no_cluster_is_wanted_for_them(tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text("{}\n", "utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "eventabs", "run", "in.jsonl", "--engine", "ray"],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 2
+    assert "--engine ray is for calls to a model" in done.stderr
+
+
+def test_what_may_be_secret_is_not_sent_to_other_machines(tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text("{}\n", "utf-8")
+    (tmp_path / "eventabs.toml").write_text('[llm]\nmodel = "m"\nextra_headers = {X-Team = "a"}\n', "utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "eventabs", "run", "in.jsonl", "--engine", "ray"],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 2
+    assert "export EVENTABS_LLM__EXTRA_HEADERS here and where Ray is started" in done.stderr
+
+
+async def test_a_missing_extra_is_one_line_with_the_command_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def missing(name: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", missing)
+    with pytest.raises(ConfigError, match=r"pip install 'eventabs\[ray\]'"):
+        async with connected(""):
+            pass
+
+
+async def test_a_ray_that_is_too_old_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.metadata, "version", lambda _name: "2.9.3")
+    with pytest.raises(ConfigError, match=r"Ray 2\.9\.3 is too old"):
+        async with connected(""):
+            pass
