@@ -24,7 +24,7 @@ from .report import (
     UserFacts as UserFacts,
     open_report_facts as open_report_facts,
 )
-from .status import RunState as RunState, ShardState as ShardState, inspect_run as inspect_run
+from .status import RunState as RunState, inspect_run as inspect_run
 from .user import (
     Line as Line,
     StoredCall as StoredCall,

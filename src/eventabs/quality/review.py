@@ -100,7 +100,7 @@ def read_review(named: Path, files: Sequence[Path]) -> ReviewResult:
     """
     if len(files) > _MOST_REVIEWERS:
         raise UsageError(_("--read takes the files of one or two reviewers"))
-    directory = RunDirectory.find(named, merged=True)
+    directory = RunDirectory.find(named)
     read = [read_verdicts(directory, path) for path in files]
     review = read[0].review
     for each in read[1:]:

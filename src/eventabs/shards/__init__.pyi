@@ -2,4 +2,3 @@ from .cluster import (
     resume_on_cluster as resume_on_cluster,
     run_on_cluster as run_on_cluster,
 )
-from .merged_run import MergedRun as MergedRun, merge as merge
