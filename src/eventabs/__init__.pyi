@@ -15,7 +15,7 @@ from .config import Settings as Settings
 from .errors import EventabsError as EventabsError
 from .events import Events as Events, read_events as read_events
 from .records import Event as Event
-from .shards import MergedRun as MergedRun, merge as merge
 from .stop import Stop as Stop
+from .store import MergedRun as MergedRun, merge as merge
 
 __version__: str

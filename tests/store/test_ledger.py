@@ -137,9 +137,10 @@ def test_a_ledger_is_private_before_sqlite_opens_it(tmp_path: Path, monkeypatch:
     modes: dict[str, int] = {}
     connect = sqlite3.connect
 
-    def note_mode(path: Path, **options: object) -> sqlite3.Connection:
+    def note_mode(named: str | Path, **options: object) -> sqlite3.Connection:
+        path = Path(str(named).removeprefix("file://"))
         modes[path.name] = stat.S_IMODE(path.stat().st_mode)
-        return connect(path, **options)  # type: ignore[call-overload,no-any-return]
+        return connect(named, **options)  # type: ignore[call-overload,no-any-return]
 
     monkeypatch.setattr("sqlite3.connect", note_mode)
     umask = os.umask(0)

@@ -12,7 +12,7 @@ import pytest
 
 from docs_kit import blocks_of
 from eventabs.inspection import inspect_run
-from eventabs.shards import merge
+from eventabs.store import merge
 from house import checkpoint, environment, eventabs, start, wait_until, write_users
 from openai_server import OpenAIServer, answer, answer_by_day, held
 
@@ -93,7 +93,7 @@ def test_processes_side_by_side_make_the_events_of_one_run(folder: Path, whole: 
     assert (folder / "merged" / "events.jsonl").read_bytes() == whole
 
 
-def test_a_shard_that_is_killed_goes_on_while_the_view_shows_it(
+def test_a_shard_that_is_killed_is_merged_as_it_is_and_again_once_it_has_gone_on(
     folder: Path, whole: bytes, openai_server: OpenAIServer
 ) -> None:
     gate = threading.Event()
@@ -118,8 +118,8 @@ def test_a_shard_that_is_killed_goes_on_while_the_view_shows_it(
     assert refused.returncode == 2
     assert f"go on with: eventabs resume {shards(folder)[1].name}" in refused.stderr
     assert eventabs("resume", shards(folder)[1], cwd=folder).returncode == 0
-    assert inspect_run(folder / "merged", now=time.time).progress.done == USERS
     assert merged(folder) == whole
+    assert inspect_run(folder / "merged", now=time.time).progress.done == USERS
 
 
 def test_a_job_does_not_fail_for_users_that_no_new_start_would_help(

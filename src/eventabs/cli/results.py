@@ -76,10 +76,10 @@ def show(
 ) -> None:
     """Show one user or list all."""
     from eventabs.inspection import stored_calls, view_user  # noqa: PLC0415
-    from eventabs.store import RunDirectory, user_rows, user_states, watch_run  # noqa: PLC0415
+    from eventabs.store import Ledger, RunDirectory, user_rows, user_states  # noqa: PLC0415
     from eventabs.views import render_calls, render_user, render_users, user_json, users_json  # noqa: PLC0415
 
-    with watch_run(RunDirectory.find(checkpoint, merged=True)) as ledger:
+    with Ledger.watch(RunDirectory.find(checkpoint).ledger) as ledger:
         choose_language(ledger.meta()["settings"]["lang"])
         console = stdout_console()
         if user_id is None:
@@ -114,7 +114,7 @@ def report(
     from eventabs.views import NAME, render_report, write_report  # noqa: PLC0415
 
     signals.interrupt()
-    path = output or RunDirectory.find(checkpoint, merged=True).path / NAME
+    path = output or RunDirectory.find(checkpoint).path / NAME
     with open_report_facts(checkpoint) as facts:
         choose_language(facts.language)
         page = render_report(facts)

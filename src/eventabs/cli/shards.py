@@ -14,7 +14,7 @@ from eventabs.language import gettext as _
 from eventabs.views import print_json, print_line, stderr_console, stdout_console
 
 
-@command(help=_("See shards as one run: events, failures, counts. Merge again to bring it up to date."))
+@command(help=_("Make one run of shards: ledger, events, failures. Merge again to bring it up to date."))
 @with_options(LookFlags)
 def merge(
     look: LookFlags,
@@ -22,7 +22,9 @@ def merge(
     directories: Annotated[
         list[Path], typer.Argument(metavar="DIR...", help=_("Run directories of shards, finished or not."))
     ],
-    out: Annotated[Path, typer.Option(help=_("Directory of the view: a new one, or an earlier view."))],
+    out: Annotated[
+        Path, typer.Option(help=_("Run directory to make: a new one, or one that was merged before."))
+    ],
     accept_changes: Annotated[
         bool,
         typer.Option("--accept-changes", help=_("Take shards of different inputs or settings.")),
@@ -30,7 +32,7 @@ def merge(
 ) -> None:
     """Merge shards."""
     from eventabs.inspection import inspect_run  # noqa: PLC0415
-    from eventabs.shards import merge as merge_shards  # noqa: PLC0415
+    from eventabs.store import merge as merge_shards  # noqa: PLC0415
     from eventabs.views import render_status, status_json  # noqa: PLC0415
 
     signals.interrupt()

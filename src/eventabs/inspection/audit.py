@@ -92,7 +92,7 @@ def audit_facts(
 
     Events that a rule of [[events.must]] has added are left out: no model said them. Raises RunDirectoryError where there is no run.
     """
-    directory = RunDirectory.find(named, merged=True)
+    directory = RunDirectory.find(named)
     audited = RunDirectory(out or directory.audit)
     if not audited.ledger.is_file():
         return None

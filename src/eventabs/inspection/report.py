@@ -33,7 +33,6 @@ from eventabs.store import (
     events_of,
     stored_retries,
     unpack_text,
-    watch_as_one,
 )
 
 _EXAMPLES = 3  # of each cause
@@ -124,8 +123,8 @@ class ReportFacts:
 @contextmanager
 def open_report_facts(named: Path) -> Iterator[ReportFacts]:
     """Read what a report needs of a run directory. Raises RunDirectoryError where there is no run."""
-    directory = RunDirectory.find(named, merged=True)
-    with watch_as_one(directory) as ledger:
+    directory = RunDirectory.find(named)
+    with Ledger.watch(directory.ledger) as ledger:
         meta = ledger.meta()
         settings = meta["settings"]
         endpoint = endpoint_of(settings["llm"])
@@ -139,7 +138,7 @@ def open_report_facts(named: Path) -> Iterator[ReportFacts]:
             endpoint=endpoint,
             counts=counted,
             cost=endpoint.price.total(counted) if endpoint.model else None,
-            seconds=seconds_worked(directory),
+            seconds=seconds_worked(meta),
             timezone=settings.get("input", {}).get("timezone", ""),
             calls=tuple(call_facts(ledger, settings["prompt"]["tokenizer"], _cost_of(endpoint))),
             retries=tuple(stored_retries(ledger)),

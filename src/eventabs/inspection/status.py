@@ -1,27 +1,26 @@
 """How a run stands, read without the lock from the ledger and the checkpoint, also while a process works on it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from eventabs.providers import Price, kind_of
-from eventabs.records import Counts
+from eventabs.records import Counts, Shard
 from eventabs.runs import BatchDone, CallFailed, Progress, Retrying
 from eventabs.store import (
     Job,
     Ledger,
     RunDirectory,
+    ShardState,
     Status,
-    added,
-    added_counts,
     asked_again,
     cooling_until,
     count_all,
     failure_reasons,
     host_of,
-    merged_status,
     retry_under_way,
+    shard_states,
     stored_jobs,
     unpack_parts,
 )
@@ -37,15 +36,6 @@ class Endpoint(NamedTuple):
     host: str
     price: Price
     currency: str
-
-
-class ShardState(NamedTuple):
-    """How one of merged shards stands; `shard`: i/N."""
-
-    shard: str
-    out: str
-    status: Status
-    progress: Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +58,9 @@ class RunState:
     cooling_seconds: float = 0.0
     asked_again: Mapping[str, int] = field(default_factory=dict)  # users after a bad answer, by its reason
     jobs: tuple[Job, ...] = ()  # of a batch service, and files of requests
-    shards: tuple["ShardState", ...] = ()  # of a view of merged ones
-    missing_shards: int = 0  # that such a view does not know
+    shards: tuple[ShardState, ...] = ()  # as they were when they were merged
+    missing_shards: int = 0  # that were not merged
+    merged_at: str = ""
 
 
 def endpoint_of(llm: Mapping[str, Any]) -> Endpoint:
@@ -81,60 +72,12 @@ def endpoint_of(llm: Mapping[str, Any]) -> Endpoint:
 
 def inspect_run(named: Path, *, now: Callable[[], float]) -> RunState:
     """Look at a run; `now` gives seconds since 1970. Raises RunDirectoryError where there is none."""
-    directory = RunDirectory.find(named, merged=True)
-    if directory.is_merged():
-        return _merged(directory, now)
+    directory = RunDirectory.find(named)
     in_use = directory.in_use()  # before the ledger: a run that ends in between does not look killed
     with Ledger.watch(directory.ledger) as ledger:
         facts = ledger.meta()
-        status = _status(facts, in_use=in_use)
+        status = _status(facts, in_use=in_use and "shards" not in facts)
         return _run_state(directory, ledger, facts, status, now())
-
-
-def _merged(directory: RunDirectory, now: Callable[[], float]) -> RunState:
-    """Return the state of merged shards as that of one run: completed once all are there and completed."""
-    found = {shard: inspect_run(each.path, now=now) for shard, each in directory.shards().items()}
-    states, any_shard = list(found.values()), next(iter(found))
-    missing = any_shard.count - len(found)
-    failing = [each for each in states if each.last_failure]
-    last = max(failing, key=lambda each: each.created_at).last_failure if failing else None
-    return replace(
-        states[0],
-        status=merged_status([each.status for each in states], missing=missing),
-        run_id=str(directory.saved().get("run_id", "")),
-        out=str(directory.path),
-        endpoint=states[0].endpoint._replace(
-            host=", ".join(dict.fromkeys(each.endpoint.host for each in states))
-        ),
-        created_at=min(each.created_at for each in states),
-        progress=_summed([each.progress for each in states]),
-        failures=added(each.failures for each in states),
-        asked_again=added(each.asked_again for each in states),
-        last_failure=last,
-        cooling_seconds=max(each.cooling_seconds for each in states),
-        shards=tuple(
-            ShardState(str(shard), each.out, each.status, each.progress) for shard, each in found.items()
-        ),
-        missing_shards=missing,
-        jobs=tuple(job for each in states for job in each.jobs),
-    )
-
-
-def _summed(shards: Sequence[Progress]) -> Progress:
-    """Add up the progress of shards, which are worked on side by side: the longest time holds."""
-    total = added_counts(shards)
-    etas, speeds, projected = (
-        [value for each in shards if (value := getattr(each, name)) is not None]
-        for name in ("eta_seconds", "tokens_per_second", "cost_projected")
-    )
-    spent = [each.cost for each in shards if each.cost is not None and each.cost_projected is None]
-    return replace(
-        total,
-        seconds=max(each.seconds for each in shards),
-        eta_seconds=max(etas, default=None),
-        tokens_per_second=sum(speeds) if speeds else None,
-        cost_projected=sum(projected) + sum(spent) if projected else None,
-    )
 
 
 def _run_state(
@@ -143,6 +86,8 @@ def _run_state(
     endpoint = endpoint_of(facts["settings"]["llm"])
     began_at = facts.get("began_at", 0.0)
     running = status == "running"
+    if shards := shard_states(directory, facts):
+        endpoint = endpoint._replace(host=", ".join(dict.fromkeys(each.host for each in shards)))
     return RunState(
         status=status,
         run_id=facts["run_id"],
@@ -156,6 +101,9 @@ def _run_state(
         language=facts["settings"]["lang"],
         cooling_seconds=max(0.0, cooling_until(ledger, began_at) - now) if running else 0.0,
         jobs=tuple(stored_jobs(ledger)),
+        shards=shards,
+        missing_shards=Shard.parse(shards[0].shard).count - len(shards) if shards else 0,
+        merged_at=facts.get("merged_at", ""),
     )
 
 
@@ -165,12 +113,9 @@ def _kept(facts: Mapping[str, Any]) -> Progress:
     return Progress(**{field.name: kept[field.name] for field in fields(Progress) if field.name in kept})
 
 
-def seconds_worked(directory: RunDirectory) -> float:
+def seconds_worked(facts: Mapping[str, Any]) -> float:
     """Return how long a run has been worked on, as it kept it last; pauses do not count, of shards the longest holds."""
-    if directory.is_merged():
-        return max(map(seconds_worked, directory.shards().values()), default=0.0)
-    with Ledger.watch(directory.ledger) as ledger:
-        return _kept(ledger.meta()).seconds
+    return _kept(facts).seconds
 
 
 def _running(facts: Mapping[str, Any], now: float) -> Progress:

@@ -11,7 +11,7 @@ from eventabs.language import Language, gettext as _
 from eventabs.prompts import Compactor
 from eventabs.records import Message, Part, UserLog
 from eventabs.store import (
-    LedgerView,
+    Ledger,
     UserRow,
     events_of,
     unpack_messages,
@@ -76,7 +76,7 @@ class UserView:
         return [position for position, event in enumerate(self.events) if not event["behaviors"]]
 
 
-def view_user(ledger: LedgerView, user_id: str, named: Path) -> UserView:
+def view_user(ledger: Ledger, user_id: str, named: Path) -> UserView:
     """Return what is known of a user. Raises UsageError where the run, as it is `named`, has no such user."""
     row = user_row(ledger, user_id)
     if row is None:
@@ -86,7 +86,7 @@ def view_user(ledger: LedgerView, user_id: str, named: Path) -> UserView:
     return UserView(row, log.profile, tuple(_lines(log, events, ledger.meta())), tuple(events))
 
 
-def stored_calls(ledger: LedgerView, user_id: str) -> Iterator[StoredCall]:
+def stored_calls(ledger: Ledger, user_id: str) -> Iterator[StoredCall]:
     """Yield the calls that a user was part of, in order."""
     rows = ledger.rows(_CALLS_OF_USER, user_id)
     for call_id, parts, messages, reasoning, reply, *facts in rows:

@@ -19,7 +19,7 @@ from eventabs.runs import (
     settings_of_today,
 )
 from eventabs.stop import Stop
-from eventabs.store import Ledger, RunDirectory, count_all, host_of, states_by_user
+from eventabs.store import Ledger, RunDirectory, count_all, host_of, refuse_merged, states_by_user
 
 _USUAL_USERS: Final = (  # in a batch of the run: the median
     "SELECT users FROM (SELECT (SELECT count(*) FROM json_each(calls.users)) AS users FROM calls WHERE status = 'read')"
@@ -63,6 +63,7 @@ def plan_audit(
     source = RunDirectory.find(named)
     path = out or source.audit
     with Ledger.watch(source.ledger) as ledger:
+        refuse_merged(source, ledger.meta())
         done = [user_id for user_id, state in states_by_user(ledger) if state == "done"]
         usual = ledger.rows(_USUAL_USERS)
     if not done:

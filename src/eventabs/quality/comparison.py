@@ -26,7 +26,7 @@ from eventabs.prompts import Compactor
 from eventabs.providers import Price, kind_of
 from eventabs.records import Counts, UserLog
 from eventabs.store import (
-    LedgerView,
+    Ledger,
     RunDirectory,
     changes,
     count_all,
@@ -35,7 +35,6 @@ from eventabs.store import (
     settings_used,
     states_by_user,
     user_row,
-    watch_run,
 )
 
 _GROUPS: Final = 500  # of users, that are drawn for the intervals; of as many users each is one
@@ -111,8 +110,8 @@ def compare(first: Path, second: Path, *, within: float = 1.0, most: int = 20, s
     `within`: minutes that starts may lie apart. One user at a time is in memory. Raises UsageError where no user is
     done in both, RunDirectoryError where there is no run.
     """
-    directories = RunDirectory.find(first, merged=True), RunDirectory.find(second, merged=True)
-    with watch_run(directories[0]) as ours, watch_run(directories[1]) as theirs:
+    directories = RunDirectory.find(first), RunDirectory.find(second)
+    with Ledger.watch(directories[0].ledger) as ours, Ledger.watch(directories[1].ledger) as theirs:
         facts = ours.meta(), theirs.meta()
         sums = _Sums.of(ours, theirs, within, most)
         if not sums.users:
@@ -149,9 +148,7 @@ def _input(facts: Mapping[str, Any]) -> str | None:
     return fingerprint
 
 
-def _run(
-    directory: RunDirectory, ledger: LedgerView, facts: Mapping[str, Any], sums: "_RunSums"
-) -> ComparedRun:
+def _run(directory: RunDirectory, ledger: Ledger, facts: Mapping[str, Any], sums: "_RunSums") -> ComparedRun:
     llm = facts["settings"]["llm"]
     kind = kind_of(llm["provider"], model=llm["model"])
     counts = count_all(ledger)
@@ -180,7 +177,7 @@ class _Pair(NamedTuple):
     log: UserLog  # the behaviors of either run
 
     @classmethod
-    def of(cls, first: LedgerView, second: LedgerView, user_id: str) -> Self:
+    def of(cls, first: Ledger, second: Ledger, user_id: str) -> Self:
         """Read a user. Where the behaviors are not the same in both, indices are those of all of them in order of time."""
         logs = first.log(user_id), second.log(user_id)
         events = events_of(first, user_id), events_of(second, user_id)
@@ -240,7 +237,7 @@ class _Sums:
     _different: list[tuple[float, str]] = field(default_factory=list)
 
     @classmethod
-    def of(cls, first: LedgerView, second: LedgerView, within: float, most: int) -> Self:
+    def of(cls, first: Ledger, second: Ledger, within: float, most: int) -> Self:
         """Go once through the users of both runs."""
         sums = cls(most)
         for user_id, state in states_by_user(first):

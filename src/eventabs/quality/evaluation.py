@@ -27,7 +27,7 @@ from eventabs.measures import (
     overlaps,
     resampled,
 )
-from eventabs.store import RunDirectory, watch_run
+from eventabs.store import Ledger, RunDirectory
 
 Labels = dict[str, list[Segment]]
 
@@ -400,10 +400,10 @@ def _after_pauses(times: Sequence[float], gap: int) -> list[float]:
 def _behavior_times(events: Path, wanted: Labels, margin: float) -> Iterator[tuple[str, list[float]]]:
     """Yield each user's times of behaviors near the labels, where `events` is a run."""
     try:
-        directory = RunDirectory.find(events, merged=True)
+        directory = RunDirectory.find(events)
     except RunDirectoryError:
         return
-    with watch_run(directory) as ledger:
+    with Ledger.watch(directory.ledger) as ledger:
         for user, labels in wanted.items():
             if ledger.rows("SELECT 1 FROM users WHERE user_id = ?", user):
                 starts = [wall_seconds(behavior.start) for behavior in ledger.log(user).behaviors]

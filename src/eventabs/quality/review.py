@@ -21,14 +21,13 @@ from eventabs.measures import Figure, cohen_kappa, least_share, share_of
 from eventabs.prompts import Compactor
 from eventabs.records import UserLog
 from eventabs.store import (
-    LedgerView,
+    Ledger,
     RunDirectory,
     events_of,
     read_head,
     replace_file,
     states_by_user,
     storage_error,
-    watch_run,
 )
 
 _AROUND: Final = 8  # lines shown before and after an event
@@ -116,8 +115,8 @@ def draw_review(named: Path, *, sample: int, days: int, by: str = "", seed: int 
     The same run and seed give the same review. Raises UsageError where no user is done, RunDirectoryError where there is
     no run, StorageError where the sample cannot be written.
     """
-    directory = RunDirectory.find(named, merged=True)
-    with watch_run(directory) as ledger:
+    directory = RunDirectory.find(named)
+    with Ledger.watch(directory.ledger) as ledger:
         facts = ledger.meta()
         whole = _Population.of(ledger)
         if not sum(whole.types.values()):
@@ -158,7 +157,7 @@ class _Population(NamedTuple):
     days: int
 
     @classmethod
-    def of(cls, ledger: LedgerView) -> "_Population":
+    def of(cls, ledger: Ledger) -> "_Population":
         types, days = Counter[str](), 0
         for user_id in _done(ledger):
             types.update(event["type"] for event in events_of(ledger, user_id))
@@ -166,7 +165,7 @@ class _Population(NamedTuple):
         return cls(types, days)
 
 
-def _done(ledger: LedgerView) -> Iterator[str]:
+def _done(ledger: Ledger) -> Iterator[str]:
     return (user_id for user_id, state in states_by_user(ledger) if state == "done")
 
 
@@ -198,7 +197,7 @@ class _Drawing:
         numbers = random_numbers.sample(range(whole.days), min(days, whole.days))
         self._days = {number: place for place, number in enumerate(numbers)}
 
-    def items(self, ledger: LedgerView) -> _Drawn:
+    def items(self, ledger: Ledger) -> _Drawn:
         """Go through the run once more, and take what was drawn."""
         seen, day_number = Counter[str](), 0
         events: list[tuple[int, str, tuple[str, int, Event]]] = []
@@ -277,7 +276,7 @@ def _sampled(item: str, user_id: str, event: Mapping[str, Any], *, drawn: bool) 
     )
 
 
-def _sheet(directory: RunDirectory, ledger: LedgerView, review: Review) -> Sheet:
+def _sheet(directory: RunDirectory, ledger: Ledger, review: Review) -> Sheet:
     by_user: defaultdict[str, list[SampledEvent | SampledDay]] = defaultdict(list)
     for event in review.events:
         by_user[event.user_id].append(event)
@@ -565,7 +564,7 @@ def read_review(named: Path, files: Sequence[Path]) -> ReviewResult:
     """
     if len(files) > _MOST_REVIEWERS:
         raise UsageError(_("--read takes the files of one or two reviewers"))
-    directory = RunDirectory.find(named, merged=True)
+    directory = RunDirectory.find(named)
     read = [read_verdicts(directory, path) for path in files]
     review = read[0].review
     for each in read[1:]:

@@ -62,6 +62,7 @@ from eventabs.store import (
     moved_users,
     public_flags,
     public_settings,
+    refuse_merged,
     repeated_in,
     shown_changes,
     store_answer_counts,
@@ -168,6 +169,7 @@ def reopen_run(
         closing(Ledger.open(directory.ledger)) as ledger,
     ):
         facts = ledger.meta()
+        refuse_merged(directory, facts)
         settings = settings_of_today(invocation, facts)
         if changed != "ignore":
             require_usable_provider(settings, invocation.environment)

@@ -7,6 +7,7 @@ from .answers import (
     repeated_in as repeated_in,
     store_answer_counts as store_answer_counts,
     store_answers as store_answers,
+    summed as summed,
 )
 from .checkpoint import (
     EVERY_BATCHES as EVERY_BATCHES,
@@ -85,17 +86,12 @@ from .ledger import (
     StoredReply as StoredReply,
 )
 from .merged import (
-    LedgerView as LedgerView,
-    MergedLedgers as MergedLedgers,
+    MergedRun as MergedRun,
+    ShardState as ShardState,
     Status as Status,
-    added as added,
-    added_counts as added_counts,
-    common_binding as common_binding,
-    merged_status as merged_status,
-    shard_of as shard_of,
-    summed as summed,
-    watch_as_one as watch_as_one,
-    watch_run as watch_run,
+    merge as merge,
+    refuse_merged as refuse_merged,
+    shard_states as shard_states,
 )
 from .queries import (
     REPORT_SECTIONS as REPORT_SECTIONS,

@@ -10,10 +10,17 @@ from eventabs.measures import place_third, users_band
 from eventabs.records import AnswerCells, Outcome, UserLog
 from eventabs.store.codec import load_json
 from eventabs.store.ledger import Ledger
-from eventabs.store.merged import summed
 
 _OF_ANSWERS: Final = "answer_counts"  # in meta
 _ANSWER_COUNTS: Final = ("covered", "ungrounded", "repeated", "outside", "missed")
+
+
+def summed(values: Sequence[Any]) -> Any:  # noqa: ANN401  a number, or numbers by name at any depth
+    """Add up numbers, or numbers by name at any depth, each by itself."""
+    if values and not isinstance(values[0], Mapping):
+        return sum(values)
+    names = dict.fromkeys(name for value in values for name in value)
+    return {name: summed([value[name] for value in values if name in value]) for name in names}
 
 
 def answer_counts(outcomes: Sequence[Outcome]) -> dict[str, int]:

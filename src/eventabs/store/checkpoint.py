@@ -25,8 +25,8 @@ def write_checkpoint(
 ) -> None:
     """Replace checkpoint.json.
 
-    `facts` are what stays the same: run_id, created_at, input, settings, settings_fingerprint. `shards`: of a view that
-    has no ledger of its own, where theirs are.
+    `facts` are what stays the same: run_id, created_at, input, settings, settings_fingerprint. `shards`: those that were
+    merged, and where they are.
     """
     document = {
         "format": FORMAT,
@@ -51,7 +51,7 @@ def write_checkpoint(
             "cached_tokens": counts.cached_tokens,
             "cost": None if cost is None else round(cost, 6),
         },
-        "ledger": None if shards else directory.ledger.name,
+        "ledger": directory.ledger.name,
         **({"shards": shards} if shards else {}),
     }
     replace_file(

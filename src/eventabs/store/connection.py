@@ -4,19 +4,52 @@ import os
 import shlex
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib import resources
 from pathlib import Path
 
 from eventabs.errors import RunDirectoryError
 from eventabs.language import gettext as _
 from eventabs.store import codec
-from eventabs.store.directory import has_room, storage_error
+from eventabs.store.directory import has_room, open_private, storage_error
 
 FORMAT = 3
 _PRIMARY_CODE = 0xFF
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-_VIEWS = resources.files("eventabs.store").joinpath("views.sql").read_text("utf-8")
+_SCHEMA, _VIEWS = (
+    resources.files("eventabs.store").joinpath(name).read_text("utf-8")
+    for name in ("schema.sql", "views.sql")
+)
+
+
+@contextmanager
+def making(path: Path) -> Iterator[sqlite3.Connection]:
+    """Make a ledger: what is written inside is there as a whole or not at all. One that is there is replaced.
+
+    Raises StorageError.
+    """
+    fresh = path.with_name(path.name + ".new")
+    with translated(path):
+        for leftover in path.parent.glob(f"{fresh.name}*"):  # of a process killed here, its journal too
+            leftover.unlink()
+        file = open_private(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        try:
+            with closing(
+                sqlite3.connect(fresh.absolute().as_uri(), uri=True, isolation_level=None)
+            ) as ledger:
+                ledger.execute("PRAGMA journal_mode = OFF")
+                ledger.execute("PRAGMA synchronous = OFF")
+                ledger.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT;")
+                yield ledger
+            os.fsync(file)
+        except BaseException:
+            fresh.unlink()
+            raise
+        finally:
+            os.close(file)
+        for suffix in ("-wal", "-shm"):  # SQLite would take them for the new file's
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        fresh.replace(path)
 
 
 def connect(path: Path) -> sqlite3.Connection:

@@ -17,7 +17,6 @@ from filelock import FileLock, Timeout
 
 from eventabs.errors import NO_ROOM, DiskFullError, RunDirectoryError, StorageError
 from eventabs.language import gettext as _
-from eventabs.records import Shard
 
 _PRIVATE_DIRECTORY: Final = 0o700
 _PRIVATE_FILE: Final = 0o600
@@ -65,16 +64,10 @@ class RunDirectory:
         return cls(path)
 
     @classmethod
-    def create_merged(cls, path: Path) -> "RunDirectory":
-        """Make a directory for merged shards, or take one. Raises RunDirectoryError where `path` holds anything else."""
-        directory = cls(path)
-        return directory if directory.is_merged() else cls.create(path)
-
-    @classmethod
-    def find(cls, named: Path, *, merged: bool = False) -> "RunDirectory":
+    def find(cls, named: Path) -> "RunDirectory":
         """Take the run directory, its checkpoint.json, also where that is gone, or any other file in it.
 
-        `merged`: a directory of merged shards will do. Raises RunDirectoryError where there is no run.
+        Raises RunDirectoryError where there is no run.
         """
         with suppress(OSError):  # a name that the system does not take
             is_checkpoint = named.name == "checkpoint.json"
@@ -82,10 +75,6 @@ class RunDirectory:
                 directory = cls(named if named.is_dir() and not is_checkpoint else named.parent)
                 if directory.ledger.is_file():
                     return directory
-                if directory.is_merged():
-                    if merged:
-                        return directory
-                    raise _merged(directory)
                 if named.is_file() and not is_checkpoint:
                     raise _no_run(named)
                 message = _("{path} holds no ledger.sqlite; name the run directory or its checkpoint.json")
@@ -94,38 +83,8 @@ class RunDirectory:
         raise RunDirectoryError(message.format(path=named))
 
     def holds_run(self) -> bool:
-        """Whether there is a run, or merged ones."""
-        return self.ledger.exists() or self.is_merged()
-
-    def is_merged(self) -> bool:
-        """Whether the directory is a view of shards that were merged."""
-        shards = self.saved().get("shards")
-        return isinstance(shards, list) and bool(shards) and not self.ledger.exists()
-
-    def shards(self) -> dict[Shard, "RunDirectory"]:
-        """Return the run directories of merged shards. Raises RunDirectoryError where one is gone."""
-        found = {}
-        for each in self.saved()["shards"]:
-            try:
-                shard, directory = (
-                    Shard.parse(each["shard"]),
-                    RunDirectory(_from_here(self.path, each["path"])),
-                )
-            except (TypeError, KeyError, ValueError) as error:
-                message = _(
-                    "{path} does not say where the shards are; merge again: eventabs merge DIR... --out {out}"
-                )
-                out = shlex.quote(str(self.path))
-                raise RunDirectoryError(message.format(path=self.checkpoint, out=out)) from error
-            if not directory.ledger.is_file():
-                message = _(
-                    "shard {shard} is not at {path} any more; merge again: eventabs merge DIR... --out {out}"
-                )
-                raise RunDirectoryError(
-                    message.format(shard=each["shard"], path=directory.path, out=shlex.quote(str(self.path)))
-                )
-            found[shard] = directory
-        return found
+        """Whether there is a run."""
+        return self.ledger.exists()
 
     def saved(self) -> dict[str, Any]:
         """Return what checkpoint.json holds, nothing where it cannot be read."""
@@ -276,13 +235,6 @@ def _is_leftover(file: Path) -> bool:
     return file.name in _LEFTOVERS and is_plain and not file.is_symlink()
 
 
-def _from_here(folder: Path, named: str) -> Path:
-    """Return a path that counts from a folder, as short as it can be shown."""
-    path = os.path.normpath(Path(os.path.realpath(folder)) / named)
-    inside = os.path.relpath(path)
-    return Path(path if inside.startswith(os.pardir) else inside)
-
-
 def input_stem(name: str) -> str:
     """Return how the run directory of an input is called by default, without its ending."""
     return Path(name).name.split(".")[0].strip("*?[]") or "input"
@@ -300,17 +252,6 @@ def _no_run(file: Path) -> RunDirectoryError:
             "{path} is a file, not a run; name the run directory, by default {run} in the folder where the run began"
         )
     return RunDirectoryError(message.format(path=file, run=shlex.quote(str(found or name))))
-
-
-def _merged(directory: RunDirectory) -> RunDirectoryError:
-    """Return the error for work on merged shards, which are runs of their own."""
-    shards = directory.shards().values()
-    unfinished = [each.path for each in shards if each.saved().get("status") != "completed"]
-    message = _("{path} is a view of shards, which are all completed; name the run directory of one of them")
-    if unfinished:
-        message = _("{path} is a view of shards and does not go on itself; go on with: {commands}")
-    commands = "; ".join(f"eventabs resume {shlex.quote(str(path))}" for path in unfinished)
-    return RunDirectoryError(message.format(path=directory.path, commands=commands))
 
 
 def _busy(path: Path) -> RunDirectoryError:

@@ -19,7 +19,6 @@ from eventabs.store.codec import (
     unpack_log,
 )
 from eventabs.store.ledger import Ledger
-from eventabs.store.merged import by_first, in_turn
 from eventabs.store.queries import events_of, states_by_user
 
 EventRow = dict[str, Any]
@@ -248,7 +247,6 @@ def standing_events(ledger: Ledger, user_id: str) -> StandingEvents | None:
     return None
 
 
-@in_turn(by_first)
 def users_with_events(ledger: Ledger) -> Iterator[tuple[str, list[EventRow]]]:
     """Yield each user of whom events hold, with them, in the order of events.jsonl; one user is in memory at a time."""
     for user_id, state in states_by_user(ledger):

@@ -3,11 +3,9 @@
 One connection, one thread. `transaction` makes what happens inside it durable as a whole.
 """
 
-import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -29,21 +27,19 @@ from eventabs.records import (
 )
 from eventabs.store import codec
 from eventabs.store.connection import (
-    FORMAT,
     closed_on_failure,
     connect,
     connect_to_read,
     damage_reported,
     damaged,
     is_damage,
+    making,
     refuse_foreign,
     translated,
 )
-from eventabs.store.directory import open_private
 
 # seconds since 1970; older SQLite has no unixepoch('subsec')
 _NOW = "(julianday('now') - 2440587.5) * 86400.0"
-_SCHEMA = resources.files("eventabs.store").joinpath("schema.sql").read_text("utf-8")
 # what a call asks about that is answered elsewhere
 _AWAITED = """
     SELECT json_extract(asked.value, '$[0]'), json_extract(asked.value, '$[1]'), json_extract(asked.value, '$[2]')
@@ -101,16 +97,9 @@ class Ledger:
     @classmethod
     def create(cls, path: Path, facts: Mapping[str, object]) -> Self:
         """Make a new ledger that remembers the facts of its run. It is there as a whole or not at all."""
-        fresh = path.with_name(path.name + ".new")
+        with making(path) as connection:
+            cls(connection, path).set_meta(facts)
         with translated(path):
-            for leftover in path.parent.glob(f"{fresh.name}*"):  # of a process killed here, its journal too
-                leftover.unlink()
-            os.close(open_private(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
-            with closing(sqlite3.connect(fresh, isolation_level=None)) as connection:
-                connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {FORMAT};")
-                cls(connection, path).set_meta(facts)
-                connection.execute("COMMIT")
-            fresh.replace(path)
             return cls(connect(path), path)
 
     @classmethod

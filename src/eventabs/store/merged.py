@@ -1,31 +1,43 @@
-"""The ledgers of shards, read as the one ledger of a run; nothing of them is copied."""
+"""Shards merged into one run: a ledger of their users and calls, and the files of a run, as of the moment of merging."""
 
 import heapq
+import os
+import shlex
+import sqlite3
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import fields, replace
-from functools import wraps
-from operator import itemgetter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, Concatenate, Final, Literal, ParamSpec, Protocol, TypeVar, cast
+from typing import Any, Final, Literal, NamedTuple
 
-from eventabs.records import Counts, RunStatus, Shard, UserLog
-from eventabs.store.connection import connect, damage_reported, uri_to_read
-from eventabs.store.directory import RunDirectory
-from eventabs.store.fingerprint import facts_fingerprint
+import orjson
+
+from eventabs.errors import DiskFullError, RunDirectoryError
+from eventabs.language import gettext as _
+from eventabs.providers import Price
+from eventabs.records import RunStatus, Shard
+from eventabs.store.checkpoint import timestamp, write_checkpoint
+from eventabs.store.codec import load_json
+from eventabs.store.connection import damage_reported, making, uri_to_read
+from eventabs.store.directory import RunDirectory, disk_full, replace_file
+from eventabs.store.fingerprint import changes, facts_fingerprint, host_of, shown_changes
 from eventabs.store.ledger import Ledger
+from eventabs.store.queries import count_all
+from eventabs.store.results import write_results
 
-P = ParamSpec("P")
-T = TypeVar("T")
-C = TypeVar("C", bound=Counts)
-R = TypeVar("R", bound=tuple[Any, ...])
-
+Facts = Mapping[str, Any]
 Status = RunStatus | Literal["killed"]
 
-_TABLES: Final = ("users", "spans", "parts", "calls", "retries", "outcomes", "answers")
-_BOUND_BY: Final = "input.shard"
+_NAMED: Final = 10  # missing shards
+_SERVED_AT: Final = "llm.base_url"  # a fleet of servers has one for each shard
+_TABLES: Final = (
+    *("users", "spans", "parts", "calls", "retries", "outcomes", "answers"),
+    *("jobs", "job_calls", "extended", "moved"),
+)
+_STATES: Final = "SELECT state, count(*) FROM (SELECT max(state) AS state FROM shard.parts GROUP BY user_id) GROUP BY state"
 _SAME: Final = ("paths", "folder", "config_file", "template", "rules", "prompt_language", "legend")
 _OF_ONE: Final = (
     "fingerprint",
@@ -35,138 +47,300 @@ _OF_ONE: Final = (
 )  # facts about the input that shards have in common
 
 
-class LedgerView(Protocol):
-    """What can be read of a run, whether it has one ledger or one for each of its shards."""
+@dataclass(frozen=True, slots=True)
+class MergedRun:
+    """Merged shards: their directory, where each is, those that were not named, and what has to be known about it."""
 
-    def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        """Query the ledger. Of shards: each one's rows, one after the other."""
-
-    def meta(self) -> dict[str, Any]:
-        """Return all stored values."""
-
-    def log(self, user_id: str, first: int = 0, last: int | None = None) -> UserLog:
-        """Return the log of a user, or its behaviors `first`..`last`, both included."""
+    path: Path
+    shards: dict[Shard, Path]
+    missing: tuple[Shard, ...]
+    warnings: tuple[str, ...]
 
 
-class MergedLedgers:
-    """The ledgers of some shards of an input, each with its users alone."""
+class ShardState(NamedTuple):
+    """How a shard was when it was merged; `shard`: i/N, `host`: of its endpoint."""
 
-    def __init__(self, ledgers: Mapping[Shard, Ledger]) -> None:
-        self.each = tuple(ledgers.values())
-        self._any = next(iter(ledgers))
-        self._by_index = {shard.index: ledger for shard, ledger in ledgers.items()}
-
-    def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        """Query every ledger, and return all rows, one ledger's after the other's."""
-        return [row for ledger in self.each for row in ledger.rows(sql, *values)]
-
-    def meta(self) -> dict[str, Any]:
-        """Return the facts that a run of all shards' users would have stored."""
-        return merged_facts([ledger.meta() for ledger in self.each])
-
-    def log(self, user_id: str, first: int = 0, last: int | None = None) -> UserLog:
-        """Return the log of a user, or its behaviors `first`..`last`, both included."""
-        return self.of(user_id).log(user_id, first, last)
-
-    def of(self, user_id: str) -> Ledger:
-        """Return the ledger that has a user if one has it."""
-        return self._by_index.get(self._any.index_of(user_id), self.each[0])
+    shard: str
+    out: str
+    status: Status
+    host: str
+    users: int
+    done: int
+    failed: int
 
 
-@contextmanager
-def watch_as_one(directory: RunDirectory) -> Iterator[Ledger]:
-    """Read a run from one ledger, for what numbers calls. That of merged shards is made in a scratch folder, and removed."""
-    if not directory.is_merged():
-        with Ledger.watch(directory.ledger) as ledger:
-            yield ledger
-        return
-    with TemporaryDirectory(prefix="eventabs-") as folder:
-        path = Path(folder) / "ledger.sqlite"
-        with watch_run(directory) as merged:
-            Ledger.create(path, merged.meta()).close()
-        _fill(path, [each.ledger for each in directory.shards().values()])
-        with Ledger.watch(path) as ledger:
-            yield ledger
+class _Part(NamedTuple):
+    shard: Shard
+    directory: RunDirectory
+    facts: Facts
+    status: Status
 
 
-def _fill(path: Path, shards: Sequence[Path]) -> None:
-    """Copy the rows of ledgers into an empty one. Calls are numbered on from shard to shard."""
-    calls = 0
-    with closing(connect(path)) as connection:
-        connection.execute("PRAGMA synchronous = OFF")
-        for shard in shards:
-            connection.execute("ATTACH ? AS shard", (uri_to_read(shard),))
-            with damage_reported(shard):
-                for table in _TABLES:
-                    names = f"SELECT name FROM pragma_table_info('{table}', ?)"
-                    known, found = (
-                        {name for (name,) in connection.execute(names, (schema,))}
-                        for schema in ("main", "shard")
-                    )
-                    columns = sorted(known & found)  # a ledger of another version has fewer or more
-                    if not columns:
-                        continue
-                    number = "id" if table == "calls" else "call_id"
-                    values = (f"{name} + {calls}" if name == number else name for name in columns)
-                    connection.execute(
-                        f"INSERT INTO main.{table} ({', '.join(columns)}) SELECT {', '.join(values)} FROM shard.{table}"
-                    )
-                ((calls,),) = connection.execute("SELECT coalesce(max(id), 0) FROM main.calls").fetchall()
-            connection.execute("DETACH shard")
+def merge(
+    directories: Iterable[str | os.PathLike[str]],
+    out: str | os.PathLike[str],
+    *,
+    accept_changes: bool = False,
+) -> MergedRun:
+    """Make `out` the run of all users of some shards, finished or not, as they are now; or bring it up to date.
+
+    Raises RunDirectoryError where a directory is no shard, two hold the same users, or, unless `accept_changes`, inputs or
+    settings differ, and StorageError.
+    """
+    parts = sorted(map(_opened, _distinct(directories)), key=lambda part: part.shard.index)
+    _refuse_overlaps(parts)
+    if not accept_changes:
+        _refuse_differences(parts)
+    count, known = parts[0].shard.count, {part.shard.index for part in parts}
+    missing = tuple(Shard(index, count) for index in range(count) if index not in known)
+    target = _target(Path(out))
+    with target.locked(fresh=not target.ledger.exists()):
+        try:
+            facts = _write_ledger(target, parts, missing=len(missing))
+            with Ledger.watch(target.ledger) as ledger:
+                write_results(target, ledger)
+                replace_file(target.rejects, _rejects(parts))
+                counts = count_all(ledger)
+            write_checkpoint(
+                target,
+                facts,
+                counts,
+                status=facts["status"],
+                cost=Price.of(facts["settings"]["llm"]["price"]).total(counts),
+                batches_left=max(0, facts["progress"]["batches_total"] - counts.batches_done),
+                shards=[
+                    {"shard": each["shard"], "path": each["out"], "status": each["status"]}
+                    for each in facts["shards"]
+                ],
+            )
+        except DiskFullError as error:
+            raise disk_full(target.path, resumable=False) from error
+    shards = {part.shard: part.directory.path for part in parts}
+    return MergedRun(target.path, shards, missing, tuple(_warnings(parts, missing)))
 
 
-@contextmanager
-def watch_run(directory: RunDirectory) -> Iterator[LedgerView]:
-    """Read a run, or the shards that were merged into a directory, as they are at this moment; see `Ledger.watch`."""
-    with ExitStack() as opened:
-        if not directory.is_merged():
-            yield opened.enter_context(Ledger.watch(directory.ledger))
-            return
-        yield MergedLedgers(
-            {
-                shard: opened.enter_context(Ledger.watch(each.ledger))
-                for shard, each in directory.shards().items()
-            }
-        )
-
-
-def shard_of(facts: Mapping[str, Any]) -> Shard | None:
+def shard_of(facts: Facts) -> Shard | None:
     """Return which shard a run is, by its stored facts; None for a run of all users."""
     stored = facts["settings"]["input"].get("shard", "")
     return Shard.parse(stored) if stored else None
 
 
-def common_binding(facts: Mapping[str, Any]) -> dict[str, str]:
-    """Return the settings that bind a run, without which shard it is."""
-    return {key: value for key, value in facts["binding"].items() if key != _BOUND_BY}
+def shard_states(directory: RunDirectory, facts: Facts) -> tuple[ShardState, ...]:
+    """Return how each of merged shards was; none where a run was not merged."""
+    return tuple(
+        ShardState(**each | {"out": str(_from_here(directory.path, each["out"]))})
+        for each in facts.get("shards", ())
+    )
 
 
-def merged_facts(metas: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def refuse_merged(directory: RunDirectory, facts: Facts) -> None:
+    """Raise RunDirectoryError for merged shards, which go on each in its own run directory."""
+    if not (shards := shard_states(directory, facts)):
+        return
+    unfinished = [each.out for each in shards if each.status != "completed"]
+    message = _(
+        "{path} is merged from shards, which are all completed; name the run directory of one of them"
+    )
+    if unfinished:
+        message = _("{path} is merged from shards and does not go on itself; go on with: {commands}")
+    commands = "; ".join(f"eventabs resume {shlex.quote(path)}" for path in unfinished)
+    raise RunDirectoryError(message.format(path=directory.path, commands=commands))
+
+
+def _distinct(directories: Iterable[str | os.PathLike[str]]) -> list[Path]:
+    """Return each directory once, however it is spelled."""
+    found = list({os.path.realpath(path): Path(path) for path in directories}.values())
+    if not found:
+        message = _("no shard is named; give their run directories, such as *-of-16.eventabs")
+        raise RunDirectoryError(message)
+    return found
+
+
+def _opened(path: Path) -> _Part:
+    directory = RunDirectory.find(path)
+    in_use = directory.in_use()  # before the ledger: a run that ends in between is not taken for a killed one
+    with Ledger.watch(directory.ledger) as ledger:
+        facts = ledger.meta()
+    refuse_merged(directory, facts)
+    shard = shard_of(facts)
+    if shard is None:
+        message = _(
+            "{path} is a run of all users; only shards are merged, which begin with: eventabs run --shard"
+        )
+        raise RunDirectoryError(message.format(path=directory.path))
+    saved: RunStatus = facts.get("status", "running")
+    stopped: Status = "killed" if saved == "running" else saved
+    return _Part(shard, directory, facts, "running" if in_use else stopped)
+
+
+def _refuse_overlaps(parts: Sequence[_Part]) -> None:
+    """Raise RunDirectoryError where two shards hold the same users."""
+    for first, second in pairwise(parts):
+        named = {"first": first.directory.path, "second": second.directory.path}
+        if first.shard == second.shard:
+            message = _("{first} and {second} are both shard {shard}; name one of them")
+            raise RunDirectoryError(message.format(**named, shard=first.shard))
+    other = next((part for part in parts if part.shard.count != parts[0].shard.count), None)
+    if other:
+        message = _("{first} is shard {shard} and {second} is shard {other}; merge shards of the same number")
+        raise RunDirectoryError(
+            message.format(
+                first=parts[0].directory.path,
+                second=other.directory.path,
+                shard=parts[0].shard,
+                other=other.shard,
+            )
+        )
+
+
+def _refuse_differences(parts: Sequence[_Part]) -> None:
+    """Raise RunDirectoryError where shards were made of different inputs, or under different settings."""
+    read = [part for part in parts if _fingerprint(part)]
+    for part in read[1:]:
+        if _fingerprint(part) != _fingerprint(read[0]):
+            message = _(
+                "{first} and {second} have read different inputs; take them all the same with --accept-changes"
+            )
+            raise RunDirectoryError(message.format(first=read[0].directory.path, second=part.directory.path))
+    first = parts[0]
+    for part in parts[1:]:
+        before, now = _common_binding(first.facts), _common_binding(part.facts)
+        if changed := [change for change in changes(before, now) if change[0] != _SERVED_AT]:
+            message = _(
+                "{first} and {second} have different settings ({changes}); take them all the same with --accept-changes"
+            )
+            raise RunDirectoryError(
+                message.format(
+                    first=first.directory.path, second=part.directory.path, changes=shown_changes(changed)
+                )
+            )
+
+
+def _fingerprint(part: _Part) -> str:
+    """Return what identifies the input of a shard; "" while it has not been read."""
+    return str(part.facts.get("input", {}).get("fingerprint", ""))
+
+
+def _common_binding(facts: Facts) -> dict[str, str]:
+    """Return the settings that bind a run, as those of a run of all users."""
+    return {**facts["binding"], "input.shard": '""'}
+
+
+def _warnings(parts: Sequence[_Part], missing: Sequence[Shard]) -> Iterator[str]:
+    if missing:
+        named = ", ".join(map(str, missing[:_NAMED])) + (" ..." if len(missing) > _NAMED else "")
+        message = _(
+            "{count} shards are missing ({shards}); begin each with: eventabs run INPUT --shard i/N, and merge again"
+        )
+        yield message.format(count=len(missing), shards=named)
+    languages = {part.facts["prompt_language"] for part in parts if part.facts.get("input", {}).get("users")}
+    if len(languages) > 1:
+        message = _(
+            "the prompts of the shards are in different languages ({languages}); name one in [prompt] language"
+        )
+        yield message.format(languages=", ".join(sorted(languages)))
+
+
+def _target(path: Path) -> RunDirectory:
+    """Make the directory of merged shards, or take one. Raises RunDirectoryError where `path` holds anything else."""
+    directory = RunDirectory(path)
+    if directory.ledger.is_file():
+        with Ledger.watch(directory.ledger) as ledger:
+            if "shards" in ledger.meta():
+                return directory
+    return RunDirectory.create(path)
+
+
+def _write_ledger(target: RunDirectory, parts: Sequence[_Part], *, missing: int) -> dict[str, Any]:
+    """Write the ledger with the rows of all shards; return the facts that it remembers."""
+    metas: list[Facts] = []
+    shards: list[Facts] = []
+    with making(target.ledger) as connection:
+        for part in parts:
+            meta, states = _copy(connection, part.directory.ledger)
+            metas.append(meta)
+            state = ShardState(
+                shard=str(part.shard),
+                out=_path_from(target.path, part.directory.path),
+                status=part.status,
+                host=host_of(meta["settings"]["llm"]["base_url"]),
+                users=sum(states.values()),
+                done=states.get("done", 0),
+                failed=states.get("failed", 0),
+            )
+            shards.append(state._asdict())
+        facts = _merged_facts(metas) | {
+            "status": _merged_status([part.status for part in parts], missing=missing),
+            "shards": shards,
+            "merged_at": timestamp(datetime.now(UTC)),
+        }
+        Ledger(connection, target.ledger).set_meta(facts)
+    return facts
+
+
+def _copy(connection: sqlite3.Connection, shard: Path) -> tuple[Facts, dict[str, int]]:
+    """Copy the rows of a shard as it is at this moment; return its facts and its users by state.
+
+    Calls and jobs are numbered on from shard to shard.
+    """
+    calls, jobs = (
+        connection.execute(f"SELECT coalesce(max(id), 0) FROM main.{table}").fetchone()[0]
+        for table in ("calls", "jobs")
+    )
+    connection.execute("ATTACH ? AS shard", (uri_to_read(shard),))
+    with damage_reported(shard):
+        connection.execute("BEGIN")
+        meta = {
+            key: load_json(value) for key, value in connection.execute("SELECT key, value FROM shard.meta")
+        }
+        named = {"own": meta["settings_fingerprint"], "common": facts_fingerprint(_common_binding(meta))}
+        for table in _TABLES:
+            changed = {
+                "id": f"id + {jobs if table == 'jobs' else calls}",
+                "call_id": f"call_id + {calls}",
+                "since": f"since + {calls}",
+                "job_id": f"job_id + {jobs}",
+                "settings_fingerprint": "iif(settings_fingerprint = :own, :common, settings_fingerprint)",
+            }
+            names = connection.execute("SELECT name FROM pragma_table_info(?)", (table,)).fetchall()
+            values = ", ".join(changed.get(name, name) for (name,) in names)
+            connection.execute(f"INSERT INTO main.{table} SELECT {values} FROM shard.{table}", named)
+        states = dict(connection.execute(_STATES).fetchall())
+        connection.execute("COMMIT")
+    connection.execute("DETACH shard")
+    return meta, states
+
+
+def _merged_facts(metas: Sequence[Facts]) -> dict[str, Any]:
     """Return the facts of all shards as those of one run."""
     first = metas[0]
-    binding = common_binding(first)
-    settings = first["settings"]
+    binding, settings = _common_binding(first), first["settings"]
+    progress = [meta.get("progress", {}) for meta in metas]
     return {key: first[key] for key in _SAME if key in first} | {
         "run_id": min(meta["run_id"] for meta in metas),
         "created_at": min(meta["created_at"] for meta in metas),
         "settings": settings | {"input": settings["input"] | {"shard": ""}},
         "binding": binding,
         "settings_fingerprint": facts_fingerprint(binding),
-        "status": merged_status([meta.get("status", "running") for meta in metas], missing=0),
-        "answer_counts": added(meta.get("answer_counts", {}) for meta in metas),
+        "answer_counts": _added(meta.get("answer_counts", {}) for meta in metas),
+        "progress": {
+            "batches_total": sum(each.get("batches_total", 0) for each in progress),
+            "seconds": max(each.get("seconds", 0.0) for each in progress),
+        },
         "input": _merged_input([meta["input"] for meta in metas if "input" in meta])
         or {"paths": first["paths"]},
     }
 
 
-def merged_status(statuses: Collection[Status], *, missing: int) -> Status:
+def _merged_status(statuses: Sequence[Status], *, missing: int) -> RunStatus:
     """Return the status of several shards as that of one run, by the one that needs most."""
-    order: tuple[Status, ...] = ("running", "killed", "stopped", "interrupted")
-    unfinished = next((status for status in order if status in statuses), None)
+    order: tuple[RunStatus, ...] = ("stopped", "interrupted", "waiting")
+    ended = ["interrupted" if status in ("running", "killed") else status for status in statuses]
+    unfinished = next((status for status in order if status in ended), None)
     return unfinished or ("interrupted" if missing else "completed")
 
 
-def _merged_input(inputs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _merged_input(inputs: Sequence[Facts]) -> dict[str, Any]:
     """Sum up what shards have read; what is of the whole input stays as the first has it."""
     merged: dict[str, Any] = {}
     for facts in inputs:
@@ -174,7 +348,7 @@ def _merged_input(inputs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             if key in _OF_ONE or key not in merged:
                 merged.setdefault(key, value)
             elif isinstance(value, Mapping):
-                merged[key] = added([merged[key], value])
+                merged[key] = _added([merged[key], value])
             elif isinstance(value, list):
                 merged[key] = merged[key] + [each for each in value if each not in merged[key]]
             else:
@@ -182,37 +356,7 @@ def _merged_input(inputs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return merged | ({"other_rows": 0} if merged else {})
 
 
-def in_turn(
-    combine: Callable[[Iterable[T]], T],
-) -> Callable[[Callable[Concatenate[Ledger, P], T]], Callable[Concatenate[LedgerView, P], T]]:
-    """Let a function of a ledger take merged ones too: it is called with each, and `combine` makes one result of all."""
-
-    def decorate(function: Callable[Concatenate[Ledger, P], T]) -> Callable[Concatenate[LedgerView, P], T]:
-        @wraps(function)
-        def call(ledger: LedgerView, /, *args: P.args, **kwargs: P.kwargs) -> T:
-            if isinstance(ledger, MergedLedgers):
-                return combine([function(each, *args, **kwargs) for each in ledger.each])
-            return function(cast("Ledger", ledger), *args, **kwargs)
-
-        return call
-
-    return decorate
-
-
-def of_user(
-    function: Callable[Concatenate[Ledger, str, P], T],
-) -> Callable[Concatenate[LedgerView, str, P], T]:
-    """Let a function of a ledger and a user take merged ledgers too: it is called with the one that has the user."""
-
-    @wraps(function)
-    def call(ledger: LedgerView, user_id: str, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        own = ledger.of(user_id) if isinstance(ledger, MergedLedgers) else cast("Ledger", ledger)
-        return function(own, user_id, *args, **kwargs)
-
-    return call
-
-
-def added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+def _added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     """Add up numbers by name, the largest first."""
     total = Counter[str]()
     for each in counts:
@@ -220,33 +364,33 @@ def added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     return dict(sorted(total.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
-def added_counts(counts: Iterable[C]) -> C:
-    """Add up the counts of shards, each field by itself; None where one has None."""
-    every = list(counts)
-    names = [field.name for field in fields(every[0])]
-    return replace(every[0], **{name: summed([getattr(each, name) for each in every]) for name in names})
+def _path_from(target: Path, directory: Path) -> str:
+    """Return how merged shards name one of them: from their own folder, unless they have no folder in common."""
+    path, folder = os.path.realpath(directory), os.path.realpath(target)
+    apart = os.path.commonpath((path, folder)) == os.path.sep
+    return path if apart else os.path.relpath(path, folder)
 
 
-def summed(values: Sequence[Any]) -> Any:  # noqa: ANN401  a number, None, or numbers by name at any depth
-    """Add up numbers, or numbers by name at any depth, each by itself; None where one is None."""
-    if None in values:
-        return None
-    if values and not isinstance(values[0], Mapping):
-        return sum(values)
-    names = dict.fromkeys(name for value in values for name in value)
-    return {name: summed([value[name] for value in values if name in value]) for name in names}
+def _from_here(folder: Path, named: str) -> Path:
+    """Return a path that counts from a folder, as short as it can be shown."""
+    path = os.path.normpath(Path(os.path.realpath(folder)) / named)
+    inside = os.path.relpath(path)
+    return Path(path if inside.startswith(os.pardir) else inside)
 
 
-def set_of_all(sets: Iterable[set[str]]) -> set[str]:
-    """Put sets together."""
-    return set().union(*sets)
+def _rejects(parts: Sequence[_Part]) -> Iterator[bytes]:
+    """Yield the lines about rejected rows in order of file and line, as each shard has them."""
+    files = [stamp[0] for stamp in parts[0].facts.get("input_stamps", ())]
+    places = {path: place for place, path in enumerate(files)}
+    written = [part.directory.rejects for part in parts if part.directory.rejects.exists()]
+    return heapq.merge(*map(_lines, written), key=partial(_place, places))
 
 
-def by_first(rows: Iterable[Iterable[R]]) -> Iterator[R]:
-    """Merge rows, each shard's in order of their first value, in that order."""
-    return heapq.merge(*rows, key=itemgetter(0))
+def _lines(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        yield from file
 
 
-def by_user(records: Iterable[Iterable[dict[str, Any]]]) -> Iterator[dict[str, Any]]:
-    """Merge records, each shard's in order of user id, in that order."""
-    return heapq.merge(*records, key=itemgetter("user_id"))
+def _place(places: Mapping[str, int], line: bytes) -> tuple[int, str, int]:
+    row = orjson.loads(line)
+    return places.get(row["file"], len(places)), row["file"], row["line"]

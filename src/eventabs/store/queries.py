@@ -1,24 +1,12 @@
 """What a ledger holds: counts, users and their events, retries. A user's state and events are views, see views.sql."""
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from eventabs.records import STANDARD_TIER, TIER_COUNTS, Counts, Event
 from eventabs.store.answers import stored_answer_counts, stored_answers
 from eventabs.store.codec import sort_events, unpack_events
 from eventabs.store.ledger import Ledger, Retry
-from eventabs.store.merged import (
-    LedgerView,
-    MergedLedgers,
-    added,
-    added_counts,
-    by_first,
-    by_user,
-    in_turn,
-    of_user,
-    set_of_all,
-)
 
 _USERS_A_PAGE = 1_000
 REPORT_SECTIONS: Final = (
@@ -39,7 +27,6 @@ _COUNTED = (
 )
 
 
-@in_turn(added_counts)
 def count_all(ledger: Ledger) -> Counts:
     """Count everything."""
     causes = dict(ledger.rows("SELECT cause, count(*) FROM retries GROUP BY cause ORDER BY 2 DESC, 1"))
@@ -75,14 +62,8 @@ class UserRow(NamedTuple):
     broken_calls: int = 0
 
 
-def user_rows(
-    ledger: LedgerView, state: str | None = None, *, most: int = -1, skip: int = 0
-) -> list[UserRow]:
+def user_rows(ledger: Ledger, state: str | None = None, *, most: int = -1, skip: int = 0) -> list[UserRow]:
     """Return users in order of user id, all or those of a state; `most` of them after `skip`."""
-    if isinstance(ledger, MergedLedgers):
-        end = None if most < 0 else skip + most
-        pages = (user_rows(each, state, most=-1 if end is None else end) for each in ledger.each)
-        return list(islice(by_first(pages), skip, end))
     if state is None:
         return _user_rows(ledger, "FROM user_states ORDER BY user_id LIMIT ? OFFSET ?", most, skip)
     return _user_rows(
@@ -96,7 +77,6 @@ def user_rows(
     )
 
 
-@of_user
 def user_row(ledger: Ledger, user_id: str) -> UserRow | None:
     """Return a user, None where the ledger has no such user."""
     return next(iter(_user_rows(ledger, "FROM user_states WHERE user_id = ?", user_id)), None)
@@ -111,7 +91,6 @@ def all_user_rows(ledger: Ledger) -> Iterator[UserRow]:
         rows = _user_rows(ledger, page, rows[-1].user_id, _USERS_A_PAGE)
 
 
-@in_turn(by_first)
 def states_by_user(ledger: Ledger) -> Iterator[tuple[str, str]]:
     """Yield the id and the state of every user, in order of user id; few are in memory at a time."""
     page = "SELECT user_id, state FROM user_states {after} ORDER BY user_id LIMIT ?"
@@ -121,11 +100,10 @@ def states_by_user(ledger: Ledger) -> Iterator[tuple[str, str]]:
         rows = ledger.rows(page.format(after="WHERE user_id > ?"), rows[-1][0], _USERS_A_PAGE)
 
 
-def _user_rows(ledger: LedgerView, which: str, *values: object) -> list[UserRow]:
+def _user_rows(ledger: Ledger, which: str, *values: object) -> list[UserRow]:
     return [UserRow(*row) for row in ledger.rows(f"SELECT user_states.* {which}", *values)]
 
 
-@in_turn(added)
 def user_states(ledger: Ledger) -> dict[str, int]:
     """Count users by state."""
     ((users, pending),) = ledger.rows(
@@ -135,7 +113,6 @@ def user_states(ledger: Ledger) -> dict[str, int]:
     return {"pending": pending, "done": users - pending - failed, "failed": failed}
 
 
-@in_turn(added)
 def failure_reasons(ledger: Ledger) -> dict[str, int]:
     """Count failed users by reason, the most frequent first."""
     return dict(ledger.rows("SELECT reason, count(*) FROM failed_users GROUP BY reason ORDER BY 2 DESC, 1"))
@@ -151,13 +128,11 @@ def has_answers(ledger: Ledger) -> bool:
     return bool(ledger.rows(settled))
 
 
-@in_turn(added)
 def asked_again(ledger: Ledger) -> dict[str, int]:
     """Count users whose answer was bad and who are asked again, by the first reason, the most frequent first."""
     return dict(ledger.rows("SELECT reason, users FROM asked_again ORDER BY users DESC, reason"))
 
 
-@in_turn(by_user)
 def failed_users(ledger: Ledger) -> Iterator[dict[str, Any]]:
     """Yield all users that failed, in order of user id: the reason, what was tried, and all calls."""
     if not (failed := user_rows(ledger, "failed")):
@@ -171,19 +146,15 @@ def failed_users(ledger: Ledger) -> Iterator[dict[str, Any]]:
         yield {"user_id": user.user_id, "reason": user.reason, **tried, "calls": calls[user.user_id]}
 
 
-@of_user
 def events_of(ledger: Ledger, user_id: str) -> list[dict[str, Any]]:
     """Return the events of all parts of a user that are done, in order of start and end."""
     rows = ledger.rows("SELECT events FROM user_events WHERE user_id = ? ORDER BY first", user_id)
     return unpack_events(blob for (blob,) in rows)
 
 
-@in_turn(set_of_all)
 def settings_used(ledger: Ledger) -> set[str]:
-    """Return the fingerprints of the settings that calls were made under; "" for those in force, which a shard has of its own."""
-    used = {name for (name,) in ledger.rows("SELECT DISTINCT settings_fingerprint FROM calls")}
-    now = ledger.meta().get("settings_fingerprint")
-    return {"" if name == now else name for name in used}
+    """Return the fingerprints of the settings that calls were made under."""
+    return {name for (name,) in ledger.rows("SELECT DISTINCT settings_fingerprint FROM calls")}
 
 
 class SettledUser(NamedTuple):

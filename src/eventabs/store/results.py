@@ -13,7 +13,6 @@ from eventabs.records import RejectedRow
 from eventabs.store.directory import RunDirectory, open_to_append, replace_file, storage_error
 from eventabs.store.extensions import changed_events, users_with_events
 from eventabs.store.ledger import Ledger
-from eventabs.store.merged import LedgerView
 from eventabs.store.queries import failed_users
 
 
@@ -42,7 +41,7 @@ class EventsFile:
             raise storage_error(self._path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
 
 
-def write_results(directory: RunDirectory, ledger: LedgerView) -> None:
+def write_results(directory: RunDirectory, ledger: Ledger) -> None:
     """Write events.jsonl and failures.jsonl anew from the ledger, in order of user and time."""
     replace_file(directory.events, _events_lines(ledger))
     replace_file(directory.failures, (_lines([user]) for user in failed_users(ledger)))
@@ -67,7 +66,7 @@ def write_rejects(directory: RunDirectory, rejects: Iterable[RejectedRow]) -> No
     replace_file(directory.rejects, (_lines([row]) for row in rows))
 
 
-def _events_lines(ledger: LedgerView) -> Iterator[bytes]:
+def _events_lines(ledger: Ledger) -> Iterator[bytes]:
     return (_lines(events) for _user_id, events in users_with_events(ledger))
 
 

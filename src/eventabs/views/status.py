@@ -1,16 +1,19 @@
 """The state of a run, for people and as JSON, once or again and again."""
 
+import shlex
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict
+from datetime import datetime
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from eventabs.inspection import RunState, ShardState
+from eventabs.inspection import RunState
 from eventabs.language import gettext as _
 from eventabs.runs import Progress
+from eventabs.store import ShardState
 from eventabs.views import messages, usage
 from eventabs.views.console import encode, one_line, print_command, print_line
 from eventabs.views.job_messages import job_line
@@ -61,13 +64,16 @@ def status_json(state: RunState, **more: object) -> str:
     }
     shown = progress_fields(state.status, progress, progress.eta_seconds)
     if state.shards:
-        more |= {"shards": list(map(_shard_fields, state.shards)), "missing_shards": state.missing_shards}
+        more |= {
+            "shards": list(map(_shard_fields, state.shards)),
+            "missing_shards": state.missing_shards,
+            "merged_at": state.merged_at,
+        }
     return encode(shown | {key: fields[key] for key in _JSON_KEYS.split()} | more)
 
 
 def _shard_fields(shard: ShardState) -> dict[str, object]:
-    progress = shard.progress
-    counts = {"users": progress.users, "success_count": progress.done, "failed_count": progress.failed}
+    counts = {"users": shard.users, "success_count": shard.done, "failed_count": shard.failed}
     return {"shard": shard.shard, "out": shard.out, "status": shard.status, **counts}
 
 
@@ -84,13 +90,17 @@ def render_status(console: Console, state: RunState) -> None:
     for shard in state.shards:
         if shard.status in _AT_REST:
             label = _("Shard {shard}, {done} of {users} done; go on with: ")
-            done, total = count(shard.progress.done), messages.users(shard.progress.users)
+            done, total = count(shard.done), messages.users(shard.users)
             print_command(
                 console,
                 label.format(shard=shard.shard, done=done, users=total),
                 messages.resume_command(shard.out),
             )
-    if state.status in _AT_REST and not state.shards:
+    if state.shards:
+        time = f"{datetime.fromisoformat(state.merged_at).astimezone():%Y-%m-%d %H:%M:%S}"
+        label = _("As merged at {time}; bring it up to date with: ").format(time=time)
+        print_command(console, label, f"eventabs merge DIR... --out {shlex.quote(state.out)}")
+    elif state.status in _AT_REST:
         print_command(console, _("Go on with: "), messages.resume_command(state.out))
     if state.status == "waiting":
         print_command(

@@ -18,7 +18,7 @@ from eventabs.runs.intake import refuse_unreadable
 from eventabs.runs.lifecycle import Invocation, settings_of_today
 from eventabs.runs.observer import ExtensionCounts
 from eventabs.stop import Stop
-from eventabs.store import Ledger, RunDirectory, last_call
+from eventabs.store import Ledger, RunDirectory, last_call, refuse_merged
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,8 +43,10 @@ def estimate_extension(
     invocation: Invocation, named: Path, paths: Sequence[str], on_copy: OnCopy = lambda _copying: None
 ) -> ExtensionEstimate:
     """Plan the extension of a run. Raises UsageError."""
-    with Ledger.watch(RunDirectory.find(named).ledger) as ledger:
+    directory = RunDirectory.find(named)
+    with Ledger.watch(directory.ledger) as ledger:
         facts = ledger.meta()
+        refuse_merged(directory, facts)
         settings = settings_of_today(invocation, facts)
         refuse_unextendable(settings, facts, ledger)
         language = prompt_language_in(facts)

@@ -13,7 +13,7 @@ from eventabs.store.exports.tables import write_csv, write_parquet, write_sqlite
 from eventabs.store.exports.workbook import write_workbook
 from eventabs.store.exports.xes import write_xes
 from eventabs.store.extensions import users_with_events
-from eventabs.store.merged import LedgerView, watch_run
+from eventabs.store.ledger import Ledger
 from eventabs.store.queries import user_states
 
 ExportFormat = Literal["csv", "parquet", "sqlite", "xlsx", "xes"]
@@ -43,7 +43,7 @@ def export_events(
     run's; `replace`: also where something is. Raises RunDirectoryError where there is no run, and UsageError where
     `output` is there already or cannot be written.
     """
-    directory = RunDirectory.find(named, merged=True)
+    directory = RunDirectory.find(named)
     target: Destination | _File
     if is_address(output):
         target, local = Destination(output, replace=replace), directory.path / "events"
@@ -53,7 +53,7 @@ def export_events(
     try:
         with TemporaryDirectory(prefix=".eventabs-", dir=local.parent) as folder:  # for its owner only
             fresh = Path(folder) / "events"
-            with watch_run(directory) as ledger:
+            with Ledger.watch(directory.ledger) as ledger:
                 _write(ledger, form, fresh, bom=bom, timezone=timezone)
                 states = user_states(ledger)
             target.write(fresh)
@@ -84,7 +84,7 @@ class _File:
         fresh.replace(self._path)
 
 
-def _write(ledger: LedgerView, form: ExportFormat, target: Path, *, bom: bool, timezone: str) -> None:
+def _write(ledger: Ledger, form: ExportFormat, target: Path, *, bom: bool, timezone: str) -> None:
     match form:
         case "csv":
             write_csv(rows_of(ledger), target, bom=bom)
@@ -98,5 +98,5 @@ def _write(ledger: LedgerView, form: ExportFormat, target: Path, *, bom: bool, t
             write_xes(users_with_events(ledger), target, timezone or _zone_of_run(ledger))
 
 
-def _zone_of_run(ledger: LedgerView) -> str:
+def _zone_of_run(ledger: Ledger) -> str:
     return str(ledger.meta()["settings"]["input"]["timezone"])

@@ -7,7 +7,7 @@ from typing import Any, Final
 import orjson
 
 from eventabs.store.extensions import users_with_events
-from eventabs.store.merged import LedgerView
+from eventabs.store.ledger import Ledger
 
 TEXTS: Final = ("user_id", "type", "category", "start", "end", "summary", "source")
 COLUMNS: Final = (*TEXTS, "behaviors", "grounded")
@@ -15,7 +15,7 @@ COLUMNS: Final = (*TEXTS, "behaviors", "grounded")
 Row = dict[str, Any]
 
 
-def rows_of(ledger: LedgerView) -> Iterator[Row]:
+def rows_of(ledger: Ledger) -> Iterator[Row]:
     """Yield all events in the order of events.jsonl."""
     return (event for _user_id, events in users_with_events(ledger) for event in events)
 

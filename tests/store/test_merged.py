@@ -1,8 +1,13 @@
-"""Merged shards are seen as the run that all users would have been."""
+"""Merged shards are the run that all users would have been."""
 
 import json
 import os
 import shutil
+import sqlite3  # noqa: TID251  a shard is left as a kill leaves it
+import subprocess
+import sys
+import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +20,23 @@ from eventabs.errors import RunDirectoryError
 from eventabs.inspection import by_batch_users, inspect_run, open_report_facts
 from eventabs.quality import compare
 from eventabs.records import Shard
-from eventabs.shards import merge
-from eventabs.store import RunDirectory, export_events
+from eventabs.store import Ledger, export_events, merge, unpack_parts
 
 RULES: dict[str, Any] = {"llm": {"provider": "rules"}}
 USERS = 30
 COUNT = 4
+MERGE = "import sys; from eventabs.store import merge; print('begun', flush=True); merge(sys.argv[2:], sys.argv[1])"
+FILES = sorted(
+    (
+        ".gitignore",
+        "checkpoint.json",
+        "events.jsonl",
+        "failures.jsonl",
+        "ledger.sqlite",
+        "rejects.jsonl",
+        "run.lock",
+    )
+)
 
 
 def write_export(path: Path) -> Path:
@@ -72,6 +88,10 @@ def checkpoint(path: str) -> dict[str, Any]:
     return document
 
 
+def users_of(paths: list[str]) -> int:
+    return sum(checkpoint(path)["total_users"] for path in paths)
+
+
 def cli(*arguments: str) -> tuple[int, str]:
     done = CliRunner().invoke(app, arguments, catch_exceptions=True)
     return done.exit_code, done.output + str(done.exception or "")
@@ -98,7 +118,7 @@ def test_the_checkpoint_adds_up_the_shards_and_names_them_from_its_own_folder(fo
     ):
         assert merged[key] == whole[key], key
     assert merged["event_counts"] == whole["event_counts"]
-    assert merged["ledger"] is None
+    assert merged["ledger"] == "ledger.sqlite"
     assert merged["shards"][1] == {"shard": "1/4", "path": "../day.1-of-4.eventabs", "status": "completed"}
 
 
@@ -208,18 +228,54 @@ def test_shards_of_different_inputs_or_settings_are_refused_unless_that_is_accep
     assert merge([shards()[0], "fine", *shards()[2:]], "m", accept_changes=True).missing == ()
 
 
-def test_a_view_does_not_go_on_and_names_what_does(folder: Path) -> None:
-    eventabs.run("day.jsonl", settings={**RULES, "run": {"limit": 1}}, shard="1/4", out="few")
-    (Path("few") / "checkpoint.json").write_text('{"status": "interrupted"}', "utf-8")
-    merge([shards()[0], "few"], "m")
-    for command in ("resume", "reparse"):
-        assert cli(command, "m") == (
-            1,
-            "m is a view of shards and does not go on itself; go on with: eventabs resume few",
-        )
+def killed(path: str) -> None:
+    """Leave a run as a kill does."""
+    with closing(sqlite3.connect(Path(path) / "ledger.sqlite")) as ledger, ledger:
+        ledger.execute("""UPDATE meta SET value = '"running"' WHERE key = 'status'""")
+        ledger.execute("UPDATE parts SET state = 'pending' WHERE user_id = (SELECT min(user_id) FROM parts)")
+
+
+def test_merged_shards_do_not_go_on_and_name_what_does(folder: Path) -> None:
     merge(shards(), "n")
-    with pytest.raises(RunDirectoryError, match="are all completed; name the run directory of one of them"):
-        eventabs.resume("n")
+    killed(shards()[1])
+    merge(shards()[:2], "m")
+    assert cli("resume", "n")[1].endswith("which are all completed; name the run directory of one of them")
+    for command in (
+        ["resume", "m"],
+        ["reparse", "m"],
+        ["extend", "m", "day.jsonl"],
+        ["audit", "m", "--share", "0.5"],
+    ):
+        assert cli(*command) == (
+            1,
+            "m is merged from shards and does not go on itself; go on with: eventabs resume day.1-of-4.eventabs",
+        )
+
+
+def test_status_says_when_shards_were_merged_and_how_each_goes_on(folder: Path) -> None:
+    killed(shards()[1])
+    merge(shards(), "m")
+    _code, shown = cli("status", "m")
+    assert shown.startswith("3 of 4 shards completed: m")
+    (going_on,) = [line for line in shown.splitlines() if line.startswith("Shard 1/4, ")]
+    assert going_on.endswith("users done; go on with: eventabs resume day.1-of-4.eventabs")
+    (as_of,) = [line for line in shown.splitlines() if line.startswith("As merged at ")]
+    assert as_of.endswith("; bring it up to date with: eventabs merge DIR... --out m")
+    before = cli("status", "m", "--json")
+    shutil.rmtree(shards()[1])
+    assert cli("status", "m", "--json") == before, "it needs no shard any more"
+    assert json.loads(before[1])["merged_at"][:4] in as_of
+
+
+def test_calls_are_numbered_on_from_shard_to_shard(folder: Path) -> None:
+    merge(shards(), "m")
+    with Ledger.watch(Path("m/ledger.sqlite")) as ledger:
+        calls = ledger.rows("SELECT id, users FROM calls ORDER BY id")
+        asked = {call_id: {part.user_id for part in unpack_parts(users).values()} for call_id, users in calls}
+        for call_id, user_id in ledger.rows("SELECT call_id, user_id FROM outcomes"):
+            assert user_id in asked[call_id]
+        assert {call_id for (call_id,) in ledger.rows("SELECT call_id FROM parts")} <= asked.keys()
+    assert len(calls) == sum(checkpoint(path)["usage"]["calls"] for path in shards())
 
 
 def test_a_view_takes_no_place_that_holds_something_else(folder: Path) -> None:
@@ -230,34 +286,36 @@ def test_a_view_takes_no_place_that_holds_something_else(folder: Path) -> None:
     with pytest.raises(RunDirectoryError, match="is not an empty folder"):
         merge(shards(), "full")
     merge(shards(), "m")
-    with pytest.raises(RunDirectoryError, match="is a view of shards"):
+    with pytest.raises(RunDirectoryError, match="is merged from shards"):
         merge(["m"], "n")
 
 
-def test_a_shard_that_is_gone_is_named_with_the_next_step(folder: Path) -> None:
-    merge(shards(), "m")
-    Path(shards()[2]).rename("moved")
-    code, shown = cli("status", "m")
-    assert code != 0
-    assert (
-        "shard 2/4 is not at day.2-of-4.eventabs any more; merge again: eventabs merge DIR... --out m"
-        in shown
-    )
-
-
-def test_a_merge_that_is_killed_halfway_can_be_made_again(folder: Path) -> None:
-    merge(shards(), "m")
-    for name in ("events.jsonl", "failures.jsonl", "rejects.jsonl"):
-        (folder / "m" / name).unlink()
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_merge_that_is_killed_leaves_the_run_of_before_or_of_now_and_can_be_made_again(
+    folder: Path, is_first: bool
+) -> None:
+    if not is_first:
+        merge(shards()[:2], "m")
+    done = set()
+    for wait in (0.0, 0.01, 0.02, 0.04, 0.08, 0.16):
+        process = subprocess.Popen([sys.executable, "-c", MERGE, "m", *shards()], stdout=subprocess.PIPE)
+        assert process.stdout
+        process.stdout.readline()
+        time.sleep(wait)
+        process.kill()
+        process.communicate()
+        if Path("m/ledger.sqlite").exists():
+            done.add(inspect_run(Path("m"), now=lambda: 0.0).progress.done)
+    assert done <= {users_of(shards()[:2]), USERS}
     merge(shards(), "m")
     assert (folder / "m/events.jsonl").read_bytes() == (folder / "day.eventabs/events.jsonl").read_bytes()
+    assert sorted(file.name for file in Path("m").iterdir()) == FILES
 
 
 def test_files_of_a_view_are_for_their_owner_alone(folder: Path) -> None:
     merge(shards(), "m")
     assert (folder / "m").stat().st_mode & 0o777 == 0o700
     assert {file.stat().st_mode & 0o777 for file in (folder / "m").iterdir()} == {0o600}
-    assert RunDirectory.find(Path("m"), merged=True).is_merged()
 
 
 def test_merge_prints_one_object_with_the_state_of_each_shard(folder: Path) -> None:
@@ -271,16 +329,3 @@ def test_merge_prints_one_object_with_the_state_of_each_shard(folder: Path) -> N
     )
     assert [each["shard"] for each in document["shards"]] == ["0/4", "1/4", "2/4"]
     assert document["total_users"] == sum(each["users"] for each in document["shards"])
-
-
-@pytest.mark.parametrize("entry", [5, {}, {"shard": "4/4", "path": "a"}, {"shard": "0/4", "path": 3}])
-def test_a_view_that_does_not_hold_together_is_one_line(folder: Path, entry: object) -> None:
-    Path("m").mkdir()
-    Path("m/checkpoint.json").write_text(json.dumps({"shards": [entry]}), "utf-8")
-    for command in ("status", "show", "export", "resume"):
-        code, said = cli(command, "m")
-        assert code != 0
-        assert (
-            said
-            == "m/checkpoint.json does not say where the shards are; merge again: eventabs merge DIR... --out m"
-        )

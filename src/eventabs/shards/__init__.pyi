@@ -1,1 +1,0 @@
-from .merged_run import MergedRun as MergedRun, merge as merge
