@@ -131,6 +131,11 @@ def damage_reported(path: Path) -> Iterator[None]:
     except (codec.StoredValueError, sqlite3.DatabaseError) as error:
         if not is_damage(error):
             raise
+        if str(error).startswith("no such "):  # column, table or function; SQLite has no code for it
+            message = _(
+                "{path} does not fit this version of eventabs ({error}); go on with the version that wrote it, or begin a new run"
+            )
+            raise RunDirectoryError(message.format(path=path, error=error)) from error
         raise damaged(path) from error
 
 
@@ -156,7 +161,7 @@ def damaged(path: Path) -> RunDirectoryError:
 
 
 def is_damage(error: Exception) -> bool:
-    """Whether the content is at fault: a value, a page, or a table, a column or a text that is not as it was made."""
+    """Whether what the ledger holds is at fault: a value, a page, or a table or column that is not as it was made."""
     if isinstance(error, sqlite3.OperationalError):  # of the disk, unless the code is the general one
         return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) == sqlite3.SQLITE_ERROR
     # the other subclasses of DatabaseError mean wrong statements
