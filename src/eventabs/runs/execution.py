@@ -217,6 +217,8 @@ async def _call_pending(
             failures=FailureLimit(
                 run.facts,
                 remember=lambda facts: session.writer.post(lambda ledger: ledger.set_meta(facts)),
+                attempts=limits.attempts,
+                well=session.tracker.counts.done,
                 wait=limits.wait,
                 longest_wait=run.settings.llm.longest_wait,
             ),

@@ -52,9 +52,10 @@ class Call(NamedTuple):
 
 
 class SettledReply(NamedTuple):
-    """What came of a reply. `usable`: for some user; `committed` is awaited for what it means to be on disk."""
+    """What came of a reply. `usable`: for how many users; `reasons` why not for others; `committed` is awaited for what it means to be on disk."""
 
-    usable: bool
+    usable: int
+    reasons: Iterable[str]
     committed: Awaitable[None]
 
 
@@ -129,7 +130,7 @@ class Settlement:
             asked_again=sum(len(question.missed) for question in questions.values()),
             copied=reading.copied,
         )
-        return SettledReply(usable > 0, self._commit(written, call.batch, changes, done))
+        return SettledReply(usable, done.unusable, self._commit(written, call.batch, changes, done))
 
     async def _enforce(
         self, call: Call, reading: Reading
