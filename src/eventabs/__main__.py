@@ -1,17 +1,40 @@
 """`python -m eventabs`, and the console script."""
 
+import errno
+import sys
+
 
 def main() -> None:
     """Settle the language before the command line, whose help texts are made on import, is loaded."""
     from eventabs.cli import signals  # noqa: PLC0415  loading takes a while: first of all, be ready for Ctrl-C
 
     signals.leave_at_once()
-    from eventabs.cli.help import choose_language  # noqa: PLC0415
+    try:
+        from eventabs.cli.help import choose_language  # noqa: PLC0415
 
-    choose_language()
-    from eventabs.cli.main import main as command_line  # noqa: PLC0415
+        choose_language()
+        from eventabs.cli.main import main as command_line  # noqa: PLC0415
 
-    command_line()
+        command_line()
+    except Exception as error:
+        if not _is_out_of_memory(error):
+            raise
+        from eventabs.errors import out_of_memory  # noqa: PLC0415
+
+        print(f"eventabs: {out_of_memory(error)}", file=sys.stderr)  # noqa: T201  rich may not load any more
+        sys.exit(1)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out: for a value, for a library that is loaded, for a thread, or in DuckDB."""
+    signs = (
+        "failed to map segment",
+        "annot allocate memory",
+        "can't start new thread",
+        "Out of Memory Error",
+    )
+    is_told = isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM
+    return is_told or any(sign in str(error) for sign in signs)
 
 
 if __name__ == "__main__":

@@ -164,6 +164,15 @@ class RejectedRequestError(EndpointError):
     """A 4xx that no repetition will change."""
 
 
+def out_of_memory(error: Exception) -> StoppedError:
+    """Return the error for a process that gets no more memory."""
+    message = _(
+        "out of memory ({error}); give the process more (ulimit -v, the limit of its container), or end others. A run goes on"
+        " with: eventabs resume"
+    )
+    return StoppedError(message.format(error=str(error).partition("\n")[0] or type(error).__name__))
+
+
 def toml_fault(error: ValueError) -> str:
     """Return what tomllib's error means, with line and column, in the language in force."""
     text, place = str(error), _POSITION.search(str(error))

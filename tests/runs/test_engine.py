@@ -501,13 +501,26 @@ async def test_one_success_starts_the_count_anew(tmp_path: Path) -> None:
         async def seldom(_request: Request, _on_retry: OnRetry) -> Reply:
             nonlocal calls
             calls += 1
-            if calls % MAX_FAILURES:
+            if calls % 5:
                 raise BUSY
             return answer()
 
         desk.endpoint.answering = seldom
         await desk.engine().run()
         assert "pending" not in desk.states().values()
+
+
+async def test_calls_that_fail_for_most_users_stop_the_run_with_what_was_wrong_most_often(
+    tmp_path: Path,
+) -> None:
+    async with working(tmp_path, 20) as desk:
+        desk.means = {user_id: ["empty"] * 9 for user_id in users(20)[2:]}
+        with pytest.raises(
+            StoppedError, match=r"20 calls without .* 2 users have one; most often: .*: empty"
+        ):
+            await desk.engine().run()
+        assert len(desk.endpoint.asked) == 22
+        assert desk.tracker.counts.failed == 0
 
 
 async def test_a_run_whose_first_answers_are_all_unreadable_is_stopped(tmp_path: Path) -> None:
@@ -520,9 +533,9 @@ async def test_a_run_whose_first_answers_are_all_unreadable_is_stopped(tmp_path:
 
 async def test_unreadable_answers_do_not_stop_a_run_that_has_had_good_ones(tmp_path: Path) -> None:
     async with working(tmp_path, 20) as desk:
-        desk.means = {user_id: ["unparsable"] * 3 for user_id in users(20)[1:]}
+        desk.means = {user_id: ["unparsable"] * 3 for user_id in users(20)[8:]}
         await desk.engine().run()
-        assert (desk.tracker.counts.done, desk.tracker.counts.failed) == (1, 19)
+        assert (desk.tracker.counts.done, desk.tracker.counts.failed) == (8, 12)
 
 
 async def test_users_whose_content_is_refused_do_not_stop_a_run_that_has_had_good_answers(

@@ -41,7 +41,7 @@ async def sent(desk: Desk, reply: Reply | None = None, *, batch: Batch | None = 
 
 async def replied(
     desk: Desk, settler: Settlement, reply: Reply | None = None, *, batch: Batch | None = None
-) -> bool:
+) -> int:
     reply = reply or answer()
     settled = await settler.settle_reply(await sent(desk, reply, batch=batch), reply)
     await settled.committed

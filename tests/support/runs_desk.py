@@ -98,7 +98,7 @@ class Desk:
                 instructions_tokens=0,
                 max_output_tokens=40,
             ),
-            failures=FailureLimit({"settings_fingerprint": "f"}, remember=lambda _facts: None),
+            failures=FailureLimit({"settings_fingerprint": "f"}, remember=lambda _facts: None, attempts=5),
             concurrency=ConcurrencyLimit(workers, workers, lambda: 0.0),
             settlement=self.settlement(),
             writer=self.writer,

@@ -87,14 +87,7 @@ def test_an_extension_killed_while_it_compares_lists_no_change_of_the_one_before
     extend(second, "calm")
     shutil.copytree(tmp_path / "calm", tmp_path / "before")
     extend(third, "calm")
-    for _try in range(10):
-        shutil.copytree(tmp_path / "before", tmp_path / "wild")
-        process = start("extend", "wild", third.name, "--accept-changes", cwd=tmp_path)
-        wait_until(lambda: state(tmp_path / "wild") == ("comparing", "running") or process.poll() is not None)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        if state(tmp_path / "wild") == ("comparing", "running"):
-            break
+    while not is_killed_comparing(tmp_path, third):
         shutil.rmtree(tmp_path / "wild")
     extend(third, "wild")
     for name in ("events.jsonl", "events.new.jsonl"):
@@ -106,11 +99,20 @@ def extend(export: Path, out: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def state(out: Path) -> tuple[str, str]:
-    """Return how far the extension is, and the status of the run."""
+def is_killed_comparing(folder: Path, export: Path) -> bool:
+    """Kill an extension of a copy of the run; return whether it was comparing then."""
+    shutil.copytree(folder / "before", folder / "wild")
+    process = start("extend", "wild", export.name, "--accept-changes", cwd=folder)
+    wait_until(lambda: is_comparing(folder / "wild") or process.poll() is not None)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    return is_comparing(folder / "wild")
+
+
+def is_comparing(out: Path) -> bool:
     with Ledger.watch(out / "ledger.sqlite") as ledger:
         facts = ledger.meta()
-    return facts["extension"]["state"], facts["status"]
+    return (facts["extension"]["state"], facts["status"]) == ("comparing", "running")
 
 
 def test_an_extension_by_the_command_line_tells_what_it_took_in_and_what_it_changed(tmp_path: Path) -> None:

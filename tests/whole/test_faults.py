@@ -26,12 +26,55 @@ def model(server: OpenAIServer) -> tuple[object, ...]:
 needs_full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no disk that is always full")
 
 
+HELD_EXPORT = """
+import duckdb, time
+duckdb.connect = lambda **_config: time.sleep(600)
+from eventabs.__main__ import main
+main()
+"""
+
+
 def in_shell(folder: Path, arguments: str, before: str = "true") -> subprocess.CompletedProcess[bytes]:
     """Run the tool with redirections, as a shell makes them; the exit code is that of the tool."""
     script = f"set -o pipefail; {before}; {shlex.quote(sys.executable)} -m eventabs {arguments}"
     return subprocess.run(
         ["bash", "-c", script], cwd=folder, env=environment(folder), check=False, capture_output=True
     )
+
+
+# memory
+
+
+@pytest.mark.parametrize("megabytes", [60, 90, 150, 220, 300, 500])
+@pytest.mark.parametrize("form", ["csv", "sqlite"])
+def test_too_little_memory_is_one_line_and_leaves_no_scratch_file(
+    tmp_path: Path, megabytes: int, form: str
+) -> None:
+    write_users(tmp_path / "input.jsonl", users=20)
+    assert eventabs("run", "input.jsonl", "--provider", "rules", "--out", "out", cwd=tmp_path).returncode == 0
+    (tmp_path / "there").mkdir()
+    limit = f"ulimit -v {1024 * megabytes}"
+    done = in_shell(tmp_path, f"export out --output there/events.{form}", limit)
+    said = done.stderr.decode()
+    assert "Traceback" not in said
+    assert said.count("\n") <= (done.returncode != 0)
+    left = [path.name for path in (tmp_path / "there").iterdir() if done.returncode != 127]  # glibc gave up
+    assert left == [f"events.{form}"] * (done.returncode == 0)
+    assert done.returncode == 0 or "emory" in said
+
+
+def test_an_export_removes_what_a_killed_one_left_and_nothing_of_one_that_works(tmp_path: Path) -> None:
+    write_users(tmp_path / "input.jsonl", users=20)
+    assert eventabs("run", "input.jsonl", "--provider", "rules", "--out", "out", cwd=tmp_path).returncode == 0
+    killed = subprocess.Popen(
+        [sys.executable, "-c", HELD_EXPORT, "export", "out"], cwd=tmp_path, env=environment(tmp_path)
+    )
+    wait_until(lambda: [*(tmp_path / "out").glob(".eventabs-*/events.jsonl")] != [])
+    for left in (1, 0):
+        assert eventabs("export", "out", cwd=tmp_path).returncode == 0
+        assert len([*(tmp_path / "out").glob(".eventabs-*")]) == left
+        killed.kill()
+        killed.wait()
 
 
 # waiting

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import duckdb
 
-from eventabs.errors import InputError
+from eventabs.errors import InputError, out_of_memory
 from eventabs.ingest.files import copies_written, no_room
 from eventabs.language import gettext as _
 from eventabs.stop import Stop
@@ -94,6 +94,8 @@ def errors_named(what: str) -> Iterator[None]:
     except duckdb.Error as error:
         if _is_full(error):
             raise no_room(what) from None
+        if "Out of Memory Error" in str(error):  # also as the cause of another one
+            raise out_of_memory(error) from None
         first_line = str(error).partition("\n")[0]
         message = _(
             "{what} cannot be read: {error}; check the file, and the space left for the run directory"

@@ -21,6 +21,7 @@ from eventabs.store import EVERY_BATCHES, Ledger, LedgerWriter, Retry
 
 _CALLS_AN_UNREAD_ANSWER = 4  # with fewer calls at a time, every answer is read before the next call
 
+_PIECE = 10_000  # characters of a long answer whose tokens are counted at a time
 _SECONDS_A_SNAPSHOT = 0.5
 _SECONDS_A_COUNT = 0.25  # of answers that are coming in
 
@@ -184,7 +185,7 @@ class Engine:
                 if settled.usable:
                     place.leave_unread()
                 await settled.committed
-                judge = partial(self.failures.count_answer, usable=settled.usable)
+                judge = partial(self.failures.count_answer, usable=settled.usable, reasons=settled.reasons)
                 self._replies += 1
             self.tracker.count_batch()
             judge()
@@ -244,8 +245,9 @@ class Engine:
         text = reply.text + reply.reasoning
         if len(text) < LONG_REPLY:
             tokens = self.count_tokens(text)
-        else:
-            tokens = await asyncio.to_thread(self.count_tokens, text)
+        else:  # in pieces: the tokens of one endless word take a hundred times its memory
+            pieces = (text[start : start + _PIECE] for start in range(0, len(text), _PIECE))
+            tokens = await asyncio.to_thread(sum, map(self.count_tokens, pieces))
         return replace(reply, usage=Usage(request.input_tokens, tokens))
 
     def _report(self) -> None:

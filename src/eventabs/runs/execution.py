@@ -214,6 +214,8 @@ async def _call_pending(session: Session, pending: list[PlannedPart], stop: Stop
             failures=FailureLimit(
                 run.facts,
                 remember=lambda facts: session.writer.post(lambda ledger: ledger.set_meta(facts)),
+                attempts=limits.attempts,
+                well=session.tracker.counts.done,
                 wait=limits.wait,
                 longest_wait=run.settings.llm.longest_wait,
             ),

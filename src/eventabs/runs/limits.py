@@ -1,7 +1,7 @@
 """What limits a run: spending, calls without success, calls at a time, and the budget that replies show to hold."""
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -100,8 +100,9 @@ FAILURES_FACT = "fruitless"  # its name in ledgers since format 1
 
 
 class FailureLimit:
-    """Raises StoppedError after ten tries without a usable answer from the start on, or ten such calls since the last one.
+    """Raises StoppedError after ten tries without a usable answer from the start on, or ten calls without an answer since the last one.
 
+    A process may make `attempts` calls without a usable answer for each user who has one, and ten more: `well` users have one at its start.
     A wait that the endpoint asks for (429, or 503 with Retry-After) and a lost machine are no failure before the first usable answer. The
     count goes on in the next process under the same settings, so that restarting buys no ten calls each time; `remember`
     gets what that process has to know at each change, since a killed process keeps nothing at its end.
@@ -115,11 +116,16 @@ class FailureLimit:
         facts: Mapping[str, Any],
         *,
         remember: Callable[[dict[str, Any]], None],
+        attempts: int,
+        well: int = 0,
         wait: bool = False,
         longest_wait: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._remember = remember
+        self._attempts = attempts
+        self._well = well
+        self._fruitless = Counter[str]()  # calls of this process by what was wrong
         self._wait = wait
         self._longest_wait = longest_wait
         self._clock = clock
@@ -149,14 +155,18 @@ class FailureLimit:
         within = self._clock() - self._away_since < self._longest_wait
         return self._wait or (within and (self._succeeded or isinstance(error, CapacityError)))
 
-    def count_answer(self, *, usable: bool) -> None:
-        """Count an answer; `usable`: for some user. After a first usable one, others are the tail of every run."""
+    def count_answer(self, *, usable: int, reasons: Iterable[str] = ()) -> None:
+        """Count an answer; `usable`: for how many users. After a first usable one, some others are the tail of every run."""
         self._away_since = None
+        self._well += usable
         if usable:
             if not self._succeeded or self._failures:
                 self._keep(0, succeeded=True)
-        elif not self._succeeded:
-            self._count(_("no answer could be used"))
+            return
+        cause = _("no answer could be used: {reasons}").format(reasons=", ".join(sorted(reasons)))
+        if not self._succeeded:
+            self._count(cause)
+        self._count_fruitless(cause)
 
     def count_no_answer(self, error: EndpointError, *, queued: bool = False) -> None:
         """Count a call without an answer, unless `queued`. A refusal of content shows an endpoint that works."""
@@ -164,6 +174,7 @@ class FailureLimit:
         self._cause = error
         if not queued and not isinstance(error, harmless):
             self._count(error)
+            self._count_fruitless(str(error))
 
     def require_answer(self, replies: int) -> None:
         """Raise StoppedError at the end of a run that got no reply at all: nothing is completed then."""
@@ -178,6 +189,17 @@ class FailureLimit:
             "{count} tries without a usable answer ({cause}); find out more with: eventabs check, go on with: eventabs resume"
         )
         raise raised(message.format(count=self._failures, cause=cause))
+
+    def _count_fruitless(self, cause: str) -> None:
+        self._fruitless[cause] += 1
+        if self._fruitless.total() < MAX_FAILURES + self._attempts * self._well:
+            return
+        message = _(
+            "{count} calls without a usable answer, while {users} users have one; most often: {cause}. Look at answers with: eventabs"
+            " report; try another model, or fewer users a call (--max-users), then: eventabs resume"
+        )
+        ((often, _times),) = self._fruitless.most_common(1)
+        raise StoppedError(message.format(count=self._fruitless.total(), users=self._well, cause=often))
 
     def _keep(self, failures: int, *, succeeded: bool) -> None:
         self._failures, self._succeeded = failures, succeeded

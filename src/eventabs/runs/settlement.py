@@ -49,9 +49,10 @@ class Call(NamedTuple):
 
 
 class SettledReply(NamedTuple):
-    """What came of a reply. `usable`: for some user; `committed` is awaited for what it means to be on disk."""
+    """What came of a reply. `usable`: for how many users; `reasons` why not for others; `committed` is awaited for what it means to be on disk."""
 
-    usable: bool
+    usable: int
+    reasons: Iterable[str]
     committed: Awaitable[None]
 
 
@@ -124,7 +125,7 @@ class Settlement:
             missed=answer_counts(list(outcomes.values()))["missed"],
             copied=reading.copied,
         )
-        return SettledReply(usable > 0, self._commit(written, call.batch, changes, done))
+        return SettledReply(usable, done.unusable, self._commit(written, call.batch, changes, done))
 
     def _enforced(self, call: Call, reading: Reading) -> dict[Part, Outcome]:
         """Return outcomes that keep the rules."""

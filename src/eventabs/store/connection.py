@@ -130,6 +130,11 @@ def damage_reported(path: Path) -> Iterator[None]:
     try:
         yield
     except (codec.StoredValueError, sqlite3.DatabaseError) as error:
+        if str(error).startswith("no such "):  # column, table or function; SQLite has no code for it
+            message = _(
+                "{path} does not fit this version of eventabs ({error}); go on with the version that wrote it, or begin a new run"
+            )
+            raise RunDirectoryError(message.format(path=path, error=error)) from error
         if not is_damage(error):
             raise
         raise damaged(path) from error
@@ -142,7 +147,7 @@ def translated(path: Path) -> Iterator[None]:
         try:
             yield
         except (OSError, sqlite3.OperationalError) as error:
-            if is_damage(error):
+            if is_damage(error) or str(error).startswith("no such "):
                 raise
             raise storage_error(path, error) from error
 

@@ -494,7 +494,7 @@ async def test_connections_are_used_again(openai_server: OpenAIServer) -> None:
     assert len(ports) == 1
 
 
-SMALL = CallLimits(idle_timeout=20.0, call_timeout=20.0, reply_bytes=100_000)
+SMALL = CallLimits(idle_timeout=20.0, call_timeout=20.0, reply_characters=100_000)
 
 
 @pytest.mark.parametrize(
@@ -502,7 +502,7 @@ SMALL = CallLimits(idle_timeout=20.0, call_timeout=20.0, reply_bytes=100_000)
     [
         keep_alive(b"x" * 10_000, interval=0),
         keep_alive(b'{"' + b"x" * 10_000, interval=0),
-        stream(event(delta("x" * 200_000)), DONE),
+        stream(event(delta("x" * 700_000)), DONE),
         status(200, gzip.compress(b"{" + b" " * 100_000_000), {"Content-Encoding": "gzip"}),
     ],
     ids=["one endless line", "one endless document", "one huge piece", "zip bomb"],
@@ -513,11 +513,15 @@ async def test_an_endless_answer_stops_early(openai_server: OpenAIServer, behavi
         await complete(openai_server.base_url, limits=SMALL)
 
 
-async def test_of_an_endless_stream_the_beginning_is_kept(openai_server: OpenAIServer) -> None:
-    openai_server.behavior = keep_alive(event(delta("x" * 10_000)), interval=0)
+@pytest.mark.parametrize("piece", [delta("x" * 1_000), delta("", reasoning="想")], ids=["text", "reasoning"])
+async def test_of_an_endless_stream_the_beginning_is_kept(
+    openai_server: OpenAIServer, piece: dict[str, Any]
+) -> None:
+    # a word of reasoning has many times its length around it, which is neither kept nor counted
+    openai_server.behavior = keep_alive(event(piece) * 100, interval=0)
     reply = await complete(openai_server.base_url, limits=SMALL)
     assert reply.finish_reason == "interrupted"
-    assert 90_000 < len(reply.text) < 200_000
+    assert 90_000 < len(reply.text + reply.reasoning) < 220_000
 
 
 async def test_a_refused_connection_may_pass() -> None:

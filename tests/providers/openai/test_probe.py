@@ -13,7 +13,7 @@ from openai_server import Behavior, OpenAIServer, keep_alive, listing, raw, stal
 # model list
 
 
-SHORT = CallLimits(2.0, 0.5, 0.5, reply_bytes=100_000)
+SHORT = CallLimits(2.0, 0.5, 0.5, reply_characters=100_000)
 
 
 async def _models(server: OpenAIServer, base_url: str = "") -> tuple[ListedModel, ...]:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import tracemalloc
 import zlib
 from dataclasses import replace
 from typing import Any
@@ -353,7 +354,7 @@ def test_a_compressed_answer_is_read(encoding: str, data: bytes) -> None:
 @pytest.mark.parametrize(
     ("data", "encoding"),
     [
-        (b"{" + b" " * 1000, ""),
+        (b"{" + b" " * 6000, ""),
         (b": c\n" * 2001, ""),
         (gzip.compress(b"{" + b" " * 10_000_000, mtime=0), "gzip"),
         (b"{}", "gzip"),
@@ -385,3 +386,17 @@ def test_the_tier_is_the_one_that_the_reply_names_else_the_one_that_was_asked_fo
     assembler.add(piece(content="a") | said)
     assembler.add(ending("stop"))
     assert assembler.build(broken_by="interrupted", seconds=0, tier="flex").tier == tier
+
+
+def test_pieces_of_a_character_take_no_more_memory_than_the_text_that_they_make() -> None:
+    payloads = (
+        {"choices": [{"delta": {"reasoning": chr(0x4E00 + number % 20_000)}}]} for number in range(100_000)
+    )
+    assembler = ReplyAssembler()
+    tracemalloc.start()
+    for payload in payloads:
+        assembler.add(payload)
+    _now, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert assembler.characters == 100_000
+    assert peak < 1_000_000

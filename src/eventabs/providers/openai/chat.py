@@ -144,7 +144,7 @@ class OpenAIProvider:
         if not response.is_success:
             raise make_status_error(await _read_error_body(response), context)
         encoding = response.headers.get("content-encoding", "")
-        reader = PayloadReader(encoding=encoding, limit=self._limits.reply_bytes)
+        reader = PayloadReader(encoding=encoding, limit=self._limits.reply_characters)
         async for chunk in raw_chunks(response):
             payloads = reader.feed(chunk)
             assembler.is_streamed = not reader.is_document
@@ -175,7 +175,7 @@ class OpenAIProvider:
                 raise make_error(error, context)
             if isinstance(payload, dict):
                 assembler.add(payload)
-        if assembler.characters > self._limits.reply_bytes:
+        if assembler.characters > self._limits.reply_characters:
             raise UnreadableBodyError
         return assembler.characters > before
 

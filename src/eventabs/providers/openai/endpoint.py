@@ -76,7 +76,7 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class CallLimits:
-    """What calls may take. Times in seconds; `reply_bytes` counts after decompression.
+    """What calls may take. Times in seconds; `reply_characters`: of text and reasoning, what comes after is not read.
 
     `longest_wait`: a server that asks to wait longer before the next request ends the run.
     `rpm`, `tpm`: requests and tokens a minute (0: no limit).
@@ -87,7 +87,7 @@ class CallLimits:
     call_timeout: float = 900.0  # wall clock from sending to the last byte
     longest_wait: float = 900.0
     max_connections: int = 100
-    reply_bytes: int = 8 * 1024 * 1024
+    reply_characters: int = 512 * 1024  # some 120,000 tokens
     rpm: int = 0
     tpm: int = 0
     tries: int = 6  # of a call

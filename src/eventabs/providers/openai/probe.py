@@ -45,7 +45,7 @@ async def list_models(endpoint: Endpoint, limits: CallLimits) -> tuple[ListedMod
             async with asyncio.timeout(limits.call_timeout):
                 response = await channel.send("GET", url)
                 encoding = response.headers.get("content-encoding", "")
-                reader = PayloadReader(encoding=encoding, limit=limits.reply_bytes)
+                reader = PayloadReader(encoding=encoding, limit=limits.reply_characters)
                 async with aclosing(response):
                     async for chunk in raw_chunks(response):
                         reader.feed(chunk)

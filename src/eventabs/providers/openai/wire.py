@@ -98,7 +98,7 @@ class EventDecoder:
         return events
 
 
-_STREAM_FACTOR = 8  # a stream has a few hundred bytes for each word, so it may be longer than its content
+_ESCAPED = 6  # bytes of a character that JSON escapes
 
 
 class UnreadableBodyError(Exception):
@@ -106,7 +106,10 @@ class UnreadableBodyError(Exception):
 
 
 class PayloadReader:
-    """Splits an answer into payloads. The first byte tells a stream from a document: headers are often wrong."""
+    """Splits an answer into payloads. The first byte tells a stream from a document: headers are often wrong.
+
+    `limit`: characters of a document, or of an event; a stream may have any number of events.
+    """
 
     def __init__(self, *, encoding: str, limit: int) -> None:
         self.head = b""  # the first bytes that are not blank, to describe an answer without payloads
@@ -116,28 +119,27 @@ class PayloadReader:
             raise UnreadableBodyError
         # 32: gzip or zlib by its header
         self._inflater = None if encoding in {"", "identity"} else zlib.decompressobj(zlib.MAX_WBITS | 32)
-        self._limit = limit
-        self._size = 0
+        self._limit = limit * _ESCAPED
+        self._unfinished = 0  # bytes since the last payload
         self._document: list[bytes] = []
         self._events = EventDecoder()
 
     def feed(self, raw: bytes) -> list[bytes]:
         """Add the next bytes; return the payloads that they complete. Raises UnreadableBodyError."""
         chunk = self._inflate(raw)
-        self._size += len(chunk)
+        self._unfinished += len(chunk)
         if not self.head:
             chunk = chunk.lstrip(b"\xef\xbb\xbf \t\r\n")
             self.head = chunk[:1024]
             self.is_document = self.head.startswith((b"{", b"[", b"<"))
-        if self._size > (self._limit if self.is_document else self._limit * _STREAM_FACTOR):
+        if self._unfinished > self._limit:
             raise UnreadableBodyError
-        if not self.is_document:
-            payloads = self._events.feed(chunk)
-            if any(len(payload) > self._limit for payload in payloads):
-                raise UnreadableBodyError
-            return payloads
-        self._document.append(chunk)
-        return []
+        if self.is_document:
+            self._document.append(chunk)
+            return []
+        if payloads := self._events.feed(chunk):
+            self._unfinished = 0
+        return payloads
 
     def finish(self) -> list[bytes]:
         """Return the payloads that the end of the answer completes."""
@@ -174,8 +176,8 @@ class ReplyAssembler:
     """Assembles a reply from the payloads of a stream, or from the one payload of a document."""
 
     def __init__(self) -> None:
-        self._text: list[str] = []
-        self._reasoning: list[str] = []
+        self._text = bytearray()  # UTF-8: strings of one or two characters would take thirty times as much
+        self._reasoning = bytearray()
         self.finish_reason: FinishReason | None = None  # also `stop` after [DONE]
         self._usage: Usage | None = None
         self._cached_apart = 0  # tokens, as servers count them that leave them out of their usage
@@ -211,9 +213,9 @@ class ReplyAssembler:
         `broken_by` is its finish reason, and `tier` the one that served it, if the server sends none.
         """
         return Reply(
-            text=_join(self._text),
+            text=_whole(self._text),
             finish_reason=self.finish_reason or broken_by,
-            reasoning=_join(self._reasoning),
+            reasoning=_whole(self._reasoning),
             usage=_with_cached(self._usage or Usage(), self._cached_apart),
             usage_reported=self._usage is not None,
             seconds=seconds,
@@ -234,10 +236,10 @@ class ReplyAssembler:
         if isinstance(reason := choice.get("finish_reason"), str) and reason:
             self.finish_reason = _FINISH_REASONS.get(reason, "stop")
 
-    def _add_content(self, content: object, into: list[str]) -> None:
+    def _add_content(self, content: object, into: bytearray) -> None:
         """Add a string, or a list of parts as Mistral and others send them."""
         if isinstance(content, str):
-            into.append(content)
+            into += content.encode("utf-8", "surrogatepass")
             self.characters += len(content)
         elif isinstance(content, list):
             for part in content:
@@ -246,13 +248,12 @@ class ReplyAssembler:
                     self._add_content(part.get("thinking"), self._reasoning)
 
 
-def _join(pieces: list[str]) -> str:
-    text = "".join(pieces)
+def _whole(pieces: bytearray) -> str:
     try:
-        text.encode()
-    except UnicodeEncodeError:  # a surrogate pair that came in two halves becomes one character again
+        return pieces.decode()
+    except UnicodeDecodeError:  # a surrogate pair that came in two halves becomes one character again
+        text = pieces.decode("utf-8", "surrogatepass")
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
 
 
 _ORDINARY_TIERS = frozenset({"auto", "default", "standard", "on_demand"})  # OpenAI, Gemini, Groq

@@ -1,6 +1,11 @@
 """A file with the events of a run, in a format of choice."""
 
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from shutil import rmtree
 from tempfile import TemporaryDirectory
 from typing import Literal, NamedTuple
 
@@ -15,6 +20,8 @@ from eventabs.store.exports.xes import write_xes
 from eventabs.store.extensions import users_with_events
 from eventabs.store.ledger import Ledger
 from eventabs.store.queries import user_states
+
+_SCRATCH = ".eventabs-export-"
 
 ExportFormat = Literal["csv", "parquet", "sqlite", "xlsx", "xes"]
 
@@ -51,8 +58,8 @@ def export_events(
         local = Path(output or directory.path / f"events.{form}")
         target = _File(local, form, replace=replace or not output)
     try:
-        with TemporaryDirectory(prefix=".eventabs-", dir=local.parent) as folder:  # for its owner only
-            fresh = Path(folder) / "events"
+        with _scratch(local.parent) as folder:
+            fresh = folder / "events"
             with Ledger.watch(directory.ledger) as ledger:
                 _write(ledger, form, fresh, bom=bom, timezone=timezone)
                 states = user_states(ledger)
@@ -61,6 +68,29 @@ def export_events(
         message = _("{path} cannot be written ({error}); name another file with --output")
         raise UsageError(message.format(path=local, error=error.strerror or error)) from error
     return Exported(target.address, states["done"], states["pending"])
+
+
+@contextmanager
+def _scratch(parent: Path) -> Iterator[Path]:
+    """Make a folder for its owner only, and remove those of exports that were killed: nobody holds their locks any more."""
+    for left in parent.glob(f"{_SCRATCH}????????"):
+        with suppress(OSError), _locked(left):
+            rmtree(left)
+    with TemporaryDirectory(prefix=_SCRATCH, dir=parent) as folder, ExitStack() as held:
+        with suppress(OSError):  # a file system without locks
+            held.enter_context(_locked(Path(folder)))
+        yield Path(folder)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder. Raises OSError where another process holds it."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(handle)
 
 
 class _File:
