@@ -7,7 +7,7 @@ WORKERS ?= $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN))
 # where it is set, each of the processes that the tests start compiles the package anew
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test coverage lint dist-test messages docs bench-reliability bench-exports bench-sources bench-batch bench-shards bench-extend bench-peers clean
+.PHONY: demo test coverage lint dist-test messages docs bench bench-reliability bench-exports bench-sources bench-batch bench-shards bench-extend bench-peers clean
 
 demo: .venv/installed
 	rm -rf demo.eventabs
@@ -56,6 +56,10 @@ docs: .venv/docs
 .venv/docs: .venv/bin/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
 	touch $@ .venv/installed
+
+# Processor time beside yardsticks, two minutes; fails where a figure is 10 % worse than the last one kept: see docs/benchmarks.md
+bench: .venv/dev
+	$(BIN)/python benchmarks/bench.py $(OPTIONS)
 
 # The case's failures, drawn against the tool; OPTIONS="--kills 50" and the like: see docs/benchmarks.md
 bench-reliability: .venv/installed
