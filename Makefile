@@ -15,7 +15,7 @@ PINNED := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt $(
 # where it is set, each of the processes that the tests start compiles the package anew
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-all test-newest test-lowest coverage lint lock dist-test messages pinned docs bench-reliability bench-exports bench-sources bench-batch bench-shards bench-extend bench-peers clean
+.PHONY: demo test test-all test-newest test-lowest coverage lint lock dist-test messages pinned docs bench bench-reliability bench-exports bench-sources bench-batch bench-shards bench-extend bench-peers clean
 
 demo: .venv/installed
 	rm -rf demo.eventabs
@@ -82,6 +82,10 @@ docs: .venv/docs
 .venv/dev .venv/docs .venv/ray: .venv/bin/python pyproject.toml constraints.txt
 	$(PINNED) --editable '.[$(@F)]'
 	touch $@ .venv/installed
+
+# Processor time beside yardsticks, two minutes; fails where a figure is 10 % worse than the last one kept: see docs/benchmarks.md
+bench: .venv/dev
+	$(BIN)/python benchmarks/bench.py $(OPTIONS)
 
 # The case's failures, drawn against the tool; OPTIONS="--kills 50" and the like: see docs/benchmarks.md
 bench-reliability: .venv/dev
