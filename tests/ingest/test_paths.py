@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from eventabs.errors import InputError
-from eventabs.ingest.paths import Inventory, Path as InnerPath, Reading, parse_path
+from eventabs.ingest.paths import InnerPath, Inventory, Reading, parse_path
 from eventabs.records import UserLog
 from input_files import opened
 

@@ -10,7 +10,7 @@ from eventabs.ingest.description import MappedFile
 from eventabs.ingest.foreign_files import refuse_events
 from eventabs.ingest.formats import Format, Query, Wanted
 from eventabs.ingest.objects import Copies
-from eventabs.ingest.paths import Path
+from eventabs.ingest.paths import InnerPath
 from eventabs.ingest.schemas import FileSchema, SchemaChoice
 
 
@@ -107,7 +107,7 @@ class BehaviorFiles:
     def _mapped(self, name: str, source: Format, roles: dict[str, str]) -> MappedFile:
         if schema := self._schemas.get(source.file.path):
             return MappedFile(name, source, roles, schema.places, schema.unused, schema.schema.name)
-        found = {role: source.inventory.find(column) or Path(column) for role, column in roles.items()}
+        found = {role: source.inventory.find(column) or InnerPath(column) for role, column in roles.items()}
         used = {place.column for place in found.values()}
         unused = tuple(column for column in source.columns if column not in used)
         return MappedFile(name, source, roles, {role: (place,) for role, place in found.items()}, unused, "")

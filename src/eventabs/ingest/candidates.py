@@ -17,7 +17,7 @@ from eventabs.ingest.columns import (
 from eventabs.ingest.database import number
 from eventabs.ingest.formats import Format, SampledRow
 from eventabs.ingest.normal_form import normal_form
-from eventabs.ingest.paths import Path, value_at
+from eventabs.ingest.paths import InnerPath, value_at
 from eventabs.language import gettext as _, ngettext
 from eventabs.records import InputWarning
 
@@ -192,7 +192,7 @@ class _Trial:
     def _values(self, column: str) -> list[str]:
         """Return what the rows hold in a column or at a path, "" for nothing."""
         if column not in self._texts:
-            path = self._source.inventory.find(column) or Path(column)
+            path = self._source.inventory.find(column) or InnerPath(column)
             self._texts[column] = [value_of(row, path) for row in self._sample]
         return self._texts[column]
 
@@ -212,7 +212,7 @@ class _Trial:
         return max(number(self._connection, each, values) for each in counts)
 
 
-def value_of(row: SampledRow, path: Path) -> str:
+def value_of(row: SampledRow, path: InnerPath) -> str:
     """Return what a row holds at a path, as text; "" for nothing."""
     value = value_at(row.values, path)
     if value is None:

@@ -12,7 +12,7 @@ from typing import Final
 from eventabs.errors import ConfigError, InputError
 from eventabs.ingest.column_names import MARKERS, PROFILE_NAMES, ROLES, USUAL_NAMES, plain, stated_unit
 from eventabs.ingest.formats import Format
-from eventabs.ingest.paths import Inventory, Path as InnerPath, value_at
+from eventabs.ingest.paths import InnerPath, Inventory, value_at
 from eventabs.language import gettext as _
 from eventabs.records import DurationUnit
 

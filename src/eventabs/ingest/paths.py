@@ -41,7 +41,7 @@ Step = str | int | Lookup | Every
 Steps = tuple[Step, ...]
 
 
-class Path(NamedTuple):
+class InnerPath(NamedTuple):
     """A column, and the steps from its value to one inside."""
 
     column: str
@@ -64,10 +64,10 @@ def _written(step: Step) -> str:
             return f".{step}" if _STEP.fullmatch(f".{step}") else f'["{step}"]'
 
 
-def parse_path(text: str, columns: Collection[str]) -> Path | None:
+def parse_path(text: str, columns: Collection[str]) -> InnerPath | None:
     """Return the path that `text` names in a file with `columns`, None if it names none. A literal column name wins."""
     if text in columns:
-        return Path(text)
+        return InnerPath(text)
     fitting = (column for column in columns if text.startswith((f"{column}.", f"{column}[")))
     if not (column := max(fitting, key=len, default="")):
         return None
@@ -76,7 +76,7 @@ def parse_path(text: str, columns: Collection[str]) -> Path | None:
     while match := _STEP.match(text, position):
         steps.append(_step(match))
         position = match.end()
-    return Path(column, tuple(steps)) if position == len(text) else None
+    return InnerPath(column, tuple(steps)) if position == len(text) else None
 
 
 def _step(match: re.Match[str]) -> Step:
@@ -93,29 +93,29 @@ class Inventory:
     """The paths of a file's first rows. `texts`: the paths of texts that contain JSON."""
 
     columns: Sequence[str]
-    leaves: dict[Path, None] = field(default_factory=dict)
-    texts: set[Path] = field(default_factory=set)
+    leaves: dict[InnerPath, None] = field(default_factory=dict)
+    texts: set[InnerPath] = field(default_factory=set)
     _plain: set[str] = field(default_factory=set)  # columns with a scalar value
     _holding: set[str] = field(default_factory=set)
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Note the paths in a row."""
         for column, value in row.items():
-            found = self._opened(Path(column), value)
+            found = self._opened(InnerPath(column), value)
             if isinstance(found, dict | list):
                 self._holding.add(column)
-                self._walk(Path(column), found)
+                self._walk(InnerPath(column), found)
             elif found is not None and found != "":
                 self._plain.add(column)
 
-    def _opened(self, path: Path, value: object) -> object:
+    def _opened(self, path: InnerPath, value: object) -> object:
         if isinstance(value, str) and value[:1] in ("{", "[") and value[-1] in ("}", "]"):
             if isinstance(loaded := _loaded(value), dict | list):
                 self.texts.add(path)
             return loaded
         return value
 
-    def _walk(self, path: Path, value: dict[str, Any] | list[Any]) -> None:
+    def _walk(self, path: InnerPath, value: dict[str, Any] | list[Any]) -> None:
         if len(path.steps) == _DEEPEST or len(self.leaves) >= _MOST:
             return
         for step, inner in _inside(value):
@@ -131,7 +131,7 @@ class Inventory:
         """The columns with objects and lists only."""
         return self._holding - self._plain
 
-    def find(self, text: str) -> Path | None:
+    def find(self, text: str) -> InnerPath | None:
         """Return the path that `text` names, None if the file has none.
 
         A key with a dot wins over a path of the same spelling.
@@ -160,7 +160,7 @@ class Inventory:
             yield (names[-1], "".join(names[-2:])), str(leaf)
 
 
-def value_at(row: Mapping[str, Any], path: Path) -> object:
+def value_at(row: Mapping[str, Any], path: InnerPath) -> object:
     """Return the value of a row at a path, None if it has none."""
     return _stepped_into(row.get(path.column), path.steps)
 
@@ -218,7 +218,7 @@ def _name(step: str | Lookup) -> str:
     return step if isinstance(step, str) else step.key
 
 
-def _spelled(path: Path) -> str:
+def _spelled(path: InnerPath) -> str:
     """Write a path; dots in its names stay."""
     return path.column + "".join(
         f".{step}" if isinstance(step, str) else _written(step) for step in path.steps
@@ -236,30 +236,30 @@ class Reading:
     `relation` is the relation to read; each `read` extends it. `texts`: the paths of texts that contain JSON.
     """
 
-    def __init__(self, relation: str, texts: Collection[Path] = ()) -> None:
+    def __init__(self, relation: str, texts: Collection[InnerPath] = ()) -> None:
         self.relation = relation
         self._texts = texts
         self._layers = 0
 
-    def read(self, base: Callable[[str], str], paths: Iterable[Path]) -> dict[Path, str]:
+    def read(self, base: Callable[[str], str], paths: Iterable[InnerPath]) -> dict[InnerPath, str]:
         """Return an SQL expression for each path, to select from `relation`. `base` gives the SQL of a column."""
-        return self._read({path: (base(path.column), Path(path.column), path.steps) for path in paths})
+        return self._read({path: (base(path.column), InnerPath(path.column), path.steps) for path in paths})
 
-    def read_objects(self, text: str, paths: Iterable[Path]) -> dict[Path, str]:
+    def read_objects(self, text: str, paths: Iterable[InnerPath]) -> dict[InnerPath, str]:
         """Return an SQL expression for each path, where columns are the keys of the object `text`.
 
         The column OBJECT of `relation` is the list of their values, NULL where the text is no JSON.
         """
-        return self._read({path: (text, Path(""), (path.column, *path.steps)) for path in paths})
+        return self._read({path: (text, InnerPath(""), (path.column, *path.steps)) for path in paths})
 
-    def _read(self, rest: Mapping[Path, "_Open"]) -> dict[Path, str]:
-        found: dict[Path, str] = {}
+    def _read(self, rest: Mapping[InnerPath, "_Open"]) -> dict[InnerPath, str]:
+        found: dict[InnerPath, str] = {}
         while rest:
             found |= {path: text for path, (text, _at, steps) in rest.items() if not steps}
             rest = self._gone_on({path: each for path, each in rest.items() if each[2]})
         return found
 
-    def _gone_on(self, rest: Mapping[Path, "_Open"]) -> dict[Path, "_Open"]:
+    def _gone_on(self, rest: Mapping[InnerPath, "_Open"]) -> dict[InnerPath, "_Open"]:
         """Read one more layer of each path."""
         pointers: dict[str, list[str]] = {}
         lists: list[str] = []
@@ -281,7 +281,7 @@ class Reading:
             *(f"""try(from_json({text}, '["JSON"]')) AS {name}""" for text, name in listed.items()),
         )
         self._extend(*(f"{_named_records(name)} AS {name}_names" for name in listed.values()))
-        following: dict[Path, _Open] = {}
+        following: dict[InnerPath, _Open] = {}
         for path, (text, at, steps) in rest.items():
             if count := counts[path]:
                 place = pointers[text].index(pointer(_keys(steps[:count]))) + 1
@@ -297,7 +297,7 @@ class Reading:
         if columns:
             self.relation = f"SELECT *, {', '.join(columns)} FROM ({self.relation})"
 
-    def _plain_steps(self, at: Path, steps: Steps) -> int:
+    def _plain_steps(self, at: InnerPath, steps: Steps) -> int:
         """Return the number of steps that one JSON pointer can take."""
         for count, step in enumerate(steps):
             if isinstance(step, Lookup | Every):
@@ -307,7 +307,7 @@ class Reading:
         return len(steps)
 
 
-_Open = tuple[str, Path, Steps]  # the SQL of a text, its place in the row, and the remaining steps
+_Open = tuple[str, InnerPath, Steps]  # the SQL of a text, its place in the row, and the remaining steps
 
 
 def _listed(texts: Iterable[str]) -> str:
@@ -319,10 +319,10 @@ def _named_records(records: str) -> str:
     return f"list_transform({records}, lambda r: coalesce({keys}))"
 
 
-def _stepped(at: Path, steps: Steps) -> Path:
+def _stepped(at: InnerPath, steps: Steps) -> InnerPath:
     if not at.column:
-        return Path(str(steps[0]), steps[1:])
-    return Path(at.column, (*at.steps, *steps))
+        return InnerPath(str(steps[0]), steps[1:])
+    return InnerPath(at.column, (*at.steps, *steps))
 
 
 def _keys(steps: Steps) -> list[str | int]:

@@ -10,7 +10,7 @@ from eventabs.ingest.candidates import value_of
 from eventabs.ingest.description.plausibility import implausible
 from eventabs.ingest.description.unused_columns import column_of_words, unused_columns
 from eventabs.ingest.formats import Format, SampledRow
-from eventabs.ingest.paths import Path
+from eventabs.ingest.paths import InnerPath
 from eventabs.records import Behavior, InputWarning
 
 _ROWS: Final = 3
@@ -26,7 +26,7 @@ class MappedFile(NamedTuple):
     name: str
     source: Format
     roles: Mapping[str, str]
-    places: Mapping[str, tuple[Path, ...]]
+    places: Mapping[str, tuple[InnerPath, ...]]
     unused: tuple[str, ...]
     schema: str
 
@@ -126,7 +126,7 @@ def _mapping(files: Sequence[MappedFile], sample: Sequence[SampledRow]) -> FileM
     )
 
 
-def _filled(places: Sequence[Path], sample: Sequence[SampledRow]) -> int:
+def _filled(places: Sequence[InnerPath], sample: Sequence[SampledRow]) -> int:
     """Count the rows that hold a value at one of the places; all rows where what holds for all has none."""
     if not places:
         return len(sample)

@@ -11,7 +11,7 @@ from eventabs.ingest.candidates import value_of
 from eventabs.ingest.column_names import plain, stated_unit
 from eventabs.ingest.columns import column_setting
 from eventabs.ingest.formats import SampledRow
-from eventabs.ingest.paths import Inventory, Path
+from eventabs.ingest.paths import InnerPath, Inventory
 from eventabs.language import gettext as _
 from eventabs.records import InputWarning
 
@@ -41,7 +41,7 @@ _FEW: Final = 0.05  # of the rows: a column with fewer different values, such as
 
 
 def unused_columns(
-    inventory: Inventory, places: Mapping[str, Sequence[Path]], sample: Sequence[SampledRow]
+    inventory: Inventory, places: Mapping[str, Sequence[InnerPath]], sample: Sequence[SampledRow]
 ) -> Iterator[InputWarning]:
     """Yield what to say about the columns and paths without a role in a file of no known tool. `places`: those with one, by role."""
     filled = _filled(inventory, places, sample)
@@ -52,7 +52,7 @@ def unused_columns(
 
 
 def column_of_words(
-    inventory: Inventory, places: Mapping[str, Sequence[Path]], sample: Sequence[SampledRow]
+    inventory: Inventory, places: Mapping[str, Sequence[InnerPath]], sample: Sequence[SampledRow]
 ) -> str:
     """Return the column or path without a role that says in words what was done, and not who it was; "" for none."""
     users = _values_of(places.get("user", ()), sample)
@@ -65,7 +65,7 @@ def column_of_words(
 
 
 def _filled(
-    inventory: Inventory, places: Mapping[str, Sequence[Path]], sample: Sequence[SampledRow]
+    inventory: Inventory, places: Mapping[str, Sequence[InnerPath]], sample: Sequence[SampledRow]
 ) -> dict[str, list[str]]:
     """Return the values of the columns and paths without a role that have any."""
     used = {place for paths in places.values() for place in paths}
@@ -98,7 +98,9 @@ def _unit(word: str) -> str:
 
 
 def _times(
-    values: Mapping[str, Sequence[str]], places: Mapping[str, Sequence[Path]], sample: Sequence[SampledRow]
+    values: Mapping[str, Sequence[str]],
+    places: Mapping[str, Sequence[InnerPath]],
+    sample: Sequence[SampledRow],
 ) -> Iterator[InputWarning]:
     """Look for times of day if the chosen time has none."""
     if "date" in places or not (days := _values_of(places.get("time", ()), sample)) or not _are(_DAY, days):
@@ -118,7 +120,9 @@ def _times(
 
 
 def _users(
-    values: Mapping[str, Sequence[str]], places: Mapping[str, Sequence[Path]], sample: Sequence[SampledRow]
+    values: Mapping[str, Sequence[str]],
+    places: Mapping[str, Sequence[InnerPath]],
+    sample: Sequence[SampledRow],
 ) -> Iterator[InputWarning]:
     """Look for users if all rows are of one user."""
     if len(sample) < _LEAST_ROWS or len(set(_values_of(places.get("user", ()), sample))) > 1:
@@ -133,7 +137,7 @@ def _users(
             return
 
 
-def _values_of(paths: Sequence[Path], sample: Sequence[SampledRow]) -> list[str]:
+def _values_of(paths: Sequence[InnerPath], sample: Sequence[SampledRow]) -> list[str]:
     return [value for row in sample for path in paths if (value := value_of(row, path))]
 
 

@@ -14,7 +14,7 @@ import duckdb
 
 from eventabs.ingest import files
 from eventabs.ingest.database import errors_named, quoted
-from eventabs.ingest.paths import Inventory, Path as InnerPath, Reading
+from eventabs.ingest.paths import InnerPath, Inventory, Reading
 from eventabs.stop import Stop
 
 BLANK: Final = "blank"  # the problem of a blank line, which is no row

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib import resources
-from pathlib import Path as File
+from pathlib import Path
 from typing import Annotated, Any, Final, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
@@ -19,7 +19,7 @@ from eventabs.ingest.column_names import ROLES, plain
 from eventabs.ingest.columns import refuse_absent_columns
 from eventabs.ingest.database import quoted
 from eventabs.ingest.formats import Format, Query, Wanted
-from eventabs.ingest.paths import Inventory, Path
+from eventabs.ingest.paths import InnerPath, Inventory
 from eventabs.language import gettext as _
 
 NO_SCHEMA: Final = "none"  # as the schema: columns are found by name
@@ -118,7 +118,7 @@ class FileSchema:
         return self._columns.get("user", ())
 
     @property
-    def places(self) -> dict[str, tuple[Path, ...]]:
+    def places(self) -> dict[str, tuple[InnerPath, ...]]:
         """The same as paths, none for a constant."""
         return {role: tuple(map(self._place, paths)) for role, paths in self._shown().items()}
 
@@ -128,8 +128,8 @@ class FileSchema:
         used = {self._place(path).column for path in self._aliases} | set(self.schema.technical)
         return tuple(column for column in self._inventory.columns if column not in used)
 
-    def _place(self, path: str) -> Path:
-        return self._inventory.find(path) or Path(path)
+    def _place(self, path: str) -> InnerPath:
+        return self._inventory.find(path) or InnerPath(path)
 
     def _shown(self) -> dict[str, list[str]]:
         found: dict[str, dict[str, None]] = {}
@@ -330,7 +330,7 @@ def _named(wanted: str) -> Schema:
     """Return the schema with a name, or the one in a TOML file."""
     if found := [schema for schema in shipped() if schema.name == wanted]:
         return found[0]
-    path = File(wanted)
+    path = Path(wanted)
     if path.suffix != ".toml":
         message = _("there is no schema {name}; take one of {names}, none, or the path of a TOML file")
         names = ", ".join(schema.name for schema in shipped())
