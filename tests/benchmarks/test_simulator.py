@@ -17,7 +17,7 @@ from eventabs.choices import AnswerForm, Compaction
 from eventabs.prompts.builder import Instructions, PromptBuilder
 from eventabs.prompts.lines import Compactor, default_vocabulary
 from eventabs.prompts.tokens import TokenCounter
-from eventabs.providers.openai.chat import OpenAIProvider
+from eventabs.providers.openai.client import OpenAIProvider
 from eventabs.providers.openai.endpoint import CallLimits, Endpoint
 from eventabs.records import Behavior, Category, Part, Reply, Request, UserLog
 from eventabs.replies.reader import Labels, Reading, read_reply

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from eventabs.providers.price import Price
+from eventabs.providers.registry import Price
 from eventabs.records import Counts
 
 PRICE = Price(2.0, 8.0, 0.2, {"flex": 0.5})

@@ -4,7 +4,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.providers.rate_limit import Pacer
+from eventabs.providers.retry import Pacer
 
 
 class FakeClock:

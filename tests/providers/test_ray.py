@@ -16,8 +16,8 @@ import pytest
 
 from eventabs import errors
 from eventabs.errors import ConfigError
+from eventabs.providers.openai.client import UnreachableError
 from eventabs.providers.openai.errors import UnsupportedParameterError
-from eventabs.providers.openai.transport import UnreachableError
 from eventabs.providers.ray import connected
 from paths import ROOT
 

@@ -13,7 +13,7 @@ from eventabs.errors import ConfigError, TransientError
 from eventabs.providers import CallCancelledError
 from eventabs.providers.openai.endpoint import CallLimits, Endpoint, Sampling
 from eventabs.providers.registry import KINDS, ProviderConfig, ProviderName, kind_of, open_provider
-from eventabs.providers.rules.rules_file import shipped_rules
+from eventabs.providers.rules import shipped_rules
 from eventabs.records import Behavior, Category, EventSource, Request, UserLog, Vocabulary
 from openai_server import OpenAIServer, completion, script, status
 

@@ -4,8 +4,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from eventabs.errors import EndpointError, FatalEndpointError, RateLimitedError, TransientError
-from eventabs.providers.rate_limit import Pacer
-from eventabs.providers.retry import CallCancelledError, Gate, complete_with_retries
+from eventabs.providers.retry import CallCancelledError, Gate, Pacer, complete_with_retries
 from eventabs.records import Reply, Request
 
 # retry

@@ -14,11 +14,7 @@ from .quality import (
     by_batch_users as by_batch_users,
     by_position as by_position,
 )
-from .report import (
-    ReportFacts as ReportFacts,
-    UserFacts as UserFacts,
-    open_report_facts as open_report_facts,
-)
+from .report import ReportFacts as ReportFacts, UserFacts as UserFacts, open_report_facts as open_report_facts
 from .status import RunState as RunState, inspect_run as inspect_run
 from .user import (
     Line as Line,

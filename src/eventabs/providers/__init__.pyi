@@ -31,9 +31,9 @@ from .openai import (
     request_line as request_line,
     tier_base_url as tier_base_url,
 )
-from .price import Price as Price
 from .ray import Cluster as Cluster, connected as connected
 from .registry import (
+    Price as Price,
     ProviderConfig as ProviderConfig,
     ProviderName as ProviderName,
     kind_of as kind_of,

@@ -1,14 +1,12 @@
-"""The kinds of provider. A new kind is one folder beside `openai` and `rules`, one name and one line here.
+"""The kinds of provider, and what tokens cost. Importing this loads no provider."""
 
-Importing this loads no provider: the folders load their modules when a provider is opened.
-"""
-
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, Self
 
 from eventabs.providers import openai, rules
+from eventabs.records import Counts
 
 if TYPE_CHECKING:
     import asyncio
@@ -16,9 +14,14 @@ if TYPE_CHECKING:
     from eventabs.choices import Detail
     from eventabs.language import Language
     from eventabs.providers.openai import CallLimits, Endpoint, Sampling
-    from eventabs.providers.rate_limit import OnCooldown
-    from eventabs.providers.retry import Complete
+    from eventabs.providers.retry import Complete, OnCooldown
     from eventabs.records import EventSource, OnContent, Reply, Request, Vocabulary
+
+
+# The kinds of provider. A new kind is one folder beside `openai` and `rules`, one name and one line here.
+#
+# Importing this loads no provider: the folders load their modules when a provider is opened.
+
 
 ProviderName = Literal["openai", "rules"]
 
@@ -106,8 +109,7 @@ async def open_provider(
     `on_cooldown` gets the seconds of each cooldown after a rate limit. Raises ConfigError where the config cannot work; a
     call raises CallCancelledError or the subclasses of EndpointError.
     """
-    from eventabs.providers.rate_limit import Pacer  # noqa: PLC0415  the command line loads kinds without asyncio
-    from eventabs.providers.retry import Gate, complete_with_retries  # noqa: PLC0415  as above
+    from eventabs.providers.retry import Gate, Pacer, complete_with_retries  # noqa: PLC0415  as above
 
     kind = kind_of(name)
     async with aclosing(provider or kind.create(config)) as opened:
@@ -125,3 +127,49 @@ async def open_provider(
             on_retry=on_retry,
             sleep=gate.sleep,
         )
+
+
+_MILLION: Final = 1_000_000
+_TIERS: Final = ("flex", "batch")  # those that have a factor of their own
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """Price of a million tokens at the ordinary tier; None where it is not known.
+
+    Without `cached_input` cached tokens cost what others do. `factors`: of tiers by name; one that is not here costs what
+    the ordinary one does. So a cost is too high rather than too low where something is not known.
+    """
+
+    input: float | None
+    output: float | None
+    cached_input: float | None = None
+    factors: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, table: Mapping[str, Any]) -> Self:
+        """Return the price that the table [llm.price] has."""
+        factors = {tier: table[tier] for tier in _TIERS if table.get(tier) is not None}
+        return cls(table["input"], table["output"], table.get("cached_input"), factors)
+
+    def cost(
+        self, prompt_tokens: int, completion_tokens: int, cached_tokens: int = 0, tier: str = ""
+    ) -> float | None:
+        """Return what tokens cost, None where a price is missing. Cached tokens are part of the prompt's."""
+        if self.input is None or self.output is None:
+            return None
+        cached_input = self.input if self.cached_input is None else self.cached_input
+        prompt = (prompt_tokens - cached_tokens) * self.input + cached_tokens * cached_input
+        return self.factors.get(tier, 1.0) * (prompt + completion_tokens * self.output) / _MILLION
+
+    def total(self, counts: Counts) -> float | None:
+        """Return what all calls of a run cost, each at its tier; None where a price is missing."""
+        costs = [cost for cost in self.by_tier(counts).values() if cost is not None]
+        return sum(costs) if costs else None
+
+    def by_tier(self, counts: Counts) -> dict[str, float | None]:
+        """Return what the calls of each tier cost."""
+        return {
+            tier: self.cost(use["prompt_tokens"], use["completion_tokens"], use["cached_tokens"], tier)
+            for tier, use in counts.by_tier.items()
+        }

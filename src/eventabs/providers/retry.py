@@ -1,10 +1,10 @@
-"""Retries of a call: after connection errors, timeouts, 429 and 5xx, with growing waits.
-
-Which HTTP statuses and codes are transient stands in openai/errors.py.
-"""
+"""Retries and rate limits of calls: growing waits after transient errors, requests and tokens a minute, one cooldown for all."""
 
 import asyncio
+import math
 import random
+import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import cast
@@ -12,8 +12,106 @@ from typing import cast
 import tenacity
 
 from eventabs.errors import RateLimitedError, TransientError
-from eventabs.providers.rate_limit import Pacer, Sleep
 from eventabs.records import OnContent, Reply, Request
+
+# A server counts a minute by its own clock, behind a network that delays some requests. A minute that
+# is 3 % longer here leaves 1.8 seconds for that and still reaches 97 % of the limit.
+WINDOW = 60.0 / 0.97
+_CATCH_UP = 0.5  # seconds behind the schedule that may be made good, so that late timers cost nothing
+_FIRST_GAP = 1.0  # seconds between the first two admissions after a cooldown
+_SLOW_ADMISSIONS = 1024  # after so many the gaps are too short to matter
+
+
+Sleep = Callable[[float], Awaitable[None]]
+OnCooldown = Callable[[float], None]
+
+
+class Pacer:
+    """Admits calls one by one, in the order of their requests.
+
+    No 60 seconds at the server have more than `rpm` requests or `tpm` tokens (0: no limit), and both
+    are spread over the minute. A request larger than `tpm` leaves when it has a minute for itself.
+    `on_cooldown` gets the seconds of every cooldown that ends later than those before it.
+    """
+
+    def __init__(
+        self,
+        rpm: int = 0,
+        tpm: int = 0,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Sleep = asyncio.sleep,
+        on_cooldown: OnCooldown | None = None,
+    ) -> None:
+        self._requests = _Meter(rpm or math.inf)
+        self._tokens = _Meter(tpm or math.inf)
+        self._free_at = float("-inf")  # as far as cooldowns count
+        self._admitted = _SLOW_ADMISSIONS  # since the last cooldown
+        self._clock = clock
+        self._sleep = sleep
+        self._on_cooldown = on_cooldown
+        self._turn = asyncio.Lock()  # first in, first out, also past cancelled waiters
+
+    async def admit(self, tokens: int) -> None:
+        """Wait until a request of so many tokens may be sent."""
+        async with self._turn:
+            while (wait := self._wait(tokens, self._clock())) > 0:
+                await self._sleep(wait)
+            self._take(tokens, self._clock())
+
+    def _take(self, tokens: int, now: float) -> None:
+        if self._admitted < _SLOW_ADMISSIONS:  # one in the first second, two in the next, four ...
+            self._admitted += 1
+            self._free_at = now + _FIRST_GAP / 2 ** (self._admitted.bit_length() - 1)
+        self._requests.take(1, now)
+        self._tokens.take(tokens, now)
+
+    def cool_down(self, seconds: float) -> None:
+        """Hold every admission for so many seconds from now; then admit one by one, doubling the rate."""
+        until = self._clock() + seconds
+        if self._on_cooldown and seconds > 0 and until > self._free_at:
+            self._on_cooldown(seconds)
+        self._free_at = max(self._free_at, until)
+        self._admitted = 0
+
+    def _wait(self, tokens: int, now: float) -> float:
+        free = self._free_at, self._requests.free_at(1, now), self._tokens.free_at(tokens, now)
+        return max(free) - now
+
+
+class _Meter:
+    """A limit a minute: an even schedule (GCRA), and a sliding window that it cannot break."""
+
+    def __init__(self, limit: float) -> None:
+        self._limit = limit
+        self._due = float("-inf")  # when the schedule has room again
+        self._taken: deque[tuple[float, float]] = deque()  # (time, amount) of the last window
+        self._sum = 0.0
+
+    def free_at(self, amount: int, now: float) -> float:
+        """Return the earliest time at which `amount` may be taken."""
+        while self._taken and self._taken[0][0] + WINDOW <= now:
+            self._sum -= self._taken.popleft()[1]
+        over = self._sum + min(amount, self._limit) - self._limit
+        free = self._due - _CATCH_UP
+        for taken_at, taken in self._taken:
+            if over <= 0:
+                break
+            over -= taken
+            free = max(free, taken_at + WINDOW)
+        return free
+
+    def take(self, amount: int, now: float) -> None:
+        counted = min(amount, self._limit)
+        self._due = max(self._due, now) + counted * WINDOW / self._limit
+        self._taken.append((now, counted))
+        self._sum += counted
+
+
+# Retries of a call: after connection errors, timeouts, 429 and 5xx, with growing waits.
+#
+# Which HTTP statuses and codes are transient stands in openai/errors.py.
+
 
 Send = Callable[[Request], Awaitable[Reply]]  # one try; raises the subclasses of EndpointError
 OnRetry = Callable[[TransientError, float], None]  # the cause and the seconds until the next try

@@ -12,7 +12,7 @@ from eventabs.errors import (
     RejectedRequestError,
     TransientError,
 )
-from eventabs.providers.openai.batch_lines import ReplyLine, ReplyLines, request_fields, request_line
+from eventabs.providers.openai.batch import ReplyLine, ReplyLines, request_fields, request_line
 from eventabs.providers.openai.endpoint import Endpoint, Sampling
 from eventabs.records import Reply, Request, Usage
 

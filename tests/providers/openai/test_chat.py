@@ -22,7 +22,7 @@ from eventabs.errors import (
     TransientError,
     UnavailableError,
 )
-from eventabs.providers.openai.chat import OpenAIProvider
+from eventabs.providers.openai.client import OpenAIProvider
 from eventabs.providers.openai.endpoint import CallLimits, Endpoint, GrammarField, Sampling
 from eventabs.records import Reply, Request, Usage
 from openai_server import (
@@ -322,7 +322,7 @@ async def test_a_date_in_retry_after_is_compared_with_the_wall_clock(openai_serv
 async def test_a_refusal_whose_body_never_ends_still_counts(
     openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("eventabs.providers.openai.chat._ERROR_SECONDS", 0.1)
+    monkeypatch.setattr("eventabs.providers.openai.client._ERROR_SECONDS", 0.1)
     openai_server.behavior = script(stalled_refusal())
     with pytest.raises(FatalEndpointError, match="401"):
         await complete(openai_server.base_url)

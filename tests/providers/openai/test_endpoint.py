@@ -7,6 +7,7 @@ import pytest
 
 from eventabs.config.settings import LlmSettings, Omittable
 from eventabs.errors import ConfigError
+from eventabs.providers.openai.client import parse_address
 from eventabs.providers.openai.endpoint import (
     Endpoint,
     KnownModel,
@@ -18,7 +19,6 @@ from eventabs.providers.openai.endpoint import (
     preset_names,
     tier_base_url,
 )
-from eventabs.providers.openai.transport import parse_address
 from eventabs.providers.openai.wire import DROPPABLE
 
 KNOWN = (

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.providers.openai.redaction import MASK, one_line, redact
+from eventabs.providers.openai.wire import MASK, one_line, redact
 
 LONG_KEY = "sk-proj-0123456789/abc=="
 

@@ -13,9 +13,7 @@ import httpx
 import pytest
 
 from eventabs.errors import ConfigError, EndpointError, FatalEndpointError, TransientError
-from eventabs.providers.openai.endpoint import CallLimits, Endpoint, is_loopback
-from eventabs.providers.openai.probe import list_models
-from eventabs.providers.openai.transport import (
+from eventabs.providers.openai.client import (
     Channel,
     Route,
     UnreachableError,
@@ -24,6 +22,8 @@ from eventabs.providers.openai.transport import (
     proxy_of,
     translate_error,
 )
+from eventabs.providers.openai.endpoint import CallLimits, Endpoint, is_loopback
+from eventabs.providers.openai.probe import list_models
 from eventabs.providers.openai.wire import UnreadableBodyError
 from openai_server import OpenAIServer, status
 

@@ -10,9 +10,16 @@ from hypothesis import given, settings, strategies as st
 from eventabs.choices import Detail
 from eventabs.errors import ConfigError
 from eventabs.language import Language
-from eventabs.providers.rules.provider import WORDING, RulesProvider, Summarizer, clip, width
-from eventabs.providers.rules.rules_file import load_rules, shipped_rules
-from eventabs.providers.rules.segments import find_segments
+from eventabs.providers.rules import (
+    WORDING,
+    RulesProvider,
+    Summarizer,
+    clip,
+    find_segments,
+    load_rules,
+    shipped_rules,
+    width,
+)
 from eventabs.records import Behavior, Category, Reply, Request, Usage, UserLog, Vocabulary
 
 # provider

@@ -5,7 +5,7 @@ import pytest
 from eventabs.errors import ConfigError
 from eventabs.language import Language
 from eventabs.prompts.lines import DEFAULT_TYPES
-from eventabs.providers.rules.rules_file import Rules, load_rules, shipped_rules
+from eventabs.providers.rules import Rules, load_rules, shipped_rules
 from eventabs.records import EventType
 
 SHIPPED = load_rules(shipped_rules(), "zh")

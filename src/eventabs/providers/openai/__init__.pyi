@@ -1,15 +1,20 @@
-from .batch_lines import (
+from .batch import (
+    BatchService as BatchService,
+    QueueFullError as QueueFullError,
+    RemoteJob as RemoteJob,
     ReplyLine as ReplyLine,
     ReplyLines as ReplyLines,
     request_fields as request_fields,
     request_line as request_line,
 )
-from .batch_service import (
-    BatchService as BatchService,
-    QueueFullError as QueueFullError,
-    RemoteJob as RemoteJob,
+from .client import (
+    OpenAIProvider as OpenAIProvider,
+    UnreachableError as UnreachableError,
+    UnreachableReason as UnreachableReason,
+    check_endpoint as check_endpoint,
+    find_route as find_route,
+    parse_address as parse_address,
 )
-from .chat import OpenAIProvider as OpenAIProvider
 from .endpoint import (
     BatchProfile as BatchProfile,
     CallLimits as CallLimits,
@@ -31,11 +36,4 @@ from .probe import (
     Prober as Prober,
     Support as Support,
     list_models as list_models,
-)
-from .transport import (
-    UnreachableError as UnreachableError,
-    UnreachableReason as UnreachableReason,
-    check_endpoint as check_endpoint,
-    find_route as find_route,
-    parse_address as parse_address,
 )

@@ -22,8 +22,7 @@ from eventabs.errors import (
     UnavailableError,
 )
 from eventabs.language import gettext as _
-from eventabs.providers.openai.redaction import one_line
-from eventabs.providers.openai.wire import parse_json
+from eventabs.providers.openai.wire import one_line, parse_json
 
 Cause = Literal[
     "transient", "rate_limit", "capacity", "key", "quota", "model", "moderated", "too_long", "rejected"

@@ -9,18 +9,17 @@ from typing import Any, Literal
 
 from eventabs.errors import RejectedRequestError, TransientError
 from eventabs.language import gettext as _
-from eventabs.providers.openai.chat import OpenAIProvider
-from eventabs.providers.openai.endpoint import CallLimits, Endpoint, GrammarField, Sampling
-from eventabs.providers.openai.errors import ErrorContext, find_error, make_error, make_status_error
-from eventabs.providers.openai.redaction import one_line
-from eventabs.providers.openai.transport import (
+from eventabs.providers.openai.client import (
     WIRE_ERRORS,
     Channel,
+    OpenAIProvider,
     parse_address,
     raw_chunks,
     translate_error,
 )
-from eventabs.providers.openai.wire import PayloadReader, grammar_parameter, parse_json
+from eventabs.providers.openai.endpoint import CallLimits, Endpoint, GrammarField, Sampling
+from eventabs.providers.openai.errors import ErrorContext, find_error, make_error, make_status_error
+from eventabs.providers.openai.wire import PayloadReader, grammar_parameter, one_line, parse_json
 from eventabs.records import Reply, Request, Usage
 
 # names of a model's context: vLLM and SGLang, Moonshot and OpenRouter, Groq, LM Studio
