@@ -27,8 +27,8 @@ import duckdb
 import workload
 from eventabs.config.settings import Settings
 from eventabs.ingest.columns import behavior_columns
-from eventabs.ingest.database import as_glob, quoted, scratch_database
 from eventabs.ingest.formats import Query, open_file
+from eventabs.ingest.normal_form import as_glob, quoted, scratch_database
 from eventabs.prompts import measure_group, plan, sampled
 from eventabs.records import PartSize, PlannedPart
 from eventabs.runs.components import (

@@ -6,7 +6,7 @@ import duckdb
 import pytest
 
 from eventabs.errors import InputError, StorageError
-from eventabs.ingest.database import errors_named, give_back_memory, quoted, scratch_database
+from eventabs.ingest.normal_form import errors_named, give_back_memory, quoted, scratch_database
 
 
 def test_only_the_named_files_can_be_read(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from eventabs.errors import InputError
 from eventabs.ingest import expand, open_export
-from eventabs.ingest.foreign_files import refuse_database, refuse_document
+from eventabs.ingest.files import refuse_database, refuse_document
 from input_files import facts, opened, write
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from eventabs.ingest.groups import grouped
+from eventabs.ingest.export import grouped
 from eventabs.records import GroupUser
 from input_files import opened
 
@@ -30,14 +30,14 @@ def export_file(folder: Path, days: Sequence[int]) -> Path:
 
 
 def test_users_stay_together_until_a_group_is_large_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("eventabs.ingest.groups._BEHAVIORS", 5)
+    monkeypatch.setattr("eventabs.ingest.export._BEHAVIORS", 5)
     users = [GroupUser(str(size), size, 0, 0, ()) for size in (2, 3, 9, 1)]
     assert [[user.behaviors for user in group] for group in grouped(users)] == [[2, 3], [9], [1]]
 
 
 @pytest.mark.parametrize("behaviors", [1, 300_000])
 def test_sums_are_those_of_the_logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, behaviors: int) -> None:
-    monkeypatch.setattr("eventabs.ingest.groups._BEHAVIORS", behaviors)
+    monkeypatch.setattr("eventabs.ingest.export._BEHAVIORS", behaviors)
     with opened(tmp_path, export_file(tmp_path, (2, 9, 11))) as export:
         found = [
             row
@@ -56,7 +56,7 @@ def test_sums_are_those_of_the_logs(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_names_days_and_users_are_those_of_the_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("eventabs.ingest.groups._BEHAVIORS", 1)
+    monkeypatch.setattr("eventabs.ingest.export._BEHAVIORS", 1)
     with opened(tmp_path, export_file(tmp_path, (1, 2))) as export:
         first, second = (
             (group.names, group.durations, group.days, group.users_named(["item bob"]))

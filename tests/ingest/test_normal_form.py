@@ -8,8 +8,7 @@ from hypothesis import given, settings, strategies as st
 
 from eventabs.ingest import tables
 from eventabs.ingest.column_names import MARKERS, ROLES
-from eventabs.ingest.database import quoted
-from eventabs.ingest.normal_form import BEGINS, ENDS, define_macros, normal_form
+from eventabs.ingest.normal_form import BEGINS, ENDS, define_macros, normal_form, quoted
 
 CONNECTION = duckdb.connect()
 define_macros(CONNECTION)

@@ -2,7 +2,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from eventabs.ingest.patterns import check_pattern, search_pattern
+from eventabs.ingest.normal_form import check_pattern, search_pattern
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,7 @@ import duckdb
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.ingest.database import quoted
-from eventabs.ingest.normal_form import define_macros
+from eventabs.ingest.normal_form import define_macros, quoted
 
 CONNECTION = duckdb.connect()
 define_macros(CONNECTION)

@@ -160,7 +160,7 @@ def test_the_long_lines_of_all_cost_what_counting_each_log_gives(rows: list[Row]
 
 
 def test_small_groups_cost_the_same_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("eventabs.ingest.groups._BEHAVIORS", 5)
+    monkeypatch.setattr("eventabs.ingest.export._BEHAVIORS", 5)
     rows = [
         (f"user {n % 7}", f"2026-01-0{n % 5 + 1} 10:{n:02}:00", "visit", "", "", f"place {n % 3}", "60", "")
         for n in range(40)
@@ -177,7 +177,7 @@ def test_small_groups_cost_the_same_as_one(monkeypatch: pytest.MonkeyPatch) -> N
 def test_reading_goes_on_after_a_caller_that_stopped_at_the_first_group(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("eventabs.ingest.groups._BEHAVIORS", 5)
+    monkeypatch.setattr("eventabs.ingest.export._BEHAVIORS", 5)
     rows = [(f"user {n % 7}", f"2026-01-01 10:{n:02}:00", "visit", "", "", "A", "60", "") for n in range(40)]
     with exported(rows) as export:
         groups = export.groups()

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import duckdb
 
-from eventabs.ingest.schemas.schema import shipped
+from eventabs.ingest.schema import shipped
 
 
 class Step(NamedTuple):

@@ -88,7 +88,7 @@ _COLUMNS: Final = {
 USUAL_NAMES: Final = {role: _plain_words(names) for role, names in _COLUMNS.items()}
 
 # A duration's name may end in its unit. What alone is an action's word is a duration with a unit that is a word too.
-_UNITS: Final[dict[DurationUnit, str]] = {
+_UNIT_NAMES: Final[dict[DurationUnit, str]] = {
     "ms": "ms msec msecs millis millisecond milliseconds 毫秒 毫秒数",
     "s": "s sec secs second seconds in_seconds 秒 秒钟 秒数",
     "min": "min mins minute minutes in_minutes 分钟 分钟数",
@@ -102,7 +102,7 @@ _BRACKETS: Final = str.maketrans("", "", "()（）[]【】")
 
 
 def _names_with_unit() -> Iterator[tuple[str, DurationUnit]]:
-    for unit, words in _UNITS.items():
+    for unit, words in _UNIT_NAMES.items():
         for word in _plain_words(words):
             for name in USUAL_NAMES["duration"]:
                 yield name.translate(_BRACKETS) + word, unit

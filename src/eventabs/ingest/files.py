@@ -1,20 +1,120 @@
-"""The files of an export: their names, bytes and lines."""
+"""The files of an export: names, archives, encodings, and what is no export at all."""
 
+import codecs
+import fnmatch
 import glob
+import gzip
 import hashlib
+import io
 import os
+import re
+import zipfile
+import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import BinaryIO, Final, NamedTuple, cast
 
-from eventabs.errors import NO_ROOM, DiskFullError, InputError, StorageError
-from eventabs.ingest import archives
-from eventabs.ingest.foreign_files import refuse_database, refuse_document
+import zstandard
+
+from eventabs.errors import NO_ROOM, ConfigError, DiskFullError, InputError, StorageError
 from eventabs.language import gettext as _
 from eventabs.objects import is_address
+from eventabs.records import Event
+from eventabs.stop import Stop
+
+# The schemes of databases, each with a command that writes a query's rows as CSV.
+_POSTGRESQL: Final = r'psql ADDRESS -c "\copy (SELECT ...) TO STDOUT CSV HEADER" | eventabs run -'
+_MYSQL: Final = 'mysql --batch -e "SELECT ..." DATABASE | eventabs run -'
+_CLICKHOUSE: Final = 'clickhouse-client --query "SELECT ... FORMAT CSVWithNames" | eventabs run -'
+_MONGODB: Final = "mongoexport --uri ADDRESS --collection NAME | eventabs run -"
+_BIGQUERY: Final = 'bq query --format=csv --nouse_legacy_sql --max_rows=1000000 "SELECT ..." | eventabs run -'
+_RECIPES: Final = {
+    "postgres": _POSTGRESQL,
+    "postgresql": _POSTGRESQL,
+    "redshift": _POSTGRESQL,
+    "mysql": _MYSQL,
+    "mariadb": _MYSQL,
+    "clickhouse": _CLICKHOUSE,
+    "mongodb": _MONGODB,
+    "mongodb+srv": _MONGODB,
+    "bigquery": _BIGQUERY,
+}
+_OTHER_DATABASES: Final = frozenset(
+    ["jdbc", "odbc", "mssql", "sqlserver", "oracle", "snowflake", "hive", "presto", "trino", "redis"]
+)
+_DATABASE: Final = re.compile(r"(?:jdbc:)?([a-z][a-z0-9+]*):", re.IGNORECASE)
+
+_PICTURES: Final = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*")
+_ZIP: Final = b"PK\x03\x04"
+_OLE: Final = b"\xd0\xcf\x11\xe0"
+_DOCUMENTS: Final = (".doc", ".docx", ".odt", ".rtf", ".pages", ".ppt", ".pptx", ".odp", ".key")
+_TEXTS: Final = (".md", ".markdown", ".rst", ".adoc", ".tex")
+_XML: Final = re.compile(rb"\s*<(?:\?xml|log\b)")
+_WEB_PAGE: Final = re.compile(rb"\s*(?:<!doctype html|<html)", re.IGNORECASE)
+_EVENT: Final = {
+    name for name in Event.model_fields if name not in ("summary_source", "outside")
+}  # always there
+_MARK: Final = b"\xef\xbb\xbf"
+
+
+def refuse_database(name: str) -> None:
+    """Raise InputError if `name` is the address of a database. The address is not shown: it may have a password."""
+    found = _DATABASE.match(name)
+    scheme = found[1].lower() if found else ""
+    _driver, _colon, product = scheme.partition("+")
+    if recipe := _RECIPES.get(scheme) or _RECIPES.get(scheme.removesuffix(f"+{product}")):
+        message = _("{scheme}:// names a database; let its own client write the rows: {recipe}")
+        raise InputError(message.format(scheme=scheme, recipe=recipe))
+    if scheme in _OTHER_DATABASES:
+        message = _(
+            "{scheme}:// names a database; let its own client write the rows as CSV with a header:"
+            " CLIENT ... | eventabs run -"
+        )
+        raise InputError(message.format(scheme=scheme))
+
+
+def refuse_document(path: str, start: bytes) -> None:
+    """Raise InputError if a file is a PDF, a picture, a web page, XML or a text document, by its first bytes or name."""
+    if start.startswith(b"%PDF"):
+        message = _("{path} is a PDF; ask its source for the rows as CSV, JSON lines or Parquet")
+    elif start.startswith(_PICTURES) or (start.startswith(b"RIFF") and start[8:12] == b"WEBP"):
+        message = _("{path} is a picture; ask its source for the rows as CSV, JSON lines or Parquet")
+    elif _is_document(path, start):
+        message = _("{path} is a text document; copy its table to a spreadsheet and save that as CSV")
+    elif _WEB_PAGE.match(start.removeprefix(_MARK)):
+        message = _(
+            "{path} is a web page, perhaps of a login or an error; download the export itself, as CSV or JSON lines"
+        )
+    elif _XML.match(start.removeprefix(_MARK)):
+        message = _(
+            "{path} is XML, not a table of behaviors; export the rows as CSV, JSON lines or Parquet"
+            " (what `eventabs export` wrote are events: the input is what they were made from)"
+        )
+    elif Path(path).suffix.lower() in _TEXTS:
+        message = _("{path} is a text, not a table of behaviors; name a file with a row for each behavior")
+    else:
+        return
+    raise InputError(message.format(path=path))
+
+
+def refuse_events(path: str, columns: Collection[str]) -> None:
+    """Raise InputError if a file has the columns of events, as runs and exports write them."""
+    if set(columns) >= _EVENT:
+        message = _(
+            "{path} holds events that eventabs has made, not behaviors; name the export that they were made from,"
+            " or look at them with eventabs show"
+        )
+        raise InputError(message.format(path=path))
+
+
+def _is_document(path: str, start: bytes) -> bool:
+    if start.startswith(b"{\\rtf"):
+        return True
+    return start.startswith((_ZIP, _OLE)) and Path(path).suffix.lower() in _DOCUMENTS
+
 
 _CHUNK: Final = 1 << 20
 _HEAD: Final = 1 << 16
@@ -87,13 +187,13 @@ def expand(paths: Sequence[str], excluded: Sequence[str] = ()) -> tuple[str, ...
     }
     by_identity: dict[tuple[int, int, str], str] = {}
     for path in sorted(found):
-        file, member = archives.split(path) or (path, "")
+        file, member = split(path) or (path, "")
         status = Path(file).stat()
         by_identity.setdefault((status.st_dev, status.st_ino, member), path)
     for path in by_identity.values():
         if Path(path).is_file():
             refuse_document(path, first_bytes(path))
-    return tuple(dict.fromkeys(each for path in by_identity.values() for each in archives.members(path)))
+    return tuple(dict.fromkeys(each for path in by_identity.values() for each in members(path)))
 
 
 def inspect(path: str, *, binary: bool = False) -> Content:
@@ -139,7 +239,7 @@ def fingerprint(digests: Iterable[bytes]) -> str:
 def first_bytes(path: str) -> bytes:
     """Return the first bytes of a file. Raises InputError if it cannot be read."""
     try:
-        with archives.open_binary(path) as file:
+        with open_binary(path) as file:
             return file.read(_HEAD)
     except OSError as error:
         raise unreadable(path, error) from None
@@ -216,7 +316,7 @@ def _matches(path: str) -> list[str]:
     with suppress(OSError, ValueError):  # a name that is too long or has a NUL
         if Path(path).is_dir():
             return _in_folder(path)
-        if Path(path).exists() or archives.split(path):
+        if Path(path).exists() or split(path):
             return [path]
         matched = glob.glob(path, recursive=True)  # noqa: PTH207 - a Path cannot glob an absolute pattern
         if matches := [match for match in matched if Path(match).is_file()]:
@@ -245,7 +345,7 @@ def _in_folder(path: str) -> list[str]:
 
 def is_readable(name: str) -> bool:
     """Whether a file with this name is read as part of a folder."""
-    is_export = archives.READABLE.search(name.lower()) or name.lower().endswith(".zip")
+    is_export = READABLE.search(name.lower()) or name.lower().endswith(".zip")
     return not name.startswith((".", "_", "~$")) and bool(is_export)
 
 
@@ -270,3 +370,276 @@ def refuse_binary(path: str, start: bytes) -> None:
     if start.count(b"\0") * 100 > len(start) or "\ufffd" in text:
         message = _("{path} is a binary file; export the behaviors as JSON lines, CSV or Parquet")
         raise InputError(message.format(path=path))
+
+
+READABLE: Final = re.compile(
+    r"\.(?:(?:jsonl|ndjson|json|csv|tsv|parquet)(?:\.(?:gz|zst))?|xlsx|xlsm|xls|sqlite3?|duckdb)$"
+)
+_MAGIC: Final = (b"PK\3\4", b"PK\5\6")
+_NAME: Final = slice(30, 50)  # offset of the first member's name in a zip file
+_OF_A_WORKBOOK: Final = (b"[Content_Types].xml", b"_rels/", b"xl/", b"docProps/", b"mimetype")
+_ARCHIVES: Final = (".zip", ".rar", ".7z", ".tar", ".tar.gz", ".tgz")
+_HIDDEN: Final = (".", "_", "~$")
+# Text seldom shrinks more than 50 times; zip bombs shrink a thousand times and more.
+_MOST_TIMES_LARGER: Final = 200
+_ALWAYS_ALLOWED: Final = 256 << 20  # bytes
+_PROTECTED: Final = 1  # the flag of an encrypted member
+
+
+def is_zip(start: bytes) -> bool:
+    """Whether a file with this beginning is a zip file of any kind."""
+    return start.startswith(_MAGIC)
+
+
+def is_workbook(start: bytes) -> bool:
+    """Whether a file with this beginning is a zip file with the parts of an office document."""
+    return is_zip(start) and start[_NAME].startswith(tuple(name[:20] for name in _OF_A_WORKBOOK))
+
+
+def split(path: str) -> tuple[str, str] | None:
+    """Return the archive and the member (or pattern of members) that a path names; None if it names none."""
+    for slash in re.finditer("/", path):
+        archive = path[: slash.start()]
+        if archive and Path(archive).is_file():
+            return (archive, path[slash.end() :]) if _is_archive(archive) else None
+    return None
+
+
+def file_of(path: str) -> str:
+    """Return the file on the disk that a path names or leads into."""
+    return (split(path) or (path, ""))[0]
+
+
+def members(path: str) -> list[str]:
+    """Return the exports in an archive, all or those that match the path's pattern; any other file itself.
+
+    Raises InputError for a member that is encrypted, an archive itself, or far too large.
+    """
+    archive, pattern = split(path) or (path, "*")
+    if not _is_archive(archive):
+        return [path]
+    with _opened(archive) as file:
+        infos = [
+            info
+            for info in file.infolist()
+            if not info.is_dir() and fnmatch.fnmatchcase(info.filename, pattern)
+        ]
+    infos = [info for info in infos if not any(part.startswith(_HIDDEN) for part in info.filename.split("/"))]
+    found = [info for info in infos if READABLE.search(info.filename.lower())]
+    if within := next((info for info in infos if info.filename.lower().endswith(_ARCHIVES)), None):
+        message = _("{path} holds an archive itself ({member}); unpack it")
+        raise InputError(message.format(path=archive, member=within.filename))
+    if any(info.flag_bits & _PROTECTED for info in infos):
+        message = _("{path} is protected by a password; unpack it, and name the files")
+        raise InputError(message.format(path=archive))
+    if not found:
+        message = _("{path} holds no export; it needs .jsonl, .csv, .tsv, .parquet or .xlsx files inside")
+        raise InputError(message.format(path=path))
+    refuse_bomb(archive, Path(archive).stat().st_size, found)
+    return [f"{archive}/{name}" for name in sorted({info.filename for info in found})]
+
+
+def refuse_bomb(path: str, size: int, infos: list[zipfile.ZipInfo]) -> None:
+    """Raise InputError if the members of a zip file of `size` bytes unpack to far more than exports do.
+
+    Readers never read more than the stated size.
+    """
+    unpacked = sum(info.file_size for info in infos)
+    if unpacked > _ALWAYS_ALLOWED + _MOST_TIMES_LARGER * size:
+        message = _("{path} would unpack to {size} MB, {times} times its size; unpack it if you trust it")
+        raise InputError(message.format(path=path, size=unpacked >> 20, times=unpacked // max(1, size)))
+
+
+@contextmanager
+def open_binary(path: str) -> Iterator[BinaryIO]:
+    """Open a file, or a member of an archive, for reading. Raises OSError, and InputError for a broken archive."""
+    found = split(path)
+    if not found:
+        with Path(path).open("rb") as plain:
+            yield plain
+        return
+    archive, member = found
+    try:
+        with _opened(archive) as file, file.open(member) as inside:
+            yield cast("BinaryIO", inside)
+    except (zipfile.BadZipFile, NotImplementedError, zlib.error, EOFError) as error:
+        raise _broken(path, error) from None
+
+
+def _is_archive(path: str) -> bool:
+    try:
+        with Path(path).open("rb") as file:
+            start = file.read(_NAME.stop)
+    except OSError:  # the next reader says why
+        return False
+    return is_zip(start) and not is_workbook(start)
+
+
+@contextmanager
+def _opened(archive: str) -> Iterator[zipfile.ZipFile]:
+    try:
+        try:
+            # without the flag of UTF-8, names are in the encoding of the system that packed them
+            file = zipfile.ZipFile(archive, metadata_encoding="gb18030")
+        except UnicodeDecodeError:
+            file = zipfile.ZipFile(archive)
+    except zipfile.BadZipFile as error:
+        raise _broken(archive, error) from None
+    with file:
+        yield file
+
+
+def _broken(path: str, error: Exception) -> InputError:
+    message = _("{path} cannot be unpacked ({error}); copy it again, or unpack it yourself")
+    return InputError(message.format(path=path, error=error))
+
+
+_GZIP: Final = b"\x1f\x8b"
+_ZSTD: Final = b"\x28\xb5\x2f\xfd"
+# What tells GB18030 from another encoding that was misread: see `_looks_chinese`.
+_ENOUGH: Final = 4  # characters beyond ASCII
+_COMMON: Final = 0.8  # share of them that are everyday characters
+_COMMON_ROWS: Final = range(0xB0, 0xD8)  # the 3,755 everyday characters of GB 2312, in order of their sound
+_PUNCTUATION_ROWS: Final = (0xA1, 0xA3)
+_LAST_KOREAN_ROW: Final = 0xC8  # Korean syllables use the rows up to here, Chinese words all of them
+_BEYOND_KOREAN: Final = 0.1
+
+
+def plain_file(path: str, copy: Path, encoding: str, stop: Stop) -> tuple[str, str]:
+    """Return the path to read, the file itself or a `copy` in plain UTF-8, and the file's encoding.
+
+    `encoding` is a Python codec, or "" to find it. Raises InputError if it is not certain.
+    """
+    try:
+        with _decompressed(path) as file:
+            head = file.read(_HEAD)
+        packed = bool(split(path)) or first_bytes(path).startswith((_GZIP, _ZSTD))
+        found = encoding or _marked_encoding(head)
+        if not found and _is_utf8_so_far(head):
+            if not packed:
+                return path, "utf-8"
+            with _decompressed(path) as file, copy.open("wb") as target:
+                target.writelines(stop.until(iter(lambda: file.read(_CHUNK), b"")))
+            return str(copy), "utf-8"
+        if not packed and codecs.lookup(found or "gb18030").name in ("utf-8", "utf-8-sig"):
+            return path, "utf-8"
+        if not found:
+            refuse_binary(path, head)
+        return transcode(path, copy, stop, found)
+    except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
+        message = _("{path} cannot be decompressed ({error}); copy it again")
+        raise InputError(message.format(path=path, error=error)) from None
+    except OSError as error:
+        raise unreadable(path, error) from None
+
+
+def stored_file(path: str, copy: Path, stop: Stop) -> str:
+    """Return the path to read a binary file from: itself, or a `copy` of an archive's member."""
+    if not split(path):
+        return path
+    with open_binary(path) as file, copy.open("wb") as target:
+        target.writelines(stop.until(iter(lambda: file.read(_CHUNK), b"")))
+    return str(copy)
+
+
+def transcode(path: str, copy: Path, stop: Stop, encoding: str = "") -> tuple[str, str]:
+    """Copy a file as UTF-8. `encoding` "": GB18030. Raises InputError if that is not certain."""
+    codec = encoding or "gb18030"
+    decoder = codecs.getincrementaldecoder(codec)()
+    seen: Counter[str] = Counter()
+    with _decompressed(path) as file, copy.open("w", encoding="utf-8", newline="") as target:
+        try:
+            for chunk in stop.until(iter(lambda: file.read(_CHUNK), b"")):
+                text = decoder.decode(chunk)
+                if not encoding and not text.isascii():
+                    seen.update(text)
+                target.write(text)
+            target.write(decoder.decode(b"", final=True))
+        except (UnicodeError, ValueError) as error:
+            if not encoding:
+                raise not_utf8(path, _line_not_utf8(path)) from None
+            message = _("{path} is not {encoding} ({error}); name another: [input] encoding")
+            raise InputError(message.format(path=path, encoding=encoding, error=error)) from None
+    if not encoding and not _looks_chinese(seen):
+        raise not_utf8(path, _line_not_utf8(path))
+    return str(copy), codec
+
+
+def check_codec(encoding: str) -> None:
+    """Raise ConfigError unless `encoding` is a text codec or ""."""
+    try:
+        "".encode(encoding or "utf-8")  # also refuses codecs that are not for text, such as base64
+    except LookupError:
+        message = _("[input] encoding: there is no encoding {encoding}; take one such as gb18030 or utf-16")
+        raise ConfigError(message.format(encoding=encoding)) from None
+
+
+def check_utf8(path: str, text: str) -> None:
+    """Raise NotUtf8Error with `path` and the line, unless the file `text` is UTF-8 throughout."""
+    if line := _line_not_utf8(text):
+        raise not_utf8(path, line)
+
+
+def _line_not_utf8(path: str) -> int:
+    """Return the number of the first line that is not UTF-8, 0 if there is none."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    line = 1
+    with _decompressed(path) as file:
+        while True:
+            chunk = file.read(_CHUNK)
+            try:
+                line += decoder.decode(chunk, final=not chunk).count("\n")
+            except UnicodeDecodeError as error:
+                return line + error.object[: error.start].count(b"\n")
+            if not chunk:
+                return 0
+
+
+@contextmanager
+def _decompressed(path: str) -> Iterator[BinaryIO]:
+    with open_binary(path) as file:
+        magic = file.peek(4)  # type: ignore[attr-defined]  # of files and members alike, not of all streams
+        if magic.startswith(_GZIP):
+            with gzip.GzipFile(fileobj=file) as unpacked:
+                yield io.BufferedReader(unpacked, _CHUNK)
+        elif magic.startswith(_ZSTD):
+            with zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True) as unpacked:
+                yield unpacked
+        else:
+            yield file
+
+
+def _marked_encoding(head: bytes) -> str:
+    """Return the encoding by its byte order mark or the zero bytes of UTF-16, "" if there is neither."""
+    if head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        return "utf-32"
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    # delimiters, digits and line ends are ASCII: every second byte of their UTF-16 is zero
+    for codec, newline, zeros in (("utf-16-le", b"\n\0", head[1::2]), ("utf-16-be", b"\0\n", head[::2])):
+        if newline in head and zeros.count(0) * 4 > len(zeros) and b"\0\0" not in head.replace(newline, b""):
+            return codec
+    return ""
+
+
+def _is_utf8_so_far(head: bytes) -> bool:
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _looks_chinese(seen: Counter[str]) -> bool:
+    """Whether the characters of a text read as GB18030 are those of Chinese.
+
+    Other encodings also decode, but to rare characters; Korean ones to the first half of the common ones.
+    """
+    rows: Counter[int] = Counter()  # of GB 2312; 0 for what it lacks
+    for char, count in seen.items():
+        if not char.isascii():
+            rows[(char.encode("gb2312", errors="ignore") or b"\0")[0]] += count
+    common = sum(rows[row] for row in (*_COMMON_ROWS, *_PUNCTUATION_ROWS))
+    late = sum(rows[row] for row in _COMMON_ROWS if row > _LAST_KOREAN_ROW)
+    total = rows.total()
+    return total >= _ENOUGH and common >= _COMMON * total and late >= _BEYOND_KOREAN * total

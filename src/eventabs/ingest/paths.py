@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Final, NamedTuple
 
-from eventabs.ingest.database import quoted
+from eventabs.ingest.normal_form import quoted
 
 _STEP: Final = re.compile(r'\.([^.\[\]]+)|\[(\d+)\]|\[(\*)\]|\["((?:[^"]|"(?!\]))+)"\]|\[([^\[\]"]+)\]')
 _KEYS: Final = ("key", "name", "schema")  # keys that name a record in a list

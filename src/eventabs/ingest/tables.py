@@ -9,11 +9,18 @@ from typing import Final, NamedTuple
 import duckdb
 
 from eventabs.errors import ConfigError, InputError
-from eventabs.ingest.database import errors_named, number
 from eventabs.ingest.files import copies_written
 from eventabs.ingest.formats import BLANK, Format, Insert, Query, Wanted
-from eventabs.ingest.normal_form import BEGINS, ENDS, define_macros, normal_form, row_digest
-from eventabs.ingest.schemas import NON_BEHAVIOR
+from eventabs.ingest.normal_form import (
+    BEGINS,
+    ENDS,
+    define_macros,
+    errors_named,
+    normal_form,
+    number,
+    row_digest,
+)
+from eventabs.ingest.schema import NON_BEHAVIOR
 from eventabs.language import gettext as _
 from eventabs.records import MAX_CHARACTERS, DurationUnit, Shard
 

@@ -10,9 +10,9 @@ import pytest
 
 from eventabs.errors import InputError
 from eventabs.ingest import formats
-from eventabs.ingest.database import as_glob
 from eventabs.ingest.export import open_export
 from eventabs.ingest.formats import Format, Query, Wanted
+from eventabs.ingest.normal_form import as_glob
 from eventabs.ingest.tables import load
 from input_files import facts, open_input_file, opened, queried, write
 from paths import ROOT

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from eventabs.errors import InputError
-from eventabs.ingest.objects.search import find_objects
+from eventabs.ingest.objects import find_objects
 from eventabs.objects import public_address
 from object_server import KEY, SECRET, ObjectServer, object_server
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from eventabs.errors import ConfigError, InputError
-from eventabs.ingest.schemas.schema import shipped
+from eventabs.ingest.schema import shipped
 from eventabs.records import UserLog
 from input_files import facts, opened, write
 from paths import ROOT

@@ -7,7 +7,7 @@ from typing import Final
 
 import duckdb
 
-from eventabs.ingest import encodings, files
+from eventabs.ingest import files
 from eventabs.ingest.formats.base import BLANK, Format, InputFile, Insert, Query, SampledRow, Wanted
 from eventabs.ingest.formats.csv import Csv
 from eventabs.ingest.formats.databases import DuckDb, Sqlite
@@ -71,13 +71,13 @@ def open_file(
         )
 
     if any(each.sniff(path, start) for each in FORMATS if not each.is_text):
-        return opened(encodings.stored_file(path, copy, stop), "")
+        return opened(files.stored_file(path, copy, stop), "")
     with files.copies_written(folder):
         if not_utf8:
-            return opened(*encodings.transcode(path, copy, stop))
+            return opened(*files.transcode(path, copy, stop))
         try:
-            return opened(*encodings.plain_file(path, copy, encoding, stop))
+            return opened(*files.plain_file(path, copy, encoding, stop))
         except files.NotUtf8Error:
             if encoding:
                 raise
-            return opened(*encodings.transcode(path, copy, stop))
+            return opened(*files.transcode(path, copy, stop))

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final, NamedTuple
 import duckdb
 
 from eventabs.ingest import files
-from eventabs.ingest.database import errors_named, quoted
+from eventabs.ingest.normal_form import errors_named, quoted
 from eventabs.ingest.paths import InnerPath, Inventory, Reading
 from eventabs.stop import Stop
 

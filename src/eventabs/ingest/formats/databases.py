@@ -15,11 +15,10 @@ import duckdb
 from eventabs.errors import InputError
 from eventabs.ingest import files
 from eventabs.ingest.column_names import USUAL_NAMES, plain
-from eventabs.ingest.database import MEMORY_LIMIT, errors_named, quoted
 from eventabs.ingest.formats.base import InputFile
-from eventabs.ingest.formats.csv import Csv
-from eventabs.ingest.formats.csv_layout import Dialect, Layout
+from eventabs.ingest.formats.csv import Csv, Dialect, Layout
 from eventabs.ingest.formats.parquet import Parquet
+from eventabs.ingest.normal_form import MEMORY_LIMIT, errors_named, quoted
 from eventabs.language import gettext as _
 
 _SQLITE: Final = b"SQLite format 3\0"
@@ -172,10 +171,10 @@ def _identifier(name: str) -> str:
 
 
 def _texts(row: Sequence[object]) -> list[object]:
-    return [_text(value) for value in row]
+    return [_value_text(value) for value in row]
 
 
-def _text(value: object) -> object:
+def _value_text(value: object) -> object:
     if isinstance(value, bytes):
         return None  # a picture, for example
     return _BREAKS.sub(" ", value) if isinstance(value, str) else value

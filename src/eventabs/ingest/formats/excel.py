@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from eventabs.errors import InputError
 from eventabs.ingest import files
-from eventabs.ingest.archives import is_workbook, refuse_bomb
+from eventabs.ingest.files import is_workbook, refuse_bomb
 from eventabs.ingest.formats.base import InputFile
 from eventabs.ingest.formats.csv import Csv
 from eventabs.language import gettext as _
 
 if TYPE_CHECKING:
     from python_calamine import CalamineSheet, CalamineWorkbook
+
 
 _OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # begins .xls files, and .xlsx files with a password
 # calamine keeps all cells between the first and the last row and column, about 90 bytes each.

@@ -17,8 +17,7 @@ import duckdb
 from eventabs.errors import InputError
 from eventabs.ingest import files
 from eventabs.ingest.column_names import USUAL_NAMES, plain
-from eventabs.ingest.database import WHITE, as_glob
-from eventabs.ingest.encodings import check_utf8
+from eventabs.ingest.files import check_utf8
 from eventabs.ingest.formats.base import (
     BLANK,
     Format,
@@ -29,6 +28,7 @@ from eventabs.ingest.formats.base import (
     selected,
     text_reader,
 )
+from eventabs.ingest.normal_form import WHITE, as_glob
 from eventabs.ingest.paths import OBJECT, Inventory, Reading
 from eventabs.language import gettext as _
 from eventabs.stop import Stop

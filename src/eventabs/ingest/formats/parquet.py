@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import Any, ClassVar, Final
 
-from eventabs.ingest.database import as_glob, errors_named, fetched
 from eventabs.ingest.formats.base import Format, Query, Wanted
+from eventabs.ingest.normal_form import as_glob, errors_named, fetched
 
 _MAGIC: Final = b"PAR1"
 

@@ -17,8 +17,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, mo
 from eventabs.errors import ConfigError, InputError, toml_fault
 from eventabs.ingest.column_names import ROLES, plain
 from eventabs.ingest.columns import refuse_absent_columns
-from eventabs.ingest.database import quoted
 from eventabs.ingest.formats import Format, Query, Wanted
+from eventabs.ingest.normal_form import quoted
 from eventabs.ingest.paths import InnerPath, Inventory
 from eventabs.language import gettext as _
 
@@ -270,7 +270,7 @@ def _is_named(word: str, names: Sequence[str]) -> str:
 @cache
 def shipped() -> tuple[Schema, ...]:
     """Return the schemas that ship, by name."""
-    folder = resources.files(__package__)
+    folder = resources.files("eventabs.ingest").joinpath("schemas")
     files = sorted(
         (file for file in folder.iterdir() if file.name.endswith(".toml")), key=lambda file: file.name
     )

@@ -1,0 +1,534 @@
+"""What was understood of an export: roles, rows beside what they became, and what looks wrong or is lost."""
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final, NamedTuple
+
+import duckdb
+
+from eventabs.ingest.column_names import ACTION_WORDS, plain, stated_unit
+from eventabs.ingest.columns import column_setting, value_of
+from eventabs.ingest.formats import Format, SampledRow
+from eventabs.ingest.normal_form import number, quoted
+from eventabs.ingest.paths import InnerPath, Inventory
+from eventabs.language import gettext as _
+from eventabs.records import Behavior, InputWarning
+
+# What looks wrong in the behaviors of a whole export, by sums from two passes over a table.
+#
+# A night: people sleep, so six consecutive hours of the day have few rows. If these are not the hours from 0 to 6,
+# the times are in another zone than the users'.
+
+
+_LEAST: Final = 50  # rows; of fewer a share means nothing
+_LISTED: Final = 12  # columns without a role
+_NEARLY_ALL: Final = 0.9  # of the rows
+_MANY: Final = 0.2  # of the rows
+_HEAD: Final = 10_000  # rows of the first users
+_HOURS: Final = 24
+_NIGHT: Final = 6  # hours
+_LEAST_TIMES: Final = 500  # rows with a time of day that are needed to find a night
+_LEAST_SPAN: Final = timedelta(days=3)
+_AWAKE: Final = 0.15  # of the rows: if more are between 0 and 6, it is no night
+_ASLEEP: Final = 0.5  # of these: the most that the quietest hours may have
+_LONG: Final = 3 * 3600  # seconds
+_IMPOSSIBLE: Final = 24 * 3600  # seconds: half of the durations are at most this long
+_OVERLAPPING: Final = 0.5  # of the rows: durations that end after the user's next row
+_UNKNOWN_USERS: Final = [
+    "na",
+    "n/a",
+    "nan",
+    "null",
+    "none",
+    "nil",
+    "undefined",
+    "unknown",
+    "anonymous",
+    "anon",
+    "guest",
+    "0",
+    "-1",
+    "-",
+    "#",
+    "(none)",
+    "(null)",
+    "(not",
+    "set)",
+    "\\n",
+    "匿名",
+    "匿名用户",
+    "未知",
+    "游客",
+    "访客",
+    "无",
+    "空",
+]
+_FEW: Final = 20  # rows of a user; fewer are not many
+_OFTEN: Final = 2  # times the mean number of rows a user
+
+
+class Totals(NamedTuple):
+    """Sums over the readable rows. `hours`: rows by hour of the day, without those exactly at midnight."""
+
+    rows: int
+    without_object: int
+    with_usual_object: int
+    with_usual_action: int
+    in_utc: int
+    hours: list[int]
+    span: timedelta
+    bare_verbs: int = 0  # usual actions without an object
+
+
+def implausible(
+    connection: duckdb.DuckDBPyConnection,
+    roles: Collection[str],
+    unused: Sequence[str],
+    words: str,
+    zone: str,
+) -> list[InputWarning]:
+    """Return what looks wrong. `roles` are those that a column plays, `zone` is what --timezone names.
+
+    `unused`: the columns without a role; `words`: the one of them that says what was done, "" for none.
+    """
+    usual_action, usual_object = _usual(connection)
+    totals = _totals(connection, usual_action, usual_object)
+    found = [*_unknown_users(connection, totals.rows)]
+    if totals.rows >= _LEAST:
+        found += _actions(totals, usual_action, roles)
+        found += _objects(totals, usual_object, roles, unused, words)
+        found += _milliseconds(connection, roles)
+    if not zone and "offset" not in roles:
+        found += _clock(totals)
+    return found
+
+
+def _usual(connection: duckdb.DuckDBPyConnection) -> tuple[str, str]:
+    """Return the most frequent action and object of the first users."""
+    (found,) = connection.execute(f"""
+        SELECT coalesce(CAST(mode(action) AS VARCHAR), ''), coalesce(CAST(mode(nullif(item, '')) AS VARCHAR), '')
+        FROM behaviors WHERE rowid < {_HEAD} AND reason IS NULL""").fetchall()
+    return found[0], found[1]
+
+
+def _totals(connection: duckdb.DuckDBPyConnection, action: str, item: str) -> Totals:
+    verbs = ", ".join(map(quoted, ACTION_WORDS))
+    rows: list[tuple[Any, ...]] = connection.execute(
+        f"""
+        SELECT hour(start), count(*), count(*) FILTER (item = ''), count(*) FILTER (item = ?),
+            count(*) FILTER (action = ?), count(*) FILTER (shift = 0),
+            count(*) FILTER (start <> date_trunc('day', start)), min(start), max(start),
+            count(*) FILTER (item = '' AND action IN ({verbs}))
+        FROM behaviors WHERE reason IS NULL GROUP BY 1""",
+        [item, action],
+    ).fetchall()
+    hours = [0] * _HOURS
+    for row in rows:
+        hours[row[0]] = row[6]
+    every, without_object, usual_object, usual_action, in_utc = (
+        sum(row[position] for row in rows) for position in range(1, 6)
+    )
+    span = max(row[8] for row in rows) - min(row[7] for row in rows) if rows else timedelta()
+    bare = sum(row[9] for row in rows)
+    return Totals(every, without_object, usual_object, usual_action, in_utc, hours, span, bare)
+
+
+def _actions(totals: Totals, action: str, roles: Collection[str]) -> list[InputWarning]:
+    if "action" not in roles or totals.with_usual_action <= _NEARLY_ALL * totals.rows:
+        return []
+    message = _(
+        '{share} of the rows have the action "{action}"; if another column says what was done, name it: {setting}'
+    )
+    share = _percent(totals.with_usual_action / totals.rows)
+    return [
+        InputWarning(
+            "one_action", message.format(share=share, action=action, setting=column_setting("action"))
+        )
+    ]
+
+
+def _objects(
+    totals: Totals, item: str, roles: Collection[str], unused: Sequence[str], words: str
+) -> list[InputWarning]:
+    """Look for lines that are a bare verb. The export's own words may say all (`login:`), unless another column has more."""
+    setting = column_setting("item" if "text" in roles or not words else "text", words or "...")
+    if unused and not words:
+        left = _("columns without a role: {columns}").format(columns=", ".join(unused[:_LISTED]))
+        setting = _("; ").join((setting, left))
+    counts_all = words or totals.without_object > _NEARLY_ALL * totals.rows
+    bare = totals.without_object if counts_all else totals.bare_verbs
+    if bare > _MANY * totals.rows:
+        message = _(
+            "{share} of the lines are a bare verb, which does not say what something was done with;"
+            " name the column that does: {setting}"
+        )
+        share = _percent(bare / totals.rows)
+        return [InputWarning("no_object", message.format(share=share, setting=setting))]
+    if words and not {"text", "item"} & set(roles):
+        message = _("not used: {column}; it looks like what was done, in words: {setting}")
+        return [InputWarning("unused_column", message.format(column=words, setting=setting))]
+    if item and totals.with_usual_object > _NEARLY_ALL * totals.rows:
+        message = _(
+            '{share} of the rows have the object "{item}"; if another column says with what something was done,'
+            " name it: {setting}"
+        )
+        share = _percent(totals.with_usual_object / totals.rows)
+        return [InputWarning("one_object", message.format(share=share, item=item, setting=setting))]
+    return []
+
+
+def _clock(totals: Totals) -> list[InputWarning]:
+    hours = quietest_hours(totals)
+    seen = []
+    if hours:
+        early = _percent(sum(totals.hours[:_NIGHT]) / sum(totals.hours))
+        template = _("{early} of the rows lie from 0 to 6 o'clock, the fewest from {first} to {last}")
+        seen.append(template.format(early=early, first=hours[0], last=hours[1]))
+    if totals.in_utc > _NEARLY_ALL * totals.rows:
+        message = _(
+            "the times are in UTC, and are taken as the users' own; name the zone that the users lived by:"
+            " --timezone Asia/Shanghai, or UTC if that is right"
+        )
+        return [InputWarning("utc_times", _("; ").join((message, *seen)))]
+    if not hours:
+        return []
+    message = _(
+        "the times look like those of another zone than the users'; export them with their offset from UTC and"
+        " give --timezone, or name the column with the minutes from UTC: {setting}"
+    ).format(setting=column_setting("offset"))
+    return [InputWarning("foreign_times", _("; ").join((message, *seen)))]
+
+
+def quietest_hours(totals: Totals) -> tuple[int, int] | None:
+    """Return the hours of the night if it is not from 0 to 6; None also if there is none.
+
+    A night has at most half the rows of the hours from 0 to 6, and these have more than 15 % of all rows.
+    """
+    times = sum(totals.hours)
+    if times < _LEAST_TIMES or totals.span < _LEAST_SPAN:
+        return None
+    sums = [sum(totals.hours[(first + each) % _HOURS] for each in range(_NIGHT)) for first in range(_HOURS)]
+    first = min(range(_HOURS), key=sums.__getitem__)
+    early = sums[0]
+    if early <= _AWAKE * times or sums[first] > _ASLEEP * early:
+        return None
+    return first, (first + _NIGHT) % _HOURS
+
+
+def _milliseconds(connection: duckdb.DuckDBPyConnection, roles: Collection[str]) -> list[InputWarning]:
+    """Check the first users: durations last days, or end after the user's next row while a thousandth does not."""
+    if "duration" not in roles:
+        return []
+    ((rows, median, beyond, thousandth),) = connection.execute(f"""
+        SELECT count(*), coalesce(median(duration), 0), count(*) FILTER (duration > gap), count(*) FILTER (duration / 1000 > gap)
+        FROM (
+            SELECT duration, epoch(lead(start) OVER (ORDER BY id) - start) AS gap, user_id,
+                lead(user_id) OVER (ORDER BY id) AS following
+            FROM (SELECT *, rowid AS id FROM behaviors WHERE rowid < {_HEAD}) WHERE reason IS NULL)
+        WHERE duration > 0 AND following = user_id""").fetchall()
+    overlap = median >= _LONG and beyond > _OVERLAPPING * rows and thousandth * 2 <= beyond
+    if rows < _LEAST or not (overlap or median >= _IMPOSSIBLE):
+        return []
+    message = _(
+        "half of the durations are longer than {hours} hours, so they look like milliseconds;"
+        " if they are, say so: {setting}"
+    )
+    setting = '[input] duration_unit = "ms"'
+    return [InputWarning("milliseconds", message.format(hours=f"{median / 3600:,.0f}", setting=setting))]
+
+
+def _unknown_users(connection: duckdb.DuckDBPyConnection, rows: int) -> list[InputWarning]:
+    users = number(connection, "SELECT count(*) FROM users")
+    found = connection.execute(
+        f"""SELECT user_id, readable FROM users
+        WHERE lower(user_id) IN (SELECT unnest(?)) AND readable >= {_FEW} AND readable * ? >= {_OFTEN} * ?
+        ORDER BY readable DESC""",
+        [_UNKNOWN_USERS, users, rows],
+    ).fetchall()
+    message = _(
+        'the user "{user}" has {count:,} rows ({share}), and looks like a word for nobody, whose rows become one'
+        " log; leave these rows out, or name another column: {setting}"
+    )
+    shown = ({"user": user, "count": count, "share": _percent(count / max(1, rows))} for user, count in found)
+    return [
+        InputWarning("unknown_user", message.format(**each, setting=column_setting("user"))) for each in shown
+    ]
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+# Columns without a role that look as if they had one: the rows that were read do not show what is lost.
+#
+# Few are named: only if the role has no column, or a wrong one, and both name and values fit it.
+
+
+_LEAST_ROWS: Final = 20  # rows; a single user in fewer means nothing
+_ALIKE: Final = 0.9  # of a column's values
+_DURATION_NAME: Final = re.compile(
+    "duration|dwell|elapsed|timespent|(?:seconds?|secs|millis|minutes)$|时长|停留|逗留|驻留|秒数?$|毫秒数?$|分钟数?$|耗时|用时"
+)
+_OF_A_MEDIUM: Final = re.compile(
+    "video|track|song|film|movie|media|视频|歌曲|影片|电影|曲目"
+)  # its length is that of the medium, not of the behavior
+_END_NAME: Final = re.compile("(?<![a-z])(?:end|until|leave|left|exit|finish)|结束|离开|离店|离场|退出|终止")
+_USER_NAME: Final = re.compile(
+    "(?:user|member|customer|client|guest|person|subscriber|uid)(?:id|no|num|number|code|key|name)?|"
+    "(?:用户|会员|客户|顾客|学员|读者|买家|员工)(?:号|编号|编码|代码|标识|账号|卡号|名|id|no)?"
+)
+_DURATION: Final = re.compile(
+    r"\d{1,7}(?:\.\d+)?|(?:\d+ ?(?:个?小时|时|分钟?|秒钟?|hours?|hrs?|h|minutes?|mins?|m|seconds?|secs?|s) ?)+"
+)
+_DAY: Final = re.compile(r"\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}日?|\d{8}")
+_CLOCK: Final = re.compile(
+    r"(?:\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}日?[ T])?\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?\b.*"
+)
+# Several words, and no address, markup or setting.
+_WORDS: Final = re.compile(r"(?=.*(?:[\u4e00-\u9fff]{2}|[^\W\d_]{2} [^\W_]))[^/\\<>{}=|@]+")
+_FEW_ROWS: Final = (
+    0.05  # of the rows: a column with fewer different values, such as a city, says little of each
+)
+
+
+def unused_columns(
+    inventory: Inventory, places: Mapping[str, Sequence[InnerPath]], sample: Sequence[SampledRow]
+) -> Iterator[InputWarning]:
+    """Yield what to say about the columns and paths without a role in a file of no known tool. `places`: those with one, by role."""
+    filled = _filled(inventory, places, sample)
+    if not {"duration", "end", "marker"} & places.keys():
+        yield from _durations(filled)
+    yield from _times(filled, places, sample)
+    yield from _users(filled, places, sample)
+
+
+def column_of_words(
+    inventory: Inventory, places: Mapping[str, Sequence[InnerPath]], sample: Sequence[SampledRow]
+) -> str:
+    """Return the column or path without a role that says in words what was done, and not who it was; "" for none."""
+    users = _values_of(places.get("user", ()), sample)
+    counts = {
+        name: len(set(texts))
+        for name, texts in _filled(inventory, places, sample).items()
+        if _are(_WORDS, texts) and len(set(texts)) > max(len(set(users)), _FEW_ROWS * len(sample))
+    }
+    return max(counts, key=lambda name: counts[name], default="")
+
+
+def _filled(
+    inventory: Inventory, places: Mapping[str, Sequence[InnerPath]], sample: Sequence[SampledRow]
+) -> dict[str, list[str]]:
+    """Return the values of the columns and paths without a role that have any."""
+    used = {place for paths in places.values() for place in paths}
+    spelled = [*inventory.columns, *(path for _names, path in inventory.names())]
+    rest = {name: found for name in spelled if (found := inventory.find(name)) and found not in used}
+    values = {name: [each for row in sample if (each := value_of(row, path))] for name, path in rest.items()}
+    return {name: texts for name, texts in values.items() if texts and name not in inventory.objects}
+
+
+def _durations(values: Mapping[str, Sequence[str]]) -> Iterator[InputWarning]:
+    for name, texts in values.items():
+        word = plain(name.rpartition(".")[2])
+        setting = column_setting("duration", name)
+        if _DURATION_NAME.search(word) and not _OF_A_MEDIUM.search(word) and _are(_DURATION, texts):
+            message = _("not used: {column}; it looks like a duration: {setting}")
+            if stated_unit(name) is None and (unit := _unit(word)):
+                setting = f'{setting}, [input] duration_unit = "{unit}"'
+        elif _END_NAME.search(name.lower()) and _are(_CLOCK, texts):
+            message = _("not used: {column}; it looks like the time of an end: {setting}")
+            setting = column_setting("end", name)
+        else:
+            continue
+        yield InputWarning("unused_column", message.format(column=name, setting=setting))
+        return
+
+
+def _unit(word: str) -> str:
+    units = {"ms": "毫秒|millis|ms$", "min": "分钟|minutes|mins$", "h": "小时|hours$"}
+    return next((unit for unit, words in units.items() if re.search(words, word)), "")
+
+
+def _times(
+    values: Mapping[str, Sequence[str]],
+    places: Mapping[str, Sequence[InnerPath]],
+    sample: Sequence[SampledRow],
+) -> Iterator[InputWarning]:
+    """Look for times of day if the chosen time has none."""
+    if "date" in places or not (days := _values_of(places.get("time", ()), sample)) or not _are(_DAY, days):
+        return
+    for name, texts in values.items():
+        if _are(_CLOCK, texts) and not _END_NAME.search(name.lower()):
+            setting = column_setting("time", name)
+            if not _DAY.match(texts[0]):
+                setting = f'{setting}, date = "{places["time"][0]}"'
+            message = _(
+                "not used: {column}; it looks like the time, of which {days} has the day alone: {setting}"
+            )
+            yield InputWarning(
+                "unused_column", message.format(column=name, days=places["time"][0], setting=setting)
+            )
+            return
+
+
+def _users(
+    values: Mapping[str, Sequence[str]],
+    places: Mapping[str, Sequence[InnerPath]],
+    sample: Sequence[SampledRow],
+) -> Iterator[InputWarning]:
+    """Look for users if all rows are of one user."""
+    if len(sample) < _LEAST_ROWS or len(set(_values_of(places.get("user", ()), sample))) > 1:
+        return
+    for name, texts in values.items():
+        if _USER_NAME.fullmatch(plain(name.rpartition(".")[2])) and len(set(texts)) > 1:
+            message = _(
+                "not used: {column}; it looks like the user, and all rows are of one user now: {setting}"
+            )
+            setting = column_setting("user", name)
+            yield InputWarning("unused_column", message.format(column=name, setting=setting))
+            return
+
+
+def _values_of(paths: Sequence[InnerPath], sample: Sequence[SampledRow]) -> list[str]:
+    return [value for row in sample for path in paths if (value := value_of(row, path))]
+
+
+def _are(form: re.Pattern[str], values: Sequence[str]) -> bool:
+    return sum(bool(form.fullmatch(value)) for value in values) >= _ALIKE * len(values)
+
+
+_ROWS: Final = 3
+
+
+class MappedFile(NamedTuple):
+    """A file that has been read. `name`: as it is shown; `roles`: the column or the paths of each role, as a text.
+
+    `places`: the same as paths, none for what holds for all rows. `unused`: its columns that play no role. `schema`: its
+    name, "" for none.
+    """
+
+    name: str
+    source: Format
+    roles: Mapping[str, str]
+    places: Mapping[str, tuple[InnerPath, ...]]
+    unused: tuple[str, ...]
+    schema: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileMapping:
+    """How files with the same columns in the same roles were understood.
+
+    `columns` by role; `filled`: how many of the first `sampled` rows of the first of the files have it.
+    `unused`: its columns that play no role. `schema`: the known tool that the files come from, "" for none.
+    """
+
+    files: tuple[str, ...]
+    columns: dict[str, str]
+    filled: dict[str, int]
+    sampled: int
+    unused: tuple[str, ...]
+    schema: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRow:
+    """A row of a file as it stands there, and the behavior that it became."""
+
+    file: str
+    line: int
+    text: str
+    user_id: str
+    behavior: Behavior
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What was understood of an export."""
+
+    mappings: tuple[FileMapping, ...]
+    rows: tuple[ReadRow, ...]
+    warnings: tuple[InputWarning, ...]
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The column of each role; where files differ, that of the first file with the role."""
+        return {role: name for each in reversed(self.mappings) for role, name in each.columns.items()}
+
+    @property
+    def schemas(self) -> tuple[str, ...]:
+        """The known tools that the files come from, each once."""
+        return tuple(dict.fromkeys(each.schema for each in self.mappings if each.schema))
+
+
+def describe(
+    connection: duckdb.DuckDBPyConnection,
+    files: Sequence[MappedFile],
+    warnings: Iterable[InputWarning],
+    *,
+    zone: str,
+) -> Description:
+    """Describe files that have been read, beside the `warnings` about their columns. `zone`: as --timezone names it."""
+    sample = tuple(files[0].source.sample())
+    kinds = _kinds(files, sample)
+    mappings = tuple(_mapping(same, rows) for same, rows in kinds)
+    unused = (
+        each
+        for (first, *_others), rows in kinds
+        if not first.schema
+        for each in unused_columns(first.source.inventory, first.places, rows)
+    )
+    # of a known tool, which column says what was done is no question
+    played = {role for each in mappings for role in each.columns if role != "action" or not each.schema}
+    first = files[0]
+    words = "" if first.schema else column_of_words(first.source.inventory, first.places, sample)
+    found = [*warnings, *unused, *implausible(connection, played, mappings[0].unused, words, zone)]
+    return Description(mappings, _read_rows(connection, first, sample), tuple(dict.fromkeys(found)))
+
+
+def _kinds(
+    files: Sequence[MappedFile], first: Sequence[SampledRow]
+) -> list[tuple[list[MappedFile], Sequence[SampledRow]]]:
+    """Return the files with the same roles together, with the first rows of the first of them. `first`: of the first file."""
+    alike: dict[tuple[object, ...], list[MappedFile]] = {}
+    for each in files:
+        alike.setdefault((each.schema, *each.roles.items()), []).append(each)
+    return [
+        (same, first if same[0] is files[0] else tuple(same[0].source.sample())) for same in alike.values()
+    ]
+
+
+def _mapping(files: Sequence[MappedFile], sample: Sequence[SampledRow]) -> FileMapping:
+    first = files[0]
+    return FileMapping(
+        files=tuple(each.name for each in files),
+        columns=dict(first.roles),
+        filled={role: _filled_places(first.places[role], sample) for role in first.roles},
+        sampled=len(sample),
+        unused=first.unused,
+        schema=first.schema,
+    )
+
+
+def _filled_places(places: Sequence[InnerPath], sample: Sequence[SampledRow]) -> int:
+    """Count the rows that hold a value at one of the places; all rows where what holds for all has none."""
+    if not places:
+        return len(sample)
+    return sum(any(value_of(row, place) for place in places) for row in sample)
+
+
+def _read_rows(
+    connection: duckdb.DuckDBPyConnection, file: MappedFile, sample: Sequence[SampledRow]
+) -> tuple[ReadRow, ...]:
+    """Return some rows of the first file, of different actions where there are several, with what they became."""
+    texts = {row.line: row.text for row in sample}
+    # the first row of each action, then the others
+    found = connection.execute(
+        f"""SELECT user_id, start, action, coalesce(item, text) AS item, place, duration, line
+        FROM behaviors WHERE file = 0 AND reason IS NULL AND line <= ?
+        ORDER BY row_number() OVER (PARTITION BY action ORDER BY line), line LIMIT {_ROWS}""",
+        [max(texts, default=0)],
+    ).fetchall()
+    rows = (ReadRow(file.name, row[6], texts[row[6]], str(row[0]), Behavior(*row[1:6])) for row in found)
+    return tuple(sorted(rows, key=lambda row: row.line))

@@ -1,5 +1,0 @@
-"""The objects that an input names, and their local copies."""
-
-import lazy_loader
-
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
