@@ -267,7 +267,7 @@ def ratio(part: int, whole: int) -> float | None:
     return round(part / whole, 4) if whole else None
 
 
-# What answers held as they were read, by the users in the batch, then by the third of it; see store/answers.py for the names.
+# What answers held as they were read, by the users in the batch, then by the third of it; see store/queries.py for the names.
 AnswerCells = dict[str, dict[str, dict[str, int]]]
 
 

@@ -26,8 +26,7 @@ from eventabs.ingest.export import open_export
 from eventabs.prompts.lines import AnsweredEvent, Compactor, written
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.records import Behavior, Part, UserLog
-from eventabs.store.codec import unpack_json, unpack_log, unpack_text
-from eventabs.store.ledger import Ledger
+from eventabs.store.ledger import Ledger, unpack_json, unpack_log, unpack_text
 from house import environment, eventabs as run_eventabs
 from paths import ROOT
 

@@ -5,10 +5,9 @@ from pathlib import Path
 
 from eventabs.inspection.quality import Share, Table, batch_tables, quality_tables
 from eventabs.quality.review import draw_review, keep_result, read_review
-from eventabs.store.answers import PlacedAnswer, store_answers
 from eventabs.store.directory import RunDirectory
 from eventabs.store.ledger import Ledger, PartChange
-from eventabs.store.queries import count_all
+from eventabs.store.queries import PlacedAnswer, count_all, store_answers
 from eventabs.views import review_json
 from report_kit import FACTS
 from runs_jobs import Place, finish

@@ -15,7 +15,8 @@ from eventabs.inspection import audit_facts
 from eventabs.quality import plan_audit
 from eventabs.records import Behavior, UserLog
 from eventabs.runs.lifecycle import Invocation
-from eventabs.store import Ledger, codec
+from eventabs.store import Ledger
+from eventabs.store.ledger import pack_log
 from house import checkpoint, eventabs, lines, start, wait_until, write_users
 from known_mistakes import Mistakes, expected, write_export
 from openai_server import OpenAIServer, answer, slowly
@@ -144,7 +145,7 @@ def test_users_whose_behaviors_have_changed_since_are_left_out(place: Place) -> 
         first: Behavior = log.behaviors[0]
         other = UserLog(log.user_id, (first._replace(item="别处"), *log.behaviors[1:]), log.profile)
         with ledger.transaction():
-            ledger.rows("UPDATE users SET log = ? WHERE user_id = ?", codec.pack_log(other), log.user_id)
+            ledger.rows("UPDATE users SET log = ? WHERE user_id = ?", pack_log(other), log.user_id)
     facts = audit_facts(place.out)
     assert facts is not None
     assert (facts.compared, facts.changed) == (23, 1)

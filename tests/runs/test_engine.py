@@ -21,9 +21,9 @@ from eventabs.records import Reply, Request
 from eventabs.replies.reader import Reading
 from eventabs.runs.limits import MAX_FAILURES
 from eventabs.runs.observer import BatchDone, Retrying, Stopping
+from eventabs.store.exports import EventsFile
 from eventabs.store.ledger import Retry
 from eventabs.store.queries import stored_retries
-from eventabs.store.results import EventsFile
 from runs_desk import Desk, at_work
 from runs_kit import LIMITS, answer, make_log
 

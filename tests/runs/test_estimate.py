@@ -13,7 +13,7 @@ from eventabs.prompts.measure import long_pieces
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.records import Batch, Part, PartSize, PlannedPart
 from eventabs.runs.estimate import Estimate, _case_batches, _repriced, estimate_run, first_request
-from eventabs.store.codec import unpack_json
+from eventabs.store.ledger import unpack_json
 from openai_server import OpenAIServer
 from runs_jobs import RULES, Place, finish
 

@@ -8,7 +8,7 @@ from eventabs.inspection.quality import by_batch_users
 from eventabs.runs.lifecycle import reparse
 from eventabs.runs.observer import Summary
 from eventabs.runs.settlement import Settlement
-from eventabs.store.codec import pack_json, pack_text
+from eventabs.store.ledger import pack_json, pack_text
 from house import lines
 from runs_jobs import RULES, Place, finish
 

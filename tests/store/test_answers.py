@@ -6,9 +6,16 @@ from tempfile import TemporaryDirectory
 from hypothesis import given, settings, strategies as st
 
 from eventabs.records import Outcome
-from eventabs.store.answers import PlacedAnswer, cells_of, repeated_in, store_answers, stored_answers, summed
 from eventabs.store.ledger import Ledger, PartChange
-from eventabs.store.queries import count_all
+from eventabs.store.queries import (
+    PlacedAnswer,
+    cells_of,
+    count_all,
+    repeated_in,
+    store_answers,
+    stored_answers,
+    summed,
+)
 from runs_kit import answer, bad, batch_of, event_of, make_log, new_ledger, request_for, well, whole
 
 LOG = make_log("anna", 20)  # eight behaviors a day

@@ -6,8 +6,7 @@ from typing import Any
 import orjson
 
 from eventabs.records import Counts
-from eventabs.store.checkpoint import timestamp, write_checkpoint
-from eventabs.store.directory import RunDirectory
+from eventabs.store.directory import RunDirectory, timestamp, write_checkpoint
 
 FACTS: dict[str, Any] = {
     "run_id": "r",

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from eventabs.records import Behavior, Message, Part, UserLog
-from eventabs.store.codec import (
+from eventabs.store.ledger import (
     MOST_TIMES,
     StoredValueError,
     pack_json,

@@ -18,9 +18,8 @@ from eventabs.inspection.report import open_report_facts
 from eventabs.inspection.status import inspect_run
 from eventabs.inspection.user import stored_calls, view_user
 from eventabs.runs.lifecycle import reparse
-from eventabs.store.connection import damage_reported
 from eventabs.store.exports import export_events
-from eventabs.store.ledger import Ledger
+from eventabs.store.ledger import Ledger, damage_reported
 from eventabs.store.queries import user_row, user_states
 from eventabs.views.report import render_report
 from eventabs.views.show import render_calls

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from eventabs.records import Part
-from eventabs.store.jobs import (
+from eventabs.store.ledger import Ledger, PartChange
+from eventabs.store.queries import (
     Job,
     add_to_job,
     awaited_tokens,
@@ -17,7 +18,6 @@ from eventabs.store.jobs import (
     stored_jobs,
     unanswered,
 )
-from eventabs.store.ledger import Ledger, PartChange
 from runs_kit import answer, batch_of, make_log, new_ledger, plan, request_for, well
 
 ANNA, BERT = make_log("anna"), make_log("bert")

@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from eventabs.records import Counts, FailureReason, Outcome, Part, Reply, Usage, UserLog
-from eventabs.store.answers import add_answer_counts, answer_counts, store_answer_counts
 from eventabs.store.extensions import users_with_events
 from eventabs.store.ledger import Ledger, PartChange, Retry
 from eventabs.store.queries import (
+    add_answer_counts,
+    answer_counts,
     asked_again,
     count_all,
     events_of,
@@ -16,6 +17,7 @@ from eventabs.store.queries import (
     failure_reasons,
     settled_user,
     states_by_user,
+    store_answer_counts,
 )
 from runs_kit import (
     SIZE,

@@ -8,8 +8,8 @@ import pytest
 from eventabs.errors import StorageError
 from eventabs.records import Event, Part, RejectedRow
 from eventabs.store.directory import RunDirectory
+from eventabs.store.exports import EventsFile, write_rejects, write_results
 from eventabs.store.ledger import Ledger, PartChange
-from eventabs.store.results import EventsFile, write_rejects, write_results
 from runs_kit import SIZE, bad, event_of, make_log, new_ledger, well
 
 

@@ -36,7 +36,7 @@ _LIBRARIES = (
     "eventabs.providers.rules",
     "eventabs.runs.batches.session",
     "eventabs.runs.extension.intake",
-    "eventabs.store.exports.tables",
+    "eventabs.store.exports",
     "eventabs.views.estimate",
     "eventabs.views.observers",
     "eventabs.views.report.page",

@@ -18,8 +18,8 @@ from eventabs.runs.must_rules import RulesInForce
 from eventabs.runs.progress import ProgressTracker
 from eventabs.runs.scheduler import Scheduler
 from eventabs.runs.settlement import Settlement
+from eventabs.store.exports import EventsFile
 from eventabs.store.ledger import Ledger
-from eventabs.store.results import EventsFile
 from eventabs.store.writer import LedgerWriter
 from runs_kit import LIMITS, SIZE, Watcher, answer, bad, request_for, well, whole
 

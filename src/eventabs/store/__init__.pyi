@@ -1,27 +1,5 @@
-from .answers import (
-    ANSWER_FIGURES as ANSWER_FIGURES,
-    PlacedAnswer as PlacedAnswer,
-    add_answer_counts as add_answer_counts,
-    answer_counts as answer_counts,
-    cells_of as cells_of,
-    repeated_in as repeated_in,
-    store_answer_counts as store_answer_counts,
-    store_answers as store_answers,
-    summed as summed,
-)
-from .checkpoint import (
-    EVERY_BATCHES as EVERY_BATCHES,
-    timestamp as timestamp,
-    write_checkpoint as write_checkpoint,
-)
-from .codec import (
-    instant as instant,
-    unpack_messages as unpack_messages,
-    unpack_parts as unpack_parts,
-    unpack_text as unpack_text,
-)
-from .connection import damage_reported as damage_reported
 from .directory import (
+    EVERY_BATCHES as EVERY_BATCHES,
     RunDirectory as RunDirectory,
     disk_full as disk_full,
     input_stem as input_stem,
@@ -30,8 +8,17 @@ from .directory import (
     read_head as read_head,
     replace_file as replace_file,
     storage_error as storage_error,
+    timestamp as timestamp,
+    write_checkpoint as write_checkpoint,
 )
-from .exports import ExportFormat as ExportFormat, export_events as export_events
+from .exports import (
+    EventsFile as EventsFile,
+    ExportFormat as ExportFormat,
+    export_events as export_events,
+    write_changes as write_changes,
+    write_rejects as write_rejects,
+    write_results as write_results,
+)
 from .extensions import (
     ExtendedUser as ExtendedUser,
     KnownPart as KnownPart,
@@ -60,30 +47,17 @@ from .fingerprint import (
     public_url as public_url,
     shown_changes as shown_changes,
 )
-from .jobs import (
-    Job as Job,
-    JobRequest as JobRequest,
-    JobState as JobState,
-    add_to_job as add_to_job,
-    awaited_tokens as awaited_tokens,
-    batch_of_call as batch_of_call,
-    busy_parts as busy_parts,
-    call_status as call_status,
-    change_job as change_job,
-    give_up as give_up,
-    give_up_written as give_up_written,
-    job_requests as job_requests,
-    open_job as open_job,
-    parts_of_call as parts_of_call,
-    stored_jobs as stored_jobs,
-    unanswered as unanswered,
-)
 from .ledger import (
     PEERS_OF_PIECES as PEERS_OF_PIECES,
     Ledger as Ledger,
     PartChange as PartChange,
     Retry as Retry,
     StoredReply as StoredReply,
+    damage_reported as damage_reported,
+    instant as instant,
+    unpack_messages as unpack_messages,
+    unpack_parts as unpack_parts,
+    unpack_text as unpack_text,
 )
 from .merged import (
     MergedRun as MergedRun,
@@ -94,30 +68,49 @@ from .merged import (
     shard_states as shard_states,
 )
 from .queries import (
+    ANSWER_FIGURES as ANSWER_FIGURES,
     REPORT_SECTIONS as REPORT_SECTIONS,
+    Job as Job,
+    JobRequest as JobRequest,
+    JobState as JobState,
+    PlacedAnswer as PlacedAnswer,
     SettledUser as SettledUser,
     UserRow as UserRow,
+    add_answer_counts as add_answer_counts,
+    add_to_job as add_to_job,
     all_user_rows as all_user_rows,
+    answer_counts as answer_counts,
     asked_again as asked_again,
+    awaited_tokens as awaited_tokens,
+    batch_of_call as batch_of_call,
+    busy_parts as busy_parts,
+    call_status as call_status,
+    cells_of as cells_of,
+    change_job as change_job,
     cooling_until as cooling_until,
     count_all as count_all,
     events_of as events_of,
     failure_reasons as failure_reasons,
+    give_up as give_up,
+    give_up_written as give_up_written,
     has_answers as has_answers,
+    job_requests as job_requests,
+    open_job as open_job,
+    parts_of_call as parts_of_call,
+    repeated_in as repeated_in,
     retry_under_way as retry_under_way,
     settings_used as settings_used,
     settled_by as settled_by,
     settled_user as settled_user,
     states_by_user as states_by_user,
+    store_answer_counts as store_answer_counts,
+    store_answers as store_answers,
+    stored_jobs as stored_jobs,
     stored_retries as stored_retries,
+    summed as summed,
+    unanswered as unanswered,
     user_row as user_row,
     user_rows as user_rows,
     user_states as user_states,
-)
-from .results import (
-    EventsFile as EventsFile,
-    write_changes as write_changes,
-    write_rejects as write_rejects,
-    write_results as write_results,
 )
 from .writer import LedgerWriter as LedgerWriter

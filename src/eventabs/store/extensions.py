@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from eventabs.records import Part, PartSize, UserLog
-from eventabs.store.answers import add_answer_counts
-from eventabs.store.codec import (
+from eventabs.store.ledger import (
+    Ledger,
     pack_json,
     pack_log,
     sort_events,
@@ -18,8 +18,7 @@ from eventabs.store.codec import (
     unpack_json,
     unpack_log,
 )
-from eventabs.store.ledger import Ledger
-from eventabs.store.queries import events_of, states_by_user
+from eventabs.store.queries import add_answer_counts, events_of, states_by_user
 
 EventRow = dict[str, Any]
 _PARTS = """

@@ -3,9 +3,15 @@
 One connection, one thread. `transaction` makes what happens inside it durable as a whole.
 """
 
+import os
+import shlex
 import sqlite3
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta, timezone
+from importlib import resources
+from itertools import accumulate, chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -15,7 +21,9 @@ from eventabs.errors import RunDirectoryError
 from eventabs.language import gettext as _
 from eventabs.records import (
     Batch,
+    Behavior,
     FailureReason,
+    Message,
     Outcome,
     Part,
     PartSize,
@@ -25,18 +33,162 @@ from eventabs.records import (
     Usage,
     UserLog,
 )
-from eventabs.store import codec
-from eventabs.store.connection import (
-    closed_on_failure,
-    connect,
-    connect_to_read,
-    damage_reported,
-    damaged,
-    is_damage,
-    making,
-    refuse_foreign,
-    translated,
+from eventabs.store.directory import has_room, open_private, storage_error
+
+FORMAT = 3
+_PRIMARY_CODE = 0xFF
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_SCHEMA, _VIEWS = (
+    resources.files("eventabs.store").joinpath(name).read_text("utf-8")
+    for name in ("schema.sql", "views.sql")
 )
+
+
+@contextmanager
+def making(path: Path) -> Iterator[sqlite3.Connection]:
+    """Make a ledger: what is written inside is there as a whole or not at all. One that is there is replaced.
+
+    Raises StorageError.
+    """
+    fresh = path.with_name(path.name + ".new")
+    with translated(path):
+        for leftover in path.parent.glob(f"{fresh.name}*"):  # of a process killed here, its journal too
+            leftover.unlink()
+        file = open_private(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        try:
+            with closing(
+                sqlite3.connect(fresh.absolute().as_uri(), uri=True, isolation_level=None)
+            ) as ledger:
+                ledger.execute("PRAGMA journal_mode = OFF")
+                ledger.execute("PRAGMA synchronous = OFF")
+                ledger.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT;")
+                yield ledger
+            os.fsync(file)
+        except BaseException:
+            fresh.unlink()
+            raise
+        finally:
+            os.close(file)
+        for suffix in ("-wal", "-shm"):  # SQLite would take them for the new file's
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        fresh.replace(path)
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Connect to read and write; what is committed is on the disk."""
+    # the connection is handed to the one thread that writes; it is never used by two at a time
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    with closed_on_failure(connection):
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        _prepare(connection)
+    return connection
+
+
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """Connect without a right to write."""
+    connection = sqlite3.connect(uri_to_read(path), uri=True, isolation_level=None)
+    with closed_on_failure(connection):
+        _prepare(connection)
+    return connection
+
+
+@contextmanager
+def closed_on_failure(connection: sqlite3.Connection) -> Iterator[None]:
+    """Close a connection whose preparation fails: nobody else can."""
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise
+
+
+def uri_to_read(path: Path) -> str:
+    """Return the address of a ledger that is only read.
+
+    On a read-only medium or a full disk, where SQLite cannot make its files beside a ledger, one that was closed in
+    order is read without them. A reader may have left an empty write-ahead log.
+    """
+    mode, log = "mode=ro", path.with_name(path.name + "-wal")
+    takes_files = os.access(path.parent, os.W_OK) and (
+        has_room(path.parent) or path.with_name(path.name + "-shm").exists()
+    )
+    if not takes_files and not (log.exists() and log.stat().st_size):
+        mode += "&immutable=1"
+    return f"{path.absolute().as_uri()}?{mode}"
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA cell_size_check = ON")  # torn pages are an error, not a shorter result
+    connection.execute("PRAGMA temp_store = MEMORY")
+    connection.executescript(_VIEWS)
+
+
+def refuse_foreign(ledger: sqlite3.Connection, path: Path) -> None:
+    """Raise RunDirectoryError for another format, and for anything but tables and indices: it could run statements."""
+    active = ledger.execute(
+        "SELECT name FROM main.sqlite_schema WHERE coalesce(rootpage, 0) = 0 LIMIT 1"
+    ).fetchone()
+    if active:
+        message = _(
+            "{path} was not written by eventabs alone: it has a view, trigger or virtual table named {name}; do not"
+            " use this run directory"
+        )
+        raise RunDirectoryError(message.format(path=path, name=ascii(active[0])))
+    (found,) = ledger.execute("PRAGMA main.user_version").fetchone()
+    if not found:  # a new ledger is there as a whole or not at all
+        raise damaged(path)
+    if found != FORMAT:
+        message = _(
+            "{path} was written by another version of eventabs (format {found}, this one reads {known}); begin anew"
+            " with: eventabs run INPUT --out DIR"
+        )
+        raise RunDirectoryError(message.format(path=path, found=found, known=FORMAT))
+
+
+@contextmanager
+def damage_reported(path: Path) -> Iterator[None]:
+    """Raise RunDirectoryError where the ledger, or a value in it, cannot be read; other faults stay what they are."""
+    try:
+        yield
+    except (StoredValueError, sqlite3.DatabaseError) as error:
+        if str(error).startswith("no such "):  # column, table or function; SQLite has no code for it
+            message = _(
+                "{path} does not fit this version of eventabs ({error}); go on with the version that wrote it, or begin a new run"
+            )
+            raise RunDirectoryError(message.format(path=path, error=error)) from error
+        if not is_damage(error):
+            raise
+        raise damaged(path) from error
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Raise StorageError where the disk refuses, RunDirectoryError where the ledger is damaged."""
+    with damage_reported(path):
+        try:
+            yield
+        except (OSError, sqlite3.OperationalError) as error:
+            if is_damage(error) or str(error).startswith("no such "):
+                raise
+            raise storage_error(path, error) from error
+
+
+def damaged(path: Path) -> RunDirectoryError:
+    """Return the error for a ledger that does not hold together."""
+    message = _(
+        "{path} is damaged; events.jsonl beside it has what was done. Keep a copy, and save what else is left"
+        " with: sqlite3 {quoted} .recover | sqlite3 saved.sqlite"
+    )
+    return RunDirectoryError(message.format(path=path, quoted=shlex.quote(str(path))))
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether the content is at fault: what SQLite calls corrupt or no database, a text that is none, or a value."""
+    code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
+    is_no_text = "Could not decode to UTF-8" in str(error)  # has no code
+    return isinstance(error, StoredValueError) or code in _DAMAGED or is_no_text
+
 
 # seconds since 1970; older SQLite has no unixepoch('subsec')
 _NOW = "(julianday('now') - 2440587.5) * 86400.0"
@@ -167,7 +319,7 @@ class Ledger:
 
     def meta(self) -> dict[str, Any]:
         """Return all stored values."""
-        return {key: codec.load_json(value) for key, value in self.rows("SELECT key, value FROM meta")}
+        return {key: load_json(value) for key, value in self.rows("SELECT key, value FROM meta")}
 
     # users and parts
 
@@ -175,10 +327,10 @@ class Ledger:
         """Store users with their parts. A user without behaviors fails at once: there is nothing to send."""
         for log, parts in logged:
             self._db.execute(
-                "INSERT INTO users VALUES (?, ?, ?)", (log.user_id, len(log.behaviors), codec.pack_log(log))
+                "INSERT INTO users VALUES (?, ?, ?)", (log.user_id, len(log.behaviors), pack_log(log))
             )
             if log.behaviors:
-                self._db.execute("INSERT INTO spans VALUES (?, ?, ?, ?)", codec.span_row(log))
+                self._db.execute("INSERT INTO spans VALUES (?, ?, ?, ?)", span_row(log))
             else:
                 self.fail_unreadable(log.user_id)
             self.add_parts(parts)
@@ -231,7 +383,7 @@ class Ledger:
     def log(self, user_id: str, first: int = 0, last: int | None = None) -> UserLog:
         """Return the log of a user, or its behaviors `first`..`last`, both included."""
         ((log,),) = self.rows("SELECT log FROM users WHERE user_id = ?", user_id)
-        return codec.unpack_log(user_id, log, first, last)
+        return unpack_log(user_id, log, first, last)
 
     # calls
 
@@ -251,8 +403,8 @@ class Ledger:
             " in_flight_limit) VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
                 batch.attempt,
-                codec.pack_parts(parts),
-                codec.pack_json(request.messages),
+                pack_parts(parts),
+                pack_json(request.messages),
                 settings_fingerprint,
                 request.input_tokens,
                 sent_at,
@@ -270,8 +422,8 @@ class Ledger:
         self._end_call(
             call_id,
             "answered",
-            reply=codec.pack_text(reply.text),
-            reasoning=codec.pack_text(reply.reasoning),
+            reply=pack_text(reply.text),
+            reasoning=pack_text(reply.reasoning),
             finish_reason=reply.finish_reason,
             usage_reported=reply.usage_reported,
             seconds=reply.seconds,
@@ -291,7 +443,7 @@ class Ledger:
                 call_id,
                 *outcome.part,
                 outcome.reason,
-                codec.pack_json([e.model_dump() for e in outcome.events]),
+                pack_json([e.model_dump() for e in outcome.events]),
             )
             for outcome in outcomes
         ]
@@ -311,9 +463,9 @@ class Ledger:
             call_id,
         )
         attempt, users, text, reasoning, finish_reason, *usage, reported, seconds = row
-        text, reasoning = codec.unpack_text(text), codec.unpack_text(reasoning)
+        text, reasoning = unpack_text(text), unpack_text(reasoning)
         reply = Reply(text, finish_reason, reasoning, Usage(*usage), bool(reported), seconds)
-        return StoredReply(call_id, attempt, codec.unpack_parts(users), reply)
+        return StoredReply(call_id, attempt, unpack_parts(users), reply)
 
     def stored_replies(self) -> Iterator[StoredReply]:
         """Yield all replies in the order of their calls, one at a time: they may be large."""
@@ -375,3 +527,176 @@ class Ledger:
                 " events = ?, call_id = ? WHERE user_id = ? AND first = ? AND last = ?",
                 (*change[1:7], call_id, *change.part),
             )
+
+
+# How values are stored in the ledger: JSON, deflated where it is long.
+#
+# What is damaged raises StoredValueError, and inflation is bounded: a ledger may be made to fill the memory.
+
+
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  wall times are counted from a naive epoch
+_EPOCH_DAY = _EPOCH.toordinal()
+_CHUNK = 2048  # behaviors
+_CHUNKED = b"E"  # no deflated value begins so
+_INDEX_LENGTH = 4  # bytes that hold the length of the index
+_FAST = 1  # deflate level: logs shrink by nine tenths already here
+_AS_IT_IS = 0
+_SMALL = 8192  # bytes: all of a value that small lies in the smallest window that costs it nothing
+
+MOST_TIMES = 32  # that a value may be as large as what is stored of it
+_ALWAYS_ALLOWED = 1024 * 1024  # bytes; so far it may shrink as it likes
+
+
+class StoredValueError(Exception):
+    """A stored value cannot be read: it is damaged, or would inflate beyond what any value of a run does."""
+
+
+def load_json(text: str | bytes) -> Any:  # noqa: ANN401  JSON
+    """Return what JSON says."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise StoredValueError(str(error)) from error
+
+
+def pack_json(value: object) -> bytes:
+    """Deflate `value` as JSON."""
+    return _deflate(orjson.dumps(value))
+
+
+def unpack_json(blob: bytes | memoryview) -> Any:  # noqa: ANN401  JSON
+    """Return what `pack_json` was given."""
+    return load_json(_inflate(blob))
+
+
+def pack_log(log: UserLog) -> bytes:
+    """Pack a log: profile and, per behavior, wall seconds, zone offset in seconds and the fields.
+
+    The export's own sentence is left out: what is sent and shown is made from the fields. Where it is the item, that is noted
+    behind them. A long log is packed in
+    chunks behind an index, so that a part of it is read without the rest.
+    """
+    if len(log.behaviors) <= _CHUNK:
+        return pack_json([log.profile, list(map(_row, log.behaviors))])
+    behaviors = iter(log.behaviors)
+    chunks = [pack_json(rows) for rows in iter(lambda: list(map(_row, islice(behaviors, _CHUNK))), [])]
+    index = pack_json([log.profile, list(map(len, chunks))])
+    return b"".join((_CHUNKED, len(index).to_bytes(_INDEX_LENGTH), index, *chunks))
+
+
+def unpack_log(user_id: str, blob: bytes, first: int = 0, last: int | None = None) -> UserLog:
+    """Return the log, or its behaviors `first`..`last`, both included."""
+    if blob.startswith(_CHUNKED):
+        profile, rows = _unpack_chunks(memoryview(blob)[len(_CHUNKED) :], first, last)
+    else:
+        profile, rows = unpack_json(blob)
+        rows = rows[first:] if last is None else rows[first : last + 1]
+    return UserLog(
+        user_id, tuple(_behavior(row) for row in rows), tuple((name, value) for name, value in profile)
+    )
+
+
+def _unpack_chunks(packed: memoryview, first: int, last: int | None) -> tuple[Any, Iterator[Any]]:
+    """Return the profile, and the rows `first`..`last` out of those chunks that hold them."""
+    start = _INDEX_LENGTH + int.from_bytes(packed[:_INDEX_LENGTH])
+    profile, lengths = unpack_json(packed[_INDEX_LENGTH:start])
+    wanted = range(first // _CHUNK, len(lengths) if last is None else last // _CHUNK + 1)
+    begins = list(accumulate(lengths, initial=start))
+    rows = chain.from_iterable(unpack_json(packed[begins[at] : begins[at + 1]]) for at in wanted)
+    skipped = first % _CHUNK
+    return profile, islice(rows, skipped, None if last is None else skipped + last - first + 1)
+
+
+def unpack_events(blobs: Iterable[bytes]) -> list[dict[str, Any]]:
+    """Return the events of several outcomes in order of start and end."""
+    return sort_events(event for blob in blobs for event in unpack_json(blob))
+
+
+def sort_events(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return events in order of start and end."""
+    return sorted(events, key=lambda event: (event["start"], event["end"]))
+
+
+def pack_parts(parts: Mapping[str, Part]) -> str:
+    """Write down the parts of a call by alias."""
+    return orjson.dumps({alias: list(part) for alias, part in parts.items()}).decode()
+
+
+def unpack_parts(text: str) -> dict[str, Part]:
+    """Return the parts that `pack_parts` was given."""
+    return {alias: Part(*part) for alias, part in load_json(text).items()}
+
+
+def unpack_messages(blob: bytes) -> tuple[Message, ...]:
+    """Return the messages of a call as they were sent."""
+    return tuple({"role": message["role"], "content": message["content"]} for message in unpack_json(blob))
+
+
+def pack_text(text: str) -> bytes:
+    """Deflate a text; lone surrogates, which a broken reply may hold, survive."""
+    return _deflate(text.encode("utf-8", "surrogatepass"))
+
+
+def unpack_text(blob: bytes | None) -> str:
+    """Return what `pack_text` was given, "" for None."""
+    return "" if blob is None else _inflate(blob).decode("utf-8", "surrogatepass")
+
+
+def _deflate(data: bytes) -> bytes:
+    if (
+        len(data) <= _SMALL
+    ):  # zlib's usual tables take 256 KB; to get them from the system can take longer than to deflate what is small
+        deflater = zlib.compressobj(_FAST, wbits=13, memLevel=5)
+        return deflater.compress(data) + deflater.flush()
+    packed = zlib.compress(data, _FAST)
+    return packed if len(data) <= _most_of(packed) else zlib.compress(data, _AS_IT_IS)
+
+
+def _inflate(blob: bytes | memoryview) -> bytes:
+    most = _most_of(blob)
+    inflater = zlib.decompressobj()
+    try:
+        data = inflater.decompress(blob, most + 1)
+    except (zlib.error, TypeError) as error:
+        raise StoredValueError(str(error)) from error
+    if len(data) > most or not inflater.eof:
+        message = "incomplete, or inflates too far"
+        raise StoredValueError(message)
+    return data
+
+
+def _most_of(packed: bytes | memoryview) -> int:
+    return max(_ALWAYS_ALLOWED, MOST_TIMES * len(packed))
+
+
+def _row(b: Behavior) -> tuple[Any, ...]:
+    row = _wall_seconds(b.start), _offset(b.start), b.action, b.item, b.place, b.duration, b.file, b.line
+    return (*row, True) if b.action and b.in_own_words else row
+
+
+def _wall_seconds(moment: datetime) -> int:
+    days = moment.toordinal() - _EPOCH_DAY
+    return days * 86_400 + moment.hour * 3_600 + moment.minute * 60 + moment.second
+
+
+def instant(behavior: Behavior) -> int:
+    """Return when a behavior starts, in seconds since 1970; without an offset by the user's clock."""
+    return _wall_seconds(behavior.start) - (_offset(behavior.start) or 0)
+
+
+def span_row(log: UserLog) -> tuple[str, int, int, int]:
+    """Return whose log it is, when its first and its last behavior start, and on how many days behaviors lie."""
+    return log.user_id, instant(log.behaviors[0]), instant(log.behaviors[-1]), log.days
+
+
+def _offset(moment: datetime) -> int | None:
+    offset = moment.utcoffset()
+    return None if offset is None else int(offset.total_seconds())
+
+
+def _behavior(row: Sequence[Any]) -> Behavior:
+    seconds, offset, action, item, place, duration, file, line, *in_own_words = row
+    start = _EPOCH + timedelta(seconds=seconds)
+    if offset is not None:
+        start = start.replace(tzinfo=timezone(timedelta(seconds=offset)) if offset else UTC)
+    return Behavior(start, action, item, place, duration, file, line, item if in_own_words else "")

@@ -1,4 +1,4 @@
-"""Shards merged into one run: a ledger of their users and calls, and the files of a run, as of the moment of merging."""
+"""Shards as one run."""
 
 import heapq
 import os
@@ -19,14 +19,11 @@ from eventabs.errors import DiskFullError, RunDirectoryError
 from eventabs.language import gettext as _
 from eventabs.providers import Price
 from eventabs.records import RunStatus, Shard
-from eventabs.store.checkpoint import timestamp, write_checkpoint
-from eventabs.store.codec import load_json
-from eventabs.store.connection import damage_reported, making, uri_to_read
-from eventabs.store.directory import RunDirectory, disk_full, replace_file
+from eventabs.store.directory import RunDirectory, disk_full, replace_file, timestamp, write_checkpoint
+from eventabs.store.exports import write_results
 from eventabs.store.fingerprint import changes, facts_fingerprint, host_of, shown_changes
-from eventabs.store.ledger import Ledger
+from eventabs.store.ledger import Ledger, damage_reported, load_json, making, uri_to_read
 from eventabs.store.queries import count_all
-from eventabs.store.results import write_results
 
 Facts = Mapping[str, Any]
 Status = RunStatus | Literal["killed"]

@@ -1,12 +1,158 @@
-"""What a ledger holds: counts, users and their events, retries. A user's state and events are views, see views.sql."""
+"""What a ledger holds: counts, users and their events, retries, jobs, and what answers held. Views are in views.sql."""
 
-from collections.abc import Iterable, Iterator
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, Literal, NamedTuple, Self
 
-from eventabs.records import STANDARD_TIER, TIER_COUNTS, Counts, Event
-from eventabs.store.answers import stored_answer_counts, stored_answers
-from eventabs.store.codec import sort_events, unpack_events
-from eventabs.store.ledger import Ledger, Retry
+from eventabs.measures import place_third, users_band
+from eventabs.records import (
+    STANDARD_TIER,
+    TIER_COUNTS,
+    AnswerCells,
+    Batch,
+    Counts,
+    Event,
+    Message,
+    Outcome,
+    Part,
+    UserLog,
+)
+from eventabs.store.ledger import (
+    Ledger,
+    Retry,
+    load_json,
+    pack_json,
+    sort_events,
+    unpack_events,
+    unpack_json,
+    unpack_messages,
+    unpack_parts,
+)
+
+# What answers held: summed up for those that hold, and one by one as they were read, by their place in the batch.
+#
+# What falls with the size of a batch, or towards its end, speaks for smaller ones.
+
+
+_OF_ANSWERS: Final = "answer_counts"  # in meta
+_ANSWER_COUNTS: Final = ("covered", "ungrounded", "repeated", "outside", "missed")
+
+
+def summed(values: Sequence[Any]) -> Any:  # noqa: ANN401  a number, or numbers by name at any depth
+    """Add up numbers, or numbers by name at any depth, each by itself."""
+    if values and not isinstance(values[0], Mapping):
+        return sum(values)
+    names = dict.fromkeys(name for value in values for name in value)
+    return {name: summed([value[name] for value in values if name in value]) for name in names}
+
+
+def answer_counts(outcomes: Sequence[Outcome]) -> dict[str, int]:
+    """Count what outcomes that hold say about events and behaviors, by the names in `Counts`."""
+    events = [event for outcome in outcomes for event in outcome.events]
+    return {
+        "covered": sum(len(event.behaviors) for event in events),
+        "ungrounded": sum(not event.grounded for event in events),
+        "repeated": sum(outcome.duplicates for outcome in outcomes),
+        "outside": sum(event.outside for event in events),
+        "missed": sum(event.source == "must" for event in events),
+    }
+
+
+def add_answer_counts(ledger: Ledger, counts: Mapping[str, int]) -> None:
+    """Add to the stored counts."""
+    before = stored_answer_counts(ledger)
+    store_answer_counts(ledger, summed([before, counts]))
+
+
+def store_answer_counts(ledger: Ledger, counts: Mapping[str, int]) -> None:
+    """Replace the stored counts."""
+    ledger.set_meta({_OF_ANSWERS: counts})
+
+
+def stored_answer_counts(ledger: Ledger) -> dict[str, int]:
+    """Return the stored counts, by the names in `Counts`."""
+    rows = ledger.rows("SELECT value FROM meta WHERE key = ?", _OF_ANSWERS)
+    return {
+        name: int(count)
+        for (text,) in rows
+        for name, count in load_json(text).items()
+        if name in _ANSWER_COUNTS
+    }
+
+
+class PlacedAnswer(NamedTuple):
+    """What an answer about a user held as it was read; all numbers but the first are 0 where it was not usable.
+
+    `place`: of the user among the `users` of the batch, from 1. `missed`: events that the rules of [[events.must]] found lacking.
+    """
+
+    place: int
+    users: int
+    reason: str | None
+    behaviors: int = 0
+    user_days: int = 0
+    events: int = 0
+    covered: int = 0
+    ungrounded: int = 0
+    repeated: int = 0
+    outside: int = 0
+    missed: int = 0
+
+    @property
+    def third(self) -> str:
+        """The third of the batch in which the user stands."""
+        return place_third(self.place, self.users)
+
+    @property
+    def figures(self) -> tuple[int, ...]:
+        """What the answer adds to its cell, in the order of the names there."""
+        _place, _users, reason, *numbers = self
+        return 1, int(reason is None), int(reason == "ungrounded"), *numbers
+
+    @classmethod
+    def of(cls, place: int, users: int, log: UserLog, read: Outcome, ruled: Outcome) -> Self:
+        """Count an answer about the behaviors of `log`. `ruled`: the outcome with what the rules add."""
+        if not read.usable:
+            return cls(place, users, read.reason)
+        counts = answer_counts([read]) | {"missed": answer_counts([ruled])["missed"]}
+        return cls(place, users, None, len(log.behaviors), log.days, len(read.events), **counts)
+
+
+# of a cell, as the view has them; `strayed` answers were not usable since too few of their events match the user's behaviors
+ANSWER_FIGURES: Final = ("asked", "usable", "strayed", *PlacedAnswer._fields[3:])
+
+
+def store_answers(ledger: Ledger, call_id: int, answers: Iterable[PlacedAnswer]) -> None:
+    """Write down what the answers of a call held, in the place of what is known of them."""
+    slots = ", ".join("?" * (2 + len(PlacedAnswer._fields)))
+    for answer in answers:
+        ledger.rows(f"INSERT OR REPLACE INTO answers VALUES ({slots})", call_id, answer.third, *answer)
+
+
+def repeated_in(ledger: Ledger, call_id: int, places: Iterable[int]) -> int:
+    """Count the events that were dropped as duplicates from the answers at some places of a batch."""
+    found = dict(ledger.rows("SELECT place, repeated FROM answers WHERE call_id = ?", call_id))
+    return sum(found.get(place, 0) for place in places)
+
+
+def cells_of(answers: Iterable[PlacedAnswer]) -> AnswerCells:
+    """Sum up answers by the class of their batch and by their place in it."""
+    return _summed_up((each.users, each.third, *each.figures) for each in answers)
+
+
+def stored_answers(ledger: Ledger) -> AnswerCells:
+    """Sum up all answers."""
+    return _summed_up(ledger.rows("SELECT * FROM answers_by_place"))
+
+
+def _summed_up(rows: Iterable[Sequence[Any]]) -> AnswerCells:
+    cells: AnswerCells = summed(
+        [
+            {users_band(users): {third: dict(zip(ANSWER_FIGURES, figures, strict=True))}}
+            for users, third, *figures in rows
+        ]
+    )
+    return cells
+
 
 _USERS_A_PAGE = 1_000
 REPORT_SECTIONS: Final = (
@@ -212,3 +358,144 @@ def cooling_until(ledger: Ledger, since: float) -> float:
         "SELECT max(at + wait_seconds) FROM retries WHERE cause = 'rate_limit' AND at >= ?", since
     )
     return until or 0.0
+
+
+# Jobs in a ledger: requests that went out in one file, and whose answers come back in files.
+#
+# A job is `written` (requests.jsonl, for whoever takes it), or one of a batch service: `planned` before anything is sent, then
+# `uploaded` (it has a file_id), then `submitted` (it has a batch_id). A job that nothing is awaited from any more is `closed`.
+
+
+JobState = Literal["written", "planned", "uploaded", "submitted", "closed"]
+
+
+class Job(NamedTuple):
+    """A job. Times are seconds since 1970; `input_tokens` are those of its prompts, as counted here."""
+
+    id: int
+    state: JobState
+    requests: int
+    input_tokens: int
+    file_id: str | None = None
+    batch_id: str | None = None
+    status: str | None = None  # as the service said last
+    submitted_at: float | None = None
+    ended_at: float | None = None
+    error: str | None = None
+
+    @property
+    def is_out(self) -> bool:
+        """Whether it is one of a batch service, and not closed."""
+        return self.state in {"planned", "uploaded", "submitted"}
+
+
+class JobRequest(NamedTuple):
+    """A request of a job that has no answer yet; `body` is without its messages."""
+
+    call_id: int
+    body: dict[str, Any]
+    messages: tuple[Message, ...]
+
+
+def open_job(ledger: Ledger, state: JobState) -> int:
+    """Begin a job; return its number."""
+    ((job_id,),) = ledger.rows("INSERT INTO jobs (state) VALUES (?) RETURNING id", state)
+    return int(job_id)
+
+
+def add_to_job(ledger: Ledger, job_id: int, call_id: int, body: dict[str, Any]) -> None:
+    """Make a call that was just opened part of a job."""
+    ledger.rows("INSERT INTO job_calls VALUES (?, ?, ?)", call_id, job_id, pack_json(body))
+    ledger.rows(
+        "UPDATE jobs SET requests = requests + 1, input_tokens = input_tokens"
+        " + (SELECT input_tokens FROM calls WHERE calls.id = ?) WHERE id = ?",
+        call_id,
+        job_id,
+    )
+
+
+def change_job(ledger: Ledger, job_id: int, **values: object) -> None:
+    """Write down what has become of a job."""
+    columns = ", ".join(f"{name} = ?" for name in values)
+    ledger.rows(f"UPDATE jobs SET {columns} WHERE id = ?", *values.values(), job_id)
+
+
+def stored_jobs(ledger: Ledger) -> list[Job]:
+    """Return all jobs in order."""
+    return [Job(*row) for row in ledger.rows("SELECT * FROM jobs ORDER BY id")]
+
+
+def unanswered(ledger: Ledger, job_id: int | None = None) -> list[int]:
+    """Return the calls whose answers are awaited, in order: those of a job, or of all."""
+    rows = ledger.rows(
+        "SELECT call_id FROM job_calls JOIN calls ON calls.id = call_id"
+        " WHERE status = 'sent' AND (? IS NULL OR job_id = ?) ORDER BY call_id",
+        job_id,
+        job_id,
+    )
+    return [call_id for (call_id,) in rows]
+
+
+def awaited_tokens(ledger: Ledger) -> tuple[int, int]:
+    """Return how many calls' answers are awaited, and the tokens of all their prompts."""
+    ((calls, tokens),) = ledger.rows(
+        "SELECT count(*), coalesce(sum(input_tokens), 0) FROM job_calls JOIN calls ON calls.id = call_id"
+        " WHERE status = 'sent'"
+    )
+    return calls, tokens
+
+
+def job_requests(ledger: Ledger, job_id: int | None = None) -> Iterator[JobRequest]:
+    """Yield the requests whose answers are awaited, in order of their calls, one at a time."""
+    for call_id in unanswered(ledger, job_id):
+        ((body, messages),) = ledger.rows(
+            "SELECT body, messages FROM job_calls JOIN calls ON calls.id = call_id WHERE call_id = ?", call_id
+        )
+        yield JobRequest(call_id, unpack_json(body), unpack_messages(messages))
+
+
+def call_status(ledger: Ledger, call_id: int) -> str | None:
+    """Return the status of a call that is part of a job, None where there is none."""
+    rows = ledger.rows(
+        "SELECT status FROM calls JOIN job_calls ON call_id = calls.id WHERE calls.id = ?", call_id
+    )
+    return rows[0][0] if rows else None
+
+
+def parts_of_call(ledger: Ledger, call_id: int) -> dict[str, Part]:
+    """Return the parts that a call asks about, by alias."""
+    ((users,),) = ledger.rows("SELECT users FROM calls WHERE id = ?", call_id)
+    return unpack_parts(users)
+
+
+def batch_of_call(ledger: Ledger, call_id: int) -> Batch:
+    """Return what a call asks about, as it is planned now: all its parts are pending."""
+    ((users,),) = ledger.rows("SELECT users FROM calls WHERE id = ?", call_id)
+    parts = list(unpack_parts(users).values())
+    planned = ledger.planned_parts(parts)
+    return Batch(tuple(planned[part] for part in parts))
+
+
+def busy_parts(ledger: Ledger) -> set[Part]:
+    """Return the parts of all calls whose answers are awaited, or are there and not read yet."""
+    rows = ledger.rows(
+        "SELECT users FROM calls LEFT JOIN job_calls ON call_id = calls.id"
+        " WHERE status = 'answered' OR (status = 'sent' AND job_id IS NOT NULL)"
+    )
+    return {part for (users,) in rows for part in unpack_parts(users).values()}
+
+
+def give_up_written(ledger: Ledger) -> None:
+    """Await no answers any more to requests that were only written."""
+    for job in stored_jobs(ledger):
+        if job.state == "written":
+            give_up(ledger, job.id)
+            change_job(ledger, job.id, state="closed")
+
+
+def give_up(ledger: Ledger, job_id: int | None = None) -> int:
+    """Await no answers any more, of a job or of all; return of how many calls. Their parts are to be asked about again."""
+    calls = unanswered(ledger, job_id)
+    for call_id in calls:
+        ledger.rows("UPDATE calls SET status = 'lost' WHERE id = ?", call_id)
+    return len(calls)

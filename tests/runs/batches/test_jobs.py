@@ -14,8 +14,8 @@ import eventabs
 from batch_service import BatchServer, Fate
 from eventabs.errors import RunDirectoryError
 from eventabs.runs.observer import JobChanged, JobTrouble
-from eventabs.store.jobs import stored_jobs
 from eventabs.store.ledger import Ledger
+from eventabs.store.queries import stored_jobs
 from house import write_users
 from runs_kit import Watcher
 

@@ -11,9 +11,8 @@ import pytest
 from eventabs.errors import UsageError
 from eventabs.records import Part
 from eventabs.store.directory import RunDirectory
-from eventabs.store.exports import ExportFormat, export_events
+from eventabs.store.exports import ExportFormat, export_events, write_results
 from eventabs.store.ledger import PartChange
-from eventabs.store.results import write_results
 from exports_kit import export_file, make_event, make_run, open_run
 from runs_kit import SIZE, bad, make_log, well
 

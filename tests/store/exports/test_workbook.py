@@ -11,7 +11,7 @@ from python_calamine import load_workbook
 
 from eventabs.errors import UsageError
 from eventabs.records import Event
-from eventabs.store.exports import workbook
+from eventabs.store import exports
 from exports_kit import HOSTILE, export_file, make_event, make_run
 
 AT = datetime(2026, 1, 1, 9, 15, 7)  # noqa: DTZ001  wall time
@@ -70,7 +70,7 @@ def test_a_text_longer_than_a_cell_is_cut_visibly(tmp_path: Path) -> None:
 def test_events_that_a_sheet_has_no_room_for_stand_in_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workbook, "_ROWS", 3)
+    monkeypatch.setattr(exports, "_ROWS", 3)
     events = [make_event("anna", f"2026-01-0{day}T00:00:00", summary=str(day)) for day in range(1, 8)]
     book = load_workbook(exported(tmp_path, *events))
     assert book.sheet_names == ["events", "events 2", "events 3"]
