@@ -31,12 +31,7 @@ from eventabs.ingest.formats import Query, open_file
 from eventabs.ingest.normal_form import as_glob, quoted, scratch_database
 from eventabs.prompts import measure_group, plan, sampled
 from eventabs.records import PartSize, PlannedPart
-from eventabs.runs.components import (
-    batch_limits,
-    make_builder,
-    open_input,
-    prompt_language_of,
-)
+from eventabs.runs.components import batch_limits, make_builder, open_input, prompt_language_of
 
 BEHAVIORS_A_USER: Final = 92
 SIZES: Final = (460_000, 4_600_000)

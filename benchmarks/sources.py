@@ -23,9 +23,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from eventabs.config.settings import Settings
-from eventabs.runs.components import (
-    open_input,
-)
+from eventabs.runs.components import open_input
 from eventabs.runs.intake import STDIN, copy_stdin
 from eventabs.stop import Stop
 from exports import SEED, generate, peak_memory

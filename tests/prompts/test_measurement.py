@@ -27,10 +27,7 @@ from eventabs.prompts.measure import (
     users_counted_by_log,
 )
 from eventabs.prompts.tokens import TokenCounter
-from eventabs.runs.components import (
-    batch_limits,
-    make_builder,
-)
+from eventabs.runs.components import batch_limits, make_builder
 
 COLUMNS = (
     "user_id",

@@ -6,11 +6,7 @@ import pytest
 
 from eventabs.config.settings import Settings, load_settings
 from eventabs.records import Behavior, FailureReason, Part, UserLog
-from eventabs.runs.components import (
-    RunContext,
-    vocabulary_of,
-)
-from eventabs.runs.must_rules import must_rules_of
+from eventabs.runs.components import RunContext, must_rules_of, vocabulary_of
 from eventabs.store.directory import RunDirectory
 from eventabs.store.ledger import Ledger, PartChange
 from eventabs.store.queries import settled_user

@@ -5,7 +5,7 @@ import pytest
 
 from eventabs.config.settings import Settings, overlay, with_absolute_paths, with_preset
 from eventabs.errors import RunDirectoryError
-from eventabs.runs.endpoint import refuse_unknown_endpoint, remember_run
+from eventabs.runs.components import refuse_unknown_endpoint, remember_run
 from eventabs.runs.lifecycle import Invocation
 
 KEY = {"OPENAI_API_KEY": "secret"}

@@ -10,10 +10,7 @@ from eventabs.prompts.builder import PromptBuilder
 from eventabs.prompts.measure import Parts, log_of_part, measure_parts
 from eventabs.prompts.packing import BatchLimits
 from eventabs.records import Batch, Part, UserLog
-from eventabs.runs.components import (
-    batch_limits,
-    make_builder,
-)
+from eventabs.runs.components import batch_limits, make_builder
 from eventabs.runs.intake import halves, measure_again, take_in
 from eventabs.stop import Stop
 from eventabs.store.ledger import Ledger, PartChange

@@ -13,8 +13,7 @@ from eventabs.errors import (
     TransientError,
 )
 from eventabs.records import Batch, FailureReason, FinishReason, Outcome, Part, PlannedPart
-from eventabs.runs.policy import MOST_BROKEN_CALLS, after_error, after_reply, halved
-from eventabs.runs.scheduler import Scheduler
+from eventabs.runs.settlement import MOST_BROKEN_CALLS, Scheduler, after_error, after_reply, halved
 from eventabs.store.ledger import PartChange
 from runs_kit import LIMITS, bad, batch_of, event_of, plan, well
 

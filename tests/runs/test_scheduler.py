@@ -5,7 +5,7 @@ from hypothesis import given, settings, strategies as st
 
 from eventabs.prompts.packing import PROBE_SHARE, BatchLimits
 from eventabs.records import Batch, Part, PartSize, PlannedPart
-from eventabs.runs.scheduler import Scheduler
+from eventabs.runs.settlement import Scheduler
 from runs_kit import LIMITS, plan
 
 SMALL = BatchLimits(max_input_tokens=1_100, instructions_tokens=100, max_output_tokens=500, max_users=5)

@@ -12,12 +12,11 @@ from eventabs.providers.retry import OnRetry
 from eventabs.records import Counts, FailureReason, OnContent, Part, PartSize, Reply, Request, UserLog
 from eventabs.replies.must_rules import MustRules
 from eventabs.replies.reader import Reading
+from eventabs.runs.components import RulesInForce
 from eventabs.runs.engine import Engine
 from eventabs.runs.limits import BudgetLearner, ConcurrencyLimit, FailureLimit, SpendingLimit
-from eventabs.runs.must_rules import RulesInForce
 from eventabs.runs.progress import ProgressTracker
-from eventabs.runs.scheduler import Scheduler
-from eventabs.runs.settlement import Settlement
+from eventabs.runs.settlement import Scheduler, Settlement
 from eventabs.store.exports import EventsFile
 from eventabs.store.ledger import Ledger
 from eventabs.store.writer import LedgerWriter

@@ -10,11 +10,8 @@ from typing import Any
 import orjson
 
 from eventabs.config.settings import Settings
-from eventabs.runs.components import (
-    RunContext,
-)
-from eventabs.runs.execution import execute
-from eventabs.runs.lifecycle import Invocation, OnChange, begin_run, reopen_run
+from eventabs.runs.components import RunContext
+from eventabs.runs.lifecycle import Invocation, OnChange, begin_run, execute, reopen_run
 from eventabs.runs.observer import Observer, Summary
 from eventabs.stop import Stop
 from eventabs.store.directory import RunDirectory

@@ -9,8 +9,8 @@ from rich.console import Console
 from eventabs.ingest import FileMapping
 from eventabs.language import activate
 from eventabs.records import InputWarning
-from eventabs.runs.description import InputDescription
 from eventabs.runs.estimate import DetailEstimate, Estimate, LevelEstimate, UnpackedEstimate
+from eventabs.runs.intake import InputDescription
 from eventabs.runs.observer import InputRead
 from eventabs.views.estimate import estimate_json, render_estimate
 

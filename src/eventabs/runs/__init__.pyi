@@ -1,40 +1,40 @@
 from .components import (
+    CONNECT_SECONDS as CONNECT_SECONDS,
     RunContext as RunContext,
     batch_limits as batch_limits,
-    make_builder as make_builder,
-    rules_text as rules_text,
-    template_text as template_text,
-)
-from .description import InputDescription as InputDescription
-from .endpoint import (
-    CONNECT_SECONDS as CONNECT_SECONDS,
     endpoint_of as endpoint_of,
     lacks_key as lacks_key,
+    make_builder as make_builder,
     no_connection_step as no_connection_step,
     no_model_message as no_model_message,
+    rules_text as rules_text,
     sampling_of as sampling_of,
     start_command as start_command,
+    template_text as template_text,
     unset_key as unset_key,
 )
 from .estimate import (
     Estimate as Estimate,
+    ExtensionEstimate as ExtensionEstimate,
     describe_input as describe_input,
+    estimate_extension as estimate_extension,
     estimate_run as estimate_run,
     first_request as first_request,
     repriced_above as repriced_above,
 )
-from .execution import execute as execute
-from .extension import (
-    ExtensionEstimate as ExtensionEstimate,
-    begin_extension as begin_extension,
-    estimate_extension as estimate_extension,
+from .extension import begin_extension as begin_extension
+from .intake import (
+    STDIN as STDIN,
+    InputDescription as InputDescription,
+    drawn as drawn,
+    read_sample as read_sample,
 )
-from .intake import STDIN as STDIN, drawn as drawn, read_sample as read_sample
 from .lifecycle import (
     Invocation as Invocation,
     Watch as Watch,
     begin_run as begin_run,
     default_out as default_out,
+    execute as execute,
     reopen_run as reopen_run,
     reparse as reparse,
     settings_of_today as settings_of_today,

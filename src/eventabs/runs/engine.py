@@ -9,14 +9,11 @@ from functools import partial
 from eventabs.errors import EndpointError, LimitReachedError, NoContentError, UnavailableError
 from eventabs.providers import CallCancelledError, Complete
 from eventabs.records import Batch, Reply, Request, Usage, UserLog
-from eventabs.runs.endpoint import (
-    WAIT_SECONDS,
-)
+from eventabs.runs.components import WAIT_SECONDS
 from eventabs.runs.limits import ConcurrencyLimit, FailureLimit, SpendingLimit
 from eventabs.runs.observer import AwaitingEndpoint, Observer, Progress, Retrying, Stopping
 from eventabs.runs.progress import ProgressTracker, retry_cause, snapshot
-from eventabs.runs.scheduler import Scheduler
-from eventabs.runs.settlement import LONG_REPLY, Call, Settlement
+from eventabs.runs.settlement import LONG_REPLY, Call, Scheduler, Settlement
 from eventabs.store import EVERY_BATCHES, Ledger, LedgerWriter, Retry
 
 _CALLS_AN_UNREAD_ANSWER = 4  # with fewer calls at a time, every answer is read before the next call

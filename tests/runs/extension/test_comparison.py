@@ -7,15 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from eventabs.records import Behavior
-from eventabs.runs.extension.comparison import (
-    GONE,
-    Comparison,
-    Window,
-    compare,
-    difference,
-    merged,
-    new_places,
-)
+from eventabs.runs.changes import GONE, Comparison, Window, compare, difference, merged, new_places
 
 START = datetime(2026, 3, 1)  # noqa: DTZ001  exports hold wall times
 EPOCH = int((START - datetime(1970, 1, 1)).total_seconds())  # noqa: DTZ001

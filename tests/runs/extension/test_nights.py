@@ -14,7 +14,7 @@ from eventabs import RunStoppedError, Stop
 from eventabs.errors import ConfigError, InputError, RunDirectoryError, UsageError
 from eventabs.inspection import inspect_run
 from eventabs.records import Part
-from eventabs.runs.extension import estimate_extension
+from eventabs.runs.estimate import estimate_extension
 from eventabs.runs.lifecycle import Invocation, reopen_run, reparse
 from eventabs.runs.observer import BatchDone, Extended, Note, Progress, Started
 from eventabs.store.ledger import Ledger

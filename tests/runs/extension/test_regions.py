@@ -8,8 +8,7 @@ from typing import Any
 from hypothesis import given, settings, strategies as st
 
 from eventabs.records import Behavior
-from eventabs.runs.extension.comparison import GONE, Difference, MergedLog, merged
-from eventabs.runs.extension.regions import Regions, plan_regions
+from eventabs.runs.changes import GONE, Difference, MergedLog, Regions, merged, plan_regions
 from eventabs.store import KnownPart
 
 START = datetime(2026, 3, 1, 9)  # noqa: DTZ001  exports hold wall times

@@ -1,4 +1,4 @@
-"""A run about some users of another run: copied from its ledger, not read, and asked anew under settings of its own."""
+"""A run about some users of another run: copied from its ledger, and asked anew under settings of its own."""
 
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,8 +12,15 @@ from eventabs.errors import RunDirectoryError
 from eventabs.language import Language, gettext as _
 from eventabs.prompts import VERSION, BatchLimits, Parts, PromptBuilder, measure_parts, plan, shuffled
 from eventabs.records import PlannedPart, UserLog
-from eventabs.runs.components import batch_limits, legend_of, make_builder, probes
-from eventabs.runs.endpoint import refuse_unknown_endpoint, remember_run, require_usable_provider
+from eventabs.runs.components import (
+    batch_limits,
+    legend_of,
+    make_builder,
+    probes,
+    refuse_unknown_endpoint,
+    remember_run,
+    require_usable_provider,
+)
 from eventabs.runs.intake import take_in
 from eventabs.runs.lifecycle import Invocation, settings_of_today
 from eventabs.stop import Stop

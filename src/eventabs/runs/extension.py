@@ -16,15 +16,26 @@ from eventabs.config import Settings
 from eventabs.errors import ConfigError, RunDirectoryError, UsageError
 from eventabs.ingest import Export
 from eventabs.language import gettext as _, ngettext
+from eventabs.runs.changes import (
+    COMPARING,
+    NOTHING_NEW,
+    TAKEN,
+    TAKING,
+    Planner,
+    Survey,
+    UserChange,
+    listed_changes,
+    pause_seconds,
+    survey,
+    tokens_so_far,
+    user_changes,
+)
 from eventabs.runs.components import RunContext, batch_limits
-from eventabs.runs.description import describe
-from eventabs.runs.extension.facts import COMPARING, NOTHING_NEW, TAKEN, TAKING, tokens_so_far
-from eventabs.runs.extension.plan import Planner, pause_seconds
-from eventabs.runs.extension.survey import Survey, UserChange, listed_changes, survey, user_changes
 from eventabs.runs.intake import (
     STDIN,
     USERS_A_COMMIT,
     copy_stdin,
+    describe,
     facts_of,
     input_paths,
     opened_input,

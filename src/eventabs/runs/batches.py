@@ -1,0 +1,1011 @@
+"""Calls through files: requests written and replies read, and jobs of a batch service, wave by wave.
+
+What is about to be created is in the ledger before, and its id after. So a process that was killed in between leaves a doubt, and
+the next one looks through the service's listing before it creates anything again.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from http import HTTPStatus
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, TypeVar, get_args
+
+from eventabs.choices import RunMode
+from eventabs.errors import (
+    EndpointError,
+    InputError,
+    RateLimitedError,
+    RejectedRequestError,
+    RunDirectoryError,
+    StoppedError,
+    TransientError,
+)
+from eventabs.language import gettext as _, ngettext
+from eventabs.prompts import BatchLimits, PromptBuilder, TokenCounter, shuffled
+from eventabs.providers import (
+    BatchProfile,
+    BatchService,
+    QueueFullError,
+    RemoteJob,
+    ReplyLine,
+    ReplyLines,
+    Sampling,
+    request_fields,
+    request_line,
+)
+from eventabs.records import (
+    BATCH_TIER,
+    STANDARD_TIER,
+    Batch,
+    Part,
+    PartSize,
+    PlannedPart,
+    Reply,
+    Request,
+    RunStatus,
+    Usage,
+    UserLog,
+)
+from eventabs.runs.changes import spent_before
+from eventabs.runs.components import (
+    RunContext,
+    batch_profile,
+    call_limits,
+    endpoint_of,
+    make_reader,
+    rules_in_force,
+    sampling_of,
+)
+from eventabs.runs.engine import open_call
+from eventabs.runs.intake import halves
+from eventabs.runs.limits import BudgetLearner, SpendingLimit
+from eventabs.runs.observer import JobChanged, JobTrouble, Observer, Planned, RepliesRead, RequestsWritten
+from eventabs.runs.progress import ProgressTracker, snapshot
+from eventabs.runs.settlement import Call, Scheduler, Settlement
+from eventabs.stop import Stop, StopRequested
+from eventabs.store import (
+    EventsFile,
+    Job,
+    JobState,
+    Ledger,
+    LedgerWriter,
+    RunDirectory,
+    add_to_job,
+    awaited_tokens,
+    batch_of_call,
+    busy_parts,
+    call_status,
+    change_job,
+    give_up,
+    is_moved,
+    job_requests,
+    open_job,
+    open_to_append,
+    parts_of_call,
+    replace_file,
+    storage_error,
+    stored_jobs,
+    unanswered,
+)
+
+_CALLS_A_COMMIT = 20
+_SPREAD = 2  # a line is seldom so many times as long as the longest before it
+
+
+class JobRoom(NamedTuple):
+    """What one file may hold: requests, bytes, and tokens of prompts. 0: no limit.
+
+    `has_to_fit`: the first prompt too; else a file holds one at least.
+    """
+
+    requests: int = 0
+    bytes: int = 0
+    tokens: int = 0
+    has_to_fit: bool = False
+
+
+@dataclass(eq=False, kw_only=True)
+class RequestWriter:
+    """Opens calls for what the scheduler has, as requests of a job, and writes requests as lines.
+
+    `compose` makes the request about some logs, `wall_clock` gives seconds since 1970. A batch that did not fit waits in `held`.
+    """
+
+    run_id: str
+    directory: RunDirectory
+    profile: BatchProfile
+    model: str
+    sampling: Sampling
+    compose: Callable[[Sequence[UserLog]], Request]
+    instructions_tokens: int
+    settings_fingerprint: str
+    wall_clock: Callable[[], float]
+    writer: LedgerWriter
+    scheduler: Scheduler
+    settlement: Settlement
+    tracker: ProgressTracker
+    stop: Stop
+
+    def __post_init__(self) -> None:
+        self._held: Batch | None = None
+
+    @property
+    def batches_planned(self) -> int:
+        """How many batches are packed and not part of a job yet."""
+        return self.scheduler.planned + (self._held is not None)
+
+    @property
+    def batches_left(self) -> int:
+        """How many batches are not part of a job yet."""
+        return self.scheduler.batches + (self._held is not None)
+
+    async def open_job(
+        self, state: JobState, spending: SpendingLimit, room: JobRoom = JobRoom()
+    ) -> int | None:
+        """Open calls as one job until it is full; return its number, None where nothing is left or `spending` holds it back.
+
+        Raises LimitReachedError where not even one more call keeps the limits and none is out, and StopRequested.
+        """
+        filling = _Filling(room)
+        job_id: int | None = None
+        while group := self._take(filling, spending):
+            self.stop.check()
+            job_id, opened = await self.writer.write(
+                partial(self._open, state=state, job_id=job_id, group=group)
+            )
+            for line in opened:
+                filling.bytes += line
+                filling.longest = max(filling.longest, line)
+                self.tracker.add(calls=1)
+        return job_id
+
+    def _take(self, filling: "_Filling", spending: SpendingLimit) -> list[Batch]:
+        """Take the next batches that still fit."""
+        group = list[Batch]()
+        while len(group) < min(_CALLS_A_COMMIT, filling.lines_that_fit()):
+            batch = self._held or self.scheduler.next()
+            self._held = batch
+            if batch is None:
+                break
+            tokens = self.instructions_tokens + sum(planned.size.input_tokens for planned in batch.parts)
+            if not filling.takes(tokens) or not spending.reserve(batch, self.tracker):
+                break
+            filling.requests, filling.tokens = filling.requests + 1, filling.tokens + tokens
+            group.append(batch)
+            self._held = None
+        return group
+
+    def _open(
+        self, ledger: Ledger, state: JobState, job_id: int | None, group: Sequence[Batch]
+    ) -> tuple[int, list[int]]:
+        """Write calls down as part of a job, which begins with its first one: none is ever empty.
+
+        Return the job, and the bytes of each call's line.
+        """
+        job_id = job_id or open_job(ledger, state)
+        lines = []
+        for batch in group:
+            call, request = open_call(
+                ledger,
+                batch,
+                compose=self.compose,
+                settings_fingerprint=self.settings_fingerprint,
+                sent_at=self.wall_clock(),
+            )
+            fields = request_fields(request, self.model, self.sampling)
+            add_to_job(ledger, job_id, call.id, fields)
+            lines.append(
+                len(request_line(self._custom_id(call.id), self.profile.url, fields, request.messages))
+            )
+        return job_id, lines
+
+    def write_lines(self, ledger: Ledger, job_id: int | None = None) -> int:
+        """Write requests.jsonl: the requests of a job, or of all, that have no answer; return how many.
+
+        The file is a copy of what the ledger holds, so a lost one is made again.
+        """
+        written = 0
+
+        def lines() -> Iterator[bytes]:
+            nonlocal written
+            for call_id, fields, messages in job_requests(ledger, job_id):
+                written += 1
+                yield request_line(self._custom_id(call_id), self.profile.url, fields, messages)
+
+        replace_file(self.directory.requests, lines())
+        return written
+
+    def _custom_id(self, call_id: int) -> str:
+        return custom_id(self.run_id, call_id)
+
+
+@dataclass(slots=True)
+class _Filling:
+    """How far a job is filled."""
+
+    room: JobRoom
+    requests: int = 0
+    bytes: int = 0
+    tokens: int = 0
+    longest: int = 0  # bytes of a line
+
+    def lines_that_fit(self) -> int:
+        """Return how many more lines fit for certain, going by the longest so far."""
+        by_count = self.room.requests - self.requests if self.room.requests else _CALLS_A_COMMIT
+        if not self.room.bytes:
+            return by_count
+        if not self.longest:
+            return min(by_count, 1)
+        return min(by_count, (self.room.bytes - self.bytes) // (_SPREAD * self.longest))
+
+    def takes(self, tokens: int) -> bool:
+        """Whether a prompt of so many tokens fits."""
+        is_free = not self.requests and not self.room.has_to_fit
+        return not self.room.tokens or is_free or self.tokens + tokens <= self.room.tokens
+
+
+def custom_id(run_id: str, call_id: int) -> str:
+    """Return what a call is named by in files: unique among all runs, at most 64 characters."""
+    return f"{run_id}-{call_id}"
+
+
+def call_of(name: str, run_id: str) -> int | None:
+    """Return the call that a name stands for, None where it is none of this run."""
+    run, _hyphen, number = name.rpartition("-")
+    is_ours = run == run_id and number.isascii() and number.isdigit() and len(number) < len(run_id)
+    return int(number) if is_ours else None
+
+
+_LINES_A_COMMIT = 50
+
+# What a line is: `late`: its users have been asked about again meanwhile; `unknown`: it is of another run
+Kind = Literal["replies", "errors", "not_reached", "repeated", "late", "unknown", "unreadable"]
+
+
+@dataclass(eq=False, kw_only=True)
+class ReplyReader:
+    """Takes lines of output and error files into the ledger, then settles them.
+
+    `count_tokens` serves endpoints that report no usage.
+    """
+
+    run_id: str
+    writer: LedgerWriter
+    settlement: Settlement
+    count_tokens: Callable[[str], int]
+    observer: Observer
+
+    def __post_init__(self) -> None:
+        self._errors: dict[int, EndpointError] = {}
+        self._replies = 0
+
+    async def take(self, path: Path, lines: ReplyLines) -> Counter[Kind]:
+        """Store what a file holds; return how many lines of each kind it has. Raises InputError where it cannot be read."""
+        found = Counter[Kind]()
+        try:
+            with path.open("rb") as file:
+                while chunk := list(islice(file, _LINES_A_COMMIT)):
+                    read = [lines.read(line) for line in chunk if not line.isspace()]
+                    found["unreadable"] += read.count(None)
+                    found += await self._store([line for line in read if line is not None])
+        except OSError as error:
+            message = _("{path} cannot be read ({error}); name a file of replies")
+            raise InputError(message.format(path=path, error=error.strerror or error)) from None
+        self._replies += found["replies"]
+        self.observer.noted(
+            RepliesRead(str(path), {kind: found[kind] for kind in get_args(Kind) if found[kind]})
+        )
+        return found
+
+    async def _store(self, lines: Sequence[ReplyLine]) -> Counter[Kind]:
+        named = [(call_of(line.custom_id, self.run_id), line.result) for line in lines]
+        kinds, stored = await self.writer.write(partial(_store, named=named, count_tokens=self.count_tokens))
+        for (call_id, result), kind in zip(named, kinds, strict=True):
+            if call_id is not None and isinstance(result, EndpointError) and kind == "errors":
+                self._errors[call_id] = result
+        for reply in stored:
+            self.settlement.tracker.count_reply(reply.usage, reply.seconds, len(reply.text), reply.tier)
+        return Counter(kinds)
+
+    async def settle(self) -> None:
+        """Settle all that was taken: replies first, since an error beside a reply to the same request says nothing.
+
+        Raises the first error that no other request could fare better with, once everything else is settled.
+        """
+        await self.settlement.settle_unread()
+        errors, self._errors = self._errors, {}
+        refused = [error for error in errors.values() if isinstance(error, RejectedRequestError)]
+        if refused and len(refused) == len(errors) and not self._replies:
+            await self.writer.write(partial(_fail_all, errors=errors))
+            raise refused[0]  # of all requests alike: smaller ones would be refused too
+        fatal: EndpointError | None = None
+        for call_id, error in errors.items():
+            batch = await self.writer.write(partial(_awaited_batch, call_id=call_id))
+            if batch is not None:
+                try:
+                    await self.settlement.settle_error(Call(call_id, batch, {}), error)
+                except EndpointError as raised:
+                    fatal = fatal or raised
+                self.settlement.tracker.add(batches_done=1)
+        if fatal is not None:
+            raise fatal
+
+
+def _store(
+    ledger: Ledger,
+    named: Sequence[tuple[int | None, Reply | EndpointError | None]],
+    count_tokens: Callable[[str], int],
+) -> tuple[list[Kind], list[Reply]]:
+    """Store the replies among some lines. Return what each line is, and the replies that were stored."""
+    kinds, stored = list[Kind](), list[Reply]()
+    for call_id, result in named:
+        kind = _kind(ledger, call_id, result)
+        kinds.append(kind)
+        if kind == "replies" and call_id is not None and isinstance(result, Reply):
+            reply = _counted(ledger, call_id, result, count_tokens)
+            ledger.store_reply(call_id, reply)
+            stored.append(reply)
+    return kinds, stored
+
+
+def _kind(ledger: Ledger, call_id: int | None, result: Reply | EndpointError | None) -> Kind:
+    status = None if call_id is None else call_status(ledger, call_id)
+    if call_id is None or status is None:
+        return "unknown"
+    if status in {"answered", "read", "failed"}:
+        return "repeated"
+    if status == "lost":  # given up, and its reply is still good if nobody was asked again
+        parts = parts_of_call(ledger, call_id).values()
+        # an extension may have given the indices of a part to another one
+        moved = any(is_moved(ledger, part.user_id, call_id) for part in parts)
+        if moved or len(ledger.planned_parts(parts)) < len(parts) or busy_parts(ledger) & set(parts):
+            return "late"
+    if isinstance(result, Reply):
+        return "replies"
+    if result is None or status == "lost":
+        return "not_reached"
+    return "errors"
+
+
+def _counted(ledger: Ledger, call_id: int, reply: Reply, count_tokens: Callable[[str], int]) -> Reply:
+    if reply.usage_reported:
+        return reply
+    ((input_tokens,),) = ledger.rows("SELECT input_tokens FROM calls WHERE id = ?", call_id)
+    return replace(reply, usage=Usage(input_tokens, count_tokens(reply.text + reply.reasoning)))
+
+
+def _awaited_batch(ledger: Ledger, call_id: int) -> Batch | None:
+    """Return the batch of a call whose answer is still awaited; None where a reply came too."""
+    return batch_of_call(ledger, call_id) if call_status(ledger, call_id) == "sent" else None
+
+
+def _fail_all(ledger: Ledger, errors: dict[int, EndpointError]) -> None:
+    for call_id, error in errors.items():
+        ledger.fail_call(call_id, str(error), [])
+
+
+# The jobs of a batch service: submitted once, watched, collected, settled.
+#
+# What is about to be created stands in the ledger before, and its id after. So a process that was killed in between leaves a doubt, and
+# the next one looks through the service's listing before it creates anything again.
+
+
+T = TypeVar("T")
+
+_SLOWER = 1.5  # each look that finds nothing new makes the next wait so many times as long
+_SLOWEST = 10.0  # times poll_seconds
+_LAGGING_LOOKS = 5  # at a job that has ended and names no file of replies yet
+_LONGEST_BACKOFF = 60.0  # seconds between two tries of one request
+_MOST_REFUSALS = 10  # of jobs in a row because the queue is full, while none of ours is in it
+_SECOND_LOOK = 5.0  # seconds after which a listing that lags has what was created before a kill
+
+
+@dataclass(eq=False, kw_only=True)
+class JobRunner:
+    """Submits what the scheduler has as jobs, waits for them, and settles what they bring.
+
+    `room`: of one file; `queue_tokens`: of prompts that may wait at the service in all, 0: not known. `cancel_after`: seconds after
+    which a job is cancelled, 0: never; what it did not reach is then to be asked about live (`asks_rest_live`). `longest_wait`: seconds
+    that the service may be away. `report` is called when counts have changed, `save` when a job is closed. Setting `closing` ends all waiting.
+    """
+
+    run_id: str
+    service: BatchService
+    requests: RequestWriter
+    reader: ReplyReader
+    lines: ReplyLines
+    writer: LedgerWriter
+    directory: RunDirectory
+    make_spending: Callable[[], SpendingLimit]
+    room: JobRoom
+    queue_tokens: int
+    poll_seconds: float
+    cancel_after: float
+    longest_wait: float
+    grace_seconds: float
+    closing: asyncio.Event
+    wall_clock: Callable[[], float]
+    report: Callable[[], None]
+    save: Callable[[], None]
+    observer: Observer
+
+    def __post_init__(self) -> None:
+        self.asks_rest_live = False
+        self._open: dict[int, Job] = {}
+        self._looks_in_vain = Counter[int]()  # at jobs that have ended, and their files are not there
+        self._interval = self.poll_seconds
+        self._is_filling = False
+        self._doubts = 0  # creations in a row that had no clear answer
+        self._refusals = 0  # of jobs in a row that the queue had no room for
+
+    async def run(self) -> None:
+        """Submit all that is planned, and work until no job is open; what has to be asked again is in the scheduler then.
+
+        Raises StopRequested when `closing` is set: the jobs go on at the service. Raises StoppedError where the service refuses
+        the requests, or is away too long.
+        """
+        for job in await self._take_up():
+            await self._submit(job, in_doubt=True)
+        self.requests.scheduler.plan_again()
+        self._is_filling = True
+        while True:
+            await self._fill()
+            if not self._open:
+                return
+            await self._pause(self._interval)
+            await self._look_at_all()
+
+    async def cancel(self) -> None:
+        """Cancel all open jobs, and keep what they had done. One that the service does not know is closed."""
+        for job in await self._take_up():
+            if not await self._was_created(job):
+                await self._close(job)
+        for job in list(self._open.values()):
+            await self._ask_to_cancel(job)
+        while self._open:
+            await self._look_at_all()
+            if self._open:
+                await self._pause(self._interval)
+
+    async def _take_up(self) -> list[Job]:
+        """Take up the jobs that an earlier process left open; return those of which it is not known how far they came."""
+        for job in await self.writer.write(stored_jobs):
+            if job.is_out and job.id not in self._open:
+                self._open[job.id] = job
+        self._show()
+        return [job for job in self._open.values() if job.batch_id is None]
+
+    async def _was_created(self, job: Job) -> bool:
+        """Find a job that an earlier process may have created, and take its id down."""
+        remote = await self._find(job.file_id, self._metadata(job)) if job.file_id else None
+        if remote is not None:
+            await self._change(job, state="submitted", batch_id=remote.id, status=remote.status)
+        return remote is not None
+
+    async def _fill(self) -> None:
+        """Open and submit jobs as long as something is planned and the queue has room."""
+        while (room := self._room_now()) is not None:
+            spending = self.make_spending()
+            spending.hold(*await self.writer.write(awaited_tokens))
+            job_id = await self.requests.open_job("planned", spending, room)
+            if job_id is None:
+                return
+            (job,) = [job for job in await self.writer.write(stored_jobs) if job.id == job_id]
+            self._open[job_id] = job
+            self._show()
+            if not await self._submit(job) and self._open:
+                return
+
+    def _room_now(self) -> JobRoom | None:
+        """Return what the next job may hold; None: nothing is planned in this wave, or it has to wait for others."""
+        planned = self.requests.batches_planned
+        self._is_filling = self._is_filling and planned > 0  # what comes back later is the next wave's
+        waiting = sum(job.input_tokens for job in self._open.values())
+        if not self._is_filling or (self.queue_tokens and waiting >= self.queue_tokens):
+            return None
+        requests = min(self.room.requests or planned, planned)
+        tokens = self.queue_tokens - waiting if self.queue_tokens else 0
+        return JobRoom(requests, self.room.bytes, tokens, has_to_fit=waiting > 0)
+
+    async def _submit(self, job: Job, *, in_doubt: bool = False) -> bool:
+        """Upload a job's requests and create it, unless that was done before. False: the queue is full."""
+        name = f"eventabs-{self.run_id}-{job.id}.jsonl"
+        metadata = self._metadata(job)
+        if job.file_id is None:
+            file_id = await self._tried(partial(self.service.find_file, name)) if in_doubt else None
+            job = await self._change(job, state="uploaded", file_id=file_id or await self._upload(job, name))
+        file_id = job.file_id or ""
+        remote = await self._find(file_id, metadata) if in_doubt else None
+        while remote is None:
+            try:
+                remote = await self._unless_stopped(self.service.create_job(file_id, metadata))
+            except QueueFullError as error:
+                await self._close(job, str(error))
+                await self._make_room(job, str(error))
+                return False
+            except TransientError as error:
+                remote = await self._find_after(error, file_id, metadata)
+        self._doubts = 0
+        await self._change(
+            job,
+            state="submitted",
+            batch_id=remote.id,
+            status=remote.status,
+            submitted_at=self.wall_clock(),
+        )
+        self.observer.noted(JobChanged(job.id, remote.id, remote.status, job.requests))
+        return True
+
+    def _metadata(self, job: Job) -> dict[str, str]:
+        return {"eventabs_run": self.run_id, "eventabs_chunk": str(job.id)}
+
+    async def _upload(self, job: Job, name: str) -> str:
+        await self.writer.write(partial(self.requests.write_lines, job_id=job.id))
+        try:
+            return await self._tried(partial(self.service.upload, self.directory.requests, name))
+        finally:
+            self.directory.requests.unlink(missing_ok=True)
+
+    async def _find(self, file_id: str, metadata: dict[str, str]) -> RemoteJob | None:
+        """Look for a job that may have been created, twice: a listing may lag behind."""
+        find = partial(self.service.find_job, file_id, metadata)
+        if (found := await self._tried(find)) is not None:
+            return found
+        await self._pause(min(self.poll_seconds, _SECOND_LOOK))
+        return await self._tried(find)
+
+    async def _find_after(
+        self, error: TransientError, file_id: str, metadata: dict[str, str]
+    ) -> RemoteJob | None:
+        """Look for a job whose creation had no clear answer."""
+        self._doubts += 1
+        if self._doubts >= _MOST_REFUSALS:
+            raise error
+        wait = max(_backoff(self._doubts), getattr(error, "wait_seconds", None) or 0.0)
+        self.observer.noted(JobTrouble(str(error), wait))
+        await self._pause(wait)
+        return await self._find(file_id, metadata)
+
+    async def _look_at_all(self) -> None:
+        before = dict(self._open)
+        for job in list(self._open.values()):
+            await self._look(job)
+        changed = before != self._open
+        self._interval = (
+            self.poll_seconds if changed else min(self._interval * _SLOWER, self.poll_seconds * _SLOWEST)
+        )
+        self._show()
+
+    async def _look(self, job: Job) -> None:
+        """Ask how a job stands; collect it when it has ended, cancel it when it takes too long."""
+        remote = await self._tried(partial(self.service.retrieve, job.batch_id or ""))
+        if remote.status != job.status:
+            job = await self._change(job, status=remote.status)
+            self.observer.noted(
+                JobChanged(job.id, remote.id, remote.status, remote.total or job.requests, remote.done)
+            )
+        if remote.is_final:
+            if not self._lags(job, remote):
+                await self._collect(job, remote)
+        elif self.cancel_after and self.wall_clock() - (job.submitted_at or 0.0) > self.cancel_after:
+            self.asks_rest_live = True
+            if remote.status != "cancelling":
+                await self._ask_to_cancel(job)
+
+    def _lags(self, job: Job, remote: RemoteJob) -> bool:
+        """Whether the replies of a job that has ended are still to come, as far as that is believed."""
+        if remote.output_file_id or remote.status == "failed":
+            return False
+        if remote.error_file_id and remote.status != "completed":
+            return False
+        self._looks_in_vain[job.id] += 1
+        return self._looks_in_vain[job.id] < _LAGGING_LOOKS
+
+    async def _collect(self, job: Job, remote: RemoteJob) -> None:
+        """Read both files of a job that has ended, whatever its state; then nothing is awaited from it any more."""
+        for file_id in filter(None, (remote.output_file_id, remote.error_file_id)):
+            await self._take(file_id)
+        fatal: EndpointError | None = None
+        try:
+            await self.reader.settle()
+        except EndpointError as error:
+            fatal = error
+        said = "; ".join(text for _code, text in remote.errors)
+        missing = await self._close(job, said)
+        if missing < job.requests:
+            self._refusals = 0
+        if remote.queue_was_full:
+            await self._make_room(job, said)
+        elif remote.status == "failed" and missing == job.requests:
+            message = _(
+                "{host} did not carry out job {job}: {said}; mend that, then: eventabs resume, or with --mode live"
+            )
+            raise StoppedError(
+                message.format(host=self.service.host, job=remote.id, said=said or _("no reason given"))
+            )
+        if fatal is not None:
+            raise fatal
+
+    async def _take(self, file_id: str) -> None:
+        path = self.directory.path / "replies.tmp"
+        path.unlink(missing_ok=True)
+        with open_to_append(path) as file:
+
+            def write(chunk: bytes) -> None:
+                try:
+                    file.write(chunk)
+                except OSError as error:
+                    raise storage_error(path, error) from error
+
+            def begin() -> Awaitable[None]:
+                file.truncate(0)
+                return self.service.download(file_id, write)
+
+            await self._tried(begin)
+        await self.reader.take(path, self.lines)
+        path.unlink()
+
+    async def _close(self, job: Job, error: str = "") -> int:
+        """Await nothing from a job any more; give what it has no answers for back to the scheduler. Return how many requests those are."""
+        missing = await self.writer.write(
+            partial(_close, job_id=job.id, ended_at=self.wall_clock(), error=error or None)
+        )
+        del self._open[job.id]
+        for batch in missing:
+            self.requests.scheduler.put_back(batch.parts)
+        self.save()
+        return len(missing)
+
+    async def _make_room(self, job: Job, said: str) -> None:
+        """Let the next job be half as large as one that the queue had no room for, and wait for others."""
+        self.queue_tokens = max(1, job.input_tokens // 2)
+        self.requests.scheduler.plan_again()
+        self._is_filling = True
+        self._refusals += 1
+        if self._refusals >= _MOST_REFUSALS:
+            message = _(
+                "{said}: no job got into the queue; wait for other jobs of the account, or lower batch.max_enqueued_tokens"
+            )
+            raise StoppedError(message.format(said=said))
+        wait = max(self.poll_seconds, _backoff(max(1, self._refusals)))
+        self.observer.noted(JobTrouble(said, wait))
+        if not self._open:
+            await self._pause(wait)
+
+    async def _ask_to_cancel(self, job: Job) -> None:
+        """Cancel a job. One that has ended meanwhile refuses that, and is collected; one that is gone is closed."""
+        try:
+            await self._tried(partial(self.service.cancel, job.batch_id or ""))
+        except EndpointError as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                await self._close(job, str(error))
+            elif error.status not in {HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT}:
+                raise
+
+    async def _change(self, job: Job, **values: Any) -> Job:  # noqa: ANN401  columns of jobs
+        await self.writer.write(partial(change_job, job_id=job.id, **values))
+        changed = job._replace(**values)
+        self._open[job.id] = changed
+        return changed
+
+    def _show(self) -> None:
+        self.requests.tracker.in_flight = sum(job.requests for job in self._open.values())
+        self.report()
+
+    async def _tried(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask something that may be asked again, until the service has been away for `longest_wait`."""
+        waited, tries = 0.0, 0
+        while True:
+            try:
+                return await self._unless_stopped(ask())
+            except TransientError as error:
+                tries += 1
+                wait = _backoff(tries)
+                if isinstance(error, RateLimitedError):
+                    wait = max(wait, error.wait_seconds or 0.0)
+                waited += wait
+                if waited > self.longest_wait:
+                    raise
+                self.observer.noted(JobTrouble(str(error), wait))
+                await self._pause(wait)
+
+    async def _unless_stopped(self, asking: Awaitable[T]) -> T:
+        """Await an answer; once `closing` is set, only some seconds more. Raises StopRequested then."""
+        task = asyncio.ensure_future(asking)
+        closed = asyncio.ensure_future(self.closing.wait())
+        try:
+            await asyncio.wait({task, closed}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                await asyncio.wait({task}, timeout=self.grace_seconds)
+            if not task.done():
+                raise StopRequested
+            return task.result()
+        finally:
+            for each in (task, closed):
+                each.cancel()
+
+    async def _pause(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.closing.wait(), seconds)
+        if self.closing.is_set():
+            raise StopRequested
+
+
+def going_on(jobs: Sequence[Job]) -> str:
+    """Say how many jobs go on at the batch service, "" where none does."""
+    count = sum(job.is_out for job in jobs)
+    message = ngettext(
+        "{count} job goes on at the batch service; eventabs resume waits for it, eventabs resume --cancel ends it",
+        "{count} jobs go on at the batch service; eventabs resume waits for them, eventabs resume --cancel ends them",
+        count,
+    )
+    return message.format(count=count) if count else ""
+
+
+def refuse_other_mode(jobs: Sequence[Job], mode: RunMode) -> None:
+    """Raise RunDirectoryError where jobs go on at a batch service, and another mode would ask about their users again."""
+    if mode != "batch" and (said := going_on(jobs)):
+        message = _("{said}; go on with --mode batch")
+        raise RunDirectoryError(message.format(said=said))
+
+
+def _close(ledger: Ledger, job_id: int, ended_at: float, error: str | None) -> Sequence[Batch]:
+    missing = [batch_of_call(ledger, call_id) for call_id in unanswered(ledger, job_id)]
+    give_up(ledger, job_id)
+    change_job(ledger, job_id, state="closed", ended_at=ended_at, error=error)
+    return missing
+
+
+def _backoff(tries: int) -> float:
+    return min(2.0 ** (tries - 1), _LONGEST_BACKOFF)
+
+
+_REFUSED = "refused_parameters"  # in meta
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What the calls of a process share."""
+
+    run: RunContext
+    builder: PromptBuilder
+    limits: BatchLimits
+    learner: BudgetLearner
+    writer: LedgerWriter
+    events: EventsFile | None
+    tracker: ProgressTracker
+
+    def leave_out(self, parameters: frozenset[str]) -> None:
+        """Keep which parameters the endpoint does not take: a job would be refused for them as a whole."""
+        kept = {_REFUSED: {"settings_fingerprint": self._fingerprint, "parameters": sorted(parameters)}}
+        self.run.facts.update(kept)
+        self.writer.post(lambda ledger: ledger.set_meta(kept))
+
+    def _sampling(self) -> Sampling:
+        sampling, kept = sampling_of(self.run.settings.llm), self.run.facts.get(_REFUSED) or {}
+        if kept.get("settings_fingerprint") != self._fingerprint:
+            return sampling
+        return replace(sampling, omit=sampling.omit | set(kept["parameters"]))
+
+    @property
+    def _fingerprint(self) -> str:
+        return str(self.run.facts["settings_fingerprint"])
+
+    def compose(self, logs: Sequence[UserLog]) -> Request:
+        """Make the request about some logs."""
+        return self.builder.request(logs, max_output_tokens=self.limits.max_output_tokens)
+
+    def scheduler(self, pending: Sequence[PlannedPart], *, probe: bool) -> Scheduler:
+        """Plan what is pending, under the limits that replies have shown to hold."""
+        workers = self.run.settings.run.concurrency
+        pending = in_order(self.run, pending)
+        return Scheduler(pending, self.learner.limits, probe=probe, workers=workers)
+
+    def spending(self, tier: str = "") -> SpendingLimit:
+        """Keep the limits on spending, with nothing reserved."""
+        return SpendingLimit(
+            max_cost=self.run.settings.run.max_cost,
+            max_total_tokens=self.run.settings.run.max_total_tokens,
+            instructions_tokens=self.builder.instructions_tokens,
+            max_output_tokens=self.limits.max_output_tokens,
+            tier=tier,
+            **spent_before(self.run.facts),
+        )
+
+    def request_writer(self, scheduler: Scheduler, stop: Stop) -> RequestWriter:
+        """Make what writes requests of the scheduler's into files."""
+        settings = self.run.settings
+        return RequestWriter(
+            run_id=self.run.facts["run_id"],
+            directory=self.run.directory,
+            profile=batch_profile(settings),
+            model=settings.llm.model,
+            sampling=self._sampling(),
+            compose=self.compose,
+            instructions_tokens=self.builder.instructions_tokens,
+            settings_fingerprint=self._fingerprint,
+            wall_clock=time.time,
+            writer=self.writer,
+            scheduler=scheduler,
+            settlement=self.settlement(scheduler),
+            tracker=self.tracker,
+            stop=stop,
+        )
+
+    def reply_reader(self, settlement: Settlement) -> ReplyReader:
+        """Make what reads replies out of files."""
+        return ReplyReader(
+            run_id=self.run.facts["run_id"],
+            writer=self.writer,
+            settlement=settlement,
+            count_tokens=TokenCounter(self.run.settings.prompt.tokenizer).count,
+            observer=self.run.observer,
+        )
+
+    @asynccontextmanager
+    async def jobs(self, scheduler: Scheduler, stop: Stop) -> AsyncIterator[JobRunner]:
+        """Open what drives the jobs of the batch service; a requested stop ends its waiting."""
+        run, llm, batch = self.run, self.run.settings.llm, self.run.settings.batch
+        profile, requests = batch_profile(run.settings), self.request_writer(scheduler, stop)
+        ordinary = llm.model_copy(update={"tier": STANDARD_TIER})  # another may have an address of its own
+        endpoint, closing = endpoint_of(ordinary, run.environment), asyncio.Event()
+        loop = asyncio.get_running_loop()
+        async with aclosing(BatchService(endpoint, profile, call_limits(run.settings))) as service:
+            runner = JobRunner(
+                run_id=run.facts["run_id"],
+                service=service,
+                requests=requests,
+                reader=self.reply_reader(requests.settlement),
+                lines=ReplyLines(endpoint, service.host, BATCH_TIER),
+                writer=self.writer,
+                directory=run.directory,
+                make_spending=partial(self.spending, BATCH_TIER),
+                room=JobRoom(profile.max_requests, profile.max_bytes),
+                queue_tokens=batch.max_enqueued_tokens,
+                poll_seconds=batch.poll_seconds,
+                cancel_after=batch.cancel_after,
+                longest_wait=llm.longest_wait,
+                grace_seconds=stop.grace_seconds,
+                closing=closing,
+                wall_clock=time.time,
+                report=partial(self.report, requests),
+                save=lambda: run.save(self.tracker, status="running", batches_waiting=requests.batches_left),
+                observer=run.observer,
+            )
+            with stop.calling(lambda: loop.call_soon_threadsafe(closing.set)):
+                yield runner
+        self.tracker.in_flight = 0
+
+    def report(self, requests: RequestWriter) -> None:
+        """Show how far the run is, here and in `eventabs status`."""
+        progress = self.tracker.progress(waiting=requests.batches_left, workers=1)
+        self.run.observer.progressed(progress)
+        kept = {"progress": snapshot(progress, time.time())}
+        self.writer.post(lambda ledger: ledger.set_meta(kept))
+
+    def announce(self, scheduler: Scheduler, pending: Sequence[PlannedPart]) -> None:
+        """Show the plan."""
+        users = len({planned.part.user_id for planned in pending})
+        batches, total = scheduler.batches, self.tracker.counts.users
+        self.run.observer.noted(Planned(batches, users, total, len(pending) / batches))
+        self.run.save(self.tracker, status="running", batches_waiting=batches)
+
+    async def pending(self) -> list[PlannedPart]:
+        """Return what is to be asked about now, as the ledger has it."""
+        return await self.writer.write(Ledger.pending_parts)
+
+    def settlement(self, scheduler: Scheduler) -> Settlement:
+        """Make what settles replies and errors; what has to be asked again goes to the scheduler."""
+        return Settlement(
+            read=make_reader(self.run.settings, self.run.prompt_language, self.builder.compactor),
+            rules=rules_in_force(self.run),
+            split=self._split,
+            attempts=self.run.settings.run.attempts,
+            max_output_tokens=self.limits.max_output_tokens,
+            learner=self.learner,
+            writer=self.writer,
+            scheduler=scheduler,
+            tracker=self.tracker,
+            events=self.events,
+            observer=self.run.observer,
+        )
+
+    async def _split(self, part: Part) -> list[tuple[Part, PartSize]]:
+        (log,) = await self.writer.write(lambda ledger: ledger.logs([part]))
+        return halves(log, self.builder, start=part.first)
+
+
+def in_order(run: RunContext, pending: Sequence[PlannedPart]) -> Sequence[PlannedPart]:
+    """Return parts as they are taken: of an audit's run in another order, with other neighbors, than in the run that it audits."""
+    order = run.facts.get("order")
+    return shuffled(pending, order) if order else pending
+
+
+Ask = Callable[[list[PlannedPart]], Awaitable[RunStatus]]  # asks about parts call by call
+
+_MOST_WAVES = 3  # of jobs; what is left then is asked about live, so that every run ends
+
+
+async def read_replies(session: Session, settlement: Settlement, replies: Sequence[Path]) -> None:
+    """Store what files hold, then settle it. Raises InputError for a file without any reply."""
+    reader = session.reply_reader(settlement)
+    endpoint = endpoint_of(session.run.settings.llm, session.run.environment)
+    for path in replies:
+        found = await reader.take(path, ReplyLines(endpoint, path.name))
+        if not found.total() - found["unreadable"]:
+            message = _(
+                '{path} holds no replies; name the output or error file of a batch, with lines like {{"custom_id": ..., "response": ...}}'
+            )
+            raise InputError(message.format(path=path))
+    await reader.settle()
+
+
+async def write_requests(session: Session, pending: Sequence[PlannedPart], stop: Stop) -> RunStatus:
+    """Write what is pending, and what is still awaited, as lines of requests.jsonl."""
+    run = session.run
+    scheduler = session.scheduler(pending, probe=False)
+    if pending:
+        session.announce(scheduler, pending)
+    requests = session.request_writer(scheduler, stop)
+    spending = session.spending()
+    spending.hold(*await session.writer.write(awaited_tokens))
+    await requests.open_job("written", spending)
+    count = await session.writer.write(requests.write_lines)
+    if not count:
+        run.directory.requests.unlink(missing_ok=True)
+        return "completed"
+    run.observer.noted(RequestsWritten(str(run.directory.requests), count, requests.batches_left))
+    return "waiting"
+
+
+async def run_jobs(session: Session, pending: list[PlannedPart], stop: Stop, call: Ask) -> RunStatus:
+    """Ask about what is pending through the batch service, wave by wave, and about the last of it live."""
+    batch = session.run.settings.batch
+    has_jobs = any(job.is_out for job in await session.writer.write(stored_jobs))
+    if not has_jobs and not session.learner.has_learned and batch.live_calls:
+        if await _call_some(session, pending, call) == "interrupted":
+            return "interrupted"
+        pending = await session.pending()
+    scheduler = session.scheduler(pending, probe=False)
+    if pending:
+        session.announce(scheduler, pending)
+    async with session.jobs(scheduler, stop) as jobs:
+        for _wave in range(_MOST_WAVES):
+            if _is_worth_a_job(session, scheduler) or has_jobs:
+                await jobs.run()
+            has_jobs = False
+            if jobs.asks_rest_live:
+                break
+    return await call(await session.pending())
+
+
+def _is_worth_a_job(session: Session, scheduler: Scheduler) -> bool:
+    """Whether more batches are left than are asked about live."""
+    batch, total = session.run.settings.batch, session.tracker.counts.batches_done + scheduler.batches
+    return scheduler.batches > max(batch.live_calls, batch.live_share * total)
+
+
+async def _call_some(session: Session, pending: Sequence[PlannedPart], call: Ask) -> RunStatus:
+    """Make a few calls, so that the length of answers is known when jobs are planned."""
+    scheduler = session.scheduler(pending, probe=True)
+    first = [scheduler.next() for _call in range(session.run.settings.batch.live_calls)]
+    parts = [planned for each in first if each is not None for planned in each.parts]
+    return await call(parts)
+
+
+async def cancel_jobs(session: Session, stop: Stop) -> None:
+    """Cancel all jobs of the batch service. Raises StoppedError when that is done: nothing else was asked for."""
+    scheduler = session.scheduler([], probe=False)
+    async with session.jobs(scheduler, stop) as jobs:
+        await jobs.cancel()
+    message = _(
+        "no job of the batch service is left; what they had done is kept. Ask about the rest with: eventabs resume,"
+        " or with --mode live"
+    )
+    raise StoppedError(message)

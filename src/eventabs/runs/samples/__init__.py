@@ -1,5 +1,0 @@
-"""Runs of some users of another run, asked anew."""
-
-import lazy_loader
-
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
