@@ -3,7 +3,7 @@
 from collections import Counter
 from pathlib import Path
 
-from eventabs.inspection.quality import Share, Table, batch_tables, quality_tables
+from eventabs.inspection.report import Share, Table, batch_tables, quality_tables
 from eventabs.quality.review import draw_review, keep_result, read_review
 from eventabs.store.directory import RunDirectory
 from eventabs.store.ledger import Ledger, PartChange

@@ -6,10 +6,8 @@ from pathlib import Path
 import pytest
 
 from eventabs.errors import RunDirectoryError
-from eventabs.inspection.calls import TokenUse, token_use
-from eventabs.inspection.quality import Table
-from eventabs.inspection.report import open_report_facts
-from eventabs.inspection.status import inspect_run
+from eventabs.inspection.report import Table, open_report_facts
+from eventabs.inspection.run import TokenUse, inspect_run, token_use
 from eventabs.store.ledger import Ledger
 from eventabs.store.queries import REPORT_SECTIONS
 from report_kit import make_run

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from eventabs.inspection.quality import by_batch_users
+from eventabs.inspection.report import by_batch_users
 from eventabs.runs.lifecycle import reparse
 from eventabs.runs.observer import BatchDone, Summary
 from house import lines

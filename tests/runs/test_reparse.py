@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from eventabs.errors import StorageError
-from eventabs.inspection.quality import by_batch_users
+from eventabs.inspection.report import by_batch_users
 from eventabs.runs.lifecycle import reparse
 from eventabs.runs.observer import Summary
 from eventabs.runs.settlement import Settlement

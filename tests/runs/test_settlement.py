@@ -12,7 +12,7 @@ from eventabs.errors import (
     StorageError,
     TransientError,
 )
-from eventabs.inspection.quality import by_batch_users, by_position
+from eventabs.inspection.report import by_batch_users, by_position
 from eventabs.records import Batch, Part, Reply
 from eventabs.runs.observer import BatchDone, CallFailed
 from eventabs.runs.settlement import Call, Settlement

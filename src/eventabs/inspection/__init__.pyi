@@ -5,21 +5,27 @@ from .audit import (
     UnstableUser as UnstableUser,
     audit_facts as audit_facts,
 )
-from .calls import AskedPart as AskedPart, CallFacts as CallFacts, CallText as CallText, TokenUse as TokenUse
-from .quality import (
+from .report import (
     BatchRow as BatchRow,
+    ReportFacts as ReportFacts,
     Share as Share,
     Table as Table,
+    UserFacts as UserFacts,
     batch_tables as batch_tables,
     by_batch_users as by_batch_users,
     by_position as by_position,
+    open_report_facts as open_report_facts,
 )
-from .report import ReportFacts as ReportFacts, UserFacts as UserFacts, open_report_facts as open_report_facts
-from .status import RunState as RunState, inspect_run as inspect_run
-from .user import (
+from .run import (
+    AskedPart as AskedPart,
+    CallFacts as CallFacts,
+    CallText as CallText,
     Line as Line,
+    RunState as RunState,
     StoredCall as StoredCall,
+    TokenUse as TokenUse,
     UserView as UserView,
+    inspect_run as inspect_run,
     stored_calls as stored_calls,
     view_user as view_user,
 )

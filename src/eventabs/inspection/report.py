@@ -1,28 +1,33 @@
-"""What a report shows, from the ledger alone: the run, its calls, its failures and its users."""
+"""What a report shows, from the ledger alone: the run, its calls, its failures, its users and its quality."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
+
+import orjson
 
 from eventabs.inspection.audit import AuditFacts, audit_facts
-from eventabs.inspection.calls import (
+from eventabs.inspection.run import (
     AskedPart,
     CallFacts,
     CallText,
     Cost,
+    Endpoint,
     asked_parts,
     call_facts,
     call_text,
+    compactor_of,
+    endpoint_of,
+    seconds_worked,
 )
-from eventabs.inspection.quality import Table, quality_tables
-from eventabs.inspection.status import Endpoint, endpoint_of, seconds_worked
-from eventabs.inspection.user import compactor_of
+from eventabs.language import gettext as _
 from eventabs.prompts import Compactor, default_vocabulary
-from eventabs.records import Counts, UserLog
+from eventabs.records import Counts, UserLog, ratio
 from eventabs.store import (
+    ANSWER_FIGURES,
     REPORT_SECTIONS,
     Ledger,
     Retry,
@@ -31,9 +36,208 @@ from eventabs.store import (
     all_user_rows,
     count_all,
     events_of,
+    read_head,
     stored_retries,
+    summed,
     unpack_text,
 )
+
+_LARGEST: Final = 16_000_000  # bytes of a stored result
+_MOST_TYPES: Final = 12
+
+
+class Share(float):
+    """A share from 0 to 1, to be shown in percent."""
+
+    __slots__ = ()
+
+
+class Table(NamedTuple):
+    """A table that a section of the report shows as it is: numbers are told apart from texts only to align them."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str | float | None, ...], ...]
+    note: str = ""
+
+
+def quality_tables(directory: RunDirectory, counts: Counts) -> Iterator[Table]:
+    """Yield what reviews have found, the latest first, and what answers held by size of the batch and by place in it."""
+    for result in _results(directory):
+        with suppress(LookupError, TypeError):  # of another version
+            yield from list(_review_tables(result))
+    yield from batch_tables({"": counts})
+
+
+def _results(directory: RunDirectory) -> Iterator[Mapping[str, Any]]:
+    """Yield the results of all reviews that can be read."""
+    found = directory.reviews.glob("*/result.json")
+    for path in sorted(found, key=_changed_at, reverse=True):
+        try:
+            result = orjson.loads(read_head(path, _LARGEST))
+        except (OSError, ValueError):
+            continue
+        if isinstance(result, dict) and isinstance(result.get("reviewers"), list):
+            yield result
+
+
+def _changed_at(path: Path) -> float:
+    return path.lstat().st_mtime
+
+
+def _review_tables(result: Mapping[str, Any]) -> Iterator[Table]:
+    reviewers, agreement = result["reviewers"], result.get("agreement") or {}
+    rows = tuple(
+        (
+            Path(each["file"]).name,
+            each["judged"],
+            _share(each["precision"]),
+            _share(each["at_least"]),
+            each["reviewed_days"]["days"],
+            _share(each["reviewed_days"]["recall"]["value"]),
+            agreement.get("kappa"),
+        )
+        for each in reviewers
+    )
+    columns = (
+        _("review"),
+        _("events"),
+        _("right"),
+        _("at least"),
+        _("days"),
+        _("recall"),
+        _("Cohen's kappa"),
+    )
+    yield Table(
+        _("Judged by people"),
+        columns,
+        rows,
+        _("At least: exact one-sided 95 % bound of the share of all events, Clopper and Pearson"),
+    )
+    types = tuple(
+        (row["type"], row["judged"], _share(row["precision"]), _share(row["at_least"]))
+        for row in reviewers[0]["by_type"][:_MOST_TYPES]
+    )
+    if types:
+        yield Table(
+            _("Judged by people, by type"), (_("Type"), _("events"), _("right"), _("at least")), types
+        )
+
+
+def _share(value: float | None) -> Share | None:
+    return None if value is None else Share(value)
+
+
+class BatchRow(NamedTuple):
+    """What answers held, as they were read, of a class of batches or of places in them.
+
+    The names are those of JSON, the order is that of ANSWER_FIGURES. Behaviors, days and events are those of usable answers.
+    """
+
+    name: str
+    asked: int
+    usable: int
+    ungrounded_answers: int
+    behaviors: int
+    user_days: int
+    events: int
+    behaviors_covered: int
+    ungrounded: int
+    duplicates: int
+    outside_labels: int
+    must_misses: int
+
+    @property
+    def coverage(self) -> float | None:
+        """Which share of the behaviors is part of an event."""
+        return ratio(self.behaviors_covered, self.behaviors)
+
+    @property
+    def events_per_user_day(self) -> float | None:
+        """The events for each day on which a user did something."""
+        return ratio(self.events, self.user_days)
+
+
+def by_batch_users(counts: Counts) -> tuple[BatchRow, ...]:
+    """Sum up answers by the users in their batch, few first."""
+    cells = counts.answers
+    return tuple(_row(band, summed(list(cells[band].values()))) for band in sorted(cells, key=_least))
+
+
+def by_position(counts: Counts) -> tuple[BatchRow, ...]:
+    """Sum up answers by the third of the batch, `1` to `3`, in which the user stood."""
+    thirds: dict[str, dict[str, int]] = summed(list(counts.answers.values()))
+    return tuple(_row(name, thirds[name]) for name in sorted(thirds) if name)
+
+
+def _least(band: str) -> int:
+    return int(band.partition("-")[0])
+
+
+def _row(name: str, cell: Mapping[str, int]) -> BatchRow:
+    return BatchRow(name, *(cell[figure] for figure in ANSWER_FIGURES))
+
+
+def batch_tables(runs: Mapping[str, Counts]) -> list[Table]:
+    """Return tables where there is something to compare: batches of several sizes, or with a place in them.
+
+    `runs`: the counts of each by the name that its rows have; of a single one they have none. The last table explains the
+    columns of both.
+    """
+    tables = []
+    sizes, places = (
+        {name: of(counts) for name, counts in runs.items()} for of in (by_batch_users, by_position)
+    )
+    bands = {row.name for rows in sizes.values() for row in rows}
+    if len(bands) > 1:
+        classes = {band: band for band in sorted(bands, key=_least)}
+        tables.append(_batch_table(_("Users in the batch"), classes, sizes))
+    if any(places.values()):
+        thirds = {"1": _("first third"), "2": _("middle third"), "3": _("last third")}
+        tables.append(_batch_table(_("Place in the batch"), thirds, places))
+    note = _(
+        "Usable, did not match: share of the answers; covered: of the behaviors; ungrounded and the rest: of the events"
+    )
+    return [*tables[:-1], *(table._replace(note=note) for table in tables[-1:])]
+
+
+def _batch_table(title: str, classes: Mapping[str, str], runs: Mapping[str, Sequence[BatchRow]]) -> Table:
+    rows = [
+        (run, row) for name in classes for run, found in runs.items() for row in found if row.name == name
+    ]
+    columns = _batch_columns() | {
+        column: value for column, value in _faults().items() if any(value(row) for _run, row in rows)
+    }
+    several = len(runs) > 1
+    return Table(
+        title,
+        ("", *([_("run")] if several else []), *columns),
+        tuple(
+            (classes[row.name], *([run] if several else []), *(value(row) for value in columns.values()))
+            for run, row in rows
+        ),
+    )
+
+
+def _batch_columns() -> dict[str, Callable[[BatchRow], float | None]]:
+    return {
+        _("users asked"): lambda row: row.asked,
+        _("usable"): lambda row: _share(ratio(row.usable, row.asked)),
+        _("covered"): lambda row: _share(row.coverage),
+        _("events a user-day"): lambda row: row.events_per_user_day,
+        _("ungrounded"): lambda row: _share(ratio(row.ungrounded, row.events)),
+    }
+
+
+def _faults() -> dict[str, Callable[[BatchRow], float | None]]:
+    """Return the columns that are only there where a row has some."""
+    return {
+        _("did not match"): lambda row: _share(ratio(row.ungrounded_answers, row.asked)),
+        _("repeated"): lambda row: _share(ratio(row.duplicates, row.events)),
+        _("outside the vocabulary"): lambda row: _share(ratio(row.outside_labels, row.events)),
+        _("missed"): lambda row: _share(ratio(row.must_misses, row.events)),
+    }
+
 
 _EXAMPLES = 3  # of each cause
 _HEAD, _TAIL = 3_000, 600  # characters of a long reply that are shown; its end shows how it broke off

@@ -1,0 +1,399 @@
+"""A run read from its ledger, without the lock: its state, its calls, and one user with behaviors and events."""
+
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from eventabs.errors import UsageError
+from eventabs.language import Language, gettext as _
+from eventabs.prompts import Compactor, TokenCounter
+from eventabs.providers import Price, kind_of
+from eventabs.records import Counts, Message, Part, Shard, UserLog
+from eventabs.replies import without_reasoning
+from eventabs.runs import BatchDone, CallFailed, Progress, Retrying
+from eventabs.store import (
+    Job,
+    Ledger,
+    RunDirectory,
+    ShardState,
+    Status,
+    UserRow,
+    asked_again,
+    cooling_until,
+    count_all,
+    events_of,
+    failure_reasons,
+    host_of,
+    retry_under_way,
+    shard_states,
+    stored_jobs,
+    unpack_messages,
+    unpack_parts,
+    unpack_text,
+    user_row,
+)
+
+_RECENT_CALLS = 50  # the last failure is among them
+
+
+class Endpoint(NamedTuple):
+    """What a run's settings say about its provider; `model` and `host` are "" where no model is called."""
+
+    provider: str
+    model: str
+    host: str
+    price: Price
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """How a run stands. `killed`: its process is gone without having saved an end.
+
+    `last_failure`: of the latest calls, None for a run that is completed. `language`: the `lang` setting.
+    `cooling_seconds`: how long no call is sent, because the endpoint asked for fewer requests.
+    """
+
+    status: Status
+    run_id: str
+    out: str
+    created_at: str
+    endpoint: Endpoint
+    progress: Progress
+    failures: dict[str, int]
+    last_failure: CallFailed | BatchDone | Retrying | None
+    language: str
+    cooling_seconds: float = 0.0
+    asked_again: Mapping[str, int] = field(default_factory=dict)  # users after a bad answer, by its reason
+    jobs: tuple[Job, ...] = ()  # of a batch service, and files of requests
+    shards: tuple[ShardState, ...] = ()  # as they were when they were merged
+    missing_shards: int = 0  # that were not merged
+    merged_at: str = ""
+
+
+def endpoint_of(llm: Mapping[str, Any]) -> Endpoint:
+    """Return the endpoint that the stored `llm` settings name."""
+    kind = kind_of(llm["provider"], model=llm["model"])
+    model, host = (llm["model"], host_of(llm["base_url"])) if kind.is_remote else ("", "")
+    return Endpoint(kind.name, model, host, Price.of(llm["price"]), llm["price"]["currency"])
+
+
+def inspect_run(named: Path, *, now: Callable[[], float]) -> RunState:
+    """Look at a run; `now` gives seconds since 1970. Raises RunDirectoryError where there is none."""
+    directory = RunDirectory.find(named)
+    in_use = directory.in_use()  # before the ledger: a run that ends in between does not look killed
+    with Ledger.watch(directory.ledger) as ledger:
+        facts = ledger.meta()
+        status = _status(facts, in_use=in_use and "shards" not in facts)
+        return _run_state(directory, ledger, facts, status, now())
+
+
+def _run_state(
+    directory: RunDirectory, ledger: Ledger, facts: Mapping[str, Any], status: Status, now: float
+) -> RunState:
+    endpoint = endpoint_of(facts["settings"]["llm"])
+    began_at = facts.get("began_at", 0.0)
+    running = status == "running"
+    if shards := shard_states(directory, facts):
+        endpoint = endpoint._replace(host=", ".join(dict.fromkeys(each.host for each in shards)))
+    return RunState(
+        status=status,
+        run_id=facts["run_id"],
+        out=str(directory.path),
+        created_at=facts["created_at"],
+        endpoint=endpoint,
+        progress=_running(facts, now) if running else _at_rest(facts, count_all(ledger), endpoint.price),
+        failures=failure_reasons(ledger),
+        asked_again=asked_again(ledger),
+        last_failure=None if status == "completed" else _last_failure(ledger, began_at, running=running),
+        language=facts["settings"]["lang"],
+        cooling_seconds=max(0.0, cooling_until(ledger, began_at) - now) if running else 0.0,
+        jobs=tuple(stored_jobs(ledger)),
+        shards=shards,
+        missing_shards=Shard.parse(shards[0].shard).count - len(shards) if shards else 0,
+        merged_at=facts.get("merged_at", ""),
+    )
+
+
+def _kept(facts: Mapping[str, Any]) -> Progress:
+    """Return the counts that the run kept last; one that was killed at once kept none."""
+    kept = facts.get("progress", {})
+    return Progress(**{field.name: kept[field.name] for field in fields(Progress) if field.name in kept})
+
+
+def seconds_worked(facts: Mapping[str, Any]) -> float:
+    """Return how long a run has been worked on, as it kept it last; pauses do not count, of shards the longest holds."""
+    return _kept(facts).seconds
+
+
+def _running(facts: Mapping[str, Any], now: float) -> Progress:
+    """Return what the run itself shows, so that no two screens contradict each other."""
+    progress = _kept(facts)
+    kept_at = facts["progress"]["at"] if facts.get("status") == "running" else now
+    since = max(0.0, now - kept_at)
+    eta = progress.eta_seconds
+    return replace(
+        progress, seconds=progress.seconds + since, eta_seconds=None if eta is None else max(0.0, eta - since)
+    )
+
+
+def _at_rest(facts: Mapping[str, Any], counts: Counts, price: Price) -> Progress:
+    """Return what the ledger counts: a killed process may have kept less."""
+    kept = _kept(facts)
+    return Progress(
+        **{field.name: getattr(counts, field.name) for field in fields(Counts)},
+        batches_total=max(kept.batches_total, counts.batches_done),
+        cost=price.total(counts),
+        tier_costs=price.by_tier(counts) if counts.has_other_tiers else {},
+        seconds=kept.seconds,
+    )
+
+
+def _status(facts: Mapping[str, Any], *, in_use: bool) -> Status:
+    if in_use:
+        return "running"
+    saved = facts.get("status")
+    return saved if saved in ("interrupted", "stopped", "waiting", "completed") else "killed"
+
+
+def _last_failure(
+    ledger: Ledger, began_at: float, *, running: bool
+) -> CallFailed | BatchDone | Retrying | None:
+    if running and (retry := retry_under_way(ledger, began_at)):
+        return Retrying(retry.call_id, retry.error, retry.wait_seconds)
+    latest = ledger.rows(
+        "SELECT id, users, status, seconds, error FROM calls ORDER BY id DESC LIMIT ?", _RECENT_CALLS
+    )
+    for call_id, users, status, seconds, error in latest:
+        parts = len(unpack_parts(users))
+        if status == "failed":
+            return CallFailed(call_id, parts, error or "")
+        reasons = (
+            "SELECT reason, count(*) FROM outcomes WHERE call_id = ? AND reason IS NOT NULL GROUP BY reason"
+        )
+        if unusable := dict(ledger.rows(reasons, call_id)):
+            return BatchDone(call_id, parts, parts - sum(unusable.values()), unusable, seconds or 0.0)
+    return None
+
+
+_CALLS = (
+    "SELECT id, users, messages, input_tokens, reasoning_tokens, reply, reasoning, sent_at, ended_at, seconds,"
+    " prompt_tokens, completion_tokens, cached_tokens, attempt, status, coalesce(finish_reason, '')"
+    " FROM calls ORDER BY sent_at, id"
+)
+_TEXTS = "SELECT messages, reply, reasoning, coalesce(error, '') FROM calls WHERE id = ?"
+_OUTCOMES = "SELECT user_id, first, reason FROM outcomes WHERE call_id = ?"
+
+Cost = Callable[[int, int, int, str], float | None]  # of tokens in, out and cached, at a tier
+
+
+class TokenUse(NamedTuple):
+    """Where the tokens of a call went. `wasted`: the share of users that got nothing usable from it."""
+
+    instructions: float = 0.0
+    behaviors: float = 0.0
+    reasoning: float = 0.0
+    answers: float = 0.0
+    wasted: float = 0.0
+
+
+class CallFacts(NamedTuple):
+    """One call. Times are seconds since 1970; `ended_at` is None for a call that was lost in flight.
+
+    `seconds` is how long its last try took, so the time before that went into waits and earlier tries.
+    `reasoning_tokens` are those that the endpoint counted, `cost` is None where a price is missing.
+    """
+
+    users: int
+    usable: int
+    sent_at: float
+    ended_at: float | None
+    seconds: float | None
+    prompt_tokens: int
+    completion_tokens: int
+    use: TokenUse
+    id: int = 0
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
+    tier: str = ""  # that served it, "" for the ordinary one
+    cost: float | None = None
+    attempt: int = 1
+    status: str = "read"
+    finish_reason: str = ""
+
+
+def call_facts(ledger: Ledger, tokenizer: str, cost: Cost) -> Iterator[CallFacts]:
+    """Yield all calls in the order in which they were sent."""
+    # most calls have the instructions of the last one
+    count = lru_cache(maxsize=1)(TokenCounter(tokenizer).count)
+    usable = dict(ledger.rows("SELECT call_id, count(*) FROM outcomes WHERE reason IS NULL GROUP BY call_id"))
+    tiers = dict(ledger.rows("SELECT id, tier FROM calls WHERE tier IS NOT NULL"))
+    for call_id, parts, messages, tokens, reasoning, reply, thoughts, *facts in ledger.rows(_CALLS):
+        sent_at, ended_at, seconds, prompt, completion, cached, *ending = facts
+        sent = unpack_messages(messages)
+        instructions = "".join(message["content"] for message in sent if message["role"] == "system")
+        asked = len(unpack_parts(parts))
+        held = usable.get(call_id, 0)
+        use = token_use(
+            prompt=prompt,
+            completion=completion,
+            reasoning=reasoning or completion * _thought_share(reply, thoughts),
+            instructions_share=count(instructions) / tokens if tokens and prompt else 0.0,
+            usable_share=held / asked if asked else 0.0,
+        )
+        tier = tiers.get(call_id, "")
+        paid = tier, cost(prompt, completion, cached, tier)
+        used = prompt, completion, use, call_id, cached, reasoning, *paid
+        yield CallFacts._make((asked, held, sent_at, ended_at, seconds, *used, *ending))
+
+
+def token_use(
+    *, prompt: int, completion: int, reasoning: float, instructions_share: float, usable_share: float
+) -> TokenUse:
+    """Split the tokens of a call by what they were for; the parts add up to all of them."""
+    instructions = min(prompt, prompt * instructions_share)
+    thought = min(completion, reasoning)
+    return TokenUse(
+        instructions * usable_share,
+        (prompt - instructions) * usable_share,
+        thought * usable_share,
+        (completion - thought) * usable_share,
+        (prompt + completion) * (1 - usable_share),
+    )
+
+
+def _thought_share(reply: bytes | None, thoughts: bytes | None) -> float:
+    """Return the share of reasoning in a completion, by characters, where the endpoint does not count it."""
+    text = unpack_text(reply)
+    total = len(text) + len(unpack_text(thoughts))
+    return (total - len(without_reasoning(text).text)) / total if total else 0.0
+
+
+class AskedPart(NamedTuple):
+    """A user in a call, by its alias there. `outcome`: "usable", why it was not, or "" where no reply was read."""
+
+    alias: str
+    user_id: str
+    first: int  # index of its first behavior
+    last: int
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallText:
+    """What was sent in a call and what came back; `error` where nothing did."""
+
+    messages: tuple[Message, ...]
+    reply: str
+    reasoning: str
+    error: str
+
+
+def asked_parts(ledger: Ledger, call_id: int) -> tuple[AskedPart, ...]:
+    """Return the users of a call with what it brought each."""
+    ((parts,),) = ledger.rows("SELECT users FROM calls WHERE id = ?", call_id)
+    outcomes = {(user, first): reason or "usable" for user, first, reason in ledger.rows(_OUTCOMES, call_id)}
+    return tuple(
+        AskedPart(alias, *part, outcomes.get((part.user_id, part.first), ""))
+        for alias, part in unpack_parts(parts).items()
+    )
+
+
+def call_text(ledger: Ledger, call_id: int) -> CallText:
+    """Return the texts of a call."""
+    ((messages, reply, reasoning, error),) = ledger.rows(_TEXTS, call_id)
+    return CallText(unpack_messages(messages), unpack_text(reply), unpack_text(reasoning), error)
+
+
+_CALLS_OF_USER = """
+    SELECT id, users, messages, reasoning, reply, status, sent_at, seconds, finish_reason, prompt_tokens,
+        completion_tokens, cached_tokens, error
+    FROM calls WHERE id IN (SELECT call_id FROM user_calls WHERE user_id = ?) ORDER BY id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A behavior. `events`: positions of those that cover it in the user's events."""
+
+    index: int
+    day: str  # ISO 8601
+    text: str
+    events: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCall:
+    """A call that a user was part of, as the ledger has it; `asked` names the user's parts by alias."""
+
+    id: int
+    asked: dict[str, Part]
+    messages: tuple[Message, ...]
+    reasoning: str
+    reply: str
+    status: str
+    sent_at: float
+    seconds: float | None
+    finish_reason: str | None
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class UserView:
+    """A user with all that is known of it. `events` are those of its parts that are done, in order of time."""
+
+    row: UserRow
+    profile: tuple[tuple[str, str], ...]
+    lines: tuple[Line, ...]
+    events: tuple[dict[str, Any], ...]
+
+    @property
+    def uncovered(self) -> list[int]:
+        """Indices of behaviors that no event covers."""
+        return [line.index for line in self.lines if not line.events]
+
+    @property
+    def ungrounded(self) -> list[int]:
+        """Positions of events that cover no behavior."""
+        return [position for position, event in enumerate(self.events) if not event["behaviors"]]
+
+
+def view_user(ledger: Ledger, user_id: str, named: Path) -> UserView:
+    """Return what is known of a user. Raises UsageError where the run, as it is `named`, has no such user."""
+    row = user_row(ledger, user_id)
+    if row is None:
+        message = _("the run has no user {user}; list its users with: eventabs show {path}")
+        raise UsageError(message.format(user=user_id, path=shlex.quote(str(named))))
+    log, events = ledger.log(user_id), events_of(ledger, user_id)
+    return UserView(row, log.profile, tuple(_lines(log, events, ledger.meta())), tuple(events))
+
+
+def stored_calls(ledger: Ledger, user_id: str) -> Iterator[StoredCall]:
+    """Yield the calls that a user was part of, in order."""
+    rows = ledger.rows(_CALLS_OF_USER, user_id)
+    for call_id, parts, messages, reasoning, reply, *facts in rows:
+        asked = {alias: part for alias, part in unpack_parts(parts).items() if part.user_id == user_id}
+        texts = unpack_messages(messages), unpack_text(reasoning), unpack_text(reply)
+        yield StoredCall(call_id, asked, *texts, *facts)
+
+
+def compactor_of(facts: Mapping[str, Any]) -> Compactor:
+    """Return what writes the behaviors of a run, from its facts; a line for each, whatever its prompts had."""
+    language: Language = "zh" if facts.get("prompt_language") == "zh" else "en"
+    return Compactor(language, facts["settings"]["compaction"]["strip"])
+
+
+def _lines(log: UserLog, events: list[dict[str, Any]], facts: Mapping[str, Any]) -> Iterator[Line]:
+    covering: dict[int, list[int]] = {}
+    for position, event in enumerate(events):
+        for index in event["behaviors"]:
+            covering.setdefault(index, []).append(position)
+    lines = compactor_of(facts).lines(log)
+    for index, (behavior, text) in enumerate(zip(log.behaviors, lines, strict=True)):
+        yield Line(index, behavior.start.date().isoformat(), text, tuple(covering.get(index, ())))
