@@ -29,8 +29,8 @@ def taken_in(note: Extended) -> str:
     line = messages.listed(facts)
     if note.too_late_behaviors:
         left_out = _too_late(note.too_late_behaviors, note.lateness)
-        listed = _("listed in {path}").format(path=note.listed)
-        line = messages.joined((line, left_out, listed))
+        where = _("listed in {path}").format(path=note.listed)
+        line = messages.joined((line, left_out, where))
     return _("Extension: {facts}").format(facts=line)
 
 
@@ -112,13 +112,13 @@ def _changed(changed: int, gone: int) -> str:
     return template.format(changed=messages.count(changed), gone=messages.count(gone))
 
 
-def _asked_again(behaviors: int, days: int) -> str:
+def _asked_again(number: int, days: int) -> str:
     template = ngettext(
         "{behaviors} asked about again on {count} day of a user",
         "{behaviors} asked about again on {count} days of users",
         days,
     )
-    return template.format(behaviors=messages.behaviors(behaviors), count=messages.count(days))
+    return template.format(behaviors=messages.behaviors(number), count=messages.count(days))
 
 
 def _too_late(behaviors: int, lateness: str) -> str:

@@ -48,8 +48,8 @@ def asked_again(numbers: Mapping[str, int]) -> str:
         for code, users in messages.most_frequent(numbers)
     )
     template = _("{users} ({reasons})")
-    users = messages.users(sum(numbers.values()))
-    return template.format(users=users, reasons=listed(reasons)) if numbers else ""
+    asked = messages.users(sum(numbers.values()))
+    return template.format(users=asked, reasons=listed(reasons)) if numbers else ""
 
 
 def tokens(prompt: int, completion: int, cached: int = 0) -> str:
