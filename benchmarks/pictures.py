@@ -30,8 +30,7 @@ from rich.console import Console
 import workload
 from eventabs import language
 from eventabs.runs.observer import CoolingDown, Note, Progress, Started
-from eventabs.views.observers import event_name
-from eventabs.views.panel import RichObserver
+from eventabs.views.observers import RichObserver, event_name
 from simulated_model import CASE_FAILURES, Options, Speed, parse_failures
 from simulator import Simulator
 

@@ -21,7 +21,7 @@ from eventabs.store.exports import export_events
 from eventabs.store.ledger import Ledger, damage_reported
 from eventabs.store.queries import user_row, user_states
 from eventabs.views.report import render_report
-from eventabs.views.show import render_calls
+from eventabs.views.run import render_calls
 from runs_jobs import RULES, Place, finish
 
 NO_BLOB = "x'00112233'"

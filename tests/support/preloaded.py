@@ -37,11 +37,11 @@ _LIBRARIES = (
     "eventabs.runs.batches",
     "eventabs.runs.extension",
     "eventabs.store.exports",
-    "eventabs.views.estimate",
+    "eventabs.views.preview",
     "eventabs.views.observers",
     "eventabs.views.report.page",
-    "eventabs.views.status",
-    "eventabs.views.summary",
+    "eventabs.views.run",
+    "eventabs.views.run",
 )
 _MAX_REQUEST = 2**20  # bytes
 

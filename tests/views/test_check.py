@@ -8,7 +8,7 @@ from rich.console import Console
 from eventabs.checks.check import CheckReport, EndpointFacts, Finding
 from eventabs.providers.openai.probe import ListedModel
 from eventabs.records import Usage
-from eventabs.views.check import check_json, render_verdict, showing_findings
+from eventabs.views.preview import check_json, render_verdict, showing_findings
 
 FINE = Finding("settings", "config", "ok", "eventabs.toml")
 WARNED = Finding("abilities", "thinking", "warning", "the model thinks", "switch it off")

@@ -14,7 +14,7 @@ from eventabs.ingest import FileMapping
 from eventabs.language import Language, activate
 from eventabs.records import InputWarning
 from eventabs.runs import InputDescription, InputRead, RowShown
-from eventabs.views.columns import columns_json, columns_toml, render_columns
+from eventabs.views.preview import columns_json, columns_toml, render_columns
 
 COLUMNS = {"user": "uid", "time": "event\x1b[31m time", "item": "properties.$product_name"}
 DESCRIBED = InputDescription(

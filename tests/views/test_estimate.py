@@ -12,7 +12,7 @@ from eventabs.records import InputWarning
 from eventabs.runs.estimate import DetailEstimate, Estimate, LevelEstimate, UnpackedEstimate
 from eventabs.runs.intake import InputDescription
 from eventabs.runs.observer import InputRead
-from eventabs.views.estimate import estimate_json, render_estimate
+from eventabs.views.preview import estimate_json, render_estimate
 
 DESCRIBED = InputDescription(
     rows=(),

@@ -28,10 +28,10 @@ from eventabs.views.observers import (
     Observers,
     PlainObserver,
     QuietObserver,
+    RichObserver,
     display,
     open_log,
 )
-from eventabs.views.panel import RichObserver
 
 NOON = datetime(2026, 1, 15, 12, 0, 0)  # noqa: DTZ001  local wall time, as people read it
 UTC_NOON = NOON.replace(tzinfo=UTC)

@@ -6,7 +6,7 @@ import pytest
 
 from eventabs.records import Counts
 from eventabs.runs.observer import Progress
-from eventabs.views import usage
+from eventabs.views import messages
 
 FLEX = {"calls": 20, "prompt_tokens": 600_000, "completion_tokens": 80_000, "cached_tokens": 500_000}
 ORDINARY = {"calls": 2, "prompt_tokens": 42_120, "completion_tokens": 1_024, "cached_tokens": 12_000}
@@ -34,38 +34,38 @@ def test_progress_shows_cost_and_remaining_time_only_where_they_are_known() -> N
         retries=2,
     )
     line = "batches 20 of 25; users 380 done, 4 failed of 486; tokens 642,120 in, 81,024 out; 3 in flight; 2 retries"
-    assert usage.progress_line(counts, "CNY") == line
+    assert messages.progress_line(counts, "CNY") == line
     known = replace(counts, cost=1.5, eta_seconds=200)
-    assert usage.progress_line(known, "CNY") == f"{line}; cost 1.50 CNY; 3m 20s left"
+    assert messages.progress_line(known, "CNY") == f"{line}; cost 1.50 CNY; 3m 20s left"
 
 
 def test_tokens_from_the_cache_are_told_where_there_are_any() -> None:
-    assert usage.tokens(642_120, 81_024) == "tokens 642,120 in, 81,024 out"
-    assert usage.tokens(642_120, 81_024, 512_000) == "tokens 642,120 in (512,000 cached), 81,024 out"
+    assert messages.tokens(642_120, 81_024) == "tokens 642,120 in, 81,024 out"
+    assert messages.tokens(642_120, 81_024, 512_000) == "tokens 642,120 in (512,000 cached), 81,024 out"
 
 
 def test_each_tier_has_its_calls_and_its_cost_where_prices_are_known() -> None:
-    assert list(usage.tiers(COUNTS, COSTS, "USD")) == [
+    assert list(messages.tiers(COUNTS, COSTS, "USD")) == [
         "tier standard: 2 calls, 0.1000 USD",
         "tier flex: 20 calls, 0.4000 USD",
     ]
-    assert list(usage.tiers(COUNTS, {}, "USD")) == ["tier standard: 2 calls", "tier flex: 20 calls"]
+    assert list(messages.tiers(COUNTS, {}, "USD")) == ["tier standard: 2 calls", "tier flex: 20 calls"]
 
 
 def test_the_ordinary_tier_alone_is_not_told() -> None:
     for counts in (Counts(calls=3), Counts(calls=3, tiers={"standard": ORDINARY})):
-        assert list(usage.tiers(counts, {"standard": 1.0}, "USD")) == []
-        assert usage.tier_fields(counts, {"standard": 1.0}) == {}
+        assert list(messages.tiers(counts, {"standard": 1.0}, "USD")) == []
+        assert messages.tier_fields(counts, {"standard": 1.0}) == {}
 
 
 def test_json_has_the_tokens_and_the_cost_of_each_tier() -> None:
-    fields = usage.tier_fields(COUNTS, COSTS)
+    fields = messages.tier_fields(COUNTS, COSTS)
     assert fields["flex"] == {**FLEX, "cost": 0.4}
     assert fields["standard"] == {**ORDINARY, "cost": 0.1}
 
 
 @pytest.mark.parametrize("name", ["<b>\x1b[31m", "flex\nflex"])
 def test_a_tier_is_one_clean_line_whatever_the_ledger_calls_it(name: str) -> None:
-    (line,) = usage.tiers(Counts(calls=20, tiers={name: FLEX}), {}, "USD")
+    (line,) = messages.tiers(Counts(calls=20, tiers={name: FLEX}), {}, "USD")
     assert "\n" not in line
     assert "\x1b" not in line

@@ -1,9 +1,3 @@
-from .check import (
-    check_json as check_json,
-    render_verdict as render_verdict,
-    showing_findings as showing_findings,
-)
-from .columns import columns_json as columns_json, render_columns as render_columns
 from .console import (
     print_bytes as print_bytes,
     print_error as print_error,
@@ -12,20 +6,24 @@ from .console import (
     stderr_console as stderr_console,
     stdout_console as stdout_console,
 )
-from .estimate import (
-    estimate_json as estimate_json,
-    print_prompt as print_prompt,
-    prompt_json as prompt_json,
-    render_estimate as render_estimate,
-)
-from .extension import extension_json as extension_json, render_extension as render_extension
+from .messages import extension_json as extension_json, render_extension as render_extension
 from .observers import (
     LogObserver as LogObserver,
     Observers as Observers,
     display as display,
     open_log as open_log,
 )
-from .progress_server import ProgressServer as ProgressServer
+from .preview import (
+    check_json as check_json,
+    columns_json as columns_json,
+    estimate_json as estimate_json,
+    print_prompt as print_prompt,
+    prompt_json as prompt_json,
+    render_columns as render_columns,
+    render_estimate as render_estimate,
+    render_verdict as render_verdict,
+    showing_findings as showing_findings,
+)
 from .quality import (
     announcement as announcement,
     arm_line as arm_line,
@@ -48,12 +46,16 @@ from .quality import (
     review_json as review_json,
 )
 from .report import NAME as NAME, render_report as render_report, write_report as write_report
-from .show import (
+from .run import (
+    ProgressServer as ProgressServer,
     render_calls as render_calls,
+    render_status as render_status,
+    render_summary as render_summary,
     render_user as render_user,
     render_users as render_users,
+    status_json as status_json,
+    summary_json as summary_json,
     user_json as user_json,
     users_json as users_json,
+    watch_status as watch_status,
 )
-from .status import render_status as render_status, status_json as status_json, watch_status as watch_status
-from .summary import render_summary as render_summary, summary_json as summary_json

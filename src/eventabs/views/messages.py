@@ -2,16 +2,77 @@
 
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from textwrap import shorten
-from typing import Any
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
 
 from eventabs import runs
 from eventabs.language import gettext as _, ngettext
 from eventabs.prompts import CONVERSION, ENGAGEMENT
 from eventabs.providers import kind_of
 from eventabs.records import Copying, Counts, InputWarning, RunStatus
-from eventabs.views.console import one_line
-from eventabs.views.job_messages import of_job
+from eventabs.runs import Extended, ExtensionEstimate
+from eventabs.store import Job
+from eventabs.views.console import encode, one_line, print_line
+
+
+def of_job(note: runs.RequestsWritten | runs.RepliesRead | runs.JobChanged) -> str:
+    """Return a note about a file or a job as one line."""
+    match note:
+        case runs.RequestsWritten():
+            template = ngettext(
+                "{count} request to be answered: {path}",
+                "{count} requests to be answered: {path}",
+                note.requests,
+            )
+            return template.format(count=f"{note.requests:,}", path=note.path)
+        case runs.RepliesRead():
+            found = [_line_count(kind, number) for kind, number in note.lines.items()]
+            return _("Read {path}: {facts}").format(path=note.path, facts=_(", ").join(found) or _("nothing"))
+        case runs.JobChanged():
+            template = _("Job {job} ({batch_id}): {status}, {done} of {requests} requests done")
+            return template.format(
+                job=note.job,
+                batch_id=note.batch_id,
+                status=note.status,
+                done=f"{note.done:,}",
+                requests=f"{note.requests:,}",
+            )
+
+
+def job_line(job: Job) -> str:
+    """Say how a job of the batch service stands."""
+    template = ngettext(
+        "Job {job} ({batch_id}): {status}, {requests} request",
+        "Job {job} ({batch_id}): {status}, {requests} requests",
+        job.requests,
+    )
+    return template.format(
+        job=job.id,
+        batch_id=job.batch_id or "-",
+        status=job.status or job.state,
+        requests=f"{job.requests:,}",
+    )
+
+
+def _line_count(kind: str, number: int) -> str:
+    """Count lines of a kind in a file of replies."""
+    counted = {
+        "replies": ngettext("{count} reply", "{count} replies", number),
+        "errors": ngettext("{count} error", "{count} errors", number),
+        "not_reached": ngettext(
+            "{count} request was not carried out", "{count} requests were not carried out", number
+        ),
+        "repeated": ngettext("{count} line is known already", "{count} lines are known already", number),
+        "late": ngettext("{count} reply came too late", "{count} replies came too late", number),
+        "unknown": ngettext("{count} line is of another run", "{count} lines are of another run", number),
+        "unreadable": ngettext("{count} line is no reply", "{count} lines are no replies", number),
+    }
+    return counted[kind].format(count=f"{number:,}")
+
 
 _UNITS = ((10**9, "GB"), (10**6, "MB"), (10**3, "KB"))
 TENTHS_BELOW = 10  # above it they are noise
@@ -138,8 +199,6 @@ def noted(note: runs.Note) -> str:
 def _of_the_input(note: runs.ColumnsFound | runs.RowShown | runs.Extended | InputWarning) -> str:
     match note:
         case runs.Extended():
-            from eventabs.views.extension import taken_in  # noqa: PLC0415  it has the words of this file
-
             return taken_in(note)
         case runs.ColumnsFound():
             columns = listed(_column(role, name, note) for role, name in note.columns.items())
@@ -443,3 +502,186 @@ def event_findings(counts: Counts) -> list[str]:
     said = [(ungrounded, counts.ungrounded), (repeated, counts.repeated), (outside, counts.outside)]
     found = [template.format(count=count(number)) for template, number in said if number]
     return [*found, _added_by_rules(counts.missed)] if counts.missed else found
+
+
+def progress_line(progress: runs.Progress, currency: str) -> str:
+    """Return the counts of a run as one line."""
+    parts = [
+        _("batches {done} of {total}").format(
+            done=count(progress.batches_done), total=count(progress.batches_total)
+        ),
+        _("users {done} done, {failed} failed of {total}").format(
+            done=count(progress.done), failed=count(progress.failed), total=count(progress.users)
+        ),
+        tokens(progress.prompt_tokens, progress.completion_tokens, progress.cached_tokens),
+        in_flight(progress),
+        listed((retries(progress.retries), *causes(progress.retry_causes))),
+    ]
+    if progress.tokens_per_second is not None:
+        parts.append(speed(progress.tokens_per_second))
+    if progress.cost is not None:
+        parts.append(_("cost {cost}").format(cost=money(progress.cost, currency)))
+    if progress.cost_projected is not None:
+        parts.append(_("of about {cost}").format(cost=money(progress.cost_projected, currency)))
+    parts += tiers(progress, progress.tier_costs, currency)
+    if progress.eta_seconds:
+        parts.append(_("{time} left").format(time=clock(progress.eta_seconds)))
+    return joined(parts)
+
+
+def speed(tokens_per_second: float) -> str:
+    """Name the tokens that come in a second."""
+    return _("{count} tokens/s").format(count=average(tokens_per_second))
+
+
+def asked_again(numbers: Mapping[str, int]) -> str:
+    """Count the users that are asked again after a bad answer, with the reasons; "" where there are none."""
+    of_each = "{reason} ×{users}" if len(numbers) > 1 else "{reason}"
+    reasons = (
+        of_each.format(reason=reason(code), users=count(users)) for code, users in most_frequent(numbers)
+    )
+    template = _("{users} ({reasons})")
+    asked = users(sum(numbers.values()))
+    return template.format(users=asked, reasons=listed(reasons)) if numbers else ""
+
+
+def tokens(prompt: int, completion: int, cached: int = 0) -> str:
+    """Count tokens in and out, and those in that the endpoint had in its cache, where it had some."""
+    template = _("tokens {prompt} in, {completion} out")
+    if cached:
+        template = _("tokens {prompt} in ({cached} cached), {completion} out")
+    return template.format(prompt=count(prompt), cached=count(cached), completion=count(completion))
+
+
+def tiers(counts: Counts, costs: Mapping[str, float | None], currency: str) -> Iterator[str]:
+    """Tell the calls and the cost of each tier, where another than the ordinary one served some."""
+    for tier, use in counts.by_tier.items():
+        if counts.has_other_tiers and use["calls"]:
+            calls = ngettext("{count} call", "{count} calls", use["calls"]).format(count=count(use["calls"]))
+            cost = costs.get(tier)
+            template = _("tier {tier}: {calls}") if cost is None else _("tier {tier}: {calls}, {cost}")
+            yield template.format(tier=one_line(tier), calls=calls, cost=money(cost or 0.0, currency))
+
+
+def tier_fields(counts: Counts, costs: Mapping[str, float | None]) -> dict[str, dict[str, float | None]]:
+    """Return the calls, tokens and cost of each tier as JSON has them; empty where the ordinary one served all."""
+    if not counts.has_other_tiers:
+        return {}
+    rounded = {tier: None if cost is None else round(cost, 6) for tier, cost in costs.items()}
+    return {tier: {**use, "cost": rounded.get(tier)} for tier, use in counts.by_tier.items()}
+
+
+EVENT_CHANGES: Final = ("added", "replaced", "removed")  # kinds of lines in events.new.jsonl
+
+
+def taken_in(note: Extended) -> str:
+    """Return what an extension has taken in as one line."""
+    facts = [*_news(note.new_users, note.extended_users, note.new_behaviors)]
+    if not note.new_behaviors and not note.gone_behaviors:
+        facts = [_("the run knows all of it")]
+    if note.late_behaviors:
+        facts.append(_("{count} of them late").format(count=count(note.late_behaviors)))
+    if note.changed_behaviors or note.gone_behaviors:
+        facts.append(_changed(note.changed_behaviors, note.gone_behaviors))
+    if note.reopened_behaviors:
+        facts.append(_asked_again(note.reopened_behaviors, note.reopened_days))
+    line = listed(facts)
+    if note.too_late_behaviors:
+        left_out = _too_late(note.too_late_behaviors, note.lateness)
+        where = _("listed in {path}").format(path=note.listed)
+        line = joined((line, left_out, where))
+    return _("Extension: {facts}").format(facts=line)
+
+
+def extension_rows(extension: Mapping[str, int], *, is_remote: bool) -> list[tuple[str, str]]:
+    """Return rows of a table: what the last extension took, and what it changed in the events."""
+    calls = extension["calls"]
+    taken = [
+        users(extension["new_users"] + extension["extended_users"]),
+        behaviors(extension["new_behaviors"]),
+        ngettext("{count} call", "{count} calls", calls).format(count=count(calls)),
+    ]
+    if is_remote:
+        taken.append(tokens(extension["prompt_tokens"], extension["completion_tokens"]))
+    kinds = {kind: count(extension[f"events_{kind}"]) for kind in EVENT_CHANGES}
+    changed = _("{added} added, {replaced} replaced, {removed} removed").format(**kinds)
+    return [(_("new"), listed(taken)), (_("events changed"), changed)]
+
+
+def render_extension(console: Console, estimate: ExtensionEstimate) -> None:
+    """Print what an extension would take in and cost."""
+    for note in estimate.described.notes():
+        print_line(console, noted(note), style="dim")
+    print_line(console, "")
+    for fact in _news(estimate.new_users, estimate.extended_users, estimate.new_behaviors):
+        print_line(console, fact)
+    if estimate.late_behaviors:
+        print_line(console, _("{count} of them late").format(count=count(estimate.late_behaviors)))
+    if estimate.reopened_behaviors:
+        print_line(console, _asked_again(estimate.reopened_behaviors, estimate.reopened_days))
+    if estimate.too_late_behaviors:
+        print_line(console, _too_late(estimate.too_late_behaviors, estimate.lateness), style="yellow")
+    if estimate.changed_behaviors or estimate.gone_behaviors:
+        changed = _changed(estimate.changed_behaviors, estimate.gone_behaviors)
+        template = _("{changed}: extend refuses that without --accept-changes; counted here as accepted")
+        print_line(console, template.format(changed=changed), style="yellow")
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for label, figure in _figures(estimate):
+        table.add_row(label, figure)
+    console.print("", table, "", sep="\n")
+    print_line(console, plan(estimate.batches, estimate.users / max(1, estimate.batches)), style="bold")
+
+
+def extension_json(estimate: ExtensionEstimate) -> bytes:
+    """Return the object that `estimate --extend` prints with --json, and a line end."""
+    fields = asdict(estimate) | estimate.described.facts()
+    del fields["described"]
+    return f"{encode(fields | {'seconds': round(estimate.seconds, 1)})}\n".encode()
+
+
+def _figures(estimate: ExtensionEstimate) -> list[tuple[str, str]]:
+    cost = _("unknown; set input and output prices under [llm.price] of the config")
+    if estimate.cost is not None:
+        cost = money(estimate.cost, estimate.currency)
+    return [
+        (_("calls"), count(estimate.batches)),
+        (_("input tokens"), count(estimate.prompt_tokens)),
+        (_("expected output tokens"), count(estimate.expected_output_tokens)),
+        (_("time"), duration(estimate.seconds)),
+        (_("cost"), cost),
+    ]
+
+
+def _news(new_users: int, extended_users: int, new_behaviors: int) -> list[str]:
+    templates = (
+        (ngettext("{count} new user", "{count} new users", new_users), new_users),
+        (
+            ngettext("{count} known user with news", "{count} known users with news", extended_users),
+            extended_users,
+        ),
+        (ngettext("{count} new behavior", "{count} new behaviors", new_behaviors), new_behaviors),
+    )
+    return [template.format(count=count(number)) for template, number in templates]
+
+
+def _changed(changed: int, gone: int) -> str:
+    template = _("{changed} changed, {gone} gone")
+    return template.format(changed=count(changed), gone=count(gone))
+
+
+def _asked_again(number: int, days: int) -> str:
+    template = ngettext(
+        "{behaviors} asked about again on {count} day of a user",
+        "{behaviors} asked about again on {count} days of users",
+        days,
+    )
+    return template.format(behaviors=behaviors(number), count=count(days))
+
+
+def _too_late(behaviors: int, lateness: str) -> str:
+    template = ngettext(
+        "{count} behavior lies more than {lateness} back and is left out; raise extend.lateness to take it",
+        "{count} behaviors lie more than {lateness} back and are left out; raise extend.lateness to take them",
+        behaviors,
+    )
+    return template.format(count=count(behaviors), lateness=lateness)

@@ -1,4 +1,4 @@
-"""Observers of a run: plain lines, run.log, JSON lines, several at once, and the choice between them."""
+"""Observers of a run: the live panel, plain lines, run.log, JSON lines, several at once, and the choice between them."""
 
 import contextlib
 import io
@@ -8,16 +8,297 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from math import ceil
 from pathlib import Path
 from typing import Literal, Self, TextIO
 
-from rich.console import Console
+from rich.box import ROUNDED
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.control import Control
+from rich.live import Live
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.segment import ControlType, Segment
+from rich.table import Table
+from rich.text import Text
 
 from eventabs import runs
+from eventabs.language import gettext as _, ngettext
+from eventabs.records import InputWarning
 from eventabs.store import open_to_append
-from eventabs.views import messages, usage
+from eventabs.views import messages
 from eventabs.views.console import encode, one_line, print_line
-from eventabs.views.panel import RichObserver
+from eventabs.views.messages import clock, count, listed, money, share
+
+WIDTH = 120  # a wider bar says no more
+NARROW = 60  # below this the frame and the columns go
+
+_Facts = list[tuple[str, tuple[str | Text, ...]]]  # label, up to three cells
+
+
+class ProgressPanel:
+    """Draws the latest facts of a run.
+
+    `began`, `now`, `counted_at` (when the counts came) and `cooling_until` are seconds of one clock; between
+    two counts the remaining time runs down with it, and is gone when it has run out.
+    """
+
+    def __init__(self, currency: str, *, began: float = 0.0) -> None:
+        self.title = ""
+        self.phase = _("reading the input")
+        self.progress = runs.Progress()
+        self.trouble = ""
+        self.ended = False
+        self.began = self.now = self.counted_at = began
+        self.cooling_until = began
+        self.drawn = (0, 0)  # columns and rows of the frame drawn last, zeros without a frame
+        self._currency = currency
+
+    def folded(self, width: int) -> int:
+        """Return how many rows more the frame drawn last takes in a terminal that became narrower than it."""
+        columns, height = self.drawn
+        return height * (ceil(columns / width) - 1)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if (folded := self.folded(options.max_width)) > 0:  # since this refresh began
+            yield Control(*((ControlType.CURSOR_UP, 1), (ControlType.ERASE_IN_LINE, 2)) * folded).segment
+        if options.max_width < NARROW:
+            self.drawn = (0, 0)
+            yield from self._stacked()
+            return
+        frame = Panel(
+            Group(*self._rows()),
+            box=ROUNDED,
+            title=Text(one_line(self.title), style="bold") if self.title else None,
+            title_align="left",
+            border_style="dim",
+            width=min(options.max_width, WIDTH),
+        )
+        lines = console.render_lines(frame, options, pad=False)
+        self.drawn = (min(options.max_width, WIDTH), len(lines))
+        for line in lines:
+            yield from line
+            yield Segment.line()
+
+    def _rows(self) -> list[RenderableType]:
+        if not self.progress.users:
+            return [self._waiting()]
+        rows: list[RenderableType] = [self._bar()]
+        rows += [_row(label, *((12 // len(cells), cell) for cell in cells)) for label, cells in self._facts()]
+        causes, left = self._retries()
+        if causes or left:
+            rows.append(_row(_("retries"), (7, causes), (5, left)))
+        if self.trouble:
+            rows.append(_row(_("last"), (12, Text(one_line(self.trouble), style="yellow")), wraps=True))
+        return rows
+
+    def _waiting(self) -> Text:
+        return Text(listed((self.phase, self._elapsed())))
+
+    def _elapsed(self) -> str:
+        template = _("{time} in all") if self.ended else _("{time} so far")
+        return template.format(time=clock(self.now - self.began))
+
+    def _bar(self) -> Table:
+        progress = self.progress
+        finished = progress.done + progress.failed
+        row = Table.grid(expand=True, padding=(0, 2, 0, 0))
+        row.add_column(ratio=1)
+        row.add_column(no_wrap=True, justify="right")
+        row.add_column(no_wrap=True, justify="right")
+        bar = ProgressBar(total=progress.users, completed=finished)
+        row.add_row(bar, share(finished, progress.users), self._remaining())
+        return row
+
+    def _stacked(self) -> list[Text]:
+        """Return one short line a group of facts, for terminals too narrow for columns."""
+        if not self.progress.users:
+            return [self._waiting()]
+        finished = share(self.progress.done + self.progress.failed, self.progress.users)
+        lines = [Text(f"{finished}  {self._remaining()}")]
+        for label, cells in [*self._facts(), (_("retries"), self._retries())]:
+            if any(cells):
+                lines.append(Text.assemble((f"{label} ", "dim"), listed(str(cell) for cell in cells if cell)))
+        if self.trouble:
+            lines.append(Text(one_line(self.trouble), style="yellow", no_wrap=True, overflow="ellipsis"))
+        return lines
+
+    def _facts(self) -> _Facts:
+        progress = self.progress
+        of = _("{done} of {total} done")
+        users = of.format(done=count(progress.done), total=count(progress.users))
+        failed = _("{count} failed").format(count=count(progress.failed))
+        batches = of.format(done=count(progress.batches_done), total=count(progress.batches_total))
+        sent = _("{count} in").format(count=count(progress.prompt_tokens))
+        received = _("{count} out").format(count=count(progress.completion_tokens))
+        speed = "" if progress.tokens_per_second is None else messages.speed(progress.tokens_per_second)
+        calls = ngettext("{count} call", "{count} calls", progress.calls).format(count=count(progress.calls))
+        facts: _Facts = [
+            (_("users"), (users, Text(failed, style="red" if progress.failed else ""), self._elapsed())),
+            (_("batches"), (batches, messages.in_flight(progress), calls)),
+            (_("tokens"), (sent, received, speed)),
+        ]
+        if progress.cached_tokens:
+            cached = _("{count} in").format(count=count(progress.cached_tokens))
+            facts.append((_("cached"), (cached, share(progress.cached_tokens, progress.prompt_tokens), "")))
+        if progress.cost is not None:
+            projected = ""
+            if progress.cost_projected is not None:
+                projected = _("of about {cost}").format(cost=money(progress.cost_projected, self._currency))
+            facts.append((_("cost"), (money(progress.cost, self._currency), projected, "")))
+        tiers = messages.tiers(progress, progress.tier_costs, self._currency)
+        facts += [("" if number else _("of that"), (line,)) for number, line in enumerate(tiers)]
+        return facts
+
+    def _retries(self) -> tuple[str, Text]:
+        """Return the causes of repeated calls, and how long all calls still wait; empty where there are none."""
+        retries = self.progress.retries
+        causes = listed(messages.causes(self.progress.retry_causes)) or (count(retries) if retries else "")
+        cooling = max(0.0, self.cooling_until - self.now)
+        return causes, Text(messages.cooling(cooling) if cooling else "", style="bold yellow")
+
+    def _remaining(self) -> str:
+        if not self.progress.batches_done:
+            return self.phase
+        if self.progress.eta_seconds is None:
+            return ""
+        cooling = max(0.0, self.cooling_until - self.now)
+        left = self.progress.eta_seconds - (self.now - self.counted_at) + cooling
+        if left < 0:  # the estimate has run out: nothing is better than "0s" for minutes
+            return ""
+        return _("{time} left").format(time=clock(left))
+
+
+def _row(label: str, *cells: tuple[int, str | Text], wraps: bool = False) -> Table:
+    """Return a row of cells, with their shares of its width, which sum up to 12."""
+    row = Table.grid(expand=True, padding=(0, 1, 0, 0))
+    row.add_column(style="dim", ratio=2, no_wrap=True)
+    for ratio, _cell in cells:
+        row.add_column(ratio=ratio, no_wrap=not wraps, overflow="fold" if wraps else "ellipsis")
+    row.add_row(label, *(Text.assemble(cell) for _ratio, cell in cells))
+    return row
+
+
+REFRESHES_PER_SECOND = 8
+
+
+class RichObserver:
+    """Shows the run on a terminal: one live panel, with the notes that concern more than one call above it.
+
+    A context manager: the panel lives inside it. `clock` counts seconds, from anywhere.
+    """
+
+    def __init__(
+        self,
+        console: Console,
+        *,
+        verbose: bool = False,
+        currency: str = "USD",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._console = console
+        self._verbose = verbose
+        self._clock = clock
+        self._panel = ProgressPanel(currency, began=clock())
+        self._live = Live(
+            console=console,
+            get_renderable=self.picture,
+            refresh_per_second=REFRESHES_PER_SECOND,
+            transient=True,
+            redirect_stdout=False,  # results on standard output go on to where it leads
+        )
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._live.stop()
+
+    def started(self, facts: runs.Started) -> None:
+        """Print the first line and name the model in the panel's title."""
+        self._panel.title = f"{facts.model} @ {facts.host}" if facts.model else facts.provider
+        self._print(messages.started(facts), "dim")
+
+    def noted(self, note: runs.Note) -> None:
+        """Print a note above the panel if it deserves a line, or keep it as the last trouble."""
+        match note:
+            case runs.InputRead():
+                self._panel.phase = _("counting and packing")
+            case runs.Planned():
+                self._panel.phase = _("waiting for the first reply")
+            case runs.CoolingDown():
+                self._panel.cooling_until = self._clock() + note.seconds
+            case runs.Retrying() | runs.CallFailed():
+                self._panel.trouble = messages.noted(note)
+            case runs.BatchDone() if note.unusable:
+                self._panel.trouble = messages.noted(note)
+        if self._verbose or _deserves_a_line(note):
+            self._print(messages.noted(note), _style(note))
+
+    def progressed(self, progress: runs.Progress) -> None:
+        """Keep the counts; the panel takes them at its next refresh."""
+        self._panel.progress = progress
+        self._panel.counted_at = self._clock()
+
+    def picture(self) -> RenderableType:
+        """Return what the live panel shows now."""
+        self._panel.now = self._clock()
+        self._unfold()
+        # the cursor rests in a row of its own, where the terminal echoes Ctrl-C: elsewhere that would shift the frame
+        return Group(self._panel, Text())
+
+    def _print(self, line: str, style: str) -> None:
+        self._unfold()  # the line takes the place of the frame, which may be folded since its last refresh
+        print_line(self._console, line, style=style)
+
+    def _unfold(self) -> None:
+        """Erase the rows that a terminal made of a frame when it became narrower than that."""
+        folded = self._panel.folded(self._console.width)
+        if folded > 0:
+            step = ((ControlType.ERASE_IN_LINE, 2), (ControlType.CURSOR_UP, 1))
+            self._console.control(Control(*step * folded))
+            self._panel.drawn = (0, 0)
+
+
+def _deserves_a_line(note: runs.Note) -> bool:
+    if isinstance(note, runs.StateChanged):
+        return bool(note.cause)  # the closing summary names the state itself
+    return isinstance(
+        note,
+        runs.InputRead
+        | runs.KeyUnset
+        | runs.SettingsTaken
+        | runs.ColumnsFound
+        | runs.RowShown
+        | InputWarning
+        | runs.Planned
+        | runs.Serving
+        | runs.MachinesChanged
+        | runs.CallFailed
+        | runs.RequestsWritten
+        | runs.RepliesRead
+        | runs.JobChanged
+        | runs.JobTrouble
+        | runs.Stopping,
+    )
+
+
+def _style(note: runs.Note) -> str:
+    match note:
+        case runs.CallFailed() | runs.Retrying() | runs.KeyUnset() | InputWarning():
+            return "yellow"
+        case runs.ColumnsFound() | runs.RowShown():
+            return "dim"
+        case runs.MachinesChanged() if note.lost:
+            return "yellow"
+        case runs.Stopping() | runs.StateChanged(status="interrupted" | "stopped"):
+            return "bold yellow"
+        case runs.Planned():
+            return "bold"
+        case _:
+            return ""
+
 
 BATCHES_A_LINE = 10
 SECONDS_BETWEEN_COUNTS = 0.2
@@ -55,12 +336,12 @@ class _LineObserver:
     def noted(self, note: runs.Note) -> None:
         self.line(messages.noted(note))
         if isinstance(note, runs.StateChanged) and note.status != "running" and self._latest is not None:
-            self.line(usage.progress_line(self._latest, self._currency))
+            self.line(messages.progress_line(self._latest, self._currency))
 
     def progressed(self, progress: runs.Progress) -> None:
         before, self._latest = self._latest or progress, progress
         if progress.batches_done // BATCHES_A_LINE > before.batches_done // BATCHES_A_LINE:
-            self.line(usage.progress_line(progress, self._currency))
+            self.line(messages.progress_line(progress, self._currency))
 
     def line(self, text: str) -> None:
         raise NotImplementedError

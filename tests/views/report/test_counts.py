@@ -8,8 +8,8 @@ from hypothesis import given, settings, strategies as st
 from eventabs.inspection.report import UserFacts
 from eventabs.records import Behavior, UserLog
 from eventabs.store.queries import UserRow
-from eventabs.views.report import counts as module
-from eventabs.views.report.counts import EventCounts, Tally, places_of, steps_before
+from eventabs.views.report import records
+from eventabs.views.report.records import EventCounts, Tally, places_of, steps_before
 
 DAY = datetime(2026, 1, 5, 9, 0)  # noqa: DTZ001  a Monday, as exports have it
 
@@ -97,7 +97,7 @@ def test_places_are_what_is_visited_and_where_else_something_happens() -> None:
 
 def test_a_tally_forgets_rare_things_only() -> None:
     tally = Tally()
-    bound = module._MOST_KEPT
+    bound = records._MOST_KEPT
     tally.note(["often"] * 5)
     tally.note(range(bound + 1))
     assert len(tally) <= bound

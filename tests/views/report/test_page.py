@@ -16,7 +16,7 @@ from eventabs.errors import UsageError
 from eventabs.inspection.report import open_report_facts
 from eventabs.store.ledger import Ledger
 from eventabs.store.queries import REPORT_SECTIONS
-from eventabs.views.report import calls, page as module
+from eventabs.views.report import page as module, records
 from eventabs.views.report.page import render_report, write_report
 from house import eventabs
 from report_kit import EVIL, make_crowd, make_evil_run, make_run, packed_data
@@ -200,13 +200,13 @@ def test_prompts_beyond_what_a_page_holds_are_kept_of_bad_replies_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_crowd(tmp_path, calls=4)
-    monkeypatch.setattr(calls, "_CHUNK_CHARACTERS", 1)
+    monkeypatch.setattr(records, "_CHUNK_CHARACTERS", 1)
     with open_report_facts(tmp_path) as facts:
-        packed = calls.PackedCalls(facts, {}, calls.sent_zone(""), most_bytes=1)
+        packed = records.PackedCalls(facts, {}, records.sent_zone(""), most_bytes=1)
         assert (packed.left_out, packed.index()["chunk"]) == (3, [0, -1, -1, -1])
         third = facts.calls[2]._replace(usable=0)
         broken = replace(facts, calls=(*facts.calls[:2], third, facts.calls[3]))
-        assert calls.PackedCalls(broken, {}, calls.sent_zone(""), most_bytes=1).index()["chunk"] == [
+        assert records.PackedCalls(broken, {}, records.sent_zone(""), most_bytes=1).index()["chunk"] == [
             -1,
             -1,
             0,

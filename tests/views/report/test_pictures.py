@@ -8,8 +8,8 @@ from urllib.parse import unquote
 import pytest
 from hypothesis import assume, given, settings, strategies as st
 
-from eventabs.views.report.counts import EventCounts
-from eventabs.views.report.pictures import COLORS, address, facets, pictures
+from eventabs.views.report.charts import COLORS, address, facets, pictures
+from eventabs.views.report.records import EventCounts
 
 MONDAY = 739_621  # 2026-01-05
 

@@ -18,13 +18,13 @@ from eventabs.quality import Comparison, Side, UserPair, wall_seconds
 from eventabs.views import messages
 from eventabs.views.console import encode, one_line, print_line
 from eventabs.views.messages import count
-from eventabs.views.panel import NARROW
+from eventabs.views.observers import NARROW
 from eventabs.views.quality.answers import answer_tables
 from eventabs.views.quality.evaluation import COLORS, DAY, bars
 from eventabs.views.quality.figures import cells, figure_table
 from eventabs.views.quality.run_figures import RUN_NAMES, compared_counts, run_fields, run_rows, run_table
 from eventabs.views.report import render_page
-from eventabs.views.show import event_text
+from eventabs.views.run import event_text
 
 DIFFERS: Final = "≠"
 _MOST_TYPES: Final = 8  # in the terminal

@@ -5,4 +5,4 @@ from .page import (
     render_report as render_report,
     write_report as write_report,
 )
-from .words import times_of as times_of
+from .records import times_of as times_of

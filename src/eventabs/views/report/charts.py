@@ -1,20 +1,25 @@
-"""The operator's figures and charts of the report as its template draws them: words, tables and percent of a frame."""
+"""Charts and pictures of the report as its templates draw them: words, tables, and geometry in percent of a frame.
+
+A frame stretches, so that a picture fits a phone and a sheet of paper without a script.
+"""
 
 import math
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
+from urllib.parse import quote
 
 from eventabs.inspection import CallFacts, ReportFacts, TokenUse
 from eventabs.language import gettext as _
 from eventabs.providers import kind_of
 from eventabs.store import Retry
-from eventabs.views import messages, usage
+from eventabs.views import messages
 from eventabs.views.messages import average, count, duration, money, share
 from eventabs.views.quality.answers import event_figures
-from eventabs.views.report.counts import EventCounts
+from eventabs.views.report.records import STEPS, EventCounts, Step, shown, weekdays
 
 TIME_BINS = 120
 _TABLE_ROWS = 24  # of the calls over time
@@ -72,7 +77,7 @@ def _tiles(facts: ReportFacts, counts: EventCounts) -> list[tuple[str, str, str]
         by_tier = facts.endpoint.price.by_tier(totals)
         shown = [
             _("{cost} a user").format(cost=each),
-            *usage.tiers(totals, by_tier, facts.endpoint.currency),
+            *messages.tiers(totals, by_tier, facts.endpoint.currency),
         ]
         cost = (_("Cost"), money(facts.cost, facts.endpoint.currency), messages.listed(shown))
     return [*tiles, (_("Tokens"), _short(totals.prompt_tokens + totals.completion_tokens), tokens), cost]
@@ -321,3 +326,379 @@ def _slices(facts: ReportFacts) -> list[tuple[str, str, str, str, float, float]]
         slices.append((kind, label, count(round(tokens)), share(tokens, total), left, width))
         left += width
     return slices
+
+
+# The pictures of the events, as their template draws them: bars, days, transitions, paths to a goal, hours.
+#
+# Each is geometry in percent or in a frame that stretches, so that it fits a phone and a sheet of paper without a script.
+
+
+COLORS: Final = 10  # of the most frequent types; the others share one
+ARROW: Final = " → "
+_MOST_BARS: Final = 14
+_MOST_PLACES: Final = 14
+_MOST_TRANSITIONS: Final = 14
+_MOST_PATHS: Final = 5
+_SHARED_BY: Final = 3  # users
+_LEAST_SHARE: Final = 0.1  # percent; what is less is said to be
+_MOST_COLUMNS: Final = 124
+_BINS: Final = (1, 7, 28, 91, 364)  # days a column
+_FILLED: Final = 0.84  # of the room of a column is its bar
+_WIDEST: Final = 10.0  # percent that a bar takes
+_MOST_TICKS, _MOST_FULL_TICKS = 5, 3  # dates below the columns: without and with their year
+_YEAR: Final = 4  # characters
+_LEAST_ROOM, _LEAST_FULL_ROOM = (
+    4.0,
+    12.0,
+)  # percent of a column at either end for a date below its middle, on a phone too
+_TRIMMED: Final = (
+    0.001  # of the events at either end, where they stretch the axis to more than twice its length
+)
+_SHADES: Final = 6  # of the heat map
+_FLOW: Final = 300.0  # height of all ribbons
+_LEAST_NODE, _GAP = 17.0, 5.0
+
+
+class Bar(NamedTuple):
+    """A thing with its number; `width` is percent of the longest, `color` that of a type or "" for none."""
+
+    label: str
+    href: str
+    number: str
+    share: str
+    users: str
+    unit: str  # of users
+    width: float
+    color: str
+    marked: bool = False
+
+
+def pictures(counts: EventCounts) -> dict[str, Any]:
+    """Return everything that the template of the events needs, by name."""
+    order = [kind for kind, _number in messages.most_frequent(counts.types)]
+    colors = {kind: f"k{place}" for place, kind in enumerate(order[:COLORS])}
+    return {
+        "types": _bars(counts.types, counts.type_users, "type", colors),
+        "more_types": max(0, len(counts.types) - _MOST_BARS),
+        "categories": _bars(counts.categories, counts.category_users, "category", {}, marked=counts.goal),
+        "places": _places(counts),
+        "days": _days(counts.days, colors),
+        "transitions": _transitions(counts, colors),
+        "paths": list(_paths(counts, colors)),
+        "hours": _hours(counts),
+    }
+
+
+def type_order(counts: EventCounts) -> list[str]:
+    """Return the types that have a color of their own, in its order."""
+    return [shown(kind) for kind, _number in messages.most_frequent(counts.types)[:COLORS]]
+
+
+def facets(counts: EventCounts) -> Iterator[tuple[str, str, object]]:
+    """Yield what users can be filtered by apart from types and categories: its kind, its name in an address, itself."""
+    for place, _number in messages.most_frequent(counts.places)[:_MOST_PLACES]:
+        yield "place", shown(place), place
+    for pair, _number in messages.most_frequent(counts.transitions)[:_MOST_TRANSITIONS]:
+        yield "transition", joined(pair), pair
+    for path, _number in _frequent_paths(counts):
+        yield "path", joined(path), path
+
+
+def address(**values: str) -> str:
+    """Return the fragment that stands for a filter."""
+    return "#" + "&".join(
+        f"{name}={quote(value, safe='', errors='replace')}" for name, value in values.items()
+    )
+
+
+def joined(steps: Sequence[str]) -> str:
+    """Name types that follow each other."""
+    return ARROW.join(map(shown, steps))
+
+
+def _bars(
+    numbers: Counter[str], users: Counter[str], name: str, colors: Mapping[str, str], *, marked: str = ""
+) -> list[Bar]:
+    rows = messages.most_frequent(numbers)[:_MOST_BARS]
+    total, most = numbers.total(), max(numbers.values(), default=1)
+    return [
+        Bar(
+            shown(messages.category(key) if name == "category" else key),
+            address(**{name: shown(key)}),
+            count(number),
+            _percent(number, total),
+            count(users[key]),
+            _unit_of_users(users[key]),
+            100 * number / most,
+            colors.get(key, "kx") if colors else "",
+            bool(marked) and key == marked,
+        )
+        for key, number in rows
+    ]
+
+
+def _unit_of_users(number: int) -> str:
+    """Return what stands behind the number of users in the page's language."""
+    return messages.users(number).removeprefix(count(number))
+
+
+def _places(counts: EventCounts) -> list[Bar]:
+    rows = messages.most_frequent(counts.places)[:_MOST_PLACES]
+    most = max((number for _place, number in rows), default=1)
+    return [
+        Bar(shown(place), address(place=shown(place)), "", "", count(number), "", 100 * number / most, "")
+        for place, number in rows
+    ]
+
+
+def _percent(part: int, whole: int) -> str:
+    value = 100 * part / whole
+    if 0 < value < _LEAST_SHARE:
+        return f"< {_LEAST_SHARE} %"
+    return f"{value:.1f} %" if 0 < value < messages.TENTHS_BELOW else share(part, whole)
+
+
+def _days(days: Counter[tuple[int, str]], colors: Mapping[str, str]) -> dict[str, Any] | None:
+    """Stack the types of each day, or of some days at a time, in columns."""
+    kept, left_out = _trimmed(days)
+    if not kept:
+        return None
+    first, last = min(day for day, _kind in kept), max(day for day, _kind in kept)
+    span = last - first + 1
+    size = next((size for size in _BINS if span <= size * _MOST_COLUMNS), -(-span // _MOST_COLUMNS))
+    columns = -(-span // size)
+    if columns == 1:  # one column says nothing that the bars do not say
+        return None
+    stacks: list[Counter[str]] = [Counter() for _column in range(columns)]
+    for (day, kind), number in kept.items():
+        stacks[(day - first) // size][colors.get(kind, "kx")] += number
+    labels = [_day(first + size * column) for column in range(columns)]
+    top = max(stack.total() for stack in stacks)
+    names = {color: shown(kind) for kind, color in colors.items()} | {"kx": _("other types")}
+    used = [color for color in names if any(stack[color] for stack in stacks)]
+    segments = _segments(stacks, used, top, labels, names)
+    return {
+        "unit": messages.listed(filter(None, (_unit(size), _common_year(labels)))),
+        "top": top,
+        "groups": [(color, names[color], segments[color]) for color in used],
+        "legend": [
+            (color, names[color], address(type=names[color]) if color != "kx" else "") for color in used
+        ],
+        "ticks": list(_ticks(labels)),
+        "rows": [(label, count(stack.total())) for label, stack in zip(labels, stacks, strict=True)],
+        "left_out": left_out,
+    }
+
+
+def _segments(
+    stacks: Sequence[Counter[str]],
+    order: Sequence[str],
+    top: int,
+    labels: Sequence[str],
+    names: Mapping[str, str],
+) -> dict[str, list[tuple[float, float, float, float, str]]]:
+    """Return left, top, width, height (in percent) and title of each type's part of the columns."""
+    room = 100 / len(stacks)
+    width = min(room * _FILLED, _WIDEST)
+    segments: dict[str, list[tuple[float, float, float, float, str]]] = {color: [] for color in order}
+    for column, stack in enumerate(stacks):
+        under = 0
+        for color in order:
+            if number := stack[color]:
+                under += number
+                title = f"{labels[column]} · {names[color]}: {count(number)}"
+                left = room * (column + 0.5) - width / 2
+                box = left, 100 - 100 * under / top, width, 100 * number / top
+                segments[color].append((*box, title))
+    return segments
+
+
+def _unit(days: int) -> str:
+    return {1: _("by day"), 7: _("by week")}.get(days) or _("by {count} days").format(count=days)
+
+
+def _common_year(labels: Sequence[str]) -> str:
+    """Return the year of all dates, "" where they have several."""
+    return labels[0][:_YEAR] if labels[0][:_YEAR] == labels[-1][:_YEAR] else ""
+
+
+def _ticks(labels: Sequence[str]) -> Iterator[tuple[float, str, str]]:
+    """Yield place, anchor and text of some dates below their columns: without the year where all have the same.
+
+    A date stands below the middle of its column; at either end, where that leaves it no room, it begins or ends there.
+    """
+    room, last = 100 / len(labels), len(labels) - 1
+    number, least, begin = _MOST_FULL_TICKS, _LEAST_FULL_ROOM, 0
+    if _common_year(labels):
+        number, least, begin = _MOST_TICKS, _LEAST_ROOM, _YEAR + 1
+    number = min(len(labels), number)
+    for column in (round(last * place / (number - 1)) for place in range(number)):
+        place, anchor = room * (column + 0.5), "middle"
+        if room < least and column in (0, last):
+            shift = min(room * _FILLED, _WIDEST) / 2
+            place, anchor = (place - shift, "start") if column == 0 else (place + shift, "end")
+        yield place, anchor, labels[column][begin:]
+
+
+def _trimmed(days: Counter[tuple[int, str]]) -> tuple[dict[tuple[int, str], int], int]:
+    """Leave out the few events that stretch the axis, such as those of clocks that were never set; count them."""
+    by_day: Counter[int] = Counter()
+    for (day, _kind), number in days.items():
+        by_day[day] += number
+    rest = int(by_day.total() * _TRIMMED)
+    low, high = _end(sorted(by_day), by_day, rest), _end(sorted(by_day, reverse=True), by_day, rest)
+    if not by_day or 2 * (high - low + 1) >= max(by_day) - min(by_day) + 1:
+        return dict(days), 0
+    kept = {key: number for key, number in days.items() if low <= key[0] <= high}
+    return kept, by_day.total() - sum(kept.values())
+
+
+def _end(ordered: Sequence[int], numbers: Mapping[int, int], rest: int) -> int:
+    for day in ordered:
+        rest -= numbers[day]
+        if rest < 0:
+            return day
+    return 0
+
+
+def _day(ordinal: int) -> str:
+    return date.fromordinal(ordinal).isoformat()
+
+
+def _transitions(counts: EventCounts, colors: Mapping[str, str]) -> dict[str, Any] | None:
+    """Draw what follows what as ribbons from types at the left to types at the right."""
+    rows = messages.most_frequent(counts.transitions)[:_MOST_TRANSITIONS]
+    if not rows:
+        return None
+    scale = _FLOW / sum(number for _pair, number in rows)
+    left = _Side(rows, lambda pair: pair[0], scale)
+    right = _Side(rows, lambda pair: pair[1], scale)
+    ribbons = []
+    for pair, number in rows:
+        start, end, high = left.take(pair, number), right.take(pair, number), number * scale
+        title = f"{joined(pair)}: {count(number)}"
+        color = colors.get(pair[0], "kx")
+        ribbons.append((_ribbon(start, end, high), color, address(transition=joined(pair)), title))
+    total = counts.transitions.total()
+    return {
+        "height": max(left.height, right.height),
+        "ribbons": ribbons,
+        "left": left.labels(colors),
+        "right": right.labels(colors),
+        "share": share(sum(number for _pair, number in rows), total),
+        "rows": [
+            (joined(pair), address(transition=joined(pair)), count(number), _percent(number, total))
+            for pair, number in rows
+        ],
+    }
+
+
+class _Side:
+    """The types at one side, the most frequent above, with room for their names."""
+
+    def __init__(
+        self,
+        rows: Sequence[tuple[tuple[str, str], int]],
+        side: Callable[[tuple[str, str]], str],
+        scale: float,
+    ) -> None:
+        self._side, self._scale = side, scale
+        sums: Counter[str] = Counter()
+        for pair, number in rows:
+            sums[side(pair)] += number
+        self._tops: dict[str, tuple[float, float]] = {}
+        self.height = 0.0
+        for kind, number in messages.most_frequent(sums):
+            high = number * scale
+            self._tops[kind] = self.height + max(0.0, _LEAST_NODE - high) / 2, high
+            self.height += max(high, _LEAST_NODE) + _GAP
+        self._taken: Counter[str] = Counter()
+
+    def take(self, pair: tuple[str, str], number: int) -> float:
+        """Return where the ribbon of a pair begins."""
+        kind = self._side(pair)
+        top = self._tops[kind][0] + self._taken[kind] * self._scale
+        self._taken[kind] += number
+        return top
+
+    def labels(self, colors: Mapping[str, str]) -> list[tuple[float, float, str, str, str]]:
+        """Return top, height, name, color and address of each type."""
+        return [
+            (top, high, shown(kind), colors.get(kind, "kx"), address(type=shown(kind)))
+            for kind, (top, high) in self._tops.items()
+        ]
+
+
+def _ribbon(start: float, end: float, high: float) -> str:
+    above = f"M0 {start:.1f}C50 {start:.1f} 50 {end:.1f} 100 {end:.1f}"
+    below = f"V{end + high:.1f}C50 {end + high:.1f} 50 {start + high:.1f} 0 {start + high:.1f}Z"
+    return above + below
+
+
+def _paths(counts: EventCounts, colors: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """Draw the most frequent paths to a goal as funnels: how many users went each step, and how many of these the next."""
+    for path, reached in _frequent_paths(counts):
+        *steps, goal = path
+        numbers = [counts.steps[tuple(steps[: place + 1])] for place in range(len(steps))] + [reached]
+        # a rare run may have been forgotten: there are at least as many as went on from it
+        for place in range(len(numbers) - 2, -1, -1):
+            numbers[place] = max(numbers[place], numbers[place + 1])
+        width, most = 100 / len(numbers), numbers[0]
+        heights = [100 * number / most for number in numbers]
+        yield {
+            "href": address(path=joined(path)),
+            "title": joined(path),
+            "steps": [
+                (
+                    shown(kind),
+                    colors.get(kind, "kx"),
+                    address(type=shown(kind)),
+                    count(number),
+                    f"−{_percent(before - number, before)}" if before > number else "",
+                )
+                for kind, number, before in zip((*steps, goal), numbers, (most, *numbers), strict=False)
+            ],
+            "goal": shown(goal),
+            "shapes": [
+                (colors.get(kind, "kx"), _step(width, place, high), _narrowing(width, place, high, heights))
+                for place, (kind, high) in enumerate(zip(path, heights, strict=True))
+            ],
+        }
+
+
+def _frequent_paths(counts: EventCounts) -> list[tuple[Step, int]]:
+    """Return the most frequent paths of the most steps that some users share; few users share long ones."""
+    for steps in range(STEPS, 0, -1):
+        paths = {path: users for path, users in counts.paths.items() if len(path) == steps + 1}
+        if max(paths.values(), default=0) >= _SHARED_BY or steps == 1:
+            return messages.most_frequent(paths)[:_MOST_PATHS]
+    return []
+
+
+def _step(width: float, place: int, high: float) -> str:
+    left, right = width * place, width * (place + 0.3)
+    return f"M{left:.2f} {50 - high / 2:.2f}H{right:.2f}V{50 + high / 2:.2f}H{left:.2f}Z"
+
+
+def _narrowing(width: float, place: int, high: float, heights: Sequence[float]) -> str:
+    """Join a step to the next; "" behind the last."""
+    if place + 1 == len(heights):
+        return ""
+    left, middle, right = (f"{width * (place + part):.2f}" for part in (0.3, 0.65, 1))
+    over, under = f"{50 - high / 2:.2f}", f"{50 + high / 2:.2f}"
+    low = heights[place + 1]
+    next_over, next_under = f"{50 - low / 2:.2f}", f"{50 + low / 2:.2f}"
+    above = f"M{left} {over}C{middle} {over} {middle} {next_over} {right} {next_over}"
+    return above + f"V{next_under}C{middle} {next_under} {middle} {under} {left} {under}Z"
+
+
+def _hours(counts: EventCounts) -> dict[str, Any]:
+    most = max(counts.hours.values(), default=1)
+    return {
+        "most": most,
+        "shades": range(_SHADES + 1),
+        "rows": [
+            (name, [(n := counts.hours[day, hour], -(-n * _SHADES // most)) for hour in range(24)])
+            for day, name in enumerate(weekdays())
+        ],
+    }

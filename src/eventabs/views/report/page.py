@@ -27,12 +27,18 @@ from eventabs.views import messages
 from eventabs.views.console import one_line
 from eventabs.views.messages import count
 from eventabs.views.quality import audit_section
-from eventabs.views.report.calls import PackedCalls, sent_zone, visible_lines
-from eventabs.views.report.charts import sections
-from eventabs.views.report.counts import EventCounts
-from eventabs.views.report.pictures import facets, pictures, type_order
-from eventabs.views.report.records import PackedUsers, packed, shown
-from eventabs.views.report.words import script_words, times_of
+from eventabs.views.report.charts import facets, pictures, sections, type_order
+from eventabs.views.report.records import (
+    EventCounts,
+    PackedCalls,
+    PackedUsers,
+    packed,
+    script_words,
+    sent_zone,
+    shown,
+    times_of,
+    visible_lines,
+)
 
 NAME: Final = "report.html"
 MOST_USERS: Final = 20_000  # whose timelines stand in a page

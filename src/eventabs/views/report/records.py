@@ -1,29 +1,131 @@
-"""The users of the report as the browser reads them: compressed chunks of records, and an index over all of them.
+"""Users, calls and counts of the report as the browser reads them, and the words of its script.
 
-A record is a row of columns; times are seconds, coded as differences, so that they deflate to little. A chunk names
-its texts by number and stands for itself, so that a page of any size is written with one chunk in memory.
+A record is a row of columns; times are seconds, coded as differences, so that they deflate to little. A chunk numbers
+its own texts, so that a page of any size is written with one chunk in memory.
 """
 
 import zlib
 from array import array
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import partial
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import orjson
 
-from eventabs.inspection import UserFacts
+from eventabs.inspection import CallFacts, CallText, ReportFacts, UserFacts
+from eventabs.language import gettext as _
+from eventabs.records import Behavior
 from eventabs.views import messages
 from eventabs.views.console import one_line
-from eventabs.views.report.counts import paths_to, places_of, steps_before, wall_time
+
+STEPS: Final = 3  # of a path before its goal
+_MOST_KEPT: Final = 200_000  # different things counted at a time; an open vocabulary has no end
+
+Step = tuple[str, ...]  # types that follow each other directly
+
+
+class Tally(Counter[Any]):
+    """Counts of many different things: beyond a bound the rare ones are forgotten, never the frequent ones."""
+
+    def note(self, things: Iterable[Hashable]) -> None:
+        """Count each once."""
+        self.update(things)
+        if len(self) > _MOST_KEPT:
+            kept = self.most_common(_MOST_KEPT // 2)
+            self.clear()
+            self.update(dict(kept))
+
+
+@dataclass(slots=True)
+class EventCounts:
+    """Counts over all users. Those by user count a user once for each thing."""
+
+    goal: str
+    types: Tally = field(default_factory=Tally)
+    type_users: Tally = field(default_factory=Tally)
+    categories: Tally = field(default_factory=Tally)
+    category_users: Tally = field(default_factory=Tally)
+    places: Tally = field(default_factory=Tally)  # users by place
+    hours: Counter[tuple[int, int]] = field(default_factory=Counter)  # (weekday from Monday, hour)
+    days: Tally = field(default_factory=Tally)  # (ordinal of the day, type)
+    transitions: Tally = field(default_factory=Tally)  # (type, next type)
+    paths: Tally = field(
+        default_factory=Tally
+    )  # users by their last steps before the first goal, and its type
+    steps: Tally = field(
+        default_factory=Tally
+    )  # users by each run of up to STEPS steps before a goal, or without one
+    offsets: set[str] = field(default_factory=set)  # from UTC, as the logs have them
+    covered: int = 0
+    behaviors: int = 0
+
+    def add(self, user: UserFacts) -> None:
+        """Count a user."""
+        events = user.events
+        types, categories = [event["type"] for event in events], [event["category"] for event in events]
+        starts = [wall_time(event["start"]) for event in events]
+        self.behaviors += len(user.log.behaviors)
+        self.covered += len({index for event in events for index in event["behaviors"]})
+        self.offsets |= user.log.offsets
+        self.places.note(places_of(user.log.behaviors))
+        self.types.note(types)
+        self.type_users.note(set(types))
+        self.categories.note(categories)
+        self.category_users.note(set(categories))
+        self.hours.update((start.weekday(), start.hour) for start in starts if start)
+        self.days.note((start.toordinal(), kind) for start, kind in zip(starts, types, strict=True) if start)
+        self.transitions.note(pairwise(types))
+        self._add_path(events)
+
+    def _add_path(self, events: Sequence[dict[str, Any]]) -> None:
+        before, goal = steps_before(events, self.goal)
+        self.steps.note(set(_runs(before)))
+        self.paths.note(paths_to(before, goal))
+
+
+def steps_before(events: Sequence[dict[str, Any]], goal: str) -> tuple[Step, str]:
+    """Return the types before the first event of the category `goal`, equal neighbors once, and that event's type.
+
+    Without such an event: all types, and "".
+    """
+    end = next((place for place, event in enumerate(events) if event["category"] == goal), len(events))
+    steps = tuple(kind for kind, _same in groupby(event["type"] for event in events[:end]))
+    return steps, events[end]["type"] if end < len(events) else ""
+
+
+def paths_to(before: Step, goal: str) -> list[Step]:
+    """Return the last step, the last two and so on up to STEPS, each with the type of the goal behind it."""
+    lengths = range(1, min(STEPS, len(before)) + 1)
+    return [(*before[-length:], goal) for length in lengths] if goal else []
+
+
+def _runs(steps: Step) -> Iterator[Step]:
+    for length in range(1, STEPS + 1):
+        for first in range(len(steps) - length + 1):
+            yield steps[first : first + length]
+
+
+def places_of(behaviors: Iterable[Behavior]) -> set[str]:
+    """Return where a user was: places visited, and the sites, apps and shops of other behaviors."""
+    return {b.item if b.action == "visit" else b.place for b in behaviors} - {""}
+
+
+def wall_time(text: str) -> datetime | None:
+    """Read a time of an event; a model's own, ungrounded one may be none."""
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=None)
+    except ValueError:
+        return None
+
 
 _EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
 _CHUNK_BEHAVIORS: Final = 20_000  # after which a chunk is closed
-_LONGEST: Final = 300  # characters of a text
+_LONGEST_TEXT: Final = 300  # characters of a text
 _LEVEL: Final = 6  # of deflate: higher ones cost twice the time for 1 %
 _SOURCES: Final = ("llm", "rules", "must")
 _GROUNDED, _OUTSIDE = 1, 2  # flags of an event; its source stands above them
@@ -215,4 +317,270 @@ def differences(numbers: Iterable[int], base: int) -> list[int]:
 
 def shown(text: str) -> str:
     """Make control and bidi characters visible, and cut what no page can show."""
-    return one_line(text[:_LONGEST])
+    return one_line(text[:_LONGEST_TEXT])
+
+
+MOST_BYTES: Final = 4_000_000  # of all texts, compressed
+_CHUNK_CHARACTERS: Final = 600_000
+_LONGEST_CALL: Final = 400_000  # characters of one text
+
+
+def sent_zone(name: str) -> ZoneInfo:
+    """Return the zone in which the times of calls are told: that of the run, UTC where it names none that this machine knows."""
+    try:
+        return ZoneInfo(name) if name else ZoneInfo("UTC")
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        return ZoneInfo("UTC")
+
+
+class PackedCalls:
+    """The calls of a run. Texts are kept of as many as fit, of those with bad replies first."""
+
+    def __init__(
+        self,
+        facts: ReportFacts,
+        numbers: Mapping[str, int],
+        zone: ZoneInfo,
+        *,
+        most_bytes: int = MOST_BYTES,
+    ) -> None:
+        self.chunks: list[bytes] = []
+        self._facts, self._numbers, self._zone = facts, numbers, zone
+        self._bytes = 0
+        self._place_of: dict[int, tuple[int, int]] = {}
+        self._chunk = _CallChunk()
+        for call in sorted(facts.calls, key=lambda call: (call.usable >= call.users, call.id)):
+            if self._bytes > most_bytes:
+                break
+            self._add(call)
+        self._close_chunk()
+
+    @property
+    def left_out(self) -> int:
+        """How many calls stand without their texts."""
+        return len(self._facts.calls) - len(self._place_of)
+
+    def index(self) -> dict[str, list[Any]]:
+        """Return the figures of all calls, a column for each."""
+        columns: dict[str, list[Any]] = defaultdict(list)
+        for call in sorted(self._facts.calls, key=lambda call: call.id):
+            for name, value in self._figures(call).items():
+                columns[name].append(value)
+        return columns
+
+    def _figures(self, call: CallFacts) -> dict[str, Any]:
+        asked = (self._numbers.get(part.user_id, -1) for part in self._facts.asked(call.id))
+        chunk, place = self._place_of.get(call.id, (-1, 0))
+        return {
+            "id": call.id,
+            "attempt": call.attempt,
+            "status": call.status,
+            "finish": shown(call.finish_reason),
+            "users": call.users,
+            "usable": call.usable,
+            "prompt": call.prompt_tokens,
+            "cached": call.cached_tokens,
+            "completion": call.completion_tokens,
+            "reasoning": round(call.reasoning_tokens),
+            "tier": shown(call.tier),
+            "cost": call.cost,
+            "seconds": None if call.seconds is None else round(call.seconds, 1),
+            "sent": seconds_of(datetime.fromtimestamp(round(call.sent_at), self._zone)),
+            "who": sorted({number for number in asked if number >= 0}),
+            "chunk": chunk,
+            "place": place,
+        }
+
+    def _add(self, call: CallFacts) -> None:
+        self._place_of[call.id] = len(self.chunks), len(self._chunk.calls)
+        users = [
+            (
+                part.alias,
+                shown(part.user_id),
+                self._numbers.get(part.user_id, -1),
+                messages.reason(part.outcome) if part.outcome not in ("usable", "") else part.outcome,
+            )
+            for part in self._facts.asked(call.id)
+        ]
+        self._chunk.add(self._facts.text(call.id), users)
+        if self._chunk.characters > _CHUNK_CHARACTERS:
+            self._close_chunk()
+
+    def _close_chunk(self) -> None:
+        if self._chunk.calls:
+            self.chunks.append(packed({"texts": self._chunk.texts, "calls": self._chunk.calls}))
+            self._bytes += len(self.chunks[-1])
+            self._chunk = _CallChunk()
+
+
+class _CallChunk:
+    """Texts of some calls. The instructions, equal in all of them, are written once."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.calls: list[list[Any]] = []
+        self.characters = 0
+        self._numbers: dict[str, int] = {}
+
+    def add(self, text: CallText, users: list[tuple[str, str, int, str]]) -> None:
+        sent = [(message["role"], self._number(message["content"])) for message in text.messages]
+        answered = [self._number(one) for one in (text.reply, text.reasoning, text.error)]
+        self.calls.append([sent, *answered, users])
+
+    def _number(self, text: str) -> int:
+        if (number := self._numbers.get(text)) is None:
+            number = self._numbers[text] = len(self.texts)
+            self.texts.append(visible_lines(text[:_LONGEST_CALL]))
+            self.characters += len(text)
+        return number
+
+
+def visible_lines(text: str) -> str:
+    """Return a text of many lines with every control and bidi character made visible."""
+    return "\n".join(one_line(line.rstrip("\r").replace("\t", "    ")) for line in text.split("\n"))
+
+
+def weekdays() -> list[str]:
+    """Return the names of the days from Monday, short."""
+    return [_("Mon"), _("Tue"), _("Wed"), _("Thu"), _("Fri"), _("Sat"), _("Sun")]
+
+
+def times_of(timezone: str, offsets: Collection[str]) -> str:
+    """Say of which zone the times of behaviors and events are: the one of the settings, or what the export has."""
+    offset = next(iter(offsets), "") if len(offsets) <= 1 else None
+    if zone := timezone or offset:
+        return _("times: {zone}").format(zone=one_line(zone))
+    if offset is None:
+        return _("times: as in the export, each with its own offset from UTC")
+    return _("times: as in the export, which names no zone")
+
+
+def script_words(zone: str) -> dict[str, object]:
+    """Return the words by the names that the script has for them; `zone` is that of the calls' times."""
+    return {
+        "states": [_("done"), _("failed"), _("still to do")],
+        "weekdays": weekdays(),
+        "sources": [_("model"), _("built-in rules"), _("your rule")],
+        "titles": {"events": _("Events"), "behaviors": _("Behaviors")},
+        "statuses": {
+            "sent": _("in flight"),
+            "answered": _("answered, not read yet"),
+            "read": _("answered"),
+            "failed": _("no answer"),
+            "lost": _("lost in flight"),
+        },
+        **_of_filters(),
+        **_of_a_user(),
+        **_of_tables(),
+        **_of_calls(zone),
+    }
+
+
+def _of_filters() -> dict[str, str]:
+    return {
+        "allOne": _("1 user"),
+        "all": _("{count} users"),
+        "found": _("{found} of {count} users"),
+        "none": _("No user matches. Remove a filter, or search for something else."),
+        "searching": _("searching: {percent} %"),
+        "type": _("type"),
+        "category": _("category"),
+        "place": _("place"),
+        "transition": _("transition"),
+        "path": _("path"),
+        "state": _("state"),
+        "q": _("text"),
+        "remove": _("Remove the filter {name}: {value}"),
+        "clear": _("Clear all"),
+        "missing": _("This page has no user {user}."),
+        "missingCall": _("This page has no call {call}."),
+    }
+
+
+def _of_a_user() -> dict[str, str]:
+    return {
+        "previousUser": _("Previous user"),
+        "nextUser": _("Next user"),
+        "userOf": _("{place} of {count}"),
+        "opened": _("shown first: no user has more types of events"),
+        "noEvents": _("No events."),
+        "firstDays": _("{count} days are drawn; the lists have all."),
+        "noBehaviors": _("No behaviors."),
+        "behaviorCount": _("{count} behaviors"),
+        "behaviorOne": _("1 behavior"),
+        "eventCount": _("{count} events"),
+        "eventOne": _("1 event"),
+        "uncovered": _("{count} in no event"),
+        "inNoEvent": _("in no event"),
+        "inEvent": _("in: {event}"),
+        "covers": _("covers {count} behaviors"),
+        "coversOne": _("covers 1 behavior"),
+        "ungrounded": _("matches no behavior"),
+        "outside": _("outside the vocabulary"),
+        "noTime": _("no time"),
+        "pause": _("{count} days without anything"),
+        "pauseOne": _("1 day without anything"),
+        "calls": _("calls"),
+        "more": _("Show {count} more"),
+        "timeline": _("Timeline of {user}: {events} on {days} days, listed below"),
+    }
+
+
+def _of_tables() -> dict[str, str]:
+    return {
+        "id": _("user"),
+        "profile": _("profile"),
+        "reason": _("reason"),
+        "behaviors": _("behaviors"),
+        "events": _("events"),
+        "open": _("in no event"),
+        "types": _("types"),
+        "first": _("first behavior"),
+        "last": _("last behavior"),
+        "goal": _("reached {goal}"),
+        "yes": _("yes"),
+        "start": _("start"),
+        "end": _("end"),
+        "summary": _("summary"),
+        "covered": _("behaviors"),
+        "grounded": _("matches behaviors"),
+        "source": _("source"),
+        "rows": _("{first}–{last} of {count}"),
+        "noRows": _("Nothing to list."),
+        "previous": _("Previous page"),
+        "next": _("Next page"),
+        "download": _("Download CSV"),
+        "sortBy": _("Sort by {column}"),
+    }
+
+
+def _of_calls(zone: str) -> dict[str, str]:
+    return {
+        "call": _("call"),
+        "sent": _("sent ({zone})").format(zone=zone),
+        "status": _("status"),
+        "finish": _("finish reason"),
+        "attempt": _("attempt"),
+        "users": _("users"),
+        "usable": _("usable"),
+        "prompt": _("tokens in"),
+        "cached": _("cached"),
+        "completion": _("tokens out"),
+        "reasoning": _("reasoning"),
+        "tier": _("tier"),
+        "cost": _("cost"),
+        "time": _("seconds"),
+        "textsElsewhere": _("The texts of this call are not in the page; the ledger has them."),
+        "role:system": _("Instructions"),
+        "role:user": _("Prompt"),
+        "reply": _("Reply"),
+        "thoughts": _("Reasoning"),
+        "error": _("Error"),
+        "emptyReply": _("The reply was empty."),
+        "usersOfCall": _("Users in the prompt"),
+        "unread": _("not read"),
+        "previousCall": _("Previous call"),
+        "nextCall": _("Next call"),
+        "callTitle": _("Call {number}"),
+        "characters": _("{count} characters"),
+    }

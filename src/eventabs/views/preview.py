@@ -1,0 +1,470 @@
+"""What is shown before a run: an estimate, what was understood of an input, the findings of `eventabs check`."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
+from typing import get_args
+
+from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from eventabs.checks import REQUEST_SECONDS, CheckReport, Finding, OnFinding, Section, State
+from eventabs.ingest import FileMapping
+from eventabs.language import gettext as _, ngettext
+from eventabs.records import STANDARD_TIER, InputWarning, Request
+from eventabs.runs import Estimate, InputDescription
+from eventabs.views import messages
+from eventabs.views.console import encode, one_line, print_line
+from eventabs.views.messages import count, duration, joined, money, share
+
+_LEAST_WIDTH = 80
+_JSON_KEYS = (
+    "users behaviors rejected_rows duplicates tokens batches lower_bound binds expected_output_tokens seconds cost"
+    " case currency levels details larger_output concurrency tokens_per_second max_input_tokens max_output_tokens"
+    " users_in_input paired_ends unpaired shortened skipped_lines non_behaviors unpacked compared not_compared"
+    " schemas columns warnings tier prefix_tokens cost_cached"
+)
+
+
+def render_estimate(console: Console, estimate: Estimate) -> None:
+    """Print what was understood of the input, what it holds, its tokens, the batches and what the run would cost."""
+    _render_notes(console, estimate, warnings=False)
+    print_line(console, "")
+    tables = [_input(estimate), _tokens(estimate), _batches(estimate), _details(estimate)]
+    if estimate.batches:
+        tables.append(_comparison(estimate))
+    for table in tables:
+        # figures are never cut: in a narrower terminal the rows fold
+        console.print(table, "", sep="\n", width=max(console.width, _LEAST_WIDTH), crop=False)
+    if estimate.duplicates:
+        equal = messages.equal_columns(estimate.compared, estimate.not_compared)
+        print_line(console, _("Duplicates dropped: {equal}").format(equal=equal))
+    if estimate.batches:
+        print_line(console, _("Without packing: one user a call, long lines, JSON objects as answers"))
+    for line in (*_larger_limit(estimate), *_time_and_cost(estimate)):
+        print_line(console, line)
+    _render_notes(console, estimate, warnings=True)
+    if estimate.batches:
+        print_line(console, messages.plan(estimate.batches, estimate.users / estimate.batches), style="bold")
+
+
+def _render_notes(console: Console, estimate: Estimate, *, warnings: bool) -> None:
+    """Print what was understood of the input, or what looks wrong there and in the plan."""
+    for note in (*estimate.described.notes(), *_plan_warnings(estimate)):
+        if isinstance(note, InputWarning) is warnings:
+            print_line(console, messages.noted(note), style="yellow" if warnings else "dim")
+
+
+def _plan_warnings(estimate: Estimate) -> list[InputWarning]:
+    return [estimate.repriced] if estimate.repriced else []
+
+
+def estimate_json(estimate: Estimate) -> bytes:
+    """Return the object that estimate prints with --json, and a line end."""
+    limit, unpacked = estimate.larger_output_limit, estimate.unpacked
+    described = estimate.described.facts()
+    fields = (
+        asdict(estimate)
+        | described
+        | {
+            "warnings": [*described["warnings"], *map(asdict, _plan_warnings(estimate))],
+            "tokens": {
+                "long": estimate.tokens_long,
+                "compact": estimate.tokens_compact,
+                "prompt_total": estimate.tokens_prompt_total,
+            },
+            "seconds": round(estimate.seconds, 1),
+            "case": {str(budget): batches for budget, batches in estimate.case_batches.items()},
+            "larger_output": limit and {"limit": limit, "batches": estimate.larger_output_batches},
+            "unpacked": asdict(unpacked) | {"seconds": round(unpacked.seconds, 1)},
+        }
+    )
+    return f"{encode({key: fields[key] for key in _JSON_KEYS.split()})}\n".encode()
+
+
+def print_prompt(console: Console, request: Request) -> None:
+    """Print the messages, each under its role; what they hold is printed to the letter."""
+    for message in request.messages:
+        console.print(Text(f"[{message['role']}]", style="bold"), soft_wrap=True)
+        console.print(Text(message["content"]), soft_wrap=True)
+
+
+def prompt_json(request: Request) -> bytes:
+    """Return the messages, and what is asked of the answer, as the endpoint gets them."""
+    body = {"messages": list(request.messages), "max_tokens": request.max_output_tokens}
+    if request.response_format is not None:
+        body["response_format"] = request.response_format
+    if request.grammar:
+        body["grammar"] = request.grammar
+    return f"{encode(body)}\n".encode()
+
+
+def _table(title: str, *columns: str, rows: Iterable[Sequence[str]]) -> Table:
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table.add_column(title, style="bold", min_width=26)
+    for column in columns:
+        table.add_column(column, justify="right", min_width=12)
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _input(estimate: Estimate) -> Table:
+    rows: list[tuple[str, ...]] = [(_("users"), count(estimate.users))]
+    if estimate.users < estimate.users_in_input:
+        rows.append((_("without --limit"), count(estimate.users_in_input)))
+    rows += [
+        (_("behaviors"), count(estimate.behaviors), _mean(estimate.behaviors, estimate.users)),
+        (_("rejected rows"), count(estimate.rejected_rows)),
+        (_("duplicates dropped"), count(estimate.duplicates)),
+    ]
+    if estimate.paired_ends or estimate.unpaired:
+        rows.append((_("ends joined to begins"), count(estimate.paired_ends)))
+        rows.append((_("without a partner"), count(estimate.unpaired)))
+    if estimate.shortened:
+        rows.append((_("texts cut to 200 characters"), count(estimate.shortened)))
+    if estimate.skipped_lines:
+        rows.append((_("titles and sums left out"), count(estimate.skipped_lines)))
+    if estimate.non_behaviors:
+        rows.append((_("no behaviors"), count(estimate.non_behaviors)))
+    return _table(_("Input"), _("total"), _("a user"), rows=rows)
+
+
+def _tokens(estimate: Estimate) -> Table:
+    template = _("level {level}")
+    tokens = (
+        (_("long lines"), estimate.tokens_long),
+        *((template.format(level=level.level), level.tokens) for level in estimate.levels),
+        (_("all that is sent"), estimate.tokens_prompt_total),
+    )
+    long = estimate.tokens_long
+    rows = (
+        (label, count(number), _mean(number, estimate.behaviors), f"{number / long:.2f}" if long else "-")
+        for label, number in tokens
+    )
+    return _table(_("Input tokens"), _("total"), _("a behavior"), _("ratio"), rows=rows)
+
+
+def _batches(estimate: Estimate) -> Table:
+    plans = (_("this plan"), estimate.batches), (_("lower bound"), estimate.lower_bound)
+    rows = ((label, count(batches), _mean(estimate.users, batches)) for label, batches in plans)
+    return _table(_("Batches"), _("batches"), _("users a batch"), rows=rows)
+
+
+def _details(estimate: Estimate) -> Table:
+    limits = {"input": _("input tokens"), "output": _("output tokens"), "users": _("users")}
+    rows = (
+        (detail.detail, count(detail.expected_output_tokens), count(detail.batches), limits[detail.binds])
+        for detail in estimate.details
+    )
+    columns = _("output tokens"), _("batches"), _("limit that binds")
+    return _table(_("Level of detail"), *columns, rows=rows)
+
+
+def _comparison(estimate: Estimate) -> Table:
+    """Set the plan beside one user a call: both follow from the input, neither was run."""
+    other, output = estimate.unpacked, estimate.expected_output_tokens
+    rows: list[tuple[str, ...]] = [
+        (_("calls"), count(other.calls), count(estimate.batches)),
+        (_("input tokens"), count(other.prompt_tokens), count(estimate.tokens_prompt_total)),
+        (_("expected output tokens"), count(other.expected_output_tokens), count(output)),
+        (_("time"), duration(other.seconds), duration(estimate.seconds)),
+    ]
+    if other.cost is not None and estimate.cost is not None:
+        rows.append((_("cost"), *(money(cost, estimate.currency) for cost in (other.cost, estimate.cost))))
+    return _table(_("Computed, not measured"), _("without packing"), _("this plan"), rows=rows)
+
+
+def _mean(total: int, number: int) -> str:
+    return f"{total / number:.1f}" if number else "-"
+
+
+def _larger_limit(estimate: Estimate) -> list[str]:
+    limit, batches = estimate.larger_output_limit, estimate.larger_output_batches
+    if limit is None or batches is None:
+        return []
+    template = ngettext(
+        "--max-output-tokens {limit} instead of {present}: {batches} batch instead of {now}",
+        "--max-output-tokens {limit} instead of {present}: {batches} batches instead of {now}",
+        batches,
+    )
+    present, now = estimate.max_output_tokens, count(estimate.batches)
+    return [template.format(limit=limit, present=present, batches=count(batches), now=now)]
+
+
+def _time_and_cost(estimate: Estimate) -> tuple[str, str]:
+    time = _("Time: about {time}, with {calls} calls at once and {speed} output tokens a second each").format(
+        time=duration(estimate.seconds), calls=estimate.concurrency, speed=f"{estimate.tokens_per_second:g}"
+    )
+    if estimate.cost is None:
+        return time, _("Cost: unknown; set input and output prices under [llm.price] of the config")
+    template = _("Cost: about {cost}")
+    if estimate.tier != STANDARD_TIER:
+        template = _("Cost: about {cost} at tier {tier}")
+    cost = template.format(cost=money(estimate.cost, estimate.currency), tier=estimate.tier)
+    if estimate.cost_cached is None:
+        return time, cost
+    cached = _(
+        "{cost}; {less} if the endpoint has the {tokens} tokens in its cache that every prompt begins with"
+    )
+    less = money(estimate.cost_cached, estimate.currency)
+    return time, cached.format(cost=cost, less=less, tokens=count(estimate.prefix_tokens))
+
+
+_LISTED = 20  # columns without a role, and files
+# what a basic string of TOML may not hold as it is, and what one_line escapes, but in the form of TOML
+_UNSAFE = re.compile(
+    '["\\\\\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]'
+)
+
+
+def render_columns(console: Console, described: InputDescription) -> None:
+    """Print the roles with their columns, rows beside the lines that they become, warnings, and TOML to copy."""
+    print_line(console, messages.noted(described.read))
+    for mapping in described.mappings:
+        _render_mapping(console, mapping, of_several=len(described.mappings) > 1)
+    if described.rows:
+        console.print("", _rows(described), sep="\n")
+    if described.warnings:
+        print_line(console, "")
+    for warning in described.warnings:
+        print_line(console, messages.noted(warning), style="yellow")
+    print_line(console, "")
+    print_line(console, _("To take other columns, copy this to eventabs.toml and change it:"))
+    # never folded: it is copied
+    console.print(Text(input_toml(described.mappings, described.columns)), soft_wrap=True)
+
+
+def columns_json(described: InputDescription) -> bytes:
+    """Return the object that columns prints with --json, and a line end."""
+    read = described.read
+    fields = {
+        **described.facts(),
+        "users": read.users,
+        "behaviors": read.behaviors,
+        "rejected_rows": read.rejected_rows,
+        "rejects": read.reasons,
+        "duplicates": read.duplicates,
+        "paired_ends": read.paired_ends,
+        "unpaired": read.unpaired,
+        "skipped_lines": read.skipped_lines,
+        "non_behaviors": read.non_behaviors,
+        "files": [asdict(mapping) for mapping in described.mappings],
+        "rows": [asdict(row) for row in described.rows],
+    }
+    return f"{encode(fields)}\n".encode()
+
+
+def input_toml(mappings: Sequence[FileMapping], columns: Mapping[str, str]) -> str:
+    """Return what was understood as tables of the config file. Where files have a schema, its columns are comments."""
+    schemas = {each.schema for each in mappings}
+    if schemas == {""}:
+        return columns_toml(columns)
+    named = [f"schema = {_toml(name)}" for name in schemas if len(schemas) == 1]
+    comments = (f"# {role} = {_toml(name)}" for role, name in columns.items())
+    return "\n".join(["[input]", *named, "", "[input.columns]", *comments])
+
+
+def columns_toml(columns: Mapping[str, str]) -> str:
+    """Return the mapping as the table of the config file."""
+    return "\n".join(["[input.columns]", *(f"{role} = {_toml(name)}" for role, name in columns.items())])
+
+
+def _toml(text: str) -> str:
+    """Return `text` as a basic string of TOML; half a surrogate pair, which TOML cannot hold, is replaced."""
+    return '"' + _UNSAFE.sub(_escaped, text) + '"'
+
+
+def _escaped(match: re.Match[str]) -> str:
+    character = match[0]
+    if character in '"\\':
+        return f"\\{character}"
+    return "\\uFFFD" if "\ud800" <= character <= "\udfff" else f"\\u{ord(character):04X}"
+
+
+def _render_mapping(console: Console, mapping: FileMapping, *, of_several: bool) -> None:
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table.add_column(_("Role"), style="bold")
+    table.add_column(_("Column"), overflow="fold")
+    of = ngettext("Of the first {count} row", "Of the first {count} rows", mapping.sampled)
+    table.add_column(of.format(count=count(mapping.sampled)), justify="right")
+    table.add_column(justify="right")
+    for role, name in mapping.columns.items():
+        held = mapping.filled[role]
+        table.add_row(role, one_line(name), count(held), share(held, mapping.sampled))
+    print_line(console, "")
+    if mapping.schema:
+        print_line(console, _("Schema: {schema}").format(schema=mapping.schema))
+    if of_several:
+        files = _("Files: {files}").format(files=_listed(mapping.files))
+        print_line(console, files)
+    console.print(table)
+    if mapping.unused:
+        print_line(
+            console, _("Without a role: {columns}").format(columns=_listed(mapping.unused)), style="dim"
+        )
+
+
+def _rows(described: InputDescription) -> Table:
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, expand=True)
+    table.add_column(_("Line"), justify="right", no_wrap=True)
+    table.add_column(_("In the file"), overflow="fold", ratio=3, max_width=100)
+    table.add_column(_("What it becomes"), overflow="fold", ratio=2)
+    for row in described.rows:
+        table.add_row(count(row.line), one_line(row.text), Text(one_line(row.becomes), style="bold"))
+    return table
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    more = len(names) - _LISTED
+    listed = ", ".join(names[:_LISTED])
+    return listed if more <= 0 else _("{names} and {count} more").format(names=listed, count=count(more))
+
+
+_MARKS: dict[State, tuple[str, str]] = {
+    "ok": ("✓", "green"),
+    "note": ("·", "dim"),
+    "warning": ("!", "bold yellow"),
+    "fault": ("✗", "bold red"),
+    "skipped": ("–", "dim"),
+}
+_ARROW = "→ "
+
+
+@contextmanager
+def showing_findings(console: Console, *, quiet: bool) -> Iterator[OnFinding]:
+    """Yield what prints findings as they come, under their section's title; `quiet`: only what is wrong."""
+    names = _("Settings"), _("Endpoint"), _("What it can do"), _("A run with these settings")
+    titles = dict(zip(get_args(Section), names, strict=True))
+    titled: set[Section] = set()
+
+    def show(finding: Finding) -> None:
+        if quiet and finding.state not in {"warning", "fault"}:
+            return
+        if finding.section not in titled:
+            titled.add(finding.section)
+            print_line(console, titles[finding.section], style="bold")
+        _print(console, finding)
+
+    waiting = _("Waiting for answers: {seconds:.0f} seconds at most for each").format(seconds=REQUEST_SECONDS)
+    with console.status(Text(waiting)) if console.is_terminal else nullcontext():
+        yield show
+
+
+def _print(console: Console, finding: Finding) -> None:
+    mark, style = _MARKS[finding.state]
+    names = _names()
+    name = names.get(finding.name, finding.name)
+    if not console.is_terminal:
+        print_line(console, f"  {mark} {name}: {finding.message}")
+        if finding.next_step:
+            print_line(console, f"    {_ARROW}{finding.next_step}")
+        return
+    row = Table.grid(padding=(0, 1, 0, 0))
+    row.add_column(width=3, justify="right", style=style)
+    row.add_column(width=max(map(cell_len, names.values())))
+    row.add_column(overflow="fold")
+    row.add_row(
+        mark, name, Text(one_line(finding.message), style="dim" if finding.state == "skipped" else "")
+    )
+    if finding.next_step:
+        row.add_row("", "", Text(_ARROW + one_line(finding.next_step), style="cyan"))
+    console.print(row)
+
+
+def render_verdict(console: Console, report: CheckReport) -> None:
+    """Print the verdict, and what the check itself cost."""
+    warnings = sum(finding.state == "warning" for finding in report.findings)
+    if report.exit_code:
+        style = "bold red"
+        verdict = {
+            1: _("The endpoint fails: see what is marked ✗"),
+            2: _("The settings have to be corrected: see what is marked ✗"),
+        }[report.exit_code]
+    elif warnings:
+        style = "bold yellow"
+        template = ngettext(
+            "Checks passed with {count} warning", "Checks passed with {count} warnings", warnings
+        )
+        verdict = template.format(count=count(warnings))
+    else:
+        style = "bold green"
+        verdict = _("All checks passed")
+    print_line(console, joined((verdict, *_spent(report))), style=style)
+
+
+def check_json(report: CheckReport) -> bytes:
+    """Return the object that check prints with --json, and a line end."""
+    facts = report.facts
+    fields = {
+        "sound": not report.exit_code,
+        "config": report.config_file or None,
+        "provider": report.provider,
+        "preset": report.preset,
+        "model": report.model,
+        "host": report.host,
+        "key_variable": report.key_variable,
+        "key_set": report.key_is_set,
+        "models": None if facts.models is None else [model.name for model in facts.models],
+        "context_tokens": facts.context_tokens,
+        "abilities": facts.abilities,
+        "prompt_tokens": facts.spent.prompt_tokens,
+        "completion_tokens": facts.spent.completion_tokens,
+        "cached_tokens": facts.spent.cached_tokens,
+        "cost": None if report.cost is None else round(report.cost, 6),
+        "currency": report.currency,
+        "seconds": round(report.seconds, 3),
+        "findings": [
+            {"section": f.section, "name": f.name, "state": f.state, "said": f.message, "step": f.next_step}
+            for f in report.findings
+        ],
+    }
+    return f"{encode(fields)}\n".encode()
+
+
+def _spent(report: CheckReport) -> list[str]:
+    spent = report.facts.spent
+    if not any(spent):
+        return []
+    took = _("the check took {prompt} tokens in and {completion} out in {time}").format(
+        prompt=count(spent.prompt_tokens),
+        completion=count(spent.completion_tokens),
+        time=duration(report.seconds),
+    )
+    if report.cost is None:
+        return [took]
+    return [took, _("cost {cost}").format(cost=money(report.cost, report.currency))]
+
+
+def _names() -> dict[str, str]:
+    return {
+        "config": _("config"),
+        "provider": _("provider"),
+        "preset": _("preset"),
+        "model": _("model"),
+        "address": _("address"),
+        "key": _("key"),
+        "connection": _("connection"),
+        "models": _("models"),
+        "request": _("request"),
+        "streaming": _("streaming"),
+        "usage": _("token counts"),
+        "temperature": _("temperature"),
+        "thinking": _("thinking"),
+        "output_limit": _("answer limit"),
+        "json_schema": "json_schema",
+        "json_object": "json_object",
+        "grammar": _("grammar"),
+        "prompt": _("prompt"),
+        "limits": _("limits"),
+        "context": _("context"),
+        "answer_length": _("longest answer"),
+        "price": _("price"),
+        "repricing": _("long prompts"),
+        "tier": _("tier"),
+        "input": _("input"),
+    }

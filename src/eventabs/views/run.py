@@ -1,0 +1,615 @@
+"""A run, for people and as JSON: its state, its end, its users and calls, and its progress over HTTP."""
+
+import shlex
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict
+from datetime import datetime
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Self
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group
+from rich.live import Live
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from eventabs.errors import UsageError
+from eventabs.inspection import Line, RunState, StoredCall, UserView
+from eventabs.language import gettext as _
+from eventabs.providers import kind_of
+from eventabs.records import Message
+from eventabs.runs import Note, Progress, Started, StateChanged, Summary
+from eventabs.store import ShardState, UserRow
+from eventabs.views import messages
+from eventabs.views.console import encode, one_line, print_command, print_line
+from eventabs.views.messages import (
+    EVENT_CHANGES,
+    count,
+    duration,
+    events,
+    extension_rows,
+    job_line,
+    joined,
+    listed,
+    money,
+    share,
+)
+from eventabs.views.observers import NARROW, ProgressPanel
+from eventabs.views.quality.answers import answer_fields, answer_tables, event_figures
+
+SECONDS_BETWEEN_LOOKS = 1.0
+_STATUS_KEYS = (
+    "pending in_flight in_flight_limit events calls retries retry_causes cooling_seconds prompt_tokens"
+    " completion_tokens tokens_per_second cost cost_projected currency seconds failures last_failure provider model"
+    " host run_id created_at out event_counts answers cached_tokens tiers jobs asked_again"
+)
+_AT_REST = ("interrupted", "stopped", "killed")
+_DIGITS = {"cooling_seconds": 1, "tokens_per_second": 1, "cost": 6, "cost_projected": 6, "seconds": 3}
+
+
+def progress_fields(status: str, progress: Progress, eta_seconds: float | None) -> dict[str, object]:
+    """Return the fields of GET /progress; `current_batch` is the number of batches sent so far."""
+    processed, users = progress.done + progress.failed, progress.users
+    percent = round(100 * processed / users, 1) if users else 0.0
+    return {
+        "status": status,
+        "total_users": users,
+        "processed_users": processed,
+        "success_count": progress.done,
+        "failed_count": progress.failed,
+        "current_batch": progress.batches_done + progress.in_flight,
+        "total_batches": progress.batches_total,
+        "progress_percent": percent if processed >= users else min(percent, 99.9),
+        "estimated_remaining_seconds": None if eta_seconds is None else round(max(0.0, eta_seconds), 1),
+    }
+
+
+def status_json(state: RunState, **more: object) -> str:
+    """Return the state of a run as one line of JSON, with what else is to be said."""
+    progress = state.progress
+    fields = asdict(progress) | asdict(state) | state.endpoint._asdict()
+    for key, digits in _DIGITS.items():
+        fields[key] = None if fields[key] is None else round(fields[key], digits)
+    fields |= {
+        "pending": progress.pending,
+        "event_counts": progress.event_counts,
+        "answers": answer_fields(progress),
+        "jobs": [job._asdict() for job in state.jobs],
+        "last_failure": state.last_failure and messages.noted(state.last_failure),
+        "tiers": messages.tier_fields(progress, progress.tier_costs),
+    }
+    shown = progress_fields(state.status, progress, progress.eta_seconds)
+    if state.shards:
+        more |= {
+            "shards": list(map(_shard_fields, state.shards)),
+            "missing_shards": state.missing_shards,
+            "merged_at": state.merged_at,
+        }
+    return encode(shown | {key: fields[key] for key in _STATUS_KEYS.split()} | more)
+
+
+def _shard_fields(shard: ShardState) -> dict[str, object]:
+    counts = {"users": shard.users, "success_count": shard.done, "failed_count": shard.failed}
+    return {"shard": shard.shard, "out": shard.out, "status": shard.status, **counts}
+
+
+def render_status(console: Console, state: RunState) -> None:
+    """Print the state of a run, and what to do next."""
+    if console.is_terminal:
+        console.print(_picture(state))
+    else:
+        for line in _lines(state):
+            print_line(console, line)
+    # the built-in rules do not see who else is in a batch
+    for table in answer_tables({"": state.progress}) if state.endpoint.model else ():
+        console.print("", table, sep="\n")
+    for shard in state.shards:
+        if shard.status in _AT_REST:
+            label = _("Shard {shard}, {done} of {users} done; go on with: ")
+            done, total = count(shard.done), messages.users(shard.users)
+            print_command(
+                console,
+                label.format(shard=shard.shard, done=done, users=total),
+                messages.resume_command(shard.out),
+            )
+    if state.shards:
+        time = f"{datetime.fromisoformat(state.merged_at).astimezone():%Y-%m-%d %H:%M:%S}"
+        label = _("As merged at {time}; bring it up to date with: ").format(time=time)
+        print_command(console, label, f"eventabs merge DIR... --out {shlex.quote(state.out)}")
+    elif state.status in _AT_REST:
+        print_command(console, _("Go on with: "), messages.resume_command(state.out))
+    if state.status == "waiting":
+        print_command(
+            console, _("Then read the replies: "), f"{messages.resume_command(state.out)} --replies FILE"
+        )
+
+
+def watch_status(
+    console: Console, look: Callable[[], RunState], *, as_json: bool, sleep: Callable[[float], None]
+) -> None:
+    """Show the state of a run until it is completed, also past a kill and a resume."""
+    drawn = console.is_terminal and not as_json
+    before = ""
+    with Live(console=console, auto_refresh=False, redirect_stderr=False) if drawn else nullcontext() as live:
+        while True:
+            state = look()
+            if live:
+                live.update(_picture(state), refresh=True)
+            elif (line := status_json(state) if as_json else _line(state)) != before:
+                console.out(line, highlight=False)
+                before = line
+            if state.status == "completed":
+                return
+            sleep(SECONDS_BETWEEN_LOOKS)
+
+
+def _line(state: RunState) -> str:
+    return one_line(joined((_name(state), messages.progress_line(state.progress, state.endpoint.currency))))
+
+
+def _picture(state: RunState) -> Group:
+    endpoint = state.endpoint
+    panel = ProgressPanel(endpoint.currency)
+    panel.now = panel.counted_at = state.progress.seconds
+    panel.cooling_until = state.progress.seconds + state.cooling_seconds
+    panel.progress = state.progress
+    if state.status != "running":
+        panel.phase = ""
+    elif state.progress.users:
+        panel.phase = _("waiting for the first reply")
+    panel.ended = state.status == "completed"
+    panel.title = f"{endpoint.model} @ {endpoint.host}" if endpoint.model else endpoint.provider
+    if state.last_failure:
+        panel.trouble = messages.noted(state.last_failure)
+    style = {"completed": "bold green", "running": "bold"}.get(state.status, "bold yellow")
+    lines = [Text(line) for line in _events(state.progress)]
+    lines += [Text(one_line(line)) for line in (*_again(state), *messages.failures(state.failures))]
+    lines += [Text(one_line(job_line(job))) for job in state.jobs if job.is_out]
+    return Group(Text(one_line(_run_headline(state)), style=style), panel, *lines)
+
+
+def _run_headline(state: RunState) -> str:
+    return _("{state}: {out}").format(state=_name(state), out=state.out)
+
+
+def _name(state: RunState) -> str:
+    if state.shards:
+        total = len(state.shards) + state.missing_shards
+        completed = sum(shard.status == "completed" for shard in state.shards)
+        parts = [_("{count} of {total} shards completed").format(count=count(completed), total=count(total))]
+        if state.missing_shards:
+            parts.append(_("{count} missing").format(count=count(state.missing_shards)))
+        return listed(parts)
+    if state.status == "killed":
+        return _("Not running: the process was killed or has crashed, state saved")
+    return messages.status(state.status)
+
+
+def _events(progress: Progress) -> list[str]:
+    """Say what is known of the events, nothing before there are any."""
+    if not progress.events:
+        return []
+    return [listed((messages.events(progress.events), *event_figures(progress)))]
+
+
+def _lines(state: RunState) -> list[str]:
+    counts = messages.progress_line(state.progress, state.endpoint.currency)
+    lines = [
+        _run_headline(state),
+        counts,
+        *_events(state.progress),
+        *_again(state),
+        *messages.failures(state.failures),
+    ]
+    if state.cooling_seconds:
+        lines.append(messages.cooling(state.cooling_seconds))
+    if state.last_failure:
+        lines.append(messages.noted(state.last_failure))
+    lines += [job_line(job) for job in state.jobs if job.is_out]
+    time = _("{time} in all") if state.status == "completed" else _("{time} so far")
+    return [*lines, time.format(time=duration(state.progress.seconds))]
+
+
+def _again(state: RunState) -> list[str]:
+    again = messages.asked_again(state.asked_again)
+    return [_("Asked again: {users}").format(users=again)] if again else []
+
+
+_SUMMARY_KEYS = (
+    "status provider users success_count failed_count pending events calls retries prompt_tokens completion_tokens"
+    " cost seconds out failures behaviors rejected_rows rejects duplicates paired_ends unpaired non_behaviors"
+    " schemas columns warnings event_counts answers cached_tokens tiers extension asked_again"
+)
+
+
+def render_summary(console: Console, summary: Summary, *, quiet: bool = False) -> None:
+    """Print how the run ended, what failed and what to do next; `quiet`: only the first line and failures."""
+    well = summary.status == "completed" and not summary.failed
+    print_line(console, _end_headline(summary), style="bold green" if well else "bold yellow")
+    if not quiet:
+        console.print("", Padding(_figures(summary), (0, 0, 0, 2), expand=False), "", sep="\n")
+        if not kind_of(summary.provider).is_remote:
+            print_line(console, _("No model was called: the built-in rules made the events."))
+    for line in messages.failures(summary.failures):
+        print_line(console, line)
+    for label, step in _next_steps(summary):
+        print_command(console, label, step)
+
+
+def summary_json(summary: Summary) -> bytes:
+    """Return the object that run and resume print with --json, and a line end."""
+    fields = asdict(summary) | {
+        "success_count": summary.done,
+        "failed_count": summary.failed,
+        "pending": summary.pending,
+        "event_counts": summary.event_counts,
+        "answers": answer_fields(summary),
+        "cost": None if summary.cost is None else round(summary.cost, 6),
+        "seconds": round(summary.seconds, 3),
+        "tiers": messages.tier_fields(summary, summary.tier_costs),
+    }
+    return f"{encode({key: fields[key] for key in _SUMMARY_KEYS.split()})}\n".encode()
+
+
+def _end_headline(summary: Summary) -> str:
+    parts = [
+        _("{done} of {users} done").format(done=count(summary.done), users=messages.users(summary.users))
+    ]
+    if summary.failed:
+        parts.append(_("{count} failed").format(count=count(summary.failed)))
+    if left_out := _left_out(summary):
+        parts.append(_("{count} left out by --limit").format(count=count(left_out)))
+    if summary.pending:
+        parts.append(_("{count} still to do").format(count=count(summary.pending)))
+    parts.append(events(summary.events))
+    return _("{state}: {facts}").format(state=messages.status(summary.status), facts=listed(parts))
+
+
+def _left_out(summary: Summary) -> int:
+    return max(0, summary.users_in_input - summary.users) if summary.status == "completed" else 0
+
+
+def _figures(summary: Summary) -> Table:
+    calls = count(summary.calls)
+    if summary.retries:
+        calls = _("{calls} + {retries}").format(calls=calls, retries=messages.retries(summary.retries))
+    rows = [
+        (_("users"), count(summary.users)),
+        (_("calls"), calls),
+        (_("time"), duration(summary.seconds)),
+    ]
+    if again := messages.asked_again(summary.asked_again):
+        rows.insert(2, (_("asked again"), again))
+    if kind_of(summary.provider).is_remote:
+        tokens = _("{prompt} in, {completion} out").format(
+            prompt=count(summary.prompt_tokens), completion=count(summary.completion_tokens)
+        )
+        rows.append((_("tokens"), tokens))
+        if summary.cached_tokens:
+            cached = share(summary.cached_tokens, summary.prompt_tokens)
+            rows.append(
+                (_("cached"), listed((_("{count} in").format(count=count(summary.cached_tokens)), cached)))
+            )
+        if summary.cost is not None:
+            rows.append((_("cost"), money(summary.cost, summary.currency)))
+        tiers = messages.tiers(summary, summary.tier_costs, summary.currency)
+        rows += [("" if number else _("of that"), line) for number, line in enumerate(tiers)]
+    if summary.extension is not None:
+        rows += extension_rows(summary.extension, is_remote=kind_of(summary.provider).is_remote)
+    if found := event_figures(summary):
+        rows.append((_("events"), listed(found)))
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
+    for label, figure in rows:
+        table.add_row(label, figure)
+    return table
+
+
+def _next_steps(summary: Summary) -> list[tuple[str, str]]:
+    """Return what to look at and what to do, each with the file or command for it."""
+    out = Path(summary.out)
+    steps = [(_("Events: "), str(out / "events.jsonl"))]
+    # an extension without news leaves the file as the one before wrote it
+    if summary.extension and any(summary.extension[f"events_{change}"] for change in EVENT_CHANGES):
+        steps.append((_("What has changed in them: "), str(out / "events.new.jsonl")))
+    if summary.rejected_rows:
+        template = _("Unreadable rows ({count}), each with its line number: ")
+        rejected = messages.reject_counts(summary.rejects) or count(summary.rejected_rows)
+        steps.append((template.format(count=rejected), str(out / "rejects.jsonl")))
+    if left_out := _left_out(summary):
+        template = _("{count} users were left out by --limit; go on with them: ")
+        steps.append((template.format(count=count(left_out)), messages.resume_command(summary.out)))
+    if summary.failed:
+        steps.append((_("Failed users, each with its reason: "), str(out / "failures.jsonl")))
+    if summary.status == "waiting":
+        steps.append((_("Have them answered: "), str(out / "requests.jsonl")))
+        steps.append((_("Then read the replies: "), f"{messages.resume_command(summary.out)} --replies FILE"))
+    if summary.status in {"interrupted", "stopped"}:
+        steps.append((_("Go on with: "), messages.resume_command(summary.out)))
+    return steps
+
+
+UNCOVERED = "○"
+UNGROUNDED = "?"
+_DATE = 10  # characters of an ISO date
+_STYLES = {"failed": "red", "pending": "yellow"}
+
+
+def _state_name(state: str) -> str:
+    return {"pending": _("pending"), "done": _("done"), "failed": _("failed")}[state]
+
+
+def render_users(console: Console, rows: Sequence[UserRow], *, total: int, skip: int) -> None:
+    """Print a page of users."""
+    if not rows:
+        print_line(console, _("No users of this kind."))
+        return
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table.add_column(_("user"), overflow="fold")
+    table.add_column(_("state"), no_wrap=True)
+    table.add_column(_("behaviors"), justify="right", no_wrap=True)
+    table.add_column(_("events"), justify="right", no_wrap=True)
+    table.add_column(_("reason"), overflow="fold")
+    for row in rows:
+        reason = messages.reason(row.reason) if row.state == "failed" and row.reason else ""
+        state = Text(_state_name(row.state), style=_STYLES.get(row.state, ""))
+        table.add_row(
+            Text(one_line(row.user_id)), state, count(row.behaviors), count(row.events), one_line(reason)
+        )
+    console.print(table)
+    shown = skip + len(rows)
+    page = _("{first}-{last} of {total}").format(
+        first=count(skip + 1), last=count(shown), total=messages.users(total)
+    )
+    if shown < total:
+        page = joined((page, _("more with --offset {offset}").format(offset=shown)))
+    print_line(console, page)
+
+
+def users_json(rows: Iterable[UserRow], *, total: int, skip: int) -> str:
+    """Return a page of users as one line of JSON."""
+    return encode({"total": total, "offset": skip, "users": [row._asdict() for row in rows]})
+
+
+def render_user(console: Console, view: UserView) -> None:
+    """Print a user's behaviors on the left, and on the right the events that begin there or still last."""
+    print_line(console, _user_headline(view), style="bold")
+    side_by_side = console.width >= NARROW  # else events stand under the behaviors that they begin with
+    table = Table.grid(padding=(0, 1, 0, 0), expand=True)
+    table.add_column(width=1, style="bold yellow")
+    for _side in range(1 + side_by_side):
+        table.add_column(ratio=1, overflow="fold")
+    for day in _days(view):
+        table.add_row("", Text(one_line(day), style="bold"))
+        for line in view.lines:
+            if line.day == day:
+                _add_line(table, view, line, side_by_side=side_by_side)
+        for position in view.ungrounded:
+            event = view.events[position]
+            if str(event["start"])[:_DATE] == day:
+                cell = Text(event_text(event), style="yellow")
+                table.add_row(UNGROUNDED, *(("", cell) if side_by_side else (cell,)))
+    console.print(table)
+    for explanation in _legend(view):
+        print_line(console, explanation)
+
+
+def user_json(view: UserView, calls: Iterable[StoredCall] | None) -> str:
+    """Return a user as one line of JSON; with the stored calls where they are asked for."""
+    fields: dict[str, object] = view.row._asdict() | {
+        "profile": dict(view.profile),
+        "lines": [asdict(line) for line in view.lines],
+        "events_found": list(view.events),
+        "uncovered": view.uncovered,
+        "ungrounded": view.ungrounded,
+    }
+    if calls is not None:
+        fields["calls"] = [asdict(call) for call in calls]
+    return encode(fields)
+
+
+def render_calls(console: Console, calls: Iterable[StoredCall]) -> None:
+    """Print the stored prompts and replies; instructions that are those of an earlier call are not repeated."""
+    printed: dict[str, int] = {}  # texts by the first call that has them
+    for call in calls:
+        console.print()
+        print_line(console, _call_line(call), style="bold")
+        for message in call.messages:
+            _print_text(console, message["role"], _once(printed, call.id, message))
+        if call.reasoning:
+            _print_text(console, _("reasoning"), call.reasoning)
+        _print_text(console, _("reply"), call.reply or _("none"))
+
+
+def _once(printed: dict[str, int], call_id: int, message: Message) -> str:
+    first = printed.setdefault(message["content"], call_id)
+    if message["role"] != "system" or first == call_id:
+        return message["content"]
+    return _("(as in call {call})").format(call=first)
+
+
+def _print_text(console: Console, title: str, text: str) -> None:
+    print_line(console, f"--- {title}", style="dim")
+    for line in text.split("\n"):
+        console.print(Text(one_line(line)), soft_wrap=True)
+
+
+def _call_line(call: StoredCall) -> str:
+    sent = datetime.fromtimestamp(call.sent_at).astimezone()
+    parts = [
+        _("Call {call}, sent {time}, this user is {aliases}").format(
+            call=call.id, time=f"{sent:%Y-%m-%d %H:%M:%S}", aliases=listed(call.asked)
+        ),
+        call.status,
+    ]
+    if call.seconds is not None:
+        tokens = messages.tokens(call.prompt_tokens, call.completion_tokens, call.cached_tokens)
+        parts += [call.finish_reason or "", tokens, duration(call.seconds)]
+    return joined([*parts, call.error] if call.error else parts)
+
+
+def _user_headline(view: UserView) -> str:
+    row = view.row
+    parts = [
+        _state_name(row.state),
+        messages.behaviors(row.behaviors),
+        events(len(view.events)),
+    ]
+    if row.state == "failed" and row.reason:
+        parts.append(messages.reason(row.reason))
+    named = " ".join((row.user_id, *(value for _column, value in view.profile)))
+    return _("{state}: {facts}").format(state=named, facts=listed(parts))
+
+
+def _days(view: UserView) -> list[str]:
+    days = {line.day for line in view.lines}
+    return sorted(days | {str(view.events[position]["start"])[:_DATE] for position in view.ungrounded})
+
+
+def _add_line(table: Table, view: UserView, line: Line, *, side_by_side: bool) -> None:
+    events = (view.events[position] for position in line.events)
+    cells = [Text(event_text(event)) for event in events if event["behaviors"][0] == line.index]
+    row = "" if line.events else UNCOVERED, Text(one_line(line.text))
+    if side_by_side:
+        lasting = Text("│" if line.events else "", style="dim")
+        table.add_row(*row, Text("\n").join(cells) if cells else lasting)
+        return
+    table.add_row(*row)
+    for cell in cells:
+        table.add_row("", Text.assemble("  ", cell, style="cyan"))
+
+
+def event_text(event: Mapping[str, Any]) -> str:
+    """Return an event on one line; one that ends on another day with that day."""
+    start, end = str(event["start"]), str(event["end"])
+    same_day = end[:_DATE] == start[:_DATE]
+    until = end[_DATE + 1 : _DATE + 6] if same_day else end[5 : _DATE + 6].replace("T", " ")
+    span = f"{start[_DATE + 1 : _DATE + 6]}-{until}"
+    category = f"({event['category']})" if event["category"] else ""
+    parts = (span, str(event["type"]), category, str(event["summary"]))
+    return one_line(" ".join(part for part in parts if part))
+
+
+def _legend(view: UserView) -> list[str]:
+    marks = (
+        (view.uncovered, UNCOVERED, _("{mark} no event covers it ({count})")),
+        (view.ungrounded, UNGROUNDED, _("{mark} an event that covers no behavior ({count})")),
+    )
+    return [text.format(mark=mark, count=count(len(found))) for found, mark, text in marks if found]
+
+
+LOOPBACK = "127.0.0.1"
+PATHS = ("/progress", "/api/v1/events/extract/progress")
+_PATIENCE = 5.0  # seconds for a client to send its request
+
+
+class ProgressServer:
+    """An observer that answers GET on `PATHS` with JSON. A context manager: it answers inside it.
+
+    `port` 0: any that is free. A page in a browser must not read it by a name that leads here (DNS
+    rebinding), so other Hosts are refused. Raises UsageError where the port is taken.
+    """
+
+    def __init__(self, port: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._status = "running"
+        self._counts = (Progress(), clock())
+        handler = type("Handler", (_Handler,), {"answer": staticmethod(self.answer)})
+        try:
+            self._server = _Server((LOOPBACK, port), handler)
+        except (OSError, OverflowError) as error:
+            message = _(
+                "--progress-port: port {port} cannot be used ({error}); name another, or 0 for any that is free"
+            )
+            raise UsageError(message.format(port=port, error=getattr(error, "strerror", error))) from None
+        self.address = f"http://{LOOPBACK}:{self._server.server_port}{PATHS[0]}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def started(self, facts: Started) -> None:
+        """Do nothing: none of this is part of the answer."""
+
+    def noted(self, note: Note) -> None:
+        """Keep the run's state."""
+        if isinstance(note, StateChanged):
+            self._status = note.status
+
+    def progressed(self, progress: Progress) -> None:
+        """Keep the counts."""
+        self._counts = (progress, self._clock())
+
+    def answer(self) -> bytes:
+        """Return the counts as JSON; the remaining time has run down since they came."""
+        progress, counted_at = self._counts
+        eta = progress.eta_seconds
+        if eta:
+            left = eta - (self._clock() - counted_at)
+            eta = left if left >= 0 else None  # the estimate has run out
+        return encode(progress_fields(self._status, progress, eta)).encode()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    allow_reuse_address = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Print nothing: the run's terminal has nothing to do with a client that went away."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server_version = "eventabs"
+    sys_version = ""
+    timeout = _PATIENCE
+    answer: Callable[[], bytes]
+
+    def parse_request(self) -> bool:
+        if not super().parse_request():
+            return False
+        if refusal := self._refusal():
+            self.send_error(*refusal)
+        return refusal is None
+
+    def _refusal(self) -> tuple[int, str] | None:
+        before, colon, after = self.headers.get("Host", "").rpartition(":")
+        if (before if colon else after).lower() not in {LOOPBACK, "localhost"}:
+            return HTTPStatus.FORBIDDEN, "only for this machine"
+        if self.command != "GET":
+            return HTTPStatus.METHOD_NOT_ALLOWED, "only GET"
+        if self.path.partition("?")[0] not in PATHS:
+            return HTTPStatus.NOT_FOUND, f"ask for {PATHS[0]}"
+        return None
+
+    def do_GET(self) -> None:
+        self._respond(HTTPStatus.OK, type(self).answer())
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        self._respond(code, encode({"error": message or explain or HTTPStatus(code).phrase}).encode())
+
+    def _respond(self, code: int, body: bytes) -> None:
+        self.close_connection = True
+        self.send_response(code)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Cache-Control", "no-store")
+        if code == HTTPStatus.METHOD_NOT_ALLOWED:
+            self.send_header("Allow", "GET")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_arguments: object) -> None:
+        """Print nothing."""
