@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from eventabs.cli.streams import OutputGoneError, replace_streams
+from eventabs.cli.app import OutputGoneError, replace_streams
 from eventabs.errors import UsageError
 from eventabs.views.console import print_bytes, print_line, stderr_console, stdout_console
 

@@ -1,22 +1,24 @@
-"""The commands that make events: run, resume, reparse, estimate."""
+"""The commands: init and check before a run; run, resume, reparse and estimate; those that show and hand out events; merge."""
 
 import gc
 import os
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from eventabs.cli import signals
-from eventabs.cli.app import Checkpoint, Inputs, command
+from eventabs.cli.app import Checkpoint, Inputs, OutputGoneError, command
 from eventabs.cli.help import choose_language
-from eventabs.cli.options import SHOWN, LookFlags, SettingFlags, ShownFlags, with_options
-from eventabs.cli.streams import OutputGoneError
+from eventabs.cli.options import MODEL, SHOWN, Lang, LookFlags, SettingFlags, ShownFlags, with_options
 from eventabs.errors import UsageError
-from eventabs.language import gettext as _
-from eventabs.views import print_bytes, stderr_console, stdout_console
+from eventabs.language import active, gettext as _
+from eventabs.objects import public_address
+from eventabs.views import print_bytes, print_json, print_line, stderr_console, stdout_console
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
@@ -24,9 +26,11 @@ if TYPE_CHECKING:
 
     from eventabs import Run, Stop
     from eventabs.config import Settings
+    from eventabs.providers import Preset
     from eventabs.runs import Invocation, Observer, Summary, Watch
     from eventabs.store import RunDirectory
     from eventabs.views import ProgressServer
+
 
 _WAITING = 4  # exit code: the run goes on once its requests have replies
 _NEW_OBJECTS = 10_000  # until the youngest are searched for cycles: a call makes hundreds, the plan millions
@@ -361,3 +365,305 @@ def exit_code(summary: "Summary") -> int:
     completed = 3 if summary.failed else 0
     codes = {"completed": completed, "interrupted": signals.EXIT_CODE, "waiting": _WAITING}
     return codes.get(summary.status, 1)
+
+
+_STDOUT = Path("-")
+
+
+@command(help=_("Write a config file with every setting, its default and what it is for."))
+def init(
+    preset: Annotated[
+        str | None,
+        typer.Option(help=_("Known endpoint, such as deepseek, qwen or vllm."), rich_help_panel=MODEL),
+    ] = None,
+    model: Annotated[str, typer.Option(help=_("Name of the model."), rich_help_panel=MODEL)] = "",
+    output: Annotated[Path, typer.Option(help=_("File to write; - is standard output."))] = Path(
+        "eventabs.toml"
+    ),
+    lang: Lang = None,  # noqa: ARG001  settled before this was loaded
+) -> None:
+    """Write a config file."""
+    from eventabs.config import example_config  # noqa: PLC0415
+    from eventabs.providers import load_preset  # noqa: PLC0415
+
+    signals.interrupt()
+    if preset is None:
+        preset = _asked_preset() if output != _STDOUT and sys.stdin.isatty() and sys.stderr.isatty() else ""
+    known = load_preset(preset) if preset else None
+    model = model or (known.suggested_model if known else "")
+    text = example_config(active(), preset=preset, model=model)
+    if output == _STDOUT:
+        print_bytes(text.encode())
+        return
+    try:
+        with output.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        message = _("{path} exists; name another file with --output")
+        raise UsageError(message.format(path=output)) from None
+    except OSError as error:
+        message = _("{path} cannot be written ({error}); name another file with --output")
+        raise UsageError(message.format(path=output, error=error.strerror or error)) from None
+    print_line(stdout_console(), str(output))
+    for step in _steps(known, model):
+        print_line(stderr_console(), step)
+
+
+def _asked_preset() -> str:
+    from eventabs.providers import preset_names  # noqa: PLC0415
+
+    names = preset_names()
+    question = _("Endpoint ({names}; nothing: no model, the built-in rules)").format(names=", ".join(names))
+    while True:
+        answer: str = typer.prompt(question, default="", show_default=False, err=True).strip()
+        if not answer or answer in names:
+            return answer
+
+
+def _steps(preset: "Preset | None", model: str) -> list[str]:
+    """Return what is left to do before a run, a line each."""
+    steps = []
+    if preset and not model:
+        steps.append(_("set llm.model to the model's name at the endpoint"))
+    if preset and preset.needs_key:
+        steps.append(_("put the key into the environment: export {name}=...").format(name=preset.api_key_env))
+    if preset:
+        steps.append(_("try the endpoint: eventabs check"))
+    return [*steps, _("see what a run would take: eventabs estimate INPUT")]
+
+
+@command(help=_("Check the config, the key and the endpoint; a few tiny requests, for a few dozen tokens."))
+@with_options(SettingFlags, LookFlags)
+def check(
+    flags: SettingFlags,
+    look: LookFlags,
+    *,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help=_("Only what is wrong."), rich_help_panel=SHOWN)
+    ] = False,
+) -> None:
+    """Check what a run would need."""
+    from eventabs import check as check_all  # noqa: PLC0415
+    from eventabs.views import check_json, render_verdict, showing_findings  # noqa: PLC0415
+
+    signals.interrupt()
+    if look.json:
+        report = check_all(settings=flags.nested(), config=flags.config)
+        print_bytes(check_json(report))
+    else:
+        with showing_findings(stdout_console(), quiet=quiet) as on_finding:
+            report = check_all(settings=flags.nested(), config=flags.config, on_finding=on_finding)
+        render_verdict(stdout_console(), report)
+    raise typer.Exit(report.exit_code)
+
+
+Format = Literal["csv", "xlsx", "parquet", "sqlite", "xes"]
+_FORMATS: dict[str, Format] = {
+    ".csv": "csv",
+    ".xlsx": "xlsx",
+    ".xes": "xes",
+    ".parquet": "parquet",
+    ".sqlite": "sqlite",
+    ".sqlite3": "sqlite",
+    ".db": "sqlite",
+}
+_NOT_WRITTEN = (".xls", ".json", ".jsonl", ".ndjson", ".tsv", ".ods")  # each promises what CSV is not
+
+
+@command(help=_("Show how far a run is, how fast, and what failed; also while it goes on elsewhere."))
+@with_options(LookFlags)
+def status(
+    look: LookFlags,
+    *,
+    checkpoint: Checkpoint,
+    watch: Annotated[
+        bool, typer.Option("--watch", help=_("Look again every second until the run is completed."))
+    ] = False,
+) -> None:
+    """Show how a run stands."""
+    from eventabs.inspection import RunState, inspect_run  # noqa: PLC0415
+    from eventabs.views import render_status, status_json, watch_status  # noqa: PLC0415
+
+    def inspect() -> RunState:
+        standing = inspect_run(checkpoint, now=time.time)
+        choose_language(standing.language)
+        return standing
+
+    signals.interrupt()
+    if watch:
+        with suppress(KeyboardInterrupt):
+            watch_status(stdout_console(), inspect, as_json=look.json, sleep=time.sleep)
+    elif look.json:
+        print_json(status_json(inspect()))
+    else:
+        render_status(stdout_console(), inspect())
+
+
+@command(help=_("Show a user's behaviors and events side by side; without a user, list the users."))
+@with_options(LookFlags)
+def show(
+    look: LookFlags,
+    *,
+    checkpoint: Checkpoint,
+    user_id: Annotated[str | None, typer.Argument(metavar="USER_ID", help=_("The user to show."))] = None,
+    raw: Annotated[
+        bool, typer.Option("--raw", help=_("Also the stored prompts and replies of the user's calls."))
+    ] = False,
+    state: Annotated[
+        Literal["pending", "done", "failed"] | None, typer.Option(help=_("List only users in this state."))
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help=_("List so many users at most."))] = 50,
+    offset: Annotated[int, typer.Option(min=0, help=_("Leave out so many users of the list first."))] = 0,
+) -> None:
+    """Show one user or list all."""
+    from eventabs.inspection import stored_calls, view_user  # noqa: PLC0415
+    from eventabs.store import Ledger, RunDirectory, user_rows, user_states  # noqa: PLC0415
+    from eventabs.views import render_calls, render_user, render_users, user_json, users_json  # noqa: PLC0415
+
+    with Ledger.watch(RunDirectory.find(checkpoint).ledger) as ledger:
+        choose_language(ledger.meta()["settings"]["lang"])
+        console = stdout_console()
+        if user_id is None:
+            states = user_states(ledger)
+            total = states.get(state, 0) if state else sum(states.values())
+            rows = user_rows(ledger, state, most=limit, skip=offset)
+            if look.json:
+                print_json(users_json(rows, total=total, skip=offset))
+            else:
+                render_users(console, rows, total=total, skip=offset)
+            return
+        view = view_user(ledger, user_id, checkpoint)
+        if look.json:
+            print_json(user_json(view, stored_calls(ledger, user_id) if raw else None))
+            return
+        render_user(console, view)
+        if raw:
+            render_calls(console, stored_calls(ledger, user_id))
+
+
+@command(help=_("Make one HTML file to show: timelines, events, users, calls, and how the run went."))
+def report(
+    checkpoint: Checkpoint,
+    output: Annotated[
+        Path | None, typer.Option(help=_("File to write. (default: report.html in the run directory)"))
+    ] = None,
+    lang: Lang = None,  # noqa: ARG001  settled before this was loaded
+) -> None:
+    """Make the report of a run."""
+    from eventabs.inspection import open_report_facts  # noqa: PLC0415
+    from eventabs.store import RunDirectory  # noqa: PLC0415
+    from eventabs.views import NAME, render_report, write_report  # noqa: PLC0415
+
+    signals.interrupt()
+    path = output or RunDirectory.find(checkpoint).path / NAME
+    with open_report_facts(checkpoint) as facts:
+        choose_language(facts.language)
+        page = render_report(facts)
+    write_report(page.chunks, path)
+    for note in page.notes:
+        print_line(stderr_console(), note)
+    print_line(stdout_console(), str(path))
+
+
+@command(
+    help=_("Write the events of a run as CSV, Excel workbook, Parquet, SQLite or XES; also while it goes on.")
+)
+def export(
+    *,
+    checkpoint: Checkpoint,
+    form: Annotated[
+        Format | None,
+        typer.Option("--format", help=_("Format of the file. (default: as --output ends, else csv)")),
+    ] = None,
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output",
+            "--out",
+            show_default=False,
+            help=_(
+                "File to write, or address of an object (s3, gs, az, https). (default: events.<format> in the run directory)"
+            ),
+        ),
+    ] = "",
+    replace: Annotated[
+        bool, typer.Option("--replace", help=_("Replace the file or the object that is there."))
+    ] = False,
+    bom: Annotated[
+        bool, typer.Option("--bom", help=_("Mark a CSV as UTF-8, so that Excel shows Chinese."))
+    ] = False,
+    timezone: Annotated[
+        str | None,
+        typer.Option(help=_("Zone of times without one in XES, such as Asia/Shanghai. (default: the run's)")),
+    ] = None,
+    lang: Lang = None,  # noqa: ARG001  settled before this was loaded
+) -> None:
+    """Hand out the events in another format."""
+    from eventabs.store import export_events  # noqa: PLC0415
+
+    signals.interrupt()
+    chosen = _format_of(output, form)
+    for flag, given, only in (("--bom", bom, "csv"), ("--timezone", timezone, "xes")):
+        if given and chosen != only:
+            message = _("{flag} is for {format} alone; leave it out, or take --format {format}")
+            raise UsageError(message.format(flag=flag, format=only))
+    written = export_events(checkpoint, chosen, output, bom=bom, timezone=timezone or "", replace=replace)
+    print_line(stdout_console(), written.place)
+    if written.pending:
+        print_line(
+            stderr_console(),
+            _("The run is not complete; users in the file: {done}, still pending: {pending}").format(
+                done=written.done, pending=written.pending
+            ),
+        )
+
+
+def _format_of(output: str, form: Format | None) -> Format:
+    """Return the format that a file's name and --format mean. Raises UsageError where they contradict each other."""
+    name = public_address(output).partition("?")[0]
+    ending = PurePosixPath(name).suffix.lower()
+    by_name = _FORMATS.get(ending)
+    if form and by_name and form != by_name:
+        message = _(
+            "{path} is the name of a file in the format {named}, not {format}; leave out --format, or name another file"
+        )
+        raise UsageError(message.format(path=name, named=by_name, format=form))
+    if ending in _NOT_WRITTEN:
+        message = _("{ending} is not written; name a file that ends in one of {endings}")
+        if ending == ".xls":
+            message = _("{ending}, the old format of Excel, is not written; name a file that ends in .xlsx")
+        raise UsageError(message.format(ending=ending, endings=", ".join(_FORMATS)))
+    return form or by_name or "csv"
+
+
+@command(help=_("Make one run of shards: ledger, events, failures. Merge again to bring it up to date."))
+@with_options(LookFlags)
+def merge(
+    look: LookFlags,
+    *,
+    directories: Annotated[
+        list[Path], typer.Argument(metavar="DIR...", help=_("Run directories of shards, finished or not."))
+    ],
+    out: Annotated[
+        Path, typer.Option(help=_("Run directory to make: a new one, or one that was merged before."))
+    ],
+    accept_changes: Annotated[
+        bool,
+        typer.Option("--accept-changes", help=_("Take shards of different inputs or settings.")),
+    ] = False,
+) -> None:
+    """Merge shards."""
+    from eventabs.inspection import inspect_run  # noqa: PLC0415
+    from eventabs.store import merge as merge_shards  # noqa: PLC0415
+    from eventabs.views import render_status, status_json  # noqa: PLC0415
+
+    signals.interrupt()
+    merged = merge_shards(directories, out, accept_changes=accept_changes)
+    state = inspect_run(merged.path, now=time.time)
+    choose_language(state.language)
+    if look.json:
+        print_json(status_json(state, warnings=merged.warnings))
+        return
+    render_status(stdout_console(), state)
+    for warning in merged.warnings:
+        print_line(stderr_console(), _("Warning: {message}").format(message=warning))

@@ -4,11 +4,10 @@ import sys
 
 from typer.exceptions import TyperException
 
-from eventabs.cli import commands, quality, results, setup, shards, signals  # noqa: F401  importing them adds their commands
-from eventabs.cli.app import app
+from eventabs.cli import commands, quality, signals  # noqa: F401  importing them adds their commands
+from eventabs.cli.app import OutputGoneError, app, replace_streams
 from eventabs.cli.help import explained, refuse_unknown_language
 from eventabs.cli.options import SET_BY_FLAGS, flag_name
-from eventabs.cli.streams import OutputGoneError, replace_streams
 from eventabs.errors import EventabsError, SettingFault, WrongSettingsError
 from eventabs.language import gettext as _
 from eventabs.views import print_error, stderr_console

@@ -19,6 +19,7 @@ from eventabs.views import print_json, print_line, stderr_console, stdout_consol
 if TYPE_CHECKING:
     from eventabs.quality import Arm
 
+
 Choice = TypeVar("Choice", bound=str)
 Seed = Annotated[int, typer.Option(help=_("Draws the users; another seed, other users."))]
 Yes = Annotated[
