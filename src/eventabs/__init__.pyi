@@ -1,4 +1,5 @@
 from .api import (
+    Events as Events,
     Run as Run,
     RunStoppedError as RunStoppedError,
     acheck as acheck,
@@ -8,12 +9,12 @@ from .api import (
     check as check,
     estimate as estimate,
     extend as extend,
+    read_events as read_events,
     resume as resume,
     run as run,
 )
 from .config import Settings as Settings
 from .errors import EventabsError as EventabsError
-from .events import Events as Events, read_events as read_events
 from .records import Event as Event
 from .stop import Stop as Stop
 from .store import MergedRun as MergedRun, merge as merge

@@ -13,8 +13,8 @@ from typing import Any, Final, Literal, NamedTuple
 
 import orjson
 
+from eventabs.api import read_events
 from eventabs.errors import InputError, RunDirectoryError
-from eventabs.events import read_events
 from eventabs.language import gettext as _
 from eventabs.measures import (
     FEW_CLUSTERS,
