@@ -5,7 +5,6 @@ asks. An actor that is lost fails its calls with a transient error, so that they
 """
 
 import asyncio
-import importlib
 import importlib.metadata
 import io
 import logging
@@ -316,7 +315,9 @@ async def connected(address: str) -> AsyncIterator[Cluster]:
                 raise _no_cluster(address, f"{_CONNECT_SECONDS:g} s")
             if failed:
                 raise failed[0] from None
-            yield Cluster(importlib.import_module("ray"), is_local=not address)
+            import ray  # noqa: PLC0415  as below
+
+            yield Cluster(ray, is_local=not address)
         finally:
             ended.set()
             if tried.is_set():
@@ -379,7 +380,8 @@ def _stay_connected(
     """Connect, and stay connected until the end is asked for."""
     try:
         with _environment(address), _standard_error_kept() as noise:
-            ray = importlib.import_module("ray")
+            import ray  # noqa: PLC0415  an extra that few install; it reads the environment
+
             logging.getLogger("ray").setLevel(logging.CRITICAL)
             if ray.is_initialized():
                 message = _("this process is connected to a Ray cluster already; call ray.shutdown() first")

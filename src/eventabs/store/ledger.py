@@ -643,9 +643,8 @@ def unpack_text(blob: bytes | None) -> str:
 
 
 def _deflate(data: bytes) -> bytes:
-    if (
-        len(data) <= _SMALL
-    ):  # zlib's usual tables take 256 KB; to get them from the system can take longer than to deflate what is small
+    if len(data) <= _SMALL:
+        # zlib's usual tables take 256 KB; to get them from the system can take longer than to deflate what is small
         deflater = zlib.compressobj(_FAST, wbits=13, memLevel=5)
         return deflater.compress(data) + deflater.flush()
     packed = zlib.compress(data, _FAST)
