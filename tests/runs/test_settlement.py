@@ -45,7 +45,7 @@ async def replied(
     reply = reply or answer()
     settled = await settler.settle_reply(await sent(desk, reply, batch=batch), reply)
     await settled.committed
-    return settled.usable
+    return settled.usable > 0
 
 
 async def refused(
