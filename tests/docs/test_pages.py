@@ -384,6 +384,7 @@ def test_the_words_of_actions_failures_and_platforms_are_those_that_are_known() 
         ("Columns", "列"),
         ("Actions", "动作"),
         ("Structured rows and sentences", "结构化的行与句子"),
+        ("Actions with a text", "有文字的动作"),
         ("Times", "时间"),
         ("Durations", "时长"),
         ("Begins and ends", "开始和结束"),
@@ -407,6 +408,16 @@ def test_the_sentences_hold_the_facts_that_the_page_says(tmp_path: Path) -> None
     assert [[b.action, b.item, b.place, str(b.duration or "")] for b in behaviors] == [
         facts for _sentence, *facts in table
     ]
+
+
+def test_actions_with_a_text_are_written_as_the_page_says(tmp_path: Path) -> None:
+    table = _table("Actions with a text")
+    for number, (action, text, others, line) in enumerate(table):
+        role, _, value = others.partition(" ")
+        row = {"action": action, "text": text} | ({role: value} if role else {})
+        (tmp_path / str(number)).mkdir()
+        log = UserLog("u", tuple(_read(tmp_path / str(number), [row])))
+        assert Compactor("en" if text.isascii() else "zh").contents(log) == [line.strip("`")]
 
 
 def test_times_are_read_as_the_page_says(tmp_path: Path) -> None:
