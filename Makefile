@@ -5,7 +5,7 @@ BIN := .venv/bin
 WORKERS ?= $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN))
 # the tests' files lie in memory where 4 GB are free there, and are removed with their folder
 SCRATCH := $(shell test -w /dev/shm && test "$$(df -Pk /dev/shm | awk 'END { print $$4 }')" -gt 4194304 && echo /dev/shm || echo "$${TMPDIR:-/tmp}")
-TESTED = scratch=$$(mktemp -d "$(SCRATCH)/eventabs.XXXX") && trap 'rm -rf "$$scratch"' EXIT && TMPDIR="$$scratch"
+TESTED = scratch=$$(mktemp -d "$(SCRATCH)/eventabs.XXXX") && trap 'rm -rf "$$scratch"' EXIT && trap 'exit 130' INT TERM && TMPDIR="$$scratch"
 PYTEST = python -m pytest -n $(WORKERS) --dist worksteal
 
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check

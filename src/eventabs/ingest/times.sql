@@ -34,7 +34,7 @@ CREATE OR REPLACE MACRO english_time(text) AS list_transform(
                 regexp_replace(t, '^(\d{1,2}) (\d{1,2}) ([\d:.]+)(?: (\S+))? (\d{4})$', '\5-\1-\2 \3\4')
             ELSE regexp_replace(t, '^(\d{1,2}) (\d{1,2})(?:st|nd|rd|th)? (\d{4})( |$)', '\3-\1-\2 ') END))[1])[1];
 
-CREATE OR REPLACE MACRO is_digit(mark) AS mark BETWEEN '0' AND '9';
+CREATE OR REPLACE MACRO is_digit(character) AS character BETWEEN '0' AND '9';
 CREATE OR REPLACE MACRO time_of_day() AS
     '^(?:[上下]午 ?)?\d{1,2}:\d{1,2}(?::\d{1,2}(?:[.,]\d+)?)?(?:[ \x{a0}\x{202f}]?[AaPp]\.?[Mm]\.?)?$';
 
