@@ -53,7 +53,7 @@ def disturbed() -> dict[str, Any]:
         check=False,
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=900,
     )
     assert done.returncode == 0, (done.stdout, done.stderr)
     figures: dict[str, Any] = json.loads(done.stdout)
@@ -108,13 +108,13 @@ def in_own_network(script: str, folder: Path) -> str:
         check=False,
         capture_output=True,
         text=True,
-        timeout=400,
+        timeout=900,
     )
     return done.stdout + done.stderr
 
 
 WORKLOAD = f"""
-    {sys.executable} {ROOT}/benchmarks/workload.py --users 36 --behaviors 20 --output in.csv
+    {sys.executable} {ROOT}/benchmarks/workload.py --users 24 --behaviors 20 --output in.csv
     {sys.executable} {ROOT}/benchmarks/simulator.py --port 8123 --scale 6 --log served.jsonl > server.out & SERVER=$!
     touch served.jsonl
     until grep -q 8123 server.out; do sleep 0.1; done
@@ -124,18 +124,17 @@ WORKLOAD = f"""
 
 @pytest.fixture(scope="module")
 def tried(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of a trial on this machine alone: begun with a limit, interrupted, resumed, extended, reparsed; and beside it one process."""
+    """Return the folder of a trial on this machine alone: begun with a limit, interrupted, resumed, reparsed; and beside it one process."""
     folder = tmp_path_factory.mktemp("trial")
     script = f"""{WORKLOAD}
         $EVENTABS run - $OPTIONS --engine ray --limit 4 --out run.eventabs --json < in.csv > limited.json 2> limited.err; echo $? > limited.code
         setsid $EVENTABS resume run.eventabs --concurrency 1 --yes --progress json 2> first.err & DRIVER=$!
-        while [ "$(wc -l < served.jsonl)" -lt 8 ]; do sleep 0.1; done
+        while kill -0 $DRIVER 2> /dev/null && [ "$(wc -l < served.jsonl)" -lt 8 ]; do sleep 0.1; done
         kill -INT $DRIVER; wait $DRIVER; echo $? > first.code
         $EVENTABS status run.eventabs --json > stopped.json
         $EVENTABS resume run.eventabs --concurrency 8 --yes --json > resumed.json 2> second.err; echo $? > second.code
         $EVENTABS reparse run.eventabs > reparsed.out 2>&1
-        $EVENTABS run - $OPTIONS --limit 4 --out plain.eventabs < in.csv > plain.out 2>&1
-        $EVENTABS resume plain.eventabs --yes --concurrency 8 >> plain.out 2>&1
+        $EVENTABS run in.csv $OPTIONS --concurrency 16 --out plain.eventabs > plain.out 2>&1
         ls -a .ray > token.out 2>&1
         kill $SERVER
     """
@@ -150,9 +149,9 @@ def test_a_trial_takes_standard_input_a_limit_ctrl_c_and_resume_as_one_process_d
     assert (tried / "first.code").read_text() == "130\n", (tried / "first.err").read_text("utf-8")
     stopped = json.loads((tried / "stopped.json").read_text("utf-8"))
     assert stopped["status"] == "interrupted"
-    assert 4 <= stopped["success_count"] < 36
+    assert 4 <= stopped["success_count"] < 24
     assert (tried / "second.code").read_text() == "0\n", (tried / "second.err").read_text("utf-8")
-    assert json.loads((tried / "resumed.json").read_text("utf-8"))["success_count"] == 36
+    assert json.loads((tried / "resumed.json").read_text("utf-8"))["success_count"] == 24
     events = [(tried / name / "events.jsonl").read_bytes() for name in ("run.eventabs", "plain.eventabs")]
     assert events[0] == events[1]
 
