@@ -3,7 +3,7 @@
 import hashlib
 import os
 import re
-from base64 import b64decode
+from binascii import a2b_base64
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, lru_cache
@@ -167,7 +167,7 @@ def _encoding(name: str) -> tiktoken.Encoding:
             "the data of tokenizer {name} is damaged; install it again: pip install --force-reinstall eventabs"
         )
         raise ConfigError(message.format(name=name))
-    ranks = {b64decode(token): int(rank) for token, rank in map(bytes.split, data.splitlines())}
+    ranks = {a2b_base64(token): int(rank) for token, rank in map(bytes.split, data.splitlines())}
     return tiktoken.Encoding(name, pat_str=published.pattern, mergeable_ranks=ranks, special_tokens={})
 
 
