@@ -525,10 +525,10 @@ def _read_rows(
     texts = {row.line: row.text for row in sample}
     # the first row of each action, then the others
     found = connection.execute(
-        f"""SELECT user_id, start, action, coalesce(item, text) AS item, place, duration, line
+        f"""SELECT user_id, start, action, coalesce(item, text) AS item, place, duration, line, coalesce(text, '')
         FROM behaviors WHERE file = 0 AND reason IS NULL AND line <= ?
         ORDER BY row_number() OVER (PARTITION BY action ORDER BY line), line LIMIT {_ROWS}""",
         [max(texts, default=0)],
     ).fetchall()
-    rows = (ReadRow(file.name, row[6], texts[row[6]], str(row[0]), Behavior(*row[1:6])) for row in found)
+    rows = (ReadRow(file.name, row[6], texts[row[6]], str(row[0]), Behavior(*row[1:6], text=row[7])) for row in found)
     return tuple(sorted(rows, key=lambda row: row.line))
