@@ -1,7 +1,7 @@
 """The provider that needs no model: segments of a log become events with a summary, in the form of a reply."""
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -51,6 +51,18 @@ class RulesProvider:
             line = f"{_span(segment, following)} {segment.kind.name}{self._marks[segment.kind.key]}"
             summary = summarizer.summary(segment)
             yield f"{line} | {summary}" if summary else line
+
+
+def rule_events(log: UserLog, rules: Rules, detail: Detail) -> list[tuple[list[int], str]]:
+    """Return the events of a log as the rules make them: the positions of their behaviors, and their type."""
+    places = defaultdict[Behavior, list[int]](list)
+    behaviors = [_shortened(behavior) for behavior in log.behaviors]
+    for place in reversed(range(len(behaviors))):
+        places[behaviors[place]].append(place)
+    return [
+        ([places[behavior].pop() for behavior, _kind in segment.behaviors], segment.kind.name)
+        for segment in find_segments(behaviors, rules, detail)
+    ]
 
 
 def _shortened(behavior: Behavior) -> Behavior:
