@@ -12,7 +12,7 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from eventabs.measures import Occurrence, Repeat, Stability, stability_of
+from eventabs.measures import Group, Repeat, Stability, same_events, stability_of
 from eventabs.prompts.lines import AnsweredEvent
 
 FIRST_DAY = datetime(2026, 3, 2)  # noqa: DTZ001  exports hold wall times
@@ -110,13 +110,13 @@ def expected(
 def _asked_twice(mistakes: Mistakes, sizes: tuple[int, int], days: int, rng: Random) -> Repeat:
     own = story(days, rng)
     told = [answer(mistakes, own, users, rng) for users in sizes]
-    first, second = (occurrences_of(events, own) for events in told)
+    first, second = (groups_told(events, own) for events in told)
     theirs = frozenset(
         position
         for position, event in enumerate(first)
-        if not event.behaviors and told[0][position].start.hour != _NIGHT
+        if not event.rows and told[0][position].start.hour != _NIGHT
     )
-    return Repeat("", first, second, 1, sizes[0], confused=theirs)
+    return Repeat("", first, second, days * _A_DAY, 1, sizes[0], confused=theirs)
 
 
 def agreement(
@@ -128,7 +128,7 @@ def agreement(
     for sizes_asked in sizes:
         for _round in range(rounds):
             repeat = _asked_twice(mistakes, sizes_asked, days, rng)
-            pairs += len(repeat.stable())
+            pairs += len(same_events(repeat.first, repeat.second))
             events += len(repeat.first) + len(repeat.second)
     return 2 * pairs / events
 
@@ -144,7 +144,7 @@ def answer(mistakes: Mistakes, own: Sequence[AnsweredEvent], users: int, rng: Ra
     return mistakes.made_of(own, others, users, rng)
 
 
-def occurrences_of(events: Sequence[AnsweredEvent], own: Sequence[AnsweredEvent]) -> list[Occurrence]:
+def groups_told(events: Sequence[AnsweredEvent], own: Sequence[AnsweredEvent]) -> list[Group]:
     """Return events with the behaviors of their user that start within their times."""
     return [_grounded(event, own) for event in events]
 
@@ -158,10 +158,9 @@ def _events(days: Sequence[tuple[int, int]]) -> list[AnsweredEvent]:
     ]
 
 
-def _grounded(event: AnsweredEvent, own: Sequence[AnsweredEvent]) -> Occurrence:
+def _grounded(event: AnsweredEvent, own: Sequence[AnsweredEvent]) -> Group:
     """Return an event with the behaviors that start within its times."""
     minutes = [day.start + timedelta(minutes=step * _APART) for day in own for step in range(_A_DAY)]
     covered = frozenset(place for place, at in enumerate(minutes) if event.start <= at <= event.end)
     starts_there = event.start in minutes or event.end in minutes
-    minute = int((event.start - FIRST_DAY).total_seconds() // 60)
-    return Occurrence(minute, event.type, event.category, covered if starts_there else frozenset())
+    return Group(covered if starts_there else frozenset(), event.type, event.category)

@@ -20,10 +20,10 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from eventabs.measures import lower_bound, stable_events
+from eventabs.measures import lower_bound, same_events
 from eventabs.quality.calibration import CONFIDENCE, difference, row_of
 from eventabs.store import Ledger, unpack_parts
-from known_mistakes import Mistakes, agreement, answer, expected, occurrences_of, story, write_export
+from known_mistakes import Mistakes, agreement, answer, expected, groups_told, story, write_export
 from simulated_model import Options, Speed
 from simulator import Simulator
 
@@ -167,14 +167,14 @@ def _recommended(seed: int) -> int:
     rng = Random(f"trial:{seed}")
     own = [story(DAYS, rng) for _user in range(_TRIAL_USERS)]
     told = {
-        arm: [occurrences_of(answer(_EDGE, each, size, rng), each) for each in own]
+        arm: [groups_told(answer(_EDGE, each, size, rng), each) for each in own]
         for arm, size in ((0, 1), (1, 1), *((size, size) for size in _CHAIN))
     }
     best = 1
     for size in _CHAIN:
         references = list(zip(told[0], told[1], strict=True))
         rows = [
-            row_of(stable_events, ours, theirs, theirs)
+            row_of(same_events, ours, theirs, theirs)
             for ours, theirs in zip(told[size], references, strict=True)
         ]
         bound = lower_bound(rows, difference, tail=1 - CONFIDENCE, seed=seed)

@@ -108,21 +108,18 @@ def two(tmp_path: Path) -> tuple[Path, Path]:
 
 def test_the_figures_by_hand(two: tuple[Path, Path]) -> None:
     found = compare(*two)
-    # 3 events of ann and bob against 4
-    assert values(found) == {
-        "same_minute_f1": pytest.approx(2 * 2 / 7),
-        "start_f1": pytest.approx(2 * 3 / 7),
-        "starts_of_a": pytest.approx(3 / 3),
-        "starts_of_b": pytest.approx(3 / 4),
-        "same_behaviors": pytest.approx(2 * 2 / 7),
-        "half_behaviors": pytest.approx(2 * 3 / 7),
-        "same_type": pytest.approx(1 / 2),
-        "same_category": pytest.approx(1 / 2),
-    }
-    assert values(compare(*two, within=0))["start_f1"] == pytest.approx(2 * 2 / 7)
+    said = values(found)
+    # ann: 0 | 1 2 in A, 0 | 1 | 2 in B; bob: 0 1 2 in both
+    assert said["pair_f1"] == pytest.approx(2 * 3 / (4 + 3))
+    assert said["bcubed_precision"] == 1.0
+    assert said["bcubed_recall"] == pytest.approx((1 + 2 * 0.5 + 3) / 6)
+    assert said["exact_f1"] == said["whole_f1"] == pytest.approx(2 * 2 / 7)
+    assert said["boundary_f1"] == pytest.approx(2 * 1 / (1 + 2))
+    assert said["same_type"] == pytest.approx(5 / 6)
+    assert found.journeys == {}
     assert found.types == (("eat", "meal", 1),)
     assert found.settings == (("prompt.detail", '"day"', '"fine"'),)
-    assert found.figures["start_f1"].low is None, "two users say nothing of others"
+    assert found.figures["pair_f1"].low is None, "two users say nothing of others"
 
 
 def test_each_run_has_what_it_used_and_covered(two: tuple[Path, Path]) -> None:
@@ -182,14 +179,15 @@ def test_users_that_one_run_has_not_done_are_left_out_and_counted(two: tuple[Pat
 
 def test_the_other_way_round_the_figures_are_the_same(two: tuple[Path, Path]) -> None:
     one, other = compare(*two), compare(*reversed(two))
-    turned = {"starts_of_a": "starts_of_b", "starts_of_b": "starts_of_a"}
-    assert one.figures == {turned.get(name, name): figure for name, figure in other.figures.items()}
+    for name in ("pair_f1", "bcubed_f1", "exact_f1", "boundary_f1", "same_type"):
+        assert one.figures[name] == other.figures[name]
+    assert one.figures["bcubed_recall"] == other.figures["bcubed_precision"]
     assert (one.first, one.second) == (other.second, other.first)
 
 
 def test_a_run_agrees_with_itself(two: tuple[Path, Path]) -> None:
     found = compare(two[0], two[0] / "checkpoint.json")
-    assert set(values(found).values()) == {1.0}
+    assert set(values(found).values()) - {None} == {1.0}
     assert not found.most_different
     assert not found.types
     assert not found.settings
@@ -223,7 +221,7 @@ def test_a_log_that_has_grown_is_matched_by_what_its_behaviors_say(tmp_path: Pat
     )
     found = compare(old, new)
     assert (found.other_rows, found.same_input) == (1, False)
-    assert values(found)["same_behaviors"] == 1.0
+    assert values(found)["exact_f1"] == 1.0
     assert (found.first.behaviors, found.second.behaviors) == (3, 4)
     shown = eventabs("diff", "a", "b", cwd=tmp_path)
     assert "1 user with other behaviors in A than in B" in shown.stdout
@@ -233,21 +231,21 @@ def test_a_log_that_has_grown_is_matched_by_what_its_behaviors_say(tmp_path: Pat
 def test_ten_users_have_intervals_and_they_are_the_same_each_time(tmp_path: Path) -> None:
     users = [f"u{number}" for number in range(12)]
     same = {user: [event(user, "09:15", "eat", [0])] for user in users}
-    mixed = {user: [event(user, "09:15" if n % 3 else "09:30", "eat", [0])] for n, user in enumerate(users)}
+    mixed = {user: [event(user, "09:15", "eat", [0] if n % 3 else [1])] for n, user in enumerate(users)}
     runs = make_run(tmp_path / "a", same), make_run(tmp_path / "b", mixed)
-    figure = compare(*runs).figures["same_minute_f1"]
+    figure = compare(*runs).figures["exact_f1"]
     assert figure.value == pytest.approx(8 / 12)
     assert figure.low is not None
     assert figure.high is not None
     assert 0.2 < figure.low < 8 / 12 < figure.high <= 1
-    assert compare(*runs).figures["same_minute_f1"] == figure
+    assert compare(*runs).figures["exact_f1"] == figure
 
 
 def test_a_time_that_is_none_agrees_with_nothing_and_breaks_nothing(tmp_path: Path) -> None:
     impossible = [event("ann", "2026-02-30T25:61:00", "dream", [])]
     runs = make_run(tmp_path / "a", {"ann": impossible}), make_run(tmp_path / "b", {"ann": []})
     found = compare(*runs)
-    assert values(found)["start_f1"] == 0.0
+    assert values(found)["whole_f1"] == 0.0
     done = eventabs("diff", "a", "b", "--output", "page.html", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "dream" in done.stdout

@@ -158,7 +158,7 @@ def test_status_show_export_and_diff_are_those_of_the_unsharded_run(folder: Path
     assert Path("m.csv").read_bytes() == Path("whole.csv").read_bytes()
     comparison = compare(Path("m"), Path("day.eventabs"))
     assert (comparison.users, comparison.same_input, comparison.settings) == (USERS, True, ())
-    assert comparison.figures["same_behaviors"].value == 1.0
+    assert comparison.figures["exact_f1"].value == 1.0
     assert comparison.first.settings == comparison.second.settings == 1
     assert list(eventabs.read_events("m")) == list(eventabs.read_events("day.eventabs"))
 
@@ -179,7 +179,7 @@ def test_labels_are_held_against_the_behaviors_in_the_shards(folder: Path) -> No
     merge(shards(), "m")
     code, found = cli("evaluate", "m", "--gold", "day.eventabs", "--json")
     assert (code, found) == cli("evaluate", "day.eventabs", "--gold", "day.eventabs", "--json")
-    assert '"gaps"' in found
+    assert '"pause_minutes"' in found
 
 
 def test_missing_shards_are_told_and_taken_in_when_they_are_there(folder: Path) -> None:

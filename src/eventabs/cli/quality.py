@@ -36,9 +36,12 @@ def evaluate(
     events: Annotated[Path, typer.Argument(metavar="EVENTS", help=_("A run directory, or an events.jsonl."))],
     gold: Annotated[
         Path,
-        typer.Option(help=_("Labels: CSV or JSON lines with user, start, end, label; or a run directory.")),
+        typer.Option(
+            help=_(
+                "Labels: CSV or JSON lines with user, start, end, label; or user, time or line, group, label."
+            )
+        ),
     ],
-    within: Annotated[float, typer.Option(min=0, help=_("Minutes that a start may be off."))] = 1.0,
     output: Annotated[
         Path | None, typer.Option(help=_("Also write a page with labels and events as two lanes."))
     ] = None,
@@ -53,7 +56,7 @@ def evaluate(
     )
 
     signals.interrupt()
-    evaluation = evaluate_events(events, gold, within=within)
+    evaluation = evaluate_events(events, gold)
     if output:
         write_report(render_evaluation_page(evaluation), output)
     if look.json:
@@ -71,7 +74,6 @@ def diff(
     *,
     first: Annotated[Path, typer.Argument(metavar="A", help=_("A run directory or its checkpoint.json."))],
     second: Annotated[Path, typer.Argument(metavar="B", help=_("A run of the same export."))],
-    within: Annotated[float, typer.Option(min=0, help=_("Minutes that starts may lie apart."))] = 1.0,
     users: Annotated[
         int | None,
         typer.Option(min=0, help=_("Users shown side by side. (default: 3; 20 on the page and in JSON)")),
@@ -90,7 +92,7 @@ def diff(
     )
 
     signals.interrupt()
-    comparison = compare(first, second, within=within, most=20 if users is None else users)
+    comparison = compare(first, second, most=20 if users is None else users)
     if output:
         write_report(render_comparison_page(comparison), output)
     if look.json:

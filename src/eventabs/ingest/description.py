@@ -530,5 +530,8 @@ def _read_rows(
         ORDER BY row_number() OVER (PARTITION BY action ORDER BY line), line LIMIT {_ROWS}""",
         [max(texts, default=0)],
     ).fetchall()
-    rows = (ReadRow(file.name, row[6], texts[row[6]], str(row[0]), Behavior(*row[1:6], text=row[7])) for row in found)
+    rows = (
+        ReadRow(file.name, row[6], texts[row[6]], str(row[0]), Behavior(*row[1:6], 0, row[6], row[7]))
+        for row in found
+    )
     return tuple(sorted(rows, key=lambda row: row.line))

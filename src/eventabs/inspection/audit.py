@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -12,11 +13,9 @@ from eventabs.measures import (
     LogText,
     Repeat,
     Stability,
-    UserStability,
     fits_better,
-    occurrences,
+    groups_of,
     stability_of,
-    wall_minute,
 )
 from eventabs.records import Counts, UserLog
 from eventabs.store import (
@@ -100,12 +99,9 @@ def audit_facts(
         facts = again.meta()
         endpoint, counts = endpoint_of(facts["settings"]["llm"]), count_all(again)
         pairs = _Pairs(ledger, again)
-        stability = stability_of(pairs.repeats())
-        low = [
-            user
-            for user in stability.by_user
-            if user.stable < least_stable and (user.events or user.second_events)
-        ]
+        repeats = list(pairs.repeats())
+        stability = stability_of(repeats)
+        low = [user for user in repeats if user.stable < least_stable and (user.first or user.second)]
         return AuditFacts(
             out=str(audited.path),
             status="running" if audited.in_use() else facts.get("status", "interrupted"),
@@ -123,17 +119,17 @@ def audit_facts(
             least_stable=least_stable,
             unstable=tuple(
                 _unstable(ledger, user)
-                for user in sorted(low, key=lambda user: (user.stable, -user.events, user.user_id))
+                for user in sorted(low, key=lambda user: (user.stable, -len(user.first), user.user_id))
             ),
             confused=tuple(pairs.confused),
             language=ledger.meta()["settings"]["lang"],
         )
 
 
-def _unstable(ledger: Ledger, user: UserStability) -> UnstableUser:
+def _unstable(ledger: Ledger, user: Repeat) -> UnstableUser:
     events = _told(events_of(ledger, user.user_id))
     lost = tuple(events[position] for position in user.unstable)
-    return UnstableUser(user.user_id, user.stable, user.events, user.second_events, lost)
+    return UnstableUser(user.user_id, user.stable, len(user.first), len(user.second), lost)
 
 
 class _Batches:
@@ -176,7 +172,7 @@ class _Batches:
 
 def _lines(log: UserLog) -> Iterator[tuple[int, str]]:
     for behavior in log.behaviors:
-        minute = wall_minute(behavior.start.isoformat())
+        minute = _wall_minute(behavior.start.isoformat())
         if minute is not None:
             yield minute, f"{behavior.item}{behavior.place}"
 
@@ -213,12 +209,13 @@ class _Pairs:
         self._count_neighbors(user_id, users)
         found = Repeat(
             user_id,
-            occurrences(first),
-            occurrences(second),
+            groups_of(first),
+            groups_of(second),
+            len(self._ledger.log(user_id).behaviors),
             0 if more or user_id not in users else users.index(user_id) + 1,
             len(users),
         )
-        unstable = sorted(set(range(len(first))) - found.stable())
+        unstable = found.unstable
         neighbors = [user for user in users if user != user_id]
         near = self._fitting(user_id, first, unstable, neighbors)
         for position, other in near.items():
@@ -255,9 +252,17 @@ def _said(log: UserLog) -> list[tuple[Any, ...]]:
     return [behavior[:_SAID] for behavior in log.behaviors]
 
 
+def _wall_minute(text: str) -> int | None:
+    """Return the wall minute of a time, counted from 1970; a model's own, ungrounded one may be none."""
+    try:
+        return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() // 60)
+    except (ValueError, TypeError):
+        return None
+
+
 def _claim(event: Mapping[str, Any]) -> Claim:
     """Return what an event says; one that is grounded ends when its last behavior does, which is no time in a log."""
-    start, end = wall_minute(event["start"]), wall_minute(event["end"])
+    start, end = _wall_minute(event["start"]), _wall_minute(event["end"])
     own_words = event.get("summary_source", "answer") == "answer"
     summary = str(event["summary"]) if own_words else ""
     return Claim(start, None if event["grounded"] else end, end, summary)

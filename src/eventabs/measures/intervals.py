@@ -4,13 +4,15 @@ import math
 import random
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 RESAMPLES: Final = 1_000
 FEW_CLUSTERS: Final = 10  # below it there are no intervals
 _BOUND_RESAMPLES: Final = 2_000  # a tail of 1 % is 20 of them
 _TAIL: Final = 0.025  # on each side: 95 % in between
 _GROUPS: Final = 500  # of clusters; of as many clusters each is one
+
+Sums = TypeVar("Sums")
 
 
 class Figure(NamedTuple):
@@ -32,9 +34,7 @@ def resampled(
         yield [sum(column) for column in zip(*random_numbers.choices(clusters, k=len(clusters)), strict=True)]
 
 
-def interval(
-    sums: Sequence[Sequence[float]], figure: Callable[[Sequence[float]], float | None]
-) -> tuple[float, float] | None:
+def interval(sums: Sequence[Sums], figure: Callable[[Sums], float | None]) -> tuple[float, float] | None:
     """Return the bounds of 95 % of the figures of the resampled sums, None where fewer than half have one."""
     figures = sorted(value for each in sums if (value := figure(each)) is not None)
     if 2 * len(figures) < len(sums) or not figures:

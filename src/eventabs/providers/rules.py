@@ -445,6 +445,18 @@ class RulesProvider:
             yield f"{line} | {summary}" if summary else line
 
 
+def rule_events(log: UserLog, rules: Rules, detail: Detail) -> list[tuple[list[int], str]]:
+    """Return the events of a log as the rules make them: the positions of their behaviors, and their type."""
+    places = defaultdict[Behavior, list[int]](list)
+    behaviors = [_shortened(behavior) for behavior in log.behaviors]
+    for place in reversed(range(len(behaviors))):
+        places[behaviors[place]].append(place)
+    return [
+        ([places[behavior].pop() for behavior, _kind in segment.behaviors], segment.kind.name)
+        for segment in find_segments(behaviors, rules, detail)
+    ]
+
+
 def _shortened(behavior: Behavior) -> Behavior:
     """Return the behavior as rules take it: its texts as short as in a prompt, and a thing as free text."""
     texts = behavior.action, behavior.item, behavior.place

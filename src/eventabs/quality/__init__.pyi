@@ -18,7 +18,6 @@ from .comparison import (
     compare as compare,
 )
 from .evaluation import (
-    Baseline as Baseline,
     Evaluation as Evaluation,
     evaluate as evaluate,
     read_labels as read_labels,

@@ -12,13 +12,14 @@ from eventabs.config import Settings, load_settings, overlay, read_toml
 from eventabs.errors import UsageError
 from eventabs.language import gettext as _
 from eventabs.measures import (
+    Compared,
     Figure,
-    Occurrence,
+    Group,
+    f1_of,
     figure_of,
+    groups_of,
     lower_bound,
-    occurrences,
-    same_behaviors,
-    stable_events,
+    same_events,
 )
 from eventabs.providers import Price, kind_of
 from eventabs.records import Counts
@@ -43,8 +44,8 @@ _ANSWERED: Final = (
     "SELECT count(*) FILTER (WHERE status = 'read'), count(*) FILTER (WHERE status = 'failed') FROM calls"
 )
 
-Answers = Mapping[str, Sequence[Occurrence]]
-Pairs = Callable[[Sequence[Occurrence], Sequence[Occurrence]], Sequence[tuple[int, int]]]
+Answers = Mapping[str, Sequence[Group]]
+Pairs = Callable[[Sequence[Group], Sequence[Group]], Sequence[tuple[int, int]]]
 Row = tuple[
     float, ...
 ]  # pairs with both answers of one user a prompt, events, pairs of these two, their events
@@ -79,7 +80,7 @@ class Arm(NamedTuple):
 class ArmFacts:
     """What an arm has brought. `settled`: it is completed, or the model cannot answer so at all. `counts`, `cost` and `seconds` are of its run; `behaviors` of the users that are done.
 
-    `agreement`: events that are the same (type, half of the behaviors) in it and in one user a prompt, the F1 of one against the
+    `agreement`: events that are the same (type, Dice 0.8) in it and in one user a prompt, the F1 of one against the
     other, over both answers of one user a prompt; `same_behaviors`: likewise, the very same ones. `shortfall`: how far the agreement lies
     below the model's own at most, by a one-sided bound; None where it has none. `within`: it lies within the margin.
     """
@@ -175,7 +176,7 @@ class ArmReader:
             ]
         stable, same = (
             [row_of(pairs, ours, theirs, own) for ours, theirs, own in told]
-            for pairs in (stable_events, same_behaviors)
+            for pairs in (same_events, lambda one, other: Compared(one, other).pairs(1.0))
         )
         return stable, same
 
@@ -187,7 +188,7 @@ class ArmReader:
 def _answers(ledger: Ledger) -> Answers:
     """Return the events of users that are done, but for those that a rule has added."""
     return {
-        user_id: occurrences(event for event in events_of(ledger, user_id) if event["source"] != "must")
+        user_id: groups_of(event for event in events_of(ledger, user_id) if event["source"] != "must")
         for user_id, state in states_by_user(ledger)
         if state == "done"
     }
@@ -195,9 +196,9 @@ def _answers(ledger: Ledger) -> Answers:
 
 def row_of(
     pairs: Pairs,
-    ours: Sequence[Occurrence],
-    theirs: tuple[Sequence[Occurrence], Sequence[Occurrence]],
-    own: tuple[Sequence[Occurrence], Sequence[Occurrence]],
+    ours: Sequence[Group],
+    theirs: tuple[Sequence[Group], Sequence[Group]],
+    own: tuple[Sequence[Group], Sequence[Group]],
 ) -> Row:
     """Return what the agreement of a user's events with two answers, and of two answers with each other, is made of."""
     both = sum(len(pairs(ours, each)) for each in theirs)
@@ -205,7 +206,7 @@ def row_of(
 
 
 def _agreement(sums: Sequence[float]) -> float | None:
-    return 2 * sums[0] / sums[1] if sums[1] else None
+    return f1_of(sums[0], sums[1], 0)
 
 
 def difference(sums: Sequence[float]) -> float | None:

@@ -1,27 +1,15 @@
 """Two runs of the same export: where their events agree, and what each cost."""
 
 import heapq
-import random
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import add
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
 from eventabs.errors import UsageError
 from eventabs.language import Language, gettext as _
-from eventabs.measures import (
-    FEW_CLUSTERS,
-    Agreement,
-    Figure,
-    agreement_of,
-    equal_events,
-    interval,
-    occurrences,
-    resampled,
-    same_starts,
-)
+from eventabs.measures import FIGURES, Compared, Figure, Sums, added, figures_of, groups_of, wholes_of
 from eventabs.prompts import Compactor
 from eventabs.providers import Price, kind_of
 from eventabs.records import Counts, UserLog
@@ -75,7 +63,7 @@ class UserPair(NamedTuple):
     """A user in both runs. `lines`: day and text of each behavior, the indices of both sides point there."""
 
     user_id: str
-    agreement: Agreement
+    figures: dict[str, float | None]
     lines: tuple[tuple[str, str], ...]
     first: Side
     second: Side
@@ -86,11 +74,11 @@ class Comparison:
     """Two runs of the same export. `users` are those that both have done; those that only one has done are left out.
 
     `shared` counts users that are in both, whatever has become of them, `other_rows` those compared whose behaviors are
-    not the same in both. `settings`: what differs, (key, first, second). `types`: how often an event of one type starts
-    in the minute of one of another type. `most_different` is in order.
+    not the same in both. `settings`: what differs, (key, first, second). `figures` judge the second run by the first, `journeys`
+    likewise with each journey as one group, where there are any. `types`: how many behaviors of one type in the first run have another one in
+    the second. `most_different` is in order.
     """
 
-    within: float  # minutes
     first: ComparedRun
     second: ComparedRun
     same_input: bool
@@ -99,25 +87,24 @@ class Comparison:
     other_rows: int
     settings: tuple[tuple[str, str, str], ...]
     figures: dict[str, Figure]
+    journeys: dict[str, Figure]
     grouped: bool  # the intervals draw groups of users
     types: tuple[tuple[str, str, int], ...]
     most_different: tuple[UserPair, ...]
 
 
-def compare(first: Path, second: Path, *, within: float = 1.0, most: int = 20, seed: int = 0) -> Comparison:
+def compare(first: Path, second: Path, *, most: int = 20, seed: int = 0) -> Comparison:
     """Compare two runs, also while somebody works on them. `most`: users side by side.
 
-    `within`: minutes that starts may lie apart. One user at a time is in memory. Raises UsageError where no user is
-    done in both, RunDirectoryError where there is no run.
+    One user at a time is in memory. Raises UsageError where no user is done in both, RunDirectoryError where there is no run.
     """
     directories = RunDirectory.find(first), RunDirectory.find(second)
     with Ledger.watch(directories[0].ledger) as ours, Ledger.watch(directories[1].ledger) as theirs:
         facts = ours.meta(), theirs.meta()
-        sums = _Sums.of(ours, theirs, within, most)
+        sums = _Sums.of(ours, theirs, most)
         if not sums.users:
             raise _nothing_shared(first, second, sums.shared)
         return Comparison(
-            within=within,
             first=_run(directories[0], ours, facts[0], sums.first),
             second=_run(directories[1], theirs, facts[1], sums.second),
             same_input=_input(facts[0]) == _input(facts[1]),
@@ -125,12 +112,12 @@ def compare(first: Path, second: Path, *, within: float = 1.0, most: int = 20, s
             shared=sums.shared,
             other_rows=sums.other_rows,
             settings=tuple(changes(facts[0].get("binding", {}), facts[1].get("binding", {}))),
-            figures=_figures(sums.groups, sums.users, random.Random(seed)),  # noqa: S311  no secret
+            figures=figures_of(sums.groups, FIGURES, seed),
+            journeys=figures_of(sums.wholes, FIGURES, seed) if sums.has_journeys else {},
             grouped=sums.users > _GROUPS,
             types=tuple(sums.common_types()),
             most_different=tuple(
-                _side_by_side(_Pair.of(ours, theirs, user_id), within, facts[0])
-                for user_id in sums.most_different()
+                _side_by_side(_Pair.of(ours, theirs, user_id), facts[0]) for user_id in sums.most_different()
             ),
         )
 
@@ -232,19 +219,21 @@ class _Sums:
     other_rows: int = 0
     first: _RunSums = field(default_factory=_RunSums)
     second: _RunSums = field(default_factory=_RunSums)
-    groups: list[list[float]] = field(default_factory=list)
+    groups: list[Sums] = field(default_factory=list)
+    wholes: list[Sums] = field(default_factory=list)
+    has_journeys: bool = False
     types: Counter[tuple[str, str]] = field(default_factory=Counter)
     _different: list[tuple[float, str]] = field(default_factory=list)
 
     @classmethod
-    def of(cls, first: Ledger, second: Ledger, within: float, most: int) -> Self:
+    def of(cls, first: Ledger, second: Ledger, most: int) -> Self:
         """Go once through the users of both runs."""
         sums = cls(most)
         for user_id, state in states_by_user(first):
             row = user_row(second, user_id)
             sums.shared += row is not None
             if row and state == row.state == "done":
-                sums._add(_Pair.of(first, second, user_id), within)
+                sums._add(_Pair.of(first, second, user_id))
         return sums
 
     def common_types(self) -> Iterator[tuple[str, str, int]]:
@@ -256,93 +245,61 @@ class _Sums:
         """Return the ids of the users that differ most, in order."""
         return [user_id for _difference, user_id in sorted(self._different, reverse=True)]
 
-    def _add(self, pair: _Pair, within: float) -> None:
-        ours, theirs = map(occurrences, pair.events)
-        found = agreement_of(ours, theirs, within)
+    def _add(self, pair: _Pair) -> None:
+        before, after = map(groups_of, pair.events)
+        rows = range(len(pair.log.behaviors))
+        compared = Compared(after, before, rows)
+        found = compared.agreement()
         self.other_rows += pair.log is not pair.logs[0]
-        self.first.add(pair.logs[0], found.first, found.first_covered)
-        self.second.add(pair.logs[1], found.second, found.second_covered)
+        self.first.add(pair.logs[0], len(before), int(found["grouped_wanted"]))
+        self.second.add(pair.logs[1], len(after), int(found["grouped_found"]))
         self.types.update(
-            (ours[one].type, theirs[other].type)
-            for one, other in same_starts(ours, theirs)
-            if ours[one].type != theirs[other].type
+            {types: count for types, count in compared.types().items() if types[0] != types[1] and all(types)}
         )
-        self._group(found)
-        self._rank(pair.user_id, found)
+        self.has_journeys |= any(group.parent for group in (*before, *after))
+        whole = Compared(wholes_of(after), wholes_of(before), rows).agreement()
+        for kept, sums in ((self.groups, found), (self.wholes, whole)):
+            if self.users < _GROUPS:
+                kept.append(sums)
+            else:
+                place = self.users % _GROUPS
+                kept[place] = added([kept[place], sums])
+        self._rank(pair)
         self.users += 1
 
-    def _group(self, found: Agreement) -> None:
-        if len(self.groups) < _GROUPS:
-            self.groups.append(list(found))
-        else:
-            place = self.users % _GROUPS
-            self.groups[place] = list(map(add, self.groups[place], found))
-
-    def _rank(self, user_id: str, found: Agreement) -> None:
+    def _rank(self, pair: _Pair) -> None:
         """Keep the user if it is among those whose events differ most: by their share, times how many they are."""
-        both = found.first + found.second
-        if self.most and (unequal := both - 2 * found.equal):
+        both = sum(map(len, pair.events))
+        if self.most and (unequal := sum(map(len, _unequal(*pair.events)))):
             keep = heapq.heappush if len(self._different) < self.most else heapq.heappushpop
-            keep(self._different, (unequal**2 / both, user_id))
+            keep(self._different, (unequal**2 / both, pair.user_id))
 
 
-def _figures(
-    groups: Sequence[Sequence[float]], users: int, random_numbers: random.Random
-) -> dict[str, Figure]:
-    total = [sum(column) for column in zip(*groups, strict=True)]
-    drawn = list(resampled(groups, random_numbers)) if users >= FEW_CLUSTERS else []
-
-    def figure(of: Callable[[Agreement], float | None]) -> Figure:
-        bounds = interval(drawn, lambda sums: of(_counts(sums)))
-        return Figure(of(_counts(total)), *(bounds or (None, None)))
-
-    return {name: figure(of) for name, of in _FIGURES.items()}
-
-
-def _counts(sums: Iterable[float]) -> Agreement:
-    return Agreement(*map(int, sums))
+def _unequal(first: Sequence[Event], second: Sequence[Event]) -> tuple[frozenset[int], frozenset[int]]:
+    """Return the positions of events without an equal one: the same labels and behaviors, or start where there are none."""
+    waiting: defaultdict[tuple[Any, ...], list[int]] = defaultdict(list)
+    for place, event in reversed(list(enumerate(second))):
+        waiting[_key(event)].append(place)
+    alone = set[int]()
+    for place, event in enumerate(first):
+        if places := waiting[_key(event)]:
+            places.pop()
+        else:
+            alone.add(place)
+    return frozenset(alone), frozenset(place for places in waiting.values() for place in places)
 
 
-def _of_events(name: str) -> Callable[[Agreement], float | None]:
-    """Return pairs against all events of both runs: the F1 of one against the other."""
-
-    def share(sums: Agreement) -> float | None:
-        both = sums.first + sums.second
-        pairs: int = getattr(sums, name)
-        return 2 * pairs / both if both else None
-
-    return share
+def _key(event: Event) -> tuple[Any, ...]:
+    return event["type"], event["category"], *(sorted(event["behaviors"]) or [event["start"]])
 
 
-def _share(part: str, whole: str) -> Callable[[Agreement], float | None]:
-    def share(sums: Agreement) -> float | None:
-        pairs, of = getattr(sums, part), getattr(sums, whole)
-        return pairs / of if of else None
-
-    return share
-
-
-_FIGURES: Final[dict[str, Callable[[Agreement], float | None]]] = {
-    "same_minute_f1": _of_events("starts"),
-    "start_f1": _of_events("near"),
-    "starts_of_a": _share("near", "first"),
-    "starts_of_b": _share("near", "second"),
-    "same_behaviors": _of_events("behaviors"),
-    "half_behaviors": _of_events("halves"),
-    "same_type": _share("types", "starts"),
-    "same_category": _share("categories", "starts"),
-}
-
-
-def _side_by_side(pair: _Pair, within: float, facts: Mapping[str, Any]) -> UserPair:
-    ours, theirs = map(occurrences, pair.events)
-    equal = equal_events(ours, theirs)
-    sides = [
-        Side(tuple(events), frozenset(range(len(events))) - {places[number] for places in equal})
-        for number, events in enumerate(pair.events)
-    ]
+def _side_by_side(pair: _Pair, facts: Mapping[str, Any]) -> UserPair:
+    sides = map(Side, map(tuple, pair.events), _unequal(*pair.events))
     language: Language = "zh" if facts.get("prompt_language") == "zh" else "en"
     compactor = Compactor(language, facts["settings"]["compaction"]["strip"])
     days = (behavior.start.date().isoformat() for behavior in pair.log.behaviors)
     lines = tuple(zip(days, compactor.lines(pair.log), strict=True))
-    return UserPair(pair.user_id, agreement_of(ours, theirs, within), lines, *sides)
+    before, after = map(groups_of, pair.events)
+    sums = Compared(after, before, range(len(lines))).agreement()
+    figures = {name: figure(sums) for name, figure in FIGURES.items()}
+    return UserPair(pair.user_id, figures, lines, *sides)

@@ -1,14 +1,11 @@
-"""Events against labels: starts, segments, minutes and labels, with baselines and intervals."""
+"""Events against labels, which are intervals or groups of rows, beside what trivial programs score on the same rows."""
 
 import csv
-import random
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import pairwise
 from pathlib import Path
-from statistics import fmean
 from typing import Any, Final, Literal, NamedTuple
 
 import orjson
@@ -17,19 +14,42 @@ from eventabs.api import read_events
 from eventabs.errors import InputError, RunDirectoryError
 from eventabs.language import gettext as _
 from eventabs.measures import (
-    FEW_CLUSTERS,
-    Figure,
-    Hits,
+    FIGURES,
+    JOURNEY_FIGURES,
+    PAUSES,
+    SPAN_FIGURES,
+    Compared,
+    Figures,
+    Group,
+    Row,
+    Score,
     Segment,
-    interval,
-    matched_segments,
-    matched_times,
-    overlaps,
-    resampled,
+    Sums,
+    added,
+    after_pauses,
+    compare_spans,
+    f1_of,
+    groups_of,
+    label_seconds,
+    rows_in,
+    scores_of,
+    shape_of,
+    share,
+    trivial_groupings,
+    wholes_of,
 )
-from eventabs.store import Ledger, RunDirectory
+from eventabs.providers import load_rules, rule_events, shipped_rules
+from eventabs.records import UserLog
+from eventabs.store import Ledger, RunDirectory, events_of
 
-Labels = dict[str, list[Segment]]
+DAY: Final = 86_400
+_MINUTE: Final = 60
+_NEAR: Final = 300  # seconds before the first label, and after the last, in which events are judged
+_FOUND: Final = "found"
+_ONLY_USER: Final = ""  # of a file without a user column
+_JOURNEYS: Final = frozenset(
+    {"journey", "undertaking", "旅程"}
+)  # kinds of groups that are journeys of their own
 
 # The columns of a file of labels by role; of two that fit, the one further left is taken.
 _NAMES: Final[dict[str, tuple[str, ...]]] = {
@@ -37,31 +57,98 @@ _NAMES: Final[dict[str, tuple[str, ...]]] = {
     "start": ("start", "start_time", "begin", "from", "开始时间", "开始"),
     "end": ("end", "end_time", "stop", "to", "结束时间", "结束"),
     "label": ("label", "type", "activity", "event", "class", "标签", "类型", "活动", "事件"),
+    "group": ("group", "group_id", "组", "分组"),
+    "time": ("timestamp", "time", "时间", "时间戳"),
+    "line": ("line", "行号", "行"),
+    "parent": ("parent", "journey", "旅程", "上级"),
+    "kind": ("kind", "性质"),
 }
-_ONLY_USER: Final = ""  # of a file without a user column
+
+
+class RowLabel(NamedTuple):
+    """A label of one row, found by its line in the input file, or its time (None: not given). `group` "": the row is in none."""
+
+    time: float | None
+    line: int
+    group: str
+    label: str
+    parent: str
+    kind: str
+
+
+@dataclass(slots=True)
+class Labels:
+    """What people said of each user: intervals, or rows. `doubled`: labels that were there before."""
+
+    spans: dict[str, list[Segment]] = field(default_factory=lambda: defaultdict(list))
+    rows: dict[str, list[RowLabel]] = field(default_factory=lambda: defaultdict(list))
+    doubled: int = 0
+
+    @property
+    def users(self) -> set[str]:
+        """The users that have labels; "" for that of a file without a user column."""
+        return {*self.spans, *self.rows}
+
+    def name_the_only_user(self, known: Iterable[str]) -> None:
+        """Give the labels of a file without a user column to the only user that there is."""
+        if self.users == {_ONLY_USER} and len(names := list(known)) == 1:
+            self.spans = dict(zip(names, self.spans.values(), strict=False))
+            self.rows = dict(zip(names, self.rows.values(), strict=False))
 
 
 def read_labels(path: Path) -> Labels:
-    """Return the segments of each user in order of time: from a CSV, JSON lines, or the directory of a run.
+    """Read labels from a CSV, JSON lines, an events.jsonl or the directory of a run.
 
-    Times are wall times; an offset from UTC is left out, as in events.jsonl. A file without a user column is about one
-    user, named "". Raises InputError where a row cannot be read.
+    A file with a column of groups has labels of rows, any other intervals. Times are wall times; an offset from UTC is left out, as in
+    events.jsonl. Raises InputError where a row cannot be read.
     """
-    labels: Labels = {}
-    for number, row in _rows(path):
+    labels = Labels()
+    seen = set[object]()
+    for number, row in _table(path):
         found = {role: _value(row, names) for role, names in _NAMES.items()}
-        missing = [role for role in ("start", "label") if not found[role]]
-        if missing:
-            message = _("{path}, row {row} has no {role}; columns: user, start, end, label")
-            raise InputError(message.format(path=path, row=number, role=missing[0]))
-        start = _seconds(path, number, found["start"])
-        end = _seconds(path, number, found["end"]) if found["end"] else start
-        segment = Segment(start, max(start, end), found["label"].strip())
-        labels.setdefault(found["user"] or _ONLY_USER, []).append(segment)
-    if not labels:
+        user = found["user"] or _ONLY_USER
+        of_rows = any(name in row for name in _NAMES["group"])
+        label = _row_label(path, number, found) if of_rows else _span(path, number, found)
+        if (user, label) in seen and (not isinstance(label, RowLabel) or label.line):
+            labels.doubled += 1
+        elif isinstance(label, RowLabel):
+            labels.rows[user].append(label)
+        else:
+            labels.spans[user].append(label)
+        seen.add((user, label))
+    if not labels.users:
         message = _("{path} holds no labels; give a row for each: user, start, end, label")
         raise InputError(message.format(path=path))
-    return {user: sorted(segments) for user, segments in sorted(labels.items())}
+    return labels
+
+
+def _row_label(path: Path, number: int, found: Mapping[str, str]) -> RowLabel:
+    line = found["line"]
+    if not found["time"] and not line:
+        message = _(
+            "{path}, row {row} has neither time nor line; columns: user, time, line, group, label, parent"
+        )
+        raise InputError(message.format(path=path, row=number))
+    if line and not line.isdecimal():
+        message = _(
+            "{path}, row {row}: {line} is no line; write the number of the row's line in the input file"
+        )
+        raise InputError(message.format(path=path, row=number, line=line))
+    return RowLabel(
+        _seconds(path, number, found["time"]) if found["time"] else None,
+        int(line or 0),
+        *(found[role].strip() for role in ("group", "label", "parent", "kind")),
+    )
+
+
+def _span(path: Path, number: int, found: Mapping[str, str]) -> Segment:
+    missing = [role for role in ("start", "label") if not found[role]]
+    if missing:
+        message = _("{path}, row {row} has no {role}; columns: user, start, end, label")
+        raise InputError(message.format(path=path, row=number, role=missing[0]))
+    start = _seconds(path, number, found["start"])
+    end = _seconds(path, number, found["end"]) if found["end"] else start
+    return Segment(start, max(start, end), found["label"].strip())
 
 
 def wall_seconds(time: datetime) -> float:
@@ -69,7 +156,7 @@ def wall_seconds(time: datetime) -> float:
     return time.replace(tzinfo=UTC).timestamp()
 
 
-def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def _table(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     if path.is_dir() or path.name in {"events.jsonl", "checkpoint.json"}:
         events = (event.model_dump() for event in read_events(path))
         yield from enumerate(filter(_is_timed, events), start=1)
@@ -79,14 +166,18 @@ def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
         if text.lstrip().startswith("{"):
             for number, line in enumerate(text.splitlines(), start=1):
                 if line.strip():
-                    yield number, orjson.loads(line)
+                    yield number, _plain(orjson.loads(line))
         else:
             first = text.partition("\n")[0]
             delimiter = max(",\t;", key=first.count)
-            yield from enumerate(csv.DictReader(text.splitlines(), delimiter=delimiter), start=2)
-    except (OSError, UnicodeDecodeError, orjson.JSONDecodeError, csv.Error) as error:
+            yield from enumerate(map(_plain, csv.DictReader(text.splitlines(), delimiter=delimiter)), start=2)
+    except (OSError, UnicodeDecodeError, AttributeError, orjson.JSONDecodeError, csv.Error) as error:
         message = _("{path} cannot be read ({error}); labels are CSV or JSON lines: user, start, end, label")
         raise InputError(message.format(path=path, error=error)) from None
+
+
+def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {str(key).strip().lower(): value for key, value in row.items()}
 
 
 def _is_timed(event: Mapping[str, Any]) -> bool:
@@ -97,315 +188,315 @@ def _is_timed(event: Mapping[str, Any]) -> bool:
         return False
 
 
+def _moment(text: str) -> float:
+    return wall_seconds(datetime.fromisoformat(text))
+
+
 def _value(row: Mapping[str, Any], names: tuple[str, ...]) -> str:
-    by_name = {str(key).strip().lower(): value for key, value in row.items()}
-    return next((str(by_name[name.lower()]) for name in names if by_name.get(name.lower())), "")
+    return next((str(row[name.lower()]) for name in names if row.get(name.lower())), "")
 
 
 def _seconds(path: Path, number: int, text: str) -> float:
     try:
-        return wall_seconds(datetime.fromisoformat(text.strip()))
+        return _moment(text.strip())
     except ValueError:
         message = _("{path}, row {row}: {time} is no time; write 2026-01-15T10:00:00")
         raise InputError(message.format(path=path, row=number, time=text)) from None
 
 
-DAY: Final = 86_400
-_MINUTE: Final = 60
-_GAPS: Final = (1, 2, 3, 5, 8, 10, 15, 20, 30, 45, 60, 90, 120, 180, 240, 360)  # minutes
-_DRAWS: Final = 20
-
-Cluster = tuple[str, int]  # user and day
-Sums = Mapping[str, float]
-
-
-class Baseline(NamedTuple):
-    """Starts that know nothing of the events: how many, and the F1 that they reach. `gap`: minutes of pause."""
-
-    kind: Literal["gaps", "random"]
-    starts: int
-    start_f1: float | None
-    gap: int = 0
-
-
 class LabelRow(NamedTuple):
-    """A label: minutes that have it in the labels, precision, recall and F1 of these minutes, and F1 of its starts."""
+    """A label: rows, or minutes, that have it in the labels; precision, recall and F1 of these."""
 
     label: str
-    minutes: float
+    amount: float
     precision: float | None
     recall: float | None
     f1: float | None
-    start_f1: float | None
 
 
 class UserRow(NamedTuple):
-    """A user: events, labels, F1 of the starts without and with the label, share of minutes with the right label."""
+    """A user: events, labels, and the figures; the lanes are events and labels of each day as they are drawn."""
 
     user_id: str
     events: int
     labels: int
-    start_f1: float | None
-    labelled_start_f1: float | None
-    minutes_right: float | None
+    figures: dict[str, float | None]
+    found: list[Segment]
+    wanted: list[Segment]
+
+    @property
+    def worth(self) -> float:
+        """What the users are ordered by: B-cubed F1, or that of the starts where there are no rows."""
+        return self.figures.get("bcubed_f1", self.figures.get("start_f1_1")) or 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Events against labels. `found` and `wanted` are the segments compared, by user.
+    """Events against labels. `scores` by kind: `groups` (events as groups of rows), `wholes` (each journey as one group), `journeys`, `spans`.
 
-    `without_labels` counts users that the labels do not name, `outside` events before a user's first label or after the
-    last: both are left out. `drawn` says what the intervals draw: users or days.
+    `unused`: what is left out, by name: how many. `unit`: of `by_label` and `confusion`, minutes where labels are intervals. `shapes` are
+    sums of the events and of the labels.
     """
 
-    within: float  # minutes
-    found: Labels
-    wanted: Labels
-    without_labels: int
-    outside: int
-    drawn: Literal["users", "days"]
-    figures: dict[str, Figure]
-    baselines: tuple[Baseline, ...]
+    unit: Literal["minutes", "rows"]
+    scores: dict[str, dict[str, Score]]
+    totals: dict[str, Sums]
+    shapes: dict[str, Sums]
+    unused: dict[str, int]
     by_label: tuple[LabelRow, ...]
     by_user: tuple[UserRow, ...]
-    confusion: dict[tuple[str, str], float]  # minutes by (wanted, found) label; "" where there is no event
+    confusion: dict[tuple[str, str], float]  # by (wanted, found) label; "" where there is none
 
 
-def evaluate(events: Path, gold: Path, *, within: float = 1.0, seed: int = 0) -> Evaluation:
-    """Hold the events of a run (or an events.jsonl) against labels. `within`: minutes that a start may be off.
+class _Sums:
+    """What is counted of each user, by kind of score and by who groups: the events, or a baseline."""
 
-    Baselines need the behaviors, so only a run directory has them. Raises InputError.
+    def __init__(self) -> None:
+        self.groups: defaultdict[str, list[Sums]] = defaultdict(list)
+        self.wholes: defaultdict[str, list[Sums]] = defaultdict(list)
+        self.spans: defaultdict[str, list[Sums]] = defaultdict(list)
+        self.shapes: defaultdict[str, list[Sums]] = defaultdict(list)
+        self.confusion: defaultdict[tuple[str, str], float] = defaultdict(float)
+        self.unused: Counter[str] = Counter()
+        self.users: list[UserRow] = []
+        self.has_journeys = False
+
+
+def evaluate(events: Path, gold: Path, *, seed: int = 0) -> Evaluation:
+    """Hold the events of a run (or an events.jsonl) against labels.
+
+    Groups of rows and baselines need the behaviors, so only a run directory has them. Raises InputError.
     """
-    found, wanted = read_labels(events), read_labels(gold)
-    if set(wanted) == {""} and len(found) == 1:
-        wanted = {next(iter(found)): wanted[""]}
-    if not set(found) & set(wanted):
-        message = _("no user of {gold} has events in {events}; compare the ids of both")
-        raise InputError(message.format(gold=gold, events=events))
-    margin = within * _MINUTE
-    near = {user: _near(found.get(user, []), labels, margin) for user, labels in wanted.items()}
-    sums = {user: _user_sums(user, near[user], wanted[user], margin) for user in wanted}
-    clusters, drawn = _clusters(sums)
-    total = _added(clusters)
-    return Evaluation(
-        within=within,
-        found=near,
-        wanted=wanted,
-        without_labels=len(set(found) - set(wanted)),
-        outside=sum(len(found.get(user, [])) - len(near[user]) for user in wanted),
-        drawn=drawn,
-        figures=_figures(total, clusters, random.Random(seed)),  # noqa: S311  no secret
-        baselines=tuple(_baselines(events, near, wanted, margin, random.Random(seed))),  # noqa: S311  no secret
-        by_label=tuple(_label_rows(total)),
-        by_user=tuple(_user_rows(sums, near, wanted)),
-        confusion=_confusion(total),
-    )
-
-
-def _near(found: Sequence[Segment], labels: Sequence[Segment], margin: float) -> list[Segment]:
-    first = min(label.start for label in labels) - margin
-    last = max(label.end for label in labels) + margin
-    return [segment for segment in found if first <= segment.start <= last]
-
-
-def _user_sums(
-    user: str, found: Sequence[Segment], wanted: Sequence[Segment], margin: float
-) -> dict[Cluster, Sums]:
-    """Return what the figures are made of, by the day on which a segment begins."""
-    sums: defaultdict[Cluster, defaultdict[str, float]] = defaultdict(lambda: defaultdict(float))
-
-    def add(segment: Segment, name: str, amount: float = 1) -> None:
-        sums[user, int(segment.start // DAY)][name] += amount
-
-    for segment in found:
-        add(segment, "found")
-        add(segment, f"found:{segment.label}")
-    for segment in wanted:
-        add(segment, "wanted")
-        add(segment, f"wanted:{segment.label}")
-    for _ours, theirs in matched_times([s.start for s in found], [s.start for s in wanted], margin):
-        add(wanted[theirs], "hits")
-    for label in {segment.label for segment in wanted}:
-        ours = [segment.start for segment in found if segment.label == label]
-        same = [segment for segment in wanted if segment.label == label]
-        for _position, theirs in matched_times(ours, [segment.start for segment in same], margin):
-            add(same[theirs], "labelled hits")
-            add(same[theirs], f"hits:{label}")
-    for _ours, theirs in matched_segments(found, wanted):
-        add(wanted[theirs], "segment hits")
-    _add_seconds(found, wanted, add)
-    return dict(sums)
-
-
-def _add_seconds(
-    found: Sequence[Segment], wanted: Sequence[Segment], add: Callable[[Segment, str, float], None]
-) -> None:
-    inside: dict[int, list[float]] = {}
-    for segment, parts in zip(wanted, overlaps(found, wanted), strict=True):
-        owned = {position: seconds for position, seconds in parts.items() if position is not None}
-        add(segment, "labelled seconds", sum(parts.values()))
-        add(segment, "covered seconds", max(owned.values(), default=0.0))
-        for position, seconds in parts.items():
-            label = "" if position is None else found[position].label
-            add(segment, f"seconds:{segment.label}\t{label}", seconds)
-        for position, seconds in owned.items():
-            inside.setdefault(position, []).append(seconds)
-    for position, each in inside.items():
-        add(found[position], "pure seconds", max(each))
-        add(found[position], "found seconds", sum(each))
-
-
-def _clusters(
-    sums: Mapping[str, Mapping[Cluster, Sums]],
-) -> tuple[list[Sums], Literal["users", "days"]]:
-    if len(sums) < FEW_CLUSTERS:  # users; days are drawn then
-        return [day for days in sums.values() for day in days.values()], "days"
-    return [_added(days.values()) for days in sums.values()], "users"
-
-
-def _added(sums: Iterable[Sums]) -> dict[str, float]:
-    total: defaultdict[str, float] = defaultdict(float)
-    for each in sums:
-        for name, amount in each.items():
-            total[name] += amount
-    return dict(total)
-
-
-def _figures(total: Sums, clusters: Sequence[Sums], random_numbers: random.Random) -> dict[str, Figure]:
-    names = sorted(total)
-    rows = [[each.get(name, 0.0) for name in names] for each in clusters]
-    drawn = list(resampled(rows, random_numbers))
-
-    def figure(of: Callable[[Sums], float | None]) -> Figure:
-        bounds = interval(drawn, lambda sums: of(dict(zip(names, sums, strict=True))))
-        return Figure(of(total), *(bounds or (None, None)))
-
-    return {name: figure(of) for name, of in _FIGURES.items()}
-
-
-def _hits(name: str) -> Callable[[Sums], Hits]:
-    return lambda sums: Hits(sums.get(name, 0), sums.get("found", 0), sums.get("wanted", 0))
-
-
-def _share(part: str, whole: str) -> Callable[[Sums], float | None]:
-    return lambda sums: sums.get(part, 0.0) / sums[whole] if sums.get(whole) else None
-
-
-def _label_hits(sums: Sums, label: str) -> Hits:
-    """Return the seconds in which a label is right, found and wanted, as if they were hits."""
-    right = found = wanted = 0.0
-    for (theirs, ours), seconds in _pairs(sums):
-        right += seconds * (theirs == ours == label)
-        found += seconds * (ours == label)
-        wanted += seconds * (theirs == label)
-    return Hits(right, found, wanted)
-
-
-def _pairs(sums: Sums) -> Iterator[tuple[tuple[str, str], float]]:
-    for name, seconds in sums.items():
-        if name.startswith("seconds:"):
-            theirs, _tab, ours = name.removeprefix("seconds:").partition("\t")
-            yield (theirs, ours), seconds
-
-
-def _minutes_right(sums: Sums) -> float | None:
-    right = sum(seconds for (theirs, ours), seconds in _pairs(sums) if theirs == ours)
-    return right / sums["labelled seconds"] if sums.get("labelled seconds") else None
-
-
-def _macro_f1(sums: Sums) -> float | None:
-    """Return the mean of the F1 of minutes over the labels that were given (as in van Kasteren et al. 2011)."""
-    right: defaultdict[str, float] = defaultdict(float)
-    either: defaultdict[str, float] = defaultdict(float)
-    for (theirs, ours), seconds in _pairs(sums):
-        right[theirs] += seconds * (theirs == ours)
-        either[theirs] += seconds
-        either[ours] += seconds
-    given = {theirs for (theirs, _ours), seconds in _pairs(sums) if seconds}
-    return fmean(2 * right[label] / either[label] for label in given) if given else None
-
-
-_FIGURES: Final[dict[str, Callable[[Sums], float | None]]] = {
-    "start_f1": lambda sums: _hits("hits")(sums).f1,
-    "start_precision": lambda sums: _hits("hits")(sums).precision,
-    "start_recall": lambda sums: _hits("hits")(sums).recall,
-    "labelled_start_f1": lambda sums: _hits("labelled hits")(sums).f1,
-    "segment_f1": lambda sums: _hits("segment hits")(sums).f1,
-    "purity": _share("pure seconds", "found seconds"),
-    "coverage": _share("covered seconds", "labelled seconds"),
-    "minutes_right": _minutes_right,
-    "label_macro_f1": _macro_f1,
-}
-
-
-def _label_rows(total: Sums) -> Iterator[LabelRow]:
-    labels = {theirs for (theirs, _ours), _seconds in _pairs(total)}
-    rows = []
-    for label in labels:
-        seconds = _label_hits(total, label)
-        counts = (total.get(f"{kind}:{label}", 0) for kind in ("hits", "found", "wanted"))
-        minutes = seconds.wanted / _MINUTE
-        starts = Hits(*counts).f1
-        rows.append(LabelRow(label, minutes, seconds.precision, seconds.recall, seconds.f1, starts))
-    yield from sorted(rows, key=lambda row: (-row.minutes, row.label))
-
-
-def _user_rows(
-    sums: Mapping[str, Mapping[Cluster, Sums]], found: Labels, wanted: Labels
-) -> Iterator[UserRow]:
-    for user, days in sums.items():
-        total = _added(days.values())
-        figures = (_FIGURES[name](total) for name in ("start_f1", "labelled_start_f1", "minutes_right"))
-        yield UserRow(user, len(found[user]), len(wanted[user]), *figures)
-
-
-def _confusion(total: Sums) -> dict[tuple[str, str], float]:
-    return {pair: seconds / _MINUTE for pair, seconds in sorted(_pairs(total)) if seconds}
-
-
-def _baselines(
-    events: Path, found: Labels, wanted: Labels, margin: float, random_numbers: random.Random
-) -> Iterator[Baseline]:
-    """Yield the best of a grid of pauses after which an event begins, and starts at random, as many as there are events."""
-    times = dict(_behavior_times(events, wanted, margin))
-    if not times:
-        return
-
-    def reached(starts_of: Callable[[str], list[float]]) -> Hits:
-        hits = starts_found = starts_wanted = 0
-        for user, labels in wanted.items():
-            starts = starts_of(user)
-            hits += len(matched_times(starts, [label.start for label in labels], margin))
-            starts_found += len(starts)
-            starts_wanted += len(labels)
-        return Hits(hits, starts_found, starts_wanted)
-
-    grid = [(reached(lambda user, gap=gap: _after_pauses(times.get(user, []), gap)), gap) for gap in _GAPS]  # type: ignore[misc]
-    best, gap = max(grid, key=lambda each: each[0].f1 or 0)
-    yield Baseline("gaps", int(best.found), best.f1, gap)
-
-    def drawn(user: str) -> list[float]:
-        distinct = sorted(set(times.get(user, [])))
-        return random_numbers.sample(distinct, min(len(found[user]), len(distinct)))
-
-    draws = [reached(drawn) for _draw in range(_DRAWS)]
-    yield Baseline("random", int(draws[0].found), fmean(each.f1 or 0 for each in draws))
-
-
-def _after_pauses(times: Sequence[float], gap: int) -> list[float]:
-    later = [after for before, after in pairwise(times) if after - before > gap * _MINUTE]
-    return [*times[:1], *later]
-
-
-def _behavior_times(events: Path, wanted: Labels, margin: float) -> Iterator[tuple[str, list[float]]]:
-    """Yield each user's times of behaviors near the labels, where `events` is a run."""
+    labels = read_labels(gold)
+    sums = _Sums()
+    sums.unused["doubled"] = labels.doubled
     try:
         directory = RunDirectory.find(events)
     except RunDirectoryError:
-        return
+        if labels.rows:
+            message = _("labels of rows need the behaviors; name the run directory instead of {path}")
+            raise InputError(message.format(path=events)) from None
+        _judge_spans(read_labels(events).spans, labels, sums)
+    else:
+        _judge_run(directory, labels, sums)
+    if not sums.users:
+        message = _("no user of {gold} has events in {events}; compare the ids of both")
+        raise InputError(message.format(gold=gold, events=events))
+    return _evaluation(sums, is_timed=bool(labels.spans), seed=seed)
+
+
+def _judge_spans(found: Mapping[str, list[Segment]], labels: Labels, sums: _Sums) -> None:
+    labels.name_the_only_user(found)
+    sums.unused["without_labels"] = len(set(found) - labels.users)
+    for user in sorted(labels.users if labels.users & set(found) else ()):
+        _add_spans(found.get(user, []), labels.spans[user], {}, sums)
+        figures = {name: figure(sums.spans[_FOUND][-1]) for name, figure in SPAN_FIGURES.items()}
+        near = _near(found.get(user, []), labels.spans[user])
+        sums.users.append(
+            UserRow(user, len(near), len(labels.spans[user]), figures, near, labels.spans[user])
+        )
+
+
+def _judge_run(directory: RunDirectory, labels: Labels, sums: _Sums) -> None:
     with Ledger.watch(directory.ledger) as ledger:
-        for user, labels in wanted.items():
-            if ledger.rows("SELECT 1 FROM users WHERE user_id = ?", user):
-                starts = [wall_seconds(behavior.start) for behavior in ledger.log(user).behaviors]
-                moments = [Segment(start, start, "") for start in starts]
-                yield user, [moment.start for moment in _near(moments, labels, margin)]
+        facts = ledger.meta()
+        known = {user for (user,) in ledger.rows("SELECT user_id FROM users")}
+        labels.name_the_only_user(known)
+        sums.unused["without_labels"] = len(known - labels.users)
+        sums.unused["unknown_users"] = len(labels.users - known)
+        rules = load_rules(shipped_rules(), "zh" if facts.get("prompt_language") == "zh" else "en")
+        detail: Literal["fine", "day"] = (
+            "fine" if facts["settings"].get("prompt", {}).get("detail") == "fine" else "day"
+        )
+        for user in sorted(labels.users & known):
+            log = ledger.log(user)
+            by_rules = [Group(frozenset(rows), kind) for rows, kind in rule_events(log, rules, detail)]
+            _judge_user(log, events_of(ledger, user), by_rules, labels, sums)
+
+
+def _judge_user(
+    log: UserLog, events: Sequence[Mapping[str, Any]], by_rules: list[Group], labels: Labels, sums: _Sums
+) -> None:
+    user = log.user_id
+    rows = [_row(behavior) for behavior in log.behaviors]
+    found, spans = groups_of(events), labels.spans.get(user, [])
+    wanted, judged = _of_spans(spans, rows, sums) if spans else _of_rows(labels.rows[user], log, sums)
+    trivial = _baselines(rows, judged, by_rules)
+    has_journeys = any(group.parent for group in (*found, *wanted))
+    for name, groups in ({_FOUND: found} | trivial).items():
+        compared = Compared(groups, wanted, judged)
+        sums.groups[name].append(compared.agreement())
+        whole = Compared(wholes_of(groups), wholes_of(wanted), judged) if has_journeys else compared
+        sums.wholes[name].append(whole.agreement())
+        if name == _FOUND and not spans:
+            for pair, count in compared.types().items():
+                sums.confusion[pair] += count
+    sums.has_journeys |= has_journeys
+    sums.shapes["events"].append(shape_of(found, rows, judged))
+    sums.shapes["labels"].append(shape_of(wanted, rows, judged))
+    figures = {name: figure(sums.groups[_FOUND][-1]) for name, figure in FIGURES.items()}
+    lanes = _lane(found, rows), _lane(wanted, rows)
+    if spans:
+        ours = [
+            Segment(_moment(each["start"]), _moment(each["end"]), each["type"])
+            for each in events
+            if _is_timed(each)
+        ]
+        near = [place for place, row in enumerate(rows) if _is_near(row.start, spans)]
+        drawn = {name: _spans(groups, rows) for name, groups in _baselines(rows, near, by_rules).items()}
+        _add_spans(ours, spans, drawn, sums)
+        figures |= {name: figure(sums.spans[_FOUND][-1]) for name, figure in SPAN_FIGURES.items()}
+        lanes = _near(ours, spans), spans
+    sums.users.append(UserRow(user, len(found), len(wanted), figures, *lanes))
+
+
+def _row(behavior: Any) -> Row:  # noqa: ANN401
+    start = wall_seconds(behavior.start)
+    return Row(start, start + (behavior.duration or 0), behavior.action, behavior.item)
+
+
+def _baselines(rows: Sequence[Row], judged: Sequence[int], by_rules: list[Group]) -> dict[str, list[Group]]:
+    paused = {f"pause {minutes}": after_pauses(rows, judged, minutes) for minutes in PAUSES}
+    return trivial_groupings(rows, judged) | paused | {"rules": by_rules}
+
+
+def _of_spans(spans: Sequence[Segment], rows: Sequence[Row], sums: _Sums) -> tuple[list[Group], list[int]]:
+    """Return the rows of each interval as a group; rows in none are not judged: nothing is known of them."""
+    held = rows_in(spans, [row.start for row in rows])
+    sums.unused["without_rows"] += held.count([])
+    groups = [Group(frozenset(own), span.label) for own, span in zip(held, spans, strict=True) if own]
+    return groups, sorted(row for own in held for row in own)
+
+
+def _of_rows(labels: Sequence[RowLabel], log: UserLog, sums: _Sums) -> tuple[list[Group], list[int]]:
+    """Return the groups that rows are labelled with, and all rows that have a label. A row is taken once."""
+    times = [wall_seconds(behavior.start) for behavior in log.behaviors]
+    waiting: defaultdict[float, list[int]] = defaultdict(list)
+    for position in reversed(range(len(times))):
+        waiting[times[position]].append(position)
+    lines = {behavior.line: position for position, behavior in enumerate(log.behaviors)}
+    held: defaultdict[str, set[int]] = defaultdict(set)
+    first: dict[str, RowLabel] = {}
+    judged = set[int]()
+    for label in sorted(labels, key=lambda each: each.line):
+        place: int | None = lines.get(label.line)
+        if place is None or place in judged or label.time not in (None, times[place]):
+            places = waiting[label.time] if label.time is not None else []
+            while places and places[-1] in judged:
+                places.pop()
+            place = places.pop() if places else None
+        if place is None:
+            sums.unused["without_row"] += 1
+            continue
+        judged.add(place)
+        held[label.group].add(place)
+        first.setdefault(label.group, label)
+    held.pop("", None)
+    journeys = {label.parent for label in first.values()} | {
+        group for group, label in first.items() if label.kind.lower() in _JOURNEYS and not label.parent
+    }
+    return [
+        Group(
+            frozenset(places),
+            first[group].label or group,
+            parent=first[group].parent or (group if group in journeys else ""),
+        )
+        for group, places in held.items()
+    ], sorted(judged)
+
+
+def _add_spans(
+    found: Sequence[Segment],
+    wanted: Sequence[Segment],
+    drawn: Mapping[str, list[Segment]],
+    sums: _Sums,
+) -> None:
+    near = _near(found, wanted)
+    sums.unused["outside"] += len(found) - len(near)
+    for name, spans in ({_FOUND: near} | dict(drawn)).items():
+        sums.spans[name].append(compare_spans(spans, wanted))
+    for (theirs, ours), seconds in label_seconds(near, wanted).items():
+        if theirs is not None and seconds:
+            sums.confusion[theirs, ours or ""] += seconds / _MINUTE
+
+
+def _is_near(start: float, labels: Sequence[Segment]) -> bool:
+    first, last = min(label.start for label in labels), max(label.end for label in labels)
+    return first - _NEAR <= start <= last + _NEAR
+
+
+def _near(found: Iterable[Segment], labels: Sequence[Segment]) -> list[Segment]:
+    return [segment for segment in found if _is_near(segment.start, labels)]
+
+
+def _spans(groups: Iterable[Group], rows: Sequence[Row]) -> list[Segment]:
+    return [
+        Segment(min(rows[p].start for p in group.rows), max(rows[p].end for p in group.rows), group.type)
+        for group in groups
+        if group.rows
+    ]
+
+
+def _lane(groups: Iterable[Group], rows: Sequence[Row]) -> list[Segment]:
+    """Return the stretch of each group on each day: from its first row to the end of its last."""
+    stretches = []
+    for group in groups:
+        days: defaultdict[int, list[int]] = defaultdict(list)
+        for place in group.rows:
+            days[int(rows[place].start // DAY)].append(place)
+        stretches += _spans((group._replace(rows=frozenset(places)) for places in days.values()), rows)
+    return sorted(stretches)
+
+
+def _evaluation(sums: _Sums, *, is_timed: bool, seed: int) -> Evaluation:
+    scores: dict[str, dict[str, Score]] = {}
+    types = {found for _label, found in sums.confusion} - {""}
+    labelled = [(label in types, amount) for (label, _found), amount in sums.confusion.items() if label]
+    typed = sum(amount for is_type, amount in labelled if is_type)
+    are_types = is_timed or 2 * typed >= sum(amount for _is_type, amount in labelled) > 0
+    if sums.groups:
+        figures = {name: figure for name, figure in FIGURES.items() if are_types or name != "same_type"}
+        scores["groups"] = _scores(sums.groups, figures, seed)
+        if sums.has_journeys:
+            scores["wholes"] = _scores(
+                sums.wholes, {k: v for k, v in figures.items() if k != "same_type"}, seed
+            )
+            scores["journeys"] = _scores(sums.wholes, JOURNEY_FIGURES, seed)
+    if is_timed:
+        scores["spans"] = _scores(sums.spans, SPAN_FIGURES, seed)
+    confusion = dict(sorted(sums.confusion.items())) if are_types else {}
+    return Evaluation(
+        unit="minutes" if is_timed else "rows",
+        scores=scores,
+        totals={"groups": added(sums.groups[_FOUND]), "wholes": added(sums.wholes[_FOUND])}
+        if sums.groups
+        else {},
+        shapes={name: added(each) for name, each in sums.shapes.items()},
+        unused={name: count for name, count in sums.unused.items() if count},
+        by_label=tuple(_label_rows(confusion)),
+        by_user=tuple(sorted(sums.users, key=lambda row: (row.worth, row.user_id))),
+        confusion=confusion,
+    )
+
+
+def _scores(by_name: Mapping[str, Sequence[Sums]], figures: Figures, seed: int) -> dict[str, Score]:
+    totals = {name: added(each) for name, each in by_name.items() if name != _FOUND}
+    return scores_of(
+        by_name[_FOUND],
+        figures,
+        {name: sums for name, sums in totals.items() if not name.startswith("pause")},
+        {minutes: totals[f"pause {minutes}"] for minutes in PAUSES if f"pause {minutes}" in totals},
+        seed,
+    )
+
+
+def _label_rows(confusion: Mapping[tuple[str, str], float]) -> list[LabelRow]:
+    rows = []
+    for label in {label for label, _found in confusion if label}:
+        right = confusion.get((label, label), 0)
+        found = sum(amount for (_label, ours), amount in confusion.items() if ours == label)
+        wanted = sum(amount for (theirs, _found), amount in confusion.items() if theirs == label)
+        rows.append(
+            LabelRow(label, wanted, share(right, found), share(right, wanted), f1_of(right, found, wanted))
+        )
+    return sorted(rows, key=lambda row: (-row.amount, row.label))

@@ -16,7 +16,7 @@ from eventabs.runs import PlannedUse
 from eventabs.views import messages
 from eventabs.views.console import encode, one_line, print_line
 from eventabs.views.messages import count
-from eventabs.views.quality.figures import cells, decimals, figure_table
+from eventabs.views.quality.figures import cells, decimals, figure_names, figure_table
 
 _MOST_TYPES: Final = 12  # in the terminal and on the page
 _MOST_USERS: Final = 10
@@ -88,7 +88,10 @@ def audit_json(audit: AuditFacts) -> str:
             "seconds": round(audit.seconds, 3),
             "events": found.events,
             "second_events": found.second_events,
-            "figures": {name: getattr(found, name)._asdict() for name in _FIGURES},
+            "figures": {
+                name: figure._asdict()
+                for name, figure in ({key: getattr(found, key) for key in _FIGURES} | found.shared).items()
+            },
             "by_type": list(map(_row_fields, found.by_type)),
             "by_position": list(map(_row_fields, found.by_position)),
             "by_batch_users": list(map(_row_fields, found.by_batch_users)),
@@ -133,9 +136,12 @@ def audit_section(audit: AuditFacts) -> AuditSection:
 
 def _named_figures(audit: AuditFacts) -> Iterator[tuple[str, Figure]]:
     found = audit.stability
-    yield _("stable: same type, half of the behaviors"), found.stable
+    yield _("stable: same type, same rows (Dice 0.8)"), found.stable
     yield _("the very same behaviors"), found.same_behaviors
     yield _("only in the second answers"), found.only_second
+    for name, words in figure_names().items():
+        if name in found.shared:
+            yield words, found.shared[name]
     if audit.users_a_prompt > 1 or any(row.name != "1" for row in found.by_batch_users):
         yield _("fit a neighbor in the batch better"), found.confused
         yield _("fit a user of another batch better: chance"), found.by_chance

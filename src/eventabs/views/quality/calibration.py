@@ -150,8 +150,8 @@ def _cells(facts: ArmFacts) -> Iterator[Text | str]:
 def _notes(calibration: Calibration) -> Iterator[str]:
     plan, best = calibration.plan, calibration.recommended
     yield _(
-        "{users} of {all}, so many users a prompt; agrees: the same events as one user a prompt (same type, half of the"
-        " behaviors), F1"
+        "{users} of {all}; users: how many a prompt; agrees: the same events as one user a prompt (same type, Dice of the rows at"
+        " least 0.8), F1"
     ).format(users=count(plan.users), all=messages.users(plan.users_in_input))
     template = _("lacks: so far below the model's agreement with itself at most, where {margin} is allowed")
     yield template.format(margin=f"{plan.choice.margin:g}")

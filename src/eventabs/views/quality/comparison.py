@@ -1,9 +1,7 @@
 """Two runs held against each other: in the terminal, as JSON, and as a page; users that differ stand side by side."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterator
 from itertools import groupby
 from typing import Any, Final, NamedTuple
 
@@ -13,15 +11,13 @@ from rich.text import Text
 
 from eventabs.inspection import batch_tables
 from eventabs.language import gettext as _
-from eventabs.measures import Segment
-from eventabs.quality import Comparison, Side, UserPair, wall_seconds
+from eventabs.quality import Comparison, Side, UserPair
 from eventabs.views import messages
 from eventabs.views.console import encode, one_line, print_line
 from eventabs.views.messages import count
 from eventabs.views.observers import NARROW
 from eventabs.views.quality.answers import answer_tables
-from eventabs.views.quality.evaluation import COLORS, DAY, bars
-from eventabs.views.quality.figures import cells, figure_table
+from eventabs.views.quality.figures import cells, figure_names, figure_table
 from eventabs.views.quality.run_figures import RUN_NAMES, compared_counts, run_fields, run_rows, run_table
 from eventabs.views.report import render_page
 from eventabs.views.run import event_text
@@ -32,9 +28,6 @@ _MOST_SHOWN: Final = 160  # characters of a setting, in the terminal
 _MOST_ON_PAGE: Final = 800  # the same, on a page
 _MOST_LINES: Final = 40  # of a user, in the terminal
 _MOST_ROWS: Final = 300  # of a user, on a page
-_MOST_DAYS: Final = 31  # of a user, on a page
-_AROUND: Final = 1  # rows shown before and after those that differ
-_STYLES: Final = ("", "yellow")  # of an event that is equal in both, and of one that is not
 _DATE: Final = 10  # characters of an ISO date
 
 
@@ -43,7 +36,7 @@ def render_comparison(console: Console, comparison: Comparison, *, most: int) ->
     for line in _headlines(comparison):
         print_line(console, line, style="bold")
     console.print()
-    for table in (make(comparison) for make in (_settings, _agreement, run_table, _types)):
+    for table in (_settings(comparison), *_figures(comparison), run_table(comparison), _types(comparison)):
         if table.row_count:
             console.print(table, "", sep="\n")
     for table in answer_tables(compared_counts(comparison)):
@@ -60,7 +53,6 @@ def comparison_json(comparison: Comparison) -> str:
     """Return the comparison as one line of JSON: shares from 0 to 1, None where a figure is not defined."""
     return encode(
         {
-            "within": comparison.within,
             "users": comparison.users,
             "shared_users": comparison.shared,
             "other_rows": comparison.other_rows,
@@ -69,9 +61,10 @@ def comparison_json(comparison: Comparison) -> str:
             "b": run_fields(comparison.second),
             "settings": [{"key": key, "a": ours, "b": theirs} for key, ours, theirs in comparison.settings],
             "figures": {name: figure._asdict() for name, figure in comparison.figures.items()},
+            "journeys": {name: figure._asdict() for name, figure in comparison.journeys.items()},
             "drawn": _drawn(comparison),
             "types": [
-                {"a": ours, "b": theirs, "starts": number} for ours, theirs, number in comparison.types
+                {"a": ours, "b": theirs, "behaviors": number} for ours, theirs, number in comparison.types
             ],
             "most_different": [_user_fields(pair) for pair in comparison.most_different],
         }
@@ -79,30 +72,20 @@ def comparison_json(comparison: Comparison) -> str:
 
 
 def render_comparison_page(comparison: Comparison) -> str:
-    """Return a page with the figures, and the users that differ most as lanes and side by side."""
-    types = Counter(
-        event["type"]
-        for pair in comparison.most_different
-        for side in (pair.first, pair.second)
-        for event in side.events
-    )
-    names = [name for name, _uses in messages.most_frequent(types)[:COLORS]]
-    colors = {name: position for position, name in enumerate(names)}
+    """Return a page with the figures, and the users that differ most side by side."""
     return render_page(
         "comparison.html.j2",
-        ["evaluation.css", "comparison.css"],
+        ["comparison.css"],
         headlines=list(_headlines(comparison)),
         settings=[
-            (key, _cut(ours, _MOST_ON_PAGE), _cut(theirs, _MOST_ON_PAGE))
-            for key, ours, theirs in comparison.settings
+            (key, *(_cut(value, _MOST_ON_PAGE) for value in values)) for key, *values in comparison.settings
         ],
-        figures=[(name, *cells(comparison.figures[key])) for key, name in _figure_names(comparison).items()],
+        figures=list(_agreement(comparison)),
         runs=list(run_rows(comparison)),
         answers=batch_tables(compared_counts(comparison)),
         types=comparison.types[:_MOST_TYPES],
-        legend=list(colors.items()),
         mark=_legend(),
-        users=[_user_on_page(pair, colors) for pair in comparison.most_different],
+        users=[(_user_line(pair), _lines(pair)[:_MOST_ROWS]) for pair in comparison.most_different],
         notes=list(_notes(comparison)),
     )
 
@@ -126,31 +109,26 @@ def _cut(value: str, most: int) -> str:
     return one_line(value if len(value) <= most else f"{value[:most]} …") or "-"
 
 
-def _figure_names(comparison: Comparison) -> dict[str, str]:
-    return {
-        "same_minute_f1": _("starts in the same minute, F1"),
-        "start_f1": _("starts within {minutes} min, F1").format(minutes=f"{comparison.within:g}"),
-        "starts_of_a": _("of the starts in A, those also in B"),
-        "starts_of_b": _("of the starts in B, those also in A"),
-        "same_behaviors": _("events with the very same behaviors"),
-        "half_behaviors": _("events that share half of their behaviors"),
-        "same_type": _("same type where the starts agree"),
-        "same_category": _("same category where the starts agree"),
-    }
-
-
-def _agreement(comparison: Comparison) -> Table:
+def _agreement(comparison: Comparison) -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
+    """Yield titles with their figures: name, value, interval."""
     title = _("Agreement, {users}").format(users=messages.users(comparison.users))
-    table = figure_table(title, _("value"), _("95 % interval"))
-    for key, name in _figure_names(comparison).items():
-        table.add_row(name, *cells(comparison.figures[key]))
-    return table
+    for name, figures in ((title, comparison.figures), (_("Each journey as one group"), comparison.journeys)):
+        if figures:
+            yield name, [(words, *cells(figures[key])) for key, words in figure_names().items()]
+
+
+def _figures(comparison: Comparison) -> Iterator[Table]:
+    for title, rows in _agreement(comparison):
+        table = figure_table(title, _("value"), _("95 % interval"))
+        for row in rows:
+            table.add_row(*row)
+        yield table
 
 
 def _types(comparison: Comparison) -> Table:
     table = figure_table(_("Type in A"))
-    table.add_column(_("in B, in the same minute"), overflow="fold")
-    table.add_column(_("events"), justify="right")
+    table.add_column(_("in B, of the same behaviors"), overflow="fold")
+    table.add_column(_("behaviors"), justify="right")
     for ours, theirs, number in comparison.types[:_MOST_TYPES]:
         table.add_row(Text(one_line(ours)), Text(one_line(theirs)), count(number))
     return table
@@ -192,81 +170,45 @@ def _drawn(comparison: Comparison) -> str | None:
 # users side by side
 
 
-class _Cell(NamedTuple):
-    """An event. `differs`: the other run has no equal one."""
-
-    text: str
-    summary: str
-    differs: bool
-
-
-class _Row(NamedTuple):
-    """A behavior ("" for an event that covers none) and the events of A and B that begin with it.
-
-    `lasts`: whether an earlier event of A, and of B, covers it. `differs`: an event that does, or begins here, has no equal.
-    """
+class _Line(NamedTuple):
+    """A behavior, or a stretch of equal ones, with the events of A and B that begin there. `differs`: one has no equal one."""
 
     day: str
     text: str
-    cells: tuple[tuple[_Cell, ...], tuple[_Cell, ...]]
-    lasts: tuple[bool, bool]
-    differs: bool
-
-
-class _Gap(NamedTuple):
-    """Rows in which both runs agree."""
-
-    rows: int
+    events: tuple[str, str]
+    differs: bool = False
 
 
 def _print_user(console: Console, pair: UserPair) -> None:
     print_line(console, _user_line(pair), style="bold")
+    lines = _lines(pair)
     side_by_side = console.width >= NARROW
     table = Table.grid(padding=(0, 1, 0, 0), expand=True)
     table.add_column(width=1, style="bold yellow")
-    for _column in range(3 if side_by_side else 1):
-        table.add_column(ratio=1, overflow="fold")
-    if side_by_side:
-        table.add_row("", *(Text(name, style="dim") for name in (_("behaviors"), *RUN_NAMES)))
-    rows = list(_shown_rows(pair))
-    shown = rows[:_MOST_LINES]
-    for day, of_day in groupby(shown, key=lambda row: row.day if isinstance(row, _Row) else None):
-        if day is not None:
-            table.add_row("", Text(one_line(day), style="bold"))
-        for row in of_day:
-            if isinstance(row, _Gap):
-                table.add_row("", Text(_gap(row), style="dim"))
-            else:
-                _add_row(table, row, side_by_side=side_by_side)
+    for name in (_("behaviors"), *RUN_NAMES) if side_by_side else ("",):
+        table.add_column(Text(name, style="dim"), ratio=1, overflow="fold")
+    table.show_header = side_by_side
+    for day, of_day in groupby(lines[:_MOST_LINES], key=lambda line: line.day):
+        table.add_row("", Text(one_line(day), style="bold"))
+        for line in of_day:
+            cells_shown = [Text(line.text), *map(Text, line.events)]
+            if not side_by_side:
+                told = (f"  {name} {text}" for name, text in zip(RUN_NAMES, line.events, strict=True) if text)
+                cells_shown = [Text("\n".join((line.text, *told)))]
+            table.add_row(DIFFERS if line.differs else "", *cells_shown)
     console.print(table)
-    if left_out := len(rows) - len(shown):
+    if (left_out := len(lines) - _MOST_LINES) > 0:
         print_line(console, _("{count} more rows; --output writes a page with them").format(count=left_out))
     console.print()
 
 
-def _add_row(table: Table, row: _Row, *, side_by_side: bool) -> None:
-    mark = DIFFERS if row.differs else ""
-    if side_by_side:
-        table.add_row(mark, Text(one_line(row.text)), *map(_events, row.cells, row.lasts))
-        return
-    table.add_row(mark, Text(one_line(row.text)))
-    for name, begun in zip(RUN_NAMES, row.cells, strict=True):
-        for cell in begun:
-            table.add_row("", Text.assemble(f"  {name} ", (cell.text, _STYLES[cell.differs])))
-
-
-def _events(begun: Iterable[_Cell], lasts: bool) -> Text:
-    lines = [Text(cell.text, style=_STYLES[cell.differs]) for cell in begun]
-    return Text("\n").join(lines) if lines else Text("│" if lasts else "", style="dim")
-
-
 def _user_line(pair: UserPair) -> str:
-    found = pair.agreement
+    equal = len(pair.first.events) - len(pair.first.unequal)
     facts = (
         messages.behaviors(len(pair.lines)),
-        _("{events} in A").format(events=messages.events(found.first)),
-        _("{events} in B").format(events=messages.events(found.second)),
-        _("{number} equal").format(number=count(found.equal)),
+        _("{events} in A").format(events=messages.events(len(pair.first.events))),
+        _("{events} in B").format(events=messages.events(len(pair.second.events))),
+        _("{number} equal").format(number=count(equal)),
     )
     return _("{state}: {facts}").format(state=pair.user_id, facts=messages.listed(facts))
 
@@ -276,119 +218,56 @@ def _legend() -> str:
     return message.format(mark=DIFFERS)
 
 
-def _gap(gap: _Gap) -> str:
-    return _("⋮ {count} alike").format(count=count(gap.rows))
-
-
-def _shown_rows(pair: UserPair) -> Iterator[_Row | _Gap]:
-    """Yield the rows that differ with those around them, and for each stretch between how long it is."""
-    rows = _rows(pair)
-    near = {
-        place + step for place, row in enumerate(rows) if row.differs for step in range(-_AROUND, _AROUND + 1)
-    }
-    for is_near, places in groupby(range(len(rows)), key=near.__contains__):
-        stretch = list(places)
-        if is_near or len(stretch) == 1:
-            yield from (rows[place] for place in stretch)
-        else:
-            yield _Gap(len(stretch))
-
-
-def _rows(pair: UserPair) -> list[_Row]:
+def _lines(pair: UserPair) -> list[_Line]:
+    """Return the lines that differ with those around them, and for each stretch between how long it is."""
     both = (*pair.first.events, *pair.second.events)
     ((usual, _uses),) = Counter(event["category"] for event in both).most_common(1)
-    sides = [_Placed.of(side, usual) for side in (pair.first, pair.second)]
-    rows = [
-        _Row(
+    sides = [_told(side, usual) for side in (pair.first, pair.second)]
+    lines = [
+        _Line(
             day,
-            text,
-            (sides[0].begin.get(index, ()), sides[1].begin.get(index, ())),
-            (index in sides[0].covered, index in sides[1].covered),
-            any(side.covered.get(index) for side in sides),
+            one_line(text),
+            (sides[0].get(place, ("", False))[0], sides[1].get(place, ("", False))[0]),
+            any(side.get(place, ("", False))[1] for side in sides),
         )
-        for index, (day, text) in enumerate(pair.lines)
+        for place, (day, text) in enumerate(pair.lines)
     ]
-    for number, side in enumerate(sides):
-        for day, cell in side.ungrounded:
-            found = ((), (cell,)) if number else ((cell,), ())
-            rows.append(_Row(day, "", found, (False, False), cell.differs))
-    return sorted(rows, key=lambda row: row.day)
+    for number, side in enumerate((pair.first, pair.second)):
+        for place, event in enumerate(side.events):
+            if not event["behaviors"]:
+                text = event_text(event | {"summary": ""})
+                told = ("", text) if number else (text, "")
+                lines.append(_Line(str(event["start"])[:_DATE], "", told, place in side.unequal))
+    lines.sort(key=lambda line: line.day)
+    near = {place + step for place, line in enumerate(lines) if line.differs for step in (-1, 0, 1)}
+    shown: list[_Line] = []
+    for is_near, places in groupby(range(len(lines)), key=near.__contains__):
+        stretch = [lines[place] for place in places]
+        gap = _Line(stretch[0].day, _("⋮ {count} alike").format(count=count(len(stretch))), ("", ""))
+        shown += stretch if is_near or len(stretch) == 1 else [gap]
+    return shown
 
 
-@dataclass(frozen=True, slots=True)
-class _Placed:
-    """A side's events by the behavior that they begin with, behaviors covered (by one that differs), and the rest by day.
+def _told(side: Side, usual: str) -> dict[int, tuple[str, bool]]:
+    """Return by behavior the events that begin with it, or that one goes on, and whether one of its events has no equal.
 
     The category that most events have is not named.
     """
-
-    begin: dict[int, tuple[_Cell, ...]]
-    covered: dict[int, bool]
-    ungrounded: list[tuple[str, _Cell]]
-
-    @classmethod
-    def of(cls, side: Side, usual: str) -> "_Placed":
-        placed = cls({}, {}, [])
-        for position, event in enumerate(side.events):
-            differs = position in side.unequal
-            shown = event | {
-                "summary": "",
-                "category": "" if event["category"] == usual else event["category"],
-            }
-            cell = _Cell(event_text(shown), one_line(str(event["summary"])), differs)
-            if not event["behaviors"]:
-                placed.ungrounded.append((str(event["start"])[:_DATE], cell))
-                continue
-            first = min(event["behaviors"])
-            placed.begin[first] = (*placed.begin.get(first, ()), cell)
-            for index in event["behaviors"]:
-                placed.covered[index] = placed.covered.get(index, False) or differs
-        return placed
-
-
-def _user_on_page(pair: UserPair, colors: Mapping[str, int]) -> dict[str, Any]:
-    shown = list(_shown_rows(pair))
-    days = list(_days(pair, colors))
-    return {
-        "title": _user_line(pair),
-        "days": days[:_MOST_DAYS],
-        "more_days": max(0, len(days) - _MOST_DAYS),
-        "rows": [_gap(row) if isinstance(row, _Gap) else row for row in shown[:_MOST_ROWS]],
-        "more_rows": max(0, len(shown) - _MOST_ROWS),
-    }
-
-
-def _days(pair: UserPair, colors: Mapping[str, int]) -> Iterator[dict[str, Any]]:
-    """Yield the days on which an event differs, with a lane for each run; what is equal is drawn soft."""
-    sides = pair.first, pair.second
-    differing = [[*_segments(side, side.unequal)] for side in sides]
-    equal = [[*_segments(side, frozenset(range(len(side.events))) - side.unequal)] for side in sides]
-    for day in sorted({int(segment.start // DAY) for each in differing for segment in each}):
-        lanes = [
-            [*bars(same, day, colors, soft=True), *bars(other, day, colors)]
-            for same, other in zip(equal, differing, strict=True)
-        ]
-        name = datetime.fromtimestamp(day * DAY, UTC).date().isoformat()
-        yield {"day": name, "lanes": list(zip(RUN_NAMES, lanes, strict=True))}
-
-
-def _segments(side: Side, positions: Iterable[int]) -> Iterator[Segment]:
-    for position in positions:
-        event = side.events[position]
-        try:
-            start, end = (wall_seconds(datetime.fromisoformat(event[key])) for key in ("start", "end"))
-        except ValueError:  # a model's own, ungrounded one
-            continue
-        yield Segment(start, max(start, end), event["type"])
-
-
-# JSON
+    told: dict[int, tuple[str, bool]] = {}
+    for place, event in enumerate(side.events):
+        named = event_text(event | {"summary": "", "category": event["category"].replace(usual, "", 1)})
+        for row in sorted(event["behaviors"]):
+            text, differs = told.get(row, ("", False))
+            begins = row == min(event["behaviors"])
+            text = "\n".join(filter(None, (text.strip("│"), named))) if begins else text or "│"
+            told[row] = text, differs or place in side.unequal
+    return told
 
 
 def _user_fields(pair: UserPair) -> dict[str, Any]:
     return {
         "user_id": pair.user_id,
-        "agreement": pair.agreement._asdict(),
+        "figures": pair.figures,
         "behaviors": [text for _day, text in pair.lines],
         "a": {"events": pair.first.events, "unequal": sorted(pair.first.unequal)},
         "b": {"events": pair.second.events, "unequal": sorted(pair.second.unequal)},

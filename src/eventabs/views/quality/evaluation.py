@@ -1,33 +1,49 @@
 """Events against labels: in the terminal, as JSON, and as a page with both as lanes of one timeline."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from eventabs.language import gettext as _
-from eventabs.measures import Segment
-from eventabs.quality import Baseline, Evaluation
+from eventabs.measures import SHAPE_FIGURES, Score, Segment
+from eventabs.quality import Evaluation
 from eventabs.views import messages
 from eventabs.views.console import encode, one_line, print_line
 from eventabs.views.messages import count
-from eventabs.views.quality.figures import cells, decimals, figure_table
+from eventabs.views.quality.figures import cells, decimals, figure_names, figure_table
 from eventabs.views.report import render_page
 
 DAY: Final = 86_400
+COLORS: Final = 10  # of types
 _MOST_LABELS: Final = 12  # in the terminal
 _MOST_CONFUSED: Final = 8
-_MOST_DAYS: Final = 400  # on a page
-COLORS: Final = 10  # of labels
+_MOST_DAYS: Final = 2_000  # on a page
+_LANE: Final = 960  # pixels of a day, at least
+_WIDE, _NARROW, _GAP = 12.5, 7.0, 6.0  # pixels of a Chinese character, of another one, after a name
+_LONGEST: Final = 18  # characters of a name on a lane
 
 
 def render_evaluation(console: Console, evaluation: Evaluation) -> None:
-    """Print the figures, the baselines, and what is told apart badly."""
-    for table in (_figures(evaluation), _labels(evaluation), _confused(evaluation)):
+    """Print the figures, what trivial programs score, and what is told apart badly."""
+    for _kind, title, names, scores in _sections(evaluation):
+        table = figure_table(title, _("value"), _("95 % interval"), _("best baseline"), _("skill"))
+        beside = figure_table(_("Baselines"), *_baseline_names().values())
+        for key, score in scores.items():
+            if key in names:
+                best = max((value for value in score.baselines.values() if value is not None), default=None)
+                table.add_row(names[key], *cells(score.figure), decimals(best), _skill(score))
+                beside.add_row(
+                    names[key], *(decimals(score.baselines.get(kind)) for kind in _baseline_names())
+                )
+        console.print(table, "", sep="\n")
+        if any(score.baselines for score in scores.values()):
+            console.print(beside, "", sep="\n")
+    for table in (_shapes(evaluation), _labels(evaluation), _confused(evaluation)):
         if table.row_count:
             console.print(table, "", sep="\n")
     for line in _notes(evaluation):
@@ -35,155 +51,289 @@ def render_evaluation(console: Console, evaluation: Evaluation) -> None:
 
 
 def evaluation_json(evaluation: Evaluation) -> str:
-    """Return the figures as one line of JSON: shares from 0 to 1, minutes, None where a figure is not defined."""
-    found = sum(map(len, evaluation.found.values()))
-    wanted = sum(map(len, evaluation.wanted.values()))
-    confusion = [
-        {"label": label, "found": found or None, "minutes": round(minutes, 2)}
-        for (label, found), minutes in evaluation.confusion.items()
-    ]
+    """Return the figures as one line of JSON: shares from 0 to 1, None where a figure is not defined."""
+    sections = {
+        kind: {name: _score_fields(score) for name, score in scores.items()}
+        for kind, scores in evaluation.scores.items()
+    }
     return encode(
         {
-            "within": evaluation.within,
-            "users": len(evaluation.wanted),
-            "events": found,
-            "labels": wanted,
-            "without_labels": evaluation.without_labels,
-            "outside": evaluation.outside,
-            "drawn": evaluation.drawn,
-            "figures": {name: figure._asdict() for name, figure in evaluation.figures.items()},
-            "baselines": [baseline._asdict() for baseline in evaluation.baselines],
+            "users": len(evaluation.by_user),
+            "events": sum(row.events for row in evaluation.by_user),
+            "labels": sum(row.labels for row in evaluation.by_user),
+            "unused": evaluation.unused,
+            "figures": sections.get("groups", {}) | sections.get("spans", {}),
+            "wholes": sections.get("wholes", {}),
+            "journeys": sections.get("journeys", {}),
+            "counts": {kind: dict(sums) for kind, sums in evaluation.totals.items()},
+            "shapes": {
+                kind: {**shape, **{name: figure(shape) for name, figure in SHAPE_FIGURES.items()}}
+                for kind, shape in evaluation.shapes.items()
+            },
+            "unit": evaluation.unit,
             "by_label": [row._asdict() for row in evaluation.by_label],
-            "by_user": [row._asdict() for row in evaluation.by_user],
-            "confusion": confusion,
+            "by_user": [
+                {"user_id": row.user_id, "events": row.events, "labels": row.labels, **row.figures}
+                for row in evaluation.by_user
+            ],
+            "confusion": [
+                {"label": label or None, "found": found or None, evaluation.unit: round(amount, 2)}
+                for (label, found), amount in evaluation.confusion.items()
+            ],
         }
     )
+
+
+def _score_fields(score: Score) -> dict[str, Any]:
+    return {
+        **score.figure._asdict(),
+        "baselines": score.baselines,
+        "pause_minutes": score.pause,
+        "skill": score.skill,
+    }
 
 
 def render_evaluation_page(evaluation: Evaluation) -> str:
     """Return a page with the figures and, for each user and day, labels and events as two lanes."""
-    names = [row.label for row in evaluation.by_label]
-    days = list(_days(evaluation, {name: position % COLORS for position, name in enumerate(names)}))
-    figures = [(name, *cells(evaluation.figures[key])) for key, name in _names(evaluation).items()]
-    figures += [(_baseline(each), decimals(each.start_f1), "") for each in evaluation.baselines]
+    drawn = Counter(segment.label for row in evaluation.by_user for segment in (*row.wanted, *row.found))
+    names = [name for name, _uses in messages.most_frequent(drawn)]
+    colors = {name: position for position, name in enumerate(names[:COLORS])}
+    days = list(_days(evaluation, colors))
     return render_page(
         "evaluation.html.j2",
         ["evaluation.css"],
+        ["evaluation.js"],
+        sections=[
+            (
+                title,
+                kind == "wholes",
+                [
+                    (
+                        named[key],
+                        *cells(score.figure),
+                        _skill(score),
+                        *(decimals(score.baselines.get(kind)) for kind in _baseline_names()),
+                    )
+                    for key, score in scores.items()
+                    if key in named
+                ],
+            )
+            for kind, title, named, scores in _sections(evaluation)
+        ],
+        columns=[_("value"), _("95 % interval"), _("skill"), *_baseline_names().values()],
         days=days[:_MOST_DAYS],
         more_days=max(0, len(days) - _MOST_DAYS),
-        legend=[(name, position % COLORS) for position, name in enumerate(names)],
-        figures=figures,
+        users=[(row.user_id, decimals(row.worth), messages.events(row.events)) for row in evaluation.by_user],
+        types=names,
+        legend=list(colors.items()),
         notes=list(_notes(evaluation)),
     )
 
 
-def _names(evaluation: Evaluation) -> dict[str, str]:
+def _sections(evaluation: Evaluation) -> Iterator[tuple[str, str, dict[str, str], Mapping[str, Score]]]:
+    """Yield the kinds of scores: kind, title, names of the figures, scores."""
+    journeys = {
+        "whole": _("found whole"),
+        "exact": _("found exactly"),
+        "best_dice": _("best Dice, mean"),
+        "false": _("false ones of those found"),
+    }
+    spans = {
+        "start_f1_0": _("starts, 0 min, F1"),
+        "start_f1_1": _("starts, 1 min, F1"),
+        "start_f1_5": _("starts, 5 min, F1"),
+        "labelled_start_f1": _("1 min and label, F1"),
+        "overlap_f1": _("overlap by half, F1"),
+        "minutes_f1": _("minutes, F1"),
+        "minutes_right": _("minutes with the label"),
+    }
+    for kind, title, names in (
+        ("groups", _("Events as groups of rows"), figure_names()),
+        ("wholes", _("Each journey as one group"), figure_names()),
+        ("journeys", _("Journeys"), journeys),
+        ("spans", _("Events as spans of time"), spans),
+    ):
+        if kind in evaluation.scores:
+            yield kind, title, names, evaluation.scores[kind]
+
+
+def _baseline_names() -> dict[str, str]:
     return {
-        "start_f1": _("starts within {minutes} min, F1").format(minutes=f"{evaluation.within:g}"),
-        "start_precision": _("precision of these starts"),
-        "start_recall": _("recall of these starts"),
-        "labelled_start_f1": _("starts with the right label, F1"),
-        "segment_f1": _("segments that overlap by half, with the label, F1"),
-        "purity": _("purity"),
-        "coverage": _("coverage"),
-        "minutes_right": _("minutes with the right label"),
-        "label_macro_f1": _("F1 of minutes, mean of the labels"),
+        "rows": _("each row"),
+        "action": _("action a day"),
+        "object": _("object a day"),
+        "pause": _("best pause"),
+        "rules": _("rules"),
     }
 
 
-def _figures(evaluation: Evaluation) -> Table:
-    table = figure_table(_("Events against labels"), _("value"), _("95 % interval"))
-    for key, name in _names(evaluation).items():
-        table.add_row(name, *cells(evaluation.figures[key]))
-    for baseline in evaluation.baselines:
-        table.add_row(Text(_baseline(baseline), style="dim"), decimals(baseline.start_f1), "")
+def _skill(score: Score) -> str:
+    return "" if score.skill is None else f"{score.skill:+.3f}"
+
+
+def _shapes(evaluation: Evaluation) -> Table:
+    table = figure_table(_("Shape"), *(_("events"), _("labels"))[: len(evaluation.shapes)])
+    names = {
+        "rows_per_event": _("rows an event"),
+        "one_row_events": _("events of one row"),
+        "days_without_event": _("user-days without an event"),
+        "minutes_covered": _("minutes of the rows in an event"),
+    }
+    for key, name in names.items() if evaluation.shapes else ():
+        values = (SHAPE_FIGURES[key](shape) for shape in evaluation.shapes.values())
+        table.add_row(name, *map(decimals, values))
     return table
 
 
-def _baseline(baseline: Baseline) -> str:
-    if baseline.kind == "gaps":
-        return _("starts after pauses over {gap} min, the best: F1").format(gap=baseline.gap)
-    return _("starts at random, as many as events: F1")
+def _unit(evaluation: Evaluation) -> str:
+    return _("minutes") if evaluation.unit == "minutes" else _("rows")
 
 
 def _labels(evaluation: Evaluation) -> Table:
-    columns = (_("minutes"), _("precision"), _("recall"), _("F1"), _("starts, F1"))
-    table = figure_table(_("Label"), *columns)
+    table = figure_table(_("Label"), _unit(evaluation), _("precision"), _("recall"), _("F1"))
     for row in evaluation.by_label[:_MOST_LABELS]:
-        figures = (row.precision, row.recall, row.f1, row.start_f1)
-        table.add_row(Text(one_line(row.label)), count(round(row.minutes)), *map(decimals, figures))
+        figures = map(decimals, (row.precision, row.recall, row.f1))
+        table.add_row(Text(one_line(row.label)), count(round(row.amount)), *figures)
     return table
 
 
 def _confused(evaluation: Evaluation) -> Table:
-    table = figure_table(_("Most confused"), _("taken for"), _("minutes"))
-    wrong = [(pair, minutes) for pair, minutes in evaluation.confusion.items() if pair[0] != pair[1]]
-    for (label, found), minutes in sorted(wrong, key=lambda each: -each[1])[:_MOST_CONFUSED]:
-        shown = Text(one_line(found)) if found else Text(_("no event"), style="dim")
-        table.add_row(Text(one_line(label)), shown, count(round(minutes)))
+    table = figure_table(_("Most confused"), _("taken for"), _unit(evaluation))
+    wrong = [(pair, amount) for pair, amount in evaluation.confusion.items() if pair[0] != pair[1]]
+    for pair, amount in sorted(wrong, key=lambda each: -each[1])[:_MOST_CONFUSED]:
+        none = (_("no label"), _("no event"))
+        shown = (
+            Text(one_line(name)) if name else Text(other, style="dim")
+            for name, other in zip(pair, none, strict=True)
+        )
+        table.add_row(*shown, count(round(amount)))
     return table
 
 
 def _notes(evaluation: Evaluation) -> Iterator[str]:
-    found, wanted = (sum(map(len, side.values())) for side in (evaluation.found, evaluation.wanted))
-    message = _("{users}, {events} against {labels} labels")
-    yield message.format(
-        users=messages.users(len(evaluation.wanted)), events=messages.events(found), labels=count(wanted)
+    rows = evaluation.by_user
+    yield _("{users}, {events} against {labels} labels").format(
+        users=messages.users(len(rows)),
+        events=messages.events(sum(row.events for row in rows)),
+        labels=count(sum(row.labels for row in rows)),
     )
-    if evaluation.outside:
-        message = _("{events} before the first label or after the last are left out")
-        yield message.format(events=messages.events(evaluation.outside))
-    if evaluation.without_labels:
-        message = _("{users} without labels are left out")
-        yield message.format(users=messages.users(evaluation.without_labels))
-    if not evaluation.baselines:
-        yield _("No baselines: they need the behaviors; name the run directory instead of events.jsonl")
-    if evaluation.drawn == "days":
+    if sums := evaluation.totals.get("groups"):
+        template = _(
+            "{whole} of {wanted} labelled groups are found whole, {exact} exactly; {false} of {events} match none"
+        )
+        yield template.format(
+            whole=count(int(sums["whole"])),
+            wanted=count(int(sums["wanted"])),
+            exact=count(int(sums["exact"])),
+            false=count(int(sums["found"] - sums["whole"])),
+            events=messages.events(int(sums["found"])),
+        )
         yield _(
-            "The intervals draw days, not users: there are fewer than ten users, so they hold for these alone"
+            "Skill: (value - best baseline) / (1 - best baseline). The best pause is fitted on these labels: no pause does better"
+        )
+    if sums and "journeys" in evaluation.scores:
+        sums = evaluation.totals["wholes"]
+        yield _("{whole} of {wanted} labelled journeys are found whole, {exact} exactly").format(
+            whole=count(int(sums["journeys_whole"])),
+            wanted=count(int(sums["journeys_wanted"])),
+            exact=count(int(sums["journeys_exact"])),
+        )
+        if sums["journeys_found"]:
+            false = count(int(sums["journeys_false"]))
+            template = _("{false} of {found} journeys match none")
+            yield template.format(false=false, found=count(int(sums["journeys_found"])))
+    yield from _left_out(evaluation.unused)
+    if not sums:
+        yield _("No baselines: they need the behaviors; name the run directory instead of events.jsonl")
+    elif "same_type" not in evaluation.scores["groups"]:
+        yield _(
+            "Most labels are no type of an event, so types are not compared: name labels as in [vocabulary] types"
+        )
+    if all(score.figure.low is None for scores in evaluation.scores.values() for score in scores.values()):
+        yield _("No intervals: fewer than ten users have labels")
+
+
+def _left_out(unused: Mapping[str, int]) -> Iterator[str]:
+    """Say what is not used, each with the next step."""
+    said = {
+        "unknown_users": _("{users} with labels are not in the run: compare the ids of both"),
+        "without_row": _(
+            "Labels of rows that match no row: {count}; compare their times and lines with the input"
+        ),
+        "without_rows": _("Labels without a row in their time: {count}; compare their times with the input"),
+        "doubled": _(
+            "Labels that are there twice: {count}; the first counts, take the others out of the file"
+        ),
+        "outside": _("{events} before the first label or after the last are left out"),
+        "without_labels": _("{users} without labels are left out"),
+    }
+    for name in filter(unused.get, said):
+        number = unused[name]
+        yield said[name].format(
+            users=messages.users(number), events=messages.events(number), count=count(number)
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """A segment on a day's lane; `left` and `width` in percent of the day, `color` None: a label without one of its own."""
+class Bar(NamedTuple):
+    """A segment on a day's lane; `left`, `width` and `name_left` in percent of the day, `row`: of several, where names need room.
+
+    `color` None: a type without one of its own; its name says what it is.
+    """
 
     left: float
     width: float
+    row: int
     color: int | None
+    type: str
+    name: str
+    name_left: float
     title: str
-    soft: bool = False
+    soft: bool
 
 
-def _days(evaluation: Evaluation, colors: dict[str, int]) -> Iterator[dict[str, Any]]:
-    """Yield each user's days, the users with the worst starts first."""
-    worst_first = sorted(evaluation.by_user, key=lambda row: (row.start_f1 or 0, row.user_id))
-    for row in worst_first:
-        lanes = evaluation.wanted[row.user_id], evaluation.found[row.user_id]
-        days = {
-            day
-            for segment in (*lanes[0], *lanes[1])
-            for day in range(int(segment.start // DAY), int(segment.end // DAY) + 1)
-        }
-        for day in sorted(days):
-            wanted, found = ([*bars(lane, day, colors)] for lane in lanes)
-            if wanted or found:
-                name = datetime.fromtimestamp(day * DAY, UTC).date().isoformat()
-                yield {"user": row.user_id, "day": name, "wanted": wanted, "found": found}
+def _days(evaluation: Evaluation, colors: Mapping[str, int]) -> Iterator[dict[str, Any]]:
+    """Yield each user's days, in the order of the users."""
+    for row in evaluation.by_user:
+        first = {int(segment.start // DAY) for segment in (*row.wanted, *row.found)}
+        last = {int(segment.end // DAY) for segment in (*row.wanted, *row.found)}
+        for day in range(min(first, default=0), max(last, default=-1) + 1):
+            lanes = [
+                (name, bars([(segment, False) for segment in lane], day, colors))
+                for name, lane in ((_("labels"), row.wanted), (_("events"), row.found))
+            ]
+            if any(drawn for _name, drawn in lanes):
+                date = datetime.fromtimestamp(day * DAY, UTC).date().isoformat()
+                yield {"user": row.user_id, "day": date, "lanes": lanes}
 
 
-def bars(
-    segments: Iterable[Segment], day: int, colors: Mapping[str, int], *, soft: bool = False
-) -> Iterator[Bar]:
-    """Yield what lies on a day, counted from 1970-01-01."""
+def bars(segments: Iterable[tuple[Segment, bool]], day: int, colors: Mapping[str, int]) -> list[Bar]:
+    """Return what lies on a day, counted from 1970-01-01; the bool says what is drawn soft. No name lies over another."""
     begin, end = day * DAY, (day + 1) * DAY
-    for segment in segments:
+    drawn: list[Bar] = []
+    free: list[float] = []  # pixels from which on each row is
+    for segment, soft in sorted(segments):
+        if not (segment.start < end and segment.end >= begin):
+            continue
         first, last = max(segment.start, begin), min(segment.end, end)
-        if segment.start < end and segment.end >= begin and first < end:
-            times = "–".join(
-                datetime.fromtimestamp(moment, UTC).strftime("%H:%M")
-                for moment in (segment.start, segment.end)
+        left, width = 100 * (first - begin) / DAY, max(0.2, 100 * (last - first) / DAY)
+        label = one_line(segment.label)
+        name = label if len(label) <= _LONGEST else f"{label[: _LONGEST - 1]}…"
+        needs = sum(_NARROW if character.isascii() else _WIDE for character in name) + _GAP
+        pixels = min(left / 100 * _LANE, _LANE - needs)  # the name's; it does not run over the end of the day
+        row = next((place for place, there in enumerate(free) if there <= pixels), len(free))
+        free[row:] = [max((left + width) / 100 * _LANE, pixels + needs), *free[row + 1 :]]
+        times = "–".join(f"{datetime.fromtimestamp(at, UTC):%H:%M}" for at in segment[:2])
+        drawn.append(
+            Bar(
+                left,
+                width,
+                row,
+                colors.get(segment.label),
+                label,
+                name,
+                100 * pixels / _LANE,
+                f"{times} {label}",
+                soft,
             )
-            width = max(0.15, 100 * (last - first) / DAY)
-            title = f"{times} {one_line(segment.label)}"
-            yield Bar(100 * (first - begin) / DAY, width, colors.get(segment.label), title, soft)
+        )
+    return drawn

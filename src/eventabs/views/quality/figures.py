@@ -3,7 +3,27 @@
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from eventabs.language import gettext as _
 from eventabs.measures import Figure
+
+
+def figure_names() -> dict[str, str]:
+    """Name the figures of two groupings, in the order in which they are shown."""
+    return {
+        "pair_f1": _("pairs of rows, F1"),
+        "pair_macro_f1": _("pairs, mean of groups"),
+        "bcubed_f1": _("B-cubed, F1"),
+        "bcubed_precision": _("B-cubed precision"),
+        "bcubed_recall": _("B-cubed recall"),
+        "bcubed_macro_f1": _("B-cubed, mean of groups"),
+        "whole_f1": _("found whole, F1"),
+        "exact_f1": _("found exactly, F1"),
+        "best_dice": _("best Dice, mean"),
+        "boundary_f1": _("boundaries, F1"),
+        "same_type": _("same type"),
+        "grouped_recall": _("grouped here too"),
+        "loose_f1": _("ungrouped rows, F1"),
+    }
 
 
 def figure_table(title: str, *columns: str) -> Table:

@@ -1,0 +1,376 @@
+"""Two groupings of a user's rows held against each other: events, journeys, labels and answers are all compared here.
+
+A grouping is a list of groups of rows. A row in no group is loose, and alone; one in two groups counts for the smaller. The sums that
+figures are made of add up over users, so that a bootstrap draws users.
+"""
+
+import random
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from math import fsum
+from typing import Any, Final, NamedTuple
+
+from eventabs.measures.intervals import FEW_CLUSTERS, Figure, grouped, interval, resampled
+
+WHOLE: Final = 0.8  # the least Dice coefficient of a group that is found
+_TRIVIAL: Final = 0.97  # a baseline above it leaves no room for skill
+_DAY_BEGINS: Final = 5 * 3_600  # seconds after midnight
+_DAY: Final = 86_400
+PAUSES: Final = (1, 2, 3, 5, 8, 10, 15, 20, 30, 45, 60, 90, 120, 180, 240, 360, 720)  # minutes
+_MINUTE: Final = 60
+_LOOSE: Final = -1
+
+Sums = Mapping[str, float]  # of a user
+Figured = Callable[[Sums], float | None]
+Figures = Mapping[str, Figured]
+
+
+class Group(NamedTuple):
+    """Rows of one user that belong together, by their positions in the log. `parent`: the journey that it is a part of, or ""."""
+
+    rows: frozenset[int]
+    type: str
+    category: str = ""
+    parent: str = ""
+
+
+class Row(NamedTuple):
+    """What baselines know of a row: wall seconds at which it starts and ends, and what was done to what."""
+
+    start: float
+    end: float
+    action: str
+    object: str
+
+    @property
+    def day(self) -> int:
+        """Its day, which begins at 05:00."""
+        return int((self.start - _DAY_BEGINS) // _DAY)
+
+
+def groups_of(events: Iterable[Mapping[str, Any]]) -> list[Group]:
+    """Take events as a ledger and events.jsonl have them."""
+    return [
+        Group(frozenset(each["behaviors"]), each["type"], each["category"], each.get("journey") or "")
+        for each in events
+    ]
+
+
+def wholes_of(groups: Iterable[Group]) -> list[Group]:
+    """Return the groups of each journey as one group, those of no journey as they are."""
+    wholes: dict[str | int, Group] = {}
+    for position, group in enumerate(groups):
+        key = group.parent or position
+        before = wholes.get(key, group)
+        wholes[key] = before._replace(rows=before.rows | group.rows)
+    return list(wholes.values())
+
+
+class Compared:
+    """Two groupings of the same rows. `rows`: those judged, in order of time; without them all that are in a group."""
+
+    def __init__(
+        self, found: Sequence[Group], wanted: Sequence[Group], rows: Sequence[int] | None = None
+    ) -> None:
+        self.found, self.wanted = found, wanted
+        held = sorted({row for group in (*found, *wanted) for row in group.rows}) if rows is None else rows
+        self._owners = [[owner.get(row, _LOOSE) for row in held] for owner in map(_owners, (found, wanted))]
+        self._sizes = list(map(Counter, self._owners))
+        self._cells = Counter(zip(*self._owners, strict=True))
+        judged = set(held)
+        self._judged = [
+            {place for place, group in enumerate(side) if not group.rows or group.rows & judged}
+            for side in (found, wanted)
+        ]
+
+    def pairs(self, least: float = WHOLE) -> list[tuple[int, int]]:
+        """Return the positions of groups that are the same by at least this Dice coefficient, from above 2/3 to 1.
+
+        Twice the rows of both, divided by the rows of each (Dice 1945). Above 2/3 the rows of both are more than half
+        of either, so no group has two partners, and no other matching has more.
+        """
+        return [pair for pair, dice in self._dice() if dice >= least]
+
+    def types(self) -> Counter[tuple[str, str]]:
+        """Count rows by the types of their groups, wanted and found; "" where they are loose."""
+        counts = Counter[tuple[str, str]]()
+        for (ours, theirs), rows in self._cells.items():
+            counts[
+                self.wanted[theirs].type if theirs != _LOOSE else "",
+                self.found[ours].type if ours != _LOOSE else "",
+            ] += rows
+        return counts
+
+    def agreement(self) -> Sums:
+        """Return what the figures are made of: groups, rows, pairs of rows in one group, boundaries between neighboring rows.
+
+        Of each, how many are found, wanted and both; precisions and recalls are sums over rows or groups.
+        """
+        shared = [
+            (ours, theirs, rows)
+            for (ours, theirs), rows in self._cells.items()
+            if _LOOSE not in (ours, theirs)
+        ]
+        best: defaultdict[int, float] = defaultdict(float)
+        for (_ours, theirs), dice in self._dice():
+            best[theirs] = max(best[theirs], dice)
+        whole, exact = self.pairs(), self.pairs(1.0)
+        found, wanted = (
+            {place for place in places if side[place].parent}
+            for side, places in zip((self.found, self.wanted), self._judged, strict=True)
+        )
+        loose = [side[_LOOSE] for side in self._sizes]
+        rows = len(self._owners[0])
+        return {
+            "rows": rows,
+            "found": len(self._judged[0]),
+            "wanted": len(self._judged[1]),
+            "exact": len(exact),
+            "whole": len(whole),
+            "best_dice": fsum(best.values()),
+            "pairs": sum(_pairs(count) for _ours, _theirs, count in shared),
+            **_held_together(self._cells, self._sizes[0], 0),
+            **_held_together(self._cells, self._sizes[1], 1),
+            "grouped_found": rows - loose[0],
+            "grouped_wanted": rows - loose[1],
+            "grouped": sum(count for _ours, _theirs, count in shared),
+            "loose_found": loose[0],
+            "loose_wanted": loose[1],
+            "loose": self._cells[_LOOSE, _LOOSE],
+            "same_type": sum(
+                count for ours, theirs, count in shared if self.found[ours].type == self.wanted[theirs].type
+            ),
+            **self._boundaries(),
+            "journeys_found": len(found),
+            "journeys_wanted": len(wanted),
+            "journeys_exact": sum(theirs in wanted for _ours, theirs in exact),
+            "journeys_whole": sum(theirs in wanted for _ours, theirs in whole),
+            "journeys_dice": fsum(best[place] for place in wanted),
+            "journeys_false": len(found) - sum(ours in found and theirs in wanted for ours, theirs in whole),
+        }
+
+    def _dice(self) -> Iterator[tuple[tuple[int, int], float]]:
+        ours, theirs = self._sizes
+        for cell, rows in self._cells.items():
+            if _LOOSE not in cell:
+                yield cell, 2 * rows / (ours[cell[0]] + theirs[cell[1]])
+
+    def _boundaries(self) -> Sums:
+        """Count places between neighboring rows that are not in one group (as in Fournier 2013)."""
+        found, wanted = (
+            [before != after or before == _LOOSE for before, after in pairwise(side)] for side in self._owners
+        )
+        both = sum(map(int.__and__, found, wanted))
+        return {"boundaries_found": sum(found), "boundaries_wanted": sum(wanted), "boundaries": both}
+
+
+def _owners(groups: Sequence[Group]) -> dict[int, int]:
+    largest_first = sorted(range(len(groups)), key=lambda place: (-len(groups[place].rows), -place))
+    return {row: place for place in largest_first for row in groups[place].rows}
+
+
+def _pairs(rows: int) -> int:
+    return rows * (rows - 1) // 2
+
+
+def _held_together(cells: Mapping[tuple[int, int], int], sizes: Mapping[int, int], side: int) -> Sums:
+    """Return how far the groups of one side are held together by those of the other: over rows, groups, and pairs.
+
+    B-cubed (Bagga and Baldwin 1998): of each row's group, the share that is with the row on the other side too; summed over
+    rows, and as the mean of each group. Pairs likewise, in groups of at least two rows.
+    """
+    alike, pairs = Counter[int](), Counter[int]()
+    for cell, rows in cells.items():
+        is_loose = cell[1 - side] == _LOOSE
+        alike[cell[side]] += rows if is_loose else rows**2
+        pairs[cell[side]] += 0 if is_loose else _pairs(rows)
+    held = {place: rows for place, rows in sizes.items() if place != _LOOSE}
+    many = [place for place, rows in held.items() if rows > 1]
+    name = ("found", "wanted")[side]
+    return {
+        f"rows_{name}": sizes.get(_LOOSE, 0) + fsum(alike[place] / rows for place, rows in held.items()),
+        f"held_{name}": len(held),
+        f"groups_{name}": fsum(alike[place] / rows**2 for place, rows in held.items()),
+        f"pairs_{name}": sum(map(_pairs, held.values())),
+        f"many_{name}": len(many),
+        f"many_pairs_{name}": fsum(pairs[place] / _pairs(held[place]) for place in many),
+    }
+
+
+def f1_of(hits: float, found: float, wanted: float) -> float | None:
+    """Return 2 hits / (found + wanted), None without either."""
+    return 2 * hits / (found + wanted) if found + wanted else None
+
+
+def share(part: float, whole: float) -> float | None:
+    """Return a share, None of nothing."""
+    return part / whole if whole else None
+
+
+def _f1(hits: str, name: str = "") -> Figured:
+    found, wanted = (f"{name or hits}_{side}".lstrip("_") for side in ("found", "wanted"))
+    return lambda sums: f1_of(sums[hits], sums[found], sums[wanted])
+
+
+def _share(part: str, whole: str) -> Figured:
+    return lambda sums: share(sums[part], sums[whole])
+
+
+def _mean_f1(part: str, *wholes: str) -> Figured:
+    """Return the harmonic mean of precision and recall, each a mean."""
+
+    def figure(sums: Sums) -> float | None:
+        each = [
+            share(sums[f"{part}_found"], sums[wholes[0]]),
+            share(sums[f"{part}_wanted"], sums[wholes[-1]]),
+        ]
+        if each == [None, None]:
+            return None
+        precision, recall = (value or 0.0 for value in each)
+        return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+
+    return figure
+
+
+# precision: of what is found, the share that is wanted; recall the other way round; `macro`: the mean of groups
+FIGURES: Final[Figures] = {
+    "pair_f1": _f1("pairs"),
+    "pair_precision": _share("pairs", "pairs_found"),
+    "pair_recall": _share("pairs", "pairs_wanted"),
+    "pair_macro_f1": _mean_f1("many_pairs", "many_found", "many_wanted"),
+    "bcubed_f1": _mean_f1("rows", "rows"),
+    "bcubed_precision": _share("rows_found", "rows"),
+    "bcubed_recall": _share("rows_wanted", "rows"),
+    "bcubed_macro_f1": _mean_f1("groups", "held_found", "held_wanted"),
+    "whole_f1": lambda sums: f1_of(sums["whole"], sums["found"], sums["wanted"]),
+    "whole_precision": _share("whole", "found"),
+    "whole_recall": _share("whole", "wanted"),
+    "exact_f1": lambda sums: f1_of(sums["exact"], sums["found"], sums["wanted"]),
+    "best_dice": _share("best_dice", "wanted"),
+    "boundary_f1": _f1("boundaries"),
+    "same_type": _share("same_type", "grouped"),
+    "grouped_precision": _share("grouped", "grouped_found"),
+    "grouped_recall": _share("grouped", "grouped_wanted"),
+    "loose_f1": _f1("loose"),
+}
+# of wanted journeys, those found as one group, in a journey or an event; of journeys found, those that are none
+JOURNEY_FIGURES: Final[Figures] = {
+    "whole": _share("journeys_whole", "journeys_wanted"),
+    "exact": _share("journeys_exact", "journeys_wanted"),
+    "best_dice": _share("journeys_dice", "journeys_wanted"),
+    "false": _share("journeys_false", "journeys_found"),
+}
+
+
+def added(users: Iterable[Sums]) -> Sums:
+    """Add up the sums of users."""
+    every = list(users)
+    return {name: fsum(sums[name] for sums in every) for name in every[0]} if every else {}
+
+
+def figures_of(users: Sequence[Sums], figures: Figures, seed: int = 0) -> dict[str, Figure]:
+    """Return figures with their intervals, which draw users; below ten users they have none."""
+    if not users:
+        return dict.fromkeys(figures, Figure(None, None, None))
+    total, drawn = added(users), list[Sums]()
+    if len(users) >= FEW_CLUSTERS:
+        rows = grouped([list(sums.values()) for sums in users])
+        drawn = [dict(zip(total, each, strict=True)) for each in resampled(rows, random.Random(seed))]  # noqa: S311  no secret
+    return {
+        name: Figure(figure(total), *(interval(drawn, figure) or (None, None)))
+        for name, figure in figures.items()
+    }
+
+
+# What a program that knows nothing scores.
+
+
+def trivial_groupings(rows: Sequence[Row], judged: Sequence[int]) -> dict[str, list[Group]]:
+    """Return groupings by name: `rows`, each alone; `action` and `object`, those of one day that have the same one."""
+
+    def by(key: Callable[[int], object]) -> list[Group]:
+        together: defaultdict[object, list[int]] = defaultdict(list)
+        for place in judged:
+            together[key(place)].append(place)
+        return [Group(frozenset(places), "") for places in together.values()]
+
+    return {
+        "rows": by(lambda place: place),
+        "action": by(lambda place: (rows[place].day, rows[place].action)),
+        "object": by(lambda place: (rows[place].day, rows[place].object)),
+    }
+
+
+def after_pauses(rows: Sequence[Row], judged: Sequence[int], minutes: float) -> list[Group]:
+    """Begin a group after each pause, in which nothing is going on, that is longer than some minutes."""
+    groups: list[list[int]] = []
+    end = float("-inf")
+    for place in judged:
+        if rows[place].start - end > minutes * _MINUTE:
+            groups.append([])
+        groups[-1].append(place)
+        end = max(end, rows[place].end)
+    return [Group(frozenset(places), "") for places in groups]
+
+
+class Score(NamedTuple):
+    """A figure beside what baselines reach, by name. `pause`: minutes of the pause that reaches most, fitted on the labels.
+
+    `skill`: (value - best baseline) / (1 - best baseline); None where the best is above 0.97.
+    """
+
+    figure: Figure
+    baselines: dict[str, float | None]
+    pause: int | None
+    skill: float | None
+
+
+def scores_of(
+    users: Sequence[Sums],
+    figures: Figures,
+    baselines: Mapping[str, Sums],
+    pauses: Mapping[int, Sums],
+    seed: int = 0,
+) -> dict[str, Score]:
+    """Return figures beside those of baselines, which are given as sums of all users."""
+    scores = {}
+    for name, found in figures_of(users, figures, seed).items():
+        reached = {kind: figures[name](sums) for kind, sums in baselines.items()}
+        paused = {
+            minutes: value for minutes, sums in pauses.items() if (value := figures[name](sums)) is not None
+        }
+        pause = max(paused, key=paused.__getitem__, default=None)
+        if pauses:
+            reached["pause"] = None if pause is None else paused[pause]
+        best = max((value for value in reached.values() if value is not None), default=1.0)
+        skill = None
+        if found.value is not None and best <= _TRIVIAL:
+            skill = (found.value - best) / (1 - best)
+        scores[name] = Score(found, reached, pause, skill)
+    return scores
+
+
+def shape_of(groups: Sequence[Group], rows: Sequence[Row], judged: Sequence[int]) -> Sums:
+    """Return how coarse a user's grouping of the rows is that are judged: counts of groups, rows and days, and seconds of rows."""
+    places = frozenset(judged)
+    sizes = [len(group.rows & places) for group in groups if not group.rows or group.rows & places]
+    held = {row for group in groups for row in group.rows & places}
+    days = {rows[place].day for place in judged}
+    return {
+        "groups": len(sizes),
+        "grouped": len(held),
+        "single": sizes.count(1),
+        "days": len(days),
+        "empty_days": len(days - {rows[place].day for place in held}),
+        "seconds": fsum(rows[place].end - rows[place].start for place in judged),
+        "grouped_seconds": fsum(rows[place].end - rows[place].start for place in held),
+    }
+
+
+SHAPE_FIGURES: Final[Figures] = {
+    "rows_per_event": _share("grouped", "groups"),
+    "one_row_events": _share("single", "groups"),
+    "days_without_event": _share("empty_days", "days"),
+    "minutes_covered": _share("grouped_seconds", "seconds"),
+}

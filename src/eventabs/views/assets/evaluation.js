@@ -1,0 +1,45 @@
+// Days by user and by type, as many at a time as keep the page below MOST pixels.
+const MOST = 2900;
+const find = (id) => document.getElementById(id);
+const [user, type, back, next, at] = ["user", "type", "back", "next", "at"].map(find);
+const days = [...document.querySelectorAll(".compared")];
+let screens = [[]], shown = 0;
+
+const show = (screen) => {
+  shown = Math.min(Math.max(screen, 0), screens.length - 1);
+  const on = new Set(screens[shown]);
+  for (const day of days) day.hidden = !on.has(day);
+  at.textContent = `${shown + 1} / ${screens.length}`;
+  back.disabled = shown === 0;
+  next.disabled = shown === screens.length - 1;
+};
+
+const choose = () => {
+  for (const bar of document.querySelectorAll("g[data-type]")) {
+    bar.toggleAttribute("hidden", type.value !== "" && bar.dataset.type !== type.value);
+  }
+  const wanted = days.filter((day) => {
+    day.hidden = !((user.value === "" || day.dataset.user === user.value) && day.querySelector("g:not([hidden])"));
+    return !day.hidden;
+  });
+  const heights = wanted.map((day) => day.offsetHeight + 10);
+  const room = Math.max(400, MOST - (document.documentElement.scrollHeight - heights.reduce((sum, height) => sum + height, 0)));
+  screens = [[]];
+  let used = 0;
+  wanted.forEach((day, place) => {
+    if (used + heights[place] > room && used) {
+      screens.push([]);
+      used = 0;
+    }
+    screens.at(-1).push(day);
+    used += heights[place];
+  });
+  show(0);
+};
+
+find("filters").hidden = false;
+user.addEventListener("change", choose);
+type.addEventListener("change", choose);
+back.addEventListener("click", () => show(shown - 1));
+next.addEventListener("click", () => show(shown + 1));
+choose();
