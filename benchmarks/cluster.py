@@ -3,7 +3,7 @@
     python benchmarks/cluster.py --users 60
     python benchmarks/cluster.py --input behaviors.csv --profiles profiles.csv --times 10 --max-users 15 --rpm 60
 
-Each machine is this one in namespaces of its own (network, /tmp/ray), with a model server of its own on its loopback, which
+Each machine is this one in namespaces of its own (network, /tmp/ray, /dev/shm), with a model server of its own on its loopback, which
 `EVENTABS_LLM__BASE_URL` names there; the driver's machine makes no calls. None of the networks has a way out. Printed as JSON: what became of the users, whether events.jsonl is
 that of one process to the byte, what was asked again, how a limit a minute was used, what is left on the machines, and time beside one process.
 """
@@ -36,6 +36,7 @@ _MINUTE: Final = 60.0
 _APART: Final = timedelta(minutes=7)  # between two copies of a user's log
 _FILES: Final = "/tmp/ray"  # noqa: S108  where Ray has them
 _SHARED: Final = "/dev/shm"  # noqa: S108  where it has objects
+_OWN_FILES: Final = f"mount -t tmpfs tmpfs {_FILES} && mount -t tmpfs tmpfs {_SHARED}"
 _RAY: Final = Path(sys.executable).with_name("ray")
 _START_SECONDS: Final = 180.0
 
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         namespaces = ["unshare", *user, "--net", "--mount", "--pid", "--fork", "--mount-proc"]
         return subprocess.call([*namespaces, sys.executable, __file__, "--inside", *given])
     _sh(
-        "mount -t tmpfs tmpfs /tmp/ray && ip link set lo up && ip link add cluster type bridge"
+        f"{_OWN_FILES} && ip link set lo up && ip link add cluster type bridge"
         f" && ip address add {HEAD}/24 dev cluster && ip link set cluster up && ip route add default dev cluster"
     )
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
@@ -71,7 +72,7 @@ class Machine:
         self.log.touch()
         self._address = f"10.77.0.{number + 1}"
         self._environment = environment | {"EVENTABS_LLM__BASE_URL": f"http://127.0.0.1:{PORT}/v1"}
-        script = "mount -t tmpfs tmpfs /tmp/ray && ip link set lo up && echo ready && exec sleep infinity"
+        script = f"{_OWN_FILES} && ip link set lo up && echo ready && exec sleep infinity"
         self._holder = subprocess.Popen(
             ["unshare", "--net", "--mount", "sh", "-c", script],  # noqa: S607  wherever it is
             stdout=subprocess.PIPE,
@@ -105,8 +106,8 @@ class Machine:
                 with suppress(ProcessLookupError):
                     os.kill(pid, number)
 
-    def files_with(self, text: str) -> int:
-        """Count the files of Ray that hold a text."""
+    def files_with(self, text: str) -> list[str]:
+        """Return the files of Ray that hold a text."""
         found = subprocess.run(
             [  # noqa: S607  wherever it is
                 "nsenter",
@@ -123,7 +124,7 @@ class Machine:
             capture_output=True,
             text=True,
         )
-        return len(found.stdout.splitlines())
+        return found.stdout.splitlines()
 
     def end(self) -> None:
         """End all that runs there."""

@@ -84,7 +84,7 @@ def test_each_machine_calls_the_server_that_its_environment_names(disturbed: dic
 
 @needs_cluster
 def test_nothing_of_a_prompt_is_left_on_a_machine(disturbed: dict[str, Any]) -> None:
-    assert disturbed["files_on_machines_with_a_line_of_a_prompt"] == [0, 0]
+    assert disturbed["files_on_machines_with_a_line_of_a_prompt"] == [[], []]
 
 
 def in_own_network(script: str, folder: Path) -> str:
@@ -115,7 +115,7 @@ def in_own_network(script: str, folder: Path) -> str:
 
 WORKLOAD = f"""
     {sys.executable} {ROOT}/benchmarks/workload.py --users 24 --behaviors 20 --output in.csv
-    {sys.executable} {ROOT}/benchmarks/simulator.py --port 8123 --scale 6 --log served.jsonl > server.out & SERVER=$!
+    {sys.executable} {ROOT}/benchmarks/simulator.py --port 8123 --scale 6 --log served.jsonl > server.out 2>&1 & SERVER=$!
     touch served.jsonl
     until grep -q 8123 server.out; do sleep 0.1; done
     OPTIONS="--model simulated --base-url http://127.0.0.1:8123/v1 --max-users 2"

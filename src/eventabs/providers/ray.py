@@ -21,7 +21,7 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from eventabs.errors import (
     ConfigError,
@@ -34,6 +34,9 @@ from eventabs.errors import (
 )
 from eventabs.language import gettext as _
 from eventabs.records import OnContent, Reply, Request
+
+if TYPE_CHECKING:
+    from eventabs.providers.registry import Provider
 
 _OLDEST: Final = (2, 50)
 _PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])  # RFC 9113, 3.4
@@ -54,21 +57,13 @@ _TROUBLE_SECONDS: Final = 10.0  # for which calls rather go to other machines th
 _SHOWN: Final = 200  # characters of an error
 
 
-class Completes(Protocol):
-    """What an actor makes calls with; see `Provider`."""
-
-    async def complete(self, request: Request, on_content: OnContent | None = None, /) -> Reply:
-        """Complete a request. Raises the subclasses of EndpointError."""
-        ...
-
-
 OnMachines = Callable[[int, str, str], object]  # how many make calls; which one is lost, "" for none, and why
 
 
 class _Caller:
     """What runs on a machine. Errors of the endpoint are returned: what is raised, Ray would wrap and write to its logs."""
 
-    def __init__(self, make: Callable[[], Completes], version: str) -> None:
+    def __init__(self, make: Callable[[], "Provider"], version: str) -> None:
         found = importlib.metadata.version("eventabs")
         if version != found:
             message = _(
@@ -117,7 +112,7 @@ class RayProvider:
     def __init__(
         self,
         ray: ModuleType,
-        make: Callable[[], Completes],
+        make: Callable[[], "Provider"],
         *,
         connections: int,
         call_seconds: float,
@@ -145,7 +140,7 @@ class RayProvider:
         number = next(self._numbers)
         machine.calls[number] = on_content or (lambda _characters: None)
         reference = machine.actor.complete.remote(number, request)
-        asked = asyncio.ensure_future(_result(reference))
+        asked = asyncio.wrap_future(reference.future())
         try:
             await asyncio.wait(
                 {asked, machine.lost},
@@ -189,9 +184,9 @@ class RayProvider:
         """Wait for a machine that can make a call. Raises EndpointError where none is there, or none can."""
         until = time.monotonic() + _START_SECONDS
         while not (ready := [each for each in self._machines.values() if each.is_ready]):
-            if self._has_worked or time.monotonic() > until:
+            if time.monotonic() > until:
                 raise UnavailableError(_("no machine of the Ray cluster can make calls now"))
-            if self._causes and not self._machines:
+            if self._causes and not self._machines and not self._has_worked:
                 message = _("no machine of the Ray cluster can make calls ({causes})")
                 causes = "; ".join(f"{address}: {cause}" for address, cause in self._causes.items())
                 raise FatalEndpointError(message.format(causes=causes))
@@ -204,11 +199,14 @@ class RayProvider:
     async def _look_for_machines(self) -> None:
         """Start an actor on each machine that has none, now and later."""
         while True:
-            for node in await asyncio.to_thread(self._ray.nodes):
+            try:
+                nodes = await asyncio.to_thread(self._ray.nodes)
+            except Exception:  # noqa: BLE001  the head does not answer; Ray ends this process where it stays so
+                nodes = []
+            for node in nodes:
+                # a head that shall make no calls has no CPUs
+                may_call = node["Alive"] and node["Resources"].get("CPU")
                 _seconds, rests_until = self._rests.get(node["NodeID"], (0.0, 0.0))
-                may_call = node["Alive"] and node["Resources"].get(
-                    "CPU"
-                )  # a head that shall not work has none
                 if may_call and node["NodeID"] not in self._machines and rests_until <= time.monotonic():
                     self._start(node["NodeID"], node["NodeManagerAddress"])
             await asyncio.sleep(_LOOK_SECONDS)
@@ -273,10 +271,6 @@ class RayProvider:
         self._on_machines(sum(each.is_ready for each in self._machines.values()), lost, cause)
 
 
-async def _result(reference: Any) -> Any:  # noqa: ANN401  Ray's
-    return await reference
-
-
 def _lost(machine: _Machine) -> MachineLostError:
     message = _("machine {address} is lost: {cause}; the call is repeated elsewhere")
     return MachineLostError(message.format(address=machine.address, cause=machine.lost.result()))
@@ -289,7 +283,7 @@ class Cluster:
         self._ray = ray
         self.is_local = is_local
 
-    def provider(self, make: Callable[[], Completes], **options: Any) -> RayProvider:  # noqa: ANN401  of RayProvider
+    def provider(self, make: Callable[[], "Provider"], **options: Any) -> RayProvider:  # noqa: ANN401  of RayProvider
         """Make the provider whose calls the machines make; see `RayProvider`."""
         return RayProvider(self._ray, make, **options)
 
