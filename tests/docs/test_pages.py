@@ -33,6 +33,7 @@ from paths import ROOT
 READMES = (Path("README.md"), Path("README.zh-CN.md"))
 USAGE = (Path("docs/usage.md"), Path("docs/zh/usage.md"))
 ARCHITECTURE = Path("docs/architecture.md")
+ARCHITECTURE_ZH = Path("docs/zh/architecture.md")
 CONTRIBUTING = Path("CONTRIBUTING.md")
 DECISIONS = [page for page in PAGES if page.match("docs/decisions/0*.md")]
 FORMATS = Path("docs/formats.md")
@@ -486,14 +487,20 @@ def test_the_drawing_is_the_contract_and_has_every_room() -> None:
     drawn = re.findall(r"\b(\w+)(?:/|\.py)", drawing)
     assert [f"eventabs.{name}" for name in drawn] == layers
     package = Path(eventabs.__file__).parent
+    assert all((package / name).exists() for name in re.findall(r"\b\w+(?:/|\.py)", drawing))
     rooms = {path.parent.name for path in package.glob("*/__init__.py")}
     assert set(drawn) == rooms | {path.stem for path in package.glob("*.py")} - {"__init__"}
 
 
-@pytest.mark.parametrize("page", [ARCHITECTURE, CONTRIBUTING, *DECISIONS], ids=str)
-def test_every_module_that_a_page_names_is_there(page: Path) -> None:
+@pytest.mark.parametrize("page", [ARCHITECTURE, ARCHITECTURE_ZH, CONTRIBUTING, *DECISIONS], ids=str)
+def test_every_module_and_folder_that_a_page_names_is_there(page: Path) -> None:
     package = Path(eventabs.__file__).parent
-    named = set(re.findall(r"`(?:src/eventabs/)?((?:[a-z_]+/)*[a-z_]+\.(?:py|toml|sql))`", text_of(page)))
+    named = set(
+        re.findall(
+            r"`(?:src/eventabs/)?((?:[a-z_]+/)+|(?:[a-z_]+/)*[a-z_]+\.(?:py|toml|sql)|[a-z_]+/[a-z_]+)`",
+            text_of(page),
+        )
+    )
     assert [name for name in named if not ((package / name).exists() or (ROOT / name).exists())] == []
 
 

@@ -3,7 +3,7 @@
     with OpenAIServer(answer()) as server:
         ... server.base_url, server.requests ...
 
-    python tests/openai_server.py --port 0 --delay 0.2 --log requests.jsonl
+    python tests/support/openai_server.py --port 0 --delay 0.2 --log requests.jsonl
 
 What it does with a request is a behavior: an async function of the Exchange. The functions below make
 behaviors, and some take others: `script(status(429), slowly(0.1, answer()))`.

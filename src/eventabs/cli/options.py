@@ -225,7 +225,7 @@ def flag_name(option: str) -> str:
     return f"--{option.replace('_', '-')}"
 
 
-# settled before the command line is parsed, see speaking.py; here it is checked and has its place on the help pages
+# settled before the command line is parsed, see help.py; here it is checked and has its place on the help pages
 Lang = Annotated[
     Literal["en", "zh", "auto"] | None, Option(help=_("Language of messages."), rich_help_panel=SHOWN)
 ]

@@ -525,7 +525,7 @@ def _read_rows(
     texts = {row.line: row.text for row in sample}
     # the first row of each action, then the others
     found = connection.execute(
-        f"""SELECT user_id, start, action, coalesce(item, text) AS item, place, duration, line, coalesce(text, '')
+        f"""SELECT user_id, start, action, coalesce(item, text) AS item, place, duration, file, line, coalesce(text, '')
         FROM behaviors WHERE file = 0 AND reason IS NULL AND line <= ?
         ORDER BY row_number() OVER (PARTITION BY action ORDER BY line), line LIMIT {_ROWS}""",
         [max(texts, default=0)],

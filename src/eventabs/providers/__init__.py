@@ -1,4 +1,4 @@
-"""Requests -> replies: one registry of kinds, a folder for each, and retries and rate limits for all."""
+"""Requests -> replies: one registry of kinds, a module or folder for each, and retries and rate limits for all."""
 
 import lazy_loader
 

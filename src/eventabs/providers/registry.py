@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from eventabs.records import EventSource, OnContent, Reply, Request, Vocabulary
 
 
-# The kinds of provider. A new kind is one folder beside `openai` and `rules`, one name and one line here.
+# The kinds of provider. A new kind is one module beside `openai` and `rules`, one name and one line here.
 #
-# Importing this loads no provider: the folders load their modules when a provider is opened.
+# Importing this loads no provider: their modules are loaded when a provider is opened.
 
 
 ProviderName = Literal["openai", "rules"]

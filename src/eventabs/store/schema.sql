@@ -1,4 +1,4 @@
--- The ledger of a run. Times are seconds since 1970; blobs are deflated (see codec.py).
+-- The ledger of a run. Times are seconds since 1970; blobs are deflated (see ledger.py).
 -- What it means for a user: see views.sql.
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE users (
@@ -68,7 +68,7 @@ CREATE INDEX outcomes_by_user ON outcomes (user_id);
 -- Requests that went out in one file, to be answered elsewhere: by a batch service, or by whoever takes the file.
 CREATE TABLE jobs (
     id INTEGER PRIMARY KEY,
-    state TEXT NOT NULL,                      -- see jobs.py
+    state TEXT NOT NULL,                      -- see queries.py
     requests INTEGER NOT NULL DEFAULT 0,
     input_tokens INTEGER NOT NULL DEFAULT 0,  -- of all its prompts, as they are counted here
     file_id TEXT,                             -- what the service calls the file and the job
@@ -88,7 +88,7 @@ CREATE INDEX calls_by_job ON job_calls (job_id);
 -- Bad answers, which are few: what `status` counts again and again.
 CREATE INDEX bad_outcomes ON outcomes (user_id, reason) WHERE reason IS NOT NULL;
 
--- What each answer about a user held as it was read, before rules that must hold added to it; see answers.py. Later extensions
+-- What each answer about a user held as it was read, before rules that must hold added to it; see queries.py. Later extensions
 -- and other answers change nothing of that.
 CREATE TABLE answers (
     call_id INTEGER NOT NULL,
