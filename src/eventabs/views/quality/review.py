@@ -14,7 +14,8 @@ from eventabs.views import messages
 from eventabs.views.console import encode, one_line, print_command, print_line
 from eventabs.views.messages import count
 from eventabs.views.quality.figures import cells, decimals, figure_table
-from eventabs.views.report import render_page, times_of
+from eventabs.views.report.page import render_page
+from eventabs.views.report.records import times_of
 
 _MOST_TYPES: Final = 12  # in the terminal
 _MOST_DIFFERENT: Final = 10
