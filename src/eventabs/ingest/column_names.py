@@ -3,7 +3,6 @@
 Names and words are compared in lower case and without SEPARATORS.
 """
 
-from collections.abc import Iterator
 from typing import Final, Literal
 
 from eventabs.records import DurationUnit
@@ -101,16 +100,12 @@ _TIMED: Final = _plain_words(
 _BRACKETS: Final = str.maketrans("", "", "()（）[]【】")
 
 
-def _names_with_unit() -> Iterator[tuple[str, DurationUnit]]:
-    for unit, words in _UNIT_NAMES.items():
-        for word in _plain_words(words):
-            for name in USUAL_NAMES["duration"]:
-                yield name.translate(_BRACKETS) + word, unit
-            for name in _TIMED if len(word) > 1 or not word.isascii() else ():
-                yield name + word, unit
-
-
-_UNIT_OF_NAME: Final = dict(_names_with_unit())
+_UNIT_OF_NAME: Final = {
+    name.translate(_BRACKETS) + word: unit
+    for unit, words in _UNIT_NAMES.items()
+    for word in _plain_words(words)
+    for name in (*USUAL_NAMES["duration"], *(_TIMED if len(word) > 1 or not word.isascii() else ()))
+}
 
 
 def stated_unit(name: str) -> DurationUnit | None:
@@ -182,31 +177,18 @@ SENTENCE_VERBS: Final[dict[str, Action]] = {
 }
 
 # What a description begins with that says its row's action itself: 打开汽车之家, Opened Autohome. English verbs also in -s, -d and -ed.
-OPENING_VERBS: Final[dict[Action, tuple[str, ...]]] = {
-    "use": ("打开", "启动", "使用", "进入", "刷", "玩", "open", "launch", "start", "use", "check", "play"),
-    "browse": (
-        "浏览",
-        "查看",
-        "观看",
-        "看",
-        "阅读",
-        "访问",
-        "view",
-        "browse",
-        "look",
-        "read",
-        "watch",
-        "visit",
-    ),
-    "click": ("点击", "点开", "click", "tap", "tapped"),
-    "search": ("搜", "查询", "检索", "查找", "search", "look", "google"),
-    "compare": ("对比", "比较", "compare"),
-    "cart": ("加购", "加入", "添加", "放入", "将", "把", "add", "put"),
-    "favorite": ("收藏", "save", "bookmark", "favorite", "favourite"),
-    "purchase": ("购买", "买", "支付", "付款", "下单", "buy", "bought", "purchase", "pay", "paid", "order"),
+OPENING_VERBS: Final[dict[Action, str]] = {
+    "use": "打开 启动 使用 进入 刷 玩 open launch start use check play",
+    "browse": "浏览 查看 观看 看 阅读 访问 view browse look read watch visit",
+    "click": "点击 点开 click tap tapped",
+    "search": "搜 查询 检索 查找 search look google",
+    "compare": "对比 比较 compare",
+    "cart": "加购 加入 添加 放入 将 把 add put",
+    "favorite": "收藏 save bookmark favorite favourite",
+    "purchase": "购买 买 支付 付款 下单 buy bought purchase pay paid order",
 }
 
-# What stands in a column of results (role `result`) where an attempt came to nothing.
+# The values in a column of results (role `result`) of an attempt that came to nothing.
 FAILURES: Final = _plain_words(
     "fail failed failure error denied declined rejected refused canceled cancelled cancel aborted timeout timed_out"
     " unsuccessful unauthorized forbidden refunded voided false payment_failed login_failed access_denied"

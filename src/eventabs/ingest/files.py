@@ -54,9 +54,7 @@ _DOCUMENTS: Final = (".doc", ".docx", ".odt", ".rtf", ".pages", ".ppt", ".pptx",
 _TEXTS: Final = (".md", ".markdown", ".rst", ".adoc", ".tex")
 _XML: Final = re.compile(rb"\s*<(?:\?xml|log\b)")
 _WEB_PAGE: Final = re.compile(rb"\s*(?:<!doctype html|<html)", re.IGNORECASE)
-_EVENT: Final = {
-    name for name in Event.model_fields if name not in ("summary_source", "outside")
-}  # always there
+_EVENT: Final = Event.model_fields.keys() - {"summary_source", "outside"}  # always there
 _MARK: Final = b"\xef\xbb\xbf"
 
 
@@ -82,7 +80,9 @@ def refuse_document(path: str, start: bytes) -> None:
         message = _("{path} is a PDF; ask its source for the rows as CSV, JSON lines or Parquet")
     elif start.startswith(_PICTURES) or (start.startswith(b"RIFF") and start[8:12] == b"WEBP"):
         message = _("{path} is a picture; ask its source for the rows as CSV, JSON lines or Parquet")
-    elif _is_document(path, start):
+    elif start.startswith(b"{\\rtf") or (
+        start.startswith((_ZIP, _OLE)) and Path(path).suffix.lower() in _DOCUMENTS
+    ):
         message = _("{path} is a text document; copy its table to a spreadsheet and save that as CSV")
     elif _WEB_PAGE.match(start.removeprefix(_MARK)):
         message = _(
@@ -108,12 +108,6 @@ def refuse_events(path: str, columns: Collection[str]) -> None:
             " or look at them with eventabs show"
         )
         raise InputError(message.format(path=path))
-
-
-def _is_document(path: str, start: bytes) -> bool:
-    if start.startswith(b"{\\rtf"):
-        return True
-    return start.startswith((_ZIP, _OLE)) and Path(path).suffix.lower() in _DOCUMENTS
 
 
 _CHUNK: Final = 1 << 20
@@ -338,28 +332,23 @@ def _in_folder(path: str) -> list[str]:
             if not name.startswith(".") and not (Path(folder) / name / _OF_A_RUN).exists()
         ]
         found += [str(Path(folder) / name) for name in names if is_readable(name)]
-    if not found:
-        raise InputError(_no_export(path))
-    return found
+    if found:
+        return found
+    kinds = Counter(each.suffix.lower() for each in Path(path).iterdir() if each.is_file() and each.suffix)
+    message = _("{path} holds no export; name a folder with .jsonl, .csv, .tsv, .parquet or .xlsx files")
+    if kinds:
+        message = _(
+            "{path} holds no export, but {found}; name a folder with .jsonl, .csv, .tsv, .parquet or .xlsx files,"
+            " or a file in it to hear how to read it"
+        )
+    others = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(_KINDS))
+    raise InputError(message.format(path=path, found=others))
 
 
 def is_readable(name: str) -> bool:
     """Whether a file with this name is read as part of a folder."""
     is_export = READABLE.search(name.lower()) or name.lower().endswith(".zip")
-    return not name.startswith((".", "_", "~$")) and bool(is_export)
-
-
-def _no_export(folder: str) -> str:
-    kinds = Counter(each.suffix.lower() for each in Path(folder).iterdir() if each.is_file() and each.suffix)
-    if not kinds:
-        message = _("{path} holds no export; name a folder with .jsonl, .csv, .tsv, .parquet or .xlsx files")
-        return message.format(path=folder)
-    found = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(_KINDS))
-    message = _(
-        "{path} holds no export, but {found}; name a folder with .jsonl, .csv, .tsv, .parquet or .xlsx files,"
-        " or a file in it to hear how to read it"
-    )
-    return message.format(path=folder, found=found)
+    return not name.startswith(_HIDDEN) and bool(is_export)
 
 
 def refuse_binary(path: str, start: bytes) -> None:
@@ -422,9 +411,10 @@ def members(path: str) -> list[str]:
         infos = [
             info
             for info in file.infolist()
-            if not info.is_dir() and fnmatch.fnmatchcase(info.filename, pattern)
+            if not info.is_dir()
+            and fnmatch.fnmatchcase(info.filename, pattern)
+            and not any(part.startswith(_HIDDEN) for part in info.filename.split("/"))
         ]
-    infos = [info for info in infos if not any(part.startswith(_HIDDEN) for part in info.filename.split("/"))]
     found = [info for info in infos if READABLE.search(info.filename.lower())]
     if within := next((info for info in infos if info.filename.lower().endswith(_ARCHIVES)), None):
         message = _("{path} holds an archive itself ({member}); unpack it")
