@@ -415,7 +415,15 @@ class RulesProvider:
         """Raise ConfigError where a type of the rules has a category that the vocabulary lacks."""
         self._rules = rules
         self._detail = detail
-        self._marks = _marks(rules, vocabulary)
+        known = {"": ""} | {category.name: category.mark for category in vocabulary.categories}
+        for kind in rules.kinds.values():
+            if kind.category not in known:
+                message = _(
+                    "the rules file does not hold: types.{key}.category: there is no category {name}; "
+                    "add it to [[vocabulary.categories]] or change it in a rules file of your own"
+                )
+                raise ConfigError(message.format(key=kind.key, name=kind.category))
+        self._marks = {kind.key: known[kind.category] for kind in rules.kinds.values()}
 
     async def complete(self, request: Request, _on_content: OnContent | None = None, /) -> Reply:
         """Return the events of every user in the request, in the `lines` form, all at once."""
@@ -452,18 +460,6 @@ def _shortened(behavior: Behavior) -> Behavior:
         text if len(text) <= MAX_CHARACTERS else " ".join(text.split())[:MAX_CHARACTERS] for text in texts
     )
     return behavior._replace(action="" if action == THING else action, item=item, place=place)
-
-
-def _marks(rules: Rules, vocabulary: Vocabulary) -> dict[str, str]:
-    known = {"": ""} | {category.name: category.mark for category in vocabulary.categories}
-    for kind in rules.kinds.values():
-        if kind.category not in known:
-            message = _(
-                "the rules file does not hold: types.{key}.category: there is no category {name}; "
-                "add it to [[vocabulary.categories]] or change it in a rules file of your own"
-            )
-            raise ConfigError(message.format(key=kind.key, name=kind.category))
-    return {kind.key: known[kind.category] for kind in rules.kinds.values()}
 
 
 def _span(segment: Segment, following: Segment | None) -> str:

@@ -237,10 +237,10 @@ class BatchService:
         job = _inner(document)
         counts = job.get("request_counts")
         counts = counts if isinstance(counts, dict) else {}
-        metadata = job.get("metadata")
+        metadata, status = job.get("metadata"), str(job.get("status", "")).lower()
         return RemoteJob(
             id=self._id_of(document),
-            status=self._status(str(job.get("status", ""))),
+            status=self._profile.statuses.get(status, _SPELLINGS.get(status, status)),
             input_file_id=str(job.get("input_file_id") or ""),
             output_file_id=str(job.get("output_file_id") or ""),
             error_file_id=str(job.get("error_file_id") or ""),
@@ -249,10 +249,6 @@ class BatchService:
             errors=tuple(self._errors(job)),
             metadata={str(k): str(v) for k, v in metadata.items()} if isinstance(metadata, dict) else {},
         )
-
-    def _status(self, said: str) -> str:
-        status = said.lower()
-        return self._profile.statuses.get(status, _SPELLINGS.get(status, status))
 
     def _errors(self, job: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """Yield code and text of why a job failed: OpenAI has a list in an object, others a list, one text or one object."""
@@ -275,11 +271,6 @@ def _inner(document: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _count(number: object) -> int:
     return number if isinstance(number, int) and number > 0 else 0
-
-
-# The lines of batch files: a request for each call, and what came back for it.
-#
-# https://platform.openai.com/docs/guides/batch, and what other services and `vllm run-batch` make of it.
 
 
 # of a line about a request that was never carried out: the job ended before its turn
@@ -352,15 +343,8 @@ class ReplyLines:
         if found is not None and _NOT_REACHED & set(found.codes):
             return None
         if found is not None and found.cause(status) is not None:
-            context = ErrorContext(
-                status,
-                {},
-                0.0,
-                self._source,
-                self._secrets,
-                _LONGEST_WAIT,
-                key_variable=self._key_variable,
-            )
+            sender = (self._source, self._secrets)
+            context = ErrorContext(status, {}, 0.0, *sender, _LONGEST_WAIT, key_variable=self._key_variable)
             return make_error(found, context)
         said = one_line(found.message if found else "", self._secrets) or _("no reason given")
         message = _("{host} has no answer to a request: {said}")

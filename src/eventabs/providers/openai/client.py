@@ -96,7 +96,9 @@ def parse_address(endpoint: Endpoint) -> Address:
         raise ConfigError(message.format(host=exposed, variable=endpoint.key_variable))
     if base.path.rstrip("/").endswith(_PATH):
         message = _("llm.base_url is what stands before /chat/completions; set it to {address}")
-        raise ConfigError(message.format(address=_without_path(base)))
+        before = base.path.rstrip("/").removesuffix(_PATH)
+        shown = base.copy_with(username=None, password=None, path=before, query=None, fragment=None)
+        raise ConfigError(message.format(address=shown))
     path = base.path.rstrip("/") + _PATH
     return Address(
         url=base.copy_with(username=None, password=None, path=path, fragment=None),
@@ -107,27 +109,18 @@ def parse_address(endpoint: Endpoint) -> Address:
     )
 
 
-def _without_path(url: httpx.URL) -> str:
-    """Return the address before /chat/completions, without what may be secret."""
-    path = url.path.rstrip("/").removesuffix(_PATH)
-    return str(url.copy_with(username=None, password=None, path=path, query=None, fragment=None))
-
-
 def _parse_url(text: str, setting: str) -> httpx.URL:
     with suppress(httpx.InvalidURL):
         url = httpx.URL(text.strip())
         is_port = url.port is None or 0 < url.port <= _MAX_PORT
-        if url.scheme in _DEFAULT_PORTS and is_port and _is_host(url.raw_host.decode("ascii")):
-            return url
+        if url.scheme in _DEFAULT_PORTS and is_port:
+            host = url.raw_host.decode("ascii")
+            labels = host.removesuffix(".").split(".")
+            # an IPv6 address, which httpx has checked, or a possible DNS name: no retry would help with anything else
+            if ":" in host or (len(host) <= _MAX_NAME and all(map(_LABEL.fullmatch, labels))):
+                return url
     message = _("{setting} is no address; write one like https://api.example.com/v1")
     raise ConfigError(message.format(setting=setting))
-
-
-def _is_host(host: str) -> bool:
-    """Whether it is an IP address or a possible DNS name: no retry would help with anything else."""
-    if ":" in host:
-        return True  # an IPv6 address, which httpx has checked
-    return len(host) <= _MAX_NAME and all(map(_LABEL.fullmatch, host.removesuffix(".").split(".")))
 
 
 def _check_headers(endpoint: Endpoint) -> None:
@@ -200,11 +193,9 @@ class Channel:
     """
 
     def __init__(self, endpoint: Endpoint, limits: CallLimits, tier: str = "") -> None:
-        self._tier = tier
-        self._key_variable = endpoint.key_variable
         self.address = parse_address(endpoint)
         self._headers = _headers(endpoint, self.address)
-        self._longest_wait = limits.longest_wait
+        self._asked = (limits.longest_wait, tier, endpoint.key_variable)
         self._extensions = {"timeout": {"connect": limits.connect_timeout}}
         self._transport = AiohttpTransport(
             verify=tls_context(endpoint.ca_file),
@@ -234,17 +225,8 @@ class Channel:
 
     def error_context(self, response: httpx.Response, now: float) -> ErrorContext:
         """Return what an error in this answer needs; `now` is the Unix time."""
-        host, secrets = self.address.host, self.address.secrets
-        return ErrorContext(
-            response.status_code,
-            response.headers,
-            now,
-            host,
-            secrets,
-            self._longest_wait,
-            self._tier,
-            self._key_variable,
-        )
+        sender = (self.address.host, self.address.secrets)
+        return ErrorContext(response.status_code, response.headers, now, *sender, *self._asked)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -421,10 +403,15 @@ class OpenAIProvider:
         while True:
             body = build_body(request, self._model, self._sampling, self.dropped)
             try:
-                return await self._call(body, on_content or _unheard)
+                return await self._call(body, on_content or (lambda _characters: None))
             except UnsupportedParameterError as error:
                 own = body.keys() - self._sampling.extra_body.keys()
-                refused = _with_constraints(error.parameters) & (DROPPABLE | GRAMMAR_FIELDS) & own
+                refused = error.parameters
+                if (
+                    refused & GRAMMAR_FIELDS
+                ):  # one is refused, so all are; llama.cpp makes a grammar of a schema too
+                    refused = refused | GRAMMAR_FIELDS | {"response_format"}
+                refused = refused & (DROPPABLE | GRAMMAR_FIELDS) & own
                 if not refused:
                     raise
                 self.dropped |= refused
@@ -524,15 +511,6 @@ class OpenAIProvider:
         if assembler.characters > self._limits.reply_characters:
             raise UnreadableBodyError
         return assembler.characters > before
-
-
-def _with_constraints(parameters: frozenset[str]) -> frozenset[str]:
-    """Add every name of a grammar where one is refused; llama.cpp makes a grammar of a schema too."""
-    return parameters | GRAMMAR_FIELDS | {"response_format"} if parameters & GRAMMAR_FIELDS else parameters
-
-
-def _unheard(_characters: int) -> None:
-    """Take a piece that nobody asked to hear of."""
 
 
 async def _read_error_body(response: httpx.Response) -> bytes:

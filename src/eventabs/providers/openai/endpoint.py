@@ -188,18 +188,15 @@ class Preset(BaseModel, frozen=True, extra="forbid"):
     def settings(self, model: str) -> dict[str, Any]:
         """Return the values of [llm] that the preset sets for a model."""
         known = self.known_model(model)
+        price = known.price.model_dump(exclude={"source", "read"}) if known.price else {}
         return {
             "base_url": self.base_url,
             "api_key_env": self.api_key_env,
             "omit": self.omit if known.omit is None else known.omit,
             "grammar_field": self.grammar_field,
             "extra_body": self.extra_body if known.extra_body is None else known.extra_body,
-            "price": {**self.price_factors, **self._price(known)},
+            "price": {**self.price_factors, **price},
         }
-
-    @staticmethod
-    def _price(known: KnownModel) -> dict[str, Any]:
-        return known.price.model_dump(exclude={"source", "read"}) if known.price else {}
 
 
 def preset_names() -> tuple[str, ...]:

@@ -214,10 +214,14 @@ def read_retry_after(headers: Mapping[str, str], now: float) -> float | None:
     if milliseconds is not None:
         return min(milliseconds / 1000, LONGEST_WAIT)
     value = headers.get("retry-after", "")
-    seconds = _read_number(value)
-    if seconds is None:
-        seconds = _seconds_until(value, now)
-    return None if seconds is None else min(seconds, LONGEST_WAIT)
+    if (seconds := _read_number(value)) is None:
+        try:
+            moment = parsedate_to_datetime(value)
+        except (ValueError, OverflowError):
+            return None
+        moment = moment.replace(tzinfo=moment.tzinfo or UTC)
+        seconds = max(0.0, moment.timestamp() - now)
+    return min(seconds, LONGEST_WAIT)
 
 
 def read_reset(headers: Mapping[str, str]) -> float | None:
@@ -248,16 +252,6 @@ def read_duration(text: str) -> float | None:
 
 def _read_number(text: str) -> float | None:
     return float(text) if _NUMBER.fullmatch(text.strip()) else None
-
-
-def _seconds_until(date: str, now: float) -> float | None:
-    try:
-        moment = parsedate_to_datetime(date)
-    except (ValueError, OverflowError):
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, moment.timestamp() - now)
 
 
 class UnsupportedParameterError(RejectedRequestError):
@@ -350,7 +344,10 @@ def make_status_error(body: bytes, context: ErrorContext) -> EndpointError:
             host = urlsplit(context.headers.get("location", "")).hostname
         target = one_line(host or context.host, context.secrets)
         return FatalEndpointError(message.format(host=context.host, target=target), status=context.status)
-    return make_error(find_error(parse_json(body)) or ErrorPayload(message=_body_text(body)), context)
+    text = body.decode("utf-8", "replace")
+    if body.lstrip()[:16].lower().startswith((b"<!doctype", b"<html", b"<head", b"<?xml")):
+        text = _("a web page instead of JSON")
+    return make_error(find_error(parse_json(body)) or ErrorPayload(message=text), context)
 
 
 def _message(cause: Cause) -> str:
@@ -373,9 +370,3 @@ def _message(cause: Cause) -> str:
         "transient": _("{answer}: {said}; it may pass: resume later"),
     }
     return messages[cause]
-
-
-def _body_text(body: bytes) -> str:
-    if body.lstrip()[:16].lower().startswith((b"<!doctype", b"<html", b"<head", b"<?xml")):
-        return _("a web page instead of JSON")
-    return body.decode("utf-8", "replace")
