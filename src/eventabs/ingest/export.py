@@ -269,7 +269,7 @@ class UserGroup:
             condition += " AND user_id IN (SELECT unnest(?::VARCHAR[])) ORDER BY rowid"
             values = [[user.user_id for user in wanted]]
         with closing(self._cursor.cursor()) as cursor:
-            behaviors = behaviors_of(cursor, condition, values, with_offset=self.with_offset)
+            behaviors = behaviors_of(cursor, condition, values, with_offset=self._with_offset)
             for user in wanted:
                 yield UserLog(user.user_id, tuple(islice(behaviors, user.behaviors)), user.profile)
 
