@@ -203,7 +203,7 @@ def _offset(seconds: int) -> timezone:
     return timezone(timedelta(seconds=seconds))
 
 
-def grouped(users: Iterable[GroupUser]) -> Iterator[list[GroupUser]]:
+def user_groups(users: Iterable[GroupUser]) -> Iterator[list[GroupUser]]:
     """Yield users together that have some hundred thousand behaviors."""
     group: list[GroupUser] = []
     behaviors = 0
@@ -438,7 +438,7 @@ class Export(tables.RowCounts):
         """Yield all users, or the first N, in the same order, as groups that are summed up without logs."""
         with errors_named("the export"), closing(self._connection.cursor()) as user_cursor:
             users = islice(self._users(user_cursor), most_users or None)
-            yield from prefetched(self._connection, grouped(users), with_offset=self.with_offset)
+            yield from prefetched(self._connection, user_groups(users), with_offset=self.with_offset)
 
     def user_ids(self) -> Iterator[str]:
         """Yield the ids of all users, in the order of `user_logs`."""

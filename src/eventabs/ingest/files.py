@@ -181,7 +181,7 @@ def expand(paths: Sequence[str], excluded: Sequence[str] = ()) -> tuple[str, ...
     }
     by_identity: dict[tuple[int, int, str], str] = {}
     for path in sorted(found):
-        file, member = split(path) or (path, "")
+        file, member = archive_and_member(path) or (path, "")
         status = Path(file).stat()
         by_identity.setdefault((status.st_dev, status.st_ino, member), path)
     for path in by_identity.values():
@@ -310,7 +310,7 @@ def _matches(path: str) -> list[str]:
     with suppress(OSError, ValueError):  # a name that is too long or has a NUL
         if Path(path).is_dir():
             return _in_folder(path)
-        if Path(path).exists() or split(path):
+        if Path(path).exists() or archive_and_member(path):
             return [path]
         matched = glob.glob(path, recursive=True)  # noqa: PTH207 - a Path cannot glob an absolute pattern
         if matches := [match for match in matched if Path(match).is_file()]:
@@ -385,7 +385,7 @@ def is_workbook(start: bytes) -> bool:
     return is_zip(start) and start[_NAME].startswith(tuple(name[:20] for name in _OF_A_WORKBOOK))
 
 
-def split(path: str) -> tuple[str, str] | None:
+def archive_and_member(path: str) -> tuple[str, str] | None:
     """Return the archive and the member (or pattern of members) that a path names; None if it names none."""
     for slash in re.finditer("/", path):
         archive = path[: slash.start()]
@@ -396,7 +396,7 @@ def split(path: str) -> tuple[str, str] | None:
 
 def file_of(path: str) -> str:
     """Return the file on the disk that a path names or leads into."""
-    return (split(path) or (path, ""))[0]
+    return (archive_and_member(path) or (path, ""))[0]
 
 
 def members(path: str) -> list[str]:
@@ -404,7 +404,7 @@ def members(path: str) -> list[str]:
 
     Raises InputError for a member that is encrypted, an archive itself, or far too large.
     """
-    archive, pattern = split(path) or (path, "*")
+    archive, pattern = archive_and_member(path) or (path, "*")
     if not _is_archive(archive):
         return [path]
     with _opened(archive) as file:
@@ -443,7 +443,7 @@ def refuse_bomb(path: str, size: int, infos: list[zipfile.ZipInfo]) -> None:
 @contextmanager
 def open_binary(path: str) -> Iterator[BinaryIO]:
     """Open a file, or a member of an archive, for reading. Raises OSError, and InputError for a broken archive."""
-    found = split(path)
+    found = archive_and_member(path)
     if not found:
         with Path(path).open("rb") as plain:
             yield plain
@@ -503,7 +503,7 @@ def plain_file(path: str, copy: Path, encoding: str, stop: Stop) -> tuple[str, s
     try:
         with _decompressed(path) as file:
             head = file.read(_HEAD)
-        packed = bool(split(path)) or first_bytes(path).startswith((_GZIP, _ZSTD))
+        packed = bool(archive_and_member(path)) or first_bytes(path).startswith((_GZIP, _ZSTD))
         found = encoding or _marked_encoding(head)
         if not found and _is_utf8_so_far(head):
             if not packed:
@@ -525,7 +525,7 @@ def plain_file(path: str, copy: Path, encoding: str, stop: Stop) -> tuple[str, s
 
 def stored_file(path: str, copy: Path, stop: Stop) -> str:
     """Return the path to read a binary file from: itself, or a `copy` of an archive's member."""
-    if not split(path):
+    if not archive_and_member(path):
         return path
     with open_binary(path) as file, copy.open("wb") as target:
         target.writelines(stop.until(iter(lambda: file.read(_CHUNK), b"")))

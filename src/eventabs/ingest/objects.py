@@ -27,7 +27,7 @@ from eventabs.objects import (
     BrokenError,
     StoredObject,
     is_address,
-    listed,
+    list_objects,
     object_at,
     open_store,
     public_address,
@@ -88,7 +88,7 @@ def _web_object(address: Address) -> StoredObject:
 
 def _in_folder(store: "ObjectStore", place: str, folder: str) -> list[StoredObject]:
     """Return the readable objects of a folder and its subfolders, without hidden ones."""
-    inside = list(listed(store, place, folder))
+    inside = list(list_objects(store, place, folder))
     found = [
         each
         for each in inside
@@ -107,7 +107,7 @@ def _in_folder(store: "ObjectStore", place: str, folder: str) -> list[StoredObje
 def _matching(store: "ObjectStore", place: str, pattern: str) -> list[StoredObject]:
     """Return the objects that match a glob; an object with exactly this name is meant itself."""
     start = pattern[: min(pattern.find(sign) for sign in "*?[" if sign in pattern)]
-    inside = list(listed(store, place, start.rpartition("/")[0]))
+    inside = list(list_objects(store, place, start.rpartition("/")[0]))
     literal = [each for each in inside if each.path == pattern]
     wanted = pattern.split("/")
     found = literal or [each for each in inside if _fits(each.path.split("/"), wanted)]

@@ -227,7 +227,7 @@ def pointer(steps: Iterable[str | int]) -> str:
     return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
 
 
-class Reading:
+class PathReader:
     """The SQL that reads paths from JSON texts; each text is parsed once.
 
     `relation` is the relation to read; each `read` extends it. `texts`: the paths of texts that contain JSON.

@@ -14,7 +14,7 @@ import duckdb
 
 from eventabs.ingest import files
 from eventabs.ingest.normal_form import errors_named, quoted
-from eventabs.ingest.paths import InnerPath, Inventory, Reading
+from eventabs.ingest.paths import InnerPath, Inventory, PathReader
 from eventabs.stop import Stop
 
 BREAKS: Final = re.compile(r"[\r\n\0]+")  # in a cell or field, which becomes part of a line
@@ -163,7 +163,7 @@ class Format(ABC):
         # few files have any, and the search for JSON in texts takes time
         if not any(path.steps for path in paths.values()):
             return selected(wanted, base), relation
-        reading = Reading(f"SELECT * FROM {relation}", self.inventory.texts)
+        reading = PathReader(f"SELECT * FROM {relation}", self.inventory.texts)
         values = reading.read(base, set(paths.values()))
         return selected(wanted, lambda name: values[paths[name]]), f"({reading.relation})"
 

@@ -29,7 +29,7 @@ from eventabs.ingest.formats.base import (
     text_reader,
 )
 from eventabs.ingest.normal_form import WHITE, as_glob
-from eventabs.ingest.paths import OBJECT, Inventory, Reading
+from eventabs.ingest.paths import OBJECT, Inventory, PathReader
 from eventabs.language import gettext as _
 from eventabs.stop import Stop
 
@@ -88,7 +88,7 @@ class Json(Format):
             ["text"], self.file.content.longest, delimiter=_NO_DELIMITER, quote="", strict=False
         )
         is_nested = any(path.steps for path in paths.values())
-        reading = Reading(f"SELECT text FROM {reader}", self.inventory.texts if is_nested else ())
+        reading = PathReader(f"SELECT text FROM {reader}", self.inventory.texts if is_nested else ())
         values = reading.read_objects("text", paths.values())
         return Query(
             f"""SELECT NULL::BIGINT AS line, {selected(wanted, lambda name: values[paths[name]])},
