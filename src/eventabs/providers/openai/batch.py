@@ -26,8 +26,8 @@ from eventabs.providers.openai.wire import (
     ReplyMask,
     UnreadableBodyError,
     build_body,
-    one_line,
     parse_json,
+    redacted_line,
 )
 from eventabs.records import Message, Reply, Request
 
@@ -230,7 +230,7 @@ class BatchService:
         if isinstance(found, str) and found:
             return found
         message = _("{host} took the file and named no id for it: {said}")
-        said = one_line(str(dict(document)), self._channel.address.secrets)
+        said = redacted_line(str(dict(document)), self._channel.address.secrets)
         raise TransientError(message.format(host=self.host, said=said))
 
     def _job(self, document: Mapping[str, Any]) -> RemoteJob:
@@ -257,7 +257,7 @@ class BatchService:
             found = found.get("data") or [found]
         for error in [found] if isinstance(found, str) else found:
             fields = error if isinstance(error, dict) else {"message": error}
-            text = one_line(
+            text = redacted_line(
                 str(fields.get("message") or fields.get("code") or ""), self._channel.address.secrets
             )
             yield str(fields.get("code") or "").lower(), text
@@ -346,7 +346,7 @@ class ReplyLines:
             sender = (self._source, self._secrets)
             context = ErrorContext(status, {}, 0.0, *sender, _LONGEST_WAIT, key_variable=self._key_variable)
             return make_error(found, context)
-        said = one_line(found.message if found else "", self._secrets) or _("no reason given")
+        said = redacted_line(found.message if found else "", self._secrets) or _("no reason given")
         message = _("{host} has no answer to a request: {said}")
         return TransientError(message.format(host=self._source, said=said))
 

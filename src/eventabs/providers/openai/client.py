@@ -44,8 +44,8 @@ from eventabs.providers.openai.wire import (
     ReplyMask,
     UnreadableBodyError,
     build_body,
-    one_line,
     parse_json,
+    redacted_line,
 )
 from eventabs.records import FinishReason, OnContent, Reply, Request
 
@@ -66,7 +66,7 @@ _KEEPALIVE = 60.0  # seconds that an unused connection is kept
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class EndpointAddress:
     """An endpoint's address, with its secrets kept apart so that they stay out of messages."""
 
     url: httpx.URL  # with the query, without user and password
@@ -76,7 +76,7 @@ class Address:
     keys: tuple[str, ...] = field(repr=False)  # of the secrets, those that are no words for certain
 
 
-def parse_address(endpoint: Endpoint) -> Address:
+def parse_address(endpoint: Endpoint) -> EndpointAddress:
     """Check the endpoint's settings and parse its address.
 
     Raises ConfigError where the address, the proxy, the key or a header cannot be used, and where
@@ -100,7 +100,7 @@ def parse_address(endpoint: Endpoint) -> Address:
         shown = base.copy_with(username=None, password=None, path=before, query=None, fragment=None)
         raise ConfigError(message.format(address=shown))
     path = base.path.rstrip("/") + _PATH
-    return Address(
+    return EndpointAddress(
         url=base.copy_with(username=None, password=None, path=path, fragment=None),
         host=_host_and_port(base),
         login=(base.username, base.password) if base.userinfo else None,
@@ -155,7 +155,7 @@ def _find_keys(endpoint: Endpoint, urls: list[httpx.URL]) -> tuple[str, ...]:
     return (endpoint.api_key or "", *(url.password for url in urls), *values, *tokens)
 
 
-def proxy_of(endpoint: Endpoint, address: Address) -> httpx.Proxy | None:
+def proxy_of(endpoint: Endpoint, address: EndpointAddress) -> httpx.Proxy | None:
     """Return the proxy of the settings, else the environment's; none for loopback.
 
     Raises ConfigError where a variable of the environment is no address.
@@ -233,7 +233,7 @@ class Channel:
         await self._transport.aclose()
 
 
-def _headers(endpoint: Endpoint, address: Address) -> httpx.Headers:
+def _headers(endpoint: Endpoint, address: EndpointAddress) -> httpx.Headers:
     headers = httpx.Headers(
         {
             "Accept-Encoding": "identity",
@@ -265,7 +265,7 @@ def raw_chunks(response: httpx.Response) -> httpx.AsyncByteStream:
     return cast("httpx.AsyncByteStream", response.stream)
 
 
-def translate_error(error: Exception, address: Address) -> EndpointError:
+def translate_error(error: Exception, address: EndpointAddress) -> EndpointError:
     """Turn one of WIRE_ERRORS into an EndpointError, without its traceback: that may hold secrets."""
     if isinstance(error.__cause__, ssl.SSLCertVerificationError | aiohttp.ClientConnectorCertificateError):
         message = _("{host} shows a certificate that is not trusted; set llm.ca_file to your authority's")
@@ -274,7 +274,7 @@ def translate_error(error: Exception, address: Address) -> EndpointError:
         message = _("{host} sent an answer that is too large or wrongly compressed; check llm.base_url")
         return TransientError(message.format(host=address.host))
     name = type(error.__cause__ or error).__name__
-    text = one_line(_USERINFO.sub("//", f"{name} {error}"), address.secrets)
+    text = redacted_line(_USERINFO.sub("//", f"{name} {error}"), address.secrets)
     message = _("no connection to {host}, or it broke: {said}; check the network, llm.base_url and the proxy")
     # httpx_aiohttp calls a connection that the server closed a ConnectError too
     never_made = isinstance(error.__cause__, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
@@ -315,7 +315,7 @@ async def find_route(endpoint: Endpoint, *, seconds: float) -> Route:
     except OSError as error:
         reason, template = _classify(error)
         text = getattr(error, "verify_message", "") or error.strerror or type(error).__name__
-        message = template.format(host=_host_and_port(target), said=one_line(str(text), ()))
+        message = template.format(host=_host_and_port(target), said=redacted_line(str(text), ()))
         raise UnreachableError(message, reason, through_proxy=proxy is not None) from None
     return Route(ip, _host_and_port(target), "") if proxy else Route(ip, "", tls)
 
@@ -492,7 +492,7 @@ class OpenAIProvider:
         if reader.is_document:
             assembler.end()
         if not assembler.is_recognized:
-            text = one_line(reader.head.decode("utf-8", "replace"), self._address.secrets)
+            text = redacted_line(reader.head.decode("utf-8", "replace"), self._address.secrets)
             message = _("{host} did not answer with a chat completion: {said}; check llm.base_url")
             raise TransientError(message.format(host=self._address.host, said=text or _("nothing")))
 

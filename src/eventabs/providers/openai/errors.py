@@ -22,7 +22,7 @@ from eventabs.errors import (
     UnavailableError,
 )
 from eventabs.language import gettext as _
-from eventabs.providers.openai.wire import one_line, parse_json
+from eventabs.providers.openai.wire import parse_json, redacted_line
 
 Cause = Literal[
     "transient", "rate_limit", "capacity", "key", "quota", "model", "moderated", "too_long", "rejected"
@@ -285,7 +285,7 @@ def make_error(error: ErrorPayload, context: ErrorContext) -> EndpointError:
     status = context.status
     cause = error.cause(status)
     answer = _("{host} answered with HTTP {status}").format(host=context.host, status=status)
-    text = one_line(error.message, context.secrets) or _("no reason given")
+    text = redacted_line(error.message, context.secrets) or _("no reason given")
     wait = read_retry_after(context.headers, context.now)
     if context.tier and wait is None and _is_short_of_room(error, context):
         cause = "capacity"
@@ -342,7 +342,7 @@ def make_status_error(body: bytes, context: ErrorContext) -> EndpointError:
         )
         with suppress(ValueError):
             host = urlsplit(context.headers.get("location", "")).hostname
-        target = one_line(host or context.host, context.secrets)
+        target = redacted_line(host or context.host, context.secrets)
         return FatalEndpointError(message.format(host=context.host, target=target), status=context.status)
     text = body.decode("utf-8", "replace")
     if body.lstrip()[:16].lower().startswith((b"<!doctype", b"<html", b"<head", b"<?xml")):

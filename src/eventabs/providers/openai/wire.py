@@ -339,7 +339,7 @@ class ReplyMask:
         )
 
 
-def one_line(text: str, secrets: Iterable[str], most: int = 300) -> str:
+def redacted_line(text: str, secrets: Iterable[str], most: int = 300) -> str:
     """Return foreign text as one redacted line of at most `most` characters, without control characters."""
     visible = "".join(" " if unicodedata.category(c)[0] in "CZ" else c for c in text)
     line = redact(" ".join(visible.split()), secrets)
