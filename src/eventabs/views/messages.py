@@ -270,12 +270,12 @@ def _of_the_run(
             template = _("Stopping: calls on their way have {time} to end; a second time stops at once")
             line = template.format(time=duration(note.seconds))
         case runs.StateChanged():
-            state = status(note.status)
+            state = status_name(note.status)
             line = _("{state}: {cause}").format(state=state, cause=note.cause) if note.cause else state
     return line
 
 
-def plan(batches: int, users_per_batch: float) -> str:
+def planned_batches(batches: int, users_per_batch: float) -> str:
     """Count the batches of a plan and the users in each."""
     if users_per_batch == 1:
         template = ngettext(
@@ -343,7 +343,7 @@ def category(name: str) -> str:
     return {CONVERSION: _("conversion"), ENGAGEMENT: _("engagement")}.get(name, name)
 
 
-def status(state: RunStatus) -> str:
+def status_name(state: RunStatus) -> str:
     """Name a state of the run."""
     return {
         "running": _("Running"),
@@ -457,7 +457,10 @@ def _input_read(note: runs.InputRead) -> str:
 
 
 def _planned(note: runs.Planned) -> str:
-    sentence, rest = plan(note.batches, note.users_per_batch), _("{pending} of {users} still to do")
+    sentence, rest = (
+        planned_batches(note.batches, note.users_per_batch),
+        _("{pending} of {users} still to do"),
+    )
     if note.pending_users == note.users:
         return sentence
     return joined((sentence, rest.format(pending=count(note.pending_users), users=users(note.users))))
@@ -629,7 +632,9 @@ def render_extension(console: Console, estimate: ExtensionEstimate) -> None:
     for label, figure in _figures(estimate):
         table.add_row(label, figure)
     console.print("", table, "", sep="\n")
-    print_line(console, plan(estimate.batches, estimate.users / max(1, estimate.batches)), style="bold")
+    print_line(
+        console, planned_batches(estimate.batches, estimate.users / max(1, estimate.batches)), style="bold"
+    )
 
 
 def extension_json(estimate: ExtensionEstimate) -> bytes:

@@ -49,7 +49,11 @@ def render_estimate(console: Console, estimate: Estimate) -> None:
         print_line(console, line)
     _render_notes(console, estimate, warnings=True)
     if estimate.batches:
-        print_line(console, messages.plan(estimate.batches, estimate.users / estimate.batches), style="bold")
+        print_line(
+            console,
+            messages.planned_batches(estimate.batches, estimate.users / estimate.batches),
+            style="bold",
+        )
 
 
 def _render_notes(console: Console, estimate: Estimate, *, warnings: bool) -> None:

@@ -188,7 +188,7 @@ def _name(state: RunState) -> str:
         return listed(parts)
     if state.status == "killed":
         return _("Not running: the process was killed or has crashed, state saved")
-    return messages.status(state.status)
+    return messages.status_name(state.status)
 
 
 def _events(progress: Progress) -> list[str]:
@@ -268,7 +268,7 @@ def _end_headline(summary: Summary) -> str:
     if summary.pending:
         parts.append(_("{count} still to do").format(count=count(summary.pending)))
     parts.append(events(summary.events))
-    return _("{state}: {facts}").format(state=messages.status(summary.status), facts=listed(parts))
+    return _("{state}: {facts}").format(state=messages.status_name(summary.status), facts=listed(parts))
 
 
 def _left_out(summary: Summary) -> int:

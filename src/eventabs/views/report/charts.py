@@ -36,7 +36,7 @@ def sections(facts: ReportFacts, counts: EventCounts) -> dict[str, Any]:
     for retry in facts.retries:
         waits[retry.cause].append(retry.wait_seconds)
     return {
-        "state": messages.status(facts.status),  # type: ignore[arg-type]
+        "state": messages.status_name(facts.status),  # type: ignore[arg-type]
         "tiles": _tiles(facts, counts),
         "line": None if line is None else _drawn_timeline(line),
         "retries": [
@@ -347,7 +347,7 @@ _FLOW: Final = 300.0  # height of all ribbons
 _LEAST_NODE, _GAP = 17.0, 5.0
 
 
-class Bar(NamedTuple):
+class CountBar(NamedTuple):
     """A thing with its number; `width` is percent of the longest, `color` that of a type or "" for none."""
 
     label: str
@@ -372,7 +372,9 @@ def pictures(counts: EventCounts) -> dict[str, Any]:
         "more_types": max(0, len(counts.types) - _MOST_BARS),
         "categories": _bars(counts.categories, counts.category_users, "category", {}, marked=counts.goal),
         "places": [
-            Bar(shown(place), address(place=shown(place)), "", "", count(users), "", 100 * users / most, "")
+            CountBar(
+                shown(place), address(place=shown(place)), "", "", count(users), "", 100 * users / most, ""
+            )
             for place, users in places
         ],
         "days": _days(counts.days, colors),
@@ -399,9 +401,9 @@ def facets(counts: EventCounts) -> Iterator[tuple[str, str, object]]:
     for place, _number in messages.most_frequent(counts.places)[:_MOST_PLACES]:
         yield "place", shown(place), place
     for pair, _number in messages.most_frequent(counts.transitions)[:_MOST_TRANSITIONS]:
-        yield "transition", joined(pair), pair
+        yield "transition", path_name(pair), pair
     for path, _number in _frequent_paths(counts):
-        yield "path", joined(path), path
+        yield "path", path_name(path), path
 
 
 def address(**values: str) -> str:
@@ -411,18 +413,18 @@ def address(**values: str) -> str:
     )
 
 
-def joined(steps: Sequence[str]) -> str:
+def path_name(steps: Sequence[str]) -> str:
     """Name types that follow each other."""
     return ARROW.join(map(shown, steps))
 
 
 def _bars(
     numbers: Counter[str], users: Counter[str], name: str, colors: Mapping[str, str], *, marked: str = ""
-) -> list[Bar]:
+) -> list[CountBar]:
     rows = messages.most_frequent(numbers)[:_MOST_BARS]
     total, most = numbers.total(), max(numbers.values(), default=1)
     return [
-        Bar(
+        CountBar(
             shown(messages.category(key) if name == "category" else key),
             address(**{name: shown(key)}),
             count(number),
@@ -555,9 +557,9 @@ def _transitions(counts: EventCounts, colors: Mapping[str, str]) -> dict[str, An
     ribbons = []
     for pair, number in rows:
         start, end, high = left.take(pair, number), right.take(pair, number), number * scale
-        title = f"{joined(pair)}: {count(number)}"
+        title = f"{path_name(pair)}: {count(number)}"
         color = colors.get(pair[0], "kx")
-        ribbons.append((_ribbon(start, end, high), color, address(transition=joined(pair)), title))
+        ribbons.append((_ribbon(start, end, high), color, address(transition=path_name(pair)), title))
     total = counts.transitions.total()
     return {
         "height": max(left.height, right.height),
@@ -566,7 +568,7 @@ def _transitions(counts: EventCounts, colors: Mapping[str, str]) -> dict[str, An
         "right": right.labels(colors),
         "share": share(sum(number for _pair, number in rows), total),
         "rows": [
-            (joined(pair), address(transition=joined(pair)), count(number), _percent(number, total))
+            (path_name(pair), address(transition=path_name(pair)), count(number), _percent(number, total))
             for pair, number in rows
         ],
     }
@@ -625,8 +627,8 @@ def _paths(counts: EventCounts, colors: Mapping[str, str]) -> Iterator[dict[str,
         width, most = 100 / len(numbers), numbers[0]
         heights = [100 * number / most for number in numbers]
         yield {
-            "href": address(path=joined(path)),
-            "title": joined(path),
+            "href": address(path=path_name(path)),
+            "title": path_name(path),
             "steps": [
                 (
                     shown(kind),

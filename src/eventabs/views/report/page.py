@@ -36,8 +36,8 @@ from eventabs.views.report.records import (
     script_words,
     sent_zone,
     shown,
-    times_of,
     visible_lines,
+    zone_note,
 )
 
 NAME: Final = "report.html"
@@ -100,7 +100,7 @@ def render_report(facts: ReportFacts) -> ReportPage:
         here=Markup(_HERE),  # noqa: S704  our own mark
         facts=facts,
         counts=counts,
-        times=times_of(facts.timezone, counts.offsets),
+        times=zone_note(facts.timezone, counts.offsets),
         begun=f"{datetime.fromisoformat(facts.created_at).astimezone(zone):%Y-%m-%d %H:%M} {zone}",
         notes=notes,
         audit=audit_section(facts.audit) if facts.audit else None,

@@ -426,7 +426,7 @@ def weekdays() -> list[str]:
     return [_("Mon"), _("Tue"), _("Wed"), _("Thu"), _("Fri"), _("Sat"), _("Sun")]
 
 
-def times_of(timezone: str, offsets: Collection[str]) -> str:
+def zone_note(timezone: str, offsets: Collection[str]) -> str:
     """Say of which zone the times of behaviors and events are: the one of the settings, or what the export has."""
     offset = next(iter(offsets), "") if len(offsets) <= 1 else None
     if zone := timezone or offset:
