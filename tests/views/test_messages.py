@@ -59,9 +59,9 @@ def test_the_first_line_of_the_rules_says_that_no_model_is_called() -> None:
 def test_the_plan_is_announced_in_both_languages(
     batches: int, mean: float, english: str, chinese: str
 ) -> None:
-    assert messages.planned_batches(batches, mean) == english
+    assert messages.plan_line(batches, mean) == english
     activate("zh")
-    assert messages.planned_batches(batches, mean) == chinese
+    assert messages.plan_line(batches, mean) == chinese
 
 
 @pytest.mark.parametrize(

@@ -161,7 +161,7 @@ CANONICAL: Final[dict[str, Action]] = {
 
 
 def canonical_action(word: str) -> str:
-    """Return the action that a word of an export stands for, the word itself where it is none of them."""
+    """Return the action that a word of an export means, the word itself where it is none of them."""
     return CANONICAL.get(plain(word), word)
 
 
@@ -205,7 +205,7 @@ PLATFORMS: Final = _plain_words(
     " 网页 网页端 电脑 电脑端 手机 手机端 移动端 安卓 安卓端 苹果 苹果端 鸿蒙 小程序 客户端"
 )
 
-# Words that begin beside those that end. The first word of each family stands for all of it.
+# Words that begin beside those that end. The first word of a family names it.
 _MARKERS: Final = (
     ("begin start began begun started", "end stop finish ended stopped finished complete completed"),
     ("open opened open_app app_open", "close closed close_app app_close"),

@@ -387,7 +387,7 @@ class FileMapping:
 
 @dataclass(frozen=True, slots=True)
 class ReadRow:
-    """A row of a file as it stands there, and the behavior that it became."""
+    """A row as the file has it, and the behavior that it became."""
 
     file: str
     line: int

@@ -118,7 +118,7 @@ def _matching(store: "ObjectStore", place: str, pattern: str) -> list[StoredObje
 
 
 def _fits(parts: Sequence[str], pattern: Sequence[str]) -> bool:
-    """Whether a path matches a glob; `**` stands for any folders."""
+    """Whether a path matches a glob; `**` matches any folders."""
     if not pattern or not parts:
         return not pattern and not parts
     if pattern[0] == "**":

@@ -56,7 +56,7 @@ class DetailLimits(RulesTable):
 
 
 class Replacement(RulesTable):
-    """A regular expression, and what stands in place of its matches."""
+    """A regular expression, and what replaces its matches."""
 
     pattern: str
     replacement: str = Field(alias="with")
@@ -135,7 +135,7 @@ class Rule(RulesTable):
         return re.compile("|".join(alternatives), re.IGNORECASE)
 
     def matches(self, action: str, item: str, place: str) -> bool:
-        """Whether the rule holds for a behavior: one of the actions, and one of the words or names."""
+        """Whether the rule matches a behavior: one of the actions, and one of the words or names."""
         if self.actions and action not in self.actions:
             return False
         if not (self.words or self.names):

@@ -135,7 +135,7 @@ class BatchService:
         return None
 
     async def retrieve(self, job_id: str) -> RemoteJob:
-        """Return how a job stands."""
+        """Return a job in its present state."""
         return self._job(await self._ask("GET", f"/batches/{job_id}"))
 
     async def cancel(self, job_id: str) -> None:

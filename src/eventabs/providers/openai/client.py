@@ -151,7 +151,7 @@ def _find_secrets(endpoint: Endpoint, urls: list[httpx.URL]) -> tuple[str, ...]:
 def _find_keys(endpoint: Endpoint, urls: list[httpx.URL]) -> tuple[str, ...]:
     named = [*endpoint.extra_headers.items(), *(pair for url in urls for pair in url.params.multi_items())]
     values = [value for name, value in named if _KEY_NAME.search(name)]
-    tokens = [token for value in values for token in value.split()[1:]]  # what stands behind "Bearer"
+    tokens = [token for value in values for token in value.split()[1:]]  # what follows "Bearer"
     return (endpoint.api_key or "", *(url.password for url in urls), *values, *tokens)
 
 

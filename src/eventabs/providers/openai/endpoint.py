@@ -22,7 +22,7 @@ from eventabs.language import gettext as _
 class Endpoint:
     """An OpenAI-compatible endpoint. `repr` shows nothing that may hold a secret.
 
-    `base_url` is what stands before /chat/completions; `proxy` "" means the environment's;
+    `base_url` is the address before /chat/completions; `proxy` "" means the environment's;
     `ca_file` "" means the usual authorities. `key_variable`: of the environment, that holds the key.
     """
 
@@ -137,7 +137,7 @@ class KnownModel(BaseModel, frozen=True, extra="forbid"):
 class BatchProfile(BaseModel, frozen=True, extra="forbid"):
     """How a batch service is spoken to, and what one file may hold; OpenAI's own, where a preset says nothing else.
 
-    `url` stands in each line; the addresses are behind the base URL. `window` "": the service takes none. `statuses`: OpenAI's names of
+    `url` is in each line; paths follow the base URL. `window` "": the service takes none. `statuses`: OpenAI's names of
     states by the service's own, in lower case.
     """
 

@@ -176,7 +176,7 @@ class Prober:
         return "ignored" if reply.finish_reason == "stop" else "unknown"
 
     def printable(self, text: str, most: int) -> str:
-        """Return foreign text as one line of at most so many characters, without secrets."""
+        """Return foreign text as one line of at most `most` characters, without secrets."""
         return redacted_line(text, self._secrets, most)
 
     async def _probe_json(self, response_format: Mapping[str, object], *, key: str = "") -> Support:

@@ -407,7 +407,7 @@ def facets(counts: EventCounts) -> Iterator[tuple[str, str, object]]:
 
 
 def address(**values: str) -> str:
-    """Return the fragment that stands for a filter."""
+    """Return the fragment of an address that sets a filter."""
     return "#" + "&".join(
         f"{name}={quote(value, safe='', errors='replace')}" for name, value in values.items()
     )
@@ -510,7 +510,7 @@ def _common_year(labels: Sequence[str]) -> str:
 def _ticks(labels: Sequence[str]) -> Iterator[tuple[float, str, str]]:
     """Yield place, anchor and text of some dates below their columns: without the year where all have the same.
 
-    A date stands below the middle of its column; at either end, where that leaves it no room, it begins or ends there.
+    A date is below the middle of its column; at either end, where that leaves it no room, it begins or ends there.
     """
     room, last = 100 / len(labels), len(labels) - 1
     number, least, begin = _MOST_FULL_TICKS, _LEAST_FULL_ROOM, 0

@@ -1,7 +1,7 @@
 """The report: one HTML file that needs nothing else, made from the facts of a run.
 
-The pictures are SVG and stand in the page; users, events and calls stand in it compressed, and its script inflates what
-is looked at. The page forbids itself every connection, and every style and script but its own, which are named by their
+The pictures are SVG inside the page; users, events and calls are in it compressed, and its script inflates what is
+looked at. The page forbids itself every connection, and every style and script but its own, which are named by their
 hashes.
 """
 
@@ -41,7 +41,7 @@ from eventabs.views.report.records import (
 )
 
 NAME: Final = "report.html"
-MOST_USERS: Final = 20_000  # whose timelines stand in a page
+MOST_USERS: Final = 20_000  # whose timelines are in a page
 MOST_BYTES: Final = 24_000_000  # of them, compressed
 _MOST_FAILED: Final = 2_000  # of users that are kept because they failed
 _OF_STORED: Final = 0.6  # bytes in the page for a byte of stored logs, with the events, at most
@@ -119,7 +119,7 @@ def render_report(facts: ReportFacts) -> ReportPage:
 
 
 def render_page(name: str, styles: Sequence[str], scripts: Sequence[str] = (), **values: object) -> str:
-    """Return the page of a template; `styles` are files that stand behind the style of all pages."""
+    """Return the page of a template; `styles` are files that follow the style of all pages."""
     style, script = "".join(map(_part, ("style.css", *styles))), "".join(map(_part, scripts))
     if script:  # the files share one scope
         script = f'"use strict";\n(() => {{\n{script}}})();\n'
@@ -160,7 +160,7 @@ class _Sample:
         self._failed = 0
 
     def takes(self, user: UserFacts, size: int) -> bool:
-        """Whether the user is kept in a page that has so many bytes already."""
+        """Whether the user is kept in a page of `size` bytes so far."""
         if size > MOST_BYTES:
             return False
         if user.row.state == "failed" and self._failed < _MOST_FAILED:

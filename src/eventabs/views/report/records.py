@@ -117,7 +117,7 @@ _CHUNK_BEHAVIORS: Final = 20_000  # after which a chunk is closed
 _LONGEST_TEXT: Final = 300  # characters of a text
 _LEVEL: Final = 6  # of deflate: higher ones cost twice the time for 1 %
 _SOURCES: Final = ("llm", "rules", "must")
-_GROUNDED, _OUTSIDE = 1, 2  # flags of an event; its source stands above them
+_GROUNDED, _OUTSIDE = 1, 2  # flags of an event; its source is above them
 _ABOVE_FLAGS: Final = 4
 _NEXT: Final = -1  # in the place of the number of a text that has not been named before
 
@@ -130,7 +130,7 @@ class _Texts:
         self._numbers: dict[object, int] = {"": 0}
 
     def number(self, key: object, text: Callable[[], str]) -> int:
-        """Return the number of the text that a key stands for; it is made once."""
+        """Return the number of the text of a key; the text is made once."""
         if (number := self._numbers.get(key)) is None:
             number = self._numbers[key] = len(self.all)
             self.all.append(text())
@@ -152,7 +152,7 @@ class PackedUsers:
         default_factory=lambda: defaultdict(lambda: array("I"))
     )
     _reasons: _Texts = field(default_factory=_Texts)
-    _chunk: "_Chunk" = field(default_factory=lambda: _Chunk())  # noqa: PLW0108  the class stands below
+    _chunk: "_Chunk" = field(default_factory=lambda: _Chunk())  # noqa: PLW0108  the class is below
 
     def add(self, user: UserFacts) -> None:
         """Keep a user."""
@@ -338,7 +338,7 @@ class PackedCalls:
 
     @property
     def left_out(self) -> int:
-        """How many calls stand without their texts."""
+        """Number of calls whose texts are left out."""
         return len(self._facts.calls) - len(self._place_of)
 
     def index(self) -> dict[str, list[Any]]:
