@@ -320,7 +320,7 @@ def object_at(store: "ObjectStore", address: Address) -> StoredObject | None:
     )
 
 
-def listed(store: "ObjectStore", place: str, folder: str) -> Iterator[StoredObject]:
+def list_objects(store: "ObjectStore", place: str, folder: str) -> Iterator[StoredObject]:
     """Yield the objects of a folder and its subfolders; `place` is the bucket's address. Raises obstore's errors."""
     for chunk in store.list(folder or None, chunk_size=_LISTED):
         for meta in chunk:

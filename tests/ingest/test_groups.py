@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from eventabs.ingest.export import grouped
+from eventabs.ingest.export import user_groups
 from eventabs.records import GroupUser
 from input_files import opened
 
@@ -32,7 +32,7 @@ def export_file(folder: Path, days: Sequence[int]) -> Path:
 def test_users_stay_together_until_a_group_is_large_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("eventabs.ingest.export._BEHAVIORS", 5)
     users = [GroupUser(str(size), size, 0, 0, ()) for size in (2, 3, 9, 1)]
-    assert [[user.behaviors for user in group] for group in grouped(users)] == [[2, 3], [9], [1]]
+    assert [[user.behaviors for user in group] for group in user_groups(users)] == [[2, 3], [9], [1]]
 
 
 @pytest.mark.parametrize("behaviors", [1, 300_000])

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from eventabs.errors import InputError
-from eventabs.ingest.paths import InnerPath, Inventory, Reading, parse_path
+from eventabs.ingest.paths import InnerPath, Inventory, PathReader, parse_path
 from eventabs.records import UserLog
 from input_files import opened
 
@@ -134,7 +134,7 @@ TREES = st.recursive(
 def test_every_path_that_is_listed_leads_to_its_value(row: dict[str, Any]) -> None:
     inventory = Inventory(tuple(row))
     inventory.add(row)
-    reading = Reading("SELECT ? AS text", inventory.texts)
+    reading = PathReader("SELECT ? AS text", inventory.texts)
     values = reading.read_objects("text", inventory.leaves)
     if not values:
         return

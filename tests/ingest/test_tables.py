@@ -68,8 +68,8 @@ def test_the_first_of_equal_rows_stays_also_when_others_lie_between(
         ("a", EARLY, None, "x", 1, 2, "bad_duration"),
     )
     counts = tables.finish(connection, 1, keep_duplicates=False)
-    assert counts == tables.Counts(
-        users=2, behaviors=4, rejects={"bad_duration": 1}, duplicates=2, with_offset=False
+    assert counts == tables.RowCounts(
+        users=2, behaviors=4, reasons={"bad_duration": 1}, duplicates=2, with_offset=False
     )
     assert lines(connection) == [(0, 1), (0, 2), (1, 2), (0, 4), (0, 5)]
 
@@ -94,7 +94,7 @@ def test_blank_lines_are_no_rows_and_rejected_rows_keep_their_users(
         (None, None, None, None, 0, 2, "bad_json"),
         ("a", None, None, "x", 0, 3, "bad_time"),
     )
-    assert tables.finish(connection, 1, keep_duplicates=False) == tables.Counts(
+    assert tables.finish(connection, 1, keep_duplicates=False) == tables.RowCounts(
         1, 0, {"bad_json": 1, "bad_time": 1}, 0, with_offset=False
     )
     assert connection.execute("FROM users").fetchall() == [("a", 0, 0, 0, None)]

@@ -23,7 +23,7 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
 
 def finish(
     connection: duckdb.DuckDBPyConnection, rows: Sequence[Row], *, keep_duplicates: bool = False
-) -> tuple[tables.Counts, list[Kept]]:
+) -> tuple[tables.RowCounts, list[Kept]]:
     tables.prepare(connection, 0)
     connection.execute("INSERT INTO first_lines VALUES (0, 1)")
     if rows:
@@ -91,7 +91,7 @@ def test_repeated_rows_are_duplicates_and_part_no_pair(connection: duckdb.DuckDB
     ]
     counts, found = finish(connection, rows)
     assert found == [("u", 0, "a", 300)]
-    assert (counts.duplicates, counts.paired_ends, counts.rejects) == (4, 1, {})
+    assert (counts.duplicates, counts.paired_ends, counts.reasons) == (4, 1, {})
 
 
 def test_the_partner_of_a_rejected_row_stays_without_a_duration(
@@ -105,7 +105,7 @@ def test_the_partner_of_a_rejected_row_stays_without_a_duration(
     ]
     counts, found = finish(connection, rows)
     assert found == [("u", 0, "a", None), ("v", 1, "a", None)]
-    assert (counts.rejects, counts.paired_ends, counts.unpaired) == ({"bad_duration": 2}, 0, 2)
+    assert (counts.reasons, counts.paired_ends, counts.unpaired) == ({"bad_duration": 2}, 0, 2)
 
 
 def test_offsets_from_utc_count(connection: duckdb.DuckDBPyConnection) -> None:
@@ -133,7 +133,7 @@ ROWS = st.lists(
 def test_it_is_what_a_walk_over_each_object_gives_and_the_counts_add_up(rows: list[Row], keep: bool) -> None:
     with duckdb.connect() as connection:
         counts, found = finish(connection, rows, keep_duplicates=keep)
-    assert counts.behaviors + sum(counts.rejects.values()) + counts.duplicates + counts.paired_ends == len(
+    assert counts.behaviors + sum(counts.reasons.values()) + counts.duplicates + counts.paired_ends == len(
         rows
     )
     kept, ends, alone = _walked(rows, keep=keep)

@@ -20,7 +20,7 @@ from eventabs.runs.lifecycle import reparse
 from eventabs.store.exports import export_events
 from eventabs.store.ledger import Ledger, damage_reported
 from eventabs.store.queries import user_row, user_states
-from eventabs.views.report import render_report
+from eventabs.views.report.page import render_report
 from eventabs.views.run import render_calls
 from runs_jobs import RULES, Place, finish
 

@@ -41,7 +41,6 @@ _LIBRARIES = (
     "eventabs.views.observers",
     "eventabs.views.report.page",
     "eventabs.views.run",
-    "eventabs.views.run",
 )
 _MAX_REQUEST = 2**20  # bytes
 

@@ -59,9 +59,9 @@ def test_the_first_line_of_the_rules_says_that_no_model_is_called() -> None:
 def test_the_plan_is_announced_in_both_languages(
     batches: int, mean: float, english: str, chinese: str
 ) -> None:
-    assert messages.plan(batches, mean) == english
+    assert messages.plan_line(batches, mean) == english
     activate("zh")
-    assert messages.plan(batches, mean) == chinese
+    assert messages.plan_line(batches, mean) == chinese
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_every_reason_of_a_failure_has_words(code: str, language: str) -> None:
 
 @pytest.mark.parametrize("state", get_args(RunStatus))
 def test_every_state_has_a_name(state: RunStatus) -> None:
-    assert messages.status(state)
+    assert messages.status_name(state)
 
 
 def test_the_resume_command_can_be_pasted_even_with_spaces() -> None:

@@ -3,7 +3,6 @@
 Names and words are compared in lower case and without SEPARATORS.
 """
 
-from collections.abc import Iterator
 from typing import Final, Literal
 
 from eventabs.records import DurationUnit
@@ -101,16 +100,12 @@ _TIMED: Final = _plain_words(
 _BRACKETS: Final = str.maketrans("", "", "()（）[]【】")
 
 
-def _names_with_unit() -> Iterator[tuple[str, DurationUnit]]:
-    for unit, words in _UNIT_NAMES.items():
-        for word in _plain_words(words):
-            for name in USUAL_NAMES["duration"]:
-                yield name.translate(_BRACKETS) + word, unit
-            for name in _TIMED if len(word) > 1 or not word.isascii() else ():
-                yield name + word, unit
-
-
-_UNIT_OF_NAME: Final = dict(_names_with_unit())
+_UNIT_OF_NAME: Final = {
+    name.translate(_BRACKETS) + word: unit
+    for unit, words in _UNIT_NAMES.items()
+    for word in _plain_words(words)
+    for name in (*USUAL_NAMES["duration"], *(_TIMED if len(word) > 1 or not word.isascii() else ()))
+}
 
 
 def stated_unit(name: str) -> DurationUnit | None:
@@ -166,7 +161,7 @@ CANONICAL: Final[dict[str, Action]] = {
 
 
 def canonical_action(word: str) -> str:
-    """Return the action that a word of an export stands for, the word itself where it is none of them."""
+    """Return the action that a word of an export means, the word itself where it is none of them."""
     return CANONICAL.get(plain(word), word)
 
 
@@ -182,31 +177,18 @@ SENTENCE_VERBS: Final[dict[str, Action]] = {
 }
 
 # What a description begins with that says its row's action itself: 打开汽车之家, Opened Autohome. English verbs also in -s, -d and -ed.
-OPENING_VERBS: Final[dict[Action, tuple[str, ...]]] = {
-    "use": ("打开", "启动", "使用", "进入", "刷", "玩", "open", "launch", "start", "use", "check", "play"),
-    "browse": (
-        "浏览",
-        "查看",
-        "观看",
-        "看",
-        "阅读",
-        "访问",
-        "view",
-        "browse",
-        "look",
-        "read",
-        "watch",
-        "visit",
-    ),
-    "click": ("点击", "点开", "click", "tap", "tapped"),
-    "search": ("搜", "查询", "检索", "查找", "search", "look", "google"),
-    "compare": ("对比", "比较", "compare"),
-    "cart": ("加购", "加入", "添加", "放入", "将", "把", "add", "put"),
-    "favorite": ("收藏", "save", "bookmark", "favorite", "favourite"),
-    "purchase": ("购买", "买", "支付", "付款", "下单", "buy", "bought", "purchase", "pay", "paid", "order"),
+OPENING_VERBS: Final[dict[Action, str]] = {
+    "use": "打开 启动 使用 进入 刷 玩 open launch start use check play",
+    "browse": "浏览 查看 观看 看 阅读 访问 view browse look read watch visit",
+    "click": "点击 点开 click tap tapped",
+    "search": "搜 查询 检索 查找 search look google",
+    "compare": "对比 比较 compare",
+    "cart": "加购 加入 添加 放入 将 把 add put",
+    "favorite": "收藏 save bookmark favorite favourite",
+    "purchase": "购买 买 支付 付款 下单 buy bought purchase pay paid order",
 }
 
-# What stands in a column of results (role `result`) where an attempt came to nothing.
+# The values in a column of results (role `result`) of an attempt that came to nothing.
 FAILURES: Final = _plain_words(
     "fail failed failure error denied declined rejected refused canceled cancelled cancel aborted timeout timed_out"
     " unsuccessful unauthorized forbidden refunded voided false payment_failed login_failed access_denied"
@@ -223,7 +205,7 @@ PLATFORMS: Final = _plain_words(
     " 网页 网页端 电脑 电脑端 手机 手机端 移动端 安卓 安卓端 苹果 苹果端 鸿蒙 小程序 客户端"
 )
 
-# Words that begin beside those that end. The first word of each family stands for all of it.
+# Words that begin beside those that end. The first word of a family names it.
 _MARKERS: Final = (
     ("begin start began begun started", "end stop finish ended stopped finished complete completed"),
     ("open opened open_app app_open", "close closed close_app app_close"),

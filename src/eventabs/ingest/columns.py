@@ -156,7 +156,10 @@ def candidates(inventory: Inventory, named: Mapping[str, str]) -> dict[str, list
     taken = {name for role, name in named.items() if name and role != "marker"}
     without = taken | inventory.objects
     free = {plain(column): column for column in reversed(inventory.columns) if column not in without}
-    inside = _inside(inventory, taken)
+    inside: dict[str, str] = {}  # by the names that identify them, shallow ones first
+    for names, spelled in inventory.names():
+        for name in names if spelled not in taken else ():
+            inside.setdefault(plain(name), spelled)
     found: dict[str, list[str]] = {}
     for role in ROLES:
         usual = _usual(role, free)
@@ -178,15 +181,6 @@ def unit_of_column(inventory: Inventory, column: str) -> DurationUnit | None:
     """Return the unit in the name of a column or path of durations, None if it has none."""
     names = next((names for names, spelled in inventory.names() if spelled == column), (column,))
     return next(filter(None, map(stated_unit, names)), None)
-
-
-def _inside(inventory: Inventory, taken: Collection[str]) -> dict[str, str]:
-    """Return the nested paths by the names that identify them, shallow ones first."""
-    found: dict[str, str] = {}
-    for names, spelled in inventory.names():
-        for name in names if spelled not in taken else ():
-            found.setdefault(plain(name), spelled)
-    return found
 
 
 def column_setting(role: str, name: str = "...") -> str:
@@ -268,9 +262,7 @@ def _are_markers(words: Counter[str]) -> bool:
 
 
 _NEARLY_NONE: Final = 0.05  # of the rows
-_FEW: Final = (
-    0.05  # of the rows: a column of places with fewer different values, such as a city, is no place of each
-)
+_FEW: Final = 0.05  # of the rows: places with fewer different values, such as cities, are no place of each
 _AS_MUCH: Final = 0.8  # of the different values of the column that was taken
 _MORE: Final = 0.1  # of the rows: what another column holds beyond the one that was taken
 _LEAST: Final = 20  # rows, of which a share says something

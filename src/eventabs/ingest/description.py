@@ -12,16 +12,12 @@ from eventabs.ingest.column_names import ACTION_WORDS, plain, stated_unit
 from eventabs.ingest.columns import column_setting, value_of
 from eventabs.ingest.formats import Format, SampledRow
 from eventabs.ingest.normal_form import number, quoted
-from eventabs.ingest.paths import InnerPath, Inventory
+from eventabs.ingest.paths import InnerPath
 from eventabs.language import gettext as _
 from eventabs.records import Behavior, InputWarning
 
-# What looks wrong in the behaviors of a whole export, by sums from two passes over a table.
-#
 # A night: people sleep, so six consecutive hours of the day have few rows. If these are not the hours from 0 to 6,
 # the times are in another zone than the users'.
-
-
 _LEAST: Final = 50  # rows; of fewer a share means nothing
 _LISTED: Final = 12  # columns without a role
 _NEARLY_ALL: Final = 0.9  # of the rows
@@ -36,37 +32,27 @@ _ASLEEP: Final = 0.5  # of these: the most that the quietest hours may have
 _LONG: Final = 3 * 3600  # seconds
 _IMPOSSIBLE: Final = 24 * 3600  # seconds: half of the durations are at most this long
 _OVERLAPPING: Final = 0.5  # of the rows: durations that end after the user's next row
-_UNKNOWN_USERS: Final = [
-    "na",
-    "n/a",
-    "nan",
-    "null",
-    "none",
-    "nil",
-    "undefined",
-    "unknown",
-    "anonymous",
-    "anon",
-    "guest",
-    "0",
-    "-1",
-    "-",
-    "#",
-    "(none)",
-    "(null)",
-    "(not",
-    "set)",
-    "\\n",
-    "匿名",
-    "匿名用户",
-    "未知",
-    "游客",
-    "访客",
-    "无",
-    "空",
-]
+_UNKNOWN_USERS: Final = (
+    "na n/a nan null none nil undefined unknown anonymous anon guest 0 -1 - # (none) (null) (not set) \\n"
+    " 匿名 匿名用户 未知 游客 访客 无 空"
+)
 _FEW: Final = 20  # rows of a user; fewer are not many
 _OFTEN: Final = 2  # times the mean number of rows a user
+
+
+class MappedFile(NamedTuple):
+    """A file that has been read. `name`: as it is shown; `roles`: the column or the paths of each role, as a text.
+
+    `places`: the same as paths, none for what holds for all rows. `unused`: its columns that play no role. `schema`: its
+    name, "" for none.
+    """
+
+    name: str
+    source: Format
+    roles: Mapping[str, str]
+    places: Mapping[str, tuple[InnerPath, ...]]
+    unused: tuple[str, ...]
+    schema: str
 
 
 class Totals(NamedTuple):
@@ -245,7 +231,7 @@ def _unknown_users(connection: duckdb.DuckDBPyConnection, rows: int) -> list[Inp
         f"""SELECT user_id, readable FROM users
         WHERE lower(user_id) IN (SELECT unnest(?)) AND readable >= {_FEW} AND readable * ? >= {_OFTEN} * ?
         ORDER BY readable DESC""",
-        [_UNKNOWN_USERS, users, rows],
+        [_UNKNOWN_USERS.split(), users, rows],
     ).fetchall()
     message = _(
         'the user "{user}" has {count:,} rows ({share}), and looks like a word for nobody, whose rows become one'
@@ -261,19 +247,14 @@ def _percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
-# Columns without a role that look as if they had one: the rows that were read do not show what is lost.
-#
-# Few are named: only if the role has no column, or a wrong one, and both name and values fit it.
-
-
 _LEAST_ROWS: Final = 20  # rows; a single user in fewer means nothing
 _ALIKE: Final = 0.9  # of a column's values
 _DURATION_NAME: Final = re.compile(
     "duration|dwell|elapsed|timespent|(?:seconds?|secs|millis|minutes)$|时长|停留|逗留|驻留|秒数?$|毫秒数?$|分钟数?$|耗时|用时"
 )
-_OF_A_MEDIUM: Final = re.compile(
-    "video|track|song|film|movie|media|视频|歌曲|影片|电影|曲目"
-)  # its length is that of the medium, not of the behavior
+# The length of a medium is not that of the behavior.
+_OF_A_MEDIUM: Final = re.compile("video|track|song|film|movie|media|视频|歌曲|影片|电影|曲目")
+_UNIT_WORDS: Final = {"ms": "毫秒|millis|ms$", "min": "分钟|minutes|mins$", "h": "小时|hours$"}
 _END_NAME: Final = re.compile("(?<![a-z])(?:end|until|leave|left|exit|finish)|结束|离开|离店|离场|退出|终止")
 _USER_NAME: Final = re.compile(
     "(?:user|member|customer|client|guest|person|subscriber|uid)(?:id|no|num|number|code|key|name)?|"
@@ -288,40 +269,36 @@ _CLOCK: Final = re.compile(
 )
 # Several words, and no address, markup or setting.
 _WORDS: Final = re.compile(r"(?=.*(?:[\u4e00-\u9fff]{2}|[^\W\d_]{2} [^\W_]))[^/\\<>{}=|@]+")
-_FEW_ROWS: Final = (
-    0.05  # of the rows: a column with fewer different values, such as a city, says little of each
-)
+_FEW_ROWS: Final = 0.05  # of the rows: a column with fewer different values, as cities, says little of each
 
 
-def unused_columns(
-    inventory: Inventory, places: Mapping[str, Sequence[InnerPath]], sample: Sequence[SampledRow]
-) -> Iterator[InputWarning]:
-    """Yield what to say about the columns and paths without a role in a file of no known tool. `places`: those with one, by role."""
-    filled = _filled(inventory, places, sample)
-    if not {"duration", "end", "marker"} & places.keys():
+def unused_columns(file: MappedFile, sample: Sequence[SampledRow]) -> Iterator[InputWarning]:
+    """Yield what to say about the columns and paths without a role in a file of no known tool.
+
+    Few are named: only if the role has no column, or a wrong one, and both name and values fit it.
+    """
+    filled = _filled(file, sample)
+    if not {"duration", "end", "marker"} & file.places.keys():
         yield from _durations(filled)
-    yield from _times(filled, places, sample)
-    yield from _users(filled, places, sample)
+    yield from _times(filled, file, sample)
+    yield from _users(filled, file, sample)
 
 
-def column_of_words(
-    inventory: Inventory, places: Mapping[str, Sequence[InnerPath]], sample: Sequence[SampledRow]
-) -> str:
+def column_of_words(file: MappedFile, sample: Sequence[SampledRow]) -> str:
     """Return the column or path without a role that says in words what was done, and not who it was; "" for none."""
-    users = _values_of(places.get("user", ()), sample)
+    users = set(_values_of(file, "user", sample))
     counts = {
         name: len(set(texts))
-        for name, texts in _filled(inventory, places, sample).items()
-        if _are(_WORDS, texts) and len(set(texts)) > max(len(set(users)), _FEW_ROWS * len(sample))
+        for name, texts in _filled(file, sample).items()
+        if _are(_WORDS, texts) and len(set(texts)) > max(len(users), _FEW_ROWS * len(sample))
     }
     return max(counts, key=lambda name: counts[name], default="")
 
 
-def _filled(
-    inventory: Inventory, places: Mapping[str, Sequence[InnerPath]], sample: Sequence[SampledRow]
-) -> dict[str, list[str]]:
+def _filled(file: MappedFile, sample: Sequence[SampledRow]) -> dict[str, list[str]]:
     """Return the values of the columns and paths without a role that have any."""
-    used = {place for paths in places.values() for place in paths}
+    inventory = file.source.inventory
+    used = {place for paths in file.places.values() for place in paths}
     spelled = [*inventory.columns, *(path for _names, path in inventory.names())]
     rest = {name: found for name in spelled if (found := inventory.find(name)) and found not in used}
     values = {name: [each for row in sample if (each := value_of(row, path))] for name, path in rest.items()}
@@ -334,7 +311,8 @@ def _durations(values: Mapping[str, Sequence[str]]) -> Iterator[InputWarning]:
         setting = column_setting("duration", name)
         if _DURATION_NAME.search(word) and not _OF_A_MEDIUM.search(word) and _are(_DURATION, texts):
             message = _("not used: {column}; it looks like a duration: {setting}")
-            if stated_unit(name) is None and (unit := _unit(word)):
+            named = (unit for unit, words in _UNIT_WORDS.items() if re.search(words, word))
+            if stated_unit(name) is None and (unit := next(named, "")):
                 setting = f'{setting}, [input] duration_unit = "{unit}"'
         elif _END_NAME.search(name.lower()) and _are(_CLOCK, texts):
             message = _("not used: {column}; it looks like the time of an end: {setting}")
@@ -345,40 +323,30 @@ def _durations(values: Mapping[str, Sequence[str]]) -> Iterator[InputWarning]:
         return
 
 
-def _unit(word: str) -> str:
-    units = {"ms": "毫秒|millis|ms$", "min": "分钟|minutes|mins$", "h": "小时|hours$"}
-    return next((unit for unit, words in units.items() if re.search(words, word)), "")
-
-
 def _times(
-    values: Mapping[str, Sequence[str]],
-    places: Mapping[str, Sequence[InnerPath]],
-    sample: Sequence[SampledRow],
+    values: Mapping[str, Sequence[str]], file: MappedFile, sample: Sequence[SampledRow]
 ) -> Iterator[InputWarning]:
     """Look for times of day if the chosen time has none."""
-    if "date" in places or not (days := _values_of(places.get("time", ()), sample)) or not _are(_DAY, days):
+    if "date" in file.places or not (days := _values_of(file, "time", sample)) or not _are(_DAY, days):
         return
+    chosen = file.places["time"][0]
     for name, texts in values.items():
         if _are(_CLOCK, texts) and not _END_NAME.search(name.lower()):
             setting = column_setting("time", name)
             if not _DAY.match(texts[0]):
-                setting = f'{setting}, date = "{places["time"][0]}"'
+                setting = f'{setting}, date = "{chosen}"'
             message = _(
                 "not used: {column}; it looks like the time, of which {days} has the day alone: {setting}"
             )
-            yield InputWarning(
-                "unused_column", message.format(column=name, days=places["time"][0], setting=setting)
-            )
+            yield InputWarning("unused_column", message.format(column=name, days=chosen, setting=setting))
             return
 
 
 def _users(
-    values: Mapping[str, Sequence[str]],
-    places: Mapping[str, Sequence[InnerPath]],
-    sample: Sequence[SampledRow],
+    values: Mapping[str, Sequence[str]], file: MappedFile, sample: Sequence[SampledRow]
 ) -> Iterator[InputWarning]:
     """Look for users if all rows are of one user."""
-    if len(sample) < _LEAST_ROWS or len(set(_values_of(places.get("user", ()), sample))) > 1:
+    if len(sample) < _LEAST_ROWS or len(set(_values_of(file, "user", sample))) > 1:
         return
     for name, texts in values.items():
         if _USER_NAME.fullmatch(plain(name.rpartition(".")[2])) and len(set(texts)) > 1:
@@ -390,8 +358,8 @@ def _users(
             return
 
 
-def _values_of(paths: Sequence[InnerPath], sample: Sequence[SampledRow]) -> list[str]:
-    return [value for row in sample for path in paths if (value := value_of(row, path))]
+def _values_of(file: MappedFile, role: str, sample: Sequence[SampledRow]) -> list[str]:
+    return [found for row in sample for path in file.places.get(role, ()) if (found := value_of(row, path))]
 
 
 def _are(form: re.Pattern[str], values: Sequence[str]) -> bool:
@@ -399,21 +367,6 @@ def _are(form: re.Pattern[str], values: Sequence[str]) -> bool:
 
 
 _ROWS: Final = 3
-
-
-class MappedFile(NamedTuple):
-    """A file that has been read. `name`: as it is shown; `roles`: the column or the paths of each role, as a text.
-
-    `places`: the same as paths, none for what holds for all rows. `unused`: its columns that play no role. `schema`: its
-    name, "" for none.
-    """
-
-    name: str
-    source: Format
-    roles: Mapping[str, str]
-    places: Mapping[str, tuple[InnerPath, ...]]
-    unused: tuple[str, ...]
-    schema: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -434,7 +387,7 @@ class FileMapping:
 
 @dataclass(frozen=True, slots=True)
 class ReadRow:
-    """A row of a file as it stands there, and the behavior that it became."""
+    """A row as the file has it, and the behavior that it became."""
 
     file: str
     line: int
@@ -470,33 +423,20 @@ def describe(
     zone: str,
 ) -> Description:
     """Describe files that have been read, beside the `warnings` about their columns. `zone`: as --timezone names it."""
-    sample = tuple(files[0].source.sample())
-    kinds = _kinds(files, sample)
+    alike: dict[tuple[object, ...], list[MappedFile]] = {}  # files with the same roles
+    for each in files:
+        alike.setdefault((each.schema, *each.roles.items()), []).append(each)
+    kinds = [(same, tuple(same[0].source.sample())) for same in alike.values()]
+    first, sample = files[0], kinds[0][1]
     mappings = tuple(_mapping(same, rows) for same, rows in kinds)
     unused = (
-        each
-        for (first, *_others), rows in kinds
-        if not first.schema
-        for each in unused_columns(first.source.inventory, first.places, rows)
+        warning for same, rows in kinds if not same[0].schema for warning in unused_columns(same[0], rows)
     )
     # of a known tool, which column says what was done is no question
     played = {role for each in mappings for role in each.columns if role != "action" or not each.schema}
-    first = files[0]
-    words = "" if first.schema else column_of_words(first.source.inventory, first.places, sample)
+    words = "" if first.schema else column_of_words(first, sample)
     found = [*warnings, *unused, *implausible(connection, played, mappings[0].unused, words, zone)]
     return Description(mappings, _read_rows(connection, first, sample), tuple(dict.fromkeys(found)))
-
-
-def _kinds(
-    files: Sequence[MappedFile], first: Sequence[SampledRow]
-) -> list[tuple[list[MappedFile], Sequence[SampledRow]]]:
-    """Return the files with the same roles together, with the first rows of the first of them. `first`: of the first file."""
-    alike: dict[tuple[object, ...], list[MappedFile]] = {}
-    for each in files:
-        alike.setdefault((each.schema, *each.roles.items()), []).append(each)
-    return [
-        (same, first if same[0] is files[0] else tuple(same[0].source.sample())) for same in alike.values()
-    ]
 
 
 def _mapping(files: Sequence[MappedFile], sample: Sequence[SampledRow]) -> FileMapping:
@@ -504,18 +444,15 @@ def _mapping(files: Sequence[MappedFile], sample: Sequence[SampledRow]) -> FileM
     return FileMapping(
         files=tuple(each.name for each in files),
         columns=dict(first.roles),
-        filled={role: _filled_places(first.places[role], sample) for role in first.roles},
+        # what holds for all rows has no place
+        filled={
+            role: sum(not places or any(value_of(row, place) for place in places) for row in sample)
+            for role, places in first.places.items()
+        },
         sampled=len(sample),
         unused=first.unused,
         schema=first.schema,
     )
-
-
-def _filled_places(places: Sequence[InnerPath], sample: Sequence[SampledRow]) -> int:
-    """Count the rows that hold a value at one of the places; all rows where what holds for all has none."""
-    if not places:
-        return len(sample)
-    return sum(any(value_of(row, place) for place in places) for row in sample)
 
 
 def _read_rows(
@@ -530,8 +467,5 @@ def _read_rows(
         ORDER BY row_number() OVER (PARTITION BY action ORDER BY line), line LIMIT {_ROWS}""",
         [max(texts, default=0)],
     ).fetchall()
-    rows = (
-        ReadRow(file.name, row[6], texts[row[6]], str(row[0]), Behavior(*row[1:6], 0, row[6], row[7]))
-        for row in found
-    )
+    rows = (ReadRow(file.name, row[7], texts[row[7]], str(row[0]), Behavior(*row[1:])) for row in found)
     return tuple(sorted(rows, key=lambda row: row.line))

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta, timezone
 from functools import cache, partial
 from itertools import cycle, groupby, islice
@@ -175,16 +175,10 @@ class BehaviorFiles:
         ]
 
 
-# Sums over users' behaviors, made by DuckDB a group of users at a time.
-#
-# Memory holds one group, whatever the size of the export. What is summed are costs of what recurs: names,
-# durations, times of day and days, each known to Python once a group and not once a behavior.
-
-
+# DuckDB sums up a group of users at a time, so that memory holds one group, whatever the size of the export. It sums
+# costs of what recurs: names, durations, times of day and days, each known to Python once a group, not once a behavior.
 _BEHAVIORS: Final = 300_000  # of a group
-_START: Final = (
-    "date_trunc('second', start)"  # behaviors have whole seconds; the rest of the time has sorted them
-)
+_START: Final = "date_trunc('second', start)"  # behaviors have whole seconds; the rest has sorted them
 _FACTS: Final = f"{_START}, action, coalesce(item, text), place, duration, file, line, coalesce(text, '')"
 
 
@@ -209,7 +203,7 @@ def _offset(seconds: int) -> timezone:
     return timezone(timedelta(seconds=seconds))
 
 
-def grouped(users: Iterable[GroupUser]) -> Iterator[list[GroupUser]]:
+def user_groups(users: Iterable[GroupUser]) -> Iterator[list[GroupUser]]:
     """Yield users together that have some hundred thousand behaviors."""
     group: list[GroupUser] = []
     behaviors = 0
@@ -389,17 +383,14 @@ class UserGroup:
         return self._cursor.execute(query, values).fetchall()
 
 
-@dataclass(frozen=True, slots=True)
-class Export:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Export(tables.RowCounts):
     """Files that were read to their end. Valid only inside `open_export`.
 
     `fingerprint` is the sha256 of the files' contents (for objects in stores, of their ETags and sizes); `stamps` show
     whether a file, or the profiles, changes later. `roles` has for each file the column of each role,
-    `schemas` the tool that exported it ("" for none), `description` both in short, with what looks wrong;
-    `reasons` counts the rejected rows by reason, the most frequent first.
+    `schemas` the tool that exported it ("" for none), `description` both in short, with what looks wrong.
     Duplicates are equal in the columns `compared`; `not_compared` are the other columns.
-    Rows in = behaviors + rejected_rows + duplicates + paired_ends + non_behaviors. `unpaired` are behaviors: begins
-    without an end, ends without a begin. So are `shortened`: prompts have the first 200 characters of their text.
     `skipped_lines` are titles above and sums below the rows. Of a shard, `other_rows` are those of other shards, and
     `rows_without_user` those of the whole input, which the first shard has.
     """
@@ -410,23 +401,12 @@ class Export:
     roles: dict[str, dict[str, str]]
     schemas: dict[str, str]
     description: Description
-    users: int
-    behaviors: int
-    reasons: dict[str, int]
-    duplicates: int
     compared: tuple[str, ...]
     not_compared: tuple[str, ...]
-    paired_ends: int
-    unpaired: int
-    shortened: int
     skipped_lines: int
-    non_behaviors: int
     shard: Shard | None
-    other_rows: int
-    rows_without_user: int
     encodings: dict[str, str]
     _connection: duckdb.DuckDBPyConnection
-    _with_offset: bool
     _profile_names: tuple[str, ...]
     _sources: tuple[Format, ...]
 
@@ -450,7 +430,7 @@ class Export:
             closing(self._connection.cursor()) as user_cursor,
             closing(self._connection.cursor()) as cursor,
         ):
-            behaviors = behaviors_of(cursor, "TRUE", with_offset=self._with_offset)
+            behaviors = behaviors_of(cursor, "TRUE", with_offset=self.with_offset)
             for user in self._users(user_cursor):
                 yield UserLog(user.user_id, tuple(islice(behaviors, user.behaviors)), user.profile)
 
@@ -458,7 +438,7 @@ class Export:
         """Yield all users, or the first N, in the same order, as groups that are summed up without logs."""
         with errors_named("the export"), closing(self._connection.cursor()) as user_cursor:
             users = islice(self._users(user_cursor), most_users or None)
-            yield from prefetched(self._connection, grouped(users), with_offset=self._with_offset)
+            yield from prefetched(self._connection, user_groups(users), with_offset=self.with_offset)
 
     def user_ids(self) -> Iterator[str]:
         """Yield the ids of all users, in the order of `user_logs`."""
@@ -599,6 +579,7 @@ def open_export(
         read = [each.file for each in (*behaviors.sources, profile) if each]
         compared, not_compared = behaviors.compared()
         yield Export(
+            **asdict(counts),
             files=names,
             fingerprint=files.fingerprint(
                 [*behaviors.digests(copies), *([copies.content(profile.file).sha256] if profile else [])]
@@ -607,26 +588,15 @@ def open_export(
             roles=dict(zip(names, behaviors.roles, strict=True)),
             schemas={each.name: each.schema for each in mapped},
             description=description,
-            users=counts.users,
-            behaviors=counts.behaviors,
-            reasons=counts.rejects,
-            duplicates=counts.duplicates,
             compared=compared,
             not_compared=not_compared,
-            paired_ends=counts.paired_ends,
-            unpaired=counts.unpaired,
-            shortened=counts.shortened,
             # they are nobody's, as rows without a user are
             skipped_lines=0
             if shard and shard.index
             else sum(each.skipped_lines for each in behaviors.sources),
-            non_behaviors=counts.non_behaviors,
             shard=shard,
-            other_rows=counts.other_rows,
-            rows_without_user=counts.rows_without_user,
             encodings={name: each.file.encoding for name, each in zip(names, behaviors.sources, strict=True)},
             _connection=connection,
-            _with_offset=counts.with_offset,
             _profile_names=tuple(name for name, _column in shown),
             _sources=tuple(behaviors.sources),
         )

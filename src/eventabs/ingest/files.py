@@ -54,9 +54,7 @@ _DOCUMENTS: Final = (".doc", ".docx", ".odt", ".rtf", ".pages", ".ppt", ".pptx",
 _TEXTS: Final = (".md", ".markdown", ".rst", ".adoc", ".tex")
 _XML: Final = re.compile(rb"\s*<(?:\?xml|log\b)")
 _WEB_PAGE: Final = re.compile(rb"\s*(?:<!doctype html|<html)", re.IGNORECASE)
-_EVENT: Final = {
-    name for name in Event.model_fields if name not in ("summary_source", "outside")
-}  # always there
+_EVENT: Final = Event.model_fields.keys() - {"summary_source", "outside"}  # always there
 _MARK: Final = b"\xef\xbb\xbf"
 
 
@@ -82,7 +80,9 @@ def refuse_document(path: str, start: bytes) -> None:
         message = _("{path} is a PDF; ask its source for the rows as CSV, JSON lines or Parquet")
     elif start.startswith(_PICTURES) or (start.startswith(b"RIFF") and start[8:12] == b"WEBP"):
         message = _("{path} is a picture; ask its source for the rows as CSV, JSON lines or Parquet")
-    elif _is_document(path, start):
+    elif start.startswith(b"{\\rtf") or (
+        start.startswith((_ZIP, _OLE)) and Path(path).suffix.lower() in _DOCUMENTS
+    ):
         message = _("{path} is a text document; copy its table to a spreadsheet and save that as CSV")
     elif _WEB_PAGE.match(start.removeprefix(_MARK)):
         message = _(
@@ -108,12 +108,6 @@ def refuse_events(path: str, columns: Collection[str]) -> None:
             " or look at them with eventabs show"
         )
         raise InputError(message.format(path=path))
-
-
-def _is_document(path: str, start: bytes) -> bool:
-    if start.startswith(b"{\\rtf"):
-        return True
-    return start.startswith((_ZIP, _OLE)) and Path(path).suffix.lower() in _DOCUMENTS
 
 
 _CHUNK: Final = 1 << 20
@@ -187,7 +181,7 @@ def expand(paths: Sequence[str], excluded: Sequence[str] = ()) -> tuple[str, ...
     }
     by_identity: dict[tuple[int, int, str], str] = {}
     for path in sorted(found):
-        file, member = split(path) or (path, "")
+        file, member = archive_and_member(path) or (path, "")
         status = Path(file).stat()
         by_identity.setdefault((status.st_dev, status.st_ino, member), path)
     for path in by_identity.values():
@@ -316,7 +310,7 @@ def _matches(path: str) -> list[str]:
     with suppress(OSError, ValueError):  # a name that is too long or has a NUL
         if Path(path).is_dir():
             return _in_folder(path)
-        if Path(path).exists() or split(path):
+        if Path(path).exists() or archive_and_member(path):
             return [path]
         matched = glob.glob(path, recursive=True)  # noqa: PTH207 - a Path cannot glob an absolute pattern
         if matches := [match for match in matched if Path(match).is_file()]:
@@ -338,28 +332,23 @@ def _in_folder(path: str) -> list[str]:
             if not name.startswith(".") and not (Path(folder) / name / _OF_A_RUN).exists()
         ]
         found += [str(Path(folder) / name) for name in names if is_readable(name)]
-    if not found:
-        raise InputError(_no_export(path))
-    return found
+    if found:
+        return found
+    kinds = Counter(each.suffix.lower() for each in Path(path).iterdir() if each.is_file() and each.suffix)
+    message = _("{path} holds no export; name a folder with .jsonl, .csv, .tsv, .parquet or .xlsx files")
+    if kinds:
+        message = _(
+            "{path} holds no export, but {found}; name a folder with .jsonl, .csv, .tsv, .parquet or .xlsx files,"
+            " or a file in it to hear how to read it"
+        )
+    others = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(_KINDS))
+    raise InputError(message.format(path=path, found=others))
 
 
 def is_readable(name: str) -> bool:
     """Whether a file with this name is read as part of a folder."""
     is_export = READABLE.search(name.lower()) or name.lower().endswith(".zip")
-    return not name.startswith((".", "_", "~$")) and bool(is_export)
-
-
-def _no_export(folder: str) -> str:
-    kinds = Counter(each.suffix.lower() for each in Path(folder).iterdir() if each.is_file() and each.suffix)
-    if not kinds:
-        message = _("{path} holds no export; name a folder with .jsonl, .csv, .tsv, .parquet or .xlsx files")
-        return message.format(path=folder)
-    found = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(_KINDS))
-    message = _(
-        "{path} holds no export, but {found}; name a folder with .jsonl, .csv, .tsv, .parquet or .xlsx files,"
-        " or a file in it to hear how to read it"
-    )
-    return message.format(path=folder, found=found)
+    return not name.startswith(_HIDDEN) and bool(is_export)
 
 
 def refuse_binary(path: str, start: bytes) -> None:
@@ -396,7 +385,7 @@ def is_workbook(start: bytes) -> bool:
     return is_zip(start) and start[_NAME].startswith(tuple(name[:20] for name in _OF_A_WORKBOOK))
 
 
-def split(path: str) -> tuple[str, str] | None:
+def archive_and_member(path: str) -> tuple[str, str] | None:
     """Return the archive and the member (or pattern of members) that a path names; None if it names none."""
     for slash in re.finditer("/", path):
         archive = path[: slash.start()]
@@ -407,7 +396,7 @@ def split(path: str) -> tuple[str, str] | None:
 
 def file_of(path: str) -> str:
     """Return the file on the disk that a path names or leads into."""
-    return (split(path) or (path, ""))[0]
+    return (archive_and_member(path) or (path, ""))[0]
 
 
 def members(path: str) -> list[str]:
@@ -415,16 +404,17 @@ def members(path: str) -> list[str]:
 
     Raises InputError for a member that is encrypted, an archive itself, or far too large.
     """
-    archive, pattern = split(path) or (path, "*")
+    archive, pattern = archive_and_member(path) or (path, "*")
     if not _is_archive(archive):
         return [path]
     with _opened(archive) as file:
         infos = [
             info
             for info in file.infolist()
-            if not info.is_dir() and fnmatch.fnmatchcase(info.filename, pattern)
+            if not info.is_dir()
+            and fnmatch.fnmatchcase(info.filename, pattern)
+            and not any(part.startswith(_HIDDEN) for part in info.filename.split("/"))
         ]
-    infos = [info for info in infos if not any(part.startswith(_HIDDEN) for part in info.filename.split("/"))]
     found = [info for info in infos if READABLE.search(info.filename.lower())]
     if within := next((info for info in infos if info.filename.lower().endswith(_ARCHIVES)), None):
         message = _("{path} holds an archive itself ({member}); unpack it")
@@ -453,7 +443,7 @@ def refuse_bomb(path: str, size: int, infos: list[zipfile.ZipInfo]) -> None:
 @contextmanager
 def open_binary(path: str) -> Iterator[BinaryIO]:
     """Open a file, or a member of an archive, for reading. Raises OSError, and InputError for a broken archive."""
-    found = split(path)
+    found = archive_and_member(path)
     if not found:
         with Path(path).open("rb") as plain:
             yield plain
@@ -513,7 +503,7 @@ def plain_file(path: str, copy: Path, encoding: str, stop: Stop) -> tuple[str, s
     try:
         with _decompressed(path) as file:
             head = file.read(_HEAD)
-        packed = bool(split(path)) or first_bytes(path).startswith((_GZIP, _ZSTD))
+        packed = bool(archive_and_member(path)) or first_bytes(path).startswith((_GZIP, _ZSTD))
         found = encoding or _marked_encoding(head)
         if not found and _is_utf8_so_far(head):
             if not packed:
@@ -535,7 +525,7 @@ def plain_file(path: str, copy: Path, encoding: str, stop: Stop) -> tuple[str, s
 
 def stored_file(path: str, copy: Path, stop: Stop) -> str:
     """Return the path to read a binary file from: itself, or a `copy` of an archive's member."""
-    if not split(path):
+    if not archive_and_member(path):
         return path
     with open_binary(path) as file, copy.open("wb") as target:
         target.writelines(stop.until(iter(lambda: file.read(_CHUNK), b"")))

@@ -138,6 +138,11 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def quoted_list(texts: Iterable[str]) -> str:
+    """Return the texts as SQL literals with commas between them."""
+    return ", ".join(map(quoted, texts))
+
+
 # A division, since 0.001 is not exact.
 _IN_SECONDS: Final[dict[DurationUnit, str]] = {"ms": "/ 1000", "s": "", "min": "* 60", "h": "* 3600"}
 # Beside an action a text describes it. A row that begins or ends something is known by its object alone.
@@ -217,7 +222,7 @@ def define_macros(connection: duckdb.DuckDBPyConnection) -> None:
             duration=_SENTENCE_DURATION,
             ending=_ENDING,
             verbs="|".join(SENTENCE_VERBS),
-            listed_verbs=_listed(SENTENCE_VERBS),
+            listed_verbs=quoted_list(SENTENCE_VERBS),
             opening_verbs=" ".join(
                 f"WHEN '{action}' THEN regexp_matches(text, '{_opening(verbs)}')"
                 for action, verbs in OPENING_VERBS.items()
@@ -255,13 +260,9 @@ def define_macros(connection: duckdb.DuckDBPyConnection) -> None:
             {_case("parts.verb", {**SENTENCE_VERBS, "在": "visit", "将": "cart", "把": "cart"})}""")
 
 
-def _opening(verbs: Iterable[str]) -> str:
-    forms = (rf"{verb}(?:s|d|ed)?\b" if verb.isascii() else verb for verb in verbs)
+def _opening(verbs: str) -> str:
+    forms = (rf"{verb}(?:s|d|ed)?\b" if verb.isascii() else verb for verb in verbs.split())
     return f"^(?i:{'|'.join(forms)})"
-
-
-def _listed(words: Iterable[str]) -> str:
-    return ", ".join(map(quoted, words))
 
 
 def _case(word: str, values: Mapping[str, str]) -> str:
@@ -283,9 +284,7 @@ def _by_length(word: str, values: Mapping[str, str]) -> str:
     return f"CASE strlen({word}) {' '.join(cases)} END"
 
 
-# Users' regular expressions on their data, by the RE2 in DuckDB: its time is linear in the text for every expression.
-#
-# Python's `re` takes exponential time on some; one such rule would block a run.
+# Users' regular expressions run in DuckDB's RE2, in linear time; with Python's `re` one of them could block a run.
 
 
 def check_pattern(regex: str) -> None:

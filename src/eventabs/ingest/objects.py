@@ -27,7 +27,7 @@ from eventabs.objects import (
     BrokenError,
     StoredObject,
     is_address,
-    listed,
+    list_objects,
     object_at,
     open_store,
     public_address,
@@ -88,8 +88,13 @@ def _web_object(address: Address) -> StoredObject:
 
 def _in_folder(store: "ObjectStore", place: str, folder: str) -> list[StoredObject]:
     """Return the readable objects of a folder and its subfolders, without hidden ones."""
-    inside = list(listed(store, place, folder))
-    found = [each for each in inside if _is_shown(each.path.removeprefix(folder)) and is_readable(each.path)]
+    inside = list(list_objects(store, place, folder))
+    found = [
+        each
+        for each in inside
+        if is_readable(each.path)
+        and not any(part.startswith((".", "_")) for part in each.path.removeprefix(folder).split("/"))
+    ]
     if found:
         return found
     if inside:
@@ -99,14 +104,10 @@ def _in_folder(store: "ObjectStore", place: str, folder: str) -> list[StoredObje
     raise InputError(message.format(path=f"{place}/{folder}"))
 
 
-def _is_shown(path: str) -> bool:
-    return not any(part.startswith((".", "_")) for part in path.split("/"))
-
-
 def _matching(store: "ObjectStore", place: str, pattern: str) -> list[StoredObject]:
     """Return the objects that match a glob; an object with exactly this name is meant itself."""
     start = pattern[: min(pattern.find(sign) for sign in "*?[" if sign in pattern)]
-    inside = list(listed(store, place, start.rpartition("/")[0]))
+    inside = list(list_objects(store, place, start.rpartition("/")[0]))
     literal = [each for each in inside if each.path == pattern]
     wanted = pattern.split("/")
     found = literal or [each for each in inside if _fits(each.path.split("/"), wanted)]
@@ -117,7 +118,7 @@ def _matching(store: "ObjectStore", place: str, pattern: str) -> list[StoredObje
 
 
 def _fits(parts: Sequence[str], pattern: Sequence[str]) -> bool:
-    """Whether a path matches a glob; `**` stands for any folders."""
+    """Whether a path matches a glob; `**` matches any folders."""
     if not pattern or not parts:
         return not pattern and not parts
     if pattern[0] == "**":
@@ -196,26 +197,12 @@ def copied(copies: Copies, *, stop: Stop, on_copy: Callable[[Copying], object]) 
     if not copies.objects:
         yield
         return
+    shutil.rmtree(copies.folder, ignore_errors=True)  # of a killed run
     try:
-        with _names_restored(copies):
-            _make_folders(copies)
-            _Transfer(copies, on_copy).run(stop)
-            yield
-    finally:
-        shutil.rmtree(copies.folder, ignore_errors=True)
-
-
-def _make_folders(copies: Copies) -> None:
-    """Make the folders of the copies anew, also after a killed run."""
-    shutil.rmtree(copies.folder, ignore_errors=True)
-    with copies_written(copies.folder.parent):
-        for target in copies.objects:
-            Path(target).parent.mkdir(mode=0o700, parents=True)
-
-
-@contextmanager
-def _names_restored(copies: Copies) -> Iterator[None]:
-    try:
+        with copies_written(copies.folder.parent):
+            for target in copies.objects:
+                Path(target).parent.mkdir(mode=0o700, parents=True)
+        _Transfer(copies, on_copy).run(stop)
         yield
     except EventabsError as error:
         lines = [str(line) for line in error.args]
@@ -224,6 +211,8 @@ def _names_restored(copies: Copies) -> Iterator[None]:
                 lines = [line.replace(form, each.address) for line in lines]
         error.args = tuple(lines)
         raise
+    finally:
+        shutil.rmtree(copies.folder, ignore_errors=True)
 
 
 def _file_name(item: StoredObject) -> str:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Final, NamedTuple
 
-from eventabs.ingest.normal_form import quoted
+from eventabs.ingest.normal_form import quoted, quoted_list
 
 _STEP: Final = re.compile(r'\.([^.\[\]]+)|\[(\d+)\]|\[(\*)\]|\["((?:[^"]|"(?!\]))+)"\]|\[([^\[\]"]+)\]')
 _KEYS: Final = ("key", "name", "schema")  # keys that name a record in a list
@@ -153,7 +153,8 @@ class Inventory:
     def names(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """Yield (names that identify it, path) for the nested paths, shallow ones first."""
         for leaf in sorted(self.leaves, key=lambda path: len(path.steps)):
-            names = [leaf.column, *(_name(step) for step in leaf.steps if not isinstance(step, int | Every))]
+            keys = (step.key if isinstance(step, Lookup) else step for step in leaf.steps)
+            names = [leaf.column, *(key for key in keys if isinstance(key, str))]
             if any(isinstance(step, Lookup) for step in leaf.steps):
                 while len(names) > 1 and _VALUES.fullmatch(names[-1]):
                     names.pop()
@@ -214,10 +215,6 @@ def _inside(value: dict[str, Any] | list[Any]) -> Iterable[tuple[Step, Any]]:
     return list(enumerate(value[:1]))
 
 
-def _name(step: str | Lookup) -> str:
-    return step if isinstance(step, str) else step.key
-
-
 def _spelled(path: InnerPath) -> str:
     """Write a path; dots in its names stay."""
     return path.column + "".join(
@@ -230,7 +227,7 @@ def pointer(steps: Iterable[str | int]) -> str:
     return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
 
 
-class Reading:
+class PathReader:
     """The SQL that reads paths from JSON texts; each text is parsed once.
 
     `relation` is the relation to read; each `read` extends it. `texts`: the paths of texts that contain JSON.
@@ -271,26 +268,36 @@ class Reading:
             elif text not in lists:
                 lists.append(text)
         pointed = {text: f"inner_{self._layers}_{n}" for n, text in enumerate(pointers)}
-        listed = {text: f"records_{self._layers}_{n}" for n, text in enumerate(lists)}
+        lists_read = {text: f"records_{self._layers}_{n}" for n, text in enumerate(lists)}
         self._layers += 1
         self._extend(
             *(
-                f"try(json_extract_string({text}, [{_listed(pointers[text])}])) AS {name}"
+                f"try(json_extract_string({text}, [{quoted_list(pointers[text])}])) AS {name}"
                 for text, name in pointed.items()
             ),
-            *(f"""try(from_json({text}, '["JSON"]')) AS {name}""" for text, name in listed.items()),
+            *(f"""try(from_json({text}, '["JSON"]')) AS {name}""" for text, name in lists_read.items()),
         )
-        self._extend(*(f"{_named_records(name)} AS {name}_names" for name in listed.values()))
+        keys = ", ".join(f"r->>'/{key}'" for key in _KEYS)
+        self._extend(
+            *(
+                f"list_transform({name}, lambda r: coalesce({keys})) AS {name}_names"
+                for name in lists_read.values()
+            )
+        )
         following: dict[InnerPath, _Open] = {}
         for path, (text, at, steps) in rest.items():
             if count := counts[path]:
                 place = pointers[text].index(pointer(_keys(steps[:count]))) + 1
                 following[path] = f"{pointed[text]}[{place}]", _stepped(at, steps[:count]), steps[count:]
             elif isinstance(steps[0], Lookup):
-                record = _record(text, listed[text], steps[0].key)
+                record = _record(text, lists_read[text], steps[0].key)
                 following[path] = record, _stepped(at, steps[:1]), steps[1:]
             else:
-                following[path] = _every(listed[text], pointer(_keys(steps[1:]))), at, ()
+                inner = (
+                    f"list_transform({lists_read[text]}, lambda r: r->>{quoted(pointer(_keys(steps[1:])))})"
+                )
+                filled = f"list_filter({inner}, lambda value: value <> '')"
+                following[path] = f"nullif(array_to_string({filled}, ', '), '')", at, ()
         return following
 
     def _extend(self, *columns: str) -> None:
@@ -308,15 +315,6 @@ class Reading:
 
 
 _Open = tuple[str, InnerPath, Steps]  # the SQL of a text, its place in the row, and the remaining steps
-
-
-def _listed(texts: Iterable[str]) -> str:
-    return ", ".join(map(quoted, texts))
-
-
-def _named_records(records: str) -> str:
-    keys = ", ".join(f"r->>'/{key}'" for key in _KEYS)
-    return f"list_transform({records}, lambda r: coalesce({keys}))"
 
 
 def _stepped(at: InnerPath, steps: Steps) -> InnerPath:
@@ -339,8 +337,3 @@ def _record(text: str, records: str, key: str) -> str:
         f"coalesce(CAST({records}[{place}] AS VARCHAR),"
         f" try(json_extract_string({text}, {quoted(pointer([key]))})))"
     )
-
-
-def _every(records: str, inner: str) -> str:
-    values = f"list_transform({records}, lambda r: r->>{quoted(inner)})"
-    return f"nullif(array_to_string(list_filter({values}, lambda value: value <> ''), ', '), '')"

@@ -5,10 +5,11 @@ A schema becomes SQL over the values at its paths; everything behind the rows is
 
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib import resources
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Final, Self
 
@@ -18,7 +19,7 @@ from eventabs.errors import ConfigError, InputError, toml_fault
 from eventabs.ingest.column_names import ROLES, plain
 from eventabs.ingest.columns import refuse_absent_columns
 from eventabs.ingest.formats import Format, Query, Wanted
-from eventabs.ingest.normal_form import quoted
+from eventabs.ingest.normal_form import quoted, quoted_list
 from eventabs.ingest.paths import InnerPath, Inventory
 from eventabs.language import gettext as _
 
@@ -30,11 +31,7 @@ _ROLES: Final = (*ROLES, _EVENT, _MILLISECONDS)
 _ANY: Final = "*"
 
 
-def _listed(value: object) -> object:
-    return (value,) if isinstance(value, str) else value
-
-
-Texts = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+Texts = Annotated[tuple[str, ...], BeforeValidator(lambda it: (it,) if isinstance(it, str) else it)]
 
 
 class _Table(BaseModel):
@@ -103,8 +100,10 @@ class FileSchema:
             if self._here(paths)
         }
         self._aliases: dict[str, str] = {}
-        for path in self._paths():
-            self._aliases.setdefault(path, f"v{len(self._aliases)}")
+        others = {_EVENT: self._here(path for path in schema.non_behaviors if path != _EVENT)}
+        for columns in (self._columns, *map(self._of_rule, schema.events), others):
+            for path in chain.from_iterable(columns.values()):
+                self._aliases.setdefault(path, f"v{len(self._aliases)}")
 
     @property
     def roles(self) -> dict[str, str]:
@@ -154,7 +153,7 @@ class FileSchema:
 
     def select(self, query: Query, kept: Sequence[str] = ()) -> Query:
         """Return the query of the roles over a query of `wanted` and the columns `kept`."""
-        absent = ", ".join(map(quoted, self.schema.absent))
+        absent = quoted_list(self.schema.absent)
         values = [
             f"CASE WHEN trimmed({alias}) NOT IN ({absent}) THEN trimmed({alias}) END AS {alias}"
             if absent
@@ -172,12 +171,6 @@ class FileSchema:
                     SELECT *, {event} AS {_EVENT} FROM (SELECT line, problem, {", ".join([*values, *kept])} FROM ({query.sql}))))""",
         )
 
-    def _paths(self) -> Iterator[str]:
-        for columns in (self._columns, *map(self._of_rule, self.schema.events)):
-            for paths in columns.values():
-                yield from paths
-        yield from self._here([path for path in self.schema.non_behaviors if path != _EVENT])
-
     def _here(self, paths: Iterable[str]) -> tuple[str, ...]:
         """Return the paths that the file has."""
         return tuple(path for path in paths if self._inventory.find(path))
@@ -191,8 +184,8 @@ class FileSchema:
         return f"coalesce({', '.join(values)})" if values else "NULL::VARCHAR"
 
     def _role(self, role: str) -> str:
-        if role == "action":
-            return self._action()
+        if role == "action" and role not in self._named:
+            return self._cases(lambda rule: quoted(rule.action) if rule.action else _EVENT, _EVENT)
         if role == "user":
             return f"coalesce({self._by_event('user')}, {quoted(self.schema.one_user) if self.schema.one_user else 'NULL'})"
         if role == "duration":
@@ -216,11 +209,6 @@ class FileSchema:
         if self.schema.utc:
             return f"""CASE WHEN regexp_full_match({time}, '\\d{{4}}-\\d\\d?-\\d\\d?(?:[ T][\\d:.]+)?') THEN {time} || 'Z' ELSE {time} END"""
         return time
-
-    def _action(self) -> str:
-        if "action" in self._named:
-            return self._first(self._columns["action"])
-        return self._cases(lambda rule: quoted(rule.action) if rule.action else _EVENT, _EVENT)
 
     def _by_event(self, role: str) -> str:
         """Return the SQL of a role: first the paths of the event's rule, then those of all events."""
@@ -271,10 +259,8 @@ def _is_named(word: str, names: Sequence[str]) -> str:
 def shipped() -> tuple[Schema, ...]:
     """Return the schemas that ship, by name."""
     folder = resources.files("eventabs.ingest").joinpath("schemas")
-    files = sorted(
-        (file for file in folder.iterdir() if file.name.endswith(".toml")), key=lambda file: file.name
-    )
-    return tuple(_read(file.name.removesuffix(".toml"), file.read_text("utf-8")) for file in files)
+    names = sorted(file.name for file in folder.iterdir() if file.name.endswith(".toml"))
+    return tuple(_read(name.removesuffix(".toml"), (folder / name).read_text("utf-8")) for name in names)
 
 
 def _read(name: str, text: str) -> Schema:
@@ -289,8 +275,7 @@ class SchemaChoice:
 
     def __init__(self, wanted: str) -> None:
         self._named = _named(wanted) if wanted and wanted != NO_SCHEMA else None
-        schemas = () if wanted == NO_SCHEMA else (self._named,) if self._named else shipped()
-        self._schemas = schemas
+        self._schemas = () if wanted == NO_SCHEMA else (self._named,) if self._named else shipped()
 
     @property
     def headers(self) -> dict[tuple[str, ...], re.Pattern[str]]:

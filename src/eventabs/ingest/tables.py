@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from itertools import islice
 from textwrap import shorten
-from typing import Final, NamedTuple
+from typing import Final
 
 import duckdb
 
@@ -40,20 +41,28 @@ _STAGED: Final = """staged JOIN first_lines USING (file)
     JOIN (SELECT file, min(rowid) AS first_row FROM staged GROUP BY file) USING (file)"""
 _REFUSED: Final = "refused row: "  # prefix of the error that stops a query
 _SHOWN: Final = 200  # characters
+# Bytes first: counting characters is slow.
+_IS_LONG: Final = " OR ".join(
+    f"(strlen(CAST({text} AS VARCHAR)) > {MAX_CHARACTERS} AND length(CAST({text} AS VARCHAR)) > {MAX_CHARACTERS})"
+    for text in ("action", "coalesce(CAST(item AS VARCHAR), text)", "place")
+)
 _LIMITS: Final = (" LIMIT 10000", " LIMIT 1000000", "")  # DuckDB reads far beyond the row in question
 _UNREADABLE: Final = f"reason NOT IN ({_LEFT_OUT})"
 
 
-class Counts(NamedTuple):
-    """Counts of an export; `rejects` by reason. `with_offset`: its times have an offset from UTC.
+@dataclass(frozen=True, slots=True)
+class RowCounts:
+    """Counts of an export's rows.
 
-    `paired_ends` are the ends that belong to a begin, `unpaired` the rows of either kind without a partner,
-    `non_behaviors` those that its schema says are no behaviors.
+    `reasons` counts the rejected rows by reason, the most frequent first. `paired_ends` are the ends that belong to a
+    begin, `unpaired` the behaviors of either kind without a partner, `non_behaviors` the rows that its schema says are
+    none. `with_offset`: its times have an offset from UTC.
+    Rows in = behaviors + rejected_rows + duplicates + paired_ends + non_behaviors.
     """
 
     users: int
     behaviors: int
-    rejects: dict[str, int]
+    reasons: dict[str, int]
     duplicates: int
     with_offset: bool
     paired_ends: int = 0
@@ -225,7 +234,7 @@ def insert_profiles(connection: duckdb.DuckDBPyConnection, width: int, rows: Que
     return number(connection, f"INSERT INTO profiles {select}", rows.values)
 
 
-def finish(connection: duckdb.DuckDBPyConnection, profile_width: int, *, keep_duplicates: bool) -> Counts:
+def finish(connection: duckdb.DuckDBPyConnection, profile_width: int, *, keep_duplicates: bool) -> RowCounts:
     """Join begins and ends, sort, mark duplicates, and list the users. Raises InputError for mixed zones."""
     non_behaviors = number(connection, f"SELECT count(*) FROM staged WHERE reason = '{NON_BEHAVIOR}'")
     paired_ends, unpaired = _pair(connection, keep_duplicates=keep_duplicates)
@@ -244,26 +253,14 @@ def finish(connection: duckdb.DuckDBPyConnection, profile_width: int, *, keep_du
             " say what zone people lived in: --timezone Asia/Shanghai"
         )
         raise InputError(message)
-    return Counts(
-        users,
-        behaviors,
-        rejects,
-        duplicates,
-        with_offset > 0,
-        paired_ends,
-        unpaired,
-        _count_shortened(connection),
-        non_behaviors,
-        *_left_out(connection),
-    )
-
-
-def _left_out(connection: duckdb.DuckDBPyConnection) -> tuple[int, int]:
-    """Forget the copied rows; return how many are of other shards, and how many of all have no user."""
+    shortened = number(connection, f"SELECT count(*) FROM behaviors WHERE reason IS NULL AND ({_IS_LONG})")
     connection.execute("DROP TABLE IF EXISTS shard_rows")
-    counted = "SELECT coalesce(sum(other_rows), 0), coalesce(sum(rows_without_user), 0) FROM left_out"
-    ((others, without_user),) = connection.execute(counted).fetchall()
-    return int(others), int(without_user)
+    left_out = "SELECT coalesce(sum(other_rows), 0), coalesce(sum(rows_without_user), 0) FROM left_out"
+    ((others, without_user),) = connection.execute(left_out).fetchall()
+    pairs = (paired_ends, unpaired, shortened, non_behaviors)
+    return RowCounts(
+        users, behaviors, rejects, duplicates, with_offset > 0, *pairs, int(others), int(without_user)
+    )
 
 
 def span(connection: duckdb.DuckDBPyConnection) -> tuple[int, int] | None:
@@ -273,16 +270,6 @@ def span(connection: duckdb.DuckDBPyConnection) -> tuple[int, int] | None:
     )
     ((first, last),) = connection.execute(query).fetchall()
     return None if first is None else (first, last)
-
-
-def _count_shortened(connection: duckdb.DuckDBPyConnection) -> int:
-    """Count the behaviors whose text a prompt shortens."""
-    # bytes first: counting characters is slow
-    is_long = " OR ".join(
-        f"(strlen(CAST({text} AS VARCHAR)) > {MAX_CHARACTERS} AND length(CAST({text} AS VARCHAR)) > {MAX_CHARACTERS})"
-        for text in ("action", "coalesce(CAST(item AS VARCHAR), text)", "place")
-    )
-    return number(connection, f"SELECT count(*) FROM behaviors WHERE reason IS NULL AND ({is_long})")
 
 
 def _pair(connection: duckdb.DuckDBPyConnection, *, keep_duplicates: bool) -> tuple[int, int]:

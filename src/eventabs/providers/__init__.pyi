@@ -1,35 +1,41 @@
-from .openai import (
-    BatchProfile as BatchProfile,
+from .openai.batch import (
     BatchService as BatchService,
-    CallLimits as CallLimits,
-    Endpoint as Endpoint,
-    GrammarField as GrammarField,
-    KnownPrice as KnownPrice,
-    ListedModel as ListedModel,
-    OpenAIProvider as OpenAIProvider,
-    OutputLimit as OutputLimit,
-    Preset as Preset,
-    Prober as Prober,
     QueueFullError as QueueFullError,
     RemoteJob as RemoteJob,
     ReplyLine as ReplyLine,
     ReplyLines as ReplyLines,
-    Sampling as Sampling,
-    Support as Support,
+    request_fields as request_fields,
+    request_line as request_line,
+)
+from .openai.client import (
+    OpenAIProvider as OpenAIProvider,
     UnreachableError as UnreachableError,
     UnreachableReason as UnreachableReason,
     check_endpoint as check_endpoint,
     find_route as find_route,
+    parse_address as parse_address,
+)
+from .openai.endpoint import (
+    BatchProfile as BatchProfile,
+    CallLimits as CallLimits,
+    Endpoint as Endpoint,
+    GrammarField as GrammarField,
+    KnownPrice as KnownPrice,
+    Preset as Preset,
+    Sampling as Sampling,
     find_tier as find_tier,
     hosts_with_keys as hosts_with_keys,
     is_loopback as is_loopback,
-    list_models as list_models,
     load_preset as load_preset,
-    parse_address as parse_address,
     preset_names as preset_names,
-    request_fields as request_fields,
-    request_line as request_line,
     tier_base_url as tier_base_url,
+)
+from .openai.probe import (
+    ListedModel as ListedModel,
+    OutputLimit as OutputLimit,
+    Prober as Prober,
+    Support as Support,
+    list_models as list_models,
 )
 from .ray import Cluster as Cluster, connected as connected
 from .registry import (

@@ -5,7 +5,6 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, Self
 
-from eventabs.providers import openai, rules
 from eventabs.records import Counts
 
 if TYPE_CHECKING:
@@ -13,16 +12,12 @@ if TYPE_CHECKING:
 
     from eventabs.choices import Detail
     from eventabs.language import Language
-    from eventabs.providers.openai import CallLimits, Endpoint, Sampling
+    from eventabs.providers.openai.endpoint import CallLimits, Endpoint, Sampling
     from eventabs.providers.retry import Complete, OnCooldown
     from eventabs.records import EventSource, OnContent, Reply, Request, Vocabulary
 
 
-# The kinds of provider. A new kind is one module beside `openai` and `rules`, one name and one line here.
-#
-# Importing this loads no provider: their modules are loaded when a provider is opened.
-
-
+# A new kind of provider is one folder or module beside `openai` and `rules`, one name and one line here.
 ProviderName = Literal["openai", "rules"]
 
 
@@ -49,9 +44,7 @@ class ProviderConfig:
     language: "Language"
     vocabulary: "Vocabulary"
     detail: "Detail"
-    on_refused: Callable[[frozenset[str]], object] = lambda _parameters: (
-        None
-    )  # hears which parameters the endpoint does not take
+    on_refused: Callable[[frozenset[str]], object] = lambda _: None  # hears what the endpoint does not take
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +64,15 @@ class ProviderKind:
 
 
 def _create_openai(config: ProviderConfig) -> Provider:
-    return openai.OpenAIProvider(
-        config.endpoint, config.sampling, config.limits, on_refused=config.on_refused
-    )
+    from eventabs.providers.openai.client import OpenAIProvider  # noqa: PLC0415  loaded when one is opened
+
+    return OpenAIProvider(config.endpoint, config.sampling, config.limits, on_refused=config.on_refused)
 
 
 def _create_rules(config: ProviderConfig) -> Provider:
-    book = rules.load_rules(config.rules, config.language)
-    return rules.RulesProvider(book, config.vocabulary, config.detail)
+    from eventabs.providers.rules import RulesProvider, load_rules  # noqa: PLC0415  as above
+
+    return RulesProvider(load_rules(config.rules, config.language), config.vocabulary, config.detail)
 
 
 _OPENAI_KEYS = (

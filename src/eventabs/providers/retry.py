@@ -19,7 +19,7 @@ from eventabs.records import OnContent, Reply, Request
 WINDOW = 60.0 / 0.97
 _CATCH_UP = 0.5  # seconds behind the schedule that may be made good, so that late timers cost nothing
 _FIRST_GAP = 1.0  # seconds between the first two admissions after a cooldown
-_SLOW_ADMISSIONS = 1024  # after so many the gaps are too short to matter
+_SLOW_ADMISSIONS = 1024  # after N of them the gaps are too short to matter
 
 
 Sleep = Callable[[float], Awaitable[None]]
@@ -53,30 +53,29 @@ class Pacer:
         self._turn = asyncio.Lock()  # first in, first out, also past cancelled waiters
 
     async def admit(self, tokens: int) -> None:
-        """Wait until a request of so many tokens may be sent."""
+        """Wait until a request of N tokens may be sent."""
         async with self._turn:
-            while (wait := self._wait(tokens, self._clock())) > 0:
-                await self._sleep(wait)
-            self._take(tokens, self._clock())
-
-    def _take(self, tokens: int, now: float) -> None:
-        if self._admitted < _SLOW_ADMISSIONS:  # one in the first second, two in the next, four ...
-            self._admitted += 1
-            self._free_at = now + _FIRST_GAP / 2 ** (self._admitted.bit_length() - 1)
-        self._requests.take(1, now)
-        self._tokens.take(tokens, now)
+            while True:
+                now = self._clock()
+                free_at = max(
+                    self._free_at, self._requests.free_at(1, now), self._tokens.free_at(tokens, now)
+                )
+                if free_at <= now:
+                    break
+                await self._sleep(free_at - now)
+            if self._admitted < _SLOW_ADMISSIONS:  # one in the first second, two in the next, four ...
+                self._admitted += 1
+                self._free_at = now + _FIRST_GAP / 2 ** (self._admitted.bit_length() - 1)
+            self._requests.take(1, now)
+            self._tokens.take(tokens, now)
 
     def cool_down(self, seconds: float) -> None:
-        """Hold every admission for so many seconds from now; then admit one by one, doubling the rate."""
+        """Hold every admission for `seconds` from now; then admit one by one, doubling the rate."""
         until = self._clock() + seconds
         if self._on_cooldown and seconds > 0 and until > self._free_at:
             self._on_cooldown(seconds)
         self._free_at = max(self._free_at, until)
         self._admitted = 0
-
-    def _wait(self, tokens: int, now: float) -> float:
-        free = self._free_at, self._requests.free_at(1, now), self._tokens.free_at(tokens, now)
-        return max(free) - now
 
 
 class _Meter:
@@ -106,11 +105,6 @@ class _Meter:
         self._due = max(self._due, now) + counted * WINDOW / self._limit
         self._taken.append((now, counted))
         self._sum += counted
-
-
-# Retries of a call: after connection errors, timeouts, 429 and 5xx, with growing waits.
-#
-# Which HTTP statuses and codes are transient stands in openai/errors.py.
 
 
 Send = Callable[[Request], Awaitable[Reply]]  # one try; raises the subclasses of EndpointError

@@ -40,13 +40,13 @@ def _check_phrase(phrase: str) -> str:
     return phrase
 
 
-class Table(BaseModel):
+class RulesTable(BaseModel):
     """A table of the file. Unknown keys are errors: a typo must not pass for a setting."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class DetailLimits(Table):
+class DetailLimits(RulesTable):
     """How far events are abstracted; see [detail] of the shipped rules file."""
 
     session_minutes: Annotated[int, Field(ge=0)]
@@ -55,8 +55,8 @@ class DetailLimits(Table):
     most_brief: Annotated[int, Field(gt=0)]
 
 
-class Replacement(Table):
-    """A regular expression, and what stands in place of its matches."""
+class Replacement(RulesTable):
+    """A regular expression, and what replaces its matches."""
 
     pattern: str
     replacement: str = Field(alias="with")
@@ -71,14 +71,14 @@ class Replacement(Table):
         return self
 
 
-class NamesTable(Table):
+class NamesTable(RulesTable):
     """How names are cleaned up and split."""
 
     separators: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     replace: tuple[Replacement, ...] = ()
 
 
-class Translations(Table):
+class Translations(RulesTable):
     """A text in each language; a missing one is replaced by the other."""
 
     zh: str = ""
@@ -115,7 +115,7 @@ class TypeTable(Translations):
     phrase: Phrase = Phrase(zh="{}", en="{}")
 
 
-class Rule(Table):
+class Rule(RulesTable):
     """The type of the behaviors that match."""
 
     type: str
@@ -135,7 +135,7 @@ class Rule(Table):
         return re.compile("|".join(alternatives), re.IGNORECASE)
 
     def matches(self, action: str, item: str, place: str) -> bool:
-        """Whether the rule holds for a behavior: one of the actions, and one of the words or names."""
+        """Whether the rule matches a behavior: one of the actions, and one of the words or names."""
         if self.actions and action not in self.actions:
             return False
         if not (self.words or self.names):
@@ -145,7 +145,7 @@ class Rule(Table):
         return not {item.casefold(), place.casefold()}.isdisjoint(map(str.casefold, self.names))
 
 
-class RulesFile(Table):
+class RulesFile(RulesTable):
     """The whole file."""
 
     detail: DetailLimits
@@ -258,7 +258,7 @@ _DAY_COST = 2.0  # of joining over a change of days, in the unit of weights
 
 
 @dataclass(slots=True, eq=False)
-class Segment:
+class EventSegment:
     """Neighboring behaviors that become one event. Times are wall time; `first` and `last` whole minutes."""
 
     first: datetime
@@ -281,7 +281,7 @@ class Segment:
         """The importance of the segment in its day."""
         return sum(self.weights.values())
 
-    def absorb(self, later: "Segment") -> None:
+    def absorb(self, later: "EventSegment") -> None:
         """Add the segment that follows."""
         self.last = later.last
         self.end = max(self.end, later.end)
@@ -290,7 +290,7 @@ class Segment:
             self.weights[kind] += weight
 
 
-def find_segments(behaviors: Iterable[Behavior], rules: Rules, detail: Detail) -> list[Segment]:
+def find_segments(behaviors: Iterable[Behavior], rules: Rules, detail: Detail) -> list[EventSegment]:
     """Divide a log into the segments that become its events, in time order."""
     limits = rules.limits
     sessions = _sessions(_minutes(behaviors, rules), timedelta(minutes=limits.session_minutes))
@@ -302,9 +302,9 @@ def find_segments(behaviors: Iterable[Behavior], rules: Rules, detail: Detail) -
     return condensed
 
 
-def _condense_days(sessions: list[Segment], limits: DetailLimits) -> list[Segment]:
+def _condense_days(sessions: list[EventSegment], limits: DetailLimits) -> list[EventSegment]:
     days = [list(day) for _day, day in groupby(sessions, key=lambda segment: segment.first.date())]
-    condensed: list[Segment] = []
+    condensed: list[EventSegment] = []
     for day in days:
         alone = sum(segment.kind.alone for segment in day)
         condensed += _condense(day, limits.per_day + alone, may_join=_neither_stands_alone)
@@ -313,18 +313,18 @@ def _condense_days(sessions: list[Segment], limits: DetailLimits) -> list[Segmen
     return _condense(condensed, max(limits.most, len(days)), may_join=_neither_stands_alone)
 
 
-def _neither_stands_alone(one: Segment, other: Segment) -> bool:
+def _neither_stands_alone(one: EventSegment, other: EventSegment) -> bool:
     return not (one.kind.alone or other.kind.alone)
 
 
-def _minutes(behaviors: Iterable[Behavior], rules: Rules) -> list[Segment]:
+def _minutes(behaviors: Iterable[Behavior], rules: Rules) -> list[EventSegment]:
     """Group behaviors by wall-clock minute, in order: a clock set back repeats its minutes."""
-    by_minute: dict[datetime, Segment] = {}
+    by_minute: dict[datetime, EventSegment] = {}
     for behavior in behaviors:
         start = behavior.start.replace(tzinfo=None)
         minute = start.replace(second=0, microsecond=0)
         kind = rules.classify(behavior.action, behavior.item, behavior.place)
-        segment = by_minute.setdefault(minute, Segment(minute, minute, minute, []))
+        segment = by_minute.setdefault(minute, EventSegment(minute, minute, minute, []))
         segment.end = max(segment.end, start)
         with suppress(OverflowError):  # an absurd duration does not count
             segment.end = max(segment.end, start + timedelta(seconds=behavior.duration or 0))
@@ -335,8 +335,8 @@ def _minutes(behaviors: Iterable[Behavior], rules: Rules) -> list[Segment]:
     return [by_minute[minute] for minute in sorted(by_minute)]
 
 
-def _sessions(minutes: list[Segment], pause: timedelta) -> list[Segment]:
-    sessions: list[Segment] = []
+def _sessions(minutes: list[EventSegment], pause: timedelta) -> list[EventSegment]:
+    sessions: list[EventSegment] = []
     for minute in minutes:
         earlier = sessions[-1] if sessions else None
         if (
@@ -351,7 +351,7 @@ def _sessions(minutes: list[Segment], pause: timedelta) -> list[Segment]:
     return sessions
 
 
-def _cost(earlier: Segment, later: Segment) -> float:
+def _cost(earlier: EventSegment, later: EventSegment) -> float:
     """Return the cost of joining two neighbors: the lower weight, and more for a change of days.
 
     Within a theme it is less, on the same day nothing. What begins during a visit is a part of it.
@@ -368,8 +368,8 @@ def _cost(earlier: Segment, later: Segment) -> float:
 
 
 def _condense(
-    parts: list[Segment], most: int, *, may_join: Callable[[Segment, Segment], bool]
-) -> list[Segment]:
+    parts: list[EventSegment], most: int, *, may_join: Callable[[EventSegment, EventSegment], bool]
+) -> list[EventSegment]:
     """Join the cheapest neighbors until `most` are left and no join is free any more. Modifies the parts."""
     following: list[int | None] = [*range(1, len(parts)), None]
     preceding: list[int | None] = [None, *range(len(parts) - 1)]
@@ -415,7 +415,15 @@ class RulesProvider:
         """Raise ConfigError where a type of the rules has a category that the vocabulary lacks."""
         self._rules = rules
         self._detail = detail
-        self._marks = _marks(rules, vocabulary)
+        known = {"": ""} | {category.name: category.mark for category in vocabulary.categories}
+        for kind in rules.kinds.values():
+            if kind.category not in known:
+                message = _(
+                    "the rules file does not hold: types.{key}.category: there is no category {name}; "
+                    "add it to [[vocabulary.categories]] or change it in a rules file of your own"
+                )
+                raise ConfigError(message.format(key=kind.key, name=kind.category))
+        self._marks = {kind.key: known[kind.category] for kind in rules.kinds.values()}
 
     async def complete(self, request: Request, _on_content: OnContent | None = None, /) -> Reply:
         """Return the events of every user in the request, in the `lines` form, all at once."""
@@ -466,19 +474,7 @@ def _shortened(behavior: Behavior) -> Behavior:
     return behavior._replace(action="" if action == THING else action, item=item, place=place)
 
 
-def _marks(rules: Rules, vocabulary: Vocabulary) -> dict[str, str]:
-    known = {"": ""} | {category.name: category.mark for category in vocabulary.categories}
-    for kind in rules.kinds.values():
-        if kind.category not in known:
-            message = _(
-                "the rules file does not hold: types.{key}.category: there is no category {name}; "
-                "add it to [[vocabulary.categories]] or change it in a rules file of your own"
-            )
-            raise ConfigError(message.format(key=kind.key, name=kind.category))
-    return {kind.key: known[kind.category] for kind in rules.kinds.values()}
-
-
-def _span(segment: Segment, following: Segment | None) -> str:
+def _span(segment: EventSegment, following: EventSegment | None) -> str:
     """Return the times of an event, to the minute.
 
     It ends no later than the minute in which the next event starts: what starts there belongs to
@@ -602,7 +598,7 @@ class Summarizer:
         known = {name for behavior in handled for name in self._item_names(behavior)}
         self._known = sorted(known, key=lambda name: (-len(name), name))  # the longest is the most exact
 
-    def summary(self, segment: Segment) -> str:
+    def summary(self, segment: EventSegment) -> str:
         """Summarize the heaviest theme: what, how often and how long; then other themes, as room allows."""
         themes = _by_theme(segment)
         text = ""
@@ -683,7 +679,7 @@ class Summarizer:
         return names
 
 
-def _by_theme(segment: Segment) -> list[tuple[EventKind, Classified]]:
+def _by_theme(segment: EventSegment) -> list[tuple[EventKind, Classified]]:
     """Group a segment by theme, each under its heaviest kind: what stands alone first, then by weight."""
     grouped: dict[str, list[tuple[Behavior, EventKind]]] = {}
     for behavior, kind in segment.behaviors:

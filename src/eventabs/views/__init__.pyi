@@ -45,7 +45,7 @@ from .quality import (
     render_review_page as render_review_page,
     review_json as review_json,
 )
-from .report import NAME as NAME, render_report as render_report, write_report as write_report
+from .report.page import NAME as NAME, render_report as render_report, write_report as write_report
 from .run import (
     ProgressServer as ProgressServer,
     render_calls as render_calls,

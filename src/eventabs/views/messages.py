@@ -44,7 +44,7 @@ def of_job(note: runs.RequestsWritten | runs.RepliesRead | runs.JobChanged) -> s
 
 
 def job_line(job: Job) -> str:
-    """Say how a job of the batch service stands."""
+    """Say which state a job of the batch service is in."""
     template = ngettext(
         "Job {job} ({batch_id}): {status}, {requests} request",
         "Job {job} ({batch_id}): {status}, {requests} requests",
@@ -270,12 +270,12 @@ def _of_the_run(
             template = _("Stopping: calls on their way have {time} to end; a second time stops at once")
             line = template.format(time=duration(note.seconds))
         case runs.StateChanged():
-            state = status(note.status)
+            state = status_name(note.status)
             line = _("{state}: {cause}").format(state=state, cause=note.cause) if note.cause else state
     return line
 
 
-def plan(batches: int, users_per_batch: float) -> str:
+def plan_line(batches: int, users_per_batch: float) -> str:
     """Count the batches of a plan and the users in each."""
     if users_per_batch == 1:
         template = ngettext(
@@ -343,7 +343,7 @@ def category(name: str) -> str:
     return {CONVERSION: _("conversion"), ENGAGEMENT: _("engagement")}.get(name, name)
 
 
-def status(state: RunStatus) -> str:
+def status_name(state: RunStatus) -> str:
     """Name a state of the run."""
     return {
         "running": _("Running"),
@@ -355,7 +355,7 @@ def status(state: RunStatus) -> str:
 
 
 def reason(code: str) -> str:
-    """Name the reason why a user has no events; an unknown code stands for itself."""
+    """Name the reason why a user has no events; an unknown code is its own name."""
     return {
         "empty": _("the reply was empty or held no events"),
         "unparsable": _("the reply could not be read"),
@@ -433,31 +433,30 @@ def _input_read(note: runs.InputRead) -> str:
             note.paired_ends,
         )
         parts.append(template.format(count=count(note.paired_ends), alone=count(note.unpaired)))
-    if note.shortened:
-        template = ngettext(
-            "{count} behavior with a text cut to 200 characters",
-            "{count} behaviors with a text cut to 200 characters",
-            note.shortened,
-        )
-        parts.append(template.format(count=count(note.shortened)))
-    if note.skipped_lines:
-        template = ngettext(
-            "{count} line of titles and sums left out",
-            "{count} lines of titles and sums left out",
-            note.skipped_lines,
-        )
-        parts.append(template.format(count=count(note.skipped_lines)))
-    if note.non_behaviors:
-        template = ngettext("{count} row is no behavior", "{count} rows are no behaviors", note.non_behaviors)
-        parts.append(template.format(count=count(note.non_behaviors)))
-    if note.other_rows:
-        template = ngettext("{count} row of other shards", "{count} rows of other shards", note.other_rows)
-        parts.append(template.format(count=count(note.other_rows)))
+    shortened = ngettext(
+        "{count} behavior with a text cut to 200 characters",
+        "{count} behaviors with a text cut to 200 characters",
+        note.shortened,
+    )
+    skipped = ngettext(
+        "{count} line of titles and sums left out",
+        "{count} lines of titles and sums left out",
+        note.skipped_lines,
+    )
+    no_behavior = ngettext("{count} row is no behavior", "{count} rows are no behaviors", note.non_behaviors)
+    foreign = ngettext("{count} row of other shards", "{count} rows of other shards", note.other_rows)
+    parts += _counted((shortened, note.shortened), (skipped, note.skipped_lines))
+    parts += _counted((no_behavior, note.non_behaviors), (foreign, note.other_rows))
     return _("Input: {facts}").format(facts=listed(parts))
 
 
+def _counted(*said: tuple[str, int]) -> list[str]:
+    """Fill in the counts; what there is none of is left out."""
+    return [template.format(count=count(number)) for template, number in said if number]
+
+
 def _planned(note: runs.Planned) -> str:
-    sentence, rest = plan(note.batches, note.users_per_batch), _("{pending} of {users} still to do")
+    sentence, rest = plan_line(note.batches, note.users_per_batch), _("{pending} of {users} still to do")
     if note.pending_users == note.users:
         return sentence
     return joined((sentence, rest.format(pending=count(note.pending_users), users=users(note.users))))
@@ -469,25 +468,18 @@ def _batch_done(note: runs.BatchDone) -> str:
     )
     template = _("{reason} ({count})")
     clauses = [template.format(reason=reason(code), count=count(n)) for code, n in note.unusable.items()]
-    if note.ignored:
-        ignored = ngettext("{count} block ignored", "{count} blocks ignored", note.ignored)
-        clauses.append(ignored.format(count=count(note.ignored)))
-    if note.duplicates:
-        repeated = ngettext("{count} event repeated", "{count} events repeated", note.duplicates)
-        clauses.append(repeated.format(count=count(note.duplicates)))
-    if note.missed:
-        clauses.append(_added_by_rules(note.missed))
-    if note.copied:
-        copied = ngettext("{count} event copies its line", "{count} events copy their lines", note.copied)
-        clauses.append(copied.format(count=count(note.copied)))
+    ignored = ngettext("{count} block ignored", "{count} blocks ignored", note.ignored)
+    repeated = ngettext("{count} event repeated", "{count} events repeated", note.duplicates)
+    copied = ngettext("{count} event copies its line", "{count} events copy their lines", note.copied)
+    clauses += _counted((ignored, note.ignored), (repeated, note.duplicates))
+    clauses += _counted((_added_by_rules(note.missed), note.missed), (copied, note.copied))
     return joined((sentence, *clauses))
 
 
 def _added_by_rules(number: int) -> str:
-    template = ngettext(
+    return ngettext(
         "{count} missed event added by your rules", "{count} missed events added by your rules", number
     )
-    return template.format(count=count(number))
 
 
 def event_findings(counts: Counts) -> list[str]:
@@ -499,9 +491,10 @@ def event_findings(counts: Counts) -> list[str]:
         "{count} with types outside the vocabulary",
         counts.outside,
     )
-    said = [(ungrounded, counts.ungrounded), (repeated, counts.repeated), (outside, counts.outside)]
-    found = [template.format(count=count(number)) for template, number in said if number]
-    return [*found, _added_by_rules(counts.missed)] if counts.missed else found
+    added = (_added_by_rules(counts.missed), counts.missed)
+    return _counted(
+        (ungrounded, counts.ungrounded), (repeated, counts.repeated), (outside, counts.outside), added
+    )
 
 
 def progress_line(progress: runs.Progress, currency: str) -> str:
@@ -625,11 +618,18 @@ def render_extension(console: Console, estimate: ExtensionEstimate) -> None:
         changed = _changed(estimate.changed_behaviors, estimate.gone_behaviors)
         template = _("{changed}: extend refuses that without --accept-changes; counted here as accepted")
         print_line(console, template.format(changed=changed), style="yellow")
+    cost = _("unknown; set input and output prices under [llm.price] of the config")
+    if estimate.cost is not None:
+        cost = money(estimate.cost, estimate.currency)
     table = Table.grid(padding=(0, 2, 0, 0))
-    for label, figure in _figures(estimate):
-        table.add_row(label, figure)
+    table.add_row(_("calls"), count(estimate.batches))
+    table.add_row(_("input tokens"), count(estimate.prompt_tokens))
+    table.add_row(_("expected output tokens"), count(estimate.expected_output_tokens))
+    table.add_row(_("time"), duration(estimate.seconds))
+    table.add_row(_("cost"), cost)
     console.print("", table, "", sep="\n")
-    print_line(console, plan(estimate.batches, estimate.users / max(1, estimate.batches)), style="bold")
+    users_a_batch = estimate.users / max(1, estimate.batches)
+    print_line(console, plan_line(estimate.batches, users_a_batch), style="bold")
 
 
 def extension_json(estimate: ExtensionEstimate) -> bytes:
@@ -637,19 +637,6 @@ def extension_json(estimate: ExtensionEstimate) -> bytes:
     fields = asdict(estimate) | estimate.described.facts()
     del fields["described"]
     return f"{encode(fields | {'seconds': round(estimate.seconds, 1)})}\n".encode()
-
-
-def _figures(estimate: ExtensionEstimate) -> list[tuple[str, str]]:
-    cost = _("unknown; set input and output prices under [llm.price] of the config")
-    if estimate.cost is not None:
-        cost = money(estimate.cost, estimate.currency)
-    return [
-        (_("calls"), count(estimate.batches)),
-        (_("input tokens"), count(estimate.prompt_tokens)),
-        (_("expected output tokens"), count(estimate.expected_output_tokens)),
-        (_("time"), duration(estimate.seconds)),
-        (_("cost"), cost),
-    ]
 
 
 def _news(new_users: int, extended_users: int, new_behaviors: int) -> list[str]:

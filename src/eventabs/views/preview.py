@@ -34,7 +34,10 @@ def render_estimate(console: Console, estimate: Estimate) -> None:
     """Print what was understood of the input, what it holds, its tokens, the batches and what the run would cost."""
     _render_notes(console, estimate, warnings=False)
     print_line(console, "")
-    tables = [_input(estimate), _tokens(estimate), _batches(estimate), _details(estimate)]
+    plans = (_("this plan"), estimate.batches), (_("lower bound"), estimate.lower_bound)
+    rows = ((label, count(batches), _mean(estimate.users, batches)) for label, batches in plans)
+    batches = _table(_("Batches"), _("batches"), _("users a batch"), rows=rows)
+    tables = [_input(estimate), _tokens(estimate), batches, _details(estimate)]
     if estimate.batches:
         tables.append(_comparison(estimate))
     for table in tables:
@@ -49,18 +52,15 @@ def render_estimate(console: Console, estimate: Estimate) -> None:
         print_line(console, line)
     _render_notes(console, estimate, warnings=True)
     if estimate.batches:
-        print_line(console, messages.plan(estimate.batches, estimate.users / estimate.batches), style="bold")
+        users_a_batch = estimate.users / estimate.batches
+        print_line(console, messages.plan_line(estimate.batches, users_a_batch), style="bold")
 
 
 def _render_notes(console: Console, estimate: Estimate, *, warnings: bool) -> None:
     """Print what was understood of the input, or what looks wrong there and in the plan."""
-    for note in (*estimate.described.notes(), *_plan_warnings(estimate)):
+    for note in filter(None, (*estimate.described.notes(), estimate.repriced)):
         if isinstance(note, InputWarning) is warnings:
             print_line(console, messages.noted(note), style="yellow" if warnings else "dim")
-
-
-def _plan_warnings(estimate: Estimate) -> list[InputWarning]:
-    return [estimate.repriced] if estimate.repriced else []
 
 
 def estimate_json(estimate: Estimate) -> bytes:
@@ -71,7 +71,7 @@ def estimate_json(estimate: Estimate) -> bytes:
         asdict(estimate)
         | described
         | {
-            "warnings": [*described["warnings"], *map(asdict, _plan_warnings(estimate))],
+            "warnings": described["warnings"] + ([asdict(estimate.repriced)] if estimate.repriced else []),
             "tokens": {
                 "long": estimate.tokens_long,
                 "compact": estimate.tokens_compact,
@@ -147,12 +147,6 @@ def _tokens(estimate: Estimate) -> Table:
         for label, number in tokens
     )
     return _table(_("Input tokens"), _("total"), _("a behavior"), _("ratio"), rows=rows)
-
-
-def _batches(estimate: Estimate) -> Table:
-    plans = (_("this plan"), estimate.batches), (_("lower bound"), estimate.lower_bound)
-    rows = ((label, count(batches), _mean(estimate.users, batches)) for label, batches in plans)
-    return _table(_("Batches"), _("batches"), _("users a batch"), rows=rows)
 
 
 def _details(estimate: Estimate) -> Table:

@@ -23,7 +23,6 @@ from eventabs.errors import UsageError
 from eventabs.inspection import Line, RunState, StoredCall, UserView
 from eventabs.language import gettext as _
 from eventabs.providers import kind_of
-from eventabs.records import Message
 from eventabs.runs import Note, Progress, Started, StateChanged, Summary
 from eventabs.store import ShardState, UserRow
 from eventabs.views import messages
@@ -188,7 +187,7 @@ def _name(state: RunState) -> str:
         return listed(parts)
     if state.status == "killed":
         return _("Not running: the process was killed or has crashed, state saved")
-    return messages.status(state.status)
+    return messages.status_name(state.status)
 
 
 def _events(progress: Progress) -> list[str]:
@@ -268,7 +267,7 @@ def _end_headline(summary: Summary) -> str:
     if summary.pending:
         parts.append(_("{count} still to do").format(count=count(summary.pending)))
     parts.append(events(summary.events))
-    return _("{state}: {facts}").format(state=messages.status(summary.status), facts=listed(parts))
+    return _("{state}: {facts}").format(state=messages.status_name(summary.status), facts=listed(parts))
 
 
 def _left_out(summary: Summary) -> int:
@@ -380,12 +379,14 @@ def users_json(rows: Iterable[UserRow], *, total: int, skip: int) -> str:
 def render_user(console: Console, view: UserView) -> None:
     """Print a user's behaviors on the left, and on the right the events that begin there or still last."""
     print_line(console, _user_headline(view), style="bold")
-    side_by_side = console.width >= NARROW  # else events stand under the behaviors that they begin with
+    side_by_side = console.width >= NARROW  # else events follow the behaviors that they begin with
     table = Table.grid(padding=(0, 1, 0, 0), expand=True)
     table.add_column(width=1, style="bold yellow")
     for _side in range(1 + side_by_side):
         table.add_column(ratio=1, overflow="fold")
-    for day in _days(view):
+    days = {line.day for line in view.lines}
+    days |= {str(view.events[position]["start"])[:_DATE] for position in view.ungrounded}
+    for day in sorted(days):
         table.add_row("", Text(one_line(day), style="bold"))
         for line in view.lines:
             if line.day == day:
@@ -396,8 +397,12 @@ def render_user(console: Console, view: UserView) -> None:
                 cell = Text(event_text(event), style="yellow")
                 table.add_row(UNGROUNDED, *(("", cell) if side_by_side else (cell,)))
     console.print(table)
-    for explanation in _legend(view):
-        print_line(console, explanation)
+    for found, mark, text in (
+        (view.uncovered, UNCOVERED, _("{mark} no event covers it ({count})")),
+        (view.ungrounded, UNGROUNDED, _("{mark} an event that covers no behavior ({count})")),
+    ):
+        if found:
+            print_line(console, text.format(mark=mark, count=count(len(found))))
 
 
 def user_json(view: UserView, calls: Iterable[StoredCall] | None) -> str:
@@ -421,17 +426,13 @@ def render_calls(console: Console, calls: Iterable[StoredCall]) -> None:
         console.print()
         print_line(console, _call_line(call), style="bold")
         for message in call.messages:
-            _print_text(console, message["role"], _once(printed, call.id, message))
+            text = message["content"]
+            if (first := printed.setdefault(text, call.id)) != call.id and message["role"] == "system":
+                text = _("(as in call {call})").format(call=first)
+            _print_text(console, message["role"], text)
         if call.reasoning:
             _print_text(console, _("reasoning"), call.reasoning)
         _print_text(console, _("reply"), call.reply or _("none"))
-
-
-def _once(printed: dict[str, int], call_id: int, message: Message) -> str:
-    first = printed.setdefault(message["content"], call_id)
-    if message["role"] != "system" or first == call_id:
-        return message["content"]
-    return _("(as in call {call})").format(call=first)
 
 
 def _print_text(console: Console, title: str, text: str) -> None:
@@ -467,11 +468,6 @@ def _user_headline(view: UserView) -> str:
     return _("{state}: {facts}").format(state=named, facts=listed(parts))
 
 
-def _days(view: UserView) -> list[str]:
-    days = {line.day for line in view.lines}
-    return sorted(days | {str(view.events[position]["start"])[:_DATE] for position in view.ungrounded})
-
-
 def _add_line(table: Table, view: UserView, line: Line, *, side_by_side: bool) -> None:
     events = (view.events[position] for position in line.events)
     cells = [Text(event_text(event)) for event in events if event["behaviors"][0] == line.index]
@@ -494,14 +490,6 @@ def event_text(event: Mapping[str, Any]) -> str:
     category = f"({event['category']})" if event["category"] else ""
     parts = (span, str(event["type"]), category, str(event["summary"]))
     return one_line(" ".join(part for part in parts if part))
-
-
-def _legend(view: UserView) -> list[str]:
-    marks = (
-        (view.uncovered, UNCOVERED, _("{mark} no event covers it ({count})")),
-        (view.ungrounded, UNGROUNDED, _("{mark} an event that covers no behavior ({count})")),
-    )
-    return [text.format(mark=mark, count=count(len(found))) for found, mark, text in marks if found]
 
 
 LOOPBACK = "127.0.0.1"

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.providers.openai.wire import MASK, one_line, redact
+from eventabs.providers.openai.wire import MASK, redact, redacted_line
 
 LONG_KEY = "sk-proj-0123456789/abc=="
 
@@ -38,21 +38,21 @@ def test_a_secret_inside_a_longer_one_leaves_no_rest() -> None:
 
 
 def test_foreign_text_becomes_one_short_line() -> None:
-    line = one_line("a\r\n\tb\x1b[31m \u202ec\u2028d" + " long" * 100, [])
+    line = redacted_line("a\r\n\tb\x1b[31m \u202ec\u2028d" + " long" * 100, [])
     assert line.startswith("a b [31m c d long")
     assert len(line) == 300
     assert line.endswith("…")
 
 
 def test_a_key_is_masked_before_the_line_is_cut() -> None:
-    line = one_line("x" * 290 + " " + LONG_KEY, [LONG_KEY])
+    line = redacted_line("x" * 290 + " " + LONG_KEY, [LONG_KEY])
     assert "sk-" not in line
 
 
 @given(st.text(max_size=400), st.text(max_size=400))
 @settings(max_examples=150, deadline=None)
 def test_no_line_ever_holds_the_key_or_a_control_character(before: str, after: str) -> None:
-    line = one_line(before + LONG_KEY + after, [LONG_KEY])
+    line = redacted_line(before + LONG_KEY + after, [LONG_KEY])
     assert LONG_KEY not in line
     assert len(line) <= 300
     assert line.isprintable()

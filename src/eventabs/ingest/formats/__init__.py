@@ -1,4 +1,4 @@
-"""Formats of input files. Another format is a class in a file of its own, and a line in `FORMATS`."""
+"""Formats of input files. Another format is a class, and its name in `FORMATS`."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -10,10 +10,9 @@ import duckdb
 from eventabs.ingest import files
 from eventabs.ingest.formats.base import BLANK, Format, InputFile, Insert, Query, SampledRow, Wanted
 from eventabs.ingest.formats.csv import Csv
-from eventabs.ingest.formats.databases import DuckDb, Sqlite
+from eventabs.ingest.formats.databases import DuckDb, Parquet, Sqlite
 from eventabs.ingest.formats.excel import Excel
 from eventabs.ingest.formats.json import Json
-from eventabs.ingest.formats.parquet import Parquet
 from eventabs.stop import Stop
 
 __all__ = ["BLANK", "FORMATS", "Format", "InputFile", "Insert", "Query", "SampledRow", "Wanted", "open_file"]

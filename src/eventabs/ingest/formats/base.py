@@ -14,9 +14,10 @@ import duckdb
 
 from eventabs.ingest import files
 from eventabs.ingest.normal_form import errors_named, quoted
-from eventabs.ingest.paths import InnerPath, Inventory, Reading
+from eventabs.ingest.paths import InnerPath, Inventory, PathReader
 from eventabs.stop import Stop
 
+BREAKS: Final = re.compile(r"[\r\n\0]+")  # in a cell or field, which becomes part of a line
 BLANK: Final = "blank"  # the problem of a blank line, which is no row
 _SAMPLED: Final = 2000  # rows
 _SAMPLED_TEXT: Final = 4 << 20  # characters of them
@@ -53,11 +54,6 @@ class InputFile:
     def has_user(self) -> bool:
         """Whether the user is known without a column."""
         return bool(self.user)
-
-    @property
-    def time_column(self) -> str:
-        """The column of times that the user named."""
-        return self.named.get("time", "")
 
     def copy_named(self, name: str) -> Path:
         """Return the path of another copy."""
@@ -164,11 +160,10 @@ class Format(ABC):
         `base` gives the SQL of a column of `relation` as text.
         """
         paths = self.paths(wanted)
-        if not any(
-            path.steps for path in paths.values()
-        ):  # few files have any, and the search for JSON in texts takes time
+        # few files have any, and the search for JSON in texts takes time
+        if not any(path.steps for path in paths.values()):
             return selected(wanted, base), relation
-        reading = Reading(f"SELECT * FROM {relation}", self.inventory.texts)
+        reading = PathReader(f"SELECT * FROM {relation}", self.inventory.texts)
         values = reading.read(base, set(paths.values()))
         return selected(wanted, lambda name: values[paths[name]]), f"({reading.relation})"
 
@@ -190,18 +185,13 @@ def text_reader(
     strict: bool = True,
 ) -> str:
     """Return the SQL table function that reads delimited text with lines of at most `longest` bytes."""
+    # DuckDB's own buffers are eight times larger: a file of 30 MB fits into one, which a single thread reads
+    line = max(longest, _USUAL_LINE)
+    room = f"max_line_size = {line}, buffer_size = {2 * line}"
+    if longest > _USUAL_LINE:  # buffers for such lines take so much memory that a single thread reads
+        room += ", parallel = false"
     columns = ", ".join(f"'{name}': 'VARCHAR'" for name in names)
     return (
         f"read_csv(?, auto_detect = false, header = {header}, delim = {quoted(delimiter)}, quote = {quoted(quote)},"
-        f" escape = {quoted(quote)}, columns = {{{columns}}}, nullstr = ['', '\\N'], strict_mode = {strict}, compression = 'none'{_buffers(longest)})"
+        f" escape = {quoted(quote)}, columns = {{{columns}}}, nullstr = ['', '\\N'], strict_mode = {strict}, compression = 'none', {room})"
     )
-
-
-def _buffers(longest: int) -> str:
-    """Return the buffer options for the longest line. Large buffers take so much memory that a single thread reads.
-
-    DuckDB's own buffers are eight times larger: a file of 30 MB fits into one, which a single thread reads.
-    """
-    line = max(longest, _USUAL_LINE)
-    room = f", max_line_size = {line}, buffer_size = {2 * line}"
-    return room if longest <= _USUAL_LINE else f"{room}, parallel = false"

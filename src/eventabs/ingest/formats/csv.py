@@ -130,14 +130,8 @@ _HEADERLESS: Final = (
         ),
         Dialect("\t"),
         (
-            "user_id",
-            "venue_id",
-            "venue_category_id",
-            "venue_category",
-            "latitude",
-            "longitude",
-            "timezone_offset",
-            "utc_timestamp",
+            *("user_id", "venue_id", "venue_category_id", "venue_category"),
+            *("latitude", "longitude", "timezone_offset", "utc_timestamp"),
         ),
         8,
     ),
@@ -379,17 +373,17 @@ def _names_by_values(columns: Sequence[Sequence[str]]) -> list[str]:
                 names[position] = name
                 free.remove(position)
                 break
-    free = [position for position in free if not all(map(_is_decimal, columns[position]))]
+    decimals = [
+        all(not value or ("." in value and _NUMBER.fullmatch(value)) for value in values)
+        for values in columns
+    ]
+    free = [position for position in free if not decimals[position]]
     if len(free) > 1:
         names[free.pop(0)] = "user_id"
     if free:
         texts = (position for position in free if not all(map(_NUMBER.fullmatch, columns[position])))
         names[next(texts, free[0])] = "item"
     return names
-
-
-def _is_decimal(value: str) -> bool:
-    return not value or ("." in value and bool(_NUMBER.fullmatch(value)))
 
 
 _SAMPLE: Final = 1 << 18  # bytes that are read for columns and dialect
@@ -426,7 +420,7 @@ class Csv(Format):
         path = self.file.path
         lines = files.head(self.file.text, _SAMPLE)
         try:
-            layout = find_layout(lines, self.file.header, self.file.time_column, self.file.headers)
+            layout = find_layout(lines, self.file.header, self.file.named.get("time", ""), self.file.headers)
         except csv.Error as error:
             message = _(
                 "{path}: the first line is no header ({error}); export the behaviors as JSON lines or CSV"
@@ -523,7 +517,7 @@ class Csv(Format):
 
     def records(self) -> Iterator[Record]:
         """Yield the records without blank lines, the header first. Raises InputError if the file is not UTF-8."""
-        lines = self._lines()
+        lines, width, delimiter = self._lines(), len(self.columns), self.layout.dialect.delimiter
         ahead = deque[tuple[int, str]]()  # lines that were read to find a closing quote, not yet used
         while following := ahead.popleft() if ahead else next(lines, None):
             line, text = following
@@ -536,7 +530,9 @@ class Csv(Format):
                         break
                 behind = islice(ahead, len(inside), None)
                 joined = [text, *(part for _line, part in inside)]
-                if (found := self._split("\n".join(joined))) and not self._are_rows(joined):
+                # lines that each are a row when quotes count as plain characters; two fields are a text's
+                are_rows = width > 2 and all(line.count(delimiter) == width - 1 for line in joined)  # noqa: PLR2004
+                if (found := self._split("\n".join(joined))) and not are_rows:
                     text, fields, ahead = "\n".join(joined), found, deque(behind)
                 else:
                     ahead = deque([*inside, *behind])
@@ -561,11 +557,6 @@ class Csv(Format):
         if fields is None or len(fields) < self.layout.needed or any(fields[width:]):
             return None
         return [*fields, *[""] * (width - len(fields))][:width]
-
-    def _are_rows(self, lines: Sequence[str]) -> bool:
-        """Whether each of several lines is a row by itself when quotes count as plain characters."""
-        width, delimiter = len(self.columns), self.layout.dialect.delimiter
-        return width > 2 and all(line.count(delimiter) == width - 1 for line in lines)  # noqa: PLR2004  two are a text's
 
     def _field_of_broken(self, text: str, position: int) -> str:
         """Return one field of a broken line, "" if it may be cut off or a quote makes it uncertain."""

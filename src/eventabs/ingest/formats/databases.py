@@ -1,37 +1,79 @@
-"""Tables and views of SQLite and DuckDB files, opened read-only and copied: SQLite as CSV, DuckDB as Parquet."""
+"""Parquet files; tables and views of SQLite and DuckDB files, opened read-only and copied: SQLite as CSV, DuckDB as Parquet."""
 
 import csv
-import re
+import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from textwrap import shorten
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 import duckdb
 
 from eventabs.errors import InputError
 from eventabs.ingest import files
 from eventabs.ingest.column_names import USUAL_NAMES, plain
-from eventabs.ingest.formats.base import InputFile
+from eventabs.ingest.formats.base import BREAKS, Format, InputFile, Query, Wanted
 from eventabs.ingest.formats.csv import Csv, Dialect, Layout
-from eventabs.ingest.formats.parquet import Parquet
-from eventabs.ingest.normal_form import MEMORY_LIMIT, errors_named, quoted
+from eventabs.ingest.normal_form import MEMORY_LIMIT, as_glob, errors_named, fetched, quoted
 from eventabs.language import gettext as _
 
+_PARQUET: Final = b"PAR1"
 _SQLITE: Final = b"SQLite format 3\0"
 _DUCKDB: Final = b"DUCK"
 _DUCKDB_AT: Final = 8  # bytes before the mark
-_BREAKS: Final = re.compile(r"[\r\n\0]+")
 _LISTED: Final = 300  # characters
-_AS_TEXT: Final = (
-    "HUGEINT",
-    "UHUGEINT",
-    "BIT",
-    "TIME WITH TIME ZONE",
-)  # types that Parquet rounds or lacks
+_AS_TEXT: Final = ("HUGEINT", "UHUGEINT", "BIT", "TIME WITH TIME ZONE")  # Parquet rounds or lacks these
+
+
+class Parquet(Format):
+    """A Parquet file. Row numbers replace line numbers, and JSON replaces text."""
+
+    is_text: ClassVar[bool] = False
+
+    @staticmethod
+    def sniff(path: str, start: bytes) -> bool:  # noqa: ARG004  the content alone decides
+        """Whether the file begins as all Parquet files do."""
+        return start.startswith(_PARQUET)
+
+    def find_columns(self) -> tuple[str, ...]:
+        """Return the names of the columns."""
+        with errors_named(self.file.path):
+            described = self.file.connection.execute("DESCRIBE SELECT * FROM read_parquet(?)", [self._glob])
+            self._types = {name: kind for name, kind, *_rest in described.fetchall()}
+        return tuple(self._types)
+
+    def query(self, wanted: Wanted) -> Query:
+        """Return the rows, all values as text."""
+        fields, relation = self.nested("read_parquet(?)", wanted, self._text)
+        return Query(
+            f"SELECT NULL::BIGINT AS line, NULL::VARCHAR AS problem, {fields} FROM {relation}",
+            (self._glob,),
+        )
+
+    def _text(self, column: str) -> str:
+        """Return the SQL of a column as text; structs, lists and maps as JSON."""
+        name = _identifier(column)
+        is_nested = self._types[column].startswith(("STRUCT", "MAP")) or self._types[column].endswith("]")
+        return f"CAST({f'to_json({name})' if is_nested else name} AS VARCHAR)"
+
+    def texts(self) -> Iterator[tuple[int, str]]:
+        """Yield each row's number and the row as JSON."""
+        with closing(self.file.connection.cursor()) as cursor:
+            cursor.execute("SELECT to_json(r)::VARCHAR FROM read_parquet(?) AS r", [self._glob])
+            for number, (text,) in enumerate(fetched(cursor), start=1):
+                yield number, text
+
+    def fields(self, text: str) -> Mapping[str, Any]:
+        """Return the values of a row by column."""
+        values: dict[str, Any] = json.loads(text)
+        return values
+
+    @property
+    def _glob(self) -> str:
+        return as_glob(self.file.text)
 
 
 class Sqlite(Csv):
@@ -41,13 +83,19 @@ class Sqlite(Csv):
 
     def __init__(self, file: InputFile) -> None:
         copy = file.copy_named("table")
-        with _sqlite(file) as connection:
-            rows = connection.execute(f"SELECT * FROM {_identifier(_sqlite_table(file, connection))}")
-            self._names = tuple(name for name, *_rest in rows.description)
-            with copy.open("w", encoding="utf-8", newline="") as target:
-                writer = csv.writer(target, lineterminator="\n")
-                writer.writerow(self._names)
-                writer.writerows(map(_texts, file.stop.until(rows)))
+        address = Path(file.text).absolute().as_uri()
+        try:
+            with closing(sqlite3.connect(f"{address}?mode=ro", uri=True)) as connection:
+                connection.text_factory = lambda raw: raw.decode(errors="replace")
+                rows = connection.execute(f"SELECT * FROM {_identifier(_sqlite_table(file, connection))}")
+                self._names = tuple(name for name, *_rest in rows.description)
+                with copy.open("w", encoding="utf-8", newline="") as target:
+                    writer = csv.writer(target, lineterminator="\n")
+                    writer.writerow(self._names)
+                    writer.writerows(list(map(_text, row)) for row in file.stop.until(rows))
+        except sqlite3.Error as error:
+            message = _("{path} cannot be read ({error}); close the program that uses it, or copy the file")
+            raise InputError(message.format(path=file.path, error=error)) from None
         super().__init__(replace(file, text=str(copy), content=files.inspect(str(copy))))
 
     @staticmethod
@@ -123,18 +171,6 @@ def _is_export(file: InputFile, columns: Sequence[str]) -> bool:
     )
 
 
-@contextmanager
-def _sqlite(file: InputFile) -> Iterator[sqlite3.Connection]:
-    address = Path(file.text).absolute().as_uri()
-    try:
-        with closing(sqlite3.connect(f"{address}?mode=ro", uri=True)) as connection:
-            connection.text_factory = lambda raw: raw.decode(errors="replace")
-            yield connection
-    except sqlite3.Error as error:
-        message = _("{path} cannot be read ({error}); close the program that uses it, or copy the file")
-        raise InputError(message.format(path=file.path, error=error)) from None
-
-
 def _sqlite_table(file: InputFile, connection: sqlite3.Connection) -> str:
     found = connection.execute(
         "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
@@ -170,11 +206,7 @@ def _identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _texts(row: Sequence[object]) -> list[object]:
-    return [_value_text(value) for value in row]
-
-
-def _value_text(value: object) -> object:
+def _text(value: object) -> object:
     if isinstance(value, bytes):
         return None  # a picture, for example
-    return _BREAKS.sub(" ", value) if isinstance(value, str) else value
+    return BREAKS.sub(" ", value) if isinstance(value, str) else value

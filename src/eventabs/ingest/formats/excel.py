@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from eventabs.errors import InputError
 from eventabs.ingest import files
 from eventabs.ingest.files import is_workbook, refuse_bomb
-from eventabs.ingest.formats.base import InputFile
+from eventabs.ingest.formats.base import BREAKS, InputFile
 from eventabs.ingest.formats.csv import Csv
 from eventabs.language import gettext as _
 
@@ -29,7 +29,6 @@ _LONGEST_REFERENCE: Final = 32  # bytes
 _COLUMN: Final = re.compile(rb' r="([A-Z]{1,3})[0-9]')
 _ROW: Final = re.compile(rb' r="[A-Z]{0,3}([0-9]+)"')
 _SHEET: Final = re.compile(r"xl/worksheets/[^/]+\.xml", re.IGNORECASE)
-_BREAKS: Final = re.compile(r"[\r\n\0]+")
 _EXACT: Final = 1e15  # smaller numbers are exact as integers
 
 _Cell = float | str | bool | time | date | datetime | timedelta
@@ -43,7 +42,7 @@ class Excel(Csv):
     def __init__(self, file: InputFile) -> None:
         copy = file.copy_named("sheet")
         with copy.open("w", encoding="utf-8", newline="") as target:
-            rows = map(_row, file.stop.until(_rows(file)))
+            rows = (list(map(_text, cells)) for cells in file.stop.until(_rows(file)))
             csv.writer(target, lineterminator="\n").writerows(rows)
         content = replace(files.inspect(str(copy)), sha256=file.content.sha256)
         super().__init__(replace(file, text=str(copy), content=content))
@@ -119,14 +118,10 @@ def _cells(chunks: Iterator[bytes]) -> int:
     return width * min(last_row, _ROWS)
 
 
-def _row(cells: list[_Cell]) -> list[str]:
-    return list(map(_text, cells))
-
-
 def _text(cell: _Cell) -> str:
     match cell:
         case str():
-            return _BREAKS.sub(" ", cell)
+            return BREAKS.sub(" ", cell)
         case bool():
             return str(cell).lower()
         case float() | int():

@@ -29,7 +29,7 @@ from eventabs.ingest.formats.base import (
     text_reader,
 )
 from eventabs.ingest.normal_form import WHITE, as_glob
-from eventabs.ingest.paths import OBJECT, Inventory, Reading
+from eventabs.ingest.paths import OBJECT, Inventory, PathReader
 from eventabs.language import gettext as _
 from eventabs.stop import Stop
 
@@ -88,7 +88,7 @@ class Json(Format):
             ["text"], self.file.content.longest, delimiter=_NO_DELIMITER, quote="", strict=False
         )
         is_nested = any(path.steps for path in paths.values())
-        reading = Reading(f"SELECT text FROM {reader}", self.inventory.texts if is_nested else ())
+        reading = PathReader(f"SELECT text FROM {reader}", self.inventory.texts if is_nested else ())
         values = reading.read_objects("text", paths.values())
         return Query(
             f"""SELECT NULL::BIGINT AS line, {selected(wanted, lambda name: values[paths[name]])},
@@ -149,7 +149,7 @@ def _one_object_a_line(file: InputFile) -> InputFile:
     around: dict[str, Any] = {}
     if is_spread(lines) or (file.content.longest > files.LONGEST_LINE and file.content.lines == 1):
         array = file.copy_named("array")
-        around, text = split(text, array, file.stop), str(array)
+        around, text = split_array(text, array, file.stop), str(array)
     if around or is_nested(files.head(text, _HEAD), file.times):
         flat = file.copy_named("flat")
         flatten(text, flat, file.times, around, file.stop)
@@ -181,7 +181,7 @@ def is_nested(lines: Iterable[str], times: Collection[str]) -> bool:
     return False
 
 
-def split(path: str, copy: Path, stop: Stop) -> dict[str, Any]:
+def split_array(path: str, copy: Path, stop: Stop) -> dict[str, Any]:
     """Copy the elements of a top-level array (or consecutive values), one a line.
 
     For a single object that is too large for memory, copy the records in its lists and return the fields around them.
@@ -240,7 +240,11 @@ def _flat(
         yield {**outer, **record}
         return
     inner = {key: value for key, value in record.items() if _holds_times(value, times, depth)}
-    inner = inner or {key: value for key, value in record.items() if _is_list_of_records(value)}
+    inner = inner or {
+        key: value
+        for key, value in record.items()
+        if isinstance(value, list) and any(isinstance(each, dict) for each in value)
+    }
     if not inner:
         yield {**outer, **record}
         return
@@ -257,10 +261,6 @@ def _holds_times(value: object, times: Collection[str], depth: int) -> bool:
     return isinstance(value, list) and any(
         _has_time(each, times) or _holds_times(each, times, depth) for each in value if isinstance(each, dict)
     )
-
-
-def _is_list_of_records(value: object) -> bool:
-    return isinstance(value, list) and any(isinstance(each, dict) for each in value)
 
 
 def _has_time(record: Mapping[str, Any], times: Collection[str]) -> bool:

@@ -26,8 +26,8 @@ from eventabs.providers.openai.wire import (
     ReplyMask,
     UnreadableBodyError,
     build_body,
-    one_line,
     parse_json,
+    redacted_line,
 )
 from eventabs.records import Message, Reply, Request
 
@@ -135,7 +135,7 @@ class BatchService:
         return None
 
     async def retrieve(self, job_id: str) -> RemoteJob:
-        """Return how a job stands."""
+        """Return a job in its present state."""
         return self._job(await self._ask("GET", f"/batches/{job_id}"))
 
     async def cancel(self, job_id: str) -> None:
@@ -230,17 +230,17 @@ class BatchService:
         if isinstance(found, str) and found:
             return found
         message = _("{host} took the file and named no id for it: {said}")
-        said = one_line(str(dict(document)), self._channel.address.secrets)
+        said = redacted_line(str(dict(document)), self._channel.address.secrets)
         raise TransientError(message.format(host=self.host, said=said))
 
     def _job(self, document: Mapping[str, Any]) -> RemoteJob:
         job = _inner(document)
         counts = job.get("request_counts")
         counts = counts if isinstance(counts, dict) else {}
-        metadata = job.get("metadata")
+        metadata, status = job.get("metadata"), str(job.get("status", "")).lower()
         return RemoteJob(
             id=self._id_of(document),
-            status=self._status(str(job.get("status", ""))),
+            status=self._profile.statuses.get(status, _SPELLINGS.get(status, status)),
             input_file_id=str(job.get("input_file_id") or ""),
             output_file_id=str(job.get("output_file_id") or ""),
             error_file_id=str(job.get("error_file_id") or ""),
@@ -250,10 +250,6 @@ class BatchService:
             metadata={str(k): str(v) for k, v in metadata.items()} if isinstance(metadata, dict) else {},
         )
 
-    def _status(self, said: str) -> str:
-        status = said.lower()
-        return self._profile.statuses.get(status, _SPELLINGS.get(status, status))
-
     def _errors(self, job: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """Yield code and text of why a job failed: OpenAI has a list in an object, others a list, one text or one object."""
         found = job.get("errors") or job.get("error") or ()
@@ -261,7 +257,7 @@ class BatchService:
             found = found.get("data") or [found]
         for error in [found] if isinstance(found, str) else found:
             fields = error if isinstance(error, dict) else {"message": error}
-            text = one_line(
+            text = redacted_line(
                 str(fields.get("message") or fields.get("code") or ""), self._channel.address.secrets
             )
             yield str(fields.get("code") or "").lower(), text
@@ -275,11 +271,6 @@ def _inner(document: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _count(number: object) -> int:
     return number if isinstance(number, int) and number > 0 else 0
-
-
-# The lines of batch files: a request for each call, and what came back for it.
-#
-# https://platform.openai.com/docs/guides/batch, and what other services and `vllm run-batch` make of it.
 
 
 # of a line about a request that was never carried out: the job ended before its turn
@@ -352,17 +343,10 @@ class ReplyLines:
         if found is not None and _NOT_REACHED & set(found.codes):
             return None
         if found is not None and found.cause(status) is not None:
-            context = ErrorContext(
-                status,
-                {},
-                0.0,
-                self._source,
-                self._secrets,
-                _LONGEST_WAIT,
-                key_variable=self._key_variable,
-            )
+            sender = (self._source, self._secrets)
+            context = ErrorContext(status, {}, 0.0, *sender, _LONGEST_WAIT, key_variable=self._key_variable)
             return make_error(found, context)
-        said = one_line(found.message if found else "", self._secrets) or _("no reason given")
+        said = redacted_line(found.message if found else "", self._secrets) or _("no reason given")
         message = _("{host} has no answer to a request: {said}")
         return TransientError(message.format(host=self._source, said=said))
 

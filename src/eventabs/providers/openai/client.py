@@ -44,8 +44,8 @@ from eventabs.providers.openai.wire import (
     ReplyMask,
     UnreadableBodyError,
     build_body,
-    one_line,
     parse_json,
+    redacted_line,
 )
 from eventabs.records import FinishReason, OnContent, Reply, Request
 
@@ -66,7 +66,7 @@ _KEEPALIVE = 60.0  # seconds that an unused connection is kept
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class EndpointAddress:
     """An endpoint's address, with its secrets kept apart so that they stay out of messages."""
 
     url: httpx.URL  # with the query, without user and password
@@ -76,7 +76,7 @@ class Address:
     keys: tuple[str, ...] = field(repr=False)  # of the secrets, those that are no words for certain
 
 
-def parse_address(endpoint: Endpoint) -> Address:
+def parse_address(endpoint: Endpoint) -> EndpointAddress:
     """Check the endpoint's settings and parse its address.
 
     Raises ConfigError where the address, the proxy, the key or a header cannot be used, and where
@@ -96,9 +96,11 @@ def parse_address(endpoint: Endpoint) -> Address:
         raise ConfigError(message.format(host=exposed, variable=endpoint.key_variable))
     if base.path.rstrip("/").endswith(_PATH):
         message = _("llm.base_url is what stands before /chat/completions; set it to {address}")
-        raise ConfigError(message.format(address=_without_path(base)))
+        before = base.path.rstrip("/").removesuffix(_PATH)
+        shown = base.copy_with(username=None, password=None, path=before, query=None, fragment=None)
+        raise ConfigError(message.format(address=shown))
     path = base.path.rstrip("/") + _PATH
-    return Address(
+    return EndpointAddress(
         url=base.copy_with(username=None, password=None, path=path, fragment=None),
         host=_host_and_port(base),
         login=(base.username, base.password) if base.userinfo else None,
@@ -107,27 +109,18 @@ def parse_address(endpoint: Endpoint) -> Address:
     )
 
 
-def _without_path(url: httpx.URL) -> str:
-    """Return the address before /chat/completions, without what may be secret."""
-    path = url.path.rstrip("/").removesuffix(_PATH)
-    return str(url.copy_with(username=None, password=None, path=path, query=None, fragment=None))
-
-
 def _parse_url(text: str, setting: str) -> httpx.URL:
     with suppress(httpx.InvalidURL):
         url = httpx.URL(text.strip())
         is_port = url.port is None or 0 < url.port <= _MAX_PORT
-        if url.scheme in _DEFAULT_PORTS and is_port and _is_host(url.raw_host.decode("ascii")):
-            return url
+        if url.scheme in _DEFAULT_PORTS and is_port:
+            host = url.raw_host.decode("ascii")
+            labels = host.removesuffix(".").split(".")
+            # an IPv6 address, which httpx has checked, or a possible DNS name: no retry would help with anything else
+            if ":" in host or (len(host) <= _MAX_NAME and all(map(_LABEL.fullmatch, labels))):
+                return url
     message = _("{setting} is no address; write one like https://api.example.com/v1")
     raise ConfigError(message.format(setting=setting))
-
-
-def _is_host(host: str) -> bool:
-    """Whether it is an IP address or a possible DNS name: no retry would help with anything else."""
-    if ":" in host:
-        return True  # an IPv6 address, which httpx has checked
-    return len(host) <= _MAX_NAME and all(map(_LABEL.fullmatch, host.removesuffix(".").split(".")))
 
 
 def _check_headers(endpoint: Endpoint) -> None:
@@ -158,11 +151,11 @@ def _find_secrets(endpoint: Endpoint, urls: list[httpx.URL]) -> tuple[str, ...]:
 def _find_keys(endpoint: Endpoint, urls: list[httpx.URL]) -> tuple[str, ...]:
     named = [*endpoint.extra_headers.items(), *(pair for url in urls for pair in url.params.multi_items())]
     values = [value for name, value in named if _KEY_NAME.search(name)]
-    tokens = [token for value in values for token in value.split()[1:]]  # what stands behind "Bearer"
+    tokens = [token for value in values for token in value.split()[1:]]  # what follows "Bearer"
     return (endpoint.api_key or "", *(url.password for url in urls), *values, *tokens)
 
 
-def proxy_of(endpoint: Endpoint, address: Address) -> httpx.Proxy | None:
+def proxy_of(endpoint: Endpoint, address: EndpointAddress) -> httpx.Proxy | None:
     """Return the proxy of the settings, else the environment's; none for loopback.
 
     Raises ConfigError where a variable of the environment is no address.
@@ -200,11 +193,9 @@ class Channel:
     """
 
     def __init__(self, endpoint: Endpoint, limits: CallLimits, tier: str = "") -> None:
-        self._tier = tier
-        self._key_variable = endpoint.key_variable
         self.address = parse_address(endpoint)
         self._headers = _headers(endpoint, self.address)
-        self._longest_wait = limits.longest_wait
+        self._asked = (limits.longest_wait, tier, endpoint.key_variable)
         self._extensions = {"timeout": {"connect": limits.connect_timeout}}
         self._transport = AiohttpTransport(
             verify=tls_context(endpoint.ca_file),
@@ -234,24 +225,15 @@ class Channel:
 
     def error_context(self, response: httpx.Response, now: float) -> ErrorContext:
         """Return what an error in this answer needs; `now` is the Unix time."""
-        host, secrets = self.address.host, self.address.secrets
-        return ErrorContext(
-            response.status_code,
-            response.headers,
-            now,
-            host,
-            secrets,
-            self._longest_wait,
-            self._tier,
-            self._key_variable,
-        )
+        sender = (self.address.host, self.address.secrets)
+        return ErrorContext(response.status_code, response.headers, now, *sender, *self._asked)
 
     async def aclose(self) -> None:
         """Close all connections."""
         await self._transport.aclose()
 
 
-def _headers(endpoint: Endpoint, address: Address) -> httpx.Headers:
+def _headers(endpoint: Endpoint, address: EndpointAddress) -> httpx.Headers:
     headers = httpx.Headers(
         {
             "Accept-Encoding": "identity",
@@ -283,7 +265,7 @@ def raw_chunks(response: httpx.Response) -> httpx.AsyncByteStream:
     return cast("httpx.AsyncByteStream", response.stream)
 
 
-def translate_error(error: Exception, address: Address) -> EndpointError:
+def translate_error(error: Exception, address: EndpointAddress) -> EndpointError:
     """Turn one of WIRE_ERRORS into an EndpointError, without its traceback: that may hold secrets."""
     if isinstance(error.__cause__, ssl.SSLCertVerificationError | aiohttp.ClientConnectorCertificateError):
         message = _("{host} shows a certificate that is not trusted; set llm.ca_file to your authority's")
@@ -292,7 +274,7 @@ def translate_error(error: Exception, address: Address) -> EndpointError:
         message = _("{host} sent an answer that is too large or wrongly compressed; check llm.base_url")
         return TransientError(message.format(host=address.host))
     name = type(error.__cause__ or error).__name__
-    text = one_line(_USERINFO.sub("//", f"{name} {error}"), address.secrets)
+    text = redacted_line(_USERINFO.sub("//", f"{name} {error}"), address.secrets)
     message = _("no connection to {host}, or it broke: {said}; check the network, llm.base_url and the proxy")
     # httpx_aiohttp calls a connection that the server closed a ConnectError too
     never_made = isinstance(error.__cause__, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
@@ -333,7 +315,7 @@ async def find_route(endpoint: Endpoint, *, seconds: float) -> Route:
     except OSError as error:
         reason, template = _classify(error)
         text = getattr(error, "verify_message", "") or error.strerror or type(error).__name__
-        message = template.format(host=_host_and_port(target), said=one_line(str(text), ()))
+        message = template.format(host=_host_and_port(target), said=redacted_line(str(text), ()))
         raise UnreachableError(message, reason, through_proxy=proxy is not None) from None
     return Route(ip, _host_and_port(target), "") if proxy else Route(ip, "", tls)
 
@@ -421,10 +403,15 @@ class OpenAIProvider:
         while True:
             body = build_body(request, self._model, self._sampling, self.dropped)
             try:
-                return await self._call(body, on_content or _unheard)
+                return await self._call(body, on_content or (lambda _characters: None))
             except UnsupportedParameterError as error:
                 own = body.keys() - self._sampling.extra_body.keys()
-                refused = _with_constraints(error.parameters) & (DROPPABLE | GRAMMAR_FIELDS) & own
+                refused = error.parameters
+                if (
+                    refused & GRAMMAR_FIELDS
+                ):  # one is refused, so all are; llama.cpp makes a grammar of a schema too
+                    refused = refused | GRAMMAR_FIELDS | {"response_format"}
+                refused = refused & (DROPPABLE | GRAMMAR_FIELDS) & own
                 if not refused:
                     raise
                 self.dropped |= refused
@@ -505,7 +492,7 @@ class OpenAIProvider:
         if reader.is_document:
             assembler.end()
         if not assembler.is_recognized:
-            text = one_line(reader.head.decode("utf-8", "replace"), self._address.secrets)
+            text = redacted_line(reader.head.decode("utf-8", "replace"), self._address.secrets)
             message = _("{host} did not answer with a chat completion: {said}; check llm.base_url")
             raise TransientError(message.format(host=self._address.host, said=text or _("nothing")))
 
@@ -524,15 +511,6 @@ class OpenAIProvider:
         if assembler.characters > self._limits.reply_characters:
             raise UnreadableBodyError
         return assembler.characters > before
-
-
-def _with_constraints(parameters: frozenset[str]) -> frozenset[str]:
-    """Add every name of a grammar where one is refused; llama.cpp makes a grammar of a schema too."""
-    return parameters | GRAMMAR_FIELDS | {"response_format"} if parameters & GRAMMAR_FIELDS else parameters
-
-
-def _unheard(_characters: int) -> None:
-    """Take a piece that nobody asked to hear of."""
 
 
 async def _read_error_body(response: httpx.Response) -> bytes:

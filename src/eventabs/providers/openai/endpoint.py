@@ -22,7 +22,7 @@ from eventabs.language import gettext as _
 class Endpoint:
     """An OpenAI-compatible endpoint. `repr` shows nothing that may hold a secret.
 
-    `base_url` is what stands before /chat/completions; `proxy` "" means the environment's;
+    `base_url` is the address before /chat/completions; `proxy` "" means the environment's;
     `ca_file` "" means the usual authorities. `key_variable`: of the environment, that holds the key.
     """
 
@@ -137,7 +137,7 @@ class KnownModel(BaseModel, frozen=True, extra="forbid"):
 class BatchProfile(BaseModel, frozen=True, extra="forbid"):
     """How a batch service is spoken to, and what one file may hold; OpenAI's own, where a preset says nothing else.
 
-    `url` stands in each line; the addresses are behind the base URL. `window` "": the service takes none. `statuses`: OpenAI's names of
+    `url` is in each line; paths follow the base URL. `window` "": the service takes none. `statuses`: OpenAI's names of
     states by the service's own, in lower case.
     """
 
@@ -188,18 +188,15 @@ class Preset(BaseModel, frozen=True, extra="forbid"):
     def settings(self, model: str) -> dict[str, Any]:
         """Return the values of [llm] that the preset sets for a model."""
         known = self.known_model(model)
+        price = known.price.model_dump(exclude={"source", "read"}) if known.price else {}
         return {
             "base_url": self.base_url,
             "api_key_env": self.api_key_env,
             "omit": self.omit if known.omit is None else known.omit,
             "grammar_field": self.grammar_field,
             "extra_body": self.extra_body if known.extra_body is None else known.extra_body,
-            "price": {**self.price_factors, **self._price(known)},
+            "price": {**self.price_factors, **price},
         }
-
-    @staticmethod
-    def _price(known: KnownModel) -> dict[str, Any]:
-        return known.price.model_dump(exclude={"source", "read"}) if known.price else {}
 
 
 def preset_names() -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from eventabs.errors import (
     UnavailableError,
 )
 from eventabs.language import gettext as _
-from eventabs.providers.openai.wire import one_line, parse_json
+from eventabs.providers.openai.wire import parse_json, redacted_line
 
 Cause = Literal[
     "transient", "rate_limit", "capacity", "key", "quota", "model", "moderated", "too_long", "rejected"
@@ -214,10 +214,14 @@ def read_retry_after(headers: Mapping[str, str], now: float) -> float | None:
     if milliseconds is not None:
         return min(milliseconds / 1000, LONGEST_WAIT)
     value = headers.get("retry-after", "")
-    seconds = _read_number(value)
-    if seconds is None:
-        seconds = _seconds_until(value, now)
-    return None if seconds is None else min(seconds, LONGEST_WAIT)
+    if (seconds := _read_number(value)) is None:
+        try:
+            moment = parsedate_to_datetime(value)
+        except (ValueError, OverflowError):
+            return None
+        moment = moment.replace(tzinfo=moment.tzinfo or UTC)
+        seconds = max(0.0, moment.timestamp() - now)
+    return min(seconds, LONGEST_WAIT)
 
 
 def read_reset(headers: Mapping[str, str]) -> float | None:
@@ -248,16 +252,6 @@ def read_duration(text: str) -> float | None:
 
 def _read_number(text: str) -> float | None:
     return float(text) if _NUMBER.fullmatch(text.strip()) else None
-
-
-def _seconds_until(date: str, now: float) -> float | None:
-    try:
-        moment = parsedate_to_datetime(date)
-    except (ValueError, OverflowError):
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, moment.timestamp() - now)
 
 
 class UnsupportedParameterError(RejectedRequestError):
@@ -291,7 +285,7 @@ def make_error(error: ErrorPayload, context: ErrorContext) -> EndpointError:
     status = context.status
     cause = error.cause(status)
     answer = _("{host} answered with HTTP {status}").format(host=context.host, status=status)
-    text = one_line(error.message, context.secrets) or _("no reason given")
+    text = redacted_line(error.message, context.secrets) or _("no reason given")
     wait = read_retry_after(context.headers, context.now)
     if context.tier and wait is None and _is_short_of_room(error, context):
         cause = "capacity"
@@ -348,9 +342,12 @@ def make_status_error(body: bytes, context: ErrorContext) -> EndpointError:
         )
         with suppress(ValueError):
             host = urlsplit(context.headers.get("location", "")).hostname
-        target = one_line(host or context.host, context.secrets)
+        target = redacted_line(host or context.host, context.secrets)
         return FatalEndpointError(message.format(host=context.host, target=target), status=context.status)
-    return make_error(find_error(parse_json(body)) or ErrorPayload(message=_body_text(body)), context)
+    text = body.decode("utf-8", "replace")
+    if body.lstrip()[:16].lower().startswith((b"<!doctype", b"<html", b"<head", b"<?xml")):
+        text = _("a web page instead of JSON")
+    return make_error(find_error(parse_json(body)) or ErrorPayload(message=text), context)
 
 
 def _message(cause: Cause) -> str:
@@ -373,9 +370,3 @@ def _message(cause: Cause) -> str:
         "transient": _("{answer}: {said}; it may pass: resume later"),
     }
     return messages[cause]
-
-
-def _body_text(body: bytes) -> str:
-    if body.lstrip()[:16].lower().startswith((b"<!doctype", b"<html", b"<head", b"<?xml")):
-        return _("a web page instead of JSON")
-    return body.decode("utf-8", "replace")

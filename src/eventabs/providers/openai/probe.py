@@ -19,7 +19,7 @@ from eventabs.providers.openai.client import (
 )
 from eventabs.providers.openai.endpoint import CallLimits, Endpoint, GrammarField, Sampling
 from eventabs.providers.openai.errors import ErrorContext, find_error, make_error, make_status_error
-from eventabs.providers.openai.wire import PayloadReader, grammar_parameter, one_line, parse_json
+from eventabs.providers.openai.wire import PayloadReader, grammar_parameter, parse_json, redacted_line
 from eventabs.records import Reply, Request, Usage
 
 # names of a model's context: vLLM and SGLang, Moonshot and OpenRouter, Groq, LM Studio
@@ -67,7 +67,7 @@ def _parse_models(body: bytes, context: ErrorContext) -> tuple[ListedModel, ...]
         return tuple(_models(entries, context.secrets))
     if error := find_error(payload):
         raise make_error(error, context)
-    text = one_line(body[:1024].decode("utf-8", "replace"), context.secrets) or _("nothing")
+    text = redacted_line(body[:1024].decode("utf-8", "replace"), context.secrets) or _("nothing")
     message = _("{host} did not answer with a list of models: {said}; check llm.base_url")
     raise TransientError(message.format(host=context.host, said=text), status=context.status)
 
@@ -76,7 +76,9 @@ def _models(entries: list[Any], secrets: tuple[str, ...]) -> Iterator[ListedMode
     for entry in entries:
         name = entry.get("id") or entry.get("name") if isinstance(entry, dict) else entry
         if isinstance(name, str) and name:
-            yield ListedModel(one_line(name, secrets), _context(entry) if isinstance(entry, dict) else None)
+            yield ListedModel(
+                redacted_line(name, secrets), _context(entry) if isinstance(entry, dict) else None
+            )
 
 
 def _context(entry: Mapping[str, Any]) -> int | None:
@@ -174,8 +176,8 @@ class Prober:
         return "ignored" if reply.finish_reason == "stop" else "unknown"
 
     def printable(self, text: str, most: int) -> str:
-        """Return foreign text as one line of at most so many characters, without secrets."""
-        return one_line(text, self._secrets, most)
+        """Return foreign text as one line of at most `most` characters, without secrets."""
+        return redacted_line(text, self._secrets, most)
 
     async def _probe_json(self, response_format: Mapping[str, object], *, key: str = "") -> Support:
         extra_body = {**self._sampling.extra_body, "response_format": response_format}  # never dropped

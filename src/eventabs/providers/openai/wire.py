@@ -174,6 +174,8 @@ _FINISH_REASONS: dict[str, FinishReason] = {
     "abort": "interrupted",  # vLLM, SGLang
 }
 _REASONING_FIELDS = ("reasoning_content", "reasoning", "thinking")
+_ORDINARY_TIERS = frozenset({"auto", "default", "standard", "on_demand"})  # OpenAI, Gemini, Groq
+_TIER_NAME = re.compile(r"[a-z0-9_-]{1,40}")
 _MAX_TOKENS = 10**9  # no call has more; a server's false count must not spoil the sums
 
 
@@ -217,15 +219,19 @@ class ReplyAssembler:
 
         `broken_by` is its finish reason, and `tier` the one that served it, if the server sends none.
         """
+        usage = self._usage or Usage()
+        cached = min(usage.cached_tokens or self._cached_apart, usage.prompt_tokens)
+        if _TIER_NAME.fullmatch(self._tier):
+            tier = "" if self._tier in _ORDINARY_TIERS else self._tier
         return Reply(
             text=_whole(self._text),
             finish_reason=self.finish_reason or broken_by,
             reasoning=_whole(self._reasoning),
-            usage=_with_cached(self._usage or Usage(), self._cached_apart),
+            usage=usage._replace(cached_tokens=cached),
             usage_reported=self._usage is not None,
             seconds=seconds,
             streamed=self.is_streamed,
-            tier=served_tier(self._tier, asked=tier),
+            tier=tier,
         )
 
     def _add_choice(self, choice: dict[str, Any]) -> None:
@@ -261,21 +267,6 @@ def _whole(pieces: bytearray) -> str:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-_ORDINARY_TIERS = frozenset({"auto", "default", "standard", "on_demand"})  # OpenAI, Gemini, Groq
-_TIER_NAME = re.compile(r"[a-z0-9_-]{1,40}")
-
-
-def served_tier(said: str, *, asked: str) -> str:
-    """Return the tier that served a reply, "" for the ordinary one; `said`: by the server, "" where it says nothing."""
-    if not _TIER_NAME.fullmatch(said):
-        return asked
-    return "" if said in _ORDINARY_TIERS else said
-
-
-def _with_cached(usage: Usage, tokens: int) -> Usage:
-    return usage._replace(cached_tokens=min(usage.cached_tokens or tokens, usage.prompt_tokens))
-
-
 def _read_usage(usage: dict[str, Any]) -> Usage | None:
     if "prompt_tokens" not in usage and "completion_tokens" not in usage:
         return None
@@ -303,9 +294,7 @@ def _count(usage: dict[str, Any], *path: str) -> int:
 
 MASK = "[redacted]"
 WORD_LENGTH = 6  # a shorter secret is masked only where it stands alone: "1" is everywhere
-_MASKED_LENGTH = (
-    16  # another secret than a key is masked in replies from this length on; a shorter one may be a word
-)
+_MASKED_LENGTH = 16  # a shorter secret that is no key may be a word, and is not masked in replies
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
@@ -326,12 +315,14 @@ def _forms(secret: str) -> tuple[str, ...]:
     percent = quote(secret, safe="")
     packed = [base64.b64encode(text.encode()).decode().rstrip("=") for text in (secret, f"Bearer {secret}")]
     for_urls = [text.replace("+", "-").replace("/", "_") for text in packed]
-    forms = {secret, escaped, escaped.replace("/", "\\/"), percent, re.sub("%..", _lower, percent)}
+    forms = {
+        secret,
+        escaped,
+        escaped.replace("/", "\\/"),
+        percent,
+        re.sub("%..", lambda found: found[0].lower(), percent),
+    }
     return tuple(sorted({*forms, quote(secret), *packed, *for_urls}, key=len, reverse=True))
-
-
-def _lower(found: re.Match[str]) -> str:
-    return found[0].lower()
 
 
 class ReplyMask:
@@ -348,7 +339,7 @@ class ReplyMask:
         )
 
 
-def one_line(text: str, secrets: Iterable[str], most: int = 300) -> str:
+def redacted_line(text: str, secrets: Iterable[str], most: int = 300) -> str:
     """Return foreign text as one redacted line of at most `most` characters, without control characters."""
     visible = "".join(" " if unicodedata.category(c)[0] in "CZ" else c for c in text)
     line = redact(" ".join(visible.split()), secrets)

@@ -19,7 +19,7 @@ from eventabs.views.observers import NARROW
 from eventabs.views.quality.answers import answer_tables
 from eventabs.views.quality.figures import cells, figure_names, figure_table
 from eventabs.views.quality.run_figures import RUN_NAMES, compared_counts, run_fields, run_rows, run_table
-from eventabs.views.report import render_page
+from eventabs.views.report.page import render_page
 from eventabs.views.run import event_text
 
 DIFFERS: Final = "≠"

@@ -16,7 +16,7 @@ from eventabs.views import messages
 from eventabs.views.console import encode, one_line, print_line
 from eventabs.views.messages import count
 from eventabs.views.quality.figures import cells, decimals, figure_names, figure_table
-from eventabs.views.report import render_page
+from eventabs.views.report.page import render_page
 
 DAY: Final = 86_400
 COLORS: Final = 10  # of types

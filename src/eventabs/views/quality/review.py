@@ -14,7 +14,8 @@ from eventabs.views import messages
 from eventabs.views.console import encode, one_line, print_command, print_line
 from eventabs.views.messages import count
 from eventabs.views.quality.figures import cells, decimals, figure_table
-from eventabs.views.report import render_page, times_of
+from eventabs.views.report.page import render_page
+from eventabs.views.report.records import zone_note
 
 _MOST_TYPES: Final = 12  # in the terminal
 _MOST_DIFFERENT: Final = 10
@@ -55,7 +56,7 @@ def _facts(sheet: Sheet) -> Iterator[str]:
         if beside := len(review.events) - drawn:
             yield _("events on these days that are not in the sample: {count}").format(count=count(beside))
         yield _("in all {count} to judge").format(count=count(len(review.events) + len(review.days)))
-    yield times_of(sheet.timezone, sheet.offsets)
+    yield zone_note(sheet.timezone, sheet.offsets)
     yield review.id
 
 

@@ -1,5 +1,1 @@
 """Pages: the report of a run, and what other pages are rendered with."""
-
-import lazy_loader
-
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

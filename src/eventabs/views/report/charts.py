@@ -5,7 +5,7 @@ A frame stretches, so that a picture fits a phone and a sheet of paper without a
 
 import math
 from bisect import bisect_right
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from itertools import pairwise
@@ -32,11 +32,17 @@ _PAUSE_SHARE = 0.03  # or so much of the time with calls, if that is longer
 def sections(facts: ReportFacts, counts: EventCounts) -> dict[str, Any]:
     """Return everything that the template needs, by name."""
     line = timeline(facts.calls, facts.retries)
+    waits: dict[str, list[float]] = defaultdict(list)  # by cause
+    for retry in facts.retries:
+        waits[retry.cause].append(retry.wait_seconds)
     return {
-        "state": messages.status(facts.status),  # type: ignore[arg-type]
+        "state": messages.status_name(facts.status),  # type: ignore[arg-type]
         "tiles": _tiles(facts, counts),
         "line": None if line is None else _drawn_timeline(line),
-        "retries": [(messages.cause(code), *row) for code, *row in _retried(facts.retries)],
+        "retries": [
+            (messages.cause(code), count(number), duration(max(waits[code])))
+            for code, number in messages.most_frequent({code: len(found) for code, found in waits.items()})
+        ],
         "distributions": list(_distributions(facts)),
         "slices": _slices(facts),
     }
@@ -134,7 +140,10 @@ def timeline(calls: Sequence[CallFacts], retries: Sequence[Retry]) -> Timeline |
         again[min(TIME_BINS - 1, int(axis.place(retry.at) / width))] += 1
     rows = zip(working, waiting, bad, again, strict=True)
     bins = tuple(TimeBin(place * width, *row) for place, row in enumerate(rows))
-    return Timeline(bins, axis.seconds, axis.pauses, _cooldowns(retries, axis))
+    waits = _merged((one.at, one.at + one.wait_seconds) for one in retries if one.cause == "rate_limit")
+    placed = ((axis.place(start), min(axis.place(end), axis.seconds)) for start, end in waits)
+    cooldowns = tuple((start, end) for start, end in placed if start < end)
+    return Timeline(bins, axis.seconds, axis.pauses, cooldowns)
 
 
 class _Axis:
@@ -155,12 +164,6 @@ class _Axis:
     def place(self, moment: float) -> float:
         """Return seconds since the first call."""
         return max(0.0, moment - self._shifts[max(0, bisect_right(self._starts, moment) - 1)])
-
-
-def _cooldowns(retries: Iterable[Retry], axis: _Axis) -> tuple[tuple[float, float], ...]:
-    waits = _merged((one.at, one.at + one.wait_seconds) for one in retries if one.cause == "rate_limit")
-    placed = ((axis.place(start), min(axis.place(end), axis.seconds)) for start, end in waits)
-    return tuple((start, end) for start, end in placed if start < end)
 
 
 def _merged(intervals: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -230,14 +233,6 @@ def _time_row(bins: tuple[TimeBin, ...]) -> tuple[str, str, str, str, str]:
         count(sum(bin_.bad for bin_ in bins)),
         count(sum(bin_.retries for bin_ in bins)),
     )
-
-
-def _retried(retries: Sequence[Retry]) -> Iterator[tuple[str, str, str]]:
-    """Yield causes with how often they made a call wait and the longest wait, the most frequent first."""
-    by_cause = Counter(retry.cause for retry in retries)
-    for cause, number in messages.most_frequent(by_cause):
-        longest = max(retry.wait_seconds for retry in retries if retry.cause == cause)
-        yield cause, count(number), duration(longest)
 
 
 class Histogram(NamedTuple):
@@ -328,11 +323,6 @@ def _slices(facts: ReportFacts) -> list[tuple[str, str, str, str, float, float]]
     return slices
 
 
-# The pictures of the events, as their template draws them: bars, days, transitions, paths to a goal, hours.
-#
-# Each is geometry in percent or in a frame that stretches, so that it fits a phone and a sheet of paper without a script.
-
-
 COLORS: Final = 10  # of the most frequent types; the others share one
 ARROW: Final = " → "
 _MOST_BARS: Final = 14
@@ -347,10 +337,8 @@ _FILLED: Final = 0.84  # of the room of a column is its bar
 _WIDEST: Final = 10.0  # percent that a bar takes
 _MOST_TICKS, _MOST_FULL_TICKS = 5, 3  # dates below the columns: without and with their year
 _YEAR: Final = 4  # characters
-_LEAST_ROOM, _LEAST_FULL_ROOM = (
-    4.0,
-    12.0,
-)  # percent of a column at either end for a date below its middle, on a phone too
+# percent of a column at either end for a date below its middle, on a phone too
+_LEAST_ROOM, _LEAST_FULL_ROOM = 4.0, 12.0
 _TRIMMED: Final = (
     0.001  # of the events at either end, where they stretch the axis to more than twice its length
 )
@@ -359,7 +347,7 @@ _FLOW: Final = 300.0  # height of all ribbons
 _LEAST_NODE, _GAP = 17.0, 5.0
 
 
-class Bar(NamedTuple):
+class CountBar(NamedTuple):
     """A thing with its number; `width` is percent of the longest, `color` that of a type or "" for none."""
 
     label: str
@@ -377,15 +365,29 @@ def pictures(counts: EventCounts) -> dict[str, Any]:
     """Return everything that the template of the events needs, by name."""
     order = [kind for kind, _number in messages.most_frequent(counts.types)]
     colors = {kind: f"k{place}" for place, kind in enumerate(order[:COLORS])}
+    places = messages.most_frequent(counts.places)[:_MOST_PLACES]
+    most, busiest = max((users for _place, users in places), default=1), max(counts.hours.values(), default=1)
     return {
         "types": _bars(counts.types, counts.type_users, "type", colors),
         "more_types": max(0, len(counts.types) - _MOST_BARS),
         "categories": _bars(counts.categories, counts.category_users, "category", {}, marked=counts.goal),
-        "places": _places(counts),
+        "places": [
+            CountBar(
+                shown(place), address(place=shown(place)), "", "", count(users), "", 100 * users / most, ""
+            )
+            for place, users in places
+        ],
         "days": _days(counts.days, colors),
         "transitions": _transitions(counts, colors),
         "paths": list(_paths(counts, colors)),
-        "hours": _hours(counts),
+        "hours": {
+            "most": busiest,
+            "shades": range(_SHADES + 1),
+            "rows": [
+                (name, [(n := counts.hours[day, hour], -(-n * _SHADES // busiest)) for hour in range(24)])
+                for day, name in enumerate(weekdays())
+            ],
+        },
     }
 
 
@@ -399,55 +401,41 @@ def facets(counts: EventCounts) -> Iterator[tuple[str, str, object]]:
     for place, _number in messages.most_frequent(counts.places)[:_MOST_PLACES]:
         yield "place", shown(place), place
     for pair, _number in messages.most_frequent(counts.transitions)[:_MOST_TRANSITIONS]:
-        yield "transition", joined(pair), pair
+        yield "transition", path_name(pair), pair
     for path, _number in _frequent_paths(counts):
-        yield "path", joined(path), path
+        yield "path", path_name(path), path
 
 
 def address(**values: str) -> str:
-    """Return the fragment that stands for a filter."""
+    """Return the fragment of an address that sets a filter."""
     return "#" + "&".join(
         f"{name}={quote(value, safe='', errors='replace')}" for name, value in values.items()
     )
 
 
-def joined(steps: Sequence[str]) -> str:
+def path_name(steps: Sequence[str]) -> str:
     """Name types that follow each other."""
     return ARROW.join(map(shown, steps))
 
 
 def _bars(
     numbers: Counter[str], users: Counter[str], name: str, colors: Mapping[str, str], *, marked: str = ""
-) -> list[Bar]:
+) -> list[CountBar]:
     rows = messages.most_frequent(numbers)[:_MOST_BARS]
     total, most = numbers.total(), max(numbers.values(), default=1)
     return [
-        Bar(
+        CountBar(
             shown(messages.category(key) if name == "category" else key),
             address(**{name: shown(key)}),
             count(number),
             _percent(number, total),
             count(users[key]),
-            _unit_of_users(users[key]),
+            messages.users(users[key]).removeprefix(count(users[key])),
             100 * number / most,
             colors.get(key, "kx") if colors else "",
             bool(marked) and key == marked,
         )
         for key, number in rows
-    ]
-
-
-def _unit_of_users(number: int) -> str:
-    """Return what stands behind the number of users in the page's language."""
-    return messages.users(number).removeprefix(count(number))
-
-
-def _places(counts: EventCounts) -> list[Bar]:
-    rows = messages.most_frequent(counts.places)[:_MOST_PLACES]
-    most = max((number for _place, number in rows), default=1)
-    return [
-        Bar(shown(place), address(place=shown(place)), "", "", count(number), "", 100 * number / most, "")
-        for place, number in rows
     ]
 
 
@@ -472,13 +460,14 @@ def _days(days: Counter[tuple[int, str]], colors: Mapping[str, str]) -> dict[str
     stacks: list[Counter[str]] = [Counter() for _column in range(columns)]
     for (day, kind), number in kept.items():
         stacks[(day - first) // size][colors.get(kind, "kx")] += number
-    labels = [_day(first + size * column) for column in range(columns)]
+    labels = [date.fromordinal(first + size * column).isoformat() for column in range(columns)]
     top = max(stack.total() for stack in stacks)
     names = {color: shown(kind) for kind, color in colors.items()} | {"kx": _("other types")}
     used = [color for color in names if any(stack[color] for stack in stacks)]
     segments = _segments(stacks, used, top, labels, names)
+    unit = {1: _("by day"), 7: _("by week")}.get(size) or _("by {count} days").format(count=size)
     return {
-        "unit": messages.listed(filter(None, (_unit(size), _common_year(labels)))),
+        "unit": messages.listed(filter(None, (unit, _common_year(labels)))),
         "top": top,
         "groups": [(color, names[color], segments[color]) for color in used],
         "legend": [
@@ -513,10 +502,6 @@ def _segments(
     return segments
 
 
-def _unit(days: int) -> str:
-    return {1: _("by day"), 7: _("by week")}.get(days) or _("by {count} days").format(count=days)
-
-
 def _common_year(labels: Sequence[str]) -> str:
     """Return the year of all dates, "" where they have several."""
     return labels[0][:_YEAR] if labels[0][:_YEAR] == labels[-1][:_YEAR] else ""
@@ -525,7 +510,7 @@ def _common_year(labels: Sequence[str]) -> str:
 def _ticks(labels: Sequence[str]) -> Iterator[tuple[float, str, str]]:
     """Yield place, anchor and text of some dates below their columns: without the year where all have the same.
 
-    A date stands below the middle of its column; at either end, where that leaves it no room, it begins or ends there.
+    A date is below the middle of its column; at either end, where that leaves it no room, it begins or ends there.
     """
     room, last = 100 / len(labels), len(labels) - 1
     number, least, begin = _MOST_FULL_TICKS, _LEAST_FULL_ROOM, 0
@@ -561,10 +546,6 @@ def _end(ordered: Sequence[int], numbers: Mapping[int, int], rest: int) -> int:
     return 0
 
 
-def _day(ordinal: int) -> str:
-    return date.fromordinal(ordinal).isoformat()
-
-
 def _transitions(counts: EventCounts, colors: Mapping[str, str]) -> dict[str, Any] | None:
     """Draw what follows what as ribbons from types at the left to types at the right."""
     rows = messages.most_frequent(counts.transitions)[:_MOST_TRANSITIONS]
@@ -576,9 +557,9 @@ def _transitions(counts: EventCounts, colors: Mapping[str, str]) -> dict[str, An
     ribbons = []
     for pair, number in rows:
         start, end, high = left.take(pair, number), right.take(pair, number), number * scale
-        title = f"{joined(pair)}: {count(number)}"
+        title = f"{path_name(pair)}: {count(number)}"
         color = colors.get(pair[0], "kx")
-        ribbons.append((_ribbon(start, end, high), color, address(transition=joined(pair)), title))
+        ribbons.append((_ribbon(start, end, high), color, address(transition=path_name(pair)), title))
     total = counts.transitions.total()
     return {
         "height": max(left.height, right.height),
@@ -587,7 +568,7 @@ def _transitions(counts: EventCounts, colors: Mapping[str, str]) -> dict[str, An
         "right": right.labels(colors),
         "share": share(sum(number for _pair, number in rows), total),
         "rows": [
-            (joined(pair), address(transition=joined(pair)), count(number), _percent(number, total))
+            (path_name(pair), address(transition=path_name(pair)), count(number), _percent(number, total))
             for pair, number in rows
         ],
     }
@@ -646,8 +627,8 @@ def _paths(counts: EventCounts, colors: Mapping[str, str]) -> Iterator[dict[str,
         width, most = 100 / len(numbers), numbers[0]
         heights = [100 * number / most for number in numbers]
         yield {
-            "href": address(path=joined(path)),
-            "title": joined(path),
+            "href": address(path=path_name(path)),
+            "title": path_name(path),
             "steps": [
                 (
                     shown(kind),
@@ -690,15 +671,3 @@ def _narrowing(width: float, place: int, high: float, heights: Sequence[float]) 
     next_over, next_under = f"{50 - low / 2:.2f}", f"{50 + low / 2:.2f}"
     above = f"M{left} {over}C{middle} {over} {middle} {next_over} {right} {next_over}"
     return above + f"V{next_under}C{middle} {next_under} {middle} {under} {left} {under}Z"
-
-
-def _hours(counts: EventCounts) -> dict[str, Any]:
-    most = max(counts.hours.values(), default=1)
-    return {
-        "most": most,
-        "shades": range(_SHADES + 1),
-        "rows": [
-            (name, [(n := counts.hours[day, hour], -(-n * _SHADES // most)) for hour in range(24)])
-            for day, name in enumerate(weekdays())
-        ],
-    }

@@ -1,7 +1,7 @@
 """The report: one HTML file that needs nothing else, made from the facts of a run.
 
-The pictures are SVG and stand in the page; users, events and calls stand in it compressed, and its script inflates what
-is looked at. The page forbids itself every connection, and every style and script but its own, which are named by their
+The pictures are SVG inside the page; users, events and calls are in it compressed, and its script inflates what is
+looked at. The page forbids itself every connection, and every style and script but its own, which are named by their
 hashes.
 """
 
@@ -36,12 +36,12 @@ from eventabs.views.report.records import (
     script_words,
     sent_zone,
     shown,
-    times_of,
     visible_lines,
+    zone_note,
 )
 
 NAME: Final = "report.html"
-MOST_USERS: Final = 20_000  # whose timelines stand in a page
+MOST_USERS: Final = 20_000  # whose timelines are in a page
 MOST_BYTES: Final = 24_000_000  # of them, compressed
 _MOST_FAILED: Final = 2_000  # of users that are kept because they failed
 _OF_STORED: Final = 0.6  # bytes in the page for a byte of stored logs, with the events, at most
@@ -54,16 +54,8 @@ _STYLES: Final = tuple(
 _SCRIPTS: Final = tuple(
     f"report/assets/{name}.js"
     for name in (
-        "elements",
-        "data",
-        "address",
-        "search",
-        "timeline",
-        "user",
-        "table",
-        "tables",
-        "calls",
-        "main",
+        *("elements", "data", "address", "search", "timeline"),
+        *("user", "table", "tables", "calls", "main"),
     )
 )
 
@@ -86,10 +78,21 @@ def render_report(facts: ReportFacts) -> ReportPage:
     users.close_chunk()
     zone = sent_zone(facts.timezone)
     calls = PackedCalls(facts, users.numbers, zone)
-    notes = {
-        "users": _note_of_users(len(users.numbers), facts.counts.users),
-        "calls": _note_of_calls(calls.left_out, len(facts.calls)),
-    }
+    kept, total = len(users.numbers), facts.counts.users
+    notes = {"users": "", "calls": ""}  # what the page leaves out
+    if kept < total:
+        message = _(
+            "{kept} of {users} have their timelines in the report: those that failed first, the others drawn by their"
+            " ids. The figures count all users; see any of them with: eventabs show"
+        )
+        notes["users"] = message.format(kept=count(kept), users=messages.users(total))
+    if calls.left_out:
+        message = _(
+            "Prompts and replies of {kept} of {calls} calls are in the report, those with bad replies first; see the"
+            " others with: eventabs show CHECKPOINT USER_ID --raw"
+        )
+        sent = len(facts.calls)
+        notes["calls"] = message.format(kept=count(sent - calls.left_out), calls=count(sent))
     page = render_page(
         "report/assets/page.html.j2",
         _STYLES,
@@ -97,7 +100,7 @@ def render_report(facts: ReportFacts) -> ReportPage:
         here=Markup(_HERE),  # noqa: S704  our own mark
         facts=facts,
         counts=counts,
-        times=times_of(facts.timezone, counts.offsets),
+        times=zone_note(facts.timezone, counts.offsets),
         begun=f"{datetime.fromisoformat(facts.created_at).astimezone(zone):%Y-%m-%d %H:%M} {zone}",
         notes=notes,
         audit=audit_section(facts.audit) if facts.audit else None,
@@ -116,8 +119,10 @@ def render_report(facts: ReportFacts) -> ReportPage:
 
 
 def render_page(name: str, styles: Sequence[str], scripts: Sequence[str] = (), **values: object) -> str:
-    """Return the page of a template; `styles` are files that stand behind the style of all pages."""
-    style, script = "".join(map(_part, ("style.css", *styles))), _whole_script(scripts)
+    """Return the page of a template; `styles` are files that follow the style of all pages."""
+    style, script = "".join(map(_part, ("style.css", *styles))), "".join(map(_part, scripts))
+    if script:  # the files share one scope
+        script = f'"use strict";\n(() => {{\n{script}}})();\n'
     return (
         _environment()
         .get_template(name)
@@ -155,7 +160,7 @@ class _Sample:
         self._failed = 0
 
     def takes(self, user: UserFacts, size: int) -> bool:
-        """Whether the user is kept in a page that has so many bytes already."""
+        """Whether the user is kept in a page of `size` bytes so far."""
         if size > MOST_BYTES:
             return False
         if user.row.state == "failed" and self._failed < _MOST_FAILED:
@@ -163,28 +168,6 @@ class _Sample:
             return True
         drawn = zlib.crc32(user.row.user_id.encode("utf-8", "surrogatepass"))
         return drawn < self._share * 2**32
-
-
-def _note_of_users(kept: int, total: int) -> str:
-    """Say whose timelines the page leaves out, "" where it has all."""
-    if kept == total:
-        return ""
-    message = _(
-        "{kept} of {users} have their timelines in the report: those that failed first, the others drawn by their"
-        " ids. The figures count all users; see any of them with: eventabs show"
-    )
-    return message.format(kept=count(kept), users=messages.users(total))
-
-
-def _note_of_calls(left_out: int, total: int) -> str:
-    """Say of how many calls the page leaves out the texts, "" where it has all."""
-    if not left_out:
-        return ""
-    message = _(
-        "Prompts and replies of {kept} of {calls} calls are in the report, those with bad replies first; see the"
-        " others with: eventabs show CHECKPOINT USER_ID --raw"
-    )
-    return message.format(kept=count(total - left_out), calls=count(total))
 
 
 def _index(facts: ReportFacts, counts: EventCounts, users: PackedUsers) -> dict[str, Any]:
@@ -237,17 +220,14 @@ def _environment() -> Environment:
         "reason": messages.reason,
         "category": messages.category,
         "share": messages.share,
-        "brief": _brief,
+        "brief": lambda text: (
+            text if cell_len(text) <= _BRIEF else f"{set_cell_size(text, _BRIEF - 1).rstrip()}…"
+        ),
         "cell": _cell,
         "translated": _translated,
-        "section_name": _section_name,
+        "section_name": lambda name: {"quality": _("Quality")}.get(name) or one_line(name),
     }
     return environment
-
-
-def _brief(text: str) -> str:
-    """Return as much of a text as has room beside a ribbon."""
-    return text if cell_len(text) <= _BRIEF else f"{set_cell_size(text, _BRIEF - 1).rstrip()}…"
 
 
 def _cell(value: str | float | None) -> str:
@@ -257,14 +237,10 @@ def _cell(value: str | float | None) -> str:
     if isinstance(value, str):
         return _translated(value)
     if isinstance(value, Share):
-        return _percent(value)
+        # a decimal where it has one; what is less than all is not said to be all
+        text = f"{100 * value:.1f}".removesuffix(".0")
+        return f"{'99.9' if value < 1 and text == '100' else text} %"
     return count(value) if isinstance(value, int) else f"{value:,.4g}"
-
-
-def _percent(value: float) -> str:
-    """Return a share in percent, with a decimal where it has one; what is less than all is not said to be all."""
-    text = f"{100 * value:.1f}".removesuffix(".0")
-    return f"{'99.9' if value < 1 and text == '100' else text} %"
 
 
 def _translated(text: str) -> str:
@@ -272,19 +248,10 @@ def _translated(text: str) -> str:
     return one_line(_(text)) if text else ""
 
 
-def _section_name(name: str) -> str:
-    return {"quality": _("Quality")}.get(name) or one_line(name)
-
-
 def _part(name: str) -> str:
     """Return one of our files: those without a folder are shared by all pages."""
     name = name if "/" in name else f"assets/{name}"
     return resources.files("eventabs.views").joinpath(*name.split("/")).read_text("utf-8")
-
-
-def _whole_script(names: Sequence[str]) -> str:
-    """Join files that share one scope."""
-    return '"use strict";\n(() => {\n' + "".join(map(_part, names)) + "})();\n" if names else ""
 
 
 def _policy(style: str, script: str) -> str:

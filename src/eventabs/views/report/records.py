@@ -7,7 +7,7 @@ its own texts, so that a page of any size is written with one chunk in memory.
 import zlib
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import partial
@@ -54,12 +54,9 @@ class EventCounts:
     hours: Counter[tuple[int, int]] = field(default_factory=Counter)  # (weekday from Monday, hour)
     days: Tally = field(default_factory=Tally)  # (ordinal of the day, type)
     transitions: Tally = field(default_factory=Tally)  # (type, next type)
-    paths: Tally = field(
-        default_factory=Tally
-    )  # users by their last steps before the first goal, and its type
-    steps: Tally = field(
-        default_factory=Tally
-    )  # users by each run of up to STEPS steps before a goal, or without one
+    # users by their last steps before the first goal, and its type; by each run of up to STEPS steps before it
+    paths: Tally = field(default_factory=Tally)
+    steps: Tally = field(default_factory=Tally)
     offsets: set[str] = field(default_factory=set)  # from UTC, as the logs have them
     covered: int = 0
     behaviors: int = 0
@@ -80,11 +77,9 @@ class EventCounts:
         self.hours.update((start.weekday(), start.hour) for start in starts if start)
         self.days.note((start.toordinal(), kind) for start, kind in zip(starts, types, strict=True) if start)
         self.transitions.note(pairwise(types))
-        self._add_path(events)
-
-    def _add_path(self, events: Sequence[dict[str, Any]]) -> None:
         before, goal = steps_before(events, self.goal)
-        self.steps.note(set(_runs(before)))
+        lengths = range(1, min(STEPS, len(before)) + 1)
+        self.steps.note({before[at : at + n] for n in lengths for at in range(len(before) - n + 1)})
         self.paths.note(paths_to(before, goal))
 
 
@@ -102,12 +97,6 @@ def paths_to(before: Step, goal: str) -> list[Step]:
     """Return the last step, the last two and so on up to STEPS, each with the type of the goal behind it."""
     lengths = range(1, min(STEPS, len(before)) + 1)
     return [(*before[-length:], goal) for length in lengths] if goal else []
-
-
-def _runs(steps: Step) -> Iterator[Step]:
-    for length in range(1, STEPS + 1):
-        for first in range(len(steps) - length + 1):
-            yield steps[first : first + length]
 
 
 def places_of(behaviors: Iterable[Behavior]) -> set[str]:
@@ -128,7 +117,7 @@ _CHUNK_BEHAVIORS: Final = 20_000  # after which a chunk is closed
 _LONGEST_TEXT: Final = 300  # characters of a text
 _LEVEL: Final = 6  # of deflate: higher ones cost twice the time for 1 %
 _SOURCES: Final = ("llm", "rules", "must")
-_GROUNDED, _OUTSIDE = 1, 2  # flags of an event; its source stands above them
+_GROUNDED, _OUTSIDE = 1, 2  # flags of an event; its source is above them
 _ABOVE_FLAGS: Final = 4
 _NEXT: Final = -1  # in the place of the number of a text that has not been named before
 
@@ -141,7 +130,7 @@ class _Texts:
         self._numbers: dict[object, int] = {"": 0}
 
     def number(self, key: object, text: Callable[[], str]) -> int:
-        """Return the number of the text that a key stands for; it is made once."""
+        """Return the number of the text of a key; the text is made once."""
         if (number := self._numbers.get(key)) is None:
             number = self._numbers[key] = len(self.all)
             self.all.append(text())
@@ -163,7 +152,7 @@ class PackedUsers:
         default_factory=lambda: defaultdict(lambda: array("I"))
     )
     _reasons: _Texts = field(default_factory=_Texts)
-    _chunk: "_Chunk" = field(default_factory=lambda: _Chunk())  # noqa: PLW0108  the class stands below
+    _chunk: "_Chunk" = field(default_factory=lambda: _Chunk())  # noqa: PLW0108  the class is below
 
     def add(self, user: UserFacts) -> None:
         """Keep a user."""
@@ -238,14 +227,18 @@ class _Chunk:
         times = [seconds_of(behavior.start) for behavior in behaviors]
         lengths = [behavior.duration or 0 for behavior in behaviors]
         base = times[0] if times else 0
+        owners = [0] * len(times)  # the number of each behavior's event from 1, 0 without
+        for number, event in enumerate(events, 1):
+            for index in event["behaviors"]:
+                owners[index] = number
         self.behaviors += len(behaviors) + len(events)
         self.records.append(
             [
                 base,
                 differences(times, base),
-                [self._name(phrase) for phrase in user.phrases],
+                [self._names.number(phrase, partial(shown, phrase)) for phrase in user.phrases],
                 lengths,
-                differences(_owners(len(times), events), 0),
+                differences(owners, 0),
                 *_shifts(events, times, lengths),
                 list(kinds),
                 [self._summary(event["summary"]) for event in events],
@@ -253,23 +246,11 @@ class _Chunk:
             ]
         )
 
-    def _name(self, phrase: str) -> int:
-        return self._names.number(phrase, partial(shown, phrase))
-
     def _summary(self, text: str) -> int:
         """Return the number of a summary, _NEXT for one that is new: most are."""
         known = len(self._summaries.all)
         number = self._summaries.number(text, partial(shown, text))
         return _NEXT if number == known else number
-
-
-def _owners(behaviors: int, events: Sequence[dict[str, Any]]) -> list[int]:
-    """Return for each behavior the number of its event from 1, 0 without."""
-    owners = [0] * behaviors
-    for number, event in enumerate(events, 1):
-        for index in event["behaviors"]:
-            owners[index] = number
-    return owners
 
 
 def _shifts(
@@ -357,7 +338,7 @@ class PackedCalls:
 
     @property
     def left_out(self) -> int:
-        """How many calls stand without their texts."""
+        """Number of calls whose texts are left out."""
         return len(self._facts.calls) - len(self._place_of)
 
     def index(self) -> dict[str, list[Any]]:
@@ -445,7 +426,7 @@ def weekdays() -> list[str]:
     return [_("Mon"), _("Tue"), _("Wed"), _("Thu"), _("Fri"), _("Sat"), _("Sun")]
 
 
-def times_of(timezone: str, offsets: Collection[str]) -> str:
+def zone_note(timezone: str, offsets: Collection[str]) -> str:
     """Say of which zone the times of behaviors and events are: the one of the settings, or what the export has."""
     offset = next(iter(offsets), "") if len(offsets) <= 1 else None
     if zone := timezone or offset:
@@ -469,15 +450,7 @@ def script_words(zone: str) -> dict[str, object]:
             "failed": _("no answer"),
             "lost": _("lost in flight"),
         },
-        **_of_filters(),
-        **_of_a_user(),
-        **_of_tables(),
-        **_of_calls(zone),
-    }
-
-
-def _of_filters() -> dict[str, str]:
-    return {
+        # filters
         "allOne": _("1 user"),
         "all": _("{count} users"),
         "found": _("{found} of {count} users"),
@@ -494,11 +467,7 @@ def _of_filters() -> dict[str, str]:
         "clear": _("Clear all"),
         "missing": _("This page has no user {user}."),
         "missingCall": _("This page has no call {call}."),
-    }
-
-
-def _of_a_user() -> dict[str, str]:
-    return {
+        # a user
         "previousUser": _("Previous user"),
         "nextUser": _("Next user"),
         "userOf": _("{place} of {count}"),
@@ -523,11 +492,7 @@ def _of_a_user() -> dict[str, str]:
         "calls": _("calls"),
         "more": _("Show {count} more"),
         "timeline": _("Timeline of {user}: {events} on {days} days, listed below"),
-    }
-
-
-def _of_tables() -> dict[str, str]:
-    return {
+        # tables
         "id": _("user"),
         "profile": _("profile"),
         "reason": _("reason"),
@@ -551,11 +516,7 @@ def _of_tables() -> dict[str, str]:
         "next": _("Next page"),
         "download": _("Download CSV"),
         "sortBy": _("Sort by {column}"),
-    }
-
-
-def _of_calls(zone: str) -> dict[str, str]:
-    return {
+        # calls
         "call": _("call"),
         "sent": _("sent ({zone})").format(zone=zone),
         "status": _("status"),
