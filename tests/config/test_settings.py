@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from eventabs.config.files import find_config, read_toml
 from eventabs.config.settings import (
     Section,
     Settings,
-    find_config,
     load_settings,
-    read_toml,
     with_absolute_paths,
 )
 from eventabs.errors import ConfigError

@@ -4,7 +4,7 @@ from hypothesis import given, settings, strategies as st
 
 from eventabs.prompts.packing import BatchLimits
 from eventabs.records import PartSize, Usage
-from eventabs.runs.limits import BudgetLearner
+from eventabs.runs.settlement import BudgetLearner
 
 LIMITS = BatchLimits(
     max_input_tokens=10_000, instructions_tokens=1_000, max_output_tokens=4_000, max_users=30

@@ -371,7 +371,7 @@ async def test_a_second_stop_does_not_wait_for_a_hostile_reply_to_be_read(
         assert go_on.wait(10)
         return Reading({})
 
-    monkeypatch.setattr(Desk, "_read", read_for_ever)
+    monkeypatch.setattr(Desk, "read", read_for_ever)
     async with working(tmp_path, 1) as desk:
         engine = desk.engine()
         running = asyncio.create_task(engine.run())

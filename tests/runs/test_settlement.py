@@ -17,7 +17,7 @@ from eventabs.records import Batch, Part, Reply
 from eventabs.runs.observer import BatchDone, CallFailed
 from eventabs.runs.settlement import Call, Settlement
 from eventabs.store.queries import count_all, events_of, failed_users
-from runs_desk import MAX_OUTPUT, Desk, at_work
+from runs_desk import Desk, at_work
 from runs_kit import LIMITS, answer, make_log, request_for
 
 ANNA, BERT = make_log("anna"), make_log("bert")
@@ -138,7 +138,9 @@ async def test_a_user_with_one_failed_part_fails_once_and_keeps_its_good_part(tm
         assert desk.ledger.rows("SELECT count(*) FROM outcomes WHERE reason IS NULL") == [(1,)]
 
 
-@pytest.mark.parametrize("reply", [Reply("## U1", "length"), answer(completion_tokens=MAX_OUTPUT)])
+@pytest.mark.parametrize(
+    "reply", [Reply("## U1", "length"), answer(completion_tokens=LIMITS.max_output_tokens)]
+)
 async def test_a_user_whose_answer_is_too_long_is_cut_and_its_pieces_are_joined_again(
     tmp_path: Path, reply: Reply
 ) -> None:

@@ -6,24 +6,25 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from eventabs.config import Settings
 from eventabs.prompts.packing import BatchLimits
 from eventabs.providers import Price
 from eventabs.providers.retry import OnRetry
 from eventabs.records import Counts, FailureReason, OnContent, Part, PartSize, Reply, Request, UserLog
 from eventabs.replies.must_rules import MustRules
 from eventabs.replies.reader import Reading
-from eventabs.runs.components import RulesInForce
+from eventabs.runs.components import Read, RulesInForce, RunContext, make_builder
 from eventabs.runs.engine import Engine
-from eventabs.runs.limits import BudgetLearner, ConcurrencyLimit, FailureLimit, SpendingLimit
+from eventabs.runs.limits import ConcurrencyLimit, FailureLimit, SpendingLimit
 from eventabs.runs.progress import ProgressTracker
-from eventabs.runs.settlement import Scheduler, Settlement
+from eventabs.runs.settlement import BudgetLearner, Scheduler, Session, Settlement
+from eventabs.store.directory import RunDirectory
 from eventabs.store.exports import EventsFile
 from eventabs.store.ledger import Ledger
 from eventabs.store.writer import LedgerWriter
 from runs_kit import LIMITS, SIZE, Watcher, answer, bad, request_for, well, whole
 
 Answering = Callable[[Request, OnRetry], Awaitable[Reply]]
-MAX_OUTPUT = 8_192
 
 
 @dataclass
@@ -65,32 +66,35 @@ class Desk:
     saves: list[int] = field(default_factory=list)  # batches done at each checkpoint
     totals: list[int] = field(default_factory=list)  # batches in all at each checkpoint
 
-    def settlement(self, *, attempts: int = 3) -> Settlement:
-        return Settlement(
-            read=self._read,
-            rules=RulesInForce(self.rules),
-            split=self._split,
-            attempts=attempts,
-            max_output_tokens=MAX_OUTPUT,
-            learner=BudgetLearner(LIMITS),
-            writer=self.writer,
-            scheduler=self.scheduler,
-            tracker=self.tracker,
-            events=self.events,
-            observer=self.watcher,
+    def session(self, *, attempts: int = 3) -> Session:
+        run = RunContext(
+            RunDirectory(self.path),
+            self.ledger,
+            Settings.model_validate({"run": {"attempts": attempts}}),
+            {},
+            self.watcher,
+            {"settings_fingerprint": "f"},
+            0,
+        )
+        builder = make_builder(run.settings, "en", None)
+        learner = BudgetLearner(LIMITS)
+        return _Session(
+            run, builder, LIMITS, learner, self.writer, self.events, self.tracker, lambda: 1_000.0, desk=self
         )
 
+    def settlement(self, *, attempts: int = 3) -> Settlement:
+        return Settlement(self.session(attempts=attempts), self.scheduler)
+
     def engine(self, *, workers: int = 1, max_total_tokens: int = 0) -> Engine:
+        session = self.session()
         return Engine(
-            compose=request_for,
+            session=session,
+            settlement=Settlement(session, self.scheduler),
             complete=self.endpoint.ask,
             closing=self.closing,
             max_calls=workers,
             grace_seconds=self.grace_seconds,
-            settings_fingerprint="f",
-            count_tokens=self.count,
             save=self._save,
-            wall_clock=lambda: 1_000.0,
             spending=SpendingLimit(
                 max_cost=0.0,
                 max_total_tokens=max_total_tokens,
@@ -99,11 +103,6 @@ class Desk:
             ),
             failures=FailureLimit({"settings_fingerprint": "f"}, remember=lambda _facts: None, attempts=5),
             concurrency=ConcurrencyLimit(workers, workers, lambda: 0.0),
-            settlement=self.settlement(),
-            writer=self.writer,
-            scheduler=self.scheduler,
-            tracker=self.tracker,
-            observer=self.watcher,
         )
 
     def states(self) -> dict[str, str]:
@@ -121,14 +120,33 @@ class Desk:
         self.saves.append(self.tracker.counts.batches_done)
         self.totals.append(self.tracker.progress(waiting=self.scheduler.batches, workers=1).batches_total)
 
-    def _read(self, _reply: Reply, _users: Mapping[str, UserLog], parts: Mapping[str, Part]) -> Reading:
+    def read(self, _reply: Reply, _users: Mapping[str, UserLog], parts: Mapping[str, Part]) -> Reading:
         outcomes = {}
         for alias, part in parts.items():
             reasons = self.means.get(part.user_id, [])
             outcomes[alias] = bad(part, reasons.pop(0)) if reasons else well(part)
         return Reading(outcomes)
 
-    async def _split(self, part: Part) -> Sequence[tuple[Part, PartSize]]:
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Session(Session):
+    """The session of a desk: what a request holds, and what its replies mean, is made up."""
+
+    desk: Desk
+
+    def compose(self, logs: Sequence[UserLog]) -> Request:
+        return request_for(logs)
+
+    def token_counter(self) -> Callable[[str], int]:
+        return self.desk.count
+
+    def rules(self) -> RulesInForce:
+        return RulesInForce(self.desk.rules)
+
+    def reader(self) -> Read:
+        return self.desk.read
+
+    async def cut(self, part: Part) -> Sequence[tuple[Part, PartSize]]:
         middle = (part.first + part.last) // 2
         if part.first == part.last:
             return []

@@ -11,25 +11,21 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+import eventabs
+from eventabs import config, inspection, providers, runs, store, views  # rooms load what is looked up in them
 from eventabs.cli import signals
 from eventabs.cli.app import Checkpoint, Inputs, OutputGoneError, command
 from eventabs.cli.help import choose_language
-from eventabs.cli.options import MODEL, SHOWN, Lang, LookFlags, SettingFlags, ShownFlags, with_options
+from eventabs.cli.options import Lang, LookFlags, SettingFlags, ShownFlags, of_model, of_view, with_options
 from eventabs.errors import UsageError
 from eventabs.language import active, gettext as _
 from eventabs.objects import public_address
+from eventabs.stop import Stop, StopRequested
 from eventabs.views import print_bytes, print_json, print_line, stderr_console, stdout_console
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
     from contextlib import AbstractContextManager
-
-    from eventabs import Run, Stop
-    from eventabs.config import Settings
-    from eventabs.providers import Preset
-    from eventabs.runs import Invocation, Observer, Summary, Watch
-    from eventabs.store import RunDirectory
-    from eventabs.views import ProgressServer
 
 
 _WAITING = 4  # exit code: the run goes on once its requests have replies
@@ -38,10 +34,7 @@ _NEW_OBJECTS = 10_000  # until the youngest are searched for cycles: a call make
 
 ProgressPort = Annotated[
     int | None,
-    typer.Option(
-        help=_("Answer progress over HTTP at this port, on this machine only; 0: any that is free."),
-        rich_help_panel=SHOWN,
-    ),
+    of_view(help=_("Answer progress over HTTP at this port, on this machine only; 0: any that is free.")),
 ]
 
 Extend = Annotated[
@@ -66,8 +59,6 @@ def run(
     progress_port: ProgressPort = None,
 ) -> None:
     """Begin a run."""
-    from eventabs import arun  # noqa: PLC0415
-
     if extend is not None:
         if out is not None:
             message = _("--extend names a run directory already; leave out --out")
@@ -79,7 +70,7 @@ def run(
     with _served(progress_port) as server:
         watch = watching(shown, server)
         summary = finished(
-            lambda stop: arun(
+            lambda stop: eventabs.arun(
                 named, settings=invocation.flags, config=flags.config, out=out, observer=watch, stop=stop
             )
         )
@@ -114,13 +105,11 @@ def resume(
     progress_port: ProgressPort = None,
 ) -> None:
     """Go on with a run."""
-    from eventabs import aresume  # noqa: PLC0415
-
     invocation = invocation_of(flags)
     with _served(progress_port) as server:
         watch = watching(shown, server)
         summary = finished(
-            lambda stop: aresume(
+            lambda stop: eventabs.aresume(
                 checkpoint,
                 settings=invocation.flags,
                 config=flags.config,
@@ -177,11 +166,9 @@ def _extend(
     progress_port: int | None,
     **allowed: bool,
 ) -> None:
-    from eventabs import aextend  # noqa: PLC0415
-
     with _served(progress_port) as server:
         summary = finished(
-            lambda stop: aextend(
+            lambda stop: eventabs.aextend(
                 checkpoint,
                 inputs or (),
                 settings=flags.nested(),
@@ -198,12 +185,10 @@ def _extend(
 @with_options(SettingFlags, ShownFlags)
 def reparse(flags: SettingFlags, shown: ShownFlags, checkpoint: Checkpoint) -> None:
     """Read the stored replies again."""
-    from eventabs.runs import reopen_run, reparse as read_again  # noqa: PLC0415
-
-    with reopen_run(
+    with runs.reopen_run(
         invocation_of(flags), named=checkpoint, changed="ignore", confirmed=True, watch=watching(shown)
     ) as job:
-        summary = read_again(job)
+        summary = runs.reparse(job)
     _end(summary, shown)
 
 
@@ -222,35 +207,27 @@ def estimate(
     extend: Extend = None,
 ) -> None:
     """Estimate a run."""
-    from eventabs import estimate as estimate_run  # noqa: PLC0415
-    from eventabs.runs import first_request  # noqa: PLC0415
-    from eventabs.views import (  # noqa: PLC0415
-        display,
-        estimate_json,
-        print_prompt,
-        prompt_json,
-        render_estimate,
-    )
-
     signals.interrupt()
-    observer = display(
+    observer = views.display(
         stderr_console(), form="json" if shown.progress == "json" else "plain", quiet=shown.quiet
     )
     if extend is not None:
         _estimate_extension(extend, flags, shown, inputs or (), observer, show_prompt=show_prompt)
         return
     if show_prompt:
-        request = first_request(invocation_of(flags).settings(), inputs or (), observer.noted)
+        request = runs.first_request(invocation_of(flags).settings(), inputs or (), observer.noted)
         if shown.json:
-            print_bytes(prompt_json(request))
+            print_bytes(views.prompt_json(request))
         else:
-            print_prompt(stdout_console(), request)
+            views.print_prompt(stdout_console(), request)
         return
-    estimated = estimate_run(inputs or (), settings=flags.nested(), config=flags.config, observer=observer)
+    estimated = eventabs.estimate(
+        inputs or (), settings=flags.nested(), config=flags.config, observer=observer
+    )
     if shown.json:
-        print_bytes(estimate_json(estimated))
+        print_bytes(views.estimate_json(estimated))
     else:
-        render_estimate(stdout_console(), estimated)
+        views.render_estimate(stdout_console(), estimated)
 
 
 def _estimate_extension(
@@ -258,109 +235,92 @@ def _estimate_extension(
     flags: SettingFlags,
     shown: ShownFlags,
     inputs: "Sequence[str]",
-    observer: "Observer",
+    observer: "runs.Observer",
     *,
     show_prompt: bool,
 ) -> None:
-    from eventabs.runs import estimate_extension  # noqa: PLC0415
-    from eventabs.views import extension_json, render_extension  # noqa: PLC0415
-
     if show_prompt:
         message = _("--show-prompt shows the first request of a new run; leave out --extend")
         raise UsageError(message)
-    estimated = estimate_extension(invocation_of(flags), checkpoint, inputs, observer.noted)
+    estimated = runs.estimate_extension(invocation_of(flags), checkpoint, inputs, observer.noted)
     if shown.json:
-        print_bytes(extension_json(estimated))
+        print_bytes(views.extension_json(estimated))
     else:
-        render_extension(stdout_console(), estimated)
+        views.render_extension(stdout_console(), estimated)
 
 
 @command(help=_("Show which column plays which role, and what rows become. Packs nothing, calls nobody."))
 @with_options(SettingFlags, LookFlags)
 def columns(flags: SettingFlags, look: LookFlags, inputs: Inputs = None) -> None:
     """Show what is understood of an input."""
-    from eventabs.runs import describe_input  # noqa: PLC0415
-    from eventabs.views import columns_json, render_columns  # noqa: PLC0415
-
     signals.interrupt()
-    described = describe_input(invocation_of(flags).settings(), inputs or ())
+    described = runs.describe_input(invocation_of(flags).settings(), inputs or ())
     if look.json:
-        print_bytes(columns_json(described))
+        print_bytes(views.columns_json(described))
     else:
-        render_columns(stdout_console(), described)
+        views.render_columns(stdout_console(), described)
 
 
-def finished(work: "Callable[[Stop], Coroutine[None, None, Run]]") -> "Summary":
+def finished(work: "Callable[[Stop], Coroutine[None, None, eventabs.Run]]") -> "runs.Summary":
     """Run the coroutine to its end under signals that request a stop; return how the run ended."""
     import asyncio  # noqa: PLC0415  help pages need no event loop
-
-    from eventabs import RunStoppedError, Stop  # noqa: PLC0415
-    from eventabs.stop import StopRequested  # noqa: PLC0415
 
     stop = Stop()
     gc.set_threshold(_NEW_OBJECTS, *gc.get_threshold()[1:])
     with signals.requesting(stop.request):
         try:
             return asyncio.run(work(stop)).summary
-        except RunStoppedError as error:
+        except eventabs.RunStoppedError as error:
             return error.run.summary
         except StopRequested:  # before anything had begun
             raise KeyboardInterrupt from None
 
 
-def invocation_of(flags: SettingFlags) -> "Invocation":
+def invocation_of(flags: SettingFlags) -> "runs.Invocation":
     """Return where the settings of a command come from."""
-    from eventabs.runs import Invocation  # noqa: PLC0415
-
-    return Invocation(config=flags.config, flags=flags.nested(), environment=os.environ)
+    return runs.Invocation(config=flags.config, flags=flags.nested(), environment=os.environ)
 
 
-def _served(port: int | None) -> "AbstractContextManager[ProgressServer | None]":
+def _served(port: int | None) -> "AbstractContextManager[views.ProgressServer | None]":
     """Make what answers progress over HTTP, before anything else begins: a busy port costs nothing."""
     if port is None:
         return nullcontext()
-    from eventabs.views import ProgressServer  # noqa: PLC0415
-
-    return ProgressServer(port)
+    return views.ProgressServer(port)
 
 
-def watching(shown: ShownFlags, server: "ProgressServer | None" = None) -> "Watch":
+def watching(shown: ShownFlags, server: "views.ProgressServer | None" = None) -> "runs.Watch":
     """Return what gives a run its observer: the panel or lines on standard error, and run.log."""
-    from eventabs.runs import Serving  # noqa: PLC0415
-    from eventabs.views import LogObserver, Observers, display, open_log  # noqa: PLC0415
 
     @contextmanager
-    def watch(directory: "RunDirectory", settings: "Settings") -> Iterator["Observer"]:
+    def watch(directory: "store.RunDirectory", settings: "config.Settings") -> Iterator["runs.Observer"]:
         choose_language(settings.lang)
         currency = settings.llm.price.currency
         with ExitStack() as opened:
-            log = opened.enter_context(open_log(directory.log))
-            panel = display(
+            log = opened.enter_context(views.open_log(directory.log))
+            panel = views.display(
                 stderr_console(),
                 form=shown.progress,
                 quiet=shown.quiet,
                 verbose=shown.verbose,
                 currency=currency,
             )
-            observers: list[Observer] = [panel, LogObserver(log, currency=currency)]
-            opening = [Serving(server.address)] if server else []
-            told = opened.enter_context(Observers(observers, opening=opening))
-            yield Observers([told, server]) if server else told
+            observers: list[runs.Observer] = [panel, views.LogObserver(log, currency=currency)]
+            opening = [runs.Serving(server.address)] if server else []
+            told = opened.enter_context(views.Observers(observers, opening=opening))
+            yield views.Observers([told, server]) if server else told
 
     return watch
 
 
-def _end(summary: "Summary", shown: ShownFlags) -> None:
-    from eventabs.views import render_summary, summary_json  # noqa: PLC0415
-
-    render_summary(stderr_console(), summary, quiet=shown.quiet)
+def _end(summary: "runs.Summary", shown: ShownFlags) -> None:
+    views.render_summary(stderr_console(), summary, quiet=shown.quiet)
     if shown.json:
         with suppress(OutputGoneError):  # the exit code shows how the run ended as well
-            print_bytes(summary_json(summary))
+            print_bytes(views.summary_json(summary))
     raise typer.Exit(exit_code(summary))
 
 
-def exit_code(summary: "Summary") -> int:
+def exit_code(summary: "runs.Summary") -> int:
     """Return the exit code that says how a run ended."""
     completed = 3 if summary.failed else 0
     codes = {"completed": completed, "interrupted": signals.EXIT_CODE, "waiting": _WAITING}
@@ -372,26 +332,20 @@ _STDOUT = Path("-")
 
 @command(help=_("Write a config file with every setting, its default and what it is for."))
 def init(
-    preset: Annotated[
-        str | None,
-        typer.Option(help=_("Known endpoint, such as deepseek, qwen or vllm."), rich_help_panel=MODEL),
-    ] = None,
-    model: Annotated[str, typer.Option(help=_("Name of the model."), rich_help_panel=MODEL)] = "",
+    preset: Annotated[str | None, of_model(help=_("Known endpoint, such as deepseek, qwen or vllm."))] = None,
+    model: Annotated[str, of_model(help=_("Name of the model."))] = "",
     output: Annotated[Path, typer.Option(help=_("File to write; - is standard output."))] = Path(
         "eventabs.toml"
     ),
     lang: Lang = None,  # noqa: ARG001  settled before this was loaded
 ) -> None:
     """Write a config file."""
-    from eventabs.config import example_config  # noqa: PLC0415
-    from eventabs.providers import load_preset  # noqa: PLC0415
-
     signals.interrupt()
     if preset is None:
         preset = _asked_preset() if output != _STDOUT and sys.stdin.isatty() and sys.stderr.isatty() else ""
-    known = load_preset(preset) if preset else None
+    known = providers.load_preset(preset) if preset else None
     model = model or (known.suggested_model if known else "")
-    text = example_config(active(), preset=preset, model=model)
+    text = config.example_config(active(), preset=preset, model=model)
     if output == _STDOUT:
         print_bytes(text.encode())
         return
@@ -410,9 +364,7 @@ def init(
 
 
 def _asked_preset() -> str:
-    from eventabs.providers import preset_names  # noqa: PLC0415
-
-    names = preset_names()
+    names = providers.preset_names()
     question = _("Endpoint ({names}; nothing: no model, the built-in rules)").format(names=", ".join(names))
     while True:
         answer: str = typer.prompt(question, default="", show_default=False, err=True).strip()
@@ -420,7 +372,7 @@ def _asked_preset() -> str:
             return answer
 
 
-def _steps(preset: "Preset | None", model: str) -> list[str]:
+def _steps(preset: "providers.Preset | None", model: str) -> list[str]:
     """Return what is left to do before a run, a line each."""
     steps = []
     if preset and not model:
@@ -438,22 +390,17 @@ def check(
     flags: SettingFlags,
     look: LookFlags,
     *,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help=_("Only what is wrong."), rich_help_panel=SHOWN)
-    ] = False,
+    quiet: Annotated[bool, of_view("--quiet", "-q", help=_("Only what is wrong."))] = False,
 ) -> None:
     """Check what a run would need."""
-    from eventabs import check as check_all  # noqa: PLC0415
-    from eventabs.views import check_json, render_verdict, showing_findings  # noqa: PLC0415
-
     signals.interrupt()
     if look.json:
-        report = check_all(settings=flags.nested(), config=flags.config)
-        print_bytes(check_json(report))
+        report = eventabs.check(settings=flags.nested(), config=flags.config)
+        print_bytes(views.check_json(report))
     else:
-        with showing_findings(stdout_console(), quiet=quiet) as on_finding:
-            report = check_all(settings=flags.nested(), config=flags.config, on_finding=on_finding)
-        render_verdict(stdout_console(), report)
+        with views.showing_findings(stdout_console(), quiet=quiet) as on_finding:
+            report = eventabs.check(settings=flags.nested(), config=flags.config, on_finding=on_finding)
+        views.render_verdict(stdout_console(), report)
     raise typer.Exit(report.exit_code)
 
 
@@ -481,22 +428,20 @@ def status(
     ] = False,
 ) -> None:
     """Show how a run stands."""
-    from eventabs.inspection import RunState, inspect_run  # noqa: PLC0415
-    from eventabs.views import render_status, status_json, watch_status  # noqa: PLC0415
 
-    def inspect() -> RunState:
-        standing = inspect_run(checkpoint, now=time.time)
+    def inspect() -> inspection.RunState:
+        standing = inspection.inspect_run(checkpoint, now=time.time)
         choose_language(standing.language)
         return standing
 
     signals.interrupt()
     if watch:
         with suppress(KeyboardInterrupt):
-            watch_status(stdout_console(), inspect, as_json=look.json, sleep=time.sleep)
+            views.watch_status(stdout_console(), inspect, as_json=look.json, sleep=time.sleep)
     elif look.json:
-        print_json(status_json(inspect()))
+        print_json(views.status_json(inspect()))
     else:
-        render_status(stdout_console(), inspect())
+        views.render_status(stdout_console(), inspect())
 
 
 @command(help=_("Show a user's behaviors and events side by side; without a user, list the users."))
@@ -516,29 +461,25 @@ def show(
     offset: Annotated[int, typer.Option(min=0, help=_("Leave out so many users of the list first."))] = 0,
 ) -> None:
     """Show one user or list all."""
-    from eventabs.inspection import stored_calls, view_user  # noqa: PLC0415
-    from eventabs.store import Ledger, RunDirectory, user_rows, user_states  # noqa: PLC0415
-    from eventabs.views import render_calls, render_user, render_users, user_json, users_json  # noqa: PLC0415
-
-    with Ledger.watch(RunDirectory.find(checkpoint).ledger) as ledger:
+    with store.Ledger.watch(store.RunDirectory.find(checkpoint).ledger) as ledger:
         choose_language(ledger.meta()["settings"]["lang"])
         console = stdout_console()
         if user_id is None:
-            states = user_states(ledger)
+            states = store.user_states(ledger)
             total = states.get(state, 0) if state else sum(states.values())
-            rows = user_rows(ledger, state, most=limit, skip=offset)
+            rows = store.user_rows(ledger, state, most=limit, skip=offset)
             if look.json:
-                print_json(users_json(rows, total=total, skip=offset))
+                print_json(views.users_json(rows, total=total, skip=offset))
             else:
-                render_users(console, rows, total=total, skip=offset)
+                views.render_users(console, rows, total=total, skip=offset)
             return
-        view = view_user(ledger, user_id, checkpoint)
+        view = inspection.view_user(ledger, user_id, checkpoint)
         if look.json:
-            print_json(user_json(view, stored_calls(ledger, user_id) if raw else None))
+            print_json(views.user_json(view, inspection.stored_calls(ledger, user_id) if raw else None))
             return
-        render_user(console, view)
+        views.render_user(console, view)
         if raw:
-            render_calls(console, stored_calls(ledger, user_id))
+            views.render_calls(console, inspection.stored_calls(ledger, user_id))
 
 
 @command(help=_("Make one HTML file to show: timelines, events, users, calls, and how the run went."))
@@ -550,16 +491,12 @@ def report(
     lang: Lang = None,  # noqa: ARG001  settled before this was loaded
 ) -> None:
     """Make the report of a run."""
-    from eventabs.inspection import open_report_facts  # noqa: PLC0415
-    from eventabs.store import RunDirectory  # noqa: PLC0415
-    from eventabs.views import NAME, render_report, write_report  # noqa: PLC0415
-
     signals.interrupt()
-    path = output or RunDirectory.find(checkpoint).path / NAME
-    with open_report_facts(checkpoint) as facts:
+    path = output or store.RunDirectory.find(checkpoint).path / views.NAME
+    with inspection.open_report_facts(checkpoint) as facts:
         choose_language(facts.language)
-        page = render_report(facts)
-    write_report(page.chunks, path)
+        page = views.render_report(facts)
+    views.write_report(page.chunks, path)
     for note in page.notes:
         print_line(stderr_console(), note)
     print_line(stdout_console(), str(path))
@@ -599,15 +536,15 @@ def export(
     lang: Lang = None,  # noqa: ARG001  settled before this was loaded
 ) -> None:
     """Hand out the events in another format."""
-    from eventabs.store import export_events  # noqa: PLC0415
-
     signals.interrupt()
     chosen = _format_of(output, form)
     for flag, given, only in (("--bom", bom, "csv"), ("--timezone", timezone, "xes")):
         if given and chosen != only:
             message = _("{flag} is for {format} alone; leave it out, or take --format {format}")
             raise UsageError(message.format(flag=flag, format=only))
-    written = export_events(checkpoint, chosen, output, bom=bom, timezone=timezone or "", replace=replace)
+    written = store.export_events(
+        checkpoint, chosen, output, bom=bom, timezone=timezone or "", replace=replace
+    )
     print_line(stdout_console(), written.place)
     if written.pending:
         print_line(
@@ -648,22 +585,17 @@ def merge(
         Path, typer.Option(help=_("Run directory to make: a new one, or one that was merged before."))
     ],
     accept_changes: Annotated[
-        bool,
-        typer.Option("--accept-changes", help=_("Take shards of different inputs or settings.")),
+        bool, typer.Option("--accept-changes", help=_("Take shards of different inputs or settings."))
     ] = False,
 ) -> None:
     """Merge shards."""
-    from eventabs.inspection import inspect_run  # noqa: PLC0415
-    from eventabs.store import merge as merge_shards  # noqa: PLC0415
-    from eventabs.views import render_status, status_json  # noqa: PLC0415
-
     signals.interrupt()
-    merged = merge_shards(directories, out, accept_changes=accept_changes)
-    state = inspect_run(merged.path, now=time.time)
+    merged = store.merge(directories, out, accept_changes=accept_changes)
+    state = inspection.inspect_run(merged.path, now=time.time)
     choose_language(state.language)
     if look.json:
-        print_json(status_json(state, warnings=merged.warnings))
+        print_json(views.status_json(state, warnings=merged.warnings))
         return
-    render_status(stdout_console(), state)
+    views.render_status(stdout_console(), state)
     for warning in merged.warnings:
         print_line(stderr_console(), _("Warning: {message}").format(message=warning))

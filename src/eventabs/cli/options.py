@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
@@ -12,12 +12,12 @@ from typer import Option
 from eventabs.choices import AnswerForm, Compaction, Detail, ProviderChoice, RunMode, TierName
 from eventabs.language import gettext as _
 
-INPUT = _("Input")
-MODEL = _("Model")
-BUDGET = _("Budget")
-PACE = _("Pace and limits")
-CLUSTER = _("Many machines")
-SHOWN = _("What is shown")
+of_input = partial(Option, rich_help_panel=_("Input"))
+of_model = partial(Option, rich_help_panel=_("Model"))
+of_budget = partial(Option, rich_help_panel=_("Budget"))
+of_pace = partial(Option, rich_help_panel=_("Pace and limits"))
+of_cluster = partial(Option, rich_help_panel=_("Many machines"))
+of_view = partial(Option, rich_help_panel=_("What is shown"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,148 +29,99 @@ class SettingFlags:
     ] = None
     user: Annotated[
         str | None,
-        Option(
-            help=_("Whose files they are, where no column says it: me, or {stem}, the file's name."),
-            rich_help_panel=INPUT,
-        ),
+        of_input(help=_("Whose files they are, where no column says it: me, or {stem}, the file's name.")),
     ] = None
     profiles: Annotated[
-        str | None,
-        Option(help=_("File with one row a user: age, gender, occupation, city."), rich_help_panel=INPUT),
+        str | None, of_input(help=_("File with one row a user: age, gender, occupation, city."))
     ] = None
     timezone: Annotated[
-        str | None,
-        Option(help=_("Zone that the users lived by, such as Asia/Shanghai."), rich_help_panel=INPUT),
+        str | None, of_input(help=_("Zone that the users lived by, such as Asia/Shanghai."))
     ] = None
     columns: Annotated[
         str | None,
-        Option(
-            help=_("Columns of a CSV without a header: user_id,item_id,category,action,timestamp."),
-            rich_help_panel=INPUT,
-        ),
+        of_input(help=_("Columns of a CSV without a header: user_id,item_id,category,action,timestamp.")),
     ] = None
-    keep_duplicates: Annotated[
-        bool | None, Option("--keep-duplicates", help=_("Keep equal rows."), rich_help_panel=INPUT)
-    ] = None
+    keep_duplicates: Annotated[bool | None, of_input("--keep-duplicates", help=_("Keep equal rows."))] = None
     strict: Annotated[
-        bool | None,
-        Option("--strict", help=_("Stop at the first row that cannot be read."), rich_help_panel=INPUT),
+        bool | None, of_input("--strict", help=_("Stop at the first row that cannot be read."))
     ] = None
     max_rejects: Annotated[
         float | None,
-        Option(
+        of_input(
             help=_(
                 "Share of rows that may be unreadable; above this the run refuses to start. (default: 0.05)"
-            ),
-            rich_help_panel=INPUT,
+            )
         ),
     ] = None
     shard: Annotated[
         str | None,
-        Option(
-            help=_("Only the users of shard i of N, i from 0: 3/16. Each shard is a run of its own."),
-            rich_help_panel=INPUT,
-        ),
+        of_input(help=_("Only the users of shard i of N, i from 0: 3/16. Each shard is a run of its own.")),
     ] = None
     limit: Annotated[
-        int | None,
-        Option(
-            min=1, help=_("Only the first N users; resume goes on with the others."), rich_help_panel=INPUT
-        ),
+        int | None, of_input(min=1, help=_("Only the first N users; resume goes on with the others."))
     ] = None
     provider: Annotated[
         ProviderChoice | None,
-        Option(
-            help=_("openai: a model at an endpoint. rules: built in, calls nobody."), rich_help_panel=MODEL
-        ),
+        of_model(help=_("openai: a model at an endpoint. rules: built in, calls nobody.")),
     ] = None
-    preset: Annotated[
-        str | None, Option(help=_("Known endpoint, such as deepseek, qwen or vllm."), rich_help_panel=MODEL)
-    ] = None
-    model: Annotated[str | None, Option(help=_("Name of the model."), rich_help_panel=MODEL)] = None
+    preset: Annotated[str | None, of_model(help=_("Known endpoint, such as deepseek, qwen or vllm."))] = None
+    model: Annotated[str | None, of_model(help=_("Name of the model."))] = None
     base_url: Annotated[
-        str | None,
-        Option(
-            help=_("Address of the endpoint, such as https://api.deepseek.com/v1."), rich_help_panel=MODEL
-        ),
+        str | None, of_model(help=_("Address of the endpoint, such as https://api.deepseek.com/v1."))
     ] = None
     tier: Annotated[
         TierName | None,
-        Option(
-            help=_("flex: slower answers at about half the price, where the endpoint has that."),
-            rich_help_panel=MODEL,
-        ),
+        of_model(help=_("flex: slower answers at about half the price, where the endpoint has that.")),
     ] = None
     detail: Annotated[
         Detail | None,
-        Option(
-            help=_("How much to say: brief (12 events a user), day, fine (every session)."),
-            rich_help_panel=MODEL,
-        ),
+        of_model(help=_("How much to say: brief (12 events a user), day, fine (every session).")),
     ] = None
     answer: Annotated[
-        AnswerForm | None,
-        Option(help=_("Form of the answers; lines cost the fewest tokens."), rich_help_panel=MODEL),
+        AnswerForm | None, of_model(help=_("Form of the answers; lines cost the fewest tokens."))
     ] = None
     compaction: Annotated[
         Compaction | None,
-        Option(
-            help=_("How behaviors are shortened: line; legend and day, shorter, with codes for names."),
-            rich_help_panel=BUDGET,
+        of_budget(
+            help=_("How behaviors are shortened: line; legend and day, shorter, with codes for names.")
         ),
     ] = None
-    max_input_tokens: Annotated[
-        int | None, Option(help=_("Tokens of a prompt. (default: 40000)"), rich_help_panel=BUDGET)
-    ] = None
-    max_output_tokens: Annotated[
-        int | None, Option(help=_("Tokens of an answer. (default: 8192)"), rich_help_panel=BUDGET)
-    ] = None
-    max_users: Annotated[
-        int | None, Option(help=_("Users in a prompt. (default: 30)"), rich_help_panel=BUDGET)
-    ] = None
+    max_input_tokens: Annotated[int | None, of_budget(help=_("Tokens of a prompt. (default: 40000)"))] = None
+    max_output_tokens: Annotated[int | None, of_budget(help=_("Tokens of an answer. (default: 8192)"))] = None
+    max_users: Annotated[int | None, of_budget(help=_("Users in a prompt. (default: 30)"))] = None
     mode: Annotated[
         RunMode | None,
-        Option(
+        of_pace(
             help=_(
                 "live: call by call; batch: the vendor's batch service, slower and cheaper; files: write requests.jsonl,"
                 " to be answered elsewhere, and stop."
-            ),
-            rich_help_panel=PACE,
+            )
         ),
     ] = None
-    concurrency: Annotated[
-        int | None, Option(help=_("Calls at a time. (default: 3)"), rich_help_panel=PACE)
-    ] = None
+    concurrency: Annotated[int | None, of_pace(help=_("Calls at a time. (default: 3)"))] = None
     max_concurrency: Annotated[
-        int | None, Option(help=_("Calls at a time, at most: grows while it helps."), rich_help_panel=PACE)
+        int | None, of_pace(help=_("Calls at a time, at most: grows while it helps."))
     ] = None
-    rpm: Annotated[int | None, Option(help=_("Requests a minute, at most."), rich_help_panel=PACE)] = None
-    tpm: Annotated[int | None, Option(help=_("Tokens a minute, at most."), rich_help_panel=PACE)] = None
+    rpm: Annotated[int | None, of_pace(help=_("Requests a minute, at most."))] = None
+    tpm: Annotated[int | None, of_pace(help=_("Tokens a minute, at most."))] = None
     wait: Annotated[
-        bool | None,
-        Option(
-            "--wait",
-            help=_("Wait for an endpoint that does not accept connections yet."),
-            rich_help_panel=PACE,
-        ),
+        bool | None, of_pace("--wait", help=_("Wait for an endpoint that does not accept connections yet."))
     ] = None
     max_cost: Annotated[
-        float | None,
-        Option(help=_("Stop before more than this is spent; needs llm.price."), rich_help_panel=PACE),
+        float | None, of_pace(help=_("Stop before more than this is spent; needs llm.price."))
     ] = None
     max_total_tokens: Annotated[
-        int | None, Option(help=_("Stop before more tokens than this are used."), rich_help_panel=PACE)
+        int | None, of_pace(help=_("Stop before more tokens than this are used."))
     ] = None
 
     engine: Annotated[
         Literal["local", "ray"] | None,
-        Option(help=_("ray: the machines of a Ray cluster make the calls."), rich_help_panel=CLUSTER),
+        of_cluster(help=_("ray: the machines of a Ray cluster make the calls.")),
     ] = None
     ray_address: Annotated[
         str | None,
-        Option(
-            help=_("auto: the cluster of this machine; host:port. (default: one of this machine alone)"),
-            rich_help_panel=CLUSTER,
+        of_cluster(
+            help=_("auto: the cluster of this machine; host:port. (default: one of this machine alone)")
         ),
     ] = None
 
@@ -189,34 +140,15 @@ _OTHER_KEYS = {"columns": "header", "compaction": "level"}  # flags that are not
 SET_BY_FLAGS = {
     flag: (section, _OTHER_KEYS.get(flag, flag))
     for section, flags in {
-        "input": (
-            "user",
-            "profiles",
-            "timezone",
-            "columns",
-            "keep_duplicates",
-            "strict",
-            "shard",
-            "max_rejects",
-        ),
-        "llm": ("provider", "preset", "model", "base_url", "tier"),
-        "prompt": ("detail", "answer"),
-        "compaction": ("compaction",),
-        "budget": ("max_input_tokens", "max_output_tokens", "max_users"),
-        "run": (
-            "limit",
-            "mode",
-            "concurrency",
-            "max_concurrency",
-            "rpm",
-            "tpm",
-            "wait",
-            "max_cost",
-            "max_total_tokens",
-        ),
-        "cluster": ("engine", "ray_address"),
+        "input": "user profiles timezone columns keep_duplicates strict shard max_rejects",
+        "llm": "provider preset model base_url tier",
+        "prompt": "detail answer",
+        "compaction": "compaction",
+        "budget": "max_input_tokens max_output_tokens max_users",
+        "run": "limit mode concurrency max_concurrency rpm tpm wait max_cost max_total_tokens",
+        "cluster": "engine ray_address",
     }.items()
-    for flag in flags
+    for flag in flags.split()
 }
 
 
@@ -226,9 +158,7 @@ def flag_name(option: str) -> str:
 
 
 # settled before the command line is parsed, see help.py; here it is checked and has its place on the help pages
-Lang = Annotated[
-    Literal["en", "zh", "auto"] | None, Option(help=_("Language of messages."), rich_help_panel=SHOWN)
-]
+Lang = Annotated[Literal["en", "zh", "auto"] | None, of_view(help=_("Language of messages."))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,19 +167,11 @@ class ShownFlags:
 
     lang: Lang = None
     progress: Annotated[
-        Literal["auto", "plain", "json"],
-        Option(help=_("How progress is shown on standard error."), rich_help_panel=SHOWN),
+        Literal["auto", "plain", "json"], of_view(help=_("How progress is shown on standard error."))
     ] = "auto"
-    quiet: Annotated[
-        bool, Option("--quiet", "-q", help=_("Only errors and the end."), rich_help_panel=SHOWN)
-    ] = False
-    verbose: Annotated[
-        bool, Option("--verbose", "-v", help=_("Every batch and every retry."), rich_help_panel=SHOWN)
-    ] = False
-    json: Annotated[
-        bool,
-        Option("--json", help=_("One JSON object on standard output at the end."), rich_help_panel=SHOWN),
-    ] = False
+    quiet: Annotated[bool, of_view("--quiet", "-q", help=_("Only errors and the end."))] = False
+    verbose: Annotated[bool, of_view("--verbose", "-v", help=_("Every batch and every retry."))] = False
+    json: Annotated[bool, of_view("--json", help=_("One JSON object on standard output at the end."))] = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +179,7 @@ class LookFlags:
     """Flags of the commands that only look."""
 
     lang: Lang = None
-    json: Annotated[bool, Option("--json", help=_("JSON on standard output."), rich_help_panel=SHOWN)] = False
+    json: Annotated[bool, of_view("--json", help=_("JSON on standard output."))] = False
 
 
 def with_options(*groups: type) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -2,10 +2,11 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import typer
 
+from eventabs import config, inspection, quality, views  # rooms load what is looked up in them
 from eventabs.choices import Compaction
 from eventabs.cli import signals
 from eventabs.cli.app import Checkpoint, Inputs, command
@@ -14,11 +15,8 @@ from eventabs.cli.help import choose_language
 from eventabs.cli.options import LookFlags, SettingFlags, ShownFlags, with_options
 from eventabs.errors import UsageError
 from eventabs.language import gettext as _
+from eventabs.stop import Stop
 from eventabs.views import print_json, print_line, stderr_console, stdout_console
-
-if TYPE_CHECKING:
-    from eventabs.quality import Arm
-
 
 Choice = TypeVar("Choice", bound=str)
 Seed = Annotated[int, typer.Option(help=_("Draws the users; another seed, other users."))]
@@ -47,22 +45,14 @@ def evaluate(
     ] = None,
 ) -> None:
     """Hold events against labels."""
-    from eventabs.quality import evaluate as evaluate_events  # noqa: PLC0415
-    from eventabs.views import (  # noqa: PLC0415
-        evaluation_json,
-        render_evaluation,
-        render_evaluation_page,
-        write_report,
-    )
-
     signals.interrupt()
-    evaluation = evaluate_events(events, gold)
+    evaluation = quality.evaluate(events, gold)
     if output:
-        write_report(render_evaluation_page(evaluation), output)
+        views.write_report(views.render_evaluation_page(evaluation), output)
     if look.json:
-        print_json(evaluation_json(evaluation))
+        print_json(views.evaluation_json(evaluation))
         return
-    render_evaluation(stdout_console(), evaluation)
+    views.render_evaluation(stdout_console(), evaluation)
     if output:
         print_line(stdout_console(), str(output))
 
@@ -83,22 +73,14 @@ def diff(
     ] = None,
 ) -> None:
     """Compare two runs."""
-    from eventabs.quality import compare  # noqa: PLC0415
-    from eventabs.views import (  # noqa: PLC0415
-        comparison_json,
-        render_comparison,
-        render_comparison_page,
-        write_report,
-    )
-
     signals.interrupt()
-    comparison = compare(first, second, most=20 if users is None else users)
+    comparison = quality.compare(first, second, most=20 if users is None else users)
     if output:
-        write_report(render_comparison_page(comparison), output)
+        views.write_report(views.render_comparison_page(comparison), output)
     if look.json:
-        print_json(comparison_json(comparison))
+        print_json(views.comparison_json(comparison))
         return
-    render_comparison(stdout_console(), comparison, most=3 if users is None else users)
+    views.render_comparison(stdout_console(), comparison, most=3 if users is None else users)
     if output:
         print_line(stdout_console(), str(output))
 
@@ -123,26 +105,22 @@ def audit(
     yes: Yes = False,
 ) -> None:
     """Ask some users of a run again."""
-    from eventabs.inspection import audit_facts  # noqa: PLC0415
-    from eventabs.quality import aaudit, plan_audit  # noqa: PLC0415
-    from eventabs.views import announcement, audit_json, render_audit  # noqa: PLC0415
-
     signals.interrupt()
     invocation = invocation_of(flags)
-    plan = plan_audit(checkpoint, invocation, share=_share(share), seed=seed, out=out, confirmed=yes)
+    plan = quality.plan_audit(checkpoint, invocation, share=_share(share), seed=seed, out=out, confirmed=yes)
     code = 0
     if plan.use.users or plan.is_open:
-        _confirm(announcement(plan), flags, is_free=not plan.model, yes=yes, quiet=shown.quiet)
+        _confirm(views.announcement(plan), flags, is_free=not plan.model, yes=yes, quiet=shown.quiet)
         summary = finished(
-            lambda stop: aaudit(plan, invocation, confirmed=yes, observer=watching(shown), stop=stop)
+            lambda stop: quality.aaudit(plan, invocation, confirmed=yes, observer=watching(shown), stop=stop)
         )
         code = exit_code(summary)
-    facts = audit_facts(checkpoint, out, least_stable=threshold)
+    facts = inspection.audit_facts(checkpoint, out, least_stable=threshold)
     if facts is not None:
         if shown.json:
-            print_json(audit_json(facts))
+            print_json(views.audit_json(facts))
         else:
-            render_audit(stdout_console(), facts)
+            views.render_audit(stdout_console(), facts)
         if facts.status in {"interrupted", "stopped"}:
             line = _("Go on with the same command: what is answered is not asked again")
             print_line(stderr_console(), line)
@@ -181,23 +159,9 @@ def calibrate(
     yes: Yes = False,
 ) -> None:
     """Try settings on a sample."""
-    from eventabs.quality import (  # noqa: PLC0415
-        CalibrationChoice,
-        acalibrate,
-        calibration_of,
-        plan_calibration,
-    )
-    from eventabs.stop import Stop  # noqa: PLC0415
-    from eventabs.views import (  # noqa: PLC0415
-        arm_line,
-        calibration_announcement,
-        calibration_json,
-        render_calibration,
-    )
-
     signals.interrupt()
     invocation = invocation_of(flags)
-    choice = CalibrationChoice(
+    choice = quality.CalibrationChoice(
         users=users,
         seed=seed,
         margin=margin,
@@ -206,27 +170,29 @@ def calibrate(
         summaries=_choices("--summaries", summaries, ("short", "none")),
         second=second,
     )
-    plan = plan_calibration(inputs or (), invocation, choice, out=out, watch=watching(shown), stop=Stop())
+    plan = quality.plan_calibration(
+        inputs or (), invocation, choice, out=out, watch=watching(shown), stop=Stop()
+    )
     code = 0
     if plan.arms:
-        line = calibration_announcement(plan)
+        line = views.calibration_announcement(plan)
         _confirm(line, flags, is_free=not plan.model, yes=yes, quiet=shown.quiet)
 
-        def tell(arm: "Arm") -> None:
+        def tell(arm: "quality.Arm") -> None:
             if not shown.quiet:
-                print_line(stderr_console(), arm_line(arm))
+                print_line(stderr_console(), views.arm_line(arm))
 
         summary = finished(
-            lambda stop: acalibrate(
+            lambda stop: quality.acalibrate(
                 plan, invocation, watch=watching(shown), stop=stop, confirmed=yes, on_arm=tell
             )
         )
         code = exit_code(summary)
-    calibration = calibration_of(plan)
+    calibration = quality.calibration_of(plan)
     if shown.json:
-        print_json(calibration_json(calibration))
+        print_json(views.calibration_json(calibration))
     else:
-        render_calibration(stdout_console(), calibration)
+        views.render_calibration(stdout_console(), calibration)
     if calibration.recommended is None:
         print_line(stderr_console(), _("Go on with the same command: what is answered is not asked again"))
     elif calibration.changes:
@@ -234,14 +200,11 @@ def calibrate(
     raise typer.Exit(0 if calibration.recommended else code)
 
 
-def _write(changes: dict[str, dict[str, Any]], config: Path | None, *, write: bool) -> None:
+def _write(changes: dict[str, dict[str, Any]], named: Path | None, *, write: bool) -> None:
     """Show what the recommended setting changes in the config file, and change it where that is wanted."""
-    from eventabs.config import edited_config  # noqa: PLC0415
-    from eventabs.views import config_diff  # noqa: PLC0415
-
-    path = config or Path("eventabs.toml")
-    before, after = edited_config(path, changes)
-    for line in config_diff(path, before, after).splitlines():
+    path = named or Path("eventabs.toml")
+    before, after = config.edited_config(path, changes)
+    for line in views.config_diff(path, before, after).splitlines():
         print_line(stderr_console(), line)
     if write:
         try:
@@ -301,36 +264,30 @@ def review(
     ] = None,
 ) -> None:
     """Make the page of a review, or read what was said on it."""
-    from eventabs.quality import draw_review  # noqa: PLC0415
-    from eventabs.views import drawn_json, render_next_step, render_review_page, write_report  # noqa: PLC0415
-
     signals.interrupt()
     if read:
         _read_back(checkpoint, read, as_json=look.json)
         return
-    sheet = draw_review(checkpoint, sample=sample, days=days, by=by or "", seed=seed)
+    sheet = quality.draw_review(checkpoint, sample=sample, days=days, by=by or "", seed=seed)
     choose_language(sheet.review.language)
     path = output or sheet.folder / "review.html"
-    write_report(render_review_page(sheet), path)
+    views.write_report(views.render_review_page(sheet), path)
     if look.json:
-        print_json(drawn_json(sheet, str(path)))
+        print_json(views.drawn_json(sheet, str(path)))
     else:
         print_line(stdout_console(), str(path))
-        render_next_step(stderr_console(), sheet)
+        views.render_next_step(stderr_console(), sheet)
 
 
 def _read_back(checkpoint: Path, files: list[Path], *, as_json: bool) -> None:
-    from eventabs.quality import keep_result, read_review  # noqa: PLC0415
-    from eventabs.views import render_review, review_json  # noqa: PLC0415
-
-    result = read_review(checkpoint, files)
+    result = quality.read_review(checkpoint, files)
     choose_language(result.review.language)
-    figures = review_json(result)
-    keep_result(result, figures)
+    figures = views.review_json(result)
+    quality.keep_result(result, figures)
     if as_json:
         print_json(figures)
     else:
-        render_review(stdout_console(), result)
+        views.render_review(stdout_console(), result)
 
 
 def _share(text: str) -> float:

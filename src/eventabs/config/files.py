@@ -1,22 +1,48 @@
-"""The commented config file that `eventabs init` writes, and edits of a config file that keep comments and order."""
+"""Config files as they lie on the disk: which one is in force, its TOML, and the commented one that `eventabs init` writes."""
 
 import json
 import re
+import tomllib
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
-import tomlkit
-from tomlkit.exceptions import TOMLKitError
-
-from eventabs.config.settings import load_settings
-from eventabs.errors import ConfigError
+from eventabs.errors import ConfigError, toml_fault
 from eventabs.language import Language, gettext as _
 
 _FIRST: Final = "\nlang = "  # what stands above is about the example itself
 _AS_IT_IS: Final = re.compile(r"\[.*\]$|#|$")  # a table's header, a comment, a blank line
 _COMMENT: Final = re.compile(r"\s+#")  # goes on below its setting, which moves by one
+
+
+DEFAULT_CONFIG = Path("eventabs.toml")
+
+
+def find_config(named: Path | None, environment: Mapping[str, str]) -> Path | None:
+    """Return the config file in force: --config, $EVENTABS_CONFIG, ./eventabs.toml, or None."""
+    if named is not None:
+        return named
+    if from_environment := environment.get("EVENTABS_CONFIG"):
+        return Path(from_environment)
+    return DEFAULT_CONFIG if DEFAULT_CONFIG.is_file() else None
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file. Raises ConfigError where it is missing or not TOML."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        message = _("config file {path} does not exist; name another with --config")
+        raise ConfigError(message.format(path=path)) from None
+    except tomllib.TOMLDecodeError as error:
+        fault = toml_fault(error)
+    except UnicodeDecodeError:
+        fault = _("it is not UTF-8")
+    except OSError as error:
+        fault = error.strerror or str(error)
+    message = _("config file {path} cannot be read: {error}; mend it or name another with --config")
+    raise ConfigError(message.format(path=path, error=fault))
 
 
 def example_config(language: Language, *, preset: str = "", model: str = "") -> str:
@@ -47,25 +73,3 @@ def _with(text: str, key: str, value: str) -> str:
         return f"{key} = {json.dumps(value, ensure_ascii=False)} ".ljust(len(line[0]))
 
     return re.sub(rf'^#{key} = "" +', chosen, text, count=1, flags=re.MULTILINE)
-
-
-def edited_config(path: Path, values: Mapping[str, Mapping[str, Any]]) -> tuple[str, str]:
-    """Return the text of a config file as it is ("" where there is none), and with some settings, nested as in the TOML.
-
-    Raises ConfigError where the file cannot be read, or would not hold afterwards.
-    """
-    before = path.read_text("utf-8-sig") if path.exists() else ""
-    try:
-        document = tomlkit.parse(before)
-        for section, settings in values.items():
-            table = document.setdefault(section, tomlkit.table())
-            for key, value in settings.items():
-                if table.get(key) != value:
-                    table[key] = value
-        after = tomlkit.dumps(document)
-    except (TOMLKitError, AttributeError, TypeError) as error:
-        message = _("config file {path} cannot be changed: {error}; set {settings} by hand")
-        names = ", ".join(f"{section}.{key}" for section, each in values.items() for key in each)
-        raise ConfigError(message.format(path=path, error=error, settings=names)) from None
-    load_settings(None, tomlkit.parse(after).unwrap(), isolated=True)
-    return before, after

@@ -2,7 +2,6 @@
 
 import os
 import re
-import tomllib
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
@@ -27,7 +26,8 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDic
 
 from eventabs import providers  # loads presets, and with them pydantic, when they are first looked up
 from eventabs.choices import AnswerForm, Compaction, Detail, ProviderChoice, RunMode, TierName
-from eventabs.errors import ConfigError, SettingFault, WrongSettingsError, toml_fault
+from eventabs.config.files import read_toml
+from eventabs.errors import ConfigError, SettingFault, WrongSettingsError
 from eventabs.language import gettext as _
 from eventabs.objects import is_address
 from eventabs.providers import GrammarField, Price, ProviderName, kind_of
@@ -172,35 +172,6 @@ class EventSettings(Section):
     must: tuple[MustSettings, ...] = ()
 
 
-DEFAULT_CONFIG = Path("eventabs.toml")
-
-
-def find_config(named: Path | None, environment: Mapping[str, str]) -> Path | None:
-    """Return the config file in force: --config, $EVENTABS_CONFIG, ./eventabs.toml, or None."""
-    if named is not None:
-        return named
-    if from_environment := environment.get("EVENTABS_CONFIG"):
-        return Path(from_environment)
-    return DEFAULT_CONFIG if DEFAULT_CONFIG.is_file() else None
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file. Raises ConfigError where it is missing or not TOML."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        message = _("config file {path} does not exist; name another with --config")
-        raise ConfigError(message.format(path=path)) from None
-    except tomllib.TOMLDecodeError as error:
-        fault = toml_fault(error)
-    except UnicodeDecodeError:
-        fault = _("it is not UTF-8")
-    except OSError as error:
-        fault = error.strerror or str(error)
-    message = _("config file {path} cannot be read: {error}; mend it or name another with --config")
-    raise ConfigError(message.format(path=path, error=fault))
-
-
 _SET_BY_PRESETS = ("base_url", "api_key_env", "omit", "grammar_field", "extra_body", "price")
 _SET_BY_TIERS = ("idle_timeout", "call_timeout", "stream")
 _AMOUNTS = ("input", "cached_input", "output", "currency")  # of a price; its factors hold at any address
@@ -342,10 +313,6 @@ def _storable(number: int) -> int:
     return number
 
 
-def _shard(text: str) -> str:
-    return text and str(Shard.parse(text))
-
-
 _UNITS = {"minute": 60, "hour": 3_600, "day": 86_400, "week": 604_800}  # seconds
 
 
@@ -405,7 +372,7 @@ with warnings.catch_warnings():
         schema: str = ""  # type: ignore[assignment]  # hides that method
         keep_duplicates: bool = False
         strict: bool = False
-        shard: Annotated[str, AfterValidator(_shard)] = ""
+        shard: Annotated[str, AfterValidator(lambda text: text and str(Shard.parse(text)))] = ""
         max_rejects: Annotated[float, Field(ge=0, le=1)] = 0.05
         columns: InputColumns = InputColumns()
 
@@ -626,20 +593,16 @@ def load_settings(
     try:
         return Settings(**values)
     except ValidationError as error:
-        faults = described(error, partial(_origin, layers), _names(), _("settings"))
+        faults = described(error, partial(_origin, layers), list(_names(Settings)), _("settings"))
         raise WrongSettingsError(list(faults)) from None
 
 
-def _names() -> list[str]:
-    return list(_names_in(Settings))
-
-
-def _names_in(model: type[BaseModel]) -> Iterator[str]:
+def _names(model: type[BaseModel]) -> Iterator[str]:
     """Yield the dotted names of a table's keys, those of the tables inside too."""
     for key, field in model.model_fields.items():
         yield key
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from (f"{key}.{inner}" for inner in _names_in(field.annotation))
+            yield from (f"{key}.{inner}" for inner in _names(field.annotation))
 
 
 def named_values(config: Path | None, flags: Mapping[str, Any], *, isolated: bool = False) -> dict[str, Any]:
@@ -701,3 +664,27 @@ def with_absolute_paths(settings: Settings, folder: Path) -> Settings:
         absolute = {key: path if is_address(path) else str(folder / path) for key, path in paths.items()}
         changed[name] = section.model_copy(update=absolute)
     return settings.model_copy(update=changed)
+
+
+def edited_config(path: Path, values: Mapping[str, Mapping[str, Any]]) -> tuple[str, str]:
+    """Return the text of a config file as it is ("" where there is none), and with some settings, nested as in the TOML.
+
+    Raises ConfigError where the file cannot be read, or would not hold afterwards.
+    """
+    import tomlkit  # noqa: PLC0415  slow to load, and only `calibrate --write` edits
+
+    before = path.read_text("utf-8-sig") if path.exists() else ""
+    try:
+        document = tomlkit.parse(before)
+        for section, settings in values.items():
+            table = document.setdefault(section, tomlkit.table())
+            for key, value in settings.items():
+                if table.get(key) != value:
+                    table[key] = value
+        after = tomlkit.dumps(document)
+    except (tomlkit.exceptions.TOMLKitError, AttributeError, TypeError) as error:
+        message = _("config file {path} cannot be changed: {error}; set {settings} by hand")
+        names = ", ".join(f"{section}.{key}" for section, each in values.items() for key in each)
+        raise ConfigError(message.format(path=path, error=error, settings=names)) from None
+    load_settings(None, tomlkit.parse(after).unwrap(), isolated=True)
+    return before, after

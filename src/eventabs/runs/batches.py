@@ -5,7 +5,6 @@ the next one looks through the service's listing before it creates anything agai
 """
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
@@ -27,15 +26,12 @@ from eventabs.errors import (
     TransientError,
 )
 from eventabs.language import gettext as _, ngettext
-from eventabs.prompts import BatchLimits, PromptBuilder, TokenCounter, shuffled
 from eventabs.providers import (
-    BatchProfile,
     BatchService,
     QueueFullError,
     RemoteJob,
     ReplyLine,
     ReplyLines,
-    Sampling,
     request_fields,
     request_line,
 )
@@ -43,39 +39,27 @@ from eventabs.records import (
     BATCH_TIER,
     STANDARD_TIER,
     Batch,
-    Part,
-    PartSize,
+    Message,
     PlannedPart,
     Reply,
-    Request,
     RunStatus,
     Usage,
-    UserLog,
 )
-from eventabs.runs.changes import spent_before
 from eventabs.runs.components import (
-    RunContext,
     batch_profile,
     call_limits,
     endpoint_of,
-    make_reader,
-    rules_in_force,
-    sampling_of,
 )
 from eventabs.runs.engine import open_call
-from eventabs.runs.intake import halves
-from eventabs.runs.limits import BudgetLearner, SpendingLimit
-from eventabs.runs.observer import JobChanged, JobTrouble, Observer, Planned, RepliesRead, RequestsWritten
-from eventabs.runs.progress import ProgressTracker, snapshot
-from eventabs.runs.settlement import Call, Scheduler, Settlement
+from eventabs.runs.limits import SpendingLimit
+from eventabs.runs.observer import JobChanged, JobTrouble, RepliesRead, RequestsWritten
+from eventabs.runs.progress import snapshot
+from eventabs.runs.settlement import Call, Scheduler, Session, Settlement
 from eventabs.stop import Stop, StopRequested
 from eventabs.store import (
-    EventsFile,
     Job,
     JobState,
     Ledger,
-    LedgerWriter,
-    RunDirectory,
     add_to_job,
     awaited_tokens,
     batch_of_call,
@@ -110,30 +94,16 @@ class JobRoom(NamedTuple):
     has_to_fit: bool = False
 
 
-@dataclass(eq=False, kw_only=True)
 class RequestWriter:
-    """Opens calls for what the scheduler has, as requests of a job, and writes requests as lines.
+    """Opens calls for what the scheduler has, as requests of a job, and writes requests as lines."""
 
-    `compose` makes the request about some logs, `wall_clock` gives seconds since 1970. A batch that did not fit waits in `held`.
-    """
-
-    run_id: str
-    directory: RunDirectory
-    profile: BatchProfile
-    model: str
-    sampling: Sampling
-    compose: Callable[[Sequence[UserLog]], Request]
-    instructions_tokens: int
-    settings_fingerprint: str
-    wall_clock: Callable[[], float]
-    writer: LedgerWriter
-    scheduler: Scheduler
-    settlement: Settlement
-    tracker: ProgressTracker
-    stop: Stop
-
-    def __post_init__(self) -> None:
-        self._held: Batch | None = None
+    def __init__(self, session: Session, scheduler: Scheduler, stop: Stop) -> None:
+        self.scheduler = scheduler
+        self._session = session
+        self._stop = stop
+        self._url = batch_profile(session.run.settings).url
+        self._sampling = session.sampling()
+        self._held: Batch | None = None  # a batch that did not fit
 
     @property
     def batches_planned(self) -> int:
@@ -155,14 +125,14 @@ class RequestWriter:
         filling = _Filling(room)
         job_id: int | None = None
         while group := self._take(filling, spending):
-            self.stop.check()
-            job_id, opened = await self.writer.write(
+            self._stop.check()
+            job_id, opened = await self._session.writer.write(
                 partial(self._open, state=state, job_id=job_id, group=group)
             )
             for line in opened:
                 filling.bytes += line
                 filling.longest = max(filling.longest, line)
-                self.tracker.add(calls=1)
+                self._session.tracker.add(calls=1)
         return job_id
 
     def _take(self, filling: "_Filling", spending: SpendingLimit) -> list[Batch]:
@@ -173,8 +143,8 @@ class RequestWriter:
             self._held = batch
             if batch is None:
                 break
-            tokens = self.instructions_tokens + sum(planned.size.input_tokens for planned in batch.parts)
-            if not filling.takes(tokens) or not spending.reserve(batch, self.tracker):
+            tokens = spending.instructions_tokens + sum(each.size.input_tokens for each in batch.parts)
+            if not filling.takes(tokens) or not spending.reserve(batch, self._session.tracker):
                 break
             filling.requests, filling.tokens = filling.requests + 1, filling.tokens + tokens
             group.append(batch)
@@ -191,18 +161,10 @@ class RequestWriter:
         job_id = job_id or open_job(ledger, state)
         lines = []
         for batch in group:
-            call, request = open_call(
-                ledger,
-                batch,
-                compose=self.compose,
-                settings_fingerprint=self.settings_fingerprint,
-                sent_at=self.wall_clock(),
-            )
-            fields = request_fields(request, self.model, self.sampling)
+            call, request = open_call(ledger, self._session, batch)
+            fields = request_fields(request, self._session.run.settings.llm.model, self._sampling)
             add_to_job(ledger, job_id, call.id, fields)
-            lines.append(
-                len(request_line(self._custom_id(call.id), self.profile.url, fields, request.messages))
-            )
+            lines.append(len(self._line(call.id, fields, request.messages)))
         return job_id, lines
 
     def write_lines(self, ledger: Ledger, job_id: int | None = None) -> int:
@@ -214,15 +176,16 @@ class RequestWriter:
 
         def lines() -> Iterator[bytes]:
             nonlocal written
-            for call_id, fields, messages in job_requests(ledger, job_id):
+            for request in job_requests(ledger, job_id):
                 written += 1
-                yield request_line(self._custom_id(call_id), self.profile.url, fields, messages)
+                yield self._line(*request)
 
-        replace_file(self.directory.requests, lines())
+        replace_file(self._session.run.directory.requests, lines())
         return written
 
-    def _custom_id(self, call_id: int) -> str:
-        return custom_id(self.run_id, call_id)
+    def _line(self, call_id: int, fields: dict[str, Any], messages: tuple[Message, ...]) -> bytes:
+        named = custom_id(self._session.run.facts["run_id"], call_id)
+        return request_line(named, self._url, fields, messages)
 
 
 @dataclass(slots=True)
@@ -268,20 +231,13 @@ _LINES_A_COMMIT = 50
 Kind = Literal["replies", "errors", "not_reached", "repeated", "late", "unknown", "unreadable"]
 
 
-@dataclass(eq=False, kw_only=True)
 class ReplyReader:
-    """Takes lines of output and error files into the ledger, then settles them.
+    """Takes lines of output and error files into the ledger, then settles them."""
 
-    `count_tokens` serves endpoints that report no usage.
-    """
-
-    run_id: str
-    writer: LedgerWriter
-    settlement: Settlement
-    count_tokens: Callable[[str], int]
-    observer: Observer
-
-    def __post_init__(self) -> None:
+    def __init__(self, session: Session, settlement: Settlement) -> None:
+        self._session = session
+        self._settlement = settlement
+        self._count_tokens = session.token_counter()
         self._errors: dict[int, EndpointError] = {}
         self._replies = 0
 
@@ -298,19 +254,21 @@ class ReplyReader:
             message = _("{path} cannot be read ({error}); name a file of replies")
             raise InputError(message.format(path=path, error=error.strerror or error)) from None
         self._replies += found["replies"]
-        self.observer.noted(
+        self._session.run.observer.noted(
             RepliesRead(str(path), {kind: found[kind] for kind in get_args(Kind) if found[kind]})
         )
         return found
 
     async def _store(self, lines: Sequence[ReplyLine]) -> Counter[Kind]:
-        named = [(call_of(line.custom_id, self.run_id), line.result) for line in lines]
-        kinds, stored = await self.writer.write(partial(_store, named=named, count_tokens=self.count_tokens))
+        named = [(call_of(line.custom_id, self._session.run.facts["run_id"]), line.result) for line in lines]
+        kinds, stored = await self._session.writer.write(
+            partial(_store, named=named, count_tokens=self._count_tokens)
+        )
         for (call_id, result), kind in zip(named, kinds, strict=True):
             if call_id is not None and isinstance(result, EndpointError) and kind == "errors":
                 self._errors[call_id] = result
         for reply in stored:
-            self.settlement.tracker.count_reply(reply.usage, reply.seconds, len(reply.text), reply.tier)
+            self._session.tracker.count_reply(reply.usage, reply.seconds, len(reply.text), reply.tier)
         return Counter(kinds)
 
     async def settle(self) -> None:
@@ -318,21 +276,21 @@ class ReplyReader:
 
         Raises the first error that no other request could fare better with, once everything else is settled.
         """
-        await self.settlement.settle_unread()
+        await self._settlement.settle_unread()
         errors, self._errors = self._errors, {}
         refused = [error for error in errors.values() if isinstance(error, RejectedRequestError)]
         if refused and len(refused) == len(errors) and not self._replies:
-            await self.writer.write(partial(_fail_all, errors=errors))
+            await self._session.writer.write(partial(_fail_all, errors=errors))
             raise refused[0]  # of all requests alike: smaller ones would be refused too
         fatal: EndpointError | None = None
         for call_id, error in errors.items():
-            batch = await self.writer.write(partial(_awaited_batch, call_id=call_id))
+            batch = await self._session.writer.write(partial(_awaited_batch, call_id=call_id))
             if batch is not None:
                 try:
-                    await self.settlement.settle_error(Call(call_id, batch, {}), error)
+                    await self._settlement.settle_error(Call(call_id, batch, {}), error)
                 except EndpointError as raised:
                     fatal = fatal or raised
-                self.settlement.tracker.add(batches_done=1)
+                self._session.tracker.add(batches_done=1)
         if fatal is not None:
             raise fatal
 
@@ -406,40 +364,32 @@ _MOST_REFUSALS = 10  # of jobs in a row because the queue is full, while none of
 _SECOND_LOOK = 5.0  # seconds after which a listing that lags has what was created before a kill
 
 
-@dataclass(eq=False, kw_only=True)
 class JobRunner:
     """Submits what the scheduler has as jobs, waits for them, and settles what they bring.
 
-    `room`: of one file; `queue_tokens`: of prompts that may wait at the service in all, 0: not known. `cancel_after`: seconds after
-    which a job is cancelled, 0: never; what it did not reach is then to be asked about live (`asks_rest_live`). `longest_wait`: seconds
-    that the service may be away. `report` is called when counts have changed, `save` when a job is closed. Setting `closing` ends all waiting.
+    Setting `closing` ends all waiting. Once a job took too long and was cancelled, `asks_rest_live` is set.
     """
 
-    run_id: str
-    service: BatchService
-    requests: RequestWriter
-    reader: ReplyReader
-    lines: ReplyLines
-    writer: LedgerWriter
-    directory: RunDirectory
-    make_spending: Callable[[], SpendingLimit]
-    room: JobRoom
-    queue_tokens: int
-    poll_seconds: float
-    cancel_after: float
-    longest_wait: float
-    grace_seconds: float
-    closing: asyncio.Event
-    wall_clock: Callable[[], float]
-    report: Callable[[], None]
-    save: Callable[[], None]
-    observer: Observer
-
-    def __post_init__(self) -> None:
+    def __init__(
+        self, session: Session, service: BatchService, requests: RequestWriter, lines: ReplyLines, stop: Stop
+    ) -> None:
+        run = session.run
+        self.closing = asyncio.Event()
         self.asks_rest_live = False
+        self._session = session
+        self._service = service
+        self._requests = requests
+        self._reader = ReplyReader(session, Settlement(session, requests.scheduler))
+        self._lines = lines
+        self._grace_seconds = stop.grace_seconds
+        self._run_id, self._observer, self._settings = run.facts["run_id"], run.observer, run.settings.batch
+        self._profile = batch_profile(run.settings)
+        self._queue_tokens = (
+            self._settings.max_enqueued_tokens
+        )  # of prompts that may wait there in all, 0: not known
         self._open: dict[int, Job] = {}
         self._looks_in_vain = Counter[int]()  # at jobs that have ended, and their files are not there
-        self._interval = self.poll_seconds
+        self._interval = self._settings.poll_seconds
         self._is_filling = False
         self._doubts = 0  # creations in a row that had no clear answer
         self._refusals = 0  # of jobs in a row that the queue had no room for
@@ -452,7 +402,7 @@ class JobRunner:
         """
         for job in await self._take_up():
             await self._submit(job, in_doubt=True)
-        self.requests.scheduler.plan_again()
+        self._requests.scheduler.plan_again()
         self._is_filling = True
         while True:
             await self._fill()
@@ -475,7 +425,7 @@ class JobRunner:
 
     async def _take_up(self) -> list[Job]:
         """Take up the jobs that an earlier process left open; return those of which it is not known how far they came."""
-        for job in await self.writer.write(stored_jobs):
+        for job in await self._session.writer.write(stored_jobs):
             if job.is_out and job.id not in self._open:
                 self._open[job.id] = job
         self._show()
@@ -491,12 +441,12 @@ class JobRunner:
     async def _fill(self) -> None:
         """Open and submit jobs as long as something is planned and the queue has room."""
         while (room := self._room_now()) is not None:
-            spending = self.make_spending()
-            spending.hold(*await self.writer.write(awaited_tokens))
-            job_id = await self.requests.open_job("planned", spending, room)
+            spending = self._session.spending(BATCH_TIER)
+            spending.hold(*await self._session.writer.write(awaited_tokens))
+            job_id = await self._requests.open_job("planned", spending, room)
             if job_id is None:
                 return
-            (job,) = [job for job in await self.writer.write(stored_jobs) if job.id == job_id]
+            (job,) = [job for job in await self._session.writer.write(stored_jobs) if job.id == job_id]
             self._open[job_id] = job
             self._show()
             if not await self._submit(job) and self._open:
@@ -504,27 +454,27 @@ class JobRunner:
 
     def _room_now(self) -> JobRoom | None:
         """Return what the next job may hold; None: nothing is planned in this wave, or it has to wait for others."""
-        planned = self.requests.batches_planned
+        planned = self._requests.batches_planned
         self._is_filling = self._is_filling and planned > 0  # what comes back later is the next wave's
         waiting = sum(job.input_tokens for job in self._open.values())
-        if not self._is_filling or (self.queue_tokens and waiting >= self.queue_tokens):
+        if not self._is_filling or (self._queue_tokens and waiting >= self._queue_tokens):
             return None
-        requests = min(self.room.requests or planned, planned)
-        tokens = self.queue_tokens - waiting if self.queue_tokens else 0
-        return JobRoom(requests, self.room.bytes, tokens, has_to_fit=waiting > 0)
+        requests = min(self._profile.max_requests or planned, planned)
+        tokens = self._queue_tokens - waiting if self._queue_tokens else 0
+        return JobRoom(requests, self._profile.max_bytes, tokens, has_to_fit=waiting > 0)
 
     async def _submit(self, job: Job, *, in_doubt: bool = False) -> bool:
         """Upload a job's requests and create it, unless that was done before. False: the queue is full."""
-        name = f"eventabs-{self.run_id}-{job.id}.jsonl"
+        name = f"eventabs-{self._run_id}-{job.id}.jsonl"
         metadata = self._metadata(job)
         if job.file_id is None:
-            file_id = await self._tried(partial(self.service.find_file, name)) if in_doubt else None
+            file_id = await self._tried(partial(self._service.find_file, name)) if in_doubt else None
             job = await self._change(job, state="uploaded", file_id=file_id or await self._upload(job, name))
         file_id = job.file_id or ""
         remote = await self._find(file_id, metadata) if in_doubt else None
         while remote is None:
             try:
-                remote = await self._unless_stopped(self.service.create_job(file_id, metadata))
+                remote = await self._unless_stopped(self._service.create_job(file_id, metadata))
             except QueueFullError as error:
                 await self._close(job, str(error))
                 await self._make_room(job, str(error))
@@ -537,27 +487,29 @@ class JobRunner:
             state="submitted",
             batch_id=remote.id,
             status=remote.status,
-            submitted_at=self.wall_clock(),
+            submitted_at=self._session.wall_clock(),
         )
-        self.observer.noted(JobChanged(job.id, remote.id, remote.status, job.requests))
+        self._observer.noted(JobChanged(job.id, remote.id, remote.status, job.requests))
         return True
 
     def _metadata(self, job: Job) -> dict[str, str]:
-        return {"eventabs_run": self.run_id, "eventabs_chunk": str(job.id)}
+        return {"eventabs_run": self._run_id, "eventabs_chunk": str(job.id)}
 
     async def _upload(self, job: Job, name: str) -> str:
-        await self.writer.write(partial(self.requests.write_lines, job_id=job.id))
+        await self._session.writer.write(partial(self._requests.write_lines, job_id=job.id))
         try:
-            return await self._tried(partial(self.service.upload, self.directory.requests, name))
+            return await self._tried(
+                partial(self._service.upload, self._session.run.directory.requests, name)
+            )
         finally:
-            self.directory.requests.unlink(missing_ok=True)
+            self._session.run.directory.requests.unlink(missing_ok=True)
 
     async def _find(self, file_id: str, metadata: dict[str, str]) -> RemoteJob | None:
         """Look for a job that may have been created, twice: a listing may lag behind."""
-        find = partial(self.service.find_job, file_id, metadata)
+        find = partial(self._service.find_job, file_id, metadata)
         if (found := await self._tried(find)) is not None:
             return found
-        await self._pause(min(self.poll_seconds, _SECOND_LOOK))
+        await self._pause(min(self._settings.poll_seconds, _SECOND_LOOK))
         return await self._tried(find)
 
     async def _find_after(
@@ -568,7 +520,7 @@ class JobRunner:
         if self._doubts >= _MOST_REFUSALS:
             raise error
         wait = max(_backoff(self._doubts), getattr(error, "wait_seconds", None) or 0.0)
-        self.observer.noted(JobTrouble(str(error), wait))
+        self._observer.noted(JobTrouble(str(error), wait))
         await self._pause(wait)
         return await self._find(file_id, metadata)
 
@@ -578,22 +530,27 @@ class JobRunner:
             await self._look(job)
         changed = before != self._open
         self._interval = (
-            self.poll_seconds if changed else min(self._interval * _SLOWER, self.poll_seconds * _SLOWEST)
+            self._settings.poll_seconds
+            if changed
+            else min(self._interval * _SLOWER, self._settings.poll_seconds * _SLOWEST)
         )
         self._show()
 
     async def _look(self, job: Job) -> None:
         """Ask how a job stands; collect it when it has ended, cancel it when it takes too long."""
-        remote = await self._tried(partial(self.service.retrieve, job.batch_id or ""))
+        remote = await self._tried(partial(self._service.retrieve, job.batch_id or ""))
         if remote.status != job.status:
             job = await self._change(job, status=remote.status)
-            self.observer.noted(
+            self._observer.noted(
                 JobChanged(job.id, remote.id, remote.status, remote.total or job.requests, remote.done)
             )
         if remote.is_final:
             if not self._lags(job, remote):
                 await self._collect(job, remote)
-        elif self.cancel_after and self.wall_clock() - (job.submitted_at or 0.0) > self.cancel_after:
+        elif (
+            self._settings.cancel_after
+            and self._session.wall_clock() - (job.submitted_at or 0.0) > self._settings.cancel_after
+        ):
             self.asks_rest_live = True
             if remote.status != "cancelling":
                 await self._ask_to_cancel(job)
@@ -613,7 +570,7 @@ class JobRunner:
             await self._take(file_id)
         fatal: EndpointError | None = None
         try:
-            await self.reader.settle()
+            await self._reader.settle()
         except EndpointError as error:
             fatal = error
         said = "; ".join(text for _code, text in remote.errors)
@@ -627,13 +584,13 @@ class JobRunner:
                 "{host} did not carry out job {job}: {said}; mend that, then: eventabs resume, or with --mode live"
             )
             raise StoppedError(
-                message.format(host=self.service.host, job=remote.id, said=said or _("no reason given"))
+                message.format(host=self._service.host, job=remote.id, said=said or _("no reason given"))
             )
         if fatal is not None:
             raise fatal
 
     async def _take(self, file_id: str) -> None:
-        path = self.directory.path / "replies.tmp"
+        path = self._session.run.directory.path / "replies.tmp"
         path.unlink(missing_ok=True)
         with open_to_append(path) as file:
 
@@ -645,27 +602,28 @@ class JobRunner:
 
             def begin() -> Awaitable[None]:
                 file.truncate(0)
-                return self.service.download(file_id, write)
+                return self._service.download(file_id, write)
 
             await self._tried(begin)
-        await self.reader.take(path, self.lines)
+        await self._reader.take(path, self._lines)
         path.unlink()
 
     async def _close(self, job: Job, error: str = "") -> int:
         """Await nothing from a job any more; give what it has no answers for back to the scheduler. Return how many requests those are."""
-        missing = await self.writer.write(
-            partial(_close, job_id=job.id, ended_at=self.wall_clock(), error=error or None)
+        missing = await self._session.writer.write(
+            partial(_close, job_id=job.id, ended_at=self._session.wall_clock(), error=error or None)
         )
         del self._open[job.id]
         for batch in missing:
-            self.requests.scheduler.put_back(batch.parts)
-        self.save()
+            self._requests.scheduler.put_back(batch.parts)
+        waiting = self._requests.batches_left
+        self._session.run.save(self._session.tracker, status="running", batches_waiting=waiting)
         return len(missing)
 
     async def _make_room(self, job: Job, said: str) -> None:
         """Let the next job be half as large as one that the queue had no room for, and wait for others."""
-        self.queue_tokens = max(1, job.input_tokens // 2)
-        self.requests.scheduler.plan_again()
+        self._queue_tokens = max(1, job.input_tokens // 2)
+        self._requests.scheduler.plan_again()
         self._is_filling = True
         self._refusals += 1
         if self._refusals >= _MOST_REFUSALS:
@@ -673,15 +631,15 @@ class JobRunner:
                 "{said}: no job got into the queue; wait for other jobs of the account, or lower batch.max_enqueued_tokens"
             )
             raise StoppedError(message.format(said=said))
-        wait = max(self.poll_seconds, _backoff(max(1, self._refusals)))
-        self.observer.noted(JobTrouble(said, wait))
+        wait = max(self._settings.poll_seconds, _backoff(max(1, self._refusals)))
+        self._observer.noted(JobTrouble(said, wait))
         if not self._open:
             await self._pause(wait)
 
     async def _ask_to_cancel(self, job: Job) -> None:
         """Cancel a job. One that has ended meanwhile refuses that, and is collected; one that is gone is closed."""
         try:
-            await self._tried(partial(self.service.cancel, job.batch_id or ""))
+            await self._tried(partial(self._service.cancel, job.batch_id or ""))
         except EndpointError as error:
             if error.status == HTTPStatus.NOT_FOUND:
                 await self._close(job, str(error))
@@ -689,14 +647,19 @@ class JobRunner:
                 raise
 
     async def _change(self, job: Job, **values: Any) -> Job:  # noqa: ANN401  columns of jobs
-        await self.writer.write(partial(change_job, job_id=job.id, **values))
+        await self._session.writer.write(partial(change_job, job_id=job.id, **values))
         changed = job._replace(**values)
         self._open[job.id] = changed
         return changed
 
     def _show(self) -> None:
-        self.requests.tracker.in_flight = sum(job.requests for job in self._open.values())
-        self.report()
+        """Show how far the run is, here and in `eventabs status`."""
+        tracker = self._session.tracker
+        tracker.in_flight = sum(job.requests for job in self._open.values())
+        progress = tracker.progress(waiting=self._requests.batches_left, workers=1)
+        self._observer.progressed(progress)
+        kept = {"progress": snapshot(progress, self._session.wall_clock())}
+        self._session.writer.post(lambda ledger: ledger.set_meta(kept))
 
     async def _tried(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask something that may be asked again, until the service has been away for `longest_wait`."""
@@ -710,9 +673,9 @@ class JobRunner:
                 if isinstance(error, RateLimitedError):
                     wait = max(wait, error.wait_seconds or 0.0)
                 waited += wait
-                if waited > self.longest_wait:
+                if waited > self._session.run.settings.llm.longest_wait:
                     raise
-                self.observer.noted(JobTrouble(str(error), wait))
+                self._observer.noted(JobTrouble(str(error), wait))
                 await self._pause(wait)
 
     async def _unless_stopped(self, asking: Awaitable[T]) -> T:
@@ -722,7 +685,7 @@ class JobRunner:
         try:
             await asyncio.wait({task, closed}, return_when=asyncio.FIRST_COMPLETED)
             if not task.done():
-                await asyncio.wait({task}, timeout=self.grace_seconds)
+                await asyncio.wait({task}, timeout=self._grace_seconds)
             if not task.done():
                 raise StopRequested
             return task.result()
@@ -766,165 +729,21 @@ def _backoff(tries: int) -> float:
     return min(2.0 ** (tries - 1), _LONGEST_BACKOFF)
 
 
-_REFUSED = "refused_parameters"  # in meta
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """What the calls of a process share."""
-
-    run: RunContext
-    builder: PromptBuilder
-    limits: BatchLimits
-    learner: BudgetLearner
-    writer: LedgerWriter
-    events: EventsFile | None
-    tracker: ProgressTracker
-
-    def leave_out(self, parameters: frozenset[str]) -> None:
-        """Keep which parameters the endpoint does not take: a job would be refused for them as a whole."""
-        kept = {_REFUSED: {"settings_fingerprint": self._fingerprint, "parameters": sorted(parameters)}}
-        self.run.facts.update(kept)
-        self.writer.post(lambda ledger: ledger.set_meta(kept))
-
-    def _sampling(self) -> Sampling:
-        sampling, kept = sampling_of(self.run.settings.llm), self.run.facts.get(_REFUSED) or {}
-        if kept.get("settings_fingerprint") != self._fingerprint:
-            return sampling
-        return replace(sampling, omit=sampling.omit | set(kept["parameters"]))
-
-    @property
-    def _fingerprint(self) -> str:
-        return str(self.run.facts["settings_fingerprint"])
-
-    def compose(self, logs: Sequence[UserLog]) -> Request:
-        """Make the request about some logs."""
-        return self.builder.request(logs, max_output_tokens=self.limits.max_output_tokens)
-
-    def scheduler(self, pending: Sequence[PlannedPart], *, probe: bool) -> Scheduler:
-        """Plan what is pending, under the limits that replies have shown to hold."""
-        workers = self.run.settings.run.concurrency
-        pending = in_order(self.run, pending)
-        return Scheduler(pending, self.learner.limits, probe=probe, workers=workers)
-
-    def spending(self, tier: str = "") -> SpendingLimit:
-        """Keep the limits on spending, with nothing reserved."""
-        return SpendingLimit(
-            max_cost=self.run.settings.run.max_cost,
-            max_total_tokens=self.run.settings.run.max_total_tokens,
-            instructions_tokens=self.builder.instructions_tokens,
-            max_output_tokens=self.limits.max_output_tokens,
-            tier=tier,
-            **spent_before(self.run.facts),
-        )
-
-    def request_writer(self, scheduler: Scheduler, stop: Stop) -> RequestWriter:
-        """Make what writes requests of the scheduler's into files."""
-        settings = self.run.settings
-        return RequestWriter(
-            run_id=self.run.facts["run_id"],
-            directory=self.run.directory,
-            profile=batch_profile(settings),
-            model=settings.llm.model,
-            sampling=self._sampling(),
-            compose=self.compose,
-            instructions_tokens=self.builder.instructions_tokens,
-            settings_fingerprint=self._fingerprint,
-            wall_clock=time.time,
-            writer=self.writer,
-            scheduler=scheduler,
-            settlement=self.settlement(scheduler),
-            tracker=self.tracker,
-            stop=stop,
-        )
-
-    def reply_reader(self, settlement: Settlement) -> ReplyReader:
-        """Make what reads replies out of files."""
-        return ReplyReader(
-            run_id=self.run.facts["run_id"],
-            writer=self.writer,
-            settlement=settlement,
-            count_tokens=TokenCounter(self.run.settings.prompt.tokenizer).count,
-            observer=self.run.observer,
-        )
-
-    @asynccontextmanager
-    async def jobs(self, scheduler: Scheduler, stop: Stop) -> AsyncIterator[JobRunner]:
-        """Open what drives the jobs of the batch service; a requested stop ends its waiting."""
-        run, llm, batch = self.run, self.run.settings.llm, self.run.settings.batch
-        profile, requests = batch_profile(run.settings), self.request_writer(scheduler, stop)
-        ordinary = llm.model_copy(update={"tier": STANDARD_TIER})  # another may have an address of its own
-        endpoint, closing = endpoint_of(ordinary, run.environment), asyncio.Event()
-        loop = asyncio.get_running_loop()
-        async with aclosing(BatchService(endpoint, profile, call_limits(run.settings))) as service:
-            runner = JobRunner(
-                run_id=run.facts["run_id"],
-                service=service,
-                requests=requests,
-                reader=self.reply_reader(requests.settlement),
-                lines=ReplyLines(endpoint, service.host, BATCH_TIER),
-                writer=self.writer,
-                directory=run.directory,
-                make_spending=partial(self.spending, BATCH_TIER),
-                room=JobRoom(profile.max_requests, profile.max_bytes),
-                queue_tokens=batch.max_enqueued_tokens,
-                poll_seconds=batch.poll_seconds,
-                cancel_after=batch.cancel_after,
-                longest_wait=llm.longest_wait,
-                grace_seconds=stop.grace_seconds,
-                closing=closing,
-                wall_clock=time.time,
-                report=partial(self.report, requests),
-                save=lambda: run.save(self.tracker, status="running", batches_waiting=requests.batches_left),
-                observer=run.observer,
-            )
-            with stop.calling(lambda: loop.call_soon_threadsafe(closing.set)):
-                yield runner
-        self.tracker.in_flight = 0
-
-    def report(self, requests: RequestWriter) -> None:
-        """Show how far the run is, here and in `eventabs status`."""
-        progress = self.tracker.progress(waiting=requests.batches_left, workers=1)
-        self.run.observer.progressed(progress)
-        kept = {"progress": snapshot(progress, time.time())}
-        self.writer.post(lambda ledger: ledger.set_meta(kept))
-
-    def announce(self, scheduler: Scheduler, pending: Sequence[PlannedPart]) -> None:
-        """Show the plan."""
-        users = len({planned.part.user_id for planned in pending})
-        batches, total = scheduler.batches, self.tracker.counts.users
-        self.run.observer.noted(Planned(batches, users, total, len(pending) / batches))
-        self.run.save(self.tracker, status="running", batches_waiting=batches)
-
-    async def pending(self) -> list[PlannedPart]:
-        """Return what is to be asked about now, as the ledger has it."""
-        return await self.writer.write(Ledger.pending_parts)
-
-    def settlement(self, scheduler: Scheduler) -> Settlement:
-        """Make what settles replies and errors; what has to be asked again goes to the scheduler."""
-        return Settlement(
-            read=make_reader(self.run.settings, self.run.prompt_language, self.builder.compactor),
-            rules=rules_in_force(self.run),
-            split=self._split,
-            attempts=self.run.settings.run.attempts,
-            max_output_tokens=self.limits.max_output_tokens,
-            learner=self.learner,
-            writer=self.writer,
-            scheduler=scheduler,
-            tracker=self.tracker,
-            events=self.events,
-            observer=self.run.observer,
-        )
-
-    async def _split(self, part: Part) -> list[tuple[Part, PartSize]]:
-        (log,) = await self.writer.write(lambda ledger: ledger.logs([part]))
-        return halves(log, self.builder, start=part.first)
-
-
-def in_order(run: RunContext, pending: Sequence[PlannedPart]) -> Sequence[PlannedPart]:
-    """Return parts as they are taken: of an audit's run in another order, with other neighbors, than in the run that it audits."""
-    order = run.facts.get("order")
-    return shuffled(pending, order) if order else pending
+@asynccontextmanager
+async def opened_jobs(session: Session, scheduler: Scheduler, stop: Stop) -> AsyncIterator[JobRunner]:
+    """Open what drives the jobs of the batch service; a requested stop ends its waiting."""
+    settings, loop = session.run.settings, asyncio.get_running_loop()
+    ordinary = settings.llm.model_copy(
+        update={"tier": STANDARD_TIER}
+    )  # another may have an address of its own
+    endpoint = endpoint_of(ordinary, session.run.environment)
+    service = BatchService(endpoint, batch_profile(settings), call_limits(settings))
+    async with aclosing(service):
+        requests = RequestWriter(session, scheduler, stop)
+        runner = JobRunner(session, service, requests, ReplyLines(endpoint, service.host, BATCH_TIER), stop)
+        with stop.calling(lambda: loop.call_soon_threadsafe(runner.closing.set)):
+            yield runner
+    session.tracker.in_flight = 0
 
 
 Ask = Callable[[list[PlannedPart]], Awaitable[RunStatus]]  # asks about parts call by call
@@ -934,7 +753,7 @@ _MOST_WAVES = 3  # of jobs; what is left then is asked about live, so that every
 
 async def read_replies(session: Session, settlement: Settlement, replies: Sequence[Path]) -> None:
     """Store what files hold, then settle it. Raises InputError for a file without any reply."""
-    reader = session.reply_reader(settlement)
+    reader = ReplyReader(session, settlement)
     endpoint = endpoint_of(session.run.settings.llm, session.run.environment)
     for path in replies:
         found = await reader.take(path, ReplyLines(endpoint, path.name))
@@ -952,7 +771,7 @@ async def write_requests(session: Session, pending: Sequence[PlannedPart], stop:
     scheduler = session.scheduler(pending, probe=False)
     if pending:
         session.announce(scheduler, pending)
-    requests = session.request_writer(scheduler, stop)
+    requests = RequestWriter(session, scheduler, stop)
     spending = session.spending()
     spending.hold(*await session.writer.write(awaited_tokens))
     await requests.open_job("written", spending)
@@ -971,18 +790,18 @@ async def run_jobs(session: Session, pending: list[PlannedPart], stop: Stop, cal
     if not has_jobs and not session.learner.has_learned and batch.live_calls:
         if await _call_some(session, pending, call) == "interrupted":
             return "interrupted"
-        pending = await session.pending()
+        pending = await session.writer.write(Ledger.pending_parts)
     scheduler = session.scheduler(pending, probe=False)
     if pending:
         session.announce(scheduler, pending)
-    async with session.jobs(scheduler, stop) as jobs:
+    async with opened_jobs(session, scheduler, stop) as jobs:
         for _wave in range(_MOST_WAVES):
             if _is_worth_a_job(session, scheduler) or has_jobs:
                 await jobs.run()
             has_jobs = False
             if jobs.asks_rest_live:
                 break
-    return await call(await session.pending())
+    return await call(await session.writer.write(Ledger.pending_parts))
 
 
 def _is_worth_a_job(session: Session, scheduler: Scheduler) -> bool:
@@ -1002,7 +821,7 @@ async def _call_some(session: Session, pending: Sequence[PlannedPart], call: Ask
 async def cancel_jobs(session: Session, stop: Stop) -> None:
     """Cancel all jobs of the batch service. Raises StoppedError when that is done: nothing else was asked for."""
     scheduler = session.scheduler([], probe=False)
-    async with session.jobs(scheduler, stop) as jobs:
+    async with opened_jobs(session, scheduler, stop) as jobs:
         await jobs.cancel()
     message = _(
         "no job of the batch service is left; what they had done is kept. Ask about the rest with: eventabs resume,"

@@ -84,6 +84,8 @@ from eventabs.store import (
 
 LANGUAGE_USERS = 20  # whose words decide the prompt's language
 
+Read = Callable[[Reply, Mapping[str, UserLog], Mapping[str, Part]], Reading]
+
 
 def read_text(path: str, setting: str) -> str:
     """Read a file that a setting names. Raises ConfigError."""
@@ -245,9 +247,7 @@ def max_calls(settings: Settings) -> int:
     return max(settings.run.concurrency, settings.run.max_concurrency)
 
 
-def make_reader(
-    settings: Settings, language: Language, compactor: Compactor
-) -> Callable[[Reply, Mapping[str, UserLog], Mapping[str, Part]], Reading]:
+def make_reader(settings: Settings, language: Language, compactor: Compactor) -> Read:
     """Make what reads replies to prompts whose lines `compactor` wrote."""
     return partial(
         read_reply,

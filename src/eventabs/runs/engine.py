@@ -8,13 +8,13 @@ from functools import partial
 
 from eventabs.errors import EndpointError, LimitReachedError, NoContentError, UnavailableError
 from eventabs.providers import CallCancelledError, Complete
-from eventabs.records import Batch, Reply, Request, Usage, UserLog
+from eventabs.records import Batch, Reply, Request, Usage
 from eventabs.runs.components import WAIT_SECONDS
 from eventabs.runs.limits import ConcurrencyLimit, FailureLimit, SpendingLimit
-from eventabs.runs.observer import AwaitingEndpoint, Observer, Progress, Retrying, Stopping
+from eventabs.runs.observer import AwaitingEndpoint, Progress, Retrying, Stopping
 from eventabs.runs.progress import ProgressTracker, retry_cause, snapshot
-from eventabs.runs.settlement import LONG_REPLY, Call, Scheduler, Settlement
-from eventabs.store import EVERY_BATCHES, Ledger, LedgerWriter, Retry
+from eventabs.runs.settlement import LONG_REPLY, Call, Session, Settlement
+from eventabs.store import EVERY_BATCHES, Ledger, Retry
 
 _CALLS_AN_UNREAD_ANSWER = 4  # with fewer calls at a time, every answer is read before the next call
 
@@ -28,29 +28,24 @@ class Engine:
     """Sends what the scheduler has. A call is written before it is sent, its reply before it is read.
 
     `closing` is set when the run stops: `complete` then raises CallCancelledError for what has not been sent.
-    `save` writes the checkpoint; `wall_clock` gives seconds since 1970; `count_tokens` serves endpoints that report no usage.
+    `save` writes the checkpoint.
     """
 
-    compose: Callable[[Sequence[UserLog]], Request]
+    session: Session
+    settlement: Settlement
     complete: Complete
     closing: asyncio.Event
     max_calls: int
     grace_seconds: float  # for calls in flight when the run is stopped
-    settings_fingerprint: str
-    count_tokens: Callable[[str], int]
     save: Callable[[], Awaitable[None]]
-    wall_clock: Callable[[], float]
     spending: SpendingLimit
     failures: FailureLimit
     concurrency: ConcurrencyLimit
-    settlement: Settlement
-    writer: LedgerWriter
-    scheduler: Scheduler
-    tracker: ProgressTracker
-    observer: Observer
 
     def __post_init__(self) -> None:
         self.stopped = False  # on request
+        self._tracker, self._observer = self.session.tracker, self.session.run.observer
+        self._count_tokens = self.session.token_counter()
         self._changed = asyncio.Event()
         self._abandoned = asyncio.Event()
         self._error: Exception | None = None
@@ -85,8 +80,8 @@ class Engine:
         """Send no more calls; a second time, wait for none either."""
         if self.stopped:
             self._abandoned.set()
-        elif self.tracker.in_flight:
-            self.observer.noted(Stopping(self.grace_seconds))
+        elif self._tracker.in_flight:
+            self._observer.noted(Stopping(self.grace_seconds))
         self.stopped = True
         self.closing.set()
         self._changed.set()
@@ -117,7 +112,7 @@ class Engine:
         while not self.stopped and self._error is None:
             if self._has_room() and (batch := self._next()) is not None:
                 return batch
-            if not self.tracker.under_way and self._held is None:
+            if not self._tracker.under_way and self._held is None:
                 return None
             self._changed.clear()
             await self._changed.wait()
@@ -129,34 +124,27 @@ class Engine:
         To wait for the disk with every answer leaves the wire empty for that long; to wait with none would
         choose batches before anything was learnt. So a few answers may be unread, none beside few calls.
         """
-        calls, limit = self.tracker.in_flight, self.concurrency.now
-        return calls < limit and calls + self.tracker.unread < limit + limit // _CALLS_AN_UNREAD_ANSWER
+        calls, limit = self._tracker.in_flight, self.concurrency.now
+        return calls < limit and calls + self._tracker.unread < limit + limit // _CALLS_AN_UNREAD_ANSWER
 
     def _next(self) -> Batch | None:
         """Take a batch that the limits on spending allow now; None: there is none, or not yet."""
-        batch = self._held or self.scheduler.next()
+        batch = self._held or self.settlement.scheduler.next()
         self._held = None
-        if batch is not None and not self.spending.reserve(batch, self.tracker):
+        if batch is not None and not self.spending.reserve(batch, self._tracker):
             self._held, batch = batch, None
         if batch is not None:
-            self.tracker.in_flight += 1
+            self._tracker.in_flight += 1
         return batch
 
     async def _serve(self, batch: Batch) -> None:
         """Open a call, make it, store its reply, read and settle it, in this order."""
-        place = _Place(self.tracker, self._changed.set)
+        place = _Place(self._tracker, self._changed.set)
         try:
-            call, request = await self.writer.write(
-                partial(
-                    open_call,
-                    batch=batch,
-                    compose=self.compose,
-                    settings_fingerprint=self.settings_fingerprint,
-                    sent_at=self.wall_clock(),
-                    in_flight_limit=self.concurrency.now,
-                )
+            call, request = await self.session.writer.write(
+                partial(open_call, session=self.session, batch=batch, in_flight_limit=self.concurrency.now)
             )
-            self.tracker.add(calls=1)
+            self._tracker.add(calls=1)
             self._report()
             try:
                 reply = await self._ask(call.id, request, place)
@@ -172,26 +160,26 @@ class Engine:
                 self.concurrency.answered()
                 reply = await self._counted(request, reply)
                 # before anything is awaited, so that nothing comes between what is paid for and the ledger
-                stored = self.writer.submit(partial(Ledger.store_reply, call_id=call.id, reply=reply))
+                stored = self.session.writer.submit(partial(Ledger.store_reply, call_id=call.id, reply=reply))
                 place.leave_wire()
                 await stored
                 place.end_receiving()
                 characters = len(reply.text) + len(reply.reasoning)
-                self.tracker.count_reply(reply.usage, reply.seconds, characters, reply.tier)
+                self._tracker.count_reply(reply.usage, reply.seconds, characters, reply.tier)
                 settled = await self.settlement.settle_reply(call, reply)
                 if settled.usable:
                     place.leave_unread()
                 await settled.committed
                 judge = partial(self.failures.count_answer, usable=settled.usable, reasons=settled.reasons)
                 self._replies += 1
-            self.tracker.count_batch()
+            self._tracker.count_batch()
             judge()
         finally:
             place.leave()
             self.spending.release(batch)
             self._report()
             self._changed.set()
-        if self.tracker.counts.batches_done % EVERY_BATCHES == 0:
+        if self._tracker.counts.batches_done % EVERY_BATCHES == 0:
             await self.save()
 
     async def _ask(self, call_id: int, request: Request, place: "_Place") -> Reply:
@@ -205,7 +193,7 @@ class Engine:
                     raise
                 if not self._is_awaiting:
                     self._is_awaiting = True
-                    self.observer.noted(AwaitingEndpoint(str(error), WAIT_SECONDS))
+                    self._observer.noted(AwaitingEndpoint(str(error), WAIT_SECONDS))
                 self._note_retry(call_id, error, WAIT_SECONDS)
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self.closing.wait(), WAIT_SECONDS)
@@ -224,15 +212,15 @@ class Engine:
 
     def _is_queued(self, error: EndpointError) -> bool:
         """Whether a call waited in vain while the endpoint answered another one."""
-        return isinstance(error, NoContentError) and self.tracker.receiving > 0
+        return isinstance(error, NoContentError) and self._tracker.receiving > 0
 
     def _note_retry(self, call_id: int, cause: EndpointError, wait_seconds: float) -> None:
-        self.tracker.count_retry(cause)
-        retry = Retry(call_id, self.wall_clock(), retry_cause(cause), str(cause), wait_seconds)
-        self.writer.post(lambda ledger: ledger.note_retry(retry))
+        self._tracker.count_retry(cause)
+        retry = Retry(call_id, self.session.wall_clock(), retry_cause(cause), str(cause), wait_seconds)
+        self.session.writer.post(lambda ledger: ledger.note_retry(retry))
         self.concurrency.trouble(cause)
         self.failures.count_retry(cause, queued=self._is_queued(cause))
-        self.observer.noted(Retrying(call_id, str(cause), wait_seconds))
+        self._observer.noted(Retrying(call_id, str(cause), wait_seconds))
         self._report()
 
     async def _counted(self, request: Request, reply: Reply) -> Reply:
@@ -241,10 +229,10 @@ class Engine:
             return reply
         text = reply.text + reply.reasoning
         if len(text) < LONG_REPLY:
-            tokens = self.count_tokens(text)
+            tokens = self._count_tokens(text)
         else:  # in pieces: the tokens of one endless word take a hundred times its memory
             pieces = (text[start : start + _PIECE] for start in range(0, len(text), _PIECE))
-            tokens = await asyncio.to_thread(sum, map(self.count_tokens, pieces))
+            tokens = await asyncio.to_thread(sum, map(self._count_tokens, pieces))
         return replace(reply, usage=Usage(request.input_tokens, tokens))
 
     def _report(self) -> None:
@@ -255,36 +243,30 @@ class Engine:
 
     def _report_now(self) -> None:
         self._reports = False
-        self.observer.progressed(self._progress())
+        self._observer.progressed(self._progress())
         if self._keeping is None:
             self._keeping = asyncio.get_running_loop().call_later(_SECONDS_A_SNAPSHOT, self._keep_progress)
 
     def _keep_progress(self) -> None:
         self._keeping = None
-        kept = {"progress": snapshot(self._progress(), self.wall_clock())}
-        self.writer.post(lambda ledger: ledger.set_meta(kept))
+        kept = {"progress": snapshot(self._progress(), self.session.wall_clock())}
+        self.session.writer.post(lambda ledger: ledger.set_meta(kept))
 
     def _progress(self) -> Progress:
-        waiting = self.scheduler.batches + (self._held is not None)
-        return self.tracker.progress(waiting=waiting, workers=self.concurrency.now)
+        waiting = self.settlement.scheduler.batches + (self._held is not None)
+        return self._tracker.progress(waiting=waiting, workers=self.concurrency.now)
 
 
 def open_call(
-    ledger: Ledger,
-    batch: Batch,
-    *,
-    compose: Callable[[Sequence[UserLog]], Request],
-    settings_fingerprint: str,
-    sent_at: float,
-    in_flight_limit: int = 0,
+    ledger: Ledger, session: Session, batch: Batch, *, in_flight_limit: int = 0
 ) -> tuple[Call, Request]:
     """Compose a call and write it down, in one visit to the writer's thread."""
-    request = compose(ledger.logs(planned.part for planned in batch.parts))
+    request = session.compose(ledger.logs(planned.part for planned in batch.parts))
     call_id = ledger.open_call(
         batch,
         request,
-        settings_fingerprint=settings_fingerprint,
-        sent_at=sent_at,
+        settings_fingerprint=session.fingerprint,
+        sent_at=session.wall_clock(),
         in_flight_limit=in_flight_limit,
     )
     return Call(call_id, batch, request.users), request

@@ -31,14 +31,12 @@ from eventabs.errors import (
 )
 from eventabs.language import gettext as _
 from eventabs.objects import is_address, public_address
-from eventabs.prompts import VERSION, TokenCounter
+from eventabs.prompts import VERSION
 from eventabs.providers import kind_of
 from eventabs.records import FailureReason, Part, PlannedPart, RunStatus
 from eventabs.runs.batches import (
-    Session,
     cancel_jobs,
     going_on,
-    in_order,
     read_replies,
     refuse_other_mode,
     run_jobs,
@@ -80,7 +78,7 @@ from eventabs.runs.intake import (
     stored_paths,
     tell_gone_input,
 )
-from eventabs.runs.limits import BudgetLearner, ConcurrencyLimit, FailureLimit
+from eventabs.runs.limits import ConcurrencyLimit, FailureLimit
 from eventabs.runs.observer import (
     KeyUnset,
     Note,
@@ -92,7 +90,7 @@ from eventabs.runs.observer import (
     Summary,
 )
 from eventabs.runs.progress import ProgressTracker
-from eventabs.runs.settlement import Scheduler
+from eventabs.runs.settlement import BudgetLearner, Scheduler, Session, Settlement, in_order
 from eventabs.stop import Stop, StopRequested
 from eventabs.store import (
     EventsFile,
@@ -205,9 +203,8 @@ async def _call_model(
     if not is_extended(run.facts):
         write_results(run.directory, run.ledger)  # an earlier process may have left a torn line
     with _opened_session(run, so_far) as session:
-        settlement = session.settlement(
-            Scheduler([], session.limits)
-        )  # what it puts back is in the ledger too
+        # what it puts back is in the ledger too
+        settlement = Settlement(session, Scheduler([], session.limits))
         await settlement.settle_unread()
         if replies:
             await read_replies(session, settlement, replies)
@@ -230,7 +227,7 @@ async def _settle_earlier(run: RunContext) -> None:
     """Settle replies that were committed but not read, before the parts that they are about become other ones."""
     if run.ledger.unread_calls():
         with _opened_session(run, run.tracker()) as session:
-            await session.settlement(Scheduler([], session.limits)).settle_unread()
+            await Settlement(session, Scheduler([], session.limits)).settle_unread()
 
 
 @contextmanager
@@ -267,15 +264,13 @@ async def _call_pending(session: Session, pending: list[PlannedPart], stop: Stop
     limits = run.settings.run
     async with provider as complete:
         engine = Engine(
-            compose=session.compose,
+            session=session,
+            settlement=Settlement(session, scheduler),
             complete=complete,
             closing=closing,
             max_calls=max_calls(run.settings),
             grace_seconds=stop.grace_seconds,
-            settings_fingerprint=run.facts["settings_fingerprint"],
-            count_tokens=TokenCounter(run.settings.prompt.tokenizer).count,
-            save=_CheckpointWriter(run, session.tracker, scheduler).save,
-            wall_clock=time.time,
+            save=_CheckpointWriter(session, scheduler).save,
             spending=session.spending(),
             failures=FailureLimit(
                 run.facts,
@@ -286,11 +281,6 @@ async def _call_pending(session: Session, pending: list[PlannedPart], stop: Stop
                 longest_wait=run.settings.llm.longest_wait,
             ),
             concurrency=ConcurrencyLimit(limits.concurrency, limits.max_concurrency, time.monotonic),
-            settlement=session.settlement(scheduler),
-            writer=session.writer,
-            scheduler=scheduler,
-            tracker=session.tracker,
-            observer=run.observer,
         )
         loop = asyncio.get_running_loop()
         with stop.calling(lambda: loop.call_soon_threadsafe(engine.stop)):
@@ -304,9 +294,8 @@ class _CheckpointWriter:
     A caller that comes while another waits for its turn need not wait too: that one writes the newest counts.
     """
 
-    def __init__(self, run: RunContext, tracker: ProgressTracker, scheduler: Scheduler) -> None:
-        self._run = run
-        self._tracker = tracker
+    def __init__(self, session: Session, scheduler: Scheduler) -> None:
+        self._session = session
         self._scheduler = scheduler
         self._turn = asyncio.Lock()
         self._waiting = False
@@ -317,9 +306,9 @@ class _CheckpointWriter:
         self._waiting = True
         async with self._turn:
             self._waiting = False
-            counted = copy(self._tracker)
-            waiting = self._scheduler.batches
-            await asyncio.to_thread(self._run.save, counted, status="running", batches_waiting=waiting)
+            counted, waiting = copy(self._session.tracker), self._scheduler.batches
+            save = partial(self._session.run.save, counted, status="running", batches_waiting=waiting)
+            await asyncio.to_thread(save)
 
 
 def _seconds(run: RunContext, so_far: ProgressTracker, earlier: float) -> float:

@@ -1,6 +1,7 @@
 """From the end of a call to the ledger: what it means for each part, what is asked again, and which batch goes next."""
 
 import asyncio
+import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +16,8 @@ from eventabs.errors import (
     RateLimitedError,
     RejectedRequestError,
 )
-from eventabs.prompts import BatchLimits, plan, shuffled
+from eventabs.prompts import BatchLimits, PromptBuilder, TokenCounter, plan, shuffled
+from eventabs.providers import Sampling
 from eventabs.records import (
     AnswerCells,
     Batch,
@@ -26,12 +28,24 @@ from eventabs.records import (
     PartSize,
     PlannedPart,
     Reply,
+    Request,
+    Usage,
     UserLog,
 )
 from eventabs.replies import Reading
-from eventabs.runs.components import RulesInForce, logs_of
-from eventabs.runs.limits import BudgetLearner
-from eventabs.runs.observer import BatchDone, CallFailed, Observer
+from eventabs.runs.changes import spent_before
+from eventabs.runs.components import (
+    Read,
+    RulesInForce,
+    RunContext,
+    logs_of,
+    make_reader,
+    rules_in_force,
+    sampling_of,
+)
+from eventabs.runs.intake import halves
+from eventabs.runs.limits import SpendingLimit
+from eventabs.runs.observer import BatchDone, CallFailed, Planned
 from eventabs.runs.progress import ProgressTracker
 from eventabs.store import (
     PEERS_OF_PIECES,
@@ -39,9 +53,7 @@ from eventabs.store import (
     Ledger,
     LedgerWriter,
     PartChange,
-    PlacedAnswer,
     SettledUser,
-    StoredReply,
     add_answer_counts,
     answer_counts,
     batch_of_call,
@@ -109,6 +121,99 @@ class Scheduler:
             limits = replace(self._limits, max_users=peers) if peers else self._limits
             self._queue += plan(shuffled(self._again[peers]), limits, workers=1 if peers else self._workers)
         self._again.clear()
+
+
+_QUANTILE = 0.95  # of answers must fit, not the average one, or batches would be cut
+_EARLY_QUANTILE = 0.6  # of few answers the tail is only the one longest, and the longest users go first
+_ENOUGH_FOR_THE_TAIL = 20  # replies
+_AFTER_A_CUT = 1.25  # at least so much longer than it came
+_NEAR_THE_CAP = 0.9
+_REMEMBERED = 100  # replies
+_FIRST_LESSON = 3  # replies
+_WORTH_PLANNING = 0.05  # a change of a factor by less than this is not worth a new plan
+_OUTPUT_FACTORS = (0.5, 8.0)  # what is believed at most
+_MOST_INPUT_FACTOR = 2.0
+
+
+class BudgetLearner:
+    """Turns usage into limits to plan with.
+
+    The limits are the user's, divided by how many tokens came for each that was expected. The input
+    limit is only ever lowered: the user set it in tokens of the tokenizer that counts.
+    """
+
+    def __init__(self, limits: BatchLimits) -> None:
+        self._limits = limits
+        self._inputs: deque[float] = deque(maxlen=_REMEMBERED)
+        self._outputs: deque[float] = deque(maxlen=_REMEMBERED)
+        self._replies = 0
+        self._longest = 0  # tokens of an answer
+        self._next_lesson = _FIRST_LESSON
+        self._input_factor = 1.0
+        self._output_factor = 1.0
+
+    @property
+    def limits(self) -> BatchLimits:
+        """The limits to plan with, as far as replies have shown."""
+        room = max(
+            1, int(self._limits.max_input_tokens / self._input_factor) - self._limits.instructions_tokens
+        )
+        return replace(
+            self._limits,
+            max_input_tokens=self._limits.instructions_tokens + room,
+            max_output_tokens=max(1, int(self._limits.max_output_tokens / self._output_factor)),
+        )
+
+    @property
+    def has_learned(self) -> bool:
+        """Whether any reply has shown how long answers are."""
+        return self._replies > 0
+
+    def at_the_cap(self, usage: Usage) -> bool:
+        """Whether an answer that broke off was as long as answers can be.
+
+        The endpoint's own cap may be lower than ours; an answer far shorter than others broke off by
+        accident.
+        """
+        cap = min(self._limits.max_output_tokens, self._longest or self._limits.max_output_tokens)
+        return not self._longest or usage.completion_tokens >= _NEAR_THE_CAP * cap
+
+    def learn(
+        self, sent: Iterable[PartSize], usage: Usage, *, whole: bool, capped: bool = False
+    ) -> BatchLimits | None:
+        """Take a reply's usage. `whole`: every part came out well; `capped`: it broke off at the cap.
+
+        Return the limits to plan with from now on where they have changed enough, else None.
+        """
+        sent = list(sent)
+        if not usage.completion_tokens or not (whole or capped):
+            return None
+        self._replies += 1
+        self._longest = max(self._longest, usage.completion_tokens)
+        input_tokens = self._limits.instructions_tokens + sum(size.input_tokens for size in sent)
+        self._inputs.append(usage.prompt_tokens / input_tokens)
+        ratio = usage.completion_tokens / sum(size.output_tokens for size in sent)
+        self._outputs.append(ratio if whole else _AFTER_A_CUT * max(ratio, self._output_factor))
+        if self._replies < self._next_lesson and not capped:
+            return None
+        self._next_lesson = max(self._next_lesson, 2 * self._replies)
+        return self._changed_limits()
+
+    def _changed_limits(self) -> BatchLimits | None:
+        lowest, highest = _OUTPUT_FACTORS
+        share = _QUANTILE if self._replies >= _ENOUGH_FOR_THE_TAIL else _EARLY_QUANTILE
+        output_factor = min(max(_quantile(self._outputs, share), lowest), highest)
+        input_factor = min(max(_quantile(self._inputs, share), 1.0), _MOST_INPUT_FACTOR)
+        changes = (output_factor / self._output_factor, input_factor / self._input_factor)
+        if all(abs(change - 1) < _WORTH_PLANNING for change in changes):
+            return None
+        self._output_factor, self._input_factor = output_factor, input_factor
+        return self.limits
+
+
+def _quantile(values: Iterable[float], share: float) -> float:
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
 # What an answer, or the lack of one, does to the parts that were asked about.
@@ -220,9 +325,89 @@ def _half(batch: Batch) -> int:
 
 
 LONG_REPLY = 200_000  # characters; far beyond what a model says
+_REFUSED = "refused_parameters"  # in meta
 
-Split = Callable[[Part], Awaitable[Sequence[tuple[Part, PartSize]]]]
-Read = Callable[[Reply, Mapping[str, UserLog], Mapping[str, Part]], Reading]
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What the calls of a process share. `wall_clock` gives seconds since 1970."""
+
+    run: RunContext
+    builder: PromptBuilder
+    limits: BatchLimits
+    learner: BudgetLearner
+    writer: LedgerWriter
+    events: EventsFile | None  # None: events.jsonl is not written as long as the run goes on
+    tracker: ProgressTracker
+    wall_clock: Callable[[], float] = time.time
+
+    @property
+    def fingerprint(self) -> str:
+        """The name of the settings that answers depend on."""
+        return str(self.run.facts["settings_fingerprint"])
+
+    def leave_out(self, parameters: frozenset[str]) -> None:
+        """Keep which parameters the endpoint does not take: a job would be refused for them as a whole."""
+        kept = {_REFUSED: {"settings_fingerprint": self.fingerprint, "parameters": sorted(parameters)}}
+        self.run.facts.update(kept)
+        self.writer.post(lambda ledger: ledger.set_meta(kept))
+
+    def sampling(self) -> Sampling:
+        """Return what is asked of the model beside the messages, without what the endpoint does not take."""
+        sampling, kept = sampling_of(self.run.settings.llm), self.run.facts.get(_REFUSED) or {}
+        if kept.get("settings_fingerprint") != self.fingerprint:
+            return sampling
+        return replace(sampling, omit=sampling.omit | set(kept["parameters"]))
+
+    def compose(self, logs: Sequence[UserLog]) -> Request:
+        """Make the request about some logs."""
+        return self.builder.request(logs, max_output_tokens=self.limits.max_output_tokens)
+
+    def reader(self) -> Read:
+        """Make what reads replies."""
+        return make_reader(self.run.settings, self.run.prompt_language, self.builder.compactor)
+
+    def rules(self) -> RulesInForce:
+        """Return what usable answers must keep."""
+        return rules_in_force(self.run)
+
+    def token_counter(self) -> Callable[[str], int]:
+        """Return what counts the tokens of answers, for endpoints that report no usage."""
+        return TokenCounter(self.run.settings.prompt.tokenizer).count
+
+    async def cut(self, part: Part) -> Sequence[tuple[Part, PartSize]]:
+        """Cut a part in smaller ones, none if it is a single behavior."""
+        (log,) = await self.writer.write(lambda ledger: ledger.logs([part]))
+        return halves(log, self.builder, start=part.first)
+
+    def scheduler(self, pending: Sequence[PlannedPart], *, probe: bool) -> Scheduler:
+        """Plan what is pending, under the limits that replies have taught."""
+        workers = self.run.settings.run.concurrency
+        return Scheduler(in_order(self.run, pending), self.learner.limits, probe=probe, workers=workers)
+
+    def spending(self, tier: str = "") -> SpendingLimit:
+        """Keep the limits on spending, with nothing reserved."""
+        return SpendingLimit(
+            max_cost=self.run.settings.run.max_cost,
+            max_total_tokens=self.run.settings.run.max_total_tokens,
+            instructions_tokens=self.builder.instructions_tokens,
+            max_output_tokens=self.limits.max_output_tokens,
+            tier=tier,
+            **spent_before(self.run.facts),
+        )
+
+    def announce(self, scheduler: Scheduler, pending: Sequence[PlannedPart]) -> None:
+        """Show the plan."""
+        users = len({planned.part.user_id for planned in pending})
+        batches, total = scheduler.batches, self.tracker.counts.users
+        self.run.observer.noted(Planned(batches, users, total, len(pending) / batches))
+        self.run.save(self.tracker, status="running", batches_waiting=batches)
+
+
+def in_order(run: RunContext, pending: Sequence[PlannedPart]) -> Sequence[PlannedPart]:
+    """Return parts as they are taken: of an audit's run in another order, with other neighbors, than in the run that it audits."""
+    order = run.facts.get("order")
+    return shuffled(pending, order) if order else pending
 
 
 class Call(NamedTuple):
@@ -241,63 +426,57 @@ class SettledReply(NamedTuple):
     committed: Awaitable[None]
 
 
-@dataclass(eq=False, kw_only=True)
 class Settlement:
-    """Reads replies and errors into the ledger; gives what must be asked again to the scheduler.
+    """Reads replies and errors into the ledger; gives what must be asked again to the scheduler."""
 
-    `rules`: what usable answers must keep; `attempts`: bad answers a user may get; `split` cuts a part in smaller
-    ones, none if it is a single behavior; `learner` takes the tokens of replies.
-    """
-
-    read: Read
-    rules: RulesInForce
-    split: Split
-    attempts: int
-    max_output_tokens: int
-    learner: BudgetLearner
-    writer: LedgerWriter
-    scheduler: Scheduler
-    tracker: ProgressTracker
-    events: EventsFile | None  # None: none is written as long as the run goes on
-    observer: Observer
-
-    def __post_init__(self) -> None:
+    def __init__(self, session: Session, scheduler: Scheduler) -> None:
+        self.scheduler = scheduler
+        self._session = session
+        self._tracker = session.tracker
+        self._read, self._rules = session.reader(), session.rules()
         self._rejected: set[Part] = set()
         self._reading_long = asyncio.Lock()
 
     async def settle_unread(self) -> None:
         """Settle replies that are committed and not read: the process died in between, or they came in a file."""
-        for call_id in await self.writer.write(Ledger.unread_calls):
-            stored, batch, users = await self.writer.write(partial(_unread, call_id=call_id))
-            settled = await self.settle_reply(Call(call_id, batch, users), stored.reply)
+        for call_id in await self._session.writer.write(Ledger.unread_calls):
+            call, reply = await self._session.writer.write(partial(_unread, call_id=call_id))
+            settled = await self.settle_reply(call, reply)
             await settled.committed
-            self.tracker.add(batches_done=1)
+            self._tracker.add(batches_done=1)
 
     async def settle_reply(self, call: Call, reply: Reply) -> SettledReply:
         """Read a reply that is already committed, and submit what it means."""
-        reading = await self._read(call, reply)
-        outcomes = self._enforced(call, reading)
-        at_the_cap = reply.usage.completion_tokens >= self.max_output_tokens or (
-            reply.finish_reason == "length" and self.learner.at_the_cap(reply.usage)
+        learner, rules = self._session.learner, self._rules
+        reading = await self._reading(call, reply)
+        outcomes = {
+            planned.part: rules.enforced(log, reading.outcomes[alias])
+            for (alias, log), planned in zip(call.users.items(), call.batch.parts, strict=True)
+        }
+        at_the_cap = reply.usage.completion_tokens >= self._session.limits.max_output_tokens or (
+            reply.finish_reason == "length" and learner.at_the_cap(reply.usage)
         )
+        attempts = self._session.run.settings.run.attempts
         changes = after_reply(
-            call.batch,
-            outcomes,
-            reply.finish_reason,
-            attempts=self.attempts,
-            at_the_cap=at_the_cap,
+            call.batch, outcomes, reply.finish_reason, attempts=attempts, at_the_cap=at_the_cap
         )
         changes = [await self._cut(change) for change in changes]
-        answers = self._answers(call, reading)
+        answers = [
+            rules.placed(place, len(call.users), log, reading.outcomes[alias])
+            for place, (alias, log) in enumerate(call.users.items(), 1)
+        ]
 
         def settle(ledger: Ledger) -> _Settled:
             store_answers(ledger, call.id, answers)
             settled = _settle_outcomes(ledger, call.id, call.batch.parts, outcomes, changes)
             return settled._replace(answers=cells_of(answers))
 
-        written = self.writer.submit(settle, then=self._publish)
+        written = self._session.writer.submit(settle, then=self._publish)
         whole = all(outcome.usable for outcome in reading.outcomes.values())
-        self._learn(call.batch, reply, whole=whole, capped=at_the_cap)
+        sent = [planned.size for planned in call.batch.parts]
+        limits = learner.learn(sent, reply.usage, whole=whole, capped=at_the_cap)
+        if limits is not None:
+            self.scheduler.replan(limits)
         usable = sum(outcome.usable for outcome in outcomes.values())
         done = BatchDone(
             call.id,
@@ -310,83 +489,55 @@ class Settlement:
             missed=answer_counts(list(outcomes.values()))["missed"],
             copied=reading.copied,
         )
-        return SettledReply(usable, done.unusable, self._commit(written, call.batch, changes, done))
 
-    def _enforced(self, call: Call, reading: Reading) -> dict[Part, Outcome]:
-        """Return outcomes that keep the rules."""
-        return {
-            planned.part: self.rules.enforced(log, reading.outcomes[alias])
-            for (alias, log), planned in zip(call.users.items(), call.batch.parts, strict=True)
-        }
+        async def commit() -> None:
+            self._apply(call.batch, changes, await written)
+            self._session.run.observer.noted(done)
 
-    def _answers(self, call: Call, reading: Reading) -> list[PlacedAnswer]:
-        """Return what the answers held."""
-        return [
-            self.rules.placed(place, len(call.users), log, reading.outcomes[alias])
-            for place, (alias, log) in enumerate(call.users.items(), 1)
-        ]
+        return SettledReply(usable, done.unusable, commit())
 
-    async def _read(self, call: Call, reply: Reply) -> Reading:
+    async def _reading(self, call: Call, reply: Reply) -> Reading:
         parts = {alias: planned.part for alias, planned in zip(call.users, call.batch.parts, strict=True)}
         if len(reply.text) < LONG_REPLY:
-            return self.read(reply, call.users, parts)
+            return self._read(reply, call.users, parts)
         # a hostile reply takes seconds, in which other calls want to be served, and memory: one at a time
         async with self._reading_long:
-            return await asyncio.to_thread(self.read, reply, call.users, parts)
-
-    async def _commit(
-        self,
-        written: Awaitable["_Settled"],
-        batch: Batch,
-        changes: Sequence[PartChange],
-        done: BatchDone,
-    ) -> None:
-        self._apply(batch, changes, await written)
-        self.observer.noted(done)
-
-    def _learn(self, batch: Batch, reply: Reply, *, whole: bool, capped: bool) -> None:
-        sent = [planned.size for planned in batch.parts]
-        limits = self.learner.learn(sent, reply.usage, whole=whole, capped=capped)
-        if limits is not None:
-            self.scheduler.replan(limits)
+            return await asyncio.to_thread(self._read, reply, call.users, parts)
 
     async def settle_error(self, call: Call, error: EndpointError) -> None:
         """Close a call without an answer. Raises `error` where no other call could fare better."""
-        is_final = self._is_final(call.batch, error)
-        changes = [] if is_final else self._changes_after(call.batch, error)
-        changes = [await self._cut(change) for change in changes]
-        settled = await self.writer.submit(
-            lambda ledger: _settle_error(ledger, call.id, str(error), changes), then=self._publish
-        )
-        self.observer.noted(CallFailed(call.id, len(call.batch.parts), str(error)))
+        parts = {planned.part for planned in call.batch.parts}
+        is_rejected = isinstance(error, RejectedRequestError)
+        is_final = isinstance(error, FatalEndpointError)
+        if is_rejected:  # a refused request is split once only
+            is_final = len(parts) == 1 or bool(parts & self._rejected)
+        changes: list[PartChange] = []
+        if not is_final:
+            self._rejected |= parts if is_rejected else set()
+            changes = halved(call.batch) if is_rejected else after_error(call.batch, error)
+            changes = [await self._cut(change) for change in changes]
+
+        def settle(ledger: Ledger) -> _Settled:
+            ledger.fail_call(call.id, str(error), changes)
+            return _Settled(_settled(ledger, [change.part for change in changes]), {})
+
+        settled = await self._session.writer.submit(settle, then=self._publish)
+        self._session.run.observer.noted(CallFailed(call.id, len(call.batch.parts), str(error)))
         if is_final:
             raise error
         self._apply(call.batch, changes, settled)
-
-    def _is_final(self, batch: Batch, error: EndpointError) -> bool:
-        """Whether nothing can be won by asking differently: a refused request is split once only."""
-        if isinstance(error, RejectedRequestError):
-            parts = {planned.part for planned in batch.parts}
-            return len(parts) == 1 or bool(parts & self._rejected)
-        return isinstance(error, FatalEndpointError)
-
-    def _changes_after(self, batch: Batch, error: EndpointError) -> list[PartChange]:
-        if isinstance(error, RejectedRequestError):
-            self._rejected |= {planned.part for planned in batch.parts}
-            return halved(batch)
-        return after_error(batch, error)
 
     async def _cut(self, change: PartChange) -> PartChange:
         """Cut a part that is too large for an answer; it fails where it cannot be cut."""
         if not change.too_large:
             return change
-        pieces = await self.split(change.part)
+        pieces = await self._session.cut(change.part)
         return change._replace(state="pending", replaced_by=tuple(pieces)) if pieces else change
 
     def _publish(self, settled: "_Settled") -> None:
         events = [event for user in settled.users.values() for event in user.events]
-        if events and self.events is not None:
-            self.events.append(events)
+        if events and self._session.events is not None:
+            self._session.events.append(events)
 
     def _apply(self, batch: Batch, changes: Sequence[PartChange], settled: "_Settled") -> None:
         asked = {planned.part: planned for planned in batch.parts}
@@ -401,16 +552,13 @@ class Settlement:
                     attempts=change.attempts, broken_calls=change.broken_calls, max_peers=change.max_peers
                 )
                 self.scheduler.put_back([again])
-        self._count(settled)
-
-    def _count(self, settled: "_Settled") -> None:
-        self.tracker.add(**settled.counts)
-        self.tracker.add_answers(settled.answers)
+        self._tracker.add(**settled.counts)
+        self._tracker.add_answers(settled.answers)
         for user in settled.users.values():
             if user.state == "done":
-                self.tracker.add(done=1, events=len(user.events), user_days=user.days)
+                self._tracker.add(done=1, events=len(user.events), user_days=user.days)
             elif user.state == "failed":
-                self.tracker.add(failed=1)
+                self._tracker.add(failed=1)
 
 
 class _Settled(NamedTuple):
@@ -421,9 +569,9 @@ class _Settled(NamedTuple):
     answers: AnswerCells = {}
 
 
-def _unread(ledger: Ledger, call_id: int) -> tuple[StoredReply, Batch, Mapping[str, UserLog]]:
+def _unread(ledger: Ledger, call_id: int) -> tuple[Call, Reply]:
     stored = ledger.stored_reply(call_id)
-    return stored, batch_of_call(ledger, call_id), logs_of(stored, ledger)
+    return Call(call_id, batch_of_call(ledger, call_id), logs_of(stored, ledger)), stored.reply
 
 
 def _settle_outcomes(
@@ -452,11 +600,6 @@ def _settle_outcomes(
     }
     others = [change.part for change in changes if change.part.user_id not in settled]
     return _Settled(settled | _settled(ledger, others), counts | {"answered": answered})
-
-
-def _settle_error(ledger: Ledger, call_id: int, error: str, changes: Sequence[PartChange]) -> _Settled:
-    ledger.fail_call(call_id, error, changes)
-    return _Settled(_settled(ledger, [change.part for change in changes]), {})
 
 
 def _settled(ledger: Ledger, parts: Iterable[Part]) -> dict[str, SettledUser]:
