@@ -16,7 +16,7 @@ from eventabs.records import Event, UserLog
 from eventabs.store.directory import RunDirectory
 from eventabs.store.ledger import Ledger, PartChange
 from eventabs.views import comparison_json, render_comparison_page
-from eventabs.views.quality.run_figures import run_rows
+from eventabs.views.quality import run_rows
 from house import eventabs, write_users
 from report_kit import FACTS
 from runs_kit import SIZE, answer, bad, batch_of, event_of, make_log, request_for, well, whole

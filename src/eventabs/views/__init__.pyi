@@ -1,3 +1,8 @@
+from .comparison import (
+    comparison_json as comparison_json,
+    render_comparison as render_comparison,
+    render_comparison_page as render_comparison_page,
+)
 from .console import (
     print_bytes as print_bytes,
     print_error as print_error,
@@ -5,6 +10,11 @@ from .console import (
     print_line as print_line,
     stderr_console as stderr_console,
     stdout_console as stdout_console,
+)
+from .evaluation import (
+    evaluation_json as evaluation_json,
+    render_evaluation as render_evaluation,
+    render_evaluation_page as render_evaluation_page,
 )
 from .messages import extension_json as extension_json, render_extension as render_extension
 from .observers import (
@@ -30,22 +40,18 @@ from .quality import (
     audit_json as audit_json,
     calibration_announcement as calibration_announcement,
     calibration_json as calibration_json,
-    comparison_json as comparison_json,
     config_diff as config_diff,
-    drawn_json as drawn_json,
-    evaluation_json as evaluation_json,
     render_audit as render_audit,
     render_calibration as render_calibration,
-    render_comparison as render_comparison,
-    render_comparison_page as render_comparison_page,
-    render_evaluation as render_evaluation,
-    render_evaluation_page as render_evaluation_page,
+)
+from .report.page import NAME as NAME, render_report as render_report, write_report as write_report
+from .review import (
+    drawn_json as drawn_json,
     render_next_step as render_next_step,
     render_review as render_review,
     render_review_page as render_review_page,
     review_json as review_json,
 )
-from .report.page import NAME as NAME, render_report as render_report, write_report as write_report
 from .run import (
     ProgressServer as ProgressServer,
     render_calls as render_calls,

@@ -40,7 +40,7 @@ from eventabs.views.messages import (
     share,
 )
 from eventabs.views.observers import NARROW, ProgressPanel
-from eventabs.views.quality.answers import answer_fields, answer_tables, event_figures
+from eventabs.views.quality import answer_fields, answer_tables, event_figures
 
 SECONDS_BETWEEN_LOOKS = 1.0
 _STATUS_KEYS = (

@@ -18,7 +18,7 @@ from eventabs.providers import kind_of
 from eventabs.store import Retry
 from eventabs.views import messages
 from eventabs.views.messages import average, count, duration, money, share
-from eventabs.views.quality.answers import event_figures
+from eventabs.views.quality import event_figures
 from eventabs.views.report.records import STEPS, EventCounts, Step, shown, weekdays
 
 TIME_BINS = 120

@@ -15,7 +15,7 @@ from eventabs.quality import Evaluation
 from eventabs.views import messages
 from eventabs.views.console import encode, one_line, print_line
 from eventabs.views.messages import count
-from eventabs.views.quality.figures import cells, decimals, figure_names, figure_table
+from eventabs.views.quality import cells, decimals, figure_names, figure_table
 from eventabs.views.report.page import render_page
 
 DAY: Final = 86_400
@@ -43,10 +43,10 @@ def render_evaluation(console: Console, evaluation: Evaluation) -> None:
         console.print(table, "", sep="\n")
         if any(score.baselines for score in scores.values()):
             console.print(beside, "", sep="\n")
-    for table in (_shapes(evaluation), _labels(evaluation), _confused(evaluation)):
+    for table in (_shapes(evaluation), _labels(evaluation), _confused_labels(evaluation)):
         if table.row_count:
             console.print(table, "", sep="\n")
-    for line in _notes(evaluation):
+    for line in _evaluation_notes(evaluation):
         print_line(console, line)
 
 
@@ -126,7 +126,7 @@ def render_evaluation_page(evaluation: Evaluation) -> str:
         users=[(row.user_id, decimals(row.worth), messages.events(row.events)) for row in evaluation.by_user],
         types=names,
         legend=list(colors.items()),
-        notes=list(_notes(evaluation)),
+        notes=list(_evaluation_notes(evaluation)),
     )
 
 
@@ -197,7 +197,7 @@ def _labels(evaluation: Evaluation) -> Table:
     return table
 
 
-def _confused(evaluation: Evaluation) -> Table:
+def _confused_labels(evaluation: Evaluation) -> Table:
     table = figure_table(_("Most confused"), _("taken for"), _unit(evaluation))
     wrong = [(pair, amount) for pair, amount in evaluation.confusion.items() if pair[0] != pair[1]]
     for pair, amount in sorted(wrong, key=lambda each: -each[1])[:_MOST_CONFUSED]:
@@ -210,7 +210,7 @@ def _confused(evaluation: Evaluation) -> Table:
     return table
 
 
-def _notes(evaluation: Evaluation) -> Iterator[str]:
+def _evaluation_notes(evaluation: Evaluation) -> Iterator[str]:
     rows = evaluation.by_user
     yield _("{users}, {events} against {labels} labels").format(
         users=messages.users(len(rows)),

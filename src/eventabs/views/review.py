@@ -13,7 +13,7 @@ from eventabs.quality import Judged, Review, Reviewer, ReviewResult, SampledDay,
 from eventabs.views import messages
 from eventabs.views.console import encode, one_line, print_command, print_line
 from eventabs.views.messages import count
-from eventabs.views.quality.figures import cells, decimals, figure_table
+from eventabs.views.quality import cells, decimals, figure_table
 from eventabs.views.report.page import render_page
 from eventabs.views.report.records import zone_note
 

@@ -16,9 +16,17 @@ from eventabs.views import messages
 from eventabs.views.console import encode, one_line, print_line
 from eventabs.views.messages import count
 from eventabs.views.observers import NARROW
-from eventabs.views.quality.answers import answer_tables
-from eventabs.views.quality.figures import cells, figure_names, figure_table
-from eventabs.views.quality.run_figures import RUN_NAMES, compared_counts, run_fields, run_rows, run_table
+from eventabs.views.quality import (
+    RUN_NAMES,
+    answer_tables,
+    cells,
+    compared_counts,
+    figure_names,
+    figure_table,
+    run_fields,
+    run_rows,
+    run_table,
+)
 from eventabs.views.report.page import render_page
 from eventabs.views.run import event_text
 
