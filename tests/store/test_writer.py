@@ -10,8 +10,7 @@ import pytest
 
 from eventabs.errors import StorageError
 from eventabs.records import Part, PartSize, UserLog
-from eventabs.store.ledger import Ledger
-from eventabs.store.writer import LedgerWriter
+from eventabs.store.ledger import Ledger, LedgerWriter
 from runs_kit import make_log, new_ledger
 
 Logged = list[tuple[UserLog, Sequence[tuple[Part, PartSize]]]]

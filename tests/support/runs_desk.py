@@ -20,8 +20,7 @@ from eventabs.runs.progress import ProgressTracker
 from eventabs.runs.settlement import BudgetLearner, Scheduler, Session, Settlement
 from eventabs.store.directory import RunDirectory
 from eventabs.store.exports import EventsFile
-from eventabs.store.ledger import Ledger
-from eventabs.store.writer import LedgerWriter
+from eventabs.store.ledger import Ledger, LedgerWriter
 from runs_kit import LIMITS, SIZE, Watcher, answer, bad, request_for, well, whole
 
 Answering = Callable[[Request, OnRetry], Awaitable[Reply]]

@@ -50,6 +50,7 @@ from .fingerprint import (
 from .ledger import (
     PEERS_OF_PIECES as PEERS_OF_PIECES,
     Ledger as Ledger,
+    LedgerWriter as LedgerWriter,
     PartChange as PartChange,
     Retry as Retry,
     StoredReply as StoredReply,
@@ -113,4 +114,3 @@ from .queries import (
     user_rows as user_rows,
     user_states as user_states,
 )
-from .writer import LedgerWriter as LedgerWriter
