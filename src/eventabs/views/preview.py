@@ -58,7 +58,7 @@ def render_estimate(console: Console, estimate: Estimate) -> None:
 
 def _render_notes(console: Console, estimate: Estimate, *, warnings: bool) -> None:
     """Print what was understood of the input, or what looks wrong there and in the plan."""
-    for note in filter(None, (*estimate.described.notes(), estimate.repriced)):
+    for note in (*estimate.described.notes(), *filter(None, [estimate.repriced])):
         if isinstance(note, InputWarning) is warnings:
             print_line(console, messages.noted(note), style="yellow" if warnings else "dim")
 

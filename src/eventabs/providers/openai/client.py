@@ -225,8 +225,8 @@ class Channel:
 
     def error_context(self, response: httpx.Response, now: float) -> ErrorContext:
         """Return what an error in this answer needs; `now` is the Unix time."""
-        sender = (self.address.host, self.address.secrets)
-        return ErrorContext(response.status_code, response.headers, now, *sender, *self._asked)
+        host, secrets = self.address.host, self.address.secrets
+        return ErrorContext(response.status_code, response.headers, now, host, secrets, *self._asked)
 
     async def aclose(self) -> None:
         """Close all connections."""
