@@ -26,12 +26,8 @@ from .extension import begin_extension as begin_extension
 from .intake import (
     STDIN as STDIN,
     InputDescription as InputDescription,
-    PlannedUse as PlannedUse,
-    copy_users as copy_users,
     drawn as drawn,
-    pending_use as pending_use,
     read_sample as read_sample,
-    use_under as use_under,
 )
 from .lifecycle import (
     Invocation as Invocation,
@@ -74,3 +70,9 @@ from .observer import (
     Summary as Summary,
 )
 from .progress import ProgressTracker as ProgressTracker
+from .samples import (
+    PlannedUse as PlannedUse,
+    copy_users as copy_users,
+    pending_use as pending_use,
+    use_under as use_under,
+)

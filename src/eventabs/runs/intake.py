@@ -1,26 +1,23 @@
-"""Into the ledger: an export, every user logged, measured and cut where too large; or some users of another run's ledger."""
+"""From the export into the ledger: every user logged, measured, cut where too large; and what was understood of the input."""
 
 import hashlib
 import heapq
 import select
 import sys
-import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from io import BufferedIOBase, UnsupportedOperation
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Self, cast
+from typing import Any, Final, cast
 
-from eventabs.config import Settings, overlay
+from eventabs.config import Settings
 from eventabs.errors import DiskFullError, InputError, RunDirectoryError, UsageError
 from eventabs.ingest import Description, Export, FileMapping, FileStamp, ReadRow, expand
 from eventabs.language import Language, gettext as _, ngettext
 from eventabs.objects import is_address, public_address
 from eventabs.prompts import (
-    VERSION,
     BatchLimits,
     Compactor,
     Parts,
@@ -28,43 +25,21 @@ from eventabs.prompts import (
     measure_logs,
     measure_part,
     measure_parts,
-    plan,
     sampled,
-    shuffled,
     split,
 )
-from eventabs.records import InputWarning, Part, PartSize, PlannedPart, RejectedRow, UserLog
+from eventabs.records import InputWarning, Part, PartSize, RejectedRow, UserLog
 from eventabs.runs.components import (
     LANGUAGE_USERS,
     RunContext,
     batch_limits,
     legend_of,
-    make_builder,
     open_input,
-    probes,
     prompt_language_of,
-    refuse_unknown_endpoint,
-    remember_run,
-    require_usable_provider,
 )
-from eventabs.runs.lifecycle import Invocation, settings_of_today
 from eventabs.runs.observer import ColumnsFound, InputGone, InputRead, Note, RowShown
 from eventabs.stop import Stop
-from eventabs.store import (
-    Ledger,
-    RunDirectory,
-    binding_facts,
-    changes,
-    disk_full,
-    facts_fingerprint,
-    open_private,
-    public_flags,
-    public_settings,
-    shown_changes,
-    storage_error,
-    timestamp,
-    write_rejects,
-)
+from eventabs.store import Ledger, disk_full, open_private, storage_error, write_rejects
 
 _USUAL_ENCODINGS: Final = ("utf-8", "")  # "": Parquet has none
 
@@ -512,182 +487,3 @@ def measure_again(ledger: Ledger, builder: PromptBuilder, limits: BatchLimits) -
                 continue
             (log,) = ledger.logs([planned.part])
             ledger.replace_part(planned.part, measure_parts(log, builder, limits, start=planned.part.first))
-
-
-Facts = Mapping[str, Any]
-Changed = Mapping[str, Mapping[str, Any]]
-
-_LEGEND_USERS: Final = 500  # whose names make the legend
-
-
-class PlannedUse(NamedTuple):
-    """What asking about users takes, as it is planned."""
-
-    users: int
-    calls: int
-    prompt_tokens: int
-    completion_tokens: int
-
-    def plus(self, other: "PlannedUse") -> "PlannedUse":
-        """Return the sum of both."""
-        return PlannedUse(*(one + more for one, more in zip(self, other, strict=True)))
-
-
-def copy_users(
-    source: RunDirectory,
-    users: Sequence[str],
-    out: Path,
-    invocation: Invocation,
-    *,
-    changed: Changed,
-    order: str,
-    confirmed: bool,
-    **facts: object,
-) -> RunDirectory:
-    """Make a run about `users` of another, or add those that one made before lacks; it is gone on with like any run.
-
-    `changed` are the settings that differ, nested as flags; any other that answers depend on is refused. `order` names the
-    order in which the users stand in the batches. `facts` are remembered, and must be those of a run made before.
-    Raises UsageError, also for an endpoint that only the source names unless that is `confirmed`.
-    """
-    with Ledger.watch(source.ledger) as ledger:
-        origin = _Origin.of(ledger, invocation, changed)
-        own = {"copied_from": origin.facts["run_id"], "order": order, **facts}
-        first = origin.first_facts(invocation, users, origin.binding(changed)) | own
-        if not (is_there := (out / "ledger.sqlite").exists()):
-            require_usable_provider(origin.settings, invocation.environment)
-            if not confirmed:
-                refuse_unknown_endpoint(origin.facts["run_id"], origin.settings, invocation.named())
-        directory = RunDirectory.find(out) if is_there else RunDirectory.create(out)
-        with directory.locked(fresh=not is_there):
-            if not is_there:
-                Ledger.create(directory.ledger, first).close()
-                remember_run(first["run_id"], origin.settings)
-            with closing(Ledger.open(directory.ledger)) as copy:
-                _refuse_other(directory, copy.meta(), own)
-                _take_in(copy, origin, users)
-    return directory
-
-
-class _Origin(NamedTuple):
-    """The run that users are copied from, and the settings under which they are asked again."""
-
-    ledger: Ledger
-    facts: Facts
-    settings: Settings
-
-    @classmethod
-    def of(cls, ledger: Ledger, invocation: Invocation, changed: Changed) -> Self:
-        facts = ledger.meta()
-        mixed = {**facts, "flags": overlay(facts["flags"], changed)}
-        return cls(ledger, mixed, settings_of_today(invocation, mixed))
-
-    def binding(self, changed: Changed) -> dict[str, str]:
-        """Return the settings that answers depend on. Raises RunDirectoryError where others than `changed` differ."""
-        facts = self.facts
-        binding = binding_facts(
-            self.settings, template=facts["template"], rules=facts["rules"], instructions=VERSION
-        )
-        wanted = {f"{section}.{key}" for section, values in changed.items() for key in values}
-        others = [each for each in changes(facts["binding"], binding) if each[0] not in wanted]
-        if others:
-            message = _(
-                "settings have changed since the run whose users are asked again ({changes}); undo that, or begin a"
-                " new run"
-            )
-            raise RunDirectoryError(message.format(changes=shown_changes(others)))
-        return binding
-
-    def first_facts(
-        self, invocation: Invocation, users: Sequence[str], binding: dict[str, str]
-    ) -> dict[str, Any]:
-        """Return what the copy's ledger knows from the beginning."""
-        config = invocation.config
-        kept = ("folder", "template", "rules", "paths", "prompt_language")
-        return {key: self.facts[key] for key in kept} | {
-            "run_id": uuid.uuid4().hex,
-            "created_at": timestamp(datetime.now(UTC)),
-            "config_file": str(config.absolute()) if config else self.facts["config_file"],
-            "flags": public_flags(overlay(self.facts["flags"], invocation.flags)),
-            "settings": public_settings(self.settings),
-            "binding": binding,
-            "settings_fingerprint": facts_fingerprint(binding),
-            "legend": self.legend(users),
-            "input": self._input(users),
-            "input_complete": True,
-        }
-
-    def legend(self, users: Sequence[str]) -> dict[str, str]:
-        """Return the legend that was in force, and a new one where the level of compaction is another."""
-        if self.settings.compaction.level == self.facts["settings"]["compaction"]["level"]:
-            legend: dict[str, str] = self.facts.get("legend") or {}
-            return legend
-        logs = [self.ledger.log(user_id) for user_id in users[:_LEGEND_USERS]]
-        return legend_of(self.settings, _language(self.facts), self.facts["template"], logs)
-
-    def _input(self, users: Sequence[str]) -> dict[str, Any]:
-        count = "SELECT behaviors FROM users WHERE user_id = ?"
-        behaviors = sum(self.ledger.rows(count, user_id)[0][0] for user_id in users)
-        known = {key: self.facts["input"][key] for key in ("paths", "fingerprint")}
-        return known | {"users": len(users), "behaviors": behaviors, "rejected_rows": 0, "duplicates": 0}
-
-
-def _take_in(copy: Ledger, origin: _Origin, users: Sequence[str]) -> None:
-    builder = _builder(origin.settings, copy.meta())
-    logs = map(origin.ledger.log, users)
-    take_in(copy, _measured(logs, builder, batch_limits(origin.settings, builder)), most_users=0, stop=Stop())
-
-
-def _refuse_other(directory: RunDirectory, found: Facts, own: Facts) -> None:
-    if any(found.get(key) != value for key, value in own.items()):
-        message = _(
-            "{path} was made of another run or under another --seed; name another folder with --out, or remove it"
-        )
-        raise RunDirectoryError(message.format(path=directory.path))
-
-
-def _builder(settings: Settings, facts: Facts) -> PromptBuilder:
-    return make_builder(settings, _language(facts), facts["template"], facts.get("legend"))
-
-
-def _language(facts: Facts) -> Language:
-    return "zh" if facts["prompt_language"] == "zh" else "en"
-
-
-def _measured(
-    logs: Iterable[UserLog], builder: PromptBuilder, limits: BatchLimits
-) -> Iterator[tuple[UserLog, Parts]]:
-    for log in logs:
-        yield log, measure_parts(log, builder, limits)
-
-
-def pending_use(directory: RunDirectory, invocation: Invocation) -> PlannedUse:
-    """Return what is still to be asked in a run that was made of another."""
-    with Ledger.watch(directory.ledger) as ledger:
-        facts = ledger.meta()
-        settings = settings_of_today(invocation, facts)
-        pending = ledger.pending_parts()
-        return _planned(pending, batch_limits(settings, _builder(settings, facts)), settings, facts["order"])
-
-
-def use_under(source: RunDirectory, invocation: Invocation, changed: Changed) -> PlannedUse:
-    """Return what all users of a run would take under changed settings."""
-    with Ledger.watch(source.ledger) as ledger:
-        origin = _Origin.of(ledger, invocation, changed)
-        users = sorted(ledger.logged_users())
-        builder = _builder(origin.settings, {**origin.facts, "legend": origin.legend(users)})
-        limits = batch_limits(origin.settings, builder)
-        measured = _measured(map(ledger.log, users), builder, limits)
-        parts = [PlannedPart(*part) for _log, parts in measured for part in parts]
-        return _planned(parts, limits, origin.settings, "")
-
-
-def _planned(parts: Sequence[PlannedPart], limits: BatchLimits, settings: Settings, order: str) -> PlannedUse:
-    batches = plan(shuffled(parts, order), limits, probe=probes(settings), workers=settings.run.concurrency)
-    return PlannedUse(
-        users=len({planned.part.user_id for planned in parts}),
-        calls=len(batches),
-        prompt_tokens=sum(planned.size.input_tokens for planned in parts)
-        + limits.instructions_tokens * len(batches),
-        completion_tokens=sum(planned.size.output_tokens for planned in parts),
-    )

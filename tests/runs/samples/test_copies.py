@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, strategies as st
 
 from eventabs.errors import RunDirectoryError
-from eventabs.runs.intake import copy_users, drawn, pending_use, use_under
+from eventabs.runs.intake import drawn
 from eventabs.runs.lifecycle import Invocation
+from eventabs.runs.samples import copy_users, pending_use, use_under
 from eventabs.store import Ledger, RunDirectory
 from runs_jobs import RULES, Place, finish
 
