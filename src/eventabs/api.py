@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 import orjson
 
-import eventabs.checks as checks_room
 from eventabs.config import Settings, overlay
 from eventabs.errors import InputError, StoppedError, UsageError
 from eventabs.language import gettext as _
@@ -39,6 +38,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
     import pyarrow as pa
+
+    from eventabs.checks import CheckReport, OnFinding
 
 
 _FIELDS = Event.model_fields
@@ -273,12 +274,14 @@ async def acheck(
     *,
     settings: SettingsLike = None,
     config: str | os.PathLike[str] | None = None,
-    on_finding: "checks_room.OnFinding" = lambda _finding: None,
-) -> "checks_room.CheckReport":  # quoted: a run without a model loads no HTTP client
+    on_finding: "OnFinding" = lambda _finding: None,
+) -> "CheckReport":  # quoted: a run without a model loads no HTTP client
     """Check settings, key and endpoint with a few tiny requests. Raises ConfigError for settings that do not hold."""
+    from eventabs.checks import check as check_all  # noqa: PLC0415  as above
+
     invocation = _invocation(settings, config)
     named = str(invocation.config_file() or "")
-    return await checks_room.check(invocation.settings(), named, invocation.environment, on_finding)
+    return await check_all(invocation.settings(), named, invocation.environment, on_finding)
 
 
 def _sync(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from check_kit import Model
-from eventabs.checks.check import CheckReport, Finding, check as check_all
+from eventabs.checks import CheckReport, Finding, check as check_all
 from eventabs.config.settings import load_settings
 from house import write_users
 from openai_server import Behavior, OpenAIServer, answer, completion, listing, raw, script, stall, status

@@ -29,7 +29,7 @@ _LIBRARIES = (
     "tiktoken",
     "typer",
     "eventabs.api",
-    "eventabs.checks.check",
+    "eventabs.checks",
     "eventabs.ingest.export",
     "eventabs.quality.audit",
     "eventabs.providers.openai.client",

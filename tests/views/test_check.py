@@ -5,7 +5,7 @@ import json
 
 from rich.console import Console
 
-from eventabs.checks.check import CheckReport, EndpointFacts, Finding
+from eventabs.checks import CheckReport, EndpointFacts, Finding
 from eventabs.providers.openai.probe import ListedModel
 from eventabs.records import Usage
 from eventabs.views.preview import check_json, render_verdict, showing_findings
