@@ -244,6 +244,7 @@ class Desk:
             text = text.replace(found, mask)
         text = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", "<time>", text)
         text = re.sub(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ", "<time> ", text, flags=re.MULTILINE)
+        text = re.sub(r"(merged at )\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", r"\1<time>", text)
         text = re.sub(r"\b[0-9a-f]{32}\b", "<id>", text)
         text = re.sub(r'("settings_fingerprint": ")\w+', r"\1<with the port>", text)
         if timed:
