@@ -42,7 +42,7 @@ _OLDEST: Final = (2, 50)
 _PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])  # RFC 9113, 3.4
 _SETTINGS: Final = b"\x04"  # the type of the frame that a server begins with
 _ANSWER_SECONDS: Final = 3.0  # until whoever listens at the address has shown that it may be Ray
-_REFUSALS: Final = "3"  # tries of Ray's, a second apart
+_REFUSALS: Final = "2"  # tries of Ray's, a second apart
 _CONNECT_SECONDS: Final = (
     120.0  # a cluster of this machine alone takes some seconds to start, a busy machine more
 )
