@@ -9,9 +9,8 @@ import duckdb
 
 from eventabs.ingest import files
 from eventabs.ingest.formats.base import BLANK, Format, InputFile, Insert, Query, SampledRow, Wanted
+from eventabs.ingest.formats.binary import DuckDb, Excel, Parquet, Sqlite
 from eventabs.ingest.formats.csv import Csv
-from eventabs.ingest.formats.databases import DuckDb, Parquet, Sqlite
-from eventabs.ingest.formats.excel import Excel
 from eventabs.ingest.formats.json import Json
 from eventabs.stop import Stop
 

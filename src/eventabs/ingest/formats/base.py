@@ -17,7 +17,6 @@ from eventabs.ingest.normal_form import errors_named, quoted
 from eventabs.ingest.paths import InnerPath, Inventory, PathReader
 from eventabs.stop import Stop
 
-BREAKS: Final = re.compile(r"[\r\n\0]+")  # in a cell or field, which becomes part of a line
 BLANK: Final = "blank"  # the problem of a blank line, which is no row
 _SAMPLED: Final = 2000  # rows
 _SAMPLED_TEXT: Final = 4 << 20  # characters of them
