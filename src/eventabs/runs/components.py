@@ -28,6 +28,7 @@ from eventabs.prompts import (
     default_vocabulary,
     example_events,
     example_log,
+    plan,
     prompt_language,
 )
 from eventabs.providers import (
@@ -49,16 +50,18 @@ from eventabs.providers import (
     is_loopback,
     kind_of,
     load_preset,
-    open_provider as open_provider_of,
+    open_provider,
     shipped_rules,
     tier_base_url,
 )
 from eventabs.records import (
+    Batch,
     Category,
     Copying,
     EventType,
     Outcome,
     Part,
+    PlannedPart,
     Reply,
     RunStatus,
     Shard,
@@ -260,8 +263,18 @@ def make_reader(settings: Settings, language: Language, compactor: Compactor) ->
 
 
 def prompt_language_in(facts: Mapping[str, Any]) -> Language:
-    """Return the language of a run's prompts."""
+    """Return the language of a run's prompts, settled when the input was read."""
     return "zh" if facts["prompt_language"] == "zh" else "en"
+
+
+def builder_of(settings: Settings, facts: Mapping[str, Any]) -> PromptBuilder:
+    """Make what writes a run's prompts, under the legend that was settled when the input was read."""
+    return make_builder(settings, prompt_language_in(facts), facts["template"], facts.get("legend"))
+
+
+def plan_batches(parts: Sequence[PlannedPart], limits: BatchLimits, settings: Settings) -> list[Batch]:
+    """Return the plan that a run begins with."""
+    return plan(parts, limits, probe=probes(settings), workers=settings.run.concurrency)
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,14 +339,12 @@ class RunContext:
         )
 
     def builder(self) -> PromptBuilder:
-        """Make what writes the run's prompts, under the legend that was settled when the input was read."""
-        return make_builder(
-            self.settings, self.prompt_language, self.facts["template"], self.facts.get("legend")
-        )
+        """Make what writes the run's prompts."""
+        return builder_of(self.settings, self.facts)
 
     @property
     def prompt_language(self) -> Language:
-        """The language of the prompt, settled when the input was read."""
+        """The language of the run's prompts."""
         return prompt_language_in(self.facts)
 
 
@@ -429,20 +440,19 @@ def start_command(settings: Settings) -> str:
     return load_preset(settings.llm.preset).start_command_for(settings.llm.model, call_tokens=call_tokens)
 
 
-async def require_connection(
-    settings: Settings, environment: Mapping[str, str], observer: Observer, stop: Stop
-) -> None:
+async def require_connection(run: RunContext, stop: Stop) -> None:
     """Connect once before the first call, or until that works with `run.wait`. Raises StoppedError, StopRequested."""
+    settings = run.settings
     seconds = min(settings.llm.connect_timeout, CONNECT_SECONDS)
     while True:
         try:
-            await find_route(endpoint_of(settings.llm, environment), seconds=seconds)
+            await find_route(endpoint_of(settings.llm, run.environment), seconds=seconds)
         except UnreachableError as error:
             if not settings.run.wait:
                 message = _("{cause}; {step}")
                 message = message.format(cause=error, step=no_connection_step(error, settings))
                 raise StoppedError(message) from None
-            observer.noted(AwaitingEndpoint(str(error), WAIT_SECONDS))
+            run.observer.noted(AwaitingEndpoint(str(error), WAIT_SECONDS))
             await asyncio.sleep(WAIT_SECONDS)
             stop.check()
         else:
@@ -492,52 +502,35 @@ def call_limits(settings: Settings) -> CallLimits:
     return CallLimits(*times, max_calls(settings) + 1, rpm=run.rpm, tpm=run.tpm, tries=run.call_tries)
 
 
-def open_provider(
-    settings: Settings,
-    environment: Mapping[str, str],
-    *,
-    rules: str,
-    language: Language,
-    observer: Observer,
-    closing: asyncio.Event,
-    cluster: Cluster | None = None,
-    on_refused: Callable[[frozenset[str]], object] = lambda _parameters: None,
+def opened_provider(
+    run: RunContext, closing: asyncio.Event, on_refused: Callable[[frozenset[str]], object]
 ) -> AbstractAsyncContextManager[Complete]:
     """Open what answers requests, on the machines of a cluster where there is one; none leaves any more once `closing` is set.
 
-    `on_refused` hears which parameters are not sent any more.
-
-    Raises ConfigError where the settings cannot work.
+    `on_refused` hears which parameters are not sent any more. Raises ConfigError where the settings cannot work.
     """
-    llm = settings.llm
+    settings, observer, cluster = run.settings, run.observer, run.cluster
     config = ProviderConfig(
-        endpoint=endpoint_of(llm, environment),
-        sampling=sampling_of(llm),
+        endpoint=endpoint_of(settings.llm, run.environment),
+        sampling=sampling_of(settings.llm),
         limits=call_limits(settings),
-        rules=rules,
-        language=language,
-        vocabulary=vocabulary_of(settings, language),
+        rules=run.facts["rules"],
+        language=run.prompt_language,
+        vocabulary=vocabulary_of(settings, run.prompt_language),
         detail=settings.prompt.detail,
         on_refused=on_refused,
     )
     provider = None
     if cluster is not None:
-        public = public_settings(settings)["llm"]
+        public, own = public_settings(settings)["llm"], not cluster.is_local
         provider = cluster.provider(
-            partial(
-                _provider_on_machine,
-                public,
-                config.sampling,
-                config.limits,
-                active(),
-                own=not cluster.is_local,
-            ),
+            partial(_provider_on_machine, public, config.sampling, config.limits, active(), own=own),
             connections=config.limits.max_connections,
-            call_seconds=llm.call_timeout,
+            call_seconds=settings.llm.call_timeout,
             on_refused=on_refused,
             on_machines=lambda count, lost, cause: observer.noted(MachinesChanged(count, lost, cause)),
         )
-    return open_provider_of(
+    return open_provider(
         settings.provider,
         config,
         closing=closing,
@@ -584,8 +577,11 @@ def refuse_unknown_endpoint(run_id: str, settings: Settings, named_today: Mappin
     What counts is `named_today` (by the config file, variables and flags), the preset that it names, the defaults,
     and runs that were begun here.
     """
+    known = ""
+    with suppress(OSError, UnicodeDecodeError):
+        known = (user_state_path("eventabs") / "runs").read_text("ascii")
     is_called = kind_of(settings.provider).is_remote and settings.run.mode != "files"
-    if not is_called or _is_known(run_id, settings):
+    if not is_called or _digest(run_id, settings) in known.splitlines():
         return
     named = with_preset(named_today).get("llm", {})
     if named.get("ca_file"):
@@ -598,14 +594,6 @@ def refuse_unknown_endpoint(run_id: str, settings: Settings, named_today: Mappin
                 " confirm with --yes"
             )
             raise RunDirectoryError(message.format(host=host_of(settings.llm.base_url), key=key))
-
-
-def _is_known(run_id: str, settings: Settings) -> bool:
-    try:
-        known = (user_state_path("eventabs") / "runs").read_text("ascii")
-    except (OSError, UnicodeDecodeError):
-        return False
-    return _digest(run_id, settings) in known.splitlines()
 
 
 def _digest(run_id: str, settings: Settings) -> str:
