@@ -65,7 +65,7 @@ from eventabs.runs.components import (
     unset_key,
 )
 from eventabs.runs.engine import Engine
-from eventabs.runs.extension import take_in
+from eventabs.runs.extension import take_in_export
 from eventabs.runs.intake import (
     STDIN,
     copy_stdin,
@@ -159,7 +159,7 @@ async def execute(
                 if run.ledger.unread_calls():  # before the parts that they are about become other ones
                     with _opened_session(run, run.tracker()) as session:
                         await Settlement(session, Scheduler([], session.limits)).settle_unread()
-                await _in_thread(take_in, run, stop)
+                await _in_thread(take_in_export, run, stop)
             run.save(run.tracker(), status="running")
             status = await _call_model(run, stop, tracker, replies, cancel=cancel)
         except StopRequested:
