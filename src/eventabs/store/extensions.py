@@ -141,7 +141,10 @@ def extend_user(ledger: Ledger, user: ExtendedUser, since: int) -> None:
         len(user.log.behaviors),
         pack_log(user.log),
     )
-    _set_span(ledger, user.log)
+    if user.log.behaviors:
+        ledger.rows("INSERT OR REPLACE INTO spans VALUES (?, ?, ?, ?)", *span_row(user.log))
+    else:
+        ledger.rows("DELETE FROM spans WHERE user_id = ?", user_id)
     for part in user.gone:
         ledger.rows("DELETE FROM parts WHERE user_id = ? AND first = ?", user_id, part.first)
         if part.call_id is not None:
@@ -161,27 +164,14 @@ def extend_user(ledger: Ledger, user: ExtendedUser, since: int) -> None:
     _question_events(ledger, user, since)
 
 
-def _set_span(ledger: Ledger, log: UserLog) -> None:
-    if log.behaviors:
-        ledger.rows("INSERT OR REPLACE INTO spans VALUES (?, ?, ?, ?)", *span_row(log))
-    else:
-        ledger.rows("DELETE FROM spans WHERE user_id = ?", log.user_id)
-
-
 def _add_moved(ledger: Ledger, user_id: str, piece: MovedPart) -> None:
     known = piece.known
-    input_tokens, output_tokens, attempts, broken_calls, max_peers, reason = known.rest
+    input_tokens, output_tokens, *rest = known.rest
+    events = len(piece.events) if known.is_settled else 0
     ledger.rows(
         "INSERT INTO parts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         *(user_id, piece.first, piece.last, input_tokens, output_tokens, known.state),
-        *(
-            attempts,
-            broken_calls,
-            max_peers,
-            reason,
-            len(piece.events) if known.is_settled else 0,
-            known.call_id,
-        ),
+        *(*rest, events, known.call_id),
     )
     if known.events or known.is_settled:  # what was no answer for the part needs no outcome
         ledger.rows(
@@ -209,7 +199,7 @@ def _question_events(ledger: Ledger, user: ExtendedUser, since: int) -> None:
 
 
 def _answer_counts(events: Sequence[EventRow]) -> dict[str, int]:
-    """Count what events say, as `answers.answer_counts` does; which ones were repeated is not kept: all stay counted."""
+    """Count what events say, as `answer_counts` does; which ones were repeated is not kept: all stay counted."""
     return {
         "covered": sum(len(event["behaviors"]) for event in events),
         "ungrounded": sum(not event["grounded"] for event in events),

@@ -669,7 +669,16 @@ def _most_of(packed: bytes | memoryview) -> int:
 
 
 def _row(b: Behavior) -> tuple[Any, ...]:
-    row = _wall_seconds(b.start), _offset(b.start), b.action, b.item, b.place, b.duration, b.file, b.line
+    row = (
+        _wall_seconds(b.start),
+        offset_seconds(b.start),
+        b.action,
+        b.item,
+        b.place,
+        b.duration,
+        b.file,
+        b.line,
+    )
     return (*row, True) if b.action and b.in_own_words else row
 
 
@@ -680,7 +689,7 @@ def _wall_seconds(moment: datetime) -> int:
 
 def instant(behavior: Behavior) -> int:
     """Return when a behavior starts, in seconds since 1970; without an offset by the user's clock."""
-    return _wall_seconds(behavior.start) - (_offset(behavior.start) or 0)
+    return _wall_seconds(behavior.start) - (offset_seconds(behavior.start) or 0)
 
 
 def span_row(log: UserLog) -> tuple[str, int, int, int]:
@@ -688,7 +697,8 @@ def span_row(log: UserLog) -> tuple[str, int, int, int]:
     return log.user_id, instant(log.behaviors[0]), instant(log.behaviors[-1]), log.days
 
 
-def _offset(moment: datetime) -> int | None:
+def offset_seconds(moment: datetime) -> int | None:
+    """Return the offset of a time from UTC, None where it has none."""
     offset = moment.utcoffset()
     return None if offset is None else int(offset.total_seconds())
 

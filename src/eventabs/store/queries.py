@@ -155,42 +155,28 @@ def _summed_up(rows: Iterable[Sequence[Any]]) -> AnswerCells:
 
 
 _USERS_A_PAGE = 1_000
-REPORT_SECTIONS: Final = (
-    "report_sections"  # in meta: tables that the report shows, by the name of their section
-)
-_COUNTED = (
-    "users",
-    "behaviors",
-    "done",
-    "events",
-    "calls",
-    "prompt_tokens",
-    "completion_tokens",
-    "cached_tokens",
-    "batches_done",
-    "answered",
-    "user_days",
+REPORT_SECTIONS: Final = "report_sections"  # in meta: tables that the report shows, by their section
+_COUNTED: Final = (
+    *("users", "behaviors", "done", "events", "calls"),
+    *("prompt_tokens", "completion_tokens", "cached_tokens"),
+    *("batches_done", "answered", "user_days"),
 )
 
 
 def count_all(ledger: Ledger) -> Counts:
     """Count everything."""
     causes = dict(ledger.rows("SELECT cause, count(*) FROM retries GROUP BY cause ORDER BY 2 DESC, 1"))
-    sums = ledger.rows("SELECT * FROM counted")[0]
+    (sums,) = ledger.rows("SELECT * FROM counted")
+    tiers = ledger.rows(f"SELECT tier, {', '.join(TIER_COUNTS)} FROM tier_use")
     return Counts(
         **dict(zip(_COUNTED, sums, strict=True)),
         failed=sum(failure_reasons(ledger).values()),
         retries=sum(causes.values()),
         retry_causes=causes,
-        tiers=_tiers(ledger),
+        tiers={tier or STANDARD_TIER: dict(zip(TIER_COUNTS, use, strict=True)) for tier, *use in tiers},
         answers=stored_answers(ledger),
         **stored_answer_counts(ledger),
     )
-
-
-def _tiers(ledger: Ledger) -> dict[str, dict[str, int]]:
-    rows = ledger.rows(f"SELECT tier, {', '.join(TIER_COUNTS)} FROM tier_use")
-    return {tier or STANDARD_TIER: dict(zip(TIER_COUNTS, numbers, strict=True)) for tier, *numbers in rows}
 
 
 class UserRow(NamedTuple):
@@ -470,8 +456,7 @@ def parts_of_call(ledger: Ledger, call_id: int) -> dict[str, Part]:
 
 def batch_of_call(ledger: Ledger, call_id: int) -> Batch:
     """Return what a call asks about, as it is planned now: all its parts are pending."""
-    ((users,),) = ledger.rows("SELECT users FROM calls WHERE id = ?", call_id)
-    parts = list(unpack_parts(users).values())
+    parts = list(parts_of_call(ledger, call_id).values())
     planned = ledger.planned_parts(parts)
     return Batch(tuple(planned[part] for part in parts))
 

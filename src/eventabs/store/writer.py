@@ -96,15 +96,12 @@ class LedgerWriter:
                     self._commit([write])
             else:
                 self._loop.call_soon_threadsafe(_resolve, [(gathered[0], None, error)])
-        else:
-            self._deliver(list(zip(gathered, results, strict=True)))
-
-    def _deliver(self, results: Sequence[tuple[_Write, Any]]) -> None:
-        """Resolve the futures. Waking the loop costs a system call: one for all tasks without `then`, one for the rest."""
-        for followed in (False, True):
-            done = [_follow_up(*result) for result in results if (result[0].then is not None) == followed]
-            if done:
-                self._loop.call_soon_threadsafe(_resolve, done)
+        else:  # waking the loop costs a system call: one for all tasks without `then`, one for the rest
+            pairs = list(zip(gathered, results, strict=True))
+            for followed in (False, True):
+                done = [_follow_up(*pair) for pair in pairs if (pair[0].then is not None) == followed]
+                if done:
+                    self._loop.call_soon_threadsafe(_resolve, done)
 
 
 def _drop_error(future: asyncio.Future[None]) -> None:
