@@ -235,7 +235,7 @@ async def aextend(
 ) -> Run:
     """Take another export of the same users into a run: only what is new in it is asked about.
 
-    `accept_changes` lets behaviors hold that have changed or are gone, and changed settings, `retry_failed` asks about
+    `accept_changes` accepts behaviors that have changed or are gone, and changed settings, `retry_failed` asks about
     failed users again, `trust_endpoint` calls the endpoint that only the run directory names. Raises as `arun`.
     """
     stop = stop or Stop()
@@ -275,7 +275,7 @@ async def acheck(
     config: str | os.PathLike[str] | None = None,
     on_finding: "checks_room.OnFinding" = lambda _finding: None,
 ) -> "checks_room.CheckReport":  # quoted: a run without a model loads no HTTP client
-    """Check settings, key and endpoint with a few tiny requests. Raises ConfigError for settings that do not hold."""
+    """Check settings, key and endpoint with a few tiny requests. Raises ConfigError for wrong settings."""
     invocation = _invocation(settings, config)
     named = str(invocation.config_file() or "")
     return await checks_room.check(invocation.settings(), named, invocation.environment, on_finding)

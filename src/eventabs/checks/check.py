@@ -598,7 +598,7 @@ class EndpointCheck:
         self._report_json("json_object", await self._prober.probe_json_object(), is_needed=False)
 
     def _grammar_fields(self) -> tuple[GrammarField, ...]:
-        """Return where a grammar may stand: as set, else, at a server that is no known vendor's, everywhere."""
+        """Return the fields that may take a grammar: the one that is set; else, at an unknown server, all."""
         if field := sampling_of(self._llm).grammar_field:
             return (field,)
         is_own = not self._llm.preset and urlsplit(self._llm.base_url).netloc not in hosts_with_keys()

@@ -427,7 +427,7 @@ def status(
         bool, typer.Option("--watch", help=_("Look again every second until the run is completed."))
     ] = False,
 ) -> None:
-    """Show how a run stands."""
+    """Show the status of a run."""
 
     def inspect() -> inspection.RunState:
         standing = inspection.inspect_run(checkpoint, now=time.time)

@@ -69,7 +69,7 @@ class Unshared(NamedTuple):
 
 
 def unshared_with(log: Sequence[Behavior], export: Sequence[Behavior], window: Window) -> Unshared:
-    """Hold the behaviors of an export against a log, both in order of time.
+    """Compare the behaviors of an export with a log, both in order of time.
 
     Equal behaviors are one as often as both have them; of those that the export has less often, the last ones are missing.
     """
@@ -153,7 +153,7 @@ class MergedLog(NamedTuple):
 def merged(log: Sequence[Behavior], found: LogChange, export: Sequence[Behavior]) -> MergedLog:
     """Put behaviors into a log and take others out.
 
-    Of one moment they stand as in the export where it has them all, else what was known stands first.
+    Behaviors of one moment have the order of the export if it has them all; otherwise known ones come first.
     """
     if not found.removed and (not log or not found.added or instant(log[-1]) < instant(found.added[0])):
         return MergedLog((*log, *found.added), range(len(log)))
@@ -212,9 +212,9 @@ def new_places(log: MergedLog) -> Iterator[int]:
 
 # Which stretches of a log that has grown are asked about, and what is kept of the answers about the rest.
 #
-# A stretch holds what is new and, where less than a pause lies between, the event beside it: what was done may go on over the
+# A stretch has what is new and, where less than a pause lies between, the event beside it: what was done may go on over the
 # seam. It ends only where no event that is kept has behaviors on both sides, since a behavior belongs to one event. Where an
-# answer chooses among the activities of a day, a stretch holds whole days: a day that is answered in pieces keeps more.
+# answer chooses among the activities of a day, a stretch has whole days: a day that is answered in pieces keeps more.
 
 
 EventRow = dict[str, Any]
@@ -343,7 +343,7 @@ class _Planner:
             yield from self._behind(place, ends, known_ends)
 
     def _ends(self, counts: Callable[[int], bool]) -> list[int]:
-        """Return for each place when the last of what stands up to it has ended."""
+        """Return for each place the latest end of all behaviors up to it."""
         own = (
             _end(behavior) if counts(place) else self._starts[0]
             for place, behavior in enumerate(self._log.behaviors)
@@ -546,7 +546,7 @@ class _Tally:
 def survey(
     export: Export, ledger: Ledger, *, lateness: int, stop: Stop, days: Collection[int] | None = None
 ) -> Survey:
-    """Hold an export against a run. Raises InputError where their times cannot be compared.
+    """Compare an export with a run. Raises InputError where their times cannot be compared.
 
     `days`: those that the export holds as a whole, where an earlier survey, before some of it was taken in, has found them.
     """
@@ -746,7 +746,7 @@ class Planner:
 
 
 def _held(events: Iterable[tuple[KnownPart, EventRow]], standing: StandingEvents) -> Iterator[EventRow]:
-    """Yield those events that held: not answers that came since."""
+    """Yield the events that were current before the extension, without answers that came since."""
     return (row for part, row in events if (part.call_id or 0) <= standing.since)
 
 

@@ -1,4 +1,4 @@
-"""From settings to the parts of a run: endpoint, builder, limits and rules, and the context that holds them."""
+"""From settings to the parts of a run: endpoint, builder, limits and rules, and the context that has them."""
 
 import asyncio
 import hashlib
@@ -199,7 +199,7 @@ def make_builder(
 
 
 def _is_constrained(settings: Settings) -> bool:
-    """Whether a request says what its answer may hold. Raises ConfigError where that does not go with the form."""
+    """Whether a request constrains its answer. Raises ConfigError where the constraint does not fit the form."""
     llm, answer = settings.llm, settings.prompt.answer
     if llm.constrain in ("auto", "none"):
         return llm.constrain == "auto" and bool(llm.grammar_field)
@@ -279,7 +279,7 @@ def plan_batches(parts: Sequence[PlannedPart], limits: BatchLimits, settings: Se
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """A run that this process holds. `facts` is the ledger's meta; `most_users` is --limit, 0: all.
+    """A run that this process has locked. `facts` is the ledger's meta; `most_users` is --limit, 0: all.
 
     `named` is the input as it is named today, of addresses also the queries, which are stored nowhere. `opening` notes are told
     after the start.
@@ -384,7 +384,7 @@ def require_usable_provider(settings: Settings, environment: Mapping[str, str]) 
 
 
 def _refuse_secrets(llm: LlmSettings, environment: Mapping[str, str]) -> None:
-    """Raise ConfigError where the settings hold what other machines need and are not sent."""
+    """Raise ConfigError for settings that other machines need and that are never sent to them."""
     public = {"base_url": public_url(llm.base_url), "proxy": public_url(llm.proxy), "extra_headers": {}}
     for key, value in public.items():
         variable = f"EVENTABS_LLM__{key.upper()}"
@@ -396,7 +396,7 @@ def _refuse_secrets(llm: LlmSettings, environment: Mapping[str, str]) -> None:
 
 
 def endpoint_of(llm: LlmSettings, environment: Mapping[str, str]) -> Endpoint:
-    """Return where requests go, with the key that the environment holds. Raises ConfigError for a tier that is not there."""
+    """Return where requests go, with the key from the environment. Raises ConfigError for a tier that is not there."""
     return Endpoint(
         model=llm.model,
         base_url=tier_base_url(find_tier(llm.tier, llm.preset), llm.preset, llm.base_url),
@@ -542,9 +542,9 @@ def opened_provider(
 def _provider_on_machine(
     llm: Mapping[str, Any], sampling: Sampling, limits: CallLimits, language: Language, *, own: bool
 ) -> OpenAIProvider:
-    """Make what a machine of a cluster makes calls with: what runs there. Its environment holds key and headers.
+    """Make the provider of a cluster's machine; runs on that machine, whose environment has key and headers.
 
-    `own`: and says where it reaches the model, if that is not where all others do.
+    `own`: its environment may also name another address of the model.
     """
     activate(language)
     keys = ("extra_headers", *(_CONNECTION if own else ()))
@@ -657,13 +657,13 @@ class RulesInForce:
         return replace(outcome, events=self.rules.enforced(log, outcome.part, outcome.events))
 
     def placed(self, place: int, users: int, log: UserLog, outcome: Outcome) -> PlacedAnswer:
-        """Return what an answer held as it was read, and what it lacked; `place`: of the user among those of the batch."""
+        """Count what an answer said and what it lacked; `place`: the user's position in the batch."""
         return PlacedAnswer.of(place, users, log, outcome, self.enforced(log, outcome))
 
     def placed_again(
         self, stored: StoredReply, logs: Mapping[str, UserLog], outcomes: Mapping[str, Outcome]
     ) -> list[PlacedAnswer]:
-        """Return what those answers in a reply held that were read again, each with the log it is about."""
+        """Count what the answers of a reply said that were read again; `logs`: what each is about."""
         return [
             self.placed(place, len(stored.users), logs[alias], outcomes[alias])
             for place, alias in enumerate(stored.users, 1)

@@ -122,7 +122,7 @@ class Estimate:
     not_compared: tuple[str, ...]
     paired_ends: int
     unpaired: int
-    shortened: int  # behaviors with a text that prompts hold the beginning of
+    shortened: int  # behaviors whose text prompts cut
     skipped_lines: int
     tokens_long: int
     tokens_compact: int

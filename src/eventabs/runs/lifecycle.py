@@ -347,7 +347,7 @@ _OF_INPUT = (  # what a summary says about the input, as the run's facts have it
 
 
 def summarize(run: RunContext, status: RunStatus, cause: str = "") -> Summary:
-    """Return how a run stands that has been saved."""
+    """Return the summary of a run that has been saved."""
     tracker = run.tracker()
     counts, standing = tracker.counts, count_standing_events(run.ledger)
     counted = run.facts.get("input", {})
@@ -478,7 +478,7 @@ def reopen_run(
         if not confirmed and changed != "ignore":
             refuse_unknown_endpoint(facts["run_id"], settings, invocation.named())
         with watch(directory, settings) as observer:
-            # a trial under --limit goes on with all users: the first limit does not hold any more
+            # a trial under --limit goes on with all users: the first limit no longer counts
             most_users = int(invocation.flags.get("run", {}).get("limit", 0))
             run = RunContext(
                 directory,
@@ -595,7 +595,7 @@ def _refuse_other_shard(before: str, now: str) -> None:
 
 
 def _text_of_today(path: str, setting: str, before: str | None) -> str | None:
-    """Return what stands in the file now; what stood there at the beginning where it is gone."""
+    """Return the text of a file now, or the text at the beginning of the run if the file is gone."""
     return read_text(path, setting) if path and Path(path).is_file() else before
 
 
@@ -618,7 +618,7 @@ def _read_again(run: RunContext) -> None:
     builder = run.builder()
     read = make_reader(run.settings, run.prompt_language, builder.compactor)
     rules = rules_in_force(run)
-    counted: dict[Part, Mapping[str, int]] = {}  # what the answer that holds counts
+    counted: dict[Part, Mapping[str, int]] = {}  # counts of the accepted answer
     reasons: dict[Part, FailureReason] = {}
     moved = moved_users(ledger)
     repeated = 0

@@ -70,7 +70,7 @@ def copy_users(
     """Make a run about `users` of another, or add those that one made before lacks; it is gone on with like any run.
 
     `changed` are the settings that differ, nested as flags; any other that answers depend on is refused. `order` names the
-    order in which the users stand in the batches. `facts` are remembered, and must be those of a run made before.
+    order of the users in the batches. `facts` are remembered, and must be those of a run made before.
     Raises UsageError, also for an endpoint that only the source names unless that is `confirmed`.
     """
     with Ledger.watch(source.ledger) as ledger:

@@ -126,7 +126,7 @@ class Scheduler:
 _QUANTILE = 0.95  # of answers must fit, not the average one, or batches would be cut
 _EARLY_QUANTILE = 0.6  # of few answers the tail is only the one longest, and the longest users go first
 _ENOUGH_FOR_THE_TAIL = 20  # replies
-_AFTER_A_CUT = 1.25  # at least so much longer than it came
+_AFTER_A_CUT = 1.25  # factor: an answer that was cut would have been at least this much longer
 _NEAR_THE_CAP = 0.9
 _REMEMBERED = 100  # replies
 _FIRST_LESSON = 3  # replies
@@ -219,7 +219,7 @@ def _quantile(values: Iterable[float], share: float) -> float:
 # What an answer, or the lack of one, does to the parts that were asked about.
 #
 # An attempt is charged only when a delivered answer was bad for that user. Everything else makes the
-# next batch smaller until the part stands alone, so every path ends.
+# next batch smaller until the part is alone, so every path ends.
 
 
 MOST_BROKEN_CALLS = 8  # calls a part may see end without an answer
@@ -381,7 +381,7 @@ class Session:
         return halves(log, self.builder, start=part.first)
 
     def scheduler(self, pending: Sequence[PlannedPart], *, probe: bool) -> Scheduler:
-        """Plan what is pending, under the limits that replies have taught."""
+        """Plan what is pending, under the limits that replies have shown."""
         workers = self.run.settings.run.concurrency
         return Scheduler(in_order(self.run, pending), self.learner.limits, probe=probe, workers=workers)
 
@@ -562,7 +562,7 @@ class Settlement:
 
 
 class _Settled(NamedTuple):
-    """What has become of users, and what is to be added to the counts of answers and of what they held."""
+    """What has become of users, and what to add to the counts."""
 
     users: Mapping[str, SettledUser]
     counts: Mapping[str, int]

@@ -175,7 +175,7 @@ def translated(path: Path) -> Iterator[None]:
 
 
 def damaged(path: Path) -> RunDirectoryError:
-    """Return the error for a ledger that does not hold together."""
+    """Return the error for a damaged ledger."""
     message = _(
         "{path} is damaged; events.jsonl beside it has what was done. Keep a copy, and save what else is left"
         " with: sqlite3 {quoted} .recover | sqlite3 saved.sqlite"
@@ -197,7 +197,7 @@ _AWAITED = """
     SELECT json_extract(asked.value, '$[0]'), json_extract(asked.value, '$[1]'), json_extract(asked.value, '$[2]')
     FROM job_calls JOIN calls ON calls.id = call_id, json_each(calls.users) AS asked WHERE status = 'sent'
 """
-PEERS_OF_PIECES = 1  # a part cut because its answer was too long stands alone
+PEERS_OF_PIECES = 1  # a part cut because its answer was too long is alone in its batch
 
 
 class PartChange(NamedTuple):
@@ -256,7 +256,7 @@ class Ledger:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Open a ledger. Raises RunDirectoryError where it does not hold together."""
+        """Open a ledger. Raises RunDirectoryError where it is damaged."""
         with translated(path):
             connection = connect(path)
             with closed_on_failure(connection):

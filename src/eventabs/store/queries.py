@@ -1,4 +1,4 @@
-"""What a ledger holds: counts, users and their events, retries, jobs, and what answers held. Views are in views.sql."""
+"""What a ledger has: counts, users and their events, retries, jobs, and counts of answers. Views are in views.sql."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple, Self
@@ -28,7 +28,7 @@ from eventabs.store.ledger import (
     unpack_parts,
 )
 
-# What answers held: summed up for those that hold, and one by one as they were read, by their place in the batch.
+# Counts of answers: summed up for the accepted ones, and one by one as they were read, by their place in the batch.
 #
 # What falls with the size of a batch, or towards its end, speaks for smaller ones.
 
@@ -46,7 +46,7 @@ def summed(values: Sequence[Any]) -> Any:  # noqa: ANN401  a number, or numbers 
 
 
 def answer_counts(outcomes: Sequence[Outcome]) -> dict[str, int]:
-    """Count what outcomes that hold say about events and behaviors, by the names in `Counts`."""
+    """Count events and behaviors of accepted outcomes, by the names in `Counts`."""
     events = [event for outcome in outcomes for event in outcome.events]
     return {
         "covered": sum(len(event.behaviors) for event in events),
@@ -80,7 +80,7 @@ def stored_answer_counts(ledger: Ledger) -> dict[str, int]:
 
 
 class PlacedAnswer(NamedTuple):
-    """What an answer about a user held as it was read; all numbers but the first are 0 where it was not usable.
+    """Counts of an answer about a user as it was read; all numbers but the first are 0 where it was not usable.
 
     `place`: of the user among the `users` of the batch, from 1. `missed`: events that the rules of [[events.must]] found lacking.
     """
@@ -99,7 +99,7 @@ class PlacedAnswer(NamedTuple):
 
     @property
     def third(self) -> str:
-        """The third of the batch in which the user stands."""
+        """The third of the batch that the user is in."""
         return place_third(self.place, self.users)
 
     @property
@@ -122,7 +122,7 @@ ANSWER_FIGURES: Final = ("asked", "usable", "strayed", *PlacedAnswer._fields[3:]
 
 
 def store_answers(ledger: Ledger, call_id: int, answers: Iterable[PlacedAnswer]) -> None:
-    """Write down what the answers of a call held, in the place of what is known of them."""
+    """Store the counts of a call's answers, in place of earlier ones."""
     slots = ", ".join("?" * (2 + len(PlacedAnswer._fields)))
     for answer in answers:
         ledger.rows(f"INSERT OR REPLACE INTO answers VALUES ({slots})", call_id, answer.third, *answer)
