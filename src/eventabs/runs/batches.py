@@ -348,12 +348,6 @@ def _fail_all(ledger: Ledger, errors: dict[int, EndpointError]) -> None:
         ledger.fail_call(call_id, str(error), [])
 
 
-# The jobs of a batch service: submitted once, watched, collected, settled.
-#
-# What is about to be created stands in the ledger before, and its id after. So a process that was killed in between leaves a doubt, and
-# the next one looks through the service's listing before it creates anything again.
-
-
 T = TypeVar("T")
 
 _SLOWER = 1.5  # factor by which a look that finds nothing new makes the next wait longer

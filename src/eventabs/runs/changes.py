@@ -48,10 +48,10 @@ class Window:
 
     def covers(self, behavior: Behavior) -> bool:
         """Whether the export would have a behavior that lies within its time."""
-        return self.days is None or day_of(behavior) in self.days
+        return self.days is None or epoch_day(behavior) in self.days
 
 
-def day_of(behavior: Behavior) -> int:
+def epoch_day(behavior: Behavior) -> int:
     """Return the day of a behavior, counted from 1970."""
     return instant(behavior) // SECONDS_A_DAY
 
@@ -532,8 +532,8 @@ class _Tally:
 
     def add(self, log: UserLog, compared: Unshared, lateness: int) -> None:
         if compared.known:
-            self.known.update(day_of(log.behaviors[index]) for index in compared.known)
-            self.missing.update(day_of(log.behaviors[index]) for index in compared.missing)
+            self.known.update(epoch_day(log.behaviors[index]) for index in compared.known)
+            self.missing.update(epoch_day(log.behaviors[index]) for index in compared.missing)
         if compared.new and log.behaviors:
             latest = instant(log.behaviors[-1])
             self.too_late += sum(latest - instant(behavior) > lateness for behavior in compared.new)

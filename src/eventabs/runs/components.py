@@ -553,7 +553,7 @@ def _provider_on_machine(
 
 
 @asynccontextmanager
-async def joined(settings: Settings) -> AsyncIterator[Cluster | None]:
+async def joined_cluster(settings: Settings) -> AsyncIterator[Cluster | None]:
     """Be connected to the cluster whose machines make the calls; None: this process makes them. Raises ConfigError."""
     if settings.cluster.engine == "local" or settings.run.mode == "files":
         yield None

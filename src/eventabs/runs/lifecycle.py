@@ -47,7 +47,7 @@ from eventabs.runs.components import (
     RunContext,
     batch_limits,
     endpoint_of,
-    joined,
+    joined_cluster,
     legend_of,
     logs_of,
     make_reader,
@@ -145,7 +145,7 @@ async def execute(
     tracker = run.tracker(earlier)  # for the time that the run takes
     status: RunStatus = "completed"
     cause = ""
-    async with joined(run.settings) as cluster:
+    async with joined_cluster(run.settings) as cluster:
         run = replace(run, cluster=cluster)
         try:
             _tell_start(run, resumed=resumed)

@@ -1,4 +1,4 @@
-"""From the end of a call to the ledger: what it means for each part, what is asked again, and which batch goes next."""
+"""The session of a process: which batch goes next, what replies teach about budgets, and what a reply or an error means for each part."""
 
 import asyncio
 import time

@@ -50,7 +50,7 @@ def behaviors_text(row: Row) -> str:
     return orjson.dumps(row["behaviors"]).decode()
 
 
-def times_of(row: Row) -> tuple[datetime, datetime]:
+def start_and_end(row: Row) -> tuple[datetime, datetime]:
     """Return start and end, aware where they have an offset."""
     return datetime.fromisoformat(row["start"]), datetime.fromisoformat(row["end"])
 
@@ -101,7 +101,7 @@ def write_sqlite(rows: Iterable[Row], target: Path) -> None:
 
 
 def _typed(row: Row) -> Row:
-    start, end = times_of(row)
+    start, end = start_and_end(row)
     times = {"start": start.replace(tzinfo=None).isoformat(), "end": end.replace(tzinfo=None).isoformat()}
     return {**row, **times, "start_offset": offset_seconds(start), "end_offset": offset_seconds(end)}
 
@@ -179,7 +179,7 @@ def _write_sheets(book: "xlsxwriter.Workbook", rows: Iterable[Row]) -> None:
 
 
 def _write_row(sheet: Any, number: int, row: Row, time: Any) -> None:  # noqa: ANN401  xlsxwriter has no types
-    start, end = map(_date, times_of(row))
+    start, end = map(_date, start_and_end(row))
     values = {**row, "start": start, "end": end, "behaviors": behaviors_text(row)}
     for column, name in enumerate(COLUMNS):
         match values[name]:
@@ -279,7 +279,7 @@ def _event(moment: datetime, transition: str, number: int, row: Row) -> Iterator
 
 def _moments(events: Sequence[Row], zone: tzinfo | None) -> list[tuple[datetime, datetime]]:
     """Return the times of a user's events with offsets: their own, else the zone's, else that of an event beside them."""
-    times = [times_of(row) for row in events]
+    times = [start_and_end(row) for row in events]
     beside = zone or next((start.tzinfo for start, _end in times if start.tzinfo), None)
     return [(_aware(start, beside), _aware(end, beside)) for start, end in times]
 
