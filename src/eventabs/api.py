@@ -317,7 +317,7 @@ def _paths(inputs: Inputs) -> list[str]:
 
 
 def _watch(observer: Observer | Watch | None) -> Watch:
-    """Return what gives a run its observer; without one of the caller's own, run.log gets the facts as JSON lines."""
+    """Return the function that gives a run its observer; without one of the caller's own, run.log gets the facts as JSON lines."""
     if observer is not None and callable(observer):
         return observer
 

@@ -394,7 +394,7 @@ class PriceSettings(Section):
     batch: float | None = Field(default=None, ge=0)
 
     def of_tokens(self) -> Price:
-        """Return what calls are priced with."""
+        """Return the price of calls."""
         return Price.of(self.model_dump())
 
 

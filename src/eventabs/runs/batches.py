@@ -725,7 +725,7 @@ def _backoff(tries: int) -> float:
 
 @asynccontextmanager
 async def opened_jobs(session: Session, scheduler: Scheduler, stop: Stop) -> AsyncIterator[JobRunner]:
-    """Open what drives the jobs of the batch service; a requested stop ends its waiting."""
+    """Open the runner of the batch service's jobs; a requested stop ends its waiting."""
     settings, loop = session.run.settings, asyncio.get_running_loop()
     ordinary = settings.llm.model_copy(
         update={"tier": STANDARD_TIER}

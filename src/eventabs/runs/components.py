@@ -174,7 +174,7 @@ def legend_of(
 def make_builder(
     settings: Settings, language: Language, template: str | None, legend: Mapping[str, str] | None = None
 ) -> PromptBuilder:
-    """Make what turns user logs into requests."""
+    """Make the builder of requests from user logs."""
     prompt = settings.prompt
     instructions = Instructions(
         language=language,
@@ -230,7 +230,7 @@ def _check_examples(instructions: Instructions, settings: Settings) -> None:
 
 
 def batch_limits(settings: Settings, builder: PromptBuilder) -> BatchLimits:
-    """Return what one batch may hold."""
+    """Return the limits of a batch."""
     budget = settings.budget
     return BatchLimits(
         max_input_tokens=budget.max_input_tokens,
@@ -251,7 +251,7 @@ def max_calls(settings: Settings) -> int:
 
 
 def make_reader(settings: Settings, language: Language, compactor: Compactor) -> Read:
-    """Make what reads replies to prompts whose lines `compactor` wrote."""
+    """Make the reader of replies to prompts whose lines `compactor` wrote."""
     return partial(
         read_reply,
         labels=Labels(vocabulary_of(settings, language)),
@@ -268,7 +268,7 @@ def prompt_language_in(facts: Mapping[str, Any]) -> Language:
 
 
 def builder_of(settings: Settings, facts: Mapping[str, Any]) -> PromptBuilder:
-    """Make what writes a run's prompts, under the legend that was settled when the input was read."""
+    """Make the builder of a run's prompts, with the legend that was settled when the input was read."""
     return make_builder(settings, prompt_language_in(facts), facts["template"], facts.get("legend"))
 
 
@@ -339,7 +339,7 @@ class RunContext:
         )
 
     def builder(self) -> PromptBuilder:
-        """Make what writes the run's prompts."""
+        """Make the builder of the run's prompts."""
         return builder_of(self.settings, self.facts)
 
     @property
@@ -433,7 +433,7 @@ def no_model_message(preset: str) -> str:
 
 
 def start_command(settings: Settings) -> str:
-    """Return the command that starts a server of one's own with room for a call; "" where there is none."""
+    """Return the command that starts the user's own server with room for a call; "" without a preset that has one."""
     if not settings.llm.preset:
         return ""
     call_tokens = settings.budget.max_input_tokens + settings.budget.max_output_tokens
@@ -496,7 +496,7 @@ def unset_key(llm: LlmSettings, environment: Mapping[str, str]) -> str:
 
 
 def call_limits(settings: Settings) -> CallLimits:
-    """Return what calls may take."""
+    """Return the limits of calls."""
     llm, run = settings.llm, settings.run
     times = llm.connect_timeout, llm.idle_timeout, llm.call_timeout, llm.longest_wait
     return CallLimits(*times, max_calls(settings) + 1, rpm=run.rpm, tpm=run.tpm, tries=run.call_tries)
@@ -505,9 +505,9 @@ def call_limits(settings: Settings) -> CallLimits:
 def opened_provider(
     run: RunContext, closing: asyncio.Event, on_refused: Callable[[frozenset[str]], object]
 ) -> AbstractAsyncContextManager[Complete]:
-    """Open what answers requests, on the machines of a cluster where there is one; none leaves any more once `closing` is set.
+    """Open the provider, on the machines of the cluster if there is one; no request is sent once `closing` is set.
 
-    `on_refused` hears which parameters are not sent any more. Raises ConfigError where the settings cannot work.
+    `on_refused` hears which parameters are no longer sent. Raises ConfigError where the settings cannot work.
     """
     settings, observer, cluster = run.settings, run.observer, run.cluster
     config = ProviderConfig(
@@ -554,7 +554,7 @@ def _provider_on_machine(
 
 @asynccontextmanager
 async def joined_cluster(settings: Settings) -> AsyncIterator[Cluster | None]:
-    """Be connected to the cluster whose machines make the calls; None: this process makes them. Raises ConfigError."""
+    """Connect to the cluster whose machines make the calls; None: this process makes them. Raises ConfigError."""
     if settings.cluster.engine == "local" or settings.run.mode == "files":
         yield None
         return

@@ -347,13 +347,13 @@ class Session:
         return str(self.run.facts["settings_fingerprint"])
 
     def leave_out(self, parameters: frozenset[str]) -> None:
-        """Keep which parameters the endpoint does not take: a job would be refused for them as a whole."""
+        """Remember which parameters the endpoint refuses: one of them would fail a whole job."""
         kept = {_REFUSED: {"settings_fingerprint": self.fingerprint, "parameters": sorted(parameters)}}
         self.run.facts.update(kept)
         self.writer.post(lambda ledger: ledger.set_meta(kept))
 
     def sampling(self) -> Sampling:
-        """Return what is asked of the model beside the messages, without what the endpoint does not take."""
+        """Return the parameters of requests, without those that the endpoint refuses."""
         sampling, kept = sampling_of(self.run.settings.llm), self.run.facts.get(_REFUSED) or {}
         if kept.get("settings_fingerprint") != self.fingerprint:
             return sampling
@@ -364,15 +364,15 @@ class Session:
         return self.builder.request(logs, max_output_tokens=self.limits.max_output_tokens)
 
     def reader(self) -> Read:
-        """Make what reads replies."""
+        """Make the reader of replies."""
         return make_reader(self.run.settings, self.run.prompt_language, self.builder.compactor)
 
     def rules(self) -> RulesInForce:
-        """Return what usable answers must keep."""
+        """Return the rules that usable answers must keep."""
         return rules_in_force(self.run)
 
     def token_counter(self) -> Callable[[str], int]:
-        """Return what counts the tokens of answers, for endpoints that report no usage."""
+        """Return the counter of an answer's tokens, for endpoints that report no usage."""
         return TokenCounter(self.run.settings.prompt.tokenizer).count
 
     async def cut(self, part: Part) -> Sequence[tuple[Part, PartSize]]:

@@ -471,7 +471,7 @@ def busy_parts(ledger: Ledger) -> set[Part]:
 
 
 def give_up_written(ledger: Ledger) -> None:
-    """Await no answers any more to requests that were only written."""
+    """Give up the answers to requests that were only written."""
     for job in stored_jobs(ledger):
         if job.state == "written":
             give_up(ledger, job.id)
@@ -479,7 +479,7 @@ def give_up_written(ledger: Ledger) -> None:
 
 
 def give_up(ledger: Ledger, job_id: int | None = None) -> int:
-    """Await no answers any more, of a job or of all; return of how many calls. Their parts are to be asked about again."""
+    """Give up the answers to a job's calls, or to all; return how many calls. Their parts are asked about again."""
     calls = unanswered(ledger, job_id)
     for call_id in calls:
         ledger.rows("UPDATE calls SET status = 'lost' WHERE id = ?", call_id)
