@@ -236,7 +236,7 @@ async def aextend(
 ) -> Run:
     """Take another export of the same users into a run: only what is new in it is asked about.
 
-    `accept_changes` lets behaviors hold that have changed or are gone, and changed settings, `retry_failed` asks about
+    `accept_changes` accepts behaviors that have changed or are gone, and changed settings, `retry_failed` asks about
     failed users again, `trust_endpoint` calls the endpoint that only the run directory names. Raises as `arun`.
     """
     stop = stop or Stop()
@@ -320,7 +320,7 @@ def _paths(inputs: Inputs) -> list[str]:
 
 
 def _watch(observer: Observer | Watch | None) -> Watch:
-    """Return what gives a run its observer; without one of the caller's own, run.log gets the facts as JSON lines."""
+    """Return the function that gives a run its observer; without one of the caller's own, run.log gets the facts as JSON lines."""
     if observer is not None and callable(observer):
         return observer
 

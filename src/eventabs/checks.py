@@ -25,7 +25,6 @@ from eventabs.language import active, gettext as _, ngettext
 from eventabs.providers import (
     CallLimits,
     GrammarField,
-    KnownPrice,
     ListedModel,
     Prober,
     Support,
@@ -272,16 +271,11 @@ def _context(settings: Settings, facts: EndpointFacts) -> Iterator[Finding]:
             context=f"{context:,}", input=f"{settings.budget.max_input_tokens:,}", output=f"{output:,}"
         )
         state: State = "fault" if facts.context_is_reported else "warning"
-        yield Finding("run", "context", state, message, _smaller_budget(context, output))
-
-
-def _smaller_budget(context: int, output: int) -> str:
-    room = context - output
-    if room >= _MIN_INPUT_TOKENS:
-        message = _("set budget.max_input_tokens = {tokens}, or give the model a larger context")
-        return message.format(tokens=room)
-    message = _("set budget.max_input_tokens = {input} and budget.max_output_tokens = {output}")
-    return message.format(input=context * 3 // 4, output=context // 4)
+        step = _("set budget.max_input_tokens = {tokens}, or give the model a larger context")
+        if context - output < _MIN_INPUT_TOKENS:
+            step = _("set budget.max_input_tokens = {input} and budget.max_output_tokens = {output}")
+        sizes = {"tokens": context - output, "input": context * 3 // 4, "output": context // 4}
+        yield Finding("run", "context", state, message, step.format(**sizes))
 
 
 def _longest_answer(settings: Settings) -> Iterator[Finding]:
@@ -315,19 +309,12 @@ def _price(settings: Settings) -> Finding:
     message = _("{input} in, {cached} in from the cache, {output} out, {currency} a million tokens").format(
         input=price.input, cached=cached, output=price.output, currency=price.currency
     )
-    if (known := _known_price(settings)) is not None:
+    llm = settings.llm
+    known = load_preset(llm.preset).known_model(llm.model).price if llm.preset else None
+    if known and (price.input, price.output, price.currency) == (known.input, known.output, known.currency):
         template = _("{price}; as {source} had it on {date}")
         message = template.format(price=message, source=known.source, date=known.read.isoformat())
     return Finding("run", "price", "ok", message)
-
-
-def _known_price(settings: Settings) -> KnownPrice | None:
-    """Return the preset's price where that is the one in force."""
-    llm = settings.llm
-    known = load_preset(llm.preset).known_model(llm.model).price if llm.preset else None
-    amounts = llm.price.input, llm.price.output, llm.price.currency
-    in_force = known is not None and amounts == (known.input, known.output, known.currency)
-    return known if in_force else None
 
 
 def _tier(settings: Settings) -> Iterator[Finding]:
@@ -486,7 +473,12 @@ class EndpointCheck:
             return None
         text = self._prober.printable(reply.text, _SHOWN_CHARACTERS)
         if not text:
-            self._report("request", "warning", _("answered nothing"), _after_silence(reply))
+            step = _("check once more; if it stays so, name another llm.model, or look at the server's log")
+            if reply.reasoning or reply.usage.reasoning_tokens:
+                step = _(
+                    "the model only thought: switch that off in llm.extra_body, as the endpoint documents it"
+                )
+            self._report("request", "warning", _("answered nothing"), step)
             return reply
         message = _("answered “{text}” after {seconds:.1f} s")
         self._report("request", "ok", message.format(text=text, seconds=reply.seconds))
@@ -606,7 +598,7 @@ class EndpointCheck:
         self._report_json("json_object", await self._prober.probe_json_object(), is_needed=False)
 
     def _grammar_fields(self) -> tuple[GrammarField, ...]:
-        """Return where a grammar may stand: as set, else, at a server that is no known vendor's, everywhere."""
+        """Return the fields that may take a grammar: the one that is set; else, at an unknown server, all."""
         if field := sampling_of(self._llm).grammar_field:
             return (field,)
         is_own = not self._llm.preset and urlsplit(self._llm.base_url).netloc not in hosts_with_keys()
@@ -683,29 +675,17 @@ class EndpointCheck:
         )
 
 
-def _after_silence(reply: Reply) -> str:
-    """Return the next step after an answer without text."""
-    if reply.reasoning or reply.usage.reasoning_tokens:
-        return _("the model only thought: switch that off in llm.extra_body, as the endpoint documents it")
-    return _("check once more; if it stays so, name another llm.model, or look at the server's log")
-
-
 def _find_model(model: str, models: Sequence[ListedModel]) -> ListedModel | None:
     """Find a model in the list; Ollama's `name` is its `name:latest`."""
     return next((listed for listed in models if model and listed.name in {model, f"{model}:latest"}), None)
 
 
-def _similar_names(model: str, models: Sequence[ListedModel]) -> list[str]:
-    """Return the listed names that are most similar to the model's, the most similar first."""
-    by_lower = {listed.name.lower(): listed.name for listed in models}
-    found = get_close_matches(model.lower(), by_lower, n=_SIMILAR_MODELS, cutoff=_SIMILARITY)
-    return [by_lower[name] for name in found]
-
-
 def _name_step(model: str, models: Sequence[ListedModel]) -> str:
     """Return the next step where the list lacks the model."""
-    if similar := _similar_names(model, models):
-        return _("set llm.model to one that it lists, such as {names}").format(names=", ".join(similar))
+    by_lower = {listed.name.lower(): listed.name for listed in models}
+    if similar := get_close_matches(model.lower(), by_lower, n=_SIMILAR_MODELS, cutoff=_SIMILARITY):
+        names = ", ".join(by_lower[name] for name in similar)
+        return _("set llm.model to one that it lists, such as {names}").format(names=names)
     return _("set llm.model to one that it lists: {names}").format(names=_some_names(models))
 
 

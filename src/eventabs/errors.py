@@ -3,8 +3,8 @@
 EventabsError                   one line for people: what is wrong and the next step
 ├── UsageError                  exit 2: wrong usage, bad input or config, changed settings
 │   ├── InputError              an export that cannot be read
-│   ├── ConfigError             a setting, template, vocabulary or rules file that does not hold
-│   │   └── WrongSettingsError  settings that do not hold, each with where it was set
+│   ├── ConfigError             a wrong setting, template, vocabulary or rules file
+│   │   └── WrongSettingsError  wrong settings, each with where it was set
 │   └── RunDirectoryError       a run directory that is in use, taken, damaged or from elsewhere
 └── StoppedError                exit 1: the run could not go on; it is saved and can be resumed
     ├── LimitReachedError       a limit that the user set
@@ -55,7 +55,7 @@ class InputError(UsageError):
 
 
 class ConfigError(UsageError):
-    """A setting, template, vocabulary or rules file that does not hold."""
+    """A wrong setting, template, vocabulary or rules file."""
 
 
 class SettingFault(NamedTuple):
@@ -71,7 +71,7 @@ class SettingFault(NamedTuple):
 
 
 class WrongSettingsError(ConfigError):
-    """Settings that do not hold, a line for each."""
+    """Wrong settings, a line for each."""
 
     def __init__(self, faults: Sequence[SettingFault]) -> None:
         super().__init__(*(fault.line for fault in faults))

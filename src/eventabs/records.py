@@ -198,7 +198,7 @@ class JsonSchemaFormat(TypedDict):
 class Request:
     """One call to make: the messages, and the same users as records, by alias (U1, U2, ...).
 
-    Each log in `users` holds only the behaviors of its part.
+    Each log in `users` has only the behaviors of its part.
     """
 
     messages: tuple[Message, ...]
@@ -263,22 +263,22 @@ class Event(BaseModel):
 
 
 def ratio(part: int, whole: int) -> float | None:
-    """Return a part of a whole, or so many of it for each, to four decimals; None where there is no whole."""
+    """Return `part / whole` to four decimals; None if `whole` is 0."""
     return round(part / whole, 4) if whole else None
 
 
-# What answers held as they were read, by the users in the batch, then by the third of it; see store/queries.py for the names.
+# Counts of answers as they were read, by the users in the batch, then by the third of it; see store/queries.py for the names.
 AnswerCells = dict[str, dict[str, dict[str, int]]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Counts:
-    """What a run holds and has used so far; `events` are those of users that are done, tokens those of all replies.
+    """What a run has and has used so far; `events` are those of users that are done, tokens those of all replies.
 
     `cached_tokens` are those of the prompt tokens that the endpoint had in its cache. `tiers` has, by the tier that served them, the
     replies (as `calls`) and their tokens; empty where there are none.
     `retry_causes` counts repeated calls by cause: `rate_limit`, `capacity`, an HTTP status such as `503`, `timeout` or `connection`.
-    Of the answers that hold: `answered` behaviors were asked about, `covered` ones are part of an event, `ungrounded` events own
+    Of the accepted answers: `answered` behaviors were asked about, `covered` ones are part of an event, `ungrounded` events own
     none, `repeated` events were dropped as duplicates, `outside` events have a type that a closed vocabulary lacks, `missed`
     events were added by the rules of [[events.must]].
     `user_days` are the days, by the wall clock, on which users that are done did something. `answers`: see AnswerCells.
@@ -318,7 +318,7 @@ class Counts:
 
     @property
     def coverage(self) -> float | None:
-        """Which share of the behaviors that answers hold of is part of an event; None before the first answer."""
+        """The share of answered behaviors that are part of an event; None before the first answer."""
         return ratio(self.covered, self.answered)
 
     @property
@@ -328,7 +328,7 @@ class Counts:
 
     @property
     def event_counts(self) -> dict[str, float | None]:
-        """The counts of answers that hold and of users that are done, by the names that JSON has."""
+        """The counts of accepted answers and of users that are done, by the names in JSON."""
         return {
             "behaviors_covered": self.covered,
             "behaviors_answered": self.answered,
@@ -351,7 +351,7 @@ class Counts:
 class Outcome:
     """What became of one part in one reply: usable (no reason) or not, with the reason.
 
-    `duplicates`: events that were dropped, being of another's type and times.
+    `duplicates`: events that were dropped, since another has their type and times.
     """
 
     part: Part
@@ -382,7 +382,7 @@ class EventType(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Copying:
-    """So many objects are being copied, `done` of `size` bytes so far; `size` 0: not known yet."""
+    """How many objects are being copied, and `done` of `size` bytes so far; `size` 0: not known yet."""
 
     objects: int
     size: int

@@ -11,7 +11,7 @@ from eventabs.prompts.measure import Parts, log_of_part, measure_parts
 from eventabs.prompts.packing import BatchLimits
 from eventabs.records import Batch, Part, UserLog
 from eventabs.runs.components import batch_limits, make_builder
-from eventabs.runs.intake import halves, measure_again, take_in
+from eventabs.runs.intake import halves, log_users, measure_again
 from eventabs.stop import Stop
 from eventabs.store.ledger import Ledger, PartChange
 from eventabs.store.queries import count_all, settled_user
@@ -55,7 +55,7 @@ def ids(ledger: Ledger) -> list[str]:
 def test_every_user_is_logged_once_with_what_it_costs(
     ledger: Ledger, builder: PromptBuilder, limits: BatchLimits
 ) -> None:
-    take_in(
+    log_users(
         ledger,
         measured_one_by_one([make_log("anna"), UserLog("nobody", ()), WHALE], builder, limits),
         most_users=0,
@@ -73,8 +73,8 @@ def test_users_that_are_logged_already_are_not_logged_again(
     ledger: Ledger, builder: PromptBuilder, limits: BatchLimits
 ) -> None:
     logs = [make_log(f"user {n}") for n in range(5)]
-    take_in(ledger, measured_one_by_one(logs[:3], builder, limits), most_users=0, stop=Stop())
-    take_in(ledger, measured_one_by_one(logs, builder, limits), most_users=0, stop=Stop())
+    log_users(ledger, measured_one_by_one(logs[:3], builder, limits), most_users=0, stop=Stop())
+    log_users(ledger, measured_one_by_one(logs, builder, limits), most_users=0, stop=Stop())
     assert len(ledger.pending_parts()) == 5
     assert count_all(ledger).behaviors == 15
 
@@ -85,7 +85,7 @@ def test_a_limit_counts_the_users_of_all_takes(
 ) -> None:
     logs = [make_log(f"user {n}") for n in range(6)]
     for most_users in most:
-        take_in(ledger, measured_one_by_one(logs, builder, limits), most_users=most_users, stop=Stop())
+        log_users(ledger, measured_one_by_one(logs, builder, limits), most_users=most_users, stop=Stop())
     assert ids(ledger) == [f"user {n}" for n in range(logged)]
 
 
@@ -99,7 +99,7 @@ def test_under_a_limit_no_more_is_read_than_needed(
             read.append(n)
             yield make_log(f"user {n}")
 
-    take_in(ledger, measured_one_by_one(logs(), builder, limits), most_users=3, stop=Stop())
+    log_users(ledger, measured_one_by_one(logs(), builder, limits), most_users=3, stop=Stop())
     assert len(read) <= 4
 
 
@@ -113,14 +113,14 @@ def test_users_are_kept_as_they_come_so_that_a_kill_loses_only_the_last_few(
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        take_in(ledger, measured_one_by_one(logs(), builder, limits), most_users=0, stop=Stop())
+        log_users(ledger, measured_one_by_one(logs(), builder, limits), most_users=0, stop=Stop())
     assert len(ids(ledger)) == 8
 
 
 def test_a_user_too_large_for_a_batch_is_logged_in_parts_that_each_fit(
     ledger: Ledger, builder: PromptBuilder, limits: BatchLimits
 ) -> None:
-    take_in(ledger, measured_one_by_one([WHALE], builder, tight(limits)), most_users=0, stop=Stop())
+    log_users(ledger, measured_one_by_one([WHALE], builder, tight(limits)), most_users=0, stop=Stop())
     parts = ledger.pending_parts()
     assert len(parts) > 1
     assert [n for p in parts for n in range(p.part.first, p.part.last + 1)] == list(range(60))
@@ -153,7 +153,7 @@ def test_halves_cover_the_stretch_and_none_is_longer_than_half(first: int, count
 def test_what_is_pending_is_measured_again_and_what_is_done_stays(
     ledger: Ledger, builder: PromptBuilder, limits: BatchLimits
 ) -> None:
-    take_in(
+    log_users(
         ledger, measured_one_by_one([make_log("anna"), WHALE], builder, limits), most_users=0, stop=Stop()
     )
     anna = Part("anna", 0, 2)
@@ -169,7 +169,7 @@ def test_what_is_pending_is_measured_again_and_what_is_done_stays(
 def test_a_part_whose_paid_answer_is_not_read_yet_stays_as_it_was_asked_about(
     ledger: Ledger, builder: PromptBuilder, limits: BatchLimits
 ) -> None:
-    take_in(
+    log_users(
         ledger, measured_one_by_one([make_log("anna", 30), WHALE], builder, limits), most_users=0, stop=Stop()
     )
     (planned, _whale) = ledger.pending_parts()

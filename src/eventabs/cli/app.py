@@ -58,7 +58,7 @@ def common(
         ),
     ] = False,
 ) -> None:
-    """Take options that stand before the command."""
+    """Take options before the command."""
 
 
 class OutputGoneError(Exception):
@@ -66,7 +66,7 @@ class OutputGoneError(Exception):
 
 
 def replace_streams() -> None:
-    """Put streams of ours in the place of standard output and standard error, where there are such.
+    """Replace standard output and standard error, where open, by streams of ours.
 
     What standard error does not take (a full disk, a closed pipe or terminal) is dropped: messages must not
     end a paid run. Standard output raises OutputGoneError or UsageError, once.

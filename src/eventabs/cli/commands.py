@@ -282,14 +282,14 @@ def invocation_of(flags: SettingFlags) -> "runs.Invocation":
 
 
 def _served(port: int | None) -> "AbstractContextManager[views.ProgressServer | None]":
-    """Make what answers progress over HTTP, before anything else begins: a busy port costs nothing."""
+    """Make the server of progress before anything else begins, so that a busy port costs nothing."""
     if port is None:
         return nullcontext()
     return views.ProgressServer(port)
 
 
 def watching(shown: ShownFlags, server: "views.ProgressServer | None" = None) -> "runs.Watch":
-    """Return what gives a run its observer: the panel or lines on standard error, and run.log."""
+    """Return the function that gives a run its observer: the panel or lines on standard error, and run.log."""
 
     @contextmanager
     def watch(directory: "store.RunDirectory", settings: "config.Settings") -> Iterator["runs.Observer"]:
@@ -427,7 +427,7 @@ def status(
         bool, typer.Option("--watch", help=_("Look again every second until the run is completed."))
     ] = False,
 ) -> None:
-    """Show how a run stands."""
+    """Show the status of a run."""
 
     def inspect() -> inspection.RunState:
         standing = inspection.inspect_run(checkpoint, now=time.time)

@@ -44,7 +44,7 @@ def evaluate(
         Path | None, typer.Option(help=_("Also write a page with labels and events as two lanes."))
     ] = None,
 ) -> None:
-    """Hold events against labels."""
+    """Compare events with labels."""
     signals.interrupt()
     evaluation = quality.evaluate(events, gold)
     if output:

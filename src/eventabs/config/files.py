@@ -11,7 +11,7 @@ from typing import Any, Final
 from eventabs.errors import ConfigError, toml_fault
 from eventabs.language import Language, gettext as _
 
-_FIRST: Final = "\nlang = "  # what stands above is about the example itself
+_FIRST: Final = "\nlang = "  # what is above is about the example itself
 _AS_IT_IS: Final = re.compile(r"\[.*\]$|#|$")  # a table's header, a comment, a blank line
 _COMMENT: Final = re.compile(r"\s+#")  # goes on below its setting, which moves by one
 

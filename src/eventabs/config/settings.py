@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 
-# what a line of an answer can hold as a type: none of the grammar's own characters
+# what a type in a line of an answer may be: none of the grammar's own characters
 Name = Annotated[
     str, Field(pattern=r"^[^\s|｜#\u202a-\u202e\u2066-\u2069][^|｜\n\r\t\u202a-\u202e\u2066-\u2069]*$")
 ]
@@ -174,11 +174,11 @@ class EventSettings(Section):
 
 _SET_BY_PRESETS = ("base_url", "api_key_env", "omit", "grammar_field", "extra_body", "price")
 _SET_BY_TIERS = ("idle_timeout", "call_timeout", "stream")
-_AMOUNTS = ("input", "cached_input", "output", "currency")  # of a price; its factors hold at any address
+_AMOUNTS = ("input", "cached_input", "output", "currency")  # of a price; its factors apply at any address
 
 
 def overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay nested tables over each other: what stands above wins, key by key."""
+    """Lay nested tables over each other: `above` wins, key by key."""
     tables = (key for key, value in above.items() if isinstance(value, Mapping))
     both = [key for key in tables if isinstance(below.get(key), Mapping)]
     return {**below, **above, **{key: overlay(below[key], above[key]) for key in both}}
@@ -210,7 +210,7 @@ def over_stored(stored: Mapping[str, Any], named: Mapping[str, Any]) -> dict[str
     """Lay what is named today over the settings that a run began with.
 
     Under the same preset, model and tier these stay, also where the preset itself has changed since. Under
-    another, what the one before has set holds no more. Raises ConfigError as `with_preset`.
+    another, what the one before has set no longer counts. Raises ConfigError as `with_preset`.
     """
     values = overlay(stored, named)
     *before, tier_before = _choice(stored)
@@ -394,7 +394,7 @@ class PriceSettings(Section):
     batch: float | None = Field(default=None, ge=0)
 
     def of_tokens(self) -> Price:
-        """Return what calls are priced with."""
+        """Return the price of calls."""
         return Price.of(self.model_dump())
 
 

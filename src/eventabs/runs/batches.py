@@ -79,13 +79,13 @@ from eventabs.store import (
 )
 
 _CALLS_A_COMMIT = 20
-_SPREAD = 2  # a line is seldom so many times as long as the longest before it
+_SPREAD = 2  # a line is seldom longer than this many times the longest before it
 
 
 class JobRoom(NamedTuple):
     """What one file may hold: requests, bytes, and tokens of prompts. 0: no limit.
 
-    `has_to_fit`: the first prompt too; else a file holds one at least.
+    `has_to_fit`: also the first prompt; otherwise a file has at least one.
     """
 
     requests: int = 0
@@ -199,7 +199,7 @@ class _Filling:
     longest: int = 0  # bytes of a line
 
     def lines_that_fit(self) -> int:
-        """Return how many more lines fit for certain, going by the longest so far."""
+        """Return how many more lines fit, if none is much longer than the longest so far."""
         by_count = self.room.requests - self.requests if self.room.requests else _CALLS_A_COMMIT
         if not self.room.bytes:
             return by_count
@@ -208,7 +208,7 @@ class _Filling:
         return min(by_count, (self.room.bytes - self.bytes) // (_SPREAD * self.longest))
 
     def takes(self, tokens: int) -> bool:
-        """Whether a prompt of so many tokens fits."""
+        """Whether a prompt of `tokens` tokens fits."""
         is_free = not self.requests and not self.room.has_to_fit
         return not self.room.tokens or is_free or self.tokens + tokens <= self.room.tokens
 
@@ -219,7 +219,7 @@ def custom_id(run_id: str, call_id: int) -> str:
 
 
 def call_of(name: str, run_id: str) -> int | None:
-    """Return the call that a name stands for, None where it is none of this run."""
+    """Return the call that a name means, None if it is not one of this run."""
     run, _hyphen, number = name.rpartition("-")
     is_ours = run == run_id and number.isascii() and number.isdigit() and len(number) < len(run_id)
     return int(number) if is_ours else None
@@ -348,15 +348,9 @@ def _fail_all(ledger: Ledger, errors: dict[int, EndpointError]) -> None:
         ledger.fail_call(call_id, str(error), [])
 
 
-# The jobs of a batch service: submitted once, watched, collected, settled.
-#
-# What is about to be created stands in the ledger before, and its id after. So a process that was killed in between leaves a doubt, and
-# the next one looks through the service's listing before it creates anything again.
-
-
 T = TypeVar("T")
 
-_SLOWER = 1.5  # each look that finds nothing new makes the next wait so many times as long
+_SLOWER = 1.5  # factor by which a look that finds nothing new makes the next wait longer
 _SLOWEST = 10.0  # times poll_seconds
 _LAGGING_LOOKS = 5  # at a job that has ended and names no file of replies yet
 _LONGEST_BACKOFF = 60.0  # seconds between two tries of one request
@@ -537,7 +531,7 @@ class JobRunner:
         self._show()
 
     async def _look(self, job: Job) -> None:
-        """Ask how a job stands; collect it when it has ended, cancel it when it takes too long."""
+        """Ask for a job's status; collect it when it has ended, cancel it when it takes too long."""
         remote = await self._tried(partial(self._service.retrieve, job.batch_id or ""))
         if remote.status != job.status:
             job = await self._change(job, status=remote.status)
@@ -731,7 +725,7 @@ def _backoff(tries: int) -> float:
 
 @asynccontextmanager
 async def opened_jobs(session: Session, scheduler: Scheduler, stop: Stop) -> AsyncIterator[JobRunner]:
-    """Open what drives the jobs of the batch service; a requested stop ends its waiting."""
+    """Open the runner of the batch service's jobs; a requested stop ends its waiting."""
     settings, loop = session.run.settings, asyncio.get_running_loop()
     ordinary = settings.llm.model_copy(
         update={"tier": STANDARD_TIER}

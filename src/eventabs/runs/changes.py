@@ -48,15 +48,15 @@ class Window:
 
     def covers(self, behavior: Behavior) -> bool:
         """Whether the export would have a behavior that lies within its time."""
-        return self.days is None or day_of(behavior) in self.days
+        return self.days is None or epoch_day(behavior) in self.days
 
 
-def day_of(behavior: Behavior) -> int:
+def epoch_day(behavior: Behavior) -> int:
     """Return the day of a behavior, counted from 1970."""
     return instant(behavior) // SECONDS_A_DAY
 
 
-class Comparison(NamedTuple):
+class Unshared(NamedTuple):
     """What an export and a log do not share.
 
     `new`: behaviors that the log lacks; `missing`: indices of those that the export lacks; `known`: indices of all that lie
@@ -68,8 +68,8 @@ class Comparison(NamedTuple):
     known: range
 
 
-def compare(log: Sequence[Behavior], export: Sequence[Behavior], window: Window) -> Comparison:
-    """Hold the behaviors of an export against a log, both in order of time.
+def unshared_with(log: Sequence[Behavior], export: Sequence[Behavior], window: Window) -> Unshared:
+    """Compare the behaviors of an export with a log, both in order of time.
 
     Equal behaviors are one as often as both have them; of those that the export has less often, the last ones are missing.
     """
@@ -77,7 +77,7 @@ def compare(log: Sequence[Behavior], export: Sequence[Behavior], window: Window)
     identities = list(map(_identity, log[known.start : known.stop]))
     found = list(map(_identity, export))
     if identities == found:
-        return Comparison((), (), known)
+        return Unshared((), (), known)
     unmatched = Counter(identities)
     new = []
     for behavior, identity in zip(export, found, strict=True):
@@ -92,7 +92,7 @@ def compare(log: Sequence[Behavior], export: Sequence[Behavior], window: Window)
             unmatched[identity] -= 1
             if window.covers(log[index]):
                 missing.append(index)
-    return Comparison(tuple(new), tuple(reversed(missing)), known)
+    return Unshared(tuple(new), tuple(reversed(missing)), known)
 
 
 def _identity(behavior: Behavior) -> Hashable:
@@ -101,7 +101,7 @@ def _identity(behavior: Behavior) -> Hashable:
     return behavior[:5] if offset is None else (offset, *behavior[:5])
 
 
-class Difference(NamedTuple):
+class LogChange(NamedTuple):
     """What an export changes in a log.
 
     `added` come into the log, among them `late` ones, which lie before its last behavior; `too_late` do not. `removed` are
@@ -120,16 +120,16 @@ class Difference(NamedTuple):
         return bool(self.added or self.removed)
 
 
-def difference(log: Sequence[Behavior], comparison: Comparison, lateness: int) -> Difference:
+def log_change(log: Sequence[Behavior], unshared: Unshared, lateness: int) -> LogChange:
     """Sort out what an export and a log do not share.
 
     A new behavior is too late if it lies more than `lateness` seconds before the log's last one and replaces no other.
     """
     latest = instant(log[-1]) if log else None
-    missing = Counter(instant(log[index]) for index in comparison.missing)
+    missing = Counter(instant(log[index]) for index in unshared.missing)
     added, too_late = [], []
     late = replaced = 0
-    for behavior in comparison.new:
+    for behavior in unshared.new:
         at = instant(behavior)
         if missing[at]:
             missing[at] -= 1
@@ -140,7 +140,7 @@ def difference(log: Sequence[Behavior], comparison: Comparison, lateness: int) -
                 continue
             late += 1
         added.append(behavior)
-    return Difference(tuple(added), late, tuple(too_late), comparison.missing, replaced)
+    return LogChange(tuple(added), late, tuple(too_late), unshared.missing, replaced)
 
 
 class MergedLog(NamedTuple):
@@ -150,10 +150,10 @@ class MergedLog(NamedTuple):
     places: Sequence[int]
 
 
-def merged(log: Sequence[Behavior], found: Difference, export: Sequence[Behavior]) -> MergedLog:
+def merged(log: Sequence[Behavior], found: LogChange, export: Sequence[Behavior]) -> MergedLog:
     """Put behaviors into a log and take others out.
 
-    Of one moment they stand as in the export where it has them all, else what was known stands first.
+    Behaviors of one moment have the order of the export if it has them all; otherwise known ones come first.
     """
     if not found.removed and (not log or not found.added or instant(log[-1]) < instant(found.added[0])):
         return MergedLog((*log, *found.added), range(len(log)))
@@ -212,9 +212,9 @@ def new_places(log: MergedLog) -> Iterator[int]:
 
 # Which stretches of a log that has grown are asked about, and what is kept of the answers about the rest.
 #
-# A stretch holds what is new and, where less than a pause lies between, the event beside it: what was done may go on over the
+# A stretch has what is new and, where less than a pause lies between, the event beside it: what was done may go on over the
 # seam. It ends only where no event that is kept has behaviors on both sides, since a behavior belongs to one event. Where an
-# answer chooses among the activities of a day, a stretch holds whole days: a day that is answered in pieces keeps more.
+# answer chooses among the activities of a day, a stretch has whole days: a day that is answered in pieces keeps more.
 
 
 EventRow = dict[str, Any]
@@ -343,7 +343,7 @@ class _Planner:
             yield from self._behind(place, ends, known_ends)
 
     def _ends(self, counts: Callable[[int], bool]) -> list[int]:
-        """Return for each place when the last of what stands up to it has ended."""
+        """Return for each place the latest end of all behaviors up to it."""
         own = (
             _end(behavior) if counts(place) else self._starts[0]
             for place, behavior in enumerate(self._log.behaviors)
@@ -530,10 +530,10 @@ class _Tally:
     missing: Counter[int] = field(default_factory=Counter)
     too_late: int = 0
 
-    def add(self, log: UserLog, compared: Comparison, lateness: int) -> None:
+    def add(self, log: UserLog, compared: Unshared, lateness: int) -> None:
         if compared.known:
-            self.known.update(day_of(log.behaviors[index]) for index in compared.known)
-            self.missing.update(day_of(log.behaviors[index]) for index in compared.missing)
+            self.known.update(epoch_day(log.behaviors[index]) for index in compared.known)
+            self.missing.update(epoch_day(log.behaviors[index]) for index in compared.missing)
         if compared.new and log.behaviors:
             latest = instant(log.behaviors[-1])
             self.too_late += sum(latest - instant(behavior) > lateness for behavior in compared.new)
@@ -546,7 +546,7 @@ class _Tally:
 def survey(
     export: Export, ledger: Ledger, *, lateness: int, stop: Stop, days: Collection[int] | None = None
 ) -> Survey:
-    """Hold an export against a run. Raises InputError where their times cannot be compared.
+    """Compare an export with a run. Raises InputError where their times cannot be compared.
 
     `days`: those that the export holds as a whole, where an earlier survey, before some of it was taken in, has found them.
     """
@@ -560,7 +560,7 @@ def survey(
             touched.add(log.user_id)
             continue
         _refuse_other_clock(known, log)
-        compared = compare(known.behaviors, log.behaviors, window)
+        compared = unshared_with(known.behaviors, log.behaviors, window)
         tally.add(known, compared, lateness)
         if compared.new or compared.missing:
             touched.add(log.user_id)
@@ -576,7 +576,7 @@ def _count_absent(export: Export, ledger: Ledger, window: Window, tally: _Tally)
     """Count what users did whom the export lacks, until no day is left that the export may hold as a whole."""
     candidates = tally.whole_days()
     for known in _absent(export, ledger, replace(window, days=candidates)):
-        tally.add(known, compare(known.behaviors, (), window), 0)
+        tally.add(known, unshared_with(known.behaviors, (), window), 0)
         if candidates.isdisjoint(tally.whole_days()):
             return
 
@@ -586,7 +586,7 @@ class UserChange(NamedTuple):
 
     known: UserLog | None
     seen: UserLog
-    found: Difference
+    found: LogChange
 
 
 def user_changes(
@@ -602,11 +602,11 @@ def user_changes(
         yield UserChange(known, seen, _found(known, seen, surveyed.window, lateness))
 
 
-def _found(known: UserLog | None, seen: UserLog, window: Window, lateness: int) -> Difference:
+def _found(known: UserLog | None, seen: UserLog, window: Window, lateness: int) -> LogChange:
     if known is None:
-        return Difference(seen.behaviors)
-    compared = compare(known.behaviors, seen.behaviors, window)
-    return difference(known.behaviors, compared, lateness)
+        return LogChange(seen.behaviors)
+    compared = unshared_with(known.behaviors, seen.behaviors, window)
+    return log_change(known.behaviors, compared, lateness)
 
 
 def _absent(export: Export, ledger: Ledger, window: Window) -> Iterator[UserLog]:
@@ -682,16 +682,19 @@ class PlannedUser(NamedTuple):
     counts: ExtensionCounts
 
 
-@dataclass(frozen=True, slots=True)
 class Planner:
-    """Plans users one by one. `since` is the last call before the extension. `whole_days`: see `plan_regions`."""
+    """Plans what an extension of a run asks about, user by user. `since`: the last call before the extension."""
 
-    ledger: Ledger
-    builder: PromptBuilder
-    limits: BatchLimits
-    pause: int  # seconds
-    whole_days: bool
-    since: int
+    def __init__(
+        self, ledger: Ledger, settings: Settings, builder: PromptBuilder, limits: BatchLimits, since: int
+    ) -> None:
+        prompt = settings.prompt
+        self.ledger = ledger
+        self.since = since
+        self._builder, self._limits = builder, limits
+        # as the instructions ask for it
+        self._pause = prompt.pause * 60 if prompt.detail == "fine" and prompt.pause else _IDLE_SECONDS
+        self._whole_days = prompt.detail == "day"
 
     def plan(self, change: UserChange) -> PlannedUser:
         """Plan what an export changes for a user."""
@@ -706,7 +709,8 @@ class Planner:
             too_late_behaviors=len(found.too_late),
         )
         if known is None:
-            return PlannedUser(ExtendedUser(log=seen, fresh=self._parts(seen, _whole(seen))), counts)
+            whole = [(0, len(seen.behaviors) - 1)] if seen.behaviors else []
+            return PlannedUser(ExtendedUser(log=seen, fresh=self._parts(seen, whole)), counts)
         if not found.changes_log:
             return PlannedUser(None, counts)
         return self._extended(known, change, counts)
@@ -715,7 +719,7 @@ class Planner:
         user_id = known.user_id
         log = merged(known.behaviors, change.found, change.seen.behaviors)
         grown = UserLog(user_id, log.behaviors, change.seen.profile or known.profile)
-        plan = plan_regions(log, known_parts(self.ledger, user_id), self.pause, whole_days=self.whole_days)
+        plan = plan_regions(log, known_parts(self.ledger, user_id), self._pause, whole_days=self._whole_days)
         standing = standing_events(self.ledger, user_id) or StandingEvents(self.since)
         reopened_days = {log.behaviors[place].start.date() for place in plan.reopened}
         user = ExtendedUser(
@@ -736,23 +740,13 @@ class Planner:
             part
             for first, last in regions
             for part in measure_parts(
-                log_of_part(log, Part(log.user_id, first, last)), self.builder, self.limits, start=first
+                log_of_part(log, Part(log.user_id, first, last)), self._builder, self._limits, start=first
             )
         ]
 
 
-def _whole(log: UserLog) -> list[tuple[int, int]]:
-    return [(0, len(log.behaviors) - 1)] if log.behaviors else []
-
-
-def pause_seconds(settings: Settings) -> int:
-    """Return how long nothing may be done within an event, as the instructions ask for it."""
-    prompt = settings.prompt
-    return prompt.pause * 60 if prompt.detail == "fine" and prompt.pause else _IDLE_SECONDS
-
-
 def _held(events: Iterable[tuple[KnownPart, EventRow]], standing: StandingEvents) -> Iterator[EventRow]:
-    """Yield those events that held: not answers that came since."""
+    """Yield the events that were current before the extension, without answers that came since."""
     return (row for part, row in events if (part.call_id or 0) <= standing.since)
 
 

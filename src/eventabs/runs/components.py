@@ -1,4 +1,4 @@
-"""From settings to the parts of a run: endpoint, builder, limits and rules, and the context that holds them."""
+"""From settings to the parts of a run: endpoint, builder, limits and rules, and the context that has them."""
 
 import asyncio
 import hashlib
@@ -28,6 +28,7 @@ from eventabs.prompts import (
     default_vocabulary,
     example_events,
     example_log,
+    plan,
     prompt_language,
 )
 from eventabs.providers import (
@@ -49,16 +50,18 @@ from eventabs.providers import (
     is_loopback,
     kind_of,
     load_preset,
-    open_provider as open_provider_of,
+    open_provider,
     shipped_rules,
     tier_base_url,
 )
 from eventabs.records import (
+    Batch,
     Category,
     Copying,
     EventType,
     Outcome,
     Part,
+    PlannedPart,
     Reply,
     RunStatus,
     Shard,
@@ -171,7 +174,7 @@ def legend_of(
 def make_builder(
     settings: Settings, language: Language, template: str | None, legend: Mapping[str, str] | None = None
 ) -> PromptBuilder:
-    """Make what turns user logs into requests."""
+    """Make the builder of requests from user logs."""
     prompt = settings.prompt
     instructions = Instructions(
         language=language,
@@ -196,7 +199,7 @@ def make_builder(
 
 
 def _is_constrained(settings: Settings) -> bool:
-    """Whether a request says what its answer may hold. Raises ConfigError where that does not go with the form."""
+    """Whether a request constrains its answer. Raises ConfigError where the constraint does not fit the form."""
     llm, answer = settings.llm, settings.prompt.answer
     if llm.constrain in ("auto", "none"):
         return llm.constrain == "auto" and bool(llm.grammar_field)
@@ -227,7 +230,7 @@ def _check_examples(instructions: Instructions, settings: Settings) -> None:
 
 
 def batch_limits(settings: Settings, builder: PromptBuilder) -> BatchLimits:
-    """Return what one batch may hold."""
+    """Return the limits of a batch."""
     budget = settings.budget
     return BatchLimits(
         max_input_tokens=budget.max_input_tokens,
@@ -248,7 +251,7 @@ def max_calls(settings: Settings) -> int:
 
 
 def make_reader(settings: Settings, language: Language, compactor: Compactor) -> Read:
-    """Make what reads replies to prompts whose lines `compactor` wrote."""
+    """Make the reader of replies to prompts whose lines `compactor` wrote."""
     return partial(
         read_reply,
         labels=Labels(vocabulary_of(settings, language)),
@@ -260,13 +263,23 @@ def make_reader(settings: Settings, language: Language, compactor: Compactor) ->
 
 
 def prompt_language_in(facts: Mapping[str, Any]) -> Language:
-    """Return the language of a run's prompts."""
+    """Return the language of a run's prompts, settled when the input was read."""
     return "zh" if facts["prompt_language"] == "zh" else "en"
+
+
+def builder_of(settings: Settings, facts: Mapping[str, Any]) -> PromptBuilder:
+    """Make the builder of a run's prompts, with the legend that was settled when the input was read."""
+    return make_builder(settings, prompt_language_in(facts), facts["template"], facts.get("legend"))
+
+
+def plan_batches(parts: Sequence[PlannedPart], limits: BatchLimits, settings: Settings) -> list[Batch]:
+    """Return the plan that a run begins with."""
+    return plan(parts, limits, probe=probes(settings), workers=settings.run.concurrency)
 
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """A run that this process holds. `facts` is the ledger's meta; `most_users` is --limit, 0: all.
+    """A run that this process has locked. `facts` is the ledger's meta; `most_users` is --limit, 0: all.
 
     `named` is the input as it is named today, of addresses also the queries, which are stored nowhere. `opening` notes are told
     after the start.
@@ -326,14 +339,12 @@ class RunContext:
         )
 
     def builder(self) -> PromptBuilder:
-        """Make what writes the run's prompts, under the legend that was settled when the input was read."""
-        return make_builder(
-            self.settings, self.prompt_language, self.facts["template"], self.facts.get("legend")
-        )
+        """Make the builder of the run's prompts."""
+        return builder_of(self.settings, self.facts)
 
     @property
     def prompt_language(self) -> Language:
-        """The language of the prompt, settled when the input was read."""
+        """The language of the run's prompts."""
         return prompt_language_in(self.facts)
 
 
@@ -373,7 +384,7 @@ def require_usable_provider(settings: Settings, environment: Mapping[str, str]) 
 
 
 def _refuse_secrets(llm: LlmSettings, environment: Mapping[str, str]) -> None:
-    """Raise ConfigError where the settings hold what other machines need and are not sent."""
+    """Raise ConfigError for settings that other machines need and that are never sent to them."""
     public = {"base_url": public_url(llm.base_url), "proxy": public_url(llm.proxy), "extra_headers": {}}
     for key, value in public.items():
         variable = f"EVENTABS_LLM__{key.upper()}"
@@ -385,7 +396,7 @@ def _refuse_secrets(llm: LlmSettings, environment: Mapping[str, str]) -> None:
 
 
 def endpoint_of(llm: LlmSettings, environment: Mapping[str, str]) -> Endpoint:
-    """Return where requests go, with the key that the environment holds. Raises ConfigError for a tier that is not there."""
+    """Return where requests go, with the key from the environment. Raises ConfigError for a tier that is not there."""
     return Endpoint(
         model=llm.model,
         base_url=tier_base_url(find_tier(llm.tier, llm.preset), llm.preset, llm.base_url),
@@ -422,27 +433,26 @@ def no_model_message(preset: str) -> str:
 
 
 def start_command(settings: Settings) -> str:
-    """Return the command that starts a server of one's own with room for a call; "" where there is none."""
+    """Return the command that starts the user's own server with room for a call; "" without a preset that has one."""
     if not settings.llm.preset:
         return ""
     call_tokens = settings.budget.max_input_tokens + settings.budget.max_output_tokens
     return load_preset(settings.llm.preset).start_command_for(settings.llm.model, call_tokens=call_tokens)
 
 
-async def require_connection(
-    settings: Settings, environment: Mapping[str, str], observer: Observer, stop: Stop
-) -> None:
+async def require_connection(run: RunContext, stop: Stop) -> None:
     """Connect once before the first call, or until that works with `run.wait`. Raises StoppedError, StopRequested."""
+    settings = run.settings
     seconds = min(settings.llm.connect_timeout, CONNECT_SECONDS)
     while True:
         try:
-            await find_route(endpoint_of(settings.llm, environment), seconds=seconds)
+            await find_route(endpoint_of(settings.llm, run.environment), seconds=seconds)
         except UnreachableError as error:
             if not settings.run.wait:
                 message = _("{cause}; {step}")
                 message = message.format(cause=error, step=no_connection_step(error, settings))
                 raise StoppedError(message) from None
-            observer.noted(AwaitingEndpoint(str(error), WAIT_SECONDS))
+            run.observer.noted(AwaitingEndpoint(str(error), WAIT_SECONDS))
             await asyncio.sleep(WAIT_SECONDS)
             stop.check()
         else:
@@ -486,58 +496,41 @@ def unset_key(llm: LlmSettings, environment: Mapping[str, str]) -> str:
 
 
 def call_limits(settings: Settings) -> CallLimits:
-    """Return what calls may take."""
+    """Return the limits of calls."""
     llm, run = settings.llm, settings.run
     times = llm.connect_timeout, llm.idle_timeout, llm.call_timeout, llm.longest_wait
     return CallLimits(*times, max_calls(settings) + 1, rpm=run.rpm, tpm=run.tpm, tries=run.call_tries)
 
 
-def open_provider(
-    settings: Settings,
-    environment: Mapping[str, str],
-    *,
-    rules: str,
-    language: Language,
-    observer: Observer,
-    closing: asyncio.Event,
-    cluster: Cluster | None = None,
-    on_refused: Callable[[frozenset[str]], object] = lambda _parameters: None,
+def opened_provider(
+    run: RunContext, closing: asyncio.Event, on_refused: Callable[[frozenset[str]], object]
 ) -> AbstractAsyncContextManager[Complete]:
-    """Open what answers requests, on the machines of a cluster where there is one; none leaves any more once `closing` is set.
+    """Open the provider, on the machines of the cluster if there is one; no request is sent once `closing` is set.
 
-    `on_refused` hears which parameters are not sent any more.
-
-    Raises ConfigError where the settings cannot work.
+    `on_refused` hears which parameters are no longer sent. Raises ConfigError where the settings cannot work.
     """
-    llm = settings.llm
+    settings, observer, cluster = run.settings, run.observer, run.cluster
     config = ProviderConfig(
-        endpoint=endpoint_of(llm, environment),
-        sampling=sampling_of(llm),
+        endpoint=endpoint_of(settings.llm, run.environment),
+        sampling=sampling_of(settings.llm),
         limits=call_limits(settings),
-        rules=rules,
-        language=language,
-        vocabulary=vocabulary_of(settings, language),
+        rules=run.facts["rules"],
+        language=run.prompt_language,
+        vocabulary=vocabulary_of(settings, run.prompt_language),
         detail=settings.prompt.detail,
         on_refused=on_refused,
     )
     provider = None
     if cluster is not None:
-        public = public_settings(settings)["llm"]
+        public, own = public_settings(settings)["llm"], not cluster.is_local
         provider = cluster.provider(
-            partial(
-                _provider_on_machine,
-                public,
-                config.sampling,
-                config.limits,
-                active(),
-                own=not cluster.is_local,
-            ),
+            partial(_provider_on_machine, public, config.sampling, config.limits, active(), own=own),
             connections=config.limits.max_connections,
-            call_seconds=llm.call_timeout,
+            call_seconds=settings.llm.call_timeout,
             on_refused=on_refused,
             on_machines=lambda count, lost, cause: observer.noted(MachinesChanged(count, lost, cause)),
         )
-    return open_provider_of(
+    return open_provider(
         settings.provider,
         config,
         closing=closing,
@@ -549,9 +542,9 @@ def open_provider(
 def _provider_on_machine(
     llm: Mapping[str, Any], sampling: Sampling, limits: CallLimits, language: Language, *, own: bool
 ) -> OpenAIProvider:
-    """Make what a machine of a cluster makes calls with: what runs there. Its environment holds key and headers.
+    """Make the provider of a cluster's machine; runs on that machine, whose environment has key and headers.
 
-    `own`: and says where it reaches the model, if that is not where all others do.
+    `own`: its environment may also name another address of the model.
     """
     activate(language)
     keys = ("extra_headers", *(_CONNECTION if own else ()))
@@ -560,8 +553,8 @@ def _provider_on_machine(
 
 
 @asynccontextmanager
-async def joined(settings: Settings) -> AsyncIterator[Cluster | None]:
-    """Be connected to the cluster whose machines make the calls; None: this process makes them. Raises ConfigError."""
+async def joined_cluster(settings: Settings) -> AsyncIterator[Cluster | None]:
+    """Connect to the cluster whose machines make the calls; None: this process makes them. Raises ConfigError."""
     if settings.cluster.engine == "local" or settings.run.mode == "files":
         yield None
         return
@@ -584,8 +577,11 @@ def refuse_unknown_endpoint(run_id: str, settings: Settings, named_today: Mappin
     What counts is `named_today` (by the config file, variables and flags), the preset that it names, the defaults,
     and runs that were begun here.
     """
+    known = ""
+    with suppress(OSError, UnicodeDecodeError):
+        known = (user_state_path("eventabs") / "runs").read_text("ascii")
     is_called = kind_of(settings.provider).is_remote and settings.run.mode != "files"
-    if not is_called or _is_known(run_id, settings):
+    if not is_called or _digest(run_id, settings) in known.splitlines():
         return
     named = with_preset(named_today).get("llm", {})
     if named.get("ca_file"):
@@ -598,14 +594,6 @@ def refuse_unknown_endpoint(run_id: str, settings: Settings, named_today: Mappin
                 " confirm with --yes"
             )
             raise RunDirectoryError(message.format(host=host_of(settings.llm.base_url), key=key))
-
-
-def _is_known(run_id: str, settings: Settings) -> bool:
-    try:
-        known = (user_state_path("eventabs") / "runs").read_text("ascii")
-    except (OSError, UnicodeDecodeError):
-        return False
-    return _digest(run_id, settings) in known.splitlines()
 
 
 def _digest(run_id: str, settings: Settings) -> str:
@@ -669,13 +657,13 @@ class RulesInForce:
         return replace(outcome, events=self.rules.enforced(log, outcome.part, outcome.events))
 
     def placed(self, place: int, users: int, log: UserLog, outcome: Outcome) -> PlacedAnswer:
-        """Return what an answer held as it was read, and what it lacked; `place`: of the user among those of the batch."""
+        """Count what an answer said and what it lacked; `place`: the user's position in the batch."""
         return PlacedAnswer.of(place, users, log, outcome, self.enforced(log, outcome))
 
     def placed_again(
         self, stored: StoredReply, logs: Mapping[str, UserLog], outcomes: Mapping[str, Outcome]
     ) -> list[PlacedAnswer]:
-        """Return what those answers in a reply held that were read again, each with the log it is about."""
+        """Count what the answers of a reply said that were read again; `logs`: what each is about."""
         return [
             self.placed(place, len(stored.users), logs[alias], outcomes[alias])
             for place, alias in enumerate(stored.users, 1)

@@ -183,7 +183,7 @@ class Engine:
             await self.save()
 
     async def _ask(self, call_id: int, request: Request, place: "_Place") -> Reply:
-        """Make a call; where its endpoint is waited for, again until it is there."""
+        """Make a call; while the run waits for its endpoint, again and again."""
         on_retry, on_content = partial(self._note_retry, call_id), partial(self._note_content, place)
         while True:
             try:
@@ -307,7 +307,7 @@ class _Place:
             self._wake()
 
     def leave(self) -> None:
-        """Give back all that is still held."""
+        """Give back all that was taken."""
         self.end_receiving()
         self.leave_unread()
         if self._on_wire:

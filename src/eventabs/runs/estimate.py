@@ -24,7 +24,6 @@ from eventabs.prompts import (
     lower_bound,
     measure_group,
     output_tokens,
-    plan,
     sampled,
 )
 from eventabs.providers import load_preset
@@ -40,13 +39,14 @@ from eventabs.records import (
     Request,
     UserLog,
 )
-from eventabs.runs.changes import Planner, pause_seconds, survey, user_changes
+from eventabs.runs.changes import Planner, survey, user_changes
 from eventabs.runs.components import (
     batch_limits,
+    builder_of,
     legend_of,
     make_builder,
     open_input,
-    probes,
+    plan_batches,
     prompt_language_in,
     prompt_language_of,
     template_text,
@@ -56,7 +56,7 @@ from eventabs.runs.intake import (
     STDIN,
     InputDescription,
     copy_stdin,
-    describe,
+    describe_export,
     input_paths,
     language_of,
     refuse_unreadable,
@@ -122,7 +122,7 @@ class Estimate:
     not_compared: tuple[str, ...]
     paired_ends: int
     unpaired: int
-    shortened: int  # behaviors with a text that prompts hold the beginning of
+    shortened: int  # behaviors whose text prompts cut
     skipped_lines: int
     tokens_long: int
     tokens_compact: int
@@ -203,7 +203,7 @@ def estimate_run(
                 with suppress(ConfigError):  # a template of the user's own need not explain the others
                     levels[other] = _at_level(settings, other, language, sample)
         read = _measure(settings, export, levels.values(), language)
-        described = describe(export, settings, language)
+        described = describe_export(export, settings, language)
     return _estimate(settings, export, described, read, levels)  # what DuckDB held is free now
 
 
@@ -212,7 +212,7 @@ def describe_input(
 ) -> InputDescription:
     """Read the input and say what was understood of it. Raises UsageError for input that cannot be read."""
     with opened_export(settings, paths, on_copy) as export:
-        return describe(export, settings, language_of(export, settings))
+        return describe_export(export, settings, language_of(export, settings))
 
 
 def first_request(
@@ -240,19 +240,16 @@ def first_request(
 def opened_export(settings: Settings, paths: Sequence[str], on_copy: OnCopy) -> Iterator[Export]:
     """Open the input with its scratch files in a folder of their own. Raises UsageError, and StorageError where there is no room."""
     named = input_paths(paths, settings)
-    with _scratch_folder() as name:
+    try:
+        scratch = tempfile.TemporaryDirectory(prefix="eventabs-")
+    except OSError as error:
+        message = _("no folder for scratch files can be written ({error}); let TMPDIR name one that has room")
+        raise StorageError(message.format(error=error.strerror)) from None
+    with scratch as name:
         folder = Path(name)
         files = [copy_stdin(folder, Stop()) if path == STDIN else path for path in named]
         with open_input(settings, files, folder, on_copy=on_copy) as export:
             yield export
-
-
-def _scratch_folder() -> tempfile.TemporaryDirectory[str]:
-    try:
-        return tempfile.TemporaryDirectory(prefix="eventabs-")
-    except OSError as error:
-        message = _("no folder for scratch files can be written ({error}); let TMPDIR name one that has room")
-        raise StorageError(message.format(error=error.strerror)) from None
 
 
 def _prepared(settings: Settings, export: Export) -> tuple[Language, list[UserLog]]:
@@ -305,7 +302,10 @@ def _estimate(
     prompt_total = sum(measured.input_tokens) + limits.instructions_tokens * len(batches)
     larger = _larger_output_limit(measured, settings, len(batches))
     price = settings.llm.price.of_tokens()
-    cacheable = _cacheable_tokens(settings, limits.instructions_tokens, len(batches))
+    # an endpoint can have the equal beginning of all prompts but the first in its cache
+    least = load_preset(settings.llm.preset).least_cached_tokens if settings.llm.preset else 0
+    prefix = limits.instructions_tokens
+    cacheable = prefix * max(0, len(batches) - 1) if prefix >= least else 0
     return Estimate(
         users=len(read.counts),
         users_in_input=export.users,
@@ -347,18 +347,12 @@ def _estimate(
         described=described,
         non_behaviors=export.non_behaviors,
         tier=_tier(settings),
-        prefix_tokens=limits.instructions_tokens,
+        prefix_tokens=prefix,
         cost_cached=price.cost(prompt_total, output, cacheable, _tier(settings))
         if cacheable and price.cached_input is not None
         else None,
-        repriced=_repriced(settings, batches, limits.instructions_tokens),
+        repriced=_repriced(settings, batches, prefix),
     )
-
-
-def _cacheable_tokens(settings: Settings, prefix_tokens: int, calls: int) -> int:
-    """Return the tokens that an endpoint can have in its cache: the equal beginning of all prompts but the first."""
-    least = load_preset(settings.llm.preset).least_cached_tokens if settings.llm.preset else 0
-    return prefix_tokens * max(0, calls - 1) if prefix_tokens >= least else 0
 
 
 def _repriced(settings: Settings, batches: Sequence[Batch], instructions_tokens: int) -> InputWarning | None:
@@ -391,7 +385,7 @@ def _unpacked(settings: Settings, read: _Input, builder: PromptBuilder) -> Unpac
 def _plan(measured: _Measured, detail: Detail, settings: Settings) -> list[Batch]:
     """Return the plan that a run would begin with."""
     parts = list(map(PlannedPart, measured.parts, measured.sizes(detail)))
-    return plan(parts, measured.limits, probe=probes(settings), workers=settings.run.concurrency)
+    return plan_batches(parts, measured.limits, settings)
 
 
 def _compact_tokens(measured: _Measured, batches: int) -> int:
@@ -476,22 +470,14 @@ def estimate_extension(
         refuse_merged(directory, facts)
         settings = settings_of_today(invocation, facts)
         refuse_unextendable(settings, facts, ledger)
-        language = prompt_language_in(facts)
-        builder = make_builder(settings, language, facts["template"], facts.get("legend"))
+        builder = builder_of(settings, facts)
         limits = batch_limits(settings, builder)
-        planner = Planner(
-            ledger,
-            builder,
-            limits,
-            pause_seconds(settings),
-            settings.prompt.detail == "day",
-            last_call(ledger),
-        )
+        planner = Planner(ledger, settings, builder, limits, last_call(ledger))
         with opened_export(settings, paths, on_copy) as export:
             refuse_unreadable(export, max_rejects=settings.input.max_rejects)
             pending, counts = _planned_extension(export, planner, settings)
-            described = describe(export, settings, language)
-    batches = plan(pending, limits, probe=probes(settings), workers=settings.run.concurrency)
+            described = describe_export(export, settings, prompt_language_in(facts))
+    batches = plan_batches(pending, limits, settings)
     prompt = sum(planned.size.input_tokens for planned in pending) + limits.instructions_tokens * len(batches)
     output = [sum(planned.size.output_tokens for planned in batch.parts) for batch in batches]
     price = settings.llm.price.of_tokens()

@@ -25,7 +25,6 @@ from eventabs.runs.changes import (
     Survey,
     UserChange,
     listed_changes,
-    pause_seconds,
     survey,
     tokens_so_far,
     user_changes,
@@ -35,7 +34,7 @@ from eventabs.runs.intake import (
     STDIN,
     USERS_A_COMMIT,
     copy_stdin,
-    describe,
+    describe_export,
     facts_of,
     input_paths,
     opened_input,
@@ -102,22 +101,13 @@ def begin_extension(run: RunContext, paths: Sequence[str], *, accepted: bool, st
         return
     if STDIN in named:
         copy_stdin(run.directory.path, stop)
-    if (
-        under_way.get("state") != COMPARING
-    ):  # of one that was killed while it compared, the run is what it was before
-        under_way = {"before": under_way, "status": run.facts.get("status", "stopped")}
-    run.remember(
-        extension={
-            "paths": stored,
-            "state": COMPARING,
-            "accepted": accepted,
-            "before": under_way["before"],
-            "status": under_way["status"],
-        }
-    )
+    known = {key: under_way.get(key) for key in ("before", "status")}
+    if under_way.get("state") != COMPARING:  # one that was killed while it compared has changed nothing
+        known = {"before": under_way, "status": run.facts.get("status", "stopped")}
+    run.remember(extension={"paths": stored, "state": COMPARING, "accepted": accepted, **known})
 
 
-def take_in(run: RunContext, stop: Stop) -> list[Note]:
+def take_in_export(run: RunContext, stop: Stop) -> list[Note]:
     """Take in the export that the run is to be extended by, and return what was found.
 
     Raises UsageError, before anything has changed, and StopRequested where a stop is requested meanwhile.
@@ -159,7 +149,7 @@ class _Intake:
         listed = self._list(found)
         if (listed.changed_behaviors or listed.gone_behaviors) and not extension["accepted"]:
             raise RunDirectoryError(self._refusal(listed))
-        described = describe(export, run.settings, run.prompt_language)
+        described = describe_export(export, run.settings, run.prompt_language)
         if extension["state"] == COMPARING and found.finds_nothing:
             counts = ExtensionCounts()
             run.remember(extension=extension["before"])
@@ -169,7 +159,9 @@ class _Intake:
                 self._begin(found)
             counts = self._take(found, listed.too_late_behaviors)
             self._end(described.facts())
-        return [described.read, *described.notes(), self._told(counts)]
+        lateness, listed_in = run.settings.extend.lateness, str(run.directory.changes)
+        told = Extended(**asdict(counts), lateness=lateness, listed=listed_in)
+        return [described.read, *described.notes(), told]
 
     def _changes(self, found: Survey) -> Iterator[UserChange]:
         return user_changes(self._export, self._run.ledger, found, lateness=self._lateness, stop=self._stop)
@@ -232,14 +224,8 @@ class _Intake:
         run = self._run
         builder = run.builder()
         extension = run.facts["extension"]
-        planner = Planner(
-            run.ledger,
-            builder,
-            batch_limits(run.settings, builder),
-            pause_seconds(run.settings),
-            run.settings.prompt.detail == "day",
-            extension["since"],
-        )
+        limits = batch_limits(run.settings, builder)
+        planner = Planner(run.ledger, run.settings, builder, limits, extension["since"])
         counts = ExtensionCounts(**extension["counts"])
         changes = (change for change in self._changes(found))
         while chunk := list(islice(changes, USERS_A_COMMIT)):
@@ -271,11 +257,4 @@ class _Intake:
                 **described,
             },
             input_stamps=stamps_of(run.facts["extension"]["paths"], export),
-        )
-
-    def _told(self, counts: ExtensionCounts) -> Extended:
-        return Extended(
-            **asdict(counts),
-            lateness=self._run.settings.extend.lateness,
-            listed=str(self._run.directory.changes),
         )

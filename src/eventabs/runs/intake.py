@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from io import BufferedIOBase, UnsupportedOperation
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from eventabs.config import Settings
 from eventabs.errors import DiskFullError, InputError, RunDirectoryError, UsageError
@@ -40,8 +40,6 @@ from eventabs.runs.components import (
 from eventabs.runs.observer import ColumnsFound, InputGone, InputRead, Note, RowShown
 from eventabs.stop import Stop
 from eventabs.store import Ledger, disk_full, open_private, storage_error, write_rejects
-
-_USUAL_ENCODINGS: Final = ("utf-8", "")  # "": Parquet has none
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,38 +72,29 @@ class InputDescription:
         yield from self.warnings
 
 
-def describe(export: Export, settings: Settings, language: Language = "en") -> InputDescription:
+def describe_export(export: Export, settings: Settings, language: Language = "en") -> InputDescription:
     """Describe an open export. `language`: the prompt's."""
     found: Description = export.description
     compactor = Compactor(language, settings.compaction.strip)
-    return InputDescription(
-        rows=tuple(_shown(row, compactor) for row in found.rows),
-        mappings=found.mappings,
-        warnings=found.warnings,
-        schemas=found.schemas,
-        columns=found.columns,
-        read=_read(export),
-    )
-
-
-def _read(export: Export) -> InputRead:
-    return InputRead(
+    read = InputRead(
         len(export.files),
         export.users,
         export.behaviors,
         export.rejected_rows,
         export.duplicates,
         export.reasons,
-        tuple(sorted({name for name in export.encodings.values() if name not in _USUAL_ENCODINGS})),
-        export.paired_ends,
-        export.unpaired,
-        export.shortened,
-        export.compared,
-        export.not_compared,
-        export.skipped_lines,
-        export.non_behaviors,
-        export.other_rows,
+        encodings=tuple(sorted({*export.encodings.values()} - {"utf-8", ""})),  # "": Parquet has none
+        paired_ends=export.paired_ends,
+        unpaired=export.unpaired,
+        shortened=export.shortened,
+        compared=export.compared,
+        not_compared=export.not_compared,
+        skipped_lines=export.skipped_lines,
+        non_behaviors=export.non_behaviors,
+        other_rows=export.other_rows,
     )
+    rows = tuple(_shown(row, compactor) for row in found.rows)
+    return InputDescription(rows, found.mappings, found.warnings, found.schemas, found.columns, read)
 
 
 def language_of(export: Export, settings: Settings) -> Language:
@@ -221,6 +210,10 @@ def stdin_copy(directory: Path) -> str:
 
 
 USERS_A_COMMIT = 500
+_REMEMBERED = (
+    *("rejected_rows", "duplicates", "paired_ends", "unpaired", "shortened"),
+    *("skipped_lines", "non_behaviors", "other_rows", "rows"),
+)
 _REJECTS_OF_A_REFUSED_RUN = 10_000  # at most: all rows of a large export may be rejected
 
 
@@ -228,14 +221,19 @@ def read_input(run: RunContext, stop: Stop) -> list[Note]:
     """Read the input into the ledger, and return what was found. Raises UsageError, and StopRequested where a stop is requested meanwhile."""
     settings = run.settings
     with opened_input(run, run.facts["paths"], stop) as export:
-        _refuse_other_input(run, export)
+        before = run.facts.get("input", {}).get("fingerprint", export.fingerprint)
+        if before != export.fingerprint and not run.facts.get("other_input_accepted"):
+            message = _(
+                "the input is not the one that this run began with; restore it, or take it with --accept-changes"
+            )
+            raise RunDirectoryError(message)
         refuse_unreadable_input(run, export)
         first = sampled(export.user_logs())
         language = run.facts.get("prompt_language") or prompt_language_of(settings, first)
         legend = run.facts.get("legend")
         if legend is None:
             legend = legend_of(settings, language, run.facts["template"], first)
-        described = describe(export, settings, language)
+        described = describe_export(export, settings, language)
         chosen = _sample(run, export)
         run.remember(
             prompt_language=language,
@@ -256,7 +254,7 @@ def read_input(run: RunContext, stop: Stop) -> list[Note]:
         users = measure_logs(export.groups(), builder, limits)
         if chosen is not None:
             users = (user for user in users if user[0].user_id in chosen)
-        take_in(run.ledger, users, most_users=run.most_users, stop=stop)
+        log_users(run.ledger, users, most_users=run.most_users, stop=stop)
         run.remember(input_complete=not 0 < run.most_users < export.users)
     with suppress(OSError):
         run.directory.work.rmdir()
@@ -265,19 +263,8 @@ def read_input(run: RunContext, stop: Stop) -> list[Note]:
 
 def facts_of(export: Export) -> dict[str, object]:
     """Return what a run remembers of an export beside its users and behaviors."""
-    return {
-        "fingerprint": export.fingerprint,
-        "rejected_rows": export.rejected_rows,
-        "duplicates": export.duplicates,
-        "paired_ends": export.paired_ends,
-        "unpaired": export.unpaired,
-        "shortened": export.shortened,
-        "skipped_lines": export.skipped_lines,
-        "non_behaviors": export.non_behaviors,
-        "other_rows": export.other_rows,
-        "rows": export.rows,
-        "rejects": export.reasons,
-    }
+    kept = {name: getattr(export, name) for name in _REMEMBERED}
+    return {"fingerprint": export.fingerprint, **kept, "rejects": export.reasons}
 
 
 def stamps_of(paths: Sequence[str], export: Export) -> list[list[object]]:
@@ -294,7 +281,7 @@ def stored_paths(named: Sequence[str]) -> list[str]:
 
 
 def read_sample(run: RunContext, stop: Stop, *, users: int, seed: int) -> None:
-    """Read the input, but take in only so many users that have behaviors, drawn by seed; as `read_input`."""
+    """Read the input, but take in only N users (`users`) that have behaviors, drawn by seed; as `read_input`."""
     run.remember(sample={"users": users, "seed": seed})
     for note in read_input(run, stop):
         run.observer.noted(note)
@@ -375,15 +362,6 @@ def _with_queries(stored: Sequence[str], named: Sequence[str]) -> list[str]:
     return paths
 
 
-def _refuse_other_input(run: RunContext, export: Export) -> None:
-    before = run.facts.get("input", {}).get("fingerprint", export.fingerprint)
-    if before != export.fingerprint and not run.facts.get("other_input_accepted"):
-        message = _(
-            "the input is not the one that this run began with; restore it, or take it with --accept-changes"
-        )
-        raise RunDirectoryError(message)
-
-
 def refuse_unreadable_input(run: RunContext, export: Export) -> None:
     """Raise InputError as `refuse_unreadable` does, with the file in which the first rejected rows can be read."""
     try:
@@ -452,7 +430,7 @@ def _told(export: Export) -> str:
     )
 
 
-def take_in(ledger: Ledger, users: Iterable[tuple[UserLog, Parts]], *, most_users: int, stop: Stop) -> None:
+def log_users(ledger: Ledger, users: Iterable[tuple[UserLog, Parts]], *, most_users: int, stop: Stop) -> None:
     """Log the users that are not logged yet; at most `most_users` in all, 0: no limit."""
     known = ledger.logged_users()
     fresh: Iterator[tuple[UserLog, Parts]] = (user for user in users if user[0].user_id not in known)

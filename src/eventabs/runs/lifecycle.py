@@ -47,12 +47,12 @@ from eventabs.runs.components import (
     RunContext,
     batch_limits,
     endpoint_of,
-    joined,
+    joined_cluster,
     legend_of,
     logs_of,
     make_reader,
     max_calls,
-    open_provider,
+    opened_provider,
     probes,
     read_text,
     refuse_unknown_endpoint,
@@ -65,7 +65,7 @@ from eventabs.runs.components import (
     unset_key,
 )
 from eventabs.runs.engine import Engine
-from eventabs.runs.extension import take_in
+from eventabs.runs.extension import take_in_export
 from eventabs.runs.intake import (
     STDIN,
     copy_stdin,
@@ -98,7 +98,6 @@ from eventabs.store import (
     LedgerWriter,
     PartChange,
     RunDirectory,
-    StoredReply,
     answer_counts,
     asked_again,
     binding_facts,
@@ -142,53 +141,48 @@ async def execute(
     stop. A requested `stop` ends it early with the status `interrupted`; in mode `files` it ends with `waiting`. Reading and
     saving happen in a thread. Raises ConfigError where a cluster shall make the calls and is not there.
     """
-    async with joined(run.settings) as cluster:
-        return await _execute(
-            replace(run, cluster=cluster), stop, resumed=resumed, replies=replies, cancel=cancel
-        )
-
-
-async def _execute(
-    run: RunContext, stop: Stop, *, resumed: bool, replies: Sequence[Path], cancel: bool
-) -> Summary:
     earlier = run.earlier_seconds
     tracker = run.tracker(earlier)  # for the time that the run takes
     status: RunStatus = "completed"
     cause = ""
-    try:
-        _tell_start(run, resumed=resumed)
-        run.remember_progress(tracker.progress(waiting=0, workers=1), status="running", began_at=time.time())
-        if run.facts.get("input_complete"):
-            tell_gone_input(run)
-        else:
-            for note in await asyncio.to_thread(read_input, run, stop):
-                run.observer.noted(note)
-        if is_extending(run.facts):
-            await _settle_earlier(run)
-            for note in await asyncio.to_thread(take_in, run, stop):
-                run.observer.noted(note)
-        run.save(run.tracker(), status="running")
-        status = await _call_model(run, stop, tracker, replies, cancel=cancel)
-    except StopRequested:
-        status = "interrupted"
-    except StoppedError as error:
-        status, cause = "stopped", str(error)
-    except UsageError:
-        # where an extension was refused, the run is what it was
-        refused: RunStatus = "completed" if run.facts.get("status") == "completed" else "stopped"
-        save_stopped(run, refused, _seconds(run, tracker, earlier))
-        raise
-    if status != "completed":
-        cause = "; ".join(filter(None, (cause, going_on(stored_jobs(run.ledger)))))
-    await _end(run, status, cause, _seconds(run, tracker, earlier))
-    return summarize(run, status, cause)
+    async with joined_cluster(run.settings) as cluster:
+        run = replace(run, cluster=cluster)
+        try:
+            _tell_start(run, resumed=resumed)
+            begun = tracker.progress(waiting=0, workers=1)
+            run.remember_progress(begun, status="running", began_at=time.time())
+            if run.facts.get("input_complete"):
+                tell_gone_input(run)
+            else:
+                await _in_thread(read_input, run, stop)
+            if is_extending(run.facts):
+                if run.ledger.unread_calls():  # before the parts that they are about become other ones
+                    with _opened_session(run, run.tracker()) as session:
+                        await Settlement(session, Scheduler([], session.limits)).settle_unread()
+                await _in_thread(take_in_export, run, stop)
+            run.save(run.tracker(), status="running")
+            status = await _call_model(run, stop, tracker, replies, cancel=cancel)
+        except StopRequested:
+            status = "interrupted"
+        except StoppedError as error:
+            status, cause = "stopped", str(error)
+        except UsageError:
+            # where an extension was refused, the run is what it was
+            refused: RunStatus = "completed" if run.facts.get("status") == "completed" else "stopped"
+            save_stopped(run, refused, _seconds(run, tracker, earlier))
+            raise
+        if status != "completed":
+            cause = "; ".join(filter(None, (cause, going_on(stored_jobs(run.ledger)))))
+        progress = await asyncio.to_thread(save_stopped, run, status, _seconds(run, tracker, earlier))
+        if status != "completed":  # calls that were cut off are pending again
+            run.observer.progressed(progress)
+        run.observer.noted(StateChanged(status, cause))
+        return summarize(run, status, cause)
 
 
-async def _end(run: RunContext, status: RunStatus, cause: str, seconds: float) -> None:
-    progress = await asyncio.to_thread(save_stopped, run, status, seconds)
-    if status != "completed":  # calls that were cut off are pending again
-        run.observer.progressed(progress)
-    run.observer.noted(StateChanged(status, cause))
+async def _in_thread(read: Callable[[RunContext, Stop], Sequence[Note]], run: RunContext, stop: Stop) -> None:
+    for note in await asyncio.to_thread(read, run, stop):
+        run.observer.noted(note)
 
 
 async def _call_model(
@@ -223,13 +217,6 @@ async def _call_model(
         return await call(pending)
 
 
-async def _settle_earlier(run: RunContext) -> None:
-    """Settle replies that were committed but not read, before the parts that they are about become other ones."""
-    if run.ledger.unread_calls():
-        with _opened_session(run, run.tracker()) as session:
-            await Settlement(session, Scheduler([], session.limits)).settle_unread()
-
-
 @contextmanager
 def _opened_session(run: RunContext, so_far: ProgressTracker) -> Iterator[Session]:
     builder = run.builder()
@@ -249,20 +236,10 @@ async def _call_pending(session: Session, pending: list[PlannedPart], stop: Stop
     scheduler = session.scheduler(pending, probe=probes(run.settings))
     session.announce(scheduler, pending)
     if kind_of(run.settings.provider).is_remote and run.cluster is None:
-        await require_connection(run.settings, run.environment, run.observer, stop)
+        await require_connection(run, stop)
     closing = asyncio.Event()
-    provider = open_provider(
-        run.settings,
-        run.environment,
-        rules=run.facts["rules"],
-        language=run.prompt_language,
-        observer=run.observer,
-        closing=closing,
-        cluster=run.cluster,
-        on_refused=session.leave_out,
-    )
     limits = run.settings.run
-    async with provider as complete:
+    async with opened_provider(run, closing, session.leave_out) as complete:
         engine = Engine(
             session=session,
             settlement=Settlement(session, scheduler),
@@ -344,34 +321,33 @@ def _batches_waiting(run: RunContext) -> int:
 
 
 def _tell_start(run: RunContext, *, resumed: bool) -> None:
-    run.observer.started(_start_facts(run, resumed=resumed))
-    for note in (*run.opening, *_key_notes(run)):
-        run.observer.noted(note)
-
-
-def _start_facts(run: RunContext, *, resumed: bool) -> Started:
     settings = run.settings
     is_remote = kind_of(settings.provider).is_remote
-    return Started(
-        config_file=run.facts["config_file"],
-        provider=settings.provider,
-        model=settings.llm.model if is_remote else "",
-        host=host_of(endpoint_of(settings.llm, {}).base_url) if is_remote else "",
-        out=str(run.directory.path),
-        resumed=resumed and not ("copied_from" in run.facts and "status" not in run.facts),
+    run.observer.started(
+        Started(
+            config_file=run.facts["config_file"],
+            provider=settings.provider,
+            model=settings.llm.model if is_remote else "",
+            host=host_of(endpoint_of(settings.llm, {}).base_url) if is_remote else "",
+            out=str(run.directory.path),
+            resumed=resumed and not ("copied_from" in run.facts and "status" not in run.facts),
+        )
     )
+    for note in run.opening:
+        run.observer.noted(note)
+    is_called = is_remote and settings.run.mode != "files" and not run.cluster
+    if is_called and (variable := unset_key(settings.llm, run.environment)):
+        run.observer.noted(KeyUnset(variable))
 
 
-def _key_notes(run: RunContext) -> list[Note]:
-    is_called = (
-        kind_of(run.settings.provider).is_remote and run.settings.run.mode != "files" and not run.cluster
-    )
-    variable = unset_key(run.settings.llm, run.environment) if is_called else ""
-    return [KeyUnset(variable)] if variable else []
+_OF_INPUT = (  # what a summary says about the input, as the run's facts have it
+    *("rejected_rows", "rejects", "duplicates", "paired_ends", "unpaired", "non_behaviors"),
+    *("columns", "warnings"),
+)
 
 
 def summarize(run: RunContext, status: RunStatus, cause: str = "") -> Summary:
-    """Return how a run stands that has been saved."""
+    """Return the summary of a run that has been saved."""
     tracker = run.tracker()
     counts, standing = tracker.counts, count_standing_events(run.ledger)
     counted = run.facts.get("input", {})
@@ -390,16 +366,9 @@ def summarize(run: RunContext, status: RunStatus, cause: str = "") -> Summary:
         asked_again=asked_again(run.ledger),
         currency=run.settings.llm.price.currency,
         tier_costs=tracker.tier_costs,
-        rejected_rows=counted.get("rejected_rows", 0),
-        rejects=counted.get("rejects", {}),
-        duplicates=counted.get("duplicates", 0),
-        paired_ends=counted.get("paired_ends", 0),
-        columns=counted.get("columns", {}),
-        warnings=counted.get("warnings", []),
-        unpaired=counted.get("unpaired", 0),
-        non_behaviors=counted.get("non_behaviors", 0),
         schemas=tuple(counted.get("schemas", ())),
         users_in_input=counted.get("users", 0),
+        **{name: counted[name] for name in _OF_INPUT if name in counted},
     )
 
 
@@ -509,7 +478,7 @@ def reopen_run(
         if not confirmed and changed != "ignore":
             refuse_unknown_endpoint(facts["run_id"], settings, invocation.named())
         with watch(directory, settings) as observer:
-            # a trial under --limit goes on with all users: the first limit does not hold any more
+            # a trial under --limit goes on with all users: the first limit no longer counts
             most_users = int(invocation.flags.get("run", {}).get("limit", 0))
             run = RunContext(
                 directory,
@@ -626,7 +595,7 @@ def _refuse_other_shard(before: str, now: str) -> None:
 
 
 def _text_of_today(path: str, setting: str, before: str | None) -> str | None:
-    """Return what stands in the file now; what stood there at the beginning where it is gone."""
+    """Return the text of a file now, or the text at the beginning of the run if the file is gone."""
     return read_text(path, setting) if path and Path(path).is_file() else before
 
 
@@ -649,12 +618,16 @@ def _read_again(run: RunContext) -> None:
     builder = run.builder()
     read = make_reader(run.settings, run.prompt_language, builder.compactor)
     rules = rules_in_force(run)
-    counted: dict[Part, Mapping[str, int]] = {}  # what the answer that holds counts
+    counted: dict[Part, Mapping[str, int]] = {}  # counts of the accepted answer
     reasons: dict[Part, FailureReason] = {}
     moved = moved_users(ledger)
     repeated = 0
     for whole in ledger.stored_replies():
-        stored = _about_parts_of_today(whole, moved)
+        # parts that an extension has cut or renumbered since stay as they are
+        users = {
+            alias: part for alias, part in whole.users.items() if moved.get(part.user_id, 0) < whole.call_id
+        }
+        stored = whole._replace(users=users)
         left_out = [place for place, alias in enumerate(whole.users, 1) if alias not in stored.users]
         repeated += repeated_in(ledger, whole.call_id, left_out)
         logs = logs_of(stored, ledger)
@@ -673,11 +646,3 @@ def _read_again(run: RunContext) -> None:
         totals.update(counted[part])
     totals.update(moved_answer_counts(ledger) | {"repeated": repeated})
     store_answer_counts(ledger, totals)
-
-
-def _about_parts_of_today(stored: StoredReply, moved: Mapping[str, int]) -> StoredReply:
-    """Leave out users whose parts an extension has cut or renumbered since: their events stay as they are."""
-    users = {
-        alias: part for alias, part in stored.users.items() if moved.get(part.user_id, 0) < stored.call_id
-    }
-    return stored._replace(users=users)

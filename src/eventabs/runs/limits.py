@@ -29,7 +29,7 @@ class SpendingLimit:
     """Keeps a run under its limits even if every call in flight answers as long as it may. 0: no limit.
 
     Input is counted as the batches are; `instructions_tokens` come on top of each. `tokens_before` and
-    `cost_before` were spent before an extension, which has the limits for itself. `tier`: whose price holds for certain.
+    `cost_before` were spent before an extension, which has the limits for itself. `tier`: whose price applies.
     """
 
     max_cost: float

@@ -14,7 +14,7 @@ from eventabs.store import open_to_append
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The first line of a run. `config_file`, `model` and `host` are "" where there is none."""
+    """The first line of a run. `config_file`, `model` and `host` may be ""."""
 
     config_file: str
     provider: str
@@ -52,7 +52,7 @@ class InputRead:
     encodings: tuple[str, ...] = ()  # found in the files, but for UTF-8
     paired_ends: int = 0  # rows that gave a begin its duration
     unpaired: int = 0  # behaviors: begins without an end, ends without a begin
-    shortened: int = 0  # behaviors with a text that prompts hold the beginning of
+    shortened: int = 0  # behaviors whose text prompts cut
     compared: tuple[str, ...] = ()  # the columns in which duplicates are equal
     not_compared: tuple[str, ...] = ()
     skipped_lines: int = 0  # titles and sums, above and below the rows
@@ -109,7 +109,7 @@ class ColumnsFound:
 
 @dataclass(frozen=True, slots=True)
 class RowShown:
-    """A row of the input as it stands in its file, and the line that it becomes."""
+    """A row of the input as its file has it, and the line that it becomes."""
 
     file: str
     line: int
@@ -173,7 +173,7 @@ class AwaitingEndpoint:
 
 @dataclass(frozen=True, slots=True)
 class CoolingDown:
-    """The endpoint asked for fewer requests: no request is sent for so many seconds from now."""
+    """The endpoint asked for fewer requests: none is sent for `seconds` from now."""
 
     seconds: float
 
@@ -217,7 +217,7 @@ class CallFailed:
 
 @dataclass(frozen=True, slots=True)
 class RequestsWritten:
-    """The requests of a run stand in a file, to be answered by others. `left`: batches that are not part of it yet."""
+    """The requests of a run are in a file, to be answered by others. `left`: batches that are not part of it yet."""
 
     path: str
     requests: int
@@ -264,7 +264,7 @@ class Stopping:
 
 @dataclass(frozen=True, slots=True)
 class StateChanged:
-    """The run's state, and in one line why, "" where it needs no reason."""
+    """The run's state, and the reason in one line, "" if it needs none."""
 
     status: RunStatus
     cause: str = ""
@@ -302,7 +302,7 @@ class Summary(Counts):
     """How a run ended; the object that --json prints, and what the closing table needs beside it.
 
     `behaviors` are those of the input; `users_in_input` is more than `users` after a trial under --limit. `standing_events` are
-    those of the events that hold of users who are not done: an extension has more to ask about them.
+    the events of users who are not done, since an extension has more to ask about them.
     """
 
     status: RunStatus

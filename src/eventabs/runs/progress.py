@@ -15,7 +15,7 @@ from eventabs.store import summed
 _NUMBERS = [field.name for field in fields(Counts) if field.name not in {"retry_causes", "tiers", "answers"}]
 _RECENT_CALLS = 50  # the remaining time follows the latest calls
 _SHORTEST_WINDOW = 60.0  # seconds over which tokens a second are counted
-_CALLS_A_WINDOW = 2  # and at least so many mean calls long, or the speed would jump with each reply
+_CALLS_A_WINDOW = 2  # mean calls in a window at least, or the speed would jump with each reply
 _TOKENS_A_CHARACTER = 0.5  # before a reply has shown how many; between English and Chinese
 _ENDS_TO_TRUST = 2  # ends for each worker, until their pace says something
 
@@ -42,12 +42,12 @@ def retry_cause(error: EndpointError) -> str:
 
 
 def snapshot(progress: Progress, at: float) -> dict[str, Any]:
-    """Return the counts as they are kept in the ledger; `at`: when they held, in seconds since 1970."""
+    """Return the counts as they are kept in the ledger; `at`: when they were counted, in seconds since 1970."""
     return {"at": at, **asdict(progress)}
 
 
 class ProgressTracker:
-    """Counts a run from what the ledger holds on, and measures its pace. `clock` counts seconds, from anywhere.
+    """Counts a run on from what the ledger has, and measures its pace. `clock` counts seconds, from anywhere.
 
     `earlier_seconds`: the work of earlier processes.
     """
@@ -75,7 +75,7 @@ class ProgressTracker:
 
     @property
     def counts(self) -> Counts:
-        """What the run holds and has used so far."""
+        """What the run has and has used so far."""
         return Counts(
             **self._numbers, answers=self._answers, retry_causes=dict(self._causes), tiers=self._tiers_now()
         )
@@ -106,11 +106,11 @@ class ProgressTracker:
             self._numbers[name] += number
 
     def add_answers(self, cells: AnswerCells) -> None:
-        """Add to what answers held. A checkpoint that is being written keeps what it has."""
+        """Add to the counts of answers. A checkpoint that is being written keeps what it has."""
         self._answers = summed([self._answers, cells])
 
     def count_reply(self, usage: Usage, seconds: float, characters: int, tier: str = "") -> None:
-        """Count a reply that has just come, with so many characters; `tier` "": the ordinary one served it."""
+        """Count a reply that has just come; `tier` "": the ordinary one served it."""
         tokens = {name: getattr(usage, name) for name in TIER_COUNTS if name != "calls"}
         self.add(**tokens)
         use = self._tiers.setdefault(tier or STANDARD_TIER, dict.fromkeys(TIER_COUNTS, 0))

@@ -9,19 +9,20 @@ from typing import Any, Final, NamedTuple, Self
 
 from eventabs.config import Settings, overlay
 from eventabs.errors import RunDirectoryError
-from eventabs.language import Language, gettext as _
-from eventabs.prompts import VERSION, BatchLimits, Parts, PromptBuilder, measure_parts, plan, shuffled
+from eventabs.language import gettext as _
+from eventabs.prompts import VERSION, BatchLimits, Parts, PromptBuilder, measure_parts, shuffled
 from eventabs.records import PlannedPart, UserLog
 from eventabs.runs.components import (
     batch_limits,
+    builder_of,
     legend_of,
-    make_builder,
-    probes,
+    plan_batches,
+    prompt_language_in,
     refuse_unknown_endpoint,
     remember_run,
     require_usable_provider,
 )
-from eventabs.runs.intake import take_in
+from eventabs.runs.intake import log_users
 from eventabs.runs.lifecycle import Invocation, settings_of_today
 from eventabs.stop import Stop
 from eventabs.store import (
@@ -69,7 +70,7 @@ def copy_users(
     """Make a run about `users` of another, or add those that one made before lacks; it is gone on with like any run.
 
     `changed` are the settings that differ, nested as flags; any other that answers depend on is refused. `order` names the
-    order in which the users stand in the batches. `facts` are remembered, and must be those of a run made before.
+    order of the users in the batches. `facts` are remembered, and must be those of a run made before.
     Raises UsageError, also for an endpoint that only the source names unless that is `confirmed`.
     """
     with Ledger.watch(source.ledger) as ledger:
@@ -86,8 +87,15 @@ def copy_users(
                 Ledger.create(directory.ledger, first).close()
                 remember_run(first["run_id"], origin.settings)
             with closing(Ledger.open(directory.ledger)) as copy:
-                _refuse_other(directory, copy.meta(), own)
-                _take_in(copy, origin, users)
+                found = copy.meta()
+                if any(found.get(key) != value for key, value in own.items()):
+                    message = _(
+                        "{path} was made of another run or under another --seed; name another folder with --out, or remove it"
+                    )
+                    raise RunDirectoryError(message.format(path=directory.path))
+                builder = builder_of(origin.settings, found)
+                measured = _measured(map(ledger.log, users), builder, batch_limits(origin.settings, builder))
+                log_users(copy, measured, most_users=0, stop=Stop())
     return directory
 
 
@@ -145,35 +153,13 @@ class _Origin(NamedTuple):
             legend: dict[str, str] = self.facts.get("legend") or {}
             return legend
         logs = [self.ledger.log(user_id) for user_id in users[:_LEGEND_USERS]]
-        return legend_of(self.settings, _language(self.facts), self.facts["template"], logs)
+        return legend_of(self.settings, prompt_language_in(self.facts), self.facts["template"], logs)
 
     def _input(self, users: Sequence[str]) -> dict[str, Any]:
         count = "SELECT behaviors FROM users WHERE user_id = ?"
         behaviors = sum(self.ledger.rows(count, user_id)[0][0] for user_id in users)
         known = {key: self.facts["input"][key] for key in ("paths", "fingerprint")}
         return known | {"users": len(users), "behaviors": behaviors, "rejected_rows": 0, "duplicates": 0}
-
-
-def _take_in(copy: Ledger, origin: _Origin, users: Sequence[str]) -> None:
-    builder = _builder(origin.settings, copy.meta())
-    logs = map(origin.ledger.log, users)
-    take_in(copy, _measured(logs, builder, batch_limits(origin.settings, builder)), most_users=0, stop=Stop())
-
-
-def _refuse_other(directory: RunDirectory, found: Facts, own: Facts) -> None:
-    if any(found.get(key) != value for key, value in own.items()):
-        message = _(
-            "{path} was made of another run or under another --seed; name another folder with --out, or remove it"
-        )
-        raise RunDirectoryError(message.format(path=directory.path))
-
-
-def _builder(settings: Settings, facts: Facts) -> PromptBuilder:
-    return make_builder(settings, _language(facts), facts["template"], facts.get("legend"))
-
-
-def _language(facts: Facts) -> Language:
-    return "zh" if facts["prompt_language"] == "zh" else "en"
 
 
 def _measured(
@@ -189,7 +175,9 @@ def pending_use(directory: RunDirectory, invocation: Invocation) -> PlannedUse:
         facts = ledger.meta()
         settings = settings_of_today(invocation, facts)
         pending = ledger.pending_parts()
-        return _planned(pending, batch_limits(settings, _builder(settings, facts)), settings, facts["order"])
+        return _planned(
+            pending, batch_limits(settings, builder_of(settings, facts)), settings, facts["order"]
+        )
 
 
 def use_under(source: RunDirectory, invocation: Invocation, changed: Changed) -> PlannedUse:
@@ -197,7 +185,7 @@ def use_under(source: RunDirectory, invocation: Invocation, changed: Changed) ->
     with Ledger.watch(source.ledger) as ledger:
         origin = _Origin.of(ledger, invocation, changed)
         users = sorted(ledger.logged_users())
-        builder = _builder(origin.settings, {**origin.facts, "legend": origin.legend(users)})
+        builder = builder_of(origin.settings, {**origin.facts, "legend": origin.legend(users)})
         limits = batch_limits(origin.settings, builder)
         measured = _measured(map(ledger.log, users), builder, limits)
         parts = [PlannedPart(*part) for _log, parts in measured for part in parts]
@@ -205,7 +193,7 @@ def use_under(source: RunDirectory, invocation: Invocation, changed: Changed) ->
 
 
 def _planned(parts: Sequence[PlannedPart], limits: BatchLimits, settings: Settings, order: str) -> PlannedUse:
-    batches = plan(shuffled(parts, order), limits, probe=probes(settings), workers=settings.run.concurrency)
+    batches = plan_batches(shuffled(parts, order), limits, settings)
     return PlannedUse(
         users=len({planned.part.user_id for planned in parts}),
         calls=len(batches),

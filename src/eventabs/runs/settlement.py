@@ -1,4 +1,4 @@
-"""From the end of a call to the ledger: what it means for each part, what is asked again, and which batch goes next."""
+"""The session of a process: which batch goes next, what replies teach about budgets, and what a reply or an error means for each part."""
 
 import asyncio
 import time
@@ -126,7 +126,7 @@ class Scheduler:
 _QUANTILE = 0.95  # of answers must fit, not the average one, or batches would be cut
 _EARLY_QUANTILE = 0.6  # of few answers the tail is only the one longest, and the longest users go first
 _ENOUGH_FOR_THE_TAIL = 20  # replies
-_AFTER_A_CUT = 1.25  # at least so much longer than it came
+_AFTER_A_CUT = 1.25  # factor: an answer that was cut would have been at least this much longer
 _NEAR_THE_CAP = 0.9
 _REMEMBERED = 100  # replies
 _FIRST_LESSON = 3  # replies
@@ -219,7 +219,7 @@ def _quantile(values: Iterable[float], share: float) -> float:
 # What an answer, or the lack of one, does to the parts that were asked about.
 #
 # An attempt is charged only when a delivered answer was bad for that user. Everything else makes the
-# next batch smaller until the part stands alone, so every path ends.
+# next batch smaller until the part is alone, so every path ends.
 
 
 MOST_BROKEN_CALLS = 8  # calls a part may see end without an answer
@@ -347,13 +347,13 @@ class Session:
         return str(self.run.facts["settings_fingerprint"])
 
     def leave_out(self, parameters: frozenset[str]) -> None:
-        """Keep which parameters the endpoint does not take: a job would be refused for them as a whole."""
+        """Remember which parameters the endpoint refuses: one of them would fail a whole job."""
         kept = {_REFUSED: {"settings_fingerprint": self.fingerprint, "parameters": sorted(parameters)}}
         self.run.facts.update(kept)
         self.writer.post(lambda ledger: ledger.set_meta(kept))
 
     def sampling(self) -> Sampling:
-        """Return what is asked of the model beside the messages, without what the endpoint does not take."""
+        """Return the parameters of requests, without those that the endpoint refuses."""
         sampling, kept = sampling_of(self.run.settings.llm), self.run.facts.get(_REFUSED) or {}
         if kept.get("settings_fingerprint") != self.fingerprint:
             return sampling
@@ -364,15 +364,15 @@ class Session:
         return self.builder.request(logs, max_output_tokens=self.limits.max_output_tokens)
 
     def reader(self) -> Read:
-        """Make what reads replies."""
+        """Make the reader of replies."""
         return make_reader(self.run.settings, self.run.prompt_language, self.builder.compactor)
 
     def rules(self) -> RulesInForce:
-        """Return what usable answers must keep."""
+        """Return the rules that usable answers must keep."""
         return rules_in_force(self.run)
 
     def token_counter(self) -> Callable[[str], int]:
-        """Return what counts the tokens of answers, for endpoints that report no usage."""
+        """Return the counter of an answer's tokens, for endpoints that report no usage."""
         return TokenCounter(self.run.settings.prompt.tokenizer).count
 
     async def cut(self, part: Part) -> Sequence[tuple[Part, PartSize]]:
@@ -381,7 +381,7 @@ class Session:
         return halves(log, self.builder, start=part.first)
 
     def scheduler(self, pending: Sequence[PlannedPart], *, probe: bool) -> Scheduler:
-        """Plan what is pending, under the limits that replies have taught."""
+        """Plan what is pending, under the limits that replies have shown."""
         workers = self.run.settings.run.concurrency
         return Scheduler(in_order(self.run, pending), self.learner.limits, probe=probe, workers=workers)
 
@@ -562,7 +562,7 @@ class Settlement:
 
 
 class _Settled(NamedTuple):
-    """What has become of users, and what is to be added to the counts of answers and of what they held."""
+    """What has become of users, and what to add to the counts."""
 
     users: Mapping[str, SettledUser]
     counts: Mapping[str, int]

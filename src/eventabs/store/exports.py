@@ -27,7 +27,7 @@ from eventabs.objects import Destination, is_address
 from eventabs.records import RejectedRow
 from eventabs.store.directory import RunDirectory, open_private, open_to_append, replace_file, storage_error
 from eventabs.store.extensions import changed_events, users_with_events
-from eventabs.store.ledger import Ledger
+from eventabs.store.ledger import Ledger, offset_seconds
 from eventabs.store.queries import failed_users, user_states
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def behaviors_text(row: Row) -> str:
     return orjson.dumps(row["behaviors"]).decode()
 
 
-def times_of(row: Row) -> tuple[datetime, datetime]:
+def start_and_end(row: Row) -> tuple[datetime, datetime]:
     """Return start and end, aware where they have an offset."""
     return datetime.fromisoformat(row["start"]), datetime.fromisoformat(row["end"])
 
@@ -60,17 +60,9 @@ _BOM: Final = "\ufeff"
 _HARMLESS: Final = (
     """CASE WHEN regexp_matches("{0}", '^[=+\\-@\\t\\r]') THEN chr(39) || "{0}" ELSE "{0}" END AS "{0}\""""
 )
-_STORED: Final = {
-    **dict.fromkeys(TEXTS, "VARCHAR"),
-    "behaviors": "INTEGER[]",
-    "grounded": "BOOLEAN",
-}
-_TYPED: Final = _STORED | {
-    "start": "TIMESTAMP",
-    "end": "TIMESTAMP",
-    "start_offset": "INTEGER",
-    "end_offset": "INTEGER",
-}
+_STORED: Final = dict.fromkeys(TEXTS, "VARCHAR") | {"behaviors": "INTEGER[]", "grounded": "BOOLEAN"}
+_OFFSETS: Final = ("start_offset", "end_offset")
+_TYPED: Final = _STORED | {"start": "TIMESTAMP", "end": "TIMESTAMP"} | dict.fromkeys(_OFFSETS, "INTEGER")
 
 
 def write_csv(rows: Iterable[Row], target: Path, *, bom: bool) -> None:
@@ -93,7 +85,7 @@ def write_parquet(rows: Iterable[Row], target: Path) -> None:
 
     Offsets are seconds, null where the run knew no zone. Raises InputError where DuckDB cannot.
     """
-    columns = ", ".join(f'"{name}"' for name in (*COLUMNS, "start_offset", "end_offset"))
+    columns = ", ".join(f'"{name}"' for name in (*COLUMNS, *_OFFSETS))
     _copy(map(_typed, rows), _TYPED, f"SELECT {columns} FROM events", target, "FORMAT parquet")
 
 
@@ -109,18 +101,9 @@ def write_sqlite(rows: Iterable[Row], target: Path) -> None:
 
 
 def _typed(row: Row) -> Row:
-    start, end = times_of(row)
-    times = {"start": _wall_time(start), "end": _wall_time(end)}
-    return {**row, **times, "start_offset": _offset(start), "end_offset": _offset(end)}
-
-
-def _wall_time(moment: datetime) -> str:
-    return moment.replace(tzinfo=None).isoformat()
-
-
-def _offset(moment: datetime) -> int | None:
-    offset = moment.utcoffset()
-    return None if offset is None else round(offset.total_seconds())
+    start, end = start_and_end(row)
+    times = {"start": start.replace(tzinfo=None).isoformat(), "end": end.replace(tzinfo=None).isoformat()}
+    return {**row, **times, "start_offset": offset_seconds(start), "end_offset": offset_seconds(end)}
 
 
 def _copy(rows: Iterable[Row], types: dict[str, str], select: str, target: Path, options: str) -> None:
@@ -196,7 +179,7 @@ def _write_sheets(book: "xlsxwriter.Workbook", rows: Iterable[Row]) -> None:
 
 
 def _write_row(sheet: Any, number: int, row: Row, time: Any) -> None:  # noqa: ANN401  xlsxwriter has no types
-    start, end = map(_date, times_of(row))
+    start, end = map(_date, start_and_end(row))
     values = {**row, "start": start, "end": end, "behaviors": behaviors_text(row)}
     for column, name in enumerate(COLUMNS):
         match values[name]:
@@ -283,7 +266,9 @@ def _event(moment: datetime, transition: str, number: int, row: Row) -> Iterator
     yield _string("concept:name", row["type"])
     yield _string("concept:instance", str(number))
     yield _string("lifecycle:transition", transition)
-    yield f'<date key="time:timestamp" value="{_xes_date(moment)}"/>\n'
+    if moment.strftime("%z")[5:]:  # seconds in an offset, as before zones were made, are none of XML's
+        moment = moment.astimezone(UTC)
+    yield f'<date key="time:timestamp" value="{moment.isoformat(timespec="seconds")}"/>\n'
     if transition == "complete":
         for key in ("category", "summary", "source"):
             yield _string(key, row[key])
@@ -294,7 +279,7 @@ def _event(moment: datetime, transition: str, number: int, row: Row) -> Iterator
 
 def _moments(events: Sequence[Row], zone: tzinfo | None) -> list[tuple[datetime, datetime]]:
     """Return the times of a user's events with offsets: their own, else the zone's, else that of an event beside them."""
-    times = [times_of(row) for row in events]
+    times = [start_and_end(row) for row in events]
     beside = zone or next((start.tzinfo for start, _end in times if start.tzinfo), None)
     return [(_aware(start, beside), _aware(end, beside)) for start, end in times]
 
@@ -308,12 +293,6 @@ def _aware(moment: datetime, zone: tzinfo | None) -> datetime:
         )
         raise UsageError(message)
     return moment.replace(tzinfo=zone)
-
-
-def _xes_date(moment: datetime) -> str:
-    if moment.strftime("%z")[5:]:  # seconds in an offset, as before zones were made, are none of XML's
-        moment = moment.astimezone(UTC)
-    return moment.isoformat(timespec="seconds")
 
 
 def _string(key: str, value: str) -> str:
@@ -425,15 +404,12 @@ def _write(ledger: Ledger, form: ExportFormat, target: Path, *, bom: bool, timez
         case "xlsx":
             write_workbook(rows_of(ledger), target)
         case "xes":
-            write_xes(users_with_events(ledger), target, timezone or _zone_of_run(ledger))
-
-
-def _zone_of_run(ledger: Ledger) -> str:
-    return str(ledger.meta()["settings"]["input"]["timezone"])
+            zone = timezone or str(ledger.meta()["settings"]["input"]["timezone"])
+            write_xes(users_with_events(ledger), target, zone)
 
 
 class EventsFile:
-    """Appends the events of users as they are done. Only whole lines ever stand in the file."""
+    """Appends the events of users as they are done. The file has whole lines only."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -459,7 +435,7 @@ class EventsFile:
 
 def write_results(directory: RunDirectory, ledger: Ledger) -> None:
     """Write events.jsonl and failures.jsonl anew from the ledger, in order of user and time."""
-    replace_file(directory.events, _events_lines(ledger))
+    replace_file(directory.events, (_lines(events) for _user_id, events in users_with_events(ledger)))
     replace_file(directory.failures, (_lines([user]) for user in failed_users(ledger)))
 
 
@@ -480,10 +456,6 @@ def write_rejects(directory: RunDirectory, rejects: Iterable[RejectedRow]) -> No
     """Write rejects.jsonl."""
     rows = ({"file": row.file, "line": row.line, "reason": row.reason, "text": row.text} for row in rejects)
     replace_file(directory.rejects, (_lines([row]) for row in rows))
-
-
-def _events_lines(ledger: Ledger) -> Iterator[bytes]:
-    return (_lines(events) for _user_id, events in users_with_events(ledger))
 
 
 def _lines(records: Iterable[Mapping[str, Any]]) -> bytes:

@@ -1,6 +1,6 @@
-"""What an extended run keeps beside its plan: which events an extension has put in question, and what holds meanwhile.
+"""What an extended run keeps beside its plan: which events an extension has put in question, and which are current meanwhile.
 
-Until all that is new of a user is answered, the events hold that the user had before.
+Until all that is new of a user is answered, the user's earlier events are the current ones.
 """
 
 from collections.abc import Iterator, Sequence
@@ -43,7 +43,7 @@ class KnownPart(NamedTuple):
 
     @property
     def is_settled(self) -> bool:
-        """Whether the events hold."""
+        """Whether the events are current."""
         return self.state == "done"
 
 
@@ -61,8 +61,8 @@ class ExtendedUser:
     """What an extension makes of a user.
 
     `gone` are the parts that are not as they were, `moved` what of them is kept, `fresh` what is to be asked about;
-    `discarded` are the events that are not kept. Of those events that held, `before` are the ones that are discarded or have other
-    behaviors now, as they were, and `dropped` all that do not hold of an answer any more, under their new indices.
+    `discarded` are the events that are not kept. Of the events that were current, `before` are the ones that are discarded or have other
+    behaviors now, as they were, and `dropped` all that no answer has any more, under their new indices.
     Behaviors from the log index `moved_from` on have a new number.
     """
 
@@ -77,7 +77,7 @@ class ExtendedUser:
 
 
 class StandingEvents(NamedTuple):
-    """What held of a user when the run was last completed: `dropped` events, and answers up to the call `since`.
+    """The user's current events when the run was last completed: `dropped` events, and answers up to the call `since`.
 
     What has become of events with behaviors from the log index `moved_from` on is kept already.
     """
@@ -121,7 +121,7 @@ def users_between(ledger: Ledger, first: int, last: int) -> Iterator[str]:
 
 
 def begin_changes(ledger: Ledger, *, anew: bool) -> None:
-    """Begin an extension; `anew`: changes count from the events that hold now."""
+    """Begin an extension; `anew`: changes count from the events that are current now."""
     not_done = "SELECT DISTINCT user_id FROM parts WHERE state IN ('pending', 'failed')"
     if anew:
         ledger.rows(f"DELETE FROM extended WHERE user_id NOT IN ({not_done})")
@@ -141,7 +141,10 @@ def extend_user(ledger: Ledger, user: ExtendedUser, since: int) -> None:
         len(user.log.behaviors),
         pack_log(user.log),
     )
-    _set_span(ledger, user.log)
+    if user.log.behaviors:
+        ledger.rows("INSERT OR REPLACE INTO spans VALUES (?, ?, ?, ?)", *span_row(user.log))
+    else:
+        ledger.rows("DELETE FROM spans WHERE user_id = ?", user_id)
     for part in user.gone:
         ledger.rows("DELETE FROM parts WHERE user_id = ? AND first = ?", user_id, part.first)
         if part.call_id is not None:
@@ -161,27 +164,14 @@ def extend_user(ledger: Ledger, user: ExtendedUser, since: int) -> None:
     _question_events(ledger, user, since)
 
 
-def _set_span(ledger: Ledger, log: UserLog) -> None:
-    if log.behaviors:
-        ledger.rows("INSERT OR REPLACE INTO spans VALUES (?, ?, ?, ?)", *span_row(log))
-    else:
-        ledger.rows("DELETE FROM spans WHERE user_id = ?", log.user_id)
-
-
 def _add_moved(ledger: Ledger, user_id: str, piece: MovedPart) -> None:
     known = piece.known
-    input_tokens, output_tokens, attempts, broken_calls, max_peers, reason = known.rest
+    input_tokens, output_tokens, *rest = known.rest
+    events = len(piece.events) if known.is_settled else 0
     ledger.rows(
         "INSERT INTO parts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         *(user_id, piece.first, piece.last, input_tokens, output_tokens, known.state),
-        *(
-            attempts,
-            broken_calls,
-            max_peers,
-            reason,
-            len(piece.events) if known.is_settled else 0,
-            known.call_id,
-        ),
+        *(*rest, events, known.call_id),
     )
     if known.events or known.is_settled:  # what was no answer for the part needs no outcome
         ledger.rows(
@@ -191,7 +181,7 @@ def _add_moved(ledger: Ledger, user_id: str, piece: MovedPart) -> None:
 
 
 def _question_events(ledger: Ledger, user: ExtendedUser, since: int) -> None:
-    """Keep what held of a user, beside what an earlier extension has kept that is not through with it."""
+    """Keep the events that were current, beside those that an unfinished earlier extension has kept."""
     user_id, moved_from = user.log.user_id, user.moved_from
     before = list(user.before)
     for earlier, index, kept in ledger.rows(
@@ -209,7 +199,7 @@ def _question_events(ledger: Ledger, user: ExtendedUser, since: int) -> None:
 
 
 def _answer_counts(events: Sequence[EventRow]) -> dict[str, int]:
-    """Count what events say, as `answers.answer_counts` does; which ones were repeated is not kept: all stay counted."""
+    """Count what events say, as `answer_counts` does; which ones were repeated is not kept: all stay counted."""
     return {
         "covered": sum(len(event["behaviors"]) for event in events),
         "ungrounded": sum(not event["grounded"] for event in events),
@@ -229,7 +219,7 @@ def is_moved(ledger: Ledger, user_id: str, call_id: int) -> bool:
 
 
 def moved_answer_counts(ledger: Ledger) -> dict[str, int]:
-    """Count what the answers say that hold of parts which were cut or renumbered."""
+    """Count what the accepted answers about parts say that were cut or renumbered."""
     rows = ledger.rows(
         "SELECT outcomes.events FROM moved JOIN parts USING (user_id)"
         " JOIN outcomes ON outcomes.user_id = parts.user_id AND outcomes.call_id = parts.call_id"
@@ -239,7 +229,7 @@ def moved_answer_counts(ledger: Ledger) -> dict[str, int]:
 
 
 def standing_events(ledger: Ledger, user_id: str) -> StandingEvents | None:
-    """Return what held of a user whom an extension is about, None of any other."""
+    """Return the events that were current of a user in an extension, None for any other."""
     rows = ledger.rows("SELECT since, dropped, moved_from FROM extended WHERE user_id = ?", user_id)
     for since, dropped, moved_from in rows:
         return StandingEvents(since, unpack_json(dropped), moved_from)
@@ -247,7 +237,7 @@ def standing_events(ledger: Ledger, user_id: str) -> StandingEvents | None:
 
 
 def users_with_events(ledger: Ledger) -> Iterator[tuple[str, list[EventRow]]]:
-    """Yield each user of whom events hold, with them, in the order of events.jsonl; one user is in memory at a time."""
+    """Yield each user who has current events, with these, in the order of events.jsonl; one user is in memory at a time."""
     for user_id, state in states_by_user(ledger):
         if state == "done":
             yield user_id, events_of(ledger, user_id)
@@ -256,7 +246,7 @@ def users_with_events(ledger: Ledger) -> Iterator[tuple[str, list[EventRow]]]:
 
 
 def count_standing_events(ledger: Ledger) -> int:
-    """Count the events that hold of users who are not done."""
+    """Count the current events of users who are not done."""
     not_done = ledger.rows(
         "SELECT DISTINCT user_id FROM parts JOIN extended USING (user_id) WHERE state IN ('pending', 'failed')"
     )
@@ -264,7 +254,7 @@ def count_standing_events(ledger: Ledger) -> int:
 
 
 def _held_before(ledger: Ledger, user_id: str) -> list[EventRow]:
-    """Return the events that hold of a user who is not done."""
+    """Return the current events of a user who is not done."""
     standing = standing_events(ledger, user_id)
     if standing is None:
         return []
@@ -285,7 +275,7 @@ def _answered_events(ledger: Ledger, user_id: str, order: str, since: int) -> li
 def changed_events(ledger: Ledger) -> Iterator[EventRow]:
     """Yield what the last extension changed in the events, in order of user and start: each with `change`.
 
-    What is `replaced` starts when the event started that it is in the place of, which stands in `before`.
+    What is `replaced` has the start of the event that it replaces, which is in `before`.
     """
     done = "NOT EXISTS (SELECT 1 FROM parts WHERE parts.user_id = extended.user_id AND state <> 'done')"
     page = (

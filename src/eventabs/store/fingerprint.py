@@ -11,25 +11,13 @@ from eventabs.config import Settings
 from eventabs.objects import public_address
 from eventabs.providers import kind_of
 
+_OF_INPUT = (
+    *("timezone", "keep_duplicates", "encoding", "dayfirst", "duration_unit", "header", "user"),
+    *("sheet", "table", "schema", "shard", "columns"),
+)
 _BINDING = (
-    "input.timezone",
-    "input.keep_duplicates",
-    "input.encoding",
-    "input.dayfirst",
-    "input.duration_unit",
-    "input.header",
-    "input.user",
-    "input.sheet",
-    "input.table",
-    "input.schema",
-    "input.shard",
-    "input.columns",
-    "profiles",
-    "prompt",
-    "compaction",
-    "budget",
-    "vocabulary",
-    "events",
+    *(f"input.{key}" for key in _OF_INPUT),
+    *("profiles", "prompt", "compaction", "budget", "vocabulary", "events"),
 )
 
 

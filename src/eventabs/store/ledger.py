@@ -178,7 +178,7 @@ def translated(path: Path) -> Iterator[None]:
 
 
 def damaged(path: Path) -> RunDirectoryError:
-    """Return the error for a ledger that does not hold together."""
+    """Return the error for a damaged ledger."""
     message = _(
         "{path} is damaged; events.jsonl beside it has what was done. Keep a copy, and save what else is left"
         " with: sqlite3 {quoted} .recover | sqlite3 saved.sqlite"
@@ -200,7 +200,7 @@ _AWAITED = """
     SELECT json_extract(asked.value, '$[0]'), json_extract(asked.value, '$[1]'), json_extract(asked.value, '$[2]')
     FROM job_calls JOIN calls ON calls.id = call_id, json_each(calls.users) AS asked WHERE status = 'sent'
 """
-PEERS_OF_PIECES = 1  # a part cut because its answer was too long stands alone
+PEERS_OF_PIECES = 1  # a part cut because its answer was too long is alone in its batch
 
 
 class PartChange(NamedTuple):
@@ -259,7 +259,7 @@ class Ledger:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Open a ledger. Raises RunDirectoryError where it does not hold together."""
+        """Open a ledger. Raises RunDirectoryError where it is damaged."""
         with translated(path):
             connection = connect(path)
             with closed_on_failure(connection):
@@ -672,7 +672,16 @@ def _most_of(packed: bytes | memoryview) -> int:
 
 
 def _row(b: Behavior) -> tuple[Any, ...]:
-    row = _wall_seconds(b.start), _offset(b.start), b.action, b.item, b.place, b.duration, b.file, b.line
+    row = (
+        _wall_seconds(b.start),
+        offset_seconds(b.start),
+        b.action,
+        b.item,
+        b.place,
+        b.duration,
+        b.file,
+        b.line,
+    )
     return (*row, True) if b.action and b.in_own_words else row
 
 
@@ -683,7 +692,7 @@ def _wall_seconds(moment: datetime) -> int:
 
 def instant(behavior: Behavior) -> int:
     """Return when a behavior starts, in seconds since 1970; without an offset by the user's clock."""
-    return _wall_seconds(behavior.start) - (_offset(behavior.start) or 0)
+    return _wall_seconds(behavior.start) - (offset_seconds(behavior.start) or 0)
 
 
 def span_row(log: UserLog) -> tuple[str, int, int, int]:
@@ -691,7 +700,8 @@ def span_row(log: UserLog) -> tuple[str, int, int, int]:
     return log.user_id, instant(log.behaviors[0]), instant(log.behaviors[-1]), log.days
 
 
-def _offset(moment: datetime) -> int | None:
+def offset_seconds(moment: datetime) -> int | None:
+    """Return the offset of a time from UTC, None where it has none."""
     offset = moment.utcoffset()
     return None if offset is None else int(offset.total_seconds())
 
@@ -791,15 +801,12 @@ class LedgerWriter:
                     self._commit([write])
             else:
                 self._loop.call_soon_threadsafe(_resolve, [(gathered[0], None, error)])
-        else:
-            self._deliver(list(zip(gathered, results, strict=True)))
-
-    def _deliver(self, results: Sequence[tuple[_Write, Any]]) -> None:
-        """Resolve the futures. Waking the loop costs a system call: one for all tasks without `then`, one for the rest."""
-        for followed in (False, True):
-            done = [_follow_up(*result) for result in results if (result[0].then is not None) == followed]
-            if done:
-                self._loop.call_soon_threadsafe(_resolve, done)
+        else:  # waking the loop costs a system call: one for all tasks without `then`, one for the rest
+            pairs = list(zip(gathered, results, strict=True))
+            for followed in (False, True):
+                done = [_follow_up(*pair) for pair in pairs if (pair[0].then is not None) == followed]
+                if done:
+                    self._loop.call_soon_threadsafe(_resolve, done)
 
 
 def _drop_error(future: asyncio.Future[None]) -> None:

@@ -6,6 +6,7 @@ import shlex
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -36,12 +37,7 @@ _TABLES: Final = (
 )
 _STATES: Final = "SELECT state, count(*) FROM (SELECT max(state) AS state FROM shard.parts GROUP BY user_id) GROUP BY state"
 _SAME: Final = ("paths", "folder", "config_file", "template", "rules", "prompt_language", "legend")
-_OF_ONE: Final = (
-    "fingerprint",
-    "paths",
-    "columns",
-    "schemas",
-)  # facts about the input that shards have in common
+_OF_ONE: Final = ("fingerprint", "paths", "columns", "schemas")  # of the input, alike in all shards
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +112,6 @@ def merge(
     return MergedRun(target.path, shards, missing, tuple(_warnings(parts, missing)))
 
 
-def shard_of(facts: Facts) -> Shard | None:
-    """Return which shard a run is, by its stored facts; None for a run of all users."""
-    stored = facts["settings"]["input"].get("shard", "")
-    return Shard.parse(stored) if stored else None
-
-
 def shard_states(directory: RunDirectory, facts: Facts) -> tuple[ShardState, ...]:
     """Return how each of merged shards was; none where a run was not merged."""
     return tuple(
@@ -159,15 +149,14 @@ def _opened(path: Path) -> _Part:
     with Ledger.watch(directory.ledger) as ledger:
         facts = ledger.meta()
     refuse_merged(directory, facts)
-    shard = shard_of(facts)
-    if shard is None:
+    if not (shard := facts["settings"]["input"].get("shard", "")):
         message = _(
             "{path} is a run of all users; only shards are merged, which begin with: eventabs run --shard"
         )
         raise RunDirectoryError(message.format(path=directory.path))
     saved: RunStatus = facts.get("status", "running")
     stopped: Status = "killed" if saved == "running" else saved
-    return _Part(shard, directory, facts, "running" if in_use else stopped)
+    return _Part(Shard.parse(shard), directory, facts, "running" if in_use else stopped)
 
 
 def _refuse_overlaps(parts: Sequence[_Part]) -> None:
@@ -180,14 +169,8 @@ def _refuse_overlaps(parts: Sequence[_Part]) -> None:
     other = next((part for part in parts if part.shard.count != parts[0].shard.count), None)
     if other:
         message = _("{first} is shard {shard} and {second} is shard {other}; merge shards of the same number")
-        raise RunDirectoryError(
-            message.format(
-                first=parts[0].directory.path,
-                second=other.directory.path,
-                shard=parts[0].shard,
-                other=other.shard,
-            )
-        )
+        named = {"first": parts[0].directory.path, "second": other.directory.path}
+        raise RunDirectoryError(message.format(**named, shard=parts[0].shard, other=other.shard))
 
 
 def _refuse_differences(parts: Sequence[_Part]) -> None:
@@ -206,11 +189,8 @@ def _refuse_differences(parts: Sequence[_Part]) -> None:
             message = _(
                 "{first} and {second} have different settings ({changes}); take them all the same with --accept-changes"
             )
-            raise RunDirectoryError(
-                message.format(
-                    first=first.directory.path, second=part.directory.path, changes=shown_changes(changed)
-                )
-            )
+            named = {"first": first.directory.path, "second": part.directory.path}
+            raise RunDirectoryError(message.format(**named, changes=shown_changes(changed)))
 
 
 def _fingerprint(part: _Part) -> str:
@@ -379,13 +359,10 @@ def _rejects(parts: Sequence[_Part]) -> Iterator[bytes]:
     """Yield the lines about rejected rows in order of file and line, as each shard has them."""
     files = [stamp[0] for stamp in parts[0].facts.get("input_stamps", ())]
     places = {path: place for place, path in enumerate(files)}
-    written = [part.directory.rejects for part in parts if part.directory.rejects.exists()]
-    return heapq.merge(*map(_lines, written), key=partial(_place, places))
-
-
-def _lines(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        yield from file
+    with ExitStack() as opened:
+        written = [part.directory.rejects for part in parts if part.directory.rejects.exists()]
+        lines = [opened.enter_context(path.open("rb")) for path in written]
+        yield from heapq.merge(*lines, key=partial(_place, places))
 
 
 def _place(places: Mapping[str, int], line: bytes) -> tuple[int, str, int]:

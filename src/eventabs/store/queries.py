@@ -1,4 +1,4 @@
-"""What a ledger holds: counts, users and their events, retries, jobs, and what answers held. Views are in views.sql."""
+"""What a ledger has: counts, users and their events, retries, jobs, and counts of answers. Views are in views.sql."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple, Self
@@ -28,7 +28,7 @@ from eventabs.store.ledger import (
     unpack_parts,
 )
 
-# What answers held: summed up for those that hold, and one by one as they were read, by their place in the batch.
+# Counts of answers: summed up for the accepted ones, and one by one as they were read, by their place in the batch.
 #
 # What falls with the size of a batch, or towards its end, speaks for smaller ones.
 
@@ -46,7 +46,7 @@ def summed(values: Sequence[Any]) -> Any:  # noqa: ANN401  a number, or numbers 
 
 
 def answer_counts(outcomes: Sequence[Outcome]) -> dict[str, int]:
-    """Count what outcomes that hold say about events and behaviors, by the names in `Counts`."""
+    """Count events and behaviors of accepted outcomes, by the names in `Counts`."""
     events = [event for outcome in outcomes for event in outcome.events]
     return {
         "covered": sum(len(event.behaviors) for event in events),
@@ -80,7 +80,7 @@ def stored_answer_counts(ledger: Ledger) -> dict[str, int]:
 
 
 class PlacedAnswer(NamedTuple):
-    """What an answer about a user held as it was read; all numbers but the first are 0 where it was not usable.
+    """Counts of an answer about a user as it was read; all numbers but the first are 0 where it was not usable.
 
     `place`: of the user among the `users` of the batch, from 1. `missed`: events that the rules of [[events.must]] found lacking.
     """
@@ -99,7 +99,7 @@ class PlacedAnswer(NamedTuple):
 
     @property
     def third(self) -> str:
-        """The third of the batch in which the user stands."""
+        """The third of the batch that the user is in."""
         return place_third(self.place, self.users)
 
     @property
@@ -122,7 +122,7 @@ ANSWER_FIGURES: Final = ("asked", "usable", "strayed", *PlacedAnswer._fields[3:]
 
 
 def store_answers(ledger: Ledger, call_id: int, answers: Iterable[PlacedAnswer]) -> None:
-    """Write down what the answers of a call held, in the place of what is known of them."""
+    """Store the counts of a call's answers, in place of earlier ones."""
     slots = ", ".join("?" * (2 + len(PlacedAnswer._fields)))
     for answer in answers:
         ledger.rows(f"INSERT OR REPLACE INTO answers VALUES ({slots})", call_id, answer.third, *answer)
@@ -155,42 +155,28 @@ def _summed_up(rows: Iterable[Sequence[Any]]) -> AnswerCells:
 
 
 _USERS_A_PAGE = 1_000
-REPORT_SECTIONS: Final = (
-    "report_sections"  # in meta: tables that the report shows, by the name of their section
-)
-_COUNTED = (
-    "users",
-    "behaviors",
-    "done",
-    "events",
-    "calls",
-    "prompt_tokens",
-    "completion_tokens",
-    "cached_tokens",
-    "batches_done",
-    "answered",
-    "user_days",
+REPORT_SECTIONS: Final = "report_sections"  # in meta: tables that the report shows, by their section
+_COUNTED: Final = (
+    *("users", "behaviors", "done", "events", "calls"),
+    *("prompt_tokens", "completion_tokens", "cached_tokens"),
+    *("batches_done", "answered", "user_days"),
 )
 
 
 def count_all(ledger: Ledger) -> Counts:
     """Count everything."""
     causes = dict(ledger.rows("SELECT cause, count(*) FROM retries GROUP BY cause ORDER BY 2 DESC, 1"))
-    sums = ledger.rows("SELECT * FROM counted")[0]
+    (sums,) = ledger.rows("SELECT * FROM counted")
+    tiers = ledger.rows(f"SELECT tier, {', '.join(TIER_COUNTS)} FROM tier_use")
     return Counts(
         **dict(zip(_COUNTED, sums, strict=True)),
         failed=sum(failure_reasons(ledger).values()),
         retries=sum(causes.values()),
         retry_causes=causes,
-        tiers=_tiers(ledger),
+        tiers={tier or STANDARD_TIER: dict(zip(TIER_COUNTS, use, strict=True)) for tier, *use in tiers},
         answers=stored_answers(ledger),
         **stored_answer_counts(ledger),
     )
-
-
-def _tiers(ledger: Ledger) -> dict[str, dict[str, int]]:
-    rows = ledger.rows(f"SELECT tier, {', '.join(TIER_COUNTS)} FROM tier_use")
-    return {tier or STANDARD_TIER: dict(zip(TIER_COUNTS, numbers, strict=True)) for tier, *numbers in rows}
 
 
 class UserRow(NamedTuple):
@@ -470,8 +456,7 @@ def parts_of_call(ledger: Ledger, call_id: int) -> dict[str, Part]:
 
 def batch_of_call(ledger: Ledger, call_id: int) -> Batch:
     """Return what a call asks about, as it is planned now: all its parts are pending."""
-    ((users,),) = ledger.rows("SELECT users FROM calls WHERE id = ?", call_id)
-    parts = list(unpack_parts(users).values())
+    parts = list(parts_of_call(ledger, call_id).values())
     planned = ledger.planned_parts(parts)
     return Batch(tuple(planned[part] for part in parts))
 
@@ -486,7 +471,7 @@ def busy_parts(ledger: Ledger) -> set[Part]:
 
 
 def give_up_written(ledger: Ledger) -> None:
-    """Await no answers any more to requests that were only written."""
+    """Give up the answers to requests that were only written."""
     for job in stored_jobs(ledger):
         if job.state == "written":
             give_up(ledger, job.id)
@@ -494,7 +479,7 @@ def give_up_written(ledger: Ledger) -> None:
 
 
 def give_up(ledger: Ledger, job_id: int | None = None) -> int:
-    """Await no answers any more, of a job or of all; return of how many calls. Their parts are to be asked about again."""
+    """Give up the answers to a job's calls, or to all; return how many calls. Their parts are asked about again."""
     calls = unanswered(ledger, job_id)
     for call_id in calls:
         ledger.rows("UPDATE calls SET status = 'lost' WHERE id = ?", call_id)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from eventabs.records import Behavior
-from eventabs.runs.changes import GONE, Comparison, Window, compare, difference, merged, new_places
+from eventabs.runs.changes import GONE, Unshared, Window, log_change, merged, new_places, unshared_with
 
 START = datetime(2026, 3, 1)  # noqa: DTZ001  exports hold wall times
 EPOCH = int((START - datetime(1970, 1, 1)).total_seconds())  # noqa: DTZ001
@@ -38,7 +38,7 @@ def test_what_both_have_is_taken_as_one_as_often_as_both_have_it(
     log: list[Behavior], export: list[Behavior]
 ) -> None:
     known, seen = Counter(without_file(log)), Counter(without_file(export))
-    found = compare(log, export, window())
+    found = unshared_with(log, export, window())
     assert Counter(without_file(found.new)) == seen - known
     assert Counter(without_file([log[index] for index in found.missing])) == known - seen
 
@@ -53,22 +53,22 @@ def test_a_behavior_is_missing_only_within_the_time_of_the_export(
         for each in export
         if START + timedelta(hours=2 * first) <= each.start <= START + timedelta(hours=2 * last)
     ]
-    found = compare(log, inside, held)
+    found = unshared_with(log, inside, held)
     for index in found.missing:
         assert timedelta(hours=2 * first) <= log[index].start - START <= timedelta(hours=2 * last)
 
 
 def test_on_a_day_that_the_export_does_not_hold_as_a_whole_nothing_is_missing() -> None:
     log = [row(0), row(DAY)]
-    assert compare(log, [], window(last=DAY)).missing == (0, 1)
-    assert compare(log, [], window(last=DAY, days=frozenset({(EPOCH + DAY) // DAY}))).missing == (1,)
+    assert unshared_with(log, [], window(last=DAY)).missing == (0, 1)
+    assert unshared_with(log, [], window(last=DAY, days=frozenset({(EPOCH + DAY) // DAY}))).missing == (1,)
 
 
 @given(logs, logs)
 def test_a_log_and_what_differs_make_the_export_where_nothing_is_too_late(
     log: list[Behavior], export: list[Behavior]
 ) -> None:
-    found = difference(log, compare(log, export, window()), lateness=10**9)
+    found = log_change(log, unshared_with(log, export, window()), lateness=10**9)
     grown = merged(log, found, export)
     assert Counter(without_file(grown.behaviors)) == Counter(without_file(export))
     assert [each.start for each in grown.behaviors] == [each.start for each in export]
@@ -76,10 +76,10 @@ def test_a_log_and_what_differs_make_the_export_where_nothing_is_too_late(
 
 def test_of_one_moment_what_is_new_stands_as_in_an_export_that_has_all_of_it() -> None:
     log, export = [row(0, "a"), row(0, "c")], [row(0, "a"), row(0, "b"), row(0, "c"), row(0, "d")]
-    found = difference(log, compare(log, export, window()), lateness=0)
+    found = log_change(log, unshared_with(log, export, window()), lateness=0)
     assert [each.item for each in merged(log, found, export).behaviors] == ["a", "b", "c", "d"]
     part = export[1::2]
-    added = difference(log, compare(log, part, window(days=frozenset())), lateness=0)
+    added = log_change(log, unshared_with(log, part, window(days=frozenset())), lateness=0)
     assert [each.item for each in merged(log, added, part).behaviors] == ["a", "c", "b", "d"]
 
 
@@ -87,7 +87,7 @@ def test_of_one_moment_what_is_new_stands_as_in_an_export_that_has_all_of_it() -
 def test_places_say_where_each_behavior_of_the_log_is_now(
     log: list[Behavior], export: list[Behavior], lateness: int
 ) -> None:
-    found = difference(log, compare(log, export, window()), lateness)
+    found = log_change(log, unshared_with(log, export, window()), lateness)
     grown = merged(log, found, export)
     kept = {index: place for index, place in enumerate(grown.places) if place != GONE}
     assert set(range(len(log))) - set(kept) == set(found.removed)
@@ -104,7 +104,7 @@ def test_places_say_where_each_behavior_of_the_log_is_now(
 def test_a_behavior_that_lies_too_far_back_is_left_out_unless_it_replaces_another() -> None:
     log = [row(0), row(3 * DAY)]
     export = [row(0, "b"), row(60, "c"), row(3 * DAY)]
-    found = difference(log, compare(log, export, window(last=3 * DAY)), lateness=DAY)
+    found = log_change(log, unshared_with(log, export, window(last=3 * DAY)), lateness=DAY)
     assert found.replaced == 1
     assert [each.item for each in found.added] == ["b"]
     assert [each.item for each in found.too_late] == ["c"]
@@ -114,13 +114,13 @@ def test_a_behavior_that_lies_too_far_back_is_left_out_unless_it_replaces_anothe
 @pytest.mark.parametrize(("hours", "late"), [(1, 1), (30, 0)])
 def test_what_lies_before_the_last_known_behavior_is_late(hours: int, late: int) -> None:
     log = [row(0), row(DAY)]
-    found = difference(log, Comparison((row(hours * 3600, "b"),), (), range(2)), lateness=2 * DAY)
+    found = log_change(log, Unshared((row(hours * 3600, "b"),), (), range(2)), lateness=2 * DAY)
     assert found.late == late
     assert len(found.added) == 1
 
 
 def test_the_file_and_line_of_a_behavior_do_not_matter() -> None:
     log = [row(0, line=1)]
-    assert compare(log, [row(0, line=77)._replace(file=3, text="said")], window()) == Comparison(
+    assert unshared_with(log, [row(0, line=77)._replace(file=3, text="said")], window()) == Unshared(
         (), (), range(1)
     )

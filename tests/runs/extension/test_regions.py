@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, settings, strategies as st
 
 from eventabs.records import Behavior
-from eventabs.runs.changes import GONE, Difference, MergedLog, Regions, merged, plan_regions
+from eventabs.runs.changes import GONE, LogChange, MergedLog, Regions, merged, plan_regions
 from eventabs.store import KnownPart
 
 START = datetime(2026, 3, 1, 9)  # noqa: DTZ001  exports hold wall times
@@ -79,7 +79,7 @@ def growths(draw: st.DrawFn, told_by: Teller = sessions) -> tuple[MergedLog, lis
     log = draw(behaviors)
     added = draw(behaviors)
     removed = draw(st.sets(st.integers(0, len(log) - 1), max_size=2)) if len(log) > 2 else set()
-    found = Difference(tuple(added), removed=tuple(sorted(removed)))
+    found = LogChange(tuple(added), removed=tuple(sorted(removed)))
     return merged(log, found, added), cut(log, draw(st.lists(st.integers(0, 9), max_size=3)), told_by)
 
 
@@ -151,8 +151,8 @@ def test_a_model_that_chooses_among_the_activities_of_a_day_answers_as_about_the
 def test_the_day_before_is_asked_about_again_only_where_what_is_new_may_belong_to_it() -> None:
     before = [row(minutes) for minutes in (0, 300, 600, 870)]  # 9:00, 14:00, 19:00, 23:30
     told = [part(0, 3, [0], [1], [2], [3])]
-    far = merged(before, Difference((row(1_080),)), (row(1_080),))
-    near = merged(before, Difference((row(920),)), (row(920),))
+    far = merged(before, LogChange((row(1_080),)), (row(1_080),))
+    near = merged(before, LogChange((row(920),)), (row(920),))
     assert plan_regions(far, told, PAUSE, whole_days=True).regions == [(4, 4)]
     assert plan_regions(near, told, PAUSE, whole_days=True).regions == [(0, 4)]
     assert plan_regions(near, told, PAUSE).regions == [(3, 4)]
@@ -178,7 +178,7 @@ def test_events_are_kept_discarded_or_renumbered_and_none_is_lost(
 
 
 def plan_after(log: list[Behavior], parts: list[KnownPart], *added: Behavior) -> Regions:
-    return plan_regions(merged(log, Difference(added), added), parts, PAUSE)
+    return plan_regions(merged(log, LogChange(added), added), parts, PAUSE)
 
 
 def test_what_follows_after_a_pause_is_asked_about_alone() -> None:
@@ -224,7 +224,7 @@ def test_a_long_stay_that_comes_late_joins_what_began_meanwhile() -> None:
 
 def test_an_event_all_of_whose_behaviors_are_gone_is_dropped_and_nobody_is_asked() -> None:
     log = [row(0), row(600)]
-    plan = plan_regions(merged(log, Difference((), removed=(1,)), log[:1]), [part(0, 1, [0], [1])], PAUSE)
+    plan = plan_regions(merged(log, LogChange((), removed=(1,)), log[:1]), [part(0, 1, [0], [1])], PAUSE)
     assert plan.regions == []
     assert [each["behaviors"] for _part, each in plan.discarded] == [[1]]
     assert [(piece.first, piece.last) for piece in plan.moved] == [(0, 0)]
