@@ -378,9 +378,7 @@ class JobRunner:
         self._grace_seconds = stop.grace_seconds
         self._run_id, self._observer, self._settings = run.facts["run_id"], run.observer, run.settings.batch
         self._profile = batch_profile(run.settings)
-        self._queue_tokens = (
-            self._settings.max_enqueued_tokens
-        )  # of prompts that may wait there in all, 0: not known
+        self._queue_tokens = self._settings.max_enqueued_tokens  # of all prompts that wait, 0: not known
         self._open: dict[int, Job] = {}
         self._looks_in_vain = Counter[int]()  # at jobs that have ended, and their files are not there
         self._interval = self._settings.poll_seconds
