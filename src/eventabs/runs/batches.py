@@ -725,9 +725,8 @@ def _backoff(tries: int) -> float:
 async def opened_jobs(session: Session, scheduler: Scheduler, stop: Stop) -> AsyncIterator[JobRunner]:
     """Open the runner of the batch service's jobs; a requested stop ends its waiting."""
     settings, loop = session.run.settings, asyncio.get_running_loop()
-    ordinary = settings.llm.model_copy(
-        update={"tier": STANDARD_TIER}
-    )  # another may have an address of its own
+    # another tier may have an address of its own
+    ordinary = settings.llm.model_copy(update={"tier": STANDARD_TIER})
     endpoint = endpoint_of(ordinary, session.run.environment)
     service = BatchService(endpoint, batch_profile(settings), call_limits(settings))
     async with aclosing(service):
