@@ -24,7 +24,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
 
-from eventabs import providers  # loads presets, and with them pydantic, when they are first looked up
+from eventabs import ingest, providers  # load DuckDB and presets when they are first looked up
 from eventabs.choices import AnswerForm, Compaction, Detail, ProviderChoice, RunMode, TierName
 from eventabs.config.files import read_toml
 from eventabs.errors import ConfigError, SettingFault, WrongSettingsError
@@ -123,10 +123,8 @@ class TextsSettings(Section):
     @field_validator("regex")
     @classmethod
     def _is_regular_expression(cls, regex: str) -> str:
-        from eventabs.ingest import check_pattern  # noqa: PLC0415  DuckDB is loaded only where it is needed
-
         if regex:
-            check_pattern(regex)
+            ingest.check_pattern(regex)
         return regex
 
 

@@ -378,9 +378,7 @@ class JobRunner:
         self._grace_seconds = stop.grace_seconds
         self._run_id, self._observer, self._settings = run.facts["run_id"], run.observer, run.settings.batch
         self._profile = batch_profile(run.settings)
-        self._queue_tokens = (
-            self._settings.max_enqueued_tokens
-        )  # of prompts that may wait there in all, 0: not known
+        self._queue_tokens = self._settings.max_enqueued_tokens  # of all prompts that wait, 0: not known
         self._open: dict[int, Job] = {}
         self._looks_in_vain = Counter[int]()  # at jobs that have ended, and their files are not there
         self._interval = self._settings.poll_seconds
@@ -727,9 +725,8 @@ def _backoff(tries: int) -> float:
 async def opened_jobs(session: Session, scheduler: Scheduler, stop: Stop) -> AsyncIterator[JobRunner]:
     """Open the runner of the batch service's jobs; a requested stop ends its waiting."""
     settings, loop = session.run.settings, asyncio.get_running_loop()
-    ordinary = settings.llm.model_copy(
-        update={"tier": STANDARD_TIER}
-    )  # another may have an address of its own
+    # another tier may have an address of its own
+    ordinary = settings.llm.model_copy(update={"tier": STANDARD_TIER})
     endpoint = endpoint_of(ordinary, session.run.environment)
     service = BatchService(endpoint, batch_profile(settings), call_limits(settings))
     async with aclosing(service):

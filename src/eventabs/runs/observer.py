@@ -326,9 +326,7 @@ class Summary(Counts):
     failures: dict[str, int] = field(default_factory=dict)
     asked_again: dict[str, int] = field(default_factory=dict)  # users after a bad answer, by its reason
     currency: str = "USD"
-    tier_costs: dict[str, float | None] = field(
-        default_factory=dict
-    )  # by tier, empty where all are the ordinary one's
+    tier_costs: dict[str, float | None] = field(default_factory=dict)  # by tier; empty: all are ordinary
 
     @property
     def events_per_user_day(self) -> float | None:
