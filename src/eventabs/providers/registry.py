@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from eventabs.language import Language
     from eventabs.providers.openai import CallLimits, Endpoint, Sampling
     from eventabs.providers.rate_limit import OnCooldown
+    from eventabs.providers.ray import RayProvider
     from eventabs.providers.retry import Complete
     from eventabs.records import Detail, EventSource, OnContent, Reply, Request, Vocabulary
+
+_LOOK_SECONDS = 0.1  # between looks whether a machine elsewhere can make a call
 
 ProviderName = Literal["openai", "rules"]
 ProviderChoice = Literal["auto", "openai", "rules"]
@@ -99,9 +102,9 @@ async def open_provider(
     *,
     closing: "asyncio.Event",
     on_cooldown: "OnCooldown",
-    provider: "Provider | None" = None,
+    elsewhere: "RayProvider | None" = None,
 ) -> AsyncIterator["Complete"]:
-    """Open the provider of a kind, or `provider` in its place; yield what completes a request. No try starts once `closing` is set.
+    """Open the provider of a kind, or `elsewhere` in its place; yield what completes a request. No try starts once `closing` is set.
 
     `on_cooldown` gets the seconds of each cooldown after a rate limit. Raises ConfigError where the config cannot work; a
     call raises CallCancelledError or the subclasses of EndpointError.
@@ -110,16 +113,22 @@ async def open_provider(
     from eventabs.providers.retry import Gate, complete_with_retries  # noqa: PLC0415  as above
 
     kind = kind_of(name)
-    async with aclosing(provider or kind.create(config)) as opened:
+    async with aclosing(elsewhere or kind.create(config)) as opened:
         if not kind.is_remote:
             yield lambda request, _on_retry, _on_content: opened.complete(request)
             return
         gate = Gate(opened.complete, closing)
         limits = config.limits
+
+        async def ready() -> None:
+            while elsewhere and not elsewhere.is_ready():
+                await gate.sleep(_LOOK_SECONDS)
+
         pace = Pacer(limits.rpm, limits.tpm, sleep=gate.sleep, on_cooldown=on_cooldown)
         yield lambda request, on_retry, on_content: complete_with_retries(
             Gate(lambda sent: opened.complete(sent, on_content), closing).send,
             request,
+            ready=ready,
             pace=pace,
             tries=limits.tries,
             on_retry=on_retry,

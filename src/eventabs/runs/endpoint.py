@@ -228,10 +228,10 @@ def open_provider(
         detail=settings.prompt.detail,
         on_refused=on_refused,
     )
-    provider = None
+    elsewhere = None
     if cluster is not None:
         public = public_settings(settings)["llm"]
-        provider = cluster.provider(
+        elsewhere = cluster.provider(
             partial(
                 _provider_on_machine,
                 public,
@@ -249,7 +249,7 @@ def open_provider(
         settings.provider,
         config,
         closing=closing,
-        provider=provider,
+        elsewhere=elsewhere,
         on_cooldown=lambda seconds: observer.noted(CoolingDown(seconds)),
     )
 
