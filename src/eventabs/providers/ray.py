@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, redirect_stdout, suppress
+from contextlib import asynccontextmanager, contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -131,12 +131,12 @@ class RayProvider:
         self._has_worked = False
         self._numbers = count(1)
         self._refused = frozenset[str]()
-        self._changed = asyncio.Event()
+        self._none_since: float | None = None
         self._tasks = {asyncio.create_task(self._look_for_machines())}
 
     async def complete(self, request: Request, on_content: OnContent | None = None, /) -> Reply:
         """Complete a request on the machine with the fewest calls in flight. Raises the subclasses of EndpointError."""
-        machine = await self._choose()
+        machine = self._choose()
         number = next(self._numbers)
         machine.calls[number] = on_content or (lambda _characters: None)
         reference = machine.actor.complete.remote(number, request)
@@ -180,19 +180,26 @@ class RayProvider:
         for machine in self._machines.values():
             self._ray.kill(machine.actor)
 
-    async def _choose(self) -> _Machine:
-        """Wait for a machine that can make a call. Raises EndpointError where none is there, or none can."""
-        until = time.monotonic() + _START_SECONDS
-        while not (ready := [each for each in self._machines.values() if each.is_ready]):
-            if time.monotonic() > until:
-                raise UnavailableError(_("no machine of the Ray cluster can make calls now"))
-            if self._causes and not self._machines and not self._has_worked:
-                message = _("no machine of the Ray cluster can make calls ({causes})")
-                causes = "; ".join(f"{address}: {cause}" for address, cause in self._causes.items())
-                raise FatalEndpointError(message.format(causes=causes))
-            self._changed.clear()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), _LOOK_SECONDS)
+    def is_ready(self) -> bool:
+        """Whether a machine can make a call now. Raises FatalEndpointError where none can, UnavailableError where none has come for long."""
+        if self._ready():
+            self._none_since = None
+            return True
+        if self._causes and not self._machines and not self._has_worked:
+            message = _("no machine of the Ray cluster can make calls ({causes})")
+            causes = "; ".join(f"{address}: {cause}" for address, cause in self._causes.items())
+            raise FatalEndpointError(message.format(causes=causes))
+        self._none_since = self._none_since or time.monotonic()
+        if time.monotonic() - self._none_since > _START_SECONDS:
+            raise _none()
+        return False
+
+    def _ready(self) -> list[_Machine]:
+        return [each for each in self._machines.values() if each.is_ready]
+
+    def _choose(self) -> _Machine:
+        if not (ready := self._ready()):
+            raise _none()
         now = time.monotonic()
         return min(ready, key=lambda each: (each.troubled_until > now, len(each.calls)))
 
@@ -257,7 +264,6 @@ class RayProvider:
             self._tell(machine.address, cause)
         else:
             self._causes[machine.address] = cause
-            self._changed.set()
 
     def _said(self, error: Exception) -> str:
         """Return why an actor is lost; where its start failed, the last line has the cause."""
@@ -267,8 +273,11 @@ class RayProvider:
         return lines[-1][:_SHOWN] if lines else type(error).__name__
 
     def _tell(self, lost: str = "", cause: str = "") -> None:
-        self._changed.set()
-        self._on_machines(sum(each.is_ready for each in self._machines.values()), lost, cause)
+        self._on_machines(len(self._ready()), lost, cause)
+
+
+def _none() -> UnavailableError:
+    return UnavailableError(_("no machine of the Ray cluster can make calls now"))
 
 
 def _lost(machine: _Machine) -> MachineLostError:

@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from eventabs.choices import Detail
     from eventabs.language import Language
     from eventabs.providers.openai.endpoint import CallLimits, Endpoint, Sampling
+    from eventabs.providers.ray import RayProvider
     from eventabs.providers.retry import Complete, OnCooldown
     from eventabs.records import EventSource, OnContent, Reply, Request, Vocabulary
 
+_LOOK_SECONDS = 0.1  # between looks whether a machine elsewhere can make a call
 
 # A new kind of provider is one folder or module beside `openai` and `rules`, one name and one line here.
 ProviderName = Literal["openai", "rules"]
@@ -96,9 +98,9 @@ async def open_provider(
     *,
     closing: "asyncio.Event",
     on_cooldown: "OnCooldown",
-    provider: "Provider | None" = None,
+    elsewhere: "RayProvider | None" = None,
 ) -> AsyncIterator["Complete"]:
-    """Open the provider of a kind, or `provider` in its place; yield what completes a request. No try starts once `closing` is set.
+    """Open the provider of a kind, or `elsewhere` in its place; yield what completes a request. No try starts once `closing` is set.
 
     `on_cooldown` gets the seconds of each cooldown after a rate limit. Raises ConfigError where the config cannot work; a
     call raises CallCancelledError or the subclasses of EndpointError.
@@ -106,16 +108,22 @@ async def open_provider(
     from eventabs.providers.retry import Gate, Pacer, complete_with_retries  # noqa: PLC0415  as above
 
     kind = kind_of(name)
-    async with aclosing(provider or kind.create(config)) as opened:
+    async with aclosing(elsewhere or kind.create(config)) as opened:
         if not kind.is_remote:
             yield lambda request, _on_retry, _on_content: opened.complete(request)
             return
         gate = Gate(opened.complete, closing)
         limits = config.limits
+
+        async def ready() -> None:
+            while elsewhere and not elsewhere.is_ready():
+                await gate.sleep(_LOOK_SECONDS)
+
         pace = Pacer(limits.rpm, limits.tpm, sleep=gate.sleep, on_cooldown=on_cooldown)
         yield lambda request, on_retry, on_content: complete_with_retries(
             Gate(lambda sent: opened.complete(sent, on_content), closing).send,
             request,
+            ready=ready,
             pace=pace,
             tries=limits.tries,
             on_retry=on_retry,

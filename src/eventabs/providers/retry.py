@@ -151,11 +151,12 @@ async def complete_with_retries(
     *,
     pace: Pacer,
     tries: int,
+    ready: Callable[[], Awaitable[None]] | None = None,
     on_retry: OnRetry,
     sleep: Sleep,
     jitter: Callable[[], float] = random.random,
 ) -> Reply:
-    """Complete a request in as many `tries`, each admitted by the pace.
+    """Complete a request in as many `tries`, each admitted by the pace once it can be sent, for which `ready` waits.
 
     Waits grow exponentially (1 s, 2 s, 4 s ... 60 s) with `jitter` (of 0 to 1) from half to the whole, but are
     never shorter than the server asks for. A rate limit cools down all calls that share the pace. Raises
@@ -163,6 +164,8 @@ async def complete_with_retries(
     """
 
     async def try_once() -> Reply:
+        if ready:  # what is admitted has to leave then: else a limit a minute would be passed later
+            await ready()
         await pace.admit(request.input_tokens + request.max_output_tokens)
         try:
             return await send(request)

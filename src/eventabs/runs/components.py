@@ -520,10 +520,10 @@ def opened_provider(
         detail=settings.prompt.detail,
         on_refused=on_refused,
     )
-    provider = None
+    elsewhere = None
     if cluster is not None:
         public, own = public_settings(settings)["llm"], not cluster.is_local
-        provider = cluster.provider(
+        elsewhere = cluster.provider(
             partial(_provider_on_machine, public, config.sampling, config.limits, active(), own=own),
             connections=config.limits.max_connections,
             call_seconds=settings.llm.call_timeout,
@@ -534,7 +534,7 @@ def opened_provider(
         settings.provider,
         config,
         closing=closing,
-        provider=provider,
+        elsewhere=elsewhere,
         on_cooldown=lambda seconds: observer.noted(CoolingDown(seconds)),
     )
 
