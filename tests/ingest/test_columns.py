@@ -6,7 +6,7 @@ import pytest
 
 from eventabs.errors import InputError
 from eventabs.ingest.columns import behavior_columns, find_profile_columns, find_roles, profile_columns
-from eventabs.ingest.paths import Inventory
+from eventabs.ingest.inner_paths import Inventory
 from input_files import facts, opened, write
 
 

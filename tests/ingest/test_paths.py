@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from eventabs.errors import InputError
-from eventabs.ingest.paths import InnerPath, Inventory, PathReader, parse_path
+from eventabs.ingest.inner_paths import InnerPath, Inventory, PathReader, parse_path
 from eventabs.records import UserLog
 from input_files import opened
 

@@ -7,7 +7,7 @@ import pytest
 
 from eventabs.errors import RunDirectoryError
 from eventabs.inspection.report import Table, open_report_facts
-from eventabs.inspection.run import TokenUse, inspect_run, token_use
+from eventabs.inspection.run_status import TokenUse, inspect_run, token_use
 from eventabs.store.ledger import Ledger
 from eventabs.store.queries import REPORT_SECTIONS
 from report_kit import make_run

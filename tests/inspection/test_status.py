@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from eventabs.errors import RunDirectoryError
-from eventabs.inspection.run import RunState, inspect_run
+from eventabs.inspection.run_status import RunState, inspect_run
 from eventabs.runs.observer import BatchDone, CallFailed, Progress, Retrying
 from eventabs.runs.progress import snapshot
 from eventabs.store.directory import RunDirectory

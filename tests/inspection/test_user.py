@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from eventabs.errors import UsageError
-from eventabs.inspection.run import stored_calls, view_user
+from eventabs.inspection.run_status import stored_calls, view_user
 from eventabs.records import Event, Part
 from eventabs.store.ledger import Ledger, PartChange
 from eventabs.store.queries import UserRow, failure_reasons, user_rows, user_states

@@ -7,7 +7,7 @@ from functools import cache
 import pytest
 from hypothesis import given, strategies as st
 
-from eventabs.measures.intervals import cohen_kappa, least_share
+from eventabs.measures.confidence import cohen_kappa, least_share
 
 MOST_BROKEN = 73  # of 1,000: an exact 95 % bound is broken more often with a chance of 0.1 %
 

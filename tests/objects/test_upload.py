@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from eventabs import objects
+from eventabs import object_stores
 from eventabs.errors import UsageError
-from eventabs.objects import Destination
+from eventabs.object_stores import Destination
 from object_server import KEY, SECRET, ObjectServer, WebServer, in_front_of, object_server, web_server
 
 PIECE = 5 << 20  # the least that S3 takes, but for the last one
@@ -36,7 +36,7 @@ def _credentials(server: ObjectServer, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
     for name, value in server.variables.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(objects, "_PIECE", PIECE)
+    monkeypatch.setattr(object_stores, "_PIECE", PIECE)
 
 
 @pytest.fixture
@@ -173,7 +173,7 @@ def test_what_cannot_be_written_is_refused_in_one_line_with_the_next_step(
 def test_without_the_extra_the_message_names_it() -> None:
     program = (
         "import sys; sys.modules['obstore'] = None\n"
-        "from eventabs.objects import Destination\n"
+        "from eventabs.object_stores import Destination\n"
         "from eventabs.errors import UsageError\n"
         "try: Destination('s3://lake/a.csv')\n"
         "except UsageError as error: print(error)"

@@ -14,7 +14,7 @@ from eventabs.errors import (
     StorageError,
     UsageError,
 )
-from eventabs.inspection.run import inspect_run
+from eventabs.inspection.run_status import inspect_run
 from eventabs.runs.lifecycle import default_out
 from eventabs.runs.observer import KeyUnset, SettingsTaken
 from eventabs.store.directory import RunDirectory

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from eventabs.errors import RunDirectoryError, StorageError
 from eventabs.inspection.report import open_report_facts
-from eventabs.inspection.run import inspect_run, stored_calls, view_user
+from eventabs.inspection.run_status import inspect_run, stored_calls, view_user
 from eventabs.runs.lifecycle import reparse
 from eventabs.store.exports import export_events
 from eventabs.store.ledger import Ledger, damage_reported

@@ -6,7 +6,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from eventabs.inspection.run import Line, StoredCall, UserView
+from eventabs.inspection.run_status import Line, StoredCall, UserView
 from eventabs.records import Part
 from eventabs.store.queries import UserRow
 from eventabs.views.run import render_calls, render_user, render_users, user_json, users_json

@@ -19,7 +19,7 @@ from eventabs.cli.help import choose_language
 from eventabs.cli.options import Lang, LookFlags, SettingFlags, ShownFlags, of_model, of_view, with_options
 from eventabs.errors import UsageError
 from eventabs.language import active, gettext as _
-from eventabs.objects import public_address
+from eventabs.object_stores import public_address
 from eventabs.stop import Stop, StopRequested
 from eventabs.views import print_bytes, print_json, print_line, stderr_console, stdout_console
 

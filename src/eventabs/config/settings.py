@@ -29,7 +29,7 @@ from eventabs.choices import AnswerForm, Compaction, Detail, ProviderChoice, Run
 from eventabs.config.files import read_toml
 from eventabs.errors import ConfigError, SettingFault, WrongSettingsError
 from eventabs.language import gettext as _
-from eventabs.objects import is_address
+from eventabs.object_stores import is_address
 from eventabs.providers import GrammarField, Price, ProviderName, kind_of
 from eventabs.records import DurationUnit, Shard
 

@@ -1,7 +1,7 @@
 from .column_names import canonical_action as canonical_action
-from .description import Description as Description, FileMapping as FileMapping, ReadRow as ReadRow
 from .export import Export as Export, UserGroup as UserGroup, open_export as open_export
 from .files import FileStamp as FileStamp, expand as expand
+from .input_warnings import Description as Description, FileMapping as FileMapping, ReadRow as ReadRow
 from .normal_form import (
     as_glob as as_glob,
     check_pattern as check_pattern,

@@ -15,8 +15,8 @@ import duckdb
 from eventabs.errors import ConfigError, InputError
 from eventabs.ingest.column_names import MARKERS, PROFILE_NAMES, ROLES, USUAL_NAMES, plain, stated_unit
 from eventabs.ingest.formats import Format, SampledRow
+from eventabs.ingest.inner_paths import InnerPath, Inventory, value_at
 from eventabs.ingest.normal_form import normal_form, number
-from eventabs.ingest.paths import InnerPath, Inventory, value_at
 from eventabs.language import gettext as _, ngettext
 from eventabs.records import DurationUnit, InputWarning
 

@@ -25,9 +25,10 @@ from eventabs.ingest.columns import (
     user_of_file,
     with_marker,
 )
-from eventabs.ingest.description import Description, MappedFile, describe
 from eventabs.ingest.files import FileStamp, refuse_events
 from eventabs.ingest.formats import Format, InputFile, Query, Wanted, open_file
+from eventabs.ingest.inner_paths import InnerPath
+from eventabs.ingest.input_warnings import Description, MappedFile, describe
 from eventabs.ingest.normal_form import (
     as_glob,
     errors_named,
@@ -37,7 +38,6 @@ from eventabs.ingest.normal_form import (
     sql,
 )
 from eventabs.ingest.objects import Copies, copied, plan_copies
-from eventabs.ingest.paths import InnerPath
 from eventabs.ingest.schema import FileSchema, SchemaChoice
 from eventabs.language import gettext as _
 from eventabs.records import (

@@ -21,7 +21,7 @@ import zstandard
 
 from eventabs.errors import NO_ROOM, ConfigError, DiskFullError, InputError, StorageError
 from eventabs.language import gettext as _
-from eventabs.objects import is_address
+from eventabs.object_stores import is_address
 from eventabs.records import Event
 from eventabs.stop import Stop
 

@@ -21,7 +21,7 @@ from eventabs.ingest.files import Content, copies_written, first_bytes, is_reada
 from eventabs.ingest.formats import InputFile
 from eventabs.ingest.normal_form import as_glob
 from eventabs.language import gettext as _
-from eventabs.objects import (
+from eventabs.object_stores import (
     QUERY_CUT,
     Address,
     BrokenError,

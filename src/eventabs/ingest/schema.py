@@ -19,8 +19,8 @@ from eventabs.errors import ConfigError, InputError, toml_fault
 from eventabs.ingest.column_names import ROLES, plain
 from eventabs.ingest.columns import refuse_absent_columns
 from eventabs.ingest.formats import Format, Query, Wanted
+from eventabs.ingest.inner_paths import InnerPath, Inventory
 from eventabs.ingest.normal_form import quoted, quoted_list
-from eventabs.ingest.paths import InnerPath, Inventory
 from eventabs.language import gettext as _
 
 NO_SCHEMA: Final = "none"  # as the schema: columns are found by name

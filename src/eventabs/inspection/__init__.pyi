@@ -16,7 +16,7 @@ from .report import (
     by_position as by_position,
     open_report_facts as open_report_facts,
 )
-from .run import (
+from .run_status import (
     AskedPart as AskedPart,
     CallFacts as CallFacts,
     CallText as CallText,

@@ -7,7 +7,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from eventabs.inspection.run import Endpoint, endpoint_of
+from eventabs.inspection.run_status import Endpoint, endpoint_of
 from eventabs.measures import (
     Claim,
     LogText,

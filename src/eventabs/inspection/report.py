@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from eventabs.inspection.audit import AuditFacts, audit_facts
-from eventabs.inspection.run import (
+from eventabs.inspection.run_status import (
     AskedPart,
     CallFacts,
     CallText,

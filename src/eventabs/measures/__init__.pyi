@@ -1,3 +1,14 @@
+from .confidence import (
+    FEW_CLUSTERS as FEW_CLUSTERS,
+    Figure as Figure,
+    cohen_kappa as cohen_kappa,
+    figure_of as figure_of,
+    interval as interval,
+    least_share as least_share,
+    lower_bound as lower_bound,
+    resampled as resampled,
+    share_of as share_of,
+)
 from .grouping import (
     FIGURES as FIGURES,
     JOURNEY_FIGURES as JOURNEY_FIGURES,
@@ -26,17 +37,6 @@ from .grouping import (
     share as share,
     trivial_groupings as trivial_groupings,
     wholes_of as wholes_of,
-)
-from .intervals import (
-    FEW_CLUSTERS as FEW_CLUSTERS,
-    Figure as Figure,
-    cohen_kappa as cohen_kappa,
-    figure_of as figure_of,
-    interval as interval,
-    least_share as least_share,
-    lower_bound as lower_bound,
-    resampled as resampled,
-    share_of as share_of,
 )
 from .stability import (
     Claim as Claim,

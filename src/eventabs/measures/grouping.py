@@ -12,7 +12,7 @@ from itertools import pairwise
 from math import fsum
 from typing import Any, Final, NamedTuple
 
-from eventabs.measures.intervals import FEW_CLUSTERS, Figure, grouped, interval, resampled
+from eventabs.measures.confidence import FEW_CLUSTERS, Figure, grouped, interval, resampled
 
 WHOLE: Final = 0.8  # the least Dice coefficient of a group that is found
 _TRIVIAL: Final = 0.97  # a baseline above it leaves no room for skill

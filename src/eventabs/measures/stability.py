@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from eventabs.measures.confidence import Figure, figure_of, share_of
 from eventabs.measures.grouping import FIGURES, Compared, Group, Sums, figures_of
-from eventabs.measures.intervals import Figure, figure_of, share_of
 
 THIRDS: Final = 3
 

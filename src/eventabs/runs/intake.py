@@ -16,7 +16,7 @@ from eventabs.config import Settings
 from eventabs.errors import DiskFullError, InputError, RunDirectoryError, UsageError
 from eventabs.ingest import Description, Export, FileMapping, FileStamp, ReadRow, expand
 from eventabs.language import Language, gettext as _, ngettext
-from eventabs.objects import is_address, public_address
+from eventabs.object_stores import is_address, public_address
 from eventabs.prompts import (
     BatchLimits,
     Compactor,

@@ -30,7 +30,7 @@ from eventabs.errors import (
     UsageError,
 )
 from eventabs.language import gettext as _
-from eventabs.objects import is_address, public_address
+from eventabs.object_stores import is_address, public_address
 from eventabs.prompts import VERSION
 from eventabs.providers import kind_of
 from eventabs.records import FailureReason, Part, PlannedPart, RunStatus

@@ -23,7 +23,7 @@ import orjson
 from eventabs.errors import UsageError
 from eventabs.ingest import as_glob, errors_named, quoted
 from eventabs.language import gettext as _
-from eventabs.objects import Destination, is_address
+from eventabs.object_stores import Destination, is_address
 from eventabs.records import RejectedRow
 from eventabs.store.directory import RunDirectory, open_private, open_to_append, replace_file, storage_error
 from eventabs.store.extensions import changed_events, users_with_events

@@ -8,7 +8,7 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 import orjson
 
 from eventabs.config import Settings
-from eventabs.objects import public_address
+from eventabs.object_stores import public_address
 from eventabs.providers import kind_of
 
 _OF_INPUT = (

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from eventabs.ingest import open_export
-from eventabs.ingest.description import Totals, quietest_hours
+from eventabs.ingest.input_warnings import Totals, quietest_hours
 from eventabs.records import DurationUnit
 
 START = datetime.fromisoformat("2026-01-01 00:00:42")

@@ -8,7 +8,7 @@ import pytest
 
 from eventabs.errors import InputError
 from eventabs.ingest.objects import find_objects
-from eventabs.objects import public_address
+from eventabs.object_stores import public_address
 from object_server import KEY, SECRET, ObjectServer, object_server
 
 ROW = b"user_id,time,item\nu1,2026-01-15 09:00:00,tent\n"

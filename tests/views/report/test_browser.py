@@ -14,7 +14,7 @@ import pytest
 
 import chromium
 from eventabs import language
-from eventabs.inspection.run import view_user
+from eventabs.inspection.run_status import view_user
 from eventabs.store.ledger import Ledger
 from eventabs.store.queries import events_of
 from report_kit import CROWD, READY, make_crowd, make_evil_run, make_run, open_page, write_page

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.inspection.run import CallFacts, TokenUse
+from eventabs.inspection.run_status import CallFacts, TokenUse
 from eventabs.store.ledger import Retry
 from eventabs.views.report.charts import TIME_BINS, histogram, timeline
 

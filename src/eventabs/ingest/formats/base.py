@@ -13,8 +13,8 @@ from typing import Any, ClassVar, Final, NamedTuple
 import duckdb
 
 from eventabs.ingest import files
+from eventabs.ingest.inner_paths import InnerPath, Inventory, PathReader
 from eventabs.ingest.normal_form import errors_named, quoted
-from eventabs.ingest.paths import InnerPath, Inventory, PathReader
 from eventabs.stop import Stop
 
 BLANK: Final = "blank"  # the problem of a blank line, which is no row

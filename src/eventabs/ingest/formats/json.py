@@ -28,8 +28,8 @@ from eventabs.ingest.formats.base import (
     selected,
     text_reader,
 )
+from eventabs.ingest.inner_paths import OBJECT, Inventory, PathReader
 from eventabs.ingest.normal_form import WHITE, as_glob
-from eventabs.ingest.paths import OBJECT, Inventory, PathReader
 from eventabs.language import gettext as _
 from eventabs.stop import Stop
 

@@ -11,8 +11,8 @@ import duckdb
 from eventabs.ingest.column_names import ACTION_WORDS, plain, stated_unit
 from eventabs.ingest.columns import column_setting, value_of
 from eventabs.ingest.formats import Format, SampledRow
+from eventabs.ingest.inner_paths import InnerPath
 from eventabs.ingest.normal_form import number, quoted
-from eventabs.ingest.paths import InnerPath
 from eventabs.language import gettext as _
 from eventabs.records import Behavior, InputWarning
 
