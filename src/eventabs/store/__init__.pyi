@@ -1,5 +1,9 @@
-from .directory import (
+from .checkpoint import (
     EVERY_BATCHES as EVERY_BATCHES,
+    timestamp as timestamp,
+    write_checkpoint as write_checkpoint,
+)
+from .directory import (
     RunDirectory as RunDirectory,
     disk_full as disk_full,
     input_stem as input_stem,
@@ -8,8 +12,6 @@ from .directory import (
     read_head as read_head,
     replace_file as replace_file,
     storage_error as storage_error,
-    timestamp as timestamp,
-    write_checkpoint as write_checkpoint,
 )
 from .exports import (
     EventsFile as EventsFile,

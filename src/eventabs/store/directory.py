@@ -1,4 +1,4 @@
-"""The run directory: its files, who may open it, how files in it are replaced; and checkpoint.json, the snapshot of a run."""
+"""The run directory: its files, who may open it, how files in it are replaced."""
 
 import errno
 import fcntl
@@ -6,9 +6,8 @@ import os
 import shlex
 import shutil
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +17,6 @@ from filelock import FileLock, Timeout
 
 from eventabs.errors import NO_ROOM, DiskFullError, RunDirectoryError, StorageError
 from eventabs.language import gettext as _
-from eventabs.records import Counts, RunStatus
 
 _PRIVATE_DIRECTORY: Final = 0o700
 _PRIVATE_FILE: Final = 0o600
@@ -273,58 +271,3 @@ def _taken(path: Path) -> RunDirectoryError:
 def _held(path: Path) -> RunDirectoryError:
     message = _("{path} already holds a run; go on with: eventabs resume {path} (or name another --out)")
     return RunDirectoryError(message.format(path=path))
-
-
-FORMAT = 1
-EVERY_BATCHES = 10
-
-
-def write_checkpoint(
-    directory: RunDirectory,
-    facts: Mapping[str, Any],
-    counts: Counts,
-    *,
-    status: RunStatus,
-    cost: float | None,
-    batches_left: int,
-    shards: Sequence[Mapping[str, Any]] = (),
-) -> None:
-    """Replace checkpoint.json.
-
-    `facts` are what stays the same: run_id, created_at, input, settings, settings_fingerprint. `shards`: those that were
-    merged, and where they are.
-    """
-    document = {
-        "format": FORMAT,
-        "status": status,
-        "run_id": facts["run_id"],
-        "created_at": facts["created_at"],
-        "updated_at": timestamp(datetime.now(UTC)),
-        "input": facts.get("input", {"paths": facts["paths"]}),
-        "settings": facts["settings"],
-        "settings_fingerprint": facts["settings_fingerprint"],
-        "batches": {"total": counts.batches_done + batches_left, "done": counts.batches_done},
-        "total_users": counts.users,
-        "processed_users": counts.done + counts.failed,
-        "success_count": counts.done,
-        "failed_count": counts.failed,
-        "event_counts": counts.event_counts,
-        "usage": {
-            "calls": counts.calls,
-            "retries": counts.retries,
-            "prompt_tokens": counts.prompt_tokens,
-            "completion_tokens": counts.completion_tokens,
-            "cached_tokens": counts.cached_tokens,
-            "cost": None if cost is None else round(cost, 6),
-        },
-        "ledger": directory.ledger.name,
-        **({"shards": shards} if shards else {}),
-    }
-    replace_file(
-        directory.checkpoint, [orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)]
-    )
-
-
-def timestamp(moment: datetime) -> str:
-    """ISO 8601 in UTC, whole seconds."""
-    return moment.astimezone(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,64 @@
+"""checkpoint.json: the small snapshot of a run, for people and programs."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from eventabs.records import Counts, RunStatus
+from eventabs.store.directory import RunDirectory, replace_file
+
+FORMAT = 1
+EVERY_BATCHES = 10
+
+
+def write_checkpoint(
+    directory: RunDirectory,
+    facts: Mapping[str, Any],
+    counts: Counts,
+    *,
+    status: RunStatus,
+    cost: float | None,
+    batches_left: int,
+    shards: Sequence[Mapping[str, Any]] = (),
+) -> None:
+    """Replace checkpoint.json.
+
+    `facts` are what stays the same: run_id, created_at, input, settings, settings_fingerprint. `shards`: those that were
+    merged, and where they are.
+    """
+    document = {
+        "format": FORMAT,
+        "status": status,
+        "run_id": facts["run_id"],
+        "created_at": facts["created_at"],
+        "updated_at": timestamp(datetime.now(UTC)),
+        "input": facts.get("input", {"paths": facts["paths"]}),
+        "settings": facts["settings"],
+        "settings_fingerprint": facts["settings_fingerprint"],
+        "batches": {"total": counts.batches_done + batches_left, "done": counts.batches_done},
+        "total_users": counts.users,
+        "processed_users": counts.done + counts.failed,
+        "success_count": counts.done,
+        "failed_count": counts.failed,
+        "event_counts": counts.event_counts,
+        "usage": {
+            "calls": counts.calls,
+            "retries": counts.retries,
+            "prompt_tokens": counts.prompt_tokens,
+            "completion_tokens": counts.completion_tokens,
+            "cached_tokens": counts.cached_tokens,
+            "cost": None if cost is None else round(cost, 6),
+        },
+        "ledger": directory.ledger.name,
+        **({"shards": shards} if shards else {}),
+    }
+    replace_file(
+        directory.checkpoint, [orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)]
+    )
+
+
+def timestamp(moment: datetime) -> str:
+    """ISO 8601 in UTC, whole seconds."""
+    return moment.astimezone(UTC).isoformat(timespec="seconds")
