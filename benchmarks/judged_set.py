@@ -103,8 +103,8 @@ def agreement(language: str, found: str, wanted: str) -> list[Sums]:
 
 def readers_table() -> Iterator[str]:
     """Yield the lines of the table of readers and author."""
-    yield "| found, wanted | undertakings whole | false | best Dice | pairs, F1 | B-cubed, F1 | found whole, F1 |"
-    yield "|---|---|---|---|---|---|---|"
+    yield "| found, wanted | undertakings whole | false | best Dice | pairs, F1 | B-cubed, F1 | found whole, F1 | boundaries, F1 |"
+    yield "|---|---|---|---|---|---|---|---|"
     for found, wanted in (("reader_b", "reader_a"), ("reader_a", "author"), ("reader_b", "author")):
         by_language = {language: agreement(language, found, wanted) for language in LANGUAGES}
         for name, users in {
@@ -117,7 +117,7 @@ def readers_table() -> Iterator[str]:
                 f"{total['journeys_whole']:.0f} of {total['journeys_wanted']:.0f}",
                 f"{total['journeys_false']:.0f} of {total['journeys_found']:.0f}",
                 _shown(journeys["best_dice"]),
-                *(_shown(figures[each]) for each in SHOWN[:3]),
+                *(_shown(figures[each]) for each in SHOWN),
             ]
             yield _line(f"{found}, {wanted}, {name}", *cells)
 
@@ -186,7 +186,7 @@ def _tool(folder: Path, *arguments: object) -> str:
 
 def answers_table(name: str, evaluation: Evaluation) -> Iterator[str]:
     """Yield the lines of the table of answers against labels, beside the baselines."""
-    total, shape = evaluation.totals["wholes"], evaluation.shapes["events"]
+    total = evaluation.totals["wholes"]
     yield f"| {name} | {' | '.join(BASELINES)} | answers | skill |"
     yield "|---" * (len(BASELINES) + 3) + "|"
     for kind, figures in (("journeys", ("whole", "best_dice")), ("wholes", SHOWN)):
@@ -200,8 +200,9 @@ def answers_table(name: str, evaluation: Evaluation) -> Iterator[str]:
     yield ""
     whole, wanted = total["journeys_whole"], total["journeys_wanted"]
     yield f"undertakings found whole: {whole:.0f} of {wanted:.0f}; false: {total['journeys_false']:.0f} of {total['journeys_found']:.0f}"
-    yield f"events: {shape['groups']:.0f}; rows judged: {total['rows']:.0f}; not used: {evaluation.unused}"
-    yield "; ".join(f"{each}: {figure(shape) or 0:.3f}" for each, figure in SHAPE_FIGURES.items())
+    for side, shape in evaluation.shapes.items():
+        coarse = "; ".join(f"{each} {figure(shape) or 0:.3f}" for each, figure in SHAPE_FIGURES.items())
+        yield f"{side}: {shape['groups']:.0f} with {shape['grouped']:.0f} of {total['rows']:.0f} rows; {coarse}"
     yield ""
 
 
