@@ -130,7 +130,7 @@ def test_a_wait_of_hours_stops_the_run_saved_and_says_when_to_resume(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize(("slow", "command"), [("rich", "--help"), ("duckdb", "run"), ("jinja2", "report")])
+@pytest.mark.parametrize(("slow", "command"), [("rich", "--help"), ("duckdb", "run"), ("pydantic", "report")])
 def test_an_interrupt_while_the_tool_is_loaded_says_nothing_and_leaves_nothing(
     tmp_path: Path, number: signal.Signals, slow: str, command: str
 ) -> None:
