@@ -6,7 +6,7 @@ WORKERS ?= $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN))
 # the tests' files lie in memory where 4 GB are free there, and are removed with their folder
 SCRATCH := $(shell test -w /dev/shm && test "$$(df -Pk /dev/shm | awk 'END { print $$4 }')" -gt 4194304 && echo /dev/shm || echo "$${TMPDIR:-/tmp}")
 TESTED = scratch=$$(mktemp -d "$(SCRATCH)/eventabs.XXXX") && trap 'rm -rf "$$scratch"' EXIT && trap 'exit 130' INT TERM && TMPDIR="$$scratch"
-PYTEST = python -m pytest -n $(WORKERS) --dist worksteal
+PYTEST = python -m pytest -n $(WORKERS) --dist worksteal -m 'not cluster'
 
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # the exact versions of constraints.txt, also of what builds the package: pip before 25.3 reads the one name there, later pip the other
@@ -15,7 +15,7 @@ PINNED := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt $(
 # where it is set, each of the processes that the tests start compiles the package anew
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-all test-newest test-lowest coverage lint lock dist-test messages pinned docs bench bench-reliability bench-exports bench-sources bench-batch bench-shards bench-extend bench-peers clean
+.PHONY: demo test test-all test-ray test-newest test-lowest coverage lint lock dist-test messages pinned docs bench bench-reliability bench-exports bench-sources bench-batch bench-shards bench-extend bench-peers clean
 
 demo: .venv/installed
 	rm -rf demo.eventabs
@@ -26,9 +26,13 @@ demo: .venv/installed
 test: .venv/dev
 	@$(TESTED) $(BIN)/$(PYTEST) --quick
 
-# every test, with all examples
+# every test but those of a cluster, with all examples
 test-all: .venv/dev
 	@$(TESTED) $(BIN)/$(PYTEST)
+
+# runs on a Ray cluster of two machines, in network namespaces (as root); alone, since Ray starts slowly beside other tests
+test-ray: .venv/dev .venv/ray
+	@$(TESTED) $(BIN)/python -m pytest -m cluster tests/providers
 
 # What users may get, in an environment of its own: the newest versions that the bounds of pyproject.toml allow, and the lowest
 test-newest: RESOLUTION := highest

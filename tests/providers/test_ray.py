@@ -42,8 +42,6 @@ needs_cluster = pytest.mark.skipif(
     not (HAS_RAY and HAS_NETWORK),
     reason="Ray is not installed (pip install 'eventabs[ray]'), or no network namespace can be made here",
 )
-pytestmark = pytest.mark.xdist_group("ray")
-
 
 @pytest.fixture(scope="module")
 def disturbed() -> dict[str, Any]:
@@ -60,6 +58,7 @@ def disturbed() -> dict[str, Any]:
     return figures
 
 
+@pytest.mark.cluster
 @needs_cluster
 def test_every_user_is_done_with_the_events_of_one_process_whatever_is_lost(
     disturbed: dict[str, Any],
@@ -69,6 +68,7 @@ def test_every_user_is_done_with_the_events_of_one_process_whatever_is_lost(
     assert disturbed["events_equal_to_one_process"]
 
 
+@pytest.mark.cluster
 @needs_cluster
 def test_only_calls_in_flight_are_made_again_and_each_is_counted(disturbed: dict[str, Any]) -> None:
     assert disturbed["finished_calls_asked_again"] == 0
@@ -77,11 +77,13 @@ def test_only_calls_in_flight_are_made_again_and_each_is_counted(disturbed: dict
     assert disturbed["requests"] <= disturbed["calls"] + disturbed["retries"]
 
 
+@pytest.mark.cluster
 @needs_cluster
 def test_each_machine_calls_the_server_that_its_environment_names(disturbed: dict[str, Any]) -> None:
     assert all(disturbed["requests_of_each_machine"])
 
 
+@pytest.mark.cluster
 @needs_cluster
 def test_nothing_of_a_prompt_is_left_on_a_machine(disturbed: dict[str, Any]) -> None:
     assert disturbed["files_on_machines_with_a_line_of_a_prompt"] == [[], []]
@@ -142,6 +144,7 @@ def tried(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.cluster
 @needs_cluster
 def test_a_trial_takes_standard_input_a_limit_ctrl_c_and_resume_as_one_process_does(tried: Path) -> None:
     assert (tried / "limited.code").read_text() == "0\n", (tried / "limited.err").read_text("utf-8")
@@ -156,6 +159,7 @@ def test_a_trial_takes_standard_input_a_limit_ctrl_c_and_resume_as_one_process_d
     assert events[0] == events[1]
 
 
+@pytest.mark.cluster
 @needs_cluster
 def test_tokens_are_counted_while_an_answer_comes_in(tried: Path) -> None:
     lines = [
@@ -167,6 +171,7 @@ def test_tokens_are_counted_while_an_answer_comes_in(tried: Path) -> None:
     assert any(before[0] == now[0] and before[1] < now[1] for before, now in pairwise(counts)), lines[-3:]
 
 
+@pytest.mark.cluster
 @needs_cluster
 def test_ray_says_nothing_of_its_own(tried: Path) -> None:
     said = "".join((tried / name).read_text("utf-8") for name in ("limited.err", "second.err", "said.out"))
@@ -175,11 +180,13 @@ def test_ray_says_nothing_of_its_own(tried: Path) -> None:
     )
 
 
+@pytest.mark.cluster
 @needs_cluster
 def test_a_trial_writes_no_token_which_a_cluster_would_want_from_then_on(tried: Path) -> None:
     assert "auth_token" not in (tried / "token.out").read_text("utf-8")
 
 
+@pytest.mark.cluster
 @needs_cluster
 def test_a_cluster_that_is_not_there_or_wants_a_token_is_one_line_with_the_next_step(tmp_path: Path) -> None:
     script = f"""{WORKLOAD}
