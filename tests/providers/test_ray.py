@@ -43,6 +43,7 @@ needs_cluster = pytest.mark.skipif(
     reason="Ray is not installed (pip install 'eventabs[ray]'), or no network namespace can be made here",
 )
 
+
 @pytest.fixture(scope="module")
 def disturbed() -> dict[str, Any]:
     """Return the figures of a run that loses a machine, meets it again, has another one hang, and whose driver is killed."""
