@@ -1,8 +1,5 @@
 from .audit import (
-    LEAST_STABLE as LEAST_STABLE,
     AuditFacts as AuditFacts,
-    ConfusedEvent as ConfusedEvent,
-    UnstableUser as UnstableUser,
     audit_facts as audit_facts,
 )
 from .report import (
@@ -17,7 +14,6 @@ from .report import (
     open_report_facts as open_report_facts,
 )
 from .run_status import (
-    AskedPart as AskedPart,
     CallFacts as CallFacts,
     CallText as CallText,
     Line as Line,

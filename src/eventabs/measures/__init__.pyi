@@ -1,5 +1,4 @@
 from .confidence import (
-    FEW_CLUSTERS as FEW_CLUSTERS,
     Figure as Figure,
     cohen_kappa as cohen_kappa,
     figure_of as figure_of,

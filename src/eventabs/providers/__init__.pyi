@@ -20,7 +20,6 @@ from .openai.endpoint import (
     CallLimits as CallLimits,
     Endpoint as Endpoint,
     GrammarField as GrammarField,
-    KnownPrice as KnownPrice,
     Preset as Preset,
     Sampling as Sampling,
     find_tier as find_tier,
@@ -32,7 +31,6 @@ from .openai.endpoint import (
 )
 from .openai.probe import (
     ListedModel as ListedModel,
-    OutputLimit as OutputLimit,
     Prober as Prober,
     Support as Support,
     list_models as list_models,

@@ -21,7 +21,6 @@ from .evaluation import (
     Evaluation as Evaluation,
     evaluate as evaluate,
     read_labels as read_labels,
-    wall_seconds as wall_seconds,
 )
 from .review import (
     Judged as Judged,

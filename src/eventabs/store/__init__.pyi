@@ -74,7 +74,6 @@ from .queries import (
     ANSWER_FIGURES as ANSWER_FIGURES,
     REPORT_SECTIONS as REPORT_SECTIONS,
     Job as Job,
-    JobRequest as JobRequest,
     JobState as JobState,
     PlacedAnswer as PlacedAnswer,
     SettledUser as SettledUser,
