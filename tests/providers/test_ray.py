@@ -19,6 +19,7 @@ from eventabs.errors import ConfigError
 from eventabs.providers.openai.client import UnreachableError
 from eventabs.providers.openai.errors import UnsupportedParameterError
 from eventabs.providers.ray import connected
+from house import eventabs
 from paths import ROOT
 
 HAS_RAY = importlib.util.find_spec("ray") is not None
@@ -243,31 +244,25 @@ def test_an_error_of_the_endpoint_comes_back_from_a_machine_as_it_was(error: err
     )
 
 
-def test_built_in_rules_call_nobody_so_that_no_cluster_is_wanted_for_them(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        ("", "--engine ray is for calls to a model"),
+        (
+            '[llm]\nmodel = "m"\nextra_headers = {X-Team = "a"}\n',
+            "export EVENTABS_LLM__EXTRA_HEADERS here and where Ray is started",
+        ),
+    ],
+    ids=["built-in rules call nobody", "what may be secret is not sent to other machines"],
+)
+def test_what_no_cluster_can_do_is_refused_before_one_is_wanted(
+    tmp_path: Path, config: str, told: str
+) -> None:
     (tmp_path / "in.jsonl").write_text("{}\n", "utf-8")
-    done = subprocess.run(
-        [sys.executable, "-m", "eventabs", "run", "in.jsonl", "--engine", "ray"],
-        check=False,
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-    )
+    (tmp_path / "eventabs.toml").write_text(config, "utf-8")
+    done = eventabs("run", "in.jsonl", "--engine", "ray", cwd=tmp_path)
     assert done.returncode == 2
-    assert "--engine ray is for calls to a model" in done.stderr
-
-
-def test_what_may_be_secret_is_not_sent_to_other_machines(tmp_path: Path) -> None:
-    (tmp_path / "in.jsonl").write_text("{}\n", "utf-8")
-    (tmp_path / "eventabs.toml").write_text('[llm]\nmodel = "m"\nextra_headers = {X-Team = "a"}\n', "utf-8")
-    done = subprocess.run(
-        [sys.executable, "-m", "eventabs", "run", "in.jsonl", "--engine", "ray"],
-        check=False,
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-    )
-    assert done.returncode == 2
-    assert "export EVENTABS_LLM__EXTRA_HEADERS here and where Ray is started" in done.stderr
+    assert told in done.stderr
 
 
 async def test_a_missing_extra_is_one_line_with_the_command_that_installs_it(
