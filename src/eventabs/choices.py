@@ -2,9 +2,9 @@
 
 from typing import Literal
 
-AnswerForm = Literal["lines", "json", "schema"]
-Compaction = Literal["line", "legend", "day"]
-Detail = Literal["brief", "day", "fine"]
+AnswerForm = Literal["lines", "schema"]
+Compaction = Literal["line", "dense"]
+Detail = Literal["day", "fine", "journeys"]
 ProviderChoice = Literal["auto", "openai", "rules"]
 RunMode = Literal["live", "files", "batch"]
 TierName = Literal["standard", "flex"]

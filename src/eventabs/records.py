@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple, Self, TypedDict
@@ -17,9 +17,9 @@ FailureReason = Literal[
     "unparsable",
     "cut",
     "missing",
-    "ungrounded",
-    "too_many",
-    "copied",
+    "renumbered",
+    "unplaced",
+    "minor",
     "refused",
     "content_filter",
     "too_long",
@@ -139,7 +139,6 @@ class PieceCosts(NamedTuple):
     durations: list[tuple[int, int]]
     clocks: list[int]
     days: list[int]
-    lines_are_days: bool  # a line for each day, else for each behavior
 
 
 class Part(NamedTuple):
@@ -151,10 +150,11 @@ class Part(NamedTuple):
 
 
 class PartSize(NamedTuple):
-    """What a part costs: input tokens of its block, expected output tokens of its answer."""
+    """What a part costs: input tokens of its block without row numbers, expected output tokens of its answer, its rows."""
 
     input_tokens: int
     output_tokens: int
+    rows: int
 
 
 class PlannedPart(NamedTuple):
@@ -166,6 +166,7 @@ class PlannedPart(NamedTuple):
     broken_calls: int = 0  # calls that brought no answer at all
     max_peers: int = 0  # most parts in its next batch; 0: as the plan has it
     is_whole: bool = False  # known to be all that its user did
+    rows: str = ""  # the log indices to ask about, as `row_ranges` writes them; "": all of the part
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +199,7 @@ class JsonSchemaFormat(TypedDict):
 class Request:
     """One call to make: the messages, and the same users as records, by alias (U1, U2, ...).
 
-    Each log in `users` has only the behaviors of its part.
+    Each log in `users` has only the behaviors that are asked about; their rows are numbered from 1 through all users.
     """
 
     messages: tuple[Message, ...]
@@ -233,33 +234,72 @@ class Reply:
 
 
 class Event(BaseModel):
-    """One high-level thing that a user did. Times are ISO 8601."""
+    """The behaviors of a user that serve one thing. Times are ISO 8601."""
 
     model_config = ConfigDict(frozen=True)
 
+    id: str = Field(description="the user, / and the ordinal of the first behavior; see `lasting_id`")
     user_id: str
     type: str
     category: str
-    start: str
-    end: str
+    start: str = Field(description="of the first behavior")
+    end: str = Field(description="when the last of the behaviors ends")
+    minutes: int = Field(description="that the behaviors themselves last")
     summary: str = ""
-    summary_source: Literal["answer", "behaviors"] = Field(
-        default="answer", description="behaviors: made from their names, since the answer has none"
-    )
-    behaviors: tuple[int, ...] = Field(default=(), description="0-based indices into the user's log")
-    grounded: bool = True
+    behaviors: tuple[int, ...] = Field(description="0-based indices into the user's log")
+    journey: str | None = None
+    sure: bool = Field(default=True, description="false: the model marked it with ?")
     source: EventSource = "llm"
     outside: bool = Field(default=False, description="whether a closed vocabulary lacks the type")
 
     @model_serializer(mode="wrap")
     def _without_the_usual(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out `summary_source` and `outside` where they are the usual ones."""
+        """Leave out `outside` where it is the usual one."""
         fields: dict[str, Any] = dump(self)
-        if self.summary_source == "answer":
-            del fields["summary_source"]
         if not self.outside:
             del fields["outside"]
         return fields
+
+
+class Journey(BaseModel):
+    """All that a user did for one goal, over any time: at least two behaviors. Times are ISO 8601."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str = Field(description="the user, /j and the ordinal of the first behavior; see `lasting_id`")
+    user_id: str
+    kind: str = Field(description="such as purchase or trip: journeys are counted by it across users")
+    name: str
+    start: str
+    end: str
+    days: int = Field(description="on how many days, which begin at 05:00, its events begin")
+    minutes: int = Field(description="that the behaviors themselves last")
+    converted: bool = Field(description="whether an event of it is a conversion")
+    types: tuple[str, ...] = Field(description="of its events, in their order, each at every change")
+    events: tuple[str, ...] = Field(description="their ids, in order of start")
+    behaviors: tuple[int, ...] = Field(description="0-based indices into the user's log")
+
+
+def lasting_id(user_id: str, ordinal: int, prefix: str = "") -> str:
+    """Return the id of an event, or with prefix `j` of a journey: the number that its first behavior got when it was first read."""
+    return f"{user_id.replace('%', '%25').replace('/', '%2F')}/{prefix}{ordinal}"
+
+
+def row_ranges(rows: Iterable[int]) -> str:
+    """Write ascending row numbers as `3-5 9`."""
+    ranges: list[list[int]] = []
+    for row in rows:
+        if ranges and row == ranges[-1][1] + 1:
+            ranges[-1][1] = row
+        else:
+            ranges.append([row, row])
+    return " ".join(str(first) if first == last else f"{first}-{last}" for first, last in ranges)
+
+
+def rows_in(ranges: str) -> list[int]:
+    """Return the row numbers that `row_ranges` has written."""
+    bounds = (each.partition("-") for each in ranges.split())
+    return [row for first, _hyphen, last in bounds for row in range(int(first), int(last or first) + 1)]
 
 
 def ratio(part: int, whole: int) -> float | None:
@@ -273,14 +313,15 @@ AnswerCells = dict[str, dict[str, dict[str, int]]]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Counts:
-    """What a run has and has used so far; `events` are those of users that are done, tokens those of all replies.
+    """What a run has and has used so far; `events` and `journeys` are those of users that are done, tokens those of all replies.
 
     `cached_tokens` are those of the prompt tokens that the endpoint had in its cache. `tiers` has, by the tier that served them, the
     replies (as `calls`) and their tokens; empty where there are none.
     `retry_causes` counts repeated calls by cause: `rate_limit`, `capacity`, an HTTP status such as `503`, `timeout` or `connection`.
-    Of the accepted answers: `answered` behaviors were asked about, `covered` ones are part of an event, `ungrounded` events own
-    none, `repeated` events were dropped as duplicates, `outside` events have a type that a closed vocabulary lacks, `missed`
-    events were added by the rules of [[events.must]].
+    Of the accepted answers: `answered` behaviors were asked about; each is `placed` in an event, `minor`, `unplaced`, or `unasked`
+    (outside journeys where only these were asked for). Rows were `misfiled` under the header of another user and `repeated` where they
+    stood twice; `unsure` events have a `?`, `outside` ones a type that a closed vocabulary lacks, `missed` ones were added by
+    [[events.must]].
     `user_days` are the days, by the wall clock, on which users that are done did something. `answers`: see AnswerCells.
     """
 
@@ -289,18 +330,23 @@ class Counts:
     done: int = 0
     failed: int = 0
     events: int = 0
+    journeys: int = 0
     calls: int = 0
     retries: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
     batches_done: int = 0
-    covered: int = 0
-    ungrounded: int = 0
+    answered: int = 0
+    placed: int = 0
+    minor: int = 0
+    unplaced: int = 0
+    unasked: int = 0
+    misfiled: int = 0
     repeated: int = 0
+    unsure: int = 0
     outside: int = 0
     missed: int = 0
-    answered: int = 0
     user_days: int = 0
     answers: AnswerCells = field(default_factory=dict)
     retry_causes: dict[str, int] = field(default_factory=dict)
@@ -317,11 +363,6 @@ class Counts:
         return any(tier != STANDARD_TIER for tier in self.tiers)
 
     @property
-    def coverage(self) -> float | None:
-        """The share of answered behaviors that are part of an event; None before the first answer."""
-        return ratio(self.covered, self.answered)
-
-    @property
     def events_per_user_day(self) -> float | None:
         """The events for each day on which a user did something; None before the first answer."""
         return ratio(self.events, self.user_days)
@@ -330,13 +371,11 @@ class Counts:
     def event_counts(self) -> dict[str, float | None]:
         """The counts of accepted answers and of users that are done, by the names in JSON."""
         return {
-            "behaviors_covered": self.covered,
             "behaviors_answered": self.answered,
-            "coverage": self.coverage,
+            **{f"behaviors_{name}": getattr(self, name) for name in ROW_COUNTS},
             "user_days": self.user_days,
             "events_per_user_day": self.events_per_user_day,
-            "ungrounded": self.ungrounded,
-            "duplicates": self.repeated,
+            "unsure_events": self.unsure,
             "outside_labels": self.outside,
             "must_misses": self.missed,
         }
@@ -347,22 +386,44 @@ class Counts:
         return self.users - self.done - self.failed
 
 
+# what became of the rows of accepted answers; a row that is misfiled or repeated also has one of the others
+ROW_COUNTS: Final = ("placed", "minor", "unplaced", "unasked", "misfiled", "repeated")
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of one part in one reply: usable (no reason) or not, with the reason.
 
-    `duplicates`: events that were dropped, since another has their type and times.
+    Every behavior that was asked about is in an event, `minor`, `unplaced` or `unasked`: log indices, in order. One with the reason
+    `unplaced` or `minor` keeps what was placed: the rest is asked about again. `misfiled` and `repeated` count rows of the reply.
     """
 
     part: Part
     reason: FailureReason | None
     events: tuple[Event, ...] = ()
-    duplicates: int = 0
+    journeys: tuple[Journey, ...] = ()
+    minor: tuple[int, ...] = ()
+    unplaced: tuple[int, ...] = ()
+    unasked: tuple[int, ...] = ()
+    misfiled: int = 0
+    repeated: int = 0
 
     @property
     def usable(self) -> bool:
         """Whether the part is done with this outcome."""
         return self.reason is None
+
+
+class AskedUser(NamedTuple):
+    """A user in a request: `log` has the behaviors that it showed, `rows` their log indices, ascending.
+
+    `earlier`: what an earlier answer about the part made of it, where the reason was `unplaced` or `minor`; None: nothing.
+    """
+
+    part: Part
+    log: UserLog
+    rows: Sequence[int]
+    earlier: Outcome | None = None
 
 
 class Category(NamedTuple):
@@ -389,14 +450,24 @@ class Copying:
     done: int
 
 
+class JourneyKind(NamedTuple):
+    """A kind of journey. `meaning`: in the prompt, in brackets behind the name; "" for none."""
+
+    name: str
+    meaning: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """Event types and categories as the user configured them. Exactly one category has no mark."""
+    """Event types, categories and kinds of journeys as the user configured them. Exactly one category has no mark."""
 
     types: tuple[EventType, ...]
     categories: tuple[Category, ...]
     open: bool = True  # whether types outside the list are welcome
     aliases: tuple[tuple[str, str], ...] = ()  # (another name, the type that it stands for)
+    journeys: tuple[JourneyKind, ...] = ()
+    open_journeys: bool = True  # whether kinds outside the list are welcome
+    minor: str = ""  # the reserved word of the prompt's language for rows that no event is made of
 
     @property
     def default_category(self) -> str:
