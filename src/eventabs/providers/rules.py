@@ -276,7 +276,7 @@ class _Event:
     day: int
     end: datetime  # when the longest of the rows ends
     rows: list[int] = field(default_factory=list)
-    weights: Counter[EventKind] = field(default_factory=Counter)
+    weights: defaultdict[EventKind, float] = field(default_factory=lambda: defaultdict(float))
 
 
 def _find_events(log: UserLog, rules: Rules, detail: Detail) -> Iterator[tuple[list[int], EventKind]]:
@@ -562,7 +562,7 @@ class _Summarizer:
 def _by_theme(behaviors: Iterable[Behavior], rules: Rules) -> list[tuple[EventKind, Classified]]:
     """Group behaviors by theme, each under its heaviest kind: what stands alone first, then by weight."""
     grouped = defaultdict[str, list[tuple[Behavior, EventKind]]](list)
-    weights = defaultdict[str, Counter[EventKind]](Counter)
+    weights = defaultdict[str, defaultdict[EventKind, float]](lambda: defaultdict(float))
     for behavior in map(_shortened, behaviors):
         kind = rules.classify(behavior.action, behavior.item, behavior.place)
         grouped[kind.theme].append((behavior, kind))
