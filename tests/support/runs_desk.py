@@ -10,7 +10,18 @@ from eventabs.config import Settings
 from eventabs.prompts.packing import BatchLimits
 from eventabs.providers import Price
 from eventabs.providers.retry import OnRetry
-from eventabs.records import Counts, FailureReason, OnContent, Part, PartSize, Reply, Request, UserLog
+from eventabs.records import (
+    AskedUser,
+    Counts,
+    FailureReason,
+    OnContent,
+    Outcome,
+    Part,
+    PartSize,
+    Reply,
+    Request,
+    UserLog,
+)
 from eventabs.replies.must_rules import MustRules
 from eventabs.replies.reader import Reading
 from eventabs.runs.components import Read, RulesInForce, RunContext, make_builder
@@ -47,7 +58,7 @@ class Endpoint:
 
 @dataclass
 class Desk:
-    """What a run works with. `means` tells what each user's next replies are worth; then all are well."""
+    """What a run works with. `means` tells what each user's next replies are worth, or mean; then all are well."""
 
     ledger: Ledger
     writer: LedgerWriter
@@ -55,7 +66,7 @@ class Desk:
     tracker: ProgressTracker
     events: EventsFile
     path: Path
-    means: dict[str, list[FailureReason]] = field(default_factory=dict)
+    means: dict[str, list[FailureReason | Outcome]] = field(default_factory=dict)
     endpoint: Endpoint = field(default_factory=Endpoint)
     watcher: Watcher = field(default_factory=Watcher)
     rules: MustRules = MustRules()
@@ -119,12 +130,13 @@ class Desk:
         self.saves.append(self.tracker.counts.batches_done)
         self.totals.append(self.tracker.progress(waiting=self.scheduler.batches, workers=1).batches_total)
 
-    def read(self, _reply: Reply, _users: Mapping[str, UserLog], parts: Mapping[str, Part]) -> Reading:
+    def read(self, _reply: Reply, asked: Mapping[str, AskedUser]) -> Reading:
         outcomes = {}
-        for alias, part in parts.items():
-            reasons = self.means.get(part.user_id, [])
-            outcomes[alias] = bad(part, reasons.pop(0)) if reasons else well(part)
-        return Reading(outcomes)
+        for alias, user in asked.items():
+            meant = self.means.get(user.part.user_id) or [well(user.part)]
+            outcome = meant.pop(0)
+            outcomes[alias] = outcome if isinstance(outcome, Outcome) else bad(user.part, outcome)
+        return Reading(outcomes, unknown_aliases=0, repeated_users=0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
