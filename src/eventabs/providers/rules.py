@@ -455,8 +455,6 @@ _LEAD_ACTIONS = ("purchase", "cart", "favorite", "compare")
 _ITEM_ACTIONS = frozenset((*_LEAD_ACTIONS, "browse", "click", "search"))
 _MENTION_SECONDS = 60  # one mention of a name counts as much, beside the time spent on it
 
-Classified = Sequence[tuple[Behavior, EventKind]]
-
 
 def summaries(rules: Rules) -> Callable[[UserLog], Callable[[Sequence[Behavior]], str]]:
     """Return what takes a user's log and returns what writes the summary of some of its behaviors."""
@@ -480,10 +478,10 @@ class _Summarizer:
 
     def summary(self, behaviors: Sequence[Behavior]) -> str:
         """Summarize the heaviest theme: what, how often and how long; then other themes, as room allows."""
-        themes = _by_theme(behaviors, self._rules)
+        themes = self._by_theme(list(map(_shortened, behaviors)))
         text = ""
         for kind, theirs in themes:
-            deals_with_items = any(behavior.action in _ITEM_ACTIONS for behavior, _kind in theirs)
+            deals_with_items = any(behavior.action in _ITEM_ACTIONS for behavior in theirs)
             make_clause = self._item_clause if deals_with_items else self._stay_clause
             clause = make_clause(kind, theirs, brief=len(themes) > 1)
             joined = text + self._wording.theme_separator + clause if text else clause
@@ -491,33 +489,61 @@ class _Summarizer:
                 text = joined
         return text.strip()
 
-    def _stay_clause(self, kind: EventKind, behaviors: Classified, *, brief: bool) -> str:
+    def _by_theme(self, behaviors: list[Behavior]) -> list[tuple[EventKind, list[Behavior]]]:
+        """Group behaviors by theme, each under its heaviest kind: what stands alone first, then by weight."""
+        if len(behaviors) == 1:  # most events
+            return [(self._kind(behaviors[0]), behaviors)]
+        grouped = defaultdict[str, list[Behavior]](list)
+        weights = defaultdict[EventKind, float](float)
+        for behavior in behaviors:
+            kind = self._kind(behavior)
+            grouped[kind.theme].append(behavior)
+            weights[kind] += _weight(kind, behavior)
+        heaviest = {
+            kind.theme: kind for kind in sorted(weights, key=lambda kind: (kind.alone, weights[kind]))
+        }
+        totals = Counter[str]()
+        for kind, weight in weights.items():
+            totals[kind.theme] += weight
+        themes = sorted(grouped, key=lambda theme: (heaviest[theme].alone, totals[theme]), reverse=True)
+        return [(heaviest[theme], grouped[theme]) for theme in themes]
+
+    def _kind(self, behavior: Behavior) -> EventKind:
+        return self._rules.classify(behavior.action, behavior.item, behavior.place)
+
+    def _stay_clause(self, kind: EventKind, behaviors: Sequence[Behavior], *, brief: bool) -> str:
         """Name places, used apps, or the free text."""
-        plain = [behavior for behavior, _kind in behaviors]
-        extent = self._extent(plain, [self._wording.times.format(len(plain))])
-        are_places = all(behavior.action == "visit" and not behavior.in_own_words for behavior in plain)
+        extent = self._extent(behaviors, [self._wording.times.format(len(behaviors))])
+        are_places = all(behavior.action == "visit" and not behavior.in_own_words for behavior in behaviors)
         phrase = kind.phrase if are_places else "{}"
         room = self._wording.max_width - width(phrase.replace("{}", "") + extent)
-        return phrase.replace("{}", self._top_names(plain, most=2 if brief else 3, room=room)) + extent
+        return phrase.replace("{}", self._top_names(behaviors, most=2 if brief else 3, room=room)) + extent
 
-    def _item_clause(self, kind: EventKind, behaviors: Classified, *, brief: bool) -> str:
+    def _item_clause(self, kind: EventKind, behaviors: Sequence[Behavior], *, brief: bool) -> str:
         """Name items, how often with which action, how long, and where."""
         wording = self._wording
-        plain = [behavior for behavior, _kind in behaviors]
-        lead = _lead_action(kind, behaviors)
-        extent = self._extent(plain, self._action_counts(plain, lead))
-        about = [behavior for behavior in plain if behavior.action == lead] if lead else plain
+        lead = self._lead_action(kind, behaviors)
+        extent = self._extent(behaviors, self._action_counts(behaviors, lead))
+        about = [behavior for behavior in behaviors if behavior.action == lead] if lead else behaviors
         room = wording.max_width - width(wording.action(self._verb(lead), extent))
         text = self._top_names(about, most=2 if brief else 3, room=room)
         if lead and not any(behavior.in_own_words for behavior in about):
             text = wording.action(self._verb(lead), text)
         text += extent
         sites = _ranked(
-            (self._rules.clean(_site(behavior)), behavior) for behavior in plain if _site(behavior)
+            (self._rules.clean(site), behavior) for behavior in behaviors if (site := _site(behavior))
         )
         place = wording.place_of_many if len(sites) > 1 else "{}"
         where = wording.clause_separator + place.format(sites[0]) if sites else ""
         return text if brief or width(text + where) > wording.max_width else text + where
+
+    def _lead_action(self, kind: EventKind, behaviors: Sequence[Behavior]) -> str:
+        """Return the action that a clause begins with: the only one, or the first of those that give the kind."""
+        actions = {behavior.action for behavior in behaviors}
+        if len(actions) == 1:
+            return actions.pop()
+        of_kind = {behavior.action for behavior in behaviors if self._kind(behavior) is kind}
+        return next((action for action in _LEAD_ACTIONS if action in of_kind), "")
 
     def _extent(self, behaviors: Sequence[Behavior], counts: Sequence[str]) -> str:
         """Return how often and how long something was done, as a clause."""
@@ -557,34 +583,6 @@ class _Summarizer:
         if behavior.action == "search" and not behavior.in_own_words:
             return [next((known for known in self._known if known in name), name) for name in names]
         return names
-
-
-def _by_theme(behaviors: Iterable[Behavior], rules: Rules) -> list[tuple[EventKind, Classified]]:
-    """Group behaviors by theme, each under its heaviest kind: what stands alone first, then by weight."""
-    grouped = defaultdict[str, list[tuple[Behavior, EventKind]]](list)
-    weights = defaultdict[str, defaultdict[EventKind, float]](lambda: defaultdict(float))
-    for behavior in map(_shortened, behaviors):
-        kind = rules.classify(behavior.action, behavior.item, behavior.place)
-        grouped[kind.theme].append((behavior, kind))
-        weights[kind.theme][kind] += _weight(kind, behavior)
-
-    def rank(theme: str) -> tuple[bool, float]:
-        return any(kind.alone for kind in weights[theme]), sum(weights[theme].values())
-
-    themes = sorted(grouped, key=rank, reverse=True)
-    return [
-        (max(weights[theme], key=lambda kind: (kind.alone, weights[theme][kind])), grouped[theme])
-        for theme in themes
-    ]
-
-
-def _lead_action(kind: EventKind, behaviors: Classified) -> str:
-    """Return the action that a clause begins with: the only one, or the first of those that give the kind."""
-    actions = {behavior.action for behavior, _kind in behaviors}
-    if len(actions) == 1:
-        return actions.pop()
-    of_kind = {behavior.action for behavior, its_kind in behaviors if its_kind is kind}
-    return next((action for action in _LEAD_ACTIONS if action in of_kind), "")
 
 
 def _site(behavior: Behavior) -> str:
