@@ -33,15 +33,14 @@ from eventabs.records import (
     row_ranges,
 )
 
-_GRAMMAR = re.compile(
-    r"[^\w .&/+'\u2019()（）·-]|(?:^| )第?[\d-]+行?(?![^ ])"
-)  # what a line of an answer could take for its own
+# what a reader of answers could take for marks or for rows
+_GRAMMAR = re.compile(r"[^\w .&/+'\u2019-]|(?:^| )第?[\d-]+行?(?![^ ])")
 
 
 def _check_name(name: str) -> str:
     if _GRAMMAR.search(name) or not (name[0].isalnum() and name[-1].isalpha()):
         message = _(
-            "must begin with a letter or digit and end with a letter, with no marks in between and no word that is a number"
+            "must begin with a letter or digit, end with a letter, and hold no marks and no word that is a number"
         )
         raise ValueError(message)
     return name
@@ -312,7 +311,12 @@ class RulesProvider:
     """Completes requests from the behaviors of their users. Its replies use no tokens."""
 
     def __init__(self, rules: Rules, vocabulary: Vocabulary, detail: Detail = "day") -> None:
-        """Raise ConfigError where a type of the rules cannot be said in the terms of the vocabulary."""
+        """Raise ConfigError where journeys are asked for, or the vocabulary cannot say a type of the rules."""
+        if detail == "journeys":
+            message = _(
+                "the built-in rules find no journeys: set [prompt] detail to day or fine, or name a model in [llm]"
+            )
+            raise ConfigError(message)
         self._rules = rules
         self._detail = detail
         known = {"": ""} | {category.name: category.mark for category in vocabulary.categories}
@@ -338,10 +342,9 @@ class RulesProvider:
         for alias, log in request.users.items():
             lines.append(f"## {alias}")
             groups = defaultdict[str, list[str]](list)
-            if self._detail != "journeys":
-                for rows, kind in _find_events(log, self._rules, self._detail):
-                    ranges = row_ranges(number + row for row in rows)
-                    groups[self._names[kind]].append(ranges.replace(" ", ","))
+            for rows, kind in _find_events(log, self._rules, self._detail):
+                group = row_ranges(number + row for row in rows).replace(" ", ",")
+                groups[self._names[kind]].append(group)
             lines += (f"{name} {' '.join(theirs)}" for name, theirs in groups.items())
             number += len(log.behaviors)
             await asyncio.sleep(0)  # a user takes milliseconds; a whole batch would stall the progress bar
@@ -499,12 +502,11 @@ class _Summarizer:
             kind = self._kind(behavior)
             grouped[kind.theme].append(behavior)
             weights[kind] += _weight(kind, behavior)
-        heaviest = {
-            kind.theme: kind for kind in sorted(weights, key=lambda kind: (kind.alone, weights[kind]))
-        }
-        totals = Counter[str]()
-        for kind, weight in weights.items():
-            totals[kind.theme] += weight
+        heaviest: dict[str, EventKind] = {}
+        totals = defaultdict[str, float](float)
+        for kind in sorted(weights, key=lambda kind: (kind.alone, weights[kind]), reverse=True):
+            heaviest.setdefault(kind.theme, kind)
+            totals[kind.theme] += weights[kind]
         themes = sorted(grouped, key=lambda theme: (heaviest[theme].alone, totals[theme]), reverse=True)
         return [(heaviest[theme], grouped[theme]) for theme in themes]
 
