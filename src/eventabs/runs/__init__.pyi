@@ -5,6 +5,7 @@ from .components import (
     endpoint_of as endpoint_of,
     lacks_key as lacks_key,
     make_builder as make_builder,
+    make_reader as make_reader,
     no_connection_step as no_connection_step,
     no_model_message as no_model_message,
     rules_text as rules_text,
