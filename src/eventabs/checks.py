@@ -670,9 +670,9 @@ class EndpointCheck:
         kept = 0
         for size in _ROW_SIZES:
             logs = _made_up_users(size, language)
-            if not batch_limits(settings, builder).hold(sum_of(map(builder.measure, logs))):
-                break
             request = builder.request(logs, max_output_tokens=settings.budget.max_output_tokens)
+            if request.input_tokens > settings.budget.max_input_tokens:
+                break
             reply = await self._prober.ask(request)
             asked = {
                 alias: AskedUser(Part(log.user_id, 0, len(log.behaviors) - 1), log, range(len(log.behaviors)))
