@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -86,18 +87,18 @@ def read_blocks(user_message: str) -> dict[str, tuple[str, ...]]:
     return {alias: tuple(found) for alias, found in blocks.items()}
 
 
-def answer_by_day(user_message: str) -> str:
-    """Answer in the lines form: every row of a user's day is in one event."""
+def answer_by_day(user_message: str, *, keeps: int = sys.maxsize) -> str:
+    """Answer in the lines form: the rows of a user's day, of all rows the first `keeps`, are one event."""
     answer, row = list[str](), 0
     for alias, lines in read_blocks(user_message).items():
         days = list[list[int]]()
         for line in lines:
             if line.startswith("# "):
                 days.append([])
-            else:
-                days[-1].append(row := row + 1)
-        groups = [f"{rows[0]}-{rows[-1]}" if len(rows) > 1 else f"{rows[0]}" for rows in days]
-        answer += [f"## {alias}", f"浏览 {' '.join(groups)}"]
+            elif (row := row + 1) <= keeps:
+                days[-1].append(row)
+        groups = [f"{rows[0]}-{rows[-1]}" if len(rows) > 1 else f"{rows[0]}" for rows in days if rows]
+        answer += [f"## {alias}", *([f"浏览 {' '.join(groups)}"] if groups else [])]
     return "\n".join([*answer, "##"])
 
 

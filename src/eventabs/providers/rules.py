@@ -261,7 +261,6 @@ def load_rules(text: str, language: Language) -> Rules:
 
 _DOUBLING_SECONDS = 7_200  # they weigh as much as the row itself
 _MAX_SECONDS = 28_800  # more do not add weight
-_DAY_BEGINS = 5  # o'clock
 
 
 def _weight(kind: EventKind, behavior: Behavior) -> float:
@@ -286,10 +285,9 @@ def _find_events(log: UserLog, rules: Rules, detail: Detail) -> Iterator[tuple[l
     for row, behavior in enumerate(map(_shortened, log.behaviors)):
         kind = rules.classify(behavior.action, behavior.item, behavior.place)
         start = behavior.start.replace(tzinfo=None)
-        day = start.toordinal() - (start.hour < _DAY_BEGINS)
         event = None if kind.alone else ongoing.get(kind.theme)
-        if event is None or event.day != day or (detail == "fine" and start - event.end > pause):
-            event = _Event(day, start)
+        if event is None or event.day != behavior.day or (detail == "fine" and start - event.end > pause):
+            event = _Event(behavior.day, start)
             events.append(event)
             if detail == "fine":  # another activity ends it
                 ongoing.clear()
