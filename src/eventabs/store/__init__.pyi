@@ -17,7 +17,6 @@ from .exports import (
     EventsFile as EventsFile,
     ExportFormat as ExportFormat,
     export_events as export_events,
-    write_changes as write_changes,
     write_rejects as write_rejects,
     write_results as write_results,
 )
