@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import cached_property, partial, wraps
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, Self, TypeVar, overload
 
 import orjson
 from pydantic import BaseModel
@@ -245,13 +245,18 @@ async def aresume(
     )
 
 
-async def aextend(*_arguments: object, **_named: object) -> Run:
-    """Raise UsageError: what takes a later export into a run is being rebuilt."""
+def refuse_extension(*_arguments: object, **_named: object) -> NoReturn:
+    """Raise UsageError: what takes a later export into a run is made anew."""
     message = _(
         "eventabs extend comes back with the next version; until then run the whole export anew:"
         " eventabs run INPUT... --out NEW"
     )
     raise UsageError(message)
+
+
+async def aextend(*_arguments: object, **_named: object) -> Run:
+    """Raise UsageError, as `refuse_extension`."""
+    refuse_extension()
 
 
 def estimate(
@@ -302,7 +307,7 @@ def _sync(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
 
 run = _sync(arun)
 resume = _sync(aresume)
-extend = _sync(aextend)
+extend = refuse_extension
 check = _sync(acheck)
 
 

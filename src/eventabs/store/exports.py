@@ -5,7 +5,7 @@ import fcntl
 import os
 import re
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime, tzinfo
 from functools import partial
@@ -28,6 +28,7 @@ from eventabs.records import RejectedRow
 from eventabs.store.directory import RunDirectory, open_private, open_to_append, replace_file, storage_error
 from eventabs.store.ledger import Ledger, offset_seconds
 from eventabs.store.queries import (
+    SettledUser,
     failed_users,
     journeys_of,
     rows_of_user,
@@ -501,15 +502,13 @@ class _File:
         fresh.replace(self._path)
 
 
-class EventsFile:
+class ResultFiles:
     """Appends the events and journeys of users as they are done. The files have whole lines only."""
 
     def __init__(self, directory: RunDirectory) -> None:
         with ExitStack() as opened:
-            self._files = [
-                (path, opened.enter_context(open_to_append(path)))
-                for path in (directory.events, directory.journeys)
-            ]
+            paths = (directory.events, directory.journeys)
+            self._files = [(path, opened.enter_context(open_to_append(path))) for path in paths]
             self._opened = opened.pop_all()
 
     def __enter__(self) -> Self:
@@ -518,8 +517,10 @@ class EventsFile:
     def __exit__(self, *_exception: object) -> None:
         self._opened.close()
 
-    def append(self, events: Iterable[Row], journeys: Iterable[Row] = ()) -> None:
-        """Write both, each with one system call. Raises StorageError."""
+    def append(self, users: Collection[SettledUser]) -> None:
+        """Write what users have, into each file with one system call. Raises StorageError."""
+        events = [event for user in users for event in user.events]
+        journeys = [journey for user in users for journey in user.journeys]
         for (path, file), records in zip(self._files, (events, journeys), strict=True):
             lines, end = _lines(records), file.tell()
             try:
