@@ -133,7 +133,7 @@ class _Origin(NamedTuple):
     ) -> dict[str, Any]:
         """Return what the copy's ledger knows from the beginning."""
         config = invocation.config
-        kept = ("folder", "template", "rules", "paths", "prompt_language")
+        kept = ("folder", "template", "rules", "paths", "files", "prompt_language")
         return {key: self.facts[key] for key in kept} | {
             "run_id": uuid.uuid4().hex,
             "created_at": timestamp(datetime.now(UTC)),

@@ -14,8 +14,8 @@ from .directory import (
     storage_error as storage_error,
 )
 from .exports import (
-    EventsFile as EventsFile,
     ExportFormat as ExportFormat,
+    ResultFiles as ResultFiles,
     export_events as export_events,
     write_rejects as write_rejects,
     write_results as write_results,
