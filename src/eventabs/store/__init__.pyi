@@ -84,6 +84,7 @@ from .queries import (
     answer_counts as answer_counts,
     asked_again as asked_again,
     awaited_tokens as awaited_tokens,
+    bad_answer as bad_answer,
     batch_of_call as batch_of_call,
     busy_parts as busy_parts,
     call_status as call_status,
