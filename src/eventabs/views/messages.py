@@ -484,18 +484,16 @@ def _batch_done(note: runs.BatchDone) -> str:
     template = _("{reason} ({count})")
     clauses = [template.format(reason=reason(code), count=count(n)) for code, n in note.unusable.items()]
     ignored = ngettext("{count} block ignored", "{count} blocks ignored", note.ignored)
-    clauses += _counted((ignored, note.ignored), *_slips(note), (_added_by_rules(note.missed), note.missed))
+    clauses += _counted((ignored, note.ignored), (_added_by_rules(note.missed), note.missed))
+    if of_rows := _counted((_("{count} unplaced"), note.unplaced)) + _slips(note):
+        clauses.append(_("{state}: {facts}").format(state=_("rows"), facts=listed(of_rows)))
     return joined((sentence, *clauses))
 
 
-def _slips(counted: runs.BatchDone | Counts) -> Iterator[tuple[str, int]]:
-    """Yield what went wrong with the rows of answers that were accepted all the same."""
-    yield ngettext("{count} row unplaced", "{count} rows unplaced", counted.unplaced), counted.unplaced
-    misfiled = ngettext(
-        "{count} row under another user's header", "{count} rows under another user's header", counted.misfiled
-    )
-    yield misfiled, counted.misfiled
-    yield ngettext("{count} row repeated", "{count} rows repeated", counted.repeated), counted.repeated
+def _slips(counted: runs.BatchDone | Counts) -> list[str]:
+    """Count the rows of answers with which something was wrong, for which nobody was asked again."""
+    misfiled, repeated = _("{count} under another user's header"), _("{count} repeated")
+    return _counted((misfiled, counted.misfiled), (repeated, counted.repeated))
 
 
 def _added_by_rules(number: int) -> str:
@@ -514,10 +512,9 @@ def rows(counts: Counts) -> str:
     minor = _("{count} minor ({share})").format(
         count=count(counts.minor), share=share(counts.minor, counts.answered)
     )
-    unplaced, *slips = _slips(counts)
-    found = [placed, *([minor] if counts.minor else []), unplaced[0].format(count=count(counts.unplaced))]
-    unasked = ngettext("{count} row not asked for", "{count} rows not asked for", counts.unasked)
-    return listed((*found, *_counted((unasked, counts.unasked), *slips)))
+    unplaced = _("{count} unplaced").format(count=count(counts.unplaced))
+    unasked = _counted((_("{count} not asked for"), counts.unasked))
+    return listed((placed, *([minor] if counts.minor else []), unplaced, *unasked, *_slips(counts)))
 
 
 def event_facts(counts: Counts) -> list[str]:
@@ -529,7 +526,7 @@ def event_facts(counts: Counts) -> list[str]:
         "{count} with types outside the vocabulary",
         counts.outside,
     )
-    unsure = ngettext("{count} the model was not sure of", "{count} the model was not sure of", counts.unsure)
+    unsure = _("{count} of which the model was not sure")
     added = _added_by_rules(counts.missed)
     return facts + _counted((unsure, counts.unsure), (outside, counts.outside), (added, counts.missed))
 
