@@ -71,7 +71,9 @@ class RunState:
     failures: dict[str, int]
     last_failure: CallFailed | BatchDone | Retrying | None
     language: str
-    bad_answer: str = ""  # how the latest answer begins, where the run was stopped and nothing of it could be used
+    bad_answer: str = (
+        ""  # how the latest answer begins, where the run was stopped and nothing of it could be used
+    )
     cooling_seconds: float = 0.0
     asked_again: Mapping[str, int] = field(default_factory=dict)  # users after a bad answer, by its reason
     jobs: tuple[Job, ...] = ()  # of a batch service, and files of requests
@@ -322,7 +324,12 @@ _CALLS_OF_USER = """
 """
 
 
-ROW_STATES: Final = ("placed", "minor", "unplaced", "unasked")  # of a behavior; "" of one that has no accepted answer
+ROW_STATES: Final = (
+    "placed",
+    "minor",
+    "unplaced",
+    "unasked",
+)  # of a behavior; "" of one that has no accepted answer
 
 
 class Line(NamedTuple):

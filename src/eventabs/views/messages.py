@@ -391,7 +391,9 @@ def failures(numbers: Mapping[str, int]) -> list[str]:
     lines = []
     for code, number in most_frequent(numbers):
         helps = _("try {help}").format(help=_help(code))
-        lines.append(f"  {count(number):>{width}}  {joined((reason(code), *([helps] if _help(code) else [])))}")
+        lines.append(
+            f"  {count(number):>{width}}  {joined((reason(code), *([helps] if _help(code) else [])))}"
+        )
     return [_("Failed users by reason:"), *lines] if lines else []
 
 

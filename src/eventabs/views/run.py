@@ -124,10 +124,10 @@ def render_status(console: Console, state: RunState) -> None:
 def _print_bad_answer(console: Console, beginning: str, out: str) -> None:
     """Show how an answer begins of which nothing could be used, and the command that shows all of them."""
     if beginning:
-        print_line(console, _("Nothing could be used of an answer that begins: {text}").format(text=beginning))
-        print_command(
-            console, _("All bad answers, as they came: "), f"eventabs report {shlex.quote(out)}"
+        print_line(
+            console, _("Nothing could be used of an answer that begins: {text}").format(text=beginning)
         )
+        print_command(console, _("All bad answers, as they came: "), f"eventabs report {shlex.quote(out)}")
 
 
 def watch_status(

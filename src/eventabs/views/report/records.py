@@ -264,7 +264,13 @@ def _flags(event: Mapping[str, Any]) -> int:
 
 def _journey(journey: Mapping[str, Any]) -> list[Any]:
     steps = " → ".join(journey["types"])
-    return [shown(journey["kind"]), shown(journey["name"]), journey["days"], journey["converted"], shown(steps)]
+    return [
+        shown(journey["kind"]),
+        shown(journey["name"]),
+        journey["days"],
+        journey["converted"],
+        shown(steps),
+    ]
 
 
 def packed(value: object) -> bytes:
