@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
-from datetime import timedelta
+from datetime import date
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -40,7 +40,6 @@ from eventabs.store import (
     user_row,
 )
 
-DAY_BEGINS: Final = 5  # o'clock
 _RECENT_CALLS = 50  # the last failure is among them
 
 
@@ -406,6 +405,6 @@ def _lines(ledger: Ledger, log: UserLog, events: list[dict[str, Any]]) -> Iterat
     states = {index: state for state in ROW_STATES[1:] for index in found[state]}
     texts = compactor_of(ledger.meta()).lines(log)
     for index, (behavior, text) in enumerate(zip(log.behaviors, texts, strict=True)):
-        day = behavior.start.date() - timedelta(days=behavior.start.hour < DAY_BEGINS)
+        day = date.fromordinal(behavior.day)
         state = "placed" if index in event_of else states.get(index, "")
         yield Line(index, day.isoformat(), text, state, event_of.get(index), index in firsts)
