@@ -74,10 +74,14 @@ def make_run(
         first = _call(ledger, *logs[:2])
         usage = Usage(prompt_tokens=200, completion_tokens=80, reasoning_tokens=20, cached_tokens=50)
         ledger.store_reply(first, replace(answer(reply), usage=usage, finish_reason="length"))
+        made = _made(done, events, journey=(kind, summary), minor=(2,))
         ledger.settle(
             first,
-            [_made(done, events, journey=(kind, summary), minor=(2,)), bad(failed, "cut")],
-            [PartChange(done, "done", events=2), PartChange(failed, "failed", attempts=3, reason="cut")],
+            [made, bad(failed, "cut")],
+            [
+                PartChange(done, "done", accepted=made),
+                PartChange(failed, "failed", attempts=3, reason="cut"),
+            ],
         )
         ledger.note_retry(Retry(first, 1_001.0, "503", error, 1.0))
         second = _call(ledger, logs[2])
@@ -152,7 +156,7 @@ def make_crowd(
             call = _call(ledger, *asked)
             ledger.store_reply(call, answer("## U1\n10:00 用餐 | 湖滨餐厅\n##"))
             outcomes = [_outcome(log, told[log.user_id]) for log in asked]
-            done = [PartChange(o.part, "done", events=len(o.events)) for o in outcomes]
+            done = [PartChange(o.part, "done", accepted=o) for o in outcomes]
             ledger.settle(call, outcomes, done)
     ledger.close()
 
