@@ -63,6 +63,7 @@ from .queries import (
     all_user_rows as all_user_rows,
     asked_again as asked_again,
     awaited_tokens as awaited_tokens,
+    bad_answer as bad_answer,
     batch_of_call as batch_of_call,
     busy_parts as busy_parts,
     call_status as call_status,

@@ -26,6 +26,7 @@ from eventabs.store.ledger import (
     unpack_messages,
     unpack_outcome,
     unpack_parts,
+    unpack_text,
 )
 
 # Counts of answers as they were read, by their place in the batch: what falls with the size of a batch, or towards its end, speaks for
@@ -229,6 +230,19 @@ def has_answers(ledger: Ledger) -> bool:
 def asked_again(ledger: Ledger) -> dict[str, int]:
     """Count users whose answer was bad and who are asked again, by the first reason, the most frequent first."""
     return dict(ledger.rows("SELECT reason, users FROM asked_again ORDER BY users DESC, reason"))
+
+
+_BEGINNING: Final = 200  # characters of an answer
+_LAST_READ = """
+    SELECT reply FROM calls WHERE id = (SELECT max(id) FROM calls WHERE status = 'read') AND NOT EXISTS (
+        SELECT 1 FROM outcomes WHERE call_id = calls.id AND coalesce(reason, 'unplaced') IN ('unplaced', 'minor')
+    )
+"""
+
+
+def bad_answer(ledger: Ledger) -> str:
+    """Return how the latest answer begins, where nothing of it could be used; else ""."""
+    return "".join(unpack_text(reply).strip()[:_BEGINNING] for (reply,) in ledger.rows(_LAST_READ))
 
 
 def failed_users(ledger: Ledger) -> Iterator[dict[str, Any]]:
