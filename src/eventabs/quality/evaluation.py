@@ -10,7 +10,6 @@ from typing import Any, Final, Literal, NamedTuple
 
 import orjson
 
-from eventabs.api import read_events
 from eventabs.errors import InputError, RunDirectoryError
 from eventabs.language import gettext as _
 from eventabs.measures import (
@@ -32,6 +31,7 @@ from eventabs.measures import (
     groups_of,
     label_seconds,
     rows_in,
+    rows_of,
     scores_of,
     shape_of,
     share,
@@ -40,7 +40,7 @@ from eventabs.measures import (
 )
 from eventabs.providers import load_rules, rule_events, shipped_rules
 from eventabs.records import UserLog
-from eventabs.store import Ledger, RunDirectory, events_of
+from eventabs.store import Ledger, RunDirectory, events_of, journeys_of
 
 DAY: Final = 86_400
 _MINUTE: Final = 60
@@ -62,11 +62,15 @@ _NAMES: Final[dict[str, tuple[str, ...]]] = {
     "line": ("line", "行号", "行"),
     "parent": ("parent", "journey", "旅程", "上级"),
     "kind": ("kind", "性质"),
+    "goal": ("journey_kind", "旅程类型"),
 }
 
 
 class RowLabel(NamedTuple):
-    """A label of one row, found by its line in the input file, or its time (None: not given). `group` "": the row is in none."""
+    """A label of one row, found by its line in the input file, or its time (None: not given). `group` "": the row is in none.
+
+    `kind`: what the group is, such as a journey; `goal`: the kind of the journey that it is in.
+    """
 
     time: float | None
     line: int
@@ -74,6 +78,7 @@ class RowLabel(NamedTuple):
     label: str
     parent: str
     kind: str
+    goal: str
 
 
 @dataclass(slots=True)
@@ -137,7 +142,7 @@ def _row_label(path: Path, number: int, found: Mapping[str, str]) -> RowLabel:
     return RowLabel(
         _seconds(path, number, found["time"]) if found["time"] else None,
         int(line or 0),
-        *(found[role].strip() for role in ("group", "label", "parent", "kind")),
+        *(found[role].strip() for role in ("group", "label", "parent", "kind", "goal")),
     )
 
 
@@ -151,16 +156,9 @@ def _span(path: Path, number: int, found: Mapping[str, str]) -> Segment:
     return Segment(start, max(start, end), found["label"].strip())
 
 
-def wall_seconds(time: datetime) -> float:
-    """Return a wall time as seconds that can be compared, whatever its offset from UTC."""
-    return time.replace(tzinfo=UTC).timestamp()
-
-
 def _table(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    if path.is_dir() or path.name in {"events.jsonl", "checkpoint.json"}:
-        events = (event.model_dump() for event in read_events(path))
-        yield from enumerate(filter(_is_timed, events), start=1)
-        return
+    if path.is_dir() or path.name == "checkpoint.json":
+        path = RunDirectory.find(path).path / "events.jsonl"
     try:
         text = path.read_text("utf-8-sig")
         if text.lstrip().startswith("{"):
@@ -180,16 +178,9 @@ def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
     return {str(key).strip().lower(): value for key, value in row.items()}
 
 
-def _is_timed(event: Mapping[str, Any]) -> bool:
-    """Whether an event has times; a model may have given impossible ones."""
-    try:
-        return datetime.fromisoformat(event["start"]) <= datetime.fromisoformat(event["end"])
-    except (ValueError, TypeError):
-        return False
-
-
 def _moment(text: str) -> float:
-    return wall_seconds(datetime.fromisoformat(text))
+    """Return a wall time in seconds; an offset from UTC is left out."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
 
 
 def _value(row: Mapping[str, Any], names: tuple[str, ...]) -> str:
@@ -215,14 +206,13 @@ class LabelRow(NamedTuple):
 
 
 class UserRow(NamedTuple):
-    """A user: events, labels, and the figures; the lanes are events and labels of each day as they are drawn."""
+    """A user: events, labels, and the figures; the lanes are what is drawn: labels, events, journeys of the labels, journeys."""
 
     user_id: str
     events: int
     labels: int
     figures: dict[str, float | None]
-    found: list[Segment]
-    wanted: list[Segment]
+    lanes: tuple[list[Segment], ...]
 
     @property
     def worth(self) -> float:
@@ -291,10 +281,8 @@ def _judge_spans(found: Mapping[str, list[Segment]], labels: Labels, sums: _Sums
     for user in sorted(labels.users if labels.users & set(found) else ()):
         _add_spans(found.get(user, []), labels.spans[user], {}, sums)
         figures = {name: figure(sums.spans[_FOUND][-1]) for name, figure in SPAN_FIGURES.items()}
-        near = _near(found.get(user, []), labels.spans[user])
-        sums.users.append(
-            UserRow(user, len(near), len(labels.spans[user]), figures, near, labels.spans[user])
-        )
+        lanes = labels.spans[user], _near(found.get(user, []), labels.spans[user])
+        sums.users.append(UserRow(user, len(lanes[1]), len(lanes[0]), figures, lanes))
 
 
 def _judge_run(directory: RunDirectory, labels: Labels, sums: _Sums) -> None:
@@ -305,25 +293,18 @@ def _judge_run(directory: RunDirectory, labels: Labels, sums: _Sums) -> None:
         sums.unused["without_labels"] = len(known - labels.users)
         sums.unused["unknown_users"] = len(labels.users - known)
         rules = load_rules(shipped_rules(), "zh" if facts.get("prompt_language") == "zh" else "en")
-        detail: Literal["fine", "day"] = (
-            "fine" if facts["settings"].get("prompt", {}).get("detail") == "fine" else "day"
-        )
+        is_fine = facts["settings"]["prompt"]["detail"] == "fine"
         for user in sorted(labels.users & known):
-            log = ledger.log(user)
-            by_rules = [Group(frozenset(rows), kind) for rows, kind in rule_events(log, rules, detail)]
-            _judge_user(log, events_of(ledger, user), by_rules, labels, sums)
+            log, found = ledger.log(user), groups_of(events_of(ledger, user), journeys_of(ledger, user))
+            events = rule_events(log, rules, "fine" if is_fine else "day")
+            _judge_user(log, found, [Group(frozenset(rows), kind) for rows, kind in events], labels, sums)
 
 
-def _judge_user(
-    log: UserLog, events: Sequence[Mapping[str, Any]], by_rules: list[Group], labels: Labels, sums: _Sums
-) -> None:
-    user = log.user_id
-    rows = [_row(behavior) for behavior in log.behaviors]
-    found, spans = groups_of(events), labels.spans.get(user, [])
-    wanted, judged = _of_spans(spans, rows, sums) if spans else _of_rows(labels.rows[user], log, sums)
-    trivial = _baselines(rows, judged, by_rules)
+def _judge_user(log: UserLog, found: list[Group], by_rules: list[Group], labels: Labels, sums: _Sums) -> None:
+    rows, spans = rows_of(log), labels.spans.get(log.user_id, [])
+    wanted, judged = _of_spans(spans, rows, sums) if spans else _of_rows(labels.rows[log.user_id], log, sums)
     has_journeys = any(group.parent for group in (*found, *wanted))
-    for name, groups in ({_FOUND: found} | trivial).items():
+    for name, groups in ({_FOUND: found} | _baselines(rows, judged, by_rules)).items():
         compared = Compared(groups, wanted, judged)
         sums.groups[name].append(compared.agreement())
         whole = Compared(wholes_of(groups), wholes_of(wanted), judged) if has_journeys else compared
@@ -335,24 +316,27 @@ def _judge_user(
     sums.shapes["events"].append(shape_of(found, rows, judged))
     sums.shapes["labels"].append(shape_of(wanted, rows, judged))
     figures = {name: figure(sums.groups[_FOUND][-1]) for name, figure in FIGURES.items()}
-    lanes = _lane(found, rows), _lane(wanted, rows)
+    lanes = [_lane(wanted, rows), _lane(found, rows)]
     if spans:
-        ours = [
-            Segment(_moment(each["start"]), _moment(each["end"]), each["type"])
-            for each in events
-            if _is_timed(each)
-        ]
+        ours = _spans(found, rows)
         near = [place for place, row in enumerate(rows) if _is_near(row.start, spans)]
         drawn = {name: _spans(groups, rows) for name, groups in _baselines(rows, near, by_rules).items()}
         _add_spans(ours, spans, drawn, sums)
         figures |= {name: figure(sums.spans[_FOUND][-1]) for name, figure in SPAN_FIGURES.items()}
-        lanes = _near(ours, spans), spans
-    sums.users.append(UserRow(user, len(found), len(wanted), figures, *lanes))
-
-
-def _row(behavior: Any) -> Row:  # noqa: ANN401
-    start = wall_seconds(behavior.start)
-    return Row(start, start + (behavior.duration or 0), behavior.action, behavior.item)
+        lanes = [spans, _near(ours, spans)]
+    journeys = (
+        [whole._replace(type=whole.type or whole.parent) for whole in wholes_of(groups) if whole.parent]
+        for groups in (wanted, found)
+    )
+    sums.users.append(
+        UserRow(
+            log.user_id,
+            len(found),
+            len(wanted),
+            figures,
+            (*lanes, *(_lane(each, rows) for each in journeys)),
+        )
+    )
 
 
 def _baselines(rows: Sequence[Row], judged: Sequence[int], by_rules: list[Group]) -> dict[str, list[Group]]:
@@ -370,7 +354,7 @@ def _of_spans(spans: Sequence[Segment], rows: Sequence[Row], sums: _Sums) -> tup
 
 def _of_rows(labels: Sequence[RowLabel], log: UserLog, sums: _Sums) -> tuple[list[Group], list[int]]:
     """Return the groups that rows are labelled with, and all rows that have a label. A row is taken once."""
-    times = [wall_seconds(behavior.start) for behavior in log.behaviors]
+    times = [row.start for row in rows_of(log)]
     waiting: defaultdict[float, list[int]] = defaultdict(list)
     for position in reversed(range(len(times))):
         waiting[times[position]].append(position)
@@ -395,11 +379,13 @@ def _of_rows(labels: Sequence[RowLabel], log: UserLog, sums: _Sums) -> tuple[lis
     journeys = {label.parent for label in first.values()} | {
         group for group, label in first.items() if label.kind.lower() in _JOURNEYS and not label.parent
     }
+    goals = {label.parent or group: label.goal for group, label in first.items() if label.goal}
     return [
         Group(
             frozenset(places),
             first[group].label or group,
-            parent=first[group].parent or (group if group in journeys else ""),
+            parent=(parent := first[group].parent or (group if group in journeys else "")),
+            kind=goals.get(parent, ""),
         )
         for group, places in held.items()
     ], sorted(judged)

@@ -23,23 +23,16 @@ from .estimate import (
     repriced_above as repriced_above,
 )
 from .extension import begin_extension as begin_extension
-from .intake import (
-    STDIN as STDIN,
-    InputDescription as InputDescription,
-    drawn as drawn,
-    read_sample as read_sample,
-)
+from .intake import STDIN as STDIN, InputDescription as InputDescription, drawn as drawn
 from .lifecycle import (
     Invocation as Invocation,
     Watch as Watch,
     begin_run as begin_run,
-    default_out as default_out,
     execute as execute,
     reopen_run as reopen_run,
     reparse as reparse,
     settings_of_today as settings_of_today,
 )
-from .limits import MAX_FAILURES as MAX_FAILURES
 from .observer import (
     AwaitingEndpoint as AwaitingEndpoint,
     BatchDone as BatchDone,
@@ -74,5 +67,4 @@ from .samples import (
     PlannedUse as PlannedUse,
     copy_users as copy_users,
     pending_use as pending_use,
-    use_under as use_under,
 )
