@@ -242,9 +242,7 @@ class _Sums:
     """What is counted of each user, by kind of score and by who groups: the events, or a baseline."""
 
     def __init__(self) -> None:
-        self.groups: defaultdict[str, list[Sums]] = defaultdict(list)
-        self.wholes: defaultdict[str, list[Sums]] = defaultdict(list)
-        self.spans: defaultdict[str, list[Sums]] = defaultdict(list)
+        self.by_kind = {kind: defaultdict[str, list[Sums]](list) for kind in ("groups", "wholes", "spans")}
         self.shapes: defaultdict[str, list[Sums]] = defaultdict(list)
         self.confusion: defaultdict[tuple[str, str], float] = defaultdict(float)
         self.unused: Counter[str] = Counter()
@@ -279,10 +277,9 @@ def _judge_spans(found: Mapping[str, list[Segment]], labels: Labels, sums: _Sums
     labels.name_the_only_user(found)
     sums.unused["without_labels"] = len(set(found) - labels.users)
     for user in sorted(labels.users if labels.users & set(found) else ()):
-        _add_spans(found.get(user, []), labels.spans[user], {}, sums)
-        figures = {name: figure(sums.spans[_FOUND][-1]) for name, figure in SPAN_FIGURES.items()}
-        lanes = labels.spans[user], _near(found.get(user, []), labels.spans[user])
-        sums.users.append(UserRow(user, len(lanes[1]), len(lanes[0]), figures, lanes))
+        wanted = labels.spans[user]
+        near, figures = _add_spans(found.get(user, []), wanted, {}, sums)
+        sums.users.append(UserRow(user, len(near), len(wanted), figures, (wanted, near)))
 
 
 def _judge_run(directory: RunDirectory, labels: Labels, sums: _Sums) -> None:
@@ -306,37 +303,27 @@ def _judge_user(log: UserLog, found: list[Group], by_rules: list[Group], labels:
     has_journeys = any(group.parent for group in (*found, *wanted))
     for name, groups in ({_FOUND: found} | _baselines(rows, judged, by_rules)).items():
         compared = Compared(groups, wanted, judged)
-        sums.groups[name].append(compared.agreement())
+        sums.by_kind["groups"][name].append(compared.agreement())
         whole = Compared(wholes_of(groups), wholes_of(wanted), judged) if has_journeys else compared
-        sums.wholes[name].append(whole.agreement())
+        sums.by_kind["wholes"][name].append(whole.agreement())
         if name == _FOUND and not spans:
             for pair, count in compared.types().items():
                 sums.confusion[pair] += count
     sums.has_journeys |= has_journeys
     sums.shapes["events"].append(shape_of(found, rows, judged))
     sums.shapes["labels"].append(shape_of(wanted, rows, judged))
-    figures = {name: figure(sums.groups[_FOUND][-1]) for name, figure in FIGURES.items()}
+    mine = sums.by_kind["groups"][_FOUND][-1]
+    figures = {name: figure(mine) for name, figure in FIGURES.items()}
     lanes = [_lane(wanted, rows), _lane(found, rows)]
     if spans:
-        ours = _spans(found, rows)
         near = [place for place, row in enumerate(rows) if _is_near(row.start, spans)]
         drawn = {name: _spans(groups, rows) for name, groups in _baselines(rows, near, by_rules).items()}
-        _add_spans(ours, spans, drawn, sums)
-        figures |= {name: figure(sums.spans[_FOUND][-1]) for name, figure in SPAN_FIGURES.items()}
-        lanes = [spans, _near(ours, spans)]
-    journeys = (
-        [whole._replace(type=whole.type or whole.parent) for whole in wholes_of(groups) if whole.parent]
-        for groups in (wanted, found)
-    )
-    sums.users.append(
-        UserRow(
-            log.user_id,
-            len(found),
-            len(wanted),
-            figures,
-            (*lanes, *(_lane(each, rows) for each in journeys)),
-        )
-    )
+        judged_spans, timed = _add_spans(_spans(found, rows), spans, drawn, sums)
+        figures, lanes = figures | timed, [spans, judged_spans]
+    for groups in (wanted, found):
+        wholes = [whole for whole in wholes_of(groups) if whole.parent]
+        lanes.append(_lane((each._replace(type=each.type or each.parent) for each in wholes), rows))
+    sums.users.append(UserRow(log.user_id, len(found), len(wanted), figures, tuple(lanes)))
 
 
 def _baselines(rows: Sequence[Row], judged: Sequence[int], by_rules: list[Group]) -> dict[str, list[Group]]:
@@ -392,27 +379,23 @@ def _of_rows(labels: Sequence[RowLabel], log: UserLog, sums: _Sums) -> tuple[lis
 
 
 def _add_spans(
-    found: Sequence[Segment],
-    wanted: Sequence[Segment],
-    drawn: Mapping[str, list[Segment]],
-    sums: _Sums,
-) -> None:
-    near = _near(found, wanted)
+    found: Sequence[Segment], wanted: list[Segment], drawn: dict[str, list[Segment]], sums: _Sums
+) -> tuple[list[Segment], dict[str, float | None]]:
+    """Count a user's spans; return those that are judged, and their figures."""
+    near = [segment for segment in found if _is_near(segment.start, wanted)]
     sums.unused["outside"] += len(found) - len(near)
-    for name, spans in ({_FOUND: near} | dict(drawn)).items():
-        sums.spans[name].append(compare_spans(spans, wanted))
+    for name, spans in ({_FOUND: near} | drawn).items():
+        sums.by_kind["spans"][name].append(compare_spans(spans, wanted))
     for (theirs, ours), seconds in label_seconds(near, wanted).items():
         if theirs is not None and seconds:
             sums.confusion[theirs, ours or ""] += seconds / _MINUTE
+    mine = sums.by_kind["spans"][_FOUND][-1]
+    return near, {name: figure(mine) for name, figure in SPAN_FIGURES.items()}
 
 
 def _is_near(start: float, labels: Sequence[Segment]) -> bool:
     first, last = min(label.start for label in labels), max(label.end for label in labels)
     return first - _NEAR <= start <= last + _NEAR
-
-
-def _near(found: Iterable[Segment], labels: Sequence[Segment]) -> list[Segment]:
-    return [segment for segment in found if _is_near(segment.start, labels)]
 
 
 def _spans(groups: Iterable[Group], rows: Sequence[Row]) -> list[Segment]:
@@ -440,23 +423,20 @@ def _evaluation(sums: _Sums, *, is_timed: bool, seed: int) -> Evaluation:
     labelled = [(label in types, amount) for (label, _found), amount in sums.confusion.items() if label]
     typed = sum(amount for is_type, amount in labelled if is_type)
     are_types = is_timed or 2 * typed >= sum(amount for _is_type, amount in labelled) > 0
-    if sums.groups:
-        figures = {name: figure for name, figure in FIGURES.items() if are_types or name != "same_type"}
-        scores["groups"] = _scores(sums.groups, figures, seed)
-        if sums.has_journeys:
-            scores["wholes"] = _scores(
-                sums.wholes, {k: v for k, v in figures.items() if k != "same_type"}, seed
-            )
-            scores["journeys"] = _scores(sums.wholes, JOURNEY_FIGURES, seed)
-    if is_timed:
-        scores["spans"] = _scores(sums.spans, SPAN_FIGURES, seed)
+    of_rows = {name: figure for name, figure in FIGURES.items() if name != "same_type"}
+    for kind, name, figures in (
+        ("groups", "groups", FIGURES if are_types else of_rows),
+        ("wholes", "wholes", of_rows if sums.has_journeys else {}),
+        ("journeys", "wholes", JOURNEY_FIGURES if sums.has_journeys else {}),
+        ("spans", "spans", SPAN_FIGURES),
+    ):
+        if figures and sums.by_kind[name]:
+            scores[kind] = _scores(sums.by_kind[name], figures, seed)
     confusion = dict(sorted(sums.confusion.items())) if are_types else {}
     return Evaluation(
         unit="minutes" if is_timed else "rows",
         scores=scores,
-        totals={"groups": added(sums.groups[_FOUND]), "wholes": added(sums.wholes[_FOUND])}
-        if sums.groups
-        else {},
+        totals={kind: added(by[_FOUND]) for kind, by in sums.by_kind.items() if by and kind != "spans"},
         shapes={name: added(each) for name, each in sums.shapes.items()},
         unused={name: count for name, count in sums.unused.items() if count},
         by_label=tuple(_label_rows(confusion)),

@@ -41,7 +41,6 @@ _MOST_SHOWN: Final = 160  # characters of a setting, in the terminal
 _MOST_ON_PAGE: Final = 800  # the same, on a page
 _MOST_LINES: Final = 40  # of a user, in the terminal
 _MOST_ROWS: Final = 300  # of a user, on a page
-_DATE: Final = 10  # characters of an ISO date
 
 
 def render_comparison(console: Console, comparison: Comparison, *, most: int) -> None:
@@ -205,6 +204,7 @@ def _drawn(comparison: Comparison) -> str | None:
 _NUMBERS: Final = ("rows_per_event", "events_per_user_day")
 _COUNTS: Final = "users done failed pending events journeys calls retries prompt_tokens completion_tokens"
 _LEAST_MOVED: Final = 0.05  # percent, that are shown
+_TENTHS, _HUNDREDTHS = "{:,.1f}".format, "{:,.2f}".format
 
 _Figure = Callable[[ComparedRun], float | None]
 
@@ -236,34 +236,25 @@ def _change(before: float | None, after: float | None) -> str:
 def _counted(comparison: Comparison) -> dict[str, tuple[_Figure, Callable[[Any], str]]]:
     """Return what is counted in each run by its name, and how it is written."""
     figures: dict[str, tuple[_Figure, Callable[[Any], str]]] = {
-        _("users done"): (lambda run: run.counts.done, count),
-        _("events"): (lambda run: run.counts.events, count),
-        _("journeys"): (lambda run: run.counts.journeys, count),
+        _("users done"): (attrgetter("counts.done"), count),
+        _("events"): (attrgetter("counts.events"), count),
+        _("journeys"): (attrgetter("counts.journeys"), count),
     }
     for key, name in shape_names().items():
-        written = _hundredths if key in _NUMBERS else decimals
-        figures[name] = (lambda run, figure=SHAPE_FIGURES[key]: figure(run.shape)), written
-    figures[_("minor rows")] = (lambda run: share(run.counts.minor, run.counts.answered)), decimals
-    figures[_("unplaced rows")] = (lambda run: share(run.counts.unplaced, run.counts.answered)), decimals
-    for name, figure in _faults().items():
-        if figure(comparison.first) or figure(comparison.second):
-            figures[name] = figure, count
-    figures[_("calls")] = (lambda run: run.counts.calls, count)
-    return figures | (_token_figures() if comparison.first.model or comparison.second.model else {})
-
-
-def _faults() -> dict[str, _Figure]:
-    """Return what is only told where there is some."""
-    return {
-        _("rows under another user's header"): lambda run: run.counts.misfiled,
-        _("rows named twice"): lambda run: run.counts.repeated,
-        _("events with types outside the vocabulary"): lambda run: run.counts.outside,
-        _("missed events added by your rules"): lambda run: run.counts.missed,
+        figures[name] = partial(_of_shape, name=key), _HUNDREDTHS if key in _NUMBERS else decimals
+    for key, name in (("minor", _("minor rows")), ("unplaced", _("unplaced rows"))):
+        figures[name] = partial(_share, part=key, whole="answered"), decimals
+    faults = {
+        "misfiled": _("rows under another user's header"),
+        "repeated": _("rows named twice"),
+        "outside": _("events with types outside the vocabulary"),
+        "missed": _("missed events added by your rules"),
     }
-
-
-def _token_figures() -> dict[str, tuple[_Figure, Callable[[Any], str]]]:
-    names = {
+    for key, name in faults.items():
+        if any(getattr(run.counts, key) for run in (comparison.first, comparison.second)):
+            figures[name] = attrgetter(f"counts.{key}"), count
+    figures[_("calls")] = attrgetter("counts.calls"), count
+    tokens = {
         "prompt_tokens": (_("prompt tokens"), _("prompt tokens a user"), _("prompt tokens an event")),
         "completion_tokens": (
             _("completion tokens"),
@@ -271,21 +262,19 @@ def _token_figures() -> dict[str, tuple[_Figure, Callable[[Any], str]]]:
             _("completion tokens an event"),
         ),
     }
-    figures: dict[str, tuple[_Figure, Callable[[Any], str]]] = {}
-    for key, (all_of_them, a_user, an_event) in names.items():
-        tokens = attrgetter(f"counts.{key}")
-        figures[all_of_them] = tokens, count
-        figures[a_user] = (lambda run, tokens=tokens: share(tokens(run), run.counts.done)), _tenths
-        figures[an_event] = (lambda run, tokens=tokens: share(tokens(run), run.counts.events)), _tenths
+    for key, names in tokens.items() if comparison.first.model or comparison.second.model else ():
+        figures[names[0]] = attrgetter(f"counts.{key}"), count
+        for name, of in zip(names[1:], ("done", "events"), strict=True):
+            figures[name] = partial(_share, part=key, whole=of), _TENTHS
     return figures
 
 
-def _tenths(value: float) -> str:
-    return f"{value:,.1f}"
+def _of_shape(run: ComparedRun, *, name: str) -> float | None:
+    return SHAPE_FIGURES[name](run.shape)
 
 
-def _hundredths(value: float) -> str:
-    return f"{value:,.2f}"
+def _share(run: ComparedRun, *, part: str, whole: str) -> float | None:
+    return share(getattr(run.counts, part), getattr(run.counts, whole))
 
 
 def _run_fields(run: ComparedRun) -> dict[str, Any]:
@@ -294,10 +283,11 @@ def _run_fields(run: ComparedRun) -> dict[str, Any]:
         **{key: getattr(run, key) for key in ("out", "provider", "model", "host", "cost", "currency")},
         "settings": run.settings,
         **{key: getattr(counts, key) for key in _COUNTS.split()},
-        "prompt_tokens_per_user": share(counts.prompt_tokens, counts.done),
-        "prompt_tokens_per_event": share(counts.prompt_tokens, counts.events),
-        "completion_tokens_per_user": share(counts.completion_tokens, counts.done),
-        "completion_tokens_per_event": share(counts.completion_tokens, counts.events),
+        **{
+            f"{tokens}_per_{name}": _share(run, part=tokens, whole=of)
+            for tokens in ("prompt_tokens", "completion_tokens")
+            for name, of in (("user", "done"), ("event", "events"))
+        },
         "event_counts": counts.event_counts,
         "answers": answer_fields(counts),
         "compared": shape_fields(run.shape),
