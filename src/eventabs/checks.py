@@ -4,6 +4,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from difflib import get_close_matches
 from functools import partial
 from http import HTTPStatus
@@ -21,7 +22,7 @@ from eventabs.errors import (
     UsageError,
 )
 from eventabs.ingest import check_zone, expand, find_objects, scratch_database
-from eventabs.language import active, gettext as _, ngettext
+from eventabs.language import Language, active, gettext as _, ngettext
 from eventabs.providers import (
     CallLimits,
     GrammarField,
@@ -37,7 +38,7 @@ from eventabs.providers import (
     load_rules,
     parse_address,
 )
-from eventabs.records import STANDARD_TIER, Reply, Usage
+from eventabs.records import STANDARD_TIER, AskedUser, Behavior, Part, Reply, Usage, UserLog
 from eventabs.runs import (
     CONNECT_SECONDS,
     STDIN,
@@ -45,6 +46,7 @@ from eventabs.runs import (
     endpoint_of,
     lacks_key,
     make_builder,
+    make_reader,
     no_connection_step,
     no_model_message,
     repriced_above,
@@ -378,6 +380,46 @@ _NO_THINKING: tuple[Mapping[str, object], ...] = (  # the fields of known vendor
 )
 
 
+_ROW_SIZES = (50, 300, 1_000)  # rows that a model is asked about at a time
+_ROWS_A_USER = 50
+_MADE_UP: dict[Language, Sequence[tuple[int, int, str, str, str, int]]] = {  # hour, minute, action, item, place, minutes
+    "en": (
+        *((7, 40, "visit", "Metro line 2", "", 24), (8, 20, "visit", "Hill Road School", "", 220)),
+        *((12, 5, "visit", "staff canteen", "", 35), (12, 50, "visit", "Hill Road School", "", 260)),
+        *((17, 45, "visit", "gym", "", 70), (19, 30, "search", "camping tent", "Amazon", 0)),
+        *((19, 40, "browse", "Coleman tent", "Amazon", 6), (20, 10, "use", "TikTok", "", 18)),
+        *((20, 40, "cart", "Coleman tent", "Amazon", 0), (22, 0, "use", "reading app", "", 40)),
+    ),
+    "zh": (
+        *((7, 40, "visit", "地铁2号线", "", 24), (8, 20, "visit", "实验小学", "", 220)),
+        *((12, 5, "visit", "教师食堂", "", 35), (12, 50, "visit", "实验小学", "", 260)),
+        *((17, 45, "visit", "健身房", "", 70), (19, 30, "search", "露营帐篷", "淘宝", 0)),
+        *((19, 40, "browse", "冷山2帐篷", "淘宝", 6), (20, 10, "use", "抖音", "", 18)),
+        *((20, 40, "cart", "冷山2帐篷", "淘宝", 0), (22, 0, "use", "微信读书", "", 40)),
+    ),
+}
+
+
+def _made_up_users(rows: int, language: Language) -> list[UserLog]:
+    """Return users who do much the same every day, each a little later than the one before."""
+    day = _MADE_UP[language]
+    users = []
+    for number in range(-(-rows // _ROWS_A_USER)):
+        count = min(_ROWS_A_USER, rows - number * _ROWS_A_USER)
+        behaviors = tuple(
+            Behavior(
+                datetime(2087, 3, 3) + timedelta(days=place // len(day), hours=hour, minutes=minute + number),  # noqa: DTZ001  wall times
+                action,
+                *(item, where, minutes * 60 or None),
+            )
+            for place, (hour, minute, action, item, where, minutes) in (
+                (place, day[place % len(day)]) for place in range(count)
+            )
+        )
+        users.append(UserLog(f"made-up {number}", behaviors))
+    return users
+
+
 class EndpointCheck:
     """Checks step by step; where one fails, those that depend on it are left out."""
 
@@ -509,6 +551,7 @@ class EndpointCheck:
         await self._try("json_object", self._probe_json_object)
         if fields := self._grammar_fields():
             await self._try("grammar", partial(self._probe_grammar, fields))
+        await self._try("rows", self._probe_rows)
 
     def _judge_stream(self, reply: Reply) -> None:
         if reply.streamed:
@@ -619,6 +662,41 @@ class EndpointCheck:
                 break
         self._report_json("grammar", support, is_needed=is_needed, step=_('set llm.constrain = "none"'))
 
+    async def _probe_rows(self) -> None:
+        """Ask about made-up users, more and more, until rows get lost."""
+        settings, language = self._settings, active()
+        builder = make_builder(settings, language, template_text(settings))
+        reader = make_reader(settings, {"rules": rules_text(settings), "prompt_language": language})
+        kept = 0
+        for size in _ROW_SIZES:
+            logs = _made_up_users(size, language)
+            request = builder.request(logs, max_output_tokens=settings.budget.max_output_tokens)
+            if request.input_tokens > settings.budget.max_input_tokens:
+                break
+            reply = await self._prober.ask(request)
+            asked = {
+                alias: AskedUser(Part(log.user_id, 0, len(log.behaviors) - 1), log, range(len(log.behaviors)))
+                for alias, log in request.users.items()
+            }
+            outcomes = reader.read(reply, asked).outcomes.values()
+            lost = sum(
+                len(outcome.unplaced) if outcome.events else outcome.part.last + 1 for outcome in outcomes
+            )
+            if lost:
+                self._report_lost_rows(size, lost, kept)
+                return
+            kept = size
+        message = _("all {count} rows of made-up users came back in one answer")
+        self._judge("rows", str(kept), message.format(count=f"{kept:,}"))
+
+    def _report_lost_rows(self, size: int, lost: int, kept: int) -> None:
+        message = _("{lost} of {size} rows of made-up users did not come back; up to {kept} all did")
+        step = _('set budget.max_rows = {kept}; prompt.answer = "schema" or another model may keep more')
+        if not kept:
+            step = _('set prompt.answer = "schema", llm.constrain = "grammar" on your own server, or name another model')
+        numbers = {"lost": f"{lost:,}", "size": f"{size:,}", "kept": kept}
+        self._judge("rows", str(kept), message.format(**numbers), step.format(kept=kept), state="warning")
+
     def _report_json(self, name: str, support: Support, *, is_needed: bool, step: str = "") -> None:
         messages: dict[Support, str] = {
             "yes": _("supported"),
@@ -628,7 +706,7 @@ class EndpointCheck:
         }
         state: State = "ok" if support == "yes" else "warning" if is_needed else "note"
         is_missed = is_needed and support in {"no", "ignored"}
-        step = step or _('set prompt.answer = "lines" or "json"')
+        step = step or _('set prompt.answer = "lines"')
         self._judge(name, support, messages[support], step if is_missed else "", state=state)
 
     def _judge(self, name: str, ability: str, message: str, step: str = "", *, state: State = "ok") -> None:

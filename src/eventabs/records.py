@@ -28,6 +28,7 @@ FailureReason = Literal[
 ]
 THING: Final = "thing"  # the action of a row with a thing and no action
 MAX_CHARACTERS: Final = 200  # of a text in a prompt
+DAY_BEGINS: Final = 5  # o'clock
 RunStatus = Literal["running", "interrupted", "stopped", "waiting", "completed"]
 EventSource = Literal["llm", "rules", "must"]
 DurationUnit = Literal["ms", "s", "min", "h"]
@@ -51,6 +52,11 @@ class Behavior(NamedTuple):
     file: int = 0  # index into the run's list of input files
     line: int = 0  # 1-based line in that file (record number where a file has no lines)
     text: str = ""  # the export's own sentence, for counting its tokens; "" for structured rows; the item: see in_own_words
+
+    @property
+    def day(self) -> int:
+        """Its day, which begins at 05:00, as in `date.toordinal`."""
+        return self.start.toordinal() - (self.start.hour < DAY_BEGINS)
 
     @property
     def in_own_words(self) -> bool:
@@ -412,6 +418,23 @@ class Outcome:
     def usable(self) -> bool:
         """Whether the part is done with this outcome."""
         return self.reason is None
+
+    @property
+    def figures(self) -> dict[str, int]:
+        """What it holds, by the names in `Counts`."""
+        return {
+            "events": len(self.events),
+            "journeys": len(self.journeys),
+            "placed": sum(len(event.behaviors) for event in self.events),
+            "minor": len(self.minor),
+            "unplaced": len(self.unplaced),
+            "unasked": len(self.unasked),
+            "misfiled": self.misfiled,
+            "repeated": self.repeated,
+            "unsure": sum(not event.sure for event in self.events),
+            "outside": sum(event.outside for event in self.events),
+            "missed": sum(event.source == "must" for event in self.events),
+        }
 
 
 class AskedUser(NamedTuple):

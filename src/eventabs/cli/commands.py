@@ -37,10 +37,6 @@ ProgressPort = Annotated[
     of_view(help=_("Answer progress over HTTP at this port, on this machine only; 0: any that is free.")),
 ]
 
-Extend = Annotated[
-    Path | None,
-    typer.Option("--extend", metavar="CHECKPOINT", help=_("Take the exports into this run, as extend does.")),
-]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help=_("Ask about failed users once more."))]
 Trust = Annotated[bool, typer.Option("--yes", help=_("Trust the endpoint that the run directory names."))]
 
@@ -55,16 +51,9 @@ def run(
     out: Annotated[
         Path | None, typer.Option(help=_("Run directory. (default: <input stem>.eventabs)"))
     ] = None,
-    extend: Extend = None,
     progress_port: ProgressPort = None,
 ) -> None:
     """Begin a run."""
-    if extend is not None:
-        if out is not None:
-            message = _("--extend names a run directory already; leave out --out")
-            raise UsageError(message)
-        _extend(extend, inputs, flags, shown, progress_port=progress_port)
-        return
     named = inputs or []
     invocation = invocation_of(flags)
     with _served(progress_port) as server:
@@ -125,60 +114,16 @@ def resume(
     _end(summary, shown)
 
 
-@command(help=_("Take another export into a run: only what is new in it is asked about."))
+@command(help=_("Take another export into a run: comes back with the next version."))
 @with_options(SettingFlags, ShownFlags)
 def extend(
-    flags: SettingFlags,
-    shown: ShownFlags,
-    *,
-    checkpoint: Checkpoint,
-    inputs: Inputs = None,
-    accept_changes: Annotated[
-        bool,
-        typer.Option(
-            "--accept-changes",
-            help=_("Let behaviors hold that have changed or are gone, and changed settings."),
-        ),
-    ] = False,
-    retry_failed: RetryFailed = False,
-    yes: Trust = False,
-    progress_port: ProgressPort = None,
+    flags: SettingFlags,  # noqa: ARG001  the flags stay valid
+    shown: ShownFlags,  # noqa: ARG001  as above
+    checkpoint: Checkpoint,  # noqa: ARG001  as above
+    inputs: Inputs = None,  # noqa: ARG001  as above
 ) -> None:
-    """Extend a run."""
-    _extend(
-        checkpoint,
-        inputs,
-        flags,
-        shown,
-        accept_changes=accept_changes,
-        retry_failed=retry_failed,
-        trust_endpoint=yes,
-        progress_port=progress_port,
-    )
-
-
-def _extend(
-    checkpoint: Path,
-    inputs: list[str] | None,
-    flags: SettingFlags,
-    shown: ShownFlags,
-    *,
-    progress_port: int | None,
-    **allowed: bool,
-) -> None:
-    with _served(progress_port) as server:
-        summary = finished(
-            lambda stop: eventabs.aextend(
-                checkpoint,
-                inputs or (),
-                settings=flags.nested(),
-                config=flags.config,
-                observer=watching(shown, server),
-                stop=stop,
-                **allowed,
-            )
-        )
-    _end(summary, shown)
+    """Refuse to extend a run."""
+    eventabs.refuse_extension()
 
 
 @command(help=_("Make the events again from the stored replies. Calls nobody."))
@@ -204,16 +149,12 @@ def estimate(
             "--show-prompt", help=_("Print the first request instead, exactly as it would be sent.")
         ),
     ] = False,
-    extend: Extend = None,
 ) -> None:
     """Estimate a run."""
     signals.interrupt()
     observer = views.display(
         stderr_console(), form="json" if shown.progress == "json" else "plain", quiet=shown.quiet
     )
-    if extend is not None:
-        _estimate_extension(extend, flags, shown, inputs or (), observer, show_prompt=show_prompt)
-        return
     if show_prompt:
         request = runs.first_request(invocation_of(flags).settings(), inputs or (), observer.noted)
         if shown.json:
@@ -228,25 +169,6 @@ def estimate(
         print_bytes(views.estimate_json(estimated))
     else:
         views.render_estimate(stdout_console(), estimated)
-
-
-def _estimate_extension(
-    checkpoint: Path,
-    flags: SettingFlags,
-    shown: ShownFlags,
-    inputs: "Sequence[str]",
-    observer: "runs.Observer",
-    *,
-    show_prompt: bool,
-) -> None:
-    if show_prompt:
-        message = _("--show-prompt shows the first request of a new run; leave out --extend")
-        raise UsageError(message)
-    estimated = runs.estimate_extension(invocation_of(flags), checkpoint, inputs, observer.noted)
-    if shown.json:
-        print_bytes(views.extension_json(estimated))
-    else:
-        views.render_extension(stdout_console(), estimated)
 
 
 @command(help=_("Show which column plays which role, and what rows become. Packs nothing, calls nobody."))

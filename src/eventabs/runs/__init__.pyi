@@ -5,6 +5,7 @@ from .components import (
     endpoint_of as endpoint_of,
     lacks_key as lacks_key,
     make_builder as make_builder,
+    make_reader as make_reader,
     no_connection_step as no_connection_step,
     no_model_message as no_model_message,
     rules_text as rules_text,
@@ -14,15 +15,13 @@ from .components import (
     unset_key as unset_key,
 )
 from .estimate import (
+    DenseEstimate as DenseEstimate,
     Estimate as Estimate,
-    ExtensionEstimate as ExtensionEstimate,
     describe_input as describe_input,
-    estimate_extension as estimate_extension,
     estimate_run as estimate_run,
     first_request as first_request,
     repriced_above as repriced_above,
 )
-from .extension import begin_extension as begin_extension
 from .intake import STDIN as STDIN, InputDescription as InputDescription, drawn as drawn
 from .lifecycle import (
     Invocation as Invocation,
@@ -39,7 +38,6 @@ from .observer import (
     CallFailed as CallFailed,
     ColumnsFound as ColumnsFound,
     CoolingDown as CoolingDown,
-    Extended as Extended,
     InputGone as InputGone,
     InputRead as InputRead,
     JobChanged as JobChanged,

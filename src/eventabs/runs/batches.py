@@ -67,7 +67,6 @@ from eventabs.store import (
     call_status,
     change_job,
     give_up,
-    is_moved,
     job_requests,
     open_job,
     open_to_append,
@@ -320,9 +319,7 @@ def _kind(ledger: Ledger, call_id: int | None, result: Reply | EndpointError | N
         return "repeated"
     if status == "lost":  # given up, and its reply is still good if nobody was asked again
         parts = parts_of_call(ledger, call_id).values()
-        # an extension may have given the indices of a part to another one
-        moved = any(is_moved(ledger, part.user_id, call_id) for part in parts)
-        if moved or len(ledger.planned_parts(parts)) < len(parts) or busy_parts(ledger) & set(parts):
+        if len(ledger.planned_parts(parts)) < len(parts) or busy_parts(ledger) & set(parts):
             return "late"
     if isinstance(result, Reply):
         return "replies"

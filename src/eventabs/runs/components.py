@@ -50,11 +50,14 @@ from eventabs.providers import (
     is_loopback,
     kind_of,
     load_preset,
+    load_rules,
     open_provider,
     shipped_rules,
+    summaries,
     tier_base_url,
 )
 from eventabs.records import (
+    AskedUser,
     Batch,
     Category,
     Copying,
@@ -68,13 +71,12 @@ from eventabs.records import (
     UserLog,
     Vocabulary,
 )
-from eventabs.replies import Labels, MustRule, MustRules, Reading, TextCondition, read_reply
+from eventabs.replies import MustRule, MustRules, Reader, TextCondition
 from eventabs.runs.observer import AwaitingEndpoint, CoolingDown, MachinesChanged, Note, Observer, Progress
 from eventabs.runs.progress import ProgressTracker, snapshot
 from eventabs.stop import Stop
 from eventabs.store import (
     Ledger,
-    PlacedAnswer,
     RunDirectory,
     StoredReply,
     count_all,
@@ -86,8 +88,6 @@ from eventabs.store import (
 )
 
 LANGUAGE_USERS = 20  # whose words decide the prompt's language
-
-Read = Callable[[Reply, Mapping[str, UserLog], Mapping[str, Part]], Reading]
 
 
 def read_text(path: str, setting: str) -> str:
@@ -250,15 +250,15 @@ def max_calls(settings: Settings) -> int:
     return max(settings.run.concurrency, settings.run.max_concurrency)
 
 
-def make_reader(settings: Settings, language: Language, compactor: Compactor) -> Read:
-    """Make the reader of replies to prompts whose lines `compactor` wrote."""
-    return partial(
-        read_reply,
-        labels=Labels(vocabulary_of(settings, language)),
-        min_grounded=settings.run.min_grounded,
+def make_reader(settings: Settings, facts: Mapping[str, Any]) -> Reader:
+    """Make the reader of replies to a run's prompts."""
+    language = prompt_language_in(facts)
+    return Reader(
+        vocabulary_of(settings, language),
+        detail=settings.prompt.detail,
         source=kind_of(settings.provider).event_source,
-        lines=compactor.contents,
-        named_summaries=settings.prompt.summary == "none",
+        summarize=summaries(load_rules(facts["rules"], language)),
+        must=must_rules_of(settings, language),
     )
 
 
@@ -634,38 +634,9 @@ def _added_label(rule: MustSettings, vocabulary: Vocabulary) -> tuple[str, str]:
     return kind, rule.category or inherited or vocabulary.default_category
 
 
-def logs_of(stored: StoredReply, ledger: Ledger) -> dict[str, UserLog]:
-    """Return the logs that a stored reply is about, by alias."""
-    return {alias: ledger.log(*part) for alias, part in stored.users.items()}
-
-
-def rules_in_force(run: RunContext) -> "RulesInForce":
-    """Return the rules of a run."""
-    return RulesInForce(must_rules_of(run.settings, run.prompt_language))
-
-
-@dataclass(frozen=True, slots=True)
-class RulesInForce:
-    """Applies the rules to outcomes."""
-
-    rules: MustRules
-
-    def enforced(self, log: UserLog, outcome: Outcome) -> Outcome:
-        """Return the outcome with what the rules add; one that is not usable as it is."""
-        if not outcome.usable:
-            return outcome
-        return replace(outcome, events=self.rules.enforced(log, outcome.part, outcome.events))
-
-    def placed(self, place: int, users: int, log: UserLog, outcome: Outcome) -> PlacedAnswer:
-        """Count what an answer said and what it lacked; `place`: the user's position in the batch."""
-        return PlacedAnswer.of(place, users, log, outcome, self.enforced(log, outcome))
-
-    def placed_again(
-        self, stored: StoredReply, logs: Mapping[str, UserLog], outcomes: Mapping[str, Outcome]
-    ) -> list[PlacedAnswer]:
-        """Count what the answers of a reply said that were read again; `logs`: what each is about."""
-        return [
-            self.placed(place, len(stored.users), logs[alias], outcomes[alias])
-            for place, alias in enumerate(stored.users, 1)
-            if alias in outcomes
-        ]
+def asked_in(stored: StoredReply, ledger: Ledger) -> dict[str, AskedUser]:
+    """Return what a stored reply is about, by alias."""
+    before = stored.call_id if stored.attempt > 1 else 0
+    return {
+        alias: ledger.asked(asked.part, asked.rows, before=before) for alias, asked in stored.users.items()
+    }

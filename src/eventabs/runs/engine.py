@@ -1,6 +1,7 @@
 """The engine: workers that send batches, as results come, until nothing is left or the run is stopped."""
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -261,7 +262,11 @@ def open_call(
     ledger: Ledger, session: Session, batch: Batch, *, in_flight_limit: int = 0
 ) -> tuple[Call, Request]:
     """Compose a call and write it down, in one visit to the writer's thread."""
-    request = session.compose(ledger.logs(planned.part for planned in batch.parts))
+    asked = [
+        ledger.asked(planned.part, planned.rows, before=sys.maxsize if planned.attempts else 0)
+        for planned in batch.parts
+    ]
+    request = session.compose([user.log for user in asked])
     call_id = ledger.open_call(
         batch,
         request,
@@ -269,7 +274,7 @@ def open_call(
         sent_at=session.wall_clock(),
         in_flight_limit=in_flight_limit,
     )
-    return Call(call_id, batch, request.users), request
+    return Call(call_id, batch, dict(zip(request.users, asked, strict=True))), request
 
 
 class _Place:

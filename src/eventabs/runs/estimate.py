@@ -1,14 +1,14 @@
-"""What a run or an extension would take, without a call."""
+"""What a run would take, without a call."""
 
 import heapq
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import get_args
+from typing import NamedTuple
 
-from eventabs.choices import Compaction, Detail
+from eventabs.choices import Compaction
 from eventabs.config import LlmSettings, Settings
 from eventabs.errors import ConfigError, StorageError, UsageError
 from eventabs.ingest import Export
@@ -16,14 +16,12 @@ from eventabs.language import Language, gettext as _, ngettext
 from eventabs.prompts import (
     BatchLimits,
     Bound,
-    Expectation,
     PromptBuilder,
     TokenCounter,
     log_of_part,
     long_tokens,
     lower_bound,
     measure_group,
-    output_tokens,
     sampled,
 )
 from eventabs.providers import load_preset
@@ -39,19 +37,15 @@ from eventabs.records import (
     Request,
     UserLog,
 )
-from eventabs.runs.changes import Planner, survey, user_changes
 from eventabs.runs.components import (
     batch_limits,
-    builder_of,
     legend_of,
     make_builder,
     open_input,
     plan_batches,
-    prompt_language_in,
     prompt_language_of,
     template_text,
 )
-from eventabs.runs.extension import refuse_unextendable
 from eventabs.runs.intake import (
     STDIN,
     InputDescription,
@@ -61,10 +55,7 @@ from eventabs.runs.intake import (
     language_of,
     refuse_unreadable,
 )
-from eventabs.runs.lifecycle import Invocation, settings_of_today
-from eventabs.runs.observer import ExtensionCounts
 from eventabs.stop import Stop
-from eventabs.store import Ledger, RunDirectory, last_call, refuse_merged
 
 CASE_BUDGETS = (8_000, 40_000)  # tokens a batch: as the case had it, and as it was planned
 _CASE_TOKENS_A_BEHAVIOR = 50
@@ -72,28 +63,16 @@ _CASE_TOKENS_A_USER = 100
 _OUTPUT_STEP = 1_024  # larger output limits are named in steps, as models have them
 
 
-@dataclass(frozen=True, slots=True)
-class DetailEstimate:
-    """The plan for one level of detail."""
+class DenseEstimate(NamedTuple):
+    """What the run would take at level `dense`: calls, and tokens of all prompts."""
 
-    detail: str
-    expected_output_tokens: int
     batches: int
-    binds: Bound
-
-
-@dataclass(frozen=True, slots=True)
-class LevelEstimate:
-    """The plan for one level of compaction. `tokens`: blocks and legends, without instructions."""
-
-    level: str
-    tokens: int
-    batches: int
+    prompt_total: int
 
 
 @dataclass(frozen=True, slots=True)
 class UnpackedEstimate:
-    """The same users without packing: a call for each, long lines without a legend, JSON objects as answers."""
+    """The same users without packing: a call for each, and long lines without a legend."""
 
     calls: int
     prompt_tokens: int
@@ -135,8 +114,7 @@ class Estimate:
     cost: float | None
     currency: str
     case_batches: dict[int, int]  # batches by the case's rule, by its budget (8,000 and 40,000)
-    levels: tuple[LevelEstimate, ...]
-    details: tuple[DetailEstimate, ...]
+    dense: DenseEstimate | None  # None: it is in force, or the user's own template does not explain it
     larger_output_limit: int | None  # an output limit that would save calls, None if none would
     larger_output_batches: int | None
     concurrency: int
@@ -158,7 +136,6 @@ class _Input:
 
     counts: list[int] = field(default_factory=list)  # behaviors by user
     tokens_long: int = 0
-    json_tokens: list[int] = field(default_factory=list)  # expected output by user, were it JSON objects
 
 
 @dataclass(slots=True)
@@ -168,13 +145,11 @@ class _Measured:
     builder: PromptBuilder
     limits: BatchLimits
     parts: list[Part] = field(default_factory=list)
-    input_tokens: list[int] = field(default_factory=list)
-    output_tokens: dict[Detail, list[int]] = field(
-        default_factory=lambda: {detail: [] for detail in get_args(Detail)}
-    )
+    sizes: list[PartSize] = field(default_factory=list)
 
-    def sizes(self, detail: Detail) -> list[PartSize]:
-        return list(map(PartSize, self.input_tokens, self.output_tokens[detail]))
+    def prompt_tokens(self, batches: Sequence[Batch]) -> int:
+        """Add up the tokens of the prompts of a plan."""
+        return sum(self.limits.prompt_tokens(planned.size for planned in batch.parts) for batch in batches)
 
 
 OnCopy = Callable[[Copying], object]
@@ -196,15 +171,13 @@ def estimate_run(
     """Plan a run of the input. Raises UsageError for input that cannot be read."""
     with opened_export(settings, paths, on_copy) as export:
         language, sample = _prepared(settings, export)
-        level = settings.compaction.level
-        levels = {level: _at_level(settings, level, language, sample)}
-        for other in get_args(Compaction):
-            if other != level:
-                with suppress(ConfigError):  # a template of the user's own need not explain the others
-                    levels[other] = _at_level(settings, other, language, sample)
-        read = _measure(settings, export, levels.values(), language)
+        measured = [_at_level(settings, settings.compaction.level, language, sample)]
+        if settings.compaction.level != "dense":
+            with suppress(ConfigError):  # a template of the user's own need not explain it
+                measured.append(_at_level(settings, "dense", language, sample))
+        read = _measure(settings, export, measured, language)
         described = describe_export(export, settings, language)
-    return _estimate(settings, export, described, read, levels)  # what DuckDB held is free now
+    return _estimate(settings, export, described, read, *measured)  # what DuckDB held is free now
 
 
 def describe_input(
@@ -223,7 +196,7 @@ def first_request(
         language, sample = _prepared(settings, export)
         measured = _at_level(settings, settings.compaction.level, language, sample)
         _measure(settings, export, [measured], language)
-        batches = _plan(measured, settings.prompt.detail, settings)
+        batches = _plan(measured, settings)
         if not batches:
             message = _("the input holds no behavior that could be read; see: eventabs estimate")
             raise UsageError(message)
@@ -269,20 +242,19 @@ def _at_level(
     return _Measured(builder, batch_limits(settings, builder))
 
 
-def _measure(settings: Settings, export: Export, levels: Collection[_Measured], language: Language) -> _Input:
+def _measure(
+    settings: Settings, export: Export, levels: Collection[_Measured], language: Language
+) -> _Input:
     counter = TokenCounter(settings.prompt.tokenizer)
     prompts = [(measured.builder, measured.limits) for measured in levels]
     read = _Input()
     for group in export.groups(settings.run.limit):
         read.counts += [user.behaviors for user in group.users]
         read.tokens_long += long_tokens(group, counter, language)
-        read.json_tokens += output_tokens(group, settings.prompt.detail, Expectation("json"))
-        for measured, parts in zip(levels, measure_group(group, prompts, get_args(Detail)), strict=True):
-            for part, input_tokens, by_detail in parts:
+        for measured, parts in zip(levels, measure_group(group, prompts), strict=True):
+            for part, size in parts:
                 measured.parts.append(part)
-                measured.input_tokens.append(input_tokens)
-                for detail, tokens in by_detail.items():
-                    measured.output_tokens[detail].append(tokens)
+                measured.sizes.append(size)
     return read
 
 
@@ -291,15 +263,14 @@ def _estimate(
     export: Export,
     described: InputDescription,
     read: _Input,
-    levels: Mapping[Compaction, _Measured],
+    measured: _Measured,
+    dense: _Measured | None = None,
 ) -> Estimate:
-    measured = levels[settings.compaction.level]
     limits = measured.limits
-    sizes = measured.sizes(settings.prompt.detail)
-    batches = _plan(measured, settings.prompt.detail, settings)
-    bound, binds = lower_bound(sizes, limits)
-    output = sum(size.output_tokens for size in sizes)
-    prompt_total = sum(measured.input_tokens) + limits.instructions_tokens * len(batches)
+    batches = _plan(measured, settings)
+    bound, binds = lower_bound(measured.sizes, limits)
+    output = sum(size.output_tokens for size in measured.sizes)
+    prompt_total = measured.prompt_tokens(batches)
     larger = _larger_output_limit(measured, settings, len(batches))
     price = settings.llm.price.of_tokens()
     # an endpoint can have the equal beginning of all prompts but the first in its cache
@@ -319,7 +290,7 @@ def _estimate(
         shortened=export.shortened,
         skipped_lines=export.skipped_lines,
         tokens_long=read.tokens_long,
-        tokens_compact=_compact_tokens(measured, len(batches)),
+        tokens_compact=prompt_total - (limits.instructions_tokens - measured.builder.legend_tokens) * len(batches),
         tokens_prompt_total=prompt_total,
         batches=len(batches),
         lower_bound=bound,
@@ -331,12 +302,7 @@ def _estimate(
         cost=price.cost(prompt_total, output, tier=_tier(settings)),
         currency=settings.llm.price.currency,
         case_batches={budget: _case_batches(read.counts, budget) for budget in CASE_BUDGETS},
-        levels=tuple(
-            _of_level(levels[level], level, settings, len(batches))
-            for level in get_args(Compaction)
-            if level in levels
-        ),
-        details=tuple(_of_detail(measured, detail, settings, len(batches)) for detail in get_args(Detail)),
+        dense=_dense(dense, settings) if dense else None,
         larger_output_limit=larger[0] if larger else None,
         larger_output_batches=larger[1] if larger else None,
         concurrency=settings.run.concurrency,
@@ -351,16 +317,20 @@ def _estimate(
         cost_cached=price.cost(prompt_total, output, cacheable, _tier(settings))
         if cacheable and price.cached_input is not None
         else None,
-        repriced=_repriced(settings, batches, prefix),
+        repriced=_repriced(settings, batches, limits),
     )
 
 
-def _repriced(settings: Settings, batches: Sequence[Batch], instructions_tokens: int) -> InputWarning | None:
+def _dense(measured: _Measured, settings: Settings) -> DenseEstimate:
+    batches = _plan(measured, settings)
+    return DenseEstimate(len(batches), measured.prompt_tokens(batches))
+
+
+def _repriced(settings: Settings, batches: Sequence[Batch], limits: BatchLimits) -> InputWarning | None:
     limit = repriced_above(settings.llm)
     if limit is None:
         return None
-    sizes = [sum(planned.size.input_tokens for planned in batch.parts) for batch in batches]
-    above = sum(size + instructions_tokens > limit for size in sizes)
+    above = sum(limits.prompt_tokens(planned.size for planned in batch.parts) > limit for batch in batches)
     if not above:
         return None
     message = ngettext(
@@ -375,47 +345,29 @@ def _repriced(settings: Settings, batches: Sequence[Batch], instructions_tokens:
 
 
 def _unpacked(settings: Settings, read: _Input, builder: PromptBuilder) -> UnpackedEstimate:
-    calls, output = len(read.counts), sum(read.json_tokens)
-    prompts = read.tokens_long + calls * (builder.instructions_tokens - builder.legend_tokens)
-    seconds = schedule_seconds(sorted(read.json_tokens, reverse=True), settings)
-    cost = settings.llm.price.of_tokens().cost(prompts, output, tier=_tier(settings))
-    return UnpackedEstimate(calls, prompts, output, seconds, cost)
+    output = sorted(map(builder.expected_tokens, read.counts), reverse=True)
+    prompts = read.tokens_long + len(output) * (builder.instructions_tokens - builder.legend_tokens)
+    seconds = schedule_seconds(output, settings)
+    cost = settings.llm.price.of_tokens().cost(prompts, sum(output), tier=_tier(settings))
+    return UnpackedEstimate(len(output), prompts, sum(output), seconds, cost)
 
 
-def _plan(measured: _Measured, detail: Detail, settings: Settings) -> list[Batch]:
+def _plan(measured: _Measured, settings: Settings) -> list[Batch]:
     """Return the plan that a run would begin with."""
-    parts = list(map(PlannedPart, measured.parts, measured.sizes(detail)))
-    return plan_batches(parts, measured.limits, settings)
-
-
-def _compact_tokens(measured: _Measured, batches: int) -> int:
-    return sum(measured.input_tokens) + measured.builder.legend_tokens * batches
-
-
-def _of_level(measured: _Measured, level: Compaction, settings: Settings, planned: int) -> LevelEstimate:
-    is_planned = level == settings.compaction.level
-    batches = planned if is_planned else len(_plan(measured, settings.prompt.detail, settings))
-    return LevelEstimate(level, _compact_tokens(measured, batches), batches)
-
-
-def _of_detail(measured: _Measured, detail: Detail, settings: Settings, planned: int) -> DetailEstimate:
-    _bound, binds = lower_bound(measured.sizes(detail), measured.limits)
-    batches = planned if detail == settings.prompt.detail else len(_plan(measured, detail, settings))
-    return DetailEstimate(detail, sum(measured.output_tokens[detail]), batches, binds)
+    return plan_batches(list(map(PlannedPart, measured.parts, measured.sizes)), measured.limits, settings)
 
 
 def _larger_output_limit(measured: _Measured, settings: Settings, planned: int) -> tuple[int, int] | None:
     """Return the output limit from which on another limit binds, and the batches under it, if less than `planned`."""
-    detail = settings.prompt.detail
     limits = measured.limits
-    output = sum(measured.output_tokens[detail])
-    others, _binds = lower_bound(measured.sizes(detail), replace(limits, max_output_tokens=max(1, output)))
+    output = sum(size.output_tokens for size in measured.sizes)
+    others, _binds = lower_bound(measured.sizes, replace(limits, max_output_tokens=max(1, output)))
     needed = -(-output // max(1, others))
     limit = -(-needed // _OUTPUT_STEP) * _OUTPUT_STEP
     if limit <= limits.max_output_tokens:
         return None
     larger = replace(measured, limits=replace(limits, max_output_tokens=limit))
-    batches = len(_plan(larger, detail, settings))
+    batches = len(_plan(larger, settings))
     return (limit, batches) if batches < planned else None
 
 
@@ -440,73 +392,3 @@ def schedule_seconds(output_tokens: Iterable[int], settings: Settings) -> float:
     for tokens in output_tokens:
         heapq.heapreplace(free, free[0] + tokens / settings.llm.tokens_per_second)
     return max(free)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ExtensionEstimate(ExtensionCounts):
-    """What `estimate --extend` shows: what is new in an export, and what all that a run would ask about then costs.
-
-    `users`: those who would be asked about, with what waits in the run already. Changes are counted as accepted.
-    """
-
-    users: int
-    batches: int
-    prompt_tokens: int
-    expected_output_tokens: int
-    seconds: float
-    cost: float | None
-    currency: str
-    lateness: str
-    described: InputDescription
-
-
-def estimate_extension(
-    invocation: Invocation, named: Path, paths: Sequence[str], on_copy: OnCopy = lambda _copying: None
-) -> ExtensionEstimate:
-    """Plan the extension of a run. Raises UsageError."""
-    directory = RunDirectory.find(named)
-    with Ledger.watch(directory.ledger) as ledger:
-        facts = ledger.meta()
-        refuse_merged(directory, facts)
-        settings = settings_of_today(invocation, facts)
-        refuse_unextendable(settings, facts, ledger)
-        builder = builder_of(settings, facts)
-        limits = batch_limits(settings, builder)
-        planner = Planner(ledger, settings, builder, limits, last_call(ledger))
-        with opened_export(settings, paths, on_copy) as export:
-            refuse_unreadable(export, max_rejects=settings.input.max_rejects)
-            pending, counts = _planned_extension(export, planner, settings)
-            described = describe_export(export, settings, prompt_language_in(facts))
-    batches = plan_batches(pending, limits, settings)
-    prompt = sum(planned.size.input_tokens for planned in pending) + limits.instructions_tokens * len(batches)
-    output = [sum(planned.size.output_tokens for planned in batch.parts) for batch in batches]
-    price = settings.llm.price.of_tokens()
-    return ExtensionEstimate(
-        **asdict(counts),
-        users=len({planned.part.user_id for planned in pending}),
-        batches=len(batches),
-        prompt_tokens=prompt,
-        expected_output_tokens=sum(output),
-        seconds=schedule_seconds(output, settings),
-        cost=price.cost(prompt, sum(output), tier=settings.llm.tier),
-        currency=settings.llm.price.currency,
-        lateness=settings.extend.lateness,
-        described=described,
-    )
-
-
-def _planned_extension(
-    export: Export, planner: Planner, settings: Settings
-) -> tuple[list[PlannedPart], ExtensionCounts]:
-    """Return all parts that would be asked about, and what the export counts for."""
-    lateness, stop, counts = settings.extend.lateness_seconds, Stop(), ExtensionCounts()
-    pending = {planned.part: planned for planned in planner.ledger.pending_parts()}
-    found = survey(export, planner.ledger, lateness=lateness, stop=stop)
-    for change in user_changes(export, planner.ledger, found, lateness=lateness, stop=stop):
-        user, counted = planner.plan(change)
-        counts += counted
-        if user is not None:
-            for gone in user.gone:
-                pending.pop(Part(user.log.user_id, gone.first, gone.last), None)
-            pending |= {part: PlannedPart(part, size) for part, size in user.fresh}
-    return list(pending.values()), counts

@@ -177,7 +177,6 @@ def copy_stdin(directory: Path, stop: Stop, stream: BufferedIOBase | None = None
         head += chunk
     looks_like_json = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"[")
     path = directory / _NAMES[looks_like_json]
-    (directory / _NAMES[not looks_like_json]).unlink(missing_ok=True)  # of what an earlier extension read
     try:
         with open(path, "wb", opener=open_private) as file:
             file.write(head)
@@ -439,10 +438,10 @@ def measure_again(ledger: Ledger, builder: PromptBuilder, limits: BatchLimits) -
     Parts whose answer is there but not read yet stay as they were asked about.
     """
     unread = map(ledger.stored_reply, ledger.unread_calls())
-    answered = {part for stored in unread for part in stored.users.values()}
+    answered = {asked.part for stored in unread for asked in stored.users.values()}
     with ledger.transaction():
         for planned in ledger.pending_parts():
             if planned.part in answered:
                 continue
-            (log,) = ledger.logs([planned.part])
+            log = ledger.log(*planned.part)
             ledger.replace_part(planned.part, measure_parts(log, builder, limits, start=planned.part.first))

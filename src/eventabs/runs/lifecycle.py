@@ -33,7 +33,7 @@ from eventabs.language import gettext as _
 from eventabs.object_stores import is_address, public_address
 from eventabs.prompts import VERSION
 from eventabs.providers import kind_of
-from eventabs.records import FailureReason, Part, PlannedPart, RunStatus
+from eventabs.records import Outcome, Part, PlannedPart, RunStatus
 from eventabs.runs.batches import (
     cancel_jobs,
     going_on,
@@ -42,14 +42,13 @@ from eventabs.runs.batches import (
     run_jobs,
     write_requests,
 )
-from eventabs.runs.changes import extension_facts, is_extended, is_extending
 from eventabs.runs.components import (
     RunContext,
+    asked_in,
     batch_limits,
     endpoint_of,
     joined_cluster,
     legend_of,
-    logs_of,
     make_reader,
     max_calls,
     opened_provider,
@@ -59,13 +58,11 @@ from eventabs.runs.components import (
     remember_run,
     require_connection,
     require_usable_provider,
-    rules_in_force,
     rules_text,
     template_text,
     unset_key,
 )
 from eventabs.runs.engine import Engine
-from eventabs.runs.extension import take_in_export
 from eventabs.runs.intake import (
     STDIN,
     copy_stdin,
@@ -90,39 +87,42 @@ from eventabs.runs.observer import (
     Summary,
 )
 from eventabs.runs.progress import ProgressTracker
-from eventabs.runs.settlement import BudgetLearner, Scheduler, Session, Settlement, in_order
+from eventabs.runs.settlement import (
+    BudgetLearner,
+    Scheduler,
+    Session,
+    Settlement,
+    acceptable,
+    in_order,
+)
 from eventabs.stop import Stop, StopRequested
 from eventabs.store import (
-    EventsFile,
     Ledger,
     LedgerWriter,
     PartChange,
+    ResultFiles,
     RunDirectory,
-    answer_counts,
     asked_again,
     binding_facts,
     changes,
-    count_standing_events,
     damage_reported,
+    digest_of,
     facts_fingerprint,
     failure_reasons,
     give_up_written,
     has_answers,
     host_of,
     input_stem,
-    moved_answer_counts,
-    moved_users,
+    placed_answers,
     public_flags,
     public_settings,
     refuse_merged,
-    repeated_in,
+    settled_user,
     shown_changes,
-    store_answer_counts,
     store_answers,
     stored_jobs,
     timestamp,
     unanswered,
-    write_changes,
     write_results,
 )
 
@@ -155,11 +155,6 @@ async def execute(
                 tell_gone_input(run)
             else:
                 await _in_thread(read_input, run, stop)
-            if is_extending(run.facts):
-                if run.ledger.unread_calls():  # before the parts that they are about become other ones
-                    with _opened_session(run, run.tracker()) as session:
-                        await Settlement(session, Scheduler([], session.limits)).settle_unread()
-                await _in_thread(take_in_export, run, stop)
             run.save(run.tracker(), status="running")
             status = await _call_model(run, stop, tracker, replies, cancel=cancel)
         except StopRequested:
@@ -167,9 +162,7 @@ async def execute(
         except StoppedError as error:
             status, cause = "stopped", str(error)
         except UsageError:
-            # where an extension was refused, the run is what it was
-            refused: RunStatus = "completed" if run.facts.get("status") == "completed" else "stopped"
-            save_stopped(run, refused, _seconds(run, tracker, earlier))
+            save_stopped(run, "stopped", _seconds(run, tracker, earlier))
             raise
         if status != "completed":
             cause = "; ".join(filter(None, (cause, going_on(stored_jobs(run.ledger)))))
@@ -194,8 +187,7 @@ async def _call_model(
     cancel: bool,
 ) -> RunStatus:
     """Ask about everything that is pending. Return how that ended."""
-    if not is_extended(run.facts):
-        write_results(run.directory, run.ledger)  # an earlier process may have left a torn line
+    write_results(run.directory, run.ledger)  # an earlier process may have left a torn line
     with _opened_session(run, so_far) as session:
         # what it puts back is in the ledger too
         settlement = Settlement(session, Scheduler([], session.limits))
@@ -221,12 +213,10 @@ async def _call_model(
 def _opened_session(run: RunContext, so_far: ProgressTracker) -> Iterator[Session]:
     builder = run.builder()
     limits = batch_limits(run.settings, builder)
-    # events.jsonl of an extended run is whole, and stays so until it is replaced
-    file = nullcontext() if is_extended(run.facts) else EventsFile(run.directory.events)
-    # the writer appends the events too, so it closes first
-    with file as events, LedgerWriter(run.ledger) as writer:
+    # the writer appends the results too, so it closes first
+    with ResultFiles(run.directory) as results, LedgerWriter(run.ledger) as writer:
         learner, tracker = BudgetLearner(limits), run.tracker(so_far.seconds)
-        yield Session(run, builder, limits, learner, writer, events, tracker)
+        yield Session(run, builder, limits, learner, writer, results, tracker)
 
 
 async def _call_pending(session: Session, pending: list[PlannedPart], stop: Stop) -> RunStatus:
@@ -301,8 +291,6 @@ def save_stopped(run: RunContext, status: RunStatus, seconds: float) -> Progress
     with run.ledger.transaction():
         run.ledger.lose_open_calls()
     write_results(run.directory, run.ledger)
-    if is_extended(run.facts):
-        run.remember(event_changes=write_changes(run.directory, run.ledger))
     tracker, waiting = run.tracker(seconds), _batches_waiting(run)
     progress = replace(tracker.progress(waiting=waiting, workers=1), seconds=seconds, in_flight_limit=0)
     run.remember_progress(progress, status=status)
@@ -349,13 +337,9 @@ _OF_INPUT = (  # what a summary says about the input, as the run's facts have it
 def summarize(run: RunContext, status: RunStatus, cause: str = "") -> Summary:
     """Return the summary of a run that has been saved."""
     tracker = run.tracker()
-    counts, standing = tracker.counts, count_standing_events(run.ledger)
     counted = run.facts.get("input", {})
-    numbers = asdict(replace(counts, events=counts.events + standing))
     return Summary(
-        **numbers | {"behaviors": counted.get("behaviors", 0)},
-        standing_events=standing,
-        extension=extension_facts(run),
+        **asdict(tracker.counts) | {"behaviors": counted.get("behaviors", 0)},
         status=status,
         cause=cause,
         provider=run.settings.provider,
@@ -455,11 +439,8 @@ def reopen_run(
     changed: OnChange,
     confirmed: bool,
     watch: Watch,
-    inputs: Sequence[str] | None = None,
 ) -> Iterator[RunContext]:
     """Take up a run again, under the settings that it began with and the flags of today.
-
-    `inputs`: what it is to be extended by; what it has read may have changed then.
 
     Raises RunDirectoryError where there is none, another process has it, or settings that its answers
     depend on have changed and `changed` is to refuse that. `ignore` is for work without calls.
@@ -488,16 +469,12 @@ def reopen_run(
                 observer,
                 facts,
                 most_users,
-                inputs or settings.input.paths,
+                settings.input.paths,
             )
             run.remember_prices()
             if changed != "ignore":
-                if inputs is None:
-                    refuse_changed_input(run, accepted=changed == "accept")
-                opening = _take_changes(
-                    run, invocation, accepted=changed == "accept", is_read_anew=inputs is not None
-                )
-                run = replace(run, opening=opening)
+                refuse_changed_input(run, accepted=changed == "accept")
+                run = replace(run, opening=_take_changes(run, invocation, accepted=changed == "accept"))
             yield run
 
 
@@ -536,13 +513,11 @@ def settings_of_today(invocation: Invocation, facts: Mapping[str, Any]) -> Setti
     return with_absolute_paths(settings, Path(facts["folder"]))
 
 
-def _take_changes(
-    run: RunContext, invocation: Invocation, *, accepted: bool, is_read_anew: bool
-) -> tuple[Note, ...]:
+def _take_changes(run: RunContext, invocation: Invocation, *, accepted: bool) -> tuple[Note, ...]:
     """Refuse settings that differ from those of the beginning, or take them for what is still pending.
 
     Where nothing is answered yet, only those that the input was read under, and all of a run that was copied from another, are
-    refused. `is_read_anew`: the input of all users, which is then compared with what is known.
+    refused.
     """
     template = _text_of_today(run.settings.prompt.template, "prompt.template", run.facts["template"])
     rules = _text_of_today(run.settings.rules.file, "rules.file", run.facts["rules"])
@@ -553,7 +528,7 @@ def _take_changes(
     is_reading = any(key.startswith(_READ_UNDER) for key, *_values in changed)
     is_free = not is_answered and not is_reading
     notes = tuple[Note, ...]()
-    if is_reading and not is_read_anew:
+    if is_reading:
         notes = other_reading(run, shown_changes(changed), accepted=accepted)
     if changed and not accepted and (not is_free or "copied_from" in run.facts):
         message = _(
@@ -574,7 +549,7 @@ def _take_changes(
         rules=rules,
     )
     if "prompt_language" in run.facts:
-        sample = run.ledger.logs([planned.part for planned in run.ledger.pending_parts()[:_LEGEND_PARTS]])
+        sample = [run.ledger.log(*planned.part) for planned in run.ledger.pending_parts()[:_LEGEND_PARTS]]
         legend = legend_of(run.settings, run.prompt_language, template, sample) if sample else None
         run.remember(legend=legend)
         builder = run.builder()
@@ -614,35 +589,30 @@ def reparse(run: RunContext) -> Summary:
 
 
 def _read_again(run: RunContext) -> None:
-    ledger = run.ledger
-    builder = run.builder()
-    read = make_reader(run.settings, run.prompt_language, builder.compactor)
-    rules = rules_in_force(run)
-    counted: dict[Part, Mapping[str, int]] = {}  # counts of the accepted answer
-    reasons: dict[Part, FailureReason] = {}
-    moved = moved_users(ledger)
-    repeated = 0
-    for whole in ledger.stored_replies():
-        # parts that an extension has cut or renumbered since stay as they are
-        users = {
-            alias: part for alias, part in whole.users.items() if moved.get(part.user_id, 0) < whole.call_id
-        }
-        stored = whole._replace(users=users)
-        left_out = [place for place, alias in enumerate(whole.users, 1) if alias not in stored.users]
-        repeated += repeated_in(ledger, whole.call_id, left_out)
-        logs = logs_of(stored, ledger)
-        outcomes = read(stored.reply, logs, stored.users).outcomes
-        store_answers(ledger, whole.call_id, rules.placed_again(whole, logs, outcomes))
-        ruled = [rules.enforced(logs[alias], found) for alias, found in outcomes.items()]
-        first = [outcome for outcome in ruled if outcome.usable and outcome.part not in counted]
-        counted |= {outcome.part: answer_counts([outcome]) for outcome in first}
-        reasons |= {outcome.part: outcome.reason for outcome in ruled if outcome.reason is not None}
-        changes = [PartChange(outcome.part, "done", events=len(outcome.events)) for outcome in first]
-        ledger.settle(stored.call_id, ruled, changes)
-    ledger.fail_parts({part: reason for part, reason in reasons.items() if part not in counted})
-    done = {Part(*row) for row in ledger.rows("SELECT user_id, first, last FROM parts WHERE state = 'done'")}
-    totals = Counter[str]()
-    for part in done & counted.keys():
-        totals.update(counted[part])
-    totals.update(moved_answer_counts(ledger) | {"repeated": repeated})
-    store_answer_counts(ledger, totals)
+    ledger, reader = run.ledger, make_reader(run.settings, run.facts)
+    accepted: set[Part] = set()
+    last: dict[Part, tuple[int, Outcome]] = {}  # that was not usable, and its call
+    for stored in ledger.stored_replies():
+        asked = asked_in(stored, ledger)
+        outcomes = reader.read(stored.reply, asked).outcomes
+        store_answers(ledger, stored.call_id, placed_answers(list(asked.values()), list(outcomes.values())))
+        same = [  # rows that are not the ones that were shown keep their result
+            outcomes[alias]
+            for alias, user in asked.items()
+            if digest_of(user.log.behaviors) == stored.users[alias].digest
+        ]
+        first = [each for each in same if each.usable and each.part not in accepted]
+        accepted |= {outcome.part for outcome in first}
+        last |= {outcome.part: (stored.call_id, outcome) for outcome in same if not outcome.usable}
+        changes = [PartChange(outcome.part, "done", accepted=outcome) for outcome in first]
+        ledger.settle(stored.call_id, same, changes)
+    done = ledger.done_parts()
+    for part, (call_id, outcome) in last.items():
+        if part in accepted or part not in done:
+            continue
+        if best := acceptable(outcome):
+            ledger.settle(call_id, [best], [PartChange(part, "done", accepted=best)])
+        elif outcome.reason:
+            ledger.fail_parts({part: outcome.reason})
+    for user_id in {part.user_id for part in done}:
+        settled_user(ledger, user_id)

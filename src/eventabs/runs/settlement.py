@@ -20,6 +20,7 @@ from eventabs.prompts import BatchLimits, PromptBuilder, TokenCounter, plan, shu
 from eventabs.providers import Sampling
 from eventabs.records import (
     AnswerCells,
+    AskedUser,
     Batch,
     FailureReason,
     FinishReason,
@@ -31,33 +32,24 @@ from eventabs.records import (
     Request,
     Usage,
     UserLog,
+    row_ranges,
 )
-from eventabs.replies import Reading
-from eventabs.runs.changes import spent_before
-from eventabs.runs.components import (
-    Read,
-    RulesInForce,
-    RunContext,
-    logs_of,
-    make_reader,
-    rules_in_force,
-    sampling_of,
-)
+from eventabs.replies import Reader, Reading
+from eventabs.runs.components import RunContext, asked_in, make_reader, sampling_of
 from eventabs.runs.intake import halves
 from eventabs.runs.limits import SpendingLimit
 from eventabs.runs.observer import BatchDone, CallFailed, Planned
 from eventabs.runs.progress import ProgressTracker
 from eventabs.store import (
     PEERS_OF_PIECES,
-    EventsFile,
     Ledger,
     LedgerWriter,
     PartChange,
+    ResultFiles,
     SettledUser,
-    add_answer_counts,
-    answer_counts,
     batch_of_call,
     cells_of,
+    placed_answers,
     settled_by,
     settled_user,
     store_answers,
@@ -132,6 +124,8 @@ _REMEMBERED = 100  # replies
 _FIRST_LESSON = 3  # replies
 _WORTH_PLANNING = 0.05  # a change of a factor by less than this is not worth a new plan
 _OUTPUT_FACTORS = (0.5, 8.0)  # what is believed at most
+_LOST = 0.05  # share of a call's rows that an answer left out, from which on calls get fewer rows
+_FEWEST_ROWS = 50  # of a call, whatever is lost
 _MOST_INPUT_FACTOR = 2.0
 
 
@@ -177,6 +171,15 @@ class BudgetLearner:
         """
         cap = min(self._limits.max_output_tokens, self._longest or self._limits.max_output_tokens)
         return not self._longest or usage.completion_tokens >= _NEAR_THE_CAP * cap
+
+    def lose(self, sent: Iterable[PartSize], lost: int) -> BatchLimits | None:
+        """Take how many rows of a call its answer left out. Return limits with half its rows where these are too many, else None."""
+        rows = sum(size.rows for size in sent)
+        half = max(_FEWEST_ROWS, rows // 2)
+        if lost <= _LOST * rows or half >= min(rows, self._limits.max_rows or rows):
+            return None
+        self._limits = replace(self._limits, max_rows=half)
+        return self.limits
 
     def learn(
         self, sent: Iterable[PartSize], usage: Usage, *, whole: bool, capped: bool = False
@@ -225,8 +228,12 @@ def _quantile(values: Iterable[float], share: float) -> float:
 MOST_BROKEN_CALLS = 8  # calls a part may see end without an answer
 
 
+_UNPLACED_AT_LAST = 0.2  # share of its rows with which a part is done when its attempts are used up
+
+
 def after_reply(
     batch: Batch,
+    asked: Mapping[Part, AskedUser],
     outcomes: Mapping[Part, Outcome],
     finish_reason: FinishReason,
     *,
@@ -243,7 +250,7 @@ def after_reply(
     for planned in batch.parts:
         outcome = outcomes[planned.part]
         if outcome.reason is None:
-            change = PartChange(planned.part, "done", attempts=planned.attempts, events=len(outcome.events))
+            change = PartChange(planned.part, "done", attempts=planned.attempts, accepted=outcome)
         elif empty:
             change = _broken(planned, batch, "empty")
         elif outcome.reason == "content_filter":
@@ -254,8 +261,20 @@ def after_reply(
             change = _cut_short(planned, batch, attempts, at_the_cap=at_the_cap)
         else:
             change = _charged(planned, batch, outcome.reason, attempts)
+        if change.state == "failed" and (best := acceptable(outcome, asked[planned.part].earlier)):
+            change = PartChange(planned.part, "done", change.attempts, change.broken_calls, accepted=best)
         changes.append(change)
     return changes
+
+
+def acceptable(*outcomes: Outcome | None) -> Outcome | None:
+    """Return the first of the outcomes that a part can be done with where nothing better comes any more."""
+    for outcome in outcomes:
+        if outcome and outcome.reason in ("unplaced", "minor"):
+            rows = outcome.part.last - outcome.part.first + 1
+            if len(outcome.unplaced) <= _UNPLACED_AT_LAST * rows:
+                return replace(outcome, reason=None)
+    return None
 
 
 def after_error(batch: Batch, error: EndpointError) -> list[PartChange]:
@@ -337,7 +356,7 @@ class Session:
     limits: BatchLimits
     learner: BudgetLearner
     writer: LedgerWriter
-    events: EventsFile | None  # None: events.jsonl is not written as long as the run goes on
+    results: ResultFiles
     tracker: ProgressTracker
     wall_clock: Callable[[], float] = time.time
 
@@ -363,13 +382,9 @@ class Session:
         """Make the request about some logs."""
         return self.builder.request(logs, max_output_tokens=self.limits.max_output_tokens)
 
-    def reader(self) -> Read:
+    def reader(self) -> Reader:
         """Make the reader of replies."""
-        return make_reader(self.run.settings, self.run.prompt_language, self.builder.compactor)
-
-    def rules(self) -> RulesInForce:
-        """Return the rules that usable answers must keep."""
-        return rules_in_force(self.run)
+        return make_reader(self.run.settings, self.run.facts)
 
     def token_counter(self) -> Callable[[str], int]:
         """Return the counter of an answer's tokens, for endpoints that report no usage."""
@@ -377,7 +392,7 @@ class Session:
 
     async def cut(self, part: Part) -> Sequence[tuple[Part, PartSize]]:
         """Cut a part in smaller ones, none if it is a single behavior."""
-        (log,) = await self.writer.write(lambda ledger: ledger.logs([part]))
+        log = await self.writer.write(lambda ledger: ledger.log(*part))
         return halves(log, self.builder, start=part.first)
 
     def scheduler(self, pending: Sequence[PlannedPart], *, probe: bool) -> Scheduler:
@@ -393,7 +408,6 @@ class Session:
             instructions_tokens=self.builder.instructions_tokens,
             max_output_tokens=self.limits.max_output_tokens,
             tier=tier,
-            **spent_before(self.run.facts),
         )
 
     def announce(self, scheduler: Scheduler, pending: Sequence[PlannedPart]) -> None:
@@ -411,11 +425,11 @@ def in_order(run: RunContext, pending: Sequence[PlannedPart]) -> Sequence[Planne
 
 
 class Call(NamedTuple):
-    """A call that is in the ledger: its number, the batch, and the logs that it asks about, by alias."""
+    """A call that is in the ledger: its number, the batch, and what it asks about, by alias."""
 
     id: int
     batch: Batch
-    users: Mapping[str, UserLog]
+    users: Mapping[str, AskedUser]
 
 
 class SettledReply(NamedTuple):
@@ -433,7 +447,7 @@ class Settlement:
         self.scheduler = scheduler
         self._session = session
         self._tracker = session.tracker
-        self._read, self._rules = session.reader(), session.rules()
+        self._reader = session.reader()
         self._rejected: set[Part] = set()
         self._reading_long = asyncio.Lock()
 
@@ -447,24 +461,23 @@ class Settlement:
 
     async def settle_reply(self, call: Call, reply: Reply) -> SettledReply:
         """Read a reply that is already committed, and submit what it means."""
-        learner, rules = self._session.learner, self._rules
+        learner = self._session.learner
         reading = await self._reading(call, reply)
-        outcomes = {
-            planned.part: rules.enforced(log, reading.outcomes[alias])
-            for (alias, log), planned in zip(call.users.items(), call.batch.parts, strict=True)
-        }
+        outcomes = {outcome.part: outcome for outcome in reading.outcomes.values()}
         at_the_cap = reply.usage.completion_tokens >= self._session.limits.max_output_tokens or (
             reply.finish_reason == "length" and learner.at_the_cap(reply.usage)
         )
+        asked = {user.part: user for user in call.users.values()}
         attempts = self._session.run.settings.run.attempts
         changes = after_reply(
-            call.batch, outcomes, reply.finish_reason, attempts=attempts, at_the_cap=at_the_cap
+            call.batch, asked, outcomes, reply.finish_reason, attempts=attempts, at_the_cap=at_the_cap
         )
-        changes = [await self._cut(change) for change in changes]
-        answers = [
-            rules.placed(place, len(call.users), log, reading.outcomes[alias])
-            for place, (alias, log) in enumerate(call.users.items(), 1)
+        changes = [
+            await self._cut(self._narrowed(change, asked[change.part], outcomes[change.part]))
+            for change in changes
         ]
+        outcomes |= {change.part: change.accepted for change in changes if change.accepted}
+        answers = placed_answers(list(call.users.values()), list(reading.outcomes.values()))
 
         def settle(ledger: Ledger) -> _Settled:
             store_answers(ledger, call.id, answers)
@@ -474,10 +487,16 @@ class Settlement:
         written = self._session.writer.submit(settle, then=self._publish)
         whole = all(outcome.usable for outcome in reading.outcomes.values())
         sent = [planned.size for planned in call.batch.parts]
+        unplaced = sum(len(outcome.unplaced) for outcome in reading.outcomes.values())
         limits = learner.learn(sent, reply.usage, whole=whole, capped=at_the_cap)
+        if reply.finish_reason == "stop":
+            limits = learner.lose(sent, unplaced) or limits
         if limits is not None:
             self.scheduler.replan(limits)
         usable = sum(outcome.usable for outcome in outcomes.values())
+        figures = Counter[str]()
+        for outcome in outcomes.values():
+            figures.update(outcome.figures)
         done = BatchDone(
             call.id,
             len(call.batch.parts),
@@ -485,9 +504,7 @@ class Settlement:
             dict(Counter(outcome.reason for outcome in outcomes.values() if outcome.reason is not None)),
             reply.seconds,
             ignored=reading.unknown_aliases + reading.repeated_users,
-            duplicates=reading.duplicates,
-            missed=answer_counts(list(outcomes.values()))["missed"],
-            copied=reading.copied,
+            **{name: figures[name] for name in ("misfiled", "repeated", "unplaced", "missed")},
         )
 
         async def commit() -> None:
@@ -497,12 +514,21 @@ class Settlement:
         return SettledReply(usable, done.unusable, commit())
 
     async def _reading(self, call: Call, reply: Reply) -> Reading:
-        parts = {alias: planned.part for alias, planned in zip(call.users, call.batch.parts, strict=True)}
         if len(reply.text) < LONG_REPLY:
-            return self._read(reply, call.users, parts)
+            return self._reader.read(reply, call.users)
         # a hostile reply takes seconds, in which other calls want to be served, and memory: one at a time
         async with self._reading_long:
-            return await asyncio.to_thread(self._read, reply, call.users, parts)
+            return await asyncio.to_thread(self._reader.read, reply, call.users)
+
+    def _narrowed(self, change: PartChange, asked: AskedUser, outcome: Outcome) -> PartChange:
+        """Ask next only about the days that have unplaced rows; what is placed stays."""
+        if change.state != "pending" or outcome.reason != "unplaced":
+            return change
+        rows = dict(zip(asked.rows, asked.log.behaviors, strict=True))
+        days = {rows[row].day for row in outcome.unplaced}
+        kept = {row: behavior for row, behavior in rows.items() if behavior.day in days}
+        log = replace(asked.log, behaviors=tuple(kept.values()))
+        return change._replace(asked=(row_ranges(kept), self._session.builder.measure(log)))
 
     async def settle_error(self, call: Call, error: EndpointError) -> None:
         """Close a call without an answer. Raises `error` where no other call could fare better."""
@@ -535,9 +561,7 @@ class Settlement:
         return change._replace(state="pending", replaced_by=tuple(pieces)) if pieces else change
 
     def _publish(self, settled: "_Settled") -> None:
-        events = [event for user in settled.users.values() for event in user.events]
-        if events and self._session.events is not None:
-            self._session.events.append(events)
+        self._session.results.append(settled.users.values())
 
     def _apply(self, batch: Batch, changes: Sequence[PartChange], settled: "_Settled") -> None:
         asked = {planned.part: planned for planned in batch.parts}
@@ -551,12 +575,15 @@ class Settlement:
                 again = asked[change.part]._replace(
                     attempts=change.attempts, broken_calls=change.broken_calls, max_peers=change.max_peers
                 )
+                if change.asked:
+                    again = again._replace(rows=change.asked[0], size=change.asked[1])
                 self.scheduler.put_back([again])
         self._tracker.add(**settled.counts)
         self._tracker.add_answers(settled.answers)
         for user in settled.users.values():
             if user.state == "done":
-                self._tracker.add(done=1, events=len(user.events), user_days=user.days)
+                figures = {"events": len(user.events), "journeys": len(user.journeys)}
+                self._tracker.add(done=1, **figures, user_days=user.days)
             elif user.state == "failed":
                 self._tracker.add(failed=1)
 
@@ -571,7 +598,7 @@ class _Settled(NamedTuple):
 
 def _unread(ledger: Ledger, call_id: int) -> tuple[Call, Reply]:
     stored = ledger.stored_reply(call_id)
-    return Call(call_id, batch_of_call(ledger, call_id), logs_of(stored, ledger)), stored.reply
+    return Call(call_id, batch_of_call(ledger, call_id), asked_in(stored, ledger)), stored.reply
 
 
 def _settle_outcomes(
@@ -586,20 +613,20 @@ def _settle_outcomes(
     A user whose only part was asked about is settled by it alone; of others the ledger knows the other parts.
     """
     ledger.settle(call_id, outcomes.values(), changes)
-    done = [change.part for change in changes if change.state == "done"]
-    counts = answer_counts([outcomes[part] for part in done])
-    add_answer_counts(ledger, counts)
-    answered = sum(part.last - part.first + 1 for part in done)
+    counts = Counter[str]()
+    for change in changes:
+        if change.accepted:
+            counts.update(change.accepted.figures)
+            counts["answered"] += change.part.last - change.part.first + 1
+    del counts["events"], counts["journeys"]  # of users that are done
     whole = {planned.part for planned in asked if planned.is_whole}
     alone = [change for change in changes if change.part in whole and not change.replaced_by]
     settled = {
-        change.part.user_id: settled_by(
-            ledger, change.part.user_id, change.state, outcomes[change.part].events
-        )
+        change.part.user_id: settled_by(ledger, change.part.user_id, change.state, change.accepted)
         for change in alone
     }
     others = [change.part for change in changes if change.part.user_id not in settled]
-    return _Settled(settled | _settled(ledger, others), counts | {"answered": answered})
+    return _Settled(settled | _settled(ledger, others), counts)
 
 
 def _settled(ledger: Ledger, parts: Iterable[Part]) -> dict[str, SettledUser]:

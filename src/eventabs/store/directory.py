@@ -40,7 +40,7 @@ class RunDirectory:
         self.checkpoint = path / "checkpoint.json"
         self.ledger = path / "ledger.sqlite"
         self.events = path / "events.jsonl"
-        self.new_events = path / "events.new.jsonl"
+        self.journeys = path / "journeys.jsonl"
         self.changes = path / "changes.jsonl"
         self.failures = path / "failures.jsonl"
         self.rejects = path / "rejects.jsonl"

@@ -4,6 +4,7 @@ One connection, one thread. `transaction` makes what happens inside it durable a
 """
 
 import asyncio
+import hashlib
 import os
 import queue
 import shlex
@@ -12,6 +13,7 @@ import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from importlib import resources
 from itertools import accumulate, chain, islice
@@ -23,9 +25,12 @@ import orjson
 from eventabs.errors import RunDirectoryError
 from eventabs.language import gettext as _
 from eventabs.records import (
+    AskedUser,
     Batch,
     Behavior,
+    Event,
     FailureReason,
+    Journey,
     Message,
     Outcome,
     Part,
@@ -35,10 +40,12 @@ from eventabs.records import (
     Request,
     Usage,
     UserLog,
+    row_ranges,
+    rows_in,
 )
 from eventabs.store.directory import has_room, open_private, storage_error
 
-FORMAT = 3
+FORMAT = 4
 _PRIMARY_CODE = 0xFF
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _SCHEMA, _VIEWS = (
@@ -200,13 +207,16 @@ _AWAITED = """
     SELECT json_extract(asked.value, '$[0]'), json_extract(asked.value, '$[1]'), json_extract(asked.value, '$[2]')
     FROM job_calls JOIN calls ON calls.id = call_id, json_each(calls.users) AS asked WHERE status = 'sent'
 """
+_CHANGED = ("state", "attempts", "broken_calls", "max_peers", "reason")
+_OTHER_ROWS = ("minor", "unplaced", "unasked")
 PEERS_OF_PIECES = 1  # a part cut because its answer was too long is alone in its batch
 
 
 class PartChange(NamedTuple):
     """What a call did to a part.
 
-    `too_large`: failed because it was asked about whole; `replaced_by`: the pieces it was cut into.
+    `asked`: what of it is to be asked about next, and what that costs; None: what was asked about. `accepted`: the outcome that it
+    is done with. `too_large`: failed because it was asked about whole; `replaced_by`: the pieces it was cut into.
     """
 
     part: Part
@@ -215,17 +225,33 @@ class PartChange(NamedTuple):
     broken_calls: int = 0
     max_peers: int = 0
     reason: FailureReason | None = None
-    events: int = 0
+    asked: tuple[str, PartSize] | None = None
+    accepted: Outcome | None = None
     too_large: bool = False
     replaced_by: tuple[tuple[Part, PartSize], ...] = ()
 
 
+class AskedRows(NamedTuple):
+    """What a call asked about a user: rows of a part, as `row_ranges` writes them ("": all), and a digest of their behaviors."""
+
+    user_id: str
+    first: int
+    last: int
+    rows: str
+    digest: str
+
+    @property
+    def part(self) -> Part:
+        """The part that they are of."""
+        return Part(self.user_id, self.first, self.last)
+
+
 class StoredReply(NamedTuple):
-    """A reply that was committed, with the parts that it answers by alias."""
+    """A reply that was committed, with what it answers by alias."""
 
     call_id: int
     attempt: int
-    users: dict[str, Part]
+    users: dict[str, AskedRows]
     reply: Reply
 
 
@@ -330,21 +356,16 @@ class Ledger:
         """Store users with their parts. A user without behaviors fails at once: there is nothing to send."""
         for log, parts in logged:
             self._db.execute(
-                "INSERT INTO users VALUES (?, ?, ?)", (log.user_id, len(log.behaviors), pack_log(log))
+                "INSERT INTO users VALUES (?, ?, ?, ?)",
+                (log.user_id, len(log.behaviors), log.days, pack_log(log)),
             )
-            if log.behaviors:
-                self._db.execute("INSERT INTO spans VALUES (?, ?, ?, ?)", span_row(log))
-            else:
-                self.fail_unreadable(log.user_id)
+            if not log.behaviors:
+                self._db.execute(
+                    "INSERT INTO parts (user_id, first, last, input_tokens, output_tokens, state, reason)"
+                    " VALUES (?, 0, -1, 0, 0, 'failed', 'no_readable_rows')",
+                    (log.user_id,),
+                )
             self.add_parts(parts)
-
-    def fail_unreadable(self, user_id: str) -> None:
-        """Fail a user without behaviors, if that has not been done."""
-        self._db.execute(
-            "INSERT OR IGNORE INTO parts (user_id, first, last, input_tokens, output_tokens, state, reason)"
-            " VALUES (?, 0, -1, 0, 0, 'failed', 'no_readable_rows')",
-            (user_id,),
-        )
 
     def logged_users(self) -> set[str]:
         """Return the ids of all users."""
@@ -353,6 +374,10 @@ class Ledger:
     def pending_parts(self) -> list[PlannedPart]:
         """Return pending parts in order of user and index, but for those whose answer is awaited from elsewhere."""
         return self._planned(f"(user_id, first, last) NOT IN ({_AWAITED})")
+
+    def done_parts(self) -> set[Part]:
+        """Return the parts that are done."""
+        return {Part(*row) for row in self.rows("SELECT user_id, first, last FROM parts WHERE state = 'done'")}
 
     def planned_parts(self, parts: Iterable[Part]) -> dict[Part, PlannedPart]:
         """Return those of some parts that are pending, whether awaited or not."""
@@ -363,13 +388,17 @@ class Ledger:
     def _planned(self, which: str, *values: object) -> list[PlannedPart]:
         rows = self._db.execute(
             "SELECT user_id, first, last, input_tokens, output_tokens, attempts, broken_calls, max_peers,"
-            " last - first + 1 = behaviors"
+            " last - first + 1 = behaviors, rows"
             f" FROM parts JOIN users USING (user_id) WHERE state = 'pending' AND {which} ORDER BY user_id, first",
             values,
         )
         return [
-            PlannedPart(Part(user_id, first, last), PartSize(*size), attempts, broken, peers, bool(is_whole))
-            for user_id, first, last, *size, attempts, broken, peers, is_whole in rows
+            PlannedPart(
+                Part(user_id, first, last),
+                PartSize(*tokens, len(rows_in(rows)) if rows else last - first + 1),
+                *(attempts, broken, peers, bool(is_whole), rows),
+            )
+            for user_id, first, last, *tokens, attempts, broken, peers, is_whole, rows in rows
         ]
 
     def replace_part(
@@ -379,9 +408,19 @@ class Ledger:
         self._db.execute("DELETE FROM parts WHERE user_id = ? AND first = ? AND last = ?", part)
         self.add_parts(pieces, attempts, max_peers)
 
-    def logs(self, parts: Iterable[Part]) -> list[UserLog]:
-        """Return the logs of parts, each with its part's behaviors only."""
-        return [self.log(*part) for part in parts]
+    def asked(self, part: Part, rows: str, *, before: int) -> AskedUser:
+        """Return what is asked about a part: its behaviors, or those of some rows, and what answers before a call made of it; 0: none."""
+        log = self.log(*part)
+        indices: Sequence[int] = range(part.first, part.last + 1)
+        if rows:
+            indices = rows_in(rows)
+            log = replace(log, behaviors=tuple(log.behaviors[index - part.first] for index in indices))
+        found = before and self._db.execute(
+            "SELECT reason, result FROM outcomes WHERE user_id = ? AND first = ? AND last = ? AND call_id < ?"
+            " AND reason IN ('unplaced', 'minor') ORDER BY call_id DESC LIMIT 1",
+            (*part, before),
+        ).fetchone()
+        return AskedUser(part, log, indices, unpack_outcome(part, *found) if found else None)
 
     def log(self, user_id: str, first: int = 0, last: int | None = None) -> UserLog:
         """Return the log of a user, or its behaviors `first`..`last`, both included."""
@@ -400,13 +439,16 @@ class Ledger:
         in_flight_limit: int = 0,
     ) -> int:
         """Store a call before it is sent; return its number. `in_flight_limit` 0: not known."""
-        parts = dict(zip(request.users, [planned.part for planned in batch.parts], strict=True))
+        asked = {
+            alias: AskedRows(*planned.part, planned.rows, digest_of(log.behaviors))
+            for (alias, log), planned in zip(request.users.items(), batch.parts, strict=True)
+        }
         cursor = self._db.execute(
             "INSERT INTO calls (attempt, users, messages, settings_fingerprint, input_tokens, sent_at,"
             " in_flight_limit) VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
                 batch.attempt,
-                pack_parts(parts),
+                orjson.dumps({alias: list(rows) for alias, rows in asked.items()}).decode(),
                 pack_json(request.messages),
                 settings_fingerprint,
                 request.input_tokens,
@@ -442,13 +484,7 @@ class Ledger:
     def settle(self, call_id: int, outcomes: Iterable[Outcome], changes: Iterable[PartChange]) -> None:
         """Store what a stored reply means for each of its parts."""
         rows = [
-            (
-                call_id,
-                *outcome.part,
-                outcome.reason,
-                pack_json([e.model_dump() for e in outcome.events]),
-            )
-            for outcome in outcomes
+            (call_id, *outcome.part, outcome.reason, pack_outcome(outcome)) for outcome in outcomes
         ]
         self._db.executemany("INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?)", rows)
         self._db.execute("UPDATE calls SET status = 'read' WHERE id = ?", (call_id,))
@@ -468,7 +504,7 @@ class Ledger:
         attempt, users, text, reasoning, finish_reason, *usage, reported, seconds = row
         text, reasoning = unpack_text(text), unpack_text(reasoning)
         reply = Reply(text, finish_reason, reasoning, Usage(*usage), bool(reported), seconds)
-        return StoredReply(call_id, attempt, unpack_parts(users), reply)
+        return StoredReply(call_id, attempt, unpack_asked(users), reply)
 
     def stored_replies(self) -> Iterator[StoredReply]:
         """Yield all replies in the order of their calls, one at a time: they may be large."""
@@ -478,7 +514,7 @@ class Ledger:
     def fail_parts(self, reasons: Mapping[Part, FailureReason]) -> None:
         """Fail parts that were done."""
         self._db.executemany(
-            "UPDATE parts SET state = 'failed', reason = ?, events = 0"
+            "UPDATE parts SET state = 'failed', reason = ?, events = 0, journeys = 0"
             " WHERE user_id = ? AND first = ? AND last = ? AND state = 'done'",
             [(reason, *part) for part, reason in reasons.items()],
         )
@@ -508,7 +544,7 @@ class Ledger:
         self._db.executemany(
             "INSERT INTO parts (user_id, first, last, input_tokens, output_tokens, attempts, max_peers)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [(*part, *size, attempts, max_peers) for part, size in parts],
+            [(*part, *size[:2], attempts, max_peers) for part, size in parts],
         )
 
     def _end_call(self, call_id: int, status: str, **values: object) -> None:
@@ -525,10 +561,16 @@ class Ledger:
                     change.part, change.replaced_by, attempts=change.attempts, max_peers=PEERS_OF_PIECES
                 )
                 continue
+            values: dict[str, object] = dict(zip(_CHANGED, change[1:6], strict=True)) | {"call_id": call_id}
+            if change.asked:
+                rows, size = change.asked
+                values |= {"rows": rows, "input_tokens": size.input_tokens, "output_tokens": size.output_tokens}
+            if change.accepted:
+                values |= change.accepted.figures
+            columns = ", ".join(f"{name} = ?" for name in values)
             self._db.execute(
-                "UPDATE parts SET state = ?, attempts = ?, broken_calls = ?, max_peers = ?, reason = ?,"
-                " events = ?, call_id = ? WHERE user_id = ? AND first = ? AND last = ?",
-                (*change[1:7], call_id, *change.part),
+                f"UPDATE parts SET {columns} WHERE user_id = ? AND first = ? AND last = ?",
+                (*values.values(), *change.part),
             )
 
 
@@ -610,24 +652,47 @@ def _unpack_chunks(packed: memoryview, first: int, last: int | None) -> tuple[An
     return profile, islice(rows, skipped, None if last is None else skipped + last - first + 1)
 
 
-def unpack_events(blobs: Iterable[bytes]) -> list[dict[str, Any]]:
-    """Return the events of several outcomes in order of start and end."""
-    return sort_events(event for blob in blobs for event in unpack_json(blob))
+def pack_outcome(outcome: Outcome) -> bytes:
+    """Pack what an outcome holds, but for part and reason."""
+    return pack_json(
+        {
+            "events": [event.model_dump() for event in outcome.events],
+            "journeys": [journey.model_dump() for journey in outcome.journeys],
+            **{name: row_ranges(getattr(outcome, name)) for name in _OTHER_ROWS},
+            "misfiled": outcome.misfiled,
+            "repeated": outcome.repeated,
+        }
+    )
 
 
-def sort_events(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return events in order of start and end."""
-    return sorted(events, key=lambda event: (event["start"], event["end"]))
+def unpack_outcome(part: Part, reason: FailureReason | None, blob: bytes) -> Outcome:
+    """Return what `pack_outcome` was given."""
+    found = unpack_json(blob)
+    return Outcome(
+        part,
+        reason,
+        tuple(map(Event.model_validate, found["events"])),
+        tuple(map(Journey.model_validate, found["journeys"])),
+        *(tuple(rows_in(found[name])) for name in _OTHER_ROWS),
+        misfiled=found["misfiled"],
+        repeated=found["repeated"],
+    )
 
 
-def pack_parts(parts: Mapping[str, Part]) -> str:
-    """Write down the parts of a call by alias."""
-    return orjson.dumps({alias: list(part) for alias, part in parts.items()}).decode()
+def unpack_asked(text: str) -> dict[str, AskedRows]:
+    """Return what a call asked about, by alias."""
+    return {alias: AskedRows(*asked) for alias, asked in load_json(text).items()}
 
 
 def unpack_parts(text: str) -> dict[str, Part]:
-    """Return the parts that `pack_parts` was given."""
-    return {alias: Part(*part) for alias, part in load_json(text).items()}
+    """Return the parts that a call asked about, by alias."""
+    return {alias: asked.part for alias, asked in unpack_asked(text).items()}
+
+
+def digest_of(behaviors: Iterable[Behavior]) -> str:
+    """Return a digest of what was shown: the same rows, read again, have the same."""
+    rows = orjson.dumps([_row(behavior)[:6] for behavior in behaviors])
+    return hashlib.blake2b(rows, digest_size=8).hexdigest()
 
 
 def unpack_messages(blob: bytes) -> tuple[Message, ...]:
@@ -688,16 +753,6 @@ def _row(b: Behavior) -> tuple[Any, ...]:
 def _wall_seconds(moment: datetime) -> int:
     days = moment.toordinal() - _EPOCH_DAY
     return days * 86_400 + moment.hour * 3_600 + moment.minute * 60 + moment.second
-
-
-def instant(behavior: Behavior) -> int:
-    """Return when a behavior starts, in seconds since 1970; without an offset by the user's clock."""
-    return _wall_seconds(behavior.start) - (offset_seconds(behavior.start) or 0)
-
-
-def span_row(log: UserLog) -> tuple[str, int, int, int]:
-    """Return whose log it is, when its first and its last behavior start, and on how many days behaviors lie."""
-    return log.user_id, instant(log.behaviors[0]), instant(log.behaviors[-1]), log.days
 
 
 def offset_seconds(moment: datetime) -> int | None:

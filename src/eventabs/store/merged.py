@@ -33,8 +33,8 @@ Status = RunStatus | Literal["killed"]
 _NAMED: Final = 10  # missing shards
 _SERVED_AT: Final = "llm.base_url"  # a fleet of servers has one for each shard
 _TABLES: Final = (
-    *("users", "spans", "parts", "calls", "retries", "outcomes", "answers"),
-    *("jobs", "job_calls", "extended", "moved"),
+    *("users", "parts", "calls", "retries", "outcomes", "answers"),
+    *("jobs", "job_calls"),
 )
 _STATES: Final = "SELECT state, count(*) FROM (SELECT max(state) AS state FROM shard.parts GROUP BY user_id) GROUP BY state"
 _SAME: Final = ("paths", "folder", "config_file", "template", "rules", "prompt_language", "legend")
@@ -276,7 +276,6 @@ def _copy(connection: sqlite3.Connection, shard: Path) -> tuple[Facts, dict[str,
             changed = {
                 "id": f"id + {jobs if table == 'jobs' else calls}",
                 "call_id": f"call_id + {calls}",
-                "since": f"since + {calls}",
                 "job_id": f"job_id + {jobs}",
                 "settings_fingerprint": "iif(settings_fingerprint = :own, :common, settings_fingerprint)",
             }
@@ -300,7 +299,6 @@ def _merged_facts(metas: Sequence[Facts]) -> dict[str, Any]:
         "settings": settings | {"input": settings["input"] | {"shard": ""}},
         "binding": binding,
         "settings_fingerprint": facts_fingerprint(binding),
-        "answer_counts": _added(meta.get("answer_counts", {}) for meta in metas),
         "progress": {
             "batches_total": sum(each.get("batches_total", 0) for each in progress),
             "seconds": max(each.get("seconds", 0.0) for each in progress),

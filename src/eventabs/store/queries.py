@@ -1,40 +1,35 @@
 """What a ledger has: counts, users and their events, retries, jobs, and counts of answers. Views are in views.sql."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, Literal, NamedTuple, Self
+from typing import Any, Final, Literal, NamedTuple
 
 from eventabs.measures import place_third, users_band
 from eventabs.records import (
+    ROW_COUNTS,
     STANDARD_TIER,
     TIER_COUNTS,
     AnswerCells,
+    AskedUser,
     Batch,
     Counts,
-    Event,
     Message,
     Outcome,
     Part,
-    UserLog,
+    rows_in,
 )
+from eventabs.replies import joined
 from eventabs.store.ledger import (
     Ledger,
     Retry,
-    load_json,
     pack_json,
-    sort_events,
-    unpack_events,
     unpack_json,
     unpack_messages,
+    unpack_outcome,
     unpack_parts,
 )
 
-# Counts of answers: summed up for the accepted ones, and one by one as they were read, by their place in the batch.
-#
-# What falls with the size of a batch, or towards its end, speaks for smaller ones.
-
-
-_OF_ANSWERS: Final = "answer_counts"  # in meta
-_ANSWER_COUNTS: Final = ("covered", "ungrounded", "repeated", "outside", "missed")
+# Counts of answers as they were read, by their place in the batch: what falls with the size of a batch, or towards its end, speaks for
+# smaller ones.
 
 
 def summed(values: Sequence[Any]) -> Any:  # noqa: ANN401  a number, or numbers by name at any depth
@@ -45,57 +40,24 @@ def summed(values: Sequence[Any]) -> Any:  # noqa: ANN401  a number, or numbers 
     return {name: summed([value[name] for value in values if name in value]) for name in names}
 
 
-def answer_counts(outcomes: Sequence[Outcome]) -> dict[str, int]:
-    """Count events and behaviors of accepted outcomes, by the names in `Counts`."""
-    events = [event for outcome in outcomes for event in outcome.events]
-    return {
-        "covered": sum(len(event.behaviors) for event in events),
-        "ungrounded": sum(not event.grounded for event in events),
-        "repeated": sum(outcome.duplicates for outcome in outcomes),
-        "outside": sum(event.outside for event in events),
-        "missed": sum(event.source == "must" for event in events),
-    }
-
-
-def add_answer_counts(ledger: Ledger, counts: Mapping[str, int]) -> None:
-    """Add to the stored counts."""
-    before = stored_answer_counts(ledger)
-    store_answer_counts(ledger, summed([before, counts]))
-
-
-def store_answer_counts(ledger: Ledger, counts: Mapping[str, int]) -> None:
-    """Replace the stored counts."""
-    ledger.set_meta({_OF_ANSWERS: counts})
-
-
-def stored_answer_counts(ledger: Ledger) -> dict[str, int]:
-    """Return the stored counts, by the names in `Counts`."""
-    rows = ledger.rows("SELECT value FROM meta WHERE key = ?", _OF_ANSWERS)
-    return {
-        name: int(count)
-        for (text,) in rows
-        for name, count in load_json(text).items()
-        if name in _ANSWER_COUNTS
-    }
-
-
 class PlacedAnswer(NamedTuple):
-    """Counts of an answer about a user as it was read; all numbers but the first are 0 where it was not usable.
-
-    `place`: of the user among the `users` of the batch, from 1. `missed`: events that the rules of [[events.must]] found lacking.
-    """
+    """Counts of an answer about a user as it was read. `place`: of the user among the `users` of the batch, from 1."""
 
     place: int
     users: int
     reason: str | None
-    behaviors: int = 0
-    user_days: int = 0
-    events: int = 0
-    covered: int = 0
-    ungrounded: int = 0
-    repeated: int = 0
-    outside: int = 0
-    missed: int = 0
+    behaviors: int
+    events: int
+    journeys: int
+    placed: int
+    minor: int
+    unplaced: int
+    unasked: int
+    misfiled: int
+    repeated: int
+    unsure: int
+    outside: int
+    missed: int
 
     @property
     def third(self) -> str:
@@ -106,19 +68,19 @@ class PlacedAnswer(NamedTuple):
     def figures(self) -> tuple[int, ...]:
         """What the answer adds to its cell, in the order of the names there."""
         _place, _users, reason, *numbers = self
-        return 1, int(reason is None), int(reason == "ungrounded"), *numbers
-
-    @classmethod
-    def of(cls, place: int, users: int, log: UserLog, read: Outcome, ruled: Outcome) -> Self:
-        """Count an answer about the behaviors of `log`. `ruled`: the outcome with what the rules add."""
-        if not read.usable:
-            return cls(place, users, read.reason)
-        counts = answer_counts([read]) | {"missed": answer_counts([ruled])["missed"]}
-        return cls(place, users, None, len(log.behaviors), log.days, len(read.events), **counts)
+        return 1, int(reason is None), *numbers
 
 
-# of a cell, as the view has them; `strayed` answers were not usable since too few of their events match the user's behaviors
-ANSWER_FIGURES: Final = ("asked", "usable", "strayed", *PlacedAnswer._fields[3:])
+def placed_answers(asked: Sequence[AskedUser], outcomes: Sequence[Outcome]) -> list[PlacedAnswer]:
+    """Count what an answer said about each user of a batch, in their order."""
+    return [
+        PlacedAnswer(place, len(asked), outcome.reason, len(user.rows), **outcome.figures)
+        for place, (user, outcome) in enumerate(zip(asked, outcomes, strict=True), 1)
+    ]
+
+
+# of a cell, as the view has them
+ANSWER_FIGURES: Final = ("asked", "usable", *PlacedAnswer._fields[3:])
 
 
 def store_answers(ledger: Ledger, call_id: int, answers: Iterable[PlacedAnswer]) -> None:
@@ -126,12 +88,6 @@ def store_answers(ledger: Ledger, call_id: int, answers: Iterable[PlacedAnswer])
     slots = ", ".join("?" * (2 + len(PlacedAnswer._fields)))
     for answer in answers:
         ledger.rows(f"INSERT OR REPLACE INTO answers VALUES ({slots})", call_id, answer.third, *answer)
-
-
-def repeated_in(ledger: Ledger, call_id: int, places: Iterable[int]) -> int:
-    """Count the events that were dropped as duplicates from the answers at some places of a batch."""
-    found = dict(ledger.rows("SELECT place, repeated FROM answers WHERE call_id = ?", call_id))
-    return sum(found.get(place, 0) for place in places)
 
 
 def cells_of(answers: Iterable[PlacedAnswer]) -> AnswerCells:
@@ -157,9 +113,9 @@ def _summed_up(rows: Iterable[Sequence[Any]]) -> AnswerCells:
 _USERS_A_PAGE = 1_000
 REPORT_SECTIONS: Final = "report_sections"  # in meta: tables that the report shows, by their section
 _COUNTED: Final = (
-    *("users", "behaviors", "done", "events", "calls"),
-    *("prompt_tokens", "completion_tokens", "cached_tokens"),
-    *("batches_done", "answered", "user_days"),
+    *("users", "behaviors", "done", "events", "journeys"),
+    *("calls", "prompt_tokens", "completion_tokens", "cached_tokens", "batches_done"),
+    *("answered", *ROW_COUNTS, "unsure", "outside", "missed", "user_days"),
 )
 
 
@@ -175,8 +131,18 @@ def count_all(ledger: Ledger) -> Counts:
         retry_causes=causes,
         tiers={tier or STANDARD_TIER: dict(zip(TIER_COUNTS, use, strict=True)) for tier, *use in tiers},
         answers=stored_answers(ledger),
-        **stored_answer_counts(ledger),
     )
+
+
+Row = dict[str, Any]  # an event or a journey, as in events.jsonl and journeys.jsonl
+
+
+class RowsOfUser(NamedTuple):
+    """The behaviors of a user that no event is made of, by their log indices."""
+
+    minor: list[int]
+    unplaced: list[int]
+    unasked: list[int]
 
 
 class UserRow(NamedTuple):
@@ -278,10 +244,50 @@ def failed_users(ledger: Ledger) -> Iterator[dict[str, Any]]:
         yield {"user_id": user.user_id, "reason": user.reason, **tried, "calls": calls[user.user_id]}
 
 
-def events_of(ledger: Ledger, user_id: str) -> list[dict[str, Any]]:
+def events_of(ledger: Ledger, user_id: str) -> list[Row]:
     """Return the events of all parts of a user that are done, in order of start and end."""
-    rows = ledger.rows("SELECT events FROM user_events WHERE user_id = ? ORDER BY first", user_id)
-    return unpack_events(blob for (blob,) in rows)
+    return _joined(ledger, user_id)[0]
+
+
+def journeys_of(ledger: Ledger, user_id: str) -> list[Row]:
+    """Return the journeys of all parts of a user that are done, in order of start and end."""
+    return _joined(ledger, user_id)[1]
+
+
+def rows_of_user(ledger: Ledger, user_id: str) -> RowsOfUser:
+    """Return the behaviors of a user that no event is made of."""
+    found = [unpack_json(result) for *_part, result in _results(ledger, user_id)]
+    return RowsOfUser(*([row for each in found for row in rows_in(each[name])] for name in RowsOfUser._fields))
+
+
+def _joined(ledger: Ledger, user_id: str) -> tuple[list[Row], list[Row]]:
+    results = _results(ledger, user_id)
+    if len(results) > 1:
+        pieces = [unpack_outcome(Part(user_id, first, last), None, result) for first, last, result in results]
+        events, journeys = joined(pieces)
+        return [each.model_dump() for each in events], [each.model_dump() for each in journeys]
+    found = unpack_json(results[0][-1]) if results else {"events": [], "journeys": []}
+    return found["events"], found["journeys"]
+
+
+def _results(ledger: Ledger, user_id: str) -> list[tuple[int, int, bytes]]:
+    return ledger.rows(
+        "SELECT first, last, result FROM user_results WHERE user_id = ? ORDER BY first", user_id
+    )
+
+
+def users_with_events(ledger: Ledger) -> Iterator[tuple[str, list[Row]]]:
+    """Yield each user that is done, with its events, in the order of events.jsonl; one user is in memory at a time."""
+    return ((user_id, events_of(ledger, user_id)) for user_id in _done(ledger))
+
+
+def users_with_journeys(ledger: Ledger) -> Iterator[tuple[str, list[Row]]]:
+    """Yield each user that is done, with its journeys, in the order of journeys.jsonl; one user is in memory at a time."""
+    return ((user_id, journeys_of(ledger, user_id)) for user_id in _done(ledger))
+
+
+def _done(ledger: Ledger) -> Iterator[str]:
+    return (user_id for user_id, state in states_by_user(ledger) if state == "done")
 
 
 def settings_used(ledger: Ledger) -> set[str]:
@@ -290,33 +296,44 @@ def settings_used(ledger: Ledger) -> set[str]:
 
 
 class SettledUser(NamedTuple):
-    """What has become of a user: `pending`, `done` or `failed`; events only of one that is done.
+    """What has become of a user: `pending`, `done` or `failed`; events and journeys only of one that is done.
 
     `days`: on which it did something, 0 of one that is not done.
     """
 
     state: str
-    events: list[dict[str, Any]]
+    events: Sequence[Row] = ()
+    journeys: Sequence[Row] = ()
     days: int = 0
 
 
-def settled_by(ledger: Ledger, user_id: str, state: str, events: Iterable[Event]) -> SettledUser:
+def settled_by(ledger: Ledger, user_id: str, state: str, outcome: Outcome | None) -> SettledUser:
     """Return what an outcome has made of a user that has no other part, without looking for one."""
-    if state != "done":
-        return SettledUser(state, [])
-    return SettledUser(state, sort_events(event.model_dump() for event in events), _days(ledger, user_id))
+    if outcome is None:
+        return SettledUser(state)
+    events, journeys = ([each.model_dump() for each in those] for those in (outcome.events, outcome.journeys))
+    return SettledUser(state, events, journeys, _days(ledger, user_id))
 
 
 def settled_user(ledger: Ledger, user_id: str) -> SettledUser:
-    """Return the state of a user, and its events once it is done."""
+    """Return the state of a user, and its events once it is done.
+
+    Journeys that lie in several parts are one then, and are counted as one.
+    """
     ((state,),) = ledger.rows("SELECT state FROM user_states WHERE user_id = ?", user_id)
     if state != "done":
-        return SettledUser(state, [])
-    return SettledUser(state, events_of(ledger, user_id), _days(ledger, user_id))
+        return SettledUser(state)
+    events, journeys = _joined(ledger, user_id)
+    ledger.rows(
+        "UPDATE parts SET journeys = CASE WHEN first = 0 THEN ? ELSE 0 END WHERE user_id = ?",
+        len(journeys),
+        user_id,
+    )
+    return SettledUser(state, events, journeys, _days(ledger, user_id))
 
 
 def _days(ledger: Ledger, user_id: str) -> int:
-    ((days,),) = ledger.rows("SELECT coalesce(sum(days), 0) FROM spans WHERE user_id = ?", user_id)
+    ((days,),) = ledger.rows("SELECT days FROM users WHERE user_id = ?", user_id)
     return int(days)
 
 

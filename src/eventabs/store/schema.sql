@@ -4,6 +4,7 @@ CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE users (
     user_id TEXT PRIMARY KEY,
     behaviors INTEGER NOT NULL,
+    days INTEGER NOT NULL,                    -- on which they lie, by the wall clock
     log BLOB NOT NULL
 );
 -- the plan: what is asked about whom, and what has become of it
@@ -17,16 +18,28 @@ CREATE TABLE parts (
     attempts INTEGER NOT NULL DEFAULT 0,      -- delivered answers that were bad for this part
     broken_calls INTEGER NOT NULL DEFAULT 0,  -- calls that ended without an answer
     max_peers INTEGER NOT NULL DEFAULT 0,     -- most parts in its next batch, 0: as the plan has it
+    rows TEXT NOT NULL DEFAULT '',            -- the log indices to ask about next, such as 3-5 9; '': all of the part
     reason TEXT,                              -- why it failed or is asked again
-    events INTEGER NOT NULL DEFAULT 0,        -- how many its outcome has
     call_id INTEGER,                          -- the call whose outcome holds
+    -- what its outcome has, once it is done: see Counts
+    events INTEGER NOT NULL DEFAULT 0,
+    journeys INTEGER NOT NULL DEFAULT 0,
+    placed INTEGER NOT NULL DEFAULT 0,
+    minor INTEGER NOT NULL DEFAULT 0,
+    unplaced INTEGER NOT NULL DEFAULT 0,
+    unasked INTEGER NOT NULL DEFAULT 0,
+    misfiled INTEGER NOT NULL DEFAULT 0,
+    repeated INTEGER NOT NULL DEFAULT 0,
+    unsure INTEGER NOT NULL DEFAULT 0,
+    outside INTEGER NOT NULL DEFAULT 0,
+    missed INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (user_id, first, last)
 ) WITHOUT ROWID;
 CREATE INDEX parts_by_state ON parts (state);
 CREATE TABLE calls (
     id INTEGER PRIMARY KEY,
     attempt INTEGER NOT NULL,
-    users TEXT NOT NULL,                      -- alias -> [user_id, first index, last index]
+    users TEXT NOT NULL,                      -- alias -> [user_id, first index, last index, rows, their digest]
     messages BLOB NOT NULL,
     settings_fingerprint TEXT NOT NULL,
     input_tokens INTEGER NOT NULL,
@@ -61,7 +74,7 @@ CREATE TABLE outcomes (
     first INTEGER NOT NULL,
     last INTEGER NOT NULL,
     reason TEXT,                              -- NULL: usable
-    events BLOB NOT NULL,
+    result BLOB NOT NULL,                     -- its events and journeys, and what became of the other rows
     PRIMARY KEY (call_id, user_id, first)
 ) WITHOUT ROWID;
 CREATE INDEX outcomes_by_user ON outcomes (user_id);
@@ -88,41 +101,24 @@ CREATE INDEX calls_by_job ON job_calls (job_id);
 -- Bad answers, which are few: what `status` counts again and again.
 CREATE INDEX bad_outcomes ON outcomes (user_id, reason) WHERE reason IS NOT NULL;
 
--- What each answer about a user held as it was read, before rules that must hold added to it; see queries.py. Later extensions
--- and other answers change nothing of that.
+-- What each answer about a user held as it was read; see queries.py. Other answers change nothing of that.
 CREATE TABLE answers (
     call_id INTEGER NOT NULL,
     third TEXT NOT NULL,                      -- of the batch, 1 to 3; '' of fewer than three users
     place INTEGER NOT NULL,                   -- of the user in the batch, from 1
     users INTEGER NOT NULL,                   -- in the batch
-    reason TEXT,                              -- NULL: usable; else all numbers below are 0
+    reason TEXT,                              -- NULL: usable
     behaviors INTEGER NOT NULL,               -- that it was asked about
-    user_days INTEGER NOT NULL,               -- on which these lie, by the wall clock
     events INTEGER NOT NULL,
-    covered INTEGER NOT NULL,                 -- behaviors that are part of an event
-    ungrounded INTEGER NOT NULL,              -- events without a behavior
-    repeated INTEGER NOT NULL,                -- events that were dropped, being of another's type and times
-    outside INTEGER NOT NULL,                 -- events with a type that a closed vocabulary lacks
-    missed INTEGER NOT NULL,                  -- behaviors that lacked the event which a rule wants
+    journeys INTEGER NOT NULL,
+    placed INTEGER NOT NULL,
+    minor INTEGER NOT NULL,
+    unplaced INTEGER NOT NULL,
+    unasked INTEGER NOT NULL,
+    misfiled INTEGER NOT NULL,
+    repeated INTEGER NOT NULL,
+    unsure INTEGER NOT NULL,
+    outside INTEGER NOT NULL,
+    missed INTEGER NOT NULL,
     PRIMARY KEY (call_id, third, place)
-) WITHOUT ROWID;
--- between which moments a user's behaviors lie, in seconds since 1970; of times without an offset by the user's clock
-CREATE TABLE spans (
-    user_id TEXT PRIMARY KEY,
-    first INTEGER NOT NULL,
-    last INTEGER NOT NULL,
-    days INTEGER NOT NULL                     -- on which they lie, by the wall clock
-) WITHOUT ROWID;
--- the users that the last extension is about, and those that were not done when it began
-CREATE TABLE extended (
-    user_id TEXT PRIMARY KEY,
-    since INTEGER NOT NULL,                   -- the last call before: what later ones answered is new
-    moved_from INTEGER,                       -- the log index from which behaviors have another number; NULL: none
-    before BLOB NOT NULL,                     -- the events that it dropped or renumbered, as they were
-    dropped BLOB NOT NULL                     -- those that it dropped, which hold until the user is done
-) WITHOUT ROWID;
--- users whose parts were cut or renumbered: answers up to this call were about other ones
-CREATE TABLE moved (
-    user_id TEXT PRIMARY KEY,
-    call_id INTEGER NOT NULL
 ) WITHOUT ROWID;

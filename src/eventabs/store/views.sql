@@ -17,9 +17,9 @@ CREATE TEMP VIEW failed_users AS
 SELECT * FROM user_states
 WHERE state = 'failed' AND user_id IN (SELECT user_id FROM main.parts WHERE state = 'failed');
 
--- the events of every part that is done, also of a user whose other parts are not; one row a part
-CREATE TEMP VIEW user_events AS
-SELECT parts.user_id, parts.first, outcomes.events
+-- what the answers about every part that is done hold, also of a user whose other parts are not; one row a part
+CREATE TEMP VIEW user_results AS
+SELECT parts.user_id, parts.first, parts.last, outcomes.result
 FROM main.parts JOIN main.outcomes USING (call_id, user_id, first)
 WHERE parts.state = 'done';
 
@@ -92,19 +92,37 @@ SELECT
     logged.behaviors,
     ended.users AS done,
     ended.events,
+    ended.journeys,
     used.*,
-    (SELECT coalesce(sum(last - first + 1), 0) FROM main.parts WHERE state = 'done') AS answered,
+    accepted.*,
     (
-        SELECT coalesce(sum(days), 0) FROM main.spans
+        SELECT coalesce(sum(days), 0) FROM main.users
         WHERE user_id NOT IN (SELECT user_id FROM main.parts WHERE state IN ('pending', 'failed'))
     ) AS user_days
 FROM
     (SELECT count(*) AS users, coalesce(sum(behaviors), 0) AS behaviors FROM main.users) AS logged,
     (
-        SELECT count(*) AS users, coalesce(sum(events), 0) AS events
-        FROM (SELECT max(state) AS state, sum(events) AS events FROM main.parts GROUP BY user_id)
+        SELECT count(*) AS users, coalesce(sum(events), 0) AS events, coalesce(sum(journeys), 0) AS journeys
+        FROM (
+            SELECT max(state) AS state, sum(events) AS events, sum(journeys) AS journeys
+            FROM main.parts GROUP BY user_id
+        )
         WHERE state = 'done'
     ) AS ended,
+    (
+        SELECT
+            coalesce(sum(last - first + 1), 0) AS answered,
+            coalesce(sum(placed), 0) AS placed,
+            coalesce(sum(minor), 0) AS minor,
+            coalesce(sum(unplaced), 0) AS unplaced,
+            coalesce(sum(unasked), 0) AS unasked,
+            coalesce(sum(misfiled), 0) AS misfiled,
+            coalesce(sum(repeated), 0) AS repeated,
+            coalesce(sum(unsure), 0) AS unsure,
+            coalesce(sum(outside), 0) AS outside,
+            coalesce(sum(missed), 0) AS missed
+        FROM main.parts WHERE state = 'done'
+    ) AS accepted,
     (
         SELECT
             count(*) AS calls,
@@ -122,13 +140,16 @@ SELECT
     third,
     sum(asked) AS asked,
     sum(usable) AS usable,
-    sum(strayed) AS strayed,
     sum(behaviors) AS behaviors,
-    sum(user_days) AS user_days,
     sum(events) AS events,
-    sum(covered) AS covered,
-    sum(ungrounded) AS ungrounded,
+    sum(journeys) AS journeys,
+    sum(placed) AS placed,
+    sum(minor) AS minor,
+    sum(unplaced) AS unplaced,
+    sum(unasked) AS unasked,
+    sum(misfiled) AS misfiled,
     sum(repeated) AS repeated,
+    sum(unsure) AS unsure,
     sum(outside) AS outside,
     sum(missed) AS missed
 FROM (
@@ -137,13 +158,16 @@ FROM (
         third,
         count(*) AS asked,
         sum(reason IS NULL) AS usable,
-        sum(coalesce(reason = 'ungrounded', 0)) AS strayed,
         sum(behaviors) AS behaviors,
-        sum(user_days) AS user_days,
         sum(events) AS events,
-        sum(covered) AS covered,
-        sum(ungrounded) AS ungrounded,
+        sum(journeys) AS journeys,
+        sum(placed) AS placed,
+        sum(minor) AS minor,
+        sum(unplaced) AS unplaced,
+        sum(unasked) AS unasked,
+        sum(misfiled) AS misfiled,
         sum(repeated) AS repeated,
+        sum(unsure) AS unsure,
         sum(outside) AS outside,
         sum(missed) AS missed
     FROM main.answers

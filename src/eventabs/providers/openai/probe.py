@@ -201,8 +201,11 @@ class Prober:
         return OutputLimit(_limit_name(omit | self.dropped), support, tokens)
 
     async def _send(self, text: str, max_tokens: int, **changes: Any) -> Reply:  # noqa: ANN401  of Sampling
+        return await self.ask(Request(({"role": "user", "content": text},), {}, 0, max_tokens), **changes)
+
+    async def ask(self, request: Request, **changes: Any) -> Reply:  # noqa: ANN401  of Sampling
+        """Send a request of a run; `changes`: of the parameters."""
         sampling = replace(self._sampling, **{"omit": self.dropped, **changes})
-        request = Request(({"role": "user", "content": text},), {}, 0, max_tokens)
         async with aclosing(OpenAIProvider(self._endpoint, sampling, self._limits)) as provider:
             reply = await provider.complete(request)
         self.spent = Usage(*(sum(pair) for pair in zip(self.spent, reply.usage, strict=True)))
