@@ -6,7 +6,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from eventabs.inspection import BatchRow, batch_tables, by_batch_users, by_position
+from eventabs.inspection import batch_tables, by_batch_users, by_position
 from eventabs.language import gettext as _, ngettext
 from eventabs.measures import SHAPE_FIGURES, Figure, Sums
 from eventabs.quality import AuditPlan
@@ -106,35 +106,12 @@ def announcement(plan: AuditPlan) -> str:
     )
 
 
-def event_figures(counts: Counts) -> list[str]:
-    """Say how many events there are for a day of a user and what became of the rows; then what is remarkable."""
-    figures = []
-    if counts.events_per_user_day is not None:
-        figures.append(_("{number} a user-day").format(number=f"{counts.events_per_user_day:,.2f}"))
-    if counts.answered:
-        words = {
-            "placed": _("{share} of the rows in events"),
-            "minor": _("{share} minor"),
-            "unplaced": _("{share} unplaced"),
-        }
-        figures += [
-            template.format(share=messages.share(rows, counts.answered))
-            for name, template in words.items()
-            if (rows := getattr(counts, name)) or name == "placed"
-        ]
-    return figures + messages.event_findings(counts)
-
-
 def answer_fields(counts: Counts) -> dict[str, list[dict[str, object]]]:
     """Return what answers held as JSON has it."""
     return {
-        "by_batch_users": list(map(_row_fields, by_batch_users(counts))),
-        "by_position": list(map(_row_fields, by_position(counts))),
+        "by_batch_users": [row._asdict() for row in by_batch_users(counts)],
+        "by_position": [row._asdict() for row in by_position(counts)],
     }
-
-
-def _row_fields(row: BatchRow) -> dict[str, object]:
-    return row._asdict() | {"coverage": row.coverage, "events_per_user_day": row.events_per_user_day}
 
 
 def answer_tables(runs: Mapping[str, Counts]) -> Iterator[Table]:
