@@ -149,7 +149,7 @@ class _Measured:
 
     def prompt_tokens(self, batches: Sequence[Batch]) -> int:
         """Add up the tokens of the prompts of a plan."""
-        return sum(self.limits.prompt_tokens(planned.size for planned in batch.parts) for batch in batches)
+        return sum(self.limits.input_tokens(planned.size for planned in batch.parts) for batch in batches)
 
 
 OnCopy = Callable[[Copying], object]
@@ -329,7 +329,7 @@ def _repriced(settings: Settings, batches: Sequence[Batch], limits: BatchLimits)
     limit = repriced_above(settings.llm)
     if limit is None:
         return None
-    above = sum(limits.prompt_tokens(planned.size for planned in batch.parts) > limit for batch in batches)
+    above = sum(limits.input_tokens(planned.size for planned in batch.parts) > limit for batch in batches)
     if not above:
         return None
     message = ngettext(
