@@ -48,7 +48,8 @@ def _no_rows_behind(name: str) -> str:
 
 # what a type in a line of an answer may be: none of the grammar's own characters
 _NAME = r"[^\s|｜#>;；\u202a-\u202e\u2066-\u2069][^|｜;；\n\r\t\u202a-\u202e\u2066-\u2069]*"
-Name = Annotated[str, Field(pattern=rf"^{_NAME}$"), AfterValidator(_no_rows_behind)]
+Label = Annotated[str, Field(pattern=rf"^{_NAME}$")]
+Name = Annotated[Label, AfterValidator(_no_rows_behind)]
 OptionalName = Annotated[str, Field(pattern=rf"^(?:{_NAME})?$"), AfterValidator(_no_rows_behind)]
 
 
@@ -72,7 +73,7 @@ class Section(BaseModel):
 class CategorySettings(Section):
     """A kind of event; `mark` is one character behind the type, "" for the default category."""
 
-    name: Name
+    name: Label
     # none of the signs beside it in an answer
     mark: Annotated[str, Field(pattern=r"^[^\s\d|｜?？>＞#＃,，;；:：\-－\u202a-\u202e\u2066-\u2069]?$")] = ""
     meaning: str = ""
@@ -88,7 +89,7 @@ class TypeSettings(Section):
 class JourneySettings(Section):
     """A kind of journey; `meaning` stands behind it in the prompt."""
 
-    name: Name
+    name: Label
     meaning: str = ""
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from heapq import heapreplace
 from itertools import accumulate, chain
@@ -47,28 +47,33 @@ class BatchLimits:
 
     def hold(self, size: PartSize) -> bool:
         """Whether a part of this size fits into a batch alone."""
-        return self.holds([size])
-
-    def holds(self, sizes: Sequence[PartSize], share: float = 1) -> bool:
-        """Whether parts of these sizes fit into a batch together, within a share of the tokens."""
-        tokens, out, rows = _sums(sizes)
-        room = share * self.room
+        tokens, out, rows = size
+        room = self.room
         return (
             tokens <= room  # first: a huge log is not to count a million numbers
-            and out <= share * self.max_output_tokens
-            and len(sizes) <= self.max_users
+            and out <= self.max_output_tokens
             and (not self.max_rows or rows <= self.max_rows)
             and tokens + self.numbers.totals(rows)[rows] <= room
         )
 
+    def holds(self, sizes: Sequence[PartSize], share: float = 1) -> bool:
+        """Whether parts of these sizes fit into a batch together, within a share of the tokens."""
+        together = PartSize(*_sums(sizes))
+        limits = (
+            self
+            if share == 1
+            else replace(
+                self,
+                max_input_tokens=self.instructions_tokens + int(share * self.room),
+                max_output_tokens=int(share * self.max_output_tokens),
+            )
+        )
+        return len(sizes) <= self.max_users and limits.hold(together)
+
 
 def _sums(sizes: Iterable[PartSize]) -> tuple[int, int, int]:
-    tokens_in = tokens_out = rows = 0
-    for size in sizes:
-        tokens_in += size[0]
-        tokens_out += size[1]
-        rows += size[2]
-    return tokens_in, tokens_out, rows
+    tokens_in, tokens_out, rows = zip(*sizes, strict=True) if (sizes := list(sizes)) else ((), (), ())
+    return sum(tokens_in), sum(tokens_out), sum(rows)
 
 
 Bound = Literal["input", "output", "users", "rows"]
@@ -85,17 +90,22 @@ class CountBound(NamedTuple):
 
 def lower_bound(sizes: Sequence[PartSize], limits: BatchLimits) -> tuple[int, Bound]:
     """Return a lower bound of the number of batches, and the limit that gives it, of several the one that is fullest."""
+    return _plain_bound(sizes, limits, _input_bound(sizes, limits))
+
+
+def _plain_bound(
+    sizes: Sequence[PartSize], limits: BatchLimits, by_input: "_InputBound"
+) -> tuple[int, Bound]:
     _tokens, out, rows = _sums(sizes)
-    by_input = _input_bound(sizes, limits)
-    bounds: dict[Bound, float] = {
-        "input": by_input.share,
+    shares: dict[Bound, tuple[int, float]] = {"input": (by_input.batches, by_input.share)}
+    others: dict[Bound, float] = {
         "output": out / limits.max_output_tokens,
         "users": len(sizes) / limits.max_users,
         "rows": rows / limits.max_rows if limits.max_rows else 0.0,
     }
-    whole = {"input": by_input.batches, **{name: ceil(bounds[name]) for name in ("output", "users", "rows")}}
-    binding = max(bounds, key=lambda name: (whole[name], bounds[name]))
-    return whole[binding], binding
+    shares |= {name: (ceil(share), share) for name, share in others.items()}
+    binding = max(shares, key=shares.__getitem__)
+    return shares[binding][0], binding
 
 
 class _InputBound(NamedTuple):
@@ -140,30 +150,39 @@ def _input_bound(sizes: Sequence[PartSize], limits: BatchLimits) -> _InputBound:
 
 def _most_rows(sizes: Sequence[PartSize], limits: BatchLimits) -> int:
     """Return how many rows a batch has at most: a row's number costs a token or more."""
-    thinnest = min((size.input_tokens / size.rows for size in sizes if size.rows), default=0.0)
-    return min(sum(size.rows for size in sizes), int(limits.room / (1 + thinnest)) + 1)
+    thinnest = min([tokens / rows for tokens, _out, rows in sizes if rows], default=0.0)
+    rows = sum([size[2] for size in sizes])
+    return min(rows, limits.max_rows or rows, int(limits.room / (1 + thinnest)) + 1)
 
 
 def tight_bound(sizes: Sequence[PartSize], limits: BatchLimits) -> int:
-    """Return the best bound known: `lower_bound`, or for tokens in or out L2, or one by rounding or counting parts."""
-    return max(volume_bound(sizes, limits), count_bound(sizes, limits).bound)
+    """Return the best bound known: `lower_bound`, or for one dimension L2, or one by rounding or counting parts."""
+    by_volume, by_count = best_bounds(sizes, limits)
+    return max(by_volume, by_count.bound)
 
 
-def volume_bound(sizes: Sequence[PartSize], limits: BatchLimits) -> int:
-    """Return the best bound but for that by counting."""
-    by_dimension = (max(_l2(*tokens), _rounded(*tokens)) for tokens in _dimensions(sizes, limits))
-    return max(lower_bound(sizes, limits)[0], *by_dimension)
+def best_bounds(sizes: Sequence[PartSize], limits: BatchLimits) -> tuple[int, CountBound]:
+    """Return the best bound but for that by counting, and that one."""
+    by_input = _input_bound(sizes, limits)
+    dimensions = [
+        ([size.input_tokens + by_input.slope * size.rows for size in sizes], by_input.room),
+        ([size.output_tokens for size in sizes], limits.max_output_tokens),
+    ]
+    if limits.max_rows:
+        dimensions.append(([size.rows for size in sizes], limits.max_rows))
+    by_dimension = (max(_l2(*each), _rounded(*each)) for each in dimensions)
+    return max(_plain_bound(sizes, limits, by_input)[0], *by_dimension), _count_bound(dimensions)
 
 
-def count_bound(sizes: Sequence[PartSize], limits: BatchLimits) -> CountBound:
+def _count_bound(dimensions: Iterable[tuple[list[int], int]]) -> CountBound:
     """Bound by how many parts fit together.
 
     At most k + 1 parts larger than a (k + 2)th of a budget share a batch. As many batches as the smallest of these parts
     fill have k + 1 of them, all others at most k.
     """
     best = CountBound(0, 0, [])
-    for tokens, budget in _dimensions(sizes, limits):
-        order = sorted(range(len(sizes)), key=tokens.__getitem__)
+    for tokens, budget in dimensions:
+        order = sorted(range(len(tokens)), key=tokens.__getitem__)
         ordered = [tokens[index] for index in order]
         for k in range(1, _SHARES):
             first = bisect_right(ordered, budget // (k + 2))
@@ -178,14 +197,6 @@ def count_bound(sizes: Sequence[PartSize], limits: BatchLimits) -> CountBound:
             if bound > best.bound:
                 best = CountBound(bound, full, order[first : first + (k + 1) * full])
     return best
-
-
-def _dimensions(sizes: Sequence[PartSize], limits: BatchLimits) -> Iterator[tuple[list[int], int]]:
-    by_input = _input_bound(sizes, limits)
-    yield [size.input_tokens + by_input.slope * size.rows for size in sizes], by_input.room
-    yield [size.output_tokens for size in sizes], limits.max_output_tokens
-    if limits.max_rows:
-        yield [size.rows for size in sizes], limits.max_rows
 
 
 def _rounded(tokens: Iterable[int], budget: int) -> int:
@@ -266,9 +277,12 @@ class Packer:
         self._max_output = limits.max_output_tokens
         self._max_users = limits.max_users
         self._numbers = _numbers(sizes, limits)
-        self._largest_first = sorted(
-            range(len(sizes)), key=lambda index: -self._fill(_Load(0, 0, 0, 0).plus(sizes[index]))
-        )
+        self._most_rows = _most_rows(sizes, limits)
+        fills = [
+            max((tokens + self._numbers[rows]) / self._room, out / self._max_output)
+            for tokens, out, rows in sizes
+        ]
+        self._largest_first = sorted(range(len(sizes)), key=lambda index: -fills[index])
         self._rank = {index: rank for rank, index in enumerate(self._largest_first)}
 
     def packed(self, least: int) -> Batches:
@@ -316,16 +330,19 @@ class Packer:
     def _spread(self, count: int) -> tuple[Batches, list[_Load]]:
         """Put each part, largest first, into the batch that stays emptiest (LPT), with room or without."""
         room, max_output, max_users, sizes = self._room, self._max_output, self._max_users, self._sizes
-        numbers = self._numbers
         batches: Batches = [[] for _ in range(count)]
-        tokens_in, tokens_out, rows = [0] * count, [0] * count, [0] * count
+        # near enough: what a number costs at the end of a usual batch
+        usual = max(0, min(sum([size[2] for size in sizes]) // count, self._most_rows - 1))
+        a_row = self._numbers[usual + 1] - self._numbers[usual] if self._most_rows else 0
+        tokens_in, tokens_out = [self._numbers[usual] - a_row * usual] * count, [0] * count
         emptiest_first = [(0.0, batch) for batch in range(count)]  # sorted: few move, so this beats a heap
         looks = min(count, max(_FEWEST_LOOKS, _LOOKS // len(sizes)))
         for index in self._largest_first:
-            size_in, size_out, size_rows = sizes[index]
+            size_in, size_out, rows = sizes[index]
+            size_in += a_row * rows
             emptiest = inf, count
             for at, (_fill, batch) in enumerate(emptiest_first[:looks]):
-                fill_in = (tokens_in[batch] + size_in + numbers[rows[batch] + size_rows]) / room
+                fill_in = (tokens_in[batch] + size_in) / room
                 fill_out = (tokens_out[batch] + size_out) / max_output
                 fill = fill_in if fill_in > fill_out else fill_out  # noqa: FURB136  twice as fast in the innermost loop
                 fill_users = (len(batches[batch]) + 1) / max_users
@@ -336,10 +353,13 @@ class Packer:
             batches[chosen].append(index)
             tokens_in[chosen] += size_in
             tokens_out[chosen] += size_out
-            rows[chosen] += size_rows
             del emptiest_first[chosen_at]
             insort(emptiest_first, emptiest)
-        return batches, list(map(_Load, tokens_in, tokens_out, map(len, batches), rows))
+        return batches, [
+            _Load(*loaded[:2], len(batch), loaded[2])
+            for batch in batches
+            for loaded in [_sums(map(sizes.__getitem__, batch))]
+        ]
 
     def _repair(self, batches: Batches, loads: list[_Load]) -> None:
         """Exchange parts until no batch is too full, or no exchange helps."""
@@ -390,10 +410,11 @@ class Packer:
         room, max_output, max_users, sizes = self._room, self._max_output, self._max_users, self._sizes
         numbers = self._numbers
         ours_in, ours_out, ours, our_rows = loads[batch]
-        theirs_in, theirs_out, theirs, _their_rows = loads[partner]
+        theirs_in, theirs_out, theirs, their_rows = loads[partner]
         best_excess, best_fill = self._excess(loads[batch]), 2.0
         best = None
-        given_back = self._given_back(batches[partner], loads[partner])
+        given_back: list[tuple[int | None, int, int, int, int]] = [(None, 0, 0, 0, 0)] * (theirs < max_users)
+        given_back += [(back, *sizes[back], 1) for back in batches[partner]]
         for out in batches[batch]:
             out_in, out_out, out_rows = sizes[out]
             left_in, left_out, left, left_rows = (
@@ -402,50 +423,37 @@ class Packer:
                 ours - 1,
                 our_rows - out_rows,
             )
-            for back, back_in, back_out, back_user, back_rows, most_in, most_out, rows in given_back:
-                if out_out > most_out or out_in + numbers[rows + out_rows] > most_in:
+            least_back = theirs_out + out_out - max_output
+            most_back = max_output * (1 + best_excess) - left_out
+            for back, back_in, back_out, back_rows, back_user in given_back:
+                if not least_back <= back_out <= most_back:
                     continue
                 # `_excess` inlined: this is the innermost loop
-                load_in, load_out, load_users = left_in + back_in, left_out + back_out, left + back_user
-                load_rows = left_rows + back_rows
                 excess = 0.0
-                if (filled := load_in + numbers[load_rows]) > room:
+                if (filled := left_in + back_in + numbers[left_rows + back_rows]) > room:
                     excess += filled / room - 1
-                if load_out > max_output:
+                if (load_out := left_out + back_out) > max_output:
                     excess += load_out / max_output - 1
-                if load_users > max_users:
+                if (load_users := left + back_user) > max_users:
                     excess += load_users / max_users - 1
                 if excess > best_excess or (best is None and excess == best_excess):
                     continue
-                load = _Load(load_in, load_out, load_users, load_rows)
-                fill = self._fill(load)
-                if excess == best_excess and fill >= best_fill:
+                their_filled = theirs_in + out_in - back_in + numbers[their_rows + out_rows - back_rows]
+                if their_filled > room:
                     continue
+                load = _Load(left_in + back_in, load_out, load_users, left_rows + back_rows)
                 other = _Load(
                     theirs_in + out_in - back_in,
                     theirs_out + out_out - back_out,
                     theirs + 1 - back_user,
-                    rows + out_rows,
+                    their_rows + out_rows - back_rows,
                 )
-                fill = max(fill, self._fill(other))
+                fill = max(self._fill(load), self._fill(other))
                 if excess < best_excess or fill < best_fill:
                     best_excess, best_fill = excess, fill
                     best = out, back, load, other
+                    most_back = max_output * (1 + best_excess) - left_out
         return best
-
-    def _given_back(
-        self, batch: list[int], load: _Load
-    ) -> list[tuple[int | None, int, int, int, int, int, int, int]]:
-        """Return what a batch may give for a part (none or one of its own): its size, the tokens free then, the rows left then."""
-        free_in, free_out = self._room - load.tokens_in, self._max_output - load.tokens_out
-        given: list[tuple[int | None, int, int, int, int, int, int, int]] = []
-        if load.users < self._max_users:
-            given.append((None, 0, 0, 0, 0, free_in, free_out, load.rows))
-        for back in batch:
-            back_in, back_out, rows = self._sizes[back]
-            free = free_in + back_in, free_out + back_out, load.rows - rows
-            given.append((back, back_in, back_out, 1, rows, *free))
-        return given
 
     def _best_fit(self, indices: Sequence[int]) -> Batches:
         """Put each part, in the given order (largest first), into the fullest batch with room; best for large parts."""
@@ -498,7 +506,6 @@ def _numbers(sizes: Sequence[PartSize], limits: BatchLimits) -> list[int]:
     There it grows, for a while, so that exchanges lead back.
     """
     most, room = _most_rows(sizes, limits), limits.room
-    most = min(most, limits.max_rows or most)
     grown = [room + 1 + room * over // (limits.max_rows or room) for over in range(3 * most + 3)]
     rest = sum(size.rows for size in sizes) - 4 * most
     return limits.numbers.totals(most)[: most + 1] + grown + [grown[-1]] * rest
@@ -589,8 +596,9 @@ def pack(sizes: Sequence[PartSize], limits: BatchLimits, *, least: int = 0) -> B
     of 10,000.
     """
     limits = replace(limits, max_users=min(limits.max_users, MAX_ALIASES))
-    fitting = [index for index, size in enumerate(sizes) if limits.hold(size)]
-    batches = [[index] for index, size in enumerate(sizes) if not limits.hold(size)]
+    holds = list(map(limits.hold, sizes))
+    fitting = [index for index, held in enumerate(holds) if held]
+    batches = [[index] for index, held in enumerate(holds) if not held]
     least -= len(batches)
     for indices in _windows(fitting, sizes, limits):
         own = [sizes[index] for index in indices]
@@ -608,8 +616,8 @@ def pack(sizes: Sequence[PartSize], limits: BatchLimits, *, least: int = 0) -> B
 def _packed(sizes: Sequence[PartSize], limits: BatchLimits, least: int) -> Batches:
     if limits.max_users == 1:
         return [[index] for index in range(len(sizes))]
-    by_volume = max(volume_bound(sizes, limits), least)
-    by_count = count_bound(sizes, limits)
+    by_volume, by_count = best_bounds(sizes, limits)
+    by_volume = max(by_volume, least)
     if by_count.bound <= by_volume:
         return Packer(sizes, limits).packed(by_volume)
     # small parts are counted with small parts: their sizes decide how many fit together
