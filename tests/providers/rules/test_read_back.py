@@ -31,7 +31,10 @@ moments = st.one_of(st.integers(0, 3_600), st.integers(0, 3_600 * 72), st.intege
 def logs(draw: st.DrawFn) -> UserLog:
     rows = draw(st.lists(st.tuples(moments, actions, names, names, durations), max_size=25))
     first = datetime.fromisoformat("2025-12-30 22:00")
-    behaviors = (Behavior(first + timedelta(seconds=second), *what) for second, *what in rows)
+    behaviors = [
+        Behavior(first + timedelta(seconds=second), action, item, place, duration)
+        for second, action, item, place, duration in rows
+    ]
     return UserLog("someone", tuple(sorted(behaviors, key=lambda row: row.start)))
 
 
