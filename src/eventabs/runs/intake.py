@@ -243,6 +243,7 @@ def read_input(run: RunContext, stop: Stop) -> list[Note]:
                 **facts_of(export),
                 **described.facts(),
             },
+            files=list(export.files),
             # what came by standard input moves with the run directory, and is nobody's to change
             input_stamps=stamps_of(run.facts["paths"], export),
         )

@@ -125,7 +125,7 @@ class _Origin(NamedTuple):
     ) -> dict[str, Any]:
         """Return what the copy's ledger knows from the beginning."""
         config = invocation.config
-        kept = ("folder", "template", "rules", "paths", "prompt_language")
+        kept = ("folder", "template", "rules", "paths", "files", "prompt_language")
         return {key: self.facts[key] for key in kept} | {
             "run_id": uuid.uuid4().hex,
             "created_at": timestamp(datetime.now(UTC)),
@@ -157,7 +157,8 @@ def pending_use(directory: RunDirectory, invocation: Invocation) -> PlannedUse:
     return PlannedUse(
         users=len({planned.part.user_id for planned in parts}),
         calls=len(batches),
-        prompt_tokens=sum(planned.size.input_tokens for planned in parts)
-        + limits.instructions_tokens * len(batches),
+        prompt_tokens=sum(
+            limits.input_tokens(planned.size for planned in batch.parts) for batch in batches
+        ),
         completion_tokens=sum(planned.size.output_tokens for planned in parts),
     )

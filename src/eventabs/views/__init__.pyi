@@ -16,7 +16,6 @@ from .evaluation import (
     render_evaluation as render_evaluation,
     render_evaluation_page as render_evaluation_page,
 )
-from .messages import extension_json as extension_json, render_extension as render_extension
 from .observers import (
     LogObserver as LogObserver,
     Observers as Observers,

@@ -103,7 +103,7 @@ def render_report(facts: ReportFacts) -> ReportPage:
         begun=f"{datetime.fromisoformat(facts.created_at).astimezone(zone):%Y-%m-%d %H:%M} {zone}",
         notes=notes,
         sections=facts.sections,
-        **sections(facts, counts),
+        **sections(facts),
         **pictures(counts),
     )
     head, tail = page.split(_HERE)
@@ -169,7 +169,7 @@ class _Sample:
 
 
 def _index(facts: ReportFacts, counts: EventCounts, users: PackedUsers) -> dict[str, Any]:
-    found: dict[str, dict[str, list[int]]] = {"place": {}, "transition": {}, "path": {}}
+    found: dict[str, dict[str, list[int]]] = {"place": {}, "transition": {}, "path": {}, "journey": {}}
     for kind, name, thing in facets(counts):
         found[kind][name] = users.users_of(kind, thing)
     return users.index() | {
@@ -212,6 +212,7 @@ def _environment() -> Environment:
         "duration": messages.duration,
         "users": messages.users,
         "events": messages.events,
+        "journeys": messages.journeys,
         "behaviors": messages.behaviors,
         "one_line": one_line,
         "lines": visible_lines,
