@@ -14,6 +14,7 @@ import pytest
 import eventabs
 from eventabs.errors import ConfigError, InputError, UsageError
 from eventabs.runs.observer import BatchDone, Note, Planned, Progress, Started
+from exports_kit import make_event, make_journey
 from house import lines, write_users
 from openai_server import OpenAIServer
 from paths import ROOT
@@ -94,7 +95,22 @@ def test_the_events_of_a_run_are_objects_and_frames(export: Path) -> None:
     assert list(frame["summary"]) == [row["summary"] for row in raw]
     assert frame["start"][0].to_pydatetime() == datetime.fromisoformat(raw[0]["start"])
     assert events.to_polars()["behaviors"].to_list() == [row["behaviors"] for row in raw]
-    assert events.to_arrow().column("grounded").to_pylist() == [row["grounded"] for row in raw]
+    assert events.to_arrow().column("minutes").to_pylist() == [row["minutes"] for row in raw]
+    assert len(run.journeys) == len(lines(run.path / "journeys.jsonl"))
+
+
+def test_journeys_are_objects_and_frames(tmp_path: Path) -> None:
+    made = [make_journey(user, [make_event(user, "2026-01-01T09:15:07+08:00")]) for user in ("anna", "bert")]
+    file = tmp_path / "journeys.jsonl"
+    file.write_text("".join(each.model_dump_json() + "\n" for each in made), "utf-8")
+    journeys = eventabs.read_journeys(tmp_path)
+    assert list(journeys) == list(eventabs.read_journeys(file)) == made
+    assert (journeys[1], list(journeys[1:])) == (made[1], made[1:])
+    assert repr(journeys) == "<Journeys: 2>"
+    frame = journeys.to_pandas()
+    assert frame["start"][0].to_pydatetime() == datetime(2026, 1, 1, 9, 15, 7)  # noqa: DTZ001  wall time
+    assert journeys.to_polars()["events"].to_list() == [["anna/0"], ["bert/0"]]
+    assert journeys.to_arrow().column("converted").to_pylist() == [False, False]
 
 
 def test_a_frame_without_its_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,12 +119,19 @@ def test_a_frame_without_its_library_says_what_to_install(monkeypatch: pytest.Mo
         eventabs.Events([]).to_pandas()
 
 
-@pytest.mark.parametrize("content", [None, b"{torn\n"])
-def test_events_that_cannot_be_read_end_in_one_line(tmp_path: Path, content: bytes | None) -> None:
-    if content is not None:
-        (tmp_path / "events.jsonl").write_bytes(content)
-    with pytest.raises(InputError, match=r"events\.jsonl cannot be read"):
-        eventabs.read_events(tmp_path)
+@pytest.mark.parametrize("content", [None, b"{torn\n", b"[1]\n", b'{"user_id": "anna", "grounded": true}\n'])
+def test_results_that_cannot_be_read_end_in_one_line(tmp_path: Path, content: bytes | None) -> None:
+    for name, read in (("events.jsonl", eventabs.read_events), ("journeys.jsonl", eventabs.read_journeys)):
+        if content is not None:
+            (tmp_path / name).write_bytes(content)
+        with pytest.raises(InputError, match=rf"{name} cannot be read.* its {name}$"):
+            read(tmp_path)
+
+
+async def test_a_later_export_waits_for_the_next_version(tmp_path: Path) -> None:
+    for call in (eventabs.extend, eventabs.aextend):
+        with pytest.raises(UsageError, match=r"eventabs run INPUT\.\.\. --out NEW"):
+            await call(tmp_path, ["later.csv"], accept_changes=True)
 
 
 def test_settings_objects_are_taken_as_they_are_and_mappings_are_laid_over_the_file(export: Path) -> None:
@@ -246,6 +269,7 @@ def test_a_notebook_runs_from_its_own_event_loop(tmp_path: Path) -> None:
 
 def test_the_library_is_typed_and_loads_nothing_until_it_is_used() -> None:
     assert set(dir(eventabs)) >= {
-        "Event", "Events", "Run", "Settings", "Stop", "arun", "check", "estimate", "read_events", "resume", "run",
+        "Event", "Events", "Journey", "Journeys", "Run", "Settings", "Stop", "arun", "check", "estimate", "read_events",
+        "read_journeys", "resume", "run",
     }  # fmt: skip
     assert (Path(eventabs.__file__).parent / "py.typed").exists()

@@ -1,5 +1,6 @@
 from .api import (
     Events as Events,
+    Journeys as Journeys,
     Run as Run,
     RunStoppedError as RunStoppedError,
     acheck as acheck,
@@ -10,12 +11,14 @@ from .api import (
     estimate as estimate,
     extend as extend,
     read_events as read_events,
+    read_journeys as read_journeys,
+    refuse_extension as refuse_extension,
     resume as resume,
     run as run,
 )
 from .config import Settings as Settings
 from .errors import EventabsError as EventabsError
-from .records import Event as Event
+from .records import Event as Event, Journey as Journey
 from .stop import Stop as Stop
 from .store import MergedRun as MergedRun, merge as merge
 

@@ -3,20 +3,21 @@
 import asyncio
 import os
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, partial, wraps
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, Self, TypeVar, overload
 
 import orjson
+from pydantic import BaseModel
 
 from eventabs.config import Settings, overlay
 from eventabs.errors import InputError, StoppedError, UsageError
 from eventabs.language import gettext as _
-from eventabs.records import Event, RunStatus
+from eventabs.records import Event, Journey, RunStatus
 from eventabs.runs import (
     Estimate,
     Invocation,
@@ -25,7 +26,6 @@ from eventabs.runs import (
     RunContext,
     Summary,
     Watch,
-    begin_extension,
     begin_run,
     estimate_run,
     execute,
@@ -42,11 +42,13 @@ if TYPE_CHECKING:
     from eventabs.checks import CheckReport, OnFinding
 
 
-_FIELDS = Event.model_fields
+R = TypeVar("R", bound=BaseModel)
 
 
-class Events(Sequence[Event]):
-    """Events in the order of events.jsonl: by user, then by start."""
+class _Records(Sequence[R]):
+    """Lines of a file, as objects and as frames."""
+
+    _model: type[R]
 
     def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
         self._rows = rows
@@ -55,21 +57,21 @@ class Events(Sequence[Event]):
         return len(self._rows)
 
     @overload
-    def __getitem__(self, index: int) -> Event: ...
+    def __getitem__(self, index: int) -> R: ...
 
     @overload
-    def __getitem__(self, index: slice) -> "Events": ...
+    def __getitem__(self, index: slice) -> Self: ...
 
-    def __getitem__(self, index: int | slice) -> "Event | Events":
+    def __getitem__(self, index: int | slice) -> R | Self:
         if isinstance(index, slice):
-            return Events(self._rows[index])
-        return Event.model_validate(self._rows[index])
+            return type(self)(self._rows[index])
+        return self._model.model_validate(self._rows[index])
 
-    def __iter__(self) -> Iterator[Event]:
-        return map(Event.model_validate, self._rows)
+    def __iter__(self) -> Iterator[R]:
+        return map(self._model.model_validate, self._rows)
 
     def __repr__(self) -> str:
-        return f"<Events: {len(self)}>"
+        return f"<{type(self).__name__}: {len(self)}>"
 
     def to_arrow(self) -> "pa.Table":
         """Return a pyarrow table. Raises ImportError where pyarrow is missing."""
@@ -88,28 +90,51 @@ class Events(Sequence[Event]):
 
     @cached_property
     def _columns(self) -> dict[str, list[Any]]:
-        """The events by field; `start` and `end` are wall times, None where a model gave no possible time."""
+        """The records by field; `start` and `end` are wall times."""
+        fields = self._model.model_fields
         columns = {
-            name: [row.get(name, field.default) for row in self._rows] for name, field in _FIELDS.items()
+            name: [row.get(name, field.default) for row in self._rows] for name, field in fields.items()
         }
-        for field in ("start", "end"):
-            columns[field] = list(map(_wall_time, columns[field]))
-        columns["outside"] = list(map(bool, columns["outside"]))
+        for name in ("start", "end"):
+            columns[name] = [datetime.fromisoformat(text).replace(tzinfo=None) for text in columns[name]]
         return columns
+
+
+class Events(_Records[Event]):
+    """Events in the order of events.jsonl: by user, then by start."""
+
+    _model = Event
+
+
+class Journeys(_Records[Journey]):
+    """Journeys in the order of journeys.jsonl: by user, then by start."""
+
+    _model = Journey
 
 
 def read_events(path: str | os.PathLike[str]) -> Events:
     """Read the events of a run directory, its checkpoint.json or an events.jsonl. Raises InputError."""
-    named = Path(path)
-    file = named / "events.jsonl" if named.is_dir() else named.with_name("events.jsonl")
+    return Events(_lines(Path(path), "events.jsonl", Event))
+
+
+def read_journeys(path: str | os.PathLike[str]) -> Journeys:
+    """Read the journeys of a run directory, its checkpoint.json or a journeys.jsonl. Raises InputError."""
+    return Journeys(_lines(Path(path), "journeys.jsonl", Journey))
+
+
+def _lines(named: Path, name: str, model: type[BaseModel]) -> list[dict[str, Any]]:
+    file = named / name if named.is_dir() else named.with_name(name)
     if named.suffix == ".jsonl":
         file = named
     try:
         with file.open("rb") as lines:
-            return Events([orjson.loads(line) for line in lines])
-    except (OSError, orjson.JSONDecodeError) as error:
-        message = _("{path} cannot be read ({error}); name a run directory or its events.jsonl")
-        raise InputError(message.format(path=file, error=error)) from None
+            rows = [orjson.loads(line) for line in lines]
+        list(map(model.model_validate, rows[:1]))  # a file of something else, or of a version before
+    except (OSError, ValueError) as error:
+        message = _("{path} cannot be read ({error}); name a run directory or its {name}")
+        said = str(error).partition("\n")[0]
+        raise InputError(message.format(path=file, error=said, name=name)) from None
+    return rows
 
 
 def _library(name: str) -> Any:  # noqa: ANN401  a module that may be missing
@@ -118,13 +143,6 @@ def _library(name: str) -> Any:  # noqa: ANN401  a module that may be missing
     except ImportError:
         message = _("this needs {name}; install it: pip install {name}")
         raise ImportError(message.format(name=name)) from None
-
-
-def _wall_time(text: Any) -> datetime | None:  # noqa: ANN401  whatever stands in the file
-    try:
-        return datetime.fromisoformat(str(text)).replace(tzinfo=None)
-    except ValueError:
-        return None
 
 
 P = ParamSpec("P")
@@ -149,6 +167,11 @@ class Run:
     def events(self) -> Events:
         """The events of all users that are done, in order of user and start."""
         return read_events(self.path)
+
+    @property
+    def journeys(self) -> Journeys:
+        """The journeys of all users that are done, in order of user and start."""
+        return read_journeys(self.path)
 
     @property
     def failures(self) -> dict[str, int]:
@@ -222,36 +245,18 @@ async def aresume(
     )
 
 
-async def aextend(
-    checkpoint: str | os.PathLike[str],
-    inputs: Inputs,
-    *,
-    settings: SettingsLike = None,
-    config: str | os.PathLike[str] | None = None,
-    accept_changes: bool = False,
-    retry_failed: bool = False,
-    trust_endpoint: bool = False,
-    observer: Observer | Watch | None = None,
-    stop: Stop | None = None,
-) -> Run:
-    """Take another export of the same users into a run: only what is new in it is asked about.
-
-    `accept_changes` accepts behaviors that have changed or are gone, and changed settings, `retry_failed` asks about
-    failed users again, `trust_endpoint` calls the endpoint that only the run directory names. Raises as `arun`.
-    """
-    stop = stop or Stop()
-    paths = _paths(inputs)
-    reopened = reopen_run(
-        _invocation(settings, config),
-        named=Path(checkpoint),
-        changed="accept" if accept_changes else "refuse",
-        confirmed=trust_endpoint,
-        watch=_watch(observer),
-        inputs=paths,
+def refuse_extension(*_arguments: object, **_named: object) -> NoReturn:
+    """Raise UsageError: what takes a later export into a run is made anew."""
+    message = _(
+        "eventabs extend comes back with the next version; until then run the whole export anew:"
+        " eventabs run INPUT... --out NEW"
     )
-    with reopened as context:
-        begin_extension(context, paths, accepted=accept_changes, stop=stop)
-        return await _execute(nullcontext(context), stop, resumed=True, retry_failed=retry_failed)
+    raise UsageError(message)
+
+
+async def aextend(*_arguments: object, **_named: object) -> Run:
+    """Raise UsageError, as `refuse_extension`."""
+    refuse_extension()
 
 
 def estimate(
@@ -302,7 +307,7 @@ def _sync(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
 
 run = _sync(arun)
 resume = _sync(aresume)
-extend = _sync(aextend)
+extend = refuse_extension
 check = _sync(acheck)
 
 

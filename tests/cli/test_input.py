@@ -55,7 +55,9 @@ def test_events_are_handed_out_in_every_format_as_they_are(tmp_path: Path) -> No
     for form in ("csv", "parquet", "sqlite", "xlsx"):
         done = eventabs("export", "input.eventabs", "--output", f"out.{form}", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
-        assert f"out.{form}" in done.stdout
+        assert done.stdout.splitlines() == [
+            f"out.{form}", *([f"out.journeys.{form}"] if form in ("csv", "parquet") else [])
+        ]  # fmt: skip
     with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as file:
         rows = [(row["user_id"], row["start"], row["type"]) for row in csv.DictReader(file)]
     assert rows == expected
@@ -67,7 +69,7 @@ def test_events_are_handed_out_in_every_format_as_they_are(tmp_path: Path) -> No
         stored = database.execute(query.format("events")).fetchall()
     assert parquet == stored == sorted(expected)
     sheet = load_workbook(tmp_path / "out.xlsx").get_sheet_by_name("events").to_python()
-    cells = [(user, str(start).replace(" ", "T"), kind) for user, kind, _category, start, *_rest in sheet[1:]]
+    cells = [(user, str(at).replace(" ", "T"), kind) for _id, user, kind, _category, at, *_rest in sheet[1:]]
     assert cells == expected
 
 
@@ -80,8 +82,35 @@ def test_an_export_of_a_run_that_is_not_complete_says_so(tmp_path: Path) -> None
         ledger.add_users([(make_log(user), [(Part(user, 0, 2), SIZE)]) for user in ("bert", "carl")])
     ledger.close()
     done = eventabs("export", "out", cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (0, "out/events.csv\n")
+    assert (done.returncode, done.stdout) == (0, "out/events.csv\nout/journeys.csv\n")
     assert done.stderr == "The run is not complete; users in the file: 1, still pending: 2\n"
+
+
+@pytest.mark.parametrize(
+    ("flags", "hint"),
+    [
+        (("--format", "csv", "--cases", "journeys"), "--format xes"),
+        (("--format", "xlsx", "--bom"), "--format csv"),
+        (("--format", "xes", "--rows"), "another --format"),
+    ],
+)
+def test_a_flag_that_a_format_has_no_use_for_is_refused(
+    tmp_path: Path, flags: tuple[str, ...], hint: str
+) -> None:
+    (tmp_path / "out").mkdir()
+    make_run(tmp_path / "out", [make_event("anna")])
+    done = eventabs("export", "out", *flags, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert hint in done.stderr
+
+
+def test_rows_are_written_on_request_alone(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    make_run(tmp_path / "out", [make_event("anna")])
+    done = eventabs("export", "out", "--rows", "--output", "day.parquet", cwd=tmp_path)
+    assert done.stdout == "day.parquet\nday.journeys.parquet\nday.rows.parquet\n"
+    assert eventabs("export", "out", cwd=tmp_path).returncode == 0
+    assert not (tmp_path / "out" / "rows.csv").exists()
 
 
 def test_xes_asks_for_a_zone_and_takes_the_run_s(tmp_path: Path) -> None:

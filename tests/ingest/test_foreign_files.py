@@ -8,6 +8,8 @@ import pytest
 from eventabs.errors import InputError
 from eventabs.ingest import expand, open_export
 from eventabs.ingest.files import refuse_database, refuse_document
+from eventabs.records import Event, Journey
+from exports_kit import make_event, make_journey
 from input_files import facts, opened, write
 
 
@@ -84,23 +86,16 @@ def test_other_files_are_none_of_these(name: str, start: bytes) -> None:
     refuse_document(name, start)
 
 
-EVENT = {
-    "user_id": "u1",
-    "type": "browsing",
-    "category": "engagement",
-    "start": "2026-01-15T10:00:42",
-    "end": "2026-01-15T10:00:42",
-    "summary": "",
-    "behaviors": [0],
-    "grounded": True,
-    "source": "llm",
-}
+EVENT = make_event("u1", type="browsing", summary="x")
 
 
-@pytest.mark.parametrize("more", [{}, {"summary_source": "behaviors"}, {"mine": 1}])
+@pytest.mark.parametrize("made", [EVENT, make_journey("u1", [EVENT])])
+@pytest.mark.parametrize("more", [{}, {"outside": True}, {"mine": 1}])
 @pytest.mark.parametrize("user", ["", "me"])
-def test_events_that_were_made_are_no_behaviors(tmp_path: Path, more: dict[str, object], user: str) -> None:
-    path = write(tmp_path, "events.jsonl", json.dumps(EVENT | more) + "\n")
+def test_events_and_journeys_that_were_made_are_no_behaviors(
+    tmp_path: Path, made: Event | Journey, more: dict[str, object], user: str
+) -> None:
+    path = write(tmp_path, "made.jsonl", json.dumps(made.model_dump() | more) + "\n")
     with (
         pytest.raises(InputError, match="holds events that eventabs has made"),
         opened(tmp_path, path, user=user),
@@ -109,9 +104,9 @@ def test_events_that_were_made_are_no_behaviors(tmp_path: Path, more: dict[str, 
 
 
 def test_behaviors_with_some_of_their_columns_are_read(tmp_path: Path) -> None:
-    row = {key: value for key, value in EVENT.items() if key != "grounded"}
+    row = EVENT.model_dump(exclude={"sure", "id"})
     path = write(tmp_path, "events.jsonl", json.dumps(row) + "\n")
-    assert facts(tmp_path, path) == ["u1|2026-01-15T10:00:42|browse|engagement||"]
+    assert facts(tmp_path, path) == ["u1|2026-01-01T09:15:07|browse|engagement||"]
 
 
 def test_a_folder_without_exports_says_what_it_holds(tmp_path: Path) -> None:

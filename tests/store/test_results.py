@@ -6,26 +6,28 @@ import orjson
 import pytest
 
 from eventabs.errors import StorageError
-from eventabs.records import Event, Part, RejectedRow
+from eventabs.records import Event, Outcome, Part, RejectedRow
 from eventabs.store.directory import RunDirectory
-from eventabs.store.exports import EventsFile, write_rejects, write_results
+from eventabs.store.exports import ResultFiles, write_rejects, write_results
 from eventabs.store.ledger import Ledger, PartChange
-from runs_kit import SIZE, bad, event_of, make_log, new_ledger, well
+from eventabs.store.queries import SettledUser
+from exports_kit import make_event, make_journey
+from runs_kit import SIZE, bad, make_log, new_ledger, well
 
 
 def settle(ledger: Ledger, user_id: str, *events: Event) -> None:
-    part = Part(user_id, 0, 2)
+    """Settle a user who is done, all events in a journey."""
+    part, journey = Part(user_id, 0, 2), make_journey(user_id, events)
     with ledger.transaction():
-        ledger.settle(7, [well(part, *events)], [PartChange(part, "done", events=len(events))])
+        ledger.settle(7, [Outcome(part, None, events, (journey,))], [PartChange(part, "done")])
 
 
 def finished(tmp_path: Path) -> tuple[RunDirectory, Ledger]:
     directory = RunDirectory(tmp_path)
     ledger = new_ledger(tmp_path, [make_log(name) for name in ("bert", "Anna", "anna", "赵", "failed")])
-    late, early = event_of(Part("bert", 0, 2), start="2026-01-02T10:00:00"), event_of(Part("bert", 0, 2))
-    settle(ledger, "bert", late, early)
-    settle(ledger, "赵", event_of(Part("赵", 0, 2)))
-    settle(ledger, "anna", event_of(Part("anna", 0, 2)))
+    settle(ledger, "bert", make_event("bert"), make_event("bert", "2026-01-02T10:00:00", behaviors=(1, 2)))
+    settle(ledger, "赵", make_event("赵"))
+    settle(ledger, "anna", make_event("anna", journey="anna/j0"))
     failed = Part("failed", 0, 2)
     with ledger.transaction():
         ledger.settle(
@@ -34,7 +36,7 @@ def finished(tmp_path: Path) -> tuple[RunDirectory, Ledger]:
     return directory, ledger
 
 
-def test_events_stand_in_order_of_user_and_start_with_their_fixed_keys(tmp_path: Path) -> None:
+def test_events_and_journeys_stand_in_order_of_user_with_their_fixed_keys(tmp_path: Path) -> None:
     directory, ledger = finished(tmp_path)
     write_results(directory, ledger)
     events = [orjson.loads(line) for line in directory.events.read_bytes().splitlines()]
@@ -45,15 +47,34 @@ def test_events_stand_in_order_of_user_and_start_with_their_fixed_keys(tmp_path:
         ("赵", "2026-01-01"),
     ]
     assert events[0] == {
+        "id": "anna/0",
         "user_id": "anna",
         "type": "用餐",
         "category": "engagement",
-        "start": "2026-01-01T09:15:00",
-        "end": "2026-01-01T09:15:00",
+        "start": "2026-01-01T09:15:07",
+        "end": "2026-01-01T09:15:07",
+        "minutes": 30,
         "summary": "",
-        "behaviors": [0, 1, 2],
-        "grounded": True,
+        "behaviors": [0],
+        "journey": "anna/j0",
+        "sure": True,
         "source": "llm",
+    }
+    journeys = [orjson.loads(line) for line in directory.journeys.read_bytes().splitlines()]
+    assert [journey["id"] for journey in journeys] == ["anna/j0", "bert/j0", "赵/j0"]
+    assert journeys[1] == {
+        "id": "bert/j0",
+        "user_id": "bert",
+        "kind": "购买",
+        "name": "露营帐篷",
+        "start": "2026-01-01T09:15:07",
+        "end": "2026-01-02T10:00:00",
+        "days": 1,
+        "minutes": 60,
+        "converted": False,
+        "types": ["用餐", "用餐"],
+        "events": ["bert/0", "bert/1"],
+        "behaviors": [0, 1, 2],
     }
     ledger.close()
 
@@ -70,10 +91,11 @@ def test_failed_users_stand_with_reason_attempts_and_calls(tmp_path: Path) -> No
 def test_a_torn_last_line_is_mended_and_the_file_is_equal_to_one_never_torn(tmp_path: Path) -> None:
     directory, ledger = finished(tmp_path)
     write_results(directory, ledger)
-    whole_file = directory.events.read_bytes()
-    directory.events.write_bytes(whole_file[:-20])
-    write_results(directory, ledger)
-    assert directory.events.read_bytes() == whole_file
+    for path in (directory.events, directory.journeys):
+        whole_file = path.read_bytes()
+        path.write_bytes(whole_file[:-20])
+        write_results(directory, ledger)
+        assert path.read_bytes() == whole_file
     ledger.close()
 
 
@@ -82,7 +104,7 @@ def test_without_results_the_files_are_there_and_empty(tmp_path: Path) -> None:
     ledger = new_ledger(tmp_path, [make_log("anna")])
     write_results(directory, ledger)
     write_rejects(directory, [])
-    for path in (directory.events, directory.failures, directory.rejects):
+    for path in (directory.events, directory.journeys, directory.failures, directory.rejects):
         assert path.read_bytes() == b""
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     ledger.close()
@@ -96,47 +118,52 @@ def test_rejected_rows_keep_their_text_on_one_line(tmp_path: Path) -> None:
     assert orjson.loads(line) == {"file": "a.csv", "line": 12, "reason": "bad_time", "text": row.text}
 
 
-def test_events_are_appended_in_whole_lines_as_users_are_done(tmp_path: Path) -> None:
-    path = tmp_path / "events.jsonl"
-    path.write_bytes(b'{"old": 1}\n')
-    with EventsFile(path) as events:
-        events.append([{"user_id": "b"}, {"user_id": "b", "summary": "a\nb"}])
-        assert path.read_bytes().endswith(b'"a\\nb"}\n')
-        events.append([])
-        events.append([{"user_id": "a"}])
-    assert [line["user_id"] for line in map(orjson.loads, path.read_bytes().splitlines()[1:])] == [
-        "b",
-        "b",
-        "a",
-    ]
+def test_events_and_journeys_are_appended_in_whole_lines_as_users_are_done(tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path)
+    directory.events.write_bytes(b'{"old": 1}\n')
+    with ResultFiles(directory) as results:
+        second = SettledUser(
+            "done", [{"user_id": "b"}, {"user_id": "b", "summary": "a\nb"}], [{"name": "c\nd"}]
+        )
+        results.append([second, SettledUser("pending")])
+        assert directory.events.read_bytes().endswith(b'"a\\nb"}\n')
+        assert directory.journeys.read_bytes() == b'{"name":"c\\nd"}\n'
+        results.append([])
+        results.append([SettledUser("done", [{"user_id": "a"}])])
+    users = [orjson.loads(line)["user_id"] for line in directory.events.read_bytes().splitlines()[1:]]
+    assert users == ["b", "b", "a"]
 
 
-def test_a_full_disk_is_told_when_events_are_appended() -> None:
-    with EventsFile(Path("/dev/full")) as events, pytest.raises(StorageError, match="is full"):
-        events.append([{"user_id": "a"}])
+@pytest.mark.parametrize("name", ["events", "journeys"])
+def test_a_full_disk_is_told_when_results_are_appended(tmp_path: Path, name: str) -> None:
+    directory = RunDirectory(tmp_path)
+    setattr(directory, name, Path("/dev/full"))
+    with ResultFiles(directory) as results, pytest.raises(StorageError, match="is full"):
+        results.append([SettledUser("done", [{"user_id": "a"}], [{"user_id": "a"}])])
 
 
 def test_half_a_line_that_a_full_disk_took_is_taken_back(tmp_path: Path) -> None:
-    path = tmp_path / "events.jsonl"
+    directory = RunDirectory(tmp_path)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    with EventsFile(path) as events:
-        events.append([{"user_id": "a"}])
-        before = path.read_bytes()
+    with ResultFiles(directory) as results:
+        results.append([SettledUser("done", [{"user_id": "a"}])])
+        before = directory.events.read_bytes()
         resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 5, limits[1]))
         try:
             with pytest.raises(StorageError, match="is full"):
-                events.append([{"user_id": "b"}])
+                results.append([SettledUser("done", [{"user_id": "b"}])])
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        assert path.read_bytes() == before
-        events.append([{"user_id": "c"}])
-    assert path.read_bytes() == before + b'{"user_id":"c"}\n'
+        assert directory.events.read_bytes() == before
+        results.append([SettledUser("done", [{"user_id": "c"}])])
+    assert directory.events.read_bytes() == before + b'{"user_id":"c"}\n'
 
 
-def test_an_events_file_that_cannot_be_opened_is_told(tmp_path: Path) -> None:
-    (tmp_path / "events.jsonl").mkdir()
-    with pytest.raises(StorageError, match="cannot be written"):
-        EventsFile(tmp_path / "events.jsonl")
+@pytest.mark.parametrize("name", ["events.jsonl", "journeys.jsonl"])
+def test_a_file_of_results_that_cannot_be_opened_is_told(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    with pytest.raises(StorageError, match=rf"{name} cannot be written"):
+        ResultFiles(RunDirectory(tmp_path))
 
 
 def test_a_user_is_written_only_once_all_its_parts_are_done(tmp_path: Path) -> None:
@@ -145,7 +172,7 @@ def test_a_user_is_written_only_once_all_its_parts_are_done(tmp_path: Path) -> N
     parts = [Part("anna", 0, 1), Part("anna", 2, 3)]
     with ledger.transaction():
         ledger.add_users([(make_log("anna", 4), [(part, SIZE) for part in parts])])
-        ledger.settle(1, [well(parts[0])], [PartChange(parts[0], "done", events=1)])
+        ledger.settle(1, [well(parts[0])], [PartChange(parts[0], "done")])
     write_results(directory, ledger)
     assert directory.events.read_bytes() == b""
     ledger.close()

@@ -1,13 +1,13 @@
-"""A run whose events are made up, to be exported."""
+"""A run whose events and journeys are made up, to be exported."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from eventabs.records import Event, Part
+from eventabs.records import Event, Journey, Outcome, Part, lasting_id
 from eventabs.store.exports import ExportFormat, export_events
 from eventabs.store.ledger import Ledger, PartChange
-from runs_kit import make_log, new_ledger, well
+from runs_kit import make_log, new_ledger
 
 HOSTILE = (
     "=1+1",
@@ -25,20 +25,48 @@ HOSTILE = (
 
 def make_event(user_id: str, start: str = "2026-01-01T09:15:07", end: str = "", **values: object) -> Event:
     """Return an event of a user."""
-    known = {"type": "用餐", "category": "engagement", "summary": "", "behaviors": (0,)}
-    return Event.model_validate({"user_id": user_id, "start": start, "end": end or start, **known, **values})
+    known = {"type": "用餐", "category": "engagement", "minutes": 30, "behaviors": (0,)} | values
+    known = {"id": lasting_id(user_id, known["behaviors"][0])} | known  # type: ignore[index]  a tuple
+    return Event.model_validate({"user_id": user_id, "start": start, "end": end or start, **known})
 
 
-def make_run(folder: Path, events: Sequence[Event], timezone: str = "") -> Path:
-    """Make a run directory whose users are done, with these events."""
+def make_journey(user_id: str, events: Sequence[Event], **values: object) -> Journey:
+    """Return a journey of some events of a user."""
+    known = {
+        "id": lasting_id(user_id, events[0].behaviors[0], "j"),
+        "user_id": user_id,
+        "kind": "购买",
+        "name": "露营帐篷",
+        "start": events[0].start,
+        "end": events[-1].end,
+        "days": 1,
+        "minutes": sum(event.minutes for event in events),
+        "converted": False,
+        "types": [event.type for event in events],
+        "events": [event.id for event in events],
+        "behaviors": [index for event in events for index in event.behaviors],
+    }
+    return Journey.model_validate(known | values)
+
+
+def make_run(
+    folder: Path,
+    events: Sequence[Event],
+    timezone: str = "",
+    journeys: Sequence[Journey] = (),
+    **rows: object,
+) -> Path:
+    """Make a run directory whose users, of three behaviors each, are done with these; `rows`: see Outcome, the same of each user."""
     users = list(dict.fromkeys(event.user_id for event in events))
     ledger = new_ledger(folder, map(make_log, users))
     with ledger.transaction():
-        ledger.set_meta({"settings": {"lang": "en", "input": {"timezone": timezone}}})
+        settings = {"lang": "en", "input": {"timezone": timezone}}
+        ledger.set_meta({"settings": settings, "files": ["in/export.csv"]})
         for number, user in enumerate(users, 1):
-            own = [event for event in events if event.user_id == user]
+            own = [tuple(each for each in those if each.user_id == user) for those in (events, journeys)]
             part = Part(user, 0, 2)
-            ledger.settle(number, [well(part, *own)], [PartChange(part, "done", events=len(own))])
+            outcome = Outcome(part, None, *own, **rows)  # type: ignore[arg-type]  as they are
+            ledger.settle(number, [outcome], [PartChange(part, "done")])
     ledger.close()
     return folder
 
@@ -48,6 +76,11 @@ def open_run(folder: Path) -> Ledger:
     return Ledger.open(folder / "ledger.sqlite")
 
 
+def export_files(run: Path, form: ExportFormat, output: Path | None = None, **options: Any) -> list[Path]:  # noqa: ANN401  as they are
+    """Export a run; return the files."""
+    return list(map(Path, export_events(run, form, "" if output is None else str(output), **options).places))
+
+
 def export_file(run: Path, form: ExportFormat, output: Path | None = None, **options: Any) -> Path:  # noqa: ANN401  as they are
-    """Export events into a file; return it."""
-    return Path(export_events(run, form, "" if output is None else str(output), **options).place)
+    """Export a run; return the file of its events."""
+    return export_files(run, form, output, **options)[0]

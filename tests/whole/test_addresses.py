@@ -63,8 +63,12 @@ def test_events_go_to_a_store_in_the_form_that_the_name_ends_in(tmp_path: Path, 
         assert local.returncode == 0, local.stderr
         target = f"s3://whole/out/{name}"
         done = ours("export", "trial", "--out", target, *flags, cwd=tmp_path, **server.variables)
-        assert (done.returncode, done.stdout, done.stderr) == (0, f"{target}\n", "")
+        stem, _dot, ending = name.partition(".")
+        other = f"{stem}.journeys.{ending}"
+        said = f"{target}\ns3://whole/out/{other}\n"
+        assert (done.returncode, done.stdout, done.stderr) == (0, said, "")
         assert server.get(target) == (tmp_path / name).read_bytes()
+        assert server.get(f"s3://whole/out/{other}") == (tmp_path / other).read_bytes()
     refused = ours("export", "trial", "--output", target, cwd=tmp_path, **server.variables)
     assert refused.returncode == 2
     assert "EVENTS.CSV exists; name another with --output, or replace it with --replace" in refused.stderr

@@ -51,15 +51,36 @@ def test_rows_piped_out_of_postgresql_arrive_as_they_are(tmp_path: Path) -> None
 def event(user: str, text: str, *behaviors: int) -> dict[str, object]:
     """Return an event as events.jsonl has it."""
     return {
+        "id": f"{user}/{behaviors[0] if behaviors else 0}",
         "user_id": user,
         "type": text,
         "category": "engagement",
         "start": "2026-01-15T09:00:07",
         "end": "2026-01-15T10:00:00+08:00",
+        "minutes": 52,
         "summary": text,
         "behaviors": behaviors,
-        "grounded": True,
+        "journey": f"{user}/j0" if behaviors else None,
+        "sure": True,
         "source": "llm",
+    }
+
+
+def journey(user: str, *events: str) -> dict[str, object]:
+    """Return a journey as journeys.jsonl has it."""
+    return {
+        "id": f"{user}/j0",
+        "user_id": user,
+        "kind": "购买",
+        "name": "'帐篷'",
+        "start": "2026-01-15T09:00:07",
+        "end": "2026-01-17T10:00:00",
+        "days": 2,
+        "minutes": 52,
+        "converted": False,
+        "types": ["搜索", 'a "quoted" one'],
+        "events": events,
+        "behaviors": [0, 2],
     }
 
 
@@ -70,12 +91,16 @@ def test_events_in_postgresql_are_replaced_user_by_user_or_not_at_all(tmp_path: 
     file = tmp_path / "demo" / "events.jsonl"
     file.parent.mkdir()
     query = "SELECT json_agg(events ORDER BY user_id, behaviors) FROM events"
+    journeys = "SELECT json_agg(journeys ORDER BY user_id) FROM journeys"
     with postgresql() as psql:
         line = recipe("psql", EXPORTS).replace('psql "$DATABASE_URL"', shlex.join(psql))
 
         def stored(*events: dict[str, object], tail: str = "") -> tuple[bool, list[dict[str, object]]]:
             lines = (json.dumps(event, ensure_ascii=False) + "\n" for event in events)
             file.write_text("".join(lines) + tail, "utf-8")
+            users = dict.fromkeys(str(event["user_id"]) for event in events)
+            made = (json.dumps(journey(user, f"{user}/0", f"{user}/2")) + "\n" for user in users)
+            file.with_name("journeys.jsonl").write_text("".join(made), "utf-8")
             done = subprocess.run(["bash", "-c", line], cwd=tmp_path, check=False, capture_output=True)
             found = subprocess.run([*psql, "-Atc", query], check=True, capture_output=True).stdout
             return done.returncode == 0, json.loads(found)
@@ -92,6 +117,10 @@ def test_events_in_postgresql_are_replaced_user_by_user_or_not_at_all(tmp_path: 
         assert [(row["user_id"], row["type"]) for row in rows] == [
             ("anna", "用餐"), ("bert", "看车"), ("carl", "购买")
         ]  # fmt: skip
+
+        found = json.loads(subprocess.run([*psql, "-Atc", journeys], check=True, capture_output=True).stdout)
+        assert [row["user_id"] for row in found] == ["anna", "bert", "carl"]
+        assert found[0] == journey("anna", "anna/0", "anna/2") | {"events": ["anna/0", "anna/2"]}
 
         ok, after = stored(event("bert", "社交"), tail='{"user_id": "anna", "sta')
         assert not ok

@@ -200,5 +200,5 @@ def test_hostile_rows_and_replies_stay_text_wherever_they_go(
     assert eventabs("export", "out", "--format", "csv", cwd=tmp_path).returncode == 0
     with (tmp_path / "out" / "events.csv").open(encoding="utf-8", newline="") as file:
         cells = [cell for row in csv.reader(file) for cell in row]
-    assert len(cells) == 9 * (1 + len(events))
+    assert len(cells) == 12 * (1 + len(events))
     assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]

@@ -24,7 +24,7 @@ from eventabs.stop import Stop, StopRequested
 from eventabs.views import print_bytes, print_json, print_line, stderr_console, stdout_console
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Callable, Coroutine
     from contextlib import AbstractContextManager
 
 
@@ -425,7 +425,9 @@ def report(
 
 
 @command(
-    help=_("Write the events of a run as CSV, Excel workbook, Parquet, SQLite or XES; also while it goes on.")
+    help=_(
+        "Write events and journeys of a run as CSV, Excel workbook, Parquet, SQLite or XES; also while it goes on."
+    )
 )
 def export(
     *,
@@ -445,6 +447,13 @@ def export(
             ),
         ),
     ] = "",
+    rows: Annotated[
+        bool,
+        typer.Option("--rows", help=_("Write the behaviors too, with their texts and what became of each.")),
+    ] = False,
+    cases: Annotated[
+        Literal["users", "journeys"], typer.Option(help=_("What a trace of XES is about."))
+    ] = "users",
     replace: Annotated[
         bool, typer.Option("--replace", help=_("Replace the file or the object that is there."))
     ] = False,
@@ -457,17 +466,32 @@ def export(
     ] = None,
     lang: Lang = None,  # noqa: ARG001  settled before this was loaded
 ) -> None:
-    """Hand out the events in another format."""
+    """Hand out events and journeys in another format."""
     signals.interrupt()
     chosen = _format_of(output, form)
-    for flag, given, only in (("--bom", bom, "csv"), ("--timezone", timezone, "xes")):
+    by_journeys = cases == "journeys"
+    for flag, given, only in (
+        ("--bom", bom, "csv"),
+        ("--timezone", timezone, "xes"),
+        ("--cases", by_journeys, "xes"),
+    ):
         if given and chosen != only:
             message = _("{flag} is for {format} alone; leave it out, or take --format {format}")
             raise UsageError(message.format(flag=flag, format=only))
+    if rows and chosen == "xes":
+        raise UsageError(_("XES has no table for --rows; leave it out, or take another --format"))
     written = store.export_events(
-        checkpoint, chosen, output, bom=bom, timezone=timezone or "", replace=replace
+        checkpoint,
+        chosen,
+        output,
+        rows=rows,
+        cases=cases,
+        bom=bom,
+        timezone=timezone or "",
+        replace=replace,
     )
-    print_line(stdout_console(), written.place)
+    for place in written.places:
+        print_line(stdout_console(), place)
     if written.pending:
         print_line(
             stderr_console(),

@@ -1,7 +1,3 @@
-from .audit import (
-    AuditFacts as AuditFacts,
-    audit_facts as audit_facts,
-)
 from .report import (
     BatchRow as BatchRow,
     ReportFacts as ReportFacts,

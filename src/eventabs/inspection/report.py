@@ -9,7 +9,6 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from eventabs.inspection.audit import AuditFacts, audit_facts
 from eventabs.inspection.run_status import (
     AskedPart,
     CallFacts,
@@ -314,7 +313,6 @@ class ReportFacts:
     goal: str  # the category that paths lead to
     sections: Sections  # what other rooms have stored for the report
     language: str  # the `lang` setting of the run
-    audit: AuditFacts | None
 
 
 @contextmanager
@@ -350,7 +348,6 @@ def open_report_facts(named: Path) -> Iterator[ReportFacts]:
             goal=_goal(settings),
             sections=_sections(meta, tuple(quality_tables(directory, counted))),
             language=settings["lang"],
-            audit=audit_facts(named),
         )
 
 

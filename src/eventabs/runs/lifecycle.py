@@ -3,9 +3,8 @@
 import asyncio
 import time
 import uuid
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager
 from copy import copy
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime

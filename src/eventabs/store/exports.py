@@ -1,15 +1,15 @@
-"""Files with results: events.jsonl, failures.jsonl and rejects.jsonl; and events as CSV, Parquet, SQLite, Excel and XES."""
+"""Files with results: events.jsonl, journeys.jsonl, failures.jsonl and rejects.jsonl; and tables as CSV, Parquet, SQLite, Excel and XES."""
 
 import errno
 import fcntl
 import os
 import re
 import sqlite3
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime, tzinfo
-from itertools import islice
+from functools import partial
+from itertools import count, islice
 from pathlib import Path
 from shutil import rmtree
 from tempfile import TemporaryDirectory
@@ -23,101 +23,160 @@ import orjson
 from eventabs.errors import UsageError
 from eventabs.ingest import as_glob, errors_named, quoted
 from eventabs.language import gettext as _
-from eventabs.object_stores import Destination, is_address
+from eventabs.object_stores import Address, Destination, is_address
 from eventabs.records import RejectedRow
 from eventabs.store.directory import RunDirectory, open_private, open_to_append, replace_file, storage_error
-from eventabs.store.extensions import changed_events, users_with_events
 from eventabs.store.ledger import Ledger, offset_seconds
-from eventabs.store.queries import failed_users, user_states
+from eventabs.store.queries import (
+    SettledUser,
+    failed_users,
+    journeys_of,
+    rows_of_user,
+    user_states,
+    users_with_events,
+    users_with_journeys,
+)
 
 if TYPE_CHECKING:
     import xlsxwriter
 
 
-TEXTS: Final = ("user_id", "type", "category", "start", "end", "summary", "source")
-COLUMNS: Final = (*TEXTS, "behaviors", "grounded")
-
 Row = dict[str, Any]
+# in DuckDB, of columns in any table; the others are texts
+_TYPES: Final = {
+    **dict.fromkeys(("start", "end"), "TIMESTAMP"),
+    **dict.fromkeys(("minutes", "days", "behavior", "line"), "INTEGER"),
+    **dict.fromkeys(("sure", "converted"), "BOOLEAN"),
+    **dict.fromkeys(("types", "events"), "VARCHAR[]"),
+    "behaviors": "INTEGER[]",
+}
 
 
-def rows_of(ledger: Ledger) -> Iterator[Row]:
-    """Yield all events in the order of events.jsonl."""
+class Table(NamedTuple):
+    """What is handed out. Times are ISO 8601."""
+
+    name: str
+    columns: tuple[str, ...]
+    rows: Callable[[Ledger], Iterator[Row]]
+
+    @property
+    def types(self) -> dict[str, str]:
+        """The columns with their types."""
+        return {name: _TYPES.get(name, "VARCHAR") for name in self.columns}
+
+
+def _events(ledger: Ledger) -> Iterator[Row]:
     return (event for _user_id, events in users_with_events(ledger) for event in events)
 
 
-def behaviors_text(row: Row) -> str:
-    """Return the behaviors of an event as a JSON array, for formats without lists."""
-    return orjson.dumps(row["behaviors"]).decode()
+def _journeys(ledger: Ledger) -> Iterator[Row]:
+    return (journey for _user_id, journeys in users_with_journeys(ledger) for journey in journeys)
 
 
-def start_and_end(row: Row) -> tuple[datetime, datetime]:
-    """Return start and end, aware where they have an offset."""
-    return datetime.fromisoformat(row["start"]), datetime.fromisoformat(row["end"])
+def _behaviors(ledger: Ledger) -> Iterator[Row]:
+    files = ledger.meta()["files"]
+    for user_id, events in users_with_events(ledger):
+        event_of = {index: event for event in events for index in event["behaviors"]}
+        rest = rows_of_user(ledger, user_id)
+        became = {index: name for name in ("minor", "unasked") for index in getattr(rest, name)}
+        for index, behavior in enumerate(ledger.log(user_id).behaviors):
+            event = event_of.get(index, {})
+            text = behavior.text or ("" if behavior.action else behavior.item)
+            yield {
+                "event": event.get("id"),
+                "journey": event.get("journey"),
+                "user_id": user_id,
+                "behavior": index,
+                "became": "event" if event else became.get(index, "unplaced"),
+                "file": files[behavior.file],
+                "line": behavior.line,
+                "start": behavior.start.isoformat(),
+                "action": behavior.action,
+                "item": "" if text else behavior.item,
+                "place": behavior.place,
+                "text": text,
+            }
+
+
+EVENTS: Final = Table(
+    "events",
+    (
+        *("id", "user_id", "type", "category", "start", "end", "minutes", "summary"),
+        *("journey", "sure", "source", "behaviors"),
+    ),
+    _events,
+)
+JOURNEYS: Final = Table(
+    "journeys",
+    (
+        *("id", "user_id", "kind", "name", "start", "end", "days", "minutes", "converted"),
+        *("types", "events", "behaviors"),
+    ),
+    _journeys,
+)
+ROWS: Final = Table(
+    "rows",
+    (
+        *("event", "journey", "user_id", "behavior", "became", "file", "line"),
+        *("start", "action", "item", "place", "text"),
+    ),
+    _behaviors,
+)
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401  a cell
+    """Return a cell for formats without lists, where these are JSON arrays."""
+    return orjson.dumps(value).decode() if isinstance(value, list) else value
 
 
 _BOM: Final = "\ufeff"
 # with a quote before what a spreadsheet would run
 _HARMLESS: Final = (
-    """CASE WHEN regexp_matches("{0}", '^[=+\\-@\\t\\r]') THEN chr(39) || "{0}" ELSE "{0}" END AS "{0}\""""
+    """CASE WHEN regexp_matches("{0}", '^[=+\\-@\\t\\r]') THEN chr(39) || "{0}" ELSE "{0}" END"""
 )
-_STORED: Final = dict.fromkeys(TEXTS, "VARCHAR") | {"behaviors": "INTEGER[]", "grounded": "BOOLEAN"}
-_OFFSETS: Final = ("start_offset", "end_offset")
-_TYPED: Final = _STORED | {"start": "TIMESTAMP", "end": "TIMESTAMP"} | dict.fromkeys(_OFFSETS, "INTEGER")
+_LIST: Final = 'CAST(to_json("{0}") AS VARCHAR)'
 
 
-def write_csv(rows: Iterable[Row], target: Path, *, bom: bool) -> None:
-    """Write events as CSV, behaviors as a JSON array; `bom`: mark it as UTF-8, which Excel needs.
+def write_csv(table: Table, ledger: Ledger, target: Path, *, bom: bool) -> None:
+    """Write a table as CSV, lists as JSON arrays; `bom`: mark it as UTF-8, which Excel needs.
 
     Raises InputError where DuckDB cannot.
     """
-    names = dict(zip(TEXTS, TEXTS, strict=True))
-    if bom:
-        names["user_id"] = _BOM + "user_id"  # the header's first name begins the file
-    texts = ", ".join(f'"{names[name]}"' for name in TEXTS)
-    harmless = ", ".join(map(_HARMLESS.format, TEXTS))
-    select = f"SELECT {harmless}, CAST(to_json(behaviors) AS VARCHAR) AS behaviors, grounded FROM events"
-    header = f"SELECT * FROM ({select}) AS written({texts}, behaviors, grounded)"
-    _copy(rows, _STORED, header, target, "FORMAT csv, HEADER")
+    types = {name: kind.replace("TIMESTAMP", "VARCHAR") for name, kind in table.types.items()}
+    shown = {"VARCHAR": _HARMLESS, "VARCHAR[]": _LIST, "INTEGER[]": _LIST}
+    cells = ", ".join(shown.get(kind, '"{0}"').format(name) for name, kind in types.items())
+    mark = _BOM if bom else ""  # the header's first name begins the file
+    header = f'"{mark}' + '", "'.join(types) + '"'
+    select = f"SELECT * FROM (SELECT {cells} FROM written) AS shown({header})"
+    _copy(table.rows(ledger), types, select, target, "FORMAT csv, HEADER")
 
 
-def write_parquet(rows: Iterable[Row], target: Path) -> None:
-    """Write events as Parquet: start and end as wall times, behind the known columns their offsets from UTC.
+def write_parquet(table: Table, ledger: Ledger, target: Path) -> None:
+    """Write a table as Parquet: times as wall times, behind the known columns their offsets from UTC.
 
     Offsets are seconds, null where the run knew no zone. Raises InputError where DuckDB cannot.
     """
-    columns = ", ".join(f'"{name}"' for name in (*COLUMNS, *_OFFSETS))
-    _copy(map(_typed, rows), _TYPED, f"SELECT {columns} FROM events", target, "FORMAT parquet")
+    times = [name for name, kind in table.types.items() if kind == "TIMESTAMP"]
+
+    def typed(row: Row) -> Row:
+        moments = {name: datetime.fromisoformat(row[name]) for name in times}
+        walls = {name: moment.replace(tzinfo=None).isoformat() for name, moment in moments.items()}
+        return row | walls | {f"{name}_offset": offset_seconds(at) for name, at in moments.items()}
+
+    types = table.types | dict.fromkeys((f"{name}_offset" for name in times), "INTEGER")
+    _copy(map(typed, table.rows(ledger)), types, "FROM written", target, "FORMAT parquet")
 
 
-def write_sqlite(rows: Iterable[Row], target: Path) -> None:
-    """Write events into the table `events` of a new SQLite database, behaviors as a JSON array."""
-    stored = ({**row, "behaviors": behaviors_text(row)} for row in rows)
-    with closing(sqlite3.connect(target)) as database, database:
-        texts = ", ".join(f'"{name}" TEXT' for name in TEXTS)
-        database.execute(f"CREATE TABLE events ({texts}, behaviors TEXT, grounded INTEGER)")
-        database.executemany(
-            f"INSERT INTO events VALUES ({', '.join(f':{name}' for name in COLUMNS)})", stored
-        )
-
-
-def _typed(row: Row) -> Row:
-    start, end = start_and_end(row)
-    times = {"start": start.replace(tzinfo=None).isoformat(), "end": end.replace(tzinfo=None).isoformat()}
-    return {**row, **times, "start_offset": offset_seconds(start), "end_offset": offset_seconds(end)}
-
-
-def _copy(rows: Iterable[Row], types: dict[str, str], select: str, target: Path, options: str) -> None:
-    """Write what `select` makes of the table `events`, which goes over the disk: DuckDB takes no rows one by one."""
-    lines = target.with_name("events.jsonl")
+def _copy(rows: Iterable[Row], types: Mapping[str, str], select: str, target: Path, options: str) -> None:
+    """Write what `select` makes of the rows, which go over the disk: DuckDB takes no rows one by one."""
+    lines = target.with_suffix(".jsonl")
     with open(lines, "wb", opener=open_private) as file:
         file.writelines(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows)
     columns = ", ".join(f"'{name}': '{kind}'" for name, kind in types.items())
-    events = (
-        f"read_json({quoted(as_glob(str(lines)))}, format = 'newline_delimited', columns = {{{columns}}})"
-    )
+    read = f"read_json({quoted(as_glob(str(lines)))}, format = 'newline_delimited', columns = {{{columns}}})"
     with errors_named(str(lines)), duckdb.connect(config=_CONFIG) as connection:
         connection.execute(
-            f"COPY (WITH events AS (FROM {events}) {select}) TO {quoted(str(target))} ({options})"
+            f"COPY (WITH written AS (FROM {read}) {select}) TO {quoted(str(target))} ({options})"
         )
     lines.unlink()
 
@@ -130,18 +189,30 @@ _CONFIG: Final[dict[str, Any]] = {
 }
 
 
+def write_sqlite(tables: Sequence[Table], ledger: Ledger, target: Path) -> None:
+    """Write tables into a new SQLite database, lists as JSON arrays."""
+    types = {"INTEGER": "INTEGER", "BOOLEAN": "INTEGER"}
+    with closing(sqlite3.connect(target)) as database, database:
+        for table in tables:
+            columns = ", ".join(f'"{name}" {types.get(kind, "TEXT")}' for name, kind in table.types.items())
+            database.execute(f"CREATE TABLE {table.name} ({columns})")
+            slots = ", ".join("?" * len(table.columns))
+            cells = ([_plain(row[name]) for name in table.columns] for row in table.rows(ledger))
+            database.executemany(f"INSERT INTO {table.name} VALUES ({slots})", cells)
+
+
 # Excel's own limits
 _ROWS: Final = 1_048_575  # below the header
 _CHARACTERS: Final = 32_767  # of a cell, counted in UTF-16
 _FIRST_YEAR: Final = 1900
 
-_WIDTHS: Final = {"user_id": 16, "start": 19, "end": 19, "summary": 48}
+_WIDTHS: Final = {"id": 16, "user_id": 16, "start": 19, "end": 19, "name": 24, "summary": 48, "text": 48}
 
 
-def write_workbook(rows: Iterable[Row], target: Path) -> None:
-    """Write events as a workbook; times are wall times, a text longer than a cell is cut and ends in `…`.
+def write_workbook(tables: Sequence[Table], ledger: Ledger, target: Path) -> None:
+    """Write tables as sheets of a workbook; times are wall times, a text longer than a cell is cut and ends in `…`.
 
-    Events that a sheet has no room for go to a further one. Raises UsageError where xlsxwriter is missing.
+    Rows that a sheet has no room for go to a further one. Raises UsageError where xlsxwriter is missing.
     """
     try:
         import xlsxwriter  # noqa: PLC0415  an extra
@@ -152,47 +223,40 @@ def write_workbook(rows: Iterable[Row], target: Path) -> None:
     options = {"constant_memory": True, "use_zip64": True, "tmpdir": str(target.parent)}
     try:
         with xlsxwriter.Workbook(str(target), options) as book:
-            _write_sheets(book, rows)
+            for table in tables:
+                _write_sheets(book, table, table.rows(ledger))
     except FileCreateError as error:
         raise error.args[0] from error  # the system's own
 
 
-def _write_sheets(book: "xlsxwriter.Workbook", rows: Iterable[Row]) -> None:
+def _write_sheets(book: "xlsxwriter.Workbook", table: Table, rows: Iterator[Row]) -> None:
     time = book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"})
     bold = book.add_format({"bold": True})
-    rest = iter(rows)
-    name, number = "events", 1
-    while True:
-        sheet = book.add_worksheet(name)
+    for number in count(1):
+        sheet = book.add_worksheet(table.name if number == 1 else f"{table.name} {number}")
         sheet.freeze_panes(1, 0)
-        for column, title in enumerate(COLUMNS):
+        for column, title in enumerate(table.columns):
             sheet.set_column(column, column, _WIDTHS.get(title, 12))
             sheet.write_string(0, column, title, bold)
         written = 0
-        for written, row in enumerate(islice(rest, _ROWS), 1):
-            _write_row(sheet, written, row, time)
-        sheet.autofilter(0, 0, written, len(COLUMNS) - 1)
+        for written, row in enumerate(islice(rows, _ROWS), 1):
+            for column, (name, kind) in enumerate(table.types.items()):
+                match _date(row[name]) if kind == "TIMESTAMP" else _plain(row[name]):
+                    case bool(value):
+                        sheet.write_boolean(written, column, value)
+                    case int(value):
+                        sheet.write_number(written, column, value)
+                    case datetime() as moment:
+                        sheet.write_datetime(written, column, moment, time)
+                    case str(value):  # never a formula, whatever it begins with
+                        sheet.write_string(written, column, _cell(value))
+        sheet.autofilter(0, 0, written, len(table.columns) - 1)
         if written < _ROWS:
             return
-        number += 1
-        name = f"events {number}"
 
 
-def _write_row(sheet: Any, number: int, row: Row, time: Any) -> None:  # noqa: ANN401  xlsxwriter has no types
-    start, end = map(_date, start_and_end(row))
-    values = {**row, "start": start, "end": end, "behaviors": behaviors_text(row)}
-    for column, name in enumerate(COLUMNS):
-        match values[name]:
-            case bool(value):
-                sheet.write_boolean(number, column, value)
-            case datetime() as moment:
-                sheet.write_datetime(number, column, moment, time)
-            case value:  # never a formula, whatever it begins with
-                sheet.write_string(number, column, _cell(str(value)))
-
-
-def _date(moment: datetime) -> datetime | str:
-    wall_time = moment.replace(tzinfo=None)
+def _date(text: str) -> datetime | str:
+    wall_time = datetime.fromisoformat(text).replace(tzinfo=None)
     return wall_time if wall_time.year >= _FIRST_YEAR else wall_time.isoformat()
 
 
@@ -227,17 +291,27 @@ _HEAD: Final = """\
 """
 _FOREIGN: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # to XML 1.0
 
+Cases = Literal["users", "journeys"]
 
-def write_xes(users: Iterable[tuple[str, Sequence[Row]]], target: Path, zone: str) -> None:
-    """Write the events of users as traces. Times without an offset are those of `zone`, a name or "".
+
+def write_xes(ledger: Ledger, target: Path, zone: str, cases: Cases) -> None:
+    """Write users, or journeys, as traces of their events. Times without an offset are those of `zone`, a name or "".
 
     Raises UsageError for an unknown zone, and where one is needed.
     """
     known = _zone(zone)
     with open(target, "w", encoding="utf-8", opener=open_private) as file:
         file.write(_HEAD)
-        for user_id, events in users:
-            file.writelines(_trace(user_id, events, known))
+        for user_id, events in users_with_events(ledger):
+            journeys = {journey["id"]: journey for journey in journeys_of(ledger, user_id)}
+            steps = _steps(events, known)
+            if cases == "users":
+                file.writelines(_trace({"concept:name": user_id}, steps, journeys))
+                continue
+            for name, journey in journeys.items():
+                kind = {key: journey[key] for key in ("kind", "name")}
+                own = [step for step in steps if step[2]["journey"] == name]
+                file.writelines(_trace({"concept:name": name, **kind, "user": user_id}, own, journeys))
         file.write("</log>\n")
 
 
@@ -249,39 +323,41 @@ def _zone(name: str) -> ZoneInfo | None:
         raise UsageError(message.format(zone=name)) from None
 
 
-def _trace(user_id: str, events: Sequence[Row], zone: tzinfo | None) -> Iterator[str]:
-    transitions = []
-    for number, (row, (start, end)) in enumerate(zip(events, _moments(events, zone), strict=True)):
-        transitions.append((start, "start", number, row))
-        transitions.append((max(start, end), "complete", number, row))
-    transitions.sort(key=lambda each: each[0])  # stable: a start stays before its own end
-    yield f"<trace>\n{_string('concept:name', user_id)}"
-    for moment, transition, number, row in transitions:
-        yield from _event(moment, transition, number, row)
-    yield "</trace>\n"
+_Step = tuple[datetime, str, Row]  # the start or the end of an event
 
 
-def _event(moment: datetime, transition: str, number: int, row: Row) -> Iterator[str]:
-    yield "<event>\n"
-    yield _string("concept:name", row["type"])
-    yield _string("concept:instance", str(number))
-    yield _string("lifecycle:transition", transition)
-    if moment.strftime("%z")[5:]:  # seconds in an offset, as before zones were made, are none of XML's
-        moment = moment.astimezone(UTC)
-    yield f'<date key="time:timestamp" value="{moment.isoformat(timespec="seconds")}"/>\n'
-    if transition == "complete":
-        for key in ("category", "summary", "source"):
-            yield _string(key, row[key])
-        yield _string("behaviors", behaviors_text(row))
-        yield f'<boolean key="grounded" value="{str(bool(row["grounded"])).lower()}"/>\n'
-    yield "</event>\n"
-
-
-def _moments(events: Sequence[Row], zone: tzinfo | None) -> list[tuple[datetime, datetime]]:
-    """Return the times of a user's events with offsets: their own, else the zone's, else that of an event beside them."""
-    times = [start_and_end(row) for row in events]
+def _steps(events: Sequence[Row], zone: tzinfo | None) -> list[_Step]:
+    """Return the steps of a user's events in order of time; times without an offset take the zone's, else that of an event beside them."""
+    times = [[datetime.fromisoformat(event[name]) for name in ("start", "end")] for event in events]
     beside = zone or next((start.tzinfo for start, _end in times if start.tzinfo), None)
-    return [(_aware(start, beside), _aware(end, beside)) for start, end in times]
+    steps: list[_Step] = []
+    for event, (start, end) in zip(events, times, strict=True):
+        begun = _aware(start, beside)
+        steps += [(begun, "start", event), (max(begun, _aware(end, beside)), "complete", event)]
+    return sorted(steps, key=lambda step: step[0])  # stable: a start stays before its own end
+
+
+def _trace(named: Mapping[str, str], steps: Iterable[_Step], journeys: Mapping[str, Row]) -> Iterator[str]:
+    yield "<trace>\n"
+    yield from map(_string, named, named.values())
+    for moment, transition, event in steps:
+        yield "<event>\n"
+        yield _string("concept:name", event["type"])
+        yield _string("concept:instance", event["id"])
+        yield _string("lifecycle:transition", transition)
+        # seconds in an offset, as before zones were made, are none of XML's
+        at = moment.astimezone(UTC) if moment.strftime("%z")[5:] else moment
+        yield f'<date key="time:timestamp" value="{at.isoformat(timespec="seconds")}"/>\n'
+        if transition == "complete":
+            texts = {key: event[key] for key in ("category", "summary", "source")}
+            if journey := journeys.get(event["journey"]):
+                texts |= {f"journey_{key}": journey[key] for key in ("id", "kind", "name")}
+            yield from map(_string, texts, texts.values())
+            yield _string("behaviors", _plain(event["behaviors"]))
+            yield f'<int key="minutes" value="{event["minutes"]}"/>\n'
+            yield f'<boolean key="sure" value="{str(event["sure"]).lower()}"/>\n'
+        yield "</event>\n"
+    yield "</trace>\n"
 
 
 def _aware(moment: datetime, zone: tzinfo | None) -> datetime:
@@ -306,9 +382,9 @@ ExportFormat = Literal["csv", "parquet", "sqlite", "xlsx", "xes"]
 
 
 class Exported(NamedTuple):
-    """Where events were written, as it may be shown; of how many users that are done, and how many are not yet."""
+    """The files, as they may be shown, that of the events first; of how many users that are done, and how many are not yet."""
 
-    place: str
+    places: list[str]
     done: int
     pending: int
 
@@ -318,35 +394,67 @@ def export_events(
     form: ExportFormat,
     output: str = "",
     *,
+    rows: bool = False,
+    cases: Cases = "users",
     bom: bool = False,
     timezone: str = "",
     replace: bool = False,
 ) -> Exported:
-    """Write the events of all users that are done, also of a run that goes on.
+    """Write the events and journeys of all users that are done, also of a run that goes on.
 
-    `output` is a file or the address of an object; "": beside events.jsonl, where the file is replaced. Either is
-    written as a whole or not at all. `bom`: mark CSV as UTF-8; `timezone`: that of times without one in XES, if not the
-    run's; `replace`: also where something is. Raises RunDirectoryError where there is no run, and UsageError where
-    `output` is there already or cannot be written.
+    `output` is a file or the address of an object; "": beside events.jsonl, where files are replaced. CSV and Parquet have a file a
+    table. Each file is written as a whole or not at all. `rows`: the behaviors too; `cases`: the traces of XES; `bom`: mark CSV as
+    UTF-8; `timezone`: that of times without one in XES, if not the run's; `replace`: also where something is. Raises
+    RunDirectoryError where there is no run, and UsageError where `output` is there already or cannot be written.
     """
     directory = RunDirectory.find(named)
-    target: Destination | _File
-    if is_address(output):
-        target, local = Destination(output, replace=replace), directory.path / "events"
-    else:
-        local = Path(output or directory.path / f"events.{form}")
-        target = _File(local, form, replace=replace or not output)
+    tables = (EVENTS, JOURNEYS, ROWS) if rows else (EVENTS, JOURNEYS)
+    names = [table.name for table in (tables if form in ("csv", "parquet") else tables[:1])]  # of files
+    parent = Path(output).parent if output and not is_address(output) else directory.path
+    targets = _targets(directory, names, form, output, replace=replace)
     try:
-        with _scratch(local.parent) as folder:
-            fresh = folder / "events"
+        with _scratch(parent) as folder:
+            files = [folder / name for name in names]
             with Ledger.watch(directory.ledger) as ledger:
-                _write(ledger, form, fresh, bom=bom, timezone=timezone)
+                match form:
+                    case "sqlite":
+                        write_sqlite(tables, ledger, files[0])
+                    case "xlsx":
+                        write_workbook(tables, ledger, files[0])
+                    case "xes":
+                        zone = timezone or str(ledger.meta()["settings"]["input"]["timezone"])
+                        write_xes(ledger, files[0], zone, cases)
+                    case _:
+                        write = partial(write_csv, bom=bom) if form == "csv" else write_parquet
+                        for table, file in zip(tables, files, strict=True):
+                            write(table, ledger, file)
                 states = user_states(ledger)
-            target.write(fresh)
+            for target, file in zip(targets, files, strict=True):
+                target.write(file)
     except OSError as error:
         message = _("{path} cannot be written ({error}); name another file with --output")
-        raise UsageError(message.format(path=local, error=error.strerror or error)) from error
-    return Exported(target.address, states["done"], states["pending"])
+        where = parent / Path(targets[0].address).name
+        raise UsageError(message.format(path=where, error=error.strerror or error)) from error
+    return Exported([target.address for target in targets], states["done"], states["pending"])
+
+
+def _targets(
+    directory: RunDirectory, names: Sequence[str], form: ExportFormat, output: str, *, replace: bool
+) -> "Sequence[Destination | _File]":
+    """Return where tables go: with `out/day.csv` for events, journeys go to `out/day.journeys.csv`. Raises UsageError."""
+    if not output:
+        return [_File(directory.path / f"{name}.{form}", form, replace=True) for name in names]
+    if len(names) > 1 and Address.of(output).is_web and "?" in output:
+        message = _(
+            "a signed address takes one file, and {format} has one a table; take --format sqlite or xlsx, or write files and upload each"
+        )
+        raise UsageError(message.format(format=form))
+    folder, slash, last = output.rpartition("/")
+    stem, ending = Path(last).stem, Path(last).suffix
+    paths = [output, *(f"{folder}{slash}{stem}.{name}{ending}" for name in names[1:])]
+    if is_address(output):
+        return [Destination(path, replace=replace) for path in paths]
+    return [_File(Path(path), form, replace=replace) for path in paths]
 
 
 @contextmanager
@@ -383,7 +491,8 @@ class _File:
         if not replace:
             message = _("{path} exists; name another with --output, or replace it with --replace")
             raise UsageError(message.format(path=path))
-        if RunDirectory(path.parent).holds_run() and path.name != f"events.{form}":
+        is_export = path.name.split(".")[0] in ("events", "journeys", "rows") and path.suffix == f".{form}"
+        if RunDirectory(path.parent).holds_run() and not is_export:
             message = _("{path} may be a file of the run itself; name another with --output")
             raise UsageError(message.format(path=path))
 
@@ -393,63 +502,41 @@ class _File:
         fresh.replace(self._path)
 
 
-def _write(ledger: Ledger, form: ExportFormat, target: Path, *, bom: bool, timezone: str) -> None:
-    match form:
-        case "csv":
-            write_csv(rows_of(ledger), target, bom=bom)
-        case "parquet":
-            write_parquet(rows_of(ledger), target)
-        case "sqlite":
-            write_sqlite(rows_of(ledger), target)
-        case "xlsx":
-            write_workbook(rows_of(ledger), target)
-        case "xes":
-            zone = timezone or str(ledger.meta()["settings"]["input"]["timezone"])
-            write_xes(users_with_events(ledger), target, zone)
+class ResultFiles:
+    """Appends the events and journeys of users as they are done. The files have whole lines only."""
 
-
-class EventsFile:
-    """Appends the events of users as they are done. The file has whole lines only."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._file = open_to_append(path)
+    def __init__(self, directory: RunDirectory) -> None:
+        with ExitStack() as opened:
+            paths = (directory.events, directory.journeys)
+            self._files = [(path, opened.enter_context(open_to_append(path))) for path in paths]
+            self._opened = opened.pop_all()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        self._file.close()
+        self._opened.close()
 
-    def append(self, events: Iterable[Mapping[str, Any]]) -> None:
-        """Write events with one system call. Raises StorageError."""
-        lines, end = _lines(events), self._file.tell()
-        try:
-            written = self._file.write(lines)
-        except OSError as error:
-            raise storage_error(self._path, error) from error
-        if written != len(lines):
-            self._file.truncate(end)
-            raise storage_error(self._path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    def append(self, users: Collection[SettledUser]) -> None:
+        """Write what users have, into each file with one system call. Raises StorageError."""
+        events = [event for user in users for event in user.events]
+        journeys = [journey for user in users for journey in user.journeys]
+        for (path, file), records in zip(self._files, (events, journeys), strict=True):
+            lines, end = _lines(records), file.tell()
+            try:
+                written = file.write(lines)
+            except OSError as error:
+                raise storage_error(path, error) from error
+            if written != len(lines):
+                file.truncate(end)
+                raise storage_error(path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
 
 
 def write_results(directory: RunDirectory, ledger: Ledger) -> None:
-    """Write events.jsonl and failures.jsonl anew from the ledger, in order of user and time."""
+    """Write events.jsonl, journeys.jsonl and failures.jsonl anew from the ledger, in order of user and time."""
     replace_file(directory.events, (_lines(events) for _user_id, events in users_with_events(ledger)))
+    replace_file(directory.journeys, (_lines(own) for _user_id, own in users_with_journeys(ledger)))
     replace_file(directory.failures, (_lines([user]) for user in failed_users(ledger)))
-
-
-def write_changes(directory: RunDirectory, ledger: Ledger) -> dict[str, int]:
-    """Write events.new.jsonl, what the last extension changed in the events; return how many lines of each kind."""
-    counts = Counter[str]()
-
-    def lines() -> Iterator[bytes]:
-        for change in changed_events(ledger):
-            counts[change["change"]] += 1
-            yield _lines([change])
-
-    replace_file(directory.new_events, lines())
-    return dict(counts)
 
 
 def write_rejects(directory: RunDirectory, rejects: Iterable[RejectedRow]) -> None:

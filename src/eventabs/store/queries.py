@@ -271,7 +271,9 @@ def journeys_of(ledger: Ledger, user_id: str) -> list[Row]:
 def rows_of_user(ledger: Ledger, user_id: str) -> RowsOfUser:
     """Return the behaviors of a user that no event is made of."""
     found = [unpack_json(result) for *_part, result in _results(ledger, user_id)]
-    return RowsOfUser(*([row for each in found for row in rows_in(each[name])] for name in RowsOfUser._fields))
+    return RowsOfUser(
+        *([row for each in found for row in rows_in(each[name])] for name in RowsOfUser._fields)
+    )
 
 
 def _joined(ledger: Ledger, user_id: str) -> tuple[list[Row], list[Row]]:

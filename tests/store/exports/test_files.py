@@ -13,7 +13,7 @@ from eventabs.records import Part
 from eventabs.store.directory import RunDirectory
 from eventabs.store.exports import ExportFormat, export_events, write_results
 from eventabs.store.ledger import PartChange
-from exports_kit import export_file, make_event, make_run, open_run
+from exports_kit import export_file, export_files, make_event, make_journey, make_run, open_run
 from runs_kit import SIZE, bad, make_log, well
 
 FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
@@ -23,11 +23,13 @@ formats = pytest.mark.parametrize("form", FORMATS)
 @formats
 def test_the_file_is_its_owner_s_alone_and_nothing_else_is_left(tmp_path: Path, form: ExportFormat) -> None:
     run = make_run(tmp_path, [make_event("anna")], "Asia/Shanghai")
-    written = export_file(run, form)
-    assert written == run / f"events.{form}"
-    assert stat.S_IMODE(written.stat().st_mode) == 0o600
-    assert {path.name.partition("-")[0] for path in run.iterdir()} == {"ledger.sqlite", written.name}
-    assert export_file(run, form) == written  # its own file is replaced
+    written = export_files(run, form)
+    assert written == [run / f"{name}.{form}" for name in ("events", "journeys")[: len(written)]]
+    assert len(written) == 1 + (form in ("csv", "parquet"))
+    assert {stat.S_IMODE(path.stat().st_mode) for path in written} == {0o600}
+    left = {path.name.partition("-")[0] for path in run.iterdir()}
+    assert left == {"ledger.sqlite", *(path.name for path in written)}
+    assert export_files(run, form) == written  # its own files are replaced
 
 
 @formats
@@ -56,6 +58,39 @@ def test_a_file_that_is_there_is_replaced_on_request_but_none_of_the_run_itself(
     assert (run / "ledger.sqlite").read_bytes() == ledger
 
 
+@pytest.mark.parametrize(
+    ("output", "others"),
+    [
+        ("day.csv", ["day.journeys.csv", "day.rows.csv"]),
+        ("2026.03.parquet", ["2026.03.journeys.parquet", "2026.03.rows.parquet"]),
+        ("day", ["day.journeys", "day.rows"]),
+    ],
+)
+def test_a_table_of_its_own_stands_in_a_file_beside_named_after_that_of_the_events(
+    tmp_path: Path, output: str, others: list[str]
+) -> None:
+    run = make_run(tmp_path, [make_event("anna")])
+    form: ExportFormat = "parquet" if output.endswith("parquet") else "csv"
+    (tmp_path / "a.b").mkdir()
+    written = export_files(run, form, tmp_path / "a.b" / output, rows=True)
+    assert [path.name for path in written] == [output, *others]
+    assert set(written) == set((tmp_path / "a.b").iterdir())
+
+
+def test_where_one_of_two_files_is_there_neither_is_written(tmp_path: Path) -> None:
+    run = make_run(tmp_path, [make_event("anna")])
+    (tmp_path / "day.journeys.csv").write_text("kept", "utf-8")
+    with pytest.raises(UsageError, match=r"day\.journeys\.csv exists"):
+        export_file(run, "csv", tmp_path / "day.csv")
+    assert not (tmp_path / "day.csv").exists()
+
+
+def test_a_signed_address_takes_one_file_only(tmp_path: Path) -> None:
+    run = make_run(tmp_path, [make_event("anna")])
+    with pytest.raises(UsageError, match="--format sqlite or xlsx"):
+        export_events(run, "parquet", "https://example.com/events.parquet?signature=x")
+
+
 @formats
 def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path, form: ExportFormat) -> None:
     run = make_run(tmp_path, [make_event("anna")], "Asia/Shanghai")
@@ -78,21 +113,24 @@ def test_a_run_that_another_process_writes_to_is_exported_as_far_as_it_is(
     with ledger.transaction():
         ledger.add_users([(make_log("bert"), [(part, SIZE)])])
         half = export_events(run, form)
-        before = Path(half.place).read_bytes()
+        before = Path(half.places[0]).read_bytes()
     assert half[1:] == (1, 0), "what another process has not committed is not there"
     assert export_events(run, form)[1:] == (1, 1)
     with ledger.transaction():
-        ledger.settle(9, [well(part)], [PartChange(part, "done", events=1)])
+        ledger.settle(9, [well(part)], [PartChange(part, "done")])
     whole = export_events(run, form)
     assert whole[1:] == (2, 0)
-    assert Path(whole.place).read_bytes() != before
+    assert Path(whole.places[0]).read_bytes() != before
     ledger.close()
 
 
-def test_what_is_handed_out_is_what_events_jsonl_holds(tmp_path: Path) -> None:
-    run = make_run(
-        tmp_path, [make_event(user, type=kind) for user in ("赵", "anna", "Bert") for kind in "ab"]
-    )
+def test_what_is_handed_out_is_what_the_files_of_the_run_hold(tmp_path: Path) -> None:
+    events = [
+        make_event(user, type=kind, behaviors=(n,))
+        for user in ("赵", "anna", "Bert")
+        for n, kind in enumerate("ab")
+    ]
+    run = make_run(tmp_path, events, journeys=[make_journey("anna", events[2:4])])
     ledger = open_run(run)
     failed, waiting = Part("carl", 0, 2), Part("dora", 0, 2)
     with ledger.transaction():
@@ -101,8 +139,8 @@ def test_what_is_handed_out_is_what_events_jsonl_holds(tmp_path: Path) -> None:
         ledger.settle(9, [bad(failed, "refused")], [change])
     write_results(RunDirectory(run), ledger)
     ledger.close()
-    events = [json.loads(line) for line in (run / "events.jsonl").read_text("utf-8").splitlines()]
-    with export_file(run, "csv").open(encoding="utf-8", newline="") as file:
-        rows = [(row["user_id"], row["type"]) for row in csv.DictReader(file)]
-    assert rows == [(event["user_id"], event["type"]) for event in events]
-    assert len(rows) == 6
+    for path in export_files(run, "csv"):
+        lines = path.with_suffix(".jsonl").read_text("utf-8").splitlines()
+        with path.open(encoding="utf-8", newline="") as file:
+            assert [row["id"] for row in csv.DictReader(file)] == [json.loads(line)["id"] for line in lines]
+        assert len(lines) == (6 if path.stem == "events" else 1)

@@ -11,12 +11,17 @@ import pytest
 
 from eventabs.errors import UsageError
 from eventabs.records import Event
-from exports_kit import HOSTILE, export_file, make_event, make_run
+from exports_kit import HOSTILE, export_file, make_event, make_journey, make_run
 
 ORDER = ("extension", "global", "classifier", "string", "trace")
 NAME = re.compile(r"[A-Za-z_][\w.-]*", re.ASCII)
 DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d")
-VALUES = {"string": re.compile(r".*", re.DOTALL), "boolean": re.compile("true|false"), "date": DATE}
+VALUES = {
+    "string": re.compile(r".*", re.DOTALL),
+    "boolean": re.compile("true|false"),
+    "int": re.compile("[0-9]+"),
+    "date": DATE,
+}
 
 
 class Read(NamedTuple):
@@ -77,7 +82,9 @@ def test_each_event_has_a_start_and_a_complete_with_the_offset_of_the_run_s_zone
     read = exported(
         tmp_path,
         make_event("anna", "2026-01-01T09:00:00", "2026-01-01T12:00:00", type="工作", summary="写代码"),
-        make_event("anna", "2026-01-01T10:00:00", "2026-01-01T10:05:00", type="用餐", behaviors=(3, 4)),
+        make_event(
+            "anna", "2026-01-01T10:00:00", "2026-01-01T10:05:00", type="用餐", behaviors=(1, 2), sure=False
+        ),
         make_event("bert", "2026-01-01T09:15:07"),
     )
     assert [(event.user, event.transition, event.time, event.values["concept:name"]) for event in read] == [
@@ -88,10 +95,38 @@ def test_each_event_has_a_start_and_a_complete_with_the_offset_of_the_run_s_zone
         ("bert", "start", "2026-01-01T09:15:07+08:00", "用餐"),
         ("bert", "complete", "2026-01-01T09:15:07+08:00", "用餐"),
     ]
-    assert [event.values["concept:instance"] for event in read] == ["0", "1", "1", "0", "0", "0"]
-    assert read[2].values["behaviors"] == "[3,4]"
+    assert [event.values["concept:instance"] for event in read] == [
+        *("anna/0", "anna/1", "anna/1", "anna/0", "bert/0", "bert/0")
+    ]
+    assert read[2].values["behaviors"] == "[1,2]"
     assert read[3].values["summary"] == "写代码"
-    assert read[3].values["grounded"] == "true"
+    assert [(each.values["sure"], each.values["minutes"]) for each in read[2:4]] == [
+        ("false", "30"),
+        ("true", "30"),
+    ]
+    assert "journey_id" not in read[2].values
+
+
+def test_journeys_are_attributes_of_events_or_the_cases_themselves(tmp_path: Path) -> None:
+    events = [make_event("anna"), make_event("anna", "2026-01-03T09:00:00", behaviors=(2,))]
+    journey = make_journey("anna", events, name="<去>看车")
+    inside = [event.model_copy(update={"journey": journey.id}) for event in events]
+    alone = make_event("anna", "2026-01-02T09:00:00", behaviors=(1,))
+    run = make_run(tmp_path, [inside[0], alone, inside[1]], "Asia/Shanghai", [journey])
+    by_users, by_journeys = (
+        ET.parse(export_file(run, "xes", cases=cases)).getroot()  # noqa: S314  as above
+        for cases in ("users", "journeys")
+    )
+    for log in (by_users, by_journeys):
+        check(log)
+    ends = [values for values in map(values_of, by_users.iter("event")) if "category" in values]
+    assert [values.get("journey_id") for values in ends] == ["anna/j0", None, "anna/j0"]
+    assert (ends[0]["journey_kind"], ends[0]["journey_name"]) == ("购买", "<去>看车")
+    (trace,) = by_journeys.iter("trace")
+    assert values_of(trace) == {"concept:name": "anna/j0", "kind": "购买", "name": "<去>看车", "user": "anna"}
+    assert [values_of(event)["concept:instance"] for event in trace.iter("event")] == [
+        *("anna/0", "anna/0", "anna/2", "anna/2")
+    ]
 
 
 def test_text_from_data_is_text(tmp_path: Path) -> None:

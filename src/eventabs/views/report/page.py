@@ -26,7 +26,6 @@ from eventabs.store import replace_file
 from eventabs.views import messages
 from eventabs.views.console import one_line
 from eventabs.views.messages import count
-from eventabs.views.quality import audit_section
 from eventabs.views.report.charts import facets, pictures, sections, type_order
 from eventabs.views.report.records import (
     EventCounts,
@@ -103,8 +102,7 @@ def render_report(facts: ReportFacts) -> ReportPage:
         times=zone_note(facts.timezone, counts.offsets),
         begun=f"{datetime.fromisoformat(facts.created_at).astimezone(zone):%Y-%m-%d %H:%M} {zone}",
         notes=notes,
-        audit=audit_section(facts.audit) if facts.audit else None,
-        sections=({"quality": ()} if facts.audit else {}) | dict(facts.sections),
+        sections=facts.sections,
         **sections(facts),
         **pictures(counts),
     )
