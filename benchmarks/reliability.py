@@ -126,7 +126,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--concurrency", type=int, default=3)
     parser.add_argument("--max-concurrency", type=int, default=0)
     parser.add_argument("--max-users", type=int, default=0, help="users a batch, 0: the tool's own")
-    parser.add_argument("--answer", choices=("lines", "json", "schema"), default="")
+    parser.add_argument("--answer", choices=("lines", "schema"), default="")
     parser.add_argument("--idle-timeout", type=float, default=0.0, help="seconds; else 120 / scale, from 2")
     parser.add_argument("--calls", type=int, default=0, help="measure throughput with so many short calls")
     parser.add_argument("--work-dir", type=Path, help="keep inputs, logs and run directories here")

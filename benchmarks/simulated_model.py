@@ -7,15 +7,13 @@ from random import Random
 from typing import NamedTuple
 
 import simulated_replies as replies
-from eventabs.choices import AnswerForm
-from eventabs.prompts.lines import AnsweredEvent
 from eventabs.prompts.tokens import TokenCounter
-from known_mistakes import Mistakes
-from simulated_replies import Answered, Segment
+from simulated_replies import Answered, Block, Segment, Wanted
 
 # The failures of the case: each kind but those ON_TOP excludes the others.
 CASE_FAILURES = "empty=0.10,malformed=0.15,cut=0.10,stalled=0.05,rate_limited=0.05,think=1.0"
-ON_TOP = ("think", "missed")  # thoughts before an answer; the share of conversions that answers leave out
+# Thoughts before an answer; the share of conversions that answers count as minor; the share of rows that they leave out.
+ON_TOP = ("think", "missed", "lost")
 KINDS = ("empty", "malformed", "cut", "stalled", "rate_limited", "broken", "unavailable")
 
 MINUTE = 60.0
@@ -66,7 +64,7 @@ class Speed:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the endpoint is like. `retry_after` (seconds) goes with drawn 429s; limits of 0 are none; `mistakes` look like good answers."""
+    """What the endpoint is like. `retry_after` (seconds) goes with drawn 429s; limits of 0 are none."""
 
     speed: Speed = Speed()
     failures: Mapping[str, float] = field(default_factory=dict)
@@ -74,7 +72,6 @@ class Options:
     rpm: int = 0
     tpm: int = 0
     retry_after: float = 1.0
-    mistakes: Mistakes | None = None
 
 
 class RateLimits:
@@ -130,10 +127,9 @@ class Weight(NamedTuple):
 class Model:
     """Draws what goes wrong, and answers."""
 
-    def __init__(self, failures: Mapping[str, float], seed: int, mistakes: Mistakes | None = None) -> None:
+    def __init__(self, failures: Mapping[str, float], seed: int) -> None:
         self._failures = failures
         self._seed = seed
-        self._mistakes = mistakes
         self._counter = TokenCounter()
         self._asked: Counter[str] = Counter()
         self._instructions: dict[str, int] = {}
@@ -161,35 +157,32 @@ class Model:
         return "well", rng
 
     def answer(
-        self, blocks: Mapping[str, str], kind: str, form: AnswerForm, most_tokens: int, rng: Random
+        self, blocks: Mapping[str, Block], kind: str, wanted: Wanted, most_tokens: int, rng: Random
     ) -> tuple[Answered, str]:
         """Write an answer that is good or bad as `kind` says; return it with the variety of its badness."""
-        events: dict[str, Sequence[AnsweredEvent]] = {
-            alias: self._noticed(replies.events_of(block), rng) for alias, block in blocks.items()
-        }
-        if self._mistakes:
-            events = dict(self._mistakes.made(events, rng))
+        answers = {alias: replies.told_of(block, wanted.minor_word) for alias, block in blocks.items()}
+        if missed := self._failures.get("missed", 0.0):
+            for alias, told in answers.items():
+                answers[alias] = told.without(lambda event: event.type[-1] == "!" and rng.random() < missed)
+        if lost := self._failures.get("lost", 0.0):
+            answers = {alias: replies.losing(told, lost, rng) for alias, told in answers.items()}
         detail = ""
-        told: Sequence[Segment] = ()
+        written: Sequence[Segment] = ()
         if kind == "empty":
             detail = rng.choice(_EMPTY)
-            told = [Segment("", " \n")] if detail == "blank" else []
+            written = [Segment("", " \n")] if detail == "blank" else []
         elif kind == "malformed":
             detail = rng.choice(sorted(replies.MALFORMED))
-            told = replies.malformed(detail, events, form, rng)
+            written = replies.malformed(detail, answers, wanted.form, rng)
         else:
-            told = replies.segments(events, form)
-        answered = Answered(tuple(told))
+            written = replies.segments(answers, wanted.form)
+        answered = Answered(tuple(written))
         if rng.random() < self._failures.get("think", 0.0):
-            answered = replies.with_thinking(answered, replies.thinking(events, rng), rng)
+            answered = replies.with_thinking(answered, replies.thinking(answers, rng), rng)
         if kind in ("cut", "broken"):
             tokens = int(self.weigh(answered).total * rng.uniform(0.2, 0.9))
             answered = replies.cut(answered, self._counter, tokens=tokens)
         return replies.cut(answered, self._counter, tokens=most_tokens), detail
-
-    def _noticed(self, events: Sequence[AnsweredEvent], rng: Random) -> Sequence[AnsweredEvent]:
-        missed = self._failures.get("missed", 0.0)
-        return [event for event in events if not (missed and event.mark and rng.random() < missed)]
 
     def weigh(self, answered: Answered) -> Weight:
         """Count the tokens of a reply."""

@@ -26,12 +26,12 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self, TextIO
 
-from eventabs.choices import AnswerForm
 from eventabs.records import FinishReason
 from simulated_model import CASE_FAILURES, Model, Options, RateLimits, Speed, Weight, parse_failures
-from simulated_replies import Answered, read_blocks
+from simulated_replies import Answered, Block, Wanted, read_blocks
 
 _REQUEST_BYTES = 2**26
+_MINOR = ("零碎", "minor")
 _STREAM_HEAD = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n"
     b"Cache-Control: no-cache\r\n\r\n"
@@ -45,7 +45,7 @@ class Served:
     number: int
     time: float  # of the request, seconds since 1970
     message: str  # SHA-256 of the user message
-    users: dict[str, str]  # the blocks by alias, with what their headers say beside it
+    users: dict[str, Block]  # by alias
     prompt_tokens: int = 0
     kind: str = "well"
     detail: str = ""
@@ -66,7 +66,7 @@ class Simulator:
         self.port = port
         self.counts: Counter[str] = Counter()  # requests by kind, and `forbidden` ones
         self._options = options
-        self._model = Model(options.failures, options.seed, options.mistakes)
+        self._model = Model(options.failures, options.seed)
         self._limits = RateLimits(options.rpm, options.tpm)
         self._log_path = log
         self._log: TextIO | None = None
@@ -176,7 +176,7 @@ class Simulator:
             await reader.read(1)  # until the client has had enough
             return False
         answered, served.detail = self._model.answer(
-            served.users, served.kind, form_of(body), most_tokens, rng
+            served.users, served.kind, wanted_of(body), most_tokens, rng
         )
         if body.get("stream"):
             with_usage = bool((body.get("stream_options") or {}).get("include_usage"))
@@ -276,14 +276,12 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def form_of(body: Mapping[str, Any]) -> AnswerForm:
-    """Return the form in which a request wants its answer."""
-    if body.get("response_format"):
-        return "schema"
+def wanted_of(body: Mapping[str, Any]) -> Wanted:
+    """Return what a request wants its answer to be like."""
     instructions = "".join(str(message["content"]) for message in body["messages"][:-1])
-    if '{"users":' in instructions:
-        return "schema"
-    return "json" if '{"u":' in instructions else "lines"
+    is_schema = body.get("response_format") or '{"users":' in instructions
+    minor_word = next((word for word in _MINOR if word in instructions), "")
+    return Wanted("schema" if is_schema else "lines", minor_word)
 
 
 async def _receive(reader: asyncio.StreamReader) -> dict[str, Any] | None:

@@ -382,7 +382,9 @@ _NO_THINKING: tuple[Mapping[str, object], ...] = (  # the fields of known vendor
 
 _ROW_SIZES = (50, 300, 1_000)  # rows that a model is asked about at a time
 _ROWS_A_USER = 50
-_MADE_UP: dict[Language, Sequence[tuple[int, int, str, str, str, int]]] = {  # hour, minute, action, item, place, minutes
+_MADE_UP: dict[
+    Language, Sequence[tuple[int, int, str, str, str, int]]
+] = {  # hour, minute, action, item, place, minutes
     "en": (
         *((7, 40, "visit", "Metro line 2", "", 24), (8, 20, "visit", "Hill Road School", "", 220)),
         *((12, 5, "visit", "staff canteen", "", 35), (12, 50, "visit", "Hill Road School", "", 260)),
@@ -693,7 +695,9 @@ class EndpointCheck:
         message = _("{lost} of {size} rows of made-up users did not come back; up to {kept} all did")
         step = _('set budget.max_rows = {kept}; prompt.answer = "schema" or another model may keep more')
         if not kept:
-            step = _('set prompt.answer = "schema", llm.constrain = "grammar" on your own server, or name another model')
+            step = _(
+                'set prompt.answer = "schema", llm.constrain = "grammar" on your own server, or name another model'
+            )
         numbers = {"lost": f"{lost:,}", "size": f"{size:,}", "kept": kept}
         self._judge("rows", str(kept), message.format(**numbers), step.format(kept=kept), state="warning")
 

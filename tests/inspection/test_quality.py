@@ -1,42 +1,41 @@
 """What the report shows of a run's quality: reviews, and what batches brought by size and place."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 from eventabs.inspection.report import Share, Table, batch_tables, quality_tables
 from eventabs.quality.review import draw_review, keep_result, read_review
+from eventabs.records import AskedUser, Part
 from eventabs.store.directory import RunDirectory
 from eventabs.store.ledger import Ledger, PartChange
-from eventabs.store.queries import PlacedAnswer, count_all, store_answers
+from eventabs.store.queries import count_all, placed_answers, store_answers
 from eventabs.views import review_json
 from report_kit import FACTS
 from runs_jobs import Place, finish
 from runs_kit import SIZE, answer, bad, batch_of, event_of, make_log, request_for, well, whole
 
 
-def _ask(ledger: Ledger, users: str, ungrounded: str = "") -> None:
-    """Ask about users in one batch; each has an event, those named none."""
+def _ask(ledger: Ledger, users: str, unusable: str = "") -> None:
+    """Ask about users in one batch; each has an event of two rows and a minor one, those named nothing."""
     logs = [make_log(user_id) for user_id in users]
     batch, request = batch_of(*users), request_for(logs)
     call_id = ledger.open_call(batch, request, settings_fingerprint="f", sent_at=1_000.0)
     ledger.store_reply(call_id, answer("## U1"))
-    parts = [whole(log) for log in logs]
+    asked = [AskedUser(whole(log), log, range(3)) for log in logs]
     outcomes = [
-        bad(part, "ungrounded") if part.user_id in ungrounded else well(part, event_of(part, "a"))
-        for part in parts
+        bad(user.part, "unparsable")
+        if user.part.user_id in unusable
+        else replace(well(user.part, event_of(Part(user.part.user_id, 0, 1), "a")), minor=(2,))
+        for user in asked
     ]
+    store_answers(ledger, call_id, placed_answers(asked, outcomes))
     changes = [
-        PartChange(part, "pending", attempts=1, reason="ungrounded")
-        if part.user_id in ungrounded
-        else PartChange(part, "done", events=1)
-        for part in parts
+        PartChange(each.part, "done", accepted=each)
+        if each.usable
+        else PartChange(each.part, "pending", attempts=1, reason="unparsable")
+        for each in outcomes
     ]
-    placed = zip(range(1, len(logs) + 1), logs, outcomes, strict=True)
-    store_answers(
-        ledger,
-        call_id,
-        [PlacedAnswer.of(place, len(logs), log, outcome, outcome) for place, log, outcome in placed],
-    )
     ledger.settle(call_id, outcomes, changes)
 
 
@@ -55,27 +54,19 @@ def _ledger(path: Path, users: str) -> Ledger:
 def test_answers_are_counted_by_size_of_the_batch_and_by_third_of_it(tmp_path: Path) -> None:
     ledger = _ledger(tmp_path, "abcdef")
     with ledger.transaction():
-        _ask(ledger, "abcdef", ungrounded="ef")
+        _ask(ledger, "abcdef", unusable="ef")
         _ask(ledger, "e")
     ledger.close()
     tables = _tables(tmp_path)
     sizes, places = tables["Users in the batch"], tables["Place in the batch"]
-    assert sizes.columns == (
-        "",
-        "users asked",
-        "usable",
-        "covered",
-        "events a user-day",
-        "ungrounded",
-        "did not match",
-    )
-    assert sizes.rows == (("1", 1, 1.0, 1.0, 1.0, 0.0, 0.0), ("4-7", 6, 0.6667, 1.0, 1.0, 0.0, 0.3333))
+    assert sizes.columns == ("", "users asked", "usable", "rows an event", "minor", "unplaced")
+    assert sizes.rows == (("1", 1, 1.0, 2.0, 0.3333, 0.0), ("4-7", 6, 0.6667, 2.0, 0.2222, 0.0))
     assert places.rows == (
-        ("first third", 2, 1.0, 1.0, 1.0, 0.0, 0.0),
-        ("middle third", 2, 1.0, 1.0, 1.0, 0.0, 0.0),
-        ("last third", 2, 0.0, None, None, None, 1.0),
+        ("first third", 2, 1.0, 2.0, 0.3333, 0.0),
+        ("middle third", 2, 1.0, 2.0, 0.3333, 0.0),
+        ("last third", 2, 0.0, None, 0.0, 0.0),
     )
-    assert [type(cell) is Share for cell in sizes.rows[0]] == [False, False, True, True, False, True, True]
+    assert [type(cell) is Share for cell in sizes.rows[0]] == [False, False, True, False, True, True]
     assert (sizes.note, bool(places.note)) == ("", True), "what explains both stands once"
 
 

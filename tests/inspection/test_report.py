@@ -17,7 +17,8 @@ def test_the_headline_counts_what_the_ledger_holds(tmp_path: Path) -> None:
     make_run(tmp_path)
     with open_report_facts(tmp_path) as facts:
         assert (facts.counts.users, facts.counts.done, facts.counts.failed) == (3, 1, 1)
-        assert (facts.counts.events, facts.counts.calls, facts.counts.retries) == (2, 2, 4)
+        assert (facts.counts.events, facts.counts.journeys, facts.counts.minor) == (2, 1, 1)
+        assert (facts.counts.calls, facts.counts.retries) == (2, 4)
         assert facts.cost == pytest.approx((200 * 2 + 80 * 8) / 1e6)
         assert facts.endpoint[:3] == ("openai", "deepseek-chat", "api.example.com")
         assert facts.inputs == ("behaviors.csv",)
@@ -42,6 +43,8 @@ def test_every_user_is_told_in_order_of_the_ids_with_log_and_events(tmp_path: Pa
         ("cy", "pending", None),
     ]
     assert [len(user.events) for user in users] == [2, 0, 0]
+    assert [(journey["kind"], journey["converted"]) for journey in users[0].journeys] == [("用餐", True)]
+    assert [user.rows.minor for user in users] == [[2], [], []]
     assert {len(user.log.behaviors) for user in users} == {3}
 
 

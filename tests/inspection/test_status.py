@@ -57,7 +57,7 @@ def retry(ledger: Ledger, call_id: int, at: float, cause: str, wait_seconds: flo
 
 def settle(ledger: Ledger, call_id: int, good: list[str], unusable: list[str]) -> None:
     outcomes = [well(plan(user).part) for user in good] + [bad(plan(user).part, "cut") for user in unusable]
-    changes = [PartChange(plan(user).part, "done", events=1) for user in good]
+    changes = [PartChange(o.part, "done", accepted=o) for o in outcomes if o.usable]
     changes += [PartChange(plan(user).part, "failed", reason="cut", attempts=3) for user in unusable]
     with ledger.transaction():
         ledger.store_reply(call_id, answer(prompt_tokens=1_000, completion_tokens=100))
@@ -148,6 +148,21 @@ def test_a_killed_run_counts_what_its_ledger_holds(directory: RunDirectory, ledg
     assert (progress.done, progress.pending, progress.calls, progress.events) == (1, 5, 2, 1)
     assert (progress.batches_done, progress.batches_total, progress.seconds) == (1, 6, 21.0)
     assert progress.cost == pytest.approx(0.02)
+
+
+def test_a_run_that_stopped_shows_how_its_last_answer_began_where_nothing_of_it_could_be_used(
+    directory: RunDirectory, ledger: Ledger
+) -> None:
+    settle(ledger, send(ledger, "u00", "u01"), ["u00"], ["u01"])
+    keep(ledger, Progress(), at=1_060.0, status="stopped")
+    assert look(directory).bad_answer == "", "somebody was answered"
+    call_id = send(ledger, "u02")
+    with ledger.transaction():
+        ledger.store_reply(call_id, answer("\n Sure!\n" + "x" * 500))
+        ledger.settle(call_id, [bad(plan("u02").part)], [])
+    assert look(directory).bad_answer == "Sure!\n" + "x" * 194
+    keep(ledger, Progress(), at=1_060.0, status="interrupted")
+    assert look(directory).bad_answer == ""
 
 
 def test_a_failed_call_is_the_last_failure(directory: RunDirectory, ledger: Ledger) -> None:

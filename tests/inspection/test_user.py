@@ -1,11 +1,14 @@
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from eventabs.errors import UsageError
 from eventabs.inspection.run_status import stored_calls, view_user
-from eventabs.records import Event, Part
+from eventabs.records import Behavior, Event, Journey, Part, UserLog
 from eventabs.store.ledger import Ledger, PartChange
 from eventabs.store.queries import UserRow, failure_reasons, user_rows, user_states
 from runs_kit import SIZE, answer, bad, batch_of, event_of, make_log, plan, request_for, well, whole
@@ -21,7 +24,7 @@ def ledger(tmp_path: Path) -> Ledger:
     return ledger
 
 
-def _answered(ledger: Ledger, user: str, *events: Event) -> None:
+def _answered(ledger: Ledger, user: str, *events: Event, **more: Any) -> None:  # noqa: ANN401  fields of the outcome
     with ledger.transaction():
         call_id = ledger.open_call(
             batch_of(user, "c"),
@@ -30,11 +33,11 @@ def _answered(ledger: Ledger, user: str, *events: Event) -> None:
             sent_at=5.0,
         )
         ledger.store_reply(call_id, answer("## U1\n[x]"))
-        part = plan(user).part
+        outcome = replace(well(plan(user).part, *events), **more)
         ledger.settle(
             call_id,
-            [well(part, *events), bad(plan("c").part)],
-            [PartChange(part, "done", events=len(events))],
+            [outcome, bad(plan("c").part)],
+            [PartChange(outcome.part, "done", accepted=outcome)],
         )
 
 
@@ -43,30 +46,45 @@ def _answered_alone(ledger: Ledger, user: str) -> None:
         batch_of(user), request_for([make_log(user)]), settings_fingerprint="f", sent_at=5.0
     )
     ledger.store_reply(number, answer())
-    ledger.settle(number, [well(plan(user).part)], [PartChange(plan(user).part, "done", events=1)])
+    outcome = well(plan(user).part)
+    ledger.settle(number, [outcome], [PartChange(outcome.part, "done", accepted=outcome)])
 
 
-def test_lines_know_their_events_and_gaps_are_found(ledger: Ledger) -> None:
-    lost = Event(
-        user_id="a",
-        type="梦",
-        category="x",
-        start="2026-01-09T01:00:00",
-        end="2026-01-09T02:00:00",
-        grounded=False,
-    )
-    _answered(ledger, "a", event_of(Part("a", 0, 1)), lost)
+def test_lines_know_their_event_or_why_they_have_none(ledger: Ledger) -> None:
+    event = event_of(Part("a", 0, 0)).model_copy(update={"journey": "a/j0"})
+    journey = Journey(
+        id="a/j0", user_id="a", kind="购买", name="帐篷", start=event.start, end=event.end, days=1, minutes=30,
+        converted=False, types=("用餐",), events=(event.id,), behaviors=(0,),
+    )  # fmt: skip
+    _answered(ledger, "a", event, journeys=(journey,), minor=(1,), unplaced=(2,))
     view = view_user(ledger, "a", Path("run"))
     assert view.lines[0].text == "09:15 餐厅0 30m"
-    assert [line.events for line in view.lines] == [(0,), (0,), ()]
+    assert [(line.state, line.event, line.begins) for line in view.lines] == [
+        ("placed", 0, True),
+        ("minor", None, False),
+        ("unplaced", None, False),
+    ]
     assert [line.day for line in view.lines] == ["2026-01-01"] * 3
-    assert (view.uncovered, view.ungrounded) == ([2], [1])
+    assert view.journeys["a/j0"]["name"] == "帐篷"
+    assert view.events[0]["journey"] == "a/j0"
     assert view.profile == (("city", "上海"),)
+
+
+def test_a_day_begins_at_five(tmp_path: Path) -> None:
+    first = datetime(2026, 1, 1, 23, 30)  # noqa: DTZ001  exports hold wall times
+    starts = (first, first + timedelta(hours=5, minutes=29), first + timedelta(hours=5, minutes=30))
+    log = UserLog("n", tuple(Behavior(start, "visit", "酒吧") for start in starts))
+    ledger = Ledger.create(tmp_path / "nights.sqlite", FACTS)
+    ledger.add_users([(log, [(whole(log), SIZE)])])
+    assert [line.day for line in view_user(ledger, "n", tmp_path).lines] == ["2026-01-01"] * 2 + [
+        "2026-01-02"
+    ]
 
 
 def test_a_user_that_was_not_answered_has_lines_and_no_events(ledger: Ledger) -> None:
     view = view_user(ledger, "b", Path("run"))
-    assert (view.row, view.events, len(view.lines)) == (UserRow("b", "pending", 3, 0, None, 0), (), 3)
+    assert (view.row, view.events, view.journeys) == (UserRow("b", "pending", 3, 0, None, 0), [], {})
+    assert [line.state for line in view.lines] == [""] * 3
 
 
 def test_an_unknown_user_is_a_usage_error(ledger: Ledger) -> None:

@@ -2,7 +2,9 @@
 
 import random
 
-from eventabs.measures import interval, lower_bound, resampled, share_of
+import pytest
+
+from eventabs.measures.confidence import interval, place_third, resampled, share_of, users_band
 
 
 def test_equal_clusters_leave_no_doubt() -> None:
@@ -28,22 +30,12 @@ def test_a_figure_that_is_rarely_defined_has_no_interval() -> None:
     assert interval(sums, lambda each: each[0] or None) is None
 
 
-def test_a_one_sided_bound_is_broken_about_as_often_as_it_says() -> None:
-    numbers = random.Random(11)  # noqa: S311  no secret
-    broken = 0
-    for _trial in range(100):
-        clusters = [
-            (float(sum(numbers.random() < 0.7 for _event in range(6))), 6.0) for _cluster in range(60)
-        ]
-        bound = lower_bound(clusters, lambda sums: sums[0] / sums[1], tail=0.1)
-        assert bound is not None
-        broken += bound > 0.7
-    assert 2 <= broken <= 20  # 10 % is 10
-
-
-def test_few_clusters_have_no_bound() -> None:
-    assert lower_bound([(1.0, 1.0)] * 9, lambda sums: sums[0] / sums[1], tail=0.05) is None
-    assert lower_bound([(1.0, 1.0)] * 10, lambda sums: sums[0] / sums[1], tail=0.05) == 1.0
+def test_few_clusters_have_no_interval_and_where_all_are_alike_the_bound_is_that_of_their_number() -> None:
+    assert share_of([(1.0, 1.0)] * 9) == (1.0, None, None)
+    assert share_of([]) == share_of([(0.0, 0.0)]) == (None, None, None)
+    bound = 0.025 ** (1 / 40)
+    assert share_of([(3.0, 3.0)] * 40) == pytest.approx((1.0, bound, 1.0))
+    assert share_of([(0.0, 3.0)] * 40) == pytest.approx((0.0, 0.0, 1 - bound))
 
 
 def test_many_clusters_are_drawn_in_groups_and_none_is_lost() -> None:
@@ -53,3 +45,11 @@ def test_many_clusters_are_drawn_in_groups_and_none_is_lost() -> None:
     assert found.low is not None
     assert found.high is not None
     assert found.low < found.value < found.high
+
+
+def test_batches_are_told_apart_by_powers_of_two_and_places_by_thirds() -> None:
+    assert [users_band(users) for users in (0, 1, 2, 3, 4, 9, 16)] == [
+        *("", "1", "2-3", "2-3", "4-7", "8-15", "16-31")
+    ]
+    assert [place_third(place, 9) for place in (0, 1, 3, 4, 7, 9)] == ["", "1", "1", "2", "3", "3"]
+    assert place_third(2, 2) == ""

@@ -18,6 +18,7 @@ from eventabs.measures import (
     added,
     after_pauses,
     figures_of,
+    groups_of,
     scores_of,
     shape_of,
     trivial_groupings,
@@ -31,6 +32,7 @@ TRUTH = [
         frozenset(20 * half + lane + 5 * step for step in range(4)),
         "ab"[lane % 2],
         parent=f"j{half}" if lane < 3 else "",
+        kind="trip" if lane < 3 else "",
     )
     for half in range(2)
     for lane in range(5)
@@ -119,11 +121,36 @@ def test_journeys_that_are_broken_are_seen_in_journeys_alone() -> None:
     assert changed(found) == {"journeys whole", "journeys exact", "journeys best_dice", "journeys false"}
     said = values(found)
     assert said["journeys whole"] == 0.5
+    assert said["journeys same_kind"] == 1, "of those that are one on both sides"
     assert said["journeys false"] == pytest.approx(3 / 4)
     assert said["journeys best_dice"] == pytest.approx((1 + 8 / 16) / 2)
     none = [group._replace(parent="") for group in TRUTH]
     assert values(none)["journeys whole"] == 0
     assert values(none)["journeys false"] is None, "none is told"
+
+
+def test_kinds_that_are_changed_are_seen_in_kinds_alone_and_unknown_ones_are_not_judged() -> None:
+    found = [group._replace(kind="work") if group.parent == "j1" else group for group in TRUTH]
+    assert changed(found) == {"journeys same_kind"}
+    assert values(found)["journeys same_kind"] == 0.5
+    unknown = [group._replace(kind="") for group in TRUTH]
+    assert values(TRUTH, unknown)["journeys same_kind"] is None
+    assert values(TRUTH, unknown)["journeys whole"] == 1
+
+
+def test_events_of_a_ledger_are_groups_and_their_journeys_say_the_kind() -> None:
+    event = {
+        "type": "search",
+        "category": "engagement",
+        "behaviors": [4, 6],
+        "journey": "u/j4",
+        "sure": False,
+    }
+    alone = event | {"behaviors": [5], "journey": None, "sure": True}
+    search, other = groups_of([event, alone], [{"id": "u/j4", "kind": "purchase"}])
+    assert search == Group(frozenset({4, 6}), "search", "engagement", "u/j4", "purchase", sure=False)
+    assert (other.parent, other.kind, other.sure) == ("", "", True)
+    assert [whole.type for whole in wholes_of([search, other])] == ["purchase", "search"]
 
 
 def test_a_journey_that_is_one_event_is_found() -> None:
@@ -225,11 +252,6 @@ def test_a_row_in_two_events_is_the_smaller_ones() -> None:
     assert (sums["exact"], sums["rows"], sums["pairs"]) == (2, 10, 28 + 1)
 
 
-def test_an_event_without_rows_is_a_false_one() -> None:
-    sums = Compared([*TRUTH, Group(frozenset(), "dream")], TRUTH).agreement()
-    assert (sums["found"], sums["whole"]) == (11, 10)
-
-
 def test_ten_users_have_intervals_that_hold_the_figure_and_nine_have_none() -> None:
     mixed = [Compared(TRUTH[: 5 + place % 6], TRUTH, range(ROWS)).agreement() for place in range(30)]
     figure = figures_of(mixed, FIGURES)["bcubed_f1"]
@@ -282,11 +304,16 @@ def test_skill_is_what_is_left_above_the_best_baseline_and_nothing_where_that_is
 
 
 def test_the_shape_of_a_grouping_by_hand() -> None:
-    shape = shape_of([Group(frozenset({0, 1}), ""), Group(frozenset({2}), "")], DAY, range(5))
+    groups = [Group(frozenset({0, 1}), "", parent="j"), Group(frozenset({2}), "", sure=False)]
+    shape = shape_of(groups, DAY, range(5))
+    assert shape["journeys"] == 1
     said = {name: figure(added([shape, shape])) for name, figure in SHAPE_FIGURES.items()}
     assert said == {
+        "rows_placed": 0.6,
         "rows_per_event": 1.5,
         "one_row_events": 0.5,
+        "doubtful": 0.5,
+        "events_per_user_day": 1.0,
         "days_without_event": 0.5,
         "minutes_covered": 1.0,
     }

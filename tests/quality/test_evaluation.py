@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import chromium
+from compared_kit import event, journey, make_run
 from eventabs.errors import InputError
 from eventabs.quality import Evaluation, evaluate
 from eventabs.store import Ledger
@@ -227,6 +228,40 @@ def test_parents_are_journeys_and_judged_as_one_group(tmp_path: Path) -> None:
     ]
     found = evaluate(tmp_path / "input.eventabs", write_labels(tmp_path / "gold.csv", one))
     assert found.scores["journeys"]["exact"].figure.value == 1.0
+
+
+def test_journeys_are_judged_by_the_parents_of_labels_and_their_kinds(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    first = [
+        event("ann", "09:15", "search", [0], journey="ann/j0"),
+        event("ann", "11:15", "buy", [2], journey="ann/j0"),
+        event("ann", "10:15", "work", [1], sure=False),
+    ]
+    second = [event("bob", "09:15", "trip", [0, 1], journey="bob/j0")]
+    journeys = [journey("purchase", *first[:2]), journey("trip", *second)]
+    make_run(run, {"ann": first, "bob": second}, journeys=journeys)
+    rows = [
+        f"{user},{row + 1},{group},{label},{parent},{kind}"
+        for user, row, group, label, parent, kind in (
+            ("ann", 0, "g1", "search", "tent", "purchase"),
+            ("ann", 2, "g2", "buy", "tent", "purchase"),
+            ("ann", 1, "g3", "work", "", ""),
+            ("bob", 0, "g1", "trip", "lake", "leisure"),
+            ("bob", 1, "g1", "trip", "lake", "leisure"),
+            ("bob", 2, "", "", "", ""),
+        )
+    ]
+    gold = tmp_path / "gold.csv"
+    gold.write_text("\n".join(["user,line,group,label,parent,journey_kind", *rows]) + "\n")
+    found = evaluate(run, gold)
+    said = values(found, "journeys")
+    assert said == {"whole": 1.0, "exact": 1.0, "best_dice": 1.0, "false": 0.0, "same_kind": 0.5}
+    assert values(found, "groups")["exact_f1"] == values(found, "wholes")["exact_f1"] == 1.0
+    assert values(found, "groups")["loose_f1"] == 1.0
+    assert found.shapes["events"]["unsure"] == 1
+    done = eventabs("evaluate", run, "--gold", gold, "--output", "page.html", cwd=tmp_path)
+    assert "2 of 2 labelled journeys are found whole, 2 exactly" in done.stdout
+    assert "events, journeys" in (tmp_path / "page.html").read_text("utf-8")
 
 
 def test_baselines_are_always_beside_it_in_every_form(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass, field
 
-from openai_server import Behavior, Exchange, answer, completion, count_usage, status
+from openai_server import Behavior, Exchange, answer, answer_by_day, completion, count_usage, status
 
 READY = "ready"
 
@@ -14,6 +14,7 @@ class Model:
 
     `refuses`: parameters that it answers with a 400. `schema`, `json`: how it takes the two kinds of response_format:
     "kept", "ignored" or "refused". `grammar`: the field in which it takes a grammar; `limit`: the parameter that it heeds, "" for none.
+    `keeps`: how many rows of a prompt come back in its answer.
     """
 
     refuses: tuple[str, ...] = ()
@@ -25,6 +26,7 @@ class Model:
     usage: bool = True
     reasoning: str = ""
     says: str = READY
+    keeps: int = 1_000_000
     asked: list[dict[str, object]] = field(default_factory=list)
 
     def __call__(self) -> Behavior:
@@ -60,6 +62,8 @@ class Model:
             return json.dumps(dict.fromkeys(schema["required"], True))
         if kind == "json_object" and self.json == "kept":
             return '{"ready": true}'
+        if "## U1" in exchange.received.user_message:
+            return answer_by_day(exchange.received.user_message, keeps=self.keeps)
         if "Count from" in exchange.received.user_message:
             return " ".join(map(str, range(1, 201)))
         return self.says

@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import itertools
 import json
-import re
+import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -22,9 +22,6 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self
-
-DAY = re.compile(r"# (?:\d{4}-)?\d{2}-\d{2}")
-MINUTE = re.compile(r"(\d{2}:\d{2}) ")
 
 
 @dataclass(frozen=True)
@@ -79,31 +76,29 @@ Behavior = Callable[[Exchange], Awaitable[None]]
 
 
 def read_blocks(user_message: str) -> dict[str, tuple[str, ...]]:
-    """Cut a user message into the lines of each user, by alias; a legend above the first is left out."""
+    """Cut a user message into the lines of each user, by alias, without row numbers; a legend above the first is left out."""
     blocks: dict[str, list[str]] = {}
     lines: list[str] = []
     for line in user_message.splitlines():
         if line.startswith("## "):
             lines = blocks.setdefault(line.split()[1], [])
         elif line:
-            lines.append(line)
+            lines.append(line if line.startswith("# ") else line.partition(" ")[2])
     return {alias: tuple(found) for alias, found in blocks.items()}
 
 
-def answer_by_day(user_message: str) -> str:
-    """Answer in the lines form: for every user and day one event, from the first line to the last."""
-    answer = []
+def answer_by_day(user_message: str, *, keeps: int = sys.maxsize) -> str:
+    """Answer in the lines form: the rows of a user's day, of all rows the first `keeps`, are one event."""
+    answer, row = list[str](), 0
     for alias, lines in read_blocks(user_message).items():
-        answer.append(f"## {alias}")
-        day, minutes = "", list[str]()
-        for line in (*lines, "# 00-00"):
-            if header := DAY.match(line):
-                if minutes:
-                    span = minutes[0] if minutes[0] == minutes[-1] else f"{minutes[0]}-{minutes[-1]}"
-                    answer += [day, f"{span} 浏览 | {len(minutes)}次"]
-                day, minutes = header.group(), []
-            elif minute := MINUTE.match(line):
-                minutes.append(minute.group(1))
+        days = list[list[int]]()
+        for line in lines:
+            if line.startswith("# "):
+                days.append([])
+            elif (row := row + 1) <= keeps:
+                days[-1].append(row)
+        groups = [f"{rows[0]}-{rows[-1]}" if len(rows) > 1 else f"{rows[0]}" for rows in days if rows]
+        answer += [f"## {alias}", *([f"浏览 {' '.join(groups)}"] if groups else [])]
     return "\n".join([*answer, "##"])
 
 

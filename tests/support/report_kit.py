@@ -5,7 +5,7 @@ import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import orjson
 
 from chromium import Page
 from eventabs.inspection.report import open_report_facts
-from eventabs.records import Behavior, Event, Part, Usage, UserLog
+from eventabs.records import Behavior, Event, Journey, Outcome, Part, Usage, UserLog, lasting_id
 from eventabs.store.ledger import Ledger, PartChange, Retry
 from eventabs.views.report.page import render_report, write_report
 from runs_kit import SIZE, answer, bad, batch_of, event_of, make_log, request_for, well, whole
@@ -67,17 +67,21 @@ def make_run(
         ledger.add_users((log, [(whole(log), SIZE)]) for log in logs)
     done, failed, broken = (whole(log) for log in logs)
     events = [
-        _event(done, kind, summary),
-        _event(done, kind + "!", "", category="conversion", start="2026-01-03T22:00:00", behaviors=()),
+        _event(done, kind, summary, logs[0], 0),
+        _event(done, kind + "!", "", logs[0], 1, category="conversion", sure=False),
     ]
     with ledger.transaction():
         first = _call(ledger, *logs[:2])
         usage = Usage(prompt_tokens=200, completion_tokens=80, reasoning_tokens=20, cached_tokens=50)
         ledger.store_reply(first, replace(answer(reply), usage=usage, finish_reason="length"))
+        made = _made(done, events, journey=(kind, summary), minor=(2,))
         ledger.settle(
             first,
-            [well(done, *events), bad(failed, "cut")],
-            [PartChange(done, "done", events=2), PartChange(failed, "failed", attempts=3, reason="cut")],
+            [made, bad(failed, "cut")],
+            [
+                PartChange(done, "done", accepted=made),
+                PartChange(failed, "failed", attempts=3, reason="cut"),
+            ],
         )
         ledger.note_retry(Retry(first, 1_001.0, "503", error, 1.0))
         second = _call(ledger, logs[2])
@@ -134,7 +138,7 @@ def make_crowd(
 ) -> None:
     """Make the ledger of a run in which all are done; their events tell one of the stories, one event a day, none for "".
 
-    Each event covers two behaviors of one second and one of the same minute, and leaves one out.
+    Each event covers two behaviors of one second and one of the same minute; the fourth of a day is minor. Stories with a goal are journeys.
     """
     path.mkdir(exist_ok=True)
     ledger = Ledger.create(path / "ledger.sqlite", FACTS)
@@ -151,8 +155,8 @@ def make_crowd(
         with ledger.transaction():
             call = _call(ledger, *asked)
             ledger.store_reply(call, answer("## U1\n10:00 用餐 | 湖滨餐厅\n##"))
-            outcomes = [well(whole(log), *_told(log, told[log.user_id])) for log in asked]
-            done = [PartChange(o.part, "done", events=len(o.events)) for o in outcomes]
+            outcomes = [_outcome(log, told[log.user_id]) for log in asked]
+            done = [PartChange(o.part, "done", accepted=o) for o in outcomes]
             ledger.settle(call, outcomes, done)
     ledger.close()
 
@@ -166,14 +170,51 @@ def _lived(story: tuple[str, ...], seconds: int) -> Iterator[Behavior]:
         yield Behavior(datetime(2026, 1, 5 + day, 20, 0), "use", "小绿书", "", 60)  # noqa: DTZ001  as above
 
 
+def _outcome(log: UserLog, story: tuple[str, ...]) -> Outcome:
+    events = _told(log, story)
+    minor = tuple(range(3, len(log.behaviors), 4))
+    unplaced = tuple(4 * day + row for day, kind in enumerate(story) if not kind for row in range(3))
+    journey = ("购车", "星瀚M5") if any(kind in _GOALS for kind in story) else None
+    return replace(_made(whole(log), events, journey=journey, minor=minor), unplaced=unplaced)
+
+
+def _made(
+    part: Part, events: list[Event], *, journey: tuple[str, str] | None, minor: tuple[int, ...]
+) -> Outcome:
+    """Return a usable outcome whose events are all part of one journey, of a kind and a name."""
+    if journey is None:
+        return replace(well(part, *events), minor=minor)
+    kind, name = journey
+    rows = [row for event in events for row in event.behaviors]
+    whole_of = Journey(
+        id=lasting_id(part.user_id, rows[0], "j"),
+        user_id=part.user_id,
+        kind=kind,
+        name=name,
+        start=events[0].start,
+        end=events[-1].end,
+        days=len({event.start[:10] for event in events}),
+        minutes=60,
+        converted=any(event.category == "conversion" for event in events),
+        types=tuple(event.type for event in events),
+        events=tuple(event.id for event in events),
+        behaviors=tuple(rows),
+    )
+    joined = [event.model_copy(update={"journey": whole_of.id}) for event in events]
+    return replace(well(part, *joined), journeys=(whole_of,), minor=minor)
+
+
 def _told(log: UserLog, story: tuple[str, ...]) -> list[Event]:
+    seconds = log.behaviors[0].duration or 0
     return [
         Event(
+            id=lasting_id(log.user_id, 4 * day),
             user_id=log.user_id,
             type=kind,
             category="conversion" if kind in _GOALS else "engagement",
             start=f"2026-01-{5 + day:02}T{9 + day:02}:30:05",
-            end=f"2026-01-{5 + day:02}T{9 + day:02}:40:42",
+            end=(log.behaviors[4 * day + 2].start + timedelta(seconds=seconds + 2)).isoformat(),
+            minutes=30,
             summary=f"{kind}第{day}天",
             behaviors=tuple(range(4 * day, 4 * day + 3)),
             source="must" if kind == "购买" else "llm",
@@ -193,6 +234,8 @@ def _named(log: UserLog, item: str) -> UserLog:
     return replace(log, behaviors=tuple(behavior._replace(item=item) for behavior in log.behaviors))
 
 
-def _event(part: Part, kind: str, summary: str, **changed: object) -> Event:
-    values = {"summary": summary, "behaviors": (0, 1), "grounded": "behaviors" not in changed} | changed
+def _event(part: Part, kind: str, summary: str, log: UserLog, row: int, **changed: object) -> Event:
+    first = log.behaviors[row].start
+    times = {"start": first.isoformat(), "end": (first + timedelta(minutes=30)).isoformat()}
+    values = {"id": lasting_id(part.user_id, row), "summary": summary, "behaviors": (row,)} | times | changed
     return event_of(part, kind).model_copy(update=values)

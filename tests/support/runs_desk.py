@@ -1,6 +1,7 @@
 """A run room at work on a real ledger: only the endpoint and the reading of its replies are made up."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -10,16 +11,26 @@ from eventabs.config import Settings
 from eventabs.prompts.packing import BatchLimits
 from eventabs.providers import Price
 from eventabs.providers.retry import OnRetry
-from eventabs.records import Counts, FailureReason, OnContent, Part, PartSize, Reply, Request, UserLog
-from eventabs.replies.must_rules import MustRules
-from eventabs.replies.reader import Reading
-from eventabs.runs.components import Read, RulesInForce, RunContext, make_builder
+from eventabs.records import (
+    AskedUser,
+    Counts,
+    FailureReason,
+    OnContent,
+    Outcome,
+    Part,
+    PartSize,
+    Reply,
+    Request,
+    UserLog,
+)
+from eventabs.replies import Reader, Reading
+from eventabs.runs.components import RunContext, make_builder
 from eventabs.runs.engine import Engine
 from eventabs.runs.limits import ConcurrencyLimit, FailureLimit, SpendingLimit
 from eventabs.runs.progress import ProgressTracker
 from eventabs.runs.settlement import BudgetLearner, Scheduler, Session, Settlement
 from eventabs.store.directory import RunDirectory
-from eventabs.store.exports import EventsFile
+from eventabs.store.exports import ResultFiles
 from eventabs.store.ledger import Ledger, LedgerWriter
 from runs_kit import LIMITS, SIZE, Watcher, answer, bad, request_for, well, whole
 
@@ -47,18 +58,17 @@ class Endpoint:
 
 @dataclass
 class Desk:
-    """What a run works with. `means` tells what each user's next replies are worth; then all are well."""
+    """What a run works with. `means` tells what each user's next replies are worth, or mean; then all are well."""
 
     ledger: Ledger
     writer: LedgerWriter
     scheduler: Scheduler
     tracker: ProgressTracker
-    events: EventsFile
+    results: ResultFiles
     path: Path
-    means: dict[str, list[FailureReason]] = field(default_factory=dict)
+    means: dict[str, list[FailureReason | Outcome]] = field(default_factory=dict)
     endpoint: Endpoint = field(default_factory=Endpoint)
     watcher: Watcher = field(default_factory=Watcher)
-    rules: MustRules = MustRules()
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     count: Callable[[str], int] = len
     grace_seconds: float = 10.0
@@ -78,7 +88,7 @@ class Desk:
         builder = make_builder(run.settings, "en", None)
         learner = BudgetLearner(LIMITS)
         return _Session(
-            run, builder, LIMITS, learner, self.writer, self.events, self.tracker, lambda: 1_000.0, desk=self
+            run, builder, LIMITS, learner, self.writer, self.results, self.tracker, lambda: 1_000.0, desk=self
         )
 
     def settlement(self, *, attempts: int = 3) -> Settlement:
@@ -113,18 +123,27 @@ class Desk:
 
     def written_users(self) -> list[str]:
         """Return whose events stand in events.jsonl, a name for each event."""
-        return [line.split('"')[3] for line in (self.path / "events.jsonl").read_text("utf-8").splitlines()]
+        lines = (self.path / "events.jsonl").read_text("utf-8").splitlines()
+        return [json.loads(line)["user_id"] for line in lines]
 
     async def _save(self) -> None:
         self.saves.append(self.tracker.counts.batches_done)
         self.totals.append(self.tracker.progress(waiting=self.scheduler.batches, workers=1).batches_total)
 
-    def read(self, _reply: Reply, _users: Mapping[str, UserLog], parts: Mapping[str, Part]) -> Reading:
+
+class _Meaning(Reader):
+    """Reads replies as the desk says that they are meant."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def read(self, _reply: Reply, asked: Mapping[str, AskedUser]) -> Reading:
         outcomes = {}
-        for alias, part in parts.items():
-            reasons = self.means.get(part.user_id, [])
-            outcomes[alias] = bad(part, reasons.pop(0)) if reasons else well(part)
-        return Reading(outcomes)
+        for alias, user in asked.items():
+            meant = self._desk.means.get(user.part.user_id) or [well(user.part)]
+            outcome = meant.pop(0)
+            outcomes[alias] = outcome if isinstance(outcome, Outcome) else bad(user.part, outcome)
+        return Reading(outcomes, unknown_aliases=0, repeated_users=0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -139,11 +158,8 @@ class _Session(Session):
     def token_counter(self) -> Callable[[str], int]:
         return self.desk.count
 
-    def rules(self) -> RulesInForce:
-        return RulesInForce(self.desk.rules)
-
-    def reader(self) -> Read:
-        return self.desk.read
+    def reader(self) -> Reader:
+        return _Meaning(self.desk)
 
     async def cut(self, part: Part) -> Sequence[tuple[Part, PartSize]]:
         middle = (part.first + part.last) // 2
@@ -173,8 +189,8 @@ async def at_work(
     try:
         with (
             LedgerWriter(ledger) as writer,
-            EventsFile(path / "events.jsonl") as events,
+            ResultFiles(RunDirectory(path)) as results,
         ):
-            yield Desk(ledger, writer, scheduler, tracker, events, path)
+            yield Desk(ledger, writer, scheduler, tracker, results, path)
     finally:
         ledger.close()

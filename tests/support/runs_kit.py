@@ -21,13 +21,14 @@ from eventabs.records import (
     Request,
     Usage,
     UserLog,
+    lasting_id,
 )
 from eventabs.runs.observer import Note, Progress, Started
 from eventabs.store.ledger import Ledger
 
 T = TypeVar("T")
 
-SIZE = PartSize(100, 40)
+SIZE = PartSize(100, 40, 3)
 LIMITS = BatchLimits(max_input_tokens=40_000, instructions_tokens=500, max_output_tokens=8_192, max_users=30)
 
 
@@ -69,13 +70,15 @@ def request_for(logs: Sequence[UserLog]) -> Request:
 
 
 def event_of(part: Part, kind: str = "用餐", start: str = "2026-01-01T09:15:00") -> Event:
-    """Return an event that covers all of a part."""
+    """Return an event that has all of a part."""
     return Event(
+        id=lasting_id(part.user_id, part.first),
         user_id=part.user_id,
         type=kind,
         category="engagement",
         start=start,
         end=start,
+        minutes=0,
         behaviors=tuple(range(part.first, part.last + 1)),
     )
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from eventabs.ingest import FileMapping
 from eventabs.language import activate
 from eventabs.records import InputWarning
-from eventabs.runs.estimate import DetailEstimate, Estimate, LevelEstimate, UnpackedEstimate
+from eventabs.runs.estimate import DenseEstimate, Estimate, UnpackedEstimate
 from eventabs.runs.intake import InputDescription
 from eventabs.runs.observer import InputRead
 from eventabs.views.preview import estimate_json, render_estimate
@@ -46,12 +46,7 @@ ESTIMATE = Estimate(
     cost=0.4321,
     currency="CNY",
     case_batches={8000: 381, 40_000: 62},
-    levels=(LevelEstimate("line", 1_067_000, 25), LevelEstimate("day", 547_700, 25)),
-    details=(
-        DetailEstimate("brief", 98_000, 20, "input"),
-        DetailEstimate("day", 151_000, 25, "output"),
-        DetailEstimate("fine", 402_000, 61, "users"),
-    ),
+    dense=DenseEstimate(21, 603_900),
     larger_output_limit=16_384,
     larger_output_batches=20,
     concurrency=3,
@@ -80,8 +75,7 @@ def _squeezed(estimate: Estimate) -> list[str]:
         "rejected rows 3",
         "duplicates dropped 12",
         "long lines 1,404,441 31.3 1.00",
-        "level line 1,067,000 23.8 0.76",
-        "level day 547,700 12.2 0.39",
+        "numbered lines 1,067,000 23.8 0.76",
         "all that is sent 1,092,000 24.3 0.78",
         "this plan 25 19.4",
         "lower bound 24 20.2",
@@ -91,10 +85,9 @@ def _squeezed(estimate: Estimate) -> list[str]:
         "expected output tokens 190,000 151,000",
         "time 17m 40s 14m 00s",
         "cost 0.7654 CNY 0.4321 CNY",
-        "Without packing: one user a call, long lines, JSON objects as answers",
-        "brief 98,000 20 input tokens",
-        "day 151,000 25 output tokens",
-        "fine 402,000 61 users",
+        "Without packing: one user a call, long lines",
+        "Answers: about 151,000 output tokens, 3.4 a behavior; what limits a batch: output tokens",
+        "--compaction dense: 21 batches, 603,900 input tokens",
         "--max-output-tokens 16384 instead of 8192: 20 batches instead of 25",
         "Time: about 14m 00s, with 3 calls at once and 60 output tokens a second each",
         "Cost: about 0.4321 CNY",
@@ -152,11 +145,15 @@ def test_an_output_limit_that_saves_nothing_is_not_mentioned() -> None:
     assert "--max-output-tokens" not in text
 
 
+def test_a_run_at_level_dense_is_compared_with_no_other() -> None:
+    assert "dense" not in "\n".join(_printed(replace(ESTIMATE, dense=None)))
+
+
 def test_an_empty_input_is_shown_without_a_plan() -> None:
     empty = replace(ESTIMATE, users=0, behaviors=0, tokens_long=0, tokens_compact=0, batches=0, lower_bound=0)
     lines = _squeezed(empty)
     assert "long lines 0 - -" in lines
-    assert not any(line.startswith(("Split", "Computed", "Without")) for line in lines)
+    assert not any(line.startswith(("Split", "Computed", "Without", "Answers")) for line in lines)
 
 
 def test_joined_ends_are_told_where_there_are_any() -> None:
@@ -191,12 +188,7 @@ def test_json_has_the_fixed_keys_and_one_line() -> None:
     assert list(fields)[:12] == fixed.split()
     assert fields["tokens"] == {"long": 1_404_441, "compact": 1_067_000, "prompt_total": 1_092_000}
     assert fields["case"] == {"8000": 381, "40000": 62}
-    assert fields["details"][0] == {
-        "detail": "brief",
-        "expected_output_tokens": 98_000,
-        "batches": 20,
-        "binds": "input",
-    }
+    assert fields["dense"] == {"batches": 21, "prompt_total": 603_900}
     assert fields["larger_output"] == {"limit": 16_384, "batches": 20}
     assert fields["unpacked"] == {
         "calls": 486,
@@ -205,8 +197,8 @@ def test_json_has_the_fixed_keys_and_one_line() -> None:
         "seconds": 1_060.0,
         "cost": 0.7654,
     }
-    plain = json.loads(estimate_json(replace(ESTIMATE, cost=None, larger_output_limit=None)))
-    assert (plain["cost"], plain["larger_output"]) == (None, None)
+    plain = json.loads(estimate_json(replace(ESTIMATE, cost=None, larger_output_limit=None, dense=None)))
+    assert (plain["cost"], plain["larger_output"], plain["dense"]) == (None, None, None)
 
 
 def test_the_tier_and_the_cost_with_cached_instructions_stand_in_the_line_of_the_cost() -> None:

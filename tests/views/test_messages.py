@@ -98,6 +98,10 @@ def test_the_plan_is_announced_in_both_languages(
             BatchDone(3, 4, 4, {}, 42, missed=2),
             "Call 3: 4 of 4 users usable in 42s; 2 missed events added by your rules",
         ),
+        (
+            BatchDone(3, 4, 4, {}, 42, misfiled=2, repeated=1, unplaced=3),
+            "Call 3: 4 of 4 users usable in 42s; rows: 3 unplaced, 2 under another user's header, 1 repeated",
+        ),
         (CallFailed(4, 1, "HTTP 500"), "Call 4 for 1 user failed: HTTP 500"),
         (CallFailed(4, 2, "HTTP 500"), "Call 4 for 2 users failed: HTTP 500"),
         (StateChanged("stopped", "out of money"), "Stopped, state saved: out of money"),
@@ -129,7 +133,6 @@ def test_the_resume_command_can_be_pasted_even_with_spaces() -> None:
 def test_what_was_ignored_in_a_reply_and_how_files_were_read_is_told() -> None:
     done = messages.noted(BatchDone(7, 3, 3, {}, 1.0, ignored=2))
     assert "2 blocks ignored" in done
-    assert messages.noted(BatchDone(7, 3, 3, {}, 1.0, copied=1)).endswith("1 event copies its line")
     read = messages.noted(InputRead(1, 2, 3, 0, 0, encodings=("gb18030",)))
     assert "read as gb18030" in read
 

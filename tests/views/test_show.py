@@ -1,6 +1,7 @@
 import io
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from rich.cells import cell_len
@@ -13,33 +14,51 @@ from eventabs.views.run import render_calls, render_user, render_users, user_jso
 
 NASTY = "[red]a\x1b[31m\u202eb"
 ROW = UserRow(NASTY, "done", 3, 2, None, 0)
-EVENTS = (
+EVENTS: list[dict[str, Any]] = [
     {
         "type": "看车",
         "category": "conversion",
         "start": "2026-01-01T09:15:00",
-        "end": "2026-01-01T10:45:00",
+        "end": "2026-01-02T00:45:00",
         "summary": NASTY,
-        "behaviors": [0, 1],
+        "behaviors": [0, 2, 3],
+        "journey": "u/j0",
+        "sure": False,
     },
     {
         "type": "梦游",
         "category": "other",
-        "start": "2026-01-03T23:00:00",
-        "end": "2026-01-04T01:00:00",
+        "start": "2026-01-01T10:00:00",
+        "end": "2026-01-01T11:00:00",
         "summary": "",
-        "behaviors": [],
+        "behaviors": [1],
+        "journey": None,
+        "sure": True,
     },
-)
+]
+JOURNEY = {
+    "id": "u/j0",
+    "kind": "购买",
+    "name": NASTY,
+    "start": "2026-01-01T09:15:00",
+    "end": "2026-01-03T00:45:00",
+    "days": 2,
+    "converted": True,
+    "types": ["搜索", "看车"],
+}
 VIEW = UserView(
     ROW,
     (("city", "上海"),),
     (
-        Line(0, "2026-01-01", "09:15 宝马4S店" + "很长" * 30, (0,)),
-        Line(1, "2026-01-01", f"10:15 {NASTY}", (0,)),
-        Line(2, "2026-01-02", "08:00 家 1h", ()),
+        Line(0, "2026-01-01", "09:15 宝马4S店" + "很长" * 30, "placed", 0, begins=True),
+        Line(1, "2026-01-01", f"10:00 {NASTY}", "placed", 1, begins=True),
+        Line(2, "2026-01-01", "11:00 宝马4S店", "placed", 0),
+        Line(3, "2026-01-01", "00:15 宝马4S店", "placed", 0),
+        Line(4, "2026-01-02", "08:00 地铁 1h", "minor"),
+        Line(5, "2026-01-02", "09:00 家 1h", "unplaced"),
     ),
     EVENTS,
+    {"u/j0": JOURNEY},
 )
 CALL = StoredCall(
     3,
@@ -67,29 +86,45 @@ def _console(width: int = 80) -> tuple[Console, io.StringIO]:
 def test_no_line_of_a_user_is_wider_than_the_terminal(width: int) -> None:
     console, pipe = _console(width)
     render_user(console, VIEW)
-    table = [line for line in pipe.getvalue().splitlines() if not line.startswith(("\\", "[", "○", "?"))]
+    table = [line for line in pipe.getvalue().splitlines() if not line.startswith(("[", "·", "!", ">"))]
     assert max(cell_len(line) for line in table) <= width
 
 
 @pytest.mark.parametrize("width", [40, 100])
-def test_uncovered_behaviors_and_ungrounded_events_are_marked_without_colors(width: int) -> None:
+def test_rows_without_an_event_are_marked_without_colors_and_counted(width: int) -> None:
     console, pipe = _console(width)
     render_user(console, VIEW)
-    text = pipe.getvalue()
-    assert [line.split()[1] for line in text.splitlines() if line.startswith("○")] == ["08:00", "no"]
-    assert any(line.startswith("?") and "梦游" in line for line in text.splitlines())
-    assert "2026-01-03" in text
+    lines = pipe.getvalue().splitlines()
+    assert [line.split()[:2] for line in lines if line[0] in "·!"] == [
+        ["·", "08:00"],
+        ["!", "09:00"],
+        ["·", "minor"],
+        ["!", "unplaced"],
+    ]
 
 
-def test_an_event_stands_beside_the_behavior_that_it_begins_with_and_lasts() -> None:
+def test_an_event_stands_beside_its_first_row_and_its_type_beside_those_after_another_event() -> None:
     console, pipe = _console(120)
     render_user(console, VIEW)
     lines = pipe.getvalue().splitlines()
     (first,) = [line for line in lines if line.startswith("  09:15")]
-    assert "09:15-10:45 看车 (conversion)" in first
-    (second,) = [line for line in lines if "10:15 " in line]
-    assert "│" in second
-    assert any("23:00-01-04 01:00 梦游" in line for line in lines)
+    assert "09:15-01-02 00:45 看车? (conversion)" in first
+    assert any("10:00-11:00 梦游 (other)" in line for line in lines)
+    (again,) = [line for line in lines if line.startswith("  11:00")]
+    assert again.endswith("│ 看车".ljust(len(again) - again.index("│")))
+    (below,) = [line for line in lines if line.startswith("  00:15")]
+    assert below.rstrip().endswith("│")
+
+
+def test_journeys_stand_above_the_days_and_their_name_beside_their_events() -> None:
+    console, pipe = _console(200)
+    render_user(console, VIEW)
+    head, journey, day, first, *_rest = pipe.getvalue().splitlines()
+    assert head.endswith("2 events, 1 journey")
+    assert journey.startswith("> 购买 [red]a")
+    assert journey.endswith("2026-01-01 – 2026-01-03, 2 days, converted, 搜索 → 看车")
+    assert day.strip() == "2026-01-01"
+    assert "> [red]a" in first
 
 
 def test_text_from_data_can_neither_style_nor_tear_the_terminal() -> None:
@@ -130,7 +165,9 @@ def test_a_failed_user_says_why() -> None:
 
 def test_json_holds_all_that_is_shown() -> None:
     shown = json.loads(user_json(VIEW, [CALL]))
-    assert (shown["user_id"], shown["uncovered"], shown["ungrounded"]) == (NASTY, [2], [1])
+    assert (shown["user_id"], shown["minor"], shown["unplaced"], shown["unasked"]) == (NASTY, [4], [5], [])
+    assert (shown["events"], shown["journeys"]) == (EVENTS, [JOURNEY])
+    assert shown["lines"][2]["event"] == 0
     assert shown["calls"][0]["reply"] == CALL.reply
     assert "calls" not in json.loads(user_json(VIEW, None))
     assert json.loads(users_json([ROW], total=9, skip=0))["users"][0]["behaviors"] == 3

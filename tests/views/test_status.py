@@ -62,24 +62,29 @@ def test_programs_get_one_object() -> None:
     assert json.loads(status_json(replace(RUNNING, last_failure=None)))["last_failure"] is None
 
 
-CELL = {"asked": 10, "usable": 9, "strayed": 1, "behaviors": 90, "user_days": 9, "events": 27, "covered": 81, "ungrounded": 0,
-    "repeated": 0, "outside": 0, "missed": 0}  # fmt: skip
-WORSE = CELL | {"usable": 5, "covered": 45, "outside": 3}
+CELL = {"asked": 10, "usable": 9, "behaviors": 90, "events": 27, "journeys": 3, "placed": 54, "minor": 27, "unplaced": 9,
+    "unasked": 0, "misfiled": 0, "repeated": 0, "unsure": 0, "outside": 0, "missed": 0}  # fmt: skip
+WORSE = CELL | {"usable": 5, "minor": 0, "unplaced": 36, "outside": 3}
 
 
 @pytest.mark.parametrize("terminal", [True, False])
 def test_what_falls_with_the_size_of_a_batch_and_towards_its_end_is_seen(*, terminal: bool) -> None:
     console, pipe = _console(terminal=terminal, width=120)
     answers = {"1": {"": CELL}, "4-7": {"1": CELL, "2": CELL, "3": WORSE}}
-    progress = replace(RUNNING.progress, answers=answers, user_days=1_000, answered=200, covered=100)
+    progress = replace(
+        RUNNING.progress, answers=answers, user_days=1_000, answered=200, placed=150, minor=49, unplaced=1
+    )
     render_status(console, replace(RUNNING, progress=progress))
     text = pipe.getvalue()
-    assert "2,000 events, 2.00 a user-day, 50 % of the behaviors covered" in text
+    assert (
+        "rows: 150 in 2,000 events (0 journeys), 49 minor (24 %), 1 unplaced\nevents: 2.00 a user-day\n"
+        in text
+    )
     assert "outside" in text, "a column that is only there where a row has some"
     rows = [line.split() for line in text.splitlines()]
-    assert ["1", "10", "0.900", "0.900", "3.000", "0.000", "0.100", "0.000"] in rows
-    assert ["4-7", "30", "0.767", "0.767", "3.000", "0.000", "0.100", "0.037"] in rows
-    assert ["last", "third", "10", "0.500", "0.500", "3.000", "0.000", "0.100", "0.111"] in rows
+    assert ["1", "10", "0.900", "2.000", "0.300", "0.100", "0.000"] in rows
+    assert ["4-7", "30", "0.767", "2.000", "0.200", "0.200", "0.037"] in rows
+    assert ["last", "third", "10", "0.500", "2.000", "0.000", "0.400", "0.111"] in rows
 
 
 @pytest.mark.parametrize(
@@ -96,6 +101,15 @@ def test_where_batches_say_nothing_there_is_no_table(state: RunState) -> None:
     render_status(console, state)
     assert "in the batch" not in pipe.getvalue()
     assert "a user-day" not in pipe.getvalue()
+
+
+def test_a_run_that_stopped_shows_how_an_answer_began_and_where_the_others_are() -> None:
+    console, pipe = _console(terminal=False)
+    render_status(console, replace(RUNNING, status="stopped", bad_answer="Sure!\n", cooling_seconds=0.0))
+    assert (
+        "an answer that begins: Sure!\\n\nAll bad answers, as they came: eventabs report x.eventabs\n"
+        in pipe.getvalue()
+    )
 
 
 def _looks(*states: RunState) -> tuple[Callable[[], RunState], list[float]]:

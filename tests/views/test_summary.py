@@ -67,8 +67,8 @@ def test_what_failed_is_told_in_words_the_most_frequent_first() -> None:
     lines = _squeezed(_printed(BADLY))
     start = lines.index("Failed users by reason:")
     assert lines[start + 1 : start + 3] == [
-        "3 the reply was cut off before the user's end",
-        "1 the reply left the user out",
+        "3 the reply was cut off before the user's end; try a smaller budget.max_rows or another model",
+        "1 the reply left the user out; try a smaller budget.max_rows or another model",
     ]
 
 
@@ -139,45 +139,72 @@ def test_the_figures_line_up_in_both_languages(language: str) -> None:
     assert len({cell_len(line[: line.index(figure)]) for line, figure in rows}) == 1
 
 
-def test_what_is_remarkable_about_the_events_is_said() -> None:
-    remarkable = replace(WELL, covered=90, answered=120, ungrounded=1, repeated=2, outside=3, missed=4)
-    (line,) = [line for line in _squeezed(_printed(remarkable, width=200)) if line.startswith("events ")]
-    assert line == (
-        "events 75 % of the behaviors covered, 1 matches no behavior, 2 repeated and dropped, 3 with types outside the vocabulary,"
-        " 4 missed events added by your rules"
-    )
-    assert json.loads(summary_json(remarkable))["event_counts"] == {
-        "behaviors_covered": 90,
-        "behaviors_answered": 120,
-        "coverage": 0.75,
-        "user_days": 0,
-        "events_per_user_day": None,
-        "ungrounded": 1,
-        "duplicates": 2,
+ROWS = replace(
+    WELL, journeys=19, answered=1_058, placed=846, minor=212, misfiled=2, repeated=1, unsure=5, outside=3, missed=4,
+    user_days=4_506,
+)  # fmt: skip
+
+
+def test_what_became_of_the_rows_is_one_line_and_what_is_remarkable_about_the_events_another() -> None:
+    lines = _squeezed(_printed(ROWS, width=200))
+    assert lines[0] == "Completed: 486 of 486 users done, 9,012 events, 19 journeys"
+    assert [line for line in lines if line.startswith(("rows ", "events "))] == [
+        "rows 846 in 9,012 events (19 journeys), 212 minor (20 %), 0 unplaced, 2 under another user's header, 1 repeated",
+        "events 2.00 a user-day, 5 of which the model was not sure, 3 with types outside the vocabulary,"
+        " 4 missed events added by your rules",
+    ]
+    assert "Journeys: x.eventabs/journeys.jsonl" in lines
+    shown = json.loads(summary_json(ROWS))
+    assert shown["journeys"] == 19
+    assert shown["event_counts"] == {
+        "behaviors_answered": 1_058,
+        "behaviors_placed": 846,
+        "behaviors_minor": 212,
+        "behaviors_unplaced": 0,
+        "behaviors_unasked": 0,
+        "behaviors_misfiled": 2,
+        "behaviors_repeated": 1,
+        "user_days": 4_506,
+        "events_per_user_day": 2.0,
+        "unsure_events": 5,
         "outside_labels": 3,
         "must_misses": 4,
     }
 
 
-def test_events_a_user_day_are_those_of_users_that_are_done() -> None:
-    # an extension that has more to ask about some users: 12 events hold of them meanwhile
-    extended = replace(WELL, events=9_012, standing_events=12, user_days=4_500, covered=90, answered=120)
-    (line,) = [line for line in _squeezed(_printed(extended, width=160)) if line.startswith("events ")]
-    assert line == "events 2.00 a user-day, 75 % of the behaviors covered"
-    fields = json.loads(summary_json(extended))
-    assert (fields["events"], fields["event_counts"]["events_per_user_day"]) == (9_012, 2.0)
+def test_what_there_is_none_of_is_not_told_but_for_unplaced_rows() -> None:
+    (line,) = [
+        line
+        for line in _squeezed(_printed(replace(WELL, answered=9, placed=7, unasked=2), width=200))
+        if line.startswith("rows")
+    ]
+    assert line == "rows 7 in 9,012 events (0 journeys), 0 unplaced, 2 not asked for"
+
+
+def test_reasons_say_what_helps() -> None:
+    text = _printed(replace(BADLY, failures={"unplaced": 2, "renumbered": 1, "endpoint": 1}), width=200)
+    assert "2 the reply left out too many of the user's rows; try a smaller budget.max_rows" in " ".join(
+        text.split()
+    )
+    assert 'try llm.constrain, prompt.answer = "schema" or another model' in text
+    assert "gave no readable answer\n" in text
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+def test_a_run_that_stopped_shows_how_an_answer_began_and_where_the_others_are(*, quiet: bool) -> None:
+    text = _printed(replace(BADLY, status="stopped", bad_answer="Sure!\n\x1b[31m[b]"), quiet=quiet, width=200)
+    assert "Nothing could be used of an answer that begins: Sure!\\n\\x1b[31m[b]\n" in text
+    assert "All bad answers, as they came: eventabs report 'my runs/[x]'\n" in text
 
 
 def test_json_has_what_answers_held_by_users_in_the_batch_and_place() -> None:
-    cell = {"asked": 4, "usable": 3, "strayed": 1, "behaviors": 30, "user_days": 6, "events": 9, "covered": 24, "ungrounded": 1,
-        "repeated": 2, "outside": 3, "missed": 4}  # fmt: skip
+    cell = {"asked": 4, "usable": 3, "behaviors": 30, "events": 9, "journeys": 2, "placed": 24, "minor": 5, "unplaced": 1,
+        "unasked": 0, "misfiled": 1, "repeated": 2, "unsure": 1, "outside": 3, "missed": 4}  # fmt: skip
     shown = json.loads(summary_json(replace(WELL, answers={"4-7": {"1": cell, "3": cell}})))["answers"]
     assert [row["name"] for row in shown["by_position"]] == ["1", "3"]
     assert shown["by_batch_users"] == [
-        {"name": "4-7", "asked": 8, "usable": 6, "ungrounded_answers": 2, "behaviors": 60, "user_days": 12, "events": 18,
-         "behaviors_covered": 48, "ungrounded": 2, "duplicates": 4, "outside_labels": 6, "must_misses": 8,
-         "coverage": 0.8, "events_per_user_day": 1.5}
-    ]  # fmt: skip
+        {"name": "4-7"} | {figure: 2 * number for figure, number in cell.items()}
+    ]
 
 
 def test_json_has_the_fixed_keys_and_one_line() -> None:
@@ -186,10 +213,10 @@ def test_json_has_the_fixed_keys_and_one_line() -> None:
     assert encoded.endswith(b"\n")
     fields = json.loads(encoded)
     fixed = (
-        "status provider users success_count failed_count pending events calls retries "
+        "status provider users success_count failed_count pending events journeys calls retries "
         "prompt_tokens completion_tokens cost seconds out"
     )
-    assert list(fields)[:14] == fixed.split()
+    assert list(fields)[:15] == fixed.split()
     assert fields["out"] == "my runs/[x]"
     assert fields["failures"] == {"missing": 1, "cut": 3}
     assert json.loads(summary_json(WELL))["cost"] is None

@@ -24,7 +24,7 @@ from eventabs.stop import Stop, StopRequested
 from eventabs.views import print_bytes, print_json, print_line, stderr_console, stdout_console
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Callable, Coroutine
     from contextlib import AbstractContextManager
 
 

@@ -3,7 +3,6 @@ from .settings import (
     LlmSettings as LlmSettings,
     MustSettings as MustSettings,
     Settings as Settings,
-    edited_config as edited_config,
     environment_values as environment_values,
     load_settings as load_settings,
     named_values as named_values,

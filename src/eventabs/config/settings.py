@@ -662,27 +662,3 @@ def with_absolute_paths(settings: Settings, folder: Path) -> Settings:
         absolute = {key: path if is_address(path) else str(folder / path) for key, path in paths.items()}
         changed[name] = section.model_copy(update=absolute)
     return settings.model_copy(update=changed)
-
-
-def edited_config(path: Path, values: Mapping[str, Mapping[str, Any]]) -> tuple[str, str]:
-    """Return the text of a config file as it is ("" where there is none), and with some settings, nested as in the TOML.
-
-    Raises ConfigError where the file cannot be read, or would not hold afterwards.
-    """
-    import tomlkit  # noqa: PLC0415  slow to load, and only `calibrate --write` edits
-
-    before = path.read_text("utf-8-sig") if path.exists() else ""
-    try:
-        document = tomlkit.parse(before)
-        for section, settings in values.items():
-            table = document.setdefault(section, tomlkit.table())
-            for key, value in settings.items():
-                if table.get(key) != value:
-                    table[key] = value
-        after = tomlkit.dumps(document)
-    except (tomlkit.exceptions.TOMLKitError, AttributeError, TypeError) as error:
-        message = _("config file {path} cannot be changed: {error}; set {settings} by hand")
-        names = ", ".join(f"{section}.{key}" for section, each in values.items() for key in each)
-        raise ConfigError(message.format(path=path, error=error, settings=names)) from None
-    load_settings(None, tomlkit.parse(after).unwrap(), isolated=True)
-    return before, after

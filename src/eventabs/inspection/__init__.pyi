@@ -1,7 +1,3 @@
-from .audit import (
-    AuditFacts as AuditFacts,
-    audit_facts as audit_facts,
-)
 from .report import (
     BatchRow as BatchRow,
     ReportFacts as ReportFacts,
@@ -14,6 +10,7 @@ from .report import (
     open_report_facts as open_report_facts,
 )
 from .run_status import (
+    ROW_STATES as ROW_STATES,
     CallFacts as CallFacts,
     CallText as CallText,
     Line as Line,

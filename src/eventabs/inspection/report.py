@@ -9,7 +9,6 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from eventabs.inspection.audit import AuditFacts, audit_facts
 from eventabs.inspection.run_status import (
     AskedPart,
     CallFacts,
@@ -27,16 +26,18 @@ from eventabs.language import gettext as _
 from eventabs.prompts import Compactor, default_vocabulary
 from eventabs.records import Counts, UserLog, ratio
 from eventabs.store import (
-    ANSWER_FIGURES,
     REPORT_SECTIONS,
     Ledger,
     Retry,
+    RowsOfUser,
     RunDirectory,
     UserRow,
     all_user_rows,
     count_all,
     events_of,
+    journeys_of,
     read_head,
+    rows_of_user,
     stored_retries,
     summed,
     unpack_text,
@@ -129,33 +130,23 @@ def _share(value: float | None) -> Share | None:
 
 
 class BatchRow(NamedTuple):
-    """What answers held, as they were read, of a class of batches or of places in them.
-
-    The names are those of JSON, the order is that of ANSWER_FIGURES. Behaviors, days and events are those of usable answers.
-    """
+    """What answers held, as they were read, of a class of batches or of places in them; the counts are named as in `Counts`."""
 
     name: str
     asked: int
     usable: int
-    ungrounded_answers: int
     behaviors: int
-    user_days: int
     events: int
-    behaviors_covered: int
-    ungrounded: int
-    duplicates: int
-    outside_labels: int
-    must_misses: int
-
-    @property
-    def coverage(self) -> float | None:
-        """Which share of the behaviors is part of an event."""
-        return ratio(self.behaviors_covered, self.behaviors)
-
-    @property
-    def events_per_user_day(self) -> float | None:
-        """The events for each day on which a user did something."""
-        return ratio(self.events, self.user_days)
+    journeys: int
+    placed: int
+    minor: int
+    unplaced: int
+    unasked: int
+    misfiled: int
+    repeated: int
+    unsure: int
+    outside: int
+    missed: int
 
 
 def by_batch_users(counts: Counts) -> tuple[BatchRow, ...]:
@@ -175,7 +166,7 @@ def _least(band: str) -> int:
 
 
 def _row(name: str, cell: Mapping[str, int]) -> BatchRow:
-    return BatchRow(name, *(cell[figure] for figure in ANSWER_FIGURES))
+    return BatchRow(name, *(cell[figure] for figure in BatchRow._fields[1:]))
 
 
 def batch_tables(runs: Mapping[str, Counts]) -> list[Table]:
@@ -195,9 +186,7 @@ def batch_tables(runs: Mapping[str, Counts]) -> list[Table]:
     if any(places.values()):
         thirds = {"1": _("first third"), "2": _("middle third"), "3": _("last third")}
         tables.append(_batch_table(_("Place in the batch"), thirds, places))
-    note = _(
-        "Usable, did not match: share of the answers; covered: of the behaviors; ungrounded and the rest: of the events"
-    )
+    note = _("Usable: share of the answers; minor to repeated: of the behaviors; the rest: of the events")
     return [*tables[:-1], *(table._replace(note=note) for table in tables[-1:])]
 
 
@@ -223,19 +212,20 @@ def _batch_columns() -> dict[str, Callable[[BatchRow], float | None]]:
     return {
         _("users asked"): lambda row: row.asked,
         _("usable"): lambda row: _share(ratio(row.usable, row.asked)),
-        _("covered"): lambda row: _share(row.coverage),
-        _("events a user-day"): lambda row: row.events_per_user_day,
-        _("ungrounded"): lambda row: _share(ratio(row.ungrounded, row.events)),
+        _("rows an event"): lambda row: ratio(row.placed, row.events),
+        _("minor"): lambda row: _share(ratio(row.minor, row.behaviors)),
+        _("unplaced"): lambda row: _share(ratio(row.unplaced, row.behaviors)),
     }
 
 
 def _faults() -> dict[str, Callable[[BatchRow], float | None]]:
     """Return the columns that are only there where a row has some."""
     return {
-        _("did not match"): lambda row: _share(ratio(row.ungrounded_answers, row.asked)),
-        _("repeated"): lambda row: _share(ratio(row.duplicates, row.events)),
-        _("outside the vocabulary"): lambda row: _share(ratio(row.outside_labels, row.events)),
-        _("missed"): lambda row: _share(ratio(row.must_misses, row.events)),
+        _("misfiled"): lambda row: _share(ratio(row.misfiled, row.behaviors)),
+        _("repeated"): lambda row: _share(ratio(row.repeated, row.behaviors)),
+        _("not sure"): lambda row: _share(ratio(row.unsure, row.events)),
+        _("outside the vocabulary"): lambda row: _share(ratio(row.outside, row.events)),
+        _("missed"): lambda row: _share(ratio(row.missed, row.events)),
     }
 
 
@@ -286,12 +276,14 @@ def _examples(ledger: Ledger, reason: str) -> Iterator[Example]:
 
 
 class UserFacts(NamedTuple):
-    """One user: the state, the log, its behaviors in their compact form without times, and the events that hold."""
+    """One user: the state, the log, its behaviors in their compact form without times, and what was made of them."""
 
     row: UserRow
     log: UserLog
     phrases: Sequence[str]
     events: list[dict[str, Any]]
+    journeys: list[dict[str, Any]]
+    rows: RowsOfUser
 
 
 Sections = Mapping[str, tuple[Table, ...]]  # by name, such as "quality"
@@ -321,7 +313,6 @@ class ReportFacts:
     goal: str  # the category that paths lead to
     sections: Sections  # what other rooms have stored for the report
     language: str  # the `lang` setting of the run
-    audit: AuditFacts | None
 
 
 @contextmanager
@@ -357,7 +348,6 @@ def open_report_facts(named: Path) -> Iterator[ReportFacts]:
             goal=_goal(settings),
             sections=_sections(meta, tuple(quality_tables(directory, counted))),
             language=settings["lang"],
-            audit=audit_facts(named),
         )
 
 
@@ -368,8 +358,9 @@ def _cost_of(endpoint: Endpoint) -> Cost:
 
 def _users(ledger: Ledger, compactor: Compactor) -> Iterator[UserFacts]:
     for row in all_user_rows(ledger):
-        log = ledger.log(row.user_id)
-        yield UserFacts(row, log, compactor.phrases(log), events_of(ledger, row.user_id))
+        user, log = row.user_id, ledger.log(row.user_id)
+        made = events_of(ledger, user), journeys_of(ledger, user), rows_of_user(ledger, user)
+        yield UserFacts(row, log, compactor.phrases(log), *made)
 
 
 def _goal(settings: Mapping[str, Any]) -> str:

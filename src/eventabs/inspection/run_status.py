@@ -3,9 +3,10 @@
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
+from datetime import date
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from eventabs.errors import UsageError
 from eventabs.language import Language, gettext as _
@@ -22,12 +23,15 @@ from eventabs.store import (
     Status,
     UserRow,
     asked_again,
+    bad_answer,
     cooling_until,
     count_all,
     events_of,
     failure_reasons,
     host_of,
+    journeys_of,
     retry_under_way,
+    rows_of_user,
     shard_states,
     stored_jobs,
     unpack_messages,
@@ -66,6 +70,9 @@ class RunState:
     failures: dict[str, int]
     last_failure: CallFailed | BatchDone | Retrying | None
     language: str
+    bad_answer: str = (
+        ""  # how the latest answer begins, where the run was stopped and nothing of it could be used
+    )
     cooling_seconds: float = 0.0
     asked_again: Mapping[str, int] = field(default_factory=dict)  # users after a bad answer, by its reason
     jobs: tuple[Job, ...] = ()  # of a batch service, and files of requests
@@ -110,6 +117,7 @@ def _run_state(
         asked_again=asked_again(ledger),
         last_failure=None if status == "completed" else _last_failure(ledger, began_at, running=running),
         language=facts["settings"]["lang"],
+        bad_answer=bad_answer(ledger) if status == "stopped" else "",
         cooling_seconds=max(0.0, cooling_until(ledger, began_at) - now) if running else 0.0,
         jobs=tuple(stored_jobs(ledger)),
         shards=shards,
@@ -315,14 +323,23 @@ _CALLS_OF_USER = """
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A behavior. `events`: positions of those that cover it in the user's events."""
+ROW_STATES: Final = (
+    "placed",
+    "minor",
+    "unplaced",
+    "unasked",
+)  # of a behavior; "" of one that has no accepted answer
+
+
+class Line(NamedTuple):
+    """A behavior, with the position of its event in the user's events; `begins`: it is the first one of that."""
 
     index: int
-    day: str  # ISO 8601
+    day: str  # ISO 8601; it begins at 05:00
     text: str
-    events: tuple[int, ...]
+    state: str
+    event: int | None = None
+    begins: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,22 +363,13 @@ class StoredCall:
 
 @dataclass(frozen=True, slots=True)
 class UserView:
-    """A user with all that is known of it. `events` are those of its parts that are done, in order of time."""
+    """A user with all that is known of it: events and journeys (by id) of its parts that are done, in order of time."""
 
     row: UserRow
     profile: tuple[tuple[str, str], ...]
     lines: tuple[Line, ...]
-    events: tuple[dict[str, Any], ...]
-
-    @property
-    def uncovered(self) -> list[int]:
-        """Indices of behaviors that no event covers."""
-        return [line.index for line in self.lines if not line.events]
-
-    @property
-    def ungrounded(self) -> list[int]:
-        """Positions of events that cover no behavior."""
-        return [position for position, event in enumerate(self.events) if not event["behaviors"]]
+    events: list[dict[str, Any]]
+    journeys: dict[str, dict[str, Any]]
 
 
 def view_user(ledger: Ledger, user_id: str, named: Path) -> UserView:
@@ -370,8 +378,9 @@ def view_user(ledger: Ledger, user_id: str, named: Path) -> UserView:
     if row is None:
         message = _("the run has no user {user}; list its users with: eventabs show {path}")
         raise UsageError(message.format(user=user_id, path=shlex.quote(str(named))))
+    journeys = {journey["id"]: journey for journey in journeys_of(ledger, user_id)}
     log, events = ledger.log(user_id), events_of(ledger, user_id)
-    return UserView(row, log.profile, tuple(_lines(log, events, ledger.meta())), tuple(events))
+    return UserView(row, log.profile, tuple(_lines(ledger, log, events)), events, journeys)
 
 
 def stored_calls(ledger: Ledger, user_id: str) -> Iterator[StoredCall]:
@@ -389,11 +398,13 @@ def compactor_of(facts: Mapping[str, Any]) -> Compactor:
     return Compactor(language, facts["settings"]["compaction"]["strip"])
 
 
-def _lines(log: UserLog, events: list[dict[str, Any]], facts: Mapping[str, Any]) -> Iterator[Line]:
-    covering: dict[int, list[int]] = {}
-    for position, event in enumerate(events):
-        for index in event["behaviors"]:
-            covering.setdefault(index, []).append(position)
-    lines = compactor_of(facts).lines(log)
-    for index, (behavior, text) in enumerate(zip(log.behaviors, lines, strict=True)):
-        yield Line(index, behavior.start.date().isoformat(), text, tuple(covering.get(index, ())))
+def _lines(ledger: Ledger, log: UserLog, events: list[dict[str, Any]]) -> Iterator[Line]:
+    event_of = {index: position for position, event in enumerate(events) for index in event["behaviors"]}
+    firsts = {event["behaviors"][0] for event in events}
+    found = rows_of_user(ledger, log.user_id)._asdict()
+    states = {index: state for state in ROW_STATES[1:] for index in found[state]}
+    texts = compactor_of(ledger.meta()).lines(log)
+    for index, (behavior, text) in enumerate(zip(log.behaviors, texts, strict=True)):
+        day = date.fromordinal(behavior.day)
+        state = "placed" if index in event_of else states.get(index, "")
+        yield Line(index, day.isoformat(), text, state, event_of.get(index), index in firsts)

@@ -1,12 +1,10 @@
 from .confidence import (
     Figure as Figure,
     cohen_kappa as cohen_kappa,
-    figure_of as figure_of,
-    interval as interval,
     least_share as least_share,
-    lower_bound as lower_bound,
-    resampled as resampled,
+    place_third as place_third,
     share_of as share_of,
+    users_band as users_band,
 )
 from .grouping import (
     FIGURES as FIGURES,
@@ -28,24 +26,11 @@ from .grouping import (
     figures_of as figures_of,
     groups_of as groups_of,
     label_seconds as label_seconds,
-    matched_spans as matched_spans,
-    matched_times as matched_times,
     rows_in as rows_in,
+    rows_of as rows_of,
     scores_of as scores_of,
     shape_of as shape_of,
     share as share,
     trivial_groupings as trivial_groupings,
     wholes_of as wholes_of,
-)
-from .stability import (
-    Claim as Claim,
-    LogText as LogText,
-    Repeat as Repeat,
-    Stability as Stability,
-    StabilityRow as StabilityRow,
-    fits_better as fits_better,
-    place_third as place_third,
-    same_events as same_events,
-    stability_of as stability_of,
-    users_band as users_band,
 )

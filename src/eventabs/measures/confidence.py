@@ -1,4 +1,4 @@
-"""Intervals: a bootstrap over users, an exact bound of a share, and agreement of two people beyond chance."""
+"""Intervals: a bootstrap over users, an exact bound of a share, agreement of two people beyond chance; and classes of batches."""
 
 import math
 import random
@@ -8,7 +8,6 @@ from typing import Final, NamedTuple, TypeVar
 
 RESAMPLES: Final = 1_000
 FEW_CLUSTERS: Final = 10  # below it there are no intervals
-_BOUND_RESAMPLES: Final = 2_000  # a tail of 1 % is 20 of them
 _TAIL: Final = 0.025  # on each side: 95 % in between
 _GROUPS: Final = 500  # of clusters; of as many clusters each is one
 
@@ -44,59 +43,30 @@ def interval(sums: Sequence[Sums], figure: Callable[[Sums], float | None]) -> tu
 
 
 def grouped(clusters: Sequence[Sequence[float]], most: int = _GROUPS) -> list[list[float]]:
-    """Return the sums of at most so many groups of clusters, dealt out in turn: drawing them costs no more for a million."""
+    """Return the sums of at most N groups (`most`) of clusters, dealt out in turn: drawing them costs no more for a million."""
     return [
         [sum(column) for column in zip(*clusters[group::most], strict=True)]
         for group in range(min(most, len(clusters)))
     ]
 
 
-def figure_of(
-    clusters: Sequence[Sequence[float]], figure: Callable[[Sequence[float]], float | None], seed: int = 0
-) -> Figure:
-    """Return a figure of the sums of all clusters with its interval; below ten clusters it has none."""
-    if not clusters:
-        return Figure(None, None, None)
-    value = figure([sum(column) for column in zip(*clusters, strict=True)])
-    if len(clusters) < FEW_CLUSTERS:
-        return Figure(value, None, None)
-    drawn = list(resampled(grouped(clusters), random.Random(seed)))  # noqa: S311  no secret
-    return Figure(value, *(interval(drawn, figure) or (None, None)))
-
-
-def lower_bound(
-    clusters: Sequence[Sequence[float]],
-    figure: Callable[[Sequence[float]], float | None],
-    *,
-    tail: float,
-    seed: int = 0,
-) -> float | None:
-    """Return the value that a share `tail` of the draws stays below: a one-sided bound; None below ten clusters."""
-    if len(clusters) < FEW_CLUSTERS:
-        return None
-    drawn = resampled(grouped(clusters), random.Random(seed), _BOUND_RESAMPLES)  # noqa: S311  no secret
-    figures = sorted(value for each in drawn if (value := figure(each)) is not None)
-    return figures[int(tail * len(figures))] if figures else None
-
-
 def share_of(clusters: Sequence[tuple[float, float]], seed: int = 0) -> Figure:
-    """Return a share of (part, whole) by cluster with its interval.
+    """Return a share of (part, whole) by cluster with its interval; below ten clusters it has none.
 
-    Where every cluster has all, or none, draws are all alike; the bound is then the one at which so many clusters in a row
+    Where every cluster has all, or none, draws are all alike; the bound is then the one at which as many clusters in a row
     have a chance of 2.5 % (Clopper and Pearson 1934, taking each cluster as a single trial).
     """
     clusters = [cluster for cluster in clusters if cluster[1]]
-    found = figure_of(clusters, lambda sums: sums[0] / sums[1] if sums[1] else None, seed)
-    if found.low is None or found.high is None or found.low < found.high:
-        return found
+    if not clusters:
+        return Figure(None, None, None)
+    value = sum(part for part, _whole in clusters) / sum(whole for _part, whole in clusters)
+    if len(clusters) < FEW_CLUSTERS:
+        return Figure(value, None, None)
     bound = _TAIL ** (1 / len(clusters))
-    return (
-        found._replace(low=bound)
-        if found.value == 1
-        else found._replace(high=1 - bound)
-        if found.value == 0
-        else found
-    )
+    if value in (0, 1):
+        return Figure(value, *((bound, 1.0) if value else (0.0, 1 - bound)))
+    drawn = list(resampled(grouped(clusters), random.Random(seed)))  # noqa: S311  no secret
+    return Figure(value, *(interval(drawn, lambda sums: sums[0] / sums[1]) or (None, None)))
 
 
 _ONE_TAIL: Final = 0.05  # a one-sided bound of 95 %
@@ -151,3 +121,14 @@ def cohen_kappa(pairs: Sequence[tuple[Hashable, Hashable]]) -> float | None:
     if by_chance == 1:
         return None
     return (sum(one == other for one, other in pairs) / total - by_chance) / (1 - by_chance)
+
+
+def users_band(users: int) -> str:
+    """Name a number of users in a batch by powers of two: `1`, `2-3`, `4-7`, `8-15`; "" for none."""
+    least = 1 << (users.bit_length() - 1) if users > 0 else 0
+    return f"{least}-{2 * least - 1}" if least > 1 else str(least or "")
+
+
+def place_third(place: int, users: int) -> str:
+    """Name the third of a batch in which a place from 1 on lies, `1` to `3`; "" where that says nothing."""
+    return str(1 + (place - 1) * 3 // users) if place and users >= 3 else ""  # noqa: PLR2004

@@ -8,11 +8,13 @@ import random
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC
 from itertools import pairwise
 from math import fsum
 from typing import Any, Final, NamedTuple
 
 from eventabs.measures.confidence import FEW_CLUSTERS, Figure, grouped, interval, resampled
+from eventabs.records import UserLog
 
 WHOLE: Final = 0.8  # the least Dice coefficient of a group that is found
 _TRIVIAL: Final = 0.97  # a baseline above it leaves no room for skill
@@ -28,12 +30,17 @@ Figures = Mapping[str, Figured]
 
 
 class Group(NamedTuple):
-    """Rows of one user that belong together, by their positions in the log. `parent`: the journey that it is a part of, or ""."""
+    """Rows of one user that belong together, by their positions in the log.
+
+    `parent`: the journey that it is a part of, or ""; `kind`: that journey's, where it is known. `sure`: nobody doubts it.
+    """
 
     rows: frozenset[int]
     type: str
     category: str = ""
     parent: str = ""
+    kind: str = ""
+    sure: bool = True
 
 
 class Row(NamedTuple):
@@ -50,21 +57,38 @@ class Row(NamedTuple):
         return int((self.start - _DAY_BEGINS) // _DAY)
 
 
-def groups_of(events: Iterable[Mapping[str, Any]]) -> list[Group]:
-    """Take events as a ledger and events.jsonl have them."""
+def rows_of(log: UserLog) -> list[Row]:
+    """Return what baselines know of a log, in wall time whatever its offsets from UTC."""
+    rows = []
+    for behavior in log.behaviors:
+        start = behavior.start.replace(tzinfo=UTC).timestamp()
+        rows.append(Row(start, start + (behavior.duration or 0), behavior.action, behavior.item))
+    return rows
+
+
+def groups_of(events: Iterable[Mapping[str, Any]], journeys: Iterable[Mapping[str, Any]] = ()) -> list[Group]:
+    """Take a user's events as a ledger and events.jsonl have them; its journeys say of which kind each is."""
+    kinds = {each["id"]: each["kind"] for each in journeys}
     return [
-        Group(frozenset(each["behaviors"]), each["type"], each["category"], each.get("journey") or "")
+        Group(
+            frozenset(each["behaviors"]),
+            each["type"],
+            each["category"],
+            each["journey"] or "",
+            kinds.get(each["journey"], ""),
+            each["sure"],
+        )
         for each in events
     ]
 
 
 def wholes_of(groups: Iterable[Group]) -> list[Group]:
-    """Return the groups of each journey as one group, those of no journey as they are."""
+    """Return the groups of each journey as one group, whose type is its kind, and those of no journey as they are."""
     wholes: dict[str | int, Group] = {}
     for position, group in enumerate(groups):
         key = group.parent or position
-        before = wholes.get(key, group)
-        wholes[key] = before._replace(rows=before.rows | group.rows)
+        before = wholes.get(key, group._replace(type=group.kind) if group.parent else group)
+        wholes[key] = before._replace(rows=before.rows | group.rows, sure=before.sure and group.sure)
     return list(wholes.values())
 
 
@@ -81,8 +105,7 @@ class Compared:
         self._cells = Counter(zip(*self._owners, strict=True))
         judged = set(held)
         self._judged = [
-            {place for place, group in enumerate(side) if not group.rows or group.rows & judged}
-            for side in (found, wanted)
+            {place for place, group in enumerate(side) if group.rows & judged} for side in (found, wanted)
         ]
 
     def pairs(self, least: float = WHOLE) -> list[tuple[int, int]]:
@@ -121,6 +144,11 @@ class Compared:
             {place for place in places if side[place].parent}
             for side, places in zip((self.found, self.wanted), self._judged, strict=True)
         )
+        kinds = [
+            (self.found[ours].type, self.wanted[theirs].type)
+            for ours, theirs in whole
+            if ours in found and theirs in wanted
+        ]
         loose = [side[_LOOSE] for side in self._sizes]
         rows = len(self._owners[0])
         return {
@@ -148,7 +176,9 @@ class Compared:
             "journeys_exact": sum(theirs in wanted for _ours, theirs in exact),
             "journeys_whole": sum(theirs in wanted for _ours, theirs in whole),
             "journeys_dice": fsum(best[place] for place in wanted),
-            "journeys_false": len(found) - sum(ours in found and theirs in wanted for ours, theirs in whole),
+            "journeys_false": len(found) - len(kinds),
+            "journeys_kinds": sum(all(pair) for pair in kinds),
+            "journeys_kind": sum(one == other != "" for one, other in kinds),
         }
 
     def _dice(self) -> Iterator[tuple[tuple[int, int], float]]:
@@ -209,8 +239,8 @@ def share(part: float, whole: float) -> float | None:
     return part / whole if whole else None
 
 
-def _f1(hits: str, name: str = "") -> Figured:
-    found, wanted = (f"{name or hits}_{side}".lstrip("_") for side in ("found", "wanted"))
+def _f1(hits: str, found: str = "", wanted: str = "") -> Figured:
+    found, wanted = found or f"{hits}_found", wanted or f"{hits}_wanted"
     return lambda sums: f1_of(sums[hits], sums[found], sums[wanted])
 
 
@@ -244,10 +274,10 @@ FIGURES: Final[Figures] = {
     "bcubed_precision": _share("rows_found", "rows"),
     "bcubed_recall": _share("rows_wanted", "rows"),
     "bcubed_macro_f1": _mean_f1("groups", "held_found", "held_wanted"),
-    "whole_f1": lambda sums: f1_of(sums["whole"], sums["found"], sums["wanted"]),
+    "whole_f1": _f1("whole", "found", "wanted"),
     "whole_precision": _share("whole", "found"),
     "whole_recall": _share("whole", "wanted"),
-    "exact_f1": lambda sums: f1_of(sums["exact"], sums["found"], sums["wanted"]),
+    "exact_f1": _f1("exact", "found", "wanted"),
     "best_dice": _share("best_dice", "wanted"),
     "boundary_f1": _f1("boundaries"),
     "same_type": _share("same_type", "grouped"),
@@ -255,12 +285,14 @@ FIGURES: Final[Figures] = {
     "grouped_recall": _share("grouped", "grouped_wanted"),
     "loose_f1": _f1("loose"),
 }
-# of wanted journeys, those found as one group, in a journey or an event; of journeys found, those that are none
+# of wanted journeys, those found as one group, in a journey or an event; of journeys found, those that are none; of those that are
+# journeys on both sides, the same kind
 JOURNEY_FIGURES: Final[Figures] = {
     "whole": _share("journeys_whole", "journeys_wanted"),
     "exact": _share("journeys_exact", "journeys_wanted"),
     "best_dice": _share("journeys_dice", "journeys_wanted"),
     "false": _share("journeys_false", "journeys_found"),
+    "same_kind": _share("journeys_kind", "journeys_kinds"),
 }
 
 
@@ -355,13 +387,16 @@ def scores_of(
 def shape_of(groups: Sequence[Group], rows: Sequence[Row], judged: Sequence[int]) -> Sums:
     """Return how coarse a user's grouping of the rows is that are judged: counts of groups, rows and days, and seconds of rows."""
     places = frozenset(judged)
-    sizes = [len(group.rows & places) for group in groups if not group.rows or group.rows & places]
+    groups = [group for group in groups if group.rows & places]
     held = {row for group in groups for row in group.rows & places}
     days = {rows[place].day for place in judged}
     return {
-        "groups": len(sizes),
+        "rows": len(judged),
         "grouped": len(held),
-        "single": sizes.count(1),
+        "groups": len(groups),
+        "single": sum(len(group.rows & places) == 1 for group in groups),
+        "unsure": sum(not group.sure for group in groups),
+        "journeys": len({group.parent for group in groups} - {""}),
         "days": len(days),
         "empty_days": len(days - {rows[place].day for place in held}),
         "seconds": fsum(rows[place].end - rows[place].start for place in judged),
@@ -370,8 +405,11 @@ def shape_of(groups: Sequence[Group], rows: Sequence[Row], judged: Sequence[int]
 
 
 SHAPE_FIGURES: Final[Figures] = {
+    "rows_placed": _share("grouped", "rows"),
     "rows_per_event": _share("grouped", "groups"),
     "one_row_events": _share("single", "groups"),
+    "doubtful": _share("unsure", "groups"),
+    "events_per_user_day": _share("groups", "days"),
     "days_without_event": _share("empty_days", "days"),
     "minutes_covered": _share("grouped_seconds", "seconds"),
 }
@@ -388,19 +426,15 @@ class Segment(NamedTuple):
     label: str
 
 
-def _matched(hits: str) -> Callable[[Sums], float | None]:
-    return lambda sums: f1_of(sums[hits], sums["found"], sums["wanted"])
-
-
 # starts at most 0, 1 and 5 minutes apart; 1 minute, with the same label; half of what either covers is shared
 SPAN_FIGURES: Final[Figures] = {
-    "start_f1_0": _matched("starts_0"),
-    "start_f1_1": _matched("starts_1"),
-    "start_f1_5": _matched("starts_5"),
-    "labelled_start_f1": _matched("labelled"),
-    "overlap_f1": _matched("overlapping"),
-    "minutes_f1": lambda sums: f1_of(sums["seconds"], sums["seconds_found"], sums["seconds_wanted"]),
-    "minutes_right": lambda sums: share(sums["right"], sums["seconds_wanted"]),
+    "start_f1_0": _f1("starts_0", "found", "wanted"),
+    "start_f1_1": _f1("starts_1", "found", "wanted"),
+    "start_f1_5": _f1("starts_5", "found", "wanted"),
+    "labelled_start_f1": _f1("labelled", "found", "wanted"),
+    "overlap_f1": _f1("overlapping", "found", "wanted"),
+    "minutes_f1": _f1("seconds"),
+    "minutes_right": _share("right", "seconds_wanted"),
 }
 
 
@@ -416,8 +450,8 @@ def compare_spans(found: Sequence[Segment], wanted: Sequence[Segment]) -> Sums:
     return {
         "found": len(found),
         "wanted": len(wanted),
-        **{f"starts_{most}": len(matched_times(starts, begin, most * _MINUTE)) for most in (0, 1, 5)},
-        "labelled": sum(len(matched_times(ours, theirs, _MINUTE)) for ours, theirs in labelled.values()),
+        **{f"starts_{most}": matched_times(starts, begin, most * _MINUTE) for most in (0, 1, 5)},
+        "labelled": sum(matched_times(ours, theirs, _MINUTE) for ours, theirs in labelled.values()),
         "overlapping": len(matched_spans(found, wanted)),
         "seconds_found": fsum(each for (_theirs, ours), each in seconds.items() if ours is not None),
         "seconds_wanted": fsum(each for (theirs, _ours), each in seconds.items() if theirs is not None),
@@ -426,22 +460,20 @@ def compare_spans(found: Sequence[Segment], wanted: Sequence[Segment]) -> Sums:
     }
 
 
-def matched_times(found: Sequence[float], wanted: Sequence[float], within: float) -> list[tuple[int, int]]:
-    """Match times that lie at most `within` apart, as many as possible; return positions in both.
+def matched_times(found: Sequence[float], wanted: Sequence[float], within: float) -> int:
+    """Match times that lie at most `within` apart, one to one and as many as possible; return how many.
 
     All windows are equally wide, so taking the earliest that fits is a maximum matching. The hit rate of boundaries
     in mir_eval.segment.detection (Raffel et al. 2014) is the same.
     """
-    ours = sorted(range(len(found)), key=found.__getitem__)
-    theirs = sorted(range(len(wanted)), key=wanted.__getitem__)
-    pairs, i, j = [], 0, 0
+    ours, theirs = sorted(found), sorted(wanted)
+    hits = i = j = 0
     while i < len(ours) and j < len(theirs):
-        apart = found[ours[i]] - wanted[theirs[j]]
-        if abs(apart) <= within:
-            pairs.append((ours[i], theirs[j]))
+        apart = ours[i] - theirs[j]
+        hits += abs(apart) <= within
         i += apart <= within
         j += apart >= -within
-    return pairs
+    return hits
 
 
 def matched_spans(found: Sequence[Segment], wanted: Sequence[Segment]) -> dict[int, int]:

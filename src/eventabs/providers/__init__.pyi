@@ -44,4 +44,9 @@ from .registry import (
     open_provider as open_provider,
 )
 from .retry import CallCancelledError as CallCancelledError, Complete as Complete, OnRetry as OnRetry
-from .rules import load_rules as load_rules, rule_events as rule_events, shipped_rules as shipped_rules
+from .rules import (
+    load_rules as load_rules,
+    rule_events as rule_events,
+    shipped_rules as shipped_rules,
+    summaries as summaries,
+)

@@ -1,11 +1,10 @@
-"""The provider that needs no model: segments of a log, by the rules file (TOML), become events with a summary.
+"""The provider that needs no model: the rows of a log, by the rules file (TOML), become events; and the summaries of all events.
 
-A segment covers whole minutes, since a reply names times by the minute: behaviors that share a minute share
-a segment. Segments follow each other without overlap, so each behavior is in exactly one.
+At level `day` the rows of a theme on a day are one event, whatever lies between them; at `fine`, a session of a theme.
+A day begins at 05:00. Each row is in exactly one event.
 """
 
 import asyncio
-import heapq
 import re
 import tomllib
 from collections import Counter, defaultdict
@@ -15,7 +14,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property, lru_cache
 from importlib.resources import files
-from itertools import groupby, zip_longest
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -23,12 +21,27 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from eventabs.choices import Detail
 from eventabs.errors import ConfigError, toml_fault
 from eventabs.language import Language, gettext as _
-from eventabs.records import MAX_CHARACTERS, THING, Behavior, OnContent, Reply, Request, UserLog, Vocabulary
+from eventabs.records import (
+    MAX_CHARACTERS,
+    THING,
+    Behavior,
+    OnContent,
+    Reply,
+    Request,
+    UserLog,
+    Vocabulary,
+    row_ranges,
+)
+
+# what a reader of answers could take for marks or for rows
+_GRAMMAR = re.compile(r"[^\w .&/+'\u2019-]|(?:^| )第?[\d-]+行?(?![^ ])")
 
 
 def _check_name(name: str) -> str:
-    if re.search(r"[|｜\r\n]", name) or not (name[0].isalnum() and name[-1].isalnum()):
-        message = _("must begin and end with a letter or digit, and hold no | and no line break")
+    if _GRAMMAR.search(name) or not (name[0].isalnum() and name[-1].isalpha()):
+        message = _(
+            "must begin with a letter or digit, end with a letter, and hold no marks and no word that is a number"
+        )
         raise ValueError(message)
     return name
 
@@ -47,12 +60,9 @@ class RulesTable(BaseModel):
 
 
 class DetailLimits(RulesTable):
-    """How far events are abstracted; see [detail] of the shipped rules file."""
+    """What ends an event; see [detail] of the shipped rules file."""
 
     session_minutes: Annotated[int, Field(ge=0)]
-    per_day: Annotated[int, Field(gt=0)]
-    most: Annotated[int, Field(gt=0)] | None = None
-    most_brief: Annotated[int, Field(gt=0)]
 
 
 class Replacement(RulesTable):
@@ -249,170 +259,62 @@ def load_rules(text: str, language: Language) -> Rules:
     )
 
 
-_ALONE_COST = 1_000.0  # of joining what should stand alone: only `brief` does it
-_WITHIN_THEME = 0.25  # the share of the weight that is lost where only the kind differs
-_DOUBLING_SECONDS = 7_200  # they weigh as much as the behavior itself
+_DOUBLING_SECONDS = 7_200  # they weigh as much as the row itself
 _MAX_SECONDS = 28_800  # more do not add weight
-_VISIT = timedelta(hours=4)  # a longer stay is the frame of other events rather than one with them
-_DAY_COST = 2.0  # of joining over a change of days, in the unit of weights
+
+
+def _weight(kind: EventKind, behavior: Behavior) -> float:
+    return kind.weight * (1 + min(behavior.duration or 0, _MAX_SECONDS) / _DOUBLING_SECONDS)
 
 
 @dataclass(slots=True, eq=False)
-class EventSegment:
-    """Neighboring behaviors that become one event. Times are wall time; `first` and `last` whole minutes."""
+class _Event:
+    """Rows that become one event. Times are wall time."""
 
-    first: datetime
-    last: datetime  # the last minute in which a behavior starts
-    end: datetime  # when the longest of the behaviors ends
-    behaviors: list[tuple[Behavior, EventKind]]
-    weights: dict[EventKind, float] = field(default_factory=lambda: defaultdict(float))
-
-    @property
-    def kind(self) -> EventKind:
-        """The heaviest kind."""
-        return max(self.weights, key=self.rank)
-
-    def rank(self, kind: EventKind) -> tuple[bool, float]:
-        """Order kinds by weight, after those that stand alone."""
-        return kind.alone, self.weights[kind]
-
-    @property
-    def weight(self) -> float:
-        """The importance of the segment in its day."""
-        return sum(self.weights.values())
-
-    def absorb(self, later: "EventSegment") -> None:
-        """Add the segment that follows."""
-        self.last = later.last
-        self.end = max(self.end, later.end)
-        self.behaviors += later.behaviors
-        for kind, weight in later.weights.items():
-            self.weights[kind] += weight
+    day: int
+    end: datetime  # when the longest of the rows ends
+    rows: list[int] = field(default_factory=list)
+    weights: defaultdict[EventKind, float] = field(default_factory=lambda: defaultdict(float))
 
 
-def find_segments(behaviors: Iterable[Behavior], rules: Rules, detail: Detail) -> list[EventSegment]:
-    """Divide a log into the segments that become its events, in time order."""
-    limits = rules.limits
-    sessions = _sessions(_minutes(behaviors, rules), timedelta(minutes=limits.session_minutes))
-    if detail == "fine":
-        return sessions
-    condensed = _condense_days(sessions, limits)
-    if detail == "brief":
-        return _condense(condensed, limits.most_brief, may_join=lambda _one, _other: True)
-    return condensed
-
-
-def _condense_days(sessions: list[EventSegment], limits: DetailLimits) -> list[EventSegment]:
-    days = [list(day) for _day, day in groupby(sessions, key=lambda segment: segment.first.date())]
-    condensed: list[EventSegment] = []
-    for day in days:
-        alone = sum(segment.kind.alone for segment in day)
-        condensed += _condense(day, limits.per_day + alone, may_join=_neither_stands_alone)
-    if limits.most is None or len(condensed) <= limits.most:
-        return condensed
-    return _condense(condensed, max(limits.most, len(days)), may_join=_neither_stands_alone)
-
-
-def _neither_stands_alone(one: EventSegment, other: EventSegment) -> bool:
-    return not (one.kind.alone or other.kind.alone)
-
-
-def _minutes(behaviors: Iterable[Behavior], rules: Rules) -> list[EventSegment]:
-    """Group behaviors by wall-clock minute, in order: a clock set back repeats its minutes."""
-    by_minute: dict[datetime, EventSegment] = {}
-    for behavior in behaviors:
-        start = behavior.start.replace(tzinfo=None)
-        minute = start.replace(second=0, microsecond=0)
+def _find_events(log: UserLog, rules: Rules, detail: Detail) -> Iterator[tuple[list[int], EventKind]]:
+    """Return the events of a log in order of their first rows, each with its heaviest kind."""
+    pause = timedelta(minutes=rules.limits.session_minutes)
+    events: list[_Event] = []
+    ongoing: dict[str, _Event] = {}  # by theme
+    for row, behavior in enumerate(map(_shortened, log.behaviors)):
         kind = rules.classify(behavior.action, behavior.item, behavior.place)
-        segment = by_minute.setdefault(minute, EventSegment(minute, minute, minute, []))
-        segment.end = max(segment.end, start)
+        start = behavior.start.replace(tzinfo=None)
+        event = None if kind.alone else ongoing.get(kind.theme)
+        if event is None or event.day != behavior.day or (detail == "fine" and start - event.end > pause):
+            event = _Event(behavior.day, start)
+            events.append(event)
+            if detail == "fine":  # another activity ends it
+                ongoing.clear()
+            if not kind.alone:
+                ongoing[kind.theme] = event
+        event.rows.append(row)
+        event.weights[kind] += _weight(kind, behavior)
         with suppress(OverflowError):  # an absurd duration does not count
-            segment.end = max(segment.end, start + timedelta(seconds=behavior.duration or 0))
-        segment.behaviors.append((behavior, kind))
-        segment.weights[kind] += kind.weight * (
-            1 + min(behavior.duration or 0, _MAX_SECONDS) / _DOUBLING_SECONDS
-        )
-    return [by_minute[minute] for minute in sorted(by_minute)]
+            event.end = max(event.end, start + timedelta(seconds=behavior.duration or 0))
+    return ((event.rows, max(event.weights, key=event.weights.__getitem__)) for event in events)
 
 
-def _sessions(minutes: list[EventSegment], pause: timedelta) -> list[EventSegment]:
-    sessions: list[EventSegment] = []
-    for minute in minutes:
-        earlier = sessions[-1] if sessions else None
-        if (
-            earlier
-            and _neither_stands_alone(earlier, minute)
-            and earlier.kind.theme == minute.kind.theme
-            and minute.first - earlier.end <= pause
-        ):
-            earlier.absorb(minute)
-        else:
-            sessions.append(minute)
-    return sessions
-
-
-def _cost(earlier: EventSegment, later: EventSegment) -> float:
-    """Return the cost of joining two neighbors: the lower weight, and more for a change of days.
-
-    Within a theme it is less, on the same day nothing. What begins during a visit is a part of it.
-    """
-    days_between = (later.first.date() - earlier.last.date()).days
-    cost = min(earlier.weight, later.weight)
-    if earlier.kind.theme == later.kind.theme:
-        cost *= _WITHIN_THEME if days_between and earlier.kind is not later.kind else 0
-    elif later.first < earlier.end <= earlier.first + _VISIT:
-        cost = 0
-    if earlier.kind.alone or later.kind.alone:
-        cost += _ALONE_COST
-    return cost + days_between * _DAY_COST
-
-
-def _condense(
-    parts: list[EventSegment], most: int, *, may_join: Callable[[EventSegment, EventSegment], bool]
-) -> list[EventSegment]:
-    """Join the cheapest neighbors until `most` are left and no join is free any more. Modifies the parts."""
-    following: list[int | None] = [*range(1, len(parts)), None]
-    preceding: list[int | None] = [None, *range(len(parts) - 1)]
-    version = [0] * len(parts)  # -1: absorbed
-    heap: list[tuple[float, float, int, int, int]] = []
-
-    def offer(left: int | None) -> None:
-        right = None if left is None else following[left]
-        if left is not None and right is not None and may_join(parts[left], parts[right]):
-            cost = _cost(parts[left], parts[right])
-            size = parts[left].weight + parts[right].weight  # at equal cost the smallest, for even phases
-            heapq.heappush(heap, (cost, size, left, version[left], version[right]))
-
-    for position in range(len(parts)):
-        offer(position)
-    remaining = len(parts)
-    while heap:
-        cost, _size, left, *seen = heapq.heappop(heap)
-        right = following[left]
-        if right is None or seen != [version[left], version[right]]:
-            continue
-        if remaining <= most and cost > 0:
-            break
-        parts[left].absorb(parts[right])
-        remaining -= 1
-        version[left] += 1
-        version[right] = -1
-        following[left] = after = following[right]
-        if after is not None:
-            preceding[after] = left
-        offer(preceding[left])
-        offer(left)
-    return [part for part, versions in zip(parts, version, strict=True) if versions >= 0]
-
-
-_HALF_YEAR = 180  # days; a reader of replies looks no further ahead for a day without its year
+def rule_events(log: UserLog, rules: Rules, detail: Detail) -> list[tuple[list[int], str]]:
+    """Return the events of a log as the rules make them: the positions of their behaviors, and their type."""
+    return [(rows, kind.name) for rows, kind in _find_events(log, rules, detail)]
 
 
 class RulesProvider:
     """Completes requests from the behaviors of their users. Its replies use no tokens."""
 
     def __init__(self, rules: Rules, vocabulary: Vocabulary, detail: Detail = "day") -> None:
-        """Raise ConfigError where a type of the rules has a category that the vocabulary lacks."""
+        """Raise ConfigError where journeys are asked for, or the vocabulary cannot say a type of the rules."""
+        if detail == "journeys":
+            message = _(
+                "the built-in rules find no journeys: set [prompt] detail to day or fine, or name a model in [llm]"
+            )
+            raise ConfigError(message)
         self._rules = rules
         self._detail = detail
         known = {"": ""} | {category.name: category.mark for category in vocabulary.categories}
@@ -423,14 +325,26 @@ class RulesProvider:
                     "add it to [[vocabulary.categories]] or change it in a rules file of your own"
                 )
                 raise ConfigError(message.format(key=kind.key, name=kind.category))
-        self._marks = {kind.key: known[kind.category] for kind in rules.kinds.values()}
+            if kind.name == vocabulary.minor or kind.name[-1] in known.values():
+                message = _(
+                    "the rules file does not hold: types.{key}: answers cannot name a type {name}; "
+                    "rename it in a rules file of your own, or change the mark in [[vocabulary.categories]]"
+                )
+                raise ConfigError(message.format(key=kind.key, name=kind.name))
+        self._names = {kind: kind.name + known[kind.category] for kind in rules.kinds.values()}
 
     async def complete(self, request: Request, _on_content: OnContent | None = None, /) -> Reply:
-        """Return the events of every user in the request, in the `lines` form, all at once."""
+        """Return the events of every user in the request, in the `lines` form, all at once; no journeys, nothing minor."""
         lines: list[str] = []
+        number = 1
         for alias, log in request.users.items():
             lines.append(f"## {alias}")
-            lines.extend(self._lines(log))
+            groups = defaultdict[str, list[str]](list)
+            for rows, kind in _find_events(log, self._rules, self._detail):
+                group = row_ranges(number + row for row in rows).replace(" ", ",")
+                groups[self._names[kind]].append(group)
+            lines += (f"{name} {' '.join(theirs)}" for name, theirs in groups.items())
+            number += len(log.behaviors)
             await asyncio.sleep(0)  # a user takes milliseconds; a whole batch would stall the progress bar
         lines.append("##")
         return Reply("\n".join(lines))
@@ -438,59 +352,16 @@ class RulesProvider:
     async def aclose(self) -> None:
         """Do nothing: there is no connection."""
 
-    def _lines(self, log: UserLog) -> Iterator[str]:
-        behaviors = [_shortened(behavior) for behavior in log.behaviors]
-        summarizer = Summarizer(behaviors, self._rules)
-        segments = find_segments(behaviors, self._rules, self._detail)
-        day = None
-        for segment, following in zip_longest(segments, segments[1:]):
-            if segment.first.date() != day:
-                is_new_year = day is None or segment.first.year != day.year
-                day = segment.first.date()
-                yield f"# {day:%Y-%m-%d}" if is_new_year else f"# {day:%m-%d}"
-            line = f"{_span(segment, following)} {segment.kind.name}{self._marks[segment.kind.key]}"
-            summary = summarizer.summary(segment)
-            yield f"{line} | {summary}" if summary else line
-
-
-def rule_events(log: UserLog, rules: Rules, detail: Detail) -> list[tuple[list[int], str]]:
-    """Return the events of a log as the rules make them: the positions of their behaviors, and their type."""
-    places = defaultdict[Behavior, list[int]](list)
-    behaviors = [_shortened(behavior) for behavior in log.behaviors]
-    for place in reversed(range(len(behaviors))):
-        places[behaviors[place]].append(place)
-    return [
-        ([places[behavior].pop() for behavior, _kind in segment.behaviors], segment.kind.name)
-        for segment in find_segments(behaviors, rules, detail)
-    ]
-
 
 def _shortened(behavior: Behavior) -> Behavior:
     """Return the behavior as rules take it: its texts as short as in a prompt, and a thing as free text."""
-    texts = behavior.action, behavior.item, behavior.place
+    texts = action, item, place = behavior[1:4]
+    if action != THING and max(map(len, texts)) <= MAX_CHARACTERS:
+        return behavior
     action, item, place = (
         text if len(text) <= MAX_CHARACTERS else " ".join(text.split())[:MAX_CHARACTERS] for text in texts
     )
     return behavior._replace(action="" if action == THING else action, item=item, place=place)
-
-
-def _span(segment: EventSegment, following: EventSegment | None) -> str:
-    """Return the times of an event, to the minute.
-
-    It ends no later than the minute in which the next event starts: what starts there belongs to
-    that one, so every behavior is covered once.
-    """
-    start = segment.first
-    end = segment.end.replace(second=0, microsecond=0)
-    end = max(segment.last, min(end, following.first) if following else end)
-    if end == start:
-        return f"{start:%H:%M}"
-    days = (end.date() - start.date()).days
-    if days == 0 or (days == 1 and end.time() < start.time()):
-        return f"{start:%H:%M}-{end:%H:%M}"
-    if end.year == start.year or days < _HALF_YEAR:
-        return f"{start:%H:%M}-{end:%m-%d %H:%M}"
-    return f"{start:%H:%M}-{end:%Y-%m-%d %H:%M}"
 
 
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400  # seconds
@@ -585,59 +456,94 @@ _LEAD_ACTIONS = ("purchase", "cart", "favorite", "compare")
 _ITEM_ACTIONS = frozenset((*_LEAD_ACTIONS, "browse", "click", "search"))
 _MENTION_SECONDS = 60  # one mention of a name counts as much, beside the time spent on it
 
-Classified = Sequence[tuple[Behavior, EventKind]]
+
+def summaries(rules: Rules) -> Callable[[UserLog], Callable[[Sequence[Behavior]], str]]:
+    """Return what takes a user's log and returns what writes the summary of some of its behaviors."""
+    return lambda log: _Summarizer(log, rules).summary
 
 
-class Summarizer:
+class _Summarizer:
     """Writes the summaries of one user's events."""
 
-    def __init__(self, behaviors: Iterable[Behavior], rules: Rules) -> None:
+    def __init__(self, log: UserLog, rules: Rules) -> None:
+        self._log = log
         self._rules = rules
         self._wording = WORDING[rules.language]
-        handled = (b for b in behaviors if b.action in _ITEM_ACTIONS and b.action != "search")
-        known = {name for behavior in handled for name in self._item_names(behavior)}
-        self._known = sorted(known, key=lambda name: (-len(name), name))  # the longest is the most exact
 
-    def summary(self, segment: EventSegment) -> str:
+    @cached_property
+    def _known(self) -> list[str]:
+        """The names of things that the user dealt with; the longest, the most exact, come first."""
+        handled = (b for b in self._log.behaviors if b.action in _ITEM_ACTIONS and b.action != "search")
+        known = {name for behavior in handled for name in self._item_names(_shortened(behavior))}
+        return sorted(known, key=lambda name: (-len(name), name))
+
+    def summary(self, behaviors: Sequence[Behavior]) -> str:
         """Summarize the heaviest theme: what, how often and how long; then other themes, as room allows."""
-        themes = _by_theme(segment)
+        themes = self._by_theme(list(map(_shortened, behaviors)))
         text = ""
-        for kind, behaviors in themes:
-            deals_with_items = any(behavior.action in _ITEM_ACTIONS for behavior, _kind in behaviors)
+        for kind, theirs in themes:
+            deals_with_items = any(behavior.action in _ITEM_ACTIONS for behavior in theirs)
             make_clause = self._item_clause if deals_with_items else self._stay_clause
-            clause = make_clause(kind, behaviors, brief=len(themes) > 1)
+            clause = make_clause(kind, theirs, brief=len(themes) > 1)
             joined = text + self._wording.theme_separator + clause if text else clause
             if not text or width(joined) <= self._wording.max_width:
                 text = joined
         return text.strip()
 
-    def _stay_clause(self, kind: EventKind, behaviors: Classified, *, brief: bool) -> str:
+    def _by_theme(self, behaviors: list[Behavior]) -> list[tuple[EventKind, list[Behavior]]]:
+        """Group behaviors by theme, each under its heaviest kind: what stands alone first, then by weight."""
+        if len(behaviors) == 1:  # most events
+            return [(self._kind(behaviors[0]), behaviors)]
+        grouped = defaultdict[str, list[Behavior]](list)
+        weights = defaultdict[EventKind, float](float)
+        for behavior in behaviors:
+            kind = self._kind(behavior)
+            grouped[kind.theme].append(behavior)
+            weights[kind] += _weight(kind, behavior)
+        heaviest: dict[str, EventKind] = {}
+        totals = defaultdict[str, float](float)
+        for kind in sorted(weights, key=lambda kind: (kind.alone, weights[kind]), reverse=True):
+            heaviest.setdefault(kind.theme, kind)
+            totals[kind.theme] += weights[kind]
+        themes = sorted(grouped, key=lambda theme: (heaviest[theme].alone, totals[theme]), reverse=True)
+        return [(heaviest[theme], grouped[theme]) for theme in themes]
+
+    def _kind(self, behavior: Behavior) -> EventKind:
+        return self._rules.classify(behavior.action, behavior.item, behavior.place)
+
+    def _stay_clause(self, kind: EventKind, behaviors: Sequence[Behavior], *, brief: bool) -> str:
         """Name places, used apps, or the free text."""
-        plain = [behavior for behavior, _kind in behaviors]
-        extent = self._extent(plain, [self._wording.times.format(len(plain))])
-        are_places = all(behavior.action == "visit" and not behavior.in_own_words for behavior in plain)
+        extent = self._extent(behaviors, [self._wording.times.format(len(behaviors))])
+        are_places = all(behavior.action == "visit" and not behavior.in_own_words for behavior in behaviors)
         phrase = kind.phrase if are_places else "{}"
         room = self._wording.max_width - width(phrase.replace("{}", "") + extent)
-        return phrase.replace("{}", self._top_names(plain, most=2 if brief else 3, room=room)) + extent
+        return phrase.replace("{}", self._top_names(behaviors, most=2 if brief else 3, room=room)) + extent
 
-    def _item_clause(self, kind: EventKind, behaviors: Classified, *, brief: bool) -> str:
+    def _item_clause(self, kind: EventKind, behaviors: Sequence[Behavior], *, brief: bool) -> str:
         """Name items, how often with which action, how long, and where."""
         wording = self._wording
-        plain = [behavior for behavior, _kind in behaviors]
-        lead = _lead_action(kind, behaviors)
-        extent = self._extent(plain, self._action_counts(plain, lead))
-        about = [behavior for behavior in plain if behavior.action == lead] if lead else plain
+        lead = self._lead_action(kind, behaviors)
+        extent = self._extent(behaviors, self._action_counts(behaviors, lead))
+        about = [behavior for behavior in behaviors if behavior.action == lead] if lead else behaviors
         room = wording.max_width - width(wording.action(self._verb(lead), extent))
         text = self._top_names(about, most=2 if brief else 3, room=room)
         if lead and not any(behavior.in_own_words for behavior in about):
             text = wording.action(self._verb(lead), text)
         text += extent
         sites = _ranked(
-            (self._rules.clean(_site(behavior)), behavior) for behavior in plain if _site(behavior)
+            (self._rules.clean(site), behavior) for behavior in behaviors if (site := _site(behavior))
         )
         place = wording.place_of_many if len(sites) > 1 else "{}"
         where = wording.clause_separator + place.format(sites[0]) if sites else ""
         return text if brief or width(text + where) > wording.max_width else text + where
+
+    def _lead_action(self, kind: EventKind, behaviors: Sequence[Behavior]) -> str:
+        """Return the action that a clause begins with: the only one, or the first of those that give the kind."""
+        actions = {behavior.action for behavior in behaviors}
+        if len(actions) == 1:
+            return actions.pop()
+        of_kind = {behavior.action for behavior in behaviors if self._kind(behavior) is kind}
+        return next((action for action in _LEAD_ACTIONS if action in of_kind), "")
 
     def _extent(self, behaviors: Sequence[Behavior], counts: Sequence[str]) -> str:
         """Return how often and how long something was done, as a clause."""
@@ -677,29 +583,6 @@ class Summarizer:
         if behavior.action == "search" and not behavior.in_own_words:
             return [next((known for known in self._known if known in name), name) for name in names]
         return names
-
-
-def _by_theme(segment: EventSegment) -> list[tuple[EventKind, Classified]]:
-    """Group a segment by theme, each under its heaviest kind: what stands alone first, then by weight."""
-    grouped: dict[str, list[tuple[Behavior, EventKind]]] = {}
-    for behavior, kind in segment.behaviors:
-        grouped.setdefault(kind.theme, []).append((behavior, kind))
-    heaviest: dict[str, EventKind] = {}
-    weights = dict.fromkeys(grouped, 0.0)
-    for kind in sorted(segment.weights, key=segment.rank, reverse=True):
-        heaviest.setdefault(kind.theme, kind)
-        weights[kind.theme] += segment.weights[kind]
-    themes = sorted(grouped, key=lambda theme: (heaviest[theme].alone, weights[theme]), reverse=True)
-    return [(heaviest[theme], grouped[theme]) for theme in themes]
-
-
-def _lead_action(kind: EventKind, behaviors: Classified) -> str:
-    """Return the action that a clause begins with: the only one, or the first of those that give the kind."""
-    actions = {behavior.action for behavior, _kind in behaviors}
-    if len(actions) == 1:
-        return actions.pop()
-    of_kind = {behavior.action for behavior, its_kind in behaviors if its_kind is kind}
-    return next((action for action in _LEAD_ACTIONS if action in of_kind), "")
 
 
 def _site(behavior: Behavior) -> str:

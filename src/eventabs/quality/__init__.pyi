@@ -1,15 +1,4 @@
 from .audit import AuditPlan as AuditPlan, aaudit as aaudit, plan_audit as plan_audit
-from .calibration import (
-    CONFIDENCE as CONFIDENCE,
-    Arm as Arm,
-    ArmFacts as ArmFacts,
-    Calibration as Calibration,
-    CalibrationChoice as CalibrationChoice,
-    CalibrationPlan as CalibrationPlan,
-    acalibrate as acalibrate,
-    calibration_of as calibration_of,
-    plan_calibration as plan_calibration,
-)
 from .comparison import (
     ComparedRun as ComparedRun,
     Comparison as Comparison,

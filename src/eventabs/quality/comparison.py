@@ -9,7 +9,20 @@ from typing import Any, Final, NamedTuple, Self
 
 from eventabs.errors import UsageError
 from eventabs.language import Language, gettext as _
-from eventabs.measures import FIGURES, Compared, Figure, Sums, added, figures_of, groups_of, wholes_of
+from eventabs.measures import (
+    FIGURES,
+    JOURNEY_FIGURES,
+    Compared,
+    Figure,
+    Group,
+    Sums,
+    added,
+    figures_of,
+    groups_of,
+    rows_of,
+    shape_of,
+    wholes_of,
+)
 from eventabs.prompts import Compactor
 from eventabs.providers import Price, kind_of
 from eventabs.records import Counts, UserLog
@@ -20,6 +33,7 @@ from eventabs.store import (
     count_all,
     events_of,
     host_of,
+    journeys_of,
     settings_used,
     states_by_user,
     user_row,
@@ -33,7 +47,7 @@ Event = dict[str, Any]
 
 
 class ComparedRun(NamedTuple):
-    """A run: what it is and used as a whole, and of the users compared their events, behaviors, covered ones and days.
+    """A run: what it is and used as a whole, and the shape of the events of the users compared, see `shape_of`.
 
     `model` and `host` are "" where no model is called. `settings`: how many different ones its calls were made under.
     """
@@ -46,16 +60,14 @@ class ComparedRun(NamedTuple):
     cost: float | None
     currency: str
     settings: int
-    events: int
-    behaviors: int
-    covered: int
-    user_days: int
+    shape: Sums
 
 
 class Side(NamedTuple):
-    """The events of a user in one run, and the positions of those that have no equal in the other run."""
+    """The events and journeys of a user in one run, and the positions of events that have no equal in the other run."""
 
     events: tuple[Event, ...]
+    journeys: tuple[Event, ...]
     unequal: frozenset[int]
 
 
@@ -74,9 +86,9 @@ class Comparison:
     """Two runs of the same export. `users` are those that both have done; those that only one has done are left out.
 
     `shared` counts users that are in both, whatever has become of them, `other_rows` those compared whose behaviors are
-    not the same in both. `settings`: what differs, (key, first, second). `figures` judge the second run by the first, `journeys`
-    likewise with each journey as one group, where there are any. `types`: how many behaviors of one type in the first run have another one in
-    the second. `most_different` is in order.
+    not the same in both. `settings`: what differs, (key, first, second). `figures` judge the second run by the first, by kind: `groups`, and
+    where there are journeys `wholes` (each journey as one group) and `journeys`. `types`: how many behaviors of one type in the first run have
+    another one in the second. `most_different` is in order.
     """
 
     first: ComparedRun
@@ -86,8 +98,7 @@ class Comparison:
     shared: int
     other_rows: int
     settings: tuple[tuple[str, str, str], ...]
-    figures: dict[str, Figure]
-    journeys: dict[str, Figure]
+    figures: dict[str, dict[str, Figure]]
     grouped: bool  # the intervals draw groups of users
     types: tuple[tuple[str, str, int], ...]
     most_different: tuple[UserPair, ...]
@@ -105,15 +116,22 @@ def compare(first: Path, second: Path, *, most: int = 20, seed: int = 0) -> Comp
         if not sums.users:
             raise _nothing_shared(first, second, sums.shared)
         return Comparison(
-            first=_run(directories[0], ours, facts[0], sums.first),
-            second=_run(directories[1], theirs, facts[1], sums.second),
+            first=_run(directories[0], ours, facts[0], sums.shapes[0]),
+            second=_run(directories[1], theirs, facts[1], sums.shapes[1]),
             same_input=_input(facts[0]) == _input(facts[1]),
             users=sums.users,
             shared=sums.shared,
             other_rows=sums.other_rows,
             settings=tuple(changes(facts[0].get("binding", {}), facts[1].get("binding", {}))),
-            figures=figures_of(sums.groups, FIGURES, seed),
-            journeys=figures_of(sums.wholes, FIGURES, seed) if sums.has_journeys else {},
+            figures={"groups": figures_of(sums.groups, FIGURES, seed)}
+            | (
+                {
+                    "wholes": figures_of(sums.wholes, FIGURES, seed),
+                    "journeys": figures_of(sums.wholes, JOURNEY_FIGURES, seed),
+                }
+                if sums.has_journeys
+                else {}
+            ),
             grouped=sums.users > _GROUPS,
             types=tuple(sums.common_types()),
             most_different=tuple(
@@ -135,7 +153,7 @@ def _input(facts: Mapping[str, Any]) -> str | None:
     return fingerprint
 
 
-def _run(directory: RunDirectory, ledger: Ledger, facts: Mapping[str, Any], sums: "_RunSums") -> ComparedRun:
+def _run(directory: RunDirectory, ledger: Ledger, facts: Mapping[str, Any], shape: Sums) -> ComparedRun:
     llm = facts["settings"]["llm"]
     kind = kind_of(llm["provider"], model=llm["model"])
     counts = count_all(ledger)
@@ -148,39 +166,63 @@ def _run(directory: RunDirectory, ledger: Ledger, facts: Mapping[str, Any], sums
         cost=Price.of(llm["price"]).total(counts) if kind.is_remote else None,
         currency=llm["price"]["currency"],
         settings=len(settings_used(ledger)),
-        events=sums.events,
-        behaviors=sums.behaviors,
-        covered=sums.covered,
-        user_days=sums.user_days,
+        shape=shape,
     )
 
 
 class _Pair(NamedTuple):
-    """A user's log and events in both runs, and what they point at in common."""
+    """A user's events and journeys in both runs. They point into `log`, which has the behaviors of either run, and each run `own` ones."""
 
-    user_id: str
-    logs: tuple[UserLog, UserLog]
+    log: UserLog
+    own: tuple[Sequence[int], Sequence[int]]
     events: tuple[list[Event], list[Event]]
-    log: UserLog  # the behaviors of either run
+    journeys: tuple[list[Event], list[Event]]
 
     @classmethod
     def of(cls, first: Ledger, second: Ledger, user_id: str) -> Self:
-        """Read a user. Where the behaviors are not the same in both, indices are those of all of them in order of time."""
+        """Read a user. Where the behaviors are not the same in both, `log` has all of them in order of time."""
         logs = first.log(user_id), second.log(user_id)
         events = events_of(first, user_id), events_of(second, user_id)
+        journeys = journeys_of(first, user_id), journeys_of(second, user_id)
         said = ([behavior[:_SAID] for behavior in log.behaviors] for log in logs)
         if next(said) == next(said):
-            return cls(user_id, logs, events, logs[0])
+            places = range(len(logs[0].behaviors))
+            return cls(logs[0], (places, places), events, journeys)
         rows = [list(_rows(log)) for log in logs]
         behaviors = dict(zip(rows[0] + rows[1], logs[0].behaviors + logs[1].behaviors, strict=True))
         in_order = sorted(behaviors, key=lambda row: row[0][0])
-        places = {row: place for place, row in enumerate(in_order)}
-        ours, theirs = (
-            [event | {"behaviors": [places[own[index]] for index in event["behaviors"]]} for event in found]
-            for own, found in zip(rows, events, strict=True)
-        )
+        place_of = {row: place for place, row in enumerate(in_order)}
         merged = UserLog(user_id, tuple(behaviors[row] for row in in_order), logs[0].profile)
-        return cls(user_id, logs, (ours, theirs), merged)
+        ours, theirs = ([place_of[row] for row in side] for side in rows)
+        moved = (
+            [event | {"behaviors": [own[index] for index in event["behaviors"]]} for event in found]
+            for own, found in zip((ours, theirs), events, strict=True)
+        )
+        return cls(merged, (ours, theirs), (next(moved), next(moved)), journeys)
+
+    def groups(self) -> tuple[list[Group], list[Group]]:
+        """Return the events of both runs as groups of the behaviors in common."""
+        before, after = map(groups_of, self.events, self.journeys)
+        return before, after
+
+    def unequal(self) -> tuple[frozenset[int], frozenset[int]]:
+        """Return the positions of events without an equal one: the same labels, behaviors, and kind of journey, if in one."""
+        first, second = self.groups()
+        waiting: defaultdict[Group, list[int]] = defaultdict(list)
+        for place, group in reversed(list(enumerate(second))):
+            waiting[_compared(group)].append(place)
+        alone = set[int]()
+        for place, group in enumerate(first):
+            if places := waiting[_compared(group)]:
+                places.pop()
+            else:
+                alone.add(place)
+        return frozenset(alone), frozenset(place for places in waiting.values() for place in places)
+
+
+def _compared(group: Group) -> Group:
+    """Return a group without what may differ between equal ones: the id of a journey, and doubt."""
+    return group._replace(parent="" if not group.parent else "in one", sure=True)
 
 
 _Row = tuple[tuple[Any, ...], int]
@@ -196,20 +238,6 @@ def _rows(log: UserLog) -> Iterator[_Row]:
 
 
 @dataclass(slots=True)
-class _RunSums:
-    events: int = 0
-    behaviors: int = 0
-    covered: int = 0
-    user_days: int = 0
-
-    def add(self, log: UserLog, events: int, covered: int) -> None:
-        self.events += events
-        self.behaviors += len(log.behaviors)
-        self.covered += covered
-        self.user_days += log.days
-
-
-@dataclass(slots=True)
 class _Sums:
     """What is kept of all users; as large for a million of them as for a thousand."""
 
@@ -217,8 +245,7 @@ class _Sums:
     users: int = 0
     shared: int = 0
     other_rows: int = 0
-    first: _RunSums = field(default_factory=_RunSums)
-    second: _RunSums = field(default_factory=_RunSums)
+    shapes: list[Sums] = field(default_factory=list)  # of the first run and of the second
     groups: list[Sums] = field(default_factory=list)
     wholes: list[Sums] = field(default_factory=list)
     has_journeys: bool = False
@@ -246,19 +273,23 @@ class _Sums:
         return [user_id for _difference, user_id in sorted(self._different, reverse=True)]
 
     def _add(self, pair: _Pair) -> None:
-        before, after = map(groups_of, pair.events)
+        before, after = pair.groups()
         rows = range(len(pair.log.behaviors))
         compared = Compared(after, before, rows)
-        found = compared.agreement()
-        self.other_rows += pair.log is not pair.logs[0]
-        self.first.add(pair.logs[0], len(before), int(found["grouped_wanted"]))
-        self.second.add(pair.logs[1], len(after), int(found["grouped_found"]))
+        self.other_rows += pair.own[0] != pair.own[1]
         self.types.update(
             {types: count for types, count in compared.types().items() if types[0] != types[1] and all(types)}
         )
         self.has_journeys |= any(group.parent for group in (*before, *after))
-        whole = Compared(wholes_of(after), wholes_of(before), rows).agreement()
-        for kept, sums in ((self.groups, found), (self.wholes, whole)):
+        shapes = [
+            shape_of(groups, rows_of(pair.log), own)
+            for groups, own in zip((before, after), pair.own, strict=True)
+        ]
+        self.shapes = (
+            [added(each) for each in zip(self.shapes, shapes, strict=True)] if self.users else shapes
+        )
+        whole = Compared(wholes_of(after), wholes_of(before), rows)
+        for kept, sums in ((self.groups, compared.agreement()), (self.wholes, whole.agreement())):
             if self.users < _GROUPS:
                 kept.append(sums)
             else:
@@ -270,36 +301,17 @@ class _Sums:
     def _rank(self, pair: _Pair) -> None:
         """Keep the user if it is among those whose events differ most: by their share, times how many they are."""
         both = sum(map(len, pair.events))
-        if self.most and (unequal := sum(map(len, _unequal(*pair.events)))):
+        if self.most and (unequal := sum(map(len, pair.unequal()))):
             keep = heapq.heappush if len(self._different) < self.most else heapq.heappushpop
-            keep(self._different, (unequal**2 / both, pair.user_id))
-
-
-def _unequal(first: Sequence[Event], second: Sequence[Event]) -> tuple[frozenset[int], frozenset[int]]:
-    """Return the positions of events without an equal one: the same labels and behaviors, or start where there are none."""
-    waiting: defaultdict[tuple[Any, ...], list[int]] = defaultdict(list)
-    for place, event in reversed(list(enumerate(second))):
-        waiting[_key(event)].append(place)
-    alone = set[int]()
-    for place, event in enumerate(first):
-        if places := waiting[_key(event)]:
-            places.pop()
-        else:
-            alone.add(place)
-    return frozenset(alone), frozenset(place for places in waiting.values() for place in places)
-
-
-def _key(event: Event) -> tuple[Any, ...]:
-    return event["type"], event["category"], *(sorted(event["behaviors"]) or [event["start"]])
+            keep(self._different, (unequal**2 / both, pair.log.user_id))
 
 
 def _side_by_side(pair: _Pair, facts: Mapping[str, Any]) -> UserPair:
-    sides = map(Side, map(tuple, pair.events), _unequal(*pair.events))
+    sides = map(Side, map(tuple, pair.events), map(tuple, pair.journeys), pair.unequal())
     language: Language = "zh" if facts.get("prompt_language") == "zh" else "en"
     compactor = Compactor(language, facts["settings"]["compaction"]["strip"])
     days = (behavior.start.date().isoformat() for behavior in pair.log.behaviors)
     lines = tuple(zip(days, compactor.lines(pair.log), strict=True))
-    before, after = map(groups_of, pair.events)
+    before, after = pair.groups()
     sums = Compared(after, before, range(len(lines))).agreement()
-    figures = {name: figure(sums) for name, figure in FIGURES.items()}
-    return UserPair(pair.user_id, figures, lines, *sides)
+    return UserPair(pair.log.user_id, {name: figure(sums) for name, figure in FIGURES.items()}, lines, *sides)

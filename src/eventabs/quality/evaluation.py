@@ -10,7 +10,6 @@ from typing import Any, Final, Literal, NamedTuple
 
 import orjson
 
-from eventabs.api import read_events
 from eventabs.errors import InputError, RunDirectoryError
 from eventabs.language import gettext as _
 from eventabs.measures import (
@@ -32,6 +31,7 @@ from eventabs.measures import (
     groups_of,
     label_seconds,
     rows_in,
+    rows_of,
     scores_of,
     shape_of,
     share,
@@ -40,7 +40,7 @@ from eventabs.measures import (
 )
 from eventabs.providers import load_rules, rule_events, shipped_rules
 from eventabs.records import UserLog
-from eventabs.store import Ledger, RunDirectory, events_of
+from eventabs.store import Ledger, RunDirectory, events_of, journeys_of
 
 DAY: Final = 86_400
 _MINUTE: Final = 60
@@ -62,11 +62,15 @@ _NAMES: Final[dict[str, tuple[str, ...]]] = {
     "line": ("line", "行号", "行"),
     "parent": ("parent", "journey", "旅程", "上级"),
     "kind": ("kind", "性质"),
+    "goal": ("journey_kind", "旅程类型"),
 }
 
 
 class RowLabel(NamedTuple):
-    """A label of one row, found by its line in the input file, or its time (None: not given). `group` "": the row is in none."""
+    """A label of one row, found by its line in the input file, or its time (None: not given). `group` "": the row is in none.
+
+    `kind`: what the group is, such as a journey; `goal`: the kind of the journey that it is in.
+    """
 
     time: float | None
     line: int
@@ -74,6 +78,7 @@ class RowLabel(NamedTuple):
     label: str
     parent: str
     kind: str
+    goal: str
 
 
 @dataclass(slots=True)
@@ -137,7 +142,7 @@ def _row_label(path: Path, number: int, found: Mapping[str, str]) -> RowLabel:
     return RowLabel(
         _seconds(path, number, found["time"]) if found["time"] else None,
         int(line or 0),
-        *(found[role].strip() for role in ("group", "label", "parent", "kind")),
+        *(found[role].strip() for role in ("group", "label", "parent", "kind", "goal")),
     )
 
 
@@ -151,16 +156,9 @@ def _span(path: Path, number: int, found: Mapping[str, str]) -> Segment:
     return Segment(start, max(start, end), found["label"].strip())
 
 
-def wall_seconds(time: datetime) -> float:
-    """Return a wall time as seconds that can be compared, whatever its offset from UTC."""
-    return time.replace(tzinfo=UTC).timestamp()
-
-
 def _table(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    if path.is_dir() or path.name in {"events.jsonl", "checkpoint.json"}:
-        events = (event.model_dump() for event in read_events(path))
-        yield from enumerate(filter(_is_timed, events), start=1)
-        return
+    if path.is_dir() or path.name == "checkpoint.json":
+        path = RunDirectory.find(path).path / "events.jsonl"
     try:
         text = path.read_text("utf-8-sig")
         if text.lstrip().startswith("{"):
@@ -180,16 +178,9 @@ def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
     return {str(key).strip().lower(): value for key, value in row.items()}
 
 
-def _is_timed(event: Mapping[str, Any]) -> bool:
-    """Whether an event has times; a model may have given impossible ones."""
-    try:
-        return datetime.fromisoformat(event["start"]) <= datetime.fromisoformat(event["end"])
-    except (ValueError, TypeError):
-        return False
-
-
 def _moment(text: str) -> float:
-    return wall_seconds(datetime.fromisoformat(text))
+    """Return a wall time in seconds; an offset from UTC is left out."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
 
 
 def _value(row: Mapping[str, Any], names: tuple[str, ...]) -> str:
@@ -215,14 +206,13 @@ class LabelRow(NamedTuple):
 
 
 class UserRow(NamedTuple):
-    """A user: events, labels, and the figures; the lanes are events and labels of each day as they are drawn."""
+    """A user: events, labels, and the figures; the lanes are what is drawn: labels, events, journeys of the labels, journeys."""
 
     user_id: str
     events: int
     labels: int
     figures: dict[str, float | None]
-    found: list[Segment]
-    wanted: list[Segment]
+    lanes: tuple[list[Segment], ...]
 
     @property
     def worth(self) -> float:
@@ -252,9 +242,7 @@ class _Sums:
     """What is counted of each user, by kind of score and by who groups: the events, or a baseline."""
 
     def __init__(self) -> None:
-        self.groups: defaultdict[str, list[Sums]] = defaultdict(list)
-        self.wholes: defaultdict[str, list[Sums]] = defaultdict(list)
-        self.spans: defaultdict[str, list[Sums]] = defaultdict(list)
+        self.by_kind = {kind: defaultdict[str, list[Sums]](list) for kind in ("groups", "wholes", "spans")}
         self.shapes: defaultdict[str, list[Sums]] = defaultdict(list)
         self.confusion: defaultdict[tuple[str, str], float] = defaultdict(float)
         self.unused: Counter[str] = Counter()
@@ -289,12 +277,9 @@ def _judge_spans(found: Mapping[str, list[Segment]], labels: Labels, sums: _Sums
     labels.name_the_only_user(found)
     sums.unused["without_labels"] = len(set(found) - labels.users)
     for user in sorted(labels.users if labels.users & set(found) else ()):
-        _add_spans(found.get(user, []), labels.spans[user], {}, sums)
-        figures = {name: figure(sums.spans[_FOUND][-1]) for name, figure in SPAN_FIGURES.items()}
-        near = _near(found.get(user, []), labels.spans[user])
-        sums.users.append(
-            UserRow(user, len(near), len(labels.spans[user]), figures, near, labels.spans[user])
-        )
+        wanted = labels.spans[user]
+        near, figures = _add_spans(found.get(user, []), wanted, {}, sums)
+        sums.users.append(UserRow(user, len(near), len(wanted), figures, (wanted, near)))
 
 
 def _judge_run(directory: RunDirectory, labels: Labels, sums: _Sums) -> None:
@@ -305,54 +290,40 @@ def _judge_run(directory: RunDirectory, labels: Labels, sums: _Sums) -> None:
         sums.unused["without_labels"] = len(known - labels.users)
         sums.unused["unknown_users"] = len(labels.users - known)
         rules = load_rules(shipped_rules(), "zh" if facts.get("prompt_language") == "zh" else "en")
-        detail: Literal["fine", "day"] = (
-            "fine" if facts["settings"].get("prompt", {}).get("detail") == "fine" else "day"
-        )
+        is_fine = facts["settings"]["prompt"]["detail"] == "fine"
         for user in sorted(labels.users & known):
-            log = ledger.log(user)
-            by_rules = [Group(frozenset(rows), kind) for rows, kind in rule_events(log, rules, detail)]
-            _judge_user(log, events_of(ledger, user), by_rules, labels, sums)
+            log, found = ledger.log(user), groups_of(events_of(ledger, user), journeys_of(ledger, user))
+            events = rule_events(log, rules, "fine" if is_fine else "day")
+            _judge_user(log, found, [Group(frozenset(rows), kind) for rows, kind in events], labels, sums)
 
 
-def _judge_user(
-    log: UserLog, events: Sequence[Mapping[str, Any]], by_rules: list[Group], labels: Labels, sums: _Sums
-) -> None:
-    user = log.user_id
-    rows = [_row(behavior) for behavior in log.behaviors]
-    found, spans = groups_of(events), labels.spans.get(user, [])
-    wanted, judged = _of_spans(spans, rows, sums) if spans else _of_rows(labels.rows[user], log, sums)
-    trivial = _baselines(rows, judged, by_rules)
+def _judge_user(log: UserLog, found: list[Group], by_rules: list[Group], labels: Labels, sums: _Sums) -> None:
+    rows, spans = rows_of(log), labels.spans.get(log.user_id, [])
+    wanted, judged = _of_spans(spans, rows, sums) if spans else _of_rows(labels.rows[log.user_id], log, sums)
     has_journeys = any(group.parent for group in (*found, *wanted))
-    for name, groups in ({_FOUND: found} | trivial).items():
+    for name, groups in ({_FOUND: found} | _baselines(rows, judged, by_rules)).items():
         compared = Compared(groups, wanted, judged)
-        sums.groups[name].append(compared.agreement())
+        sums.by_kind["groups"][name].append(compared.agreement())
         whole = Compared(wholes_of(groups), wholes_of(wanted), judged) if has_journeys else compared
-        sums.wholes[name].append(whole.agreement())
+        sums.by_kind["wholes"][name].append(whole.agreement())
         if name == _FOUND and not spans:
             for pair, count in compared.types().items():
                 sums.confusion[pair] += count
     sums.has_journeys |= has_journeys
     sums.shapes["events"].append(shape_of(found, rows, judged))
     sums.shapes["labels"].append(shape_of(wanted, rows, judged))
-    figures = {name: figure(sums.groups[_FOUND][-1]) for name, figure in FIGURES.items()}
-    lanes = _lane(found, rows), _lane(wanted, rows)
+    mine = sums.by_kind["groups"][_FOUND][-1]
+    figures = {name: figure(mine) for name, figure in FIGURES.items()}
+    lanes = [_lane(wanted, rows), _lane(found, rows)]
     if spans:
-        ours = [
-            Segment(_moment(each["start"]), _moment(each["end"]), each["type"])
-            for each in events
-            if _is_timed(each)
-        ]
         near = [place for place, row in enumerate(rows) if _is_near(row.start, spans)]
         drawn = {name: _spans(groups, rows) for name, groups in _baselines(rows, near, by_rules).items()}
-        _add_spans(ours, spans, drawn, sums)
-        figures |= {name: figure(sums.spans[_FOUND][-1]) for name, figure in SPAN_FIGURES.items()}
-        lanes = _near(ours, spans), spans
-    sums.users.append(UserRow(user, len(found), len(wanted), figures, *lanes))
-
-
-def _row(behavior: Any) -> Row:  # noqa: ANN401
-    start = wall_seconds(behavior.start)
-    return Row(start, start + (behavior.duration or 0), behavior.action, behavior.item)
+        judged_spans, timed = _add_spans(_spans(found, rows), spans, drawn, sums)
+        figures, lanes = figures | timed, [spans, judged_spans]
+    for groups in (wanted, found):
+        wholes = [whole for whole in wholes_of(groups) if whole.parent]
+        lanes.append(_lane((each._replace(type=each.type or each.parent) for each in wholes), rows))
+    sums.users.append(UserRow(log.user_id, len(found), len(wanted), figures, tuple(lanes)))
 
 
 def _baselines(rows: Sequence[Row], judged: Sequence[int], by_rules: list[Group]) -> dict[str, list[Group]]:
@@ -370,7 +341,7 @@ def _of_spans(spans: Sequence[Segment], rows: Sequence[Row], sums: _Sums) -> tup
 
 def _of_rows(labels: Sequence[RowLabel], log: UserLog, sums: _Sums) -> tuple[list[Group], list[int]]:
     """Return the groups that rows are labelled with, and all rows that have a label. A row is taken once."""
-    times = [wall_seconds(behavior.start) for behavior in log.behaviors]
+    times = [row.start for row in rows_of(log)]
     waiting: defaultdict[float, list[int]] = defaultdict(list)
     for position in reversed(range(len(times))):
         waiting[times[position]].append(position)
@@ -395,38 +366,36 @@ def _of_rows(labels: Sequence[RowLabel], log: UserLog, sums: _Sums) -> tuple[lis
     journeys = {label.parent for label in first.values()} | {
         group for group, label in first.items() if label.kind.lower() in _JOURNEYS and not label.parent
     }
+    goals = {label.parent or group: label.goal for group, label in first.items() if label.goal}
     return [
         Group(
             frozenset(places),
             first[group].label or group,
-            parent=first[group].parent or (group if group in journeys else ""),
+            parent=(parent := first[group].parent or (group if group in journeys else "")),
+            kind=goals.get(parent, ""),
         )
         for group, places in held.items()
     ], sorted(judged)
 
 
 def _add_spans(
-    found: Sequence[Segment],
-    wanted: Sequence[Segment],
-    drawn: Mapping[str, list[Segment]],
-    sums: _Sums,
-) -> None:
-    near = _near(found, wanted)
+    found: Sequence[Segment], wanted: list[Segment], drawn: dict[str, list[Segment]], sums: _Sums
+) -> tuple[list[Segment], dict[str, float | None]]:
+    """Count a user's spans; return those that are judged, and their figures."""
+    near = [segment for segment in found if _is_near(segment.start, wanted)]
     sums.unused["outside"] += len(found) - len(near)
-    for name, spans in ({_FOUND: near} | dict(drawn)).items():
-        sums.spans[name].append(compare_spans(spans, wanted))
+    for name, spans in ({_FOUND: near} | drawn).items():
+        sums.by_kind["spans"][name].append(compare_spans(spans, wanted))
     for (theirs, ours), seconds in label_seconds(near, wanted).items():
         if theirs is not None and seconds:
             sums.confusion[theirs, ours or ""] += seconds / _MINUTE
+    mine = sums.by_kind["spans"][_FOUND][-1]
+    return near, {name: figure(mine) for name, figure in SPAN_FIGURES.items()}
 
 
 def _is_near(start: float, labels: Sequence[Segment]) -> bool:
     first, last = min(label.start for label in labels), max(label.end for label in labels)
     return first - _NEAR <= start <= last + _NEAR
-
-
-def _near(found: Iterable[Segment], labels: Sequence[Segment]) -> list[Segment]:
-    return [segment for segment in found if _is_near(segment.start, labels)]
 
 
 def _spans(groups: Iterable[Group], rows: Sequence[Row]) -> list[Segment]:
@@ -454,23 +423,20 @@ def _evaluation(sums: _Sums, *, is_timed: bool, seed: int) -> Evaluation:
     labelled = [(label in types, amount) for (label, _found), amount in sums.confusion.items() if label]
     typed = sum(amount for is_type, amount in labelled if is_type)
     are_types = is_timed or 2 * typed >= sum(amount for _is_type, amount in labelled) > 0
-    if sums.groups:
-        figures = {name: figure for name, figure in FIGURES.items() if are_types or name != "same_type"}
-        scores["groups"] = _scores(sums.groups, figures, seed)
-        if sums.has_journeys:
-            scores["wholes"] = _scores(
-                sums.wholes, {k: v for k, v in figures.items() if k != "same_type"}, seed
-            )
-            scores["journeys"] = _scores(sums.wholes, JOURNEY_FIGURES, seed)
-    if is_timed:
-        scores["spans"] = _scores(sums.spans, SPAN_FIGURES, seed)
+    of_rows = {name: figure for name, figure in FIGURES.items() if name != "same_type"}
+    for kind, name, figures in (
+        ("groups", "groups", FIGURES if are_types else of_rows),
+        ("wholes", "wholes", of_rows if sums.has_journeys else {}),
+        ("journeys", "wholes", JOURNEY_FIGURES if sums.has_journeys else {}),
+        ("spans", "spans", SPAN_FIGURES),
+    ):
+        if figures and sums.by_kind[name]:
+            scores[kind] = _scores(sums.by_kind[name], figures, seed)
     confusion = dict(sorted(sums.confusion.items())) if are_types else {}
     return Evaluation(
         unit="minutes" if is_timed else "rows",
         scores=scores,
-        totals={"groups": added(sums.groups[_FOUND]), "wholes": added(sums.wholes[_FOUND])}
-        if sums.groups
-        else {},
+        totals={kind: added(by[_FOUND]) for kind, by in sums.by_kind.items() if by and kind != "spans"},
         shapes={name: added(each) for name, each in sums.shapes.items()},
         unused={name: count for name, count in sums.unused.items() if count},
         by_label=tuple(_label_rows(confusion)),

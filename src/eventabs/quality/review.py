@@ -8,7 +8,6 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -221,7 +220,7 @@ class _Drawing:
 
 
 def _quotas(strata: Mapping[str, int], sample: int) -> dict[str, int]:
-    """Return how many of each stratum are drawn: as many of each, as far as there are so many."""
+    """Return how many of each stratum are drawn: as many of each, as far as it has them."""
     quotas = dict.fromkeys(strata, 0)
     left = min(sample, sum(strata.values()))
     while left:
@@ -294,7 +293,7 @@ def _sheet(directory: RunDirectory, ledger: Ledger, review: Review) -> Sheet:
         profiles[user_id] = " ".join(value for _column, value in log.profile)
         own = _lines(log, events_of(ledger, user_id), compactor)
         for item in items:
-            lines[item.item] = _around(item, own, log)
+            lines[item.item] = _around(item, own)
     timezone = facts["settings"].get("input", {}).get("timezone", "")
     return Sheet(review, directory.path, directory.reviews / review.id, lines, profiles, timezone, offsets)
 
@@ -311,27 +310,14 @@ def _lines(log: UserLog, events: Sequence[Event], compactor: Compactor) -> list[
     ]
 
 
-def _around(
-    item: SampledEvent | SampledDay, lines: Sequence[ContextLine], log: UserLog
-) -> tuple[ContextLine, ...]:
+def _around(item: SampledEvent | SampledDay, lines: Sequence[ContextLine]) -> tuple[ContextLine, ...]:
     if isinstance(item, SampledDay):
         return tuple(lines[item.first : item.last + 1])
-    first, last = (min(item.behaviors), max(item.behaviors)) if item.behaviors else _span(item, log)
+    first, last = min(item.behaviors), max(item.behaviors)
     shown = lines[max(0, first - _AROUND) : last + 1 + _AROUND]
     if len(shown) <= _MOST_LINES:
         return tuple(shown)
     return (*shown[: _MOST_LINES // 2], *shown[-_MOST_LINES // 2 :])
-
-
-def _span(event: SampledEvent, log: UserLog) -> tuple[int, int]:
-    """Return where in a log an event lies that covers no behavior, by the times that the model gave it."""
-    try:
-        start, end = (datetime.fromisoformat(time).replace(tzinfo=None) for time in (event.start, event.end))
-    except ValueError:
-        return 0, 0
-    times = [behavior.start.replace(tzinfo=None) for behavior in log.behaviors]
-    before = sum(time < start for time in times)
-    return before, max(before, sum(time <= end for time in times) - 1)
 
 
 def _write(sheet: Sheet) -> None:

@@ -22,23 +22,16 @@ from .estimate import (
     first_request as first_request,
     repriced_above as repriced_above,
 )
-from .intake import (
-    STDIN as STDIN,
-    InputDescription as InputDescription,
-    drawn as drawn,
-    read_sample as read_sample,
-)
+from .intake import STDIN as STDIN, InputDescription as InputDescription, drawn as drawn
 from .lifecycle import (
     Invocation as Invocation,
     Watch as Watch,
     begin_run as begin_run,
-    default_out as default_out,
     execute as execute,
     reopen_run as reopen_run,
     reparse as reparse,
     settings_of_today as settings_of_today,
 )
-from .limits import MAX_FAILURES as MAX_FAILURES
 from .observer import (
     AwaitingEndpoint as AwaitingEndpoint,
     BatchDone as BatchDone,
@@ -72,5 +65,4 @@ from .samples import (
     PlannedUse as PlannedUse,
     copy_users as copy_users,
     pending_use as pending_use,
-    use_under as use_under,
 )

@@ -142,7 +142,7 @@ class RequestWriter:
             self._held = batch
             if batch is None:
                 break
-            tokens = spending.instructions_tokens + sum(each.size.input_tokens for each in batch.parts)
+            tokens = spending.input_tokens(batch)
             if not filling.takes(tokens) or not spending.reserve(batch, self._session.tracker):
                 break
             filling.requests, filling.tokens = filling.requests + 1, filling.tokens + tokens

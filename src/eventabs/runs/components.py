@@ -62,7 +62,6 @@ from eventabs.records import (
     Category,
     Copying,
     EventType,
-    Outcome,
     Part,
     PlannedPart,
     Reply,

@@ -2,7 +2,7 @@
 
 import heapq
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -149,7 +149,7 @@ class _Measured:
 
     def prompt_tokens(self, batches: Sequence[Batch]) -> int:
         """Add up the tokens of the prompts of a plan."""
-        return sum(self.limits.prompt_tokens(planned.size for planned in batch.parts) for batch in batches)
+        return sum(self.limits.input_tokens(planned.size for planned in batch.parts) for batch in batches)
 
 
 OnCopy = Callable[[Copying], object]
@@ -242,9 +242,7 @@ def _at_level(
     return _Measured(builder, batch_limits(settings, builder))
 
 
-def _measure(
-    settings: Settings, export: Export, levels: Collection[_Measured], language: Language
-) -> _Input:
+def _measure(settings: Settings, export: Export, levels: Collection[_Measured], language: Language) -> _Input:
     counter = TokenCounter(settings.prompt.tokenizer)
     prompts = [(measured.builder, measured.limits) for measured in levels]
     read = _Input()
@@ -290,7 +288,8 @@ def _estimate(
         shortened=export.shortened,
         skipped_lines=export.skipped_lines,
         tokens_long=read.tokens_long,
-        tokens_compact=prompt_total - (limits.instructions_tokens - measured.builder.legend_tokens) * len(batches),
+        tokens_compact=prompt_total
+        - (limits.instructions_tokens - measured.builder.legend_tokens) * len(batches),
         tokens_prompt_total=prompt_total,
         batches=len(batches),
         lower_bound=bound,
@@ -330,7 +329,7 @@ def _repriced(settings: Settings, batches: Sequence[Batch], limits: BatchLimits)
     limit = repriced_above(settings.llm)
     if limit is None:
         return None
-    above = sum(limits.prompt_tokens(planned.size for planned in batch.parts) > limit for batch in batches)
+    above = sum(limits.input_tokens(planned.size for planned in batch.parts) > limit for batch in batches)
     if not above:
         return None
     message = ngettext(

@@ -233,13 +233,12 @@ def read_input(run: RunContext, stop: Stop) -> list[Note]:
         if legend is None:
             legend = legend_of(settings, language, run.facts["template"], first)
         described = describe_export(export, settings, language)
-        chosen = _sample(run, export)
         run.remember(
             prompt_language=language,
             legend=legend,
             input={
                 "paths": run.facts["paths"],
-                "users": export.users if chosen is None else len(chosen),
+                "users": export.users,
                 "behaviors": export.behaviors,
                 **facts_of(export),
                 **described.facts(),
@@ -252,8 +251,6 @@ def read_input(run: RunContext, stop: Stop) -> list[Note]:
         builder = run.builder()
         limits = batch_limits(settings, builder)
         users = measure_logs(export.groups(), builder, limits)
-        if chosen is not None:
-            users = (user for user in users if user[0].user_id in chosen)
         log_users(run.ledger, users, most_users=run.most_users, stop=stop)
         run.remember(input_complete=not 0 < run.most_users < export.users)
     with suppress(OSError):
@@ -278,22 +275,6 @@ def stored_paths(named: Sequence[str]) -> list[str]:
         path if path == STDIN else public_address(path) if is_address(path) else str(Path.cwd() / path)
         for path in named
     ]
-
-
-def read_sample(run: RunContext, stop: Stop, *, users: int, seed: int) -> None:
-    """Read the input, but take in only N users (`users`) that have behaviors, drawn by seed; as `read_input`."""
-    run.remember(sample={"users": users, "seed": seed})
-    for note in read_input(run, stop):
-        run.observer.noted(note)
-
-
-def _sample(run: RunContext, export: Export) -> set[str] | None:
-    """Return the users that are taken in, None: all."""
-    if not (wanted := run.facts.get("sample")):
-        return None
-    found = (user.user_id for group in export.groups() for user in group.users if user.behaviors)
-    run.remember(sample=wanted | {"of": export.users})
-    return set(drawn(found, wanted["users"], wanted["seed"]))
 
 
 def drawn(user_ids: Iterable[str], most: int, seed: int) -> list[str]:

@@ -3,9 +3,8 @@
 import asyncio
 import time
 import uuid
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager
 from copy import copy
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -103,6 +102,7 @@ from eventabs.store import (
     ResultFiles,
     RunDirectory,
     asked_again,
+    bad_answer,
     binding_facts,
     changes,
     damage_reported,
@@ -342,6 +342,7 @@ def summarize(run: RunContext, status: RunStatus, cause: str = "") -> Summary:
         **asdict(tracker.counts) | {"behaviors": counted.get("behaviors", 0)},
         status=status,
         cause=cause,
+        bad_answer=bad_answer(run.ledger) if status == "stopped" else "",
         provider=run.settings.provider,
         cost=tracker.cost,
         seconds=run.earlier_seconds,

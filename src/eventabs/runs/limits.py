@@ -20,6 +20,7 @@ from eventabs.errors import (
     UnavailableError,
 )
 from eventabs.language import gettext as _
+from eventabs.prompts import BatchLimits
 from eventabs.records import Batch
 from eventabs.runs.progress import ProgressTracker
 
@@ -28,17 +29,13 @@ from eventabs.runs.progress import ProgressTracker
 class SpendingLimit:
     """Keeps a run under its limits even if every call in flight answers as long as it may. 0: no limit.
 
-    Input is counted as the batches are; `instructions_tokens` come on top of each. `tokens_before` and
-    `cost_before` were spent before an extension, which has the limits for itself. `tier`: whose price applies.
+    Tokens are counted as `limits` of the batches count them. `tier`: whose price applies.
     """
 
     max_cost: float
     max_total_tokens: int
-    instructions_tokens: int
-    max_output_tokens: int
+    limits: BatchLimits
     tier: str = ""
-    tokens_before: int = 0
-    cost_before: float = 0.0
 
     def __post_init__(self) -> None:
         self._in_flight = 0
@@ -54,10 +51,10 @@ class SpendingLimit:
 
         Raises LimitReachedError where it would pass a limit and nothing is in flight.
         """
-        refusal = self._refusal(self._input(batch), tracker)
+        refusal = self._refusal(self.input_tokens(batch), tracker)
         if refusal is None:
             self._in_flight += 1
-            self._reserved_input += self._input(batch)
+            self._reserved_input += self.input_tokens(batch)
             return True
         if self._in_flight:
             return False
@@ -66,26 +63,27 @@ class SpendingLimit:
     def release(self, batch: Batch) -> None:
         """Give back what `reserve` took: the call has ended and its real tokens are counted."""
         self._in_flight -= 1
-        self._reserved_input -= self._input(batch)
+        self._reserved_input -= self.input_tokens(batch)
 
-    def _input(self, batch: Batch) -> int:
-        return self.instructions_tokens + sum(planned.size.input_tokens for planned in batch.parts)
+    def input_tokens(self, batch: Batch) -> int:
+        """Count the tokens of a batch's prompt."""
+        return self.limits.input_tokens(planned.size for planned in batch.parts)
 
     def _refusal(self, tokens_in: int, tracker: ProgressTracker) -> LimitReachedError | None:
         if not self.max_cost and not self.max_total_tokens:
             return None
         counts = tracker.counts
         reserved_in = self._reserved_input + tokens_in
-        reserved_out = (self._in_flight + 1) * self.max_output_tokens
+        reserved_out = (self._in_flight + 1) * self.limits.max_output_tokens
         # none of it cached, and at the ordinary price where a tier may be served as that: no answer may be dearer
         rest = tracker.price.cost(reserved_in, reserved_out, tier=self.tier)
-        cost = (tracker.cost or 0.0) - self.cost_before
+        cost = tracker.cost or 0.0
         if self.max_cost and rest is not None and cost + rest > self.max_cost:
             message = _(
                 "--max-cost {limit} could be passed by the next call; go on with a higher one: eventabs resume"
             )
             return LimitReachedError(message.format(limit=self.max_cost))
-        used = counts.prompt_tokens + counts.completion_tokens - self.tokens_before
+        used = counts.prompt_tokens + counts.completion_tokens
         if self.max_total_tokens and used + reserved_in + reserved_out > self.max_total_tokens:
             message = _(
                 "--max-total-tokens {limit} could be passed by the next call; go on with more: eventabs resume"

@@ -4,7 +4,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 import orjson
 
@@ -293,6 +293,9 @@ class Summary(Counts):
     warnings: list[dict[str, str]] = field(default_factory=list)  # about the input: code, message
     users_in_input: int = 0
     cause: str = ""  # why the run was stopped
+    bad_answer: str = (
+        ""  # how the latest answer begins, where the run was stopped and nothing of it could be used
+    )
     failures: dict[str, int] = field(default_factory=dict)
     asked_again: dict[str, int] = field(default_factory=dict)  # users after a bad answer, by its reason
     currency: str = "USD"

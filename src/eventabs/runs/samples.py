@@ -1,23 +1,20 @@
 """A run about some users of another run: copied from its ledger, and asked anew under settings of its own."""
 
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from eventabs.config import Settings, overlay
 from eventabs.errors import RunDirectoryError
 from eventabs.language import gettext as _
-from eventabs.prompts import VERSION, BatchLimits, Parts, PromptBuilder, measure_parts, shuffled
-from eventabs.records import PlannedPart, UserLog
+from eventabs.prompts import VERSION, measure_parts, shuffled
 from eventabs.runs.components import (
     batch_limits,
     builder_of,
-    legend_of,
     plan_batches,
-    prompt_language_in,
     refuse_unknown_endpoint,
     remember_run,
     require_usable_provider,
@@ -40,8 +37,6 @@ from eventabs.store import (
 Facts = Mapping[str, Any]
 Changed = Mapping[str, Mapping[str, Any]]
 
-_LEGEND_USERS: Final = 500  # whose names make the legend
-
 
 class PlannedUse(NamedTuple):
     """What asking about users takes, as it is planned."""
@@ -50,10 +45,6 @@ class PlannedUse(NamedTuple):
     calls: int
     prompt_tokens: int
     completion_tokens: int
-
-    def plus(self, other: "PlannedUse") -> "PlannedUse":
-        """Return the sum of both."""
-        return PlannedUse(*(one + more for one, more in zip(self, other, strict=True)))
 
 
 def copy_users(
@@ -94,7 +85,8 @@ def copy_users(
                     )
                     raise RunDirectoryError(message.format(path=directory.path))
                 builder = builder_of(origin.settings, found)
-                measured = _measured(map(ledger.log, users), builder, batch_limits(origin.settings, builder))
+                limits = batch_limits(origin.settings, builder)
+                measured = ((log, measure_parts(log, builder, limits)) for log in map(ledger.log, users))
                 log_users(copy, measured, most_users=0, stop=Stop())
     return directory
 
@@ -142,18 +134,10 @@ class _Origin(NamedTuple):
             "settings": public_settings(self.settings),
             "binding": binding,
             "settings_fingerprint": facts_fingerprint(binding),
-            "legend": self.legend(users),
+            "legend": self.facts.get("legend") or {},
             "input": self._input(users),
             "input_complete": True,
         }
-
-    def legend(self, users: Sequence[str]) -> dict[str, str]:
-        """Return the legend that was in force, and a new one where the level of compaction is another."""
-        if self.settings.compaction.level == self.facts["settings"]["compaction"]["level"]:
-            legend: dict[str, str] = self.facts.get("legend") or {}
-            return legend
-        logs = [self.ledger.log(user_id) for user_id in users[:_LEGEND_USERS]]
-        return legend_of(self.settings, prompt_language_in(self.facts), self.facts["template"], logs)
 
     def _input(self, users: Sequence[str]) -> dict[str, Any]:
         count = "SELECT behaviors FROM users WHERE user_id = ?"
@@ -162,42 +146,19 @@ class _Origin(NamedTuple):
         return known | {"users": len(users), "behaviors": behaviors, "rejected_rows": 0, "duplicates": 0}
 
 
-def _measured(
-    logs: Iterable[UserLog], builder: PromptBuilder, limits: BatchLimits
-) -> Iterator[tuple[UserLog, Parts]]:
-    for log in logs:
-        yield log, measure_parts(log, builder, limits)
-
-
 def pending_use(directory: RunDirectory, invocation: Invocation) -> PlannedUse:
     """Return what is still to be asked in a run that was made of another."""
     with Ledger.watch(directory.ledger) as ledger:
         facts = ledger.meta()
         settings = settings_of_today(invocation, facts)
-        pending = ledger.pending_parts()
-        return _planned(
-            pending, batch_limits(settings, builder_of(settings, facts)), settings, facts["order"]
-        )
-
-
-def use_under(source: RunDirectory, invocation: Invocation, changed: Changed) -> PlannedUse:
-    """Return what all users of a run would take under changed settings."""
-    with Ledger.watch(source.ledger) as ledger:
-        origin = _Origin.of(ledger, invocation, changed)
-        users = sorted(ledger.logged_users())
-        builder = builder_of(origin.settings, {**origin.facts, "legend": origin.legend(users)})
-        limits = batch_limits(origin.settings, builder)
-        measured = _measured(map(ledger.log, users), builder, limits)
-        parts = [PlannedPart(*part) for _log, parts in measured for part in parts]
-        return _planned(parts, limits, origin.settings, "")
-
-
-def _planned(parts: Sequence[PlannedPart], limits: BatchLimits, settings: Settings, order: str) -> PlannedUse:
-    batches = plan_batches(shuffled(parts, order), limits, settings)
+        parts = ledger.pending_parts()
+        limits = batch_limits(settings, builder_of(settings, facts))
+        batches = plan_batches(shuffled(parts, facts["order"]), limits, settings)
     return PlannedUse(
         users=len({planned.part.user_id for planned in parts}),
         calls=len(batches),
-        prompt_tokens=sum(planned.size.input_tokens for planned in parts)
-        + limits.instructions_tokens * len(batches),
+        prompt_tokens=sum(
+            limits.input_tokens(planned.size for planned in batch.parts) for batch in batches
+        ),
         completion_tokens=sum(planned.size.output_tokens for planned in parts),
     )

@@ -193,8 +193,7 @@ class BudgetLearner:
             return None
         self._replies += 1
         self._longest = max(self._longest, usage.completion_tokens)
-        input_tokens = self._limits.instructions_tokens + sum(size.input_tokens for size in sent)
-        self._inputs.append(usage.prompt_tokens / input_tokens)
+        self._inputs.append(usage.prompt_tokens / self._limits.input_tokens(sent))
         ratio = usage.completion_tokens / sum(size.output_tokens for size in sent)
         self._outputs.append(ratio if whole else _AFTER_A_CUT * max(ratio, self._output_factor))
         if self._replies < self._next_lesson and not capped:
@@ -405,8 +404,7 @@ class Session:
         return SpendingLimit(
             max_cost=self.run.settings.run.max_cost,
             max_total_tokens=self.run.settings.run.max_total_tokens,
-            instructions_tokens=self.builder.instructions_tokens,
-            max_output_tokens=self.limits.max_output_tokens,
+            limits=self.limits,
             tier=tier,
         )
 

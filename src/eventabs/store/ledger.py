@@ -377,7 +377,9 @@ class Ledger:
 
     def done_parts(self) -> set[Part]:
         """Return the parts that are done."""
-        return {Part(*row) for row in self.rows("SELECT user_id, first, last FROM parts WHERE state = 'done'")}
+        return {
+            Part(*row) for row in self.rows("SELECT user_id, first, last FROM parts WHERE state = 'done'")
+        }
 
     def planned_parts(self, parts: Iterable[Part]) -> dict[Part, PlannedPart]:
         """Return those of some parts that are pending, whether awaited or not."""
@@ -415,11 +417,14 @@ class Ledger:
         if rows:
             indices = rows_in(rows)
             log = replace(log, behaviors=tuple(log.behaviors[index - part.first] for index in indices))
-        found = before and self._db.execute(
-            "SELECT reason, result FROM outcomes WHERE user_id = ? AND first = ? AND last = ? AND call_id < ?"
-            " AND reason IN ('unplaced', 'minor') ORDER BY call_id DESC LIMIT 1",
-            (*part, before),
-        ).fetchone()
+        found = (
+            before
+            and self._db.execute(
+                "SELECT reason, result FROM outcomes WHERE user_id = ? AND first = ? AND last = ? AND call_id < ?"
+                " AND reason IN ('unplaced', 'minor') ORDER BY call_id DESC LIMIT 1",
+                (*part, before),
+            ).fetchone()
+        )
         return AskedUser(part, log, indices, unpack_outcome(part, *found) if found else None)
 
     def log(self, user_id: str, first: int = 0, last: int | None = None) -> UserLog:
@@ -483,9 +488,7 @@ class Ledger:
 
     def settle(self, call_id: int, outcomes: Iterable[Outcome], changes: Iterable[PartChange]) -> None:
         """Store what a stored reply means for each of its parts."""
-        rows = [
-            (call_id, *outcome.part, outcome.reason, pack_outcome(outcome)) for outcome in outcomes
-        ]
+        rows = [(call_id, *outcome.part, outcome.reason, pack_outcome(outcome)) for outcome in outcomes]
         self._db.executemany("INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?)", rows)
         self._db.execute("UPDATE calls SET status = 'read' WHERE id = ?", (call_id,))
         self._apply(call_id, changes)
@@ -564,7 +567,11 @@ class Ledger:
             values: dict[str, object] = dict(zip(_CHANGED, change[1:6], strict=True)) | {"call_id": call_id}
             if change.asked:
                 rows, size = change.asked
-                values |= {"rows": rows, "input_tokens": size.input_tokens, "output_tokens": size.output_tokens}
+                values |= {
+                    "rows": rows,
+                    "input_tokens": size.input_tokens,
+                    "output_tokens": size.output_tokens,
+                }
             if change.accepted:
                 values |= change.accepted.figures
             columns = ", ".join(f"{name} = ?" for name in values)

@@ -26,6 +26,7 @@ from eventabs.store.ledger import (
     unpack_messages,
     unpack_outcome,
     unpack_parts,
+    unpack_text,
 )
 
 # Counts of answers as they were read, by their place in the batch: what falls with the size of a batch, or towards its end, speaks for
@@ -231,6 +232,19 @@ def asked_again(ledger: Ledger) -> dict[str, int]:
     return dict(ledger.rows("SELECT reason, users FROM asked_again ORDER BY users DESC, reason"))
 
 
+_BEGINNING: Final = 200  # characters of an answer
+_LAST_READ = """
+    SELECT reply FROM calls WHERE id = (SELECT max(id) FROM calls WHERE status = 'read') AND NOT EXISTS (
+        SELECT 1 FROM outcomes WHERE call_id = calls.id AND coalesce(reason, 'unplaced') IN ('unplaced', 'minor')
+    )
+"""
+
+
+def bad_answer(ledger: Ledger) -> str:
+    """Return how the latest answer begins, where nothing of it could be used; else ""."""
+    return "".join(unpack_text(reply).strip()[:_BEGINNING] for (reply,) in ledger.rows(_LAST_READ))
+
+
 def failed_users(ledger: Ledger) -> Iterator[dict[str, Any]]:
     """Yield all users that failed, in order of user id: the reason, what was tried, and all calls."""
     if not (failed := user_rows(ledger, "failed")):
@@ -257,7 +271,9 @@ def journeys_of(ledger: Ledger, user_id: str) -> list[Row]:
 def rows_of_user(ledger: Ledger, user_id: str) -> RowsOfUser:
     """Return the behaviors of a user that no event is made of."""
     found = [unpack_json(result) for *_part, result in _results(ledger, user_id)]
-    return RowsOfUser(*([row for each in found for row in rows_in(each[name])] for name in RowsOfUser._fields))
+    return RowsOfUser(
+        *([row for each in found for row in rows_in(each[name])] for name in RowsOfUser._fields)
+    )
 
 
 def _joined(ledger: Ledger, user_id: str) -> tuple[list[Row], list[Row]]:

@@ -16,7 +16,6 @@ from .evaluation import (
     render_evaluation as render_evaluation,
     render_evaluation_page as render_evaluation_page,
 )
-from .messages import extension_json as extension_json, render_extension as render_extension
 from .observers import (
     LogObserver as LogObserver,
     Observers as Observers,
@@ -36,13 +35,6 @@ from .preview import (
 )
 from .quality import (
     announcement as announcement,
-    arm_line as arm_line,
-    audit_json as audit_json,
-    calibration_announcement as calibration_announcement,
-    calibration_json as calibration_json,
-    config_diff as config_diff,
-    render_audit as render_audit,
-    render_calibration as render_calibration,
 )
 from .report.page import NAME as NAME, render_report as render_report, write_report as write_report
 from .review import (

@@ -1,8 +1,10 @@
 """Two runs held against each other: in the terminal, as JSON, and as a page; users that differ stand side by side."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import groupby
+from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 from rich.console import Console
@@ -11,32 +13,34 @@ from rich.text import Text
 
 from eventabs.inspection import batch_tables
 from eventabs.language import gettext as _
-from eventabs.quality import Comparison, Side, UserPair
+from eventabs.measures import SHAPE_FIGURES, share
+from eventabs.quality import ComparedRun, Comparison, Side, UserPair
+from eventabs.records import Counts
 from eventabs.views import messages
 from eventabs.views.console import encode, one_line, print_line
-from eventabs.views.messages import count
+from eventabs.views.messages import count, money
 from eventabs.views.observers import NARROW
 from eventabs.views.quality import (
-    RUN_NAMES,
+    answer_fields,
     answer_tables,
     cells,
-    compared_counts,
+    decimals,
     figure_names,
     figure_table,
-    run_fields,
-    run_rows,
-    run_table,
+    journey_names,
+    shape_fields,
+    shape_names,
 )
 from eventabs.views.report.page import render_page
 from eventabs.views.run import event_text
 
+RUN_NAMES: Final = ("A", "B")
 DIFFERS: Final = "≠"
 _MOST_TYPES: Final = 8  # in the terminal
 _MOST_SHOWN: Final = 160  # characters of a setting, in the terminal
 _MOST_ON_PAGE: Final = 800  # the same, on a page
 _MOST_LINES: Final = 40  # of a user, in the terminal
 _MOST_ROWS: Final = 300  # of a user, on a page
-_DATE: Final = 10  # characters of an ISO date
 
 
 def render_comparison(console: Console, comparison: Comparison, *, most: int) -> None:
@@ -44,10 +48,10 @@ def render_comparison(console: Console, comparison: Comparison, *, most: int) ->
     for line in _headlines(comparison):
         print_line(console, line, style="bold")
     console.print()
-    for table in (_settings(comparison), *_figures(comparison), run_table(comparison), _types(comparison)):
+    for table in (_settings(comparison), *_figures(comparison), _runs(comparison), _types(comparison)):
         if table.row_count:
             console.print(table, "", sep="\n")
-    for table in answer_tables(compared_counts(comparison)):
+    for table in answer_tables(_by_model(comparison)):
         console.print(table, "", sep="\n")
     for pair in comparison.most_different[:most]:
         _print_user(console, pair)
@@ -65,11 +69,13 @@ def comparison_json(comparison: Comparison) -> str:
             "shared_users": comparison.shared,
             "other_rows": comparison.other_rows,
             "same_input": comparison.same_input,
-            "a": run_fields(comparison.first),
-            "b": run_fields(comparison.second),
+            "a": _run_fields(comparison.first),
+            "b": _run_fields(comparison.second),
             "settings": [{"key": key, "a": ours, "b": theirs} for key, ours, theirs in comparison.settings],
-            "figures": {name: figure._asdict() for name, figure in comparison.figures.items()},
-            "journeys": {name: figure._asdict() for name, figure in comparison.journeys.items()},
+            **{
+                key: {name: figure._asdict() for name, figure in comparison.figures.get(kind, {}).items()}
+                for key, kind in (("figures", "groups"), ("wholes", "wholes"), ("journeys", "journeys"))
+            },
             "drawn": _drawn(comparison),
             "types": [
                 {"a": ours, "b": theirs, "behaviors": number} for ours, theirs, number in comparison.types
@@ -89,8 +95,8 @@ def render_comparison_page(comparison: Comparison) -> str:
             (key, *(_cut(value, _MOST_ON_PAGE) for value in values)) for key, *values in comparison.settings
         ],
         figures=list(_agreement(comparison)),
-        runs=list(run_rows(comparison)),
-        answers=batch_tables(compared_counts(comparison)),
+        runs=list(_run_rows(comparison)),
+        answers=batch_tables(_by_model(comparison)),
         types=comparison.types[:_MOST_TYPES],
         mark=_legend(),
         users=[(_user_line(pair), _lines(pair)[:_MOST_ROWS]) for pair in comparison.most_different],
@@ -119,10 +125,14 @@ def _cut(value: str, most: int) -> str:
 
 def _agreement(comparison: Comparison) -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
     """Yield titles with their figures: name, value, interval."""
-    title = _("Agreement, {users}").format(users=messages.users(comparison.users))
-    for name, figures in ((title, comparison.figures), (_("Each journey as one group"), comparison.journeys)):
-        if figures:
-            yield name, [(words, *cells(figures[key])) for key, words in figure_names().items()]
+    for kind, title, names in (
+        ("groups", _("Agreement, {users}"), figure_names()),
+        ("wholes", _("Each journey as one group"), figure_names()),
+        ("journeys", _("Journeys"), journey_names()),
+    ):
+        if figures := comparison.figures.get(kind):
+            named = [(words, *cells(figures[key])) for key, words in names.items()]
+            yield title.format(users=messages.users(comparison.users)), named
 
 
 def _figures(comparison: Comparison) -> Iterator[Table]:
@@ -131,6 +141,19 @@ def _figures(comparison: Comparison) -> Iterator[Table]:
         for row in rows:
             table.add_row(*row)
         yield table
+
+
+def _runs(comparison: Comparison) -> Table:
+    table = figure_table(_("Each run"), *RUN_NAMES, _("change"))
+    for name, *shown in _run_rows(comparison):
+        table.add_row(name, *map(one_line, shown))
+    return table
+
+
+def _by_model(comparison: Comparison) -> dict[str, Counts]:
+    """Return the counts of the runs that called a model: the built-in rules do not see who else is in a batch."""
+    both = zip(RUN_NAMES, (comparison.first, comparison.second), strict=True)
+    return {name: run.counts for name, run in both if run.model}
 
 
 def _types(comparison: Comparison) -> Table:
@@ -170,9 +193,105 @@ def _notes(comparison: Comparison) -> Iterator[str]:
 
 
 def _drawn(comparison: Comparison) -> str | None:
-    if all(figure.low is None for figure in comparison.figures.values()):
+    if all(figure.low is None for figure in comparison.figures["groups"].values()):
         return None
     return "groups" if comparison.grouped else "users"
+
+
+# runs side by side
+
+
+_NUMBERS: Final = ("rows_per_event", "events_per_user_day")
+_COUNTS: Final = "users done failed pending events journeys calls retries prompt_tokens completion_tokens"
+_LEAST_MOVED: Final = 0.05  # percent, that are shown
+_TENTHS, _HUNDREDTHS = "{:,.1f}".format, "{:,.2f}".format
+
+_Figure = Callable[[ComparedRun], float | None]
+
+
+def _run_rows(comparison: Comparison) -> Iterator[tuple[str, str, str, str]]:
+    """Yield each figure: its name, what it is in A and in B, and by what share B is above A or below."""
+    both = comparison.first, comparison.second
+    for name, (figure, written) in _counted(comparison).items():
+        before, after = map(figure, both)
+        yield name, _shown(before, written), _shown(after, written), _change(before, after)
+    if both[0].model or both[1].model:
+        costs = [_shown(run.cost, partial(money, currency=run.currency)) for run in both]
+        is_one_currency = both[0].currency == both[1].currency
+        yield _("cost"), costs[0], costs[1], _change(both[0].cost, both[1].cost) if is_one_currency else ""
+
+
+def _shown(value: float | None, written: Callable[[Any], str]) -> str:
+    return "-" if value is None else written(value)
+
+
+def _change(before: float | None, after: float | None) -> str:
+    """Return by how many percent a figure has moved, "" where it has not or where that says nothing."""
+    if not before or after is None:
+        return ""
+    moved = 100 * (after / before - 1)
+    return f"{moved:+,.1f} %" if abs(moved) >= _LEAST_MOVED else ""
+
+
+def _counted(comparison: Comparison) -> dict[str, tuple[_Figure, Callable[[Any], str]]]:
+    """Return what is counted in each run by its name, and how it is written."""
+    figures: dict[str, tuple[_Figure, Callable[[Any], str]]] = {
+        _("users done"): (attrgetter("counts.done"), count),
+        _("events"): (attrgetter("counts.events"), count),
+        _("journeys"): (attrgetter("counts.journeys"), count),
+    }
+    for key, name in shape_names().items():
+        figures[name] = partial(_of_shape, name=key), _HUNDREDTHS if key in _NUMBERS else decimals
+    for key, name in (("minor", _("minor rows")), ("unplaced", _("unplaced rows"))):
+        figures[name] = partial(_share, part=key, whole="answered"), decimals
+    faults = {
+        "misfiled": _("rows under another user's header"),
+        "repeated": _("rows named twice"),
+        "outside": _("events with types outside the vocabulary"),
+        "missed": _("missed events added by your rules"),
+    }
+    for key, name in faults.items():
+        if any(getattr(run.counts, key) for run in (comparison.first, comparison.second)):
+            figures[name] = attrgetter(f"counts.{key}"), count
+    figures[_("calls")] = attrgetter("counts.calls"), count
+    tokens = {
+        "prompt_tokens": (_("prompt tokens"), _("prompt tokens a user"), _("prompt tokens an event")),
+        "completion_tokens": (
+            _("completion tokens"),
+            _("completion tokens a user"),
+            _("completion tokens an event"),
+        ),
+    }
+    for key, names in tokens.items() if comparison.first.model or comparison.second.model else ():
+        figures[names[0]] = attrgetter(f"counts.{key}"), count
+        for name, of in zip(names[1:], ("done", "events"), strict=True):
+            figures[name] = partial(_share, part=key, whole=of), _TENTHS
+    return figures
+
+
+def _of_shape(run: ComparedRun, *, name: str) -> float | None:
+    return SHAPE_FIGURES[name](run.shape)
+
+
+def _share(run: ComparedRun, *, part: str, whole: str) -> float | None:
+    return share(getattr(run.counts, part), getattr(run.counts, whole))
+
+
+def _run_fields(run: ComparedRun) -> dict[str, Any]:
+    counts = run.counts
+    return {
+        **{key: getattr(run, key) for key in ("out", "provider", "model", "host", "cost", "currency")},
+        "settings": run.settings,
+        **{key: getattr(counts, key) for key in _COUNTS.split()},
+        **{
+            f"{tokens}_per_{name}": _share(run, part=tokens, whole=of)
+            for tokens in ("prompt_tokens", "completion_tokens")
+            for name, of in (("user", "done"), ("event", "events"))
+        },
+        "event_counts": counts.event_counts,
+        "answers": answer_fields(counts),
+        "compared": shape_fields(run.shape),
+    }
 
 
 # users side by side
@@ -214,8 +333,10 @@ def _user_line(pair: UserPair) -> str:
     equal = len(pair.first.events) - len(pair.first.unequal)
     facts = (
         messages.behaviors(len(pair.lines)),
-        _("{events} in A").format(events=messages.events(len(pair.first.events))),
-        _("{events} in B").format(events=messages.events(len(pair.second.events))),
+        *(
+            _("{events} in {run}").format(events=messages.events(len(side.events)), run=name)
+            for name, side in zip(RUN_NAMES, (pair.first, pair.second), strict=True)
+        ),
         _("{number} equal").format(number=count(equal)),
     )
     return _("{state}: {facts}").format(state=pair.user_id, facts=messages.listed(facts))
@@ -240,13 +361,6 @@ def _lines(pair: UserPair) -> list[_Line]:
         )
         for place, (day, text) in enumerate(pair.lines)
     ]
-    for number, side in enumerate((pair.first, pair.second)):
-        for place, event in enumerate(side.events):
-            if not event["behaviors"]:
-                text = event_text(event | {"summary": ""})
-                told = ("", text) if number else (text, "")
-                lines.append(_Line(str(event["start"])[:_DATE], "", told, place in side.unequal))
-    lines.sort(key=lambda line: line.day)
     near = {place + step for place, line in enumerate(lines) if line.differs for step in (-1, 0, 1)}
     shown: list[_Line] = []
     for is_near, places in groupby(range(len(lines)), key=near.__contains__):
@@ -259,11 +373,13 @@ def _lines(pair: UserPair) -> list[_Line]:
 def _told(side: Side, usual: str) -> dict[int, tuple[str, bool]]:
     """Return by behavior the events that begin with it, or that one goes on, and whether one of its events has no equal.
 
-    The category that most events have is not named.
+    The category that most events have is not named. A journey stands behind each of its events.
     """
     told: dict[int, tuple[str, bool]] = {}
+    journeys = {journey["id"]: f"> {journey['kind']} {journey['name']}" for journey in side.journeys}
     for place, event in enumerate(side.events):
-        named = event_text(event | {"summary": "", "category": event["category"].replace(usual, "", 1)})
+        summary = " ".join(filter(None, ("" if event["sure"] else "?", journeys.get(event["journey"], ""))))
+        named = event_text(event | {"summary": summary, "category": event["category"].replace(usual, "", 1)})
         for row in sorted(event["behaviors"]):
             text, differs = told.get(row, ("", False))
             begins = row == min(event["behaviors"])
@@ -277,6 +393,8 @@ def _user_fields(pair: UserPair) -> dict[str, Any]:
         "user_id": pair.user_id,
         "figures": pair.figures,
         "behaviors": [text for _day, text in pair.lines],
-        "a": {"events": pair.first.events, "unequal": sorted(pair.first.unequal)},
-        "b": {"events": pair.second.events, "unequal": sorted(pair.second.unequal)},
+        **{
+            name: {"events": side.events, "journeys": side.journeys, "unequal": sorted(side.unequal)}
+            for name, side in (("a", pair.first), ("b", pair.second))
+        },
     }

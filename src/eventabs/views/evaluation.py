@@ -15,7 +15,15 @@ from eventabs.quality import Evaluation
 from eventabs.views import messages
 from eventabs.views.console import encode, one_line, print_line
 from eventabs.views.messages import count
-from eventabs.views.quality import cells, decimals, figure_names, figure_table
+from eventabs.views.quality import (
+    cells,
+    decimals,
+    figure_names,
+    figure_table,
+    journey_names,
+    shape_fields,
+    shape_names,
+)
 from eventabs.views.report.page import render_page
 
 DAY: Final = 86_400
@@ -66,10 +74,7 @@ def evaluation_json(evaluation: Evaluation) -> str:
             "wholes": sections.get("wholes", {}),
             "journeys": sections.get("journeys", {}),
             "counts": {kind: dict(sums) for kind, sums in evaluation.totals.items()},
-            "shapes": {
-                kind: {**shape, **{name: figure(shape) for name, figure in SHAPE_FIGURES.items()}}
-                for kind, shape in evaluation.shapes.items()
-            },
+            "shapes": {kind: shape_fields(shape) for kind, shape in evaluation.shapes.items()},
             "unit": evaluation.unit,
             "by_label": [row._asdict() for row in evaluation.by_label],
             "by_user": [
@@ -94,8 +99,8 @@ def _score_fields(score: Score) -> dict[str, Any]:
 
 
 def render_evaluation_page(evaluation: Evaluation) -> str:
-    """Return a page with the figures and, for each user and day, labels and events as two lanes."""
-    drawn = Counter(segment.label for row in evaluation.by_user for segment in (*row.wanted, *row.found))
+    """Return a page with the figures and, for each user and day, labels, events and journeys as lanes."""
+    drawn = Counter(segment.label for row in evaluation.by_user for lane in row.lanes for segment in lane)
     names = [name for name, _uses in messages.most_frequent(drawn)]
     colors = {name: position for position, name in enumerate(names[:COLORS])}
     days = list(_days(evaluation, colors))
@@ -132,12 +137,6 @@ def render_evaluation_page(evaluation: Evaluation) -> str:
 
 def _sections(evaluation: Evaluation) -> Iterator[tuple[str, str, dict[str, str], Mapping[str, Score]]]:
     """Yield the kinds of scores: kind, title, names of the figures, scores."""
-    journeys = {
-        "whole": _("found whole"),
-        "exact": _("found exactly"),
-        "best_dice": _("best Dice, mean"),
-        "false": _("false ones of those found"),
-    }
     spans = {
         "start_f1_0": _("starts, 0 min, F1"),
         "start_f1_1": _("starts, 1 min, F1"),
@@ -150,7 +149,7 @@ def _sections(evaluation: Evaluation) -> Iterator[tuple[str, str, dict[str, str]
     for kind, title, names in (
         ("groups", _("Events as groups of rows"), figure_names()),
         ("wholes", _("Each journey as one group"), figure_names()),
-        ("journeys", _("Journeys"), journeys),
+        ("journeys", _("Journeys"), journey_names()),
         ("spans", _("Events as spans of time"), spans),
     ):
         if kind in evaluation.scores:
@@ -173,13 +172,7 @@ def _skill(score: Score) -> str:
 
 def _shapes(evaluation: Evaluation) -> Table:
     table = figure_table(_("Shape"), *(_("events"), _("labels"))[: len(evaluation.shapes)])
-    names = {
-        "rows_per_event": _("rows an event"),
-        "one_row_events": _("events of one row"),
-        "days_without_event": _("user-days without an event"),
-        "minutes_covered": _("minutes of the rows in an event"),
-    }
-    for key, name in names.items() if evaluation.shapes else ():
+    for key, name in shape_names().items() if evaluation.shapes else ():
         values = (SHAPE_FIGURES[key](shape) for shape in evaluation.shapes.values())
         table.add_row(name, *map(decimals, values))
     return table
@@ -288,30 +281,29 @@ class Bar(NamedTuple):
     name: str
     name_left: float
     title: str
-    soft: bool
 
 
 def _days(evaluation: Evaluation, colors: Mapping[str, int]) -> Iterator[dict[str, Any]]:
     """Yield each user's days, in the order of the users."""
+    names = (_("labels"), _("events"), _("labels, journeys"), _("events, journeys"))
     for row in evaluation.by_user:
-        first = {int(segment.start // DAY) for segment in (*row.wanted, *row.found)}
-        last = {int(segment.end // DAY) for segment in (*row.wanted, *row.found)}
-        for day in range(min(first, default=0), max(last, default=-1) + 1):
-            lanes = [
-                (name, bars([(segment, False) for segment in lane], day, colors))
-                for name, lane in ((_("labels"), row.wanted), (_("events"), row.found))
-            ]
-            if any(drawn for _name, drawn in lanes):
+        every = [segment for lane in row.lanes for segment in lane]
+        first = min((int(segment.start // DAY) for segment in every), default=0)
+        last = max((int(segment.end // DAY) for segment in every), default=-1)
+        for day in range(first, last + 1):
+            drawn = [bars(lane, day, colors) for lane in row.lanes]
+            if any(drawn):
                 date = datetime.fromtimestamp(day * DAY, UTC).date().isoformat()
+                lanes = [lane for lane in zip(names, drawn, strict=False) if lane[1] or lane[0] in names[:2]]
                 yield {"user": row.user_id, "day": date, "lanes": lanes}
 
 
-def bars(segments: Iterable[tuple[Segment, bool]], day: int, colors: Mapping[str, int]) -> list[Bar]:
-    """Return what lies on a day, counted from 1970-01-01; the bool says what is drawn soft. No name lies over another."""
+def bars(segments: Iterable[Segment], day: int, colors: Mapping[str, int]) -> list[Bar]:
+    """Return what lies on a day, counted from 1970-01-01. No name lies over another."""
     begin, end = day * DAY, (day + 1) * DAY
     drawn: list[Bar] = []
     free: list[float] = []  # pixels from which on each row is
-    for segment, soft in sorted(segments):
+    for segment in sorted(segments):
         if not (segment.start < end and segment.end >= begin):
             continue
         first, last = max(segment.start, begin), min(segment.end, end)
@@ -323,17 +315,6 @@ def bars(segments: Iterable[tuple[Segment, bool]], day: int, colors: Mapping[str
         row = next((place for place, there in enumerate(free) if there <= pixels), len(free))
         free[row:] = [max((left + width) / 100 * _LANE, pixels + needs), *free[row + 1 :]]
         times = "–".join(f"{datetime.fromtimestamp(at, UTC):%H:%M}" for at in segment[:2])
-        drawn.append(
-            Bar(
-                left,
-                width,
-                row,
-                colors.get(segment.label),
-                label,
-                name,
-                100 * pixels / _LANE,
-                f"{times} {label}",
-                soft,
-            )
-        )
+        color = colors.get(segment.label)
+        drawn.append(Bar(left, width, row, color, label, name, 100 * pixels / _LANE, f"{times} {label}"))
     return drawn

@@ -2,21 +2,16 @@
 
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from textwrap import shorten
-from typing import Any, Final
-
-from rich.console import Console
-from rich.table import Table
+from typing import Any
 
 from eventabs import runs
 from eventabs.language import gettext as _, ngettext
 from eventabs.prompts import CONVERSION, ENGAGEMENT
 from eventabs.providers import kind_of
 from eventabs.records import Copying, Counts, InputWarning, RunStatus
-from eventabs.runs import Extended, ExtensionEstimate
 from eventabs.store import Job
-from eventabs.views.console import encode, one_line, print_line
+from eventabs.views.console import one_line
 
 
 def of_job(note: runs.RequestsWritten | runs.RepliesRead | runs.JobChanged) -> str:
@@ -173,7 +168,7 @@ def noted(note: runs.Note) -> str:
                 len(note.paths),
             )
             line = template.format(paths=listed(note.paths))
-        case runs.ColumnsFound() | runs.RowShown() | InputWarning() | runs.Extended():
+        case runs.ColumnsFound() | runs.RowShown() | InputWarning():
             line = _of_the_input(note)
         case runs.Planned():
             line = _planned(note)
@@ -196,10 +191,8 @@ def noted(note: runs.Note) -> str:
     return line
 
 
-def _of_the_input(note: runs.ColumnsFound | runs.RowShown | runs.Extended | InputWarning) -> str:
+def _of_the_input(note: runs.ColumnsFound | runs.RowShown | InputWarning) -> str:
     match note:
-        case runs.Extended():
-            return taken_in(note)
         case runs.ColumnsFound():
             columns = listed(_column(role, name, note) for role, name in note.columns.items())
             if note.schema:
@@ -328,6 +321,11 @@ def events(number: int) -> str:
     return ngettext("{count} event", "{count} events", number).format(count=count(number))
 
 
+def journeys(number: int) -> str:
+    """Count journeys."""
+    return ngettext("{count} journey", "{count} journeys", number).format(count=count(number))
+
+
 def users(number: int) -> str:
     """Count users."""
     return ngettext("{count} user", "{count} users", number).format(count=count(number))
@@ -361,9 +359,9 @@ def reason(code: str) -> str:
         "unparsable": _("the reply could not be read"),
         "cut": _("the reply was cut off before the user's end"),
         "missing": _("the reply left the user out"),
-        "ungrounded": _("too few events match the user's behaviors"),
-        "too_many": _("the reply holds more events than the user can have"),
-        "copied": _("the reply copies the user's lines instead of merging them"),
+        "renumbered": _("the reply numbers the rows of each user anew"),
+        "unplaced": _("the reply left out too many of the user's rows"),
+        "minor": _("the reply called most of the user's rows minor"),
         "refused": _("the model refused to answer"),
         "content_filter": _("the endpoint's moderation refused the content"),
         "too_long": _("too long for the model's context even alone"),
@@ -372,11 +370,30 @@ def reason(code: str) -> str:
     }.get(code, code)
 
 
+def _help(code: str) -> str:
+    """Say what helps against a reason; "" where nothing in the settings does."""
+    form = _('llm.constrain, prompt.answer = "schema" or another model')
+    fewer = _("a smaller budget.max_rows or another model")
+    return {
+        "empty": form,
+        "unparsable": form,
+        "renumbered": form,
+        "cut": fewer,
+        "missing": fewer,
+        "unplaced": fewer,
+        "minor": _("another model"),
+    }.get(code, "")
+
+
 def failures(numbers: Mapping[str, int]) -> list[str]:
-    """List failed users by reason, the most frequent first, under a title; nothing where there are none."""
-    rows = most_frequent(numbers)
+    """List failed users by reason with what helps, the most frequent first, under a title; nothing where there are none."""
     width = len(count(max(numbers.values(), default=0)))
-    lines = [f"  {count(number):>{width}}  {reason(code)}" for code, number in rows]
+    lines = []
+    for code, number in most_frequent(numbers):
+        helps = _("try {help}").format(help=_help(code))
+        lines.append(
+            f"  {count(number):>{width}}  {joined((reason(code), *([helps] if _help(code) else [])))}"
+        )
     return [_("Failed users by reason:"), *lines] if lines else []
 
 
@@ -469,11 +486,16 @@ def _batch_done(note: runs.BatchDone) -> str:
     template = _("{reason} ({count})")
     clauses = [template.format(reason=reason(code), count=count(n)) for code, n in note.unusable.items()]
     ignored = ngettext("{count} block ignored", "{count} blocks ignored", note.ignored)
-    repeated = ngettext("{count} event repeated", "{count} events repeated", note.duplicates)
-    copied = ngettext("{count} event copies its line", "{count} events copy their lines", note.copied)
-    clauses += _counted((ignored, note.ignored), (repeated, note.duplicates))
-    clauses += _counted((_added_by_rules(note.missed), note.missed), (copied, note.copied))
+    clauses += _counted((ignored, note.ignored), (_added_by_rules(note.missed), note.missed))
+    if of_rows := _counted((_("{count} unplaced"), note.unplaced)) + _slips(note):
+        clauses.append(_("{state}: {facts}").format(state=_("rows"), facts=listed(of_rows)))
     return joined((sentence, *clauses))
+
+
+def _slips(counted: runs.BatchDone | Counts) -> list[str]:
+    """Count the rows of answers with which something was wrong, for which nobody was asked again."""
+    misfiled, repeated = _("{count} under another user's header"), _("{count} repeated")
+    return _counted((misfiled, counted.misfiled), (repeated, counted.repeated))
 
 
 def _added_by_rules(number: int) -> str:
@@ -482,19 +504,33 @@ def _added_by_rules(number: int) -> str:
     )
 
 
-def event_findings(counts: Counts) -> list[str]:
-    """Say what is remarkable about the events of a run; nothing where there is nothing."""
-    ungrounded = ngettext("{count} matches no behavior", "{count} match no behavior", counts.ungrounded)
-    repeated = ngettext("{count} repeated and dropped", "{count} repeated and dropped", counts.repeated)
+def rows(counts: Counts) -> str:
+    """Say what became of the rows of accepted answers; "" before the first."""
+    if not counts.answered:
+        return ""
+    placed = _("{count} in {events} ({journeys})").format(
+        count=count(counts.placed), events=events(counts.events), journeys=journeys(counts.journeys)
+    )
+    minor = _("{count} minor ({share})").format(
+        count=count(counts.minor), share=share(counts.minor, counts.answered)
+    )
+    unplaced = _("{count} unplaced").format(count=count(counts.unplaced))
+    unasked = _counted((_("{count} not asked for"), counts.unasked))
+    return listed((placed, *([minor] if counts.minor else []), unplaced, *unasked, *_slips(counts)))
+
+
+def event_facts(counts: Counts) -> list[str]:
+    """Say how many events there are for a day of a user, and what is remarkable about them."""
+    a_day = counts.events_per_user_day
+    facts = [] if a_day is None else [_("{number} a user-day").format(number=f"{a_day:,.2f}")]
     outside = ngettext(
         "{count} with a type outside the vocabulary",
         "{count} with types outside the vocabulary",
         counts.outside,
     )
-    added = (_added_by_rules(counts.missed), counts.missed)
-    return _counted(
-        (ungrounded, counts.ungrounded), (repeated, counts.repeated), (outside, counts.outside), added
-    )
+    unsure = _("{count} of which the model was not sure")
+    added = _added_by_rules(counts.missed)
+    return facts + _counted((unsure, counts.unsure), (outside, counts.outside), (added, counts.missed))
 
 
 def progress_line(progress: runs.Progress, currency: str) -> str:
@@ -562,113 +598,3 @@ def tier_fields(counts: Counts, costs: Mapping[str, float | None]) -> dict[str, 
         return {}
     rounded = {tier: None if cost is None else round(cost, 6) for tier, cost in costs.items()}
     return {tier: {**use, "cost": rounded.get(tier)} for tier, use in counts.by_tier.items()}
-
-
-EVENT_CHANGES: Final = ("added", "replaced", "removed")  # kinds of lines in events.new.jsonl
-
-
-def taken_in(note: Extended) -> str:
-    """Return what an extension has taken in as one line."""
-    facts = [*_news(note.new_users, note.extended_users, note.new_behaviors)]
-    if not note.new_behaviors and not note.gone_behaviors:
-        facts = [_("the run knows all of it")]
-    if note.late_behaviors:
-        facts.append(_("{count} of them late").format(count=count(note.late_behaviors)))
-    if note.changed_behaviors or note.gone_behaviors:
-        facts.append(_changed(note.changed_behaviors, note.gone_behaviors))
-    if note.reopened_behaviors:
-        facts.append(_asked_again(note.reopened_behaviors, note.reopened_days))
-    line = listed(facts)
-    if note.too_late_behaviors:
-        left_out = _too_late(note.too_late_behaviors, note.lateness)
-        where = _("listed in {path}").format(path=note.listed)
-        line = joined((line, left_out, where))
-    return _("Extension: {facts}").format(facts=line)
-
-
-def extension_rows(extension: Mapping[str, int], *, is_remote: bool) -> list[tuple[str, str]]:
-    """Return rows of a table: what the last extension took, and what it changed in the events."""
-    calls = extension["calls"]
-    taken = [
-        users(extension["new_users"] + extension["extended_users"]),
-        behaviors(extension["new_behaviors"]),
-        ngettext("{count} call", "{count} calls", calls).format(count=count(calls)),
-    ]
-    if is_remote:
-        taken.append(tokens(extension["prompt_tokens"], extension["completion_tokens"]))
-    kinds = {kind: count(extension[f"events_{kind}"]) for kind in EVENT_CHANGES}
-    changed = _("{added} added, {replaced} replaced, {removed} removed").format(**kinds)
-    return [(_("new"), listed(taken)), (_("events changed"), changed)]
-
-
-def render_extension(console: Console, estimate: ExtensionEstimate) -> None:
-    """Print what an extension would take in and cost."""
-    for note in estimate.described.notes():
-        print_line(console, noted(note), style="dim")
-    print_line(console, "")
-    for fact in _news(estimate.new_users, estimate.extended_users, estimate.new_behaviors):
-        print_line(console, fact)
-    if estimate.late_behaviors:
-        print_line(console, _("{count} of them late").format(count=count(estimate.late_behaviors)))
-    if estimate.reopened_behaviors:
-        print_line(console, _asked_again(estimate.reopened_behaviors, estimate.reopened_days))
-    if estimate.too_late_behaviors:
-        print_line(console, _too_late(estimate.too_late_behaviors, estimate.lateness), style="yellow")
-    if estimate.changed_behaviors or estimate.gone_behaviors:
-        changed = _changed(estimate.changed_behaviors, estimate.gone_behaviors)
-        template = _("{changed}: extend refuses that without --accept-changes; counted here as accepted")
-        print_line(console, template.format(changed=changed), style="yellow")
-    cost = _("unknown; set input and output prices under [llm.price] of the config")
-    if estimate.cost is not None:
-        cost = money(estimate.cost, estimate.currency)
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_row(_("calls"), count(estimate.batches))
-    table.add_row(_("input tokens"), count(estimate.prompt_tokens))
-    table.add_row(_("expected output tokens"), count(estimate.expected_output_tokens))
-    table.add_row(_("time"), duration(estimate.seconds))
-    table.add_row(_("cost"), cost)
-    console.print("", table, "", sep="\n")
-    users_a_batch = estimate.users / max(1, estimate.batches)
-    print_line(console, plan_line(estimate.batches, users_a_batch), style="bold")
-
-
-def extension_json(estimate: ExtensionEstimate) -> bytes:
-    """Return the object that `estimate --extend` prints with --json, and a line end."""
-    fields = asdict(estimate) | estimate.described.facts()
-    del fields["described"]
-    return f"{encode(fields | {'seconds': round(estimate.seconds, 1)})}\n".encode()
-
-
-def _news(new_users: int, extended_users: int, new_behaviors: int) -> list[str]:
-    templates = (
-        (ngettext("{count} new user", "{count} new users", new_users), new_users),
-        (
-            ngettext("{count} known user with news", "{count} known users with news", extended_users),
-            extended_users,
-        ),
-        (ngettext("{count} new behavior", "{count} new behaviors", new_behaviors), new_behaviors),
-    )
-    return [template.format(count=count(number)) for template, number in templates]
-
-
-def _changed(changed: int, gone: int) -> str:
-    template = _("{changed} changed, {gone} gone")
-    return template.format(changed=count(changed), gone=count(gone))
-
-
-def _asked_again(number: int, days: int) -> str:
-    template = ngettext(
-        "{behaviors} asked about again on {count} day of a user",
-        "{behaviors} asked about again on {count} days of users",
-        days,
-    )
-    return template.format(behaviors=behaviors(number), count=count(days))
-
-
-def _too_late(behaviors: int, lateness: str) -> str:
-    template = ngettext(
-        "{count} behavior lies more than {lateness} back and is left out; raise extend.lateness to take it",
-        "{count} behaviors lie more than {lateness} back and are left out; raise extend.lateness to take them",
-        behaviors,
-    )
-    return template.format(count=count(behaviors), lateness=lateness)

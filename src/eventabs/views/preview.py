@@ -24,7 +24,7 @@ from eventabs.views.messages import count, duration, joined, money, share
 _LEAST_WIDTH = 80
 _JSON_KEYS = (
     "users behaviors rejected_rows duplicates tokens batches lower_bound binds expected_output_tokens seconds cost"
-    " case currency levels details larger_output concurrency tokens_per_second max_input_tokens max_output_tokens"
+    " case currency dense larger_output concurrency tokens_per_second max_input_tokens max_output_tokens"
     " users_in_input paired_ends unpaired shortened skipped_lines non_behaviors unpacked compared not_compared"
     " schemas columns warnings tier prefix_tokens cost_cached"
 )
@@ -37,7 +37,7 @@ def render_estimate(console: Console, estimate: Estimate) -> None:
     plans = (_("this plan"), estimate.batches), (_("lower bound"), estimate.lower_bound)
     rows = ((label, count(batches), _mean(estimate.users, batches)) for label, batches in plans)
     batches = _table(_("Batches"), _("batches"), _("users a batch"), rows=rows)
-    tables = [_input(estimate), _tokens(estimate), batches, _details(estimate)]
+    tables = [_input(estimate), _tokens(estimate), batches]
     if estimate.batches:
         tables.append(_comparison(estimate))
     for table in tables:
@@ -47,8 +47,9 @@ def render_estimate(console: Console, estimate: Estimate) -> None:
         equal = messages.equal_columns(estimate.compared, estimate.not_compared)
         print_line(console, _("Duplicates dropped: {equal}").format(equal=equal))
     if estimate.batches:
-        print_line(console, _("Without packing: one user a call, long lines, JSON objects as answers"))
-    for line in (*_larger_limit(estimate), *_time_and_cost(estimate)):
+        print_line(console, _("Without packing: one user a call, long lines"))
+        print_line(console, _output(estimate))
+    for line in (*_dense(estimate), *_larger_limit(estimate), *_time_and_cost(estimate)):
         print_line(console, line)
     _render_notes(console, estimate, warnings=True)
     if estimate.batches:
@@ -80,6 +81,7 @@ def estimate_json(estimate: Estimate) -> bytes:
             "seconds": round(estimate.seconds, 1),
             "case": {str(budget): batches for budget, batches in estimate.case_batches.items()},
             "larger_output": limit and {"limit": limit, "batches": estimate.larger_output_batches},
+            "dense": estimate.dense and estimate.dense._asdict(),
             "unpacked": asdict(unpacked) | {"seconds": round(unpacked.seconds, 1)},
         }
     )
@@ -135,10 +137,9 @@ def _input(estimate: Estimate) -> Table:
 
 
 def _tokens(estimate: Estimate) -> Table:
-    template = _("level {level}")
     tokens = (
         (_("long lines"), estimate.tokens_long),
-        *((template.format(level=level.level), level.tokens) for level in estimate.levels),
+        (_("numbered lines"), estimate.tokens_compact),
         (_("all that is sent"), estimate.tokens_prompt_total),
     )
     long = estimate.tokens_long
@@ -149,14 +150,30 @@ def _tokens(estimate: Estimate) -> Table:
     return _table(_("Input tokens"), _("total"), _("a behavior"), _("ratio"), rows=rows)
 
 
-def _details(estimate: Estimate) -> Table:
-    limits = {"input": _("input tokens"), "output": _("output tokens"), "users": _("users")}
-    rows = (
-        (detail.detail, count(detail.expected_output_tokens), count(detail.batches), limits[detail.binds])
-        for detail in estimate.details
+def _output(estimate: Estimate) -> str:
+    limits = {
+        "input": _("input tokens"),
+        "output": _("output tokens"),
+        "users": _("users"),
+        "rows": _("rows"),
+    }
+    template = _("Answers: about {tokens} output tokens, {number} a behavior; what limits a batch: {limit}")
+    return template.format(
+        tokens=count(estimate.expected_output_tokens),
+        number=_mean(estimate.expected_output_tokens, estimate.behaviors),
+        limit=limits[estimate.binds],
     )
-    columns = _("output tokens"), _("batches"), _("limit that binds")
-    return _table(_("Level of detail"), *columns, rows=rows)
+
+
+def _dense(estimate: Estimate) -> list[str]:
+    if estimate.dense is None:
+        return []
+    template = ngettext(
+        "--compaction dense: {batches} batch, {tokens} input tokens",
+        "--compaction dense: {batches} batches, {tokens} input tokens",
+        estimate.dense.batches,
+    )
+    return [template.format(batches=count(estimate.dense.batches), tokens=count(estimate.dense.prompt_total))]
 
 
 def _comparison(estimate: Estimate) -> Table:

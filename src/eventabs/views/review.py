@@ -90,7 +90,6 @@ def _item(item: SampledEvent | SampledDay, sheet: Sheet) -> dict[str, Any]:
         "when": _text(_when(item)),
         "summary": _text(item.summary),
         "behaviors": item.behaviors,
-        "ungrounded": not item.behaviors,
     }
 
 
@@ -134,7 +133,6 @@ def _words() -> dict[str, str]:
         "remove": _("remove"),
         "rightType": _("What should it be called?"),
         "missingType": _("What should the missing event be called?"),
-        "ungrounded": _("It matches no behavior; the times are the model's own."),
         "behaviors": _("behaviors"),
         "reset": _("Forget all verdicts of this review in this browser?"),
     }

@@ -3,12 +3,14 @@
 import shlex
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,33 +22,22 @@ from rich.table import Table
 from rich.text import Text
 
 from eventabs.errors import UsageError
-from eventabs.inspection import Line, RunState, StoredCall, UserView
-from eventabs.language import gettext as _
+from eventabs.inspection import ROW_STATES, Line, RunState, StoredCall, UserView
+from eventabs.language import gettext as _, ngettext
 from eventabs.providers import kind_of
 from eventabs.runs import Note, Progress, Started, StateChanged, Summary
 from eventabs.store import ShardState, UserRow
 from eventabs.views import messages
 from eventabs.views.console import encode, one_line, print_command, print_line
-from eventabs.views.messages import (
-    EVENT_CHANGES,
-    count,
-    duration,
-    events,
-    extension_rows,
-    job_line,
-    joined,
-    listed,
-    money,
-    share,
-)
+from eventabs.views.messages import count, duration, events, job_line, joined, journeys, listed, money, share
 from eventabs.views.observers import NARROW, ProgressPanel
-from eventabs.views.quality import answer_fields, answer_tables, event_figures
+from eventabs.views.quality import answer_fields, answer_tables
 
 SECONDS_BETWEEN_LOOKS = 1.0
 _STATUS_KEYS = (
     "pending in_flight in_flight_limit events calls retries retry_causes cooling_seconds prompt_tokens"
     " completion_tokens tokens_per_second cost cost_projected currency seconds failures last_failure provider model"
-    " host run_id created_at out event_counts answers cached_tokens tiers jobs asked_again"
+    " host run_id created_at out event_counts answers cached_tokens tiers jobs asked_again journeys"
 )
 _AT_REST = ("interrupted", "stopped", "killed")
 _DIGITS = {"cooling_seconds": 1, "tokens_per_second": 1, "cost": 6, "cost_projected": 6, "seconds": 3}
@@ -117,6 +108,7 @@ def render_status(console: Console, state: RunState) -> None:
                 label.format(shard=shard.shard, done=done, users=total),
                 messages.resume_command(shard.out),
             )
+    _print_bad_answer(console, state.bad_answer, state.out)
     if state.shards:
         time = f"{datetime.fromisoformat(state.merged_at).astimezone():%Y-%m-%d %H:%M:%S}"
         label = _("As merged at {time}; bring it up to date with: ").format(time=time)
@@ -127,6 +119,15 @@ def render_status(console: Console, state: RunState) -> None:
         print_command(
             console, _("Then read the replies: "), f"{messages.resume_command(state.out)} --replies FILE"
         )
+
+
+def _print_bad_answer(console: Console, beginning: str, out: str) -> None:
+    """Show how an answer begins of which nothing could be used, and the command that shows all of them."""
+    if beginning:
+        print_line(
+            console, _("Nothing could be used of an answer that begins: {text}").format(text=beginning)
+        )
+        print_command(console, _("All bad answers, as they came: "), f"eventabs report {shlex.quote(out)}")
 
 
 def watch_status(
@@ -167,7 +168,7 @@ def _picture(state: RunState) -> Group:
     if state.last_failure:
         panel.trouble = messages.noted(state.last_failure)
     style = {"completed": "bold green", "running": "bold"}.get(state.status, "bold yellow")
-    lines = [Text(line) for line in _events(state.progress)]
+    lines = [Text(line) for line in _event_lines(state.progress)]
     lines += [Text(one_line(line)) for line in (*_again(state), *messages.failures(state.failures))]
     lines += [Text(one_line(job_line(job))) for job in state.jobs if job.is_out]
     return Group(Text(one_line(_run_headline(state)), style=style), panel, *lines)
@@ -190,11 +191,14 @@ def _name(state: RunState) -> str:
     return messages.status_name(state.status)
 
 
-def _events(progress: Progress) -> list[str]:
-    """Say what is known of the events, nothing before there are any."""
-    if not progress.events:
-        return []
-    return [listed((messages.events(progress.events), *event_figures(progress)))]
+def _events(counts: Progress | Summary) -> list[tuple[str, str]]:
+    """Say what became of the rows and what is known of the events, with a label; nothing before there are any."""
+    found = ((_("rows"), messages.rows(counts)), (_("events"), listed(messages.event_facts(counts))))
+    return [(label, said) for label, said in found if said]
+
+
+def _event_lines(progress: Progress) -> list[str]:
+    return [_("{state}: {facts}").format(state=label, facts=said) for label, said in _events(progress)]
 
 
 def _lines(state: RunState) -> list[str]:
@@ -202,7 +206,7 @@ def _lines(state: RunState) -> list[str]:
     lines = [
         _run_headline(state),
         counts,
-        *_events(state.progress),
+        *_event_lines(state.progress),
         *_again(state),
         *messages.failures(state.failures),
     ]
@@ -221,9 +225,9 @@ def _again(state: RunState) -> list[str]:
 
 
 _SUMMARY_KEYS = (
-    "status provider users success_count failed_count pending events calls retries prompt_tokens completion_tokens"
-    " cost seconds out failures behaviors rejected_rows rejects duplicates paired_ends unpaired non_behaviors"
-    " schemas columns warnings event_counts answers cached_tokens tiers extension asked_again"
+    "status provider users success_count failed_count pending events journeys calls retries prompt_tokens"
+    " completion_tokens cost seconds out failures behaviors rejected_rows rejects duplicates paired_ends unpaired"
+    " non_behaviors schemas columns warnings event_counts answers cached_tokens tiers asked_again"
 )
 
 
@@ -237,6 +241,7 @@ def render_summary(console: Console, summary: Summary, *, quiet: bool = False) -
             print_line(console, _("No model was called: the built-in rules made the events."))
     for line in messages.failures(summary.failures):
         print_line(console, line)
+    _print_bad_answer(console, summary.bad_answer, summary.out)
     for label, step in _next_steps(summary):
         print_command(console, label, step)
 
@@ -267,6 +272,8 @@ def _end_headline(summary: Summary) -> str:
     if summary.pending:
         parts.append(_("{count} still to do").format(count=count(summary.pending)))
     parts.append(events(summary.events))
+    if summary.journeys:
+        parts.append(journeys(summary.journeys))
     return _("{state}: {facts}").format(state=messages.status_name(summary.status), facts=listed(parts))
 
 
@@ -299,10 +306,7 @@ def _figures(summary: Summary) -> Table:
             rows.append((_("cost"), money(summary.cost, summary.currency)))
         tiers = messages.tiers(summary, summary.tier_costs, summary.currency)
         rows += [("" if number else _("of that"), line) for number, line in enumerate(tiers)]
-    if summary.extension is not None:
-        rows += extension_rows(summary.extension, is_remote=kind_of(summary.provider).is_remote)
-    if found := event_figures(summary):
-        rows.append((_("events"), listed(found)))
+    rows += _events(summary)
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(style="dim", no_wrap=True)
     for label, figure in rows:
@@ -314,9 +318,8 @@ def _next_steps(summary: Summary) -> list[tuple[str, str]]:
     """Return what to look at and what to do, each with the file or command for it."""
     out = Path(summary.out)
     steps = [(_("Events: "), str(out / "events.jsonl"))]
-    # an extension without news leaves the file as the one before wrote it
-    if summary.extension and any(summary.extension[f"events_{change}"] for change in EVENT_CHANGES):
-        steps.append((_("What has changed in them: "), str(out / "events.new.jsonl")))
+    if summary.journeys:
+        steps.append((_("Journeys: "), str(out / "journeys.jsonl")))
     if summary.rejected_rows:
         template = _("Unreadable rows ({count}), each with its line number: ")
         rejected = messages.reject_counts(summary.rejects) or count(summary.rejected_rows)
@@ -334,8 +337,7 @@ def _next_steps(summary: Summary) -> list[tuple[str, str]]:
     return steps
 
 
-UNCOVERED = "○"
-UNGROUNDED = "?"
+_MARKS = {"placed": "", "minor": "·", "unplaced": "!", "unasked": "–", "": "○"}
 _DATE = 10  # characters of an ISO date
 _STYLES = {"failed": "red", "pending": "yellow"}
 
@@ -377,42 +379,58 @@ def users_json(rows: Iterable[UserRow], *, total: int, skip: int) -> str:
 
 
 def render_user(console: Console, view: UserView) -> None:
-    """Print a user's behaviors on the left, and on the right the events that begin there or still last."""
+    """Print a user's journeys, and each day's behaviors on the left, on the right the events that they are part of."""
     print_line(console, _user_headline(view), style="bold")
+    for journey in view.journeys.values():
+        print_line(console, f"> {journey_text(journey)}", style="cyan")
     side_by_side = console.width >= NARROW  # else events follow the behaviors that they begin with
     table = Table.grid(padding=(0, 1, 0, 0), expand=True)
     table.add_column(width=1, style="bold yellow")
     for _side in range(1 + side_by_side):
         table.add_column(ratio=1, overflow="fold")
-    days = {line.day for line in view.lines}
-    days |= {str(view.events[position]["start"])[:_DATE] for position in view.ungrounded}
-    for day in sorted(days):
+    for day, lines in groupby(view.lines, lambda line: line.day):
         table.add_row("", Text(one_line(day), style="bold"))
-        for line in view.lines:
-            if line.day == day:
-                _add_line(table, view, line, side_by_side=side_by_side)
-        for position in view.ungrounded:
-            event = view.events[position]
-            if str(event["start"])[:_DATE] == day:
-                cell = Text(event_text(event), style="yellow")
-                table.add_row(UNGROUNDED, *(("", cell) if side_by_side else (cell,)))
+        for line in lines:
+            said = _of_event(view, line)
+            row = _MARKS[line.state], Text(one_line(line.text), style="dim" if line.state == "minor" else "")
+            if side_by_side:
+                table.add_row(*row, said)
+            else:
+                table.add_row(*row)
+                if line.begins:
+                    table.add_row("", Text.assemble("  ", said, style="cyan"))
     console.print(table)
-    for found, mark, text in (
-        (view.uncovered, UNCOVERED, _("{mark} no event covers it ({count})")),
-        (view.ungrounded, UNGROUNDED, _("{mark} an event that covers no behavior ({count})")),
+    states = Counter(line.state for line in view.lines)
+    for state, text in (
+        ("minor", _("{mark} minor ({count})")),
+        ("unplaced", _("{mark} unplaced ({count})")),
+        ("unasked", _("{mark} not asked for ({count})")),
     ):
-        if found:
-            print_line(console, text.format(mark=mark, count=count(len(found))))
+        if states[state]:
+            print_line(console, text.format(mark=_MARKS[state], count=count(states[state])))
+
+
+def _of_event(view: UserView, line: Line) -> Text:
+    """Return the event that begins with a line whole, later only its type, and a stroke right below another line of it."""
+    if line.event is None:
+        return Text()
+    event = view.events[line.event]
+    if line.begins:
+        journey = view.journeys.get(event["journey"])
+        return Text(event_text(event) + (f" > {one_line(journey['name'])}" if journey else ""))
+    before = view.lines[line.index - 1]
+    follows = before.event == line.event and before.day == line.day
+    return Text("│" if follows else f"│ {one_line(event['type'])}", style="dim")
 
 
 def user_json(view: UserView, calls: Iterable[StoredCall] | None) -> str:
     """Return a user as one line of JSON; with the stored calls where they are asked for."""
     fields: dict[str, object] = view.row._asdict() | {
         "profile": dict(view.profile),
-        "lines": [asdict(line) for line in view.lines],
-        "events_found": list(view.events),
-        "uncovered": view.uncovered,
-        "ungrounded": view.ungrounded,
+        "lines": [line._asdict() for line in view.lines],
+        "events": view.events,
+        "journeys": list(view.journeys.values()),
+        **{state: [line.index for line in view.lines if line.state == state] for state in ROW_STATES[1:]},
     }
     if calls is not None:
         fields["calls"] = [asdict(call) for call in calls]
@@ -462,23 +480,24 @@ def _user_headline(view: UserView) -> str:
         messages.behaviors(row.behaviors),
         events(len(view.events)),
     ]
+    if view.journeys:
+        parts.append(journeys(len(view.journeys)))
     if row.state == "failed" and row.reason:
         parts.append(messages.reason(row.reason))
     named = " ".join((row.user_id, *(value for _column, value in view.profile)))
     return _("{state}: {facts}").format(state=named, facts=listed(parts))
 
 
-def _add_line(table: Table, view: UserView, line: Line, *, side_by_side: bool) -> None:
-    events = (view.events[position] for position in line.events)
-    cells = [Text(event_text(event)) for event in events if event["behaviors"][0] == line.index]
-    row = "" if line.events else UNCOVERED, Text(one_line(line.text))
-    if side_by_side:
-        lasting = Text("│" if line.events else "", style="dim")
-        table.add_row(*row, Text("\n").join(cells) if cells else lasting)
-        return
-    table.add_row(*row)
-    for cell in cells:
-        table.add_row("", Text.assemble("  ", cell, style="cyan"))
+def journey_text(journey: Mapping[str, Any]) -> str:
+    """Return a journey on one line: what for, when, whether it led to a conversion, its steps."""
+    first, last = str(journey["start"])[:_DATE], str(journey["end"])[:_DATE]
+    days = ngettext("{count} day", "{count} days", journey["days"]).format(count=count(journey["days"]))
+    facts = [first if first == last else f"{first} – {last}", days]
+    if journey["converted"]:
+        facts.append(_("converted"))
+    facts.append(" → ".join(map(str, journey["types"])))
+    named = " ".join((str(journey["kind"]), str(journey["name"])))
+    return one_line(_("{state}: {facts}").format(state=named, facts=listed(facts)))
 
 
 def event_text(event: Mapping[str, Any]) -> str:
@@ -488,7 +507,8 @@ def event_text(event: Mapping[str, Any]) -> str:
     until = end[_DATE + 1 : _DATE + 6] if same_day else end[5 : _DATE + 6].replace("T", " ")
     span = f"{start[_DATE + 1 : _DATE + 6]}-{until}"
     category = f"({event['category']})" if event["category"] else ""
-    parts = (span, str(event["type"]), category, str(event["summary"]))
+    kind = str(event["type"]) + ("" if event["sure"] else "?")
+    parts = (span, kind, category, str(event["summary"]))
     return one_line(" ".join(part for part in parts if part))
 
 

@@ -134,6 +134,7 @@ async def test_the_lists_are_walked_with_the_keys(crowd: Path) -> None:
         ("a[href='#place=%E6%B9%96%E6%BB%A8%E9%A4%90%E5%8E%85']", "place", 8),
         (".flow a[href*='%E5%88%B0%E5%BA%97']", "transition", 4),
         (".funnels .whole", "path", 4),
+        ("a[href='#journey=%E8%B4%AD%E8%BD%A6']", "journey", 8),
         (".days g[data-href='#type=%E8%B4%AD%E4%B9%B0'] rect", "type", 4),
     ],
 )
@@ -185,6 +186,27 @@ async def test_filters_add_up_and_are_cleared_at_once(crowd: Path) -> None:
         await _after(page, FOUND, "4 of 12 users")
         await _click(page, "#chips .clear")
         await _after(page, FOUND, "12 users")
+
+
+async def test_a_journey_stands_above_the_days_and_lights_its_events(crowd: Path) -> None:
+    said = "[...document.querySelectorAll('.journeys li')].map((one) => one.textContent)"
+    lit = "[...document.querySelectorAll('.events .item.lit')].map((one) => Number(one.dataset.place))"
+    async with chromium.browser() as page:
+        await page.size(1280, 900)
+        await open_page(page, crowd, f"#user={quote(CROWD[0])}")
+        assert await page.run(said) == ["购车 星瀚M5 3 days · converted 浏览 → 对比 → 到店"]
+        facts = await page.run("document.querySelector('.user-facts').textContent")
+        assert "1 journey" in facts
+        assert "3 minor" in facts
+        await _click(page, ".journeys li strong")
+        await _after(page, lit, [0, 1, 2])
+        assert await page.run("document.querySelectorAll('.raster .event.lit').length") == 3
+        assert await page.run(
+            "document.querySelector('.raster .event title').textContent.endsWith(' · 星瀚M5')"
+        )
+        await open_page(page, crowd, f"#user={quote(CROWD[1])}")
+        assert await page.run(said) == []
+        assert page.complaints() == []
 
 
 async def test_text_is_found_and_marked_wherever_it_stands(crowd: Path) -> None:
@@ -284,7 +306,8 @@ async def test_the_csv_of_events_says_what_the_ledger_holds(crowd: Path, tmp_pat
             "category": event["category"],
             "summary": event["summary"],
             "behaviors": str(len(event["behaviors"])),
-            "grounded": "true",
+            "journey": "星瀚M5" if event["journey"] else "",
+            "sure": "true",
             "source": event["source"],
         }
         for event in stored
@@ -381,14 +404,16 @@ async def test_a_call_shows_prompt_reply_tokens_and_cost(tmp_path: Path) -> None
         assert "HTTP 503" in await page.run("document.getElementById('call').innerText")
 
 
-async def test_what_is_not_grounded_and_what_a_rule_added_say_so(tmp_path: Path, crowd: Path) -> None:
+async def test_what_the_model_was_not_sure_of_and_what_a_rule_added_say_so(
+    tmp_path: Path, crowd: Path
+) -> None:
     make_run(tmp_path)
     badges = "[...document.querySelectorAll('.events .badge')].map((one) => one.textContent)"
     async with chromium.browser() as page:
         await open_page(page, write_page(tmp_path), "#user=ann")
-        assert await page.run(badges) == ["conversion", "matches no behavior"]
+        assert await page.run(badges) == ["西餐厅用餐", "conversion", "not sure", "西餐厅用餐"]
         await open_page(page, crowd, f"#user={quote(CROWD[2])}")
-        await _after(page, badges, ["conversion", "your rule"])
+        await _after(page, badges, ["星瀚M5", "星瀚M5", "conversion", "your rule", "星瀚M5"])
 
 
 async def test_text_from_data_stays_text(tmp_path: Path) -> None:

@@ -7,17 +7,20 @@ from hypothesis import given, settings, strategies as st
 
 from eventabs.inspection.report import UserFacts
 from eventabs.records import Behavior, UserLog
-from eventabs.store.queries import UserRow
+from eventabs.store.queries import RowsOfUser, UserRow
 from eventabs.views.report import records
 from eventabs.views.report.records import EventCounts, Tally, places_of, steps_before
 
 DAY = datetime(2026, 1, 5, 9, 0)  # noqa: DTZ001  a Monday, as exports have it
 
 
-def user(user_id: str, *events: dict[str, object], behaviors: int = 3) -> UserFacts:
+def user(
+    user_id: str, *events: dict[str, object], behaviors: int = 3, journeys: tuple[dict[str, object], ...] = ()
+) -> UserFacts:
     done = (Behavior(DAY + timedelta(hours=n), "visit", f"餐厅{n}", "", 90) for n in range(behaviors))
     log = UserLog(user_id, tuple(done), (("city", "上海"),))
-    return UserFacts(UserRow(user_id, "done", behaviors, len(events), None, 0), log, [], list(events))
+    row = UserRow(user_id, "done", behaviors, len(events), None, 0)
+    return UserFacts(row, log, [], list(events), list(journeys), RowsOfUser([], [], []))
 
 
 def event(
@@ -30,7 +33,6 @@ def event(
         "end": start,
         "summary": "",
         "behaviors": [0],
-        "grounded": True,
     }
 
 
@@ -47,15 +49,25 @@ def test_events_are_counted_by_hour_day_and_by_what_follows_what() -> None:
             "ann",
             event("看", "2026-01-05T09:10:00"),
             event("买", "2026-01-05T09:30:00", category="conversion"),
-            event("看", "sometime"),
+            event("看", "2026-01-06T08:00:00"),
         )
     )
-    assert counts.hours == {(0, 9): 2}
-    assert counts.days == {(DAY.toordinal(), "看"): 1, (DAY.toordinal(), "买"): 1}
+    assert counts.hours == {(0, 9): 2, (1, 8): 1}
+    today = DAY.toordinal()
+    assert counts.days == {(today, "看"): 1, (today, "买"): 1, (today + 1, "看"): 1}
     assert counts.transitions == {("看", "买"): 1, ("买", "看"): 1}
     assert counts.categories == {"engagement": 2, "conversion": 1}
     assert (counts.types, counts.type_users) == ({"看": 2, "买": 1}, {"看": 1, "买": 1})
-    assert (counts.covered, counts.behaviors) == (1, 3)
+
+
+def test_journeys_are_counted_by_kind_by_users_and_by_how_they_ended() -> None:
+    bought, looked = {"kind": "购买", "converted": True}, {"kind": "购买", "converted": False}
+    counts = counted(
+        user("ann", journeys=(bought, looked, {"kind": "旅行", "converted": True})),
+        user("bob", journeys=(looked,)),
+    )
+    assert (counts.kinds, counts.kind_users) == ({"购买": 3, "旅行": 1}, {"购买": 2, "旅行": 1})
+    assert counts.converted == 2
 
 
 def test_a_path_ends_at_the_first_goal_and_counts_a_step_once_in_a_row() -> None:

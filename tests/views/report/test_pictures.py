@@ -116,11 +116,14 @@ def test_an_address_can_hold_any_name() -> None:
 
 
 def test_whatever_has_a_picture_can_be_asked_for() -> None:
-    counts = _counts(places={"x": 3}, transitions={("a", "b"): 2}, paths={("a", "b"): 1}, types={"a": 1})
+    counts = _counts(
+        places={"x": 3}, transitions={("a", "b"): 2}, paths={("a", "b"): 1}, types={"a": 1}, kinds={"买": 2}
+    )
     assert list(facets(counts)) == [
         ("place", "x", "x"),
         ("transition", "a → b", ("a", "b")),
         ("path", "a → b", ("a", "b")),
+        ("journey", "买", "买"),
     ]
 
 

@@ -10,10 +10,19 @@ from hypothesis import given, settings, strategies as st
 
 from eventabs.inspection.report import UserFacts
 from eventabs.records import Behavior, UserLog
-from eventabs.store.queries import UserRow
+from eventabs.store.queries import RowsOfUser, UserRow
 from eventabs.views.report.records import PackedUsers, differences, shown
 
 FIRST = datetime(2026, 1, 5, 23, 59, 58)  # noqa: DTZ001  exports hold wall times
+
+JOURNEY = {
+    "id": "ann/j0",
+    "kind": "购买",
+    "name": "帐篷\n",
+    "days": 2,
+    "converted": True,
+    "types": ["搜索", "浏览"],
+}
 
 logs = st.lists(st.tuples(st.integers(0, 4_000), st.integers(0, 9_000)), min_size=1, max_size=12)
 
@@ -25,7 +34,7 @@ def _facts(steps: list[tuple[int, int]], owners: list[int], texts: list[str]) ->
         for at, (_step, length) in zip(starts, steps, strict=True)
     )
     events: list[dict[str, Any]] = []
-    for number in sorted(set(owners)):
+    for number in sorted({owner for owner in owners if owner >= 0}):
         covered = [index for index, owner in enumerate(owners) if owner == number]
         ends = [
             behaviors[index].start + timedelta(seconds=behaviors[index].duration or 0) for index in covered
@@ -38,12 +47,14 @@ def _facts(steps: list[tuple[int, int]], owners: list[int], texts: list[str]) ->
                 "end": max(ends).isoformat(),
                 "summary": texts[number % len(texts)],
                 "behaviors": covered,
-                "grounded": True,
+                "journey": "ann/j0" if number == 1 else None,
+                "sure": True,
                 "source": "llm",
             }
         )
+    without = RowsOfUser(*([i for i, owner in enumerate(owners) if owner == state] for state in (-1, -2, -3)))
     row = UserRow("ann", "done", len(behaviors), len(events), None, 0)
-    return UserFacts(row, UserLog("ann", behaviors), [b.item for b in behaviors], events)
+    return UserFacts(row, UserLog("ann", behaviors), [b.item for b in behaviors], events, [JOURNEY], without)
 
 
 def _opened(packed: PackedUsers) -> dict[str, Any]:
@@ -57,12 +68,12 @@ def _opened(packed: PackedUsers) -> dict[str, Any]:
 def test_a_record_holds_what_behaviors_and_events_say(
     steps: list[tuple[int, int]], data: st.DataObject
 ) -> None:
-    owners = data.draw(st.lists(st.integers(0, 4), min_size=len(steps), max_size=len(steps)))
+    owners = data.draw(st.lists(st.integers(-3, 4), min_size=len(steps), max_size=len(steps)))
     facts = _facts(steps, owners, ["吃", "", "吃", "看"])
     packed = PackedUsers("conversion")
     packed.add(facts)
     chunk = _opened(packed)
-    base, times, names, lengths, owned, starts, ends, kinds, summaries, flags = chunk["users"][0]
+    base, times, names, lengths, owned, kinds, summaries, flags, journey_of, journeys = chunk["users"][0]
     assert base == (FIRST - datetime(1970, 1, 1)) // timedelta(seconds=1) + steps[0][0]  # noqa: DTZ001  as above
     assert list(accumulate(times)) == [at - steps[0][0] for at in accumulate(step for step, _length in steps)]
     assert [chunk["names"][name] for name in names] == facts.phrases
@@ -71,10 +82,12 @@ def test_a_record_holds_what_behaviors_and_events_say(
     assert [
         [i for i, n in enumerate(numbers, 0) if n == place] for place in range(1, len(facts.events) + 1)
     ] == [event["behaviors"] for event in facts.events]
-    assert starts == ends == [0] * len(facts.events), "times are those of the behaviors"
+    assert [number for number in numbers if number < 0] == [owner for owner in owners if owner < 0]
+    assert [bool(number) for number in journey_of] == [bool(event["journey"]) for event in facts.events]
+    assert journeys == [["购买", "帐篷\\n", 2, True, "搜索 → 浏览"]]
     assert [packed.kinds[kind][0] for kind in kinds] == [event["type"] for event in facts.events]
     assert _texts(chunk["texts"], summaries) == [event["summary"] for event in facts.events]
-    assert set(flags) <= {1}
+    assert set(flags) <= {0}
 
 
 def _texts(texts: list[str], numbers: list[int]) -> list[str]:
@@ -82,21 +95,14 @@ def _texts(texts: list[str], numbers: list[int]) -> list[str]:
     return [texts[next(upcoming) if number < 0 else number] for number in numbers]
 
 
-def test_an_events_own_times_are_kept() -> None:
-    facts = _facts([(0, 60), (60, 60)], [0, 0], ["a"])
-    other = facts.events[0] | {
-        "start": "2026-01-05T23:59:00",
-        "end": "never",
-        "behaviors": [1],
-        "source": "must",
-    }
-    lost = facts.events[0] | {"start": "sometime", "behaviors": [], "grounded": False, "source": "rules"}
+def test_flags_say_what_the_model_was_not_sure_of_and_where_an_event_comes_from() -> None:
+    facts = _facts([(0, 60)], [0], ["a"])
+    (event,) = facts.events
     packed = PackedUsers("conversion")
-    packed.add(facts._replace(events=[*facts.events, other, lost]))
-    _base, _times, _names, _lengths, _owned, starts, ends, *_rest, flags = _opened(packed)["users"][0]
-    assert starts == [0, -118, None]
-    assert ends == [0, None, None]
-    assert flags == [1, 9, 4]
+    packed.add(
+        facts._replace(events=[event, event | {"source": "must", "sure": False}, event | {"outside": True}])
+    )
+    assert _opened(packed)["users"][0][7] == [0, 9, 2]
 
 
 @given(st.lists(st.integers(-(10**9), 10**9)), st.integers(-(10**9), 10**9))
@@ -127,6 +133,7 @@ def test_users_of_a_place_a_transition_and_a_path_are_listed() -> None:
     assert packed.users_of("transition", ("type0", "type1")) == [0]
     assert packed.users_of("path", ("type0", "type1")) == [0]
     assert packed.users_of("path", ("type1", "type1")) == []
+    assert packed.users_of("journey", "购买") == [0, 1]
 
 
 def test_what_is_shown_has_no_controls_and_an_end() -> None:

@@ -120,7 +120,7 @@
     byId("title").replaceChildren(isolated(isDay(item) ? item.day : item.type));
     if (!isDay(item) && item.category) byId("title").append(element("small", "", isolated(item.category)));
     byId("said").replaceChildren(isolated(isDay(item) ? words.missing : item.when + (item.summary ? "  " + item.summary : "")));
-    byId("note").textContent = isDay(item) ? words.pick : item.ungrounded ? words.ungrounded : "";
+    byId("note").textContent = isDay(item) ? words.pick : "";
     byId("choices").replaceChildren(...choices(item));
     byId("naming").hidden = named === null;
     document.querySelector("#naming label").textContent = isDay(item) ? words.missingType : words.rightType;

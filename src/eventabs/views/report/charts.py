@@ -18,7 +18,6 @@ from eventabs.providers import kind_of
 from eventabs.store import Retry
 from eventabs.views import messages
 from eventabs.views.messages import average, count, duration, money, share
-from eventabs.views.quality import event_figures
 from eventabs.views.report.records import STEPS, EventCounts, Step, shown, weekdays
 
 TIME_BINS = 120
@@ -29,7 +28,7 @@ _SHORTEST_PAUSE = 5.0  # seconds with no call in flight that are cut out of the 
 _PAUSE_SHARE = 0.03  # or so much of the time with calls, if that is longer
 
 
-def sections(facts: ReportFacts, counts: EventCounts) -> dict[str, Any]:
+def sections(facts: ReportFacts) -> dict[str, Any]:
     """Return everything that the template needs, by name."""
     line = timeline(facts.calls, facts.retries)
     waits: dict[str, list[float]] = defaultdict(list)  # by cause
@@ -37,7 +36,7 @@ def sections(facts: ReportFacts, counts: EventCounts) -> dict[str, Any]:
         waits[retry.cause].append(retry.wait_seconds)
     return {
         "state": messages.status_name(facts.status),  # type: ignore[arg-type]
-        "tiles": _tiles(facts, counts),
+        "tiles": _tiles(facts),
         "line": None if line is None else _drawn_timeline(line),
         "retries": [
             (messages.cause(code), count(number), duration(max(waits[code])))
@@ -48,7 +47,7 @@ def sections(facts: ReportFacts, counts: EventCounts) -> dict[str, Any]:
     }
 
 
-def _tiles(facts: ReportFacts, counts: EventCounts) -> list[tuple[str, str, str]]:
+def _tiles(facts: ReportFacts) -> list[tuple[str, str, str]]:
     """Return label, value and note of each headline figure."""
     totals = facts.counts
     ended = totals.done + totals.failed
@@ -57,12 +56,11 @@ def _tiles(facts: ReportFacts, counts: EventCounts) -> list[tuple[str, str, str]
         users=count(totals.users), failed=count(totals.failed), pending=count(totals.users - ended)
     )
     a_user = _("{average} a user").format(average=per_user)
-    covered = _("{share} stand in an event").format(share=share(counts.covered, counts.behaviors))
     tiles = [
         (_("Users done"), count(totals.done), done),
         (_("Success"), share(totals.done, ended), _("of the users that were worked on")),
-        (_("Events"), count(totals.events), messages.listed([a_user, *event_figures(totals)])),
-        (_("Behaviors"), count(totals.behaviors), covered),
+        (_("Events"), count(totals.events), messages.listed([a_user, *messages.event_facts(totals)])),
+        (_("Behaviors"), count(totals.behaviors), messages.rows(totals)),
         (_("Calls"), count(totals.calls), messages.retries(totals.retries)),
         (
             _("Time"),
@@ -371,6 +369,7 @@ def pictures(counts: EventCounts) -> dict[str, Any]:
         "types": _bars(counts.types, counts.type_users, "type", colors),
         "more_types": max(0, len(counts.types) - _MOST_BARS),
         "categories": _bars(counts.categories, counts.category_users, "category", {}, marked=counts.goal),
+        "journeys": _bars(counts.kinds, counts.kind_users, "journey", {}),
         "places": [
             CountBar(
                 shown(place), address(place=shown(place)), "", "", count(users), "", 100 * users / most, ""
@@ -404,6 +403,8 @@ def facets(counts: EventCounts) -> Iterator[tuple[str, str, object]]:
         yield "transition", path_name(pair), pair
     for path, _number in _frequent_paths(counts):
         yield "path", path_name(path), path
+    for kind, _number in messages.most_frequent(counts.kinds)[:_MOST_BARS]:
+        yield "journey", shown(kind), kind
 
 
 def address(**values: str) -> str:

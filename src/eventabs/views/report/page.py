@@ -26,7 +26,6 @@ from eventabs.store import replace_file
 from eventabs.views import messages
 from eventabs.views.console import one_line
 from eventabs.views.messages import count
-from eventabs.views.quality import audit_section
 from eventabs.views.report.charts import facets, pictures, sections, type_order
 from eventabs.views.report.records import (
     EventCounts,
@@ -103,9 +102,8 @@ def render_report(facts: ReportFacts) -> ReportPage:
         times=zone_note(facts.timezone, counts.offsets),
         begun=f"{datetime.fromisoformat(facts.created_at).astimezone(zone):%Y-%m-%d %H:%M} {zone}",
         notes=notes,
-        audit=audit_section(facts.audit) if facts.audit else None,
-        sections=({"quality": ()} if facts.audit else {}) | dict(facts.sections),
-        **sections(facts, counts),
+        sections=facts.sections,
+        **sections(facts),
         **pictures(counts),
     )
     head, tail = page.split(_HERE)
@@ -171,7 +169,7 @@ class _Sample:
 
 
 def _index(facts: ReportFacts, counts: EventCounts, users: PackedUsers) -> dict[str, Any]:
-    found: dict[str, dict[str, list[int]]] = {"place": {}, "transition": {}, "path": {}}
+    found: dict[str, dict[str, list[int]]] = {"place": {}, "transition": {}, "path": {}, "journey": {}}
     for kind, name, thing in facets(counts):
         found[kind][name] = users.users_of(kind, thing)
     return users.index() | {
@@ -214,6 +212,7 @@ def _environment() -> Environment:
         "duration": messages.duration,
         "users": messages.users,
         "events": messages.events,
+        "journeys": messages.journeys,
         "behaviors": messages.behaviors,
         "one_line": one_line,
         "lines": visible_lines,

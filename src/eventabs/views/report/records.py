@@ -57,25 +57,28 @@ class EventCounts:
     # users by their last steps before the first goal, and its type; by each run of up to STEPS steps before it
     paths: Tally = field(default_factory=Tally)
     steps: Tally = field(default_factory=Tally)
+    kinds: Tally = field(default_factory=Tally)  # of journeys
+    kind_users: Tally = field(default_factory=Tally)
+    converted: int = 0  # journeys
     offsets: set[str] = field(default_factory=set)  # from UTC, as the logs have them
-    covered: int = 0
-    behaviors: int = 0
 
     def add(self, user: UserFacts) -> None:
         """Count a user."""
         events = user.events
         types, categories = [event["type"] for event in events], [event["category"] for event in events]
-        starts = [wall_time(event["start"]) for event in events]
-        self.behaviors += len(user.log.behaviors)
-        self.covered += len({index for event in events for index in event["behaviors"]})
+        starts = [datetime.fromisoformat(event["start"]) for event in events]
         self.offsets |= user.log.offsets
         self.places.note(places_of(user.log.behaviors))
         self.types.note(types)
         self.type_users.note(set(types))
+        kinds = [journey["kind"] for journey in user.journeys]
+        self.kinds.note(kinds)
+        self.kind_users.note(set(kinds))
+        self.converted += sum(journey["converted"] for journey in user.journeys)
         self.categories.note(categories)
         self.category_users.note(set(categories))
-        self.hours.update((start.weekday(), start.hour) for start in starts if start)
-        self.days.note((start.toordinal(), kind) for start, kind in zip(starts, types, strict=True) if start)
+        self.hours.update((start.weekday(), start.hour) for start in starts)
+        self.days.note((start.toordinal(), kind) for start, kind in zip(starts, types, strict=True))
         self.transitions.note(pairwise(types))
         before, goal = steps_before(events, self.goal)
         lengths = range(1, min(STEPS, len(before)) + 1)
@@ -104,20 +107,12 @@ def places_of(behaviors: Iterable[Behavior]) -> set[str]:
     return {b.item if b.action == "visit" else b.place for b in behaviors} - {""}
 
 
-def wall_time(text: str) -> datetime | None:
-    """Read a time of an event; a model's own, ungrounded one may be none."""
-    try:
-        return datetime.fromisoformat(text).replace(tzinfo=None)
-    except ValueError:
-        return None
-
-
 _EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
 _CHUNK_BEHAVIORS: Final = 20_000  # after which a chunk is closed
 _LONGEST_TEXT: Final = 300  # characters of a text
 _LEVEL: Final = 6  # of deflate: higher ones cost twice the time for 1 %
 _SOURCES: Final = ("llm", "rules", "must")
-_GROUNDED, _OUTSIDE = 1, 2  # flags of an event; its source is above them
+_UNSURE, _OUTSIDE = 1, 2  # flags of an event; its source is above them
 _ABOVE_FLAGS: Final = 4
 _NEXT: Final = -1  # in the place of the number of a text that has not been named before
 
@@ -166,6 +161,8 @@ class PackedUsers:
             self._postings["transition", pair].append(number)
         for path in paths_to(*steps_before(user.events, self.goal)):
             self._postings["path", path].append(number)
+        for kind in {journey["kind"] for journey in user.journeys}:
+            self._postings["journey", kind].append(number)
         if self._chunk.behaviors > _CHUNK_BEHAVIORS:
             self.close_chunk()
 
@@ -177,7 +174,7 @@ class PackedUsers:
             self._chunk = _Chunk()
 
     def users_of(self, kind: str, thing: object) -> list[int]:
-        """Return the numbers of the users with a place, transition or path, as differences."""
+        """Return the numbers of the users with a place, transition, path or kind of journey, as differences."""
         return differences(self._postings.get((kind, thing), ()), 0)
 
     def index(self) -> dict[str, Any]:
@@ -193,7 +190,6 @@ class PackedUsers:
 
     def _index(self, user: UserFacts, kinds: Sequence[int]) -> None:
         row, behaviors = user.row, user.log.behaviors
-        covered = {index for event in user.events for index in event["behaviors"]}
         values = {
             "id": shown(row.user_id),
             "state": ("done", "failed", "pending").index(row.state),
@@ -201,7 +197,9 @@ class PackedUsers:
             "profile": shown(" ".join(value for _column, value in user.log.profile)),
             "behaviors": len(behaviors),
             "events": len(user.events),
-            "open": len(behaviors) - len(covered),
+            "journeys": len(user.journeys),
+            "minor": len(user.rows.minor),
+            "unplaced": len(user.rows.unplaced),
             "first": seconds_of(behaviors[0].start) if behaviors else None,
             "last": seconds_of(behaviors[-1].start) if behaviors else None,
             "kinds": sorted(set(kinds)),
@@ -227,10 +225,15 @@ class _Chunk:
         times = [seconds_of(behavior.start) for behavior in behaviors]
         lengths = [behavior.duration or 0 for behavior in behaviors]
         base = times[0] if times else 0
-        owners = [0] * len(times)  # the number of each behavior's event from 1, 0 without
+        # the number of each behavior's event from 1; below: why it has none
+        owners = [0] * len(times)
+        for state, indices in enumerate(user.rows, 1):
+            for index in indices:
+                owners[index] = -state
         for number, event in enumerate(events, 1):
             for index in event["behaviors"]:
                 owners[index] = number
+        numbers = {journey["id"]: number for number, journey in enumerate(user.journeys, 1)}
         self.behaviors += len(behaviors) + len(events)
         self.records.append(
             [
@@ -239,10 +242,11 @@ class _Chunk:
                 [self._names.number(phrase, partial(shown, phrase)) for phrase in user.phrases],
                 lengths,
                 differences(owners, 0),
-                *_shifts(events, times, lengths),
                 list(kinds),
                 [self._summary(event["summary"]) for event in events],
                 list(map(_flags, events)),
+                [numbers.get(event["journey"], 0) for event in events],
+                list(map(_journey, user.journeys)),
             ]
         )
 
@@ -253,31 +257,20 @@ class _Chunk:
         return _NEXT if number == known else number
 
 
-def _shifts(
-    events: Sequence[dict[str, Any]], times: Sequence[int], lengths: Sequence[int]
-) -> tuple[list[int | None], list[int | None]]:
-    """Return how far starts and ends lie from those of the behaviors, mostly 0; None for what is no time.
-
-    Without behaviors they are counted from the start of the event before, the first from that of the log.
-    """
-    starts: list[int | None] = []
-    ends: list[int | None] = []
-    before = times[0] if times else 0
-    for event in events:
-        covered = event["behaviors"]
-        first = times[min(covered)] if covered else before
-        last = max((times[index] + lengths[index] for index in covered), default=first)
-        start, end = wall_time(event["start"]), wall_time(event["end"])
-        starts.append(None if start is None else seconds_of(start) - first)
-        ends.append(None if start is None or end is None else max(seconds_of(end), seconds_of(start)) - last)
-        before = first
-    return starts, ends
+def _flags(event: Mapping[str, Any]) -> int:
+    said = _UNSURE * (not event["sure"]) + _OUTSIDE * bool(event.get("outside"))
+    return said + _ABOVE_FLAGS * _SOURCES.index(event["source"])
 
 
-def _flags(event: dict[str, Any]) -> int:
-    source = event.get("source", "llm")
-    said = _GROUNDED * bool(event["grounded"]) + _OUTSIDE * bool(event.get("outside"))
-    return said + _ABOVE_FLAGS * (_SOURCES.index(source) if source in _SOURCES else 0)
+def _journey(journey: Mapping[str, Any]) -> list[Any]:
+    steps = " → ".join(journey["types"])
+    return [
+        shown(journey["kind"]),
+        shown(journey["name"]),
+        journey["days"],
+        journey["converted"],
+        shown(steps),
+    ]
 
 
 def packed(value: object) -> bytes:
@@ -460,6 +453,7 @@ def script_words(zone: str) -> dict[str, object]:
         "category": _("category"),
         "place": _("place"),
         "transition": _("transition"),
+        "journey": _("journey"),
         "path": _("path"),
         "state": _("state"),
         "q": _("text"),
@@ -479,14 +473,19 @@ def script_words(zone: str) -> dict[str, object]:
         "behaviorOne": _("1 behavior"),
         "eventCount": _("{count} events"),
         "eventOne": _("1 event"),
-        "uncovered": _("{count} in no event"),
-        "inNoEvent": _("in no event"),
+        "journeyCount": _("{count} journeys"),
+        "journeyOne": _("1 journey"),
+        "ofDays": _("{count} days"),
+        "ofDay": _("1 day"),
+        "converted": _("converted"),
+        "minorCount": _("{count} minor"),
+        "unplacedCount": _("{count} unplaced"),
+        "noEvent": [_("in no event"), _("minor"), _("unplaced"), _("not asked for")],
         "inEvent": _("in: {event}"),
         "covers": _("covers {count} behaviors"),
         "coversOne": _("covers 1 behavior"),
-        "ungrounded": _("matches no behavior"),
+        "unsure": _("not sure"),
         "outside": _("outside the vocabulary"),
-        "noTime": _("no time"),
         "pause": _("{count} days without anything"),
         "pauseOne": _("1 day without anything"),
         "calls": _("calls"),
@@ -498,7 +497,9 @@ def script_words(zone: str) -> dict[str, object]:
         "reason": _("reason"),
         "behaviors": _("behaviors"),
         "events": _("events"),
-        "open": _("in no event"),
+        "journeys": _("journeys"),
+        "minor": _("minor"),
+        "unplaced": _("unplaced"),
         "types": _("types"),
         "first": _("first behavior"),
         "last": _("last behavior"),
@@ -508,7 +509,8 @@ def script_words(zone: str) -> dict[str, object]:
         "end": _("end"),
         "summary": _("summary"),
         "covered": _("behaviors"),
-        "grounded": _("matches behaviors"),
+        "sure": _("sure"),
+        "no": _("no"),
         "source": _("source"),
         "rows": _("{first}–{last} of {count}"),
         "noRows": _("Nothing to list."),

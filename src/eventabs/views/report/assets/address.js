@@ -1,6 +1,6 @@
 // The address says what is shown: #user=ID, #call=NUMBER, #type=NAME and so on. Links in the page are such addresses; a
 // filter is added to those in force.
-const FILTERS = ["type", "category", "place", "transition", "path", "state", "q"];
+const FILTERS = ["type", "category", "place", "transition", "path", "journey", "state", "q"];
 let shown = {};
 
 function addressed(text) {

@@ -1,7 +1,7 @@
 // What the page holds compressed. The index is opened at once, everything else when it is looked at.
 const index = {}; // users by column, kinds of events, facets
 const SOURCES = ["llm", "rules", "must"], STATES = ["done", "failed", "pending"];
-const GROUNDED = 1, OUTSIDE = 2, ABOVE_FLAGS = 4;
+const UNSURE = 1, OUTSIDE = 2, ABOVE_FLAGS = 4;
 
 function bytesOf(base64) {
   if (Uint8Array.fromBase64) return Uint8Array.fromBase64(base64);
@@ -54,7 +54,7 @@ const summed = (differences, base) => differences.map((step) => (base += step));
 // A text that is new in its chunk stands as -1: it is the next one.
 function numberTexts(chunk) {
   let next = 1;
-  for (const record of chunk.users) record[8] = record[8].map((text) => (text < 0 ? next++ : text));
+  for (const record of chunk.users) record[6] = record[6].map((text) => (text < 0 ? next++ : text));
   return chunk;
 }
 const chunkOf = (number) => block("users-" + number, numberTexts);
@@ -66,37 +66,31 @@ async function recordOf(user) {
 
 // The behaviors that each event covers, as indices.
 function coverOf(record) {
-  const [, , , , owners, starts] = record, covered = starts.map(() => []);
-  summed(owners, 0).forEach((owner, at) => owner && covered[owner - 1].push(at));
+  const [, , , , owners, kinds] = record, covered = kinds.map(() => []);
+  summed(owners, 0).forEach((owner, at) => owner > 0 && covered[owner - 1].push(at));
   return covered;
 }
 
-// Starts and ends of events; what is stored is how far they lie from those of the behaviors.
-function timesOf(record, covered) {
-  const [base, differences, , lengths, , starts, ends] = record, times = summed(differences, base);
-  let before = times.length ? times[0] : 0;
-  return covered.map((indices, at) => {
-    const first = indices.length ? times[indices[0]] : before;
-    const last = indices.reduce((end, one) => Math.max(end, times[one] + lengths[one]), first);
-    before = first;
-    return [starts[at] === null ? null : first + starts[at], ends[at] === null ? null : last + ends[at]];
-  });
+// Starts and ends of events: from the first of the behaviors until the last of them ends.
+function timesOf([base, differences, , lengths], covered) {
+  const times = summed(differences, base);
+  return covered.map((indices) => [times[indices[0]], indices.reduce((end, one) => Math.max(end, times[one] + lengths[one]), 0)]);
 }
 
 async function userOf(user) {
-  const { chunk, record } = await recordOf(user), [base, differences, names, lengths, , , , kinds, texts, flags] = record;
-  const covered = coverOf(record), times = timesOf(record, covered), holders = names.map(() => []);
-  covered.forEach((indices, event) => indices.forEach((one) => holders[one].push(event)));
-  const behaviors = summed(differences, base).map((at, place) => ({ at, name: chunk.names[names[place]], length: lengths[place], events: holders[place] }));
+  const { chunk, record } = await recordOf(user), [base, differences, names, lengths, owners, kinds, texts, flags, journeyOf, made] = record;
+  const covered = coverOf(record), times = timesOf(record, covered), owner = summed(owners, 0);
+  const behaviors = summed(differences, base).map((at, place) => ({ at, name: chunk.names[names[place]], length: lengths[place], event: owner[place] - 1 }));
+  const journeys = made.map(([kind, name, days, converted, steps], place) => ({ kind, name, days, converted, steps, events: [...kinds.keys()].filter((event) => journeyOf[event] === place + 1) }));
   const colors = colorsOf(kinds.map((kind) => index.kinds[kind][0]));
   const events = kinds.map((kind, place) => {
     const [type, category] = index.kinds[kind], flag = flags[place], [from, to] = times[place];
     return {
       from, to, type, category, color: colors.get(type), summary: chunk.texts[texts[place]], behaviors: covered[place],
-      grounded: Boolean(flag & GROUNDED), outside: Boolean(flag & OUTSIDE), source: Math.floor(flag / ABOVE_FLAGS), goal: category === index.goal,
+      journey: journeys[journeyOf[place] - 1], unsure: Boolean(flag & UNSURE), outside: Boolean(flag & OUTSIDE), source: Math.floor(flag / ABOVE_FLAGS), goal: category === index.goal,
     };
   });
-  return { number: user, id: index.users.id[user], behaviors, events };
+  return { number: user, id: index.users.id[user], behaviors, events, journeys };
 }
 
 // All events, a column for each fact, in the order of users and of their events.
@@ -104,7 +98,7 @@ let everyEvent = null;
 function allEvents(progress) {
   everyEvent ??= (async () => {
     const total = index.offsets[index.size], column = (Kind) => new Kind(total);
-    const events = { total, user: column(Uint32Array), from: column(Float64Array), to: column(Float64Array), kind: column(Uint32Array), covered: column(Uint32Array), flags: column(Uint8Array), summary: new Array(total) };
+    const events = { total, user: column(Uint32Array), from: column(Float64Array), to: column(Float64Array), kind: column(Uint32Array), covered: column(Uint32Array), flags: column(Uint8Array), summary: new Array(total), journey: new Array(total) };
     for (let number = 0; number < index.firsts.length; number++) {
       const chunk = await chunkOf(number);
       chunk.users.forEach((record, place) => addEvents(events, chunk, record, index.firsts[number] + place));
@@ -115,14 +109,14 @@ function allEvents(progress) {
   return everyEvent;
 }
 function addEvents(events, chunk, record, user) {
-  const covered = coverOf(record), times = timesOf(record, covered), kinds = record[7];
+  const covered = coverOf(record), times = timesOf(record, covered), kinds = record[5];
   for (let at = index.offsets[user], place = 0; place < kinds.length; at++, place++) {
     events.user[at] = user;
-    events.from[at] = times[place][0] ?? NaN;
-    events.to[at] = times[place][1] ?? NaN;
+    [events.from[at], events.to[at]] = times[place];
     events.kind[at] = kinds[place];
     events.covered[at] = covered[place].length;
-    events.flags[at] = record[9][place];
-    events.summary[at] = chunk.texts[record[8][place]];
+    events.flags[at] = record[7][place];
+    events.summary[at] = chunk.texts[record[6][place]];
+    events.journey[at] = record[8][place] ? record[9][record[8][place] - 1][1] : "";
   }
 }

@@ -22,12 +22,13 @@ async function searchText(text, isWanted, progress) {
     chunk.users.forEach((record, place) => {
       const user = index.firsts[number] + place, columns = index.users;
       const own = bitsOf(columns.id[user] + "\n" + columns.profile[user], wanted) | ofReasons[columns.reason[user]];
-      const hits = record[7].map((kind, at) => own | ofKinds[kind] | ofTexts[record[8][at]]);
+      const ofJourneys = [0, ...record[9].map(([kind, name]) => bitsOf(kind + "\n" + name, wanted))];
+      const hits = record[5].map((kind, at) => own | ofKinds[kind] | ofTexts[record[6][at]] | ofJourneys[record[8][at]]);
       let any = own, owner = 0;
       record[2].forEach((name, at) => {
         owner += record[4][at];
         any |= ofNames[name];
-        if (owner) hits[owner - 1] |= ofNames[name];
+        if (owner > 0) hits[owner - 1] |= ofNames[name];
       });
       hits.forEach((bits, at) => {
         any |= bits;
@@ -58,7 +59,7 @@ async function usersAsked(state, isWanted, progress) {
   if (state.state) tests.push((user) => users.state[user] === STATES.indexOf(state.state));
   const kinds = kindsAsked(state);
   if (kinds) tests.push((user) => users.kinds[user].some((kind) => kinds.has(kind)));
-  for (const facet of ["place", "transition", "path"]) {
+  for (const facet of ["place", "transition", "path", "journey"]) {
     if (!state[facet]) continue;
     const held = new Set(summed(index.facets[facet][state[facet]] || [], 0));
     tests.push((user) => held.has(user));

@@ -4,8 +4,8 @@ const tables = {};
 const fileName = (kind) => (index.name ? index.name + "-" : "") + kind + ".csv";
 const typesOf = (user) => [...new Set(index.users.kinds[user].map((kind) => index.kinds[kind][0]))];
 const reachesGoal = (user) => index.users.kinds[user].some((kind) => index.kinds[kind][1] === index.goal);
-const stampOr = (at) => (at === null || Number.isNaN(at) ? null : stamp(at));
-const shortStamp = (at) => (at === null || Number.isNaN(at) ? "–" : stamp(at).slice(0, 16));
+const stampOr = (at) => (at === null ? null : stamp(at));
+const shortStamp = (at) => (at === null ? "–" : stamp(at).slice(0, 16));
 
 function userColumns() {
   const { users } = index, column = (name) => (user) => users[name][user];
@@ -16,12 +16,14 @@ function userColumns() {
     { name: "reason", label: words.reason, value: (user) => index.reasons[users.reason[user]], minor: true },
     { name: "behaviors", label: words.behaviors, value: column("behaviors"), number: true },
     { name: "events", label: words.events, value: column("events"), number: true },
-    { name: "behaviors_in_no_event", label: words.open, value: column("open"), number: true },
+    { name: "journeys", label: words.journeys, value: column("journeys"), number: true, shown: users.journeys.some(Boolean) },
+    { name: "behaviors_minor", label: words.minor, value: column("minor"), number: true, shown: users.minor.some(Boolean) },
+    { name: "behaviors_unplaced", label: words.unplaced, value: column("unplaced"), number: true, shown: users.unplaced.some(Boolean) },
     { name: "types", label: words.types, value: (user) => typesOf(user).length, plain: (user) => typesOf(user).join("; "), number: true },
     { name: "reached_" + index.goal, label: fill(words.goal, { goal: categoryName(index.goal) }), value: (user) => (reachesGoal(user) ? 1 : 0), show: (user) => (reachesGoal(user) ? words.yes : "–"), tight: true },
     { name: "first_behavior", label: words.first, value: column("first"), plain: (user) => stampOr(users.first[user]), show: (user) => shortStamp(users.first[user]), tight: true, minor: true },
     { name: "last_behavior", label: words.last, value: column("last"), plain: (user) => stampOr(users.last[user]), show: (user) => shortStamp(users.last[user]), tight: true, minor: true },
-  ].filter((one) => one.name !== "reached_" && (one.name !== "reason" || index.reasons.length > 1) && (one.name !== "profile" || users.profile.some(Boolean)));
+  ].filter((one) => one.name !== "reached_" && (one.name !== "reason" || index.reasons.length > 1) && (one.name !== "profile" || users.profile.some(Boolean)) && one.shown !== false);
 }
 
 function eventColumns(events) {
@@ -35,9 +37,10 @@ function eventColumns(events) {
     { name: "category", label: words.category, value: (at) => kind(at)[1], key: (at) => categoryRank[events.kind[at]], show: (at) => element("a", { href: addressOf({ category: kind(at)[1] }) }, marked(categoryName(kind(at)[1]), wanted)), minor: true },
     { name: "summary", label: words.summary, value: (at) => events.summary[at], show: (at) => marked(events.summary[at], wanted), long: true },
     { name: "behaviors", label: words.covered, value: (at) => events.covered[at], number: true },
-    { name: "grounded", label: words.grounded, value: (at) => events.flags[at] & GROUNDED, plain: (at) => (events.flags[at] & GROUNDED ? "true" : "false"), show: (at) => (events.flags[at] & GROUNDED ? words.yes : element("span", { class: "badge" }, words.ungrounded)), minor: true },
+    { name: "journey", label: words.journey, value: (at) => events.journey[at], show: (at) => marked(events.journey[at] || "–", wanted), shown: users.journeys.some(Boolean) },
+    { name: "sure", label: words.sure, value: (at) => 1 - (events.flags[at] & UNSURE), plain: (at) => String(!(events.flags[at] & UNSURE)), show: (at) => (events.flags[at] & UNSURE ? element("span", { class: "badge" }, words.unsure) : words.yes), minor: true },
     { name: "source", label: words.source, value: (at) => SOURCES[source(at)], show: (at) => words.sources[source(at)], minor: true },
-  ];
+  ].filter((one) => one.shown !== false);
 }
 function ranks(texts) {
   const ordered = [...new Set(texts)].sort(natural), places = new Map(ordered.map((text, place) => [text, place]));

@@ -9,10 +9,9 @@ function daysOf({ behaviors, events }) {
   const add = (day) => days.get(day) || (days.size < MOST_DAYS && days.set(day, { day, behaviors: [], pieces: [] }).get(day));
   behaviors.forEach((one, place) => add(dayOf(one.at))?.behaviors?.push(place));
   events.forEach((event, place) => {
-    if (event.from === null) return;
-    const end = event.to ?? event.from, last = dayOf(Math.max(event.from, end - 1));
+    const last = dayOf(Math.max(event.from, event.to - 1));
     for (let day = dayOf(event.from); day <= last && day - dayOf(event.from) < 62; day++) {
-      add(day)?.pieces?.push({ place, event, from: Math.max(event.from, day * DAY) - day * DAY, to: Math.min(end, (day + 1) * DAY) - day * DAY });
+      add(day)?.pieces?.push({ place, event, from: Math.max(event.from, day * DAY) - day * DAY, to: Math.min(event.to, (day + 1) * DAY) - day * DAY });
     }
   });
   return [...days.values()].sort((a, b) => a.day - b.day);
@@ -48,8 +47,8 @@ function arrange(pieces, xOf) {
 
 function piece({ event, place, x, width, lane, label }, top, high) {
   const y = top + lane * (high + 2), middle = y + high / 2;
-  const title = [spanOf(event), event.type, event.summary].filter(Boolean).join(" · ");
-  const kind = "event " + event.color + (event.goal ? " goal" : "") + (event.grounded ? "" : " ungrounded") + (isMeant(event) ? " meant" : "");
+  const title = [spanOf(event), event.type, event.summary, event.journey?.name].filter(Boolean).join(" · ");
+  const kind = "event " + event.color + (event.goal ? " goal" : "") + (event.unsure ? " unsure" : "") + (isMeant(event) ? " meant" : "");
   return drawn("g", { class: kind, "data-event": place },
     titled(title),
     drawn("rect", { class: "body", x, y, width, height: high, rx: Math.min(4, width / 2) }),
@@ -57,9 +56,8 @@ function piece({ event, place, x, width, lane, label }, top, high) {
     label ? drawn("text", { x: label === "inside" ? x + 8 : x + width + 4, y: middle, class: label }, event.type) : null);
 }
 function spanOf(event) {
-  if (event.from === null) return words.noTime;
   const start = clock(event.from);
-  if (event.to === null || event.to === event.from || clock(event.to) === start && event.to - event.from < DAY) return start;
+  if (event.to === event.from || clock(event.to) === start && event.to - event.from < DAY) return start;
   return start + "–" + clock(event.to);
 }
 
@@ -100,8 +98,8 @@ function drawTimeline(user, width) {
     svg.append(dayName(day.day, place ? days[place - 1].day : null, years > 1, left > 60, top + lane / 2));
     const floor = y + tall - 3, lines = { "": "", " open": "" };
     for (const one of day.behaviors) {
-      const { at, events } = user.behaviors[one], x = xOf(at - day.day * DAY).toFixed(1);
-      lines[events.length ? "" : " open"] += `M${x} ${floor - TICKS + 2}V${floor}`;
+      const { at, event } = user.behaviors[one], x = xOf(at - day.day * DAY).toFixed(1);
+      lines[event < 0 ? " open" : ""] += `M${x} ${floor - TICKS + 2}V${floor}`;
       ticks.set(one, [x, floor]);
     }
     for (const kind in lines) if (lines[kind]) svg.append(drawn("path", { class: "ticks" + kind, d: lines[kind] }));

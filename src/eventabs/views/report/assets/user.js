@@ -6,7 +6,9 @@ function factsOf(user, calls) {
   const { users } = index, at = user.number, facts = [
     counted(user.events.length, "eventOne", "eventCount"),
     counted(user.behaviors.length, "behaviorOne", "behaviorCount"),
-    users.open[at] ? fill(words.uncovered, { count: number(users.open[at]) }) : "",
+    user.journeys.length ? counted(user.journeys.length, "journeyOne", "journeyCount") : "",
+    users.minor[at] ? fill(words.minorCount, { count: number(users.minor[at]) }) : "",
+    users.unplaced[at] ? fill(words.unplacedCount, { count: number(users.unplaced[at]) }) : "",
     users.first[at] === null ? "" : [...new Set([users.first[at], users.last[at]].map((moment) => dateOf(dayOf(moment))))].join(" – "),
   ].filter(Boolean).map((text) => element("span", {}, text));
   if (users.state[at]) facts.unshift(element("span", { class: STATES[users.state[at]] }, words.states[users.state[at]] + (users.reason[at] ? ": " + index.reasons[users.reason[at]] : "")));
@@ -21,19 +23,20 @@ function eventItem(event, place) {
   const type = element("a", { href: addressOf({ type: event.type }), tabindex: -1 }, marked(event.type, wanted));
   const what = element("span", { class: "what" }, element("strong", {}, type), " ", marked(event.summary, wanted));
   if (event.goal) what.append(" ", element("span", { class: "badge goal" }, marked(categoryName(event.category))));
-  if (!event.grounded) what.append(" ", element("span", { class: "badge" }, words.ungrounded));
+  if (event.unsure) what.append(" ", element("span", { class: "badge" }, words.unsure));
+  if (event.journey) what.append(" ", element("span", { class: "badge" }, marked(event.journey.name, wanted)));
   if (event.outside) what.append(" ", element("span", { class: "badge" }, words.outside));
   if (event.source === SOURCES.indexOf("must")) what.append(" ", element("span", { class: "badge" }, words.sources[event.source]));
-  const covers = event.behaviors.length ? counted(event.behaviors.length, "coversOne", "covers") : "";
-  const kind = "item " + event.color + (event.grounded ? "" : " ungrounded") + (isMeant(event) ? " meant" : "");
+  const covers = counted(event.behaviors.length, "coversOne", "covers");
+  const kind = "item " + event.color + (event.unsure ? " unsure" : "") + (isMeant(event) ? " meant" : "");
   return element("div", { class: kind, role: "option", "aria-selected": "false", tabindex: -1, "data-place": place, title: [categoryName(event.category), covers].filter(Boolean).join(" · ") }, element("time", {}, spanOf(event)), what);
 }
 
 function behaviorItem(behavior, place, events) {
-  const event = events[behavior.events[0]], kind = event ? event.color : "open";
+  const event = events[behavior.event], kind = event ? event.color : "open";
   const length = behavior.length ? lasting(behavior.length) : "";
-  return element("div", { class: "item " + kind, role: "option", "aria-selected": "false", tabindex: -1, "data-place": place, title: event ? fill(words.inEvent, { event: spanOf(event) + " " + event.type }) : words.inNoEvent },
-    element("time", {}, clock(behavior.at)), element("span", { class: "what" }, marked(behavior.name, wanted)), element("span", { class: "meta" }, length));
+  return element("div", { class: "item " + kind, role: "option", "aria-selected": "false", tabindex: -1, "data-place": place, title: event ? fill(words.inEvent, { event: spanOf(event) + " " + event.type }) : words.noEvent[-1 - behavior.event] },
+    element("time", {}, clock(behavior.at)), element("span", { class: "what" }, marked(behavior.name, wanted)), element("span", { class: "meta" }, [behavior.event < -1 ? words.noEvent[-1 - behavior.event] : "", length].filter(Boolean).join(" · ")));
 }
 
 // A list with a heading for each day, made as far as it is needed.
@@ -44,10 +47,10 @@ function listOf(kind, things, at, make, empty) {
   function extend(wanted) {
     button.remove();
     for (; made < Math.min(wanted, things.length); made++) {
-      const moment = at(things[made]), next = moment === null ? "" : dayOf(moment);
-      if (next !== day || !group) {
+      const next = dayOf(at(things[made]));
+      if (next !== day) {
         day = next;
-        const name = day === "" ? words.noTime : dateOf(day) + " " + weekday(day);
+        const name = dateOf(day) + " " + weekday(day);
         group = element("div", { role: "group", "aria-label": name }, element("h4", { role: "presentation" }, name));
         list.append(group);
       }
@@ -69,9 +72,10 @@ function pane(list, count) {
   return element("div", { class: "pane " + list.kind }, element("h3", {}, words.titles[list.kind], element("small", {}, number(count))), list.list);
 }
 
-// What belongs to an event or a behavior: the events, and all behaviors of these.
+// What belongs to a journey, an event or a behavior: the events, and all behaviors of these.
 function belonging(kind, place) {
-  const { user } = looked, events = new Set(kind === "events" ? [place] : user.behaviors[place].events);
+  const { user } = looked, event = kind === "behaviors" ? user.behaviors[place].event : place;
+  const events = new Set(kind === "journeys" ? user.journeys[place].events : event < 0 ? [] : [event]);
   const behaviors = new Set(kind === "behaviors" ? [place] : []);
   for (const event of events) for (const one of user.events[event].behaviors) behaviors.add(one);
   return { events, behaviors };
@@ -117,7 +121,8 @@ function drawLinks() {
 }
 
 function pointed(event) {
-  const item = event.target.closest(".item[data-place]"), group = event.target.closest(".event[data-event]");
+  const item = event.target.closest(".item[data-place]"), group = event.target.closest(".event[data-event]"), journey = event.target.closest("[data-journey]");
+  if (journey) return ["journeys", Number(journey.dataset.journey)];
   if (item) return [item.closest(".pane").classList.contains("events") ? "events" : "behaviors", Number(item.dataset.place)];
   return group ? ["events", Number(group.dataset.event)] : null;
 }
@@ -126,13 +131,13 @@ function listen(box) {
   box.addEventListener("pointerover", (event) => {
     const found = event.pointerType === "mouse" && pointed(event);
     if (!found || looked.focused) return;
-    looked.fromPicture = Boolean(event.target.closest("svg"));
+    looked.fromPicture = !event.target.closest(".item");
     light(...found);
   });
   box.addEventListener("pointerleave", () => looked.focused || light(null));
   box.addEventListener("focusin", (event) => {
     const found = pointed(event);
-    if (!found) return;
+    if (!found || found[0] === "journeys") return;
     looked.focused = true;
     looked.fromPicture = false;
     event.target.closest(".list").querySelectorAll("[tabindex='0'], [aria-selected='true']").forEach((one) => { one.tabIndex = -1; one.setAttribute("aria-selected", "false"); });
@@ -144,17 +149,16 @@ function listen(box) {
   box.addEventListener("click", (event) => {
     const found = pointed(event);
     if (!found || event.target.closest("a")) return;
-    const item = looked[found[0]].item(found[1]);
-    looked.fromPicture = Boolean(event.target.closest("svg"));
+    looked.fromPicture = !event.target.closest(".item");
     light(...found);
-    item.focus({ preventScroll: true });
+    looked[found[0]]?.item(found[1]).focus({ preventScroll: true });
   });
   box.addEventListener("keydown", press);
 }
 
 function press(event) {
   const found = pointed(event);
-  if (!found) return;
+  if (!found || found[0] === "journeys") return;
   const [kind, place] = found, list = looked[kind], { events, behaviors } = belonging(kind, place);
   const across = kind === "events" ? ["ArrowRight", "behaviors", behaviors] : ["ArrowLeft", "events", events];
   let next = null;
@@ -177,6 +181,13 @@ function stepper(found, at) {
     button("‹", words.previousUser, place < 0 ? undefined : found[place - 1]), button("›", words.nextUser, place < 0 ? found[0] : found[place + 1]));
 }
 
+// A row for each journey: what for, on how many days, its steps.
+function journeysOf(user) {
+  return element("ul", { class: "journeys", "aria-label": words.journeys }, ...user.journeys.map((journey, place) =>
+    element("li", { "data-journey": place }, element("a", { href: addressOf({ journey: journey.kind }) }, marked(journey.kind, wanted)), " ", element("strong", {}, marked(journey.name, wanted)),
+      element("small", {}, " " + counted(journey.days, "ofDay", "ofDays") + " · "), journey.converted ? element("span", { class: "badge" }, words.converted) : null, element("small", {}, " ", marked(journey.steps)))));
+}
+
 function legendOf(user) {
   const seen = new Map(), colors = new Map();
   for (const { type, color } of user.events) {
@@ -195,7 +206,7 @@ async function showUser(at, found, isWanted, note = "") {
   const events = listOf("events", user.events, (event) => event.from, (event, place) => eventItem(event, place), words.noEvents);
   const behaviors = listOf("behaviors", user.behaviors, (one) => one.at, (one, place) => behaviorItem(one, place, user.events), words.noBehaviors);
   const head = element("div", { class: "who" }, element("h2", { id: "who", tabindex: -1 }, marked(user.id, wanted)), element("span", { class: "profile" }, marked(index.users.profile[at], wanted)), stepper(found, at));
-  const body = element("div", { class: "of-user" }, raster, legendOf(user), element("div", { class: "pair" }, pane(events, user.events.length), gutter, pane(behaviors, user.behaviors.length)));
+  const body = element("div", { class: "of-user" }, user.journeys.length ? journeysOf(user) : null, raster, legendOf(user), element("div", { class: "pair" }, pane(events, user.events.length), gutter, pane(behaviors, user.behaviors.length)));
   section.hidden = false;
   section.replaceChildren(head, element("p", { class: "user-facts" }, ...factsOf(user, calls), note && element("span", {}, note)), body);
   looked = { user, events, behaviors, gutter, links, raster, pairs: [], focused: false, width: 0 };
