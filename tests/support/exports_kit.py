@@ -61,7 +61,7 @@ def make_run(
     events: Sequence[Event],
     timezone: str = "",
     journeys: Sequence[Journey] = (),
-    **rows: tuple[int, ...],
+    **rows: Any,  # noqa: ANN401  as they are
 ) -> Path:
     """Make a run directory whose users, of three behaviors each, are done with these; `rows`: see Outcome, alike for each user."""
     users = list(dict.fromkeys(event.user_id for event in events))
