@@ -546,7 +546,7 @@ class Answer:
         elif groups := self._rows_in(value):
             if (
                 key
-                and not _fold_key(key) in _NO_TYPES
+                and _fold_key(key) not in _NO_TYPES
                 and (not isinstance(value, int) or self.labels.named(key).known)
             ):
                 self.put(self.labels.named(key), groups, journey)

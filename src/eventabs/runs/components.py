@@ -20,7 +20,6 @@ from eventabs.ingest import Export, canonical_action, open_export, search_patter
 from eventabs.language import Language, activate, active, gettext as _
 from eventabs.prompts import (
     BatchLimits,
-    Compactor,
     Example,
     Instructions,
     PromptBuilder,
@@ -61,9 +60,7 @@ from eventabs.records import (
     Copying,
     EventType,
     JourneyKind,
-    Part,
     PlannedPart,
-    Reply,
     RunStatus,
     Shard,
     UserLog,
