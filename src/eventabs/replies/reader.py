@@ -2,9 +2,10 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta, timezone
+from itertools import accumulate
 
 from eventabs.choices import Detail
 from eventabs.records import (
@@ -20,19 +21,22 @@ from eventabs.records import (
     Vocabulary,
     lasting_id,
 )
-from eventabs.replies.forms import Answer, Entry, JourneyName, Labels, one_line, without_reasoning
+from eventabs.replies.forms import Answer, Entry, without_reasoning
+from eventabs.replies.json_forms import read_json
+from eventabs.replies.labels import Labels, one_line
 from eventabs.replies.must_rules import MustRules
 
 Summarize = Callable[[UserLog], Callable[[Sequence[Behavior]], str]]
+_Name = tuple[str, str]  # kind and name of a journey
 
 _DAY_BEGINS = timedelta(hours=5)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_NAME = 60  # of a journey, characters
-_UNPLACED_PERCENT = 5  # of a user's rows that an answer may leave out
+_MOST_UNPLACED = 5  # percent of a user's rows that an answer may leave out
 _FEWEST_ROWS = 20  # of a user whose share of minor rows says something
 _MOST_MINOR = 0.6
 _CONVERSION = "conversion"  # the category by which a journey is converted
-_KEEPING: tuple[FailureReason, ...] = ("unplaced", "minor")  # reasons of outcomes that keep what was placed
+_NEVER = 10**12  # seconds
 
 _REFUSAL = re.compile(
     r"\W*(?:(?:我)?(?:很|非常|十分)?(?:抱歉|对不起|遗憾)|我?(?:无法|不能|没有办法|拒绝)"
@@ -54,16 +58,15 @@ class Reading:
 
 
 @dataclass(slots=True)
-class _Placed:
+class _Event:
     """An event in the making. `rows`: positions in the log that was asked about, in order."""
 
     rows: list[int]
     type: str
     category: str
     sure: bool
-    journey: tuple[str, str] | None
+    journey: _Name | None
     source: EventSource
-    outside: bool = False
 
 
 @dataclass(slots=True)
@@ -111,122 +114,81 @@ class Reader:
 
     def read(self, reply: Reply, asked: Mapping[str, AskedUser]) -> Reading:
         """Read a reply about users, by alias in the order of the request. Never raises."""
-        numbers, first = {}, 1
-        for alias, user in asked.items():
-            numbers[alias] = range(first, first + len(user.rows))
-            first += len(user.rows)
+        ends = list(accumulate((len(user.rows) for user in asked.values()), initial=1))
+        numbers = {alias: range(ends[at], ends[at + 1]) for at, alias in enumerate(asked)}
         text, unclosed = without_reasoning(reply.text)
-        answer = Answer(self._labels, numbers)
-        answer.read(text)
-        ends_well = unclosed.rstrip("` \r\n").endswith(("##", "}", "]"))
-        if not answer.has_entries and reply.finish_reason == "stop" and ends_well:
-            answer = Answer(self._labels, numbers)
-            answer.read(unclosed)
+        answer = self._answer(text, numbers)
+        stopped = reply.finish_reason == "stop"
+        if not answer.has_entries and stopped and unclosed.rstrip("` \r\n").endswith(("##", "}", "]")):
+            answer = self._answer(unclosed, numbers)
             answer.keep_last_blocks()
-        users = self._users(answer, asked, numbers)
-        anew = [alias for alias, user in users.items() if user.counts_anew]
-        later = [
-            alias
-            for alias, user in users.items()
-            if user.is_named and user.entries and numbers[alias].start > 1
-        ]
-        is_anew = bool(anew) and 2 * len(anew) >= len(later)
-        without = self._reason_without_rows(reply, text, answer)
+        users = _users(answer, asked)
+        anew = {alias for alias, user in users.items() if user.counts_anew}
+        later = [user for user in users.values() if user.is_named and user.entries and user.numbers.start > 1]
+        if anew and 2 * len(anew) >= len(later):
+            anew = set(users)
+        without = _reason_without_rows(reply, text, answer)
         outcomes = {}
         for alias, user in users.items():
-            if is_anew or alias in anew:
-                outcomes[alias] = Outcome(user.asked.part, "renumbered")
-                continue
-            may_be_cut = not answer.ended and alias == answer.reached
-            outcome = self._outcome(
-                user, without, may_be_cut=may_be_cut, stopped=reply.finish_reason == "stop"
-            )
-            if reply.finish_reason == "content_filter" and outcome.reason not in (None, *_KEEPING):
+            if alias in anew:
+                outcome = Outcome(user.asked.part, "renumbered")
+            elif user.is_named or user.entries:
+                is_last = not answer.ended and alias == answer.reached
+                outcome = self._outcome(user, is_last=is_last, stopped=stopped)
+            else:
+                outcome = Outcome(user.asked.part, without)
+            if reply.finish_reason == "content_filter" and outcome.reason not in (None, "unplaced", "minor"):
                 outcome = Outcome(user.asked.part, "content_filter")
             outcomes[alias] = outcome
         return Reading(outcomes, answer.unknown, answer.repeated)
 
-    def _users(
-        self, answer: Answer, asked: Mapping[str, AskedUser], numbers: Mapping[str, range]
-    ) -> dict[str, _User]:
-        """Return what the blocks of an answer say by user. Without a header the number decides."""
-        users = {alias: _User(user, numbers[alias]) for alias, user in asked.items()}
-        has_headers = len(answer.blocks) > 1
-        for block in answer.blocks:
-            if block.alias:
-                users[block.alias].is_named = True
-                users[block.alias].entries += [(entry, True) for entry in block.entries]
-            elif block.alias is None:
-                for entry in block.entries:
-                    if has_headers and not entry.label.known:
-                        continue  # prose before the answer
-                    owners = (answer.owners(*span) for group in entry.groups for span in group.spans)
-                    for alias in dict.fromkeys(alias for each in owners for alias in each):
-                        users[alias].entries.append((entry, False))
-        return users
+    def _answer(self, text: str, numbers: Mapping[str, range]) -> Answer:
+        answer = Answer(self._labels, numbers)
+        read_json(text, answer)
+        if not answer.has_entries and not answer.has_headers:
+            answer.read_lines(text)
+        return answer
 
-    @staticmethod
-    def _reason_without_rows(reply: Reply, text: str, answer: Answer) -> FailureReason:
-        has_blocks = answer.has_entries or len(answer.blocks) > 1
-        if reply.finish_reason in ("length", "interrupted") or (has_blocks and not answer.ended):
-            return "cut"
-        if has_blocks:
-            return "missing"
-        if not text.strip():
-            return "empty"
-        return "refused" if _REFUSAL.match(text[:200]) else "unparsable"
-
-    def _outcome(self, user: _User, without: FailureReason, *, may_be_cut: bool, stopped: bool) -> Outcome:
-        asked = user.asked
+    def _outcome(self, user: _User, *, is_last: bool, stopped: bool) -> Outcome:
+        asked, rows = user.asked, user.asked.rows
         earlier = asked.earlier if asked.earlier and asked.earlier.reason == "unplaced" else None
-        had = (
-            {*earlier.minor, *earlier.unasked, *(row for event in earlier.events for row in event.behaviors)}
-            if earlier
-            else set()
-        )
-        is_open = {position for position, row in enumerate(asked.rows) if row not in had}
-        if not user.is_named and not user.entries:
-            return Outcome(asked.part, without)
-        placed, minor, misfiled, repeated = self._placed(user, is_open)
-        found = {*minor, *(row for event in placed for row in event.rows)}
-        if may_be_cut and not (stopped and found >= is_open):
+        had = _accounted(earlier) if earlier else set()
+        is_open = {row for row, index in enumerate(rows) if index not in had}
+        events, minor, misfiled, repeated = self._placed(user, is_open)
+        if is_last and not (
+            stopped and len(is_open) == len(minor) + sum(len(event.rows) for event in events)
+        ):
             return Outcome(asked.part, "cut")
-        kept = (
-            {(each.kind.casefold(), each.name.casefold()) for each in earlier.journeys} if earlier else set()
-        )
-        placed = self._with_journeys_of_several(placed, kept)
-        placed = self._with_must(asked.log, placed, is_open)
-        found = {row for event in placed for row in event.rows}
-        minor -= found
-        left = sorted(is_open - found - minor)
-        rows = asked.rows
-        events, journeys = self._made(asked, placed)
+        known = {_folded(journey.kind, journey.name) for journey in earlier.journeys} if earlier else set()
+        events = self._with_journeys_of_several(events, known)
+        events = self._with_must(asked.log, events, is_open)
+        in_events = {row for event in events for row in event.rows}
+        minor -= in_events
+        left = tuple(rows[row] for row in sorted(is_open - in_events - minor))
         fresh = Outcome(
             asked.part,
             None,
-            events,
-            journeys,
-            tuple(rows[row] for row in sorted(minor)),
-            () if self._detail == "journeys" else tuple(rows[row] for row in left),
-            tuple(rows[row] for row in left) if self._detail == "journeys" else (),
-            misfiled,
-            repeated,
+            *self._made(asked, events),
+            minor=tuple(rows[row] for row in sorted(minor)),
+            unplaced=() if self._detail == "journeys" else left,
+            unasked=left if self._detail == "journeys" else (),
+            misfiled=misfiled,
+            repeated=repeated,
         )
-        return self._judged(fresh, earlier, asked)
+        return self._judged(_merged(earlier, fresh) if earlier else fresh, asked)
 
-    def _placed(self, user: _User, is_open: set[int]) -> tuple[list[_Placed], set[int], int, int]:
+    def _placed(self, user: _User, is_open: set[int]) -> tuple[list[_Event], set[int], int, int]:
         """Return events, minor rows, and how many rows were misfiled and repeated. A row stays where it was first."""
-        numbers = user.numbers
-        behaviors = user.asked.log.behaviors
-        placed: list[_Placed] = []
+        numbers, log = user.numbers, user.asked.log
+        events: list[_Event] = []
         minor: set[int] = set()
-        taken: set[int] = set()
+        free = set(is_open)
         misfiled = repeated = 0
         for entry, is_named in sorted(user.entries, key=lambda each: each[0].journey is None):
             label, journey = entry.label, entry.journey
             if journey is None and self._detail == "journeys":
                 continue
-            name = journey and (journey.kind, _clean_name(journey, user.asked.log.user_id))
+            name = journey and (journey.kind, _clean_name(journey.name, log.user_id))
             for group in entry.groups:
                 rows = []
                 for first, last in group.spans:
@@ -234,182 +196,200 @@ class Reader:
                         continue
                     inside = range(max(first, numbers.start), min(last + 1, numbers.stop))
                     misfiled += last + 1 - first - len(inside) if is_named else 0
-                    for number in inside:
-                        row = number - numbers.start
-                        if row in taken:
-                            repeated += 1
-                        elif row in is_open:
-                            taken.add(row)
+                    for row in range(inside.start - numbers.start, inside.stop - numbers.start):
+                        if row in free:
+                            free.remove(row)
                             rows.append(row)
+                        else:
+                            repeated += row in is_open
                 if label.minor:
                     minor.update(rows)
                     continue
-                category = label.category
-                if group.mark and not label.has_category:
-                    category = self._labels.category(group.mark) or category
+                marked = "" if label.has_category else self._labels.category(group.mark)
                 sure = label.sure and "?" not in group.mark and (journey is None or journey.sure)
-                for day in _by_day(sorted(rows), behaviors):
-                    outside = self._labels.is_outside(label.type)
-                    placed.append(_Placed(day, label.type, category, sure, name, self._source, outside))
-        return placed, minor, misfiled, repeated
+                events += (
+                    _Event(day, label.type, marked or label.category, sure, name, self._source)
+                    for day in _by_day(sorted(rows), log.behaviors)
+                )
+        return events, minor, misfiled, repeated
 
-    def _with_journeys_of_several(
-        self, placed: Iterable[_Placed], kept: Collection[tuple[str, str]]
-    ) -> list[_Placed]:
-        """Make a journey of one row a plain event, unless an earlier answer knows the journey. Two of one name are one."""
-        rows: Counter[tuple[str, str]] = Counter()
-        for event in placed:
+    def _with_journeys_of_several(self, events: list[_Event], known: set[_Name]) -> list[_Event]:
+        """Make a journey of one row a plain event, unless an earlier answer knows the journey."""
+        rows: Counter[_Name] = Counter()
+        for event in events:
             if event.journey:
-                rows[_folded(event.journey)] += len(event.rows)
-        several = []
-        for event in placed:
-            if event.journey and rows[_folded(event.journey)] < 2 and _folded(event.journey) not in kept:  # noqa: PLR2004
+                rows[_folded(*event.journey)] += len(event.rows)
+        for event in events:
+            if event.journey and (name := _folded(*event.journey)) not in known and rows[name] == 1:
                 event.journey = None
-            if event.journey or self._detail != "journeys":
-                several.append(event)
-        return several
+        return [event for event in events if event.journey or self._detail != "journeys"]
 
-    def _with_must(self, log: UserLog, placed: list[_Placed], is_open: Collection[int]) -> list[_Placed]:
+    def _with_must(self, log: UserLog, events: list[_Event], is_open: set[int]) -> list[_Event]:
         """Make an event of each behavior that is in none that its rule wants; it stays in its journey."""
-        owners = {row: event for event in placed for row in event.rows}
+        owners = {row: event for event in events for row in event.rows}
         added = []
         for row, rule in self._must.required(log.behaviors).items():
             owner = owners.get(row)
-            if row not in is_open or (owner and rule.is_kept_by(owner.type, owner.category)):
-                continue
-            if owner:
-                owner.rows.remove(row)
-            added.append(_Placed([row], *rule.added, True, owner.journey if owner else None, "must"))
-        return [event for event in placed if event.rows] + added
+            if row in is_open and not (owner and rule.is_kept_by(owner.type, owner.category)):
+                if owner:
+                    owner.rows.remove(row)
+                journey = owner.journey if owner else None
+                added.append(_Event([row], *rule.added, sure=True, journey=journey, source="must"))
+        return [event for event in events if event.rows] + added
 
     def _made(
-        self, asked: AskedUser, placed: Sequence[_Placed]
+        self, asked: AskedUser, events: Sequence[_Event]
     ) -> tuple[tuple[Event, ...], tuple[Journey, ...]]:
-        log = asked.log
-        summary = self._summarize(log) if placed else None
-        events: list[tuple[Event, tuple[str, str] | None]] = []
-        intervals: dict[tuple[str, str], list[Behavior]] = {}
-        for each in placed:
+        log, rows = asked.log, asked.rows
+        summary = self._summarize(log)
+        spans = [_span(behavior) for behavior in log.behaviors]
+        of_journeys: dict[_Name, list[int]] = {}
+        for each in events:
+            if each.journey:
+                of_journeys.setdefault(_folded(*each.journey), []).extend(each.rows)
+        made = []
+        for each in events:
             behaviors = [log.behaviors[row] for row in each.rows]
-            indices = tuple(asked.rows[row] for row in each.rows)
-            start, end = covered_times(behaviors)
+            name = each.journey and _folded(*each.journey)
+            start, end = _times(behaviors[0].start, max(spans[row][1] for row in each.rows))
             event = Event(
-                id=lasting_id(log.user_id, indices[0]),
+                id=lasting_id(log.user_id, rows[each.rows[0]]),
                 user_id=log.user_id,
                 type=each.type,
                 category=each.category,
                 start=start,
                 end=end,
-                minutes=_minutes(behaviors),
-                summary=summary(behaviors) if summary else "",
-                behaviors=indices,
+                minutes=_minutes(spans[row] for row in each.rows),
+                summary=summary(behaviors),
+                behaviors=tuple(rows[row] for row in each.rows),
+                journey=lasting_id(log.user_id, rows[min(of_journeys[name])], "j") if name else None,
                 sure=each.sure,
                 source=each.source,
-                outside=each.outside,
+                outside=each.source != "must" and self._labels.is_outside(each.type),
             )
-            events.append((event, each.journey))
-            if each.journey:
-                intervals.setdefault(_folded(each.journey), []).extend(behaviors)
-        return _journeys(events, {name: _minutes(behaviors) for name, behaviors in intervals.items()})
+            made.append((event, each.journey))
+        return _journeys(
+            made, {name: _minutes(spans[row] for row in own) for name, own in of_journeys.items()}
+        )
 
-    def _judged(self, fresh: Outcome, earlier: Outcome | None, asked: AskedUser) -> Outcome:
-        """Return the outcome, with what an earlier answer had placed, and with the reason why it is not yet usable."""
-        whole = fresh
-        if earlier:
-            events, journeys = joined([earlier, fresh])
-            placed = {
-                *fresh.minor,
-                *fresh.unasked,
-                *(row for event in fresh.events for row in event.behaviors),
-            }
-            whole = replace(
-                fresh,
-                events=events,
-                journeys=journeys,
-                minor=tuple(sorted({*earlier.minor, *fresh.minor})),
-                unplaced=tuple(sorted({*earlier.unplaced, *fresh.unplaced} - placed)),
-                unasked=tuple(sorted({*earlier.unasked, *fresh.unasked})),
-                misfiled=earlier.misfiled + fresh.misfiled,
-                repeated=earlier.repeated + fresh.repeated,
-            )
-        in_events = sum(len(event.behaviors) for event in whole.events)
-        rows = in_events + len(whole.minor) + len(whole.unplaced) + len(whole.unasked)
+    def _judged(self, outcome: Outcome, asked: AskedUser) -> Outcome:
+        """Return the outcome with the reason why it is not usable yet, if there is one."""
+        rows = len(_accounted(outcome)) + len(outcome.unplaced)
         reason: FailureReason | None = None
-        if 100 * len(whole.unplaced) > _UNPLACED_PERCENT * rows or (
-            whole.unplaced and not (in_events or whole.minor)
-        ):
+        if 100 * len(outcome.unplaced) > _MOST_UNPLACED * rows or len(outcome.unplaced) == rows:
             reason = "unplaced"
-        elif (
-            self._detail == "day"
-            and rows >= _FEWEST_ROWS
-            and len(whole.minor) > _MOST_MINOR * rows
-            and not (asked.earlier and asked.earlier.reason == "minor")
-        ):
-            reason = "minor"
-        return replace(whole, reason=reason)
+        elif self._detail == "day" and rows >= _FEWEST_ROWS and len(outcome.minor) > _MOST_MINOR * rows:
+            asked_again = asked.earlier is not None and asked.earlier.reason == "minor"
+            reason = None if asked_again else "minor"
+        return replace(outcome, reason=reason)
+
+
+def _users(answer: Answer, asked: Mapping[str, AskedUser]) -> dict[str, _User]:
+    """Return what the blocks of an answer say by user. Without a header the number decides."""
+    users = {alias: _User(user, answer.numbers[alias]) for alias, user in asked.items()}
+    for block in answer.blocks:
+        if block.alias:
+            users[block.alias].is_named = True
+            users[block.alias].entries += [(entry, True) for entry in block.entries]
+        elif block.alias is None:
+            for entry in block.entries:
+                if entry.label.known or entry.journey or not answer.has_headers:  # else it may be prose
+                    owners = (answer.owners(*span) for group in entry.groups for span in group.spans)
+                    for alias in {alias for each in owners for alias in each}:
+                        users[alias].entries.append((entry, False))
+    return users
+
+
+def _reason_without_rows(reply: Reply, text: str, answer: Answer) -> FailureReason:
+    """Return why there is no outcome of users of whom an answer says nothing."""
+    has_blocks = answer.has_entries or answer.has_headers
+    if reply.finish_reason in ("length", "interrupted") or (has_blocks and not answer.ended):
+        return "cut"
+    if has_blocks:
+        return "missing"
+    if not text.strip():
+        return "empty"
+    return "refused" if _REFUSAL.match(text[:200]) else "unparsable"
+
+
+def _accounted(outcome: Outcome) -> set[int]:
+    return {*outcome.minor, *outcome.unasked, *(row for event in outcome.events for row in event.behaviors)}
+
+
+def _merged(earlier: Outcome, fresh: Outcome) -> Outcome:
+    """Return what two answers about a part have placed together."""
+    events, journeys = joined([earlier, fresh])
+    left = {*earlier.unplaced, *fresh.unplaced} - _accounted(fresh)
+    return replace(
+        fresh,
+        events=events,
+        journeys=journeys,
+        minor=tuple(sorted({*earlier.minor, *fresh.minor})),
+        unplaced=tuple(sorted(left)),
+        unasked=tuple(sorted({*earlier.unasked, *fresh.unasked})),
+        misfiled=earlier.misfiled + fresh.misfiled,
+        repeated=earlier.repeated + fresh.repeated,
+    )
 
 
 def joined(outcomes: Iterable[Outcome]) -> tuple[tuple[Event, ...], tuple[Journey, ...]]:
-    """Return the events and journeys of a user's outcomes, in order. Journeys of one kind and name are one."""
-    events: list[tuple[Event, tuple[str, str] | None]] = []
-    minutes: Counter[tuple[str, str]] = Counter()
+    """Return the events and journeys of a user's outcomes. Journeys of one kind and name are one."""
+    events: list[tuple[Event, _Name | None]] = []
+    minutes: Counter[_Name] = Counter()
     for outcome in outcomes:
         names = {journey.id: (journey.kind, journey.name) for journey in outcome.journeys}
         events += [(event, names.get(event.journey or "")) for event in outcome.events]
         for journey in outcome.journeys:
-            minutes[_folded((journey.kind, journey.name))] += journey.minutes
+            minutes[_folded(journey.kind, journey.name)] += journey.minutes
     return _journeys(events, minutes)
 
 
 def _journeys(
-    events: Iterable[tuple[Event, tuple[str, str] | None]], minutes: Mapping[tuple[str, str], int]
+    events: Iterable[tuple[Event, _Name | None]], minutes: Mapping[_Name, int]
 ) -> tuple[tuple[Event, ...], tuple[Journey, ...]]:
-    """Return events in order of time, with the journeys that they name; `minutes`: what the rows of each journey last."""
+    """Return events in order of time and the journeys that they name; `minutes`: what the rows of each journey last."""
     # Both are ISO times of equal precision, so text order is time order; offsets do not matter.
     in_order = sorted(events, key=lambda each: (each[0].start[:19], each[0].end[:19], each[0].behaviors))
-    steps: dict[tuple[str, str], list[Event]] = {}
-    names: dict[tuple[str, str], tuple[str, str]] = {}
+    steps: dict[_Name, list[tuple[Event, _Name]]] = {}
     for event, name in in_order:
         if name:
-            steps.setdefault(_folded(name), []).append(event)
-            names.setdefault(_folded(name), name)
-    journeys = []
-    for key, own in steps.items():
-        behaviors = tuple(sorted(row for event in own for row in event.behaviors))
-        days = {(datetime.fromisoformat(event.start) - _DAY_BEGINS).date() for event in own}
-        types = [event.type for event in own]
-        journeys.append(
-            Journey(
-                id=lasting_id(own[0].user_id, behaviors[0], "j"),
-                user_id=own[0].user_id,
-                kind=names[key][0],
-                name=names[key][1],
-                start=own[0].start,
-                end=max((event.end for event in own), key=lambda end: end[:19]),
-                days=len(days),
-                minutes=minutes[key],
-                converted=any(event.category == _CONVERSION for event in own),
-                types=tuple(kind for at, kind in enumerate(types) if not at or kind != types[at - 1]),
-                events=tuple(event.id for event in own),
-                behaviors=behaviors,
-            )
+            steps.setdefault(_folded(*name), []).append((event, name))
+    journeys, ids = [], {}
+    for name, own in steps.items():
+        behaviors = tuple(sorted(row for event, _name in own for row in event.behaviors))
+        first, (kind, written) = own[0]
+        types = [event.type for event, _name in own]
+        journey = Journey(
+            id=lasting_id(first.user_id, behaviors[0], "j"),
+            user_id=first.user_id,
+            kind=kind,
+            name=written,
+            start=first.start,
+            end=max((event.end for event, _name in own), key=lambda end: end[:19]),
+            days=len({(datetime.fromisoformat(event.start) - _DAY_BEGINS).date() for event, _name in own}),
+            minutes=minutes[name],
+            converted=any(event.category == _CONVERSION for event, _name in own),
+            types=tuple(kind for at, kind in enumerate(types) if not at or kind != types[at - 1]),
+            events=tuple(event.id for event, _name in own),
+            behaviors=behaviors,
         )
-    ids = {
-        event.id: journey.id for journey in journeys for event in steps[_folded((journey.kind, journey.name))]
-    }
-    return (
-        tuple(event.model_copy(update={"journey": ids.get(event.id)}) for event, _name in in_order),
-        tuple(journeys),
-    )
+        journeys.append(journey)
+        ids.update(dict.fromkeys(journey.events, journey.id))
+    return tuple(
+        event
+        if event.journey == ids.get(event.id)
+        else event.model_copy(update={"journey": ids.get(event.id)})
+        for event, _name in in_order
+    ), tuple(journeys)
 
 
-def _folded(name: tuple[str, str]) -> tuple[str, str]:
-    return name[0].casefold(), name[1].casefold()
+def _folded(kind: str, name: str) -> _Name:
+    return kind.casefold(), name.casefold()
 
 
-def _clean_name(journey: JourneyName, user_id: str) -> str:
+def _clean_name(name: str, user_id: str) -> str:
     """Return the name of a journey as one line that does not say who the user is."""
-    masked = re.sub(rf"(?<!\w){re.escape(user_id)}(?!\w)", "[id]", journey.name, flags=re.IGNORECASE)
+    masked = re.sub(rf"(?<!\w){re.escape(user_id)}(?!\w)", "[id]", name, flags=re.IGNORECASE)
     return one_line(masked, _LONGEST_NAME)
 
 
@@ -419,39 +399,36 @@ def _by_day(rows: Sequence[int], behaviors: Sequence[Behavior]) -> list[list[int
     reached = date.min
     for row in rows:
         behavior = behaviors[row]
-        start = behavior.start.replace(tzinfo=None)
-        if days and (start - _DAY_BEGINS).date() <= reached:
+        start = behavior.start - _DAY_BEGINS
+        if days and start.date() <= reached:
             days[-1].append(row)
         else:
             days.append([row])
-        end = start + timedelta(seconds=max((behavior.duration or 0) - 1, 0))
-        reached = max(reached, (end - _DAY_BEGINS).date())
+        if len(rows) > 1:
+            end = start + timedelta(seconds=max((behavior.duration or 0) - 1, 0))
+            reached = max(reached, end.date())
     return days
 
 
-def _minutes(behaviors: Iterable[Behavior]) -> int:
-    """Return the whole minutes in which at least one of some behaviors lasts."""
-    seconds, reached = 0.0, 0.0
-    for start, end in sorted(
-        (_at(behavior), _at(behavior) + (behavior.duration or 0)) for behavior in behaviors
-    ):
-        seconds += max(0.0, end - max(start, reached)) if seconds or reached else end - start
-        reached = max(reached, end)
-    return int(seconds // 60)
-
-
-def covered_times(behaviors: Sequence[Behavior]) -> tuple[str, str]:
-    """Return the start of the first and the end of the last behavior (in log order), in ISO 8601."""
-    first = behaviors[0].start
-    last = _EPOCH + timedelta(seconds=max(_at(behavior) + (behavior.duration or 0) for behavior in behaviors))
-    offset = first.utcoffset()
-    if offset is None:
-        last = last.replace(tzinfo=None)
-    else:  # one offset for both, so that their difference is the elapsed time
-        first, last = (moment.astimezone(timezone(offset)) for moment in (first, last))
-    return first.isoformat(timespec="seconds"), last.isoformat(timespec="seconds")
-
-
-def _at(behavior: Behavior) -> float:
+def _span(behavior: Behavior) -> tuple[int, int]:
+    """Return when a behavior starts and ends, in seconds."""
     start = behavior.start if behavior.start.tzinfo else behavior.start.replace(tzinfo=UTC)
-    return (start - _EPOCH).total_seconds()
+    seconds = int((start - _EPOCH).total_seconds())
+    return seconds, seconds + (behavior.duration or 0)
+
+
+def _minutes(spans: Iterable[tuple[int, int]]) -> int:
+    """Return the whole minutes that at least one of some spans covers."""
+    seconds, reached = 0, -_NEVER
+    for start, end in sorted(spans):
+        seconds += max(0, end - max(start, reached))
+        reached = max(reached, end)
+    return seconds // 60
+
+
+def _times(first: datetime, last: int) -> tuple[str, str]:
+    """Return the start of an event and its end, in ISO 8601, with one offset, so that their difference is the time between."""
+    end = _EPOCH + timedelta(seconds=last)
+    zone = first.tzinfo and timezone(first.utcoffset() or timedelta(0))
+    first, end = (first.astimezone(zone), end.astimezone(zone)) if zone else (first, end.replace(tzinfo=None))
+    return first.isoformat(timespec="seconds"), end.isoformat(timespec="seconds")
