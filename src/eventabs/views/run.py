@@ -505,7 +505,8 @@ def event_text(event: Mapping[str, Any]) -> str:
     start, end = str(event["start"]), str(event["end"])
     same_day = end[:_DATE] == start[:_DATE]
     until = end[_DATE + 1 : _DATE + 6] if same_day else end[5 : _DATE + 6].replace("T", " ")
-    span = f"{start[_DATE + 1 : _DATE + 6]}-{until}"
+    begin = start[_DATE + 1 : _DATE + 6]
+    span = begin if until == begin else f"{begin}-{until}"
     category = f"({event['category']})" if event["category"] else ""
     kind = str(event["type"]) + ("" if event["sure"] else "?")
     parts = (span, kind, category, str(event["summary"]))
