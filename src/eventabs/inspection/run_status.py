@@ -331,7 +331,8 @@ ROW_STATES: Final = (
 )  # of a behavior; "" of one that has no accepted answer
 
 
-class Line(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Line:
     """A behavior, with the position of its event in the user's events; `begins`: it is the first one of that."""
 
     index: int

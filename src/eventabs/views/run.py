@@ -427,7 +427,7 @@ def user_json(view: UserView, calls: Iterable[StoredCall] | None) -> str:
     """Return a user as one line of JSON; with the stored calls where they are asked for."""
     fields: dict[str, object] = view.row._asdict() | {
         "profile": dict(view.profile),
-        "lines": [line._asdict() for line in view.lines],
+        "lines": [asdict(line) for line in view.lines],
         "events": view.events,
         "journeys": list(view.journeys.values()),
         **{state: [line.index for line in view.lines if line.state == state] for state in ROW_STATES[1:]},
