@@ -22,11 +22,11 @@ from rich.table import Table
 from rich.text import Text
 
 from eventabs.errors import UsageError
-from eventabs.inspection import ROW_STATES, Line, RunState, StoredCall, UserView
+from eventabs.inspection import Line, RunState, StoredCall, UserView
 from eventabs.language import gettext as _, ngettext
 from eventabs.providers import kind_of
 from eventabs.runs import Note, Progress, Started, StateChanged, Summary
-from eventabs.store import ShardState, UserRow
+from eventabs.store import RowsOfUser, ShardState, UserRow
 from eventabs.views import messages
 from eventabs.views.console import encode, one_line, print_command, print_line
 from eventabs.views.messages import count, duration, events, job_line, joined, journeys, listed, money, share
@@ -430,7 +430,7 @@ def user_json(view: UserView, calls: Iterable[StoredCall] | None) -> str:
         "lines": [asdict(line) for line in view.lines],
         "events": view.events,
         "journeys": list(view.journeys.values()),
-        **{state: [line.index for line in view.lines if line.state == state] for state in ROW_STATES[1:]},
+        **{state: [line.index for line in view.lines if line.state == state] for state in RowsOfUser._fields},
     }
     if calls is not None:
         fields["calls"] = [asdict(call) for call in calls]
