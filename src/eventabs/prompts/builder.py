@@ -422,6 +422,7 @@ def _packaged(name: str) -> str:
 MOST_LETTERS: Final = 12  # of a word of a type or kind that is not in the vocabulary
 MOST_WORDS: Final = 3
 MOST_CHARACTERS: Final = 40  # of a journey's name
+_MOST_REPEATED: Final = 2_000  # llama.cpp takes no more
 _MOST_JOURNEYS: Final = 12  # of a user, by schema; likewise:
 _MOST_STEPS: Final = 24
 _MOST_TYPES: Final = 48
@@ -455,7 +456,7 @@ def grammar(users: Mapping[str, range], vocabulary: Vocabulary, detail: Detail) 
     kinds = _choices([kind.name for kind in vocabulary.journeys], is_open=vocabulary.open_journeys)
     rules = [f'root ::= {" ".join(f"u{number}" for number in range(1, len(users) + 1))} "##" "\\n"?']
     for number, (alias, rows) in enumerate(users.items(), 1):
-        u, more = f"u{number}", f"{{0,{len(rows) - 1}}}"
+        u, more = f"u{number}", f"{{0,{min(len(rows), _MOST_REPEATED) - 1}}}"
         body = {
             "day": f"({u}j {u}e? {u}m? | {u}e {u}m? | {u}m)",
             "fine": f"({u}j {u}e? | {u}e)",
@@ -492,6 +493,15 @@ def _numbers(rows: range, literal: Callable[[str], str]) -> Iterator[str]:
         first += (last - digit + 1) * size
 
 
+def _pattern(names: Sequence[str], *, is_open: bool) -> str:
+    return "|".join([*map(_plain, names), *([_WORDS] if is_open or not names else [])])
+
+
+def _plain(text: str) -> str:
+    """Write a text as a pattern: of the dialects of JSON Schema, some take no escapes that need not be."""
+    return re.sub(r"([\\^$.*+?()\[\]{}|])", r"\\\1", text)
+
+
 def _literal(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
@@ -499,16 +509,13 @@ def _literal(text: str) -> str:
 
 def schema(users: Mapping[str, range], vocabulary: Vocabulary, detail: Detail) -> JsonSchemaFormat:
     """Return the `response_format` of answers by schema: all users in order, each with rows of its own, by alias."""
-    marks = "".join(re.escape(each.mark) for each in vocabulary.categories if each.mark)
-    of_types = "|".join(
-        [
-            *(re.escape(kind.name) for kind in vocabulary.types),
-            *([_WORDS] if vocabulary.open or not vocabulary.types else []),
-        ]
-    )
-    names = [kind.name for kind in vocabulary.journeys]
-    kind = _text(f"^{_WORDS}$") if vocabulary.open_journeys or not names else {"enum": names}
-    definitions = {"type": _text(f"^({of_types}){f'[{marks}]?' if marks else ''}$"), "kind": kind}
+    marks = "|".join(_plain(each.mark) for each in vocabulary.categories if each.mark)
+    types = _pattern([kind.name for kind in vocabulary.types], is_open=vocabulary.open)
+    kinds = _pattern([kind.name for kind in vocabulary.journeys], is_open=vocabulary.open_journeys)
+    definitions = {
+        "type": _text(f"^({types})({marks})?$" if marks else f"^({types})$"),
+        "kind": _text(f"^({kinds})$"),
+    }
     items = [_user_schema(alias, rows, detail) for alias, rows in users.items()]
     listed = {"type": "array", "prefixItems": items, "minItems": len(items), "maxItems": len(items)}
     return _format(detail, {**_object(users=listed), "$defs": definitions})
@@ -575,12 +582,15 @@ _LEGEND_BEHAVIORS = 100_000  # behaviors of these users, which are kept in memor
 _CHINESE_SHARE = 0.1  # brands and apps have Latin names in Chinese exports too
 _CJK = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f]")
 _TOKENS_A_USER = 8
-_TOKENS_A_ROW: dict[AnswerForm, float] = {"lines": 3.5, "schema": 7.0}
+# a large model takes 3.1 to 3.2 as lines, of which 0.8 to 1.0 for journeys, and 4.2 to 4.4 as JSON (docs/prompts.md)
+_TOKENS_A_ROW: dict[AnswerForm, float] = {"lines": 3.5, "schema": 5.0}
+_OF_JOURNEYS: dict[AnswerForm, float] = {"lines": 1.5, "schema": 2.5}
 
 
-def expected_tokens(rows: int, answer: AnswerForm) -> int:
+def expected_tokens(rows: int, answer: AnswerForm, detail: Detail) -> int:
     """Return the expected tokens of an answer about a user with so many rows."""
-    return _TOKENS_A_USER + ceil(rows * _TOKENS_A_ROW[answer])
+    tokens = _OF_JOURNEYS if detail == "journeys" else _TOKENS_A_ROW
+    return _TOKENS_A_USER + ceil(rows * tokens[answer])
 
 
 class PromptBuilder:
@@ -633,7 +643,7 @@ class PromptBuilder:
         """Count the tokens of the log's block without row numbers exactly, and estimate those of its answer."""
         rows = len(log.behaviors)
         tokens = self.counter.total(self.compactor.block(self._alias, log)) + self.counter.seam
-        return PartSize(tokens, expected_tokens(rows, self.answer), rows)
+        return PartSize(tokens, expected_tokens(rows, self.answer, self.detail), rows)
 
     def header_tokens(self, log: UserLog) -> int:
         """Count the tokens of the block's header."""

@@ -212,7 +212,7 @@ def _most(log: UserLog, builder: PromptBuilder) -> PartSize:
     rows = len(log.behaviors)
     lines = rows + len(log.profile) + 1
     tokens = characters * _MOST_BYTES_A_CHARACTER + lines * _MOST_BYTES_A_LINE
-    return PartSize(tokens, expected_tokens(rows, builder.answer), rows)
+    return PartSize(tokens, expected_tokens(rows, builder.answer, builder.detail), rows)
 
 
 def _parts_by_user(
@@ -233,7 +233,7 @@ def _parts_by_user(
         if not user.behaviors:
             whole[number] = []
         elif tokens is not None and number not in by_log:
-            output = expected_tokens(user.behaviors, builder.answer)
+            output = expected_tokens(user.behaviors, builder.answer, builder.detail)
             size = PartSize(tokens[number], output, user.behaviors)
             if limits.hold(size):
                 whole[number] = [(Part(user.user_id, 0, user.behaviors - 1), size)]
