@@ -47,7 +47,7 @@ def test_who_answers_alike_agrees_and_the_run_is_as_it_was(place: Place) -> None
     found = audited(place.folder, "--share", "50%", "--seed", 3)
     assert (place.events(), place.checkpoint()) == before
     assert (found["users"], found["a"]["done"], found["b"]["done"]) == (12, 24, 12)
-    assert found["settings"] == [{"key": "budget.max_users", "a": "50", "b": "12"}], (
+    assert found["settings"] == [{"key": "budget.max_users", "a": "30", "b": "12"}], (
         "half of the 24 in a prompt"
     )
     assert found["figures"]["exact_f1"]["value"] == found["figures"]["same_type"]["value"] == 1.0
