@@ -345,7 +345,9 @@ def _repriced(settings: Settings, batches: Sequence[Batch], limits: BatchLimits)
 
 
 def _unpacked(settings: Settings, read: _Input, builder: PromptBuilder) -> UnpackedEstimate:
-    output = sorted((expected_tokens(rows, builder.answer) for rows in read.counts), reverse=True)
+    output = sorted(
+        (expected_tokens(rows, builder.answer, builder.detail) for rows in read.counts), reverse=True
+    )
     prompts = read.tokens_long + len(output) * (builder.instructions_tokens - builder.legend_tokens)
     seconds = schedule_seconds(output, settings)
     cost = settings.llm.price.of_tokens().cost(prompts, sum(output), tier=_tier(settings))

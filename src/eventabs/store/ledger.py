@@ -563,14 +563,10 @@ class Ledger:
                     change.part, change.replaced_by, attempts=change.attempts, max_peers=PEERS_OF_PIECES
                 )
                 continue
-            values: dict[str, object] = dict(zip(_CHANGED, change[1:6], strict=True)) | {"call_id": call_id}
+            values: dict[str, object] = {**dict(zip(_CHANGED, change[1:6], strict=True)), "call_id": call_id}
             if change.asked:
                 rows, size = change.asked
-                values |= {
-                    "rows": rows,
-                    "input_tokens": size.input_tokens,
-                    "output_tokens": size.output_tokens,
-                }
+                values.update(rows=rows, input_tokens=size.input_tokens, output_tokens=size.output_tokens)
             if change.accepted:
                 values.update(change.accepted.figures)
             columns = ", ".join(f"{name} = ?" for name in values)
