@@ -165,6 +165,10 @@ class Reader:
         in_events = {row for event in events for row in event.rows}
         minor -= in_events
         left = tuple(rows[row] for row in sorted(is_open - in_events - minor))
+        if earlier is None and len(rows) <= asked.part.last - asked.part.first:
+            # only some rows were asked about, and what was placed of the others does not hold any more
+            never = set(range(asked.part.first, asked.part.last + 1)).difference(rows)
+            left = tuple(sorted(never.union(left)))
         fresh = Outcome(
             asked.part,
             None,
@@ -279,8 +283,7 @@ class Reader:
         if 100 * len(outcome.unplaced) > _MOST_UNPLACED * rows or len(outcome.unplaced) == rows:
             reason = "unplaced"
         elif self._detail == "day" and rows >= _FEWEST_ROWS and len(outcome.minor) > _MOST_MINOR * rows:
-            asked_again = asked.earlier is not None and asked.earlier.reason == "minor"
-            reason = None if asked_again else "minor"
+            reason = None if asked.earlier else "minor"  # to be asked once more, but not for ever
         return replace(outcome, reason=reason)
 
 
