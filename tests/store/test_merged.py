@@ -32,6 +32,7 @@ FILES = sorted(
         "checkpoint.json",
         "events.jsonl",
         "failures.jsonl",
+        "journeys.jsonl",
         "ledger.sqlite",
         "rejects.jsonl",
         "run.lock",
@@ -158,7 +159,7 @@ def test_status_show_export_and_diff_are_those_of_the_unsharded_run(folder: Path
     assert Path("m.csv").read_bytes() == Path("whole.csv").read_bytes()
     comparison = compare(Path("m"), Path("day.eventabs"))
     assert (comparison.users, comparison.same_input, comparison.settings) == (USERS, True, ())
-    assert comparison.figures["exact_f1"].value == 1.0
+    assert comparison.figures["groups"]["exact_f1"].value == 1.0
     assert comparison.first.settings == comparison.second.settings == 1
     assert list(eventabs.read_events("m")) == list(eventabs.read_events("day.eventabs"))
 
@@ -243,7 +244,6 @@ def test_merged_shards_do_not_go_on_and_name_what_does(folder: Path) -> None:
     for command in (
         ["resume", "m"],
         ["reparse", "m"],
-        ["extend", "m", "day.jsonl"],
         ["audit", "m", "--share", "0.5"],
     ):
         assert cli(*command) == (
