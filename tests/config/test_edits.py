@@ -22,10 +22,10 @@ max_users = 30      # many
 def test_only_the_lines_of_the_settings_change(tmp_path: Path) -> None:
     path = tmp_path / "eventabs.toml"
     path.write_text(CONFIG, "utf-8")
-    before, after = edited_config(path, {"budget": {"max_users": 8}, "compaction": {"level": "day"}})
+    before, after = edited_config(path, {"budget": {"max_users": 8}, "compaction": {"level": "dense"}})
     assert before == CONFIG
     assert after.startswith(CONFIG.replace("max_users = 30", "max_users = 8"))
-    assert tomllib.loads(after)["compaction"] == {"level": "day"}
+    assert tomllib.loads(after)["compaction"] == {"level": "dense"}
     assert path.read_text("utf-8") == CONFIG  # it is for the caller to write it
 
 
