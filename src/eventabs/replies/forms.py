@@ -258,12 +258,11 @@ class Answer:
     def _read_types(self, body: str, indent: tuple[int, bool]) -> None:
         found = _FIELD.match(body)
         body = body[found.end() :] if found else body
-        clean = normal(body)
-        parts = (
-            self._parts(body, self._label)
-            or self._parts(clean, self._label, in_own_words=True)
-            or self._parts(normal(body.rpartition("|")[0]), self._label, in_own_words=True)
-        )
+        parts = self._parts(body, self._label)
+        clean = body if parts else normal(body)
+        parts = parts or self._parts(clean, self._label, in_own_words=True)
+        if not parts and "|" in body:  # a further column
+            parts = self._parts(normal(body.rpartition("|")[0]), self._label, in_own_words=True)
         if parts:
             is_deeper = indent[0] > self._indent[0] or indent[1] > self._indent[1]
             if not is_deeper and groups_in(parts[0][1])[0].spans[0][0] < self._last_row:
