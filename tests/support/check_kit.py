@@ -53,6 +53,8 @@ class Model:
         )
 
     def _text(self, exchange: Exchange, kind: str) -> str:
+        if "## U1" in exchange.received.user_message:
+            return answer_by_day(exchange.received.user_message, keeps=self.keeps)
         body = exchange.received.body
         if bound := body.get(self.grammar):
             text = bound["grammar"] if isinstance(bound, dict) else bound
@@ -62,8 +64,6 @@ class Model:
             return json.dumps(dict.fromkeys(schema["required"], True))
         if kind == "json_object" and self.json == "kept":
             return '{"ready": true}'
-        if "## U1" in exchange.received.user_message:
-            return answer_by_day(exchange.received.user_message, keeps=self.keeps)
         if "Count from" in exchange.received.user_message:
             return " ".join(map(str, range(1, 201)))
         return self.says
