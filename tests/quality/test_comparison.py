@@ -14,7 +14,8 @@ from eventabs.errors import RunDirectoryError, UsageError
 from eventabs.quality import Comparison, compare
 from eventabs.store.directory import RunDirectory
 from eventabs.views import comparison_json, render_comparison_page
-from house import eventabs, write_users
+from house import eventabs
+from paths import ROOT
 from runs_kit import make_log
 
 
@@ -213,17 +214,17 @@ def test_runs_of_other_users_are_refused_with_the_next_step(tmp_path: Path, two:
 
 
 def test_two_runs_of_the_tool_are_compared_in_every_form(tmp_path: Path) -> None:
-    write_users(tmp_path / "input.jsonl", users=12, behaviors=24)
+    export = ROOT / "examples/behaviors.jsonl"
     for detail in ("fine", "day"):
         done = eventabs(
-            "run", "input.jsonl", "--provider", "rules", "--detail", detail, "--out", detail, cwd=tmp_path
+            "run", export, "--provider", "rules", "--detail", detail, "--out", detail, cwd=tmp_path
         )
         assert done.returncode == 0, done.stderr
     page = tmp_path / "page.html"
     done = eventabs("diff", "fine", "day", "--json", "--output", page, "--users", "2", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert (found["users"], found["same_input"], found["drawn"]) == (12, True, "users")
+    assert (found["users"], found["same_input"], found["drawn"]) == (24, True, "users")
     assert found["settings"] == [{"key": "prompt.detail", "a": '"fine"', "b": '"day"'}]
     assert found["a"]["events"] > found["b"]["events"] == found["b"]["compared"]["groups"]
     assert len(found["most_different"]) == 2

@@ -50,7 +50,7 @@ def make_run(
 ) -> Path:
     """Make a run in which each user has its events; None: failed. `logs` replace the usual three visits."""
     path.mkdir()
-    settings = {**SETTINGS, "compaction": {"strip": []}}
+    settings = {**SETTINGS, "compaction": {"strip": []}, "prompt": {"detail": "day"}}
     known = {"binding": BOUND, "input": {"fingerprint": "same"}, "prompt_language": "zh"}
     facts = {**FACTS, "settings": settings, **known, **facts}
     ledger = Ledger.create(path / "ledger.sqlite", facts)

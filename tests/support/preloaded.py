@@ -35,7 +35,6 @@ _LIBRARIES = (
     "eventabs.providers.openai.client",
     "eventabs.providers.rules",
     "eventabs.runs.batches",
-    "eventabs.runs.extension",
     "eventabs.store.exports",
     "eventabs.views.preview",
     "eventabs.views.observers",

@@ -371,7 +371,7 @@ def _lines(pair: UserPair) -> list[_Line]:
 
 
 def _told(side: Side, usual: str) -> dict[int, tuple[str, bool]]:
-    """Return by behavior the events that begin with it, or that one goes on, and whether one of its events has no equal.
+    """Return by behavior the event that begins with it, or which one goes on, and whether that has no equal.
 
     The category that most events have is not named. A journey stands behind each of its events.
     """
@@ -380,11 +380,9 @@ def _told(side: Side, usual: str) -> dict[int, tuple[str, bool]]:
     for place, event in enumerate(side.events):
         summary = " ".join(filter(None, ("" if event["sure"] else "?", journeys.get(event["journey"], ""))))
         named = event_text(event | {"summary": summary, "category": event["category"].replace(usual, "", 1)})
-        for row in sorted(event["behaviors"]):
-            text, differs = told.get(row, ("", False))
-            begins = row == min(event["behaviors"])
-            text = "\n".join(filter(None, (text.strip("│"), named))) if begins else text or "│"
-            told[row] = text, differs or place in side.unequal
+        first, *others = sorted(event["behaviors"])
+        told[first] = named, place in side.unequal
+        told |= dict.fromkeys(others, (f"│ {one_line(event['type'])}", place in side.unequal))
     return told
 
 
