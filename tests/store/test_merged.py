@@ -32,6 +32,7 @@ FILES = sorted(
         "checkpoint.json",
         "events.jsonl",
         "failures.jsonl",
+        "journeys.jsonl",
         "ledger.sqlite",
         "rejects.jsonl",
         "run.lock",
@@ -243,7 +244,6 @@ def test_merged_shards_do_not_go_on_and_name_what_does(folder: Path) -> None:
     for command in (
         ["resume", "m"],
         ["reparse", "m"],
-        ["extend", "m", "day.jsonl"],
         ["audit", "m", "--share", "0.5"],
     ):
         assert cli(*command) == (
