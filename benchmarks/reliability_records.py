@@ -145,7 +145,7 @@ def _worse(*states: str) -> str:
 
 def _call(row: tuple[Any, ...], usable: Iterable[tuple[Any, ...]]) -> Call:
     call_id, sent_at, status, messages, reply, users = row
-    parts = {alias: tuple(part) for alias, part in json.loads(users).items()}
+    parts = {alias: tuple(asked[:3]) for alias, asked in json.loads(users).items()}
     message = json.loads(zlib.decompress(messages))[-1]["content"]
     text = zlib.decompress(reply).decode() if reply else ""
     kept = frozenset(alias for alias, part in parts.items() if part in usable)

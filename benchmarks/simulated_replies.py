@@ -404,7 +404,8 @@ def _edited(answers: Answers, edit: Callable[[str], str]) -> Iterator[Segment]:
 
 def _full_width(answers: Answers, _form: AnswerForm, _rng: Random) -> Iterable[Segment]:
     wide = str.maketrans(",-:;!?>0123456789", "，－：；！？＞０１２３４５６７８９")
-    return _edited(answers, lambda line: line.translate(wide))
+    outside_names = r"[,:;!?>-]|(?<![^\W\d_])\d+(?![^\W\d_])"
+    return _edited(answers, lambda line: re.sub(outside_names, lambda found: found[0].translate(wide), line))
 
 
 def _bullets(answers: Answers, _form: AnswerForm, rng: Random) -> Iterable[Segment]:

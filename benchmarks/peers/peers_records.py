@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from eventabs.config import Settings
-from eventabs.records import Part, Reply, UserLog
-from eventabs.replies import Labels, read_reply
+from eventabs.records import AskedUser, Part, Reply, UserLog
+from eventabs.replies import Reader
 from eventabs.runs.components import vocabulary_of
 from eventabs.store import Ledger
 from reliability_records import ended
 
 STORED_WITHIN = 0.2  # seconds, in which a client can write an answer down
-LABELS = Labels(vocabulary_of(Settings(), "zh"))
+READER = Reader(
+    vocabulary_of(Settings(), "zh"), detail="day", source="llm", summarize=lambda _log: lambda _behaviors: ""
+)
 
 
 class Prompts:
@@ -29,7 +31,7 @@ class Prompts:
             database.close()
         self._messages: dict[str, list[dict[str, str]]] = {}
         for packed, users in rows:
-            ((user, _first, _last),) = json.loads(users).values()
+            ((user, *_rows),) = json.loads(users).values()
             self._messages[user] = json.loads(zlib.decompress(packed))
         with Ledger.watch(out / "ledger.sqlite") as ledger:
             self.users: dict[str, UserLog] = {user: ledger.log(user) for user in self._messages}
@@ -55,17 +57,9 @@ class Answers:
 
 
 def _is_usable(text: str, log: UserLog) -> bool:
-    part = Part(log.user_id, 0, len(log.behaviors) - 1)
-    reading = read_reply(
-        Reply(text, "length"),
-        {"U1": log},
-        {"U1": part},
-        labels=LABELS,
-        min_grounded=0.5,
-        source="llm",
-        lines=lambda log: [""] * len(log.behaviors),
-    )
-    return reading.outcomes["U1"].usable
+    rows = range(len(log.behaviors))
+    asked = AskedUser(Part(log.user_id, 0, len(rows) - 1), log, rows)
+    return READER.read(Reply(text, "length"), {"U1": asked}).outcomes["U1"].usable
 
 
 def bought_again(log: Sequence[Mapping[str, Any]], killed_at: float) -> int:
@@ -78,6 +72,8 @@ def bought_again(log: Sequence[Mapping[str, Any]], killed_at: float) -> int:
         and served["finish_reason"] == "stop"
         and ended(served) < killed_at - STORED_WITHIN
     ]
-    paid = {block for served in good for block in served["users"].values()}
-    asked = {block for served in log if served["time"] > killed_at for block in served["users"].values()}
+    paid = {text for served in good for _first, text in served["users"].values()}
+    asked = {
+        text for served in log if served["time"] > killed_at for _first, text in served["users"].values()
+    }
     return len(paid & asked)

@@ -123,9 +123,8 @@ def read_journeys(path: str | os.PathLike[str]) -> Journeys:
 
 
 def _lines(named: Path, name: str, model: type[BaseModel]) -> list[dict[str, Any]]:
-    file = named / name if named.is_dir() else named.with_name(name)
-    if named.suffix == ".jsonl":
-        file = named
+    beside = named / name if named.is_dir() else named.with_name(name)
+    file = named if named.suffix == ".jsonl" else beside
     try:
         with file.open("rb") as lines:
             rows = [orjson.loads(line) for line in lines]

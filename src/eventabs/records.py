@@ -115,14 +115,13 @@ class ActivityName(NamedTuple):
 
 
 class DayKind(NamedTuple):
-    """A day on which a user did something: whether the user's active day before is of another year, or month.
+    """A day on which a user did something: whether the user's active day before is of another year.
 
     `ordinal` as in `date.toordinal`.
     """
 
     ordinal: int
     starts_year: bool
-    starts_month: bool
 
 
 class SentenceUse(NamedTuple):

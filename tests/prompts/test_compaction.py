@@ -1,6 +1,5 @@
 """Lines are short, cannot be forged, and can be read back to the last behavior."""
 
-import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -21,11 +20,11 @@ def block(
     user_id: str = "u-17",
     profile: tuple[tuple[str, str], ...] = (),
 ) -> str:
-    return "".join(Compactor(language, strip).block("U1", UserLog(user_id, tuple(behaviors), profile)))
+    return "".join(Compactor(language, strip).block("U1", UserLog(user_id, tuple(behaviors), profile), 1))
 
 
 def lines_of(behaviors: list[Behavior], strip: tuple[str, ...] = (), user_id: str = "u-17") -> list[str]:
-    return block(behaviors, strip=strip, user_id=user_id).split("\n")[2:-1]
+    return Compactor("zh", strip).lines(UserLog(user_id, tuple(behaviors)))
 
 
 def test_a_block_has_the_documented_shape() -> None:
@@ -36,23 +35,23 @@ def test_a_block_has_the_documented_shape() -> None:
     ]
     profile = (("age", "40"), ("gender", "男"), ("occupation", "企业管理者"), ("city", "上海"))
     assert block(behaviors, strip=("XX",), profile=profile) == (
-        "## U1 40岁 男 企业管理者 上海\n# 2026-01-01 周四\n10:00 西餐厅 1h14m\n"
-        "14:30 看 宝马7系 汽车之家 2m\n# 01-02\n00:00 用 微信\n"
+        "## U1 40岁 男 企业管理者 上海\n# 2026-01-01 周四\n1 10:00 西餐厅 1h14m\n"
+        "2 14:30 看 宝马7系 汽车之家 2m\n# 01-02\n3 00:00 用 微信\n"
     )
 
 
-@pytest.mark.parametrize("level", ["line", "legend", "day"])
+@pytest.mark.parametrize("level", ["line", "dense"])
 @settings(max_examples=50, deadline=None)
 @given(behaviors=BEHAVIORS)
-def test_contents_are_what_a_block_has_behind_each_time(level: Compaction, behaviors: list[Behavior]) -> None:
-    compactor = Compactor("zh", ("XX",), level=level, legend={"A": "微信"} if level != "line" else None)
+def test_contents_are_what_a_block_has_behind_number_and_time(
+    level: Compaction, behaviors: list[Behavior]
+) -> None:
+    compactor = Compactor("zh", ("XX",), level=level, legend={"A": "微信"} if level == "dense" else None)
     log = UserLog("u-17", tuple(behaviors))
-    told = [f"{b.start:%H:%M} {line}" for b, line in zip(behaviors, compactor.contents(log), strict=True)]
-    days = [line for line in "".join(compactor.block("U1", log)).split("\n")[1:-1] if line[:2] != "# "]
-    separator = " " if level == "day" else "\n"
-    assert separator.join(told) == separator.join(
-        re.sub(r"^\S+(?: 周.)? ", "", day) if level == "day" else day for day in days
-    )
+    rows = [line for line in "".join(compactor.block("U1", log, 98)).split("\n")[1:-1] if line[0] != "#"]
+    assert [row.split(" ", 2)[2] for row in rows] == compactor.contents(log)
+    assert [row.partition(" ")[2] for row in rows] == compactor.lines(log)
+    assert [row.partition(" ")[0] for row in rows] == [str(98 + n) for n in range(len(behaviors))]
 
 
 def test_year_and_weekday_stand_on_the_first_day_and_at_a_new_year() -> None:
@@ -133,7 +132,7 @@ def test_no_field_can_forge_a_header_or_a_line() -> None:
     text = block(
         [at("10:00", "", hostile), at("10:01", hostile, hostile, hostile)], profile=(("city", hostile),)
     )
-    assert [line[:5] for line in text.splitlines()] == ["## U1", "# 202", "10:00", "10:01"]
+    assert [line[:7] for line in text.splitlines()] == ['## U1 "', "# 2026-", "1 10:00", "2 10:01"]
 
 
 def test_a_mark_stays_where_two_names_of_the_log_would_become_one() -> None:
@@ -188,15 +187,17 @@ def test_equal_minutes_keep_their_order() -> None:
     assert lines_of([*behaviors, later]) == ["10:00 b", "10:00 a", "10:00 c", "10:00 b"]
 
 
-@pytest.mark.parametrize("level", ["line", "legend", "day"])
-def test_words_that_say_the_action_themselves_have_no_verb_at_any_level(level: Compaction) -> None:
+@pytest.mark.parametrize(("level", "duration"), [("line", "29m"), ("dense", "29")])
+def test_words_that_say_the_action_themselves_have_no_verb_at_any_level(
+    level: Compaction, duration: str
+) -> None:
     behaviors = (
         at("10:00", "use", "打开汽车之家", "", 1740)._replace(text="打开汽车之家"),
         at("11:00", "use", "打开汽车之家", "", 1740),
         at("12:00", "purchase", "支付停车费", "启程4S店")._replace(text="支付停车费"),
     )
     log = UserLog("u-17", behaviors)
-    said = ["打开汽车之家 29m", "用 打开汽车之家 29m", "支付停车费 启程4S店"]
+    said = [f"打开汽车之家 {duration}", f"用 打开汽车之家 {duration}", "支付停车费 启程4S店"]
     compactor = Compactor("zh", level=level)
     assert compactor.contents(log) == said
     assert compactor.texts([log]).keys() >= {"打开汽车之家", "用 打开汽车之家"}

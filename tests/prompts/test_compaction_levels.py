@@ -1,4 +1,4 @@
-"""The shorter levels lose nothing: what stands in them reads back to level `line`, and from there to behaviors."""
+"""Level `dense` loses nothing: what stands in it reads back to behaviors."""
 
 import re
 from collections.abc import Mapping
@@ -7,145 +7,115 @@ from datetime import datetime
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.choices import Compaction
 from eventabs.language import Language
 from eventabs.prompts.builder import CHAT_FRAMING_TOKENS
-from eventabs.prompts.lines import CODES, Compactor, make_legend
+from eventabs.prompts.lines import CODES, Compactor, duration_text, make_legend
 from eventabs.prompts.packing import BatchLimits
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.records import THING, Behavior, UserLog
-from read_back import BEHAVIORS, DURATION, at, expand, make_builder, seen, what_comes_back
+from read_back import BEHAVIORS, at, make_builder, read_body, seen, what_comes_back
 
 COUNTER = TokenCounter()
-SPLIT = re.compile(r" (?=\d\d:\d\d(?: |$))", re.ASCII)
 LEGEND_LINE = re.compile(r"([A-Z]{1,2})=(.*)")
+DURATION = re.compile(r"(.*?) ?((?<![^ ])\d+s?)", re.ASCII)
 
 
-def as_lines(text: str) -> str:
-    """Read a user message at level `legend` or `day` back to level `line`; slow and obvious."""
+def expand_dense(text: str, language: Language) -> list[tuple[str, ...]]:
+    """Read a message at level `dense` back as `expand` does at level `line`; slow and obvious."""
     legend: dict[str, str] = {}
-    lines: list[str] = []
-    year = month = ""
+    rows: list[tuple[str, ...]] = []
+    year = day = ""
     for line in text.removesuffix("\n").split("\n"):
-        if (found := LEGEND_LINE.fullmatch(line)) and not lines:
+        if found := LEGEND_LINE.fullmatch(line):
             legend[found[1]] = found[2]
-        elif line.startswith(("## ", "# ")):
-            lines.append(line)
-        elif re.match(r"\d\d:\d\d ", line):
-            lines.append(as_line(line, legend))
-        else:
-            day, *behaviors = SPLIT.split(line)
-            date, _, weekday = day.partition(" ")
-            if weekday:
-                year, month = date[:4], date[5:7]
-                lines.append(f"# {day}")
-            else:
-                month = date[:2] if len(date) == 5 else month
-                lines.append(f"# {month}-{date[-2:]}")
-            lines += [as_line(behavior, legend) for behavior in behaviors]
-    assert year or "# " in text or not lines[1:]
-    return "\n".join(lines) + "\n"
+        elif line.startswith("# "):
+            date = line.split(" ")[1]
+            year, day = (date[:4], date[5:]) if len(date) == 10 else (year, date)
+        elif not line.startswith("## "):
+            number, clock, rest = line.split(" ", 2)
+            assert int(number) == len(rows) + 1
+            found = DURATION.fullmatch(rest)
+            body, duration = found.groups() if found else (rest, "")
+            if duration and not duration.endswith("s"):
+                duration = duration_text(60 * int(duration))
+            time = f"{int(clock[:-2]):02}:{clock[-2:]}"
+            rows.append((f"{year}-{day}", time, *read_body(decoded(body, legend), language), duration))
+    return rows
 
 
-def as_line(behavior: str, legend: Mapping[str, str]) -> str:
-    clock, _, rest = behavior.partition(" ")
-    found = DURATION.fullmatch(rest)
-    body, duration = found.groups() if found else (rest, "")
+def decoded(body: str, legend: Mapping[str, str]) -> str:
     first, space, others = body.partition(" ")
     body = legend.get(first, first) + space + others
-    if space:
-        before, _, last = body.rpartition(" ")
-        if last in legend and others.rpartition(" ")[2] == last:
-            body = f"{before} {legend[last]}"
-    return f"{clock} {body} {duration}".rstrip() if duration else f"{clock} {body}"
+    last = others.rpartition(" ")[2]
+    return body.removesuffix(last) + legend[last] if last in legend else body
 
 
-def written(
-    behaviors: list[Behavior], level: Compaction, legend: Mapping[str, str], language: Language = "zh"
-) -> str:
-    compactor = Compactor(language, level=level, legend=legend)
-    return compactor.legend() + "".join(compactor.block("U1", UserLog("", tuple(behaviors))))
+def written(behaviors: list[Behavior], legend: Mapping[str, str], language: Language = "zh") -> str:
+    compactor = Compactor(language, level="dense", legend=legend)
+    return compactor.legend() + "".join(compactor.block("U1", UserLog("", tuple(behaviors)), 1))
 
 
-def test_a_message_at_level_legend_has_the_documented_shape() -> None:
-    behaviors = [at("10:00", "visit", "西餐厅", "", 4_440), at("14:30", "browse", "宝马7系", "汽车之家", 179)]
-    assert written(behaviors, "legend", {"A": "看 宝马7系", "B": "汽车之家"}) == (
-        "A=看 宝马7系\nB=汽车之家\n## U1\n# 2026-01-01 周四\n10:00 西餐厅 1h14m\n14:30 A B 2m\n"
-    )
-
-
-def test_a_message_at_level_day_has_a_line_a_day_and_the_month_where_it_changes() -> None:
-    days = (
-        "2025-12-30T10:00",
-        "2025-12-31T10:00",
-        "2025-12-31T11:30",
-        "2026-01-01T00:05",
-        "2026-02-01T09:00",
-    )
-    behaviors = [Behavior(datetime.fromisoformat(day), "visit", "家", "", 60) for day in days]
-    assert written(behaviors, "day", {"A": "家"}) == (
-        "A=家\n## U1\n2025-12-30 周二 10:00 A 1m\n31 10:00 A 1m 11:30 A 1m\n"
-        "2026-01-01 周四 00:05 A 1m\n02-01 09:00 A 1m\n"
+def test_a_dense_message_has_the_documented_shape() -> None:
+    behaviors = [
+        at("00:05", "visit", "西餐厅", "", 4_440),
+        at("07:43", "browse", "宝马7系", "汽车之家", 179),
+        at("14:30", "use", "微信", "", 45),
+        at("15:00", "use", "微信"),
+    ]
+    assert written(behaviors, {"A": "看 宝马7系", "B": "汽车之家"}) == (
+        "A=看 宝马7系\nB=汽车之家\n## U1\n# 2026-01-01 周四\n"
+        "1 005 西餐厅 74\n2 743 A B 2\n3 1430 用 微信 45s\n4 1500 用 微信\n"
     )
 
 
 @pytest.mark.parametrize(
     ("behavior", "line"),
     [
-        (at("10:00", "visit", "A"), '10:00 "A"'),
-        (at("10:00", "visit", "A Bar"), '10:00 "A Bar"'),
-        (at("10:00", "", "plan A"), '10:00 ·"plan A"'),
-        (at("10:00", "browse", "鞋", "A"), '10:00 看 "鞋" "A"'),
-        (at("10:00", "A", "鞋"), '10:00 "A": 鞋'),
-        (at("10:00", "browse", "A4", "B"), "10:00 看 A4 B"),
-        (at("10:00", "visit", "家"), "10:00 A"),
+        (at("10:00", "visit", "A"), '1000 "A"'),
+        (at("10:00", "visit", "A Bar"), '1000 "A Bar"'),
+        (at("10:00", "", "plan A"), '1000 ·"plan A"'),
+        (at("10:00", "browse", "鞋", "A"), '1000 看 "鞋" "A"'),
+        (at("10:00", "A", "鞋"), '1000 "A": 鞋'),
+        (at("10:00", "browse", "A4", "B"), "1000 看 A4 B"),
+        (at("10:00", "visit", "家"), "1000 A"),
+        (at("10:00", "visit", "地铁 2", "", 1_440), '1000 "地铁 2" 24'),
+        (at("10:00", "visit", "地铁 2"), '1000 "地铁 2"'),
+        (at("10:00", "", "跑了 45s"), '1000 ·"跑了 45s"'),
+        (at("10:00", "visit", "Route 5m"), "1000 Route 5m"),
+        (at("10:00", "visit", "地铁2号线"), "1000 地铁2号线"),
     ],
 )
-def test_a_name_that_looks_like_a_code_is_quoted(behavior: Behavior, line: str) -> None:
-    assert written([behavior], "legend", {"A": "家"}).split("\n")[3] == line
-
-
-def test_a_name_with_a_clock_in_it_does_not_begin_a_behavior() -> None:
-    text = written([at("10:00", "", "聊到 22:30 才走"), at("11:00", "visit", "09:00")], "day", {})
-    assert text.split("\n")[1] == '2026-01-01 周四 10:00 ·"聊到 \\22:30 才走" 11:00 "09:00"'
-
-
-LEVELS: st.SearchStrategy[Compaction] = st.sampled_from(["legend", "day"])
+def test_a_name_that_reads_as_a_code_or_ends_like_minutes_is_quoted(behavior: Behavior, line: str) -> None:
+    assert Compactor("zh", level="dense", legend={"A": "家"}).lines(UserLog("", (behavior,))) == [line]
 
 
 @settings(max_examples=300, deadline=None)
-@given(BEHAVIORS, st.sampled_from(["zh", "en"]), LEVELS, st.data())
-def test_every_behavior_comes_back_from_a_shorter_level(
-    behaviors: list[Behavior], language: Language, level: Compaction, data: st.DataObject
+@given(BEHAVIORS, st.sampled_from(["zh", "en"]), st.data())
+def test_every_behavior_comes_back_from_a_dense_line(
+    behaviors: list[Behavior], language: Language, data: st.DataObject
 ) -> None:
-    texts = sorted(Compactor(language, level=level).texts([UserLog("", tuple(behaviors))]))
+    texts = sorted(Compactor(language, level="dense").texts([UserLog("", tuple(behaviors))]))
     chosen = data.draw(st.lists(st.sampled_from(texts), unique=True, max_size=4)) if texts else []
     legend = dict(zip(CODES, chosen, strict=False))
-    assert expand(as_lines(written(behaviors, level, legend, language)), language) == what_comes_back(
-        behaviors
-    )
+    assert expand_dense(written(behaviors, legend, language), language) == what_comes_back(behaviors)
 
 
 CODED = st.builds(
     Behavior,
     st.just(datetime.fromisoformat("2026-01-01T10:00")),
     st.sampled_from(["visit", THING, "", "browse", "use", "B", "A x"]),
-    st.lists(st.sampled_from(["A", "B", "AB", "x", "10:00", '"', "5m"]), max_size=3).map(" ".join),
-    st.sampled_from(["", "A", "B", "x A", "10:00"]),
+    st.lists(st.sampled_from(["A", "B", "AB", "x", "1000", '"', "5s", "7"]), max_size=3).map(" ".join),
+    st.sampled_from(["", "A", "B", "x A", "10", "3 1000"]),
     st.none() | st.just(60),
 )
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(CODED, min_size=1, max_size=4), LEVELS)
-def test_names_that_look_like_codes_and_clocks_come_back_too(
-    behaviors: list[Behavior], level: Compaction
-) -> None:
-    texts = sorted(Compactor("zh", level=level).texts([UserLog("", tuple(behaviors))]))
-    text = written(behaviors, level, dict(zip(CODES, texts[:2], strict=False)))
-    rows = [
-        (action, item, place) for _day, _clock, action, item, place, _length in expand(as_lines(text), "zh")
-    ]
+@given(st.lists(CODED, min_size=1, max_size=4))
+def test_names_that_look_like_codes_and_numbers_come_back_too(behaviors: list[Behavior]) -> None:
+    texts = sorted(Compactor("zh", level="dense").texts([UserLog("", tuple(behaviors))]))
+    text = written(behaviors, dict(zip(CODES, texts[:2], strict=False)))
+    rows = [(action, item, place) for _day, _clock, action, item, place, _length in expand_dense(text, "zh")]
     assert rows == [seen(b.action, b.item, b.place) for b in behaviors]
 
 
@@ -174,20 +144,21 @@ LOGS = [
 ]
 
 
-@pytest.mark.parametrize("level", ["legend", "day"])
-def test_a_part_costs_the_same_in_any_batch_and_all_adds_up(level: Compaction) -> None:
-    plain = make_builder(level)
-    legend = plain.legend_for(LOGS, BatchLimits(40_000, plain.instructions_tokens, 8_192, 30))
-    builder = make_builder(level, legend)
-    assert set(legend.values()) == {"看 宝马7系", "汽车之家"}
+def test_a_part_costs_the_same_in_any_batch_and_all_adds_up() -> None:
+    plain = make_builder("dense")
+    limits = BatchLimits(40_000, plain.instructions_tokens, 8_192, 30, 0, plain.numbers)
+    builder = make_builder("dense", plain.legend_for(LOGS, limits))
+    assert builder.legend_tokens > 0
     assert builder.instructions_tokens == plain.instructions_tokens + builder.legend_tokens
+    limits = BatchLimits(40_000, builder.instructions_tokens, 8_192, 30, 0, builder.numbers)
     for logs in (LOGS[:1], LOGS[:7], LOGS):
         request = builder.request(logs, max_output_tokens=1)
-        measured = builder.instructions_tokens + sum(builder.measure(log).input_tokens for log in logs)
         counted = sum(COUNTER.count(message["content"]) for message in request.messages)
-        assert request.input_tokens == measured == counted + CHAT_FRAMING_TOKENS
+        assert request.input_tokens == counted + CHAT_FRAMING_TOKENS
+        assert request.input_tokens == limits.input_tokens([builder.measure(log) for log in logs])
     assert builder.measure(LOGS[0]).input_tokens < 0.7 * plain.measure(LOGS[0]).input_tokens
 
 
 def test_nobody_makes_no_legend() -> None:
-    assert make_builder("legend").legend_for([], BatchLimits(40_000, 900, 8_192, 30)) == {}
+    builder = make_builder("dense")
+    assert builder.legend_for([], BatchLimits(40_000, 900, 8_192, 30, 0, builder.numbers)) == {}

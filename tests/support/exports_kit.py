@@ -1,6 +1,7 @@
 """A run whose events and journeys are made up, to be exported."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,17 @@ HOSTILE = (
 )
 
 
-def make_event(user_id: str, start: str = "2026-01-01T09:15:07", end: str = "", **values: object) -> Event:
+def make_event(
+    user_id: str,
+    start: str = "2026-01-01T09:15:07",
+    end: str = "",
+    behaviors: tuple[int, ...] = (0,),
+    **values: object,
+) -> Event:
     """Return an event of a user."""
-    known = {"type": "用餐", "category": "engagement", "minutes": 30, "behaviors": (0,)} | values
-    known = {"id": lasting_id(user_id, known["behaviors"][0])} | known  # type: ignore[index]  a tuple
-    return Event.model_validate({"user_id": user_id, "start": start, "end": end or start, **known})
+    known = {"id": lasting_id(user_id, behaviors[0]), "type": "用餐", "category": "engagement", "minutes": 30}
+    fixed = {"user_id": user_id, "start": start, "end": end or start, "behaviors": behaviors}
+    return Event.model_validate(known | fixed | values)
 
 
 def make_journey(user_id: str, events: Sequence[Event], **values: object) -> Journey:
@@ -54,18 +61,19 @@ def make_run(
     events: Sequence[Event],
     timezone: str = "",
     journeys: Sequence[Journey] = (),
-    **rows: object,
+    **rows: Any,  # noqa: ANN401  as they are
 ) -> Path:
-    """Make a run directory whose users, of three behaviors each, are done with these; `rows`: see Outcome, the same of each user."""
+    """Make a run directory whose users, of three behaviors each, are done with these; `rows`: see Outcome, alike for each user."""
     users = list(dict.fromkeys(event.user_id for event in events))
     ledger = new_ledger(folder, map(make_log, users))
     with ledger.transaction():
         settings = {"lang": "en", "input": {"timezone": timezone}}
         ledger.set_meta({"settings": settings, "files": ["in/export.csv"]})
         for number, user in enumerate(users, 1):
-            own = [tuple(each for each in those if each.user_id == user) for those in (events, journeys)]
             part = Part(user, 0, 2)
-            outcome = Outcome(part, None, *own, **rows)  # type: ignore[arg-type]  as they are
+            own = tuple(event for event in events if event.user_id == user)
+            whole = tuple(journey for journey in journeys if journey.user_id == user)
+            outcome = replace(Outcome(part, None, own, whole), **rows)
             ledger.settle(number, [outcome], [PartChange(part, "done")])
     ledger.close()
     return folder

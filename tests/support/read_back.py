@@ -24,7 +24,7 @@ OWN_WORD = re.compile(r'([^":·][^":]*):(?: (.*))?')
 
 
 def expand(text: str, language: Language) -> list[tuple[str, ...]]:
-    """Read a block back: (day, clock, action, item, place, duration) of each line; slow and obvious."""
+    """Read a block with numbers back: (day, clock, action, item, place, duration) of each line; slow and obvious."""
     header, *lines = text.rstrip("\n").split("\n")
     assert header.startswith("## ")
     year = day = ""
@@ -34,7 +34,8 @@ def expand(text: str, language: Language) -> list[tuple[str, ...]]:
             date = line.split(" ")[1]
             year, day = (date[:4], date[5:]) if len(date) == 10 else (year, date)
             continue
-        clock, _, rest = line.partition(" ")
+        number, clock, rest = line.split(" ", 2)
+        assert int(number) == len(rows) + 1
         found = DURATION.fullmatch(rest)
         body, duration = found.groups() if found else (rest, "")
         rows.append((f"{year}-{day}", clock, *read_body(body, language), duration))
@@ -117,6 +118,8 @@ SCRAPS = [
     "3s",
     "##",
     "#",
+    ">",
+    "12 10:00",
 ]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from eventabs.prompts.packing import BatchLimits
+from eventabs.prompts.tokens import RowNumbers, TokenCounter
 from eventabs.records import (
     Batch,
     Behavior,
@@ -29,7 +30,14 @@ from eventabs.store.ledger import Ledger
 T = TypeVar("T")
 
 SIZE = PartSize(100, 40, 3)
-LIMITS = BatchLimits(max_input_tokens=40_000, instructions_tokens=500, max_output_tokens=8_192, max_users=30)
+LIMITS = BatchLimits(
+    max_input_tokens=40_000,
+    instructions_tokens=500,
+    max_output_tokens=8_192,
+    max_users=30,
+    max_rows=0,
+    numbers=RowNumbers(TokenCounter()),
+)
 
 
 def make_log(user_id: str, behaviors: int = 3) -> UserLog:

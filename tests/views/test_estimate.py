@@ -86,7 +86,7 @@ def _squeezed(estimate: Estimate) -> list[str]:
         "time 17m 40s 14m 00s",
         "cost 0.7654 CNY 0.4321 CNY",
         "Without packing: one user a call, long lines",
-        "Answers: about 151,000 output tokens, 3.4 a behavior; what limits a batch: output tokens",
+        "Answers: about 151,000 tokens, 3.4 a behavior; what binds: output tokens",
         "--compaction dense: 21 batches, 603,900 input tokens",
         "--max-output-tokens 16384 instead of 8192: 20 batches instead of 25",
         "Time: about 14m 00s, with 3 calls at once and 60 output tokens a second each",

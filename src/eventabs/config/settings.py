@@ -24,7 +24,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
 
-from eventabs import ingest, providers  # load DuckDB and presets when they are first looked up
+from eventabs import ingest, prompts, providers  # load DuckDB and presets when they are first looked up
 from eventabs.choices import AnswerForm, Compaction, Detail, ProviderChoice, RunMode, TierName
 from eventabs.config.files import read_toml
 from eventabs.errors import ConfigError, SettingFault, WrongSettingsError
@@ -37,13 +37,31 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 
+def _no_rows_behind(name: str) -> str:
+    """Refuse a type that ends like row numbers, which stand behind types in an answer: `work 3-4`."""
+    last = name.rpartition(" ")[2]
+    if name.endswith(("?", "？")) or re.fullmatch(r"[\d,-]*\d", last):
+        message = _("in an answer {end} at its end would read as row numbers; give the type another name")
+        raise ValueError(message.format(end=last))
+    return name
+
+
 # what a type in a line of an answer may be: none of the grammar's own characters
-Name = Annotated[
-    str, Field(pattern=r"^[^\s|｜#\u202a-\u202e\u2066-\u2069][^|｜\n\r\t\u202a-\u202e\u2066-\u2069]*$")
-]
-OptionalName = Annotated[
-    str, Field(pattern=r"^(?:[^\s|｜#\u202a-\u202e\u2066-\u2069][^|｜\n\r\t\u202a-\u202e\u2066-\u2069]*)?$")
-]
+_NAME = r"[^\s|｜#>;；\u202a-\u202e\u2066-\u2069][^|｜;；\n\r\t\u202a-\u202e\u2066-\u2069]*"
+Label = Annotated[str, Field(pattern=rf"^{_NAME}$")]
+Name = Annotated[Label, AfterValidator(_no_rows_behind)]
+OptionalName = Annotated[str, Field(pattern=rf"^(?:{_NAME})?$"), AfterValidator(_no_rows_behind)]
+
+
+def _gone(new: Mapping[str, str]) -> BeforeValidator:
+    """Refuse values of earlier versions, each with the one that took its place."""
+
+    def refuse(value: object) -> object:
+        if isinstance(value, str) and value in new:
+            raise ValueError(_('"{old}" is gone; set "{new}"').format(old=value, new=new[value]))
+        return value
+
+    return BeforeValidator(refuse)
 
 
 class Section(BaseModel):
@@ -55,8 +73,9 @@ class Section(BaseModel):
 class CategorySettings(Section):
     """A kind of event; `mark` is one character behind the type, "" for the default category."""
 
-    name: Name
-    mark: Annotated[str, Field(pattern=r"^[^\s|｜\u202a-\u202e\u2066-\u2069]?$")] = ""
+    name: Label
+    # none of the signs beside it in an answer
+    mark: Annotated[str, Field(pattern=r"^[^\s\d|｜?？>＞#＃,，;；:：\-－\u202a-\u202e\u2066-\u2069]?$")] = ""
     meaning: str = ""
 
 
@@ -67,11 +86,20 @@ class TypeSettings(Section):
     category: str = ""
 
 
+class JourneySettings(Section):
+    """A kind of journey; `meaning` stands behind it in the prompt."""
+
+    name: Label
+    meaning: str = ""
+
+
 class VocabularySettings(Section):
-    """Event types and categories. No types: the list that ships with the prompt's language."""
+    """Event types, categories and kinds of journeys. No types or kinds: those that ship with the prompt's language."""
 
     types: tuple[TypeSettings, ...] = ()
     open: bool = True
+    journeys: tuple[JourneySettings, ...] = ()
+    open_journeys: bool = True
     other: OptionalName = ""
     aliases: dict[str, Name] = {}
     categories: tuple[CategorySettings, ...] = (
@@ -90,6 +118,13 @@ class VocabularySettings(Section):
         if unknown:
             message = _("unknown category: {names}").format(names=", ".join(sorted(unknown)))
             raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _without_minor(self) -> Self:
+        for name in {*(kind.name for kind in self.types), self.other} & {*prompts.MINOR.values()}:
+            message = _("{name} is the word for rows that no event is made of; give the type another name")
+            raise ValueError(message.format(name=name))
         return self
 
     @model_validator(mode="after")
@@ -248,7 +283,11 @@ def described(
         message = _("{origin}: {key}: {fault}; `eventabs init --output -` explains every setting")
         if fault["type"] == "extra_forbidden":
             message = _("{origin}: there is no setting {key}; `eventabs init --output -` lists them all")
-            if nearest:
+            if key == "prompt.summary":
+                message = _("{origin}: {key} is gone, since summaries are made from the rows; leave it out")
+            elif key == "run.min_grounded":
+                message = _("{origin}: {key} is gone, since every row is accounted for; leave it out")
+            elif nearest:
                 message = _("{origin}: there is no setting {key}; the nearest in name is {nearest}")
         origin, what = origin_of(fault["loc"]), _words(fault)
         line = message.format(origin=origin, key=key, fault=what, nearest=nearest)
@@ -275,10 +314,12 @@ def _words(fault: "ErrorDetails") -> str:
         return _("it takes one of: {choices}").format(choices=choices)
     if kind == "string_pattern_mismatch":
         patterns = {
-            "mark": _("it takes one character, but no space and no bar"),
+            "mark": _("it takes one character: no space, no digit and none of ? > # , - ; : |"),
             "api_key_env": _("it takes the name of an environment variable, not the key itself"),
         }
-        a_name = _("it takes a name: one line without bars, that does not begin with a space or #")
+        a_name = _(
+            "it takes a name: one line without bars and semicolons, that does not begin with a space, # or >"
+        )
         return patterns.get(str(fault["loc"][-1]), a_name)
     bounds = {
         "greater_than": _("it must be greater than {gt}"),
@@ -434,7 +475,7 @@ class LlmSettings(Section):
 
 
 class ExampleSettings(Section):
-    """A worked example of the user's own: lines of a log, and the events that are wanted, under `# date` both."""
+    """A worked example of the user's own: lines of a log under `# date`, and the answer that is wanted, by their numbers."""
 
     log: str
     events: str
@@ -445,10 +486,9 @@ class PromptSettings(Section):
 
     template: str = ""
     language: Literal["auto", "zh", "en"] = "auto"
-    answer: AnswerForm = "lines"
-    detail: Detail = "day"
+    answer: Annotated[AnswerForm, _gone({"json": "schema"})] = "lines"
+    detail: Annotated[Detail, _gone({"brief": "journeys"})] = "day"
     pause: Annotated[int, Field(ge=0, le=1440)] = 30
-    summary: Literal["short", "none"] = "short"
     guidance: str = ""
     examples: tuple[ExampleSettings, ...] = ()
     tokenizer: str = "cl100k_base"
@@ -457,7 +497,7 @@ class PromptSettings(Section):
 class CompactionSettings(Section):
     """How behaviors become short lines."""
 
-    level: Compaction = "line"
+    level: Annotated[Compaction, _gone({"legend": "dense", "day": "dense"})] = "line"
     strip: tuple[str, ...] = ("XX",)
 
 
@@ -467,6 +507,7 @@ class BudgetSettings(Section):
     max_input_tokens: Amount = 40_000
     max_output_tokens: Amount = 8_192
     max_users: Amount = 30
+    max_rows: Limit = 0
 
 
 class RunSettings(Section):
@@ -483,7 +524,6 @@ class RunSettings(Section):
     wait: bool = False
     attempts: Annotated[int, Field(gt=0, le=10)] = 5
     call_tries: Annotated[int, Field(gt=0, le=20)] = 6
-    min_grounded: Annotated[float, Field(ge=0, le=1)] = 0.5
 
 
 class ExtendSettings(Section):
@@ -540,6 +580,17 @@ class Settings(Section):
     events: EventSettings = EventSettings()
     rules: RulesSettings = RulesSettings()
     cluster: ClusterSettings = ClusterSettings()
+
+    @field_validator("vocabulary")
+    @classmethod
+    def _has_room_for_all(cls, vocabulary: VocabularySettings, info: ValidationInfo) -> VocabularySettings:
+        prompt = info.data.get("prompt")
+        if prompt and prompt.detail == "fine" and not vocabulary.open and not vocabulary.other:
+            message = _(
+                'detail "fine" has an event for every row: name a type for the rest in vocabulary.other'
+            )
+            raise ValueError(message)
+        return vocabulary
 
     @field_validator("events")
     @classmethod

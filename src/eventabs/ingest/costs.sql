@@ -7,9 +7,9 @@ clock_costs AS (SELECT unnest(range(24 * 60)) AS minute, unnest($clocks) AS cloc
 day_costs AS (SELECT unnest(range(len($days))) AS kind, unnest($days) AS header)
 SELECT user_number, sum(cost + header)
 FROM (
-    SELECT user_number, day, {a_day} AS cost
+    SELECT user_number, day, sum(clock + CASE WHEN duration IS NULL THEN body_end ELSE body + lasting_end END) AS cost
     FROM group_rows JOIN body_costs USING (name) JOIN clock_costs USING (minute)
     LEFT JOIN duration_costs USING (duration) GROUP BY user_number, day)
 JOIN group_days USING (user_number, day)
-JOIN day_kinds USING (day, starts_year, starts_month) JOIN day_costs USING (kind)
+JOIN day_kinds USING (day, starts_year) JOIN day_costs USING (kind)
 GROUP BY user_number

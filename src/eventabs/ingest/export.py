@@ -258,7 +258,7 @@ class UserGroup:
         self.names = list(map(ActivityName._make, names))
         durations = "SELECT DISTINCT duration FROM group_rows WHERE duration IS NOT NULL"
         self.durations = [seconds for (seconds,) in self._fetched(durations)]
-        days = "SELECT day - DATE '0001-01-01' + 1, starts_year, starts_month FROM day_kinds ORDER BY kind"
+        days = "SELECT day - DATE '0001-01-01' + 1, starts_year FROM day_kinds ORDER BY kind"
         self.days = list(map(DayKind._make, self._fetched(days)))
 
     def logs(self, numbers: Collection[int]) -> Iterator[UserLog]:
@@ -296,14 +296,8 @@ class UserGroup:
 
     def costs(self, pieces: PieceCosts) -> list[int]:
         """Add up what each user's days and behaviors cost."""
-        if pieces.lines_are_days:
-            per_behavior = "sum(clock + body + coalesce(lasting, 0))"
-            at_the_end = "CASE WHEN duration IS NULL THEN body_end - body ELSE lasting_end - lasting END"
-            a_day = f"{per_behavior} + arg_max({at_the_end}, row)"
-        else:
-            a_day = "sum(clock + CASE WHEN duration IS NULL THEN body_end ELSE body + lasting_end END)"
         costs = self._by_user(
-            sql("costs.sql", a_day=a_day),
+            sql("costs.sql"),
             {
                 "body": [within for within, _end in pieces.bodies],
                 "body_end": [end for _within, end in pieces.bodies],
@@ -317,23 +311,6 @@ class UserGroup:
         for user, tokens in pieces.single.items():
             costs[user] += tokens
         return costs
-
-    def active_days(self) -> list[int]:
-        """Count the days on which each user did something."""
-        return self._by_user("SELECT user_number, count(*) FROM group_days GROUP BY user_number")
-
-    def day_chunks(self, size: int, most: int) -> list[int]:
-        """Count the chunks of at most `size` behaviors that each user's days make, `most` of a day."""
-        chunks = f"least({most}, (behaviors + {size - 1}) // {size})"
-        return self._by_user(f"SELECT user_number, sum({chunks}) FROM group_days GROUP BY user_number")
-
-    def sessions(self, gap: int) -> list[int]:
-        """Count each user's sessions: one ends where for more than `gap` seconds nothing is done."""
-        return self._by_user(f"""
-            SELECT user_number, count(*) FILTER (ended IS NULL OR instant - ended > {gap}) FROM (
-                SELECT user_number, instant, max(instant + coalesce(duration, 0)) OVER (
-                    PARTITION BY user_number ORDER BY row ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS ended
-                FROM group_rows) GROUP BY user_number""")
 
     def users_of(self, names: Collection[int]) -> set[int]:
         """Return the users who have one of `names`."""

@@ -16,23 +16,21 @@ FROM (
 
 CREATE OR REPLACE TEMP TABLE group_rows AS
 SELECT row, user_number, name, duration, CAST(start AS DATE) AS day,
-    hour(start) * 60 + minute(start) AS minute,
-    epoch_us(start) // 1000000 - coalesce(shift, 0) AS instant
+    hour(start) * 60 + minute(start) AS minute
 FROM (
-    SELECT rowid AS row, user_id, start, shift, action, item, CASE WHEN item IS NULL THEN text END AS free_text, place, duration
+    SELECT rowid AS row, user_id, start, action, item, CASE WHEN item IS NULL THEN text END AS free_text, place, duration
     FROM behaviors WHERE rowid BETWEEN {first} AND {last} AND reason IS NULL) b
 JOIN group_names n ON n.action = b.action AND n.place = b.place
     AND n.item IS NOT DISTINCT FROM b.item AND n.free_text IS NOT DISTINCT FROM b.free_text
 JOIN group_users USING (user_id);
 
 CREATE OR REPLACE TEMP TABLE group_days AS
-SELECT *, year(day) IS DISTINCT FROM year(before) AS starts_year,
-    month(day) IS DISTINCT FROM month(before) AS starts_month
+SELECT *, year(day) IS DISTINCT FROM year(before) AS starts_year
 FROM (
-    SELECT user_number, day, count(*) AS behaviors,
+    SELECT user_number, day,
         lag(day) OVER (PARTITION BY user_number ORDER BY day) AS before
     FROM group_rows GROUP BY user_number, day);
 
 CREATE OR REPLACE TEMP TABLE day_kinds AS
 SELECT row_number() OVER () - 1 AS kind, *
-FROM (SELECT DISTINCT day, starts_year, starts_month FROM group_days);
+FROM (SELECT DISTINCT day, starts_year FROM group_days);

@@ -10,7 +10,6 @@ from .report import (
     open_report_facts as open_report_facts,
 )
 from .run_status import (
-    ROW_STATES as ROW_STATES,
     CallFacts as CallFacts,
     CallText as CallText,
     Line as Line,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from eventabs.errors import UsageError
 from eventabs.language import Language, gettext as _
@@ -323,16 +323,12 @@ _CALLS_OF_USER = """
 """
 
 
-ROW_STATES: Final = (
-    "placed",
-    "minor",
-    "unplaced",
-    "unasked",
-)  # of a behavior; "" of one that has no accepted answer
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A behavior. `state`: `placed`, or a field of RowsOfUser, or "" where no answer was accepted.
 
-
-class Line(NamedTuple):
-    """A behavior, with the position of its event in the user's events; `begins`: it is the first one of that."""
+    `event`: the position of its event in the user's events; `begins`: it is the first one of that.
+    """
 
     index: int
     day: str  # ISO 8601; it begins at 05:00
@@ -402,7 +398,7 @@ def _lines(ledger: Ledger, log: UserLog, events: list[dict[str, Any]]) -> Iterat
     event_of = {index: position for position, event in enumerate(events) for index in event["behaviors"]}
     firsts = {event["behaviors"][0] for event in events}
     found = rows_of_user(ledger, log.user_id)._asdict()
-    states = {index: state for state in ROW_STATES[1:] for index in found[state]}
+    states = {index: state for state, indices in found.items() for index in indices}
     texts = compactor_of(ledger.meta()).lines(log)
     for index, (behavior, text) in enumerate(zip(log.behaviors, texts, strict=True)):
         day = date.fromordinal(behavior.day)

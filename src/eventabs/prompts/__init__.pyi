@@ -3,16 +3,15 @@ from .builder import (
     Example as Example,
     Instructions as Instructions,
     PromptBuilder as PromptBuilder,
-    example_events as example_events,
-    example_log as example_log,
+    expected_tokens as expected_tokens,
     prompt_language as prompt_language,
     sampled as sampled,
 )
 from .lines import (
     CONVERSION as CONVERSION,
     ENGAGEMENT as ENGAGEMENT,
+    MINOR as MINOR,
     Compactor as Compactor,
-    Expectation as Expectation,
     default_vocabulary as default_vocabulary,
 )
 from .measure import (
@@ -23,7 +22,6 @@ from .measure import (
     measure_logs as measure_logs,
     measure_part as measure_part,
     measure_parts as measure_parts,
-    output_tokens as output_tokens,
     split as split,
 )
 from .packing import (
@@ -33,4 +31,4 @@ from .packing import (
     plan as plan,
     shuffled as shuffled,
 )
-from .tokens import TokenCounter as TokenCounter
+from .tokens import RowNumbers as RowNumbers, TokenCounter as TokenCounter

@@ -2,53 +2,64 @@
 
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime
 from functools import cached_property
 from importlib import resources
-from itertools import islice
+from itertools import accumulate, islice, pairwise, starmap
+from math import ceil, inf
 from string import Template
 from typing import Any, Final, NamedTuple
+
+import orjson
 
 from eventabs.choices import AnswerForm, Compaction, Detail
 from eventabs.errors import ConfigError
 from eventabs.language import Language, gettext as _
-from eventabs.prompts.lines import (
-    CODES,
-    AnsweredEvent,
-    Compactor,
-    Expectation,
-    make_legend,
-    response_format,
-    written,
-)
+from eventabs.prompts.lines import CODES, CONVERSION, Compactor, make_legend
 from eventabs.prompts.packing import BatchLimits
-from eventabs.prompts.tokens import TokenCounter
+from eventabs.prompts.tokens import RowNumbers, TokenCounter
 from eventabs.records import (
     Behavior,
     Category,
-    EventType,
+    JourneyKind,
     JsonSchemaFormat,
     Message,
     PartSize,
     Request,
     UserLog,
     Vocabulary,
+    rows_in,
 )
 
-VERSION: Final = "2"  # version of the shipped rules; it binds runs with a model
-REQUIRED: Final = ("types", "categories", "detail", "format")
-PLACEHOLDERS: Final = (*REQUIRED, "input", "example", "summary", "guidance")
-_DAY: Final = re.compile(r"#\s*(?:(\d{4})-)?(\d{2})-(\d{2})\b")
-_CLOCK: Final = re.compile(r"(\d{2}):(\d{2})\b(?:-(?:(\d{2})-(\d{2}) )?(\d{2}):(\d{2}))? ?(.*)")
+VERSION: Final = "3"  # version of the shipped rules; it binds runs with a model
+REQUIRED: Final = ("types", "categories", "journeys", "detail", "format")
+PLACEHOLDERS: Final = (*REQUIRED, "input", "example", "guidance")
+# of a user in an answer by schema
+KEYS: Final[Mapping[Detail, tuple[str, ...]]] = {
+    "day": ("user", "journeys", "events", "minor"),
+    "fine": ("user", "journeys", "events"),
+    "journeys": ("user", "journeys"),
+}
+Steps = Sequence[tuple[str, str]]  # types, each with its groups of rows as an answer writes them: `1-3,5 9?`
 
 
 class Example(NamedTuple):
-    """A user's own example: lines of a log and the wanted events, both as in a prompt, under `# date`."""
+    """A user's own example: lines of a log as at level `line`, and the wanted answer in lines."""
 
     log: str
     events: str
+
+
+class AnsweredUser(NamedTuple):
+    """What an answer says of a user. Journeys have kind, name and steps."""
+
+    alias: str
+    journeys: Sequence[tuple[str, str, Steps]] = ()
+    events: Steps = ()
+    minor: str = ""  # groups of rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +76,6 @@ class Instructions:
     level: Compaction = "line"
     template: str | None = None
     pause: int = 30
-    with_summaries: bool = True
     guidance: str = ""
     examples: tuple[Example, ...] = ()
 
@@ -75,179 +85,303 @@ class Instructions:
         if self.guidance:
             required = (*required, "guidance")
         template = _packaged(f"{self.language}.txt") if self.template is None else self.template
+        texts, known = self._texts, self.vocabulary
+        detail = "fine_without_pause" if self.detail == "fine" and not self.pause else self.detail
         filled = _checked(template, required).substitute(
-            input=self._texts["input"][self.level].strip(),
-            types=self._types(),
-            categories=self._categories(),
-            detail=self._detail(),
+            input=texts["input"][self.level].strip(),
+            types=self._listed(map(self._marked, (kind.name for kind in known.types)), is_open=known.open),
+            categories="\n".join(filter(None, map(self._category, known.categories))),
+            journeys=texts["vocabulary"]["separator"].join(map(self._kind, known.journeys))
+            if known.open_journeys
+            else self._listed(map(self._kind, known.journeys), is_open=False),
+            detail=texts["detail"][detail].strip().format(pause=self.pause, minor=known.minor),
             format=self._format(),
-            summary=self._texts["summary"]["short" if self.with_summaries else "none"],
-            guidance=self._texts["guidance"]["text"].format(guidance=self.guidance) if self.guidance else "",
+            guidance=texts["guidance"]["text"].format(guidance=self.guidance) if self.guidance else "",
             example=self._example(),
         )
-        return filled.strip()
+        return re.sub(r"\n{3,}", "\n\n", filled.strip())
 
     @cached_property
     def _texts(self) -> dict[str, Any]:
         return tomllib.loads(_packaged(f"{self.language}.toml"))
 
-    def _detail(self) -> str:
-        name = "fine_without_pause" if self.detail == "fine" and not self.pause else self.detail
-        return str(self._texts["detail"][name]).format(pause=self.pause)
-
     def _format(self) -> str:
-        texts = self._texts["format"]
-        summary = texts["summary_in_lines" if self.answer == "lines" else "summary_in_json"]
-        return str(texts[self.answer]).strip().replace("{summary}", summary if self.with_summaries else "")
+        """Describe the form of the answer, with the keys or lines that the detail wants."""
+        wanted = {"day": ("events", "minor"), "fine": ("events",), "journeys": ()}[self.detail]
+        texts = self._texts["format"][self.answer]
+        return "".join(texts.get(key, "") for key in ("journeys", *wanted, "groups"))
 
-    def _types(self) -> str:
-        """List the types, each with its category as the answer form writes it."""
+    def _listed(self, names: Iterable[str], *, is_open: bool) -> str:
         texts = self._texts["vocabulary"]
-        marked = [category for category in self.vocabulary.categories if category.mark]
-        shown = {
-            category.name: category.mark if self.answer == "lines" else f"({category.name})"
-            for category in marked
-        }
-        names = [kind.name + shown.get(kind.category, "") for kind in self.vocabulary.types]
-        form = str(texts["open" if self.vocabulary.open else "closed"])
-        return form.format(types=texts["separator"].join(names))
+        return str(texts["open" if is_open else "closed"]).format(names=texts["separator"].join(names))
 
-    def _categories(self) -> str:
-        """Describe how the answer form writes each category, and its meaning."""
-        texts = self._texts["vocabulary"]
-        descriptions = []
-        for category in self.vocabulary.categories:
-            name = category.name
-            if meaning := category.meaning or texts["meanings"].get(name):
-                name = texts["meaning"].format(category=name, meaning=meaning)
-            form = "named" if self.answer != "lines" else "mark" if category.mark else "unmarked"
-            descriptions.append(texts[form].format(category=name, mark=category.mark))
-        return str(texts["between"]).join(descriptions)
+    def _marked(self, name: str) -> str:
+        """Return a type with the mark of its category."""
+        category = next((kind.category for kind in self.vocabulary.types if kind.name == name), "")
+        marks = {each.name: each.mark for each in self.vocabulary.categories}
+        return name + marks.get(category, "")
+
+    def _category(self, category: Category) -> str:
+        """Say what the mark is for; "" of a category without mark and meaning."""
+        texts, (name, mark, meaning) = self._texts["vocabulary"], category
+        if name == CONVERSION and mark and not meaning:
+            return str(texts["conversion"]).format(mark=mark)
+        if not mark and not meaning:
+            return ""
+        told = texts["meaning"].format(name=name, meaning=meaning) if meaning else name
+        return str(texts["marked" if mark else "unmarked"]).format(mark=mark, category=told)
+
+    def _kind(self, kind: JourneyKind) -> str:
+        name, meaning = kind
+        return (
+            str(self._texts["vocabulary"]["meaning"]).format(name=name, meaning=meaning) if meaning else name
+        )
 
     def _example(self) -> str:
-        """Write the user's examples, else the shipped one if all its types are known, else only the form."""
-        shipped = self._texts["example"]["users"]
-        known = {kind.name for kind in self.vocabulary.types}
+        """Write the user's examples, else the shipped one if all its names are known, else only the form."""
         if self.examples:
             return self._own_example()
-        if not known or all(
-            name in known for user in shipped for _start, _end, name, _summary in user["events"]
-        ):
-            return self._shipped_example(shipped)
+        shipped = self._texts["example"]["users"]
+        answers = [self._shipped_answer(number, user) for number, user in enumerate(shipped, 1)]
+        types, kinds = _names(answers)
+        known = {kind.name for kind in self.vocabulary.types}
+        if types <= (known or types) and kinds <= {kind.name for kind in self.vocabulary.journeys}:
+            return self._shipped_example([_log(user) for user in shipped], answers)
         return self._form_example()
 
-    def _own_example(self) -> str:
-        texts = self._texts["example"]
-        logs, answers = [], []
-        for number, example in enumerate(self.examples, 1):
-            log = example.log.strip("\n")
-            logs.append(f"## U{number}\n{_one_line_a_day(log) if self.level == 'day' else log}\n")
-            answers.append((f"U{number}", example_events(example, self.vocabulary, number)))
-        answer = written(answers, self.answer, with_summaries=self.with_summaries)
-        return "\n".join((texts["input"], "".join(logs) + texts["output"], answer))
+    def _shipped_answer(self, number: int, user: Mapping[str, Any]) -> AnsweredUser:
+        events = {"day": user["day"], "fine": user["fine"], "journeys": []}[self.detail]
+        return AnsweredUser(
+            f"U{number}", user["journeys"], events, user["minor"] if self.detail == "day" else ""
+        )
 
-    def _shipped_example(self, users: Sequence[Mapping[str, Any]]) -> str:
+    def _shipped_example(self, logs: Sequence[UserLog], answers: Sequence[AnsweredUser]) -> str:
         """Write a few users as in a request, with recurring texts as a legend, and their answer."""
-        texts = self._texts["example"]
-        logs = [_log(user) for user in users]
-        uses = Compactor(self.language).texts(logs).most_common()
+        uses = Compactor(self.language, level=self.level).texts(logs).most_common()
         repeated = [text for text, count in uses if count > 1 and self.level != "line"]
-        legend = dict(zip(CODES, repeated, strict=False))
-        compactor = Compactor(self.language, level=self.level, legend=legend)
-        sent = [compactor.legend()]
-        answers = []
-        for number, (log, user) in enumerate(zip(logs, users, strict=True), 1):
-            sent += compactor.block(f"U{number}", log)
-            events = [
-                self._answered(datetime.fromisoformat(start), datetime.fromisoformat(end), name, summary)
-                for start, end, name, summary in user["events"]
-            ]
-            answers.append((f"U{number}", events))
-        answer = written(answers, self.answer, with_summaries=self.with_summaries)
-        return "\n".join((texts["input"], "".join(sent) + texts["output"], answer))
+        compactor = Compactor(
+            self.language, level=self.level, legend=dict(zip(CODES, repeated, strict=False))
+        )
+        return self._shown(compactor.legend() + "".join(_blocks(compactor, logs)), answers)
+
+    def _own_example(self) -> str:
+        """Write the user's examples as one request, whose rows are numbered through, and its answer."""
+        logs, answers, rows = [], [], 0
+        for number, example in enumerate(self.examples, 1):
+            answer = example_answer(example, self.vocabulary, self.detail, number)
+            answers.append(_moved(answer._replace(alias=f"U{number}"), rows))
+            logs.append(f"## U{number}\n")
+            for line in example_lines(example, number):
+                if line.startswith("#"):
+                    logs.append(f"{line}\n")
+                else:
+                    rows += 1
+                    logs.append(f"{rows} {_dense(line) if self.level == 'dense' else line}\n")
+        return self._shown("".join(logs), answers)
 
     def _form_example(self) -> str:
-        """Write an answer of placeholders: labels of another vocabulary would mislead."""
-        texts = self._texts["example"]
-        first = datetime.fromisoformat(self._texts["example"]["users"][0]["events"][0][0])
-        times = (first, first), (first + timedelta(hours=4), first + timedelta(hours=5))
-        events = [self._answered(*each, texts["type"], texts["summary"]) for each in times]
-        answer = written([("U1", events)], self.answer, with_summaries=self.with_summaries)
-        return f"{texts['form']}\n{answer}"
-
-    def _answered(self, start: datetime, end: datetime, name: str, summary: str) -> AnsweredEvent:
-        known = {kind.name: kind for kind in self.vocabulary.types}
-        category = known.get(name, EventType(name)).category or self.vocabulary.default_category
-        marks = {each.name: each.mark for each in self.vocabulary.categories}
-        return AnsweredEvent(start, end, name, category, marks[category], summary)
-
-
-def example_log(example: Example, number: int) -> UserLog:
-    """Return the log of an example, each line as free text. Raises ConfigError for a line that is not a behavior."""
-    behaviors = tuple(
-        Behavior(start, "", rest) for start, _end, rest in _timed_lines(example.log, "log", number)
-    )
-    return UserLog("", behaviors)
-
-
-def example_events(example: Example, vocabulary: Vocabulary, number: int) -> list[AnsweredEvent]:
-    """Return the events of an example. Raises ConfigError for a line that is not an event, or an unknown type."""
-    marks = {category.mark: category for category in vocabulary.categories if category.mark}
-    known = {kind.name: kind for kind in vocabulary.types}
-    events = []
-    for start, end, rest in _timed_lines(example.events, "events", number):
-        name, _bar, summary = (part.strip() for part in rest.partition("|"))
-        marked: Category | None = None if name in known else marks.get(name[-1:])
-        name = name[:-1].rstrip() if marked else name
-        if not name or (known and not vocabulary.open and name not in known):
-            message = _("prompt.examples, number {number}: {type} is no type of the vocabulary")
-            raise ConfigError(message.format(number=number, type=name or rest))
-        category = marked.name if marked else known.get(name, EventType(name)).category
-        category = category or vocabulary.default_category
-        mark = next(each.mark for each in vocabulary.categories if each.name == category)
-        events.append(AnsweredEvent(start, end, name, category, mark, summary))
-    return events
-
-
-def _timed_lines(text: str, key: str, number: int) -> list[tuple[datetime, datetime, str]]:
-    """Return start, end and text of each line under the days of an example."""
-    lines = []
-    day: date | None = None
-    for line in filter(str.strip, text.splitlines()):
-        try:
-            if found := _DAY.match(line):
-                year = int(found[1]) if found[1] else day.year if day else 0
-                day = date(year, int(found[2]), int(found[3]))
-            elif day and (found := _CLOCK.fullmatch(line.strip())) and found[7]:
-                start = datetime.combine(day, time(int(found[1]), int(found[2])))
-                lines.append((start, _end(start, found), found[7]))
-            elif not line.startswith("##"):
-                raise ValueError(line)  # noqa: TRY301  like a date that does not exist
-        except ValueError:
-            message = _(
-                "prompt.examples, number {number}: {key} has the line {line}; write # 2087-03-03, then 08:05 ..."
-            )
-            raise ConfigError(message.format(number=number, key=key, line=line.strip())) from None
-    if not lines:
-        message = _(
-            "prompt.examples, number {number}: {key} has no lines; write # 2087-03-03, then 08:05 ..."
+        """Write an answer of placeholders: names of another vocabulary would mislead."""
+        texts, is_day = self._texts["example"], self.detail == "day"
+        kind, name, each = texts["kind"], texts["name"], texts["type"]
+        events = [] if self.detail == "journeys" else [(each, "1-2,6 8"), (each, "4")]
+        answer = AnsweredUser(
+            "U1", [(kind, name, [(each, "3"), (each, "5,9")])], events, "7" if is_day else ""
         )
-        raise ConfigError(message.format(number=number, key=key))
+        return f"{texts['form']}\n{self._written([answer])}"
+
+    def _shown(self, log: str, answers: Sequence[AnsweredUser]) -> str:
+        texts = self._texts["example"]
+        return f"{texts['input']}\n{log}{texts['output']}\n{self._written(answers)}"
+
+    def _written(self, answers: Sequence[AnsweredUser]) -> str:
+        marked = [
+            answer._replace(
+                journeys=[(kind, name, self._with_marks(steps)) for kind, name, steps in answer.journeys],
+                events=self._with_marks(answer.events),
+            )
+            for answer in answers
+        ]
+        return written(marked, self.vocabulary.minor, self.answer, self.detail, self.language)
+
+    def _with_marks(self, steps: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+        return [(self._marked(name), groups) for name, groups in steps]
+
+
+def written(
+    users: Iterable[AnsweredUser], minor: str, answer: AnswerForm, detail: Detail, language: Language
+) -> str:
+    """Write an answer in the form that the instructions ask for; `minor` is the word for such rows."""
+    if answer == "schema":
+        return orjson.dumps({"users": [_as_object(user, detail) for user in users]}).decode()
+    colon, semicolon = ("：", "；") if language == "zh" else (": ", "; ")
+    lines = []
+    for user in users:
+        lines.append(f"## {user.alias}")
+        for kind, name, steps in user.journeys:
+            lines.append(f"> {kind} {name}{colon}{semicolon.join(map(' '.join, steps))}")
+        lines += map(" ".join, user.events)
+        lines += [f"{minor} {user.minor}"] if user.minor else []
+    return "\n".join([*lines, "##"])
+
+
+def _as_object(user: AnsweredUser, detail: Detail) -> dict[str, Any]:
+    journeys = [
+        {"kind": kind, "name": name, "steps": [{"type": type_, "rows": rows} for type_, rows in steps]}
+        for kind, name, steps in user.journeys
+    ]
+    events = [{"type": type_, "rows": rows} for type_, rows in user.events]
+    values = {"user": user.alias, "journeys": journeys, "events": events, "minor": user.minor}
+    return {key: values[key] for key in KEYS[detail]}
+
+
+# Own examples are read strictly: a wrong one would teach every call of a run.
+
+_DAY: Final = re.compile(r"#\s*(?:(\d{4})-)?(\d{2})-(\d{2})\b.*")
+_LINE: Final = re.compile(r"(?:(\d+) )?((?:[01]\d|2[0-3]):[0-5]\d \S.*)")
+_LONG_LINE: Final = re.compile(r"(\d\d):(\d\d) (.*?)(?: (?=\d)(?:(\d+)h)?(?:(\d+)m)?)?")
+_GROUP: Final = r"(?:\d+(?:-\d+)?,)*\d+(?:-\d+)?\??"
+_STEP: Final = re.compile(rf"(.+?) ({_GROUP}(?: {_GROUP})*)")
+_JOURNEY: Final = re.compile(r">([^:：]+)[:：](.+)")
+
+
+def example_lines(example: Example, number: int) -> list[str]:
+    """Return the days and the behaviors, without row numbers, of an example's log. Raises ConfigError for another line."""
+    lines, rows, year = [], 0, 0
+    for line in filter(None, map(str.strip, example.log.splitlines())):
+        found = _LINE.fullmatch(line)
+        if day := _DAY.fullmatch(line):
+            year = int(day[1] or year)
+            is_right = _is_day(year, int(day[2]), int(day[3]))
+        else:
+            rows += 1
+            is_right = bool(found and year and int(found[1] or rows) == rows)
+        if not is_right:
+            fault = _("log has the line {line}; write # 2087-03-03, then 1 08:05 ...")
+            raise _wrong_example(number, fault.format(line=line))
+        lines.append(found[2] if found else line)
+    if not rows:
+        raise _wrong_example(number, _("log has no lines; write # 2087-03-03, then 1 08:05 ..."))
     return lines
 
 
-def _end(start: datetime, found: re.Match[str]) -> datetime:
-    if found[5] is None:
-        return start
-    end = datetime.combine(start.date(), time(int(found[5]), int(found[6])))
-    if found[3] is not None:
-        return end.replace(month=int(found[3]), day=int(found[4]))
-    return end if end >= start else end + timedelta(days=1)
+def example_answer(example: Example, vocabulary: Vocabulary, detail: Detail, number: int) -> AnsweredUser:
+    """Read the answer of an example.
+
+    Raises ConfigError for a line that is none, a name that a closed vocabulary lacks, and a row that does not stand once.
+    """
+    journeys: list[tuple[str, str, Steps]] = []
+    events: list[tuple[str, str]] = []
+    minor: list[str] = []
+    for line in filter(None, map(str.strip, example.events.splitlines())):
+        if line.startswith("##"):
+            continue
+        journey = _JOURNEY.fullmatch(line)
+        found = [_STEP.fullmatch(step.strip()) for step in re.split("[;；]", journey[2] if journey else line)]
+        steps = [(each[1], each[2]) for each in found if each]
+        kind, name = _kind_and_name(journey[1].strip(), vocabulary) if journey else ("", "")
+        is_plain = not line.startswith(">") and detail != "journeys"
+        if len(steps) < len(found) or not (name or is_plain):
+            fault = _("events has the line {line}; write type 1-3,5 9 or > kind name: type 2; type 4")
+            raise _wrong_example(number, fault.format(line=line))
+        if journey:
+            journeys.append((kind, name, steps))
+        elif detail == "day" and steps[0][0] == vocabulary.minor:
+            minor.append(steps[0][1])
+        else:
+            events += steps
+    answer = AnsweredUser("U1", journeys, events, " ".join(minor))
+    _check_answer(answer, vocabulary, example_lines(example, number), detail, number)
+    return answer
 
 
-def _one_line_a_day(log: str) -> str:
-    """Write the lines of a log as at level `day`."""
-    return re.sub(r"\n(?!#)", " ", log)
+def _check_answer(
+    answer: AnsweredUser, vocabulary: Vocabulary, lines: Sequence[str], detail: Detail, number: int
+) -> None:
+    types, kinds = _names([answer])
+    marks = tuple(each.mark for each in vocabulary.categories if each.mark)
+    known = {each.name for each in vocabulary.types}
+    if known and not vocabulary.open:
+        for name in sorted(types - known):
+            if name[:-1] not in known or not name.endswith(marks):
+                raise _wrong_example(number, _("{type} is no type of the vocabulary").format(type=name))
+    if not vocabulary.open_journeys and (
+        foreign := sorted(kinds - {each.name for each in vocabulary.journeys})
+    ):
+        raise _wrong_example(
+            number, _("{kind} is no kind of journey in the vocabulary").format(kind=foreign[0])
+        )
+    rows = range(1, 1 + sum(not line.startswith("#") for line in lines))
+    steps = [step for _kind, _name, steps in answer.journeys for step in steps] + [*answer.events]
+    groups = " ".join([*(groups for _type, groups in steps), answer.minor])
+    placed = Counter(rows_in(re.sub("[,?]", " ", groups)))
+    for row in sorted({*placed, *(rows if detail != "journeys" else ())}):
+        if placed[row] != 1 or row not in rows:
+            fault = _(
+                "row {row} stands {count} times in events, and the log has {rows} rows; write each of them once"
+            )
+            raise _wrong_example(number, fault.format(row=row, count=placed[row], rows=len(rows)))
+
+
+def _wrong_example(number: int, fault: str) -> ConfigError:
+    message = _("prompt.examples, number {number}: {fault}")
+    return ConfigError(message.format(number=number, fault=fault))
+
+
+def _is_day(year: int, month: int, day: int) -> bool:
+    try:
+        return bool(date(year, month, day))
+    except ValueError:
+        return False
+
+
+def _kind_and_name(text: str, vocabulary: Vocabulary) -> tuple[str, str]:
+    """Cut a journey's kind from its name: the longest that is known, else the first word."""
+    known = (kind.name for kind in vocabulary.journeys if text.startswith(f"{kind.name} "))
+    kind = max(known, key=len, default=text.partition(" ")[0])
+    return kind, text[len(kind) :].strip()
+
+
+def _names(answers: Iterable[AnsweredUser]) -> tuple[set[str], set[str]]:
+    """Return the types and the kinds of journeys of answers."""
+    types, kinds = set(), set()
+    for answer in answers:
+        types |= {name for name, _groups in answer.events}
+        for kind, _name, steps in answer.journeys:
+            kinds.add(kind)
+            types |= {name for name, _groups in steps}
+    return types, kinds
+
+
+def _dense(line: str) -> str:
+    """Write a line as at level `dense`."""
+    found = _LONG_LINE.fullmatch(line)
+    hour, minute, text, hours, minutes = found.groups(default="0") if found else ("0", "00", line, "0", "0")
+    duration = 60 * int(hours) + int(minutes)
+    return f"{int(hour)}{minute} {text}" + (f" {duration}" if duration else "")
+
+
+def _moved(answer: AnsweredUser, rows: int) -> AnsweredUser:
+    """Return the answer with row numbers that begin behind so many rows."""
+
+    def moved(groups: str) -> str:
+        return re.sub(r"\d+", lambda row: str(int(row[0]) + rows), groups)
+
+    return answer._replace(
+        journeys=[
+            (kind, name, [(each, moved(groups)) for each, groups in steps])
+            for kind, name, steps in answer.journeys
+        ],
+        events=[(each, moved(groups)) for each, groups in answer.events],
+        minor=moved(answer.minor),
+    )
+
+
+def _blocks(compactor: Compactor, logs: Iterable[UserLog]) -> Iterator[str]:
+    """Yield the pieces of the blocks of a request, whose rows are numbered through."""
+    first = 1
+    for number, log in enumerate(logs, 1):
+        yield from compactor.block(f"U{number}", log, first)
+        first += len(log.behaviors)
 
 
 def _log(user: Mapping[str, Any]) -> UserLog:
@@ -281,103 +415,91 @@ def _packaged(name: str) -> str:
 # What an answer may say, for servers that enforce it: a grammar or a JSON schema, made for one batch.
 #
 # Grammars are in GBNF, which llama.cpp takes and so does XGrammar, the usual backend of vLLM and SGLang:
-# https://github.com/ggml-org/llama.cpp/blob/master/grammars/README.md. Times are bound to their form and not to
-# those of the log: an answer that can name no other time would always be grounded, and that would prove nothing.
+# https://github.com/ggml-org/llama.cpp/blob/master/grammars/README.md. They bind a user's rows to that user's numbers,
+# and cannot say that each stands once. A user has at most as many numbers in journeys, in events and in minor rows
+# each as there are rows: without a bound a small model repeats itself until its tokens end.
 
-
-Days = Mapping[date, int]  # most events that begin on each day, in order
-
-MOST_CHARACTERS: Final = 80  # words of a summary; the prompt asks for 4
-MOST_LETTERS: Final = 12  # of a word of a type that is not in the vocabulary
+MOST_LETTERS: Final = 12  # of a word of a type or kind that is not in the vocabulary
 MOST_WORDS: Final = 3
-_TIMES_EXPECTED: Final = 4
-_LEAST: Final = 12  # events a day, if it has as many behaviors
+MOST_CHARACTERS: Final = 40  # of a journey's name
+_MOST_REPEATED: Final = 2_000  # llama.cpp takes no more
+_MOST_JOURNEYS: Final = 12  # of a user, by schema; likewise:
+_MOST_STEPS: Final = 24
+_MOST_TYPES: Final = 48
 
-# a summary's characters: no blanks, bars, control, bidi or invisible characters
+# of a name: no blanks, bars, colons, semicolons, control, bidi or invisible characters
 _SIGN: Final = (
-    r"[^\x00-\x20\x7c\x7f-\xa0\xa6\xad\u061c\u1680\u2000-\u200b\u200e\u200f\u2028-\u202f\u205f-\u206f\u2502\u3000"
-    r"\ufeff\uff5c\ufff9-\uffff]"
+    r"[^\x00-\x20:;|\x7f-\xa0\xa6\xad\u061c\u1680\u2000-\u200b\u200e\u200f\u2028-\u202f\u205f-\u206f\u2502\u3000"
+    r"\ufeff\uff1a\uff1b\uff5c\ufff9-\uffff]"
 )
 # of a type that is not in the vocabulary; as characters, since patterns in JSON know no other escapes
 _LETTER: Final = (
     "[a-zA-Z\u00c0-\u024f\u0370-\u05ff\u0620-\u0fff\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fff\uac00-\ud7a3]"
 )
 _WORD: Final = f"{_LETTER}{{1,{MOST_LETTERS}}}"
-_CLOCK_RULE: Final = r"([01][0-9]|2[0-3]):[0-5][0-9]"
-_MONTH_DAY: Final = r"(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
-_SHARED: Final = rf"""clock ::= ([01] [0-9] | "2" [0-3]) ":" [0-5] [0-9]
-monthday ::= ("0" [1-9] | "1" [0-2]) "-" ("0" [1-9] | [12] [0-9] | "3" [01])
-span ::= clock ("-" (monthday " ")? clock)?
-summary ::= sign (" "? sign){{0,{MOST_CHARACTERS - 1}}}
+_WORDS: Final = f"{_WORD}( {_WORD}){{0,{MOST_WORDS - 1}}}"
+_SHARED: Final = rf"""name ::= sign (" "? sign){{0,{MOST_CHARACTERS - 1}}}
 sign ::= {_SIGN}
 words ::= word (" " word){{0,{MOST_WORDS - 1}}}
 word ::= letter{{1,{MOST_LETTERS}}}
 letter ::= {_LETTER}
+colon ::= ": " | "："
+semicolon ::= "; " | "；"
 """
 
 
-def most_events(behaviors: Sequence[Behavior], expected: Expectation, detail: Detail) -> dict[date, int]:
-    """Return the most events that may begin on each day: a few times the expected number, none without a behavior.
-
-    Without a bound a small model repeats itself until its tokens end.
-    """
-    by_day: dict[date, list[Behavior]] = {}
-    for behavior in behaviors:
-        by_day.setdefault(behavior.start.date(), []).append(behavior)
-    return {
-        day: min(len(those), max(_LEAST, _TIMES_EXPECTED * expected.events(those, detail)))
-        for day, those in by_day.items()
-    }
-
-
-def grammar(users: Mapping[str, Days], vocabulary: Vocabulary, *, with_summaries: bool = True) -> str:
-    """Return the GBNF of answers in lines: all users by alias, in order, each with at least one event."""
-    numbers = range(1, len(users) + 1)
-    most = sorted({count for days in users.values() for count in days.values()})
-    summary = ' (" | " summary)?' if with_summaries else ""
-    return "\n".join(
-        [
-            f'root ::= {" ".join(f"u{number}" for number in numbers)} "##" "\\n"?',
-            *(
-                rule
-                for number, user in zip(numbers, users.items(), strict=True)
-                for rule in _user(number, *user)
-            ),
-            *(f"most{count} ::= event{{1,{count}}}" for count in most),
-            f'event ::= span " " type{summary} "\\n"',
-            *_types(vocabulary),
-            _SHARED,
-        ]
-    )
-
-
-def _user(number: int, alias: str, days: Days) -> Iterator[str]:
-    """Yield the rules of a user: `a` still needs an event, `z` has one; each day is optional.
-
-    The first day of an answer has its year, a later one only if the log has several years.
-    """
-    yield f'u{number} ::= {_literal(f"## {alias}")} "\\n" u{number}a1'
-    last = len(days)
-    has_years = len({day.year for day in days}) > 1
-    for position, (day, most) in enumerate(days.items(), 1):
-        name = f"u{number}d{position}"
-        yield f'{name} ::= "{day:%m-%d}\\n" most{most}'
-        needing = f'"# {day:%Y-}" {name}'
-        having = f'("# " "{day:%Y-}"? {name})?' if has_years else f'("# " {name})?'
-        if position < last:
-            having += f" u{number}z{position + 1}"
-            needing += f" u{number}z{position + 1} | u{number}a{position + 1}"
-        yield f"u{number}a{position} ::= {needing}"
-        if position > 1:
-            yield f"u{number}z{position} ::= {having}"
-
-
-def _types(vocabulary: Vocabulary) -> Iterator[str]:
-    names = [_literal(kind.name) for kind in vocabulary.types]
+def grammar(users: Mapping[str, range], vocabulary: Vocabulary, detail: Detail) -> str:
+    """Return the GBNF of answers in lines: all users in order, each with rows of its own, by alias."""
     marks = [_literal(category.mark) for category in vocabulary.categories if category.mark]
-    free = ["words"] if vocabulary.open or not names else []
     mark = f" ({' | '.join(marks)})?" if marks else ""
-    yield f"type ::= ({' | '.join([*names, *free])}){mark}"
+    types = _choices([kind.name for kind in vocabulary.types], is_open=vocabulary.open)
+    kinds = _choices([kind.name for kind in vocabulary.journeys], is_open=vocabulary.open_journeys)
+    rules = [f'root ::= {" ".join(f"u{number}" for number in range(1, len(users) + 1))} "##" "\\n"?']
+    for number, (alias, rows) in enumerate(users.items(), 1):
+        u, more = f"u{number}", f"{{0,{min(len(rows), _MOST_REPEATED) - 1}}}"
+        body = {
+            "day": f"({u}j {u}e? {u}m? | {u}e {u}m? | {u}m)",
+            "fine": f"({u}j {u}e? | {u}e)",
+            "journeys": f"{u}j?",
+        }[detail]
+        group = f'"," {u}r | "?"? " " {u}r'
+        rules += [
+            f'{u} ::= {_literal(f"## {alias}")} "\\n" {body}',
+            f'{u}j ::= "> " kind " " name colon type " " {u}r ({u}s){more} "?"? "\\n"',
+            f'{u}s ::= {group} | "?"? (semicolon | "\\n> " kind " " name colon) type " " {u}r',
+            f'{u}e ::= type " " {u}r ({group} | "?"? "\\n" type " " {u}r){more} "?"? "\\n"',
+            f'{u}m ::= {_literal(vocabulary.minor)} " " {u}r (("," | " ") {u}r){more} "\\n"',
+            f'{u}r ::= {u}n ("-" {u}n)?',
+            f"{u}n ::= {' | '.join(_numbers(rows, _literal))}",
+        ]
+    return "\n".join([*rules, f"type ::= ({types}){mark}", f"kind ::= {kinds}", _SHARED])
+
+
+def _choices(names: Sequence[str], *, is_open: bool) -> str:
+    return " | ".join([*map(_literal, names), *(["words"] if is_open or not names else [])])
+
+
+def _numbers(rows: range, literal: Callable[[str], str]) -> Iterator[str]:
+    """Yield patterns that together match the row numbers; digits in front are written by `literal`."""
+    first = rows.start
+    while first < rows.stop:
+        size = 1
+        while first % (10 * size) == 0 and first + 10 * size <= rows.stop:
+            size *= 10
+        digit = first // size % 10
+        last = min(9, digit + (rows.stop - first) // size - 1)
+        front = literal(str(first // (10 * size))) if first >= 10 * size else ""
+        yield f"{front} [{digit}-{last}]{' [0-9]' * (len(str(size)) - 1)}".strip()
+        first += (last - digit + 1) * size
+
+
+def _pattern(names: Sequence[str], *, is_open: bool) -> str:
+    return "|".join([*map(_plain, names), *([_WORDS] if is_open or not names else [])])
+
+
+def _plain(text: str) -> str:
+    """Write a text as a pattern: of the dialects of JSON Schema, some take no escapes that need not be."""
+    return re.sub(r"([\\^$.*+?()\[\]{}|])", r"\\\1", text)
 
 
 def _literal(text: str) -> str:
@@ -385,39 +507,60 @@ def _literal(text: str) -> str:
     return f'"{escaped}"'
 
 
-def schema(
-    users: Mapping[str, Days], vocabulary: Vocabulary, *, with_summaries: bool = True
-) -> JsonSchemaFormat:
-    """Return the `response_format` of answers by schema: all users by alias, in order, each with at least one event."""
-    document = _list([_user_schema(alias, days, with_summaries) for alias, days in users.items()])
-    types: list[dict[str, Any]] = (
-        [{"enum": [kind.name for kind in vocabulary.types]}] if vocabulary.types else []
-    )
-    if vocabulary.open or not types:
-        types.append({"type": "string", "pattern": f"^{_WORD}( {_WORD}){{0,{MOST_WORDS - 1}}}$"})
+def schema(users: Mapping[str, range], vocabulary: Vocabulary, detail: Detail) -> JsonSchemaFormat:
+    """Return the `response_format` of answers by schema: all users in order, each with rows of its own, by alias."""
+    marks = "|".join(_plain(each.mark) for each in vocabulary.categories if each.mark)
+    types = _pattern([kind.name for kind in vocabulary.types], is_open=vocabulary.open)
+    kinds = _pattern([kind.name for kind in vocabulary.journeys], is_open=vocabulary.open_journeys)
     definitions = {
-        "end": {"type": "string", "pattern": f"^{_MONTH_DAY} {_CLOCK_RULE}$"},
-        "type": types[0] if len(types) == 1 else {"anyOf": types},
-        "category": {"enum": [category.name for category in vocabulary.categories]},
-        "summary": {"type": "string", "maxLength": MOST_CHARACTERS},
+        "type": _text(f"^({types})({marks})?$" if marks else f"^({types})$"),
+        "kind": _text(f"^({kinds})$"),
     }
-    if not with_summaries:
-        del definitions["summary"]
-    root = {**_object(users=document), "$defs": definitions}
-    return {"type": "json_schema", "json_schema": {"name": "events", "strict": True, "schema": root}}
+    items = [_user_schema(alias, rows, detail) for alias, rows in users.items()]
+    listed = {"type": "array", "prefixItems": items, "minItems": len(items), "maxItems": len(items)}
+    return _format(detail, {**_object(users=listed), "$defs": definitions})
 
 
-def _user_schema(alias: str, days: Days, with_summaries: bool) -> dict[str, Any]:
-    named = "|".join(dict.fromkeys(f"{day:%m-%d}" for day in days))
-    start = {"type": "string", "pattern": f"^({named}) {_CLOCK_RULE}$"}
-    others = ["end", "type", "category", "summary"][: 4 if with_summaries else 3]
-    row = _list([start, *({"$ref": f"#/$defs/{name}"} for name in others)])
-    events = {"type": "array", "items": row, "minItems": 1, "maxItems": sum(days.values())}
-    return _object(u={"enum": [alias]}, events=events)
+def response_format(answer: AnswerForm, detail: Detail) -> JsonSchemaFormat | None:
+    """Return the `response_format` of the form, whoever is asked about; None if it has none."""
+    if answer != "schema":
+        return None
+    text = {"type": "string"}
+    steps = _array(_object(type=text, rows=text))
+    journeys = _array(_object(kind=text, name=text, steps=steps))
+    values = {"user": text, "journeys": journeys, "events": steps, "minor": text}
+    return _format(detail, _object(users=_array(_object(**{key: values[key] for key in KEYS[detail]}))))
 
 
-def _list(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    return {"type": "array", "prefixItems": [*items], "minItems": len(items), "maxItems": len(items)}
+def _user_schema(alias: str, rows: range, detail: Detail) -> dict[str, Any]:
+    number = f"({'|'.join(each.replace(' ', '') for each in _numbers(rows, str))})"
+    span = f"{number}(-{number})?"
+    groups = _text(rf"^{span}(,{span}|\?? {span}){{0,{len(rows) - 1}}}\??$")
+    minor = _text(rf"^({span}([, ]{span}){{0,{len(rows) - 1}}})?$")
+    step = _object(type={"$ref": "#/$defs/type"}, rows=groups)
+    name = {"type": "string", "minLength": 1, "maxLength": MOST_CHARACTERS}
+    steps = {**_array(step, _MOST_STEPS), "minItems": 1}
+    journey = _object(kind={"$ref": "#/$defs/kind"}, name=name, steps=steps)
+    values = {
+        "user": {"enum": [alias]},
+        "journeys": _array(journey, _MOST_JOURNEYS),
+        "events": _array(step, _MOST_TYPES),
+        "minor": minor,
+    }
+    return _object(**{key: values[key] for key in KEYS[detail]})
+
+
+def _format(detail: Detail, form: dict[str, Any]) -> JsonSchemaFormat:
+    name = "journeys" if detail == "journeys" else "events"
+    return {"type": "json_schema", "json_schema": {"name": name, "strict": True, "schema": form}}
+
+
+def _text(pattern: str) -> dict[str, Any]:
+    return {"type": "string", "pattern": pattern}
+
+
+def _array(items: dict[str, Any], most: int = 0) -> dict[str, Any]:
+    return {"type": "array", "items": items, **({"maxItems": most} if most else {})}
 
 
 def _object(**properties: Any) -> dict[str, Any]:  # noqa: ANN401  any part of a schema
@@ -438,6 +581,16 @@ _LEGEND_USERS = 500  # users whose names make the legend
 _LEGEND_BEHAVIORS = 100_000  # behaviors of these users, which are kept in memory; no further user then
 _CHINESE_SHARE = 0.1  # brands and apps have Latin names in Chinese exports too
 _CJK = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f]")
+_TOKENS_A_USER = 8
+# a large model takes 3.1 to 3.2 as lines, of which 0.8 to 1.0 for journeys, and 4.2 to 4.4 as JSON (docs/prompts.md)
+_TOKENS_A_ROW: dict[AnswerForm, float] = {"lines": 3.5, "schema": 5.0}
+_OF_JOURNEYS: dict[AnswerForm, float] = {"lines": 1.5, "schema": 2.5}
+
+
+def expected_tokens(rows: int, answer: AnswerForm, detail: Detail) -> int:
+    """Return the expected tokens of an answer about a user with so many rows."""
+    tokens = _OF_JOURNEYS if detail == "journeys" else _TOKENS_A_ROW
+    return _TOKENS_A_USER + ceil(rows * tokens[answer])
 
 
 class PromptBuilder:
@@ -458,17 +611,14 @@ class PromptBuilder:
         constrained: bool = False,
     ) -> None:
         self.counter = counter
+        self.numbers = RowNumbers(counter)
         self.answer: AnswerForm = instructions.answer
         self.detail: Detail = instructions.detail
-        self.expected = Expectation(
-            instructions.answer, pause=instructions.pause, with_summaries=instructions.with_summaries
-        )
         self.strip = tuple(strip)
         self.compactor = Compactor(instructions.language, strip, level=instructions.level, legend=legend)
         self._system: Message = {"role": "system", "content": instructions.text()}
         self._vocabulary = instructions.vocabulary
         self._constrained = constrained
-        self._response_format = response_format(instructions.answer, instructions.with_summaries)
         self._alias = max(_ALIASES, key=counter.count)
         self.legend_tokens = counter.count(self.compactor.legend())
         self.instructions_tokens = (
@@ -480,50 +630,45 @@ class PromptBuilder:
         if not logs:
             return {}
         sizes = [self.measure(log) for log in logs]
-        users = min(
-            limits.max_users,
-            len(logs) * limits.room / max(1, sum(size.input_tokens for size in sizes)),
-            len(logs) * limits.max_output_tokens / sum(size.output_tokens for size in sizes),
+        tokens, output, rows = map(sum, zip(*sizes, strict=True))
+        needed = max(
+            len(logs) / limits.max_users,
+            (tokens + rows) / limits.room,
+            output / limits.max_output_tokens,
+            rows / (limits.max_rows or inf),
         )
-        share = min(1.0, users / len(logs))
-        return make_legend(self.compactor.texts(logs), share, self.counter.count)
+        return make_legend(self.compactor.texts(logs), min(1.0, 1 / needed), self.counter.count)
 
     def measure(self, log: UserLog) -> PartSize:
-        """Count the tokens of the log's block exactly, and estimate those of its answer."""
-        return PartSize(
-            self.counter.total(self.compactor.block(self._alias, log)) + self.counter.seam,
-            self.expected.tokens(log.behaviors, self.detail),
-        )
+        """Count the tokens of the log's block without row numbers exactly, and estimate those of its answer."""
+        rows = len(log.behaviors)
+        tokens = self.counter.total(self.compactor.block(self._alias, log)) + self.counter.seam
+        return PartSize(tokens, expected_tokens(rows, self.answer, self.detail), rows)
 
     def header_tokens(self, log: UserLog) -> int:
         """Count the tokens of the block's header."""
         return self.counter.total(self.compactor.header(self._alias, log))
 
     def request(self, logs: Sequence[UserLog], *, max_output_tokens: int) -> Request:
-        """Write the request for logs that are cut to their parts; aliases are U1, U2, ... in order."""
+        """Write the request for logs that have only the rows to show.
+
+        Aliases are U1, U2, ... in order, and the rows are numbered from 1 through all users.
+        """
+        pieces = list(_blocks(self.compactor, logs))
         users = {f"U{number}": log for number, log in enumerate(logs, 1)}
-        pieces = [piece for alias, log in users.items() for piece in self.compactor.block(alias, log)]
+        ends = accumulate((len(log.behaviors) for log in logs), initial=1)
+        rows = dict(zip(users, starmap(range, pairwise(ends)), strict=True))
+        is_bound, form = self._constrained, (self._vocabulary, self.detail)
         return Request(
             messages=(self._system, {"role": "user", "content": self.compactor.legend() + "".join(pieces)}),
             users=users,
             input_tokens=self.instructions_tokens + self.counter.total(pieces),
             max_output_tokens=max_output_tokens,
-            response_format=self._schema(users),
-            grammar=self._grammar(users),
+            response_format=schema(rows, *form)
+            if is_bound and self.answer == "schema"
+            else response_format(self.answer, self.detail),
+            grammar=grammar(rows, *form) if is_bound and self.answer == "lines" else "",
         )
-
-    def _grammar(self, users: Mapping[str, UserLog]) -> str:
-        if not self._constrained or self.answer != "lines":
-            return ""
-        return grammar(self._days(users), self._vocabulary, with_summaries=self.expected.with_summaries)
-
-    def _schema(self, users: Mapping[str, UserLog]) -> JsonSchemaFormat | None:
-        if not self._constrained or self.answer != "schema":
-            return self._response_format
-        return schema(self._days(users), self._vocabulary, with_summaries=self.expected.with_summaries)
-
-    def _days(self, users: Mapping[str, UserLog]) -> dict[str, dict[date, int]]:
-        return {alias: most_events(log.behaviors, self.expected, self.detail) for alias, log in users.items()}
 
 
 def sampled(logs: Iterator[UserLog]) -> list[UserLog]:

@@ -1,10 +1,10 @@
-r"""Behaviors as short lines under day headers: the levels `line`, `legend` and `day`.
+r"""Behaviors as short lines under day headers: the levels `line` and `dense`.
 
-Level `line`:
+Level `line`, with row numbers in front, which count through all users of a request:
 
     block    = user { day { line } }
     day      = "# " ( YYYY-MM-DD " " weekday | MM-DD ) "\n"       full first, and at a new year
-    line     = behavior "\n"
+    line     = number " " behavior "\n"
     behavior = HH:MM " " head [ " " tail ] [ " " duration ]
     head     = [ verb " " | word ": " | "·" ] item               visits and things have no verb, "·" is free text,
                                                                  word: an action that has no verb
@@ -18,32 +18,22 @@ verb before it (`对比_A` is a comparison), and neither has a sentence of the e
 thing (`打开汽车之家 29m`). Nothing else but the filler marks, invisible characters and what exceeds
 200 characters is lost.
 
-Level `legend`: a code replaces a head or tail that the legend has, so the first and the last word
-of a behavior may be codes. Names that look like a code are quoted.
-
-Level `day`: as `legend`, with one line for each day:
-
-    day      = ( YYYY-MM-DD " " weekday | MM-DD | DD ) { " " behavior } "\n"     DD: month as before
-
-A name with a word like `10:00` is quoted, with a `\` before that word.
+Level `dense`: 743 for 07:43 (005 for 00:05), durations in bare minutes (below a minute `45s`), and a code for a head or tail that
+the legend has, so the first and the last word of a behavior may be codes. Names that end like such a duration or look like a
+code are quoted.
 """
 
 import re
 import unicodedata
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date
 from functools import lru_cache, partial
-from itertools import accumulate, product
+from itertools import product
 from operator import add
-from string import ascii_uppercase
-from typing import NamedTuple
+from string import ascii_uppercase, digits
 
-import orjson
-from pydantic import BaseModel, Field
-
-from eventabs.choices import AnswerForm, Compaction, Detail
+from eventabs.choices import Compaction
 from eventabs.language import Language
 from eventabs.records import (
     MAX_CHARACTERS,
@@ -51,7 +41,7 @@ from eventabs.records import (
     Behavior,
     Category,
     EventType,
-    JsonSchemaFormat,
+    JourneyKind,
     UserLog,
     Vocabulary,
 )
@@ -157,27 +147,40 @@ def _types(engagements: str, conversions: str) -> tuple[EventType, ...]:
 DEFAULT_TYPES: dict[Language, tuple[EventType, ...]] = {
     "zh": _types(
         "浏览, 搜索, 对比, 收藏, 看车, 看房, 使用应用, 用餐, 点外卖, 工作, 学习, 阅读, 居家, 休息, 运动, 娱乐, 社交, "
-        "购物, 买菜, 出行, 旅行, 住宿, 就医, 育儿, 理财, 生活服务",
-        "到店, 加购, 购买",
+        "购物, 买菜, 出行, 旅行, 住宿, 就医, 育儿, 理财, 生活服务, 收货",
+        "到店, 加购, 购买, 签约",
     ),
     "en": _types(
         "browsing, searching, comparing, saving, car viewing, house hunting, app use, dining, food delivery, work, study, "
         "reading, at home, rest, exercise, entertainment, socializing, shopping, groceries, travel, trip, lodging, "
-        "health care, parenting, finance, services",
-        "store visit, add to cart, purchase",
+        "health care, parenting, finance, services, delivery",
+        "store visit, add to cart, purchase, contract",
     ),
 }
+
+DEFAULT_JOURNEYS: dict[Language, tuple[JourneyKind, ...]] = {
+    "zh": (
+        *map(JourneyKind, ("购买", "看病", "旅行", "出差", "学习", "办事", "工作")),
+        JourneyKind("关注", "长期关心的话题"),
+    ),
+    "en": (
+        *map(JourneyKind, ("purchase", "health", "travel", "business trip", "study", "errand", "work")),
+        JourneyKind("interest", "a topic followed for long"),
+    ),
+}
+MINOR: dict[Language, str] = {"zh": "零碎", "en": "minor"}
 
 
 def default_vocabulary(
     language: Language, categories: Sequence[Category] = DEFAULT_CATEGORIES, *, open_types: bool = True
 ) -> Vocabulary:
-    """Return the shipped types of `language`; they keep only the given categories."""
+    """Return the shipped types and kinds of journeys of `language`; types keep only the given categories."""
     known = {category.name for category in categories}
     types = tuple(
         kind if kind.category in known else EventType(kind.name) for kind in DEFAULT_TYPES[language]
     )
-    return Vocabulary(types, tuple(categories), open_types)
+    journeys, minor = DEFAULT_JOURNEYS[language], MINOR[language]
+    return Vocabulary(types, tuple(categories), open_types, journeys=journeys, minor=minor)
 
 
 CODES = (*ascii_uppercase, *map("".join, product(ascii_uppercase, repeat=2)))
@@ -208,15 +211,20 @@ NOTE = "·"
 WITHOUT_VERB = frozenset({"visit", THING})
 WITHOUT_PLACE = frozenset({"use", ""})  # actions whose object is only an item
 
-_CLOCKS = tuple(f"{minute // 60:02d}:{minute % 60:02d}" for minute in range(24 * 60))
-_CLOCKS_BEHIND = tuple(f" {clock}" for clock in _CLOCKS)
+# the space in front follows the row number
+_CLOCKS = {
+    "line": tuple(f" {minute // 60:02}:{minute % 60:02}" for minute in range(24 * 60)),
+    "dense": tuple(f" {minute // 60}{minute % 60:02}" for minute in range(24 * 60)),
+}
 _MINUTE = 60
 _CACHED_BODIES = 1 << 15
-_LOOKS_LIKE_DURATION = re.compile(r"(?:^| )(?:\d+h(?:\d+m)?|\d+m|\d+s)$", re.ASCII)
-_DURATION_ENDS = ("h", "m", "s")
+_LOOKS_LIKE_DURATION = {
+    "line": re.compile(r"(?:^| )(?:\d+h(?:\d+m)?|\d+m|\d+s)$", re.ASCII),
+    "dense": re.compile(r"(?:^| )\d+s?$", re.ASCII),
+}
+_DURATION_ENDS = {"line": ("h", "m", "s"), "dense": (*digits, "s")}
 _BARE_WORD = re.compile(r'[^":·][^":]*')
 _OWN_WORD = re.compile(_BARE_WORD.pattern + r":(?: |$)")
-_CLOCK_WORD = re.compile(r"(?<![^ ])\d\d:\d\d(?![^ ])", re.ASCII)
 
 Body = tuple[str, str]  # (within a line, at its end)
 _Phrase = tuple[
@@ -241,8 +249,10 @@ class Compactor:
         level: Compaction = "line",
         legend: Mapping[str, str] | None = None,
     ) -> None:
-        self.lines_are_days = level == "day"
-        self.clocks = _CLOCKS_BEHIND if self.lines_are_days else _CLOCKS
+        self.clocks = _CLOCKS[level]
+        self.is_dense = level == "dense"
+        self._duration_ends = _DURATION_ENDS[level]
+        self._looks_like_duration = _LOOKS_LIKE_DURATION[level]
         self._legend = dict(legend or {})
         self._codes = {text: code for code, text in self._legend.items()}
         self._verbs = VERBS[language]
@@ -252,6 +262,7 @@ class Compactor:
         self._marks = tuple(strip)
         self.body = lru_cache(_CACHED_BODIES)(partial(self._body, _NO_TREATMENT))  # most names need no change
         self.day = lru_cache(_CACHED_BODIES)(self._day)
+        self.duration = lru_cache(_CACHED_BODIES)(self._duration)
 
     def legend(self) -> str:
         """Return the legend as text above the blocks, "" if there is none."""
@@ -267,13 +278,17 @@ class Compactor:
                     texts[text] += count
         return texts
 
-    def block(self, alias: str, log: UserLog) -> list[str]:
-        """Return a user's header, days and behaviors, in pieces for TokenCounter.total."""
-        return [*self.header(alias, log), *self._days(log)]
+    def block(self, alias: str, log: UserLog, first: int = 0) -> list[str]:
+        """Return a user's header, days and behaviors, in pieces for TokenCounter.total.
+
+        `first`: the number of the first row; 0: the numbers are left out, and counted by RowNumbers.
+        """
+        return [*self.header(alias, log), *self._days(log, first)]
 
     def lines(self, log: UserLog) -> list[str]:
-        """Return the line of each behavior, at a level with one line for each."""
-        return [line for line in "".join(self._days(log)).splitlines() if not line.startswith("# ")]
+        """Return the line of each behavior, without its number."""
+        lines = "".join(self._days(log)).splitlines()
+        return [line.removeprefix(" ") for line in lines if not line.startswith("# ")]
 
     def contents(self, log: UserLog) -> list[str]:
         """Return the text behind the time of each behavior, with the duration."""
@@ -289,31 +304,30 @@ class Compactor:
         """Return a user's header in pieces."""
         return [f"## {alias}", f"{self._profile(log)}\n"]
 
-    @staticmethod
-    @lru_cache(_CACHED_BODIES)
-    def duration(seconds: int) -> Body:
+    def _duration(self, seconds: int) -> Body:
         """Return a behavior's duration as text within a line, and at its end."""
-        text = f" {duration_text(seconds)}"
+        in_minutes = self.is_dense and seconds >= _MINUTE
+        text = f" {seconds // _MINUTE if in_minutes else duration_text(seconds)}"
         return text, f"{text}\n"
 
-    def _days(self, log: UserLog) -> list[str]:
+    def _days(self, log: UserLog, first: int = 0) -> list[str]:
         body = self._body_of(log)
         pieces: list[str] = []
-        day = year = month = 0
-        for start, action, item, place, duration, _file, _line, text in log.behaviors:
+        day = year = 0
+        for number, (start, action, item, place, duration, _file, _line, text) in enumerate(
+            log.behaviors, first
+        ):
             if (today := start.toordinal()) != day:
-                if pieces and self.lines_are_days:
-                    pieces[-1] += "\n"
-                pieces.append(self.day(today, start.year != year, start.month != month))
-                day, year, month = today, start.year, start.month
+                pieces.append(self.day(today, start.year != year))
+                day, year = today, start.year
+            if first:
+                pieces.append(str(number))
             pieces.append(self.clocks[start.hour * 60 + start.minute])
             within, end = body(THING if action and text and text == item else action, item, place)
             if duration is not None:
                 pieces.append(within)
-                within, end = self.duration(duration)
-            pieces.append(within if self.lines_are_days else end)
-        if pieces and self.lines_are_days:
-            pieces[-1] += "\n"
+                _within, end = self.duration(duration)
+            pieces.append(end)
         return pieces
 
     def _body_of(self, log: UserLog) -> Callable[[str, str, str], Body]:
@@ -353,7 +367,7 @@ class Compactor:
 
     def _composed(self, action: str, item: str, place: str, word: str) -> _Phrase:
         is_bare = self._can_stand_bare(action, item, place)
-        what, where = (item, place) if is_bare else (self._quoted(item), place and self._quoted(place))
+        what, where = (item, place) if is_bare else (_quoted(item), place and _quoted(place))
         if action in WITHOUT_VERB:
             return what, where
         if not action:
@@ -376,23 +390,18 @@ class Compactor:
         return (
             is_bare
             and not item.startswith('"')
-            and not (bare.endswith(_DURATION_ENDS) and _LOOKS_LIKE_DURATION.search(bare))
+            and not (bare.endswith(self._duration_ends) and self._looks_like_duration.search(bare))
             and not self._reads_as_code(bare)
-            and not (self.lines_are_days and _CLOCK_WORD.search(bare))
         )
 
     def _own_word(self, word: str) -> str:
         is_bare = _BARE_WORD.fullmatch(word) and not self._starts_with_verb(word)
-        return word if is_bare and not self._reads_as_code(word) else self._quoted(word)
+        return word if is_bare and not self._reads_as_code(word) else _quoted(word)
 
     def _reads_as_code(self, text: str) -> bool:
         if not self._legend:
             return False
         return text.partition(" ")[0] in self._legend or text.rpartition(" ")[2] in self._legend
-
-    def _quoted(self, text: str) -> str:
-        quoted = _quoted(text)
-        return _CLOCK_WORD.sub(r"\\\g<0>", quoted) if self.lines_are_days else quoted
 
     def _reads_as_action(self, text: str) -> bool:
         return text.startswith(NOTE) or self._starts_with_verb(text) or _OWN_WORD.match(text) is not None
@@ -400,15 +409,9 @@ class Compactor:
     def _starts_with_verb(self, text: str) -> bool:
         return text.partition(" ")[0].partition("_")[0] in self._verb_words
 
-    def _day(self, ordinal: int, starts_year: bool, starts_month: bool) -> str:
+    def _day(self, ordinal: int, starts_year: bool) -> str:
         day = date.fromordinal(ordinal)
-        if starts_year:
-            text = f"{day.isoformat()} {self._weekdays[day.weekday()]}"
-        elif starts_month or not self.lines_are_days:
-            text = f"{day:%m-%d}"
-        else:
-            text = f"{day:%d}"
-        return text if self.lines_are_days else f"# {text}\n"
+        return f"# {day.isoformat()} {self._weekdays[day.weekday()]}\n" if starts_year else f"# {day:%m-%d}\n"
 
     def _profile_value(self, column: str, value: str) -> str:
         if column == "age":
@@ -448,139 +451,3 @@ def _shown(name: str, masked: re.Pattern[str] | None, marks: Sequence[str] = ())
 
 def _quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-MOST_BRIEF = 12  # events a user
-BEHAVIORS_AN_EVENT = 4  # detail `day`: one event for each four behaviors of a day (or part of four), at most
-MOST_A_DAY = 8
-USUAL_PAUSE = 30  # minutes
-TOKENS_A_USER = 8
-# a large model takes 17 to 18 as lines and 30 as JSON (docs/prompts.md); others take more
-_TOKENS_AN_EVENT: dict[AnswerForm, int] = {"lines": 22, "json": 36, "schema": 36}
-_TOKENS_A_SUMMARY = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Expectation:
-    """The expected length of answers. `pause`: minutes between sessions, 0 for the default."""
-
-    answer: AnswerForm
-    pause: int = USUAL_PAUSE
-    with_summaries: bool = True
-
-    @property
-    def session_gap(self) -> timedelta:
-        """Time between sessions, from the end of a behavior to the next start."""
-        return timedelta(minutes=self.pause or USUAL_PAUSE)
-
-    @property
-    def tokens_an_event(self) -> int:
-        """Tokens of an event."""
-        return _TOKENS_AN_EVENT[self.answer] - (0 if self.with_summaries else _TOKENS_A_SUMMARY)
-
-    def events(self, behaviors: Sequence[Behavior], detail: Detail) -> int:
-        """Return the expected number of events of behaviors in time order; further behaviors never lower it."""
-        if detail == "fine":
-            return _sessions(behaviors, self.session_gap)
-        days = Counter(behavior.start.toordinal() for behavior in behaviors)
-        if detail == "brief":
-            return min(MOST_BRIEF, len(days))
-        return sum(min(MOST_A_DAY, -(-count // BEHAVIORS_AN_EVENT)) for count in days.values())
-
-    def tokens(self, behaviors: Sequence[Behavior], detail: Detail) -> int:
-        """Return the expected tokens of the answer about behaviors in time order."""
-        return self.tokens_for(self.events(behaviors, detail))
-
-    def tokens_for(self, events: int) -> int:
-        """Return the expected tokens of an answer with N events."""
-        return TOKENS_A_USER + self.tokens_an_event * events
-
-
-def _sessions(behaviors: Sequence[Behavior], gap: timedelta) -> int:
-    done = (behavior.start + timedelta(seconds=behavior.duration or 0) for behavior in behaviors)
-    gaps = (later.start - end for later, end in zip(behaviors[1:], accumulate(done, max), strict=False))
-    return min(1, len(behaviors)) + sum(each > gap for each in gaps)
-
-
-class AnsweredEvent(NamedTuple):
-    """An event of a model answer, as in the worked example. `mark` is the mark of its category."""
-
-    start: datetime
-    end: datetime
-    type: str
-    category: str
-    mark: str
-    summary: str
-
-
-class _User(BaseModel, extra="forbid"):
-    u: str = Field(description="alias, such as U1")
-    events: list[list[str]] = Field(description="[first time, last time, type, category, summary] each")
-
-
-class _UserWithoutSummaries(_User):
-    events: list[list[str]] = Field(description="[first time, last time, type, category] each")
-
-
-class _Answer(BaseModel, extra="forbid"):
-    users: list[_User]
-
-
-class _AnswerWithoutSummaries(BaseModel, extra="forbid"):
-    users: list[_UserWithoutSummaries]
-
-
-def response_format(answer: AnswerForm, with_summaries: bool = True) -> JsonSchemaFormat | None:
-    """Return the `response_format` of the form, None if it has none."""
-    if answer != "schema":
-        return None
-    model = _Answer if with_summaries else _AnswerWithoutSummaries
-    schema = {"name": "events", "strict": True, "schema": model.model_json_schema()}
-    return {"type": "json_schema", "json_schema": schema}
-
-
-def written(
-    users: Sequence[tuple[str, Sequence[AnsweredEvent]]], answer: AnswerForm, *, with_summaries: bool = True
-) -> str:
-    """Write the answer about (alias, events) pairs in the form."""
-    if not with_summaries:
-        users = [(alias, [event._replace(summary="") for event in events]) for alias, events in users]
-    if answer == "lines":
-        return "\n".join([line for alias, events in users for line in _lines(alias, events)] + ["##"])
-    objects = [
-        orjson.dumps({"u": alias, "events": [_row(event, with_summaries) for event in events]}).decode()
-        for alias, events in users
-    ]
-    if answer == "json":
-        return "\n".join(objects)
-    return '{"users":[' + ",".join(objects) + "]}"
-
-
-def _lines(alias: str, events: Sequence[AnsweredEvent]) -> list[str]:
-    lines = [f"## {alias}"]
-    day = None
-    for event in events:
-        today = event.start.date()
-        if today != day:
-            is_first_of_year = day is None or day.year != today.year
-            lines.append(f"# {today:%Y-%m-%d}" if is_first_of_year else f"# {today:%m-%d}")
-            day = today
-        summary = f" | {event.summary}" if event.summary else ""
-        lines.append(f"{_span(event)} {event.type}{event.mark}{summary}")
-    return lines
-
-
-def _span(event: AnsweredEvent) -> str:
-    """Write start and end, with the end's day if it is not the next such time after the start."""
-    start = f"{event.start:%H:%M}"
-    if event.end == event.start:
-        return start
-    if event.end - event.start < timedelta(days=1):
-        return f"{start}-{event.end:%H:%M}"
-    return f"{start}-{event.end:%m-%d %H:%M}"
-
-
-def _row(event: AnsweredEvent, with_summaries: bool) -> list[str]:
-    start, end = (f"{time:%m-%d %H:%M}" for time in event[:2])
-    row = [start, end, event.type, event.category]
-    return [*row, event.summary] if with_summaries else row

@@ -7,23 +7,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from datetime import timedelta
 from itertools import accumulate, pairwise
 from operator import sub
-from typing import NamedTuple, Protocol, cast
+from typing import Protocol, cast
 
-from eventabs.choices import Detail
 from eventabs.language import Language
-from eventabs.prompts.builder import PromptBuilder
-from eventabs.prompts.lines import (
-    ACTIONS,
-    BEHAVIORS_AN_EVENT,
-    MOST_A_DAY,
-    MOST_BRIEF,
-    Body,
-    Compactor,
-    Expectation,
-    clean,
-    identifies,
-    without_marks,
-)
+from eventabs.prompts.builder import PromptBuilder, expected_tokens
+from eventabs.prompts.lines import ACTIONS, Body, Compactor, clean, identifies, without_marks
 from eventabs.prompts.packing import BatchLimits
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.records import (
@@ -162,15 +150,6 @@ class UserGroup(Protocol):
     def stamps(self) -> list[tuple[str, int]]:
         """Return the pieces of all time stamps, each once with its count."""
 
-    def active_days(self) -> list[int]:
-        """Count each user's active days."""
-
-    def day_chunks(self, size: int, most: int) -> list[int]:
-        """Count the chunks of at most `size` behaviors that each user's days make, `most` of a day."""
-
-    def sessions(self, gap: int) -> list[int]:
-        """Count each user's sessions, separated by `gap` seconds."""
-
     def users_of(self, names: Collection[int]) -> set[int]:
         """Return the users who have one of `names`."""
 
@@ -184,27 +163,13 @@ class UserGroup(Protocol):
         """Return the users whose wall time falls back to the day before."""
 
 
-class MeasuredPart(NamedTuple):
-    """A part of a user, and what it costs; `output_tokens` by level of detail."""
-
-    part: Part
-    input_tokens: int
-    output_tokens: Mapping[Detail, int]
-
-
 def measure_group(
-    group: UserGroup, prompts: Sequence[tuple[PromptBuilder, BatchLimits]], details: Collection[Detail]
-) -> Iterator[Iterator[MeasuredPart]]:
-    """Yield for each of `prompts` the parts of all users.
-
-    The builders differ in their level of compaction only; `details` has the one that they ask for.
-    """
-    builder, _limits = prompts[0]
-    by_log = users_counted_by_log(group, builder.strip)
-    expected = {detail: output_tokens(group, detail, builder.expected) for detail in details}
+    group: UserGroup, prompts: Sequence[tuple[PromptBuilder, BatchLimits]]
+) -> Iterator[Iterator[tuple[Part, PartSize]]]:
+    """Yield for each of `prompts` the parts of all users. The builders differ in their level of compaction only."""
+    by_log = users_counted_by_log(group, prompts[0][0].strip)
     for builder, limits in prompts:
-        users = _parts_by_user(group, builder, limits, by_log, expected[builder.detail])
-        yield _with_details(users, expected, builder.expected)
+        yield (part for parts, _log in _parts_by_user(group, builder, limits, by_log) for part in parts)
 
 
 def measure_logs(
@@ -213,8 +178,7 @@ def measure_logs(
     """Yield every user's log and parts."""
     for group in groups:
         by_log = users_counted_by_log(group, builder.strip)
-        expected = output_tokens(group, builder.detail, builder.expected)
-        for parts, log in _parts_by_user(group, builder, limits, by_log, expected, every_log=True):
+        for parts, log in _parts_by_user(group, builder, limits, by_log, every_log=True):
             yield cast("UserLog", log), parts
 
 
@@ -226,7 +190,7 @@ def measure_parts(log: UserLog, builder: PromptBuilder, limits: BatchLimits, *, 
 
     def fits(first: int, last: int) -> bool:
         part = log_of_part(log, Part(log.user_id, first, last))
-        return limits.hold(_most(part, builder.expected)) or limits.hold(builder.measure(part))
+        return limits.hold(_most(part, builder)) or limits.hold(builder.measure(part))
 
     return [measure_part(log, part, builder, start) for part in split(log, fits)]
 
@@ -241,15 +205,14 @@ def log_of_part(log: UserLog, part: Part) -> UserLog:
     return UserLog(log.user_id, log.behaviors[part.first : part.last + 1], log.profile)
 
 
-def _most(log: UserLog, expected: Expectation) -> PartSize:
+def _most(log: UserLog, builder: PromptBuilder) -> PartSize:
     """Return an upper bound of what a log costs, which is far cheaper than to count."""
     characters = sum(len(b.action) + len(b.item) + len(b.place) for b in log.behaviors)
     characters += sum(len(column) + len(value) for column, value in log.profile)
-    lines = len(log.behaviors) + len(log.profile) + 1
-    return PartSize(
-        characters * _MOST_BYTES_A_CHARACTER + lines * _MOST_BYTES_A_LINE,
-        expected.tokens_for(len(log.behaviors)),
-    )
+    rows = len(log.behaviors)
+    lines = rows + len(log.profile) + 1
+    tokens = characters * _MOST_BYTES_A_CHARACTER + lines * _MOST_BYTES_A_LINE
+    return PartSize(tokens, expected_tokens(rows, builder.answer, builder.detail), rows)
 
 
 def _parts_by_user(
@@ -257,13 +220,12 @@ def _parts_by_user(
     builder: PromptBuilder,
     limits: BatchLimits,
     by_log: set[int],
-    expected: Sequence[int],
     *,
     every_log: bool = False,
 ) -> Iterator[tuple[Parts, UserLog | None]]:
     """Yield the parts of each user as `measure_parts` would, and the log where it had to be made for that.
 
-    `by_log` are the users whose tokens are no sums, `expected` the output tokens by user. `every_log`: no log is None.
+    `by_log` are the users whose tokens are no sums. `every_log`: no log is None.
     """
     tokens = _input_tokens(group, builder)
     whole: list[Parts | None] = [None] * len(group.users)
@@ -271,39 +233,14 @@ def _parts_by_user(
         if not user.behaviors:
             whole[number] = []
         elif tokens is not None and number not in by_log:
-            size = PartSize(tokens[number], expected[number])
+            output = expected_tokens(user.behaviors, builder.answer, builder.detail)
+            size = PartSize(tokens[number], output, user.behaviors)
             if limits.hold(size):
                 whole[number] = [(Part(user.user_id, 0, user.behaviors - 1), size)]
     logs = group.logs([number for number, parts in enumerate(whole) if every_log or parts is None])
     for parts in whole:
         log = next(logs) if every_log or parts is None else None
         yield (measure_parts(cast("UserLog", log), builder, limits) if parts is None else parts), log
-
-
-def _with_details(
-    users: Iterable[tuple[Parts, UserLog | None]],
-    expected: Mapping[Detail, Sequence[int]],
-    expectation: Expectation,
-) -> Iterator[MeasuredPart]:
-    for number, (parts, log) in enumerate(users):
-        for part, size in parts:
-            if log is None:
-                output = {detail: tokens[number] for detail, tokens in expected.items()}
-            else:
-                behaviors = log_of_part(log, part).behaviors
-                output = {detail: expectation.tokens(behaviors, detail) for detail in expected}
-            yield MeasuredPart(part, size.input_tokens, output)
-
-
-def output_tokens(group: UserGroup, detail: Detail, expected: Expectation) -> list[int]:
-    """Do for all users what `expected.tokens` does for one."""
-    if detail == "fine":
-        events = group.sessions(round(expected.session_gap.total_seconds()))
-    elif detail == "brief":
-        events = [min(MOST_BRIEF, days) for days in group.active_days()]
-    else:
-        events = group.day_chunks(BEHAVIORS_AN_EVENT, MOST_A_DAY)
-    return [expected.tokens_for(count) for count in events]
 
 
 def _input_tokens(group: UserGroup, builder: PromptBuilder) -> list[int] | None:
@@ -322,7 +259,7 @@ def _piece_costs(group: UserGroup, compactor: Compactor, counts: Counts) -> Piec
     repeated: dict[int, Body] = {}
     for position, name in enumerate(group.names):
         body = compactor.body(name.action, name.item, name.place)
-        if name.only_user is None or compactor.lines_are_days or not body[0]:
+        if name.only_user is None or not body[0]:
             repeated[position] = body
         else:
             single.setdefault(name.only_user, []).append((body, name.timed))
@@ -334,7 +271,6 @@ def _piece_costs(group: UserGroup, compactor: Compactor, counts: Counts) -> Piec
         durations=list(_paired(counts, map(compactor.duration, group.durations))),
         clocks=counts(compactor.clocks),
         days=counts(compactor.day(*day) for day in group.days),
-        lines_are_days=compactor.lines_are_days,
     )
 
 

@@ -2,27 +2,33 @@
 
 import hashlib
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from heapq import heapreplace
 from itertools import accumulate, chain
-from math import inf
-from operator import neg
+from math import ceil, inf
+from operator import neg, sub
 from typing import Literal, NamedTuple
 
 from eventabs.errors import ConfigError
 from eventabs.language import gettext as _
+from eventabs.prompts.tokens import RowNumbers
 from eventabs.records import Batch, PartSize, PlannedPart
 
 
 @dataclass(frozen=True, slots=True)
 class BatchLimits:
-    """Limits of one call: tokens in with the instructions, tokens out, users."""
+    """Limits of one call: tokens in with the instructions, tokens out, users, rows (0: no limit).
+
+    `numbers` counts what the numbers of the rows cost: a row's place in the call decides that, so no part has them in its size.
+    """
 
     max_input_tokens: int
     instructions_tokens: int
     max_output_tokens: int
     max_users: int
+    max_rows: int
+    numbers: RowNumbers
 
     @property
     def room(self) -> int:
@@ -34,12 +40,43 @@ class BatchLimits:
             raise ConfigError(message.format(tokens=self.instructions_tokens, limit=self.max_input_tokens))
         return self.max_input_tokens - self.instructions_tokens
 
+    def input_tokens(self, sizes: Iterable[PartSize]) -> int:
+        """Return the input tokens of a call about such parts: the instructions, their blocks and the row numbers."""
+        tokens, _out, rows = _sums(sizes)
+        return self.instructions_tokens + tokens + self.numbers.totals(rows)[rows]
+
     def hold(self, size: PartSize) -> bool:
         """Whether a part of this size fits into a batch alone."""
-        return size.input_tokens <= self.room and size.output_tokens <= self.max_output_tokens
+        tokens, out, rows = size
+        room = self.room
+        return (
+            tokens <= room  # first: a huge log is not to count a million numbers
+            and out <= self.max_output_tokens
+            and (not self.max_rows or rows <= self.max_rows)
+            and tokens + self.numbers.totals(rows)[rows] <= room
+        )
+
+    def holds(self, sizes: Sequence[PartSize], share: float = 1) -> bool:
+        """Whether parts of these sizes fit into a batch together, within a share of the tokens."""
+        together = PartSize(*_sums(sizes))
+        limits = (
+            self
+            if share == 1
+            else replace(
+                self,
+                max_input_tokens=self.instructions_tokens + int(share * self.room),
+                max_output_tokens=int(share * self.max_output_tokens),
+            )
+        )
+        return len(sizes) <= self.max_users and limits.hold(together)
 
 
-Bound = Literal["input", "output", "users"]
+def _sums(sizes: Iterable[PartSize]) -> tuple[int, int, int]:
+    tokens_in, tokens_out, rows = zip(*sizes, strict=True) if (sizes := list(sizes)) else ((), (), ())
+    return sum(tokens_in), sum(tokens_out), sum(rows)
+
+
+Bound = Literal["input", "output", "users", "rows"]
 _SHARES = 12  # beyond, rounding gains next to nothing
 
 
@@ -52,36 +89,100 @@ class CountBound(NamedTuple):
 
 
 def lower_bound(sizes: Sequence[PartSize], limits: BatchLimits) -> tuple[int, Bound]:
-    """Return a lower bound of the number of batches, and the limit that gives it."""
-    bounds: dict[Bound, int] = {
-        "input": -(-sum(size.input_tokens for size in sizes) // limits.room),
-        "output": -(-sum(size.output_tokens for size in sizes) // limits.max_output_tokens),
-        "users": -(-len(sizes) // limits.max_users),
+    """Return a lower bound of the number of batches, and the limit that gives it, of several the one that is fullest."""
+    return _plain_bound(sizes, limits, _input_bound(sizes, limits))
+
+
+def _plain_bound(
+    sizes: Sequence[PartSize], limits: BatchLimits, by_input: "_InputBound"
+) -> tuple[int, Bound]:
+    _tokens, out, rows = _sums(sizes)
+    shares: dict[Bound, tuple[int, float]] = {"input": (by_input.batches, by_input.share)}
+    others: dict[Bound, float] = {
+        "output": out / limits.max_output_tokens,
+        "users": len(sizes) / limits.max_users,
+        "rows": rows / limits.max_rows if limits.max_rows else 0.0,
     }
-    binding = max(bounds, key=bounds.__getitem__)
-    return bounds[binding], binding
+    shares |= {name: (ceil(share), share) for name, share in others.items()}
+    binding = max(shares, key=shares.__getitem__)
+    return shares[binding][0], binding
+
+
+class _InputBound(NamedTuple):
+    """The fewest batches for the tokens in, which fill `share` of them.
+
+    Where a row's number counts `slope` tokens, whatever its place, no batch has more than `room`: so sizes are linear.
+    """
+
+    batches: int
+    share: float
+    slope: int
+    room: int
+
+
+def _input_bound(sizes: Sequence[PartSize], limits: BatchLimits) -> _InputBound:
+    """Bound the batches by their tokens in: one with N rows has at least the N cheapest numbers.
+
+    What these cost is convex in N, so all batches together have the fewest tokens where all have as many rows.
+    """
+    tokens, _out, rows = _sums(sizes)
+    room = limits.room
+    totals = limits.numbers.totals(_most_rows(sizes, limits))
+    costs = sorted(map(sub, totals[1:], totals))
+    cheapest: list[int] = [0, *accumulate(costs)]
+
+    def least(batches: int) -> float:
+        """Return the least tokens that so many batches have; inf where one had more rows than it can have."""
+        each, over = divmod(rows, batches)
+        more = each + (over > 0)
+        if more >= len(cheapest):
+            return inf
+        return tokens + (batches - over) * cheapest[each] + over * cheapest[more]
+
+    fewest = max(1, -(-tokens // room))
+    most = -(-(tokens + rows * (costs[-1] if costs else 0)) // room) + 1
+    batches = fewest + bisect_left(range(fewest, most), True, key=lambda n: least(n) <= n * room)
+    each = min(rows // batches, len(costs) - 1)
+    slope = costs[each] if costs else 0
+    share = least(batches) / room
+    return _InputBound(batches if tokens else 0, share, slope, room + slope * each - cheapest[each])
+
+
+def _most_rows(sizes: Sequence[PartSize], limits: BatchLimits) -> int:
+    """Return how many rows a batch has at most: a row's number costs a token or more."""
+    thinnest = min([tokens / rows for tokens, _out, rows in sizes if rows], default=0.0)
+    rows = sum([size[2] for size in sizes])
+    return min(rows, limits.max_rows or rows, int(limits.room / (1 + thinnest)) + 1)
 
 
 def tight_bound(sizes: Sequence[PartSize], limits: BatchLimits) -> int:
-    """Return the best bound known: `lower_bound`, or for tokens in or out L2, or one by rounding or counting parts."""
-    return max(volume_bound(sizes, limits), count_bound(sizes, limits).bound)
+    """Return the best bound known: `lower_bound`, or for one dimension L2, or one by rounding or counting parts."""
+    by_volume, by_count = best_bounds(sizes, limits)
+    return max(by_volume, by_count.bound)
 
 
-def volume_bound(sizes: Sequence[PartSize], limits: BatchLimits) -> int:
-    """Return the best bound but for that by counting."""
-    by_dimension = (max(_l2(*tokens), _rounded(*tokens)) for tokens in _dimensions(sizes, limits))
-    return max(lower_bound(sizes, limits)[0], *by_dimension)
+def best_bounds(sizes: Sequence[PartSize], limits: BatchLimits) -> tuple[int, CountBound]:
+    """Return the best bound but for that by counting, and that one."""
+    by_input = _input_bound(sizes, limits)
+    dimensions = [
+        ([size.input_tokens + by_input.slope * size.rows for size in sizes], by_input.room),
+        ([size.output_tokens for size in sizes], limits.max_output_tokens),
+    ]
+    if limits.max_rows:
+        dimensions.append(([size.rows for size in sizes], limits.max_rows))
+    by_dimension = (max(_l2(*each), _rounded(*each)) for each in dimensions)
+    return max(_plain_bound(sizes, limits, by_input)[0], *by_dimension), _count_bound(dimensions)
 
 
-def count_bound(sizes: Sequence[PartSize], limits: BatchLimits) -> CountBound:
+def _count_bound(dimensions: Iterable[tuple[list[int], int]]) -> CountBound:
     """Bound by how many parts fit together.
 
     At most k + 1 parts larger than a (k + 2)th of a budget share a batch. As many batches as the smallest of these parts
     fill have k + 1 of them, all others at most k.
     """
     best = CountBound(0, 0, [])
-    for tokens, budget in _dimensions(sizes, limits):
-        order = sorted(range(len(sizes)), key=tokens.__getitem__)
+    for tokens, budget in dimensions:
+        order = sorted(range(len(tokens)), key=tokens.__getitem__)
         ordered = [tokens[index] for index in order]
         for k in range(1, _SHARES):
             first = bisect_right(ordered, budget // (k + 2))
@@ -96,11 +197,6 @@ def count_bound(sizes: Sequence[PartSize], limits: BatchLimits) -> CountBound:
             if bound > best.bound:
                 best = CountBound(bound, full, order[first : first + (k + 1) * full])
     return best
-
-
-def _dimensions(sizes: Sequence[PartSize], limits: BatchLimits) -> Iterator[tuple[list[int], int]]:
-    yield [size.input_tokens for size in sizes], limits.room
-    yield [size.output_tokens for size in sizes], limits.max_output_tokens
 
 
 def _rounded(tokens: Iterable[int], budget: int) -> int:
@@ -154,12 +250,19 @@ _BEST_FIT_STEPS = 1_000_000  # parts times batches, about a second
 
 
 class _Load(NamedTuple):
-    tokens_in: int
+    tokens_in: int  # without the row numbers
     tokens_out: int
     users: int
+    rows: int
 
     def plus(self, size: PartSize, sign: int = 1) -> "_Load":
-        return _Load(self.tokens_in + sign * size[0], self.tokens_out + sign * size[1], self.users + sign)
+        tokens_in, tokens_out, rows = size
+        return _Load(
+            self.tokens_in + sign * tokens_in,
+            self.tokens_out + sign * tokens_out,
+            self.users + sign,
+            self.rows + sign * rows,
+        )
 
 
 Batches = list[list[int]]
@@ -173,7 +276,13 @@ class Packer:
         self._room = limits.room
         self._max_output = limits.max_output_tokens
         self._max_users = limits.max_users
-        self._largest_first = sorted(range(len(sizes)), key=lambda index: -self._fill((*sizes[index], 1)))
+        self._numbers = _numbers(sizes, limits)
+        self._most_rows = _most_rows(sizes, limits)
+        fills = [
+            max((tokens + self._numbers[rows]) / self._room, out / self._max_output)
+            for tokens, out, rows in sizes
+        ]
+        self._largest_first = sorted(range(len(sizes)), key=lambda index: -fills[index])
         self._rank = {index: rank for rank, index in enumerate(self._largest_first)}
 
     def packed(self, least: int) -> Batches:
@@ -222,11 +331,15 @@ class Packer:
         """Put each part, largest first, into the batch that stays emptiest (LPT), with room or without."""
         room, max_output, max_users, sizes = self._room, self._max_output, self._max_users, self._sizes
         batches: Batches = [[] for _ in range(count)]
-        tokens_in, tokens_out = [0] * count, [0] * count
+        # near enough: what a number costs at the end of a usual batch
+        usual = max(0, min(sum([size[2] for size in sizes]) // count, self._most_rows - 1))
+        a_row = self._numbers[usual + 1] - self._numbers[usual] if self._most_rows else 0
+        tokens_in, tokens_out = [self._numbers[usual] - a_row * usual] * count, [0] * count
         emptiest_first = [(0.0, batch) for batch in range(count)]  # sorted: few move, so this beats a heap
         looks = min(count, max(_FEWEST_LOOKS, _LOOKS // len(sizes)))
         for index in self._largest_first:
-            size_in, size_out = sizes[index]
+            size_in, size_out, rows = sizes[index]
+            size_in += a_row * rows
             emptiest = inf, count
             for at, (_fill, batch) in enumerate(emptiest_first[:looks]):
                 fill_in = (tokens_in[batch] + size_in) / room
@@ -242,7 +355,11 @@ class Packer:
             tokens_out[chosen] += size_out
             del emptiest_first[chosen_at]
             insort(emptiest_first, emptiest)
-        return batches, list(map(_Load, tokens_in, tokens_out, map(len, batches)))
+        return batches, [
+            _Load(*loaded[:2], len(batch), loaded[2])
+            for batch in batches
+            for loaded in [_sums(map(sizes.__getitem__, batch))]
+        ]
 
     def _repair(self, batches: Batches, loads: list[_Load]) -> None:
         """Exchange parts until no batch is too full, or no exchange helps."""
@@ -291,82 +408,107 @@ class Packer:
         The partner never becomes too full.
         """
         room, max_output, max_users, sizes = self._room, self._max_output, self._max_users, self._sizes
-        (ours_in, ours_out, ours), (theirs_in, theirs_out, theirs) = loads[batch], loads[partner]
+        numbers = self._numbers
+        ours_in, ours_out, ours, our_rows = loads[batch]
+        theirs_in, theirs_out, theirs, their_rows = loads[partner]
         best_excess, best_fill = self._excess(loads[batch]), 2.0
         best = None
-        given_back = self._given_back(batches[partner], loads[partner])
+        given_back: list[tuple[int | None, int, int, int, int]] = [(None, 0, 0, 0, 0)] * (theirs < max_users)
+        given_back += [(back, *sizes[back], 1) for back in batches[partner]]
         for out in batches[batch]:
-            out_in, out_out = sizes[out]
-            left_in, left_out, left = ours_in - out_in, ours_out - out_out, ours - 1
-            for back, back_in, back_out, back_user, most_in, most_out in given_back:
-                if out_in > most_in or out_out > most_out:
+            out_in, out_out, out_rows = sizes[out]
+            left_in, left_out, left, left_rows = (
+                ours_in - out_in,
+                ours_out - out_out,
+                ours - 1,
+                our_rows - out_rows,
+            )
+            least_back = theirs_out + out_out - max_output
+            most_back = max_output * (1 + best_excess) - left_out
+            for back, back_in, back_out, back_rows, back_user in given_back:
+                if not least_back <= back_out <= most_back:
                     continue
                 # `_excess` inlined: this is the innermost loop
-                load_in, load_out, load_users = left_in + back_in, left_out + back_out, left + back_user
                 excess = 0.0
-                if load_in > room:
-                    excess += load_in / room - 1
-                if load_out > max_output:
+                if (filled := left_in + back_in + numbers[left_rows + back_rows]) > room:
+                    excess += filled / room - 1
+                if (load_out := left_out + back_out) > max_output:
                     excess += load_out / max_output - 1
-                if load_users > max_users:
+                if (load_users := left + back_user) > max_users:
                     excess += load_users / max_users - 1
                 if excess > best_excess or (best is None and excess == best_excess):
                     continue
-                load = _Load(load_in, load_out, load_users)
-                fill = self._fill(load)
-                if excess == best_excess and fill >= best_fill:
+                their_filled = theirs_in + out_in - back_in + numbers[their_rows + out_rows - back_rows]
+                if their_filled > room:
                     continue
+                load = _Load(left_in + back_in, load_out, load_users, left_rows + back_rows)
                 other = _Load(
-                    theirs_in + out_in - back_in, theirs_out + out_out - back_out, theirs + 1 - back_user
+                    theirs_in + out_in - back_in,
+                    theirs_out + out_out - back_out,
+                    theirs + 1 - back_user,
+                    their_rows + out_rows - back_rows,
                 )
-                fill = max(fill, self._fill(other))
+                fill = max(self._fill(load), self._fill(other))
                 if excess < best_excess or fill < best_fill:
                     best_excess, best_fill = excess, fill
                     best = out, back, load, other
+                    most_back = max_output * (1 + best_excess) - left_out
         return best
-
-    def _given_back(self, batch: list[int], load: _Load) -> list[tuple[int | None, int, int, int, int, int]]:
-        """Return what a batch may give for a part (none or one of its own), its size, and the tokens that the batch can then take."""
-        free_in, free_out = self._room - load.tokens_in, self._max_output - load.tokens_out
-        given: list[tuple[int | None, int, int, int, int, int]] = []
-        if load.users < self._max_users:
-            given.append((None, 0, 0, 0, free_in, free_out))
-        for back in batch:
-            back_in, back_out = self._sizes[back]
-            given.append((back, back_in, back_out, 1, free_in + back_in, free_out + back_out))
-        return given
 
     def _best_fit(self, indices: Sequence[int]) -> Batches:
         """Put each part, in the given order (largest first), into the fullest batch with room; best for large parts."""
+        numbers = self._numbers
         batches: Batches = []
         loads: list[_Load] = []
         for index in indices:
-            size_in, size_out = self._sizes[index]
+            size_in, size_out, size_rows = self._sizes[index]
             most_in, most_out = self._room - size_in, self._max_output - size_out
             chosen, fullest = None, -1.0
-            for batch, (tokens_in, tokens_out, users) in enumerate(loads):
-                if tokens_in <= most_in and tokens_out <= most_out and users < self._max_users:
-                    fill = self._fill((tokens_in + size_in, tokens_out + size_out, users + 1))
+            for batch, (tokens_in, tokens_out, users, rows) in enumerate(loads):
+                if (
+                    users < self._max_users
+                    and tokens_out <= most_out
+                    and tokens_in + numbers[rows + size_rows] <= most_in
+                ):
+                    fill = self._fill(
+                        (tokens_in + size_in, tokens_out + size_out, users + 1, rows + size_rows)
+                    )
                     if fill > fullest:
                         chosen, fullest = batch, fill
             if chosen is None:
                 batches.append([index])
-                loads.append(_Load(size_in, size_out, 1))
+                loads.append(_Load(size_in, size_out, 1, size_rows))
             else:
                 batches[chosen].append(index)
                 loads[chosen] = loads[chosen].plus(self._sizes[index])
         return batches
 
-    def _fill(self, load: tuple[int, int, int]) -> float:
+    def _fill(self, load: tuple[int, int, int, int]) -> float:
         """Return the share of the fullest limit."""
-        return max(load[0] / self._room, load[1] / self._max_output, load[2] / self._max_users)
+        return max(self._shares(load))
 
-    def _shares(self, load: _Load) -> tuple[float, float, float]:
-        return load.tokens_in / self._room, load.tokens_out / self._max_output, load.users / self._max_users
+    def _shares(self, load: tuple[int, int, int, int]) -> tuple[float, float, float]:
+        tokens_in, tokens_out, users, rows = load
+        return (
+            (tokens_in + self._numbers[rows]) / self._room,
+            tokens_out / self._max_output,
+            users / self._max_users,
+        )
 
     def _excess(self, load: _Load) -> float:
         """Return the share by which the load exceeds limits, 0 if it exceeds none."""
         return sum(share - 1 for share in self._shares(load) if share > 1)
+
+
+def _numbers(sizes: Sequence[PartSize], limits: BatchLimits) -> list[int]:
+    """Return by rows, up to those of all parts, what their numbers cost: above the room where a batch cannot have so many.
+
+    There it grows, for a while, so that exchanges lead back.
+    """
+    most, room = _most_rows(sizes, limits), limits.room
+    grown = [room + 1 + room * over // (limits.max_rows or room) for over in range(3 * most + 3)]
+    rest = sum(size.rows for size in sizes) - 4 * most
+    return limits.numbers.totals(most)[: most + 1] + grown + [grown[-1]] * rest
 
 
 MAX_ALIASES = 999  # U1000 costs a token more than was measured
@@ -423,29 +565,17 @@ def _rounds_end(batches: Sequence[Sequence[int]], sizes: Sequence[PartSize], wor
 def _make_room_in_first(batches: list[list[PlannedPart]], limits: BatchLimits) -> None:
     first, *others = batches
     removed = []
-    while len(first) > 1 and not _holds(first, limits, PROBE_SHARE):
+    while len(first) > 1 and not limits.holds([planned.size for planned in first], PROBE_SHARE):
         removed.append(first.pop())
     for planned in removed:
-        roomy = (batch for batch in reversed(others) if _holds([*batch, planned], limits))
+        roomy = (
+            batch for batch in reversed(others) if limits.holds([each.size for each in [*batch, planned]])
+        )
         if (batch := next(roomy, None)) is not None:
             batch.append(planned)
         else:
             others.append([planned])
     batches[1:] = others
-
-
-def _holds(parts: Sequence[PlannedPart], limits: BatchLimits, share: float = 1) -> bool:
-    tokens_in, tokens_out = _tokens(planned.size for planned in parts)
-    return (
-        tokens_in <= share * limits.room
-        and tokens_out <= share * limits.max_output_tokens
-        and len(parts) <= limits.max_users
-    )
-
-
-def _tokens(sizes: Iterable[PartSize]) -> tuple[int, int]:
-    sizes = list(sizes)
-    return sum(size.input_tokens for size in sizes), sum(size.output_tokens for size in sizes)
 
 
 def shuffled(parts: Iterable[PlannedPart], order: str = "") -> list[PlannedPart]:
@@ -466,8 +596,9 @@ def pack(sizes: Sequence[PartSize], limits: BatchLimits, *, least: int = 0) -> B
     of 10,000.
     """
     limits = replace(limits, max_users=min(limits.max_users, MAX_ALIASES))
-    fitting = [index for index, size in enumerate(sizes) if limits.hold(size)]
-    batches = [[index] for index, size in enumerate(sizes) if not limits.hold(size)]
+    holds = list(map(limits.hold, sizes))
+    fitting = [index for index, held in enumerate(holds) if held]
+    batches = [[index] for index, held in enumerate(holds) if not held]
     least -= len(batches)
     for indices in _windows(fitting, sizes, limits):
         own = [sizes[index] for index in indices]
@@ -476,7 +607,7 @@ def pack(sizes: Sequence[PartSize], limits: BatchLimits, *, least: int = 0) -> B
         batches += [sorted(indices[at] for at in batch) for batch in packed]
 
     def longest_first(batch: list[int]) -> tuple[int, int, int]:
-        tokens_in, tokens_out = _tokens(sizes[index] for index in batch)
+        tokens_in, tokens_out, _rows = _sums(sizes[index] for index in batch)
         return -tokens_out, -tokens_in, batch[0]
 
     return sorted(batches, key=longest_first)
@@ -485,8 +616,8 @@ def pack(sizes: Sequence[PartSize], limits: BatchLimits, *, least: int = 0) -> B
 def _packed(sizes: Sequence[PartSize], limits: BatchLimits, least: int) -> Batches:
     if limits.max_users == 1:
         return [[index] for index in range(len(sizes))]
-    by_volume = max(volume_bound(sizes, limits), least)
-    by_count = count_bound(sizes, limits)
+    by_volume, by_count = best_bounds(sizes, limits)
+    by_volume = max(by_volume, least)
     if by_count.bound <= by_volume:
         return Packer(sizes, limits).packed(by_volume)
     # small parts are counted with small parts: their sizes decide how many fit together
@@ -508,7 +639,7 @@ def _packed(sizes: Sequence[PartSize], limits: BatchLimits, least: int) -> Batch
 def _windows(indices: list[int], sizes: Sequence[PartSize], limits: BatchLimits) -> list[list[int]]:
     if len(indices) <= _AT_ONCE:
         return [indices] if indices else []
-    fills = [max(tokens_in / limits.room, out / limits.max_output_tokens) for tokens_in, out in sizes]
+    fills = [max(size[0] / limits.room, size[1] / limits.max_output_tokens) for size in sizes]
     count = -(-len(indices) // _WINDOW)
     ordered = sorted(indices, key=fills.__getitem__)  # equal parts stay in order
     return [ordered[window::count] for window in range(count)]

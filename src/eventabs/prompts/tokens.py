@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, lru_cache
 from importlib import resources
-from itertools import chain, islice, product
+from itertools import accumulate, chain, islice, product
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -151,6 +151,24 @@ class TokenCounter:
         if not self.adds_up:
             return self._encode("".join(pieces))
         return sum(map(self._remembered, pieces))
+
+
+class RowNumbers:
+    """What the numbers 1, 2, 3 ... in front of the rows of a request cost, in tokens."""
+
+    def __init__(self, counter: TokenCounter) -> None:
+        self._counter = counter
+        self._totals = [0]
+
+    def totals(self, rows: int) -> list[int]:
+        """Return by N, from 0 to `rows` at least, what the numbers from 1 to N cost."""
+        if (known := len(self._totals)) <= rows:
+            counter = self._counter
+            costs = (
+                counter.count(str(number)) + counter.seam for number in range(known, max(rows, 2 * known) + 1)
+            )
+            self._totals += islice(accumulate(costs, initial=self._totals[-1]), 1, None)
+        return self._totals
 
 
 @cache

@@ -1,7 +1,3 @@
+from .forms import without_reasoning as without_reasoning
 from .must_rules import MustRule as MustRule, MustRules as MustRules, TextCondition as TextCondition
-from .reader import (
-    Labels as Labels,
-    Reading as Reading,
-    read_reply as read_reply,
-    without_reasoning as without_reasoning,
-)
+from .reader import Reader as Reader, Reading as Reading, joined as joined

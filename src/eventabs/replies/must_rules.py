@@ -1,15 +1,12 @@
-"""The user's rules that must hold: which behaviors they are about, which events must cover these, and the events that they add.
+"""The user's rules that must hold: which behaviors they are about, and which events must cover these.
 
-The first rule that a behavior meets applies to it. A behavior is missed if no event that owns it is what its rule
-wants. An added event owns its behavior alone: the event that owned it loses it, and may be left without
-behaviors.
+The first rule that a behavior meets applies to it. A behavior that is in no event that its rule wants becomes one of its own.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from eventabs.records import MAX_CHARACTERS, Behavior, Event, Part, UserLog
-from eventabs.replies.reader import MAX_SUMMARY, covered_times, in_time_order, names_of, one_line
+from eventabs.records import MAX_CHARACTERS, Behavior
 
 # Returns the texts that match a regular expression anywhere.
 Search = Callable[[str, Collection[str]], Collection[str]]
@@ -53,10 +50,9 @@ class MustRule:
             met = [both and one for both, one in zip(met, condition.met(values, search), strict=True)]
         return met
 
-    def is_kept_by(self, event: Event) -> bool:
-        """Whether an event is what the rule wants."""
-        is_type = not self.type or event.type.casefold() == self.type.casefold()
-        return is_type and self.category in ("", event.category)
+    def is_kept_by(self, kind: str, category: str) -> bool:
+        """Whether an event of a type and category is what the rule wants."""
+        return self.type.casefold() in ("", kind.casefold()) and self.category in ("", category)
 
     def _lasts(self, seconds: int | None) -> bool:
         if self.min_duration is None and self.max_duration is None:
@@ -75,79 +71,17 @@ class MustRules:
         self._rules = tuple(rules)
         self._search = search
 
-    def enforced(self, log: UserLog, part: Part, events: Sequence[Event]) -> tuple[Event, ...]:
-        """Return the events with one more for each missed behavior.
-
-        `log` holds the behaviors of `part` alone; events point into the whole log.
-        """
-        missed = self._misses(log, part, events)
-        if not missed:
-            return tuple(events)
-        added = (
-            _added(log, index, log.behaviors[index - part.first], rule) for index, rule in missed.items()
-        )
-        return in_time_order([*_without(log, part, events, missed), *added])
-
-    def _misses(self, log: UserLog, part: Part, events: Iterable[Event]) -> dict[int, MustRule]:
-        """Return the log indices of missed behaviors, in order, each with its rule."""
-        if not self._rules:
-            return {}
-        owners = {index: event for event in events for index in event.behaviors}
-        missed = {}
-        for index, rule in self._required(log.behaviors, part.first):
-            owner = owners.get(index)
-            if owner is None or not rule.is_kept_by(owner):
-                missed[index] = rule
-        return missed
-
-    def _required(self, behaviors: Sequence[Behavior], first: int) -> Iterator[tuple[int, MustRule]]:
-        met = [rule.meets(behaviors, self._search) for rule in self._rules]
-        for position in range(len(behaviors)):
-            for rule, meets in zip(self._rules, met, strict=True):
-                if meets[position]:
-                    yield first + position, rule
-                    break
+    def required(self, behaviors: Sequence[Behavior]) -> dict[int, MustRule]:
+        """Return the positions of behaviors that a rule is about, in order, each with the first rule that it meets."""
+        required: dict[int, MustRule] = {}
+        for rule in self._rules:
+            for position, meets in enumerate(rule.meets(behaviors, self._search)):
+                if meets:
+                    required.setdefault(position, rule)
+        return dict(sorted(required.items()))
 
 
 def _value(behavior: Behavior, name: str) -> str:
     if name == "text":
         return " ".join(filter(None, (behavior.action, behavior.item, behavior.place)))
     return str(getattr(behavior, name))
-
-
-def _added(log: UserLog, index: int, behavior: Behavior, rule: MustRule) -> Event:
-    kind, category = rule.added
-    start, end = covered_times([behavior])
-    summary = one_line(" ".join(filter(None, (behavior.item, behavior.place))), MAX_SUMMARY)
-    return Event(
-        user_id=log.user_id,
-        type=kind,
-        category=category,
-        start=start,
-        end=end,
-        summary=summary,
-        summary_source="behaviors",
-        behaviors=(index,),
-        source="must",
-    )
-
-
-def _without(log: UserLog, part: Part, events: Iterable[Event], gone: Collection[int]) -> Iterator[Event]:
-    """Yield the events without some behaviors. An event without behaviors keeps its times and is no longer grounded."""
-    for event in events:
-        left = [index for index in event.behaviors if index not in gone]
-        if len(left) == len(event.behaviors):
-            yield event
-        elif left:
-            yield _covering(log, part, event, left)
-        else:
-            yield event.model_copy(update={"behaviors": (), "grounded": False})
-
-
-def _covering(log: UserLog, part: Part, event: Event, indices: Sequence[int]) -> Event:
-    behaviors = [log.behaviors[index - part.first] for index in indices]
-    start, end = covered_times(behaviors)
-    changed = {"behaviors": tuple(indices), "start": start, "end": end}
-    if event.summary_source == "behaviors":
-        changed["summary"] = names_of(behaviors)
-    return event.model_copy(update=changed)

@@ -20,14 +20,11 @@ from eventabs.ingest import Export, canonical_action, open_export, search_patter
 from eventabs.language import Language, activate, active, gettext as _
 from eventabs.prompts import (
     BatchLimits,
-    Compactor,
     Example,
     Instructions,
     PromptBuilder,
     TokenCounter,
     default_vocabulary,
-    example_events,
-    example_log,
     plan,
     prompt_language,
 )
@@ -62,9 +59,8 @@ from eventabs.records import (
     Category,
     Copying,
     EventType,
-    Part,
+    JourneyKind,
     PlannedPart,
-    Reply,
     RunStatus,
     Shard,
     UserLog,
@@ -157,7 +153,14 @@ def vocabulary_of(settings: Settings, language: Language) -> Vocabulary:
     types = tuple(EventType(kind.name, kind.category) for kind in configured.types) or shipped.types
     if configured.other and not configured.open:
         types += (EventType(configured.other),)
-    return replace(shipped, types=types, aliases=tuple(configured.aliases.items()))
+    return replace(
+        shipped,
+        types=types,
+        aliases=tuple(configured.aliases.items()),
+        journeys=tuple(JourneyKind(kind.name, kind.meaning) for kind in configured.journeys)
+        or shipped.journeys,
+        open_journeys=configured.open_journeys,
+    )
 
 
 def legend_of(
@@ -183,11 +186,9 @@ def make_builder(
         level=settings.compaction.level,
         template=template,
         pause=prompt.pause,
-        with_summaries=prompt.summary == "short",
         guidance=prompt.guidance.strip(),
         examples=tuple(Example(example.log, example.events) for example in prompt.examples),
     )
-    _check_examples(instructions, settings)
     return PromptBuilder(
         instructions,
         counter=TokenCounter(prompt.tokenizer),
@@ -211,23 +212,6 @@ def _is_constrained(settings: Settings) -> bool:
     return True
 
 
-def _check_examples(instructions: Instructions, settings: Settings) -> None:
-    """Raise ConfigError for an example whose events cannot be read as an answer about its log."""
-    read = make_reader(settings, instructions.language, Compactor(instructions.language))
-    for number, example in enumerate(instructions.examples, 1):
-        log = example_log(example, number)
-        wanted = example_events(example, instructions.vocabulary, number)
-        reply = Reply(f"## U1\n{example.events.strip()}\n##\n")
-        outcome = read(reply, {"U1": log}, {"U1": Part("", 0, len(log.behaviors) - 1)}).outcomes["U1"]
-        if len([event for event in outcome.events if event.grounded]) < len(wanted):
-            message = _(
-                "prompt.examples, number {number}: only {found} of {wanted} events are about lines of its log;"
-                " copy their times from it"
-            )
-            found = sum(event.grounded for event in outcome.events)
-            raise ConfigError(message.format(number=number, found=found, wanted=len(wanted)))
-
-
 def batch_limits(settings: Settings, builder: PromptBuilder) -> BatchLimits:
     """Return the limits of a batch."""
     budget = settings.budget
@@ -236,6 +220,8 @@ def batch_limits(settings: Settings, builder: PromptBuilder) -> BatchLimits:
         instructions_tokens=builder.instructions_tokens,
         max_output_tokens=budget.max_output_tokens,
         max_users=budget.max_users,
+        max_rows=budget.max_rows,
+        numbers=builder.numbers,
     )
 
 

@@ -18,6 +18,7 @@ from eventabs.prompts import (
     Bound,
     PromptBuilder,
     TokenCounter,
+    expected_tokens,
     log_of_part,
     long_tokens,
     lower_bound,
@@ -171,13 +172,13 @@ def estimate_run(
     """Plan a run of the input. Raises UsageError for input that cannot be read."""
     with opened_export(settings, paths, on_copy) as export:
         language, sample = _prepared(settings, export)
-        measured = [_at_level(settings, settings.compaction.level, language, sample)]
+        levels = [_at_level(settings, settings.compaction.level, language, sample)]
         if settings.compaction.level != "dense":
             with suppress(ConfigError):  # a template of the user's own need not explain it
-                measured.append(_at_level(settings, "dense", language, sample))
-        read = _measure(settings, export, measured, language)
+                levels.append(_at_level(settings, "dense", language, sample))
+        read = _measure(settings, export, levels, language)
         described = describe_export(export, settings, language)
-    return _estimate(settings, export, described, read, *measured)  # what DuckDB held is free now
+    return _estimate(settings, export, described, read, levels)  # what DuckDB held is free now
 
 
 def describe_input(
@@ -261,9 +262,9 @@ def _estimate(
     export: Export,
     described: InputDescription,
     read: _Input,
-    measured: _Measured,
-    dense: _Measured | None = None,
+    levels: Sequence[_Measured],
 ) -> Estimate:
+    measured, *others = levels
     limits = measured.limits
     batches = _plan(measured, settings)
     bound, binds = lower_bound(measured.sizes, limits)
@@ -301,7 +302,7 @@ def _estimate(
         cost=price.cost(prompt_total, output, tier=_tier(settings)),
         currency=settings.llm.price.currency,
         case_batches={budget: _case_batches(read.counts, budget) for budget in CASE_BUDGETS},
-        dense=_dense(dense, settings) if dense else None,
+        dense=next((_dense(each, settings) for each in others), None),
         larger_output_limit=larger[0] if larger else None,
         larger_output_batches=larger[1] if larger else None,
         concurrency=settings.run.concurrency,
@@ -344,7 +345,7 @@ def _repriced(settings: Settings, batches: Sequence[Batch], limits: BatchLimits)
 
 
 def _unpacked(settings: Settings, read: _Input, builder: PromptBuilder) -> UnpackedEstimate:
-    output = sorted(map(builder.expected_tokens, read.counts), reverse=True)
+    output = sorted((expected_tokens(rows, builder.answer) for rows in read.counts), reverse=True)
     prompts = read.tokens_long + len(output) * (builder.instructions_tokens - builder.legend_tokens)
     seconds = schedule_seconds(output, settings)
     cost = settings.llm.price.of_tokens().cost(prompts, sum(output), tier=_tier(settings))

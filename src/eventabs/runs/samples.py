@@ -157,8 +157,6 @@ def pending_use(directory: RunDirectory, invocation: Invocation) -> PlannedUse:
     return PlannedUse(
         users=len({planned.part.user_id for planned in parts}),
         calls=len(batches),
-        prompt_tokens=sum(
-            limits.input_tokens(planned.size for planned in batch.parts) for batch in batches
-        ),
+        prompt_tokens=sum(limits.input_tokens(planned.size for planned in batch.parts) for batch in batches),
         completion_tokens=sum(planned.size.output_tokens for planned in parts),
     )

@@ -53,16 +53,15 @@ _TYPES: Final = {
 
 
 class Table(NamedTuple):
-    """What is handed out. Times are ISO 8601."""
+    """What is handed out: its columns with their types, and its rows. Times are ISO 8601."""
 
     name: str
-    columns: tuple[str, ...]
+    columns: dict[str, str]
     rows: Callable[[Ledger], Iterator[Row]]
 
-    @property
-    def types(self) -> dict[str, str]:
-        """The columns with their types."""
-        return {name: _TYPES.get(name, "VARCHAR") for name in self.columns}
+
+def _columns(names: str) -> dict[str, str]:
+    return {name: _TYPES.get(name, "VARCHAR") for name in names.split()}
 
 
 def _events(ledger: Ledger) -> Iterator[Row]:
@@ -98,29 +97,22 @@ def _behaviors(ledger: Ledger) -> Iterator[Row]:
             }
 
 
-EVENTS: Final = Table(
-    "events",
-    (
-        *("id", "user_id", "type", "category", "start", "end", "minutes", "summary"),
-        *("journey", "sure", "source", "behaviors"),
+_TABLES: Final = (
+    Table(
+        "events",
+        _columns("id user_id type category start end minutes summary journey sure source behaviors"),
+        _events,
     ),
-    _events,
-)
-JOURNEYS: Final = Table(
-    "journeys",
-    (
-        *("id", "user_id", "kind", "name", "start", "end", "days", "minutes", "converted"),
-        *("types", "events", "behaviors"),
+    Table(
+        "journeys",
+        _columns("id user_id kind name start end days minutes converted types events behaviors"),
+        _journeys,
     ),
-    _journeys,
-)
-ROWS: Final = Table(
-    "rows",
-    (
-        *("event", "journey", "user_id", "behavior", "became", "file", "line"),
-        *("start", "action", "item", "place", "text"),
+    Table(
+        "rows",
+        _columns("event journey user_id behavior became file line start action item place text"),
+        _behaviors,
     ),
-    _behaviors,
 )
 
 
@@ -142,7 +134,7 @@ def write_csv(table: Table, ledger: Ledger, target: Path, *, bom: bool) -> None:
 
     Raises InputError where DuckDB cannot.
     """
-    types = {name: kind.replace("TIMESTAMP", "VARCHAR") for name, kind in table.types.items()}
+    types = {name: kind.replace("TIMESTAMP", "VARCHAR") for name, kind in table.columns.items()}
     shown = {"VARCHAR": _HARMLESS, "VARCHAR[]": _LIST, "INTEGER[]": _LIST}
     cells = ", ".join(shown.get(kind, '"{0}"').format(name) for name, kind in types.items())
     mark = _BOM if bom else ""  # the header's first name begins the file
@@ -156,14 +148,14 @@ def write_parquet(table: Table, ledger: Ledger, target: Path) -> None:
 
     Offsets are seconds, null where the run knew no zone. Raises InputError where DuckDB cannot.
     """
-    times = [name for name, kind in table.types.items() if kind == "TIMESTAMP"]
+    times = [name for name, kind in table.columns.items() if kind == "TIMESTAMP"]
 
     def typed(row: Row) -> Row:
         moments = {name: datetime.fromisoformat(row[name]) for name in times}
         walls = {name: moment.replace(tzinfo=None).isoformat() for name, moment in moments.items()}
         return row | walls | {f"{name}_offset": offset_seconds(at) for name, at in moments.items()}
 
-    types = table.types | dict.fromkeys((f"{name}_offset" for name in times), "INTEGER")
+    types = table.columns | dict.fromkeys((f"{name}_offset" for name in times), "INTEGER")
     _copy(map(typed, table.rows(ledger)), types, "FROM written", target, "FORMAT parquet")
 
 
@@ -194,7 +186,7 @@ def write_sqlite(tables: Sequence[Table], ledger: Ledger, target: Path) -> None:
     types = {"INTEGER": "INTEGER", "BOOLEAN": "INTEGER"}
     with closing(sqlite3.connect(target)) as database, database:
         for table in tables:
-            columns = ", ".join(f'"{name}" {types.get(kind, "TEXT")}' for name, kind in table.types.items())
+            columns = ", ".join(f'"{name}" {types.get(kind, "TEXT")}' for name, kind in table.columns.items())
             database.execute(f"CREATE TABLE {table.name} ({columns})")
             slots = ", ".join("?" * len(table.columns))
             cells = ([_plain(row[name]) for name in table.columns] for row in table.rows(ledger))
@@ -240,7 +232,7 @@ def _write_sheets(book: "xlsxwriter.Workbook", table: Table, rows: Iterator[Row]
             sheet.write_string(0, column, title, bold)
         written = 0
         for written, row in enumerate(islice(rows, _ROWS), 1):
-            for column, (name, kind) in enumerate(table.types.items()):
+            for column, (name, kind) in enumerate(table.columns.items()):
                 match _date(row[name]) if kind == "TIMESTAMP" else _plain(row[name]):
                     case bool(value):
                         sheet.write_boolean(written, column, value)
@@ -408,7 +400,7 @@ def export_events(
     RunDirectoryError where there is no run, and UsageError where `output` is there already or cannot be written.
     """
     directory = RunDirectory.find(named)
-    tables = (EVENTS, JOURNEYS, ROWS) if rows else (EVENTS, JOURNEYS)
+    tables = _TABLES if rows else _TABLES[:2]
     names = [table.name for table in (tables if form in ("csv", "parquet") else tables[:1])]  # of files
     parent = Path(output).parent if output and not is_address(output) else directory.path
     targets = _targets(directory, names, form, output, replace=replace)

@@ -208,7 +208,6 @@ _AWAITED = """
     FROM job_calls JOIN calls ON calls.id = call_id, json_each(calls.users) AS asked WHERE status = 'sent'
 """
 _CHANGED = ("state", "attempts", "broken_calls", "max_peers", "reason")
-_OTHER_ROWS = ("minor", "unplaced", "unasked")
 PEERS_OF_PIECES = 1  # a part cut because its answer was too long is alone in its batch
 
 
@@ -397,10 +396,10 @@ class Ledger:
         return [
             PlannedPart(
                 Part(user_id, first, last),
-                PartSize(*tokens, len(rows_in(rows)) if rows else last - first + 1),
+                PartSize(tokens, out, len(rows_in(rows)) if rows else last - first + 1),
                 *(attempts, broken, peers, bool(is_whole), rows),
             )
-            for user_id, first, last, *tokens, attempts, broken, peers, is_whole, rows in rows
+            for user_id, first, last, tokens, out, attempts, broken, peers, is_whole, rows in rows
         ]
 
     def replace_part(
@@ -573,7 +572,7 @@ class Ledger:
                     "output_tokens": size.output_tokens,
                 }
             if change.accepted:
-                values |= change.accepted.figures
+                values.update(change.accepted.figures)
             columns = ", ".join(f"{name} = ?" for name in values)
             self._db.execute(
                 f"UPDATE parts SET {columns} WHERE user_id = ? AND first = ? AND last = ?",
@@ -665,7 +664,9 @@ def pack_outcome(outcome: Outcome) -> bytes:
         {
             "events": [event.model_dump() for event in outcome.events],
             "journeys": [journey.model_dump() for journey in outcome.journeys],
-            **{name: row_ranges(getattr(outcome, name)) for name in _OTHER_ROWS},
+            "minor": row_ranges(outcome.minor),
+            "unplaced": row_ranges(outcome.unplaced),
+            "unasked": row_ranges(outcome.unasked),
             "misfiled": outcome.misfiled,
             "repeated": outcome.repeated,
         }
@@ -678,9 +679,11 @@ def unpack_outcome(part: Part, reason: FailureReason | None, blob: bytes) -> Out
     return Outcome(
         part,
         reason,
-        tuple(map(Event.model_validate, found["events"])),
-        tuple(map(Journey.model_validate, found["journeys"])),
-        *(tuple(rows_in(found[name])) for name in _OTHER_ROWS),
+        events=tuple(map(Event.model_validate, found["events"])),
+        journeys=tuple(map(Journey.model_validate, found["journeys"])),
+        minor=tuple(rows_in(found["minor"])),
+        unplaced=tuple(rows_in(found["unplaced"])),
+        unasked=tuple(rows_in(found["unasked"])),
         misfiled=found["misfiled"],
         repeated=found["repeated"],
     )

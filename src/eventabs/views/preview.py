@@ -157,7 +157,7 @@ def _output(estimate: Estimate) -> str:
         "users": _("users"),
         "rows": _("rows"),
     }
-    template = _("Answers: about {tokens} output tokens, {number} a behavior; what limits a batch: {limit}")
+    template = _("Answers: about {tokens} tokens, {number} a behavior; what binds: {limit}")
     return template.format(
         tokens=count(estimate.expected_output_tokens),
         number=_mean(estimate.expected_output_tokens, estimate.behaviors),

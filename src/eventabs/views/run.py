@@ -22,11 +22,11 @@ from rich.table import Table
 from rich.text import Text
 
 from eventabs.errors import UsageError
-from eventabs.inspection import ROW_STATES, Line, RunState, StoredCall, UserView
+from eventabs.inspection import Line, RunState, StoredCall, UserView
 from eventabs.language import gettext as _, ngettext
 from eventabs.providers import kind_of
 from eventabs.runs import Note, Progress, Started, StateChanged, Summary
-from eventabs.store import ShardState, UserRow
+from eventabs.store import RowsOfUser, ShardState, UserRow
 from eventabs.views import messages
 from eventabs.views.console import encode, one_line, print_command, print_line
 from eventabs.views.messages import count, duration, events, job_line, joined, journeys, listed, money, share
@@ -427,10 +427,10 @@ def user_json(view: UserView, calls: Iterable[StoredCall] | None) -> str:
     """Return a user as one line of JSON; with the stored calls where they are asked for."""
     fields: dict[str, object] = view.row._asdict() | {
         "profile": dict(view.profile),
-        "lines": [line._asdict() for line in view.lines],
+        "lines": [asdict(line) for line in view.lines],
         "events": view.events,
         "journeys": list(view.journeys.values()),
-        **{state: [line.index for line in view.lines if line.state == state] for state in ROW_STATES[1:]},
+        **{state: [line.index for line in view.lines if line.state == state] for state in RowsOfUser._fields},
     }
     if calls is not None:
         fields["calls"] = [asdict(call) for call in calls]
@@ -505,7 +505,8 @@ def event_text(event: Mapping[str, Any]) -> str:
     start, end = str(event["start"]), str(event["end"])
     same_day = end[:_DATE] == start[:_DATE]
     until = end[_DATE + 1 : _DATE + 6] if same_day else end[5 : _DATE + 6].replace("T", " ")
-    span = f"{start[_DATE + 1 : _DATE + 6]}-{until}"
+    begin = start[_DATE + 1 : _DATE + 6]
+    span = begin if until == begin else f"{begin}-{until}"
     category = f"({event['category']})" if event["category"] else ""
     kind = str(event["type"]) + ("" if event["sure"] else "?")
     parts = (span, kind, category, str(event["summary"]))

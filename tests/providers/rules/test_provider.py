@@ -1,7 +1,5 @@
 """The built-in rules as a provider: what becomes an event, how an answer says it, and how events are summarized."""
 
-import re
-from collections import Counter
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -15,34 +13,16 @@ from eventabs.providers.rules import (
     RulesProvider,
     clip,
     load_rules,
-    rule_events,
     shipped_rules,
     summaries,
     width,
 )
-from eventabs.records import Behavior, Category, Reply, Request, Usage, UserLog, Vocabulary, rows_in
+from eventabs.records import Behavior, Category, Reply, Request, Usage, UserLog, Vocabulary
 
 VOCABULARY = Vocabulary((), (Category("conversion", "!"), Category("engagement")), minor="零碎")
 RULES = load_rules(shipped_rules(), "zh")
 ENGLISH = load_rules(shipped_rules(), "en")
 JOINERS = dict.fromkeys(map(ord, "\u200c\u200d"))  # they stay: emoji and some scripts need them
-LINE = re.compile(r"(?P<type>[^\W\d_]+(?: [^\W\d_]+)*!?)(?P<groups>(?: \d+(?:-\d+)?(?:,\d+(?:-\d+)?)*)+)")
-
-
-def parse(text: str) -> dict[str, list[tuple[str, list[int]]]]:
-    """Read a whole answer as (type with mark, row numbers); fails on any line that is not to the letter of the form."""
-    *lines, last = text.split("\n")
-    assert last == "##"
-    users: dict[str, list[tuple[str, list[int]]]] = {}
-    for line in lines:
-        if line.startswith("## "):
-            events = users.setdefault(line.removeprefix("## "), [])
-            continue
-        match = LINE.fullmatch(line)
-        assert match, line
-        assert match["type"] not in {kind for kind, _rows in events}, line
-        events += [(match["type"], rows_in(group.replace(",", " "))) for group in match["groups"].split()]
-    return users
 
 
 def behavior(start: str, action: str, item: str, place: str = "", duration: int | None = None) -> Behavior:
@@ -60,9 +40,7 @@ async def answer(*logs: UserLog, detail: Detail = "day", english: bool = False) 
 
 
 async def lines(*log: Behavior, detail: Detail = "day", english: bool = False) -> list[str]:
-    text = await answer(log_of(*log), detail=detail, english=english)
-    parse(text)
-    return text.split("\n")[1:-1]
+    return (await answer(log_of(*log), detail=detail, english=english)).split("\n")[1:-1]
 
 
 DEALER = [
@@ -231,40 +209,6 @@ def logs(draw: st.DrawFn) -> UserLog:
         for line, (minute, second, action, item, place, duration) in enumerate(rows)
     ]
     return log_of(*sorted(unordered, key=lambda row: (row.start, row.line)))
-
-
-def stands_alone(row: Behavior) -> bool:
-    return row.action in {"purchase", "cart"} or (row.action == "visit" and "4S" in row.item + row.place)
-
-
-@settings(max_examples=200, deadline=None)
-@given(
-    users=st.lists(logs(), min_size=1, max_size=3),
-    detail=st.sampled_from(["day", "fine"]),
-    english=st.booleans(),
-)
-async def test_any_logs_are_answered_with_every_row_in_one_event_of_one_day(
-    users: list[UserLog], detail: Detail, *, english: bool
-) -> None:
-    told = list(parse(await answer(*users, detail=detail, english=english)).values())
-    assert len(told) == len(users)
-    rows = [row for log in users for row in log.behaviors]
-    assert sorted(number for events in told for _kind, numbers in events for number in numbers) == list(
-        range(1, len(rows) + 1)
-    )
-    first = 1
-    for log, events in zip(users, told, strict=True):
-        by_rules = rule_events(log, ENGLISH if english else RULES, detail)
-        said = [(kind.rstrip("!"), [number - first for number in numbers]) for kind, numbers in events]
-        assert Counter((kind, *covers) for covers, kind in by_rules) == Counter(
-            (kind, *covers) for kind, covers in said
-        )
-        first += len(log.behaviors)
-        for kind, numbers in events:
-            theirs = [rows[number - 1] for number in numbers]
-            assert len({(row.start - timedelta(hours=5)).date() for row in theirs}) == 1
-            assert kind.endswith("!") == any(map(stands_alone, theirs))
-            assert len(theirs) == 1 or not kind.endswith("!")
 
 
 @settings(max_examples=200, deadline=None)

@@ -59,6 +59,7 @@ def kind(action: str, item: str, place: str = "", *, rules: Rules = SHIPPED) -> 
         ("visit", "barber", "", "生活服务"),
         ("visit", "the bar", "", "社交"),
         ("use", "微信", "", "社交"),
+        ("use", "微信读书", "", "阅读"),
         ("use", "抖音", "", "娱乐"),
         ("use", "高德地图", "", "出行"),
         ("use", "大众点评", "", "找店"),

@@ -413,7 +413,7 @@ async def test_what_the_model_was_not_sure_of_and_what_a_rule_added_say_so(
         await open_page(page, write_page(tmp_path), "#user=ann")
         assert await page.run(badges) == ["西餐厅用餐", "conversion", "not sure", "西餐厅用餐"]
         await open_page(page, crowd, f"#user={quote(CROWD[2])}")
-        await _after(page, badges, ["星瀚M5", "星瀚M5", "conversion", "your rule", "星瀚M5"])
+        await _after(page, badges, ["星瀚M5", "星瀚M5", "conversion", "星瀚M5", "your rule"])
 
 
 async def test_text_from_data_stays_text(tmp_path: Path) -> None:

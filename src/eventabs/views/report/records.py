@@ -510,7 +510,6 @@ def script_words(zone: str) -> dict[str, object]:
         "summary": _("summary"),
         "covered": _("behaviors"),
         "sure": _("sure"),
-        "no": _("no"),
         "source": _("source"),
         "rows": _("{first}–{last} of {count}"),
         "noRows": _("Nothing to list."),

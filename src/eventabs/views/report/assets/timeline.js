@@ -98,8 +98,8 @@ function drawTimeline(user, width) {
     svg.append(dayName(day.day, place ? days[place - 1].day : null, years > 1, left > 60, top + lane / 2));
     const floor = y + tall - 3, lines = { "": "", " open": "" };
     for (const one of day.behaviors) {
-      const { at, event } = user.behaviors[one], x = xOf(at - day.day * DAY).toFixed(1);
-      lines[event < 0 ? " open" : ""] += `M${x} ${floor - TICKS + 2}V${floor}`;
+      const behavior = user.behaviors[one], x = xOf(behavior.at - day.day * DAY).toFixed(1);
+      lines[isOpen(behavior) ? " open" : ""] += `M${x} ${floor - TICKS + 2}V${floor}`;
       ticks.set(one, [x, floor]);
     }
     for (const kind in lines) if (lines[kind]) svg.append(drawn("path", { class: "ticks" + kind, d: lines[kind] }));

@@ -32,11 +32,14 @@ function eventItem(event, place) {
   return element("div", { class: kind, role: "option", "aria-selected": "false", tabindex: -1, "data-place": place, title: [categoryName(event.category), covers].filter(Boolean).join(" · ") }, element("time", {}, spanOf(event)), what);
 }
 
+// Whether a behavior should have an event and has none: it is neither minor nor was it left out on purpose.
+const isOpen = ({ event }) => event === -1 || event === -3;
+
 function behaviorItem(behavior, place, events) {
-  const event = events[behavior.event], kind = event ? event.color : "open";
+  const event = events[behavior.event], kind = event ? event.color : isOpen(behavior) ? "open" : "minor-row";
   const length = behavior.length ? lasting(behavior.length) : "";
   return element("div", { class: "item " + kind, role: "option", "aria-selected": "false", tabindex: -1, "data-place": place, title: event ? fill(words.inEvent, { event: spanOf(event) + " " + event.type }) : words.noEvent[-1 - behavior.event] },
-    element("time", {}, clock(behavior.at)), element("span", { class: "what" }, marked(behavior.name, wanted)), element("span", { class: "meta" }, [behavior.event < -1 ? words.noEvent[-1 - behavior.event] : "", length].filter(Boolean).join(" · ")));
+    element("time", {}, clock(behavior.at)), element("span", { class: "what" }, marked(behavior.name, wanted)), element("span", { class: "meta" }, length));
 }
 
 // A list with a heading for each day, made as far as it is needed.

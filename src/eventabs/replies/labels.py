@@ -1,0 +1,189 @@
+"""The words and row numbers of an answer: types, kinds of journeys, marks and groups, as models write them."""
+
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from eventabs.records import EventType, Vocabulary
+
+MINOR_WORDS = ("零碎", "minor")
+LONGEST_TYPE = 40
+AROUND_NAMES = " \t*_`\"'<>()[]{}:=.,;|/-"
+
+# Control, line and paragraph separators, bidi and invisible characters, lone surrogates. The joiners that
+# emoji and some scripts need (200C, 200D) stay.
+_UNSAFE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]+"
+)
+# Each character becomes one, so that positions are the same in both texts. 、 stays: behind a number it is a bullet.
+_FOLDED: dict[int, int | str] = {
+    **{code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)},
+    **dict.fromkeys(map(ord, "\u3000\u00a0\u2002\u2003\u2009\u202f"), " "),
+    **dict.fromkeys(map(ord, "–—―−‐‑‒〜～"), "-"),
+    **dict.fromkeys(map(ord, "→⇒➔➜⟶"), ">"),
+    **dict.fromkeys(map(ord, "“”„‟"), '"'),
+    **dict.fromkeys(map(ord, "‘’"), "'"),
+    **str.maketrans("∶。【】〔〕│¦", ":.[][]||"),
+}
+_NORMAL: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern, re.IGNORECASE), instead)
+    for pattern, instead in (
+        (r"\s*\([^()]*[^()\W\d_][^()]*\)\s*$|\s+(?:#|//).*$", ""),  # a note at the end
+        (r"[\"'|`]+|(?<!\w)_+|_+(?!\w)", " "),
+        (r"第(?=\s*\d)", ""),
+        (r"(?<=\d)\s*行(?=$|[^\w]|[到至和及])", ""),
+        (r"(?<!\w)行号?\s*:?\s*(?=\d)|(?<=\S)\s+(?:rows?|lines?)\s*:?\s*(?=\d)", " "),
+        (r"#(?=\d)", ""),
+        (r"[\[(]\s*\d+\s*[\])](?=\s*:)", ""),  # how many follow
+        (r"(?<=[^\d\s])[:=>]+(?=\d)", " "),
+        (r"\(\s*\?\s*\)", "?"),
+        (r"(?<=\d)\s*(?:-+>?|[~>]|至|到|to\b)\s*(?=\d)", "-"),
+        (r"(?<=\d)\s*(?:[,、]+\s*(?:and\b|和|及)?|and\b|[和及&+])\s*(?=\d)", ","),
+        (r"[\[({]\s*(?=\d)|(?<=[\d?!])\s*[\])}]+", " "),
+        (r"\s[,\[\](){}]+(?=\s|$)|^[\[({]+\s", " "),
+        (r"(?<=\d)\s+(?=[?!]+(?:\s|$))", ""),
+        (r"(?<=[\d?!])\s*,\s*(?=[^\d\s,])", ";"),
+        (r"[\s.,\\]+$", ""),
+    )
+)
+_BRACKETED = re.compile(r"\s*[\[(](?P<inside>[^\[\]()]{1,40})[\])]$")
+_RANGES = r"[0-9]+(?:-[0-9]+)?(?:,[0-9]+(?:-[0-9]+)?)*+"
+
+
+def fold(text: str) -> str:
+    """Write full-width digits, letters and punctuation as ASCII; positions stay the same."""
+    return text if text.isascii() else text.translate(_FOLDED)
+
+
+def normal(folded: str) -> str:
+    """Write groups as they are asked for: `5 to 8`, `第5-8行`, `[2, 4]`."""
+    for pattern, instead in _NORMAL:
+        folded = pattern.sub(instead, folded)
+    return folded
+
+
+def one_line(text: str, limit: int) -> str:
+    """Return `text` as one line of at most `limit` characters without control and bidi characters."""
+    return " ".join(_UNSAFE.sub(" ", text[: 4 * limit]).split())[:limit].rstrip()
+
+
+class Label(NamedTuple):
+    """What stands before groups. `known`: the vocabulary has it, `has_category` a category for it, which no mark changes."""
+
+    type: str
+    category: str
+    sure: bool = True
+    known: bool = False
+    minor: bool = False
+    has_category: bool = False
+
+
+class JourneyName(NamedTuple):
+    """The journey that groups are steps of."""
+
+    kind: str
+    name: str
+    sure: bool = True
+
+
+class Group(NamedTuple):
+    """The rows of one event: first and last of each range, as written, and signs behind them."""
+
+    spans: tuple[tuple[int, int], ...]
+    mark: str = ""
+
+
+def groups_in(text: str) -> tuple[Group, ...]:
+    """Return the groups of a text that is nothing else."""
+    groups = []
+    for word in text.split():
+        ranges = word if word[-1].isdigit() else word.rstrip(word.translate(_NO_RANGES))
+        spans = []
+        for each in ranges.split(","):
+            first, _hyphen, last = each.partition("-")  # no row has more than a dozen digits
+            spans.append((int(first[:12]), int((last or first)[:12])))
+        groups.append(Group(tuple(spans), word[len(ranges) :]))
+    return tuple(groups)
+
+
+_NO_RANGES = str.maketrans("", "", "0123456789,-")
+
+
+def _key(name: str) -> str:
+    return " ".join(fold(name).casefold().split())
+
+
+def _one_of(words: Iterable[str]) -> str:
+    """Match one of some words, the longest first."""
+    in_order = sorted(words, key=lambda word: (-len(word), word))
+    return "|".join(r"\s+".join(map(re.escape, word.split())) for word in in_order) or "(?!)"
+
+
+class Labels:
+    """A vocabulary, ready to find its types in an answer and to name events."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._default = vocabulary.default_category
+        self._marks = {fold(each.mark): each.name for each in vocabulary.categories if each.mark}
+        self._categories = {each.name.casefold(): each.name for each in vocabulary.categories}
+        self._types = {_key(kind.name): kind for kind in vocabulary.types}
+        for alias, name in vocabulary.aliases:
+            self._types.setdefault(_key(alias), self._types.get(_key(name), EventType(name)))
+        self._minor = {_key(word) for word in (vocabulary.minor, *MINOR_WORDS) if word} - self._types.keys()
+        self._closed = None if vocabulary.open else {kind.name for kind in vocabulary.types}
+        self._kinds = {_key(kind.name): kind.name for kind in vocabulary.journeys}
+        signs = "".join(map(re.escape, sorted({"?", "!", *self._marks})))
+        names = _one_of({*self._types, *self._minor})
+        self.groups = re.compile(rf"(?:{_RANGES}[{signs}]*+(?:\s++|$))++")
+        self.known_before_groups = re.compile(
+            rf"[\s\[(<{{]*+(?P<label>[{signs}]?\s?(?:{names})(?:\s?[\[(][^\[\]()]{{1,40}}[\])])?)[\])>}}]*+"
+            rf"\s?(?P<behind>(?:[{signs}]|[^\w\s()\[\]:=,;|>-]){{0,3}})[\])>}}]*+\s*+[:=>|-]*+\s*+(?=[0-9])",
+            re.IGNORECASE,
+        )
+        self._kind = re.compile(rf"[\s\[(<\"']*+(?P<kind>{_one_of(self._kinds)})[\])>\"']*+", re.IGNORECASE)
+        self._signed = re.compile(rf"(?P<front>[{signs}]*+)\s*+(?P<name>.*?)\s*+(?P<behind>[^\w\s\])]*+)")
+
+    def is_outside(self, kind: str) -> bool:
+        """Whether the vocabulary is closed and lacks a type."""
+        return self._closed is not None and kind not in self._closed
+
+    def category(self, signs: str) -> str:
+        """Return the category that one of some signs is the mark of; "" for none."""
+        return next((self._marks[sign] for sign in signs if sign in self._marks), "")
+
+    def named(self, text: str) -> Label:
+        """Return what a text says about the groups behind it."""
+        name = one_line(fold(text), 2 * LONGEST_TYPE).strip()
+        signs = category = ""
+        if not self._lists(name) and (found := self._signed.fullmatch(name)):
+            signs, name = found["front"] + found["behind"], found["name"]
+            if not self._lists(name) and (found := _BRACKETED.search(name)):
+                inside, outside = found["inside"].strip(), name[: found.start()].strip(AROUND_NAMES)
+                category = self._categories.get(inside.casefold()) or self.category(inside)
+                is_gloss = not category and self._lists(inside) and not self._lists(outside)
+                name = inside if is_gloss or not outside else outside
+            name = name if self._lists(name) else name.strip(AROUND_NAMES)
+        sure, category = "?" not in signs, category or self.category(signs)
+        if known := self._types.get(_key(name)):
+            category = known.category or category or self._default
+            return Label(known.name, category, sure, known=True, has_category=bool(known.category))
+        minor = _key(name) in self._minor
+        return Label(name[:LONGEST_TYPE].rstrip(), category or self._default, sure, known=minor, minor=minor)
+
+    def _lists(self, name: str) -> bool:
+        return _key(name) in self._types or _key(name) in self._minor
+
+    def journey(self, text: str) -> JourneyName:
+        """Return the kind and name that stand before the steps of a journey."""
+        sure = not fold(text).rstrip(AROUND_NAMES).endswith("?")
+        if found := self._kind.match(fold(text)):
+            kind, name = self._kinds[_key(found["kind"])], text[found.end() :]
+        else:
+            kind, _space, name = text.strip().partition(" ")
+            kind, name = (one_line(kind.strip(AROUND_NAMES), LONGEST_TYPE), name) if name else ("", kind)
+        folded = fold(name)
+        start = len(folded) - len(folded.lstrip(" \t*_`\"'>:/|-"))
+        name = name[start : len(folded.rstrip(" \t*_`\"':?/|-"))]
+        if len(name) > 1 and fold(name[0] + name[-1]) in ("()", "[]"):
+            name = name[1:-1]
+        return JourneyName(kind, name.strip() or kind, sure)
