@@ -123,7 +123,8 @@ class Reader:
             answer = self._answer(unclosed, numbers)
             answer.keep_last_blocks()
         users = _users(answer, asked)
-        anew = {alias for alias, user in users.items() if user.counts_anew}
+        last = "" if answer.ended else answer.reached
+        anew = {alias for alias, user in users.items() if user.counts_anew and alias != last}
         later = [user for user in users.values() if user.is_named and user.entries and user.numbers.start > 1]
         if anew and 2 * len(anew) >= len(later):
             anew = set(users)
@@ -133,8 +134,7 @@ class Reader:
             if alias in anew:
                 outcome = Outcome(user.asked.part, "renumbered")
             elif user.is_named or user.entries:
-                is_last = not answer.ended and alias == answer.reached
-                outcome = self._outcome(user, is_last=is_last, stopped=stopped)
+                outcome = self._outcome(user, is_last=alias == last, stopped=stopped)
             else:
                 outcome = Outcome(user.asked.part, without)
             if reply.finish_reason == "content_filter" and outcome.reason not in (None, "unplaced", "minor"):
