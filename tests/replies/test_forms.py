@@ -219,7 +219,7 @@ DRESSES = [
 
 
 def test_what_a_good_answer_means() -> None:
-    assert MEANT == {
+    assert {
         "U1": Short(
             None,
             [
@@ -235,7 +235,7 @@ def test_what_a_good_answer_means() -> None:
             (0, 6),
         ),
         "U2": Short(None, ["运动 0"]),
-    }
+    } == MEANT
 
 
 @pytest.mark.parametrize("text", DRESSES)
