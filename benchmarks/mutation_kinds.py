@@ -136,7 +136,7 @@ def _written(
     of_minor = row_ranges(first + row for row in minor)
     lines += [f"零碎 {of_minor}"] if minor else []
     events = [{"type": label, "rows": " ".join(groups)} for label, groups in by_type.items()]
-    user = {"user": alias, "journeys": journeys, "events": events, "minor": of_minor}
+    user: dict[str, object] = {"user": alias, "journeys": journeys, "events": events, "minor": of_minor}
     return "\n".join(lines) + "\n", user
 
 
