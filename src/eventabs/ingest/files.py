@@ -22,7 +22,7 @@ import zstandard
 from eventabs.errors import NO_ROOM, ConfigError, DiskFullError, InputError, StorageError
 from eventabs.language import gettext as _
 from eventabs.object_stores import is_address
-from eventabs.records import Event
+from eventabs.records import Event, Journey
 from eventabs.stop import Stop
 
 # The schemes of databases, each with a command that writes a query's rows as CSV.
@@ -54,7 +54,7 @@ _DOCUMENTS: Final = (".doc", ".docx", ".odt", ".rtf", ".pages", ".ppt", ".pptx",
 _TEXTS: Final = (".md", ".markdown", ".rst", ".adoc", ".tex")
 _XML: Final = re.compile(rb"\s*<(?:\?xml|log\b)")
 _WEB_PAGE: Final = re.compile(rb"\s*(?:<!doctype html|<html)", re.IGNORECASE)
-_EVENT: Final = Event.model_fields.keys() - {"summary_source", "outside"}  # always there
+_MADE: Final = Event.model_fields.keys() - {"outside"}, Journey.model_fields.keys()  # always there
 _MARK: Final = b"\xef\xbb\xbf"
 
 
@@ -101,8 +101,8 @@ def refuse_document(path: str, start: bytes) -> None:
 
 
 def refuse_events(path: str, columns: Collection[str]) -> None:
-    """Raise InputError if a file has the columns of events, as runs and exports write them."""
-    if set(columns) >= _EVENT:
+    """Raise InputError if a file has the columns of events or journeys, as runs and exports write them."""
+    if any(set(columns) >= made for made in _MADE):
         message = _(
             "{path} holds events that eventabs has made, not behaviors; name the export that they were made from,"
             " or look at them with eventabs show"
