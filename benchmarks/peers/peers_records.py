@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from eventabs.config import Settings
-from eventabs.records import Part, Reply, UserLog
-from eventabs.replies import Labels, read_reply
+from eventabs.records import AskedUser, Part, Reply, UserLog
+from eventabs.replies import Reader
 from eventabs.runs.components import vocabulary_of
 from eventabs.store import Ledger
 from reliability_records import ended
 
 STORED_WITHIN = 0.2  # seconds, in which a client can write an answer down
-LABELS = Labels(vocabulary_of(Settings(), "zh"))
+READER = Reader(
+    vocabulary_of(Settings(), "zh"), detail="day", source="llm", summarize=lambda _log: lambda _behaviors: ""
+)
 
 
 class Prompts:
@@ -56,15 +58,8 @@ class Answers:
 
 def _is_usable(text: str, log: UserLog) -> bool:
     part = Part(log.user_id, 0, len(log.behaviors) - 1)
-    reading = read_reply(
-        Reply(text, "length"),
-        {"U1": log},
-        {"U1": part},
-        labels=LABELS,
-        min_grounded=0.5,
-        source="llm",
-        lines=lambda log: [""] * len(log.behaviors),
-    )
+    asked = AskedUser(part, log, range(len(log.behaviors)))
+    reading = READER.read(Reply(text, "length"), {"U1": asked})
     return reading.outcomes["U1"].usable
 
 
