@@ -79,16 +79,28 @@ class _User:
     entries: list[tuple[Entry, bool]] = field(default_factory=list)
 
     @property
-    def counts_anew(self) -> bool:
-        """Whether rows under the user's header are counted from 1, not through the request."""
-        spans = [
+    def spans(self) -> list[tuple[int, int]]:
+        """The rows under the user's header."""
+        return [
             span for entry, named in self.entries if named for group in entry.groups for span in group.spans
         ]
+
+    @property
+    def counts_anew(self) -> bool:
+        """Whether rows under the user's header are counted from 1, not through the request."""
+        spans = self.spans
         if self.numbers.start == 1 or not spans:
             return False
         rows, last = len(self.numbers), max(last for _first, last in spans)
         named = sum(min(rows, last - first + 1) for first, last in spans)
         return min(spans)[0] == 1 and last <= rows and last < self.numbers[-1] and 2 * named >= rows
+
+    @property
+    def is_shifted(self) -> bool:
+        """Whether each row under the user's header seems to be named by the number behind or before it."""
+        ends = [(min(self.spans)[0], max(last for _first, last in self.spans))] if self.spans else []
+        first, behind = self.numbers.start, self.numbers.stop
+        return ends in ([(first + 1, behind)], [(first - 1, behind - 2)])
 
 
 class Reader:
@@ -123,9 +135,11 @@ class Reader:
             answer = self._answer(unclosed, numbers)
             answer.keep_last_blocks()
         users = _users(answer, asked)
-        anew = {alias for alias, user in users.items() if user.counts_anew}
+        last = "" if answer.ended else answer.reached
+        anew = {alias for alias, user in users.items() if user.counts_anew and alias != last}
         later = [user for user in users.values() if user.is_named and user.entries and user.numbers.start > 1]
-        if anew and 2 * len(anew) >= len(later):
+        shifted = sum(user.is_shifted for user in users.values())
+        if (anew and 2 * len(anew) >= len(later)) or (shifted > 1 and 2 * shifted >= len(later)):
             anew = set(users)
         without = _reason_without_rows(reply, text, answer)
         outcomes = {}
@@ -133,8 +147,7 @@ class Reader:
             if alias in anew:
                 outcome = Outcome(user.asked.part, "renumbered")
             elif user.is_named or user.entries:
-                is_last = not answer.ended and alias == answer.reached
-                outcome = self._outcome(user, is_last=is_last, stopped=stopped)
+                outcome = self._outcome(user, is_last=alias == last, stopped=stopped)
             else:
                 outcome = Outcome(user.asked.part, without)
             if reply.finish_reason == "content_filter" and outcome.reason not in (None, "unplaced", "minor"):
