@@ -418,7 +418,7 @@ def test_the_prompt_is_written_as_the_page_shows() -> None:
         UserLog("user_0008", (Behavior(first.replace(hour=12, minute=10), "cart", "帐篷", "淘宝"),)),
     )
     compactor = Compactor("zh", Settings().compaction.strip)
-    blocks = [compactor.block(f"U{number}", log, first) for number, (log, first) in enumerate(zip(users, (1, 5), strict=True), 1)]
+    blocks = [compactor.block("U1", users[0], 1), compactor.block("U2", users[1], 5)]
     assert "".join(piece for block in blocks for piece in block) == block_of(FORMATS, "prompt") + "\n"
 
 
