@@ -1,11 +1,12 @@
 """Events and journeys: times, minutes, names and how pieces of a user become one."""
 
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from eventabs.records import Behavior, Part, Reply
+from eventabs.records import Behavior, Outcome, Part, Reply, UserLog
 from eventabs.replies.reader import Reader, joined
 from reply_cases import FIRST, READER, VOCABULARY, asked, behaviors, read
 
@@ -84,7 +85,7 @@ def test_a_journey_is_made_of_its_events() -> None:
 def test_each_event_has_a_summary_of_its_behaviors_from_what_writes_those_of_the_user() -> None:
     users = []
 
-    def summarize(log):  # noqa: ANN001, ANN202
+    def summarize(log: UserLog) -> Callable[[Sequence[Behavior]], str]:
         users.append(log.user_id)
         return lambda rows: "+".join(row.item for row in rows)
 
@@ -97,12 +98,12 @@ def test_each_event_has_a_summary_of_its_behaviors_from_what_writes_those_of_the
     assert users == ["user1"]
 
 
-def pieces(first: str, second: str) -> list:
+def pieces(first: str, second: str) -> list[Outcome]:
     """Read two pieces of a user, of six rows each."""
     whole = asked(FIRST)["U1"]
     outcomes = []
     for text, start, end in ((first, 0, 6), (second, 6, 12)):
-        log = type(whole.log)("user1", FIRST[start:end])
+        log = UserLog("user1", FIRST[start:end])
         piece = whole._replace(part=Part("user1", start, end - 1), log=log, rows=range(start, end))
         outcomes.append(READER.read(Reply(f"## U1\n{text}\n##"), {"U1": piece}).outcomes["U1"])
     return outcomes
