@@ -30,7 +30,7 @@ from eventabs.ingest.columns import behavior_columns
 from eventabs.ingest.formats import Query, open_file
 from eventabs.ingest.normal_form import as_glob, quoted, scratch_database
 from eventabs.prompts import measure_group, plan, sampled
-from eventabs.records import PartSize, PlannedPart
+from eventabs.records import PlannedPart
 from eventabs.runs.components import batch_limits, make_builder, open_input, prompt_language_of
 
 BEHAVIORS_A_USER: Final = 92
@@ -86,13 +86,9 @@ def pack_batches(path: str, folder: Path) -> tuple[int, str]:
         builder = make_builder(settings, language, None)
         limits = batch_limits(settings, builder)
         parts: list[PlannedPart] = []
-        detail = settings.prompt.detail
         for group in export.groups():
-            for measured in measure_group(group, [(builder, limits)], [detail]):
-                parts += (
-                    PlannedPart(part, PartSize(input_tokens, output_tokens[detail]))
-                    for part, input_tokens, output_tokens in measured
-                )
+            for measured in measure_group(group, [(builder, limits)]):
+                parts += (PlannedPart(part, size) for part, size in measured)
     began = time.perf_counter()
     batches = plan(parts, limits, probe=True, workers=settings.run.concurrency)
     seconds = time.perf_counter() - began

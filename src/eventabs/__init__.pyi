@@ -12,7 +12,6 @@ from .api import (
     extend as extend,
     read_events as read_events,
     read_journeys as read_journeys,
-    refuse_extension as refuse_extension,
     resume as resume,
     run as run,
 )

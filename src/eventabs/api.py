@@ -244,7 +244,7 @@ async def aresume(
     )
 
 
-def refuse_extension(*_arguments: object, **_named: object) -> NoReturn:
+def extend(*_arguments: object, **_named: object) -> NoReturn:
     """Raise UsageError: what takes a later export into a run is made anew."""
     message = _(
         "eventabs extend comes back with the next version; until then run the whole export anew:"
@@ -254,8 +254,8 @@ def refuse_extension(*_arguments: object, **_named: object) -> NoReturn:
 
 
 async def aextend(*_arguments: object, **_named: object) -> Run:
-    """Raise UsageError, as `refuse_extension`."""
-    refuse_extension()
+    """Raise UsageError, as `extend`."""
+    extend()
 
 
 def estimate(
@@ -306,7 +306,6 @@ def _sync(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
 
 run = _sync(arun)
 resume = _sync(aresume)
-extend = refuse_extension
 check = _sync(acheck)
 
 

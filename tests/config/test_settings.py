@@ -201,7 +201,7 @@ def test_an_unknown_key_is_named_with_the_nearest_or_the_file_that_knows_them_al
     [
         ("run.concurrency = 0", "run.concurrency"),
         ("run.concurrency = 'many'", "run.concurrency"),
-        ("run.min_grounded = 1.5", "run.min_grounded"),
+        ("budget.max_rows = -1", "budget.max_rows"),
         ("run.attempts = 11", "run.attempts"),
         ("budget.max_input_tokens = -1", "budget.max_input_tokens"),
         ("llm.idle_timeout = 0", "llm.idle_timeout"),
@@ -222,6 +222,26 @@ def test_a_value_that_cannot_be_is_named_by_its_key(tmp_path: Path, text: str, k
     fault = _fault(_toml(tmp_path, text))
     assert f" {key}: " in fault
     assert "eventabs init --output -` explains" in fault
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "step"),
+    [
+        ('compaction.level = "legend"', "compaction.level", 'set "dense"'),
+        ('compaction.level = "day"', "compaction.level", 'set "dense"'),
+        ('prompt.detail = "brief"', "prompt.detail", 'set "journeys"'),
+        ('prompt.answer = "json"', "prompt.answer", 'set "schema"'),
+        ('prompt.summary = "none"', "prompt.summary", "leave it out"),
+        ("run.min_grounded = 0.5", "run.min_grounded", "leave it out"),
+    ],
+)
+def test_what_is_gone_is_refused_in_one_line_that_says_what_to_set(
+    tmp_path: Path, text: str, key: str, step: str
+) -> None:
+    fault = _fault(_toml(tmp_path, text))
+    assert f" {key}" in fault
+    assert "is gone" in fault
+    assert step in fault
 
 
 def test_a_key_in_the_place_of_its_variables_name_is_refused_and_not_repeated(tmp_path: Path) -> None:
@@ -298,9 +318,34 @@ def test_categories_have_marks_of_their_own_and_one_has_none(categories: list[di
     )
 
 
-def test_a_mark_is_one_character() -> None:
-    fault = _fault(flags={"vocabulary": {"categories": [{"name": "a"}, {"name": "b", "mark": "!!"}]}})
-    assert "vocabulary.categories.1.mark" in fault
+@pytest.mark.parametrize("mark", ["!!", "7", "?", "？", ">", "#", ",", "，", "-", ";", ":", "|", " "])
+def test_a_mark_is_one_character_that_nothing_else_in_an_answer_has(mark: str) -> None:
+    fault = _fault(flags={"vocabulary": {"categories": [{"name": "a"}, {"name": "b", "mark": mark}]}})
+    assert "vocabulary.categories.1.mark: it takes one character" in fault
+
+
+@pytest.mark.parametrize("name", ["5G套餐 9", "work 3-4", "24", "班次 1,3", "sure?", "> buy", "# buy", "a;b"])
+def test_a_type_cannot_be_mistaken_for_rows_or_another_line(name: str) -> None:
+    fault = _fault(flags={"vocabulary": {"types": [{"name": name}]}})
+    assert "vocabulary.types.0.name: " in fault
+
+
+@pytest.mark.parametrize("name", ["5G套餐", "3D打印", "阶段2", "餐饮:早餐", "24小时店", "level 2b"])
+def test_digits_elsewhere_in_a_type_do_no_harm(name: str) -> None:
+    types = load_settings(None, {"vocabulary": {"types": [{"name": name}]}}).vocabulary.types
+    assert types[0].name == name
+
+
+@pytest.mark.parametrize("vocabulary", [{"types": [{"name": "零碎"}]}, {"other": "minor"}])
+def test_the_word_for_minor_rows_is_no_type(vocabulary: dict[str, Any]) -> None:
+    assert "is the word for rows that no event is made of" in _fault(flags={"vocabulary": vocabulary})
+
+
+def test_where_every_row_is_in_an_event_a_closed_vocabulary_has_a_type_for_the_rest() -> None:
+    flags = {"prompt": {"detail": "fine"}, "vocabulary": {"open": False}}
+    assert "name a type for the rest in vocabulary.other" in _fault(flags=flags)
+    load_settings(None, {**flags, "vocabulary": {"open": False, "other": "其他"}})
+    load_settings(None, {**flags, "prompt": {"detail": "day"}})
 
 
 def test_a_type_is_of_a_category_that_exists() -> None:

@@ -1,5 +1,6 @@
 """The system message says all that is asked, in few tokens and the data's language, and checks the user's own template."""
 
+import json
 import re
 from itertools import product
 from typing import Any
@@ -9,14 +10,15 @@ import pytest
 from eventabs.choices import AnswerForm, Compaction, Detail
 from eventabs.errors import ConfigError
 from eventabs.language import Language
-from eventabs.prompts.builder import Example, Instructions, example_events, example_log, prompt_language
+from eventabs.prompts.builder import Example, Instructions, prompt_language
 from eventabs.prompts.lines import DEFAULT_CATEGORIES, DEFAULT_TYPES, default_vocabulary
 from eventabs.prompts.tokens import TokenCounter
-from eventabs.records import Category, EventType, Vocabulary
+from eventabs.records import Category, EventType, JourneyKind, Vocabulary
 
-OWN = "T $types C $categories D $detail F $format"
-FORMS: tuple[AnswerForm, ...] = ("lines", "json", "schema")
-DETAILS: tuple[Detail, ...] = ("brief", "day", "fine")
+OWN = "T $types C $categories J $journeys D $detail F $format"
+LANGUAGES: tuple[Language, ...] = ("zh", "en")
+FORMS: tuple[AnswerForm, ...] = ("lines", "schema")
+DETAILS: tuple[Detail, ...] = ("day", "fine", "journeys")
 
 
 def message(
@@ -29,135 +31,200 @@ def message(
     return Instructions(language=language, vocabulary=vocabulary, template=template, **others).text()
 
 
-@pytest.mark.parametrize(("language", "answer", "detail"), [*product(("zh", "en"), FORMS, DETAILS)])
+def example_rows(text: str) -> list[int]:
+    """Return the row numbers of the answer to the worked example, in lines."""
+    answer = re.split("示例输出：|Example output:", text)[1].split("##\n\n")[0]
+    groups = re.findall(r"(?<= )[\d,-]+\??(?=[ ;；\n])", answer)
+    return sorted(int(row) for group in groups for row in re.findall(r"\d+", group))
+
+
+@pytest.mark.parametrize(("language", "answer", "detail"), [*product(LANGUAGES, FORMS, DETAILS)])
 def test_the_shipped_templates_are_short_and_complete(
     language: Language, answer: AnswerForm, detail: Detail
 ) -> None:
     text = message(language=language, answer=answer, detail=detail)
+    vocabulary = default_vocabulary(language)
     assert "$" not in text
-    assert all(kind.name in text for kind in DEFAULT_TYPES[language])
-    assert all(category.name in text for category in DEFAULT_CATEGORIES)
-    assert TokenCounter().count(text) < 1300
+    assert "\n\n\n" not in text
+    assert not re.search(r"\\n|\{(?!\")", text)  # nothing is left to fill in
+    assert all(kind.name in text for kind in (*DEFAULT_TYPES[language], *vocabulary.journeys))
+    assert (vocabulary.minor in text) == (detail == "day")
+    assert ('"minor"' in text) == (answer == "schema" and detail == "day")
+    assert ('"events"' in text) == (answer == "schema" and detail != "journeys")
+    assert TokenCounter().count(text) < 1_450
 
 
 def test_each_detail_and_form_asks_for_something_else() -> None:
-    assert len({message(answer=answer, detail=detail) for answer, detail in product(FORMS, DETAILS)}) == 9
+    assert len({message(answer=answer, detail=detail) for answer, detail in product(FORMS, DETAILS)}) == 6
 
 
-def test_the_worked_example_shows_the_whole_answer_in_the_asked_form() -> None:
-    assert "\n19:20-19:24 购物 | " in message()
-    assert "\n19:31 加购! | " in message()
-    assert re.search(r"^##$", message(), re.MULTILINE)
-    assert '{"u":"U1","events":[["03-03 08:05","03-03 08:05","工作","engagement",' in message(answer="json")
-    assert '{"users":[{"u":"U1","events":[[' in message(answer="schema")
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_worked_example_shows_the_whole_answer_in_the_asked_form(language: Language) -> None:
+    assert example_rows(message(language=language)) == list(range(1, 14))
+    assert example_rows(message(language=language, detail="fine")) == list(range(1, 14))
+    assert example_rows(message(language=language, detail="journeys")) == [5, 6, 8, 10, 11, 12]
+    assert "\n##\n\n" in message(language=language)
 
 
-def test_the_worked_example_lies_where_no_export_has_any_date() -> None:
+def test_the_worked_example_is_that_of_the_documentation() -> None:
+    assert "> 购买 露营帐篷：搜索 5；浏览 6,8；加购! 10\n> 旅行 湖边度假：住宿 11；旅行 12\n" in message()
+    assert "\n工作 2,4 9\n用餐 3\n零碎 1 7\n## U2\n运动 13\n##\n" in message()
+    assert "> travel weekend at the lake: lodging 11; trip 12\n" in message(language="en")
+    answer = json.loads(message(answer="schema").split("示例输出：\n")[1].splitlines()[0])
+    assert answer["users"][1] == {
+        "user": "U2",
+        "journeys": [],
+        "events": [{"type": "运动", "rows": "13"}],
+        "minor": "",
+    }
+    assert answer["users"][0]["journeys"][0]["steps"][2] == {"type": "加购!", "rows": "10"}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_worked_example_lies_where_no_export_has_any_date(language: Language) -> None:
     """A model that copies it must not be taken for one that answers."""
-    for language in ("zh", "en"):
-        years = {int(year) for year in re.findall(r"# (\d{4})-", message(language=language))}
-        assert min(years) > 2080
-
-
-def test_marks_stand_behind_types_in_lines_and_categories_are_named_in_json() -> None:
-    assert "购买!" in message()
-    assert "购买(conversion)" in message(answer="json")
-    assert "!" not in message(answer="json")
+    years = {int(year) for year in re.findall(r"# (\d{4})-", message(language=language))}
+    assert min(years) > 2080
 
 
 def test_a_closed_vocabulary_is_said_to_be_closed() -> None:
     closed = default_vocabulary("zh", open_types=False)
     assert "只用 浏览" in message(vocabulary=closed)
     assert "自拟" not in message(vocabulary=closed)
+    kinds = Vocabulary((), closed.categories, journeys=closed.journeys, open_journeys=False, minor="零碎")
+    assert "历程类别：只用 购买、" in message(vocabulary=kinds)
 
 
 OTHERS = Vocabulary(
     types=(EventType("meal"), EventType("nap"), EventType("alarm", "risk")),
     categories=(Category("risk", "*", "whatever needs a look"), Category("normal")),
+    journeys=(JourneyKind("illness", "with its doctors"), JourneyKind("big buy")),
+    minor="minor",
 )
 
 
-def test_with_other_types_the_example_shows_the_form_and_no_foreign_label() -> None:
+def test_with_other_types_the_example_shows_the_form_and_no_foreign_name() -> None:
     text = message(None, "en", OTHERS)
-    assert "meal, nap, alarm*" in text
-    assert "* behind the type: risk (whatever needs a look); no mark: normal" in text
+    assert "meal, nap, alarm* (where none" in text
+    assert "- `*` behind the type: risk (whatever needs a look).\n" in text
+    assert "Kinds: illness (with its doctors), big buy\n" in text
     assert text.endswith(
-        "The output looks like this:\n## U1\n# 2087-03-03\n08:05 type | summary\n12:05-13:05 type | summary\n##\n\n"
+        "The output looks like this:\n## U1\n> kind name: type 3; type 5,9\ntype 1-2,6 8\ntype 4\nminor 7\n##\n\n"
         "Output the result only: no thinking, explanation or code fence."
     )
     assert "dining" not in text
+    assert "minor" not in message(None, "en", OTHERS, detail="fine")
+    assert "type 4" not in message(None, "en", OTHERS, detail="journeys")
+
+
+def test_with_other_kinds_of_journeys_alone_it_shows_the_form_too() -> None:
+    shipped = default_vocabulary("zh")
+    others = Vocabulary(shipped.types, shipped.categories, journeys=(JourneyKind("买车"),), minor="零碎")
+    assert "露营" not in message(vocabulary=others)
 
 
 SLEEP = Example(
-    "# 2087-03-03\n23:10 Bedroom door\n# 03-04\n06:58 Bedroom door\n07:10 Toilet",
-    "# 2087-03-03\n23:10-06:58 nap | night\n# 03-04\n07:10 alarm* | early",
+    "# 2087-03-03 Mon\n23:10 Bedroom door 1h5m\n# 03-04\n06:58 Bedroom door\n07:10 Toilet 5s\n07:20 Bus 12",
+    "> illness long nights: nap 1,2?\nalarm* 3\nminor 4",
 )
+NUMBERED = Example(SLEEP.log.replace("\n23", "\n1 23").replace("\n06", "\n2 06"), SLEEP.events)
 
 
-@pytest.mark.parametrize("answer", FORMS)
-def test_the_users_own_examples_stand_as_they_wrote_them_and_in_the_form_of_the_answer(
-    answer: AnswerForm,
-) -> None:
-    text = message(None, "en", OTHERS, answer=answer, examples=(SLEEP, SLEEP))
-    assert f"## U1\n{SLEEP.log}\n## U2\n{SLEEP.log}\nExample output:\n" in text
+@pytest.mark.parametrize("second", [SLEEP, NUMBERED])
+def test_the_users_own_examples_are_one_request_with_its_answer(second: Example) -> None:
+    text = message(None, "en", OTHERS, examples=(SLEEP, second))
+    assert (
+        "Example input:\n## U1\n# 2087-03-03 Mon\n1 23:10 Bedroom door 1h5m\n# 03-04\n2 06:58 Bedroom door\n"
+        "3 07:10 Toilet 5s\n4 07:20 Bus 12\n## U2\n# 2087-03-03 Mon\n5 23:10 Bedroom door 1h5m\n"
+    ) in text
+    assert (
+        "Example output:\n## U1\n> illness long nights: nap 1,2?\nalarm* 3\nminor 4\n"
+        "## U2\n> illness long nights: nap 5,6?\nalarm* 7\nminor 8\n##\n"
+    ) in text
     assert "The output looks like this" not in text
-    if answer == "lines":
-        assert f"## U1\n{SLEEP.events}\n## U2\n" in text
-    else:
-        assert '["03-03 23:10","03-04 06:58","nap","normal","night"]' in text
 
 
-def test_at_level_day_an_example_has_a_line_for_each_day() -> None:
-    text = message(None, "en", OTHERS, examples=(SLEEP,), level="day")
-    assert "\n# 2087-03-03 23:10 Bedroom door\n# 03-04 06:58 Bedroom door 07:10 Toilet\n" in text
+def test_own_examples_stand_in_the_form_and_the_level_in_force() -> None:
+    text = message(None, "en", OTHERS, examples=(SLEEP,), answer="schema", level="dense")
+    assert "1 2310 Bedroom door 65\n# 03-04\n2 658 Bedroom door\n3 710 Toilet 5s\n4 720 Bus 12\n" in text
+    assert (
+        '"steps":[{"type":"nap","rows":"1,2?"}]}],"events":[{"type":"alarm*","rows":"3"}],"minor":"4"}'
+        in text
+    )
 
 
-def test_an_example_is_read_as_a_log_and_as_events() -> None:
-    assert [behavior.item for behavior in example_log(SLEEP, 1).behaviors] == [
-        "Bedroom door",
-        "Bedroom door",
-        "Toilet",
-    ]
-    events = example_events(SLEEP, OTHERS, 1)
-    assert [(event.type, event.category, event.summary) for event in events] == [
-        ("nap", "normal", "night"),
-        ("alarm", "risk", "early"),
-    ]
-    assert f"{events[0].end}" == "2087-03-04 06:58:00"
+CLOSED = Vocabulary(
+    OTHERS.types, OTHERS.categories, open=False, journeys=OTHERS.journeys, open_journeys=False, minor="minor"
+)
 
 
 @pytest.mark.parametrize(
     ("events", "hint"),
     [
-        ("", "no lines"),
-        ("23:10 nap", "23:10 nap"),
-        ("# 2087-13-03\n23:10 nap", "2087-13-03"),
-        ("# 2087-03-03\nnap", "the line nap"),
-        ("# 2087-03-03\n25:10 nap", "25:10"),
-        ("# 2087-03-03\n23:10 party", "party is no type"),
+        ("", "row 1 stands 0 times in events, and the log has 4 rows"),
+        ("nap 1-3", "row 4 stands 0 times"),
+        ("nap 1-4 2", "row 2 stands 2 times"),
+        ("nap 1-5", "row 5 stands 1 times"),
+        ("nap", "events has the line nap"),
+        ("23:10 nap 1-4", "23:10 nap is no type"),
+        ("> illness: nap 1-4", "events has the line > illness: nap 1-4"),
+        ("> illness nights nap 1-4", "events has the line > illness nights nap 1-4"),
+        ("> party all night: nap 1-4", "party is no kind of journey"),
+        ("party 1-4", "party is no type of the vocabulary"),
+        ("nap! 1-4", "nap! is no type of the vocabulary"),
     ],
 )
-def test_an_example_that_is_none_is_named(events: str, hint: str) -> None:
-    closed = Vocabulary(OTHERS.types, OTHERS.categories, open=False)
-    with pytest.raises(ConfigError, match=rf"prompt.examples, number 2: .*{hint}"):
-        message(None, "en", closed, examples=(SLEEP, Example(SLEEP.log, events)))
+def test_an_answer_that_is_none_is_named_by_line_name_or_row(events: str, hint: str) -> None:
+    with pytest.raises(ConfigError, match=rf"prompt.examples, number 2: {re.escape(hint)}"):
+        message(None, "en", CLOSED, examples=(SLEEP, Example(SLEEP.log, events)))
 
 
-def test_guidance_summaries_and_pauses_are_what_the_user_wants() -> None:
+@pytest.mark.parametrize(("detail", "line"), [("journeys", "alarm* 3"), ("fine", "minor is no type")])
+def test_an_example_has_only_what_the_detail_asks_for(detail: Detail, line: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(line)):
+        message(None, "en", CLOSED, examples=(SLEEP,), detail=detail)
+
+
+@pytest.mark.parametrize(
+    ("log", "hint"),
+    [
+        ("", "has no lines"),
+        ("23:10 x", "the line 23:10 x"),
+        ("# 03-03\n23:10 x", "the line # 03-03"),
+        ("# 2087-13-03\n23:10 x", "2087-13-03"),
+        ("# 2087-03-03\n25:10 x", "25:10"),
+        ("# 2087-03-03\n23:10 x\n3 23:11 y", "the line 3 23:11 y"),
+    ],
+)
+def test_a_log_that_is_none_is_named_by_its_line(log: str, hint: str) -> None:
+    with pytest.raises(ConfigError, match=rf"prompt.examples, number 1: log .*{hint}"):
+        message(None, "en", OTHERS, examples=(Example(log, "nap 1"),))
+
+
+def test_guidance_and_pauses_are_what_the_user_wants() -> None:
     assert (
         "Further guidance, which wins where it differs from the above:\nA night is one event.\n"
         in message(language="en", guidance="A night is one event.")
     )
     with pytest.raises(ConfigError, match=r"\$guidance is missing"):
         message(OWN, guidance="x")
-    assert "不写摘要" in message(with_summaries=False)
-    assert " | " not in message(with_summaries=False)
     assert "超过 90 分钟" in message(detail="fine", pause=90)
     assert "分钟" not in message(detail="fine", pause=0)
 
 
+def test_a_category_is_told_by_its_own_meaning_and_the_default_one_only_with_one() -> None:
+    categories = (Category("conversion", "+", "订车"), Category("rest", "", "其余"))
+    text = message(vocabulary=default_vocabulary("zh", categories))
+    assert "- 类型后加 `+`：conversion（订车）。\n- 不加标记：rest（其余）。\n" in text
+    assert "加购+" in text
+    assert "实地看货" not in text
+    assert "engagement" not in message()
+
+
 def test_without_any_types_the_example_keeps_its_own() -> None:
-    assert "用餐 | " in message(vocabulary=Vocabulary((), DEFAULT_CATEGORIES))
+    shipped = default_vocabulary("zh")
+    bare = Vocabulary((), DEFAULT_CATEGORIES, journeys=shipped.journeys, minor=shipped.minor)
+    assert "用餐 3\n" in message(vocabulary=bare)
 
 
 def test_the_users_template_is_filled_and_may_contain_braces_and_dollars() -> None:
@@ -167,10 +234,15 @@ def test_the_users_template_is_filled_and_may_contain_braces_and_dollars() -> No
     assert text == text.strip()
 
 
-@pytest.mark.parametrize("name", ["types", "categories", "detail", "format"])
+@pytest.mark.parametrize("name", ["types", "categories", "journeys", "detail", "format"])
 def test_a_missing_placeholder_is_named(name: str) -> None:
     with pytest.raises(ConfigError, match=rf"\${name} is missing"):
         message(OWN.replace(f"${name}", ""))
+
+
+def test_a_dense_log_has_to_be_explained() -> None:
+    with pytest.raises(ConfigError, match=r"\$input is missing"):
+        message(OWN, level="dense")
 
 
 def test_an_empty_template_is_none_of_ours() -> None:
@@ -178,9 +250,10 @@ def test_an_empty_template_is_none_of_ours() -> None:
         message("")
 
 
-def test_an_unknown_placeholder_is_named_beside_those_that_there_are() -> None:
-    with pytest.raises(ConfigError, match=r"\$users is no placeholder.*\$types"):
-        message(OWN + " $users")
+@pytest.mark.parametrize("name", ["users", "summary"])
+def test_an_unknown_placeholder_is_named_beside_those_that_there_are(name: str) -> None:
+    with pytest.raises(ConfigError, match=rf"\${name} is no placeholder.*\$types"):
+        message(f"{OWN} ${name}")
 
 
 def test_a_lone_dollar_sign_is_named_by_its_line() -> None:
@@ -188,15 +261,13 @@ def test_a_lone_dollar_sign_is_named_by_its_line() -> None:
         message(OWN + "\n5 $ each")
 
 
-@pytest.mark.parametrize("language", ["zh", "en"])
-@pytest.mark.parametrize(("level", "shown"), [("legend", "\nA="), ("day", "\nA="), ("line", "## U1")])
-def test_the_worked_example_stands_in_the_level_that_is_sent(
-    language: Language, level: Compaction, shown: str
-) -> None:
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("level", ["line", "dense"])
+def test_the_worked_example_stands_in_the_level_that_is_sent(language: Language, level: Compaction) -> None:
     text = message(language=language, level=level)
-    assert shown in text
-    assert ("`A=…`" in text) == (level != "line")
-    assert ("\n06 14:10 " in text) == (level == "day")
+    assert ("\n1 07:35 " in text) == (level == "line")
+    assert ("\n1 735 " in text) == (level == "dense")
+    assert ("`A=…`" in text) == ("\nA=" in text) == ("07:43" in text) == (level == "dense")
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,18 @@ def test_both_languages_offer_the_same_types_in_the_same_order() -> None:
 def test_names_are_unique_and_free_of_the_characters_of_the_answer(language: Language) -> None:
     names = [kind.name for kind in DEFAULT_TYPES[language]]
     assert len(set(names)) == len(names)
-    assert not any(character in name for name in names for character in "|!#$\n")
+    assert not any(character in name for name in names for character in "|!#$>?;:\n")
+    assert not any(name[-1].isdigit() for name in names)
+
+
+def test_both_languages_have_the_same_kinds_of_journeys_and_a_word_for_minor_rows() -> None:
+    chinese, english = default_vocabulary("zh"), default_vocabulary("en")
+    assert [bool(kind.meaning) for kind in chinese.journeys] == [
+        bool(kind.meaning) for kind in english.journeys
+    ]
+    assert (chinese.minor, english.minor) == ("零碎", "minor")
+    for vocabulary in (chinese, english):
+        assert vocabulary.minor not in {kind.name for kind in vocabulary.types}
 
 
 def test_conversions_are_conversions_and_the_rest_is_the_default() -> None:
@@ -25,6 +36,7 @@ def test_conversions_are_conversions_and_the_rest_is_the_default() -> None:
         "到店",
         "加购",
         "购买",
+        "签约",
     }
     assert vocabulary.default_category == "engagement"
     assert vocabulary.open

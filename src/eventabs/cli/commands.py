@@ -123,7 +123,7 @@ def extend(
     inputs: Inputs = None,  # noqa: ARG001  as above
 ) -> None:
     """Refuse to extend a run."""
-    eventabs.refuse_extension()
+    eventabs.extend()
 
 
 @command(help=_("Make the events again from the stored replies. Calls nobody."))

@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 from eventabs.records import EventType, Vocabulary
 
 MINOR_WORDS = ("零碎", "minor")
 LONGEST_TYPE = 40
+_CACHED = 1_000  # labels
 AROUND_NAMES = " \t*_`\"'<>()[]{}:=.,;|/-"
 
 # Control, line and paragraph separators, bidi and invisible characters, lone surrogates. The joiners that
@@ -28,22 +30,21 @@ _FOLDED: dict[int, int | str] = {
 _NORMAL: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), instead)
     for pattern, instead in (
-        (r"\s*\([^()]*[^()\W\d_][^()]*\)\s*$|\s+(?:#|//).*$", ""),  # a note at the end
-        (r"[\"'|`]+|(?<!\w)_+|_+(?!\w)", " "),
-        (r"第(?=\s*\d)", ""),
-        (r"(?<=\d)\s*行(?=$|[^\w]|[到至和及])", ""),
-        (r"(?<!\w)行号?\s*:?\s*(?=\d)|(?<=\S)\s+(?:rows?|lines?)\s*:?\s*(?=\d)", " "),
+        (r" ?\((?=[^()]{0,100}?[^()\W\d_])[^()]{1,100}\)$| (?:#(?!\d)|//).*$", ""),  # a note at the end
+        (r"[\"'|`]++|(?<!\w)_++|(?<!_)_++(?!\w)", " "),
+        (r"第(?= ?\d)", ""),
+        (r"(?<=\d) ?行(?=$|[^\w]|[到至和及])", ""),
+        (r"(?<!\w)行号? ?:? ?(?=\d)|(?<=\S) (?:rows?|lines?) ?:? ?(?=\d)", " "),
         (r"#(?=\d)", ""),
-        (r"[\[(]\s*\d+\s*[\])](?=\s*:)", ""),  # how many follow
-        (r"(?<=[^\d\s])[:=>]+(?=\d)", " "),
-        (r"\(\s*\?\s*\)", "?"),
-        (r"(?<=\d)\s*(?:-+>?|[~>]|至|到|to\b)\s*(?=\d)", "-"),
-        (r"(?<=\d)\s*(?:[,、]+\s*(?:and\b|和|及)?|and\b|[和及&+])\s*(?=\d)", ","),
-        (r"[\[({]\s*(?=\d)|(?<=[\d?!])\s*[\])}]+", " "),
-        (r"\s[,\[\](){}]+(?=\s|$)|^[\[({]+\s", " "),
-        (r"(?<=\d)\s+(?=[?!]+(?:\s|$))", ""),
-        (r"(?<=[\d?!])\s*,\s*(?=[^\d\s,])", ";"),
-        (r"[\s.,\\]+$", ""),
+        (r"[\[(] ?\d+ ?[\])](?= ?:)", ""),  # how many follow
+        (r"(?<=[^\d\s:=>])[:=>]++(?=\d)", " "),
+        (r"\( ?\? ?\)", "?"),
+        (r"(?<=\d) ?(?:-++>?|[~>]|至|到|to\b) ?(?=\d)", "-"),
+        (r"(?<=\d) ?(?:[,、]++ ?(?:and\b|和|及)?|and\b|[和及&+]) ?(?=\d)", ","),
+        (r"[\[({] ?(?=\d)|(?<=[\d?!]) ?[\])}]++", " "),
+        (r" [,\[\](){}]++(?= |$)|^[\[({]++ ", " "),
+        (r"(?<=\d) +(?=[?!]+(?: |$))", ""),
+        (r"(?<=[\d?!]) *, *(?=[^\d\s,])", ";"),
     )
 )
 _BRACKETED = re.compile(r"\s*[\[(](?P<inside>[^\[\]()]{1,40})[\])]$")
@@ -57,9 +58,10 @@ def fold(text: str) -> str:
 
 def normal(folded: str) -> str:
     """Write groups as they are asked for: `5 to 8`, `第5-8行`, `[2, 4]`."""
+    folded = " ".join(folded.split())
     for pattern, instead in _NORMAL:
         folded = pattern.sub(instead, folded)
-    return folded
+    return folded.strip(" .,\\")
 
 
 def one_line(text: str, limit: int) -> str:
@@ -143,6 +145,8 @@ class Labels:
         self._kind = re.compile(rf"[\s\[(<\"']*+(?P<kind>{_one_of(self._kinds)})[\])>\"']*+", re.IGNORECASE)
         self._signed = re.compile(rf"(?P<front>[{signs}]*+)\s*+(?P<name>.*?)\s*+(?P<behind>[^\w\s\])]*+)")
 
+        self.named = lru_cache(_CACHED)(self._named)  # what a text says about the groups behind it
+
     def is_outside(self, kind: str) -> bool:
         """Whether the vocabulary is closed and lacks a type."""
         return self._closed is not None and kind not in self._closed
@@ -151,8 +155,7 @@ class Labels:
         """Return the category that one of some signs is the mark of; "" for none."""
         return next((self._marks[sign] for sign in signs if sign in self._marks), "")
 
-    def named(self, text: str) -> Label:
-        """Return what a text says about the groups behind it."""
+    def _named(self, text: str) -> Label:
         name = one_line(fold(text), 2 * LONGEST_TYPE).strip()
         signs = category = ""
         if not self._lists(name) and (found := self._signed.fullmatch(name)):

@@ -5,19 +5,30 @@ from random import Random
 from hypothesis import given, settings, strategies as st
 
 from eventabs.prompts.packing import PROBE_SHARE, BatchLimits, plan, shuffled
+from eventabs.prompts.tokens import RowNumbers, TokenCounter
 from eventabs.records import Batch, Part, PartSize, PlannedPart
 
-LIMITS = BatchLimits(max_input_tokens=1_100, instructions_tokens=100, max_output_tokens=500, max_users=5)
-
-parts = st.lists(st.builds(PartSize, st.integers(1, 1_200), st.integers(1, 600)), max_size=30).map(
-    lambda sizes: [PlannedPart(Part(f"user {n}", 0, 2), size) for n, size in enumerate(sizes)]
+LIMITS = BatchLimits(
+    max_input_tokens=1_100,
+    instructions_tokens=100,
+    max_output_tokens=500,
+    max_users=5,
+    max_rows=150,
+    numbers=RowNumbers(TokenCounter()),
 )
 
+parts = st.lists(
+    st.builds(PartSize, st.integers(1, 1_200), st.integers(1, 600), st.integers(1, 160)), max_size=30
+).map(lambda sizes: [PlannedPart(Part(f"user {n}", 0, 2), size) for n, size in enumerate(sizes)])
 
-def tokens(batch: Batch) -> tuple[int, int]:
+
+def tokens(batch: Batch) -> tuple[int, int, int]:
+    rows = sum(planned.size.rows for planned in batch.parts)
     return (
-        sum(planned.size.input_tokens for planned in batch.parts),
+        sum(planned.size.input_tokens for planned in batch.parts)
+        + rows,  # numbers up to 999 are one token each
         sum(planned.size.output_tokens for planned in batch.parts),
+        rows,
     )
 
 
@@ -27,9 +38,12 @@ def test_every_part_is_planned_once_within_the_limits(planned: list[PlannedPart]
     batches = plan(planned, LIMITS, probe=probe)
     assert Counter(p for batch in batches for p in batch.parts) == Counter(planned)
     for batch in batches:
-        tokens_in, tokens_out = tokens(batch)
+        tokens_in, tokens_out, rows = tokens(batch)
         assert 1 <= len(batch.parts) <= LIMITS.max_users
-        assert len(batch.parts) == 1 or (tokens_in <= LIMITS.room and tokens_out <= LIMITS.max_output_tokens)
+        if len(batch.parts) > 1:
+            assert tokens_in <= LIMITS.room
+            assert tokens_out <= LIMITS.max_output_tokens
+            assert rows <= LIMITS.max_rows
 
 
 @given(parts)
@@ -40,7 +54,7 @@ def test_a_probe_keeps_the_first_batch_small_and_costs_at_most_a_few_batches(
     sure, probing = plan(planned, LIMITS), plan(planned, LIMITS, probe=True)
     assert len(sure) <= len(probing) <= len(sure) + LIMITS.max_users
     if probing and len(probing[0].parts) > 1:
-        tokens_in, tokens_out = tokens(probing[0])
+        tokens_in, tokens_out, _rows = tokens(probing[0])
         assert tokens_in <= PROBE_SHARE * LIMITS.room
         assert tokens_out <= PROBE_SHARE * LIMITS.max_output_tokens
 
@@ -60,12 +74,12 @@ def equal_parts(count: int, size: PartSize) -> list[PlannedPart]:
 
 
 def test_the_last_round_of_the_workers_is_filled_where_that_ends_sooner() -> None:
-    planned = equal_parts(20, PartSize(50, 100))
+    planned = equal_parts(20, PartSize(50, 100, 1))
     assert [len(plan(planned, LIMITS, workers=workers)) for workers in (1, 2, 3, 8)] == [4, 4, 6, 4]
 
 
 def test_no_batches_are_added_that_cost_more_than_they_win() -> None:
-    planned = equal_parts(20, PartSize(50, 100))
+    planned = equal_parts(20, PartSize(50, 100, 1))
     costly = replace(LIMITS, max_input_tokens=21_000, instructions_tokens=20_000)
     assert len(plan(planned, costly, workers=3)) == 4
-    assert len(plan(equal_parts(4, PartSize(50, 500)), LIMITS, workers=3)) == 4
+    assert len(plan(equal_parts(4, PartSize(50, 500, 1)), LIMITS, workers=3)) == 4

@@ -45,9 +45,9 @@ KEY = "sk-secret-0123456789abcdef"
 TITLE = "x-header-value-0123456789"
 QUERY = "query-value-0123456789"
 USER_MESSAGE = (
-    "## U1 40岁\n# 2026-01-01 周四\n10:00 西餐厅 1h14m\n14:30 看 宝马7系\n## U2\n# 2026-01-02\n09:00 家"
+    "## U1 40岁\n# 2026-01-01 周四\n1 10:00 西餐厅 1h14m\n2 14:30 看 宝马7系\n## U2\n# 2026-01-02\n3 09:00 家"
 )
-ANSWER = "## U1\n# 2026-01-01\n10:00-14:30 浏览 | 2次\n## U2\n# 2026-01-02\n09:00 浏览 | 1次\n##"
+ANSWER = "## U1\n浏览 1-2\n## U2\n浏览 3\n##"
 QUICK = CallLimits(connect_timeout=1.0, idle_timeout=0.25, call_timeout=5.0)
 DONE = b"data: [DONE]\n\n"
 STOP = event(delta("", finish_reason="stop"))
