@@ -103,20 +103,12 @@ def test_a_ledger_of_an_earlier_format_is_refused_in_one_line_and_stays_as_it_is
     before = {path.name: path.read_bytes() for path in (tmp_path / "old").iterdir()}
     commands = (
         *("resume old", "status old", "show old", "show old user_0000", "report old", "reparse old"),
-        *(
-            "export old",
-            "evaluate old --gold labels.csv",
-            "audit old",
-            "review old",
-            "diff old old",
-        ),
-        *("merge old --out merged", "run input.jsonl --provider rules --out old"),
+        *("export old", "evaluate old --gold labels.csv", "audit old", "review old", "diff old old"),
+        "merge old --out merged",
     )
     for line in commands:
         refused = eventabs(*line.split(), cwd=tmp_path)
         assert (refused.returncode, refused.stdout) == (2, ""), line
         (said,) = refused.stderr.splitlines()
-        assert (
-            "written by another version of eventabs (format 3, this one reads 4); begin anew with" in said
-        ), line
+        assert "another version of eventabs (format 3, this one reads 4); begin anew with" in said, line
         assert {name: (tmp_path / "old" / name).read_bytes() for name in before} == before, line
