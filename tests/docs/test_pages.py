@@ -24,7 +24,6 @@ from eventabs.config.settings import Settings, load_settings
 from eventabs.ingest.column_names import ACTION_WORDS, FAILURES, MARKERS, PLATFORMS, USUAL_NAMES, plain
 from eventabs.ingest.export import open_export
 from eventabs.prompts.lines import Compactor
-from eventabs.prompts.tokens import TokenCounter
 from eventabs.records import Behavior, UserLog
 from eventabs.store.ledger import Ledger, unpack_json, unpack_log, unpack_parts, unpack_text
 from house import environment, eventabs as run_eventabs
