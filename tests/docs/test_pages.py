@@ -24,11 +24,11 @@ from eventabs.config.settings import Settings, load_settings
 from eventabs.ingest.column_names import ACTION_WORDS, FAILURES, MARKERS, PLATFORMS, USUAL_NAMES, plain
 from eventabs.ingest.export import open_export
 from eventabs.prompts.lines import Compactor
-from eventabs.prompts.tokens import TokenCounter
 from eventabs.records import Behavior, UserLog
 from eventabs.store.ledger import Ledger, unpack_json, unpack_log, unpack_parts, unpack_text
 from house import environment, eventabs as run_eventabs
 from paths import ROOT
+from reply_cases import behaviors, one, told
 
 READMES = (Path("README.md"), Path("README.zh-CN.md"))
 USAGE = (Path("docs/usage.md"), Path("docs/zh/usage.md"))
@@ -420,6 +420,23 @@ def test_the_prompt_is_written_as_the_page_shows() -> None:
     compactor = Compactor("zh", Settings().compaction.strip)
     blocks = [compactor.block("U1", users[0], 1), compactor.block("U2", users[1], 5)]
     assert "".join(piece for block in blocks for piece in block) == block_of(FORMATS, "prompt") + "\n"
+
+
+def test_what_is_read_as_well_means_what_the_page_says() -> None:
+    rows = behaviors(*(f"2087-03-03 {hour:02}:00" for hour in range(6, 18)))
+    wanted = one("工作 2-4 9", log=rows)
+    assert wanted.events == ["工作 1,2,3", "工作 8"]
+    for _what, examples in _table("What is read as well"):
+        lines = [line.replace(r"\|", "|") for line in re.findall("`([^`]+)`", examples)]
+        answers = ["\n".join(lines)] if ", then " in examples else lines
+        assert [answer for answer in answers if one(answer, log=rows) != wanted] == []
+
+
+def test_both_forms_of_an_answer_on_the_page_mean_the_same() -> None:
+    lines = told(block_of(FORMATS, "lines"))
+    assert lines == told(blocks_of(FORMATS, "json")[-1].text)
+    assert {user.reason for user in lines.values()} == {None}
+    assert "加购! 9? <购买 露营帐篷>" in lines["U1"].events
 
 
 def test_every_reason_for_a_rejected_row_is_explained(tmp_path: Path) -> None:

@@ -113,7 +113,10 @@ def test_without_an_export_the_script_means_yesterday_s_and_says_that_it_is_miss
 def test_a_second_start_while_one_works_leaves_with_a_clear_word(folder: Path) -> None:
     done = nightly(folder, nights(folder)[0])
     assert done.returncode == 2
-    assert f"{run_of(nights(folder)[0])} is in use by another eventabs; wait for it or stop it first" in done.stderr
+    assert (
+        f"{run_of(nights(folder)[0])} is in use by another eventabs; wait for it or stop it first"
+        in done.stderr
+    )
     assert told(folder) == []
 
 
