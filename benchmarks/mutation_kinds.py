@@ -359,7 +359,7 @@ def _kinds() -> Iterator[Kind]:
     yield Kind("JSON", _json)
     yield Kind("rows of a group out of order", _text(_out_of_order))
     yield Kind("no header at all", _text(lambda text, _random: re.sub(r"(?m)^## U\d+\n", "", text)))
-    yield Kind("a journey's type doubled in a line", _numbers(lambda row, _random, _rows: f"{row},{row}"))
+    yield Kind("rows doubled", _numbers(lambda row, _random, _rows: f"{row},{row}"))
     yield Kind("rows lost", _numbers(lambda _row, random, rows: str(rows + random.randint(1, 9))), 0.0)
     yield Kind("rows of anybody", _numbers(lambda _row, random, rows: str(random.randint(1, rows))), 0.0)
     yield Kind("rows next to others", _numbers(lambda row, _random, _rows: f"{row},{int(row) + 1}"), 0.0)

@@ -84,7 +84,7 @@ def _read(kind: Kind, sample: Sample, text: str, tally: Tally) -> None:
 
 def _rows_under_headers(text: str, sample: Sample) -> dict[str, set[int]] | None:
     """Return the numbers that stand below each header, found by other means than the reader's; None: it has no such headers."""
-    sections = re.split(r"^[#>\s]*U([1-9]\d*)\b.*$", text, flags=re.MULTILINE)
+    sections = re.split(r"^\W*U([1-9]\d*)(?![0-9a-zA-Z]).*$", text, flags=re.MULTILINE)
     if len(sections) == 1 or "{" in text or "<think>" in text or "</think>" in text:
         return None
     rows = sum(len(user.rows) for user in sample.asked.values())
@@ -93,7 +93,7 @@ def _rows_under_headers(text: str, sample: Sample) -> dict[str, set[int]] | None
     for number, part in parts:
         found = {
             row
-            for first, _hyphen, last in re.findall(r"(\d+)(?:( ?(?:-|–|~|to|至)+ ?)(\d+))?", part)
+            for first, _hyphen, last in re.findall(r"(\d+)(?:( ?(?:-|–|~|>|to|至)+ ?)(\d+))?", part)
             for row in range(int(first), min(int(last or first), rows) + 1)
         }
         for alias in [f"U{number}"] if number else sample.asked:

@@ -54,6 +54,13 @@ def test_start_and_end_have_one_offset_so_that_their_difference_is_the_time_betw
     assert event == (start.isoformat(), end, hours * 60)
 
 
+def test_the_first_and_the_last_day_of_the_calendar_are_days() -> None:
+    log = behaviors("0001-01-01 00:10", "0001-01-01 06:00", "9999-12-31 23:00")
+    outcome = read("## U1\n> 旅行 湖边：工作 1-3\n##", asked=asked(log)).outcomes["U1"]
+    assert [event.behaviors for event in outcome.events] == [(0,), (1,), (2,)]
+    assert outcome.journeys[0].days == 3
+
+
 def test_events_are_in_order_of_time_with_ids_that_name_their_first_row() -> None:
     outcome = read("## U1\n用餐 3\n工作 2,4 1\n##", asked=asked(FIRST[:4])).outcomes["U1"]
     assert [event.id for event in outcome.events] == ["user1/0", "user1/1", "user1/2"]

@@ -159,7 +159,7 @@ class Answer:
         kept = []
         for group in groups:
             left -= sum(max(1, min(last - first + 1, len(numbers))) for first, last in group.spans)
-            if left >= 0:
+            if left >= 0 and (block.alias or any(first < numbers.stop for first, _last in group.spans)):
                 kept.append(group)
         self._left[block.alias] = left
         if kept:
