@@ -276,7 +276,7 @@ def test_a_good_answer_is_read_in_whatever_dress_it_comes(text: str) -> None:
         ("加购 9", ["加购! 8"]),
         ("加购(engagement) 9", ["加购! 8"]),
         ("攀岩(conversion) 9", ["攀岩! 8"]),
-        ("1、12 工作", ["工作 11"]),
+        ("1、工作 12", ["工作 11"]),
         ("1、3、5 工作", ["工作 0,2,4"]),
     ],
 )

@@ -4,10 +4,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
-from eventabs.records import Behavior, Event, Part, UserLog
+from eventabs.records import AskedUser, Behavior, Outcome, Part, Reply, UserLog
 from eventabs.replies.must_rules import MustRule, MustRules, TextCondition
+from eventabs.replies.reader import Reader
+from reply_cases import VOCABULARY
 
 FIRST = datetime(2026, 1, 1, 10, 0, 7)  # noqa: DTZ001  exports hold wall times
 ACTIONS = ("visit", "browse", "purchase", "cart")
@@ -28,7 +30,6 @@ LOG = UserLog(
         row(9600, "", "买了一张球票"),
     ),
 )
-WHOLE = Part("anna", 0, 5)
 
 
 def search(regex: str, texts: Collection[str]) -> set[str]:
@@ -51,20 +52,25 @@ def rule(
     return MustRule(named, *wanted, (wanted[0] or "购买", wanted[1] or "conversion"), *lasts)
 
 
-def event(*behaviors: int, kind: str = "购物", category: str = "engagement") -> Event:
-    return Event(
-        user_id="anna",
-        type=kind,
-        category=category,
-        start="2026-01-01T10:00:07",
-        end="2026-01-01T10:00:07",
-        behaviors=behaviors,
+def outcome(rules: Sequence[MustRule], lines: str, log: UserLog = LOG, *, first: int = 0) -> Outcome:
+    """Read lines about rows of a user whose first one has the index `first`."""
+    reader = Reader(
+        VOCABULARY,
+        detail="day",
+        source="llm",
+        summarize=lambda _log: lambda rows: " ".join(row.item for row in rows),
+        must=MustRules(rules, search),
     )
+    rows = range(first, first + len(log.behaviors))
+    asked = AskedUser(Part(log.user_id, first, rows[-1]), log, rows)
+    return reader.read(Reply(f"## U1\n{lines}\n##"), {"U1": asked}).outcomes["U1"]
 
 
-def enforced(rules: Sequence[MustRule], events: Sequence[Event], log: UserLog = LOG) -> tuple[Event, ...]:
-    part = Part(log.user_id, 0, len(log.behaviors) - 1)
-    return MustRules(rules, search).enforced(log, part, events)
+def told(rules: Sequence[MustRule], lines: str) -> list[str]:
+    return [
+        f"{event.type}{'!' * (event.category == 'conversion')} {','.join(map(str, event.behaviors))} {event.source}"
+        for event in outcome(rules, lines).events
+    ]
 
 
 @pytest.mark.parametrize(
@@ -91,121 +97,106 @@ def enforced(rules: Sequence[MustRule], events: Sequence[Event], log: UserLog = 
 def test_a_behavior_meets_a_rule_where_it_meets_every_condition(
     conditions: dict[str, Any], met: list[int]
 ) -> None:
-    added = enforced([rule(**conditions)], [])
-    assert [event.behaviors for event in added] == [(index,) for index in met]
+    assert list(MustRules([rule(**conditions)], search).required(LOG.behaviors)) == met
 
 
 def test_of_a_text_the_beginning_counts_that_prompts_can_hold() -> None:
-    log = UserLog("anna", (row(0, "browse", "x" * 200 + "end"),))
-    assert enforced([rule(item="~end")], [], log) == ()
-    assert len(enforced([rule(item="x" * 200 + "fin")], [], log)) == 1
+    log = [row(0, "browse", "x" * 200 + "end")]
+    assert MustRules([rule(item="~end")], search).required(log) == {}
+    assert len(MustRules([rule(item="x" * 200 + "fin")], search).required(log)) == 1
 
 
 @pytest.mark.parametrize(
-    ("wanted", "kind", "category", "is_covered"),
+    ("wanted", "line", "is_kept"),
     [
-        (("", "conversion"), "看帐篷", "conversion", True),
-        (("", "conversion"), "购买", "engagement", False),
-        (("Buy", ""), "BUY", "engagement", True),
-        (("购买", ""), "加购", "conversion", False),
-        (("购买", "conversion"), "购买", "conversion", True),
-        (("购买", "conversion"), "购买", "engagement", False),
+        (("", "conversion"), "看帐篷! 2-4", True),
+        (("", "conversion"), "购物 2-4", False),
+        (("Buy", ""), "BUY 2-4", True),
+        (("购买", ""), "加购! 2-4", False),
+        (("购买", "conversion"), "购买! 2-4", True),
+        (("购买", "conversion"), "购买 2-4", False),
     ],
 )
-def test_a_behavior_is_covered_by_an_event_of_the_type_and_category_that_are_given(
-    wanted: tuple[str, str], kind: str, category: str, is_covered: bool
+def test_a_behavior_is_kept_by_an_event_of_the_type_and_category_that_are_given(
+    wanted: tuple[str, str], line: str, is_kept: bool
 ) -> None:
-    events = (event(1, 2, 3, kind=kind, category=category),)
-    assert (enforced([rule(wanted, action="purchase")], events) == events) is is_covered
+    events = outcome([rule(wanted, action="purchase")], f"{line}\n居家 1 5 6").events
+    assert ("must" in {event.source for event in events}) is not is_kept
 
 
 def test_an_added_event_has_the_behaviors_own_times_and_words_and_says_who_made_it() -> None:
-    (added,) = enforced([rule(("到店", ""), item="~4S店")], [])
+    added = outcome([rule(("到店", ""), item="~4S店")], "购物 2-6").events[0]
     assert added.model_dump() == {
+        "id": "anna/0",
         "user_id": "anna",
         "type": "到店",
         "category": "conversion",
         "start": "2026-01-01T10:00:07",
         "end": "2026-01-01T11:35:32",
+        "minutes": 95,
         "summary": "启程4S店",
-        "summary_source": "behaviors",
         "behaviors": (0,),
-        "grounded": True,
+        "journey": None,
+        "sure": True,
         "source": "must",
     }
-    assert enforced([rule(action="cart")], [])[0].summary == "炉子 淘宝"
 
 
 def test_the_event_that_had_the_behavior_gives_it_up_and_ends_where_its_own_end() -> None:
-    left, cart = enforced([rule(action="cart")], [event(1, 2, 3)])
+    _home, left, cart = outcome([rule(action="cart")], "购物 2,3,4\n居家 1,5,6").events
     assert (left.behaviors, left.start, left.end) == ((1, 2), "2026-01-01T11:40:07", "2026-01-01T11:41:07")
+    assert left.summary == "帐篷 帐篷"
     assert (cart.behaviors, cart.start, cart.source) == ((3,), "2026-01-01T11:40:27", "must")
 
 
-def test_a_summary_made_of_names_names_only_what_is_left() -> None:
-    named = event(1, 2, 3).model_copy(update={"summary": "帐篷, 炉子", "summary_source": "behaviors"})
-    assert enforced([rule(action="cart")], [named])[0].summary == "帐篷"
-    told = event(1, 2, 3).model_copy(update={"summary": "帐篷, 炉子"})
-    assert enforced([rule(action="cart")], [told])[0].summary == "帐篷, 炉子"
+def test_a_behavior_that_was_minor_or_left_out_becomes_an_event_and_is_not_asked_about_again() -> None:
+    found = outcome([rule(action="purchase|cart")], "居家 1,2,5,6\n零碎 3")
+    assert [(event.behaviors, event.source) for event in found.events][1:] == [((2,), "must"), ((3,), "must")]
+    assert (found.reason, found.minor, found.unplaced) == (None, (), ())
 
 
-def test_an_event_that_had_only_that_behavior_is_kept_without_and_not_grounded() -> None:
-    left, added = enforced([rule(item="~4S店")], [event(0, kind="闲逛")])
-    assert (left.type, left.behaviors, left.grounded, left.source) == ("闲逛", (), False, "llm")
-    assert added.behaviors == (0,)
+def test_an_event_that_had_only_that_behavior_is_the_rules() -> None:
+    assert told([rule(item="~4S店")], "闲逛 1\n居家 2-6") == ["购买! 0 must", "居家 1,2,3,4,5 llm"]
+
+
+def test_what_is_taken_out_of_a_journey_stays_in_the_journey() -> None:
+    found = outcome([rule(action="cart")], "> 购买 帐篷：浏览 2-4\n居家 1 5 6")
+    (journey,) = found.journeys
+    assert journey.behaviors == (1, 2, 3)
+    assert journey.converted
+    assert [event.source for event in found.events if event.journey == journey.id] == ["llm", "must"]
 
 
 def test_of_several_rules_the_first_that_a_behavior_meets_holds() -> None:
     rules = [rule(("购买", ""), action="purchase"), rule(("消费", ""), place="淘宝")]
-    added = sorted((event.behaviors, event.type) for event in enforced(rules, []))
-    assert added == [((1,), "消费"), ((2,), "购买"), ((3,), "消费")]
+    assert told(rules, "居家 1-6") == ["居家 0,4,5 llm", "购买! 2 must", "消费! 1 must", "消费! 3 must"]
 
 
 def test_indices_are_those_of_the_whole_log_where_a_part_begins_later() -> None:
     log = UserLog("anna", LOG.behaviors[2:4])
-    rules = MustRules([rule(action="cart")], search)
-    part = Part("anna", 2, 3)
-    assert [e.behaviors for e in rules.enforced(log, part, [event(2, 3)])] == [(2,), (3,)]
+    events = outcome([rule(action="cart")], "购物 1,2", log, first=2).events
+    assert [(event.id, event.behaviors) for event in events] == [("anna/2", (2,)), ("anna/3", (3,))]
 
 
-def test_without_rules_nothing_happens() -> None:
-    events = (event(0), event(1, 2, 3))
-    assert MustRules().enforced(LOG, WHOLE, events) == events
-
-
-@st.composite
-def users(draw: st.DrawFn) -> tuple[UserLog, list[Event]]:
-    seconds = sorted(
-        draw(st.lists(st.sampled_from([0, 1, 30, 59, 60, 4000, 90_000]), min_size=1, max_size=12))
-    )
-    behaviors = [
-        row(at, draw(st.sampled_from(ACTIONS)), "x", "", draw(st.sampled_from([None, 60]))) for at in seconds
-    ]
-    owners = draw(st.lists(st.integers(0, 3), min_size=len(behaviors), max_size=len(behaviors)))
-    events = [
-        event(
-            *(index for index, owner in enumerate(owners) if owner == number),
-            kind=draw(st.sampled_from(["购买", "购物"])),
-            category=draw(st.sampled_from(["conversion", "engagement"])),
-        )
-        for number in sorted(set(owners) - {0})
-    ]
-    return UserLog("anna", tuple(behaviors)), events
-
-
-@given(users(), st.sampled_from([("", "conversion"), ("购买", ""), ("购买", "conversion")]))
-def test_afterwards_every_behavior_is_covered_as_its_rule_wants_and_belongs_to_one_event_at_most(
-    user: tuple[UserLog, list[Event]], wanted: tuple[str, str]
+@settings(max_examples=60)
+@given(
+    st.lists(st.sampled_from(ACTIONS), min_size=1, max_size=12),
+    st.lists(
+        st.sampled_from(["购买! ", "购买 ", "购物 ", "零碎 ", "> 购买 帐篷：浏览 "]), min_size=12, max_size=12
+    ),
+    st.sampled_from([("", "conversion"), ("购买", ""), ("购买", "conversion")]),
+)
+def test_afterwards_every_behavior_is_in_one_event_that_its_rule_wants(
+    actions: list[str], labels: list[str], wanted: tuple[str, str]
 ) -> None:
-    log, before = user
-    rules = [rule(wanted, action="purchase|cart")]
-    after = enforced(rules, before, log)
-    owned = [index for event in after for index in event.behaviors]
-    assert len(owned) == len(set(owned))
-    assert {index for event in before for index in event.behaviors} <= set(owned)
-    owners = {index: event for event in after for index in event.behaviors}
-    for index, behavior in enumerate(log.behaviors):
-        if behavior.action in ("purchase", "cart"):
-            assert rules[0].is_kept_by(owners[index])
-    assert enforced(rules, after, log) == after, "once is enough"
-    assert [e.start for e in after] == sorted(e.start for e in after)
+    log = UserLog("anna", tuple(row(60 * at, action, "x") for at, action in enumerate(actions)))
+    must = rule(wanted, action="purchase|cart")
+    lines = "\n".join(f"{label}{at}" for at, label in enumerate(labels[: len(actions)], 1))
+    found = outcome([must], lines, log)
+    rows = [*found.minor, *(index for event in found.events for index in event.behaviors)]
+    assert sorted(rows) == [*range(len(actions))]
+    owners = {index: event for event in found.events for index in event.behaviors}
+    for index, action in enumerate(actions):
+        assert action not in ("purchase", "cart") or must.is_kept_by(
+            owners[index].type, owners[index].category
+        )

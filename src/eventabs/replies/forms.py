@@ -31,7 +31,7 @@ _LONGEST_NAME = 200  # characters of a line before a tag
 
 _BULLETS = re.compile(
     r"\s*+(?:(?:[-*+•●・･·▪◦‣○■□▶✓✔☑]++|\[[ xX]?\]|[0-9]{1,3}[.)](?![0-9])|\([0-9]{1,3}\)"
-    r"|[0-9]{1,3}、(?!\s*+[0-9])|[①-⑳㉑-㉟❶-❿])\s*+)*+"
+    r"|[0-9]{1,3}、(?!\s*+[0-9]++(?:[\s,、-]|$))|[①-⑳㉑-㉟❶-❿])\s*+)*+"
 )
 _NAME = r"(?:(?:用户|users?)[\s_:#-]{0,3}+(?:u[\s_-]{0,2}+)?|u[\s_-]{0,2}+)0{0,6}+(?P<number>[1-9][0-9]{0,6})(?![0-9a-z])"
 _ALIAS = re.compile(_NAME, re.IGNORECASE)
@@ -50,7 +50,7 @@ _NOTHING = re.compile(r"[\s*_`:.\])}\[({\"',|=-]*+|\s*+(?:`{3,}|~{3,}).*", re.DO
 _FIELD = re.compile(r"(?:type|类型|(?P<rows>rows?|行号?))\s*+[:=]\s*+", re.IGNORECASE)
 _ROWS_FIRST = re.compile(r"(?P<groups>[0-9][0-9,\s?!-]*)[:=>|]*+\s*+(?P<label>[^\W\d].*)")
 _STEP = re.compile(r"(?<=[\d?!])\s*+[>/|-]\s*+(?=[^\d\s])")  # between two steps
-_PROSE = re.compile(r":|[.!?] |^\d+(?:\s|$)|\d:\d\d|\d[,-]\d")
+_PROSE = re.compile(r":|[.!?] |^\d+(?:\s|$)|\d[,-]\d|,.* | .*,|^(?:rows?|lines?|行号?)$", re.IGNORECASE)
 
 Parts = list[tuple[str, str]]  # label and groups
 
@@ -89,6 +89,7 @@ class Answer:
     _left: dict[str | None, int] = field(default_factory=dict)
     _journey: JourneyName | None = None  # whose steps may follow
     _indent: tuple[int, bool] = (0, False)  # of its line, and whether that has a bullet
+    _is_deeper: bool = False  # whether a step stood deeper than that line
     _last_row: int = 0
     _label: str = ""  # a type whose groups may follow
 
@@ -131,6 +132,7 @@ class Answer:
     def keep_last_blocks(self) -> None:
         """Keep the last block of each user: earlier ones are drafts."""
         self.blocks = list({block.alias: block for block in self.blocks}.values())
+        self.repeated = 0
 
     def header(self, alias: str) -> None:
         """Begin to read about a user."""
@@ -203,7 +205,7 @@ class Answer:
                 self._indent = indent
                 self._read_journey(body.lstrip("> "), text[len(body) - len(body.lstrip("> ")) :])
             elif body:
-                self._read_types(body, indent)
+                self._read_types(body, indent, is_heading=folded.startswith("#"))
             if folded.endswith("##"):
                 self.end_block()
                 self.ended = True
@@ -222,7 +224,7 @@ class Answer:
 
     def _read_journey(self, folded: str, text: str) -> None:
         """Read `kind name: type groups; type groups`. The name ends at the first colon after which everything parses."""
-        self._journey, self._label = None, ""
+        self._journey, self._label, self._is_deeper = None, "", False
         if ":" not in folded:
             folded = folded.replace("|", ":", 1)
         colons = [found.start() for found in islice(re.finditer(":", folded), _MOST_COLONS)]
@@ -255,7 +257,7 @@ class Answer:
             normal(_STEP.sub(";", text)), in_own_words=True, partly=partly
         )
 
-    def _read_types(self, body: str, indent: tuple[int, bool]) -> None:
+    def _read_types(self, body: str, indent: tuple[int, bool], *, is_heading: bool) -> None:
         found = _FIELD.match(body)
         body = body[found.end() :] if found else body
         parts = self._parts(body, self._label)
@@ -265,18 +267,21 @@ class Answer:
             parts = self._parts(normal(body.rpartition("|")[0]), self._label, in_own_words=True)
         if parts:
             is_deeper = indent[0] > self._indent[0] or indent[1] > self._indent[1]
-            if not is_deeper and groups_in(parts[0][1])[0].spans[0][0] < self._last_row:
+            has_fallen = groups_in(parts[0][1])[0].spans[0][0] < self._last_row
+            if not is_deeper and (has_fallen or self._is_deeper):
                 self._journey = None
+            self._is_deeper = is_deeper
             self._label = parts[-1][0]
             self.blocks[-1].types_first = True
             self._put_all(parts, self._journey)
             return
-        is_alone = body.endswith(":") and not re.search(r"[:\d]", body[:-1])
+        is_alone = (is_heading or body.endswith(":")) and not re.search(r"[:\d]", body[:-1])
         if is_alone or (found and not found["rows"]) or self.labels.named(body.rstrip(":")).known:
             self._label = body.rstrip(": ")
-        elif (found := _ROWS_FIRST.fullmatch(clean)) and not _PROSE.search(found["label"]):
-            first = self.blocks[-1].rows_first
-            if self.labels.groups.fullmatch(found["groups"]) and len(first) < len(self._range()) + _SPARE:
+        elif (found := _ROWS_FIRST.fullmatch(clean)) and self.labels.groups.fullmatch(found["groups"]):
+            first, numbers = self.blocks[-1].rows_first, self._range()
+            in_range = all(_touches(group, numbers) for group in groups_in(found["groups"]))
+            if in_range and not _PROSE.search(found["label"]) and len(first) < len(numbers) + _SPARE:
                 first.append((found["label"], found["groups"]))
 
     def _parts(
@@ -314,13 +319,8 @@ class Answer:
         start = len(words)
         while start and self.labels.groups.fullmatch(words[start - 1]):
             start -= 1
-        numbers = self._range()
-        inside = (
-            at
-            for at, group in enumerate(groups_in(" ".join(words[start:])), start)
-            if any(first < numbers.stop and last >= numbers.start for first, last in group.spans)
-        )
-        at = next(inside, start)
+        groups = groups_in(" ".join(words[start:]))
+        at = next((at for at, group in enumerate(groups, start) if _touches(group, self._range())), start)
         label = " ".join(words[:at]).rstrip(" :=>|-")
         is_type = at <= _MOST_WORDS and len(label) <= LONGEST_TYPE and re.search(r"[^\W\d_]", label)
         return (
@@ -328,6 +328,10 @@ class Answer:
             if at < len(words) and is_type and not _PROSE.search(label)
             else []
         )
+
+
+def _touches(group: Group, numbers: range) -> bool:
+    return any(first < numbers.stop and last >= numbers.start for first, last in group.spans)
 
 
 _TAGS = r"think|thinking|thought|thoughts|reasoning|reflection|seed:think"

@@ -30,7 +30,7 @@ _FOLDED: dict[int, int | str] = {
 _NORMAL: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), instead)
     for pattern, instead in (
-        (r" ?\((?=[^()]{0,100}?[^()\W\d_])[^()]{1,100}\)$| (?:#|//).*$", ""),  # a note at the end
+        (r" ?\((?=[^()]{0,100}?[^()\W\d_])[^()]{1,100}\)$| (?:#(?!\d)|//).*$", ""),  # a note at the end
         (r"[\"'|`]++|(?<!\w)_++|(?<!_)_++(?!\w)", " "),
         (r"第(?= ?\d)", ""),
         (r"(?<=\d) ?行(?=$|[^\w]|[到至和及])", ""),

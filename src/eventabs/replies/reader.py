@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from itertools import accumulate
 
 from eventabs.choices import Detail
@@ -29,7 +29,7 @@ from eventabs.replies.must_rules import MustRules
 Summarize = Callable[[UserLog], Callable[[Sequence[Behavior]], str]]
 _Name = tuple[str, str]  # kind and name of a journey
 
-_DAY_BEGINS = timedelta(hours=5)
+_DAY_BEGINS = 5  # o'clock
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_NAME = 60  # of a journey, characters
 _MOST_UNPLACED = 5  # percent of a user's rows that an answer may leave out
@@ -79,16 +79,28 @@ class _User:
     entries: list[tuple[Entry, bool]] = field(default_factory=list)
 
     @property
-    def counts_anew(self) -> bool:
-        """Whether rows under the user's header are counted from 1, not through the request."""
-        spans = [
+    def spans(self) -> list[tuple[int, int]]:
+        """The rows under the user's header."""
+        return [
             span for entry, named in self.entries if named for group in entry.groups for span in group.spans
         ]
+
+    @property
+    def counts_anew(self) -> bool:
+        """Whether rows under the user's header are counted from 1, not through the request."""
+        spans = self.spans
         if self.numbers.start == 1 or not spans:
             return False
         rows, last = len(self.numbers), max(last for _first, last in spans)
         named = sum(min(rows, last - first + 1) for first, last in spans)
         return min(spans)[0] == 1 and last <= rows and last < self.numbers[-1] and 2 * named >= rows
+
+    @property
+    def is_shifted(self) -> bool:
+        """Whether each row under the user's header seems to be named by the number behind or before it."""
+        ends = [(min(self.spans)[0], max(last for _first, last in self.spans))] if self.spans else []
+        first, behind = self.numbers.start, self.numbers.stop
+        return ends in ([(first + 1, behind)], [(first - 1, behind - 2)])
 
 
 class Reader:
@@ -123,9 +135,11 @@ class Reader:
             answer = self._answer(unclosed, numbers)
             answer.keep_last_blocks()
         users = _users(answer, asked)
-        anew = {alias for alias, user in users.items() if user.counts_anew}
+        last = "" if answer.ended else answer.reached
+        anew = {alias for alias, user in users.items() if user.counts_anew and alias != last}
         later = [user for user in users.values() if user.is_named and user.entries and user.numbers.start > 1]
-        if anew and 2 * len(anew) >= len(later):
+        shifted = sum(user.is_shifted for user in users.values())
+        if (anew and 2 * len(anew) >= len(later)) or (shifted > 1 and 2 * shifted >= len(later)):
             anew = set(users)
         without = _reason_without_rows(reply, text, answer)
         outcomes = {}
@@ -133,8 +147,7 @@ class Reader:
             if alias in anew:
                 outcome = Outcome(user.asked.part, "renumbered")
             elif user.is_named or user.entries:
-                is_last = not answer.ended and alias == answer.reached
-                outcome = self._outcome(user, is_last=is_last, stopped=stopped)
+                outcome = self._outcome(user, is_last=alias == last, stopped=stopped)
             else:
                 outcome = Outcome(user.asked.part, without)
             if reply.finish_reason == "content_filter" and outcome.reason not in (None, "unplaced", "minor"):
@@ -165,6 +178,10 @@ class Reader:
         in_events = {row for event in events for row in event.rows}
         minor -= in_events
         left = tuple(rows[row] for row in sorted(is_open - in_events - minor))
+        if earlier is None and len(rows) <= asked.part.last - asked.part.first:
+            # only some rows were asked about, and what was placed of the others does not hold any more
+            never = set(range(asked.part.first, asked.part.last + 1)).difference(rows)
+            left = tuple(sorted(never.union(left)))
         fresh = Outcome(
             asked.part,
             None,
@@ -279,8 +296,7 @@ class Reader:
         if 100 * len(outcome.unplaced) > _MOST_UNPLACED * rows or len(outcome.unplaced) == rows:
             reason = "unplaced"
         elif self._detail == "day" and rows >= _FEWEST_ROWS and len(outcome.minor) > _MOST_MINOR * rows:
-            asked_again = asked.earlier is not None and asked.earlier.reason == "minor"
-            reason = None if asked_again else "minor"
+            reason = None if asked.earlier else "minor"  # to be asked once more, but not for ever
         return replace(outcome, reason=reason)
 
 
@@ -366,7 +382,7 @@ def _journeys(
             name=written,
             start=first.start,
             end=max((event.end for event, _name in own), key=lambda end: end[:19]),
-            days=len({(datetime.fromisoformat(event.start) - _DAY_BEGINS).date() for event, _name in own}),
+            days=len({_day(datetime.fromisoformat(event.start)) for event, _name in own}),
             minutes=minutes[name],
             converted=any(event.category == _CONVERSION for event, _name in own),
             types=tuple(kind for at, kind in enumerate(types) if not at or kind != types[at - 1]),
@@ -395,19 +411,26 @@ def _clean_name(name: str, user_id: str) -> str:
 
 def _by_day(rows: Sequence[int], behaviors: Sequence[Behavior]) -> list[list[int]]:
     """Cut ascending rows where a day begins, at 05:00, unless one of them lasts until then."""
+    if len(rows) < 2:  # noqa: PLR2004  nothing to cut
+        return [list(rows)] if rows else []
     days: list[list[int]] = []
-    reached = date.min
+    reached = 0
     for row in rows:
-        behavior = behaviors[row]
-        start = behavior.start - _DAY_BEGINS
-        if days and start.date() <= reached:
+        start, seconds = behaviors[row].start, behaviors[row].duration or 0
+        if days and _day(start) <= reached:
             days[-1].append(row)
         else:
             days.append([row])
-        if len(rows) > 1:
-            end = start + timedelta(seconds=max((behavior.duration or 0) - 1, 0))
-            reached = max(reached, end.date())
+        reached = max(reached, _day(start, max(seconds - 1, 0)))
     return days
+
+
+def _day(start: datetime, seconds: int = 0) -> int:
+    """Return the number of the day, which begins at 05:00, some seconds after a moment of the wall clock."""
+    return (
+        start.toordinal()
+        + (3600 * (start.hour - _DAY_BEGINS) + 60 * start.minute + start.second + seconds) // 86_400
+    )
 
 
 def _span(behavior: Behavior) -> tuple[int, int]:

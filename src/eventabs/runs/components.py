@@ -621,7 +621,9 @@ def _added_label(rule: MustSettings, vocabulary: Vocabulary) -> tuple[str, str]:
 
 def asked_in(stored: StoredReply, ledger: Ledger) -> dict[str, AskedUser]:
     """Return what a stored reply is about, by alias."""
-    before = stored.call_id if stored.attempt > 1 else 0
     return {
-        alias: ledger.asked(asked.part, asked.rows, before=before) for alias, asked in stored.users.items()
+        alias: ledger.asked(
+            asked.part, asked.rows, before=stored.call_id if stored.attempt > 1 or asked.rows else 0
+        )
+        for alias, asked in stored.users.items()
     }

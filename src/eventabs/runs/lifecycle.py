@@ -592,26 +592,29 @@ def reparse(run: RunContext) -> Summary:
 def _read_again(run: RunContext) -> None:
     ledger, reader = run.ledger, make_reader(run.settings, run.facts)
     accepted: set[Part] = set()
-    last: dict[Part, tuple[int, Outcome]] = {}  # that was not usable, and its call
+    last: dict[Part, tuple[int, Outcome, Outcome | None]] = {}  # not usable: its call, it, and the one before
     for stored in ledger.stored_replies():
         asked = asked_in(stored, ledger)
-        outcomes = reader.read(stored.reply, asked).outcomes
-        store_answers(ledger, stored.call_id, placed_answers(list(asked.values()), list(outcomes.values())))
-        same = [  # rows that are not the ones that were shown keep their result
-            outcomes[alias]
-            for alias, user in asked.items()
-            if digest_of(user.log.behaviors) == stored.users[alias].digest
-        ]
-        first = [each for each in same if each.usable and each.part not in accepted]
-        accepted |= {outcome.part for outcome in first}
-        last |= {outcome.part: (stored.call_id, outcome) for outcome in same if not outcome.usable}
-        changes = [PartChange(outcome.part, "done", accepted=outcome) for outcome in first]
+        outcomes = list(reader.read(stored.reply, asked).outcomes.values())
+        answers, same, changes = [], [], []
+        for (alias, user), outcome, answer in zip(
+            asked.items(), outcomes, placed_answers(list(asked.values()), outcomes), strict=True
+        ):
+            if digest_of(user.log.behaviors) != stored.users[alias].digest:
+                continue  # rows that are not the ones that were shown keep their result
+            answers.append(answer)
+            same.append(outcome)
+            if not outcome.usable:
+                last[user.part] = stored.call_id, outcome, user.earlier
+            elif user.part not in accepted:
+                accepted.add(user.part)
+                changes.append(PartChange(user.part, "done", accepted=outcome))
+        store_answers(ledger, stored.call_id, answers)
         ledger.settle(stored.call_id, same, changes)
     done = ledger.done_parts()
-    for part, (call_id, outcome) in last.items():
-        if part in accepted or part not in done:
-            continue
-        if best := acceptable(outcome):
+    for part in done.intersection(last) - accepted:
+        call_id, outcome, earlier = last[part]
+        if best := acceptable(outcome, earlier):
             ledger.settle(call_id, [best], [PartChange(part, "done", accepted=best)])
         elif outcome.reason:
             ledger.fail_parts({part: outcome.reason})

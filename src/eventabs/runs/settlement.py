@@ -470,10 +470,7 @@ class Settlement:
         changes = after_reply(
             call.batch, asked, outcomes, reply.finish_reason, attempts=attempts, at_the_cap=at_the_cap
         )
-        changes = [
-            await self._cut(self._narrowed(change, asked[change.part], outcomes[change.part]))
-            for change in changes
-        ]
+        changes = [await self._cut(await self._narrowed(change, outcomes[change.part])) for change in changes]
         outcomes |= {change.part: change.accepted for change in changes if change.accepted}
         answers = placed_answers(list(call.users.values()), list(reading.outcomes.values()))
 
@@ -518,14 +515,15 @@ class Settlement:
         async with self._reading_long:
             return await asyncio.to_thread(self._reader.read, reply, call.users)
 
-    def _narrowed(self, change: PartChange, asked: AskedUser, outcome: Outcome) -> PartChange:
+    async def _narrowed(self, change: PartChange, outcome: Outcome) -> PartChange:
         """Ask next only about the days that have unplaced rows; what is placed stays."""
         if change.state != "pending" or outcome.reason != "unplaced":
             return change
-        rows = dict(zip(asked.rows, asked.log.behaviors, strict=True))
+        log = await self._session.writer.write(lambda ledger: ledger.log(*change.part))
+        rows = dict(enumerate(log.behaviors, change.part.first))
         days = {rows[row].day for row in outcome.unplaced}
         kept = {row: behavior for row, behavior in rows.items() if behavior.day in days}
-        log = replace(asked.log, behaviors=tuple(kept.values()))
+        log = replace(log, behaviors=tuple(kept.values()))
         return change._replace(asked=(row_ranges(kept), self._session.builder.measure(log)))
 
     async def settle_error(self, call: Call, error: EndpointError) -> None:

@@ -281,7 +281,9 @@ def _joined(ledger: Ledger, user_id: str) -> tuple[list[Row], list[Row]]:
     if len(results) > 1:
         pieces = [unpack_outcome(Part(user_id, first, last), None, result) for first, last, result in results]
         events, journeys = joined(pieces)
-        return [each.model_dump() for each in events], [each.model_dump() for each in journeys]
+        return [each.model_dump(mode="json") for each in events], [
+            each.model_dump(mode="json") for each in journeys
+        ]
     found = unpack_json(results[0][-1]) if results else {"events": [], "journeys": []}
     return found["events"], found["journeys"]
 
