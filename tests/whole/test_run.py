@@ -143,21 +143,17 @@ def test_a_cut_answer_keeps_the_whole_users_and_asks_for_the_others_without_char
 def test_a_user_alone_whose_answer_is_cut_is_asked_in_parts_and_done_when_every_part_is(
     tmp_path: Path, openai_server: OpenAIServer
 ) -> None:
-    def cut_when_long(message: str) -> str:
-        whole = answer_by_day(message)
-        return whole[:40] if whole.count("#") > 5 else whole
-
-    def behave_for(message: str) -> str:
-        return cut_when_long(message)
-
     async def behave(exchange) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
-        text = behave_for(exchange.received.user_message)
-        await answer(behave_for, finish_reason="stop" if text.endswith("##") else "length")(exchange)
+        days = exchange.received.user_message.count("\n# ")
+        well = answer() if days < 3 else answer(lambda text: answer_by_day(text)[:20], finish_reason="length")
+        await well(exchange)
 
     openai_server.behavior = behave
     write_users(tmp_path / "input.jsonl", users=1, behaviors=12)
     done = eventabs("run", "input.jsonl", *model(openai_server), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+    pieces = [request.user_message.count("\n# ") for request in openai_server.requests]
+    assert (pieces[0], sum(pieces[-2:])) == (4, 4)
     events = lines(tmp_path / "input.eventabs" / "events.jsonl")
     assert [index for event in events for index in event["behaviors"]] == list(range(12))
 

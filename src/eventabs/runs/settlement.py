@@ -431,7 +431,7 @@ class Call(NamedTuple):
 
 
 class SettledReply(NamedTuple):
-    """What came of a reply. `usable`: for how many users; `reasons` why not for others; `committed` is awaited for what it means to be on disk."""
+    """What came of a reply. `usable`: for how many users it would do; `reasons` why not; `committed` is awaited for what it means to be on disk."""
 
     usable: int
     reasons: Iterable[str]
@@ -488,14 +488,13 @@ class Settlement:
             limits = learner.lose(sent, unplaced) or limits
         if limits is not None:
             self.scheduler.replan(limits)
-        usable = sum(outcome.usable for outcome in outcomes.values())
         figures = Counter[str]()
         for outcome in outcomes.values():
             figures.update(outcome.figures)
         done = BatchDone(
             call.id,
             len(call.batch.parts),
-            usable,
+            sum(outcome.usable for outcome in outcomes.values()),
             dict(Counter(outcome.reason for outcome in outcomes.values() if outcome.reason is not None)),
             reply.seconds,
             ignored=reading.unknown_aliases + reading.repeated_users,
@@ -506,7 +505,8 @@ class Settlement:
             self._apply(call.batch, changes, await written)
             self._session.run.observer.noted(done)
 
-        return SettledReply(usable, done.unusable, commit())
+        would_do = sum(outcome.usable or acceptable(outcome) is not None for outcome in outcomes.values())
+        return SettledReply(would_do, done.unusable, commit())
 
     async def _reading(self, call: Call, reply: Reply) -> Reading:
         if len(reply.text) < LONG_REPLY:
