@@ -67,9 +67,9 @@ def answers(
             return joined + draw(st.sampled_from(["", "?"]))
 
         journeys, events, minor = [], [], ""
-        while left and draw(more):
+        while bool(left) and draw(more):
             steps = [(draw(types), groups(3))]
-            while left and draw(more):
+            while bool(left) and draw(more):
                 steps.append((draw(types), groups(3)))
             journeys.append((draw(kinds), draw(NAMES), steps))
         if detail == "day" and left and draw(more):
