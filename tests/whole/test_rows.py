@@ -41,7 +41,9 @@ def test_every_row_is_in_an_event_minor_unplaced_or_unasked_and_all_views_agree(
 ) -> None:
     with Simulator(Options(Speed(0.0, 0.0, 0.0), parse_failures(FAILURES))) as model:
         flags = ("--model", "m", "--base-url", model.base_url, "--max-users", 4, "--out", "out", "--json")
-        done = eventabs("run", ROOT / "examples" / "behaviors.jsonl", *flags, cwd=tmp_path, **settings)
+        done = eventabs(
+            "run", ROOT / "examples" / "behaviors.jsonl", *flags, cwd=tmp_path, stdin=None, **settings
+        )
         assert sum(model.counts.values()) > model.counts["well"] > 0, "some answers are bad"
     summary = json.loads(done.stdout)
     failed = {row["user_id"] for row in lines(tmp_path / "out" / "failures.jsonl")}
