@@ -34,7 +34,7 @@ from eventabs.store.ledger import Ledger, LedgerWriter
 from eventabs.store.queries import count_all
 from runs_kit import LIMITS, SIZE, Watcher, answer, bad, request_for, well, whole
 
-FACTS = {
+FACTS: dict[str, object] = {
     "run_id": "r",
     "created_at": "2026-01-01T00:00:00+00:00",
     "paths": [],
