@@ -119,7 +119,7 @@ def test_a_frame_without_its_library_says_what_to_install(monkeypatch: pytest.Mo
         eventabs.Events([]).to_pandas()
 
 
-@pytest.mark.parametrize("content", [None, b"{torn\n", b"[1]\n", b'{"user_id": "anna", "grounded": true}\n'])
+@pytest.mark.parametrize("content", [None, b"{torn\n", b"[1]\n", b'{"user_id": "anna", "sure": true}\n'])
 def test_results_that_cannot_be_read_end_in_one_line(tmp_path: Path, content: bytes | None) -> None:
     for name, read in (("events.jsonl", eventabs.read_events), ("journeys.jsonl", eventabs.read_journeys)):
         if content is not None:

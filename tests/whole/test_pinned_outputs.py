@@ -1,7 +1,7 @@
 """What people and programs see of the tool is what tests/data/pinned holds; `make pinned` writes that anew.
 
 A small export with rejected rows, a duplicate, a user without a row and one whose answers stay bad is estimated, run, shown,
-exported and extended, in both languages, against a server on loopback. Then come wrong commands, and every help page.
+and exported, in both languages, against a server on loopback. Then come wrong commands, and every help page.
 """
 
 import difflib
@@ -26,7 +26,7 @@ from eventabs import __version__
 from eventabs.cli.main import app
 from house import checkpoint, environment
 from one_process import OneProcess
-from openai_server import Exchange, OpenAIServer, answer, answer_by_day, listing, status
+from openai_server import Exchange, OpenAIServer, answer, listing, read_blocks, status
 from paths import ROOT
 
 PINNED = ROOT / "tests" / "data" / "pinned"
@@ -63,23 +63,22 @@ OBJECTS = {
     "evaluate": "evaluate rules --gold labels.csv",
     "files-status": "status files",
     "check": "check --model thorough",
-    "extend": "extend rules later.csv --yes",
 }
 SHOWN_LAST = {
     "merge": "merge shard-0 shard-1 --out merged",
     "merged-status": "status merged",
-    "extend": "extend run later.csv --yes",
 }
 FILES = (
     "run/checkpoint.json",
     "run/events.jsonl",
+    "run/journeys.jsonl",
     "run/failures.jsonl",
     "run/rejects.jsonl",
     "run/run.log",
     "rules/events.jsonl",
     "files/requests.jsonl",
 )
-FILES_LAST = ("merged/checkpoint.json", "merged/events.jsonl", "run/events.new.jsonl")
+FILES_LAST = ("merged/checkpoint.json", "merged/events.jsonl")
 
 UNREADABLE: dict[str, bytes] = {
     "empty.csv": b"",
@@ -146,7 +145,7 @@ WRONG = (
     "resume .",
     "resume empty.csv",
     "resume damaged",
-    "extend ../run gone.csv",
+    "extend ../run ../later.csv",
     "status gone",
     "show ../run nobody",
     "export ../run --output x.xls",
@@ -196,10 +195,25 @@ async def behave(exchange: Exchange) -> None:
         await answer(_answered)(exchange)
 
 
+_STEPS = {"试驾": "搜索", "宝马3系": "浏览", "宝马4S店": "到店!", "加购": "加购!", "买 双人": "购买!"}
+_TYPES = {"西餐厅": "用餐", "健身房": "零碎", "飞书": "工作", "企业微信": "工作", "电台": ""}
+
+
 def _answered(message: str) -> str:
-    """Answer for each day; at times that the log has not where the radio was on, and for an evening at home."""
-    text = re.sub(r"22:1\d 浏览", "03:00 睡觉", answer_by_day(message))
-    return text.replace("10:00 浏览", "10:00 到店!").replace("19:30 浏览", "05:55 休息")
+    """Answer with a journey for a car or a tent, a minor row, and nothing about where the radio was on."""
+    answered, row = list[str](), 0
+    for alias, block in read_blocks(message).items():
+        steps, others = list[str](), list[str]()
+        for line in block:
+            if line.startswith("# "):
+                continue
+            row += 1
+            if step := next((kind for words, kind in _STEPS.items() if words in line), ""):
+                steps.append(f"{step} {row}{'?' * (step == '浏览')}")
+            elif kind := next((kind for words, kind in _TYPES.items() if words in line), "浏览"):
+                others.append(f"{kind} {row}")
+        answered += [f"## {alias}", *([f"> 购买 心仪之物：{'；'.join(steps)}"] if steps else []), *others]
+    return "\n".join([*answered, "##"])
 
 
 class Desk:

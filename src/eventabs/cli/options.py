@@ -75,16 +75,14 @@ class SettingFlags:
     ] = None
     detail: Annotated[
         Detail | None,
-        of_model(help=_("How much to say: brief (12 events a user), day, fine (every session).")),
+        of_model(help=_("day: events of a day, and journeys; fine: every occasion; journeys: these only.")),
     ] = None
     answer: Annotated[
         AnswerForm | None, of_model(help=_("Form of the answers; lines cost the fewest tokens."))
     ] = None
     compaction: Annotated[
         Compaction | None,
-        of_budget(
-            help=_("How behaviors are shortened: line; legend and day, shorter, with codes for names.")
-        ),
+        of_budget(help=_("How behaviors are written: line; dense, shorter, with codes for names.")),
     ] = None
     max_input_tokens: Annotated[int | None, of_budget(help=_("Tokens of a prompt. (default: 40000)"))] = None
     max_output_tokens: Annotated[int | None, of_budget(help=_("Tokens of an answer. (default: 8192)"))] = None

@@ -104,7 +104,7 @@ def language_of(export: Export, settings: Settings) -> Language:
 
 def _shown(row: ReadRow, compactor: Compactor) -> RowShown:
     block = "".join(compactor.block("", UserLog(row.user_id, (row.behavior,))))
-    line = block.strip().rpartition("\n")[2]
+    line = block.rstrip().rpartition("\n ")[2]
     return RowShown(row.file, row.line, row.text, f"{row.behavior.start:%Y-%m-%d} {line}")
 
 

@@ -378,7 +378,7 @@ def _told(side: Side, usual: str) -> dict[int, tuple[str, bool]]:
     told: dict[int, tuple[str, bool]] = {}
     journeys = {journey["id"]: f"> {journey['kind']} {journey['name']}" for journey in side.journeys}
     for place, event in enumerate(side.events):
-        summary = " ".join(filter(None, ("" if event["sure"] else "?", journeys.get(event["journey"], ""))))
+        summary = journeys.get(event["journey"], "")
         named = event_text(event | {"summary": summary, "category": event["category"].replace(usual, "", 1)})
         first, *others = sorted(event["behaviors"])
         told[first] = named, place in side.unequal
