@@ -64,6 +64,17 @@ class Behavior(NamedTuple):
         return self.text != "" and self.text == self.item
 
 
+class KnownJourney(NamedTuple):
+    """What earlier answers have said about rows that are shown again: their journey, or "" where each is by itself.
+
+    `rows`: positions in the log that shows them.
+    """
+
+    kind: str
+    name: str
+    rows: tuple[int, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class UserLog:
     """One user's behaviors ordered by time, file and line. No behaviors: no row was readable."""
@@ -71,6 +82,7 @@ class UserLog:
     user_id: str
     behaviors: tuple[Behavior, ...]
     profile: tuple[tuple[str, str], ...] = ()  # (column, value), only columns that may be sent
+    known: tuple[KnownJourney, ...] = ()  # rows that are only shown, by what is known of them
 
     @property
     def days(self) -> int:
@@ -439,13 +451,18 @@ class Outcome:
 class AskedUser(NamedTuple):
     """A user in a request: `log` has the behaviors that it showed, `rows` their log indices, ascending.
 
-    `earlier`: what an earlier answer about the part made of it, where the reason was `unplaced` or `minor`; None: nothing.
+    `earlier`: what an earlier answer about the part made of it, where the reason was `unplaced` or `minor`, or without a reason what
+    an extension has kept of it; None: nothing. `stays`: of one that was refused for its minor rows, what holds beside the new answer.
+    `ordinals`: the lasting numbers of the rows; empty: their log indices. `history`: all behaviors of the part.
     """
 
     part: Part
     log: UserLog
     rows: Sequence[int]
     earlier: Outcome | None = None
+    stays: Outcome | None = None
+    ordinals: Sequence[int] = ()
+    history: Sequence[Behavior] = ()
 
 
 class Category(NamedTuple):

@@ -263,7 +263,9 @@ def open_call(
 ) -> tuple[Call, Request]:
     """Compose a call and write it down, in one visit to the writer's thread."""
     asked = [
-        ledger.asked(planned.part, planned.rows, before=sys.maxsize if planned.attempts else 0)
+        ledger.asked(
+            planned.part, planned.rows, before=sys.maxsize if planned.attempts or planned.rows else 0
+        )
         for planned in batch.parts
     ]
     request = session.compose([user.log for user in asked])

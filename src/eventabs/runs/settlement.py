@@ -35,7 +35,7 @@ from eventabs.records import (
     row_ranges,
 )
 from eventabs.replies import Reader, Reading
-from eventabs.runs.components import RunContext, asked_in, make_reader, sampling_of
+from eventabs.runs.components import RunContext, asked_in, last_taken, make_reader, sampling_of
 from eventabs.runs.intake import halves
 from eventabs.runs.limits import SpendingLimit
 from eventabs.runs.observer import BatchDone, CallFailed, Planned
@@ -348,14 +348,14 @@ _REFUSED = "refused_parameters"  # in meta
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What the calls of a process share. `wall_clock` gives seconds since 1970."""
+    """What the calls of a process share. `results` None: they stay as they are meanwhile. `wall_clock` gives seconds since 1970."""
 
     run: RunContext
     builder: PromptBuilder
     limits: BatchLimits
     learner: BudgetLearner
     writer: LedgerWriter
-    results: ResultFiles
+    results: ResultFiles | None
     tracker: ProgressTracker
     wall_clock: Callable[[], float] = time.time
 
@@ -406,6 +406,7 @@ class Session:
             max_total_tokens=self.run.settings.run.max_total_tokens,
             limits=self.limits,
             tier=tier,
+            **last_taken(self.run.facts).get("spent_before", {}),
         )
 
     def announce(self, scheduler: Scheduler, pending: Sequence[PlannedPart]) -> None:
@@ -519,11 +520,11 @@ class Settlement:
             return await asyncio.to_thread(self._reader.read, reply, call.users)
 
     def _narrowed(self, change: PartChange, asked: AskedUser, outcome: Outcome) -> PartChange:
-        """Ask next only about the days that have unplaced rows; what is placed stays."""
-        if change.state != "pending" or outcome.reason != "unplaced":
+        """Ask next only about the days that have unplaced rows; what is placed stays. An extension shows what it showed."""
+        if change.state != "pending" or outcome.reason != "unplaced" or asked.log.known:
             return change
         rows = dict(zip(asked.rows, asked.log.behaviors, strict=True))
-        days = {rows[row].day for row in outcome.unplaced}
+        days = {rows[row].day for row in outcome.unplaced if row in rows}
         kept = {row: behavior for row, behavior in rows.items() if behavior.day in days}
         log = replace(asked.log, behaviors=tuple(kept.values()))
         return change._replace(asked=(row_ranges(kept), self._session.builder.measure(log)))
@@ -559,7 +560,8 @@ class Settlement:
         return change._replace(state="pending", replaced_by=tuple(pieces)) if pieces else change
 
     def _publish(self, settled: "_Settled") -> None:
-        self._session.results.append(settled.users.values())
+        if self._session.results:
+            self._session.results.append(settled.users.values())
 
     def _apply(self, batch: Batch, changes: Sequence[PartChange], settled: "_Settled") -> None:
         asked = {planned.part: planned for planned in batch.parts}
