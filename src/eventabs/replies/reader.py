@@ -188,7 +188,7 @@ class Reader:
         fresh = Outcome(
             asked.part,
             None,
-            *self._made(asked, events),
+            *self._made(asked, events, earlier),
             minor=tuple(rows[row] for row in sorted(minor)),
             unplaced=() if self._detail == "journeys" else left,
             unasked=left if self._detail == "journeys" else (),
@@ -267,7 +267,7 @@ class Reader:
         return [event for event in events if event.rows] + added
 
     def _made(
-        self, asked: AskedUser, events: Sequence[_Event]
+        self, asked: AskedUser, events: Sequence[_Event], earlier: Outcome | None
     ) -> tuple[tuple[Event, ...], tuple[Journey, ...]]:
         log, rows = asked.log, asked.rows
         summary = self._summarize(replace(log, behaviors=tuple(asked.history or log.behaviors)))
@@ -277,13 +277,13 @@ class Reader:
         for each in events:
             if each.journey:
                 of_journeys.setdefault(_folded(*each.journey), []).extend(each.rows)
-        earlier = asked.stays or asked.earlier
-        ids, taken = {}, {journey.id for journey in earlier.journeys} if earlier else set()
-        for name, own in of_journeys.items():
+        ids: dict[_Name, str] = {}
+        taken = {journey.id for journey in earlier.journeys} if earlier else set[str]()
+        for folded, own in of_journeys.items():  # the first row of one may have been the first of another
             numbers = chain((ordinals[row] for row in sorted(own)), count(max(ordinals) + 1))
-            free = (each for number in numbers if (each := lasting_id(log.user_id, number, "j")) not in taken)
-            ids[name] = next(free)
-            taken.add(ids[name])
+            candidates = (lasting_id(log.user_id, number, "j") for number in numbers)
+            ids[folded] = next(each for each in candidates if each not in taken)
+            taken.add(ids[folded])
         made = []
         for each in events:
             behaviors = [log.behaviors[row] for row in each.rows]

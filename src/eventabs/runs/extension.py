@@ -304,8 +304,8 @@ def listed_changes(changes: Iterable[UserChange]) -> Iterator[dict[str, Any]]:
     for known, _ordinals, seen, found in changes:
         rows = [("too_late", behavior) for behavior in found.too_late]
         added = Counter(map(instant, found.added))
-        for index in found.removed if known else ():
-            behavior = known.behaviors[index]
+        for index in found.removed:
+            behavior = known.behaviors[index] if known else seen.behaviors[index]
             is_replaced = added[instant(behavior)] > 0
             added[instant(behavior)] -= is_replaced
             rows.append(("changed" if is_replaced else "gone", behavior))
@@ -475,11 +475,13 @@ class Planner:
         alone |= {*kept.minor, *kept.unplaced, *kept.unasked}
         lone = [
             row
-            for row in sorted(alone)
+            for row in alone
             if behaviors[row].day >= first - _LONE_DAYS
             and (behaviors[row].action not in _SELDOM_PART or row in conversions)
         ]
-        return rows | set(lone[-max(_FEWEST_LONE, len(asked) // _LONE_SHARE) :])
+        ends = min(asked), max(asked)
+        lone.sort(key=lambda row: (min(abs(row - end) for end in ends), row))
+        return rows | set(lone[: max(_FEWEST_LONE, len(asked) // _LONE_SHARE)])
 
     def _with_tail(self, new: GrownLog, kept: Outcome, first: int) -> PlannedUser:
         """Ask about all from the first row on, in pieces, where the rows of one user are too many for a call."""
@@ -519,7 +521,9 @@ def _kept(outcome: Outcome, new: GrownLog, asked: set[int]) -> Outcome:
             _with_rows(event, rows) for event in outcome.events if (rows := placed(event.behaviors))
         ),
         journeys=tuple(_with_rows(journey, placed(journey.behaviors)) for journey in outcome.journeys),
-        **{name: placed(getattr(outcome, name)) for name in ("minor", "unplaced", "unasked")},
+        minor=placed(outcome.minor),
+        unplaced=placed(outcome.unplaced),
+        unasked=placed(outcome.unasked),
     )
     return _without(moved, asked)
 
@@ -549,7 +553,9 @@ def _without(outcome: Outcome, rows: set[int]) -> Outcome:
             for journey in outcome.journeys
             if journey.id in own
         ),
-        **{name: others(getattr(outcome, name)) for name in ("minor", "unplaced", "unasked")},
+        minor=others(outcome.minor),
+        unplaced=others(outcome.unplaced),
+        unasked=others(outcome.unasked),
     )
 
 
@@ -766,9 +772,9 @@ def _planned(
                 user, counted = planner.plan(change._replace(found=found))
                 counts += counted
                 if user:
-                    new, since = user.grown, extension["since"]
-                    asked = {"asked": user.asked, "rows": user.rows, "kept": user.kept}
-                    extend_user(run.ledger, new.log, new.stored_ordinals, since, **asked)
+                    new, kept = user.grown, user.kept
+                    stored = new.log, new.stored_ordinals, extension["since"]
+                    extend_user(run.ledger, *stored, asked=user.asked, rows=user.rows, kept=kept)
             counts = replace(counts, too_late_behaviors=too_late)
             extension = extension | {"counts": asdict(counts)}
             run.ledger.set_meta({"extension": extension})

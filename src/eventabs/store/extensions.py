@@ -30,7 +30,9 @@ def known_outcome(ledger: Ledger, user_id: str) -> Outcome | None:
         None,
         events=tuple(map(Event.model_validate, events_of(ledger, user_id))),
         journeys=tuple(map(Journey.model_validate, journeys_of(ledger, user_id))),
-        **{name: tuple(sorted(rows)) for name, rows in rest._asdict().items()},
+        minor=tuple(sorted(rest.minor)),
+        unplaced=tuple(sorted(rest.unplaced)),
+        unasked=tuple(sorted(rest.unasked)),
     )
 
 
