@@ -65,9 +65,9 @@ class Behavior(NamedTuple):
 
 
 class KnownJourney(NamedTuple):
-    """What earlier answers have said about rows that are shown again: their journey, or "" where each is by itself.
+    """A journey that earlier answers have found, and the rows of it that are shown again: positions in the log that shows them.
 
-    `rows`: positions in the log that shows them.
+    Without kind and name: rows that are shown again and are each by itself.
     """
 
     kind: str
@@ -82,7 +82,7 @@ class UserLog:
     user_id: str
     behaviors: tuple[Behavior, ...]
     profile: tuple[tuple[str, str], ...] = ()  # (column, value), only columns that may be sent
-    known: tuple[KnownJourney, ...] = ()  # rows that are only shown, by what is known of them
+    known: tuple[KnownJourney, ...] = ()  # what earlier answers have found, in an extension
 
     @property
     def days(self) -> int:

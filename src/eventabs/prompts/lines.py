@@ -3,7 +3,7 @@ r"""Behaviors as short lines under day headers: the levels `line` and `dense`.
 Level `line`, with row numbers in front, which count through all users of a request:
 
     block    = user { known } { day { line } }
-    known    = ">" [ " " kind " " name ] ": " numbers "\n"       of rows that an extension shows again
+    known    = ">" [ " " kind " " name ] [ ": " numbers ] "\n"   journeys of before; numbers of rows that are shown again
     day      = "# " ( YYYY-MM-DD " " weekday | MM-DD ) "\n"       full first, and at a new year
     line     = number " " behavior "\n"
     behavior = HH:MM " " head [ " " tail ] [ " " duration ]
@@ -307,13 +307,17 @@ class Compactor:
         return [f"## {alias}", f"{self._profile(log)}\n"]
 
     def _known(self, log: UserLog, first: int) -> Iterator[str]:
-        """Yield what is known of rows that are only shown, a line a journey: `> kind name: 3,5`, and `>: 4` of single ones.
+        """Yield what is known, a line a journey: `> kind name`, or `> kind name: 3` with its rows, and `>: 4` of single rows.
 
         Where numbers are left out, these stand for the dearest ones.
         """
         for kind, name, rows in log.known:
+            told = " ".join(filter(None, (">", kind, name)))
+            if not rows:
+                yield f"{told}\n"
+                continue
             numbers = ",".join(str(first + row if first else _DEAREST_NUMBER) for row in rows)
-            yield f"{' '.join(filter(None, ('>', kind, name)))}:"
+            yield f"{told}:"
             yield f" {numbers}\n"
 
     def _duration(self, seconds: int) -> Body:

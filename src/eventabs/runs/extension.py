@@ -155,7 +155,7 @@ def _identity(behavior: Behavior) -> Hashable:
     return behavior[:5] if offset is None else (offset, *behavior[:5])
 
 
-def _found(known: UserLog | None, seen: UserLog, window: Window, lateness: int) -> LogChange:
+def compared(known: UserLog | None, seen: UserLog, window: Window, lateness: int) -> LogChange:
     """Sort out what an export and a log do not share.
 
     A new behavior is too late if it lies more than `lateness` seconds before the log's last one and replaces no other.
@@ -257,11 +257,11 @@ def user_changes(
     for log in _looking(export.user_logs(), stop):
         if log.user_id in surveyed.touched:
             known, ordinals = find_user(ledger, log.user_id) or (None, None)
-            yield UserChange(known, ordinals, log, _found(known, log, surveyed.window, lateness))
+            yield UserChange(known, ordinals, log, compared(known, log, surveyed.window, lateness))
     for user_id in _absent(export, ledger, surveyed.window):
         known, ordinals = find_user(ledger, user_id) or (None, None)
         seen = UserLog(user_id, ())
-        yield UserChange(known, ordinals, seen, _found(known, seen, surveyed.window, lateness))
+        yield UserChange(known, ordinals, seen, compared(known, seen, surveyed.window, lateness))
 
 
 def _absent(export: Export, ledger: Ledger, window: Window) -> Iterator[str]:
@@ -317,10 +317,11 @@ def listed_changes(changes: Iterable[UserChange]) -> Iterator[dict[str, Any]]:
 # What is asked about: whole days, and beside them what gives them their context.
 
 
-_JOURNEYS: Final = 20  # of a user, that are shown
-_LAST_ROWS: Final = 2  # of a journey, that are shown
+_JOURNEYS: Final = 20  # of a user, that are listed
 _LONE_DAYS: Final = 3  # before the first day that is asked about
-_LONE_SHARE: Final = 8  # one single row is shown for so many that are asked about
+_SHARE: Final = (
+    8  # of the rows that are asked about: one row of a journey and one single row is shown for so many
+)
 _FEWEST_LONE: Final = 2
 _SELDOM_PART: Final = frozenset({"visit", "use"})  # actions of rows that are seldom part of a journey
 
@@ -399,6 +400,7 @@ class PlannedUser(NamedTuple):
     asked: Sequence[tuple[Part, PartSize]]
     rows: str = ""
     kept: Outcome | None = None
+    listed: Sequence[str] = ()
 
 
 class Planner:
@@ -442,21 +444,28 @@ class Planner:
         kept = _kept(outcome, new, asked)
         if not asked:  # all rows of the days that were touched are gone
             return PlannedUser(new, (), kept=_settled(kept)), counts
-        context = self._context(outcome, kept, new, asked)
-        for rows in (sorted(asked | context), sorted(asked)):
-            size = self._size(new.log, rows, kept, len(asked))
+        listed, context = self._context(outcome, kept, new, asked)
+        for rows, journeys in ((sorted(asked | context), listed), (sorted(asked), ())):
+            size = self._size(new.log, rows, kept, journeys, len(asked))
             if self._limits.hold(size):
-                return PlannedUser(new, [(kept.part, size)], row_ranges(rows), kept), counts
+                return PlannedUser(new, [(kept.part, size)], row_ranges(rows), kept, journeys), counts
         return self._with_tail(new, kept, min(asked)), counts
 
-    def _size(self, log: UserLog, rows: Sequence[int], kept: Outcome, asked: int) -> PartSize:
+    def _size(
+        self, log: UserLog, rows: Sequence[int], kept: Outcome, listed: Sequence[str], asked: int
+    ) -> PartSize:
         """Return what it costs to ask about some rows beside others that are only shown."""
-        part = shown(replace(log, behaviors=tuple(log.behaviors[row] for row in rows)), rows, kept)
+        part = shown(replace(log, behaviors=tuple(log.behaviors[row] for row in rows)), rows, kept, listed)
         output = expected_tokens(asked, self._builder.answer, self._builder.detail)
         return self._builder.measure(part)._replace(output_tokens=output)
 
-    def _context(self, outcome: Outcome, kept: Outcome, new: GrownLog, asked: set[int]) -> set[int]:
-        """Return the rows that are shown beside those that are asked about: the newest of recent journeys, and single ones."""
+    def _context(
+        self, outcome: Outcome, kept: Outcome, new: GrownLog, asked: set[int]
+    ) -> tuple[list[str], set[int]]:
+        """Return the recent journeys, and the rows that are shown beside those that are asked about.
+
+        These are the last ones of the newest journeys and the single ones nearest to them: a few, since a night brings a few.
+        """
         behaviors, first = new.log.behaviors, new.log.behaviors[min(asked)].day
         newest = {  # also of rows that are asked about anew
             journey.id: max(
@@ -468,7 +477,8 @@ class Planner:
             each for each in kept.journeys if behaviors[newest[each.id]].day >= first - self._journey_days
         ]
         recent.sort(key=lambda journey: newest[journey.id], reverse=True)
-        rows = {row for journey in recent[:_JOURNEYS] for row in journey.behaviors[-_LAST_ROWS:]}
+        share = len(asked) // _SHARE
+        rows = {journey.behaviors[-1] for journey in recent[: min(_JOURNEYS, share)]}
         single = [each for each in kept.events if not each.journey and len(each.behaviors) == 1]
         conversions = {each.behaviors[0] for each in single if each.category == CONVERSION}
         alone = {row for each in single for row in each.behaviors}
@@ -481,7 +491,8 @@ class Planner:
         ]
         ends = min(asked), max(asked)
         lone.sort(key=lambda row: (min(abs(row - end) for end in ends), row))
-        return rows | set(lone[: max(_FEWEST_LONE, len(asked) // _LONE_SHARE)])
+        listed = [journey.id for journey in recent[:_JOURNEYS]]
+        return listed, rows | set(lone[: max(_FEWEST_LONE, share)])
 
     def _with_tail(self, new: GrownLog, kept: Outcome, first: int) -> PlannedUser:
         """Ask about all from the first row on, in pieces, where the rows of one user are too many for a call."""
@@ -774,7 +785,9 @@ def _planned(
                 if user:
                     new, kept = user.grown, user.kept
                     stored = new.log, new.stored_ordinals, extension["since"]
-                    extend_user(run.ledger, *stored, asked=user.asked, rows=user.rows, kept=kept)
+                    extend_user(
+                        run.ledger, *stored, asked=user.asked, rows=user.rows, kept=kept, listed=user.listed
+                    )
             counts = replace(counts, too_late_behaviors=too_late)
             extension = extension | {"counts": asdict(counts)}
             run.ledger.set_meta({"extension": extension})

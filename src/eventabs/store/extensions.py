@@ -6,6 +6,8 @@ Until all that is new of a user is answered, the user's earlier events and journ
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import orjson
+
 from eventabs.records import Event, Journey, Outcome, Part, PartSize, UserLog
 from eventabs.store.ledger import Ledger, PartChange, pack_json, pack_outcome, unpack_json
 from eventabs.store.queries import Row, current_of, events_of, journeys_of, rows_of_user
@@ -56,7 +58,7 @@ def begin_changes(ledger: Ledger, *, anew: bool) -> None:
     if anew:
         ledger.rows(f"UPDATE extended SET before = NULL WHERE user_id NOT IN ({_NOT_DONE})")
     ledger.rows(
-        "INSERT INTO extended SELECT user_id, 0, behaviors - 1, NULL, ? FROM users"
+        "INSERT INTO extended (user_id, since, last, before) SELECT user_id, 0, behaviors - 1, ? FROM users"
         f" WHERE user_id IN ({_NOT_DONE}) ON CONFLICT DO UPDATE SET before = coalesce(before, excluded.before)",
         pack_json([[], []]),
     )
@@ -71,19 +73,28 @@ def extend_user(
     asked: Sequence[tuple[Part, PartSize]],
     rows: str = "",
     kept: Outcome | None = None,
+    listed: Sequence[str] = (),
 ) -> None:
     """Write down what an extension makes of a user: what is asked about, and what was kept of its outcome.
 
-    With `rows`, these of the whole user are asked about, and the answer joins what was kept; without, what was kept is done.
+    With `rows`, these of the whole user are asked about, beside the `listed` journeys, and the answer joins what was kept; without,
+    what was kept is done.
     """
     user_id, last = log.user_id, len(log.behaviors) - 1
     states = ledger.rows("SELECT state FROM user_states WHERE user_id = ?", user_id)
     before = current_of(ledger, user_id, states[0][0] if states else None)
     waits = kept if rows else None
     ledger.rows(
-        "INSERT INTO extended VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET since = excluded.since, last = excluded.last,"
-        " kept = excluded.kept, before = coalesce(before, excluded.before)",
-        *(user_id, since, last, waits and pack_outcome(waits), pack_json(before)),
+        "INSERT INTO extended VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET since = excluded.since, last = excluded.last,"
+        " kept = excluded.kept, listed = excluded.listed, before = coalesce(before, excluded.before)",
+        *(
+            user_id,
+            since,
+            last,
+            waits and pack_outcome(waits),
+            orjson.dumps(listed).decode(),
+            pack_json(before),
+        ),
     )
     ledger.rows("DELETE FROM parts WHERE user_id = ?", user_id)
     nothing = pack_outcome(
@@ -91,10 +102,8 @@ def extend_user(
     )  # that the user was in those calls stays known
     ledger.rows("UPDATE outcomes SET result = ? WHERE user_id = ? AND reason IS NULL", nothing, user_id)
     ledger.store_log(log, ordinals)
-    ledger.add_parts(asked)
-    if rows:
-        ledger.rows("UPDATE parts SET rows = ? WHERE user_id = ?", rows, user_id)
-    elif kept:
+    ledger.add_parts(asked, rows=rows)
+    if kept and not rows:
         ledger.add_parts([(kept.part, PartSize(0, 0, 0))])
         ledger.store_outcomes(since, [kept], [PartChange(kept.part, "done", accepted=kept)])
 

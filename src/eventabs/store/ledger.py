@@ -409,11 +409,17 @@ class Ledger:
         ]
 
     def replace_part(
-        self, part: Part, pieces: Iterable[tuple[Part, PartSize]], *, attempts: int = 0, max_peers: int = 0
+        self,
+        part: Part,
+        pieces: Iterable[tuple[Part, PartSize]],
+        *,
+        attempts: int = 0,
+        max_peers: int = 0,
+        rows: str = "",
     ) -> None:
         """Put pieces in the place of a pending part; each starts with `attempts`."""
         self._db.execute("DELETE FROM parts WHERE user_id = ? AND first = ? AND last = ?", part)
-        self.add_parts(pieces, attempts, max_peers)
+        self.add_parts(pieces, attempts, max_peers, rows)
 
     def asked(self, part: Part, rows: str, *, before: int) -> AskedUser:
         """Return what is asked about a part: its behaviors, or those of some rows, and what answers before a call made of it; 0: none."""
@@ -427,7 +433,7 @@ class Ledger:
             )  # of an extended user, of whom they were asked before, maybe not there any more
             places = (index - part.first for index in indices)
             log = replace(log, behaviors=tuple(history[place] for place in places if place < len(history)))
-        kept, since = self._kept(part) if before else (None, 0)
+        kept, since, listed = self._kept(part) if before else (None, 0, [])
         refused: dict[str, Outcome] = {}  # the last one by its reason
         found = before and self._db.execute(
             "SELECT reason, result FROM outcomes WHERE user_id = ? AND first = ? AND last = ? AND call_id < ? AND call_id > ?"
@@ -436,11 +442,11 @@ class Ledger:
         )
         for reason, result in found or ():
             refused = {**refused, reason: unpack_outcome(part, reason, result)}
-        stays = refused.get("unplaced") or kept
+        stays = refused.get("unplaced") or (kept if rows else None)
         numbers = rows_in(ordinals) if ordinals else ()
         return AskedUser(
             part,
-            shown(log, indices, kept) if kept and rows else log,
+            shown(log, indices, kept, listed) if kept and rows else log,
             indices,
             earlier=refused.get("minor") or stays,
             stays=stays if "minor" in refused else None,
@@ -448,13 +454,14 @@ class Ledger:
             history=history,
         )
 
-    def _kept(self, part: Part) -> tuple[Outcome | None, int]:
-        """Return what an extension has kept of the outcome of a part that is a whole user, and the last call before it."""
-        found = self.rows("SELECT since, last, kept FROM extended WHERE user_id = ?", part.user_id)
-        for since, last, kept in found:
-            is_whole = kept is not None and (part.first, part.last) == (0, last)
-            return (unpack_outcome(part, None, kept) if is_whole else None), since
-        return None, 0
+    def _kept(self, part: Part) -> tuple[Outcome | None, int, list[str]]:
+        """Return what an extension has kept of a part that is a whole user, the last call before it, and journeys to list."""
+        found = self.rows("SELECT since, last, kept, listed FROM extended WHERE user_id = ?", part.user_id)
+        for since, last, kept, listed in found:
+            if kept is not None and (part.first, part.last) == (0, last):
+                return unpack_outcome(part, None, kept), since, load_json(listed)
+            return None, since, []
+        return None, 0, []
 
     def log(self, user_id: str, first: int = 0, last: int | None = None) -> UserLog:
         """Return the log of a user, or its behaviors `first`..`last`, both included."""
@@ -576,13 +583,13 @@ class Ledger:
         ).rowcount
 
     def add_parts(
-        self, parts: Iterable[tuple[Part, PartSize]], attempts: int = 0, max_peers: int = 0
+        self, parts: Iterable[tuple[Part, PartSize]], attempts: int = 0, max_peers: int = 0, rows: str = ""
     ) -> None:
-        """Store parts that are to be asked about."""
+        """Store parts that are to be asked about; `rows`: of one part, see `PlannedPart`."""
         self._db.executemany(
-            "INSERT INTO parts (user_id, first, last, input_tokens, output_tokens, attempts, max_peers)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [(*part, *size[:2], attempts, max_peers) for part, size in parts],
+            "INSERT INTO parts (user_id, first, last, input_tokens, output_tokens, attempts, max_peers, rows)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [(*part, *size[:2], attempts, max_peers, rows) for part, size in parts],
         )
 
     def _end_call(self, call_id: int, status: str, **values: object) -> None:
@@ -721,13 +728,15 @@ def unpack_outcome(part: Part, reason: FailureReason | None, blob: bytes) -> Out
     )
 
 
-def shown(log: UserLog, rows: Sequence[int], kept: Outcome) -> UserLog:
-    """Return a log of some rows with what is known of those that were kept and are only shown."""
+def shown(log: UserLog, rows: Sequence[int], kept: Outcome, listed: Iterable[str]) -> UserLog:
+    """Return a log of some rows with what is known: the listed journeys, and which rows were kept and are only shown."""
     places = {row: place for place, row in enumerate(rows)}
+    journeys = {journey.id: journey for journey in kept.journeys}
     known = [
-        KnownJourney(journey.kind, journey.name, own)
-        for journey in sorted(kept.journeys, key=lambda journey: journey.behaviors)
-        if (own := tuple(places[row] for row in journey.behaviors if row in places))
+        KnownJourney(
+            journey.kind, journey.name, tuple(places[row] for row in journey.behaviors if row in places)
+        )
+        for journey in map(journeys.__getitem__, listed)
     ]
     in_events = {row for event in kept.events for row in event.behaviors if not event.journey}
     alone = {*in_events, *kept.minor, *kept.unplaced, *kept.unasked} & places.keys()

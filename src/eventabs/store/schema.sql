@@ -108,6 +108,7 @@ CREATE TABLE extended (
     since INTEGER NOT NULL,                   -- the last call before: earlier ones were about another log
     last INTEGER NOT NULL,                    -- the last log index
     kept BLOB,                                -- what of the outcome before stays, under the indices of today; NULL: nothing
+    listed TEXT NOT NULL DEFAULT '[]',        -- ids of the journeys that requests name beside the rows
     before BLOB                               -- events and journeys before the last extension; NULL: it was not about the user
 ) WITHOUT ROWID;
 -- Bad answers, which are few: what `status` counts again and again.
