@@ -31,6 +31,7 @@ from eventabs.records import (
     Reply,
     Request,
     UserLog,
+    lasting_id,
 )
 from eventabs.store import Ledger, PartChange
 
@@ -87,7 +88,7 @@ def _made_up(folder: Path, users: int) -> Path:
 
 def _answer(ledger: Ledger, logs: list[UserLog]) -> None:
     parts = [Part(log.user_id, 0, len(log.behaviors) - 1) for log in logs]
-    size = PartSize(400, 200)
+    size = PartSize(400, 200, DAYS)
     ledger.add_users((log, [(part, size)]) for log, part in zip(logs, parts, strict=True))
     request = Request((), {f"U{n}": log for n, log in enumerate(logs, 1)}, 0, 0)
     call = ledger.open_call(
@@ -95,7 +96,7 @@ def _answer(ledger: Ledger, logs: list[UserLog]) -> None:
     )
     ledger.store_reply(call, Reply("##"))
     outcomes = [Outcome(part, None, tuple(_events(log))) for log, part in zip(logs, parts, strict=True)]
-    changes = [PartChange(each.part, "done", events=len(each.events)) for each in outcomes]
+    changes = [PartChange(each.part, "done", accepted=each) for each in outcomes]
     ledger.settle(call, outcomes, changes)
 
 
@@ -112,7 +113,14 @@ def _events(log: UserLog) -> Iterator[Event]:
     for index, behavior in enumerate(log.behaviors):
         at = behavior.start.isoformat()
         yield Event(
-            user_id=log.user_id, type="visit", category="engagement", start=at, end=at, behaviors=(index,)
+            id=lasting_id(log.user_id, index),
+            user_id=log.user_id,
+            type="visit",
+            category="engagement",
+            start=at,
+            end=at,
+            minutes=0,
+            behaviors=(index,),
         )
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple, Self, TypedDict
@@ -426,6 +426,12 @@ class Outcome:
     repeated: int = 0
 
     @property
+    def rows(self) -> set[int]:
+        """All rows that it says something of, be it that they are unplaced."""
+        rows = {row for event in self.events for row in event.behaviors}
+        return rows.union(self.minor, self.unplaced, self.unasked)
+
+    @property
     def usable(self) -> bool:
         """Whether the part is done with this outcome."""
         return self.reason is None
@@ -453,7 +459,8 @@ class AskedUser(NamedTuple):
 
     `earlier`: what an earlier answer about the part made of it, where the reason was `unplaced` or `minor`, or without a reason what
     an extension has kept of it; None: nothing. `stays`: of one that was refused for its minor rows, what holds beside the new answer.
-    `ordinals`: the lasting numbers of the rows; empty: their log indices. `history`: all behaviors of the part.
+    `past`: log indices that an extension has kept, which are only shown. `ordinals`: the lasting numbers of the rows; empty: their
+    log indices. `history`: all behaviors of the part.
     """
 
     part: Part
@@ -461,6 +468,7 @@ class AskedUser(NamedTuple):
     rows: Sequence[int]
     earlier: Outcome | None = None
     stays: Outcome | None = None
+    past: AbstractSet[int] = frozenset()
     ordinals: Sequence[int] = ()
     history: Sequence[Behavior] = ()
 

@@ -27,7 +27,7 @@ KEPT = replace(whole(DAYS[:8], FORMER), part=Part("u", 0, 11))
 
 def asked_again(rows: Sequence[int], kept: Outcome = KEPT, ordinals: Sequence[int] = ()) -> AskedUser:
     log = UserLog("u", tuple(DAYS[row] for row in rows))
-    return AskedUser(kept.part, log, rows, kept, ordinals=ordinals, history=DAYS)
+    return AskedUser(kept.part, log, rows, kept, past=kept.rows, ordinals=ordinals, history=DAYS)
 
 
 def again(text: str, rows: Sequence[int] = (3, 4, 7, 8, 9, 10, 11), reader: Reader = READER) -> Outcome:
@@ -81,6 +81,11 @@ def test_rows_that_are_shown_for_context_need_no_answer_and_a_long_past_excuses_
     outcome = again("工作 4-6")
     assert (outcome.reason, outcome.unplaced) == ("unplaced", (11,))
     assert short(outcome).events[-1] == "工作 8,9,10"
+    kept = replace(KEPT, minor=(*KEPT.minor, *range(100, 900)))
+    asked = asked_again((3, 4, 7, 8, 9, 10, 11), kept)
+    for earlier in (kept, replace(outcome, minor=kept.minor)):
+        repeated = READER.read(Reply("## U1\n工作 4-6\n##"), {"U1": asked._replace(earlier=earlier)})
+        assert repeated.outcomes["U1"].reason == "unplaced"
 
 
 def test_what_was_left_out_is_added_to_all_that_stays() -> None:
@@ -103,6 +108,7 @@ def test_an_answer_that_was_refused_for_its_minor_rows_leaves_what_stays() -> No
         UserLog("u", long),
         rows,
         replace(KEPT, part=Part("u", 0, 31)),
+        past=KEPT.rows,
         history=(*DAYS[:8], *long),
     )
     refused = READER.read(Reply("## U1\n零碎 1-20\n工作 21-24\n##"), {"U1": asked}).outcomes["U1"]
@@ -137,7 +143,7 @@ def test_minutes_of_a_journey_are_those_of_all_its_rows() -> None:
     rows = tuple(each._replace(duration=100) for each in DAYS)
     kept = replace(whole(rows[:8], FORMER), part=Part("u", 0, 11))
     log = UserLog("u", rows[8:])
-    asked = AskedUser(kept.part, log, range(8, 12), kept, history=rows)
+    asked = AskedUser(kept.part, log, range(8, 12), kept, past=kept.rows, history=rows)
     outcome = READER.read(Reply("## U1\n> 购买 帐篷：加购! 1\n工作 2-4\n##"), {"U1": asked}).outcomes["U1"]
     assert outcome.journeys[0].minutes == 5
     assert kept.journeys[0].minutes == 3

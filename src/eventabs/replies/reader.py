@@ -168,11 +168,9 @@ class Reader:
         asked, rows = user.asked, user.asked.rows
         earlier = asked.stays if asked.earlier and asked.earlier.reason == "minor" else asked.earlier
         had = _accounted(earlier) if earlier else set()
-        lone = set[int]()  # shown by an extension: they may join a journey
-        if earlier and earlier.reason is None:
-            had.update(earlier.unplaced)
-            lone = {row for row, index in enumerate(rows) if index in _lone(earlier)}
-        is_open = {row for row, index in enumerate(rows) if index not in had}
+        single = _lone(earlier) & asked.past if earlier else set()  # they may join a journey
+        lone = {row for row, index in enumerate(rows) if index in single}
+        is_open = {row for row, index in enumerate(rows) if index not in had and index not in asked.past}
         events, minor, misfiled, repeated = self._placed(user, is_open, lone)
         placed = {row for event in events for row in event.rows}
         if is_last and not (stopped and is_open <= minor | placed):
@@ -198,8 +196,7 @@ class Reader:
         merged = _merged(earlier, fresh, asked) if earlier else fresh
         if self._detail == "journeys":
             merged = _with_journeys_only(merged)
-        judged = fresh if earlier and earlier.reason is None else merged  # a long past says nothing of today
-        return replace(merged, reason=self._reason(judged, asked))
+        return replace(merged, reason=self._reason(merged, asked))
 
     def _placed(
         self, user: _User, is_open: set[int], lone: set[int]
@@ -310,14 +307,13 @@ class Reader:
         )
 
     def _reason(self, outcome: Outcome, asked: AskedUser) -> FailureReason | None:
-        """Return why an outcome is not usable yet, if it is not."""
-        rows = len(_accounted(outcome)) + len(outcome.unplaced)
-        if outcome.unplaced and (
-            100 * len(outcome.unplaced) > _MOST_UNPLACED * rows or len(outcome.unplaced) == rows
-        ):
+        """Return why an outcome is not usable yet, if it is not: a long past that was kept excuses nothing."""
+        rows = len(outcome.rows - asked.past)
+        unplaced, minor = ({*of} - asked.past for of in (outcome.unplaced, outcome.minor))
+        if unplaced and (100 * len(unplaced) > _MOST_UNPLACED * rows or len(unplaced) == rows):
             return "unplaced"
         asked_again = asked.earlier is not None and asked.earlier.reason == "minor"
-        if self._detail == "day" and rows >= _FEWEST_ROWS and len(outcome.minor) > _MOST_MINOR * rows:
+        if self._detail == "day" and rows >= _FEWEST_ROWS and len(minor) > _MOST_MINOR * rows:
             return None if asked_again else "minor"
         return None
 

@@ -33,7 +33,7 @@ from eventabs.language import gettext as _
 from eventabs.object_stores import is_address, public_address
 from eventabs.prompts import VERSION
 from eventabs.providers import kind_of
-from eventabs.records import Outcome, Part, PlannedPart, RunStatus
+from eventabs.records import AskedUser, Outcome, Part, PlannedPart, RunStatus
 from eventabs.runs.batches import (
     cancel_jobs,
     going_on,
@@ -623,7 +623,7 @@ def _read_again(run: RunContext) -> None:
     ledger, reader = run.ledger, make_reader(run.settings, run.facts)
     since = extended_since(ledger)
     accepted: set[Part] = set()
-    last: dict[Part, tuple[int, Outcome]] = {}  # that was not usable, and its call
+    last: dict[Part, tuple[int, AskedUser, Outcome]] = {}  # that was not usable, and its call
     for stored in ledger.stored_replies():
         asked = asked_in(stored, ledger)
         outcomes = reader.read(stored.reply, asked).outcomes
@@ -638,14 +638,16 @@ def _read_again(run: RunContext) -> None:
         same = list(compress(outcomes.values(), is_same))
         first = [each for each in same if each.usable and each.part not in accepted]
         accepted |= {outcome.part for outcome in first}
-        last |= {outcome.part: (stored.call_id, outcome) for outcome in same if not outcome.usable}
+        for user, outcome in zip(compress(asked.values(), is_same), same, strict=True):
+            if not outcome.usable:
+                last[outcome.part] = stored.call_id, user, outcome
         changes = [PartChange(outcome.part, "done", accepted=outcome) for outcome in first]
         ledger.settle(stored.call_id, same, changes)
     done = ledger.done_parts()
-    for part, (call_id, outcome) in last.items():
+    for part, (call_id, user, outcome) in last.items():
         if part in accepted or part not in done:
             continue
-        if best := acceptable(outcome):
+        if best := acceptable(user, outcome):
             ledger.settle(call_id, [best], [PartChange(part, "done", accepted=best)])
         elif outcome.reason:
             ledger.fail_parts({part: outcome.reason})

@@ -260,19 +260,19 @@ def after_reply(
             change = _cut_short(planned, batch, attempts, at_the_cap=at_the_cap)
         else:
             change = _charged(planned, batch, outcome.reason, attempts)
-        if change.state == "failed" and (best := acceptable(outcome, asked[planned.part].earlier)):
+        if change.state == "failed" and (best := acceptable(asked[planned.part], outcome)):
             change = PartChange(planned.part, "done", change.attempts, change.broken_calls, accepted=best)
         changes.append(change)
     return changes
 
 
-def acceptable(*outcomes: Outcome | None) -> Outcome | None:
-    """Return the first of the outcomes that a part can be done with where nothing better comes any more."""
-    for outcome in outcomes:
-        if outcome and outcome.reason in ("unplaced", "minor"):
-            rows = outcome.part.last - outcome.part.first + 1
-            if len(outcome.unplaced) <= _UNPLACED_AT_LAST * rows:
-                return replace(outcome, reason=None)
+def acceptable(asked: AskedUser, outcome: Outcome) -> Outcome | None:
+    """Return the outcome, or the one before, if a part can be done with it where nothing better comes any more."""
+    for each in (outcome, asked.earlier):
+        if each and each.reason in ("unplaced", "minor"):
+            rows = each.part.last - each.part.first + 1 - len(asked.past)
+            if len({*each.unplaced} - asked.past) <= _UNPLACED_AT_LAST * rows:
+                return replace(each, reason=None)
     return None
 
 

@@ -442,14 +442,16 @@ class Ledger:
         )
         for reason, result in found or ():
             refused = {**refused, reason: unpack_outcome(part, reason, result)}
-        stays = refused.get("unplaced") or (kept if rows else None)
+        kept = kept if rows else None
+        stays = refused.get("unplaced") or kept
         numbers = rows_in(ordinals) if ordinals else ()
         return AskedUser(
             part,
-            shown(log, indices, kept, listed) if kept and rows else log,
+            shown(log, indices, kept, listed) if kept else log,
             indices,
             earlier=refused.get("minor") or stays,
             stays=stays if "minor" in refused else None,
+            past=kept.rows if kept else frozenset(),
             ordinals=[numbers[index] for index in indices if index < len(numbers)] if numbers else (),
             history=history,
         )

@@ -276,6 +276,7 @@ def _copy(connection: sqlite3.Connection, shard: Path) -> tuple[Facts, dict[str,
             changed = {
                 "id": f"id + {jobs if table == 'jobs' else calls}",
                 "call_id": f"call_id + {calls}",
+                "since": f"since + {calls}",
                 "job_id": f"job_id + {jobs}",
                 "settings_fingerprint": "iif(settings_fingerprint = :own, :common, settings_fingerprint)",
             }

@@ -1,5 +1,6 @@
 """An export that grows every night: after each, events and journeys are those of one run over all of it."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -337,16 +338,94 @@ def test_reparsing_an_extended_run_changes_nothing(model: Model) -> None:
             eventabs.extend("out", export, settings=model, accept_changes=True)
         else:
             eventabs.run(export, settings=model, out="out")
+    reparsed(model)
+
+
+def reparsed(model: Model) -> None:
+    """Read the replies of the run again, and see that all is as it was."""
     names = ("events.jsonl", "journeys.jsonl", "events.new.jsonl", "journeys.new.jsonl")
     before = [(Path("out") / name).read_bytes() for name in names]
     counts = orjson.loads((Path("out") / "checkpoint.json").read_bytes())["event_counts"]
-    watch = lambda *_run: Heard().watching()  # noqa: E731
     with reopen_run(
-        Invocation(None, model, {}), named=Path("out"), changed="ignore", confirmed=True, watch=watch
+        Invocation(None, model, {}),
+        named=Path("out"),
+        changed="ignore",
+        confirmed=True,
+        watch=lambda *_run: Heard().watching(),
     ) as run:
         reparse(run)
     assert [(Path("out") / name).read_bytes() for name in names] == before
     assert orjson.loads((Path("out") / "checkpoint.json").read_bytes())["event_counts"] == counts
+
+
+@pytest.mark.parametrize("fault", ["left out", "cut", "half"])
+def test_an_answer_that_is_bad_at_first_leaves_no_trace_in_what_stays(
+    model: Model, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    rows = nights.record(9, 8, seed=4, cut=0)
+    eventabs.run(nights.write(Path("6.jsonl"), nights.export(rows, 6, "window")), settings=model, out="out")
+    answer, calls = nights.answer, list[str]()
+
+    def bad(message: str) -> str:
+        calls.append(message)
+        told = answer(message)
+        if len(calls) > 4:
+            return told
+        match fault:
+            case "left out":
+                return re.sub(r"(?m)^(work|dining) .*\n", "", told)
+            case "cut":
+                return told[: len(told) // 2]
+        return told.replace("##\n", "") + "## U1\nwork 1\n##\n"
+
+    monkeypatch.setattr(nights, "answer", bad)
+    export = nights.write(Path("7.jsonl"), nights.export(rows, 7, "window"))
+    run = eventabs.extend("out", export, settings=model, accept_changes=True)
+    assert (run.status, run.failures) == ("completed", {})
+    monkeypatch.setattr(nights, "answer", answer)
+    known = [each.at(7) for each in rows if each.known <= 7]
+    whole = eventabs.run(nights.write(Path("all.jsonl"), known), settings=model, out="all")
+    assert nights.results(Path("out")) == nights.results(whole.path)
+    if fault in ("left out", "cut"):
+        assert len(calls) > (run.summary.extension or {})["extended_users"] // 5 + 1
+    reparsed(model)
+
+
+def test_an_extension_is_asked_in_files_and_answered_from_files(model: Model) -> None:
+    rows = steps(("2026-03-02 20:00:00", "search", "sofa7"), ("2026-03-03 20:00:00", "browse", "sofa7"))
+    out = begun(model, [*FIRST, *rows])
+    files = model | {"run": {"mode": "files"}}
+    run = extended(files, steps(("2026-03-04 20:00:00", "cart", "sofa7")))
+    assert run.status == "waiting"
+    replies = []
+    for request in nights.read(out / "requests.jsonl"):
+        text = nights.answer(request["body"]["messages"][-1]["content"])
+        choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+        body = {
+            "object": "chat.completion",
+            "choices": [choice],
+            "usage": {"prompt_tokens": 9, "completion_tokens": 9},
+        }
+        replies.append({"custom_id": request["custom_id"], "response": {"status_code": 200, "body": body}})
+    path = nights.write(Path("replies.jsonl"), replies)
+    run = eventabs.resume("out", settings=files, replies=[path])
+    assert run.status == "completed"
+    assert lines(out / "journeys.jsonl")[0]["behaviors"] == [2, 3, 4]
+
+
+def test_users_whose_settings_changed_meanwhile_are_measured_again_and_keep_their_past(model: Model) -> None:
+    rows = steps(("2026-03-02 20:00:00", "search", "sofa7"), ("2026-03-03 20:00:00", "browse", "sofa7"))
+    out = begun(model, [*FIRST, *rows])
+    refusing = model | {"llm": model["llm"] | {"base_url": "http://127.0.0.1:9/v1"}}
+    with pytest.raises(RunStoppedError):
+        extended(refusing, steps(("2026-03-04 20:00:00", "cart", "sofa7")), accept_changes=True)
+    other = model | {"prompt": {"language": "en", "guidance": "A sofa is furniture."}}
+    run = eventabs.resume("out", settings=other, accept_changes=True)
+    assert run.status == "completed"
+    system, user = last_prompt(out)
+    assert "furniture" in system
+    assert user.startswith("## U1\n> purchase sofa7\n# 2026-03-04 Wed\n1 ")
+    assert lines(out / "journeys.jsonl")[0]["behaviors"] == [2, 3, 4]
 
 
 def test_an_estimate_has_the_calls_of_the_extension_and_leaves_no_trace(model: Model) -> None:
