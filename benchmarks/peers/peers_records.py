@@ -31,7 +31,7 @@ class Prompts:
             database.close()
         self._messages: dict[str, list[dict[str, str]]] = {}
         for packed, users in rows:
-            ((user, *_rows),) = json.loads(users).values()
+            ((user, _first, _last),) = json.loads(users).values()
             self._messages[user] = json.loads(zlib.decompress(packed))
         with Ledger.watch(out / "ledger.sqlite") as ledger:
             self.users: dict[str, UserLog] = {user: ledger.log(user) for user in self._messages}
@@ -57,9 +57,10 @@ class Answers:
 
 
 def _is_usable(text: str, log: UserLog) -> bool:
-    rows = range(len(log.behaviors))
-    asked = AskedUser(Part(log.user_id, 0, len(rows) - 1), log, rows)
-    return READER.read(Reply(text, "length"), {"U1": asked}).outcomes["U1"].usable
+    part = Part(log.user_id, 0, len(log.behaviors) - 1)
+    asked = AskedUser(part, log, range(len(log.behaviors)))
+    reading = READER.read(Reply(text, "length"), {"U1": asked})
+    return reading.outcomes["U1"].usable
 
 
 def bought_again(log: Sequence[Mapping[str, Any]], killed_at: float) -> int:
@@ -72,8 +73,6 @@ def bought_again(log: Sequence[Mapping[str, Any]], killed_at: float) -> int:
         and served["finish_reason"] == "stop"
         and ended(served) < killed_at - STORED_WITHIN
     ]
-    paid = {text for served in good for _first, text in served["users"].values()}
-    asked = {
-        text for served in log if served["time"] > killed_at for _first, text in served["users"].values()
-    }
+    paid = {block for served in good for block in served["users"].values()}
+    asked = {block for served in log if served["time"] > killed_at for block in served["users"].values()}
     return len(paid & asked)

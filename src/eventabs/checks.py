@@ -669,12 +669,12 @@ class EndpointCheck:
         settings, language = self._settings, active()
         builder = make_builder(settings, language, template_text(settings))
         reader = make_reader(settings, {"rules": rules_text(settings), "prompt_language": language})
-        kept = 0
+        limits, kept = batch_limits(settings, builder), 0
         for size in _ROW_SIZES:
             logs = _made_up_users(size, language)
-            request = builder.request(logs, max_output_tokens=settings.budget.max_output_tokens)
-            if request.input_tokens > settings.budget.max_input_tokens:
+            if not limits.holds([builder.measure(log) for log in logs]):
                 break
+            request = builder.request(logs, max_output_tokens=limits.max_output_tokens)
             reply = await self._prober.ask(request)
             asked = {
                 alias: AskedUser(Part(log.user_id, 0, len(log.behaviors) - 1), log, range(len(log.behaviors)))
@@ -682,14 +682,18 @@ class EndpointCheck:
             }
             outcomes = reader.read(reply, asked).outcomes.values()
             lost = sum(
-                len(outcome.unplaced) if outcome.events else outcome.part.last + 1 for outcome in outcomes
+                len(outcome.unplaced)
+                if outcome.reason in (None, "unplaced", "minor")
+                else outcome.part.last + 1
+                for outcome in outcomes
             )
             if lost:
                 self._report_lost_rows(size, lost, kept)
                 return
             kept = size
-        message = _("all {count} rows of made-up users came back in one answer")
-        self._judge("rows", str(kept), message.format(count=f"{kept:,}"))
+        if kept:
+            message = _("all {count} rows of made-up users came back in one answer")
+            self._judge("rows", str(kept), message.format(count=f"{kept:,}"))
 
     def _report_lost_rows(self, size: int, lost: int, kept: int) -> None:
         message = _("{lost} of {size} rows of made-up users did not come back; up to {kept} all did")

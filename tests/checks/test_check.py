@@ -79,13 +79,14 @@ def test_a_good_endpoint_is_sound(tmp_path: Path, openai_server: OpenAIServer) -
         "json_schema": "yes",
         "json_object": "yes",
         "grammar": "yes",
+        "rows": "1000",
     }
     assert checked.facts.context_tokens == 65536
     assert [model.name for model in checked.facts.models or ()] == ["m", "other"]
     assert checked.report.key_is_set is True
-    assert 0 < (checked.report.cost or 0) < 0.01
-    assert len(model.asked) == 5
-    assert all(int(str(body["max_tokens"])) <= 512 for body in model.asked)
+    assert 0 < (checked.report.cost or 0) < 0.05
+    most = [int(str(body["max_tokens"])) for body in model.asked]
+    assert (max(most[:5]), most[5:]) == (512, [8_192] * 3), "of made-up users as much as in a run"
 
 
 @pytest.mark.parametrize(
@@ -119,6 +120,38 @@ def test_each_inability_is_found(
     checked = check(tmp_path, openai_server, "temperature = 0.5\n")
     assert checked.facts.abilities[ability] == value
     assert checked.code == 0
+
+
+@pytest.mark.parametrize(
+    ("keeps", "budget", "kept", "asked", "step"),
+    [
+        (1_000, "", "1000", [50, 300, 1_000], ""),
+        (1_000, "max_rows = 400\n", "300", [50, 300], ""),
+        (299, "", "50", [50, 300], "set budget.max_rows = 50"),
+        (20, "", "0", [50], 'set prompt.answer = "schema"'),
+        (1_000, "max_rows = 40\n", None, [], ""),
+    ],
+)
+def test_how_many_rows_come_back_is_found_with_made_up_users(  # noqa: PLR0917  a model and what is said of it
+    tmp_path: Path,
+    openai_server: OpenAIServer,
+    keeps: int,
+    budget: str,
+    kept: str | None,
+    asked: list[int],
+    step: str,
+) -> None:
+    model = Model(keeps=keeps)
+    openai_server.behavior = model()
+    checked = check(tmp_path, openai_server, f"[budget]\n{budget}")
+    shown = [received.blocks for received in openai_server.requests if "## U1" in received.user_message]
+    rows = [sum(not line.startswith("# ") for block in blocks.values() for line in block) for blocks in shown]
+    assert (checked.facts.abilities.get("rows"), rows) == (kept, asked)
+    if kept:
+        assert (checked.state("rows") == "warning", checked.next_step("rows")[: len(step)]) == (
+            bool(step),
+            step,
+        )
 
 
 @pytest.mark.parametrize("field", ["grammar", "structured_outputs", "ebnf"])

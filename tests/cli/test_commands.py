@@ -247,7 +247,7 @@ def test_an_export_never_replaces_a_file_that_is_there(tmp_path: Path) -> None:
     assert ledger.read_bytes() == before
     done = eventabs("export", "input.eventabs", "--format", "csv", "--output", "new.csv", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "new.csv").read_text("utf-8").startswith("user_id,")
+    assert (tmp_path / "new.csv").read_text("utf-8").startswith("id,user_id,")
 
 
 def test_a_carriage_return_in_a_header_is_no_traceback(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import sys
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import chain, groupby
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,12 +23,12 @@ from eventabs.cli.main import app
 from eventabs.config.settings import Settings, load_settings
 from eventabs.ingest.column_names import ACTION_WORDS, FAILURES, MARKERS, PLATFORMS, USUAL_NAMES, plain
 from eventabs.ingest.export import open_export
-from eventabs.prompts.lines import AnsweredEvent, Compactor, written
-from eventabs.prompts.tokens import TokenCounter
-from eventabs.records import Behavior, Part, UserLog
-from eventabs.store.ledger import Ledger, unpack_json, unpack_log, unpack_text
+from eventabs.prompts.lines import Compactor
+from eventabs.records import Behavior, UserLog
+from eventabs.store.ledger import Ledger, unpack_json, unpack_log, unpack_parts, unpack_text
 from house import environment, eventabs as run_eventabs
 from paths import ROOT
+from reply_cases import behaviors, one, told
 
 READMES = (Path("README.md"), Path("README.zh-CN.md"))
 USAGE = (Path("docs/usage.md"), Path("docs/zh/usage.md"))
@@ -266,39 +266,6 @@ def test_the_row_and_the_event_of_the_readme_are_those_of_the_demo(page: Path, d
     assert event in demo.events
 
 
-@manuals
-def test_the_tokens_an_event_are_those_of_the_demo(page: Path, demo: Demo) -> None:
-    by_user = groupby(map(json.loads, demo.events), key=lambda event: event["user_id"])
-    users = [(f"U{number}", list(map(_answered, events))) for number, (_, events) in enumerate(by_user, 1)]
-    named = [
-        {
-            "user_id": alias,
-            "events": [
-                {
-                    "start_time": event.start.isoformat(),
-                    "end_time": event.end.isoformat(),
-                    "event_type": event.type,
-                    "category": event.category,
-                    "summary": event.summary,
-                }
-                for event in events
-            ],
-        }
-        for alias, events in users
-    ]
-    count = TokenCounter().count
-    sent = (written(users, "lines"), written(users, "json"), json.dumps({"users": named}, ensure_ascii=False))
-    lines, arrays, objects = (round(count(text) / len(demo.events)) for text in sent)
-    figures = [str(len(demo.events)), str(lines), str(arrays), str(objects)]
-    assert figures in [re.findall(r"\d+", line) for line in text_of(page).splitlines()]
-
-
-def _answered(event: dict[str, Any]) -> AnsweredEvent:
-    start, end = (datetime.fromisoformat(event[key]) for key in ("start", "end"))
-    mark = "!" if event["category"] == "conversion" else ""
-    return AnsweredEvent(start, end, event["type"], event["category"], mark, event["summary"])
-
-
 def test_the_figures_of_the_workload_are_those_of_its_commands(tmp_path: Path) -> None:
     (tmp_path / "benchmarks").symlink_to(ROOT / "benchmarks")
     generate, estimate = (
@@ -307,20 +274,19 @@ def test_the_figures_of_the_workload_are_those_of_its_commands(tmp_path: Path) -
         if any(word.endswith("workload.py") for word in words) or words[-1] == "workload.jsonl"
     )
     subprocess.run([sys.executable, *generate[1:]], cwd=tmp_path, env=environment(tmp_path), check=True)
-    small, large = (
+    small, dense = (
         json.loads(run_eventabs(*estimate[1:], *flags, "--json", cwd=tmp_path).stdout)
-        for flags in ((), ("--max-output-tokens", "16384"))
+        for flags in ((), ("--compaction", "dense"))
     )
-    assert small["batches"] == small["lower_bound"] == 42
     shown = re.findall(r"^\|.*\| ([\d.]+) million \| (\d+) \|$", text_of(USAGE[0]), re.MULTILINE)
-    long, compact = small["tokens"]["long"], small["tokens"]["compact"]
+    long = small["tokens"]["long"]
     assert [(float(millions), int(batches)) for millions, batches in shown] == [
         (round(tokens / 1e6, 2), batches)
         for tokens, batches in (
             (long, small["case"]["8000"]),
             (long, small["case"]["40000"]),
-            (compact, small["batches"]),
-            (compact, large["batches"]),
+            (small["tokens"]["compact"], small["batches"]),
+            (dense["tokens"]["compact"], dense["batches"]),
         )
     ]
     sent, answered = small["tokens"]["prompt_total"] / 1e6, small["expected_output_tokens"] / 1e6
@@ -456,6 +422,23 @@ def test_the_prompt_is_written_as_the_page_shows() -> None:
     assert "".join(piece for block in blocks for piece in block) == block_of(FORMATS, "prompt") + "\n"
 
 
+def test_what_is_read_as_well_means_what_the_page_says() -> None:
+    rows = behaviors(*(f"2087-03-03 {hour:02}:00" for hour in range(6, 18)))
+    wanted = one("工作 2-4 9", log=rows)
+    assert wanted.events == ["工作 1,2,3", "工作 8"]
+    for _what, examples in _table("What is read as well"):
+        lines = [line.replace(r"\|", "|") for line in re.findall("`([^`]+)`", examples)]
+        answers = ["\n".join(lines)] if ", then " in examples else lines
+        assert [answer for answer in answers if one(answer, log=rows) != wanted] == []
+
+
+def test_both_forms_of_an_answer_on_the_page_mean_the_same() -> None:
+    lines = told(block_of(FORMATS, "lines"))
+    assert lines == told(blocks_of(FORMATS, "json")[-1].text)
+    assert {user.reason for user in lines.values()} == {None}
+    assert "加购! 9? <购买 露营帐篷>" in lines["U1"].events
+
+
 def test_every_reason_for_a_rejected_row_is_explained(tmp_path: Path) -> None:
     bad = {
         "rows.jsonl": '{"uid": "a", "time": "2026-01-01", "item": "x"}\n{"uid\n[1]\n{"time": "2026-01-01"}\n'
@@ -559,12 +542,8 @@ def test_the_walk_of_one_behavior_is_what_the_demo_does(demo: Demo) -> None:
     )
     assert f"part (u008, {first}, {last})" in text
     assert f"{tokens_in:,} tokens in, and {tokens_out} expected out" in text
-    assert f"for each of {(tokens_out - 8) // 22} events" in text
 
-    users = {
-        alias: Part(*part)
-        for alias, part in json.loads(demo.one("SELECT users FROM calls WHERE id = ?", call)).items()
-    }
+    users = unpack_parts(demo.one("SELECT users FROM calls WHERE id = ?", call))
     (alias,) = [alias for alias, part in users.items() if part.user_id == "u008"]
     assert f"is called {alias} there" in text
     assert f"takes the {len(users)} users" in text

@@ -57,7 +57,7 @@ def answers(
     marks = st.sampled_from([category.mark for category in vocabulary.categories])
     types = st.builds(str.__add__, names | FREE if vocabulary.open else names, marks)
     kinds = st.sampled_from([kind.name for kind in vocabulary.journeys] or ["trip"])
-    told = []
+    told, more = [], st.booleans()
     for alias, rows in users.items():
         left = draw(st.permutations(rows))
 
@@ -67,12 +67,12 @@ def answers(
             return joined + draw(st.sampled_from(["", "?"]))
 
         journeys, events, minor = [], [], ""
-        while left and draw(st.booleans()):
+        while bool(left) and draw(more):
             steps = [(draw(types), groups(3))]
-            while left and draw(st.booleans()):
+            while bool(left) and draw(more):
                 steps.append((draw(types), groups(3)))
             journeys.append((draw(kinds), draw(NAMES), steps))
-        if detail == "day" and left and draw(st.booleans()):
+        if detail == "day" and left and draw(more):
             minor = groups(5).removesuffix("?")
         while left and detail != "journeys":
             events.append((draw(types), groups(4)))
@@ -91,8 +91,7 @@ slow = settings(max_examples=40, deadline=None, suppress_health_check=list(Healt
 @slow
 def test_a_good_answer_is_in_the_grammar(vocabulary: Vocabulary, detail: Detail, data: st.DataObject) -> None:
     users, told = data.draw(answers(vocabulary, detail))
-    language = "zh" if vocabulary is OPEN else "en"
-    text = written(told, vocabulary.minor, "lines", detail, language)
+    text = written(told, vocabulary.minor, "lines", detail, "zh" if vocabulary is OPEN else "en")
     assert accepts(grammar(users, vocabulary, detail), text)
 
 

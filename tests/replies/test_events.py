@@ -1,11 +1,12 @@
 """Events and journeys: times, minutes, names and how pieces of a user become one."""
 
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from eventabs.records import Behavior, Part, Reply
+from eventabs.records import Behavior, Outcome, Part, Reply, UserLog
 from eventabs.replies.reader import Reader, joined
 from reply_cases import FIRST, READER, VOCABULARY, asked, behaviors, read
 
@@ -53,6 +54,13 @@ def test_start_and_end_have_one_offset_so_that_their_difference_is_the_time_betw
     assert event == (start.isoformat(), end, hours * 60)
 
 
+def test_the_first_and_the_last_day_of_the_calendar_are_days() -> None:
+    log = behaviors("0001-01-01 00:10", "0001-01-01 06:00", "9999-12-31 23:00")
+    outcome = read("## U1\n> 旅行 湖边：工作 1-3\n##", asked=asked(log)).outcomes["U1"]
+    assert [event.behaviors for event in outcome.events] == [(0,), (1,), (2,)]
+    assert outcome.journeys[0].days == 3
+
+
 def test_events_are_in_order_of_time_with_ids_that_name_their_first_row() -> None:
     outcome = read("## U1\n用餐 3\n工作 2,4 1\n##", asked=asked(FIRST[:4])).outcomes["U1"]
     assert [event.id for event in outcome.events] == ["user1/0", "user1/1", "user1/2"]
@@ -84,7 +92,7 @@ def test_a_journey_is_made_of_its_events() -> None:
 def test_each_event_has_a_summary_of_its_behaviors_from_what_writes_those_of_the_user() -> None:
     users = []
 
-    def summarize(log):  # noqa: ANN001, ANN202
+    def summarize(log: UserLog) -> Callable[[Sequence[Behavior]], str]:
         users.append(log.user_id)
         return lambda rows: "+".join(row.item for row in rows)
 
@@ -97,12 +105,12 @@ def test_each_event_has_a_summary_of_its_behaviors_from_what_writes_those_of_the
     assert users == ["user1"]
 
 
-def pieces(first: str, second: str) -> list:
+def pieces(first: str, second: str) -> list[Outcome]:
     """Read two pieces of a user, of six rows each."""
     whole = asked(FIRST)["U1"]
     outcomes = []
     for text, start, end in ((first, 0, 6), (second, 6, 12)):
-        log = type(whole.log)("user1", FIRST[start:end])
+        log = UserLog("user1", FIRST[start:end])
         piece = whole._replace(part=Part("user1", start, end - 1), log=log, rows=range(start, end))
         outcomes.append(READER.read(Reply(f"## U1\n{text}\n##"), {"U1": piece}).outcomes["U1"])
     return outcomes

@@ -1,13 +1,12 @@
 """What a reply may do: where a row goes, and when a user is not done."""
 
-import random
 from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from eventabs.choices import Detail
-from eventabs.records import Behavior, Outcome, Reply, row_ranges
+from eventabs.records import Behavior, Event, Outcome, Reply, row_ranges
 from eventabs.replies.reader import Reader
 from reply_cases import (
     ASKED,
@@ -42,12 +41,8 @@ def long(text: str, earlier: Outcome | None = None) -> Outcome:
 
 def test_rows_under_another_users_header_are_dropped_and_counted() -> None:
     found = told(GOOD.replace("工作 2,4 9", "工作 2,4,13 9 13").replace("运动 13", "运动 13,2 5"))
-    assert found["U1"] == replace_counts(told(GOOD)["U1"], misfiled=2)
+    assert found["U1"] == told(GOOD)["U1"]._replace(misfiled=2)
     assert found["U2"] == Short(None, ["运动 0"], misfiled=2)
-
-
-def replace_counts(outcome: Short, **counts: int) -> Short:
-    return outcome._replace(**counts)
 
 
 def test_swapped_headers_give_nobody_anothers_rows() -> None:
@@ -262,13 +257,13 @@ def test_types_in_another_language_are_kept_and_outside_where_the_vocabulary_is_
     assert not any(event.outside for event in one_event("gardening 1-12"))
 
 
-def one_event(line: str) -> Sequence[object]:
+def one_event(line: str) -> Sequence[Event]:
     return read(f"## U1\n{line}\n##", asked=asked(FIRST)).outcomes["U1"].events
 
 
 def test_rows_in_any_order_and_doubled_are_placed_once() -> None:
     rows = [*range(1, 41), 7, 7, 12]
-    random.Random(1).shuffle(rows)
+    rows.sort(key=lambda row: row * 7 % 41)
     outcome = long(f"工作 {','.join(map(str, rows))}")
     assert [event.behaviors for event in outcome.events] == [tuple(range(40))]
     assert outcome.repeated == 3

@@ -1,15 +1,16 @@
 """What replies teach about tokens."""
 
+from dataclasses import replace
+
 from hypothesis import given, settings, strategies as st
 
 from eventabs.prompts.packing import BatchLimits
 from eventabs.records import PartSize, Usage
 from eventabs.runs.settlement import BudgetLearner
+from runs_kit import LIMITS as BATCH
 
-LIMITS = BatchLimits(
-    max_input_tokens=10_000, instructions_tokens=1_000, max_output_tokens=4_000, max_users=30
-)
-SENT = [PartSize(500, 100), PartSize(500, 100)]  # with the instructions 2,000 tokens in, 200 out
+LIMITS = replace(BATCH, max_input_tokens=10_000, instructions_tokens=1_000, max_output_tokens=4_000)
+SENT = [PartSize(500, 100, 0), PartSize(500, 100, 0)]  # with the instructions 2,000 tokens in, 200 out
 
 
 def taught(learner: BudgetLearner, *usages: Usage) -> BatchLimits | None:
@@ -64,6 +65,19 @@ def test_a_server_that_counts_more_tokens_lowers_the_input_and_one_that_counts_l
     assert more is not None
     assert more.max_input_tokens == 8_000
     assert taught(BudgetLearner(LIMITS), *[Usage(1_000, 200)] * 10) is None
+
+
+def test_the_rows_of_a_call_are_halved_as_long_as_more_than_a_twentieth_get_lost() -> None:
+    learner = BudgetLearner(LIMITS)
+    assert learner.lose([PartSize(500, 100, 200)] * 2, 20) is None, "few may be left out"
+    bounds = []
+    for rows in (400, 400, 200, 100, 60):  # the second was on its way when the first came back
+        limits = learner.lose([PartSize(500, 100, rows)], rows // 10)
+        bounds.append(limits and limits.max_rows)
+    assert bounds == [200, None, 100, 50, None], "never below fifty"
+    assert learner.limits.max_output_tokens == LIMITS.max_output_tokens
+    few = BudgetLearner(replace(LIMITS, max_rows=80))
+    assert few.lose([PartSize(500, 100, 90)], 90) == replace(LIMITS, max_rows=50)
 
 
 def test_replies_as_expected_change_no_plan() -> None:

@@ -1,6 +1,6 @@
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -21,9 +21,9 @@ from eventabs.records import Reply, Request
 from eventabs.replies.reader import Reading
 from eventabs.runs.limits import MAX_FAILURES
 from eventabs.runs.observer import BatchDone, Retrying, Stopping
-from eventabs.store.exports import EventsFile
+from eventabs.store.exports import ResultFiles
 from eventabs.store.ledger import Retry
-from eventabs.store.queries import stored_retries
+from eventabs.store.queries import SettledUser, stored_retries
 from runs_desk import Desk, at_work
 from runs_kit import LIMITS, answer, make_log
 
@@ -139,13 +139,13 @@ async def test_the_next_call_is_prepared_while_a_good_answer_is_being_written_do
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     on_disk = threading.Event()
-    append = EventsFile.append
+    append = ResultFiles.append
 
-    def wait(file: EventsFile, events: list[dict[str, object]]) -> None:
+    def wait(files: ResultFiles, users: Collection[SettledUser]) -> None:
         assert on_disk.wait(10)
-        append(file, events)
+        append(files, users)
 
-    monkeypatch.setattr(EventsFile, "append", wait)
+    monkeypatch.setattr(ResultFiles, "append", wait)
     async with working(tmp_path, 3) as desk:
         running = asyncio.create_task(desk.engine().run())
         await until(lambda: desk.tracker.under_way == 2)
@@ -371,7 +371,7 @@ async def test_a_second_stop_does_not_wait_for_a_hostile_reply_to_be_read(
         assert go_on.wait(10)
         return Reading({})
 
-    monkeypatch.setattr(Desk, "read", read_for_ever)
+    monkeypatch.setattr("runs_desk._Meaning.read", read_for_ever)
     async with working(tmp_path, 1) as desk:
         engine = desk.engine()
         running = asyncio.create_task(engine.run())
@@ -431,20 +431,20 @@ async def test_a_limit_lets_calls_in_flight_finish_however_long_they_take(
     async with working(tmp_path, 9) as desk:
         desk.grace_seconds = 0.0
         gate = desk.endpoint.answering = Gate()
-        running = asyncio.create_task(desk.engine(workers=3, max_total_tokens=2 * 140).run())
+        running = asyncio.create_task(desk.engine(workers=3, max_total_tokens=2 * 150).run())
         await gate.full(2)
         await asyncio.sleep(0.05)
         gate.opened.set()
         with pytest.raises(LimitReachedError):
             await running
         assert desk.tracker.counts.done == 2
-        assert desk.tracker.counts.prompt_tokens + desk.tracker.counts.completion_tokens <= 280
+        assert desk.tracker.counts.prompt_tokens + desk.tracker.counts.completion_tokens <= 300
 
 
 async def test_a_stop_while_a_limit_holds_calls_back_is_heard(tmp_path: Path) -> None:
     async with working(tmp_path, 9) as desk:
         gate = desk.endpoint.answering = Gate()
-        engine = desk.engine(workers=3, max_total_tokens=2 * 140)
+        engine = desk.engine(workers=3, max_total_tokens=2 * 150)
         running = asyncio.create_task(engine.run())
         await gate.full(2)
         await asyncio.sleep(0.01)

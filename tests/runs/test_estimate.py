@@ -16,6 +16,7 @@ from eventabs.runs.estimate import Estimate, _case_batches, _repriced, estimate_
 from eventabs.store.ledger import unpack_json
 from openai_server import OpenAIServer
 from runs_jobs import RULES, Place, finish
+from runs_kit import LIMITS
 
 
 @pytest.fixture
@@ -65,10 +66,10 @@ def test_the_long_lines_are_counted_exactly(place: Place) -> None:
         {"budget": {"max_output_tokens": 700}},
         {"budget": {"max_input_tokens": 2_000}},
         {"budget": {"max_output_tokens": 100}},  # every user has to be cut
-        {"prompt": {"answer": "json", "detail": "fine"}},
-        {"compaction": {"level": "legend"}},
-        {"compaction": {"level": "day"}, "budget": {"max_users": 4}},
-        {"compaction": {"level": "legend"}, "run": {"limit": 7}},
+        {"budget": {"max_rows": 40}},
+        {"prompt": {"answer": "schema", "detail": "fine"}},
+        {"compaction": {"level": "dense"}},
+        {"compaction": {"level": "dense"}, "budget": {"max_users": 4}, "prompt": {"detail": "fine"}},
         {"budget": {"max_users": 4}, "run": {"limit": 7}},
         {"run": {"limit": 99}},
     ],
@@ -82,10 +83,8 @@ def test_a_run_sends_what_was_estimated(place: Place, sections: dict[str, dict[s
     assert (summary.done, summary.users_in_input) == (estimate.users, estimate.users_in_input)
     assert estimate.users_in_input == 23
     assert sent == [(estimate.tokens_prompt_total, estimate.batches)]
-    legends = estimate.tokens_compact - parts[0][0]
     assert parts[0][1] == estimate.expected_output_tokens
-    assert legends % estimate.batches == 0
-    assert (legends > 0) == ("compaction" in sections)
+    assert estimate.tokens_compact > parts[0][0], "row numbers, and the legend of each call"
 
 
 @pytest.mark.parametrize(
@@ -157,24 +156,15 @@ def test_instructions_too_short_for_the_cache_of_a_vendor_are_counted_as_not_cac
 
 def test_prompts_above_the_length_at_which_a_vendor_takes_more_are_counted() -> None:
     settings = with_settings(llm={"preset": "openai", "model": "gpt-5.4"})
-    sizes = (271_000, 271_001, 300_000)
-    batches = [Batch((PlannedPart(Part("u", 0, 1), PartSize(size, 10)),)) for size in sizes]
-    warning = _repriced(settings, batches, 1_000)
+    sizes, limits = (272_000, 272_001, 300_000), replace(LIMITS, instructions_tokens=1_000)
+    batches = [Batch((PlannedPart(Part("u", 0, 1), PartSize(size - 1_000, 10, 0)),)) for size in sizes]
+    warning = _repriced(settings, batches, limits)
     assert warning is not None
     assert warning.code == "repriced"
     assert warning.message.startswith("2 prompts have more than 272,000 tokens")
     assert "budget.max_input_tokens = 272000" in warning.message
-    assert _repriced(settings, batches[:1], 1_000) is None
-    assert _repriced(with_settings(llm={"model": "gpt-5.4"}), batches, 1_000) is None
-
-
-def test_each_level_of_detail_has_its_plan(place: Place) -> None:
-    estimate = estimated(place, budget={"max_output_tokens": 600})
-    assert [level.detail for level in estimate.details] == ["brief", "day", "fine"]
-    assert estimate.details[1].batches == estimate.batches
-    assert estimate.details[1].expected_output_tokens == estimate.expected_output_tokens
-    brief, _day, fine = (level.expected_output_tokens for level in estimate.details)
-    assert brief < fine
+    assert _repriced(settings, batches[:1], limits) is None
+    assert _repriced(with_settings(llm={"model": "gpt-5.4"}), batches, limits) is None
 
 
 def test_a_larger_output_limit_is_named_with_the_calls_that_it_would_take(place: Place) -> None:
@@ -222,7 +212,7 @@ def test_the_first_request_is_shown_exactly_as_a_run_sends_it(
 
 
 def test_the_first_batch_for_a_model_leaves_room_for_longer_answers(place: Place) -> None:
-    budget = {"max_output_tokens": 1_000}
+    budget = {"max_output_tokens": 800}
     sure, probing = (
         first_request(
             Settings.model_validate(
@@ -270,27 +260,22 @@ def test_nothing_is_left_behind(place: Place) -> None:
     assert sorted(place.folder.iterdir()) == before
 
 
-def test_the_tokens_of_each_level_stand_side_by_side(place: Place) -> None:
+def test_what_dense_would_take_stands_beside_unless_it_is_in_force(place: Place) -> None:
+    dense = estimated(place, compaction={"level": "dense"})
     estimate = estimated(place)
-    assert [level.level for level in estimate.levels] == ["line", "legend", "day"]
-    line, legend, day = (level.tokens for level in estimate.levels)
-    assert line == estimate.tokens_compact
-    assert line > legend > day
-    for level in estimate.levels:
-        chosen = estimated(place, compaction={"level": level.level})
-        assert (chosen.tokens_compact, chosen.batches) == (level.tokens, level.batches)
+    assert estimate.dense == (dense.batches, dense.tokens_prompt_total)
+    assert (dense.tokens_compact < estimate.tokens_compact, dense.dense) == (True, None)
 
 
-def test_levels_that_a_template_of_ones_own_does_not_explain_are_left_out(place: Place) -> None:
+def test_a_template_of_ones_own_that_does_not_explain_dense_has_no_such_figure(place: Place) -> None:
     own = place.folder / "own.txt"
-    own.write_text("$types $categories $detail $format")
-    estimate = estimated(place, prompt={"template": str(own)})
-    assert [level.level for level in estimate.levels] == ["line"]
+    own.write_text("$types $categories $journeys $detail $format")
+    assert estimated(place, prompt={"template": str(own)}).dense is None
     with pytest.raises(ConfigError, match=r"\$input"):
-        estimated(place, prompt={"template": str(own)}, compaction={"level": "day"})
+        estimated(place, prompt={"template": str(own)}, compaction={"level": "dense"})
 
 
-@pytest.mark.parametrize("level", ["line", "legend"])
+@pytest.mark.parametrize("level", ["line", "dense"])
 def test_the_same_users_without_packing_are_computed_beside_the_plan(place: Place, level: str) -> None:
     alike: dict[str, dict[str, Any]] = {
         "llm": {"price": {"input": 2.0, "output": 8.0}},
@@ -298,7 +283,7 @@ def test_the_same_users_without_packing_are_computed_beside_the_plan(place: Plac
         "compaction": {"level": level},
     }
     packed = estimated(place, **alike)
-    single = estimated(place, **alike, budget={"max_users": 1}, prompt={"answer": "json"})
+    single = estimated(place, **alike, budget={"max_users": 1})
     assert packed.batches == 1
     assert packed.unpacked.calls == single.batches == 23
     instructions = packed.tokens_prompt_total - packed.tokens_compact  # once, and without the legend

@@ -123,14 +123,6 @@ def test_a_file_left_among_the_scratch_files_changes_nothing(place: Place) -> No
     assert place.watcher.of(InputRead)
 
 
-def test_a_completed_run_that_is_resumed_makes_no_call_and_stays_as_it_is(place: Place) -> None:
-    first = run(place)
-    before = place.events()
-    again = resume(place)
-    assert (again.status, again.calls) == ("completed", first.calls)
-    assert place.events() == before
-
-
 @pytest.mark.parametrize("at", [InputRead, Planned, Progress])
 def test_an_interrupted_run_is_saved_and_ends_as_if_it_had_never_been(
     place: Place, at: type[Note | Progress]
@@ -196,14 +188,6 @@ def test_a_limit_stops_the_run_and_a_higher_one_ends_it(place: Place) -> None:
         tokens *= 2
         summary = resume(place, {"run": {"max_total_tokens": tokens}})
     assert summary.status == "completed"
-
-
-def test_a_trial_is_not_paid_for_twice(place: Place) -> None:
-    trial = run(place, TWO_A_BATCH | {"run": {"limit": 2}})
-    assert (trial.status, trial.users, trial.users_in_input, trial.calls) == ("completed", 2, 6, 1)
-    rest = resume(place)
-    assert (rest.users, rest.done, rest.calls) == (6, 6, 3)
-    assert place.events() == undisturbed(place.folder)
 
 
 def test_another_input_is_refused_as_long_as_it_is_not_all_read(place: Place) -> None:

@@ -276,11 +276,6 @@ def test_an_input_that_is_not_there_leaves_no_directory_and_no_start(place: Plac
     assert not place.out.exists()
 
 
-def test_a_directory_that_another_process_works_in_is_said_to_be_in_use(place: Place) -> None:
-    with place.begin(), pytest.raises(RunDirectoryError, match="in use"), place.begin():
-        pass
-
-
 def test_a_key_that_is_wanted_and_not_set_is_told_first(place: Place) -> None:
     llm = {"model": "m", "base_url": "http://127.0.0.1:9/v1", "api_key_env": "MY_KEY"}
     with place.begin({"llm": llm}) as job:
@@ -329,10 +324,4 @@ def test_a_run_that_was_not_begun_here_gets_no_key_without_confirmation(
     with pytest.raises(RunDirectoryError, match="--yes"), place.reopen(environment=key):
         pass
     with place.reopen(environment=key, confirmed=True):
-        pass
-
-
-def test_a_run_that_another_process_has_is_not_taken_up(place: Place) -> None:
-    begin_only(place)
-    with RunDirectory(place.out).locked(), pytest.raises(RunDirectoryError, match="in use"), place.reopen():
         pass

@@ -1,21 +1,18 @@
 """Runs under rules that must hold, against a model over HTTP that leaves conversions out of its answers."""
 
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from eventabs.inspection.report import by_batch_users
 from eventabs.runs.lifecycle import reparse
 from eventabs.runs.observer import BatchDone, Summary
 from house import lines
 from openai_server import OpenAIServer, answer, read_blocks
 from runs_jobs import Place, finish
 
-MINUTE = re.compile(r"(\d{2}:\d{2}) (.*)")
 ROWS = (
     ("10:00:05", "visit", "公司", 600),
     ("12:00:10", "browse", "帐篷", 60),
@@ -47,18 +44,14 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
 
 
 def careless(message: str) -> str:
-    """Answer with one event for all that is no conversion, and each conversion where there is nothing else."""
-    said = []
+    """Answer with one event a day that has all rows, but for those of the last hour, which are minor."""
+    said, row = list[str](), 0
     for alias, block in read_blocks(message).items():
-        said.append(f"## {alias}")
-        whole = any("公司" in line for line in block)
-        for line in block:
-            if found := MINUTE.match(line):
-                converts = found[2].startswith(("买", "加购"))
-                if not (whole and converts):
-                    said.append(f"{found[1]} {'成交!' if converts else '忙碌'} | {found[2]}")
-            else:
-                said.append(line)
+        rows = [(row := row + 1, line) for line in block if not line.startswith("# ")]
+        late, early = (
+            [str(n) for n, line in rows if line.startswith("18:00") == is_late] for is_late in (True, False)
+        )
+        said += [f"## {alias}", f"忙碌 {','.join(early)}", f"零碎 {' '.join(late)}"]
     return "\n".join([*said, "##"])
 
 
@@ -85,42 +78,30 @@ def events(place: Place, out: str = "out") -> list[dict[str, Any]]:
     return lines(place.folder / out / "events.jsonl")
 
 
-def covering(place: Place) -> dict[str, set[str]]:
-    """Return, by source, the types of the events that cover the conversions; each has one owner, a conversion."""
-    found: dict[str, set[str]] = {}
-    for user in ("anna", "bert", "cleo"):
-        owners = [(index, e) for e in events(place) if e["user_id"] == user for index in e["behaviors"]]
-        assert len({index for index, _event in owners}) == len(owners)
-        for index in (*NEEDED, *(index + len(ROWS) for index in NEEDED)):
-            (owner,) = [event for owned, event in owners if owned == index]
-            assert owner["category"] == "conversion"
-            found.setdefault(owner["source"], set()).add(owner["type"])
-    return found
+def holding(place: Place) -> set[tuple[str, str]]:
+    """Return source and type of the events that hold the conversions; each is one of its own."""
+    of_rows = {(e["user_id"], index): e for e in events(place) for index in e["behaviors"]}
+    owners = [
+        of_rows[user, day + index] for user in ("anna", "bert", "cleo") for day in (0, 5) for index in NEEDED
+    ]
+    assert {(owner["category"], len(owner["behaviors"])) for owner in owners} == {("conversion", 1)}
+    return {(owner["source"], owner["type"]) for owner in owners}
 
 
-def test_a_model_that_misses_conversions_leaves_none_uncovered(place: Place, server: OpenAIServer) -> None:
+def test_conversions_that_a_model_misses_or_buries_are_events_of_their_own(
+    place: Place, server: OpenAIServer
+) -> None:
     summary = run(place, flags(server, RULE))
     assert (summary.status, summary.done, summary.failed, summary.calls) == ("completed", 3, 0, 1)
-    assert covering(place) == {"must": {"下单"}}
-    assert summary.missed == 18
-    assert summary.covered == 30
+    assert holding(place) == {("must", "下单")}
+    assert (summary.missed, summary.placed, summary.minor) == (18, 30, 0)
     assert place.watcher.of(BatchDone)[0].missed == 18
     assert place.checkpoint()["event_counts"]["must_misses"] == 18
 
 
-def test_what_the_model_missed_is_counted_as_it_was_read(place: Place, server: OpenAIServer) -> None:
-    summary = run(place, flags(server, RULE))
-    (row,) = by_batch_users(summary)
-    assert (row.asked, row.must_misses, row.behaviors_covered, row.behaviors) == (3, 18, 24, 30), (
-        "an event at noon covers all of it"
-    )
-    with place.reopen(changed="ignore") as job:
-        again = reparse(job)
-    assert (again.answers, again.event_counts) == (summary.answers, summary.event_counts)
-
-
-def test_without_the_rule_they_stay_uncovered(place: Place, server: OpenAIServer) -> None:
-    assert run(place, flags(server)).missed == 0
+def test_without_the_rule_they_stay_where_the_model_has_put_them(place: Place, server: OpenAIServer) -> None:
+    summary = run(place, flags(server))
+    assert (summary.missed, summary.placed, summary.minor) == (0, 24, 6)
     assert "conversion" not in {event["category"] for event in events(place)}
 
 
@@ -133,12 +114,16 @@ def test_stored_replies_are_read_again_under_the_rules_of_today(place: Place, se
     first = run(place, flags(server, RULE))
     before = place.events()
     again = read_again(place)
-    assert (again.calls, again.done, again.missed, again.covered) == (first.calls, 3, first.missed, 30)
+    assert (again.calls, again.event_counts, again.answers) == (
+        first.calls,
+        first.event_counts,
+        first.answers,
+    )
     assert place.events() == before
     without = read_again(place, {"events": {"must": []}})
-    assert (without.missed, without.covered) == (0, 24)
+    assert (without.missed, without.minor) == (0, 6)
     other = read_again(place, {"events": {"must": [RULE | {"added_type": "消费"}]}})
-    assert (other.missed, covering(place)) == (18, {"must": {"消费"}})
+    assert (other.missed, holding(place)) == (18, {("must", "消费")})
     assert read_again(place, flags(server, RULE)).missed == first.missed
     assert place.events() == before
 

@@ -1,4 +1,5 @@
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import get_args
 
@@ -12,10 +13,19 @@ from eventabs.errors import (
     RateLimitedError,
     TransientError,
 )
-from eventabs.records import Batch, FailureReason, FinishReason, Outcome, Part, PlannedPart
+from eventabs.records import (
+    AskedUser,
+    Batch,
+    FailureReason,
+    FinishReason,
+    Outcome,
+    Part,
+    PlannedPart,
+    UserLog,
+)
 from eventabs.runs.settlement import MOST_BROKEN_CALLS, Scheduler, after_error, after_reply, halved
 from eventabs.store.ledger import PartChange
-from runs_kit import LIMITS, bad, batch_of, event_of, plan, well
+from runs_kit import LIMITS, SIZE, bad, batch_of, event_of, plan, well
 
 ATTEMPTS = 3
 TOGETHER = batch_of("anna", "bert", "cleo", "dora", "emil")
@@ -35,15 +45,28 @@ TABLE: list[tuple[FailureReason, FinishReason, str, str]] = [
     ("cut", "stop", "charged", "charged"),
     ("cut", "length", "smaller", "cut"),
     ("cut", "interrupted", "smaller", "broken"),
-    ("ungrounded", "stop", "charged", "charged"),
-    ("ungrounded", "length", "charged", "charged"),
-    ("too_many", "stop", "charged", "charged"),
-    ("copied", "stop", "charged", "charged"),
+    ("renumbered", "stop", "charged", "charged"),
+    ("unplaced", "stop", "charged", "charged"),
+    ("unplaced", "length", "charged", "charged"),
+    ("minor", "stop", "charged", "charged"),
     ("refused", "stop", "charged", "charged"),
     ("empty", "stop", "charged", "broken"),
     ("content_filter", "content_filter", "smaller", "failed"),
     ("content_filter", "stop", "smaller", "failed"),
 ]
+
+
+def judged(
+    batch: Batch,
+    outcomes: Mapping[Part, Outcome],
+    finish: FinishReason = "stop",
+    *,
+    at_the_cap: bool = False,
+    earlier: Outcome | None = None,
+    attempts: int = ATTEMPTS,
+) -> list[PartChange]:
+    asked = {part: AskedUser(part, UserLog(part.user_id, ()), (), earlier) for part in outcomes}
+    return after_reply(batch, asked, outcomes, finish, attempts=attempts, at_the_cap=at_the_cap)
 
 
 def kind_of(change: PartChange, peers: int) -> str:
@@ -66,17 +89,12 @@ def test_what_becomes_of_a_user_that_did_not_come_well(
 ) -> None:
     outcomes = {planned.part: well(planned.part) for planned in TOGETHER.parts}
     outcomes[TOGETHER.parts[0].part] = bad(TOGETHER.parts[0].part, reason)
-    first, *others = after_reply(TOGETHER, outcomes, finish, attempts=ATTEMPTS, at_the_cap=finish == "length")
+    first, *others = judged(TOGETHER, outcomes, finish, at_the_cap=finish == "length")
     assert kind_of(first, peers=3) == together
     assert first.reason == ("cut" if together == "smaller" and reason == "missing" else reason)
     assert {change.state for change in others} == {"done"}
-    (change,) = after_reply(
-        ALONE,
-        {ALONE.parts[0].part: bad(ALONE.parts[0].part, reason)},
-        finish,
-        attempts=ATTEMPTS,
-        at_the_cap=finish == "length",
-    )
+    alone_it_is = {ALONE.parts[0].part: bad(ALONE.parts[0].part, reason)}
+    (change,) = judged(ALONE, alone_it_is, finish, at_the_cap=finish == "length")
     assert kind_of(change, peers=1) == alone
 
 
@@ -84,20 +102,19 @@ def test_a_user_that_came_well_is_done_with_its_events_whatever_ended_the_reply(
     part = ALONE.parts[0].part
     outcome = well(part, event_of(part), event_of(part, "聚会"))
     for finish in get_args(FinishReason):
-        (change,) = after_reply(ALONE, {part: outcome}, finish, attempts=ATTEMPTS, at_the_cap=True)
-        assert change == PartChange(part, "done", events=2)
+        (change,) = judged(ALONE, {part: outcome}, finish, at_the_cap=True)
+        assert change == PartChange(part, "done", accepted=outcome)
 
 
 def test_a_user_alone_whose_answer_broke_off_by_accident_is_asked_again_as_a_whole() -> None:
     part = ALONE.parts[0].part
-    (change,) = after_reply(ALONE, {part: bad(part, "cut")}, "length", attempts=ATTEMPTS, at_the_cap=False)
+    (change,) = judged(ALONE, {part: bad(part, "cut")}, "length")
     assert kind_of(change, peers=1) == "broken"
 
 
 def test_an_answer_that_is_empty_for_everybody_is_held_against_nobody() -> None:
     outcomes = {planned.part: bad(planned.part, "empty") for planned in TOGETHER.parts}
-    changes = after_reply(TOGETHER, outcomes, "stop", attempts=ATTEMPTS, at_the_cap=False)
-    assert [kind_of(change, peers=3) for change in changes] == ["broken"] * 5
+    assert [kind_of(change, peers=3) for change in judged(TOGETHER, outcomes)] == ["broken"] * 5
 
 
 def test_the_last_attempt_is_made_alone_and_then_the_user_fails_with_the_last_reason() -> None:
@@ -108,13 +125,48 @@ def test_the_last_attempt_is_made_alone_and_then_the_user_fails_with_the_last_re
         outcomes = {p.part: well(p.part) for p in batch.parts} | {
             planned.part: bad(planned.part, "unparsable")
         }
-        change = after_reply(batch, outcomes, "stop", attempts=ATTEMPTS, at_the_cap=False)[0]
+        change = judged(batch, outcomes)[0]
         if change.state == "failed":
             break
         tries.append(change.max_peers)
         planned = planned._replace(attempts=change.attempts)
     assert tries == [3, 1]
     assert (change.attempts, change.reason) == (ATTEMPTS, "unparsable")
+
+
+TWENTY = Part("anna", 0, 19)
+
+
+@pytest.mark.parametrize(
+    ("reason", "unplaced", "earlier", "rows_left"),
+    [
+        ("unplaced", 4, None, 4),
+        ("unplaced", 5, None, None),
+        ("unplaced", 20, None, None),
+        ("minor", 0, None, 0),
+        ("minor", 1, None, 1),
+        ("refused", 0, None, None),
+        ("refused", 0, 3, 3),
+        ("missing", 0, 6, None),
+        ("unplaced", 6, 2, 2),
+        ("unplaced", 2, 4, 2),
+    ],
+)
+def test_after_the_last_attempt_a_user_is_done_with_a_fifth_of_its_rows_unplaced_the_last_answer_first(
+    reason: FailureReason, unplaced: int, earlier: int | None, rows_left: int | None
+) -> None:
+    last = Batch((PlannedPart(TWENTY, SIZE, attempts=ATTEMPTS - 1),))
+    outcome = replace(bad(TWENTY, reason), unplaced=tuple(range(unplaced)))
+    before = None if earlier is None else replace(bad(TWENTY, "unplaced"), unplaced=tuple(range(earlier)))
+    (change,) = judged(last, {TWENTY: outcome}, earlier=before)
+    if rows_left is None:
+        assert (change.state, change.reason, change.accepted) == ("failed", reason, None)
+    else:
+        assert (change.state, change.reason, change.attempts) == ("done", None, ATTEMPTS)
+        assert change.accepted
+        assert (change.accepted.reason, len(change.accepted.unplaced)) == (None, rows_left)
+    (first,) = judged(Batch((PlannedPart(TWENTY, SIZE),)), {TWENTY: outcome}, earlier=before)
+    assert first.state == "pending", "as long as there are attempts it is asked about again"
 
 
 ERRORS: list[tuple[EndpointError, str, str, FailureReason]] = [
@@ -177,12 +229,9 @@ def verdicts(draw: st.DrawFn, batch: Batch) -> list[PartChange]:
         return after_error(batch, error)
     reasons = st.none() | st.sampled_from(READ_REASONS)
     outcomes = {planned.part: Outcome(planned.part, draw(reasons)) for planned in batch.parts}
-    return after_reply(
-        batch,
-        outcomes,
-        draw(st.sampled_from(get_args(FinishReason))),
-        attempts=draw(st.integers(1, 3)),
-        at_the_cap=draw(st.booleans()),
+    finish = draw(st.sampled_from(get_args(FinishReason)))
+    return judged(
+        batch, outcomes, finish, at_the_cap=draw(st.booleans()), attempts=draw(st.integers(1, ATTEMPTS))
     )
 
 

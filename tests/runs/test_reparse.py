@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from eventabs.inspection.report import by_batch_users
 from eventabs.runs.lifecycle import reparse
 from eventabs.runs.observer import Summary
 from eventabs.runs.settlement import Settlement
-from eventabs.store.ledger import pack_json, pack_text
+from eventabs.store.ledger import pack_json, pack_log, pack_text
 from house import lines
 from runs_jobs import RULES, Place, finish
 
@@ -53,19 +54,19 @@ def test_replies_that_are_read_as_before_give_the_same_events_and_cost_nothing(p
 
 def test_what_answers_held_is_counted_anew_by_what_is_read_in_them_now(place: Place) -> None:
     first = run(place)
-    spoil(place, "UPDATE answers SET covered = 0, events = 9, reason = 'cut' WHERE place = 2")
+    spoil(place, "UPDATE answers SET placed = 0, events = 9, reason = 'cut' WHERE place = 2")
     spoil(place, "UPDATE calls SET reply = ? WHERE id = 1", pack_text("I cannot do that"))
     again = read_again(place)
     ((before,), (after,)) = map(by_batch_users, (first, again))
     assert (before.asked, before.usable, after.asked, after.usable) == (6, 6, 6, 4)
-    assert after.behaviors_covered == again.covered < before.behaviors_covered
+    assert after.placed == again.placed < before.placed
     assert again.user_days == 4 * 4, "two users are not done any more"
 
 
 def test_everything_comes_from_the_replies_not_from_what_was_read_in_them_before(place: Place) -> None:
     run(place)
     before = place.events()
-    spoil(place, "UPDATE outcomes SET events = ?, reason = 'unparsable'", pack_json([]))
+    spoil(place, "UPDATE outcomes SET result = ?, reason = 'unparsable'", pack_json([]))
     spoil(place, "UPDATE parts SET state = 'failed', reason = 'unparsable', events = 0")
     assert read_again(place).done == 6
     assert place.events() == before
@@ -83,6 +84,22 @@ def test_a_user_that_no_reply_is_usable_for_any_more_is_failed_and_can_be_asked_
         job.ask_failed_again()
         assert finish(job, resumed=True).done == 6
     assert place.events() == before
+
+
+def test_rows_that_are_not_those_that_were_shown_keep_what_was_read_of_them(place: Place) -> None:
+    first = run(place)
+    before = place.events()
+    spoil(place, "UPDATE calls SET reply = ?", pack_text("I cannot do that"))
+    with place.reopen(changed="ignore") as job:
+        for user_id in sorted(job.ledger.logged_users())[1:]:
+            log = job.ledger.log(user_id)
+            other = replace(log, behaviors=(log.behaviors[0]._replace(item="别处"), *log.behaviors[1:]))
+            job.ledger.rows("UPDATE users SET log = ? WHERE user_id = ?", pack_log(other), user_id)
+    again = read_again(place)
+    assert (again.done, again.failures) == (5, {"refused": 1})
+    kept = [line for line in before.splitlines() if b"user_0000" not in line]
+    assert place.events().splitlines() == kept
+    assert [row.usable for row in by_batch_users(again)] == [row.usable - 1 for row in by_batch_users(first)]
 
 
 def test_the_first_reply_that_is_usable_for_a_user_counts(place: Place) -> None:

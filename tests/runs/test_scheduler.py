@@ -8,9 +8,13 @@ from eventabs.records import Batch, Part, PartSize, PlannedPart
 from eventabs.runs.settlement import Scheduler
 from runs_kit import LIMITS, plan
 
-SMALL = BatchLimits(max_input_tokens=1_100, instructions_tokens=100, max_output_tokens=500, max_users=5)
+SMALL = replace(
+    LIMITS, max_input_tokens=1_100, instructions_tokens=100, max_output_tokens=500, max_users=5, max_rows=20
+)
 
-sizes = st.builds(PartSize, st.integers(1, 1_200), st.integers(1, 600))  # some exceed the limits alone
+sizes = st.builds(
+    PartSize, st.integers(1, 1_200), st.integers(1, 600), st.integers(1, 25)
+)  # some exceed the limits alone
 
 
 @st.composite
@@ -34,8 +38,7 @@ def parts_in(batches: list[Batch]) -> Counter[Part]:
 
 def assert_holds(batch: Batch, limits: BatchLimits) -> None:
     if len(batch.parts) > 1:
-        assert sum(planned.size.input_tokens for planned in batch.parts) <= limits.room
-        assert sum(planned.size.output_tokens for planned in batch.parts) <= limits.max_output_tokens
+        assert limits.holds([planned.size for planned in batch.parts])
     peers = min([p.max_peers for p in batch.parts if p.max_peers], default=limits.max_users)
     assert len(batch.parts) <= min(peers, limits.max_users)
 
@@ -78,7 +81,11 @@ def test_nobody_is_lost_or_asked_twice_at_a_time_whatever_comes_back(
                         scheduler.put_back([planned._replace(max_peers=peers)])
             case "replan":
                 scheduler.replan(
-                    replace(SMALL, max_output_tokens=data.draw(st.integers(1, SMALL.max_output_tokens)))
+                    replace(
+                        SMALL,
+                        max_output_tokens=data.draw(st.integers(1, 500)),
+                        max_rows=data.draw(st.integers(5, 20)),
+                    )
                 )
     waiting = drain(scheduler)
     assert parts_in(in_flight + waiting) == Counter(unfinished)
@@ -135,14 +142,14 @@ def test_a_batch_never_holds_more_users_than_allowed_today_whatever_an_earlier_p
 
 
 def test_a_probe_leaves_room_for_an_answer_longer_than_expected() -> None:
-    parts = [PlannedPart(Part(f"u{n}", 0, 2), PartSize(100, 1_000)) for n in range(40)]
+    parts = [PlannedPart(Part(f"u{n}", 0, 2), PartSize(100, 1_000, 3)) for n in range(40)]
     first, *others = drain(Scheduler(parts, LIMITS, probe=True))
     assert sum(planned.size.output_tokens for planned in first.parts) <= PROBE_SHARE * 8_192
     assert max(len(batch.parts) for batch in others) == 8
 
 
 def test_a_probe_of_one_large_part_is_sent_as_it_is() -> None:
-    part = PlannedPart(Part("whale", 0, 2), PartSize(50_000, 1_000))
+    part = PlannedPart(Part("whale", 0, 2), PartSize(50_000, 1_000, 3))
     assert drain(Scheduler([part], LIMITS, probe=True)) == [Batch((part,))]
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings, strategies as st
 
@@ -6,22 +8,26 @@ from eventabs.providers import Price
 from eventabs.records import Batch, Counts, Usage
 from eventabs.runs.limits import SpendingLimit
 from eventabs.runs.progress import ProgressTracker
-from runs_kit import batch_of
+from runs_kit import LIMITS, SIZE, batch_of
 
-ONE = batch_of("anna")  # 100 tokens in and 60 of instructions
+ONE = batch_of("anna")
 MOST = 40  # tokens of an answer
-PRICE = Price(1_000.0, 10_000.0)  # so a call costs 0.16 + 0.40 at most
+BATCH = replace(LIMITS, instructions_tokens=60, max_output_tokens=MOST)
+TAKEN = BATCH.input_tokens([SIZE])  # by the prompt of one user: instructions, block and row numbers
+TWO_CALLS = 2 * (TAKEN + MOST)
+PRICE = Price(1_000.0, 1_000.0)  # so a token costs 0.001
 
 
 def limit(*, max_cost: float = 0.0, max_total_tokens: int = 0) -> SpendingLimit:
-    return SpendingLimit(
-        max_cost=max_cost, max_total_tokens=max_total_tokens, instructions_tokens=60, max_output_tokens=MOST
-    )
+    return SpendingLimit(max_cost=max_cost, max_total_tokens=max_total_tokens, limits=BATCH)
 
 
 @pytest.mark.parametrize(
     ("spending", "flag"),
-    [(limit(max_cost=1.12), "--max-cost 1.12"), (limit(max_total_tokens=400), "--max-total-tokens 400")],
+    [
+        (limit(max_cost=TWO_CALLS / 1_000), f"--max-cost {TWO_CALLS / 1_000}"),
+        (limit(max_total_tokens=TWO_CALLS), f"--max-total-tokens {TWO_CALLS}"),
+    ],
 )
 def test_a_call_that_could_pass_a_limit_waits_for_those_in_flight_and_is_refused_when_none_is(
     spending: SpendingLimit, flag: str
@@ -34,19 +40,19 @@ def test_a_call_that_could_pass_a_limit_waits_for_those_in_flight_and_is_refused
     assert spending.reserve(ONE, tracker)  # that call took nothing, so there is room
     for _call in range(2):
         spending.release(ONE)
-        tracker.count_reply(Usage(160, MOST), 1.0, 80)
+        tracker.count_reply(Usage(TAKEN, MOST), 1.0, 80)
     with pytest.raises(LimitReachedError, match=flag):
         spending.reserve(ONE, tracker)
 
 
 def test_what_was_spent_counts_also_by_an_earlier_process() -> None:
-    tracker = ProgressTracker(PRICE, Counts(prompt_tokens=201, completion_tokens=0))
+    tracker = ProgressTracker(PRICE, Counts(prompt_tokens=TAKEN + MOST + 1))
     with pytest.raises(LimitReachedError):
-        limit(max_total_tokens=400).reserve(ONE, tracker)
+        limit(max_total_tokens=TWO_CALLS).reserve(ONE, tracker)
 
 
 def test_a_call_that_has_to_wait_reserves_nothing() -> None:
-    spending = limit(max_total_tokens=399)
+    spending = limit(max_total_tokens=TWO_CALLS - 1)
     tracker = ProgressTracker(PRICE)
     assert spending.reserve(ONE, tracker)
     assert not any(spending.reserve(ONE, tracker) for _try in range(3))
@@ -79,6 +85,6 @@ def test_the_limit_is_never_passed(most: int, calls: list[tuple[int, int, int]])
             in_flight.append(batch)
         elif in_flight:
             ended = in_flight.pop(which % len(in_flight))
-            tracker.count_reply(Usage(60 + 100 * len(ended.parts), min(completion, MOST)), 1.0, 80)
+            tracker.count_reply(Usage(spending.input_tokens(ended), min(completion, MOST)), 1.0, 80)
             spending.release(ended)
         assert tracker.counts.prompt_tokens + tracker.counts.completion_tokens <= most

@@ -1,25 +1,30 @@
+import json
 import tracemalloc
 import zlib
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.records import Behavior, Message, Part, UserLog
+from eventabs.records import Behavior, Message, Outcome, Part, UserLog
 from eventabs.store.ledger import (
     MOST_TIMES,
+    AskedRows,
     StoredValueError,
+    digest_of,
     pack_json,
     pack_log,
-    pack_parts,
+    pack_outcome,
     pack_text,
+    unpack_asked,
     unpack_json,
     unpack_log,
     unpack_messages,
-    unpack_parts,
+    unpack_outcome,
     unpack_text,
 )
+from runs_kit import event_of, journey_of
 
 offsets = st.integers(-86_399, 86_399).map(lambda seconds: timezone(timedelta(seconds=seconds)))
 moments = st.builds(
@@ -92,9 +97,37 @@ def test_messages_come_back_as_they_were_sent() -> None:
     assert unpack_messages(pack_json(messages)) == messages
 
 
-def test_the_parts_of_a_call_come_back_by_alias() -> None:
-    parts = {"U1": Part('张"三', 0, 9), "U2": Part("b", 3, 4)}
-    assert unpack_parts(pack_parts(parts)) == parts
+def test_what_a_call_asked_about_comes_back_by_alias() -> None:
+    asked = {"U1": AskedRows('张"三', 0, 9, "3-5 9", "d"), "U2": AskedRows("b", 3, 4, "", "e")}
+    assert unpack_asked(json.dumps(asked)) == asked
+
+
+@given(st.sets(st.integers(0, 60)), st.sets(st.integers(0, 60)), st.sets(st.integers(0, 60)))
+@settings(max_examples=40, deadline=None)
+def test_an_outcome_comes_back_as_it_was(minor: set[int], unplaced: set[int], unasked: set[int]) -> None:
+    part = Part("张/三", 0, 60)
+    rows = {
+        name: tuple(sorted(found))
+        for name, found in (("minor", minor), ("unplaced", unplaced), ("unasked", unasked))
+    }
+    outcome = Outcome(
+        part, "unplaced", (event_of(part),), (journey_of(part),), **rows, misfiled=3, repeated=2
+    )
+    assert unpack_outcome(part, "unplaced", pack_outcome(outcome)) == outcome
+
+
+def test_the_digest_of_rows_changes_with_what_was_shown_of_them_alone() -> None:
+    behavior = Behavior(datetime(2026, 1, 1), "visit", "x", "y", 60, 1, 2, "在x停留")  # noqa: DTZ001  wall time
+    digest = digest_of([behavior])
+    assert digest_of([behavior._replace(file=3, line=4, text="")]) == digest
+    for shown in (
+        {"item": "z"},
+        {"duration": 61},
+        {"start": behavior.start.replace(tzinfo=UTC)},
+        {"place": ""},
+    ):
+        assert digest_of([behavior._replace(**shown)]) != digest
+    assert len({digest_of([behavior] * count) for count in range(4)}) == 4
 
 
 @pytest.mark.parametrize(
@@ -103,7 +136,7 @@ def test_the_parts_of_a_call_come_back_by_alias() -> None:
         lambda: unpack_json(b"\x00\x11"),
         lambda: unpack_json("text"),  # type: ignore[arg-type]
         lambda: unpack_json(zlib.compress(b"{")),
-        lambda: unpack_parts("{"),
+        lambda: unpack_asked("{"),
     ],
 )
 def test_whatever_cannot_be_read_is_one_kind_of_error(read: Callable[[], object]) -> None:

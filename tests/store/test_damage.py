@@ -81,7 +81,7 @@ COMMANDS = (look, show, report, export, resume, read_again)
 # what is done to the ledger: the commands that need it
 DAMAGE = {
     f"UPDATE users SET log = {NO_BLOB}": (show, report, read_again),
-    f"UPDATE outcomes SET events = {NO_BLOB}": (show, report, export, resume),
+    f"UPDATE outcomes SET result = {NO_BLOB}": (show, report, export, resume),
     f"UPDATE calls SET reply = {NO_BLOB}": (show, report, read_again),
     f"UPDATE calls SET reasoning = {NO_BLOB}": (show, report, read_again),
     f"UPDATE calls SET messages = {NO_BLOB}": (show, report),
@@ -151,7 +151,7 @@ def test_torn_pages_are_called_damage_with_the_command_that_saves_what_is_left(
     ("value", "commands"),
     [
         ("users.log", (show, report, read_again)),
-        ("outcomes.events", (show, report, export, resume)),
+        ("outcomes.result", (show, report, export, resume)),
         ("calls.messages", (show, report)),
         ("calls.reply", (show, report, read_again)),
         ("calls.reasoning", (show, report, read_again)),

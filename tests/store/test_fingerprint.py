@@ -90,7 +90,7 @@ CHANGED: list[tuple[dict[str, Any], str]] = [
     ({"llm": OPENAI | {"extra_body": {"top_p": 0.5}}}, "llm.extra_body"),
     ({"llm": OPENAI | {"provider": "rules"}}, "llm.provider"),
     ({"llm": OPENAI, "prompt": {"detail": "fine"}}, "prompt.detail"),
-    ({"llm": OPENAI, "prompt": {"answer": "json"}}, "prompt.answer"),
+    ({"llm": OPENAI, "prompt": {"answer": "schema"}}, "prompt.answer"),
     ({"llm": OPENAI, "compaction": {"strip": []}}, "compaction.strip"),
     ({"llm": OPENAI, "budget": {"max_input_tokens": 8_000}}, "budget.max_input_tokens"),
     ({"llm": OPENAI, "budget": {"max_users": 3}}, "budget.max_users"),

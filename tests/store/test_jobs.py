@@ -71,7 +71,7 @@ def test_a_request_is_kept_as_it_was_made_until_it_has_an_answer(ledger: Ledger)
     assert busy_parts(ledger) == {Part("anna", 0, 2)}, "its answer is not read yet"
     assert batch_of_call(ledger, call_id).parts == (plan("anna")._replace(is_whole=True),)
     with ledger.transaction():
-        ledger.settle(call_id, [well(Part("anna", 0, 2))], [PartChange(Part("anna", 0, 2), "done", events=1)])
+        ledger.settle(call_id, [well(Part("anna", 0, 2))], [PartChange(Part("anna", 0, 2), "done")])
     assert busy_parts(ledger) == set()
 
 

@@ -5,6 +5,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import given, settings, strategies as st
 
 from eventabs.errors import EventabsError, RunDirectoryError, StorageError
 from eventabs.records import Part, PartSize, Reply, Usage, UserLog
-from eventabs.store.ledger import Ledger, PartChange, Retry
+from eventabs.store.ledger import Ledger, PartChange, Retry, digest_of
 from eventabs.store.queries import stored_retries
 from runs_kit import SIZE, answer, bad, batch_of, make_log, new_ledger, plan, request_for, well, whole
 
@@ -72,11 +73,17 @@ def test_a_file_that_is_no_ledger_is_called_damaged(tmp_path: Path) -> None:
         Ledger.open(path)
 
 
-def test_a_ledger_of_another_format_is_refused(ledger: Ledger, tmp_path: Path) -> None:
-    ledger.rows("PRAGMA user_version = 99")
+@pytest.mark.parametrize("found", [3, 99])
+def test_a_ledger_of_another_format_is_refused_in_one_line_and_nothing_is_deleted(
+    ledger: Ledger, tmp_path: Path, found: int
+) -> None:
+    ledger.rows(f"PRAGMA user_version = {found}")
     ledger.close()
-    with pytest.raises(RunDirectoryError, match=r"format 99.* begin anew with: eventabs run"):
-        Ledger.open(tmp_path / "ledger.sqlite")
+    before = (tmp_path / "ledger.sqlite").read_bytes()
+    for look in (Ledger.open, lambda path: Ledger.watch(path).__enter__()):
+        with pytest.raises(RunDirectoryError, match=rf"^.*format {found}.* begin anew with: eventabs run.*$"):
+            look(tmp_path / "ledger.sqlite")
+    assert (tmp_path / "ledger.sqlite").read_bytes() == before
 
 
 def test_an_empty_ledger_is_called_damaged_since_none_is_ever_made_empty(tmp_path: Path) -> None:
@@ -237,13 +244,29 @@ def test_pending_parts_come_in_order_with_what_earlier_calls_have_shown(ledger: 
 
 
 def test_a_log_comes_back_cut_to_its_part(ledger: Ledger) -> None:
-    first, second = ledger.logs([Part("cleo", 5, 7), whole(ANNA)])
-    assert first.behaviors == CLEO.behaviors[5:8]
-    assert second == ANNA
+    assert ledger.log("cleo", 5, 7).behaviors == CLEO.behaviors[5:8]
+    assert ledger.log("anna") == ANNA
+    asked = ledger.asked(Part("cleo", 5, 12), "6 9-10", before=0)
+    assert (asked.rows, asked.earlier) == ([6, 9, 10], None)
+    assert asked.log.behaviors == (CLEO.behaviors[6], *CLEO.behaviors[9:11])
+
+
+def test_what_answers_before_a_call_have_placed_comes_with_what_is_asked_next(ledger: Ledger) -> None:
+    part = whole(CLEO)
+    outcomes = [replace(bad(part, "unplaced"), minor=(row,)) for row in range(2)] + [bad(part, "refused")]
+    for outcome in outcomes:
+        number = call(ledger, CLEO)
+        with ledger.transaction():
+            ledger.settle(number, [outcome], [PartChange(part, "pending", asked=("3 5-6", SIZE))])
+    assert [ledger.asked(part, "3", before=before).earlier for before in (9, 3, 2, 1, 0)] == [
+        *(outcomes[1], outcomes[1], outcomes[0], None, None)
+    ]
+    (planned,) = [each for each in ledger.pending_parts() if each.part == part]
+    assert (planned.rows, planned.size) == ("3 5-6", SIZE._replace(rows=3))
 
 
 def test_a_part_is_replaced_by_its_pieces(ledger: Ledger) -> None:
-    pieces = [(Part("cleo", 0, 9), PartSize(50, 20)), (Part("cleo", 10, 19), PartSize(60, 30))]
+    pieces = [(Part("cleo", 0, 9), PartSize(50, 20, 10)), (Part("cleo", 10, 19), PartSize(60, 30, 10))]
     with ledger.transaction():
         ledger.replace_part(whole(CLEO), pieces)
     found = [(p.part, p.size, p.is_whole) for p in ledger.pending_parts() if p.part.user_id == "cleo"]
@@ -267,10 +290,8 @@ def test_pieces_of_a_part_whose_answer_was_too_long_stand_alone_also_after_a_res
 
 def test_a_call_is_written_down_before_it_is_sent(ledger: Ledger) -> None:
     number = call(ledger, ANNA, CLEO)
-    (row,) = ledger.rows(
-        "SELECT id, attempt, users, settings_fingerprint, sent_at, status, input_tokens FROM calls"
-    )
-    assert row == (number, 1, '{"U1":["anna",0,2],"U2":["cleo",0,2]}', "f", 1000.5, "sent", 100)
+    (row,) = ledger.rows("SELECT id, attempt, settings_fingerprint, sent_at, status, input_tokens FROM calls")
+    assert row == (number, 1, "f", 1000.5, "sent", 100)
 
 
 def test_a_reply_that_nobody_has_read_is_found_again_as_it_came(ledger: Ledger) -> None:
@@ -288,7 +309,8 @@ def test_a_reply_that_nobody_has_read_is_found_again_as_it_came(ledger: Ledger) 
     assert ledger.unread_calls() == [number]
     stored = ledger.stored_reply(number)
     assert (stored.call_id, stored.attempt, stored.reply) == (number, 1, reply)
-    assert stored.users == {"U1": whole(ANNA), "U2": whole(BERT)}
+    digest = digest_of(ANNA.behaviors)
+    assert stored.users == {"U1": (*whole(ANNA), "", digest), "U2": (*whole(BERT), "", digest)}
 
 
 def test_a_reply_that_was_read_is_not_found_again(ledger: Ledger) -> None:
@@ -296,7 +318,8 @@ def test_a_reply_that_was_read_is_not_found_again(ledger: Ledger) -> None:
     with ledger.transaction():
         ledger.store_reply(number, answer())
     with ledger.transaction():
-        ledger.settle(number, [well(whole(ANNA))], [PartChange(whole(ANNA), "done", events=1)])
+        outcome = well(whole(ANNA))
+        ledger.settle(number, [outcome], [PartChange(whole(ANNA), "done", accepted=outcome)])
     assert ledger.unread_calls() == []
     assert part_row(ledger, whole(ANNA)) == ("done", 0, 0, 0, None, 1, number)
 

@@ -5,19 +5,19 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from eventabs.records import Counts, FailureReason, Outcome, Part, Reply, Usage, UserLog
-from eventabs.store.extensions import users_with_events
 from eventabs.store.ledger import Ledger, PartChange, Retry
 from eventabs.store.queries import (
-    add_answer_counts,
-    answer_counts,
     asked_again,
     count_all,
     events_of,
     failed_users,
     failure_reasons,
+    journeys_of,
+    rows_of_user,
     settled_user,
     states_by_user,
-    store_answer_counts,
+    users_with_events,
+    users_with_journeys,
 )
 from runs_kit import (
     SIZE,
@@ -25,6 +25,7 @@ from runs_kit import (
     bad,
     batch_of,
     event_of,
+    journey_of,
     make_log,
     new_ledger,
     request_for,
@@ -44,7 +45,8 @@ def in_halves(tmp_path: Path) -> Ledger:
 
 def settled(ledger: Ledger, outcome: Outcome, state: str, reason: FailureReason | None = None) -> int:
     log = make_log(outcome.part.user_id)
-    change = PartChange(outcome.part, state, attempts=1, reason=reason, events=len(outcome.events))
+    accepted = outcome if state == "done" else None
+    change = PartChange(outcome.part, state, attempts=1, reason=reason, accepted=accepted)
     with ledger.transaction():
         number = ledger.open_call(
             batch_of(log.user_id), request_for([log]), settings_fingerprint="f", sent_at=0.0
@@ -69,23 +71,25 @@ def test_every_user_comes_once_and_in_order_however_many_there_are(tmp_path: Pat
     assert list(states_by_user(ledger)) == [(name, "pending") for name in names]
 
 
-def test_what_the_answers_that_hold_say_of_events_is_counted_and_kept(tmp_path: Path) -> None:
-    part = Part("anna", 0, 2)
-    events = [
-        event_of(part).model_copy(update={"outside": True}),
-        event_of(part).model_copy(update={"behaviors": (), "grounded": False}),
-        event_of(part).model_copy(update={"behaviors": (2,), "source": "must"}),
-    ]
-    counts = answer_counts([replace(well(part, *events), duplicates=2), well(part)])
-    assert counts == {"covered": 7, "ungrounded": 1, "repeated": 2, "outside": 1, "missed": 1}
-    ledger = new_ledger(tmp_path)
-    with ledger.transaction():
-        add_answer_counts(ledger, counts)
-        add_answer_counts(ledger, counts)
-    assert (count_all(ledger).covered, count_all(ledger).missed) == (14, 2)
-    with ledger.transaction():
-        store_answer_counts(ledger, {"covered": 1})
-    assert (count_all(ledger).covered, count_all(ledger).missed) == (1, 0)
+def test_what_the_answers_that_hold_say_is_counted_of_parts_that_are_done_alone(tmp_path: Path) -> None:
+    log = make_log("anna", 20)
+    ledger = new_ledger(tmp_path, [log, make_log("bert")])
+    rows = {"minor": (4,), "unplaced": (5,), "misfiled": 2, "repeated": 3}
+    earlier = replace(bad(whole(log), "unplaced"), events=(event_of(whole(log)),), **rows)  # type: ignore[arg-type]
+    settled(ledger, earlier, "pending", "unplaced")
+    assert (count_all(ledger).answered, count_all(ledger).user_days, rows_of_user(ledger, "anna")) == (
+        0,
+        0,
+        ([], [], []),
+    )
+    said = event_of(Part("anna", 0, 3)).model_copy(update={"sure": False, "outside": True})
+    settled(ledger, replace(earlier, reason=None, events=(said,)), "done")
+    assert count_all(ledger).event_counts == {
+        "behaviors_answered": 20, "behaviors_placed": 4, "behaviors_minor": 1, "behaviors_unplaced": 1,
+        "behaviors_unasked": 0, "behaviors_misfiled": 2, "behaviors_repeated": 3, "user_days": 3,
+        "events_per_user_day": 0.3333, "unsure_events": 1, "outside_labels": 1, "must_misses": 0,
+    }  # fmt: skip
+    assert rows_of_user(ledger, "anna") == ([4], [5], [])
     ledger.close()
 
 
@@ -122,13 +126,28 @@ def test_a_user_with_a_failed_part_fails_once_no_part_is_pending(tmp_path: Path)
     ledger.close()
 
 
-def test_the_events_of_a_user_in_parts_are_joined_in_order_of_time(tmp_path: Path) -> None:
+def test_events_and_journeys_of_a_user_in_parts_are_joined_in_order_of_time(tmp_path: Path) -> None:
     ledger = in_halves(tmp_path)
-    early, late = event_of(HALVES[0]), event_of(HALVES[0], start="2026-01-03T00:00:00")
+    early, late = event_of(HALVES[0]), event_of(Part("cleo", 9, 9), start="2026-01-03T00:00:00")
     between = event_of(HALVES[1], start="2026-01-02T00:00:00")
-    settled(ledger, well(HALVES[1], between), "done")
-    settled(ledger, well(HALVES[0], early, late), "done")
-    assert [event["start"] for event in events_of(ledger, "cleo")] == [early.start, between.start, late.start]
+    journeys = [journey_of(part) for part in HALVES]
+    early, between = (
+        each.model_copy(update={"journey": own.id})
+        for each, own in zip((early, between), journeys, strict=True)
+    )
+    settled(ledger, Outcome(HALVES[1], None, (between,), (journeys[1],)), "done")
+    settled(ledger, Outcome(HALVES[0], None, (early, late), (journeys[0],)), "done")
+    events = events_of(ledger, "cleo")
+    assert [event["start"] for event in events] == [early.start, between.start, late.start]
+    (journey,) = journeys_of(ledger, "cleo")
+    assert (journey["behaviors"], journey["events"]) == (list(range(20)), [early.id, between.id])
+    assert [event["journey"] for event in events] == [journey["id"], journey["id"], None]
+    assert (dict(users_with_events(ledger)), dict(users_with_journeys(ledger))) == (
+        {"cleo": events},
+        {"cleo": [journey]},
+    )
+    assert settled_user(ledger, "cleo").journeys == [journey]
+    assert count_all(ledger).journeys == 1, "in two parts, but one"
     ledger.close()
 
 

@@ -12,7 +12,7 @@ from eventabs.store.exports import ResultFiles, write_rejects, write_results
 from eventabs.store.ledger import Ledger, PartChange
 from eventabs.store.queries import SettledUser
 from exports_kit import make_event, make_journey
-from runs_kit import SIZE, bad, make_log, new_ledger, well
+from runs_kit import bad, make_log, new_ledger
 
 
 def settle(ledger: Ledger, user_id: str, *events: Event) -> None:
@@ -164,15 +164,3 @@ def test_a_file_of_results_that_cannot_be_opened_is_told(tmp_path: Path, name: s
     (tmp_path / name).mkdir()
     with pytest.raises(StorageError, match=rf"{name} cannot be written"):
         ResultFiles(RunDirectory(tmp_path))
-
-
-def test_a_user_is_written_only_once_all_its_parts_are_done(tmp_path: Path) -> None:
-    directory = RunDirectory(tmp_path)
-    ledger = new_ledger(tmp_path)
-    parts = [Part("anna", 0, 1), Part("anna", 2, 3)]
-    with ledger.transaction():
-        ledger.add_users([(make_log("anna", 4), [(part, SIZE) for part in parts])])
-        ledger.settle(1, [well(parts[0])], [PartChange(parts[0], "done")])
-    write_results(directory, ledger)
-    assert directory.events.read_bytes() == b""
-    ledger.close()

@@ -1,19 +1,18 @@
-"""A run room at work on a real ledger: only the endpoint and the reading of its replies are made up."""
+"""A run room at work on a real ledger: only the endpoint is made up, and what its replies mean unless they are read."""
 
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from eventabs.config import Settings
 from eventabs.prompts.packing import BatchLimits
-from eventabs.providers import Price
+from eventabs.providers import Price, shipped_rules
 from eventabs.providers.retry import OnRetry
 from eventabs.records import (
     AskedUser,
-    Counts,
     FailureReason,
     OnContent,
     Outcome,
@@ -32,8 +31,19 @@ from eventabs.runs.settlement import BudgetLearner, Scheduler, Session, Settleme
 from eventabs.store.directory import RunDirectory
 from eventabs.store.exports import ResultFiles
 from eventabs.store.ledger import Ledger, LedgerWriter
+from eventabs.store.queries import count_all
 from runs_kit import LIMITS, SIZE, Watcher, answer, bad, request_for, well, whole
 
+FACTS: dict[str, object] = {
+    "run_id": "r",
+    "created_at": "2026-01-01T00:00:00+00:00",
+    "paths": [],
+    "settings": {},
+    "settings_fingerprint": "f",
+    "prompt_language": "zh",
+    "template": None,
+    "rules": shipped_rules(),
+}
 Answering = Callable[[Request, OnRetry], Awaitable[Reply]]
 
 
@@ -67,6 +77,9 @@ class Desk:
     results: ResultFiles
     path: Path
     means: dict[str, list[FailureReason | Outcome]] = field(default_factory=dict)
+    reads: Mapping[str, object] | None = (
+        None  # settings under which replies are read; None: they mean what `means` says
+    )
     endpoint: Endpoint = field(default_factory=Endpoint)
     watcher: Watcher = field(default_factory=Watcher)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
@@ -75,17 +88,13 @@ class Desk:
     saves: list[int] = field(default_factory=list)  # batches done at each checkpoint
     totals: list[int] = field(default_factory=list)  # batches in all at each checkpoint
 
+    def run(self, *, attempts: int = 3) -> RunContext:
+        settings = Settings.model_validate({**(self.reads or {}), "run": {"attempts": attempts}})
+        return RunContext(RunDirectory(self.path), self.ledger, settings, {}, self.watcher, dict(FACTS), 0)
+
     def session(self, *, attempts: int = 3) -> Session:
-        run = RunContext(
-            RunDirectory(self.path),
-            self.ledger,
-            Settings.model_validate({"run": {"attempts": attempts}}),
-            {},
-            self.watcher,
-            {"settings_fingerprint": "f"},
-            0,
-        )
-        builder = make_builder(run.settings, "en", None)
+        run = self.run(attempts=attempts)
+        builder = make_builder(run.settings, "zh", None)
         learner = BudgetLearner(LIMITS)
         return _Session(
             run, builder, LIMITS, learner, self.writer, self.results, self.tracker, lambda: 1_000.0, desk=self
@@ -94,8 +103,8 @@ class Desk:
     def settlement(self, *, attempts: int = 3) -> Settlement:
         return Settlement(self.session(attempts=attempts), self.scheduler)
 
-    def engine(self, *, workers: int = 1, max_total_tokens: int = 0) -> Engine:
-        session = self.session()
+    def engine(self, *, workers: int = 1, max_total_tokens: int = 0, attempts: int = 3) -> Engine:
+        session = self.session(attempts=attempts)
         return Engine(
             session=session,
             settlement=Settlement(session, self.scheduler),
@@ -107,8 +116,7 @@ class Desk:
             spending=SpendingLimit(
                 max_cost=0.0,
                 max_total_tokens=max_total_tokens,
-                instructions_tokens=0,
-                max_output_tokens=40,
+                limits=replace(LIMITS, instructions_tokens=0, max_output_tokens=40),
             ),
             failures=FailureLimit({"settings_fingerprint": "f"}, remember=lambda _facts: None, attempts=5),
             concurrency=ConcurrencyLimit(workers, workers, lambda: 0.0),
@@ -159,7 +167,7 @@ class _Session(Session):
         return self.desk.count
 
     def reader(self) -> Reader:
-        return _Meaning(self.desk)
+        return _Meaning(self.desk) if self.desk.reads is None else Session.reader(self)
 
     async def cut(self, part: Part) -> Sequence[tuple[Part, PartSize]]:
         middle = (part.first + part.last) // 2
@@ -177,14 +185,14 @@ async def at_work(
     parts: Mapping[str, Sequence[Part]] | None = None,
     limits: BatchLimits = LIMITS,
 ) -> AsyncIterator[Desk]:
-    """Log users, each in one part unless `parts` says otherwise, and open everything."""
-    ledger = Ledger.create(path / "ledger.sqlite", {})
+    """Log users, each in one part unless `parts` says otherwise, and open everything; without users, go on where a run was left."""
+    ledger = Ledger.create(path / "ledger.sqlite", {}) if logs else Ledger.open(path / "ledger.sqlite")
     named = parts or {}
     with ledger.transaction():
         ledger.add_users(
             (log, [(part, SIZE) for part in named.get(log.user_id, [whole(log)])]) for log in logs
         )
-    tracker = ProgressTracker(Price(None, None), Counts(users=len(logs)))
+    tracker = ProgressTracker(Price(None, None), count_all(ledger))
     scheduler = Scheduler(ledger.pending_parts(), limits)
     try:
         with (

@@ -13,6 +13,7 @@ from eventabs.records import (
     Behavior,
     Event,
     FailureReason,
+    Journey,
     Message,
     Outcome,
     Part,
@@ -88,6 +89,25 @@ def event_of(part: Part, kind: str = "用餐", start: str = "2026-01-01T09:15:00
         end=start,
         minutes=0,
         behaviors=tuple(range(part.first, part.last + 1)),
+    )
+
+
+def journey_of(part: Part, name: str = "帐篷") -> Journey:
+    """Return a journey that has all of a part, in one event."""
+    event = event_of(part)
+    return Journey(
+        id=lasting_id(part.user_id, part.first, "j"),
+        user_id=part.user_id,
+        kind="购买",
+        name=name,
+        start=event.start,
+        end=event.end,
+        days=1,
+        minutes=0,
+        converted=False,
+        types=(event.type,),
+        events=(event.id,),
+        behaviors=event.behaviors,
     )
 
 

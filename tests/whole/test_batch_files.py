@@ -97,7 +97,7 @@ def test_repeated_foreign_and_torn_lines_are_told_and_change_nothing(folder: Pat
 
 def test_bad_answers_and_errors_are_asked_about_anew_in_smaller_requests(folder: Path) -> None:
     first, second, third = requests(folder)
-    cut = reply_to(first, lambda message: answer_by_day(message)[:40], finish_reason="length")
+    cut = reply_to(first, lambda message: answer_by_day(message)[:20], finish_reason="length")
     write_lines(
         folder / "out.jsonl", [cut, error_to(second, 400, "context_length_exceeded"), reply_to(third)]
     )

@@ -357,7 +357,8 @@ def test_a_server_that_loads_its_model_is_waited_for(
 ) -> None:
     loading = status(503, {"error": {"code": 503, "message": "Loading model", "type": "unavailable_error"}})
     refused = 2 * calls
-    openai_server.behavior = script(*before, *[loading] * refused, then=answer())
+    late = slowly(0.2, loading)  # once the answer before has been read
+    openai_server.behavior = script(*before, *[late] * refused, then=answer())
     write_users(tmp_path / "input.jsonl", users=6)
     (tmp_path / "eventabs.toml").write_text(f"[run]\ncall_tries = 1\nconcurrency = {calls}\n")
     done = eventabs("run", "input.jsonl", *model(openai_server), *flags, "--json", cwd=tmp_path)

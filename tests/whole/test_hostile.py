@@ -5,13 +5,14 @@ import json
 import re
 import sqlite3  # noqa: TID251  what the tool wrote is read as any other program would
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from house import eventabs, lines, write_users
+from house import checkpoint, eventabs, lines, write_users
 from openai_server import (
     Behavior,
     Exchange,
@@ -85,8 +86,20 @@ async def redirects(exchange: Exchange) -> None:
 
 
 async def answers(exchange: Exchange) -> None:
-    said = echoed(exchange.received).replace("|", " ")
-    await answer(lambda message: answer_by_day(message).replace("浏览 | ", f"浏览 | {said} "))(exchange)
+    """Name a journey by each thing learnt, and say it all once more as prose."""
+    received = exchange.received
+    names = [received.headers["authorization"], received.headers["x-secret"], received.path]
+
+    def write(message: str) -> str:
+        told = re.sub(r"^浏览 (\S+) (\S+) (\S+)", _THREE_JOURNEYS, answer_by_day(message), flags=re.MULTILINE)
+        for number, name in enumerate(names):
+            told = told.replace(f"name{number}", name)
+        return f"{echoed(received)}\n{told}"
+
+    await answer(write)(exchange)
+
+
+_THREE_JOURNEYS = "".join(rf"> 关注 name{number}：浏览 \{number + 1}" + "\n" for number in range(3)) + "浏览"
 
 
 @pytest.mark.parametrize(
@@ -118,6 +131,7 @@ def test_a_secret_that_the_endpoint_gives_back_is_neither_shown_nor_stored(
     shown = eventabs("show", "input.eventabs", "user_0000", "--raw", cwd=tmp_path)
     everything = [done.stdout.encode(), done.stderr.encode(), shown.stdout.encode()]
     everything += stored(tmp_path / "input.eventabs")
+    assert len(lines(tmp_path / "input.eventabs" / "journeys.jsonl")) == (6 if behavior is answers else 0)
     assert [secret for secret in SECRETS for text in everything if secret.encode() in text] == []
 
 
@@ -140,38 +154,45 @@ def write_hostile(path: Path) -> None:
 
 
 def floods(message: str) -> str:
-    """Answer well about all users but the one with the longest block."""
+    """Answer well, and say ten thousand times that a user slept through all of the first user's rows."""
     answered = answer_by_day(message)
-    blocks = read_blocks(message)
-    target = max(blocks, key=lambda alias: len(blocks[alias]))
-    if len(blocks[target]) < 20:
-        return answered
-    flood = "\n".join(f"00:00-12-31 23:59 {number}" for number in range(10_000))
-    return answered.replace(f"## {target}\n", f"## {target}\n# 2026-01-01\n{flood}\n")
+    rows = sum(not line.startswith("#") for line in read_blocks(message)["U1"])
+    flood = "".join(f"睡觉 1-{rows} ;{number}\n" for number in range(10_000))
+    return answered.replace("## U1\n", f"## U1\n{flood}")
 
 
-def test_a_user_with_a_flood_of_events_fails_alone_and_the_reply_is_kept(
+def test_a_flood_of_events_takes_no_row_twice_and_the_reply_is_kept(
     tmp_path: Path, openai_server: OpenAIServer
 ) -> None:
     openai_server.behavior = answer(floods)
-    small = write_users(tmp_path / "small.jsonl", users=4)
-    large = write_users(tmp_path / "large.jsonl", users=1, behaviors=40)
-    large.write_text(large.read_text("utf-8").replace("user_0000", "large"), "utf-8")
+    write_users(tmp_path / "input.jsonl", users=4)
     flags = ("--model", "m", "--base-url", openai_server.base_url, "--out", "out")
-    done = eventabs("run", small, large, *flags, cwd=tmp_path, EVENTABS_RUN__ATTEMPTS="1")
-    assert done.returncode == 3, done.stderr
-    (failed,) = lines(tmp_path / "out" / "failures.jsonl")
-    assert (failed["user_id"], failed["reason"]) == ("large", "too_many")
-    assert len({event["user_id"] for event in lines(tmp_path / "out" / "events.jsonl")}) == 4
-    shown = eventabs("show", "out", "large", "--raw", cwd=tmp_path)
-    assert "more events than the user can have" in shown.stdout
-    assert "23:59 9999" in shown.stdout
+    done = eventabs("run", "input.jsonl", *flags, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = Counter(
+        (each["user_id"], row)
+        for each in lines(tmp_path / "out" / "events.jsonl")
+        for row in each["behaviors"]
+    )
+    assert (len(rows), set(rows.values())) == (4 * 12, {1})
+    assert checkpoint(tmp_path / "out")["event_counts"]["behaviors_repeated"] > 0
+    shown = [eventabs("show", "out", f"user_000{n}", "--raw", cwd=tmp_path).stdout for n in range(4)]
+    assert any(";9999" in each for each in shown)
 
 
 def hostile_reply(message: str) -> str:
-    answered = []
-    for alias in read_blocks(message):
-        answered += [f"## {alias}", "# 2026-01-01", *(f"10:00-20:00 {text} | {text}" for text in HOSTILE)]
+    answered, row = [], 0
+    for alias, block in read_blocks(message).items():
+        first = row + 1
+        row += sum(not line.startswith("# ") for line in block)
+        texts = [text for text in HOSTILE if "#" not in text]
+        named = [
+            f"> {text} {text}: {text} {first + n},{first + n + 1}"
+            for n, text in enumerate(texts)
+            if n % 2 == 0
+        ]
+        plain = [f"{text} {first + n}" for n, text in enumerate(texts)]
+        answered += [f"## {alias}", *named, *plain, f"{texts[0]} {first}-{row}"]
     return "\n".join([*answered, "##"])
 
 

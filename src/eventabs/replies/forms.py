@@ -31,7 +31,7 @@ _LONGEST_NAME = 200  # characters of a line before a tag
 
 _BULLETS = re.compile(
     r"\s*+(?:(?:[-*+•●・･·▪◦‣○■□▶✓✔☑]++|\[[ xX]?\]|[0-9]{1,3}[.)](?![0-9])|\([0-9]{1,3}\)"
-    r"|[0-9]{1,3}、(?!\s*+[0-9])|[①-⑳㉑-㉟❶-❿])\s*+)*+"
+    r"|[0-9]{1,3}、(?!\s*+[0-9]++(?:[\s,、-]|$))|[①-⑳㉑-㉟❶-❿])\s*+)*+"
 )
 _NAME = r"(?:(?:用户|users?)[\s_:#-]{0,3}+(?:u[\s_-]{0,2}+)?|u[\s_-]{0,2}+)0{0,6}+(?P<number>[1-9][0-9]{0,6})(?![0-9a-z])"
 _ALIAS = re.compile(_NAME, re.IGNORECASE)
@@ -89,6 +89,7 @@ class Answer:
     _left: dict[str | None, int] = field(default_factory=dict)
     _journey: JourneyName | None = None  # whose steps may follow
     _indent: tuple[int, bool] = (0, False)  # of its line, and whether that has a bullet
+    _is_deeper: bool = False  # whether a step stood deeper than that line
     _last_row: int = 0
     _label: str = ""  # a type whose groups may follow
 
@@ -158,7 +159,7 @@ class Answer:
         kept = []
         for group in groups:
             left -= sum(max(1, min(last - first + 1, len(numbers))) for first, last in group.spans)
-            if left >= 0:
+            if left >= 0 and (block.alias or any(first < numbers.stop for first, _last in group.spans)):
                 kept.append(group)
         self._left[block.alias] = left
         if kept:
@@ -223,7 +224,7 @@ class Answer:
 
     def _read_journey(self, folded: str, text: str) -> None:
         """Read `kind name: type groups; type groups`. The name ends at the first colon after which everything parses."""
-        self._journey, self._label = None, ""
+        self._journey, self._label, self._is_deeper = None, "", False
         if ":" not in folded:
             folded = folded.replace("|", ":", 1)
         colons = [found.start() for found in islice(re.finditer(":", folded), _MOST_COLONS)]
@@ -266,8 +267,10 @@ class Answer:
             parts = self._parts(normal(body.rpartition("|")[0]), self._label, in_own_words=True)
         if parts:
             is_deeper = indent[0] > self._indent[0] or indent[1] > self._indent[1]
-            if not is_deeper and groups_in(parts[0][1])[0].spans[0][0] < self._last_row:
+            has_fallen = groups_in(parts[0][1])[0].spans[0][0] < self._last_row
+            if not is_deeper and (has_fallen or self._is_deeper):
                 self._journey = None
+            self._is_deeper = is_deeper
             self._label = parts[-1][0]
             self.blocks[-1].types_first = True
             self._put_all(parts, self._journey)

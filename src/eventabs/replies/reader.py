@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from itertools import accumulate, chain, count
 
 from eventabs.choices import Detail
@@ -29,7 +29,7 @@ from eventabs.replies.must_rules import MustRules
 Summarize = Callable[[UserLog], Callable[[Sequence[Behavior]], str]]
 _Name = tuple[str, str]  # kind and name of a journey
 
-_DAY_BEGINS = timedelta(hours=5)
+_DAY_BEGINS = 5  # o'clock
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_NAME = 60  # of a journey, characters
 _MOST_UNPLACED = 5  # percent of a user's rows that an answer may leave out
@@ -183,6 +183,10 @@ class Reader:
         in_events = {row for event in events for row in event.rows}
         minor -= in_events
         left = tuple(rows[row] for row in sorted(is_open - in_events - minor))
+        if earlier is None and len(rows) <= asked.part.last - asked.part.first:
+            # only some rows were asked about, and what was placed of the others does not hold any more
+            never = set(range(asked.part.first, asked.part.last + 1)).difference(rows)
+            left = tuple(sorted(never.union(left)))
         fresh = Outcome(
             asked.part,
             None,
@@ -312,9 +316,9 @@ class Reader:
         unplaced, minor = ({*of} - asked.past for of in (outcome.unplaced, outcome.minor))
         if unplaced and (100 * len(unplaced) > _MOST_UNPLACED * rows or len(unplaced) == rows):
             return "unplaced"
-        asked_again = asked.earlier is not None and asked.earlier.reason == "minor"
+        is_first = asked.earlier is None or asked.earlier.reason is None
         if self._detail == "day" and rows >= _FEWEST_ROWS and len(minor) > _MOST_MINOR * rows:
-            return None if asked_again else "minor"
+            return "minor" if is_first else None  # to be asked once more, but not for ever
         return None
 
 
@@ -439,7 +443,7 @@ def _journeys(
             name=written,
             start=first.start,
             end=max((event.end for event, _name in own), key=lambda end: end[:19]),
-            days=len({(datetime.fromisoformat(event.start) - _DAY_BEGINS).date() for event, _name in own}),
+            days=len({_day(datetime.fromisoformat(event.start)) for event, _name in own}),
             minutes=minutes[name],
             converted=any(event.category == _CONVERSION for event, _name in own),
             types=tuple(kind for at, kind in enumerate(types) if not at or kind != types[at - 1]),
@@ -468,19 +472,26 @@ def _clean_name(name: str, user_id: str) -> str:
 
 def _by_day(rows: Sequence[int], behaviors: Sequence[Behavior]) -> list[list[int]]:
     """Cut ascending rows where a day begins, at 05:00, unless one of them lasts until then."""
+    if len(rows) < 2:  # noqa: PLR2004  nothing to cut
+        return [list(rows)] if rows else []
     days: list[list[int]] = []
-    reached = date.min
+    reached = 0
     for row in rows:
-        behavior = behaviors[row]
-        start = behavior.start - _DAY_BEGINS
-        if days and start.date() <= reached:
+        start, seconds = behaviors[row].start, behaviors[row].duration or 0
+        if days and _day(start) <= reached:
             days[-1].append(row)
         else:
             days.append([row])
-        if len(rows) > 1:
-            end = start + timedelta(seconds=max((behavior.duration or 0) - 1, 0))
-            reached = max(reached, end.date())
+        reached = max(reached, _day(start, max(seconds - 1, 0)))
     return days
+
+
+def _day(start: datetime, seconds: int = 0) -> int:
+    """Return the number of the day, which begins at 05:00, some seconds after a moment of the wall clock."""
+    return (
+        start.toordinal()
+        + (3600 * (start.hour - _DAY_BEGINS) + 60 * start.minute + start.second + seconds) // 86_400
+    )
 
 
 def _span(behavior: Behavior) -> tuple[int, int]:

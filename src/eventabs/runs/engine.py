@@ -264,7 +264,7 @@ def open_call(
     """Compose a call and write it down, in one visit to the writer's thread."""
     asked = [
         ledger.asked(
-            planned.part, planned.rows, before=sys.maxsize if planned.attempts or planned.rows else 0
+            planned.part, planned.rows, before=sys.maxsize if batch.attempt > 1 or planned.rows else 0
         )
         for planned in batch.parts
     ]

@@ -9,7 +9,6 @@ from copy import copy
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from itertools import compress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -626,27 +625,26 @@ def _read_again(run: RunContext) -> None:
     last: dict[Part, tuple[int, AskedUser, Outcome]] = {}  # that was not usable, and its call
     for stored in ledger.stored_replies():
         asked = asked_in(stored, ledger)
-        outcomes = reader.read(stored.reply, asked).outcomes
-        answers = placed_answers(list(asked.values()), list(outcomes.values()))
-        # rows that are not the ones that were shown keep their result, and so does what an extension has changed since
-        is_same = [
-            digest_of(user.log.behaviors) == stored.users[alias].digest
-            and since.get(user.part.user_id, 0) < stored.call_id
-            for alias, user in asked.items()
-        ]
-        store_answers(ledger, stored.call_id, compress(answers, is_same))
-        same = list(compress(outcomes.values(), is_same))
-        first = [each for each in same if each.usable and each.part not in accepted]
-        accepted |= {outcome.part for outcome in first}
-        for user, outcome in zip(compress(asked.values(), is_same), same, strict=True):
+        outcomes = list(reader.read(stored.reply, asked).outcomes.values())
+        answers, same, changes = [], [], []
+        for (alias, user), outcome, answer in zip(
+            asked.items(), outcomes, placed_answers(list(asked.values()), outcomes), strict=True
+        ):
+            is_same = digest_of(user.log.behaviors) == stored.users[alias].digest
+            if not is_same or since.get(user.part.user_id, 0) >= stored.call_id:
+                continue  # rows that are not the ones that were shown keep their result, and what an extension has kept
+            answers.append(answer)
+            same.append(outcome)
             if not outcome.usable:
-                last[outcome.part] = stored.call_id, user, outcome
-        changes = [PartChange(outcome.part, "done", accepted=outcome) for outcome in first]
+                last[user.part] = stored.call_id, user, outcome
+            elif user.part not in accepted:
+                accepted.add(user.part)
+                changes.append(PartChange(user.part, "done", accepted=outcome))
+        store_answers(ledger, stored.call_id, answers)
         ledger.settle(stored.call_id, same, changes)
     done = ledger.done_parts()
-    for part, (call_id, user, outcome) in last.items():
-        if part in accepted or part not in done:
-            continue
+    for part in done.intersection(last) - accepted:
+        call_id, user, outcome = last[part]
         if best := acceptable(user, outcome):
             ledger.settle(call_id, [best], [PartChange(part, "done", accepted=best)])
         elif outcome.reason:

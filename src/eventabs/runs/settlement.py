@@ -432,7 +432,7 @@ class Call(NamedTuple):
 
 
 class SettledReply(NamedTuple):
-    """What came of a reply. `usable`: for how many users; `reasons` why not for others; `committed` is awaited for what it means to be on disk."""
+    """What came of a reply. `usable`: for how many users it would do; `reasons` why not; `committed` is awaited for what it means to be on disk."""
 
     usable: int
     reasons: Iterable[str]
@@ -472,7 +472,7 @@ class Settlement:
             call.batch, asked, outcomes, reply.finish_reason, attempts=attempts, at_the_cap=at_the_cap
         )
         changes = [
-            await self._cut(self._narrowed(change, asked[change.part], outcomes[change.part]))
+            await self._cut(await self._narrowed(change, asked[change.part], outcomes[change.part]))
             for change in changes
         ]
         outcomes |= {change.part: change.accepted for change in changes if change.accepted}
@@ -492,14 +492,13 @@ class Settlement:
             limits = learner.lose(sent, unplaced) or limits
         if limits is not None:
             self.scheduler.replan(limits)
-        usable = sum(outcome.usable for outcome in outcomes.values())
         figures = Counter[str]()
         for outcome in outcomes.values():
             figures.update(outcome.figures)
         done = BatchDone(
             call.id,
             len(call.batch.parts),
-            usable,
+            sum(outcome.usable for outcome in outcomes.values()),
             dict(Counter(outcome.reason for outcome in outcomes.values() if outcome.reason is not None)),
             reply.seconds,
             ignored=reading.unknown_aliases + reading.repeated_users,
@@ -510,7 +509,11 @@ class Settlement:
             self._apply(call.batch, changes, await written)
             self._session.run.observer.noted(done)
 
-        return SettledReply(usable, done.unusable, commit())
+        would_do = sum(
+            outcome.usable or acceptable(asked[part], outcome) is not None
+            for part, outcome in outcomes.items()
+        )
+        return SettledReply(would_do, done.unusable, commit())
 
     async def _reading(self, call: Call, reply: Reply) -> Reading:
         if len(reply.text) < LONG_REPLY:
@@ -519,14 +522,15 @@ class Settlement:
         async with self._reading_long:
             return await asyncio.to_thread(self._reader.read, reply, call.users)
 
-    def _narrowed(self, change: PartChange, asked: AskedUser, outcome: Outcome) -> PartChange:
+    async def _narrowed(self, change: PartChange, asked: AskedUser, outcome: Outcome) -> PartChange:
         """Ask next only about the days that have unplaced rows; what is placed stays. An extension shows what it showed."""
         if change.state != "pending" or outcome.reason != "unplaced" or asked.log.known:
             return change
-        rows = dict(zip(asked.rows, asked.log.behaviors, strict=True))
-        days = {rows[row].day for row in outcome.unplaced if row in rows}
+        log = await self._session.writer.write(lambda ledger: ledger.log(*change.part))
+        rows = dict(enumerate(log.behaviors, change.part.first))
+        days = {rows[row].day for row in {*outcome.unplaced} - asked.past}
         kept = {row: behavior for row, behavior in rows.items() if behavior.day in days}
-        log = replace(asked.log, behaviors=tuple(kept.values()))
+        log = replace(log, behaviors=tuple(kept.values()))
         return change._replace(asked=(row_ranges(kept), self._session.builder.measure(log)))
 
     async def settle_error(self, call: Call, error: EndpointError) -> None:
