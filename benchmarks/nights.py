@@ -147,8 +147,8 @@ def _told(block: str) -> str:
     known, alone, rows = _read(block)
     steps, others = defaultdict[str, list[_Shown]](list), list[_Shown]()
     for row in rows:
-        goal = _GOAL.search(row.what)
-        (steps[goal[0]] if goal else others).append(row)
+        found = _GOAL.search(row.what)
+        (steps[found[0]] if found else others).append(row)
     lines = []
     for goal, own in sorted(steps.items()):
         if goal not in known and len(own) == 1:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, strategies as st
 
+from eventabs.choices import Detail
 from eventabs.records import AskedUser, Behavior, Outcome, Part, Reply, UserLog
 from eventabs.replies.must_rules import MustRule, MustRules, TextCondition
 from eventabs.replies.reader import Reader
@@ -186,13 +187,13 @@ def test_rules_that_must_hold_take_a_row_out_that_joins_a_journey() -> None:
     )
 )
 def test_whatever_is_answered_every_row_has_one_place_and_what_stays_stays(
-    detail: str, text: list[str]
+    detail: Detail, text: list[str]
 ) -> None:
     reader = Reader(
         VOCABULARY,
         detail=detail,
         source="llm",
-        summarize=lambda _log: lambda _behaviors: "",  # type: ignore[arg-type]
+        summarize=lambda _log: lambda _behaviors: "",
     )
     kept = replace(whole(DAYS[:8], FORMER, reader), part=Part("u", 0, 11))
     rows = (3, 4, 7, 8, 9, 10, 11)

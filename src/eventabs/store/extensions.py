@@ -96,7 +96,8 @@ def extend_user(
             pack_json(before),
         ),
     )
-    ledger.rows("DELETE FROM parts WHERE user_id = ?", user_id)
+    for table in ("users", "parts"):
+        ledger.rows(f"DELETE FROM {table} WHERE user_id = ?", user_id)
     nothing = pack_outcome(
         Outcome(Part(user_id, 0, last), None)
     )  # that the user was in those calls stays known

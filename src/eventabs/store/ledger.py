@@ -359,10 +359,10 @@ class Ledger:
             self.add_parts(parts)
 
     def store_log(self, log: UserLog, ordinals: str | None = None) -> None:
-        """Store a user, or its log anew. `ordinals`: see schema.sql. Without behaviors the user fails: there is nothing to send."""
+        """Store a user. `ordinals`: see schema.sql. Without behaviors the user fails: there is nothing to send."""
         begin, end = map(instant, (log.behaviors[0], log.behaviors[-1])) if log.behaviors else (None, None)
         self._db.execute(
-            "INSERT OR REPLACE INTO users VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO users VALUES (?, ?, ?, ?, ?, ?, ?)",
             (log.user_id, len(log.behaviors), log.days, begin, end, ordinals, pack_log(log)),
         )
         if not log.behaviors:

@@ -44,7 +44,7 @@ def test_after_each_night_events_and_journeys_are_those_of_one_run_over_all_days
     model: Model, shape: str, cut: int
 ) -> None:
     rows = nights.record(12, 6, seed=3, cut=cut)
-    out, before = Path("out"), {"events": [], "journeys": []}
+    out, before = Path("out"), dict[str, list[Any]](events=[], journeys=[])
     went_on = 0
     for night in range(6):
         export = nights.write(Path(f"{night}.jsonl"), nights.export(rows, night, shape))
@@ -219,8 +219,8 @@ def test_what_has_changed_or_is_gone_is_refused_and_the_run_stays_as_it_was(mode
     assert orjson.loads((out / "checkpoint.json").read_bytes())["status"] == "completed"
     run = extended(model, rows, accept_changes=True)
     assert [event.type for event in run.events] == ["work", "entertainment", "dining", "dining"]
-    told = [(change["change"], change["id"]) for change in lines(out / "events.new.jsonl")]
-    assert told == [("added", "u1/2"), ("removed", "u1/0"), ("removed", "u2/0")]
+    ids = [(change["change"], change["id"]) for change in lines(out / "events.new.jsonl")]
+    assert ids == [("added", "u1/2"), ("removed", "u1/0"), ("removed", "u2/0")]
 
 
 def test_a_journey_whose_other_row_is_gone_becomes_a_plain_event(model: Model) -> None:
