@@ -15,7 +15,7 @@ PINNED := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt $(
 # where it is set, each of the processes that the tests start compiles the package anew
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-all test-ray test-newest test-lowest coverage lint lock dist-test messages pinned docs bench bench-reliability bench-exports bench-sources bench-batch bench-shards bench-peers clean
+.PHONY: demo test test-all test-ray test-newest test-lowest coverage lint lock dist-test messages pinned docs bench bench-reliability bench-exports bench-sources bench-batch bench-shards bench-extend bench-peers clean
 
 demo: .venv/installed
 	rm -rf demo.eventabs
@@ -110,6 +110,10 @@ bench-sources: .venv/dev
 
 bench-shards: .venv/dev
 	$(BIN)/python benchmarks/shards.py $(OPTIONS)
+
+# A run that is extended, by its size; OPTIONS="--users 10000": see docs/benchmarks.md
+bench-extend: .venv/dev
+	$(BIN)/python benchmarks/extend.py $(OPTIONS)
 
 # The same workload through this tool and its peers, each in an environment of its own (some minutes to install); see docs/benchmarks.md
 bench-peers: .venv/dev

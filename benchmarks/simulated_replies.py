@@ -169,7 +169,7 @@ def read_blocks(user_message: str) -> dict[str, Block]:
             number = int(row[1]) + 1
             clock = row[2].replace(":", "").zfill(4)
             lines[alias].append(f"{clock} {' '.join(legend.get(word, word) for word in row[3].split(' '))}")
-        elif line:
+        elif line and not line.startswith(">"):  # journeys that are known
             lines[alias].append(line)
     return {alias: block._replace(text="\n".join(lines[alias])) for alias, block in blocks.items()}
 

@@ -128,10 +128,13 @@ def test_results_that_cannot_be_read_end_in_one_line(tmp_path: Path, content: by
             read(tmp_path)
 
 
-async def test_a_later_export_waits_for_the_next_version(tmp_path: Path) -> None:
-    for call in (eventabs.extend, eventabs.aextend):
-        with pytest.raises(UsageError, match=r"eventabs run INPUT\.\.\. --out NEW"):
-            await call(tmp_path, ["later.csv"], accept_changes=True)
+def test_a_later_export_is_taken_into_a_run(export: Path, tmp_path: Path) -> None:
+    before = len(eventabs.run(export, settings=RULES, out="out").events)
+    later = write_users(tmp_path / "later.jsonl", users=7)
+    run = eventabs.extend("out", later, settings=RULES)
+    assert (run.summary.extension or {})["new_users"] == 1
+    assert len(run.events) > before
+    assert [event.user_id for event in run.events] == sorted(event.user_id for event in run.events)
 
 
 def test_settings_objects_are_taken_as_they_are_and_mappings_are_laid_over_the_file(export: Path) -> None:

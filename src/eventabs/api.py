@@ -3,13 +3,13 @@
 import asyncio
 import os
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, partial, wraps
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, overload
 
 import orjson
 from pydantic import BaseModel
@@ -26,6 +26,7 @@ from eventabs.runs import (
     RunContext,
     Summary,
     Watch,
+    begin_extension,
     begin_run,
     estimate_run,
     execute,
@@ -244,18 +245,36 @@ async def aresume(
     )
 
 
-def extend(*_arguments: object, **_named: object) -> NoReturn:
-    """Raise UsageError: what takes a later export into a run is made anew."""
-    message = _(
-        "eventabs extend comes back with the next version; until then run the whole export anew:"
-        " eventabs run INPUT... --out NEW"
+async def aextend(
+    checkpoint: str | os.PathLike[str],
+    inputs: Inputs,
+    *,
+    settings: SettingsLike = None,
+    config: str | os.PathLike[str] | None = None,
+    accept_changes: bool = False,
+    retry_failed: bool = False,
+    trust_endpoint: bool = False,
+    observer: Observer | Watch | None = None,
+    stop: Stop | None = None,
+) -> Run:
+    """Take another export of the same users into a run: only what is new in it is asked about.
+
+    `accept_changes` accepts behaviors that have changed or are gone, and changed settings, `retry_failed` asks about
+    failed users again, `trust_endpoint` calls the endpoint that only the run directory names. Raises as `arun`.
+    """
+    stop = stop or Stop()
+    paths = _paths(inputs)
+    reopened = reopen_run(
+        _invocation(settings, config),
+        named=Path(checkpoint),
+        changed="accept" if accept_changes else "refuse",
+        confirmed=trust_endpoint,
+        watch=_watch(observer),
+        inputs=paths,
     )
-    raise UsageError(message)
-
-
-async def aextend(*_arguments: object, **_named: object) -> Run:
-    """Raise UsageError, as `extend`."""
-    extend()
+    with reopened as context:
+        begin_extension(context, paths, accepted=accept_changes, stop=stop)
+        return await _execute(nullcontext(context), stop, resumed=True, retry_failed=retry_failed)
 
 
 def estimate(
@@ -306,6 +325,7 @@ def _sync(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
 
 run = _sync(arun)
 resume = _sync(aresume)
+extend = _sync(aextend)
 check = _sync(acheck)
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple, Self, TypedDict
@@ -64,6 +64,17 @@ class Behavior(NamedTuple):
         return self.text != "" and self.text == self.item
 
 
+class KnownJourney(NamedTuple):
+    """A journey that earlier answers have found, and the rows of it that are shown again: positions in the log that shows them.
+
+    Without kind and name: rows that are shown again and are each by itself.
+    """
+
+    kind: str
+    name: str
+    rows: tuple[int, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class UserLog:
     """One user's behaviors ordered by time, file and line. No behaviors: no row was readable."""
@@ -71,6 +82,7 @@ class UserLog:
     user_id: str
     behaviors: tuple[Behavior, ...]
     profile: tuple[tuple[str, str], ...] = ()  # (column, value), only columns that may be sent
+    known: tuple[KnownJourney, ...] = ()  # what earlier answers have found, in an extension
 
     @property
     def days(self) -> int:
@@ -414,6 +426,12 @@ class Outcome:
     repeated: int = 0
 
     @property
+    def rows(self) -> set[int]:
+        """All rows that it says something of, be it that they are unplaced."""
+        rows = {row for event in self.events for row in event.behaviors}
+        return rows.union(self.minor, self.unplaced, self.unasked)
+
+    @property
     def usable(self) -> bool:
         """Whether the part is done with this outcome."""
         return self.reason is None
@@ -439,13 +457,20 @@ class Outcome:
 class AskedUser(NamedTuple):
     """A user in a request: `log` has the behaviors that it showed, `rows` their log indices, ascending.
 
-    `earlier`: what an earlier answer about the part made of it, where the reason was `unplaced` or `minor`; None: nothing.
+    `earlier`: what an earlier answer about the part made of it, where the reason was `unplaced` or `minor`, or without a reason what
+    an extension has kept of it; None: nothing. `stays`: of one that was refused for its minor rows, what holds beside the new answer.
+    `past`: log indices that an extension has kept, which are only shown. `ordinals`: the lasting numbers of the rows; empty: their
+    log indices. `history`: all behaviors of the part.
     """
 
     part: Part
     log: UserLog
     rows: Sequence[int]
     earlier: Outcome | None = None
+    stays: Outcome | None = None
+    past: AbstractSet[int] = frozenset()
+    ordinals: Sequence[int] = ()
+    history: Sequence[Behavior] = ()
 
 
 class Category(NamedTuple):

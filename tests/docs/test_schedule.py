@@ -14,13 +14,14 @@ from typing import Any
 import pytest
 
 from docs_kit import blocks_of
-from house import environment, start, wait_until
+from house import environment, eventabs, start, wait_until
 from paths import ROOT
 from simulated_model import Options, Speed
 from simulator import Simulator
 
 PAGE = Path("docs/schedule.md")
 SAMPLES = {block.title: block.text for block in blocks_of(PAGE, "sample")}
+RUN = "shop.eventabs"
 
 
 @pytest.fixture
@@ -48,11 +49,6 @@ def nights(folder: Path) -> list[str]:
     return sorted(f"exports/{path.name}" for path in (folder / "exports").iterdir())
 
 
-def run_of(export: str) -> str:
-    """Return the run directory that the script makes of an export."""
-    return f"runs/{Path(export).stem}"
-
-
 def nightly(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     path = f"{folder / 'bin'}:{os.environ['PATH']}"
     return subprocess.run(
@@ -75,9 +71,8 @@ def working(folder: Path, request: pytest.FixtureRequest) -> Iterator[subprocess
     with Simulator(Options(Speed(first_token=request.param, prefill=0.0, decode=0.0))) as simulator:
         llm = f'[llm]\nmodel = "m"\nbase_url = "{simulator.base_url}"\n'
         (folder / "eventabs.toml").write_text(llm, "utf-8")
-        run = run_of(nights(folder)[0])
-        process = start("run", nights(folder)[0], "--out", run, cwd=folder, OPENAI_API_KEY="sk-test")
-        wait_until((folder / run / "checkpoint.json").exists)
+        process = start("run", nights(folder)[0], "--out", RUN, cwd=folder, OPENAI_API_KEY="sk-test")
+        wait_until((folder / RUN / "checkpoint.json").exists)
         yield process
         end(process)
 
@@ -90,33 +85,40 @@ def end(process: subprocess.Popen[bytes]) -> None:
         process.stderr.close()
 
 
-def test_night_after_night_the_script_makes_a_run_once_and_leaves_a_line(folder: Path) -> None:
-    first, second, *_others = nights(folder)
-    for export in (first, second, second):
+def begun(folder: Path, *exports: str) -> None:
+    done = eventabs("run", *exports, "--provider", "rules", "--out", RUN, cwd=folder)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_night_after_night_the_script_takes_in_a_file_and_leaves_a_line(folder: Path) -> None:
+    *before, last_but_one, last = nights(folder)
+    begun(folder, *before)
+    for export in (last_but_one, last, last):
         done = nightly(folder, export)
         assert done.returncode == 0, done.stderr
-    ended = [(night["status"], night["out"]) for night in told(folder)]
-    assert ended == [("completed", run_of(first)), ("completed", run_of(second))]
+    assert [night["status"] for night in told(folder)] == ["completed"] * 3
+    news = [night["extension"]["new_behaviors"] for night in told(folder)]
+    assert news[0] > 0
+    assert news[1] > 0
+    assert news[2] == 0, "the same file holds nothing new"
 
 
 def test_without_an_export_the_script_means_yesterday_s_and_says_that_it_is_missing(folder: Path) -> None:
+    begun(folder, nights(folder)[0])
     done = nightly(folder)
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert re.search(r"exports/\d{4}-\d\d-\d\d\.jsonl does not exist", line)
     assert told(folder) == []
-    assert not (folder / "runs").exists()
 
 
 @pytest.mark.usefixtures("working")
 @pytest.mark.parametrize("working", [60.0], indirect=True)
 def test_a_second_start_while_one_works_leaves_with_a_clear_word(folder: Path) -> None:
-    done = nightly(folder, nights(folder)[0])
+    done = nightly(folder, nights(folder)[1])
     assert done.returncode == 2
-    assert (
-        f"{run_of(nights(folder)[0])} is in use by another eventabs; wait for it or stop it first"
-        in done.stderr
-    )
+    assert f"{RUN} is in use by another eventabs; wait for it or stop it first" in done.stderr
     assert told(folder) == []
 
 
@@ -127,8 +129,10 @@ def test_what_a_killed_night_left_is_done_before_the_next(
     end(working)
     done = nightly(folder, nights(folder)[1])
     assert done.returncode == 0, done.stderr
-    ended = [(night["status"], night["out"]) for night in told(folder)]
-    assert ended == [("completed", run_of(export)) for export in nights(folder)[:2]]
+    resumed, extended = told(folder)
+    assert resumed["status"] == extended["status"] == "completed"
+    assert extended["extension"]["new_behaviors"] > 0
+    assert extended["behaviors"] > resumed["behaviors"]
 
 
 def test_the_line_of_cron_has_five_times_and_no_percent_sign() -> None:

@@ -82,7 +82,7 @@ def read_blocks(user_message: str) -> dict[str, tuple[str, ...]]:
     for line in user_message.splitlines():
         if line.startswith("## "):
             lines = blocks.setdefault(line.split()[1], [])
-        elif line:
+        elif line and not line.startswith(">"):  # journeys that are known
             lines.append(line if line.startswith("# ") else line.partition(" ")[2])
     return {alias: tuple(found) for alias, found in blocks.items()}
 

@@ -37,6 +37,10 @@ ProgressPort = Annotated[
     of_view(help=_("Answer progress over HTTP at this port, on this machine only; 0: any that is free.")),
 ]
 
+Extend = Annotated[
+    Path | None,
+    typer.Option("--extend", metavar="CHECKPOINT", help=_("Take the exports into this run, as extend does.")),
+]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help=_("Ask about failed users once more."))]
 Trust = Annotated[bool, typer.Option("--yes", help=_("Trust the endpoint that the run directory names."))]
 
@@ -51,9 +55,16 @@ def run(
     out: Annotated[
         Path | None, typer.Option(help=_("Run directory. (default: <input stem>.eventabs)"))
     ] = None,
+    extend: Extend = None,
     progress_port: ProgressPort = None,
 ) -> None:
     """Begin a run."""
+    if extend is not None:
+        if out is not None:
+            message = _("--extend names a run directory already; leave out --out")
+            raise UsageError(message)
+        _extend(extend, inputs, flags, shown, progress_port=progress_port)
+        return
     named = inputs or []
     invocation = invocation_of(flags)
     with _served(progress_port) as server:
@@ -114,16 +125,60 @@ def resume(
     _end(summary, shown)
 
 
-@command(help=_("Take another export into a run: comes back with the next version."))
+@command(help=_("Take another export into a run: only what is new in it is asked about."))
 @with_options(SettingFlags, ShownFlags)
 def extend(
-    flags: SettingFlags,  # noqa: ARG001  the flags stay valid
-    shown: ShownFlags,  # noqa: ARG001  as above
-    checkpoint: Checkpoint,  # noqa: ARG001  as above
-    inputs: Inputs = None,  # noqa: ARG001  as above
+    flags: SettingFlags,
+    shown: ShownFlags,
+    *,
+    checkpoint: Checkpoint,
+    inputs: Inputs = None,
+    accept_changes: Annotated[
+        bool,
+        typer.Option(
+            "--accept-changes",
+            help=_("Let behaviors hold that have changed or are gone, and changed settings."),
+        ),
+    ] = False,
+    retry_failed: RetryFailed = False,
+    yes: Trust = False,
+    progress_port: ProgressPort = None,
 ) -> None:
-    """Refuse to extend a run."""
-    eventabs.extend()
+    """Extend a run."""
+    _extend(
+        checkpoint,
+        inputs,
+        flags,
+        shown,
+        accept_changes=accept_changes,
+        retry_failed=retry_failed,
+        trust_endpoint=yes,
+        progress_port=progress_port,
+    )
+
+
+def _extend(
+    checkpoint: Path,
+    inputs: list[str] | None,
+    flags: SettingFlags,
+    shown: ShownFlags,
+    *,
+    progress_port: int | None,
+    **allowed: bool,
+) -> None:
+    with _served(progress_port) as server:
+        summary = finished(
+            lambda stop: eventabs.aextend(
+                checkpoint,
+                inputs or (),
+                settings=flags.nested(),
+                config=flags.config,
+                observer=watching(shown, server),
+                stop=stop,
+                **allowed,
+            )
+        )
+    _end(summary, shown)
 
 
 @command(help=_("Make the events again from the stored replies. Calls nobody."))
@@ -149,12 +204,23 @@ def estimate(
             "--show-prompt", help=_("Print the first request instead, exactly as it would be sent.")
         ),
     ] = False,
+    extend: Extend = None,
 ) -> None:
     """Estimate a run."""
     signals.interrupt()
     observer = views.display(
         stderr_console(), form="json" if shown.progress == "json" else "plain", quiet=shown.quiet
     )
+    if extend is not None:
+        if show_prompt:
+            message = _("--show-prompt shows the first request of a new run; leave out --extend")
+            raise UsageError(message)
+        extension = runs.estimate_extension(invocation_of(flags), extend, inputs or (), observer.noted)
+        if shown.json:
+            print_bytes(views.extension_json(extension))
+        else:
+            views.render_extension(stdout_console(), extension)
+        return
     if show_prompt:
         request = runs.first_request(invocation_of(flags).settings(), inputs or (), observer.noted)
         if shown.json:

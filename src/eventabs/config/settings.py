@@ -530,6 +530,7 @@ class ExtendSettings(Section):
     """What an extension of a run takes in."""
 
     lateness: Annotated[str, AfterValidator(_time)] = "2 days"
+    journey_days: Annotated[int, Field(ge=0)] = 30
 
     @property
     def lateness_seconds(self) -> int:

@@ -66,6 +66,7 @@ class AnsweredUser(NamedTuple):
 class Instructions:
     """The parts of the system message. `template` None: the shipped one; `pause`: minutes, 0 for none.
 
+    `extends`: requests show rows again that earlier answers were about.
     `text` raises ConfigError if a placeholder or an example is wrong.
     """
 
@@ -78,6 +79,7 @@ class Instructions:
     pause: int = 30
     guidance: str = ""
     examples: tuple[Example, ...] = ()
+    extends: bool = False
 
     def text(self) -> str:
         """Return the system message."""
@@ -109,7 +111,8 @@ class Instructions:
         """Describe the form of the answer, with the keys or lines that the detail wants."""
         wanted = {"day": ("events", "minor"), "fine": ("events",), "journeys": ()}[self.detail]
         texts = self._texts["format"][self.answer]
-        return "".join(texts.get(key, "") for key in ("journeys", *wanted, "groups"))
+        told = "".join(texts.get(key, "") for key in ("journeys", *wanted, "groups"))
+        return told + self._texts["known"]["text"] if self.extends else told
 
     def _listed(self, names: Iterable[str], *, is_open: bool) -> str:
         texts = self._texts["vocabulary"]

@@ -2,7 +2,8 @@ r"""Behaviors as short lines under day headers: the levels `line` and `dense`.
 
 Level `line`, with row numbers in front, which count through all users of a request:
 
-    block    = user { day { line } }
+    block    = user { known } { day { line } }
+    known    = ">" [ " " kind " " name ] [ ": " numbers ] "\n"   journeys of before; numbers of rows that are shown again
     day      = "# " ( YYYY-MM-DD " " weekday | MM-DD ) "\n"       full first, and at a new year
     line     = number " " behavior "\n"
     behavior = HH:MM " " head [ " " tail ] [ " " duration ]
@@ -26,7 +27,7 @@ code are quoted.
 import re
 import unicodedata
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import lru_cache, partial
 from itertools import product
@@ -218,6 +219,7 @@ _CLOCKS = {
 }
 _MINUTE = 60
 _CACHED_BODIES = 1 << 15
+_DEAREST_NUMBER = 9999  # of a row; no call has more
 _LOOKS_LIKE_DURATION = {
     "line": re.compile(r"(?:^| )(?:\d+h(?:\d+m)?|\d+m|\d+s)$", re.ASCII),
     "dense": re.compile(r"(?:^| )\d+s?$", re.ASCII),
@@ -283,7 +285,7 @@ class Compactor:
 
         `first`: the number of the first row; 0: the numbers are left out, and counted by RowNumbers.
         """
-        return [*self.header(alias, log), *self._days(log, first)]
+        return [*self.header(alias, log), *self._known(log, first), *self._days(log, first)]
 
     def lines(self, log: UserLog) -> list[str]:
         """Return the line of each behavior, without its number."""
@@ -303,6 +305,20 @@ class Compactor:
     def header(self, alias: str, log: UserLog) -> list[str]:
         """Return a user's header in pieces."""
         return [f"## {alias}", f"{self._profile(log)}\n"]
+
+    def _known(self, log: UserLog, first: int) -> Iterator[str]:
+        """Yield what is known, a line a journey: `> kind name`, or `> kind name: 3` with its rows, and `>: 4` of single rows.
+
+        Where numbers are left out, these stand for the dearest ones.
+        """
+        for kind, name, rows in log.known:
+            told = " ".join(filter(None, (">", kind, name)))
+            if not rows:
+                yield f"{told}\n"
+                continue
+            numbers = ",".join(str(first + row if first else _DEAREST_NUMBER) for row in rows)
+            yield f"{told}:"
+            yield f" {numbers}\n"
 
     def _duration(self, seconds: int) -> Body:
         """Return a behavior's duration as text within a line, and at its end."""

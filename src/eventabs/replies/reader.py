@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, timezone
-from itertools import accumulate
+from itertools import accumulate, chain, count
 
 from eventabs.choices import Detail
 from eventabs.records import (
@@ -144,7 +144,9 @@ class Reader:
         without = _reason_without_rows(reply, text, answer)
         outcomes = {}
         for alias, user in users.items():
-            if alias in anew:
+            if len(user.asked.log.behaviors) < len(user.asked.rows):  # an extension has removed some since
+                outcome = Outcome(user.asked.part, "missing")
+            elif alias in anew:
                 outcome = Outcome(user.asked.part, "renumbered")
             elif user.is_named or user.entries:
                 outcome = self._outcome(user, is_last=alias == last, stopped=stopped)
@@ -164,17 +166,20 @@ class Reader:
 
     def _outcome(self, user: _User, *, is_last: bool, stopped: bool) -> Outcome:
         asked, rows = user.asked, user.asked.rows
-        earlier = asked.earlier if asked.earlier and asked.earlier.reason == "unplaced" else None
+        earlier = asked.stays if asked.earlier and asked.earlier.reason == "minor" else asked.earlier
         had = _accounted(earlier) if earlier else set()
-        is_open = {row for row, index in enumerate(rows) if index not in had}
-        events, minor, misfiled, repeated = self._placed(user, is_open)
-        if is_last and not (
-            stopped and len(is_open) == len(minor) + sum(len(event.rows) for event in events)
-        ):
+        single = _lone(earlier) & asked.past if earlier else set()  # they may join a journey
+        lone = {row for row, index in enumerate(rows) if index in single}
+        is_open = {row for row, index in enumerate(rows) if index not in had and index not in asked.past}
+        events, minor, misfiled, repeated = self._placed(user, is_open, lone)
+        placed = {row for event in events for row in event.rows}
+        if is_last and not (stopped and is_open <= minor | placed):
             return Outcome(asked.part, "cut")
         known = {_folded(journey.kind, journey.name) for journey in earlier.journeys} if earlier else set()
         events = self._with_journeys_of_several(events, known)
-        events = self._with_must(asked.log, events, is_open)
+        for event in events:  # the others stay where they were
+            event.rows = [row for row in event.rows if event.journey or row not in lone]
+        events = self._with_must(asked.log, events, is_open | lone & placed)
         in_events = {row for event in events for row in event.rows}
         minor -= in_events
         left = tuple(rows[row] for row in sorted(is_open - in_events - minor))
@@ -185,21 +190,29 @@ class Reader:
         fresh = Outcome(
             asked.part,
             None,
-            *self._made(asked, events),
+            *self._made(asked, events, earlier),
             minor=tuple(rows[row] for row in sorted(minor)),
             unplaced=() if self._detail == "journeys" else left,
             unasked=left if self._detail == "journeys" else (),
             misfiled=misfiled,
             repeated=repeated,
         )
-        return self._judged(_merged(earlier, fresh) if earlier else fresh, asked)
+        merged = _merged(earlier, fresh, asked) if earlier else fresh
+        if self._detail == "journeys":
+            merged = _with_journeys_only(merged)
+        return replace(merged, reason=self._reason(merged, asked))
 
-    def _placed(self, user: _User, is_open: set[int]) -> tuple[list[_Event], set[int], int, int]:
-        """Return events, minor rows, and how many rows were misfiled and repeated. A row stays where it was first."""
+    def _placed(
+        self, user: _User, is_open: set[int], lone: set[int]
+    ) -> tuple[list[_Event], set[int], int, int]:
+        """Return events, minor rows, and how many rows were misfiled and repeated. A row stays where it was first.
+
+        `lone` rows count in journeys only.
+        """
         numbers, log = user.numbers, user.asked.log
         events: list[_Event] = []
         minor: set[int] = set()
-        free = set(is_open)
+        free = is_open | lone
         misfiled = repeated = 0
         for entry, is_named in sorted(user.entries, key=lambda each: each[0].journey is None):
             label, journey = entry.label, entry.journey
@@ -214,7 +227,7 @@ class Reader:
                     inside = range(max(first, numbers.start), min(last + 1, numbers.stop))
                     misfiled += last + 1 - first - len(inside) if is_named else 0
                     for row in range(inside.start - numbers.start, inside.stop - numbers.start):
-                        if row in free:
+                        if row in free and (journey or row not in lone):
                             free.remove(row)
                             rows.append(row)
                         else:
@@ -255,22 +268,30 @@ class Reader:
         return [event for event in events if event.rows] + added
 
     def _made(
-        self, asked: AskedUser, events: Sequence[_Event]
+        self, asked: AskedUser, events: Sequence[_Event], earlier: Outcome | None
     ) -> tuple[tuple[Event, ...], tuple[Journey, ...]]:
         log, rows = asked.log, asked.rows
-        summary = self._summarize(log)
+        summary = self._summarize(replace(log, behaviors=tuple(asked.history or log.behaviors)))
         spans = [_span(behavior) for behavior in log.behaviors]
+        ordinals = asked.ordinals or rows
         of_journeys: dict[_Name, list[int]] = {}
         for each in events:
             if each.journey:
                 of_journeys.setdefault(_folded(*each.journey), []).extend(each.rows)
+        ids: dict[_Name, str] = {}
+        taken = {journey.id for journey in earlier.journeys} if earlier else set[str]()
+        for folded, own in of_journeys.items():  # the first row of one may have been the first of another
+            numbers = chain((ordinals[row] for row in sorted(own)), count(max(ordinals) + 1))
+            candidates = (lasting_id(log.user_id, number, "j") for number in numbers)
+            ids[folded] = next(each for each in candidates if each not in taken)
+            taken.add(ids[folded])
         made = []
         for each in events:
             behaviors = [log.behaviors[row] for row in each.rows]
             name = each.journey and _folded(*each.journey)
             start, end = _times(behaviors[0].start, max(spans[row][1] for row in each.rows))
             event = Event(
-                id=lasting_id(log.user_id, rows[each.rows[0]]),
+                id=lasting_id(log.user_id, ordinals[each.rows[0]]),
                 user_id=log.user_id,
                 type=each.type,
                 category=each.category,
@@ -279,25 +300,26 @@ class Reader:
                 minutes=_minutes(spans[row] for row in each.rows),
                 summary=summary(behaviors),
                 behaviors=tuple(rows[row] for row in each.rows),
-                journey=lasting_id(log.user_id, rows[min(of_journeys[name])], "j") if name else None,
+                journey=ids[name] if name else None,
                 sure=each.sure,
                 source=each.source,
                 outside=each.source != "must" and self._labels.is_outside(each.type),
             )
             made.append((event, each.journey))
         return _journeys(
-            made, {name: _minutes(spans[row] for row in own) for name, own in of_journeys.items()}
+            made, {name: _minutes(spans[row] for row in own) for name, own in of_journeys.items()}, ids
         )
 
-    def _judged(self, outcome: Outcome, asked: AskedUser) -> Outcome:
-        """Return the outcome with the reason why it is not usable yet, if there is one."""
-        rows = len(_accounted(outcome)) + len(outcome.unplaced)
-        reason: FailureReason | None = None
-        if 100 * len(outcome.unplaced) > _MOST_UNPLACED * rows or len(outcome.unplaced) == rows:
-            reason = "unplaced"
-        elif self._detail == "day" and rows >= _FEWEST_ROWS and len(outcome.minor) > _MOST_MINOR * rows:
-            reason = None if asked.earlier else "minor"  # to be asked once more, but not for ever
-        return replace(outcome, reason=reason)
+    def _reason(self, outcome: Outcome, asked: AskedUser) -> FailureReason | None:
+        """Return why an outcome is not usable yet, if it is not: a long past that was kept excuses nothing."""
+        rows = len(outcome.rows - asked.past)
+        unplaced, minor = ({*of} - asked.past for of in (outcome.unplaced, outcome.minor))
+        if unplaced and (100 * len(unplaced) > _MOST_UNPLACED * rows or len(unplaced) == rows):
+            return "unplaced"
+        is_first = asked.earlier is None or asked.earlier.reason is None
+        if self._detail == "day" and rows >= _FEWEST_ROWS and len(minor) > _MOST_MINOR * rows:
+            return "minor" if is_first else None  # to be asked once more, but not for ever
+        return None
 
 
 def _users(answer: Answer, asked: Mapping[str, AskedUser]) -> dict[str, _User]:
@@ -332,38 +354,77 @@ def _accounted(outcome: Outcome) -> set[int]:
     return {*outcome.minor, *outcome.unasked, *(row for event in outcome.events for row in event.behaviors)}
 
 
-def _merged(earlier: Outcome, fresh: Outcome) -> Outcome:
-    """Return what two answers about a part have placed together."""
-    events, journeys = joined([earlier, fresh])
-    left = {*earlier.unplaced, *fresh.unplaced} - _accounted(fresh)
+def _lone(outcome: Outcome) -> set[int]:
+    """Return the rows that are by themselves."""
+    alone = (event.behaviors for event in outcome.events if not event.journey and len(event.behaviors) == 1)
+    return {*outcome.minor, *outcome.unplaced, *outcome.unasked, *chain.from_iterable(alone)}
+
+
+def _with_journeys_only(outcome: Outcome) -> Outcome:
+    """Return an outcome without the events that have lost their journey: the rows of these are not asked for."""
+    left = [event for event in outcome.events if not event.journey and event.source != "must"]
+    rows = {row for event in left for row in event.behaviors}
+    return replace(
+        outcome,
+        events=tuple(event for event in outcome.events if event not in left),
+        unasked=tuple(sorted({*outcome.unasked} | rows)),
+    )
+
+
+def _merged(earlier: Outcome, fresh: Outcome, asked: AskedUser) -> Outcome:
+    """Return what two answers about a part have placed together. A row that the new one has placed is in none of its old places."""
+    moved = _accounted(fresh)
+    stays = replace(
+        earlier, events=tuple(event for event in earlier.events if moved.isdisjoint(event.behaviors))
+    )
+    events, journeys = joined([stays, fresh])
+    if asked.history:
+        first = asked.part.first
+        journeys = tuple(
+            each.model_copy(
+                update={"minutes": _minutes(_span(asked.history[row - first]) for row in each.behaviors)}
+            )
+            for each in journeys
+        )
     return replace(
         fresh,
         events=events,
         journeys=journeys,
-        minor=tuple(sorted({*earlier.minor, *fresh.minor})),
-        unplaced=tuple(sorted(left)),
-        unasked=tuple(sorted({*earlier.unasked, *fresh.unasked})),
+        minor=tuple(sorted({*earlier.minor} - moved | {*fresh.minor})),
+        unplaced=tuple(sorted({*earlier.unplaced, *fresh.unplaced} - moved)),
+        unasked=tuple(sorted({*earlier.unasked} - moved | {*fresh.unasked})),
         misfiled=earlier.misfiled + fresh.misfiled,
         repeated=earlier.repeated + fresh.repeated,
     )
 
 
 def joined(outcomes: Iterable[Outcome]) -> tuple[tuple[Event, ...], tuple[Journey, ...]]:
-    """Return the events and journeys of a user's outcomes. Journeys of one kind and name are one."""
+    """Return the events and journeys of a user's outcomes. Journeys of one kind and name are one, with the id of the first.
+
+    One that has a single row left makes its event a plain one.
+    """
     events: list[tuple[Event, _Name | None]] = []
     minutes: Counter[_Name] = Counter()
+    ids: dict[_Name, str] = {}
     for outcome in outcomes:
         names = {journey.id: (journey.kind, journey.name) for journey in outcome.journeys}
         events += [(event, names.get(event.journey or "")) for event in outcome.events]
         for journey in outcome.journeys:
             minutes[_folded(journey.kind, journey.name)] += journey.minutes
-    return _journeys(events, minutes)
+            ids.setdefault(_folded(journey.kind, journey.name), journey.id)
+    rows = Counter(_folded(*name) for event, name in events if name for _row in event.behaviors)
+    return _journeys(
+        [(event, name if name and rows[_folded(*name)] > 1 else None) for event, name in events], minutes, ids
+    )
 
 
 def _journeys(
-    events: Iterable[tuple[Event, _Name | None]], minutes: Mapping[_Name, int]
+    events: Iterable[tuple[Event, _Name | None]], minutes: Mapping[_Name, int], names: Mapping[_Name, str]
 ) -> tuple[tuple[Event, ...], tuple[Journey, ...]]:
-    """Return events in order of time and the journeys that they name; `minutes`: what the rows of each journey last."""
+    """Return events in order of time and the journeys that they name.
+
+    `minutes`: what the rows of each journey last; `names`: their ids.
+    """
     # Both are ISO times of equal precision, so text order is time order; offsets do not matter.
     in_order = sorted(events, key=lambda each: (each[0].start[:19], each[0].end[:19], each[0].behaviors))
     steps: dict[_Name, list[tuple[Event, _Name]]] = {}
@@ -376,7 +437,7 @@ def _journeys(
         first, (kind, written) = own[0]
         types = [event.type for event, _name in own]
         journey = Journey(
-            id=lasting_id(first.user_id, behaviors[0], "j"),
+            id=names[name],
             user_id=first.user_id,
             kind=kind,
             name=written,

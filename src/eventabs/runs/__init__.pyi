@@ -17,11 +17,14 @@ from .components import (
 from .estimate import (
     DenseEstimate as DenseEstimate,
     Estimate as Estimate,
+    ExtensionEstimate as ExtensionEstimate,
     describe_input as describe_input,
+    estimate_extension as estimate_extension,
     estimate_run as estimate_run,
     first_request as first_request,
     repriced_above as repriced_above,
 )
+from .extension import begin_extension as begin_extension
 from .intake import STDIN as STDIN, InputDescription as InputDescription, drawn as drawn
 from .lifecycle import (
     Invocation as Invocation,
@@ -38,6 +41,7 @@ from .observer import (
     CallFailed as CallFailed,
     ColumnsFound as ColumnsFound,
     CoolingDown as CoolingDown,
+    Extended as Extended,
     InputGone as InputGone,
     InputRead as InputRead,
     JobChanged as JobChanged,

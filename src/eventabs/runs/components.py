@@ -174,9 +174,14 @@ def legend_of(
 
 
 def make_builder(
-    settings: Settings, language: Language, template: str | None, legend: Mapping[str, str] | None = None
+    settings: Settings,
+    language: Language,
+    template: str | None,
+    legend: Mapping[str, str] | None = None,
+    *,
+    extends: bool = False,
 ) -> PromptBuilder:
-    """Make the builder of requests from user logs."""
+    """Make the builder of requests from user logs; `extends`: those of an extension."""
     prompt = settings.prompt
     instructions = Instructions(
         language=language,
@@ -188,6 +193,7 @@ def make_builder(
         pause=prompt.pause,
         guidance=prompt.guidance.strip(),
         examples=tuple(Example(example.log, example.events) for example in prompt.examples),
+        extends=extends,
     )
     return PromptBuilder(
         instructions,
@@ -254,7 +260,24 @@ def prompt_language_in(facts: Mapping[str, Any]) -> Language:
 
 def builder_of(settings: Settings, facts: Mapping[str, Any]) -> PromptBuilder:
     """Make the builder of a run's prompts, with the legend that was settled when the input was read."""
-    return make_builder(settings, prompt_language_in(facts), facts["template"], facts.get("legend"))
+    language, extends = prompt_language_in(facts), is_extended(facts)
+    return make_builder(settings, language, facts["template"], facts.get("legend"), extends=extends)
+
+
+# An extension of a run, as its facts have it: first it is compared, then taken in; TAKEN is the last one that was.
+COMPARING, TAKING, TAKEN = "comparing", "taking", "taken"
+
+
+def last_taken(facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the last extension that has changed the run; empty: there is none."""
+    extension: Mapping[str, Any] = facts.get("extension", {})
+    earlier: Mapping[str, Any] = extension.get("before", {})
+    return earlier if extension.get("state") == COMPARING else extension
+
+
+def is_extended(facts: Mapping[str, Any]) -> bool:
+    """Whether a run has been extended: its events.jsonl is whole then, also while calls are made."""
+    return bool(last_taken(facts))
 
 
 def plan_batches(parts: Sequence[PlannedPart], limits: BatchLimits, settings: Settings) -> list[Batch]:

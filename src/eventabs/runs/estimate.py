@@ -1,10 +1,10 @@
-"""What a run would take, without a call."""
+"""What a run or an extension would take, without a call."""
 
 import heapq
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,14 +39,18 @@ from eventabs.records import (
     UserLog,
 )
 from eventabs.runs.components import (
+    TAKING,
     batch_limits,
+    builder_of,
     legend_of,
     make_builder,
     open_input,
     plan_batches,
+    prompt_language_in,
     prompt_language_of,
     template_text,
 )
+from eventabs.runs.extension import Planner, refuse_unextendable, survey, user_changes
 from eventabs.runs.intake import (
     STDIN,
     InputDescription,
@@ -56,7 +60,10 @@ from eventabs.runs.intake import (
     language_of,
     refuse_unreadable,
 )
+from eventabs.runs.lifecycle import Invocation, settings_of_today
+from eventabs.runs.observer import ExtensionCounts
 from eventabs.stop import Stop
+from eventabs.store import Ledger, RunDirectory, refuse_merged
 
 CASE_BUDGETS = (8_000, 40_000)  # tokens a batch: as the case had it, and as it was planned
 _CASE_TOKENS_A_BEHAVIOR = 50
@@ -394,3 +401,69 @@ def schedule_seconds(output_tokens: Iterable[int], settings: Settings) -> float:
     for tokens in output_tokens:
         heapq.heapreplace(free, free[0] + tokens / settings.llm.tokens_per_second)
     return max(free)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExtensionEstimate(ExtensionCounts):
+    """What `estimate --extend` shows: what is new in an export, and what all that a run would ask about then costs.
+
+    `users`: those who would be asked about, with what waits in the run already. Changes are counted as accepted.
+    """
+
+    users: int
+    batches: int
+    prompt_tokens: int
+    expected_output_tokens: int
+    seconds: float
+    cost: float | None
+    currency: str
+    lateness: str
+    described: InputDescription
+
+
+def estimate_extension(
+    invocation: Invocation, named: Path, paths: Sequence[str], on_copy: OnCopy = lambda _copying: None
+) -> ExtensionEstimate:
+    """Plan the extension of a run. Raises UsageError."""
+    directory = RunDirectory.find(named)
+    with Ledger.watch(directory.ledger) as ledger:
+        facts = ledger.meta()
+        refuse_merged(directory, facts)
+        settings = settings_of_today(invocation, facts)
+        refuse_unextendable(facts, ledger)
+        builder = builder_of(settings, {**facts, "extension": {"state": TAKING}})
+        limits = batch_limits(settings, builder)
+        planner = Planner(ledger, settings, builder, limits)
+        lateness, stop, counts = settings.extend.lateness_seconds, Stop(), ExtensionCounts()
+        pending: dict[str, list[PartSize]] = {}
+        for planned in ledger.pending_parts():
+            pending.setdefault(planned.part.user_id, []).append(planned.size)
+        with opened_export(settings, paths, on_copy) as export:
+            refuse_unreadable(export, max_rejects=settings.input.max_rejects)
+            found = survey(export, ledger, lateness=lateness, stop=stop)
+            for change in user_changes(export, ledger, found, lateness=lateness, stop=stop):
+                user, counted = planner.plan(change)
+                counts += counted
+                if user is not None:
+                    pending[change.seen.user_id] = [size for _part, size in user.asked]
+            described = describe_export(export, settings, prompt_language_in(facts))
+    parts = [
+        PlannedPart(Part(user_id, number, number), size)
+        for user_id, sizes in pending.items()
+        for number, size in enumerate(sizes)
+    ]
+    batches = plan_batches(parts, limits, settings)
+    prompt = sum(limits.input_tokens(planned.size for planned in batch.parts) for batch in batches)
+    output = [sum(planned.size.output_tokens for planned in batch.parts) for batch in batches]
+    return ExtensionEstimate(
+        **asdict(counts),
+        users=sum(map(bool, pending.values())),
+        batches=len(batches),
+        prompt_tokens=prompt,
+        expected_output_tokens=sum(output),
+        seconds=schedule_seconds(output, settings),
+        cost=settings.llm.price.of_tokens().cost(prompt, sum(output), tier=_tier(settings)),
+        currency=settings.llm.price.currency,
+        lateness=settings.extend.lateness,
+        described=described,
+    )

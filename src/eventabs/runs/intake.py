@@ -444,5 +444,10 @@ def measure_again(ledger: Ledger, builder: PromptBuilder, limits: BatchLimits) -
         for planned in ledger.pending_parts():
             if planned.part in answered:
                 continue
+            if planned.rows:
+                size = builder.measure(ledger.asked(planned.part, planned.rows, before=sys.maxsize).log)
+                if limits.hold(size):
+                    ledger.replace_part(planned.part, [(planned.part, size)], rows=planned.rows)
+                    continue
             log = ledger.log(*planned.part)
             ledger.replace_part(planned.part, measure_parts(log, builder, limits, start=planned.part.first))

@@ -4,7 +4,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from copy import copy
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -32,7 +32,7 @@ from eventabs.language import gettext as _
 from eventabs.object_stores import is_address, public_address
 from eventabs.prompts import VERSION
 from eventabs.providers import kind_of
-from eventabs.records import Outcome, Part, PlannedPart, RunStatus
+from eventabs.records import AskedUser, Outcome, Part, PlannedPart, RunStatus
 from eventabs.runs.batches import (
     cancel_jobs,
     going_on,
@@ -46,6 +46,7 @@ from eventabs.runs.components import (
     asked_in,
     batch_limits,
     endpoint_of,
+    is_extended,
     joined_cluster,
     legend_of,
     make_reader,
@@ -62,6 +63,7 @@ from eventabs.runs.components import (
     unset_key,
 )
 from eventabs.runs.engine import Engine
+from eventabs.runs.extension import extension_facts, is_extending, take_in_export
 from eventabs.runs.intake import (
     STDIN,
     copy_stdin,
@@ -105,8 +107,10 @@ from eventabs.store import (
     bad_answer,
     binding_facts,
     changes,
+    count_standing,
     damage_reported,
     digest_of,
+    extended_since,
     facts_fingerprint,
     failure_reasons,
     give_up_written,
@@ -123,6 +127,7 @@ from eventabs.store import (
     stored_jobs,
     timestamp,
     unanswered,
+    write_changes,
     write_results,
 )
 
@@ -155,6 +160,11 @@ async def execute(
                 tell_gone_input(run)
             else:
                 await _in_thread(read_input, run, stop)
+            if is_extending(run.facts):
+                if run.ledger.unread_calls():  # before the parts that they are about become other ones
+                    with _opened_session(run, run.tracker()) as session:
+                        await Settlement(session, Scheduler([], session.limits)).settle_unread()
+                await _in_thread(take_in_export, run, stop)
             run.save(run.tracker(), status="running")
             status = await _call_model(run, stop, tracker, replies, cancel=cancel)
         except StopRequested:
@@ -162,7 +172,9 @@ async def execute(
         except StoppedError as error:
             status, cause = "stopped", str(error)
         except UsageError:
-            save_stopped(run, "stopped", _seconds(run, tracker, earlier))
+            # where an extension was refused, the run is what it was
+            refused: RunStatus = "completed" if run.facts.get("status") == "completed" else "stopped"
+            save_stopped(run, refused, _seconds(run, tracker, earlier))
             raise
         if status != "completed":
             cause = "; ".join(filter(None, (cause, going_on(stored_jobs(run.ledger)))))
@@ -187,7 +199,8 @@ async def _call_model(
     cancel: bool,
 ) -> RunStatus:
     """Ask about everything that is pending. Return how that ended."""
-    write_results(run.directory, run.ledger)  # an earlier process may have left a torn line
+    if not is_extended(run.facts):
+        write_results(run.directory, run.ledger)  # an earlier process may have left a torn line
     with _opened_session(run, so_far) as session:
         # what it puts back is in the ledger too
         settlement = Settlement(session, Scheduler([], session.limits))
@@ -213,8 +226,10 @@ async def _call_model(
 def _opened_session(run: RunContext, so_far: ProgressTracker) -> Iterator[Session]:
     builder = run.builder()
     limits = batch_limits(run.settings, builder)
+    # the files of an extended run are whole, and stay so until they are replaced
+    files = nullcontext() if is_extended(run.facts) else ResultFiles(run.directory)
     # the writer appends the results too, so it closes first
-    with ResultFiles(run.directory) as results, LedgerWriter(run.ledger) as writer:
+    with files as results, LedgerWriter(run.ledger) as writer:
         learner, tracker = BudgetLearner(limits), run.tracker(so_far.seconds)
         yield Session(run, builder, limits, learner, writer, results, tracker)
 
@@ -291,6 +306,8 @@ def save_stopped(run: RunContext, status: RunStatus, seconds: float) -> Progress
     with run.ledger.transaction():
         run.ledger.lose_open_calls()
     write_results(run.directory, run.ledger)
+    if is_extended(run.facts):
+        run.remember(changed=write_changes(run.directory, run.ledger))
     tracker, waiting = run.tracker(seconds), _batches_waiting(run)
     progress = replace(tracker.progress(waiting=waiting, workers=1), seconds=seconds, in_flight_limit=0)
     run.remember_progress(progress, status=status)
@@ -337,9 +354,13 @@ _OF_INPUT = (  # what a summary says about the input, as the run's facts have it
 def summarize(run: RunContext, status: RunStatus, cause: str = "") -> Summary:
     """Return the summary of a run that has been saved."""
     tracker = run.tracker()
+    counts, (events, journeys) = tracker.counts, count_standing(run.ledger)
     counted = run.facts.get("input", {})
+    numbers = asdict(replace(counts, events=counts.events + events, journeys=counts.journeys + journeys))
     return Summary(
-        **asdict(tracker.counts) | {"behaviors": counted.get("behaviors", 0)},
+        **numbers | {"behaviors": counted.get("behaviors", 0)},
+        standing_events=events,
+        extension=extension_facts(run),
         status=status,
         cause=cause,
         bad_answer=bad_answer(run.ledger) if status == "stopped" else "",
@@ -440,8 +461,11 @@ def reopen_run(
     changed: OnChange,
     confirmed: bool,
     watch: Watch,
+    inputs: Sequence[str] | None = None,
 ) -> Iterator[RunContext]:
     """Take up a run again, under the settings that it began with and the flags of today.
+
+    `inputs`: what it is to be extended by; what it has read may have changed then.
 
     Raises RunDirectoryError where there is none, another process has it, or settings that its answers
     depend on have changed and `changed` is to refuse that. `ignore` is for work without calls.
@@ -470,12 +494,15 @@ def reopen_run(
                 observer,
                 facts,
                 most_users,
-                settings.input.paths,
+                inputs or settings.input.paths,
             )
             run.remember_prices()
             if changed != "ignore":
-                refuse_changed_input(run, accepted=changed == "accept")
-                run = replace(run, opening=_take_changes(run, invocation, accepted=changed == "accept"))
+                accepted = changed == "accept"
+                if inputs is None:
+                    refuse_changed_input(run, accepted=accepted)
+                opening = _take_changes(run, invocation, accepted=accepted, reads_anew=inputs is not None)
+                run = replace(run, opening=opening)
             yield run
 
 
@@ -514,11 +541,13 @@ def settings_of_today(invocation: Invocation, facts: Mapping[str, Any]) -> Setti
     return with_absolute_paths(settings, Path(facts["folder"]))
 
 
-def _take_changes(run: RunContext, invocation: Invocation, *, accepted: bool) -> tuple[Note, ...]:
+def _take_changes(
+    run: RunContext, invocation: Invocation, *, accepted: bool, reads_anew: bool
+) -> tuple[Note, ...]:
     """Refuse settings that differ from those of the beginning, or take them for what is still pending.
 
     Where nothing is answered yet, only those that the input was read under, and all of a run that was copied from another, are
-    refused.
+    refused. `reads_anew`: the input of all users, which is then compared with what is known.
     """
     template = _text_of_today(run.settings.prompt.template, "prompt.template", run.facts["template"])
     rules = _text_of_today(run.settings.rules.file, "rules.file", run.facts["rules"])
@@ -529,7 +558,7 @@ def _take_changes(run: RunContext, invocation: Invocation, *, accepted: bool) ->
     is_reading = any(key.startswith(_READ_UNDER) for key, *_values in changed)
     is_free = not is_answered and not is_reading
     notes = tuple[Note, ...]()
-    if is_reading:
+    if is_reading and not reads_anew:
         notes = other_reading(run, shown_changes(changed), accepted=accepted)
     if changed and not accepted and (not is_free or "copied_from" in run.facts):
         message = _(
@@ -591,8 +620,9 @@ def reparse(run: RunContext) -> Summary:
 
 def _read_again(run: RunContext) -> None:
     ledger, reader = run.ledger, make_reader(run.settings, run.facts)
+    since = extended_since(ledger)
     accepted: set[Part] = set()
-    last: dict[Part, tuple[int, Outcome, Outcome | None]] = {}  # not usable: its call, it, and the one before
+    last: dict[Part, tuple[int, AskedUser, Outcome]] = {}  # that was not usable, and its call
     for stored in ledger.stored_replies():
         asked = asked_in(stored, ledger)
         outcomes = list(reader.read(stored.reply, asked).outcomes.values())
@@ -600,12 +630,13 @@ def _read_again(run: RunContext) -> None:
         for (alias, user), outcome, answer in zip(
             asked.items(), outcomes, placed_answers(list(asked.values()), outcomes), strict=True
         ):
-            if digest_of(user.log.behaviors) != stored.users[alias].digest:
-                continue  # rows that are not the ones that were shown keep their result
+            is_same = digest_of(user.log.behaviors) == stored.users[alias].digest
+            if not is_same or since.get(user.part.user_id, 0) >= stored.call_id:
+                continue  # rows that are not the ones that were shown keep their result, and what an extension has kept
             answers.append(answer)
             same.append(outcome)
             if not outcome.usable:
-                last[user.part] = stored.call_id, outcome, user.earlier
+                last[user.part] = stored.call_id, user, outcome
             elif user.part not in accepted:
                 accepted.add(user.part)
                 changes.append(PartChange(user.part, "done", accepted=outcome))
@@ -613,8 +644,8 @@ def _read_again(run: RunContext) -> None:
         ledger.settle(stored.call_id, same, changes)
     done = ledger.done_parts()
     for part in done.intersection(last) - accepted:
-        call_id, outcome, earlier = last[part]
-        if best := acceptable(outcome, earlier):
+        call_id, user, outcome = last[part]
+        if best := acceptable(user, outcome):
             ledger.settle(call_id, [best], [PartChange(part, "done", accepted=best)])
         elif outcome.reason:
             ledger.fail_parts({part: outcome.reason})

@@ -29,13 +29,16 @@ from eventabs.runs.progress import ProgressTracker
 class SpendingLimit:
     """Keeps a run under its limits even if every call in flight answers as long as it may. 0: no limit.
 
-    Tokens are counted as `limits` of the batches count them. `tier`: whose price applies.
+    Tokens are counted as `limits` of the batches count them. `tokens_before` and `cost_before` were spent before an extension, which
+    has the limits for itself. `tier`: whose price applies.
     """
 
     max_cost: float
     max_total_tokens: int
     limits: BatchLimits
     tier: str = ""
+    tokens_before: int = 0
+    cost_before: float = 0.0
 
     def __post_init__(self) -> None:
         self._in_flight = 0
@@ -77,13 +80,13 @@ class SpendingLimit:
         reserved_out = (self._in_flight + 1) * self.limits.max_output_tokens
         # none of it cached, and at the ordinary price where a tier may be served as that: no answer may be dearer
         rest = tracker.price.cost(reserved_in, reserved_out, tier=self.tier)
-        cost = tracker.cost or 0.0
+        cost = (tracker.cost or 0.0) - self.cost_before
         if self.max_cost and rest is not None and cost + rest > self.max_cost:
             message = _(
                 "--max-cost {limit} could be passed by the next call; go on with a higher one: eventabs resume"
             )
             return LimitReachedError(message.format(limit=self.max_cost))
-        used = counts.prompt_tokens + counts.completion_tokens
+        used = counts.prompt_tokens + counts.completion_tokens - self.tokens_before
         if self.max_total_tokens and used + reserved_in + reserved_out > self.max_total_tokens:
             message = _(
                 "--max-total-tokens {limit} could be passed by the next call; go on with more: eventabs resume"

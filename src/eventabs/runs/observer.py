@@ -8,7 +8,7 @@ from typing import Protocol, Self
 
 import orjson
 
-from eventabs.records import Copying, Counts, InputWarning, RunStatus
+from eventabs.records import Copying, Counts, InputWarning, RunStatus, ratio
 from eventabs.store import open_to_append
 
 
@@ -58,6 +58,33 @@ class InputRead:
     skipped_lines: int = 0  # titles and sums, above and below the rows
     non_behaviors: int = 0  # rows that their schema says are no behaviors
     other_rows: int = 0  # of other shards
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExtensionCounts:
+    """What an extension takes in, and which behaviors that were answered are asked about again, on how many days of users."""
+
+    new_users: int = 0
+    extended_users: int = 0
+    new_behaviors: int = 0
+    late_behaviors: int = 0
+    changed_behaviors: int = 0
+    gone_behaviors: int = 0
+    too_late_behaviors: int = 0
+    reopened_behaviors: int = 0
+    reopened_days: int = 0
+
+    def __add__(self, other: "ExtensionCounts") -> "ExtensionCounts":
+        mine, others = asdict(self), asdict(other)
+        return ExtensionCounts(**{name: mine[name] + others[name] for name in mine})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Extended(ExtensionCounts):
+    """Another export has been taken in; behaviors that lie more than `lateness` back are listed in a file, and left out."""
+
+    lateness: str
+    listed: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +274,7 @@ class StateChanged:
 Note = (
     AwaitingEndpoint
     | Copying
+    | Extended
     | KeyUnset
     | SettingsTaken
     | InputRead
@@ -274,7 +302,8 @@ Note = (
 class Summary(Counts):
     """How a run ended; the object that --json prints, and what the closing table needs beside it.
 
-    `behaviors` are those of the input; `users_in_input` is more than `users` after a trial under --limit.
+    `behaviors` are those of the input; `users_in_input` is more than `users` after a trial under --limit. `standing_events` are
+    the events of users who are not done, since an extension has more to ask about them.
     """
 
     status: RunStatus
@@ -292,6 +321,8 @@ class Summary(Counts):
     columns: dict[str, str] = field(default_factory=dict)  # by role
     warnings: list[dict[str, str]] = field(default_factory=list)  # about the input: code, message
     users_in_input: int = 0
+    standing_events: int = 0
+    extension: dict[str, int] | None = None  # what the last extension took in, took and changed
     cause: str = ""  # why the run was stopped
     bad_answer: str = (
         ""  # how the latest answer begins, where the run was stopped and nothing of it could be used
@@ -300,6 +331,11 @@ class Summary(Counts):
     asked_again: dict[str, int] = field(default_factory=dict)  # users after a bad answer, by its reason
     currency: str = "USD"
     tier_costs: dict[str, float | None] = field(default_factory=dict)  # by tier; empty: all are ordinary
+
+    @property
+    def events_per_user_day(self) -> float | None:
+        """As in `Counts`, of users that are done."""
+        return ratio(self.events - self.standing_events, self.user_days)
 
 
 class Observer(Protocol):

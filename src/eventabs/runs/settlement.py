@@ -35,7 +35,7 @@ from eventabs.records import (
     row_ranges,
 )
 from eventabs.replies import Reader, Reading
-from eventabs.runs.components import RunContext, asked_in, make_reader, sampling_of
+from eventabs.runs.components import RunContext, asked_in, last_taken, make_reader, sampling_of
 from eventabs.runs.intake import halves
 from eventabs.runs.limits import SpendingLimit
 from eventabs.runs.observer import BatchDone, CallFailed, Planned
@@ -260,19 +260,19 @@ def after_reply(
             change = _cut_short(planned, batch, attempts, at_the_cap=at_the_cap)
         else:
             change = _charged(planned, batch, outcome.reason, attempts)
-        if change.state == "failed" and (best := acceptable(outcome, asked[planned.part].earlier)):
+        if change.state == "failed" and (best := acceptable(asked[planned.part], outcome)):
             change = PartChange(planned.part, "done", change.attempts, change.broken_calls, accepted=best)
         changes.append(change)
     return changes
 
 
-def acceptable(*outcomes: Outcome | None) -> Outcome | None:
-    """Return the first of the outcomes that a part can be done with where nothing better comes any more."""
-    for outcome in outcomes:
-        if outcome and outcome.reason in ("unplaced", "minor"):
-            rows = outcome.part.last - outcome.part.first + 1
-            if len(outcome.unplaced) <= _UNPLACED_AT_LAST * rows:
-                return replace(outcome, reason=None)
+def acceptable(asked: AskedUser, outcome: Outcome) -> Outcome | None:
+    """Return the outcome, or the one before, if a part can be done with it where nothing better comes any more."""
+    for each in (outcome, asked.earlier):
+        if each and each.reason in ("unplaced", "minor"):
+            rows = each.part.last - each.part.first + 1 - len(asked.past)
+            if len({*each.unplaced} - asked.past) <= _UNPLACED_AT_LAST * rows:
+                return replace(each, reason=None)
     return None
 
 
@@ -348,14 +348,14 @@ _REFUSED = "refused_parameters"  # in meta
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What the calls of a process share. `wall_clock` gives seconds since 1970."""
+    """What the calls of a process share. `results` None: they stay as they are meanwhile. `wall_clock` gives seconds since 1970."""
 
     run: RunContext
     builder: PromptBuilder
     limits: BatchLimits
     learner: BudgetLearner
     writer: LedgerWriter
-    results: ResultFiles
+    results: ResultFiles | None
     tracker: ProgressTracker
     wall_clock: Callable[[], float] = time.time
 
@@ -406,6 +406,7 @@ class Session:
             max_total_tokens=self.run.settings.run.max_total_tokens,
             limits=self.limits,
             tier=tier,
+            **last_taken(self.run.facts).get("spent_before", {}),
         )
 
     def announce(self, scheduler: Scheduler, pending: Sequence[PlannedPart]) -> None:
@@ -470,7 +471,10 @@ class Settlement:
         changes = after_reply(
             call.batch, asked, outcomes, reply.finish_reason, attempts=attempts, at_the_cap=at_the_cap
         )
-        changes = [await self._cut(await self._narrowed(change, outcomes[change.part])) for change in changes]
+        changes = [
+            await self._cut(await self._narrowed(change, asked[change.part], outcomes[change.part]))
+            for change in changes
+        ]
         outcomes |= {change.part: change.accepted for change in changes if change.accepted}
         answers = placed_answers(list(call.users.values()), list(reading.outcomes.values()))
 
@@ -505,7 +509,10 @@ class Settlement:
             self._apply(call.batch, changes, await written)
             self._session.run.observer.noted(done)
 
-        would_do = sum(outcome.usable or acceptable(outcome) is not None for outcome in outcomes.values())
+        would_do = sum(
+            outcome.usable or acceptable(asked[part], outcome) is not None
+            for part, outcome in outcomes.items()
+        )
         return SettledReply(would_do, done.unusable, commit())
 
     async def _reading(self, call: Call, reply: Reply) -> Reading:
@@ -515,13 +522,13 @@ class Settlement:
         async with self._reading_long:
             return await asyncio.to_thread(self._reader.read, reply, call.users)
 
-    async def _narrowed(self, change: PartChange, outcome: Outcome) -> PartChange:
-        """Ask next only about the days that have unplaced rows; what is placed stays."""
-        if change.state != "pending" or outcome.reason != "unplaced":
+    async def _narrowed(self, change: PartChange, asked: AskedUser, outcome: Outcome) -> PartChange:
+        """Ask next only about the days that have unplaced rows; what is placed stays. An extension shows what it showed."""
+        if change.state != "pending" or outcome.reason != "unplaced" or asked.log.known:
             return change
         log = await self._session.writer.write(lambda ledger: ledger.log(*change.part))
         rows = dict(enumerate(log.behaviors, change.part.first))
-        days = {rows[row].day for row in outcome.unplaced}
+        days = {rows[row].day for row in {*outcome.unplaced} - asked.past}
         kept = {row: behavior for row, behavior in rows.items() if behavior.day in days}
         log = replace(log, behaviors=tuple(kept.values()))
         return change._replace(asked=(row_ranges(kept), self._session.builder.measure(log)))
@@ -557,7 +564,8 @@ class Settlement:
         return change._replace(state="pending", replaced_by=tuple(pieces)) if pieces else change
 
     def _publish(self, settled: "_Settled") -> None:
-        self._session.results.append(settled.users.values())
+        if self._session.results:
+            self._session.results.append(settled.users.values())
 
     def _apply(self, batch: Batch, changes: Sequence[PartChange], settled: "_Settled") -> None:
         asked = {planned.part: planned for planned in batch.parts}

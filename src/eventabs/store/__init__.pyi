@@ -17,8 +17,19 @@ from .exports import (
     ExportFormat as ExportFormat,
     ResultFiles as ResultFiles,
     export_events as export_events,
+    write_changes as write_changes,
     write_rejects as write_rejects,
     write_results as write_results,
+)
+from .extensions import (
+    begin_changes as begin_changes,
+    count_standing as count_standing,
+    extend_user as extend_user,
+    extended_since as extended_since,
+    find_user as find_user,
+    known_outcome as known_outcome,
+    last_call as last_call,
+    users_between as users_between,
 )
 from .fingerprint import (
     binding_facts as binding_facts,
@@ -40,6 +51,8 @@ from .ledger import (
     StoredReply as StoredReply,
     damage_reported as damage_reported,
     digest_of as digest_of,
+    instant as instant,
+    shown as shown,
     unpack_messages as unpack_messages,
     unpack_parts as unpack_parts,
     unpack_text as unpack_text,

@@ -41,6 +41,8 @@ class RunDirectory:
         self.ledger = path / "ledger.sqlite"
         self.events = path / "events.jsonl"
         self.journeys = path / "journeys.jsonl"
+        self.new_events = path / "events.new.jsonl"
+        self.new_journeys = path / "journeys.new.jsonl"
         self.changes = path / "changes.jsonl"
         self.failures = path / "failures.jsonl"
         self.rejects = path / "rejects.jsonl"

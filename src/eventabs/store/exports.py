@@ -5,6 +5,7 @@ import fcntl
 import os
 import re
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime, tzinfo
@@ -26,9 +27,12 @@ from eventabs.language import gettext as _
 from eventabs.object_stores import Address, Destination, is_address
 from eventabs.records import RejectedRow
 from eventabs.store.directory import RunDirectory, open_private, open_to_append, replace_file, storage_error
+from eventabs.store.extensions import changes_by_user
 from eventabs.store.ledger import Ledger, offset_seconds
 from eventabs.store.queries import (
     SettledUser,
+    done_users,
+    events_of,
     failed_users,
     journeys_of,
     rows_of_user,
@@ -74,7 +78,8 @@ def _journeys(ledger: Ledger) -> Iterator[Row]:
 
 def _behaviors(ledger: Ledger) -> Iterator[Row]:
     files = ledger.meta()["files"]
-    for user_id, events in users_with_events(ledger):
+    for user_id in done_users(ledger):
+        events = events_of(ledger, user_id)
         event_of = {index: event for event in events for index in event["behaviors"]}
         rest = rows_of_user(ledger, user_id)
         became = {index: name for name in ("minor", "unasked") for index in getattr(rest, name)}
@@ -529,6 +534,20 @@ def write_results(directory: RunDirectory, ledger: Ledger) -> None:
     replace_file(directory.events, (_lines(events) for _user_id, events in users_with_events(ledger)))
     replace_file(directory.journeys, (_lines(own) for _user_id, own in users_with_journeys(ledger)))
     replace_file(directory.failures, (_lines([user]) for user in failed_users(ledger)))
+
+
+def write_changes(directory: RunDirectory, ledger: Ledger) -> dict[str, int]:
+    """Write what the last extension changed to events.new.jsonl and journeys.new.jsonl; return how many lines of each kind."""
+    counts = Counter[str]()
+
+    def lines(name: str, at: int) -> Iterator[bytes]:
+        for lists in changes_by_user(ledger):
+            counts.update(f"{name}_{each['change']}" for each in lists[at])
+            yield _lines(lists[at])
+
+    replace_file(directory.new_events, lines("events", 0))
+    replace_file(directory.new_journeys, lines("journeys", 1))
+    return dict(counts)
 
 
 def write_rejects(directory: RunDirectory, rejects: Iterable[RejectedRow]) -> None:

@@ -31,6 +31,7 @@ from eventabs.records import (
     Event,
     FailureReason,
     Journey,
+    KnownJourney,
     Message,
     Outcome,
     Part,
@@ -354,17 +355,22 @@ class Ledger:
     def add_users(self, logged: Iterable[tuple[UserLog, Sequence[tuple[Part, PartSize]]]]) -> None:
         """Store users with their parts. A user without behaviors fails at once: there is nothing to send."""
         for log, parts in logged:
-            self._db.execute(
-                "INSERT INTO users VALUES (?, ?, ?, ?)",
-                (log.user_id, len(log.behaviors), log.days, pack_log(log)),
-            )
-            if not log.behaviors:
-                self._db.execute(
-                    "INSERT INTO parts (user_id, first, last, input_tokens, output_tokens, state, reason)"
-                    " VALUES (?, 0, -1, 0, 0, 'failed', 'no_readable_rows')",
-                    (log.user_id,),
-                )
+            self.store_log(log)
             self.add_parts(parts)
+
+    def store_log(self, log: UserLog, ordinals: str | None = None) -> None:
+        """Store a user. `ordinals`: see schema.sql. Without behaviors the user fails: there is nothing to send."""
+        begin, end = map(instant, (log.behaviors[0], log.behaviors[-1])) if log.behaviors else (None, None)
+        self._db.execute(
+            "INSERT INTO users VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (log.user_id, len(log.behaviors), log.days, begin, end, ordinals, pack_log(log)),
+        )
+        if not log.behaviors:
+            self._db.execute(
+                "INSERT OR IGNORE INTO parts (user_id, first, last, input_tokens, output_tokens, state, reason)"
+                " VALUES (?, 0, -1, 0, 0, 'failed', 'no_readable_rows')",
+                (log.user_id,),
+            )
 
     def logged_users(self) -> set[str]:
         """Return the ids of all users."""
@@ -403,28 +409,61 @@ class Ledger:
         ]
 
     def replace_part(
-        self, part: Part, pieces: Iterable[tuple[Part, PartSize]], *, attempts: int = 0, max_peers: int = 0
+        self,
+        part: Part,
+        pieces: Iterable[tuple[Part, PartSize]],
+        *,
+        attempts: int = 0,
+        max_peers: int = 0,
+        rows: str = "",
     ) -> None:
         """Put pieces in the place of a pending part; each starts with `attempts`."""
         self._db.execute("DELETE FROM parts WHERE user_id = ? AND first = ? AND last = ?", part)
-        self.add_parts(pieces, attempts, max_peers)
+        self.add_parts(pieces, attempts, max_peers, rows)
 
     def asked(self, part: Part, rows: str, *, before: int) -> AskedUser:
         """Return what is asked about a part: its behaviors, or those of some rows, and what answers before a call made of it; 0: none."""
-        log = self.log(*part)
+        ((packed, ordinals),) = self.rows("SELECT log, ordinals FROM users WHERE user_id = ?", part.user_id)
+        log = unpack_log(part.user_id, packed, part.first, part.last)
+        history = log.behaviors
         indices: Sequence[int] = range(part.first, part.last + 1)
         if rows:
-            indices = rows_in(rows)
-            log = replace(log, behaviors=tuple(log.behaviors[index - part.first] for index in indices))
-        found = (
-            before
-            and self._db.execute(
-                "SELECT reason, result FROM outcomes WHERE user_id = ? AND first = ? AND last = ? AND call_id < ?"
-                " AND reason IN ('unplaced', 'minor') ORDER BY call_id DESC LIMIT 1",
-                (*part, before),
-            ).fetchone()
+            indices = rows_in(
+                rows
+            )  # of an extended user, of whom they were asked before, maybe not there any more
+            places = (index - part.first for index in indices)
+            log = replace(log, behaviors=tuple(history[place] for place in places if place < len(history)))
+        kept, since, listed = self._kept(part) if before else (None, 0, [])
+        refused: dict[str, Outcome] = {}  # the last one by its reason
+        found = before and self._db.execute(
+            "SELECT reason, result FROM outcomes WHERE user_id = ? AND first = ? AND last = ? AND call_id < ? AND call_id > ?"
+            " AND reason IN ('unplaced', 'minor') ORDER BY call_id",
+            (*part, before, since),
         )
-        return AskedUser(part, log, indices, unpack_outcome(part, *found) if found else None)
+        for reason, result in found or ():
+            refused = {**refused, reason: unpack_outcome(part, reason, result)}
+        kept = kept if rows else None
+        stays = refused.get("unplaced") or kept
+        numbers = rows_in(ordinals) if ordinals else ()
+        return AskedUser(
+            part,
+            shown(log, indices, kept, listed) if kept else log,
+            indices,
+            earlier=refused.get("minor") or stays,
+            stays=stays if "minor" in refused else None,
+            past=kept.rows if kept else frozenset(),
+            ordinals=[numbers[index] for index in indices if index < len(numbers)] if numbers else (),
+            history=history,
+        )
+
+    def _kept(self, part: Part) -> tuple[Outcome | None, int, list[str]]:
+        """Return what an extension has kept of a part that is a whole user, the last call before it, and journeys to list."""
+        found = self.rows("SELECT since, last, kept, listed FROM extended WHERE user_id = ?", part.user_id)
+        for since, last, kept, listed in found:
+            if kept is not None and (part.first, part.last) == (0, last):
+                return unpack_outcome(part, None, kept), since, load_json(listed)
+            return None, since, []
+        return None, 0, []
 
     def log(self, user_id: str, first: int = 0, last: int | None = None) -> UserLog:
         """Return the log of a user, or its behaviors `first`..`last`, both included."""
@@ -487,9 +526,15 @@ class Ledger:
 
     def settle(self, call_id: int, outcomes: Iterable[Outcome], changes: Iterable[PartChange]) -> None:
         """Store what a stored reply means for each of its parts."""
+        self._db.execute("UPDATE calls SET status = 'read' WHERE id = ?", (call_id,))
+        self.store_outcomes(call_id, outcomes, changes)
+
+    def store_outcomes(
+        self, call_id: int, outcomes: Iterable[Outcome], changes: Iterable[PartChange]
+    ) -> None:
+        """Store outcomes under a call, and what they mean for their parts."""
         rows = [(call_id, *outcome.part, outcome.reason, pack_outcome(outcome)) for outcome in outcomes]
         self._db.executemany("INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?)", rows)
-        self._db.execute("UPDATE calls SET status = 'read' WHERE id = ?", (call_id,))
         self._apply(call_id, changes)
 
     def unread_calls(self) -> list[int]:
@@ -540,13 +585,13 @@ class Ledger:
         ).rowcount
 
     def add_parts(
-        self, parts: Iterable[tuple[Part, PartSize]], attempts: int = 0, max_peers: int = 0
+        self, parts: Iterable[tuple[Part, PartSize]], attempts: int = 0, max_peers: int = 0, rows: str = ""
     ) -> None:
-        """Store parts that are to be asked about."""
+        """Store parts that are to be asked about; `rows`: of one part, see `PlannedPart`."""
         self._db.executemany(
-            "INSERT INTO parts (user_id, first, last, input_tokens, output_tokens, attempts, max_peers)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [(*part, *size[:2], attempts, max_peers) for part, size in parts],
+            "INSERT INTO parts (user_id, first, last, input_tokens, output_tokens, attempts, max_peers, rows)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [(*part, *size[:2], attempts, max_peers, rows) for part, size in parts],
         )
 
     def _end_call(self, call_id: int, status: str, **values: object) -> None:
@@ -685,6 +730,23 @@ def unpack_outcome(part: Part, reason: FailureReason | None, blob: bytes) -> Out
     )
 
 
+def shown(log: UserLog, rows: Sequence[int], kept: Outcome, listed: Iterable[str]) -> UserLog:
+    """Return a log of some rows with what is known: the listed journeys, and which rows were kept and are only shown."""
+    places = {row: place for place, row in enumerate(rows)}
+    journeys = {journey.id: journey for journey in kept.journeys}
+    known = [
+        KnownJourney(
+            journey.kind, journey.name, tuple(places[row] for row in journey.behaviors if row in places)
+        )
+        for journey in map(journeys.__getitem__, listed)
+    ]
+    in_events = {row for event in kept.events for row in event.behaviors if not event.journey}
+    alone = {*in_events, *kept.minor, *kept.unplaced, *kept.unasked} & places.keys()
+    if alone:
+        known.append(KnownJourney("", "", tuple(places[row] for row in sorted(alone))))
+    return replace(log, known=tuple(known))
+
+
 def unpack_asked(text: str) -> dict[str, AskedRows]:
     """Return what a call asked about, by alias."""
     return {alias: AskedRows(*asked) for alias, asked in load_json(text).items()}
@@ -759,6 +821,11 @@ def _row(b: Behavior) -> tuple[Any, ...]:
 def _wall_seconds(moment: datetime) -> int:
     days = moment.toordinal() - _EPOCH_DAY
     return days * 86_400 + moment.hour * 3_600 + moment.minute * 60 + moment.second
+
+
+def instant(behavior: Behavior) -> int:
+    """Return when a behavior starts, in seconds since 1970; without an offset by the user's clock."""
+    return _wall_seconds(behavior.start) - (offset_seconds(behavior.start) or 0)
 
 
 def offset_seconds(moment: datetime) -> int | None:

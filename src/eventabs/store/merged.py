@@ -34,7 +34,7 @@ _NAMED: Final = 10  # missing shards
 _SERVED_AT: Final = "llm.base_url"  # a fleet of servers has one for each shard
 _TABLES: Final = (
     *("users", "parts", "calls", "retries", "outcomes", "answers"),
-    *("jobs", "job_calls"),
+    *("jobs", "job_calls", "extended"),
 )
 _STATES: Final = "SELECT state, count(*) FROM (SELECT max(state) AS state FROM shard.parts GROUP BY user_id) GROUP BY state"
 _SAME: Final = ("paths", "files", "folder", "config_file", "template", "rules", "prompt_language", "legend")
@@ -276,6 +276,7 @@ def _copy(connection: sqlite3.Connection, shard: Path) -> tuple[Facts, dict[str,
             changed = {
                 "id": f"id + {jobs if table == 'jobs' else calls}",
                 "call_id": f"call_id + {calls}",
+                "since": f"since + {calls}",
                 "job_id": f"job_id + {jobs}",
                 "settings_fingerprint": "iif(settings_fingerprint = :own, :common, settings_fingerprint)",
             }

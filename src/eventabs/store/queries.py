@@ -295,17 +295,35 @@ def _results(ledger: Ledger, user_id: str) -> list[tuple[int, int, bytes]]:
 
 
 def users_with_events(ledger: Ledger) -> Iterator[tuple[str, list[Row]]]:
-    """Yield each user that is done, with its events, in the order of events.jsonl; one user is in memory at a time."""
-    return ((user_id, events_of(ledger, user_id)) for user_id in _done(ledger))
+    """Yield each user that has current events, with these, in the order of events.jsonl; one user is in memory at a time."""
+    return ((user_id, events) for user_id, (events, _journeys) in _current(ledger) if events)
 
 
 def users_with_journeys(ledger: Ledger) -> Iterator[tuple[str, list[Row]]]:
-    """Yield each user that is done, with its journeys, in the order of journeys.jsonl; one user is in memory at a time."""
-    return ((user_id, journeys_of(ledger, user_id)) for user_id in _done(ledger))
+    """Yield each user that has current journeys, with these, in the order of journeys.jsonl; one user is in memory at a time."""
+    return ((user_id, journeys) for user_id, (_events, journeys) in _current(ledger) if journeys)
 
 
-def _done(ledger: Ledger) -> Iterator[str]:
+def done_users(ledger: Ledger) -> Iterator[str]:
+    """Yield each user that is done, in order."""
     return (user_id for user_id, state in states_by_user(ledger) if state == "done")
+
+
+def _current(ledger: Ledger) -> Iterator[tuple[str, tuple[list[Row], list[Row]]]]:
+    for user_id, state in states_by_user(ledger):
+        yield user_id, current_of(ledger, user_id, state)
+
+
+def current_of(ledger: Ledger, user_id: str, state: str | None) -> tuple[list[Row], list[Row]]:
+    """Return the events and journeys of a user: of one that is not done, those before an extension."""
+    if state == "done":
+        return _joined(ledger, user_id)
+    held = "SELECT before FROM extended JOIN users USING (user_id) WHERE user_id = ? AND behaviors > 0"
+    for (before,) in ledger.rows(held, user_id):
+        if before is not None:
+            events, journeys = unpack_json(before)
+            return events, journeys
+    return [], []
 
 
 def settings_used(ledger: Ledger) -> set[str]:

@@ -5,8 +5,12 @@ CREATE TABLE users (
     user_id TEXT PRIMARY KEY,
     behaviors INTEGER NOT NULL,
     days INTEGER NOT NULL,                    -- on which they lie, by the wall clock
+    begins INTEGER,                           -- when the first and the last behavior start, seconds since 1970; NULL: none
+    ends INTEGER,
+    ordinals TEXT,                            -- lasting numbers of the behaviors and of the next new one; NULL: 0, 1, 2, ...
     log BLOB NOT NULL
 );
+CREATE INDEX users_in_time ON users (user_id, begins, ends);
 -- the plan: what is asked about whom, and what has become of it
 CREATE TABLE parts (
     user_id TEXT NOT NULL,
@@ -98,6 +102,15 @@ CREATE TABLE job_calls (
     body BLOB NOT NULL                        -- of the request, but for its messages
 );
 CREATE INDEX calls_by_job ON job_calls (job_id);
+-- Whom extensions were about.
+CREATE TABLE extended (
+    user_id TEXT PRIMARY KEY,
+    since INTEGER NOT NULL,                   -- the last call before: earlier ones were about another log
+    last INTEGER NOT NULL,                    -- the last log index
+    kept BLOB,                                -- what of the outcome before stays, under the indices of today; NULL: nothing
+    listed TEXT NOT NULL DEFAULT '[]',        -- ids of the journeys that requests name beside the rows
+    before BLOB                               -- events and journeys before the last extension; NULL: it was not about the user
+) WITHOUT ROWID;
 -- Bad answers, which are few: what `status` counts again and again.
 CREATE INDEX bad_outcomes ON outcomes (user_id, reason) WHERE reason IS NOT NULL;
 

@@ -26,10 +26,12 @@ from .preview import (
     check_json as check_json,
     columns_json as columns_json,
     estimate_json as estimate_json,
+    extension_json as extension_json,
     print_prompt as print_prompt,
     prompt_json as prompt_json,
     render_columns as render_columns,
     render_estimate as render_estimate,
+    render_extension as render_extension,
     render_verdict as render_verdict,
     showing_findings as showing_findings,
 )

@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from textwrap import shorten
-from typing import Any
+from typing import Any, Final
 
 from eventabs import runs
 from eventabs.language import gettext as _, ngettext
@@ -168,7 +168,7 @@ def noted(note: runs.Note) -> str:
                 len(note.paths),
             )
             line = template.format(paths=listed(note.paths))
-        case runs.ColumnsFound() | runs.RowShown() | InputWarning():
+        case runs.ColumnsFound() | runs.RowShown() | InputWarning() | runs.Extended():
             line = _of_the_input(note)
         case runs.Planned():
             line = _planned(note)
@@ -191,8 +191,10 @@ def noted(note: runs.Note) -> str:
     return line
 
 
-def _of_the_input(note: runs.ColumnsFound | runs.RowShown | InputWarning) -> str:
+def _of_the_input(note: runs.ColumnsFound | runs.RowShown | runs.Extended | InputWarning) -> str:
     match note:
+        case runs.Extended():
+            return taken_in(note)
         case runs.ColumnsFound():
             columns = listed(_column(role, name, note) for role, name in note.columns.items())
             if note.schema:
@@ -598,3 +600,83 @@ def tier_fields(counts: Counts, costs: Mapping[str, float | None]) -> dict[str, 
         return {}
     rounded = {tier: None if cost is None else round(cost, 6) for tier, cost in costs.items()}
     return {tier: {**use, "cost": rounded.get(tier)} for tier, use in counts.by_tier.items()}
+
+
+CHANGES: Final = ("added", "replaced", "removed")  # kinds of lines in events.new.jsonl and journeys.new.jsonl
+
+
+def taken_in(note: runs.Extended) -> str:
+    """Return what an extension has taken in as one line."""
+    facts = [*news(note.new_users, note.extended_users, note.new_behaviors)]
+    if not note.new_behaviors and not note.gone_behaviors:
+        facts = [_("the run knows all of it")]
+    if note.late_behaviors:
+        facts.append(_("{count} of them late").format(count=count(note.late_behaviors)))
+    if note.changed_behaviors or note.gone_behaviors:
+        facts.append(changed_and_gone(note.changed_behaviors, note.gone_behaviors))
+    if note.reopened_behaviors:
+        facts.append(asked_about_again(note.reopened_behaviors, note.reopened_days))
+    line = listed(facts)
+    if note.too_late_behaviors:
+        left_out = too_late(note.too_late_behaviors, note.lateness)
+        where = _("listed in {path}").format(path=note.listed)
+        line = joined((line, left_out, where))
+    return _("Extension: {facts}").format(facts=line)
+
+
+def extension_rows(extension: Mapping[str, int], *, is_remote: bool) -> list[tuple[str, str]]:
+    """Return rows of a table: what the last extension took, and what it changed in events and journeys."""
+    calls = extension["calls"]
+    taken = [
+        users(extension["new_users"] + extension["extended_users"]),
+        behaviors(extension["new_behaviors"]),
+        ngettext("{count} call", "{count} calls", calls).format(count=count(calls)),
+    ]
+    if is_remote:
+        taken.append(tokens(extension["prompt_tokens"], extension["completion_tokens"]))
+    rows = [(_("new"), listed(taken))]
+    for label, of in ((_("events changed"), "events"), (_("journeys changed"), "journeys")):
+        kinds = {kind: extension[f"{of}_{kind}"] for kind in CHANGES}
+        if of == "events" or any(kinds.values()):
+            told = {kind: count(number) for kind, number in kinds.items()}
+            rows.append((label, _("{added} added, {replaced} replaced, {removed} removed").format(**told)))
+    return rows
+
+
+def news(new_users: int, extended_users: int, new_behaviors: int) -> list[str]:
+    """Return what is new in an export, a fact a text."""
+    templates = (
+        (ngettext("{count} new user", "{count} new users", new_users), new_users),
+        (
+            ngettext("{count} known user with news", "{count} known users with news", extended_users),
+            extended_users,
+        ),
+        (ngettext("{count} new behavior", "{count} new behaviors", new_behaviors), new_behaviors),
+    )
+    return [template.format(count=count(number)) for template, number in templates]
+
+
+def changed_and_gone(changed: int, gone: int) -> str:
+    """Return how many behaviors have changed and are gone."""
+    template = _("{changed} changed, {gone} gone")
+    return template.format(changed=count(changed), gone=count(gone))
+
+
+def asked_about_again(number: int, days: int) -> str:
+    """Return how many behaviors that were answered are asked about again."""
+    template = ngettext(
+        "{behaviors} asked about again on {count} day of a user",
+        "{behaviors} asked about again on {count} days of users",
+        days,
+    )
+    return template.format(behaviors=behaviors(number), count=count(days))
+
+
+def too_late(behaviors: int, lateness: str) -> str:
+    """Return how many behaviors are left out."""
+    template = ngettext(
+        "{count} behavior lies more than {lateness} back and is left out; raise extend.lateness to take it",
+        "{count} behaviors lie more than {lateness} back and are left out; raise extend.lateness to take them",
+        behaviors,
+    )
+    return template.format(count=count(behaviors), lateness=lateness)

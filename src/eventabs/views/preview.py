@@ -16,7 +16,7 @@ from eventabs.checks import REQUEST_SECONDS, CheckReport, Finding, OnFinding, Se
 from eventabs.ingest import FileMapping
 from eventabs.language import gettext as _, ngettext
 from eventabs.records import STANDARD_TIER, InputWarning, Request
-from eventabs.runs import Estimate, InputDescription
+from eventabs.runs import Estimate, ExtensionEstimate, InputDescription
 from eventabs.views import messages
 from eventabs.views.console import encode, one_line, print_line
 from eventabs.views.messages import count, duration, joined, money, share
@@ -55,6 +55,44 @@ def render_estimate(console: Console, estimate: Estimate) -> None:
     if estimate.batches:
         users_a_batch = estimate.users / estimate.batches
         print_line(console, messages.plan_line(estimate.batches, users_a_batch), style="bold")
+
+
+def render_extension(console: Console, estimate: ExtensionEstimate) -> None:
+    """Print what an extension would take in and cost."""
+    for note in estimate.described.notes():
+        print_line(console, messages.noted(note), style="dim")
+    print_line(console, "")
+    for fact in messages.news(estimate.new_users, estimate.extended_users, estimate.new_behaviors):
+        print_line(console, fact)
+    if estimate.late_behaviors:
+        print_line(console, _("{count} of them late").format(count=count(estimate.late_behaviors)))
+    if estimate.reopened_behaviors:
+        print_line(console, messages.asked_about_again(estimate.reopened_behaviors, estimate.reopened_days))
+    if estimate.too_late_behaviors:
+        print_line(console, messages.too_late(estimate.too_late_behaviors, estimate.lateness), style="yellow")
+    if estimate.changed_behaviors or estimate.gone_behaviors:
+        changed = messages.changed_and_gone(estimate.changed_behaviors, estimate.gone_behaviors)
+        template = _("{changed}: extend refuses that without --accept-changes; counted here as accepted")
+        print_line(console, template.format(changed=changed), style="yellow")
+    cost = _("unknown; set input and output prices under [llm.price] of the config")
+    if estimate.cost is not None:
+        cost = money(estimate.cost, estimate.currency)
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_row(_("calls"), count(estimate.batches))
+    table.add_row(_("input tokens"), count(estimate.prompt_tokens))
+    table.add_row(_("expected output tokens"), count(estimate.expected_output_tokens))
+    table.add_row(_("time"), duration(estimate.seconds))
+    table.add_row(_("cost"), cost)
+    console.print("", table, "", sep="\n")
+    users_a_batch = estimate.users / max(1, estimate.batches)
+    print_line(console, messages.plan_line(estimate.batches, users_a_batch), style="bold")
+
+
+def extension_json(estimate: ExtensionEstimate) -> bytes:
+    """Return the object that `estimate --extend` prints with --json, and a line end."""
+    fields = asdict(estimate) | estimate.described.facts()
+    del fields["described"]
+    return f"{encode(fields | {'seconds': round(estimate.seconds, 1)})}\n".encode()
 
 
 def _render_notes(console: Console, estimate: Estimate, *, warnings: bool) -> None:

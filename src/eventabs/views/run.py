@@ -227,7 +227,7 @@ def _again(state: RunState) -> list[str]:
 _SUMMARY_KEYS = (
     "status provider users success_count failed_count pending events journeys calls retries prompt_tokens"
     " completion_tokens cost seconds out failures behaviors rejected_rows rejects duplicates paired_ends unpaired"
-    " non_behaviors schemas columns warnings event_counts answers cached_tokens tiers asked_again"
+    " non_behaviors schemas columns warnings event_counts answers cached_tokens tiers extension asked_again"
 )
 
 
@@ -306,6 +306,8 @@ def _figures(summary: Summary) -> Table:
             rows.append((_("cost"), money(summary.cost, summary.currency)))
         tiers = messages.tiers(summary, summary.tier_costs, summary.currency)
         rows += [("" if number else _("of that"), line) for number, line in enumerate(tiers)]
+    if summary.extension is not None:
+        rows += messages.extension_rows(summary.extension, is_remote=kind_of(summary.provider).is_remote)
     rows += _events(summary)
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(style="dim", no_wrap=True)
@@ -320,6 +322,12 @@ def _next_steps(summary: Summary) -> list[tuple[str, str]]:
     steps = [(_("Events: "), str(out / "events.jsonl"))]
     if summary.journeys:
         steps.append((_("Journeys: "), str(out / "journeys.jsonl")))
+    # an extension without news leaves the files as the one before wrote them
+    steps += (
+        (_("What has changed in them: "), str(out / f"{of}.new.jsonl"))
+        for of in ("events", "journeys")
+        if summary.extension and any(summary.extension[f"{of}_{change}"] for change in messages.CHANGES)
+    )
     if summary.rejected_rows:
         template = _("Unreadable rows ({count}), each with its line number: ")
         rejected = messages.reject_counts(summary.rejects) or count(summary.rejected_rows)

@@ -1,0 +1,795 @@
+"""A run takes in another export of its users: what is new in it is compared with what is known, planned, and asked about.
+
+The days that new, late, changed or gone rows touch are asked about anew; the rest of a user stays as it was. Beside them a request
+shows the last rows of the user's recent journeys, and single rows of the last days that may belong to one, for context.
+
+What an extension asks for is kept in the ledger first, so that a killed process is gone on from. The plan of some hundred users is
+one transaction: whoever goes on compares anew, and finds nothing to do for them.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from heapq import merge
+from itertools import groupby, islice
+from typing import Any, Final, NamedTuple, TypeVar
+
+import orjson
+
+from eventabs.config import Settings
+from eventabs.errors import InputError, RunDirectoryError, UsageError
+from eventabs.ingest import Export
+from eventabs.language import gettext as _, ngettext
+from eventabs.prompts import (
+    CONVERSION,
+    BatchLimits,
+    PromptBuilder,
+    expected_tokens,
+    log_of_part,
+    measure_parts,
+)
+from eventabs.records import Behavior, Event, Journey, Outcome, Part, PartSize, UserLog, row_ranges, rows_in
+from eventabs.replies import joined
+from eventabs.runs.components import (
+    COMPARING,
+    TAKEN,
+    TAKING,
+    RunContext,
+    batch_limits,
+    last_taken,
+)
+from eventabs.runs.intake import (
+    STDIN,
+    USERS_A_COMMIT,
+    copy_stdin,
+    describe_export,
+    facts_of,
+    input_paths,
+    opened_input,
+    refuse_unreadable_input,
+    require_input,
+    stamps_of,
+    stored_paths,
+)
+from eventabs.runs.limits import FAILURES_FACT
+from eventabs.runs.observer import Extended, ExtensionCounts, Note
+from eventabs.stop import Stop
+from eventabs.store import (
+    Ledger,
+    begin_changes,
+    count_all,
+    extend_user,
+    find_user,
+    instant,
+    known_outcome,
+    last_call,
+    replace_file,
+    shown,
+    unanswered,
+    users_between,
+    write_rejects,
+    write_results,
+)
+
+_SECONDS_A_DAY = 86_400
+_USERS_A_LOOK: Final = 500  # between looks at a requested stop
+_Of = TypeVar("_Of", Event, Journey)
+_GONE = -1  # the place of a behavior that is not in the log any more
+
+
+# What an export and a run do not share.
+
+
+class Window(NamedTuple):
+    """The time that an export is about, in seconds since 1970, both ends included.
+
+    `days`: those (in days since 1970) that it holds as a whole, so that a known behavior that it lacks is gone.
+    """
+
+    first: int
+    last: int
+    days: frozenset[int] = frozenset()
+
+
+class LogChange(NamedTuple):
+    """What an export changes in a log.
+
+    `added` come into the log, among them `late` ones, which lie before its last behavior; `too_late` do not. `removed` are
+    log indices; `replaced` of these have another behavior of the same moment in their place.
+    """
+
+    added: tuple[Behavior, ...] = ()
+    late: int = 0
+    too_late: tuple[Behavior, ...] = ()
+    removed: tuple[int, ...] = ()
+    replaced: int = 0
+
+
+class UserChange(NamedTuple):
+    """What an export changes for a user. `known` is None for a new one, `ordinals` those of its behaviors, `seen` what the export has."""
+
+    known: UserLog | None
+    ordinals: str | None
+    seen: UserLog
+    found: LogChange
+
+
+def _epoch_day(behavior: Behavior) -> int:
+    return instant(behavior) // _SECONDS_A_DAY
+
+
+def _unshared(
+    log: Sequence[Behavior], export: Sequence[Behavior], window: Window
+) -> tuple[list[Behavior], list[int], range]:
+    """Return the behaviors that a log lacks, the indices of those that an export lacks, and those of all in its time.
+
+    Both are in order of time. Equal behaviors are one as often as both have them; of those that the export has less often, the
+    last ones are missing.
+    """
+    known = range(bisect_left(log, window.first, key=instant), bisect_right(log, window.last, key=instant))
+    identities = list(map(_identity, log[known.start : known.stop]))
+    found = list(map(_identity, export))
+    if identities == found:
+        return [], [], known
+    unmatched = Counter(identities)
+    new = []
+    for behavior, identity in zip(export, found, strict=True):
+        if unmatched[identity]:
+            unmatched[identity] -= 1
+        else:
+            new.append(behavior)
+    missing = []
+    for index in reversed(known):
+        identity = identities[index - known.start]
+        if unmatched[identity]:
+            unmatched[identity] -= 1
+            missing.append(index)
+    return new, missing[::-1], known
+
+
+def _identity(behavior: Behavior) -> Hashable:
+    # the moment, what, where and how long: not the file, which every export has anew
+    offset = behavior.start.utcoffset()
+    return behavior[:5] if offset is None else (offset, *behavior[:5])
+
+
+def compared(known: UserLog | None, seen: UserLog, window: Window, lateness: int) -> LogChange:
+    """Sort out what an export and a log do not share.
+
+    A new behavior is too late if it lies more than `lateness` seconds before the log's last one and replaces no other.
+    """
+    if known is None:
+        return LogChange(seen.behaviors)
+    log = known.behaviors
+    new, missing, _known = _unshared(log, seen.behaviors, window)
+    removed = tuple(index for index in missing if _epoch_day(log[index]) in window.days)
+    gone = Counter(instant(log[index]) for index in removed)
+    latest = instant(log[-1]) if log else None
+    added, too_late = [], []
+    late = replaced = 0
+    for behavior in new:
+        at = instant(behavior)
+        if gone[at]:
+            gone[at] -= 1
+            replaced += 1
+        elif latest is not None and at < latest:
+            if latest - at > lateness:
+                too_late.append(behavior)
+                continue
+            late += 1
+        added.append(behavior)
+    return LogChange(tuple(added), late, tuple(too_late), removed, replaced)
+
+
+@dataclass(slots=True)
+class Survey:
+    """What a new export is beside a run, in short.
+
+    `touched`: the users that it says something new about. `missing`: known behaviors that are gone or have changed,
+    `too_late`: new ones that may lie too far back. The days of the `window` are those that the export holds as a whole.
+    """
+
+    window: Window = Window(0, -1)
+    touched: set[str] = field(default_factory=set)
+    too_late: int = 0
+    _known: Counter[int] = field(default_factory=Counter)  # by day
+    _missing: Counter[int] = field(default_factory=Counter)
+
+    @property
+    def missing(self) -> int:
+        """How many known behaviors are gone or have changed."""
+        return sum(number for day, number in self._missing.items() if day in self.window.days)
+
+    @property
+    def finds_nothing(self) -> bool:
+        """Whether the run knows all of the export."""
+        return not self.touched and not self.missing
+
+    def add(self, log: UserLog, seen: UserLog, lateness: int) -> bool:
+        """Compare a log with what the export has of it; return whether they differ."""
+        new, missing, known = _unshared(log.behaviors, seen.behaviors, self.window)
+        self._known.update(_epoch_day(log.behaviors[index]) for index in known)
+        self._missing.update(_epoch_day(log.behaviors[index]) for index in missing)
+        if new and log.behaviors:
+            latest = instant(log.behaviors[-1])
+            self.too_late += sum(latest - instant(behavior) > lateness for behavior in new)
+        return bool(new or missing)
+
+    def whole_days(self) -> frozenset[int]:
+        """Return the days of which the export holds at least half of what is known: it is no mere addition to them."""
+        return frozenset(day for day, known in self._known.items() if 2 * self._missing[day] <= known)
+
+
+def survey(
+    export: Export, ledger: Ledger, *, lateness: int, stop: Stop, days: Collection[int] | None = None
+) -> Survey:
+    """Compare an export with a run. Raises InputError where their times cannot be compared.
+
+    `days`: those that the export holds as a whole, where an earlier survey, before some of it was taken in, has found them.
+    """
+    found = Survey()
+    if (span := export.span()) is None:
+        return found
+    found.window = Window(*span)
+    for log in _looking(export.user_logs(), stop):
+        known = find_user(ledger, log.user_id)
+        if known is not None:
+            _refuse_other_clock(known[0], log)
+        if known is None or found.add(known[0], log, lateness):
+            found.touched.add(log.user_id)
+    if days is None:  # what users did whom the export lacks counts too, as long as a day may be whole
+        candidates = found.whole_days()
+        for user_id in _absent(export, ledger, found.window._replace(days=candidates)):
+            found.add(ledger.log(user_id), UserLog(user_id, ()), 0)
+            if candidates.isdisjoint(found.whole_days()):
+                break
+        days = found.whole_days()
+    found.window = found.window._replace(days=frozenset(days))
+    return found
+
+
+def user_changes(
+    export: Export, ledger: Ledger, surveyed: Survey, *, lateness: int, stop: Stop
+) -> Iterator[UserChange]:
+    """Yield what changes, user by user: in order those in the export, then those whom it lacks."""
+    for log in _looking(export.user_logs(), stop):
+        if log.user_id in surveyed.touched:
+            known, ordinals = find_user(ledger, log.user_id) or (None, None)
+            yield UserChange(known, ordinals, log, compared(known, log, surveyed.window, lateness))
+    for user_id in _absent(export, ledger, surveyed.window):
+        known, ordinals = find_user(ledger, user_id) or (None, None)
+        seen = UserLog(user_id, ())
+        yield UserChange(known, ordinals, seen, compared(known, seen, surveyed.window, lateness))
+
+
+def _absent(export: Export, ledger: Ledger, window: Window) -> Iterator[str]:
+    """Yield the users who may have done something on the whole days of an export and are not in it."""
+    if not window.days:
+        return
+    first = max(window.first, min(window.days) * _SECONDS_A_DAY)
+    last = min(window.last, (max(window.days) + 1) * _SECONDS_A_DAY - 1)
+    present = export.user_ids()
+    at = next(present, None)
+    for user_id in users_between(ledger, first, last):
+        while at is not None and at.encode() < user_id.encode():
+            at = next(present, None)
+        if at != user_id:
+            yield user_id
+
+
+def _looking(logs: Iterable[UserLog], stop: Stop) -> Iterator[UserLog]:
+    for number, log in enumerate(logs):
+        if number % _USERS_A_LOOK == 0:
+            stop.check()
+        yield log
+
+
+def _refuse_other_clock(known: UserLog, log: UserLog) -> None:
+    if not known.behaviors or not log.behaviors:
+        return
+    before, now = (each.behaviors[0].start.tzinfo is not None for each in (known, log))
+    if before != now:
+        message = _(
+            "times with an offset cannot be held against times without one: the run has {before}, this export {now};"
+            " export as you did before, or begin a new run"
+        )
+        kinds = {True: _("times with an offset"), False: _("times without one")}
+        raise InputError(message.format(before=kinds[before], now=kinds[now]))
+
+
+def listed_changes(changes: Iterable[UserChange]) -> Iterator[dict[str, Any]]:
+    """Yield the behaviors that have changed, are gone or come too late, each as a row with `change`."""
+    for known, _ordinals, seen, found in changes:
+        rows = [("too_late", behavior) for behavior in found.too_late]
+        added = Counter(map(instant, found.added))
+        for index in found.removed:
+            behavior = known.behaviors[index] if known else seen.behaviors[index]
+            is_replaced = added[instant(behavior)] > 0
+            added[instant(behavior)] -= is_replaced
+            rows.append(("changed" if is_replaced else "gone", behavior))
+        for change, behavior in rows:
+            told = {name: getattr(behavior, name) for name in ("action", "item", "place", "duration", "line")}
+            yield {"change": change, "user_id": seen.user_id, "start": behavior.start.isoformat(), **told}
+
+
+# What is asked about: whole days, and beside them what gives them their context.
+
+
+_JOURNEYS: Final = 20  # of a user, that are listed
+_LONE_DAYS: Final = 3  # before the first day that is asked about
+_SHARE: Final = (
+    8  # of the rows that are asked about: one row of a journey and one single row is shown for so many
+)
+_FEWEST_LONE: Final = 2
+_SELDOM_PART: Final = frozenset({"visit", "use"})  # actions of rows that are seldom part of a journey
+
+
+class GrownLog(NamedTuple):
+    """A log with what was added to it, without what was removed.
+
+    `places`: the index of each behavior of the old log, or _GONE; `ordinals`: the lasting numbers, and the next one that is free.
+    """
+
+    log: UserLog
+    places: Sequence[int]
+    ordinals: list[int]
+
+    @property
+    def stored_ordinals(self) -> str | None:
+        """The ordinals as the ledger has them."""
+        usual = self.ordinals == list(range(len(self.log.behaviors) + 1))
+        return None if usual else row_ranges(self.ordinals)
+
+
+def grown(change: UserChange) -> GrownLog:
+    """Put behaviors into a log and take others out.
+
+    Behaviors of one moment have the order of the export if it has them all; otherwise known ones come first.
+    """
+    old = change.known.behaviors if change.known else ()
+    numbers = rows_in(change.ordinals) if change.ordinals else list(range(len(old) + 1))
+    removed, found = set(change.found.removed), change.found
+    kept = ((behavior, index) for index, behavior in enumerate(old) if index not in removed)
+    added = ((behavior, _GONE) for behavior in found.added)
+    places, ordinals, behaviors = [_GONE] * len(old), list[int](), list[Behavior]()
+    following = numbers[-1]
+    by_moment = groupby(merge(kept, added, key=_moment), key=_moment)
+    for behavior, index in (
+        pair for at, pairs in by_moment for pair in _ordered(list(pairs), at, change.seen)
+    ):
+        if index == _GONE:
+            ordinals.append(following)
+            following += 1
+        else:
+            places[index] = len(behaviors)
+            ordinals.append(numbers[index])
+        behaviors.append(behavior)
+    profile = change.seen.profile or (change.known.profile if change.known else ())
+    log = UserLog(change.seen.user_id, tuple(behaviors), profile)
+    return GrownLog(log, places, [*ordinals, following])
+
+
+def _moment(pair: tuple[Behavior, int]) -> int:
+    return instant(pair[0])
+
+
+def _ordered(pairs: list[tuple[Behavior, int]], moment: int, seen: UserLog) -> list[tuple[Behavior, int]]:
+    """Return behaviors of one moment, with their old indices, in the order of the export if it has them all.
+
+    What was known keeps its order among itself: another one is no news.
+    """
+    if len({index == _GONE for _behavior, index in pairs}) == 1:
+        return pairs
+    left, ordered, export = list(pairs), list[tuple[Behavior, int]](), seen.behaviors
+    for at in range(bisect_left(export, moment, key=instant), bisect_right(export, moment, key=instant)):
+        identity = _identity(export[at])
+        pair = next((pair for pair in left if _identity(pair[0]) == identity), None)
+        if pair is not None:
+            left.remove(pair)
+            ordered.append(pair)
+    known = [index for _behavior, index in ordered if index != _GONE]
+    return pairs if left or known != sorted(known) else ordered
+
+
+class PlannedUser(NamedTuple):
+    """A user as an extension leaves it: what is asked about, and what stays; see `extend_user`."""
+
+    grown: GrownLog
+    asked: Sequence[tuple[Part, PartSize]]
+    rows: str = ""
+    kept: Outcome | None = None
+    listed: Sequence[str] = ()
+
+
+class Planner:
+    """Plans what an extension of a run asks about, user by user."""
+
+    def __init__(
+        self, ledger: Ledger, settings: Settings, builder: PromptBuilder, limits: BatchLimits
+    ) -> None:
+        self.ledger = ledger
+        self._journey_days = settings.extend.journey_days
+        self._builder, self._limits = builder, limits
+
+    def plan(self, change: UserChange) -> tuple[PlannedUser | None, ExtensionCounts]:
+        """Plan what an export changes for a user, None where nothing does, and count it."""
+        known, _ordinals, _seen, found = change
+        changes_log = bool(found.added or found.removed)
+        counts = ExtensionCounts(
+            new_users=known is None,
+            extended_users=known is not None and changes_log,
+            new_behaviors=len(found.added),
+            late_behaviors=found.late,
+            changed_behaviors=found.replaced,
+            gone_behaviors=len(found.removed) - found.replaced,
+            too_late_behaviors=len(found.too_late),
+        )
+        if known is not None and not changes_log:
+            return None, counts
+        new = grown(change)
+        outcome = known_outcome(self.ledger, new.log.user_id) if known else None
+        if outcome is None or not new.log.behaviors:  # a user without an answer is asked about whole
+            return PlannedUser(new, measure_parts(new.log, self._builder, self._limits)), counts
+        return self._extended(change, new, outcome, counts)
+
+    def _extended(
+        self, change: UserChange, new: GrownLog, outcome: Outcome, counts: ExtensionCounts
+    ) -> tuple[PlannedUser, ExtensionCounts]:
+        asked = _asked_rows(change, new, outcome)
+        known = [row for row in new.places if row in asked]
+        days = {new.log.behaviors[row].day for row in known}
+        counts = replace(counts, reopened_behaviors=len(known), reopened_days=len(days))
+        kept = _kept(outcome, new, asked)
+        if not asked:  # all rows of the days that were touched are gone
+            return PlannedUser(new, (), kept=_settled(kept)), counts
+        listed, context = self._context(outcome, kept, new, asked)
+        for rows, journeys in ((sorted(asked | context), listed), (sorted(asked), ())):
+            size = self._size(new.log, rows, kept, journeys, len(asked))
+            if self._limits.hold(size):
+                return PlannedUser(new, [(kept.part, size)], row_ranges(rows), kept, journeys), counts
+        return self._with_tail(new, kept, min(asked)), counts
+
+    def _size(
+        self, log: UserLog, rows: Sequence[int], kept: Outcome, listed: Sequence[str], asked: int
+    ) -> PartSize:
+        """Return what it costs to ask about some rows beside others that are only shown."""
+        part = shown(replace(log, behaviors=tuple(log.behaviors[row] for row in rows)), rows, kept, listed)
+        output = expected_tokens(asked, self._builder.answer, self._builder.detail)
+        return self._builder.measure(part)._replace(output_tokens=output)
+
+    def _context(
+        self, outcome: Outcome, kept: Outcome, new: GrownLog, asked: set[int]
+    ) -> tuple[list[str], set[int]]:
+        """Return the recent journeys, and the rows that are shown beside those that are asked about.
+
+        These are the last ones of the newest journeys and the single ones nearest to them: a few, since a night brings a few.
+        """
+        behaviors, first = new.log.behaviors, new.log.behaviors[min(asked)].day
+        newest = {  # also of rows that are asked about anew
+            journey.id: max(
+                (row for old in journey.behaviors if (row := new.places[old]) != _GONE), default=0
+            )
+            for journey in outcome.journeys
+        }
+        recent = [
+            each for each in kept.journeys if behaviors[newest[each.id]].day >= first - self._journey_days
+        ]
+        recent.sort(key=lambda journey: newest[journey.id], reverse=True)
+        share = len(asked) // _SHARE
+        rows = {journey.behaviors[-1] for journey in recent[: min(_JOURNEYS, share)]}
+        single = [each for each in kept.events if not each.journey and len(each.behaviors) == 1]
+        conversions = {each.behaviors[0] for each in single if each.category == CONVERSION}
+        alone = {row for each in single for row in each.behaviors}
+        alone |= {*kept.minor, *kept.unplaced, *kept.unasked}
+        lone = [
+            row
+            for row in alone
+            if behaviors[row].day >= first - _LONE_DAYS
+            and (behaviors[row].action not in _SELDOM_PART or row in conversions)
+        ]
+        ends = min(asked), max(asked)
+        lone.sort(key=lambda row: (min(abs(row - end) for end in ends), row))
+        listed = [journey.id for journey in recent[:_JOURNEYS]]
+        return listed, rows | set(lone[: max(_FEWEST_LONE, share)])
+
+    def _with_tail(self, new: GrownLog, kept: Outcome, first: int) -> PlannedUser:
+        """Ask about all from the first row on, in pieces, where the rows of one user are too many for a call."""
+        for event in sorted(kept.events, key=lambda event: event.behaviors[-1], reverse=True):
+            if event.behaviors[0] < first <= event.behaviors[-1]:
+                first = event.behaviors[0]
+        user_id, last = new.log.user_id, len(new.log.behaviors) - 1
+        tail = log_of_part(new.log, Part(user_id, first, last))
+        parts = measure_parts(tail, self._builder, self._limits, start=first)
+        if not first:
+            return PlannedUser(new, parts)
+        stays = _without(kept, set(range(first, last + 1)))
+        return PlannedUser(new, parts, kept=_settled(replace(stays, part=Part(user_id, 0, first - 1))))
+
+
+def _asked_rows(change: UserChange, new: GrownLog, outcome: Outcome) -> set[int]:
+    """Return the rows of all days that the change touches; no event lies partly on these."""
+    old = change.known.behaviors if change.known else ()
+    days = {behavior.day for behavior in change.found.added}
+    days |= {old[index].day for index in change.found.removed}
+    of_events = [{old[index].day for index in event.behaviors} for event in outcome.events]
+    while further := set[int]().union(*(own for own in of_events if not own.isdisjoint(days))) - days:
+        days |= further
+    return {row for row, behavior in enumerate(new.log.behaviors) if behavior.day in days}
+
+
+def _kept(outcome: Outcome, new: GrownLog, asked: set[int]) -> Outcome:
+    """Return what stays of an outcome, under the indices of the new log."""
+
+    def placed(rows: Iterable[int]) -> tuple[int, ...]:
+        return tuple(new.places[row] for row in rows if new.places[row] != _GONE)
+
+    moved = replace(
+        outcome,
+        part=Part(new.log.user_id, 0, len(new.log.behaviors) - 1),
+        events=tuple(
+            _with_rows(event, rows) for event in outcome.events if (rows := placed(event.behaviors))
+        ),
+        journeys=tuple(_with_rows(journey, placed(journey.behaviors)) for journey in outcome.journeys),
+        minor=placed(outcome.minor),
+        unplaced=placed(outcome.unplaced),
+        unasked=placed(outcome.unasked),
+    )
+    return _without(moved, asked)
+
+
+def _with_rows(of: _Of, rows: tuple[int, ...]) -> _Of:
+    return of if rows == of.behaviors else of.model_copy(update={"behaviors": rows})
+
+
+def _without(outcome: Outcome, rows: set[int]) -> Outcome:
+    """Return an outcome without the events that have one of some rows; journeys keep their others."""
+
+    def others(of: Iterable[int]) -> tuple[int, ...]:
+        return tuple(row for row in of if row not in rows)
+
+    events = tuple(event for event in outcome.events if rows.isdisjoint(event.behaviors))
+    own = {journey: {event.id for event in events if event.journey == journey} for journey in _ids(events)}
+    return replace(
+        outcome,
+        events=events,
+        journeys=tuple(
+            journey.model_copy(
+                update={
+                    "behaviors": others(journey.behaviors),
+                    "events": tuple(each for each in journey.events if each in own[journey.id]),
+                }
+            )
+            for journey in outcome.journeys
+            if journey.id in own
+        ),
+        minor=others(outcome.minor),
+        unplaced=others(outcome.unplaced),
+        unasked=others(outcome.unasked),
+    )
+
+
+def _ids(events: Iterable[Event]) -> set[str]:
+    return {event.journey for event in events if event.journey}
+
+
+def _settled(outcome: Outcome) -> Outcome:
+    """Return an outcome whose journeys are what their events make of them."""
+    events, journeys = joined([outcome])
+    return replace(outcome, events=events, journeys=journeys)
+
+
+# How an export is taken in.
+
+NOTHING_NEW: Final = "nothing_new"  # of this process alone: the run knew all of the export
+_USED = "SELECT count(*), coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0) FROM calls WHERE id > ?"
+
+
+def is_extending(facts: Mapping[str, Any]) -> bool:
+    """Whether an export is still to be taken in."""
+    return facts.get("extension", {}).get("state") in {COMPARING, TAKING}
+
+
+def extension_facts(run: RunContext) -> dict[str, int] | None:
+    """Return what the last extension took in, what its calls took, and what it changed in the results; None: there is none."""
+    extension = last_taken(run.facts)
+    if not extension:
+        return None
+    (used,) = run.ledger.rows(_USED, extension["since"])
+    changes = run.facts.get("changed", {})
+    names = (f"{of}_{change}" for of in ("events", "journeys") for change in ("added", "replaced", "removed"))
+    facts = {
+        **extension["counts"],
+        **dict(zip(("calls", "prompt_tokens", "completion_tokens"), used, strict=True)),
+        **{name: changes.get(name, 0) for name in names},
+    }
+    return dict.fromkeys(facts, 0) if run.facts.get(NOTHING_NEW) else facts
+
+
+def refuse_unextendable(facts: Mapping[str, Any], ledger: Ledger) -> None:
+    """Raise RunDirectoryError for a run that cannot be extended."""
+    if not facts.get("input_complete"):
+        message = _("this run has not read its own input to the end yet; first: eventabs resume")
+        raise RunDirectoryError(message)
+    if unanswered(ledger):
+        message = _(
+            "this run waits for replies to requests.jsonl; first: eventabs resume, with --replies or without to ask now"
+        )
+        raise RunDirectoryError(message)
+
+
+def begin_extension(run: RunContext, paths: Sequence[str], *, accepted: bool, stop: Stop) -> None:
+    """Remember what is to be taken in.
+
+    Raises UsageError where the run cannot be extended, or another export is half taken in, and StopRequested where a stop
+    is requested while standard input is copied.
+    """
+    refuse_unextendable(run.facts, run.ledger)
+    if run.most_users:
+        message = _("an extension takes all users of an export; leave out --limit")
+        raise UsageError(message)
+    named = input_paths(paths, run.settings)
+    require_input(named)
+    stored = stored_paths(named)
+    under_way = run.facts.get("extension", {})
+    if under_way.get("state") == TAKING:
+        if under_way["paths"] != stored:
+            message = _("{paths} is not wholly taken in yet; first: eventabs resume {out}")
+            raise RunDirectoryError(
+                message.format(paths=", ".join(under_way["paths"]), out=run.directory.path)
+            )
+        run.remember(extension=under_way | {"accepted": accepted or under_way["accepted"]})
+        return
+    if STDIN in named:
+        copy_stdin(run.directory.path, stop)
+    known = {key: under_way.get(key) for key in ("before", "status")}
+    if under_way.get("state") != COMPARING:  # one that was killed while it compared has changed nothing
+        known = {"before": under_way, "status": run.facts.get("status", "stopped")}
+    run.remember(extension={"paths": stored, "state": COMPARING, "accepted": accepted, **known})
+
+
+def take_in_export(run: RunContext, stop: Stop) -> list[Note]:
+    """Take in the export that the run is to be extended by, and return what was found.
+
+    Raises UsageError, before anything has changed, and StopRequested where a stop is requested meanwhile.
+    """
+    try:
+        with opened_input(run, run.facts["extension"]["paths"], stop) as export:
+            notes = _taken_in(run, export, stop)
+    except UsageError:
+        extension = run.facts["extension"]
+        if extension["state"] == COMPARING:
+            run.remember(extension=extension["before"], status=extension["status"])
+        raise
+    with suppress(OSError):
+        run.directory.work.rmdir()
+    return notes
+
+
+def _taken_in(run: RunContext, export: Export, stop: Stop) -> list[Note]:
+    asked, lateness = run.facts["extension"], run.settings.extend.lateness_seconds
+    if asked.get("fingerprint", export.fingerprint) != export.fingerprint:
+        message = _(
+            "{paths} is not what this extension began with; restore it, and then: eventabs resume {out}"
+        )
+        raise RunDirectoryError(message.format(paths=", ".join(asked["paths"]), out=run.directory.path))
+    refuse_unreadable_input(run, export)
+    found = survey(export, run.ledger, lateness=lateness, stop=stop, days=asked.get("days"))
+    counts = _listed(run, found, user_changes(export, run.ledger, found, lateness=lateness, stop=stop))
+    if (counts.changed_behaviors or counts.gone_behaviors) and not asked["accepted"]:
+        raise RunDirectoryError(_refusal(run, counts))
+    described = describe_export(export, run.settings, run.prompt_language)
+    if asked["state"] == COMPARING and found.finds_nothing:
+        counts = ExtensionCounts()
+        run.remember(extension=asked["before"])
+        run.facts[NOTHING_NEW] = True
+    else:
+        if asked["state"] == COMPARING:
+            _begin(run, export, found)
+        changes = user_changes(export, run.ledger, found, lateness=lateness, stop=stop)
+        counts = _planned(run, export, changes, counts.too_late_behaviors, stop)
+        counted, before = count_all(run.ledger), run.facts["input"]
+        paths = list(dict.fromkeys([*before["paths"], *asked["paths"]]))
+        run.remember(
+            extension=run.facts["extension"] | {"state": TAKEN},
+            input={
+                "paths": paths,
+                "users": counted.users,
+                "behaviors": counted.behaviors,
+                **facts_of(export),
+                **described.facts(),
+            },
+            input_stamps=stamps_of(asked["paths"], export),
+        )
+    listed = str(run.directory.changes)
+    told = Extended(**asdict(counts), lateness=run.settings.extend.lateness, listed=listed)
+    return [described.read, *described.notes(), told]
+
+
+def _listed(run: RunContext, found: Survey, changes: Iterable[UserChange]) -> ExtensionCounts:
+    """Write changes.jsonl: the behaviors that have changed, are gone or come too late."""
+    if not found.missing and not found.too_late:
+        run.directory.changes.unlink(missing_ok=True)
+        return ExtensionCounts()
+    counts = Counter[str]()
+
+    def lines() -> Iterator[bytes]:
+        for row in listed_changes(changes):
+            counts[f"{row['change']}_behaviors"] += 1
+            yield orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
+
+    replace_file(run.directory.changes, lines())
+    return ExtensionCounts(**counts)
+
+
+def _refusal(run: RunContext, listed: ExtensionCounts) -> str:
+    changed = ngettext(
+        "{count} behavior has changed", "{count} behaviors have changed", listed.changed_behaviors
+    ).format(count=listed.changed_behaviors)
+    gone = ngettext("{count} is gone", "{count} are gone", listed.gone_behaviors).format(
+        count=listed.gone_behaviors
+    )
+    message = _(
+        "{changed} and {gone} since this run read them (listed in {path}); check the export, or let it hold with"
+        " --accept-changes"
+    )
+    return message.format(changed=changed, gone=gone, path=run.directory.changes)
+
+
+def _begin(run: RunContext, export: Export, found: Survey) -> None:
+    """Write down that the export is taken in from now on, and what the events are until then."""
+    asked = run.facts["extension"]
+    was_completed = asked["status"] == "completed"
+    if not was_completed and not asked["before"]:  # a killed process may have left lines without order
+        write_results(run.directory, run.ledger)
+    ((_calls, *tokens),) = run.ledger.rows(_USED, 0)
+    extension = {key: value for key, value in asked.items() if key not in {"before", "status"}} | {
+        "state": TAKING,
+        "fingerprint": export.fingerprint,
+        "days": sorted(found.window.days),
+        "since": last_call(run.ledger),
+        "counts": asdict(ExtensionCounts()),
+        "spent_before": {"tokens_before": sum(tokens), "cost_before": run.tracker().cost or 0.0},
+    }
+    values: dict[str, Any] = {
+        "extension": extension,
+        "files": list(dict.fromkeys([*run.facts["files"], *export.files])),
+        "input_stamps": [],
+        FAILURES_FACT: None,  # an endpoint that answered last month may be gone today
+    }
+    with run.ledger.transaction():
+        begin_changes(run.ledger, anew=was_completed)
+        run.ledger.set_meta(values)
+    run.facts.update(values)
+    write_rejects(run.directory, export.rejects())
+
+
+def _planned(
+    run: RunContext, export: Export, changes: Iterator[UserChange], too_late: int, stop: Stop
+) -> ExtensionCounts:
+    """Plan all that an export changes, and write it down."""
+    builder = run.builder()
+    planner = Planner(run.ledger, run.settings, builder, batch_limits(run.settings, builder))
+    files = [run.facts["files"].index(file) for file in export.files]
+    extension = run.facts["extension"]
+    counts = ExtensionCounts(**extension["counts"])
+    while chunk := list(islice(changes, USERS_A_COMMIT)):
+        stop.check()
+        with run.ledger.transaction():
+            for change in chunk:
+                added = tuple(each._replace(file=files[each.file]) for each in change.found.added)
+                found = change.found._replace(added=added)
+                user, counted = planner.plan(change._replace(found=found))
+                counts += counted
+                if user:
+                    new, kept = user.grown, user.kept
+                    stored = new.log, new.stored_ordinals, extension["since"]
+                    extend_user(
+                        run.ledger, *stored, asked=user.asked, rows=user.rows, kept=kept, listed=user.listed
+                    )
+            counts = replace(counts, too_late_behaviors=too_late)
+            extension = extension | {"counts": asdict(counts)}
+            run.ledger.set_meta({"extension": extension})
+        run.facts["extension"] = extension
+    return counts
