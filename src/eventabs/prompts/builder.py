@@ -112,7 +112,7 @@ class Instructions:
         wanted = {"day": ("events", "minor"), "fine": ("events",), "journeys": ()}[self.detail]
         texts = self._texts["format"][self.answer]
         told = "".join(texts.get(key, "") for key in ("journeys", *wanted, "groups"))
-        return told + self._texts["known"]["text"] if self.extends else told
+        return f"{told}\n{self._texts['known']['text']}" if self.extends else told
 
     def _listed(self, names: Iterable[str], *, is_open: bool) -> str:
         texts = self._texts["vocabulary"]
