@@ -1,7 +1,7 @@
 """What people and programs see of the tool is what tests/data/pinned holds; `make pinned` writes that anew.
 
 A small export with rejected rows, a duplicate, a user without a row and one whose answers stay bad is estimated, run, shown,
-and exported, in both languages, against a server on loopback. Then come wrong commands, and every help page.
+exported and extended, in both languages, against a server on loopback. Then come wrong commands, and every help page.
 """
 
 import difflib
@@ -63,10 +63,12 @@ OBJECTS = {
     "evaluate": "evaluate rules --gold labels.csv",
     "files-status": "status files",
     "check": "check --model thorough",
+    "extend": "extend rules later.csv --yes",
 }
 SHOWN_LAST = {
     "merge": "merge shard-0 shard-1 --out merged",
     "merged-status": "status merged",
+    "extend": "extend run later.csv --yes",
 }
 FILES = (
     "run/checkpoint.json",
@@ -78,7 +80,12 @@ FILES = (
     "rules/events.jsonl",
     "files/requests.jsonl",
 )
-FILES_LAST = ("merged/checkpoint.json", "merged/events.jsonl")
+FILES_LAST = (
+    "merged/checkpoint.json",
+    "merged/events.jsonl",
+    "run/events.new.jsonl",
+    "run/journeys.new.jsonl",
+)
 
 UNREADABLE: dict[str, bytes] = {
     "empty.csv": b"",
@@ -145,7 +152,7 @@ WRONG = (
     "resume .",
     "resume empty.csv",
     "resume damaged",
-    "extend ../run ../later.csv",
+    "extend ../run gone.csv",
     "status gone",
     "show ../run nobody",
     "export ../run --output x.xls",
@@ -205,7 +212,7 @@ def _answered(message: str) -> str:
     for alias, block in read_blocks(message).items():
         steps, others = list[str](), list[str]()
         for line in block:
-            if line.startswith("# "):
+            if line.startswith(("# ", ">")):  # a day, and journeys that are known
                 continue
             row += 1
             if step := next((kind for words, kind in _STEPS.items() if words in line), ""):
