@@ -372,7 +372,11 @@ def _steps(preset: "providers.Preset | None", model: str) -> list[str]:
     return [*steps, _("see what a run would take: eventabs estimate INPUT")]
 
 
-@command(help=_("Check the config, the key and the endpoint; a few tiny requests, for a few dozen tokens."))
+@command(
+    help=_(
+        "Check the config, the key, the endpoint, and how many rows an answer keeps; for some 30,000 tokens at most."
+    )
+)
 @with_options(SettingFlags, LookFlags)
 def check(
     flags: SettingFlags,
