@@ -6,6 +6,7 @@ import pytest
 
 from eventabs.errors import StorageError
 from eventabs.inspection.report import by_batch_users
+from eventabs.records import InputWarning
 from eventabs.runs.lifecycle import reparse
 from eventabs.runs.observer import Summary
 from eventabs.runs.settlement import Settlement
@@ -86,7 +87,7 @@ def test_a_user_that_no_reply_is_usable_for_any_more_is_failed_and_can_be_asked_
     assert place.events() == before
 
 
-def test_rows_that_are_not_those_that_were_shown_keep_what_was_read_of_them(place: Place) -> None:
+def test_rows_that_are_not_those_that_were_shown_keep_their_result_and_that_is_said(place: Place) -> None:
     first = run(place)
     before = place.events()
     spoil(place, "UPDATE calls SET reply = ?", pack_text("I cannot do that"))
@@ -97,6 +98,8 @@ def test_rows_that_are_not_those_that_were_shown_keep_what_was_read_of_them(plac
             job.ledger.rows("UPDATE users SET log = ? WHERE user_id = ?", pack_log(other), user_id)
     again = read_again(place)
     assert (again.done, again.failures) == (5, {"refused": 1})
+    (note,) = (each for each in place.watcher.of(InputWarning) if each.code == "kept_results")
+    assert note.message.startswith("5 answers"), "nothing keeps its result in silence"
     kept = [line for line in before.splitlines() if b"user_0000" not in line]
     assert place.events().splitlines() == kept
     assert [row.usable for row in by_batch_users(again)] == [row.usable - 1 for row in by_batch_users(first)]

@@ -28,11 +28,11 @@ from eventabs.errors import (
     StoppedError,
     UsageError,
 )
-from eventabs.language import gettext as _
+from eventabs.language import gettext as _, ngettext
 from eventabs.object_stores import is_address, public_address
 from eventabs.prompts import VERSION
 from eventabs.providers import kind_of
-from eventabs.records import AskedUser, Outcome, Part, PlannedPart, RunStatus
+from eventabs.records import AskedUser, InputWarning, Outcome, Part, PlannedPart, RunStatus
 from eventabs.runs.batches import (
     cancel_jobs,
     going_on,
@@ -612,15 +612,24 @@ def reparse(run: RunContext) -> Summary:
     status = run.facts.get("status", "stopped")
     if "prompt_language" in run.facts:
         with run.ledger.transaction():
-            _read_again(run)
+            kept = _read_again(run)
+        if kept:
+            message = ngettext(
+                "{count} answer about rows that an extension has changed since keeps its result",
+                "{count} answers about rows that an extension has changed since keep their results",
+                kept,
+            )
+            run.observer.noted(InputWarning("kept_results", message.format(count=f"{kept:,}")))
     save_stopped(run, status, run.earlier_seconds)
     run.observer.noted(StateChanged(status))
     return summarize(run, status)
 
 
-def _read_again(run: RunContext) -> None:
+def _read_again(run: RunContext) -> int:
+    """Read all replies; return how many answers keep their result, since their rows have changed."""
     ledger, reader = run.ledger, make_reader(run.settings, run.facts)
     since = extended_since(ledger)
+    kept = 0
     accepted: set[Part] = set()
     last: dict[Part, tuple[int, AskedUser, Outcome]] = {}  # that was not usable, and its call
     for stored in ledger.stored_replies():
@@ -632,7 +641,8 @@ def _read_again(run: RunContext) -> None:
         ):
             is_same = digest_of(user.log.behaviors) == stored.users[alias].digest
             if not is_same or since.get(user.part.user_id, 0) >= stored.call_id:
-                continue  # rows that are not the ones that were shown keep their result, and what an extension has kept
+                kept += 1  # rows that are not the ones that were shown, and what an extension has kept
+                continue
             answers.append(answer)
             same.append(outcome)
             if not outcome.usable:
@@ -651,3 +661,4 @@ def _read_again(run: RunContext) -> None:
             ledger.fail_parts({part: outcome.reason})
     for user_id in {part.user_id for part in done}:
         settled_user(ledger, user_id)
+    return kept
